@@ -1,0 +1,3 @@
+from orca_cool.cli import main
+
+main(prog_name="orca-cool")

@@ -1,0 +1,57 @@
+"""``orca-cool``: a thin click shell, one file a verb, each imported only when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from typing import Any
+
+import click
+
+from orca_cool import __version__
+from orca_cool.errors import OrcaCoolError
+
+#: verb -> one-line help; the command ``verb`` lives in ``orca_cool.cli.<verb>``.
+VERBS = {
+    "predict": "Predict contact maps and write an .mcool with expected tables.",
+    "check": "Check that a predicted .mcool is valid, and say what it is good for.",
+    "models": "List, inspect, import, fetch and export models.",
+    "train": "Train a model on an .mcool and a genome.",
+    "evaluate": "Compare a predicted .mcool with a measured map.",
+    "plot": "Draw prediction above and measured map below the diagonal.",
+}
+
+
+class _Verbs(click.Group):
+    """Imports a verb's module on demand, so that ``--help`` does not pay for torch; errors become one line, exit 2."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in VERBS:
+            return None
+        module = importlib.import_module(f"orca_cool.cli.{name}")
+        command: click.Command = getattr(module, name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except OrcaCoolError as error:
+            failure = click.ClickException(" ".join(str(error).split()))
+            failure.exit_code = 2
+            raise failure from error
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version")
+@click.option("-v", "--verbose", count=True, help="Say more; twice for debugging.")
+def main(verbose: int) -> None:
+    """Sequence models of the 3-D genome for cooler and HiGlass."""
+    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
+    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")

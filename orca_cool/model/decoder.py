@@ -1,0 +1,84 @@
+"""Decoders: encodings of a window to its contact map (Decoder, Decoder_1m).
+
+Parameter names are those of the released state dicts. Source: Zhou 2022, Methods, "model architecture".
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from orca_cool.model.spec import DecoderSpec
+
+
+def _linear2(a: int, mid: int, b: int, dilation: int = 1, dropout: float | None = None) -> nn.Sequential:
+    drop = [] if dropout is None else [nn.Dropout(dropout)]
+    return nn.Sequential(
+        *drop,
+        nn.Conv2d(a, mid, 3, padding=dilation, dilation=dilation), nn.BatchNorm2d(mid),
+        nn.Conv2d(mid, b, 3, padding=dilation, dilation=dilation), nn.BatchNorm2d(b),
+    )  # fmt: skip
+
+
+def _conv2(width: int, mid: int, dilation: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(width, mid, 3, padding=dilation, dilation=dilation), nn.BatchNorm2d(mid), nn.ReLU(inplace=True),
+        nn.Conv2d(mid, width, 3, padding=dilation, dilation=dilation), nn.BatchNorm2d(width), nn.ReLU(inplace=True),
+    )  # fmt: skip
+
+
+class Decoder(nn.Module):
+    """Encodings of n bins to a symmetric n x n map of log observed/expected.
+
+    With ``spec.one_shot`` this is Decoder_1m: neither distance encoding nor coarse map.
+    """
+
+    def __init__(self, spec: DecoderSpec):
+        super().__init__()
+        self.spec = spec
+        w, mid = spec.width, spec.bottleneck
+        first = spec.channels if spec.one_shot else w
+        self.lconvtwos = nn.ModuleList(
+            _linear2(w if i else first, mid, w, d, None if i else spec.dropout) for i, d in enumerate(spec.dilations)
+        )
+        self.convtwos = nn.ModuleList(_conv2(w, mid, d) for d in spec.dilations)
+        self.final = nn.Sequential(nn.Conv2d(w, spec.head, 1), nn.BatchNorm2d(spec.head), nn.ReLU(inplace=True), nn.Conv2d(spec.head, 1, 1))
+        if not spec.one_shot:
+            self.lcombinerD = _linear2(spec.channels + 1, w, w)
+            self.combinerD = _conv2(w, w)
+            self.lcombiner = _linear2(w + 1, w, w, dropout=spec.dropout)
+            self.combiner = _conv2(w, w)
+
+    def forward(self, x: Tensor, distance: Tensor | None = None, coarse: Tensor | None = None) -> Tensor:
+        """Decode.
+
+        Parameters
+        ----------
+        x : (batch, channels, n) encodings at this level.
+        distance : (batch or 1, 1, n, n) log expected; None for the one-shot decoder only.
+        coarse : (batch, 1, n/2, n/2) the parent's map over this window, or None at the top level.
+
+        Returns
+        -------
+        (batch, 1, n, n), equal to its transpose.
+        """
+        m = x[:, :, :, None] + x[:, :, None, :]
+        first = 0
+        if not self.spec.one_shot:
+            assert distance is not None
+            m = torch.cat([m, distance.expand(m.shape[0], -1, -1, -1)], dim=1)
+            m = self.lcombinerD(m)
+            m = self.combinerD(m) + m
+            if coarse is not None:
+                options = {} if self.spec.upsample == "nearest" else {"align_corners": False}
+                up = F.interpolate(coarse, scale_factor=2, mode=self.spec.upsample, **options)
+                m = self.lcombiner(torch.cat([m, up], dim=1))
+                m = self.combiner(m) + m
+                first = 1  # the combiner stands in for step 0
+        for i in range(first, len(self.lconvtwos)):
+            linear = self.lconvtwos[i](m)
+            m = linear if i == 0 else linear + m
+            m = self.convtwos[i](m) + m
+        m = self.final(m)
+        return 0.5 * (m + m.transpose(2, 3))

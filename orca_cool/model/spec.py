@@ -1,0 +1,276 @@
+"""``ModelSpec``: the only place that knows base bin, pools, widths, bins per map and levels.
+
+The released Orca models are one specification, small-genome models another, a toy for tests a third.
+Figures of the released networks: Zhou, Nature Genetics 2022, Methods and the released state dicts.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+import operator
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from orca_cool.errors import ModelError
+
+
+@dataclass(frozen=True)
+class EncoderSpec:
+    """Base pairs to base bins.
+
+    Attributes
+    ----------
+    widths : channels of each stage.
+    pools : max-pool before each stage (the first must be 1); their product is the base bin in bp.
+    kernel : width of every convolution (odd).
+    block, flank : the encoder runs in blocks of ``block`` bp with ``flank`` bp of real sequence on each
+        side ("horizontal checkpointing"), both multiples of the base bin; ``flank`` must exceed half the
+        receptive field, so that blocks change nothing.
+    """
+
+    widths: tuple[int, ...] = (64, 96, 128, 128, 128, 128, 128)
+    pools: tuple[int, ...] = (1, 4, 4, 5, 5, 5, 2)
+    kernel: int = 9
+    block: int = 800_000
+    flank: int = 112_000
+    dropout: float = 0.0
+
+    @property
+    def base_bin(self) -> int:
+        """Bin of the encodings in bp."""
+        return math.prod(self.pools)
+
+    @property
+    def half_receptive_field(self) -> int:
+        """Distance in bp from a bin's edge beyond which a base cannot change the bin (104,016 for Orca).
+
+        Pools lie on the bin's own grid and add nothing; each stage has four convolutions.
+        """
+        strides = itertools.accumulate(self.pools, operator.mul)
+        return sum(4 * (self.kernel // 2) * stride for stride in strides)
+
+
+@dataclass(frozen=True)
+class PyramidSpec:
+    """Encodings at one bin size to encodings at ``2 ** steps`` times coarser bins (Encoder2, 2b, 3)."""
+
+    steps: int
+    width: int = 128
+    kernel: int = 9
+    down: bool = True
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True)
+class DecoderSpec:
+    """Encodings to a contact map.
+
+    ``steps`` residual steps of width ``width`` with bottleneck ``bottleneck``; dilations of step i > 0 cycle through
+    ``dilations``. With ``one_shot`` (Decoder_1m) there is neither distance encoding nor coarse input.
+    """
+
+    channels: int = 128
+    width: int = 64
+    bottleneck: int = 32
+    head: int = 5
+    dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64) * 4
+    one_shot: bool = False
+    upsample: str = "bilinear"
+    dropout: float = 0.1
+
+
+@dataclass(frozen=True)
+class ModuleSpec:
+    """One cascade of decoders, coarsest level first.
+
+    Attributes
+    ----------
+    name : "1M", "32M", "256M" in the released models.
+    resolutions : bin of every level in bp, coarsest first, each half of the one before.
+    pyramids : names of the pyramids that run, in turn, on the base encodings.
+    decoder : specification of every decoder of the cascade.
+    base_decoder : True if the one-shot decoder (Decoder_1m) is added at the finest level, or is all there is.
+    assembly : True if the module's input is several chromosomes laid end to end (256M), with its own
+        background; False if it is one window of one chromosome.
+    """
+
+    name: str
+    resolutions: tuple[int, ...]
+    pyramids: tuple[str, ...] = ()
+    decoder: DecoderSpec | None = None
+    base_decoder: bool = False
+    assembly: bool = False
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Everything that defines a model but its weights.
+
+    ``assemblies`` maps assembly names to {chromosome: length}: the genomes that the model accepts without a word.
+    ``modules`` are ordered; a resolution that several modules offer is predicted by the first.
+    """
+
+    name: str
+    bins: int = 250
+    encoder: EncoderSpec = EncoderSpec()
+    pyramids: Mapping[str, PyramidSpec] = field(default_factory=dict)
+    base_decoder: DecoderSpec | None = None
+    modules: tuple[ModuleSpec, ...] = ()
+    profiles: tuple[str, ...] = ()
+    profile_width: int = 128
+    assemblies: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    organism: str = ""
+    cell_type: str = ""
+    training_data: str = ""
+    licence: str = ""
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    notes: str = ""
+
+    @property
+    def base_bin(self) -> int:
+        return self.encoder.base_bin
+
+    @property
+    def resolutions(self) -> tuple[int, ...]:
+        """Every resolution that some module predicts, finest first."""
+        return tuple(sorted({r for module in self.modules for r in module.resolutions}))
+
+    def window(self, resolution: int) -> int:
+        """Window of a level in bp."""
+        return resolution * self.bins
+
+    def label(self, resolution: int) -> str:
+        """Name of a level: its window, as Orca names levels ("32M"), or in kb below 1 Mb ("256k")."""
+        window = self.window(resolution)
+        return f"{window / 1_000_000:g}M" if window >= 1_000_000 else f"{window / 1000:g}k"
+
+    def parse_level(self, text: str | int) -> int:
+        """Resolution in bp of a level given as a resolution ("4000") or as a window ("1M", "32Mb", "256k").
+
+        Raises
+        ------
+        ModelError
+            If the model has no such level; the message lists those it has.
+        """
+        wanted = str(text).strip()
+        for resolution in self.resolutions:
+            label = self.label(resolution)
+            if wanted in (str(resolution), label, label + "b"):
+                return resolution
+        known = ", ".join(f"{r} ({self.label(r)})" for r in self.resolutions)
+        raise ModelError(f"model {self.name!r} has no level {wanted!r}; it has: {known}")
+
+    def module(self, name: str) -> ModuleSpec:
+        """The module called ``name``; ModelError lists the known ones."""
+        for module in self.modules:
+            if module.name == name:
+                return module
+        known = ", ".join(m.name for m in self.modules)
+        raise ModelError(f"model {self.name!r} has no module {name!r}; it has: {known}")
+
+    def check(self) -> None:
+        """Raise ModelError if the parts do not fit each other."""
+        e = self.encoder
+        if len(e.widths) != len(e.pools) or e.pools[0] != 1 or e.kernel % 2 == 0:
+            raise ModelError(f"encoder of {self.name!r}: pools {e.pools} and widths {e.widths} do not fit (first pool 1, odd kernel)")
+        if e.block % e.base_bin or e.flank % e.base_bin or e.flank < e.half_receptive_field:
+            raise ModelError(
+                f"encoder of {self.name!r}: block {e.block} and flank {e.flank} must be multiples of the base bin "
+                f"{e.base_bin}, flank at least {e.half_receptive_field}"
+            )
+        if self.bins % 2:
+            raise ModelError(f"model {self.name!r}: bins per map must be even, not {self.bins}")
+        for module in self.modules:
+            steps = [a != 2 * b for a, b in zip(module.resolutions, module.resolutions[1:])]
+            if not module.resolutions or any(steps):
+                raise ModelError(f"module {module.name!r}: resolutions {module.resolutions} must halve from level to level")
+            if module.decoder is None and not (module.base_decoder and self.base_decoder):
+                raise ModelError(f"module {module.name!r} has no decoder")
+            for name in module.pyramids:
+                if name not in self.pyramids:
+                    raise ModelError(f"module {module.name!r} names an unknown pyramid {name!r}")
+            reach = self.base_bin * 2 ** sum(self.pyramids[p].steps for p in module.pyramids)
+            if module.resolutions[0] > reach or module.resolutions[-1] % self.base_bin:
+                raise ModelError(f"module {module.name!r}: its encodings end at {reach} bp, its levels start at {module.resolutions[0]}")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON types only."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> ModelSpec:
+        """Inverse of :meth:`to_json`; ModelError names a key that is unknown or missing."""
+        try:
+            plain = dict(data)
+            plain["encoder"] = EncoderSpec(**_tuples(plain.get("encoder", {})))
+            plain["pyramids"] = {k: PyramidSpec(**v) for k, v in plain.get("pyramids", {}).items()}
+            if plain.get("base_decoder"):
+                plain["base_decoder"] = DecoderSpec(**_tuples(plain["base_decoder"]))
+            modules = []
+            for item in plain.get("modules", ()):
+                item = _tuples(item)
+                if item.get("decoder"):
+                    item["decoder"] = DecoderSpec(**_tuples(item["decoder"]))
+                modules.append(ModuleSpec(**item))
+            plain["modules"] = tuple(modules)
+            plain["profiles"] = tuple(plain.get("profiles", ()))
+            spec = cls(**plain)
+        except (TypeError, AttributeError, ValueError) as error:
+            raise ModelError(f"model specification not understood: {error}") from error
+        spec.check()
+        return spec
+
+
+def _tuples(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+
+
+#: Dilations of the one-shot decoder: 19 steps, the dilation 1 only once.
+ONE_SHOT_DILATIONS = (1,) + (2, 4, 8, 16, 32, 64) * 3
+
+ORCA_LICENCE = "Orca weights and code: academic use only (Zhou lab; see github.com/jzhoulab/orca)."
+
+
+def orca_spec(
+    cell_type: str,
+    *,
+    modules: tuple[str, ...] = ("32M", "256M", "1M"),
+    profiles: int = 0,
+    assemblies: Mapping[str, Mapping[str, int]] | None = None,
+) -> ModelSpec:
+    """Specification of the released Orca models.
+
+    Parameters
+    ----------
+    cell_type : "h1esc", "hff" or "hctnoc" (cohesin-depleted HCT116: 32M only, nearest upsampling, no 1M decoder).
+    modules : the modules that are present.
+    profiles : number of chromatin profiles of the 1M model (32 for h1esc, 22 for hff).
+    """
+    depleted = cell_type == "hctnoc"
+    decoder = DecoderSpec(upsample="nearest" if depleted else "bilinear")
+    first = "encoder2b" if depleted else "encoder2"
+    pyramids = {first: PyramidSpec(steps=5, down=not depleted)}
+    known = {
+        "32M": ModuleSpec("32M", tuple(4000 * 2**k for k in range(5, -1, -1)), (first,), decoder, base_decoder=not depleted),
+        "256M": ModuleSpec("256M", tuple(4000 * 2**k for k in range(8, 4, -1)), (first, "encoder3"), decoder, assembly=True),
+        "1M": ModuleSpec("1M", (4000,), base_decoder=True),
+    }
+    if "256M" in modules:
+        pyramids["encoder3"] = PyramidSpec(steps=3)
+    spec = ModelSpec(
+        name=cell_type,
+        encoder=EncoderSpec(),
+        pyramids=pyramids,
+        base_decoder=None if depleted else DecoderSpec(one_shot=True, dilations=ONE_SHOT_DILATIONS),
+        modules=tuple(known[name] for name in modules),
+        profiles=tuple(f"profile_{k}" for k in range(profiles)),
+        assemblies=assemblies or {},
+        organism="Homo sapiens",
+        cell_type={"h1esc": "H1-ESC", "hff": "HFF", "hctnoc": "HCT116, cohesin depleted"}.get(cell_type, cell_type),
+        licence=ORCA_LICENCE,
+    )
+    spec.check()
+    return spec

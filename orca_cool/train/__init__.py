@@ -1,0 +1,1 @@
+"""Training: targets, samplers and the stages of the paper."""
