@@ -1,0 +1,315 @@
+"""Predicted rows -> a sorted pixel table: the data that a writer is fed with, and the table of one resolution."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from orca_cool.errors import OutputError
+
+#: pixels of one HDF5 chunk: 256 kB of counts and 512 kB of bin numbers, which fit HDF5's default cache;
+#: larger ones slow small range queries
+CHUNK = 65536
+#: pixels held before they are written; a multiple of CHUNK, so that no chunk is ever written twice
+BUFFER = 16 * CHUNK
+#: matrix cells worked on at once
+BATCH = 1 << 19
+FILTERS: dict[str, Any] = {"compression": "gzip", "compression_opts": 1, "shuffle": True, "track_times": False}
+
+
+@dataclass(frozen=True)
+class Stripe:
+    """Some rows of the band of one chromosome at one resolution.
+
+    Attributes
+    ----------
+    chrom : chromosome.
+    start : first row, bin index within the chromosome.
+    values : (rows, band) float32, y = log(observed / expected) of pair (start + r, start + r + d); NaN = absent.
+    level : (rows, band) int32, resolution in bp of the level that predicted the pixel.
+    spread : (rows, band) float32 or None, half the absolute difference between the strands' y.
+    """
+
+    chrom: str
+    start: int
+    values: np.ndarray
+    level: np.ndarray
+    spread: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class TransBlock:
+    """A rectangle between two chromosomes, ``chrom1`` before ``chrom2`` in the file's order.
+
+    Attributes
+    ----------
+    start1, start2 : first row and column, bin index within each chromosome.
+    values : (n1, n2) float32 y; NaN = absent.
+    level : resolution in bp of the level that predicted it.
+    spread : (n1, n2) float32 or None.
+    """
+
+    chrom1: str
+    chrom2: str
+    start1: int
+    start2: int
+    values: np.ndarray
+    level: int
+    spread: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What one resolution needs besides its pixels.
+
+    Attributes
+    ----------
+    resolution : bin in bp.
+    expected : (n,) float64 contact frequency by distance in bins, without eps; NaN where unknown.
+    eps : pseudo-frequency of the level.
+    band : pixels are written for distances < band (bins).
+    trans : expected between chromosomes without eps, or None.
+    masked : chromosome -> (nbins,) bool, True = masked bin (N, outside the view); a chromosome left out has none.
+    """
+
+    resolution: int
+    expected: np.ndarray
+    eps: float
+    band: int
+    trans: float | None
+    masked: dict[str, np.ndarray]
+
+    def norm(self, n: int) -> np.ndarray:
+        """(n,) expected without eps at distances 0 .. n-1, NaN from the band on."""
+        out = np.full(n, np.nan)
+        m = min(n, self.band, len(self.expected))
+        out[:m] = self.expected[:m]
+        return out
+
+    def mask(self, chrom: str, nbins: int) -> np.ndarray:
+        """(nbins,) bool, True = masked; OutputError when the layer's mask has another length."""
+        mask = np.asarray(self.masked.get(chrom, np.zeros(nbins, bool)), bool)
+        if mask.shape != (nbins,):
+            raise OutputError(f"mask of {chrom} at {self.resolution} bp has shape {mask.shape}, the chromosome has {nbins} bins")
+        return mask
+
+
+def count_bins(length: int, resolution: int) -> int:
+    """Bins of a chromosome: the last one may be shorter."""
+    return -(-length // resolution)
+
+
+def frequency(y: np.ndarray, norm: np.ndarray | float, eps: float, mode: str, depth: float) -> np.ndarray:
+    """depth * F of log ratios y, in the number type of y (``norm`` without eps, broadcast against y)."""
+    scale = np.asarray(depth * (np.asarray(norm, np.float64) + eps), y.dtype)
+    out = np.exp(y)
+    out *= scale
+    if mode == "contact":
+        out -= y.dtype.type(depth * eps)
+        np.maximum(out, 0, out=out)
+    return out
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what HDF5 raises when it cannot write (OSError; RuntimeError for late flushes) into an OutputError."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        raise OutputError(f"cannot write {str(path)!r}: {error}") from error
+
+
+class PixelTable:
+    """The pixel table of one resolution: a buffer of whole chunks in front of growing HDF5 columns."""
+
+    def __init__(self, group: h5py.Group, path: Path, spread: bool, precision_bits: int | None) -> None:
+        self.path, self.precision_bits = path, precision_bits
+        types = {"bin1_id": np.int64, "bin2_id": np.int64, "count": np.float32, "level": np.int32}
+        if spread:
+            types["spread"] = np.float32
+        self.buffers = {name: np.empty(BUFFER, dtype) for name, dtype in types.items()}
+        self.columns = {
+            name: group.create_dataset(name, shape=(0,), maxshape=(None,), chunks=(CHUNK,), dtype=dtype, **FILTERS)
+            for name, dtype in types.items()
+        }
+        self.held, self.nnz, self.sum = 0, 0, 0.0
+
+    def append(self, **columns: np.ndarray) -> None:
+        """Append columns of equal length."""
+        n, at = len(columns["count"]), 0
+        while at < n:
+            take = min(n - at, BUFFER - self.held)
+            for name, buffer in self.buffers.items():
+                buffer[self.held : self.held + take] = columns[name][at : at + take]
+            self.held += take
+            at += take
+            if self.held == BUFFER:
+                self.flush()
+
+    def flush(self) -> None:
+        """Write what is held."""
+        n, self.held = self.held, 0
+        if not n:
+            return
+        count = self.buffers["count"][:n]
+        if self.precision_bits is not None:
+            _round_mantissa(count, self.precision_bits)
+        total = float(count.sum(dtype=np.float64))
+        if not np.isfinite(total):
+            raise OutputError(f"{str(self.path)!r}: a predicted log ratio is too large to store: its frequency overflows float32")
+        # summed per full buffer, hence the same whatever the stripes' sizes were
+        self.sum += total
+        with writing(self.path):
+            for name, dataset in self.columns.items():
+                dataset.resize((self.nnz + n,))
+                dataset[self.nnz :] = self.buffers[name][:n]
+        self.nnz += n
+
+
+def _round_mantissa(values: np.ndarray, bits: int) -> None:
+    """Round float32 numbers in place to ``bits`` explicit mantissa bits (relative error <= 2**-(bits+1))."""
+    drop = 23 - bits
+    if drop <= 0:
+        return
+    raw = values.view(np.uint32)
+    raw += np.uint32(1 << (drop - 1))
+    raw &= np.uint32(0xFFFFFFFF << drop & 0xFFFFFFFF)
+
+
+class LayerWriter:
+    """One resolution: takes stripes and trans blocks, keeps pixels sorted by (bin1, bin2)."""
+
+    def __init__(
+        self,
+        group: h5py.Group,
+        path: Path,
+        layer: Layer,
+        chromsizes: dict[str, int],
+        mode: str,
+        depth: float,
+        spread: bool,
+        bits: int | None,
+    ):
+        self.layer, self.mode, self.depth, self.spread, self.path = layer, mode, depth, spread, path
+        self.chroms = list(chromsizes)
+        self.nbins = np.array([count_bins(n, layer.resolution) for n in chromsizes.values()], np.int64)
+        self.offset = np.concatenate([[0], np.cumsum(self.nbins)])
+        self.usable = [~layer.mask(c, int(n)) for c, n in zip(self.chroms, self.nbins)]
+        self.norm = layer.norm(layer.band)
+        self.filled = np.zeros(self.offset[-1], np.int64)
+        with writing(path):
+            self.pixels = PixelTable(group.create_group("pixels"), path, spread, bits)
+
+    def run(self, stripes: Iterable[Stripe], blocks: Iterable[TransBlock]) -> None:
+        """Write everything; ``blocks`` are held in memory, ``stripes`` one at a time."""
+        by_chrom: dict[int, list[TransBlock]] = {}
+        for block in blocks:
+            i, j = self._index(block.chrom1), self._index(block.chrom2)
+            if i >= j:
+                raise OutputError(f"trans block {block.chrom1} x {block.chrom2}: the first must come before the second in the file")
+            n1, n2 = block.values.shape
+            if min(block.start1, block.start2) < 0 or block.start1 + n1 > self.nbins[i] or block.start2 + n2 > self.nbins[j]:
+                raise OutputError(
+                    f"trans block {block.chrom1}:{block.start1} x {block.chrom2}:{block.start2} {n1} x {n2} leaves its chromosomes"
+                )
+            if self.layer.trans is None:
+                raise OutputError(
+                    f"trans block {block.chrom1} x {block.chrom2}, but the layer of {self.layer.resolution} bp has no trans expected"
+                )
+            by_chrom.setdefault(i, []).append(block)
+        at = (0, 0)
+        for stripe in stripes:
+            k = self._index(stripe.chrom)
+            end = stripe.start + len(stripe.values)
+            if (k, stripe.start) < at or stripe.start < 0 or end > self.nbins[k] or stripe.values.shape[1] > self.layer.band:
+                raise OutputError(
+                    f"stripe {stripe.chrom} rows {stripe.start} to {end}, {stripe.values.shape[1]} wide, at {self.layer.resolution} bp: "
+                    f"out of order or outside {self.nbins[k]} bins and a band of {self.layer.band}"
+                )
+            self._gap(at, (k, stripe.start), by_chrom)
+            self._rows(k, stripe.start, end, stripe, by_chrom.get(k, []))
+            at = (k, end)
+        self._gap(at, (len(self.chroms), 0), by_chrom)
+        self.pixels.flush()
+
+    def _index(self, chrom: str) -> int:
+        if chrom not in self.chroms:
+            raise OutputError(f"chromosome {chrom!r} is not one of {', '.join(self.chroms)}")
+        return self.chroms.index(chrom)
+
+    def _gap(self, begin: tuple[int, int], end: tuple[int, int], by_chrom: dict[int, list[TransBlock]]) -> None:
+        """Rows between two positions, which have no stripe but may have trans blocks."""
+        for k in range(begin[0], min(end[0] + 1, len(self.chroms))):
+            first = begin[1] if k == begin[0] else 0
+            last = end[1] if k == end[0] else int(self.nbins[k])
+            if k in by_chrom and first < last:
+                self._rows(k, first, last, None, by_chrom[k])
+
+    def _rows(self, k: int, start: int, end: int, stripe: Stripe | None, blocks: list[TransBlock]) -> None:
+        partners = sorted({self._index(b.chrom2) for b in blocks})
+        width = (stripe.values.shape[1] if stripe is not None else 0) + sum(int(self.nbins[j]) for j in partners)
+        step = max(1, BATCH // max(1, width))
+        for a in range(start, end, step):
+            b = min(a + step, end)
+            parts = [] if stripe is None else [self._cis(k, a, b, stripe)]
+            parts += [self._trans(k, j, a, b, [x for x in blocks if x.chrom2 == self.chroms[j]]) for j in partners]
+            keep, columns = parts[0]
+            if len(parts) > 1:
+                keep = np.concatenate([p[0] for p in parts], axis=1)
+                columns = {n: np.concatenate([np.broadcast_to(p[1][n], p[0].shape) for p in parts], axis=1) for n in columns}
+            rows = np.arange(a, b, dtype=np.int64) + self.offset[k]
+            filled = np.count_nonzero(keep, axis=1)
+            self.filled[rows] = filled
+            # boolean selection walks row by row: exactly the order of a sorted pixel table
+            chosen = {n: c.reshape(-1) if filled.sum() == keep.size else c[keep] for n, c in columns.items()}
+            self.pixels.append(bin1_id=np.repeat(rows, filled), **chosen)
+
+    def _cis(self, k: int, a: int, b: int, stripe: Stripe) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        part = slice(a - stripe.start, b - stripe.start)
+        y = np.asarray(stripe.values[part], np.float32)
+        width = y.shape[1]
+        usable = np.concatenate([self.usable[k][a:], np.zeros(width, bool)])
+        keep = np.isfinite(y)
+        keep &= np.lib.stride_tricks.sliding_window_view(usable[: b - a + width - 1], width)
+        keep &= usable[: b - a, None]
+        unknown = np.isnan(self.norm[:width])
+        if unknown.any() and keep[:, unknown].any():
+            first = int(np.argmax(unknown))
+            raise OutputError(f"{stripe.chrom} at {self.layer.resolution} bp is predicted at {first} bins, where no expected is known")
+        columns = {
+            "bin2_id": np.add.outer(np.arange(a, b, dtype=np.int64) + self.offset[k], np.arange(width, dtype=np.int64)),
+            "count": frequency(y, self.norm[:width], self.layer.eps, self.mode, self.depth),
+            "level": np.asarray(stripe.level[part], np.int32),
+        }
+        if self.spread:
+            columns["spread"] = (
+                np.full(y.shape, np.nan, np.float32) if stripe.spread is None else np.asarray(stripe.spread[part], np.float32)
+            )
+        return keep, columns
+
+    def _trans(self, k: int, j: int, a: int, b: int, blocks: list[TransBlock]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        shape = (b - a, int(self.nbins[j]))
+        y, spread, level = np.full(shape, np.nan, np.float32), np.full(shape, np.nan, np.float32), np.zeros(shape, np.int32)
+        for block in blocks:
+            first, last = max(a, block.start1), min(b, block.start1 + len(block.values))
+            if first >= last:
+                continue
+            source = slice(first - block.start1, last - block.start1)
+            target = (slice(first - a, last - a), slice(block.start2, block.start2 + block.values.shape[1]))
+            y[target], level[target] = block.values[source], block.level
+            if block.spread is not None:
+                spread[target] = block.spread[source]
+        keep = np.isfinite(y) & self.usable[k][a:b, None] & self.usable[j]
+        assert self.layer.trans is not None
+        columns = {
+            "bin2_id": np.broadcast_to(np.arange(shape[1], dtype=np.int64) + self.offset[j], shape),
+            "count": frequency(y, self.layer.trans, self.layer.eps, self.mode, self.depth),
+            "level": level,
+        }
+        return keep, columns | ({"spread": spread} if self.spread else {})
