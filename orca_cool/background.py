@@ -5,6 +5,7 @@ Source: Zhou 2022, Methods; released ``*.expected.res*.npy`` files (natural log 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,11 +56,46 @@ class Background:
         expected = self.by_distance(resolution, bins)
         return np.where(np.isnan(expected), np.nanmin(expected), expected)[d]
 
-    def assembled(self, resolution: int, segments: list[int], bins: int, length: int) -> np.ndarray:
-        """(bins, bins) expected of a window made of chromosome pieces laid end to end (256M module).
+    def assembled(self, resolution: int, segments: Sequence[tuple[str, int, int, str]], start: int, bins: int) -> np.ndarray:
+        """Expected of a window of chromosome pieces laid end to end (256M module).
+
+        Assembled at the table's own resolution block by block (cis by genomic distance, trans constant), then
+        averaged; cis distances past the table take the smallest finite value of the matrix (Zhou 2022, released code).
 
         Parameters
         ----------
-        segments : identity of the chromosome of every ``self.resolution`` bin of the window, length ``bins * f``.
+        resolution : bin of the window in bp.
+        segments : (chromosome, start, end, strand) of every piece, in order; lengths are multiples of the table's bin.
+        start : first base of the window within the layout, in bp; beyond the last piece everything is trans.
+        bins : size of the window in bins of ``resolution``.
+
+        Returns
+        -------
+        (bins, bins) float64, symmetric.
         """
-        raise NotImplementedError
+        f = resolution // self.resolution
+        n = bins * f
+        chroms = np.full(n, -1)
+        position = np.zeros(n, dtype=np.int64)
+        names: dict[str, int] = {}
+        offset = -start // self.resolution
+        for chrom, first, last, strand in segments:
+            size = (last - first) // self.resolution
+            where = np.arange(max(0, offset), min(n, offset + size))
+            inside = where - offset if strand == "+" else size - 1 - (where - offset)
+            chroms[where] = names.setdefault(chrom, len(names))
+            position[where] = first // self.resolution + inside
+            offset += size
+        trans = np.nan if self.trans is None else self.trans
+        table = np.append(self.cis, np.nan)
+        rows = [self._assembled_rows(slice(i * f, (i + 1) * f), chroms, position, table, trans) for i in range(bins)]
+        smallest = min((float(np.nanmin(r)) for r in rows if np.isfinite(r).any()), default=np.nan)
+        out = np.empty((bins, bins))
+        for i, row in enumerate(rows):
+            out[i] = np.where(np.isnan(row), smallest, row).reshape(f, bins, f).mean(axis=(0, 2))
+        return out
+
+    def _assembled_rows(self, rows: slice, chroms: np.ndarray, position: np.ndarray, table: np.ndarray, trans: float) -> np.ndarray:
+        distance = np.minimum(np.abs(position[rows, None] - position[None, :]), len(table) - 1)
+        cis = (chroms[rows, None] == chroms[None, :]) & (chroms[None, :] >= 0)
+        return np.where(cis, table[distance], trans).astype(np.float32)

@@ -1,0 +1,123 @@
+"""``orca-cool predict``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+from tqdm import tqdm
+
+from orca_cool.errors import GenomeError, ModelError, OutputError, RegionError
+from orca_cool.genome import Region, check_assembly, open_genome, parse_region, read_view
+from orca_cool.pipeline import Settings, check_output, predict_to_file, series_to_files
+from orca_cool.predict import DTYPES, Predictor, resolve_device
+from orca_cool.registry import resolve
+from orca_cool.weights import load_bundle
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("regions", nargs=-1)
+@click.option("--model", "-m", required=True, help="A model's name (see `orca-cool models list`) or its folder.")
+@click.option("--genome", "-g", required=True, help="FASTA (plain or bgzip), .2bit, or the name of a shipped genome (`example`).")
+@click.option("--output", "-o", required=True, type=click.Path(path_type=Path), help="The .mcool; expected tables appear beside it.")
+@click.option("--view", type=click.Path(path_type=Path), help="Regions from a BED3/BED4 file.")
+@click.option("--at", "position", help="One zoom series around a position, as Orca's own: chr9:110,404,000. Writes .npz and .mcool.")
+@click.option("--levels", help="Comma-separated resolutions (4000) or windows (1M); default: all of the modules used.")
+@click.option("--module", "modules", help="Comma-separated modules of the model (32M, 256M, 1M); default: all that the levels need.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--dtype", default="float32", show_default=True, type=click.Choice(DTYPES), help="bfloat16: decoders only, approximate.")
+@click.option("--mode", default="regularised", show_default=True, type=click.Choice(["regularised", "contact"]), help="Which number to store.")
+@click.option("--pseudo-depth", default=1e5, show_default=True, type=click.FloatRange(min=1), help="N: count = N * frequency.")
+@click.option("--fill-distance", type=click.IntRange(min=1), help="bp out to which coarser levels fill finer ones [default: each level's band].")
+@click.option("--trans", is_flag=True, help="Also contacts between chromosomes, at the coarsest level of a 256M-type module.")
+@click.option("--spread", is_flag=True, help="Store half the difference of the two strands' predictions in a column `spread`.")
+@click.option("--chrom-names", help="add-chr, strip-chr or a two-column TSV: rename the genome's chromosomes.")
+@click.option("--any-genome", is_flag=True, help="Accept a genome of another assembly than the model's.")
+@click.option("--force", is_flag=True, help="Replace the output, and start anew instead of resuming.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
+def predict(
+    regions: tuple[str, ...], model: str, genome: str, output: Path, view: Path | None, position: str | None, levels: str | None, modules: str | None,
+    device: str, dtype: str, mode: str, pseudo_depth: float, fill_distance: int | None, trans: bool, spread: bool, chrom_names: str | None,
+    any_genome: bool, force: bool, quiet: bool,
+) -> None:  # fmt: skip
+    """Predict contact maps of REGIONs (chrII, chrII:100,000-500,000; default: all chromosomes) as an .mcool.
+
+    A killed run goes on where it was when the same command is repeated.
+    """
+    if output.suffix != ".mcool":
+        raise OutputError(f"the output {str(output)!r} must end in .mcool")
+    check_output(output, force)
+    resolve_device(device)
+    bundle = load_bundle(resolve(model))
+    spec = bundle.spec
+    source = open_genome(genome, chrom_names)
+    assembly = _assembly(spec, source, any_genome)
+    names = tuple(spec.module(name.strip()).name for name in modules.split(",")) if modules else None
+    wanted = _levels(spec, levels, names)
+    settings = Settings(wanted, fill_distance, names, mode, pseudo_depth, trans, spread)
+    provenance = {"model_name": spec.name, "genome_file": Path(genome).name}
+    if position is not None:
+        if regions or view or trans:
+            raise RegionError(f"--at {position!r} predicts one zoom series; leave out regions, --view and --trans")
+        chrom, place = _position(position, source.chromsizes)
+        module = next((m for m in spec.modules if (names is None or m.name in names) and set(wanted) <= set(m.resolutions)), None)
+        if module is None:
+            module = spec.module(names[0]) if names else spec.modules[0]
+            wanted = tuple(r for r in wanted if r in module.resolutions)
+            settings = Settings(wanted, None, names, mode, pseudo_depth, False, spread)
+        predictor = Predictor(bundle, source, device, dtype)
+        maps = predictor.series(module, chrom, place)
+        paths = series_to_files(predictor, maps, settings, output, assembly=assembly, provenance={**provenance, "at": place}, force=force)
+    else:
+        chosen = [parse_region(text, source.chromsizes) for text in regions]
+        if view is not None:
+            chosen += read_view(view, source.chromsizes)
+        if not chosen:
+            chosen = [Region(c, 0, size) for c, size in source.chromsizes.items()]
+        predictor = Predictor(bundle, source, device, dtype)
+        with tqdm(unit="window", disable=quiet, file=sys.stderr, desc=spec.name) as bar:
+
+            def show(done: int, total: int) -> None:
+                bar.total = total
+                bar.update(done - bar.n)
+
+            paths = predict_to_file(predictor, chosen, settings, output, assembly=assembly, provenance=provenance, force=force, progress=show)
+    for path in paths:
+        click.echo(path)
+
+
+def _assembly(spec, source, any_genome: bool) -> str:  # type: ignore[no-untyped-def]
+    """Name of the assembly for the file; an unknown one is said, a mismatch is an error unless it is allowed."""
+    try:
+        found = check_assembly(spec, source)
+    except GenomeError as error:
+        if not any_genome:
+            raise GenomeError(f"{error}; use --any-genome to predict it all the same") from error
+        click.echo(f"warning: {error}", err=True)
+        return str(source.name)
+    if found is None:
+        known = ", ".join(spec.assemblies) or "none named"
+        click.echo(f"warning: genome {source.name!r} shares no chromosome name with the assemblies of model {spec.name!r} ({known})", err=True)
+        return str(source.name)
+    return str(found)
+
+
+def _levels(spec, levels: str | None, names: tuple[str, ...] | None) -> tuple[int, ...]:  # type: ignore[no-untyped-def]
+    offered = {r for m in spec.modules if names is None or m.name in names for r in m.resolutions}
+    if levels is None:
+        return tuple(sorted(offered))
+    wanted = {spec.parse_level(text) for text in levels.split(",")}
+    for resolution in sorted(wanted - offered):
+        raise ModelError(f"level {resolution} ({spec.label(resolution)}) is not of module {', '.join(names or ())}; levels there: {sorted(offered)}")
+    return tuple(sorted(wanted))
+
+
+def _position(text: str, chromsizes: dict[str, int]) -> tuple[str, int]:
+    """"chr9:110,404,000" to ("chr9", 110404000)."""
+    chrom, colon, digits = text.rpartition(":")
+    plain = digits.replace(",", "")
+    if not colon or not plain.isdigit():
+        raise RegionError(f"position {text!r} is not understood; write it as chr9:110,404,000")
+    parse_region(f"{chrom}:{int(plain)}-{int(plain) + 1}", chromsizes)
+    return chrom, int(plain)

@@ -1,0 +1,122 @@
+"""What is done: a work folder beside the output that survives any interruption, kill -9 included.
+
+Every step is one checkpoint: its arrays are written under temporary names, then renamed, then the manifest that names them is
+replaced atomically. What the manifest does not name does not exist.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from orca_cool.errors import OutputError
+
+FORMAT = "orca-cool-work"
+VERSION = 1
+
+
+class Manifest:
+    """Checkpoints of one prediction.
+
+    Parameters
+    ----------
+    folder : of the work files; made if missing.
+    settings : everything that decides the result. A folder of other settings is refused.
+    restart : throw away what is there.
+
+    Raises
+    ------
+    OutputError
+        If the folder holds work of other settings; the message names the first that differs.
+    """
+
+    def __init__(self, folder: Path, settings: Mapping[str, Any], restart: bool = False):
+        self.folder = folder
+        self.settings: dict[str, Any] = json.loads(json.dumps(settings))
+        if restart and folder.exists():
+            shutil.rmtree(folder)
+        found = self._read()
+        if found is None:
+            if folder.exists() and any(folder.iterdir()):
+                shutil.rmtree(folder)  # killed before its first checkpoint
+            self.step = 0
+            self.parts: list[str] = []
+        else:
+            for key in sorted({*found["settings"], *self.settings}):
+                old, new = found["settings"].get(key), self.settings.get(key)
+                if old != new:
+                    raise OutputError(f"{folder} holds an unfinished run with {key} {old!r}, not {new!r}; repeat that run, or use --force to start anew")
+            self.step = found["step"]
+            self.parts = found["parts"]
+
+    def _read(self) -> dict[str, Any] | None:
+        try:
+            found = json.loads((self.folder / "manifest.json").read_text())
+        except FileNotFoundError:
+            return None
+        except (ValueError, OSError) as error:
+            raise OutputError(f"{self.folder}/manifest.json cannot be read ({error}); use --force to start anew") from error
+        if found.get("format") != FORMAT or found.get("version") != VERSION:
+            raise OutputError(f"{self.folder} was left by another version of orca-cool; use --force to start anew")
+        return dict(found)
+
+    def checkpoint(self, parts: Mapping[str, Mapping[str, np.ndarray]], state: Mapping[str, np.ndarray]) -> None:
+        """Add finished parts, by name, and the state from which the next step continues.
+
+        Raises
+        ------
+        OutputError
+            If they cannot be written (no space left, for one); earlier checkpoints stay good.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for name, arrays in parts.items():
+                self._save(name, arrays)
+            self._save(f"state{self.step + 1}", state)
+            self.parts += list(parts)
+            text = {"format": FORMAT, "version": VERSION, "settings": self.settings, "step": self.step + 1, "parts": self.parts}
+            temporary = self.folder / "manifest.json.tmp"
+            with open(temporary, "w") as stream:
+                json.dump(text, stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(temporary, self.folder / "manifest.json")
+        except OSError as error:
+            raise OutputError(f"cannot write {self.folder}: {error.strerror or error}; free some space and repeat the command to go on") from error
+        (self.folder / f"state{self.step}.npz").unlink(missing_ok=True)
+        self.step += 1
+
+    def _save(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+        temporary = self.folder / f"{name}.tmp"
+        with open(temporary, "wb") as stream:
+            np.savez(stream, **{k: v for k, v in arrays.items()})
+        os.replace(temporary, self.folder / f"{name}.npz")
+
+    def state(self) -> dict[str, np.ndarray]:
+        """The state of the last checkpoint; empty before the first."""
+        return {} if self.step == 0 else self.load(f"state{self.step}")
+
+    def load(self, name: str) -> dict[str, np.ndarray]:
+        """Arrays of one part."""
+        path = self.folder / f"{name}.npz"
+        try:
+            with np.load(path, allow_pickle=False) as data:
+                return {k: data[k] for k in data}
+        except (OSError, ValueError, KeyError) as error:
+            raise OutputError(f"{path} is missing or damaged ({error}); use --force to start anew") from error
+
+    def named(self, prefix: str) -> Iterator[dict[str, np.ndarray]]:
+        """Parts whose names begin with ``prefix``, in the order in which they were added."""
+        for name in self.parts:
+            if name.startswith(prefix):
+                yield self.load(name)
+
+    def remove(self) -> None:
+        """Delete the folder: the output is complete."""
+        shutil.rmtree(self.folder, ignore_errors=True)

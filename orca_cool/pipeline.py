@@ -1,0 +1,471 @@
+"""The whole road of ``orca-cool predict``: regions -> plans -> windows -> mosaics -> work folder -> .mcool + expected tables."""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from orca_cool import __version__
+from orca_cool.coolfile import write_mcool
+from orca_cool.errors import ModelError, OutputError, RegionError
+from orca_cool.expected import table_path, write_expected
+from orca_cool.genome import Region, gap_fraction
+from orca_cool.manifest import Manifest
+from orca_cool.model.spec import ModuleSpec
+from orca_cool.mosaic import Mosaic, Rows
+from orca_cool.pixels import Layer, Stripe, TransBlock
+from orca_cool.predict import Predictor, SeriesMap
+from orca_cool.windows import Window, by_root, grid, n_bins, plan, plan_trans, reach
+
+log = logging.getLogger(__name__)
+
+#: A bin is masked if more than this share of it is not A, C, G or T.
+MAX_GAP = 0.5
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Choices of a prediction.
+
+    Attributes
+    ----------
+    resolutions : levels to write, bp. fill_distance : bp out to which pixels are written, None = each level's band.
+    modules : names of the modules to use, None = all that the resolutions need.
+    mode, pseudo_depth : see :mod:`orca_cool.coolfile`. trans : write inter-chromosomal maps at the coarsest level.
+    """
+
+    resolutions: tuple[int, ...]
+    fill_distance: int | None = None
+    modules: tuple[str, ...] | None = None
+    mode: str = "regularised"
+    pseudo_depth: float = 1e5
+    trans: bool = False
+    spread: bool = False
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Levels from coarse to fine and the module that predicts each."""
+
+    modules: tuple[ModuleSpec, ...]
+    resolutions: tuple[int, ...]
+
+    def of(self, module: ModuleSpec) -> list[int]:
+        """Resolutions that ``module`` contributes, coarsest first."""
+        return [r for r in self.resolutions if r in module.resolutions and self.owner(r) is module]
+
+    def owner(self, resolution: int) -> ModuleSpec:
+        """The first module, in the model's order, that predicts the resolution."""
+        return next(m for m in self.modules if resolution in m.resolutions)
+
+
+def chain(predictor: Predictor, settings: Settings) -> Chain:
+    """Which module predicts which level. Levels coarser than those asked for are kept only where they lead down to one.
+
+    The coarser levels of a module are its zoom's parents; a coarser module is used where a level asked for is its own, or
+    where it fills what the finer one cannot reach and is asked for.
+    """
+    spec = predictor.spec
+    names = settings.modules or tuple(m.name for m in spec.modules)
+    known = [spec.module(name) for name in names]
+    modules = [m for m in spec.modules if m in known]
+    used: set[int] = set()
+    for resolution in settings.resolutions:
+        owner = next((m for m in modules if resolution in m.resolutions), None)
+        if owner is None:
+            raise ModelError(f"none of the modules {', '.join(names)} predicts resolution {resolution}; levels there: {[m.resolutions for m in modules]}")
+        first_of = {r: next(m for m in modules if r in m.resolutions) for m in modules for r in m.resolutions}
+        used |= {r for r in owner.resolutions if r >= resolution and first_of[r] is owner}
+    return Chain(tuple(modules), tuple(sorted(used, reverse=True)))
+
+
+def bands(predictor: Predictor, chain_: Chain, settings: Settings, lengths: Sequence[int]) -> tuple[dict[int, int], dict[int, int]]:
+    """Bins of distance that each level's mosaic holds, and that its file rows hold.
+
+    The top level of all reaches a whole window only where one window covers every chromosome; else the distance that
+    overlapping windows cover everywhere. Every finer level is filled from the coarser one out to its band.
+    """
+    bins = predictor.spec.bins
+    held: dict[int, int] = {}
+    written: dict[int, int] = {}
+    coarser: int | None = None
+    for r in chain_.resolutions:
+        want = max(bins, 0 if settings.fill_distance is None else -(-settings.fill_distance // r))
+        if coarser is None:
+            alone = all(len(grid(length, r, bins)) == 1 for length in lengths)
+            available = bins if alone else reach(bins)
+        else:
+            f = coarser // r
+            available = max(reach(bins), f * (held[coarser] - 1) + 1)
+        held[r] = available
+        written[r] = min(want, available)
+        coarser = r
+    need: dict[int, int] = {}
+    finer: int | None = None
+    for r in reversed(chain_.resolutions):
+        below = 0 if finer is None else -(-need[finer] // (r // finer)) + 1
+        need[r] = min(held[r], max(written[r], below))
+        finer = r
+    return need, written
+
+
+def merge_regions(regions: Sequence[Region], chromsizes: dict[str, int]) -> list[Region]:
+    """Regions in the genome's order; RegionError if two overlap."""
+    order = {c: i for i, c in enumerate(chromsizes)}
+    ordered = sorted(regions, key=lambda r: (order[r.chrom], r.start))
+    for a, b in zip(ordered, ordered[1:]):
+        if a.chrom == b.chrom and b.start < a.end:
+            raise RegionError(f"regions {a} and {b} overlap; give one region that holds both")
+    return ordered
+
+
+def _name(region: Region, predictor: Predictor) -> str:
+    """A view's name of a region: its own, else the chromosome's where it is whole, else its UCSC string."""
+    whole = region.start == 0 and region.end == predictor.source.chromsizes[region.chrom]
+    return region.name or (region.chrom if whole else f"{region.chrom}:{region.start}-{region.end}")
+
+
+def masks(predictor: Predictor, regions: Sequence[Region], resolution: int) -> dict[str, np.ndarray]:
+    """Masked bins of every chromosome: assembly gaps, and whatever lies outside the regions."""
+    sizes = predictor.source.chromsizes
+    masked = {c: np.ones(n_bins(size, resolution), dtype=bool) for c, size in sizes.items()}
+    for region in regions:
+        a, b = region.start // resolution, n_bins(region.end, resolution)
+        start, end = a * resolution, min(b * resolution, sizes[region.chrom])
+        gaps = gap_fraction(predictor.source, region.chrom, start, end, resolution) > MAX_GAP
+        masked[region.chrom][a:b] = gaps
+    return masked
+
+
+def layers(predictor: Predictor, chain_: Chain, written: dict[int, int], regions: Sequence[Region], settings: Settings) -> list[Layer]:
+    """What the file needs besides its pixels, for every resolution that is written, finest first."""
+    bins = predictor.spec.bins
+    longest = max(predictor.source.chromsizes.values())
+    out = []
+    for r in sorted(settings.resolutions):
+        module = chain_.owner(r)
+        background = predictor.background(module)
+        trans = background.trans if settings.trans and module.assembly and r == module.resolutions[0] else None
+        expected = background.by_distance(r, n_bins(longest, r))
+        known = np.isfinite(expected)
+        if module.assembly:  # the paper's rule for distances past the table
+            expected = np.where(known, expected, expected[known].min() if background.trans is None else background.trans)
+        elif not known[: written[r]].all():
+            written[r] = int(np.argmin(known))
+        out.append(Layer(r, expected, background.eps(r, bins), written[r], trans, masks(predictor, regions, r)))
+    return out
+
+
+def predict_to_file(
+    predictor: Predictor,
+    regions: Sequence[Region],
+    settings: Settings,
+    output: str | Path,
+    *,
+    assembly: str,
+    provenance: dict[str, Any],
+    force: bool = False,
+    progress: Progress | None = None,
+) -> list[Path]:
+    """Predict regions and write ``output`` (.mcool) with its expected tables.
+
+    Parameters
+    ----------
+    progress : called with (windows done, windows in all).
+
+    Returns
+    -------
+    Paths written: the .mcool and the tables. They appear when they are complete; a killed run goes on from its last
+    checkpoint (one top window) when it is repeated.
+
+    Raises
+    ------
+    OutputError, RegionError, ModelError, GenomeError
+    """
+    output = Path(output)
+    chain_ = chain(predictor, settings)
+    tables = [table_path(output, r) for r in sorted(settings.resolutions)]
+    check_output(output, force, also=tables)
+    regions = merge_regions(regions, predictor.source.chromsizes)
+    lengths = [predictor.source.chromsizes[r.chrom] for r in regions]
+    need, written = bands(predictor, chain_, settings, lengths)
+    layers_ = layers(predictor, chain_, written, regions, settings)
+    _check_space(output, layers_, regions, settings)
+    view = pd.DataFrame([(r.chrom, r.start, r.end, _name(r, predictor)) for r in regions], columns=["chrom", "start", "end", "name"])
+
+    everything = {
+        "orca_cool": __version__,
+        "model": predictor.spec.name,
+        "model_digest": predictor.bundle.digest,
+        "genome": predictor.source.name,
+        "chromsizes": dict(predictor.source.chromsizes),
+        "assembly": assembly,
+        "regions": [str(r) for r in regions],
+        "resolutions": list(chain_.resolutions),
+        "written": sorted(settings.resolutions),
+        "modules": {str(r): chain_.owner(r).name for r in chain_.resolutions},
+        "bands": {str(r): written[r] for r in settings.resolutions},
+        "fill_distance": settings.fill_distance,
+        "trans": settings.trans,
+        "spread": settings.spread,
+        "device": predictor.device.type,
+        "dtype": predictor.dtype,
+        **provenance,
+    }
+    manifest = Manifest(output.with_name(output.name + ".partial"), everything, restart=force)
+    run(predictor, regions, chain_, need, written, settings, manifest, progress)
+
+    metadata = {k: v for k, v in everything.items() if k != "chromsizes"}
+    metadata |= {"cell_type": predictor.spec.cell_type, "licence": predictor.spec.licence, "command": provenance.get("command", "")}
+
+    def stripes(resolution: int) -> Iterator[Stripe]:
+        for part in manifest.named(f"{resolution}."):
+            chrom = str(part["chrom"])
+            spread = part.get("spread")
+            yield Stripe(chrom, int(part["start"]), part["values"], resolution << part["level"].astype(np.int32), spread)
+
+    def trans(resolution: int) -> Iterator[TransBlock]:
+        for part in manifest.named(f"trans.{resolution}."):
+            a, b = str(part["chrom1"]), str(part["chrom2"])
+            yield TransBlock(a, b, int(part["start1"]), int(part["start2"]), part["values"], resolution, part.get("spread"))
+
+    try:
+        paths = write_expected(output, layers_, predictor.source.chromsizes, view, settings.mode, settings.pseudo_depth)
+        write_mcool(
+            output,
+            chromsizes=dict(predictor.source.chromsizes),
+            assembly=assembly,
+            layers=layers_,
+            stripes=stripes,
+            trans=trans if settings.trans else None,
+            pseudo_depth=settings.pseudo_depth,
+            mode=settings.mode,
+            metadata=metadata,
+            spread=settings.spread,
+        )
+    except OSError as error:
+        raise OutputError(f"cannot write {output}: {error.strerror or error}; free some space and repeat the command to go on") from error
+    manifest.remove()
+    return [output, *paths]
+
+
+def run(
+    predictor: Predictor,
+    regions: Sequence[Region],
+    chain_: Chain,
+    need: dict[int, int],
+    written: dict[int, int],
+    settings: Settings,
+    manifest: Manifest,
+    progress: Progress | None = None,
+) -> None:
+    """Compute every step that the manifest does not hold yet: a step is one root window, or one pair of chromosome pieces."""
+    steps = _steps(predictor, regions, chain_)
+    pairs = []
+    if settings.trans:
+        module = chain_.owner(max(settings.resolutions))
+        if not module.assembly:
+            raise ModelError(f"model {predictor.spec.name!r} has no module that predicts contacts between chromosomes at {max(settings.resolutions)} bp; leave --trans out")
+        top = module.resolutions[0]
+        if top not in settings.resolutions:
+            raise ModelError(f"--trans writes the level {top} bp; add it to --levels")
+        whole = {r.chrom: predictor.source.chromsizes[r.chrom] for r in regions}
+        pairs = plan_trans(whole, predictor.spec.window(top), top)
+    total = sum(len(level) for step in steps for level in step.levels) + len(pairs)
+    finished = sum(len(level) for step in steps[: manifest.step] for level in step.levels) + max(0, manifest.step - len(steps))
+    report = progress or (lambda done, total: None)
+    report(finished, total)
+
+    mosaic: Mosaic | None = None
+    for number, step in enumerate(steps):
+        if number < manifest.step:
+            continue
+        if step.first or mosaic is None:
+            bins = predictor.spec.bins
+            length = predictor.source.chromsizes[step.region.chrom]
+            mosaic = Mosaic(list(chain_.resolutions), need, bins, length, step.region.start, step.region.end, settings.spread)
+            if not step.first:
+                mosaic.restore(manifest.state())
+        parts: dict[str, dict[str, np.ndarray]] = {}
+        for predicted in predictor.windows(step.module, step.region.chrom, step.levels):
+            r = predicted.window.resolution
+            if chain_.owner(r) is step.module:
+                mosaic.levels[r].add(predicted.window.start, predicted.values, predicted.spread if settings.spread else None)
+            finished += 1
+            report(finished, total)
+        for r, rows in mosaic.close(step.pending):
+            if r in settings.resolutions and len(rows.values):
+                parts[f"{r}.{number}"] = _part(step.region.chrom, r, rows, written[r], n_bins(step.taken, r))
+        manifest.checkpoint(parts, {} if step.last else mosaic.state())
+
+    for number, (a, b) in enumerate(pairs, start=len(steps)):
+        if number < manifest.step:
+            continue
+        top = max(settings.resolutions)
+        values, spread = predictor.trans(chain_.owner(top), a, b)
+        part = {
+            "chrom1": np.array(a.chrom), "chrom2": np.array(b.chrom),
+            "start1": np.array(a.start // top), "start2": np.array(b.start // top), "values": values,
+        }  # fmt: skip
+        if settings.spread:
+            part["spread"] = spread
+        manifest.checkpoint({f"trans.{top}.{number}": part}, {})
+        finished += 1
+        report(finished, total)
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One root window with what lies below it.
+
+    ``pending``: by resolution, the first window still to come in the region. ``taken``: end in bp of the region before it on
+    the same chromosome, 0 if there is none.
+    """
+
+    region: Region
+    module: ModuleSpec
+    levels: list[list[Window]]
+    pending: dict[int, int | None]
+    first: bool
+    last: bool
+    taken: int
+
+
+def _steps(predictor: Predictor, regions: Sequence[Region], chain_: Chain) -> list[_Step]:
+    steps = []
+    spec = predictor.spec
+    for region, before in zip(regions, [None, *regions]):
+        length = predictor.source.chromsizes[region.chrom]
+        taken = before.end if before is not None and before.chrom == region.chrom else 0
+        roots = []
+        for module in reversed(chain_.modules):  # modules are listed finest first; the coarser one fills the finer
+            mine = chain_.of(module)
+            if mine:
+                below = [r for r in module.resolutions if r >= min(mine)]
+                roots += [(module, root) for root in by_root(plan(length, below, spec.bins, region.start, region.end))]
+        roots.sort(key=lambda item: -item[0].resolutions[0])  # stable: roots stay in order within a module
+        for k, (module, levels) in enumerate(roots):
+            pending: dict[int, int | None] = {}
+            for r in chain_.resolutions:
+                rest = [w.start for m, later in roots[k + 1 :] if chain_.owner(r) is m for level in later for w in level if w.resolution == r]
+                pending[r] = min(rest) if rest else None
+            steps.append(_Step(region, module, levels, pending, k == 0, k == len(roots) - 1, taken))
+    return steps
+
+
+def _part(chrom: str, resolution: int, rows: Rows, band: int, taken: int) -> dict[str, np.ndarray]:
+    """Rows as they are stored; those before bin ``taken`` belong to the region before (two regions may share a coarse bin)."""
+    first = min(max(0, taken - rows.start), len(rows.values))
+    keep = (slice(first, None), slice(band))
+    level = np.round(np.log2(rows.level[keep] / resolution)).astype(np.uint8)
+    part = {"chrom": np.array(chrom), "start": np.array(rows.start + first), "values": rows.values[keep], "level": level}
+    if rows.spread is not None:
+        part["spread"] = rows.spread[keep]
+    return part
+
+
+def check_output(output: Path, force: bool, also: Sequence[Path] = ()) -> None:
+    """OutputError if an output exists (and not ``force``), or its folder does not."""
+    if not output.parent.is_dir():
+        raise OutputError(f"the folder of the output {str(output)!r} does not exist")
+    if output.is_dir():
+        raise OutputError(f"the output {str(output)!r} is a folder")
+    for path in (output, *also):
+        if path.exists() and not force:
+            raise OutputError(f"{path} exists; use --force to replace it")
+    if not os.access(output.parent, os.W_OK):
+        raise OutputError(f"the folder of the output {str(output)!r} is not writable")
+
+
+def _check_space(output: Path, layers_: Sequence[Layer], regions: Sequence[Region], settings: Settings) -> None:
+    pixels = sum(layer.band * n_bins(r.end - r.start, layer.resolution) for layer in layers_ for r in regions)
+    wanted = pixels * (5 + 4 * settings.spread + 5)  # work folder, then the file at about half of this
+    free = shutil.disk_usage(output.parent).free
+    if wanted > free:
+        raise OutputError(f"{output} needs about {wanted / 1e9:.1f} GB while it is made; {free / 1e9:.1f} GB are free ({os.strerror(errno.ENOSPC)})")
+
+
+def series_to_files(
+    predictor: Predictor, maps: list[SeriesMap], settings: Settings, output: str | Path, *, assembly: str, provenance: dict[str, Any], force: bool = False
+) -> list[Path]:
+    """Write a zoom series: named arrays (.npz) and an .mcool of its region with expected tables.
+
+    The windows' phase is arbitrary. Where every window lies on the chromosome's own bins the .mcool has the genome's
+    chromosomes; otherwise the top window is a contig of its own, named ``chrom_start_end``, and begins at 0.
+    """
+    output = Path(output)
+    arrays_path = output.with_suffix(".npz")
+    maps = [m for m in maps if m.resolution in settings.resolutions]
+    tables = [table_path(output, m.resolution) for m in maps]
+    check_output(output, force, also=[arrays_path, *tables])
+    top = maps[0]
+    aligned = all(m.start % m.resolution == 0 for m in maps)
+    if aligned:
+        chrom, origin, sizes = top.chrom, 0, dict(predictor.source.chromsizes)
+    else:
+        chrom, origin = f"{top.chrom}_{top.start}_{top.end}", top.start
+        sizes = {chrom: top.end - top.start}
+    layers_ = []
+    bins = predictor.spec.bins
+    for m in sorted(maps, key=lambda m: m.resolution):
+        masked = {c: np.ones(n_bins(size, m.resolution), dtype=bool) for c, size in sizes.items()}
+        first = (m.start - origin) // m.resolution
+        inside = gap_fraction(predictor.source, m.chrom, m.start, min(m.end, predictor.source.chromsizes[m.chrom]), m.resolution) > MAX_GAP
+        stop = min(first + len(inside), len(masked[chrom]))
+        masked[chrom][first:stop] = inside[: stop - first]
+        module = next(x for x in predictor.spec.modules if m.resolution in x.resolutions)
+        expected = predictor.background(module).by_distance(m.resolution, n_bins(max(sizes.values()), m.resolution))
+        layers_.append(Layer(m.resolution, expected, m.eps, bins, None, masked))
+    view_rows = [(chrom, max(0, top.start - origin), min(top.end - origin, sizes[chrom]), f"{top.chrom}:{top.start}-{top.end}")]
+    view = pd.DataFrame(view_rows, columns=["chrom", "start", "end", "name"])
+    metadata = {
+        "orca_cool": __version__, "model": predictor.spec.name, "model_digest": predictor.bundle.digest, "genome": predictor.source.name,
+        "assembly": assembly, "licence": predictor.spec.licence, "cell_type": predictor.spec.cell_type, "dtype": predictor.dtype,
+        "series": {str(m.resolution): [m.chrom, m.start, m.end] for m in maps}, **provenance,
+    }  # fmt: skip
+
+    def stripes(resolution: int) -> Iterator[Stripe]:
+        m = next(m for m in maps if m.resolution == resolution)
+        i = np.arange(bins)[:, None]
+        j = i + np.arange(bins)[None, :]
+        banded = np.where(j < bins, m.values[i, np.minimum(j, bins - 1)], np.float32(np.nan)).astype(np.float32)
+        spread = np.where(j < bins, m.spread[i, np.minimum(j, bins - 1)], np.float32(np.nan)).astype(np.float32) if settings.spread else None
+        first = (m.start - origin) // resolution
+        rows = min(bins, n_bins(sizes[chrom], resolution) - first)
+        keep = slice(0, rows)
+        yield Stripe(chrom, first, banded[keep], np.full(banded[keep].shape, resolution, np.int32), None if spread is None else spread[keep])
+
+    arrays: dict[str, np.ndarray] = {"metadata": np.array(json.dumps(metadata))}
+    for m in maps:
+        name = predictor.spec.label(m.resolution)
+        arrays |= {
+            f"prediction_{name}": m.values, f"spread_{name}": m.spread, f"expected_{name}": m.expected,
+            f"eps_{name}": np.array(m.eps), f"region_{name}": np.array([m.start, m.end]), f"resolution_{name}": np.array(m.resolution),
+        }  # fmt: skip
+    temporary = arrays_path.with_name(arrays_path.name + ".tmp")
+    try:
+        with open(temporary, "wb") as stream:
+            np.savez_compressed(stream, **{k: v for k, v in arrays.items()})
+        paths = write_expected(output, layers_, sizes, view, settings.mode, settings.pseudo_depth)
+        write_mcool(
+            output, chromsizes=sizes, assembly=assembly, layers=layers_, stripes=stripes, pseudo_depth=settings.pseudo_depth,
+            mode=settings.mode, metadata=metadata, spread=settings.spread,
+        )  # fmt: skip
+        os.replace(temporary, arrays_path)
+    except OSError as error:
+        raise OutputError(f"cannot write {output}: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return [output, arrays_path, *paths]
