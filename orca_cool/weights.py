@@ -1,0 +1,321 @@
+"""Models as files: our bundle (a folder with ``model.json`` and ``weights.safetensors``).
+
+A bundle holds no pickle and no path; ``model.json`` names the format and its version, the specification, and size and
+SHA-256 of the weights, so that a damaged copy is told from a sound one before anything is computed with it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from orca_cool.background import Background
+from orca_cool.errors import BundleError, ModelError, OutputError
+from orca_cool.model.cascade import Orca
+from orca_cool.model.spec import ModelSpec, ModuleSpec
+
+FORMAT = "orca-cool-model"
+VERSION = 1
+SPEC_FILE = "model.json"
+WEIGHTS_FILE = "weights.safetensors"
+
+
+@dataclass
+class Bundle:
+    """A model ready to run.
+
+    Attributes
+    ----------
+    spec : of the modules that were loaded (all, unless fewer were asked for).
+    model : in eval mode, on the CPU, float32.
+    backgrounds : by resolution of the table in bp.
+    digest : SHA-256 of the weights file, for keys and provenance.
+    path : folder.
+    """
+
+    spec: ModelSpec
+    model: Orca
+    backgrounds: dict[int, Background]
+    digest: str
+    path: Path
+
+    def background(self, module: ModuleSpec) -> Background:
+        """Background of a module.
+
+        An assembly module (256M) has the coarsest table that carries a trans value; a one-shot module (1M) the finest
+        that averages to its bin (1 kb in the released models); any other the table at the base bin.
+
+        Raises
+        ------
+        BundleError
+            If the bundle has no such table.
+        """
+        tables = self.backgrounds
+        if module.assembly:
+            fits = [r for r, b in tables.items() if b.trans is not None and module.resolutions[-1] % r == 0]
+            wanted, choice = "a table with a trans value", max(fits, default=None)
+        elif module.decoder is None:
+            fits = [r for r in tables if module.resolutions[-1] % r == 0]
+            wanted, choice = f"a table that averages to {module.resolutions[-1]} bp", min(fits, default=None)
+        else:
+            wanted, choice = f"a table at {self.spec.base_bin} bp", self.spec.base_bin if self.spec.base_bin in tables else None
+        if choice is None:
+            raise BundleError(f"{self.path}: module {module.name!r} needs {wanted}; the bundle has tables at {sorted(tables)} bp")
+        return tables[choice]
+
+
+def save_bundle(folder: str | os.PathLike[str], model: Orca, backgrounds: Mapping[int, Background], *, force: bool = False) -> Path:
+    """Write a bundle; the folder appears whole or not at all.
+
+    Parameters
+    ----------
+    folder : to be made; its parent is made if need be.
+    backgrounds : by resolution in bp.
+    force : replace a bundle that is already there.
+
+    Raises
+    ------
+    OutputError
+        If the folder exists (without ``force``; or is no bundle), or cannot be written.
+    """
+    folder = Path(folder)
+    if folder.exists() and not (force and is_bundle(folder)):
+        hint = "--force replaces it" if is_bundle(folder) else "and is not a model bundle: choose another name"
+        raise OutputError(f"{folder} exists; {hint}")
+    tensors = {k: v.detach().to("cpu").contiguous().clone() for k, v in model.state_dict().items() if not _counter(k)}
+    tables = []
+    for resolution, b in sorted(backgrounds.items()):
+        tensors[f"background.cis.{resolution}"] = torch.from_numpy(np.array(b.cis, dtype=np.float64))
+        if b.trans is not None:
+            tensors[f"background.trans.{resolution}"] = torch.tensor([b.trans], dtype=torch.float64)
+        tables.append({"resolution": int(resolution), "bins": len(b.cis), "trans": b.trans is not None})
+    temporary: Path | None = None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
+        weights = temporary / WEIGHTS_FILE
+        save_file(tensors, weights)
+        header = {
+            "format": FORMAT,
+            "version": VERSION,
+            "spec": model.spec.to_json(),
+            "weights": {"file": WEIGHTS_FILE, "sha256": sha256(weights), "bytes": weights.stat().st_size},
+            "backgrounds": tables,
+        }
+        (temporary / SPEC_FILE).write_text(json.dumps(header, indent=1) + "\n", encoding="utf-8")
+        replace_folder(temporary, folder)
+    except (OSError, SafetensorError) as error:
+        raise OutputError(f"model bundle {folder} could not be written: {error}") from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+    return folder
+
+
+def replace_folder(new: Path, folder: Path) -> None:
+    """Put ``new`` in the place of ``folder`` (same file system), which may exist: a rename, or two."""
+    new.chmod(0o755)  # mkdtemp makes it private
+    if not folder.exists():
+        os.replace(new, folder)
+        return
+    # A folder that is not empty cannot be renamed over: step aside first, and come back if the second rename fails.
+    aside = new.with_name(new.name + ".old")
+    os.replace(folder, aside)
+    try:
+        os.replace(new, folder)
+    except OSError:
+        os.replace(aside, folder)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def is_bundle(folder: str | os.PathLike[str]) -> bool:
+    """True if the folder looks like a bundle (has a ``model.json``)."""
+    return (Path(folder) / SPEC_FILE).is_file()
+
+
+def read_header(folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """``model.json`` of a bundle, its format and version checked, with ``spec`` as a :class:`ModelSpec`.
+
+    Raises
+    ------
+    BundleError
+        If the file is missing, is not JSON, is of another format or of a newer version.
+    """
+    path = Path(folder) / SPEC_FILE
+    try:
+        header = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BundleError(f"{folder} is not a model bundle: it has no {SPEC_FILE}") from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise BundleError(f"{path} cannot be read: {error}") from error
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        found = header.get("format") if isinstance(header, dict) else type(header).__name__
+        raise BundleError(f"{path}: format is {found!r}, expected {FORMAT!r}")
+    version = header.get("version")
+    if not isinstance(version, int) or version < 1:
+        raise BundleError(f"{path}: version is {version!r}, expected a whole number from 1 to {VERSION}")
+    if version > VERSION:
+        raise BundleError(f"{path} is of format version {version}; this orca-cool reads up to version {VERSION}: update orca-cool")
+    missing = [key for key in ("spec", "weights", "backgrounds") if key not in header]
+    if missing:
+        raise BundleError(f"{path} lacks {', '.join(missing)}")
+    weights = header["weights"]
+    types = {"file": str, "sha256": str, "bytes": int}
+    if not isinstance(weights, dict) or any(not isinstance(weights.get(k), t) for k, t in types.items()):
+        raise BundleError(f"{path}: 'weights' must hold file, sha256 and bytes, not {weights!r}")
+    if Path(weights["file"]).name != weights["file"] or weights["file"] in ("", ".", ".."):
+        raise BundleError(f"{path}: weights file {weights['file']!r} must be a plain name inside the bundle")
+    try:
+        header["spec"] = ModelSpec.from_json(header["spec"])
+        tables = header["backgrounds"]
+        header["backgrounds"] = [{"resolution": int(b["resolution"]), "bins": int(b["bins"]), "trans": bool(b["trans"])} for b in tables]
+    except ModelError as error:
+        raise BundleError(f"{path}: {error}") from error
+    except (TypeError, KeyError, ValueError) as error:
+        raise BundleError(f"{path}: specification or backgrounds not understood: {error!r}") from error
+    return header
+
+
+def check_weights(folder: str | os.PathLike[str], header: Mapping[str, Any]) -> Path:
+    """Path of the weights file, after its size and SHA-256 were compared with the header's; BundleError if they differ."""
+    wanted = header["weights"]
+    path = Path(folder) / wanted["file"]
+    try:
+        size = path.stat().st_size
+        if size != wanted["bytes"]:
+            state = "truncated" if size < wanted["bytes"] else "damaged"
+            raise BundleError(f"{path} is {state}: {size} bytes, expected {wanted['bytes']}")
+        found = sha256(path)
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read: {error.strerror or error}") from error
+    if found != wanted["sha256"]:
+        raise BundleError(f"{path} is damaged: SHA-256 is {found}, expected {wanted['sha256']}")
+    return path
+
+
+def load_bundle(folder: str | os.PathLike[str], *, modules: Sequence[str] | None = None) -> Bundle:
+    """Read a bundle.
+
+    Parameters
+    ----------
+    modules : names of the modules to load, in the specification's order; default all. Only their tensors are read.
+
+    Raises
+    ------
+    BundleError
+        If a file is missing, truncated or damaged, of a newer version, or its tensors do not fit the specification.
+    ModelError
+        If the model lacks a module that is asked for.
+    """
+    folder = Path(folder)
+    header = read_header(folder)
+    path = check_weights(folder, header)
+    whole: ModelSpec = header["spec"]
+    spec = whole if modules is None else reduce_spec(whole, modules)
+    expected = empty_model(whole).state_dict()
+    names = {f"background.cis.{b['resolution']}" for b in header["backgrounds"]}
+    names |= {f"background.trans.{b['resolution']}" for b in header["backgrounds"] if b["trans"]}
+    model = empty_model(spec)
+    try:
+        with safe_open(path, framework="pt") as file:
+            present = set(file.keys())
+            _same_names(path, present, {k for k in expected if not _counter(k)} | names)
+            state = {k: file.get_tensor(k) for k in present if k in model.state_dict()}
+            tables = {k: file.get_tensor(k).numpy().astype(np.float64) for k in names}
+    except (SafetensorError, OSError) as error:
+        raise BundleError(f"{path} is not a sound safetensors file: {error}") from error
+    fill(model, state, path)
+    backgrounds = {}
+    for b in header["backgrounds"]:
+        resolution = b["resolution"]
+        cis = tables[f"background.cis.{resolution}"]
+        if cis.shape != (b["bins"],):
+            raise BundleError(f"{path}: background.cis.{resolution} has shape {cis.shape}, expected ({b['bins']},)")
+        trans = float(tables[f"background.trans.{resolution}"].reshape(-1)[0]) if b["trans"] else None
+        backgrounds[resolution] = Background(resolution, cis, trans)
+    return Bundle(spec, model, backgrounds, header["weights"]["sha256"], folder)
+
+
+def reduce_spec(spec: ModelSpec, modules: Sequence[str]) -> ModelSpec:
+    """The specification with only some modules, and only the networks that they need."""
+    wanted = {spec.module(name).name for name in modules}
+    kept = tuple(m for m in spec.modules if m.name in wanted)
+    used = {p for m in kept for p in m.pyramids}
+    return dataclasses.replace(
+        spec,
+        modules=kept,
+        pyramids={k: p for k, p in spec.pyramids.items() if k in used},
+        base_decoder=spec.base_decoder if any(m.base_decoder for m in kept) else None,
+    )
+
+
+def empty_model(spec: ModelSpec) -> Orca:
+    """The networks of a specification without storage ("meta" device): names and shapes, no random draws."""
+    with torch.device("meta"):
+        return Orca(spec).eval()
+
+
+def fill(model: Orca, state: Mapping[str, torch.Tensor], source: object) -> None:
+    """Put tensors into an empty model, in place; BundleError names ``source`` and the first tensors that do not fit."""
+    expected = model.state_dict()
+    _same_names(source, {k for k in state if not _counter(k)}, {k for k in expected if not _counter(k)})
+    ready = {}
+    for key, blank in expected.items():
+        if _counter(key):
+            ready[key] = torch.zeros((), dtype=torch.long)  # batches seen in training: inference never reads it
+            continue
+        tensor = state[key]
+        if tensor.shape != blank.shape:
+            raise BundleError(f"{source}: {key} has shape {tuple(tensor.shape)}, expected {tuple(blank.shape)}")
+        if not tensor.is_floating_point() or not bool(torch.isfinite(tensor).all()):
+            raise BundleError(f"{source}: {key} holds values that are not finite numbers ({tensor.dtype})")
+        ready[key] = tensor.to(torch.float32).clone(memory_format=torch.contiguous_format)
+    model.load_state_dict(ready, strict=True, assign=True)
+    model.eval()
+
+
+def sha256(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of a file in hexadecimal, read in pieces."""
+    with open(path, "rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _counter(key: str) -> bool:
+    return key.endswith("num_batches_tracked")
+
+
+def _same_names(source: object, found: set[str], expected: set[str]) -> None:
+    def few(names: Iterable[str]) -> str:
+        names = sorted(names)
+        return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+    if expected - found:
+        raise BundleError(f"{source} lacks tensors: {few(expected - found)}")
+    if found - expected:
+        raise BundleError(f"{source} holds unexpected tensors: {few(found - expected)}")
+
+
+def import_released(
+    folder: str | os.PathLike[str], out: str | os.PathLike[str], names: Sequence[str] | None = None, *, force: bool = False
+) -> list[Path]:
+    """Bundles from the folder of the released Orca resources; see :mod:`orca_cool.released`."""
+    from orca_cool.released import import_released as run  # that module needs this one
+
+    return run(folder, out, names, force=force)

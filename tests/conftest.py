@@ -1,0 +1,125 @@
+"""Shared fixtures: the reference outputs, the devices of this machine, and a toy model that runs in milliseconds."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+
+from orca_cool.background import Background
+from orca_cool.model.cascade import Orca
+from orca_cool.model.spec import DecoderSpec, EncoderSpec, ModelSpec, ModuleSpec, PyramidSpec
+from orca_cool.weights import Bundle, load_bundle, save_bundle
+
+#: Facts, reference outputs and data lie next to the repository; they are no part of it.
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Folder ``../shared``; the test is skipped where it is absent."""
+    if not SHARED.is_dir():
+        pytest.skip(f"no folder {SHARED.name!r} next to the repository")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def golden(shared: Path) -> Path:
+    """Folder of the reference outputs."""
+    if not (shared / "golden" / "keys.json").is_file():
+        pytest.skip("no reference outputs (../shared/golden)")
+    return shared / "golden"
+
+
+@pytest.fixture(scope="session")
+def golden_weights(golden: Path) -> ModuleType:
+    """The module that draws the reference weights: ``named_weights(module, tag)``."""
+    spec = importlib.util.spec_from_file_location("golden_weights", golden / "weights.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(params=DEVICES)
+def device(request: pytest.FixtureRequest) -> torch.device:
+    """Every device of this machine; on CUDA convolutions in full float32 (TF32 rounds to 10 bits)."""
+    if request.param == "cuda":
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cuda.matmul.allow_tf32 = False
+    return torch.device(request.param)
+
+
+def make_toy_spec(name: str = "toy", **changes) -> ModelSpec:
+    """16 bins a map, base bin 40 bp; module "S": 160, 80, 40 bp; assembly module "G": 640, 320, 160 bp; module "B": 40 bp."""
+    decoder = DecoderSpec(channels=8, width=8, bottleneck=4, dilations=(1, 2, 4), head=3)
+    values = {
+        "name": name,
+        "bins": 16,
+        "encoder": EncoderSpec(widths=(8, 8, 8), pools=(1, 5, 8), kernel=5, block=1600, flank=400),
+        "pyramids": {"p1": PyramidSpec(steps=2, width=8, kernel=5), "p2": PyramidSpec(steps=2, width=8, kernel=5)},
+        "base_decoder": DecoderSpec(channels=8, width=8, bottleneck=4, dilations=(1, 2), head=3, one_shot=True),
+        "modules": (
+            ModuleSpec("S", (160, 80, 40), ("p1",), decoder, base_decoder=True),
+            ModuleSpec("G", (640, 320, 160), ("p1", "p2"), decoder, assembly=True),
+            ModuleSpec("B", (40,), base_decoder=True),
+        ),
+        "profiles": ("a", "b"),
+        "profile_width": 8,
+        "organism": "toy",
+        "cell_type": "toy",
+        "licence": "MIT",
+    }
+    return ModelSpec(**(values | changes))
+
+
+def make_toy_model(spec: ModelSpec | None = None, seed: int = 1) -> Orca:
+    """Random weights, with running statistics and scales drawn so that maps are of order one and not constant."""
+    model = Orca(spec or make_toy_spec()).eval()
+    random = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for key, tensor in model.state_dict().items():
+            if key.endswith("num_batches_tracked"):
+                continue
+            if key.endswith("running_var"):
+                tensor.copy_(0.5 + torch.rand(tensor.shape, generator=random))
+            elif key.endswith("running_mean") or key.endswith("bias"):
+                tensor.copy_(0.1 * torch.randn(tensor.shape, generator=random))
+            elif tensor.ndim == 1:
+                tensor.copy_(0.7 + 0.4 * torch.rand(tensor.shape, generator=random))
+            else:
+                tensor.copy_(torch.randn(tensor.shape, generator=random) / tensor[0].numel() ** 0.5)
+    return model
+
+
+def make_toy_backgrounds(spec: ModelSpec | None = None) -> dict[int, Background]:
+    """Power laws: at the base bin without trans, at the finest bin of the assembly module with trans."""
+    spec = spec or make_toy_spec()
+    tables = {spec.base_bin: Background(spec.base_bin, 0.1 / (1.0 + np.arange(4000)) ** 0.9)}
+    for module in spec.modules:
+        if module.assembly:
+            r = module.resolutions[-1]
+            cis = 0.1 / (1.0 + np.arange(1000) * r / spec.base_bin) ** 0.9
+            cis[900:] = np.nan  # as in the released tables: not measured at the end
+            tables[r] = Background(r, cis, 2e-5)
+    return tables
+
+
+@pytest.fixture
+def toy_spec():
+    """Maker of a small specification: ``toy_spec(**changes)``."""
+    return make_toy_spec
+
+
+@pytest.fixture
+def toy_bundle(tmp_path: Path) -> Bundle:
+    """A saved and loaded bundle of the toy model, at ``tmp_path / "models" / "toy"``."""
+    model = make_toy_model()
+    return load_bundle(save_bundle(tmp_path / "models" / "toy", model, make_toy_backgrounds(model.spec)))
