@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from orca_cool.windows import n_bins
+from orca_cool.windows import n_bins, ramp
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,13 @@ class Rows:
     spread: np.ndarray | None
 
 
-def ramp_weights(bins: int, ramp: int, at_start: bool, at_end: bool) -> np.ndarray:
+def ramp_weights(bins: int, at_start: bool, at_end: bool) -> np.ndarray:
     """(bins, bins) weights of a window's pairs (i, i + d): 0..1 by the distance to the nearer open edge."""
     i = np.arange(bins)[:, None]
     d = np.arange(bins)[None, :]
     left = np.full((bins, bins), np.inf) if at_start else np.broadcast_to(i + 1.0, (bins, bins))
     right = np.full((bins, bins), np.inf) if at_end else bins - (i + d) + 0.0
-    weights = np.clip(np.minimum(left, right) / ramp, 0.0, 1.0)
+    weights = np.clip(np.minimum(left, right) / ramp(bins), 0.0, 1.0)
     return np.where(i + d < bins, weights, 0.0).astype(np.float32)
 
 
@@ -78,7 +78,7 @@ class LevelMosaic:
         """Add a window's map (bins, bins) whose first bin is ``start``; windows come in order of start."""
         edges = (start <= 0, start + self.bins >= self.total)
         if edges not in self._weights:
-            self._weights[edges] = ramp_weights(self.bins, max(1, self.bins // 8), *edges)
+            self._weights[edges] = ramp_weights(self.bins, *edges)
         a, b = max(start, self.done), min(start + self.bins, self.last)
         if b <= a:
             return

@@ -104,13 +104,11 @@ def bands(predictor: Predictor, chain_: Chain, settings: Settings, lengths: Sequ
     for r in chain_.resolutions:
         want = max(bins, 0 if settings.fill_distance is None else -(-settings.fill_distance // r))
         if coarser is None:
-            alone = all(len(grid(length, r, bins)) == 1 for length in lengths)
-            available = bins if alone else reach(bins)
+            alone = all(len(grid(length, r, bins, top=True)) == 1 for length in lengths)
+            held[r] = bins if alone else reach(bins)
         else:
-            f = coarser // r
-            available = max(reach(bins), f * (held[coarser] - 1) + 1)
-        held[r] = available
-        written[r] = min(want, available)
+            held[r] = (coarser // r) * (held[coarser] - 1) + 1
+        written[r] = min(want, held[r])
         coarser = r
     need: dict[int, int] = {}
     finer: int | None = None

@@ -1,8 +1,8 @@
 """Pure window planning: which windows at which level cover a region, and who is whose parent.
 
 ``predict`` and the HiGlass tiles use the same plan, so that a tile is a slice of the file. Windows of every level lie
-on a grid fixed by the chromosome alone (never by the region asked for), at steps of about half a window that are
-whole bins of the parent level. No I/O, no torch.
+on a grid fixed by the chromosome alone (never by the region asked for), at steps of about half a window (a quarter at
+the top) that are whole bins of the parent level. No I/O, no torch.
 """
 
 from __future__ import annotations
@@ -27,14 +27,25 @@ class Window:
     root: int
 
 
-def step(bins: int) -> int:
-    """Distance in bins between windows of a level: half a window, rounded down to whole bins of the parent."""
-    return 2 * (bins // 4)
+def step(bins: int, top: bool = False) -> int:
+    """Distance in bins between windows of a level: half a window, rounded down to whole bins of the parent.
+
+    The top level, which nothing coarser can fill or blend, goes by quarters: its windows are few and reach further so.
+    """
+    return 2 * (bins // 8) if top else 2 * (bins // 4)
+
+
+def ramp(bins: int) -> int:
+    """Bins over which a window's weight rises from its edge."""
+    return max(1, bins // 8)
 
 
 def reach(bins: int) -> int:
-    """Distances below this many bins are covered by some window of the level wherever the pair lies."""
-    return bins - step(bins) + 1
+    """Distances below this many bins are predicted without a seam by overlapping top windows, wherever the pair lies.
+
+    Below ``bins - step + 1`` some window holds the pair; one ramp less, and neighbouring windows share enough of it to blend.
+    """
+    return bins - step(bins, top=True) + 1 - ramp(bins)
 
 
 def n_bins(length: int, resolution: int) -> int:
@@ -42,7 +53,7 @@ def n_bins(length: int, resolution: int) -> int:
     return -(-length // resolution)
 
 
-def grid(length: int, resolution: int, bins: int) -> list[int]:
+def grid(length: int, resolution: int, bins: int, top: bool = False) -> list[int]:
     """Starts of every window of a level on a chromosome of ``length`` bp, in bins.
 
     The last window is moved left so that it ends with the chromosome (it overhangs by less than one parent bin); a
@@ -50,7 +61,7 @@ def grid(length: int, resolution: int, bins: int) -> list[int]:
     """
     over = n_bins(length, resolution) - bins
     last = max(0, 2 * (-(-over // 2)))
-    return [*range(0, last, step(bins)), last]
+    return [*range(0, last, step(bins, top)), last]
 
 
 def plan(length: int, resolutions: Sequence[int], bins: int, start: int = 0, end: int | None = None) -> list[list[Window]]:
@@ -74,7 +85,7 @@ def plan(length: int, resolutions: Sequence[int], bins: int, start: int = 0, end
     for resolution in resolutions:
         first, last = start // resolution, n_bins(end, resolution)
         windows = []
-        for s in grid(length, resolution, bins):
+        for s in grid(length, resolution, bins, top=not levels):
             if s >= last or s + bins <= first:
                 continue
             if not levels:
