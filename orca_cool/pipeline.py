@@ -214,7 +214,6 @@ def predict_to_file(
         "resolutions": list(chain_.resolutions),
         "written": sorted(settings.resolutions),
         "modules": {str(r): chain_.owner(r).name for r in chain_.resolutions},
-        "bands": {str(r): written[r] for r in settings.resolutions},
         "fill_distance": settings.fill_distance,
         "trans": settings.trans,
         "spread": settings.spread,
@@ -226,7 +225,7 @@ def predict_to_file(
     run(predictor, regions, chain_, need, written, settings, manifest, progress)
 
     metadata = {k: v for k, v in everything.items() if k != "chromsizes"}
-    metadata |= {"cell_type": predictor.spec.cell_type, "licence": predictor.spec.licence, "command": provenance.get("command", "")}
+    metadata |= {"bands": {str(layer.resolution): layer.band for layer in layers_}, "cell_type": predictor.spec.cell_type, "licence": predictor.spec.licence}
 
     def stripes(resolution: int) -> Iterator[Stripe]:
         for part in manifest.named(f"{resolution}."):

@@ -230,11 +230,12 @@ def load_bundle(folder: str | os.PathLike[str], *, modules: Sequence[str] | None
     names = {f"background.cis.{b['resolution']}" for b in header["backgrounds"]}
     names |= {f"background.trans.{b['resolution']}" for b in header["backgrounds"] if b["trans"]}
     model = empty_model(spec)
+    mine = model.state_dict().keys()
     try:
         with safe_open(path, framework="pt") as file:
             present = set(file.keys())
             _same_names(path, present, {k for k in expected if not _counter(k)} | names)
-            state = {k: file.get_tensor(k) for k in present if k in model.state_dict()}
+            state = {k: file.get_tensor(k) for k in present if k in mine}
             tables = {k: file.get_tensor(k).numpy().astype(np.float64) for k in names}
     except (SafetensorError, OSError) as error:
         raise BundleError(f"{path} is not a sound safetensors file: {error}") from error

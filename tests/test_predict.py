@@ -1,0 +1,323 @@
+"""From FASTA to .mcool with a toy model: windows, whole files, regions, resume, zoom series, contacts between chromosomes."""
+
+import json
+
+import cooler
+import cooltools.lib.io
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import make_toy_backgrounds, make_toy_model
+
+from orca_cool import pipeline
+from orca_cool.coolfile import read_log_ratio
+from orca_cool.errors import DeviceError, ModelError, OutputError, RegionError
+from orca_cool.genome import Region, one_hot, open_genome, reverse_complement
+from orca_cool.model.cascade import flip_map, mirror, zoom
+from orca_cool.pipeline import Settings, predict_to_file, series_to_files
+from orca_cool.predict import Predictor, resolve_device
+from orca_cool.windows import by_root, plan
+
+SIZES = {"a": 6010, "b": 4300, "c": 900}
+
+
+@pytest.fixture
+def genome(tmp_path):
+    rng = np.random.default_rng(3)
+    path = tmp_path / "toy.fa"
+    with open(path, "w") as out:
+        for name, size in SIZES.items():
+            letters = rng.choice(list("ACGTacgtR"), size, p=[0.12] * 8 + [0.04])
+            if name == "b":
+                letters[1000:1400] = "N"
+            out.write(f">{name}\n" + "".join(letters) + "\n")
+    return open_genome(path)
+
+
+@pytest.fixture
+def predictor(toy_bundle, genome):
+    return Predictor(toy_bundle, genome, "cpu")
+
+
+def settings(**changes):
+    return Settings(**({"resolutions": (40, 80, 160)} | changes))
+
+
+def everything(source):
+    return [Region(c, 0, n) for c, n in source.chromsizes.items()]
+
+
+def write(predictor, path, regions=None, force=False, progress=None, **changes):
+    regions = everything(predictor.source) if regions is None else regions
+    return predict_to_file(predictor, regions, settings(**changes), path, assembly="toy", provenance={}, force=force, progress=progress)
+
+
+def datasets(path):
+    found = {}
+    with h5py.File(path) as file:
+        file.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+    return found
+
+
+def same(one, two):
+    a, b = datasets(one), datasets(two)
+    assert a.keys() == b.keys()
+    for name in a:
+        np.testing.assert_array_equal(a[name], b[name], err_msg=name)
+
+
+def test_windows_equal_the_plain_networks(predictor, genome):
+    """Block-wise encodings and shared parents change nothing: each window as the networks give it on N-padded sequence."""
+    spec, model = predictor.spec, predictor.model
+    module = spec.module("S")
+    root = by_root(plan(SIZES["a"], module.resolutions, spec.bins))[2]
+    top = root[0][0].start * 160
+    pad = 4000
+    codes = genome.fetch("a", top - pad, top + 2560 + pad)
+    distances = {r: torch.from_numpy(np.log(predictor.background(module).normmat(r, 16)).astype(np.float32))[None, None] for r in module.resolutions}
+    with torch.inference_mode():
+        forward = model.encoder(one_hot(codes)[None])[..., pad // 40 : -pad // 40]
+        reverse = model.encoder(one_hot(reverse_complement(codes))[None])[..., pad // 40 : -pad // 40]
+        found = {(m.window.resolution, m.window.start): m for m in predictor.windows(module, "a", root)}
+        assert len(found) == sum(len(level) for level in root)
+        for fine in root[2]:
+            middle = next(w for w in root[1] if w.start == fine.parent)
+            starts = {160: 0, 80: middle.start - root[0][0].start * 2, 40: fine.start - root[0][0].start * 4}
+            one = zoom(model, module, forward, distances, starts)
+            two = zoom(model, module, reverse, distances, mirror(starts, 16, 16))
+            for r, w in ((160, root[0][0]), (80, middle), (40, fine)):
+                expected = 0.5 * (one[r] + flip_map(two[r]))[0, 0].numpy()
+                got = found[r, w.start]
+                np.testing.assert_allclose(got.values, expected, atol=1e-4)
+                np.testing.assert_allclose(got.spread, 0.5 * (one[r] - flip_map(two[r])).abs()[0, 0].numpy(), atol=1e-4)
+
+
+def test_every_block_is_encoded_once(predictor, tmp_path):
+    write(predictor, tmp_path / "x.mcool")
+    blocks = sum(-(-(n + 400) // 1600) for n in SIZES.values())
+    assert predictor.encodings.encoded <= 2 * (blocks + len(SIZES)) + 2
+
+
+def test_file_holds_the_prediction(predictor, tmp_path):
+    path = tmp_path / "x.mcool"
+    paths = write(predictor, path, spread=True)
+    assert [p.name for p in paths] == ["x.mcool", "x.expected.40.tsv", "x.expected.80.tsv", "x.expected.160.tsv"]
+    assert not (tmp_path / "x.mcool.partial").exists()
+    assert cooler.fileops.list_coolers(str(path)) == ["/resolutions/40", "/resolutions/80", "/resolutions/160"]
+    # chromosome c (900 bp) fits one window of the finest three levels only partly: level 80 is one window, 1280 bp
+    root = by_root(plan(SIZES["c"], (160, 80, 40), 16))[0]
+    maps = {m.window.resolution: m for m in predictor.windows(predictor.spec.module("S"), "c", root) if m.window.start == 0}
+    clr = cooler.Cooler(f"{path}::resolutions/80")
+    y = read_log_ratio(f"{path}::resolutions/80", "c")
+    np.testing.assert_allclose(y, maps[80].values[: len(y), : len(y)], atol=2e-6)
+    table = cooltools.lib.io.read_expected_from_file(str(tmp_path / "x.expected.80.tsv"), expected_value_cols=["balanced.avg"], verify_cooler=clr)
+    expected = table[table.region1 == "c"].sort_values("dist")["balanced.avg"].to_numpy()
+    balanced = clr.matrix(balance=True).fetch("c")
+    d = np.abs(np.subtract.outer(np.arange(len(y)), np.arange(len(y))))
+    np.testing.assert_allclose(np.log(balanced / expected[d]), y, atol=2e-6)
+    pixels = clr.pixels()[:]
+    assert set(pixels) >= {"level", "spread"}
+    assert set(pixels.level) == {80, 160} or set(pixels.level) == {80}
+    masked = cooler.Cooler(f"{path}::resolutions/40").bins().fetch("b").weight.isna().to_numpy()
+    np.testing.assert_array_equal(np.flatnonzero(masked), np.arange(25, 35))
+    meta = clr.info["metadata"]
+    assert (meta["model"], meta["model_digest"], meta["mode"]) == ("toy", predictor.bundle.digest, "regularised")
+
+
+def test_region_is_the_slice_of_the_whole(predictor, tmp_path):
+    write(predictor, tmp_path / "whole.mcool", fill_distance=1600)
+    region = Region("a", 1990, 4555)
+    write(predictor, tmp_path / "part.mcool", [region], fill_distance=1600)
+    for r in (40, 80, 160):
+        whole, part = (read_log_ratio(f"{tmp_path / n}.mcool::resolutions/{r}", ("a", 1990, 4555)) for n in ("whole", "part"))
+        assert np.isfinite(part).any()
+        np.testing.assert_allclose(part, whole, atol=1e-6)
+        outside = cooler.Cooler(f"{tmp_path / 'part.mcool'}::resolutions/{r}").bins().fetch(("a", 0, 1980 // r * r - r))
+        assert outside.weight.isna().all()
+
+
+def test_two_regions_may_share_a_coarse_bin(predictor, tmp_path):
+    write(predictor, tmp_path / "x.mcool", [Region("a", 0, 2000), Region("a", 2000, 4000)])
+    pixels = cooler.Cooler(f"{tmp_path / 'x.mcool'}::resolutions/160").pixels()[:]
+    assert not pixels.duplicated(["bin1_id", "bin2_id"]).any()
+    with pytest.raises(RegionError, match=r"a:0-2,000 and a:1,999-4,000 overlap"):
+        write(predictor, tmp_path / "y.mcool", [Region("a", 1999, 4000), Region("a", 0, 2000)])
+
+
+class Killed(BaseException):
+    """Stands for kill -9: nothing may catch it."""
+
+
+@pytest.mark.parametrize("after", [1, 9, 30, 60])
+def test_resumed_file_is_the_same(predictor, tmp_path, after):
+    write(predictor, tmp_path / "one.mcool", modules=("S", "G"), trans=True, spread=True, resolutions=(40, 80, 160, 320, 640))
+
+    def kill(done, total):
+        if done == after:
+            raise Killed
+
+    choice = {"modules": ("S", "G"), "trans": True, "spread": True, "resolutions": (40, 80, 160, 320, 640)}
+    with pytest.raises(Killed):
+        write(predictor, tmp_path / "two.mcool", progress=kill, **choice)
+    assert not (tmp_path / "two.mcool").exists()
+    seen = []
+    write(predictor, tmp_path / "two.mcool", progress=lambda done, total: seen.append((done, total)), **choice)
+    if after >= 30:
+        assert seen[0][0] > 0  # it went on, it did not start over
+    assert seen[-1][0] == seen[-1][1]
+    same(tmp_path / "one.mcool", tmp_path / "two.mcool")
+
+
+def test_unfinished_work_of_other_settings_is_refused(predictor, tmp_path):
+    def kill(done, total):
+        if done == 40:
+            raise Killed
+
+    with pytest.raises(Killed):
+        write(predictor, tmp_path / "x.mcool", progress=kill)
+    with pytest.raises(OutputError, match="fill_distance None, not 900"):
+        write(predictor, tmp_path / "x.mcool", fill_distance=900)
+    write(predictor, tmp_path / "x.mcool", fill_distance=900, force=True)
+
+
+def test_levels_of_two_modules_are_one_chain(predictor, tmp_path):
+    path = tmp_path / "x.mcool"
+    write(predictor, path, resolutions=(40, 80, 160, 320, 640), fill_distance=3000)
+    used = set()
+    for r in (40, 80, 160, 320, 640):
+        clr = cooler.Cooler(f"{path}::resolutions/{r}")
+        assert clr.info["metadata"]["modules"][str(r)] == ("G" if r > 160 else "S")
+        used |= set(clr.pixels()[:].level)
+        y = read_log_ratio(f"{path}::resolutions/{r}", "a")
+        d = np.abs(np.subtract.outer(np.arange(len(y)), np.arange(len(y))))
+        assert np.isfinite(y[d * r < 2900]).all()
+    assert used == {40, 80, 160, 320, 640}
+
+
+def test_only_coarse_levels_run_only_their_module(predictor, tmp_path):
+    seen = []
+    write(predictor, tmp_path / "x.mcool", resolutions=(640,), progress=lambda d, t: seen.append(t))
+    assert set(seen) == {3}  # one window for each chromosome
+    assert predictor.encodings.encoded == 0
+
+
+def test_trans_blocks_lie_where_they_belong(predictor, tmp_path):
+    path = tmp_path / "x.mcool"
+    paths = write(predictor, path, resolutions=(640,), trans=True)
+    assert tmp_path / "x.expected-trans.640.tsv" in paths
+    module = predictor.spec.module("G")
+    pairs = pipeline.plan_trans(SIZES, 10_240, 640)
+    assert len(pairs) > 3  # a and b do not fit one layout whole
+    clr = cooler.Cooler(f"{path}::resolutions/640")
+    background = predictor.background(module)
+    eps = background.eps(640, 16)
+    for a, b in pairs:
+        y = predictor.trans(module, a, b)[0]
+        got = clr.matrix(balance=True).fetch(a.chrom, b.chrom)[a.start // 640 : a.end // 640, b.start // 640 : b.end // 640]
+        np.testing.assert_allclose(got, np.exp(y) * (background.trans + eps), rtol=1e-5)
+    table = pd.read_csv(tmp_path / "x.expected-trans.640.tsv", sep="\t")
+    np.testing.assert_allclose(table["balanced.avg"], background.trans + eps)
+
+
+def test_series_is_the_plain_zoom_of_its_own_window(predictor, genome, tmp_path):
+    module, model = predictor.spec.module("S"), predictor.model
+    maps = predictor.series(module, "a", 3001)
+    origin = 3001 - 1280
+    assert [(m.resolution, m.start) for m in maps] == [(160, origin), (80, origin + 4 * 160), (40, origin + 4 * 160 + 4 * 80)]
+    codes = genome.fetch("a", origin, origin + 2560)
+    starts = {160: 0, 80: 8, 40: 24}
+    distances = {r: torch.from_numpy(np.log(predictor.background(module).normmat(r, 16)).astype(np.float32))[None, None] for r in starts}
+    with torch.inference_mode():
+        one = zoom(model, module, model.encoder(one_hot(codes)[None]), distances, starts)
+        two = zoom(model, module, model.encoder(one_hot(reverse_complement(codes))[None]), distances, mirror(starts, 16, 16))
+    for m in maps:
+        np.testing.assert_allclose(m.values, 0.5 * (one[m.resolution] + flip_map(two[m.resolution]))[0, 0].numpy(), atol=1e-4)
+    paths = series_to_files(predictor, maps, settings(), tmp_path / "s.mcool", assembly="toy", provenance={"at": 3001})
+    with np.load(tmp_path / "s.npz", allow_pickle=False) as arrays:
+        for m in maps:
+            label = predictor.spec.label(m.resolution)
+            np.testing.assert_array_equal(arrays[f"prediction_{label}"], m.values)
+            assert arrays[f"region_{label}"].tolist() == [m.start, m.end]
+        assert json.loads(str(arrays["metadata"]))["at"] == 3001
+    contig = f"a_{origin}_{origin + 2560}"
+    for m in maps:
+        y = read_log_ratio(f"{tmp_path / 's.mcool'}::resolutions/{m.resolution}", (contig, m.start - origin, m.end - origin))
+        np.testing.assert_allclose(y, m.values, atol=2e-6)
+    assert len(paths) == 5
+
+
+def test_aligned_series_lies_on_the_chromosome(predictor, tmp_path):
+    maps = predictor.series(predictor.spec.module("S"), "a", 1280 + 1600)
+    series_to_files(predictor, maps, settings(), tmp_path / "s.mcool", assembly="toy", provenance={})
+    top = maps[0]
+    y = read_log_ratio(f"{tmp_path / 's.mcool'}::resolutions/160", ("a", top.start, top.end))
+    np.testing.assert_allclose(y, top.values, atol=2e-6)
+
+
+def test_series_in_an_assembly_module(predictor):
+    maps = predictor.series(predictor.spec.module("G"), "b", 2000)
+    assert [m.resolution for m in maps] == [640, 320, 160]
+    assert maps[1].start == 0  # kept inside the chromosome where it fits, else at its start
+    assert all(np.isfinite(m.values).all() for m in maps)
+
+
+def test_bfloat16_is_close_and_not_the_same(toy_bundle, genome):
+    root = by_root(plan(SIZES["a"], (160, 80, 40), 16))[0]
+    module = toy_bundle.spec.module("S")
+    exact = [m.values for m in Predictor(toy_bundle, genome, "cpu").windows(module, "a", root)]
+    rough = [m.values for m in Predictor(toy_bundle, genome, "cpu", "bfloat16").windows(module, "a", root)]
+    a, b = np.stack(exact), np.stack(rough)
+    assert not np.array_equal(a, b)
+    assert np.corrcoef(a.ravel(), b.ravel())[0, 1] > 0.999
+
+
+def test_unusable_choices_are_named(predictor, tmp_path):
+    with pytest.raises(DeviceError, match="cuda:99"):
+        resolve_device("cuda:99")
+    with pytest.raises(DeviceError, match="tpu7"):
+        resolve_device("tpu7")
+    with pytest.raises(ModelError, match="leave --trans out"):
+        write(predictor, tmp_path / "x.mcool", trans=True)
+    with pytest.raises(ModelError, match="resolution 50"):
+        write(predictor, tmp_path / "x.mcool", resolutions=(50,))
+    (tmp_path / "there.mcool").write_text("mine")
+    with pytest.raises(OutputError, match="there.mcool exists"):
+        write(predictor, tmp_path / "there.mcool")
+    assert (tmp_path / "there.mcool").read_text() == "mine"
+    with pytest.raises(OutputError, match="does not exist"):
+        write(predictor, tmp_path / "nowhere" / "x.mcool")
+
+
+def test_no_space_left_is_said_and_nothing_is_half_written(predictor, tmp_path, monkeypatch):
+    class Usage:
+        free = 1000
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline.shutil, "disk_usage", lambda path: Usage)
+        with pytest.raises(OutputError, match="No space left"):
+            write(predictor, tmp_path / "x.mcool")
+    before = sorted(p.name for p in tmp_path.iterdir())
+    real = np.savez
+    count = []
+
+    def full(stream, **arrays):
+        count.append(1)
+        if len(count) > 6:
+            raise OSError(28, "No space left on device")
+        real(stream, **arrays)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "savez", full)
+        with pytest.raises(OutputError, match="No space left"):
+            write(predictor, tmp_path / "x.mcool")
+    assert sorted(p.name for p in tmp_path.iterdir() if p.suffix != ".partial") == before
+    write(predictor, tmp_path / "x.mcool")  # and it goes on
+
+
+def test_model_is_not_changed_by_its_toy(toy_bundle):
+    """The fixture's weights are those of conftest: what other tests compare with."""
+    fresh = make_toy_model(toy_bundle.spec).state_dict()
+    assert all(torch.equal(v, fresh[k]) for k, v in toy_bundle.model.state_dict().items() if not k.endswith("num_batches_tracked"))
+    assert make_toy_backgrounds().keys() == toy_bundle.backgrounds.keys()
