@@ -10,12 +10,14 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import bioframe
+import cooler
 import numpy as np
 import pandas as pd
 from scipy.signal import fftconvolve
 
 from orca_cool.coolfile import Layer, count_bins
-from orca_cool.errors import OutputError
+from orca_cool.errors import CoolerError, OutputError
 
 CIS_COLUMNS = ["region1", "region2", "dist", "dist_bp", "contact_frequency", "n_total", "n_valid", "count.sum", "balanced.sum"] + [
     "count.avg",
@@ -123,3 +125,58 @@ def write_expected(
                 raise OutputError(f"cannot write {str(final)!r}: {error}") from error
             written.append(final)
     return written
+
+
+def read_tables(out_path: str | os.PathLike[str], layer: Layer, metadata: dict, clr: cooler.Cooler) -> dict[str, pd.DataFrame]:
+    """Read the tables beside an .mcool as cooltools does, verified against the cooler and against the file's own expected.
+
+    Parameters
+    ----------
+    layer, metadata : of the resolution, from ``read_layer``. Where the metadata names no ``regions``, a table with other names than the
+        chromosomes' is verified without a view.
+    clr : the resolution, opened.
+
+    Returns
+    -------
+    "cis" and, where the layer has trans and the view two chromosomes, "trans". CoolerError when one is missing, unreadable or not
+    this file's.
+    """
+    from cooltools.lib.io import read_expected_from_file
+
+    offset = layer.eps if metadata["mode"] == "regularised" else 0.0
+    found: dict[str, pd.DataFrame] = {}
+    view: pd.DataFrame | None = None
+    for contact_type, kind in (("cis", "expected"), ("trans", "expected-trans")):
+        path = table_path(out_path, layer.resolution, kind)
+        if contact_type == "trans" and (layer.trans is None or view is None or view["chrom"].nunique() < 2):
+            continue
+        if not path.is_file():
+            raise CoolerError(f"there is no expected table {str(path)!r}")
+        try:
+            table = read_expected_from_file(path, contact_type)
+            if contact_type == "cis":
+                view = _view_of(list(dict.fromkeys(table["region1"])), metadata, clr)
+            if view is not None:
+                read_expected_from_file(path, contact_type, verify_view=view, verify_cooler=clr)
+        except (ValueError, KeyError) as error:
+            raise CoolerError(f"{str(path)!r} is not an expected table of {clr.uri!r}: {error.__cause__ or error}") from error
+        if contact_type == "cis":
+            truth = layer.norm(int(table["dist"].max()) + 1)[table["dist"].to_numpy(int)] + offset
+        else:
+            truth = np.full(len(table), float(layer.trans or 0.0) + offset)
+        if not np.allclose(table["balanced.avg"], truth, rtol=1e-9, atol=0, equal_nan=True):
+            raise CoolerError(f"{str(path)!r} does not hold the expected that {clr.uri!r} was made with")
+        found[contact_type] = table
+    return found
+
+
+def _view_of(names: list[str], metadata: dict, clr: cooler.Cooler) -> pd.DataFrame | None:
+    """The view that a table was made for: the metadata's regions under the table's names, or whole chromosomes, or unknown."""
+    chromsizes = {str(c): int(n) for c, n in clr.chromsizes.items()}
+    regions = metadata.get("regions")
+    if regions:
+        if len(regions) != len(names):
+            raise ValueError(f"{len(names)} regions, the file was made for {len(regions)}")
+        rows = [bioframe.parse_region(text, chromsizes) for text in regions]
+        return pd.DataFrame([(*row, name) for row, name in zip(rows, names)], columns=["chrom", "start", "end", "name"])
+    return whole_chromosomes(chromsizes) if names == list(chromsizes) else None
