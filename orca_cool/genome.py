@@ -7,7 +7,6 @@ file, a genome that ships with the package, or an edited genome. Coordinates are
 from __future__ import annotations
 
 import difflib
-import gzip
 import hashlib
 import os
 import re
@@ -253,7 +252,7 @@ class FastaSource(_Source):
                 Faidx(str(self.path), indexname=temporary + ".fai", gzi_indexname=temporary + ".gzi", as_raw=True).close()
             except FastaIndexingError as error:
                 raise GenomeError(f"genome file {str(self.path)!r} is not regular FASTA: {error}") from error
-            except (ValueError, struct.error, zlib.error, EOFError, IndexError, gzip.BadGzipFile) as error:
+            except (ValueError, RuntimeError, struct.error, zlib.error, EOFError, IndexError) as error:
                 if "Duplicate key" in str(error):
                     twice = str(error).split('"')[1]
                     raise GenomeError(f"genome file {str(self.path)!r} holds the sequence name {twice!r} twice; rename one") from error
@@ -268,7 +267,7 @@ class FastaSource(_Source):
     def _read(self, chrom: str, start: int, end: int) -> np.ndarray:
         try:
             text = self._faidx.fetch(chrom, start + 1, end)
-        except (OSError, ValueError, struct.error, zlib.error) as error:
+        except (OSError, ValueError, RuntimeError, struct.error, zlib.error) as error:  # Bio.bgzf: RuntimeError
             raise GenomeError(f"genome file {str(self.path)!r} is damaged at {chrom}:{start:,}-{end:,}: {error}") from error
         return _CODES[np.frombuffer(text.encode("latin-1", "replace"), dtype=np.uint8)]
 
