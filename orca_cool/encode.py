@@ -20,7 +20,9 @@ Fetch = Callable[[int, int], np.ndarray]
 
 
 @torch.inference_mode()
-def encode_span(encoder: Encoder, fetch: Fetch, start: int, end: int, *, reverse: bool = False, device: torch.device | str = "cpu") -> Tensor:
+def encode_span(
+    encoder: Encoder, fetch: Fetch, start: int, end: int, *, reverse: bool = False, device: torch.device | str = "cpu"
+) -> Tensor:
     """Encode ``[start, end)`` in blocks; memory does not grow with the span beyond the result.
 
     Parameters
@@ -42,7 +44,9 @@ def encode_span(encoder: Encoder, fetch: Fetch, start: int, end: int, *, reverse
 
 
 @torch.inference_mode()
-def encode_sequence(encoder: Encoder, fetch: Fetch, start: int, end: int, *, reverse: bool = False, device: torch.device | str = "cpu") -> Tensor:
+def encode_sequence(
+    encoder: Encoder, fetch: Fetch, start: int, end: int, *, reverse: bool = False, device: torch.device | str = "cpu"
+) -> Tensor:
     """Encode ``[start, end)`` as a sequence that ends there: the network's own zero padding applies, as in Orca's windows."""
     spec = encoder.spec
     parts = []

@@ -51,7 +51,9 @@ class Manifest:
             for key in sorted({*found["settings"], *self.settings}):
                 old, new = found["settings"].get(key), self.settings.get(key)
                 if old != new:
-                    raise OutputError(f"{folder} holds an unfinished run with {key} {old!r}, not {new!r}; repeat that run, or use --force to start anew")
+                    raise OutputError(
+                        f"{folder} holds an unfinished run with {key} {old!r}, not {new!r}; repeat that run, or use --force to start anew"
+                    )
             self.step = found["step"]
             self.parts = found["parts"]
 
@@ -88,14 +90,17 @@ class Manifest:
                 os.fsync(stream.fileno())
             os.replace(temporary, self.folder / "manifest.json")
         except OSError as error:
-            raise OutputError(f"cannot write {self.folder}: {error.strerror or error}; free some space and repeat the command to go on") from error
+            raise OutputError(
+                f"cannot write {self.folder}: {error.strerror or error}; free some space and repeat the command to go on"
+            ) from error
         (self.folder / f"state{self.step}.npz").unlink(missing_ok=True)
         self.step += 1
 
     def _save(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
         temporary = self.folder / f"{name}.tmp"
         with open(temporary, "wb") as stream:
-            np.savez(stream, **{k: v for k, v in arrays.items()})
+            named: Any = dict(arrays)
+            np.savez(stream, **named)
         os.replace(temporary, self.folder / f"{name}.npz")
 
     def state(self) -> dict[str, np.ndarray]:

@@ -61,7 +61,15 @@ class LevelMosaic:
     """
 
     def __init__(
-        self, resolution: int, bins: int, length: int, start: int, end: int, band: int, coarser: LevelMosaic | None = None, spread: bool = False
+        self,
+        resolution: int,
+        bins: int,
+        length: int,
+        start: int,
+        end: int,
+        band: int,
+        coarser: LevelMosaic | None = None,
+        spread: bool = False,
     ):
         self.resolution, self.bins, self.coarser, self.with_spread = resolution, bins, coarser, spread
         self.total = n_bins(length, resolution)

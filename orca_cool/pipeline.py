@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
-import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -24,10 +22,8 @@ from orca_cool.manifest import Manifest
 from orca_cool.model.spec import ModuleSpec
 from orca_cool.mosaic import Mosaic, Rows
 from orca_cool.pixels import Layer, Stripe, TransBlock
-from orca_cool.predict import Predictor, SeriesMap
+from orca_cool.predict import Predictor
 from orca_cool.windows import Window, by_root, grid, n_bins, plan, plan_trans, reach
-
-log = logging.getLogger(__name__)
 
 #: A bin is masked if more than this share of it is not A, C, G or T.
 MAX_GAP = 0.5
@@ -85,7 +81,9 @@ def chain(predictor: Predictor, settings: Settings) -> Chain:
     for resolution in settings.resolutions:
         owner = next((m for m in modules if resolution in m.resolutions), None)
         if owner is None:
-            raise ModelError(f"none of the modules {', '.join(names)} predicts resolution {resolution}; levels there: {[m.resolutions for m in modules]}")
+            raise ModelError(
+                f"none of the modules {', '.join(names)} predicts resolution {resolution}; levels there: {[m.resolutions for m in modules]}"
+            )
         first_of = {r: next(m for m in modules if r in m.resolutions) for m in modules for r in m.resolutions}
         used |= {r for r in owner.resolutions if r >= resolution and first_of[r] is owner}
     return Chain(tuple(modules), tuple(sorted(used, reverse=True)))
@@ -225,7 +223,11 @@ def predict_to_file(
     run(predictor, regions, chain_, need, written, settings, manifest, progress)
 
     metadata = {k: v for k, v in everything.items() if k != "chromsizes"}
-    metadata |= {"bands": {str(layer.resolution): layer.band for layer in layers_}, "cell_type": predictor.spec.cell_type, "licence": predictor.spec.licence}
+    metadata |= {
+        "bands": {str(layer.resolution): layer.band for layer in layers_},
+        "cell_type": predictor.spec.cell_type,
+        "licence": predictor.spec.licence,
+    }
 
     def stripes(resolution: int) -> Iterator[Stripe]:
         for part in manifest.named(f"{resolution}."):
@@ -272,9 +274,12 @@ def run(
     steps = _steps(predictor, regions, chain_)
     pairs = []
     if settings.trans:
-        module = chain_.owner(max(settings.resolutions))
+        coarsest = max(settings.resolutions)
+        module = chain_.owner(coarsest)
         if not module.assembly:
-            raise ModelError(f"model {predictor.spec.name!r} has no module that predicts contacts between chromosomes at {max(settings.resolutions)} bp; leave --trans out")
+            raise ModelError(
+                f"no module of model {predictor.spec.name!r} predicts contacts between chromosomes at {coarsest} bp; leave --trans out"
+            )
         top = module.resolutions[0]
         if top not in settings.resolutions:
             raise ModelError(f"--trans writes the level {top} bp; add it to --levels")
@@ -356,7 +361,9 @@ def _steps(predictor: Predictor, regions: Sequence[Region], chain_: Chain) -> li
         for k, (module, levels) in enumerate(roots):
             pending: dict[int, int | None] = {}
             for r in chain_.resolutions:
-                rest = [w.start for m, later in roots[k + 1 :] if chain_.owner(r) is m for level in later for w in level if w.resolution == r]
+                rest = [
+                    w.start for m, later in roots[k + 1 :] if chain_.owner(r) is m for level in later for w in level if w.resolution == r
+                ]
                 pending[r] = min(rest) if rest else None
             steps.append(_Step(region, module, levels, pending, k == 0, k == len(roots) - 1, taken))
     return steps
@@ -391,78 +398,6 @@ def _check_space(output: Path, layers_: Sequence[Layer], regions: Sequence[Regio
     wanted = pixels * (5 + 4 * settings.spread + 5)  # work folder, then the file at about half of this
     free = shutil.disk_usage(output.parent).free
     if wanted > free:
-        raise OutputError(f"{output} needs about {wanted / 1e9:.1f} GB while it is made; {free / 1e9:.1f} GB are free ({os.strerror(errno.ENOSPC)})")
-
-
-def series_to_files(
-    predictor: Predictor, maps: list[SeriesMap], settings: Settings, output: str | Path, *, assembly: str, provenance: dict[str, Any], force: bool = False
-) -> list[Path]:
-    """Write a zoom series: named arrays (.npz) and an .mcool of its region with expected tables.
-
-    The windows' phase is arbitrary. Where every window lies on the chromosome's own bins the .mcool has the genome's
-    chromosomes; otherwise the top window is a contig of its own, named ``chrom_start_end``, and begins at 0.
-    """
-    output = Path(output)
-    arrays_path = output.with_suffix(".npz")
-    maps = [m for m in maps if m.resolution in settings.resolutions]
-    tables = [table_path(output, m.resolution) for m in maps]
-    check_output(output, force, also=[arrays_path, *tables])
-    top = maps[0]
-    aligned = all(m.start % m.resolution == 0 for m in maps)
-    if aligned:
-        chrom, origin, sizes = top.chrom, 0, dict(predictor.source.chromsizes)
-    else:
-        chrom, origin = f"{top.chrom}_{top.start}_{top.end}", top.start
-        sizes = {chrom: top.end - top.start}
-    layers_ = []
-    bins = predictor.spec.bins
-    for m in sorted(maps, key=lambda m: m.resolution):
-        masked = {c: np.ones(n_bins(size, m.resolution), dtype=bool) for c, size in sizes.items()}
-        first = (m.start - origin) // m.resolution
-        inside = gap_fraction(predictor.source, m.chrom, m.start, min(m.end, predictor.source.chromsizes[m.chrom]), m.resolution) > MAX_GAP
-        stop = min(first + len(inside), len(masked[chrom]))
-        masked[chrom][first:stop] = inside[: stop - first]
-        module = next(x for x in predictor.spec.modules if m.resolution in x.resolutions)
-        expected = predictor.background(module).by_distance(m.resolution, n_bins(max(sizes.values()), m.resolution))
-        layers_.append(Layer(m.resolution, expected, m.eps, bins, None, masked))
-    view_rows = [(chrom, max(0, top.start - origin), min(top.end - origin, sizes[chrom]), f"{top.chrom}:{top.start}-{top.end}")]
-    view = pd.DataFrame(view_rows, columns=["chrom", "start", "end", "name"])
-    metadata = {
-        "orca_cool": __version__, "model": predictor.spec.name, "model_digest": predictor.bundle.digest, "genome": predictor.source.name,
-        "assembly": assembly, "licence": predictor.spec.licence, "cell_type": predictor.spec.cell_type, "dtype": predictor.dtype,
-        "series": {str(m.resolution): [m.chrom, m.start, m.end] for m in maps}, **provenance,
-    }  # fmt: skip
-
-    def stripes(resolution: int) -> Iterator[Stripe]:
-        m = next(m for m in maps if m.resolution == resolution)
-        i = np.arange(bins)[:, None]
-        j = i + np.arange(bins)[None, :]
-        banded = np.where(j < bins, m.values[i, np.minimum(j, bins - 1)], np.float32(np.nan)).astype(np.float32)
-        spread = np.where(j < bins, m.spread[i, np.minimum(j, bins - 1)], np.float32(np.nan)).astype(np.float32) if settings.spread else None
-        first = (m.start - origin) // resolution
-        rows = min(bins, n_bins(sizes[chrom], resolution) - first)
-        keep = slice(0, rows)
-        yield Stripe(chrom, first, banded[keep], np.full(banded[keep].shape, resolution, np.int32), None if spread is None else spread[keep])
-
-    arrays: dict[str, np.ndarray] = {"metadata": np.array(json.dumps(metadata))}
-    for m in maps:
-        name = predictor.spec.label(m.resolution)
-        arrays |= {
-            f"prediction_{name}": m.values, f"spread_{name}": m.spread, f"expected_{name}": m.expected,
-            f"eps_{name}": np.array(m.eps), f"region_{name}": np.array([m.start, m.end]), f"resolution_{name}": np.array(m.resolution),
-        }  # fmt: skip
-    temporary = arrays_path.with_name(arrays_path.name + ".tmp")
-    try:
-        with open(temporary, "wb") as stream:
-            np.savez_compressed(stream, **{k: v for k, v in arrays.items()})
-        paths = write_expected(output, layers_, sizes, view, settings.mode, settings.pseudo_depth)
-        write_mcool(
-            output, chromsizes=sizes, assembly=assembly, layers=layers_, stripes=stripes, pseudo_depth=settings.pseudo_depth,
-            mode=settings.mode, metadata=metadata, spread=settings.spread,
-        )  # fmt: skip
-        os.replace(temporary, arrays_path)
-    except OSError as error:
-        raise OutputError(f"cannot write {output}: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-    return [output, arrays_path, *paths]
+        raise OutputError(
+            f"{output} needs about {wanted / 1e9:.1f} GB while it is made; {free / 1e9:.1f} GB are free ({os.strerror(errno.ENOSPC)})"
+        )

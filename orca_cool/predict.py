@@ -24,7 +24,7 @@ DTYPES = ("float32", "bfloat16")
 
 
 def resolve_device(name: str) -> torch.device:
-    """"auto", "cpu", "cuda" or "cuda:n" to a device that exists; DeviceError otherwise."""
+    """ "auto", "cpu", "cuda" or "cuda:n" to a device that exists; DeviceError otherwise."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -204,7 +204,9 @@ class Predictor:
         else:
             origin = series_top(position, length, window, top)
             bases = [
-                encode_sequence(self.model.encoder, lambda a, b: self.source.fetch(chrom, a, b), origin, origin + window, reverse=r, device=self.device)
+                encode_sequence(
+                    self.model.encoder, lambda a, b: self.source.fetch(chrom, a, b), origin, origin + window, reverse=r, device=self.device
+                )
                 for r in (False, True)
             ]
         starts = series(position, origin, module.resolutions, spec.bins, len(pieces[0]) if pieces else None)

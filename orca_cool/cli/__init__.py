@@ -22,6 +22,12 @@ VERBS = {
 }
 
 
+class _Failure(click.ClickException):
+    """Bad input: one line, exit code 2."""
+
+    exit_code = 2
+
+
 class _Verbs(click.Group):
     """Imports a verb's module on demand, so that ``--help`` does not pay for torch; errors become one line, exit 2."""
 
@@ -43,9 +49,7 @@ class _Verbs(click.Group):
         try:
             return super().invoke(ctx)
         except OrcaCoolError as error:
-            failure = click.ClickException(" ".join(str(error).split()))
-            failure.exit_code = 2
-            raise failure from error
+            raise _Failure(" ".join(str(error).split())) from error
 
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})

@@ -9,10 +9,12 @@ import click
 from tqdm import tqdm
 
 from orca_cool.errors import GenomeError, ModelError, OutputError, RegionError
-from orca_cool.genome import Region, check_assembly, open_genome, parse_region, read_view
-from orca_cool.pipeline import Settings, check_output, predict_to_file, series_to_files
+from orca_cool.genome import Region, SequenceSource, check_assembly, open_genome, parse_region, read_view
+from orca_cool.model.spec import ModelSpec
+from orca_cool.pipeline import Settings, check_output, predict_to_file
 from orca_cool.predict import DTYPES, Predictor, resolve_device
 from orca_cool.registry import resolve
+from orca_cool.series import series_to_files
 from orca_cool.weights import load_bundle
 
 
@@ -27,9 +29,13 @@ from orca_cool.weights import load_bundle
 @click.option("--module", "modules", help="Comma-separated modules of the model (32M, 256M, 1M); default: all that the levels need.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--dtype", default="float32", show_default=True, type=click.Choice(DTYPES), help="bfloat16: decoders only, approximate.")
-@click.option("--mode", default="regularised", show_default=True, type=click.Choice(["regularised", "contact"]), help="Which number to store.")
+@click.option(
+    "--mode", default="regularised", show_default=True, type=click.Choice(["regularised", "contact"]), help="Which number to store."
+)
 @click.option("--pseudo-depth", default=1e5, show_default=True, type=click.FloatRange(min=1), help="N: count = N * frequency.")
-@click.option("--fill-distance", type=click.IntRange(min=1), help="bp out to which coarser levels fill finer ones [default: each level's band].")
+@click.option(
+    "--fill-distance", type=click.IntRange(min=1), help="bp out to which coarser levels fill finer ones [default: each level's band]."
+)
 @click.option("--trans", is_flag=True, help="Also contacts between chromosomes, at the coarsest level of a 256M-type module.")
 @click.option("--spread", is_flag=True, help="Store half the difference of the two strands' predictions in a column `spread`.")
 @click.option("--chrom-names", help="add-chr, strip-chr or a two-column TSV: rename the genome's chromosomes.")
@@ -37,8 +43,8 @@ from orca_cool.weights import load_bundle
 @click.option("--force", is_flag=True, help="Replace the output, and start anew instead of resuming.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
 def predict(
-    regions: tuple[str, ...], model: str, genome: str, output: Path, view: Path | None, position: str | None, levels: str | None, modules: str | None,
-    device: str, dtype: str, mode: str, pseudo_depth: float, fill_distance: int | None, trans: bool, spread: bool, chrom_names: str | None,
+    regions: tuple[str, ...], model: str, genome: str, output: Path, view: Path | None, position: str | None, levels: str | None,
+    modules: str | None, device: str, dtype: str, mode: str, pseudo_depth: float, fill_distance: int | None, trans: bool, spread: bool, chrom_names: str | None,
     any_genome: bool, force: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Predict contact maps of REGIONs (chrII, chrII:100,000-500,000; default: all chromosomes) as an .mcool.
@@ -82,12 +88,14 @@ def predict(
                 bar.total = total
                 bar.update(done - bar.n)
 
-            paths = predict_to_file(predictor, chosen, settings, output, assembly=assembly, provenance=provenance, force=force, progress=show)
+            paths = predict_to_file(
+                predictor, chosen, settings, output, assembly=assembly, provenance=provenance, force=force, progress=show
+            )
     for path in paths:
         click.echo(path)
 
 
-def _assembly(spec, source, any_genome: bool) -> str:  # type: ignore[no-untyped-def]
+def _assembly(spec: ModelSpec, source: SequenceSource, any_genome: bool) -> str:
     """Name of the assembly for the file; an unknown one is said, a mismatch is an error unless it is allowed."""
     try:
         found = check_assembly(spec, source)
@@ -98,23 +106,27 @@ def _assembly(spec, source, any_genome: bool) -> str:  # type: ignore[no-untyped
         return str(source.name)
     if found is None:
         known = ", ".join(spec.assemblies) or "none named"
-        click.echo(f"warning: genome {source.name!r} shares no chromosome name with the assemblies of model {spec.name!r} ({known})", err=True)
+        click.echo(
+            f"warning: genome {source.name!r} shares no chromosome name with the assemblies of model {spec.name!r} ({known})", err=True
+        )
         return str(source.name)
     return str(found)
 
 
-def _levels(spec, levels: str | None, names: tuple[str, ...] | None) -> tuple[int, ...]:  # type: ignore[no-untyped-def]
+def _levels(spec: ModelSpec, levels: str | None, names: tuple[str, ...] | None) -> tuple[int, ...]:
     offered = {r for m in spec.modules if names is None or m.name in names for r in m.resolutions}
     if levels is None:
         return tuple(sorted(offered))
     wanted = {spec.parse_level(text) for text in levels.split(",")}
     for resolution in sorted(wanted - offered):
-        raise ModelError(f"level {resolution} ({spec.label(resolution)}) is not of module {', '.join(names or ())}; levels there: {sorted(offered)}")
+        raise ModelError(
+            f"level {resolution} ({spec.label(resolution)}) is not of module {', '.join(names or ())}; levels there: {sorted(offered)}"
+        )
     return tuple(sorted(wanted))
 
 
 def _position(text: str, chromsizes: dict[str, int]) -> tuple[str, int]:
-    """"chr9:110,404,000" to ("chr9", 110404000)."""
+    """ "chr9:110,404,000" to ("chr9", 110404000)."""
     chrom, colon, digits = text.rpartition(":")
     plain = digits.replace(",", "")
     if not colon or not plain.isdigit():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -38,7 +40,7 @@ class Orca(nn.Module):
         found = {self.spec.base_bin: base}
         resolution, x = self.spec.base_bin, base
         for k, name in enumerate(module.pyramids):
-            pyramid = self.pyramids[name]
+            pyramid = cast(Pyramid, self.pyramids[name])
             top = resolution * 2**pyramid.spec.steps
             coarsest_only = k + 1 < len(module.pyramids) and top <= module.resolutions[-1]
             outputs = pyramid(x, coarsest_only)
@@ -64,11 +66,11 @@ class Orca(nn.Module):
         (batch, 1, bins, bins) log observed/expected.
         """
         one_shot = module.base_decoder and resolution == self.spec.base_bin
-        y = None
+        y: Tensor | None = None
         if module.decoder is not None:
-            y = self.decoders[module.name][str(resolution)](x, distance, coarse)
+            y = cast(nn.ModuleDict, self.decoders[module.name])[str(resolution)](x, distance, coarse)
         if one_shot:
-            assert self.base_decoder is not None and base is not None
+            assert self.base_decoder is not None
             z = self.base_decoder(base)
             y = z if y is None else y + z
         assert y is not None
@@ -101,7 +103,9 @@ def zoom(model: Orca, module: ModuleSpec, base: Tensor, distances: dict[int, Ten
         fine = None
         if module.base_decoder and resolution == model.spec.base_bin:
             fine = base[..., start : start + n]
-        maps[resolution] = model.decode(module, resolution, encodings[resolution][..., start : start + n], fine, distances[resolution], coarse)
+        maps[resolution] = model.decode(
+            module, resolution, encodings[resolution][..., start : start + n], fine, distances[resolution], coarse
+        )
         parent = resolution
     return maps
 

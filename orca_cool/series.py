@@ -1,0 +1,107 @@
+"""One zoom series (``predict --at``) as named arrays and as an .mcool of its region."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from orca_cool import __version__
+from orca_cool.coolfile import write_mcool
+from orca_cool.errors import OutputError
+from orca_cool.expected import table_path, write_expected
+from orca_cool.genome import gap_fraction
+from orca_cool.pipeline import MAX_GAP, Settings, check_output
+from orca_cool.pixels import Layer, Stripe
+from orca_cool.predict import Predictor, SeriesMap
+from orca_cool.windows import n_bins
+
+
+def series_to_files(
+    predictor: Predictor,
+    maps: list[SeriesMap],
+    settings: Settings,
+    output: str | Path,
+    *,
+    assembly: str,
+    provenance: dict[str, Any],
+    force: bool = False,
+) -> list[Path]:
+    """Write a zoom series: named arrays (.npz) and an .mcool of its region with expected tables.
+
+    The windows' phase is arbitrary. Where every window lies on the chromosome's own bins the .mcool has the genome's
+    chromosomes; otherwise the top window is a contig of its own, named ``chrom_start_end``, and begins at 0.
+    """
+    output = Path(output)
+    arrays_path = output.with_suffix(".npz")
+    maps = [m for m in maps if m.resolution in settings.resolutions]
+    tables = [table_path(output, m.resolution) for m in maps]
+    check_output(output, force, also=[arrays_path, *tables])
+    top = maps[0]
+    aligned = all(m.start % m.resolution == 0 for m in maps)
+    if aligned:
+        chrom, origin, sizes = top.chrom, 0, dict(predictor.source.chromsizes)
+    else:
+        chrom, origin = f"{top.chrom}_{top.start}_{top.end}", top.start
+        sizes = {chrom: top.end - top.start}
+    layers_ = []
+    bins = predictor.spec.bins
+    for m in sorted(maps, key=lambda m: m.resolution):
+        masked = {c: np.ones(n_bins(size, m.resolution), dtype=bool) for c, size in sizes.items()}
+        first = (m.start - origin) // m.resolution
+        inside = gap_fraction(predictor.source, m.chrom, m.start, min(m.end, predictor.source.chromsizes[m.chrom]), m.resolution) > MAX_GAP
+        stop = min(first + len(inside), len(masked[chrom]))
+        masked[chrom][first:stop] = inside[: stop - first]
+        module = next(x for x in predictor.spec.modules if m.resolution in x.resolutions)
+        expected = predictor.background(module).by_distance(m.resolution, n_bins(max(sizes.values()), m.resolution))
+        layers_.append(Layer(m.resolution, expected, m.eps, bins, None, masked))
+    view_rows = [(chrom, max(0, top.start - origin), min(top.end - origin, sizes[chrom]), f"{top.chrom}:{top.start}-{top.end}")]
+    view = pd.DataFrame(view_rows, columns=["chrom", "start", "end", "name"])
+    metadata = {
+        "orca_cool": __version__, "model": predictor.spec.name, "model_digest": predictor.bundle.digest, "genome": predictor.source.name,
+        "assembly": assembly, "licence": predictor.spec.licence, "cell_type": predictor.spec.cell_type, "dtype": predictor.dtype,
+        "series": {str(m.resolution): [m.chrom, m.start, m.end] for m in maps}, **provenance,
+    }  # fmt: skip
+
+    def stripes(resolution: int) -> Iterator[Stripe]:
+        m = next(m for m in maps if m.resolution == resolution)
+        i = np.arange(bins)[:, None]
+        j = i + np.arange(bins)[None, :]
+        banded = np.where(j < bins, m.values[i, np.minimum(j, bins - 1)], np.float32(np.nan)).astype(np.float32)
+        spread = (
+            np.where(j < bins, m.spread[i, np.minimum(j, bins - 1)], np.float32(np.nan)).astype(np.float32) if settings.spread else None
+        )
+        first = (m.start - origin) // resolution
+        rows = min(bins, n_bins(sizes[chrom], resolution) - first)
+        keep = slice(0, rows)
+        yield Stripe(
+            chrom, first, banded[keep], np.full(banded[keep].shape, resolution, np.int32), None if spread is None else spread[keep]
+        )
+
+    arrays: dict[str, Any] = {"metadata": np.array(json.dumps(metadata))}
+    for m in maps:
+        name = predictor.spec.label(m.resolution)
+        arrays |= {
+            f"prediction_{name}": m.values, f"spread_{name}": m.spread, f"expected_{name}": m.expected,
+            f"eps_{name}": np.array(m.eps), f"region_{name}": np.array([m.start, m.end]), f"resolution_{name}": np.array(m.resolution),
+        }  # fmt: skip
+    temporary = arrays_path.with_name(arrays_path.name + ".tmp")
+    try:
+        with open(temporary, "wb") as stream:
+            np.savez_compressed(stream, **arrays)
+        paths = write_expected(output, layers_, sizes, view, settings.mode, settings.pseudo_depth)
+        write_mcool(
+            output, chromsizes=sizes, assembly=assembly, layers=layers_, stripes=stripes, pseudo_depth=settings.pseudo_depth,
+            mode=settings.mode, metadata=metadata, spread=settings.spread,
+        )  # fmt: skip
+        os.replace(temporary, arrays_path)
+    except OSError as error:
+        raise OutputError(f"cannot write {output}: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return [output, arrays_path, *paths]
