@@ -169,8 +169,9 @@ def _backgrounds(folder: Path, name: str, modules: tuple[str, ...]) -> dict[int,
 def read_table(path: str | os.PathLike[str]) -> np.ndarray:
     """A released background as frequencies by distance, float64 (n,).
 
-    The files hold natural logs (``misc/process_expectation.py`` of jzhoulab/orca takes them for cis, mono and trans). A mean frequency is between 0 and 1, its log below 0: a table with a negative value is
-    taken as logs, one without as frequencies, so that both forms of the 32 kb files are read right.
+    The files hold natural logs (``misc/process_expectation.py`` of jzhoulab/orca takes them for cis, mono and trans). A mean
+    frequency is between 0 and 1, its log below 0: a table with a negative value is taken as logs, one without as
+    frequencies, so that both forms of the 32 kb files are read right.
 
     Raises
     ------

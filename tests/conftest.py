@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ import torch
 from orca_cool.background import Background
 from orca_cool.model.cascade import Orca
 from orca_cool.model.spec import DecoderSpec, EncoderSpec, ModelSpec, ModuleSpec, PyramidSpec
-from orca_cool.weights import Bundle, load_bundle, save_bundle
+from orca_cool.weights import Bundle, import_released, load_bundle, save_bundle
 
 #: Facts, reference outputs and data lie next to the repository; they are no part of it.
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -46,6 +47,53 @@ def golden_weights(golden: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def reference_state(golden: Path, golden_weights: ModuleType, network: str, tag: str) -> dict[str, torch.Tensor]:
+    """Reference weights of a network of ``keys.json``, under the released names: none of our modules takes part."""
+    shapes = json.loads((golden / "keys.json").read_text())[network]
+    blank = {k: torch.zeros(s, dtype=torch.long if k.endswith("num_batches_tracked") else torch.float32) for k, s in shapes.items()}
+    return golden_weights.named_weights(SimpleNamespace(state_dict=lambda: blank), tag)
+
+
+@pytest.fixture(scope="session")
+def released_folder(golden: Path, golden_weights: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The released resources in their own form (h1esc 1M, 32M, 256M; hctnoc 32M), filled with the reference weights."""
+    folder = tmp_path_factory.mktemp("released")
+    (folder / "models").mkdir()
+    (folder / "resources").mkdir()
+
+    def put(name: str, state: dict[str, torch.Tensor], prefix: str = "module.") -> None:
+        torch.save({prefix + k: v for k, v in state.items()}, folder / "models" / f"orca_{name}.statedict")
+
+    def draw(network: str, tag: str) -> dict[str, torch.Tensor]:
+        return reference_state(golden, golden_weights, network, tag)
+
+    # The references hold the tag golden.net0 in the encoder and golden.h1esc.net0 in the cascade's Decoder_1m.
+    put("h1esc.net0", draw("Net", "golden.net0") | draw("Decoder_1m", "golden.h1esc.net0"), "module.module.")
+    put("h1esc.net", draw("Encoder2", "golden.h1esc.net"))
+    put("h1esc_256m.net", draw("Encoder3", "golden.h1esc_256m.net"))
+    put("hctnoc.net0", draw("Encoder", "golden.net0"))
+    put("hctnoc.net", draw("Encoder2b", "golden.hctnoc.net"))
+    for part, levels in {"h1esc": (1, 2, 4, 8, 16, 32), "hctnoc": (1, 2, 4, 8, 16, 32), "h1esc_256m": (32, 64, 128, 256)}.items():
+        for level in levels:
+            put(f"{part}.d{level}", draw("Decoder", f"golden.{part}.d{level}"))
+    expected = np.load(golden / "expected_log_4kb.npy")
+    wide = np.load(golden / "expected_32kb.npz")
+    for accession in ("4DNFI9GMP2J8", "4DNFILP99QJS.HCT_auxin6h"):
+        stem = f"{folder}/resources/{accession}.rebinned.mcool.expected.res"
+        np.save(f"{stem}4000.npy", expected)
+        np.save(f"{stem}1000.npy", np.interp(np.arange(1100) / 4, np.arange(len(expected)), expected))
+        np.save(f"{stem}32000.mono.npy", np.log(wide["cis"]))
+        np.save(f"{stem}32000.trans.npy", np.log(wide["trans"]))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def reference_bundles(released_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The bundles that the import makes of the released form, by name (h1esc, hctnoc)."""
+    paths = import_released(released_folder, tmp_path_factory.mktemp("bundles"))
+    return {path.name: path for path in paths}
 
 
 @pytest.fixture(params=DEVICES)
