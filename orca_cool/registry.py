@@ -1,0 +1,281 @@
+"""Models by name: those shipped with the package, those in the user's folder, those that can be fetched.
+
+The user's folder is ``$ORCA_COOL_HOME`` (default ``~/.local/share/orca-cool``); its ``models/<name>`` are bundles, and a
+``registry.json`` in it adds to the fetchable models of the package.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from orca_cool.errors import BundleError, ModelError, OutputError
+from orca_cool.weights import SPEC_FILE, check_weights, is_bundle, load_bundle, read_header, replace_folder
+
+DATA = Path(__file__).parent / "data"
+REGISTRY_FORMAT = "orca-cool-registry"
+REGISTRY_VERSION = 1
+
+#: A ``model.json`` is some kilobytes; more is not read out of an archive.
+MAX_HEADER = 16 << 20
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A file that can be fetched.
+
+    ``kind`` is "released" (tar of the released Orca resources) or "bundle" (zip of one of our bundles); ``sha256`` is
+    None where the publisher gives none that we know.
+    """
+
+    key: str
+    kind: str
+    urls: tuple[str, ...]
+    sha256: str | None = None
+    size: str = ""
+    licence: str = ""
+    models: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A known model: where it is ("user", "shipped"; its folder) or how to get it ("fetchable"; its archive)."""
+
+    name: str
+    origin: str
+    path: Path | None = None
+    archive: Archive | None = None
+    about: str = field(default="", compare=False)
+
+
+def home() -> Path:
+    """The user's folder."""
+    return Path(os.environ.get("ORCA_COOL_HOME") or Path.home() / ".local" / "share" / "orca-cool")
+
+
+def user_models() -> Path:
+    """Folder of the bundles that were imported or fetched."""
+    return home() / "models"
+
+
+def shipped_models() -> Path:
+    """Folder of the bundles that come with the package."""
+    return DATA / "models"
+
+
+def known() -> dict[str, Entry]:
+    """Every known model by name; the user's come before shipped ones of the same name, and both before fetchable ones."""
+    entries = {}
+    for name, (archive, about) in fetchable().items():
+        entries[name] = Entry(name, "fetchable", archive=archive, about=about)
+    for origin, folder in (("shipped", shipped_models()), ("user", user_models())):
+        if folder.is_dir():
+            for path in sorted(folder.iterdir()):
+                if is_bundle(path) and not path.name.startswith("."):
+                    entries[path.name] = Entry(path.name, origin, path=path)
+    return dict(sorted(entries.items()))
+
+
+def fetchable() -> dict[str, tuple[Archive, str]]:
+    """Models of the registries of package and user: name -> (archive, one line about it).
+
+    Raises
+    ------
+    ModelError
+        If a registry file is not understood.
+    """
+    models: dict[str, tuple[Archive, str]] = {}
+    for path in (DATA / "registry.json", home() / "registry.json"):
+        if path.is_file():
+            models.update(_read_registry(path))
+    return models
+
+
+def _read_registry(path: Path) -> dict[str, tuple[Archive, str]]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if data["format"] != REGISTRY_FORMAT or data["version"] > REGISTRY_VERSION:
+            raise ModelError(
+                f"{path}: format {data['format']!r} version {data['version']}, expected {REGISTRY_FORMAT!r} {REGISTRY_VERSION}"
+            )
+        archives = {}
+        for key, a in data["archives"].items():
+            if a["kind"] not in ("released", "bundle"):
+                raise ModelError(f"{path}: archive {key!r} is of kind {a['kind']!r}; known: released, bundle")
+            names = tuple(n for n, m in data["models"].items() if m["archive"] == key)
+            archives[key] = Archive(key, a["kind"], tuple(a["urls"]), a.get("sha256"), a.get("size", ""), a.get("licence", ""), names)
+        return {check_name(n): (archives[m["archive"]], m.get("about", "")) for n, m in data["models"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{path} is not a registry of models: {error!r}") from error
+
+
+def check_name(name: str) -> str:
+    """``name`` if it can be a folder's name everywhere; ModelError otherwise."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+        raise ModelError(f"model name {name!r}: letters, digits, '.', '_' and '-' only, beginning with a letter or digit")
+    return name
+
+
+def unknown(name: str) -> ModelError:
+    """The error for a name that nobody knows: it lists the known ones, and the closest."""
+    names = list(known())
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return ModelError(f"unknown model {name!r}; {hint}known models: {', '.join(names) or 'none'}")
+
+
+def resolve(name_or_path: str | os.PathLike[str]) -> Path:
+    """Folder of a model's bundle.
+
+    Parameters
+    ----------
+    name_or_path : a known model's name, or a bundle's folder. A plain word is a name first, then a folder.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model (the message lists the known ones), or it must be fetched first.
+    BundleError
+        If a path is given and is not a bundle.
+    """
+    text = os.fspath(name_or_path)
+    path = Path(text).expanduser()
+    if os.sep in text or text in (".", "..") or isinstance(name_or_path, Path):
+        if not is_bundle(path):
+            state = f"it has no {SPEC_FILE}" if path.is_dir() else "there is no such folder"
+            raise BundleError(f"{text} is not a model bundle: {state}")
+        return path
+    entry = known().get(text)
+    if entry is not None and entry.path is not None:
+        return entry.path
+    if is_bundle(path):
+        return path
+    if entry is not None:
+        raise ModelError(f"model {text!r} is not on this machine: run `orca-cool models fetch {text}`, or `orca-cool models import FOLDER`")
+    raise unknown(text)
+
+
+def import_bundle(source: str | os.PathLike[str], out: Path, name: str | None = None, *, force: bool = False) -> Path:
+    """Copy a bundle (folder or .zip) to ``out / name`` after it was read whole and found sound.
+
+    Parameters
+    ----------
+    name : default: the specification's.
+
+    Raises
+    ------
+    BundleError, ModelError
+        If it is not a sound bundle, or its name cannot be a folder's.
+    OutputError
+        If the model exists, or cannot be written.
+    """
+    source = Path(source)
+    with _staging(out) as stage:
+        new = stage / "bundle"
+        new.mkdir()
+        if source.is_dir():
+            header = read_header(source)
+            for file in (SPEC_FILE, header["weights"]["file"]):
+                if not (source / file).is_file():
+                    raise BundleError(f"{source / file} is missing")
+                shutil.copyfile(source / file, new / file)
+        else:
+            _unzip(source, new)
+        bundle = load_bundle(new)  # every tensor, before anything appears under the name
+        target = out / check_name(name or bundle.spec.name)
+        _refuse_existing(target, force)
+        replace_folder(new, target)
+    return target
+
+
+def _unzip(source: Path, new: Path) -> None:
+    """The two files of a zipped bundle, under their plain names; nothing else is read, no path of the archive is used."""
+    try:
+        with zipfile.ZipFile(source) as archive:
+            headers = [i for i in archive.infolist() if i.filename.rpartition("/")[2] == SPEC_FILE]
+            if len(headers) != 1:
+                raise BundleError(f"{source} holds {len(headers)} {SPEC_FILE}, expected one")
+            with archive.open(headers[0]) as data:
+                _copy(data, new / SPEC_FILE, MAX_HEADER)
+            weights = read_header(new)["weights"]
+            folder = headers[0].filename.rpartition("/")[0]
+            with archive.open(f"{folder}/{weights['file']}" if folder else weights["file"]) as data:
+                _copy(data, new / weights["file"], weights["bytes"])
+    except FileNotFoundError:
+        raise BundleError(f"{source}: no such file") from None
+    except (zipfile.BadZipFile, KeyError, EOFError, NotImplementedError, RuntimeError) as error:
+        raise BundleError(f"{source} is not a sound zip of a model bundle: {error}") from error
+
+
+def _copy(data: Any, path: Path, limit: int) -> None:
+    """At most ``limit`` + 1 bytes, so that a lying archive can neither fill the disk nor pass the size check."""
+    with open(path, "wb") as file:
+        left = limit + 1
+        while left and (block := data.read(min(left, 1 << 20))):
+            file.write(block)
+            left -= len(block)
+
+
+def export_bundle(source: Path, target: str | os.PathLike[str], *, force: bool = False) -> Path:
+    """Copy a bundle to a folder, or to one file if ``target`` ends in .zip, for sharing.
+
+    Raises
+    ------
+    BundleError
+        If the bundle is damaged.
+    OutputError
+        If the target exists, or cannot be written.
+    """
+    target = Path(target)
+    header = read_header(source)
+    files = [SPEC_FILE, check_weights(source, header).name]
+    _refuse_existing(target, force)
+    with _staging(target.parent) as stage:
+        if target.suffix == ".zip":
+            new = stage / "bundle.zip"
+            with zipfile.ZipFile(new, "w", zipfile.ZIP_STORED) as archive:  # weights do not compress
+                for file in files:
+                    archive.write(source / file, f"{target.stem}/{file}")
+            os.replace(new, target)
+        else:
+            new = stage / "bundle"
+            new.mkdir()
+            for file in files:
+                shutil.copyfile(source / file, new / file)
+            replace_folder(new, target)
+    return target
+
+
+def _refuse_existing(target: Path, force: bool) -> None:
+    if target.exists() and not force:
+        raise OutputError(f"{target} exists; --force replaces it")
+    if target.is_dir() and not is_bundle(target):
+        raise OutputError(f"{target} exists and is not a model bundle: choose another name")
+    if target.is_file() and target.suffix != ".zip":
+        raise OutputError(f"{target} is a file: choose another name")
+
+
+@contextmanager
+def _staging(parent: Path) -> Iterator[Path]:
+    """A temporary folder beside the target; OSError in the block becomes OutputError."""
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        stage = Path(tempfile.mkdtemp(prefix=".staging.", suffix=".partial", dir=parent))
+    except OSError as error:
+        raise OutputError(f"{parent} cannot be written: {error.strerror or error}") from error
+    try:
+        yield stage
+    except OSError as error:
+        raise OutputError(f"{parent} cannot be written: {error}") from error
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
