@@ -1,0 +1,98 @@
+"""Peak memory and time of a whole prediction against the chromosome's length, and the cost of one zoom series per window.
+
+    python scripts/bench/predict.py [--lengths 4,16,64]
+
+A small model (128 bins of 2 kb, 4 kb, 8 kb; few channels, random weights) predicts made-up chromosomes of so many Mb, each in a process of
+its own. The baseline, in the same run, is the plain formulation: every finest window as a zoom series of its own, with its sequence
+encoded anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from orca_cool.background import Background
+from orca_cool.genome import Region
+from orca_cool.model.cascade import Orca
+from orca_cool.model.spec import DecoderSpec, EncoderSpec, ModelSpec, ModuleSpec, PyramidSpec
+from orca_cool.pipeline import Settings, predict_to_file
+from orca_cool.predict import Predictor
+from orca_cool.weights import load_bundle, save_bundle
+from orca_cool.windows import plan
+
+
+class Random:
+    """A genome drawn as it is read: pure function of position, no file."""
+
+    name = "random"
+
+    def __init__(self, length: int):
+        self.chromsizes = {"chrR": length}
+
+    def fetch(self, chrom: str, start: int, end: int) -> np.ndarray:
+        x = np.arange(start, end).astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        codes = ((x >> np.uint64(40)) & np.uint64(3)).astype(np.uint8)
+        inside = (np.arange(start, end) >= 0) & (np.arange(start, end) < self.chromsizes[chrom])
+        return np.where(inside, codes, np.uint8(4))
+
+
+def small() -> ModelSpec:
+    decoder = DecoderSpec(channels=16, width=16, bottleneck=8, dilations=(1, 2, 4, 8, 16))
+    return ModelSpec(
+        name="small",
+        bins=128,
+        encoder=EncoderSpec(widths=(8, 8, 16, 16, 16), pools=(1, 8, 10, 5, 5), kernel=5, block=256_000, flank=24_000),
+        pyramids={"p": PyramidSpec(steps=2, width=16)},
+        modules=(ModuleSpec("M", (8000, 4000, 2000), ("p",), decoder),),
+    )
+
+
+def one(megabases: float) -> dict[str, float]:
+    torch.manual_seed(0)
+    length = int(megabases * 1e6)
+    with tempfile.TemporaryDirectory() as folder:
+        tables = {2000: Background(2000, 0.1 / (1.0 + np.arange(length // 2000 + 1)))}
+        bundle = load_bundle(save_bundle(Path(folder) / "small", Orca(small()).eval(), tables))
+        predictor = Predictor(bundle, Random(length), "cpu")
+        start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        begin = time.perf_counter()
+        predict_to_file(predictor, [Region("chrR", 0, length)], Settings((2000, 4000, 8000)), Path(folder) / "x.mcool", assembly="random", provenance={})
+        seconds = time.perf_counter() - begin
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        windows = plan(length, (8000, 4000, 2000), 128)
+        begin = time.perf_counter()
+        for k in range(3):
+            predictor.series(bundle.spec.modules[0], "chrR", length // 2 + k * 1001)
+        plain = (time.perf_counter() - begin) / 3 * len(windows[-1])
+    return {"seconds": seconds, "plain": plain, "peak": memory / 1e6, "before": start / 1e6, "windows": sum(map(len, windows))}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--lengths", default="4,16,64")
+    parser.add_argument("--one", type=float, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        print(json.dumps(one(options.one)))
+        return
+    for text in options.lengths.split(","):
+        out = subprocess.run([sys.executable, __file__, "--one", text], capture_output=True, check=True)
+        r = json.loads(out.stdout)
+        print(
+            f"{text:>4} Mb: {r['windows']} windows, {r['seconds']:.1f} s; plain series for every finest window {r['plain']:.1f} s "
+            f"(ratio {r['plain'] / r['seconds']:.1f}); peak {r['peak']:.2f} GB, of which {r['before']:.2f} GB before predicting"
+        )
+
+
+if __name__ == "__main__":
+    main()
