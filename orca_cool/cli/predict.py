@@ -43,10 +43,26 @@ from orca_cool.weights import load_bundle
 @click.option("--force", is_flag=True, help="Replace the output, and start anew instead of resuming.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
 def predict(
-    regions: tuple[str, ...], model: str, genome: str, output: Path, view: Path | None, position: str | None, levels: str | None,
-    modules: str | None, device: str, dtype: str, mode: str, pseudo_depth: float, fill_distance: int | None, trans: bool, spread: bool, chrom_names: str | None,
-    any_genome: bool, force: bool, quiet: bool,
-) -> None:  # fmt: skip
+    regions: tuple[str, ...],
+    model: str,
+    genome: str,
+    output: Path,
+    view: Path | None,
+    position: str | None,
+    levels: str | None,
+    modules: str | None,
+    device: str,
+    dtype: str,
+    mode: str,
+    pseudo_depth: float,
+    fill_distance: int | None,
+    trans: bool,
+    spread: bool,
+    chrom_names: str | None,
+    any_genome: bool,
+    force: bool,
+    quiet: bool,
+) -> None:
     """Predict contact maps of REGIONs (chrII, chrII:100,000-500,000; default: all chromosomes) as an .mcool.
 
     A killed run goes on where it was when the same command is repeated.
