@@ -209,7 +209,7 @@ def draw(
 
     figure = Figure(figsize=(7.2, 6.6), dpi=150, layout="constrained")
     axes = figure.add_subplot()
-    axes.set_facecolor("0.88")
+    axes.set_facecolor("white")  # unknown; the colour map's zero is light grey
     corners = [(region.start, region.start), (region.end, region.start), (region.end, region.end), (region.start, region.end)]
     for panel, triangle in zip(panels, ((0, 1, 2), (0, 3, 2))):
         image = axes.imshow(

@@ -1,0 +1,28 @@
+# Sourced by the other scripts: makes .venv and installs the package into it. Usage: source scripts/install.sh [EXTRA]
+# PYTHON picks the interpreter (default python3); PIP_ARGS adds arguments to pip install (an index of CPU builds of torch, say).
+
+_extra="${1:-}"
+_python="${PYTHON:-python3}"
+if ! command -v "$_python" >/dev/null; then
+    echo "error: no $_python here; install Python 3.10 or later, or set PYTHON" >&2
+    exit 2
+fi
+if ! "$_python" -c 'import sys; sys.exit(sys.version_info < (3, 10))'; then
+    echo "error: $("$_python" --version) is too old; 3.10 or later is needed (set PYTHON to another)" >&2
+    exit 2
+fi
+if [ ! -x .venv/bin/python ] || ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
+    echo "making .venv"
+    if ! "$_python" -m venv --clear .venv; then
+        echo "error: $_python cannot make a virtual environment; on Debian: apt-get install python3-venv" >&2
+        exit 2
+    fi
+fi
+# A stamp of all that decides what is installed makes a second run start at once.
+_stamp="$(cat pyproject.toml scripts/constraints.txt | .venv/bin/python -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())') ${_extra}"
+if [ "$(cat .venv/orca-cool-stamp 2>/dev/null)" != "$_stamp" ] && [ "$(cat .venv/orca-cool-stamp 2>/dev/null)" != "${_stamp% *} test" ]; then
+    echo "installing orca-cool${_extra:+[$_extra]} and what it needs into .venv (the first time takes minutes)"
+    # shellcheck disable=SC2086
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check -c scripts/constraints.txt ${PIP_ARGS:-} -e ".${_extra:+[$_extra]}"
+    echo "$_stamp" >.venv/orca-cool-stamp
+fi
