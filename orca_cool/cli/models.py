@@ -1,0 +1,174 @@
+"""``orca-cool models``: list, info, import, fetch, export."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+from tqdm import tqdm
+
+from orca_cool.errors import ModelError
+from orca_cool.model.spec import ModelSpec
+
+CONTEXT = {"help_option_names": ["-h", "--help"]}
+FORCE = click.option("--force", is_flag=True, help="Replace what is there.")
+
+
+@click.group(context_settings=CONTEXT)
+def models() -> None:
+    """List, inspect, import, fetch and export models."""
+
+
+@models.command("list", context_settings=CONTEXT)
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def list_(as_json: bool) -> None:
+    """List the known models: shipped, yours, and those that can be fetched."""
+    from orca_cool.registry import known
+    from orca_cool.weights import read_header
+
+    rows = []
+    for entry in known().values():
+        about = entry.about
+        if entry.path is not None:
+            try:
+                spec: ModelSpec = read_header(entry.path)["spec"]
+                about = "; ".join(filter(None, [spec.organism, spec.cell_type, " ".join(m.name for m in spec.modules)]))
+            except ModelError as error:  # one damaged bundle must not hide the others
+                about = f"DAMAGED: {error}"
+        rows.append({"name": entry.name, "origin": entry.origin, "about": about, "path": entry.path and str(entry.path)})
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+        return
+    width = max((len(str(row["name"])) for row in rows), default=0)
+    for row in rows:
+        click.echo(f"{row['name']:<{width}}  {row['origin']:<9}  {row['about']}")
+
+
+@models.command(context_settings=CONTEXT)
+@click.argument("model")
+@click.option("--json", "as_json", is_flag=True, help="The bundle's model.json.")
+@click.option("--verify", is_flag=True, help="Also compare the weights with their checksum.")
+def info(model: str, as_json: bool, verify: bool) -> None:
+    """Show what a MODEL (name or folder) predicts, for which genome, and under which licence."""
+    from orca_cool.registry import known, resolve
+    from orca_cool.weights import SPEC_FILE, check_weights, read_header
+
+    entry = known().get(model)
+    if entry is not None and entry.path is None and entry.archive is not None:
+        a = entry.archive
+        click.echo(f"{model}: {entry.about}\nnot on this machine: `orca-cool models fetch {model}` ({a.size})\nfrom: {', '.join(a.urls)}")
+        click.echo(f"SHA-256: {a.sha256 or 'not known'}\nlicence: {a.licence}")
+        return
+    path = resolve(model)
+    header = read_header(path)
+    if verify:
+        check_weights(path, header)
+    if as_json:
+        click.echo((path / SPEC_FILE).read_text(encoding="utf-8").rstrip())
+        return
+    spec: ModelSpec = header["spec"]
+    lines = {
+        "model": spec.name,
+        "organism": spec.organism,
+        "cell type": spec.cell_type,
+        "genomes": ", ".join(spec.assemblies) or "not named",
+        "bins per map": str(spec.bins),
+        "base bin": f"{spec.base_bin} bp",
+    }
+    for module in spec.modules:
+        levels = ", ".join(f"{spec.label(r)} ({r} bp)" for r in module.resolutions)
+        lines[f"module {module.name}"] = levels + ("; whole chromosomes end to end" if module.assembly else "")
+    lines |= {
+        "profiles": str(len(spec.profiles)) if spec.profiles else "",
+        "backgrounds": ", ".join(f"{b['resolution']} bp" + (" with trans" if b["trans"] else "") for b in header["backgrounds"]),
+        "training data": spec.training_data,
+        "metrics": json.dumps(dict(spec.metrics)) if spec.metrics else "",
+        "notes": spec.notes,
+        "weights": f"{header['weights']['bytes'] / 1e6:.1f} MB, SHA-256 {header['weights']['sha256']}" + (" (verified)" if verify else ""),
+        "folder": str(path),
+        "licence": spec.licence or "not stated",
+    }
+    for key, value in lines.items():
+        if value:
+            click.echo(f"{key:<13} {value}")
+
+
+@models.command("import", context_settings=CONTEXT)
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option("--name", "names", multiple=True, help="Released models to import (repeatable; default: all), or the name for a bundle.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the bundles [default: your models].")
+@FORCE
+def import_(source: Path, names: tuple[str, ...], out: Path | None, force: bool) -> None:
+    """Import SOURCE: the folder or tar of the released Orca resources, or a model bundle (folder or .zip)."""
+    from orca_cool.fetch import import_archive
+    from orca_cool.registry import import_bundle, user_models
+    from orca_cool.weights import import_released, is_bundle
+
+    out = out or user_models()
+    if not source.exists():
+        raise ModelError(f"{source}: no such file or folder")
+    if is_bundle(source) or source.suffix == ".zip":
+        if len(names) > 1:
+            raise ModelError(f"one bundle has one name, not {', '.join(names)}")
+        paths = [import_bundle(source, out, names[0] if names else None, force=force)]
+    elif source.is_dir():
+        paths = import_released(source, out, names or None, force=force)
+    else:
+        paths = import_archive(source, out, names or None, force=force)
+    _say(paths)
+
+
+@models.command(context_settings=CONTEXT)
+@click.argument("name")
+@click.option("--sha256", "digest", help="Hold the download to this SHA-256.")
+@click.option("--accept-unverified", is_flag=True, help="Go on although no SHA-256 is known.")
+@click.option("--keep", is_flag=True, help="Keep the downloaded file after the import.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
+@FORCE
+def fetch(name: str, digest: str | None, accept_unverified: bool, keep: bool, quiet: bool, force: bool) -> None:
+    """Download the model NAME and import it; an interrupted download goes on when the command is repeated."""
+    from orca_cool.fetch import fetch as run
+    from orca_cool.registry import fetchable, known, unknown, user_models
+
+    found = fetchable().get(name)
+    if found is None:
+        entry = known().get(name)
+        raise unknown(name) if entry is None else ModelError(f"model {name!r} is here already: {entry.path}")
+    archive = found[0]
+    click.echo(f"licence: {archive.licence or 'not stated'}", err=True)
+    click.echo(f"{archive.urls[0]} ({archive.size or 'size not known'})", err=True)
+    with tqdm(unit="B", unit_scale=True, unit_divisor=1024, desc=name, disable=True if quiet else None) as bar:
+
+        def progress(have: int, total: int | None) -> None:
+            bar.total = total
+            bar.update(have - bar.n)
+
+        paths = run(
+            archive, name, user_models(), digest=digest, accept_unverified=accept_unverified, force=force, keep=keep, progress=progress
+        )
+    _say(paths)
+
+
+@models.command(context_settings=CONTEXT)
+@click.argument("model")
+@click.argument("target", type=click.Path(path_type=Path))
+@FORCE
+def export(model: str, target: Path, force: bool) -> None:
+    """Copy a MODEL (name or folder) to TARGET, a folder or a .zip, for sharing; `models import` reads both."""
+    from orca_cool.registry import export_bundle, resolve
+    from orca_cool.weights import read_header
+
+    path = resolve(model)
+    click.echo(f"licence: {read_header(path)['spec'].licence or 'not stated'}", err=True)
+    click.echo(str(export_bundle(path, target, force=force)))
+
+
+def _say(paths: list[Path]) -> None:
+    """One line a model, and its licence."""
+    from orca_cool.weights import read_header
+
+    for path in paths:
+        spec: ModelSpec = read_header(path)["spec"]
+        click.echo(f"{path.name}\t{path}\tmodules {' '.join(m.name for m in spec.modules)}")
+        click.echo(f"licence of {path.name}: {spec.licence or 'not stated'}", err=True)
