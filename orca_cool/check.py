@@ -373,7 +373,7 @@ def check_mcool(path: str | os.PathLike[str]) -> Report:
             group = file["resolutions"][name]
             try:
                 level = _read_level(path, name, group)
-            except CoolerError as error:
+            except (CoolerError, KeyError, ValueError) as error:
                 report.results.append(Result(int(name) if name.isdigit() else None, "cooler", False, str(error)))
                 continue
             first, r, ours = first or level, level.resolution, level.meta is not None
@@ -386,7 +386,11 @@ def check_mcool(path: str | os.PathLike[str]) -> Report:
             if not all(x.passed for x in report.results if x.resolution == r and x.name in ("bins", "index")):
                 report.results.append(Result(r, "pixels", None, "not read: bins or index are wrong"))
                 continue
-            scan = scan_pixels(level)
+            try:
+                scan = scan_pixels(level)
+            except (OSError, ValueError, IndexError) as error:
+                report.results.append(Result(r, "pixels", False, f"cannot be read: {error}"))
+                continue
             run(r, "sorted pixels", has_sorted_pixels, level, scan)
             run(r, "finite counts", has_finite_counts, level, scan)
             run(r, "no masked pixels", has_no_masked_pixels, level, scan, applies=ours)

@@ -82,6 +82,14 @@ def unmask(group: h5py.Group) -> None:
     group["bins/weight"][first_masked(group)] = 1 / np.sqrt(1e5)
 
 
+def garble(group: h5py.Group) -> None:
+    group["pixels/count"].id.write_direct_chunk((0,), b"not a zlib stream")
+
+
+def name_unknown_region(group: h5py.Group) -> None:
+    group.attrs["metadata"] = json.dumps(json.loads(group.attrs["metadata"]) | {"regions": ["chrZ:0-5"]})
+
+
 def rename_mode(group: h5py.Group) -> None:
     group.attrs["metadata"] = json.dumps(json.loads(group.attrs["metadata"]) | {"mode": "raw"})
 
@@ -135,6 +143,8 @@ def drop(name: str) -> Callable[[h5py.Group], None]:
         (swap, "sorted pixels", "pixel 11"),
         (lower, "sorted pixels", "sorted, unique, upper triangle"),
         (put_on_mask, "no masked pixels", "lies on a masked bin"),
+        (garble, "pixels", "cannot be read"),
+        (name_unknown_region, "cooler", "chrZ"),
         (unmask, "whole band", "pairs of unmasked bins"),
     ],
 )
