@@ -162,7 +162,9 @@ def observed_panel(path: str | Path, region: Region, resolution: int | None = No
         else:
             length = int(clr.chromsizes[region.chrom])
             view = pd.DataFrame({"chrom": [region.chrom], "start": [0], "end": [length], "name": [region.chrom]})
-            table = expected_cis(clr, view_df=view, clr_weight_name=weight, ignore_diags=ignored, smooth=True, aggregate_smoothed=True)
+            table = expected_cis(
+                clr, view_df=view, clr_weight_name=weight, ignore_diags=ignored, smooth=True, aggregate_smoothed=True, nproc=1
+            )
             column = "balanced.avg.smoothed" if weight else "count.avg.smoothed"
             expected = table.set_index("dist")[column].reindex(np.arange(-(-length // nearest))).to_numpy()
             ratio = np.log(values / expected[distance])

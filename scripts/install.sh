@@ -23,6 +23,6 @@ _stamp="$(cat pyproject.toml scripts/constraints.txt | .venv/bin/python -c 'impo
 if [ "$(cat .venv/orca-cool-stamp 2>/dev/null)" != "$_stamp" ] && [ "$(cat .venv/orca-cool-stamp 2>/dev/null)" != "${_stamp% *} test" ]; then
     echo "installing orca-cool${_extra:+[$_extra]} and what it needs into .venv (the first time takes minutes)"
     # shellcheck disable=SC2086
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check -c scripts/constraints.txt ${PIP_ARGS:-} -e ".${_extra:+[$_extra]}"
+    .venv/bin/python -m pip install -qq --disable-pip-version-check -c scripts/constraints.txt ${PIP_ARGS:-} -e ".${_extra:+[$_extra]}"
     echo "$_stamp" >.venv/orca-cool-stamp
 fi
