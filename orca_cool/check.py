@@ -340,7 +340,7 @@ def _read_level(path: str | os.PathLike[str], name: str, group: h5py.Group) -> L
     if ours and ours.get("regions"):
         region = np.full(int(n.sum()), -1)
         starts = dict(zip(chroms, np.cumsum(n) - n))
-        for k, text in enumerate(ours["regions"]):
+        for k, text in reversed(list(enumerate(ours["regions"]))):  # a bin that two regions share is the first one's
             chrom, start, end = bioframe.parse_region(text, dict(zip(chroms, lengths)))
             region[starts[chrom] + start // resolution : starts[chrom] - (-end // resolution)] = k
     return Level(f"{path}::resolutions/{name}", group, resolution, chroms, lengths, weight, ours, region)

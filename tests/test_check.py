@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from planted import BAND, RESOLUTIONS, Planted, plant, write
+from planted import BAND, RESOLUTIONS, Planted, band_of, plant, write
 
 from orca_cool.check import check_mcool, has_weights, is_multires
 from orca_cool.cli import main
+from orca_cool.coolfile import Layer, Stripe, write_mcool
 from orca_cool.errors import CoolerError
-from orca_cool.expected import table_path
+from orca_cool.expected import table_path, write_expected
 
 
 @pytest.fixture(scope="module")
@@ -233,3 +234,19 @@ def test_bad_input_exits_with_2(path: Path, tmp_path: Path, kind: str) -> None:
     assert done.exit_code == 2, done.output
     assert str(bad) in done.output
     assert done.output.count("\n") == 1
+
+
+@pytest.mark.parametrize("lost", [None, (2, 3), (7, 8)])
+def test_pairs_between_regions_may_be_absent(tmp_path: Path, lost: tuple[int, int] | None) -> None:
+    """Two predicted regions that share bin 5, which is the first one's: pairs within each must be there, pairs between need not."""
+    region = np.array([0] * 6 + [1] * 4)
+    dense = np.where(region[:, None] == region, 0.0, np.nan)
+    if lost:
+        dense[lost] = np.nan
+    y = band_of(dense, 4)
+    stripe, layer = Stripe("a", 0, y, np.full(y.shape, 1000, np.int32)), Layer(1000, np.full(4, 1e-3), 1e-5, 4, None, {})
+    path, metadata = tmp_path / "x.mcool", {"model": "m", "regions": ["a:0-5,500", "a:5,500-10,000"]}
+    write_mcool(path, chromsizes={"a": 10_000}, assembly="x", layers=[layer], stripes=lambda _: [stripe], metadata=metadata)
+    view = pd.DataFrame([("a", 0, 5500, "p"), ("a", 5500, 10_000, "q")], columns=["chrom", "start", "end", "name"])
+    write_expected(path, [layer], {"a": 10_000}, view, "regularised", 1e5)
+    assert list(failures(path)) == (["1000: whole band"] if lost else [])
