@@ -19,9 +19,9 @@ import numpy as np
 
 from orca_cool import __version__
 from orca_cool.errors import CoolerError, OutputError
-from orca_cool.pixels import FILTERS, Layer, LayerWriter, Stripe, TransBlock, count_bins, frequency, writing
+from orca_cool.pixels import FILTERS, Layer, LayerWriter, Stripe, TransBlock, frequency, writing
 
-__all__ = ["Layer", "Stripe", "TransBlock", "count_bins", "frequency", "read_layer", "read_log_ratio", "write_mcool"]
+__all__ = ["Layer", "Stripe", "TransBlock", "frequency", "read_layer", "read_log_ratio", "write_mcool"]
 
 FORMAT = "orca-cool.mcool"
 FORMAT_VERSION = 1

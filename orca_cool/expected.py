@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 from scipy.signal import fftconvolve
 
-from orca_cool.coolfile import Layer, count_bins
+from orca_cool.coolfile import Layer
 from orca_cool.errors import CoolerError, OutputError
+from orca_cool.windows import n_bins
 
 CIS_COLUMNS = ["region1", "region2", "dist", "dist_bp", "contact_frequency", "n_total", "n_valid", "count.sum", "balanced.sum"] + [
     "count.avg",
@@ -40,8 +41,8 @@ def _usable(layer: Layer, chromsizes: dict[str, int], view_df: pd.DataFrame) -> 
     for chrom, start, end, name in view_df[["chrom", "start", "end", "name"]].itertuples(index=False):
         if chrom not in chromsizes or not 0 <= start < end <= chromsizes[chrom]:
             raise OutputError(f"view region {name} = {chrom}:{start}-{end} does not lie in the file's chromosomes")
-        mask = layer.mask(chrom, count_bins(chromsizes[chrom], layer.resolution))
-        out.append((name, chrom, ~mask[start // layer.resolution : count_bins(end, layer.resolution)]))
+        mask = layer.mask(chrom, n_bins(chromsizes[chrom], layer.resolution))
+        out.append((name, chrom, ~mask[start // layer.resolution : n_bins(end, layer.resolution)]))
     return out
 
 

@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 
 from orca_cool.errors import OutputError
+from orca_cool.windows import n_bins
 
 #: pixels of one HDF5 chunk: 256 kB of counts and 512 kB of bin numbers, which fit HDF5's default cache;
 #: larger ones slow small range queries
@@ -97,11 +98,6 @@ class Layer:
         if mask.shape != (nbins,):
             raise OutputError(f"mask of {chrom} at {self.resolution} bp has shape {mask.shape}, the chromosome has {nbins} bins")
         return mask
-
-
-def count_bins(length: int, resolution: int) -> int:
-    """Bins of a chromosome: the last one may be shorter."""
-    return -(-length // resolution)
 
 
 def frequency(y: np.ndarray, norm: np.ndarray | float, eps: float, mode: str, depth: float) -> np.ndarray:
@@ -213,7 +209,7 @@ class LayerWriter:
     ):
         self.layer, self.mode, self.depth, self.spread, self.path = layer, mode, depth, spread, path
         self.chroms = list(chromsizes)
-        self.nbins = np.array([count_bins(n, layer.resolution) for n in chromsizes.values()], np.int64)
+        self.nbins = np.array([n_bins(n, layer.resolution) for n in chromsizes.values()], np.int64)
         self.offset = np.concatenate([[0], np.cumsum(self.nbins)])
         self.usable = [~layer.mask(c, int(n)) for c, n in zip(self.chroms, self.nbins)]
         self.norm = layer.norm(layer.band)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from orca_cool.coolfile import Layer, Stripe, TransBlock, count_bins, write_mcool
+from orca_cool.coolfile import Layer, Stripe, TransBlock, write_mcool
 from orca_cool.expected import whole_chromosomes, write_expected
+from orca_cool.windows import n_bins
 
 CHROMSIZES = {"chrA": 16_000_300, "chrB": 12_000_000}
 RESOLUTIONS = (32_000, 64_000, 128_000, 256_000)
@@ -69,7 +70,7 @@ def plant() -> Planted:
     rng, out = np.random.default_rng(7), Planted()
     base = RESOLUTIONS[0]
     for chrom, length in CHROMSIZES.items():
-        n = count_bins(length, base)
+        n = n_bins(length, base)
         cuts = np.cumsum(rng.integers(18, 34, 60))
         cuts = cuts[cuts < n - 10]
         domain = np.searchsorted(cuts, np.arange(n), side="right")
@@ -87,7 +88,7 @@ def plant() -> Planted:
         out.trans[r] = blocks_mean(between, r // base).astype(np.float32)
         masked = {}
         for chrom, length in CHROMSIZES.items():
-            fine = np.zeros(count_bins(length, base), bool)
+            fine = np.zeros(n_bins(length, base), bool)
             fine[40:48] = True
             f = r // base
             whole = np.zeros(-(-len(fine) // f) * f, bool)

@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from planted import CHROMSIZES, RESOLUTIONS, Planted, band_of, plant, write
 
-from orca_cool.coolfile import Layer, Stripe, TransBlock, count_bins, read_layer, read_log_ratio, write_mcool
+from orca_cool.coolfile import Layer, Stripe, TransBlock, read_layer, read_log_ratio, write_mcool
 from orca_cool.errors import CoolerError, OutputError
+from orca_cool.windows import n_bins
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +105,7 @@ def test_inverse(planted: Planted, path: Path, resolution: int) -> None:
     for chrom in CHROMSIZES:
         np.testing.assert_allclose(read_log_ratio(uri, chrom), truth(planted, chrom, resolution), atol=1e-6)
     part = read_log_ratio(uri, ("chrA", 2_000_000, 6_000_000))
-    a, b = 2_000_000 // resolution, count_bins(6_000_000, resolution)
+    a, b = 2_000_000 // resolution, n_bins(6_000_000, resolution)
     np.testing.assert_allclose(part, truth(planted, "chrA", resolution)[a:b, a:b], atol=1e-6)
     between = planted.trans[resolution].astype(float)
     layer = planted.layer(resolution)
@@ -276,7 +277,7 @@ def test_any_mask_band_and_split_round_trips(tmp_path_factory: pytest.TempPathFa
     """Random chromosomes, bands, masks, gaps, row splits and trans pieces: the dense map comes back."""
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
     sizes = {f"c{k}": data.draw(st.integers(1, 40_000)) for k in range(data.draw(st.integers(1, 4)))}
-    n = {c: count_bins(length, 1000) for c, length in sizes.items()}
+    n = {c: n_bins(length, 1000) for c, length in sizes.items()}
     band = data.draw(st.integers(1, 50))
     dense = {c: np.tril(x := rng.normal(size=(k, k)).astype(np.float32)).T + np.tril(x, -1) for c, k in n.items()}
     for x in dense.values():

@@ -37,7 +37,11 @@ def timed(function, repeats: int, device: torch.device) -> float:
 
 def peak(megabases: float, blocks: bool) -> float:
     """Peak memory in GB of a process that encodes once."""
-    out = subprocess.run([sys.executable, __file__, "--peak", "blocks" if blocks else "plain", "--megabases", str(megabases)], capture_output=True, check=True)
+    out = subprocess.run(
+        [sys.executable, __file__, "--peak", "blocks" if blocks else "plain", "--megabases", str(megabases)],
+        capture_output=True,
+        check=True,
+    )
     return float(out.stdout)
 
 
@@ -81,16 +85,23 @@ def main() -> None:
     coarse = torch.randn(1, 1, 125, 125, device=device)
     results = {}
     for name, dtype in (("float32", None), ("bfloat16", torch.bfloat16)):
+
         def decode(resolution: int, dtype=dtype):
             with torch.inference_mode(), torch.autocast(device.type, dtype or torch.bfloat16, enabled=dtype is not None):
                 return model.decode(module, resolution, x, x, distance, coarse).float()
 
         decode(8000)
-        results[name] = decode(8000), timed(lambda decode=decode: decode(8000), options.repeats, device), timed(lambda decode=decode: decode(4000), options.repeats, device)
+        results[name] = (
+            decode(8000),
+            timed(lambda decode=decode: decode(8000), options.repeats, device),
+            timed(lambda decode=decode: decode(4000), options.repeats, device),
+        )
     (y, a, b), (z, c, d) = results["float32"], results["bfloat16"]
     print(f"decoder, float32     {a:8.3f} s/window; finest level (Decoder + Decoder_1m) {b:.3f} s/window")
     error = (y - z).abs().max() / y.std()
-    print(f"decoder, bfloat16    {c:8.3f} s/window   ratio {c / a:.2f}; finest {d:.3f}   ratio {d / b:.2f}   max|difference| {error:.1e} sd")
+    print(
+        f"decoder, bfloat16    {c:8.3f} s/window   ratio {c / a:.2f}; finest {d:.3f}   ratio {d / b:.2f}   max|difference| {error:.1e} sd"
+    )
 
 
 if __name__ == "__main__":

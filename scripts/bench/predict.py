@@ -66,7 +66,9 @@ def one(megabases: float) -> dict[str, float]:
         predictor = Predictor(bundle, Random(length), "cpu")
         start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         begin = time.perf_counter()
-        predict_to_file(predictor, [Region("chrR", 0, length)], Settings((2000, 4000, 8000)), Path(folder) / "x.mcool", assembly="random", provenance={})
+        predict_to_file(
+            predictor, [Region("chrR", 0, length)], Settings((2000, 4000, 8000)), Path(folder) / "x.mcool", assembly="random", provenance={}
+        )
         seconds = time.perf_counter() - begin
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         windows = plan(length, (8000, 4000, 2000), 128)

@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from orca_cool.coolfile import Layer, Stripe, count_bins, frequency, write_mcool
+from orca_cool.coolfile import Layer, Stripe, frequency, write_mcool
+from orca_cool.windows import n_bins
 
 ROWS = 512
 
@@ -40,7 +41,7 @@ def stripes(nbins: int, band: int, levels: bool) -> Iterator[Stripe]:
 
 
 def ours(path: str, length: int, resolution: int, band: int, spread: bool, bits: int | None) -> None:
-    n = count_bins(length, resolution)
+    n = n_bins(length, resolution)
     layer = Layer(resolution, 0.1 / (1.0 + np.arange(band)), 1e-5, band, None, {"chr1": np.arange(n) % 100 == 0})
     write_mcool(
         path,
@@ -59,7 +60,7 @@ def stock(
 ) -> None:
     import cooler
 
-    n = count_bins(length, resolution)
+    n = n_bins(length, resolution)
     mask = np.arange(n) % 100 == 0
     bins = cooler.util.binnify(pd.Series({"chr1": length}), resolution)
     bins["weight"] = np.where(mask, np.nan, 1 / np.sqrt(1e5))
@@ -102,7 +103,7 @@ def main() -> None:
     parser.add_argument("--resolution", type=int, default=4000)
     arguments = parser.parse_args()
     length, resolution, band = int(arguments.megabases * 1e6), arguments.resolution, arguments.band
-    kept = np.arange(count_bins(length, resolution)) % 100 != 0
+    kept = np.arange(n_bins(length, resolution)) % 100 != 0
     pixels = sum(int((kept[: len(kept) - d] & kept[d:]).sum()) for d in range(min(band, len(kept))))
     runs = {
         "stock create_cooler": (stock, False, None),
