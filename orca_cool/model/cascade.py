@@ -57,7 +57,7 @@ class Orca(nn.Module):
         Parameters
         ----------
         x : (batch, width, bins) this level's encodings of the window.
-        base : (batch, width, bins) base encodings of the window; read only where the one-shot decoder takes part.
+        base : not read (the one-shot decoder takes ``x``); kept so that callers need not change.
         distance : (batch or 1, 1, bins, bins) log expected.
         coarse : (batch, 1, bins/2, bins/2) the parent's map over this window, None at the top.
 
@@ -71,7 +71,7 @@ class Orca(nn.Module):
             y = cast(nn.ModuleDict, self.decoders[module.name])[str(resolution)](x, distance, coarse)
         if one_shot:
             assert self.base_decoder is not None
-            z = self.base_decoder(base)
+            z = self.base_decoder(x)  # in a cascade too the released code gives it the pyramid's encodings, not the encoder's
             y = z if y is None else y + z
         assert y is not None
         return y
