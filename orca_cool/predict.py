@@ -120,7 +120,7 @@ class Predictor:
     def _decode(
         self, module: ModuleSpec, bases: list[Tensor], levels: Sequence[Sequence[Window]], pieces: list[Segment] | None
     ) -> Iterator[WindowMap]:
-        n, base_bin, top = self.spec.bins, self.spec.base_bin, module.resolutions[0]
+        n, top = self.spec.bins, module.resolutions[0]
         root = levels[0][0].start
         encodings = [self.model.encodings(module, base[None]) for base in bases]
         parents: dict[int, list[Tensor]] = {}
@@ -130,17 +130,16 @@ class Predictor:
                 offset = window.start - root * (top // resolution)
                 distance = self._distance(module, resolution, pieces, offset * resolution)
                 pair = []
-                for strand, (x, base) in enumerate(zip(encodings, bases)):
+                for strand, x in enumerate(encodings):
                     at = mirror({top: 0, resolution: offset}, n, n)[resolution] if strand else offset
                     coarse = None
                     if window.parent is not None:
                         crop = window.start // 2 - window.parent
                         crop = n // 2 - crop if strand else crop
                         coarse = parents[window.parent][strand][..., crop : crop + n // 2, crop : crop + n // 2]
-                    fine = base[None, :, at : at + n] if module.base_decoder and resolution == base_bin else None
                     d = torch.flip(distance, (-2, -1)) if strand else distance
                     with self._autocast():
-                        y = self.model.decode(module, resolution, x[resolution][..., at : at + n], fine, d, coarse)
+                        y = self.model.decode(module, resolution, x[resolution][..., at : at + n], d, coarse)
                     pair.append(y.float())
                 maps[window.start] = pair
                 yield WindowMap(window, *_average(pair))

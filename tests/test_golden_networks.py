@@ -115,7 +115,7 @@ def test_net_1mb(golden, golden_weights, h1esc, sequence, device, close):
             encoding = model.encoder(sequence[..., start : start + 1_000_000].to(device))
             close(model.final_1d(encoding)[0], reference["profile"], "net_1mb.npz profile")
             module = h1esc.spec.module("1M")
-            y = model.decode(module, 4000, encoding, encoding, torch.zeros(1, 1, 250, 250, device=device), None)
+            y = model.decode(module, 4000, encoding, torch.zeros(1, 1, 250, 250, device=device), None)
             close(y[0, 0], reference["map"], "net_1mb.npz map")
     finally:
         model.base_decoder.load_state_dict(kept)

@@ -49,15 +49,12 @@ class Orca(nn.Module):
             resolution, x = top, outputs[-1]
         return {r: found[r] for r in module.resolutions}
 
-    def decode(
-        self, module: ModuleSpec, resolution: int, x: Tensor, base: Tensor | None, distance: Tensor, coarse: Tensor | None
-    ) -> Tensor:
-        """One level of one window.
+    def decode(self, module: ModuleSpec, resolution: int, x: Tensor, distance: Tensor, coarse: Tensor | None) -> Tensor:
+        """One level of one window. The one-shot decoder reads the same encodings as the level's own (in a cascade, the pyramid's).
 
         Parameters
         ----------
         x : (batch, width, bins) this level's encodings of the window.
-        base : not read (the one-shot decoder takes ``x``); kept so that callers need not change.
         distance : (batch or 1, 1, bins, bins) log expected.
         coarse : (batch, 1, bins/2, bins/2) the parent's map over this window, None at the top.
 
@@ -71,7 +68,7 @@ class Orca(nn.Module):
             y = cast(nn.ModuleDict, self.decoders[module.name])[str(resolution)](x, distance, coarse)
         if one_shot:
             assert self.base_decoder is not None
-            z = self.base_decoder(x)  # in a cascade too the released code gives it the pyramid's encodings, not the encoder's
+            z = self.base_decoder(x)
             y = z if y is None else y + z
         assert y is not None
         return y
@@ -100,12 +97,7 @@ def zoom(model: Orca, module: ModuleSpec, base: Tensor, distances: dict[int, Ten
         if parent is not None:
             first = start // 2 - starts[parent]
             coarse = maps[parent][:, :, first : first + n // 2, first : first + n // 2]
-        fine = None
-        if module.base_decoder and resolution == model.spec.base_bin:
-            fine = base[..., start : start + n]
-        maps[resolution] = model.decode(
-            module, resolution, encodings[resolution][..., start : start + n], fine, distances[resolution], coarse
-        )
+        maps[resolution] = model.decode(module, resolution, encodings[resolution][..., start : start + n], distances[resolution], coarse)
         parent = resolution
     return maps
 

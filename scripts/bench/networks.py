@@ -88,7 +88,7 @@ def main() -> None:
 
         def decode(resolution: int, dtype=dtype):
             with torch.inference_mode(), torch.autocast(device.type, dtype or torch.bfloat16, enabled=dtype is not None):
-                return model.decode(module, resolution, x, x, distance, coarse).float()
+                return model.decode(module, resolution, x, distance, coarse).float()
 
         decode(8000)
         results[name] = (
