@@ -1,0 +1,87 @@
+"""What position alone predicts: baselines of the evaluation, and the teacher of the first stage of map training.
+
+Gradient-boosted trees (scikit-learn's HistGradientBoostingRegressor) on the training chromosomes' log observed/expected, told
+(a) distance and distance from the telomeres; (b) the same and where the centromere is. They never see sequence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Chromosome:
+    """Length and, where told, centre of the centromere, in bp."""
+
+    length: int
+    centromere: int | None = None
+
+
+def features(chrom: Chromosome, resolution: int, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    """(pixels, 3 or 8) float32 features of pixels (i, j), equal for (j, i).
+
+    Logarithms (of kb + 2) of the distance and of the nearer and farther bin's distance from its telomere; with a
+    centromere also those from the centromere, whether the pixel spans it, both arms' lengths in order of i and j.
+    """
+    x, y = (np.minimum(i, j) + 0.5) * resolution, (np.maximum(i, j) + 0.5) * resolution
+
+    def kb(v: np.ndarray | float) -> np.ndarray:
+        return np.log(np.maximum(np.asarray(v, dtype=float), 0) / 1000 + 2)
+
+    tx, ty = np.minimum(x, chrom.length - x), np.minimum(y, chrom.length - y)
+    columns = [kb(y - x), kb(np.minimum(tx, ty)), kb(np.maximum(tx, ty))]
+    if chrom.centromere is not None:
+        c = float(chrom.centromere)
+        cx, cy = np.abs(x - c), np.abs(y - c)
+        spans = (x < c) & (y > c)
+        # arm length of the bin nearer to the centromere and of the other
+        ax, ay = np.where(x < c, c, chrom.length - c), np.where(y < c, c, chrom.length - c)
+        near = cx <= cy
+        columns += [kb(np.minimum(cx, cy)), kb(np.maximum(cx, cy)), spans.astype(float)]
+        columns += [kb(np.where(near, ax, ay)), kb(np.where(near, ay, ax))]
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
+class Positional:
+    """One regressor per resolution."""
+
+    def __init__(self, told_centromere: bool, bins: int, leaves: int = 31, iterations: int = 150, seed: int = 1):
+        self.told_centromere, self.bins = told_centromere, bins
+        self._options: dict[str, Any] = {
+            "max_leaf_nodes": leaves, "max_iter": iterations, "learning_rate": 0.06, "min_samples_leaf": 200,
+            "l2_regularization": 1.0, "random_state": seed, "early_stopping": False,
+        }  # fmt: skip
+        self._models: dict[int, Any] = {}
+
+    def _chrom(self, chrom: Chromosome) -> Chromosome:
+        return chrom if self.told_centromere else Chromosome(chrom.length)
+
+    def fit(self, targets: Iterable[tuple[Chromosome, Mapping[int, np.ndarray]]]) -> Positional:
+        """Fit on (chromosome, log observed/expected (n, n) by resolution) of the training chromosomes."""
+        from sklearn.ensemble import HistGradientBoostingRegressor
+
+        pairs = list(targets)
+        for resolution in pairs[0][1]:
+            xs, ys = [], []
+            for chrom, levels in pairs:
+                i, j = np.nonzero(np.triu(np.isfinite(levels[resolution])))
+                near = j - i < self.bins
+                xs.append(features(self._chrom(chrom), resolution, i[near], j[near]))
+                ys.append(levels[resolution][i[near], j[near]])
+            model = HistGradientBoostingRegressor(**self._options)
+            self._models[resolution] = model.fit(np.concatenate(xs), np.concatenate(ys))
+        return self
+
+    def predict(self, chrom: Chromosome, resolution: int, n: int) -> np.ndarray:
+        """(n, n) float32 log observed/expected; NaN beyond the band of ``bins``."""
+        i, j = np.triu_indices(n)
+        near = j - i < self.bins
+        i, j = i[near], j[near]
+        out = np.full((n, n), np.nan, dtype=np.float32)
+        out[i, j] = self._models[resolution].predict(features(self._chrom(chrom), resolution, i, j))
+        out[j, i] = out[i, j]
+        return out

@@ -1,0 +1,191 @@
+"""Evaluation: numbers on synthetic maps whose answers are known, and the shipped model on chromosomes it never saw."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cooler
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from orca_cool.cli import main
+from orca_cool.coolfile import Layer, Stripe, write_mcool
+from orca_cool.evaluate import depletion, evaluate, evaluate_arrays, split_half
+from orca_cool.positional import Chromosome, Positional, features
+from orca_cool.train.validate import pearson, window_starts
+
+BIN, BAND = 2000, 32
+SIZES = {"c1": 120_000, "c2": 100_500, "c3": 110_000}
+DATA = Path(__file__).parents[2] / "shared" / "data" / "yeast"
+MODEL = Path(__file__).parents[1] / "orca_cool" / "data" / "models" / "yeast-metaphase"
+
+
+def n_bins(chrom: str) -> int:
+    return -(-SIZES[chrom] // BIN)
+
+
+def truth(chrom: str) -> np.ndarray:
+    """A cross at 40 % of the chromosome on a smooth background."""
+    n = n_bins(chrom)
+    i = np.arange(n)
+    at = int(0.4 * n)
+    spans = np.minimum.outer(i, i) < at
+    spans &= np.maximum.outer(i, i) > at
+    wave = np.sin(i / 4.0)
+    return np.where(spans, -0.6, 0.1) + 0.15 * np.add.outer(wave, wave)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
+    folder = tmp_path_factory.mktemp("evaluate")
+    expected = 0.2 / (np.arange(200) + 1.0)
+    rng = np.random.default_rng(0)
+    bins = cooler.binnify(pd.Series(SIZES), BIN)
+    bins["weight"] = 0.01
+    rows, first = [], 0
+    for c in SIZES:
+        n = n_bins(c)
+        i, j = np.triu_indices(n)
+        mean = expected[j - i] * np.exp(truth(c)[i, j]) / 1e-4
+        rows.append(pd.DataFrame({"bin1_id": first + i, "bin2_id": first + j, "count": rng.poisson(mean)}))
+        first += n
+    pixels = pd.concat(rows)
+    observed = folder / "observed.cool"
+    cooler.create_cooler(str(observed), bins, pixels[pixels["count"] > 0], dtypes={"count": int})
+
+    def stripes(resolution: int) -> list[Stripe]:
+        found = []
+        for c in SIZES:
+            y = truth(c)
+            n = len(y)
+            i, j = np.arange(n)[:, None], np.arange(n)[:, None] + np.arange(BAND)
+            values = np.where(j < n, y[i, np.minimum(j, n - 1)], np.nan).astype(np.float32)
+            found.append(Stripe(c, 0, values, np.full(values.shape, resolution, np.int32)))
+        return found
+
+    predicted = folder / "predicted.mcool"
+    layer = Layer(BIN, expected[:BAND], 1e-4, BAND, None, {})
+    write_mcool(predicted, chromsizes=SIZES, assembly="toy", layers=[layer], stripes=stripes, metadata={})
+    marks = folder / "features.bed"
+    marks.write_text(
+        "".join(f"{c}\t{int(0.4 * n_bins(c)) * BIN + 900}\t{int(0.4 * n_bins(c)) * BIN + 1000}\tCEN\t0\t+\tcentromere\n" for c in SIZES)
+    )
+    return predicted, observed, marks
+
+
+def test_evaluate_from_files(files):
+    predicted, observed, marks = files
+    scores, drawn = evaluate(predicted, observed, ["c1"], base=BIN, train=["c2", "c3"], features=marks)
+    (s,) = scores
+    assert s.resolution == BIN
+    assert s.pixels == sum(n_bins("c1") - d for d in range(2, BAND))
+    assert s.r > 0.9
+    assert s.telomere is not None
+    assert s.centromere is not None
+    assert s.telomere < s.centromere < s.r
+    assert s.ceiling is not None
+    assert s.full_ceiling is not None
+    assert 0.5 < s.ceiling < s.full_ceiling < 1
+    assert s.full_ceiling == pytest.approx(np.sqrt(2 * s.ceiling / (1 + s.ceiling)))
+    d = drawn["c1"]
+    assert d["across"] < d["elsewhere"] - 0.5
+    assert abs(d["minimum"] - d["at"]) <= 5 * BIN
+
+
+def test_command_line(files):
+    predicted, observed, marks = files
+    result = CliRunner().invoke(main, ["evaluate", str(predicted), str(observed), "--chrom", "c1", "--features", str(marks), "--json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.output)["scores"][0]["r"] > 0.9
+    result = CliRunner().invoke(main, ["evaluate", str(predicted), str(observed), "--chrom", "c1"])
+    assert "ceiling" in result.output
+    for bad, word in (
+        (["--chrom", "c9"], "c9"),
+        (["--chrom", "c1", "--level", "3000"], "3000"),
+        (["--chrom", "c1", "--base", "1000"], "1000"),
+        (["--chrom", "c1", "--train", "c1"], "c1"),
+    ):
+        result = CliRunner().invoke(main, ["evaluate", str(predicted), str(observed), *bad])
+        assert result.exit_code == 2, bad
+        assert word in result.output
+    result = CliRunner().invoke(main, ["evaluate", str(predicted.parent / "none.mcool"), str(observed), "--chrom", "c1"])
+    assert result.exit_code == 2
+
+
+def test_pearson_by_hand():
+    a = np.arange(25.0).reshape(5, 5)
+    b = a.copy()
+    b[0, 2] = np.nan
+    assert pearson(a, -b, 2) == (pytest.approx(-1), 5)
+    assert np.isnan(pearson(a, np.ones((5, 5)))[0])
+
+
+def test_depletion_by_hand():
+    y = np.zeros((60, 60))
+    y[:30, 31:] = -1
+    d = depletion(y, 1000, 30_500, 5000, 20_000)
+    assert d["across"] == -1
+    assert d["elsewhere"] == 0
+    assert abs(d["minimum"] - 30_500) <= 1000
+
+
+def test_halves_share_the_contacts():
+    raw = np.full((40, 40), 50)
+    a, b = split_half(raw, np.full(40, 0.1), 0)
+    assert np.nanmean(a + b) / 2 == pytest.approx(0.5, rel=0.02)
+    assert not np.array_equal(a, b)
+
+
+def test_positional_features_do_not_know_left_from_right():
+    c, m = Chromosome(500_000, 200_000), Chromosome(500_000, 300_000)
+    i, j = np.array([10, 60]), np.array([100, 140])
+    np.testing.assert_allclose(features(c, 2000, i, j), features(c, 2000, j, i))
+    np.testing.assert_allclose(features(c, 2000, i, j), features(m, 2000, 249 - j, 249 - i), rtol=1e-5)
+    assert features(Chromosome(500_000), 2000, i, j).shape == (2, 3)
+
+
+def test_positional_learns_the_cross():
+    n = 80
+
+    def level(at: int) -> np.ndarray:
+        i = np.arange(n)
+        return np.where((np.minimum.outer(i, i) < at) & (np.maximum.outer(i, i) > at), -1.0, 0.0)
+
+    model = Positional(True, 64).fit([(Chromosome(n * BIN, a * BIN + 1000), {BIN: level(a)}) for a in (20, 30, 40)])
+    assert pearson(model.predict(Chromosome(n * BIN, 51_000), BIN, n), level(25))[0] > 0.9
+
+
+@pytest.mark.parametrize("n", [1, 64, 128, 129, 192, 407])
+def test_windows_cover_every_bin(n):
+    covered = np.zeros(n, bool)
+    for s in window_starts(n, 128):
+        covered[s : s + 128] = True
+    assert covered.all()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not DATA.is_dir(), reason="needs the measured yeast map beside the repository (../shared/data/yeast)")
+@pytest.mark.skipif(not MODEL.is_dir(), reason="the model yeast-metaphase is not in this checkout")
+def test_shipped_model_reaches_its_reported_r():
+    import contextlib
+
+    from orca_cool.genome import open_genome
+    from orca_cool.train.targets import coarse_grained, open_map
+    from orca_cool.train.validate import predict_chromosome
+    from orca_cool.weights import load_bundle
+
+    bundle = load_bundle(MODEL)
+    source = open_genome(DATA / "sacCer3.2bit")
+    codes = source.fetch("chrII", 0, source.chromsizes["chrII"])
+    background = bundle.backgrounds[2000]
+    predicted = predict_chromosome(bundle.model.eval(), bundle.spec.modules[0], codes, background, contextlib.nullcontext)
+    fine = coarse_grained(open_map(DATA / "metaphase.mcool", 2000), "chrII", 5.0)
+    found = evaluate_arrays(predicted, fine, 2000, background, bundle.spec.bins)
+    for r, value in bundle.spec.metrics["chrII"].items():
+        assert found[int(r)] == pytest.approx(value, abs=0.01)
+    drawn = depletion(predicted[2000], 2000, 238_264)
+    assert drawn["across"] < drawn["elsewhere"] - 0.1
+    assert abs(drawn["minimum"] - 238_264) < 30_000
