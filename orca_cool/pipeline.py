@@ -17,12 +17,13 @@ from orca_cool import __version__
 from orca_cool.coolfile import write_mcool
 from orca_cool.errors import ModelError, OutputError, RegionError
 from orca_cool.expected import table_path, write_expected
-from orca_cool.genome import Region, gap_fraction
+from orca_cool.genome import gap_fraction
 from orca_cool.manifest import Manifest
 from orca_cool.model.spec import ModuleSpec
 from orca_cool.mosaic import Mosaic, Rows
 from orca_cool.pixels import Layer, Stripe, TransBlock
 from orca_cool.predict import Predictor
+from orca_cool.regions import Region
 from orca_cool.windows import Window, by_root, grid, n_bins, plan, plan_trans, reach
 
 #: A bin is masked if more than this share of it is not A, C, G or T.

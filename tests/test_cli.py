@@ -33,7 +33,19 @@ def place(tmp_path):
 
 
 def call(place, *extra, model="toy", genome="toy.fa", output="out.mcool"):
-    line = ["predict", "-q", "--model", str(place / model), "--genome", str(place / genome), "-o", str(place / output), "--levels", "40,80,160", *extra]
+    line = [
+        "predict",
+        "-q",
+        "--model",
+        str(place / model),
+        "--genome",
+        str(place / genome),
+        "-o",
+        str(place / output),
+        "--levels",
+        "40,80,160",
+        *extra,
+    ]
     return CliRunner().invoke(main, line)
 
 
@@ -51,7 +63,12 @@ def refused(place, result, *words):
 def test_one_command_writes_the_file_and_its_tables(place):
     result = call(place)
     assert result.exit_code == 0, result.output
-    assert sorted(p.name for p in place.glob("out.*")) == ["out.expected.160.tsv", "out.expected.40.tsv", "out.expected.80.tsv", "out.mcool"]
+    assert sorted(p.name for p in place.glob("out.*")) == [
+        "out.expected.160.tsv",
+        "out.expected.40.tsv",
+        "out.expected.80.tsv",
+        "out.mcool",
+    ]
     clr = cooler.Cooler(f"{place / 'out.mcool'}::resolutions/40")
     assert clr.info["genome-assembly"] == "toyAsm"
     assert clr.chromsizes.to_dict() == SIZES
@@ -151,7 +168,19 @@ def test_check_of_what_is_no_mcool(place):
 @pytest.mark.slow
 def test_killed_for_real_and_repeated(place):
     """kill -9 in the middle of a run, three times, then to the end: the same bytes in every dataset as in one go."""
-    line = [sys.executable, "-m", "orca_cool", "predict", "-q", "--model", str(place / "toy"), "--genome", str(place / "toy.fa"), "--levels", "40,80,160"]
+    line = [
+        sys.executable,
+        "-m",
+        "orca_cool",
+        "predict",
+        "-q",
+        "--model",
+        str(place / "toy"),
+        "--genome",
+        str(place / "toy.fa"),
+        "--levels",
+        "40,80,160",
+    ]
     subprocess.run([*line, "-o", str(place / "one.mcool")], check=True, capture_output=True)
     work = place / "two.mcool.partial" / "manifest.json"
     killed = 0

@@ -15,10 +15,11 @@ from Bio import bgzf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orca_cool import genome
+from orca_cool import genome, regions
 from orca_cool.errors import GenomeError, RegionError
-from orca_cool.genome import FastaSource, Region, RenamedSource, SequenceSource, TwoBitSource, open_genome, parse_region
+from orca_cool.genome import FastaSource, RenamedSource, SequenceSource, TwoBitSource, open_genome
 from orca_cool.model.spec import ModelSpec
+from orca_cool.regions import Region, parse_region
 
 LETTERS = {"A": 0, "C": 1, "G": 2, "T": 3}
 
@@ -331,10 +332,10 @@ def test_bad_regions(text, message):
 def test_views(tmp_path):
     path = tmp_path / "v.bed"
     path.write_text("# a view\nchrII\t0\t1000\tleft\n1\t10\t20\tother\n")
-    assert genome.read_view(path, SIZES) == [Region("chrII", 0, 1000), Region("1", 10, 20)]
-    assert [r.name for r in genome.read_view(path, SIZES)] == ["left", "other"]
+    assert regions.read_view(path, SIZES) == [Region("chrII", 0, 1000), Region("1", 10, 20)]
+    assert [r.name for r in regions.read_view(path, SIZES)] == ["left", "other"]
     path.write_text("chrII\t0\t1000\n")
-    assert genome.read_view(path, SIZES)[0].name == "chrII:0-1000"
+    assert regions.read_view(path, SIZES)[0].name == "chrII:0-1000"
     for text, message in [
         ("", "holds no region"),
         ("chrII 0 1000\n", "not BED"),
@@ -346,9 +347,9 @@ def test_views(tmp_path):
     ]:
         path.write_text(text)
         with pytest.raises(RegionError, match=message):
-            genome.read_view(path, SIZES)
+            regions.read_view(path, SIZES)
     with pytest.raises(RegionError, match="cannot be read"):
-        genome.read_view(tmp_path / "absent.bed", SIZES)
+        regions.read_view(tmp_path / "absent.bed", SIZES)
 
 
 def test_check_assembly(tmp_path):

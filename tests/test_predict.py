@@ -14,10 +14,11 @@ from conftest import make_toy_backgrounds, make_toy_model
 from orca_cool import pipeline
 from orca_cool.coolfile import read_log_ratio
 from orca_cool.errors import DeviceError, ModelError, OutputError, RegionError
-from orca_cool.genome import Region, one_hot, open_genome, reverse_complement
+from orca_cool.genome import one_hot, open_genome, reverse_complement
 from orca_cool.model.cascade import flip_map, mirror, zoom
 from orca_cool.pipeline import Settings, predict_to_file
 from orca_cool.predict import Predictor, resolve_device
+from orca_cool.regions import Region
 from orca_cool.series import series_to_files
 from orca_cool.windows import by_root, plan
 

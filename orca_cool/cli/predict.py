@@ -9,10 +9,11 @@ import click
 from tqdm import tqdm
 
 from orca_cool.errors import GenomeError, ModelError, OutputError, RegionError
-from orca_cool.genome import Region, SequenceSource, check_assembly, open_genome, parse_region, read_view
+from orca_cool.genome import SequenceSource, check_assembly, open_genome
 from orca_cool.model.spec import ModelSpec
 from orca_cool.pipeline import Settings, check_output, predict_to_file
 from orca_cool.predict import DTYPES, Predictor, resolve_device
+from orca_cool.regions import Region, parse_region, read_view
 from orca_cool.registry import resolve
 from orca_cool.series import series_to_files
 from orca_cool.weights import load_bundle
