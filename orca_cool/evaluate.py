@@ -229,7 +229,7 @@ def _log_ratio(observed: np.ndarray, layer: Any) -> np.ndarray:
 def evaluate_arrays(
     predicted: Mapping[int, np.ndarray], fine: np.ndarray, base: int, background: Background, bins: int, missing: float = 0.5
 ) -> dict[int, float]:
-    """r by resolution of a prediction in memory (``train.validate.predict_chromosome``) against a coarse-grained map (n, n) at ``base`` bp."""
+    """r by resolution of a prediction in memory against a coarse-grained map (n, n) at ``base`` bp."""
     found = {}
     for r, p in predicted.items():
         y = log_ratio(block_mean(fine, r // base, missing), background, r, bins)

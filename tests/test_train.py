@@ -111,9 +111,9 @@ def test_shipped_config_is_valid_and_holds_out_the_test_chromosomes():
 
 def test_unknown_key_names_the_nearest(tmp_path):
     data = toy_config(tmp_path)
-    with pytest.raises(TrainingError, match="'stepz'.*'steps'"):
+    with pytest.raises(TrainingError, match=r"'stepz'.*'steps'"):
         parse_config({**data, "stages": [{"kind": "profiles", "stepz": 3}]}, tmp_path)
-    with pytest.raises(TrainingError, match="'genom'.*'genome'"):
+    with pytest.raises(TrainingError, match=r"'genom'.*'genome'"):
         parse_config({**data, "genom": "x"}, tmp_path)
     with pytest.raises(TrainingError, match="steps must be int, not 'many'"):
         parse_config({**data, "stages": [{"kind": "profiles", "steps": "many"}]}, tmp_path)

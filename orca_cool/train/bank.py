@@ -102,7 +102,7 @@ def taught(
     """An assembled chromosome with the ends of real ones and a centromere at a random place; targets from the teacher."""
     chrom = genome.chroms[rng.choice(len(genome.chroms), p=genome.share)]
     native = genome.codes[chrom]
-    length = int(min(len(native), rng.integers(270_000, 850_000)))
+    length = min(len(native), int(rng.integers(270_000, 850_000)))
     start = int(rng.integers(0, len(native) - length + 1))
     codes = native[start : start + length].copy()
     cen = genome.centromeres.get(chrom)

@@ -214,7 +214,8 @@ class Trainer:
     def _validate_profiles(self) -> dict[str, float]:
         """Log of where the centromere of each validation chromosome ranks among its bins; score is minus its loss."""
         spec, sampler = self.model.spec, self.material.profiles
-        assert sampler is not None and self.average.final_1d is not None
+        assert sampler is not None
+        assert self.average.final_1d is not None
         if sampler.centromere is None or not self.material.centromeres:
             return {"score": float(self.step)}
         ranks, found, others = [], [], []

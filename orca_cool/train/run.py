@@ -77,7 +77,8 @@ def prepare(config: Config, source: SequenceSource, cache: Path | None) -> tuple
         maps[name] = m
         # each map against its own expected: the decoders learn what is relative to distance, whatever the experiment
         targets[name] = {c: m.levels(c, mine, module.resolutions, spec.bins, config.missing) for c in m.maps}
-    assert background is not None and reference is not None
+    assert background is not None
+    assert reference is not None
     where = {i.chrom: (i.start + i.end) // 2 for i in centromeres}
     teacher = None
     if any(TEACHER in s.mix for s in config.stages):

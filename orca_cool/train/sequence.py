@@ -36,10 +36,10 @@ def read_bed(path: Path, column: int | None, kind: str, chroms: Iterable[str]) -
     column : index of the column that names the kind; None if all lines are of ``kind``.
     """
     allowed = set(chroms)
-    found = []
+    found, number = [], 0
     try:
         with gzip.open(path, "rt") if path.suffix == ".gz" else open(path) as file:
-            for number, line in enumerate(file, start=1):
+            for number, line in enumerate(file, start=1):  # noqa: B007
                 fields = line.rstrip("\n").split("\t")
                 if fields[0] not in allowed:
                     continue

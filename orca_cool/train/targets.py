@@ -157,7 +157,7 @@ class TargetMaps:
         if file:
             file.parent.mkdir(parents=True, exist_ok=True)
             part = file.with_suffix(".part.npz")
-            np.savez_compressed(part, **self.maps)  # type: ignore[arg-type]
+            np.savez_compressed(part, **self.maps)
             os.replace(part, file)
 
     def levels(self, chrom: str, background: Background, resolutions: Iterable[int], bins: int, missing: float) -> Mapping[int, np.ndarray]:
