@@ -13,9 +13,10 @@ from click.testing import CliRunner
 
 from orca_cool.cli import main
 from orca_cool.coolfile import Layer, Stripe, write_mcool
-from orca_cool.evaluate import depletion, evaluate, evaluate_arrays, split_half
+from orca_cool.evaluate import depletion, evaluate, split_half
 from orca_cool.positional import Chromosome, Positional, features
 from orca_cool.train.validate import pearson, window_starts
+from orca_cool.weights import load_bundle
 
 BIN, BAND = 2000, 32
 SIZES = {"c1": 120_000, "c2": 100_500, "c3": 110_000}
@@ -168,24 +169,20 @@ def test_windows_cover_every_bin(n):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not DATA.is_dir(), reason="needs the measured yeast map beside the repository (../shared/data/yeast)")
-@pytest.mark.skipif(not MODEL.is_dir(), reason="the model yeast-metaphase is not in this checkout")
-def test_shipped_model_reaches_its_reported_r():
-    import contextlib
-
-    from orca_cool.genome import open_genome
-    from orca_cool.train.targets import coarse_grained, open_map
-    from orca_cool.train.validate import predict_chromosome
-    from orca_cool.weights import load_bundle
-
-    bundle = load_bundle(MODEL)
-    source = open_genome(DATA / "sacCer3.2bit")
-    codes = source.fetch("chrII", 0, source.chromsizes["chrII"])
-    background = bundle.backgrounds[2000]
-    predicted = predict_chromosome(bundle.model.eval(), bundle.spec.modules[0], codes, background, contextlib.nullcontext)
-    fine = coarse_grained(open_map(DATA / "metaphase.mcool", 2000), "chrII", 5.0)
-    found = evaluate_arrays(predicted, fine, 2000, background, bundle.spec.bins)
-    for r, value in bundle.spec.metrics["chrII"].items():
-        assert found[int(r)] == pytest.approx(value, abs=0.01)
-    drawn = depletion(predicted[2000], 2000, 238_264)
-    assert drawn["across"] < drawn["elsewhere"] - 0.1
-    assert abs(drawn["minimum"] - 238_264) < 30_000
+def test_shipped_model_reaches_its_reported_r(tmp_path):
+    """On chrII, which training never read: r as reported, and above both baselines; the cross where the centromere is."""
+    out = tmp_path / "out.mcool"
+    genome, observed, marks = DATA / "sacCer3.2bit", DATA / "metaphase.mcool", DATA / "features.bed"
+    result = CliRunner().invoke(main, ["predict", "--model", "yeast-metaphase", "--genome", str(genome), "-o", str(out), "chrII"])
+    assert result.exit_code == 0, result.output
+    train = ["chrIII", "chrV", "chrVI", "chrIX", "chrX", "chrXI", "chrXIV"]
+    scores, drawn = evaluate(out, observed, ["chrII"], train=train, features=marks)
+    reported = load_bundle(MODEL).spec.metrics["chrII"]
+    assert {str(s.resolution) for s in scores} == set(reported)
+    for s in scores:
+        assert s.r == pytest.approx(reported[str(s.resolution)], abs=0.01)
+        assert s.telomere is not None
+        assert s.r > s.telomere + 0.2
+    d = drawn["chrII"]
+    assert d["across"] < d["elsewhere"] - 0.2
+    assert abs(d["minimum"] - d["at"]) < 10_000
