@@ -138,8 +138,10 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     ----------
     overrides : "key=value" with dots into mappings and lists ("stages.0.steps=10"); values are YAML.
     """
-    import yaml
-
+    try:
+        import yaml
+    except ImportError as error:
+        raise TrainingError(f"training needs {error.name!r}: pip install 'orca-cool[train]'") from error
     path = Path(path)
     try:
         data = yaml.safe_load(path.read_text())

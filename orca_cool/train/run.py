@@ -30,8 +30,10 @@ def train(config: Config, folder: str | Path, resume: bool = False) -> tuple[Orc
     -------
     The averaged model at the last stage's best validation, and its background.
     """
-    from lightning.fabric import Fabric
-
+    try:
+        from lightning.fabric import Fabric
+    except ImportError as error:
+        raise TrainingError(f"training needs {error.name!r}: pip install 'orca-cool[train]'") from error
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     if not resume and (folder / "last.ckpt").exists():

@@ -1,4 +1,8 @@
-"""Prediction of whole chromosomes for validation, and correlation by level. Works on arrays; no files."""
+"""Prediction of whole chromosomes for validation, and correlation by level. Works on arrays; no files.
+
+A plain mosaic: windows step by half a window, so that pixels farther apart than half a window are covered only in part and
+the rest stay NaN (``orca-cool predict`` fills them from the coarser level, and its r is therefore a little higher).
+"""
 
 from __future__ import annotations
 
