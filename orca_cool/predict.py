@@ -212,8 +212,12 @@ class Predictor:
         distances = {r: self._distance(module, r, pieces, s * r) for r, s in starts.items()}
         with self._autocast():
             forward = zoom(self.model, module, bases[0][None], distances, starts)
-            flipped = {r: torch.flip(d, (-2, -1)) for r, d in distances.items()}
-            reverse = zoom(self.model, module, bases[1][None], flipped, mirror(starts, spec.bins, spec.bins))
+            mirrored = mirror(starts, spec.bins, spec.bins)
+            # The released program flips the background of the *mirrored* window. That is the right one for a single chromosome
+            # (it depends on distance alone) but not for a layout of several, where `windows` takes the window's own; here its
+            # numbers are to be had, so its way is followed.
+            flipped = {r: torch.flip(self._distance(module, r, pieces, s * r), (-2, -1)) for r, s in mirrored.items()}
+            reverse = zoom(self.model, module, bases[1][None], flipped, mirrored)
         background = self.background(module)
         out = []
         for r in module.resolutions:
