@@ -146,6 +146,22 @@ def masks(predictor: Predictor, regions: Sequence[Region], resolution: int) -> d
     return masked
 
 
+def expected_for(predictor: Predictor, module: ModuleSpec, resolution: int, n: int) -> np.ndarray:
+    """(n,) expected by distance; past an assembly module's table the smallest value holds (the paper's rule), else NaN."""
+    background = predictor.background(module)
+    expected = background.by_distance(resolution, n)
+    if not module.assembly:
+        return expected
+    smallest = np.nanmin(expected) if background.trans is None else background.trans
+    return np.where(np.isfinite(expected), expected, smallest)
+
+
+def known_band(expected: np.ndarray, band: int) -> int:
+    """Bins of distance, at most ``band``, for which the expected is known."""
+    known = np.isfinite(expected[:band])
+    return band if known.all() else int(np.argmin(known))
+
+
 def layers(predictor: Predictor, chain_: Chain, written: dict[int, int], regions: Sequence[Region], settings: Settings) -> list[Layer]:
     """What the file needs besides its pixels, for every resolution that is written, finest first."""
     bins = predictor.spec.bins
@@ -155,12 +171,8 @@ def layers(predictor: Predictor, chain_: Chain, written: dict[int, int], regions
         module = chain_.owner(r)
         background = predictor.background(module)
         trans = background.trans if settings.trans and module.assembly and r == module.resolutions[0] else None
-        expected = background.by_distance(r, n_bins(longest, r))
-        known = np.isfinite(expected)
-        if module.assembly:  # the paper's rule for distances past the table
-            expected = np.where(known, expected, expected[known].min() if background.trans is None else background.trans)
-        elif not known[: written[r]].all():
-            written[r] = int(np.argmin(known))
+        expected = expected_for(predictor, module, r, n_bins(longest, r))
+        written[r] = known_band(expected, written[r])
         out.append(Layer(r, expected, background.eps(r, bins), written[r], trans, masks(predictor, regions, r)))
     return out
 

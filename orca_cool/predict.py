@@ -85,7 +85,7 @@ class Predictor:
         self.dtype = dtype
         self.model = bundle.model.to(self.device).eval()
         # encodings of about two top windows, both strands, so that the step to the next root re-uses the first half
-        widest = max(self.spec.window(m.resolutions[0]) for m in self.spec.modules if not m.assembly or len(self.spec.modules) == 1)
+        widest = max((self.spec.window(m.resolutions[0]) for m in self.spec.modules if not m.assembly), default=self.spec.encoder.block)
         self.encodings = EncodingCache(self.model.encoder, source, self.device, max_blocks=4 * (widest // self.spec.encoder.block + 2))
         self._toeplitz: dict[tuple[str, int], Tensor] = {}
 

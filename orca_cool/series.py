@@ -16,7 +16,8 @@ from orca_cool.coolfile import write_mcool
 from orca_cool.errors import OutputError
 from orca_cool.expected import table_path, write_expected
 from orca_cool.genome import gap_fraction
-from orca_cool.pipeline import MAX_GAP, Settings, check_output
+from orca_cool.model.spec import ModuleSpec
+from orca_cool.pipeline import MAX_GAP, Settings, check_output, expected_for, known_band
 from orca_cool.pixels import Layer, Stripe
 from orca_cool.predict import Predictor, SeriesMap
 from orca_cool.windows import n_bins
@@ -24,6 +25,7 @@ from orca_cool.windows import n_bins
 
 def series_to_files(
     predictor: Predictor,
+    module: ModuleSpec,
     maps: list[SeriesMap],
     settings: Settings,
     output: str | Path,
@@ -57,9 +59,8 @@ def series_to_files(
         inside = gap_fraction(predictor.source, m.chrom, m.start, min(m.end, predictor.source.chromsizes[m.chrom]), m.resolution) > MAX_GAP
         stop = min(first + len(inside), len(masked[chrom]))
         masked[chrom][first:stop] = inside[: stop - first]
-        module = next(x for x in predictor.spec.modules if m.resolution in x.resolutions)
-        expected = predictor.background(module).by_distance(m.resolution, n_bins(max(sizes.values()), m.resolution))
-        layers_.append(Layer(m.resolution, expected, m.eps, bins, None, masked))
+        expected = expected_for(predictor, module, m.resolution, n_bins(max(sizes.values()), m.resolution))
+        layers_.append(Layer(m.resolution, expected, m.eps, known_band(expected, bins), None, masked))
     view_rows = [(chrom, max(0, top.start - origin), min(top.end - origin, sizes[chrom]), f"{top.chrom}:{top.start}-{top.end}")]
     view = pd.DataFrame(view_rows, columns=["chrom", "start", "end", "name"])
     metadata = {
@@ -70,18 +71,17 @@ def series_to_files(
 
     def stripes(resolution: int) -> Iterator[Stripe]:
         m = next(m for m in maps if m.resolution == resolution)
-        i = np.arange(bins)[:, None]
-        j = i + np.arange(bins)[None, :]
-        banded = np.where(j < bins, m.values[i, np.minimum(j, bins - 1)], np.float32(np.nan)).astype(np.float32)
-        spread = (
-            np.where(j < bins, m.spread[i, np.minimum(j, bins - 1)], np.float32(np.nan)).astype(np.float32) if settings.spread else None
-        )
         first = (m.start - origin) // resolution
-        rows = min(bins, n_bins(sizes[chrom], resolution) - first)
-        keep = slice(0, rows)
-        yield Stripe(
-            chrom, first, banded[keep], np.full(banded[keep].shape, resolution, np.int32), None if spread is None else spread[keep]
-        )
+        rows = min(bins, n_bins(sizes[chrom], resolution) - first)  # an overhanging window ends with its chromosome
+        band = next(layer.band for layer in layers_ if layer.resolution == resolution)
+        i = np.arange(rows)[:, None]
+        j = i + np.arange(min(band, rows))[None, :]
+
+        def banded(y: np.ndarray) -> np.ndarray:
+            return np.where(j < rows, y[i, np.minimum(j, rows - 1)], np.float32(np.nan)).astype(np.float32)
+
+        spread = banded(m.spread) if settings.spread else None
+        yield Stripe(chrom, first, banded(m.values), np.full(j.shape, resolution, np.int32), spread)
 
     arrays: dict[str, Any] = {"metadata": np.array(json.dumps(metadata))}
     for m in maps:

@@ -240,7 +240,9 @@ def test_series_is_the_plain_zoom_of_its_own_window(predictor, genome, tmp_path)
         two = zoom(model, module, model.encoder(one_hot(reverse_complement(codes))[None]), distances, mirror(starts, 16, 16))
     for m in maps:
         np.testing.assert_allclose(m.values, 0.5 * (one[m.resolution] + flip_map(two[m.resolution]))[0, 0].numpy(), atol=1e-4)
-    paths = series_to_files(predictor, maps, settings(), tmp_path / "s.mcool", assembly="toy", provenance={"at": 3001})
+    paths = series_to_files(
+        predictor, predictor.spec.module("S"), maps, settings(), tmp_path / "s.mcool", assembly="toy", provenance={"at": 3001}
+    )
     with np.load(tmp_path / "s.npz", allow_pickle=False) as arrays:
         for m in maps:
             label = predictor.spec.label(m.resolution)
@@ -256,17 +258,26 @@ def test_series_is_the_plain_zoom_of_its_own_window(predictor, genome, tmp_path)
 
 def test_aligned_series_lies_on_the_chromosome(predictor, tmp_path):
     maps = predictor.series(predictor.spec.module("S"), "a", 1280 + 1600)
-    series_to_files(predictor, maps, settings(), tmp_path / "s.mcool", assembly="toy", provenance={})
+    series_to_files(predictor, predictor.spec.module("S"), maps, settings(), tmp_path / "s.mcool", assembly="toy", provenance={})
     top = maps[0]
     y = read_log_ratio(f"{tmp_path / 's.mcool'}::resolutions/160", ("a", top.start, top.end))
     np.testing.assert_allclose(y, top.values, atol=2e-6)
 
 
-def test_series_in_an_assembly_module(predictor):
+def test_series_in_an_assembly_module(predictor, tmp_path):
     maps = predictor.series(predictor.spec.module("G"), "b", 2000)
     assert [m.resolution for m in maps] == [640, 320, 160]
     assert maps[1].start == 0  # kept inside the chromosome where it fits, else at its start
     assert all(np.isfinite(m.values).all() for m in maps)
+    module = predictor.spec.module("G")
+    series_to_files(predictor, module, maps, settings(resolutions=(160, 320, 640)), tmp_path / "g.mcool", assembly="toy", provenance={})
+    for m in maps:  # what lies in the padding chromosome is not in the file
+        y = read_log_ratio(f"{tmp_path / 'g.mcool'}::resolutions/{m.resolution}", "b")
+        first = m.start // m.resolution
+        n = min(16, len(y) - first)
+        inside = np.isfinite(y[first : first + n, first : first + n])
+        np.testing.assert_allclose(y[first : first + n, first : first + n][inside], m.values[:n, :n][inside], atol=2e-6)
+        assert inside.mean() > 0.6
 
 
 def test_bfloat16_is_close_and_not_the_same(toy_bundle, genome):

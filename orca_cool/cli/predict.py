@@ -91,7 +91,9 @@ def predict(
             settings = Settings(wanted, None, names, mode, pseudo_depth, False, spread)
         predictor = Predictor(bundle, source, device, dtype)
         maps = predictor.series(module, chrom, place)
-        paths = series_to_files(predictor, maps, settings, output, assembly=assembly, provenance={**provenance, "at": place}, force=force)
+        paths = series_to_files(
+            predictor, module, maps, settings, output, assembly=assembly, provenance={**provenance, "at": place}, force=force
+        )
     else:
         chosen = [parse_region(text, source.chromsizes) for text in regions]
         if view is not None:
