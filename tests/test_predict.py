@@ -15,8 +15,9 @@ from orca_cool import pipeline
 from orca_cool.coolfile import read_log_ratio
 from orca_cool.errors import DeviceError, ModelError, OutputError, RegionError
 from orca_cool.genome import one_hot, open_genome, reverse_complement
+from orca_cool.levels import Settings
 from orca_cool.model.cascade import flip_map, mirror, zoom
-from orca_cool.pipeline import Settings, predict_to_file
+from orca_cool.pipeline import predict_to_file
 from orca_cool.predict import Predictor, resolve_device
 from orca_cool.regions import Region
 from orca_cool.series import series_to_files

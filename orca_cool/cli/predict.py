@@ -10,8 +10,9 @@ from tqdm import tqdm
 
 from orca_cool.errors import GenomeError, ModelError, OutputError, RegionError
 from orca_cool.genome import SequenceSource, check_assembly, open_genome
+from orca_cool.levels import Settings
 from orca_cool.model.spec import ModelSpec
-from orca_cool.pipeline import Settings, check_output, predict_to_file
+from orca_cool.pipeline import check_output, predict_to_file
 from orca_cool.predict import DTYPES, Predictor, resolve_device
 from orca_cool.regions import Region, parse_region, read_view
 from orca_cool.registry import resolve

@@ -22,9 +22,10 @@ import numpy as np
 import torch
 
 from orca_cool.background import Background
+from orca_cool.levels import Settings
 from orca_cool.model.cascade import Orca
 from orca_cool.model.spec import DecoderSpec, EncoderSpec, ModelSpec, ModuleSpec, PyramidSpec
-from orca_cool.pipeline import Settings, predict_to_file
+from orca_cool.pipeline import predict_to_file
 from orca_cool.predict import Predictor
 from orca_cool.regions import Region
 from orca_cool.weights import load_bundle, save_bundle
