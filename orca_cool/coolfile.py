@@ -143,7 +143,7 @@ def read_layer(uri: str) -> tuple[Layer, dict]:
         with clr.open("r") as group:
             expected = group["orca_cool/expected"][:]
             weight = group["bins/weight"][:]
-        offsets = [clr.offset(c) for c in clr.chromnames] + [len(weight)]
+        offsets = [clr.offset((c, 0, n)) for c, n in clr.chromsizes.items()] + [len(weight)]
         masked = {c: np.isnan(weight[a:b]) for c, a, b in zip(clr.chromnames, offsets, offsets[1:])}
         return Layer(int(clr.binsize or 0), expected, meta["eps"], meta["band"], meta["trans"], masked), meta
     except (KeyError, OSError, ValueError) as error:
