@@ -19,40 +19,36 @@ from orca_cool.model.encoder import Encoder
 Fetch = Callable[[int, int], np.ndarray]
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def encode_span(
-    encoder: Encoder, fetch: Fetch, start: int, end: int, *, reverse: bool = False, device: torch.device | str = "cpu"
+    encoder: Encoder,
+    fetch: Fetch,
+    start: int,
+    end: int,
+    *,
+    reverse: bool = False,
+    ends: bool = False,
+    device: torch.device | str = "cpu",
 ) -> Tensor:
-    """Encode ``[start, end)`` in blocks; memory does not grow with the span beyond the result.
+    """Encode ``[start, end)`` in blocks with real flanks; memory does not grow with the span beyond the result.
 
     Parameters
     ----------
-    fetch : (start, end) -> uint8 codes. It is asked for real flanks; a fetch that returns less than asked is not
-        allowed. To reproduce a sequence that truly ends (zero padding), see :func:`encode_sequence`.
+    fetch : (start, end) -> uint8 codes, exactly as many as asked for.
     reverse : encode the reverse complement; the result is in its orientation.
+    ends : the sequence truly ends with the span, as Orca's windows do: nothing outside it is fetched, and the network's own
+        zero padding applies there, as in one pass.
 
     Returns
     -------
-    (width, bins) float32 on ``device``.
+    (width, bins) on ``device``.
     """
     spec = encoder.spec
     parts = []
     for a in range(start, end, spec.block):
         b = min(a + spec.block, end)
-        parts.append(_encode(encoder, fetch(a - spec.flank, b + spec.flank), spec.flank, spec.flank, reverse, device))
-    return torch.cat(parts[::-1] if reverse else parts, dim=-1)
-
-
-@torch.inference_mode()
-def encode_sequence(
-    encoder: Encoder, fetch: Fetch, start: int, end: int, *, reverse: bool = False, device: torch.device | str = "cpu"
-) -> Tensor:
-    """Encode ``[start, end)`` as a sequence that ends there: the network's own zero padding applies, as in Orca's windows."""
-    spec = encoder.spec
-    parts = []
-    for a in range(start, end, spec.block):
-        b = min(a + spec.block, end)
-        left, right = min(spec.flank, a - start), min(spec.flank, end - b)
+        left = min(spec.flank, a - start) if ends else spec.flank
+        right = min(spec.flank, end - b) if ends else spec.flank
         parts.append(_encode(encoder, fetch(a - left, b + right), left, right, reverse, device))
     return torch.cat(parts[::-1] if reverse else parts, dim=-1)
 

@@ -59,15 +59,13 @@ def chain(predictor: Predictor, settings: Settings) -> Chain:
     names = settings.modules or tuple(m.name for m in spec.modules)
     known = [spec.module(name) for name in names]
     modules = [m for m in spec.modules if m in known]
+    offered = tuple(sorted({r for m in modules for r in m.resolutions}, reverse=True))
+    every = Chain(tuple(modules), offered)
     used: set[int] = set()
     for resolution in settings.resolutions:
-        owner = next((m for m in modules if resolution in m.resolutions), None)
-        if owner is None:
-            raise ModelError(
-                f"none of the modules {', '.join(names)} predicts resolution {resolution}; levels there: {[m.resolutions for m in modules]}"
-            )
-        first_of = {r: next(m for m in modules if r in m.resolutions) for m in modules for r in m.resolutions}
-        used |= {r for r in owner.resolutions if r >= resolution and first_of[r] is owner}
+        if resolution not in offered:
+            raise ModelError(f"none of the modules {', '.join(names)} predicts resolution {resolution}; levels there: {sorted(offered)}")
+        used |= {r for r in every.of(every.owner(resolution)) if r >= resolution}
     return Chain(tuple(modules), tuple(sorted(used, reverse=True)))
 
 

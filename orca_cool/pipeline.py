@@ -49,15 +49,24 @@ def _name(region: Region, predictor: Predictor) -> str:
     return region.name or (region.chrom if whole else f"{region.chrom}:{region.start}-{region.end}")
 
 
-def masks(predictor: Predictor, regions: Sequence[Region], resolution: int) -> dict[str, np.ndarray]:
-    """Masked bins of every chromosome: assembly gaps, and whatever lies outside the regions."""
+def masks(predictor: Predictor, regions: Sequence[Region], resolutions: Sequence[int]) -> dict[int, dict[str, np.ndarray]]:
+    """Masked bins by resolution and chromosome: assembly gaps, and whatever lies outside the regions.
+
+    The sequence is read once, at the finest resolution; the others, its multiples, add up its counts.
+    """
     sizes = predictor.source.chromsizes
-    masked = {c: np.ones(n_bins(size, resolution), dtype=bool) for c, size in sizes.items()}
+    masked = {r: {c: np.ones(n_bins(size, r), dtype=bool) for c, size in sizes.items()} for r in resolutions}
+    finest, coarsest = min(resolutions), max(resolutions)
     for region in regions:
-        a, b = region.start // resolution, n_bins(region.end, resolution)
-        start, end = a * resolution, min(b * resolution, sizes[region.chrom])
-        gaps = gap_fraction(predictor.source, region.chrom, start, end, resolution) > MAX_GAP
-        masked[region.chrom][a:b] = gaps
+        start = region.start // coarsest * coarsest
+        end = min(n_bins(region.end, coarsest) * coarsest, sizes[region.chrom])
+        widths = np.minimum(finest, end - np.arange(start, end, finest))
+        counts = np.rint(gap_fraction(predictor.source, region.chrom, start, end, finest) * widths)
+        for r in resolutions:
+            edges = np.arange(0, len(counts), r // finest)
+            gaps = np.add.reduceat(counts, edges) / np.add.reduceat(widths, edges) > MAX_GAP
+            a, b = region.start // r, n_bins(region.end, r)
+            masked[r][region.chrom][a:b] = gaps[a - start // r : b - start // r]
     return masked
 
 
@@ -65,6 +74,7 @@ def layers(predictor: Predictor, chain_: Chain, written: dict[int, int], regions
     """What the file needs besides its pixels, for every resolution that is written, finest first."""
     bins = predictor.spec.bins
     longest = max(predictor.source.chromsizes.values())
+    masked = masks(predictor, regions, settings.resolutions)
     out = []
     for r in sorted(settings.resolutions):
         module = chain_.owner(r)
@@ -72,7 +82,7 @@ def layers(predictor: Predictor, chain_: Chain, written: dict[int, int], regions
         trans = background.trans if settings.trans and module.assembly and r == module.resolutions[0] else None
         expected = expected_for(predictor, module, r, n_bins(longest, r))
         written[r] = known_band(expected, written[r])
-        out.append(Layer(r, expected, background.eps(r, bins), written[r], trans, masks(predictor, regions, r)))
+        out.append(Layer(r, expected, background.eps(r, bins), written[r], trans, masked[r]))
     return out
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from orca_cool.background import Background
 from orca_cool.edits import Segment, SegmentSource
-from orca_cool.encode import EncodingCache, encode_sequence
+from orca_cool.encode import EncodingCache, encode_span
 from orca_cool.errors import DeviceError
 from orca_cool.genome import SequenceSource
 from orca_cool.model.cascade import flip_map, mirror, zoom
@@ -137,7 +137,7 @@ class Predictor:
                         crop = window.start // 2 - window.parent
                         crop = n // 2 - crop if strand else crop
                         coarse = parents[window.parent][strand][..., crop : crop + n // 2, crop : crop + n // 2]
-                    d = torch.flip(distance, (-2, -1)) if strand else distance
+                    d = flip_map(distance) if strand else distance
                     with self._autocast():
                         y = self.model.decode(module, resolution, x[resolution][..., at : at + n], d, coarse)
                     pair.append(y.float())
@@ -166,7 +166,9 @@ class Predictor:
     def _layout_bases(self, pieces: list[Segment], window: int) -> list[Tensor]:
         source = SegmentSource(self.source, pieces)
         return [
-            encode_sequence(self.model.encoder, lambda a, b: source.fetch(source.name, a, b), 0, window, reverse=r, device=self.device)
+            encode_span(
+                self.model.encoder, lambda a, b: source.fetch(source.name, a, b), 0, window, reverse=r, ends=True, device=self.device
+            )
             for r in (False, True)
         ]
 
@@ -203,8 +205,14 @@ class Predictor:
         else:
             origin = series_top(position, length, window, top)
             bases = [
-                encode_sequence(
-                    self.model.encoder, lambda a, b: self.source.fetch(chrom, a, b), origin, origin + window, reverse=r, device=self.device
+                encode_span(
+                    self.model.encoder,
+                    lambda a, b: self.source.fetch(chrom, a, b),
+                    origin,
+                    origin + window,
+                    reverse=r,
+                    ends=True,
+                    device=self.device,
                 )
                 for r in (False, True)
             ]
@@ -216,7 +224,7 @@ class Predictor:
             # The released program flips the background of the *mirrored* window. That is the right one for a single chromosome
             # (it depends on distance alone) but not for a layout of several, where `windows` takes the window's own; here its
             # numbers are to be had, so its way is followed.
-            flipped = {r: torch.flip(self._distance(module, r, pieces, s * r), (-2, -1)) for r, s in mirrored.items()}
+            flipped = {r: flip_map(self._distance(module, r, pieces, s * r)) for r, s in mirrored.items()}
             reverse = zoom(self.model, module, bases[1][None], flipped, mirrored)
         background = self.background(module)
         out = []

@@ -18,6 +18,7 @@ from orca_cool.expected import table_path, write_expected
 from orca_cool.genome import gap_fraction
 from orca_cool.levels import Settings, expected_for, known_band
 from orca_cool.model.spec import ModuleSpec
+from orca_cool.mosaic import band_of
 from orca_cool.pipeline import MAX_GAP, check_output
 from orca_cool.pixels import Layer, Stripe
 from orca_cool.predict import Predictor, SeriesMap
@@ -75,11 +76,10 @@ def series_to_files(
         first = (m.start - origin) // resolution
         rows = min(bins, n_bins(sizes[chrom], resolution) - first)  # an overhanging window ends with its chromosome
         band = next(layer.band for layer in layers_ if layer.resolution == resolution)
-        i = np.arange(rows)[:, None]
-        j = i + np.arange(min(band, rows))[None, :]
+        j = np.arange(rows)[:, None] + np.arange(min(band, rows))[None, :]
 
         def banded(y: np.ndarray) -> np.ndarray:
-            return np.where(j < rows, y[i, np.minimum(j, rows - 1)], np.float32(np.nan)).astype(np.float32)
+            return np.where(j < rows, band_of(y)[:rows, : j.shape[1]], np.float32(np.nan))
 
         spread = banded(m.spread) if settings.spread else None
         yield Stripe(chrom, first, banded(m.values), np.full(j.shape, resolution, np.int32), spread)

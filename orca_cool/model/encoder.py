@@ -5,7 +5,6 @@ Parameter names are those of the released state dicts. Source: Zhou 2022, Method
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from orca_cool.model.spec import EncoderSpec, PyramidSpec
@@ -97,21 +96,3 @@ def profile_head(width: int, hidden: int, profiles: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv1d(width, hidden, 1), nn.BatchNorm1d(hidden), nn.ReLU(inplace=True), nn.Conv1d(hidden, profiles, 1), nn.Sigmoid()
     )
-
-
-@torch.no_grad()
-def encode_blocks(encoder: Encoder, x: Tensor) -> Tensor:
-    """Encode ``x`` (batch, 4, bp) block by block with real flanks; equal to ``encoder(x)`` to float rounding.
-
-    Only block outputs are kept, so memory does not grow with the sequence ("horizontal checkpointing", Zhou 2022).
-    At the ends of ``x`` the convolutions' own zero padding applies, as in one pass.
-    """
-    spec, length = encoder.spec, x.shape[-1]
-    parts = []
-    for start in range(0, length, spec.block):
-        end = min(start + spec.block, length)
-        left, right = max(0, start - spec.flank), min(length, end + spec.flank)
-        y = encoder(x[..., left:right])
-        first = (start - left) // spec.base_bin
-        parts.append(y[..., first : first + (end - start) // spec.base_bin].clone())
-    return torch.cat(parts, dim=-1)

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from orca_cool.genome import GAP, one_hot, reverse_complement
+from orca_cool.encode import encode_span
+from orca_cool.genome import GAP, reverse_complement
 from orca_cool.model.cascade import Orca
-from orca_cool.model.encoder import encode_blocks
 from orca_cool.positional import Chromosome, Positional
 from orca_cool.train.config import Stage
 from orca_cool.train.sequence import TrainingGenome, substitute
@@ -60,8 +60,8 @@ def encode_chromosome(model: Orca, codes: np.ndarray, targets: Mapping[int, np.n
     model.encoder.eval()
     device = next(model.parameters()).device
     with torch.no_grad(), autocast():  # type: ignore[attr-defined]
-        x = one_hot(np.concatenate([pad, codes, pad]), device)[None]
-        y = encode_blocks(model.encoder, x)[0].float()
+        whole = np.concatenate([pad, codes, pad])
+        y = encode_span(model.encoder, lambda a, b: whole[a:b], 0, len(whole), ends=True, device=device).float()
     n = len(codes) // spec.base_bin
     # the zero padding of the convolutions reaches m bins in; inside of that the sequence is unknown and constant
     return Encoded(y[:, 2 * m : 2 * m + n], y[:, m : 2 * m], y[:, 2 * m + n : 3 * m + n], y[:, m].clone(), targets)

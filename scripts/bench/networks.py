@@ -17,7 +17,7 @@ import time
 import numpy as np
 import torch
 
-from orca_cool.encode import encode_sequence
+from orca_cool.encode import encode_span
 from orca_cool.genome import one_hot
 from orca_cool.model.cascade import Orca
 from orca_cool.model.spec import orca_spec
@@ -64,7 +64,7 @@ def main() -> None:
             return model.encoder(one_hot(codes, device)[None])[0]
 
     def blocks():
-        return encode_sequence(model.encoder, lambda a, b: codes[a:b], 0, size, device=device)
+        return encode_span(model.encoder, lambda a, b: codes[a:b], 0, size, ends=True, device=device)
 
     if options.peak:
         plain() if options.peak == "plain" else blocks()
