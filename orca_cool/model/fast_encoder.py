@@ -1,0 +1,356 @@
+"""The Encoder in eval mode, several times faster and equal to float rounding.
+
+What is saved, and why it changes nothing (Zhou 2022 describes the network; the plain one is ``orca_cool.model.encoder``):
+
+* Two tiers. The first stages see a few hundred bp, so they run in short chunks with a short halo, each chunk once; only
+  the coarse stages, which see far but cost little, run over whole blocks with their long flanks.
+* A stage's linear pair has nothing between its convolutions, so they collapse into one, twice as wide; over the four
+  channels of the sequence even three do. Where zero padding lies between them they do not, so the chunks at true ends
+  of the sequence run them one by one.
+* Batch norms are folded, tensors are channels-last and small enough to be re-used by the allocator.
+* The other strand is the same sequence read by the mirrored network, so both strands share one grid of chunks.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from orca_cool.errors import DeviceError
+from orca_cool.genome import GAP
+from orca_cool.model.encoder import Encoder
+from orca_cool.model.fold import folded
+from orca_cool.model.spec import EncoderSpec
+
+Fetch = Callable[[int, int], np.ndarray]
+
+DTYPES = ("float32", "tf32", "float16")
+
+#: Tier 1 ends at about this stride in bp; the next pool is taken at its end.
+FINE = 16
+
+#: Longest chunk of tier 1 in bp: its tensors then stay below the size at which allocators go to the system.
+CHUNK = 32_000
+
+#: Chunks per batch on CUDA; on the CPU batches gain nothing.
+BATCH = 16
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Conv:
+    """A convolution with its batch norm: weight (out, in, 1, width), bias (out,)."""
+
+    weight: Tensor
+    bias: Tensor
+
+    @property
+    def half(self) -> int:
+        return self.weight.shape[-1] // 2
+
+    def __call__(self, x: Tensor, left: bool, right: bool) -> Tensor:
+        """Valid, or padded with zeros where the array ends with the sequence."""
+        if left or right:
+            x = F.pad(x, (self.half * left, self.half * right))
+        return F.conv2d(x, self.weight, self.bias)
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """One stage; ``pair`` one by one at true ends, else ``whole``, and for the first stage ``ahead`` in place of ``first``."""
+
+    pair: tuple[_Conv, _Conv]
+    whole: _Conv | None
+    ahead: _Conv | None
+    first: _Conv
+    second: _Conv
+    add: bool
+
+    def __call__(self, x: Tensor, left: bool, right: bool) -> Tensor:
+        inside = not left and not right
+        if inside and self.whole is not None:
+            linear = self.whole(x, False, False)
+        else:
+            linear = self.pair[1](self.pair[0](x, left, right), left, right)
+        if inside and self.ahead is not None:
+            y = self.ahead(x, False, False).relu_()
+        else:
+            y = self.first(linear, left, right).relu_()
+        y = self.second(y, left, right).relu_()
+        if self.add:
+            cut = 2 * self.first.half
+            y += _crop(linear, 0 if left else cut, 0 if right else cut)
+        return y
+
+
+def _crop(x: Tensor, left: int, right: int) -> Tensor:
+    return x[..., left : x.shape[-1] - right]
+
+
+def _collapse(a: tuple[Tensor, Tensor], b: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """The one convolution, (out, in, width), that equals ``a`` followed by ``b``."""
+    (wa, ba), (wb, bb) = a, b
+    width = wa.shape[-1]
+    weight = wa.new_zeros(len(wb), wa.shape[1], width + wb.shape[-1] - 1)
+    for j in range(wb.shape[-1]):
+        weight[:, :, j : j + width] += torch.einsum("cb,bai->cai", wb[:, :, j], wa)
+    return weight, wb.sum(-1) @ ba + bb
+
+
+class FastEncoder:
+    """An Encoder's encodings of spans of any length; memory does not grow with the span beyond the result.
+
+    Parameters
+    ----------
+    encoder : its weights and running statistics are copied, so later changes to it are not seen. Dropout is off.
+    device : "cpu", "cuda", "cuda:N" or a torch.device.
+    dtype : "float32": equal to the plain network to rounding. On CUDA also "tf32" (convolutions round their inputs to 10
+        bits and add in float32) and "float16" (weights and activations in float16, sums in float32).
+
+    Attributes
+    ----------
+    spec : the encoder's.
+    device : torch.device.
+    batch : chunks that run at once; halved, with a warning in the log, when the device's memory does not suffice.
+
+    Raises
+    ------
+    DeviceError
+        If ``dtype`` is unknown, or needs a CUDA device and ``device`` is none.
+
+    Notes
+    -----
+    Chunks and blocks lie on grids fixed in absolute coordinates and have constant shapes away from true ends, so the
+    encodings of a whole block ``[k * spec.block, (k + 1) * spec.block)`` have the same bits whichever longer span they were
+    computed in, on one device with one number of threads.
+    """
+
+    def __init__(self, encoder: Encoder, device: torch.device | str = "cpu", dtype: str = "float32"):
+        self.spec: EncoderSpec = encoder.spec
+        self.device = torch.device(device)
+        if dtype not in DTYPES:
+            raise DeviceError(f"number type {dtype!r} is not known to the encoder; use one of {', '.join(DTYPES)}")
+        if dtype != "float32" and self.device.type != "cuda":
+            raise DeviceError(f"number type {dtype!r} of the encoder needs a CUDA device, not {str(device)!r}; use float32")
+        self.dtype = dtype
+        self.batch = BATCH if self.device.type == "cuda" else 1
+        strides = np.cumprod(self.spec.pools).tolist()
+        halos = [2 * (self.spec.kernel - 1) * stride for stride in strides]
+        last = len(strides) - 1
+        #: Stages of tier 1; the pool after them; halos in bp and strides of the outputs of both tiers.
+        self._fine = max(1, min(last, sum(stride <= FINE for stride in strides)))
+        self._pool = self.spec.pools[self._fine] if self._fine <= last else 1
+        self._stride = math.prod(self.spec.pools[: self._fine]) * self._pool
+        self._halo, self._flank = sum(halos[: self._fine]), sum(halos[self._fine :])
+        self._chunk = _chunk(self.spec.block, self._stride)
+        number = torch.float16 if dtype == "float16" else torch.float32
+        self._letters = torch.cat([torch.eye(4), torch.full((1, 4), 0.25)]).to(self.device, number)
+        self._stages = tuple(self._prepare(encoder, number, mirrored) for mirrored in (False, True))
+
+    def _prepare(self, encoder: Encoder, number: torch.dtype, mirrored: bool) -> list[_Stage]:
+        """Folded and collapsed stages; ``mirrored``: those that read the other strand from this one."""
+
+        def conv(pair: tuple[Tensor, Tensor]) -> _Conv:
+            weight = pair[0][:, :, None].to(self.device, number)
+            return _Conv(weight.contiguous(memory_format=torch.channels_last), pair[1].to(self.device, number))
+
+        stages = []
+        for s in range(1, len(self.spec.widths) + 1):
+            a, b = folded(getattr(encoder, f"lconv{s}"))
+            c, d = folded(getattr(encoder, f"conv{s}"))
+            if mirrored:
+                a, b, c, d = ((w.flip(-1), bias) for w, bias in (a, b, c, d))
+            if mirrored and s == 1:
+                a = a[0].flip(1), a[1]  # A with T, C with G
+            whole = _collapse(a, b)
+            saves = whole[0].numel() < a[0].numel() + b[0].numel()
+            stages.append(
+                _Stage(
+                    pair=(conv(a), conv(b)),
+                    whole=conv(whole) if saves else None,
+                    ahead=conv(_collapse(whole, c)) if s == 1 else None,
+                    first=conv(c),
+                    second=conv(d),
+                    add=s < len(self.spec.widths),
+                )
+            )
+        return stages
+
+    def span(
+        self,
+        fetch: Fetch,
+        start: int,
+        end: int,
+        *,
+        reverse: bool = False,
+        ends: tuple[bool, bool] = (False, False),
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Tensor:
+        """Encode ``[start, end)``, a multiple of the base bin long; bins count from ``start``, whatever its phase.
+
+        Parameters
+        ----------
+        fetch : (start, end) -> uint8 codes, exactly ``end - start``; asked also beyond the chromosome, where the source
+            gives N. It is asked for up to a block beyond the span.
+        reverse : encodings of the reverse complement, in its orientation.
+        ends : (left, right) in forward coordinates: whether the sequence truly ends with the span. Nothing beyond such an
+            end is fetched, and the network's zero padding applies there, as in one pass over the whole sequence.
+        progress : called with (bins done, bins in all) after each block.
+
+        Returns
+        -------
+        (width, (end - start) // base_bin) float32 on ``device``.
+
+        Raises
+        ------
+        ValueError
+            If the span is no multiple of the base bin, or reversed.
+        torch.OutOfMemoryError
+            If not even one chunk fits the device.
+        """
+        base, block = self.spec.base_bin, self.spec.block
+        if end < start or (end - start) % base:
+            raise ValueError(f"span {start:,}-{end:,} is not a multiple of the base bin of {base:,} bp")
+        bins = (end - start) // base
+        out = torch.empty(self.spec.widths[-1], bins, device=self.device)  # outside inference mode: a tensor like any other
+        anchor = start % base
+        ready: deque[tuple[int, int, Tensor]] = deque()
+        with torch.inference_mode(), self._precision():
+            pieces = self._tier1(fetch, start, end, anchor, reverse, ends)
+            a = start
+            while a < end:
+                b = min(a + block - (a - anchor) % block, end)
+                left, right = ends[0] and a - self._flank < start, ends[1] and b + self._flank > end
+                first, last = start if left else a - self._flank, end if right else b + self._flank
+                while not ready or ready[-1][1] < last:
+                    ready.append(next(pieces))
+                while ready[0][1] <= first:
+                    ready.popleft()
+                parts = [_crop(x, max(first - i, 0) // self._stride, max(j - last, 0) // self._stride) for i, j, x in ready]
+                y = torch.cat(parts, dim=-1) if len(parts) > 1 else parts[0]
+                y = self._tier2(y, reverse, left, right)
+                y = _crop(y, (a - first) // base if left else 0, (last - b) // base if right else 0)[0, :, 0]
+                i, j = (a - start) // base, (b - start) // base
+                if reverse:
+                    out[:, bins - j : bins - i] = y.flip(-1)
+                else:
+                    out[:, i:j] = y
+                if progress is not None:
+                    progress(j, bins)
+                a = b
+        return out
+
+    def _tier1(
+        self, fetch: Fetch, start: int, end: int, anchor: int, reverse: bool, ends: tuple[bool, bool]
+    ) -> Iterator[tuple[int, int, Tensor]]:
+        """Outputs of tier 1, (start, end, (1, channels, 1, n)), in order, on the grid, as far as tier 2 reads them."""
+        lo = start if ends[0] else start - self._flank
+        hi = end if ends[1] else end + self._flank
+        group: list[tuple[int, int]] = []
+        for a, b in self._grid(lo, hi, anchor):
+            # Whole chunks of the grid, and nothing beyond a true end.
+            a, b = max(a, start) if ends[0] else a, min(b, end) if ends[1] else b
+            left, right = ends[0] and a - self._halo < start, ends[1] and b + self._halo > end
+            alike = not left and not right and b - a == self._chunk
+            if group and (not alike or len(group) == self.batch):
+                yield from self._inside(fetch, group, reverse)
+                group = []
+            if alike:
+                group.append((a, b))
+                continue
+            first, last = start if left else a - self._halo, end if right else b + self._halo
+            y = self._chunks(self._codes(fetch, first, last)[None], reverse, left, right, (a - first, last - b))
+            yield a, b, y
+        if group:
+            yield from self._inside(fetch, group, reverse)
+
+    def _grid(self, lo: int, hi: int, anchor: int) -> Iterator[tuple[int, int]]:
+        """Chunks that touch [lo, hi): every block is cut in the same way."""
+        block = self.spec.block
+        for k in range((lo - anchor) // block, -((anchor - hi) // block)):
+            for offset in range(0, block, self._chunk):
+                a = anchor + k * block + offset
+                b = anchor + k * block + min(offset + self._chunk, block)
+                if b > lo and a < hi:
+                    yield a, b
+
+    def _inside(self, fetch: Fetch, group: list[tuple[int, int]], reverse: bool) -> Iterator[tuple[int, int, Tensor]]:
+        """Adjacent whole chunks as one batch, of constant shape, or as several if the device's memory does not suffice."""
+        codes = self._codes(fetch, group[0][0] - self._halo, group[-1][1] + self._halo)
+        rows = codes.unfold(0, self._chunk + 2 * self._halo, self._chunk)
+        done = 0
+        while done < len(group):
+            batch = self.batch
+            part = rows[done : done + batch]
+            if len(part) < batch:
+                part = F.pad(part, (0, 0, 0, batch - len(part)), value=GAP)
+            try:
+                found = self._chunks(part, reverse, False, False, (0, 0))
+            except torch.OutOfMemoryError:
+                if batch == 1:
+                    raise
+                self.batch = batch // 2
+                logger.warning("out of memory on %s: %d chunks of sequence at a time instead of %d", self.device, self.batch, batch)
+                continue
+            for (a, b), y in zip(group[done : done + batch], found.split(1)):
+                yield a, b, y
+            done += batch
+
+    def _codes(self, fetch: Fetch, a: int, b: int) -> Tensor:
+        codes = np.ascontiguousarray(fetch(a, b), dtype=np.uint8)
+        if len(codes) != b - a:
+            raise ValueError(f"fetch({a}, {b}) gave {len(codes)} codes instead of {b - a}")
+        return torch.tensor(codes).to(self.device)
+
+    def _chunks(self, codes: Tensor, reverse: bool, left: bool, right: bool, cut: tuple[int, int]) -> Tensor:
+        """Tier 1 over codes (batch, bp); ``cut``: bp left and right that were computed because they reach a true end."""
+        x = self._letters[codes.int()].permute(0, 2, 1)[:, :, None]
+        for s, stage in enumerate(self._stages[reverse][: self._fine]):
+            x = stage(_pool(x, self.spec.pools[s]), left, right)
+        stride = self._stride // self._pool
+        return _pool(_crop(x, cut[0] // stride if left else 0, cut[1] // stride if right else 0), self._pool)
+
+    def _tier2(self, x: Tensor, reverse: bool, left: bool, right: bool) -> Tensor:
+        """The other stages over tier-1 outputs (1, channels, 1, n), the first of them pooled already."""
+        for s, stage in enumerate(self._stages[reverse][self._fine :]):
+            x = stage(_pool(x, self.spec.pools[self._fine + s]) if s else x, left, right)
+        return x
+
+    @contextmanager
+    def _precision(self) -> Iterator[None]:
+        """What cuDNN may do meanwhile: TF32 if asked for, and no choice of algorithms by their time, which would change bits."""
+        if self.device.type != "cuda":
+            yield
+            return
+        wanted = {"allow_tf32": self.dtype == "tf32", "benchmark": False, "deterministic": True}
+        kept = {key: getattr(torch.backends.cudnn, key) for key in wanted}
+        try:
+            for key, value in wanted.items():
+                setattr(torch.backends.cudnn, key, value)
+            yield
+        finally:
+            for key, value in kept.items():
+                setattr(torch.backends.cudnn, key, value)
+
+
+def _pool(x: Tensor, width: int) -> Tensor:
+    return F.max_pool2d(x, (1, width)) if width > 1 else x
+
+
+def _chunk(block: int, stride: int) -> int:
+    """Length of a chunk in bp: a multiple of ``stride``, if possible a whole part of the block."""
+    least = max(1, -(-block // CHUNK))
+    for parts in range(least, 2 * least + 1):
+        if block % (parts * stride) == 0:
+            return block // parts
+    return max(stride, CHUNK // stride * stride)
