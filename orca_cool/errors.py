@@ -39,5 +39,9 @@ class CoolerError(OrcaCoolError):
     """A cooler file that is missing, damaged or lacks what is asked of it."""
 
 
+class StoreError(OrcaCoolError):
+    """A store of encodings that is missing, damaged, of another model or genome, or that cannot be written."""
+
+
 class TrainingError(OrcaCoolError):
     """A training configuration or training data that cannot be used."""
