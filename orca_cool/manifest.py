@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,24 +30,27 @@ class Manifest:
     folder : of the work files; made if missing.
     settings : everything that decides the result. A folder of other settings is refused.
     restart : throw away what is there.
+    shared : other processes work in the folder too. It is made at once, by whoever comes first, and nothing in it is removed.
 
     Raises
     ------
     OutputError
-        If the folder holds work of other settings; the message names the first that differs.
+        If the folder holds work of other settings; the message names the first that differs. If it cannot be made.
     """
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any], restart: bool = False):
+    def __init__(self, folder: Path, settings: Mapping[str, Any], restart: bool = False, shared: bool = False):
         self.folder = folder
         self.settings: dict[str, Any] = json.loads(json.dumps(settings))
         if restart and folder.exists():
             shutil.rmtree(folder)
+        self.step = 0
+        self.parts: list[str] = []
+        if shared:
+            self._found()
         found = self._read()
         if found is None:
             if folder.exists() and any(folder.iterdir()):
                 shutil.rmtree(folder)  # killed before its first checkpoint
-            self.step = 0
-            self.parts: list[str] = []
         else:
             for key in sorted({*found["settings"], *self.settings}):
                 old, new = found["settings"].get(key), self.settings.get(key)
@@ -56,6 +60,34 @@ class Manifest:
                     )
             self.step = found["step"]
             self.parts = found["parts"]
+
+    def _found(self) -> None:
+        """Make the folder with the manifest of a run that has done nothing yet, unless there is one."""
+        final = self.folder / "manifest.json"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if final.exists():
+                return
+            temporary = self._write()
+            try:
+                os.link(temporary, final)  # unlike a rename, fails if another process was faster
+            except FileExistsError:
+                pass
+            except OSError:  # a file system without links
+                os.replace(temporary, final)
+            temporary.unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot write {self.folder}: {error.strerror or error}") from error
+
+    def _write(self) -> Path:
+        """The manifest as it is now, safely on the disk under a temporary name."""
+        text = {"format": FORMAT, "version": VERSION, "settings": self.settings, "step": self.step, "parts": self.parts}
+        temporary = self.folder / f"manifest.{uuid.uuid4().hex}.tmp"
+        with open(temporary, "w") as stream:
+            json.dump(text, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        return temporary
 
     def _read(self) -> dict[str, Any] | None:
         try:
@@ -82,19 +114,13 @@ class Manifest:
                 self._save(name, arrays)
             self._save(f"state{self.step + 1}", state)
             self.parts += list(parts)
-            text = {"format": FORMAT, "version": VERSION, "settings": self.settings, "step": self.step + 1, "parts": self.parts}
-            temporary = self.folder / "manifest.json.tmp"
-            with open(temporary, "w") as stream:
-                json.dump(text, stream)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(temporary, self.folder / "manifest.json")
+            self.step += 1
+            os.replace(self._write(), self.folder / "manifest.json")
         except OSError as error:
             raise OutputError(
                 f"cannot write {self.folder}: {error.strerror or error}; free some space and repeat the command to go on"
             ) from error
-        (self.folder / f"state{self.step}.npz").unlink(missing_ok=True)
-        self.step += 1
+        (self.folder / f"state{self.step - 1}.npz").unlink(missing_ok=True)
 
     def _save(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
         temporary = self.folder / f"{name}.tmp"

@@ -1,4 +1,4 @@
-"""The whole road of ``orca-cool predict``: regions -> plans -> windows -> mosaics -> work folder -> .mcool + expected tables."""
+"""The whole road of ``orca-cool predict``: regions -> plan -> windows -> mosaics -> work folder -> .mcool + expected tables."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +19,15 @@ from orca_cool.expected import table_path, write_expected
 from orca_cool.genome import gap_fraction
 from orca_cool.levels import Chain, Settings, bands, chain, expected_for, known_band
 from orca_cool.manifest import Manifest
-from orca_cool.model.spec import ModuleSpec
-from orca_cool.mosaic import Mosaic, Rows
 from orca_cool.pixels import Layer, Stripe, TransBlock
 from orca_cool.predict import Predictor
 from orca_cool.regions import Region
-from orca_cool.windows import Window, by_root, n_bins, plan, plan_trans
+from orca_cool.shards import Crew, Plan, Progress, Step, root_steps
+from orca_cool.windows import Window, n_bins, plan_trans
+from orca_cool.work import run
 
 #: A bin is masked if more than this share of it is not A, C, G or T.
 MAX_GAP = 0.5
-
-Progress = Callable[[int, int], None]
 
 
 def merge_regions(regions: Sequence[Region], chromsizes: dict[str, int]) -> list[Region]:
@@ -86,6 +83,74 @@ def layers(predictor: Predictor, chain_: Chain, written: dict[int, int], regions
     return out
 
 
+def prepare(
+    predictor: Predictor,
+    regions: Sequence[Region],
+    settings: Settings,
+    *,
+    assembly: str,
+    provenance: dict[str, Any],
+    device: str | None = None,
+) -> Plan:
+    """Settle all that a prediction will do, before anything is computed or written.
+
+    Parameters
+    ----------
+    device : kind of device ("cpu", "cuda") that computes the windows, if it is not the predictor's.
+
+    Raises
+    ------
+    RegionError, ModelError
+    """
+    chain_ = chain(predictor, settings)
+    sizes = dict(predictor.source.chromsizes)
+    regions = merge_regions(regions, sizes)
+    need, written = bands(predictor, chain_, settings, [sizes[r.chrom] for r in regions])
+    steps = root_steps(predictor.spec, sizes, regions, chain_)
+    if settings.trans:
+        steps += _trans_steps(predictor, regions, chain_, settings, len(steps))
+    identity = {
+        "orca_cool": __version__,
+        "model": predictor.spec.name,
+        "model_digest": predictor.bundle.digest,
+        "genome": predictor.source.name,
+        "chromsizes": sizes,
+        "assembly": assembly,
+        "regions": [str(r) for r in regions],
+        "resolutions": list(chain_.resolutions),
+        "written": sorted(settings.resolutions),
+        "modules": {str(r): chain_.owner(r).name for r in chain_.resolutions},
+        "fill_distance": settings.fill_distance,
+        "trans": settings.trans,
+        "spread": settings.spread,
+        "device": device or predictor.device.type,
+        "dtype": predictor.dtype,
+        **provenance,
+    }
+    return Plan(regions, settings, chain_, need, written, steps, identity)
+
+
+def _trans_steps(predictor: Predictor, regions: Sequence[Region], chain_: Chain, settings: Settings, first: int) -> list[Step]:
+    """A step for each pair of chromosome pieces."""
+    coarsest = max(settings.resolutions)
+    module = chain_.owner(coarsest)
+    if not module.assembly:
+        raise ModelError(
+            f"no module of model {predictor.spec.name!r} predicts contacts between chromosomes at {coarsest} bp; leave --trans out"
+        )
+    top = module.resolutions[0]
+    if top not in settings.resolutions:
+        raise ModelError(f"--trans writes the level {top} bp; add it to --levels")
+    whole = {r.chrom: predictor.source.chromsizes[r.chrom] for r in regions}
+    pairs = plan_trans(whole, predictor.spec.window(top), top)
+    return [Step(number, module, [[Window(top, 0, None, 0)]], pair=pair) for number, pair in enumerate(pairs, start=first)]
+
+
+def work_folder(output: Path) -> Path:
+    """The folder of an unfinished prediction, beside its output."""
+    return output.with_name(output.name + ".partial")
+
+
 def predict_to_file(
     predictor: Predictor,
     regions: Sequence[Region],
@@ -96,210 +161,83 @@ def predict_to_file(
     provenance: dict[str, Any],
     force: bool = False,
     progress: Progress | None = None,
+    crew: Crew | None = None,
 ) -> list[Path]:
     """Predict regions and write ``output`` (.mcool) with its expected tables.
 
     Parameters
     ----------
+    force : replace the output, and start anew instead of going on.
     progress : called with (windows done, windows in all).
+    crew : other processes that compute windows (:mod:`orca_cool.cluster`); the file's datasets are those that one process writes.
 
     Returns
     -------
     Paths written: the .mcool and the tables. They appear when they are complete; a killed run goes on from its last
-    checkpoint (one top window) when it is repeated.
+    checkpoint (one top window) when it is repeated. Bits may depend on the device and its libraries, on a CPU also on the number
+    of threads: what is equal is equal for the same of these.
 
     Raises
     ------
     OutputError, RegionError, ModelError, GenomeError
     """
     output = Path(output)
-    chain_ = chain(predictor, settings)
+    plan = prepare(predictor, regions, settings, assembly=assembly, provenance=provenance, device=crew.device if crew else None)
+    folder = work_folder(output)
     tables = [table_path(output, r) for r in sorted(settings.resolutions)]
-    check_output(output, force, also=tables)
-    regions = merge_regions(regions, predictor.source.chromsizes)
-    lengths = [predictor.source.chromsizes[r.chrom] for r in regions]
-    need, written = bands(predictor, chain_, settings, lengths)
-    layers_ = layers(predictor, chain_, written, regions, settings)
-    _check_space(output, layers_, regions, settings)
-    view = pd.DataFrame([(r.chrom, r.start, r.end, _name(r, predictor)) for r in regions], columns=["chrom", "start", "end", "name"])
+    # a run that was killed at its very end has left tables of its own
+    check_output(output, force, also=[] if (folder / "manifest.json").exists() else tables)
+    layers_ = layers(predictor, plan.chain, plan.written, plan.regions, settings)
+    _check_space(output, layers_, plan.regions, settings)
+    rows = [(r.chrom, r.start, r.end, _name(r, predictor)) for r in plan.regions]
+    view = pd.DataFrame(rows, columns=["chrom", "start", "end", "name"])
+    manifest = Manifest(folder, plan.identity, restart=force and not (crew and crew.again), shared=crew is not None)
 
-    everything = {
-        "orca_cool": __version__,
-        "model": predictor.spec.name,
-        "model_digest": predictor.bundle.digest,
-        "genome": predictor.source.name,
-        "chromsizes": dict(predictor.source.chromsizes),
-        "assembly": assembly,
-        "regions": [str(r) for r in regions],
-        "resolutions": list(chain_.resolutions),
-        "written": sorted(settings.resolutions),
-        "modules": {str(r): chain_.owner(r).name for r in chain_.resolutions},
-        "fill_distance": settings.fill_distance,
-        "trans": settings.trans,
-        "spread": settings.spread,
-        "device": predictor.device.type,
-        "dtype": predictor.dtype,
-        **provenance,
-    }
-    manifest = Manifest(output.with_name(output.name + ".partial"), everything, restart=force)
-    run(predictor, regions, chain_, need, written, settings, manifest, progress)
-
-    metadata = {k: v for k, v in everything.items() if k != "chromsizes"}
+    metadata = {k: v for k, v in plan.identity.items() if k != "chromsizes"}
     metadata |= {
         "bands": {str(layer.resolution): layer.band for layer in layers_},
         "cell_type": predictor.spec.cell_type,
         "licence": predictor.spec.licence,
     }
+    coarsest = layers_[-1].resolution
+    paths: list[Path] = []
 
-    def stripes(resolution: int) -> Iterator[Stripe]:
-        for part in manifest.named(f"{resolution}."):
-            chrom = str(part["chrom"])
-            spread = part.get("spread")
-            yield Stripe(chrom, int(part["start"]), part["values"], resolution << part["level"].astype(np.int32), spread)
+    def write(named: Callable[[str], Iterator[dict[str, np.ndarray]]]) -> None:
+        def stripes(resolution: int) -> Iterator[Stripe]:
+            for part in named(f"{resolution}."):
+                level = resolution << part["level"].astype(np.int32)
+                yield Stripe(str(part["chrom"]), int(part["start"]), part["values"], level, part.get("spread"))
+            if resolution == coarsest:  # the last one: the .mcool is renamed next, and its tables are there before it
+                paths.extend(write_expected(output, layers_, predictor.source.chromsizes, view, settings.mode, settings.pseudo_depth))
 
-    def trans(resolution: int) -> Iterator[TransBlock]:
-        for part in manifest.named(f"trans.{resolution}."):
-            a, b = str(part["chrom1"]), str(part["chrom2"])
-            yield TransBlock(a, b, int(part["start1"]), int(part["start2"]), part["values"], resolution, part.get("spread"))
+        def trans(resolution: int) -> Iterator[TransBlock]:
+            if resolution != coarsest:
+                return  # at once: these blocks come last of all, and other resolutions have none
+            for part in named(f"trans.{resolution}."):
+                a, b = str(part["chrom1"]), str(part["chrom2"])
+                yield TransBlock(a, b, int(part["start1"]), int(part["start2"]), part["values"], resolution, part.get("spread"))
 
-    try:
-        paths = write_expected(output, layers_, predictor.source.chromsizes, view, settings.mode, settings.pseudo_depth)
-        write_mcool(
-            output,
-            chromsizes=dict(predictor.source.chromsizes),
-            assembly=assembly,
-            layers=layers_,
-            stripes=stripes,
-            trans=trans if settings.trans else None,
-            pseudo_depth=settings.pseudo_depth,
-            mode=settings.mode,
-            metadata=metadata,
-            spread=settings.spread,
-        )
-    except OSError as error:
-        raise OutputError(f"cannot write {output}: {error.strerror or error}; free some space and repeat the command to go on") from error
+        try:
+            write_mcool(
+                output,
+                chromsizes=dict(predictor.source.chromsizes),
+                assembly=assembly,
+                layers=layers_,
+                stripes=stripes,
+                trans=trans if settings.trans else None,
+                pseudo_depth=settings.pseudo_depth,
+                mode=settings.mode,
+                metadata=metadata,
+                spread=settings.spread,
+            )
+        except OSError as error:
+            raise OutputError(
+                f"cannot write {output}: {error.strerror or error}; free some space and repeat the command to go on"
+            ) from error
+
+    run(predictor, plan, manifest, write, crew=crew, progress=progress)
     manifest.remove()
     return [output, *paths]
-
-
-def run(
-    predictor: Predictor,
-    regions: Sequence[Region],
-    chain_: Chain,
-    need: dict[int, int],
-    written: dict[int, int],
-    settings: Settings,
-    manifest: Manifest,
-    progress: Progress | None = None,
-) -> None:
-    """Compute every step that the manifest does not hold yet: a step is one root window, or one pair of chromosome pieces."""
-    steps = _steps(predictor, regions, chain_)
-    pairs = []
-    if settings.trans:
-        coarsest = max(settings.resolutions)
-        module = chain_.owner(coarsest)
-        if not module.assembly:
-            raise ModelError(
-                f"no module of model {predictor.spec.name!r} predicts contacts between chromosomes at {coarsest} bp; leave --trans out"
-            )
-        top = module.resolutions[0]
-        if top not in settings.resolutions:
-            raise ModelError(f"--trans writes the level {top} bp; add it to --levels")
-        whole = {r.chrom: predictor.source.chromsizes[r.chrom] for r in regions}
-        pairs = plan_trans(whole, predictor.spec.window(top), top)
-    total = sum(len(level) for step in steps for level in step.levels) + len(pairs)
-    finished = sum(len(level) for step in steps[: manifest.step] for level in step.levels) + max(0, manifest.step - len(steps))
-    report = progress or (lambda done, total: None)
-    report(finished, total)
-
-    mosaic: Mosaic | None = None
-    for number, step in enumerate(steps):
-        if number < manifest.step:
-            continue
-        if step.first or mosaic is None:
-            bins = predictor.spec.bins
-            length = predictor.source.chromsizes[step.region.chrom]
-            mosaic = Mosaic(list(chain_.resolutions), need, bins, length, step.region.start, step.region.end, settings.spread)
-            if not step.first:
-                mosaic.restore(manifest.state())
-        parts: dict[str, dict[str, np.ndarray]] = {}
-        for predicted in predictor.windows(step.module, step.region.chrom, step.levels):
-            r = predicted.window.resolution
-            if chain_.owner(r) is step.module:
-                mosaic.levels[r].add(predicted.window.start, predicted.values, predicted.spread if settings.spread else None)
-            finished += 1
-            report(finished, total)
-        for r, rows in mosaic.close(step.pending):
-            if r in settings.resolutions and len(rows.values):
-                parts[f"{r}.{number}"] = _part(step.region.chrom, r, rows, written[r], n_bins(step.taken, r))
-        manifest.checkpoint(parts, {} if step.last else mosaic.state())
-
-    for number, (a, b) in enumerate(pairs, start=len(steps)):
-        if number < manifest.step:
-            continue
-        top = max(settings.resolutions)
-        values, spread = predictor.trans(chain_.owner(top), a, b)
-        part = {
-            "chrom1": np.array(a.chrom), "chrom2": np.array(b.chrom),
-            "start1": np.array(a.start // top), "start2": np.array(b.start // top), "values": values,
-        }  # fmt: skip
-        if settings.spread:
-            part["spread"] = spread
-        manifest.checkpoint({f"trans.{top}.{number}": part}, {})
-        finished += 1
-        report(finished, total)
-
-
-@dataclass(frozen=True)
-class _Step:
-    """One root window with what lies below it.
-
-    ``pending``: by resolution, the first window still to come in the region. ``taken``: end in bp of the region before it on
-    the same chromosome, 0 if there is none.
-    """
-
-    region: Region
-    module: ModuleSpec
-    levels: list[list[Window]]
-    pending: dict[int, int | None]
-    first: bool
-    last: bool
-    taken: int
-
-
-def _steps(predictor: Predictor, regions: Sequence[Region], chain_: Chain) -> list[_Step]:
-    steps = []
-    spec = predictor.spec
-    for region, before in zip(regions, [None, *regions]):
-        length = predictor.source.chromsizes[region.chrom]
-        taken = before.end if before is not None and before.chrom == region.chrom else 0
-        roots = []
-        for module in reversed(chain_.modules):  # modules are listed finest first; the coarser one fills the finer
-            mine = chain_.of(module)
-            if mine:
-                below = [r for r in module.resolutions if r >= min(mine)]
-                roots += [(module, root) for root in by_root(plan(length, below, spec.bins, region.start, region.end))]
-        roots.sort(key=lambda item: -item[0].resolutions[0])  # stable: roots stay in order within a module
-        for k, (module, levels) in enumerate(roots):
-            pending: dict[int, int | None] = {}
-            for r in chain_.resolutions:
-                rest = [
-                    w.start for m, later in roots[k + 1 :] if chain_.owner(r) is m for level in later for w in level if w.resolution == r
-                ]
-                pending[r] = min(rest) if rest else None
-            steps.append(_Step(region, module, levels, pending, k == 0, k == len(roots) - 1, taken))
-    return steps
-
-
-def _part(chrom: str, resolution: int, rows: Rows, band: int, taken: int) -> dict[str, np.ndarray]:
-    """Rows as they are stored; those before bin ``taken`` belong to the region before (two regions may share a coarse bin)."""
-    first = min(max(0, taken - rows.start), len(rows.values))
-    keep = (slice(first, None), slice(band))
-    level = np.round(np.log2(rows.level[keep] / resolution)).astype(np.uint8)
-    part = {"chrom": np.array(chrom), "start": np.array(rows.start + first), "values": rows.values[keep], "level": level}
-    if rows.spread is not None:
-        part["spread"] = rows.spread[keep]
-    return part
 
 
 def check_output(output: Path, force: bool, also: Sequence[Path] = ()) -> None:
