@@ -1,0 +1,286 @@
+"""Decoders in a fast form: the same function as :class:`~orca_cool.model.decoder.Decoder`, to rounding, in about half the time.
+
+What differs from the plain form, and why (`n` bins a map):
+
+* batch norms are folded into the convolutions before them;
+* maps are ``channels_last`` (b, n, n, channels): the dilated convolutions then need no reordering of a map;
+* the first convolution reads ``x_i + x_j``, so it is the sum of a part that depends on i and one that depends on j: two
+  1-D convolutions in place of a 2-D one, with corrections where a tap falls off the map (see :class:`_Head`);
+* its distance channel does not depend on the sequence: :meth:`FastDecoder.prepare` works it out once per background;
+* residuals and activations are in place.
+
+A linear pair (conv, norm, conv, norm) is *not* collapsed to one 5x5 convolution: 2.8 times the multiplications.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from orca_cool.errors import DeviceError
+from orca_cool.model.cascade import Orca
+from orca_cool.model.decoder import Decoder
+from orca_cool.model.fold import folded
+from orca_cool.model.spec import ModuleSpec
+
+#: Number types: exact; TF32 convolutions (10-bit mantissa, CUDA only); bfloat16 maps and weights (8-bit mantissa).
+DTYPES = ("float32", "tf32", "bfloat16")
+
+
+def check_dtype(dtype: str, device: torch.device) -> None:
+    """DeviceError unless decoders can run in ``dtype`` on ``device``."""
+    if dtype not in DTYPES:
+        raise DeviceError(f"number type {dtype!r} is not known to the decoders; use one of {', '.join(DTYPES)}")
+    if dtype == "tf32" and device.type != "cuda":
+        raise DeviceError(f"number type 'tf32' needs a CUDA device, not {str(device)!r}; use float32 or bfloat16")
+
+
+@contextmanager
+def convolutions(device: torch.device, tf32: bool) -> Iterator[None]:
+    """Convolutions of float32 tensors in full float32 or in TF32, whatever is set outside; the setting is put back.
+
+    cuDNN takes TF32 by default, and a caller may have autocast on: neither may reach a float32 decoder.
+    """
+    # PyTorch >= 2.9 has a setting of its own for convolutions; the older one covers recurrent networks too.
+    holder, name, value = torch.backends.cudnn, "allow_tf32", cast(object, tf32)
+    if hasattr(torch.backends.cudnn, "conv"):
+        holder, name, value = torch.backends.cudnn.conv, "fp32_precision", "tf32" if tf32 else "ieee"
+    before = getattr(holder, name)
+    setattr(holder, name, value)
+    try:
+        with torch.autocast(device.type, enabled=False):
+            yield
+    finally:
+        setattr(holder, name, before)
+
+
+class _Conv:
+    """A 3x3 convolution (padding = dilation) or a 1x1 one, its batch norm folded in."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, dilation: int, device: torch.device, dtype: torch.dtype):
+        self.weight = weight.to(device, dtype).contiguous(memory_format=torch.channels_last)
+        self.bias = None if bias is None else bias.to(device, dtype)
+        self.dilation = dilation
+        self.padding = dilation * (weight.shape[-1] // 2)
+
+    def __call__(self, m: Tensor) -> Tensor:
+        return F.conv2d(m, self.weight, self.bias, padding=self.padding, dilation=self.dilation)
+
+
+class _Head:
+    """A 3x3 convolution of ``x_i + x_j`` (no bias), always in float32.
+
+    Away from the border it is ``u_i + v_j``: ``u`` convolves x with the kernel summed over j's taps, ``v`` with the kernel
+    summed over i's. Within ``dilation`` of a border a tap falls on padding, which is zero for *both* x_i and x_j: in these
+    columns ``u`` loses the kernel's first (left border) or last column (right border), likewise ``v`` in these rows. The two
+    losses are independent of each other, so that three edge classes a side come from two corrections, for any ``n``.
+    """
+
+    def __init__(self, weight: Tensor, dilation: int, device: torch.device):
+        first_column, last_column, first_row, last_row = weight[..., 0], weight[..., 2], weight[:, :, 0], weight[:, :, 2]
+        parts = [weight.sum(3), first_column, last_column, weight.sum(2), first_row, last_row]
+        self.weight = torch.cat(parts).to(device, torch.float32)
+        self.dilation = dilation
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Encodings (b, channels, n) to (b, n, n, out)."""
+        d, n = self.dilation, x.shape[-1]
+        y = F.conv1d(x, self.weight, padding=d, dilation=d).unflatten(1, (6, -1)).permute(1, 0, 3, 2).contiguous()
+        u, u_first, u_last = y[:3, :, :, None]
+        v, v_first, v_last = y[3:, :, None]
+        m = u + v
+        m[:, :, :d] -= u_first
+        m[:, :, max(n - d, 0) :] -= u_last
+        m[:, :d] -= v_first
+        m[:, max(n - d, 0) :] -= v_last
+        return m
+
+
+class FastDecoder:
+    """A :class:`~orca_cool.model.decoder.Decoder` in eval mode, for prediction only.
+
+    It holds copies of the weights: a decoder that is trained further needs a new one.
+
+    Parameters
+    ----------
+    decoder : on any device; it is not changed. Dropout is off whatever its mode.
+    device : where to run; all tensors given are there.
+    dtype : "float32" (equal to the decoder to rounding), "tf32" (CUDA only), "bfloat16" (see ``DTYPES``). Whatever it is,
+        the first convolution, what the distance and the coarse map add, and the last 1x1 convolutions are in float32.
+
+    Raises
+    ------
+    DeviceError
+        If the number type is not known, or not to be had on this device.
+    """
+
+    def __init__(self, decoder: Decoder, device: torch.device | str = "cpu", dtype: str = "float32"):
+        self.spec = decoder.spec
+        self.device = torch.device(device)
+        check_dtype(dtype, self.device)
+        self.dtype = dtype
+        self._type = torch.bfloat16 if dtype == "bfloat16" else torch.float32
+        dilations, channels, w = self.spec.dilations, self.spec.channels, self.spec.width
+        steps = [self._pair(module, d) for module, d in zip(decoder.lconvtwos, dilations)]
+        self._linear = steps
+        self._convs = [self._pair(module, d) for module, d in zip(decoder.convtwos, dilations)]
+        first, dilation = (decoder.lconvtwos[0], dilations[0]) if self.spec.one_shot else (decoder.lcombinerD, 1)
+        weight, bias = folded(cast(nn.Sequential, first))[0]
+        self._head = _Head(weight[:, :channels], dilation, self.device)
+        self._head_bias = bias.to(self.device, torch.float32)
+        self._final = [_Conv(*parts, 1, self.device, torch.float32) for parts in folded(decoder.final)]
+        if self.spec.one_shot:
+            return
+        self._distance = _Conv(weight[:, channels:], bias, 1, self.device, torch.float32)
+        self._head_second, self._combine_distance = self._pair(decoder.lcombinerD)[1], self._pair(decoder.combinerD)
+        weight, bias = folded(decoder.lcombiner)[0]
+        self._coarse_map = _Conv(weight[:, :w], None, 1, self.device, self._type)
+        self._coarse = _Conv(weight[:, w:], bias, 1, self.device, torch.float32)
+        self._coarse_second, self._combine_coarse = self._pair(decoder.lcombiner)[1], self._pair(decoder.combiner)
+
+    def _pair(self, module: nn.Module, dilation: int = 1) -> tuple[_Conv, _Conv]:
+        a, b = (_Conv(*parts, dilation, self.device, self._type) for parts in folded(cast(nn.Sequential, module)))
+        return a, b
+
+    def prepare(self, distance: Tensor) -> Tensor:
+        """What the first convolution makes of the distance encoding, its bias included: the same for every window.
+
+        Parameters
+        ----------
+        distance : (1 or batch, 1, n, n) log expected.
+
+        Returns
+        -------
+        (1 or batch, width, n, n) float32; 16 MB a map in the released networks.
+        """
+        assert not self.spec.one_shot, "the one-shot decoder has no distance encoding"
+        with torch.no_grad(), convolutions(self.device, False):
+            return self._distance(distance).contiguous(memory_format=torch.channels_last)
+
+    def __call__(self, x: Tensor, prepared: Tensor | None = None, coarse: Tensor | None = None) -> Tensor:
+        """Decode.
+
+        Parameters
+        ----------
+        x : (batch, channels, n) float32 encodings at this level.
+        prepared : (1 or batch, width, n, n) from :meth:`prepare`; None for the one-shot decoder only.
+        coarse : (batch, 1, n/2, n/2) the parent's map over this window, or None at the top level.
+
+        Returns
+        -------
+        (batch, 1, n, n) float32, equal to its transpose.
+        """
+        assert (prepared is None) == self.spec.one_shot
+        with torch.no_grad(), convolutions(self.device, False):
+            if self.device.type != "cpu" or len(x) == 1:
+                return self._decode(x, prepared, coarse)
+            # On CPU a batch gains nothing, and maps of more than 32 MB are fresh pages at every step; one by one, a
+            # window's bits do not depend on its neighbours either.
+            each = zip(x.split(1), [None] * len(x) if prepared is None else prepared.expand(len(x), -1, -1, -1).split(1),
+                       [None] * len(x) if coarse is None else coarse.split(1))  # fmt: skip
+            return torch.cat([self._decode(*window) for window in each])
+
+    def _decode(self, x: Tensor, prepared: Tensor | None, coarse: Tensor | None) -> Tensor:
+        m = self._head(x.float())
+        m += self._head_bias if prepared is None else prepared.permute(0, 2, 3, 1)
+        m = m.permute(0, 3, 1, 2)
+        if coarse is not None:
+            options = {} if self.spec.upsample == "nearest" else {"align_corners": False}
+            coarse = self._coarse(F.interpolate(coarse.float(), scale_factor=2, mode=self.spec.upsample, **options))
+        with convolutions(self.device, self.dtype == "tf32"):
+            m = self._steps(m.to(self._type), coarse)
+        m = m.float()
+        m = self._final[1](self._final[0](m).relu_())
+        return 0.5 * (m + m.transpose(2, 3))
+
+    def _steps(self, m: Tensor, coarse: Tensor | None) -> Tensor:
+        """The stack, from the output of the first convolution and of what the coarse map adds to the combiner's first."""
+        first = 0
+        if self.spec.one_shot:
+            m = _residual(self._linear[0][1](m), self._convs[0])
+            first = 1
+        else:
+            m = _residual(self._head_second(m), self._combine_distance)
+            if coarse is not None:
+                m = _residual(self._coarse_second(self._coarse_map(m).add_(coarse)), self._combine_coarse)
+                first = 1  # the combiner stands in for step 0
+        for i in range(first, len(self._linear)):
+            a, b = self._linear[i]
+            linear = b(a(m))
+            m = linear if i == 0 else m.add_(linear)
+            m = _residual(m, self._convs[i])
+        return m
+
+
+def _residual(m: Tensor, pair: tuple[_Conv, _Conv]) -> Tensor:
+    """``m`` plus two convolutions of it with ReLU, in place."""
+    a, b = pair
+    return m.add_(b(a(m).relu_()).relu_())
+
+
+class FastCascade:
+    """The networks of an :class:`~orca_cool.model.cascade.Orca` as fast forms, made when first used and kept.
+
+    Parameters
+    ----------
+    model : its pyramids, which run as they are (2 % of the work), are moved to ``device``; the rest is not changed.
+    device, dtype : as in :class:`FastDecoder`. The pyramids run in float32 whatever ``dtype`` is.
+
+    Raises
+    ------
+    DeviceError
+        As :class:`FastDecoder`.
+    """
+
+    def __init__(self, model: Orca, device: torch.device | str = "cpu", dtype: str = "float32"):
+        self.model, self.spec, self.device, self.dtype = model, model.spec, torch.device(device), dtype
+        check_dtype(dtype, self.device)
+        model.pyramids.to(self.device)
+        self._decoders: dict[tuple[str, int] | None, FastDecoder] = {}
+
+    def _fast(self, key: tuple[str, int] | None) -> FastDecoder:
+        """The decoder of a module's level, or the one-shot decoder (None)."""
+        if key not in self._decoders:
+            levels = None if key is None else cast(nn.ModuleDict, self.model.decoders[key[0]])
+            plain = self.model.base_decoder if levels is None or key is None else levels[str(key[1])]
+            self._decoders[key] = FastDecoder(cast(Decoder, plain), self.device, self.dtype)
+        return self._decoders[key]
+
+    def encodings(self, module: ModuleSpec, base: Tensor) -> dict[int, Tensor]:
+        """As :meth:`Orca.encodings`: base encodings (batch, width, n) to encodings by resolution."""
+        with torch.no_grad(), convolutions(self.device, False):
+            return self.model.encodings(module, base)
+
+    def prepare(self, module: ModuleSpec, resolution: int, distance: Tensor) -> Tensor | None:
+        """:meth:`FastDecoder.prepare` of a level's decoder; None where the one-shot decoder is all there is.
+
+        ``distance``: (1 or batch, 1, bins, bins) log expected.
+        """
+        return None if module.decoder is None else self._fast((module.name, resolution)).prepare(distance)
+
+    def decode(self, module: ModuleSpec, resolution: int, x: Tensor, prepared: Tensor | None, coarse: Tensor | None) -> Tensor:
+        """As :meth:`Orca.decode`, with the distance prepared.
+
+        Parameters
+        ----------
+        x : (batch, width, bins) this level's encodings of the window.
+        prepared : (1 or batch, decoder's width, bins, bins) of :meth:`prepare`.
+        coarse : (batch, 1, bins/2, bins/2) the parent's map over this window, None at the top.
+
+        Returns
+        -------
+        (batch, 1, bins, bins) float32 log observed/expected.
+        """
+        y: Tensor | None = None
+        if module.decoder is not None:
+            y = self._fast((module.name, resolution))(x, prepared, coarse)
+        if module.base_decoder and resolution == self.spec.base_bin:
+            z = self._fast(None)(x)
+            y = z if y is None else y + z
+        assert y is not None
+        return y
