@@ -1,104 +1,242 @@
-"""Base encodings of a genome, block by block: each stretch of sequence is encoded once and re-used by every window.
+"""Base encodings of a genome: each stretch of sequence is encoded once and re-used by every window, layout and edit that holds it.
 
-Blocks lie on a grid fixed by the chromosome and carry real flanks, so an encoding does not depend on the window that
-reads it (Zhou 2022, "horizontal checkpointing"; the encoder is exactly equivariant on the base-bin grid).
+Blocks lie on a grid fixed by the chromosome and carry real flanks, so an encoding does not depend on the window that reads it
+(the encoder is exactly equivariant on the base-bin grid). Three places are asked in turn: memory, the store on disk
+(:mod:`orca_cool.store`), the network.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from orca_cool.genome import SequenceSource, one_hot, reverse_complement
+from orca_cool.edits import Segment, SegmentSource
+from orca_cool.genome import GAP, SequenceSource
 from orca_cool.model.encoder import Encoder
+from orca_cool.model.fast_encoder import FastEncoder
+from orca_cool.store import EncodingStore
 
-Fetch = Callable[[int, int], np.ndarray]
+#: Blocks encoded in one go: flanks are paid once a run, and a killed run has stored all but the last.
+RUN = 16
 
-
-@torch.no_grad()
-def encode_span(
-    encoder: Encoder,
-    fetch: Fetch,
-    start: int,
-    end: int,
-    *,
-    reverse: bool = False,
-    ends: bool = False,
-    device: torch.device | str = "cpu",
-) -> Tensor:
-    """Encode ``[start, end)`` in blocks with real flanks; memory does not grow with the span beyond the result.
-
-    Parameters
-    ----------
-    fetch : (start, end) -> uint8 codes, exactly as many as asked for.
-    reverse : encode the reverse complement; the result is in its orientation.
-    ends : the sequence truly ends with the span, as Orca's windows do: nothing outside it is fetched, and the network's own
-        zero padding applies there, as in one pass.
-
-    Returns
-    -------
-    (width, bins) on ``device``.
-    """
-    spec = encoder.spec
-    parts = []
-    for a in range(start, end, spec.block):
-        b = min(a + spec.block, end)
-        left = min(spec.flank, a - start) if ends else spec.flank
-        right = min(spec.flank, end - b) if ends else spec.flank
-        parts.append(_encode(encoder, fetch(a - left, b + right), left, right, reverse, device))
-    return torch.cat(parts[::-1] if reverse else parts, dim=-1)
+#: (name, start, end, reverse strand): what is about to be encoded, in bp
+Notice = Callable[[str, int, int, bool], None]
 
 
-def _encode(encoder: Encoder, codes: np.ndarray, left: int, right: int, reverse: bool, device: torch.device | str) -> Tensor:
-    base = encoder.spec.base_bin
-    if reverse:
-        codes, left, right = reverse_complement(codes), right, left
-    y = encoder(one_hot(codes, device)[None])[0]
-    return y[:, left // base : y.shape[-1] - right // base].clone()
+class BlockEncoder:
+    """Blocks of a source's chromosomes, as the network gives them; nothing is kept but the one block of which all is N."""
+
+    def __init__(self, encoder: FastEncoder, source: SequenceSource, notice: Notice | None = None):
+        self.encoder, self.source, self.notice = encoder, source, notice
+        self.spec = encoder.spec
+        self.size = self.spec.block // self.spec.base_bin
+        self.encoded = 0  # base pairs encoded so far, over both strands: what benchmarks and tests look at
+        self._unknown: dict[bool, Tensor] = {}
+
+    def blocks(self, chrom: str, first: int, last: int, reverse: bool) -> Iterator[tuple[int, Tensor]]:
+        """Blocks ``first`` to ``last`` (inclusive) as (k, (width, bins of a block)), in the forward order of bins."""
+        unknown = {k for k in range(first, last + 1) if self.is_unknown(chrom, k)}
+        for k in sorted(unknown):
+            yield k, self.unknown(reverse)
+        block = self.spec.block
+        for run in _runs([k for k in range(first, last + 1) if k not in unknown]):
+            for at in range(0, len(run), RUN):
+                part = run[at : at + RUN]
+                y = self.span(
+                    chrom, part[0] * block, (part[-1] + 1) * block, reverse, lambda i, j: self.source.fetch(chrom, i, j)
+                )  # in the forward order of bins
+                for k in part:
+                    yield k, y[:, (k - part[0]) * self.size : (k - part[0] + 1) * self.size].clone()
+
+    def span(
+        self,
+        name: str,
+        start: int,
+        end: int,
+        reverse: bool,
+        fetch: Callable[[int, int], np.ndarray],
+        ends: tuple[bool, bool] = (False, False),
+    ) -> Tensor:
+        """(width, bins) of any stretch, in the forward order of bins; ``name`` is only said."""
+        self.encoded += end - start
+        if self.notice is not None:
+            self.notice(name, start, end, reverse)
+        y = self.encoder.span(fetch, start, end, reverse=reverse, ends=ends)
+        return y.flip(-1) if reverse else y
+
+    def is_unknown(self, chrom: str, k: int) -> bool:
+        """True if a block and all that it depends on is N (gaps of the assembly, and beyond its ends)."""
+        a, b = k * self.spec.block - self.spec.flank, (k + 1) * self.spec.block + self.spec.flank
+        if a >= self.source.chromsizes[chrom] or b <= 0:
+            return True
+        middle = (a + b) // 2  # nearly every block is told apart by these few bases
+        few = self.source.fetch(chrom, middle - 50, middle + 50)
+        return bool((few == GAP).all()) and bool((self.source.fetch(chrom, a, b) == GAP).all())
+
+    def unknown(self, reverse: bool) -> Tensor:
+        """The block of which every base is N: all such blocks are one and the same."""
+        if reverse not in self._unknown:
+            self._unknown[reverse] = self.span("N", 0, self.spec.block, reverse, lambda i, j: np.full(j - i, GAP, dtype=np.uint8))
+        return self._unknown[reverse]
+
+
+def block_encoder(
+    encoder: Encoder, source: SequenceSource, device: torch.device | str = "cpu", dtype: str = "float32"
+) -> Callable[[str, int, int, bool], Iterator[tuple[int, np.ndarray]]]:
+    """What :func:`orca_cool.store.build` fills a store with: (chrom, first, last, reverse) -> (k, (bins of a block, width) float32)."""
+    blocks = BlockEncoder(FastEncoder(encoder, device, dtype), source).blocks
+
+    def encode(chrom: str, first: int, last: int, reverse: bool) -> Iterator[tuple[int, np.ndarray]]:
+        for k, y in blocks(chrom, first, last, reverse):
+            yield k, y.T.cpu().numpy()
+
+    return encode
 
 
 class EncodingCache:
-    """Encodings of a source's chromosomes on demand, both strands, the least recently used blocks dropped.
+    """Encodings of a source's chromosomes on demand, both strands.
 
     Parameters
     ----------
-    max_blocks : blocks kept in memory, over both strands; one is ``width * block / base_bin`` floats.
+    store : read first; what it lacks is encoded and added to it, unless it was opened read-only. All encodings are then rounded to
+        its number type, whether they come from it or not, so that a run and its repetition see the same numbers.
+    max_bytes : of encodings kept in memory; the least recently used blocks are dropped.
+    notice : called before a stretch is encoded.
     """
 
-    def __init__(self, encoder: Encoder, source: SequenceSource, device: torch.device | str = "cpu", max_blocks: int = 256):
-        self.encoder = encoder
-        self.source = source
-        self.device = device
-        self.max_blocks = max_blocks
-        self.encoded = 0  # blocks encoded so far, for benchmarks and tests
-        self._blocks: OrderedDict[tuple[str | None, int, bool], Tensor] = OrderedDict()
+    def __init__(
+        self,
+        encoder: FastEncoder,
+        source: SequenceSource,
+        store: EncodingStore | None = None,
+        max_bytes: int = 2**29,
+        notice: Notice | None = None,
+    ):
+        self.encoder = BlockEncoder(encoder, source, notice)
+        self.source, self.store = source, store
+        self.spec, self.size = encoder.spec, self.encoder.size
+        self.device = encoder.device
+        self.max_blocks = max(8, max_bytes // (4 * self.spec.widths[-1] * self.size))
+        self._blocks: OrderedDict[tuple[str, int, bool], Tensor] = OrderedDict()
+
+    @property
+    def encoded(self) -> int:
+        """Base pairs encoded so far, over both strands."""
+        return self.encoder.encoded
+
+    @property
+    def margin(self) -> int:
+        """Bins on either side of a bin that its encoding depends on."""
+        return -(-self.spec.half_receptive_field // self.spec.base_bin)
 
     def window(self, chrom: str, start: int, bins: int, *, reverse: bool = False) -> Tensor:
         """(width, bins) encodings from base bin ``start``; with ``reverse``, of the reverse complement, in its orientation.
 
         Beyond the chromosome's ends the sequence is N.
         """
-        size = self.encoder.spec.block // self.encoder.spec.base_bin
-        first, last = start // size, (start + bins - 1) // size
-        parts = [self._block(chrom, k, reverse) for k in range(first, last + 1)]
-        y = torch.cat(parts, dim=-1)[:, start - first * size : start - first * size + bins]
+        first, last = start // self.size, (start + bins - 1) // self.size
+        y = torch.cat(self._get(chrom, first, last, reverse), dim=-1)[:, start - first * self.size : start - first * self.size + bins]
         return y.flip(-1) if reverse else y
 
-    def _block(self, chrom: str, k: int, reverse: bool) -> Tensor:
-        spec = self.encoder.spec
-        a, b = k * spec.block, (k + 1) * spec.block
-        beyond = a - spec.flank >= self.source.chromsizes[chrom] or b + spec.flank <= 0
-        key = (None, 0, reverse) if beyond else (chrom, k, reverse)  # all-N blocks are one and the same
-        if key in self._blocks:
-            self._blocks.move_to_end(key)
-            return self._blocks[key]
-        y = encode_span(self.encoder, lambda i, j: self.source.fetch(chrom, i, j), a, b, reverse=reverse, device=self.device)
-        self._blocks[key] = y = y.flip(-1) if reverse else y  # kept in the forward order of bins
-        self.encoded += 1
+    def span(self, chrom: str, start: int, end: int, *, reverse: bool = False) -> Tensor:
+        """Encodings of ``[start, end)``, of any phase, with real flanks; out of phase with the chromosome's bins they are encoded anew."""
+        base = self.spec.base_bin
+        if start % base == 0:
+            return self.window(chrom, start // base, (end - start) // base, reverse=reverse)
+        y = self._rounded(self.encoder.span(chrom, start, end, reverse, lambda i, j: self.source.fetch(chrom, i, j)))
+        return y.flip(-1) if reverse else y
+
+    def sequence(self, segments: Sequence[Segment], length: int, *, reverse: bool = False) -> Tensor:
+        """Encodings of segments laid end to end, with the network's zero padding where the sequence ends, as Orca encodes a window.
+
+        Bins that see one segment only, in the phase of its chromosome's bins, are those of the chromosome; the others (around
+        junctions, at the ends, out of phase) are encoded anew.
+
+        Parameters
+        ----------
+        length : in bp, whole base bins; what the segments do not fill is N.
+
+        Returns
+        -------
+        (width, length / base bin); with ``reverse``, of the reverse complement, in its orientation.
+        """
+        base, bins = self.spec.base_bin, length // self.spec.base_bin
+        layout = SegmentSource(self.source, segments)
+        parts: list[Tensor] = []  # in the forward order of bins
+        at = 0
+        for a, b, known in [*_known_runs(segments, length, base, self.margin), (bins, bins, None)]:
+            if at < a:  # up to the next known run
+                ends = (at == 0, a == bins)
+                y = self.encoder.span(layout.name, at * base, a * base, reverse, lambda i, j: layout.fetch(layout.name, i, j), ends)
+                parts.append(self._rounded(y))
+            if known is not None and not known.chrom:
+                parts.append(self._rounded(self.encoder.unknown(reverse))[:, :1].expand(-1, b - a))
+            elif known is not None:
+                y = self.window(known.chrom, known.start // base, b - a, reverse=(known.strand == "-") != reverse)
+                parts.append(y.flip(-1) if reverse else y)
+            at = b
+        out = torch.cat(parts, dim=-1)
+        return out.flip(-1) if reverse else out
+
+    def _get(self, chrom: str, first: int, last: int, reverse: bool) -> list[Tensor]:
+        """Blocks ``first`` to ``last`` (inclusive), in the forward order of bins."""
+        found = {k: y for k in range(first, last + 1) if (y := self._look_up(chrom, k, reverse)) is not None}
+        for run in _runs([k for k in range(first, last + 1) if k not in found]):
+            for k, y in self.encoder.blocks(chrom, run[0], run[-1], reverse):
+                if self.store is not None and not self.store.read_only and 0 <= k < self.store.blocks(chrom):
+                    self.store.write(chrom, k, reverse, y.T.cpu().numpy())
+                found[k] = self._rounded(y)
+        for k in range(first, last + 1):
+            self._blocks[chrom, k, reverse] = found[k]
+            self._blocks.move_to_end((chrom, k, reverse))
         while len(self._blocks) > self.max_blocks:
             self._blocks.popitem(last=False)
-        return y
+        return [found[k] for k in range(first, last + 1)]
+
+    def _look_up(self, chrom: str, k: int, reverse: bool) -> Tensor | None:
+        """A block from memory or from the store, None if neither has it."""
+        if (chrom, k, reverse) in self._blocks:
+            return self._blocks[chrom, k, reverse]
+        if self.store is not None and 0 <= k < self.store.blocks(chrom):
+            values = self.store.read(chrom, k, reverse)
+            if values is not None:
+                return torch.from_numpy(np.ascontiguousarray(values.T)).to(self.device)
+        return None
+
+    def _rounded(self, y: Tensor) -> Tensor:
+        return y if self.store is None or self.store.dtype == "float32" else y.to(torch.float16).to(torch.float32)
+
+
+def _runs(numbers: Sequence[int]) -> list[list[int]]:
+    """Sorted numbers cut into runs of consecutive ones."""
+    runs: list[list[int]] = []
+    for k in numbers:
+        if runs and runs[-1][-1] == k - 1:
+            runs[-1].append(k)
+        else:
+            runs.append([k])
+    return runs
+
+
+def _known_runs(segments: Sequence[Segment], length: int, base: int, margin: int) -> list[tuple[int, int, Segment]]:
+    """Runs of bins (first, last) of a layout whose encodings are a chromosome's own, with the piece of it in which they lie.
+
+    The piece has the empty name where all is N. Runs so short that encoding them costs less than two more junctions are left out.
+    """
+    found: list[tuple[int, int, Segment]] = []
+    offset = 0
+    total = sum(len(s) for s in segments)
+    rest = [Segment("", 0, length - total)] if total < length else []
+    for s in [*segments, *rest]:
+        a, b = -(-offset // base) + margin, (offset + len(s)) // base - margin
+        aligned = (s.start - offset) % base == 0 if s.strand == "+" else (s.end + offset) % base == 0
+        if b - a > 2 * margin and (aligned or not s.chrom):
+            first, last = a * base - offset, b * base - offset  # within the segment
+            piece = (s.start + first, s.start + last) if s.strand == "+" else (s.end - last, s.end - first)
+            found.append((a, b, Segment(s.chrom, *piece, s.strand)))
+        offset += len(s)
+    return found

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,16 +11,23 @@ import torch
 from torch import Tensor
 
 from orca_cool.background import Background
-from orca_cool.edits import Segment, SegmentSource
-from orca_cool.encode import EncodingCache, encode_span
-from orca_cool.errors import DeviceError
+from orca_cool.edits import Segment
+from orca_cool.encode import EncodingCache, Notice
+from orca_cool.errors import DeviceError, ModelError
 from orca_cool.genome import SequenceSource
 from orca_cool.model.cascade import flip_map, mirror, zoom
-from orca_cool.model.spec import ModuleSpec
+from orca_cool.model.fast_decoder import FastCascade
+from orca_cool.model.fast_encoder import FastEncoder
+from orca_cool.model.spec import ModelSpec, ModuleSpec
+from orca_cool.store import EncodingStore
 from orca_cool.weights import Bundle
 from orca_cool.windows import Window, fill_layout, layout, series, series_top
 
-DTYPES = ("float32", "bfloat16")
+logger = logging.getLogger(__name__)
+
+DTYPES = ("float32", "tf32", "bfloat16")
+ENCODER_DTYPES = ("float32", "tf32", "float16")
+EDGES = ("real", "upstream")
 
 
 def resolve_device(name: str) -> torch.device:
@@ -73,21 +80,42 @@ class Predictor:
     bundle : model with its backgrounds.
     source : genome.
     device : see :func:`resolve_device`.
-    dtype : "float32", or "bfloat16" for the decoders (an approximation; encoders stay float32).
+    dtype : of the decoders: "float32"; "tf32" (GPU) and "bfloat16" are approximations, see :meth:`error`.
+    encoder_dtype : of the encoder: "float32"; "tf32" and "float16" (GPU) are approximations.
+    store : encodings on disk to read from and add to.
+    edges : "real": encodings see the chromosome beyond their window; "upstream": windows end in zero padding, as in Orca's own
+        program. Layouts of several chromosomes always end in padding.
+    batch : windows and strands decoded at once; default 1 on the CPU (where more gain nothing) and what fits on a GPU.
+    notice : called before a stretch of sequence is encoded.
     """
 
-    def __init__(self, bundle: Bundle, source: SequenceSource, device: str = "auto", dtype: str = "float32"):
-        if dtype not in DTYPES:
-            raise DeviceError(f"number type {dtype!r} is not supported; use one of {', '.join(DTYPES)}")
+    def __init__(
+        self,
+        bundle: Bundle,
+        source: SequenceSource,
+        device: str = "auto",
+        dtype: str = "float32",
+        *,
+        encoder_dtype: str = "float32",
+        store: EncodingStore | None = None,
+        edges: str = "real",
+        batch: int | None = None,
+        notice: Notice | None = None,
+    ):
+        for kind, value, known in (("number type", dtype, DTYPES), ("encoder's number type", encoder_dtype, ENCODER_DTYPES)):
+            if value not in known:
+                raise DeviceError(f"{kind} {value!r} is not supported; use one of {', '.join(known)}")
+        if edges not in EDGES:
+            raise ModelError(f"edges {edges!r} are not known; use one of {', '.join(EDGES)}")
         self.bundle, self.source = bundle, source
         self.spec = bundle.spec
         self.device = resolve_device(device)
-        self.dtype = dtype
+        self.dtype, self.encoder_dtype, self.edges = dtype, encoder_dtype, edges
         self.model = bundle.model.to(self.device).eval()
-        # encodings of about two top windows, both strands, so that the step to the next root re-uses the first half
-        widest = max((self.spec.window(m.resolutions[0]) for m in self.spec.modules if not m.assembly), default=self.spec.encoder.block)
-        self.encodings = EncodingCache(self.model.encoder, source, self.device, max_blocks=4 * (widest // self.spec.encoder.block + 2))
-        self._toeplitz: dict[tuple[str, int], Tensor] = {}
+        self.cascade = FastCascade(self.model, self.device, dtype)
+        self.encodings = EncodingCache(FastEncoder(self.model.encoder, self.device, encoder_dtype), source, store, notice=notice)
+        self.batch = batch or default_batch(self.spec, self.device)
+        self._prepared: dict[tuple[str, str, int], Tensor | None] = {}
 
     def background(self, module: ModuleSpec) -> Background:
         return self.bundle.background(module)
@@ -103,74 +131,142 @@ class Predictor:
         ------
         Level by level, windows by start.
         """
-        root = levels[0][0]
-        top = module.resolutions[0]
-        pieces: list[Segment] | None = None
-        if module.assembly:
-            unit = self.background(module).resolution
-            pieces = layout(chrom, self.source.chromsizes, self.spec.window(top), unit, root.start * top)
-            bases = self._layout_bases(pieces, self.spec.window(top))
-        else:
-            first = root.start * (top // self.spec.base_bin)
-            count = self.spec.bins * (top // self.spec.base_bin)
-            bases = [self.encodings.window(chrom, first, count, reverse=r) for r in (False, True)]
+        bases, pieces = self._bases(module, chrom, levels[0][0])
         yield from self._decode(module, bases, levels, pieces)
+
+    def _bases(self, module: ModuleSpec, chrom: str, root: Window) -> tuple[list[Tensor], list[Segment] | None]:
+        """Base encodings of a root window on both strands, and the pieces it is laid out of if it is a layout."""
+        top, base = module.resolutions[0], self.spec.base_bin
+        width = self.spec.window(top)
+        if module.assembly:
+            pieces = layout(chrom, self.source.chromsizes, width, self.background(module).resolution, root.start * top)
+            return self._sequence(pieces, width), pieces
+        if self.edges == "upstream":
+            return self._sequence([Segment(chrom, root.start * top, root.start * top + width)], width), None
+        return [self.encodings.window(chrom, root.start * (top // base), width // base, reverse=r) for r in (False, True)], None
+
+    def _sequence(self, pieces: Sequence[Segment], length: int) -> list[Tensor]:
+        return [self.encodings.sequence(pieces, length, reverse=r) for r in (False, True)]
 
     @torch.inference_mode()
     def _decode(
         self, module: ModuleSpec, bases: list[Tensor], levels: Sequence[Sequence[Window]], pieces: list[Segment] | None
     ) -> Iterator[WindowMap]:
-        n, top = self.spec.bins, module.resolutions[0]
         root = levels[0][0].start
-        encodings = [self.model.encodings(module, base[None]) for base in bases]
-        parents: dict[int, list[Tensor]] = {}
+        encodings = [self.cascade.encodings(module, base[None]) for base in bases]
+        parents: dict[tuple[int, bool], Tensor] = {}
         for resolution, level in zip(module.resolutions, levels):
-            maps: dict[int, list[Tensor]] = {}
-            for window in level:
-                offset = window.start - root * (top // resolution)
-                distance = self._distance(module, resolution, pieces, offset * resolution)
-                pair = []
-                for strand, x in enumerate(encodings):
-                    at = mirror({top: 0, resolution: offset}, n, n)[resolution] if strand else offset
-                    coarse = None
-                    if window.parent is not None:
-                        crop = window.start // 2 - window.parent
-                        crop = n // 2 - crop if strand else crop
-                        coarse = parents[window.parent][strand][..., crop : crop + n // 2, crop : crop + n // 2]
-                    d = flip_map(distance) if strand else distance
-                    with self._autocast():
-                        y = self.model.decode(module, resolution, x[resolution][..., at : at + n], d, coarse)
-                    pair.append(y.float())
-                maps[window.start] = pair
-                yield WindowMap(window, *_average(pair))
+            tasks = [self._task(module, w, strand, root, encodings[strand], parents) for w in level for strand in (False, True)]
+            maps: dict[tuple[int, bool], Tensor] = {}
+            together = 2 * max(1, self.batch // 2)  # both strands of a window
+            for at in range(0, len(tasks), together):
+                part = tasks[at : at + together]
+                for task, y in zip(part, self._run(self.cascade, module, resolution, part, pieces)):
+                    maps[task.window.start, task.reverse] = y
+                for task in part[::2]:
+                    start = task.window.start
+                    yield WindowMap(task.window, *_average([maps[start, False], maps[start, True]]))
             parents = maps
 
-    def _autocast(self) -> contextlib.AbstractContextManager:
-        if self.dtype == "float32":
-            return contextlib.nullcontext()
-        return torch.autocast(self.device.type, torch.bfloat16)
+    def _task(
+        self,
+        module: ModuleSpec,
+        window: Window,
+        reverse: bool,
+        root: int,
+        encodings: dict[int, Tensor],
+        parents: Mapping[tuple[int, bool], Tensor],
+    ) -> _Task:
+        n, top, r = self.spec.bins, module.resolutions[0], window.resolution
+        offset = window.start - root * (top // r)
+        at = mirror({top: 0, r: offset}, n, n)[r] if reverse else offset
+        coarse = None
+        if window.parent is not None:
+            crop = window.start // 2 - window.parent
+            crop = n // 2 - crop if reverse else crop
+            coarse = parents[window.parent, reverse][..., crop : crop + n // 2, crop : crop + n // 2]
+        return _Task(window, reverse, encodings[r][..., at : at + n], coarse, offset * r)
 
-    def _distance(self, module: ModuleSpec, resolution: int, pieces: list[Segment] | None, start: int) -> Tensor:
-        """(1, 1, bins, bins) log expected of a window; ``start`` in bp from the start of a layout."""
-        background = self.background(module)
+    def _run(
+        self, cascade: FastCascade, module: ModuleSpec, resolution: int, tasks: Sequence[_Task], pieces: list[Segment] | None
+    ) -> list[Tensor]:
+        """(1, 1, bins, bins) of every task. If they do not fit the GPU together they are done in halves, from now on."""
+        try:
+            out: list[Tensor] = []
+            for at in range(0, len(tasks), self.batch):
+                part = tasks[at : at + self.batch]
+                coarse = None if part[0].coarse is None else torch.cat([t.coarse for t in part if t.coarse is not None])
+                prepared = self._distance(cascade, module, resolution, part, pieces)
+                out += cascade.decode(module, resolution, torch.cat([t.x for t in part]), prepared, coarse).split(1)
+            return out
+        except torch.cuda.OutOfMemoryError as error:
+            if self.batch == 1:
+                raise DeviceError(
+                    f"one window of {self.spec.bins} x {self.spec.bins} bins does not fit the memory of {self.device}"
+                ) from error
+            self.batch = max(1, min(self.batch, len(tasks)) // 2)
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        logger.warning("the memory of %s is full: going on with %d windows at once", self.device, self.batch)
+        return self._run(cascade, module, resolution, tasks, pieces)
+
+    def _distance(
+        self, cascade: FastCascade, module: ModuleSpec, resolution: int, tasks: Sequence[_Task], pieces: list[Segment] | None
+    ) -> Tensor | None:
+        """What the decoder's first convolution makes of the windows' log expected: one for all in a chromosome, else one for each."""
         if pieces is None:
-            key = (module.name, resolution)
-            if key not in self._toeplitz:
-                self._toeplitz[key] = self._log(background.normmat(resolution, self.spec.bins))
-            return self._toeplitz[key]
-        return self._log(background.assembled(resolution, _plain(pieces), start, self.spec.bins))
+            return self._toeplitz(cascade, module, resolution)
+        background = self.background(module)
+        logs = [self._log(background.assembled(resolution, _plain(pieces), t.offset, self.spec.bins)) for t in tasks]
+        return cascade.prepare(module, resolution, torch.cat([flip_map(d) if t.reverse else d for d, t in zip(logs, tasks)]))
+
+    def _toeplitz(self, cascade: FastCascade, module: ModuleSpec, resolution: int) -> Tensor | None:
+        """The same for every window of a chromosome, on either strand; kept."""
+        key = (cascade.dtype, module.name, resolution)
+        if key not in self._prepared:
+            distance = self._log(self.background(module).normmat(resolution, self.spec.bins))
+            self._prepared[key] = cascade.prepare(module, resolution, distance)
+        return self._prepared[key]
 
     def _log(self, expected: np.ndarray) -> Tensor:
         return torch.from_numpy(np.log(expected).astype(np.float32)).to(self.device)[None, None]
 
-    def _layout_bases(self, pieces: list[Segment], window: int) -> list[Tensor]:
-        source = SegmentSource(self.source, pieces)
-        return [
-            encode_span(
-                self.model.encoder, lambda a, b: source.fetch(source.name, a, b), 0, window, reverse=r, ends=True, device=self.device
-            )
-            for r in (False, True)
-        ]
+    @torch.inference_mode()
+    def error(self, module: ModuleSpec, chrom: str, levels: Sequence[Sequence[Window]]) -> dict[str, tuple[float, float]]:
+        """What the approximations of this predictor cost, measured on one zoom series of a root window.
+
+        Returns
+        -------
+        Pearson's r, and the largest difference in standard deviations, against float32: by resolution for the decoders (each zoom
+        of its own kind from the top down), and "encoder" for one block. Only for what is approximated.
+        """
+        found: dict[str, tuple[float, float]] = {}
+        if self.encoder_dtype != "float32":
+            start = levels[0][0].start * module.resolutions[0]
+            exact = FastEncoder(self.model.encoder, self.device)
+            pair = [
+                e.span(lambda a, b: self.source.fetch(chrom, a, b), start, start + self.spec.encoder.block)
+                for e in (exact, self.encodings.encoder.encoder)
+            ]
+            found["encoder"] = _differ(*pair)
+        if self.dtype != "float32":
+            bases, pieces = self._bases(module, chrom, levels[0][0])
+            chain = [levels[-1][len(levels[-1]) // 2]]
+            for level in reversed(levels[:-1]):
+                chain.insert(0, next(w for w in level if w.start == chain[0].parent))
+            kinds = []
+            for cascade in (FastCascade(self.model, self.device, "float32"), self.cascade):
+                encodings = cascade.encodings(module, bases[0][None])
+                parents: dict[tuple[int, bool], Tensor] = {}
+                maps: dict[int, Tensor] = {}
+                for w in chain:
+                    task = self._task(module, w, False, levels[0][0].start, encodings, parents)
+                    (y,) = self._run(cascade, module, w.resolution, [task], pieces)
+                    parents = {(w.start, False): y}
+                    maps[w.resolution] = y
+                kinds.append(maps)
+            found |= {str(r): _differ(kinds[0][r], kinds[1][r]) for r in kinds[0]}
+        return found
 
     def trans(self, module: ModuleSpec, first: Segment, second: Segment) -> tuple[np.ndarray, np.ndarray]:
         """Contacts between two chromosome pieces at the module's top level.
@@ -182,58 +278,87 @@ class Predictor:
         top = module.resolutions[0]
         window = self.spec.window(top)
         pieces = fill_layout([first, second], self.source.chromsizes, window, self.background(module).resolution)
-        bases = self._layout_bases(pieces, window)
-        whole = next(iter(self._decode(module, bases, [[Window(top, 0, None, 0)]], pieces)))
+        whole = next(iter(self._decode(module, self._sequence(pieces, window), [[Window(top, 0, None, 0)]], pieces)))
         a, b = len(first) // top, len(second) // top
         return whole.values[:a, a : a + b], whole.spread[:a, a : a + b]
 
     @torch.inference_mode()
-    def series(self, module: ModuleSpec, chrom: str, position: int) -> list[SeriesMap]:
+    def series(self, module: ModuleSpec, chrom: str, position: int, edges: str = "upstream") -> list[SeriesMap]:
         """One zoom series exactly as Orca's own: windows of arbitrary phase, the sequence ending with the top window.
+
+        Where the top window begins on a base bin of its chromosome the encodings are the chromosome's (from memory or the store) but
+        for its ends; otherwise all of the window is encoded anew.
 
         Parameters
         ----------
         position : 0-based, the base that every level centres on as far as the coarser level's bins allow.
+        edges : "upstream": zero padding at the top window's ends; "real": the chromosome goes on there.
         """
         spec, top = self.spec, module.resolutions[0]
         window, length = spec.window(top), self.source.chromsizes[chrom]
-        pieces = None
+        pieces, origin = None, 0
         if module.assembly:
             pieces = layout(chrom, self.source.chromsizes, window, self.background(module).resolution)
-            origin = 0
-            bases = self._layout_bases(pieces, window)
+            bases = self._sequence(pieces, window)
         else:
             origin = series_top(position, length, window, top)
-            bases = [
-                encode_span(
-                    self.model.encoder,
-                    lambda a, b: self.source.fetch(chrom, a, b),
-                    origin,
-                    origin + window,
-                    reverse=r,
-                    ends=True,
-                    device=self.device,
-                )
-                for r in (False, True)
-            ]
+            if edges == "upstream":
+                bases = self._sequence([Segment(chrom, origin, origin + window)], window)
+            else:
+                bases = [self.encodings.span(chrom, origin, origin + window, reverse=r) for r in (False, True)]
         starts = series(position, origin, module.resolutions, spec.bins, len(pieces[0]) if pieces else None)
-        distances = {r: self._distance(module, r, pieces, s * r) for r, s in starts.items()}
-        with self._autocast():
-            forward = zoom(self.model, module, bases[0][None], distances, starts)
-            mirrored = mirror(starts, spec.bins, spec.bins)
-            # The released program flips the background of the *mirrored* window. That is the right one for a single chromosome
-            # (it depends on distance alone) but not for a layout of several, where `windows` takes the window's own; here its
-            # numbers are to be had, so its way is followed.
-            flipped = {r: flip_map(self._distance(module, r, pieces, s * r)) for r, s in mirrored.items()}
-            reverse = zoom(self.model, module, bases[1][None], flipped, mirrored)
+        mirrored = mirror(starts, spec.bins, spec.bins)
         background = self.background(module)
+
+        def expected(resolution: int, start: int) -> np.ndarray:
+            if pieces is None:
+                return background.normmat(resolution, spec.bins)
+            return background.assembled(resolution, _plain(pieces), start * resolution, spec.bins)
+
+        normmats = {r: expected(r, s) for r, s in starts.items()}
+        if pieces is None:
+            distances = flipped = {r: self._toeplitz(self.cascade, module, r) for r in module.resolutions}
+        else:
+            # The released program flips the background of the *mirrored* window. That is the right one for a single chromosome (it
+            # depends on distance alone) but not for a layout of several, where `windows` takes the window's own; here its numbers
+            # are to be had, so its way is followed.
+            prepare = self.cascade.prepare
+            distances = {r: prepare(module, r, self._log(m)) for r, m in normmats.items()}
+            flipped = {r: prepare(module, r, flip_map(self._log(expected(r, s)))) for r, s in mirrored.items()}
+        forward = zoom(self.cascade, module, bases[0][None], distances, starts)
+        reverse = zoom(self.cascade, module, bases[1][None], flipped, mirrored)
         out = []
         for r in module.resolutions:
-            values, spread = _average([forward[r].float(), reverse[r].float()])
             begin = origin + starts[r] * r
-            expected = np.exp(distances[r][0, 0].double().cpu().numpy())
-            out.append(SeriesMap(chrom, r, begin, begin + spec.window(r), values, spread, expected, background.eps(r, spec.bins)))
+            eps = background.eps(r, spec.bins)
+            out.append(SeriesMap(chrom, r, begin, begin + spec.window(r), *_average([forward[r], reverse[r]]), normmats[r], eps))
         return out
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One strand of one window: ``x`` (1, width, bins) encodings, ``coarse`` (1, 1, bins/2, bins/2) or None, ``offset`` in bp from the
+    root window's start."""
+
+    window: Window
+    reverse: bool
+    x: Tensor
+    coarse: Tensor | None
+    offset: int
+
+
+def default_batch(spec: ModelSpec, device: torch.device) -> int:
+    """Windows (times strands) decoded at once: 1 on the CPU, else what half of the GPU's free memory holds, at most 64."""
+    if device.type != "cuda":
+        return 1
+    width = max(m.decoder.width for m in spec.modules if m.decoder) if any(m.decoder for m in spec.modules) else 64
+    one = 8 * 4 * width * spec.bins**2  # about eight maps of float32 at the widest
+    return int(min(64, max(1, torch.cuda.mem_get_info(device)[0] // 2 // one)))
+
+
+def _differ(exact: Tensor, rough: Tensor) -> tuple[float, float]:
+    a, b = exact.double().flatten().cpu().numpy(), rough.double().flatten().cpu().numpy()
+    return float(np.corrcoef(a, b)[0, 1]), float(np.abs(a - b).max() / a.std())
 
 
 def _average(pair: list[Tensor]) -> tuple[np.ndarray, np.ndarray]:

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import torch
 from conftest import reference_state
+from reference import plain
 
 from orca_cool.background import Background
-from orca_cool.encode import encode_span
 from orca_cool.model.cascade import Orca, flip_map, mirror, zoom
 from orca_cool.weights import Bundle, load_bundle
 from orca_cool.windows import series
@@ -69,7 +69,7 @@ def run_encoder(bundle: Bundle, x: torch.Tensor, device: torch.device, blocks: b
         if not blocks:
             return encoder(x.to(device))[0]
         codes = np.where(x[0].amax(0) == 1, x[0].argmax(0), 4).astype(np.uint8)
-        return encode_span(encoder, lambda a, b: codes[a:b], 0, len(codes), ends=True, device=device)
+        return plain.encode(encoder, codes, device)
 
 
 def test_parameter_names_and_shapes(golden: Path, h1esc: Bundle, hctnoc: Bundle):

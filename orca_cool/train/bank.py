@@ -7,16 +7,15 @@ contact); teacher chromosomes are assembled from training sequence with a centro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from orca_cool.encode import encode_span
 from orca_cool.genome import GAP, reverse_complement
 from orca_cool.model.cascade import Orca
+from orca_cool.model.fast_encoder import FastEncoder
 from orca_cool.positional import Chromosome, Positional
 from orca_cool.train.config import Stage
 from orca_cool.train.sequence import TrainingGenome, substitute
@@ -52,16 +51,14 @@ class Encoded:
         return out
 
 
-def encode_chromosome(model: Orca, codes: np.ndarray, targets: Mapping[int, np.ndarray], autocast: Callable[[], object]) -> Encoded:
+def encode_chromosome(model: Orca, codes: np.ndarray, targets: Mapping[int, np.ndarray]) -> Encoded:
     """Encode ``codes``, of whole coarsest bins, with unknown sequence on both sides."""
     spec = model.spec.encoder
     m = -(-spec.half_receptive_field // spec.base_bin)
     pad = np.full(2 * m * spec.base_bin, GAP, dtype=np.uint8)
-    model.encoder.eval()
-    device = next(model.parameters()).device
-    with torch.no_grad(), autocast():  # type: ignore[attr-defined]
-        whole = np.concatenate([pad, codes, pad])
-        y = encode_span(model.encoder, lambda a, b: whole[a:b], 0, len(whole), ends=True, device=device).float()
+    whole = np.concatenate([pad, codes, pad])
+    encoder = FastEncoder(model.encoder, next(model.parameters()).device)
+    y = encoder.span(lambda a, b: whole[a:b], 0, len(whole), ends=(True, True)).clone()  # a clone may take part in gradients
     n = len(codes) // spec.base_bin
     # the zero padding of the convolutions reaches m bins in; inside of that the sequence is unknown and constant
     return Encoded(y[:, 2 * m : 2 * m + n], y[:, m : 2 * m], y[:, 2 * m + n : 3 * m + n], y[:, m].clone(), targets)

@@ -176,7 +176,7 @@ class Trainer:
                 codes, targets = taught(rng, m.genome, m.teacher, module.resolutions, stage)
             else:
                 codes, targets = measured(rng, m.genome, m.maps[name], m.targets[name], stage)
-            return encode_chromosome(model, codes, targets, self.fabric.autocast)
+            return encode_chromosome(model, codes, targets)
 
         table = distances(model, module, m.background)
         owed = 0.0
@@ -222,7 +222,7 @@ class Trainer:
         for chrom, codes in self.material.validation.items():
             n = len(codes) // spec.base_bin
             for shift in (0, 1000):
-                item = encode_chromosome(self.average, codes[shift : shift + (n - 1) * spec.base_bin], {}, self.fabric.autocast)
+                item = encode_chromosome(self.average, codes[shift : shift + (n - 1) * spec.base_bin], {})
                 self.average.final_1d.eval()
                 with torch.no_grad():
                     p = self.average.final_1d(item.encodings[None])[0, sampler.centromere].float().cpu().numpy()

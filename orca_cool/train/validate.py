@@ -82,8 +82,8 @@ def predict_chromosome(
     full = np.full(n_top * top, GAP, dtype=np.uint8)
     full[: len(codes)] = codes
     distance = distances(model, module, background)
-    forward = predict_strand(model, module, encode_chromosome(model, full, {}, autocast), n_top, distance, autocast)
-    reverse = predict_strand(model, module, encode_chromosome(model, reverse_complement(full), {}, autocast), n_top, distance, autocast)
+    forward = predict_strand(model, module, encode_chromosome(model, full, {}), n_top, distance, autocast)
+    reverse = predict_strand(model, module, encode_chromosome(model, reverse_complement(full), {}), n_top, distance, autocast)
     return {r: (forward[r] + reverse[r][::-1, ::-1]) / 2 for r in forward}
 
 

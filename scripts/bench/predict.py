@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from common import Random
 
 from orca_cool.background import Background
 from orca_cool.levels import Settings
@@ -30,21 +31,6 @@ from orca_cool.predict import Predictor
 from orca_cool.regions import Region
 from orca_cool.weights import load_bundle, save_bundle
 from orca_cool.windows import plan
-
-
-class Random:
-    """A genome drawn as it is read: pure function of position, no file."""
-
-    name = "random"
-
-    def __init__(self, length: int):
-        self.chromsizes = {"chrR": length}
-
-    def fetch(self, chrom: str, start: int, end: int) -> np.ndarray:
-        x = np.arange(start, end).astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-        codes = ((x >> np.uint64(40)) & np.uint64(3)).astype(np.uint8)
-        inside = (np.arange(start, end) >= 0) & (np.arange(start, end) < self.chromsizes[chrom])
-        return np.where(inside, codes, np.uint8(4))
 
 
 def small() -> ModelSpec:
@@ -64,7 +50,7 @@ def one(megabases: float) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         tables = {2000: Background(2000, 0.1 / (1.0 + np.arange(length // 2000 + 1)))}
         bundle = load_bundle(save_bundle(Path(folder) / "small", Orca(small()).eval(), tables))
-        predictor = Predictor(bundle, Random(length), "cpu")
+        predictor = Predictor(bundle, Random(chrR=length), "cpu")
         start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         begin = time.perf_counter()
         predict_to_file(

@@ -1,0 +1,313 @@
+"""Time and memory of the engine at the released size (random weights) against the plain formulation, in the same run.
+
+    python scripts/bench/engine.py [--device cpu] [--megabases 2] [--region 20] [--wide part|full|none] [--parts networks,series,region]
+
+The baseline is ``tests/reference/plain.py``: nothing shared, nothing folded, 800 kb blocks with 112 kb of sequence on both sides. Every
+measurement is a process of its own, so that its peak memory is its own; the sequence is drawn, not read. Where a baseline would take
+hours it is worked out from its measured parts, and the line says "projected".
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from common import Random, released_size
+from reference import plain
+
+from orca_cool.levels import Settings
+from orca_cool.model.fast_decoder import FastCascade
+from orca_cool.model.fast_encoder import FastEncoder
+from orca_cool.pipeline import predict_to_file
+from orca_cool.predict import Predictor
+from orca_cool.regions import Region
+from orca_cool.windows import plan, series
+
+MB = 1_000_000
+#: chromosomes of hg38, Mb: what the whole-genome time is worked out for
+HG38 = [248.96, 242.19, 198.30, 190.21, 181.54, 170.81, 159.35, 145.14, 138.39, 133.80, 135.09, 133.28, 114.36, 107.04, 101.99, 90.34]
+HG38 += [83.26, 80.37, 58.62, 64.44, 46.71, 50.82, 156.04, 57.23]
+
+
+def seconds(function: Callable[[], object], device: torch.device) -> float:
+    begin = time.perf_counter()
+    function()
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - begin
+
+
+def sd(a: torch.Tensor, b: torch.Tensor) -> float:
+    return float((a.cpu().double() - b.cpu().double()).abs().max() / a.double().std())
+
+
+def peak() -> float:
+    """GB of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform != "darwin" else 1e9)
+
+
+# measurements; each runs in a process of its own and returns plain numbers
+
+
+def encoder(options: argparse.Namespace, device: torch.device, kind: str) -> dict[str, float]:
+    """Alternating runs of the plain block-wise encoder and of the fast one; ``kind`` alone, for its memory."""
+    bundle, genome, size = released_size(), Random(chrR=400 * MB), int(options.megabases * MB)
+    net = bundle.model.encoder.to(device)
+    codes = genome.fetch("chrR", 0, size)
+    fast = FastEncoder(net, device)
+
+    def slow() -> torch.Tensor:
+        return plain.encode(net, codes, device)
+
+    def quick() -> torch.Tensor:
+        return fast.span(lambda a, b: codes[a:b], 0, size, ends=(True, True))
+
+    if kind != "both":
+        (slow if kind == "plain" else quick)()
+        return {"peak": peak()}
+    found: dict[str, float] = {"difference": sd(slow(), quick())}
+    runs = [(seconds(slow, device), seconds(quick, device)) for _ in range(options.repeats)]
+    found |= {"plain": statistics.median(a for a, _ in runs) / options.megabases}
+    found |= {"fast": statistics.median(b for _, b in runs) / options.megabases}
+    found |= {"ratio": statistics.median(a / b for a, b in runs)}
+    for dtype in ("tf32", "float16") if device.type == "cuda" else ():
+        rough = FastEncoder(net, device, dtype)
+        y = rough.span(lambda a, b: codes[a:b], 0, size, ends=(True, True))
+        found[f"{dtype} sd"] = sd(quick(), y)
+        found[dtype] = (
+            seconds(lambda rough=rough: rough.span(lambda a, b: codes[a:b], 0, size, ends=(True, True)), device) / options.megabases
+        )
+    return found
+
+
+def decoder(options: argparse.Namespace, device: torch.device) -> dict[str, float]:
+    """Per window and strand: a level with a coarse map, and the finest (Decoder + Decoder_1m)."""
+    bundle = released_size()
+    model, module = bundle.model.to(device), bundle.spec.module("32M")
+    torch.manual_seed(1)
+    many = 16 if device.type == "cuda" else 1
+    x, coarse = torch.randn(many, 128, 250, device=device), torch.randn(many, 1, 125, 125, device=device)
+    distance = torch.randn(1, 1, 250, 250, device=device)
+    found: dict[str, float] = {}
+    kinds = ["float32", "bfloat16"] + (["tf32"] if device.type == "cuda" else [])
+    cascades = {dtype: FastCascade(model, device, dtype) for dtype in kinds}
+    for name, resolution in (("level", 8000), ("finest", 4000)):
+        runs: dict[str, list[float]] = {"plain": [], **{k: [] for k in kinds}}
+        prepared = {k: c.prepare(module, resolution, distance) for k, c in cascades.items()}
+
+        def slow(resolution: int = resolution) -> torch.Tensor:
+            with torch.inference_mode():
+                return model.decode(module, resolution, x, distance, coarse)
+
+        def quick(kind: str, resolution: int = resolution, prepared: dict = prepared) -> torch.Tensor:
+            with torch.inference_mode():
+                return cascades[kind].decode(module, resolution, x, prepared[kind], coarse)
+
+        exact = slow()
+        for kind in kinds:
+            found[f"{name} {kind} sd"] = sd(exact, quick(kind))
+            found[f"{name} {kind} r"] = float(np.corrcoef(exact.cpu().flatten().numpy(), quick(kind).cpu().flatten().numpy())[0, 1])
+        for _ in range(options.repeats):
+            runs["plain"].append(seconds(slow, device) / many)
+            for kind in kinds:
+                runs[kind].append(seconds(lambda kind=kind: quick(kind), device) / many)
+        found |= {f"{name} {kind}": statistics.median(values) for kind, values in runs.items()}
+        found |= {f"{name} {k} ratio": statistics.median(a / b for a, b in zip(runs["plain"], runs[k])) for k in kinds}
+    return found
+
+
+def series_plain(options: argparse.Namespace, device: torch.device) -> dict[str, float]:
+    """One 32 Mb zoom series, six levels, both strands."""
+    bundle, genome = released_size(), Random(chrR=32 * MB)
+    model, module = bundle.model.to(device), bundle.spec.module("32M")
+    background = bundle.background(module)
+    logs = {r: torch.from_numpy(np.log(background.normmat(r, 250)).astype(np.float32)).to(device)[None, None] for r in module.resolutions}
+    starts = series(14 * MB, 0, module.resolutions, 250)
+    codes = genome.fetch("chrR", 0, 32 * MB)
+    maps: dict[int, torch.Tensor] = {}
+    taken = seconds(lambda: maps.update(plain.series(model, module, codes, logs, starts)), device)
+    np.save(Path(options.folder) / "plain.npy", np.stack([maps[r].cpu().numpy() for r in module.resolutions]))
+    return {"seconds": taken, "peak": peak()}
+
+
+def series_fast(options: argparse.Namespace, device: torch.device, dtype: str) -> dict[str, float]:
+    """The same series from nothing, then a second one elsewhere in the same 32 Mb."""
+    predictor = Predictor(released_size(), Random(chrR=32 * MB), str(device), dtype)
+    module = predictor.spec.module("32M")
+    found: dict[str, float] = {}
+    for name, position in (("first", 14 * MB), ("second", 22 * MB + 1000)):
+        maps: list = []
+        found[name] = seconds(lambda position=position, maps=maps: maps.extend(predictor.series(module, "chrR", position)), device)
+        if name == "first":
+            reference = np.load(Path(options.folder) / "plain.npy")
+            found["difference"] = max(sd(torch.from_numpy(a), torch.from_numpy(m.values)) for a, m in zip(reference, maps))
+    return found | {"peak": peak()}
+
+
+def series_wide(options: argparse.Namespace, device: torch.device) -> dict[str, float]:
+    """One 256 Mb series, four levels, both strands; in part: 32 Mb of sequence, the rest N, which is encoded once."""
+    sizes = {"chr1": 200 * MB, "chr2": 120 * MB} if options.wide == "full" else {"chr1": 32 * MB}
+    predictor = Predictor(released_size(), Random(**sizes), str(device))
+    taken = seconds(lambda: predictor.series(predictor.spec.module("256M"), "chr1", 10 * MB), device)
+    return {"seconds": taken, "encoded": predictor.encodings.encoded / 2 / MB, "peak": peak()}
+
+
+def region(options: argparse.Namespace, device: torch.device) -> dict[str, float]:
+    """A region at all six levels into a file: from nothing, and smaller ones with all encodings at hand."""
+    predictor = Predictor(released_size(), Random(chrR=250 * MB), str(device), options.dtype)
+    spent = {"decode": 0.0}
+    decode = predictor.cascade.decode
+
+    def timed(*arguments: object) -> torch.Tensor:
+        out: list[torch.Tensor] = []
+        spent["decode"] += seconds(lambda: out.append(decode(*arguments)), device)  # type: ignore[arg-type]
+        return out[0]
+
+    predictor.cascade.decode = timed  # type: ignore[method-assign]
+    resolutions = predictor.spec.module("32M").resolutions
+    found: dict[str, float] = {}
+    start = 100 * MB
+    for size in [options.region, options.region / 4, options.region / 2, options.region]:
+        spent["decode"] = 0.0
+        before = predictor.encodings.encoded
+        end = start + int(size * MB)
+        path = Path(options.folder) / "region.mcool"
+        settings = Settings(tuple(sorted(resolutions)), modules=("32M",))
+        taken = seconds(
+            lambda end=end, path=path, settings=settings: predict_to_file(
+                predictor, [Region("chrR", start, end)], settings, path, assembly="random", provenance={}, force=True
+            ),
+            device,
+        )
+        windows = plan(250 * MB, resolutions, 250, start, end)
+        name = f"{size:g}" if predictor.encodings.encoded == before else "whole"
+        found |= {f"{name} seconds": taken, f"{name} windows": sum(map(len, windows)), f"{name} finest": len(windows[-1])}
+        found |= {f"{name} decode": spent["decode"], f"{name} encoded": (predictor.encodings.encoded - before) / 2 / MB}
+        found |= {f"{name} peak": peak()}
+    return found
+
+
+MEASURES: dict[str, Callable[..., dict[str, float]]] = {
+    "encoder": encoder, "decoder": decoder, "series_plain": series_plain, "series_fast": series_fast, "series_wide": series_wide,
+    "region": region,
+}  # fmt: skip
+
+
+def measure(options: argparse.Namespace, name: str, *arguments: str, **changes: object) -> dict[str, float]:
+    """Run one measurement in a process of its own."""
+    values = vars(options) | changes
+    command = [sys.executable, __file__, "--measure", ",".join([name, *arguments]), "--folder", options.folder]
+    for key in ("device", "megabases", "repeats", "region", "wide", "dtype"):
+        command += [f"--{key}", str(values[key])]
+    run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return dict(json.loads(run.stdout))
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--megabases", type=float, default=2, help="sequence of the encoder's benchmark")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--region", type=float, default=20, help="Mb")
+    parser.add_argument("--dtype", default="float32", help="decoders of the region")
+    parser.add_argument("--wide", default="part", choices=["part", "full", "none"], help="the 256 Mb series")
+    parser.add_argument("--parts", default="networks,series,region")
+    parser.add_argument("--measure", help=argparse.SUPPRESS)
+    parser.add_argument("--folder", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    device = torch.device(options.device)
+    if options.measure:
+        name, *arguments = options.measure.split(",")
+        print(json.dumps(MEASURES[name](options, device, *arguments)))
+        return
+    parts = options.parts.split(",")
+    say(f"torch {torch.__version__}, {options.device}, {torch.get_num_threads()} threads")
+    with tempfile.TemporaryDirectory() as options.folder:
+        report(options, parts)
+
+
+def report(options: argparse.Namespace, parts: list[str]) -> None:
+    e = measure(options, "encoder", "both")
+    say(f"encoder: plain {e['plain']:.2f} s/Mb, fast {e['fast']:.2f} s/Mb: {e['ratio']:.1f} times; differ by {e['difference']:.0e} sd")
+    for dtype in ("tf32", "float16"):
+        if dtype in e:
+            say(f"encoder, {dtype}: {e[dtype]:.3f} s/Mb, off by {e[dtype + ' sd']:.0e} sd")
+    if "networks" in parts:
+        a, b = (measure(options, "encoder", kind)["peak"] for kind in ("plain", "fast"))
+        say(f"encoder, peak memory: plain {a:.2f} GB, fast {b:.2f} GB")
+    d = measure(options, "decoder")
+    for level in ("level", "finest"):
+        text = ", ".join(
+            f"{kind} {d[f'{level} {kind}']:.3f} s ({d[f'{level} {kind} ratio']:.2f} times, off by {d[f'{level} {kind} sd']:.0e} sd, "
+            f"r {d[f'{level} {kind} r']:.5f})"
+            for kind in ("float32", "tf32", "bfloat16") if f"{level} {kind}" in d
+        )  # fmt: skip
+        say(f"decoder, {level}, per window and strand: plain {d[f'{level} plain']:.3f} s, {text}")
+    if "series" in parts or "region" in parts:
+        p = measure(options, "series_plain")
+        say(f"32 Mb series: plain {p['seconds']:.1f} s, {p['peak']:.2f} GB")
+    if "series" in parts:
+        for dtype in ("float32", "bfloat16"):
+            f = measure(options, "series_fast", dtype)
+            say(
+                f"32 Mb series, {dtype}: first {f['first']:.1f} s ({p['seconds'] / f['first']:.1f} times), second in the same 32 Mb "
+                f"{f['second']:.1f} s ({p['seconds'] / f['second']:.1f} times); {f['peak']:.2f} GB; off by {f['difference']:.0e} sd"
+            )
+        if options.wide != "none":
+            w = measure(options, "series_wide")
+            rest = 256 * 2 * e["fast"] * (1 - w["encoded"] / 256)
+            slow = 256 * 2 * e["plain"] + 8 * d["level plain"]
+            how = "" if options.wide == "full" else f" (of which {rest:.0f} s projected: {256 - w['encoded']:.0f} Mb at the encoder's rate)"
+            total = w["seconds"] + (0 if options.wide == "full" else rest)
+            say(f"256 Mb series: {total:.0f} s{how}, {w['peak']:.2f} GB; plain {slow:.0f} s (projected): {slow / total:.1f} times")
+    if "region" in parts:
+        region_report(options, e, d, p)
+
+
+def region_report(options: argparse.Namespace, e: dict[str, float], d: dict[str, float], p: dict[str, float]) -> None:
+    r = measure(options, "region")
+    slow = r["whole finest"] * p["seconds"]
+    w = {key.split()[1]: value for key, value in r.items() if key.startswith("whole ")}
+    say(
+        f"{options.region:g} Mb region, six levels, {options.dtype} decoders: {w['seconds']:.0f} s ({w['encoded']:.0f} Mb encoded, "
+        f"{w['windows']:.0f} windows, {w['decode']:.0f} s in decoders), {w['peak']:.2f} GB; plain, one series for each of "
+        f"{w['finest']:.0f} finest windows, {slow:.0f} s (projected): {slow / w['seconds']:.0f} times"
+    )
+    sizes = sorted(float(key.split()[0]) for key in r if key.endswith(" seconds") and not key.startswith("whole"))
+    times = [r[f"{size:g} seconds"] for size in sizes]
+    slope, offset = np.polyfit(sizes, times, 1)
+    off = max(abs(offset + slope * s - t) / t for s, t in zip(sizes, times))
+    known = ", ".join(f"{s:g} Mb {t:.0f} s" for s, t in zip(sizes, times))
+    say(f"with encodings at hand: {known}; line {offset:.0f} s + {slope:.1f} s/Mb, at most {off:.0%} off")
+
+    def model(megabases: float, windows: float, finest: float) -> float:
+        kind = options.dtype
+        return 2 * (megabases * e["fast"] + (windows - finest) * d[f"level {kind}"] + finest * d[f"finest {kind}"])
+
+    expected = model(r["whole encoded"], r["whole windows"], r["whole finest"])
+    say(f"model (encoder's rate, decoder's rates): {expected:.0f} s for this region, measured {r['whole seconds']:.0f} s: "
+        f"{r['whole seconds'] / expected:.2f} times")  # fmt: skip
+    windows = finest = 0
+    for length in HG38:
+        levels = plan(int(length * MB), [4000 * 2**k for k in range(5, -1, -1)], 250)
+        windows, finest = windows + sum(map(len, levels)), finest + len(levels[-1])
+    whole = model(sum(HG38), windows, finest) * r["whole seconds"] / expected
+    say(f"a human genome by this model, corrected by that factor: {windows} windows, {whole / 3600:.1f} hours")
+
+
+if __name__ == "__main__":
+    main()
