@@ -127,7 +127,7 @@ def prepare(
         "dtype": predictor.dtype,
         **provenance,
     }
-    return Plan(regions, settings, chain_, need, written, steps, identity)
+    return Plan(predictor.spec, regions, settings, chain_, need, written, steps, identity)
 
 
 def _trans_steps(predictor: Predictor, regions: Sequence[Region], chain_: Chain, settings: Settings, first: int) -> list[Step]:

@@ -66,6 +66,7 @@ class Plan:
     identity : everything that decides the result: the settings of the work folder.
     """
 
+    spec: ModelSpec
     regions: list[Region]
     settings: Settings
     chain: Chain

@@ -81,7 +81,8 @@ class Line:
         seen = 0
         while True:
             with self._wake:
-                self._wake.wait_for(lambda seen=seen: len(self._parts) > seen or self._whole or self.error is not None)
+                while len(self._parts) == seen and not self._whole and self.error is None:
+                    self._wake.wait()
                 if self.error is not None:
                     raise Stopped
                 if len(self._parts) == seen:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 from tqdm import tqdm
@@ -12,8 +14,9 @@ from orca_cool.errors import GenomeError, ModelError, OutputError, RegionError
 from orca_cool.genome import SequenceSource, check_assembly, open_genome
 from orca_cool.levels import Settings
 from orca_cool.model.spec import ModelSpec
-from orca_cool.pipeline import check_output, predict_to_file
+from orca_cool.pipeline import check_output, predict_to_file, prepare, work_folder
 from orca_cool.predict import DTYPES, Predictor, resolve_device
+from orca_cool.ranks import Ranks
 from orca_cool.regions import Region, parse_region, read_view
 from orca_cool.registry import resolve
 from orca_cool.series import series_to_files
@@ -42,6 +45,13 @@ from orca_cool.weights import load_bundle
 @click.option("--spread", is_flag=True, help="Store half the difference of the two strands' predictions in a column `spread`.")
 @click.option("--chrom-names", help="add-chr, strip-chr or a two-column TSV: rename the genome's chromosomes.")
 @click.option("--any-genome", is_flag=True, help="Accept a genome of another assembly than the model's.")
+@click.option(
+    "--dask",
+    metavar="WHERE",
+    help="Compute on dask workers: local:N processes, slurm:N jobs (as dask-jobqueue is configured), tcp://host:port, or a scheduler "
+    "file (.json). The output must be on a file system that all of them see. For several GPUs of one machine also: "
+    "torchrun --nproc-per-node N -m orca_cool predict ...",
+)
 @click.option("--force", is_flag=True, help="Replace the output, and start anew instead of resuming.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
 def predict(
@@ -62,17 +72,24 @@ def predict(
     spread: bool,
     chrom_names: str | None,
     any_genome: bool,
+    dask: str | None,
     force: bool,
     quiet: bool,
 ) -> None:
     """Predict contact maps of REGIONs (chrII, chrII:100,000-500,000; default: all chromosomes) as an .mcool.
 
-    A killed run goes on where it was when the same command is repeated.
+    A killed run goes on where it was when the same command is repeated, on one process or several.
     """
     if output.suffix != ".mcool":
         raise OutputError(f"the output {str(output)!r} must end in .mcool")
     check_output(output, force)
-    resolve_device(device)
+    ranks = Ranks.from_environment()
+    if ranks is not None:
+        if dask is not None:
+            raise OutputError(f"--dask {dask!r} and torchrun are two ways to share the work; choose one")
+        device = ranks.device_name(device)
+    if dask is None:
+        resolve_device(device)
     bundle = load_bundle(resolve(model))
     spec = bundle.spec
     source = open_genome(genome, chrom_names)
@@ -80,17 +97,20 @@ def predict(
     names = tuple(spec.module(name.strip()).name for name in modules.split(",")) if modules else None
     wanted = _levels(spec, levels, names)
     settings = Settings(wanted, fill_distance, names, mode, pseudo_depth, trans, spread)
+    predictor_options: dict[str, Any] = {}  # further arguments of Predictor; plain values
     provenance = {"model_name": spec.name, "genome_file": Path(genome).name}
     if position is not None:
         if regions or view or trans:
             raise RegionError(f"--at {position!r} predicts one zoom series; leave out regions, --view and --trans")
+        if dask or ranks:
+            raise RegionError(f"--at {position!r} predicts one zoom series; leave out --dask and torchrun")
         chrom, place = _position(position, source.chromsizes)
         module = next((m for m in spec.modules if (names is None or m.name in names) and set(wanted) <= set(m.resolutions)), None)
         if module is None:
             module = spec.module(names[0]) if names else spec.modules[0]
             wanted = tuple(r for r in wanted if r in module.resolutions)
             settings = Settings(wanted, None, names, mode, pseudo_depth, False, spread)
-        predictor = Predictor(bundle, source, device, dtype)
+        predictor = Predictor(bundle, source, device, dtype, **predictor_options)
         maps = predictor.series(module, chrom, place)
         paths = series_to_files(
             predictor, module, maps, settings, output, assembly=assembly, provenance={**provenance, "at": place}, force=force
@@ -101,16 +121,31 @@ def predict(
             chosen += read_view(view, source.chromsizes)
         if not chosen:
             chosen = [Region(c, 0, size) for c, size in source.chromsizes.items()]
-        predictor = Predictor(bundle, source, device, dtype)
-        with tqdm(unit="window", disable=quiet, file=sys.stderr, desc=spec.name) as bar:
+        # with --dask this process merges what others compute, perhaps on a machine without their devices
+        predictor = Predictor(bundle, source, "cpu" if dask else device, dtype, **predictor_options)
+        crew: Any = contextlib.nullcontext()
+        if dask is not None:
+            from orca_cool.cluster import Dask, Job
 
-            def show(done: int, total: int) -> None:
-                bar.total = total
-                bar.update(done - bar.n)
+            folder = work_folder(output)
+            job = Job.of(bundle.path, genome, chrom_names, device, dtype, predictor_options, chosen, settings, assembly, provenance, folder)
+            crew = Dask(dask, job)
+        elif ranks is not None:
+            crew = ranks
+        with crew as others:
+            if ranks is not None and ranks.rank > 0:
+                plan = prepare(predictor, chosen, settings, assembly=assembly, provenance=provenance)
+                ranks.work(predictor, plan, work_folder(output))
+                return
+            with tqdm(unit="window", disable=quiet, file=sys.stderr, desc=spec.name) as bar:
 
-            paths = predict_to_file(
-                predictor, chosen, settings, output, assembly=assembly, provenance=provenance, force=force, progress=show
-            )
+                def show(done: int, total: int) -> None:
+                    bar.total = total
+                    bar.update(done - bar.n)
+
+                paths = predict_to_file(
+                    predictor, chosen, settings, output, assembly=assembly, provenance=provenance, force=force, progress=show, crew=others
+                )
     for path in paths:
         click.echo(path)
 

@@ -1,0 +1,274 @@
+"""Workers of dask.distributed as a crew: on this machine, on a SLURM cluster, or wherever a scheduler is.
+
+Tasks are short runs of steps; their windows come back as files in the work folder, which workers and client must both see. A worker
+that is lost costs the steps that it had in hand: another does them again. Needs ``pip install orca-cool[cluster]``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import logging
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from orca_cool.errors import OrcaCoolError, OutputError
+from orca_cool.genome import SHIPPED, open_genome
+from orca_cool.levels import Settings
+from orca_cool.manifest import Manifest
+from orca_cool.pipeline import prepare
+from orca_cool.predict import Predictor, WindowMap, resolve_device
+from orca_cool.regions import Region
+from orca_cool.shards import Plan, Progress, Step, compute_shard, load_windows, split, unfinished, windows_path
+from orca_cool.weights import load_bundle
+
+log = logging.getLogger(__name__)
+
+#: Tasks per worker: more, and a lost worker costs less; fewer, and neighbours share more encodings.
+TASKS = 4
+#: Seconds between two looks at a task, and for which a file may be on its way through a network file system.
+LOOK, LAG = 0.05, 90.0
+#: Attempts at a task whose files turn out to be damaged.
+ATTEMPTS = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What a worker needs to know to make the plan that the client made; all of it plain values.
+
+    Attributes
+    ----------
+    model : folder. genome, chrom_names : as :func:`orca_cool.genome.open_genome` takes them. device : see :func:`resolve_device`.
+    options : further arguments of :class:`orca_cool.predict.Predictor`. folder : work folder.
+    """
+
+    model: str
+    genome: str
+    chrom_names: str | None
+    device: str
+    dtype: str
+    options: dict[str, Any]
+    regions: list[tuple[str, int, int]]
+    settings: dict[str, Any]
+    assembly: str
+    provenance: dict[str, Any]
+    folder: str
+
+    @classmethod
+    def of(
+        cls,
+        model: Path,
+        genome: str,
+        chrom_names: str | None,
+        device: str,
+        dtype: str,
+        options: dict[str, Any],
+        regions: Sequence[Region],
+        settings: Settings,
+        assembly: str,
+        provenance: dict[str, Any],
+        folder: Path,
+    ) -> Job:
+        """A job with absolute paths: workers run in other folders."""
+        if genome not in SHIPPED:
+            genome = str(Path(genome).absolute())
+        if chrom_names is not None and Path(chrom_names).exists():
+            chrom_names = str(Path(chrom_names).absolute())
+        rows = [(r.chrom, r.start, r.end) for r in regions]
+        return cls(
+            str(model.absolute()), genome, chrom_names, device, dtype, options, rows, dataclasses.asdict(settings),
+            assembly, provenance, str(folder.absolute()),
+        )  # fmt: skip
+
+
+_kept: dict[str, tuple[Predictor, Plan]] = {}  # the last job's, in each worker process
+
+
+def work(job: str, numbers: Sequence[int]) -> int:
+    """A task: compute steps of a job and leave their windows in its folder.
+
+    Parameters
+    ----------
+    job : a :class:`Job` as JSON.
+    numbers : of the steps.
+
+    Returns
+    -------
+    Steps that were computed.
+    """
+    if job not in _kept:
+        _kept.clear()
+        j = Job(**json.loads(job))
+        source = open_genome(j.genome, j.chrom_names)
+        predictor = Predictor(load_bundle(Path(j.model)), source, _device(j.device), j.dtype, **j.options)
+        chosen: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in j.settings.items()}
+        regions = [Region(*row) for row in j.regions]
+        _kept[job] = predictor, prepare(predictor, regions, Settings(**chosen), assembly=j.assembly, provenance=j.provenance)
+    predictor, plan = _kept[job]
+    return compute_shard(predictor, plan, [plan.steps[number] for number in numbers], Path(json.loads(job)["folder"]))
+
+
+def device_type(wanted: str) -> str:
+    """A task: the kind of device that ``wanted`` means on a worker."""
+    return resolve_device(wanted).type
+
+
+def _device(wanted: str) -> str:
+    """ "auto" or "cuda" to one of the GPUs: workers of a local cluster, which are numbered, take them in turn."""
+    from distributed import get_worker
+
+    if wanted in ("auto", "cuda") and torch.cuda.is_available():
+        name = get_worker().name
+        return f"cuda:{name % torch.cuda.device_count()}" if isinstance(name, int) else "cuda"
+    return wanted
+
+
+class Dask:
+    """Workers of a dask cluster; the crew of :func:`orca_cool.pipeline.predict_to_file`. A context manager.
+
+    Parameters
+    ----------
+    where : ``local:N`` (N processes of one thread for dask on 127.0.0.1), ``slurm:N`` (N jobs of dask_jobqueue.SLURMCluster, as its own
+        configuration file has it), ``tcp://host:port`` or ``tls://host:port``, or the path of a scheduler file (.json).
+    job : what to compute.
+
+    Raises
+    ------
+    OrcaCoolError
+        If ``where`` is none of these, dask is not installed, or the cluster cannot be reached.
+    """
+
+    again = False
+
+    def __init__(self, where: str, job: Job):
+        self.where, self.job = where, json.dumps(dataclasses.asdict(job))
+        self.device: str | None = None
+        self._wanted = job.device
+        self._stack = contextlib.ExitStack()
+        self._tasks: dict[int, int] = {}  # step -> task
+        self._numbers: list[list[int]] = []
+        self._futures: list[Any] = []
+
+    def __enter__(self) -> Dask:
+        kind, _, rest = self.where.partition(":")
+        count = int(rest) if rest.isdigit() else 0
+        local, slurm = kind == "local" and count > 0, kind == "slurm" and count > 0
+        known = local or slurm or (kind in ("tcp", "tls") and rest.startswith("//")) or self.where.endswith(".json")
+        if not known:
+            raise OrcaCoolError(
+                f"--dask {self.where!r} is not understood; write local:N, slurm:N, tcp://host:port or a scheduler file (.json)"
+            )
+        try:
+            import dask
+            import distributed
+
+            if slurm:
+                import dask_jobqueue
+        except ImportError as error:
+            raise OrcaCoolError(
+                f"--dask {self.where!r} needs a package that is missing ({error}); pip install orca-cool[cluster]"
+            ) from error
+        try:
+            if local:
+                # dask gives each worker one thread of arithmetic: share what there is
+                threads = os.environ.get("OMP_NUM_THREADS") or max(1, (os.cpu_count() or 1) // count)
+                with dask.config.set({"distributed.nanny.pre-spawn-environ.OMP_NUM_THREADS": threads}):
+                    cluster: Any = distributed.LocalCluster(
+                        n_workers=count, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None, memory_limit=0
+                    )
+            elif slurm:
+                cluster = dask_jobqueue.SLURMCluster()
+                cluster.scale(jobs=count)
+            else:
+                cluster = None
+            if cluster is not None:
+                self._stack.enter_context(cluster)
+            arguments = {"address": cluster} if cluster is not None else {"address": self.where}
+            if self.where.endswith(".json"):
+                arguments = {"scheduler_file": self.where}
+            self.client = self._stack.enter_context(distributed.Client(**arguments))
+            if slurm:
+                log.info("waiting for the first SLURM job")
+            self.device = self.client.submit(device_type, self._wanted, pure=False).result()
+            self.workers = count or max(1, len(self.client.ncores()))
+        except OrcaCoolError:
+            self._stack.close()
+            raise
+        except (OSError, ValueError, RuntimeError, TypeError) as error:
+            self._stack.close()
+            raise OrcaCoolError(f"--dask {self.where!r}: the cluster cannot be used ({error})") from error
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        with contextlib.suppress(Exception):
+            self.client.cancel(self._futures)
+        self._stack.close()
+
+    def start(self, plan: Plan, manifest: Manifest, progress: Progress) -> Progress:
+        """Submit what is to do, first steps first. Progress counts the windows of finished tasks."""
+        todo = unfinished(plan, manifest)
+        self._folder, self._spread, self._progress = manifest.folder, plan.settings.spread, progress
+        for part in split(plan.spec, todo, TASKS * self.workers):
+            if part:
+                self._tasks |= {step.number: len(self._numbers) for step in part}
+                self._numbers.append([step.number for step in part])
+        self._futures = [self._submit(numbers) for numbers in self._numbers]
+        self._windows = [sum(len(plan.steps[n]) for n in numbers) for numbers in self._numbers]
+        self._total, self._before = len(plan), len(plan) - sum(self._windows)
+        self._report()
+        return lambda done, total: None
+
+    def windows(self, step: Step) -> list[WindowMap] | None:
+        """A step's windows once its task is done.
+
+        Raises
+        ------
+        OrcaCoolError
+            If the task failed, or its files do not arrive.
+        """
+        task = self._tasks.get(step.number)
+        for _ in range(ATTEMPTS):
+            if task is not None:
+                self._wait(task, step)
+            maps = load_windows(self._folder, step, self._spread)
+            if maps is not None or task is None:
+                return maps
+            log.warning("the windows of step %d are damaged; they are computed again", step.number)
+            self._futures[task] = self._submit([step.number])
+        raise OutputError(f"{windows_path(self._folder, step)} is damaged each time it is written; is the disk full, or failing?")
+
+    def _submit(self, numbers: list[int]) -> Any:
+        return self.client.submit(work, self.job, numbers, retries=2, pure=False)
+
+    def _wait(self, task: int, step: Step) -> None:
+        from distributed import CancelledError, KilledWorker
+
+        while not self._futures[task].done():
+            time.sleep(LOOK)
+            self._report()
+        self._report()
+        try:
+            self._futures[task].result()
+        except KilledWorker as error:
+            raise OrcaCoolError(f"dask workers died again and again over the same task ({error}); is their memory enough?") from error
+        except (CancelledError, OSError) as error:
+            raise OrcaCoolError(f"--dask {self.where!r}: the cluster is lost ({error}); repeat the command to go on") from error
+        # a network file system may show a file late; a folder that the workers do not share never does
+        path, last = windows_path(self._folder, step), time.monotonic() + LAG
+        while path.name not in os.listdir(self._folder):
+            if time.monotonic() > last:
+                raise OutputError(f"{path} does not appear: the output must be on a file system that this machine and the workers share")
+            time.sleep(LOOK)
+
+    def _report(self) -> None:
+        done = sum(windows for windows, future in zip(self._windows, self._futures) if future.status == "finished")
+        self._progress(self._before + done, self._total)

@@ -1,0 +1,130 @@
+"""The ranks of ``torchrun`` as a crew: each takes a slice of the steps, rank 0 merges and writes.
+
+``torchrun --nproc-per-node 4 -m orca_cool predict ...``; a rank that dies makes torchrun stop all, and the same command goes on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from orca_cool.errors import OrcaCoolError
+from orca_cool.manifest import Manifest
+from orca_cool.predict import Predictor, WindowMap
+from orca_cool.shards import Plan, Progress, Step, compute_shard, load_windows, split, unfinished, windows_path
+
+#: A rank may wait for the others as long as they compute.
+PATIENCE = timedelta(days=365)
+#: Seconds between two looks at what the others have done.
+LOOK = 0.5
+
+
+class Ranks:
+    """One of several processes that torchrun started; on rank 0 the crew of :func:`orca_cool.pipeline.predict_to_file`.
+
+    Parameters
+    ----------
+    rank, world : of all processes. local : rank on this node, which is the number of its GPU.
+    again : torchrun has restarted the processes.
+    """
+
+    device = None  # every rank is of the kind of rank 0: the work folder's settings say so
+
+    def __init__(self, rank: int, world: int, local: int, again: bool = False):
+        self.rank, self.world, self.local, self.again = rank, world, local, again
+        self._share: list[list[Step]] = []
+        self._files: dict[int, Step] = {}  # steps to come from files
+        self._waited = False
+
+    @classmethod
+    def from_environment(cls) -> Ranks | None:
+        """The rank that the environment names; None outside torchrun, or if there is one process only."""
+        names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+        if not all(name in os.environ for name in names) or int(os.environ["WORLD_SIZE"]) < 2:
+            return None
+        rank, world, local = (int(os.environ[name]) for name in names[:3])
+        return cls(rank, world, local, int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0)
+
+    def device_name(self, wanted: str) -> str:
+        """ "auto" or "cuda" to this rank's own GPU, where there are any; other names as they are."""
+        if wanted == "cuda" or (wanted == "auto" and torch.cuda.is_available()):
+            return f"cuda:{self.local}"
+        return wanted
+
+    def __enter__(self) -> Ranks:
+        with _peers():
+            dist.init_process_group("gloo", timeout=PATIENCE)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
+        with contextlib.suppress(Exception):
+            if kind is None and self.rank == 0 and not self._waited:
+                dist.barrier()  # the others wait there
+            dist.destroy_process_group()
+
+    def work(self, predictor: Predictor, plan: Plan, folder: Path) -> None:
+        """Ranks other than 0: compute this rank's slice. OutputError as :func:`orca_cool.shards.compute_shard`."""
+        compute_shard(predictor, plan, self._agree(plan, [])[self.rank], folder)
+        with _peers():
+            dist.barrier()
+
+    def start(self, plan: Plan, manifest: Manifest, progress: Progress) -> Progress:
+        """Rank 0: tell the others what there is to do. Windows that they have done count as done."""
+        self._share = self._agree(plan, unfinished(plan, manifest))
+        mine = {step.number for step in self._share[0]}
+        self._files = {step.number: step for step in plan.steps[manifest.step :] if step.number not in mine}
+        self._theirs = {step.number for part in self._share[1:] for step in part}
+        looked, found = 0.0, 0
+
+        def report(done: int, total: int) -> None:
+            nonlocal looked, found
+            self._last = (done, total)
+            if self._waited or time.monotonic() - looked > LOOK:
+                found = sum(len(step) for step in self._files.values() if windows_path(manifest.folder, step).exists())
+                looked = time.monotonic()
+            progress(done + found, total)
+
+        self._last, self._report = (0, 0), report
+        self._load = lambda step: load_windows(manifest.folder, step, plan.settings.spread)
+        return report
+
+    def windows(self, step: Step) -> list[WindowMap] | None:
+        """Rank 0: the first step of another rank waits until all are done; a step without a sound file is the caller's."""
+        if step.number in self._theirs and not self._waited:
+            self._wait()
+        self._files.pop(step.number, None)
+        return self._load(step)
+
+    def _wait(self) -> None:
+        with _peers():
+            barrier = dist.barrier(async_op=True)
+            while not barrier.is_completed():
+                time.sleep(LOOK)
+                self._report(*self._last)
+            barrier.wait()
+        self._waited = True
+
+    def _agree(self, plan: Plan, todo: Sequence[Step]) -> list[list[Step]]:
+        """The steps of every rank, from rank 0's list of what is to do; the others wait for it."""
+        flags = torch.zeros(len(plan.steps), dtype=torch.uint8)
+        flags[[step.number for step in todo]] = 1
+        with _peers():
+            dist.broadcast(flags, 0)
+        return split(plan.spec, [step for step, flag in zip(plan.steps, flags.tolist()) if flag], self.world)
+
+
+@contextlib.contextmanager
+def _peers() -> Iterator[None]:
+    """What torch raises when another rank is gone, as one error."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise OrcaCoolError(f"another rank has stopped ({str(error).splitlines()[0]}); repeat the command to go on") from error

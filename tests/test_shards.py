@@ -1,0 +1,312 @@
+"""Sharing the work: slices, window files, and workers of every kind that are killed, against one process, byte for byte."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+import runs
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orca_cool.cli import main
+from orca_cool.errors import OrcaCoolError, OutputError
+from orca_cool.manifest import Manifest
+from orca_cool.pipeline import prepare, work_folder
+from orca_cool.shards import compute, compute_shard, costs, load_windows, save_windows, slices, split, unfinished, windows_path
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return runs.make_place(tmp_path_factory.mktemp("place"))
+
+
+@pytest.fixture(scope="module")
+def predictor(place):
+    return runs.predictor(place)
+
+
+@pytest.fixture(scope="module")
+def plan(predictor):
+    return plan_of(predictor)
+
+
+def plan_of(predictor, **changes):
+    return prepare(predictor, runs.regions(), runs.settings(**changes), assembly="toy", provenance={"model_name": "toy"})
+
+
+@pytest.fixture(scope="module")
+def whole(place, predictor):
+    """What one process writes."""
+    runs.write(place, place / "whole.mcool", predictor_=predictor)
+    return place / "whole.mcool"
+
+
+@given(st.lists(st.floats(0, 1e6), max_size=60), st.integers(1, 12))
+def test_slices_hold_every_step_once_and_are_fair(cost, n):
+    parts = slices(cost, n)
+    assert len(parts) == n
+    assert [i for part in parts for i in part] == list(range(len(cost)))
+    limit = sum(cost) / n + max(cost, default=0)
+    assert all(sum(cost[i] for i in part) <= limit * (1 + 1e-9) + 1e-9 for part in parts)
+
+
+def test_cost_is_windows_and_the_sequence_that_is_new(predictor, plan):
+    spec = predictor.spec
+    cis = [step for step in plan.steps if step.module.name == "S" and step.region.chrom == "a"]
+    a = costs(spec, cis)
+    # top windows go by quarters of 2,560 bp: the first encodes a whole one, the next ones a quarter
+    assert a[0] == pytest.approx(len(cis[0]) + 2560 / 2560)
+    assert a[1] == pytest.approx(len(cis[1]) + 640 / 2560)
+    assert costs(spec, cis[1:])[0] == pytest.approx(len(cis[1]) + 1)
+    parts = split(spec, plan.steps, 3)
+    assert [s.number for part in parts for s in part] == [s.number for s in plan.steps]
+    assert all(parts)
+
+
+def test_every_window_is_in_one_step(plan):
+    assert [s.number for s in plan.steps] == list(range(len(plan.steps)))
+    seen = [(s.region.chrom, s.module.name, w.resolution, w.start) for s in plan.steps if s.region for level in s.levels for w in level]
+    assert len(seen) == len(set(seen))
+    assert sum(s.pair is not None for s in plan.steps) == len(plan) - len(seen)
+
+
+@pytest.mark.parametrize("spread", [False, True])
+def test_window_files_hold_the_very_numbers(predictor, plan, tmp_path, spread):
+    for step in (plan.steps[0], plan.steps[-1]):
+        maps = list(compute(predictor, step))
+        assert load_windows(tmp_path, step, spread) is None
+        save_windows(tmp_path, step, maps, spread)
+        found = load_windows(tmp_path, step, spread)
+        assert [m.window for m in found] == [m.window for m in maps]
+        for one, two in zip(maps, found):
+            assert one.values.dtype == two.values.dtype == np.float32
+            assert one.values.tobytes() == two.values.tobytes()
+            assert two.spread.tobytes() == (one.spread.tobytes() if spread else b"")
+    assert [p.name for p in tmp_path.iterdir()] == [windows_path(tmp_path, s).name for s in (plan.steps[0], plan.steps[-1])] or len(
+        list(tmp_path.iterdir())
+    ) == 2
+    # a file without spread is no file for a run that wants it; nor is one of another step
+    assert (load_windows(tmp_path, plan.steps[0], True) is None) is (not spread)
+    os.replace(windows_path(tmp_path, plan.steps[-1]), windows_path(tmp_path, plan.steps[0]))
+    assert load_windows(tmp_path, plan.steps[0], spread) is None
+
+
+def test_any_damage_to_a_window_file_is_seen(predictor, plan, tmp_path):
+    step = plan.steps[0]
+    save_windows(tmp_path, step, list(compute(predictor, step)), True)
+    path = windows_path(tmp_path, step)
+    data = path.read_bytes()
+    rng = np.random.default_rng(1)
+    for at in [0, len(data) - 1, *rng.integers(0, len(data), 60)]:
+        path.write_bytes(data[:at] + bytes([data[at] ^ (1 << int(rng.integers(8)))]) + data[at + 1 :])
+        assert load_windows(tmp_path, step, True) is None
+    for size in [0, 3, 16, len(data) // 2, len(data) - 1]:
+        path.write_bytes(data[:size])
+        assert load_windows(tmp_path, step, True) is None
+    path.write_bytes(data)
+    assert load_windows(tmp_path, step, True) is not None
+
+
+def test_damaged_and_sound_files_are_merged_into_the_same_file(place, predictor, plan, whole, tmp_path):
+    output = tmp_path / "x.mcool"
+    folder = work_folder(output)
+    assert compute_shard(predictor, plan, plan.steps[::2], folder) == len(plan.steps[::2])
+    path = windows_path(folder, plan.steps[4])
+    path.write_bytes(path.read_bytes()[:-100])
+    assert unfinished(plan, Manifest(folder, plan.identity)) == sorted([*plan.steps[1::2], plan.steps[4]], key=lambda s: s.number)
+    assert compute_shard(predictor, plan, plan.steps[:5:2], folder) == 1
+    path.write_bytes(b"noise")
+    seen = []
+    runs.write(place, output, predictor_=predictor, progress=lambda done, total: seen.append((done, total)))
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    assert seen[-1] == (len(plan), len(plan))
+    runs.assert_same(output, whole)
+    assert not folder.exists()
+
+
+def test_a_shard_refuses_work_of_other_settings(predictor, plan, tmp_path):
+    folder = tmp_path / "x.mcool.partial"
+    assert compute_shard(predictor, plan, [], folder) == 0
+    with pytest.raises(OutputError, match="fill_distance None, not 900"):
+        compute_shard(predictor, plan_of(predictor, fill_distance=900), plan.steps[:1], folder)
+    assert [p.name for p in folder.iterdir()] == ["manifest.json"]
+
+
+def test_processes_that_make_the_folder_at_once_agree(plan, tmp_path):
+    """Of several identities exactly one wins; nobody's files are removed."""
+    for attempt in range(20):
+        folder, won, lost = tmp_path / str(attempt), [], []
+        barrier = threading.Barrier(4)
+
+        def make(k, folder=folder, won=won, lost=lost, barrier=barrier):
+            barrier.wait()
+            try:
+                Manifest(folder, {"fill_distance": k % 2}, shared=True)
+                won.append(k % 2)
+            except OutputError:
+                lost.append(k % 2)
+
+        threads = [threading.Thread(target=make, args=(k,)) for k in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(won) == len(lost) == 2
+        assert len(set(won)) == len(set(lost)) == 1
+        assert [p.name for p in folder.iterdir()] == ["manifest.json"]
+
+
+SHARD = """
+import sys, runs
+from pathlib import Path
+from orca_cool.pipeline import prepare, work_folder
+from orca_cool.shards import compute_shard, split
+place, output, k = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+predictor = runs.predictor(place)
+plan = prepare(predictor, runs.regions(), runs.settings(), assembly="toy", provenance={"model_name": "toy"})
+print(compute_shard(predictor, plan, split(predictor.spec, plan.steps, 2)[k], work_folder(output)))
+"""
+
+
+def test_two_shards_one_killed_repeated_and_merged(place, predictor, plan, whole, tmp_path):
+    output = tmp_path / "x.mcool"
+    line = [sys.executable, "-c", SHARD, str(place), str(output)]
+    parts = split(predictor.spec, plan.steps, 2)
+    processes = [
+        subprocess.Popen([*line, str(k)], env=runs.environment(), cwd=tmp_path, stdout=subprocess.PIPE, text=True) for k in range(2)
+    ]
+    victim = parts[1][len(parts[1]) // 3]
+    while not windows_path(work_folder(output), victim).exists() and processes[1].poll() is None:
+        time.sleep(0.001)
+    processes[1].send_signal(signal.SIGKILL)
+    assert processes[1].wait() == -signal.SIGKILL
+    processes[1].stdout.close()
+    assert int(processes[0].communicate()[0]) == len(parts[0])
+    left = unfinished(plan, Manifest(work_folder(output), plan.identity))
+    assert 0 < len(left) < len(parts[1])
+    again = subprocess.run([*line, "1"], env=runs.environment(), cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert int(again.stdout) == len(left)  # what had been done was not done again
+    done = []
+    runs.write(place, output, predictor_=predictor, progress=lambda n, total: done.append(n))
+    assert len(done) == len(plan.steps) + 1  # every step came from a file, at once
+    runs.assert_same(output, whole)
+
+
+def torchrun(place, output, *extra, ranks=2):
+    line = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(ranks), "--master-addr", "127.0.0.1"]
+    return [*line, "--master-port", str(29500 + os.getpid() % 1000), *extra, "-m", "orca_cool", *runs.arguments(place, output)]
+
+
+@pytest.mark.slow
+def test_ranks_of_torchrun(place, whole, tmp_path):
+    subprocess.run(runs.command(place, tmp_path / "one.mcool"), env=runs.environment(), cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
+    runs.assert_same(tmp_path / "one.mcool", whole)  # the command line does what these tests do from Python
+    output = tmp_path / "two.mcool"
+    done = subprocess.run(torchrun(place, output), env=runs.environment(), cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.split().count(str(output)) == 1  # one rank prints
+    runs.assert_same(output, whole)
+    assert not work_folder(output).exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("restarts", [0, 1])
+def test_a_rank_is_killed(place, plan, whole, tmp_path, restarts):
+    """torchrun stops all, or starts all again; either way what was computed is used."""
+    output = tmp_path / "x.mcool"
+    process = subprocess.Popen(
+        torchrun(place, output, "--max-restarts", str(restarts)),
+        env=runs.environment() | {"ORCA_COOL_TEST": "1"},
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    psutil = pytest.importorskip("psutil")
+    folder = work_folder(output)
+    half = split(plan.spec, plan.steps, 2)[1]
+    while process.poll() is None and not windows_path(folder, half[2]).exists():
+        time.sleep(0.001)
+    ranks = {p.environ().get("RANK"): p for p in psutil.Process(process.pid).children()}
+    ranks["1"].send_signal(signal.SIGKILL)
+    code = process.wait()
+    assert (code == 0) is bool(restarts)
+    if not restarts:
+        assert not output.exists()
+        assert windows_path(folder, half[0]).exists()
+        subprocess.run(torchrun(place, output), env=runs.environment(), cwd=tmp_path, capture_output=True, check=True)
+    runs.assert_same(output, whole)
+
+
+def job(place, output, **changes):
+    from orca_cool.cluster import Job
+
+    values = {"model": place / "toy", "genome": str(place / "toy.fa"), "chrom_names": None, "device": "cpu", "dtype": "float32"}
+    values |= {"options": {}, "regions": runs.regions(), "settings": runs.settings(), "assembly": "toy"}
+    return Job.of(**(values | {"provenance": {"model_name": "toy"}, "folder": work_folder(output)} | changes))
+
+
+@pytest.mark.slow
+def test_dask_loses_a_worker(place, plan, predictor, whole, tmp_path, monkeypatch):
+    pytest.importorskip("distributed")
+    from orca_cool.cluster import Dask
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    output = tmp_path / "x.mcool"
+    seen = []
+    with Dask("local:2", job(place, output)) as crew:
+        pids = crew.client.run(os.getpid)
+        assert len(pids) == 2
+        victim = list(pids.values())[1]
+        os.kill(victim, signal.SIGSTOP)  # it takes tasks and will never finish them
+
+        def progress(done, total):
+            seen.append((done, total))
+            if done > 0 and len(seen) > 1 and victim is not None and not killed:
+                killed.append(done)
+                os.kill(victim, signal.SIGKILL)
+
+        killed: list[int] = []
+        runs.write(place, output, predictor_=predictor, crew=crew, progress=progress)
+        assert killed
+        assert killed[0] < len(plan)
+        assert victim not in crew.client.run(os.getpid).values()
+    assert seen[-1] == (len(plan), len(plan))
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    runs.assert_same(output, whole)
+
+
+@pytest.mark.slow
+def test_dask_from_the_command_line(place, whole, tmp_path):
+    pytest.importorskip("distributed")
+    output = tmp_path / "x.mcool"
+    line = [*runs.command(place, output), "--dask", "local:2"]
+    done = subprocess.run(line, env=runs.environment(), cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert str(output) in done.stdout.split()
+    runs.assert_same(output, whole)
+    # an error on a worker is an error here, on one line
+    cut = runs.command(place, tmp_path / "y.mcool")
+    cut[cut.index("cpu")] = "cuda:99"
+    failed = subprocess.run([*cut, "--dask", "local:1"], env=runs.environment(), cwd=tmp_path, capture_output=True, text=True)
+    assert failed.returncode == 2
+    assert "cuda:99" in failed.stderr.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize("where", ["local", "local:0", "slurm:x", "here", "tcp:host"])
+def test_unusable_clusters_are_named(place, tmp_path, where):
+    result = CliRunner().invoke(main, [*runs.arguments(place, tmp_path / "x.mcool"), "--dask", where])
+    assert result.exit_code == 2
+    assert f"Error: --dask {where!r} is not understood" in result.output
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_cluster_needs_its_extra(place, tmp_path, monkeypatch):
+    from orca_cool.cluster import Dask
+
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(OrcaCoolError, match=r"pip install orca-cool\[cluster\]"), Dask("local:2", job(place, tmp_path / "x.mcool")):
+        pass
