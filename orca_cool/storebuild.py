@@ -6,14 +6,17 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from orca_cool.regions import Region
-from orca_cool.store import EncodingStore
 
-#: (chromosome, first block, end block (exclusive), reverse) -> every block's number with its encodings, (block_bins, width) float32 in
-#: forward order of bins.
+if TYPE_CHECKING:
+    from orca_cool.store import EncodingStore
+
+#: (chromosome, first block, last block (inclusive), reverse) -> every block's number with its encodings, (block_bins, width) float32 in
+#: forward order of bins; blocks in any order.
 EncodeBlocks = Callable[[str, int, int, bool], Iterator[tuple[int, np.ndarray]]]
 
 #: Called with bp done and bp in all; a block counts half for each strand.
@@ -107,7 +110,7 @@ def _encode_run(store: EncodingStore, encode_blocks: EncodeBlocks, chrom: str, f
         for reverse in (False, True):
             for a, b in _runs([k for k, strand in missing if strand is reverse], RUN):
                 left = set(range(a, b))
-                for k, values in encode_blocks(chrom, a, b, reverse):
+                for k, values in encode_blocks(chrom, a, b - 1, reverse):
                     store.write(chrom, k, reverse, values)
                     left.discard(k)
                     encoded += 1
