@@ -12,11 +12,13 @@ encodings. Those three carry checksums of their own (:mod:`orca_cool.store`).
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import json
 import os
 import shutil
 import struct
+import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -140,6 +142,9 @@ def make(path: Path, about: Mapping[str, Any], chromsizes: Mapping[str, tuple[in
     """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
     try:
+        for old in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):  # of a process that was killed just here
+            if time.time() - old.stat().st_mtime > 3600:
+                old.unlink(missing_ok=True)
         header = _skeleton(temporary, about, chromsizes)
         fd = os.open(temporary, os.O_RDWR)
         try:
