@@ -11,6 +11,7 @@ encodings. Those three carry checksums of their own (:mod:`orca_cool.store`).
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import glob
 import hashlib
@@ -143,8 +144,9 @@ def make(path: Path, about: Mapping[str, Any], chromsizes: Mapping[str, tuple[in
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
     try:
         for old in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):  # of a process that was killed just here
-            if time.time() - old.stat().st_mtime > 3600:
-                old.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):  # another clears it away too
+                if time.time() - old.stat().st_mtime > 3600:
+                    old.unlink()
         header = _skeleton(temporary, about, chromsizes)
         fd = os.open(temporary, os.O_RDWR)
         try:

@@ -47,8 +47,8 @@ def encode(
 ) -> None:
     """Encode both strands of REGIONs (chrII, chrII:100,000-500,000; default: all chromosomes) once and for all, in a store.
 
-    `predict --store` reads them instead of encoding again. A killed run goes on where it was when the same command is repeated, and
-    several may fill one store at the same time.
+    Whatever predicts from a store reads them instead of encoding again. A killed run goes on where it was when the same command is
+    repeated, and several may fill one store at the same time.
     """
     target = resolve_device(device)
     if output.is_dir():
