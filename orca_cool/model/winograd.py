@@ -48,7 +48,7 @@ def convolve(x: Tensor, weights: list[Tensor], bias: Tensor) -> Tensor:
         if len(part) < 3 * count + 2:
             part = F.pad(part, (0, 0, 0, 3 * count + 2 - len(part)))
         _tiles(part, count, weights, bias, out[first : first + TILES])
-    return out.view(3 * tiles, -1)[:length].t()[None, :, None]
+    return _image(out.view(3 * tiles, -1)[:length])
 
 
 def _tiles(x: Tensor, count: int, weights: list[Tensor], bias: Tensor, out: Tensor) -> None:
@@ -72,4 +72,9 @@ def _every_third(x: Tensor, first: int, count: int) -> Tensor:
 
 
 def _product(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    return F.conv2d(rows.t()[None, :, None], weight, bias)[0, :, 0].t()
+    return F.conv2d(_image(rows), weight, bias)[0, :, 0].t()
+
+
+def _image(rows: Tensor) -> Tensor:
+    """(n, channels) as (1, channels, 1, n), with the strides by which channels-last is recognized (``t()[None]`` has others)."""
+    return rows[None].permute(0, 2, 1)[:, :, None]
