@@ -73,7 +73,7 @@ class _Conv:
         """Valid, or padded with zeros where the array ends with the sequence."""
         if left or right:
             x = F.pad(x, (self.half * left, self.half * right))
-        if self.products is not None:
+        if self.products is not None and len(x) == 1:
             return winograd.convolve(x, self.products, self.bias)
         return F.conv2d(x, self.weight, self.bias)
 
@@ -168,6 +168,9 @@ class FastEncoder:
         self._chunk = _chunk(self.spec.block, self._stride)
         number = torch.float16 if dtype == "float16" else torch.float32
         self._letters = torch.cat([torch.eye(4), torch.full((1, 4), 0.25)]).to(self.device, number)
+        if self.device.type == "cpu":
+            # glibc maps large tensors anew each time, and gives memory back to the system, until it has freed one this large.
+            torch.empty(31 << 18)
         self._stages = tuple(self._prepare(encoder, number, mirrored) for mirrored in (False, True))
 
     def _prepare(self, encoder: Encoder, number: torch.dtype, mirrored: bool) -> list[_Stage]:
