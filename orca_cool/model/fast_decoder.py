@@ -63,13 +63,14 @@ class _Conv:
     """A 3x3 convolution (padding = dilation) or a 1x1 one, its batch norm folded in."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None, dilation: int, device: torch.device, dtype: torch.dtype):
-        self.weight = weight.to(device, dtype).contiguous(memory_format=torch.channels_last)
+        # Not contiguous(memory_format=...), which leaves a kernel of one channel as it is: the convolution then runs 20 times slower.
+        self.weight = torch.empty(weight.shape, device=device, dtype=dtype, memory_format=torch.channels_last).copy_(weight)
         self.bias = None if bias is None else bias.to(device, dtype)
         self.dilation = dilation
         self.padding = dilation * (weight.shape[-1] // 2)
 
     def __call__(self, m: Tensor) -> Tensor:
-        return F.conv2d(m, self.weight, self.bias, padding=self.padding, dilation=self.dilation)
+        return F.conv2d(m.to(self.weight.dtype), self.weight, self.bias, padding=self.padding, dilation=self.dilation)
 
 
 class _Head:
@@ -111,7 +112,8 @@ class FastDecoder:
     decoder : on any device; it is not changed. Dropout is off whatever its mode.
     device : where to run; all tensors given are there.
     dtype : "float32" (equal to the decoder to rounding), "tf32" (CUDA only), "bfloat16" (see ``DTYPES``). Whatever it is,
-        the first convolution, what the distance and the coarse map add, and the last 1x1 convolutions are in float32.
+        the first convolution, what the distance and the coarse map add, the sums of the residual stack and the last 1x1
+        convolutions are in float32. (Sums in bfloat16 are 8 % faster, and five times farther off.)
 
     Raises
     ------
@@ -126,8 +128,7 @@ class FastDecoder:
         self.dtype = dtype
         self._type = torch.bfloat16 if dtype == "bfloat16" else torch.float32
         dilations, channels, w = self.spec.dilations, self.spec.channels, self.spec.width
-        steps = [self._pair(module, d) for module, d in zip(decoder.lconvtwos, dilations)]
-        self._linear = steps
+        self._linear = [self._pair(module, d) for module, d in zip(decoder.lconvtwos, dilations)]
         self._convs = [self._pair(module, d) for module, d in zip(decoder.convtwos, dilations)]
         first, dilation = (decoder.lconvtwos[0], dilations[0]) if self.spec.one_shot else (decoder.lcombinerD, 1)
         weight, bias = folded(cast(nn.Sequential, first))[0]
@@ -193,8 +194,7 @@ class FastDecoder:
             options = {} if self.spec.upsample == "nearest" else {"align_corners": False}
             coarse = self._coarse(F.interpolate(coarse.float(), scale_factor=2, mode=self.spec.upsample, **options))
         with convolutions(self.device, self.dtype == "tf32"):
-            m = self._steps(m.to(self._type), coarse)
-        m = m.float()
+            m = self._steps(m, coarse)
         m = self._final[1](self._final[0](m).relu_())
         return 0.5 * (m + m.transpose(2, 3))
 
@@ -202,23 +202,24 @@ class FastDecoder:
         """The stack, from the output of the first convolution and of what the coarse map adds to the combiner's first."""
         first = 0
         if self.spec.one_shot:
-            m = _residual(self._linear[0][1](m), self._convs[0])
+            m = _residual(self._linear[0][1](m).float(), self._convs[0])
             first = 1
         else:
-            m = _residual(self._head_second(m), self._combine_distance)
+            m = _residual(self._head_second(m).float(), self._combine_distance)
             if coarse is not None:
-                m = _residual(self._coarse_second(self._coarse_map(m).add_(coarse)), self._combine_coarse)
+                m = self._coarse_second(coarse.add_(self._coarse_map(m)))
+                m = _residual(m.float(), self._combine_coarse)
                 first = 1  # the combiner stands in for step 0
         for i in range(first, len(self._linear)):
             a, b = self._linear[i]
             linear = b(a(m))
-            m = linear if i == 0 else m.add_(linear)
+            m = linear.float() if i == 0 else m.add_(linear)
             m = _residual(m, self._convs[i])
         return m
 
 
 def _residual(m: Tensor, pair: tuple[_Conv, _Conv]) -> Tensor:
-    """``m`` plus two convolutions of it with ReLU, in place."""
+    """``m`` (float32) plus two convolutions of it with ReLU, in place."""
     a, b = pair
     return m.add_(b(a(m).relu_()).relu_())
 
