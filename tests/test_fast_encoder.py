@@ -21,7 +21,7 @@ from orca_cool.model.fast_encoder import FastEncoder
 from orca_cool.model.spec import EncoderSpec
 
 TOY = make_toy_spec().encoder
-#: Kernels that Winograd takes (3 and 9) and does not; one, two and more stages; a block that no chunk divides.
+#: Kernels of whole threes (3 and 9) and others; one, two and more stages; a block that no chunk divides.
 SPECS = {
     "toy": TOY,
     "one stage": EncoderSpec(widths=(8,), pools=(1,), kernel=9, block=100, flank=20),
@@ -240,17 +240,18 @@ def test_out_of_memory_with_one_chunk_is_an_error(codes, small, monkeypatch):
         fast.span(Fetch(codes), 0, 8000)
 
 
-@pytest.mark.parametrize("groups", [1, 2, 3])
+@pytest.mark.parametrize("width", [1, 3, 5, 9])
 @pytest.mark.parametrize("length", [9, 10, 11, 100])
-def test_winograd_equals_the_direct_convolution(monkeypatch, groups, length):
+def test_winograd_equals_the_direct_convolution(monkeypatch, width, length):
     monkeypatch.setattr(winograd, "TILES", 8)
     random = torch.Generator().manual_seed(length)
     x = torch.randn(1, 5, 1, length, generator=random, dtype=torch.float64)
-    weight = torch.randn(7, 5, 1, 3 * groups, generator=random, dtype=torch.float64)
+    weight = torch.randn(7, 5, 1, width, generator=random, dtype=torch.float64)
     bias = torch.randn(7, generator=random, dtype=torch.float64)
-    ours = winograd.convolve(x, winograd.transform(weight), bias)
+    ours = winograd.convolve(x, winograd.transform(weight), bias, width)
     assert ours.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(ours, F.conv2d(x, weight, bias), rtol=1e-12, atol=1e-12)
+    assert torch.equal(winograd.convolve(x, winograd.transform(weight), bias, width, relu=True), ours.relu())
 
 
 @pytest.fixture(scope="module")

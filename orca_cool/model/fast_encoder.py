@@ -67,15 +67,16 @@ class _Conv:
     @property
     def work(self) -> float:
         """Multiplications per output position."""
-        return self.weight.numel() * (1 if self.products is None else 5 / 9)
+        return self.weight.numel() if self.products is None else sum(p.numel() for p in self.products) / 3
 
-    def __call__(self, x: Tensor, left: bool, right: bool) -> Tensor:
+    def __call__(self, x: Tensor, left: bool, right: bool, relu: bool = False) -> Tensor:
         """Valid, or padded with zeros where the array ends with the sequence."""
         if left or right:
             x = F.pad(x, (self.half * left, self.half * right))
         if self.products is not None and len(x) == 1:
-            return winograd.convolve(x, self.products, self.bias)
-        return F.conv2d(x, self.weight, self.bias)
+            return winograd.convolve(x, self.products, self.bias, self.weight.shape[-1], relu)
+        y = F.conv2d(x, self.weight, self.bias)
+        return y.relu_() if relu else y
 
 
 @dataclass(frozen=True)
@@ -96,10 +97,10 @@ class _Stage:
         else:
             linear = self.pair[1](self.pair[0](x, left, right), left, right)
         if inside and self.ahead is not None:
-            y = self.ahead(x, False, False).relu_()
+            y = self.ahead(x, False, False, relu=True)
         else:
-            y = self.first(linear, left, right).relu_()
-        y = self.second(y, left, right).relu_()
+            y = self.first(linear, left, right, relu=True)
+        y = self.second(y, left, right, relu=True)
         if self.add:
             cut = 2 * self.first.half
             y += _crop(linear, 0 if left else cut, 0 if right else cut)
@@ -179,8 +180,8 @@ class FastEncoder:
         def conv(pair: tuple[Tensor, Tensor]) -> _Conv:
             exact = pair[0][:, :, None]
             weight = exact.to(self.device, number).contiguous(memory_format=torch.channels_last)
-            few = self.device.type != "cpu" or exact.shape[-1] % 3 != 0 or min(exact.shape[:2]) < MANY
-            products = None if few else [p.to(self.device, number) for p in winograd.transform(exact)]
+            direct = self.device.type != "cpu" or min(exact.shape[:2]) < MANY
+            products = None if direct else [p.to(self.device, number) for p in winograd.transform(exact)]
             return _Conv(weight, pair[1].to(self.device, number), products)
 
         stages = []

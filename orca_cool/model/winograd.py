@@ -2,7 +2,7 @@
 
 Source: Lavin and Gray 2016, "Fast algorithms for convolutional neural networks" (there in two dimensions); interpolation
 points 0, 1, -1, 2 and infinity. A kernel of 3 g taps is g such kernels side by side, and tiles lie 3 apart as they do, so
-in the transformed domain it is a convolution of g taps over tiles. Rounding errors stay at the level of a direct float32
+in the transformed domain it is a convolution of g taps over tiles; other kernels get zeros as their last taps. Rounding errors stay at the level of a direct float32
 convolution (the root mean square grows by about 1.4).
 """
 
@@ -13,33 +13,34 @@ import torch.nn.functional as F
 from torch import Tensor
 
 #: Tiles of three positions at a time, so that the five transformed streams stay near the processor.
-TILES = 1500
+TILES = 3000
 
 #: Of the kernel: taps to the five products of a tile.
 _KERNEL = ((1 / 2, 0, 0), (-1 / 2, -1 / 2, -1 / 2), (-1 / 6, 1 / 6, -1 / 6), (1 / 6, 1 / 3, 2 / 3), (0, 0, 1))
 
 
 def transform(weight: Tensor) -> list[Tensor]:
-    """Weight (out, in, 1, 3 g) to five weights (out, in, 1, g), one for each product, channels-last, of the same type.
+    """Weight (out, in, 1, width) to five weights (out, in, 1, ceil(width / 3)), one for each product, channels-last, of its type.
 
     Give it float64 and convert the result, so that the transform adds no rounding of its own.
     """
     out, channels, _, width = weight.shape
+    weight = F.pad(weight, (0, -width % 3))
     matrix = torch.tensor(_KERNEL, dtype=weight.dtype, device=weight.device)
-    products = torch.einsum("jr,oigr->joig", matrix, weight.reshape(out, channels, width // 3, 3))
+    products = torch.einsum("jr,oigr->joig", matrix, weight.reshape(out, channels, -1, 3))
     return [p[:, :, None].contiguous(memory_format=torch.channels_last) for p in products]
 
 
-def convolve(x: Tensor, weights: list[Tensor], bias: Tensor) -> Tensor:
-    """Valid convolution of ``x`` (1, in, 1, n), channels-last, with weights of :func:`transform`.
+def convolve(x: Tensor, weights: list[Tensor], bias: Tensor, width: int, relu: bool = False) -> Tensor:
+    """Valid convolution of ``x`` (1, in, 1, n), channels-last, with weights of :func:`transform`, of a kernel ``width`` wide.
 
     Returns
     -------
-    (1, out, 1, n - 3 g + 1), channels-last.
+    (1, out, 1, n - width + 1), channels-last; with ``relu``, what is negative set to zero.
     """
     rows = x[0, :, 0].t()  # (n, in), contiguous
     groups = weights[0].shape[-1]
-    length = len(rows) - 3 * groups + 1
+    length = len(rows) - width + 1
     tiles = -(-length // 3)
     out = x.new_empty(tiles, 3, len(bias))
     for first in range(0, tiles, TILES):
@@ -47,7 +48,10 @@ def convolve(x: Tensor, weights: list[Tensor], bias: Tensor) -> Tensor:
         part = rows[3 * first : 3 * count + 3 * first + 2]
         if len(part) < 3 * count + 2:
             part = F.pad(part, (0, 0, 0, 3 * count + 2 - len(part)))
-        _tiles(part, count, weights, bias, out[first : first + TILES])
+        tile = out[first : first + TILES]
+        _tiles(part, count, weights, bias, tile)
+        if relu:
+            tile.relu_()  # here, while it is near
     return _image(out.view(3 * tiles, -1)[:length])
 
 
