@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from orca_cool.errors import DeviceError
 from orca_cool.genome import one_hot, reverse_complement
-from orca_cool.model import fast_encoder, winograd
+from orca_cool.model import fast_encoder, fast_stage, winograd
 from orca_cool.model.encoder import Encoder
 from orca_cool.model.fast_encoder import FastEncoder
 from orca_cool.model.spec import EncoderSpec
@@ -47,7 +47,7 @@ def codes() -> np.ndarray:
 def small(monkeypatch):
     """Chunks of the toys' size, few tiles at a time, and Winograd for however few channels."""
     monkeypatch.setattr(fast_encoder, "CHUNK", 400)
-    monkeypatch.setattr(fast_encoder, "MANY", 1)
+    monkeypatch.setattr(fast_stage, "MANY", 1)
     monkeypatch.setattr(winograd, "TILES", 50)
 
 
@@ -91,7 +91,7 @@ def test_equals_the_plain_network(codes, name, data):
     encoder = encoder_of(spec)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fast_encoder, "CHUNK", data.draw(st.sampled_from([60, 400, 32_000]), "chunk"))
-        patch.setattr(fast_encoder, "MANY", data.draw(st.sampled_from([1, 64]), "many"))
+        patch.setattr(fast_stage, "MANY", data.draw(st.sampled_from([1, 64]), "many"))
         patch.setattr(winograd, "TILES", data.draw(st.sampled_from([7, 1500]), "tiles"))
         fast = FastEncoder(encoder)
         start = data.draw(st.integers(-4000, 4000), "start")

@@ -19,7 +19,6 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -28,9 +27,8 @@ from torch import Tensor
 
 from orca_cool.errors import DeviceError
 from orca_cool.genome import GAP
-from orca_cool.model import winograd
 from orca_cool.model.encoder import Encoder
-from orca_cool.model.fold import folded
+from orca_cool.model.fast_stage import crop, fast_stages
 from orca_cool.model.spec import EncoderSpec
 
 Fetch = Callable[[int, int], np.ndarray]
@@ -46,79 +44,7 @@ CHUNK = 32_000
 #: Chunks per batch on CUDA; on the CPU batches gain nothing.
 BATCH = 16
 
-#: Fewest channels, in and out, from which Winograd's additions cost less than the multiplications that they save.
-MANY = 64
-
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class _Conv:
-    """A convolution with its batch norm: weight (out, in, 1, width), bias (out,); ``products``: of the transformed kernel."""
-
-    weight: Tensor
-    bias: Tensor
-    products: list[Tensor] | None = None
-
-    @property
-    def half(self) -> int:
-        return self.weight.shape[-1] // 2
-
-    @property
-    def work(self) -> float:
-        """Multiplications per output position."""
-        return self.weight.numel() if self.products is None else sum(p.numel() for p in self.products) / 3
-
-    def __call__(self, x: Tensor, left: bool, right: bool, relu: bool = False) -> Tensor:
-        """Valid, or padded with zeros where the array ends with the sequence."""
-        if left or right:
-            x = F.pad(x, (self.half * left, self.half * right))
-        if self.products is not None and len(x) == 1:
-            return winograd.convolve(x, self.products, self.bias, self.weight.shape[-1], relu)
-        y = F.conv2d(x, self.weight, self.bias)
-        return y.relu_() if relu else y
-
-
-@dataclass(frozen=True)
-class _Stage:
-    """One stage; ``pair`` one by one at true ends, else ``whole``, and for the first stage ``ahead`` in place of ``first``."""
-
-    pair: tuple[_Conv, _Conv]
-    whole: _Conv | None
-    ahead: _Conv | None
-    first: _Conv
-    second: _Conv
-    add: bool
-
-    def __call__(self, x: Tensor, left: bool, right: bool) -> Tensor:
-        inside = not left and not right
-        if inside and self.whole is not None:
-            linear = self.whole(x, False, False)
-        else:
-            linear = self.pair[1](self.pair[0](x, left, right), left, right)
-        if inside and self.ahead is not None:
-            y = self.ahead(x, False, False, relu=True)
-        else:
-            y = self.first(linear, left, right, relu=True)
-        y = self.second(y, left, right, relu=True)
-        if self.add:
-            cut = 2 * self.first.half
-            y += _crop(linear, 0 if left else cut, 0 if right else cut)
-        return y
-
-
-def _crop(x: Tensor, left: int, right: int) -> Tensor:
-    return x[..., left : x.shape[-1] - right]
-
-
-def _collapse(a: tuple[Tensor, Tensor], b: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-    """The one convolution, (out, in, width), that equals ``a`` followed by ``b``."""
-    (wa, ba), (wb, bb) = a, b
-    width = wa.shape[-1]
-    weight = wa.new_zeros(len(wb), wa.shape[1], width + wb.shape[-1] - 1)
-    for j in range(wb.shape[-1]):
-        weight[:, :, j : j + width] += torch.einsum("cb,bai->cai", wb[:, :, j], wa)
-    return weight, wb.sum(-1) @ ba + bb
 
 
 class FastEncoder:
@@ -172,40 +98,7 @@ class FastEncoder:
         if self.device.type == "cpu":
             # glibc maps large tensors anew each time, and gives memory back to the system, until it has freed one this large.
             torch.empty(31 << 18)
-        self._stages = tuple(self._prepare(encoder, number, mirrored) for mirrored in (False, True))
-
-    def _prepare(self, encoder: Encoder, number: torch.dtype, mirrored: bool) -> list[_Stage]:
-        """Folded and collapsed stages; ``mirrored``: those that read the other strand from this one."""
-
-        def conv(pair: tuple[Tensor, Tensor]) -> _Conv:
-            exact = pair[0][:, :, None]
-            weight = exact.to(self.device, number).contiguous(memory_format=torch.channels_last)
-            direct = self.device.type != "cpu" or min(exact.shape[:2]) < MANY
-            products = None if direct else [p.to(self.device, number) for p in winograd.transform(exact)]
-            return _Conv(weight, pair[1].to(self.device, number), products)
-
-        stages = []
-        for s in range(1, len(self.spec.widths) + 1):
-            a, b = folded(getattr(encoder, f"lconv{s}"))
-            c, d = folded(getattr(encoder, f"conv{s}"))
-            if mirrored:
-                a, b, c, d = ((w.flip(-1), bias) for w, bias in (a, b, c, d))
-            if mirrored and s == 1:
-                a = a[0].flip(1), a[1]  # A with T, C with G
-            whole = _collapse(a, b)
-            one, two = conv(whole), (conv(a), conv(b))
-            saves = one.work < two[0].work + two[1].work
-            stages.append(
-                _Stage(
-                    pair=two,
-                    whole=one if saves else None,
-                    ahead=conv(_collapse(whole, c)) if s == 1 else None,
-                    first=conv(c),
-                    second=conv(d),
-                    add=s < len(self.spec.widths),
-                )
-            )
-        return stages
+        self._stages = tuple(fast_stages(encoder, self.device, number, mirrored) for mirrored in (False, True))
 
     def span(
         self,
@@ -222,7 +115,7 @@ class FastEncoder:
         Parameters
         ----------
         fetch : (start, end) -> uint8 codes, exactly ``end - start``; asked also beyond the chromosome, where the source
-            gives N. It is asked for up to a block beyond the span.
+            gives N: the receptive field's half and at most one chunk beyond the span.
         reverse : encodings of the reverse complement, in its orientation.
         ends : (left, right) in forward coordinates: whether the sequence truly ends with the span. Nothing beyond such an
             end is fetched, and the network's zero padding applies there, as in one pass over the whole sequence.
@@ -257,10 +150,10 @@ class FastEncoder:
                     ready.append(next(pieces))
                 while ready[0][1] <= first:
                     ready.popleft()
-                parts = [_crop(x, max(first - i, 0) // self._stride, max(j - last, 0) // self._stride) for i, j, x in ready]
+                parts = [crop(x, max(first - i, 0) // self._stride, max(j - last, 0) // self._stride) for i, j, x in ready]
                 y = torch.cat(parts, dim=-1) if len(parts) > 1 else parts[0]
                 y = self._tier2(y, reverse, left, right)
-                y = _crop(y, (a - first) // base if left else 0, (last - b) // base if right else 0)[0, :, 0]
+                y = crop(y, (a - first) // base if left else 0, (last - b) // base if right else 0)[0, :, 0]
                 i, j = (a - start) // base, (b - start) // base
                 if reverse:
                     out[:, bins - j : bins - i] = y.flip(-1)
@@ -331,7 +224,8 @@ class FastEncoder:
         codes = np.ascontiguousarray(fetch(a, b), dtype=np.uint8)
         if len(codes) != b - a:
             raise ValueError(f"fetch({a}, {b}) gave {len(codes)} codes instead of {b - a}")
-        return torch.tensor(codes).to(self.device)
+        found = torch.tensor(codes)
+        return found.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else found
 
     def _chunks(self, codes: Tensor, reverse: bool, left: bool, right: bool, cut: tuple[int, int]) -> Tensor:
         """Tier 1 over codes (batch, bp); ``cut``: bp left and right that were computed because they reach a true end."""
@@ -339,7 +233,7 @@ class FastEncoder:
         for s, stage in enumerate(self._stages[reverse][: self._fine]):
             x = stage(_pool(x, self.spec.pools[s]), left, right)
         stride = self._stride // self._pool
-        return _pool(_crop(x, cut[0] // stride if left else 0, cut[1] // stride if right else 0), self._pool)
+        return _pool(crop(x, cut[0] // stride if left else 0, cut[1] // stride if right else 0), self._pool)
 
     def _tier2(self, x: Tensor, reverse: bool, left: bool, right: bool) -> Tensor:
         """The other stages over tier-1 outputs (1, channels, 1, n), the first of them pooled already."""

@@ -2,8 +2,8 @@
 
 Source: Lavin and Gray 2016, "Fast algorithms for convolutional neural networks" (there in two dimensions); interpolation
 points 0, 1, -1, 2 and infinity. A kernel of 3 g taps is g such kernels side by side, and tiles lie 3 apart as they do, so
-in the transformed domain it is a convolution of g taps over tiles; other kernels get zeros as their last taps. Rounding errors stay at the level of a direct float32
-convolution (the root mean square grows by about 1.4).
+in the transformed domain it is a convolution of g taps over tiles; other kernels get zeros as their last taps. Rounding
+errors stay at the level of a direct float32 convolution (the root mean square grows by about 1.4).
 """
 
 from __future__ import annotations
