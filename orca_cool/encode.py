@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from orca_cool.edits import Segment, SegmentSource
+from orca_cool.errors import StoreError
 from orca_cool.genome import GAP, SequenceSource
 from orca_cool.model.encoder import Encoder
 from orca_cool.model.fast_encoder import FastEncoder
@@ -124,6 +125,11 @@ class EncodingCache:
         self._blocks: OrderedDict[tuple[str, int, bool], Tensor] = OrderedDict()
 
     @property
+    def dtype(self) -> str:
+        """Number type to which encodings are rounded."""
+        return "float32" if self.store is None else self.store.dtype
+
+    @property
     def encoded(self) -> int:
         """Base pairs encoded so far, over both strands."""
         return self.encoder.encoded
@@ -208,7 +214,12 @@ class EncodingCache:
         return None
 
     def _rounded(self, y: Tensor) -> Tensor:
-        return y if self.store is None or self.store.dtype == "float32" else y.to(torch.float16).to(torch.float32)
+        if self.dtype == "float32":
+            return y
+        half = y.to(torch.float16)
+        if not bool(torch.isfinite(half).all()):
+            raise StoreError("encodings of this model do not fit float16; make a store with --dtype float32")
+        return half.to(torch.float32)
 
 
 def _runs(numbers: Sequence[int]) -> list[list[int]]:

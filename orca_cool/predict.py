@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -82,7 +83,7 @@ class Predictor:
     device : see :func:`resolve_device`.
     dtype : of the decoders: "float32"; "tf32" (GPU) and "bfloat16" are approximations, see :meth:`error`.
     encoder_dtype : of the encoder: "float32"; "tf32" and "float16" (GPU) are approximations.
-    store : encodings on disk to read from and add to.
+    store : encodings on disk to read from and add to, or the path where such a store is or is to be made.
     edges : "real": encodings see the chromosome beyond their window; "upstream": windows end in zero padding, as in Orca's own
         program. Layouts of several chromosomes always end in padding.
     batch : windows and strands decoded at once; default 1 on the CPU (where more gain nothing) and what fits on a GPU.
@@ -97,7 +98,7 @@ class Predictor:
         dtype: str = "float32",
         *,
         encoder_dtype: str = "float32",
-        store: EncodingStore | None = None,
+        store: EncodingStore | str | os.PathLike[str] | None = None,
         edges: str = "real",
         batch: int | None = None,
         notice: Notice | None = None,
@@ -112,10 +113,20 @@ class Predictor:
         self.device = resolve_device(device)
         self.dtype, self.encoder_dtype, self.edges = dtype, encoder_dtype, edges
         self.model = bundle.model.to(self.device).eval()
+        if isinstance(store, str | os.PathLike):
+            store = EncodingStore.open(store, self.model.encoder, source, model_name=self.spec.name)
         self.cascade = FastCascade(self.model, self.device, dtype)
         self.encodings = EncodingCache(FastEncoder(self.model.encoder, self.device, encoder_dtype), source, store, notice=notice)
         self.batch = batch or default_batch(self.spec, self.device)
         self._prepared: dict[tuple[str, str, int], Tensor | None] = {}
+
+    @property
+    def numbers(self) -> dict[str, str]:
+        """The choices that decide the numbers of a prediction, beside model and genome."""
+        return {
+            "device": self.device.type, "dtype": self.dtype, "encoder_dtype": self.encoder_dtype, "encodings": self.encodings.dtype,
+            "edges": self.edges,
+        }  # fmt: skip
 
     def background(self, module: ModuleSpec) -> Background:
         return self.bundle.background(module)

@@ -17,12 +17,11 @@ import pytest
 import torch
 from conftest import make_toy_model, make_toy_spec
 
-from orca_cool import storefile, storekey
 from orca_cool.errors import GenomeError, StoreError
 from orca_cool.genome import GAP, one_hot, reverse_complement
 from orca_cool.model.encoder import Encoder
 from orca_cool.regions import Region
-from orca_cool.store import EncodingStore, build, encoder_digest, sequence_digest, verify, wanted_blocks
+from orca_cool.store import EncodingStore, build, encoder_digest, key, layout, sequence_digest, verify, wanted_blocks
 
 #: Children are forked: they inherit the toy encoder and start within milliseconds.
 FORK = multiprocessing.get_context("fork")
@@ -252,7 +251,7 @@ def test_sequence_digest_is_that_of_the_codes(monkeypatch):
     source = Codes()
     whole = hashlib.sha256(source.codes["a"].tobytes()).digest()
     assert sequence_digest(source, "a") == whole
-    monkeypatch.setattr(storekey, "PIECE", 999)
+    monkeypatch.setattr(key, "PIECE", 999)
     assert sequence_digest(source, "a") == whole
 
 
@@ -360,7 +359,7 @@ def test_a_store_that_is_there_is_never_replaced(path, monkeypatch, links):
         monkeypatch.setattr(os, "link", link)
     with open_(path) as store:
         store.write("a", 0, False, made_up("a", 0, False))
-        storefile.make(path, store.header.about, store.header.chromsizes)  # another that saw none a moment ago
+        layout.make(path, store.header.about, store.header.chromsizes)  # another that saw none a moment ago
     with open_(path) as store:
         assert store.has("a", 0, False)
     assert not list(path.parent.glob(".*"))

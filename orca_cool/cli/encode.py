@@ -16,7 +16,7 @@ from orca_cool.predict import resolve_device
 from orca_cool.regions import Region, parse_region
 from orca_cool.registry import resolve
 from orca_cool.store import DTYPES, EncodingStore, build, verify
-from orca_cool.storefile import is_store
+from orca_cool.store.layout import is_store
 from orca_cool.weights import load_bundle
 
 

@@ -37,13 +37,10 @@ import numpy as np
 
 from orca_cool.errors import GenomeError, StoreError
 from orca_cool.genome import SequenceSource, length_of
-from orca_cool.locks import ByteLocks
 from orca_cool.model.encoder import Encoder
-from orca_cool.storebuild import build, verify, wanted_blocks
-from orca_cool.storefile import RECORD, Header, cannot_write, free_bytes, lock_path, make, no_space, read_header, write_at
-from orca_cool.storekey import check_same, describe, encoder_digest, record, record_is_sound, sequence_digest
-
-__all__ = ["DTYPES", "EncodingStore", "build", "encoder_digest", "sequence_digest", "verify", "wanted_blocks"]
+from orca_cool.store.key import check_same, describe, record, record_is_sound
+from orca_cool.store.layout import RECORD, Header, cannot_write, free_bytes, lock_path, make, no_space, read_header, write_at
+from orca_cool.store.locks import ByteLocks
 
 DTYPES = ("float16", "float32")
 _PRESENT = 1 << 32

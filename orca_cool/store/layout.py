@@ -30,7 +30,7 @@ import h5py
 import numpy as np
 
 from orca_cool.errors import StoreError
-from orca_cool.locks import ByteLocks
+from orca_cool.store.locks import ByteLocks
 
 FORMAT = "orca-cool-encodings"
 VERSION = 1
