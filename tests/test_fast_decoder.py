@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import make_toy_model, make_toy_spec
+from conftest import make_toy_model, make_toy_spec, reference_state
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +18,7 @@ from orca_cool.model import fast_decoder
 from orca_cool.model.cascade import flip_map, mirror, zoom
 from orca_cool.model.decoder import Decoder
 from orca_cool.model.fast_decoder import FastCascade, FastDecoder, convolutions
-from orca_cool.model.spec import DecoderSpec, ModuleSpec
+from orca_cool.model.spec import ONE_SHOT_DILATIONS, DecoderSpec, ModuleSpec
 from orca_cool.weights import load_bundle
 
 TOY = DecoderSpec(channels=8, width=8, bottleneck=4, dilations=(1, 2, 4), head=3)
@@ -155,6 +155,27 @@ def test_bfloat16_is_near():
     assert 1e-4 < off(ours, wanted) < 0.2  # it is another number type, and it is the same map
     assert float(torch.corrcoef(torch.stack([ours.flatten(), wanted.flatten()]))[0, 1]) > 0.999
     assert torch.equal(ours, ours.transpose(2, 3))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", ["Decoder", "Decoder_1m"])
+def test_bfloat16_of_released_size(golden, golden_weights, device, record_property, network):
+    """At most 0.2 standard deviations off and r >= 0.9995; sums of the residual stack in bfloat16 fail this (r 0.9986)."""
+    one_shot = network == "Decoder_1m"
+    spec = DecoderSpec(one_shot=True, dilations=ONE_SHOT_DILATIONS) if one_shot else DecoderSpec()
+    decoder = Decoder(spec).eval().to(device)
+    decoder.load_state_dict(reference_state(golden, golden_weights, network, "golden.h1esc.net0" if one_shot else "golden.h1esc.d1"))
+    random = torch.Generator().manual_seed(2)
+    x, coarse = (torch.randn(s, generator=random).to(device) for s in ((1, 128, 250), (1, 1, 125, 125)))
+    distance = -torch.log1p((torch.arange(250)[:, None] - torch.arange(250)).abs().float())[None, None].to(device)
+    fast = FastDecoder(decoder, device, "bfloat16")
+    ours = fast(x) if one_shot else fast(x, fast.prepare(distance), coarse)
+    wanted = plain(decoder, x) if one_shot else plain(decoder, x, distance, coarse)
+    r = float(torch.corrcoef(torch.stack([ours.flatten(), wanted.flatten()]).double())[0, 1])
+    record_property(network, f"{off(ours, wanted):.3f} {r:.6f}")
+    print(f"PARITY bfloat16 {network}: max|diff|/std = {off(ours, wanted):.3f}, r = {r:.6f}")
+    assert off(ours, wanted) <= 0.2
+    assert r >= 0.9995
 
 
 @pytest.mark.parametrize(

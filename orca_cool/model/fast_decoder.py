@@ -195,8 +195,17 @@ class FastDecoder:
             coarse = self._coarse(F.interpolate(coarse.float(), scale_factor=2, mode=self.spec.upsample, **options))
         with convolutions(self.device, self.dtype == "tf32"):
             m = self._steps(m, coarse)
-        m = self._final[1](self._final[0](m).relu_())
+        m = self._last(m)
         return 0.5 * (m + m.transpose(2, 3))
+
+    def _last(self, m: Tensor) -> Tensor:
+        """Map (b, width, n, n) to (b, 1, n, n)."""
+        a, b = self._final
+        if self.device.type != "cpu":
+            return b(a(m).relu_())
+        # On CPU, what a 1x1 convolution adds up in which order depends on the number of threads; a matrix product's rows do not.
+        m = F.linear(m.permute(0, 2, 3, 1), a.weight.flatten(1), a.bias).relu_()
+        return F.linear(m, b.weight.flatten(1), b.bias).permute(0, 3, 1, 2)
 
     def _steps(self, m: Tensor, coarse: Tensor | None) -> Tensor:
         """The stack, from the output of the first convolution and of what the coarse map adds to the combiner's first."""
