@@ -61,7 +61,11 @@ class Ranks:
 
     def __enter__(self) -> Ranks:
         with _peers():
-            dist.init_process_group("gloo", timeout=PATIENCE)
+            store, rank, world = next(dist.rendezvous("env://", timeout=PATIENCE))
+            if os.environ.get("GROUP_WORLD_SIZE") == "1":
+                # torchrun's store on a single node lives on through restarts, with the addresses of ranks that are dead
+                store = dist.PrefixStore(f"orca-cool/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+            dist.init_process_group("gloo", store=store, rank=rank, world_size=world, timeout=PATIENCE)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:

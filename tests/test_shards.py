@@ -88,9 +88,7 @@ def test_window_files_hold_the_very_numbers(predictor, plan, tmp_path, spread):
             assert one.values.dtype == two.values.dtype == np.float32
             assert one.values.tobytes() == two.values.tobytes()
             assert two.spread.tobytes() == (one.spread.tobytes() if spread else b"")
-    assert [p.name for p in tmp_path.iterdir()] == [windows_path(tmp_path, s).name for s in (plan.steps[0], plan.steps[-1])] or len(
-        list(tmp_path.iterdir())
-    ) == 2
+    assert {p.name for p in tmp_path.iterdir()} == {windows_path(tmp_path, s).name for s in (plan.steps[0], plan.steps[-1])}
     # a file without spread is no file for a run that wants it; nor is one of another step
     assert (load_windows(tmp_path, plan.steps[0], True) is None) is (not spread)
     os.replace(windows_path(tmp_path, plan.steps[-1]), windows_path(tmp_path, plan.steps[0]))
@@ -174,6 +172,7 @@ print(compute_shard(predictor, plan, split(predictor.spec, plan.steps, 2)[k], wo
 """
 
 
+@pytest.mark.slow
 def test_two_shards_one_killed_repeated_and_merged(place, predictor, plan, whole, tmp_path):
     output = tmp_path / "x.mcool"
     line = [sys.executable, "-c", SHARD, str(place), str(output)]
@@ -218,15 +217,15 @@ def test_ranks_of_torchrun(place, whole, tmp_path):
 @pytest.mark.parametrize("restarts", [0, 1])
 def test_a_rank_is_killed(place, plan, whole, tmp_path, restarts):
     """torchrun stops all, or starts all again; either way what was computed is used."""
+    psutil = pytest.importorskip("psutil")
     output = tmp_path / "x.mcool"
     process = subprocess.Popen(
         torchrun(place, output, "--max-restarts", str(restarts)),
-        env=runs.environment() | {"ORCA_COOL_TEST": "1"},
+        env=runs.environment(),
         cwd=tmp_path,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    psutil = pytest.importorskip("psutil")
     folder = work_folder(output)
     half = split(plan.spec, plan.steps, 2)[1]
     while process.poll() is None and not windows_path(folder, half[2]).exists():

@@ -1,0 +1,230 @@
+"""A prediction computes, merges and writes at the same time: whatever fails or is killed, it goes on to the same file."""
+
+import signal
+import subprocess
+import threading
+import time
+
+import numpy as np
+import pytest
+import runs
+
+from orca_cool import pipeline, work
+from orca_cool.errors import OutputError
+from orca_cool.manifest import Manifest
+from orca_cool.pipeline import work_folder
+from orca_cool.work import BOUND, Line, Merger, Stopped
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return runs.make_place(tmp_path_factory.mktemp("place"))
+
+
+@pytest.fixture(scope="module")
+def predictor(place):
+    return runs.predictor(place)
+
+
+@pytest.fixture(scope="module")
+def whole(place, predictor):
+    """Written in one go."""
+    runs.write(place, place / "whole.mcool", predictor_=predictor)
+    return place / "whole.mcool"
+
+
+def left(folder):
+    """Names in the output's folder: nothing but the work folder may stay after a failure."""
+    return [p.name for p in folder.iterdir()]
+
+
+def test_a_slow_writer_changes_nothing_and_waits_for_what_comes(place, predictor, whole, tmp_path, monkeypatch):
+    """The finest level is written while windows are still to come."""
+    seen, real = [], pipeline.Stripe
+
+    def slow(*arguments):
+        seen.append((threading.current_thread().name, arguments[1], done[-1]))
+        time.sleep(0.01)
+        return real(*arguments)
+
+    done = []
+    monkeypatch.setattr(pipeline, "Stripe", slow)
+    runs.write(place, tmp_path / "x.mcool", predictor_=predictor, progress=lambda n, total: done.append(n))
+    runs.assert_same(tmp_path / "x.mcool", whole)
+    assert {name for name, _, _ in seen} == {"write"}
+    assert seen[0][2] < done[-1]
+
+
+def test_memory_is_bounded(place, predictor, whole, tmp_path, monkeypatch):
+    """However slow merging is, no more than BOUND computed steps wait for it."""
+    handed, merged, most, real = [], [], [], Merger.add
+
+    def slow(self, step, maps):
+        time.sleep(0.02)
+        out = real(self, step, maps)
+        merged.append(step.number)
+        return out
+
+    def put(self, step, maps):
+        real_put(self, step, maps)
+        handed.append(step.number)
+        most.append(len(handed) - len(merged))
+
+    real_put = Line.put
+    monkeypatch.setattr(Merger, "add", slow)
+    monkeypatch.setattr(Line, "put", put)
+    runs.write(place, tmp_path / "x.mcool", predictor_=predictor)
+    assert merged == handed == list(range(len(handed)))
+    assert max(most) <= BOUND  # and a second step was computed while the first was merged
+    assert max(most) > 1
+    runs.assert_same(tmp_path / "x.mcool", whole)
+
+
+def test_parts_reach_the_writer_in_order_or_stop_it():
+    line = Line(["a", "b"])
+    got, stopped = [], []
+
+    def read():
+        try:
+            for name in line.parts():
+                got.append(name)
+        except Stopped:
+            stopped.append(True)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    line.publish(["c"], whole=False)
+    line.publish([], whole=True)
+    thread.join(10)
+    assert (got, stopped) == (["a", "b", "c"], [])
+    line = Line([])
+    thread = threading.Thread(target=read)
+    thread.start()
+    line.stop(ValueError("first"))
+    line.stop(ValueError("second"))
+    thread.join(10)
+    assert stopped == [True]
+    with pytest.raises(ValueError, match="first"):
+        line.put(None, [])
+
+
+class Interrupted(BaseException):
+    """As KeyboardInterrupt, which pytest would take for its own."""
+
+
+@pytest.mark.parametrize("where", ["compute", "merge", "write", "progress"])
+def test_an_error_in_any_thread_is_raised_and_the_run_goes_on(place, predictor, whole, tmp_path, monkeypatch, where):
+    output, threads = tmp_path / "x.mcool", threading.active_count()
+    error = Interrupted("here") if where == "progress" else OutputError("here")
+    names = []
+
+    def failing(real, after):
+        def call(*arguments, **options):
+            names.append(threading.current_thread().name)
+            if len(names) == after:
+                raise error
+            return real(*arguments, **options)
+
+        return call
+
+    with monkeypatch.context() as patch:
+        progress = None
+        if where == "compute":
+            patch.setattr(work, "compute", failing(work.compute, 5))
+        elif where == "merge":
+            patch.setattr(Manifest, "checkpoint", failing(Manifest.checkpoint, 5))
+        elif where == "write":
+            patch.setattr(pipeline, "Stripe", failing(pipeline.Stripe, 3))
+        else:
+            progress = failing(lambda done, total: None, 40)
+        with pytest.raises(type(error), match="here"):
+            runs.write(place, output, predictor_=predictor, progress=progress)
+    assert set(names) == {{"compute": "MainThread", "progress": "MainThread"}.get(where, where)}
+    assert threading.active_count() == threads  # all have ended
+    assert left(tmp_path) == ["x.mcool.partial"]
+    seen = []
+    runs.write(place, output, predictor_=predictor, progress=lambda done, total: seen.append(done))
+    assert seen[0] > 0  # it went on
+    runs.assert_same(output, whole)
+    assert not work_folder(output).exists()
+
+
+def test_a_full_disk_stops_the_writer_and_leaves_nothing_half_written(place, predictor, whole, tmp_path, monkeypatch):
+    output = tmp_path / "x.mcool"
+    with monkeypatch.context() as patch:
+
+        def full(*arguments, **options):
+            raise OSError(28, "No space left on device")
+
+        patch.setattr(pipeline, "write_expected", full)  # at the very end, when all pixels are written
+        with pytest.raises(OutputError, match="No space left on device; free some space and repeat"):
+            runs.write(place, output, predictor_=predictor)
+    assert left(tmp_path) == ["x.mcool.partial"]
+    seen = []
+    runs.write(place, output, predictor_=predictor, progress=lambda done, total: seen.append((done, total)))
+    assert seen[0][0] == seen[0][1]  # nothing was computed again
+    runs.assert_same(output, whole)
+
+
+def test_killed_after_its_tables_were_written(place, predictor, whole, tmp_path, monkeypatch):
+    """Tables of an unfinished run are its own; without one they are somebody's, and stay."""
+    output = tmp_path / "x.mcool"
+    with monkeypatch.context() as patch:
+        real = pipeline.write_expected
+
+        def late(*arguments):
+            real(*arguments)
+            raise Interrupted
+
+        patch.setattr(pipeline, "write_expected", late)
+        with pytest.raises(Interrupted):
+            runs.write(place, output, predictor_=predictor)
+    assert (tmp_path / "x.expected.40.tsv").exists()
+    runs.write(place, output, predictor_=predictor)
+    runs.assert_same(output, whole)
+    output.unlink()
+    with pytest.raises(OutputError, match=r"x\.expected\.40\.tsv exists"):
+        runs.write(place, output, predictor_=predictor)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_killed_at_random_moments(place, whole, tmp_path, seed):
+    """kill -9 whenever, again and again, then to the end: the same bytes."""
+    rng = np.random.default_rng(seed)
+    line, output = runs.command(place, tmp_path / "x.mcool"), tmp_path / "x.mcool"
+    environment = runs.environment()
+    killed = 0
+    manifest = work_folder(output) / "manifest.json"
+    for _ in range(3):
+        before = manifest.stat().st_mtime_ns if manifest.exists() else 0
+        process = subprocess.Popen(line, env=environment, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        # from the first new checkpoint on, at any moment of computing, merging or writing
+        while process.poll() is None and not (manifest.exists() and manifest.stat().st_mtime_ns != before):
+            time.sleep(0.001)
+        time.sleep(float(rng.uniform(0, 0.15)))
+        process.send_signal(signal.SIGKILL)
+        killed += process.wait() == -signal.SIGKILL
+        if output.exists():
+            break
+    assert killed
+    if not output.exists():
+        subprocess.run(line, env=environment, cwd=tmp_path, check=True, capture_output=True)
+    runs.assert_same(output, whole)
+
+
+@pytest.mark.slow
+def test_interrupted_from_the_keyboard(place, whole, tmp_path):
+    """Ctrl-C: one line, no trace of a half-written file, and the run goes on."""
+    line, output = runs.command(place, tmp_path / "x.mcool"), tmp_path / "x.mcool"
+    process = subprocess.Popen(line, env=runs.environment(), cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    while process.poll() is None and not (work_folder(output) / "manifest.json").exists():
+        time.sleep(0.001)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "Traceback" not in errors
+    assert "Aborted!" in errors
+    assert left(tmp_path) == ["x.mcool.partial"]
+    subprocess.run(line, env=runs.environment(), cwd=tmp_path, check=True, capture_output=True)
+    runs.assert_same(output, whole)
