@@ -1,4 +1,4 @@
-"""Decoders in a fast form: the same function as :class:`~orca_cool.model.decoder.Decoder`, to rounding, in about half the time.
+"""Decoders in a fast form: the same function as :class:`~orca_cool.model.decoder.Decoder`, to rounding, in two thirds of the time or less.
 
 What differs from the plain form, and why (`n` bins a map):
 
@@ -63,7 +63,7 @@ class _Conv:
     """A 3x3 convolution (padding = dilation) or a 1x1 one, its batch norm folded in."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None, dilation: int, device: torch.device, dtype: torch.dtype):
-        # Not contiguous(memory_format=...), which leaves a kernel of one channel as it is: the convolution then runs 20 times slower.
+        # Not contiguous(memory_format=...), which leaves a kernel of one channel as it is: its convolution is then many times slower.
         self.weight = torch.empty(weight.shape, device=device, dtype=dtype, memory_format=torch.channels_last).copy_(weight)
         self.bias = None if bias is None else bias.to(device, dtype)
         self.dilation = dilation
@@ -113,7 +113,7 @@ class FastDecoder:
     device : where to run; all tensors given are there.
     dtype : "float32" (equal to the decoder to rounding), "tf32" (CUDA only), "bfloat16" (see ``DTYPES``). Whatever it is,
         the first convolution, what the distance and the coarse map add, the sums of the residual stack and the last 1x1
-        convolutions are in float32. (Sums in bfloat16 are 8 % faster, and five times farther off.)
+        convolutions are in float32. (Sums in bfloat16 are about a tenth faster, and five times farther off.)
 
     Raises
     ------
