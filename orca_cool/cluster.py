@@ -23,7 +23,7 @@ from orca_cool.genome import SHIPPED, open_genome
 from orca_cool.levels import Settings
 from orca_cool.manifest import Manifest
 from orca_cool.pipeline import prepare
-from orca_cool.predict import Predictor, WindowMap, resolve_device
+from orca_cool.predict import Predictor, WindowMap
 from orca_cool.regions import Region
 from orca_cool.shards import Plan, Progress, Step, compute_shard, load_windows, split, unfinished, windows_path
 from orca_cool.weights import load_bundle
@@ -44,8 +44,8 @@ class Job:
 
     Attributes
     ----------
-    model : folder. genome, chrom_names : as :func:`orca_cool.genome.open_genome` takes them. device : see :func:`resolve_device`.
-    options : further arguments of :class:`orca_cool.predict.Predictor`. folder : work folder.
+    model : folder. genome, chrom_names : as :func:`orca_cool.genome.open_genome` takes them.
+    device, dtype, options : arguments of :class:`orca_cool.predict.Predictor`. folder : work folder.
     """
 
     model: str
@@ -75,7 +75,8 @@ class Job:
         provenance: dict[str, Any],
         folder: Path,
     ) -> Job:
-        """A job with absolute paths: workers run in other folders."""
+        """A job with absolute paths, those among ``options`` (as Path) too: workers run in other folders."""
+        options = {k: str(v.absolute()) if isinstance(v, Path) else v for k, v in options.items()}
         if genome not in SHIPPED:
             genome = str(Path(genome).absolute())
         if chrom_names is not None and Path(chrom_names).exists():
@@ -90,6 +91,23 @@ class Job:
 _kept: dict[str, tuple[Predictor, Plan]] = {}  # the last job's, in each worker process
 
 
+def _prepared(job: str) -> tuple[Predictor, Plan]:
+    if job not in _kept:
+        _kept.clear()
+        j = Job(**json.loads(job))
+        source = open_genome(j.genome, j.chrom_names)
+        predictor = Predictor(load_bundle(Path(j.model)), source, _device(j.device), j.dtype, **j.options)
+        chosen: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in j.settings.items()}
+        regions = [Region(*row) for row in j.regions]
+        _kept[job] = predictor, prepare(predictor, regions, Settings(**chosen), assembly=j.assembly, provenance=j.provenance)
+    return _kept[job]
+
+
+def describe(job: str) -> dict[str, str]:
+    """A task: the ``numbers`` of a worker's predictor for a job (a :class:`Job` as JSON)."""
+    return _prepared(job)[0].numbers
+
+
 def work(job: str, numbers: Sequence[int]) -> int:
     """A task: compute steps of a job and leave their windows in its folder.
 
@@ -102,21 +120,8 @@ def work(job: str, numbers: Sequence[int]) -> int:
     -------
     Steps that were computed.
     """
-    if job not in _kept:
-        _kept.clear()
-        j = Job(**json.loads(job))
-        source = open_genome(j.genome, j.chrom_names)
-        predictor = Predictor(load_bundle(Path(j.model)), source, _device(j.device), j.dtype, **j.options)
-        chosen: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in j.settings.items()}
-        regions = [Region(*row) for row in j.regions]
-        _kept[job] = predictor, prepare(predictor, regions, Settings(**chosen), assembly=j.assembly, provenance=j.provenance)
-    predictor, plan = _kept[job]
+    predictor, plan = _prepared(job)
     return compute_shard(predictor, plan, [plan.steps[number] for number in numbers], Path(json.loads(job)["folder"]))
-
-
-def device_type(wanted: str) -> str:
-    """A task: the kind of device that ``wanted`` means on a worker."""
-    return resolve_device(wanted).type
 
 
 def _device(wanted: str) -> str:
@@ -148,8 +153,7 @@ class Dask:
 
     def __init__(self, where: str, job: Job):
         self.where, self.job = where, json.dumps(dataclasses.asdict(job))
-        self.device: str | None = None
-        self._wanted = job.device
+        self.numbers: dict[str, str] | None = None
         self._stack = contextlib.ExitStack()
         self._tasks: dict[int, int] = {}  # step -> task
         self._numbers: list[list[int]] = []
@@ -195,7 +199,7 @@ class Dask:
             self.client = self._stack.enter_context(distributed.Client(**arguments))
             if slurm:
                 log.info("waiting for the first SLURM job")
-            self.device = self.client.submit(device_type, self._wanted, pure=False).result()
+            self.numbers = self.client.submit(describe, self.job, pure=False).result()
             self.workers = count or max(1, len(self.client.ncores()))
         except OrcaCoolError:
             self._stack.close()

@@ -90,13 +90,13 @@ def prepare(
     *,
     assembly: str,
     provenance: dict[str, Any],
-    device: str | None = None,
+    numbers: dict[str, str] | None = None,
 ) -> Plan:
     """Settle all that a prediction will do, before anything is computed or written.
 
     Parameters
     ----------
-    device : kind of device ("cpu", "cuda") that computes the windows, if it is not the predictor's.
+    numbers : as ``predictor.numbers``, of those who compute the windows, if it is not the predictor.
 
     Raises
     ------
@@ -123,8 +123,7 @@ def prepare(
         "fill_distance": settings.fill_distance,
         "trans": settings.trans,
         "spread": settings.spread,
-        "device": device or predictor.device.type,
-        "dtype": predictor.dtype,
+        **(numbers or predictor.numbers),
         **provenance,
     }
     return Plan(predictor.spec, regions, settings, chain_, need, written, steps, identity)
@@ -182,7 +181,7 @@ def predict_to_file(
     OutputError, RegionError, ModelError, GenomeError
     """
     output = Path(output)
-    plan = prepare(predictor, regions, settings, assembly=assembly, provenance=provenance, device=crew.device if crew else None)
+    plan = prepare(predictor, regions, settings, assembly=assembly, provenance=provenance, numbers=crew.numbers if crew else None)
     folder = work_folder(output)
     tables = [table_path(output, r) for r in sorted(settings.resolutions)]
     # a run that was killed at its very end has left tables of its own

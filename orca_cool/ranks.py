@@ -36,7 +36,7 @@ class Ranks:
     again : torchrun has restarted the processes.
     """
 
-    device = None  # every rank is of the kind of rank 0: the work folder's settings say so
+    numbers = None  # every rank's are those of rank 0: the work folder's settings say so
 
     def __init__(self, rank: int, world: int, local: int, again: bool = False):
         self.rank, self.world, self.local, self.again = rank, world, local, again

@@ -85,11 +85,11 @@ class Crew(Protocol):
 
     Attributes
     ----------
-    device : kind of device ("cpu", "cuda") they compute on; None: the caller's own.
+    numbers : their ``Predictor.numbers`` (device, number types); None: the caller's own.
     again : this is another attempt of the same command, whose work is not to be thrown away.
     """
 
-    device: str | None
+    numbers: dict[str, str] | None
     again: bool
 
     def start(self, plan: Plan, manifest: Manifest, progress: Progress) -> Progress:

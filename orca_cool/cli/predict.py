@@ -97,7 +97,7 @@ def predict(
     names = tuple(spec.module(name.strip()).name for name in modules.split(",")) if modules else None
     wanted = _levels(spec, levels, names)
     settings = Settings(wanted, fill_distance, names, mode, pseudo_depth, trans, spread)
-    predictor_options: dict[str, Any] = {}  # further arguments of Predictor; plain values
+    predictor_options: dict[str, Any] = {}  # further arguments of Predictor: plain values, paths as Path
     provenance = {"model_name": spec.name, "genome_file": Path(genome).name}
     if position is not None:
         if regions or view or trans:
@@ -121,8 +121,10 @@ def predict(
             chosen += read_view(view, source.chromsizes)
         if not chosen:
             chosen = [Region(c, 0, size) for c, size in source.chromsizes.items()]
-        # with --dask this process merges what others compute, perhaps on a machine without their devices
-        predictor = Predictor(bundle, source, "cpu" if dask else device, dtype, **predictor_options)
+        if dask is None:
+            predictor = Predictor(bundle, source, device, dtype, **predictor_options)
+        else:  # this process merges what others compute, perhaps on a machine without their devices
+            predictor = Predictor(bundle, source, "cpu")
         crew: Any = contextlib.nullcontext()
         if dask is not None:
             from orca_cool.cluster import Dask, Job
