@@ -24,7 +24,7 @@ from orca_cool.store import EncodingStore
 #: Blocks encoded in one go: flanks are paid once a run, and a killed run has stored all but the last.
 RUN = 16
 
-#: (name, start, end, reverse strand): what is about to be encoded, in bp
+#: (name, start, end, reverse strand): what is left to encode of a stretch, in bp; called when it is begun and after each block
 Notice = Callable[[str, int, int, bool], None]
 
 
@@ -64,9 +64,14 @@ class BlockEncoder:
     ) -> Tensor:
         """(width, bins) of any stretch, in the forward order of bins; ``name`` is only said."""
         self.encoded += end - start
-        if self.notice is not None:
-            self.notice(name, start, end, reverse)
-        y = self.encoder.span(fetch, start, end, reverse=reverse, ends=ends)
+        base = self.spec.base_bin
+
+        def say(done: int, total: int) -> None:
+            if self.notice is not None:
+                self.notice(name, start + done * base, end, reverse)
+
+        say(0, (end - start) // base)
+        y = self.encoder.span(fetch, start, end, reverse=reverse, ends=ends, progress=say)
         return y.flip(-1) if reverse else y
 
     def is_unknown(self, chrom: str, k: int) -> bool:
@@ -106,7 +111,7 @@ class EncodingCache:
     store : read first; what it lacks is encoded and added to it, unless it was opened read-only. All encodings are then rounded to
         its number type, whether they come from it or not, so that a run and its repetition see the same numbers.
     max_bytes : of encodings kept in memory; the least recently used blocks are dropped.
-    notice : called before a stretch is encoded.
+    notice : called while a stretch is encoded.
     """
 
     def __init__(

@@ -87,7 +87,7 @@ class Predictor:
     edges : "real": encodings see the chromosome beyond their window; "upstream": windows end in zero padding, as in Orca's own
         program. Layouts of several chromosomes always end in padding.
     batch : windows and strands decoded at once; default 1 on the CPU (where more gain nothing) and what fits on a GPU.
-    notice : called before a stretch of sequence is encoded.
+    notice : called while sequence is encoded.
     """
 
     def __init__(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,15 @@ from tqdm import tqdm
 from orca_cool.errors import GenomeError, ModelError, OutputError, RegionError
 from orca_cool.genome import SequenceSource, check_assembly, open_genome
 from orca_cool.levels import Settings
-from orca_cool.model.spec import ModelSpec
+from orca_cool.model.spec import ModelSpec, ModuleSpec
 from orca_cool.pipeline import check_output, predict_to_file, prepare, work_folder
-from orca_cool.predict import DTYPES, Predictor, resolve_device
+from orca_cool.predict import DTYPES, EDGES, ENCODER_DTYPES, Predictor, resolve_device
 from orca_cool.ranks import Ranks
 from orca_cool.regions import Region, parse_region, read_view
 from orca_cool.registry import resolve
 from orca_cool.series import series_to_files
 from orca_cool.weights import load_bundle
+from orca_cool.windows import Window, by_root, plan
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -33,7 +35,21 @@ from orca_cool.weights import load_bundle
 @click.option("--levels", help="Comma-separated resolutions (4000) or windows (1M); default: all of the modules used.")
 @click.option("--module", "modules", help="Comma-separated modules of the model (32M, 256M, 1M); default: all that the levels need.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@click.option("--dtype", default="float32", show_default=True, type=click.Choice(DTYPES), help="bfloat16: decoders only, approximate.")
+@click.option(
+    "--dtype", default="float32", show_default=True, type=click.Choice(DTYPES), help="Of the decoders; tf32 (GPU) and bfloat16 approximate."
+)
+@click.option(
+    "--encoder-dtype", default="float32", show_default=True, type=click.Choice(ENCODER_DTYPES), help="tf32 and float16 (GPU) approximate."
+)
+@click.option(
+    "--store", type=click.Path(path_type=Path), help="Encodings on disk (`orca-cool encode`): read from it, and add to it what it lacks."
+)
+@click.option(
+    "--edges",
+    type=click.Choice(EDGES),
+    help="Ends of windows: real sequence goes on, or upstream's zero padding [default: real; upstream with --at].",
+)
+@click.option("--snap", is_flag=True, help="With --at: move to the nearest base bin, where stored encodings serve; says by how much.")
 @click.option(
     "--mode", default="regularised", show_default=True, type=click.Choice(["regularised", "contact"]), help="Which number to store."
 )
@@ -65,6 +81,10 @@ def predict(
     modules: str | None,
     device: str,
     dtype: str,
+    encoder_dtype: str,
+    store: Path | None,
+    edges: str | None,
+    snap: bool,
     mode: str,
     pseudo_depth: float,
     fill_distance: int | None,
@@ -97,7 +117,8 @@ def predict(
     names = tuple(spec.module(name.strip()).name for name in modules.split(",")) if modules else None
     wanted = _levels(spec, levels, names)
     settings = Settings(wanted, fill_distance, names, mode, pseudo_depth, trans, spread)
-    predictor_options: dict[str, Any] = {}  # further arguments of Predictor: plain values, paths as Path
+    # further arguments of Predictor: plain values, paths as Path
+    predictor_options: dict[str, Any] = {"encoder_dtype": encoder_dtype, "edges": edges or "real", "store": store}
     provenance = {"model_name": spec.name, "genome_file": Path(genome).name}
     if position is not None:
         if regions or view or trans:
@@ -110,8 +131,14 @@ def predict(
             module = spec.module(names[0]) if names else spec.modules[0]
             wanted = tuple(r for r in wanted if r in module.resolutions)
             settings = Settings(wanted, None, names, mode, pseudo_depth, False, spread)
+        if snap:
+            place = _snap(chrom, place, spec, source)
         predictor = Predictor(bundle, source, device, dtype, **predictor_options)
-        maps = predictor.series(module, chrom, place)
+        with tqdm(disable=quiet, file=sys.stderr, desc=spec.name, bar_format="{desc}: {elapsed}{postfix}") as bar:
+            _watch(predictor, bar)
+            maps = predictor.series(module, chrom, place, edges or "upstream")
+        roots = by_root(plan(source.chromsizes[chrom], module.resolutions, spec.bins, place, place + 1))
+        _say_error(predictor, module, chrom, next(levels for levels in roots if levels[-1]))
         paths = series_to_files(
             predictor, module, maps, settings, output, assembly=assembly, provenance={**provenance, "at": place}, force=force
         )
@@ -136,10 +163,15 @@ def predict(
             crew = ranks
         with crew as others:
             if ranks is not None and ranks.rank > 0:
-                plan = prepare(predictor, chosen, settings, assembly=assembly, provenance=provenance)
-                ranks.work(predictor, plan, work_folder(output))
+                whole = prepare(predictor, chosen, settings, assembly=assembly, provenance=provenance)
+                ranks.work(predictor, whole, work_folder(output))
                 return
             with tqdm(unit="window", disable=quiet, file=sys.stderr, desc=spec.name) as bar:
+                _watch(predictor, bar)
+                if dask is None:
+                    steps = prepare(predictor, chosen, settings, assembly=assembly, provenance=provenance).steps
+                    first = next(step for step in steps if step.levels[-1] and step.region is not None)
+                    _say_error(predictor, first.module, str(first.region and first.region.chrom), first.levels)
 
                 def show(done: int, total: int) -> None:
                     bar.total = total
@@ -150,6 +182,31 @@ def predict(
                 )
     for path in paths:
         click.echo(path)
+
+
+def _watch(predictor: Predictor, bar: tqdm) -> None:
+    """What is being encoded, behind the bar."""
+
+    def notice(name: str, start: int, end: int, reverse: bool) -> None:
+        left = f"encoding {name} {'-' if reverse else '+'}, {(end - start) / 1e6:.1f} Mb to go"
+        bar.set_postfix_str(left if end > start else "")
+
+    predictor.encodings.encoder.notice = notice
+
+
+def _say_error(predictor: Predictor, module: ModuleSpec, chrom: str, levels: Sequence[Sequence[Window]]) -> None:
+    """What approximations cost, measured on one window of each level."""
+    for part, (r, largest) in predictor.error(module, chrom, levels).items():
+        kind = f"{predictor.encoder_dtype} encoder" if part == "encoder" else f"{predictor.dtype} decoders, {part} bp"
+        click.echo(f"{kind}: r {r:.6f}, at most {largest:.2g} standard deviations off float32 (one window of {chrom})", err=True)
+
+
+def _snap(chrom: str, place: int, spec: ModelSpec, source: SequenceSource) -> int:
+    """The nearest position whose windows lie on the chromosome's base bins."""
+    snapped = min(round(place / spec.base_bin), (source.chromsizes[chrom] - 1) // spec.base_bin) * spec.base_bin
+    if snapped != place:
+        click.echo(f"snapped {chrom}:{place:,} to {chrom}:{snapped:,}, by {snapped - place:+,} bp", err=True)
+    return snapped
 
 
 def _assembly(spec: ModelSpec, source: SequenceSource, any_genome: bool) -> str:
