@@ -86,7 +86,7 @@ class Predictor:
     store : encodings on disk to read from and add to, or the path where such a store is or is to be made.
     edges : "real": encodings see the chromosome beyond their window; "upstream": windows end in zero padding, as in Orca's own
         program. Layouts of several chromosomes always end in padding.
-    batch : windows and strands decoded at once; default 1 on the CPU (where more gain nothing) and what fits on a GPU.
+    batch : windows and strands decoded at once; see :func:`default_batch`.
     notice : called while sequence is encoded.
     """
 
@@ -359,9 +359,9 @@ class _Task:
 
 
 def default_batch(spec: ModelSpec, device: torch.device) -> int:
-    """Windows (times strands) decoded at once: 1 on the CPU, else what half of the GPU's free memory holds, at most 64."""
+    """Windows (times strands) decoded at once: two for each thread of a CPU, or what half of a GPU's free memory holds; at most 64."""
     if device.type != "cuda":
-        return 1
+        return min(64, 2 * torch.get_num_threads())
     width = max(m.decoder.width for m in spec.modules if m.decoder) if any(m.decoder for m in spec.modules) else 64
     one = 8 * 4 * width * spec.bins**2  # about eight maps of float32 at the widest
     return int(min(64, max(1, torch.cuda.mem_get_info(device)[0] // 2 // one)))

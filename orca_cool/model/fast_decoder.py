@@ -14,8 +14,7 @@ A linear pair (conv, norm, conv, norm) is *not* collapsed to one 5x5 convolution
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from typing import cast
 
 import torch
@@ -26,7 +25,9 @@ from orca_cool.errors import DeviceError
 from orca_cool.model.cascade import Orca
 from orca_cool.model.decoder import Decoder
 from orca_cool.model.fold import folded
+from orca_cool.model.precision import convolutions
 from orca_cool.model.spec import ModuleSpec
+from orca_cool.model.threads import ahead
 
 #: Number types: exact; TF32 convolutions (10-bit mantissa, CUDA only); bfloat16 maps and weights (8-bit mantissa).
 DTYPES = ("float32", "tf32", "bfloat16")
@@ -38,25 +39,6 @@ def check_dtype(dtype: str, device: torch.device) -> None:
         raise DeviceError(f"number type {dtype!r} is not known to the decoders; use one of {', '.join(DTYPES)}")
     if dtype == "tf32" and device.type != "cuda":
         raise DeviceError(f"number type 'tf32' needs a CUDA device, not {str(device)!r}; use float32 or bfloat16")
-
-
-@contextmanager
-def convolutions(device: torch.device, tf32: bool) -> Iterator[None]:
-    """Convolutions of float32 tensors in full float32 or in TF32, whatever is set outside; the setting is put back.
-
-    cuDNN takes TF32 by default, and a caller may have autocast on: neither may reach a float32 decoder.
-    """
-    # PyTorch >= 2.9 has a setting of its own for convolutions; the older one covers recurrent networks too.
-    holder, name, value = torch.backends.cudnn, "allow_tf32", cast(object, tf32)
-    if hasattr(torch.backends.cudnn, "conv"):
-        holder, name, value = torch.backends.cudnn.conv, "fp32_precision", "tf32" if tf32 else "ieee"
-    before = getattr(holder, name)
-    setattr(holder, name, value)
-    try:
-        with torch.autocast(device.type, enabled=False):
-            yield
-    finally:
-        setattr(holder, name, before)
 
 
 class _Conv:
@@ -180,12 +162,17 @@ class FastDecoder:
         with torch.no_grad(), convolutions(self.device, False):
             if self.device.type != "cpu" or len(x) == 1:
                 return self._decode(x, prepared, coarse)
-            # On CPU a batch gains nothing, and maps of more than 32 MB are fresh pages at every step; one by one, a
-            # window's bits do not depend on its neighbours either.
-            each = zip(x.split(1), [None] * len(x) if prepared is None else prepared.expand(len(x), -1, -1, -1).split(1),
-                       [None] * len(x) if coarse is None else coarse.split(1))  # fmt: skip
-            return torch.cat([self._decode(*window) for window in each])
+            # On the CPU each window has a core of its own: a batch gains nothing more, maps of more than 32 MB are fresh pages at
+            # every step, and one by one a window's bits do not depend on its neighbours.
+            count = len(x)
+            each = zip(
+                x.split(1),
+                [None] * count if prepared is None else prepared.expand(count, -1, -1, -1).split(1),
+                [None] * count if coarse is None else coarse.split(1),
+            )
+            return torch.cat(list(ahead(partial(self._decode, *window) for window in each)))
 
+    @torch.no_grad()
     def _decode(self, x: Tensor, prepared: Tensor | None, coarse: Tensor | None) -> Tensor:
         m = self._head(x.float())
         m += self._head_bias if prepared is None else prepared.permute(0, 2, 3, 1)

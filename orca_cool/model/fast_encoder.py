@@ -8,6 +8,7 @@ What is saved, and why it changes nothing (Zhou 2022 describes the network; the 
   channels of the sequence even three do. Where zero padding lies between them they do not, so the chunks at true ends
   of the sequence run them one by one.
 * On the CPU, wide convolutions of many channels take 5/9 of the multiplications (``orca_cool.model.winograd``).
+* On the CPU, every core has chunks of its own (``orca_cool.model.threads``).
 * Batch norms are folded, tensors are channels-last and small enough to be re-used by the allocator.
 * The other strand is the same sequence read by the mirrored network, so both strands share one grid of chunks.
 """
@@ -18,7 +19,7 @@ import logging
 import math
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 import torch
@@ -29,7 +30,9 @@ from orca_cool.errors import DeviceError
 from orca_cool.genome import GAP
 from orca_cool.model.encoder import Encoder
 from orca_cool.model.fast_stage import crop, fast_stages
+from orca_cool.model.precision import convolutions
 from orca_cool.model.spec import EncoderSpec
+from orca_cool.model.threads import ahead
 
 Fetch = Callable[[int, int], np.ndarray]
 
@@ -129,7 +132,7 @@ class FastEncoder:
         ------
         ValueError
             If the span is no multiple of the base bin, or reversed.
-        torch.OutOfMemoryError
+        torch.cuda.OutOfMemoryError
             If not even one chunk fits the device.
         """
         base, block = self.spec.base_bin, self.spec.block
@@ -139,7 +142,7 @@ class FastEncoder:
         out = torch.empty(self.spec.widths[-1], bins, device=self.device)  # outside inference mode: a tensor like any other
         anchor = start % base
         ready: deque[tuple[int, int, Tensor]] = deque()
-        with torch.inference_mode(), self._precision():
+        with torch.inference_mode(), convolutions(self.device, self.dtype == "tf32", fixed=True):
             pieces = self._tier1(fetch, start, end, anchor, reverse, ends)
             a = start
             while a < end:
@@ -168,6 +171,15 @@ class FastEncoder:
         self, fetch: Fetch, start: int, end: int, anchor: int, reverse: bool, ends: tuple[bool, bool]
     ) -> Iterator[tuple[int, int, Tensor]]:
         """Outputs of tier 1, (start, end, (1, channels, 1, n)), in order, on the grid, as far as tier 2 reads them."""
+        jobs = self._jobs(fetch, start, end, anchor, reverse, ends)
+        together = ahead(jobs) if self.device.type == "cpu" and self.batch == 1 else (job() for job in jobs)
+        for found in together:
+            yield from found
+
+    def _jobs(
+        self, fetch: Fetch, start: int, end: int, anchor: int, reverse: bool, ends: tuple[bool, bool]
+    ) -> Iterator[Callable[[], list[tuple[int, int, Tensor]]]]:
+        """Tier 1 as calls that do not depend on each other; the sequence is fetched here."""
         lo = start if ends[0] else start - self._flank
         hi = end if ends[1] else end + self._flank
         group: list[tuple[int, int]] = []
@@ -177,16 +189,26 @@ class FastEncoder:
             left, right = ends[0] and a - self._halo < start, ends[1] and b + self._halo > end
             alike = not left and not right and b - a == self._chunk
             if group and (not alike or len(group) == self.batch):
-                yield from self._inside(fetch, group, reverse)
+                yield self._together(fetch, group, reverse)
                 group = []
             if alike:
                 group.append((a, b))
                 continue
             first, last = start if left else a - self._halo, end if right else b + self._halo
-            y = self._chunks(self._codes(fetch, first, last)[None], reverse, left, right, (a - first, last - b))
-            yield a, b, y
+            yield partial(self._alone, (a, b), self._codes(fetch, first, last), reverse, left, right, (a - first, last - b))
         if group:
-            yield from self._inside(fetch, group, reverse)
+            yield self._together(fetch, group, reverse)
+
+    def _together(self, fetch: Fetch, group: list[tuple[int, int]], reverse: bool) -> Callable[[], list[tuple[int, int, Tensor]]]:
+        codes = self._codes(fetch, group[0][0] - self._halo, group[-1][1] + self._halo)
+        return partial(self._inside, codes, group, reverse)
+
+    @torch.inference_mode()
+    def _alone(
+        self, place: tuple[int, int], codes: Tensor, reverse: bool, left: bool, right: bool, cut: tuple[int, int]
+    ) -> list[tuple[int, int, Tensor]]:
+        """A chunk that is not whole, or that touches a true end."""
+        return [(*place, self._chunks(codes[None], reverse, left, right, cut))]
 
     def _grid(self, lo: int, hi: int, anchor: int) -> Iterator[tuple[int, int]]:
         """Chunks that touch [lo, hi): every block is cut in the same way."""
@@ -198,27 +220,26 @@ class FastEncoder:
                 if b > lo and a < hi:
                     yield a, b
 
-    def _inside(self, fetch: Fetch, group: list[tuple[int, int]], reverse: bool) -> Iterator[tuple[int, int, Tensor]]:
+    @torch.inference_mode()
+    def _inside(self, codes: Tensor, group: list[tuple[int, int]], reverse: bool) -> list[tuple[int, int, Tensor]]:
         """Adjacent whole chunks as one batch, of constant shape, or as several if the device's memory does not suffice."""
-        codes = self._codes(fetch, group[0][0] - self._halo, group[-1][1] + self._halo)
         rows = codes.unfold(0, self._chunk + 2 * self._halo, self._chunk)
-        done = 0
-        while done < len(group):
+        done: list[tuple[int, int, Tensor]] = []
+        while len(done) < len(group):
             batch = self.batch
-            part = rows[done : done + batch]
+            part = rows[len(done) : len(done) + batch]
             if len(part) < batch:
                 part = F.pad(part, (0, 0, 0, batch - len(part)), value=GAP)
             try:
                 found = self._chunks(part, reverse, False, False, (0, 0))
-            except torch.OutOfMemoryError:
+            except torch.cuda.OutOfMemoryError:
                 if batch == 1:
                     raise
                 self.batch = batch // 2
                 logger.warning("out of memory on %s: %d chunks of sequence at a time instead of %d", self.device, self.batch, batch)
                 continue
-            for (a, b), y in zip(group[done : done + batch], found.split(1)):
-                yield a, b, y
-            done += batch
+            done += [(a, b, y) for (a, b), y in zip(group[len(done) :], found.split(1))]
+        return done
 
     def _codes(self, fetch: Fetch, a: int, b: int) -> Tensor:
         codes = np.ascontiguousarray(fetch(a, b), dtype=np.uint8)
@@ -240,22 +261,6 @@ class FastEncoder:
         for s, stage in enumerate(self._stages[reverse][self._fine :]):
             x = stage(_pool(x, self.spec.pools[self._fine + s]) if s else x, left, right)
         return x
-
-    @contextmanager
-    def _precision(self) -> Iterator[None]:
-        """What cuDNN may do meanwhile: TF32 if asked for, and no choice of algorithms by their time, which would change bits."""
-        if self.device.type != "cuda":
-            yield
-            return
-        wanted = {"allow_tf32": self.dtype == "tf32", "benchmark": False, "deterministic": True}
-        kept = {key: getattr(torch.backends.cudnn, key) for key in wanted}
-        try:
-            for key, value in wanted.items():
-                setattr(torch.backends.cudnn, key, value)
-            yield
-        finally:
-            for key, value in kept.items():
-                setattr(torch.backends.cudnn, key, value)
 
 
 def _pool(x: Tensor, width: int) -> Tensor:

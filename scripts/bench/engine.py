@@ -143,9 +143,9 @@ def series_plain(options: argparse.Namespace, device: torch.device) -> dict[str,
     return {"seconds": taken, "peak": peak()}
 
 
-def series_fast(options: argparse.Namespace, device: torch.device, dtype: str) -> dict[str, float]:
-    """The same series from nothing, then a second one elsewhere in the same sequence, then that with real flanks at its ends."""
-    predictor = Predictor(released_size(), Random(chrR=SERIES), str(device), dtype)
+def series_fast(options: argparse.Namespace, device: torch.device) -> dict[str, float]:
+    """The same series from nothing, a second one elsewhere in the same sequence, that with real flanks, and with bfloat16 decoders."""
+    predictor = Predictor(released_size(), Random(chrR=SERIES), str(device))
     module = predictor.spec.module("32M")
     found: dict[str, float] = {}
     maps: dict[str, list] = {}
@@ -155,7 +155,13 @@ def series_fast(options: argparse.Namespace, device: torch.device, dtype: str) -
     found["difference"] = max(sd(torch.from_numpy(a), torch.from_numpy(m.values)) for a, m in zip(reference, maps["first"]))
     for padded, real in zip(maps["second"], maps["real"]):
         found[f"edges {padded.resolution}"] = sd(torch.from_numpy(padded.values), torch.from_numpy(real.values))
-    return found | {"peak": peak()}
+    found["peak"] = peak()
+    rough = Predictor(predictor.bundle, predictor.source, str(device), "bfloat16")
+    rough.encodings = predictor.encodings
+    found["bfloat16"] = seconds(lambda: maps.update(rough=rough.series(module, "chrR", 22 * MB)), device)
+    for exact, m in zip(maps["second"], maps["rough"]):
+        found[f"bfloat16 {m.resolution}"] = sd(torch.from_numpy(exact.values), torch.from_numpy(m.values))
+    return found
 
 
 def series_wide(options: argparse.Namespace, device: torch.device) -> dict[str, float]:
@@ -167,36 +173,37 @@ def series_wide(options: argparse.Namespace, device: torch.device) -> dict[str, 
 
 
 def region(options: argparse.Namespace, device: torch.device) -> dict[str, float]:
-    """A region at all six levels into a file: from nothing, and smaller ones with all encodings at hand."""
-    predictor = Predictor(released_size(), Random(chrR=250 * MB), str(device), options.dtype)
-    spent = {"decode": 0.0}
-    decode = predictor.cascade.decode
+    """A region at all six levels into a file: from nothing; smaller ones with all encodings at hand; that one with bfloat16 decoders."""
+    exact = Predictor(released_size(), Random(chrR=250 * MB), str(device))
+    rough = Predictor(exact.bundle, exact.source, str(device), "bfloat16")
+    rough.encodings = exact.encodings
+    spent = {"encode": 0.0}
+    span = exact.encodings.encoder.encoder.span
 
-    def timed(*arguments: object) -> torch.Tensor:
+    def timed(*arguments: object, **options: object) -> torch.Tensor:
         out: list[torch.Tensor] = []
-        spent["decode"] += seconds(lambda: out.append(decode(*arguments)), device)  # type: ignore[arg-type]
+        spent["encode"] += seconds(lambda: out.append(span(*arguments, **options)), device)  # type: ignore[arg-type]
         return out[0]
 
-    predictor.cascade.decode = timed  # type: ignore[method-assign]
-    resolutions = predictor.spec.module("32M").resolutions
+    exact.encodings.encoder.encoder.span = timed  # type: ignore[method-assign]
+    resolutions = exact.spec.module("32M").resolutions
+    settings = Settings(tuple(sorted(resolutions)), modules=("32M",))
     found: dict[str, float] = {}
-    start = 100 * MB
-    for size in [options.region, options.region / 4, options.region / 2, options.region]:
-        spent["decode"] = 0.0
-        before = predictor.encodings.encoded
+    start, path = 100 * MB, Path(options.folder) / "region.mcool"
+    sizes = [options.region, options.region / 2, options.region / 4, options.region / 8]
+    for predictor, size in [(exact, size) for size in sizes] + [(rough, options.region)]:
+        spent["encode"], before = 0.0, exact.encodings.encoded
         end = start + int(size * MB)
-        path = Path(options.folder) / "region.mcool"
-        settings = Settings(tuple(sorted(resolutions)), modules=("32M",))
         taken = seconds(
-            lambda end=end, path=path, settings=settings: predict_to_file(
-                predictor, [Region("chrR", start, end)], settings, path, assembly="random", provenance={}, force=True
+            lambda p=predictor, end=end: predict_to_file(
+                p, [Region("chrR", start, end)], settings, path, assembly="random", provenance={}, force=True
             ),
             device,
         )
         windows = plan(250 * MB, resolutions, 250, start, end)
-        name = f"{size:g}" if predictor.encodings.encoded == before else "whole"
+        name = f"{size:g}" if predictor is exact else "bfloat16"
         found |= {f"{name} seconds": taken, f"{name} windows": sum(map(len, windows)), f"{name} finest": len(windows[-1])}
-        found |= {f"{name} decode": spent["decode"], f"{name} encoded": (predictor.encodings.encoded - before) / 2 / MB}
+        found |= {f"{name} encode": spent["encode"], f"{name} encoded": (exact.encodings.encoded - before) / 2 / MB}
         found |= {f"{name} peak": peak()}
     return found
 
@@ -211,7 +218,7 @@ def measure(options: argparse.Namespace, name: str, *arguments: str, **changes: 
     """Run one measurement in a process of its own."""
     values = vars(options) | changes
     command = [sys.executable, __file__, "--measure", ",".join([name, *arguments]), "--folder", options.folder]
-    for key in ("device", "megabases", "repeats", "region", "wide", "dtype"):
+    for key in ("device", "megabases", "repeats", "region", "wide"):
         command += [f"--{key}", str(values[key])]
     run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return dict(json.loads(run.stdout))
@@ -227,7 +234,6 @@ def main() -> None:
     parser.add_argument("--megabases", type=float, default=2, help="sequence of the encoder's benchmark")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--region", type=float, default=20, help="Mb")
-    parser.add_argument("--dtype", default="float32", help="decoders of the region")
     parser.add_argument("--wide", default="part", choices=["part", "full", "none"], help="the 256 Mb series")
     parser.add_argument("--parts", default="networks,series,region")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
@@ -265,15 +271,15 @@ def report(options: argparse.Namespace, parts: list[str]) -> None:
         p = measure(options, "series_plain")
         say(f"32 Mb series: plain {p['seconds']:.1f} s, {p['peak']:.2f} GB")
     if "series" in parts:
-        for dtype in ("float32", "bfloat16"):
-            f = measure(options, "series_fast", dtype)
-            say(
-                f"32 Mb series, {dtype}: first {f['first']:.1f} s ({p['seconds'] / f['first']:.1f} times), second in the same 32 Mb "
-                f"{f['second']:.1f} s ({p['seconds'] / f['second']:.1f} times); {f['peak']:.2f} GB; off by {f['difference']:.0e} sd"
-            )
-            if dtype == "float32":
-                levels = ", ".join(f"{key.split()[1]} bp {value:.2g}" for key, value in f.items() if key.startswith("edges"))
-                say(f"the same with real flanks instead of zero padding at its ends: at most so many sd off: {levels}")
+        f = measure(options, "series_fast")
+        say(
+            f"32 Mb series: first {f['first']:.1f} s ({p['seconds'] / f['first']:.1f} times), second in the same sequence "
+            f"{f['second']:.1f} s ({p['seconds'] / f['second']:.1f} times), with bfloat16 decoders {f['bfloat16']:.1f} s "
+            f"({p['seconds'] / f['bfloat16']:.1f} times); {f['peak']:.2f} GB; off by {f['difference']:.0e} sd"
+        )
+        for what, prefix in (("real flanks instead of zero padding at its ends", "edges"), ("bfloat16 decoders", "bfloat16")):
+            levels = ", ".join(f"{key.split()[1]} bp {value:.2g}" for key, value in f.items() if key.startswith(prefix + " "))
+            say(f"the second with {what}: at most so many sd off: {levels}")
         if options.wide != "none":
             w = measure(options, "series_wide")
             rest = 256 * 2 * e["fast"] * (1 - w["encoded"] / 256)
@@ -287,33 +293,36 @@ def report(options: argparse.Namespace, parts: list[str]) -> None:
 
 def region_report(options: argparse.Namespace, e: dict[str, float], d: dict[str, float], p: dict[str, float]) -> None:
     r = measure(options, "region")
-    slow = r["whole finest"] * p["seconds"]
-    w = {key.split()[1]: value for key, value in r.items() if key.startswith("whole ")}
+    slow = r[f"{options.region:g} finest"] * p["seconds"]
+    name = f"{options.region:g}"
+    w = {key.split()[1]: value for key, value in r.items() if key.startswith(name + " ")}
+    rough = w["encode"] + r["bfloat16 seconds"]
     say(
-        f"{options.region:g} Mb region, six levels, {options.dtype} decoders: {w['seconds']:.0f} s ({w['encoded']:.0f} Mb encoded, "
-        f"{w['windows']:.0f} windows, {w['decode']:.0f} s in decoders), {w['peak']:.2f} GB; plain, one series for each of "
-        f"{w['finest']:.0f} finest windows, {slow:.0f} s (projected): {slow / w['seconds']:.0f} times"
+        f"{name} Mb region, six levels: {w['seconds']:.0f} s ({w['encoded']:.0f} Mb encoded in {w['encode']:.0f} s, {w['windows']:.0f} "
+        f"windows); with bfloat16 decoders {rough:.0f} s; {w['peak']:.2f} GB; plain, one series for each of {w['finest']:.0f} finest "
+        f"windows, {slow:.0f} s (projected): {slow / w['seconds']:.0f} times, with bfloat16 {slow / rough:.0f} times"
     )
-    sizes = sorted(float(key.split()[0]) for key in r if key.endswith(" seconds") and not key.startswith("whole"))
-    times = [r[f"{size:g} seconds"] for size in sizes]
+    sizes = sorted(float(key.split()[0]) for key in r if key.endswith(" seconds") and not key.startswith("bfloat16"))
+    times = [r[f"{size:g} seconds"] - r[f"{size:g} encode"] for size in sizes]
     slope, offset = np.polyfit(sizes, times, 1)
     off = max(abs(offset + slope * s - t) / t for s, t in zip(sizes, times))
     known = ", ".join(f"{s:g} Mb {t:.0f} s" for s, t in zip(sizes, times))
     say(f"with encodings at hand: {known}; line {offset:.0f} s + {slope:.1f} s/Mb, at most {off:.0%} off")
 
-    def model(megabases: float, windows: float, finest: float) -> float:
-        kind = options.dtype
+    def model(megabases: float, windows: float, finest: float, kind: str = "float32") -> float:
         return 2 * (megabases * e["fast"] + (windows - finest) * d[f"level {kind}"] + finest * d[f"finest {kind}"])
 
-    expected = model(r["whole encoded"], r["whole windows"], r["whole finest"])
-    say(f"model (encoder's rate, decoder's rates): {expected:.0f} s for this region, measured {r['whole seconds']:.0f} s: "
-        f"{r['whole seconds'] / expected:.2f} times")  # fmt: skip
+    expected = model(w["encoded"], w["windows"], w["finest"])
+    factor = w["seconds"] / expected
+    say(
+        f"model (the encoder's and the decoders' own rates): {expected:.0f} s for this region, measured {w['seconds']:.0f} s: {factor:.2f} times"
+    )
     windows = finest = 0
     for length in HG38:
         levels = plan(int(length * MB), [4000 * 2**k for k in range(5, -1, -1)], 250)
         windows, finest = windows + sum(map(len, levels)), finest + len(levels[-1])
-    whole = model(sum(HG38), windows, finest) * r["whole seconds"] / expected
-    say(f"a human genome by this model, corrected by that factor: {windows} windows, {whole / 3600:.1f} hours")
+    hours = [model(sum(HG38), windows, finest, kind) * factor / 3600 for kind in ("float32", "bfloat16")]
+    say(f"a human genome by this model, times that factor: {windows} windows, {hours[0]:.1f} h, with bfloat16 decoders {hours[1]:.1f} h")
 
 
 if __name__ == "__main__":
