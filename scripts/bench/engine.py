@@ -315,7 +315,7 @@ def region_report(options: argparse.Namespace, e: dict[str, float], d: dict[str,
     expected = model(w["encoded"], w["windows"], w["finest"])
     factor = w["seconds"] / expected
     say(
-        f"model (the encoder's and the decoders' own rates): {expected:.0f} s for this region, measured {w['seconds']:.0f} s: {factor:.2f} times"
+        f"model (the encoder's and the decoders' own rates): {expected:.0f} s, measured {w['seconds']:.0f} s: {factor:.2f} times"
     )
     windows = finest = 0
     for length in HG38:
