@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +17,7 @@ from orca_cool.edits import Segment
 from orca_cool.encode import EncodingCache, Notice
 from orca_cool.errors import DeviceError, ModelError
 from orca_cool.genome import SequenceSource
-from orca_cool.model.cascade import flip_map, mirror, zoom
+from orca_cool.model.cascade import flip_map, mirror
 from orca_cool.model.fast_decoder import FastCascade
 from orca_cool.model.fast_encoder import FastEncoder
 from orca_cool.model.spec import ModelSpec, ModuleSpec
@@ -319,30 +320,25 @@ class Predictor:
                 bases = [self.encodings.span(chrom, origin, origin + window, reverse=r) for r in (False, True)]
         starts = series(position, origin, module.resolutions, spec.bins, len(pieces[0]) if pieces else None)
         mirrored = mirror(starts, spec.bins, spec.bins)
+        encodings = [self.cascade.encodings(module, base[None]) for base in bases]
         background = self.background(module)
-
-        def expected(resolution: int, start: int) -> np.ndarray:
-            if pieces is None:
-                return background.normmat(resolution, spec.bins)
-            return background.assembled(resolution, _plain(pieces), start * resolution, spec.bins)
-
-        normmats = {r: expected(r, s) for r, s in starts.items()}
-        if pieces is None:
-            distances = flipped = {r: self._toeplitz(self.cascade, module, r) for r in module.resolutions}
-        else:
+        parents: dict[tuple[int, bool], Tensor] = {}
+        parent, out = None, []
+        for r in module.resolutions:
+            w = Window(r, starts[r], parent, 0)
+            tasks = [self._task(module, w, strand, 0, encodings[strand], parents) for strand in (False, True)]
             # The released program flips the background of the *mirrored* window. That is the right one for a single chromosome (it
             # depends on distance alone) but not for a layout of several, where `windows` takes the window's own; here its numbers
             # are to be had, so its way is followed.
-            prepare = self.cascade.prepare
-            distances = {r: prepare(module, r, self._log(m)) for r, m in normmats.items()}
-            flipped = {r: prepare(module, r, flip_map(self._log(expected(r, s)))) for r, s in mirrored.items()}
-        forward = zoom(self.cascade, module, bases[0][None], distances, starts)
-        reverse = zoom(self.cascade, module, bases[1][None], flipped, mirrored)
-        out = []
-        for r in module.resolutions:
-            begin = origin + starts[r] * r
-            eps = background.eps(r, spec.bins)
-            out.append(SeriesMap(chrom, r, begin, begin + spec.window(r), *_average([forward[r], reverse[r]]), normmats[r], eps))
+            tasks[1] = dataclasses.replace(tasks[1], offset=mirrored[r] * r)
+            pair = self._run(self.cascade, module, r, tasks, pieces)
+            parents, parent = {(starts[r], strand): y for strand, y in zip((False, True), pair)}, starts[r]
+            begin = starts[r] * r
+            expected = background.normmat(r, spec.bins)
+            if pieces is not None:
+                expected = background.assembled(r, _plain(pieces), begin, spec.bins)
+            place = (origin + begin, origin + begin + spec.window(r))
+            out.append(SeriesMap(chrom, r, *place, *_average(pair), expected, background.eps(r, spec.bins)))
         return out
 
 

@@ -13,6 +13,7 @@ from conftest import make_toy_backgrounds, make_toy_model
 
 from orca_cool import pipeline
 from orca_cool.coolfile import read_log_ratio
+from orca_cool.edits import SegmentSource
 from orca_cool.errors import DeviceError, ModelError, OutputError, RegionError
 from orca_cool.genome import one_hot, open_genome, reverse_complement
 from orca_cool.levels import Settings
@@ -21,7 +22,7 @@ from orca_cool.pipeline import predict_to_file
 from orca_cool.predict import Predictor, resolve_device
 from orca_cool.regions import Region
 from orca_cool.series import series_to_files
-from orca_cool.windows import by_root, plan
+from orca_cool.windows import by_root, layout, plan
 
 SIZES = {"a": 6010, "b": 4300, "c": 900}
 
@@ -280,6 +281,33 @@ def test_series_in_an_assembly_module(predictor, tmp_path):
         inside = np.isfinite(y[first : first + n, first : first + n])
         np.testing.assert_allclose(y[first : first + n, first : first + n][inside], m.values[:n, :n][inside], atol=2e-6)
         assert inside.mean() > 0.6
+
+
+def test_series_in_an_assembly_module_is_the_plain_zoom(predictor, genome):
+    """As the released program has it: on the reverse strand the background of the mirrored window, flipped."""
+    module, model = predictor.spec.module("G"), predictor.model
+    background, window = predictor.background(module), 16 * 640
+    maps = predictor.series(module, "b", 2000)
+    pieces = layout("b", genome.chromsizes, window, background.resolution)
+    assert len(pieces) > 1
+    starts = {m.resolution: m.start // m.resolution for m in maps}
+    mirrored = mirror(starts, 16, 16)
+    assert mirrored != starts
+    plain = [(s.chrom, s.start, s.end, s.strand) for s in pieces]
+
+    def distances(where):
+        logs = {r: np.log(background.assembled(r, plain, s * r, 16)).astype(np.float32) for r, s in where.items()}
+        return {r: torch.from_numpy(y)[None, None] for r, y in logs.items()}
+
+    source = SegmentSource(genome, pieces)
+    codes = source.fetch(source.name, 0, window)
+    with torch.inference_mode():
+        one = zoom(model, module, model.encoder(one_hot(codes)[None]), distances(starts), starts)
+        flipped = {r: flip_map(d) for r, d in distances(mirrored).items()}
+        two = zoom(model, module, model.encoder(one_hot(reverse_complement(codes))[None]), flipped, mirrored)
+    for m in maps:
+        np.testing.assert_allclose(m.values, 0.5 * (one[m.resolution] + flip_map(two[m.resolution]))[0, 0].numpy(), atol=1e-4)
+        np.testing.assert_allclose(m.expected, background.assembled(m.resolution, plain, m.start, 16))
 
 
 def test_bfloat16_is_close_and_not_the_same(toy_bundle, genome):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -75,23 +74,13 @@ class Orca(nn.Module):
         return y
 
 
-class Cascade(Protocol):
-    """What a zoom needs: :class:`Orca` itself, or its fast form."""
-
-    spec: ModelSpec
-
-    def encodings(self, module: ModuleSpec, base: Tensor) -> dict[int, Tensor]: ...
-
-    def decode(self, module: ModuleSpec, resolution: int, x: Tensor, distance: Any, coarse: Tensor | None, /) -> Tensor: ...
-
-
-def zoom(model: Cascade, module: ModuleSpec, base: Tensor, distances: Mapping[int, Any], starts: dict[int, int]) -> dict[int, Tensor]:
+def zoom(model: Orca, module: ModuleSpec, base: Tensor, distances: dict[int, Tensor], starts: dict[int, int]) -> dict[int, Tensor]:
     """One zoom series: a single window at every level, each inside the one before.
 
     Parameters
     ----------
     base : (batch, width, n) base encodings of the top window.
-    distances : by resolution, the log expected of that level's window in the form that the model's ``decode`` takes.
+    distances : by resolution, (1 or batch, 1, bins, bins) log expected of that level's window.
     starts : by resolution, first bin of the window counted in that resolution's bins from the start of the top window.
 
     Returns
