@@ -143,7 +143,7 @@ def test_each_chunk_is_computed_once_and_memory_does_not_grow(codes, small, monk
     fetch, held, bases = Fetch(codes), [], []
     chunks, tier2 = fast._chunks, fast._tier2
     monkeypatch.setattr(fast, "_chunks", lambda codes, *a: bases.append(codes.numel()) or chunks(codes, *a))
-    monkeypatch.setattr(fast, "_tier2", lambda x, *a: held.append(x.shape[-1]) or tier2(x, *a))
+    monkeypatch.setattr(fast, "_tier2", lambda place, parts, *a: held.append(sum(p.shape[-1] for p in parts)) or tier2(place, parts, *a))
     fast.span(fetch, 0, 30 * TOY.block)
     assert all(b > a for (a, _), (b, _) in zip(fetch.asked, fetch.asked[1:]))
     whole = 30 * TOY.block + 2 * 400  # one chunk of flank on both sides

@@ -20,6 +20,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -35,6 +36,7 @@ from orca_cool.model.spec import EncoderSpec
 from orca_cool.model.threads import ahead
 
 Fetch = Callable[[int, int], np.ndarray]
+T = TypeVar("T")
 
 DTYPES = ("float32", "tf32", "float16")
 
@@ -135,28 +137,13 @@ class FastEncoder:
         torch.cuda.OutOfMemoryError
             If not even one chunk fits the device.
         """
-        base, block = self.spec.base_bin, self.spec.block
+        base = self.spec.base_bin
         if end < start or (end - start) % base:
             raise ValueError(f"span {start:,}-{end:,} is not a multiple of the base bin of {base:,} bp")
         bins = (end - start) // base
         out = torch.empty(self.spec.widths[-1], bins, device=self.device)  # outside inference mode: a tensor like any other
-        anchor = start % base
-        ready: deque[tuple[int, int, Tensor]] = deque()
         with torch.inference_mode(), convolutions(self.device, self.dtype == "tf32", fixed=True):
-            pieces = self._tier1(fetch, start, end, anchor, reverse, ends)
-            a = start
-            while a < end:
-                b = min(a + block - (a - anchor) % block, end)
-                left, right = ends[0] and a - self._flank < start, ends[1] and b + self._flank > end
-                first, last = start if left else a - self._flank, end if right else b + self._flank
-                while not ready or ready[-1][1] < last:
-                    ready.append(next(pieces))
-                while ready[0][1] <= first:
-                    ready.popleft()
-                parts = [crop(x, max(first - i, 0) // self._stride, max(j - last, 0) // self._stride) for i, j, x in ready]
-                y = torch.cat(parts, dim=-1) if len(parts) > 1 else parts[0]
-                y = self._tier2(y, reverse, left, right)
-                y = crop(y, (a - first) // base if left else 0, (last - b) // base if right else 0)[0, :, 0]
+            for a, b, y in self._run(self._blocks(fetch, start, end, reverse, ends)):
                 i, j = (a - start) // base, (b - start) // base
                 if reverse:
                     out[:, bins - j : bins - i] = y.flip(-1)
@@ -164,16 +151,38 @@ class FastEncoder:
                     out[:, i:j] = y
                 if progress is not None:
                     progress(j, bins)
-                a = b
         return out
+
+    def _run(self, jobs: Iterator[Callable[[], T]]) -> Iterator[T]:
+        """Results of jobs, in order: on the CPU a core each, on a GPU one after the other."""
+        return ahead(jobs) if self.device.type == "cpu" and self.batch == 1 else (job() for job in jobs)
+
+    def _blocks(
+        self, fetch: Fetch, start: int, end: int, reverse: bool, ends: tuple[bool, bool]
+    ) -> Iterator[Callable[[], tuple[int, int, Tensor]]]:
+        """Tier 2 as calls, block by block, each with what it needs of tier 1; results are (start, end, (width, bins))."""
+        base, block, anchor = self.spec.base_bin, self.spec.block, start % self.spec.base_bin
+        ready: deque[tuple[int, int, Tensor]] = deque()
+        pieces = self._tier1(fetch, start, end, anchor, reverse, ends)
+        a = start
+        while a < end:
+            b = min(a + block - (a - anchor) % block, end)
+            left, right = ends[0] and a - self._flank < start, ends[1] and b + self._flank > end
+            first, last = start if left else a - self._flank, end if right else b + self._flank
+            while not ready or ready[-1][1] < last:
+                ready.append(next(pieces))
+            while ready[0][1] <= first:
+                ready.popleft()
+            parts = [crop(x, max(first - i, 0) // self._stride, max(j - last, 0) // self._stride) for i, j, x in ready]
+            cut = ((a - first) // base if left else 0, (last - b) // base if right else 0)
+            yield partial(self._tier2, (a, b), parts, reverse, left, right, cut)
+            a = b
 
     def _tier1(
         self, fetch: Fetch, start: int, end: int, anchor: int, reverse: bool, ends: tuple[bool, bool]
     ) -> Iterator[tuple[int, int, Tensor]]:
         """Outputs of tier 1, (start, end, (1, channels, 1, n)), in order, on the grid, as far as tier 2 reads them."""
-        jobs = self._jobs(fetch, start, end, anchor, reverse, ends)
-        together = ahead(jobs) if self.device.type == "cpu" and self.batch == 1 else (job() for job in jobs)
-        for found in together:
+        for found in self._run(self._jobs(fetch, start, end, anchor, reverse, ends)):
             yield from found
 
     def _jobs(
@@ -256,11 +265,15 @@ class FastEncoder:
         stride = self._stride // self._pool
         return _pool(crop(x, cut[0] // stride if left else 0, cut[1] // stride if right else 0), self._pool)
 
-    def _tier2(self, x: Tensor, reverse: bool, left: bool, right: bool) -> Tensor:
-        """The other stages over tier-1 outputs (1, channels, 1, n), the first of them pooled already."""
+    @torch.inference_mode()
+    def _tier2(
+        self, place: tuple[int, int], parts: list[Tensor], reverse: bool, left: bool, right: bool, cut: tuple[int, int]
+    ) -> tuple[int, int, Tensor]:
+        """The other stages over tier-1 outputs (1, channels, 1, n), the first of them pooled already; ``cut`` in bins."""
+        x = torch.cat(parts, dim=-1) if len(parts) > 1 else parts[0]
         for s, stage in enumerate(self._stages[reverse][self._fine :]):
             x = stage(_pool(x, self.spec.pools[self._fine + s]) if s else x, left, right)
-        return x
+        return (*place, crop(x, *cut)[0, :, 0])
 
 
 def _pool(x: Tensor, width: int) -> Tensor:
