@@ -56,7 +56,7 @@ def _position(digits: str, unit: str) -> int:
 
 def _checked(chrom: str, start: int, end: int, chromsizes: Mapping[str, int], label: str = "") -> Region:
     if chrom not in chromsizes:
-        raise RegionError(f"region {label or chrom!r}: there is no chromosome {chrom!r}; {suggestion(chrom, chromsizes)}")
+        raise RegionError(f"region {label or repr(chrom)}: there is no chromosome {chrom!r}; {suggestion(chrom, chromsizes)}")
     length = chromsizes[chrom]
     text = label or f"'{chrom}:{start:,}-{end:,}'"
     if end < start:
