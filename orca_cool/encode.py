@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from orca_cool.edits import Segment, SegmentSource
-from orca_cool.errors import StoreError
+from orca_cool.errors import DeviceError, StoreError
 from orca_cool.genome import GAP, SequenceSource
 from orca_cool.model.encoder import Encoder
 from orca_cool.model.fast_encoder import FastEncoder
@@ -71,7 +71,10 @@ class BlockEncoder:
                 self.notice(name, start + done * base, end, reverse)
 
         say(0, (end - start) // base)
-        y = self.encoder.span(fetch, start, end, reverse=reverse, ends=ends, progress=say)
+        try:
+            y = self.encoder.span(fetch, start, end, reverse=reverse, ends=ends, progress=say)
+        except torch.cuda.OutOfMemoryError as error:
+            raise DeviceError(f"the memory of {self.encoder.device} does not hold one chunk of sequence being encoded; use cpu") from error
         return y.flip(-1) if reverse else y
 
     def is_unknown(self, chrom: str, k: int) -> bool:

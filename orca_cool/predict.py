@@ -355,12 +355,15 @@ class _Task:
 
 
 def default_batch(spec: ModelSpec, device: torch.device) -> int:
-    """Windows (times strands) decoded at once: two for each thread of a CPU, or what half of a GPU's free memory holds; at most 64."""
+    """Windows (times strands) decoded at once: two for each thread of a CPU, or what half of a GPU's memory holds; at most 64.
+
+    It does not depend on what else is on the GPU: the same kind of GPU decodes the same batches, hence the same bits.
+    """
     if device.type != "cuda":
         return min(64, 2 * torch.get_num_threads())
     width = max(m.decoder.width for m in spec.modules if m.decoder) if any(m.decoder for m in spec.modules) else 64
     one = 8 * 4 * width * spec.bins**2  # about eight maps of float32 at the widest
-    return int(min(64, max(1, torch.cuda.mem_get_info(device)[0] // 2 // one)))
+    return int(min(64, max(1, torch.cuda.get_device_properties(device).total_memory // 2 // one)))
 
 
 def _differ(exact: Tensor, rough: Tensor) -> tuple[float, float]:

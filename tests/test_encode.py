@@ -235,6 +235,15 @@ def test_full_gpu_halves_the_batch_and_goes_on(toy_bundle, source, monkeypatch, 
         list(predictor.windows(module, "a", root))
 
 
+def test_a_gpu_too_small_for_one_chunk_is_named(cache, monkeypatch):
+    def full(*_, **__):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(cache.encoder.encoder, "_chunks", full)
+    with pytest.raises(DeviceError, match="memory of cpu does not hold one chunk"):
+        cache.window("a", 0, 40)
+
+
 def test_the_error_of_an_approximation_is_measured(toy_bundle, source):
     module = toy_bundle.spec.module("S")
     root = by_root(plan(SIZES["a"], module.resolutions, 16))[0]

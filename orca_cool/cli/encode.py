@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
-from orca_cool.cli.predict import _assembly
+from orca_cool.cli.common import assembly_of
 from orca_cool.errors import OutputError
 from orca_cool.genome import open_genome
 from orca_cool.predict import resolve_device
@@ -56,7 +56,7 @@ def encode(
     bundle = load_bundle(resolve(model))
     source = open_genome(genome, chrom_names)
     chosen: list[Region] | None = [parse_region(text, source.chromsizes) for text in regions] or None
-    _assembly(bundle.spec, source, any_genome)
+    assembly_of(bundle.spec, source, any_genome)
     if force and output.exists():
         if not is_store(output):
             raise OutputError(f"{output} exists and is not a store of encodings; choose another name")

@@ -11,8 +11,9 @@ from typing import Any
 import click
 from tqdm import tqdm
 
-from orca_cool.errors import GenomeError, ModelError, OutputError, RegionError
-from orca_cool.genome import SequenceSource, check_assembly, open_genome
+from orca_cool.cli.common import assembly_of
+from orca_cool.errors import ModelError, OutputError, RegionError
+from orca_cool.genome import SequenceSource, open_genome
 from orca_cool.levels import Settings
 from orca_cool.model.spec import ModelSpec, ModuleSpec
 from orca_cool.pipeline import check_output, predict_to_file, prepare, work_folder
@@ -113,7 +114,7 @@ def predict(
     bundle = load_bundle(resolve(model))
     spec = bundle.spec
     source = open_genome(genome, chrom_names)
-    assembly = _assembly(spec, source, any_genome)
+    assembly = assembly_of(spec, source, any_genome)
     names = tuple(spec.module(name.strip()).name for name in modules.split(",")) if modules else None
     wanted = _levels(spec, levels, names)
     settings = Settings(wanted, fill_distance, names, mode, pseudo_depth, trans, spread)
@@ -207,24 +208,6 @@ def _snap(chrom: str, place: int, spec: ModelSpec, source: SequenceSource) -> in
     if snapped != place:
         click.echo(f"snapped {chrom}:{place:,} to {chrom}:{snapped:,}, by {snapped - place:+,} bp", err=True)
     return snapped
-
-
-def _assembly(spec: ModelSpec, source: SequenceSource, any_genome: bool) -> str:
-    """Name of the assembly for the file; an unknown one is said, a mismatch is an error unless it is allowed."""
-    try:
-        found = check_assembly(spec, source)
-    except GenomeError as error:
-        if not any_genome:
-            raise GenomeError(f"{error}; use --any-genome to predict it all the same") from error
-        click.echo(f"warning: {error}", err=True)
-        return str(source.name)
-    if found is None:
-        known = ", ".join(spec.assemblies) or "none named"
-        click.echo(
-            f"warning: genome {source.name!r} shares no chromosome name with the assemblies of model {spec.name!r} ({known})", err=True
-        )
-        return str(source.name)
-    return str(found)
 
 
 def _levels(spec: ModelSpec, levels: str | None, names: tuple[str, ...] | None) -> tuple[int, ...]:
