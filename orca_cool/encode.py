@@ -19,10 +19,7 @@ from orca_cool.errors import DeviceError, StoreError
 from orca_cool.genome import GAP, SequenceSource
 from orca_cool.model.encoder import Encoder
 from orca_cool.model.fast_encoder import FastEncoder
-from orca_cool.store import EncodingStore
-
-#: Blocks encoded in one go: flanks are paid once a run, and a killed run has stored all but the last.
-RUN = 16
+from orca_cool.store import EncodingStore, runs
 
 #: (name, start, end, reverse strand): what is left to encode of a stretch, in bp; called when it is begun and after each block
 Notice = Callable[[str, int, int, bool], None]
@@ -44,14 +41,11 @@ class BlockEncoder:
         for k in sorted(unknown):
             yield k, self.unknown(reverse)
         block = self.spec.block
-        for run in _runs([k for k in range(first, last + 1) if k not in unknown]):
-            for at in range(0, len(run), RUN):
-                part = run[at : at + RUN]
-                y = self.span(
-                    chrom, part[0] * block, (part[-1] + 1) * block, reverse, lambda i, j: self.source.fetch(chrom, i, j)
-                )  # in the forward order of bins
-                for k in part:
-                    yield k, y[:, (k - part[0]) * self.size : (k - part[0] + 1) * self.size].clone()
+        # in runs: flanks are paid once a run, and who is killed has stored all but the last
+        for a, b in runs([k for k in range(first, last + 1) if k not in unknown]):
+            y = self.span(chrom, a * block, b * block, reverse, lambda i, j: self.source.fetch(chrom, i, j))
+            for k in range(a, b):
+                yield k, y[:, (k - a) * self.size : (k - a + 1) * self.size].clone()
 
     def span(
         self,
@@ -199,8 +193,8 @@ class EncodingCache:
     def _get(self, chrom: str, first: int, last: int, reverse: bool) -> list[Tensor]:
         """Blocks ``first`` to ``last`` (inclusive), in the forward order of bins."""
         found = {k: y for k in range(first, last + 1) if (y := self._look_up(chrom, k, reverse)) is not None}
-        for run in _runs([k for k in range(first, last + 1) if k not in found]):
-            for k, y in self.encoder.blocks(chrom, run[0], run[-1], reverse):
+        for a, b in runs([k for k in range(first, last + 1) if k not in found]):
+            for k, y in self.encoder.blocks(chrom, a, b - 1, reverse):
                 if self.store is not None and not self.store.read_only and 0 <= k < self.store.blocks(chrom):
                     self.store.write(chrom, k, reverse, y.T.cpu().numpy())
                 found[k] = self._rounded(y)
@@ -228,17 +222,6 @@ class EncodingCache:
         if not bool(torch.isfinite(half).all()):
             raise StoreError("encodings of this model do not fit float16; make a store with --dtype float32")
         return half.to(torch.float32)
-
-
-def _runs(numbers: Sequence[int]) -> list[list[int]]:
-    """Sorted numbers cut into runs of consecutive ones."""
-    runs: list[list[int]] = []
-    for k in numbers:
-        if runs and runs[-1][-1] == k - 1:
-            runs[-1].append(k)
-        else:
-            runs.append([k])
-    return runs
 
 
 def _known_runs(segments: Sequence[Segment], length: int, base: int, margin: int) -> list[tuple[int, int, Segment]]:

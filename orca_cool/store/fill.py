@@ -85,7 +85,7 @@ def build(
         before = encoded
         for chrom, blocks in wanted.items():
             store.prepare(chrom)
-            for a, b in list(_runs(sorted({k for k, _ in missing[chrom]}), RUN)):
+            for a, b in list(runs(sorted({k for k, _ in missing[chrom]}))):
                 encoded += _encode_run(store, encode_blocks, chrom, a, b)
                 missing[chrom] = _missing(store, chrom, blocks)
                 show()
@@ -108,7 +108,7 @@ def _encode_run(store: EncodingStore, encode_blocks: EncodeBlocks, chrom: str, f
         mine = [k for k in range(first, end) if claims.enter_context(store.claim(chrom, k))]
         missing = _missing(store, chrom, mine)  # looked at under the claim: the one before may just have written them
         for reverse in (False, True):
-            for a, b in _runs([k for k, strand in missing if strand is reverse], RUN):
+            for a, b in runs([k for k, strand in missing if strand is reverse]):
                 left = set(range(a, b))
                 for k, values in encode_blocks(chrom, a, b - 1, reverse):
                     store.write(chrom, k, reverse, values)
@@ -147,7 +147,7 @@ def _missing(store: EncodingStore, chrom: str, blocks: Sequence[int]) -> list[tu
     return [(k, reverse) for k in blocks for reverse in (False, True) if not present[int(reverse), k]]
 
 
-def _runs(blocks: Sequence[int], longest: int) -> Iterator[tuple[int, int]]:
+def runs(blocks: Sequence[int], longest: int = RUN) -> Iterator[tuple[int, int]]:
     """Ascending numbers to (first, end) of consecutive ones, at most ``longest`` each."""
     start = 0
     for i in range(1, len(blocks) + 1):
