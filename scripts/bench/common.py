@@ -47,6 +47,12 @@ def released_size() -> Bundle:
                 tensor.copy_(0.1 * torch.randn(tensor.shape))
             elif tensor.ndim > 1:
                 tensor.copy_(torch.randn(tensor.shape) / tensor[0].numel() ** 0.5)
+        # residual sums grow with random weights: the last layer brings maps back to order one or less, for frequencies to be numbers
+        x, distance, coarse = torch.randn(1, 128, 64), -5 + torch.randn(1, 1, 64, 64), torch.randn(1, 1, 32, 32)
+        for decoder in [d for levels in model.decoders.values() for d in levels.values()] + [model.base_decoder]:
+            y = decoder(x) if decoder.spec.one_shot else decoder(x, distance, coarse)
+            for tensor in decoder.final[3].parameters():
+                tensor.div_(1000 * y.std())  # real encodings and maps give far larger ones than these
     fine = Background(4000, 0.1 / (1.0 + np.arange(8200)) ** 0.9)
     coarse = Background(32_000, 0.1 / (1.0 + 8 * np.arange(8200)) ** 0.9, 2e-5)
     return Bundle(model.spec, model, {4000: fine, 32_000: coarse}, "random", Path("random"))
