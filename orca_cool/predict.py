@@ -18,7 +18,8 @@ from orca_cool.encode import EncodingCache, Notice
 from orca_cool.errors import DeviceError, ModelError
 from orca_cool.genome import SequenceSource
 from orca_cool.model.cascade import flip_map, mirror
-from orca_cool.model.fast_decoder import FastCascade
+from orca_cool.model.fast_decoder import DTYPES, FastCascade
+from orca_cool.model.fast_encoder import DTYPES as ENCODER_DTYPES
 from orca_cool.model.fast_encoder import FastEncoder
 from orca_cool.model.spec import ModelSpec, ModuleSpec
 from orca_cool.store import EncodingStore
@@ -27,8 +28,6 @@ from orca_cool.windows import Window, fill_layout, layout, series, series_top
 
 logger = logging.getLogger(__name__)
 
-DTYPES = ("float32", "tf32", "bfloat16")
-ENCODER_DTYPES = ("float32", "tf32", "float16")
 EDGES = ("real", "upstream")
 
 

@@ -10,6 +10,7 @@ import click
 from tqdm import tqdm
 
 from orca_cool.cli.common import assembly_of
+from orca_cool.encode import block_encoder
 from orca_cool.errors import OutputError
 from orca_cool.genome import open_genome
 from orca_cool.predict import resolve_device
@@ -61,9 +62,6 @@ def encode(
         if not is_store(output):
             raise OutputError(f"{output} exists and is not a store of encodings; choose another name")
         output.unlink()
-    # imported late: nothing above needs it, and bad arguments are told at once
-    from orca_cool.encode import block_encoder
-
     with EncodingStore.open(output, bundle.model.encoder, source, model_name=bundle.spec.name, dtype=dtype) as store:
         if check:
             with _bar("verify", quiet) as show:

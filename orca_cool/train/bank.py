@@ -58,7 +58,7 @@ def encode_chromosome(model: Orca, codes: np.ndarray, targets: Mapping[int, np.n
     pad = np.full(2 * m * spec.base_bin, GAP, dtype=np.uint8)
     whole = np.concatenate([pad, codes, pad])
     encoder = FastEncoder(model.encoder, next(model.parameters()).device)
-    y = encoder.span(lambda a, b: whole[a:b], 0, len(whole), ends=(True, True)).clone()  # a clone may take part in gradients
+    y = encoder.span(lambda a, b: whole[a:b], 0, len(whole), ends=(True, True))
     n = len(codes) // spec.base_bin
     # the zero padding of the convolutions reaches m bins in; inside of that the sequence is unknown and constant
     return Encoded(y[:, 2 * m : 2 * m + n], y[:, m : 2 * m], y[:, 2 * m + n : 3 * m + n], y[:, m].clone(), targets)
