@@ -22,7 +22,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from orca_cool.background import Background
+from orca_cool.background import Background, choose_table
 from orca_cool.errors import BundleError, ModelError, OutputError
 from orca_cool.model.cascade import Orca
 from orca_cool.model.spec import ModelSpec, ModuleSpec
@@ -55,26 +55,20 @@ class Bundle:
     def background(self, module: ModuleSpec) -> Background:
         """Background of a module.
 
-        An assembly module (256M) has the coarsest table that carries a trans value; a one-shot module (1M) the finest
-        that averages to its bin (1 kb in the released models); any other the table at the base bin.
+        See :func:`orca_cool.background.choose_table`.
 
         Raises
         ------
         BundleError
             If the bundle has no such table.
         """
-        tables = self.backgrounds
-        if module.assembly:
-            fits = [r for r, b in tables.items() if b.trans is not None and module.resolutions[-1] % r == 0]
-            wanted, choice = "a table with a trans value", max(fits, default=None)
-        elif module.decoder is None:
-            fits = [r for r in tables if module.resolutions[-1] % r == 0]
-            wanted, choice = f"a table that averages to {module.resolutions[-1]} bp", min(fits, default=None)
-        else:
-            wanted, choice = f"a table at {self.spec.base_bin} bp", self.spec.base_bin if self.spec.base_bin in tables else None
-        if choice is None:
-            raise BundleError(f"{self.path}: module {module.name!r} needs {wanted}; the bundle has tables at {sorted(tables)} bp")
-        return tables[choice]
+        table = choose_table(self.backgrounds, module, self.spec.base_bin)
+        if table is None:
+            wanted = {True: "a table with a trans value", False: f"a table at {self.spec.base_bin} bp"}[module.assembly]
+            if module.decoder is None:
+                wanted = f"a table that averages to {module.resolutions[-1]} bp"
+            raise BundleError(f"{self.path}: module {module.name!r} needs {wanted}; the bundle has tables at {sorted(self.backgrounds)} bp")
+        return table
 
 
 def save_bundle(folder: str | os.PathLike[str], model: Orca, backgrounds: Mapping[int, Background], *, force: bool = False) -> Path:
