@@ -1,0 +1,287 @@
+"""Intervals of BED and bigBed files, and the labels they give to bins: 1 where an interval overlaps a bin."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from orca_cool.errors import TrainingError
+from orca_cool.regions import suggestion
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Columns of a table of intervals.
+COLUMNS = ["chrom", "start", "end", "kind", "strand"]
+
+#: First four bytes, in either byte order (UCSC's description of the formats).
+_BIGBED = (b"\xeb\xf2\x89\x87", b"\x87\x89\xf2\xeb")
+_BIGWIG = (b"\x26\xfc\x8f\x88", b"\x88\x8f\xfc\x26")
+
+#: chrom, start, end, kind, strand
+_Row = tuple[str, int, int, str, str]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """``[start, end)`` of a chromosome in bp, 0-based; ``kind`` is the factor (peaks) or the feature's type."""
+
+    chrom: str
+    start: int
+    end: int
+    kind: str
+    strand: str = "."
+
+
+def read_intervals(path: str | Path, *, chroms: Iterable[str] | None = None, column: int | None = None, kind: str = "") -> pd.DataFrame:
+    """Read BED3 or more (narrowPeak and broadPeak too), plain or gzip, or bigBed; which of them is told by the content.
+
+    Blank lines and those that begin with ``#``, ``track`` or ``browser`` are skipped. Columns are separated by tabs, or by spaces where
+    a line has no tab.
+
+    Parameters
+    ----------
+    chroms : the genome's chromosomes; intervals elsewhere are left out. None keeps all.
+    column : index, from 0, of the column that names the kind; None if all intervals are of ``kind``.
+
+    Returns
+    -------
+    DataFrame with columns chrom, start, end (int64), kind, strand ("+", "-" or "."), in the file's order.
+
+    Raises
+    ------
+    TrainingError
+        If the file is missing, damaged or not BED, has no such column, or none of its chromosomes is one of ``chroms``.
+    """
+    import pandas as pd
+
+    wanted = None if chroms is None else dict.fromkeys(chroms)
+    rows = list(_rows(Path(path), column, kind))
+    names = dict.fromkeys(row[0] for row in rows)
+    if wanted is not None and names and not any(c in wanted for c in names):
+        first = next(iter(names))
+        raise TrainingError(
+            f"intervals {str(path)!r} are on other names than the genome's: {_few(names)} there, {_few(wanted)} in the genome; "
+            f"for {first!r} {suggestion(first, wanted)}"
+        )
+    table = pd.DataFrame([row for row in rows if wanted is None or row[0] in wanted], columns=COLUMNS)
+    return table.astype({"start": np.int64, "end": np.int64})
+
+
+def read_bed(path: str | Path, column: int | None, kind: str, chroms: Iterable[str]) -> list[Interval]:
+    """Intervals of any file that :func:`read_intervals` reads, on ``chroms`` alone, which may be a few of the genome's chromosomes.
+
+    There may be none: that says nothing about names, since the file may have its intervals on the genome's other chromosomes.
+    """
+    wanted = set(chroms)
+    return [Interval(*row) for row in _rows(Path(path), column, kind) if row[0] in wanted]
+
+
+def _few(names: Iterable[str]) -> str:
+    names = list(names)
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+
+
+def _rows(path: Path, column: int | None, kind: str) -> Iterator[_Row]:
+    """Every interval of the file, checked."""
+    try:
+        with path.open("rb") as file:
+            magic = file.read(4)
+    except FileNotFoundError:
+        raise TrainingError(f"intervals {str(path)!r} do not exist") from None
+    except OSError as error:
+        raise TrainingError(f"intervals {str(path)!r} cannot be read: {error.strerror}") from error
+    if magic in _BIGWIG:
+        raise TrainingError(f"intervals {str(path)!r} are a bigWig, which holds a signal; give its peaks, as BED, narrowPeak or bigBed")
+    for where, fields in _bigbed(path, magic) if magic in _BIGBED else _bed(path, magic[:2] == b"\x1f\x8b"):
+        try:
+            start, end = int(fields[1]), int(fields[2])
+        except (ValueError, IndexError):
+            problem = "is not BED: chromosome, start, end with tabs between them (a header begins with #)"
+            raise TrainingError(f"{_line(path, where, fields)} {problem}") from None
+        if start < 0 or end <= start:
+            raise TrainingError(f"{_line(path, where, fields)} is empty, reversed or negative; an end must lie after its start")
+        if column is not None and not 0 <= column < len(fields):
+            raise TrainingError(
+                f"{_line(path, where, fields)} has no column {column}; it has {len(fields)}, and the chromosome is column 0"
+            )
+        strand = fields[5] if len(fields) > 5 and fields[5] in ("+", "-") else "."
+        yield fields[0], start, end, kind if column is None else fields[column], strand
+
+
+def _line(path: Path, where: str, fields: Sequence[object]) -> str:
+    text = "\t".join(map(str, fields))
+    return f"intervals {str(path)!r}{where}: {text[:100]!r}"
+
+
+def _bed(path: Path, gzipped: bool) -> Iterator[tuple[str, list[str]]]:
+    """(where, columns) of each line that is an interval."""
+    number = 0
+    try:
+        with gzip.open(path, "rt", encoding="utf-8-sig") if gzipped else path.open(encoding="utf-8-sig") as file:
+            for number, line in enumerate(file, start=1):
+                fields = line.rstrip("\r\n").split("\t") if "\t" in line else line.split()
+                if line.isspace() or line.startswith("#") or fields[0].split(" ")[0] in ("track", "browser"):
+                    continue
+                yield f", line {number}", fields
+    except (OSError, EOFError, zlib.error) as error:
+        raise TrainingError(f"intervals {str(path)!r} are damaged after line {number}: {error}") from error
+    except UnicodeDecodeError as error:
+        raise TrainingError(f"intervals {str(path)!r} are not text after line {number}; give BED (plain or gzip) or bigBed") from error
+
+
+def _bigbed(path: Path, magic: bytes) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """(nothing, columns) of each interval, by chromosome."""
+    try:
+        import bbi
+    except ImportError as error:
+        raise TrainingError(f"intervals {str(path)!r} are bigBed, which needs {error.name!r}: pip install 'orca-cool[train]'") from error
+    # a bigBed ends as it begins; UCSC's library ends the process where one is cut short
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(size - 4, 64))  # behind the header
+        if file.read() != magic:
+            raise TrainingError(f"intervals {str(path)!r} are a bigBed that is cut short or damaged; fetch it again")
+    try:
+        with bbi.open(str(path)) as file:
+            for chrom in file.chromsizes:
+                for fields in file.fetch_intervals(chrom, 0, -1, iterator=True):
+                    yield "", fields
+    except (OSError, UnicodeDecodeError) as error:
+        raise TrainingError(f"intervals {str(path)!r} cannot be read: {error}") from error
+
+
+class _Sorted:
+    """Intervals of one chromosome by kind, those that touch made one: sorted by kind, then by position.
+
+    Both ends then increase, so that two binary searches find all that overlap a window, however long they are. Keys are
+    ``kind * stride + position``, with which one search does for all kinds.
+    """
+
+    def __init__(self, kind: np.ndarray, start: np.ndarray, end: np.ndarray, kinds: int):
+        self.size = int(end.max(initial=0))
+        self.base = np.arange(kinds, dtype=np.int64) * (self.size + 1)
+        order = np.lexsort((start, kind))
+        first = (self.base[kind] + start)[order]
+        reach = np.maximum.accumulate((self.base[kind] + end)[order])
+        new = np.flatnonzero(np.r_[True, first[1:] > reach[:-1]][: len(first)])
+        self.starts, self.ends = first[new], reach[np.r_[new[1:] - 1, len(reach) - 1][: len(new)]]
+
+    def bins(self, start: int, end: int, bin_size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(kind, first bin, last bin) of each interval that overlaps ``[start, end)``; bins count from ``start``."""
+        a, b = (min(max(x, 0), self.size) for x in (start, end))
+        found = np.searchsorted(self.ends, self.base + a, side="right")
+        count = np.searchsorted(self.starts, self.base + b, side="left") - found
+        kind = np.repeat(np.arange(len(self.base)), count)
+        at = np.arange(len(kind)) + np.repeat(found - np.cumsum(count) + count, count)
+        shift = -start - self.base[kind]
+        return kind, np.maximum(self.starts[at] + shift, 0) // bin_size, (np.minimum(self.ends[at] + shift, end - start) - 1) // bin_size
+
+    def labels(self, start: int, end: int, bin_size: int) -> np.ndarray:
+        """See :func:`labels`."""
+        kind, first, last = self.bins(start, end, bin_size)
+        change = np.zeros((len(self.base), -(-(end - start) // bin_size) + 1), dtype=np.int32)
+        np.add.at(change, (kind, first), 1)
+        np.add.at(change, (kind, last + 1), -1)
+        return (np.cumsum(change[:, :-1], axis=1) > 0).astype(np.float32)
+
+
+def _columns(intervals: pd.DataFrame | Iterable[Interval], kinds: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """chrom, index of the kind, start, end of the intervals of ``kinds``."""
+    import pandas as pd
+
+    if len(set(kinds)) != len(kinds):
+        raise TrainingError(f"kinds of intervals must differ from each other: {', '.join(kinds)}")
+    table = intervals if isinstance(intervals, pd.DataFrame) else pd.DataFrame(intervals, columns=COLUMNS)
+    kind = pd.Index(list(kinds), dtype=object).get_indexer(table["kind"])
+    known = kind >= 0
+    start, end = (table[c].to_numpy(dtype=np.int64)[known] for c in ("start", "end"))
+    if len(wrong := np.flatnonzero((start < 0) | (end <= start))):
+        i = wrong[0]
+        raise TrainingError(f"the interval from {start[i]} to {end[i]} is empty, reversed or negative; an end must lie after its start")
+    return table["chrom"].to_numpy(dtype=object)[known], kind[known], start, end
+
+
+def labels(intervals: pd.DataFrame | Iterable[Interval], kinds: Sequence[str], start: int, end: int, bin_size: int) -> np.ndarray:
+    """Which bins of ``[start, end)`` overlap an interval, by one base or more; of many windows, :class:`Marks` is faster.
+
+    Parameters
+    ----------
+    intervals : of one chromosome, as :func:`read_intervals` or :func:`read_bed` give them; those of other kinds are left out.
+    start, end : in bp, of any phase. Bins of ``bin_size`` bp count from ``start``; the last is its part before ``end``.
+
+    Returns
+    -------
+    np.ndarray of float32, (kinds, ceil((end - start) / bin_size)): 1 or 0.
+
+    Raises
+    ------
+    TrainingError
+        If the intervals are of several chromosomes, or ``kinds`` names one twice.
+    """
+    chrom, kind, first, last = _columns(intervals, kinds)
+    if len(names := set(chrom)) > 1:
+        raise TrainingError(f"labels of one window need the intervals of one chromosome, not of {_few(sorted(names))}")
+    return _Sorted(kind, first, last, len(kinds)).labels(start, end, bin_size)
+
+
+class Marks:
+    """Intervals made ready for thousands of windows.
+
+    Parameters
+    ----------
+    intervals : as :func:`read_intervals` or :func:`read_bed` give them; those of other kinds or on other chromosomes are left out. An
+        end beyond its chromosome's is taken to be there.
+    kinds : rows of the labels.
+    chromsizes : {chromosome: length in bp}.
+
+    Raises
+    ------
+    TrainingError
+        If an interval begins beyond its chromosome's end, or ``kinds`` names one twice.
+    """
+
+    def __init__(self, intervals: pd.DataFrame | Iterable[Interval], kinds: Sequence[str], chromsizes: Mapping[str, int]):
+        import pandas as pd
+
+        self.kinds, self.chromsizes = tuple(kinds), dict(chromsizes)
+        chrom, kind, start, end = _columns(intervals, self.kinds)
+        self._by_chrom: dict[str, _Sorted] = {}
+        number = pd.Index(list(self.chromsizes), dtype=object).get_indexer(chrom)
+        for k, (name, length) in enumerate(self.chromsizes.items()):
+            here = number == k
+            if (start[here] >= length).any():
+                where = int(start[here].max())
+                raise TrainingError(
+                    f"an interval begins at {name}:{where:,}, which is {length:,} bp long: are the intervals of another assembly?"
+                )
+            self._by_chrom[name] = _Sorted(kind[here], start[here], np.minimum(end[here], length), len(self.kinds))
+
+    def window(self, chrom: str, start: int, end: int, bin_size: int) -> np.ndarray:
+        """(kinds, bins) float32 of ``[start, end)``, see :func:`labels`; it may overhang the chromosome, where nothing is marked.
+
+        Raises
+        ------
+        TrainingError
+            If there is no such chromosome.
+        """
+        if chrom not in self._by_chrom:
+            raise TrainingError(f"there are no intervals for chromosome {chrom!r}; {suggestion(chrom, self.chromsizes)}")
+        return self._by_chrom[chrom].labels(start, end, bin_size)
+
+    def frequency(self, bin_size: int) -> np.ndarray:
+        """(kinds,) float64 share of all chromosomes' bins (from 0, the last one partial) that carry each mark; bins are not laid out."""
+        marked = np.zeros(len(self.kinds))
+        for chrom, length in self.chromsizes.items():
+            kind, first, last = self._by_chrom[chrom].bins(0, length, bin_size)
+            # two intervals of a kind may end and begin in the same bin
+            again = (kind[1:] == kind[:-1]) & (first[1:] == last[:-1])
+            marked += np.bincount(kind, last - first + 1, len(self.kinds))
+            marked -= np.bincount(kind[1:], again, len(self.kinds))
+        return marked / sum(-(-length // bin_size) for length in self.chromsizes.values())
