@@ -62,26 +62,31 @@ class Positional:
 
     def fit(self, targets: Iterable[tuple[Chromosome, Mapping[int, np.ndarray]]]) -> Positional:
         """Fit on (chromosome, log observed/expected (n, n) by resolution) of the training chromosomes."""
-        from sklearn.ensemble import HistGradientBoostingRegressor
-
         pairs = list(targets)
         for resolution in pairs[0][1]:
-            xs, ys = [], []
-            for chrom, levels in pairs:
-                i, j = np.nonzero(np.triu(np.isfinite(levels[resolution])))
-                near = j - i < self.bins
-                xs.append(features(self._chrom(chrom), resolution, i[near], j[near]))
-                ys.append(levels[resolution][i[near], j[near]])
-            model = HistGradientBoostingRegressor(**self._options)
-            self._models[resolution] = model.fit(np.concatenate(xs), np.concatenate(ys))
+            self.fit_pixels(resolution, (self._pixels(chrom, levels[resolution]) for chrom, levels in pairs))
         return self
 
-    def predict(self, chrom: Chromosome, resolution: int, n: int) -> np.ndarray:
-        """(n, n) float32 log observed/expected; NaN beyond the band of ``bins``."""
+    def _pixels(self, chrom: Chromosome, y: np.ndarray) -> tuple[Chromosome, np.ndarray, np.ndarray, np.ndarray]:
+        i, j = np.nonzero(np.triu(np.isfinite(y)))
+        near = j - i < self.bins
+        return chrom, i[near], j[near], y[i[near], j[near]]
+
+    def fit_pixels(self, resolution: int, parts: Iterable[tuple[Chromosome, np.ndarray, np.ndarray, np.ndarray]]) -> None:
+        """Fit one level on (chromosome, rows, columns, log observed/expected), arrays (k,) each, rows and columns in its bins."""
+        from sklearn.ensemble import HistGradientBoostingRegressor
+
+        pairs = [(features(self._chrom(chrom), resolution, i, j), y) for chrom, i, j, y in parts]
+        model = HistGradientBoostingRegressor(**self._options)
+        self._models[resolution] = model.fit(np.concatenate([x for x, _ in pairs]), np.concatenate([y for _, y in pairs]))
+
+    def predict(self, chrom: Chromosome, resolution: int, n: int, start: int = 0) -> np.ndarray:
+        """(n, n) float32 log observed/expected of a window from ``start`` bp, of any phase; NaN beyond the band of ``bins``."""
         i, j = np.triu_indices(n)
         near = j - i < self.bins
         i, j = i[near], j[near]
         out = np.full((n, n), np.nan, dtype=np.float32)
-        out[i, j] = self._models[resolution].predict(features(self._chrom(chrom), resolution, i, j))
+        at = start / resolution
+        out[i, j] = self._models[resolution].predict(features(self._chrom(chrom), resolution, i + at, j + at))
         out[j, i] = out[i, j]
         return out

@@ -318,26 +318,56 @@ class Predictor:
             else:
                 bases = [self.encodings.span(chrom, origin, origin + window, reverse=r) for r in (False, True)]
         starts = series(position, origin, module.resolutions, spec.bins, len(pieces[0]) if pieces else None)
+        # The released program flips the background of the *mirrored* window. That is the right one for a single chromosome (it
+        # depends on distance alone) but not for a layout of several, where `windows` takes the window's own; here its numbers
+        # are to be had, so its way is followed.
         mirrored = mirror(starts, spec.bins, spec.bins)
+        return self._zoom(module, chrom, bases, starts, pieces, origin, {r: s * r for r, s in mirrored.items()})
+
+    def layout_series(self, module: ModuleSpec, pieces: Sequence[Segment], starts: Mapping[int, int]) -> list[SeriesMap]:
+        """One zoom series of chromosome pieces laid end to end, for a module whose input they are (256M).
+
+        Unlike in :meth:`series` the second strand's background is always that of the window itself.
+
+        Parameters
+        ----------
+        pieces : at most the top window; lengths are multiples of the background's bin; the rest is N.
+        starts : by resolution, the window's first bin from the start of the layout, inside the window one level up.
+
+        Returns
+        -------
+        Level by level; ``chrom`` is "layout", ``start`` and ``end`` count from its start.
+        """
+        bases = self._sequence(pieces, self.spec.window(module.resolutions[0]))
+        return self._zoom(module, "layout", bases, starts, list(pieces), 0, {r: s * r for r, s in starts.items()})
+
+    @torch.inference_mode()
+    def _zoom(
+        self,
+        module: ModuleSpec,
+        chrom: str,
+        bases: list[Tensor],
+        starts: Mapping[int, int],
+        pieces: list[Segment] | None,
+        origin: int,
+        backgrounds: Mapping[int, int],
+    ) -> list[SeriesMap]:
+        """A window at every level. ``backgrounds``: where, in bp from the top window's start, the background of the second strand's
+        windows is taken; it is flipped."""
         encodings = [self.cascade.encodings(module, base[None]) for base in bases]
-        background = self.background(module)
+        background, bins = self.background(module), self.spec.bins
         parents: dict[tuple[int, bool], Tensor] = {}
         parent, out = None, []
         for r in module.resolutions:
             w = Window(r, starts[r], parent, 0)
             tasks = [self._task(module, w, strand, 0, encodings[strand], parents) for strand in (False, True)]
-            # The released program flips the background of the *mirrored* window. That is the right one for a single chromosome (it
-            # depends on distance alone) but not for a layout of several, where `windows` takes the window's own; here its numbers
-            # are to be had, so its way is followed.
-            tasks[1] = dataclasses.replace(tasks[1], offset=mirrored[r] * r)
+            tasks[1] = dataclasses.replace(tasks[1], offset=backgrounds[r])
             pair = self._run(self.cascade, module, r, tasks, pieces)
             parents, parent = {(starts[r], strand): y for strand, y in zip((False, True), pair)}, starts[r]
             begin = starts[r] * r
-            expected = background.normmat(r, spec.bins)
-            if pieces is not None:
-                expected = background.assembled(r, _plain(pieces), begin, spec.bins)
-            place = (origin + begin, origin + begin + spec.window(r))
-            out.append(SeriesMap(chrom, r, *place, *_average(pair), expected, background.eps(r, spec.bins)))
+            expected = background.normmat(r, bins) if pieces is None else background.assembled(r, _plain(pieces), begin, bins)
+            place = (origin + begin, origin + begin + self.spec.window(r))
+            out.append(SeriesMap(chrom, r, *place, *_average(pair), expected, background.eps(r, bins)))
         return out
 
 

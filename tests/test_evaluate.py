@@ -13,9 +13,10 @@ from click.testing import CliRunner
 
 from orca_cool.cli import main
 from orca_cool.coolfile import Layer, Stripe, write_mcool
-from orca_cool.evaluate import depletion, evaluate, split_half
+from orca_cool.errors import CoolerError, RegionError
+from orca_cool.evaluate import depletion, evaluate, evaluate_files, pearson, split_half
+from orca_cool.evaluate.baselines import fit_baselines, squares
 from orca_cool.positional import Chromosome, Positional, features
-from orca_cool.train.validate import pearson, window_starts
 from orca_cool.weights import load_bundle
 
 BIN, BAND = 2000, 32
@@ -159,12 +160,88 @@ def test_positional_learns_the_cross():
     assert pearson(model.predict(Chromosome(n * BIN, 51_000), BIN, n), level(25))[0] > 0.9
 
 
-@pytest.mark.parametrize("n", [1, 64, 128, 129, 192, 407])
-def test_windows_cover_every_bin(n):
-    covered = np.zeros(n, bool)
-    for s in window_starts(n, 128):
-        covered[s : s + 128] = True
-    assert covered.all()
+def test_positional_of_a_window_is_a_slice_of_the_chromosomes():
+    rng = np.random.default_rng(0)
+    model = Positional(True, 40).fit([(Chromosome(160_000, 70_000), {BIN: rng.normal(size=(80, 80))})])
+    whole = model.predict(Chromosome(160_000, 70_000), BIN, 80)
+    np.testing.assert_array_equal(model.predict(Chromosome(160_000, 70_000), BIN, 30, 10 * BIN), whole[10:40, 10:40])
+
+
+@pytest.mark.parametrize(("n", "band"), [(5, 8), (2049, 128), (5000, 250), (4096, 1), (6000, 7000)])
+def test_squares_hold_every_pixel_of_the_band_once(n, band):
+    count = np.zeros((n, n), np.int8)
+    for a, b, own in squares(n, band):
+        assert b - a <= 2048 + band
+        part = np.ones((b - a, b - a), np.int8)
+        part[own:, own:] = 0
+        count[a:b, a:b] += part
+    d = np.abs(np.subtract.outer(np.arange(n, dtype=np.int16), np.arange(n, dtype=np.int16)))
+    assert (count[d < band] == 1).all()
+
+
+def test_a_chromosome_in_pieces_is_the_chromosome(files, monkeypatch):
+    predicted, observed, _ = files
+    options = {"base": BIN, "train": ["c3"], "ceiling": False}
+    (whole,) = evaluate_files(predicted, observed, ["c1"], **options).scores
+    monkeypatch.setattr("orca_cool.evaluate.baselines.ROWS", 9)
+    monkeypatch.setattr("orca_cool.evaluate.maps.STRIP", 70)
+    (pieces,) = evaluate_files(predicted, observed, ["c1"], **options).scores
+    assert pieces.found["model"].windows > whole.found["model"].windows == 1
+    for name, m in pieces.found.items():
+        one = whole.found[name]
+        assert m.pixels == one.pixels
+        for score in ("r", "r_distance", "scc", "spearman", "r_contact"):
+            assert getattr(m, score) == pytest.approx(getattr(one, score), rel=1e-3 if name == "telomere" else 1e-6, nan_ok=True)
+        np.testing.assert_array_equal(m.pixels_by_distance, one.pixels_by_distance)
+
+
+def test_chromosomes_are_pooled(files):
+    predicted, observed, marks = files
+    result = evaluate_files(predicted, observed, ["c1", "c2", "c1"], base=BIN, features=marks, replicate=observed)
+    one, two, both = result.scores
+    assert (one.chrom, two.chrom, both.chrom) == ("c1", "c2", "all")
+    assert both.pixels == one.pixels + two.pixels
+    assert min(one.r, two.r) - 0.05 < both.r < max(one.r, two.r) + 0.05
+    assert both.replicate == pytest.approx(1)
+    assert both.found["replicate"].scc == pytest.approx(1)
+    assert both.found["distance"].r == 0
+    assert both.found["distance"].r_contact < both.found["model"].r_contact
+    assert set(result.centromeres) == {"c1", "c2"}
+    assert {e.row for e in result.examples} == {"c1:30,000", "c1:60,000", "c2:75,375"}
+    assert both.found["model"].insulation > 0.9
+    assert both.found["model"].compartments > 0.5
+
+
+def test_baselines_learn_from_a_sample_of_many_pixels(monkeypatch):
+    def cross(chrom: str, resolution: int, start: int, end: int) -> np.ndarray:
+        i = np.arange(start // BIN, end // BIN)
+        return np.where((np.minimum.outer(i, i) < 40) & (np.maximum.outer(i, i) > 40), -1.0, 0.0)
+
+    monkeypatch.setattr("orca_cool.evaluate.baselines.LIMIT", 3000)
+    seen = []
+    monkeypatch.setattr(Positional, "fit_pixels", lambda self, r, parts: seen.append(sum(len(y) for *_, y in parts)))
+    fit_baselines(cross, {"x": 400_000, "y": 300_000}, {"x": 80_000}, {BIN: 50}, 1)
+    assert 2500 < seen[0] < 3500  # (a), of both
+    assert 1400 < seen[1] < 2100  # (b), where the centromere is known
+
+
+def test_bad_files_are_named(files, tmp_path):
+    predicted, observed, _ = files
+    bins = cooler.binnify(pd.Series(SIZES), BIN)
+    pixel = pd.DataFrame({"bin1_id": [0], "bin2_id": [1], "count": [1]})
+    cooler.create_cooler(str(tmp_path / "raw.cool"), bins, pixel)
+    longer = cooler.binnify(pd.Series(SIZES | {"c1": 150_000}), BIN).assign(weight=1.0)
+    cooler.create_cooler(str(tmp_path / "longer.cool"), longer, pixel)
+    for error, words, arguments in (
+        (CoolerError, "not balanced", (predicted, tmp_path / "raw.cool", ["c1"])),
+        (CoolerError, "raw.cool.*was not written by orca-cool", (tmp_path / "raw.cool", observed, ["c1"])),
+        (RegionError, "predicted.mcool.*longer.cool.*not of one assembly: c1 is 120,000 bp", (predicted, tmp_path / "longer.cool", ["c1"])),
+        (RegionError, "'C1' is not in .*observed.cool.*did you mean 'c1'", (predicted, observed, ["C1"])),
+    ):
+        with pytest.raises(error, match=words):
+            evaluate_files(*arguments, base=BIN)
+    with pytest.raises(RegionError, match=r"observed.cool.*longer.cool.*not of one assembly"):
+        evaluate_files(predicted, observed, ["c1"], base=BIN, replicate=tmp_path / "longer.cool")
 
 
 @pytest.mark.slow

@@ -1,0 +1,158 @@
+"""An evaluation as a table, and as a folder of tables and figures."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from orca_cool.errors import OutputError
+from orca_cool.evaluate.figures import distance_figure, examples_figure, levels_figure
+from orca_cool.evaluate.result import COLUMNS, Result, rows
+from orca_cool.evaluate.tally import Score
+
+#: Everything that a folder may hold.
+FILES = ("scores.tsv", "scores.json", "by_distance.tsv", "levels.png", "distance.png", "examples.png")
+
+FORMAT, FORMAT_VERSION = "orca-cool.evaluation", 1
+
+
+#: Title, width and value of the table's columns: what is shown is the model's unless the title says otherwise.
+_TABLE: tuple[tuple[str, int, Callable[[Score], str | int | float | None]], ...] = (
+    ("bin", 8, lambda s: s.resolution),
+    ("r", 8, lambda s: s.r),
+    ("(a) tel", 9, lambda s: s.telomere),
+    ("(b) +cen", 10, lambda s: s.centromere),
+    ("halves", 8, lambda s: s.ceiling),
+    ("ceiling", 9, lambda s: s.full_ceiling),
+    ("pixels", 12, lambda s: s.pixels),
+    ("replicate", 11, lambda s: s.replicate),
+    ("r-dist", 8, lambda s: s.found["model"].r_distance),
+    ("spearman", 10, lambda s: s.found["model"].spearman),
+    ("scc", 7, lambda s: s.found["model"].scc),
+    ("insul", 7, lambda s: s.found["model"].insulation),
+    ("E1", 7, lambda s: s.found["model"].compartments),
+    ("r-log", 7, lambda s: s.found["model"].r_contact),
+    ("d-log", 7, lambda s: s.found["distance"].r_contact if "distance" in s.found else None),
+    ("windows", 9, lambda s: s.found["model"].windows),
+    *((name, 7, lambda s, k=k: s.found["model"].r_window[k]) for k, name in enumerate(("mean", "10%", "50%", "90%"))),
+)
+
+
+def table(result: Result) -> str:
+    """A line for each chromosome and level, and for each centromere."""
+    lines = [f"{'chrom':<10}" + "".join(f"{title:>{width}}" for title, width, _ in _TABLE)]
+    for s in result.scores:
+        name = s.chrom if s.kind == "cis" else "trans"
+        lines.append(f"{name:<10}" + "".join(f"{_cell(value(s)):>{width}}" for _, width, value in _TABLE))
+    for chrom, d in result.centromeres.items():
+        lines.append(
+            f"{chrom} centromere at {d['at']:,.0f}: across it {d['across']:+.3f} (elsewhere {d['elsewhere']:+.3f}), strongest depletion at "
+            f"{d['minimum']:,.0f}; measured {d['measured_across']:+.3f} ({d['measured_elsewhere']:+.3f}), {d['measured_minimum']:,.0f}"
+        )
+    return "\n".join(lines)
+
+
+def _cell(value: str | int | float | None) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "-"
+    return f"{value:.3f}" if isinstance(value, float) else f"{value}"
+
+
+def to_json(result: Result) -> dict[str, Any]:
+    """Everything but the pictures, in plain JSON types; None for what cannot be said.
+
+    ``scores`` has a row for each chromosome and level, with the model's numbers and r of what it is to be measured by;
+    ``predictors`` all numbers of all of these.
+    """
+    found = []
+    for s in result.scores:
+        (model,) = (r for r in rows([s]) if r["predictor"] == "model")
+        others = {k: getattr(s, k) for k in ("telomere", "centromere", "replicate", "ceiling", "full_ceiling")}
+        found.append({k: v for k, v in model.items() if k != "predictor"} | {k: _known(v) for k, v in others.items()})
+    return {
+        "format": FORMAT, "format_version": FORMAT_VERSION, "provenance": result.provenance, "scores": found,
+        "centromeres": {c: {k: _known(v) for k, v in d.items()} for c, d in result.centromeres.items()},
+        "predictors": list(rows(result.scores)),
+    }  # fmt: skip
+
+
+def _known(value: float | None) -> float | None:
+    return None if value is None or math.isnan(value) else value
+
+
+def check_folder(folder: Path, force: bool) -> None:
+    """OutputError if the folder exists without ``force``, or holds anything that an evaluation did not write."""
+    if not folder.parent.is_dir():
+        raise OutputError(f"the folder {str(folder.parent)!r} for the output {folder.name!r} does not exist")
+    if not os.path.lexists(folder):
+        return
+    if not force:
+        raise OutputError(f"the output {str(folder)!r} exists; use --force to replace it")
+    if folder.is_symlink() or not folder.is_dir():
+        raise OutputError(f"the output {str(folder)!r} is no folder; choose another name")
+    strange = sorted(p.name for p in folder.iterdir() if p.name not in FILES)
+    if strange:
+        raise OutputError(f"the output {str(folder)!r} holds {strange[0]!r}, which no evaluation wrote; choose another name")
+
+
+def write_folder(folder: str | Path, result: Result, force: bool = False) -> Path:
+    """Write scores.tsv, scores.json, by_distance.tsv and the figures; the folder appears whole.
+
+    Raises
+    ------
+    OutputError
+        It exists (without ``force``), holds other things, or cannot be written; nothing is left behind then.
+    """
+    folder = Path(folder)
+    check_folder(folder, force)
+    part, old = (folder.with_name(f".{folder.name}.{kind}.{os.getpid()}") for kind in ("part", "old"))
+    try:
+        part.mkdir()
+        _tsv(part / "scores.tsv", ("chrom", "kind", "resolution", "predictor", *COLUMNS), rows(result.scores))
+        _tsv(part / "by_distance.tsv", ("chrom", "resolution", "predictor", "distance", "pixels", "r"), _distances(result.scores))
+        (part / "scores.json").write_text(json.dumps(to_json(result), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        levels_figure(result.scores).savefig(part / "levels.png")
+        distance_figure(result.scores).savefig(part / "distance.png")
+        if result.examples:
+            examples_figure(result.examples).savefig(part / "examples.png")
+        if folder.exists():
+            os.replace(folder, old)
+        os.replace(part, folder)
+    except OSError as error:
+        if old.exists() and not folder.exists():
+            os.replace(old, folder)
+        raise OutputError(f"cannot write {str(folder)!r}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
+    return folder
+
+
+def _tsv(path: Path, columns: tuple[str, ...], lines: Iterator[dict[str, Any]]) -> None:
+    with open(path, "w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, columns, delimiter="\t", lineterminator="\n")
+        writer.writeheader()
+        for line in lines:
+            writer.writerow({k: "nan" if v is None else f"{v:.6g}" if isinstance(v, float) else v for k, v in line.items()})
+
+
+def _distances(scores: list[Score]) -> Iterator[dict[str, Any]]:
+    """r of every distance with pixels."""
+    for s in scores:
+        for name, m in s.found.items():
+            if s.kind == "trans" or name == "distance":
+                continue
+            for d in np.flatnonzero(m.pixels_by_distance):
+                r = float(m.by_distance[d])
+                yield {
+                    "chrom": s.chrom, "resolution": s.resolution, "predictor": name, "distance": int(d) * s.resolution,
+                    "pixels": int(m.pixels_by_distance[d]), "r": _known(r),
+                }  # fmt: skip
