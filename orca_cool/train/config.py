@@ -12,19 +12,24 @@ from pathlib import Path
 from typing import Any
 
 from orca_cool.errors import TrainingError
-from orca_cool.model.spec import ModelSpec
+from orca_cool.model.spec import ModelSpec, ModuleSpec, orca_spec
 
-#: Sources of map targets besides the names under ``maps``.
+#: Source of map targets besides the names under ``maps``.
 TEACHER = "teacher"
+
+#: What a stage can train, besides the model's pyramids by name.
+PARTS = ("encoder", "profiles", "base_decoder", "decoders")
+
+CHOICES = {"optimizer": ("sgd", "adamw"), "schedule": ("plateau", "onecycle", "constant"), "average": ("swa", "ema", "none")}
 
 
 @dataclass(frozen=True)
 class Transplants:
-    """Label-moving augmentation with centromeres of the training chromosomes.
+    """Label-moving augmentation with point centromeres of the training chromosomes (budding yeasts); off unless given.
 
     Attributes
     ----------
-    per_window : mean number of pasted centromeres in a profile window.
+    per_window : mean number of pasted centromeres in a window of profiles alone.
     decoys : mean number of pasted centromeres whose CDEIII is scrambled (label 0).
     replace : probability that a native centromere is overwritten: by random sequence with label 0 (profiles), by
         another functional centromere (measured maps).
@@ -32,48 +37,72 @@ class Transplants:
     mutate : probability with which a base of CDEII is redrawn from A and T.
     """
 
-    per_window: float = 1.0
-    decoys: float = 0.5
-    replace: float = 0.6
+    per_window: float = 0.0
+    decoys: float = 0.0
+    replace: float = 0.0
     flank: int = 150
     mutate: float = 0.08
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of training.
+    """One stage of training. Defaults are those of the paper where it has any (Zhou 2022, Methods).
 
     Attributes
     ----------
-    kind : "profiles" (encoder and profile head) or "maps" (pyramids and decoders on encodings of the frozen encoder).
-    steps, batch, lr, weight_decay : AdamW with a one-cycle schedule that peaks at ``lr``.
-    mix : of a maps stage, share of each source of targets: names under ``maps``, or "teacher".
-    window, flank : of a profile stage, bp per sample that are scored, and bp beside them that are not.
-    shift : maps stage: the sequence slides by up to this many bp against the bins.
-    encoding_dropout : share of encoding channels set to zero, per sample, in a maps stage.
-    substitute : share of bases redrawn at random.
-    bank : number of encoded chromosomes held; ``refresh`` of them are redrawn at every step.
-    ema : decay of the averaged weights, which are what is validated and kept.
-    validate : steps between validations. ``patience`` : validations without a new best before the stage ends.
+    name : of the stage, unique.
+    module : the module whose levels are learnt; empty: profiles alone.
+    train : what is trained: "encoder", "profiles", "base_decoder", "decoders", or a pyramid's name; all else is frozen, running
+        statistics too. Empty: encoder, base_decoder and profiles of a one-shot module (1M); the last pyramid and the decoders of a
+        cascade (32M, 256M); encoder and profiles without a module.
+    steps, batch : optimiser steps, and samples a step over all devices. microbatch : samples at once on a device, 0 = all of its share.
+    optimizer : "sgd" (with ``momentum``) or "adamw". lr, weight_decay. clip : largest norm of the gradient, 0 = none.
+    schedule : "plateau" (``factor`` after ``plateau`` validations without a new best), "onecycle" or "constant".
+    average : of the weights that are validated and kept: "swa" (equal weights from the share ``average_from`` of the steps on, batch
+        norms recomputed from ``norm_samples`` samples), "ema" (with ``decay``), or "none".
+    resolution : bin of the measured map in bp; 0: the base bin, or the finest level of a 256M-type module.
+    mix : share of each source of targets: names under ``maps``, or "teacher" (see ``positional``). Empty: the target map.
+    window : bp scored in a sample of profiles alone (a map's window otherwise). flank : bp of real sequence beside it, encoded and
+        cropped, so that windows do not end in zero padding; 0 as in the paper.
+    shift : the sequence slides by up to this many bp against the bins. overhang : share of a window that may lie past a chromosome's end.
+    missing : windows with a larger share of missing pixels (of those inside the chromosomes) are rejected.
+    profiles : weight of the profiles' loss in a stage with maps.
+    substitute : share of bases redrawn at random. encoding_dropout : share of encoding channels set to zero, per sample.
+    validate : steps between validations (and checkpoints). validation : samples of one validation, spread over the chromosomes.
+    patience : validations without a new best before the stage ends; 0: never.
     """
 
-    kind: str
-    name: str = ""
+    name: str
+    module: str = ""
+    train: tuple[str, ...] = ()
     steps: int = 1000
     batch: int = 4
+    microbatch: int = 0
+    optimizer: str = "sgd"
     lr: float = 1e-3
-    weight_decay: float = 0.01
+    momentum: float = 0.98
+    weight_decay: float = 0.0
+    clip: float = 1.0
+    schedule: str = "plateau"
+    factor: float = 0.9
+    plateau: int = 10
+    average: str = "swa"
+    average_from: float = 0.667
+    decay: float = 0.99
+    norm_samples: int = 64
+    resolution: int = 0
     mix: Mapping[str, float] = field(default_factory=dict)
-    window: int = 128_000
-    flank: int = 16_000
-    shift: int = 400
-    encoding_dropout: float = 0.0
+    window: int = 0
+    flank: int = 0
+    shift: int = 0
+    overhang: float = 0.0
+    missing: float = 0.5
+    profiles: float = 1.0
     substitute: float = 0.0
-    bank: int = 48
-    refresh: float = 1.0
-    ema: float = 0.99
-    validate: int = 100
-    patience: int = 1000
+    encoding_dropout: float = 0.0
+    validate: int = 1000
+    validation: int = 64
+    patience: int = 0
 
 
 @dataclass(frozen=True)
@@ -83,36 +112,56 @@ class Config:
     Attributes
     ----------
     genome : .2bit or FASTA. ``assembly`` : its name in the model's list of known genomes.
-    maps : measured maps by name (.cool, or .mcool with the base bin); ``target`` is the one the model predicts.
-    peaks : BED whose fourth column names a factor; factors with ``min_peaks`` or more become profiles.
-    extra_peaks : further BED files, one profile each. ``features`` : BED with the feature type in the seventh column.
-    test, validation : chromosomes never read, and chromosomes only validated on.
-    cutoff : of adaptive coarse-graining (cooltools). ``missing`` : a coarser pixel with a larger share of missing fine
-        pixels is missing.
-    centromere_weight : weight of the centromere profile in the profile loss, the others together being 1.
+    maps : measured maps by name (.cool or .mcool); ``target`` is the one the model predicts.
+    background : folder written by ``orca-cool background``; empty: fitted to the training chromosomes of the target.
+    keep : bp up to which a fitted background is not smoothed.
+    model : keys of a specification, or ``{orca: h1esc, modules: [1M]}`` for a released one.
+    start : folder of a trained model whose networks this one begins with (all that it has by the same name).
+    test, validation : chromosomes never read, and chromosomes only validated on. ``exclude`` : chromosomes left out altogether.
+    peaks : by profile, a BED, narrowPeak or bigBed file. ``factors`` : a BED whose fourth column names the profile; those with
+        ``min_peaks`` or more on the training chromosomes are used.
+    features : BED with the feature type in the seventh column; ``feature_types`` become profiles.
+    emphasis : positives of a profile with frequency f weigh ((1 - f) / f) ** emphasis; 0 as in the paper.
+    profile_weights : weight of a profile's loss, by name; the others share a weight of 1.
+    cutoff : of adaptive coarse-graining (cooltools). ``block_missing`` : a pixel with a larger share of missing fine pixels is missing.
+    workers : processes that draw samples. ``threads`` : of the process that trains on a CPU. ``keep_checkpoints`` : newest ones kept.
+    devices, nodes, accelerator, strategy, precision : of Lightning Fabric.
+    cache : folder of coarse-grained tiles; empty: inside the run's folder.
     """
 
     name: str
     genome: str
     maps: Mapping[str, str]
-    target: str
     model: Mapping[str, Any]
     stages: tuple[Stage, ...]
     test: tuple[str, ...]
     validation: tuple[str, ...]
+    target: str = ""
+    exclude: tuple[str, ...] = ()
     assembly: str = ""
-    peaks: str = ""
+    background: str = ""
+    keep: int = 1_600_000
+    start: str = ""
+    peaks: Mapping[str, str] = field(default_factory=dict)
+    factors: str = ""
     min_peaks: int = 300
-    extra_peaks: Mapping[str, str] = field(default_factory=dict)
     features: str = ""
-    feature_types: tuple[str, ...] = ("centromere", "ARS", "tRNA_gene", "LTR_retrotransposon")
+    feature_types: tuple[str, ...] = ()
+    emphasis: float = 0.0
+    profile_weights: Mapping[str, float] = field(default_factory=dict)
     transplants: Transplants = Transplants()
     cutoff: float = 5.0
-    missing: float = 0.5
-    centromere_weight: float = 1.0
+    block_missing: float = 0.5
     seed: int = 1
     threads: int = 2
-    precision: str = "bf16-mixed"
+    workers: int = 2
+    keep_checkpoints: int = 2
+    devices: str = "auto"
+    nodes: int = 1
+    accelerator: str = "auto"
+    strategy: str = "auto"
+    precision: str = "32-true"
+    cache: str = ""
     folder: Path = Path(".")
 
     def path(self, text: str) -> Path:
@@ -121,14 +170,48 @@ class Config:
 
     def spec(self, profiles: Sequence[str], assemblies: Mapping[str, Mapping[str, int]]) -> ModelSpec:
         """The model to train."""
-        return ModelSpec.from_json({"name": self.name, **self.model, "profiles": list(profiles), "assemblies": dict(assemblies)})
+        if "orca" in self.model:
+            options = dict(self.model)
+            spec = orca_spec(str(options.pop("orca")), modules=tuple(options.pop("modules", ("32M", "256M", "1M"))))
+            if options:
+                raise TrainingError(f"model {self.model['orca']!r} is a released one: beside it 'modules' alone, not {min(options)!r}")
+            data = {**spec.to_json(), "licence": ""}
+        else:
+            data = dict(self.model)
+        return ModelSpec.from_json({**data, "name": self.name, "profiles": list(profiles), "assemblies": dict(assemblies)})
 
     def digest(self) -> str:
-        """What a checkpoint must agree with: everything but the folder and the number of threads."""
+        """What a checkpoint must agree with: everything that decides the numbers. Files count by their names."""
         plain = dataclasses.asdict(self)
-        for key in ("folder", "threads"):
+        free = ("folder", "threads", "workers", "keep_checkpoints", "devices", "nodes", "accelerator", "strategy", "cache")
+        for key in free:
             plain.pop(key)
+        for key in ("genome", "background", "start", "factors", "features"):
+            plain[key] = Path(plain[key]).name
+        for key in ("maps", "peaks"):
+            plain[key] = {k: Path(v).name for k, v in plain[key].items()}
+        for stage in plain["stages"]:
+            stage.pop("microbatch")
         return hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def trained_parts(stage: Stage, module: ModuleSpec | None, spec: ModelSpec) -> tuple[str, ...]:
+    """What the stage trains, defaults filled in; TrainingError names a part that the model does not have."""
+    if module is None:
+        default: tuple[str, ...] = ("encoder", "profiles")
+    elif module.decoder is None:
+        default = ("encoder", "base_decoder", *(("profiles",) if spec.profiles and stage.profiles else ()))
+    else:
+        default = (*module.pyramids[-1:], "decoders")
+    known = {*spec.pyramids, "encoder"}
+    known |= {"profiles"} if spec.profiles else set()
+    known |= {"base_decoder"} if spec.base_decoder else set()
+    known |= {"decoders"} if module is not None and module.decoder else set()
+    parts = stage.train or default
+    for part in parts:
+        if part not in known:
+            raise TrainingError(f"stage {stage.name!r} trains {part!r}, which the model does not have; it has: {', '.join(sorted(known))}")
+    return parts
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
@@ -145,17 +228,18 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     path = Path(path)
     try:
         data = yaml.safe_load(path.read_text())
+        values = [(item, *item.partition("=")) for item in overrides]
+        parsed = [(item, key, sign, yaml.safe_load(value)) for item, key, sign, value in values]
     except OSError as error:
         raise TrainingError(f"configuration {str(path)!r} cannot be read: {error.strerror}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise TrainingError(f"configuration {str(path)!r} is not YAML: {error}") from error
     if not isinstance(data, dict):
         raise TrainingError(f"configuration {str(path)!r} is not a mapping of keys to values")
-    for item in overrides:
-        key, sign, value = item.partition("=")
+    for item, key, sign, value in parsed:
         if not sign:
             raise TrainingError(f"override {item!r} is not of the form key=value")
-        _set(data, key.split("."), yaml.safe_load(value), item)
+        _set(data, key.split("."), value, item)
     return parse_config(data, path.parent)
 
 
@@ -168,24 +252,44 @@ def parse_config(data: Mapping[str, Any], folder: Path) -> Config:
     plain["stages"] = tuple(_build(Stage, item, f"stages[{k}]") for k, item in enumerate(stages))
     plain["transplants"] = _build(Transplants, plain.get("transplants") or {}, "transplants")
     plain["folder"] = folder
+    if not isinstance(plain.get("maps"), Mapping) or not plain["maps"]:
+        raise TrainingError(f"key 'maps' must name at least one contact map, not {plain.get('maps')!r}")
+    plain.setdefault("target", next(iter(plain["maps"])))
     config: Config = _build(Config, plain, "the configuration")
-    for k, stage in enumerate(config.stages):
-        known = (*config.maps, TEACHER)
-        if stage.kind not in ("profiles", "maps"):
-            raise TrainingError(f"stages[{k}].kind is {stage.kind!r}; known kinds: profiles, maps")
-        if stage.kind == "maps" and not stage.mix:
-            raise TrainingError(f"stages[{k}] has no 'mix'; sources of targets: {', '.join(known)}")
-        for source in stage.mix:
-            if source not in known:
-                raise TrainingError(f"stages[{k}].mix names an unknown source {source!r}; known: {', '.join(known)}")
-        if stage.steps < 1 or stage.batch < 1:
-            raise TrainingError(f"stages[{k}]: steps {stage.steps} and batch {stage.batch} must be 1 or more")
     if config.target not in config.maps:
         raise TrainingError(f"target {config.target!r} is not among the maps: {', '.join(config.maps)}")
-    both = set(config.test) & set(config.validation)
-    if both:
-        raise TrainingError(f"chromosome {min(both)!r} is listed both under test and under validation")
+    for a, b in (("test", "validation"), ("test", "exclude"), ("validation", "exclude")):
+        both = set(getattr(config, a)) & set(getattr(config, b))
+        if both:
+            raise TrainingError(f"chromosome {min(both)!r} is listed both under {a} and under {b}")
+    names = [s.name for s in config.stages]
+    if len(set(names)) < len(names):
+        raise TrainingError(f"stages must have different names, not {', '.join(names)}")
+    for k, stage in enumerate(config.stages):
+        _check_stage(config, stage, f"stages[{k}]")
     return config
+
+
+def _check_stage(config: Config, stage: Stage, where: str) -> None:
+    known = (*config.maps, TEACHER)
+    for source, share in stage.mix.items():
+        if source not in known:
+            raise TrainingError(f"{where}.mix names an unknown source {source!r}; known: {', '.join(known)}")
+        if not isinstance(share, (int, float)) or share < 0:
+            raise TrainingError(f"{where}.mix: the share of {source!r} must be a number from 0 on, not {share!r}")
+    if stage.mix and sum(stage.mix.values()) <= 0:
+        raise TrainingError(f"{where}.mix has no share above 0: {dict(stage.mix)}")
+    for key, choices in CHOICES.items():
+        if getattr(stage, key) not in choices:
+            raise TrainingError(f"{where}.{key} is {getattr(stage, key)!r}; known: {', '.join(choices)}")
+    for key in ("steps", "batch", "validate", "validation"):
+        if getattr(stage, key) < 1:
+            raise TrainingError(f"{where}.{key} must be 1 or more, not {getattr(stage, key)}")
+    for key in ("lr", "flank", "shift", "clip", "overhang", "substitute", "microbatch", "window", "norm_samples"):
+        if getattr(stage, key) < 0:
+            raise TrainingError(f"{where}.{key} must not be negative, not {getattr(stage, key)}")
+    if not stage.module and stage.window < 1:
+        raise TrainingError(f"{where} has no module, so it needs 'window', the bp of a sample of profiles")
 
 
 def _build(kind: type, data: Any, where: str) -> Any:
@@ -207,9 +311,15 @@ def _build(kind: type, data: Any, where: str) -> Any:
                 value = float(value)
             elif wanted == "int" and (isinstance(value, bool) or int(value) != value):
                 raise ValueError
+            elif wanted == "str":
+                if not isinstance(value, (str, int)) or isinstance(value, bool):
+                    raise ValueError
+                value = str(value)
             elif wanted.startswith("tuple") and isinstance(value, list):
                 value = tuple(value)
             elif wanted.startswith("tuple") and not isinstance(value, tuple):
+                raise ValueError
+            elif wanted.startswith("Mapping") and not isinstance(value, Mapping):
                 raise ValueError
         except (TypeError, ValueError) as error:
             raise TrainingError(f"{where}: {key} must be {wanted}, not {value!r}") from error

@@ -1,314 +1,309 @@
-"""The training loop: profile stage, map stages, averaged weights, validation, checkpoints that resume."""
+"""The training loop of one stage: optimiser, averaging, validation, checkpoints that resume exactly."""
 
 from __future__ import annotations
 
-import copy
-import csv
 import logging
-import os
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from orca_cool.background import Background
 from orca_cool.errors import TrainingError
-from orca_cool.genome import one_hot
-from orca_cool.model.cascade import Orca
-from orca_cool.positional import Positional
-from orca_cool.train.bank import Encoded, draw_zoom, encode_chromosome, measured, taught
-from orca_cool.train.config import TEACHER, Config, Stage
-from orca_cool.train.sequence import ProfileSampler, TrainingGenome
-from orca_cool.train.targets import TargetMaps
-from orca_cool.train.validate import distances, pearson, predict_chromosome
+from orca_cool.train import checkpoint
+from orca_cool.train.average import Average, recompute_norms
+from orca_cool.train.config import Config, Stage
+from orca_cool.train.net import StageNet, map_sums, profile_sums
+from orca_cool.train.progress import Progress
+from orca_cool.train.samples import NORMS, TRAIN, VALIDATION, Batch, StageData, batches
 
 log = logging.getLogger(__name__)
 
-#: Format of a run's checkpoint.
-CHECKPOINT = 1
 
-
-@dataclass
-class Material:
-    """Everything the stages read, all of it of the training and validation chromosomes."""
-
-    genome: TrainingGenome
-    profiles: ProfileSampler | None
-    maps: dict[str, TargetMaps]
-    targets: dict[str, dict[str, Any]]
-    background: Background
-    teacher: Positional | None
-    validation: dict[str, np.ndarray]
-    centromeres: dict[str, int]
-
-
-class Trainer:
-    """Runs the stages of a configuration in ``folder``.
+class StageLoop:
+    """Trains one stage.
 
     Parameters
     ----------
-    fabric : a :class:`lightning.fabric.Fabric` of one device; gives device, precision and backward.
+    fabric : a launched :class:`lightning.fabric.Fabric`: devices, precision, gradients among ranks, loggers.
+    net : on the fabric's device. data : what its samples are drawn from. profile_weights : (profiles,) of the loss.
     """
 
-    def __init__(self, config: Config, model: Orca, material: Material, folder: Path, fabric: Any):
-        self.config, self.material, self.folder, self.fabric = config, material, folder, fabric
-        self.model: Orca = fabric.to_device(model)
-        self.average = copy.deepcopy(self.model)
-        self.module = model.spec.modules[0] if model.spec.modules else None
-        self.stage, self.step, self.best, self.stale = 0, 0, -np.inf, 0
+    def __init__(self, fabric: Any, config: Config, net: StageNet, data: StageData, folder: Path, profile_weights: np.ndarray):
+        self.fabric, self.config, self.data, self.folder = fabric, config, data, folder
+        self.stage: Stage = data.stage
+        self.net, self.average = net, Average(net, data.stage)
+        self.weights = torch.from_numpy(profile_weights.astype(np.float32)).to(fabric.device)
+        world = fabric.world_size
+        if self.stage.batch % world:
+            raise TrainingError(f"stage {self.stage.name!r}: batch {self.stage.batch} cannot be divided among {world} processes")
+        self.parameters = [p for p in net.parameters() if p.requires_grad]
+        if not self.parameters:
+            raise TrainingError(f"stage {self.stage.name!r} has nothing to train: the model has no part for it")
+        self.optimizer = make_optimizer(self.stage, self.parameters)
+        self.schedule = make_schedule(self.stage, self.optimizer)
+        self.step, self.best, self.stale = 0, -np.inf, 0
         self.best_state: dict[str, Tensor] = {}
+        self.done = False
 
-    # -- stages -------------------------------------------------------------------------------------------------
+    # -- training -----------------------------------------------------------------------------------------------
 
-    def run(self, resume: bool) -> Orca:
-        """All stages; the averaged model of the last stage's best validation."""
-        file = self.folder / "last.ckpt"
-        stored = self._read(file) if resume and file.is_file() else None
-        if resume and stored is None:
-            log.warning("nothing to resume in %s: starting from the beginning", self.folder)
-        if stored:
-            self.stage = stored["stage"]
-        for k in range(self.stage, len(self.config.stages)):
-            self.stage, stage = k, self.config.stages[k]
-            self._run_stage(stage, stored)
-            stored = None
-            self.model.load_state_dict(self.best_state)
-            self.average.load_state_dict(self.best_state)
-            self.step, self.best, self.stale = 0, -np.inf, 0
-        return self.average
+    def run(self, resume: Path | None = None) -> None:
+        """Train to the stage's end, from a checkpoint if there is one; the network ends with the weights of the best validation."""
+        if resume is not None:
+            self._restore(resume)
+        if not self.done:
+            self._train()
+        self.net.learning.load_state_dict(self.best_state)
 
-    def _run_stage(self, stage: Stage, stored: dict[str, Any] | None) -> None:
-        model, c = self.model, self.config
-        profile = stage.kind == "profiles"
-        parts = [model.encoder, model.final_1d] if profile else [model.pyramids, model.decoders, model.base_decoder]
-        parameters = [p for part in parts if part is not None for p in part.parameters()]
-        if not parameters:
-            raise TrainingError(f"stage {stage.kind!r} has nothing to train: the model has no part for it")
-        optimizer = torch.optim.AdamW(parameters, lr=stage.lr, weight_decay=stage.weight_decay, betas=(0.9, 0.98))
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, stage.lr, total_steps=stage.steps + 1, pct_start=0.15)
-        if stored:
-            model.load_state_dict(stored["model"])
-            self.average.load_state_dict(stored["average"])
-            optimizer.load_state_dict(stored["optimizer"])
-            schedule.load_state_dict(stored["schedule"])
-            self.step, self.best, self.stale, self.best_state = stored["step"], stored["best"], stored["stale"], stored["best_state"]
-        else:
-            self.best_state = _copy(self.average)
-        losses = self._profile_losses(stage) if profile else self._map_losses(stage)
-        began, recent = time.monotonic(), []
-        while self.step < stage.steps and self.stale < stage.patience:
-            loss, parts_of_loss = next(losses)
-            optimizer.zero_grad()
-            self.fabric.backward(loss)
-            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-            optimizer.step()
-            schedule.step()
-            self.step += 1
-            self._update_average(min(stage.ema, self.step / (self.step + 10)))
-            recent.append([float(loss.detach()), *parts_of_loss])
-            if self.step % stage.validate == 0 or self.step == stage.steps:
-                scores = self._validate_profiles() if profile else self._validate_maps()
-                score = scores["score"]
-                if score > self.best:
-                    self.best, self.stale, self.best_state = score, 0, _copy(self.average)
-                else:
-                    self.stale += 1
-                row = {"stage": stage.name or stage.kind, "step": self.step, "seconds": round(time.monotonic() - began)}
-                row.update({f"loss{i or ''}": round(float(v), 5) for i, v in enumerate(np.mean(recent, axis=0))})
-                row.update({k: round(v, 4) for k, v in scores.items()})
-                self._log(row)
-                recent = []
-                self._write(optimizer, schedule)
-        log.info("stage %s of %s done: best score %.4f", stage.name or stage.kind, c.name, self.best)
+    def _train(self) -> None:
+        s, fabric = self.stage, self.fabric
+        wrapped, optimizer = fabric.setup(self.net, self.optimizer)
+        progress = Progress(self.folder, s.name, self.step, s.steps, fabric.logger if fabric.loggers else None, not fabric.is_global_zero)
+        loader = self.data.loader(self._keys(), self.config.workers, fabric.device.type == "cuda")
+        samples = batches(loader)
+        losses: list[dict[str, float]] = []
+        try:
+            while self.step < s.steps and not self._stale():
+                asked = time.monotonic()
+                batch = next(samples).to(fabric.device)
+                waited = time.monotonic() - asked
+                losses.append(self._update(wrapped, optimizer, batch))
+                self.step += 1
+                if s.schedule == "onecycle":
+                    self.schedule.step()
+                self.average.update(self.net, self.step)
+                progress.step(losses[-1]["loss"], waited)
+                if self.step % s.validate == 0 or self.step == s.steps:
+                    self._validated(progress, losses)
+                    losses = []
+        finally:
+            progress.close()
+        self.done = True
+        self._write()
+        log.info("stage %s: best score %.4f", s.name, self.best)
 
-    def _profile_losses(self, stage: Stage) -> Iterator[tuple[Tensor, list[float]]]:
-        sampler, model, bin_size = self.material.profiles, self.model, self.model.spec.base_bin
-        if sampler is None or model.final_1d is None:
-            raise TrainingError("a stage of kind 'profiles' needs 'peaks', 'extra_peaks' or 'features' in the configuration")
-        frequency = torch.from_numpy(sampler.frequency()).float().clamp(1e-3, 0.5).to(self.fabric.device)
-        emphasis = ((1 - frequency) / frequency).sqrt()[:, None]  # positives of rare marks count more, but not in full
-        margin = stage.flank // bin_size
-        cen = sampler.centromere
-        if cen is not None:
-            emphasis[cen] = 3.0  # transplants already make it common
-        while True:
-            rng = np.random.default_rng([self.config.seed, self.stage, self.step])
-            samples = [sampler.draw(rng, stage.window, stage.flank, stage.substitute) for _ in range(stage.batch)]
-            x = torch.stack([one_hot(s.codes, self.fabric.device) for s in samples])
-            labels = torch.from_numpy(np.stack([s.labels for s in samples])).to(self.fabric.device)
-            model.train()
-            with self.fabric.autocast():
-                # the head's own sigmoid is left out: the loss is stable on logits
-                logits = model.final_1d[:-1](F.dropout1d(model.encoder(x), stage.encoding_dropout))[..., margin:-margin].float()
-            weight = torch.where(labels > 0, emphasis, torch.ones_like(emphasis))
-            per = (F.binary_cross_entropy_with_logits(logits, labels, reduction="none") * weight).mean(dim=(0, 2))
-            loss, of_cen = per.mean(), 0.0
-            if cen is not None:
-                rest = torch.cat([per[:cen], per[cen + 1 :]])
-                loss = per[cen] * self.config.centromere_weight * 10 + (rest.mean() if len(rest) else 0.0)
-                of_cen = float(per[cen].detach())
-            yield loss, [of_cen]
+    def _stale(self) -> bool:
+        return bool(self.stage.patience) and self.stale >= self.stage.patience
 
-    def _map_losses(self, stage: Stage) -> Iterator[tuple[Tensor, list[float]]]:
-        model, module, m = self.model, self.module, self.material
-        assert module is not None
-        # twice as fast on a CPU, and the usual layout on CUDA
-        model.decoders.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        for part in (model.encoder, model.final_1d):
-            if part is not None:
-                part.requires_grad_(False)
-        seed = np.random.default_rng([self.config.seed, self.stage, self.step, 1])
-        bank: list[Encoded] = []
-        names = list(stage.mix)
-        share = np.array([stage.mix[n] for n in names], dtype=float)
-        share = share / share.sum()
+    def _share(self, count: int) -> range:
+        """This rank's part of ``count`` samples, in a row: so that ranks see what one process sees in microbatches."""
+        rank, world = self.fabric.global_rank, self.fabric.world_size
+        return range(rank * count // world, (rank + 1) * count // world)
 
-        def fresh(rng: np.random.Generator) -> Encoded:
-            name = names[rng.choice(len(names), p=share)]
-            if name == TEACHER:
-                assert m.teacher is not None
-                codes, targets = taught(rng, m.genome, m.teacher, module.resolutions, stage)
-            else:
-                codes, targets = measured(rng, m.genome, m.maps[name], m.targets[name], stage)
-            return encode_chromosome(model, codes, targets)
+    def _keys(self) -> Iterator[list[tuple[int, int, int]]]:
+        """Keys of this rank's samples of every step from the present one on."""
+        for step in range(self.step, self.stage.steps):
+            yield [(TRAIN, step, i) for i in self._share(self.stage.batch)]
 
-        table = distances(model, module, m.background)
-        owed = 0.0
-        while True:
-            rng = np.random.default_rng([self.config.seed, self.stage, self.step])
-            while len(bank) < stage.bank:
-                bank.append(fresh(seed))
-            owed += stage.refresh
-            while owed >= 1:
-                bank[int(rng.integers(len(bank)))] = fresh(rng)
-                owed -= 1
-            model.train()
-            model.encoder.eval()
-            loss, parts = torch.zeros((), device=self.fabric.device), [0.0] * len(module.resolutions)
-            drawn = [
-                draw_zoom(rng, bank[int(rng.integers(len(bank)))], module.resolutions, model.spec.base_bin, model.spec.bins)
-                for _ in range(stage.batch)
-            ]
-            base = torch.stack([d[0] for d in drawn])
-            keep = (torch.rand(base.shape[0], base.shape[1], 1, device=base.device) >= stage.encoding_dropout).float()
-            base = base * keep / max(1e-6, 1 - stage.encoding_dropout)
-            with self.fabric.autocast():
-                maps = _zoom_batch(model, module, base, table, [d[1] for d in drawn])
-            for k, r in enumerate(module.resolutions):
-                y = torch.from_numpy(np.stack([d[2][r] for d in drawn])).to(self.fabric.device)
-                found = torch.isfinite(y)
-                error = torch.where(found, maps[r][:, 0].float() - torch.nan_to_num(y), torch.zeros_like(y)).square()
-                mse = error.sum() / found.sum().clamp(min=1)
-                loss = loss + mse
-                parts[k] = float(mse.detach())
-            yield loss, parts
+    def _update(self, wrapped: Any, optimizer: Any, batch: Batch) -> dict[str, float]:
+        """One step of the optimiser; mean losses by level over the whole batch of all ranks."""
+        fabric, s = self.fabric, self.stage
+        # dropout: each step and rank has numbers of its own, whatever was drawn before
+        seed = np.random.SeedSequence([self.config.seed, self.data.number, self.step, fabric.global_rank])
+        torch.manual_seed(int(seed.generate_state(1)[0]))
+        levels = list(batch.targets)
+        counts = torch.stack([torch.isfinite(batch.targets[r]).sum() for r in levels]) if levels else torch.zeros(0)
+        counts = self._sum(counts.to(fabric.device, torch.float64)).clamp(min=1)
+        self.net.train()
+        optimizer.zero_grad()
+        total = torch.zeros(len(levels) + 1, dtype=torch.float64, device=fabric.device)
+        parts = batch.split(s.microbatch or len(batch))
+        for k, part in enumerate(parts):
+            with fabric.no_backward_sync(wrapped, enabled=k + 1 < len(parts)):
+                maps, logits = wrapped(part)
+                errors = map_sums(maps, part.targets)
+                loss = torch.zeros((), device=fabric.device)
+                each = torch.zeros(len(part), device=fabric.device)
+                for i, r in enumerate(levels):
+                    each = each + errors[r] / counts[i]
+                    total[i] += errors[r].detach().sum() / counts[i]
+                loss = each.sum()
+                if logits is not None and part.labels is not None:
+                    bins = part.labels.shape[2] * s.batch
+                    weight = self.weights * (s.profiles if levels else 1.0)
+                    own = (profile_sums(logits, part.labels, cast(Tensor, self.net.positive)) * weight).sum(dim=1) / bins
+                    each, loss = each + own, loss + own.sum()
+                    total[-1] += own.detach().sum()
+                self._finite(each, part)
+                # gradients are averaged over ranks, losses are sums over them
+                fabric.backward(loss * fabric.world_size)
+        if s.clip:
+            fabric.clip_gradients(wrapped, optimizer, max_norm=s.clip, error_if_nonfinite=False)
+        optimizer.step()
+        total = self._sum(total)
+        values = {"loss": float(total.sum())} | {f"loss{r}": float(v) for r, v in zip(levels, total)}
+        return values | ({"loss_profiles": float(total[-1])} if self.net.train_profiles else {})
+
+    def _finite(self, each: Tensor, batch: Batch) -> None:
+        """TrainingError on every rank if any sample's loss is not a number; nothing has been updated yet."""
+        bad = ~torch.isfinite(each.detach())
+        if self._sum(bad.sum().to(torch.float64)) == 0:
+            return
+        names = "; ".join(batch.where[k] for k in torch.nonzero(bad).flatten().tolist()) or "a sample of another process"
+        last = checkpoint.newest(self.folder / "checkpoints")
+        kept = f"the last good checkpoint is {str(last)!r}" if last else "there is no checkpoint yet"
+        raise TrainingError(
+            f"stage {self.stage.name!r}, step {self.step + 1}: the loss is not a number, for: {names}. Stopped; {kept}. "
+            "A smaller lr, or clip, may help"
+        )
+
+    def _sum(self, value: Tensor) -> Tensor:
+        """Over ranks."""
+        return self.fabric.all_reduce(value, reduce_op="sum") if self.fabric.world_size > 1 else value
+
+    def _mean(self, value: Tensor) -> Tensor:
+        return self.fabric.all_reduce(value, reduce_op="mean") if self.fabric.world_size > 1 else value
 
     # -- validation ---------------------------------------------------------------------------------------------
 
-    def _validate_profiles(self) -> dict[str, float]:
-        """Log of where the centromere of each validation chromosome ranks among its bins; score is minus its loss."""
-        spec, sampler = self.model.spec, self.material.profiles
-        assert sampler is not None
-        assert self.average.final_1d is not None
-        if sampler.centromere is None or not self.material.centromeres:
-            return {"score": float(self.step)}
-        ranks, found, others = [], [], []
-        for chrom, codes in self.material.validation.items():
-            n = len(codes) // spec.base_bin
-            for shift in (0, 1000):
-                item = encode_chromosome(self.average, codes[shift : shift + (n - 1) * spec.base_bin], {})
-                self.average.final_1d.eval()
-                with torch.no_grad():
-                    p = self.average.final_1d(item.encodings[None])[0, sampler.centromere].float().cpu().numpy()
-                at = (self.material.centromeres[chrom] - shift) // spec.base_bin
-                ranks.append(int((p > p[at]).sum()) + 1)
-                found.append(p[at])
-                others.append(np.delete(p, [at - 1, at, at + 1]).max())
-        score = -float(np.log(np.maximum(found, 1e-6)).mean()) - float(np.log1p(-np.minimum(others, 1 - 1e-6)).mean())
-        return {"score": -score, "rank": float(np.mean(ranks)), "p": float(np.mean(found)), "other": float(np.mean(others))}
+    def _validated(self, progress: Progress, losses: list[dict[str, float]]) -> None:
+        s = self.stage
+        net = self.net
+        if self.average.begun:
+            net = self.average.net
+            if s.average == "swa" and s.norm_samples:
+                recompute_norms(net, self._fixed(NORMS, s.norm_samples), self._mean)
+        scores = self._scores(net, progress)
+        score = scores["score"]
+        if score > self.best:
+            self.best, self.stale = score, 0
+            self.best_state = {k: v.detach().clone() for k, v in net.learning.state_dict().items()}
+        else:
+            self.stale += 1
+        if s.schedule == "plateau":
+            self.schedule.step(score)
+        means = {k: float(np.mean([row[k] for row in losses])) for k in losses[0]}
+        progress.report(self.step, {**means, **scores}, self.optimizer.param_groups[0]["lr"])
+        self._write()
 
-    def _validate_maps(self) -> dict[str, float]:
-        scores: dict[str, float] = {}
-        assert self.module is not None
-        for chrom, codes in self.material.validation.items():
-            predicted = predict_chromosome(self.average, self.module, codes, self.material.background, self.fabric.autocast)
-            observed = self.material.targets[self.config.target][chrom]
-            for r in self.module.resolutions:
-                value = pearson(predicted[r], observed[r], 2, self.model.spec.bins - 1)[0]
-                scores[f"r{r}"] = scores.get(f"r{r}", 0.0) + (0.0 if np.isnan(value) else value) / len(self.material.validation)
-        if not scores:
-            return {"score": float(self.step)}
-        return {"score": float(np.mean(list(scores.values()))), **scores}
+    def _fixed(self, purpose: int, count: int) -> Iterator[Batch]:
+        """This rank's part of a fixed set of samples, in batches like those of training."""
+        mine = list(self._share(count))
+        size = self.stage.microbatch or max(1, self.stage.batch // self.fabric.world_size)
+        keys = [[(purpose, 0, i) for i in mine[a : a + size]] for a in range(0, len(mine), size)]
+        for batch in batches(self.data.loader(keys, min(self.config.workers, len(keys)), False)):
+            yield batch.to(self.fabric.device)
+
+    @torch.no_grad()
+    def _scores(self, net: StageNet, progress: Progress) -> dict[str, float]:
+        """Pearson's r by level over the pooled pixels of all validation samples; of profiles the area under the ROC curve.
+
+        ``score``, by which weights are chosen: the mean r, or without maps the mean area.
+        """
+        net.eval()
+        levels = self.data.module.resolutions if self.data.module else ()
+        sums = torch.zeros(len(levels), 6, dtype=torch.float64, device=self.fabric.device)
+        found: list[tuple[np.ndarray, np.ndarray]] = []
+        for k, batch in enumerate(self._fixed(VALIDATION, self.stage.validation)):
+            with self.fabric.autocast():
+                maps, logits = net(batch)
+            for i, r in enumerate(levels):
+                sums[i] += correlation_sums(maps[r].double(), batch.targets[r].double())
+            if logits is not None and batch.labels is not None:
+                found.append((logits.float().cpu().numpy(), batch.labels.cpu().numpy()))
+            if k == 0 and maps:
+                progress.picture(
+                    self.step, {r: y[0].float().cpu().numpy() for r, y in maps.items()},
+                    {r: y[0].cpu().numpy() for r, y in batch.targets.items()}, batch.where[0],
+                )  # fmt: skip
+        sums = self._sum(sums)
+        scores = {f"r{r}": correlation(sums[i].tolist()) for i, r in enumerate(levels)}
+        areas = self._areas(found)
+        named = {f"auroc_{p}": areas[p] for p in self.config.profile_weights if p in areas}
+        if areas:
+            scores |= {"auroc": float(np.mean(list(areas.values()))), **named}
+        rs = [v for k, v in scores.items() if k.startswith("r") and np.isfinite(v)]
+        score = float(np.mean(rs)) if rs else float(np.mean([scores["auroc"], *named.values()])) if areas else float(self.step)
+        return {**scores, "score": score}
+
+    def _areas(self, found: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
+        """Area under the ROC curve of every profile that has positives and negatives, over the samples of all ranks."""
+        if not self.net.train_profiles:
+            return {}
+        from sklearn.metrics import roc_auc_score
+
+        n, bins = len(self.net.model.spec.profiles), self.data.window // self.net.model.spec.base_bin
+        # every rank offers as many columns; those that it has no sample for are NaN
+        each = -(-self.stage.validation // self.fabric.world_size) * bins
+        both = np.full((2, n, each), np.nan)
+        for k in (0, 1) if found else ():
+            mine = np.concatenate([f[k].swapaxes(0, 1).reshape(n, -1) for f in found], axis=1)
+            both[k, :, : mine.shape[1]] = mine
+        if self.fabric.world_size > 1:
+            every = self.fabric.all_gather(torch.from_numpy(both).to(self.fabric.device)).cpu().numpy()
+            both = np.concatenate(list(every), axis=-1)
+        logits, labels = both[:, :, np.isfinite(both).all(axis=(0, 1))]
+        mixed = [k for k in range(n) if 0 < labels[k].sum() < labels.shape[1]]
+        return {self.net.model.spec.profiles[k]: float(roc_auc_score(labels[k] > 0, logits[k])) for k in mixed}
 
     # -- state --------------------------------------------------------------------------------------------------
 
-    @torch.no_grad()
-    def _update_average(self, decay: float) -> None:
-        for a, b in zip(self.average.state_dict().values(), self.model.state_dict().values()):
-            if a.is_floating_point():
-                a.lerp_(b, 1 - decay)
-            else:
-                a.copy_(b)
-
-    def _write(self, optimizer: torch.optim.Optimizer, schedule: Any) -> None:
+    def _write(self) -> None:
+        if not self.fabric.is_global_zero:
+            return
+        packed, groups = checkpoint.pack_optimizer(self.optimizer)
+        tensors = {f"model.{k}": v for k, v in self.net.model.state_dict().items()}
+        tensors |= {f"average.{k}": v for k, v in self.average.net.learning.state_dict().items()}
+        tensors |= {f"best.{k}": v for k, v in self.best_state.items()}
         state = {
-            "format": CHECKPOINT, "digest": self.config.digest(), "stage": self.stage, "step": self.step, "best": float(self.best),
-            "stale": self.stale, "model": self.model.state_dict(), "average": self.average.state_dict(), "best_state": self.best_state,
-            "optimizer": optimizer.state_dict(), "schedule": _plain(schedule.state_dict()),
+            "stage": self.data.number, "step": self.step, "best": float(self.best), "stale": self.stale, "done": self.done,
+            "averaged": self.average.count, "groups": groups, "schedule": plain(self.schedule.state_dict()) if self.schedule else {},
         }  # fmt: skip
-        part = self.folder / "last.ckpt.part"
-        torch.save(state, part)
-        os.replace(part, self.folder / "last.ckpt")
+        folder = self.folder / "checkpoints"
+        checkpoint.write(folder, self.data.number, self.step, tensors | packed, state, self.config.digest(), self.config.keep_checkpoints)
 
-    def _read(self, file: Path) -> dict[str, Any]:
-        try:
-            stored: dict[str, Any] = torch.load(file, map_location=self.fabric.device, weights_only=True)
-        except Exception as error:
-            raise TrainingError(f"checkpoint {str(file)!r} cannot be read ({error}); start again without --resume") from error
-        if stored.get("format") != CHECKPOINT or stored.get("digest") != self.config.digest():
-            raise TrainingError(f"checkpoint {str(file)!r} belongs to another configuration; start again without --resume, or elsewhere")
-        return stored
-
-    def _log(self, row: dict[str, Any]) -> None:
-        log.info("%s", " ".join(f"{k}={v}" for k, v in row.items()))
-        columns = ["stage", "step", "seconds", "loss", "loss1", "loss2", "loss3", "score", "rank", "p", "other"]
-        columns += [f"r{r}" for r in (self.module.resolutions if self.module else ())]
-        file = self.folder / "log.csv"
-        new = not file.is_file()
-        with open(file, "a", newline="") as out:
-            writer = csv.DictWriter(out, columns, extrasaction="ignore")
-            if new:
-                writer.writeheader()
-            writer.writerow(row)
+    def _restore(self, path: Path) -> None:
+        tensors, state = checkpoint.read(path, self.config.digest())
+        for net in (self.net, self.average.net):  # what is frozen is the same in both
+            net.model.load_state_dict(checkpoint.under(tensors, "model"))
+        self.average.net.learning.load_state_dict(checkpoint.under(tensors, "average"))
+        self.best_state = {k: v.to(self.fabric.device) for k, v in checkpoint.under(tensors, "best").items()}
+        checkpoint.unpack_optimizer(self.optimizer, tensors, state["groups"])
+        if self.schedule:
+            self.schedule.load_state_dict(state["schedule"])
+        self.step, self.best, self.stale, self.done = state["step"], state["best"], state["stale"], state["done"]
+        self.average.count = state["averaged"]
+        log.info("going on from %s", path)
 
 
-def _zoom_batch(model: Orca, module: Any, base: Tensor, table: dict[int, Tensor], starts: list[dict[int, int]]) -> dict[int, Tensor]:
-    """As :func:`orca_cool.model.cascade.zoom`, with a window of its own for every sample; parents are detached."""
-    n = model.spec.bins
-    encodings = model.encodings(module, base)
-    maps: dict[int, Tensor] = {}
-    parent: int | None = None
-    for r in module.resolutions:
-        at = [s[r] for s in starts]
-        x = torch.stack([encodings[r][i, :, a : a + n] for i, a in enumerate(at)])
-        coarse = None
-        if parent is not None:
-            first = [a // 2 - s[parent] for a, s in zip(at, starts)]
-            coarse = torch.stack([maps[parent][i, :, k : k + n // 2, k : k + n // 2] for i, k in enumerate(first)]).detach()
-        maps[r] = model.decode(module, r, x, table[r], coarse)
-        parent = r
-    return maps
+def make_optimizer(stage: Stage, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
+    """SGD with momentum (Zhou 2022), or AdamW."""
+    if stage.optimizer == "sgd":
+        return torch.optim.SGD(parameters, lr=stage.lr, momentum=stage.momentum, weight_decay=stage.weight_decay)
+    return torch.optim.AdamW(parameters, lr=stage.lr, weight_decay=stage.weight_decay, betas=(0.9, 0.98))
 
 
-def _copy(model: torch.nn.Module) -> dict[str, Tensor]:
-    return {k: v.detach().clone() for k, v in model.state_dict().items()}
+def make_schedule(stage: Stage, optimizer: torch.optim.Optimizer) -> Any:
+    """Of the learning rate: stepped at validations (plateau), at steps (onecycle), or None."""
+    if stage.schedule == "plateau":
+        return torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, mode="max", factor=stage.factor, patience=stage.plateau)
+    if stage.schedule == "onecycle":
+        return torch.optim.lr_scheduler.OneCycleLR(optimizer, stage.lr, total_steps=stage.steps + 1, pct_start=0.15)
+    return None
 
 
-def _plain(state: dict[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in state.items() if isinstance(v, (int, float, str, bool, list, dict, type(None)))}
+def correlation_sums(a: Tensor, b: Tensor, nearest: int = 2) -> Tensor:
+    """(6,) n and sums of a, b, aa, bb, ab over pixels of (batch, n, n) ``nearest`` bins apart or more, finite in b."""
+    n = a.shape[-1]
+    far = torch.ones(n, n, dtype=torch.bool, device=a.device).triu(nearest)
+    keep = torch.isfinite(b) & far
+    x, y = a[keep], b[keep]
+    return torch.stack([torch.tensor(float(len(x)), dtype=a.dtype, device=a.device), x.sum(), y.sum(), x @ x, y @ y, x @ y])
+
+
+def correlation(sums: list[float]) -> float:
+    """Pearson's r from :func:`correlation_sums`; NaN with fewer than 3 pixels or no variance."""
+    n, a, b, aa, bb, ab = sums
+    if n < 3:
+        return float("nan")
+    va, vb = aa - a * a / n, bb - b * b / n
+    return float((ab - a * b / n) / np.sqrt(va * vb)) if va > 0 and vb > 0 else float("nan")
+
+
+def plain(state: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a schedule's state is numbers, text and lists."""
+    return {k: v for k, v in state.items() if isinstance(v, (int, float, str, bool, list, type(None)))}

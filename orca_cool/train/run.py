@@ -1,122 +1,350 @@
-"""From a configuration to a trained model: reads the data, checks the split, runs the stages."""
+"""From a configuration to a trained model: checks genome, maps, split and marks against each other, then runs the stages."""
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from orca_cool.background import Background
-from orca_cool.errors import TrainingError
+from orca_cool.background import Background, choose_table
+from orca_cool.background_files import load_backgrounds
+from orca_cool.background_fit import fit_background
+from orca_cool.edits import Segment
+from orca_cool.errors import GenomeError, OutputError, TrainingError
 from orca_cool.genome import SequenceSource, open_genome
+from orca_cool.intervals import Interval, Marks, read_intervals
 from orca_cool.model.cascade import Orca
+from orca_cool.model.spec import ModelSpec, ModuleSpec
+from orca_cool.observed import ObservedMap, banded_expected, block_mean, log_ratio
 from orca_cool.positional import Chromosome, Positional
-from orca_cool.train.config import TEACHER, Config
-from orca_cool.train.loop import Material, Trainer
-from orca_cool.train.sequence import Interval, ProfileSampler, TrainingGenome, read_bed
-from orca_cool.train.targets import TargetMaps, expected_by_distance
+from orca_cool.regions import suggestion
+from orca_cool.train import checkpoint
+from orca_cool.train.config import TEACHER, Config, Stage, trained_parts
+from orca_cool.train.loop import StageLoop
+from orca_cool.train.net import StageNet, set_trained
+from orca_cool.train.samples import StageData
+from orca_cool.train.transplants import TrainingGenome
+from orca_cool.weights import load_bundle, save_bundle
 
 log = logging.getLogger(__name__)
 
+#: Profile made of the features: the middle between a gene on + and the next on -.
+CONVERGENT = "convergent"
 
-def train(config: Config, folder: str | Path, resume: bool = False) -> tuple[Orca, Background]:
-    """Run every stage of ``config``; checkpoints, the log and cached targets go to ``folder``.
+
+def train(config: Config, folder: str | Path, resume: bool = False) -> Path:
+    """Run every stage of ``config``.
+
+    ``folder`` gets checkpoints, logs, pictures, TensorBoard events, the cache of tiles, and at the end the bundle ``model``.
 
     Returns
     -------
-    The averaged model at the last stage's best validation, and its background.
+    The bundle's folder.
     """
     try:
         from lightning.fabric import Fabric
+        from lightning.fabric.loggers import TensorBoardLogger
+        from lightning.fabric.utilities.exceptions import MisconfigurationException
     except ImportError as error:
         raise TrainingError(f"training needs {error.name!r}: pip install 'orca-cool[train]'") from error
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    if not resume and (folder / "last.ckpt").exists():
+    last = checkpoint.newest(folder / "checkpoints")
+    if last is not None and not resume:
         raise TrainingError(f"{str(folder)!r} already holds a run; continue it with --resume or choose another folder")
+    if last is None and resume:
+        raise TrainingError(f"{str(folder)!r} holds no checkpoint to resume from; start without --resume")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"folder {str(folder)!r} cannot be made: {error.strerror or error}") from error
     torch.set_num_threads(config.threads)
+    devices = int(config.devices) if config.devices.isdigit() else config.devices
+    try:
+        fabric = Fabric(
+            accelerator=config.accelerator, devices=devices, num_nodes=config.nodes, strategy=config.strategy,
+            precision=config.precision, loggers=TensorBoardLogger(folder / "tensorboard", name=""),  # type: ignore[arg-type]
+        )  # fmt: skip
+        fabric.launch()
+    except (ValueError, TypeError, RuntimeError, ImportError, MisconfigurationException) as error:
+        raise TrainingError(f"devices {config.devices!r}, accelerator {config.accelerator!r}: {error}") from error
+    run = Run(config, folder, open_genome(config.path(config.genome)))
     torch.manual_seed(config.seed)
-    fabric = Fabric(accelerator="auto", devices=1, precision=config.precision)  # type: ignore[arg-type]
-    source = open_genome(config.path(config.genome))
-    model, material = prepare(config, source, folder / "cache")
-    trained = Trainer(config, model, material, folder, fabric).run(resume)
-    return trained.cpu().float().eval(), material.background
+    model = run.model()
+    begin = int(last.name.split("-")[0]) if last else 0
+    datas = [run.data(k) for k in range(len(config.stages))]  # what is wrong with a later stage is said before the first
+    scores: dict[str, float] = {}
+    for k, stage in enumerate(config.stages):
+        if k < begin:
+            continue
+        data, parts = datas[k], run.parts(stage)
+        learning = set_trained(model, data.module, parts)
+        background = data.backgrounds.get(config.target)
+        options: dict[str, Any] = {"flank": stage.flank, "encoding_dropout": stage.encoding_dropout, "positive": run.positive(stage)}
+        net = StageNet(model, data.module, learning, background, **options).to(fabric.device)
+        model.decoders.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast on CPUs, usual on CUDA
+        loop = StageLoop(fabric, config, net, data, folder, run.profile_weights())
+        loop.run(last if k == begin else None)
+        scores[stage.name] = round(float(loop.best), 4)
+        last = None
+    model.requires_grad_(False).cpu().float().eval()
+    path = folder / "model"
+    if fabric.is_global_zero:
+        text = "; ".join(f"{s.name}: {s.steps} steps" for s in config.stages)
+        about = f"{text}; test {', '.join(config.test)} never read; validation {', '.join(config.validation)}"
+        metrics = {**model.spec.metrics, "validation": {**dict(model.spec.metrics.get("validation", {})), **scores}}
+        training_data = "; ".join(t for t in (run.spec.training_data, about) if t)
+        model.spec = dataclasses.replace(model.spec, training_data=training_data, metrics=metrics)
+        save_bundle(path, model, run.tables, force=True)
+    fabric.barrier()
+    return path
 
 
-def chromosomes(config: Config, source: SequenceSource) -> list[str]:
-    """The training chromosomes: all of the genome but test, validation and chrM; TrainingError names a chromosome the genome lacks."""
-    for chrom in (*config.test, *config.validation):
-        if chrom not in source.chromsizes:
-            raise TrainingError(f"chromosome {chrom!r} of the split is not in the genome, which has: {', '.join(source.chromsizes)}")
-    held_out = {*config.test, *config.validation, "chrM"}
-    return [c for c in source.chromsizes if c not in held_out]
+class Run:
+    """Genome, maps, marks and background of a configuration, checked.
+
+    Attributes
+    ----------
+    training : chromosomes to train on: all of the genome but test, validation and excluded ones.
+    spec : of the model. tables : backgrounds of the model by resolution, filled as stages ask for them.
+    """
+
+    def __init__(self, config: Config, folder: Path, source: SequenceSource):
+        self.config, self.folder, self.source = config, folder, source
+        for key in ("test", "validation", "exclude"):
+            for chrom in getattr(config, key):
+                if chrom not in source.chromsizes:
+                    hint = suggestion(chrom, source.chromsizes)
+                    raise TrainingError(f"{key} chromosome {chrom!r} is not in genome {source.name!r}; {hint}")
+        held_out = {*config.test, *config.validation, *config.exclude}
+        self.training = tuple(c for c in source.chromsizes if c not in held_out)
+        if not self.training:
+            raise TrainingError(f"no chromosome of genome {source.name!r} is left to train on: all are test, validation or excluded")
+        self.start = load_bundle(config.path(config.start)) if config.start else None
+        self.tables: dict[int, Background] = dict(self.start.backgrounds) if self.start else {}
+        if config.background:
+            self.tables |= load_backgrounds(config.path(config.background))
+        self.intervals = self._intervals()
+        self.profiles = self._profiles()
+        self.spec: ModelSpec = config.spec(self.profiles, {config.assembly: dict(source.chromsizes)} if config.assembly else {})
+        if self.start:
+            old = self.start.spec
+            self.spec = dataclasses.replace(
+                self.spec, training_data=old.training_data, licence=self.spec.licence or old.licence, metrics=old.metrics
+            )
+        self._maps: dict[tuple[str, int], ObservedMap] = {}
+        self._teachers: dict[str, Positional] = {}
+        self._genome: TrainingGenome | None = None
+
+    def model(self) -> Orca:
+        """A fresh model, or one that begins with the networks of ``start``."""
+        model = Orca(self.spec)
+        if self.start is None:
+            return model
+        mine, theirs = model.state_dict(), self.start.model.state_dict()
+        shared = [k for k in mine if k in theirs]
+        for k in shared:
+            if mine[k].shape != theirs[k].shape:
+                shapes = f"{tuple(theirs[k].shape)}, expected {tuple(mine[k].shape)}"
+                raise TrainingError(f"model {str(self.start.path)!r}: {k} has shape {shapes}")
+        if not shared:
+            raise TrainingError(f"model {str(self.start.path)!r} has no network of the model to train")
+        model.load_state_dict({**mine, **{k: theirs[k] for k in shared}})
+        log.info("beginning with %d tensors of %s", len(shared), self.start.path)
+        return model
+
+    def data(self, number: int) -> StageData:
+        """Everything that the samples of a stage are drawn from."""
+        config, stage = self.config, self.config.stages[number]
+        module, parts = self._module(stage), self.parts(stage)
+        observed: dict[str, ObservedMap] = {}
+        backgrounds: dict[str, Background] = {}
+        teacher = None
+        if module is not None:
+            for name in {config.target, *(n for n, share in stage.mix.items() if n != TEACHER and share)}:
+                observed[name] = self._map(name, stage, module)
+                backgrounds[name] = self._background(name, module, observed[name])
+            if stage.mix.get(TEACHER):
+                if module.name not in self._teachers:
+                    self._teachers[module.name] = self._teacher(module, observed[config.target], backgrounds[config.target])
+                teacher = self._teachers[module.name]
+        return StageData(
+            seed=config.seed, number=number, stage=stage, spec=self.spec, module=module, genome_path=config.path(config.genome),
+            chromsizes=dict(self.source.chromsizes), training=self.training, validation=config.validation, target=config.target,
+            observed=observed, backgrounds=backgrounds, block_missing=config.block_missing,
+            marks=self._marks((*self.training, *config.validation)) if "profiles" in parts else None,
+            genome=self._transplants(teacher is not None), teacher=teacher,
+        )  # fmt: skip
+
+    def parts(self, stage: Stage) -> tuple[str, ...]:
+        """What a stage trains."""
+        return trained_parts(stage, self._module(stage), self.spec)
+
+    def _module(self, stage: Stage) -> ModuleSpec | None:
+        return self.spec.module(stage.module) if stage.module else None
+
+    # -- maps ---------------------------------------------------------------------------------------------------
+
+    def _map(self, name: str, stage: Stage, module: ModuleSpec) -> ObservedMap:
+        config = self.config
+        resolution = stage.resolution or (module.resolutions[-1] if module.assembly else self.spec.base_bin)
+        if module.resolutions[-1] % resolution:
+            raise TrainingError(f"stage {stage.name!r}: levels of {module.resolutions[-1]} bp cannot be averaged from bins of {resolution}")
+        if (name, resolution) not in self._maps:
+            path = config.path(config.maps[name])
+            cache = config.path(config.cache) if config.cache else self.folder / "cache"
+            unread = {*config.test, *config.exclude}
+            m = ObservedMap(path, resolution, config.cutoff, cache=cache, exclude=unread)
+            self._agree(m)
+            measured = set(m.measured())
+            m = ObservedMap(path, resolution, config.cutoff, cache=cache, exclude=unread | (set(m.chromsizes) - measured))
+            for kind, chroms in (("training", self.training), ("validation", config.validation)):
+                if not measured & set(chroms) and (kind == "training" or name == config.target):
+                    raise TrainingError(f"map {str(path)!r} has no contacts on any {kind} chromosome ({', '.join(chroms) or 'none'})")
+            self._maps[name, resolution] = m
+        return self._maps[name, resolution]
+
+    def _agree(self, m: ObservedMap) -> None:
+        """GenomeError if the map's chromosomes are not the genome's; it names both."""
+        sizes = self.source.chromsizes
+        for chrom, length in m.chromsizes.items():
+            if chrom not in sizes:
+                raise GenomeError(
+                    f"map {m.path!r} has chromosome {chrom!r}, genome {self.source.name!r} does not; {suggestion(chrom, sizes)}"
+                )
+            if length != sizes[chrom]:
+                raise GenomeError(f"{chrom} is {length:,} bp in map {m.path!r}, {sizes[chrom]:,} bp in genome {self.source.name!r}")
+
+    def _background(self, name: str, module: ModuleSpec, m: ObservedMap) -> Background:
+        """Expected of a map; that of the target is the model's. Other maps have their own: what is learnt is relative to distance."""
+        chroms = [c for c in self.training if c in m.chromsizes]
+        options: dict[str, Any] = {"trans": module.assembly, "keep": self.config.keep}
+        if name != self.config.target:
+            return fit_background(m.cooler, chroms, **options)
+        found = choose_table(self.tables, module, self.spec.base_bin)
+        if found is None:
+            log.info("fitting the background of %s", m.path)
+            found = fit_background(m.cooler, chroms, **options)
+            if found.resolution in self.tables:
+                kind = "with" if module.assembly else "without"
+                raise TrainingError(
+                    f"module {module.name!r} needs a background {kind} a trans value, and the model has another one of "
+                    f"{found.resolution} bp: set the stage's 'resolution' to that of another level of the map"
+                )
+            self.tables[found.resolution] = found
+            if choose_table(self.tables, module, self.spec.base_bin) is not found:
+                raise TrainingError(f"module {module.name!r} needs another background than one of {found.resolution} bp: set 'background'")
+        return found
+
+    # -- marks --------------------------------------------------------------------------------------------------
+
+    def _intervals(self) -> list[Interval]:
+        """Marks of the training and validation chromosomes; those of test chromosomes are never kept."""
+        config = self.config
+        found: list[Interval] = []
+        if config.features:
+            features = self._read(config.features, 6, "")
+            found += [i for i in features if i.kind in config.feature_types]
+            if CONVERGENT in config.feature_types:
+                found += convergent(i for i in features if i.kind == "gene")
+        for kind, path in config.peaks.items():
+            found += self._read(path, None, kind)
+        if config.factors:
+            peaks = self._read(config.factors, 3, "")
+            count = Counter(i.kind for i in peaks if i.chrom in self.training)
+            found += [i for i in peaks if count[i.kind] >= config.min_peaks]
+        return found
+
+    def _read(self, path: str, column: int | None, kind: str) -> list[Interval]:
+        """A file's intervals on training and validation chromosomes; an error if its names are not the genome's."""
+        table = read_intervals(self.config.path(path), chroms=self.source.chromsizes, column=column, kind=kind)
+        table = table[table["chrom"].isin([*self.training, *self.config.validation])]
+        return [Interval(*row) for row in table.itertuples(index=False)]
+
+    def _profiles(self) -> list[str]:
+        """Profile names: features in their order, named peaks, then factors by name; all have marks on the training chromosomes."""
+        config = self.config
+        there = {i.kind for i in self.intervals if i.chrom in self.training}
+        first = [k for k in (*config.feature_types, *config.peaks) if k in there]
+        for k in (*config.feature_types, *config.peaks):
+            if k not in there:
+                raise TrainingError(f"profile {k!r} has no interval on the training chromosomes")
+        names = first + sorted(there - set(first))
+        for k in config.profile_weights:
+            if k not in names:
+                raise TrainingError(f"profile_weights names {k!r}, which is no profile; there are: {', '.join(names) or 'none'}")
+        return names
+
+    def _marks(self, chroms: Sequence[str]) -> Marks:
+        sizes = {c: self.source.chromsizes[c] for c in chroms}
+        return Marks([i for i in self.intervals if i.chrom in sizes], self.profiles, sizes)
+
+    def positive(self, stage: Stage) -> np.ndarray | None:
+        """(profiles,) weight of positives."""
+        if not self.profiles:
+            return None
+        frequency = self._marks(self.training).frequency(self.spec.base_bin)
+        if "centromere" in self.profiles and not stage.module and stage.window:
+            # transplants are the commoner kind
+            k = self.profiles.index("centromere")
+            frequency[k] = max(frequency[k], self.config.transplants.per_window * self.spec.base_bin / (stage.window + 2 * stage.flank))
+        frequency = np.clip(frequency, 1e-3, 0.5)
+        return ((1 - frequency) / frequency) ** self.config.emphasis
+
+    def profile_weights(self) -> np.ndarray:
+        """(profiles,) of the loss: those that are named, and the rest with a weight of 1 among them."""
+        given = self.config.profile_weights
+        rest = max(1, len(self.profiles) - len(given))
+        return np.array([given.get(p, 1 / rest) for p in self.profiles], dtype=float)
+
+    # -- small genomes ------------------------------------------------------------------------------------------
+
+    def _centromeres(self) -> list[Interval]:
+        if not self.config.features:
+            return []
+        return [i for i in self._read(self.config.features, 6, "") if i.kind == "centromere" and i.chrom in self.training]
+
+    def _transplants(self, needed: bool) -> TrainingGenome | None:
+        t = self.config.transplants
+        if not (needed or t.replace or t.per_window or t.decoys):
+            return None
+        if self._genome is None:
+            self._genome = TrainingGenome(self.source, self.training, self._centromeres(), t)
+        return self._genome
+
+    def _teacher(self, module: ModuleSpec, m: ObservedMap, background: Background) -> Positional:
+        """Boosted trees on positions, fitted to the measured training chromosomes."""
+        where = {i.chrom: (i.start + i.end) // 2 for i in self._centromeres()}
+        bins = self.spec.bins
+        pairs = []
+        for chrom in self.training:
+            if chrom in m.chromsizes and chrom in where:
+                fine = m.dense(Segment(chrom, 0, m.chromsizes[chrom]))
+                levels = {}
+                for r in module.resolutions:
+                    mean = block_mean(fine, r // m.resolution, self.config.block_missing)
+                    levels[r] = log_ratio(mean, banded_expected(background, r, bins, len(mean)), background.eps(r, bins))
+                pairs.append((Chromosome(m.chromsizes[chrom], where[chrom]), levels))
+        if not pairs:
+            raise TrainingError("the teacher needs 'features' with centromeres on measured training chromosomes; there is none")
+        return Positional(True, bins).fit(pairs)
 
 
-def prepare(config: Config, source: SequenceSource, cache: Path | None) -> tuple[Orca, Material]:
-    """A fresh model and all that its stages read."""
-    training = chromosomes(config, source)
-    intervals = _intervals(config, training)
-    centromeres = [i for i in intervals if i.kind == "centromere"]
-    profiles = _profiles(config, intervals)
-    spec = config.spec(profiles, {config.assembly: dict(source.chromsizes)} if config.assembly else {})
-    model = Orca(spec)
-    genome = TrainingGenome(source, training, centromeres, config.transplants)
-    sampler = ProfileSampler(genome, intervals, profiles, spec.base_bin) if profiles else None
-    wanted = {config.target} | {name for s in config.stages for name in s.mix if name != TEACHER}
-    maps, targets = {}, {}
-    reference: TargetMaps | None = None
-    background: Background | None = None
-    module = spec.modules[0]
-    for name in sorted(wanted, key=lambda n: n != config.target):
-        m = TargetMaps(config.path(config.maps[name]), spec.base_bin, config.cutoff, (*config.test, "chrM"), cache)
-        mine = expected_by_distance((v for c, v in m.maps.items() if c in training), spec.base_bin)
-        if name == config.target:
-            reference, background = m, mine
-        maps[name] = m
-        # each map against its own expected: the decoders learn what is relative to distance, whatever the experiment
-        targets[name] = {c: m.levels(c, mine, module.resolutions, spec.bins, config.missing) for c in m.maps}
-    assert background is not None
-    assert reference is not None
-    where = {i.chrom: (i.start + i.end) // 2 for i in centromeres}
-    teacher = None
-    if any(TEACHER in s.mix for s in config.stages):
-        teacher = Positional(True, spec.bins).fit(
-            (Chromosome(reference.lengths[c], where[c]), targets[config.target][c]) for c in reference.maps if c in training and c in where
-        )
-    kept = {c: source.fetch(c, 0, source.chromsizes[c]) for c in config.validation}
-    # for the validation's centromere rank alone; the samplers never see these intervals
-    marks = read_bed(config.path(config.features), 6, "", config.validation) if config.features else []
-    middle = {i.chrom: (i.start + i.end) // 2 for i in marks if i.kind == "centromere"}
-    return model, Material(genome, sampler, maps, targets, background, teacher, kept, middle)
-
-
-def _intervals(config: Config, training: Iterable[str]) -> list[Interval]:
-    training = list(training)
-    found: list[Interval] = []
-    if config.features:
-        found += read_bed(config.path(config.features), 6, "", training)
-    for kind, path in config.extra_peaks.items():
-        found += read_bed(config.path(path), None, kind, training)
-    if config.peaks:
-        peaks = read_bed(config.path(config.peaks), 3, "", training)
-        count = Counter(i.kind for i in peaks)
-        found += [i for i in peaks if count[i.kind] >= config.min_peaks]
+def convergent(genes: Iterable[Interval]) -> list[Interval]:
+    """One base between each gene on + and the next gene if that is on -."""
+    chroms: dict[str, list[Interval]] = {}
+    for i in genes:
+        chroms.setdefault(i.chrom, []).append(i)
+    found = []
+    for chrom, mine in chroms.items():
+        mine.sort(key=lambda i: i.start)
+        for a, b in zip(mine, mine[1:]):
+            if a.strand == "+" and b.strand == "-":
+                middle = (a.end + b.start) // 2
+                found.append(Interval(chrom, middle, middle + 1, CONVERGENT))
     return found
-
-
-def _profiles(config: Config, intervals: list[Interval]) -> list[str]:
-    """Profile names: features first, then peaks by name. Only marks that the training chromosomes have."""
-    kinds = {i.kind for i in intervals}
-    first = [k for k in config.feature_types if k in kinds or (k == "convergent" and "gene" in kinds)]
-    features = {"gene", "gene_dubious", "ARS", "tRNA_gene", "snoRNA_gene", "LTR_retrotransposon", "rRNA_gene", "centromere"}
-    return first + sorted(kinds - set(first) - features)
-
-
-def describe(config: Config) -> dict[str, Any]:
-    """What goes into the model's ``training_data`` and ``notes``."""
-    stages = "; ".join(f"{s.name or s.kind}: {s.steps} steps" for s in config.stages)
-    return {"test": list(config.test), "validation": list(config.validation), "stages": stages}

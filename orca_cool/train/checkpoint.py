@@ -1,0 +1,112 @@
+"""Checkpoints: everything a run needs to go on, in one safetensors file that is whole or not there.
+
+Tensors are under ``model.``, ``average.``, ``best.`` and ``optimizer.``; the rest is JSON in the file's metadata, with a SHA-256 over all
+tensors, so that a damaged file is an error and never a silent restart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from orca_cool.errors import OutputError, TrainingError
+
+FORMAT = "orca-cool-checkpoint"
+VERSION = 1
+_NAME = re.compile(r"(\d{3})-(\d{9})\.safetensors")
+
+
+def newest(folder: Path) -> Path | None:
+    """The checkpoint that went furthest, None if there is none."""
+    found = [(int(m[1]), int(m[2]), p) for p in folder.glob("*.safetensors") if (m := _NAME.fullmatch(p.name))]
+    return max(found)[2] if found else None
+
+
+def write(folder: Path, stage: int, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any], digest: str, keep: int) -> Path:
+    """Write the checkpoint of a step, then remove all but the ``keep`` newest."""
+    plain = {k: v.detach().to("cpu").contiguous().clone() for k, v in tensors.items()}
+    header = {"format": FORMAT, "version": VERSION, "digest": digest, "sha256": _sum(plain), "state": dict(state)}
+    target = folder / f"{stage:03d}-{step:09d}.safetensors"
+    part = folder / f".{target.name}.{os.getpid()}.part"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(plain, part, metadata={"orca_cool": json.dumps(header)})
+        with open(part, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(part, target)
+    except (OSError, SafetensorError) as error:
+        with suppress(OSError):
+            part.unlink()
+        raise OutputError(f"checkpoint {str(target)!r} cannot be written: {error}") from error
+    old = sorted(p for p in folder.glob("*.safetensors") if _NAME.fullmatch(p.name))[:-keep]
+    for p in old:
+        p.unlink(missing_ok=True)
+    return target
+
+
+def read(path: Path, digest: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and state of a checkpoint.
+
+    Raises
+    ------
+    TrainingError
+        If it cannot be read, is damaged, of another format or of another configuration.
+    """
+    hint = "remove it to go on from the one before, or start in another folder"
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {}).get("orca_cool", "{}"))
+            tensors = {k: file.get_tensor(k) for k in file.keys()}
+    except (SafetensorError, OSError, ValueError) as error:
+        raise TrainingError(f"checkpoint {str(path)!r} cannot be read ({error}); {hint}") from error
+    if header.get("format") != FORMAT or header.get("version") != VERSION:
+        raise TrainingError(f"{str(path)!r} is no checkpoint of this version ({header.get('format')!r} {header.get('version')!r}); {hint}")
+    if header["digest"] != digest:
+        raise TrainingError(
+            f"checkpoint {str(path)!r} belongs to another configuration ({header['digest']}, this one is {digest}); "
+            "restore the configuration, or start in another folder"
+        )
+    if header["sha256"] != _sum(tensors):
+        raise TrainingError(f"checkpoint {str(path)!r} is damaged: its tensors do not have the checksum they were written with; {hint}")
+    return tensors, header["state"]
+
+
+def under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Tensors whose names begin with ``prefix`` and a dot, without it."""
+    return {k[len(prefix) + 1 :]: v for k, v in tensors.items() if k.startswith(prefix + ".")}
+
+
+def pack_optimizer(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
+    """State of an optimiser as named tensors and plain parameter groups."""
+    state = optimizer.state_dict()
+    tensors = {f"optimizer.{i}.{k}": torch.as_tensor(v) for i, entry in state["state"].items() for k, v in entry.items() if v is not None}
+    return tensors, state["param_groups"]
+
+
+def unpack_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], groups: list[dict[str, Any]]) -> None:
+    """Inverse of :func:`pack_optimizer`."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in under(tensors, "optimizer").items():
+        index, _, name = key.partition(".")
+        state.setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _sum(tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for key in sorted(tensors):
+        t = tensors[key].contiguous()
+        digest.update(f"{key} {t.dtype} {tuple(t.shape)}".encode())
+        digest.update(t.reshape(-1).view(torch.uint8).numpy().data if t.numel() else b"")
+    return digest.hexdigest()

@@ -1,0 +1,98 @@
+"""Where training windows lie: pure draws of windows, layouts and zoom series. No data, no torch.
+
+Source: Zhou 2022, Methods, "training": random windows on the target's grid and random sub-windows at every level; the
+256M input is chromosomes, whole or in part, permuted, each on a random strand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from orca_cool.edits import Segment
+from orca_cool.windows import n_bins
+
+
+def draw_window(rng: np.random.Generator, chromsizes: Mapping[str, int], window: int, unit: int, overhang: float = 0.0) -> Segment:
+    """One window of ``window`` bp on a random strand, on the grid of ``unit`` bp.
+
+    Chromosomes are drawn by length. A window may lie past a chromosome's ends by the share ``overhang`` of itself; one that is larger
+    than its chromosome contains it: half of the draws place the chromosome at the window's first bin, as prediction does.
+    """
+    names = list(chromsizes)
+    share = np.array([chromsizes[c] for c in names], dtype=float)
+    chrom = names[rng.choice(len(names), p=share / share.sum())]
+    n, w = n_bins(chromsizes[chrom], unit), window // unit
+    slack = int(overhang * w)
+    if n >= w:
+        first = int(rng.integers(-slack, n - w + slack + 1))
+    else:
+        first = 0 if rng.random() < 0.5 else int(rng.integers(n - w - slack, slack + 1))
+    return Segment(chrom, first * unit, first * unit + window, "+" if rng.random() < 0.5 else "-")
+
+
+def spread_window(k: int, count: int, chromsizes: Mapping[str, int], window: int, unit: int) -> Segment:
+    """The ``k``-th of ``count`` windows spread evenly over the chromosomes, kept inside them; strands alternate."""
+    at = int((k + 0.5) / count * sum(chromsizes.values()))
+    names, ends = list(chromsizes), np.cumsum(list(chromsizes.values()))
+    which = int(np.searchsorted(ends, at, side="right"))
+    chrom = names[which]
+    at -= int(ends[which]) - chromsizes[chrom]
+    last = max(0, n_bins(chromsizes[chrom], unit) - window // unit)
+    first = min(max((at - window // 2) // unit, 0), last)
+    return Segment(chrom, first * unit, first * unit + window, "+-"[k % 2])
+
+
+def draw_layout(
+    rng: np.random.Generator, chromsizes: Mapping[str, int], window: int, unit: int, first: Sequence[str] = ()
+) -> tuple[Segment, ...]:
+    """Pieces laid end to end until ``window`` bp are full or no chromosome is left, permuted, each on a random strand.
+
+    Parameters
+    ----------
+    unit : lengths and starts are multiples of it; a chromosome's incomplete last bin is left out.
+    first : chromosomes that are drawn before all others.
+    """
+    order = [*rng.permutation(list(first)), *rng.permutation([c for c in chromsizes if c not in first])]
+    pieces, room = [], window
+    for name in order:
+        chrom = str(name)
+        size = chromsizes[chrom] // unit * unit
+        part = min(size, room)
+        if part <= 0:
+            continue
+        start = int(rng.integers(0, (size - part) // unit + 1)) * unit
+        pieces.append(Segment(chrom, start, start + part, "+" if rng.random() < 0.5 else "-"))
+        room -= part
+    return tuple(pieces[k] for k in rng.permutation(len(pieces)))
+
+
+def extent(pieces: Sequence[Segment], chromsizes: Mapping[str, int]) -> tuple[int, int]:
+    """Part of the window, in bp from its start, that lies in chromosomes."""
+    if len(pieces) > 1:
+        return 0, sum(len(p) for p in pieces)
+    (p,) = pieces
+    left, right = max(0, -p.start), max(0, p.end - chromsizes[p.chrom])
+    return (left, len(p) - right) if p.strand == "+" else (right, len(p) - left)
+
+
+def draw_zoom(rng: np.random.Generator, resolutions: Sequence[int], bins: int, inside: tuple[int, int]) -> dict[int, int]:
+    """A random window at every level, each on the coarser level's bins and inside its window.
+
+    Parameters
+    ----------
+    inside : ``[start, end)`` in bp of the top window that is in chromosomes: a window has half of itself there if it can, else as
+        much as it can.
+
+    Returns
+    -------
+    By resolution, start in its own bins from the start of the top window.
+    """
+    starts = {resolutions[0]: 0}
+    for coarse, r in zip(resolutions, resolutions[1:]):
+        options = 2 * (starts[coarse] + np.arange(bins // 2 + 1))
+        overlap = np.minimum((options + bins) * r, inside[1]) - np.maximum(options * r, inside[0])
+        good = options[overlap >= min(overlap.max(), bins * r // 2)]
+        starts[r] = int(good[rng.integers(len(good))])
+    return starts

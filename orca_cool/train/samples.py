@@ -1,0 +1,366 @@
+"""Training samples: each a pure function of seed, stage, purpose, step and index.
+
+So nothing of a loader needs to be saved, any number of worker processes or ranks draws the same set, and a resumed run goes
+on with the samples that an uninterrupted one would have seen.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from orca_cool.background import Background
+from orca_cool.edits import Segment
+from orca_cool.errors import OrcaCoolError, TrainingError
+from orca_cool.genome import GAP, SequenceSource, open_genome, reverse_complement
+from orca_cool.intervals import Marks
+from orca_cool.model.spec import ModelSpec, ModuleSpec
+from orca_cool.observed import ObservedMap, block_mean, log_ratio
+from orca_cool.positional import Positional
+from orca_cool.train.config import TEACHER, Stage
+from orca_cool.train.draw import draw_layout, draw_window, draw_zoom, extent, spread_window
+from orca_cool.train.teacher import assemble
+from orca_cool.train.transplants import TrainingGenome, substitute
+
+#: What a sample is for; part of the seed.
+TRAIN, VALIDATION, NORMS = range(3)
+
+#: Windows drawn for one sample before training gives up on finding one with enough pixels.
+ATTEMPTS = 200
+
+
+@dataclass
+class Sample:
+    """One window.
+
+    Attributes
+    ----------
+    codes : uint8 (flank + window + flank,). labels : (profiles, bins) 0 or 1, or None.
+    targets : by resolution, (bins, bins) float32 log observed/expected, NaN where unknown.
+    starts : by resolution, first bin of the level's window from the start of the top window.
+    expected : by resolution, (bins, bins) float32 log expected: of layouts alone, elsewhere it is the same for all.
+    where : what it is, for messages.
+    """
+
+    codes: np.ndarray
+    where: str
+    labels: np.ndarray | None = None
+    targets: dict[int, np.ndarray] = field(default_factory=dict)
+    starts: dict[int, int] = field(default_factory=dict)
+    expected: dict[int, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass
+class Batch:
+    """Samples stacked; attributes as of :class:`Sample`, with a first axis, as tensors."""
+
+    codes: Tensor
+    where: list[str]
+    labels: Tensor | None
+    targets: dict[int, Tensor]
+    starts: dict[int, list[int]]
+    expected: dict[int, Tensor]
+
+    def __len__(self) -> int:
+        return len(self.where)
+
+    def to(self, device: torch.device) -> Batch:
+        def move(t: Tensor) -> Tensor:
+            return t.to(device, non_blocking=True)
+
+        return Batch(
+            move(self.codes), self.where, None if self.labels is None else move(self.labels), {r: move(t) for r, t in self.targets.items()},
+            self.starts, {r: move(t) for r, t in self.expected.items()},
+        )  # fmt: skip
+
+    def split(self, size: int) -> list[Batch]:
+        """Runs of at most ``size`` samples."""
+        cuts = [slice(a, a + size) for a in range(0, len(self), size)]
+        return [
+            Batch(
+                self.codes[c], self.where[c], None if self.labels is None else self.labels[c], {r: t[c] for r, t in self.targets.items()},
+                {r: s[c] for r, s in self.starts.items()}, {r: t[c] for r, t in self.expected.items()},
+            )
+            for c in cuts
+        ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What went wrong in a worker: an exception would bring the worker's traceback along."""
+
+    message: str
+
+
+def collate(samples: list[Sample | Failure]) -> Batch | Failure:
+    """Samples to a batch; the first failure if there is any."""
+    good: list[Sample] = []
+    for s in samples:
+        if isinstance(s, Failure):
+            return s
+        good.append(s)
+    first = good[0]
+    return Batch(
+        torch.from_numpy(np.stack([s.codes for s in good])),
+        [s.where for s in good],
+        None if first.labels is None else torch.from_numpy(np.stack([s.labels for s in good if s.labels is not None])),
+        {r: torch.from_numpy(np.stack([s.targets[r] for s in good])) for r in first.targets},
+        {r: [s.starts[r] for s in good] for r in first.starts},
+        {r: torch.from_numpy(np.stack([s.expected[r] for s in good])) for r in first.expected},
+    )
+
+
+@dataclass
+class StageData(Dataset):
+    """All that the samples of one stage are drawn from; indexed by (purpose, step, index).
+
+    Attributes
+    ----------
+    chromsizes : of the genome. training, validation : names of chromosomes; nothing of any other is read.
+    observed, backgrounds : by name of the map. target : name of the map that validation looks at.
+    marks : of the profiles. genome : training sequence in memory, for transplants and the teacher. teacher : see :mod:`.teacher`.
+    """
+
+    seed: int
+    number: int
+    stage: Stage
+    spec: ModelSpec
+    module: ModuleSpec | None
+    genome_path: Path
+    chromsizes: Mapping[str, int]
+    training: tuple[str, ...]
+    validation: tuple[str, ...]
+    target: str
+    observed: Mapping[str, ObservedMap]
+    backgrounds: Mapping[str, Background]
+    block_missing: float
+    marks: Marks | None = None
+    genome: TrainingGenome | None = None
+    teacher: Positional | None = None
+    _normmats: dict[tuple[str, int], np.ndarray] = field(default_factory=dict)
+
+    def __getitem__(self, key: tuple[int, int, int]) -> Sample | Failure:
+        purpose, step, index = key
+        try:
+            for attempt in range(ATTEMPTS):
+                rng = np.random.default_rng([self.seed, self.number, purpose, step, index, attempt])
+                sample = self._draw(rng, purpose, index, last=attempt == ATTEMPTS - 1)
+                if sample is not None:
+                    return sample
+        except OrcaCoolError as error:
+            return Failure(str(error))
+        # A validation window is where it is; what it lacks it does not count.
+        assert purpose != VALIDATION
+        chroms = ", ".join(self.training)
+        return Failure(
+            f"stage {self.stage.name!r}: none of {ATTEMPTS} windows drawn from the training chromosomes ({chroms}) has "
+            f"{1 - self.stage.missing:.0%} of its pixels; is the map empty or masked there?"
+        )
+
+    @property
+    def window(self) -> int:
+        """bp that a sample scores."""
+        return self.stage.window if self.module is None else self.spec.window(self.module.resolutions[0])
+
+    @property
+    def unit(self) -> int:
+        """bp: windows of maps start on multiples of it."""
+        return self.observed[self.target].resolution
+
+    def _draw(self, rng: np.random.Generator, purpose: int, index: int, last: bool) -> Sample | None:
+        if self.module is None:
+            return self._profiles(rng, purpose, index)
+        held = purpose == VALIDATION
+        name = self.target
+        if not held and self.stage.mix:
+            names = sorted(self.stage.mix)
+            share = np.array([self.stage.mix[n] for n in names], dtype=float)
+            name = names[rng.choice(len(names), p=share / share.sum())]
+        if name == TEACHER:
+            return self._taught(rng)
+        return self._measured(rng, name, held, index)
+
+    # -- measured maps ------------------------------------------------------------------------------------------
+
+    def _measured(self, rng: np.random.Generator, name: str, held: bool, index: int) -> Sample | None:
+        module, stage = self.module, self.stage
+        assert module is not None
+        observed, background = self.observed[name], self.backgrounds[name]
+        sizes = {c: self.chromsizes[c] for c in (self.validation if held else self.training) if c in observed.chromsizes}
+        if not sizes:
+            kind = "validation" if held else "training"
+            raise TrainingError(f"map {observed.path!r} has none of the {kind} chromosomes; it has: {', '.join(observed.chromsizes)}")
+        pieces: tuple[Segment, ...]
+        if module.assembly:
+            every = {c: self.chromsizes[c] for c in (*self.training, *self.validation) if c in observed.chromsizes} if held else sizes
+            pieces = draw_layout(rng, every, self.window, observed.resolution, self.validation if held else ())
+        elif held:
+            pieces = (spread_window(index, stage.validation, sizes, self.window, observed.resolution),)
+        else:
+            pieces = (draw_window(rng, sizes, self.window, observed.resolution, stage.overhang),)
+        shift = 0 if held else int(rng.integers(-stage.shift, stage.shift + 1))
+        bins, inside = self.spec.bins, extent(pieces, self.chromsizes)
+        starts = draw_zoom(rng, module.resolutions, bins, inside)
+        targets, expected = {}, {}
+        for r, s in starts.items():
+            fine = observed.assembled(pieces, s * r, (s + bins) * r)
+            mean = block_mean(fine, r // observed.resolution, self.block_missing)
+            if module.assembly:
+                e = background.assembled(r, [(p.chrom, p.start, p.end, p.strand) for p in pieces], s * r, bins)
+                expected[r] = np.log(e).astype(np.float32)
+            else:
+                e = self._normmat(name, r)
+            y = log_ratio(mean, e, background.eps(r, bins))
+            if held and module.assembly:
+                y[np.ix_(*[~self._held_out(pieces, r, s, bins)] * 2)] = np.nan
+            targets[r] = y
+            if not held and r == module.resolutions[0]:
+                there = n_inside(inside, r, bins)
+                if not there or np.isfinite(y).sum() < max(1.0, (1 - stage.missing) * there**2):
+                    return None
+        codes = self._sequence(rng, pieces, shift, held)
+        where = f"{name} {' '.join(map(str, pieces))}" + (f" shifted by {shift}" if shift else "")
+        return Sample(codes, where, self._labels(pieces), targets, starts, expected)
+
+    def _normmat(self, name: str, resolution: int) -> np.ndarray:
+        """(bins, bins) expected of a window of one chromosome; kept."""
+        if (name, resolution) not in self._normmats:
+            self._normmats[name, resolution] = self.backgrounds[name].normmat(resolution, self.spec.bins)
+        return self._normmats[name, resolution]
+
+    def _held_out(self, pieces: tuple[Segment, ...], resolution: int, start: int, bins: int) -> np.ndarray:
+        """(bins,) bins of a layout that lie in validation chromosomes: a validation pixel has at least one of them."""
+        at = (start + np.arange(bins)) * resolution
+        edges = np.cumsum([len(p) for p in pieces])
+        which = np.searchsorted(edges, at, side="right")
+        return np.array([k < len(pieces) and pieces[k].chrom in self.validation for k in which])
+
+    def _sequence(self, rng: np.random.Generator, pieces: tuple[Segment, ...], shift: int, held: bool) -> np.ndarray:
+        """Codes of the window and its flanks; of a layout the flanks and what no piece fills are unknown."""
+        flank = self.stage.flank
+        if len(pieces) == 1 and len(pieces[0]) == self.window:
+            return self._piece(rng, pieces[0], shift, flank, held)
+        out = np.full(self.window + 2 * flank, GAP, dtype=np.uint8)
+        at = flank
+        for p in pieces:
+            out[at : at + len(p)] = self._piece(rng, p, shift, 0, held)
+            at += len(p)
+        return out
+
+    def _piece(self, rng: np.random.Generator, piece: Segment, shift: int, flank: int, held: bool) -> np.ndarray:
+        first, last = piece.start + shift - flank, piece.end + shift + flank
+        codes = _source(self.genome_path, os.getpid()).fetch(piece.chrom, first, last)
+        if not held:
+            g = self.genome
+            cen = g.centromeres.get(piece.chrom) if g else None
+            if g and cen and first < cen.start and cen.end < last and rng.random() < g.transplants.replace:
+                g.erase(rng, codes, cen.start - first, cen.end - first)
+                g.paste(rng, codes, (cen.start + cen.end) // 2 - first)
+            substitute(rng, codes, self.stage.substitute)
+        return codes if piece.strand == "+" else reverse_complement(codes)
+
+    def _labels(self, pieces: tuple[Segment, ...]) -> np.ndarray | None:
+        """Profiles of a window of one chromosome, where the stage trains them."""
+        if self.marks is None or len(pieces) != 1:
+            return None
+        p = pieces[0]
+        labels = self.marks.window(p.chrom, p.start, p.end, self.spec.base_bin)
+        return labels if p.strand == "+" else labels[:, ::-1].copy()
+
+    # -- the teacher --------------------------------------------------------------------------------------------
+
+    def _taught(self, rng: np.random.Generator) -> Sample:
+        module, stage, bins = self.module, self.stage, self.spec.bins
+        assert module is not None
+        assert self.teacher is not None
+        assert self.genome is not None
+        chromosome, maps = assemble(rng, self.genome, self.teacher, module.resolutions)
+        substitute(rng, chromosome, stage.substitute)
+        sizes, unit = {"made": len(chromosome)}, module.resolutions[-1]
+        piece = draw_window(rng, sizes, self.window, unit, stage.overhang)
+        inside = extent((piece,), sizes)
+        starts = draw_zoom(rng, module.resolutions, bins, inside)
+        step = 1 if piece.strand == "+" else -1
+        targets = {}
+        for r, s in starts.items():
+            first = piece.start + s * r if step == 1 else piece.end - (s + bins) * r
+            # the teacher's bins lie on the chromosome's grid: the nearest one, at most half a bin off
+            targets[r] = cut_square(maps[r], round(first / r), bins)[::step, ::step].copy()
+        shift = int(rng.integers(-stage.shift, stage.shift + 1))
+        first, last = piece.start + shift - stage.flank, piece.end + shift + stage.flank
+        codes = np.full(last - first, GAP, dtype=np.uint8)
+        a, b = max(first, 0), min(last, len(chromosome))
+        codes[a - first : b - first] = chromosome[a:b]
+        if step == -1:
+            codes = reverse_complement(codes)
+        return Sample(codes, f"teacher {piece}", None, targets, starts, {})
+
+    # -- profiles alone -----------------------------------------------------------------------------------------
+
+    def _profiles(self, rng: np.random.Generator, purpose: int, index: int) -> Sample:
+        stage, base, held = self.stage, self.spec.base_bin, purpose == VALIDATION
+        assert self.marks is not None
+        sizes = {c: self.chromsizes[c] for c in (self.validation if held else self.training)}
+        if held:
+            piece = spread_window(index, stage.validation, sizes, self.window, base)
+        else:
+            piece = draw_window(rng, sizes, self.window, 1, stage.overhang)
+        first, last = piece.start - stage.flank, piece.end + stage.flank
+        codes = _source(self.genome_path, os.getpid()).fetch(piece.chrom, first, last)
+        labels = self.marks.window(piece.chrom, piece.start, piece.end, base)
+        if not held:
+            substitute(rng, codes, stage.substitute)
+            if self.genome is not None and "centromere" in self.spec.profiles:
+                row = labels[self.spec.profiles.index("centromere")]
+                self.genome.move_centromeres(rng, codes, row, piece.chrom, first, stage.flank, base)
+        if piece.strand == "-":
+            codes, labels = reverse_complement(codes), labels[:, ::-1].copy()
+        return Sample(codes, str(piece), labels)
+
+    # -- loading ------------------------------------------------------------------------------------------------
+
+    def loader(self, keys: Iterator[list[tuple[int, int, int]]] | list[list[tuple[int, int, int]]], workers: int, pin: bool) -> DataLoader:
+        """Batches in the order of ``keys``, drawn by ``workers`` processes ahead of time (0: as they are asked for)."""
+        several: dict[str, Any] = {"prefetch_factor": 4, "worker_init_fn": _one_thread} if workers else {}
+        return DataLoader(self, batch_sampler=keys, num_workers=workers, collate_fn=collate, pin_memory=pin, **several)
+
+
+def batches(loader: DataLoader) -> Iterator[Batch]:
+    """Batches of a loader; TrainingError with the message of a sample that failed."""
+    for batch in loader:
+        if isinstance(batch, Failure):
+            raise TrainingError(batch.message)
+        yield batch
+
+
+def cut_square(m: np.ndarray, start: int, bins: int) -> np.ndarray:
+    """(bins, bins) of a square matrix from ``start`` on, NaN outside it."""
+    out = np.full((bins, bins), np.nan, dtype=np.float32)
+    a, b = max(0, start), min(start + bins, len(m))
+    if a < b:
+        out[a - start : b - start, a - start : b - start] = m[a:b, a:b]
+    return out
+
+
+def n_inside(inside: tuple[int, int], resolution: int, bins: int) -> int:
+    """Whole bins of the top window inside ``[start, end)`` bp."""
+    return min(inside[1] // resolution, bins) - max(0, -(-inside[0] // resolution))
+
+
+@lru_cache(maxsize=2)
+def _source(path: Path, pid: int) -> SequenceSource:
+    """A genome of this process: a file position that forked processes share would be moved by all of them."""
+    return open_genome(path)
+
+
+def _one_thread(worker: int) -> None:
+    torch.set_num_threads(1)
