@@ -7,6 +7,7 @@ sequence instead of the layers. Source: Zhou 2022, Methods ("horizontal checkpoi
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import TracebackType
@@ -19,6 +20,9 @@ from torch.utils.checkpoint import checkpoint
 from orca_cool.errors import ModelError
 from orca_cool.genome import one_hot
 from orca_cool.model.encoder import Encoder
+
+#: Blocks after which the heap is trimmed.
+TRIM = 4
 
 
 def encode_blocks(encoder: Encoder, codes: Tensor, *, block: int | None = None, flank: int | None = None) -> Tensor:
@@ -79,6 +83,8 @@ def encode_blocks(encoder: Encoder, codes: Tensor, *, block: int | None = None, 
         piece = codes[:, a - left : b + right]
         if learns:
             outputs.append(checkpoint(run, piece, use_reentrant=False, context_fn=lambda: (nullcontext(), _Again(encoder))))
+            if len(outputs) % TRIM == 0 and weight.device.type == "cpu":
+                _trim()
         else:
             outputs.append(run(piece))
     return torch.cat(outputs, dim=-1)
@@ -111,6 +117,17 @@ class _Again(AbstractContextManager):
         for m, training in self._before:
             m.training = training
         self._before, self._buffers = [], []
+
+
+def _trim() -> None:
+    """Give the heap's free pages back to the system.
+
+    The small things that a block leaves behind (nodes of the graph) lie between the activations of which it was made, and glibc's heap
+    then has no hole that is large enough for those of the next: without this, 32 Mb in blocks of 200 kb through an encoder of 8 to 16
+    channels take 2.9 GB instead of 0.8. Other allocators have no such function.
+    """
+    if hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
+        libc.malloc_trim(0)
 
 
 @contextmanager

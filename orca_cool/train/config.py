@@ -262,6 +262,9 @@ def parse_config(data: Mapping[str, Any], folder: Path) -> Config:
         both = set(getattr(config, a)) & set(getattr(config, b))
         if both:
             raise TrainingError(f"chromosome {min(both)!r} is listed both under {a} and under {b}")
+    for key, least in (("threads", 1), ("workers", 0), ("keep_checkpoints", 1), ("nodes", 1), ("min_peaks", 1), ("keep", 0)):
+        if getattr(config, key) < least:
+            raise TrainingError(f"{key} must be {least} or more, not {getattr(config, key)}")
     names = [s.name for s in config.stages]
     if len(set(names)) < len(names):
         raise TrainingError(f"stages must have different names, not {', '.join(names)}")

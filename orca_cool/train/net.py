@@ -131,21 +131,22 @@ class StageNet(nn.Module):
     def _encode(self, codes: Tensor) -> Tensor:
         """(batch, width, bins) base encodings of the windows with their flanks."""
         encoder, spec = self.model.encoder, self.model.spec.encoder
+        device = next(encoder.parameters()).device
         if self.train_encoder:
             if codes.shape[1] > spec.block:
                 return encode_blocks(encoder, codes)
-            return encoder(torch.stack([one_hot(c, codes.device) for c in codes]))
-        return torch.stack([self._frozen(c) for c in codes])
+            return encoder(torch.stack([one_hot(c, device) for c in codes]))
+        return torch.stack([self._frozen(c, device) for c in codes])
 
     def _crop(self, y: Tensor) -> Tensor:
         margin = self.flank // self.model.spec.base_bin
         return y[..., margin : y.shape[-1] - margin]
 
-    def _frozen(self, codes: Tensor) -> Tensor:
-        if self._fast is None or self._fast.device != codes.device:
-            self._fast = FastEncoder(self.model.encoder, codes.device)
-        with torch.no_grad(), torch.autocast(codes.device.type, enabled=False):
-            plain = codes.cpu().numpy()
+    def _frozen(self, codes: Tensor, device: torch.device) -> Tensor:
+        if self._fast is None:
+            self._fast = FastEncoder(self.model.encoder, device)
+        with torch.no_grad(), torch.autocast(device.type, enabled=False):
+            plain = codes.numpy()
             return self._fast.span(lambda a, b: plain[a:b], 0, len(plain), ends=(True, True)).clone()
 
     def _drop(self, base: Tensor) -> Tensor:

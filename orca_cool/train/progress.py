@@ -17,6 +17,17 @@ from tqdm import tqdm
 log = logging.getLogger(__name__)
 
 
+def log_file(folder: Path, stage: str) -> Path:
+    """One CSV file a stage: stages have other columns."""
+    return folder / f"log-{stage}.csv"
+
+
+def best_score(folder: Path, stage: str) -> float:
+    """The best validation score of a stage that has run, whenever that was; four digits."""
+    with open(log_file(folder, stage), newline="") as file:
+        return round(max(float(row["score"]) for row in csv.DictReader(file)), 4)
+
+
 class Progress:
     """Progress of one stage, told by the first rank alone.
 
@@ -63,7 +74,7 @@ class Progress:
 
     def _forget(self) -> None:
         """Drop rows of the CSV file from past the step that the run goes on from: they will be written again."""
-        file = self.folder / f"log-{self.stage}.csv"
+        file = log_file(self.folder, self.stage)
         if file.is_file():
             head, *rows = file.read_text().splitlines()
             at = head.split(",").index("step")
@@ -71,8 +82,7 @@ class Progress:
             file.write_text("\n".join([head, *kept]) + "\n")
 
     def _csv(self, row: Mapping[str, Any]) -> None:
-        """One file a stage: stages have other columns."""
-        file = self.folder / f"log-{self.stage}.csv"
+        file = log_file(self.folder, self.stage)
         new = not file.is_file()
         with open(file, "a", newline="") as out:
             writer = csv.DictWriter(out, list(row))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -28,6 +29,7 @@ from orca_cool.train import checkpoint
 from orca_cool.train.config import TEACHER, Config, Stage, trained_parts
 from orca_cool.train.loop import StageLoop
 from orca_cool.train.net import StageNet, set_trained
+from orca_cool.train.progress import best_score
 from orca_cool.train.samples import StageData
 from orca_cool.train.transplants import TrainingGenome
 from orca_cool.weights import load_bundle, save_bundle
@@ -64,7 +66,9 @@ def train(config: Config, folder: str | Path, resume: bool = False) -> Path:
     except OSError as error:
         raise OutputError(f"folder {str(folder)!r} cannot be made: {error.strerror or error}") from error
     torch.set_num_threads(config.threads)
-    devices = int(config.devices) if config.devices.isdigit() else config.devices
+    # torchrun says how many it started; Lightning's "auto" is one on a CPU, and each rank would train alone, all into the same folder
+    wanted = os.environ.get("LOCAL_WORLD_SIZE", "auto") if config.devices == "auto" else config.devices
+    devices = int(wanted) if wanted.isdigit() else wanted
     try:
         fabric = Fabric(
             accelerator=config.accelerator, devices=devices, num_nodes=config.nodes, strategy=config.strategy,
@@ -78,7 +82,6 @@ def train(config: Config, folder: str | Path, resume: bool = False) -> Path:
     model = run.model()
     begin = int(last.name.split("-")[0]) if last else 0
     datas = [run.data(k) for k in range(len(config.stages))]  # what is wrong with a later stage is said before the first
-    scores: dict[str, float] = {}
     for k, stage in enumerate(config.stages):
         if k < begin:
             continue
@@ -90,17 +93,18 @@ def train(config: Config, folder: str | Path, resume: bool = False) -> Path:
         model.decoders.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast on CPUs, usual on CUDA
         loop = StageLoop(fabric, config, net, data, folder, run.profile_weights())
         loop.run(last if k == begin else None)
-        scores[stage.name] = round(float(loop.best), 4)
         last = None
     model.requires_grad_(False).cpu().float().eval()
     path = folder / "model"
     if fabric.is_global_zero:
         text = "; ".join(f"{s.name}: {s.steps} steps" for s in config.stages)
         about = f"{text}; test {', '.join(config.test)} never read; validation {', '.join(config.validation)}"
+        scores = {s.name: best_score(folder, s.name) for s in config.stages}
         metrics = {**model.spec.metrics, "validation": {**dict(model.spec.metrics.get("validation", {})), **scores}}
         training_data = "; ".join(t for t in (run.spec.training_data, about) if t)
         model.spec = dataclasses.replace(model.spec, training_data=training_data, metrics=metrics)
-        save_bundle(path, model, run.tables, force=True)
+        used = [choose_table(run.tables, m, run.spec.base_bin) for m in run.spec.modules]
+        save_bundle(path, model, {t.resolution: t for t in used if t is not None}, force=True)
     fabric.barrier()
     return path
 

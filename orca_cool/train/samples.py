@@ -74,11 +74,13 @@ class Batch:
         return len(self.where)
 
     def to(self, device: torch.device) -> Batch:
+        """On a device, but for the codes: encoders take them there piece by piece."""
+
         def move(t: Tensor) -> Tensor:
             return t.to(device, non_blocking=True)
 
         return Batch(
-            move(self.codes), self.where, None if self.labels is None else move(self.labels), {r: move(t) for r, t in self.targets.items()},
+            self.codes, self.where, None if self.labels is None else move(self.labels), {r: move(t) for r, t in self.targets.items()},
             self.starts, {r: move(t) for r, t in self.expected.items()},
         )  # fmt: skip
 
