@@ -84,6 +84,7 @@ def test_unknown_key_names_the_nearest(tmp_path):
         ({"maps": {}}, "at least one contact map"),
         ({"target": "k"}, "'k' is not among the maps: m"),
         ({"test": "c4"}, "test must be tuple"),
+        ({"keep_checkpoints": 0}, "keep_checkpoints must be 1 or more, not 0"),
         ({"stages": [{**stage, "batch": 0}]}, "batch must be 1 or more, not 0"),
     ]
     for change, message in cases:
@@ -399,10 +400,10 @@ def test_all_three_stages_make_a_bundle_that_predicts(tmp_path):
     again = CliRunner().invoke(main, ["train", str(path), "-o", str(out)])
     assert again.exit_code == 2
     assert "--resume" in again.output
-    before = (out / "model" / "weights.safetensors").read_bytes()
+    before = [(out / "model" / f).read_bytes() for f in ("weights.safetensors", "model.json")]
     resumed = CliRunner().invoke(main, ["train", str(path), "-o", str(out), "--resume"])  # a finished run: the same bundle again
     assert resumed.exit_code == 0, resumed.output
-    assert (out / "model" / "weights.safetensors").read_bytes() == before
+    assert [(out / "model" / f).read_bytes() for f in ("weights.safetensors", "model.json")] == before
     other = CliRunner().invoke(main, ["train", str(path), "-o", str(out), "--resume", "--set", "seed=2"])
     assert other.exit_code == 2
     assert "another configuration" in other.output
