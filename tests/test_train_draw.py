@@ -260,6 +260,10 @@ def test_genome_and_map_must_agree(tmp_path):
     (tmp_path / "g.fa").write_text(text.replace(">c1", ">chr1"))
     with pytest.raises(GenomeError, match=r"m\.mcool' has chromosome 'c1', genome 'g' does not"):
         Run(parse_config(config, tmp_path), tmp_path / "run", open_genome(tmp_path / "g.fa")).data(0)
+    excluding = parse_config({**config, "exclude": ["c1"]}, tmp_path)  # a scaffold that the map alone has
+    assert set(Run(excluding, tmp_path / "run", open_genome(tmp_path / "g.fa")).data(0).observed["m"].chromsizes) == {"c2", "c3"}
+    with pytest.raises(TrainingError, match=r"'c7' is neither in genome 'g' nor in map"):
+        Run(parse_config({**config, "exclude": ["c1", "c7"]}, tmp_path), tmp_path / "run", open_genome(tmp_path / "g.fa")).data(0)
     (tmp_path / "h.fa").write_text(text[:4] + "A" + text[4:])
     with pytest.raises(GenomeError, match=r"c1 is 96,000 bp in map .*m\.mcool', 96,001 bp in genome 'h'"):
         Run(parse_config(config, tmp_path), tmp_path / "run", open_genome(tmp_path / "h.fa")).data(0)

@@ -120,7 +120,7 @@ class Run:
 
     def __init__(self, config: Config, folder: Path, source: SequenceSource):
         self.config, self.folder, self.source = config, folder, source
-        for key in ("test", "validation", "exclude"):
+        for key in ("test", "validation"):
             for chrom in getattr(config, key):
                 if chrom not in source.chromsizes:
                     hint = suggestion(chrom, source.chromsizes)
@@ -204,6 +204,10 @@ class Run:
             cache = config.path(config.cache) if config.cache else self.folder / "cache"
             unread = {*config.test, *config.exclude}
             m = ObservedMap(path, resolution, config.cutoff, cache=cache, exclude=unread)
+            for chrom in config.exclude:  # a scaffold may be in one of the two alone
+                if chrom not in self.source.chromsizes and chrom not in m.cooler.chromnames:
+                    both = f"genome {self.source.name!r} nor in map {m.path!r}"
+                    raise TrainingError(f"excluded chromosome {chrom!r} is neither in {both}; {suggestion(chrom, self.source.chromsizes)}")
             self._agree(m)
             measured = set(m.measured())
             m = ObservedMap(path, resolution, config.cutoff, cache=cache, exclude=unread | (set(m.chromsizes) - measured))
@@ -219,7 +223,8 @@ class Run:
         for chrom, length in m.chromsizes.items():
             if chrom not in sizes:
                 raise GenomeError(
-                    f"map {m.path!r} has chromosome {chrom!r}, genome {self.source.name!r} does not; {suggestion(chrom, sizes)}"
+                    f"map {m.path!r} has chromosome {chrom!r}, genome {self.source.name!r} does not; {suggestion(chrom, sizes)}; "
+                    "or list it under 'exclude'"
                 )
             if length != sizes[chrom]:
                 raise GenomeError(f"{chrom} is {length:,} bp in map {m.path!r}, {sizes[chrom]:,} bp in genome {self.source.name!r}")
