@@ -27,4 +27,5 @@ def train(config: str, output: str | None, resume: bool, devices: str | None, no
     given = {"devices": devices, "nodes": nodes}
     settings = load_config(config, [*overrides, *(f"{k}={v}" for k, v in given.items() if v is not None)])
     path = run(settings, Path(output) if output else Path("runs") / settings.name, resume)
-    click.echo(f"model written to {path}")
+    if path is not None:
+        click.echo(f"model written to {path}")

@@ -40,14 +40,14 @@ log = logging.getLogger(__name__)
 CONVERGENT = "convergent"
 
 
-def train(config: Config, folder: str | Path, resume: bool = False) -> Path:
+def train(config: Config, folder: str | Path, resume: bool = False) -> Path | None:
     """Run every stage of ``config``.
 
     ``folder`` gets checkpoints, logs, pictures, TensorBoard events, the cache of tiles, and at the end the bundle ``model``.
 
     Returns
     -------
-    The bundle's folder.
+    The bundle's folder; None on all processes but the first.
     """
     try:
         from lightning.fabric import Fabric
@@ -77,6 +77,8 @@ def train(config: Config, folder: str | Path, resume: bool = False) -> Path:
         fabric.launch()
     except (ValueError, TypeError, RuntimeError, ImportError, MisconfigurationException) as error:
         raise TrainingError(f"devices {config.devices!r}, accelerator {config.accelerator!r}: {error}") from error
+    if not fabric.is_global_zero:
+        logging.getLogger("orca_cool").setLevel(logging.WARNING)  # one process tells what all do
     run = Run(config, folder, open_genome(config.path(config.genome)))
     torch.manual_seed(config.seed)
     model = run.model()
@@ -106,7 +108,7 @@ def train(config: Config, folder: str | Path, resume: bool = False) -> Path:
         used = [choose_table(run.tables, m, run.spec.base_bin) for m in run.spec.modules]
         save_bundle(path, model, {t.resolution: t for t in used if t is not None}, force=True)
     fabric.barrier()
-    return path
+    return path if fabric.is_global_zero else None
 
 
 class Run:
