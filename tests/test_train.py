@@ -432,6 +432,13 @@ def run_cli(folder: Path, arguments: list[str], launcher: list[str] | None = Non
     return subprocess.Popen(command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
+def finish(process: subprocess.Popen[str], good: bool = True) -> str:
+    """Wait for the end, which must be good or bad; what was said."""
+    said, _ = process.communicate(timeout=300)
+    assert (process.returncode == 0) is good, said
+    return said
+
+
 @pytest.mark.slow
 def test_kill_and_resume_with_workers(tmp_path):
     """SIGKILL in the middle of a real process with loader workers; the resumed run ends like one that was left alone."""
@@ -443,11 +450,11 @@ def test_kill_and_resume_with_workers(tmp_path):
     while not list(folder.glob("001-*.safetensors")) and time.monotonic() < end:
         time.sleep(0.02)
     killed.send_signal(signal.SIGKILL)
-    killed.wait()
+    finish(killed, good=False)
     assert checkpoint.newest(folder) is not None
     resumed = run_cli(tmp_path, [str(path), "-o", "run", "--resume", "--set", "stages.1.steps=24"])
-    assert resumed.wait(300) == 0, resumed.stdout.read()  # type: ignore[union-attr]
-    assert left_alone.wait(300) == 0, left_alone.stdout.read()  # type: ignore[union-attr]
+    finish(resumed)
+    finish(left_alone)
     a, b = (load_file(tmp_path / f / "model" / "weights.safetensors") for f in ("whole", "run"))
     assert a.keys() == b.keys()
     assert not [k for k in a if not np.array_equal(a[k].numpy(), b[k].numpy(), equal_nan=True)]
@@ -465,18 +472,17 @@ def test_two_processes_train_as_one_in_microbatches(tmp_path):
     model["base_decoder"]["dropout"] = 0.0
     path = write_config(tmp_path, stages=[stage], model=model)
     alone = run_cli(tmp_path, [str(path), "-o", "one", "--set", "stages.0.microbatch=2"])
-    assert alone.wait(300) == 0, alone.stdout.read()  # type: ignore[union-attr]
+    finish(alone)
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     two = run_cli(tmp_path, [str(path), "-o", "two", "--devices", "2"], launcher)
-    assert two.wait(300) == 0, two.stdout.read()  # type: ignore[union-attr]
+    finish(two)
     a, b = (load_bundle(tmp_path / f / "model").model for f in ("one", "two"))
     for (name, p), q in zip(a.named_parameters(), b.parameters()):
         torch.testing.assert_close(p, q, rtol=1e-4, atol=1e-6, msg=lambda m, name=name: f"{name}: {m}")
     rows = [table(tmp_path / f / "log-two.csv") for f in ("one", "two")]
     assert float(rows[0][0]["loss"]) == pytest.approx(float(rows[1][0]["loss"]), rel=1e-3)
     uneven = run_cli(tmp_path, [str(path), "-o", "three", "--devices", "2", "--set", "stages.0.batch=3"], launcher)
-    assert uneven.wait(300) != 0
-    assert "batch 3 cannot be divided among 2 processes" in uneven.stdout.read()  # type: ignore[union-attr]
+    assert "batch 3 cannot be divided among 2 processes" in finish(uneven, good=False)
 
 
 def test_seeds_of_steps_and_ranks_differ(tmp_path, monkeypatch):
