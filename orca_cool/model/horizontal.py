@@ -21,7 +21,7 @@ from orca_cool.errors import ModelError
 from orca_cool.genome import one_hot
 from orca_cool.model.encoder import Encoder
 
-#: Blocks after which the heap is trimmed.
+#: Every so many blocks the heap is trimmed, in either run.
 TRIM = 4
 
 
@@ -71,20 +71,21 @@ def encode_blocks(encoder: Encoder, codes: Tensor, *, block: int | None = None, 
     learns = torch.is_grad_enabled() and any(p.requires_grad for p in encoder.parameters())
     end = length // base * base
     outputs = []
-    for a in range(0, end, block):
+    for k, a in enumerate(range(0, end, block)):
         b = min(a + block, end)
         left, right = min(flank, a), min(flank, length - b)
         first, last = left // base, (left + b - a) // base
+        trim = learns and k % TRIM == 0 and weight.device.type == "cpu"
 
-        def run(piece: Tensor, first: int = first, last: int = last) -> Tensor:
+        def run(piece: Tensor, first: int = first, last: int = last, trim: bool = trim) -> Tensor:
+            if trim:
+                _trim()
             with _casts_apart():
                 return encoder(torch.stack([one_hot(c, weight.device, weight.dtype) for c in piece]))[..., first:last]
 
         piece = codes[:, a - left : b + right]
         if learns:
             outputs.append(checkpoint(run, piece, use_reentrant=False, context_fn=lambda: (nullcontext(), _Again(encoder))))
-            if len(outputs) % TRIM == 0 and weight.device.type == "cpu":
-                _trim()
         else:
             outputs.append(run(piece))
     return torch.cat(outputs, dim=-1)

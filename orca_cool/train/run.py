@@ -77,6 +77,10 @@ def train(config: Config, folder: str | Path, resume: bool = False) -> Path | No
         fabric.launch()
     except (ValueError, TypeError, RuntimeError, ImportError, MisconfigurationException) as error:
         raise TrainingError(f"devices {config.devices!r}, accelerator {config.accelerator!r}: {error}") from error
+    started = int(os.environ.get("WORLD_SIZE", fabric.world_size))
+    if started != fabric.world_size:  # each would train alone, all into the same folder
+        wanted = f"devices {config.devices!r} and nodes {config.nodes}"
+        raise TrainingError(f"{wanted} make {fabric.world_size} processes, the launcher started {started}")
     if not fabric.is_global_zero:
         logging.getLogger("orca_cool").setLevel(logging.WARNING)  # one process tells what all do
     run = Run(config, folder, open_genome(config.path(config.genome)))
