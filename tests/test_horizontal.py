@@ -318,6 +318,25 @@ def test_memory_is_that_of_one_block():
     assert kept_many < kept_plain / 100
 
 
+def test_the_heap_is_trimmed_in_both_runs_where_gradients_are_wanted(monkeypatch):
+    encoder, codes = make(SPECS[0]), sequences(1, 9 * SPECS[0].block)
+    calls = []
+    monkeypatch.setattr(horizontal, "_trim", lambda: calls.append(1))
+    y = encode_blocks(encoder, codes)
+    assert len(calls) == 3  # blocks 0, 4, 8
+    y.sum().backward()
+    assert len(calls) == 6
+    with torch.no_grad():
+        encode_blocks(encoder, codes)
+    assert len(calls) == 6
+
+
+def test_a_heap_that_cannot_be_trimmed_is_left_alone(monkeypatch):
+    monkeypatch.setattr(horizontal.ctypes, "CDLL", lambda _: object())
+    encoder, codes = make(SPECS[0]), sequences(1, 500)
+    assert torch.equal(encode_blocks(encoder, codes), encode_blocks(encoder, codes))
+
+
 def test_what_does_not_fit_is_refused():
     encoder, codes = make(SPECS[1]), sequences(1, 4000)
     with pytest.raises(ModelError, match="block 810 and flank 400 do not fit"):
