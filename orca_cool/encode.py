@@ -2,23 +2,27 @@
 
 Blocks lie on a grid fixed by the chromosome and carry real flanks, so an encoding does not depend on the window that reads it
 (the encoder is exactly equivariant on the base-bin grid). Three places are asked in turn: memory, the store on disk
-(:mod:`orca_cool.store`), the network.
+(:mod:`orca_cool.store`), the network. An edited genome (:class:`EditedCache`) takes from its source's encodings all that its edits do not
+touch.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from orca_cool.edits import Segment, SegmentSource
+from orca_cool.edits import EditedGenome, Segment
 from orca_cool.errors import DeviceError, StoreError
 from orca_cool.genome import GAP, SequenceSource
 from orca_cool.model.encoder import Encoder
-from orca_cool.model.fast_encoder import FastEncoder
+from orca_cool.model.fast_encoder import FastEncoder, Fine
+from orca_cool.reuse import LAYOUT, FineCache, known_runs
 from orca_cool.store import EncodingStore, runs
 
 #: (name, start, end, reverse strand): what is left to encode of a stretch, in bp; called when it is begun and after each block
@@ -28,8 +32,8 @@ Notice = Callable[[str, int, int, bool], None]
 class BlockEncoder:
     """Blocks of a source's chromosomes, as the network gives them; nothing is kept but the one block of which all is N."""
 
-    def __init__(self, encoder: FastEncoder, source: SequenceSource, notice: Notice | None = None):
-        self.encoder, self.source, self.notice = encoder, source, notice
+    def __init__(self, encoder: FastEncoder, source: SequenceSource, notice: Notice | None = None, fine: FineCache | None = None):
+        self.encoder, self.source, self.notice, self.fine = encoder, source, notice, fine
         self.spec = encoder.spec
         self.size = self.spec.block // self.spec.base_bin
         self.encoded = 0  # base pairs encoded so far, over both strands: what benchmarks and tests look at
@@ -43,7 +47,8 @@ class BlockEncoder:
         block = self.spec.block
         # in runs: flanks are paid once a run, and who is killed has stored all but the last
         for a, b in runs([k for k in range(first, last + 1) if k not in unknown]):
-            y = self.span(chrom, a * block, b * block, reverse, lambda i, j: self.source.fetch(chrom, i, j))
+            fine = None if self.fine is None else partial(self.fine.read, chrom, reverse)
+            y = self.span(chrom, a * block, b * block, reverse, lambda i, j: self.source.fetch(chrom, i, j), fine=fine)
             for k in range(a, b):
                 yield k, y[:, (k - a) * self.size : (k - a + 1) * self.size].clone()
 
@@ -55,6 +60,7 @@ class BlockEncoder:
         reverse: bool,
         fetch: Callable[[int, int], np.ndarray],
         ends: tuple[bool, bool] = (False, False),
+        fine: Fine | None = None,
     ) -> Tensor:
         """(width, bins) of any stretch, in the forward order of bins; ``name`` is only said."""
         self.encoded += end - start
@@ -66,7 +72,7 @@ class BlockEncoder:
 
         say(0, (end - start) // base)
         try:
-            y = self.encoder.span(fetch, start, end, reverse=reverse, ends=ends, progress=say)
+            y = self.encoder.span(fetch, start, end, reverse=reverse, ends=ends, progress=say, fine=fine)
         except torch.cuda.OutOfMemoryError as error:
             raise DeviceError(f"the memory of {self.encoder.device} does not hold one chunk of sequence being encoded; use cpu") from error
         return y.flip(-1) if reverse else y
@@ -109,6 +115,7 @@ class EncodingCache:
         its number type, whether they come from it or not, so that a run and its repetition see the same numbers.
     max_bytes : of encodings kept in memory; the least recently used blocks are dropped.
     notice : called while a stretch is encoded.
+    fine_bytes : of first-tier outputs kept in memory, for many edits in one place (:class:`FineCache`); 0: none.
     """
 
     def __init__(
@@ -118,8 +125,10 @@ class EncodingCache:
         store: EncodingStore | None = None,
         max_bytes: int = 2**29,
         notice: Notice | None = None,
+        fine_bytes: int = 0,
     ):
-        self.encoder = BlockEncoder(encoder, source, notice)
+        self.fine = FineCache(encoder, source, fine_bytes) if fine_bytes else None
+        self.encoder = BlockEncoder(encoder, source, notice, self.fine)
         self.source, self.store = source, store
         self.spec, self.size = encoder.spec, self.encoder.size
         self.device = encoder.device
@@ -158,7 +167,16 @@ class EncodingCache:
         y = self._rounded(self.encoder.span(chrom, start, end, reverse, lambda i, j: self.source.fetch(chrom, i, j)))
         return y.flip(-1) if reverse else y
 
-    def sequence(self, segments: Sequence[Segment], length: int, *, reverse: bool = False) -> Tensor:
+    def sequence(
+        self,
+        segments: Sequence[Segment],
+        length: int,
+        *,
+        reverse: bool = False,
+        inside: tuple[int, int] | None = None,
+        origin: int = 0,
+        name: str = LAYOUT,
+    ) -> Tensor:
         """Encodings of segments laid end to end, with the network's zero padding where the sequence ends, as Orca encodes a window.
 
         Bins that see one segment only, in the phase of its chromosome's bins, are those of the chromosome; the others (around
@@ -167,19 +185,25 @@ class EncodingCache:
         Parameters
         ----------
         length : in bp, whole base bins; what the segments do not fill is N.
+        inside : bins (first, last) that are wanted, at least ``margin`` from the ends: they are not to see the padding.
+        origin : coordinate in bp of the first base; it decides the encoder's grid of blocks, hence the last bits.
 
         Returns
         -------
-        (width, length / base bin); with ``reverse``, of the reverse complement, in its orientation.
+        (width, length / base bin), or (width, last - first); with ``reverse``, of the reverse complement, in its orientation.
         """
         base, bins = self.spec.base_bin, length // self.spec.base_bin
-        layout = SegmentSource(self.source, segments)
+        rest = length - sum(len(s) for s in segments)
+        layout = EditedGenome(self.source, {LAYOUT: [*segments, *[Segment("", 0, rest)] * (rest > 0)]})
+        first, last = inside or (0, bins)
         parts: list[Tensor] = []  # in the forward order of bins
-        at = 0
-        for a, b, known in [*_known_runs(segments, length, base, self.margin), (bins, bins, None)]:
+        at = first
+        for a, b, known in known_runs(layout.contigs[LAYOUT], base, self.margin, first, last):
             if at < a:  # up to the next known run
-                ends = (at == 0, a == bins)
-                y = self.encoder.span(layout.name, at * base, a * base, reverse, lambda i, j: layout.fetch(layout.name, i, j), ends)
+                ends = (at == 0, a == bins) if inside is None else (False, False)
+                fine = None if self.fine is None or any(ends) else partial(self.fine.laid, layout, origin, reverse)
+                fetch = partial(_shifted, layout, origin)
+                y = self.encoder.span(name, origin + at * base, origin + a * base, reverse, fetch, ends, fine)
                 parts.append(self._rounded(y))
             if known is not None and not known.chrom:
                 parts.append(self._rounded(self.encoder.unknown(reverse))[:, :1].expand(-1, b - a))
@@ -194,7 +218,7 @@ class EncodingCache:
         """Blocks ``first`` to ``last`` (inclusive), in the forward order of bins."""
         found = {k: y for k in range(first, last + 1) if (y := self._look_up(chrom, k, reverse)) is not None}
         for a, b in runs([k for k in range(first, last + 1) if k not in found]):
-            for k, y in self.encoder.blocks(chrom, a, b - 1, reverse):
+            for k, y in self._encode(chrom, a, b - 1, reverse):
                 if self.store is not None and not self.store.read_only and 0 <= k < self.store.blocks(chrom):
                     self.store.write(chrom, k, reverse, y.T.cpu().numpy())
                 found[k] = self._rounded(y)
@@ -204,6 +228,10 @@ class EncodingCache:
         while len(self._blocks) > self.max_blocks:
             self._blocks.popitem(last=False)
         return [found[k] for k in range(first, last + 1)]
+
+    def _encode(self, chrom: str, first: int, last: int, reverse: bool) -> Iterator[tuple[int, Tensor]]:
+        """Blocks that neither memory nor store has, ``first`` to ``last`` (inclusive)."""
+        return self.encoder.blocks(chrom, first, last, reverse)
 
     def _look_up(self, chrom: str, k: int, reverse: bool) -> Tensor | None:
         """A block from memory or from the store, None if neither has it."""
@@ -224,21 +252,41 @@ class EncodingCache:
         return half.to(torch.float32)
 
 
-def _known_runs(segments: Sequence[Segment], length: int, base: int, margin: int) -> list[tuple[int, int, Segment]]:
-    """Runs of bins (first, last) of a layout whose encodings are a chromosome's own, with the piece of it in which they lie.
+class EditedCache(EncodingCache):
+    """Encodings of an edited genome: what its edits do not touch is taken from the encodings of its source.
 
-    The piece has the empty name where all is N. Runs so short that encoding them costs less than two more junctions are left out.
+    A bin that sees one segment only, in the phase of its chromosome's bins, is the source's; the others are encoded. Equal to encoding
+    the edited sequence anew up to float rounding.
     """
-    found: list[tuple[int, int, Segment]] = []
-    offset = 0
-    total = sum(len(s) for s in segments)
-    rest = [Segment("", 0, length - total)] if total < length else []
-    for s in [*segments, *rest]:
-        a, b = -(-offset // base) + margin, (offset + len(s)) // base - margin
-        aligned = (s.start - offset) % base == 0 if s.strand == "+" else (s.end + offset) % base == 0
-        if b - a > 2 * margin and (aligned or not s.chrom):
-            first, last = a * base - offset, b * base - offset  # within the segment
-            piece = (s.start + first, s.start + last) if s.strand == "+" else (s.end - last, s.end - first)
-            found.append((a, b, Segment(s.chrom, *piece, s.strand)))
-        offset += len(s)
-    return found
+
+    def __init__(self, reference: EncodingCache, genome: EditedGenome):
+        super().__init__(reference.encoder.encoder, genome, max_bytes=2**28)
+        self.reference, self.genome = reference, genome
+        self.encoder = reference.encoder  # what is encoded is counted, and said, there
+
+    @property
+    def dtype(self) -> str:
+        return self.reference.dtype
+
+    def span(self, chrom: str, start: int, end: int, *, reverse: bool = False) -> Tensor:
+        """Encodings of ``[start, end)``, of any phase, with real flanks; segments that it puts in phase are not encoded anew."""
+        base, around = self.spec.base_bin, self.margin * self.spec.base_bin
+        origin, length = start - around, end - start + 2 * around
+        segments = self.genome.overhanging(chrom, origin, origin + length)
+        inside = (self.margin, self.margin + (end - start) // base)
+        return self.reference.sequence(segments, length, reverse=reverse, inside=inside, origin=origin, name=chrom)
+
+    def sequence(self, segments: Sequence[Segment], length: int, *, reverse: bool = False, **options: Any) -> Tensor:
+        """As of the source: the segments, which are of the edited genome, are told as segments of the source."""
+        return self.reference.sequence(self.genome.flat(segments), length, reverse=reverse, **options)
+
+    def _encode(self, chrom: str, first: int, last: int, reverse: bool) -> Iterator[tuple[int, Tensor]]:
+        block = self.spec.block
+        y = self.span(chrom, first * block, (last + 1) * block, reverse=reverse)
+        y = y.flip(-1) if reverse else y
+        for k in range(first, last + 1):
+            yield k, y[:, (k - first) * self.size : (k - first + 1) * self.size].clone()
+
+
+def _shifted(layout: EditedGenome, origin: int, start: int, end: int) -> np.ndarray:
+    return layout.fetch(LAYOUT, start - origin, end - origin)

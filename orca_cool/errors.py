@@ -15,6 +15,10 @@ class RegionError(OrcaCoolError):
     """A region that does not parse or does not lie in the genome."""
 
 
+class EditError(OrcaCoolError):
+    """An edit or variant that does not parse, does not fit its genome, or contradicts another."""
+
+
 class ModelError(OrcaCoolError):
     """A model name, level, module or specification that cannot be used."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import logging
 import os
@@ -13,9 +14,9 @@ import torch
 from torch import Tensor
 
 from orca_cool.background import Background
-from orca_cool.edits import Segment
-from orca_cool.encode import EncodingCache, Notice
-from orca_cool.errors import DeviceError, ModelError
+from orca_cool.edits import EditedGenome, Segment
+from orca_cool.encode import EditedCache, EncodingCache, Notice
+from orca_cool.errors import DeviceError, GenomeError, ModelError
 from orca_cool.genome import SequenceSource
 from orca_cool.model.cascade import flip_map, mirror
 from orca_cool.model.fast_decoder import DTYPES, FastCascade
@@ -88,6 +89,9 @@ class Predictor:
         program. Layouts of several chromosomes always end in padding.
     batch : windows and strands decoded at once; see :func:`default_batch`.
     notice : called while sequence is encoded.
+    reuse : of an edited genome, take from its source's encodings (and their store) what the edits do not touch; False encodes it anew,
+        as any other genome.
+    fine_bytes : see :class:`~orca_cool.encode.EncodingCache`.
     """
 
     def __init__(
@@ -102,6 +106,8 @@ class Predictor:
         edges: str = "real",
         batch: int | None = None,
         notice: Notice | None = None,
+        reuse: bool = True,
+        fine_bytes: int = 0,
     ):
         for kind, value, known in (("number type", dtype, DTYPES), ("encoder's number type", encoder_dtype, ENCODER_DTYPES)):
             if value not in known:
@@ -113,10 +119,15 @@ class Predictor:
         self.device = resolve_device(device)
         self.dtype, self.encoder_dtype, self.edges = dtype, encoder_dtype, edges
         self.model = bundle.model.to(self.device).eval()
+        edited = source if isinstance(source, EditedGenome) and reuse else None
+        encoded = edited.source if edited else source
         if isinstance(store, str | os.PathLike):
-            store = EncodingStore.open(store, self.model.encoder, source, model_name=self.spec.name)
+            store = EncodingStore.open(store, self.model.encoder, encoded, model_name=self.spec.name)
         self.cascade = FastCascade(self.model, self.device, dtype)
-        self.encodings = EncodingCache(FastEncoder(self.model.encoder, self.device, encoder_dtype), source, store, notice=notice)
+        encoder = FastEncoder(self.model.encoder, self.device, encoder_dtype)
+        self.encodings = EncodingCache(encoder, encoded, store, notice=notice, fine_bytes=fine_bytes)
+        if edited:
+            self.encodings = EditedCache(self.encodings, edited)
         self.batch = batch or default_batch(self.spec, self.device)
         self._prepared: dict[tuple[str, str, int], Tensor | None] = {}
 
@@ -127,6 +138,14 @@ class Predictor:
             "device": self.device.type, "dtype": self.dtype, "encoder_dtype": self.encoder_dtype, "encodings": self.encodings.dtype,
             "edges": self.edges,
         }  # fmt: skip
+
+    def on(self, genome: EditedGenome) -> Predictor:
+        """The same model on an edited genome of this predictor's source, whose encodings they share."""
+        if genome.source is not self.source:
+            raise GenomeError(f"genome {genome.name!r} is not an edited {self.source.name!r}")
+        other = copy.copy(self)
+        other.source, other.encodings = genome, EditedCache(self.encodings, genome)
+        return other
 
     def background(self, module: ModuleSpec) -> Background:
         return self.bundle.background(module)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import plain
 
-from orca_cool.edits import Segment, SegmentSource
+from orca_cool.edits import EditedGenome, Segment
 from orca_cool.encode import BlockEncoder, EncodingCache, block_encoder
 from orca_cool.errors import DeviceError, ModelError
 from orca_cool.genome import one_hot, open_genome, reverse_complement
@@ -105,9 +105,9 @@ def test_segments_laid_end_to_end(model, source, parts, reverse, rest):
     segments = [Segment(c, s * BASE + phase, (s + n) * BASE + phase, strand) for c, s, n, strand, phase in parts]
     length = sum(len(s) for s in segments) + rest * BASE
     cache = EncodingCache(FastEncoder(model.encoder), source)
-    layout = SegmentSource(source, segments)
+    layout = EditedGenome(source, {"layout": segments})
     ours = cache.sequence(segments, length, reverse=reverse)
-    close(ours, whole(model, layout.fetch(layout.name, 0, length), reverse))
+    close(ours, whole(model, layout.fetch("layout", 0, length), reverse))
 
 
 def test_layout_encodes_only_its_junctions(cache):

@@ -13,7 +13,7 @@ from conftest import make_toy_backgrounds, make_toy_model
 
 from orca_cool import pipeline
 from orca_cool.coolfile import read_log_ratio
-from orca_cool.edits import SegmentSource
+from orca_cool.edits import EditedGenome
 from orca_cool.errors import DeviceError, ModelError, OutputError, RegionError
 from orca_cool.genome import one_hot, open_genome, reverse_complement
 from orca_cool.levels import Settings
@@ -299,8 +299,8 @@ def test_series_in_an_assembly_module_is_the_plain_zoom(predictor, genome):
         logs = {r: np.log(background.assembled(r, plain, s * r, 16)).astype(np.float32) for r, s in where.items()}
         return {r: torch.from_numpy(y)[None, None] for r, y in logs.items()}
 
-    source = SegmentSource(genome, pieces)
-    codes = source.fetch(source.name, 0, window)
+    source = EditedGenome(genome, {"layout": pieces})
+    codes = source.fetch("layout", 0, window)
     with torch.inference_mode():
         one = zoom(model, module, model.encoder(one_hot(codes)[None]), distances(starts), starts)
         flipped = {r: flip_map(d) for r, d in distances(mirrored).items()}

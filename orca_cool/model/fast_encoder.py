@@ -36,6 +36,8 @@ from orca_cool.model.spec import EncoderSpec
 from orca_cool.model.threads import ahead
 
 Fetch = Callable[[int, int], np.ndarray]
+#: (start, end) in bp -> outputs of tier 1, (1, channels, 1, bins), see :meth:`FastEncoder.fine`.
+Fine = Callable[[int, int], Tensor]
 T = TypeVar("T")
 
 DTYPES = ("float32", "tf32", "float16")
@@ -114,6 +116,7 @@ class FastEncoder:
         reverse: bool = False,
         ends: tuple[bool, bool] = (False, False),
         progress: Callable[[int, int], None] | None = None,
+        fine: Fine | None = None,
     ) -> Tensor:
         """Encode ``[start, end)``, a multiple of the base bin long; bins count from ``start``, whatever its phase.
 
@@ -125,6 +128,7 @@ class FastEncoder:
         ends : (left, right) in forward coordinates: whether the sequence truly ends with the span. Nothing beyond such an
             end is fetched, and the network's zero padding applies there, as in one pass over the whole sequence.
         progress : called with (bins done, bins in all) after each block.
+        fine : outputs of tier 1 that are known already, asked for in place of the sequence; not where the sequence ends.
 
         Returns
         -------
@@ -143,7 +147,7 @@ class FastEncoder:
         bins = (end - start) // base
         out = torch.empty(self.spec.widths[-1], bins, device=self.device)  # outside inference mode: a tensor like any other
         with torch.inference_mode(), convolutions(self.device, self.dtype == "tf32", fixed=True):
-            for a, b, y in self._run(self._blocks(fetch, start, end, reverse, ends)):
+            for a, b, y in self._run(self._blocks(fetch, start, end, reverse, ends, fine)):
                 i, j = (a - start) // base, (b - start) // base
                 if reverse:
                     out[:, bins - j : bins - i] = y.flip(-1)
@@ -158,7 +162,7 @@ class FastEncoder:
         return ahead(jobs) if self.device.type == "cpu" and self.batch == 1 else (job() for job in jobs)
 
     def _blocks(
-        self, fetch: Fetch, start: int, end: int, reverse: bool, ends: tuple[bool, bool]
+        self, fetch: Fetch, start: int, end: int, reverse: bool, ends: tuple[bool, bool], fine: Fine | None
     ) -> Iterator[Callable[[], tuple[int, int, Tensor]]]:
         """Tier 2 as calls, block by block, each with what it needs of tier 1; results are (start, end, (width, bins))."""
         base, block, anchor = self.spec.base_bin, self.spec.block, start % self.spec.base_bin
@@ -169,6 +173,10 @@ class FastEncoder:
             b = min(a + block - (a - anchor) % block, end)
             left, right = ends[0] and a - self._flank < start, ends[1] and b + self._flank > end
             first, last = start if left else a - self._flank, end if right else b + self._flank
+            if fine is not None and not left and not right:
+                yield partial(self._tier2, (a, b), [fine(first, last)], reverse, left, right, (0, 0))
+                a = b
+                continue
             while not ready or ready[-1][1] < last:
                 ready.append(next(pieces))
             while ready[0][1] <= first:
@@ -177,6 +185,40 @@ class FastEncoder:
             cut = ((a - first) // base if left else 0, (last - b) // base if right else 0)
             yield partial(self._tier2, (a, b), parts, reverse, left, right, cut)
             a = b
+
+    @property
+    def fine_bin(self) -> int:
+        """bp of a bin of tier 1's outputs (80 for Orca)."""
+        return self._stride
+
+    @property
+    def fine_margin(self) -> int:
+        """Fine bins on either side of one that its output depends on."""
+        return -(-self._halo // self._stride)
+
+    def grid(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """Chunks of tier 1 that touch ``[start, end)`` of a sequence whose bins begin at 0."""
+        return self._grid(start, end, 0)
+
+    def fine(self, fetch: Fetch, start: int, end: int, *, reverse: bool = False) -> Iterator[tuple[int, int, Tensor]]:
+        """Outputs of tier 1, of whole chunks that cover ``[start, end)``, in order.
+
+        Yields
+        ------
+        start, end of the chunk in bp, and (1, channels, 1, bins of ``fine_bin`` bp) in the forward order of bins on both strands.
+        """
+        with torch.inference_mode(), convolutions(self.device, self.dtype == "tf32", fixed=True):
+            # what tier 2 adds on both sides is taken off
+            yield from self._tier1(fetch, start + self._flank, end - self._flank, 0, reverse, (False, False))
+
+    def fine_piece(self, fetch: Fetch, start: int, end: int, *, reverse: bool = False) -> Tensor:
+        """As :meth:`fine`, of ``[start, end)`` itself, in any phase; for pieces of a few hundred bp up."""
+        parts = []
+        with torch.inference_mode(), convolutions(self.device, self.dtype == "tf32", fixed=True):
+            for a in range(start, end, self._chunk // self._stride * self._stride):
+                b = min(a + self._chunk // self._stride * self._stride, end)
+                parts.append(self._chunks(self._codes(fetch, a - self._halo, b + self._halo)[None], reverse, False, False, (0, 0)))
+        return torch.cat(parts, dim=-1)
 
     def _tier1(
         self, fetch: Fetch, start: int, end: int, anchor: int, reverse: bool, ends: tuple[bool, bool]

@@ -1,0 +1,197 @@
+"""Edited genomes through the networks: what is re-used changes nothing, and little is encoded."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from conftest import make_toy_backgrounds, make_toy_model, make_toy_spec
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from orca_cool.edits import Breakend, Contig, Edit, EditedGenome, Join, Segment
+from orca_cool.encode import EditedCache, EncodingCache
+from orca_cool.model.fast_encoder import FastEncoder
+from orca_cool.predict import Predictor
+from orca_cool.weights import load_bundle, save_bundle
+from orca_cool.windows import by_root, plan
+
+BASE = 40
+SIZES = {"a": 24_000, "b": 9_000}
+
+
+class Drawn:
+    """Two random chromosomes in memory, with a gap in the second."""
+
+    name = "drawn"
+
+    def __init__(self):
+        random = np.random.default_rng(3)
+        self.codes = {c: random.integers(0, 4, n).astype(np.uint8) for c, n in SIZES.items()}
+        self.codes["b"][4000:6500] = 4
+        self.chromsizes = dict(SIZES)
+
+    def fetch(self, chrom, start, end):
+        out = np.full(end - start, 4, np.uint8)
+        a, b = max(start, 0), min(end, SIZES[chrom])
+        if a < b:
+            out[a - start : b - start] = self.codes[chrom][a:b]
+        return out
+
+
+class Plain:
+    """The same sequence without a word of where it came from."""
+
+    def __init__(self, genome):
+        self.name, self.chromsizes, self.fetch = "plain", genome.chromsizes, genome.fetch
+
+
+@pytest.fixture(scope="module")
+def source():
+    return Drawn()
+
+
+@pytest.fixture(scope="module")
+def model():
+    return make_toy_model(make_toy_spec())
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    model = make_toy_model()
+    return load_bundle(save_bundle(tmp_path_factory.mktemp("models") / "toy", model, make_toy_backgrounds(model.spec)))
+
+
+def letters(text):
+    return (Segment.letters(text),)
+
+
+def random_letters(n, seed=0):
+    return "".join("ACGT"[k] for k in np.random.default_rng(seed).integers(0, 4, n))
+
+
+EDITS = {
+    "snv": [Edit("sub", "a", 12_000, 12_001, sequence=letters("N"))],
+    "aligned deletion": [Edit("del", "a", 8_000, 12_000)],
+    "any deletion": [Edit("del", "a", 8_013, 9_990)],
+    "deletion at the start": [Edit("del", "a", 0, 777)],
+    "deletion at the end": [Edit("del", "a", 20_001, 24_000)],
+    "inversion": [Edit("inv", "a", 5_000, 15_000)],
+    "inversion in phase": [Edit("inv", "a", 5_000, 15_040)],
+    "tandem duplication": [Edit("dup", "a", 4_000, 10_000, 3)],
+    "inverted duplication": [Edit("dup", "a", 4_000, 10_013, 2, True)],
+    "insertion": [Edit("ins", "a", 9_001, 9_001, sequence=letters(random_letters(4_017)))],
+    "insertion of N": [Edit("ins", "a", 9_001, 9_001, sequence=(Segment("", 0, 5_000),))],
+    "translocation": [Join(Breakend("a", 12_001, "+"), Breakend("b", 3_000, "-"))],
+    "inverted translocation": [Join(Breakend("a", 12_001, "+"), Breakend("b", 3_000, "+"))],
+    "custom": [Contig("a", (Segment("b", 200, 8_000, "-"), *letters(random_letters(300)), Segment("a", 3_000, 20_000)))],
+    "two": [Edit("del", "a", 6_000, 6_013), Edit("sub", "a", 16_000, 16_013, sequence=letters(random_letters(26)))],
+}
+
+
+@pytest.mark.parametrize("name", EDITS)
+@pytest.mark.parametrize("fine", [0, 2**24])
+def test_encodings_are_those_of_the_edited_sequence(model, source, name, fine):
+    genome = EditedGenome.of(source, EDITS[name])
+    encoder = FastEncoder(model.encoder)
+    edited = EditedCache(EncodingCache(encoder, source, fine_bytes=fine), genome)
+    anew = EncodingCache(encoder, Plain(genome))
+    for chrom in genome.chromsizes:
+        bins = genome.chromsizes[chrom] // BASE + 20
+        for reverse in (False, True):
+            a, b = (c.window(chrom, -15, bins, reverse=reverse) for c in (edited, anew))
+            torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
+            a, b = (c.span(chrom, 1_013, 1_013 + 200 * BASE, reverse=reverse) for c in (edited, anew))
+            torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
+
+
+place = st.integers(0, 600)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    st.lists(place, min_size=2, max_size=6, unique=True),
+    st.lists(st.sampled_from(["del", "inv", "dup", "sub"]), min_size=3, max_size=3),
+    st.sampled_from([BASE, 13]),
+    st.integers(-30, 300),
+    st.booleans(),
+)
+def test_any_edits_any_window(model, source, places, kinds, unit, start, reverse):
+    places = sorted(places)
+    edits = [
+        Edit(kind, "a", p * unit, q * unit, sequence=letters(random_letters(333)) if kind == "sub" else ())
+        for kind, p, q in zip(kinds, places[::2], places[1::2])
+    ]
+    genome = EditedGenome.of(source, edits)
+    encoder = FastEncoder(model.encoder)
+    edited = EditedCache(EncodingCache(encoder, source, fine_bytes=2**24), genome)
+    anew = EncodingCache(encoder, Plain(genome))
+    for phase in (0, 7):
+        ours, wanted = (c.span("a", start * BASE + phase, (start + 64) * BASE + phase, reverse=reverse) for c in (edited, anew))
+        torch.testing.assert_close(ours, wanted, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", EDITS)
+@pytest.mark.parametrize("module", ["S", "G", "B"])
+def test_maps_are_those_of_the_edited_sequence(bundle, source, name, module):
+    genome = EditedGenome.of(source, EDITS[name])
+    ours, plain = Predictor(bundle, source).on(genome), Predictor(bundle, Plain(genome))
+    module = bundle.spec.module(module)
+    chrom = genome.edited[0]
+    root = by_root(plan(genome.chromsizes[chrom], module.resolutions, 16))[-1]
+    for a, b in zip(ours.windows(module, chrom, root), plain.windows(module, chrom, root), strict=True):
+        assert a.window == b.window
+        assert np.abs(a.values - b.values).max() < 1e-4 * b.values.std()
+    for a, b in zip(ours.series(module, chrom, 6_013), plain.series(module, chrom, 6_013), strict=True):
+        assert (a.start, a.end) == (b.start, b.end)
+        assert np.abs(a.values - b.values).max() < 1e-4 * b.values.std()
+
+
+def test_encoded_anew_the_bits_are_those_of_the_edited_fasta(bundle, source, tmp_path):
+    from orca_cool.genome import open_genome
+
+    genome = EditedGenome.of(source, EDITS["aligned deletion"])
+    path = tmp_path / "edited.fa"
+    path.write_text("".join(f">{c}\n" + "".join("ACGTN"[k] for k in genome.fetch(c, 0, n)) + "\n" for c, n in genome.chromsizes.items()))
+    module = bundle.spec.module("S")
+    root = by_root(plan(genome.chromsizes["a"], module.resolutions, 16))[4]
+    ours = Predictor(bundle, genome, reuse=False).windows(module, "a", root)
+    for a, b in zip(ours, Predictor(bundle, open_genome(path)).windows(module, "a", root), strict=True):
+        assert np.array_equal(a.values, b.values)
+
+
+def test_only_what_an_edit_touches_is_encoded(model, source):
+    encoder = FastEncoder(model.encoder)
+    reference = EncodingCache(encoder, source)
+    for reverse in (False, True):
+        reference.window("a", 0, SIZES["a"] // BASE, reverse=reverse)
+        reference.window("a", -20, 20, reverse=reverse)
+        reference.window("a", SIZES["a"] // BASE, 20, reverse=reverse)
+
+    def cost(*edits):
+        genome = EditedGenome.of(source, edits)
+        before = reference.encoded
+        for reverse in (False, True):
+            EditedCache(reference, genome).span("a", -10 * BASE, genome.chromsizes["a"] // BASE * BASE, reverse=reverse)
+        return reference.encoded - before
+
+    sees = 2 * (2 * reference.margin + 1) * BASE
+    assert cost() == 0
+    assert 0 < cost(*EDITS["snv"]) <= sees
+    assert 0 < cost(*EDITS["aligned deletion"]) <= sees
+    assert 0 < cost(*EDITS["inversion in phase"]) <= 2 * sees
+    assert 0 < cost(*EDITS["tandem duplication"]) <= 2 * sees
+    assert cost(*EDITS["any deletion"]) > 10_000  # out of the phase of the grid that begins at 0
+
+
+def test_no_change_is_no_edit(bundle, source):
+    genome = EditedGenome.of(source, [Edit("sub", "a", 50, 60, sequence=letters("".join("ACGT"[k] for k in source.codes["a"][50:60])))])
+    assert genome.edited == []
+    twice = EditedGenome.of(EditedGenome.of(source, EDITS["inversion"]), EDITS["inversion"])
+    assert twice.edited == []
+    predictor = Predictor(bundle, source)
+    module = bundle.spec.module("S")
+    for a, b in zip(predictor.on(twice).series(module, "a", 12_000), predictor.series(module, "a", 12_000)):
+        assert np.array_equal(a.values, b.values)
+
+
