@@ -186,12 +186,12 @@ class Predictor:
         encodings = [self.cascade.encodings(module, base[None]) for base in bases]
         parents: dict[tuple[int, bool], Tensor] = {}
         for resolution, level in zip(module.resolutions, levels):
-            tasks = [self._task(module, w, strand, root, encodings[strand], parents) for w in level for strand in (False, True)]
+            tasks = [self._task(module, w, strand, root, encodings[strand], parents, pieces) for w in level for strand in (False, True)]
             maps: dict[tuple[int, bool], Tensor] = {}
             together = 2 * max(1, self.batch // 2)  # both strands of a window
             for at in range(0, len(tasks), together):
                 part = tasks[at : at + together]
-                for task, y in zip(part, self._run(self.cascade, module, resolution, part, pieces)):
+                for task, y in zip(part, self._run(self.cascade, module, resolution, part)):
                     maps[task.window.start, task.reverse] = y
                 for task in part[::2]:
                     start = task.window.start
@@ -206,6 +206,7 @@ class Predictor:
         root: int,
         encodings: dict[int, Tensor],
         parents: Mapping[tuple[int, bool], Tensor],
+        pieces: list[Segment] | None,
     ) -> _Task:
         n, top, r = self.spec.bins, module.resolutions[0], window.resolution
         offset = window.start - root * (top // r)
@@ -215,18 +216,16 @@ class Predictor:
             crop = window.start // 2 - window.parent
             crop = n // 2 - crop if reverse else crop
             coarse = parents[window.parent, reverse][..., crop : crop + n // 2, crop : crop + n // 2]
-        return _Task(window, reverse, encodings[r][..., at : at + n], coarse, offset * r)
+        return _Task(window, reverse, encodings[r][..., at : at + n], coarse, offset * r, pieces)
 
-    def _run(
-        self, cascade: FastCascade, module: ModuleSpec, resolution: int, tasks: Sequence[_Task], pieces: list[Segment] | None
-    ) -> list[Tensor]:
+    def _run(self, cascade: FastCascade, module: ModuleSpec, resolution: int, tasks: Sequence[_Task]) -> list[Tensor]:
         """(1, 1, bins, bins) of every task. If they do not fit the GPU together they are done in halves, from now on."""
         try:
             out: list[Tensor] = []
             for at in range(0, len(tasks), self.batch):
                 part = tasks[at : at + self.batch]
                 coarse = None if part[0].coarse is None else torch.cat([t.coarse for t in part if t.coarse is not None])
-                prepared = self._distance(cascade, module, resolution, part, pieces)
+                prepared = self._distance(cascade, module, resolution, part)
                 out += cascade.decode(module, resolution, torch.cat([t.x for t in part]), prepared, coarse).split(1)
             return out
         except torch.cuda.OutOfMemoryError as error:
@@ -238,16 +237,14 @@ class Predictor:
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         logger.warning("the memory of %s is full: going on with %d windows at once", self.device, self.batch)
-        return self._run(cascade, module, resolution, tasks, pieces)
+        return self._run(cascade, module, resolution, tasks)
 
-    def _distance(
-        self, cascade: FastCascade, module: ModuleSpec, resolution: int, tasks: Sequence[_Task], pieces: list[Segment] | None
-    ) -> Tensor | None:
+    def _distance(self, cascade: FastCascade, module: ModuleSpec, resolution: int, tasks: Sequence[_Task]) -> Tensor | None:
         """What the decoder's first convolution makes of the windows' log expected: one for all in a chromosome, else one for each."""
-        if pieces is None:
+        if not module.assembly:
             return self._toeplitz(cascade, module, resolution)
         background = self.background(module)
-        logs = [self._log(background.assembled(resolution, _plain(pieces), t.offset, self.spec.bins)) for t in tasks]
+        logs = [self._log(background.assembled(resolution, _plain(t.pieces or []), t.offset, self.spec.bins)) for t in tasks]
         return cascade.prepare(module, resolution, torch.cat([flip_map(d) if t.reverse else d for d, t in zip(logs, tasks)]))
 
     def _toeplitz(self, cascade: FastCascade, module: ModuleSpec, resolution: int) -> Tensor | None:
@@ -290,8 +287,8 @@ class Predictor:
                 parents: dict[tuple[int, bool], Tensor] = {}
                 maps: dict[int, Tensor] = {}
                 for w in chain:
-                    task = self._task(module, w, False, levels[0][0].start, encodings, parents)
-                    (y,) = self._run(cascade, module, w.resolution, [task], pieces)
+                    task = self._task(module, w, False, levels[0][0].start, encodings, parents, pieces)
+                    (y,) = self._run(cascade, module, w.resolution, [task])
                     parents = {(w.start, False): y}
                     maps[w.resolution] = y
                 kinds.append(maps)
@@ -312,9 +309,12 @@ class Predictor:
         a, b = len(first) // top, len(second) // top
         return whole.values[:a, a : a + b], whole.spread[:a, a : a + b]
 
-    @torch.inference_mode()
     def series(self, module: ModuleSpec, chrom: str, position: int, edges: str = "upstream") -> list[SeriesMap]:
-        """One zoom series exactly as Orca's own: windows of arbitrary phase, the sequence ending with the top window.
+        """One zoom series exactly as Orca's own: see :meth:`zoom_in`, :meth:`decode`."""
+        return self.decode(module, [self.zoom_in(module, chrom, position, edges)])[0]
+
+    def zoom_in(self, module: ModuleSpec, chrom: str, position: int, edges: str = "upstream") -> Zoom:
+        """Encode the top window of a zoom series: windows of arbitrary phase, the sequence ending with the top window.
 
         Where the top window begins on a base bin of its chromosome the encodings are the chromosome's (from memory or the store) but
         for its ends; otherwise all of the window is encoded anew.
@@ -328,7 +328,10 @@ class Predictor:
         window, length = spec.window(top), self.source.chromsizes[chrom]
         pieces, origin = None, 0
         if module.assembly:
-            pieces = layout(chrom, self.source.chromsizes, window, self.background(module).resolution)
+            unit = self.background(module).resolution
+            if length > window:  # of a fused chromosome, say: the part around the position
+                origin = min(max(position - window // 2, 0), length - window) // unit * unit
+            pieces = layout(chrom, self.source.chromsizes, window, unit, origin)
             bases = self._sequence(pieces, window)
         else:
             origin = series_top(position, length, window, top)
@@ -341,7 +344,7 @@ class Predictor:
         # depends on distance alone) but not for a layout of several, where `windows` takes the window's own; here its numbers
         # are to be had, so its way is followed.
         mirrored = mirror(starts, spec.bins, spec.bins)
-        return self._zoom(module, chrom, bases, starts, pieces, origin, {r: s * r for r, s in mirrored.items()})
+        return Zoom(chrom, bases, starts, pieces, origin, {r: s * r for r, s in mirrored.items()})
 
     def layout_series(self, module: ModuleSpec, pieces: Sequence[Segment], starts: Mapping[int, int]) -> list[SeriesMap]:
         """One zoom series of chromosome pieces laid end to end, for a module whose input they are (256M).
@@ -358,48 +361,69 @@ class Predictor:
         Level by level; ``chrom`` is "layout", ``start`` and ``end`` count from its start.
         """
         bases = self._sequence(pieces, self.spec.window(module.resolutions[0]))
-        return self._zoom(module, "layout", bases, starts, list(pieces), 0, {r: s * r for r, s in starts.items()})
+        return self.decode(module, [Zoom("layout", bases, starts, list(pieces), 0, {r: s * r for r, s in starts.items()})])[0]
 
     @torch.inference_mode()
-    def _zoom(
-        self,
-        module: ModuleSpec,
-        chrom: str,
-        bases: list[Tensor],
-        starts: Mapping[int, int],
-        pieces: list[Segment] | None,
-        origin: int,
-        backgrounds: Mapping[int, int],
-    ) -> list[SeriesMap]:
-        """A window at every level. ``backgrounds``: where, in bp from the top window's start, the background of the second strand's
-        windows is taken; it is flipped."""
-        encodings = [self.cascade.encodings(module, base[None]) for base in bases]
+    def decode(self, module: ModuleSpec, zooms: Sequence[Zoom]) -> list[list[SeriesMap]]:
+        """Zoom series, each level by level. Several together fill a batch; a series' numbers do not depend on the others."""
         background, bins = self.background(module), self.spec.bins
-        parents: dict[tuple[int, bool], Tensor] = {}
-        parent, out = None, []
+        encodings = [[self.cascade.encodings(module, base[None]) for base in zoom.bases] for zoom in zooms]
+        parents: list[dict[tuple[int, bool], Tensor]] = [{} for _ in zooms]
+        before: int | None = None
+        out: list[list[SeriesMap]] = [[] for _ in zooms]
         for r in module.resolutions:
-            w = Window(r, starts[r], parent, 0)
-            tasks = [self._task(module, w, strand, 0, encodings[strand], parents) for strand in (False, True)]
-            tasks[1] = dataclasses.replace(tasks[1], offset=backgrounds[r])
-            pair = self._run(self.cascade, module, r, tasks, pieces)
-            parents, parent = {(starts[r], strand): y for strand, y in zip((False, True), pair)}, starts[r]
-            begin = starts[r] * r
-            expected = background.normmat(r, bins) if pieces is None else background.assembled(r, _plain(pieces), begin, bins)
-            place = (origin + begin, origin + begin + self.spec.window(r))
-            out.append(SeriesMap(chrom, r, *place, *_average(pair), expected, background.eps(r, bins)))
+            tasks = []
+            for zoom, found, above in zip(zooms, encodings, parents):
+                w = Window(r, zoom.starts[r], None if before is None else zoom.starts[before], 0)
+                pair = [self._task(module, w, strand, 0, found[strand], above, zoom.pieces) for strand in (False, True)]
+                tasks += [pair[0], dataclasses.replace(pair[1], offset=zoom.backgrounds[r])]
+            maps = self._run(self.cascade, module, r, tasks)
+            for k, zoom in enumerate(zooms):
+                both = maps[2 * k : 2 * k + 2]
+                parents[k] = {(zoom.starts[r], strand): y for strand, y in zip((False, True), both)}
+                begin = zoom.starts[r] * r
+                if zoom.pieces is None:
+                    expected = background.normmat(r, bins)
+                else:
+                    expected = background.assembled(r, _plain(zoom.pieces), begin, bins)
+                place = (zoom.origin + begin, zoom.origin + begin + self.spec.window(r))
+                out[k].append(SeriesMap(zoom.chrom, r, *place, *_average(both), expected, background.eps(r, bins)))
+            before = r
         return out
+
+
+@dataclass(frozen=True)
+class Zoom:
+    """An encoded zoom series.
+
+    Attributes
+    ----------
+    bases : base encodings of the top window on both strands, (width, bins) each.
+    starts : by resolution, the window's first bin from the start of the top window.
+    pieces : what the top window is laid out of, for an assembly module. origin : its start on ``chrom`` in bp.
+    backgrounds : by resolution, where, in bp from the top window's start, the background of the second strand's window is taken; it is
+        flipped.
+    """
+
+    chrom: str
+    bases: list[Tensor]
+    starts: Mapping[int, int]
+    pieces: list[Segment] | None
+    origin: int
+    backgrounds: Mapping[int, int]
 
 
 @dataclass(frozen=True)
 class _Task:
     """One strand of one window: ``x`` (1, width, bins) encodings, ``coarse`` (1, 1, bins/2, bins/2) or None, ``offset`` in bp from the
-    root window's start."""
+    root window's start, ``pieces`` that it is laid out of, if it is."""
 
     window: Window
     reverse: bool
     x: Tensor
     coarse: Tensor | None
     offset: int
+    pieces: list[Segment] | None
 
 
 def default_batch(spec: ModelSpec, device: torch.device) -> int:

@@ -1,0 +1,306 @@
+"""Alternative and reference side by side: where windows lie, which bins are compared, and what the scores are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import make_toy_backgrounds, make_toy_model
+from test_edited_prediction import EDITS, SIZES, Drawn, Plain, letters, random_letters
+
+from orca_cool.compare import Reference, bin_origins, compare, sites
+from orca_cool.edits import Breakend, Contig, Edit, EditedGenome, Join, Segment
+from orca_cool.errors import EditError
+from orca_cool.evaluate.metrics import pearson
+from orca_cool.model.spec import orca_spec
+from orca_cool.predict import Predictor
+from orca_cool.scores import SCORES, Choices, average, read_loops, score
+from orca_cool.weights import load_bundle, save_bundle
+
+
+@pytest.fixture(scope="module")
+def source():
+    return Drawn()
+
+
+@pytest.fixture(scope="module")
+def predictor(source, tmp_path_factory):
+    model = make_toy_model()
+    bundle = load_bundle(save_bundle(tmp_path_factory.mktemp("models") / "toy", model, make_toy_backgrounds(model.spec)))
+    return Predictor(bundle, source)
+
+
+@pytest.fixture
+def module(predictor):
+    return predictor.spec.module("S")
+
+
+class Sizes:
+    """Chromosome lengths without sequence."""
+
+    name = "sizes"
+
+    def __init__(self, **chromsizes):
+        self.chromsizes = chromsizes
+
+    def fetch(self, chrom, start, end):
+        return np.full(end - start, 4, np.uint8)
+
+
+# lengths of hg38
+HUMAN = Sizes(chr2=242_193_529, chr5=181_538_259, chr7=159_345_973, chr17=83_257_441)
+SPEC = orca_spec("h1esc")
+MB = 1_000_000
+#: windows of the reference are centred to an eighth of 250 bins of 4 kb, rounded down
+GRAIN = 31 * 4_000
+
+
+def placed(*changes, module="32M"):
+    return sites(EditedGenome.of(HUMAN, changes), SPEC, SPEC.module(module))
+
+
+def test_an_snv_is_seen_from_the_nearest_grain():
+    (site,) = placed(Edit("sub", "chr2", 100_123_456, 100_123_457, sequence=letters("A")))
+    # 100,123,456 / 124,000 = 807.4: the 807th grain
+    assert site.references == (("chr2", 807 * GRAIN),)
+    assert (site.contig, site.position, site.marks) == ("chr2", 807 * GRAIN, (100_123_456, 100_123_457))
+
+
+def test_the_papers_duplication():
+    (site,) = placed(Edit("dup", "chr17", 70_845_859, 71_884_859))
+    # the one breakpoint lies at the end of the first copy; bases on its sides came from 71,884,858 and 70,845,859, further apart than
+    # half a window of the finest level: two windows of the reference
+    assert site.marks == (71_884_859,)
+    assert site.references == (("chr17", 571 * GRAIN), ("chr17", 580 * GRAIN))  # 70,845,859 / 124,000 = 571.3; 71,884,858: 579.7
+    assert site.position == 580 * GRAIN  # both halves of the window are as long: the left decides, which is where it was
+
+
+def test_the_papers_deletion():
+    (site,) = placed(Edit("del", "chr2", 220_295_000, 222_000_000))
+    assert site.marks == (220_295_000,)
+    assert site.references == (("chr2", 1777 * GRAIN), ("chr2", 1790 * GRAIN))  # 1776.6, 1790.3
+    assert site.position == 1777 * GRAIN  # left of the breakpoint coordinates are as they were
+
+
+def test_the_papers_inversion():
+    first, second = placed(Edit("inv", "chr2", 218_875_000, 220_155_000))
+    assert (first.marks, second.marks) == ((218_875_000,), (220_155_000,))
+    # the base right of the first breakpoint came from 220,154,999
+    assert first.references == (("chr2", 1765 * GRAIN), ("chr2", 1775 * GRAIN))
+    assert second.references == first.references
+    assert first.position == 1765 * GRAIN
+    assert second.position == 1775 * GRAIN
+
+
+def test_the_papers_translocation():
+    one, two = placed(Join(Breakend("chr5", 89_411_065, "+"), Breakend("chr7", 94_378_248, "-")))
+    assert (one.contig, one.marks) == ("der_chr5", (89_411_065,))
+    assert (two.contig, two.marks) == ("der_chr7", (94_378_248,))
+    assert set(one.references) == set(two.references) == {("chr5", 721 * GRAIN), ("chr7", 761 * GRAIN)}  # 721.05, 761.1
+    assert one.position == 721 * GRAIN
+    assert two.position == 761 * GRAIN
+
+
+def test_a_small_inversion_is_one_site_and_a_large_deletion_keeps_the_longer_side():
+    (site,) = placed(Edit("inv", "chr2", 100_000_000, 100_040_000))
+    assert site.marks == (100_000_000, 100_040_000)
+    assert len(site.references) == 1
+    # 90 Mb, at levels of 32 Mb and more: an eighth of 250 bins of 128 kb is 3,968,000; 99,999,999 is 25.2 of them, 190,000,001 47.9.
+    # 100 Mb lie left of the breakpoint, 52 Mb right of it
+    (site,) = placed(Edit("del", "chr2", 100_000_000, 190_000_001), module="256M")
+    assert site.references == (("chr2", 25 * 3_968_000), ("chr2", 48 * 3_968_000))
+    assert site.position == 25 * 3_968_000
+    # near the start the right side is longer: its phase decides
+    (site,) = placed(Edit("del", "chr2", 100_000, 350_001), module="1M")
+    assert site.references == (("chr2", 2 * GRAIN),)  # (99,999 + 350,001) / 2 = 1.8 grains
+    assert site.position == 2 * GRAIN - 250_001
+
+
+def test_ends_that_are_no_chromosomes_are_breakpoints():
+    (site,) = placed(Edit("del", "chr2", 0, 5_000_000), module="1M")
+    assert site.marks == (0,)
+    assert site.references == (("chr2", 40 * GRAIN),)  # 5,000,000 / 124,000 = 40.3
+    assert site.position == 40 * GRAIN - 5_000_000
+    (site,) = placed(Edit("del", "chr17", 80_000_000, 83_257_441), module="1M")
+    assert site.marks == (80_000_000,)
+    assert site.references == (("chr17", 645 * GRAIN),)  # 79,999,999: 645.2
+    assert site.position == 645 * GRAIN
+    (site,) = placed(Contig("chr17", (Segment("chr17", 0, 83_257_441, "-"),)), module="1M")
+    assert site.marks == (83_257_441 // 2,)
+
+
+def oracle(genome, contig, m, names):
+    """For each bin the base in its middle, traced through the letters' own addresses."""
+    marks = genome.to_reference(contig, np.arange(m.start, m.end))
+    return [(int(marks[0][k]), int(marks[1][k])) for k in range(m.resolution // 2, m.end - m.start, m.resolution)]
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_bins_are_compared_with_those_that_they_came_from(predictor, source, module, name):
+    genome = EditedGenome.of(source, EDITS[name])
+    reference = Reference(predictor, module)
+    (found,) = compare(reference, [genome])
+    assert found
+    plain = Predictor(predictor.bundle, Plain(genome))
+    for k, c in enumerate(found):
+        maps = plain.series(module, c.site.contig, c.site.position, "real")
+        own = maps[k % len(maps)]
+        assert (own.start, own.resolution) == (c.alternative.start, c.resolution)
+        assert np.abs(own.values - c.alternative.values).max() < 1e-4 * own.values.std()
+        for r, (chrom, position) in zip(c.references, c.site.references):
+            again = predictor.series(module, chrom, position, "real")[k % len(maps)]
+            assert np.array_equal(again.values, r.values)
+        traced = oracle(genome, c.site.contig, c.alternative, list(SIZES))
+        n = len(traced)
+        for i in range(n):
+            for j in range(n):
+                if traced[i][0] < 0 or traced[j][0] < 0:
+                    continue  # tested below
+                wanted = np.nan
+                for r in c.references:
+                    number = list(SIZES).index(r.chrom)
+                    p, q = ((traced[x][1] - r.start) // r.resolution if traced[x][0] == number else -1 for x in (i, j))
+                    if 0 <= p < n and 0 <= q < n and not np.isfinite(wanted):
+                        gaps = [
+                            (source.fetch(r.chrom, r.start + x * r.resolution, r.start + (x + 1) * r.resolution) == 4).mean() > 0.5
+                            for x in (p, q)
+                        ]
+                        wanted = np.nan if any(gaps) else r.values[p, q]
+                np.testing.assert_equal(c.reference[i, j], wanted)
+
+
+def test_a_bin_whose_middle_is_given_takes_the_nearest_base():
+    source = Drawn()
+    # bin 10 of 160 bp: 1600 to 1760, middle 1680
+    genome = EditedGenome.of(source, [Edit("sub", "a", 1650, 1700, sequence=(Segment("", 0, 50),))])
+    chroms, places = bin_origins(genome, "a", 0, 160, 20)
+    assert places[10] == 1700  # 20 bp away; 1649 is 31
+    assert chroms[10] == 0
+    genome = EditedGenome.of(source, [Edit("ins", "a", 1600, 1600, sequence=(Segment("", 0, 320),))])
+    chroms, places = bin_origins(genome, "a", 0, 160, 20)
+    assert chroms[10:12].tolist() == [-1, -1]
+    assert places[12] == 1680
+
+
+def test_touched_bins(predictor, source, module):
+    genome = EditedGenome.of(source, [Edit("ins", "a", 12_000, 12_000, sequence=letters(random_letters(300)))])
+    found = [c for c in compare(Reference(predictor, module), [genome])[0] if c.resolution == 40]
+    (c,) = found
+    bins = c.alternative.start + 40 * np.flatnonzero(c.touched)
+    assert bins.tolist() == list(range(12_000, 12_300, 40))
+
+
+def test_no_change_is_exactly_nothing(predictor, source, module):
+    same = letters("".join("ACGT"[k] for k in source.codes["a"][12_000:12_010]))
+    genome = EditedGenome.of(source, [Edit("sub", "a", 12_000, 12_010, sequence=same)])
+    assert compare(Reference(predictor, module), [genome]) == [[]]
+    (found,) = compare(Reference(predictor, module), [genome], footprints=[("a", 12_000, 12_010)])
+    assert [c.resolution for c in found] == [160, 80, 40]
+    for c in found:
+        assert c.unchanged
+        values = score(c, Choices(diamond=3))
+        assert values.pop("pixels") == 16 * 17 / 2
+        assert values.pop("loops") == 0
+        assert np.isnan(values.pop("loop_change"))
+        assert set(values.values()) == {0.0}
+
+
+def test_scores_by_hand(predictor, source, module):
+    genome = EditedGenome.of(source, EDITS["snv"])
+    (found,) = compare(Reference(predictor, module), [genome])
+    for c in found:
+        a, b = c.alternative.values.astype(float), c.references[0].values.astype(float)
+        assert np.array_equal(c.reference, b)  # an SNV moves nothing
+        upper = np.triu_indices(16)
+        values = score(c, Choices(diamond=3))
+        assert values["mse"] == pytest.approx(np.mean((a - b)[upper] ** 2))
+        assert values["one_minus_r"] == pytest.approx(1 - pearson(a, b, nearest=0)[0])
+        assert values["mse"] > 0
+        (bin_,) = np.flatnonzero(c.touched)
+        assert bin_ == (12_000 - c.alternative.start) // c.resolution
+        # at the same distance the expected cancels
+        assert values["log_fold_change"] == pytest.approx(np.abs(a - b)[bin_].mean(), rel=1e-5)
+        by_distance = [abs(np.diagonal(a, d).mean() - np.diagonal(b, d).mean()) for d in range(12)]
+        assert values["decay"] == pytest.approx(np.mean(by_distance), rel=1e-5)
+
+
+def crafted(alternative, resolution=1000):
+    """A comparison of maps given by hand, on one chromosome without gaps; the expected is 1."""
+    from orca_cool.compare import Comparison, Site
+    from orca_cool.predict import SeriesMap
+
+    y, z = alternative
+    n = len(y)
+    maps = [SeriesMap("c", resolution, 0, n * resolution, v, np.zeros_like(v), np.ones_like(v), 0.0) for v in (y, z)]
+    touched = np.zeros(n, dtype=bool)
+    touched[n // 2] = True
+    site = Site("c", (n * resolution // 2,), 0, (("c", 0),))
+    return Comparison(site, resolution, maps[0], (maps[1],), z.astype(float), z.astype(float), y.astype(float), (np.arange(n),), touched)
+
+
+def blocks(n, *borders):
+    """Domains with contacts e within and 1 between."""
+    label = np.searchsorted(borders, np.arange(n), side="right")
+    return np.where(label[:, None] == label[None, :], 1.0, 0.0)
+
+
+def test_boundaries_are_gained_and_lost():
+    n = 60
+    moved = score(crafted((blocks(n, 20, 44), blocks(n, 20, 36))), Choices(diamond=5, near=2))
+    assert (moved["boundaries_gained"], moved["boundaries_lost"]) == (1, 1)
+    near = score(crafted((blocks(n, 20, 37), blocks(n, 20, 36))), Choices(diamond=5, near=2))
+    assert (near["boundaries_gained"], near["boundaries_lost"]) == (0, 0)
+    gone = score(crafted((blocks(n, 30), blocks(n, 30)[::-1, ::-1] * 0)), Choices(diamond=5))
+    assert (gone["boundaries_gained"], gone["boundaries_lost"]) == (1, 0)
+    assert gone["insulation_at"] < -0.5  # less contact across the bin in the middle
+
+
+def test_loops_and_compartments():
+    n = 60
+    before = np.zeros((n, n))
+    after = before.copy()
+    after[19:22, 39:42] = after[39:42, 19:22] = 2.0
+    loops = (("c", 20_500, 40_500), ("c", 5_500, 30_500), ("d", 20_500, 40_500), ("c", 20_500, 22_500), ("c", 1_500, 40_500))
+    values = score(crafted((after, before)), Choices(diamond=5, loops=loops))
+    assert values["loops"] == 2  # of one the anchors are too close, of one the ring leaves the map, one is elsewhere
+    assert values["loop_change"] == pytest.approx((2.0 + 0.0) / 2)
+    sign = np.where(np.arange(n) // 10 % 2, 1.0, -1.0)
+    turned = np.where(np.arange(n) // 15 % 2, 1.0, -1.0)
+    a, b = 0.5 * np.outer(sign, sign), 0.5 * np.outer(turned, turned)
+    assert score(crafted((a, 0.9 * a)), Choices(diamond=5))["compartment"] < 0.01
+    assert score(crafted((a, b)), Choices(diamond=5))["compartment"] > 0.5
+
+
+def test_shifted_windows_are_averaged(predictor, source, module):
+    genome = EditedGenome.of(source, EDITS["snv"])
+    reference = Reference(predictor, module)
+    by_shift = [compare(reference, [genome], shift=s, keep=[40])[0][0] for s in (0, 80, -13)]
+    starts = [c.alternative.start for c in by_shift]
+    assert starts[1:] == [starts[0] + 80, starts[0] - 13]
+    scores = [score(c) for c in by_shift]
+    mean = average(scores)
+    assert set(mean) == set(SCORES)
+    assert mean["mse"] == pytest.approx(np.mean([s["mse"] for s in scores]))
+
+
+def test_each_window_of_the_reference_is_predicted_once(predictor, source, module):
+    reference = Reference(predictor, module)
+    genomes = [EditedGenome.of(source, [Edit("sub", "a", p, p + 1, sequence=letters("N"))]) for p in range(12_000, 12_040, 4)]
+    together = compare(reference, genomes)
+    assert reference.predicted == 1
+    assert len(together) == 10
+    for genome, found in zip(genomes, together):  # and one by one the numbers are the same
+        (alone,) = compare(reference, [genome])
+        for a, b in zip(found, alone, strict=True):
+            assert np.array_equal(a.alternative.values, b.alternative.values)
+    assert reference.predicted == 1
+
+
+def test_loops_file(tmp_path):
+    path = tmp_path / "loops.bedpe"
+    path.write_text("chrom1\tstart1\tend1\tchrom2\tstart2\tend2\nc\t10\t20\tc\t50\t70\t.\nc\t1\t3\td\t5\t9\nc\t90\t92\tc\t4\t6\n")
+    assert read_loops(path) == (("c", 15, 60), ("c", 5, 91))
+    path.write_text("c\t10\t20\tc\t50\n")
+    with pytest.raises(EditError, match="line 1"):
+        read_loops(path)
+    with pytest.raises(EditError, match="cannot be read"):
+        read_loops(tmp_path / "none")
