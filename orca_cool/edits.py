@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from orca_cool.errors import EditError, GenomeError
+from orca_cool.errors import EditError, GenomeError, RegionError
 from orca_cool.genome import GAP, SequenceSource, encode, length_of, reverse_complement
 
 KINDS = ("del", "dup", "inv", "ins", "sub")
@@ -42,7 +42,7 @@ class Segment:
     def __str__(self) -> str:
         if self.chrom:
             return f"{self.chrom}:{self.start:,}-{self.end:,}({self.strand})"
-        return f"{len(self):,} bp of {'N' if self.literal is None else 'given sequence'}"
+        return f"{self.end - self.start:,} bp of {'N' if self.literal is None else 'given sequence'}"
 
     @staticmethod
     def letters(text: str | bytes) -> Segment:
@@ -82,28 +82,29 @@ class Segment:
             codes = source.fetch(self.chrom, self.start, self.end)
         return codes if self.strand == "+" else reverse_complement(codes)
 
+    @property
+    def unknown(self) -> bool:
+        """True if it is all N."""
+        return not self.chrom and self.literal is None
+
     def goes_on(self, other: Segment) -> bool:
         """True if ``other`` is what follows in the same sequence."""
+        if self.unknown:
+            return other.unknown
         same = (self.chrom, self.strand) == (other.chrom, other.strand) and self.literal is other.literal
-        if not self.chrom and self.literal is None:
-            return same
         return same and (self.end == other.start if self.strand == "+" else self.start == other.end)
 
 
 def merged(segments: Sequence[Segment]) -> tuple[Segment, ...]:
-    """The same sequence in as few segments as possible."""
+    """The same sequence in as few segments as possible; N has neither place nor strand."""
     out: list[Segment] = []
     for s in segments:
         if not len(s):
             continue
         if out and out[-1].goes_on(s):
-            a = out[-1]
-            if not a.chrom and a.literal is None:
-                out[-1] = Segment("", 0, len(a) + len(s))
-            else:
-                out[-1] = replace(a, start=min(a.start, s.start), end=max(a.end, s.end))
-        else:
-            out.append(s)
+            a = out.pop()
+            s = Segment("", 0, len(a) + len(s)) if a.unknown else replace(a, start=min(a.start, s.start), end=max(a.end, s.end))
+        out.append(Segment("", 0, len(s)) if s.unknown else s)
     return tuple(out)
 
 
@@ -140,11 +141,20 @@ class Breakend:
     """One side of a cut of ``chrom`` before base ``position``: "+" is what lies to the left of the cut, "-" to the right.
 
     These are the strands of BEDPE and of Orca's own program.
+
+    Raises
+    ------
+    EditError
+        If ``side`` is neither.
     """
 
     chrom: str
     position: int
     side: str
+
+    def __post_init__(self) -> None:
+        if self.side not in _OTHER:
+            raise EditError(f"breakend {str(self)!r} has the side {self.side!r}; it is + (left of the cut) or - (right of it)")
 
     def __str__(self) -> str:
         return f"{self.chrom}:{self.position:,}({self.side})"
@@ -156,9 +166,15 @@ class Breakend:
 
 @dataclass(frozen=True)
 class Join:
-    """Two breakends joined, with ``sequence`` between them. The sides left over are joined too, if nothing else claims them.
+    """Two breakends joined, with ``sequence`` between them.
 
     Read from the first to the second: the first's side up to its cut, the sequence, the second's side away from its cut.
+
+    The sides that a translocation or an inversion leaves over are joined too, unless other joins use them up: those at the same
+    places, or those that lead from the one chromosome back to the other (a second join of the same chromosomes the other way round; a
+    three-way translocation). What lies between the cuts of such joins is lost, or is there twice.
+
+    Between two places of one chromosome it is an edit (:func:`within`), unless joins to other chromosomes cut that chromosome too.
     """
 
     first: Breakend
@@ -219,10 +235,12 @@ class EditedGenome:
     def __init__(self, source: SequenceSource, contigs: Mapping[str, Sequence[Segment]], name: str = ""):
         for contig, segments in contigs.items():
             for segment in segments:
-                if segment.end <= segment.start or segment.strand not in ("+", "-"):
+                if segment.end <= segment.start or segment.strand not in _OTHER:
                     raise GenomeError(f"segment {segment} of {contig!r} is empty, reversed or has no strand")
                 if segment.chrom:
                     length_of(source, segment.chrom)
+                elif segment.literal is not None and not 0 <= segment.start < segment.end <= len(segment.literal):
+                    raise GenomeError(f"segment {segment} of {contig!r} lies outside its {len(segment.literal):,} letters")
             if not segments:
                 raise EditError(f"nothing is left of {contig!r}: a chromosome cannot be empty")
         self.source = source
@@ -247,6 +265,8 @@ class EditedGenome:
     def fetch(self, chrom: str, start: int, end: int) -> np.ndarray:
         """uint8 codes of ``[start, end)``; positions outside the chromosome are N (4)."""
         length = length_of(self, chrom)
+        if end < start:
+            raise RegionError(f"{chrom}:{start:,}-{end:,} is reversed: its end lies before its start")
         out = np.full(end - start, GAP, dtype=np.uint8)
         at = max(start, 0)
         for s in self.pieces(chrom, at, min(end, length)):
@@ -273,8 +293,11 @@ class EditedGenome:
         """Segments of this genome, which may overhang their chromosomes, as segments of its source."""
         out: list[Segment] = []
         for s in segments:
-            pieces = self.overhanging(s.chrom, s.start, s.end) if s.chrom else [s]
-            out += pieces if s.strand == "+" else _turned(pieces)
+            if s.chrom:
+                pieces = self.overhanging(s.chrom, s.start, s.end)
+                out += pieces if s.strand == "+" else _turned(pieces)
+            else:
+                out.append(s)
         return out
 
     def pieces(self, chrom: str, start: int, end: int) -> list[Segment]:
@@ -317,9 +340,10 @@ class EditedGenome:
         positions : (k,) bp there, -1 where there is none.
         strands : (k,) 1, -1, or 0 where there is none.
         """
-        positions = np.asarray(positions)
+        positions = np.asarray(positions, dtype=np.int64)
         length = length_of(self, chrom)
         number = {c: i for i, c in enumerate(self.source.chromsizes)}
+        sizes = np.array(list(self.source.chromsizes.values()))
         segments, ends = self.contigs[chrom], self._ends[chrom]
         inside = (positions >= 0) & (positions < length)
         k = np.minimum(np.searchsorted(ends, positions, side="right"), len(segments) - 1)
@@ -327,12 +351,12 @@ class EditedGenome:
         forward = np.array([s.strand == "+" for s in segments])[k]
         place = np.where(forward, np.array([s.start for s in segments])[k] + offset, np.array([s.end for s in segments])[k] - 1 - offset)
         chroms = np.where(inside, np.array([number.get(s.chrom, -1) for s in segments])[k], -1)
-        known = chroms >= 0
-        return chroms, np.where(known, place, -1), np.where(known, np.where(forward, 1, -1), 0)
+        known = (chroms >= 0) & (place >= 0) & (place < sizes[chroms])
+        return np.where(known, chroms, -1), np.where(known, place, -1), np.where(known, np.where(forward, 1, -1), 0)
 
     def from_reference(self, chrom: str, start: int, end: int) -> list[Image]:
         """Where an interval of the source went: to no place, one, or many; in the order of the contigs."""
-        length_of(self.source, chrom)
+        start, end = max(start, 0), min(end, length_of(self.source, chrom))
         out = []
         for contig, segments in self.contigs.items():
             offset = 0
@@ -345,18 +369,26 @@ class EditedGenome:
         return out
 
     def inverse(self, changes: Sequence[Edit]) -> list[Edit]:
-        """Edits of the genome that ``changes`` make of this one, which give this one back."""
-        out, shift = [], 0
-        last = ""
-        for edit in sorted(changes, key=lambda e: (e.chrom, e.start, e.end)):
-            shift = 0 if edit.chrom != last else shift
-            last = edit.chrom
-            size = sum(len(s) for s in _replacement(self, edit))
-            old = tuple(self.pieces(edit.chrom, edit.start, edit.end))
-            a = edit.start + shift
-            kind = "del" if not old else "ins" if not size else "sub"
-            out.append(Edit(kind, edit.chrom, a, a + size, sequence=old, of_source=True))
-            shift += size - (edit.end - edit.start)
+        """Edits of the genome that ``changes`` make of this one, which give this one back.
+
+        Raises
+        ------
+        EditError
+            As :meth:`of`; if they join chromosomes or give one whole.
+        """
+        sorted_out = _Changes(self, changes)
+        if sorted_out.joined or sorted_out.given:
+            raise EditError("only edits within chromosomes have an inverse, not translocations and custom chromosomes; keep the genome")
+        out = []
+        for chrom, edits in sorted_out.edits.items():
+            shift = 0
+            for edit in edits:
+                size = sum(len(s) for s in _replacement(self, edit))
+                old = tuple(self.pieces(chrom, edit.start, edit.end))
+                a = edit.start + shift
+                kind = "del" if not old else "ins" if not size else "sub"
+                out.append(Edit(kind, chrom, a, a + size, sequence=old, of_source=True))
+                shift += size - (edit.end - edit.start)
         return out
 
     def __repr__(self) -> str:
@@ -369,7 +401,7 @@ def fingerprint(contigs: Mapping[str, Sequence[Segment]]) -> str:
     for contig, segments in contigs.items():
         digest.update(f"\n{contig}\n".encode())
         for s in merged(segments):
-            digest.update(f"{s.chrom}:{s.start}-{s.end}{s.strand}".encode() + (s.literal or b""))
+            digest.update(f"{s.chrom}:{s.start}-{s.end}{s.strand}".encode() + (s.literal or b"") + b"\n")
     return digest.hexdigest()[:8]
 
 
@@ -381,15 +413,16 @@ class _Changes:
         self.edits: dict[str, list[Edit]] = defaultdict(list)
         self.joined: dict[Breakend, tuple[Breakend, tuple[Segment, ...]]] = {}
         self.given: dict[str, tuple[Segment, ...]] = {}
-        joins = []
+        joins = [change for change in changes if isinstance(change, Join)]
+        cut = {end.chrom for join in joins if join.first.chrom != join.second.chrom for end in (join.first, join.second)}
         for change in changes:
             if isinstance(change, Contig):
                 if change.name in self.given:
                     raise EditError(f"chromosome {change.name!r} is given twice")
+                if not change.segments:
+                    raise EditError(f"chromosome {change.name!r} is given without a sequence")
                 self.given[change.name] = tuple(_flat(genome, change.segments, str(change)))
-            elif isinstance(change, Join) and change.first.chrom != change.second.chrom:
-                joins.append(change)
-            else:
+            elif not isinstance(change, Join) or change.first.chrom not in cut:
                 edit = within(change) if isinstance(change, Join) else change
                 self._check(edit)
                 self.edits[edit.chrom].append(edit)
@@ -400,6 +433,7 @@ class _Changes:
                     raise EditError(f"edits overlap: {str(a)!r} and {str(b)!r}; write one edit of the interval that holds both")
             if chrom in self.given:
                 raise EditError(f"{chrom!r} is both edited ({str(edits[0])!r}) and given whole")
+        joins = [join for join in joins if join.first.chrom in cut]
         for join in joins:
             self._join(join)
         self._reciprocal(joins)
@@ -418,12 +452,16 @@ class _Changes:
                 if edit.start == edit.end
                 else f"edit {str(edit)!r}: an insertion is at a place, not at an interval; to replace an interval use sub"
             )
-        if edit.kind in ("ins", "sub") and not sum(len(s) for s in edit.sequence):
+        if edit.kind in ("ins", "sub") and not edit.sequence:
             raise EditError(f"edit {str(edit)!r} has no sequence")
+        if not edit.of_source:
+            _flat(self.genome, edit.sequence, str(edit))
         if edit.kind == "dup" and edit.copies < 2:
             raise EditError(f"edit {str(edit)!r}: a duplication has at least 2 copies, not {edit.copies}")
 
     def _join(self, join: Join) -> None:
+        if join.first.chrom == join.second.chrom:
+            within(join)
         between = tuple(_flat(self.genome, join.sequence, str(join)))
         for a, b, sequence in ((join.first, join.second, between), (join.second, join.first, tuple(_turned(between)))):
             length = _length(self.genome, a.chrom, join)
@@ -439,92 +477,138 @@ class _Changes:
             self.joined[a] = (b, sequence)
 
     def _reciprocal(self, joins: Sequence[Join]) -> None:
-        """Join the sides that a translocation leaves over, unless another one joins the same chromosomes the other way round."""
-        told = {(e.chrom, e.side, f.chrom, f.side) for e, (f, _) in self.joined.items()}
-        for join in joins:
+        """Join the sides that translocations and inversions leave over, unless other joins use them up."""
+        used_up = [_used_up(join, joins) for join in joins]
+        for join, used in zip(joins, used_up):
             a, b = join.first.other, join.second.other
-            if a not in self.joined and b not in self.joined and (a.chrom, a.side, b.chrom, b.side) not in told:
+            if not used and not {a, b} & self.joined.keys():
                 self.joined[a], self.joined[b] = (b, ()), (a, ())
 
     def contigs(self) -> dict[str, list[Segment]]:
         """Segments of the source, by contig, in the order of the chromosomes."""
         sizes = self.genome.chromsizes
-        cut = {b.chrom for b in self.joined}
-        walked = self._derived(cut)
+        derived = self._derived()
         out: dict[str, list[Segment]] = {}
-        for chrom, size in sizes.items():
+        for chrom in [*sizes, *(name for name in self.given if name not in sizes)]:
+            name = chrom
             if chrom in self.given:
-                out[chrom] = list(self.given[chrom])
-            elif chrom in cut:
-                out |= walked.pop(chrom, {})
+                segments = list(self.given[chrom])
+            elif chrom in derived:
+                if not derived[chrom]:  # nothing lay beyond a cut at a chromosome's very end
+                    continue
+                name, segments = self._named(chrom, derived)
             else:
-                out[chrom] = self._between(chrom, 0, size)
-            if chrom in out and not out[chrom]:
+                segments = self._between(chrom, 0, sizes[chrom])
+            if not segments:
                 raise EditError(f"nothing is left of {chrom!r}: {'; '.join(map(str, self.edits[chrom]))}")
-        return out | {name: list(s) for name, s in self.given.items() if name not in sizes}
+            if name in out:
+                raise EditError(f"two chromosomes would be called {name!r}; give the custom one another name")
+            out[name] = segments
+        return out
+
+    def _named(self, chrom: str, derived: Mapping[str, list[Segment]]) -> tuple[str, list[Segment]]:
+        """A derivative chromosome is called "der_" and one of those that it is made of; one that is whole again has its old name."""
+        one, *more = merged(derived[chrom])
+        whole = Segment(one.chrom, 0, self.genome.source.chromsizes.get(one.chrom, -1))
+        free = one.chrom in derived or one.chrom not in self.genome.chromsizes
+        if free and not more and one in (whole, whole.reversed()):
+            return one.chrom, [whole]
+        return f"der_{chrom}", derived[chrom]
+
+    def _lies_in(self, edit: Edit, start: int, end: int) -> bool:
+        """An insertion at ``end`` belongs to what follows, if anything does."""
+        last = start < end == self.genome.chromsizes[edit.chrom]
+        return start <= edit.start and edit.end <= end and (edit.start < end or last)
 
     def _between(self, chrom: str, start: int, end: int) -> list[Segment]:
-        """Segments of ``[start, end)`` with its edits; an insertion at ``end`` belongs to what follows, if anything does."""
+        """Segments of ``[start, end)`` with its edits."""
         out: list[Segment] = []
         at = start
         for edit in self.edits.get(chrom, ()):
-            inside = edit.start < end or edit.start == end == self.genome.chromsizes[chrom]
-            if edit.start < start or edit.end > end or not inside:
-                continue
-            out += self.genome.pieces(chrom, at, edit.start)
-            out += _replacement(self.genome, edit)
-            at = edit.end
+            if self._lies_in(edit, start, end):
+                out += self.genome.pieces(chrom, at, edit.start)
+                out += _replacement(self.genome, edit)
+                at = edit.end
         return out + self.genome.pieces(chrom, at, end)
 
-    def _derived(self, cut: set[str]) -> dict[str, dict[str, list[Segment]]]:
-        """Derivative chromosomes: from each free end along the sequence, over each joined cut to the side that it is joined to.
+    def _fragments(self, chrom: str) -> list[tuple[int, int]]:
+        """What the cuts make of a chromosome, from left to right: from each joined right side to the next joined left side.
 
-        Each takes its place beside one of the chromosomes that it is made of, and is called ``der_`` and that one's name.
+        Where the two sides of a cut are joined at different places, what lies between them is in no fragment, or in two.
         """
-        sizes = self.genome.chromsizes
-        order = [c for c in sizes if c in cut]
-        cuts = {c: sorted(b.position for b in self.joined if b.chrom == c) for c in order}
-        free = [(c, 0, True) for c in order] + [(c, sizes[c], False) for c in order]  # left ends first: strands stay as they are
-        ended: set[tuple[str, int]] = set()
-        found: dict[str, dict[str, list[Segment]]] = {}
-        for chrom, position, forward in free:
-            if (chrom, position) in ended:
-                continue
-            segments, end, used = self._walk(chrom, position, forward, cuts)
-            ended.add(end)
-            if not segments:  # nothing lay beyond a cut at a chromosome's very end
-                continue
-            name = next((c for c in used if c not in found), None)
-            if name is None:
-                joins = "; ".join(f"{a}::{b}" for a, (b, _) in self.joined.items())
-                raise EditError(f"the joins {joins} make more contigs than chromosomes")
-            first, *more = merged(segments)
-            whole = not more and first == Segment(first.chrom, 0, self.genome.source.chromsizes.get(first.chrom, -1))
-            found[name] = {first.chrom if whole else f"der_{name}": segments}
-        return found
+        size = self.genome.chromsizes[chrom]
+        places = {side: sorted(b.position for b in self.joined if (b.chrom, b.side) == (chrom, side)) for side in "+-"}
+        loose = [str(b.other) for b in self.joined if b.chrom == chrom and b.other not in self.joined]
+        if len(places["+"]) != len(places["-"]):
+            raise EditError(f"a side of a cut of {chrom} is joined to nothing ({', '.join(loose)}); join it too")
+        fragments = list(zip([0, *places["-"]], [*places["+"], size]))
+        if any(start >= end for start, end in fragments[1:-1]):
+            raise EditError(f"the joins that leave {', '.join(loose)} over contradict each other, or what others make of {chrom}")
+        for edit in self.edits.get(chrom, ()):
+            if not any(self._lies_in(edit, *fragment) for fragment in fragments):
+                raise EditError(f"edit {str(edit)!r} changes what the joins leave out of {chrom}")
+        return fragments
 
-    def _walk(
-        self, chrom: str, position: int, forward: bool, cuts: Mapping[str, list[int]]
-    ) -> tuple[list[Segment], tuple[str, int], list[str]]:
-        sizes = self.genome.chromsizes
-        out: list[Segment] = []
-        used: list[str] = []
-        landed: int | None = None  # the cut over which the walk came: it is not crossed again at once
-        for _ in range(4 * len(self.joined) + 4):
-            used += [chrom] * (chrom not in used)
-            side = "+" if forward else "-"
-            ahead = [p for p in cuts[chrom] if (p >= position if forward else p <= position) and Breakend(chrom, p, side) in self.joined]
-            ahead = [p for p in ahead if p != landed] if landed is not None else ahead
-            end = (min(ahead) if forward else max(ahead)) if ahead else (sizes[chrom] if forward else 0)
-            piece = self._between(chrom, min(position, end), max(position, end))
-            out += piece if forward else _turned(piece)
-            if not ahead:
-                return out, (chrom, end), used
-            there, between = self.joined[Breakend(chrom, end, side)]
-            out += between
-            chrom, position, forward = there.chrom, there.position, there.side == "-"
-            landed = position
-        raise EditError("the joins run in a circle; circular chromosomes are not predicted")
+    def _derived(self) -> dict[str, list[Segment]]:
+        """Derivative chromosomes, in the place of one each of the chromosomes that they are made of; those that are empty too.
+
+        A walk leads from each free end along the fragment, and over each joined side to the one that it is joined to.
+        """
+        fragments = {chrom: self._fragments(chrom) for chrom in self.genome.chromsizes if any(b.chrom == chrom for b in self.joined)}
+        number: dict[Breakend, int] = {}  # of the fragment that a joined side belongs to
+        for chrom, pieces in fragments.items():
+            number |= {Breakend(chrom, start, "-"): k for k, (start, _) in enumerate(pieces) if k}
+            number |= {Breakend(chrom, end, "+"): k for k, (_, end) in enumerate(pieces[:-1])}
+        made: dict[tuple[str, bool], list[Segment]] = {}  # by both free ends: chromosome, True for the right end
+        opposite: dict[tuple[str, bool], tuple[str, bool]] = {}
+        used = 0
+        for right in (False, True):  # left ends first: strands stay as they are
+            for chrom in fragments:
+                if (chrom, right) in made:
+                    continue
+                at, k, forward = chrom, len(fragments[chrom]) - 1 if right else 0, not right
+                out: list[Segment] = []
+                while True:
+                    used += 1
+                    start, end = fragments[at][k]
+                    piece = self._between(at, start, end)
+                    out += piece if forward else _turned(piece)
+                    if k == (len(fragments[at]) - 1 if forward else 0):
+                        break
+                    there, sequence = self.joined[Breakend(at, end, "+") if forward else Breakend(at, start, "-")]
+                    out += sequence
+                    at, k, forward = there.chrom, number[there], there.side == "-"
+                made[chrom, right] = made[at, forward] = out
+                opposite[chrom, right], opposite[at, forward] = (at, forward), (chrom, right)
+        if used < sum(map(len, fragments.values())):
+            raise EditError("the joins run in a circle; circular chromosomes are not predicted")
+        # Each chromosome has two free ends, and so has each derivative: going from end to end, each finds a chromosome of its own.
+        found: dict[str, list[Segment]] = {}
+        for chrom in fragments:
+            free = (chrom, not made[chrom, False])  # the end that has something
+            while free[0] not in found:
+                found[free[0]] = made[free]
+                at, right = opposite[free]
+                free = (at, not right)
+        return {chrom: found[chrom] for chrom in fragments}
+
+
+def _used_up(join: Join, joins: Sequence[Join]) -> bool:
+    """True if joins, each once, lead from the side that is left over of the second chromosome to that of the first, at any places.
+
+    Those of a deletion or duplication within a chromosome are one that leads to the other: what is cut out is not closed up.
+    """
+    goal = (join.first.chrom, join.first.side)
+    ways: list[tuple[tuple[str, str], tuple[Join, ...]]] = [((join.second.chrom, join.second.other.side), (join,))]
+    reached = {ways[0][0]}
+    for at, path in ways:
+        for other in joins:
+            for near, far in ((other.first, other.second), (other.second, other.first)):
+                there = (far.chrom, far.other.side)
+                if (near.chrom, near.side) == at and there not in reached and other not in path:
+                    reached.add(there)
+                    ways.append((there, (*path, other)))
+    return goal in reached
 
 
 def within(join: Join) -> Edit:
@@ -532,7 +616,7 @@ def within(join: Join) -> Edit:
 
     Left to right: a deletion; right to left: a tandem duplication; left to left or right to right: an inversion.
     """
-    a, b = sorted((join.first, join.second), key=lambda e: e.position)
+    a, b = sorted((join.first, join.second), key=lambda e: (e.position, e.side))
     turned = a != join.first
     between = tuple(_turned(join.sequence)) if turned else join.sequence
     if a.position == b.position and (a.side, b.side) != ("+", "-"):
@@ -561,39 +645,38 @@ def _replacement(genome: EditedGenome, edit: Edit) -> list[Segment]:
         return _turned(old)
     if edit.kind == "dup":
         return old + (_turned(old) if edit.inverted else old) * (edit.copies - 1)
-    new = list(edit.sequence) if edit.of_source else _flat(genome, edit.sequence, str(edit))
-    if edit.kind == "sub" and len(new) == 1 and new[0].literal is not None:
-        return _trimmed(genome, edit, new[0], old)
-    return new
+    if edit.of_source:
+        return list(edit.sequence)
+    new = _flat(genome, edit.sequence, str(edit))
+    return _trimmed(genome, edit, new[0]) if edit.kind == "sub" and len(new) == 1 and new[0].literal is not None else new
 
 
-def _trimmed(genome: EditedGenome, edit: Edit, new: Segment, old: list[Segment]) -> list[Segment]:
+def _trimmed(genome: EditedGenome, edit: Edit, new: Segment) -> list[Segment]:
     """Given letters without what they have in common with the interval at both ends: that stays the genome's own."""
-    a, b = genome.fetch(edit.chrom, edit.start, edit.end), new.fetch(genome)
-    n = min(len(a), len(b))
-    differ = np.flatnonzero(a[:n] != b[:n])
-    head = int(differ[0]) if len(differ) else n
-    rest = n - head
-    differ = np.flatnonzero(a[len(a) - rest :][::-1] != b[len(b) - rest :][::-1])
-    tail = int(differ[0]) if len(differ) else rest
-    core = [new.part(head, len(b) - tail)] if head + tail < len(b) else []
-    place = edit.start, edit.end
-    return [*genome.pieces(edit.chrom, place[0], place[0] + head), *core, *genome.pieces(edit.chrom, place[1] - tail, place[1])]
+    chrom, start, end = edit.chrom, edit.start, edit.end
+    letters = new.fetch(genome)
+    shorter = min(end - start, len(new))  # no more of the interval is read: it may be most of a chromosome
+    head = _alike(genome.fetch(chrom, start, start + shorter), letters[:shorter])
+    rest = shorter - head
+    tail = _alike(genome.fetch(chrom, end - rest, end)[::-1], letters[len(new) - rest :][::-1])
+    core = [new.part(head, len(new) - tail)] if head + tail < len(new) else []
+    return [*genome.pieces(chrom, start, start + head), *core, *genome.pieces(chrom, end - tail, end)]
+
+
+def _alike(a: np.ndarray, b: np.ndarray) -> int:
+    """How many of the first codes are the same."""
+    differ = np.flatnonzero(a != b)
+    return int(differ[0]) if len(differ) else len(a)
 
 
 def _flat(genome: EditedGenome, segments: Sequence[Segment], what: str) -> list[Segment]:
     """Segments of an edited genome as segments of its source."""
-    out: list[Segment] = []
     for s in segments:
-        if not s.chrom:
-            out.append(s)
-            continue
-        length = _length(genome, s.chrom, what)
-        if not 0 <= s.start < s.end <= length:
-            raise EditError(f"{s} of {what!r} is empty, reversed or lies outside {s.chrom}, which is {length:,} bp long")
-        pieces = genome.pieces(s.chrom, s.start, s.end)
-        out += pieces if s.strand == "+" else _turned(pieces)
-    return out
+        length = _length(genome, s.chrom, what) if s.chrom else s.end if s.literal is None else len(s.literal)
+        if not 0 <= s.start < s.end <= length or s.strand not in _OTHER:
+            where = f"{s.chrom}, which is {length:,} bp long" if s.chrom else "its letters"
+            raise EditError(f"{s} of {what!r} is empty, reversed, has no strand, or lies outside {where}")
+    return genome.flat(segments)
 
 
 def _turned(segments: Sequence[Segment]) -> list[Segment]:
@@ -612,7 +695,7 @@ def _sequence_text(segments: Sequence[Segment]) -> str:
         if s.literal is not None:
             text = s.literal[s.start : s.end].decode("ascii")
             return _short(text) + ("" if s.strand == "+" else "(-)")
-        return f"{len(s)}N" if not s.chrom else str(s)
+        return f"{s.end - s.start}N" if not s.chrom else str(s)
 
     return ",".join(map(one, segments))
 

@@ -49,9 +49,26 @@ _SPAN = re.compile(rf"{_NUMBER}-(?:{_NUMBER})?")
 def _position(digits: str, unit: str) -> int:
     # bioframe's grammar, but exact: its float arithmetic reads 1.001M as 1,000,999.
     value = Decimal(digits.replace(",", "")) * {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}[unit.upper()]
-    if value != int(value):
+    if value != int(value) or len(digits) > 25:  # longer ones are no position, and Decimal rounds them
         raise InvalidOperation
     return int(value)
+
+
+def parse_number(text: str) -> int:
+    """Read "1,000", "10k" or "1.5Mb" as bp, exactly.
+
+    Raises
+    ------
+    RegionError
+        If it is no number, or not a whole one.
+    """
+    match = re.fullmatch(_NUMBER, text)
+    try:
+        if not match:
+            raise InvalidOperation
+        return _position(match[1], match[2])
+    except InvalidOperation:
+        raise RegionError(f"{text!r} is not a whole number of bp; write it as 100,000, 100k or 0.1M") from None
 
 
 def _checked(chrom: str, start: int, end: int, chromsizes: Mapping[str, int], label: str = "") -> Region:

@@ -1,0 +1,138 @@
+"""Changes checked against their genome one by one, whatever text or file they come from.
+
+Messages name what is wrong without the change itself: the caller knows how its user wrote it. Whether changes overlap is for
+:meth:`orca_cool.edits.EditedGenome.of` to say.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from orca_cool.edits import Breakend, Edit, Join, Segment, within
+from orca_cool.errors import EditError
+from orca_cool.genome import GAP, SequenceSource, encode
+from orca_cool.regions import suggestion
+
+_LETTERS = np.frombuffer(b"ACGTN", dtype=np.uint8)
+
+
+def short(text: str, length: int = 30) -> str:
+    """A text to quote in a message: cut where it is longer than ``length``."""
+    return text if len(text) <= length else f"{text[: length - 10]}... ({len(text):,} letters)"
+
+
+def chrom_length(source: SequenceSource, chrom: str) -> int:
+    """Length of a chromosome in bp.
+
+    Raises
+    ------
+    EditError
+        If the genome lacks it; the message suggests a name.
+    """
+    if chrom not in source.chromsizes:
+        raise EditError(f"there is no chromosome {chrom!r}; {suggestion(chrom, source.chromsizes)}")
+    return source.chromsizes[chrom]
+
+
+def check_edit(source: SequenceSource, edit: Edit) -> Edit:
+    """The edit itself.
+
+    Raises
+    ------
+    EditError
+        If it is reversed, outside its chromosome, of the wrong width for its kind, deletes a whole chromosome, has too few copies or
+        no sequence.
+    """
+    length = chrom_length(source, edit.chrom)
+    interval = f"{edit.chrom}:{edit.start:,}-{edit.end:,}"
+    if edit.end < edit.start:
+        raise EditError(f"{interval} is reversed: its end {edit.end:,} lies before its start {edit.start:,}")
+    if edit.start < 0 or edit.end > length:
+        raise EditError(f"{interval} lies outside {edit.chrom}, which is {length:,} bp long")
+    if edit.kind == "ins" and edit.start != edit.end:
+        raise EditError(f"an insertion is at a place, not at an interval as {interval}; to replace an interval use sub")
+    if edit.kind != "ins" and edit.start == edit.end:
+        raise EditError(f"{interval} is empty; only an insertion is at a place between bases")
+    if edit.kind == "del" and edit.end - edit.start == length:
+        raise EditError(f"{interval} is the whole of {edit.chrom}: a chromosome cannot be empty")
+    if edit.kind == "dup" and edit.copies < 2:
+        raise EditError(f"a duplication has at least 2 copies in all, not {edit.copies}")
+    if edit.kind in ("ins", "sub") and not edit.sequence:
+        raise EditError(f"{edit.kind} needs a sequence")
+    return edit
+
+
+def check_join(source: SequenceSource, join: Join) -> Join:
+    """The join itself.
+
+    Raises
+    ------
+    EditError
+        If a breakend lies outside its chromosome, neither keeps anything, or both are one place of one chromosome.
+    """
+    for end in (join.first, join.second):
+        length = chrom_length(source, end.chrom)
+        if not 0 <= end.position <= length:
+            raise EditError(f"breakend {end} lies outside {end.chrom}, which is {length:,} bp long")
+    if not any(_kept(source, end) for end in (join.first, join.second)):
+        raise EditError(f"{join.first} and {join.second} both keep nothing; + keeps what lies left of a cut, - what lies right of it")
+    if join.first.chrom == join.second.chrom:
+        edit = within(join)
+        if edit.kind == "ins" and not edit.sequence:
+            raise EditError(f"{join} joins what is joined already: nothing changes")
+        check_edit(source, edit)
+    return join
+
+
+def _kept(source: SequenceSource, end: Breakend) -> bool:
+    return end.position > 0 if end.side == "+" else end.position < source.chromsizes[end.chrom]
+
+
+def genome_letters(source: SequenceSource, chrom: str, start: int, end: int) -> str:
+    """Letters ACGTN of ``chrom[start:end)``, N outside the chromosome."""
+    return _LETTERS[source.fetch(chrom, start, end)].tobytes().decode("ascii")
+
+
+def agrees(ref: str, there: str) -> bool:
+    """True if letters are the same, in either case, where neither is N."""
+    a, b = encode(ref), encode(there)
+    return len(a) == len(b) and bool(np.all((a == b) | (a == GAP) | (b == GAP)))
+
+
+def _shared(a: str, b: str) -> int:
+    """Length of what two texts have in common at their beginning."""
+    return next((i for i, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))
+
+
+def small_edit(source: SequenceSource, chrom: str, start: int, ref: str, alt: str) -> Edit:
+    """``alt`` in place of ``ref``, which is at the 0-based position ``start``, without what the two have in common at their ends.
+
+    Returns
+    -------
+    Edit : "ins" or "del" where nothing is left of one of them, else "sub".
+
+    Raises
+    ------
+    EditError
+        If they hold anything but A, C, G, T, N, are the same, or ``ref`` is not what the genome has (N agrees with all).
+    """
+    ref, alt = ref.upper(), alt.upper()
+    for letters in (ref, alt):
+        Segment.letters(letters)
+    length = chrom_length(source, chrom)
+    if start < 0 or start + len(ref) > length:
+        raise EditError(f"position {start + 1:,} (1-based) with REF {short(ref)!r} lies outside {chrom}, which is {length:,} bp long")
+    there = genome_letters(source, chrom, start, start + len(ref))
+    if not agrees(ref, there):
+        shifts = {"left": start - 1, "right": start + 1}
+        sides = [side for side, first in shifts.items() if genome_letters(source, chrom, first, first + len(ref)) == ref]
+        hint = f"; it stands one base to the {' and the '.join(sides)}: positions here are 1-based, not 0-based" if sides else ""
+        raise EditError(f"REF {short(ref)!r} is not the genome's {short(there)!r} at {chrom}:{start + 1:,}{hint}")
+    if ref == alt:
+        raise EditError(f"REF and ALT are both {short(ref)!r}: nothing changes")
+    head = _shared(ref, alt)
+    tail = _shared(ref[head:][::-1], alt[head:][::-1])
+    old, new = ref[head : len(ref) - tail], alt[head : len(alt) - tail]
+    kind = "ins" if not old else "sub" if new else "del"
+    sequence = (Segment.letters(new),) if new else ()
+    return check_edit(source, Edit(kind, chrom, start + head, start + head + len(old), sequence=sequence))

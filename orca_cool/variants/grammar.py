@@ -1,0 +1,230 @@
+"""Edits written as text.
+
+Changes are separated by ``;`` or new lines. Positions are 0-based, intervals end-exclusive, and a place ``chr2:5`` lies before base 5,
+as everywhere in orca-cool; only ``REF>ALT`` is at a 1-based position, as in VCF. Numbers may hold commas and end in k, M or G. ::
+
+    changes  = change { ( ";" | new line ) change } ;
+    change   = region "del"
+             | region "dup" [ "x" copies ] [ "inv" ]           copies in all; "inv": those after the first are inverted
+             | region "inv"
+             | place "ins" sequence
+             | region "sub" sequence
+             | place letters ">" letters                       1-based; the letters before ">" must be the genome's
+             | end "::" [ sequence "::" ] end
+             | name "=" sequence ;                             a chromosome given whole
+    region   = chromosome [ ":" number "-" [ number ] ] ;
+    place    = chromosome ":" number ;
+    end      = chromosome ":" ( number | "end" ) strand        + keeps the left of the cut, - the right
+             | chromosome ;                                    end(+) of the first, 0(-) of the second
+    sequence = part { "," part } ;
+    part     = letters [ strand ]                              A, C, G, T, N, either case
+             | number "N"                                      a run of N
+             | region [ strand ]
+             | "@" file [ ":" record ] [ strand ] ;            FASTA
+    strand   = "(+)" | "(-)" ;
+
+Examples::
+
+    chr2:220,295,000-222,000,000 del
+    chr7:1M-1.5M dup x3 inv
+    chr1:5,000 ins ACGT,100N,chr3:5-10(-),@insert.fa:record
+    chr1:1,001 A>G
+    chr5:89411065(+)::chr7:94378248(-)
+    chrI::chrII
+    plasmid = @plasmid.fa
+
+Letters win over a chromosome whose whole name can be read as letters, and a run over one called "100N": write those as a region.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from orca_cool.edits import Breakend, Change, Contig, Edit, Join, Segment
+from orca_cool.errors import EditError, RegionError
+from orca_cool.genome import SequenceSource
+from orca_cool.regions import Region, parse_number, parse_region, suggestion
+from orca_cool.variants.build import check_edit, check_join, chrom_length, short, small_edit
+from orca_cool.variants.fasta import read_record
+
+#: What an edit may look like, for messages.
+FORMS = "REGION del, REGION dup x3 inv, REGION inv, PLACE ins SEQ, REGION sub SEQ, CHROM:POS REF>ALT, CHROM:5(+)::CHROM:9(-), NAME = SEQ"
+
+_EVENT = re.compile(r"(?P<where>\S.*?)\s+(?P<event>(?:del|dup|inv|ins|sub)\b.*)", re.IGNORECASE | re.DOTALL)
+_SMALL = re.compile(r"(?P<where>\S.*?)\s+(?P<ref>[^\s>]*)\s*>\s*(?P<alt>[^\s>]*)")
+_CONTIG = re.compile(r"(?P<name>(?:(?!::)[^\s=])+)\s*=\s*(?P<sequence>.*)", re.DOTALL)
+_DUP = re.compile(r"(?:x\s*(?P<copies>\d{1,6}))?\s*(?P<inverted>inv)?", re.IGNORECASE)
+_STRAND = re.compile(r"(?P<what>.*?)\s*\((?P<strand>[+-])\)", re.DOTALL)
+_RUN = re.compile(r"(?P<number>\d[\d,.]*[kMG]?(?:bp?)?)N", re.IGNORECASE)
+# reference names of the SAM specification (section 1.2.1), without what this grammar uses
+_NAME = re.compile(r"[0-9A-Za-z!#$%&+./:?^_|~-][0-9A-Za-z!#$%&*+./:?@^_|~-]*")
+
+
+def parse_edits(text: str, source: SequenceSource, *, files: bool | Path = True) -> list[Change]:
+    """Read edits; the grammar is this module's own description.
+
+    Each is checked by itself; overlaps are found where they are applied (:meth:`orca_cool.edits.EditedGenome.of`).
+
+    Parameters
+    ----------
+    source : the genome that they are of.
+    files : True: ``@FILE`` may be any file, from the working folder; False: none; a folder: those in it, from there.
+
+    Raises
+    ------
+    EditError
+        If a change is not understood or does not fit the genome; the message quotes it. If there is none.
+    """
+    changes = [_change(part.strip(), source, files) for part in re.split(r"[;\n]", text) if part.strip()]
+    if not changes:
+        raise EditError(f"{text!r} holds no edit; write it as one of: {FORMS}")
+    return changes
+
+
+def parse_event(chrom: str, start: int, end: int, text: str, source: SequenceSource, *, files: bool | Path = True) -> Edit:
+    """The edit of ``chrom[start:end)`` that ``text`` tells, as it stands behind a region: "del", "dup x3 inv", "ins ACGT".
+
+    Raises
+    ------
+    EditError
+        If it is not understood, or does not fit the genome.
+    """
+    verb, rest = [*text.split(maxsplit=1), "", ""][:2]
+    verb, rest = verb.lower(), rest.strip()
+    edit = Edit(verb, chrom, start, end)
+    if verb == "dup":
+        match = _DUP.fullmatch(rest)
+        if not match:
+            raise EditError(f"{short(rest)!r} behind dup is not understood; write dup, dup x3 (copies in all), dup inv or dup x3 inv")
+        edit = Edit(verb, chrom, start, end, copies=int(match["copies"] or 2), inverted=bool(match["inverted"]))
+    elif verb in ("ins", "sub"):
+        edit = Edit(verb, chrom, start, end, sequence=parse_sequence(rest, source, files=files))
+    elif verb not in ("del", "inv"):
+        raise EditError(f"{short(text)!r} is no event; write del, dup, dup x3, dup inv, inv, ins SEQ or sub SEQ")
+    elif rest:
+        raise EditError(f"{short(rest)!r} behind {verb} is not understood; it takes nothing")
+    return check_edit(source, edit)
+
+
+def parse_sequence(text: str, source: SequenceSource, *, files: bool | Path = True) -> tuple[Segment, ...]:
+    """Segments of "ACGT,100N,chr3:5-10(-),@FILE:RECORD".
+
+    Raises
+    ------
+    EditError
+        If there is none, or a part is not understood, outside its chromosome, or a file that is not there or not allowed.
+    """
+    if not text.strip():
+        raise EditError("no sequence is given; write letters, 100N, a region or @FILE")
+    return tuple(_part(part.strip(), source, files) for part in _parts(text))
+
+
+def _change(text: str, source: SequenceSource, files: bool | Path) -> Change:
+    try:
+        if match := _CONTIG.fullmatch(text):
+            if not _NAME.fullmatch(match["name"]):
+                raise EditError(f"{match['name']!r} cannot be a chromosome's name; use letters, digits and . _ - : | #")
+            return Contig(match["name"], parse_sequence(match["sequence"], source, files=files))
+        if "::" in text:
+            return _join(text, source, files)
+        if match := _EVENT.fullmatch(text):
+            insertion = match["event"][:3].lower() == "ins"
+            at = _insertion_place(match["where"], source) if insertion else _region(match["where"], source)
+            return parse_event(at.chrom, at.start, at.end, match["event"], source, files=files)
+        if match := _SMALL.fullmatch(text):
+            chrom, position = _place(match["where"], source)
+            return small_edit(source, chrom, position - 1, match["ref"], match["alt"])
+        raise EditError(f"it is not understood; write it as one of: {FORMS}")
+    except EditError as error:
+        raise EditError(f"edit {short(text, 100)!r}: {error}") from None
+
+
+def _region(text: str, source: SequenceSource) -> Region:
+    try:
+        return parse_region(text, source.chromsizes)
+    except RegionError as error:
+        raise EditError(str(error)) from None
+
+
+def _number(text: str) -> int:
+    try:
+        return parse_number(text)
+    except RegionError as error:
+        raise EditError(str(error)) from None
+
+
+def _place(text: str, source: SequenceSource) -> tuple[str, int]:
+    """Chromosome and position of "chr2:5"; where in the chromosome it may be depends on the change."""
+    chrom, colon, digits = text.rpartition(":")
+    if not colon:
+        raise EditError(f"{text!r} is no place; write it as chr2:1,000")
+    chrom_length(source, chrom)
+    if "-" in digits:
+        raise EditError(f"{text!r} is an interval where a place is needed, as {chrom}:1,000; to replace an interval use sub")
+    return chrom, _number(digits)
+
+
+def _insertion_place(text: str, source: SequenceSource) -> Region:
+    chrom, position = _place(text, source)
+    return Region(chrom, position, position)
+
+
+def _join(text: str, source: SequenceSource, files: bool | Path) -> Join:
+    ends = text.split("::")
+    if len(ends) not in (2, 3):
+        raise EditError(f"it has {len(ends)} parts between '::'; write A::B, or A::SEQ::B with sequence between")
+    between = parse_sequence(ends[1], source, files=files) if len(ends) == 3 else ()
+    return check_join(source, Join(_end(ends[0].strip(), source, "+"), _end(ends[-1].strip(), source, "-"), between))
+
+
+def _end(text: str, source: SequenceSource, side: str) -> Breakend:
+    """A breakend; ``side`` is the one of a chromosome's name alone."""
+    if text in source.chromsizes:
+        return Breakend(text, source.chromsizes[text] if side == "+" else 0, side)
+    match = _STRAND.fullmatch(text)
+    if not match:
+        chrom, colon, _ = text.rpartition(":")
+        chrom_length(source, chrom if colon else text)
+        raise EditError(f"{text!r} has no side; write {text}(+) to keep what lies left of the cut, {text}(-) for the right")
+    chrom, colon, position = match["what"].rpartition(":")
+    if colon and position.strip().lower() == "end":
+        return Breakend(chrom, chrom_length(source, chrom), match["strand"])
+    return Breakend(*_place(match["what"], source), match["strand"])
+
+
+def _parts(text: str) -> list[str]:
+    """Parts between commas, except those commas that lie within a number."""
+    parts: list[str] = []
+    for piece in text.split(","):
+        # a number goes on with three digits, and began behind a colon or a "-" of a region, or the part begins with it (a run of N)
+        if parts and re.match(r"\d{3}(?![\d:])", piece):
+            run = re.fullmatch(r"\s*\d{1,3}(,\d{3})*", parts[-1]) and re.fullmatch(r"\d{3}(N\s*)?", piece, re.IGNORECASE)
+            if run or (re.search(r":(.*-)?\s*\d{1,3}(,\d{3})*$", parts[-1]) and not _RUN.fullmatch(piece.strip())):
+                parts[-1] += "," + piece
+                continue
+        parts.append(piece)
+    return parts
+
+
+def _part(text: str, source: SequenceSource, files: bool | Path) -> Segment:
+    match = _STRAND.fullmatch(text)
+    what, strand = (match["what"], match["strand"]) if match else (text, "+")
+    if re.fullmatch("[ACGTN]+", what, re.IGNORECASE):
+        segment = Segment.letters(what)
+    elif run := _RUN.fullmatch(what):
+        length = _number(run["number"])
+        if not length:
+            raise EditError(f"{text!r} is empty")
+        return Segment("", 0, length)
+    elif what.startswith("@"):
+        segment = read_record(what[1:], files)
+    elif ":" in what or what in source.chromsizes:
+        region = _region(what, source)
+        segment = Segment(region.chrom, region.start, region.end)
+    elif not what:
+        raise EditError("a part of the sequence is empty: there is a comma too many")
+    else:
+        hint = suggestion(what, source.chromsizes)
+        raise EditError(f"{short(what)!r} is neither sequence (A, C, G, T, N) nor a chromosome; {hint}")
+    return segment if strand == "+" else segment.reversed()

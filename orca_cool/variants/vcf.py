@@ -1,0 +1,267 @@
+"""Variants of VCF files (4.x; plain, gzip or bgzip): one :class:`Variant` for each ALT, one for each pair of breakends.
+
+Lines are read one by one, so that a bad one is one row with a problem; htslib (through cyvcf2) parses each. Small variants are trimmed to
+what differs. For symbolic ALTs POS is the base before the event. Rows are in the order of the file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from orca_cool.edits import Change, Edit, Segment
+from orca_cool.errors import EditError
+from orca_cool.genome import SequenceSource
+from orca_cool.variants import breakends
+from orca_cool.variants.build import agrees, check_edit, check_join, chrom_length, genome_letters, short, small_edit
+from orca_cool.variants.textfile import TextFile
+from orca_cool.variants.variant import Variant, of_changes
+
+COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
+
+#: ALTs that are no variant: none, deleted by another record, any other allele.
+NOTHING = (".", "*", "<*>", "<NON_REF>")
+
+_SYMBOLIC = re.compile(r"<(?P<kind>DEL|INS)(:ME(:[^>]+)?)?>|<(?P<dup>DUP)(:TANDEM)?>|<(?P<inv>INV)>")
+
+# INFO of structural variants, under the types of the specification whatever the file's own header says, or does not say.
+_OWN = {"END": "Integer", "SVLEN": "Integer"} | dict.fromkeys(("SVTYPE", "SVINSSEQ", "SEQ", "MATEID", "PARID"), "String")
+
+
+def read_vcf(path: str | Path, source: SequenceSource, *, sample: str | None = None) -> Iterator[Variant]:
+    """Read variants and, if asked, a sample's genotypes.
+
+    Parameters
+    ----------
+    source : the genome; REF of small variants must be what it has (N agrees with all), that of others is noted where it differs.
+    sample : a name of the header, "" for the only one, None for no genotypes.
+
+    Returns
+    -------
+    Iterator of Variant. A row that cannot be used has a ``problem``; a file that is cut short ends with one.
+
+    Raises
+    ------
+    EditError
+        At once, if the file is missing or no VCF, has no header or not that sample, or cyvcf2 is not installed.
+    """
+    try:
+        import cyvcf2
+    except ImportError:
+        raise EditError(f'reading {str(path)!r} needs cyvcf2: pip install "orca-cool[variants]"') from None
+    file = TextFile(path)
+    meta, columns = _header(file)
+    reader = _Reader(file, source, columns, _sample_column(file, columns, sample))
+    header = "\n".join([*reader.meta(meta), "\t".join(reader.cut(columns))]) + "\n"
+    try:
+        reader.htslib = cyvcf2.Writer.from_string(os.devnull, header)
+    except Exception as error:  # of no class of its own
+        raise EditError(f"the header of {str(path)!r} cannot be read: {short(str(error), 200)}") from error
+    return reader.variants()
+
+
+def _header(file: TextFile) -> tuple[list[str], list[str]]:
+    """Lines that begin with ``##``, and the columns."""
+    meta: list[str] = []
+    for number, line in file:
+        if number == 1 and not line.startswith("##fileformat=VCFv4"):
+            hint = "; it is BCF: bcftools view makes VCF of it" if line.startswith("BCF") else ""
+            raise EditError(f"{str(file.path)!r} is not VCF 4: its first line is {short(line)!r}, not '##fileformat=VCFv4.x'{hint}")
+        if line.startswith("##"):
+            meta.append(line)
+        elif tuple((columns := line.split("\t"))[:8]) == COLUMNS:
+            return meta, columns
+        else:
+            raise EditError(f"{str(file.path)!r} line {number}: {short(line)!r} is not the header line '#CHROM POS ID ...' with tabs")
+    raise EditError(f"{str(file.path)!r} has no header line '#CHROM POS ID ...'" + (f"; it is {file.problem}" if file.problem else ""))
+
+
+def _sample_column(file: TextFile, columns: list[str], sample: str | None) -> int | None:
+    if sample is None:
+        return None
+    names = columns[9:]
+    listed = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "") or "none"
+    if sample == "" and len(names) != 1:
+        raise EditError(f"{str(file.path)!r} has {len(names)} samples, so one must be named; it has: {listed}")
+    if sample and names.count(sample) != 1:
+        raise EditError(f"{str(file.path)!r} has {'several samples' if sample in names else 'no sample'} {sample!r}; it has: {listed}")
+    return 9 + names.index(sample) if sample else 9
+
+
+@dataclass
+class _Reader:
+    """One pass over a file."""
+
+    file: TextFile
+    source: SequenceSource
+    columns: list[str]
+    sample: int | None  # index of its column
+    htslib: Any = None
+    contigs: set[str] = field(default_factory=set)
+    pairs: dict[str, breakends.Record | None] | None = None  # read at the first breakend: most files have none
+    seen: dict[str, int] = field(default_factory=dict)  # position of the last record by chromosome, the present one last
+
+    def meta(self, lines: list[str]) -> list[str]:
+        """The file's header with the genome's chromosomes, which spares htslib's warnings, and the types of what is asked for."""
+        own = tuple(f"##INFO=<ID={key}," for key in _OWN) + ("##FORMAT=<ID=GT,",)
+        declared = [m[1] for line in lines if (m := re.match(r"##contig=<ID=([^,>]+)", line))]
+        self.contigs = {*self.source.chromsizes, *declared}
+        kept = [line for line in lines if not line.startswith(own) and not line.startswith("##contig=")]
+        return [
+            *kept,
+            *(f'##INFO=<ID={key},Number=.,Type={kind},Description="{key}">' for key, kind in _OWN.items()),
+            '##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">',
+            *(f"##contig=<ID={name}>" for name in dict.fromkeys([*self.source.chromsizes, *declared])),
+        ]
+
+    def cut(self, fields: list[str]) -> list[str]:
+        """Columns that are needed: one sample's at most, so that a file of thousands costs no more than a file of one."""
+        return fields[:8] if self.sample is None else [*fields[:9], fields[self.sample]]
+
+    def variants(self) -> Iterator[Variant]:
+        try:
+            for number, line in self.file:
+                if not line.startswith("#") and line.strip():
+                    yield from self._line(number, line)
+            if self.file.problem:
+                where = f"{self.file.name} line {self.file.last + 1}"
+                yield Variant("", where, "", 0, 0, "EDIT", (), problem=self.file.problem)
+        finally:
+            self.htslib.close()
+
+    def _line(self, number: int, line: str) -> Iterator[Variant]:
+        where = f"{self.file.name} line {number}"
+        fields = line.split("\t")
+        bad = Variant("", where, "", 0, 0, "EDIT", ())
+        if len(fields) != len(self.columns):
+            yield replace(bad, problem=f"it has {len(fields)} columns, the header has {len(self.columns)}")
+            return
+        chrom, pos, name, ref, alts = fields[:5]
+        if not re.fullmatch("[0-9]{1,18}", pos):
+            yield replace(bad, problem=f"POS {short(pos)!r} is not a position", chrom=chrom)
+            return
+        position = int(pos)
+        note = self._order(chrom, position)
+        record, alleles = None, None
+        if chrom in self.contigs:
+            try:
+                record = self.htslib.variant_from_string("\t".join(self._cells(fields)))
+                alleles = record.genotypes[0] if self.sample is not None and "GT" in record.FORMAT else None
+            except Exception as error:  # of no class of its own
+                reason = str(error).rpartition("(")[2].rstrip(")")
+                yield replace(bad, problem=f"htslib cannot parse the line ({short(reason)})", chrom=chrom)
+                return
+        for i, alt in enumerate(alts.split(",")):
+            if alt in NOTHING:
+                continue
+            label = name if name != "." else f"{chrom}:{position} " + (alt if alt[:1] == "<" else f"{short(ref)}>{short(alt)}")
+            label += f"_{i + 1}" * (name != "." and "," in alts)
+            start = max(position - 1, 0)
+            variant = Variant(label, where, chrom, start, start + len(ref), _kind(ref, alt), ())
+            try:
+                made = self._change(number, fields, i, alt, record)
+                if made is None:
+                    continue
+                change, more = made
+                made_of = of_changes([change], where, label, "; ".join(filter(None, [note, more])))
+                variant = replace(made_of, kind=_kind(ref, alt, change))
+            except EditError as error:
+                variant = replace(variant, problem=str(error))
+            if alleles is not None:
+                called = tuple(None if a < 0 else int(a == i + 1) for a in alleles[:-1])
+                variant = replace(variant, alleles=called, phased=bool(alleles[-1]))
+            yield variant
+
+    def _cells(self, fields: list[str]) -> list[str]:
+        cells = self.cut(fields)
+        # VCF 4.4 may tell the phase of the first allele too, which htslib of today's cyvcf2 does not parse
+        return cells if self.sample is None else [*cells[:9], cells[9].lstrip("/|")]
+
+    def _order(self, chrom: str, position: int) -> str:
+        """ "not sorted" where a position lies before the one above it, or a chromosome comes again."""
+        last = next(reversed(self.seen), chrom)
+        wrong = position < self.seen.get(chrom, 0) or (chrom != last and chrom in self.seen)
+        self.seen.pop(chrom, None)
+        self.seen[chrom] = position
+        return "not sorted" if wrong else ""
+
+    def _change(self, number: int, fields: list[str], i: int, alt: str, record: Any) -> tuple[Change, str] | None:
+        """The change of an ALT and what was assumed; None where the mate of a breakend tells it."""
+        chrom, position, ref = fields[0], int(fields[1]), fields[3]
+        if breakends.is_breakend(alt):
+            if self.pairs is None:
+                self.pairs = breakends.scan(TextFile(self.file.path))
+            own = breakends.record_of(number, fields)
+            assert own is not None
+            join = breakends.paired(own, i, self.pairs, self.source)
+            return None if join is None else (check_join(self.source, join), self._ref_note(chrom, position, ref))
+        length = chrom_length(self.source, chrom)
+        if position > length:
+            raise EditError(f"POS {position:,} lies beyond the end of {chrom}, which is {length:,} bp long")
+        match = _SYMBOLIC.fullmatch(alt)
+        if match:
+            edit, note = _symbolic(match["kind"] or match["dup"] or match["inv"], chrom, position, i, record)
+            return check_edit(self.source, edit), "; ".join(filter(None, [note, self._ref_note(chrom, position, ref)]))
+        if alt.startswith("<"):
+            known = "DEL, DUP, INV, INS and breakends in pairs are"
+            raise EditError(f"ALT type {short(alt)!r} is not known; {known}")
+        if "." in alt:
+            raise EditError(f"ALT {short(alt)!r} is a single breakend: where it is joined to is not known")
+        return small_edit(self.source, chrom, position - 1, ref, alt), ""
+
+    def _ref_note(self, chrom: str, position: int, ref: str) -> str:
+        there = genome_letters(self.source, chrom, position - 1, position - 1 + len(ref))
+        return "" if agrees(ref, there) else f"REF {short(ref)!r} is not the genome's {short(there)!r}"
+
+
+def _symbolic(kind: str, chrom: str, position: int, i: int, record: Any) -> tuple[Edit, str]:
+    """The edit of a symbolic ALT. POS is 1-based and the base before the event, so that is the event's 0-based start."""
+    end, length = _value(record, "END", i), _value(record, "SVLEN", i)
+    size = None if length is None else abs(length)
+    if kind == "INS":
+        letters = _value(record, "SVINSSEQ", i) or _value(record, "SEQ", i)
+        if letters:
+            return Edit("ins", chrom, position, position, sequence=(Segment.letters(letters),)), ""
+        if not size:
+            raise EditError("neither the inserted sequence (INFO SVINSSEQ, SEQ) nor its length (SVLEN) is given")
+        return Edit("ins", chrom, position, position, sequence=(Segment("", 0, size),)), "sequence not given: N"
+    note = ""
+    if end is None:
+        if size is None:
+            raise EditError(f"neither INFO END nor SVLEN tells where the {kind} ends")
+        end = position + size
+    elif end < position:
+        raise EditError(f"END {end:,} lies before POS {position:,}")
+    elif size is not None and end - position != size:
+        note = f"END is taken, though SVLEN is {length:,}"
+    return Edit(kind.lower(), chrom, position, end), note
+
+
+def _value(record: Any, key: str, i: int) -> Any:
+    """INFO of an ALT; a value that stands alone is that of all."""
+    value = record.INFO.get(key)
+    if isinstance(value, str):
+        values = tuple(None if v == "." else v for v in value.split(","))
+        value = values[0] if len(values) == 1 else values
+    if isinstance(value, tuple):
+        return value[i] if i < len(value) else None
+    return None if isinstance(value, bool) else value  # False: the key stands without a value
+
+
+def _kind(ref: str, alt: str, change: Change | None = None) -> str:
+    """Of letters what differs counts, where that is known."""
+    if breakends.is_breakend(alt):
+        return "BND"
+    if match := _SYMBOLIC.fullmatch(alt):
+        return match["kind"] or match["dup"] or match["inv"]
+    if alt.startswith("<") or "." in alt:
+        return "EDIT"
+    if isinstance(change, Edit):
+        old, new = change.end - change.start, sum(map(len, change.sequence))
+    else:
+        old, new = len(ref), len(alt)
+    return "INDEL" if old != new else "MNV" if old > 1 else "SNV"
