@@ -14,6 +14,7 @@ from orca_cool.errors import OrcaCoolError
 #: verb -> one-line help; the command ``verb`` lives in ``orca_cool.cli.<verb>``.
 VERBS = {
     "predict": "Predict contact maps and write an .mcool with expected tables.",
+    "variants": "Score variants by how much they change the map.",
     "encode": "Encode a genome once and keep it, so that predictions only decode.",
     "check": "Check that a predicted .mcool is valid, and say what it is good for.",
     "models": "List, inspect, import, fetch and export models.",

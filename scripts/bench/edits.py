@@ -1,0 +1,175 @@
+"""What edits cost at the released size (random weights), against encoding the edited window anew, in the same run.
+
+    python scripts/bench/edits.py [--device cpu] [--variants 100] [--parts encode,snvs,series]
+
+``encode``: the encodings of a 32 Mb window of an edited genome, both strands, when the reference's are at hand; the baseline is the
+same window encoded from nothing. ``snvs``: a table of scores of SNVs with the 1M module, as dense as 1,000 in 32 Mb, from nothing at
+hand; the baseline is one full zoom series (32 Mb, six levels) for each, timed once, with this package's own encoder and decoders and,
+projected from its rates, with the plain formulation. ``series``: SNVs with all six levels of the 32M module. Every measurement is a
+process of its own; the sequence is drawn, not read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from common import Random, released_size
+
+from orca_cool.bulk import score_variants
+from orca_cool.edits import Edit, EditedGenome, Segment
+from orca_cool.predict import Predictor
+from orca_cool.variants import Variant
+
+MB = 1_000_000
+WINDOW = 32 * MB
+CENTRE = 40 * MB
+
+
+def letters(n: int) -> tuple[Segment, ...]:
+    return (Segment.letters("".join("ACGT"[k] for k in np.random.default_rng(0).integers(0, 4, n))),)
+
+
+EDITS = {
+    "SNV": Edit("sub", "chrR", CENTRE, CENTRE + 1, sequence=(Segment.letters("N"),)),
+    "deletion of 400,000 bp (whole bins)": Edit("del", "chrR", CENTRE, CENTRE + 400_000),
+    "deletion of 400,013 bp, in the middle": Edit("del", "chrR", CENTRE, CENTRE + 400_013),
+    "deletion of 400,013 bp, a quarter from the end": Edit("del", "chrR", CENTRE + 8 * MB, CENTRE + 8 * MB + 400_013),
+    "inversion of 40,000 bp (whole bins)": Edit("inv", "chrR", CENTRE, CENTRE + 40_000),
+    "insertion of 4,000 bp": Edit("ins", "chrR", CENTRE, CENTRE, sequence=letters(4_000)),
+}
+
+
+def genome() -> Random:
+    return Random(chrR=100 * MB)
+
+
+def encode(options: argparse.Namespace) -> dict[str, float]:
+    """Seconds and bp of the encodings of a window, both strands."""
+    source = genome()
+    predictor = Predictor(released_size(), source, options.device, fine_bytes=options.fine)
+    cache, start = predictor.encodings, CENTRE - WINDOW // 2
+
+    def timed(cache, start: int = start) -> tuple[float, int]:
+        before, begin = cache.encoded, time.perf_counter()
+        found = [cache.span("chrR", start, start + WINDOW, reverse=reverse) for reverse in (False, True)]
+        assert all(torch.isfinite(y).all() for y in found)
+        return time.perf_counter() - begin, cache.encoded - before
+
+    found: dict[str, float] = {}
+    found["anew s"], found["anew bp"] = timed(cache)
+    for side in (start - MB, start + WINDOW):  # what the windows of deletions reach
+        for reverse in (False, True):
+            cache.window("chrR", side // 4000, MB // 4000, reverse=reverse)
+    for name, edit in EDITS.items():
+        edited = predictor.on(EditedGenome.of(source, [edit])).encodings
+        timed(edited)  # its surroundings' fine outputs are then at hand, as they are for the next variant nearby
+        found[f"{name} s"], found[f"{name} bp"] = timed(edited)
+        if "400,013" in name and "quarter" not in name:  # the same with the right side in phase instead of the left
+            found[f"{name}, other side s"], found[f"{name}, other side bp"] = timed(edited, start - 400_013 + 404_000)
+    return found
+
+
+def series(options: argparse.Namespace) -> dict[str, float]:
+    """One zoom series from nothing, six levels, both strands."""
+    predictor = Predictor(released_size(), genome(), options.device)
+    begin = time.perf_counter()
+    predictor.series(predictor.spec.module("32M"), "chrR", CENTRE, "real")
+    return {"seconds": time.perf_counter() - begin}
+
+
+def plain(options: argparse.Namespace) -> dict[str, float]:
+    """The plain formulation's rates: 1 Mb encoded, one window of each kind decoded; projected to the series."""
+    from reference import plain as reference
+
+    bundle, source = released_size(), genome()
+    model, module = bundle.model.to(options.device), bundle.spec.module("32M")
+    codes = source.fetch("chrR", CENTRE, CENTRE + 2 * MB)
+    begin = time.perf_counter()
+    reference.encode(model.encoder, codes, options.device)
+    encoding = (time.perf_counter() - begin) / 2 * 32
+    x, coarse = torch.randn(1, 128, 250, device=options.device), torch.randn(1, 1, 125, 125, device=options.device)
+    distance = torch.randn(1, 1, 250, 250, device=options.device)
+    decoding = []
+    for resolution in (8000, 4000):
+        begin = time.perf_counter()
+        with torch.inference_mode():
+            model.decode(module, resolution, x, distance, coarse)
+        decoding.append(time.perf_counter() - begin)
+    return {"seconds": 2 * (encoding + 5 * decoding[0] + decoding[1])}
+
+
+def table(options: argparse.Namespace, module: str, count: int, dtype: str) -> dict[str, float]:
+    """Seconds of a table of SNVs that lie as densely as 1,000 in 32 Mb."""
+    source = genome()
+    predictor = Predictor(released_size(), source, options.device, dtype, fine_bytes=options.fine)
+    random = np.random.default_rng(1)
+    places = np.sort(CENTRE + random.integers(0, count * WINDOW // 1000, count))
+    changes = [Edit("sub", "chrR", int(p), int(p) + 1, sequence=(Segment.letters("N"),)) for p in places]
+    variants = [Variant(str(k), str(k), "chrR", e.start, e.end, "SNV", (e,)) for k, e in enumerate(changes)]
+    chosen = predictor.spec.module(module)
+    begin = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        summary = score_variants(predictor, chosen, variants, Path(folder) / "t.tsv", resolutions=chosen.resolutions, identity={})
+    assert summary.scored == count
+    return {"seconds": time.perf_counter() - begin, "Mb": predictor.encodings.encoded / 2 / MB}
+
+
+MEASUREMENTS = {
+    "encode": encode,
+    "series": series,
+    "plain": plain,
+    "snvs": lambda o: table(o, "1M", o.variants, "float32"),
+    "snvs bfloat16": lambda o: table(o, "1M", o.variants, "bfloat16"),
+    "all levels": lambda o: table(o, "32M", max(4, o.variants // 25), "float32"),
+}
+
+
+def measure(name: str, arguments: list[str]) -> dict[str, float]:
+    done = subprocess.run([sys.executable, __file__, "--run", name, *arguments], check=True, capture_output=True, text=True)
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--variants", type=int, default=100)
+    parser.add_argument("--fine", type=int, default=2**30, help="bytes of first-tier outputs kept")
+    parser.add_argument("--parts", default="encode,snvs,series")
+    parser.add_argument("--run", choices=MEASUREMENTS, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.run:
+        print(json.dumps(MEASUREMENTS[options.run](options)))
+        return
+    arguments = ["--device", options.device, "--variants", str(options.variants), "--fine", str(options.fine)]
+    parts = options.parts.split(",")
+    if "encode" in parts:
+        found = measure("encode", arguments)
+        print(f"32 Mb window encoded anew, both strands: {found['anew s']:.1f} s", flush=True)
+        for name in [k.removesuffix(" s") for k in found if k.endswith(" s") and k != "anew s"]:
+            work, spent = found["anew bp"] / found[f"{name} bp"], found["anew s"] / found[f"{name} s"]
+            print(f"  {name}: {found[f'{name} bp'] / 2e3:,.0f} kb a strand, {found[f'{name} s']:.2f} s: {work:.0f} and {spent:.0f} times less")
+    if "snvs" in parts or "series" in parts:
+        full, slow = measure("series", arguments)["seconds"], measure("plain", arguments)["seconds"]
+        print(f"one full series from nothing: {full:.1f} s; plain formulation {slow:.0f} s (projected)", flush=True)
+        kinds = ["snvs", "snvs bfloat16"] * ("snvs" in parts) + ["all levels"] * ("series" in parts)
+        for name in kinds:
+            count = options.variants if name != "all levels" else max(4, options.variants // 25)
+            found = measure(name, arguments)
+            each = found["seconds"] / count
+            print(
+                f"{name}: {count} variants in {found['seconds']:.0f} s, {found['Mb']:.1f} Mb encoded: {1 / each:.3f} variants/s; "
+                f"{full / each:.0f} times faster than full series ({slow / each:.0f} than plain ones)",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,235 @@
+"""`orca-cool variants`: a table of scores of many variants, and what stays of it when the run is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+import runs
+from click.testing import CliRunner
+
+from orca_cool import bulk
+from orca_cool.bulk import COLUMNS, score_variants
+from orca_cool.cli import main
+from orca_cool.compare import Reference, compare
+from orca_cool.edits import EditedGenome
+from orca_cool.errors import OutputError
+from orca_cool.scores import SCORES, score
+from orca_cool.variants import read_variants
+
+pytest.importorskip("cyvcf2", reason="cyvcf2 is not installed (pip install orca-cool[variants])")
+
+HEADER = (
+    "##fileformat=VCFv4.2\n"
+    + "".join(f"##contig=<ID={c},length={n}>\n" for c, n in runs.SIZES.items())
+    + '##INFO=<ID=SVTYPE,Number=1,Type=String,Description="">\n##INFO=<ID=END,Number=1,Type=Integer,Description="">\n'
+    + '##ALT=<ID=DEL,Description="">\n##ALT=<ID=INV,Description="">\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n'
+)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return runs.make_place(tmp_path_factory.mktemp("place"))
+
+
+@pytest.fixture(scope="module")
+def predictor(place):
+    return runs.predictor(place)
+
+
+def letter(predictor, chrom, position):
+    """The base at a 1-based position."""
+    return "ACGTN"[predictor.source.fetch(chrom, position - 1, position)[0]]
+
+
+@pytest.fixture(scope="module")
+def vcf(place, predictor):
+    """SNVs, an indel, structural variants; one with a wrong REF, one of an unknown type, one that leaves nothing."""
+    lines = []
+    for k, position in enumerate(range(4000, 4200, 20)):
+        ref = letter(predictor, "a", position)
+        lines.append(f"a\t{position}\tsnv{k}\t{ref}\t{'A' if ref != 'A' else 'C'}\t.\t.\t.")
+    ref = letter(predictor, "a", 5000)
+    lines.append(f"a\t5000\tins\t{ref}\t{ref}GATTACA\t.\t.\t.")
+    wrong = "A" if letter(predictor, "a", 5100) != "A" else "C"
+    lines.append(f"a\t5100\twrong\t{wrong}\tG\t.\t.\t." if letter(predictor, "a", 5100) != "N" else "a\t5100\twrong\tX\tG\t.\t.\t.")
+    lines.append(f"a\t6000\tdel\t{letter(predictor, 'a', 6000)}\t<DEL>\t.\t.\tSVTYPE=DEL;END=6400")
+    lines.append(f"b\t2000\tinv\t{letter(predictor, 'b', 2000)}\t<INV>\t.\t.\tSVTYPE=INV;END=2080")
+    lines.append(f"b\t3000\tcnv\t{letter(predictor, 'b', 3000)}\t<CNV>\t.\t.\tSVTYPE=CNV;END=3080")
+    lines.append(f"c\t1\tshort\t{letter(predictor, 'c', 1)}\t<DEL>\t.\t.\tSVTYPE=DEL;END=890")
+    path = place / "in.vcf"
+    path.write_text(HEADER + "\n".join(lines) + "\n")
+    return path
+
+
+def table(path):
+    return pd.read_csv(path, sep="\t", dtype={"status": str}, keep_default_na=False, na_values=["nan", ""])
+
+
+def arguments(place, vcf, output):
+    model, genome = str(place / "toy"), str(place / "toy.fa")
+    return ["variants", "-q", str(vcf), "--model", model, "--genome", genome, "-o", str(output), "--device", "cpu"]
+
+
+@pytest.fixture(scope="module")
+def whole(place, vcf):
+    """The table written in one go, on the command line, with matrices."""
+    result = CliRunner().invoke(main, [*arguments(place, vcf, place / "whole.tsv"), "--maps", str(place / "maps")])
+    assert result.exit_code == 0, result.output
+    assert "not scored: 1 x ALT type '<CNV>'" in result.output
+    assert "13 of 16 variants scored" in result.output
+    return place / "whole.tsv"
+
+
+def test_rows(whole, vcf, predictor):
+    rows = table(whole)
+    assert tuple(rows.columns) == COLUMNS
+    assert list(dict.fromkeys(rows["name"])) == [*[f"snv{k}" for k in range(10)], "ins", "wrong", "del", "inv", "cnv", "short"]
+    good = rows[rows["status"].str.startswith("ok")]
+    assert set(good["resolution"]) == {160, 80, 40}
+    assert good.groupby("name")["resolution"].count().eq(3).all()
+    assert (good["mse"] > 0).all()
+    bad = rows[~rows["status"].str.startswith("ok")].set_index("name")
+    assert list(bad.index) == ["wrong", "cnv", "short"]
+    assert bad[list(SCORES)].isna().all(axis=None)
+    assert "<CNV>" in bad.loc["cnv", "status"]
+    assert bad.loc["cnv", "where"] == f"in.vcf line {HEADER.count(chr(10)) + 15}"
+    assert "shorter than one bin of 40 bp" in bad.loc["short", "status"]
+    assert rows.set_index("name").loc["del", "start"].iloc[0] == 6000  # POS 6000 is the base before
+    assert rows.set_index("name").loc["del", "end"].iloc[0] == 6400
+
+
+def test_numbers_are_those_of_each_variant_alone(whole, vcf, predictor):
+    rows = table(whole).set_index(["name", "resolution"])
+    module = predictor.spec.module("S")
+    for variant in read_variants(vcf, predictor.source):
+        if variant.name not in ("snv3", "ins", "del", "inv"):
+            continue
+        fresh = Reference(runs.predictor(vcf.parent), module)
+        (found,) = compare(fresh, [EditedGenome.of(fresh.predictor.source, variant.changes)])
+        for c in found:
+            for name, value in score(c).items():
+                assert rows.loc[(variant.name, c.resolution), name] == pytest.approx(value, rel=1e-3, abs=1e-6, nan_ok=True), name
+
+
+def test_matrices(whole, place):
+    names = sorted(p.name for p in (place / "maps").iterdir())
+    assert names[0] == "000001_snv0.npz"
+    assert len(names) == 13
+    rows = table(whole).set_index(["name", "resolution"])
+    with np.load(place / "maps" / "000013_del.npz") as data:
+        about = json.loads(str(data["about"]))
+        assert about["segments"]["a"] == ["a:0-6,000(+)", "a:6,400-9,010(+)"]
+        for row in about["maps"]:
+            a, b = data[f"alternative_{row['key']}"], data[f"reference_{row['key']}"]
+            known = np.triu(np.isfinite(b))
+            assert np.mean((a - b)[known] ** 2) == pytest.approx(rows.loc[("del", row["resolution"]), "mse"], rel=1e-4)
+
+
+def test_settings_are_beside_the_table(whole):
+    about = json.loads((whole.parent / "whole.tsv.json").read_text())
+    assert (about["format"], about["model"], about["module"], about["scored"]) == ("orca-cool.scores", "toy", "S", 13)
+    assert sum(about["unscored"].values()) == 3
+
+
+def test_a_run_that_fails_anywhere_goes_on_to_the_same_table(place, vcf, predictor, whole, tmp_path, monkeypatch):
+    variants = list(read_variants(vcf, predictor.source))
+    module, real = predictor.spec.module("S"), bulk._rows
+    calls = []
+
+    def failing(reference, some, first, *rest):
+        calls.append(first)
+        if len(calls) % 3 == 0:
+            raise RuntimeError("no more")
+        return real(reference, some, first, *rest)
+
+    monkeypatch.setattr(bulk, "_rows", failing)
+    monkeypatch.setattr(predictor, "batch", 4)
+    out = tmp_path / "scores.tsv"
+
+    def run(**changes):
+        return score_variants(predictor, module, variants, out, resolutions=module.resolutions, identity={}, **changes)
+
+    for _ in range(20):
+        try:
+            summary = run()
+            break
+        except RuntimeError:
+            assert not out.exists()
+            with open(out.with_name("scores.tsv.partial") / "rows.tsv", "a") as stream:
+                stream.write("torn ro")  # what a kill may leave
+            with open(out.with_name("scores.tsv.partial") / "journal.jsonl", "a") as stream:
+                stream.write('{"variants": 2, "sc')
+    assert summary.scored == 13
+    assert calls == sorted(calls)
+    pd.testing.assert_frame_equal(table(out), table(whole))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["scores.tsv", "scores.tsv.json"]
+
+
+def test_another_run_does_not_go_on_with_it(place, vcf, predictor, tmp_path, monkeypatch):
+    variants = list(read_variants(vcf, predictor.source))[:3]
+    module = predictor.spec.module("S")
+    out = tmp_path / "scores.tsv"
+
+    def run(**changes):
+        return score_variants(predictor, module, variants, out, **{"resolutions": [40], "identity": {"file": "x"}, **changes})
+
+    monkeypatch.setattr(bulk, "_rows", lambda *a: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run()
+    monkeypatch.undo()
+    with pytest.raises(OutputError, match=r"other settings \(file\)"):
+        run(identity={"file": "y"})
+    with pytest.raises(OutputError, match=r"other settings \(resolutions\)"):
+        run(resolutions=[80])
+    run(identity={"file": "y"}, force=True)
+    with pytest.raises(OutputError, match="exists"):
+        run()
+
+
+@pytest.mark.parametrize("moments", [(0.4, 0.9, 1.6)])
+def test_killed_on_the_command_line(place, vcf, whole, tmp_path, moments):
+    line = [sys.executable, "-m", "orca_cool", *arguments(place, vcf, tmp_path / "scores.tsv")]
+    rows = tmp_path / "scores.tsv.partial" / "rows.tsv"
+    kills = 0
+    for moment in moments:
+        process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        size = rows.stat().st_size if rows.exists() else 0
+        begin = time.monotonic()
+        while process.poll() is None and (rows.stat().st_size if rows.exists() else 0) <= size and time.monotonic() - begin < 60:
+            time.sleep(0.005)
+        time.sleep(moment / 100)
+        process.send_signal(signal.SIGKILL)
+        kills += process.wait() == -signal.SIGKILL
+    assert kills
+    subprocess.run(line, check=True, capture_output=True)
+    ours, wanted = table(tmp_path / "scores.tsv"), table(whole)
+    assert list(ours["name"]) == list(wanted["name"])
+    pd.testing.assert_frame_equal(ours, wanted, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        (["--strict"], ["in.vcf line", "REF"]),
+        (["--module", "Q"], ["no module 'Q'"]),
+        (["--levels", "640"], ["level 640", "'S'"]),
+        (["--shifts", "a"], ["--shifts 'a'"]),
+        (["--loops", "none.bedpe"], ["none.bedpe"]),
+        (["--edges", "real", "--device", "cuda:7"], ["cuda:7"]),
+    ],
+)
+def test_bad_input(place, vcf, tmp_path, extra, words):
+    result = CliRunner().invoke(main, [*arguments(place, vcf, tmp_path / "out.tsv"), *extra])
+    assert result.exit_code == 2, result.output
+    assert "Traceback" not in result.output
+    for word in words:
+        assert word in result.output
+    assert not list(tmp_path.glob("out.tsv"))
