@@ -25,6 +25,7 @@ from common import Random, released_size
 
 from orca_cool.bulk import score_variants
 from orca_cool.edits import Edit, EditedGenome, Segment
+from orca_cool.encode import EncodingCache
 from orca_cool.predict import Predictor
 from orca_cool.variants import Variant
 
@@ -57,7 +58,7 @@ def encode(options: argparse.Namespace) -> dict[str, float]:
     predictor = Predictor(released_size(), source, options.device, fine_bytes=options.fine)
     cache, start = predictor.encodings, CENTRE - WINDOW // 2
 
-    def timed(cache, start: int = start) -> tuple[float, int]:
+    def timed(cache: EncodingCache) -> tuple[float, int]:
         before, begin = cache.encoded, time.perf_counter()
         found = [cache.span("chrR", start, start + WINDOW, reverse=reverse) for reverse in (False, True)]
         assert all(torch.isfinite(y).all() for y in found)
@@ -70,10 +71,8 @@ def encode(options: argparse.Namespace) -> dict[str, float]:
             cache.window("chrR", side // 4000, MB // 4000, reverse=reverse)
     for name, edit in EDITS.items():
         edited = predictor.on(EditedGenome.of(source, [edit])).encodings
-        timed(edited)  # its surroundings' fine outputs are then at hand, as they are for the next variant nearby
-        found[f"{name} s"], found[f"{name} bp"] = timed(edited)
-        if "400,013" in name and "quarter" not in name:  # the same with the right side in phase instead of the left
-            found[f"{name}, other side s"], found[f"{name}, other side bp"] = timed(edited, start - 400_013 + 404_000)
+        found[f"{name} first"], _ = timed(edited)  # with its surroundings' fine outputs to be made
+        found[f"{name} s"], found[f"{name} bp"] = timed(edited)  # with these at hand, as for the next variant nearby
     return found
 
 
@@ -154,8 +153,12 @@ def main() -> None:
         found = measure("encode", arguments)
         print(f"32 Mb window encoded anew, both strands: {found['anew s']:.1f} s", flush=True)
         for name in [k.removesuffix(" s") for k in found if k.endswith(" s") and k != "anew s"]:
-            work, spent = found["anew bp"] / found[f"{name} bp"], found["anew s"] / found[f"{name} s"]
-            print(f"  {name}: {found[f'{name} bp'] / 2e3:,.0f} kb a strand, {found[f'{name} s']:.2f} s: {work:.0f} and {spent:.0f} times less")
+            bp, first, again = found[f"{name} bp"], found[f"{name} first"], found[f"{name} s"]
+            print(
+                f"  {name}: bins of {bp / 2e3:,.0f} kb a strand, {found['anew bp'] / bp:.0f} times less; {first:.2f} s at first, "
+                f"{again:.2f} s again nearby: {found['anew s'] / first:.0f} and {found['anew s'] / again:.0f} times less",
+                flush=True,
+            )
     if "snvs" in parts or "series" in parts:
         full, slow = measure("series", arguments)["seconds"], measure("plain", arguments)["seconds"]
         print(f"one full series from nothing: {full:.1f} s; plain formulation {slow:.0f} s (projected)", flush=True)
