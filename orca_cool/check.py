@@ -20,7 +20,7 @@ import h5py
 import numpy as np
 from scipy.signal import fftconvolve
 
-from orca_cool.coolfile import FORMAT, MODES, read_layer
+from orca_cool.coolfile import DIFF_FORMAT, FORMAT, MODES, read_layer
 from orca_cool.errors import CoolerError
 from orca_cool.expected import read_tables
 
@@ -62,7 +62,8 @@ class Level:
 
     Attributes
     ----------
-    meta : the metadata of a file of ours, or None.
+    meta : the metadata of a prediction of ours, or None.
+    difference : it holds the difference of two predictions.
     region : (nbins,) int, number of the predicted region that holds the bin, -1 outside.
     """
 
@@ -73,6 +74,7 @@ class Level:
     lengths: np.ndarray
     weight: np.ndarray | None
     meta: dict | None
+    difference: bool
     region: np.ndarray
 
     @property
@@ -240,7 +242,10 @@ def has_no_masked_pixels(level: Level, scan: Scan, raise_errors: bool = False) -
 
 
 def has_whole_band(level: Level, scan: Scan, raise_errors: bool = False) -> bool:
-    """Every pair of unmasked bins of one region within the band is there, and none beyond it."""
+    """Every pair of unmasked bins of one region within the band is there, and none beyond it.
+
+    At the coordinates of a reference pairs may lack that an edit has moved apart.
+    """
     assert level.meta is not None
     band, valid = int(level.meta["band"]), np.zeros(len(scan.by_distance), np.int64)
     ends = np.cumsum(level.nbins)
@@ -250,7 +255,7 @@ def has_whole_band(level: Level, scan: Scan, raise_errors: bool = False) -> bool
             valid[: b - a] += np.rint(fftconvolve(x, x[::-1])[b - a - 1 :]).astype(np.int64)
     lacking = (scan.by_distance != valid)[:band]
     problem = f"a pixel at distance {scan.largest} bins lies beyond the band of {band}" if scan.largest >= band else ""
-    if lacking.any():
+    if lacking.any() and level.meta.get("frame") != "reference":
         d = int(np.argmax(lacking))
         problem = problem or f"{scan.by_distance[d]} pixels at distance {d} bins, but {valid[d]} pairs of unmasked bins"
     return _judge(problem, raise_errors)
@@ -343,7 +348,8 @@ def _read_level(path: str | os.PathLike[str], name: str, group: h5py.Group) -> L
         for k, text in reversed(list(enumerate(ours["regions"]))):  # a bin that two regions share is the first one's
             chrom, start, end = bioframe.parse_region(text, dict(zip(chroms, lengths)))
             region[starts[chrom] + start // resolution : starts[chrom] - (-end // resolution)] = k
-    return Level(f"{path}::resolutions/{name}", group, resolution, chroms, lengths, weight, ours, region)
+    difference = isinstance(meta, dict) and meta.get("format") == DIFF_FORMAT
+    return Level(f"{path}::resolutions/{name}", group, resolution, chroms, lengths, weight, ours, difference, region)
 
 
 def check_mcool(path: str | os.PathLike[str]) -> Report:
@@ -354,10 +360,11 @@ def check_mcool(path: str | os.PathLike[str]) -> Report:
     CoolerError : the file is missing, is not HDF5, or is not multi-resolution at all. What is merely wrong is in the report.
     """
     report = Report(str(path))
+    kind = "a measured map"
 
     def run(resolution: int | None, name: str, check: Callable[..., bool], *arguments: object, applies: bool = True) -> None:
         if not applies:
-            report.results.append(Result(resolution, name, None, "does not apply to a measured map"))
+            report.results.append(Result(resolution, name, None, f"does not apply to {kind}"))
             return
         try:
             check(*arguments, raise_errors=True)
@@ -377,8 +384,10 @@ def check_mcool(path: str | os.PathLike[str]) -> Report:
                 report.results.append(Result(int(name) if name.isdigit() else None, "cooler", False, str(error)))
                 continue
             first, r, ours = first or level, level.resolution, level.meta is not None
+            if level.difference:
+                kind = "a difference of two predictions"
             run(r, "attributes", has_attributes, level)
-            run(r, "metadata", has_metadata, level)
+            run(r, "metadata", has_metadata, level, applies=not level.difference)
             run(r, "same genome", has_same_genome, level, first)
             run(r, "bins", has_bins, level)
             run(r, "weights", has_weights, level)
@@ -392,9 +401,10 @@ def check_mcool(path: str | os.PathLike[str]) -> Report:
                 report.results.append(Result(r, "pixels", False, f"cannot be read: {error}"))
                 continue
             run(r, "sorted pixels", has_sorted_pixels, level, scan)
-            run(r, "finite counts", has_finite_counts, level, scan)
+            run(r, "finite counts", has_finite_counts, level, scan, applies=not level.difference)
             run(r, "no masked pixels", has_no_masked_pixels, level, scan, applies=ours)
             run(r, "whole band", has_whole_band, level, scan, applies=ours)
             run(r, "expected tables", has_expected_tables, level, applies=ours)
-            report.uses[r] = uses_of(level, scan)
+            if not level.difference:
+                report.uses[r] = uses_of(level, scan)
     return report

@@ -18,7 +18,8 @@ from typing import Any
 
 import torch
 
-from orca_cool.errors import OrcaCoolError, OutputError
+from orca_cool.cli.edits import EditOptions, contigs_digest, edited_genome
+from orca_cool.errors import EditError, OrcaCoolError, OutputError
 from orca_cool.genome import SHIPPED, open_genome
 from orca_cool.levels import Settings
 from orca_cool.manifest import Manifest
@@ -46,6 +47,7 @@ class Job:
     ----------
     model : folder. genome, chrom_names : as :func:`orca_cool.genome.open_genome` takes them.
     device, dtype, options : arguments of :class:`orca_cool.predict.Predictor`. folder : work folder.
+    edits : of the genome, as :class:`orca_cool.cli.edits.EditOptions` in a dict; None: it is predicted as it is.
     """
 
     model: str
@@ -59,6 +61,7 @@ class Job:
     assembly: str
     provenance: dict[str, Any]
     folder: str
+    edits: dict[str, Any] | None = None
 
     @classmethod
     def of(
@@ -74,6 +77,7 @@ class Job:
         assembly: str,
         provenance: dict[str, Any],
         folder: Path,
+        edits: EditOptions | None = None,
     ) -> Job:
         """A job with absolute paths, those among ``options`` (as Path) too: workers run in other folders."""
         options = {k: str(v.absolute()) if isinstance(v, Path) else v for k, v in options.items()}
@@ -84,7 +88,7 @@ class Job:
         rows = [(r.chrom, r.start, r.end) for r in regions]
         return cls(
             str(model.absolute()), genome, chrom_names, device, dtype, options, rows, dataclasses.asdict(settings),
-            assembly, provenance, str(folder.absolute()),
+            assembly, provenance, str(folder.absolute()), dataclasses.asdict(edits.standalone()) if edits else None,
         )  # fmt: skip
 
 
@@ -96,6 +100,10 @@ def _prepared(job: str) -> tuple[Predictor, Plan]:
         _kept.clear()
         j = Job(**json.loads(job))
         source = open_genome(j.genome, j.chrom_names)
+        if j.edits is not None:
+            source = edited_genome(EditOptions(**j.edits), source).genome
+            if contigs_digest(source) != j.provenance["contigs_sha256"]:
+                raise EditError(f"a worker makes another genome than {j.assembly!r} of the edits; have their files changed?")
         predictor = Predictor(load_bundle(Path(j.model)), source, _device(j.device), j.dtype, **j.options)
         chosen: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in j.settings.items()}
         regions = [Region(*row) for row in j.regions]

@@ -14,9 +14,10 @@ import pandas as pd
 
 from orca_cool import __version__
 from orca_cool.coolfile import write_mcool
+from orca_cool.edits import EditedGenome
 from orca_cool.errors import ModelError, OutputError, RegionError
 from orca_cool.expected import table_path, write_expected
-from orca_cool.genome import gap_fraction
+from orca_cool.genome import SequenceSource, gap_fraction
 from orca_cool.levels import Chain, Settings, bands, chain, expected_for, known_band
 from orca_cool.manifest import Manifest
 from orca_cool.pixels import Layer, Stripe, TransBlock
@@ -46,19 +47,19 @@ def _name(region: Region, predictor: Predictor) -> str:
     return region.name or (region.chrom if whole else f"{region.chrom}:{region.start}-{region.end}")
 
 
-def masks(predictor: Predictor, regions: Sequence[Region], resolutions: Sequence[int]) -> dict[int, dict[str, np.ndarray]]:
+def masks(source: SequenceSource, regions: Sequence[Region], resolutions: Sequence[int]) -> dict[int, dict[str, np.ndarray]]:
     """Masked bins by resolution and chromosome: assembly gaps, and whatever lies outside the regions.
 
     The sequence is read once, at the finest resolution; the others, its multiples, add up its counts.
     """
-    sizes = predictor.source.chromsizes
+    sizes = source.chromsizes
     masked = {r: {c: np.ones(n_bins(size, r), dtype=bool) for c, size in sizes.items()} for r in resolutions}
     finest, coarsest = min(resolutions), max(resolutions)
     for region in regions:
         start = region.start // coarsest * coarsest
         end = min(n_bins(region.end, coarsest) * coarsest, sizes[region.chrom])
         widths = np.minimum(finest, end - np.arange(start, end, finest))
-        counts = np.rint(gap_fraction(predictor.source, region.chrom, start, end, finest) * widths)
+        counts = np.rint(gap_fraction(source, region.chrom, start, end, finest) * widths)
         for r in resolutions:
             edges = np.arange(0, len(counts), r // finest)
             gaps = np.add.reduceat(counts, edges) / np.add.reduceat(widths, edges) > MAX_GAP
@@ -70,8 +71,11 @@ def masks(predictor: Predictor, regions: Sequence[Region], resolutions: Sequence
 def layers(predictor: Predictor, chain_: Chain, written: dict[int, int], regions: Sequence[Region], settings: Settings) -> list[Layer]:
     """What the file needs besides its pixels, for every resolution that is written, finest first."""
     bins = predictor.spec.bins
-    longest = max(predictor.source.chromsizes.values())
-    masked = masks(predictor, regions, settings.resolutions)
+    source = predictor.source
+    longest = max(source.chromsizes.values())
+    if isinstance(source, EditedGenome):  # its map may be shown at the coordinates of its reference, which reach further
+        longest = max(longest, *source.source.chromsizes.values())
+    masked = masks(source, regions, settings.resolutions)
     out = []
     for r in sorted(settings.resolutions):
         module = chain_.owner(r)

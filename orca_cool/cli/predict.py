@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import os
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +15,11 @@ import click
 from tqdm import tqdm
 
 from orca_cool.cli.common import assembly_of
-from orca_cool.errors import ModelError, OutputError, RegionError
+from orca_cool.cli.edits import EditOptions, edit_options, edited_genome, provenance_of, say_problems
+from orca_cool.coolfile import read_layer
+from orca_cool.edits import EditedGenome
+from orca_cool.errors import CoolerError, EditError, ModelError, OutputError, RegionError
+from orca_cool.frames import COPIES, difference, reference_regions, require_comparable, to_reference_frame
 from orca_cool.genome import SequenceSource, open_genome
 from orca_cool.levels import Settings
 from orca_cool.model.spec import ModelSpec, ModuleSpec
@@ -22,6 +29,7 @@ from orca_cool.ranks import Ranks
 from orca_cool.regions import Region, parse_region, read_view
 from orca_cool.registry import resolve
 from orca_cool.series import series_to_files
+from orca_cool.shards import Plan
 from orca_cool.weights import load_bundle
 from orca_cool.windows import Window, by_root, plan
 
@@ -60,6 +68,21 @@ from orca_cool.windows import Window, by_root, plan
 )
 @click.option("--trans", is_flag=True, help="Also contacts between chromosomes, at the coarsest level of a 256M-type module.")
 @click.option("--spread", is_flag=True, help="Store half the difference of the two strands' predictions in a column `spread`.")
+@edit_options
+@click.option("--assembly", help="Name of the assembly in the file [default: the genome's; of an edited genome with a fingerprint].")
+@click.option(
+    "--reencode", is_flag=True, help="Encode an edited genome anew, bit for bit as its FASTA would be; re-use differs by rounding."
+)
+@click.option(
+    "--frame",
+    type=click.Choice(["reference"]),
+    help="Also write OUT.reference-frame.mcool: the edited genome's contacts at the coordinates of the reference.",
+)
+@click.option("--copies", type=click.Choice(COPIES), help="In that frame, what a duplicated bin shows of its copies [default: mean].")
+@click.option("--diff", is_flag=True, help="Also write OUT.diff.mcool: ln(alternative / reference) at the coordinates of the reference.")
+@click.option(
+    "--reference", type=click.Path(path_type=Path), help="With --diff: the reference's prediction [default: made as OUT.reference.mcool]."
+)
 @click.option("--chrom-names", help="add-chr, strip-chr or a two-column TSV: rename the genome's chromosomes.")
 @click.option("--any-genome", is_flag=True, help="Accept a genome of another assembly than the model's.")
 @click.option(
@@ -91,6 +114,13 @@ def predict(
     fill_distance: int | None,
     trans: bool,
     spread: bool,
+    edits: EditOptions,
+    assembly: str | None,
+    reencode: bool,
+    frame: str | None,
+    copies: str | None,
+    diff: bool,
+    reference: Path | None,
     chrom_names: str | None,
     any_genome: bool,
     dask: str | None,
@@ -99,11 +129,19 @@ def predict(
 ) -> None:
     """Predict contact maps of REGIONs (chrII, chrII:100,000-500,000; default: all chromosomes) as an .mcool.
 
+    With --edit, --vcf or --seqstr the genome is edited first: REGIONs are of the edited genome (default: its edited chromosomes).
+
     A killed run goes on where it was when the same command is repeated, on one process or several.
     """
     if output.suffix != ".mcool":
         raise OutputError(f"the output {str(output)!r} must end in .mcool")
-    check_output(output, force)
+    _require_edits(edits, reencode, frame, copies, diff, reference)
+    if reencode and store is not None and diff and reference is None:
+        raise EditError(f"with --reencode the store {str(store)!r} is of the edited genome; for --diff give the --reference's prediction")
+    beside = [_beside(output, "reference-frame")] * (frame is not None) + [_beside(output, "diff")] * diff
+    again = bool(beside) and output.exists() and not force  # left by a killed run, or by one that was not asked for these
+    for path in beside if again else [output, *beside]:
+        check_output(path, force)
     ranks = Ranks.from_environment()
     if ranks is not None:
         if dask is not None:
@@ -113,19 +151,43 @@ def predict(
         resolve_device(device)
     bundle = load_bundle(resolve(model))
     spec = bundle.spec
-    source = open_genome(genome, chrom_names)
-    assembly = assembly_of(spec, source, any_genome)
+    original = open_genome(genome, chrom_names)
+    known = assembly_of(spec, original, any_genome)
     names = tuple(spec.module(name.strip()).name for name in modules.split(",")) if modules else None
     wanted = _levels(spec, levels, names)
     settings = Settings(wanted, fill_distance, names, mode, pseudo_depth, trans, spread)
     # further arguments of Predictor: plain values, paths as Path
     predictor_options: dict[str, Any] = {"encoder_dtype": encoder_dtype, "edges": edges or "real", "store": store}
-    provenance = {"model_name": spec.name, "genome_file": Path(genome).name}
+    origin = {"model_name": spec.name, "genome_file": Path(genome).name}
+    source, provenance, edited = original, origin, None
+    if edits:
+        predictor_options["reuse"] = not reencode
+        edited = edited_genome(edits, original, known if known in spec.assemblies else None)
+        if ranks is None or ranks.rank == 0:
+            say_problems(edited.problems)
+        source, provenance = edited.genome, origin | provenance_of(edited, edits, known, reencode)
+        for contig in edited.genome.edited:
+            if source.chromsizes[contig] < min(wanted):
+                raise EditError(
+                    f"the edits leave {source.chromsizes[contig]:,} bp of {contig!r}, less than one bin of {min(wanted):,} bp; "
+                    "leave out that level, or edit otherwise"
+                )
+    file_assembly = assembly or (known if edited is None else f"{known}.{edited.fingerprint}")
+
+    def make(source: SequenceSource) -> Predictor:
+        if dask is not None:  # this process merges what others compute, perhaps on a machine without their devices
+            return Predictor(bundle, source, "cpu")
+        return Predictor(bundle, source, device, dtype, **predictor_options)
+
+    base = make(original) if edited is not None and not reencode else None  # whose encodings are used again
+    predictor = make(source) if base is None or edited is None else base.on(edited.genome)
     if position is not None:
         if regions or view or trans:
             raise RegionError(f"--at {position!r} predicts one zoom series; leave out regions, --view and --trans")
         if dask or ranks:
             raise RegionError(f"--at {position!r} predicts one zoom series; leave out --dask and torchrun")
+        if beside:
+            raise RegionError(f"--at {position!r} predicts one zoom series; leave out --frame and --diff")
         chrom, place = _position(position, source.chromsizes)
         module = next((m for m in spec.modules if (names is None or m.name in names) and set(wanted) <= set(m.resolutions)), None)
         if module is None:
@@ -134,39 +196,49 @@ def predict(
             settings = Settings(wanted, None, names, mode, pseudo_depth, False, spread)
         if snap:
             place = _snap(chrom, place, spec, source)
-        predictor = Predictor(bundle, source, device, dtype, **predictor_options)
         with tqdm(disable=quiet, file=sys.stderr, desc=spec.name, bar_format="{desc}: {elapsed}{postfix}") as bar:
             _watch(predictor, bar)
             maps = predictor.series(module, chrom, place, edges or "upstream")
         roots = by_root(plan(source.chromsizes[chrom], module.resolutions, spec.bins, place, place + 1))
         _say_error(predictor, module, chrom, next(levels for levels in roots if levels[-1]))
-        paths = series_to_files(
-            predictor, module, maps, settings, output, assembly=assembly, provenance={**provenance, "at": place}, force=force
+        written = series_to_files(
+            predictor, module, maps, settings, output, assembly=file_assembly, provenance={**provenance, "at": place}, force=force
         )
-    else:
-        chosen = [parse_region(text, source.chromsizes) for text in regions]
-        if view is not None:
-            chosen += read_view(view, source.chromsizes)
+        for path in written:
+            click.echo(path)
+        return
+
+    chosen = [parse_region(text, source.chromsizes) for text in regions]
+    if view is not None:
+        chosen += read_view(view, source.chromsizes)
+    if not chosen:
+        chosen = [Region(c, 0, source.chromsizes[c]) for c in (source.chromsizes if edited is None else edited.genome.edited)]
         if not chosen:
-            chosen = [Region(c, 0, size) for c, size in source.chromsizes.items()]
-        if dask is None:
-            predictor = Predictor(bundle, source, device, dtype, **predictor_options)
-        else:  # this process merges what others compute, perhaps on a machine without their devices
-            predictor = Predictor(bundle, source, "cpu")
+            raise EditError("the edits change nothing: the sequence is the same; name REGIONs to predict it all the same")
+        if edited is not None and (ranks is None or ranks.rank == 0):
+            click.echo(f"predicting what is edited, {', '.join(r.chrom for r in chosen[:10])}; name REGIONs to predict others", err=True)
+    numbers = {"dtype": dtype, "encoder_dtype": encoder_dtype, "edges": edges or "real"}
+
+    def run(
+        predictor: Predictor, chosen: list[Region], output: Path, assembly: str, provenance: dict[str, Any], edits: EditOptions | None
+    ) -> list[Path]:
+        """Predict regions; nothing is written by a rank that only helps."""
         crew: Any = contextlib.nullcontext()
         if dask is not None:
             from orca_cool.cluster import Dask, Job
 
-            folder = work_folder(output)
-            job = Job.of(bundle.path, genome, chrom_names, device, dtype, predictor_options, chosen, settings, assembly, provenance, folder)
+            job = Job.of(
+                bundle.path, genome, chrom_names, device, dtype, predictor_options, chosen, settings, assembly, provenance,
+                work_folder(output), edits,
+            )  # fmt: skip
             crew = Dask(dask, job)
-        elif ranks is not None:
+        elif ranks is not None and predictor.source is source:
             crew = ranks
         with crew as others:
             if ranks is not None and ranks.rank > 0:
                 whole = prepare(predictor, chosen, settings, assembly=assembly, provenance=provenance)
                 ranks.work(predictor, whole, work_folder(output))
-                return
+                return []
             with tqdm(unit="window", disable=quiet, file=sys.stderr, desc=spec.name) as bar:
                 _watch(predictor, bar)
                 if dask is None:
@@ -178,11 +250,98 @@ def predict(
                     bar.total = total
                     bar.update(done - bar.n)
 
-                paths = predict_to_file(
+                return predict_to_file(
                     predictor, chosen, settings, output, assembly=assembly, provenance=provenance, force=force, progress=show, crew=others
                 )
+
+    if not beside or edited is None:
+        paths = run(predictor, chosen, output, file_assembly, provenance, edits or None)
+    else:
+        # settled before anything is computed: what is there already, and where the regions came from
+        whole = prepare(predictor, chosen, settings, assembly=file_assembly, provenance=provenance)
+        reach = max(band * r for r, band in whole.written.items() if r in wanted)
+        came_from = reference_regions(edited.genome, whole.regions, reach, join=True)
+        if not came_from:
+            raise EditError(f"no part of {', '.join(map(str, whole.regions))} comes from the reference; leave out --frame and --diff")
+        if again and not _is_made(output, whole, numbers):
+            raise OutputError(f"{output} exists, and is another prediction than this; use --force to replace it")
+        if reference is not None:
+            require_comparable(reference, wanted, original.chromsizes, {**whole.identity, "mode": mode})
+        theirs = reference or _beside(output, "reference")
+        make_theirs = diff and reference is None
+        if make_theirs:
+            base = base or make(original)
+            its = prepare(base, came_from, settings, assembly=known, provenance=origin)
+            if theirs.exists() and not force and _is_made(theirs, its, numbers):
+                make_theirs = False
+            else:
+                check_output(theirs, force)
+        paths = [] if again else run(predictor, chosen, output, file_assembly, provenance, edits)
+        if ranks is not None and ranks.rank > 0:
+            return
+        if make_theirs and base is not None:
+            paths += run(base, came_from, theirs, known, origin, None)
+        paths += _derive(output, edited.genome, known, copies or COPIES[0], theirs if diff else None, beside)
     for path in paths:
         click.echo(path)
+
+
+def _require_edits(edits: EditOptions, reencode: bool, frame: str | None, copies: str | None, diff: bool, reference: Path | None) -> None:
+    """EditError if an option needs another that is not given."""
+    edits.require_consistent()
+    given = {"--reencode": reencode, "--frame": frame is not None, "--diff": diff}
+    for option, there in given.items():
+        if there and not edits:
+            raise EditError(f"{option} is about an edited genome; it needs --edit, --vcf or --seqstr")
+    if copies is not None and not (frame or diff):
+        raise EditError(f"--copies {copies!r} needs --frame reference or --diff")
+    if reference is not None and not diff:
+        raise EditError(f"--reference {str(reference)!r} needs --diff")
+
+
+def _beside(output: Path, kind: str) -> Path:
+    """``out.mcool`` -> ``out.<kind>.mcool``."""
+    return output.with_name(f"{output.name.removesuffix('.mcool')}.{kind}.mcool")
+
+
+def _is_made(path: Path, whole: Plan, numbers: dict[str, str]) -> bool:
+    """True if a file is what a plan leads to.
+
+    Parameters
+    ----------
+    numbers : the choices that decide the numbers, wherever they are computed.
+    """
+    wanted = {**whole.identity, **numbers, "mode": whole.settings.mode, "pseudo_depth": whole.settings.pseudo_depth}
+    # of the plan alone; of whoever computes; told otherwise
+    wanted = {k: v for k, v in wanted.items() if k not in ("chromsizes", "device", "encodings", "trans")}
+    try:
+        found = read_layer(f"{path}::resolutions/{max(whole.settings.resolutions)}")[1]
+    except CoolerError:
+        return False
+    same_trans = (found["trans"] is not None) == whole.settings.trans
+    return same_trans and all(found.get(k) == v for k, v in json.loads(json.dumps(wanted)).items())
+
+
+def _derive(output: Path, genome: EditedGenome, assembly: str, copies: str, reference: Path | None, beside: Sequence[Path]) -> list[Path]:
+    """Write the files ``beside`` the prediction of an edited genome: in the reference's frame, and its difference to ``reference``."""
+    scratch = output.with_name(output.name + ".frame.partial")
+    frame = scratch / _beside(output, "reference-frame").name
+    made: list[Path] = []
+    try:
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir()
+        made = to_reference_frame(output, genome, frame, assembly=assembly, copies=copies)
+        if _beside(output, "reference-frame") not in beside:
+            made = []
+        if reference is not None:
+            made.append(difference(frame, reference, scratch / _beside(output, "diff").name))
+        for path in made:
+            os.replace(path, output.parent / path.name)
+    except OSError as error:
+        raise OutputError(f"cannot write beside {output}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return [output.parent / path.name for path in made]
 
 
 def _watch(predictor: Predictor, bar: tqdm) -> None:
