@@ -173,6 +173,7 @@ class FastaSource(_Source):
         except (OSError, ValueError, IndexError, struct.error, zlib.error, AssertionError) as error:
             raise GenomeError(f"genome file {str(self.path)!r}: index {stem + '.fai'!r} cannot be used ({error}); delete it") from error
         self.chromsizes: dict[str, int] = {k: int(v.rlen) for k, v in self._faidx.index.items()}
+        self._regular: set[str] = set()  # chromosomes whose lines were looked at
         if not self.chromsizes:
             raise GenomeError(f"genome file {str(self.path)!r} holds no sequence")
 
@@ -250,11 +251,25 @@ class FastaSource(_Source):
                 os.replace(temporary + ending, place + ending)
 
     def _read(self, chrom: str, start: int, end: int) -> np.ndarray:
+        if chrom not in self._regular:
+            # pyfaidx lets a longer last line pass, and would then find bases of that line at wrong places
+            last = self.chromsizes[chrom]
+            first = max(0, last - 3 * int(self._faidx.index[chrom].lenc))
+            spans = [(first, last), (first, last - 1), (last - 1, last)]
+            texts = [self._text(chrom, a, b) for a, b in spans if a < b]
+            if any(len(text) != b - a for text, (a, b) in zip(texts, [s for s in spans if s[0] < s[1]])) or ">" in texts[-1]:
+                raise GenomeError(
+                    f"genome file {str(self.path)!r} is not regular FASTA: the last line of {chrom!r} is longer than the others; or "
+                    "the file is truncated or its index is of another file (delete the .fai and .gzi beside it)"
+                )
+            self._regular.add(chrom)
+        return _CODES[np.frombuffer(self._text(chrom, start, end).encode("latin-1", "replace"), dtype=np.uint8)]
+
+    def _text(self, chrom: str, start: int, end: int) -> str:
         try:
-            text = self._faidx.fetch(chrom, start + 1, end)
+            return str(self._faidx.fetch(chrom, start + 1, end))
         except (OSError, ValueError, RuntimeError, struct.error, zlib.error) as error:  # Bio.bgzf: RuntimeError
             raise GenomeError(f"genome file {str(self.path)!r} is damaged at {chrom}:{start:,}-{end:,}: {error}") from error
-        return _CODES[np.frombuffer(text.encode("latin-1", "replace"), dtype=np.uint8)]
 
 
 # Four bases a byte, the first in the highest bits; T 0, C 1, A 2, G 3 (UCSC's description of the format).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import struct
 from pathlib import Path
@@ -400,3 +401,16 @@ def test_real_bgzip(shared, tmp_path):
     (chrom,) = source.chromsizes
     codes = source.fetch(chrom, 0, source.chromsizes[chrom])
     assert abs(int((codes == 4).sum()) - 100_000) < 2000
+
+
+@pytest.mark.parametrize("last", [61, 75, 119, 500])
+def test_a_longer_last_line_is_no_regular_fasta(tmp_path, last):
+    """An index cannot address it, and pyfaidx would answer with bases of other places."""
+    text = "".join(random.Random(last).choices("ACGT", k=180 + last))
+    path = tmp_path / "a.fa"
+    path.write_text(">fine\nACGTA\nACG\n>long\n" + "".join(text[a : a + 60] + "\n" for a in (0, 60, 120)) + text[180:] + "\n")
+    source = open_genome(path)
+    assert source.fetch("fine", 0, 8).tolist() == [0, 1, 2, 3, 0, 0, 1, 2]
+    for a, b in ((0, 10), (185, 190), (0, 180 + last)):
+        with pytest.raises(GenomeError, match=r"not regular FASTA: the last line of 'long'"):
+            source.fetch("long", a, b)
