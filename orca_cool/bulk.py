@@ -192,7 +192,8 @@ def save_maps(path: Path, variant: Variant, genome: EditedGenome, found: Sequenc
         rows.append(row)
     segments = {contig: [str(s) for s in genome.contigs[contig]] for contig in genome.edited}
     about = {"format": "orca-cool.maps", "format_version": 1, "name": variant.name, "changes": [str(c) for c in variant.changes]}
-    arrays["about"] = np.array(json.dumps(about | {"segments": segments, "maps": rows}))
+    sizes = {r.chrom: genome.source.chromsizes[r.chrom] for c in found for r in c.references}
+    arrays["about"] = np.array(json.dumps(about | {"chromsizes": sizes, "segments": segments, "maps": rows}))
     temporary = path.with_name(path.name + ".tmp")
     with open(temporary, "wb") as stream:
         np.savez_compressed(stream, **arrays)

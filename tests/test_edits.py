@@ -12,9 +12,10 @@ from hg38 import SIZES, LazyGenome
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orca_cool.edits import Breakend, Contig, Edit, EditedGenome, Image, Join, Segment, fingerprint, merged, within
+from orca_cool.edits import Breakend, Contig, Edit, EditedGenome, Image, Join, Segment, fingerprint, merged
 from orca_cool.errors import EditError, GenomeError, OrcaCoolError, RegionError
 from orca_cool.genome import SequenceSource, length_of
+from orca_cool.rearrange import within
 
 COMPLEMENT = dict(zip("ACGTN", "TGCAN"))
 

@@ -90,7 +90,7 @@ def variants(
     if (strand := _say_approximation(predictor)) is not None:
         click.echo(strand, err=True)
     identity = {
-        "variants": variants.name, "variants_sha256": hashlib.sha256(variants.read_bytes()).hexdigest(), "assembly": assembly,
+        "variants": variants.name, "variants_sha256": _digest(variants), "assembly": assembly,
         "loops": None if loops is None else loops.name, "chromsizes_sha256": hashlib.sha256(repr(source.chromsizes).encode()).hexdigest(),
     }  # fmt: skip
     with tqdm(total=len(found), unit="variant", disable=quiet, file=sys.stderr, desc=f"{spec.name} {chosen.name}") as bar:
@@ -105,6 +105,14 @@ def variants(
         click.echo(f"not scored: and {len(summary.unscored) - 10:,} other reasons, in the table", err=True)
     click.echo(f"{summary.scored:,} of {len(found):,} variants scored", err=True)
     click.echo(output)
+
+
+def _digest(path: Path) -> str:
+    found = hashlib.sha256()
+    with path.open("rb") as stream:
+        while part := stream.read(1 << 20):
+            found.update(part)
+    return found.hexdigest()
 
 
 def _shifts(text: str) -> tuple[int, ...]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from orca_cool.edits import Breakend, Edit, Join, Segment, within
+from orca_cool.edits import Breakend, Edit, Join, Segment
 from orca_cool.errors import EditError
 from orca_cool.genome import GAP, SequenceSource, encode
+from orca_cool.rearrange import within
 from orca_cool.regions import suggestion
 
 _LETTERS = np.frombuffer(b"ACGTN", dtype=np.uint8)

@@ -8,8 +8,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from orca_cool.edits import Breakend, Change, Contig, Join, within
+from orca_cool.edits import Breakend, Change, Contig, Join
 from orca_cool.errors import EditError
+from orca_cool.rearrange import within
 
 #: Kinds of variants; EDIT is what has no shorter name (several changes at once, a chromosome given whole).
 VARIANT_KINDS = ("SNV", "MNV", "INDEL", "DEL", "DUP", "INV", "INS", "BND", "EDIT")
