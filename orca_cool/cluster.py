@@ -18,7 +18,6 @@ from typing import Any
 
 import torch
 
-from orca_cool.cli.edits import EditOptions, contigs_digest, edited_genome
 from orca_cool.errors import EditError, OrcaCoolError, OutputError
 from orca_cool.genome import SHIPPED, open_genome
 from orca_cool.levels import Settings
@@ -27,6 +26,7 @@ from orca_cool.pipeline import prepare
 from orca_cool.predict import Predictor, WindowMap
 from orca_cool.regions import Region
 from orca_cool.shards import Plan, Progress, Step, compute_shard, load_windows, split, unfinished, windows_path
+from orca_cool.variants.apply import EditOptions, contigs_digest, edited_genome
 from orca_cool.weights import load_bundle
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from orca_cool import __version__
 from orca_cool.errors import CoolerError, OutputError
 from orca_cool.pixels import FILTERS, Layer, LayerWriter, Stripe, TransBlock, frequency, writing
 
-__all__ = ["CountStripe", "Layer", "Stripe", "TransBlock", "frequency", "read_layer", "read_log_ratio", "write_mcool"]
+__all__ = ["Layer", "Stripe", "TransBlock", "frequency", "read_layer", "read_log_ratio", "write_mcool"]
 
 FORMAT = "orca-cool.mcool"
 FORMAT_VERSION = 1
@@ -35,26 +34,6 @@ BALANCED: dict[str, Any] = {
     "ignore_diags": 2, "divisive_weights": False, "cis_only": False, "converged": True, "scale": 1.0,
     "var": 0.0, "tol": 1e-5, "mad_max": 0, "min_count": 0, "min_nnz": 0,
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class CountStripe(Stripe):
-    """Rows of which the counts are known already: ``values`` only tells, by NaN, which pixels are absent.
-
-    Attributes
-    ----------
-    count : (rows, band) float32, stored as it is.
-    """
-
-    count: np.ndarray = field(kw_only=True)
-
-
-class _Writer(LayerWriter):
-    def _cis(self, k: int, a: int, b: int, stripe: Stripe) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        keep, columns = super()._cis(k, a, b, stripe)
-        if isinstance(stripe, CountStripe):
-            columns["count"] = np.asarray(stripe.count[a - stripe.start : b - stripe.start], np.float32)
-        return keep, columns
 
 
 def _write_bins(group: h5py.Group, writer: LayerWriter, chromsizes: dict[str, int], depth: float) -> None:
@@ -127,7 +106,7 @@ def write_mcool(
         for layer in layers:
             with writing(final):
                 group = file.create_group(f"resolutions/{layer.resolution}")
-            writer = _Writer(group, final, layer, chromsizes, mode, pseudo_depth, spread, precision_bits)
+            writer = LayerWriter(group, final, layer, chromsizes, mode, pseudo_depth, spread, precision_bits)
             writer.run(stripes(layer.resolution), () if trans is None else trans(layer.resolution))
             ours = {"format": FORMAT, "format_version": FORMAT_VERSION, "mode": mode, "pseudo_depth": float(pseudo_depth)}
             ours |= {"eps": float(layer.eps), "band": int(layer.band), "trans": None if layer.trans is None else float(layer.trans)}

@@ -19,7 +19,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from orca_cool.coolfile import BALANCED, DIFF_FORMAT, CountStripe, Layer, Stripe, read_layer, write_mcool
+from orca_cool.coolfile import BALANCED, DIFF_FORMAT, Layer, Stripe, read_layer, write_mcool
 from orca_cool.edits import EditedGenome, Segment
 from orca_cool.errors import CoolerError, EditError
 from orca_cool.expected import write_expected
@@ -62,7 +62,10 @@ class Images:
 
 
 def bin_images(genome: EditedGenome, chroms: Sequence[str], resolutions: Sequence[int]) -> dict[int, dict[str, Images]]:
-    """Images of all bins of chromosomes of the source, each where its middle base is; by resolution (bp) and chromosome."""
+    """Images of all bins of chromosomes of the source, by resolution (bp) and chromosome.
+
+    Each is where the bin's middle base is, or, if that base is nowhere, the nearest base of the bin that is somewhere.
+    """
     rows: dict[str, list[tuple[int, int, int, int, bool]]] = {chrom: [] for chrom in chroms}
     for number, segments in enumerate(genome.contigs.values()):
         offset = 0
@@ -81,6 +84,7 @@ def _images(genome: EditedGenome, chrom: str, resolution: int, pieces: np.ndarra
     middle = (start + np.minimum(start + resolution, length)) // 2
     bins = np.array([n_bins(n, resolution) for n in genome.chromsizes.values()])
     begin, end, contig, offset, forward = pieces
+    middle = _present(start, np.minimum(start + resolution, length), middle, begin, end)
     a, b = np.searchsorted(middle, begin), np.searchsorted(middle, end)
     which = np.repeat(np.arange(len(begin)), b - a)  # piece of each image
     own = np.arange(len(which)) - np.repeat(np.cumsum(b - a) - b, b - a)  # bin of the chromosome
@@ -88,6 +92,24 @@ def _images(genome: EditedGenome, chrom: str, resolution: int, pieces: np.ndarra
     places = (np.cumsum(bins) - bins)[contig[which]] + (offset[which] + along) // resolution
     order = np.argsort(own, kind="stable")
     return Images(np.searchsorted(own[order], np.arange(len(middle) + 1)), places[order])
+
+
+def _present(start: np.ndarray, stop: np.ndarray, middle: np.ndarray, begin: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """The base of each bin that tells where it went: of those in a piece (``begin``, ``end``) the nearest to the middle, the left of two.
+
+    Where no base of the bin is in a piece it stays the middle.
+    """
+    # how many pieces have begun at a base less those that have ended: 0 in no piece
+    begin, end = np.sort(begin), np.sort(end)
+    nowhere = np.searchsorted(begin, middle, "right") == np.searchsorted(end, middle, "right")
+    before = np.searchsorted(end, middle, "right")  # pieces that end at or before the middle
+    left = np.append(-1, end - 1)[before] if len(end) else np.full(len(middle), -1)
+    right = np.append(begin, np.iinfo(np.int64).max)[np.searchsorted(begin, middle, "right")]
+    from_left = np.where(left >= start, middle - left, np.iinfo(np.int64).max)
+    from_right = np.where(right < stop, right - middle, np.iinfo(np.int64).max)
+    nearest = np.where(from_left <= from_right, left, right)
+    found = np.minimum(from_left, from_right) < np.iinfo(np.int64).max
+    return np.where(nowhere & found, nearest, middle)
 
 
 def reference_regions(genome: EditedGenome, regions: Sequence[Region], reach: int, *, join: bool = False) -> list[Region]:
@@ -275,7 +297,7 @@ def to_reference_frame(
                 for a in range(int(used[0]), int(used[-1]) + 1, step) if len(used) else ():
                     b = min(a + step, int(used[-1]) + 1)
                     counts, level = _moved(some, contig, pixels, a, b, layer.band)
-                    yield CountStripe(c, a, np.where(np.isnan(counts), np.float32(np.nan), np.float32(0)), level, count=counts)
+                    yield Stripe(c, a, counts, level, count=counts)
 
     whole = {Region(c, 0, n): c for c, n in sizes.items()}
     rows = [(x.chrom, x.start, x.end, whole.get(x, f"{x.chrom}:{x.start}-{x.end}")) for x in regions]

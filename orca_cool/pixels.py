@@ -34,6 +34,7 @@ class Stripe:
     values : (rows, band) float32, y = log(observed / expected) of pair (start + r, start + r + d); NaN = absent.
     level : (rows, band) int32, resolution in bp of the level that predicted the pixel.
     spread : (rows, band) float32 or None, half the absolute difference between the strands' y.
+    count : (rows, band) float32 or None, counts that are known already and stored as they are; of ``values`` only NaN counts then.
     """
 
     chrom: str
@@ -41,6 +42,7 @@ class Stripe:
     values: np.ndarray
     level: np.ndarray
     spread: np.ndarray | None = None
+    count: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -295,7 +297,11 @@ class LayerWriter:
             raise OutputError(f"{stripe.chrom} at {self.layer.resolution} bp is predicted at {first} bins, where no expected is known")
         columns = {
             "bin2_id": np.add.outer(np.arange(a, b, dtype=np.int64) + self.offset[k], np.arange(width, dtype=np.int64)),
-            "count": frequency(y, self.norm[:width], self.layer.eps, self.mode, self.depth),
+            "count": (
+                frequency(y, self.norm[:width], self.layer.eps, self.mode, self.depth)
+                if stripe.count is None
+                else np.asarray(stripe.count[part], np.float32)
+            ),
             "level": np.asarray(stripe.level[part], np.int32),
         }
         if self.spread:

@@ -18,10 +18,10 @@ from conftest import make_toy_backgrounds, make_toy_model, make_toy_spec
 from orca_cool import pipeline
 from orca_cool.check import check_mcool
 from orca_cool.cli import main
-from orca_cool.cli.edits import EditOptions, contigs_digest, edited_genome
 from orca_cool.coolfile import read_log_ratio
 from orca_cool.edits import Edit, EditedGenome, Segment
 from orca_cool.genome import open_genome
+from orca_cool.variants.apply import EditOptions, contigs_digest, edited_genome
 from orca_cool.weights import save_bundle
 
 SIZES = {"a": 3_010, "b": 2_100, "c": 500}

@@ -66,6 +66,7 @@ CASES = {
     "translocation": [Join(Breakend("a", 2_013, "+"), Breakend("b", 700, "-"))],
     "inverted translocation": [Join(Breakend("a", 2_013, "+"), Breakend("b", 2_200, "+"))],
     "custom": [Contig("x", (Segment("b", 200, 2_900, "-"), letters(300), Segment("a", 1_000, 2_000)))],
+    "small ones in the middles of bins": [Edit("del", "a", 1_019, 1_022), Edit("sub", "a", 1_300, 1_330, sequence=(letters(4),))],
     "two": [Edit("del", "a", 900, 913), Edit("dup", "a", 2_000, 2_200), Edit("inv", "b", 1_700, 2_700)],
 }
 
@@ -106,12 +107,17 @@ def images_of(genome, resolution):
     """{(chromosome, bin): [bin of the edited genome, ...]}, base by base."""
     offsets = np.cumsum([0, *(n_bins(n, resolution) for n in genome.chromsizes.values())])
     found = {}
+    traced = origins(genome)
     for number, (chrom, length) in enumerate(genome.source.chromsizes.items()):
+        present = set(np.concatenate([places[chroms == number] for chroms, places in traced]).tolist())
         for k in range(n_bins(length, resolution)):
-            middle = (k * resolution + min((k + 1) * resolution, length)) // 2
+            bases = np.arange(k * resolution, min((k + 1) * resolution, length))
+            middle = (bases[0] + bases[-1] + 1) // 2
+            there = [b for b in bases.tolist() if b in present]
+            middle = min(there, key=lambda b: (abs(b - middle), b), default=middle)
             found[chrom, k] = [
                 offset + int(p) // resolution
-                for offset, (chroms, places) in zip(offsets, origins(genome))
+                for offset, (chroms, places) in zip(offsets, traced)
                 for p in np.flatnonzero((chroms == number) & (places == middle))
             ]
     return found

@@ -15,7 +15,7 @@ import click
 from tqdm import tqdm
 
 from orca_cool.cli.common import assembly_of
-from orca_cool.cli.edits import EditOptions, edit_options, edited_genome, provenance_of, say_problems
+from orca_cool.cli.edits import edit_options, say_problems
 from orca_cool.coolfile import read_layer
 from orca_cool.edits import EditedGenome
 from orca_cool.errors import CoolerError, EditError, ModelError, OutputError, RegionError
@@ -30,6 +30,7 @@ from orca_cool.regions import Region, parse_region, read_view
 from orca_cool.registry import resolve
 from orca_cool.series import series_to_files
 from orca_cool.shards import Plan
+from orca_cool.variants.apply import EditOptions, edited_genome, provenance_of
 from orca_cool.weights import load_bundle
 from orca_cool.windows import Window, by_root, plan
 

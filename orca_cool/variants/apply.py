@@ -1,0 +1,167 @@
+"""What a command line says about edits, as plain values, and the edited genome that they make, here or on a worker."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from orca_cool.edits import Change, EditedGenome, fingerprint
+from orca_cool.errors import EditError
+from orca_cool.genome import SequenceSource
+from orca_cool.variants import haplotype, parse_edits, parse_seqstr, read_variants
+
+#: Edits, and segments of each contig, that metadata lists.
+LISTED = 1000
+
+
+@dataclass(frozen=True)
+class EditOptions:
+    """What a command line says about edits: plain values, so that they can be sent to another process.
+
+    Attributes
+    ----------
+    edit : edits as text, or ``@FILE``. vcf : path of variants. haplotype, sample : of it; without a haplotype all its variants are meant.
+    seqstr : sequences as text, or ``@FILE``. strict : a variant that cannot be used is an error.
+    """
+
+    edit: tuple[str, ...] = ()
+    vcf: str | None = None
+    haplotype: int | None = None
+    sample: str | None = None
+    seqstr: str | None = None
+    strict: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.edit) or self.vcf is not None or self.seqstr is not None
+
+    def require_consistent(self) -> None:
+        """EditError if an option needs another that is not given."""
+        if self.haplotype is not None and self.vcf is None:
+            raise EditError(f"--haplotype {self.haplotype} needs --vcf FILE")
+        if self.sample is not None and self.haplotype is None:
+            raise EditError(f"--sample {self.sample!r} needs --vcf FILE and --haplotype K")
+        if self.strict and self.vcf is None:
+            raise EditError("--strict needs --vcf FILE")
+
+    def standalone(self) -> EditOptions:
+        """The same for a process in another folder: files of text are read, and other paths are absolute."""
+        edit = tuple(_absolute_files(_text("--edit", text)) for text in self.edit)
+        vcf = None if self.vcf is None else str(Path(self.vcf).absolute())
+        return replace(self, edit=edit, vcf=vcf, seqstr=None if self.seqstr is None else _text("--seqstr", self.seqstr))
+
+
+@dataclass(frozen=True)
+class Edited:
+    """An edited genome.
+
+    Attributes
+    ----------
+    changes : that were applied. problems : a line for each variant that could not be used.
+    """
+
+    genome: EditedGenome
+    changes: list[Change]
+    problems: list[str]
+
+    @property
+    def fingerprint(self) -> str:
+        """The short one that the genome's name ends with."""
+        return fingerprint(self.genome.contigs)
+
+
+def edited_genome(options: EditOptions, source: SequenceSource, assembly: str | None = None) -> Edited:
+    """The genome that edits make of a source; all of them are in its coordinates, and applied together.
+
+    Parameters
+    ----------
+    assembly : name of the source's, if it is known, which Seqstr's brackets must agree with.
+
+    Raises
+    ------
+    EditError
+        If an edit is not understood, does not fit the genome, or overlaps another; if nothing can be applied; with ``strict`` if a
+        variant cannot be used.
+    """
+    options.require_consistent()
+    changes: list[Change] = []
+    problems: list[str] = []
+    for text in options.edit:
+        changes += parse_edits(_text("--edit", text), source)
+    if options.vcf is not None:
+        found, problems = _of_file(options, source)
+        changes += found
+        if problems and options.strict:
+            raise EditError(problems[0] + (f" (and {len(problems) - 1:,} more that cannot be used)" if len(problems) > 1 else ""))
+    if options.seqstr is not None:
+        changes += parse_seqstr(_text("--seqstr", options.seqstr), source, assembly=assembly)
+    if not changes:
+        whose = "" if options.haplotype is None else f"haplotype {options.haplotype} of "
+        whose += "" if options.sample is None else f"sample {options.sample!r} of "
+        reason = f"; {len(problems):,} of its variants cannot be used, the first: {problems[0]}" if problems else ""
+        raise EditError(f"{whose}{options.vcf!r} changes nothing{reason}")
+    return Edited(EditedGenome.of(source, changes), changes, problems)
+
+
+def _of_file(options: EditOptions, source: SequenceSource) -> tuple[list[Change], list[str]]:
+    """Changes of a file of variants, and its problems."""
+    assert options.vcf is not None
+    if options.haplotype is not None:
+        return haplotype(read_variants(options.vcf, source, sample=options.sample or ""), options.haplotype)
+    # all of them: as one haplotype that carries each
+    return haplotype((replace(v, alleles=(1,), phased=True) for v in read_variants(options.vcf, source)), 1)
+
+
+def contigs_digest(genome: EditedGenome) -> str:
+    """SHA-256 that tells edited genomes of one source apart, by all their segments."""
+    digest = hashlib.sha256()
+    for contig, segments in genome.contigs.items():
+        digest.update(f"\n{contig}\n".encode())
+        for s in segments:
+            letters = b"" if s.literal is None else s.literal[s.start : s.end]
+            where = f"{s.chrom}:{s.start}-{s.end}" if s.literal is None else str(len(letters))
+            digest.update(f"{where}{s.strand}".encode() + letters + b"\n")
+    return digest.hexdigest()
+
+
+def provenance_of(edited: Edited, options: EditOptions, assembly: str, reencode: bool) -> dict[str, Any]:
+    """What identifies a prediction of an edited genome, and goes into the metadata of its file; plain values.
+
+    Parameters
+    ----------
+    assembly : the reference's.
+    """
+    genome = edited.genome
+
+    def listed(texts: list[str]) -> list[str]:
+        return texts if len(texts) <= LISTED else [*texts[:LISTED], f"and {len(texts) - LISTED:,} more"]
+
+    told: dict[str, Any] = {
+        "edits": listed([str(change) for change in edited.changes]),
+        "contigs_sha256": contigs_digest(genome),
+        "segments": {contig: listed([str(s) for s in genome.contigs[contig]]) for contig in genome.edited},
+        "reference_assembly": assembly,
+        "reference_chromsizes_sha256": hashlib.sha256(repr(dict(genome.source.chromsizes)).encode()).hexdigest(),
+        "reencode": reencode,
+    }
+    if options.vcf is not None:
+        told |= {"vcf": Path(options.vcf).name, "haplotype": options.haplotype, "sample": options.sample}
+        told |= {"not_applied": len(edited.problems)}
+    return told
+
+
+def _text(option: str, text: str) -> str:
+    """What an option says, or the file that it names."""
+    if not text.startswith("@"):
+        return text
+    try:
+        return Path(text[1:]).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise EditError(f"{option} {text!r}: the file cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _absolute_files(text: str) -> str:
+    """Edits with absolute paths of the files of sequence that they name."""
+    return re.sub(r"(?<![^\s,=:])@(?=[^/\s])", lambda _: f"@{Path.cwd()}/", text)
