@@ -217,7 +217,7 @@ def compare(
             own = [reference.get(place) for place in site.references]
             for level, m in enumerate(next(series)):
                 if keep is None or m.resolution in keep:
-                    rows.append(_aligned(genome, site, m, [(maps[level], gaps[level]) for maps, gaps in own]))
+                    rows.append(aligned(genome, site, m, [(maps[level], gaps[level]) for maps, gaps in own]))
         out.append(rows)
     return out
 
@@ -250,7 +250,8 @@ def bin_origins(genome: EditedGenome, contig: str, start: int, resolution: int, 
     return chroms, places
 
 
-def _aligned(genome: EditedGenome, site: Site, m: SeriesMap, own: Sequence[tuple[SeriesMap, np.ndarray]]) -> Comparison:
+def aligned(genome: EditedGenome, site: Site, m: SeriesMap, own: Sequence[tuple[SeriesMap, np.ndarray]]) -> Comparison:
+    """A level's map of an edited genome beside maps of its reference (each with (n,) bool: bins that are mostly gap)."""
     n = len(m.values)
     chroms, places = bin_origins(genome, site.contig, m.start, m.resolution, n)
     names = list(genome.source.chromsizes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -124,7 +125,8 @@ def predicted_panel(
         n = len(values)
         distance = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
         values = (values + np.log(layer.norm(n) + layer.eps)[distance]) / np.log(10)
-    return Panel(f"predicted: {metadata.get('model_name', 'unnamed model')}, {_bp(resolution)}", start, end, values, resolution), metadata
+    label = f"predicted: {metadata.get('model_name', 'unnamed model')}, {bp_label(resolution)}"
+    return Panel(label, start, end, values, resolution), metadata
 
 
 def observed_panel(path: str | Path, region: Region, resolution: int | None = None, *, contact: bool = False) -> Panel:
@@ -170,11 +172,12 @@ def observed_panel(path: str | Path, region: Region, resolution: int | None = No
             ratio = np.log(values / expected[distance])
     ratio[~np.isfinite(ratio)] = np.nan
     return Panel(
-        f"measured: {Path(str(path).partition('::')[0]).name}, {_bp(nearest)}{'' if weight else ', raw'}", start, end, ratio, nearest
+        f"measured: {Path(str(path).partition('::')[0]).name}, {bp_label(nearest)}{'' if weight else ', raw'}", start, end, ratio, nearest
     )
 
 
-def _bp(value: float) -> str:
+def bp_label(value: float) -> str:
+    """ "2 kb", "1.024 Mb"."""
     return f"{value / 1e6:g} Mb" if value >= 1e6 else f"{value / 1e3:g} kb" if value >= 1e3 else f"{value:g} bp"
 
 
@@ -274,11 +277,7 @@ def plot_maps(
     OutputError, CoolerError, RegionError
         If the picture exists (without ``force``) or cannot be written; if a map or the region cannot be read.
     """
-    path = Path(out)
-    if path.suffix.lower().lstrip(".") not in FORMATS:
-        raise OutputError(f"the picture {str(path)!r} must end in one of: {', '.join('.' + f for f in FORMATS)}")
-    if path.exists() and not force:
-        raise OutputError(f"the output {str(path)!r} exists; use --force to replace it")
+    (path,) = picture_paths(out, 1, force)
     clr = cooler.Cooler(next(iter(resolutions(predicted).values())))
     sizes = {str(c): int(n) for c, n in clr.chromsizes.items()}
     place = parse_region(region if region is not None else max(sizes, key=lambda c: sizes[c]), sizes)
@@ -288,13 +287,59 @@ def plot_maps(
             f"region {str(place)!r} has fewer than four bins of {upper.resolution:,} bp; take a longer one or a finer resolution"
         )
     lower = None if observed is None else observed_panel(observed, place, upper.resolution, contact=contact)
-    title = f"{metadata.get('model_name', 'unnamed model')} at {_bp(upper.resolution)}\n{place}"
+    title = f"{metadata.get('model_name', 'unnamed model')} at {bp_label(upper.resolution)}\n{place}"
     figure = draw(place, upper, lower, title=title, contact=contact, vmax=vmax)
-    temporary = path.with_name(f".{path.stem}.part{path.suffix}")
-    try:
-        figure.savefig(temporary)
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OutputError(f"cannot write {str(path)!r}: {error}") from error
+    save_figures([figure], [path])
     return path
+
+
+def picture_paths(out: str | Path, figures: int, force: bool = False) -> list[Path]:
+    """Files that so many figures are written to: one .pdf of as many pages, else ``name.1.png``, ``name.2.png``, ...
+
+    Raises
+    ------
+    OutputError
+        If the ending is no known format, the folder does not exist, or a file does (without ``force``).
+    """
+    path = Path(out)
+    if path.suffix.lower().lstrip(".") not in FORMATS:
+        raise OutputError(f"the picture {str(path)!r} must end in one of: {', '.join('.' + f for f in FORMATS)}")
+    if not path.parent.is_dir():
+        raise OutputError(f"cannot write {str(path)!r}: there is no folder {str(path.parent)!r}")
+    one = figures == 1 or path.suffix.lower() == ".pdf"
+    paths = [path] if one else [path.with_name(f"{path.stem}.{k}{path.suffix}") for k in range(1, figures + 1)]
+    for p in paths:
+        if p.exists() and not force:
+            raise OutputError(f"the output {str(p)!r} exists; use --force to replace it")
+    return paths
+
+
+def save_figures(figures: Iterable[Figure], paths: Sequence[Path]) -> None:
+    """Write figures, one to each path, or all as pages of the only path, a .pdf. Text stays text in .svg and .pdf.
+
+    Figures are taken one by one, so that a generator holds no more than one. Each file appears by a rename when it is complete.
+
+    Raises
+    ------
+    OutputError
+        If a file cannot be written.
+    """
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_pdf import PdfPages
+
+    waiting = iter(figures)
+    for path in paths:
+        temporary = path.with_name(f".{path.stem}.part{path.suffix}")
+        try:
+            with rc_context({"svg.fonttype": "none", "pdf.fonttype": 42}):
+                if path.suffix.lower() == ".pdf":
+                    with PdfPages(temporary) as pages:
+                        for figure in waiting:
+                            pages.savefig(figure)
+                else:
+                    next(waiting).savefig(temporary)
+            os.replace(temporary, path)
+        except OSError as error:
+            raise OutputError(f"cannot write {str(path)!r}: {error}") from error
+        finally:
+            temporary.unlink(missing_ok=True)

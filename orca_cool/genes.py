@@ -1,0 +1,336 @@
+"""Genes of a region from GTF, GFF3 or BED, carried over to an edited genome, and drawn as a track below a map."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import logging
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+import numpy as np
+
+from orca_cool.errors import RegionError
+from orca_cool.regions import Region, suggestion
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from orca_cool.edits import EditedGenome
+
+logger = logging.getLogger(__name__)
+
+#: Columns of a table of genes.
+COLUMNS = ["chrom", "start", "end", "name", "strand"]
+
+#: Attributes that name a gene, best first. "gene" holds the standard name in SGD's and NCBI's GFF3.
+NAMES = ("gene_name", "gene", "Name", "gene_id", "ID")
+
+#: More rows of names than this are not drawn.
+MAX_ROWS = 6
+
+#: Where less than this share of the genes has room for its name there are no names.
+LEAST_NAMED = 0.2
+
+#: Parts of a gene on both sides of given sequence shorter than this are one gene.
+SHORT = 1000
+
+#: Size of names in points, height of a row and gap behind a bar or a name in inches.
+FONT, ROW, GAP = 5.0, 0.09, 0.03
+
+COLOURS = {"+": "#35478c", "-": "#8c4a35", ".": "0.4"}
+
+_Row = tuple[str, int, int, str, str]
+
+
+def read_genes(path: str | Path, region: Region) -> pd.DataFrame:
+    """Genes that overlap a region.
+
+    Parameters
+    ----------
+    path : GTF or GFF3 (features ``gene``; the name is the first of :data:`NAMES` that is there), or BED of at least four columns
+        (strand in the sixth); plain or gzip. What it is is told by the content.
+
+    Returns
+    -------
+    DataFrame with columns chrom, start, end (0-based, end-exclusive, bp), name, strand ("+", "-" or "."), by start. Only the region's
+    genes are held in memory.
+
+    Raises
+    ------
+    RegionError
+        If the file is missing, damaged or none of these (the message tells the line), holds no gene, or calls the chromosome with "chr"
+        where the region has none, or the other way round.
+    """
+    import pandas as pd
+
+    path = Path(path)
+    features: set[str] = set()
+    names: dict[str, None] = {}
+    found: list[_Row] = []
+    for row in _rows(path, features):
+        names[row[0]] = None
+        if row[0] == region.chrom and row[1] < region.end and row[2] > region.start:
+            found.append(row)
+    if not names:
+        only = f", only {', '.join(sorted(features)[:10])}" if features else ""
+        raise RegionError(f"genes {str(path)!r}: there is no feature 'gene'{only}; give a file that has genes, or BED")
+    if region.chrom not in names:
+        other = region.chrom[3:] if region.chrom.startswith("chr") else "chr" + region.chrom
+        message = f"genes {str(path)!r}: there is none on {region.chrom!r}; {suggestion(region.chrom, names)}"
+        if other in names:
+            raise RegionError(message)
+        logger.warning(message)
+    table = pd.DataFrame(sorted(found, key=lambda row: row[1:]), columns=COLUMNS)
+    return table.astype({"start": np.int64, "end": np.int64})
+
+
+def _rows(path: Path, features: set[str]) -> Iterator[_Row]:
+    """Every gene of a file, checked; ``features`` gathers what else there is in GTF or GFF3."""
+    parse = None
+    for number, line in _lines(path):
+        fields = line.split("\t") if "\t" in line else line.split()
+        if parse is None:
+            parse = _bed if _numbers(fields[1:3]) else _gff if len(fields) >= 8 and _numbers(fields[3:5]) else None
+        try:
+            if parse is None:
+                raise ValueError("is neither GTF, GFF3 nor BED with tabs between its columns")
+            row = parse(fields, features)
+        except ValueError as problem:
+            raise RegionError(f"genes {str(path)!r}, line {number}: {line[:100]!r} {problem}") from None
+        if row is not None:
+            yield row
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """(number, line) of each that may hold a gene."""
+    number = 0
+    try:
+        with path.open("rb") as raw:
+            gzipped = raw.read(2) == b"\x1f\x8b"
+        with gzip.open(path, "rt", encoding="utf-8-sig") if gzipped else path.open(encoding="utf-8-sig") as file:
+            for number, line in enumerate(file, start=1):
+                if line.startswith("##FASTA"):  # GFF3 may end with the sequence
+                    return
+                if not line.isspace() and not line.startswith("#") and line.split(maxsplit=1)[0] not in ("track", "browser"):
+                    yield number, line.rstrip("\r\n")
+    except FileNotFoundError:
+        raise RegionError(f"genes {str(path)!r}: there is no such file") from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise RegionError(f"genes {str(path)!r}: cannot be read after line {number}: {error}") from error
+    except UnicodeDecodeError as error:
+        raise RegionError(f"genes {str(path)!r}: no text after line {number}; give GTF, GFF3 or BED, plain or gzip") from error
+
+
+def _numbers(fields: Sequence[str]) -> bool:
+    return len(fields) == 2 and all(re.fullmatch(r"-?\d+", f.strip()) for f in fields)
+
+
+def _bed(fields: Sequence[str], features: set[str]) -> _Row | None:
+    if len(fields) < 4:
+        raise ValueError("has no name: BED needs four columns here (chromosome, start, end, name)")
+    return _checked(fields[0], fields[1], fields[2], fields[3], fields[5] if len(fields) > 5 else ".", 0)
+
+
+def _gff(fields: Sequence[str], features: set[str]) -> _Row | None:
+    if len(fields) < 9:
+        raise ValueError("is not GTF or GFF3: it has fewer than nine columns")
+    if fields[2] != "gene":
+        features.add(fields[2])
+        return None
+    return _checked(fields[0], fields[3], fields[4], _name(fields[8]), fields[6], 1)
+
+
+def _checked(chrom: str, first: str, last: str, name: str, strand: str, base: int) -> _Row:
+    """A gene whose first position counts from ``base``."""
+    if not _numbers([first, last]):
+        raise ValueError("has positions that are no whole numbers")
+    start, end = int(first) - base, int(last)
+    if start < 0 or end <= start:
+        raise ValueError("is empty, reversed or negative; an end must lie after its start")
+    return chrom, start, end, name.strip(), strand if strand in ("+", "-") else "."
+
+
+def _name(attributes: str) -> str:
+    if re.match(r"\s*[^\s=;]+=", attributes):
+        pairs = (part.strip().partition("=") for part in attributes.split(";"))
+        found = {key: unquote(value) for key, _, value in pairs}
+    else:
+        found = {key: quoted or plain for key, quoted, plain in re.findall(r'([^\s;]+)\s+(?:"([^"]*)"|([^\s;"]+))', attributes)}
+    name = next((found[key] for key in NAMES if found.get(key)), "")
+    if not name:
+        raise ValueError(f"names no gene; it must have one of {', '.join(NAMES)}")
+    return name
+
+
+def lift(genes: pd.DataFrame, genome: EditedGenome, contig: str, start: int, end: int) -> pd.DataFrame:
+    """Genes of the reference in a window of an edited genome: each where its bases went, once for every copy.
+
+    A gene whose other end lies elsewhere, or nowhere, has " (part)" behind its name. What is lost, or inserted (if it is short), inside a
+    gene leaves it whole.
+
+    Parameters
+    ----------
+    genes : as :func:`read_genes` returns them, in the reference.
+    contig, start, end : of the edited genome, in bp.
+
+    Returns
+    -------
+    The same columns, ``chrom`` being the contig.
+    """
+    import pandas as pd
+
+    at, length = max(start, 0), genome.chromsizes[contig]
+    by_chrom = {chrom: table for chrom, table in genes.groupby("chrom")}
+    #: (gene's row, strand) -> [start, end, ref_start, ref_end] on the contig and in the reference, in order
+    parts: dict[tuple[int, str], list[list[int]]] = {}
+    for piece in genome.pieces(contig, start, end):
+        table = by_chrom.get(piece.chrom) if piece.chrom else None
+        if table is not None:
+            a = np.maximum(table["start"].to_numpy(), piece.start)
+            b = np.minimum(table["end"].to_numpy(), piece.end)
+            for k in np.flatnonzero(a < b):
+                first = at + int(a[k] - piece.start if piece.strand == "+" else piece.end - b[k])
+                image = [first, first + int(b[k] - a[k]), int(a[k]), int(b[k])]
+                known = parts.setdefault((int(table.index[k]), piece.strand), [])
+                if known and _goes_on(known[-1], image, piece.strand):
+                    before = known[-1]
+                    known[-1] = [before[0], image[1], min(before[2], image[2]), max(before[3], image[3])]
+                else:
+                    known.append(image)
+        at += len(piece)
+    rows = []
+    for (index, strand), images in parts.items():
+        gene = genes.loc[index]
+        for first, last, ref_start, ref_end in images:
+            # an end that the window cuts off is not missing; one that the contig lacks is
+            cut = [start > 0 and first == start, end < length and last == end]
+            low, high = cut if strand == "+" else cut[::-1]
+            whole = (ref_start == gene["start"] or low) and (ref_end == gene["end"] or high)
+            own = gene["strand"] if strand == "+" or gene["strand"] == "." else {"+": "-", "-": "+"}[gene["strand"]]
+            rows.append((contig, first, last, gene["name"] + ("" if whole else " (part)"), own))
+    return pd.DataFrame(sorted(rows, key=lambda row: row[1:]), columns=COLUMNS).astype({"start": np.int64, "end": np.int64})
+
+
+def _goes_on(last: list[int], image: list[int], strand: str) -> bool:
+    in_order = image[2] >= last[3] if strand == "+" else image[3] <= last[2]
+    return in_order and image[0] - last[1] <= SHORT
+
+
+def pack(extents: Sequence[tuple[float, float]], most: int = MAX_ROWS) -> list[int]:
+    """A row for each interval, so that none overlap in a row: from left to right, each in the first that is free.
+
+    Returns
+    -------
+    Rows from 0, in the order of ``extents``; -1 where all ``most`` rows are taken.
+    """
+    ends = [float("-inf")] * most
+    rows = [-1] * len(extents)
+    for k in sorted(range(len(extents)), key=lambda k: extents[k]):
+        start, end = extents[k]
+        rows[k] = next((row for row, taken in enumerate(ends) if taken <= start), -1)
+        if rows[k] >= 0:
+            ends[rows[k]] = end
+    return rows
+
+
+@dataclass(frozen=True)
+class Track:
+    """Genes of an axis from ``start`` to ``end`` bp, ``inches`` wide, sorted into rows with their names.
+
+    Attributes
+    ----------
+    genes : those that overlap the axis. row : of each, -1 for those of which there is only a tick, and their number.
+    extents : of bar and name in bp; the name is on the right of its bar, or on the left where there is no room.
+    """
+
+    start: int
+    end: int
+    inches: float
+    genes: pd.DataFrame
+    row: list[int]
+    extents: list[tuple[float, float]]
+
+    @classmethod
+    def of(cls, genes: pd.DataFrame, chrom: str, start: int, end: int, inches: float) -> Track:
+        here = genes[(genes["chrom"] == chrom) & (genes["start"] < end) & (genes["end"] > start)].reset_index(drop=True)
+        inch = (end - start) / inches
+        extents = []
+        for a, b, name in zip(here["start"].clip(lower=start), here["end"].clip(upper=end), here["name"]):
+            wide = (_width(name) + 2 * GAP) * inch
+            extents.append((a, b + wide) if b + wide <= end else (a - wide, b + GAP * inch))
+        row = pack(extents)
+        if row.count(-1) > (1 - LEAST_NAMED) * len(row):
+            row = [-1] * len(row)
+        return cls(start, end, inches, here, row, extents)
+
+    @property
+    def hidden(self) -> int:
+        """Genes without a name."""
+        return self.row.count(-1)
+
+    @property
+    def rows(self) -> int:
+        return max(self.row, default=-1) + 1 + (self.hidden > 0)
+
+    def draw(self, axes: Axes) -> None:
+        """Draw it on axes that are :attr:`rows` rows high."""
+        from matplotlib.collections import PolyCollection
+
+        inch = (self.end - self.start) / self.inches
+        axes.set_xlim(self.start, self.end)
+        axes.set_ylim(max(self.rows, 1), 0)
+        named, ticks = [], []
+        for gene, row, extent in zip(self.genes.itertuples(), self.row, self.extents):
+            a, b = max(gene.start, self.start), min(gene.end, self.end)
+            colour = COLOURS[gene.strand]
+            if row < 0:
+                line = self.rows - 0.5
+                ticks.append(([(a, line - 0.15), (max(b, a + 0.004 * inch), line - 0.15), (b, line + 0.15), (a, line + 0.15)], "0.6"))
+                continue
+            named.append((_arrow(a, max(b, a + 0.01 * inch), row + 0.5, gene.strand, 0.03 * inch), colour))
+            left = extent[0] < a
+            axes.text(
+                a - GAP * inch if left else b + GAP * inch, row + 0.5, gene.name, fontsize=FONT, color=colour,
+                ha="right" if left else "left", va="center_baseline", clip_on=True, parse_math=False,
+            )  # fmt: skip
+        for shapes in (named, ticks):
+            if shapes:
+                axes.add_collection(PolyCollection([s for s, _ in shapes], facecolors=[c for _, c in shapes], linewidths=0))
+        if self.hidden:
+            what = f"+ {self.hidden:,} more" if self.rows > 1 else f"{self.hidden:,} genes"
+            box = {"boxstyle": "square,pad=0.05", "facecolor": "white", "edgecolor": "none"}
+            axes.text(self.end, self.rows - 0.5, what, fontsize=FONT, color="0.35", ha="right", va="center_baseline", bbox=box)
+
+
+def _width(name: str) -> float:
+    """Of a name as it is drawn, in inches."""
+    from matplotlib.textpath import TextPath
+
+    plain = name.replace("$", "S")  # it is not mathematics
+    return float(TextPath((0, 0), plain, size=FONT).get_extents().x1) / 72 if name else 0.0
+
+
+def _arrow(a: float, b: float, y: float, strand: str, point: float) -> list[tuple[float, float]]:
+    """A bar that points along its strand."""
+    h, point = 0.28, min(point, b - a)
+    if strand == "+":
+        return [(a, y - h), (b - point, y - h), (b, y), (b - point, y + h), (a, y + h)]
+    if strand == "-":
+        return [(b, y - h), (a + point, y - h), (a, y), (a + point, y + h), (b, y + h)]
+    return [(a, y - h), (b, y - h), (b, y + h), (a, y + h)]
+
+
+def spans(places: Sequence[tuple[str, int, int]]) -> list[Region]:
+    """One region for each chromosome, from the first to the last base of what is given."""
+    out = []
+    for chrom, group in itertools.groupby(sorted(places), key=lambda place: place[0]):
+        several = list(group)
+        out.append(Region(chrom, max(0, several[0][1]), max(end for _, _, end in several)))
+    return out
