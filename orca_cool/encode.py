@@ -201,7 +201,9 @@ class EncodingCache:
         for a, b, known in known_runs(layout.contigs[LAYOUT], base, self.margin, first, last):
             if at < a:  # up to the next known run
                 ends = (at == 0, a == bins) if inside is None else (False, False)
-                fine = None if self.fine is None or any(ends) else partial(self.fine.laid, layout, origin, reverse)
+                fine = None
+                if self.fine is not None and not any(ends) and a - at <= 8 * self.margin:  # of a long run, out of phase, none is at hand
+                    fine = partial(self.fine.laid, layout, origin, reverse)
                 fetch = partial(_shifted, layout, origin)
                 y = self.encoder.span(name, origin + at * base, origin + a * base, reverse, fetch, ends, fine)
                 parts.append(self._rounded(y))

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,12 +11,11 @@ from typing import Any
 import click
 from tqdm import tqdm
 
+from orca_cool.beside import beside_path, derive, is_made
 from orca_cool.cli.common import assembly_of
 from orca_cool.cli.edits import edit_options, say_problems
-from orca_cool.coolfile import read_layer
-from orca_cool.edits import EditedGenome
-from orca_cool.errors import CoolerError, EditError, ModelError, OutputError, RegionError
-from orca_cool.frames import COPIES, difference, reference_regions, require_comparable, to_reference_frame
+from orca_cool.errors import EditError, ModelError, OutputError, RegionError
+from orca_cool.frames import COPIES, reference_regions, require_comparable
 from orca_cool.genome import SequenceSource, open_genome
 from orca_cool.levels import Settings
 from orca_cool.model.spec import ModelSpec, ModuleSpec
@@ -29,7 +25,6 @@ from orca_cool.ranks import Ranks
 from orca_cool.regions import Region, parse_region, read_view
 from orca_cool.registry import resolve
 from orca_cool.series import series_to_files
-from orca_cool.shards import Plan
 from orca_cool.variants.apply import EditOptions, edited_genome, provenance_of
 from orca_cool.weights import load_bundle
 from orca_cool.windows import Window, by_root, plan
@@ -139,7 +134,7 @@ def predict(
     _require_edits(edits, reencode, frame, copies, diff, reference)
     if reencode and store is not None and diff and reference is None:
         raise EditError(f"with --reencode the store {str(store)!r} is of the edited genome; for --diff give the --reference's prediction")
-    beside = [_beside(output, "reference-frame")] * (frame is not None) + [_beside(output, "diff")] * diff
+    beside = [beside_path(output, "reference-frame")] * (frame is not None) + [beside_path(output, "diff")] * diff
     again = bool(beside) and output.exists() and not force  # left by a killed run, or by one that was not asked for these
     for path in beside if again else [output, *beside]:
         check_output(path, force)
@@ -264,16 +259,16 @@ def predict(
         came_from = reference_regions(edited.genome, whole.regions, reach, join=True)
         if not came_from:
             raise EditError(f"no part of {', '.join(map(str, whole.regions))} comes from the reference; leave out --frame and --diff")
-        if again and not _is_made(output, whole, numbers):
+        if again and not is_made(output, whole, numbers):
             raise OutputError(f"{output} exists, and is another prediction than this; use --force to replace it")
         if reference is not None:
             require_comparable(reference, wanted, original.chromsizes, {**whole.identity, "mode": mode})
-        theirs = reference or _beside(output, "reference")
+        theirs = reference or beside_path(output, "reference")
         make_theirs = diff and reference is None
         if make_theirs:
             base = base or make(original)
             its = prepare(base, came_from, settings, assembly=known, provenance=origin)
-            if theirs.exists() and not force and _is_made(theirs, its, numbers):
+            if theirs.exists() and not force and is_made(theirs, its, numbers):
                 make_theirs = False
             else:
                 check_output(theirs, force)
@@ -282,7 +277,7 @@ def predict(
             return
         if make_theirs and base is not None:
             paths += run(base, came_from, theirs, known, origin, None)
-        paths += _derive(output, edited.genome, known, copies or COPIES[0], theirs if diff else None, beside)
+        paths += derive(output, edited.genome, known, copies or COPIES[0], theirs if diff else None, beside)
     for path in paths:
         click.echo(path)
 
@@ -298,51 +293,6 @@ def _require_edits(edits: EditOptions, reencode: bool, frame: str | None, copies
         raise EditError(f"--copies {copies!r} needs --frame reference or --diff")
     if reference is not None and not diff:
         raise EditError(f"--reference {str(reference)!r} needs --diff")
-
-
-def _beside(output: Path, kind: str) -> Path:
-    """``out.mcool`` -> ``out.<kind>.mcool``."""
-    return output.with_name(f"{output.name.removesuffix('.mcool')}.{kind}.mcool")
-
-
-def _is_made(path: Path, whole: Plan, numbers: dict[str, str]) -> bool:
-    """True if a file is what a plan leads to.
-
-    Parameters
-    ----------
-    numbers : the choices that decide the numbers, wherever they are computed.
-    """
-    wanted = {**whole.identity, **numbers, "mode": whole.settings.mode, "pseudo_depth": whole.settings.pseudo_depth}
-    # of the plan alone; of whoever computes; told otherwise
-    wanted = {k: v for k, v in wanted.items() if k not in ("chromsizes", "device", "encodings", "trans")}
-    try:
-        found = read_layer(f"{path}::resolutions/{max(whole.settings.resolutions)}")[1]
-    except CoolerError:
-        return False
-    same_trans = (found["trans"] is not None) == whole.settings.trans
-    return same_trans and all(found.get(k) == v for k, v in json.loads(json.dumps(wanted)).items())
-
-
-def _derive(output: Path, genome: EditedGenome, assembly: str, copies: str, reference: Path | None, beside: Sequence[Path]) -> list[Path]:
-    """Write the files ``beside`` the prediction of an edited genome: in the reference's frame, and its difference to ``reference``."""
-    scratch = output.with_name(output.name + ".frame.partial")
-    frame = scratch / _beside(output, "reference-frame").name
-    made: list[Path] = []
-    try:
-        shutil.rmtree(scratch, ignore_errors=True)
-        scratch.mkdir()
-        made = to_reference_frame(output, genome, frame, assembly=assembly, copies=copies)
-        if _beside(output, "reference-frame") not in beside:
-            made = []
-        if reference is not None:
-            made.append(difference(frame, reference, scratch / _beside(output, "diff").name))
-        for path in made:
-            os.replace(path, output.parent / path.name)
-    except OSError as error:
-        raise OutputError(f"cannot write beside {output}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    return [output.parent / path.name for path in made]
 
 
 def _watch(predictor: Predictor, bar: tqdm) -> None:

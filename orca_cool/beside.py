@@ -1,0 +1,60 @@
+"""What lies beside the prediction of an edited genome: the same in the reference's frame, the reference's own, and the difference."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from orca_cool.coolfile import read_layer
+from orca_cool.edits import EditedGenome
+from orca_cool.errors import CoolerError, OutputError
+from orca_cool.frames import difference, to_reference_frame
+from orca_cool.shards import Plan
+
+
+def beside_path(output: Path, kind: str) -> Path:
+    """``out.mcool`` -> ``out.<kind>.mcool``."""
+    return output.with_name(f"{output.name.removesuffix('.mcool')}.{kind}.mcool")
+
+
+def is_made(path: Path, whole: Plan, numbers: dict[str, str]) -> bool:
+    """True if a file is what a plan leads to.
+
+    Parameters
+    ----------
+    numbers : the choices that decide the numbers, wherever they are computed.
+    """
+    wanted = {**whole.identity, **numbers, "mode": whole.settings.mode, "pseudo_depth": whole.settings.pseudo_depth}
+    # of the plan alone; of whoever computes; told otherwise
+    wanted = {k: v for k, v in wanted.items() if k not in ("chromsizes", "device", "encodings", "trans")}
+    try:
+        found = read_layer(f"{path}::resolutions/{max(whole.settings.resolutions)}")[1]
+    except CoolerError:
+        return False
+    same_trans = (found["trans"] is not None) == whole.settings.trans
+    return same_trans and all(found.get(k) == v for k, v in json.loads(json.dumps(wanted)).items())
+
+
+def derive(output: Path, genome: EditedGenome, assembly: str, copies: str, reference: Path | None, beside: Sequence[Path]) -> list[Path]:
+    """Write the files ``beside`` the prediction of an edited genome: in the reference's frame, and its difference to ``reference``."""
+    scratch = output.with_name(output.name + ".frame.partial")
+    frame = scratch / beside_path(output, "reference-frame").name
+    made: list[Path] = []
+    try:
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir()
+        made = to_reference_frame(output, genome, frame, assembly=assembly, copies=copies)
+        if beside_path(output, "reference-frame") not in beside:
+            made = []
+        if reference is not None:
+            made.append(difference(frame, reference, scratch / beside_path(output, "diff").name))
+        for path in made:
+            os.replace(path, output.parent / path.name)
+    except OSError as error:
+        raise OutputError(f"cannot write beside {output}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return [output.parent / path.name for path in made]
