@@ -105,9 +105,9 @@ def sites(
                     middle = (near[0] + near[-1]) // 2
                     snapped = min(round(middle / grain) * grain, (genome.source.chromsizes[names[number]] - 1) // grain * grain)
                     references.append((names[number], snapped + shift))
-            middle = (group[0] + group[-1]) // 2
+            middle = (group[0] + group[-1]) // 2 + shift
             position = _in_phase(genome, contig, middle, spec.window(module.resolutions[0]), window // 2, references)
-            out.append(Site(contig, tuple(group), middle + shift if position is None else position, tuple(references)))
+            out.append(Site(contig, tuple(group), middle if position is None else position, tuple(references)))
     return out
 
 
