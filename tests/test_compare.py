@@ -113,12 +113,12 @@ def test_a_small_inversion_is_one_site_and_a_large_deletion_keeps_the_longer_sid
     (site,) = placed(Edit("del", "chr2", 100_000, 350_001), module="1M")
     assert site.references == (("chr2", 2 * GRAIN),)  # (99,999 + 350,001) / 2 = 1.8 grains
     assert site.position == 2 * GRAIN - 250_001
-    # windows that are moved far stay in that phase
+    # windows that are moved stay in the phase of one side or the other, of that which is then longer
     genome = EditedGenome.of(HUMAN, [Edit("del", "chr2", 100_000_000, 100_250_001)])
-    (at,) = sites(genome, SPEC, SPEC.module("1M"))
-    for shift in (-4_000, 700_000):
+    for shift, off in ((-4_000, 0), (-700_000, 0), (700_000, -250_001)):
         (moved,) = sites(genome, SPEC, SPEC.module("1M"), shift=shift)
-        assert (moved.position, moved.references) == (at.position + shift, (("chr2", at.references[0][1] + shift),))
+        assert moved.references == (("chr2", 807 * GRAIN + shift),)  # (99,999,999 + 100,250,001) / 2: 807.5 grains
+        assert moved.position == 807 * GRAIN + shift + off
 
 
 def test_ends_that_are_no_chromosomes_are_breakpoints():
