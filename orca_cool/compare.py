@@ -133,9 +133,7 @@ def _clusters(sorted_places: Sequence[int], widest: int) -> list[list[int]]:
     return out
 
 
-def _in_phase(
-    genome: EditedGenome, contig: str, middle: int, window: int, near: int, references: Sequence[tuple[str, int]]
-) -> int | None:
+def _in_phase(genome: EditedGenome, contig: str, middle: int, window: int, near: int, references: Sequence[tuple[str, int]]) -> int | None:
     """The position, at most ``near`` from ``middle``, that is one of the reference positions as the longest stretch in the window goes."""
     start, end = max(middle - window // 2, 0), middle + window // 2
     best: tuple[int, int] | None = None

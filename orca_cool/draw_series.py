@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from orca_cool.errors import CoolerError
+from orca_cool.evaluate.metrics import insulation_score
 from orca_cool.genes import ROW, Track, lift
 from orca_cool.plot import bp_label, observed_panel
-from orca_cool.plot_series import MAX_JUNCTIONS, Column, Map, diamond_side, insulation
+from orca_cool.plot_series import MAX_JUNCTIONS, Column, Map, diamond_side
 from orca_cool.regions import Region
 
 if TYPE_CHECKING:
@@ -291,7 +292,7 @@ def _measured(observed: str | Path, r: Map, column: Column, beside: _Panel) -> _
     panel = observed_panel(observed, region, column.resolution)
     contact = observed_panel(observed, region, panel.resolution, contact=True)
     side = max(3, round(diamond_side(len(r.values)) * column.resolution / panel.resolution))
-    track = insulation(10**contact.values, side)
+    track = insulation_score(10**contact.values, side)
     extent = (panel.start, panel.end)
     return _Panel(r.chrom, r.start, r.end, panel.values, extent, beside.lines, [("measured", extent, track)], beside.box, note=panel.label)
 

@@ -247,7 +247,8 @@ class Track:
     Attributes
     ----------
     genes : those that overlap the axis. row : of each, -1 for those of which there is only a tick, and their number.
-    extents : of bar and name in bp; the name is on the right of its bar, or on the left where there is no room.
+    extents : of bar and name in bp; the name is on the right of its bar, or on the left where there is no room. Where there is room on
+        neither side it is on the bar, in the middle of the axis, which is all taken.
     """
 
     start: int
@@ -264,7 +265,8 @@ class Track:
         extents = []
         for a, b, name in zip(here["start"].clip(lower=start), here["end"].clip(upper=end), here["name"]):
             wide = (_width(name) + 2 * GAP) * inch
-            extents.append((a, b + wide) if b + wide <= end else (a - wide, b + GAP * inch))
+            on_the_left = (a - wide, b + GAP * inch) if a - wide >= start else (start, end)
+            extents.append((a, b + wide) if b + wide <= end else on_the_left)
         row = pack(extents)
         if row.count(-1) > (1 - LEAST_NAMED) * len(row):
             row = [-1] * len(row)
@@ -286,6 +288,7 @@ class Track:
         inch = (self.end - self.start) / self.inches
         axes.set_xlim(self.start, self.end)
         axes.set_ylim(max(self.rows, 1), 0)
+        box = {"boxstyle": "square,pad=0.05", "facecolor": "white", "edgecolor": "none"}
         named, ticks = [], []
         for gene, row, extent in zip(self.genes.itertuples(), self.row, self.extents):
             a, b = max(gene.start, self.start), min(gene.end, self.end)
@@ -295,26 +298,32 @@ class Track:
                 ticks.append(([(a, line - 0.15), (max(b, a + 0.004 * inch), line - 0.15), (b, line + 0.15), (a, line + 0.15)], "0.6"))
                 continue
             named.append((_arrow(a, max(b, a + 0.01 * inch), row + 0.5, gene.strand, 0.03 * inch), colour))
-            left = extent[0] < a
+            if extent == (self.start, self.end):
+                at, side, ground = (self.start + self.end) / 2, "center", box
+            elif extent[0] < a:
+                at, side, ground = a - GAP * inch, "right", None
+            else:
+                at, side, ground = b + GAP * inch, "left", None
             axes.text(
-                a - GAP * inch if left else b + GAP * inch, row + 0.5, gene.name, fontsize=FONT, color=colour,
-                ha="right" if left else "left", va="center_baseline", clip_on=True, parse_math=False,
+                at, row + 0.5, gene.name, fontsize=FONT, color=colour, ha=side, va="center_baseline", bbox=ground, clip_on=True,
+                parse_math=False,
             )  # fmt: skip
         for shapes in (named, ticks):
             if shapes:
                 axes.add_collection(PolyCollection([s for s, _ in shapes], facecolors=[c for _, c in shapes], linewidths=0))
         if self.hidden:
             what = f"+ {self.hidden:,} more" if self.rows > 1 else f"{self.hidden:,} genes"
-            box = {"boxstyle": "square,pad=0.05", "facecolor": "white", "edgecolor": "none"}
             axes.text(self.end, self.rows - 0.5, what, fontsize=FONT, color="0.35", ha="right", va="center_baseline", bbox=box)
 
 
 def _width(name: str) -> float:
     """Of a name as it is drawn, in inches."""
-    from matplotlib.textpath import TextPath
+    from matplotlib.font_manager import FontProperties, findfont, get_font
 
-    plain = name.replace("$", "S")  # it is not mathematics
-    return float(TextPath((0, 0), plain, size=FONT).get_extents().x1) / 72 if name else 0.0
+    font = get_font(findfont(FontProperties()))
+    font.set_size(100, 72)
+    font.set_text(name, 0.0)
+    return float(font.get_width_height()[0]) / 64 / 100 * FONT / 72
 
 
 def _arrow(a: float, b: float, y: float, strand: str, point: float) -> list[tuple[float, float]]:

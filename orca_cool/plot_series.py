@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ import numpy as np
 
 from orca_cool.edits import EditedGenome, Segment
 from orca_cool.errors import EditError
-from orca_cool.evaluate.metrics import diamond
+from orca_cool.evaluate.metrics import insulation_score
 from orca_cool.genome import GAP, SequenceSource, gap_fraction
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ DIAMOND = 10
 
 #: Where a window has more junctions than this (a haplotype's), only those that the figure is about are marked.
 MAX_JUNCTIONS = 24
+
+#: What numpy, zipfile and json raise on a file that is another or damaged (RuntimeError: encrypted; AttributeError: a bare .npy).
+_DAMAGED = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -135,20 +139,6 @@ class Column:
         return list(found)
 
 
-def insulation(frequency: np.ndarray, side: int = DIAMOND) -> np.ndarray:
-    """(n,) log2 of the mean contact across each bin, less its mean over the map; NaN near the map's ends.
-
-    Parameters
-    ----------
-    frequency : (n, n), linear. side : of the diamond in bins.
-    """
-    mean, _ = diamond(frequency, side)
-    with np.errstate(divide="ignore"):
-        track = np.log2(mean)
-    known = np.isfinite(track)
-    return np.where(known, track - (track[known].mean() if known.any() else 0.0), np.nan)
-
-
 def diamond_side(bins: int) -> int:
     """Side of the insulation diamond in a map of so many bins."""
     return min(DIAMOND, max(2, bins // 8))
@@ -158,7 +148,7 @@ def _map(m: SeriesMap, source: SequenceSource) -> Map:
     """What lies in gaps and outside the chromosome is predicted too, but means nothing."""
     from orca_cool.compare import MAX_GAP  # with torch, which a file of maps is drawn without
 
-    track = insulation(np.exp(m.values.astype(float)) * (m.expected + m.eps), diamond_side(len(m.values)))
+    track = insulation_score(np.exp(m.values.astype(float)) * (m.expected + m.eps), diamond_side(len(m.values)))
     return _masked(m.chrom, m.start, m.end, m.values, track, gap_fraction(source, m.chrom, m.start, m.end, m.resolution) > MAX_GAP)
 
 
@@ -246,7 +236,7 @@ def read_maps(path: str | Path) -> tuple[str, list[list[Column]]]:
         If there is no such file, or it is another.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             about = json.loads(str(arrays["about"]))
             if about["format"] != "orca-cool.maps" or about["format_version"] != 1:
                 raise ValueError(f"format {about['format']!r}, version {about['format_version']}")
@@ -256,8 +246,8 @@ def read_maps(path: str | Path) -> tuple[str, list[list[Column]]]:
                 found.setdefault(row["key"].partition("_")[0], []).append(_column(arrays, row, genome, about["chromsizes"]))
     except FileNotFoundError:
         raise EditError(f"there is no file {str(path)!r}") from None
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise EditError(f"{str(path)!r} is not a file of maps of `orca-cool variants --maps`: {error}") from None
+    except _DAMAGED as error:
+        raise EditError(f"{str(path)!r} is not a file of maps of `orca-cool variants --maps`, or is damaged: {error}") from None
     if not found:
         raise EditError(f"{str(path)!r} holds no map: the variant could not be scored, or changes nothing")
     changes = "; ".join(about["changes"])
@@ -290,7 +280,7 @@ def _column(arrays: Mapping[str, np.ndarray], row: Mapping[str, Any], genome: Ed
     def a_map(name: str, chrom: str, place: Mapping[str, Any], length: float) -> Map:
         values = arrays[name].astype(float)
         middles = place["start"] + resolution * np.arange(len(values)) + resolution // 2
-        track = insulation(np.exp(values), diamond_side(len(values)))
+        track = insulation_score(np.exp(values), diamond_side(len(values)))
         return _masked(chrom, place["start"], place["end"], values, track, (middles < 0) | (middles >= length))
 
     references = tuple(a_map(f"own_{key}_{k}", r["chrom"], r, sizes[r["chrom"]]) for k, r in enumerate(row["references"]))

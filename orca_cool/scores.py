@@ -14,7 +14,7 @@ import numpy as np
 
 from orca_cool.compare import Comparison
 from orca_cool.errors import EditError
-from orca_cool.evaluate.metrics import compartments, diamond, pearson, scc
+from orca_cool.evaluate.metrics import compartments, insulation_score, pearson, scc
 
 #: Columns of a table of scores, in order.
 SCORES = (
@@ -133,14 +133,6 @@ def _by_distance(values: np.ndarray, distance: np.ndarray, n: int) -> np.ndarray
     return np.divide(np.bincount(distance, values, n)[:n], count, out=np.full(n, np.nan), where=count > 0)
 
 
-def _insulation_score(y: np.ndarray, expected: np.ndarray, eps: float, side: int) -> np.ndarray:
-    """(n,) log2 of the mean frequency across each bin, less its mean over the window; NaN near the window's ends."""
-    mean, _ = diamond(np.exp(y.astype(float)) * (expected + eps), side)
-    with np.errstate(divide="ignore"):
-        track = np.log2(mean)
-    return track - _mean(track)
-
-
 def _minima(track: np.ndarray, prominence: float) -> np.ndarray:
     from scipy.signal import find_peaks
 
@@ -154,12 +146,12 @@ def _minima(track: np.ndarray, prominence: float) -> np.ndarray:
 def _insulation(found: Comparison, choices: Choices) -> dict[str, float]:
     """Each map's own insulation, in its own frame, compared through the coordinate map."""
     m = found.alternative
-    own = _insulation_score(m.values, m.expected, m.eps, choices.diamond)
+    own = insulation_score(np.exp(m.values.astype(float)) * (m.expected + m.eps), choices.diamond)
     n = len(own)
     other, minima = np.full(n, np.nan), np.zeros(n, dtype=bool)
     seen = np.zeros(n, dtype=bool)  # bins of which the reference's insulation is known, hence its boundaries
     for r, index in zip(found.references, found.bins):
-        track = _insulation_score(r.values, r.expected, r.eps, choices.diamond)
+        track = insulation_score(np.exp(r.values.astype(float)) * (r.expected + r.eps), choices.diamond)
         here = (index >= 0) & ~seen
         here[here] = np.isfinite(track[index[here]])
         other[here] = track[index[here]]

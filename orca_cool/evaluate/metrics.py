@@ -179,6 +179,20 @@ def diamond(m: np.ndarray, window: int, nearest: int = 2) -> tuple[np.ndarray, n
     return mean, count
 
 
+def insulation_score(frequency: np.ndarray, window: int = 10) -> np.ndarray:
+    """(n,) log2 of the mean contact across each bin (:func:`diamond`), less its mean over the map; NaN near the map's ends.
+
+    Parameters
+    ----------
+    frequency : (n, n), linear. window : side of the diamond in bins.
+    """
+    mean, _ = diamond(frequency, window)
+    with np.errstate(divide="ignore"):
+        track = np.log2(mean)
+    known = np.isfinite(track)
+    return np.where(known, track - (track[known].mean() if known.any() else 0.0), np.nan)
+
+
 def insulation(a: np.ndarray, b: np.ndarray, window: int = 10, nearest: int = 2) -> tuple[np.ndarray, np.ndarray]:
     """Insulation of two (n, n) maps over the pixels finite in both, at the (k,) bins whose diamond has at least half of its pixels."""
     both = np.isfinite(a) & np.isfinite(b)
