@@ -256,7 +256,7 @@ def test_what_is_there_already_is_not_predicted_again(call, tmp_path, monkeypatc
 
 def test_a_run_that_is_killed_late_goes_on(call, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("orca_cool.cli.predict.difference", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        patch.setattr("orca_cool.beside.difference", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
         refused = call("--edit", DELETION, "--frame", "reference", "--diff", code=2)
     assert "No space left on device" in refused.output.splitlines()[-1]
     assert {p.name for p in tmp_path.glob("*.mcool*")} == {"out.mcool", "out.reference.mcool"}
