@@ -246,3 +246,9 @@ def test_a_truncated_table_ends_with_a_problem(tmp_path):
     path.write_bytes(data[:15])
     with pytest.raises(EditError, match="holds no variant; it is truncated after line 0"):
         read_table(path, GENOME)
+
+
+def test_a_line_that_cannot_be_used_keeps_its_name(read):
+    assert [v.name for v in read("x.edits", "fine\tchr1:2-4 del\nbad\tchr9:2-4 del\n")] == ["fine", "bad"]
+    assert [v.name for v in read("x.bed", "chr1\t2\t4\tdel\tfine\nchr1\t2\t4\tdell\tbad\nchr9\t2\t4\tdel\n")] == ["fine", "bad", ""]
+    assert [v.name for v in read("x.bedpe", "chr1\t4\t5\tchr9\t9\t10\tbad\t.\t+\t-\n")] == ["bad"]

@@ -93,11 +93,15 @@ class _Lines:
         self.source = source
         self.files = files
 
+    def name(self, fields: Sequence[str]) -> str:
+        """Of a row, as far as it has one."""
+        return fields[0] if len(fields) == 2 else ""
+
     def variant(self, where: str, fields: Sequence[str]) -> Variant:
         if len(fields) > 2:
             raise EditError(f"it has {len(fields)} columns; write the edits, or a name, a tab and the edits")
         changes = parse_edits(fields[-1], self.source, files=self.files)
-        return of_changes(changes, where, fields[0] if len(fields) == 2 else "")
+        return of_changes(changes, where, self.name(fields))
 
 
 class _Named(_Lines):
@@ -106,6 +110,10 @@ class _Named(_Lines):
     def __init__(self, source: SequenceSource, files: bool | Path, names: Sequence[str]):
         super().__init__(source, files)
         self.names = names
+
+    def name(self, fields: Sequence[str]) -> str:
+        """Of a row, as far as it has one."""
+        return _name(dict(zip(self.names, fields)).get("name", ""))
 
     def variant(self, where: str, fields: Sequence[str]) -> Variant:
         row = dict(zip(self.names, fields))
@@ -117,7 +125,7 @@ class _Named(_Lines):
         if row.get("sequence", ".") not in ("", "."):
             event += f" {row['sequence']}"
         change = parse_event(row["chrom"], start, end, event, self.source, files=self.files)
-        return of_changes([change], where, _name(row.get("name", "")))
+        return of_changes([change], where, self.name(fields))
 
 
 class _Bedpe:
@@ -125,6 +133,10 @@ class _Bedpe:
 
     def __init__(self, source: SequenceSource):
         self.source = source
+
+    def name(self, fields: Sequence[str]) -> str:
+        """Of a row, as far as it has one."""
+        return _name(fields[6]) if len(fields) > 6 else ""
 
     def variant(self, where: str, fields: Sequence[str]) -> Variant:
         if len(fields) < 10:
@@ -142,7 +154,7 @@ class _Bedpe:
                 position = end if side == "+" else start
             ends.append(Breakend(chrom, position, side))
         join = check_join(self.source, Join(ends[0], ends[1]))
-        variant = of_changes([join], where, _name(fields[6]), "; ".join(notes))
+        variant = of_changes([join], where, self.name(fields), "; ".join(notes))
         return replace(variant, kind=type_ if type_ in ("DEL", "DUP", "INV") else "BND")
 
     def _interval(self, fields: Sequence[str]) -> tuple[str, int, int]:
@@ -189,9 +201,10 @@ def _variants(file: TextFile, after: int, rows: _Lines | _Bedpe) -> Iterator[Var
         if number <= after or _SKIPPED.match(line):
             continue
         where = f"{file.name} line {number}"
+        fields = [field.strip() for field in line.split("\t")]
         try:
-            yield rows.variant(where, [field.strip() for field in line.split("\t")])
+            yield rows.variant(where, fields)
         except EditError as error:
-            yield Variant("", where, "", 0, 0, "EDIT", (), problem=str(error))
+            yield Variant(rows.name(fields), where, "", 0, 0, "EDIT", (), problem=str(error))
     if file.problem:
         yield Variant("", f"{file.name} line {file.last + 1}", "", 0, 0, "EDIT", (), problem=file.problem)
