@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from orca_cool import __version__
-from orca_cool.compare import Comparison, Reference, compare
+from orca_cool.compare import Comparison, Reference, compare, sites
 from orca_cool.edits import EditedGenome
 from orca_cool.errors import EditError, OrcaCoolError, OutputError
 from orca_cool.model.spec import ModuleSpec
@@ -36,6 +36,9 @@ FORMAT_VERSION = 1
 ABOUT = ("name", "chrom", "start", "end", "kind", "changes", "where", "module", "resolution", "site", "reference")
 COLUMNS = (*ABOUT, *SCORES, "status")
 
+#: A variant with breakpoints at more places than this is a haplotype, whose map `orca-cool predict` makes.
+MAX_SITES = 64
+
 #: (variants done, variants in all)
 Progress = Callable[[int, int], None]
 
@@ -48,14 +51,16 @@ class Summary:
     unscored: dict[str, int]
 
 
-def edited_genome(variant: Variant, predictor: Predictor, resolution: int) -> EditedGenome:
-    """The genome with one variant; EditError with the reason if it cannot be predicted at ``resolution``."""
+def edited_genome(variant: Variant, predictor: Predictor, module: ModuleSpec, resolution: int) -> EditedGenome:
+    """The genome with one variant; EditError with the reason if it cannot be scored at ``resolution``."""
     if variant.problem:
         raise EditError(variant.problem)
     genome = EditedGenome.of(predictor.source, variant.changes)
     for contig in genome.edited:
         if genome.chromsizes[contig] < resolution:
             raise EditError(f"{contig} would be {genome.chromsizes[contig]:,} bp, shorter than one bin of {resolution:,} bp")
+    if (places := len(sites(genome, predictor.spec, module))) > MAX_SITES:
+        raise EditError(f"it has breakpoints at {places:,} places, more than {MAX_SITES}; predict it with `orca-cool predict --edit`")
     return genome
 
 
@@ -135,7 +140,7 @@ def _rows(
     failed: dict[int, str] = {}
     for k, variant in enumerate(variants):
         try:
-            genomes[k] = edited_genome(variant, reference.predictor, min(resolutions))
+            genomes[k] = edited_genome(variant, reference.predictor, reference.module, min(resolutions))
         except OrcaCoolError as error:
             if strict:
                 raise EditError(f"{variant.where}: {variant.name}: {error}") from error

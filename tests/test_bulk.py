@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -171,6 +172,20 @@ def test_a_run_that_fails_anywhere_goes_on_to_the_same_table(place, vcf, predict
     assert calls == sorted(calls)
     pd.testing.assert_frame_equal(table(out), table(whole))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["scores.tsv", "scores.tsv.json"]
+
+
+def test_a_haplotype_is_no_variant(predictor, tmp_path, monkeypatch):
+    """Its places would be decoded together: there is a limit."""
+    edits = "; ".join(f"a:{p}-{p + 1} sub N" for p in range(100, 9_000, 60))
+    (tmp_path / "many.edits").write_text(f"many\t{edits}\none\ta:4000-4010 del\n")
+    variants = list(read_variants(tmp_path / "many.edits", predictor.source))
+    assert [v.problem for v in variants] == ["", ""]
+    monkeypatch.setattr(bulk, "MAX_SITES", 8)
+    module = predictor.spec.module("B")  # half a window is 320 bp
+    summary = score_variants(predictor, module, variants, tmp_path / "t.tsv", resolutions=[40], identity={})
+    assert summary.scored == 1
+    (reason,) = summary.unscored
+    assert re.fullmatch(r"it has breakpoints at \d+ places, more than 8; predict it with `orca-cool predict --edit`", reason)
 
 
 def test_another_run_does_not_go_on_with_it(place, vcf, predictor, tmp_path, monkeypatch):
