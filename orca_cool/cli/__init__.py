@@ -21,7 +21,7 @@ VERBS = {
     "background": "Expected contact frequency by distance of a measured map, for training.",
     "train": "Train a model on an .mcool and a genome.",
     "evaluate": "Compare a predicted .mcool with a measured map.",
-    "plot": "Draw prediction above and measured map below the diagonal.",
+    "plot": "Draw a predicted map beside a measured one, or what an edit changes at every level.",
 }
 
 
