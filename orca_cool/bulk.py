@@ -74,7 +74,6 @@ def score_variants(
     identity: dict[str, Any],
     choices: Choices | None = None,
     shifts: Sequence[int] = (),
-    edges: str = "real",
     maps: str | Path | None = None,
     strict: bool = False,
     force: bool = False,
@@ -87,7 +86,6 @@ def score_variants(
     resolutions : levels of the module to score.
     identity : plain values that tell this run from another (files, settings); with them an unfinished run is recognised.
     shifts : bp by which windows are moved besides 0; scores are averaged over all.
-    edges : see :class:`~orca_cool.predict.Predictor`.
     maps : folder for the matrices, one .npz for each variant.
     strict : the first variant that cannot be scored is an error.
     force : replace the output, and start anew.
@@ -104,13 +102,13 @@ def score_variants(
     settings = {
         "format": FORMAT, "format_version": FORMAT_VERSION, "orca_cool": __version__, "model": predictor.spec.name,
         "model_digest": predictor.bundle.digest, "genome": predictor.source.name, "module": module.name, "resolutions": list(resolutions),
-        "shifts": list(shifts), "edges": edges, "maps": None if maps is None else str(maps), **predictor.numbers, **identity,
+        "shifts": list(shifts), "maps": None if maps is None else str(maps), **predictor.numbers, **identity,
     }  # fmt: skip
     check_output(output, force)
     if maps is not None:
         Path(maps).mkdir(parents=True, exist_ok=True)
     journal = _Journal(output, settings, restart=force)
-    reference = Reference(predictor, module, edges)
+    reference = Reference(predictor, module)
     group = max(1, predictor.batch // 2)
     try:
         report = progress or (lambda done, total: None)

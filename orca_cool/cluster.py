@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 
+from orca_cool.edits import digest
 from orca_cool.errors import EditError, OrcaCoolError, OutputError
 from orca_cool.genome import SHIPPED, open_genome
 from orca_cool.levels import Settings
@@ -26,7 +27,7 @@ from orca_cool.pipeline import prepare
 from orca_cool.predict import Predictor, WindowMap
 from orca_cool.regions import Region
 from orca_cool.shards import Plan, Progress, Step, compute_shard, load_windows, split, unfinished, windows_path
-from orca_cool.variants.apply import EditOptions, contigs_digest, edited_genome
+from orca_cool.variants.apply import EditOptions, edited_genome
 from orca_cool.weights import load_bundle
 
 log = logging.getLogger(__name__)
@@ -102,7 +103,7 @@ def _prepared(job: str) -> tuple[Predictor, Plan]:
         source = open_genome(j.genome, j.chrom_names)
         if j.edits is not None:
             source = edited_genome(EditOptions(**j.edits), source).genome
-            if contigs_digest(source) != j.provenance["contigs_sha256"]:
+            if digest(source.contigs) != j.provenance["contigs_sha256"]:
                 raise EditError(f"a worker makes another genome than {j.assembly!r} of the edits; have their files changed?")
         predictor = Predictor(load_bundle(Path(j.model)), source, _device(j.device), j.dtype, **j.options)
         chosen: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in j.settings.items()}

@@ -18,10 +18,8 @@ import numpy as np
 from orca_cool.edits import EditedGenome
 from orca_cool.genome import gap_fraction
 from orca_cool.model.spec import ModelSpec, ModuleSpec
+from orca_cool.pipeline import MAX_GAP
 from orca_cool.predict import Predictor, SeriesMap, Zoom
-
-#: A bin of the reference is not compared if more than this share of it is not A, C, G or T.
-MAX_GAP = 0.5
 
 
 @dataclass(frozen=True)
@@ -152,8 +150,8 @@ def _in_phase(genome: EditedGenome, contig: str, middle: int, window: int, near:
 class Reference:
     """Zoom series of the reference, each predicted once: those lately asked for are kept."""
 
-    def __init__(self, predictor: Predictor, module: ModuleSpec, edges: str = "real", max_bytes: int = 2**29):
-        self.predictor, self.module, self.edges = predictor, module, edges
+    def __init__(self, predictor: Predictor, module: ModuleSpec, max_bytes: int = 2**29):
+        self.predictor, self.module = predictor, module
         one = predictor.spec.bins**2 * len(module.resolutions) * 16
         self._most = max(4, max_bytes // one)
         self._kept: OrderedDict[tuple[str, int], tuple[list[SeriesMap], list[np.ndarray]]] = OrderedDict()
@@ -162,7 +160,7 @@ class Reference:
     def prepare(self, wanted: Iterable[tuple[str, int]]) -> None:
         """Predict those that are not at hand, together."""
         missing = [w for w in dict.fromkeys(wanted) if w not in self._kept]
-        zooms = [self.predictor.zoom_in(self.module, *w, self.edges) for w in missing]
+        zooms = [self.predictor.zoom_in(self.module, *w, self.predictor.edges) for w in missing]
         for place, maps in zip(missing, self.predictor.decode(self.module, zooms) if zooms else ()):
             self._kept[place] = maps, [self._gaps(m) for m in maps]
             self.predicted += 1
@@ -206,18 +204,25 @@ def compare(
     zooms: list[Zoom] = []
     for genome, some in zip(genomes, found):
         edited = predictor.on(genome)
-        zooms += [edited.zoom_in(module, site.contig, site.position, reference.edges) for site in some]
+        zooms += [edited.zoom_in(module, site.contig, site.position, edited.edges) for site in some]
     series = iter(predictor.decode(module, zooms) if zooms else ())
-    out = []
-    for genome, some in zip(genomes, found):
-        rows: list[Comparison] = []
-        for site in some:
-            own = [reference.get(place) for place in site.references]
-            for level, m in enumerate(next(series)):
-                if keep is None or m.resolution in keep:
-                    rows.append(aligned(genome, site, m, [(maps[level], gaps[level]) for maps, gaps in own]))
-        out.append(rows)
-    return out
+    return [[c for site in some for c in _beside(reference, genome, site, next(series), keep)] for genome, some in zip(genomes, found)]
+
+
+def compare_at(reference: Reference, genome: EditedGenome, site: Site, keep: Sequence[int] | None = None) -> list[Comparison]:
+    """As :func:`compare`, of one genome at a place of the caller's choice."""
+    predictor, module = reference.predictor.on(genome), reference.module
+    (series,) = predictor.decode(module, [predictor.zoom_in(module, site.contig, site.position, predictor.edges)])
+    return _beside(reference, genome, site, series, keep)
+
+
+def _beside(
+    reference: Reference, genome: EditedGenome, site: Site, series: Sequence[SeriesMap], keep: Sequence[int] | None
+) -> list[Comparison]:
+    """A zoom series of an edited genome beside those of its reference, level by level."""
+    own = [reference.get(place) for place in site.references]
+    levels = [(m, [(maps[k], gaps[k]) for maps, gaps in own]) for k, m in enumerate(series) if keep is None or m.resolution in keep]
+    return [_aligned(genome, site, m, references) for m, references in levels]
 
 
 def bin_origins(genome: EditedGenome, contig: str, start: int, resolution: int, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -248,7 +253,7 @@ def bin_origins(genome: EditedGenome, contig: str, start: int, resolution: int, 
     return chroms, places
 
 
-def aligned(genome: EditedGenome, site: Site, m: SeriesMap, own: Sequence[tuple[SeriesMap, np.ndarray]]) -> Comparison:
+def _aligned(genome: EditedGenome, site: Site, m: SeriesMap, own: Sequence[tuple[SeriesMap, np.ndarray]]) -> Comparison:
     """A level's map of an edited genome beside maps of its reference (each with (n,) bool: bins that are mostly gap)."""
     n = len(m.values)
     chroms, places = bin_origins(genome, site.contig, m.start, m.resolution, n)

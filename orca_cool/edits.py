@@ -398,14 +398,21 @@ class EditedGenome:
         return f"EditedGenome({self.name!r}, {len(self.contigs)} sequences, edited: {', '.join(self.edited[:5]) or 'none'})"
 
 
-def fingerprint(contigs: Mapping[str, Sequence[Segment]]) -> str:
-    """Eight hexadecimal digits that tell lists of segments apart."""
-    digest = hashlib.sha256()
+def digest(contigs: Mapping[str, Sequence[Segment]]) -> str:
+    """SHA-256 (hexadecimal) that tells lists of segments of one source apart."""
+    found = hashlib.sha256()
     for contig, segments in contigs.items():
-        digest.update(f"\n{contig}\n".encode())
+        found.update(f"\n{contig}\n".encode())
         for s in merged(segments):
-            digest.update(f"{s.chrom}:{s.start}-{s.end}{s.strand}".encode() + (s.literal or b"") + b"\n")
-    return digest.hexdigest()[:8]
+            letters = b"" if s.literal is None else s.literal[s.start : s.end]
+            where = f"{s.chrom}:{s.start}-{s.end}" if s.literal is None else str(len(letters))
+            found.update(f"{where}{s.strand}".encode() + letters + b"\n")
+    return found.hexdigest()
+
+
+def fingerprint(contigs: Mapping[str, Sequence[Segment]]) -> str:
+    """The first eight digits of :func:`digest`, for names."""
+    return digest(contigs)[:8]
 
 
 def turned(segments: Sequence[Segment]) -> list[Segment]:

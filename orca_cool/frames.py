@@ -101,15 +101,12 @@ def _present(start: np.ndarray, stop: np.ndarray, middle: np.ndarray, begin: np.
     """
     # how many pieces have begun at a base less those that have ended: 0 in no piece
     begin, end = np.sort(begin), np.sort(end)
-    nowhere = np.searchsorted(begin, middle, "right") == np.searchsorted(end, middle, "right")
-    before = np.searchsorted(end, middle, "right")  # pieces that end at or before the middle
-    left = np.append(-1, end - 1)[before] if len(end) else np.full(len(middle), -1)
-    right = np.append(begin, np.iinfo(np.int64).max)[np.searchsorted(begin, middle, "right")]
-    from_left = np.where(left >= start, middle - left, np.iinfo(np.int64).max)
-    from_right = np.where(right < stop, right - middle, np.iinfo(np.int64).max)
-    nearest = np.where(from_left <= from_right, left, right)
-    found = np.minimum(from_left, from_right) < np.iinfo(np.int64).max
-    return np.where(nowhere & found, nearest, middle)
+    begun, ended = np.searchsorted(begin, middle, "right"), np.searchsorted(end, middle, "right")
+    far = np.iinfo(np.int64).max
+    left, right = np.append(-1, end - 1)[ended], np.append(begin, far)[begun]
+    from_left, from_right = np.where(left >= start, middle - left, far), np.where(right < stop, right - middle, far)
+    found = np.minimum(from_left, from_right) < far
+    return np.where((begun == ended) & found, np.where(from_left <= from_right, left, right), middle)
 
 
 def reference_regions(genome: EditedGenome, regions: Sequence[Region], reach: int, *, join: bool = False) -> list[Region]:

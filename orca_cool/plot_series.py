@@ -1,6 +1,6 @@
 """What a zoom series shows: a column for each level, with maps of the reference and of an edited genome and their insulation.
 
-Columns come from predictions (:func:`reference_columns`, :func:`edited_columns`) or from a file of maps (:func:`read_maps`);
+Columns come from predictions (:meth:`Column.of_series`, :func:`compared`) or from a file of maps (:func:`read_maps`);
 :func:`orca_cool.draw_series.draw_series` draws them.
 """
 
@@ -146,9 +146,9 @@ def diamond_side(bins: int) -> int:
 
 def _map(m: SeriesMap, source: SequenceSource) -> Map:
     """What lies in gaps and outside the chromosome is predicted too, but means nothing."""
-    from orca_cool.compare import MAX_GAP  # with torch, which a file of maps is drawn without
+    from orca_cool.pipeline import MAX_GAP  # with torch, which a file of maps is drawn without
 
-    track = insulation_score(np.exp(m.values.astype(float)) * (m.expected + m.eps), diamond_side(len(m.values)))
+    track = insulation_score(m.frequency, diamond_side(len(m.values)))
     return _masked(m.chrom, m.start, m.end, m.values, track, gap_fraction(source, m.chrom, m.start, m.end, m.resolution) > MAX_GAP)
 
 
@@ -195,13 +195,9 @@ def site_at(genome: EditedGenome, chrom: str, position: int, grain: int = 1) -> 
 
 def compared(reference: Reference, genome: EditedGenome, site: Site, levels: Sequence[int]) -> list[Column]:
     """Predict the levels of one place of an edited genome beside its reference, coarse to fine."""
-    from orca_cool.compare import aligned
+    from orca_cool.compare import compare_at
 
-    predictor, module = reference.predictor.on(genome), reference.module
-    own = [reference.get(place) for place in site.references]
-    (series,) = predictor.decode(module, [predictor.zoom_in(module, site.contig, site.position, reference.edges)])
-    found = [aligned(genome, site, m, [(maps[k], gaps[k]) for maps, gaps in own]) for k, m in enumerate(series)]
-    return [Column.of_comparison(c, genome) for c in found if c.resolution in levels]
+    return [Column.of_comparison(c, genome) for c in compare_at(reference, genome, site, keep=levels)]
 
 
 def around(genome: EditedGenome, site: Site, reach: int) -> list[tuple[str, int, int]]:

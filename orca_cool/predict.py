@@ -73,6 +73,11 @@ class SeriesMap:
     expected: np.ndarray
     eps: float
 
+    @property
+    def frequency(self) -> np.ndarray:
+        """(bins, bins) float64 F, the regularised contact frequency."""
+        return np.exp(self.values.astype(float)) * (self.expected + self.eps)
+
 
 class Predictor:
     """Predict windows of a genome.

@@ -64,8 +64,7 @@ def score(found: Comparison, choices: Choices | None = None) -> dict[str, float]
     if out["pixels"] < 3:
         return out
     same = found.unchanged
-    difference = np.where(np.isfinite(b), a - b, np.nan)
-    out["mse"] = float(np.mean(difference[known] ** 2))
+    out["mse"] = float(np.mean((a - b)[known] ** 2))
     out["one_minus_r"] = 0.0 if same else 1 - pearson(a, b, nearest=0)[0]
     out["one_minus_scc"] = 0.0 if same else 1 - scc(a, b)
     out["log_fold_change"] = _mean(np.abs(found.alternative_log - found.reference_log)[found.touched])
@@ -111,6 +110,8 @@ def _mean(values: np.ndarray) -> float:
 
 def _decay(found: Comparison) -> float:
     """Compared at distances of the alternative with those pairs of the reference that lie as far apart in it, in the bins compared."""
+    if found.unchanged:
+        return 0.0
     n = len(found.reference)
     distance = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
     there = np.isfinite(found.reference)
@@ -122,8 +123,6 @@ def _decay(found: Comparison) -> float:
         far = np.abs(np.subtract.outer(used, used))
         total += np.bincount(far.ravel(), part.ravel(), n)[:n]
         count += np.bincount(far.ravel(), minlength=n)[:n]
-    if found.unchanged:
-        return 0.0
     other = np.divide(total, count, out=np.full(n, np.nan), where=count > 0)
     return _mean(np.abs(own - other)[: 3 * n // 4])
 
@@ -146,12 +145,12 @@ def _minima(track: np.ndarray, prominence: float) -> np.ndarray:
 def _insulation(found: Comparison, choices: Choices) -> dict[str, float]:
     """Each map's own insulation, in its own frame, compared through the coordinate map."""
     m = found.alternative
-    own = insulation_score(np.exp(m.values.astype(float)) * (m.expected + m.eps), choices.diamond)
+    own = insulation_score(m.frequency, choices.diamond)
     n = len(own)
     other, minima = np.full(n, np.nan), np.zeros(n, dtype=bool)
     seen = np.zeros(n, dtype=bool)  # bins of which the reference's insulation is known, hence its boundaries
     for r, index in zip(found.references, found.bins):
-        track = insulation_score(np.exp(r.values.astype(float)) * (r.expected + r.eps), choices.diamond)
+        track = insulation_score(r.frequency, choices.diamond)
         here = (index >= 0) & ~seen
         here[here] = np.isfinite(track[index[here]])
         other[here] = track[index[here]]

@@ -288,7 +288,7 @@ def test_axes_with_an_edit(local):
 
 def test_maps_are_those_of_the_comparison(local, predictor, reference):
     genome = EditedGenome.of(predictor.source, LOCAL)
-    (wanted,) = compare(Reference(predictor, reference.module, "real"), [genome])
+    (wanted,) = compare(Reference(predictor, reference.module), [genome])
     for c, w in zip(local[0], wanted, strict=True):
         np.testing.assert_array_equal(c.alternative.values, w.alternative.values)
         np.testing.assert_array_equal(c.references[0].values, w.references[0].values)

@@ -235,7 +235,7 @@ def _predict_edited(
     paths = picture_paths(output, len(places), force)
     reach = spec.window(module.resolutions[0])
     known = _genes(genes, [interval for site in places for interval in around(genome, site, reach)])
-    reference = Reference(predictor, module, predictor.edges)
+    reference = Reference(predictor, module)
     pages = (compared(reference, genome, site, levels) for site in places)
     _save(pages, len(places), f"{spec.name}: {changes}", known, paths, style)
     return paths

@@ -96,7 +96,7 @@ def variants(
     with tqdm(total=len(found), unit="variant", disable=quiet, file=sys.stderr, desc=f"{spec.name} {chosen.name}") as bar:
         summary = score_variants(
             predictor, chosen, found, output, resolutions=wanted, identity=identity,
-            choices=Choices(loops=read_loops(loops) if loops else ()), shifts=moved, edges=edges, maps=maps, strict=strict, force=force,
+            choices=Choices(loops=read_loops(loops) if loops else ()), shifts=moved, maps=maps, strict=strict, force=force,
             progress=lambda done, total: bar.update(done - bar.n) and None,
         )  # fmt: skip
     for reason, count in list(summary.unscored.items())[:10]:

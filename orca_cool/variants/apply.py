@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from orca_cool.edits import Change, EditedGenome, fingerprint
+from orca_cool.edits import Change, EditedGenome, digest, fingerprint
 from orca_cool.errors import EditError
 from orca_cool.genome import SequenceSource
 from orca_cool.variants import haplotype, parse_edits, parse_seqstr, read_variants
@@ -114,18 +114,6 @@ def _of_file(options: EditOptions, source: SequenceSource) -> tuple[list[Change]
     return haplotype((replace(v, alleles=(1,), phased=True) for v in read_variants(options.vcf, source)), 1)
 
 
-def contigs_digest(genome: EditedGenome) -> str:
-    """SHA-256 that tells edited genomes of one source apart, by all their segments."""
-    digest = hashlib.sha256()
-    for contig, segments in genome.contigs.items():
-        digest.update(f"\n{contig}\n".encode())
-        for s in segments:
-            letters = b"" if s.literal is None else s.literal[s.start : s.end]
-            where = f"{s.chrom}:{s.start}-{s.end}" if s.literal is None else str(len(letters))
-            digest.update(f"{where}{s.strand}".encode() + letters + b"\n")
-    return digest.hexdigest()
-
-
 def provenance_of(edited: Edited, options: EditOptions, assembly: str, reencode: bool) -> dict[str, Any]:
     """What identifies a prediction of an edited genome, and goes into the metadata of its file; plain values.
 
@@ -140,7 +128,7 @@ def provenance_of(edited: Edited, options: EditOptions, assembly: str, reencode:
 
     told: dict[str, Any] = {
         "edits": listed([str(change) for change in edited.changes]),
-        "contigs_sha256": contigs_digest(genome),
+        "contigs_sha256": digest(genome.contigs),
         "segments": {contig: listed([str(s) for s in genome.contigs[contig]]) for contig in genome.edited},
         "reference_assembly": assembly,
         "reference_chromsizes_sha256": hashlib.sha256(repr(dict(genome.source.chromsizes)).encode()).hexdigest(),
