@@ -171,3 +171,44 @@ def toy_bundle(tmp_path: Path) -> Bundle:
     """A saved and loaded bundle of the toy model, at ``tmp_path / "models" / "toy"``."""
     model = make_toy_model()
     return load_bundle(save_bundle(tmp_path / "models" / "toy", model, make_toy_backgrounds(model.spec)))
+
+
+class Drawn:
+    """Random chromosomes in memory, always the same for the same sizes.
+
+    Parameters
+    ----------
+    gap : (chromosome, start, end) that is N.
+    """
+
+    name = "drawn"
+
+    def __init__(self, chromsizes: dict[str, int], gap: tuple[str, int, int]):
+        random = np.random.default_rng(3)
+        self.codes = {c: random.integers(0, 4, n).astype(np.uint8) for c, n in chromsizes.items()}
+        chrom, start, end = gap
+        self.codes[chrom][start:end] = 4
+        self.chromsizes = dict(chromsizes)
+
+    def fetch(self, chrom: str, start: int, end: int) -> np.ndarray:
+        out = np.full(end - start, 4, np.uint8)
+        a, b = max(start, 0), min(end, self.chromsizes[chrom])
+        if a < b:
+            out[a - start : b - start] = self.codes[chrom][a:b]
+        return out
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of ``runs.py``: a model and a genome whose prediction is small, to interrupt and to share."""
+    import runs  # which imports this module
+
+    return runs.make_place(tmp_path_factory.mktemp("place"))
+
+
+@pytest.fixture(scope="module")
+def predictor(place: Path):
+    """The model of ``place`` on its genome."""
+    import runs
+
+    return runs.predictor(place)

@@ -35,16 +35,6 @@ HEADER = (
 )
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    return runs.make_place(tmp_path_factory.mktemp("place"))
-
-
-@pytest.fixture(scope="module")
-def predictor(place):
-    return runs.predictor(place)
-
-
 def letter(predictor, chrom, position):
     """The base at a 1-based position."""
     return "ACGTN"[predictor.source.fetch(chrom, position - 1, position)[0]]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import make_toy_backgrounds, make_toy_model
-from test_edited_prediction import EDITS, SIZES, Drawn, Plain, letters, random_letters
+from conftest import Drawn, make_toy_backgrounds, make_toy_model
+from test_edited_prediction import EDITS, GAP, SIZES, Plain, letters, random_letters
 
 from orca_cool.compare import Reference, bin_origins, compare, sites
 from orca_cool.edits import Breakend, Contig, Edit, EditedGenome, Join, Segment
@@ -19,7 +19,7 @@ from orca_cool.weights import load_bundle, save_bundle
 
 @pytest.fixture(scope="module")
 def source():
-    return Drawn()
+    return Drawn(SIZES, GAP)
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +175,7 @@ def test_bins_are_compared_with_those_that_they_came_from(predictor, source, mod
 
 
 def test_a_bin_whose_middle_is_given_takes_the_nearest_base():
-    source = Drawn()
+    source = Drawn(SIZES, GAP)
     # bin 10 of 160 bp: 1600 to 1760, middle 1680
     genome = EditedGenome.of(source, [Edit("sub", "a", 1650, 1700, sequence=(Segment("", 0, 50),))])
     chroms, places = bin_origins(genome, "a", 0, 160, 20)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from conftest import make_toy_backgrounds, make_toy_model, make_toy_spec
+from conftest import Drawn, make_toy_backgrounds, make_toy_model, make_toy_spec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -18,25 +18,7 @@ from orca_cool.windows import by_root, plan
 
 BASE = 40
 SIZES = {"a": 24_000, "b": 9_000}
-
-
-class Drawn:
-    """Two random chromosomes in memory, with a gap in the second."""
-
-    name = "drawn"
-
-    def __init__(self):
-        random = np.random.default_rng(3)
-        self.codes = {c: random.integers(0, 4, n).astype(np.uint8) for c, n in SIZES.items()}
-        self.codes["b"][4000:6500] = 4
-        self.chromsizes = dict(SIZES)
-
-    def fetch(self, chrom, start, end):
-        out = np.full(end - start, 4, np.uint8)
-        a, b = max(start, 0), min(end, SIZES[chrom])
-        if a < b:
-            out[a - start : b - start] = self.codes[chrom][a:b]
-        return out
+GAP = ("b", 4_000, 6_500)
 
 
 class Plain:
@@ -48,7 +30,7 @@ class Plain:
 
 @pytest.fixture(scope="module")
 def source():
-    return Drawn()
+    return Drawn(SIZES, GAP)
 
 
 @pytest.fixture(scope="module")

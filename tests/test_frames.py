@@ -8,7 +8,7 @@ import cooltools
 import h5py
 import numpy as np
 import pytest
-from conftest import make_toy_backgrounds, make_toy_model, make_toy_spec
+from conftest import Drawn, make_toy_backgrounds, make_toy_model, make_toy_spec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -30,30 +30,11 @@ SIZES = {"a": 4_810, "b": 3_000, "c": 900}
 LEVELS = (40, 80, 160)
 
 
-class Drawn:
-    """Random chromosomes in memory, with a gap in the second."""
-
-    name = "drawn"
-
-    def __init__(self):
-        random = np.random.default_rng(3)
-        self.codes = {c: random.integers(0, 4, n).astype(np.uint8) for c, n in SIZES.items()}
-        self.codes["b"][1_000:1_415] = 4
-        self.chromsizes = dict(SIZES)
-
-    def fetch(self, chrom, start, end):
-        out = np.full(end - start, 4, np.uint8)
-        a, b = max(start, 0), min(end, SIZES[chrom])
-        if a < b:
-            out[a - start : b - start] = self.codes[chrom][a:b]
-        return out
-
-
 def letters(n, seed=0):
     return Segment.letters("".join("ACGT"[k] for k in np.random.default_rng(seed).integers(0, 4, n)))
 
 
-SOURCE = Drawn()
+SOURCE = Drawn(SIZES, ("b", 1_000, 1_415))
 CASES = {
     "nothing": [],
     "deletion": [Edit("del", "a", 1_013, 2_401)],

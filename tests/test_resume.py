@@ -17,16 +17,6 @@ from orca_cool.work import BOUND, Line, Merger, Stopped
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    return runs.make_place(tmp_path_factory.mktemp("place"))
-
-
-@pytest.fixture(scope="module")
-def predictor(place):
-    return runs.predictor(place)
-
-
-@pytest.fixture(scope="module")
 def whole(place, predictor):
     """Written in one go."""
     runs.write(place, place / "whole.mcool", predictor_=predictor)

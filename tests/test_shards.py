@@ -22,16 +22,6 @@ from orca_cool.shards import compute, compute_shard, costs, load_windows, save_w
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    return runs.make_place(tmp_path_factory.mktemp("place"))
-
-
-@pytest.fixture(scope="module")
-def predictor(place):
-    return runs.predictor(place)
-
-
-@pytest.fixture(scope="module")
 def plan(predictor):
     return plan_of(predictor)
 
