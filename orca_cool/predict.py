@@ -166,42 +166,63 @@ class Predictor:
         ------
         Level by level, windows by start.
         """
-        bases, pieces = self._bases(module, chrom, levels[0][0])
-        yield from self._decode(module, bases, levels, pieces)
+        top = module.resolutions[0]
+        yield from self._decode(self.root(module, chrom, levels[0][0].start * top), levels)
 
-    def _bases(self, module: ModuleSpec, chrom: str, root: Window) -> tuple[list[Tensor], list[Segment] | None]:
-        """Base encodings of a root window on both strands, and the pieces it is laid out of if it is a layout."""
-        top, base = module.resolutions[0], self.spec.base_bin
-        width = self.spec.window(top)
+    def root(self, module: ModuleSpec, chrom: str, start: int) -> Root:
+        """Encodings of the top window that begins at ``start`` (bp, on a base bin), from which all windows in it are decoded."""
+        bases, pieces = self._bases(module, chrom, start)
+        with torch.inference_mode():
+            return Root(module, [self.cascade.encodings(module, base[None]) for base in bases], pieces)
+
+    def _bases(self, module: ModuleSpec, chrom: str, start: int) -> tuple[list[Tensor], list[Segment] | None]:
+        """Base encodings of a top window on both strands, and the pieces it is laid out of if it is a layout."""
+        base, width = self.spec.base_bin, self.spec.window(module.resolutions[0])
         if module.assembly:
-            pieces = layout(chrom, self.source.chromsizes, width, self.background(module).resolution, root.start * top)
+            pieces = layout(chrom, self.source.chromsizes, width, self.background(module).resolution, start)
             return self._sequence(pieces, width), pieces
         if self.edges == "upstream":
-            return self._sequence([Segment(chrom, root.start * top, root.start * top + width)], width), None
-        return [self.encodings.window(chrom, root.start * (top // base), width // base, reverse=r) for r in (False, True)], None
+            return self._sequence([Segment(chrom, start, start + width)], width), None
+        return [self.encodings.window(chrom, start // base, width // base, reverse=r) for r in (False, True)], None
 
     def _sequence(self, pieces: Sequence[Segment], length: int) -> list[Tensor]:
         return [self.encodings.sequence(pieces, length, reverse=r) for r in (False, True)]
 
-    @torch.inference_mode()
-    def _decode(
-        self, module: ModuleSpec, bases: list[Tensor], levels: Sequence[Sequence[Window]], pieces: list[Segment] | None
-    ) -> Iterator[WindowMap]:
-        root = levels[0][0].start
-        encodings = [self.cascade.encodings(module, base[None]) for base in bases]
-        parents: dict[tuple[int, bool], Tensor] = {}
-        for resolution, level in zip(module.resolutions, levels):
-            tasks = [self._task(module, w, strand, root, encodings[strand], parents, pieces) for w in level for strand in (False, True)]
-            maps: dict[tuple[int, bool], Tensor] = {}
-            together = 2 * max(1, self.batch // 2)  # both strands of a window
-            for at in range(0, len(tasks), together):
-                part = tasks[at : at + together]
-                for task, y in zip(part, self._run(self.cascade, module, resolution, part)):
-                    maps[task.window.start, task.reverse] = y
-                for task in part[::2]:
-                    start = task.window.start
-                    yield WindowMap(task.window, *_average([maps[start, False], maps[start, True]]))
+    def _decode(self, root: Root, levels: Sequence[Sequence[Window]]) -> Iterator[WindowMap]:
+        parents: dict[int, StrandMaps] = {}
+        for level in levels:
+            maps: dict[int, StrandMaps] = {}
+            for at in range(0, len(level), self.together):
+                part = level[at : at + self.together]
+                requests = [(root, w, None if w.parent is None else parents[w.parent]) for w in part]
+                for window, pair in zip(part, self.decode_windows(requests)):
+                    maps[window.start] = pair
+                    yield WindowMap(window, *average(pair))
             parents = maps
+
+    @property
+    def together(self) -> int:
+        """Windows, both strands of each, that are decoded at once."""
+        return max(1, self.batch // 2)
+
+    @torch.inference_mode()
+    def decode_windows(self, requests: Sequence[tuple[Root, Window, StrandMaps | None]]) -> list[StrandMaps]:
+        """Decode windows of one module and resolution, each in its root and below its parent (None at the top).
+
+        The roots may be of any chromosome, also of edited genomes of the same source (:meth:`on`). On a CPU a window's numbers do not
+        depend on what is decoded with it.
+
+        Returns
+        -------
+        For each window its maps on both strands; see :func:`average`.
+        """
+        module, resolution = requests[0][0].module, requests[0][1].resolution
+        tasks = []
+        for root, window, above in requests:
+            parents = {} if window.parent is None or above is None else {(window.parent, s): above[s] for s in (False, True)}
+            tasks += [self._task(module, window, s, window.root, root.encodings[s], parents, root.pieces) for s in (False, True)]
+        maps = self._run(self.cascade, module, resolution, tasks)
+        return list(zip(maps[::2], maps[1::2]))
 
     def _task(
         self,
@@ -282,7 +303,7 @@ class Predictor:
             ]
             found["encoder"] = _differ(*pair)
         if self.dtype != "float32":
-            bases, pieces = self._bases(module, chrom, levels[0][0])
+            bases, pieces = self._bases(module, chrom, levels[0][0].start * module.resolutions[0])
             chain = [levels[-1][len(levels[-1]) // 2]]
             for level in reversed(levels[:-1]):
                 chain.insert(0, next(w for w in level if w.start == chain[0].parent))
@@ -310,7 +331,9 @@ class Predictor:
         top = module.resolutions[0]
         window = self.spec.window(top)
         pieces = fill_layout([first, second], self.source.chromsizes, window, self.background(module).resolution)
-        whole = next(iter(self._decode(module, self._sequence(pieces, window), [[Window(top, 0, None, 0)]], pieces)))
+        with torch.inference_mode():
+            encodings = [self.cascade.encodings(module, base[None]) for base in self._sequence(pieces, window)]
+        whole = next(self._decode(Root(module, encodings, pieces), [[Window(top, 0, None, 0)]]))
         a, b = len(first) // top, len(second) // top
         return whole.values[:a, a : a + b], whole.spread[:a, a : a + b]
 
@@ -392,9 +415,31 @@ class Predictor:
                 else:
                     expected = background.assembled(r, _plain(zoom.pieces), begin, bins)
                 place = (zoom.origin + begin, zoom.origin + begin + self.spec.window(r))
-                out[k].append(SeriesMap(zoom.chrom, r, *place, *_average(both), expected, background.eps(r, bins)))
+                out[k].append(SeriesMap(zoom.chrom, r, *place, *average(both), expected, background.eps(r, bins)))
             before = r
         return out
+
+
+#: (1, 1, bins, bins) of the window, and of its reverse complement in that orientation.
+StrandMaps = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class Root:
+    """An encoded top window.
+
+    Attributes
+    ----------
+    encodings : on both strands, by resolution, (1, width, n). pieces : what it is laid out of, for an assembly module.
+    """
+
+    module: ModuleSpec
+    encodings: list[dict[int, Tensor]]
+    pieces: list[Segment] | None
+
+    @property
+    def nbytes(self) -> int:
+        return sum(y.nbytes for strand in self.encodings for y in strand.values())
 
 
 @dataclass(frozen=True)
@@ -448,7 +493,8 @@ def _differ(exact: Tensor, rough: Tensor) -> tuple[float, float]:
     return float(np.corrcoef(a, b)[0, 1]), float(np.abs(a - b).max() / a.std())
 
 
-def _average(pair: list[Tensor]) -> tuple[np.ndarray, np.ndarray]:
+def average(pair: Sequence[Tensor]) -> tuple[np.ndarray, np.ndarray]:
+    """The mean of both strands' maps of a window, and half their absolute difference: (bins, bins) float32 each."""
     forward, reverse = pair[0][0, 0], flip_map(pair[1])[0, 0]
     return (0.5 * (forward + reverse)).cpu().numpy(), (0.5 * (forward - reverse).abs()).cpu().numpy()
 
