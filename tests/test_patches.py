@@ -1,0 +1,128 @@
+"""Pixels on demand are those of the mosaic, bit for bit, and need no more windows than those that hold them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import make_toy_spec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orca_cool.levels import Chain
+from orca_cool.mosaic import Mosaic
+from orca_cool.patches import Patchwork, symmetric
+from orca_cool.regions import Region
+from orca_cool.shards import root_steps
+from orca_cool.windows import n_bins
+
+SPEC = make_toy_spec()
+CHAINS = {
+    "S": Chain((SPEC.module("S"),), (160, 80, 40)),
+    "S and G": Chain((SPEC.module("S"), SPEC.module("G")), (640, 320, 160, 80, 40)),
+}
+
+
+def drawn(placed):
+    """A map for every window, unlike any other's, and not symmetric below the diagonal."""
+    key = [placed.window.resolution, placed.window.start, len(placed.module)]
+    return np.random.default_rng(key).normal(size=(SPEC.bins, SPEC.bins)).astype(np.float32)
+
+
+def bands_of(chain, length):
+    """As orca_cool.levels.bands for one chromosome whose levels are all asked for."""
+    from types import SimpleNamespace
+
+    from orca_cool.levels import Settings, bands
+
+    return bands(SimpleNamespace(spec=SPEC), chain, Settings(tuple(sorted(chain.resolutions))), [length])
+
+
+def whole(chain, length, held, written):
+    """By resolution, the whole map (n, n) from the streaming mosaic, NaN where it has no pixel."""
+    work = Patchwork(SPEC.bins, chain, length, held, written)
+    placed = {(r, p.window.start): p for r, level in work.windows.items() for p in level}
+    region = Region("a", 0, length)
+    mosaic = Mosaic(list(chain.resolutions), held, SPEC.bins, length, 0, length)
+    out = {r: np.full((n_bins(length, r),) * 2, np.nan, np.float32) for r in chain.resolutions}
+    for step in root_steps(SPEC, {"a": length}, [region], chain):
+        for window in (w for level in step.levels for w in level):
+            if chain.owner(window.resolution) is step.module:
+                mosaic.levels[window.resolution].add(window.start, drawn(placed[window.resolution, window.start]))
+        for r, rows in mosaic.close(step.pending):
+            for k, row in enumerate(rows.values):
+                i, n = rows.start + k, min(written[r], len(out[r]) - rows.start - k)
+                out[r][i, i : i + n] = out[r][i : i + n, i] = row[:n]
+    return work, out
+
+
+@pytest.mark.parametrize("name", CHAINS)
+@pytest.mark.parametrize("length", [40, 2_000, 2_560, 9_990, 30_017])
+def test_every_pixel_is_the_mosaics(name, length):
+    chain = CHAINS[name]
+    held, written = bands_of(chain, length)
+    work, maps = whole(chain, length, held, written)
+    for r, expected in maps.items():
+        assert np.isfinite(expected).any()
+        bins = np.arange(n_bins(length, r))
+        patches = work.patches(r, bins, bins)
+        found = work.blend(patches, lambda placed: symmetric(drawn(placed)))
+        assert np.array_equal(found, expected, equal_nan=True), (r, np.nanmax(np.abs(found - expected)))
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_any_rows_and_columns(data):
+    chain, length = CHAINS[data.draw(st.sampled_from(sorted(CHAINS)))], data.draw(st.integers(41, 12_000))
+    held, written = bands_of(chain, length)
+    work, maps = whole(chain, length, held, written)
+    r = data.draw(st.sampled_from(chain.resolutions))
+    total = n_bins(length, r)
+
+    def some():
+        if data.draw(st.booleans()):
+            first = data.draw(st.integers(0, total - 1))
+            return np.arange(first, data.draw(st.integers(first + 1, total)))
+        return np.array(sorted(data.draw(st.sets(st.integers(0, total - 1), min_size=1, max_size=40))))
+
+    rows, columns, within = some(), some(), data.draw(st.none() | st.integers(1, 40))
+    asked = set()
+
+    def look(placed):
+        asked.add(placed)
+        return symmetric(drawn(placed))
+
+    patches = work.patches(r, rows, columns, within=within)
+    found = work.blend(patches, look)
+    wanted = np.abs(np.subtract.outer(rows, columns)) < (within or total)
+    expected = maps[r][np.ix_(rows, columns)]
+    assert np.array_equal(found[wanted], expected[wanted], equal_nan=True)
+    # nothing is asked for in vain: without any one of the windows some wanted pixel is another
+    assert asked == {p for patch in patches for p in patch.windows}
+    for placed in list(asked)[:5]:
+        without = work.blend(patches, lambda p, gone=placed: None if p == gone else symmetric(drawn(p)))
+        assert not np.array_equal(without[wanted], found[wanted], equal_nan=True)
+
+
+def test_coarser_levels_show_until_the_finer_ones_are_there():
+    chain, length = CHAINS["S"], 2_000
+    work = Patchwork(SPEC.bins, chain, length, *bands_of(chain, length))
+    bins = np.arange(20, 36)
+    patches = work.patches(40, bins, bins, every=True)
+    nothing = work.blend(patches, lambda placed: None)
+    assert np.isnan(nothing).all()
+    top = work.blend(patches, lambda placed: symmetric(drawn(placed)) if placed.window.resolution == 160 else None)
+    there = work.blend(work.patches(160, np.arange(5, 9), np.arange(5, 9)), lambda placed: symmetric(drawn(placed)))
+    assert np.allclose(top, np.kron(there, np.ones((4, 4))), rtol=1e-6)
+
+
+def test_a_window_near_the_diagonal_needs_few():
+    """A patch inside one window's full weight needs that window alone, and what is above it only to decode it."""
+    chain = CHAINS["S"]
+    work = Patchwork(SPEC.bins, chain, 2_560, *bands_of(chain, 2_560))
+    level = work.windows[40]
+    middle = level[3].window.start + np.arange(6, 10)
+    patches = work.patches(40, middle, middle)
+    assert [p.resolution for p in patches] == [40]
+    assert {p.window.start for p in patches[0].windows} <= {level[2].window.start, level[3].window.start, level[4].window.start}
+    line = level[3].line()
+    assert [p.window.resolution for p in line] == [160, 80, 40]
