@@ -1,1 +1,1 @@
-"""HiGlass tiles of predicted maps. Holds nothing yet; imports orca_cool, never the other way round."""
+"""Predicted contact maps in HiGlass: tiles computed as somebody looks, of any locus and any edited sequence."""

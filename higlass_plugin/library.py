@@ -1,0 +1,409 @@
+"""All tilesets of a server: real files, predictions of the reference, and edited genomes, opened as they are asked for."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from higlass_plugin.cache import Cache
+from higlass_plugin.scene import Scene
+from higlass_plugin.scheduler import Scheduler
+from higlass_plugin.sessions import Address, EditedView, State, UrlError, changed, edited_genome, parse_url, places_of
+from higlass_plugin.tiles import TileError, TileId, failed_tile, parse_tile_id
+from higlass_plugin.tileset import (
+    CompartmentTileset,
+    DifferenceTileset,
+    FrameTileset,
+    InsulationTileset,
+    MapTileset,
+    Predicted,
+    ProfileTileset,
+    Tileset,
+    answer,
+)
+from orca_cool.errors import OrcaCoolError
+from orca_cool.genome import SequenceSource
+from orca_cool.predict import Predictor
+from orca_cool.weights import Bundle
+
+
+class UnknownTileset(OrcaCoolError):
+    """There is no tileset of a uid, or its edit was dropped."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a server keeps.
+
+    Attributes
+    ----------
+    cache_bytes : decoded windows, tiles and encoded top windows together (encodings by the block have a cache of their own, 512 MB a
+        model). edits : edited genomes that are open; the least recently used ones are dropped. seconds : their lifetime without use.
+    """
+
+    cache_bytes: int = 2**30
+    edits: int = 32
+    seconds: float = 7 * 86400.0
+
+
+@dataclass
+class _Open:
+    """An edited genome that is open."""
+
+    scene: Scene
+    view: EditedView
+    tilesets: list[str]
+    used: float
+
+
+class Library:
+    """Tilesets by uid. Thread-safe.
+
+    Parameters
+    ----------
+    state : folder in which the secret and the edits are kept over restarts; None: nowhere.
+    """
+
+    def __init__(self, state: Path | None = None, limits: Limits | None = None):
+        self.state, self.limits = state, limits or Limits()
+        self.instance = secrets.token_hex(8)
+        self._state = State(state)
+        part = self.limits.cache_bytes // 4
+        self.units, self.results, self.roots = Cache(2 * part), Cache(part), Cache(part)
+        self.urgent = threading.Event()
+        self.scheduler: Scheduler | None = None
+        self._lock = threading.RLock()
+        self._models: OrderedDict[tuple[str, str], Scene] = OrderedDict()
+        self._tilesets: OrderedDict[str, Tileset] = OrderedDict()
+        self._listed: list[str] = []
+        self._edits: OrderedDict[str, _Open] = OrderedDict()
+        self._known: dict[str, str] = {}  # URLs by uid, of edits that are not open
+        self._began = time.time()
+
+    # ---- what is served
+
+    def add(self, tileset: Tileset) -> None:
+        """Serve a tileset that is ready: a real file."""
+        with self._lock:
+            if tileset.uid in self._tilesets:
+                raise OrcaCoolError(f"{tileset.name!r} is served twice")
+            self._tilesets[tileset.uid] = tileset
+            self._listed.append(tileset.uid)
+
+    def uid(self, text: str) -> str:
+        """A uid for what a text describes (a file's path): the same after a restart."""
+        return self._state.uid(text)
+
+    def add_model(self, name: str, bundle: Bundle, genome: str, source: SequenceSource, assembly: str, **options: Any) -> None:
+        """Serve a model's predictions of a genome.
+
+        Parameters
+        ----------
+        name, genome : what ``orca://`` URLs call them.
+        options : further arguments of :class:`~orca_cool.predict.Predictor`.
+        """
+        predictor = Predictor(bundle, source, **options)
+        with self._lock:
+            if (name, genome) in self._models:
+                raise OrcaCoolError(f"model {name!r} on genome {genome!r} is served twice")
+            if self.scheduler is None:
+                self.scheduler = Scheduler(self.units, self.results, predictor.together, self.urgent)
+            self._models[name, genome] = Scene(predictor, f"{name}/{genome}", assembly, self.roots, self.urgent)
+            base = Address(name, genome)
+            for address in [
+                base,
+                *(replace(base, track=track) for track in ("insulation", "compartments")),
+                *(replace(base, track="profile", profile=profile) for profile in bundle.spec.profiles),
+            ]:
+                self._listed.append(self._open_tileset(address, self._models[name, genome]).uid)
+            self._recall()
+
+    def _recall(self) -> None:
+        """Know the uids of the edits of earlier runs; they are opened when a tile of theirs is asked for."""
+        for edit, url, used in list(self._state.saved()):
+            if time.time() - used > self.limits.seconds:
+                self._state.forget(edit)
+                continue
+            try:
+                address = parse_url(url)
+            except OrcaCoolError:
+                continue
+            if (address.model, address.genome) in self._models:
+                for own in _tracks(address):
+                    self._known[self._state.uid(str(own))] = url
+
+    def listed(self) -> list[Tileset]:
+        """Files and predictions of the reference, never anybody's edits."""
+        with self._lock:
+            return [self._tilesets[uid] for uid in self._listed]
+
+    def models(self) -> list[tuple[str, str]]:
+        """Names of models and genomes."""
+        return list(self._models)
+
+    # ---- tilesets
+
+    def __getitem__(self, uid: str) -> Tileset:
+        """The tileset of a uid; UnknownTileset if there is none."""
+        with self._lock:
+            found = self._tilesets.get(uid)
+            if found is None and uid in self._known:
+                self.open_url(self._known[uid])
+                found = self._tilesets.get(uid)
+            if found is None:
+                raise UnknownTileset(f"there is no tileset {uid[:64]!r} here; if it was of an edit, make the edit again")
+            scene = getattr(found, "scene", None)
+            if scene is not None and scene.genome is not None:
+                self._touch(scene)
+            return found
+
+    def open_url(self, url: str, coord_system: str | None = None) -> Tileset:
+        """The tileset of an ``orca://`` URL.
+
+        Raises
+        ------
+        UrlError, EditError
+        """
+        address = parse_url(url)
+        base = self._scene(address.model, address.genome)
+        if address.track == "profile" and address.profile not in base.predictor.spec.profiles:
+            raise UrlError(f"model {address.model!r} has no profile {address.profile[:100]!r}")
+        with self._lock:
+            scene = self._edit(address).scene if address.edited else base
+            tileset = self._open_tileset(address, scene)
+        if coord_system not in (None, "", tileset.coord_system, base.assembly):
+            raise UrlError(f"the URL is of {tileset.coord_system!r}, not of coordSystem {str(coord_system)[:100]!r}")
+        return tileset
+
+    def _scene(self, model: str | None, genome: str | None) -> Scene:
+        """A served model on a genome; the first that fits, if one is not named."""
+        for (m, g), scene in self._models.items():
+            if model in (None, m) and genome in (None, g):
+                return scene
+        served = ", ".join(f"{m}/{g}" for m, g in self._models) or "none"
+        raise UrlError(f"model {str(model)[:100]!r} on genome {str(genome)[:100]!r} is not served here; served: {served}")
+
+    def _open_tileset(self, address: Address, scene: Scene) -> Tileset:
+        assert self.scheduler is not None
+        uid = self._state.uid(str(address))
+        if uid in self._tilesets:
+            return self._tilesets[uid]
+        name = f"{address.model}: {self._edits[self._state.uid(f'edit {address.sequence}')].view.name}" if address.edited else address.model
+        kinds: dict[str, type[Predicted]] = {"map": MapTileset, "insulation": InsulationTileset, "compartments": CompartmentTileset}
+        made: Predicted
+        if address.track == "profile":
+            made = ProfileTileset(scene, self.scheduler, uid, f"{name}, {address.profile}", address.profile)
+        elif address.difference:
+            made = DifferenceTileset(scene, self.scheduler, uid, f"{name}, ln alternative/reference")
+        elif address.frame:
+            made = FrameTileset(scene, self.scheduler, uid, f"{name}, at the reference's coordinates")
+        else:
+            label = {"map": "predicted", "insulation": "insulation", "compartments": "compartment E1"}[address.track]
+            made = kinds[address.track](scene, self.scheduler, uid, f"{name}, {label}")
+        made.description = str(address)
+        self._tilesets[uid] = made
+        if address.edited:
+            self._edits[self._state.uid(f"edit {address.sequence}")].tilesets.append(uid)
+        return made
+
+    # ---- edits
+
+    def edit(self, edits: Sequence[str], *, vcf: str | None = None, model: str | None = None, genome: str | None = None) -> EditedView:
+        """Open an edited genome.
+
+        Parameters
+        ----------
+        edits : in the grammar of edits, in the reference's coordinates. vcf : lines of VCF.
+        model, genome : of those served; the first, if there is but one that fits.
+
+        Raises
+        ------
+        UrlError, EditError
+        """
+        scene = self._scene(model, genome)
+        name, of = next(key for key, s in self._models.items() if s is scene)
+        with self._lock:
+            return self._edit(Address(name, of, tuple(" ".join(e.split()) for e in edits if e.strip()), (vcf or "").strip("\n"))).view
+
+    def edited(self, edit: str) -> EditedView:
+        """An edit that is open, or was in an earlier run; UnknownTileset if there is none."""
+        with self._lock:
+            if edit not in self._edits:
+                for known, url, _ in self._state.saved():
+                    if known == edit:
+                        self.open_url(url)
+            if edit not in self._edits:
+                raise UnknownTileset(f"there is no edit {edit[:64]!r} here; make it again")
+            return self._edits[edit].view
+
+    def _edit(self, address: Address) -> _Open:
+        address = address.sequence
+        key = self._state.uid(f"edit {address}")
+        found = self._edits.get(key)
+        if found is not None:
+            self._touch(found.scene)
+            return found
+        base = self._scene(address.model, address.genome)
+        source = base.predictor.source
+        genome, changes, problems = edited_genome(address, source, min(base.settings.resolutions))
+        scene = Scene(
+            base.predictor.on(genome),
+            f"{base.name}#{key}",
+            f"{base.assembly}.{genome.name.rpartition('.')[2]}",
+            self.roots,
+            self.urgent,
+            base,
+        )
+        view = EditedView(
+            id=key, name=changed(address.edits, changes), url=str(address), assembly=scene.assembly, model=address.model,
+            genome=address.genome, edits=[str(change) for change in changes], problems=problems, contigs=dict(genome.chromsizes),
+            edited=genome.edited, junctions={c: genome.junctions(c) for c in genome.edited}, places=places_of(genome),
+        )  # fmt: skip
+        self._edits[key] = _Open(scene, view, [], time.time())
+        for kind, own in zip(("map", "insulation", "compartments", "frame", "difference"), _tracks(address)):
+            tileset = self._open_tileset(own, scene)
+            view.tilesets[kind] = tileset.uid
+            self._known[tileset.uid] = str(address)
+        self._state.save(key, str(address))
+        while len(self._edits) > self.limits.edits:
+            self._close(next(iter(self._edits)))
+        return self._edits[key]
+
+    def _touch(self, scene: Scene) -> None:
+        key = scene.name.rpartition("#")[2]
+        if key in self._edits:
+            self._edits.move_to_end(key)
+            if time.time() - self._edits[key].used > 60:  # seldom: it writes a file
+                self._state.save(key, self._edits[key].view.url)
+            self._edits[key].used = time.time()
+
+    def drop(self, edit: str) -> None:
+        """Close an edited genome and forget it; UnknownTileset if there is none."""
+        with self._lock:
+            view = self.edited(edit)
+            self._close(edit)
+            for uid in view.tilesets.values():
+                self._known.pop(uid, None)
+            self._state.forget(edit)
+
+    def _close(self, edit: str) -> None:
+        """Drop an edited genome with all that was computed for it; its tilesets can be opened again."""
+        gone = self._edits.pop(edit)
+        for uid in gone.tilesets:
+            self._tilesets.pop(uid, None)
+        uids = set(gone.tilesets)
+        if self.scheduler is not None:
+            self.scheduler.drop(lambda key: key[0] in uids)
+        self.results.drop(lambda key: key[0] in uids)
+        self.units.drop(lambda unit: unit.scene is gone.scene)
+        self.roots.drop(lambda key: key[0] is gone.scene)
+
+    # ---- tiles
+
+    def tiles(self, ids: Sequence[str], *, wait: float | None = 0.1) -> dict[str, dict[str, Any]]:
+        """A tile for every id, whatever it is.
+
+        Parameters
+        ----------
+        wait : seconds to wait for predicted tiles; None: until they are there. Files do not wait for them.
+
+        Returns
+        -------
+        Tiles by id. One that is not ready has the message "computing" and what is known so far; one that cannot be made is empty and
+        says why.
+        """
+        out: dict[str, dict[str, Any]] = {}
+        predicted: list[tuple[TileId, Predicted]] = []
+        files: dict[str, list[str]] = {}
+        for text in dict.fromkeys(ids):
+            try:
+                tile = parse_tile_id(text)
+                tileset = self[tile.uid]
+            except OrcaCoolError as error:
+                out[text] = failed_tile(str(error), 1 if text.count(".") == 2 else 2)
+                continue
+            if isinstance(tileset, Predicted):
+                predicted.append((tile, tileset))
+            else:
+                files.setdefault(tile.uid, []).append(text)
+        for uid, texts in files.items():
+            out |= dict(self._tilesets[uid].tiles(texts))
+        out |= answer(predicted, wait)
+        return out
+
+    def progress(self, ids: Sequence[str]) -> dict[str, Any]:
+        """Which of some tiles are ready, pending, or failed; asking keeps them wanted."""
+        ready: list[str] = []
+        pending: list[str] = []
+        failed: dict[str, str] = {}
+        for text in dict.fromkeys(ids):
+            try:
+                tile = parse_tile_id(text)
+                tileset = self[tile.uid]
+                goal = tileset.goal(tile) if isinstance(tileset, Predicted) else None
+            except (TileError, UnknownTileset) as error:
+                failed[text] = str(error)
+                continue
+            if goal is None or self.scheduler is None or goal.key in self.results:
+                ready.append(text)
+            elif (problem := self.scheduler.error(goal.key)) is not None:
+                failed[text] = problem
+            elif self.scheduler.is_pending(goal.key):
+                pending.append(text)
+            else:
+                ready.append(text)  # dropped meanwhile: the page is to ask for it again
+        return {"ready": ready, "pending": pending, "failed": failed}
+
+    # ---- itself
+
+    def status(self) -> dict[str, Any]:
+        """What a server does and holds."""
+        caches = {"windows": self.units, "tiles": self.results, "encodings": self.roots}
+        return {
+            "instance": self.instance,
+            "uptime_s": round(time.time() - self._began, 1),
+            "models": [{"model": m, "genome": g, "assembly": s.assembly} for (m, g), s in self._models.items()],
+            "edits": len(self._edits),
+            "tilesets": len(self._tilesets),
+            "queue": 0 if self.scheduler is None else len(self.scheduler),
+            "computed": 0 if self.scheduler is None else self.scheduler.computed,
+            "failed": 0 if self.scheduler is None else self.scheduler.failed,
+            "caches": {k: {"bytes": c.nbytes, "max_bytes": c.max_bytes, "hits": c.hits, "misses": c.misses} for k, c in caches.items()},
+        }
+
+    def metrics(self) -> dict[str, float]:
+        """The same as flat numbers."""
+        said = self.status()
+        out: dict[str, float] = {k: said[k] for k in ("uptime_s", "edits", "tilesets", "queue")}
+        out |= {"units_computed_total": said["computed"], "tiles_failed_total": said["failed"]}
+        if self.scheduler is not None:
+            out |= {"tiles_built_total": self.scheduler.built, "compute_seconds_total": self.scheduler.busy}
+            out["encoded_bp_total"] = sum(s.predictor.encodings.encoded for s in self._models.values())
+        for name, cache in said["caches"].items():
+            out |= {f"cache_{name}_bytes": cache["bytes"], f"cache_{name}_hits_total": cache["hits"]}
+            out[f"cache_{name}_misses_total"] = cache["misses"]
+        return out
+
+    def close(self) -> None:
+        """Stop computing."""
+        if self.scheduler is not None:
+            self.scheduler.close()
+
+    def __enter__(self) -> Library:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def _tracks(address: Address) -> list[Address]:
+    """The addresses of what an edited genome shows: map, insulation, compartments, the map in the reference's frame, the difference."""
+    own = address.sequence
+    frame = replace(own, frame="reference")
+    return [own, replace(own, track="insulation"), replace(own, track="compartments"), frame, replace(frame, difference=True)]

@@ -1,0 +1,281 @@
+"""A sequence as a model sees it: the windows of its chromosomes as units of work, and numbers made of them.
+
+A unit is the smallest thing that is computed and kept. Of an edited genome, windows whose top window (with all that its encodings
+depend on) is a stretch of the reference are the reference's units: they are computed once for all edits that leave them alone.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from higlass_plugin.cache import Cache
+from higlass_plugin.tiles import Axis
+from orca_cool.edits import EditedGenome, Segment
+from orca_cool.genome import GAP, gap_fraction
+from orca_cool.levels import Settings, bands, chain, expected_for, known_band
+from orca_cool.model.spec import ModuleSpec
+from orca_cool.patches import Patchwork, Placed, symmetric
+from orca_cool.pipeline import MAX_GAP
+from orca_cool.predict import Predictor, Root, StrandMaps, average
+from orca_cool.windows import Window, n_bins, plan_trans
+
+#: Base bins encoded between two looks at whether something else has become more urgent.
+ENCODED_AT_ONCE = 2000
+
+
+class Unit(Hashable, Protocol):
+    """A piece of work. Equal units are one."""
+
+    @property
+    def needs(self) -> Unit | None:
+        """What must be there first."""
+        ...
+
+    @property
+    def kind(self) -> Hashable:
+        """Units of the same kind may be computed together."""
+        ...
+
+    def compute(self, others: Sequence[Any], above: Sequence[Any]) -> list[tuple[Any, int]]:
+        """Values, and their sizes in bytes, of ``others`` (units of this kind, this one among them); ``above``: what each needs."""
+        ...
+
+
+@dataclass(frozen=True)
+class WindowMaps:
+    """A decoded window: ``values`` (bins, bins) float32, symmetric; ``strands`` for the windows below it, None if there are none."""
+
+    values: np.ndarray
+    strands: StrandMaps | None
+
+
+@dataclass(frozen=True)
+class WindowUnit:
+    """A window: ``path`` are the starts, in bins from the start of the top window (``root``, bp), of the windows above it and of itself."""
+
+    scene: Scene
+    module: str
+    chrom: str
+    root: int
+    path: tuple[int, ...]
+
+    @property
+    def needs(self) -> WindowUnit | None:
+        return WindowUnit(self.scene, self.module, self.chrom, self.root, self.path[:-1]) if len(self.path) > 1 else None
+
+    @property
+    def kind(self) -> Hashable:
+        return self.scene.base.name, self.module, len(self.path)
+
+    def compute(self, others: Sequence[WindowUnit], above: Sequence[WindowMaps | None]) -> list[tuple[WindowMaps, int]]:
+        predictor, module = self.scene.predictor, self.scene.predictor.spec.module(self.module)
+        resolution = module.resolutions[len(self.path) - 1]
+        requests = []
+        for unit, parent in zip(others, above):
+            root = unit.scene.root(unit.module, unit.chrom, unit.root)
+            window = Window(resolution, unit.path[-1], unit.path[-2] if parent else None, 0)
+            requests.append((root, window, parent.strands if parent else None))
+        finest = resolution == module.resolutions[-1]
+        out = []
+        for pair in predictor.decode_windows(requests):
+            values = symmetric(average(pair)[0])
+            out.append((WindowMaps(values, None if finest else pair), values.nbytes * (1 if finest else 3)))
+        return out
+
+
+@dataclass(frozen=True)
+class TransUnit:
+    """A pair of chromosome pieces; its value is (bins of first, bins of second) float32 log observed/expected at the module's top level."""
+
+    scene: Scene
+    module: str
+    first: Segment
+    second: Segment
+
+    needs = None
+
+    @property
+    def kind(self) -> Hashable:
+        return self
+
+    def compute(self, others: Sequence[TransUnit], above: Sequence[None]) -> list[tuple[np.ndarray, int]]:
+        predictor = self.scene.predictor
+        values, _ = predictor.trans(predictor.spec.module(self.module), self.first, self.second)
+        return [(values, values.nbytes)]
+
+
+@dataclass(frozen=True)
+class ProfileUnit:
+    """Predicted chromatin profiles of the base bins of one of the encoder's blocks: (profiles, bins) float32, both strands' mean."""
+
+    scene: Scene
+    chrom: str
+    block: int
+
+    needs = None
+
+    @property
+    def kind(self) -> Hashable:
+        return self
+
+    @torch.inference_mode()
+    def compute(self, others: Sequence[ProfileUnit], above: Sequence[None]) -> list[tuple[np.ndarray, int]]:
+        predictor = self.scene.predictor
+        head = predictor.model.final_1d
+        assert head is not None
+        size = predictor.encodings.size
+        strands = []
+        for reverse in (False, True):
+            y = head(predictor.encodings.window(self.chrom, self.block * size, size, reverse=reverse)[None])[0]
+            strands.append(y.flip(-1) if reverse else y)
+        values = (0.5 * (strands[0] + strands[1])).float().cpu().numpy()
+        return [(values, values.nbytes)]
+
+
+@dataclass(frozen=True)
+class Level:
+    """A resolution's expected contact frequency by distance in bins, plus eps, and between chromosomes (NaN where unknown)."""
+
+    cis: np.ndarray
+    trans: float
+
+
+class Scene:
+    """A genome, or an edited one, and a model.
+
+    Parameters
+    ----------
+    predictor : with real edges.
+    name : for messages and names.
+    roots : encoded top windows that are kept.
+    urgent : when it is set, the encoding of a top window makes way for something else.
+    base : the scene of the reference, for an edited genome.
+    """
+
+    def __init__(self, predictor: Predictor, name: str, assembly: str, roots: Cache, urgent: threading.Event, base: Scene | None = None):
+        self.predictor, self.name, self.assembly = predictor, name, assembly
+        self.base = base or self
+        self.roots, self.urgent = roots, urgent
+        self.axis = Axis(predictor.source.chromsizes)
+        self.settings = Settings(tuple(sorted({r for m in predictor.spec.modules for r in m.resolutions})))
+        self.chain = chain(predictor, self.settings)
+        self.compartments: dict[str, np.ndarray] = {}  # E1 by chromosome, once it is known
+        self._patchworks: dict[str, Patchwork] = {}
+        self._units: dict[tuple[str, Placed], WindowUnit] = {}
+        self._levels: dict[int, Level] = {}
+        self._masked: dict[tuple[str, int, int, int], np.ndarray] = {}
+        self._lock = threading.RLock()
+
+    __hash__ = object.__hash__
+
+    @property
+    def genome(self) -> EditedGenome | None:
+        """The edited genome, None for the reference."""
+        return self.predictor.source if isinstance(self.predictor.source, EditedGenome) else None
+
+    def patchwork(self, chrom: str) -> Patchwork:
+        """The plan of a chromosome's maps. Distances shown are those of a prediction of that chromosome alone."""
+        with self._lock:
+            if chrom not in self._patchworks:
+                held, written = bands(self.predictor, self.chain, self.settings, [self.axis.chromsizes[chrom]])
+                written = {r: known_band(self.level(r).cis, band) for r, band in written.items()}
+                self._patchworks[chrom] = Patchwork(self.predictor.spec.bins, self.chain, self.axis.chromsizes[chrom], held, written)
+            return self._patchworks[chrom]
+
+    def level(self, resolution: int) -> Level:
+        """Expected of a resolution, as far as the longest chromosome reaches."""
+        with self._lock:
+            if resolution not in self._levels:
+                module = self.chain.owner(resolution)
+                background = self.predictor.background(module)
+                eps = background.eps(resolution, self.predictor.spec.bins)
+                longest = max(*self.axis.chromsizes.values(), *self.base.axis.chromsizes.values())
+                cis = expected_for(self.predictor, module, resolution, n_bins(longest, resolution)) + eps
+                self._levels[resolution] = Level(cis, np.nan if background.trans is None else background.trans + eps)
+            return self._levels[resolution]
+
+    def masked(self, chrom: str, resolution: int, first: int, last: int) -> np.ndarray:
+        """(last - first,) bool, bins that are mostly gaps of the assembly."""
+        key = chrom, resolution, first, last
+        if key not in self._masked:
+            end = min(last * resolution, self.axis.chromsizes[chrom])
+            gaps = gap_fraction(self.predictor.source, chrom, first * resolution, end, resolution)
+            if len(self._masked) > 4096:
+                self._masked.clear()
+            self._masked[key] = gaps > MAX_GAP
+        return self._masked[key]
+
+    def gc(self, chrom: str, resolution: int) -> np.ndarray:
+        """(bins,) share of G and C of each bin's known bases, NaN where there is none."""
+        out = np.full(n_bins(self.axis.chromsizes[chrom], resolution), np.nan)
+        for k in range(len(out)):
+            codes = self.predictor.source.fetch(chrom, k * resolution, min((k + 1) * resolution, self.axis.chromsizes[chrom]))
+            known = codes[codes != GAP]
+            if len(known):
+                out[k] = np.mean((known == 1) | (known == 2))
+        return out
+
+    def unit(self, chrom: str, placed: Placed) -> WindowUnit:
+        """The unit that a window of a chromosome's plan is."""
+        found = self._units.get((chrom, placed))
+        if found is None:
+            line = placed.line()
+            top, module = line[0].window, self.predictor.spec.module(placed.module)
+            path = tuple(p.window.start - top.start * (top.resolution // p.window.resolution) for p in line)
+            found = self._units[chrom, placed] = WindowUnit(*self._origin(module, chrom, top.start * top.resolution), path)
+        return found
+
+    def _origin(self, module: ModuleSpec, chrom: str, root: int) -> tuple[Scene, str, str, int]:
+        """Scene, module's name, chromosome and start of a top window: of the reference, if it is a stretch of it."""
+        genome = self.genome
+        if genome is not None and not module.assembly:
+            base = self.predictor.spec.base_bin
+            around = self.predictor.encodings.margin * base
+            pieces = genome.overhanging(chrom, root - around, root + self.predictor.spec.window(module.resolutions[0]) + around)
+            whole = pieces[0]
+            if len(pieces) == 1 and whole.chrom and whole.strand == "+" and (whole.start + around) % base == 0:
+                return self.base, module.name, whole.chrom, whole.start + around
+        return self, module.name, chrom, root
+
+    def root(self, module: str, chrom: str, start: int) -> Root:
+        """An encoded top window, from memory or anew; :class:`Preempted` if something else has become urgent meanwhile."""
+        key = self, module, chrom, start
+        found = self.roots.get(key)
+        if found is None:
+            spec = self.predictor.spec.module(module)
+            if not spec.assembly:
+                self._warm(chrom, start, self.predictor.spec.window(spec.resolutions[0]))
+            found = self.predictor.root(spec, chrom, start)
+            self.roots.put(key, found, found.nbytes)
+        return found
+
+    def _warm(self, chrom: str, start: int, width: int) -> None:
+        """Encode a stretch piece by piece: what was done stays in the encodings' cache when something else goes before."""
+        first, bins = start // self.predictor.spec.base_bin, width // self.predictor.spec.base_bin
+        for at in range(first, first + bins, ENCODED_AT_ONCE):
+            for reverse in (False, True):
+                if self.urgent.is_set():
+                    raise Preempted
+                self.predictor.encodings.window(chrom, at, min(ENCODED_AT_ONCE, first + bins - at), reverse=reverse)
+
+    @cached_property
+    def trans_pairs(self) -> dict[tuple[str, str], list[TransUnit]]:
+        """The pairs of pieces that make each inter-chromosomal map of the top level, where the model predicts those."""
+        out: dict[tuple[str, str], list[TransUnit]] = {}
+        module = self.chain.owner(max(self.chain.resolutions))
+        if module.assembly and np.isfinite(self.level(module.resolutions[0]).trans):
+            top = module.resolutions[0]
+            for a, b in plan_trans(self.axis.chromsizes, self.predictor.spec.window(top), top):
+                out.setdefault((a.chrom, b.chrom), []).append(TransUnit(self, module.name, a, b))
+        return out
+
+
+class Preempted(Exception):
+    """Something more urgent has come; what was begun will be asked for again."""

@@ -1,0 +1,314 @@
+"""Tiles are slices of predicted files, laid out as clodius lays them out."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import threading
+
+import clodius.tiles.cooler as clodius_cooler
+import cooler
+import cooltools
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import Drawn, make_toy_backgrounds, make_toy_model, make_toy_spec
+
+from higlass_plugin.library import Library
+from higlass_plugin.tiles import TILE_BINS
+from orca_cool.coolfile import read_log_ratio
+from orca_cool.edits import EditedGenome
+from orca_cool.frames import difference, to_reference_frame
+from orca_cool.levels import Settings
+from orca_cool.pipeline import predict_to_file
+from orca_cool.predict import Predictor
+from orca_cool.regions import Region
+from orca_cool.variants import parse_edits
+from orca_cool.weights import load_bundle, save_bundle
+
+#: No chromosome begins on a bin of the others', the last tile of every axis is partial, and one chromosome is less than a coarse bin.
+SIZES = {"a": 14_810, "b": 9_007, "c": 500, "d": 3_013}
+LEVELS = (40, 80, 160, 320, 640)
+EDITS = {
+    "deletion": "a:1,013-2,401 del",
+    "duplication": "a:3,000-3,370 dup x3",
+    "inversion and insertion": "a:1,000-3,500 inv; b:2,001 ins ACGTTTGACC,a:300-900(-)",
+    "translocation": "a:2,013(+)::b:700(-)",
+}
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    spec = make_toy_spec()
+    return load_bundle(save_bundle(tmp_path_factory.mktemp("models") / "toy", make_toy_model(spec), make_toy_backgrounds(spec)))
+
+
+SOURCE = Drawn(SIZES, ("b", 1_000, 1_415))
+
+
+@pytest.fixture(scope="module")
+def library(bundle):
+    with Library() as library:
+        library.add_model("toy", bundle, "drawn", SOURCE, "drawn", device="cpu")
+        yield library
+
+
+def predict(predictor, path, regions=None, trans=False):
+    chromsizes = predictor.source.chromsizes
+    regions = [Region(c, 0, chromsizes[c]) for c in regions or chromsizes]
+    predict_to_file(predictor, regions, Settings(LEVELS, trans=trans), path, assembly=predictor.source.name, provenance={"x": 1})
+    return path
+
+
+def numbers(tile):
+    return np.frombuffer(base64.b64decode(tile["dense"]), {"float16": "<f2", "float32": "<f4"}[tile["dtype"]]).astype(np.float32)
+
+
+def ours(library, uid, *parts):
+    text = ".".join(map(str, [uid, *parts]))
+    tile = library.tiles([text], wait=None)[text]
+    assert "error" not in tile, tile["error"]
+    values = numbers(tile)
+    finite = values[np.isfinite(values)]
+    assert tile["min_value"] == ("NaN" if not len(finite) else finite.min())
+    assert tile["max_value"] == ("NaN" if not len(finite) else finite.max())
+    return values.reshape(TILE_BINS, -1) if len(values) > TILE_BINS else values
+
+
+def clodius(path, *parts):
+    """clodius's tile, row = y; NaN where a bin is masked, 0 where there is no pixel."""
+    ((_, tile),) = clodius_cooler.tiles(str(path), [".".join(map(str, ["x", *parts]))])
+    return numbers(tile).reshape(TILE_BINS, TILE_BINS)
+
+
+def assert_close(mine, theirs, path, *parts):
+    """Equal to rounding; clodius rounds tiles without NaN to float16."""
+    ((_, tile),) = clodius_cooler.tiles(str(path), [".".join(map(str, ["x", *parts]))])
+    half = tile["dtype"] == "float16"
+    np.testing.assert_allclose(mine, theirs, rtol=1e-3 if half else 1e-5, atol=1e-7 if half else 0)
+
+
+def uid_of(library, datatype="matrix", name="predicted"):
+    return next(t.uid for t in library.listed() if t.datatype == datatype and name in t.name)
+
+
+def all_tiles(tileset):
+    for zoom, resolution in enumerate(tileset.resolutions):
+        for x, y in itertools.combinations_with_replacement(range(tileset.axis.tiles(resolution, TILE_BINS)), 2):
+            yield resolution, zoom, x, y
+
+
+def lower(values, x, y):
+    """What clodius gives: below the diagonal."""
+    return np.tril(np.ones(values.shape, bool)) if x == y else np.ones(values.shape, bool)
+
+
+def alone(axis, resolution, tile):
+    """(256,) bool, pixels of an axis that one chromosome has for itself."""
+    owners = np.zeros(TILE_BINS, int)
+    for run in axis.runs(resolution, tile, TILE_BINS):
+        owners[run.at : run.at + run.last - run.first] += 1
+    return owners == 1
+
+
+@pytest.mark.parametrize("transform", ["weight", "none", "default"])
+def test_tiles_of_the_whole_genomes_file(library, bundle, tmp_path, transform):
+    path = predict(Predictor(bundle, SOURCE, "cpu"), tmp_path / "all.mcool")
+    uid = uid_of(library)
+    seen = 0
+    for resolution, zoom, x, y in all_tiles(library[uid]):
+        mine, theirs = ours(library, uid, zoom, x, y, transform), clodius(path, zoom, x, y, transform)
+        if transform == "none":  # clodius does not mask counts
+            theirs = np.where(np.isnan(clodius(path, zoom, x, y)), np.nan, theirs)
+        there = lower(theirs, x, y) & np.isfinite(theirs) & (theirs != 0)
+        if resolution == LEVELS[-1]:  # where contacts with the next chromosome, which this file lacks, may hide the last bin's
+            there &= np.outer(alone(library[uid].axis, resolution, y), alone(library[uid].axis, resolution, x))
+        assert_close(mine[there], theirs[there], path, zoom, x, y, transform)
+        assert np.isnan(mine[np.isnan(theirs)]).all()
+        seen += there.sum()
+    assert seen > 15_000
+
+
+def test_contacts_between_chromosomes(library, bundle, tmp_path):
+    path = predict(Predictor(bundle, SOURCE, "cpu"), tmp_path / "all.mcool", trans=True)
+    axis = library[uid_of(library)].axis
+    mine, theirs = ours(library, uid_of(library), 0, 0, 0), clodius(path, 0, 0, 0)
+    own = alone(axis, LEVELS[-1], 0)
+    there = lower(theirs, 0, 0) & np.isfinite(theirs) & (theirs != 0) & np.outer(own, own)
+    np.testing.assert_allclose(mine[there], theirs[there], rtol=1e-5)
+    a, b = (next(r for r in axis.runs(LEVELS[-1], 0, TILE_BINS) if r.chrom == c) for c in "ad")
+    assert np.isfinite(mine[b.at + 1 : b.at + 4, a.at : a.at + 20]).all()
+    assert np.array_equal(mine, mine.T, equal_nan=True)
+
+
+@pytest.mark.parametrize("chrom", SIZES)
+def test_tiles_have_the_pixels_of_the_chromosomes_own_file_and_no_others(library, bundle, tmp_path, chrom):
+    path = predict(Predictor(bundle, SOURCE, "cpu"), tmp_path / "one.mcool", [chrom])
+    uid = uid_of(library)
+    axis = library[uid].axis
+    seen = 0
+    for resolution, zoom, x, y in all_tiles(library[uid]):
+        mine, theirs = ours(library, uid, zoom, x, y), clodius(path, zoom, x, y)
+        kept = lower(theirs, x, y) & np.outer(alone(axis, resolution, y), alone(axis, resolution, x))
+        own = np.zeros_like(kept)
+        for b, a in itertools.product(axis.runs(resolution, x, TILE_BINS), axis.runs(resolution, y, TILE_BINS)):
+            own[a.at : a.at + a.last - a.first, b.at : b.at + b.last - b.first] |= a.chrom == b.chrom == chrom
+        kept &= own
+        there = kept & np.isfinite(mine)
+        assert np.array_equal(there, kept & np.isfinite(theirs) & (theirs != 0))
+        assert_close(mine[there], theirs[there], path, zoom, x, y)
+        seen += there.sum()
+    assert seen
+
+
+def test_log_observed_over_expected_is_the_models_output(library, bundle, tmp_path):
+    path = predict(Predictor(bundle, SOURCE, "cpu"), tmp_path / "a.mcool", ["a"])
+    uid = uid_of(library)
+    for resolution in LEVELS:
+        zoom = library[uid].resolutions.index(resolution)
+        run = library[uid].axis.runs(resolution, 0, TILE_BINS)[0]
+        last = min(run.last, SIZES["a"] // resolution)  # without the last bin, which may be hidden
+        known = read_log_ratio(f"{path}::resolutions/{resolution}", f"a:0-{last * resolution}")
+        np.testing.assert_allclose(ours(library, uid, zoom, 0, 0, "logoe")[:last, :last], known, atol=2e-5)
+
+
+def test_a_tile_is_the_transpose_of_its_mirror(library):
+    uid = uid_of(library)
+    assert np.array_equal(ours(library, uid, 4, 0, 1), ours(library, uid, 4, 1, 0).T, equal_nan=True)
+    square = ours(library, uid, 4, 0, 0)
+    assert np.isfinite(square).sum() > 5000
+    assert np.array_equal(square, square.T, equal_nan=True)
+
+
+def test_where_clodius_puts_the_bins_of_a_measured_map(library, tmp_path):
+    """Every bin of every chromosome, by a cooler whose diagonal holds the bins' own numbers."""
+    for resolution in LEVELS:
+        bins = cooler.binnify(pd.Series(SIZES), resolution)
+        bins["weight"] = 1.0
+        k = np.arange(len(bins))
+        pixels = {"bin1_id": k, "bin2_id": k, "count": k + 1.0}
+        cooler.create_cooler(f"{tmp_path}/m.mcool::resolutions/{resolution}", bins, pd.DataFrame(pixels), dtypes={"count": float}, mode="a")
+    axis = library[uid_of(library)].axis
+    for zoom, resolution in enumerate(sorted(LEVELS, reverse=True)):
+        first = np.cumsum([0, *(-(-n // resolution) for n in SIZES.values())])
+        for x in range(axis.tiles(resolution, TILE_BINS)):
+            diagonal = np.zeros(TILE_BINS)
+            for run in axis.runs(resolution, x, TILE_BINS):
+                diagonal[run.at : run.at + run.last - run.first] = first[list(SIZES).index(run.chrom)] + np.arange(run.first, run.last) + 1
+            theirs = np.nan_to_num(np.diagonal(clodius(tmp_path / "m.mcool", zoom, x, x)))
+            assert np.array_equal(diagonal, theirs)
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_tiles_of_an_edited_genome_are_its_files(library, bundle, tmp_path, name):
+    view = library.edit([EDITS[name]])
+    genome = EditedGenome.of(SOURCE, parse_edits(EDITS[name], SOURCE))
+    assert view.contigs == genome.chromsizes
+    predictor = Predictor(bundle, SOURCE, "cpu").on(genome)
+    path = predict(predictor, tmp_path / "edited.mcool", genome.edited)
+    reference = predict(Predictor(bundle, SOURCE, "cpu"), tmp_path / "reference.mcool")
+    to_reference_frame(path, genome, tmp_path / "frame.mcool", assembly="drawn")
+    difference(tmp_path / "frame.mcool", reference, tmp_path / "difference.mcool")
+    for kind, file in (("map", path), ("frame", tmp_path / "frame.mcool"), ("difference", tmp_path / "difference.mcool")):
+        seen = 0
+        tileset = library[view.tilesets[kind]]
+        for resolution, zoom, x, y in all_tiles(tileset):
+            mine, theirs = ours(library, view.tilesets[kind], zoom, x, y), clodius(file, zoom, x, y)
+            there = lower(theirs, x, y) & np.isfinite(theirs) & (theirs != 0)
+            there &= np.outer(alone(tileset.axis, resolution, y), alone(tileset.axis, resolution, x))
+            # encodings of an edit are its own to rounding alone; clodius rounds what has no NaN to float16
+            np.testing.assert_allclose(mine[there], theirs[there], rtol=1e-3, atol=1e-3 if kind == "difference" else 1e-7)
+            seen += there.sum()
+        assert seen > 1000
+
+
+def test_what_an_edit_leaves_alone_is_not_computed_again(library):
+    base = uid_of(library)
+    ours(library, base, 4, 0, 0)
+    view = library.edit(["b:2,000-2,040 del"])
+    before = library.scheduler.computed
+    mine = ours(library, view.tilesets["map"], 4, 0, 0)  # of chromosome a alone
+    assert library.scheduler.computed == before
+    assert np.array_equal(mine, ours(library, base, 4, 0, 0), equal_nan=True)
+
+
+def test_no_difference_without_a_change(library):
+    view = library.edit(["a:2,000-3,000 sub a:2,000-3,000"])
+    values = ours(library, view.tilesets["difference"], 4, 0, 0)
+    assert np.isfinite(values).sum() > 1000
+    assert (values[np.isfinite(values)] == 0).all()
+
+
+def test_insulation_is_cooltools_less_a_constant(library, bundle, tmp_path, monkeypatch):
+    monkeypatch.setattr("higlass_plugin.tileset.DIAMOND", 6)  # which the toy's band of 16 bins holds
+    path = predict(Predictor(bundle, SOURCE, "cpu"), tmp_path / "all.mcool")
+    uid = uid_of(library, "vector", "insulation")
+    resolution = 40
+    zoom = library[uid].resolutions.index(resolution)
+    table = cooltools.insulation(cooler.Cooler(f"{path}::resolutions/{resolution}"), [6 * resolution], ignore_diags=2, min_dist_bad_bin=0)
+    mine = np.concatenate([ours(library, uid, zoom, x) for x in range(library[uid].axis.tiles(resolution, 256))])
+    for chrom in ("a", "b"):
+        theirs = table[table["chrom"] == chrom][f"log2_insulation_score_{6 * resolution}"].to_numpy()
+        begin = library[uid].axis.offsets[chrom] // resolution
+        found = mine[begin : begin + len(theirs)]
+        both = np.isfinite(theirs) & np.isfinite(found)
+        assert both.sum() > 0.8 * len(theirs)
+        apart = (found - theirs)[both]
+        assert apart.std() < 1e-4
+        assert np.std(theirs[both]) > 0.02
+
+
+def test_compartments_are_the_eigenvector_of_the_chromosomes_map(library, bundle, tmp_path):
+    path = predict(Predictor(bundle, SOURCE, "cpu"), tmp_path / "d.mcool", ["d"])
+    uid = uid_of(library, "vector", "compartment")
+    resolution = 320  # 16 bins are 5,120 bp
+    zoom = library[uid].resolutions.index(resolution)
+    axis = library[uid].axis
+    run = next(r for r in axis.runs(resolution, axis.offsets["d"] // resolution // 256, 256) if r.chrom == "d")
+    mine = ours(library, uid, zoom, axis.offsets["d"] // resolution // 256)[run.at : run.at + run.last - run.first]
+    clr = cooler.Cooler(f"{path}::resolutions/{resolution}")
+    view = pd.DataFrame({"chrom": ["d"], "start": [0], "end": [SIZES["d"]], "name": ["d"]})
+    _, vectors = cooltools.eigs_cis(clr, view_df=view, n_eigs=1, ignore_diags=0, clip_percentile=100)
+    theirs = vectors[vectors["chrom"] == "d"]["E1"].to_numpy()
+    both = np.isfinite(mine) & np.isfinite(theirs)
+    assert both.sum() > 5
+    assert abs(np.corrcoef(mine[both], theirs[both])[0, 1]) > 0.999
+
+
+def test_profiles_are_the_heads(library, bundle):
+    predictor = Predictor(bundle, SOURCE, "cpu")
+    uid = uid_of(library, "vector", ", b")
+    with torch.inference_mode():
+        x = [predictor.encodings.window("a", 0, 370, reverse=r)[None] for r in (False, True)]
+        y = 0.5 * (predictor.model.final_1d(x[0]) + predictor.model.final_1d(x[1]).flip(-1))
+    expected = y[0, 1].numpy()
+    zoom = library[uid].resolutions.index(40)
+    mine = ours(library, uid, zoom, 0)
+    np.testing.assert_allclose(mine, expected[:256], atol=1e-6)
+    coarse = ours(library, uid, library[uid].resolutions.index(160), 0)
+    np.testing.assert_allclose(coarse[:92], expected[:368].reshape(-1, 4).mean(axis=1), atol=1e-6)
+
+
+def test_several_clients_at_once_get_what_one_gets(bundle):
+    """Each unit is computed once, however many ask."""
+    with Library() as library:
+        library.add_model("toy", bundle, "drawn", SOURCE, "drawn", device="cpu")
+        uid = uid_of(library)
+        texts = [f"{uid}.4.{x}.{y}" for x in range(2) for y in range(x, 3)]
+        found = [None] * 8
+        threads = [
+            threading.Thread(target=lambda k=k: found.__setitem__(k, library.tiles(texts[k % 3 :] + texts[: k % 3], wait=None)))
+            for k in range(8)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert all(f == found[0] for f in found)
+        units = set()
+        for text in texts:
+            from higlass_plugin.tiles import parse_tile_id
+
+            units |= set(library[uid].goal(parse_tile_id(text)).units())
+        assert library.scheduler.computed == len(units)
