@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from higlass_plugin.cache import Cache
+from higlass_plugin.observed import RatioTileset
 from higlass_plugin.scene import Scene
 from higlass_plugin.scheduler import Scheduler
 from higlass_plugin.sessions import Address, EditedView, State, UrlError, changed, edited_genome, parse_url, places_of
 from higlass_plugin.tiles import TileError, TileId, failed_tile, parse_tile_id
 from higlass_plugin.tileset import (
     CompartmentTileset,
+    Computed,
     DifferenceTileset,
     FrameTileset,
     InsulationTileset,
@@ -78,6 +80,8 @@ class Library:
         self.units, self.results, self.roots = Cache(2 * part), Cache(part), Cache(part)
         self.urgent = threading.Event()
         self.scheduler: Scheduler | None = None
+        self.observed_over_expected: Tileset | None = None
+        self._measuring: Scheduler | None = None  # of its own thread: an expected of a large file takes minutes
         self._lock = threading.RLock()
         self._models: OrderedDict[tuple[str, str], Scene] = OrderedDict()
         self._tilesets: OrderedDict[str, Tileset] = OrderedDict()
@@ -95,6 +99,16 @@ class Library:
                 raise OrcaCoolError(f"{tileset.name!r} is served twice")
             self._tilesets[tileset.uid] = tileset
             self._listed.append(tileset.uid)
+
+    def add_observed(self, tileset: Tileset, path: Path) -> None:
+        """Serve log observed/expected of a measured map that is served."""
+        with self._lock:
+            if self._measuring is None:
+                self._measuring = Scheduler(self.units, self.results, 1, threading.Event())
+            uid = self.uid(f"observed/expected {tileset.uid}")
+            ratio = RatioTileset(tileset, path, self._measuring, uid, None if self.state is None else self.state / "expected")
+            self.add(ratio)
+            self.observed_over_expected = self.observed_over_expected or ratio
 
     def uid(self, text: str) -> str:
         """A uid for what a text describes (a file's path): the same after a restart."""
@@ -301,7 +315,7 @@ class Library:
         if self.scheduler is not None:
             self.scheduler.drop(lambda key: key[0] in uids)
         self.results.drop(lambda key: key[0] in uids)
-        self.units.drop(lambda unit: unit.scene is gone.scene)
+        self.units.drop(lambda unit: getattr(unit, "scene", None) is gone.scene)
         self.roots.drop(lambda key: key[0] is gone.scene)
 
     # ---- tiles
@@ -319,7 +333,7 @@ class Library:
         says why.
         """
         out: dict[str, dict[str, Any]] = {}
-        predicted: list[tuple[TileId, Predicted]] = []
+        predicted: list[tuple[TileId, Computed]] = []
         files: dict[str, list[str]] = {}
         for text in dict.fromkeys(ids):
             try:
@@ -328,7 +342,7 @@ class Library:
             except OrcaCoolError as error:
                 out[text] = failed_tile(str(error), 1 if text.count(".") == 2 else 2)
                 continue
-            if isinstance(tileset, Predicted):
+            if isinstance(tileset, Computed):
                 predicted.append((tile, tileset))
             else:
                 files.setdefault(tile.uid, []).append(text)
@@ -346,15 +360,15 @@ class Library:
             try:
                 tile = parse_tile_id(text)
                 tileset = self[tile.uid]
-                goal = tileset.goal(tile) if isinstance(tileset, Predicted) else None
+                goal = tileset.goal(tile) if isinstance(tileset, Computed) else None
             except (TileError, UnknownTileset) as error:
                 failed[text] = str(error)
                 continue
-            if goal is None or self.scheduler is None or goal.key in self.results:
+            if goal is None or not isinstance(tileset, Computed) or goal.key in tileset.scheduler.results:
                 ready.append(text)
-            elif (problem := self.scheduler.error(goal.key)) is not None:
+            elif (problem := tileset.scheduler.error(goal.key)) is not None:
                 failed[text] = problem
-            elif self.scheduler.is_pending(goal.key):
+            elif tileset.scheduler.is_pending(goal.key):
                 pending.append(text)
             else:
                 ready.append(text)  # dropped meanwhile: the page is to ask for it again
@@ -392,8 +406,9 @@ class Library:
 
     def close(self) -> None:
         """Stop computing."""
-        if self.scheduler is not None:
-            self.scheduler.close()
+        for scheduler in (self.scheduler, self._measuring):
+            if scheduler is not None:
+                scheduler.close()
 
     def __enter__(self) -> Library:
         return self

@@ -71,12 +71,12 @@ class Goal(Protocol):
         ...
 
 
-class Predicted:
-    """What predicted tilesets have in common.
+class Computed:
+    """What tilesets that are computed in the background have in common.
 
     Parameters
     ----------
-    scene : whose axis and levels are shown. axis : another axis, of a frame.
+    axis : chromosomes. native : resolutions that there are; coarser ones that the front end needs are empty.
     """
 
     filetype = "orca"
@@ -84,14 +84,12 @@ class Predicted:
     dimensions = 2
     transforms: ClassVar[dict[str, str]] = {}
 
-    def __init__(self, scene: Scene, scheduler: Scheduler, uid: str, name: str, axis: Axis | None = None, assembly: str | None = None):
-        self.scene, self.scheduler, self.uid, self.name = scene, scheduler, uid, name
-        self.axis = axis or scene.axis
-        self.coord_system = assembly or scene.assembly
+    def __init__(self, scheduler: Scheduler, uid: str, name: str, axis: Axis, native: Sequence[int], coord_system: str):
+        self.scheduler, self.uid, self.name, self.axis, self.coord_system = scheduler, uid, name, axis, coord_system
         self.description = ""
-        self.native = sorted(scene.settings.resolutions)
-        bins = TILE_BINS if self.dimensions == 2 else VECTOR_BINS
-        self.resolutions = with_overview(self.native, self.axis.length, bins)[::-1]  # as zoom levels count them, coarsest first
+        self.native = sorted(native)
+        self.bins = TILE_BINS if self.dimensions == 2 else VECTOR_BINS
+        self.resolutions = with_overview(self.native, self.axis.length, self.bins)[::-1]  # as zoom levels count them, coarsest first
 
     def info(self) -> dict[str, Any]:
         flat = self.dimensions == 1
@@ -104,16 +102,16 @@ class Predicted:
             "max_pos": [self.axis.length] * self.dimensions,
             "chromsizes": self.axis.rows(),
             "resolutions": sorted(self.resolutions),
-            "bins_per_dimension": VECTOR_BINS if flat else TILE_BINS,
+            "bins_per_dimension": self.bins,
         }
         if flat:
-            info |= {"tile_size": VECTOR_BINS, "max_zoom": len(self.resolutions) - 1, "shape": [VECTOR_BINS, 1]}
+            info |= {"tile_size": self.bins, "max_zoom": len(self.resolutions) - 1, "shape": [self.bins, 1]}
         if self.transforms:
             info["transforms"] = [{"name": name, "value": value} for value, name in self.transforms.items()]
         return info
 
     def tiles(self, ids: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
-        asked: list[tuple[TileId, Predicted]] = []
+        asked: list[tuple[TileId, Computed]] = []
         out: dict[str, dict[str, Any]] = {}
         for text in ids:
             try:
@@ -133,10 +131,10 @@ class Predicted:
         if tile.transform is not None and tile.transform not in known:
             raise TileError(f"tile id {tile.text!r}: transform {tile.transform!r} is not one of {', '.join(sorted(known))}")
         resolution = self.resolutions[tile.zoom]
-        if max(tile.position) >= self.axis.tiles(resolution, TILE_BINS if self.dimensions == 2 else VECTOR_BINS):
+        if max(tile.position) >= self.axis.tiles(resolution, self.bins):
             raise TileError(f"tile id {tile.text!r} lies outside the genome")
         if resolution > self.native[-1]:
-            raise TileError(f"zoom in: the coarsest level that is predicted has bins of {self.native[-1]:,} bp")
+            raise TileError(f"zoom in: the coarsest level has bins of {self.native[-1]:,} bp")
         return self.make(resolution, tile)
 
     def make(self, resolution: int, tile: TileId) -> Goal:
@@ -150,8 +148,22 @@ class Predicted:
         return f"{type(self).__name__}({self.name!r})"
 
 
-def answer(asked: Sequence[tuple[TileId, Predicted]], wait: float | None) -> dict[str, dict[str, Any]]:
-    """Predicted tiles by id: whole, or what is known so far with the message "computing", or empty with what went wrong.
+class Predicted(Computed):
+    """What predicted tilesets have in common.
+
+    Parameters
+    ----------
+    scene : whose levels are shown, on its own axis, or with ``framed`` on that of its reference.
+    """
+
+    def __init__(self, scene: Scene, scheduler: Scheduler, uid: str, name: str, framed: bool = False):
+        shown = scene.base if framed else scene
+        super().__init__(scheduler, uid, name, shown.axis, scene.settings.resolutions, shown.assembly)
+        self.scene = scene
+
+
+def answer(asked: Sequence[tuple[TileId, Computed]], wait: float | None) -> dict[str, dict[str, Any]]:
+    """Computed tiles by id: whole, or what is known so far with the message "computing", or empty with what went wrong.
 
     Parameters
     ----------
@@ -159,7 +171,7 @@ def answer(asked: Sequence[tuple[TileId, Predicted]], wait: float | None) -> dic
     """
     deadline = time.monotonic() + (PATIENCE if wait is None else wait)
     out: dict[str, dict[str, Any]] = {}
-    goals: list[tuple[TileId, Predicted, Goal]] = []
+    goals: list[tuple[TileId, Computed, Goal]] = []
     for tile, tileset in asked:
         try:
             goals.append((tile, tileset, tileset.goal(tile)))
@@ -416,7 +428,7 @@ class FrameTileset(MapTileset):
     """The map of an edited genome at the coordinates of its reference; NaN where sequence is deleted."""
 
     def __init__(self, scene: Scene, scheduler: Scheduler, uid: str, name: str):
-        super().__init__(scene, scheduler, uid, name, scene.base.axis, scene.base.assembly)
+        super().__init__(scene, scheduler, uid, name, framed=True)
         self._images: dict[tuple[str, int], Images] = {}
 
     def make(self, resolution: int, tile: TileId) -> Goal:
@@ -468,7 +480,7 @@ class DifferenceTileset(Predicted):
     """ln of the contact frequency of an edited genome over that of its reference, at the reference's coordinates."""
 
     def __init__(self, scene: Scene, scheduler: Scheduler, uid: str, name: str):
-        super().__init__(scene, scheduler, uid, name, scene.base.axis, scene.base.assembly)
+        super().__init__(scene, scheduler, uid, name, framed=True)
         self.frame = FrameTileset(scene, scheduler, uid, name)
         self.reference = MapTileset(scene.base, scheduler, uid, name)
 

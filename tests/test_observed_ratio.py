@@ -1,0 +1,90 @@
+"""Log observed/expected of a measured map, tile by tile, against cooltools and the file."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import cooler
+import numpy as np
+import pandas as pd
+import pytest
+from cooltools import expected_cis
+
+from higlass_plugin.files import open_file
+from higlass_plugin.library import Library
+from higlass_plugin.observed import measure_expected
+
+MAP = Path(__file__).resolve().parents[1] / "orca_cool" / "data" / "maps" / "yeast.10kb.mcool"
+
+
+@pytest.fixture
+def served(tmp_path):
+    clr = cooler.Cooler(f"{MAP}::resolutions/10000")
+    with Library(tmp_path / "state") as library:
+        file = open_file(MAP, uid="file", chromsizes=dict(clr.chromsizes), assembly="sacCer3")
+        library.add(file)
+        library.add_observed(file, MAP)
+        yield library
+
+
+@pytest.mark.parametrize("resolution", [10000, 20000])
+def test_tiles_are_logs_of_the_maps_pixels_over_cooltools_expected(served, resolution):
+    ratio = served.observed_over_expected
+    clr = cooler.Cooler(f"{MAP}::resolutions/{resolution}")
+    view = pd.DataFrame({"chrom": clr.chromnames, "start": 0, "end": list(clr.chromsizes), "name": clr.chromnames})
+    table = expected_cis(clr, view_df=view, ignore_diags=2, nproc=1)
+    expected = table.groupby("dist")["balanced.avg.smoothed.agg"].first()
+    zoom = ratio.resolutions.index(resolution)
+    text = f"{ratio.uid}.{zoom}.0.0"
+    tile = served.tiles([text], wait=None)[text]
+    assert "error" not in tile
+    values = np.frombuffer(base64.b64decode(tile["dense"]), "<f4").reshape(256, 256)
+    for run in ratio.axis.runs(resolution, 0, 256)[:2]:
+        n = run.last - 1  # the last bin shares a pixel with the next chromosome's first
+        m = clr.matrix().fetch(run.chrom)[:n, :n]
+        d = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            truth = np.log(m / expected.reindex(range(n)).to_numpy()[d])
+        truth[~np.isfinite(truth) | (d < 2)] = np.nan
+        found = values[run.at : run.at + n, run.at : run.at + n]
+        assert np.isfinite(truth).sum() > 50
+        np.testing.assert_allclose(found[1:, 1:], truth[1:, 1:], atol=2e-3)  # clodius may round to float16
+    a, b = ratio.axis.runs(resolution, 0, 256)[:2]
+    assert np.isnan(values[a.at + 1 : a.last - 1, b.at + 1 : b.at + b.last - 1]).all()
+
+
+def test_the_expected_is_kept_and_measured_once(served, tmp_path, monkeypatch):
+    ratio = served.observed_over_expected
+    served.tiles([f"{ratio.uid}.0.0.0"], wait=None)
+    (kept,) = (tmp_path / "state" / "expected").iterdir()
+    monkeypatch.setattr("higlass_plugin.observed.measure_expected", lambda clr: pytest.fail("measured again"))
+    with Library(tmp_path / "state") as library:
+        library.add(served["file"])
+        library.add_observed(served["file"], MAP)
+        text = f"{library.observed_over_expected.uid}.0.0.0"
+        assert "error" not in library.tiles([text], wait=None)[text]
+    assert list((tmp_path / "state" / "expected").iterdir()) == [kept]
+
+
+def test_a_large_genome_is_measured_on_its_longest_chromosomes(monkeypatch):
+    clr = cooler.Cooler(f"{MAP}::resolutions/10000")
+    whole = measure_expected(clr)
+    monkeypatch.setattr("higlass_plugin.observed.MEASURED", 1)
+    longest = measure_expected(clr)
+    assert len(whole) == len(longest)
+    assert np.isnan(whole[:2]).all()
+    assert 0 < np.nanmax(np.abs(np.log(whole / longest))) < 2
+
+
+def test_without_resolutions_it_says_what_to_do(tmp_path):
+    class Old:
+        uid, name, coord_system = "x", "old.multires.cool", ""
+
+        def info(self):
+            return {"max_zoom": 3}
+
+    from orca_cool.errors import OrcaCoolError
+
+    with Library() as library, pytest.raises(OrcaCoolError, match="zoomify"):
+        library.add_observed(Old(), MAP)
