@@ -46,11 +46,13 @@ class Limits:
     Attributes
     ----------
     cache_bytes : decoded windows, tiles and encoded top windows together (encodings by the block have a cache of their own, 512 MB a
-        model). edits : edited genomes that are open; the least recently used ones are dropped. seconds : their lifetime without use.
+        model). edits : edited genomes that are open; the least recently used ones are dropped. saved : edits that are known, and opened
+        again when a tile of theirs is asked for. seconds : their lifetime without use.
     """
 
     cache_bytes: int = 2**30
     edits: int = 32
+    saved: int = 200
     seconds: float = 7 * 86400.0
 
 
@@ -165,17 +167,15 @@ class Library:
 
     def __getitem__(self, uid: str) -> Tileset:
         """The tileset of a uid; UnknownTileset if there is none."""
-        with self._lock:
+        found = self._tilesets.get(uid)
+        if found is None and uid in self._known:
+            self.open_url(self._known[uid])
             found = self._tilesets.get(uid)
-            if found is None and uid in self._known:
-                self.open_url(self._known[uid])
-                found = self._tilesets.get(uid)
-            if found is None:
-                raise UnknownTileset(f"there is no tileset {uid[:64]!r} here; if it was of an edit, make the edit again")
-            scene = getattr(found, "scene", None)
-            if scene is not None and scene.genome is not None:
-                self._touch(scene)
-            return found
+        if found is None:
+            raise UnknownTileset(f"there is no tileset {uid[:64]!r} here; if it was of an edit, make the edit again")
+        if isinstance(found, Predicted) and found.scene.genome is not None:
+            self._touch(found.scene)
+        return found
 
     def open_url(self, url: str, coord_system: str | None = None) -> Tileset:
         """The tileset of an ``orca://`` URL.
@@ -188,9 +188,9 @@ class Library:
         base = self._scene(address.model, address.genome)
         if address.track == "profile" and address.profile not in base.predictor.spec.profiles:
             raise UrlError(f"model {address.model!r} has no profile {address.profile[:100]!r}")
+        opened = self._edit(address) if address.edited else None
         with self._lock:
-            scene = self._edit(address).scene if address.edited else base
-            tileset = self._open_tileset(address, scene)
+            tileset = self._open_tileset(address, opened.scene if opened else base, opened)
         if coord_system not in (None, "", tileset.coord_system, base.assembly):
             raise UrlError(f"the URL is of {tileset.coord_system!r}, not of coordSystem {str(coord_system)[:100]!r}")
         return tileset
@@ -203,12 +203,12 @@ class Library:
         served = ", ".join(f"{m}/{g}" for m, g in self._models) or "none"
         raise UrlError(f"model {str(model)[:100]!r} on genome {str(genome)[:100]!r} is not served here; served: {served}")
 
-    def _open_tileset(self, address: Address, scene: Scene) -> Tileset:
+    def _open_tileset(self, address: Address, scene: Scene, opened: _Open | None = None) -> Tileset:
         assert self.scheduler is not None
         uid = self._state.uid(str(address))
         if uid in self._tilesets:
             return self._tilesets[uid]
-        name = f"{address.model}: {self._edits[self._state.uid(f'edit {address.sequence}')].view.name}" if address.edited else address.model
+        name = f"{address.model}: {opened.view.name}" if opened else address.model
         kinds: dict[str, type[Predicted]] = {"map": MapTileset, "insulation": InsulationTileset, "compartments": CompartmentTileset}
         made: Predicted
         if address.track == "profile":
@@ -222,8 +222,8 @@ class Library:
             made = kinds[address.track](scene, self.scheduler, uid, f"{name}, {label}")
         made.description = str(address)
         self._tilesets[uid] = made
-        if address.edited:
-            self._edits[self._state.uid(f"edit {address.sequence}")].tilesets.append(uid)
+        if opened:
+            opened.tilesets.append(uid)
         return made
 
     # ---- edits
@@ -242,27 +242,31 @@ class Library:
         """
         scene = self._scene(model, genome)
         name, of = next(key for key, s in self._models.items() if s is scene)
-        with self._lock:
-            return self._edit(Address(name, of, tuple(" ".join(e.split()) for e in edits if e.strip()), (vcf or "").strip("\n"))).view
+        return self._edit(Address(name, of, tuple(" ".join(e.split()) for e in edits if e.strip()), (vcf or "").strip("\n"))).view
 
     def edited(self, edit: str) -> EditedView:
         """An edit that is open, or was in an earlier run; UnknownTileset if there is none."""
-        with self._lock:
-            if edit not in self._edits:
-                for known, url, _ in self._state.saved():
-                    if known == edit:
-                        self.open_url(url)
-            if edit not in self._edits:
-                raise UnknownTileset(f"there is no edit {edit[:64]!r} here; make it again")
-            return self._edits[edit].view
+        found = self._edits.get(edit)
+        if found is None:
+            for url in [url for known, url, _ in list(self._state.saved()) if known == edit]:
+                self.open_url(url)
+            found = self._edits.get(edit)
+        if found is None:
+            raise UnknownTileset(f"there is no edit {edit[:64]!r} here; make it again")
+        return found.view
 
     def _edit(self, address: Address) -> _Open:
         address = address.sequence
         key = self._state.uid(f"edit {address}")
         found = self._edits.get(key)
-        if found is not None:
-            self._touch(found.scene)
-            return found
+        if found is None:
+            made = self._make(key, address)  # which may take a second: others are served meanwhile
+            with self._lock:
+                found = self._edits.get(key) or self._keep(key, address, made)
+        self._touch(found.scene)
+        return found
+
+    def _make(self, key: str, address: Address) -> _Open:
         base = self._scene(address.model, address.genome)
         source = base.predictor.source
         genome, changes, problems = edited_genome(address, source, min(base.settings.resolutions))
@@ -279,23 +283,32 @@ class Library:
             genome=address.genome, edits=[str(change) for change in changes], problems=problems, contigs=dict(genome.chromsizes),
             edited=genome.edited, junctions={c: genome.junctions(c) for c in genome.edited}, places=places_of(genome),
         )  # fmt: skip
-        self._edits[key] = _Open(scene, view, [], time.time())
+        return _Open(scene, view, [], time.time())
+
+    def _keep(self, key: str, address: Address, made: _Open) -> _Open:
+        self._edits[key] = made
         for kind, own in zip(("map", "insulation", "compartments", "frame", "difference"), _tracks(address)):
-            tileset = self._open_tileset(own, scene)
-            view.tilesets[kind] = tileset.uid
-            self._known[tileset.uid] = str(address)
+            uid = self._open_tileset(own, made.scene, made).uid
+            made.view.tilesets[kind] = uid
+            self._known[uid] = str(address)
         self._state.save(key, str(address))
+        for edit, url, _ in list(self._state.saved())[: -self.limits.saved]:
+            self._state.forget(edit)
+            for own in _tracks(parse_url(url)):
+                self._known.pop(self._state.uid(str(own)), None)
         while len(self._edits) > self.limits.edits:
             self._close(next(iter(self._edits)))
-        return self._edits[key]
+        return made
 
     def _touch(self, scene: Scene) -> None:
-        key = scene.name.rpartition("#")[2]
-        if key in self._edits:
-            self._edits.move_to_end(key)
-            if time.time() - self._edits[key].used > 60:  # seldom: it writes a file
-                self._state.save(key, self._edits[key].view.url)
-            self._edits[key].used = time.time()
+        """An edit is used: it is the last to make room."""
+        with self._lock:
+            key = scene.name.rpartition("#")[2]
+            if key in self._edits:
+                self._edits.move_to_end(key)
+                if time.time() - self._edits[key].used > 60:  # seldom: it writes a file
+                    self._state.save(key, self._edits[key].view.url)
+                self._edits[key].used = time.time()
 
     def drop(self, edit: str) -> None:
         """Close an edited genome and forget it; UnknownTileset if there is none."""

@@ -212,6 +212,15 @@ def test_the_least_recently_used_edit_makes_room(bundle):
         assert "error" not in next(iter(tile.values()))
 
 
+def test_so_many_edits_are_remembered(bundle, tmp_path):
+    with make(bundle, tmp_path, edits=1, saved=3) as library:
+        views = [library.edit([f"a:{k},000-{k},040 del"]) for k in range(1, 6)]
+        assert {path.stem for path in (tmp_path / "edits").iterdir()} == {view.id for view in views[-3:]}
+        assert library[views[2].tilesets["frame"]].uid == views[2].tilesets["frame"]
+        with pytest.raises(UnknownTileset):
+            library[views[1].tilesets["frame"]]
+
+
 def test_a_dropped_edit_is_gone(bundle, tmp_path):
     with make(bundle, tmp_path) as library:
         view = library.edit(["a:1,000-2,000 del"])
