@@ -181,9 +181,10 @@ def answer(asked: Sequence[tuple[TileId, Computed]], wait: float | None) -> dict
         mine = [(tile, goal) for tile, tileset, goal in goals if tileset.scheduler is scheduler]
         middle = {n: np.mean([t.position for t, _ in mine if len(t.position) == n], axis=0) for n in {len(t.position) for t, _ in mine}}
         jobs = scheduler.want((goal, float(np.abs(np.subtract(t.position, middle[len(t.position)])).max())) for t, goal in mine)
-        for job in jobs:
-            while not job.done.wait(min(1.0, max(0.0, deadline - time.monotonic()))) and time.monotonic() < deadline:
-                scheduler.is_pending(job.goal.key)  # still wanted
+        while (waiting := [job for job in jobs if not job.done.is_set()]) and time.monotonic() < deadline:
+            if not waiting[0].done.wait(min(1.0, max(0.0, deadline - time.monotonic()))):
+                for job in waiting:
+                    scheduler.is_pending(job.goal.key)  # asking keeps it wanted
     previews = time.monotonic() + PREVIEWS
     for tile, tileset, goal in goals:
         values = tileset.scheduler.results.get(goal.key)

@@ -318,6 +318,16 @@ def test_a_tile_that_is_not_ready_is_answered_at_once_and_reported_when_it_is(bu
         assert "error" not in library.tiles([text], wait=0)[text]
 
 
+def test_who_waits_for_many_tiles_keeps_all_of_them_wanted(bundle, monkeypatch):
+    monkeypatch.setattr("higlass_plugin.scheduler.FORGET", 1.5)
+    with make(bundle) as library:
+        build = type(library.scheduler)._build
+        monkeypatch.setattr(type(library.scheduler), "_build", lambda self, job: (time.sleep(1.2), build(self, job)))
+        uid = library.listed()[0].uid
+        found = library.tiles([f"{uid}.{zoom}.0.0" for zoom in range(4)], wait=None)
+        assert not [tile["error"] for tile in found.values() if "error" in tile]
+
+
 def test_what_is_there_is_shown_meanwhile(bundle, monkeypatch):
     """The coarser level, upsampled, until the finest is there."""
     with make(bundle) as library:
