@@ -74,7 +74,7 @@ def read_genes(path: str | Path, region: Region) -> pd.DataFrame:
     features: set[str] = set()
     names: dict[str, None] = {}
     found: list[_Row] = []
-    for row in _rows(path, features):
+    for row in rows(path, features):
         names[row[0]] = None
         if row[0] == region.chrom and row[1] < region.end and row[2] > region.start:
             found.append(row)
@@ -91,10 +91,10 @@ def read_genes(path: str | Path, region: Region) -> pd.DataFrame:
     return table.astype({"start": np.int64, "end": np.int64})
 
 
-def _rows(path: Path, features: set[str]) -> Iterator[_Row]:
+def rows(path: Path, features: set[str]) -> Iterator[_Row]:
     """Every gene of a file, checked; ``features`` gathers what else there is in GTF or GFF3."""
     parse = None
-    for number, line in _lines(path):
+    for number, line in lines(path):
         fields = line.split("\t") if "\t" in line else line.split()
         if parse is None:
             parse = _bed if _numbers(fields[1:3]) else _gff if len(fields) >= 8 and _numbers(fields[3:5]) else None
@@ -108,7 +108,7 @@ def _rows(path: Path, features: set[str]) -> Iterator[_Row]:
             yield row
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
+def lines(path: Path) -> Iterator[tuple[int, str]]:
     """(number, line) of each that may hold a gene."""
     number = 0
     try:

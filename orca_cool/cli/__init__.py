@@ -22,6 +22,7 @@ VERBS = {
     "train": "Train a model on an .mcool and a genome.",
     "evaluate": "Compare a predicted .mcool with a measured map.",
     "plot": "Draw a predicted map beside a measured one, or what an edit changes at every level.",
+    "serve": "Show predicted maps in HiGlass, computed as you look, beside measured ones.",
 }
 
 
