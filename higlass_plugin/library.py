@@ -12,23 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from higlass_plugin.cache import Cache
+from higlass_plugin.maps import DifferenceTileset, FrameTileset, MapTileset
 from higlass_plugin.observed import RatioTileset
 from higlass_plugin.scene import Scene
 from higlass_plugin.scheduler import Scheduler
 from higlass_plugin.sessions import Address, EditedView, State, UrlError, changed, edited_genome, parse_url, places_of
 from higlass_plugin.tiles import TileError, TileId, failed_tile, parse_tile_id
-from higlass_plugin.tileset import (
-    CompartmentTileset,
-    Computed,
-    DifferenceTileset,
-    FrameTileset,
-    InsulationTileset,
-    MapTileset,
-    Predicted,
-    ProfileTileset,
-    Tileset,
-    answer,
-)
+from higlass_plugin.tilesets import Computed, Predicted, Tileset, answer
+from higlass_plugin.vectors import CompartmentTileset, InsulationTileset, ProfileTileset
 from orca_cool.errors import OrcaCoolError
 from orca_cool.genome import SequenceSource
 from orca_cool.predict import Predictor

@@ -18,7 +18,7 @@ import pandas as pd
 
 from higlass_plugin.scheduler import Scheduler
 from higlass_plugin.tiles import TILE_BINS, Axis, TileError, TileId
-from higlass_plugin.tileset import Computed, Tileset
+from higlass_plugin.tilesets import Computed, Tileset
 from orca_cool.errors import OrcaCoolError
 from orca_cool.windows import n_bins
 

@@ -17,6 +17,8 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
+
 from higlass_plugin.cache import Cache
 from higlass_plugin.scene import Preempted, Unit
 from orca_cool.errors import OrcaCoolError
@@ -29,6 +31,10 @@ RECENT, FORGET, RETRY = 3.0, 60.0, 30.0
 NICENESS = 10
 
 
+#: The value of a unit, None if it is not there yet.
+Look = Callable[[Unit], Any]
+
+
 class Goal(Protocol):
     """What a tile is made of."""
 
@@ -38,8 +44,12 @@ class Goal(Protocol):
         """All that it needs, what others need first."""
         ...
 
-    def build(self, look: Callable[[Unit], Any]) -> tuple[Any, int]:
-        """The tile's numbers, and their size in bytes, of values of units; ``look`` gives None for what is not there yet."""
+    def build(self, look: Look) -> tuple[Any, int]:
+        """The tile's numbers, and their size in bytes, when all units are there."""
+        ...
+
+    def preview(self, look: Look) -> np.ndarray:
+        """What can be shown now, coarser levels where finer ones are not there yet; NaN elsewhere."""
         ...
 
 

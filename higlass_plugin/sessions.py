@@ -60,7 +60,8 @@ class Address:
         query += [("vcf", self.vcf)] * bool(self.vcf) + [("track", self.track)] * (self.track != "map")
         query += [("profile", self.profile)] * bool(self.profile) + [("frame", self.frame)] * bool(self.frame)
         query += [("value", "difference")] * self.difference
-        return f"orca://{quote(self.model)}/{quote(self.genome)}" + (f"?{urlencode(query, quote_via=quote)}" if query else "")
+        where = "/".join(quote(name, safe="") for name in (self.model, self.genome))
+        return f"orca://{where}" + (f"?{urlencode(query, quote_via=quote)}" if query else "")
 
     @property
     def sequence(self) -> Address:

@@ -7,6 +7,7 @@ import json
 import stat
 import threading
 import time
+from dataclasses import replace
 from urllib.parse import quote
 
 import numpy as np
@@ -110,6 +111,8 @@ def test_addresses_go_round():
     assert address.difference
     assert str(address) == url
     assert parse_url(str(address.sequence)).sequence == address.sequence
+    path = replace(address, model="/models/a b", genome="x/hg38.fa")
+    assert parse_url(str(path)) == path
 
 
 @pytest.mark.parametrize(

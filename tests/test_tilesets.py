@@ -241,7 +241,7 @@ def test_no_difference_without_a_change(library):
 
 
 def test_insulation_is_cooltools_less_a_constant(library, bundle, tmp_path, monkeypatch):
-    monkeypatch.setattr("higlass_plugin.tileset.DIAMOND", 6)  # which the toy's band of 16 bins holds
+    monkeypatch.setattr("higlass_plugin.vectors.DIAMOND", 6)  # which the toy's band of 16 bins holds
     path = predict(Predictor(bundle, SOURCE, "cpu"), tmp_path / "all.mcool")
     uid = uid_of(library, "vector", "insulation")
     resolution = 40

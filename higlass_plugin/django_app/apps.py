@@ -1,0 +1,61 @@
+"""The Django app, for a higlass-server.
+
+higlass-server asks ``higlass.tilesets.by_filetype`` for filetypes that it does not know, but for their tiles only. So
+:meth:`OrcaConfig.ready` adds the filetype ``orca`` there, and wraps ``tilesets.views.tileset_info``.
+
+Settings
+--------
+ORCA_COOL_MODELS : ``{name: folder}``, ORCA_COOL_GENOMES : ``{name: file}``, beside the models and genomes that orca-cool knows by name. No
+    others can be named: a datafile may have been uploaded by anybody.
+
+A tileset of it is a text file with one ``orca://MODEL/GENOME?edit=...`` URL::
+
+    python manage.py ingest_tileset --filename map.orca --filetype orca --datatype matrix --coordSystem sacCer3
+
+A request waits for its tiles: higlass-server keeps in Redis, where it has one, whatever it is given, so that a tile must be whole.
+
+References
+----------
+github.com/higlass/higlass-server: tilesets/generate_tiles.py (``generate_tiles``), tilesets/views.py (``tileset_info``).
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from django.apps import AppConfig
+from django.conf import settings
+
+from higlass_plugin.django_app.datafile import OrcaFile, with_predictions
+from orca_cool.errors import OrcaCoolError
+
+
+class HiglassServerError(OrcaCoolError):
+    """The Django project is no higlass-server."""
+
+
+class OrcaConfig(AppConfig):
+    """Filetype ``orca`` for higlass-server."""
+
+    name = "higlass_plugin.django_app"
+    label = "orca_cool"
+    verbose_name = "Predicted contact maps"
+
+    def ready(self) -> None:
+        try:
+            import higlass.tilesets
+            from tilesets import views
+            from tilesets.models import Tileset
+        except ImportError as error:
+            raise HiglassServerError(
+                f"{error.name!r} cannot be imported; {type(self).__module__} belongs in the INSTALLED_APPS of a higlass-server"
+            ) from error
+        open_file = partial(OrcaFile, models=getattr(settings, "ORCA_COOL_MODELS", {}), genomes=getattr(settings, "ORCA_COOL_GENOMES", {}))
+        # releases of higlass-python since 1.0 have no by_filetype
+        vars(higlass.tilesets).setdefault("by_filetype", {})["orca"] = open_file
+
+        def find(uid: str) -> OrcaFile | None:
+            tileset = Tileset.objects.filter(uuid=uid, filetype="orca").first()
+            return None if tileset is None else open_file(tileset.datafile.path)
+
+        views.tileset_info = with_predictions(views.tileset_info, find)  # before the URLs are read, which Django does later

@@ -1,0 +1,636 @@
+"""Predicted tilesets in other servers: higlass-python in a notebook, clodius's form, higlass-server."""
+
+from __future__ import annotations
+
+import base64
+import gc
+import itertools
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+import urllib.parse
+import urllib.request
+from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import quote
+
+import numpy as np
+import pytest
+from conftest import Drawn, make_toy_backgrounds, make_toy_model, make_toy_spec
+
+import higlass_plugin
+from higlass_plugin import clodius_tiles
+from higlass_plugin.clodius_tiles import Options
+from higlass_plugin.django_app.datafile import OrcaFile, with_predictions
+from higlass_plugin.library import Library
+from higlass_plugin.scene import WindowUnit
+from higlass_plugin.sessions import UrlError, parse_url
+from higlass_plugin.tiles import TILE_BINS, TileError
+from orca_cool.errors import EditError, GenomeError, ModelError, OrcaCoolError, RegionError
+from orca_cool.genome import open_genome
+from orca_cool.weights import load_bundle, save_bundle
+
+hg = pytest.importorskip("higlass")
+from higlass._tileset_registry import TilesetRegistry  # noqa: E402
+from higlass._widget import JupyterTilesetClient  # noqa: E402
+
+from higlass_plugin import notebook  # noqa: E402
+
+SIZES = {"a": 14_810, "b": 9_007, "c": 500, "d": 3_013}
+EDIT = "a:1,013-2,401 del"
+#: Zoom levels 0 .. 4 are 640, 320, 160, 80 and 40 bp; 27,330 bp are 3 tiles of 256 bins of 40 bp.
+FINEST, TILES = 4, 3
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A model's folder and a genome's file, whose names must be quoted in a URL."""
+    folder = tmp_path_factory.mktemp("files")
+    spec = make_toy_spec(assemblies={"drawn": SIZES})
+    model = save_bundle(folder / "toy #1", make_toy_model(spec), make_toy_backgrounds(spec))
+    source = Drawn(SIZES, ("b", 1_000, 1_415))
+    genome = folder / "drawn 50%.fa"
+    genome.write_text("".join(f">{c}\n{''.join('ACGTN'[code] for code in source.fetch(c, 0, n))}\n" for c, n in SIZES.items()))
+    return SimpleNamespace(model=model, genome=genome, url=f"orca://{quote(str(model), safe='')}/{quote(str(genome), safe='')}")
+
+
+@pytest.fixture(scope="module")
+def library(files):
+    """A library of its own, to compare with."""
+    with Library() as library:
+        library.add_model("toy", load_bundle(files.model), "drawn", open_genome(files.genome), "drawn", device="cpu")
+        yield library
+
+
+@pytest.fixture(autouse=True)
+def _afresh():
+    """Every test opens its own library of the process."""
+    yield
+    clodius_tiles.close()
+    notebook._kept.clear()
+
+
+@pytest.fixture
+def predicted(files):
+    return notebook.tileset(files.model, files.genome, device="cpu")
+
+
+class Gate:
+    """Windows are computed when it is opened."""
+
+    def __init__(self, monkeypatch):
+        self.open = threading.Event()
+        compute = WindowUnit.compute
+
+        def slow(unit, others, above):
+            assert self.open.wait(60)
+            return compute(unit, others, above)
+
+        monkeypatch.setattr(WindowUnit, "compute", slow)
+
+
+@pytest.fixture
+def gate(monkeypatch):
+    gate = Gate(monkeypatch)
+    yield gate
+    gate.open.set()  # else the library could not be closed
+
+
+def numbers(tile):
+    assert tile["dtype"] == "float32"
+    return np.frombuffer(base64.b64decode(tile["dense"]), "<f4")
+
+
+def assert_same(found, library, url):
+    """Tiles by id are those of the other library; returns how many numbers are in them."""
+    uid, seen = library.open_url(url).uid, 0
+    for text, tile in found.items():
+        own = f"{uid}.{text.partition('.')[2]}"
+        theirs = library.tiles([own], wait=None)[own]
+        assert "error" not in tile
+        np.testing.assert_allclose(numbers(tile), numbers(theirs), rtol=1e-4, atol=1e-5)  # windows decoded in other batches
+        seen += np.isfinite(numbers(tile)).sum()
+    return seen
+
+
+# ---- clodius
+
+
+@pytest.mark.parametrize(
+    ("query", "ids"),
+    [
+        ("", ["x.4.0.0", "x.4.0.1.logoe", "x.2.0.0.none"]),
+        (f"?edit={quote(EDIT)}", ["x.4.0.0", "x.3.0.1"]),
+        (f"?edit={quote(EDIT)}&value=difference", ["any-uid.4.0.0"]),
+        ("?track=insulation", ["x.4.0", "x.4.2"]),
+        ("?track=profile&profile=b", ["x.4.1"]),
+    ],
+)
+def test_clodius_tiles_are_the_librarys(files, library, query, ids):
+    options = Options(device="cpu")
+    found = clodius_tiles.tiles(files.url + query, ids, options)
+    assert [text for text, _ in found] == ids
+    assert assert_same(dict(found), library, f"orca://toy/drawn{query}") > 100
+    info = clodius_tiles.tileset_info(files.url + query, options)
+    theirs = library.open_url(f"orca://toy/drawn{query}").info()
+    names = [info.pop("name"), theirs.pop("name")]
+    assert names[0] == names[1].replace("toy", "toy #1")
+    assert info == theirs
+
+
+def test_model_and_genome_are_opened_once_whatever_they_are_called(files, monkeypatch):
+    monkeypatch.chdir(files.model.parent)
+    options = Options(device="cpu")
+    sources = [
+        files.url,
+        f"orca://{quote(files.model.name)}/{quote(files.genome.name)}",
+        f"orca://.%2F{quote(files.model.name)}/{files.url[7:].partition('/')[2]}",
+    ]
+    first = clodius_tiles.open_tileset(parse_url(files.url), options)
+    assert all(clodius_tiles.open_tileset(parse_url(source), options) is first for source in sources)
+    assert notebook.tileset(files.model, files.genome, device="cpu").uid == first.uid
+    assert clodius_tiles.library().models() == [("toy #1", "drawn 50%")]
+    with pytest.warns(UserWarning, match=r"'drawn 50%' shares no chromosome name with the assemblies of model 'toy' \(drawn\)"):
+        other = clodius_tiles.open_tileset(parse_url(files.url), Options(device="cpu", chrom_names="add-chr"))
+    assert clodius_tiles.library().models() == [("toy #1", "drawn 50%"), ("toy #1-2", "drawn 50%")]
+    assert next(iter(other.axis.chromsizes)) == "chra"
+
+
+def test_what_was_closed_is_opened_again(files, predicted):
+    before = clodius_tiles.library()
+    uid = predicted.uid
+    predicted.compute("d")
+    clodius_tiles.close()
+    assert clodius_tiles.library() is not before
+    ((_, tile),) = predicted.tiles(["x.0.0.0"])
+    assert np.isfinite(numbers(tile)).any()
+    assert predicted.uid != uid
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "quoted"),
+    [
+        ("orca://toy/no%2Fsuch.fa", ModelError, "toy"),
+        ("http://x/y", UrlError, "http://x/y"),
+        ("{url}?edit=a:5-3%20del", EditError, "a:5-3"),
+        ("{url}?track=profile&profile=c", UrlError, "'c'"),
+        ("{url}x", GenomeError, ".fax"),
+    ],
+)
+def test_a_source_that_cannot_be_used(files, source, error, quoted):
+    with pytest.raises(error, match=quoted.replace(".", r"\.")):
+        clodius_tiles.tiles(source.format(url=files.url), ["x.0.0.0"], Options(device="cpu"))
+
+
+def test_a_genome_of_another_assembly(files, tmp_path):
+    genome = tmp_path / "other.fa"
+    genome.write_text(f">a\n{'ACGT' * 3000}\n>b\n{'AC' * 2000}\n")
+    source = f"{files.url.rpartition('/')[0]}/{quote(str(genome), safe='')}"
+    with pytest.raises(GenomeError, match=r"a is 12,000 bp.*any_genome=True"):
+        clodius_tiles.tileset_info(source, Options(device="cpu"))
+    assert clodius_tiles.tileset_info(source, Options(device="cpu", any_genome=True))["coordSystem"] == "other"
+
+
+# ---- higlass-python
+
+
+def test_what_the_package_exports():
+    assert higlass_plugin.tileset is notebook.tileset
+    assert (higlass_plugin.watch, higlass_plugin.serve) == (notebook.watch, notebook.serve)
+    with pytest.raises(AttributeError, match="no_such"):
+        _ = higlass_plugin.no_such
+
+
+def test_without_higlass_python(tmp_path):
+    """The message names what to install; the rest of the package works."""
+    (tmp_path / "higlass.py").write_text("raise ImportError('gone', name='higlass')\n")
+    code = (
+        "import higlass_plugin.clodius_tiles\n"
+        "from orca_cool.errors import OrcaCoolError\n"
+        "try: higlass_plugin.tileset\n"
+        "except OrcaCoolError as error: print(isinstance(error, ImportError), error)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path(__file__).parents[1])])}
+    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert run.stdout.startswith("True 'higlass' cannot be imported")
+    assert "pip install higlass-python" in run.stdout
+
+
+def test_notebook_tiles_are_the_librarys(files, library, predicted):
+    assert isinstance(predicted, hg.Tileset)
+    predicted.compute("a", pixels=600)
+    ids = ["hg_1f.4.0.0", "hg_1f.4.0.1.logoe", "hg_1f.4.1.1.weight"]
+    found = predicted.tiles(ids)
+    assert [text for text, _ in found] == ids
+    assert assert_same(dict(found), library, "orca://toy/drawn") > 10_000
+    assert predicted.info() == predicted._open().info()
+    assert (predicted.name, predicted.datatype) == ("toy #1, predicted", "matrix")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "query"),
+    [
+        ({"edit": EDIT}, f"?edit={quote(EDIT)}"),
+        ({"edit": ["a:1-3 del", "b:5-6  del"]}, "?edit=a:1-3%20del&edit=b:5-6%20del"),
+        ({"vcf": "a\t100\t.\t{ref}\tGGGGG\t.\t.\t."}, None),
+        ({"edit": EDIT, "frame": "reference"}, f"?edit={quote(EDIT)}&frame=reference"),
+        ({"edit": EDIT, "difference": True}, f"?edit={quote(EDIT)}&value=difference"),
+        ({"track": "insulation"}, "?track=insulation"),
+        ({"edit": EDIT, "track": "compartments"}, f"?edit={quote(EDIT)}&track=compartments"),
+        ({"track": "profile", "profile": "b"}, "?track=profile&profile=b"),
+    ],
+)
+def test_arguments_mean_what_the_url_says(files, arguments, query):
+    if query is None:
+        base = "ACGT"[open_genome(files.genome).fetch("a", 99, 100)[0]]
+        arguments = {"vcf": arguments["vcf"].replace("{ref}", base)}
+        query = f"?vcf={quote(arguments['vcf'])}"
+    made = notebook.tileset(files.model, files.genome, device="cpu", **arguments)
+    assert made._open() is clodius_tiles.open_tileset(parse_url(files.url + query), Options(device="cpu"))
+    assert made is notebook.tileset(str(files.model), str(files.genome), device="cpu", **arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "quoted"),
+    [
+        ({"edit": "a:99,999-100,000 del"}, EditError, "99,999"),
+        ({"edit": EDIT, "frame": "mirror"}, UrlError, "mirror"),
+        ({"difference": True}, UrlError, "edited genome"),
+        ({"track": "loops"}, UrlError, "loops"),
+        ({"model": "no-such-model"}, ModelError, "no-such-model"),
+        ({"genome": "no-such.fa"}, GenomeError, "no-such.fa"),
+        ({"device": "abacus"}, OrcaCoolError, "abacus"),
+    ],
+)
+def test_errors_come_when_the_tileset_is_made(files, arguments, error, quoted):
+    with pytest.raises(error, match=quoted):
+        notebook.tileset(**({"model": files.model, "genome": files.genome, "device": "cpu"} | arguments))
+
+
+def test_a_tileset_lives_as_long_as_its_track(files):
+    """higlass-python's own references are weak."""
+    uid = notebook.tileset(files.model, files.genome, device="cpu").track().tilesetUid
+    gc.collect()
+    assert TilesetRegistry.get(uid).info()["max_pos"] == [sum(SIZES.values())] * 2
+
+
+def test_tracks(files, predicted):
+    track = predicted.track()
+    assert (track.type, track.server) == ("heatmap", "jupyter")
+    options = track.options
+    assert (options["dataTransform"], options["heatmapValueScaling"]) == ("logoe", "linear")
+    assert options["valueScaleMin"] == -options["valueScaleMax"] < 0
+    assert len(options["colorRange"]) == 5
+    assert options["name"] == predicted.name
+    track = predicted.track(value="weight", height=99, options={"name": "mine", "colorRange": ["white", "black"]})
+    assert (track.options["dataTransform"], track.options["heatmapValueScaling"], track.height) == ("weight", "log", 99)
+    assert (track.options["name"], track.options["colorRange"]) == ("mine", ["white", "black"])
+    assert predicted.track("horizontal-heatmap").type == "horizontal-heatmap"
+    with pytest.raises(notebook.NotebookError, match=r"'ice' is not one of weight, logoe, none"):
+        predicted.track(value="ice")
+
+    difference = notebook.tileset(files.model, files.genome, EDIT, difference=True, device="cpu")
+    assert difference.track().options["heatmapValueScaling"] == "linear"
+    assert "dataTransform" not in difference.track().options
+    with pytest.raises(notebook.NotebookError, match=r"'weight'.*leave it out"):
+        difference.track(value="weight")
+
+    lines = [notebook.tileset(files.model, files.genome, device="cpu", track=name).track() for name in ("insulation", "compartments")]
+    assert {(line.type, line.height) for line in lines} == {("horizontal-bar", 40)}
+    view = hg.view(predicted.track(), *lines)
+    assert len(view.tracks.top) == 2
+    assert len(view.tracks.center) == 1
+
+    remote = predicted.track(server="http://127.0.0.1:8989/api/v1")
+    assert (remote.server, remote.tilesetUid) == ("http://127.0.0.1:8989/api/v1", predicted.uid)
+    assert remote.options["dataTransform"] == "logoe"
+
+
+def test_a_pages_request_is_answered_in_time_while_tiles_are_computed(files, gate):
+    """As higlass-python handles it: several tilesets in one request, several requests at once, few threads."""
+    made = [notebook.tileset(files.model, files.genome, device="cpu", track=name) for name in ("map", "insulation", "compartments")]
+    uids = [tileset.track().tilesetUid for tileset in made]
+    client, answers = JupyterTilesetClient(), queue.Queue()
+    client.send = answers.put
+    ids = [f"{uids[0]}.4.0.0.logoe", f"{uids[0]}.4.0.1.logoe", f"{uids[1]}.4.0", f"{uids[2]}.4.0"]
+    began = time.monotonic()
+    for k in range(5):
+        client._handle_custom_message(client, {"id": str(k), "payload": {"type": "tiles", "tileIds": ids}}, [])
+    payloads = [answers.get(timeout=30)["payload"] for _ in range(5)]
+    assert time.monotonic() - began < 2.5  # the page waits 3 s
+    for payload in payloads:
+        assert sorted(payload) == sorted(ids)
+        assert {tile["error"] for tile in payload.values()} == {"computing"}
+        assert all("dense" in tile for tile in payload.values())
+    assert made[0].pending() == 2
+    gate.open.set()
+    for tileset in made:
+        tileset.compute("a", pixels=1200)
+    assert [tileset.pending() for tileset in made] == [0, 0, 0]
+    client._handle_custom_message(client, {"id": "x", "payload": {"type": "tiles", "tileIds": ids}}, [])
+    assert not any("error" in tile for tile in answers.get(timeout=30)["payload"].values())
+
+
+def test_who_comes_alone_may_wait(monkeypatch):
+    monkeypatch.setattr(notebook, "PAUSE", 0.05)
+    patience = notebook._Patience()
+    with patience.share() as wait:
+        assert wait == notebook.WAIT
+        time.sleep(0.1)
+        with patience.share() as beside:
+            assert 0 < beside <= notebook.WAIT - 0.1
+    with patience.share() as after:
+        assert after <= notebook.WAIT - 0.1
+    time.sleep(0.06)
+    with patience.share() as later:
+        assert later == notebook.WAIT
+
+
+def test_compute_covers_the_tiles_of_a_view(predicted):
+    """Levels by HiGlass's rule: the finest whose bins are wider than a pixel."""
+    assert predicted.domain("b:1,000-2,000") == (15_810, 16_810)
+    # 5,000 bp on 40 .. 160 pixels are 125 .. 31.25 bp a pixel: bins of 160, 80 and 40 bp, zoom levels 2 to 4.
+    ids = {text.partition(".")[2] for text in predicted._ids("a:8,000-13,000", 160)}
+    assert ids == {"2.0.0", "3.0.0", "4.0.0", "4.0.1", "4.1.1"}  # tiles of 40 bp bins are 10,240 bp
+    predicted.compute("a:8,000-13,000", pixels=160)
+    assert clodius_tiles.library().progress([f"{predicted.uid}.{text}" for text in ids])["pending"] == []
+    assert len(clodius_tiles.library().results) == len(ids)
+    computed = clodius_tiles.library().scheduler.computed
+    found = predicted.tiles([f"hg_0.{text}" for text in ids])
+    assert not any("error" in tile for _, tile in found)
+    assert clodius_tiles.library().scheduler.computed == computed > 0
+
+
+def test_what_cannot_be_computed_is_told(predicted, monkeypatch):
+    with pytest.raises(RegionError, match=r"'e:1-2'"):
+        predicted.compute("e:1-2")
+    monkeypatch.setattr(WindowUnit, "compute", lambda *_: (_ for _ in ()).throw(OrcaCoolError("no such luck")))
+    with pytest.raises(TileError, match=r"5 of 5 tiles of 'a:8,000-13,000' cannot be computed: no such luck"):
+        predicted.compute("a:8,000-13,000", pixels=160)
+    ((_, tile),) = predicted.tiles(["hg_0.4.0.0"])
+    assert tile["error"] == "no such luck"
+    assert len(numbers(tile)) == TILE_BINS**2
+    assert "there is no zoom level 9" in predicted.tiles(["hg_0.9.0.0"])[0][1]["error"]
+
+
+def test_a_region_of_which_nothing_is_shown(files, tmp_path):
+    """Of 4 Mb HiGlass's 20 tiles have bins of 1,280 bp, twice the coarsest level of the model."""
+    (tmp_path / "long.fa").write_text(f">z\n{'ACGT' * 1_000_000}\n")
+    long = notebook.tileset(files.model, tmp_path / "long.fa", device="cpu", any_genome=True)
+    assert long.info()["resolutions"][-2:] == [640, 1280]
+    with pytest.raises(RegionError, match=r"'z:0-12,800' is too wide: 20 pixels show up to 12,800 bp"):
+        long.compute("z:0-12,800", pixels=20)
+    assert [text.partition(".")[2] for text in long._ids("z:0-12,799", 20)] == ["1.0.0"]
+
+
+def test_an_error_reaches_the_page_as_tiles(predicted, monkeypatch):
+    """higlass-python loses exceptions."""
+    monkeypatch.setattr(notebook, "open_tileset", lambda *_: (_ for _ in ()).throw(GenomeError("the file is gone")))
+    assert [tile["error"] for _, tile in predicted.tiles(["hg_0.0.0.0", "hg_0.1.0.0"])] == ["the file is gone"] * 2
+    monkeypatch.setattr(notebook, "open_tileset", lambda *_: 1 / 0)
+    ((text, tile),) = predicted.tiles(["hg_0.0.0"])
+    assert (text, tile["error"], len(numbers(tile))) == ("hg_0.0.0", "internal error: ZeroDivisionError", TILE_BINS)
+
+
+def test_a_watched_widget_fetches_what_became_ready(files, predicted, gate, monkeypatch):
+    monkeypatch.setattr(notebook, "EVERY", 0.05)
+    monkeypatch.setattr(notebook, "WAIT", 0.0)
+    insulation = notebook.tileset(files.model, files.genome, device="cpu", track="insulation")
+    local, below = predicted.track(), insulation.track()
+    both = hg.combine(local, hg.track("heatmap", server="https://example.org/api/v1", tilesetUid="x"))
+    view = hg.view((both, "center"), below)
+    widget, sent = view.widget(), queue.Queue()
+    monkeypatch.setattr(widget, "send", lambda message, *_: sent.put(json.loads(message)))
+    assert notebook.watch(widget) is widget
+    predicted.tiles([f"{local.tilesetUid}.4.0.0"])
+    time.sleep(0.3)
+    assert sent.empty()  # nothing is ready
+    gate.open.set()
+    shown = widget._viewconf["views"][0]
+    assert sent.get(timeout=30) == ["reload", [{"viewId": shown["uid"], "trackId": shown["tracks"]["center"][0]["uid"]}]]
+    assert "error" not in predicted.tiles([f"{local.tilesetUid}.4.0.0"])[0][1]
+    widget.close()
+    time.sleep(0.2)
+    assert not [thread for thread in threading.enumerate() if thread.name == "watch"]
+    assert sent.empty()
+    with pytest.raises(notebook.NotebookError, match="shows no predicted tileset"):
+        notebook.watch(hg.view(hg.track("heatmap", server="https://example.org/api/v1", tilesetUid="x")).widget())
+
+
+def test_serve(predicted):
+    pytest.importorskip("flask")
+    pytest.importorskip("waitress")
+    server = notebook.serve()
+
+    def get(path, **query):
+        with urllib.request.urlopen(f"{server}/{path}/?{urllib.parse.urlencode(query)}", timeout=60) as answer:
+            return json.load(answer)
+
+    assert get("tileset_info", d=predicted.uid) == {predicted.uid: json.loads(json.dumps(predicted.info()))}
+    text = f"{predicted.uid}.4.0.0.logoe"
+    assert get("tiles", d=text) == clodius_tiles.library().tiles([text], wait=0)
+    port = int(server.rpartition(":")[2].partition("/")[0])
+    with pytest.raises(notebook.NotebookError, match=f"port {port} cannot be listened on"):
+        notebook.serve(port)
+
+
+# ---- higlass-server
+
+
+def infos(*found):
+    """A view such as higlass-server's, and what it was asked."""
+    asked = []
+
+    def view(request):
+        asked.append(request)
+        return SimpleNamespace(status_code=200, content=json.dumps(dict(found)).encode())
+
+    view.csrf_exempt = True
+    return view, asked
+
+
+@pytest.fixture
+def datafile(files, tmp_path):
+    path = tmp_path / "map.orca"
+    path.write_text(f"orca://mine/drawn?edit={quote(EDIT)}\n")
+    return OrcaFile(path, {"mine": str(files.model)}, {"drawn": str(files.genome)})
+
+
+def test_datafiles(datafile, library):
+    ids = {"Abc-d_1.4.0.0", "Abc-d_1.4.0.1.logoe"}
+    found = dict(datafile.tiles(ids))
+    assert set(found) == ids
+    assert assert_same(found, library, f"orca://toy/drawn?edit={quote(EDIT)}") > 1000
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("orca://mine/%2Fetc%2Fpasswd", "'/etc/passwd' is not served here; known: drawn, example"),
+        ("orca://%2Fetc/drawn", "'/etc' is not served here"),
+        ("orca://mine/.%2Fdrawn", "'./drawn' is not served"),
+        ("hello", "'hello' is not orca://MODEL/GENOME"),
+        ("orca://mine/drawn?edit=a:1-99999999%20del", "'a:1-99999999' lies outside a"),
+        (b"\xff\xfe", "'map.orca' cannot be read"),
+        (None, "'map.orca' cannot be read: No such file"),
+    ],
+)
+def test_a_datafile_that_cannot_be_used(datafile, text, message):
+    """It is a message on tiles and in the info: an exception would take other tilesets' answers with it."""
+    if text is None:
+        datafile.path.unlink()
+    else:
+        datafile.path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    ((_, flat), (_, tile)) = datafile.tiles(["u.0.0", "u.0.0.0"])
+    assert message in tile["error"]
+    assert str(datafile.path) not in tile["error"]
+    assert (len(numbers(flat)), len(numbers(tile))) == (TILE_BINS, TILE_BINS**2)
+    view, _ = infos(("u", {"message": "Unknown filetype orca", "name": "n"}))
+    info = json.loads(with_predictions(view, {"u": datafile}.get)(None).content)["u"]
+    assert message in info["error"]
+    assert info["name"] == "n"
+
+
+def test_the_view_is_wrapped_for_the_filetype_alone(datafile):
+    others = {
+        "cool": {"resolutions": [1000], "name": "measured"},
+        "else": {"message": "Unknown filetype x", "name": "x"},
+        "private": {"error": "Forbidden"},
+    }
+    view, asked = infos(*others.items(), ("mine", {"message": "Unknown filetype orca", "name": "", "coordSystem": "sacCer3"}))
+    files = {"mine": datafile, "private": datafile}
+    wrapped = with_predictions(view, files.get)
+    assert wrapped.csrf_exempt
+    found = json.loads(wrapped("request").content)
+    assert asked == ["request"]
+    mine = found.pop("mine")
+    assert found == others
+    theirs = datafile.tileset_info()
+    assert mine == json.loads(json.dumps({**theirs, "coordSystem": "sacCer3"}))
+    refused = SimpleNamespace(status_code=405)  # as the REST framework's, whose content is not there yet
+    assert with_predictions(lambda _: refused, files.get)("request") is refused
+
+
+#: What of higlass-server and of the higlass-python that it uses meets the app: modules, names, and how they call each other.
+SERVER = {
+    "higlass/__init__.py": "",
+    "higlass/tilesets.py": "{by_filetype}",
+    "tilesets/__init__.py": "",
+    "tilesets/models.py": """
+from django.db import models
+class Tileset(models.Model):
+    uuid = models.CharField(max_length=100, unique=True)
+    datafile = models.FileField(upload_to="uploads")
+    filetype = models.TextField()
+    name = models.TextField(blank=True)
+    coordSystem = models.TextField()
+    private = models.BooleanField(default=False)
+""",
+    "tilesets/views.py": """
+from collections import defaultdict
+from django.http import JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+import higlass.tilesets
+from tilesets.models import Tileset
+def tiles(request):
+    asked, found = defaultdict(set), dict()
+    for text in request.GET.getlist("d"):
+        asked[text.split(".")[0]].add(text)
+    for uuid, ids in asked.items():
+        tileset = Tileset.objects.get(uuid=uuid)
+        found.update(higlass.tilesets.by_filetype[tileset.filetype](tileset.datafile.path).tiles(ids))
+    return JsonResponse(found)
+@csrf_exempt
+def tileset_info(request):
+    found = dict()
+    for uuid in request.GET.getlist("d"):
+        tileset = Tileset.objects.get(uuid=uuid)
+        if tileset.private:
+            found[uuid] = dict(error="Forbidden")
+            continue
+        found[uuid] = dict(message="Unknown filetype " + tileset.filetype, name=tileset.name, coordSystem=tileset.coordSystem)
+    return JsonResponse(found)
+""",
+    "tilesets/urls.py": """
+from django.urls import path
+from tilesets import views
+urlpatterns = [path("api/v1/tiles/", views.tiles), path("api/v1/tileset_info/", views.tileset_info)]
+""",
+    "run.py": """
+import json, sys
+import django
+from django.conf import settings
+model, genome, edit = sys.argv[1:]
+settings.configure(
+    INSTALLED_APPS=["higlass_plugin.django_app.apps.OrcaConfig", "tilesets"], ROOT_URLCONF="tilesets.urls", MEDIA_ROOT="media",
+    DATABASES=dict(default=dict(ENGINE="django.db.backends.sqlite3", NAME=":memory:")), DEFAULT_AUTO_FIELD="django.db.models.AutoField",
+    ALLOWED_HOSTS=["testserver"], ORCA_COOL_MODELS=dict(mine=model), ORCA_COOL_GENOMES=dict(drawn=genome),
+)
+django.setup()
+from django.core.files.base import ContentFile
+from django.core.management import call_command
+from django.test import Client
+from tilesets.models import Tileset
+call_command("migrate", run_syncdb=True, verbosity=0)
+tilesets = ("one", "drawn?edit=" + edit, False), ("bad", "other", False), ("own", "drawn", True)
+for uuid, url, private in tilesets:
+    url = "orca://mine/" + url
+    Tileset.objects.create(uuid=uuid, datafile=ContentFile(url, "map.orca"), filetype="orca", name="called " + uuid, private=private)
+get = lambda path, ids: Client().get(path, dict(d=ids)).json()
+infos = get("/api/v1/tileset_info/", ["one", "bad", "own"])
+print(json.dumps([infos, get("/api/v1/tiles/", ["one.4.0.0", "bad.4.0.0", "one.4.0.1.logoe"])]))
+""",
+}
+
+
+@pytest.mark.parametrize("by_filetype", ["by_filetype = {'cooler': None}", ""])  # before higlass-python 1.0, and since
+def test_in_a_django_project(files, library, tmp_path, by_filetype):
+    pytest.importorskip("django")
+    for name, text in SERVER.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text.replace("{by_filetype}", by_filetype))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path(__file__).parents[1])])}
+    command = [sys.executable, "run.py", str(files.model), str(files.genome), quote(EDIT)]
+    run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    infos, tiles = json.loads(run.stdout.splitlines()[-1])
+    theirs = library.open_url(f"orca://toy/drawn?edit={quote(EDIT)}").info()
+    assert infos["one"] == json.loads(json.dumps({**theirs, "name": "called one"}))
+    assert "'other' is not served here" in infos["bad"]["error"]
+    assert infos["own"] == {"error": "Forbidden"}
+    assert "'other' is not served here" in tiles.pop("bad.4.0.0")["error"]
+    assert assert_same(tiles, library, f"orca://toy/drawn?edit={quote(EDIT)}") > 1000
+
+
+def test_a_django_project_that_is_no_higlass_server(tmp_path):
+    pytest.importorskip("django")
+    code = (
+        "import django; from django.conf import settings\n"
+        "settings.configure(INSTALLED_APPS=['higlass_plugin.django_app'])\n"
+        "from orca_cool.errors import OrcaCoolError\n"
+        "try: django.setup()\n"
+        "except OrcaCoolError as error: print(error)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert "'tilesets' cannot be imported" in run.stdout
+
+
+def test_ids_of_every_zoom_level_of_a_tile(predicted):
+    """The ids that compute() asks for are tiles that exist, for any region and width."""
+    for region, pixels in itertools.product(["a", "a:14,000-14,810", "d", "b:1-2"], [30, 300, 3000]):
+        ids = predicted._ids(region, pixels)
+        assert ids
+        start, end = predicted.domain(region)
+        zooms = {int(text.split(".")[1]) for text in ids}
+        assert zooms == set(range(min(zooms), max(zooms) + 1))
+        for text in ids:
+            _, z, x, y = text.split(".")
+            bp = predicted._open().resolutions[int(z)] * TILE_BINS
+            assert int(x) <= int(y) < predicted._open().axis.tiles(bp // TILE_BINS, TILE_BINS)
+            assert int(x) * bp < end
+            assert (int(x) + 1) * bp >= start
