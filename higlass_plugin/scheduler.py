@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 #: Seconds: asked for within this, a job is wanted now; not asked for during FORGET, it is dropped; a failure is remembered for RETRY.
 RECENT, FORGET, RETRY = 3.0, 60.0, 30.0
 #: Niceness of the computing thread: requests are answered first.
-NICENESS = 10
+NICENESS = 5
 
 
 #: The value of a unit, None if it is not there yet.
