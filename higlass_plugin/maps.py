@@ -168,7 +168,9 @@ class _FrameGoal:
             reference.mask(f)
             with np.errstate(divide="ignore"):
                 y = np.log(f / reference.expected.astype(np.float32))
-            far = np.abs(np.subtract.outer(reference.rows, reference.columns)) >= reference.work.written[self.resolution]
+            # as far as either genome is predicted: an edited chromosome may be long enough, or short enough, to reach less or more
+            reach = [piece.work.written[self.resolution] for one, two, *_, piece in self.pieces if (one, two) == (a, b)]
+            far = np.abs(np.subtract.outer(reference.rows, reference.columns)) >= max([reference.work.written[self.resolution], *reach])
             known = np.isfinite(y) & ~far
             out[0, i, j][known], out[1, i, j][known] = y[known], f[known]
         return out

@@ -164,7 +164,9 @@ class Scene:
         self.base = base or self
         self.roots, self.urgent = roots, urgent
         self.axis = Axis(predictor.source.chromsizes)
-        self.settings = Settings(tuple(sorted({r for m in predictor.spec.modules for r in m.resolutions})))
+        # as far as there is anything: beyond a level's own reach its tiles show the coarser levels
+        everywhere = max(self.axis.chromsizes.values())
+        self.settings = Settings(tuple(sorted({r for m in predictor.spec.modules for r in m.resolutions})), fill_distance=everywhere)
         self.chain = chain(predictor, self.settings)
         self.compartments: dict[str, np.ndarray] = {}  # E1 by chromosome, once it is known
         self._patchworks: dict[str, Patchwork] = {}

@@ -17,8 +17,8 @@ import numpy as np
 from orca_cool.errors import OrcaCoolError
 from orca_cool.windows import n_bins
 
-#: Bins of a side of a tile. The front end takes 2-D tiles of this size only; 1-D ones of any, and small ones cost little more than is seen.
-TILE_BINS = VECTOR_BINS = 256
+#: Bins of a 2-D tile's side, and of a 1-D tile: what the front end takes for granted, whatever tileset_info says.
+TILE_BINS, VECTOR_BINS = 256, 1024
 #: Tiles along an axis that the front end asks for at most; it drops the others.
 MAX_TILES = 20
 #: Of the numbers and texts in an id: nothing that exists is larger.

@@ -64,6 +64,9 @@ SCORES: dict[str, dict[str, Any]] = {
 
 REFERENCE = "reference"
 
+#: (view, track) by the name of what they have in common.
+Locked = dict[str, list[tuple[str, str]]]
+
 
 def default_viewconf(library: Any, server: str = "/api/v1") -> dict[str, Any]:
     """The first view of a library: prediction above the diagonal, the first measured map below it, tracks along two sides.
@@ -78,7 +81,8 @@ def default_viewconf(library: Any, server: str = "/api/v1") -> dict[str, Any]:
     A viewconf with one view, ``reference``, of the first prediction, or without predictions of the first measured map. A small genome is
     shown whole; of a large one a window of the finest resolution, away from the ends of the chromosomes, which are often gaps.
     """
-    return _viewconf(server, *_reference(library, server))
+    view, locked = _reference(library, server)
+    return _viewconf(server, locked, [view])
 
 
 def edit_viewconf(library: Any, edited: Any, server: str = "/api/v1") -> dict[str, Any]:
@@ -102,7 +106,8 @@ def edit_viewconf(library: Any, edited: Any, server: str = "/api/v1") -> dict[st
     here, there = Axis(dict(about["chromsizes"])), Axis(edited.contigs)
     places, junctions = _absolute(here, edited.places), _absolute(there, edited.junctions)
     shift = _shift(here, there, edited)
-    start, end = _extent(here, edited.places) or ([junctions[0] - shift] * 2 if junctions else [0, 0])
+    # where chromosomes are joined end to end, the reference has no breakpoint
+    start, end = _extent(here, edited.places) or [min(junctions[0], here.length) if junctions else 0] * 2
     margin = max(MARGIN, end - start)
     domain = [max(0, start - margin), min(here.length, end + margin)]
     shared = {"id": edited.id, "name": edited.name, "url": edited.url, "viewconf": edited.id, "domain": domain}
@@ -150,15 +155,17 @@ def edit_viewconf(library: Any, edited: Any, server: str = "/api/v1") -> dict[st
     }
 
     view |= {"layout": {"x": 0, "y": 0, "w": 4, "h": 12}, "initialXDomain": list(domain), "initialYDomain": list(domain)}
-    conf = _viewconf(server, view, [*locked, (alternative_uid, "edited-weight")], [alternative, difference])
+    locked["orca-values"].append((alternative_uid, "edited-weight"))
+    locked["orca-insulation"].append((alternative_uid, "insulation"))
+    conf = _viewconf(server, locked, [view, alternative, difference])
     shifts = {REFERENCE: 0, alternative_uid: shift, difference_uid: 0}
     conf["locationLocks"] = _locks("orca-place", {uid: [by, by, 1] for uid, by in shifts.items()})
     conf["zoomLocks"] = _locks("orca-zoom", {uid: [0, 0, 1] for uid in shifts})
     return conf
 
 
-def _reference(library: Any, server: str, names: tuple[str, str] | None = None) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-    """The reference's view, and (view, track) of the maps that have one colour scale; of a model and genome, or else the first ones."""
+def _reference(library: Any, server: str, names: tuple[str, str] | None = None) -> tuple[dict[str, Any], Locked]:
+    """The reference's view, and what has a scale in common with other views; of a model and genome, or else the first ones."""
     listed = library.listed()
     names = names or next(iter(library.models()), None)
     prediction = None if names is None else library.open_url(str(Address(*names)))
@@ -173,6 +180,9 @@ def _reference(library: Any, server: str, names: tuple[str, str] | None = None) 
         drawn = {**VALUES[value]["options"], "name": tileset.name, "extent": extent, **options}
         return track("heatmap", tileset, uid, options=drawn)
 
+    # A frequency of larger bins is larger: one colour scale is right for bins of one size only.
+    zoom = None if prediction is None or measured is None else _common_zoom(prediction, measured)
+    limit = {} if zoom is None else {"maxZoom": zoom}
     values = {}
     for value, drawn in VALUES.items():
         contents = []
@@ -180,9 +190,7 @@ def _reference(library: Any, server: str, names: tuple[str, str] | None = None) 
             contents.append(half(prediction, value, f"predicted-{value}", "upper-right", dataTransform=value, **_corner()))
         below = measured if value == "weight" else ratios
         if below is not None:
-            # Later tracks lie above earlier ones: the background would hide them.
-            corner = {"backgroundColor": "transparent", "labelPosition": "bottomLeft", "colorbarPosition": "hidden"}
-            contents.append(half(below, value, f"measured-{value}", "lower-left", **corner))
+            contents.append(half(below, value, f"measured-{value}", "lower-left", **limit, **_other_corner()))
         if len(contents) == 1:
             contents[0]["options"] |= {"extent": "full", "backgroundColor": "white"}
         if contents:
@@ -216,27 +224,29 @@ def _reference(library: Any, server: str, names: tuple[str, str] | None = None) 
         "initialYDomain": list(domain),
         "tracks": {"top": top, "left": left, "center": [_centre(values, shown, orca)] if values else []},
     }
-    locked = [(REFERENCE, "predicted-weight")] if prediction is not None else []
-    if measured is not None and (prediction is None or _comparable(prediction, measured)):
-        locked.append((REFERENCE, "measured-weight"))
-    return view, locked
+    maps = [
+        (REFERENCE, f"{half}-weight") for half, there in (("predicted", prediction is not None), ("measured", zoom is not None)) if there
+    ]
+    return view, {"orca-values": maps, "orca-insulation": [(REFERENCE, "insulation")] * (prediction is not None)}
 
 
-def _viewconf(
-    server: str, view: Mapping[str, Any], locked: Iterable[tuple[str, str]], others: Iterable[Mapping[str, Any]] = ()
-) -> dict[str, Any]:
-    """A viewconf of these views, in which the tracks ``locked`` have one colour scale."""
-    tracks = {f"{of}.{uid}": {"view": of, "track": uid} for of, uid in locked}
+def _viewconf(server: str, locked: Locked, views: list[dict[str, Any]]) -> dict[str, Any]:
+    """A viewconf of these views; tracks that are locked to each other have one scale of values."""
+    values: dict[str, Any] = {"locksByViewUid": {}, "locksDict": {}}
+    for uid, tracks in locked.items():
+        group = _locks(uid, {f"{view}.{track}": {"view": view, "track": track} for view, track in tracks if len(tracks) > 1})
+        for part, entries in group.items():
+            values[part] |= entries
     return {
         "editable": True,
         "viewEditable": False,  # no header over each view: our page has a bar
         "zoomFixed": False,
         "trackSourceServers": [server],
         "exportViewUrl": f"{server}/viewconfs/",
-        "views": [dict(view), *map(dict, others)],
+        "views": views,
         "zoomLocks": _locks("orca-zoom", {}),
         "locationLocks": _locks("orca-place", {}),
-        "valueScaleLocks": _locks("orca-values", tracks if len(tracks) > 1 else {}),
+        "valueScaleLocks": values,
     }
 
 
@@ -262,11 +272,19 @@ def _labels() -> dict[str, Any]:
 
 def _corner() -> dict[str, Any]:
     """Name and colour bar in the upper right corner."""
-    return {"labelPosition": "topRight", "colorbarPosition": "topRight", "showMousePosition": True, "backgroundColor": "white"}
+    shown = {"labelPosition": "topRight", "labelShowAssembly": False, "colorbarPosition": "topRight", "showMousePosition": True}
+    return {**shown, "backgroundColor": "white"}
+
+
+def _other_corner() -> dict[str, Any]:
+    """The same for the map below the diagonal. Later tracks lie above earlier ones: a background would hide them."""
+    shown = {"labelPosition": "bottomLeft", "labelShowAssembly": False, "colorbarPosition": "hidden", "showMousePosition": True}
+    return {**shown, "backgroundColor": "transparent"}
 
 
 def _score(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {**options, "labelPosition": "topLeft", "axisPositionHorizontal": "hidden", "showMousePosition": True}
+    shown = {"labelPosition": "topLeft", "labelShowAssembly": False, "axisPositionHorizontal": "hidden", "showMousePosition": True}
+    return {**options, **shown}
 
 
 def _marks(positions: Iterable[int]) -> list[dict[str, Any]]:
@@ -312,6 +330,7 @@ def _domain(chromsizes: Mapping[str, int], finest: int) -> list[int]:
     return [start, start + TILE_BINS * finest]
 
 
-def _comparable(prediction: Any, measured: Any) -> bool:
-    """Whether two maps have bins of the same sizes: a frequency of larger bins is larger, and one colour scale would mislead."""
-    return set(measured.info()["resolutions"]) <= set(prediction.info()["resolutions"])
+def _common_zoom(prediction: Any, measured: Any) -> int | None:
+    """The zoom level at which a measured map has the prediction's finest bins; None if it has none of that size."""
+    finest, sizes = min(prediction.info()["resolutions"]), sorted(measured.info()["resolutions"], reverse=True)
+    return sizes.index(finest) if finest in sizes else None

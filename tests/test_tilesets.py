@@ -1,4 +1,4 @@
-"""Tiles are slices of predicted files, laid out as clodius lays them out."""
+"""Tiles are slices of predicted files (with ``--fill-distance`` of the whole chromosome), laid out as clodius lays them out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import torch
 from conftest import Drawn, make_toy_backgrounds, make_toy_model, make_toy_spec
 
 from higlass_plugin.library import Library
-from higlass_plugin.tiles import TILE_BINS
+from higlass_plugin.tiles import TILE_BINS, VECTOR_BINS
 from orca_cool.coolfile import read_log_ratio
 from orca_cool.edits import EditedGenome
 from orca_cool.frames import difference, to_reference_frame
@@ -57,7 +57,9 @@ def library(bundle):
 def predict(predictor, path, regions=None, trans=False):
     chromsizes = predictor.source.chromsizes
     regions = [Region(c, 0, chromsizes[c]) for c in regions or chromsizes]
-    predict_to_file(predictor, regions, Settings(LEVELS, trans=trans), path, assembly=predictor.source.name, provenance={"x": 1})
+    predict_to_file(
+        predictor, regions, Settings(LEVELS, fill_distance=20_000, trans=trans), path, assembly=predictor.source.name, provenance={"x": 1}
+    )
     return path
 
 
@@ -79,7 +81,7 @@ def ours(library, uid, *parts):
     finite = values[np.isfinite(values)]
     assert tile["min_value"] == ("NaN" if not len(finite) else finite.min())
     assert tile["max_value"] == ("NaN" if not len(finite) else finite.max())
-    return values.reshape(TILE_BINS, -1) if len(values) > TILE_BINS else values
+    return values.reshape(TILE_BINS, TILE_BINS) if len(values) == TILE_BINS**2 else values
 
 
 def clodius(path, *parts):
@@ -132,7 +134,7 @@ def test_tiles_of_the_whole_genomes_file(library, whole, transform):
         assert_close(mine[there], theirs[there], whole, zoom, x, y, transform)
         assert np.isnan(mine[np.isnan(theirs)]).all()
         seen += there.sum()
-    assert seen > 15_000
+    assert seen > 50_000
 
 
 def test_contacts_between_chromosomes(library, bundle, tmp_path):
@@ -227,14 +229,18 @@ def test_tiles_of_an_edited_genome_are_its_files(library, bundle, whole, tmp_pat
         assert seen > 1000
 
 
-def test_what_an_edit_leaves_alone_is_not_computed_again(library):
-    base = uid_of(library)
-    ours(library, base, 4, 0, 0)
-    view = library.edit(["b:2,000-2,040 del"])
-    before = library.scheduler.computed
-    mine = ours(library, view.tilesets["map"], 4, 0, 0)  # of chromosome a alone
-    assert library.scheduler.computed == before
-    assert np.array_equal(mine, ours(library, base, 4, 0, 0), equal_nan=True)
+def test_what_an_edit_leaves_alone_is_not_computed_again(bundle):
+    """Of windows in one chromosome; those that hold several (module G) see the edit wherever it is."""
+    with Library() as library:
+        library.add_model("toy", load_bundle(bundle.path, modules=["S"]), "drawn", SOURCE, "drawn", device="cpu")
+        base = uid_of(library)
+        reference = ours(library, base, 2, 0, 0)
+        view = library.edit(["b:2,000-2,040 del"])
+        before = library.scheduler.computed
+        mine = ours(library, view.tilesets["map"], 2, 0, 0)  # of chromosome a alone
+        assert library.scheduler.computed == before
+        assert np.isfinite(mine).sum() > 5_000
+        assert np.array_equal(mine, reference, equal_nan=True)
 
 
 def test_no_difference_without_a_change(library):
@@ -250,7 +256,7 @@ def test_insulation_is_cooltools_less_a_constant(library, whole, monkeypatch):
     resolution = 40
     zoom = library[uid].resolutions.index(resolution)
     table = cooltools.insulation(cooler.Cooler(f"{whole}::resolutions/{resolution}"), [6 * resolution], ignore_diags=2, min_dist_bad_bin=0)
-    mine = np.concatenate([ours(library, uid, zoom, x) for x in range(library[uid].axis.tiles(resolution, 256))])
+    mine = np.concatenate([ours(library, uid, zoom, x) for x in range(library[uid].axis.tiles(resolution, VECTOR_BINS))])
     for chrom in ("a", "b"):
         theirs = table[table["chrom"] == chrom][f"log2_insulation_score_{6 * resolution}"].to_numpy()
         begin = library[uid].axis.offsets[chrom] // resolution
@@ -268,8 +274,8 @@ def test_compartments_are_the_eigenvector_of_the_chromosomes_map(library, bundle
     resolution = 320  # 16 bins are 5,120 bp
     zoom = library[uid].resolutions.index(resolution)
     axis = library[uid].axis
-    run = next(r for r in axis.runs(resolution, axis.offsets["d"] // resolution // 256, 256) if r.chrom == "d")
-    mine = ours(library, uid, zoom, axis.offsets["d"] // resolution // 256)[run.at : run.at + run.last - run.first]
+    run = next(r for r in axis.runs(resolution, axis.offsets["d"] // resolution // VECTOR_BINS, VECTOR_BINS) if r.chrom == "d")
+    mine = ours(library, uid, zoom, axis.offsets["d"] // resolution // VECTOR_BINS)[run.at : run.at + run.last - run.first]
     clr = cooler.Cooler(f"{path}::resolutions/{resolution}")
     view = pd.DataFrame({"chrom": ["d"], "start": [0], "end": [SIZES["d"]], "name": ["d"]})
     _, vectors = cooltools.eigs_cis(clr, view_df=view, n_eigs=1, ignore_diags=0, clip_percentile=100)
@@ -288,7 +294,7 @@ def test_profiles_are_the_heads(library, bundle):
     expected = y[0, 1].numpy()
     zoom = library[uid].resolutions.index(40)
     mine = ours(library, uid, zoom, 0)
-    np.testing.assert_allclose(mine, expected[:256], atol=1e-6)
+    np.testing.assert_allclose(mine[:370], expected[:370], atol=1e-6)
     coarse = ours(library, uid, library[uid].resolutions.index(160), 0)
     np.testing.assert_allclose(coarse[:92], expected[:368].reshape(-1, 4).mean(axis=1), atol=1e-6)
 

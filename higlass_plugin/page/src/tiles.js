@@ -1,0 +1,113 @@
+// Tiles that are still being computed: HiGlass knows tiles that are there and tiles that failed, nothing between.
+//
+// The server answers at once, with what it knows and the error "computing". Here that becomes a mark on the tile (no red text over the
+// track), and a finished tile takes the place of the unfinished one in the same graphics object, so that nothing else is drawn anew.
+
+import { tracks } from "higlass";
+
+const COMPUTING = "computing";
+const base = tracks.TiledPixiTrack.prototype;
+
+function mark(loaded) {
+  for (const tile of Object.values(loaded)) {
+    if (tile?.error === COMPUTING) {
+      delete tile.error;
+      tile.computing = true;
+    }
+  }
+}
+
+/** Teaches HiGlass's tracks to wait, and to ask again after a request was lost; `onLost` is told of lost requests. */
+export function patchTracks(onLost) {
+  const received = base.receivedTiles;
+  base.receivedTiles = function receivedTiles(loaded) {
+    mark(loaded);
+    for (const [id, tile] of Object.entries(loaded)) {
+      // A heatmap throws on a tile without an array, which is what it makes of an answer that is no tiles (429, say).
+      if (this.tileDataToCanvas && !tile.dense) delete loaded[id];
+    }
+    received.call(this, loaded);
+  };
+  const check = base._checkForErrors;
+  base._checkForErrors = function _checkForErrors() {
+    const errors = check.call(this);
+    // Neighbours fail for one reason, which is told once, not once for each tile.
+    const told = new Set(Object.values(this.fetchedTiles).map((tile) => tile.tileData?.error));
+    this.errorTexts.TiledPixiTrack = [...told, this.tilesetInfoError].filter((text) => text).join("\n");
+    return errors;
+  };
+  // When its scale of values changes, a track draws its tiles anew, but HiGlass shows that only when something else happens, too.
+  const { rerender } = base;
+  base.rerender = function rerenderAndShow(...options) {
+    rerender.apply(this, options);
+    this.animate();
+  };
+  // As HiGlass's own, but it forgets a request that failed: HiGlass would wait for it until the page is reloaded.
+  base.fetchNewTiles = function fetchNewTiles(toFetch) {
+    this._checkForErrors();
+    this.draw();
+    if (!toFetch.length) return;
+    const ids = [...new Set(toFetch.map((tile) => tile.remoteId))];
+    const settle = () => {
+      const lost = ids.filter((id) => this.fetching.delete(id));
+      if (lost.length) onLost();
+    };
+    this.dataFetcher.fetchTilesDebounced(this.receivedTiles.bind(this), ids)?.then(settle, settle);
+  };
+}
+
+/** All tracks that are made of tiles, also those inside combined and vertical ones. */
+export function tiledTracks(api) {
+  return api
+    .getComponent()
+    .iterateOverTracks()
+    .map(({ viewId, trackId }) => api.getTrackObject(viewId, trackId))
+    .map((track) => track?.originalTrack ?? track)
+    .filter((track) => track?.fetchedTiles);
+}
+
+/** Full ids of the tiles that are drawn unfinished. */
+export function computing(api) {
+  const ids = new Set();
+  for (const track of tiledTracks(api)) {
+    for (const { tileData } of Object.values(track.fetchedTiles)) if (tileData?.computing) ids.add(tileData.tileId);
+  }
+  return ids;
+}
+
+function swap(track, loaded) {
+  mark(loaded);
+  for (const tile of Object.values(track.fetchedTiles)) {
+    const fresh = loaded[tile.remoteId];
+    if (!fresh?.dense) continue;
+    if (fresh.computing && !tile.tileData.error) {
+      tile.tileData.computing = true; // what is drawn stays until there is something better
+    } else {
+      tile.tileData = { ...fresh };
+      tile.isMirrored = false; // else a diagonal tile above the diagonal is taken for transposed already
+      track.initTile(tile);
+    }
+  }
+  track.receivedTiles({}); // value scale, labels, drawing, events: all that follows new tiles
+}
+
+/** Fetches these tiles (of full ids) again, or with no ids all that are drawn, and puts them where they were. */
+export function refresh(api, ids) {
+  const work = [];
+  for (const track of tiledTracks(api)) {
+    const again = Object.values(track.fetchedTiles).filter(({ tileData }) => tileData?.dense && (!ids || ids.has(tileData.tileId)));
+    const remote = [...new Set(again.map((tile) => tile.remoteId))];
+    if (remote.length) work.push(track.dataFetcher.fetchTilesDebounced((loaded) => swap(track, loaded), remote));
+  }
+  return Promise.allSettled(work);
+}
+
+/** Asks for the visible tiles that no track has or waits for. */
+export function fetchMissing(api) {
+  for (const track of tiledTracks(api)) track.refreshTiles();
+}
+
+/** Whether a track still lacks its tileset_info, without which it never asks for a tile. */
+export function uninformed(api) {
+  return tiledTracks(api).some((track) => track.dataFetcher.dataConfig.server && !track.tilesetInfo);
+}

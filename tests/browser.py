@@ -1,0 +1,261 @@
+"""A server and a browser for the tests of the page: start, wait, and what colour a pixel must have.
+
+Nothing here waits for a time: software WebGL on a busy machine is slow by fits and starts, so waits are for what the page says of itself.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import matplotlib.image
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+STATIC = ROOT / "higlass_plugin" / "static"
+MAP = ROOT / "orca_cool" / "data" / "maps" / "yeast.10kb.mcool"
+
+#: Software WebGL, and no way out: every name but this machine's own is unknown.
+FLAGS = [
+    "--no-sandbox",
+    "--disable-dev-shm-usage",
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--ignore-gpu-blocklist",
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+]
+
+#: Milliseconds that anything may take: far more than it does.
+PATIENCE = 120_000
+
+#: The page is at rest: every track has its visible tiles, and all are finished.
+SETTLED = """() => {
+  const page = window.orcaCool;
+  if (!page?.state.ready || page.state.computing || !page.state.connected) return false;
+  const tracks = page.tiledTracks().filter((track) => track.dataFetcher.dataConfig.server);
+  return tracks.length > 0 && tracks.every((track) => {
+    if (!track.tilesetInfo) return false;
+    track.calculateVisibleTiles(); // else those of the place before
+    return track.areAllVisibleTilesLoaded() && !track.fetching.size
+      && Object.values(track.fetchedTiles).every((tile) => !tile.tileData.computing);
+  });
+}"""
+
+DRAWN = """([view, uid]) => {
+  const track = window.orcaCool.hgApi.getTrackObject(view, uid);
+  const canvas = document.querySelector("canvas").getBoundingClientRect();
+  return {
+    left: canvas.left + track.position[0], top: canvas.top + track.position[1],
+    width: track.dimensions[0], height: track.dimensions[1],
+    x: track._xScale.domain(), y: track._yScale.domain(),
+    tileset: track.tilesetUid, zoom: track.zoomLevel, resolutions: track.tilesetInfo.resolutions,
+    transform: track.options.dataTransform ?? null, colours: track.options.colorRange,
+    low: track.limitedValueScale.domain()[0], high: track.limitedValueScale.domain()[1],
+    scaling: track.options.heatmapValueScaling,
+  };
+}"""
+
+
+def chromium() -> str | None:
+    """Path of a Chromium, None if there is none."""
+    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Server:
+    """``orca-cool serve`` on the example genome, with the measured map and other files."""
+
+    def __init__(self, folder: Path, *files: Path):
+        self.folder, self.port, self.files = folder, free_port(), [MAP, *files]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.process: subprocess.Popen | None = None
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "orca_cool", "serve", "--model", "yeast-metaphase", "--genome", "example"]
+        command += [word for file in self.files for word in ("--with", str(file))]
+        command += ["--no-browser", "--port", str(self.port), "--state", str(self.folder / "state"), "--device", "cpu"]
+        with open(self.folder / "log", "ab") as log:
+            self.process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+        deadline = time.monotonic() + PATIENCE / 1000
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, (self.folder / "log").read_text()
+            try:
+                if self.get("/healthz") == {"status": "ok"}:
+                    return
+            except OSError:
+                time.sleep(0.1)
+        raise AssertionError("the server does not start")
+
+    def stop(self, how: int = signal.SIGTERM) -> None:
+        if self.process is not None:
+            self.process.send_signal(how)
+            self.process.wait(60)
+            self.process = None
+
+    def get(self, path: str) -> Any:
+        with urllib.request.urlopen(self.url + path, timeout=60) as answer:
+            return json.load(answer)
+
+
+@cache
+def _array(url: str, tile: str) -> np.ndarray:
+    """(256, 256) numbers of a finished tile."""
+    with urllib.request.urlopen(f"{url}/api/v1/tiles/?d={tile}", timeout=60) as answer:
+        found = json.load(answer)[tile]
+    assert "error" not in found, found["error"]
+    return np.frombuffer(base64.b64decode(found["dense"]), "<f2" if found["dtype"] == "float16" else "<f4").reshape(256, 256)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A heatmap as it is on the screen: where (pixels of the page), what (HiGlass's coordinates), and with which colours."""
+
+    url: str
+    left: float
+    top: float
+    width: float
+    height: float
+    x: tuple[float, float]
+    y: tuple[float, float]
+    tileset: str
+    zoom: int
+    resolutions: list[int]
+    transform: str | None
+    colours: list[str]
+    low: float
+    high: float
+    scaling: str
+
+    @property
+    def resolution(self) -> int:
+        return sorted(self.resolutions, reverse=True)[self.zoom]
+
+    def pixel(self, x: float, y: float) -> tuple[int, int]:
+        """Row and column of the screenshot's pixel that holds a place."""
+        across = self.left + (x - self.x[0]) / (self.x[1] - self.x[0]) * self.width
+        down = self.top + (y - self.y[0]) / (self.y[1] - self.y[0]) * self.height
+        return int(down), int(across)
+
+    def bins(self) -> list[tuple[int, int]]:
+        """(bin of y, bin of x) of which at least the middle is seen, and no label or colour bar covers it."""
+        found = []
+        for j in range(int(self.x[0] // self.resolution) + 1, int(self.x[1] // self.resolution)):
+            for i in range(int(self.y[0] // self.resolution) + 1, int(self.y[1] // self.resolution)):
+                row, column = self.pixel((j + 0.5) * self.resolution, (i + 0.5) * self.resolution)
+                from_right, from_top, from_bottom = self.left + self.width - column, row - self.top, self.top + self.height - row
+                bar, name = from_right < 90 and from_top < 215, from_right < 420 and from_top < 60
+                other_name = column < self.left + 240 and from_bottom < 50
+                inside = self.left + 3 < column and from_right > 3 and from_top > 3 and from_bottom > 3
+                if inside and not (bar or name or other_name) and min(i, j) >= 0:
+                    found.append((i, j))
+        return found
+
+    def value(self, i: int, j: int) -> float:
+        """What the server says of a pair of bins of a symmetric map; below the diagonal it is told of y >= x."""
+        i, j = max(i, j), min(i, j)
+        name = f"{self.tileset}.{self.zoom}.{j // 256}.{i // 256}"
+        return float(_array(self.url, f"{name}.{self.transform}" if self.transform else name)[i % 256, j % 256])
+
+    def colour(self, value: float) -> np.ndarray:
+        """RGB that HiGlass gives a value: 255 steps from low to high, the colours laid out evenly; no value, no colour."""
+        if np.isnan(value) or (self.scaling == "log" and value <= 0):
+            return np.full(3, 255.0)
+        low, high, v = np.log([self.low, self.high, value]) if self.scaling == "log" else (self.low, self.high, value)
+        step = 254 - np.clip(np.floor(254 * (high - v) / (high - low)), 0, 254)
+        stops = np.array([_rgb(c) for c in self.colours])
+        return np.array([np.interp(step, np.linspace(0, 255, len(stops)), channel) for channel in stops.T])
+
+
+def _rgb(text: str) -> tuple[float, ...]:
+    named = {"white": (255.0, 255.0, 255.0), "black": (0.0, 0.0, 0.0)}
+    if text.startswith("#"):
+        return tuple(float(int(text[k : k + 2], 16)) for k in (1, 3, 5))
+    return named.get(text) or tuple(map(float, re.findall(r"[\d.]+", text)[:3]))
+
+
+class Page:
+    """The page in a browser tab, and what went wrong in it."""
+
+    def __init__(self, browser: Any, server: Server):
+        self.server = server
+        self.tab = browser.new_page(viewport={"width": 960, "height": 640})
+        self.tab.set_default_timeout(PATIENCE)
+        self.problems: list[str] = []
+        self.requests: list[tuple[str, str]] = []
+        self.tab.on("console", lambda message: self.problems.append(message.text) if message.type == "error" else None)
+        self.tab.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.tab.on("request", lambda request: self.requests.append((request.method, request.url)))
+
+    def open(self, path: str = "/") -> Page:
+        self.tab.goto(self.server.url + path)
+        self.wait("() => window.orcaCool?.state.ready")
+        return self
+
+    def state(self) -> dict[str, Any]:
+        return self.tab.evaluate("window.orcaCool.state")
+
+    def wait(self, condition: str, argument: Any = None) -> None:
+        self.tab.wait_for_function(condition, arg=argument)
+
+    def settle(self) -> None:
+        """Wait until all is computed and drawn."""
+        self.wait(SETTLED)
+        self.tab.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+    def go(self, region: str, domain: tuple[float, float], view: str = "reference") -> None:
+        """Type a region; ``domain`` is where that is."""
+        self.tab.fill("#region", region)
+        self.tab.press("#region", "Enter")
+        self.wait(
+            """([view, start, end]) => {
+              const [from, to] = window.orcaCool.hgApi.getLocation(view).xDomain;
+              return Math.abs(from - start) < 10 && Math.abs(to - end) < 10;
+            }""",
+            [view, *domain],
+        )
+        self.settle()
+
+    def edit(self, text: str) -> str:
+        """Type an edit; its id, when its views are there."""
+        before = set(self.state()["edits"])
+        self.tab.fill("#edit", text)
+        self.tab.click("#apply")
+        self.wait("(n) => window.orcaCool.state.edits.length === n", len(before) + 1)
+        self.settle()
+        (new,) = set(self.state()["edits"]) - before
+        return new
+
+    def drawn(self, view: str, track: str) -> Drawn:
+        return Drawn(self.server.url, **self.tab.evaluate(DRAWN, [view, track]))
+
+    def picture(self, name: str | None = None) -> np.ndarray:
+        """(rows, columns, 3) 0..255 of what is seen; kept under a name in $ORCA_COOL_SCREENSHOTS, if that is set."""
+        png = self.tab.screenshot()
+        folder = os.environ.get("ORCA_COOL_SCREENSHOTS")
+        if folder and name:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            (Path(folder) / f"{name}.png").write_bytes(png)
+        return np.round(255 * matplotlib.image.imread(io.BytesIO(png), format="png")[..., :3])
+
+    def close(self) -> None:
+        self.tab.close()
