@@ -29,7 +29,7 @@ from higlass_plugin.django_app.datafile import OrcaFile, with_predictions
 from higlass_plugin.library import Library
 from higlass_plugin.scene import WindowUnit
 from higlass_plugin.sessions import UrlError, parse_url
-from higlass_plugin.tiles import TILE_BINS, TileError
+from higlass_plugin.tiles import TILE_BINS, VECTOR_BINS, TileError
 from orca_cool.errors import EditError, GenomeError, ModelError, OrcaCoolError, RegionError
 from orca_cool.genome import open_genome
 from orca_cool.weights import load_bundle, save_bundle
@@ -42,7 +42,7 @@ from higlass_plugin import notebook  # noqa: E402
 
 SIZES = {"a": 14_810, "b": 9_007, "c": 500, "d": 3_013}
 EDIT = "a:1,013-2,401 del"
-#: Zoom levels 0 .. 4 are 640, 320, 160, 80 and 40 bp; 27,330 bp are 3 tiles of 256 bins of 40 bp.
+#: Zoom levels 0 .. 4 are 640, 320, 160, 80 and 40 bp; 27,330 bp are 3 tiles of 256 bins of 40 bp, and one track of 1024.
 FINEST, TILES = 4, 3
 
 
@@ -126,8 +126,8 @@ def assert_same(found, library, url):
         ("", ["x.4.0.0", "x.4.0.1.logoe", "x.2.0.0.none"]),
         (f"?edit={quote(EDIT)}", ["x.4.0.0", "x.3.0.1"]),
         (f"?edit={quote(EDIT)}&value=difference", ["any-uid.4.0.0"]),
-        ("?track=insulation", ["x.4.0", "x.4.2"]),
-        ("?track=profile&profile=b", ["x.4.1"]),
+        ("?track=insulation", ["x.4.0", "x.2.0"]),
+        ("?track=profile&profile=b", ["x.4.0"]),
     ],
 )
 def test_clodius_tiles_are_the_librarys(files, library, query, ids):
@@ -392,7 +392,7 @@ def test_an_error_reaches_the_page_as_tiles(predicted, monkeypatch):
     assert [tile["error"] for _, tile in predicted.tiles(["hg_0.0.0.0", "hg_0.1.0.0"])] == ["the file is gone"] * 2
     monkeypatch.setattr(notebook, "open_tileset", lambda *_: 1 / 0)
     ((text, tile),) = predicted.tiles(["hg_0.0.0"])
-    assert (text, tile["error"], len(numbers(tile))) == ("hg_0.0.0", "internal error: ZeroDivisionError", TILE_BINS)
+    assert (text, tile["error"], len(numbers(tile))) == ("hg_0.0.0", "internal error: ZeroDivisionError", VECTOR_BINS)
 
 
 def test_a_watched_widget_fetches_what_became_ready(files, predicted, gate, monkeypatch):
@@ -487,7 +487,7 @@ def test_a_datafile_that_cannot_be_used(datafile, text, message):
     ((_, flat), (_, tile)) = datafile.tiles(["u.0.0", "u.0.0.0"])
     assert message in tile["error"]
     assert str(datafile.path) not in tile["error"]
-    assert (len(numbers(flat)), len(numbers(tile))) == (TILE_BINS, TILE_BINS**2)
+    assert (len(numbers(flat)), len(numbers(tile))) == (VECTOR_BINS, TILE_BINS**2)
     view, _ = infos(("u", {"message": "Unknown filetype orca", "name": "n"}))
     info = json.loads(with_predictions(view, {"u": datafile}.get)(None).content)["u"]
     assert message in info["error"]
