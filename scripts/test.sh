@@ -19,4 +19,6 @@ if [ $# -eq 0 ]; then
 fi
 # Two workers with one thread each are faster than one with two: most tests are too small to share.
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" MPLBACKEND=Agg
+# What the browser showed, for whoever wants to look.
+export ORCA_COOL_SCREENSHOTS="${ORCA_COOL_SCREENSHOTS:-$PWD/screenshots}"
 "$bin/python" -m pytest -n "${TEST_WORKERS:-2}" --dist worksteal --durations 15 "$@"
