@@ -5,7 +5,7 @@ A tile is the slice of the .mcool that ``orca-cool predict`` writes, laid out as
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 from higlass_plugin.scene import Scene, TransUnit, Unit
 from higlass_plugin.scheduler import Goal, Look, Scheduler
 from higlass_plugin.tiles import TILE_BINS, Axis, Run, TileId, dense_tile
-from higlass_plugin.tilesets import Piece, Predicted, bins_of, in_order, place_of
+from higlass_plugin.tilesets import Drawn, Piece, Predicted, bins_of, in_order, place_of
 from orca_cool.edits import EditedGenome
 from orca_cool.frames import Images, bin_images
 
@@ -27,7 +27,7 @@ PSEUDO_DEPTH = 1e5
 _Block = tuple[slice, slice, np.ndarray, Any]
 
 
-class _MapGoal:
+class _MapGoal(Drawn):
     """A tile of a map: its value is (2, 256, 256), log observed/expected and contact frequency."""
 
     def __init__(self, key: tuple, scene: Scene, axis: Axis, resolution: int, x: int, y: int):
@@ -50,18 +50,13 @@ class _MapGoal:
                     ):
                         yield unit, turned
 
+    def parts(self) -> Iterable[Piece]:
+        return self.pieces.values()
+
     def units(self) -> list[Unit]:
-        cis = [unit for piece in self.pieces.values() for unit in piece.units()]
-        return in_order([*cis, *(unit for units in self.trans.values() for unit, _ in units)])
+        return [*super().units(), *(unit for units in self.trans.values() for unit, _ in units)]
 
-    def build(self, look: Look) -> tuple[np.ndarray, int]:
-        values = self._values(look, False)
-        return values, values.nbytes
-
-    def preview(self, look: Look) -> np.ndarray:
-        return self._values(look, True)
-
-    def _values(self, look: Look, preview: bool) -> np.ndarray:
+    def values(self, look: Look, preview: bool) -> np.ndarray:
         out = np.full((2, TILE_BINS, TILE_BINS), np.nan, np.float32)
         for a, b in self.blocks:
             for block in self._cis(a, b, look, preview) if a.chrom == b.chrom else self._between(a, b, look):
@@ -74,7 +69,8 @@ class _MapGoal:
     def _cis(self, a: Run, b: Run, look: Look, preview: bool) -> Iterator[_Block]:
         piece = self.pieces[a, b]
         y = piece.log_ratio(look, preview)
-        piece.mask(y)
+        if not preview:
+            piece.mask(y)
         yield place_of(a), place_of(b), y, piece.expected.astype(np.float32)
 
     def _between(self, a: Run, b: Run, look: Look) -> Iterator[_Block]:
@@ -119,7 +115,7 @@ class _Copies:
     bins: np.ndarray
 
 
-class _FrameGoal:
+class _FrameGoal(Drawn):
     """A tile of an edited genome's map at the coordinates of its reference: as :mod:`orca_cool.frames` makes the file."""
 
     def __init__(self, key: tuple, tileset: FrameTileset, resolution: int, x: int, y: int):
@@ -137,22 +133,16 @@ class _FrameGoal:
                         piece = Piece(self.scene, one.contig, resolution, i, j)
                         self.pieces.append((a, b, np.stack([one.at, at_i]), np.stack([two.at, at_j]), piece))
 
-    def units(self) -> list[Unit]:
-        return in_order(unit for *_, piece in self.pieces for unit in piece.units())
-
-    def build(self, look: Look) -> tuple[np.ndarray, int]:
-        values = self.values(look, False)
-        return values, values.nbytes
-
-    def preview(self, look: Look) -> np.ndarray:
-        return self.values(look, True)
+    def parts(self) -> Iterable[Piece]:
+        return [piece for *_, piece in self.pieces]
 
     def values(self, look: Look, preview: bool) -> np.ndarray:
         total = np.zeros((TILE_BINS, TILE_BINS))
         number = np.zeros((TILE_BINS, TILE_BINS), np.int32)
         for _, _, (rows, at_rows), (columns, at_columns), piece in self.pieces:
             f = piece.frequency(look, preview)
-            piece.mask(f)
+            if not preview:
+                piece.mask(f)
             f = f[np.ix_(at_rows, at_columns)]
             known = np.isfinite(f)
             cells = np.ix_(rows, columns)
@@ -165,7 +155,8 @@ class _FrameGoal:
             i, j = place_of(a), place_of(b)
             reference = Piece(self.base, a.chrom, self.resolution, bins_of(a), bins_of(b))
             f = mean[i, j].copy()
-            reference.mask(f)
+            if not preview:
+                reference.mask(f)
             with np.errstate(divide="ignore"):
                 y = np.log(f / reference.expected.astype(np.float32))
             # as far as either genome is predicted: an edited chromosome may be long enough, or short enough, to reach less or more

@@ -236,6 +236,30 @@ class Piece:
                 values[masked] = np.nan
 
 
+class Drawn:
+    """A goal that is drawn of pieces, whole or with what is there of them."""
+
+    key: tuple
+
+    def parts(self) -> Iterable[Piece]:
+        """The pieces that it needs."""
+        raise NotImplementedError
+
+    def values(self, look: Look, preview: bool) -> np.ndarray:
+        """Its numbers; for a preview without what must be read for them."""
+        raise NotImplementedError
+
+    def units(self) -> list[Unit]:
+        return in_order(unit for piece in self.parts() for unit in piece.units())
+
+    def build(self, look: Look) -> tuple[np.ndarray, int]:
+        values = self.values(look, False)
+        return values, values.nbytes
+
+    def preview(self, look: Look) -> np.ndarray:
+        return self.values(look, True)
+
+
 def bins_of(run: Run) -> np.ndarray:
     return np.arange(run.first, run.last)
 

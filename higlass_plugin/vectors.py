@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from higlass_plugin.scene import ProfileUnit, Scene, Unit
 from higlass_plugin.scheduler import Goal, Look, Scheduler
 from higlass_plugin.tiles import VECTOR_BINS, Run, TileId
-from higlass_plugin.tilesets import Piece, Predicted, bins_of, in_order, place_of
+from higlass_plugin.tilesets import Drawn, Piece, Predicted, bins_of, in_order, place_of
 from orca_cool.evaluate.metrics import diamond, eigenvector
 
 #: Side in bins of the diamond of the insulation track; pixels fewer bins apart than IGNORED are left out.
@@ -21,7 +23,7 @@ class _Vector(Predicted):
     dimensions = 1
 
 
-class _InsulationGoal:
+class _InsulationGoal(Drawn):
     def __init__(self, key: tuple, tileset: Predicted, resolution: int, x: int):
         self.key, self.resolution = key, resolution
         self.pieces: list[tuple[slice, slice, Piece]] = []
@@ -34,23 +36,19 @@ class _InsulationGoal:
                 at = run.at + a - run.first
                 self.pieces.append((slice(at, at + b - a), own, Piece(tileset.scene, run.chrom, resolution, around, around, 2 * DIAMOND)))
 
-    def units(self) -> list[Unit]:
-        return in_order(unit for *_, piece in self.pieces for unit in piece.units())
+    def parts(self) -> Iterable[Piece]:
+        return [piece for *_, piece in self.pieces]
 
-    def build(self, look: Look) -> tuple[np.ndarray, int]:
-        values = self._values(look, False)
-        return values, values.nbytes
-
-    def preview(self, look: Look) -> np.ndarray:
-        return self._values(look, True)
-
-    def _values(self, look: Look, preview: bool) -> np.ndarray:
+    def values(self, look: Look, preview: bool) -> np.ndarray:
         out = np.full(VECTOR_BINS, np.nan, np.float32)
         side = np.arange(DIAMOND)
         apart = np.add.outer(side, side)
         for at, own, piece in self.pieces:
+            if len(piece.rows) <= apart.max():
+                continue  # no diamond fits the chromosome
             f = piece.frequency(look, preview).astype(float)
-            piece.mask(f)
+            if not preview:
+                piece.mask(f)
             mean, _ = diamond(f, DIAMOND, IGNORED)
             expected = piece.scene.level(self.resolution).cis[apart[apart >= IGNORED]].mean()
             with np.errstate(divide="ignore"):

@@ -268,6 +268,17 @@ def test_insulation_is_cooltools_less_a_constant(library, whole, monkeypatch):
         assert np.std(theirs[both]) > 0.02
 
 
+def test_chromosomes_that_are_too_short_for_a_score_have_none(bundle):
+    with Library() as library:
+        library.add_model("toy", bundle, "short", Drawn({"a": 700, "b": 250}, ("a", 0, 40)), "short", device="cpu")
+        for name in ("insulation", "compartment"):
+            uid = uid_of(library, "vector", name)
+            for zoom in range(len(LEVELS)):
+                tile = library.tiles([f"{uid}.{zoom}.0"], wait=None)[f"{uid}.{zoom}.0"]
+                assert "error" not in tile, tile["error"]
+                assert np.isnan(numbers(tile)[25:]).all()
+
+
 def test_compartments_are_the_eigenvector_of_the_chromosomes_map(library, bundle, tmp_path):
     path = predict(Predictor(bundle, SOURCE, "cpu"), tmp_path / "d.mcool", ["d"])
     uid = uid_of(library, "vector", "compartment")
