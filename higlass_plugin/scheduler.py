@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 #: Seconds: asked for within this, a job is wanted now; not asked for during FORGET, it is dropped; a failure is remembered for RETRY.
 RECENT, FORGET, RETRY = 3.0, 60.0, 30.0
+#: Jobs among which units are looked for that can be computed together with those of the first.
+NEIGHBOURS = 32
 #: Niceness of the computing thread: requests are answered first.
 NICENESS = 5
 
@@ -109,6 +111,8 @@ class Scheduler:
             with self._wake:
                 job = self._jobs.setdefault(goal.key, job)
                 job.asked, job.rank = time.monotonic(), rank
+                if self._stopped:
+                    self._finish(job)
                 self._consider()
                 self._wake.notify_all()
             out.append(job)
@@ -200,7 +204,7 @@ class Scheduler:
         batch: OrderedDict[Unit, Any] = OrderedDict()
         kind: Hashable = None
         with self._wake:
-            others = sorted((j for j in self._jobs.values() if j is not job), key=self._order)
+            others = sorted((j for j in self._jobs.values() if j is not job), key=self._order)[:NEIGHBOURS]
         for j in [job, *others]:
             for unit in list(j.missing):
                 value = self._value(j, unit)

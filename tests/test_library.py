@@ -433,6 +433,14 @@ def test_order_of_jobs(monkeypatch):
         scheduler.close()
 
 
+def test_nobody_waits_for_a_scheduler_that_has_stopped():
+    scheduler = Scheduler(Cache(100), Cache(100), 1, threading.Event())
+    scheduler.close()
+    (job,) = scheduler.want([(Target("late", [Step("late", [])]), 0)])
+    assert job.done.is_set()
+    assert not len(scheduler)
+
+
 def test_a_job_holds_what_the_cache_drops():
     order = []
     scheduler = Scheduler(Cache(1), Cache(100), 1, threading.Event())  # room for one unit
