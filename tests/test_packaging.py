@@ -33,11 +33,12 @@ def wheel(tmp_path_factory) -> Path:
 
 def test_wheel_holds_the_package_data(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
-    data = {str(p.relative_to(ROOT)) for p in (ROOT / "orca_cool" / "data").rglob("*") if p.is_file() and "__pycache__" not in p.parts}
-    assert data
+    folders = (ROOT / "orca_cool" / "data", ROOT / "higlass_plugin" / "static")
+    data = {str(p.relative_to(ROOT)) for f in folders for p in f.rglob("*") if p.is_file() and "__pycache__" not in p.parts}
+    assert "higlass_plugin/static/page.js" in data
     assert not data - names
     assert not [n for n in names if n.endswith((".pkl", ".pickle", ".pt", ".pth", ".npy"))]
-    assert not [n for n in names if n.startswith(("tests/", "scripts/"))]
+    assert not [n for n in names if n.startswith(("tests/", "scripts/", "higlass_plugin/page/"))]
     assert any(n.endswith("licenses/LICENSE") for n in names)
     assert wheel.stat().st_size < 20_000_000
 
