@@ -198,7 +198,7 @@ def test_a_failing_library_fails_no_request_for_tiles(client, library, caplog):
     assert "secret detail" in caplog.text
     found = tiles.get_json()
     assert "could not make" in found["m1.0.0.0"]["error"]
-    assert len(found["v1.0.0"]["dense"]) < len(found["m1.0.0.0"]["dense"]) / 200
+    assert len(found["v1.0.0"]["dense"]) < len(found["m1.0.0.0"]["dense"]) / 50
     assert "is not uid" in found["nonsense"]["error"]
 
 
