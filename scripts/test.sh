@@ -7,7 +7,7 @@ source scripts/install.sh test
 # The page is tested in a browser: Debian's Chromium, where there is none and we may install it.
 if ! command -v chromium >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     echo "installing chromium"
-    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; } >/dev/null 2>&1 ||
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium; } >/dev/null 2>&1 ||
         echo "warning: chromium cannot be installed; the tests of the page are skipped" >&2
 fi
 
