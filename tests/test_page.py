@@ -7,6 +7,7 @@ import http.server
 import json
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
@@ -88,9 +89,32 @@ def edited(browser: Any, server: Server) -> Iterator[tuple[Page, str]]:
     opened.close()
 
 
-def compare(drawn: Drawn, picture: np.ndarray, value: Callable[[int, int], float], keep: Callable[[int, int], bool]) -> np.ndarray:
-    """Assert that pixels have the colours of their values; the values, of pairs of bins (of y, of x) to ``keep``."""
-    bins = [(i, j) for i, j in drawn.bins() if keep(i, j)]
+def eventually(page: Page, check: Callable[[np.ndarray], Any], name: str | None = None) -> Any:
+    """What ``check`` makes of the screen, looked at until it holds: what is drawn lags behind what the page says of itself."""
+    deadline = time.monotonic() + PATIENCE / 2000
+    while True:
+        try:
+            return check(page.picture(name))
+        except AssertionError:
+            if time.monotonic() > deadline:
+                raise
+        page.tab.wait_for_timeout(300)
+
+
+def compare(
+    page: Page, view: str, track: str, keep: Callable[[Drawn, int, int], bool], value: Any = None, name: str | None = None
+) -> tuple[Drawn, np.ndarray]:
+    """Assert that a heatmap's pixels have the colours of their values: the heatmap, and the values, of pairs of bins to ``keep``."""
+
+    def check(picture: np.ndarray) -> tuple[Drawn, np.ndarray]:
+        drawn = page.drawn(view, track)
+        return drawn, colours(drawn, picture, value or drawn.value, [(i, j) for i, j in drawn.bins() if keep(drawn, i, j)])
+
+    return eventually(page, check, name)
+
+
+def colours(drawn: Drawn, picture: np.ndarray, value: Callable[[int, int], float], bins: list[tuple[int, int]]) -> np.ndarray:
+    """Assert that pixels have the colours of their values; the values, of pairs of bins (of y, of x)."""
     values = np.array([value(i, j) for i, j in bins])
     expected = np.array([drawn.colour(v) for v in values])
     found = np.array([picture[drawn.pixel((j + 0.5) * drawn.resolution, (i + 0.5) * drawn.resolution)] for i, j in bins])
@@ -132,23 +156,19 @@ REGIONS = {
 @pytest.mark.parametrize("region", REGIONS)
 def test_both_halves_have_the_colours_of_their_matrices(page: Page, region: str):
     page.go(region, REGIONS[region])
-    picture = page.picture(f"halves-{REGIONS[region][0]}")
-
-    above = page.drawn("reference", "predicted-weight")
+    name = f"halves-{REGIONS[region][0]}"
+    above, values = compare(page, "reference", "predicted-weight", lambda drawn, i, j: j - i > 10_000 // drawn.resolution, name=name)
     assert above.resolution == 2000
-    values = compare(above, picture, above.value, lambda i, j: j - i > 10_000 // above.resolution)
     assert np.isfinite(values).mean() > 0.5  # between chromosomes nothing is predicted, and nothing is drawn
 
-    below = page.drawn("reference", "measured-weight")
+    below, _ = compare(page, "reference", "measured-weight", lambda drawn, i, j: i > j, measured)
     assert below.resolution == 10_000
-    compare(below, picture, measured, lambda i, j: i > j)
 
 
 def test_log_observed_over_expected(page: Page):
     page.tab.select_option("#value", "logoe")
     page.go("chrII:150k-450k", REGIONS["chrII:150k-450k"])
-    drawn = page.drawn("reference", "predicted-logoe")
-    values = compare(drawn, page.picture("log-observed-expected"), drawn.value, lambda i, j: j - i > 5)
+    drawn, values = compare(page, "reference", "predicted-logoe", lambda drawn, i, j: j - i > 5, name="log-observed-expected")
     assert values.min() < 0 < values.max()
     assert (drawn.low, drawn.high, drawn.scaling) == (-1, 1, "linear")
     page.tab.select_option("#value", "weight")
@@ -164,7 +184,7 @@ def test_another_place_computes_new_tiles(page: Page):
     new = [url for _, url in page.requests[asked:] if f"{drawn.tileset}.{drawn.zoom}." in url]
     tile = (CHR_I + 730_000) // (256 * drawn.resolution)
     assert any(f"{drawn.tileset}.{drawn.zoom}.{tile}.{tile}" in url for url in new)
-    compare(drawn, page.picture(), drawn.value, lambda i, j: j - i > 5)
+    compare(page, "reference", "predicted-weight", lambda drawn, i, j: j - i > 5)
     assert page.problems == before
 
 
@@ -208,28 +228,21 @@ def test_an_edit_is_shown_beside_the_reference(edited: tuple[Page, str]):
     page.tab.select_option("#value", "weight")
     page.go("chrII:180k-300k", (CHR_I + 180_000, CHR_I + 300_000))
     own, difference = f"edit-{edit}", f"difference-{edit}"
-    picture = page.picture("centromere-deleted")
     view = page.tab.evaluate("window.orcaCool.hgApi.getViewConfig()")
     assert [v["uid"] for v in view["views"]] == ["reference", own, difference]
 
-    reference, edited, ratio = (page.drawn(*names) for names in ((
-        "reference", "predicted-weight"), (own, "edited-weight"), (difference, "difference")))  # fmt: skip
     breakpoint_bin = (CHR_I + CENTROMERE[0]) // 2000
 
-    def clear(drawn: Drawn) -> Callable[[int, int], bool]:  # of the marks
-        lines = drawn.pixel(*[CHR_I + CENTROMERE[0]] * 2)
-        others = drawn.pixel(*[CHR_I + CENTROMERE[1]] * 2)
-
-        def keep(i: int, j: int) -> bool:
-            at = drawn.pixel((j + 0.5) * drawn.resolution, (i + 0.5) * drawn.resolution)
-            return i != j and all(abs(a - b) > 3 for line in (lines, others) for a, b in zip(at, line))
-
-        return keep
+    def clear(drawn: Drawn, i: int, j: int) -> bool:  # of the marks
+        lines = [drawn.pixel(*[CHR_I + place] * 2) for place in CENTROMERE]
+        at = drawn.pixel((j + 0.5) * drawn.resolution, (i + 0.5) * drawn.resolution)
+        return i != j and all(abs(a - b) > 3 for line in lines for a, b in zip(at, line))
 
     # one scale for both maps, the colours of each are its own matrix's, and so are those of the difference
-    assert (edited.low, edited.high) == pytest.approx((reference.low, reference.high))
-    compare(edited, picture, edited.value, clear(edited))
-    compare(ratio, picture, ratio.value, clear(ratio))
+    alternative, _ = compare(page, own, "edited-weight", clear, name="centromere-deleted")
+    ratio, _ = compare(page, difference, "difference", clear)
+    reference = page.drawn("reference", "predicted-weight")
+    assert (alternative.low, alternative.high) == pytest.approx((reference.low, reference.high))
     # what is lost: the centromere's insulation of the arms, at all distances across it ...
     across = [ratio.value(breakpoint_bin - k, breakpoint_bin + k) for k in range(10, 25)]
     assert min(across) > 0.1
@@ -239,10 +252,12 @@ def test_an_edit_is_shown_beside_the_reference(edited: tuple[Page, str]):
     values = np.array([elsewhere.value(i, j) for i, j in elsewhere.bins()])
     assert len(values) > 500
     assert np.abs(values).max() < 1e-3
-    picture = page.picture()
-    assert all(
-        np.abs(picture[elsewhere.pixel((j + 0.5) * 2000, (i + 0.5) * 2000)] - 247).max() <= 4 for i, j in elsewhere.bins()
-    )  # #f7f7f7: no difference
+
+    def no_difference(picture: np.ndarray) -> None:
+        seen = [picture[elsewhere.pixel((j + 0.5) * 2000, (i + 0.5) * 2000)] for i, j in elsewhere.bins()]
+        assert np.abs(np.array(seen) - 247).max() <= 4  # #f7f7f7
+
+    eventually(page, no_difference)
     far = (CHR_I + 700_000) // 2000
     assert max(abs(ratio.value(far + i, far + j)) for i in range(20) for j in range(20)) < 0.02
     assert page.problems == []
@@ -341,8 +356,7 @@ def test_only_what_became_ready_is_fetched_again(blank: Page):
     track = "window.orcaCool.hgApi.getTrackObject('reference', 'predicted-weight')"
     assert page.tab.evaluate(f"{track}.errorText.text") == ""
     page.tab.evaluate(f"window.before = new Map(Object.entries({track}.fetchedTiles).map(([id, tile]) => [id, tile.graphics]))")
-    below = page.drawn("reference", "measured-weight")
-    compare(below, page.picture("waiting"), measured, lambda i, j: i > j)  # beside it the measured map is there
+    compare(page, "reference", "measured-weight", lambda drawn, i, j: i > j, measured, "waiting")  # beside it the measured map is there
 
     asked.clear()
     first, second = sorted(held)
@@ -355,13 +369,15 @@ def test_only_what_became_ready_is_fetched_again(blank: Page):
     kept = f"Object.entries({track}.fetchedTiles).every(([id, tile]) => tile.graphics === window.before.get(id))"
     assert page.tab.evaluate(kept), "tiles are changed where they are: taken out and put back, they would flicker"
     page.go("chrII:150k-400k", (CHR_I + 150_000, CHR_I + 400_000))
-    drawn = page.drawn("reference", "predicted-weight")
-    picture = page.picture()
-    compare(drawn, picture, drawn.value, lambda i, j: i < j - 5 < 250)  # the first is there ...
+    drawn, _ = compare(page, "reference", "predicted-weight", lambda drawn, i, j: i < j - 5 < 250)  # the first is there ...
     bins = [(i, j) for i, j in drawn.bins() if 256 < i < j]  # ... and the second is not
     assert len(bins) > 100
-    white = [(picture[drawn.pixel((j + 0.5) * 2000, (i + 0.5) * 2000)] == 255).all() for i, j in bins]
-    assert np.mean(white) > 0.9, "but for the message nothing is drawn there"
+
+    def nothing(picture: np.ndarray) -> None:
+        white = [(picture[drawn.pixel((j + 0.5) * 2000, (i + 0.5) * 2000)] == 255).all() for i, j in bins]
+        assert np.mean(white) > 0.9, "but for the message nothing is drawn there"
+
+    eventually(page, nothing)
 
 
 def test_the_views_are_valid(page: Page):
@@ -419,11 +435,9 @@ def test_the_server_is_killed_and_comes_back(edited: tuple[Page, str], server: S
     page.settle()
     assert page.tab.is_hidden("#banner")
     assert edit in page.state()["edits"]
-    picture = page.picture("server-back")
-    drawn = page.drawn(f"edit-{edit}", "edited-weight")
+    drawn, _ = compare(page, f"edit-{edit}", "edited-weight", lambda drawn, i, j: abs(i - j) > 5, name="server-back")
     assert drawn.tileset == before.tileset
     assert drawn.x[0] == pytest.approx(CHR_I + 600_000, abs=2000)
-    compare(drawn, picture, drawn.value, lambda i, j: abs(i - j) > 5)
 
 
 @pytest.fixture
@@ -498,7 +512,6 @@ def test_another_higlass_shows_it_by_url(browser: Any, server: Server, elsewhere
     assert problems == []
     other = Page.__new__(Page)
     other.tab, other.server = tab, server
-    drawn = other.drawn("v", "t")
-    values = compare(drawn, other.picture("another-higlass"), drawn.value, lambda i, j: i != j)
+    _, values = compare(other, "v", "t", lambda drawn, i, j: i != j, name="another-higlass")
     assert values.min() < 0 < values.max()
     tab.close()
