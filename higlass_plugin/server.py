@@ -3,7 +3,7 @@
 Who may do what, without a token. The server answers only to names of this machine (``hosts``), so that no web page can reach it under
 a name of its own. uids cannot be guessed, so whoever knows one may read its tiles from any page: that is how a tileset is shown in
 another HiGlass. ``register_url`` reaches predictions only, never a file. What tells or changes more (the list of tilesets, the first
-view, edits, saved views, the status) is for pages of this server, for programs, and for the origins that are allowed.
+view, edits, saved views, the status) is for pages of this machine, for programs, and for the origins that are allowed.
 With a token, who shows it may do everything; nobody else may do anything, but for the chromosome sizes of a uid, which the front end
 fetches without the header that it sends otherwise.
 """
@@ -220,7 +220,8 @@ class _Api:
         if self.token is not None and not shown and endpoint != "chrom_sizes" and not _same(request.cookies.get(self.cookie), self.token):
             raise RequestError("a token is needed: open the address that the server printed, or send `Authorization: Bearer TOKEN`", 401)
         origin = request.headers.get("Origin")
-        if origin is not None and not shown and not self._is_own(origin) and not self.allow_origins & {"*", origin}:
+        trusted = origin is None or shown or self._is_own(origin) or self._is_here(origin)
+        if origin is not None and not trusted and not self.allow_origins & {"*", origin}:
             known = endpoint == "viewconfs" and request.method == "GET" and request.args.get("d", "default") != "default"
             if endpoint not in self.OPEN and not known:
                 raise RequestError(
@@ -231,6 +232,10 @@ class _Api:
     def _is_own(self, origin: str) -> bool:
         # not the scheme: a proxy in front may speak https
         return origin.partition("://")[2] == request.host
+
+    def _is_here(self, origin: str) -> bool:
+        """A page of another server on this machine (a HiGlass of the user's own, a notebook), where no token asks for more."""
+        return self.token is None and _hostname(origin.partition("://")[2]) in LOOPBACK
 
     def finish(self, response: Response) -> Response:
         """Headers, and a line in the statistics."""
