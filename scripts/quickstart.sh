@@ -35,6 +35,7 @@ Next:
   source .venv/bin/activate
   orca-cool --help
   orca-cool models list
+  pip install -e ".[serve]" && orca-cool serve --model yeast-metaphase --genome example --with orca_cool/data/maps/yeast.10kb.mcool
   orca-cool predict --model yeast-metaphase --genome YOUR.fa -o out.mcool chrII:100,000-400,000
   cooler ls $out/example.mcool
   cooltools insulation $out/example.mcool::resolutions/4000 40000 -o $out/insulation.tsv
