@@ -16,7 +16,7 @@ from higlass_plugin.maps import DifferenceTileset, FrameTileset, MapTileset
 from higlass_plugin.observed import RatioTileset
 from higlass_plugin.scene import Scene
 from higlass_plugin.scheduler import Scheduler
-from higlass_plugin.sessions import Address, EditedView, State, UrlError, changed, edited_genome, parse_url, places_of
+from higlass_plugin.sessions import Address, EditedView, State, UrlError, changed, edited_genome, parse_url, places_of, tidy
 from higlass_plugin.tiles import TileError, TileId, failed_tile, parse_tile_id
 from higlass_plugin.tilesets import Computed, Predicted, Tileset, answer
 from higlass_plugin.vectors import CompartmentTileset, InsulationTileset, ProfileTileset
@@ -233,7 +233,7 @@ class Library:
         """
         scene = self._scene(model, genome)
         name, of = next(key for key, s in self._models.items() if s is scene)
-        return self._edit(Address(name, of, tuple(" ".join(e.split()) for e in edits if e.strip()), (vcf or "").strip("\n"))).view
+        return self._edit(Address(name, of, tidy(edits), (vcf or "").strip("\n"))).view
 
     def edited(self, edit: str) -> EditedView:
         """An edit that is open, or was in an earlier run; UnknownTileset if there is none."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from higlass_plugin.tiles import TILE_BINS, Axis, Run, TileId, dense_tile
 from higlass_plugin.tilesets import Drawn, Piece, Predicted, bins_of, in_order, place_of
 from orca_cool.edits import EditedGenome
 from orca_cool.frames import Images, bin_images
+from orca_cool.windows import n_bins
 
 #: What a value is called: in a tile id, and in the front end's menu. The first is what no name means, as in clodius.
 TRANSFORMS = {"weight": "contact frequency", "logoe": "log observed/expected", "none": "counts"}
@@ -120,18 +122,23 @@ class _FrameGoal(Drawn):
 
     def __init__(self, key: tuple, tileset: FrameTileset, resolution: int, x: int, y: int):
         self.key, self.resolution = key, resolution
-        self.scene, self.base = tileset.scene, tileset.scene.base
-        self.pieces: list[tuple[Run, Run, np.ndarray, np.ndarray, Piece]] = []
+        self.tileset, self.scene, self.base = tileset, tileset.scene, tileset.scene.base
         columns, rows = (tileset.axis.runs(resolution, t, TILE_BINS) for t in (x, y))
         self.blocks = [(a, b) for a in rows for b in columns if a.chrom == b.chrom]
+
+    @cached_property
+    def pieces(self) -> list[tuple[Run, Run, np.ndarray, np.ndarray, Piece]]:
+        """Looked up when they are needed: a tile that is there already needs none."""
+        out = []
         for a, b in self.blocks:
-            for one in tileset.copies(a, resolution):
-                for two in tileset.copies(b, resolution):
+            for one in self.tileset.copies(a, self.resolution):
+                for two in self.tileset.copies(b, self.resolution):
                     if one.contig == two.contig:
                         i, at_i = np.unique(one.bins, return_inverse=True)
                         j, at_j = np.unique(two.bins, return_inverse=True)
-                        piece = Piece(self.scene, one.contig, resolution, i, j)
-                        self.pieces.append((a, b, np.stack([one.at, at_i]), np.stack([two.at, at_j]), piece))
+                        piece = Piece(self.scene, one.contig, self.resolution, i, j)
+                        out.append((a, b, np.stack([one.at, at_i]), np.stack([two.at, at_j]), piece))
+        return out
 
     def parts(self) -> Iterable[Piece]:
         return [piece for *_, piece in self.pieces]
@@ -198,7 +205,7 @@ class FrameTileset(MapTileset):
     def _numbers(self, resolution: int) -> tuple[np.ndarray, list[str]]:
         """First bin of each contig, as a cooler counts them, and the contigs' names."""
         sizes = self.scene.axis.chromsizes
-        bins = [-(-n // resolution) for n in sizes.values()]
+        bins = [n_bins(n, resolution) for n in sizes.values()]
         return np.cumsum([0, *bins[:-1]]), list(sizes)
 
 

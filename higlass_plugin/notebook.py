@@ -33,7 +33,7 @@ from tqdm.auto import tqdm
 
 from higlass_plugin.clodius_tiles import Options, failed_tiles, library, open_tileset
 from higlass_plugin.maps import TRANSFORMS
-from higlass_plugin.sessions import Address
+from higlass_plugin.sessions import Address, tidy
 from higlass_plugin.tiles import TileError
 from higlass_plugin.tilesets import COMPUTING, Computed
 from higlass_plugin.viewconf import LINEAR, SCORES, VALUES
@@ -297,11 +297,10 @@ def tileset(
     ModelError, GenomeError, EditError, UrlError, DeviceError, StoreError
         If an argument cannot be used.
     """
-    edits = [edit] if isinstance(edit, str) else edit or []
     address = Address(
         _text(model),
         _text(genome),
-        tuple(" ".join(text.split()) for text in edits if text.strip()),
+        tidy([edit] if isinstance(edit, str) else edit or []),
         (vcf or "").strip("\n"),
         track,
         profile or "",

@@ -11,7 +11,7 @@ import os
 import secrets
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,11 @@ class Address:
     @property
     def edited(self) -> bool:
         return bool(self.edits or self.vcf)
+
+
+def tidy(edits: Iterable[str]) -> tuple[str, ...]:
+    """Texts of edits as an address has them: blanks count once, and empty ones not at all."""
+    return tuple(" ".join(edit.split()) for edit in edits if edit.strip())
 
 
 def parse_url(url: str) -> Address:

@@ -126,7 +126,7 @@ class Axis:
 
     def tiles(self, resolution: int, bins: int) -> int:
         """Tiles along the axis."""
-        return -(-self.length // (resolution * bins))
+        return n_bins(self.length, resolution * bins)
 
     def rows(self) -> list[list[Any]]:
         """``[[chromosome, length], ...]``, as tileset_info gives them."""

@@ -228,12 +228,11 @@ class Piece:
 
     def mask(self, values: np.ndarray) -> None:
         """Set masked bins to NaN, in place."""
-        for bins, axis in ((self.rows, 0), (self.columns, 1)):
-            masked = self.scene.masked(self.chrom, self.resolution, int(bins[0]), int(bins[-1]) + 1)[bins - bins[0]]
-            if axis:
-                values[:, masked] = np.nan
-            else:
-                values[masked] = np.nan
+        rows, columns = (
+            self.scene.masked(self.chrom, self.resolution, int(bins[0]), int(bins[-1]) + 1)[bins - bins[0]]
+            for bins in (self.rows, self.columns)
+        )
+        values[rows], values[:, columns] = np.nan, np.nan
 
 
 class Drawn:

@@ -11,6 +11,7 @@ from higlass_plugin.scheduler import Goal, Look, Scheduler
 from higlass_plugin.tiles import VECTOR_BINS, Run, TileId
 from higlass_plugin.tilesets import Drawn, Piece, Predicted, bins_of, in_order, place_of
 from orca_cool.evaluate.metrics import diamond, eigenvector
+from orca_cool.windows import n_bins
 
 #: Side in bins of the diamond of the insulation track; pixels fewer bins apart than IGNORED are left out.
 DIAMOND, IGNORED = 10, 2
@@ -28,7 +29,7 @@ class _InsulationGoal(Drawn):
         self.key, self.resolution = key, resolution
         self.pieces: list[tuple[slice, slice, Piece]] = []
         for run in tileset.axis.runs(resolution, x, VECTOR_BINS):
-            bins = -(-tileset.axis.chromsizes[run.chrom] // resolution)
+            bins = n_bins(tileset.axis.chromsizes[run.chrom], resolution)
             for a in range(run.first, run.last, PIECE):
                 b = min(a + PIECE, run.last)
                 around = np.arange(max(0, a - DIAMOND), min(bins, b + DIAMOND))
@@ -74,7 +75,7 @@ class _CompartmentGoal:
         for run in self.runs:
             level = compartment_level(tileset.scene, run.chrom)
             if level is not None:
-                bins = np.arange(-(-tileset.axis.chromsizes[run.chrom] // level))
+                bins = np.arange(n_bins(tileset.axis.chromsizes[run.chrom], level))
                 self.pieces[run.chrom] = Piece(tileset.scene, run.chrom, level, bins, bins)
 
     def units(self) -> list[Unit]:
@@ -132,7 +133,7 @@ class _ProfileGoal:
         self.size = scene.predictor.encodings.size
         self.parts: list[tuple[Run, list[ProfileUnit]]] = []
         for run in tileset.axis.runs(resolution, x, VECTOR_BINS):
-            last = min(run.last * self.factor, -(-tileset.axis.chromsizes[run.chrom] // scene.predictor.spec.base_bin))
+            last = min(run.last * self.factor, n_bins(tileset.axis.chromsizes[run.chrom], scene.predictor.spec.base_bin))
             blocks = range(run.first * self.factor // self.size, (last - 1) // self.size + 1)
             self.parts.append((run, [ProfileUnit(scene, run.chrom, k) for k in blocks]))
 
@@ -152,7 +153,7 @@ class _ProfileGoal:
                 if found is not None:
                     base[k * self.size : (k + 1) * self.size] = found[self.row]
             begin = run.first * self.factor - units[0].block * self.size
-            length = -(-units[0].scene.axis.chromsizes[run.chrom] // units[0].scene.predictor.spec.base_bin)
+            length = n_bins(units[0].scene.axis.chromsizes[run.chrom], units[0].scene.predictor.spec.base_bin)
             base[length - units[0].block * self.size :] = np.nan  # beyond the chromosome
             padded = np.full((run.last - run.first) * self.factor, np.nan)
             part = base[begin : begin + len(padded)]
