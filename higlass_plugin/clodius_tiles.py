@@ -21,7 +21,7 @@ from typing import Any
 
 from higlass_plugin.library import Library
 from higlass_plugin.sessions import Address, parse_url
-from higlass_plugin.tiles import failed_tile
+from higlass_plugin.tiles import failed_by_id, told
 from higlass_plugin.tilesets import Computed
 from orca_cool.errors import GenomeError, OrcaCoolError
 from orca_cool.genome import SHIPPED, SequenceSource, check_assembly, open_genome
@@ -129,12 +129,9 @@ def open_tileset(address: Address, options: Options = DEFAULTS) -> Computed:
 
 def failed_tiles(ids: Iterable[str], error: Exception) -> list[tuple[str, dict[str, Any]]]:
     """Tiles that say what went wrong, for servers in which an exception would take other tilesets' tiles with it, or be lost."""
-    if isinstance(error, OrcaCoolError):
-        message = str(error)
-    else:
+    if not isinstance(error, OrcaCoolError):
         logger.error("tiles cannot be made", exc_info=error)
-        message = f"internal error: {type(error).__name__}"
-    return [(text, failed_tile(message, 1 if text.count(".") == 2 else 2)) for text in ids]
+    return [(text, failed_by_id(text, told(error))) for text in ids]
 
 
 def _open(model: str, genome: str, options: Options) -> tuple[str, str]:

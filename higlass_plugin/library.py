@@ -17,7 +17,7 @@ from higlass_plugin.observed import RatioTileset
 from higlass_plugin.scene import Scene
 from higlass_plugin.scheduler import Scheduler
 from higlass_plugin.sessions import Address, EditedView, State, UrlError, changed, edited_genome, parse_url, places_of, tidy
-from higlass_plugin.tiles import TileError, TileId, failed_tile, parse_tile_id
+from higlass_plugin.tiles import TileError, TileId, failed_by_id, parse_tile_id
 from higlass_plugin.tilesets import Computed, Predicted, Tileset, answer
 from higlass_plugin.vectors import CompartmentTileset, InsulationTileset, ProfileTileset
 from orca_cool.errors import OrcaCoolError
@@ -344,7 +344,7 @@ class Library:
                 tile = parse_tile_id(text)
                 tileset = self[tile.uid]
             except OrcaCoolError as error:
-                out[text] = failed_tile(str(error), 1 if text.count(".") == 2 else 2)
+                out[text] = failed_by_id(text, str(error))
                 continue
             if isinstance(tileset, Computed):
                 predicted.append((tile, tileset))

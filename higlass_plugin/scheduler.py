@@ -21,6 +21,7 @@ import numpy as np
 
 from higlass_plugin.cache import Cache
 from higlass_plugin.scene import Preempted, Unit
+from higlass_plugin.tiles import told
 from orca_cool.errors import OrcaCoolError
 
 logger = logging.getLogger(__name__)
@@ -256,10 +257,9 @@ class Scheduler:
             self._finish(job)
 
     def _fail(self, job: Job, error: Exception) -> None:
-        message = str(error) if isinstance(error, OrcaCoolError) else f"internal error: {type(error).__name__}"
         self.failed += 1
         with self._wake:
-            self._errors[job.goal.key] = message, time.monotonic()
+            self._errors[job.goal.key] = told(error), time.monotonic()
             while len(self._errors) > 4096:
                 self._errors.pop(next(iter(self._errors)))
             self._finish(job)

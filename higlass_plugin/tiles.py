@@ -91,6 +91,16 @@ def failed_tile(error: str, dimensions: int = 2) -> dict[str, Any]:
     return dense_tile(np.full(shape, np.nan, np.float32), error=error)
 
 
+def failed_by_id(text: str, error: str) -> dict[str, Any]:
+    """A tile that says why, of the dimensions that its id, good or bad, seems to speak of."""
+    return failed_tile(error, 1 if text.count(".") == 2 else 2)
+
+
+def told(error: Exception) -> str:
+    """What a client is told of an error: a user's own in words, of any other its kind alone."""
+    return str(error) if isinstance(error, OrcaCoolError) else f"internal error: {type(error).__name__}"
+
+
 @dataclass(frozen=True)
 class Run:
     """Bins of one chromosome along an axis of a tile: bins ``first`` .. ``last - 1`` are drawn at ``at`` .. of the tile."""
