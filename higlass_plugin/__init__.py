@@ -1,6 +1,8 @@
-"""Predicted contact maps in HiGlass: tiles computed as somebody looks, of any locus and any edited sequence.
+"""Predicted contact maps in HiGlass: tiles computed as somebody looks, of any locus and any edited
+sequence.
 
-In a notebook: :func:`tileset`, :func:`watch` and :func:`serve` of :mod:`higlass_plugin.notebook`, which are loaded when they are asked for.
+In a notebook: :func:`tileset`, :func:`watch` and :func:`serve` of :mod:`higlass_plugin.notebook`,
+which are loaded when they are asked for.
 """
 
 from __future__ import annotations

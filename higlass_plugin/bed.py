@@ -1,4 +1,6 @@
-"""Genes and intervals of BED, GTF and GFF3 files, tiled in memory as `clodius aggregate bedfile` tiles them."""
+"""Genes and intervals of BED, GTF and GFF3 files, tiled in memory as `clodius aggregate bedfile`
+tiles them.
+"""
 
 from __future__ import annotations
 
@@ -34,15 +36,17 @@ NUMBERS = re.compile(r"\d+(,\d+)*,?")
 
 
 class Intervals:
-    """Genes or intervals of a BED, GTF or GFF3 file, in memory, tiled as `clodius aggregate bedfile` does it.
+    """Genes or intervals of a BED, GTF or GFF3 file, in memory, tiled as `clodius aggregate
+    bedfile` does it.
 
-    A tile shows the most important intervals first (by the score column where it says anything, else the longest), and all of them at
-    the finest zoom. Lines on chromosomes that the genome lacks are left out. Where every line has a name, and most have a strand, they are
-    genes.
+    A tile shows the most important intervals first (by the score column where it says anything,
+    else the longest), and all of them at the finest zoom. Lines on chromosomes that the genome
+    lacks are left out. Where every line has a name, and most have a strand, they are genes.
 
     Parameters
     ----------
-    path : the file. chromsizes : {chromosome: bp} of the genome. any_genome : take ends beyond those of the genome.
+    path : the file. chromsizes : {chromosome: bp} of the genome. any_genome : take ends beyond
+        those of the genome.
 
     Raises
     ------
@@ -64,12 +68,14 @@ class Intervals:
                 continue
             if end > (1 + TOLERANCE) * chromsizes[chrom] and not any_genome:
                 raise FileError(
-                    f"file {str(path)!r}, line {number}: ends at {end:,} bp of {chrom}, which is {chromsizes[chrom]:,} bp in the genome; "
+                    f"file {str(path)!r}, line {number}: ends at {end:,} bp of {chrom}, which is "
+                    f"{chromsizes[chrom]:,} bp in the genome; "
                     "use --any-genome to show it all the same"
                 )
             if len(self.lines) == MAX_LINES:
                 raise FileError(
-                    f"file {str(path)!r} has more than {MAX_LINES:,} lines; run `clodius aggregate bedfile` and give the .beddb"
+                    f"file {str(path)!r} has more than {MAX_LINES:,} lines; run `clodius "
+                    f"aggregate bedfile` and give the .beddb"
                 )
             self.lines.append("\t".join(fields))
             self.offsets.append(offsets[chrom])
@@ -81,9 +87,17 @@ class Intervals:
             stranded += len(fields) > 5 and fields[5] in ("+", "-")
         if not self.lines:
             there = suggestion(next(iter(chromsizes)), others) if others else "it is empty"
-            raise FileError(f"file {str(path)!r} has nothing on the chromosomes of the genome, {some(chromsizes)}; {there}")
+            raise FileError(
+                f"file {str(path)!r} has nothing on the chromosomes of the genome, "
+                f"{some(chromsizes)}; {there}"
+            )
         if others:
-            logger.warning("%s: %d lines on chromosomes that the genome lacks (%s)", path.name, sum(others.values()), some(others))
+            logger.warning(
+                "%s: %d lines on chromosomes that the genome lacks (%s)",
+                path.name,
+                sum(others.values()),
+                some(others),
+            )
         self.starts, self.ends = np.array(starts), np.array(ends)
         genes = min(columns) > 5 and 2 * stranded >= len(self.lines) and all(self.names)
         self.datatype = "gene-annotation" if genes else "bedlike"
@@ -117,7 +131,9 @@ class Intervals:
             tile = parse_tile_id(text)
             width = (INTERVAL_TILE << self.max_zoom) >> tile.zoom
             start = tile.position[0] * width
-            here = np.flatnonzero((self.starts < start + width) & (self.ends >= start) & (self.level <= tile.zoom))
+            here = np.flatnonzero(
+                (self.starts < start + width) & (self.ends >= start) & (self.level <= tile.zoom)
+            )
             out.append((text, [self._entry(int(k)) for k in here]))
         return out
 
@@ -128,7 +144,9 @@ class Intervals:
         return [(self.lines[k].split("\t"), float(self.importance[k])) for k in best]
 
     def _levels(self) -> np.ndarray:
-        """The zoom at which each is drawn first: the coarsest where it is among the MAX_DRAWN of the tile that holds its middle."""
+        """The zoom at which each is drawn first: the coarsest where it is among the MAX_DRAWN of
+        the tile that holds its middle.
+        """
         level = np.full(len(self.lines), self.max_zoom)
         order = np.argsort(-self.importance, kind="stable")
         middles = (self.starts + self.ends)[order] // 2
@@ -162,12 +180,15 @@ def _intervals(path: Path) -> Iterator[tuple[int, list[str]]]:
         if bed is None:
             bed = whole
             if not bed:
-                for count, (chrom, start, end, name, strand) in enumerate(rows(path, set()), start=1):
+                for count, (chrom, start, end, name, strand) in enumerate(
+                    rows(path, set()), start=1
+                ):
                     yield count, [chrom, str(start), str(end), name, "0", strand]
                 return
         if not whole or int(fields[1]) > int(fields[2]):
             raise FileError(
-                f"file {str(path)!r}, line {number}: {line[:100]!r} is not BED: chromosome, start and end, the end not before the start"
+                f"file {str(path)!r}, line {number}: {line[:100]!r} is not BED: chromosome, "
+                f"start and end, the end not before the start"
             )
         yield number, [fields[0], *(f.strip() for f in fields[1:])]
 
@@ -181,7 +202,9 @@ def _number(text: str) -> float:
 
 
 def _gene_fields(bed: Sequence[str]) -> list[str]:
-    """The 14 columns of HiGlass's gene annotations. What has no strand is drawn with the + strand: it would not be drawn at all."""
+    """The 14 columns of HiGlass's gene annotations. What has no strand is drawn with the + strand:
+    it would not be drawn at all.
+    """
     chrom, start, end, name, score, strand = bed[:6]
     first, last = [start], [end]
     cds: Sequence[str] = [start, end]
@@ -191,4 +214,18 @@ def _gene_fields(bed: Sequence[str]) -> list[str]:
         first = [str(int(start) + b) for b in begins]
         last = [str(int(start) + b + n) for b, n in zip(begins, sizes)]
     strand = strand if strand in ("+", "-") else "+"
-    return [chrom, start, end, name, score, strand, name, name, "", "", *cds, ",".join(first), ",".join(last)]
+    return [
+        chrom,
+        start,
+        end,
+        name,
+        score,
+        strand,
+        name,
+        name,
+        "",
+        "",
+        *cds,
+        ",".join(first),
+        ",".join(last),
+    ]

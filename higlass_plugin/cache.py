@@ -9,7 +9,9 @@ from typing import Any
 
 
 class Cache:
-    """Values by key; what was least recently used is dropped when they take more than ``max_bytes``. Thread-safe."""
+    """Values by key; what was least recently used is dropped when they take more than
+    ``max_bytes``. Thread-safe.
+    """
 
     def __init__(self, max_bytes: int):
         self.max_bytes = max_bytes

@@ -11,8 +11,9 @@ from orca_cool.errors import OrcaCoolError
 from orca_cool.genome import SequenceSource
 from orca_cool.regions import suggestion
 
-#: Chromosomes of a file and of the genome may differ by this share of their length, in length and in where they begin: releases of one
-#: assembly do (13 bp of yeast's chrI), different assemblies differ ten times more (hg19 and hg38: 0.1 % and above).
+#: Chromosomes of a file and of the genome may differ by this share of their length, in length and
+#: in where they begin: releases of one assembly do (13 bp of yeast's chrI), different assemblies
+#: differ ten times more (hg19 and hg38: 0.1 % and above).
 TOLERANCE = 1e-4
 
 
@@ -26,7 +27,8 @@ def difference(theirs: Mapping[str, int], ours: Mapping[str, int], in_place: boo
     Parameters
     ----------
     theirs, ours : {chromosome: bp} of the file and of the genome, in order.
-    in_place : the file is drawn where its own chromosomes lie, so each must also begin where the genome's does.
+    in_place : the file is drawn where its own chromosomes lie, so each must also begin where the
+        genome's does.
     """
     shared = [chrom for chrom in theirs if chrom in ours]
     if not shared:
@@ -46,12 +48,17 @@ def some(names: Mapping[str, int]) -> str:
 
 
 class OrderedGenome:
-    """A genome whose chromosomes lie in the order of a measured map, so that the two can be drawn on one axis; the others follow."""
+    """A genome whose chromosomes lie in the order of a measured map, so that the two can be drawn
+    on one axis; the others follow.
+    """
 
     def __init__(self, source: SequenceSource, order: Mapping[str, int]):
         self.source, self.name = source, source.name
         first = [chrom for chrom in order if chrom in source.chromsizes]
-        self.chromsizes: dict[str, int] = {c: source.chromsizes[c] for c in [*first, *(c for c in source.chromsizes if c not in order)]}
+        self.chromsizes: dict[str, int] = {
+            c: source.chromsizes[c]
+            for c in [*first, *(c for c in source.chromsizes if c not in order)]
+        }
 
     def fetch(self, chrom: str, start: int, end: int) -> np.ndarray:
         """See :meth:`orca_cool.genome.SequenceSource.fetch`."""

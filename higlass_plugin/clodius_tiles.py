@@ -1,11 +1,13 @@
-"""Predicted tilesets of this process by URL, in the form of the modules of ``clodius.tiles``: ``tileset_info`` and ``tiles``.
+"""Predicted tilesets of this process by URL, in the form of the modules of ``clodius.tiles``:
+``tileset_info`` and ``tiles``.
 
 A source is an ``orca://MODEL/GENOME?edit=...`` URL, as :func:`higlass_plugin.sessions.parse_url` reads it. It comes from a program on this
 machine, not from a web page, so that MODEL may also be the folder of a model and GENOME a file, both URL-quoted::
 
     orca://yeast-metaphase/%2Fdata%2FsacCer3.fa?edit=chrII:238,208-238,325%20del
 
-All sources share one :class:`~higlass_plugin.library.Library`: a model on a genome is opened once, and what was computed is kept for all.
+All sources share one :class:`~higlass_plugin.library.Library`: a model on a genome is opened once,
+and what was computed is kept for all.
 """
 
 from __future__ import annotations
@@ -38,7 +40,8 @@ class Options:
 
     Attributes
     ----------
-    device : "auto", "cpu", "cuda" or "cuda:N". dtype : of the decoders, as in ``orca-cool predict``.
+    device : "auto", "cpu", "cuda" or "cuda:N". dtype : of the decoders, as in ``orca-cool
+        predict``.
     store : folder of encodings (``orca-cool encode``).
     chrom_names : "add-chr", "strip-chr" or a two-column TSV: renames the genome's chromosomes.
     any_genome : accept a genome of another assembly than the model's.
@@ -55,7 +58,8 @@ DEFAULTS = Options()
 
 _lock = threading.RLock()
 _library: Library | None = None
-#: Names of a model and a genome in the library: by what was asked for, and by where that is on disk.
+#: Names of a model and a genome in the library: by what was asked for, and by where that is on
+#: disk.
 _names: dict[Hashable, tuple[str, str]] = {}
 
 
@@ -70,8 +74,11 @@ def tileset_info(source: str, options: Options = DEFAULTS) -> dict[str, Any]:
     return open_tileset(parse_url(source), options).info()
 
 
-def tiles(source: str, ids: Iterable[str], options: Options = DEFAULTS) -> list[tuple[str, dict[str, Any]]]:
-    """Tiles of a source, as clodius gives them: ``[(id, tile), ...]``. Waits until they are computed, ten minutes at most.
+def tiles(
+    source: str, ids: Iterable[str], options: Options = DEFAULTS
+) -> list[tuple[str, dict[str, Any]]]:
+    """Tiles of a source, as clodius gives them: ``[(id, tile), ...]``. Waits until they are
+    computed, ten minutes at most.
 
     Parameters
     ----------
@@ -99,7 +106,9 @@ def library() -> Library:
 
 
 def close() -> None:
-    """Stop computing, and forget all that is open; whoever asks again opens it again. Called at exit."""
+    """Stop computing, and forget all that is open; whoever asks again opens it again. Called at
+    exit.
+    """
     global _library
     with _lock:
         if _library is not None:
@@ -128,7 +137,9 @@ def open_tileset(address: Address, options: Options = DEFAULTS) -> Computed:
 
 
 def failed_tiles(ids: Iterable[str], error: Exception) -> list[tuple[str, dict[str, Any]]]:
-    """Tiles that say what went wrong, for servers in which an exception would take other tilesets' tiles with it, or be lost."""
+    """Tiles that say what went wrong, for servers in which an exception would take other tilesets'
+    tiles with it, or be lost.
+    """
     if not isinstance(error, OrcaCoolError):
         logger.error("tiles cannot be made", exc_info=error)
     return [(text, failed_by_id(text, told(error))) for text in ids]
@@ -143,17 +154,31 @@ def _open(model: str, genome: str, options: Options) -> tuple[str, str]:
             bundle, source = load_bundle(folder), open_genome(genome, options.chrom_names)
             assembly = _assembly(bundle.spec, source, options.any_genome)
             name, n = folder.name, 1
-            while (name, source.name) in library().models():  # another folder's, or opened with other options
+            while (
+                name,
+                source.name,
+            ) in library().models():  # another folder's, or opened with other options
                 n += 1
                 name = f"{folder.name}-{n}"
             more = {} if options.store is None else {"store": options.store}
-            library().add_model(name, bundle, source.name, source, assembly, device=options.device, dtype=options.dtype, **more)
+            library().add_model(
+                name,
+                bundle,
+                source.name,
+                source,
+                assembly,
+                device=options.device,
+                dtype=options.dtype,
+                **more,
+            )
             _names[there] = name, source.name
         return _names.setdefault((model, genome, options), _names[there])
 
 
 def _assembly(spec: ModelSpec, source: SequenceSource, any_genome: bool) -> str:
-    """Name of the assembly; a genome of another one than the model's is an error, and an unknown one is said, unless any will do."""
+    """Name of the assembly; a genome of another one than the model's is an error, and an unknown
+    one is said, unless any will do.
+    """
     try:
         found = check_assembly(spec, source)
     except GenomeError as error:

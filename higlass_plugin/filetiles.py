@@ -1,7 +1,8 @@
 """The tiles of a file: ids checked, one reader at a time, answers kept.
 
-clodius's tile functions trust their ids: a zoom that a file lacks raises or is left out of the answer, a position far beyond the end
-makes them ask for all memory. So ids are checked here, and every id is answered: what cannot be read is a tile that says so.
+clodius's tile functions trust their ids: a zoom that a file lacks raises or is left out of the
+answer, a position far beyond the end makes them ask for all memory. So ids are checked here, and
+every id is answered: what cannot be read is a tile that says so.
 """
 
 from __future__ import annotations
@@ -25,13 +26,15 @@ logger = logging.getLogger(__name__)
 #: Bytes of tiles kept for a file that is given no cache.
 CACHE_BYTES = 64 << 20
 
-#: Tiles of a map that are next to each other are read in blocks of this many a side: their pixels are looked up once.
+#: Tiles of a map that are next to each other are read in blocks of this many a side: their pixels
+#: are looked up once.
 BLOCK = 4
 
 #: Names that a search gives at most.
 MAX_FOUND = 10
 
-#: What the front end puts behind a tile id for the two entries that its menu of transforms always has.
+#: What the front end puts behind a tile id for the two entries that its menu of transforms always
+#: has.
 DEFAULT, NONE = "default", "none"
 
 
@@ -42,10 +45,12 @@ class FileTileset:
     ----------
     uid, name, datatype, filetype, coord_system, description : as HiGlass lists it.
     info : the tileset_info as clodius gives it, with ``chromsizes``.
-    read : (ids) -> [(id, tile)], clodius's own; called with ids that exist, by one thread at a time.
+    read : (ids) -> [(id, tile)], clodius's own; called with ids that exist, by one thread at a
+        time.
     cache : of encoded tiles; may be shared.
     dimensions : numbers of positions that an id may have.
-    find : (text in lower case) -> [(fields of a BED line, score)], best first; None if the file has no names.
+    find : (text in lower case) -> [(fields of a BED line, score)], best first; None if the file has
+        no names.
     """
 
     def __init__(
@@ -64,7 +69,12 @@ class FileTileset:
     ):
         self.uid, self.name, self.datatype, self.filetype = uid, name, datatype, filetype
         self.coord_system, self.description = coord_system, description
-        names = {"name": name, "datatype": datatype, "coordSystem": coord_system, "coordSystem2": coord_system}
+        names = {
+            "name": name,
+            "datatype": datatype,
+            "coordSystem": coord_system,
+            "coordSystem2": coord_system,
+        }
         self._info: dict[str, Any] = json.loads(json.dumps({**info, **names}, default=_plain))
         self.map: Path | None = None  # of a measured map, the .mcool
         self._read, self._dimensions, self._find = read, dimensions, find
@@ -80,8 +90,8 @@ class FileTileset:
 
         Returns
         -------
-        [(id, tile)]: exactly clodius's tile. Where there is none, of a dense tileset NaN with the reason as ``error``, of others an empty
-        list.
+        [(id, tile)]: exactly clodius's tile. Where there is none, of a dense tileset NaN with the
+        reason as ``error``, of others an empty list.
         """
         found: dict[str, Any] = {}
         wanted: dict[str, TileId] = {}
@@ -94,7 +104,8 @@ class FileTileset:
         tiles = {e: self._cache.get((self.uid, e)) for e in exact.values()}
         missing = {e: wanted[text] for text, e in exact.items() if tiles[e] is None}
         if missing:
-            # one reader at a time: HDF5 has one lock anyway, and whoever waited finds what the other one read
+            # one reader at a time: HDF5 has one lock anyway, and whoever waited finds what the
+            # other one read
             with self._lock:
                 again = {e: self._cache.get((self.uid, e)) for e in missing}
                 tiles |= again
@@ -106,24 +117,41 @@ class FileTileset:
         if self._find is None or not text:
             return []
         return [
-            {"chr": fields[0], "txStart": int(fields[1]), "txEnd": int(fields[2]), "score": score, "geneName": fields[3]}
+            {
+                "chr": fields[0],
+                "txStart": int(fields[1]),
+                "txEnd": int(fields[2]),
+                "score": score,
+                "geneName": fields[3],
+            }
             for fields, score in self._find(text.lower())[:MAX_FOUND]
         ]
 
     def _checked(self, tile: TileId) -> TileId:
         """TileError if the file has no such tile."""
         if len(tile.position) not in self._dimensions:
-            raise TileError(f"tile id {tile.text!r} has {len(tile.position)} positions; a {self.datatype} tile has {self._dimensions[0]}")
+            raise TileError(
+                f"tile id {tile.text!r} has {len(tile.position)} positions; a {self.datatype} "
+                f"tile has {self._dimensions[0]}"
+            )
         along = self._tiles_along(tile.zoom)
         if along is None:
             raise TileError(f"tile id {tile.text!r}: {self.name!r} has no zoom {tile.zoom}")
         if max(tile.position) >= along:
-            raise TileError(f"tile id {tile.text!r} lies behind the end of {self.name!r}, which has {along:,} tiles at that zoom")
-        if self.datatype == "matrix" and tile.transform is not None and tile.transform.lower() not in (DEFAULT, NONE):
+            raise TileError(
+                f"tile id {tile.text!r} lies behind the end of {self.name!r}, which has "
+                f"{along:,} tiles at that zoom"
+            )
+        if (
+            self.datatype == "matrix"
+            and tile.transform is not None
+            and tile.transform.lower() not in (DEFAULT, NONE)
+        ):
             known = [t["value"] for t in self._info.get("transforms", ())]
             if tile.transform not in known:
                 raise TileError(
-                    f"tile id {tile.text!r}: {self.name!r} has no transform {tile.transform!r}; it has: {', '.join(known) or NONE}"
+                    f"tile id {tile.text!r}: {self.name!r} has no transform {tile.transform!r}; "
+                    f"it has: {', '.join(known) or NONE}"
                 )
         return tile
 
@@ -132,7 +160,11 @@ class FileTileset:
         if "resolutions" in self._info:
             resolutions = sorted(self._info["resolutions"], reverse=True)
             bins = self._info.get("tile_size", TILE_BINS)
-            return math.ceil(self._info["max_pos"][0] / (bins * resolutions[zoom])) if zoom < len(resolutions) else None
+            return (
+                math.ceil(self._info["max_pos"][0] / (bins * resolutions[zoom]))
+                if zoom < len(resolutions)
+                else None
+            )
         return 2**zoom if zoom <= self._info.get("max_zoom", -1) else None
 
     def _fetch(self, missing: Mapping[str, TileId]) -> dict[str, Any]:
@@ -145,7 +177,9 @@ class FileTileset:
             except Exception as error:
                 if len(block) == 1:
                     logger.warning("%s: tile %s cannot be read: %r", self.name, block[0], error)
-                    out[block[0]] = self._failed(f"{self.name}: this tile cannot be read ({type(error).__name__})")
+                    out[block[0]] = self._failed(
+                        f"{self.name}: this tile cannot be read ({type(error).__name__})"
+                    )
                     continue
             for one in block:
                 out |= self._fetch({one: missing[one]})
@@ -156,12 +190,20 @@ class FileTileset:
         if lost := [key for key in block if key not in tiles]:
             raise LookupError(f"no answer for {lost[0]}")
         for key in block:
-            nbytes = len(tiles[key]["dense"]) if isinstance(tiles[key], dict) else len(json.dumps(tiles[key]))
+            nbytes = (
+                len(tiles[key]["dense"])
+                if isinstance(tiles[key], dict)
+                else len(json.dumps(tiles[key]))
+            )
             self._cache.put((self.uid, key), tiles[key], nbytes)
         return {key: tiles[key] for key in block}
 
     def _failed(self, message: str) -> Any:
-        shapes = {"matrix": [TILE_BINS, TILE_BINS], "vector": [self._info.get("tile_size")], "multivec": self._info.get("shape", [])[::-1]}
+        shapes = {
+            "matrix": [TILE_BINS, TILE_BINS],
+            "vector": [self._info.get("tile_size")],
+            "multivec": self._info.get("shape", [])[::-1],
+        }
         if self.datatype not in shapes:
             return []
         shape = shapes[self.datatype]
@@ -175,15 +217,21 @@ def _plain(value: Any) -> Any:
 
 
 def _exact(tile: TileId) -> str:
-    """An id without leading zeros: clodius writes numbers its own way, and would answer another id than it was asked."""
+    """An id without leading zeros: clodius writes numbers its own way, and would answer another id
+    than it was asked.
+    """
     parts = [tile.uid, str(tile.zoom), *map(str, tile.position)]
     if tile.transform is not None:
-        parts.append(tile.transform.lower() if tile.transform.lower() in (DEFAULT, NONE) else tile.transform)
+        parts.append(
+            tile.transform.lower() if tile.transform.lower() in (DEFAULT, NONE) else tile.transform
+        )
     return ".".join(parts)
 
 
 def _blocks(tiles: Mapping[str, TileId]) -> list[list[str]]:
-    """Ids that are near each other, at one zoom and transform: what clodius reads at once stays small."""
+    """Ids that are near each other, at one zoom and transform: what clodius reads at once stays
+    small.
+    """
 
     def place(key: str) -> tuple[Any, ...]:
         tile = tiles[key]
@@ -195,5 +243,8 @@ def _blocks(tiles: Mapping[str, TileId]) -> list[list[str]]:
 def _finite(tile: Any) -> Any:
     """A tile without infinite extremes, which are no JSON: a KR weight of 0 divides by it."""
     if isinstance(tile, dict):
-        return {k: "NaN" if isinstance(v, float) and not math.isfinite(v) else v for k, v in tile.items()}
+        return {
+            k: "NaN" if isinstance(v, float) and not math.isfinite(v) else v
+            for k, v in tile.items()
+        }
     return tile

@@ -1,4 +1,6 @@
-"""All tilesets of a server: real files, predictions of the reference, and edited genomes, opened as they are asked for."""
+"""All tilesets of a server: real files, predictions of the reference, and edited genomes, opened as
+they are asked for.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,17 @@ from higlass_plugin.maps import DifferenceTileset, FrameTileset, MapTileset
 from higlass_plugin.observed import RatioTileset
 from higlass_plugin.scene import Scene
 from higlass_plugin.scheduler import Scheduler
-from higlass_plugin.sessions import Address, EditedView, State, UrlError, changed, edited_genome, parse_url, places_of, tidy
+from higlass_plugin.sessions import (
+    Address,
+    EditedView,
+    State,
+    UrlError,
+    changed,
+    edited_genome,
+    parse_url,
+    places_of,
+    tidy,
+)
 from higlass_plugin.tiles import TileError, TileId, failed_by_id, parse_tile_id
 from higlass_plugin.tilesets import Computed, Predicted, Tileset, answer
 from higlass_plugin.vectors import CompartmentTileset, InsulationTileset, ProfileTileset
@@ -36,9 +48,10 @@ class Limits:
 
     Attributes
     ----------
-    cache_bytes : decoded windows, tiles and encoded top windows together (encodings by the block have a cache of their own, 512 MB a
-        model). edits : edited genomes that are open; the least recently used ones are dropped. saved : edits that are known, and opened
-        again when a tile of theirs is asked for. seconds : their lifetime without use.
+    cache_bytes : decoded windows, tiles and encoded top windows together (encodings by the block
+        have a cache of their own, 512 MB a model). edits : edited genomes that are open; the least
+        recently used ones are dropped. saved : edits that are known, and opened again when a tile
+        of theirs is asked for. seconds : their lifetime without use.
     """
 
     cache_bytes: int = 2**30
@@ -74,7 +87,9 @@ class Library:
         self.urgent = threading.Event()
         self.scheduler: Scheduler | None = None
         self.observed_over_expected: Tileset | None = None
-        self._measuring: Scheduler | None = None  # of its own thread: an expected of a large file takes minutes
+        self._measuring: Scheduler | None = (
+            None  # of its own thread: an expected of a large file takes minutes
+        )
         self._lock = threading.RLock()
         self._models: OrderedDict[tuple[str, str], Scene] = OrderedDict()
         self._tilesets: OrderedDict[str, Tileset] = OrderedDict()
@@ -99,7 +114,13 @@ class Library:
             if self._measuring is None:
                 self._measuring = Scheduler(self.units, self.results, 1, threading.Event())
             uid = self.uid(f"observed/expected {tileset.uid}")
-            ratio = RatioTileset(tileset, path, self._measuring, uid, None if self.state is None else self.state / "expected")
+            ratio = RatioTileset(
+                tileset,
+                path,
+                self._measuring,
+                uid,
+                None if self.state is None else self.state / "expected",
+            )
             self.add(ratio)
             self.observed_over_expected = self.observed_over_expected or ratio
 
@@ -107,7 +128,15 @@ class Library:
         """A uid for what a text describes (a file's path): the same after a restart."""
         return self._state.uid(text)
 
-    def add_model(self, name: str, bundle: Bundle, genome: str, source: SequenceSource, assembly: str, **options: Any) -> None:
+    def add_model(
+        self,
+        name: str,
+        bundle: Bundle,
+        genome: str,
+        source: SequenceSource,
+        assembly: str,
+        **options: Any,
+    ) -> None:
         """Serve a model's predictions of a genome.
 
         Parameters
@@ -120,19 +149,28 @@ class Library:
             if (name, genome) in self._models:
                 raise OrcaCoolError(f"model {name!r} on genome {genome!r} is served twice")
             if self.scheduler is None:
-                self.scheduler = Scheduler(self.units, self.results, predictor.together, self.urgent)
-            self._models[name, genome] = Scene(predictor, f"{name}/{genome}", assembly, self.roots, self.urgent)
+                self.scheduler = Scheduler(
+                    self.units, self.results, predictor.together, self.urgent
+                )
+            self._models[name, genome] = Scene(
+                predictor, f"{name}/{genome}", assembly, self.roots, self.urgent
+            )
             base = Address(name, genome)
             for address in [
                 base,
                 *(replace(base, track=track) for track in ("insulation", "compartments")),
-                *(replace(base, track="profile", profile=profile) for profile in bundle.spec.profiles),
+                *(
+                    replace(base, track="profile", profile=profile)
+                    for profile in bundle.spec.profiles
+                ),
             ]:
                 self._listed.append(self._open_tileset(address, self._models[name, genome]).uid)
             self._recall()
 
     def _recall(self) -> None:
-        """Know the uids of the edits of earlier runs; they are opened when a tile of theirs is asked for."""
+        """Know the uids of the edits of earlier runs; they are opened when a tile of theirs is
+        asked for.
+        """
         for edit, url, used in list(self._state.saved()):
             if time.time() - used > self.limits.seconds:
                 self._state.forget(edit)
@@ -163,7 +201,9 @@ class Library:
             self.open_url(self._known[uid])
             found = self._tilesets.get(uid)
         if found is None:
-            raise UnknownTileset(f"there is no tileset {uid[:64]!r} here; if it was of an edit, make the edit again")
+            raise UnknownTileset(
+                f"there is no tileset {uid[:64]!r} here; if it was of an edit, make the edit again"
+            )
         if isinstance(found, Predicted) and found.scene.genome is not None:
             self._touch(found.scene)
         return found
@@ -183,7 +223,10 @@ class Library:
         with self._lock:
             tileset = self._open_tileset(address, opened.scene if opened else base, opened)
         if coord_system not in (None, "", tileset.coord_system, base.assembly):
-            raise UrlError(f"the URL is of {tileset.coord_system!r}, not of coordSystem {str(coord_system)[:100]!r}")
+            raise UrlError(
+                f"the URL is of {tileset.coord_system!r}, not of coordSystem "
+                f"{str(coord_system)[:100]!r}"
+            )
         return tileset
 
     def _scene(self, model: str | None, genome: str | None) -> Scene:
@@ -192,7 +235,10 @@ class Library:
             if model in (None, m) and genome in (None, g):
                 return scene
         served = ", ".join(f"{m}/{g}" for m, g in self._models) or "none"
-        raise UrlError(f"model {str(model)[:100]!r} on genome {str(genome)[:100]!r} is not served here; served: {served}")
+        raise UrlError(
+            f"model {str(model)[:100]!r} on genome {str(genome)[:100]!r} is not served here; "
+            f"served: {served}"
+        )
 
     def _open_tileset(self, address: Address, scene: Scene, opened: _Open | None = None) -> Tileset:
         assert self.scheduler is not None
@@ -200,16 +246,30 @@ class Library:
         if uid in self._tilesets:
             return self._tilesets[uid]
         name = f"{address.model}: {opened.view.name}" if opened else address.model
-        kinds: dict[str, type[Predicted]] = {"map": MapTileset, "insulation": InsulationTileset, "compartments": CompartmentTileset}
+        kinds: dict[str, type[Predicted]] = {
+            "map": MapTileset,
+            "insulation": InsulationTileset,
+            "compartments": CompartmentTileset,
+        }
         made: Predicted
         if address.track == "profile":
-            made = ProfileTileset(scene, self.scheduler, uid, f"{name}, {address.profile}", address.profile)
+            made = ProfileTileset(
+                scene, self.scheduler, uid, f"{name}, {address.profile}", address.profile
+            )
         elif address.difference:
-            made = DifferenceTileset(scene, self.scheduler, uid, f"{name}, ln alternative/reference")
+            made = DifferenceTileset(
+                scene, self.scheduler, uid, f"{name}, ln alternative/reference"
+            )
         elif address.frame:
-            made = FrameTileset(scene, self.scheduler, uid, f"{name}, at the reference's coordinates")
+            made = FrameTileset(
+                scene, self.scheduler, uid, f"{name}, at the reference's coordinates"
+            )
         else:
-            label = {"map": "predicted", "insulation": "insulation", "compartments": "compartment E1"}[address.track]
+            label = {
+                "map": "predicted",
+                "insulation": "insulation",
+                "compartments": "compartment E1",
+            }[address.track]
             made = kinds[address.track](scene, self.scheduler, uid, f"{name}, {label}")
         made.description = str(address)
         self._tilesets[uid] = made
@@ -219,7 +279,14 @@ class Library:
 
     # ---- edits
 
-    def edit(self, edits: Sequence[str], *, vcf: str | None = None, model: str | None = None, genome: str | None = None) -> EditedView:
+    def edit(
+        self,
+        edits: Sequence[str],
+        *,
+        vcf: str | None = None,
+        model: str | None = None,
+        genome: str | None = None,
+    ) -> EditedView:
         """Open an edited genome.
 
         Parameters
@@ -270,15 +337,26 @@ class Library:
             base,
         )
         view = EditedView(
-            id=key, name=changed(address.edits, changes), url=str(address), assembly=scene.assembly, model=address.model,
-            genome=address.genome, edits=[str(change) for change in changes], problems=problems, contigs=dict(genome.chromsizes),
-            edited=genome.edited, junctions={c: genome.junctions(c) for c in genome.edited}, places=places_of(genome),
-        )  # fmt: skip
+            id=key,
+            name=changed(address.edits, changes),
+            url=str(address),
+            assembly=scene.assembly,
+            model=address.model,
+            genome=address.genome,
+            edits=[str(change) for change in changes],
+            problems=problems,
+            contigs=dict(genome.chromsizes),
+            edited=genome.edited,
+            junctions={c: genome.junctions(c) for c in genome.edited},
+            places=places_of(genome),
+        )
         return _Open(scene, view, [], time.time())
 
     def _keep(self, key: str, address: Address, made: _Open) -> _Open:
         self._edits[key] = made
-        for kind, own in zip(("map", "insulation", "compartments", "frame", "difference"), _tracks(address)):
+        for kind, own in zip(
+            ("map", "insulation", "compartments", "frame", "difference"), _tracks(address)
+        ):
             uid = self._open_tileset(own, made.scene, made).uid
             made.view.tilesets[kind] = uid
             self._known[uid] = str(address)
@@ -311,7 +389,9 @@ class Library:
             self._state.forget(edit)
 
     def _close(self, edit: str) -> None:
-        """Drop an edited genome with all that was computed for it; its tilesets can be opened again."""
+        """Drop an edited genome with all that was computed for it; its tilesets can be opened
+        again.
+        """
         gone = self._edits.pop(edit)
         for uid in gone.tilesets:
             self._tilesets.pop(uid, None)
@@ -329,12 +409,13 @@ class Library:
 
         Parameters
         ----------
-        wait : seconds to wait for predicted tiles; None: until they are there. Files do not wait for them.
+        wait : seconds to wait for predicted tiles; None: until they are there. Files do not wait
+            for them.
 
         Returns
         -------
-        Tiles by id. One that is not ready has the message "computing" and what is known so far; one that cannot be made is empty and
-        says why.
+        Tiles by id. One that is not ready has the message "computing" and what is known so far; one
+        that cannot be made is empty and says why.
         """
         out: dict[str, dict[str, Any]] = {}
         predicted: list[tuple[TileId, Computed]] = []
@@ -368,7 +449,11 @@ class Library:
             except (TileError, UnknownTileset) as error:
                 failed[text] = str(error)
                 continue
-            if goal is None or not isinstance(tileset, Computed) or goal.key in tileset.scheduler.results:
+            if (
+                goal is None
+                or not isinstance(tileset, Computed)
+                or goal.key in tileset.scheduler.results
+            ):
                 ready.append(text)
             elif (problem := tileset.scheduler.error(goal.key)) is not None:
                 failed[text] = problem
@@ -386,13 +471,19 @@ class Library:
         return {
             "instance": self.instance,
             "uptime_s": round(time.time() - self._began, 1),
-            "models": [{"model": m, "genome": g, "assembly": s.assembly} for (m, g), s in self._models.items()],
+            "models": [
+                {"model": m, "genome": g, "assembly": s.assembly}
+                for (m, g), s in self._models.items()
+            ],
             "edits": len(self._edits),
             "tilesets": len(self._tilesets),
             "queue": 0 if self.scheduler is None else len(self.scheduler),
             "computed": 0 if self.scheduler is None else self.scheduler.computed,
             "failed": 0 if self.scheduler is None else self.scheduler.failed,
-            "caches": {k: {"bytes": c.nbytes, "max_bytes": c.max_bytes, "hits": c.hits, "misses": c.misses} for k, c in caches.items()},
+            "caches": {
+                k: {"bytes": c.nbytes, "max_bytes": c.max_bytes, "hits": c.hits, "misses": c.misses}
+                for k, c in caches.items()
+            },
         }
 
     def metrics(self) -> dict[str, float]:
@@ -401,10 +492,18 @@ class Library:
         out: dict[str, float] = {k: said[k] for k in ("uptime_s", "edits", "tilesets", "queue")}
         out |= {"units_computed_total": said["computed"], "tiles_failed_total": said["failed"]}
         if self.scheduler is not None:
-            out |= {"tiles_built_total": self.scheduler.built, "compute_seconds_total": self.scheduler.busy}
-            out["encoded_bp_total"] = sum(s.predictor.encodings.encoded for s in self._models.values())
+            out |= {
+                "tiles_built_total": self.scheduler.built,
+                "compute_seconds_total": self.scheduler.busy,
+            }
+            out["encoded_bp_total"] = sum(
+                s.predictor.encodings.encoded for s in self._models.values()
+            )
         for name, cache in said["caches"].items():
-            out |= {f"cache_{name}_bytes": cache["bytes"], f"cache_{name}_hits_total": cache["hits"]}
+            out |= {
+                f"cache_{name}_bytes": cache["bytes"],
+                f"cache_{name}_hits_total": cache["hits"],
+            }
             out[f"cache_{name}_misses_total"] = cache["misses"]
         return out
 
@@ -422,7 +521,15 @@ class Library:
 
 
 def _tracks(address: Address) -> list[Address]:
-    """The addresses of what an edited genome shows: map, insulation, compartments, the map in the reference's frame, the difference."""
+    """The addresses of what an edited genome shows: map, insulation, compartments, the map in the
+    reference's frame, the difference.
+    """
     own = address.sequence
     frame = replace(own, frame="reference")
-    return [own, replace(own, track="insulation"), replace(own, track="compartments"), frame, replace(frame, difference=True)]
+    return [
+        own,
+        replace(own, track="insulation"),
+        replace(own, track="compartments"),
+        frame,
+        replace(frame, difference=True),
+    ]

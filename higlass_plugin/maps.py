@@ -1,6 +1,8 @@
-"""Predicted maps: of the reference, of an edited genome in its own and in its reference's coordinates, and what differs.
+"""Predicted maps: of the reference, of an edited genome in its own and in its reference's
+coordinates, and what differs.
 
-A tile is the slice of the .mcool that ``orca-cool predict`` writes, laid out as clodius lays out a measured one.
+A tile is the slice of the .mcool that ``orca-cool predict`` writes, laid out as clodius lays out a
+measured one.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from orca_cool.edits import EditedGenome
 from orca_cool.frames import Images, bin_images
 from orca_cool.windows import n_bins
 
-#: What a value is called: in a tile id, and in the front end's menu. The first is what no name means, as in clodius.
+#: What a value is called: in a tile id, and in the front end's menu. The first is what no name
+#: means, as in clodius.
 TRANSFORMS = {"weight": "contact frequency", "logoe": "log observed/expected", "none": "counts"}
 #: Counts are contact frequencies times this, as in predicted files.
 PSEUDO_DEPTH = 1e5
@@ -36,13 +39,23 @@ class _MapGoal(Drawn):
         self.key, self.scene, self.resolution = key, scene, resolution
         columns, rows = (axis.runs(resolution, t, TILE_BINS) for t in (x, y))
         number = {chrom: k for k, chrom in enumerate(axis.chromsizes)}
-        # in the order of a cooler's pixels: what comes later hides what shares its pixel, as in clodius
-        self.blocks = sorted(((a, b) for a in rows for b in columns), key=lambda ab: sorted(number[run.chrom] for run in ab))
-        self.pieces = {(a, b): Piece(scene, a.chrom, resolution, bins_of(a), bins_of(b)) for a, b in self.blocks if a.chrom == b.chrom}
+        # in the order of a cooler's pixels: what comes later hides what shares its pixel, as in
+        # clodius
+        self.blocks = sorted(
+            ((a, b) for a in rows for b in columns),
+            key=lambda ab: sorted(number[run.chrom] for run in ab),
+        )
+        self.pieces = {
+            (a, b): Piece(scene, a.chrom, resolution, bins_of(a), bins_of(b))
+            for a, b in self.blocks
+            if a.chrom == b.chrom
+        }
         self.trans = {(a, b): list(self._trans(a, b)) for a, b in self.blocks if a.chrom != b.chrom}
 
     def _trans(self, a: Run, b: Run) -> Iterator[tuple[TransUnit, bool]]:
-        """Units that hold contacts between two chromosomes, and whether the first's bins are columns."""
+        """Units that hold contacts between two chromosomes, and whether the first's bins are
+        columns.
+        """
         if self.resolution == max(self.scene.chain.resolutions):
             for turned, pair in ((False, (a, b)), (True, (b, a))):
                 for unit in self.scene.trans_pairs.get((pair[0].chrom, pair[1].chrom), []):
@@ -61,7 +74,9 @@ class _MapGoal(Drawn):
     def values(self, look: Look, preview: bool) -> np.ndarray:
         out = np.full((2, TILE_BINS, TILE_BINS), np.nan, np.float32)
         for a, b in self.blocks:
-            for block in self._cis(a, b, look, preview) if a.chrom == b.chrom else self._between(a, b, look):
+            for block in (
+                self._cis(a, b, look, preview) if a.chrom == b.chrom else self._between(a, b, look)
+            ):
                 i, j, y, expected = block
                 known = np.isfinite(y)
                 out[0, i, j][known] = y[known]
@@ -87,7 +102,14 @@ class _MapGoal(Drawn):
         for run, s, n in ((a, first, values.shape[0]), (b, second, values.shape[1])):
             begin = s.start // self.resolution
             low, high = max(run.first, begin), min(run.last, begin + n)
-            places.append((slice(low - begin, high - begin), slice(run.at + low - run.first, run.at + high - run.first), low, high))
+            places.append(
+                (
+                    slice(low - begin, high - begin),
+                    slice(run.at + low - run.first, run.at + high - run.first),
+                    low,
+                    high,
+                )
+            )
         (from_a, to_a, *bins_a), (from_b, to_b, *bins_b) = places
         y = values[from_a, from_b].copy()
         y[self.scene.masked(a.chrom, self.resolution, *bins_a)] = np.nan
@@ -101,16 +123,22 @@ class MapTileset(Predicted):
     transforms = TRANSFORMS
 
     def make(self, resolution: int, tile: TileId) -> Goal:
-        return _MapGoal((self.uid, resolution, tile.position), self.scene, self.axis, resolution, *tile.position)
+        return _MapGoal(
+            (self.uid, resolution, tile.position), self.scene, self.axis, resolution, *tile.position
+        )
 
     def render(self, tile: TileId, values: np.ndarray, error: str | None = None) -> dict[str, Any]:
         shown = values[0] if tile.transform == "logoe" else values[1]
-        return dense_tile(shown * np.float32(PSEUDO_DEPTH) if tile.transform == "none" else shown, error=error)
+        return dense_tile(
+            shown * np.float32(PSEUDO_DEPTH) if tile.transform == "none" else shown, error=error
+        )
 
 
 @dataclass(frozen=True)
 class _Copies:
-    """Bins along an axis of a reference's tile that have their k-th image on one contig: ``at`` in the tile, ``bins`` there."""
+    """Bins along an axis of a reference's tile that have their k-th image on one contig: ``at`` in
+    the tile, ``bins`` there.
+    """
 
     contig: str
     at: np.ndarray
@@ -118,7 +146,9 @@ class _Copies:
 
 
 class _FrameGoal(Drawn):
-    """A tile of an edited genome's map at the coordinates of its reference: as :mod:`orca_cool.frames` makes the file."""
+    """A tile of an edited genome's map at the coordinates of its reference: as
+    :mod:`orca_cool.frames` makes the file.
+    """
 
     def __init__(self, key: tuple, tileset: FrameTileset, resolution: int, x: int, y: int):
         self.key, self.resolution = key, resolution
@@ -137,7 +167,9 @@ class _FrameGoal(Drawn):
                         i, at_i = np.unique(one.bins, return_inverse=True)
                         j, at_j = np.unique(two.bins, return_inverse=True)
                         piece = Piece(self.scene, one.contig, self.resolution, i, j)
-                        out.append((a, b, np.stack([one.at, at_i]), np.stack([two.at, at_j]), piece))
+                        out.append(
+                            (a, b, np.stack([one.at, at_i]), np.stack([two.at, at_j]), piece)
+                        )
         return out
 
     def parts(self) -> Iterable[Piece]:
@@ -166,16 +198,25 @@ class _FrameGoal(Drawn):
                 reference.mask(f)
             with np.errstate(divide="ignore"):
                 y = np.log(f / reference.expected.astype(np.float32))
-            # as far as either genome is predicted: an edited chromosome may be long enough, or short enough, to reach less or more
-            reach = [piece.work.written[self.resolution] for one, two, *_, piece in self.pieces if (one, two) == (a, b)]
-            far = np.abs(np.subtract.outer(reference.rows, reference.columns)) >= max([reference.work.written[self.resolution], *reach])
+            # as far as either genome is predicted: an edited chromosome may be long enough, or
+            # short enough, to reach less or more
+            reach = [
+                piece.work.written[self.resolution]
+                for one, two, *_, piece in self.pieces
+                if (one, two) == (a, b)
+            ]
+            far = np.abs(np.subtract.outer(reference.rows, reference.columns)) >= max(
+                [reference.work.written[self.resolution], *reach]
+            )
             known = np.isfinite(y) & ~far
             out[0, i, j][known], out[1, i, j][known] = y[known], f[known]
         return out
 
 
 class FrameTileset(MapTileset):
-    """The map of an edited genome at the coordinates of its reference; NaN where sequence is deleted."""
+    """The map of an edited genome at the coordinates of its reference; NaN where sequence is
+    deleted.
+    """
 
     def __init__(self, scene: Scene, scheduler: Scheduler, uid: str, name: str):
         super().__init__(scene, scheduler, uid, name, framed=True)
@@ -223,11 +264,15 @@ class _DifferenceGoal:
         return values, values.nbytes
 
     def preview(self, look: Look) -> np.ndarray:
-        return np.full((TILE_BINS, TILE_BINS), np.nan, np.float32)  # of coarser and finer levels it would be no difference of genomes
+        return np.full(
+            (TILE_BINS, TILE_BINS), np.nan, np.float32
+        )  # of coarser and finer levels it would be no difference of genomes
 
 
 class DifferenceTileset(Predicted):
-    """ln of the contact frequency of an edited genome over that of its reference, at the reference's coordinates."""
+    """ln of the contact frequency of an edited genome over that of its reference, at the
+    reference's coordinates.
+    """
 
     def __init__(self, scene: Scene, scheduler: Scheduler, uid: str, name: str):
         super().__init__(scene, scheduler, uid, name, framed=True)
@@ -236,4 +281,6 @@ class DifferenceTileset(Predicted):
 
     def make(self, resolution: int, tile: TileId) -> Goal:
         key = self.uid, resolution, tile.position
-        return _DifferenceGoal(key, self.frame.make(resolution, tile), self.reference.make(resolution, tile))
+        return _DifferenceGoal(
+            key, self.frame.make(resolution, tile), self.reference.make(resolution, tile)
+        )

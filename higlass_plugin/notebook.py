@@ -7,15 +7,18 @@
     maps.compute("chrII:100,000-400,000")
     higlass_plugin.watch(hg.view(maps.track()).domain(x=maps.domain("chrII:100,000-400,000")).widget())
 
-higlass-python sends a page's requests for tiles through the notebook's own connection. The page waits 3 s for all tiles of a request
-together, those of other tilesets among them, and never asks again; an exception is lost. Hence tiles are answered within a second with
-what is there, :meth:`PredictedTileset.compute` computes tiles before they are shown, and :func:`watch` makes the page ask again.
+higlass-python sends a page's requests for tiles through the notebook's own connection. The page
+waits 3 s for all tiles of a request together, those of other tilesets among them, and never asks
+again; an exception is lost. Hence tiles are answered within a second with what is there,
+:meth:`PredictedTileset.compute` computes tiles before they are shown, and :func:`watch` makes the
+page ask again.
 
 References
 ----------
-higlass-python 1.4: ``higlass/tilesets.py`` (``Tileset``), ``higlass/_widget.py`` and ``widget.js`` (requests, ``reload``),
-``higlass/_tileset_registry.py`` (references to tilesets are weak).
-HiGlass front end 2.3: ``app/scripts/services/tile-proxy.js`` (which tiles a view asks for), ``app/scripts/api.js`` (``reload``).
+higlass-python 1.4: ``higlass/tilesets.py`` (``Tileset``), ``higlass/_widget.py`` and ``widget.js``
+(requests, ``reload``), ``higlass/_tileset_registry.py`` (references to tilesets are weak). HiGlass
+front end 2.3: ``app/scripts/services/tile-proxy.js`` (which tiles a view asks for),
+``app/scripts/api.js`` (``reload``).
 """
 
 from __future__ import annotations
@@ -52,10 +55,14 @@ class MissingPackage(NotebookError, ImportError):
 try:
     import higlass as hg
 except ImportError as error:
-    raise MissingPackage(f"{error.name!r} cannot be imported; install what notebooks need: pip install higlass-python") from error
+    raise MissingPackage(
+        f"{error.name!r} cannot be imported; install what notebooks need: pip install "
+        f"higlass-python"
+    ) from error
 
-#: Seconds that a page's request may wait for tiles that are being computed; a request that comes within PAUSE of another shares its time:
-#: the tilesets of a page are asked one after the other, and requests that come together queue for few threads.
+#: Seconds that a page's request may wait for tiles that are being computed; a request that comes
+#: within PAUSE of another shares its time: the tilesets of a page are asked one after the other,
+#: and requests that come together queue for few threads.
 WAIT, PAUSE = 1.0, 0.5
 #: Seconds between two looks at what has become ready.
 EVERY = 2.0
@@ -119,7 +126,9 @@ class PredictedTileset(hg.Tileset):
         return self._open().info()
 
     def tiles(self, tile_ids: Sequence[str], /) -> list[tuple[str, dict[str, Any]]]:
-        """Tiles by id, within about a second: whole, or what is known so far with the message "computing". Raises nothing."""
+        """Tiles by id, within about a second: whole, or what is known so far with the message
+        "computing". Raises nothing.
+        """
         ids = list(tile_ids)
         try:
             own = {f"{self.uid}.{text.partition('.')[2]}": text for text in ids}
@@ -135,14 +144,24 @@ class PredictedTileset(hg.Tileset):
                     self._unfinished.pop(key, None)
         return [(own[key], tile) for key, tile in found.items()]
 
-    def track(self, type_: Any = None, /, *, value: str | None = None, server: str | None = None, **kwargs: Any) -> Any:
+    def track(
+        self,
+        type_: Any = None,
+        /,
+        *,
+        value: str | None = None,
+        server: str | None = None,
+        **kwargs: Any,
+    ) -> Any:
         """A track of it.
 
         Parameters
         ----------
         type_ : HiGlass's type of track; default: what fits the tileset.
-        value : of a map: "logoe" (log observed/expected, the default), "weight" (contact frequency) or "none" (counts).
-        server : address of an HTTP server (:func:`serve`) that the page asks for tiles, instead of the notebook.
+        value : of a map: "logoe" (log observed/expected, the default), "weight" (contact frequency)
+            or "none" (counts).
+        server : address of an HTTP server (:func:`serve`) that the page asks for tiles, instead of
+            the notebook.
         kwargs : further properties of the track; ``options`` go before the defaults.
 
         Raises
@@ -168,9 +187,14 @@ class PredictedTileset(hg.Tileset):
             value = value or "logoe"
             if value not in TRANSFORMS:
                 raise NotebookError(f"value {value!r} is not one of {', '.join(TRANSFORMS)}")
-            return "heatmap", {**VALUES.get(value, VALUES["weight"])["options"], "dataTransform": value}
+            return "heatmap", {
+                **VALUES.get(value, VALUES["weight"])["options"],
+                "dataTransform": value,
+            }
         if value is not None:
-            raise NotebookError(f"value {value!r}: {self.name!r} has one kind of value; leave it out")
+            raise NotebookError(
+                f"value {value!r}: {self.name!r} has one kind of value; leave it out"
+            )
         if about.difference:
             return "heatmap", VALUES["logoe"]["options"]  # logarithms of ratios, both
         return "horizontal-bar", SCORES.get(about.track, LINEAR["vector"][2])
@@ -180,7 +204,8 @@ class PredictedTileset(hg.Tileset):
 
         Parameters
         ----------
-        region : "chrII", "chrII:100,000-400,000"; of an edited genome in its own coordinates, unless the frame is the reference's.
+        region : "chrII", "chrII:100,000-400,000"; of an edited genome in its own coordinates,
+            unless the frame is the reference's.
 
         Raises
         ------
@@ -192,7 +217,8 @@ class PredictedTileset(hg.Tileset):
         return axis.offsets[at.chrom] + at.start, axis.offsets[at.chrom] + at.end
 
     def compute(self, region: str, *, pixels: int = 1200) -> None:
-        """Compute the tiles that a view of a region asks for, and wait for them; a bar shows how far it is.
+        """Compute the tiles that a view of a region asks for, and wait for them; a bar shows how
+        far it is.
 
         Parameters
         ----------
@@ -210,13 +236,20 @@ class PredictedTileset(hg.Tileset):
         failed: dict[str, str] = {}
         with tqdm(total=len(ids), desc=f"{self.name}, {region}", unit="tile") as bar:
             while pending:
-                found = library().tiles(pending, wait=1.0)  # short waits: a notebook can be interrupted between them
+                found = library().tiles(
+                    pending, wait=1.0
+                )  # short waits: a notebook can be interrupted between them
                 problems = {key: found[key]["error"] for key in pending if "error" in found[key]}
                 pending = [key for key, problem in problems.items() if problem == COMPUTING]
-                failed |= {key: problem for key, problem in problems.items() if problem != COMPUTING}
+                failed |= {
+                    key: problem for key, problem in problems.items() if problem != COMPUTING
+                }
                 bar.update(len(ids) - len(pending) - bar.n)
         if failed:
-            raise TileError(f"{len(failed)} of {len(ids)} tiles of {region!r} cannot be computed: {next(iter(failed.values()))}")
+            raise TileError(
+                f"{len(failed)} of {len(ids)} tiles of {region!r} cannot be computed: "
+                f"{next(iter(failed.values()))}"
+            )
 
     def _ids(self, region: str, pixels: int) -> list[str]:
         """Tiles that views of a region ask for that are a quarter of ``pixels`` to ``pixels`` wide."""
@@ -226,22 +259,33 @@ class PredictedTileset(hg.Tileset):
 
         def zoom(width: float) -> int:
             """The finest level whose bins are more than a pixel wide, as HiGlass chooses it."""
-            return max((z for z, r in enumerate(opened.resolutions) if r * width > end - start), default=0)
+            return max(
+                (z for z, r in enumerate(opened.resolutions) if r * width > end - start), default=0
+            )
 
         ids = []
         for z in range(zoom(pixels / 4), zoom(pixels) + 1):
             bp = opened.resolutions[z] * opened.bins
             if opened.resolutions[z] <= opened.native[-1]:  # coarser ones are empty
                 along = range(max(0, (start - origin) // bp), -(-(end - origin) // bp))
-                positions = combinations_with_replacement(along, 2) if opened.dimensions == 2 else zip(along)
+                positions = (
+                    combinations_with_replacement(along, 2)
+                    if opened.dimensions == 2
+                    else zip(along)
+                )
                 ids += [".".join(map(str, (opened.uid, z, *position))) for position in positions]
         if not ids:
             widest = opened.native[-1] * pixels
-            raise RegionError(f"region {region!r} is too wide: {pixels} pixels show up to {widest:,} bp of what is predicted; choose less")
+            raise RegionError(
+                f"region {region!r} is too wide: {pixels} pixels show up to {widest:,} bp of "
+                f"what is predicted; choose less"
+            )
         return ids
 
     def settled(self) -> int:
-        """Tiles so far that were shown unfinished and then became ready, or failed. Asking keeps those wanted that did not."""
+        """Tiles so far that were shown unfinished and then became ready, or failed. Asking keeps
+        those wanted that did not.
+        """
         with self._lock:
             waiting = list(self._unfinished)
         progress = library().progress(waiting)
@@ -261,7 +305,8 @@ class PredictedTileset(hg.Tileset):
         return f"{type(self).__name__}({self.name!r})"
 
 
-#: Tilesets that were made. They are kept for good, since higlass-python's own references do not keep them; what is large is in the library.
+#: Tilesets that were made. They are kept for good, since higlass-python's own references do not
+#: keep them; what is large is in the library.
 _kept: dict[tuple[Address, Options], PredictedTileset] = {}
 
 
@@ -285,12 +330,16 @@ def tileset(
 
     Parameters
     ----------
-    model : a model's name or folder. genome : a file (FASTA or .2bit), or the name of a shipped genome ("example").
+    model : a model's name or folder. genome : a file (FASTA or .2bit), or the name of a shipped
+        genome ("example").
     edit : one or several edits, in the grammar of edits. vcf : lines of VCF, all of them made.
-    track : "map", "insulation", "compartments", or "profile" with ``profile``, the name of one of the model's chromatin profiles.
-    frame : "reference" shows the map of an edited genome at the coordinates of its reference, NaN where sequence is deleted.
+    track : "map", "insulation", "compartments", or "profile" with ``profile``, the name of one of
+        the model's chromatin profiles.
+    frame : "reference" shows the map of an edited genome at the coordinates of its reference, NaN
+        where sequence is deleted.
     difference : ln alternative / reference, at the reference's coordinates.
-    device, dtype, store, chrom_names, any_genome : see :class:`higlass_plugin.clodius_tiles.Options`.
+    device, dtype, store, chrom_names, any_genome : see
+        :class:`higlass_plugin.clodius_tiles.Options`.
 
     Raises
     ------
@@ -307,7 +356,9 @@ def tileset(
         frame or ("reference" if difference else ""),
         difference,
     )
-    options = Options(device, dtype, None if store is None else os.fspath(store), chrom_names, any_genome)
+    options = Options(
+        device, dtype, None if store is None else os.fspath(store), chrom_names, any_genome
+    )
     if (address, options) not in _kept:
         _kept.setdefault((address, options), PredictedTileset(address, options))
     return _kept[address, options]
@@ -319,7 +370,8 @@ def _text(name_or_path: str | os.PathLike[str]) -> str:
 
 
 def watch(widget: Any) -> Any:
-    """Let a widget fetch predicted tiles again that it was given unfinished, when they are ready, until it is closed.
+    """Let a widget fetch predicted tiles again that it was given unfinished, when they are ready,
+    until it is closed.
 
     Parameters
     ----------
@@ -334,15 +386,22 @@ def watch(widget: Any) -> Any:
     NotebookError
         If it shows no predicted tileset.
     """
-    ours = {tileset.registered: tileset for tileset in _kept.values() if tileset.registered is not None}
+    ours = {
+        tileset.registered: tileset for tileset in _kept.values() if tileset.registered is not None
+    }
     shown: dict[PredictedTileset, list[dict[str, str]]] = {}
     for view in widget._viewconf["views"]:
         for track in chain.from_iterable(view["tracks"].values()):
             for part in [track, *(track.get("contents") or [])]:
                 if part.get("tilesetUid") in ours:
-                    shown.setdefault(ours[part["tilesetUid"]], []).append({"viewId": view["uid"], "trackId": track["uid"]})
+                    shown.setdefault(ours[part["tilesetUid"]], []).append(
+                        {"viewId": view["uid"], "trackId": track["uid"]}
+                    )
     if not shown:
-        raise NotebookError("the widget shows no predicted tileset of this notebook; tileset(...).track() makes tracks of them")
+        raise NotebookError(
+            "the widget shows no predicted tileset of this notebook; tileset(...).track() makes "
+            "tracks of them"
+        )
     threading.Thread(target=_follow, args=(widget, shown), name="watch", daemon=True).start()
     return widget
 
@@ -352,23 +411,31 @@ def _follow(widget: Any, shown: dict[PredictedTileset, list[dict[str, str]]]) ->
     while widget.comm is not None:  # closed ones have none
         time.sleep(EVERY)
         news = {tileset: tileset.settled() for tileset in shown}
-        stale = [track for tileset, tracks in shown.items() if news[tileset] != seen[tileset] for track in tracks]
+        stale = [
+            track
+            for tileset, tracks in shown.items()
+            if news[tileset] != seen[tileset]
+            for track in tracks
+        ]
         if stale:
             widget.reload(*stale)
         seen = news
 
 
 def serve(port: int = 0, *, hosts: Sequence[str] = (), blocking: bool = True) -> str:
-    """Serve the tilesets of this process over HTTP, for pages that reach this machine but not the notebook's connection.
+    """Serve the tilesets of this process over HTTP, for pages that reach this machine but not the
+    notebook's connection.
 
-    Use the address as ``tileset.track(server=address)`` or ``hg.remote(tileset.uid, address)``. The server listens on this machine alone;
-    a notebook elsewhere reaches it through a tunnel (``ssh -L``) or a proxy.
+    Use the address as ``tileset.track(server=address)`` or ``hg.remote(tileset.uid, address)``. The
+    server listens on this machine alone; a notebook elsewhere reaches it through a tunnel (``ssh
+    -L``) or a proxy.
 
     Parameters
     ----------
     port : 0 finds a free one.
     hosts : names under which a proxy passes requests on, beside those of this machine.
-    blocking : a request waits until its tiles are computed: pages of higlass-python do not ask again.
+    blocking : a request waits until its tiles are computed: pages of higlass-python do not ask
+        again.
 
     Returns
     -------
@@ -384,11 +451,18 @@ def serve(port: int = 0, *, hosts: Sequence[str] = (), blocking: bool = True) ->
     try:
         from higlass_plugin import server
     except ImportError as error:
-        raise MissingPackage(f"{error.name!r} cannot be imported; install what serving needs: pip install 'orca-cool[serve]'") from error
+        raise MissingPackage(
+            f"{error.name!r} cannot be imported; install what serving needs: pip install "
+            f"'orca-cool[serve]'"
+        ) from error
     try:
         listening = server.listen("127.0.0.1", port)
     except (OSError, OverflowError) as error:
-        raise NotebookError(f"port {port} cannot be listened on: {error}; choose another (0 finds a free one)") from error
+        raise NotebookError(
+            f"port {port} cannot be listened on: {error}; choose another (0 finds a free one)"
+        ) from error
     app = server.create_app(library(), blocking=blocking, hosts={*server.LOOPBACK, *hosts})
-    threading.Thread(target=server.run, args=(app, listening, THREADS), name="serve", daemon=True).start()
+    threading.Thread(
+        target=server.run, args=(app, listening, THREADS), name="serve", daemon=True
+    ).start()
     return f"http://127.0.0.1:{listening.getsockname()[1]}/api/v1"

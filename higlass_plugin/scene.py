@@ -1,7 +1,9 @@
-"""A sequence as a model sees it: the windows of its chromosomes as units of work, and numbers made of them.
+"""A sequence as a model sees it: the windows of its chromosomes as units of work, and numbers made
+of them.
 
-A unit is the smallest thing that is computed and kept. Of an edited genome, windows whose top window (with all that its encodings
-depend on) is a stretch of the reference are the reference's units: they are computed once for all edits that leave them alone.
+A unit is the smallest thing that is computed and kept. Of an edited genome, windows whose top
+window (with all that its encodings depend on) is a stretch of the reference are the reference's
+units: they are computed once for all edits that leave them alone.
 """
 
 from __future__ import annotations
@@ -44,13 +46,17 @@ class Unit(Hashable, Protocol):
         ...
 
     def compute(self, others: Sequence[Any], above: Sequence[Any]) -> list[tuple[Any, int]]:
-        """Values, and their sizes in bytes, of ``others`` (units of this kind, this one among them); ``above``: what each needs."""
+        """Values, and their sizes in bytes, of ``others`` (units of this kind, this one among
+        them); ``above``: what each needs.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class WindowMaps:
-    """A decoded window: ``values`` (bins, bins) float32, symmetric; ``strands`` for the windows below it, None if there are none."""
+    """A decoded window: ``values`` (bins, bins) float32, symmetric; ``strands`` for the windows
+    below it, None if there are none.
+    """
 
     values: np.ndarray
     strands: StrandMaps | None
@@ -58,7 +64,9 @@ class WindowMaps:
 
 @dataclass(frozen=True)
 class WindowUnit:
-    """A window: ``path`` are the starts, in bins from the start of the top window (``root``, bp), of the windows above it and of itself."""
+    """A window: ``path`` are the starts, in bins from the start of the top window (``root``, bp),
+    of the windows above it and of itself.
+    """
 
     scene: Scene
     module: str
@@ -68,13 +76,19 @@ class WindowUnit:
 
     @property
     def needs(self) -> WindowUnit | None:
-        return WindowUnit(self.scene, self.module, self.chrom, self.root, self.path[:-1]) if len(self.path) > 1 else None
+        return (
+            WindowUnit(self.scene, self.module, self.chrom, self.root, self.path[:-1])
+            if len(self.path) > 1
+            else None
+        )
 
     @property
     def kind(self) -> Hashable:
         return self.scene.base.name, self.module, len(self.path)
 
-    def compute(self, others: Sequence[WindowUnit], above: Sequence[WindowMaps | None]) -> list[tuple[WindowMaps, int]]:
+    def compute(
+        self, others: Sequence[WindowUnit], above: Sequence[WindowMaps | None]
+    ) -> list[tuple[WindowMaps, int]]:
         predictor, module = self.scene.predictor, self.scene.predictor.spec.module(self.module)
         resolution = module.resolutions[len(self.path) - 1]
         requests = []
@@ -86,13 +100,17 @@ class WindowUnit:
         out = []
         for pair in predictor.decode_windows(requests):
             values = symmetric(average(pair)[0])
-            out.append((WindowMaps(values, None if finest else pair), values.nbytes * (1 if finest else 3)))
+            out.append(
+                (WindowMaps(values, None if finest else pair), values.nbytes * (1 if finest else 3))
+            )
         return out
 
 
 @dataclass(frozen=True)
 class TransUnit:
-    """A pair of chromosome pieces; its value is (bins of first, bins of second) float32 log observed/expected at the module's top level."""
+    """A pair of chromosome pieces; its value is (bins of first, bins of second) float32 log
+    observed/expected at the module's top level.
+    """
 
     scene: Scene
     module: str
@@ -105,7 +123,9 @@ class TransUnit:
     def kind(self) -> Hashable:
         return self
 
-    def compute(self, others: Sequence[TransUnit], above: Sequence[None]) -> list[tuple[np.ndarray, int]]:
+    def compute(
+        self, others: Sequence[TransUnit], above: Sequence[None]
+    ) -> list[tuple[np.ndarray, int]]:
         predictor = self.scene.predictor
         values, _ = predictor.trans(predictor.spec.module(self.module), self.first, self.second)
         return [(values, values.nbytes)]
@@ -113,7 +133,9 @@ class TransUnit:
 
 @dataclass(frozen=True)
 class ProfileUnit:
-    """Predicted chromatin profiles of the base bins of one of the encoder's blocks: (profiles, bins) float32, both strands' mean."""
+    """Predicted chromatin profiles of the base bins of one of the encoder's blocks: (profiles,
+    bins) float32, both strands' mean.
+    """
 
     scene: Scene
     chrom: str
@@ -126,14 +148,20 @@ class ProfileUnit:
         return self
 
     @torch.inference_mode()
-    def compute(self, others: Sequence[ProfileUnit], above: Sequence[None]) -> list[tuple[np.ndarray, int]]:
+    def compute(
+        self, others: Sequence[ProfileUnit], above: Sequence[None]
+    ) -> list[tuple[np.ndarray, int]]:
         predictor = self.scene.predictor
         head = predictor.model.final_1d
         assert head is not None
         size = predictor.encodings.size
         strands = []
         for reverse in (False, True):
-            y = head(predictor.encodings.window(self.chrom, self.block * size, size, reverse=reverse)[None])[0]
+            y = head(
+                predictor.encodings.window(self.chrom, self.block * size, size, reverse=reverse)[
+                    None
+                ]
+            )[0]
             strands.append(y.flip(-1) if reverse else y)
         values = (0.5 * (strands[0] + strands[1])).float().cpu().numpy()
         return [(values, values.nbytes)]
@@ -141,7 +169,9 @@ class ProfileUnit:
 
 @dataclass(frozen=True)
 class Level:
-    """A resolution's expected contact frequency by distance in bins, plus eps, and between chromosomes (NaN where unknown)."""
+    """A resolution's expected contact frequency by distance in bins, plus eps, and between
+    chromosomes (NaN where unknown).
+    """
 
     cis: np.ndarray
     trans: float
@@ -159,14 +189,25 @@ class Scene:
     base : the scene of the reference, for an edited genome.
     """
 
-    def __init__(self, predictor: Predictor, name: str, assembly: str, roots: Cache, urgent: threading.Event, base: Scene | None = None):
+    def __init__(
+        self,
+        predictor: Predictor,
+        name: str,
+        assembly: str,
+        roots: Cache,
+        urgent: threading.Event,
+        base: Scene | None = None,
+    ):
         self.predictor, self.name, self.assembly = predictor, name, assembly
         self.base = base or self
         self.roots, self.urgent = roots, urgent
         self.axis = Axis(predictor.source.chromsizes)
         # as far as there is anything: beyond a level's own reach its tiles show the coarser levels
         everywhere = max(self.axis.chromsizes.values())
-        self.settings = Settings(tuple(sorted({r for m in predictor.spec.modules for r in m.resolutions})), fill_distance=everywhere)
+        self.settings = Settings(
+            tuple(sorted({r for m in predictor.spec.modules for r in m.resolutions})),
+            fill_distance=everywhere,
+        )
         self.chain = chain(predictor, self.settings)
         self.compartments: dict[str, np.ndarray] = {}  # E1 by chromosome, once it is known
         self._patchworks: dict[str, Patchwork] = {}
@@ -183,12 +224,18 @@ class Scene:
         return self.predictor.source if isinstance(self.predictor.source, EditedGenome) else None
 
     def patchwork(self, chrom: str) -> Patchwork:
-        """The plan of a chromosome's maps. Distances shown are those of a prediction of that chromosome alone."""
+        """The plan of a chromosome's maps. Distances shown are those of a prediction of that
+        chromosome alone.
+        """
         with self._lock:
             if chrom not in self._patchworks:
-                held, written = bands(self.predictor, self.chain, self.settings, [self.axis.chromsizes[chrom]])
+                held, written = bands(
+                    self.predictor, self.chain, self.settings, [self.axis.chromsizes[chrom]]
+                )
                 written = {r: known_band(self.level(r).cis, band) for r, band in written.items()}
-                self._patchworks[chrom] = Patchwork(self.predictor.spec.bins, self.chain, self.axis.chromsizes[chrom], held, written)
+                self._patchworks[chrom] = Patchwork(
+                    self.predictor.spec.bins, self.chain, self.axis.chromsizes[chrom], held, written
+                )
             return self._patchworks[chrom]
 
     def level(self, resolution: int) -> Level:
@@ -199,8 +246,13 @@ class Scene:
                 background = self.predictor.background(module)
                 eps = background.eps(resolution, self.predictor.spec.bins)
                 longest = max(*self.axis.chromsizes.values(), *self.base.axis.chromsizes.values())
-                cis = expected_for(self.predictor, module, resolution, n_bins(longest, resolution)) + eps
-                self._levels[resolution] = Level(cis, np.nan if background.trans is None else background.trans + eps)
+                cis = (
+                    expected_for(self.predictor, module, resolution, n_bins(longest, resolution))
+                    + eps
+                )
+                self._levels[resolution] = Level(
+                    cis, np.nan if background.trans is None else background.trans + eps
+                )
             return self._levels[resolution]
 
     def masked(self, chrom: str, resolution: int, first: int, last: int) -> np.ndarray:
@@ -218,7 +270,9 @@ class Scene:
         """(bins,) share of G and C of each bin's known bases, NaN where there is none."""
         out = np.full(n_bins(self.axis.chromsizes[chrom], resolution), np.nan)
         for k in range(len(out)):
-            codes = self.predictor.source.fetch(chrom, k * resolution, min((k + 1) * resolution, self.axis.chromsizes[chrom]))
+            codes = self.predictor.source.fetch(
+                chrom, k * resolution, min((k + 1) * resolution, self.axis.chromsizes[chrom])
+            )
             known = codes[codes != GAP]
             if len(known):
                 out[k] = np.mean((known == 1) | (known == 2))
@@ -230,24 +284,41 @@ class Scene:
         if found is None:
             line = placed.line()
             top, module = line[0].window, self.predictor.spec.module(placed.module)
-            path = tuple(p.window.start - top.start * (top.resolution // p.window.resolution) for p in line)
-            found = self._units[chrom, placed] = WindowUnit(*self._origin(module, chrom, top.start * top.resolution), path)
+            path = tuple(
+                p.window.start - top.start * (top.resolution // p.window.resolution) for p in line
+            )
+            found = self._units[chrom, placed] = WindowUnit(
+                *self._origin(module, chrom, top.start * top.resolution), path
+            )
         return found
 
     def _origin(self, module: ModuleSpec, chrom: str, root: int) -> tuple[Scene, str, str, int]:
-        """Scene, module's name, chromosome and start of a top window: of the reference, if it is a stretch of it."""
+        """Scene, module's name, chromosome and start of a top window: of the reference, if it is a
+        stretch of it.
+        """
         genome = self.genome
         if genome is not None and not module.assembly:
             base = self.predictor.spec.base_bin
             around = self.predictor.encodings.margin * base
-            pieces = genome.overhanging(chrom, root - around, root + self.predictor.spec.window(module.resolutions[0]) + around)
+            pieces = genome.overhanging(
+                chrom,
+                root - around,
+                root + self.predictor.spec.window(module.resolutions[0]) + around,
+            )
             whole = pieces[0]
-            if len(pieces) == 1 and whole.chrom and whole.strand == "+" and (whole.start + around) % base == 0:
+            if (
+                len(pieces) == 1
+                and whole.chrom
+                and whole.strand == "+"
+                and (whole.start + around) % base == 0
+            ):
                 return self.base, module.name, whole.chrom, whole.start + around
         return self, module.name, chrom, root
 
     def root(self, module: str, chrom: str, start: int) -> Root:
-        """An encoded top window, from memory or anew; :class:`Preempted` if something else has become urgent meanwhile."""
+        """An encoded top window, from memory or anew; :class:`Preempted` if something else has
+        become urgent meanwhile.
+        """
         key = self, module, chrom, start
         found = self.roots.get(key)
         if found is None:
@@ -259,17 +330,23 @@ class Scene:
         return found
 
     def _warm(self, chrom: str, start: int, width: int) -> None:
-        """Encode a stretch piece by piece: what was done stays in the encodings' cache when something else goes before."""
+        """Encode a stretch piece by piece: what was done stays in the encodings' cache when
+        something else goes before.
+        """
         first, bins = start // self.predictor.spec.base_bin, width // self.predictor.spec.base_bin
         for at in range(first, first + bins, ENCODED_AT_ONCE):
             for reverse in (False, True):
                 if self.urgent.is_set():
                     raise Preempted
-                self.predictor.encodings.window(chrom, at, min(ENCODED_AT_ONCE, first + bins - at), reverse=reverse)
+                self.predictor.encodings.window(
+                    chrom, at, min(ENCODED_AT_ONCE, first + bins - at), reverse=reverse
+                )
 
     @cached_property
     def trans_pairs(self) -> dict[tuple[str, str], list[TransUnit]]:
-        """The pairs of pieces that make each inter-chromosomal map of the top level, where the model predicts those."""
+        """The pairs of pieces that make each inter-chromosomal map of the top level, where the
+        model predicts those.
+        """
         out: dict[tuple[str, str], list[TransUnit]] = {}
         module = self.chain.owner(max(self.chain.resolutions))
         if module.assembly and np.isfinite(self.level(module.resolutions[0]).trans):

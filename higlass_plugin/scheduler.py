@@ -1,8 +1,10 @@
-"""One thread that computes what tiles need: the most wanted tile first, each unit once, however many ask for it.
+"""One thread that computes what tiles need: the most wanted tile first, each unit once, however
+many ask for it.
 
-A tile that is asked for becomes a job. Jobs that somebody has asked for of late go before others, among them those that are nearly done,
-among equals those nearest to the middle of the view. Whoever looks at a page asks again while a tile is missing; a job that nobody asks
-for any more is demoted, and dropped after a while: what was computed for it stays in the cache.
+A tile that is asked for becomes a job. Jobs that somebody has asked for of late go before others,
+among them those that are nearly done, among equals those nearest to the middle of the view. Whoever
+looks at a page asks again while a tile is missing; a job that nobody asks for any more is demoted,
+and dropped after a while: what was computed for it stays in the cache.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ from orca_cool.errors import OrcaCoolError
 
 logger = logging.getLogger(__name__)
 
-#: Seconds: asked for within this, a job is wanted now; not asked for during FORGET, it is dropped; a failure is remembered for RETRY.
+#: Seconds: asked for within this, a job is wanted now; not asked for during FORGET, it is dropped;
+#: a failure is remembered for RETRY.
 RECENT, FORGET, RETRY = 3.0, 60.0, 30.0
 #: Jobs among which units are looked for that can be computed together with those of the first.
 NEIGHBOURS = 32
@@ -58,7 +61,9 @@ class Goal(Protocol):
 
 @dataclass
 class Job:
-    """A goal that is not reached yet. ``held``: values of its units, which the cache cannot drop under it."""
+    """A goal that is not reached yet. ``held``: values of its units, which the cache cannot drop
+    under it.
+    """
 
     goal: Goal
     missing: OrderedDict[Unit, None]
@@ -107,7 +112,9 @@ class Scheduler:
                 continue
             job = self._jobs.get(goal.key)
             if job is None:
-                missing = OrderedDict.fromkeys(goal.units())  # planning takes milliseconds: outside the lock
+                missing = OrderedDict.fromkeys(
+                    goal.units()
+                )  # planning takes milliseconds: outside the lock
                 job = Job(goal, missing, {}, time.monotonic(), rank)
             with self._wake:
                 job = self._jobs.setdefault(goal.key, job)
@@ -163,13 +170,20 @@ class Scheduler:
         return time.monotonic() - job.asked > RECENT, len(job.missing), job.rank
 
     def _consider(self) -> None:
-        """Tell the computing thread to make way if what it does is not wanted any more and something else is."""
+        """Tell the computing thread to make way if what it does is not wanted any more and
+        something else is.
+        """
         at = self._at
-        if at is not None and time.monotonic() - at.asked > RECENT and any(not self._order(job)[0] for job in self._jobs.values()):
+        if (
+            at is not None
+            and time.monotonic() - at.asked > RECENT
+            and any(not self._order(job)[0] for job in self._jobs.values())
+        ):
             self.urgent.set()
 
     def _run(self) -> None:
-        # of this thread and of those that it starts (torch's), where the system lets threads have a niceness of their own (Linux)
+        # of this thread and of those that it starts (torch's), where the system lets threads have a
+        # niceness of their own (Linux)
         with contextlib.suppress(OSError, AttributeError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
         while True:
@@ -201,11 +215,15 @@ class Scheduler:
             self._at = None
 
     def _next(self, job: Job) -> list[tuple[Unit, Any]]:
-        """Units to compute now, with the values of what they need: the job's first, and others of its kind; none if all are there."""
+        """Units to compute now, with the values of what they need: the job's first, and others of
+        its kind; none if all are there.
+        """
         batch: OrderedDict[Unit, Any] = OrderedDict()
         kind: Hashable = None
         with self._wake:
-            others = sorted((j for j in self._jobs.values() if j is not job), key=self._order)[:NEIGHBOURS]
+            others = sorted((j for j in self._jobs.values() if j is not job), key=self._order)[
+                :NEIGHBOURS
+            ]
         for j in [job, *others]:
             for unit in list(j.missing):
                 value = self._value(j, unit)
@@ -215,7 +233,9 @@ class Scheduler:
                     continue
                 above = None if unit.needs is None else self._value(j, unit.needs)
                 if unit.needs is not None and above is None:
-                    if not batch:  # of the first job what is above comes first: it was dropped from the cache meanwhile
+                    # of the first job what is above comes first: it was dropped from the cache
+                    # meanwhile
+                    if not batch:
                         j.missing[unit.needs] = None
                         j.missing.move_to_end(unit.needs, last=False)
                         return self._next(job)
@@ -240,7 +260,9 @@ class Scheduler:
 
     def _compute(self, batch: Sequence[tuple[Unit, Any]]) -> None:
         units = [unit for unit, _ in batch]
-        for unit, (value, nbytes) in zip(units, units[0].compute(units, [above for _, above in batch])):
+        for unit, (value, nbytes) in zip(
+            units, units[0].compute(units, [above for _, above in batch])
+        ):
             self.units.put(unit, value, nbytes)
             self.computed += 1
             with self._wake:

@@ -1,11 +1,14 @@
-"""HiGlass's HTTP API over a library of tilesets, and the page: a Flask app, or a blueprint for another one.
+"""HiGlass's HTTP API over a library of tilesets, and the page: a Flask app, or a blueprint for
+another one.
 
-Who may do what, without a token. The server answers only to names of this machine (``hosts``), so that no web page can reach it under
-a name of its own. uids cannot be guessed, so whoever knows one may read its tiles from any page: that is how a tileset is shown in
-another HiGlass. ``register_url`` reaches predictions only, never a file. What tells or changes more (the list of tilesets, the first
-view, edits, saved views, the status) is for pages of this machine, for programs, and for the origins that are allowed.
-With a token, who shows it may do everything; nobody else may do anything, but for the chromosome sizes of a uid, which the front end
-fetches without the header that it sends otherwise.
+Who may do what, without a token. The server answers only to names of this machine (``hosts``), so
+that no web page can reach it under a name of its own. uids cannot be guessed, so whoever knows one
+may read its tiles from any page: that is how a tileset is shown in another HiGlass.
+``register_url`` reaches predictions only, never a file. What tells or changes more (the list of
+tilesets, the first view, edits, saved views, the status) is for pages of this machine, for
+programs, and for the origins that are allowed. With a token, who shows it may do everything; nobody
+else may do anything, but for the chromosome sizes of a uid, which the front end fetches without the
+header that it sends otherwise.
 """
 
 from __future__ import annotations
@@ -41,7 +44,8 @@ STATIC = Path(__file__).parent / "static"
 #: Names under which a server on the loopback interface is reached.
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
-#: Tiles of a request that are read; the front end asks for 15 at most. Requests for more than REFUSED are not answered at all.
+#: Tiles of a request that are read; the front end asks for 15 at most. Requests for more than
+#: REFUSED are not answered at all.
 MAX_TILES, REFUSED = 64, 128
 #: Characters of a query: 128 of the longest tile ids.
 MAX_QUERY = 32_768
@@ -52,10 +56,11 @@ MAX_VIEWCONF, MAX_VIEWCONFS = 1 << 18, 1000
 #: Texts of an edit, and tiles whose progress is asked for.
 MAX_EDITS, MAX_ASKED = 100, 1000
 
-#: The page needs its own script and style sheet, pictures that it draws itself (data:, blob:) and HiGlass's worker (blob:). Pixi compiles
-#: text that it makes for its shaders, hence 'unsafe-eval'.
+#: The page needs its own script and style sheet, pictures that it draws itself (data:, blob:) and
+#: HiGlass's worker (blob:). Pixi compiles text that it makes for its shaders, hence 'unsafe-eval'.
 CSP = (
-    "default-src 'none'; script-src 'self' 'unsafe-eval'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+    "default-src 'none'; script-src 'self' 'unsafe-eval'; style-src 'self'; img-src 'self' data: "
+    "blob:; connect-src 'self'; "
     "worker-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 )
 
@@ -81,7 +86,9 @@ def create_app(library: Library, **options: Any) -> Flask:
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False  # it redirects, with a page that repeats the address
     app.register_blueprint(create_blueprint(library, **options))
-    app.register_error_handler(HTTPException, _http_error)  # what matches no route is not the blueprint's
+    app.register_error_handler(
+        HTTPException, _http_error
+    )  # what matches no route is not the blueprint's
     app.after_request(_secure)
     return app
 
@@ -102,17 +109,26 @@ def create_blueprint(
     library : :class:`higlass_plugin.library.Library`.
     token : who does not show it (header ``Authorization: Bearer``, ``?token=``, cookie) gets 401.
     blocking : requests for tiles wait until they are computed, for pages that do not ask again.
-    allow_origins : origins whose pages may do what this server's own page may ("https://resgen.io"); "*" for all.
-    hosts : names under which the server may be addressed; None for any. With a token it does not matter.
+    allow_origins : origins whose pages may do what this server's own page may
+        ("https://resgen.io"); "*" for all.
+    hosts : names under which the server may be addressed; None for any. With a token it does not
+        matter.
     max_body : bytes of a request's body.
     """
     origins = frozenset(origin.rstrip("/") for origin in allow_origins)
     api = _Api(library, token, blocking, origins, hosts, max_body)
-    blueprint = Blueprint("orca_cool", __name__, static_folder=str(STATIC), static_url_path="/static")
+    blueprint = Blueprint(
+        "orca_cool", __name__, static_folder=str(STATIC), static_url_path="/static"
+    )
 
     def route(path: str, view: Callable[..., Any], *methods: str) -> None:
         blueprint.add_url_rule(
-            path, view.__name__, view, methods=[*methods, "OPTIONS"], strict_slashes=False, provide_automatic_options=False
+            path,
+            view.__name__,
+            view,
+            methods=[*methods, "OPTIONS"],
+            strict_slashes=False,
+            provide_automatic_options=False,
         )
 
     route("/", api.page, "GET")
@@ -140,7 +156,9 @@ def listen(host: str, port: int) -> socket.socket:
     family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     found = socket.socket(family, kind, protocol)
     try:
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a server that is started again need not wait
+        found.setsockopt(
+            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+        )  # a server that is started again need not wait
         found.bind(address)
         found.listen(1024)
     except OSError:
@@ -150,10 +168,14 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def run(app: Flask, listening: socket.socket, threads: int) -> None:
-    """Serve until the process is told to stop (SystemExit or KeyboardInterrupt in the main thread), with waitress."""
+    """Serve until the process is told to stop (SystemExit or KeyboardInterrupt in the main thread),
+    with waitress.
+    """
     import waitress
 
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it warns of every request that waits for a thread
+    logging.getLogger("waitress.queue").setLevel(
+        logging.ERROR
+    )  # it warns of every request that waits for a thread
     waitress.create_server(
         app,
         sockets=[listening],
@@ -162,7 +184,8 @@ def run(app: Flask, listening: socket.socket, threads: int) -> None:
         connection_limit=1000,
         asyncore_use_poll=True,  # select() ends at 1024 descriptors
         outbuf_overflow=64 << 20,  # a response is kept in memory, not in a temporary file
-        max_request_body_size=64 << 20,  # above this waitress refuses by itself; the app's own limit says so in JSON
+        max_request_body_size=64
+        << 20,  # above this waitress refuses by itself; the app's own limit says so in JSON
     ).run()
 
 
@@ -183,12 +206,19 @@ class _Api:
     ):
         self.library, self.token, self.blocking, self.max_body = library, token, blocking, max_body
         self.allow_origins = allow_origins
-        self.hosts = None if hosts is None or token is not None else {host.lower() for host in hosts}
+        self.hosts = (
+            None if hosts is None or token is not None else {host.lower() for host in hosts}
+        )
         # cookies do not know ports: servers of several tokens on one machine keep theirs apart
         self.cookie = f"orca_cool_{hashlib.sha256((token or '').encode()).hexdigest()[:12]}"
         self.saved = _Viewconfs(None if library.state is None else library.state / "viewconfs")
         self.registry = CollectorRegistry()
-        self.requests = Counter("orca_cool_requests", "Requests answered.", ["endpoint", "status"], registry=self.registry)
+        self.requests = Counter(
+            "orca_cool_requests",
+            "Requests answered.",
+            ["endpoint", "status"],
+            registry=self.registry,
+        )
         self.seconds = Histogram(
             "orca_cool_tiles_seconds",
             "Seconds that requests for tiles took.",
@@ -197,35 +227,58 @@ class _Api:
         )
         self.registry.register(_LibraryMetrics(library))
 
-    # ---- before and after every request ------------------------------------------------------------------------------------------
+    # ---- before and after every request
+    # ------------------------------------------------------------------------------------------
 
     def admit(self) -> Response | None:
         """Who may not, or asks for too much, gets no further."""
         request.max_content_length = self.max_body
         if self.hosts is not None and _hostname(request.host) not in self.hosts:
             raise RequestError(
-                f"this server is not called {request.host[:MAX_TEXT]!r}; use http://localhost, or start it with --token",
+                f"this server is not called {request.host[:MAX_TEXT]!r}; use http://localhost, "
+                f"or start it with --token",
                 403,
             )
         if len(request.query_string) > MAX_QUERY:
-            raise RequestError(f"the query has {len(request.query_string):,} characters; {MAX_QUERY:,} are allowed")
+            raise RequestError(
+                f"the query has {len(request.query_string):,} characters; {MAX_QUERY:,} are allowed"
+            )
         if (request.content_length or 0) > self.max_body:
-            raise RequestError(f"the body has {request.content_length:,} bytes; {self.max_body:,} are allowed", 413)
+            raise RequestError(
+                f"the body has {request.content_length:,} bytes; {self.max_body:,} are allowed", 413
+            )
         if request.method == "OPTIONS":
             return _empty(204)
         endpoint = _endpoint()
         if endpoint in ("page", "static", "healthz"):
             return None
-        shown = self.token is not None and any(_same(given, self.token) for given in _given_tokens())
-        if self.token is not None and not shown and endpoint != "chrom_sizes" and not _same(request.cookies.get(self.cookie), self.token):
-            raise RequestError("a token is needed: open the address that the server printed, or send `Authorization: Bearer TOKEN`", 401)
+        shown = self.token is not None and any(
+            _same(given, self.token) for given in _given_tokens()
+        )
+        if (
+            self.token is not None
+            and not shown
+            and endpoint != "chrom_sizes"
+            and not _same(request.cookies.get(self.cookie), self.token)
+        ):
+            raise RequestError(
+                "a token is needed: open the address that the server printed, or send "
+                "`Authorization: Bearer TOKEN`",
+                401,
+            )
         origin = request.headers.get("Origin")
         trusted = origin is None or shown or self._is_own(origin) or self._is_here(origin)
         if origin is not None and not trusted and not self.allow_origins & {"*", origin}:
-            known = endpoint == "viewconfs" and request.method == "GET" and request.args.get("d", "default") != "default"
+            known = (
+                endpoint == "viewconfs"
+                and request.method == "GET"
+                and request.args.get("d", "default") != "default"
+            )
             if endpoint not in self.OPEN and not known:
                 raise RequestError(
-                    f"pages of {origin[:MAX_TEXT]!r} may not do this; start the server with --allow-origin {origin[:MAX_TEXT]}", 403
+                    f"pages of {origin[:MAX_TEXT]!r} may not do this; start the server with "
+                    f"--allow-origin {origin[:MAX_TEXT]}",
+                    403,
                 )
         return None
 
@@ -234,7 +287,9 @@ class _Api:
         return origin.partition("://")[2] == request.host
 
     def _is_here(self, origin: str) -> bool:
-        """A page of another server on this machine (a HiGlass of the user's own, a notebook), where no token asks for more."""
+        """A page of another server on this machine (a HiGlass of the user's own, a notebook), where
+        no token asks for more.
+        """
         return self.token is None and _hostname(origin.partition("://")[2]) in LOOPBACK
 
     def finish(self, response: Response) -> Response:
@@ -252,18 +307,25 @@ class _Api:
             response.headers["Cache-Control"] = "no-store"
         return _secure(response)
 
-    # ---- the page ------------------------------------------------------------------------------------------------------------------
+    # ---- the page
+    # ------------------------------------------------------------------------------------------------------------------
 
     def page(self) -> Response:
         given = request.args.get("token")
         if self.token is not None and given is not None:
             if not _same(given, self.token):
-                raise RequestError("this is not the token of this server; open the address that it printed", 401)
+                raise RequestError(
+                    "this is not the token of this server; open the address that it printed", 401
+                )
             view = request.args.get("view", "")
             # the token does not stay in the address, where histories and screenshots keep it
             answer = _empty(303)
-            answer.headers["Location"] = f"{_prefix()}/{f'?view={view}' if _ID.fullmatch(view) else ''}"
-            answer.set_cookie(self.cookie, self.token, httponly=True, samesite="Strict", path=f"{_prefix()}/")
+            answer.headers["Location"] = (
+                f"{_prefix()}/{f'?view={view}' if _ID.fullmatch(view) else ''}"
+            )
+            answer.set_cookie(
+                self.cookie, self.token, httponly=True, samesite="Strict", path=f"{_prefix()}/"
+            )
             return answer
         answer = send_from_directory(STATIC, "index.html")
         answer.headers["Content-Security-Policy"] = CSP
@@ -273,9 +335,12 @@ class _Api:
         return _json({"status": "ok"})
 
     def metrics(self) -> Response:
-        return Response(generate_latest(self.registry), content_type="text/plain; version=0.0.4; charset=utf-8")
+        return Response(
+            generate_latest(self.registry), content_type="text/plain; version=0.0.4; charset=utf-8"
+        )
 
-    # ---- HiGlass's API ---------------------------------------------------------------------------------------------------------------
+    # ---- HiGlass's API
+    # ---------------------------------------------------------------------------------------------------------------
 
     def tiles(self) -> Response:
         """``GET ?d=ID&d=ID``, or ``POST [{tilesetUid, tileIds}]``. Every id gets a tile."""
@@ -289,8 +354,14 @@ class _Api:
         except Exception:  # of several tilesets in one request none may suffer from another
             logger.exception("tiles")
             found = {}
-        tiles = {i: found[i] if i in found else _failed(i, "the server could not make this tile") for i in ids[:MAX_TILES]}
-        tiles |= {i: _failed(i, f"more than {MAX_TILES} tiles are asked for at once") for i in ids[MAX_TILES:]}
+        tiles = {
+            i: found[i] if i in found else _failed(i, "the server could not make this tile")
+            for i in ids[:MAX_TILES]
+        }
+        tiles |= {
+            i: _failed(i, f"more than {MAX_TILES} tiles are asked for at once")
+            for i in ids[MAX_TILES:]
+        }
         answer = Response(tiles_json(tiles), content_type="application/json")
         self.seconds.observe(time.perf_counter() - began)
         return answer
@@ -306,12 +377,20 @@ class _Api:
         return _json(found)
 
     def tilesets(self) -> Response:
-        """The list: ``limit``, ``offset``, ``dt`` (datatypes), ``t`` (filetype), ``ac`` (part of the name)."""
-        types, filetype, part = request.args.getlist("dt"), request.args.get("t"), request.args.get("ac", "").lower()
+        """The list: ``limit``, ``offset``, ``dt`` (datatypes), ``t`` (filetype), ``ac`` (part of
+        the name).
+        """
+        types, filetype, part = (
+            request.args.getlist("dt"),
+            request.args.get("t"),
+            request.args.get("ac", "").lower(),
+        )
         fit = [
             tileset
             for tileset in self.library.listed()
-            if (not types or tileset.datatype in types) and filetype in (None, tileset.filetype) and part in tileset.name.lower()
+            if (not types or tileset.datatype in types)
+            and filetype in (None, tileset.filetype)
+            and part in tileset.name.lower()
         ]
         first = _number("offset", 0)
         results = [
@@ -333,15 +412,24 @@ class _Api:
         return _json({"count": len(fit), "next": None, "previous": None, "results": results})
 
     def chrom_sizes(self) -> Response:
-        """``?id=UID``: a table; with ``type=json`` an object, with ``cum=1`` also where each chromosome begins."""
+        """``?id=UID``: a table; with ``type=json`` an object, with ``cum=1`` also where each
+        chromosome begins.
+        """
         rows = self.library[request.args.get("id", "")].info().get("chromsizes")
         if not rows:
             raise RequestError(f"tileset {request.args.get('id')!r} has no chromosome sizes", 404)
         if request.args.get("type") != "json":
-            return Response("".join(f"{chrom}\t{size}\n" for chrom, size in rows), content_type="text/tab-separated-values; charset=utf-8")
+            return Response(
+                "".join(f"{chrom}\t{size}\n" for chrom, size in rows),
+                content_type="text/tab-separated-values; charset=utf-8",
+            )
         at, sizes = 0, {}
         for chrom, size in rows:
-            sizes[chrom] = {"size": size, "offset": at} if request.args.get("cum") not in (None, "0", "") else {"size": size}
+            sizes[chrom] = (
+                {"size": size, "offset": at}
+                if request.args.get("cum") not in (None, "0", "")
+                else {"size": size}
+            )
             at += size
         return _json(sizes)
 
@@ -352,24 +440,34 @@ class _Api:
         return _json(find(request.args.get("ac", "")[:MAX_TEXT]) if find else [])
 
     def register_url(self) -> Response:
-        """``{fileurl, filetype: "orca", coordSystem}``: the uid of a prediction. No file is read for it, whatever it is called."""
+        """``{fileurl, filetype: "orca", coordSystem}``: the uid of a prediction. No file is read
+        for it, whatever it is called.
+        """
         body = _object(_body())
-        url, filetype, coord_system = (_text(body, key) for key in ("fileurl", "filetype", "coordSystem"))
+        url, filetype, coord_system = (
+            _text(body, key) for key in ("fileurl", "filetype", "coordSystem")
+        )
         if filetype not in (None, "orca"):
             raise RequestError(f"filetype {filetype[:MAX_TEXT]!r} cannot be registered; 'orca' can")
         if url is None or not url.startswith("orca://"):
             raise RequestError(
-                f"url {(url or '')[:MAX_TEXT]!r} is not of the form orca://MODEL/GENOME?edit=...; files are given with --with"
+                f"url {(url or '')[:MAX_TEXT]!r} is not of the form "
+                f"orca://MODEL/GENOME?edit=...; files are given with --with"
             )
         return _json({"uid": self.library.open_url(url, coord_system).uid})
 
     def viewconfs(self) -> Response:
-        """``GET ?d=ID``: "default", that of an edit, or a saved one. ``POST {uid?, viewconf}`` saves one."""
+        """``GET ?d=ID``: "default", that of an edit, or a saved one. ``POST {uid?, viewconf}``
+        saves one.
+        """
         if request.method == "POST":
             body = _object(_body())
             uid = _text(body, "uid")
             if uid is not None and (not _ID.fullmatch(uid) or uid == "default"):
-                raise RequestError(f"uid {uid[:MAX_TEXT]!r} is not 1 to 64 letters, digits, '-' and '_', or is taken")
+                raise RequestError(
+                    f"uid {uid[:MAX_TEXT]!r} is not 1 to 64 letters, digits, '-' and '_', or is "
+                    f"taken"
+                )
             return _json({"uid": self.saved.put(uid, body.get("viewconf"))}, 201)
         uid = request.args.get("d", "default")
         saved = self.saved.get(uid)
@@ -379,12 +477,17 @@ class _Api:
 
         # a page of another server gets addresses that lead here
         origin = request.headers.get("Origin")
-        server = f"{_prefix()}/api/v1" if origin is None or self._is_own(origin) else f"{request.host_url.rstrip('/')}{_prefix()}/api/v1"
+        server = (
+            f"{_prefix()}/api/v1"
+            if origin is None or self._is_own(origin)
+            else f"{request.host_url.rstrip('/')}{_prefix()}/api/v1"
+        )
         if uid == "default":
             return _json(default_viewconf(self.library, server=server))
         return _json(edit_viewconf(self.library, self.library.edited(uid), server=server))
 
-    # ---- edits and progress ------------------------------------------------------------------------------------------------------------
+    # ---- edits and progress
+    # ------------------------------------------------------------------------------------------------------------
 
     def edits(self) -> Response:
         """``POST {edit, vcf, model, genome}`` edits a genome; ``GET`` and ``DELETE ?d=ID``."""
@@ -453,12 +556,16 @@ class _Viewconfs:
         return None if text is None else json.loads(text)
 
     def put(self, uid: str | None, viewconf: Any) -> str:
-        """Keep a view, under a new id if none is given; RequestError if it is none, is too large, or the id is another view's."""
+        """Keep a view, under a new id if none is given; RequestError if it is none, is too large,
+        or the id is another view's.
+        """
         if not isinstance(viewconf, dict):
             raise RequestError("'viewconf' is missing, or is no object")
         text = json.dumps(viewconf)
         if len(text) > MAX_VIEWCONF:
-            raise RequestError(f"the view has {len(text):,} bytes; {MAX_VIEWCONF:,} are allowed", 413)
+            raise RequestError(
+                f"the view has {len(text):,} bytes; {MAX_VIEWCONF:,} are allowed", 413
+            )
         uid = uid or secrets.token_urlsafe(12)
         with self._lock:
             there = self._text(uid)
@@ -486,17 +593,26 @@ class _Viewconfs:
 
 
 def tiles_json(tiles: Mapping[str, Any]) -> bytes:
-    """``json.dumps(tiles)``, but base64 is put in as it is: nothing in it needs a second look, and it is nearly all there is."""
+    """``json.dumps(tiles)``, but base64 is put in as it is: nothing in it needs a second look, and
+    it is nearly all there is.
+    """
     parts = []
     for key, tile in tiles.items():
         try:
             dense = tile.get("dense") if isinstance(tile, dict) else None
-            rest = json.dumps({k: v for k, v in tile.items() if k != "dense"} if dense else tile, allow_nan=False)
+            rest = json.dumps(
+                {k: v for k, v in tile.items() if k != "dense"} if dense else tile, allow_nan=False
+            )
         except (TypeError, ValueError):
             logger.exception("tile %s is no JSON", key)
             tile = _failed(key, "the server could not write this tile")
             dense, rest = None, json.dumps(tile)
-        parts += [",", json.dumps(key), ":", *((rest[:-1], ',"dense":"', dense, '"}') if dense else (rest,))]
+        parts += [
+            ",",
+            json.dumps(key),
+            ":",
+            *((rest[:-1], ',"dense":"', dense, '"}') if dense else (rest,)),
+        ]
     return f"{{{''.join(parts[1:])}}}".encode()
 
 
@@ -513,8 +629,16 @@ def _posted_ids(body: Any) -> list[str]:
         raise RequestError("the body is not a list of {tilesetUid, tileIds}")
     ids = []
     for part in body:
-        uid, tiles = (part.get("tilesetUid"), part.get("tileIds")) if isinstance(part, dict) else (None, None)
-        if not isinstance(uid, str) or not isinstance(tiles, list) or not all(isinstance(tile, str) for tile in tiles):
+        uid, tiles = (
+            (part.get("tilesetUid"), part.get("tileIds"))
+            if isinstance(part, dict)
+            else (None, None)
+        )
+        if (
+            not isinstance(uid, str)
+            or not isinstance(tiles, list)
+            or not all(isinstance(tile, str) for tile in tiles)
+        ):
             raise RequestError("the body is not a list of {tilesetUid, tileIds}")
         ids += [f"{uid}.{tile}" for tile in tiles]
     return ids
@@ -528,7 +652,9 @@ def _body() -> Any:
 
     try:
         body = json.loads(request.get_data(), parse_constant=refuse)
-        json.dumps(body, ensure_ascii=False).encode()  # half a character (\\ud800) is JSON, but can be written to no file
+        json.dumps(
+            body, ensure_ascii=False
+        ).encode()  # half a character (\\ud800) is JSON, but can be written to no file
         return body
     except (ValueError, RecursionError) as error:
         raise RequestError(f"the body is no JSON: {str(error)[:MAX_TEXT]}") from None
@@ -572,7 +698,9 @@ def _endpoint() -> str | None:
 def _prefix() -> str:
     """What the app or the blueprint is mounted below."""
     rule = request.url_rule.rule if request.url_rule else ""
-    own = next((mark for mark in ("/api/v1/", "/static/", "/healthz", "/metrics") if mark in rule), "/")
+    own = next(
+        (mark for mark in ("/api/v1/", "/static/", "/healthz", "/metrics") if mark in rule), "/"
+    )
     return request.script_root + rule[: rule.rindex(own)] if rule else request.script_root
 
 
@@ -582,18 +710,30 @@ def _given_tokens() -> list[str]:
 
 
 def _same(given: str | None, token: str) -> bool:
-    return given is not None and hmac.compare_digest(given.encode("utf-8", "surrogatepass"), token.encode())
+    return given is not None and hmac.compare_digest(
+        given.encode("utf-8", "surrogatepass"), token.encode()
+    )
 
 
 def _hostname(host: str) -> str:
     """Without port and brackets, in lower case."""
-    return (host.rpartition(":")[0] if re.search(r":[0-9]*$", host) and not host.endswith("]") else host).strip("[]").lower()
+    return (
+        (
+            host.rpartition(":")[0]
+            if re.search(r":[0-9]*$", host) and not host.endswith("]")
+            else host
+        )
+        .strip("[]")
+        .lower()
+    )
 
 
 def _secure(response: Response) -> Response:
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "no-referrer"
-    response.headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+    response.headers.setdefault(
+        "Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"
+    )
     return response
 
 

@@ -24,7 +24,8 @@ from orca_cool.variants import haplotype, parse_edits, read_variants
 
 #: What a URL's ``track`` may be.
 TRACKS = ("map", "insulation", "compartments", "profile")
-#: Characters of all the edits of a genome, changes that they may be, and times the reference's length that it may have.
+#: Characters of all the edits of a genome, changes that they may be, and times the reference's
+#: length that it may have.
 MAX_TEXT, MAX_CHANGES, MAX_GROWTH = 200_000, 1000, 2
 #: Longest list of contigs or segments that is told.
 MAX_SEGMENTS = 20_000
@@ -42,8 +43,10 @@ class Address:
 
     Attributes
     ----------
-    edits : in the grammar of edits. vcf : lines of VCF, "" for none. track : one of TRACKS; profile : its name.
-    frame : "reference": an edited genome's map at the reference's coordinates. difference : ln alternative / reference, there.
+    edits : in the grammar of edits. vcf : lines of VCF, "" for none. track : one of TRACKS; profile
+        : its name.
+    frame : "reference": an edited genome's map at the reference's coordinates. difference : ln
+        alternative / reference, there.
     """
 
     model: str
@@ -57,8 +60,12 @@ class Address:
 
     def __str__(self) -> str:
         query: list[tuple[str, str]] = [("edit", edit) for edit in self.edits]
-        query += [("vcf", self.vcf)] * bool(self.vcf) + [("track", self.track)] * (self.track != "map")
-        query += [("profile", self.profile)] * bool(self.profile) + [("frame", self.frame)] * bool(self.frame)
+        query += [("vcf", self.vcf)] * bool(self.vcf) + [("track", self.track)] * (
+            self.track != "map"
+        )
+        query += [("profile", self.profile)] * bool(self.profile) + [("frame", self.frame)] * bool(
+            self.frame
+        )
         query += [("value", "difference")] * self.difference
         where = "/".join(quote(name, safe="") for name in (self.model, self.genome))
         return f"orca://{where}" + (f"?{urlencode(query, quote_via=quote)}" if query else "")
@@ -85,7 +92,12 @@ def parse_url(url: str) -> Address:
     shown = url if len(url) <= 200 else f"{url[:200]}..."
     try:
         parts = urlsplit(url)
-        query = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query), max_num_fields=200)
+        query = parse_qsl(
+            parts.query,
+            keep_blank_values=True,
+            strict_parsing=bool(parts.query),
+            max_num_fields=200,
+        )
     except ValueError as error:
         raise UrlError(f"the URL {shown!r} is not understood: {error}") from error
     names = [unquote(parts.netloc), unquote(parts.path).removeprefix("/")]
@@ -96,7 +108,9 @@ def parse_url(url: str) -> Address:
         if key == "edit":
             address = replace(address, edits=(*address.edits, " ".join(value.split())))
         elif key in ("vcf", "profile"):
-            address = replace(address, vcf=value) if key == "vcf" else replace(address, profile=value)
+            address = (
+                replace(address, vcf=value) if key == "vcf" else replace(address, profile=value)
+            )
         elif (key, value) == ("frame", "reference"):
             address = replace(address, frame=value)
         elif (key, value) == ("value", "difference"):
@@ -115,14 +129,18 @@ def parse_url(url: str) -> Address:
 
 @dataclass
 class EditedView:
-    """An edited genome that is open: what its page needs to know. Fields are described in :meth:`to_json`'s names.
+    """An edited genome that is open: what its page needs to know. Fields are described in
+    :meth:`to_json`'s names.
 
     Attributes
     ----------
-    id : of the edit. url : of its map. assembly : its name. edits : what was asked for. problems : variants that could not be used.
+    id : of the edit. url : of its map. assembly : its name. edits : what was asked for. problems :
+        variants that could not be used.
     contigs : chromsizes of the edited genome; edited : those that are not as they were.
-    junctions : by edited contig, bp where two pieces meet. places : by chromosome of the reference, bp of the breakpoints there.
-    tilesets : uids: "map", "insulation", "compartments" in its own coordinates; "frame", "difference" in the reference's.
+    junctions : by edited contig, bp where two pieces meet. places : by chromosome of the reference,
+        bp of the breakpoints there.
+    tilesets : uids: "map", "insulation", "compartments" in its own coordinates; "frame",
+        "difference" in the reference's.
     """
 
     id: str
@@ -143,8 +161,11 @@ class EditedView:
         return asdict(self)
 
 
-def edited_genome(address: Address, source: SequenceSource, least: int) -> tuple[EditedGenome, list[Change], list[str]]:
-    """The genome that an address asks for, its changes, and the variants of its VCF lines that cannot be used.
+def edited_genome(
+    address: Address, source: SequenceSource, least: int
+) -> tuple[EditedGenome, list[Change], list[str]]:
+    """The genome that an address asks for, its changes, and the variants of its VCF lines that
+    cannot be used.
 
     No file is read whatever the edits say.
 
@@ -168,9 +189,13 @@ def edited_genome(address: Address, source: SequenceSource, least: int) -> tuple
         found, problems = _of_vcf(address.vcf, source)
         changes += found
     if not changes:
-        raise EditError(problems[0] if problems else "there is no edit; write one as chrII:238,208-238,325 del")
+        raise EditError(
+            problems[0] if problems else "there is no edit; write one as chrII:238,208-238,325 del"
+        )
     if len(changes) > MAX_CHANGES:
-        raise EditError(f"there are {len(changes):,} changes; at most {MAX_CHANGES:,} are made at once")
+        raise EditError(
+            f"there are {len(changes):,} changes; at most {MAX_CHANGES:,} are made at once"
+        )
     genome = EditedGenome.of(source, changes)
     length, limit = sum(genome.chromsizes.values()), MAX_GROWTH * sum(source.chromsizes.values())
     if length > limit:
@@ -179,7 +204,10 @@ def edited_genome(address: Address, source: SequenceSource, least: int) -> tuple
         raise EditError(f"the edited genome is of more than {MAX_SEGMENTS:,} pieces")
     for contig in genome.edited:
         if genome.chromsizes[contig] < least:
-            raise EditError(f"the edits leave {genome.chromsizes[contig]:,} bp of {contig!r}, less than one bin of {least:,} bp")
+            raise EditError(
+                f"the edits leave {genome.chromsizes[contig]:,} bp of {contig!r}, less than one "
+                f"bin of {least:,} bp"
+            )
     return genome, changes, problems
 
 
@@ -188,14 +216,22 @@ def _of_vcf(text: str, source: SequenceSource) -> tuple[list[Change], list[str]]
     lines = text.replace("\r\n", "\n").strip("\n")
     if not lines.startswith("#"):
         # what is typed or pasted has lost its tabs more often than not
-        lines = _VCF + "\n".join("\t".join(line.split(None, 7)) for line in lines.split("\n") if line.strip())
+        lines = _VCF + "\n".join(
+            "\t".join(line.split(None, 7)) for line in lines.split("\n") if line.strip()
+        )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "lines.vcf"
         path.write_text(lines + "\n", encoding="utf-8", errors="replace")
         try:
-            return haplotype((replace(v, alleles=(1,), phased=True) for v in read_variants(path, source)), 1)
+            return haplotype(
+                (replace(v, alleles=(1,), phased=True) for v in read_variants(path, source)), 1
+            )
         except EditError as error:
-            raise EditError(str(error).replace(repr(str(path)), "the VCF text").replace(str(path), "the VCF text")) from error
+            raise EditError(
+                str(error)
+                .replace(repr(str(path)), "the VCF text")
+                .replace(str(path), "the VCF text")
+            ) from error
 
 
 def places_of(genome: EditedGenome) -> dict[str, list[int]]:
@@ -210,7 +246,8 @@ def places_of(genome: EditedGenome) -> dict[str, list[int]]:
 
 
 class State:
-    """What a server remembers when it is started again: its secret, and the addresses of edited genomes.
+    """What a server remembers when it is started again: its secret, and the addresses of edited
+    genomes.
 
     Parameters
     ----------
@@ -226,7 +263,9 @@ class State:
                 (folder / "edits").mkdir(parents=True, exist_ok=True)
                 secret = _read_secret(folder / "secret")
             except OSError as error:
-                raise OrcaCoolError(f"the state folder {str(folder)!r} cannot be used: {error.strerror or error}") from error
+                raise OrcaCoolError(
+                    f"the state folder {str(folder)!r} cannot be used: {error.strerror or error}"
+                ) from error
         self._secret = secret or secrets.token_bytes(32)
 
     def uid(self, text: str) -> str:
@@ -238,10 +277,16 @@ class State:
         """Id, URL, and time of last use of edits, oldest first; of this run, or of the runs before."""
         if self.folder is not None:
             for path in (self.folder / "edits").glob("*.json"):
-                with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # of another version, or half removed
+                with contextlib.suppress(
+                    OSError, ValueError, KeyError, TypeError
+                ):  # of another version, or half removed
                     said = json.loads(path.read_text(encoding="utf-8"))
-                    self._edits.setdefault(path.stem, {"url": str(said["url"]), "used": float(said["used"])})
-        yield from sorted(((k, v["url"], v["used"]) for k, v in self._edits.items()), key=lambda item: item[2])
+                    self._edits.setdefault(
+                        path.stem, {"url": str(said["url"]), "used": float(said["used"])}
+                    )
+        yield from sorted(
+            ((k, v["url"], v["used"]) for k, v in self._edits.items()), key=lambda item: item[2]
+        )
 
     def save(self, edit: str, url: str) -> None:
         """Remember an edit, used now."""
@@ -277,6 +322,10 @@ def _read_secret(path: Path) -> bytes:
 
 def changed(edits: Sequence[str], changes: Sequence[Change]) -> str:
     """A short name of what was changed."""
-    texts = [str(change) for change in changes] if len(changes) < 4 else [str(changes[0]), f"and {len(changes) - 1:,} more"]
+    texts = (
+        [str(change) for change in changes]
+        if len(changes) < 4
+        else [str(changes[0]), f"and {len(changes) - 1:,} more"]
+    )
     name = "; ".join(texts or edits)
     return name if len(name) <= 80 else f"{name[:77]}..."

@@ -1,6 +1,7 @@
 """Tile ids, the arithmetic of tiles, and how HiGlass wants an array written. No model, no server.
 
-Facts of the front end (higlass 2.3, ``app/scripts/services/tile-proxy.js`` and ``worker.js``) and of clodius's cooler tiles.
+Facts of the front end (higlass 2.3, ``app/scripts/services/tile-proxy.js`` and ``worker.js``) and
+of clodius's cooler tiles.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import numpy as np
 from orca_cool.errors import OrcaCoolError
 from orca_cool.windows import n_bins
 
-#: Bins of a 2-D tile's side, and of a 1-D tile: what the front end takes for granted, whatever tileset_info says.
+#: Bins of a 2-D tile's side, and of a 1-D tile: what the front end takes for granted, whatever
+#: tileset_info says.
 TILE_BINS, VECTOR_BINS = 256, 1024
 #: Tiles along an axis that the front end asks for at most; it drops the others.
 MAX_TILES = 20
@@ -34,7 +36,9 @@ class TileError(OrcaCoolError):
 
 @dataclass(frozen=True)
 class TileId:
-    """``uid.z.x[.y][.transform]``: ``text`` is the id as it was given, ``position`` (x,) or (x, y) in tiles."""
+    """``uid.z.x[.y][.transform]``: ``text`` is the id as it was given, ``position`` (x,) or (x, y)
+    in tiles.
+    """
 
     text: str
     uid: str
@@ -50,7 +54,11 @@ def parse_tile_id(text: str) -> TileId:
     transform = None
     if len(parts) > 3 and _TRANSFORM.fullmatch(parts[-1]):
         transform = parts.pop()
-    if not 3 <= len(parts) <= 4 or not _UID.fullmatch(parts[0]) or not all(p.isascii() and p.isdigit() for p in parts[1:]):
+    if (
+        not 3 <= len(parts) <= 4
+        or not _UID.fullmatch(parts[0])
+        or not all(p.isascii() and p.isdigit() for p in parts[1:])
+    ):
         raise TileError(f"tile id {shown!r} is not uid.z.x, uid.z.x.y or uid.z.x.y.transform")
     zoom, *position = map(int, parts[1:])
     if zoom > MAX_ZOOM or max(position) > MAX_POSITION:
@@ -68,8 +76,9 @@ def dense_tile(values: np.ndarray, *, error: str | None = None) -> dict[str, Any
 
     Returns
     -------
-    ``dense`` base64 of little-endian float32: contact frequencies below 6e-5 would not survive the float16 that is allowed too;
-    ``min_value`` and ``max_value``, the string "NaN" where there is no number (a bare NaN is no JSON).
+    ``dense`` base64 of little-endian float32: contact frequencies below 6e-5 would not survive the
+    float16 that is allowed too; ``min_value`` and ``max_value``, the string "NaN" where there is no
+    number (a bare NaN is no JSON).
     """
     flat = np.ascontiguousarray(values, dtype="<f4").reshape(-1)
     finite = flat[np.isfinite(flat)]
@@ -98,12 +107,18 @@ def failed_by_id(text: str, error: str) -> dict[str, Any]:
 
 def told(error: Exception) -> str:
     """What a client is told of an error: a user's own in words, of any other its kind alone."""
-    return str(error) if isinstance(error, OrcaCoolError) else f"internal error: {type(error).__name__}"
+    return (
+        str(error)
+        if isinstance(error, OrcaCoolError)
+        else f"internal error: {type(error).__name__}"
+    )
 
 
 @dataclass(frozen=True)
 class Run:
-    """Bins of one chromosome along an axis of a tile: bins ``first`` .. ``last - 1`` are drawn at ``at`` .. of the tile."""
+    """Bins of one chromosome along an axis of a tile: bins ``first`` .. ``last - 1`` are drawn at
+    ``at`` .. of the tile.
+    """
 
     chrom: str
     first: int
@@ -114,8 +129,9 @@ class Run:
 class Axis:
     """Chromosomes laid end to end, as HiGlass and clodius lay them.
 
-    Bins begin anew with each chromosome, and bin b of a chromosome at ``offset`` is drawn at pixel ``b + offset // resolution``: where a
-    chromosome does not begin on a whole bin, its first bin shares a pixel with the last one of the chromosome before, and hides it.
+    Bins begin anew with each chromosome, and bin b of a chromosome at ``offset`` is drawn at pixel
+    ``b + offset // resolution``: where a chromosome does not begin on a whole bin, its first bin
+    shares a pixel with the last one of the chromosome before, and hides it.
     """
 
     def __init__(self, chromsizes: Mapping[str, int]):
@@ -144,7 +160,9 @@ class Axis:
 
 
 def with_overview(resolutions: Sequence[int], length: int, bins: int) -> list[int]:
-    """Resolutions, finest first, and above them doubled ones until the axis has no more tiles than the front end asks for."""
+    """Resolutions, finest first, and above them doubled ones until the axis has no more tiles than
+    the front end asks for.
+    """
     out = sorted(resolutions)
     while length > out[-1] * bins * MAX_TILES:
         out.append(2 * out[-1])

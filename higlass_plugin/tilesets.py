@@ -11,7 +11,18 @@ import numpy as np
 
 from higlass_plugin.scene import Scene, Unit
 from higlass_plugin.scheduler import Goal, Look, Scheduler
-from higlass_plugin.tiles import TILE_BINS, VECTOR_BINS, Axis, Run, TileError, TileId, dense_tile, failed_tile, parse_tile_id, with_overview
+from higlass_plugin.tiles import (
+    TILE_BINS,
+    VECTOR_BINS,
+    Axis,
+    Run,
+    TileError,
+    TileId,
+    dense_tile,
+    failed_tile,
+    parse_tile_id,
+    with_overview,
+)
 from orca_cool.patches import Patch, Patchwork
 
 #: Seconds that a request may spend on showing what is there of tiles that are not ready.
@@ -46,7 +57,8 @@ class Computed:
 
     Parameters
     ----------
-    axis : chromosomes. native : resolutions that there are; coarser ones that the front end needs are empty.
+    axis : chromosomes. native : resolutions that there are; coarser ones that the front end needs
+        are empty.
     """
 
     filetype = "orca"
@@ -54,12 +66,28 @@ class Computed:
     dimensions = 2
     transforms: ClassVar[dict[str, str]] = {}
 
-    def __init__(self, scheduler: Scheduler, uid: str, name: str, axis: Axis, native: Sequence[int], coord_system: str):
-        self.scheduler, self.uid, self.name, self.axis, self.coord_system = scheduler, uid, name, axis, coord_system
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        uid: str,
+        name: str,
+        axis: Axis,
+        native: Sequence[int],
+        coord_system: str,
+    ):
+        self.scheduler, self.uid, self.name, self.axis, self.coord_system = (
+            scheduler,
+            uid,
+            name,
+            axis,
+            coord_system,
+        )
         self.description = ""
         self.native = sorted(native)
         self.bins = TILE_BINS if self.dimensions == 2 else VECTOR_BINS
-        self.resolutions = with_overview(self.native, self.axis.length, self.bins)[::-1]  # as zoom levels count them, coarsest first
+        self.resolutions = with_overview(self.native, self.axis.length, self.bins)[
+            ::-1
+        ]  # as zoom levels count them, coarsest first
 
     def info(self) -> dict[str, Any]:
         flat = self.dimensions == 1
@@ -75,9 +103,15 @@ class Computed:
             "bins_per_dimension": self.bins,
         }
         if flat:
-            info |= {"tile_size": self.bins, "max_zoom": len(self.resolutions) - 1, "shape": [self.bins, 1]}
+            info |= {
+                "tile_size": self.bins,
+                "max_zoom": len(self.resolutions) - 1,
+                "shape": [self.bins, 1],
+            }
         if self.transforms:
-            info["transforms"] = [{"name": name, "value": value} for value, name in self.transforms.items()]
+            info["transforms"] = [
+                {"name": name, "value": value} for value, name in self.transforms.items()
+            ]
         return info
 
     def tiles(self, ids: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
@@ -94,12 +128,21 @@ class Computed:
     def goal(self, tile: TileId) -> Goal:
         """What a tile is made of; TileError if there is no such tile."""
         if len(tile.position) != self.dimensions:
-            raise TileError(f"tile id {tile.text!r} has {len(tile.position)} positions; {self.name!r} has {self.dimensions} dimensions")
+            raise TileError(
+                f"tile id {tile.text!r} has {len(tile.position)} positions; {self.name!r} has "
+                f"{self.dimensions} dimensions"
+            )
         if tile.zoom >= len(self.resolutions):
-            raise TileError(f"tile id {tile.text!r}: there is no zoom level {tile.zoom}; the last is {len(self.resolutions) - 1}")
+            raise TileError(
+                f"tile id {tile.text!r}: there is no zoom level {tile.zoom}; the last is "
+                f"{len(self.resolutions) - 1}"
+            )
         known = {"default", *self.transforms}
         if tile.transform is not None and tile.transform not in known:
-            raise TileError(f"tile id {tile.text!r}: transform {tile.transform!r} is not one of {', '.join(sorted(known))}")
+            raise TileError(
+                f"tile id {tile.text!r}: transform {tile.transform!r} is not one of "
+                f"{', '.join(sorted(known))}"
+            )
         resolution = self.resolutions[tile.zoom]
         if max(tile.position) >= self.axis.tiles(resolution, self.bins):
             raise TileError(f"tile id {tile.text!r} lies outside the genome")
@@ -126,14 +169,21 @@ class Predicted(Computed):
     scene : whose levels are shown, on its own axis, or with ``framed`` on that of its reference.
     """
 
-    def __init__(self, scene: Scene, scheduler: Scheduler, uid: str, name: str, framed: bool = False):
+    def __init__(
+        self, scene: Scene, scheduler: Scheduler, uid: str, name: str, framed: bool = False
+    ):
         shown = scene.base if framed else scene
-        super().__init__(scheduler, uid, name, shown.axis, scene.settings.resolutions, shown.assembly)
+        super().__init__(
+            scheduler, uid, name, shown.axis, scene.settings.resolutions, shown.assembly
+        )
         self.scene = scene
 
 
-def answer(asked: Sequence[tuple[TileId, Computed]], wait: float | None) -> dict[str, dict[str, Any]]:
-    """Computed tiles by id: whole, or what is known so far with the message "computing", or empty with what went wrong.
+def answer(
+    asked: Sequence[tuple[TileId, Computed]], wait: float | None
+) -> dict[str, dict[str, Any]]:
+    """Computed tiles by id: whole, or what is known so far with the message "computing", or empty
+    with what went wrong.
 
     Parameters
     ----------
@@ -149,9 +199,17 @@ def answer(asked: Sequence[tuple[TileId, Computed]], wait: float | None) -> dict
             out[tile.text] = failed_tile(str(error), tileset.dimensions)
     for scheduler in {tileset.scheduler for _, tileset, _ in goals}:
         mine = [(tile, goal) for tile, tileset, goal in goals if tileset.scheduler is scheduler]
-        middle = {n: np.mean([t.position for t, _ in mine if len(t.position) == n], axis=0) for n in {len(t.position) for t, _ in mine}}
-        jobs = scheduler.want((goal, float(np.abs(np.subtract(t.position, middle[len(t.position)])).max())) for t, goal in mine)
-        while (waiting := [job for job in jobs if not job.done.is_set()]) and time.monotonic() < deadline:
+        middle = {
+            n: np.mean([t.position for t, _ in mine if len(t.position) == n], axis=0)
+            for n in {len(t.position) for t, _ in mine}
+        }
+        jobs = scheduler.want(
+            (goal, float(np.abs(np.subtract(t.position, middle[len(t.position)])).max()))
+            for t, goal in mine
+        )
+        while (
+            waiting := [job for job in jobs if not job.done.is_set()]
+        ) and time.monotonic() < deadline:
             if not waiting[0].done.wait(min(1.0, max(0.0, deadline - time.monotonic()))):
                 for job in waiting:
                     scheduler.is_pending(job.goal.key)  # asking keeps it wanted
@@ -187,7 +245,15 @@ def in_order(needed: Iterable[Unit]) -> list[Unit]:
 class Piece:
     """Pixels of one chromosome of a scene: ``rows`` and ``columns`` are bins, ascending, each once."""
 
-    def __init__(self, scene: Scene, chrom: str, resolution: int, rows: np.ndarray, columns: np.ndarray, within: int | None = None):
+    def __init__(
+        self,
+        scene: Scene,
+        chrom: str,
+        resolution: int,
+        rows: np.ndarray,
+        columns: np.ndarray,
+        within: int | None = None,
+    ):
         self.scene, self.chrom, self.resolution = scene, chrom, resolution
         self.rows, self.columns, self.within = rows, columns, within
 
@@ -208,7 +274,9 @@ class Piece:
         """(rows, columns) float32 log observed/expected; NaN where there is none."""
         patches = self.patches
         if preview:
-            patches = self.work.patches(self.resolution, self.rows, self.columns, within=self.within, every=True)
+            patches = self.work.patches(
+                self.resolution, self.rows, self.columns, within=self.within, every=True
+            )
 
         def window(placed: Any) -> np.ndarray | None:
             found = look(self.scene.unit(self.chrom, placed))
@@ -219,7 +287,9 @@ class Piece:
     @cached_property
     def expected(self) -> np.ndarray:
         """(rows, columns) expected plus eps."""
-        return self.scene.level(self.resolution).cis[np.abs(np.subtract.outer(self.rows, self.columns))]
+        return self.scene.level(self.resolution).cis[
+            np.abs(np.subtract.outer(self.rows, self.columns))
+        ]
 
     def frequency(self, look: Look, preview: bool = False) -> np.ndarray:
         """(rows, columns) float32 contact frequency."""
@@ -229,7 +299,9 @@ class Piece:
     def mask(self, values: np.ndarray) -> None:
         """Set masked bins to NaN, in place."""
         rows, columns = (
-            self.scene.masked(self.chrom, self.resolution, int(bins[0]), int(bins[-1]) + 1)[bins - bins[0]]
+            self.scene.masked(self.chrom, self.resolution, int(bins[0]), int(bins[-1]) + 1)[
+                bins - bins[0]
+            ]
             for bins in (self.rows, self.columns)
         )
         values[rows], values[:, columns] = np.nan, np.nan

@@ -13,7 +13,8 @@ from higlass_plugin.tilesets import Drawn, Piece, Predicted, bins_of, in_order, 
 from orca_cool.evaluate.metrics import diamond, eigenvector
 from orca_cool.windows import n_bins
 
-#: Side in bins of the diamond of the insulation track; pixels fewer bins apart than IGNORED are left out.
+#: Side in bins of the diamond of the insulation track; pixels fewer bins apart than IGNORED are
+#: left out.
 DIAMOND, IGNORED = 10, 2
 #: Bins of a track worked on at once.
 PIECE = 64
@@ -35,7 +36,13 @@ class _InsulationGoal(Drawn):
                 around = np.arange(max(0, a - DIAMOND), min(bins, b + DIAMOND))
                 own = slice(a - around[0], b - around[0])
                 at = run.at + a - run.first
-                self.pieces.append((slice(at, at + b - a), own, Piece(tileset.scene, run.chrom, resolution, around, around, 2 * DIAMOND)))
+                self.pieces.append(
+                    (
+                        slice(at, at + b - a),
+                        own,
+                        Piece(tileset.scene, run.chrom, resolution, around, around, 2 * DIAMOND),
+                    )
+                )
 
     def parts(self) -> Iterable[Piece]:
         return [piece for *_, piece in self.pieces]
@@ -58,13 +65,17 @@ class _InsulationGoal(Drawn):
 
 
 class InsulationTileset(_Vector):
-    """Insulation: log2 of the mean contact frequency in a diamond of 10 bins, over what is expected there.
+    """Insulation: log2 of the mean contact frequency in a diamond of 10 bins, over what is expected
+    there.
 
-    cooltools' score of the same window on the predicted file is this less a constant: it divides by the chromosome's median instead.
+    cooltools' score of the same window on the predicted file is this less a constant: it divides by
+    the chromosome's median instead.
     """
 
     def make(self, resolution: int, tile: TileId) -> Goal:
-        return _InsulationGoal((self.uid, resolution, tile.position), self, resolution, *tile.position)
+        return _InsulationGoal(
+            (self.uid, resolution, tile.position), self, resolution, *tile.position
+        )
 
 
 class _CompartmentGoal:
@@ -80,14 +91,21 @@ class _CompartmentGoal:
 
     def units(self) -> list[Unit]:
         known = self.scene.compartments
-        return in_order(unit for chrom, piece in self.pieces.items() if chrom not in known for unit in piece.units())
+        return in_order(
+            unit
+            for chrom, piece in self.pieces.items()
+            if chrom not in known
+            for unit in piece.units()
+        )
 
     def build(self, look: Look) -> tuple[np.ndarray, int]:
         for chrom, piece in self.pieces.items():
             if chrom not in self.scene.compartments:
                 y = piece.log_ratio(look)
                 piece.mask(y)
-                self.scene.compartments[chrom] = _first_eigenvector(y, self.scene.gc(chrom, piece.resolution))
+                self.scene.compartments[chrom] = _first_eigenvector(
+                    y, self.scene.gc(chrom, piece.resolution)
+                )
         values = self.preview(look)
         return values, values.nbytes
 
@@ -97,18 +115,28 @@ class _CompartmentGoal:
             known = self.scene.compartments.get(run.chrom)
             if known is not None:
                 level = self.pieces[run.chrom].resolution
-                out[place_of(run)] = known[np.minimum(bins_of(run) * self.resolution // level, len(known) - 1)]
+                out[place_of(run)] = known[
+                    np.minimum(bins_of(run) * self.resolution // level, len(known) - 1)
+                ]
         return out
 
 
 def compartment_level(scene: Scene, chrom: str) -> int | None:
-    """The finest resolution of which one window covers the chromosome: E1 of anything less would change from window to window."""
-    fit = [r for r in scene.settings.resolutions if r * scene.predictor.spec.bins >= scene.axis.chromsizes[chrom]]
+    """The finest resolution of which one window covers the chromosome: E1 of anything less would
+    change from window to window.
+    """
+    fit = [
+        r
+        for r in scene.settings.resolutions
+        if r * scene.predictor.spec.bins >= scene.axis.chromsizes[chrom]
+    ]
     return min(fit, default=None)
 
 
 def _first_eigenvector(y: np.ndarray, gc: np.ndarray) -> np.ndarray:
-    """E1 of a chromosome, of mean square 1, positive where there is more G and C; NaN in masked bins."""
+    """E1 of a chromosome, of mean square 1, positive where there is more G and C; NaN in masked
+    bins.
+    """
     out = np.full(len(y), np.nan)
     keep = np.isfinite(y).any(axis=1)
     if keep.sum() > 2:
@@ -119,10 +147,14 @@ def _first_eigenvector(y: np.ndarray, gc: np.ndarray) -> np.ndarray:
 
 
 class CompartmentTileset(_Vector):
-    """First eigenvector (E1) of each chromosome's log observed/expected, at the finest level of which one window covers it."""
+    """First eigenvector (E1) of each chromosome's log observed/expected, at the finest level of
+    which one window covers it.
+    """
 
     def make(self, resolution: int, tile: TileId) -> Goal:
-        return _CompartmentGoal((self.uid, resolution, tile.position), self, resolution, *tile.position)
+        return _CompartmentGoal(
+            (self.uid, resolution, tile.position), self, resolution, *tile.position
+        )
 
 
 class _ProfileGoal:
@@ -133,7 +165,10 @@ class _ProfileGoal:
         self.size = scene.predictor.encodings.size
         self.parts: list[tuple[Run, list[ProfileUnit]]] = []
         for run in tileset.axis.runs(resolution, x, VECTOR_BINS):
-            last = min(run.last * self.factor, n_bins(tileset.axis.chromsizes[run.chrom], scene.predictor.spec.base_bin))
+            last = min(
+                run.last * self.factor,
+                n_bins(tileset.axis.chromsizes[run.chrom], scene.predictor.spec.base_bin),
+            )
             blocks = range(run.first * self.factor // self.size, (last - 1) // self.size + 1)
             self.parts.append((run, [ProfileUnit(scene, run.chrom, k) for k in blocks]))
 
@@ -153,7 +188,9 @@ class _ProfileGoal:
                 if found is not None:
                     base[k * self.size : (k + 1) * self.size] = found[self.row]
             begin = run.first * self.factor - units[0].block * self.size
-            length = n_bins(units[0].scene.axis.chromsizes[run.chrom], units[0].scene.predictor.spec.base_bin)
+            length = n_bins(
+                units[0].scene.axis.chromsizes[run.chrom], units[0].scene.predictor.spec.base_bin
+            )
             base[length - units[0].block * self.size :] = np.nan  # beyond the chromosome
             padded = np.full((run.last - run.first) * self.factor, np.nan)
             part = base[begin : begin + len(padded)]
@@ -166,7 +203,9 @@ class _ProfileGoal:
 
 
 class ProfileTileset(_Vector):
-    """Probabilities of one chromatin profile, from the model's profile head; coarser bins are means."""
+    """Probabilities of one chromatin profile, from the model's profile head; coarser bins are
+    means.
+    """
 
     def __init__(self, scene: Scene, scheduler: Scheduler, uid: str, name: str, profile: str):
         super().__init__(scene, scheduler, uid, name)

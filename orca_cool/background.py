@@ -1,6 +1,7 @@
 """Expected contact frequency by distance: the model's background.
 
-Source: Zhou 2022, Methods; released ``*.expected.res*.npy`` files (natural log of the mean balanced frequency by distance).
+Source: Zhou 2022, Methods; released ``*.expected.res*.npy`` files (natural log of the mean balanced
+frequency by distance).
 """
 
 from __future__ import annotations
@@ -30,14 +31,17 @@ class Background:
     trans: float | None = None
 
     def by_distance(self, resolution: int, n: int) -> np.ndarray:
-        """Expected at distances 0 .. n-1 bins of ``resolution``: block means of the Toeplitz matrix, float64.
+        """Expected at distances 0 .. n-1 bins of ``resolution``: block means of the Toeplitz
+        matrix, float64.
 
-        A block at distance d bins averages the table over distances d*f-f+1 .. d*f+f-1 (f = resolution / base) with
-        triangular weights; NaN where the table does not reach.
+        A block at distance d bins averages the table over distances d*f-f+1 .. d*f+f-1 (f =
+        resolution / base) with triangular weights; NaN where the table does not reach.
         """
         f, rest = divmod(resolution, self.resolution)
         if rest or f < 1:
-            raise ModelError(f"background at {self.resolution} bp cannot be averaged to {resolution} bp")
+            raise ModelError(
+                f"background at {self.resolution} bp cannot be averaged to {resolution} bp"
+            )
         reach = max(n * f + f, len(self.cis))
         table = np.full(reach, np.nan)
         table[: len(self.cis)] = self.cis
@@ -57,17 +61,22 @@ class Background:
         expected = self.by_distance(resolution, bins)
         return np.where(np.isnan(expected), np.nanmin(expected), expected)[d]
 
-    def assembled(self, resolution: int, segments: Sequence[tuple[str, int, int, str]], start: int, bins: int) -> np.ndarray:
+    def assembled(
+        self, resolution: int, segments: Sequence[tuple[str, int, int, str]], start: int, bins: int
+    ) -> np.ndarray:
         """Expected of a window of chromosome pieces laid end to end (256M module).
 
-        Assembled at the table's own resolution block by block (cis by genomic distance, trans constant), then
-        averaged; cis distances past the table take the smallest finite value of the matrix (Zhou 2022, released code).
+        Assembled at the table's own resolution block by block (cis by genomic distance, trans
+        constant), then averaged; cis distances past the table take the smallest finite value of the
+        matrix (Zhou 2022, released code).
 
         Parameters
         ----------
         resolution : bin of the window in bp.
-        segments : (chromosome, start, end, strand) of every piece, in order; lengths are multiples of the table's bin.
-        start : first base of the window within the layout, in bp; beyond the last piece everything is trans.
+        segments : (chromosome, start, end, strand) of every piece, in order; lengths are multiples
+            of the table's bin.
+        start : first base of the window within the layout, in bp; beyond the last piece everything
+            is trans.
         bins : size of the window in bins of ``resolution``.
 
         Returns
@@ -89,27 +98,37 @@ class Background:
             offset += size
         trans = np.nan if self.trans is None else self.trans
         table = np.append(self.cis, np.nan)
-        rows = [self._assembled_rows(slice(i * f, (i + 1) * f), chroms, position, table, trans) for i in range(bins)]
+        rows = [
+            self._assembled_rows(slice(i * f, (i + 1) * f), chroms, position, table, trans)
+            for i in range(bins)
+        ]
         smallest = min((float(np.nanmin(r)) for r in rows if np.isfinite(r).any()), default=np.nan)
         out = np.empty((bins, bins))
         for i, row in enumerate(rows):
             out[i] = np.where(np.isnan(row), smallest, row).reshape(f, bins, f).mean(axis=(0, 2))
         return out
 
-    def _assembled_rows(self, rows: slice, chroms: np.ndarray, position: np.ndarray, table: np.ndarray, trans: float) -> np.ndarray:
+    def _assembled_rows(
+        self, rows: slice, chroms: np.ndarray, position: np.ndarray, table: np.ndarray, trans: float
+    ) -> np.ndarray:
         distance = np.minimum(np.abs(position[rows, None] - position[None, :]), len(table) - 1)
         cis = (chroms[rows, None] == chroms[None, :]) & (chroms[None, :] >= 0)
         return np.where(cis, table[distance], trans).astype(np.float32)
 
 
-def choose_table(tables: Mapping[int, Background], module: ModuleSpec, base_bin: int) -> Background | None:
+def choose_table(
+    tables: Mapping[int, Background], module: ModuleSpec, base_bin: int
+) -> Background | None:
     """The table that a module's levels are relative to, None if there is none.
 
-    An assembly module (256M) has the coarsest table that carries a trans value; a one-shot module (1M) the finest that averages to its
-    bin (1 kb in the released models); any other the table at the base bin.
+    An assembly module (256M) has the coarsest table that carries a trans value; a one-shot module
+    (1M) the finest that averages to its bin (1 kb in the released models); any other the table at
+    the base bin.
     """
     if module.assembly:
-        fits = [r for r, b in tables.items() if b.trans is not None and module.resolutions[-1] % r == 0]
+        fits = [
+            r for r, b in tables.items() if b.trans is not None and module.resolutions[-1] % r == 0
+        ]
         return tables[max(fits)] if fits else None
     if module.decoder is None:
         fits = [r for r in tables if module.resolutions[-1] % r == 0]

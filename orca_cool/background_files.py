@@ -1,6 +1,8 @@
-"""A folder of backgrounds: ``background.json``, one ``expected.<resolution>.tsv`` per resolution and a picture of them.
+"""A folder of backgrounds: ``background.json``, one ``expected.<resolution>.tsv`` per resolution
+and a picture of them.
 
-The tables hold what was measured beside what the model uses, so that a fit can be judged; ``balanced.avg.smoothed`` is what is read.
+The tables hold what was measured beside what the model uses, so that a fit can be judged;
+``balanced.avg.smoothed`` is what is read.
 """
 
 from __future__ import annotations
@@ -30,7 +32,13 @@ FORMAT = "orca-cool-background"
 VERSION = 1
 HEADER_FILE = "background.json"
 PICTURE_FILE = "expected.png"
-COLUMNS = {"dist": np.int64, "dist_bp": np.int64, "n_valid": np.int64, "balanced.avg": np.float64, "balanced.avg.smoothed": np.float64}
+COLUMNS = {
+    "dist": np.int64,
+    "dist_bp": np.int64,
+    "n_valid": np.int64,
+    "balanced.avg": np.float64,
+    "balanced.avg.smoothed": np.float64,
+}
 
 #: Points of a line in the picture; more lie on top of each other.
 DRAWN = 1500
@@ -42,21 +50,34 @@ def table_file(resolution: int) -> str:
 
 
 def check_target(folder: str | os.PathLike[str], force: bool) -> None:
-    """OutputError if the folder exists and may not be replaced: without ``force``, or if it holds no backgrounds."""
+    """OutputError if the folder exists and may not be replaced: without ``force``, or if it holds
+    no backgrounds.
+    """
     folder = Path(folder)
     mine = (folder / HEADER_FILE).is_file()
     if os.path.lexists(folder) and not (force and mine):
-        hint = "--force replaces it" if mine else "and is not a folder of backgrounds: choose another name"
+        hint = (
+            "--force replaces it"
+            if mine
+            else "and is not a folder of backgrounds: choose another name"
+        )
         raise OutputError(f"{str(folder)!r} exists; {hint}")
 
 
-def save_backgrounds(folder: str | os.PathLike[str], fits: Sequence[Fit], about: Mapping[str, Any], *, force: bool = False) -> Path:
+def save_backgrounds(
+    folder: str | os.PathLike[str],
+    fits: Sequence[Fit],
+    about: Mapping[str, Any],
+    *,
+    force: bool = False,
+) -> Path:
     """Write a folder; it appears whole or not at all.
 
     Parameters
     ----------
     fits : one a resolution.
-    about : what to put in the header beside the tables (source, chromosomes, settings): values of JSON.
+    about : what to put in the header beside the tables (source, chromosomes, settings): values of
+        JSON.
     force : replace a folder of backgrounds that is there.
 
     Raises
@@ -80,20 +101,34 @@ def save_backgrounds(folder: str | os.PathLike[str], fits: Sequence[Fit], about:
     temporary: Path | None = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
+        temporary = Path(
+            tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent)
+        )
         for f in fits:
             dist = np.arange(len(f.background.cis))
-            values = [dist, dist * f.background.resolution, f.measured.n_valid, f.measured.average, f.background.cis]
+            values = [
+                dist,
+                dist * f.background.resolution,
+                f.measured.n_valid,
+                f.measured.average,
+                f.background.cis,
+            ]
             # 17 digits: a float64 comes back as it was
             pd.DataFrame(dict(zip(COLUMNS, values))).to_csv(
-                temporary / table_file(f.background.resolution), sep="\t", index=False, na_rep="nan", float_format="%.17g"
+                temporary / table_file(f.background.resolution),
+                sep="\t",
+                index=False,
+                na_rep="nan",
+                float_format="%.17g",
             )
         draw(fits).savefig(temporary / PICTURE_FILE)
         header = {"format": FORMAT, "version": VERSION, **about, "tables": tables}
         (temporary / HEADER_FILE).write_text(json.dumps(header, indent=1) + "\n", encoding="utf-8")
         replace_folder(temporary, folder)
     except OSError as error:
-        raise OutputError(f"the backgrounds {str(folder)!r} could not be written: {error}") from error
+        raise OutputError(
+            f"the backgrounds {str(folder)!r} could not be written: {error}"
+        ) from error
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -105,14 +140,17 @@ def load_backgrounds(folder: str | os.PathLike[str]) -> dict[int, Background]:
 
     Raises
     ------
-    ModelError
-        If the header or a table is missing, damaged, or of a newer version; the message quotes its path.
+    ModelError If the header or a table is missing, damaged, or of a newer version; the message
+        quotes its path.
     """
     path = Path(folder) / HEADER_FILE
     try:
         header = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ModelError(f"{str(folder)!r} is no folder of backgrounds (`orca-cool background` makes one): no {HEADER_FILE}") from None
+        raise ModelError(
+            f"{str(folder)!r} is no folder of backgrounds (`orca-cool background` makes one): no "
+            f"{HEADER_FILE}"
+        ) from None
     except (OSError, ValueError) as error:
         raise ModelError(f"{str(path)!r} cannot be read: {error}") from error
     if not isinstance(header, dict) or header.get("format") != FORMAT:
@@ -120,63 +158,121 @@ def load_backgrounds(folder: str | os.PathLike[str]) -> dict[int, Background]:
         raise ModelError(f"{str(path)!r}: format is {found!r}, expected {FORMAT!r}")
     version = header.get("version")
     if not isinstance(version, int) or version < 1:
-        raise ModelError(f"{str(path)!r}: version is {version!r}, expected a whole number from 1 to {VERSION}")
+        raise ModelError(
+            f"{str(path)!r}: version is {version!r}, expected a whole number from 1 to {VERSION}"
+        )
     if version > VERSION:
-        raise ModelError(f"{str(path)!r} is of version {version}; this orca-cool reads up to version {VERSION}: update orca-cool")
+        raise ModelError(
+            f"{str(path)!r} is of version {version}; this orca-cool reads up to version "
+            f"{VERSION}: update orca-cool"
+        )
     tables = header.get("tables")
     if not isinstance(tables, list) or not tables:
         raise ModelError(f"{str(path)!r}: 'tables' must list the resolutions, not {tables!r}")
     found_tables: dict[int, Background] = {}
     for entry in tables:
-        resolution, trans, bins = (entry.get(k) if isinstance(entry, dict) else None for k in ("resolution", "trans", "bins"))
-        if not isinstance(resolution, int) or resolution < 1 or not isinstance(bins, int) or bins < 1 or resolution in found_tables:
-            raise ModelError(f"{str(path)!r}: table {entry!r} needs a resolution of its own and a number of bins")
+        resolution, trans, bins = (
+            entry.get(k) if isinstance(entry, dict) else None
+            for k in ("resolution", "trans", "bins")
+        )
+        if (
+            not isinstance(resolution, int)
+            or resolution < 1
+            or not isinstance(bins, int)
+            or bins < 1
+            or resolution in found_tables
+        ):
+            raise ModelError(
+                f"{str(path)!r}: table {entry!r} needs a resolution of its own and a number of bins"
+            )
         if trans is not None and not (isinstance(trans, (int, float)) and 0 < trans < math.inf):
-            raise ModelError(f"{str(path)!r}: trans at {resolution} bp is {trans!r}, expected a positive number or null")
+            raise ModelError(
+                f"{str(path)!r}: trans at {resolution} bp is {trans!r}, expected a positive "
+                f"number or null"
+            )
         if entry.get("file") != table_file(resolution):
-            raise ModelError(f"{str(path)!r}: file at {resolution} bp is {entry.get('file')!r}, expected {table_file(resolution)!r}")
+            raise ModelError(
+                f"{str(path)!r}: file at {resolution} bp is {entry.get('file')!r}, expected "
+                f"{table_file(resolution)!r}"
+            )
         cis = _read_table(path.with_name(table_file(resolution)), resolution, bins)
-        found_tables[resolution] = Background(resolution, cis, None if trans is None else float(trans))
+        found_tables[resolution] = Background(
+            resolution, cis, None if trans is None else float(trans)
+        )
     return dict(sorted(found_tables.items()))
 
 
 def _read_table(path: Path, resolution: int, bins: int) -> np.ndarray:
-    """Column ``balanced.avg.smoothed``, (bins,) float64, of a table whose every column makes sense; ModelError otherwise."""
+    """Column ``balanced.avg.smoothed``, (bins,) float64, of a table whose every column makes sense;
+    ModelError otherwise.
+    """
     try:
         text = path.read_text(encoding="utf-8")
-        table = pd.read_csv(io.StringIO(text), sep="\t", dtype=COLUMNS, float_precision="round_trip")
+        table = pd.read_csv(
+            io.StringIO(text), sep="\t", dtype=COLUMNS, float_precision="round_trip"
+        )
     except FileNotFoundError:
         raise ModelError(f"there is no expected table {str(path)!r}") from None
     except (OSError, ValueError) as error:
         raise ModelError(f"{str(path)!r} is not an expected table: {error}") from error
     if list(table.columns) != list(COLUMNS):
-        raise ModelError(f"{str(path)!r}: columns are {', '.join(map(str, table.columns))}; expected {', '.join(COLUMNS)}")
+        raise ModelError(
+            f"{str(path)!r}: columns are {', '.join(map(str, table.columns))}; expected "
+            f"{', '.join(COLUMNS)}"
+        )
     if len(table) != bins or not text.endswith("\n"):
-        raise ModelError(f"{str(path)!r} is truncated or of another run: {len(table)} rows, expected {bins}")
-    if not np.array_equal(table["dist"], np.arange(bins)) or not np.array_equal(table["dist_bp"], np.arange(bins) * resolution):
-        raise ModelError(f"{str(path)!r}: dist must be 0, 1, ... {bins - 1}, and dist_bp {resolution} times that")
+        raise ModelError(
+            f"{str(path)!r} is truncated or of another run: {len(table)} rows, expected {bins}"
+        )
+    if not np.array_equal(table["dist"], np.arange(bins)) or not np.array_equal(
+        table["dist_bp"], np.arange(bins) * resolution
+    ):
+        raise ModelError(
+            f"{str(path)!r}: dist must be 0, 1, ... {bins - 1}, and dist_bp {resolution} times that"
+        )
     cis = table["balanced.avg.smoothed"].to_numpy()
     reach = int((~np.isnan(cis)).sum())
     if not reach or not np.isfinite(cis[:reach]).all() or not (cis[:reach] > 0).all():
-        raise ModelError(f"{str(path)!r}: balanced.avg.smoothed must be positive, and nan only from some distance on to the end")
+        raise ModelError(
+            f"{str(path)!r}: balanced.avg.smoothed must be positive, and nan only from some "
+            f"distance on to the end"
+        )
     return cis
 
 
 def draw(fits: Sequence[Fit]) -> Figure:
-    """Frequency by distance, both in logs: measured points, the smoothed line, and trans dashed; one colour a resolution."""
+    """Frequency by distance, both in logs: measured points, the smoothed line, and trans dashed;
+    one colour a resolution.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.2, 5.4), dpi=150, layout="constrained")
     axes = figure.add_subplot()
     for i, f in enumerate(fits):
         resolution, colour, n = f.background.resolution, f"C{i % 10}", len(f.background.cis)
-        d = np.unique(np.geomspace(1, max(n - 1, 1), DRAWN).astype(int)) if n > 1 else np.zeros(0, dtype=int)
+        d = (
+            np.unique(np.geomspace(1, max(n - 1, 1), DRAWN).astype(int))
+            if n > 1
+            else np.zeros(0, dtype=int)
+        )
         measured = f.measured.average
         shown = d[measured[d] > 0]  # neither NaN nor 0
         axes.plot(shown * resolution, measured[shown], ".", color=colour, markersize=2, alpha=0.4)
-        axes.plot(d * resolution, f.background.cis[d], color=colour, linewidth=1.2, label=f"{resolution:,} bp")
+        axes.plot(
+            d * resolution,
+            f.background.cis[d],
+            color=colour,
+            linewidth=1.2,
+            label=f"{resolution:,} bp",
+        )
         if f.background.trans is not None:
-            axes.axhline(f.background.trans, color=colour, linestyle="--", linewidth=1, label=f"{resolution:,} bp, trans")
+            axes.axhline(
+                f.background.trans,
+                color=colour,
+                linestyle="--",
+                linewidth=1,
+                label=f"{resolution:,} bp, trans",
+            )
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlabel("distance (bp)")

@@ -1,7 +1,9 @@
-"""The background of a model from a measured map: balanced contact frequency by distance, averaged and smoothed.
+"""The background of a model from a measured map: balanced contact frequency by distance, averaged
+and smoothed.
 
-Source: Zhou 2022, Methods ("expected"): as measured up to 400 bins of 4 kb, beyond them lowess in logs with a span of 0.01 up to
-10,000 bins and 0.1 after; the 256 Mb module has the running minimum, and one number between chromosomes.
+Source: Zhou 2022, Methods ("expected"): as measured up to 400 bins of 4 kb, beyond them lowess in
+logs with a span of 0.01 up to 10,000 bins and 0.1 after; the 256 Mb module has the running minimum,
+and one number between chromosomes.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ KEEP = 1_600_000
 MIN_PIXELS = 20
 #: Up to here, in bp, lowess spans the first share of the table's distances; after it, the second.
 FINE, SPANS = 40_000_000, (0.01, 0.1)
-#: Lowess fits at least so many distances, but never more than the second share, however few the table of a small genome has.
+#: Lowess fits at least so many distances, but never more than the second share, however few the
+#: table of a small genome has.
 WINDOW = 20
 #: Pixels read at once; cooltools needs about 150 bytes for each, in every process.
 CHUNK = 2_000_000
@@ -60,7 +63,9 @@ class Measured:
     @property
     def average(self) -> np.ndarray:
         """(n,) mean frequency by distance, NaN where no pixel is valid."""
-        return np.divide(self.total, self.n_valid, out=np.full(len(self.total), np.nan), where=self.n_valid > 0)
+        return np.divide(
+            self.total, self.n_valid, out=np.full(len(self.total), np.nan), where=self.n_valid > 0
+        )
 
 
 @dataclass(frozen=True)
@@ -73,23 +78,35 @@ class Fit:
 
 
 def check_balanced(clr: cooler.Cooler, weight: str = "weight") -> None:
-    """CoolerError unless the map has bins of one size, its upper triangle, and multiplicative weights of that name."""
+    """CoolerError unless the map has bins of one size, its upper triangle, and multiplicative
+    weights of that name.
+    """
     from cooltools.lib.schemas import DIVISIVE_WEIGHTS_4DN
 
     if clr.binsize is None or clr.storage_mode != "symmetric-upper":
-        raise CoolerError(f"{clr.uri!r} is not a symmetric map with bins of one size; a background needs one")
+        raise CoolerError(
+            f"{clr.uri!r} is not a symmetric map with bins of one size; a background needs one"
+        )
     columns = [str(c) for c in clr.bins().columns if c not in ("chrom", "start", "end")]
     if weight not in columns:
         hint = f"; it has {', '.join(columns)} (--clr-weight-name)" if columns else ""
-        raise CoolerError(f"{clr.uri!r} is not balanced: it has no column {weight!r} (run `cooler balance`){hint}")
+        raise CoolerError(
+            f"{clr.uri!r} is not balanced: it has no column {weight!r} (run `cooler balance`){hint}"
+        )
     with clr.open("r") as group:
         divisive = bool(group[f"bins/{weight}"].attrs.get("divisive_weights", False))
     if divisive or weight in DIVISIVE_WEIGHTS_4DN:
-        raise CoolerError(f"the weights {weight!r} of {clr.uri!r} divide; multiplicative ones are needed (run `cooler balance`)")
+        raise CoolerError(
+            f"the weights {weight!r} of {clr.uri!r} divide; multiplicative ones are needed (run "
+            f"`cooler balance`)"
+        )
 
 
-def select_regions(clr: cooler.Cooler, exclude: Collection[str] = (), view: str | Path | None = None) -> list[Region]:
-    """Regions to measure: whole chromosomes, or a BED view's, without those of the excluded chromosomes.
+def select_regions(
+    clr: cooler.Cooler, exclude: Collection[str] = (), view: str | Path | None = None
+) -> list[Region]:
+    """Regions to measure: whole chromosomes, or a BED view's, without those of the excluded
+    chromosomes.
 
     Raises
     ------
@@ -99,12 +116,16 @@ def select_regions(clr: cooler.Cooler, exclude: Collection[str] = (), view: str 
     sizes = {str(c): int(n) for c, n in clr.chromsizes.items()}
     for chrom in exclude:
         if chrom not in sizes:
-            raise RegionError(f"excluded chromosome {chrom!r} is not in {clr.uri!r}; {suggestion(chrom, sizes)}")
+            raise RegionError(
+                f"excluded chromosome {chrom!r} is not in {clr.uri!r}; {suggestion(chrom, sizes)}"
+            )
     regions = read_view(view, sizes) if view else [Region(c, 0, n, c) for c, n in sizes.items()]
     kept = [r for r in regions if r.chrom not in exclude]
     if not kept:
         whole = f"view {str(view)!r}" if view else repr(clr.uri)
-        raise RegionError(f"every chromosome of {whole} is excluded: {', '.join(exclude)}; leave some to measure")
+        raise RegionError(
+            f"every chromosome of {whole} is excluded: {', '.join(exclude)}; leave some to measure"
+        )
     return kept
 
 
@@ -117,10 +138,12 @@ def measure(
     nproc: int = 1,
     show: Show | None = None,
 ) -> Measured:
-    """Sum the balanced map by distance within each region, over all regions; optionally between chromosomes.
+    """Sum the balanced map by distance within each region, over all regions; optionally between
+    chromosomes.
 
-    Only rows of the regions' chromosomes are read, and nothing of another chromosome is counted. A bin that a region covers in part
-    is left out (it would be counted in two). Distances 0 and 1 are taken as they are, ignored in balancing or not.
+    Only rows of the regions' chromosomes are read, and nothing of another chromosome is counted. A
+    bin that a region covers in part is left out (it would be counted in two). Distances 0 and 1 are
+    taken as they are, ignored in balancing or not.
 
     Parameters
     ----------
@@ -130,8 +153,8 @@ def measure(
 
     Raises
     ------
-    CoolerError
-        If the map is not balanced, cannot be read, has no finite pixel in the regions or, with ``trans``, none between chromosomes.
+    CoolerError If the map is not balanced, cannot be read, has no finite pixel in the regions or,
+        with ``trans``, none between chromosomes.
     """
     from cooltools.api.expected import blocksum_pairwise, diagsum_symm
 
@@ -139,12 +162,22 @@ def measure(
     view = _whole_bins(clr, regions)
     if trans and view["chrom"].nunique() < 2:
         only = view["chrom"].iloc[0]
-        raise CoolerError(f"{clr.uri!r}: {only!r} alone has no contacts between chromosomes; leave --trans out or measure more")
+        raise CoolerError(
+            f"{clr.uri!r}: {only!r} alone has no contacts between chromosomes; leave --trans out "
+            f"or measure more"
+        )
     transforms = {"balanced": functools.partial(_balanced, weight=weight)}
     pool = multiprocessing.Pool(nproc) if nproc > 1 else None
     try:
-        rows = _Rows(clr, view["chrom"].unique(), pool.imap if pool else map, 2 if trans else 1, show)
-        options = {"transforms": transforms, "clr_weight_name": weight, "chunksize": CHUNK, "map": rows}
+        rows = _Rows(
+            clr, view["chrom"].unique(), pool.imap if pool else map, 2 if trans else 1, show
+        )
+        options = {
+            "transforms": transforms,
+            "clr_weight_name": weight,
+            "chunksize": CHUNK,
+            "map": rows,
+        }
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # of pandas, about how cooltools groups
             table = diagsum_symm(clr, view, ignore_diags=0, **options)
@@ -158,25 +191,41 @@ def measure(
     total = np.bincount(table["dist"], table["balanced.sum"])
     chroms = _listed(view["chrom"].unique())
     if not (np.isfinite(total) & (total > 0)).any():
-        raise CoolerError(f"{clr.uri!r} has no finite pixel in {chroms}: every bin is masked, or there are no contacts")
+        raise CoolerError(
+            f"{clr.uri!r} has no finite pixel in {chroms}: every bin is masked, or there are no "
+            f"contacts"
+        )
     if between is not None and not (between > 0 and np.isfinite(between)):
         raise CoolerError(f"{clr.uri!r} has no contacts between {chroms}; leave --trans out")
     with clr.open("r") as group:
         if trans and group[f"bins/{weight}"].attrs.get("cis_only", False):
-            log.warning("%s was balanced by chromosome (cis_only): between chromosomes its frequencies have no common scale", clr.uri)
+            log.warning(
+                "%s was balanced by chromosome (cis_only): between chromosomes its frequencies "
+                "have no common scale",
+                clr.uri,
+            )
     return Measured(int(clr.binsize), n_valid, total, between)
 
 
-def smooth(measured: Measured, *, keep: int = KEEP, min_pixels: int = MIN_PIXELS, monotone: bool | None = None) -> Background:
+def smooth(
+    measured: Measured,
+    *,
+    keep: int = KEEP,
+    min_pixels: int = MIN_PIXELS,
+    monotone: bool | None = None,
+) -> Background:
     """Background from the sums by distance.
 
-    Nearer than ``keep``, and at distance 0, the averages themselves; beyond, lowess of log frequency on log distance. A distance with
-    too few pixels lies on the line (in logs) between its neighbours; one without contacts is pooled with those that follow until there
-    is one, so that sparse far distances keep their mean. After the last distance with enough pixels the table is NaN.
+    Nearer than ``keep``, and at distance 0, the averages themselves; beyond, lowess of log
+    frequency on log distance. A distance with too few pixels lies on the line (in logs) between its
+    neighbours; one without contacts is pooled with those that follow until there is one, so that
+    sparse far distances keep their mean. After the last distance with enough pixels the table is
+    NaN.
 
     Parameters
     ----------
-    keep : bp. min_pixels : that a distance needs. monotone : running minimum; default: where there is a trans value.
+    keep : bp. min_pixels : that a distance needs. monotone : running minimum; default: where there
+        is a trans value.
 
     Raises
     ------
@@ -188,12 +237,18 @@ def smooth(measured: Measured, *, keep: int = KEEP, min_pixels: int = MIN_PIXELS
     contacts = usable & (total > 0)
     if not contacts.any():
         raise CoolerError(
-            f"no distance at {measured.resolution} bp has contacts and {min_pixels} valid pixels (at most {n_valid.max()}): measure more "
+            f"no distance at {measured.resolution} bp has contacts and {min_pixels} valid pixels "
+            f"(at most {n_valid.max()}): measure more "
             "chromosomes or ask for fewer pixels (--min-pixels)"
         )
     first, end = int(np.argmax(contacts)), len(usable) - int(np.argmax(usable[::-1]))
     if first:
-        log.warning("%d bp: no contacts nearer than %d bins; the expected there is that of %d bins", measured.resolution, first, first)
+        log.warning(
+            "%d bp: no contacts nearer than %d bins; the expected there is that of %d bins",
+            measured.resolution,
+            first,
+            first,
+        )
     where = first + np.flatnonzero(usable[first:])
     # a group ends with each distance that has contacts; those without at the very end join the last
     group = np.cumsum(contacts[where]) - contacts[where]
@@ -207,7 +262,10 @@ def smooth(measured: Measured, *, keep: int = KEEP, min_pixels: int = MIN_PIXELS
     line = np.interp(x, x[where], np.log(level))
     cis[:end] = np.exp(line)
     begin, far = -(-keep // measured.resolution), -(-FINE // measured.resolution)
-    for a, b, span in ((max(begin, 1), min(far, end), SPANS[0]), (max(begin, far, 1), end, SPANS[1])):
+    for a, b, span in (
+        (max(begin, 1), min(far, end), SPANS[0]),
+        (max(begin, far, 1), end, SPANS[1]),
+    ):
         if a < b:
             cis[a:b] = np.exp(_lowess(line[1:], x[1:], span)[a - 1 : b - 1])
     cis[nearest] = measured.average[nearest]
@@ -233,7 +291,12 @@ def fit(
     decided = trans if monotone is None else monotone
     background = smooth(measured, keep=keep, min_pixels=min_pixels, monotone=decided)
     reach = int(np.isfinite(background.cis).sum())
-    log.info("%s: expected over %d bins%s", clr.uri, reach, "" if measured.trans is None else f", trans {measured.trans:.3g}")
+    log.info(
+        "%s: expected over %d bins%s",
+        clr.uri,
+        reach,
+        "" if measured.trans is None else f", trans {measured.trans:.3g}",
+    )
     return Fit(measured, background, decided)
 
 
@@ -255,7 +318,8 @@ def fit_background(
     chroms : chromosomes to measure.
     trans : also the mean frequency between them.
     monotone : running minimum over distance; default: with ``trans``.
-    keep : distances nearer than this (bp) stay as measured. min_pixels : valid pixels that a distance needs.
+    keep : distances nearer than this (bp) stay as measured. min_pixels : valid pixels that a
+        distance needs.
     weight : column of balancing weights. nproc : processes that read.
 
     Raises
@@ -268,11 +332,18 @@ def fit_background(
     sizes = {str(c): int(n) for c, n in clr.chromsizes.items()}
     for chrom in chroms:
         if chrom not in sizes:
-            raise RegionError(f"chromosome {chrom!r} is not in {clr.uri!r}; {suggestion(chrom, sizes)}")
+            raise RegionError(
+                f"chromosome {chrom!r} is not in {clr.uri!r}; {suggestion(chrom, sizes)}"
+            )
     regions = [Region(c, 0, n, c) for c, n in sizes.items() if c in chroms]
     if not regions:
         raise RegionError(f"no chromosome of {clr.uri!r} is given to measure the background on")
-    options: dict[str, Any] = {"keep": keep, "min_pixels": min_pixels, "weight": weight, "nproc": nproc}
+    options: dict[str, Any] = {
+        "keep": keep,
+        "min_pixels": min_pixels,
+        "weight": weight,
+        "nproc": nproc,
+    }
     return fit(clr, regions, trans=trans, monotone=monotone, **options).background
 
 
@@ -281,7 +352,9 @@ def _balanced(pixels: pd.DataFrame, weight: str) -> pd.Series:
 
 
 def _whole_bins(clr: cooler.Cooler, regions: Iterable[Region]) -> pd.DataFrame:
-    """The regions as a view of cooltools in the cooler's order, cut to the bins that lie in them; RegionError if none does."""
+    """The regions as a view of cooltools in the cooler's order, cut to the bins that lie in them;
+    RegionError if none does.
+    """
     order, size = {c: i for i, c in enumerate(clr.chromnames)}, clr.binsize
     rows = []
     for r in sorted(regions, key=lambda r: (order[r.chrom], r.start)):
@@ -290,12 +363,17 @@ def _whole_bins(clr: cooler.Cooler, regions: Iterable[Region]) -> pd.DataFrame:
         if start < end:
             rows.append((r.chrom, start, end, r.name or str(r)))
     if not rows:
-        raise RegionError(f"no region holds a whole bin of {clr.uri!r} ({size:,} bp); take longer ones or a finer resolution")
+        raise RegionError(
+            f"no region holds a whole bin of {clr.uri!r} ({size:,} bp); take longer ones or a "
+            f"finer resolution"
+        )
     return pd.DataFrame(rows, columns=["chrom", "start", "end", "name"])
 
 
 def _between(blocks: pd.DataFrame, view: pd.DataFrame) -> float:
-    """Mean frequency over all blocks of a table whose two regions lie on different chromosomes; NaN where no pixel is valid."""
+    """Mean frequency over all blocks of a table whose two regions lie on different chromosomes; NaN
+    where no pixel is valid.
+    """
     chrom = dict(zip(view["name"], view["chrom"]))
     different = blocks["region1"].map(chrom) != blocks["region2"].map(chrom)
     n_valid = int(blocks.loc[different, "n_valid"].sum())
@@ -305,7 +383,14 @@ def _between(blocks: pd.DataFrame, view: pd.DataFrame) -> float:
 class _Rows:
     """The ``map`` of cooltools' sums, cut to the pixels in rows of some chromosomes, with progress."""
 
-    def __init__(self, clr: cooler.Cooler, chroms: Iterable[str], map_: Callable[..., Iterable[Any]], passes: int, show: Show | None):
+    def __init__(
+        self,
+        clr: cooler.Cooler,
+        chroms: Iterable[str],
+        map_: Callable[..., Iterable[Any]],
+        passes: int,
+        show: Show | None,
+    ):
         self._map, self._show, self._done = map_, show, 0
         self._ranges: list[list[int]] = []
         with clr.open("r") as group:
@@ -317,8 +402,15 @@ class _Rows:
                     self._ranges.append([a, b])
         self._total = passes * sum(b - a for a, b in self._ranges)
 
-    def __call__(self, job: Callable[[tuple[int, int]], Any], spans: Iterable[tuple[int, int]]) -> Iterator[Any]:
-        pieces = [(max(lo, a), min(hi, b)) for lo, hi in spans for a, b in self._ranges if max(lo, a) < min(hi, b)]
+    def __call__(
+        self, job: Callable[[tuple[int, int]], Any], spans: Iterable[tuple[int, int]]
+    ) -> Iterator[Any]:
+        pieces = [
+            (max(lo, a), min(hi, b))
+            for lo, hi in spans
+            for a, b in self._ranges
+            if max(lo, a) < min(hi, b)
+        ]
         for (a, b), result in zip(pieces, self._map(job, pieces)):
             self._done += b - a
             if self._show:
@@ -327,16 +419,23 @@ class _Rows:
 
 
 def _lowess(y: np.ndarray, x: np.ndarray, span: float) -> np.ndarray:
-    """Lowess of y on x, both (n,), x ascending; y itself where the span would hold fewer than three points."""
+    """Lowess of y on x, both (n,), x ascending; y itself where the span would hold fewer than three
+    points.
+    """
     try:
         from statsmodels.nonparametric.smoothers_lowess import lowess
     except ImportError as error:
-        raise OrcaCoolError(f"smoothing a background needs {error.name!r}: pip install 'orca-cool[train]'") from error
+        raise OrcaCoolError(
+            f"smoothing a background needs {error.name!r}: pip install 'orca-cool[train]'"
+        ) from error
     share = max(span, min(WINDOW / len(x), SPANS[1]))
     if share * len(x) < 3:
         return y
-    # fitted at points a tenth of the shortest window apart, straight between them: many times faster
-    found: np.ndarray = lowess(y, x, frac=share, delta=share / 10, is_sorted=True, return_sorted=False)
+    # fitted at points a tenth of the shortest window apart, straight between them: many times
+    # faster
+    found: np.ndarray = lowess(
+        y, x, frac=share, delta=share / 10, is_sorted=True, return_sorted=False
+    )
     return found
 
 

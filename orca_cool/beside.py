@@ -1,4 +1,6 @@
-"""What lies beside the prediction of an edited genome: the same in the reference's frame, the reference's own, and the difference."""
+"""What lies beside the prediction of an edited genome: the same in the reference's frame, the
+reference's own, and the difference.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +29,16 @@ def is_made(path: Path, whole: Plan, numbers: dict[str, str]) -> bool:
     ----------
     numbers : the choices that decide the numbers, wherever they are computed.
     """
-    wanted = {**whole.identity, **numbers, "mode": whole.settings.mode, "pseudo_depth": whole.settings.pseudo_depth}
+    wanted = {
+        **whole.identity,
+        **numbers,
+        "mode": whole.settings.mode,
+        "pseudo_depth": whole.settings.pseudo_depth,
+    }
     # of the plan alone; of whoever computes; told otherwise
-    wanted = {k: v for k, v in wanted.items() if k not in ("chromsizes", "device", "encodings", "trans")}
+    wanted = {
+        k: v for k, v in wanted.items() if k not in ("chromsizes", "device", "encodings", "trans")
+    }
     try:
         found = read_layer(f"{path}::resolutions/{max(whole.settings.resolutions)}")[1]
     except CoolerError:
@@ -38,8 +47,17 @@ def is_made(path: Path, whole: Plan, numbers: dict[str, str]) -> bool:
     return same_trans and all(found.get(k) == v for k, v in json.loads(json.dumps(wanted)).items())
 
 
-def derive(output: Path, genome: EditedGenome, assembly: str, copies: str, reference: Path | None, beside: Sequence[Path]) -> list[Path]:
-    """Write the files ``beside`` the prediction of an edited genome: in the reference's frame, and its difference to ``reference``."""
+def derive(
+    output: Path,
+    genome: EditedGenome,
+    assembly: str,
+    copies: str,
+    reference: Path | None,
+    beside: Sequence[Path],
+) -> list[Path]:
+    """Write the files ``beside`` the prediction of an edited genome: in the reference's frame, and
+    its difference to ``reference``.
+    """
     scratch = output.with_name(output.name + ".frame.partial")
     frame = scratch / beside_path(output, "reference-frame").name
     made: list[Path] = []

@@ -1,7 +1,9 @@
-"""Workers of dask.distributed as a crew: on this machine, on a SLURM cluster, or wherever a scheduler is.
+"""Workers of dask.distributed as a crew: on this machine, on a SLURM cluster, or wherever a
+scheduler is.
 
-Tasks are short runs of steps; their windows come back as files in the work folder, which workers and client must both see. A worker
-that is lost costs the steps that it had in hand: another does them again. Needs ``pip install orca-cool[cluster]``.
+Tasks are short runs of steps; their windows come back as files in the work folder, which workers
+and client must both see. A worker that is lost costs the steps that it had in hand: another does
+them again. Needs ``pip install orca-cool[cluster]``.
 """
 
 from __future__ import annotations
@@ -26,7 +28,16 @@ from orca_cool.manifest import Manifest
 from orca_cool.pipeline import prepare
 from orca_cool.predict import Predictor, WindowMap
 from orca_cool.regions import Region
-from orca_cool.shards import Plan, Progress, Step, compute_shard, load_windows, split, unfinished, windows_path
+from orca_cool.shards import (
+    Plan,
+    Progress,
+    Step,
+    compute_shard,
+    load_windows,
+    split,
+    unfinished,
+    windows_path,
+)
 from orca_cool.variants.apply import EditOptions, edited_genome
 from orca_cool.weights import load_bundle
 
@@ -34,7 +45,8 @@ log = logging.getLogger(__name__)
 
 #: Tasks per worker: more, and a lost worker costs less; fewer, and neighbours share more encodings.
 TASKS = 4
-#: Seconds between two looks at a task, and for which a file may be on its way through a network file system.
+#: Seconds between two looks at a task, and for which a file may be on its way through a network
+#: file system.
 LOOK, LAG = 0.05, 90.0
 #: Attempts at a task whose files turn out to be damaged.
 ATTEMPTS = 3
@@ -47,8 +59,10 @@ class Job:
     Attributes
     ----------
     model : folder. genome, chrom_names : as :func:`orca_cool.genome.open_genome` takes them.
-    device, dtype, options : arguments of :class:`orca_cool.predict.Predictor`. folder : work folder.
-    edits : of the genome, as :class:`orca_cool.cli.edits.EditOptions` in a dict; None: it is predicted as it is.
+    device, dtype, options : arguments of :class:`orca_cool.predict.Predictor`. folder : work
+        folder.
+    edits : of the genome, as :class:`orca_cool.cli.edits.EditOptions` in a dict; None: it is
+        predicted as it is.
     """
 
     model: str
@@ -80,7 +94,9 @@ class Job:
         folder: Path,
         edits: EditOptions | None = None,
     ) -> Job:
-        """A job with absolute paths, those among ``options`` (as Path) too: workers run in other folders."""
+        """A job with absolute paths, those among ``options`` (as Path) too: workers run in other
+        folders.
+        """
         options = {k: str(v.absolute()) if isinstance(v, Path) else v for k, v in options.items()}
         if genome not in SHIPPED:
             genome = str(Path(genome).absolute())
@@ -88,9 +104,19 @@ class Job:
             chrom_names = str(Path(chrom_names).absolute())
         rows = [(r.chrom, r.start, r.end) for r in regions]
         return cls(
-            str(model.absolute()), genome, chrom_names, device, dtype, options, rows, dataclasses.asdict(settings),
-            assembly, provenance, str(folder.absolute()), dataclasses.asdict(edits.standalone()) if edits else None,
-        )  # fmt: skip
+            str(model.absolute()),
+            genome,
+            chrom_names,
+            device,
+            dtype,
+            options,
+            rows,
+            dataclasses.asdict(settings),
+            assembly,
+            provenance,
+            str(folder.absolute()),
+            dataclasses.asdict(edits.standalone()) if edits else None,
+        )
 
 
 _kept: dict[str, tuple[Predictor, Plan]] = {}  # the last job's, in each worker process
@@ -104,11 +130,23 @@ def _prepared(job: str) -> tuple[Predictor, Plan]:
         if j.edits is not None:
             source = edited_genome(EditOptions(**j.edits), source).genome
             if digest(source.contigs) != j.provenance["contigs_sha256"]:
-                raise EditError(f"a worker makes another genome than {j.assembly!r} of the edits; have their files changed?")
-        predictor = Predictor(load_bundle(Path(j.model)), source, _device(j.device), j.dtype, **j.options)
-        chosen: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in j.settings.items()}
+                raise EditError(
+                    f"a worker makes another genome than {j.assembly!r} of the edits; have their "
+                    f"files changed?"
+                )
+        predictor = Predictor(
+            load_bundle(Path(j.model)), source, _device(j.device), j.dtype, **j.options
+        )
+        chosen: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in j.settings.items()
+        }
         regions = [Region(*row) for row in j.regions]
-        _kept[job] = predictor, prepare(predictor, regions, Settings(**chosen), assembly=j.assembly, provenance=j.provenance)
+        _kept[job] = (
+            predictor,
+            prepare(
+                predictor, regions, Settings(**chosen), assembly=j.assembly, provenance=j.provenance
+            ),
+        )
     return _kept[job]
 
 
@@ -130,11 +168,15 @@ def work(job: str, numbers: Sequence[int]) -> int:
     Steps that were computed.
     """
     predictor, plan = _prepared(job)
-    return compute_shard(predictor, plan, [plan.steps[number] for number in numbers], Path(json.loads(job)["folder"]))
+    return compute_shard(
+        predictor, plan, [plan.steps[number] for number in numbers], Path(json.loads(job)["folder"])
+    )
 
 
 def _device(wanted: str) -> str:
-    """ "auto" or "cuda" to one of the GPUs: workers of a local cluster, which are numbered, take them in turn."""
+    """ "auto" or "cuda" to one of the GPUs: workers of a local cluster, which are numbered, take
+    them in turn.
+    """
     from distributed import get_worker
 
     if wanted in ("auto", "cuda") and torch.cuda.is_available():
@@ -144,12 +186,14 @@ def _device(wanted: str) -> str:
 
 
 class Dask:
-    """Workers of a dask cluster; the crew of :func:`orca_cool.pipeline.predict_to_file`. A context manager.
+    """Workers of a dask cluster; the crew of :func:`orca_cool.pipeline.predict_to_file`. A context
+    manager.
 
     Parameters
     ----------
-    where : ``local:N`` (N processes of one thread for dask on 127.0.0.1), ``slurm:N`` (N jobs of dask_jobqueue.SLURMCluster, as its own
-        configuration file has it), ``tcp://host:port`` or ``tls://host:port``, or the path of a scheduler file (.json).
+    where : ``local:N`` (N processes of one thread for dask on 127.0.0.1), ``slurm:N`` (N jobs of
+        dask_jobqueue.SLURMCluster, as its own configuration file has it), ``tcp://host:port`` or
+        ``tls://host:port``, or the path of a scheduler file (.json).
     job : what to compute.
 
     Raises
@@ -172,10 +216,16 @@ class Dask:
         kind, _, rest = self.where.partition(":")
         count = int(rest) if rest.isdigit() else 0
         local, slurm = kind == "local" and count > 0, kind == "slurm" and count > 0
-        known = local or slurm or (kind in ("tcp", "tls") and rest.startswith("//")) or self.where.endswith(".json")
+        known = (
+            local
+            or slurm
+            or (kind in ("tcp", "tls") and rest.startswith("//"))
+            or self.where.endswith(".json")
+        )
         if not known:
             raise OrcaCoolError(
-                f"--dask {self.where!r} is not understood; write local:N, slurm:N, tcp://host:port or a scheduler file (.json)"
+                f"--dask {self.where!r} is not understood; write local:N, slurm:N, "
+                f"tcp://host:port or a scheduler file (.json)"
             )
         try:
             import dask
@@ -185,15 +235,25 @@ class Dask:
                 import dask_jobqueue
         except ImportError as error:
             raise OrcaCoolError(
-                f"--dask {self.where!r} needs a package that is missing ({error}); pip install orca-cool[cluster]"
+                f"--dask {self.where!r} needs a package that is missing ({error}); pip install "
+                f"orca-cool[cluster]"
             ) from error
         try:
             if local:
                 # dask gives each worker one thread of arithmetic: share what there is
-                threads = os.environ.get("OMP_NUM_THREADS") or max(1, (os.cpu_count() or 1) // count)
-                with dask.config.set({"distributed.nanny.pre-spawn-environ.OMP_NUM_THREADS": threads}):
+                threads = os.environ.get("OMP_NUM_THREADS") or max(
+                    1, (os.cpu_count() or 1) // count
+                )
+                with dask.config.set(
+                    {"distributed.nanny.pre-spawn-environ.OMP_NUM_THREADS": threads}
+                ):
                     cluster: Any = distributed.LocalCluster(
-                        n_workers=count, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None, memory_limit=0
+                        n_workers=count,
+                        threads_per_worker=1,
+                        processes=True,
+                        host="127.0.0.1",
+                        dashboard_address=None,
+                        memory_limit=0,
                     )
             elif slurm:
                 cluster = dask_jobqueue.SLURMCluster()
@@ -215,7 +275,9 @@ class Dask:
             raise
         except (OSError, ValueError, RuntimeError, TypeError) as error:
             self._stack.close()
-            raise OrcaCoolError(f"--dask {self.where!r}: the cluster cannot be used ({error})") from error
+            raise OrcaCoolError(
+                f"--dask {self.where!r}: the cluster cannot be used ({error})"
+            ) from error
         except BaseException:
             self._stack.close()
             raise
@@ -257,7 +319,10 @@ class Dask:
                 return maps
             log.warning("the windows of step %d are damaged; they are computed again", step.number)
             self._futures[task] = self._submit([step.number])
-        raise OutputError(f"{windows_path(self._folder, step)} is damaged each time it is written; is the disk full, or failing?")
+        raise OutputError(
+            f"{windows_path(self._folder, step)} is damaged each time it is written; is the disk "
+            f"full, or failing?"
+        )
 
     def _submit(self, numbers: list[int]) -> Any:
         return self.client.submit(work, self.job, numbers, retries=2, pure=False)
@@ -272,16 +337,29 @@ class Dask:
         try:
             self._futures[task].result()
         except KilledWorker as error:
-            raise OrcaCoolError(f"dask workers died again and again over the same task ({error}); is their memory enough?") from error
+            raise OrcaCoolError(
+                f"dask workers died again and again over the same task ({error}); is their "
+                f"memory enough?"
+            ) from error
         except (CancelledError, OSError) as error:
-            raise OrcaCoolError(f"--dask {self.where!r}: the cluster is lost ({error}); repeat the command to go on") from error
-        # a network file system may show a file late; a folder that the workers do not share never does
+            raise OrcaCoolError(
+                f"--dask {self.where!r}: the cluster is lost ({error}); repeat the command to go on"
+            ) from error
+        # a network file system may show a file late; a folder that the workers do not share never
+        # does
         path, last = windows_path(self._folder, step), time.monotonic() + LAG
         while path.name not in os.listdir(self._folder):
             if time.monotonic() > last:
-                raise OutputError(f"{path} does not appear: the output must be on a file system that this machine and the workers share")
+                raise OutputError(
+                    f"{path} does not appear: the output must be on a file system that this "
+                    f"machine and the workers share"
+                )
             time.sleep(LOOK)
 
     def _report(self) -> None:
-        done = sum(windows for windows, future in zip(self._windows, self._futures) if future.status == "finished")
+        done = sum(
+            windows
+            for windows, future in zip(self._windows, self._futures)
+            if future.status == "finished"
+        )
         self._progress(self._before + done, self._total)

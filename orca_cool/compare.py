@@ -1,10 +1,13 @@
-"""An edited genome beside its reference: windows of both around every breakpoint, aligned bin by bin.
+"""An edited genome beside its reference: windows of both around every breakpoint, aligned bin by
+bin.
 
-A window of the alternative is centred on a breakpoint (or on several that lie close together), the reference's on the places that the
-bases at the breakpoint came from: one window for a small change, two for a large deletion or a translocation. The alternative's window
-lies where the longest stretch of reference in it falls on the reference window's bins, so that this stretch is compared bin by bin
-exactly, and none of it is encoded anew. Any other bin is compared with the reference bin in which its middle lies (or, if that is given
-sequence, the base nearest to its middle that came from the reference).
+A window of the alternative is centred on a breakpoint (or on several that lie close together), the
+reference's on the places that the bases at the breakpoint came from: one window for a small change,
+two for a large deletion or a translocation. The alternative's window lies where the longest stretch
+of reference in it falls on the reference window's bins, so that this stretch is compared bin by bin
+exactly, and none of it is encoded anew. Any other bin is compared with the reference bin in which
+its middle lies (or, if that is given sequence, the base nearest to its middle that came from the
+reference).
 """
 
 from __future__ import annotations
@@ -48,12 +51,16 @@ class Comparison:
 
     Attributes
     ----------
-    alternative : the map of the edited genome. references : the reference's maps, in their own frames.
-    reference : (n, n) float64 log observed/expected of the reference at the places that the alternative's bins came from, NaN where
-        there is none.
-    reference_log : (n, n) log contact frequency (plus eps) of the reference at those places; alternative_log : of the alternative.
-    bins : for each of ``references``, (n,) the bin of it that each bin of the alternative came from, -1 where none.
-    touched : (n,) bool, bins that hold given sequence, or a base next to a breakpoint between two pieces of the reference.
+    alternative : the map of the edited genome. references : the reference's maps, in their own
+        frames.
+    reference : (n, n) float64 log observed/expected of the reference at the places that the
+        alternative's bins came from, NaN where there is none.
+    reference_log : (n, n) log contact frequency (plus eps) of the reference at those places;
+        alternative_log : of the alternative.
+    bins : for each of ``references``, (n,) the bin of it that each bin of the alternative came
+        from, -1 where none.
+    touched : (n,) bool, bins that hold given sequence, or a base next to a breakpoint between two
+        pieces of the reference.
     """
 
     site: Site
@@ -70,16 +77,24 @@ class Comparison:
     def unchanged(self) -> bool:
         """True if the two maps are the same number for number, wherever they can be compared."""
         known = np.isfinite(self.reference)
-        return bool(known.any()) and np.array_equal(self.alternative.values[known], self.reference[known])
+        return bool(known.any()) and np.array_equal(
+            self.alternative.values[known], self.reference[known]
+        )
 
 
 def sites(
-    genome: EditedGenome, spec: ModelSpec, module: ModuleSpec, *, shift: int = 0, footprint: tuple[str, int, int] | None = None
+    genome: EditedGenome,
+    spec: ModelSpec,
+    module: ModuleSpec,
+    *,
+    shift: int = 0,
+    footprint: tuple[str, int, int] | None = None,
 ) -> list[Site]:
     """Places at which an edited genome is to be looked at.
 
-    Breakpoints of one contig that fit into half a window of the module's finest level share a place. The reference's windows are
-    centred to the nearest eighth of that window, so that variants which lie close together share them.
+    Breakpoints of one contig that fit into half a window of the module's finest level share a
+    place. The reference's windows are centred to the nearest eighth of that window, so that
+    variants which lie close together share them.
 
     Parameters
     ----------
@@ -101,24 +116,42 @@ def sites(
             for number in dict.fromkeys(int(c) for c in chroms if c >= 0):
                 for near in _clusters(sorted(places[chroms == number].tolist()), window // 2):
                     middle = (near[0] + near[-1]) // 2
-                    snapped = min(round(middle / grain) * grain, (genome.source.chromsizes[names[number]] - 1) // grain * grain)
+                    snapped = min(
+                        round(middle / grain) * grain,
+                        (genome.source.chromsizes[names[number]] - 1) // grain * grain,
+                    )
                     references.append((names[number], snapped + shift))
             middle = (group[0] + group[-1]) // 2 + shift
-            position = _in_phase(genome, contig, middle, spec.window(module.resolutions[0]), window // 2, references)
-            out.append(Site(contig, tuple(group), middle if position is None else position, tuple(references)))
+            position = _in_phase(
+                genome, contig, middle, spec.window(module.resolutions[0]), window // 2, references
+            )
+            out.append(
+                Site(
+                    contig,
+                    tuple(group),
+                    middle if position is None else position,
+                    tuple(references),
+                )
+            )
     return out
 
 
 def _marks(genome: EditedGenome, contig: str) -> list[int]:
     """Breakpoints of a contig in bp; its ends too where they are not those of a chromosome."""
-    first, last, length = genome.contigs[contig][0], genome.contigs[contig][-1], genome.chromsizes[contig]
+    first, last, length = (
+        genome.contigs[contig][0],
+        genome.contigs[contig][-1],
+        genome.chromsizes[contig],
+    )
     ends = {c: (0, size) for c, size in genome.source.chromsizes.items()}
     marks = genome.junctions(contig)
     if (first.start if first.strand == "+" else first.end) not in ends.get(first.chrom, ()):
         marks.insert(0, 0)
     if (last.end if last.strand == "+" else last.start) not in ends.get(last.chrom, ()):
         marks.append(length)
-    return marks or [length // 2]  # a chromosome that is turned whole has no breakpoint but is changed
+    return marks or [
+        length // 2
+    ]  # a chromosome that is turned whole has no breakpoint but is changed
 
 
 def _clusters(sorted_places: Sequence[int], widest: int) -> list[list[int]]:
@@ -131,8 +164,17 @@ def _clusters(sorted_places: Sequence[int], widest: int) -> list[list[int]]:
     return out
 
 
-def _in_phase(genome: EditedGenome, contig: str, middle: int, window: int, near: int, references: Sequence[tuple[str, int]]) -> int | None:
-    """The position, at most ``near`` from ``middle``, that is one of the reference positions as the longest stretch in the window goes."""
+def _in_phase(
+    genome: EditedGenome,
+    contig: str,
+    middle: int,
+    window: int,
+    near: int,
+    references: Sequence[tuple[str, int]],
+) -> int | None:
+    """The position, at most ``near`` from ``middle``, that is one of the reference positions as the
+    longest stretch in the window goes.
+    """
     start, end = max(middle - window // 2, 0), middle + window // 2
     best: tuple[int, int] | None = None
     at = start
@@ -154,7 +196,9 @@ class Reference:
         self.predictor, self.module = predictor, module
         one = predictor.spec.bins**2 * len(module.resolutions) * 16
         self._most = max(4, max_bytes // one)
-        self._kept: OrderedDict[tuple[str, int], tuple[list[SeriesMap], list[np.ndarray]]] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, int], tuple[list[SeriesMap], list[np.ndarray]]] = (
+            OrderedDict()
+        )
         self.predicted = 0  # series predicted so far
 
     def prepare(self, wanted: Iterable[tuple[str, int]]) -> None:
@@ -191,42 +235,65 @@ def compare(
     ----------
     genomes : edited genomes of the reference predictor's source; they are decoded together.
     footprints, shift : see :func:`sites`.
-    keep : resolutions that are wanted; all of the module's are predicted, since the coarse ones lead to the fine.
+    keep : resolutions that are wanted; all of the module's are predicted, since the coarse ones
+        lead to the fine.
 
     Returns
     -------
-    For each genome, for each of its sites, level by level. Nothing for a genome that is the reference itself, without a footprint.
+    For each genome, for each of its sites, level by level. Nothing for a genome that is the
+    reference itself, without a footprint.
     """
     predictor, module = reference.predictor, reference.module
     footprints = footprints or [None] * len(genomes)
-    found = [sites(g, predictor.spec, module, shift=shift, footprint=f) for g, f in zip(genomes, footprints, strict=True)]
+    found = [
+        sites(g, predictor.spec, module, shift=shift, footprint=f)
+        for g, f in zip(genomes, footprints, strict=True)
+    ]
     reference.prepare(place for some in found for site in some for place in site.references)
     zooms: list[Zoom] = []
     for genome, some in zip(genomes, found):
         edited = predictor.on(genome)
         zooms += [edited.zoom_in(module, site.contig, site.position, edited.edges) for site in some]
     series = iter(predictor.decode(module, zooms) if zooms else ())
-    return [[c for site in some for c in _beside(reference, genome, site, next(series), keep)] for genome, some in zip(genomes, found)]
+    return [
+        [c for site in some for c in _beside(reference, genome, site, next(series), keep)]
+        for genome, some in zip(genomes, found)
+    ]
 
 
-def compare_at(reference: Reference, genome: EditedGenome, site: Site, keep: Sequence[int] | None = None) -> list[Comparison]:
+def compare_at(
+    reference: Reference, genome: EditedGenome, site: Site, keep: Sequence[int] | None = None
+) -> list[Comparison]:
     """As :func:`compare`, of one genome at a place of the caller's choice."""
     predictor, module = reference.predictor.on(genome), reference.module
-    (series,) = predictor.decode(module, [predictor.zoom_in(module, site.contig, site.position, predictor.edges)])
+    (series,) = predictor.decode(
+        module, [predictor.zoom_in(module, site.contig, site.position, predictor.edges)]
+    )
     return _beside(reference, genome, site, series, keep)
 
 
 def _beside(
-    reference: Reference, genome: EditedGenome, site: Site, series: Sequence[SeriesMap], keep: Sequence[int] | None
+    reference: Reference,
+    genome: EditedGenome,
+    site: Site,
+    series: Sequence[SeriesMap],
+    keep: Sequence[int] | None,
 ) -> list[Comparison]:
     """A zoom series of an edited genome beside those of its reference, level by level."""
     own = [reference.get(place) for place in site.references]
-    levels = [(m, [(maps[k], gaps[k]) for maps, gaps in own]) for k, m in enumerate(series) if keep is None or m.resolution in keep]
+    levels = [
+        (m, [(maps[k], gaps[k]) for maps, gaps in own])
+        for k, m in enumerate(series)
+        if keep is None or m.resolution in keep
+    ]
     return [_aligned(genome, site, m, references) for m, references in levels]
 
 
-def bin_origins(genome: EditedGenome, contig: str, start: int, resolution: int, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where bins of an edited genome came from: the base in their middle, or the one nearest to it that has a place in the source.
+def bin_origins(
+    genome: EditedGenome, contig: str, start: int, resolution: int, n: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where bins of an edited genome came from: the base in their middle, or the one nearest to it
+    that has a place in the source.
 
     Parameters
     ----------
@@ -234,13 +301,16 @@ def bin_origins(genome: EditedGenome, contig: str, start: int, resolution: int, 
 
     Returns
     -------
-    chromosomes, positions : (n,) as :meth:`EditedGenome.to_reference`, -1 where no base of the bin has a place.
+    chromosomes, positions : (n,) as :meth:`EditedGenome.to_reference`, -1 where no base of the bin
+        has a place.
     """
     first = start + resolution * np.arange(n)
     middles = first + resolution // 2
     chroms, places, _ = genome.to_reference(contig, middles)
     names = {c: i for i, c in enumerate(genome.source.chromsizes)}
-    for k in np.flatnonzero((chroms < 0) & (first < genome.chromsizes[contig]) & (first + resolution > 0)):
+    for k in np.flatnonzero(
+        (chroms < 0) & (first < genome.chromsizes[contig]) & (first + resolution > 0)
+    ):
         at = max(int(first[k]), 0)
         nearest = resolution
         for piece in genome.pieces(contig, at, int(first[k]) + resolution):
@@ -253,8 +323,12 @@ def bin_origins(genome: EditedGenome, contig: str, start: int, resolution: int, 
     return chroms, places
 
 
-def _aligned(genome: EditedGenome, site: Site, m: SeriesMap, own: Sequence[tuple[SeriesMap, np.ndarray]]) -> Comparison:
-    """A level's map of an edited genome beside maps of its reference (each with (n,) bool: bins that are mostly gap)."""
+def _aligned(
+    genome: EditedGenome, site: Site, m: SeriesMap, own: Sequence[tuple[SeriesMap, np.ndarray]]
+) -> Comparison:
+    """A level's map of an edited genome beside maps of its reference (each with (n,) bool: bins
+    that are mostly gap).
+    """
     n = len(m.values)
     chroms, places = bin_origins(genome, site.contig, m.start, m.resolution, n)
     names = list(genome.source.chromsizes)
@@ -273,13 +347,27 @@ def _aligned(genome: EditedGenome, site: Site, m: SeriesMap, own: Sequence[tuple
     for mark in site.marks:
         sides = genome.pieces(site.contig, mark - 1, mark + 1)
         if all(piece.chrom for piece in sides):
-            bases = np.array([b for b in (mark - 1, mark) if 0 <= b < genome.chromsizes[site.contig]])
+            bases = np.array(
+                [b for b in (mark - 1, mark) if 0 <= b < genome.chromsizes[site.contig]]
+            )
             k = (bases - m.start) // m.resolution
             touched[k[(k >= 0) & (k < n)]] = True
     at = max(m.start, 0)
     for piece in genome.pieces(site.contig, m.start, m.end):
         if not piece.chrom:
-            touched[(at - m.start) // m.resolution : (at + len(piece) - 1 - m.start) // m.resolution + 1] = True
+            touched[
+                (at - m.start) // m.resolution : (at + len(piece) - 1 - m.start) // m.resolution + 1
+            ] = True
         at += len(piece)
     alternative_log = m.values + np.log(m.expected + m.eps)
-    return Comparison(site, m.resolution, m, tuple(r for r, _ in own), reference, log, alternative_log, tuple(bins), touched)
+    return Comparison(
+        site,
+        m.resolution,
+        m,
+        tuple(r for r, _ in own),
+        reference,
+        log,
+        alternative_log,
+        tuple(bins),
+        touched,
+    )

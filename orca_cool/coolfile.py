@@ -1,8 +1,10 @@
-"""Predicted maps -> a multi-resolution cooler, each resolution written natively, pixel by pixel in order.
+"""Predicted maps -> a multi-resolution cooler, each resolution written natively, pixel by pixel in
+order.
 
-What is stored, and why: ``count = N * F`` as float32 and a constant ``weight = 1 / sqrt(N)``, so that the balanced value is the
-predicted contact frequency F while tools that look at raw counts still find numbers of a plausible size.
-Written with h5py directly: the numbers arrive sorted, and cooler's own route through data frames costs several times as much.
+What is stored, and why: ``count = N * F`` as float32 and a constant ``weight = 1 / sqrt(N)``, so
+that the balanced value is the predicted contact frequency F while tools that look at raw counts
+still find numbers of a plausible size. Written with h5py directly: the numbers arrive sorted, and
+cooler's own route through data frames costs several times as much.
 """
 
 from __future__ import annotations
@@ -22,42 +24,72 @@ from orca_cool import __version__
 from orca_cool.errors import CoolerError, OutputError
 from orca_cool.pixels import FILTERS, Layer, LayerWriter, Stripe, TransBlock, frequency, writing
 
-__all__ = ["Layer", "Stripe", "TransBlock", "frequency", "read_layer", "read_log_ratio", "write_mcool"]
+__all__ = [
+    "Layer",
+    "Stripe",
+    "TransBlock",
+    "frequency",
+    "read_layer",
+    "read_log_ratio",
+    "write_mcool",
+]
 
 FORMAT = "orca-cool.mcool"
 FORMAT_VERSION = 1
 #: of the difference of two maps (:mod:`orca_cool.frames`), which is no prediction
 DIFF_FORMAT = "orca-cool.diff"
 MODES = ("regularised", "contact")
-#: attributes of `cooler balance`, whose absence makes cooltools insulation fail; nothing was filtered, hence the zeros
+#: attributes of `cooler balance`, whose absence makes cooltools insulation fail; nothing was
+#: filtered, hence the zeros
 BALANCED: dict[str, Any] = {
-    "ignore_diags": 2, "divisive_weights": False, "cis_only": False, "converged": True, "scale": 1.0,
-    "var": 0.0, "tol": 1e-5, "mad_max": 0, "min_count": 0, "min_nnz": 0,
-}  # fmt: skip
+    "ignore_diags": 2,
+    "divisive_weights": False,
+    "cis_only": False,
+    "converged": True,
+    "scale": 1.0,
+    "var": 0.0,
+    "tol": 1e-5,
+    "mad_max": 0,
+    "min_count": 0,
+    "min_nnz": 0,
+}
 
 
-def _write_bins(group: h5py.Group, writer: LayerWriter, chromsizes: dict[str, int], depth: float) -> None:
+def _write_bins(
+    group: h5py.Group, writer: LayerWriter, chromsizes: dict[str, int], depth: float
+) -> None:
     """Chromosomes, bins with their weights, and the index, in cooler's own types."""
     names = np.array(writer.chroms, dtype="S")
-    chroms, bins, indexes = group.create_group("chroms"), group.create_group("bins"), group.create_group("indexes")
+    chroms, bins, indexes = (
+        group.create_group("chroms"),
+        group.create_group("bins"),
+        group.create_group("indexes"),
+    )
     chroms.create_dataset("name", data=names, **FILTERS)
     chroms.create_dataset("length", data=np.array(list(chromsizes.values()), np.int32), **FILTERS)
     resolution = writer.layer.resolution
     ids = np.repeat(np.arange(len(names), dtype=np.int32), writer.nbins)
     start = np.concatenate([np.arange(n, dtype=np.int64) * resolution for n in writer.nbins])
-    end = np.minimum(start + resolution, np.repeat(np.array(list(chromsizes.values()), np.int64), writer.nbins))
+    end = np.minimum(
+        start + resolution, np.repeat(np.array(list(chromsizes.values()), np.int64), writer.nbins)
+    )
     try:
         enum = h5py.enum_dtype({c: i for i, c in enumerate(writer.chroms)}, basetype=np.int32)
         bins.create_dataset("chrom", data=ids, dtype=enum, **FILTERS)
     except ValueError:
-        # too many names for one HDF5 header: cooler then stores plain numbers and says where the names are
+        # too many names for one HDF5 header: cooler then stores plain numbers and says where the
+        # names are
         bins.create_dataset("chrom", data=ids, **FILTERS).attrs["enum_path"] = "/chroms/name"
     bins.create_dataset("start", data=start.astype(np.int32), **FILTERS)
     bins.create_dataset("end", data=end.astype(np.int32), **FILTERS)
     weight = np.where(np.concatenate(writer.usable), 1 / np.sqrt(depth), np.nan)
     bins.create_dataset("weight", data=weight, **FILTERS).attrs.update(BALANCED)
     indexes.create_dataset("chrom_offset", data=writer.offset.astype(np.int64), **FILTERS)
-    indexes.create_dataset("bin1_offset", data=np.concatenate([[0], np.cumsum(writer.filled)]).astype(np.int64), **FILTERS)
+    indexes.create_dataset(
+        "bin1_offset",
+        data=np.concatenate([[0], np.cumsum(writer.filled)]).astype(np.int64),
+        **FILTERS,
+    )
 
 
 def write_mcool(
@@ -74,23 +106,30 @@ def write_mcool(
     spread: bool = False,
     precision_bits: int | None = None,
 ) -> None:
-    """Write an .mcool: to a temporary name beside ``path``, renamed when it is whole; an existing file is replaced.
+    """Write an .mcool: to a temporary name beside ``path``, renamed when it is whole; an existing
+    file is replaced.
 
     Parameters
     ----------
     chromsizes : chromosome -> length in bp, in the file's order.
     layers : one per resolution.
-    stripes : resolution -> stripes in the order of (chromosome, start), rows never repeated, chromosomes may be absent.
-    trans : resolution -> rectangles between chromosomes, any order, never overlapping; held in memory.
+    stripes : resolution -> stripes in the order of (chromosome, start), rows never repeated,
+        chromosomes may be absent.
+    trans : resolution -> rectangles between chromosomes, any order, never overlapping; held in
+        memory.
     pseudo_depth : N of ``count = N * F``, ``weight = 1 / sqrt(N)``.
-    mode : "regularised", F = exp(y) (expected + eps), or "contact", F = max(exp(y) (expected + eps) - eps, 0).
-    metadata : JSON-able; stored in every resolution together with what is needed to invert the numbers.
+    mode : "regularised", F = exp(y) (expected + eps), or "contact", F = max(exp(y) (expected + eps)
+        - eps, 0).
+    metadata : JSON-able; stored in every resolution together with what is needed to invert the
+        numbers.
     spread : write the column ``spread``, NaN where a stripe has none.
-    precision_bits : round counts to so many mantissa bits (12: half the size, relative error 1.2e-4).
+    precision_bits : round counts to so many mantissa bits (12: half the size, relative error
+        1.2e-4).
 
     Raises
     ------
-    OutputError : the file cannot be written (no space, no permission), or stripes, masks or settings contradict each other.
+    OutputError : the file cannot be written (no space, no permission), or stripes, masks or
+        settings contradict each other.
     """
     final = Path(path)
     if mode not in MODES:
@@ -106,27 +145,64 @@ def write_mcool(
         for layer in layers:
             with writing(final):
                 group = file.create_group(f"resolutions/{layer.resolution}")
-            writer = LayerWriter(group, final, layer, chromsizes, mode, pseudo_depth, spread, precision_bits)
+            writer = LayerWriter(
+                group, final, layer, chromsizes, mode, pseudo_depth, spread, precision_bits
+            )
             writer.run(stripes(layer.resolution), () if trans is None else trans(layer.resolution))
-            ours = {"format": FORMAT, "format_version": FORMAT_VERSION, "mode": mode, "pseudo_depth": float(pseudo_depth)}
-            ours |= {"eps": float(layer.eps), "band": int(layer.band), "trans": None if layer.trans is None else float(layer.trans)}
+            ours = {
+                "format": FORMAT,
+                "format_version": FORMAT_VERSION,
+                "mode": mode,
+                "pseudo_depth": float(pseudo_depth),
+            }
+            ours |= {
+                "eps": float(layer.eps),
+                "band": int(layer.band),
+                "trans": None if layer.trans is None else float(layer.trans),
+            }
             ours |= {"precision_bits": precision_bits}
             with writing(final):
                 _write_bins(group, writer, chromsizes, pseudo_depth)
                 # outside cooler's own groups, so that no reader meets it unasked
-                group.create_dataset("orca_cool/expected", data=layer.norm(min(layer.band, len(layer.expected))), track_times=False)
+                group.create_dataset(
+                    "orca_cool/expected",
+                    data=layer.norm(min(layer.band, len(layer.expected))),
+                    track_times=False,
+                )
                 group.attrs.update(
-                    {"format": "HDF5::Cooler", "format-version": 3, "format-url": "https://github.com/open2c/cooler"}
-                    | {"bin-type": "fixed", "bin-size": layer.resolution, "storage-mode": "symmetric-upper"}
-                    | {"nchroms": len(chromsizes), "nbins": int(writer.offset[-1]), "nnz": writer.pixels.nnz, "sum": writer.pixels.sum}
-                    | {"genome-assembly": assembly, "generated-by": f"orca-cool {__version__}", "metadata": json.dumps(metadata | ours)}
-                    | {"creation-date": datetime.now(timezone.utc).replace(tzinfo=None).isoformat(timespec="microseconds")}
+                    {
+                        "format": "HDF5::Cooler",
+                        "format-version": 3,
+                        "format-url": "https://github.com/open2c/cooler",
+                    }
+                    | {
+                        "bin-type": "fixed",
+                        "bin-size": layer.resolution,
+                        "storage-mode": "symmetric-upper",
+                    }
+                    | {
+                        "nchroms": len(chromsizes),
+                        "nbins": int(writer.offset[-1]),
+                        "nnz": writer.pixels.nnz,
+                        "sum": writer.pixels.sum,
+                    }
+                    | {
+                        "genome-assembly": assembly,
+                        "generated-by": f"orca-cool {__version__}",
+                        "metadata": json.dumps(metadata | ours),
+                    }
+                    | {
+                        "creation-date": datetime.now(timezone.utc)
+                        .replace(tzinfo=None)
+                        .isoformat(timespec="microseconds")
+                    }
                 )
         with writing(final):
             file.close()
             os.replace(temporary, final)
     except BaseException:
-        # a disk that is full fails again while closing; what matters is the first error, and that nothing is left
+        # a disk that is full fails again while closing; what matters is the first error, and that
+        # nothing is left
         with contextlib.suppress(Exception):
             file.close()
         temporary.unlink(missing_ok=True)
@@ -134,22 +210,31 @@ def write_mcool(
 
 
 def read_layer(uri: str) -> tuple[Layer, dict]:
-    """The layer and metadata of one resolution of a file of ours (``file.mcool::resolutions/4000``); CoolerError otherwise."""
+    """The layer and metadata of one resolution of a file of ours
+    (``file.mcool::resolutions/4000``); CoolerError otherwise.
+    """
     import cooler
 
     try:
         clr = cooler.Cooler(uri)
         meta = clr.info.get("metadata")
         if not isinstance(meta, dict) or meta.get("format") != FORMAT:
-            raise CoolerError(f"{uri!r} was not written by orca-cool: its metadata has no format {FORMAT!r}")
+            raise CoolerError(
+                f"{uri!r} was not written by orca-cool: its metadata has no format {FORMAT!r}"
+            )
         if meta["format_version"] > FORMAT_VERSION:
-            raise CoolerError(f"{uri!r} has format version {meta['format_version']}, this orca-cool reads up to {FORMAT_VERSION}")
+            raise CoolerError(
+                f"{uri!r} has format version {meta['format_version']}, this orca-cool reads up "
+                f"to {FORMAT_VERSION}"
+            )
         with clr.open("r") as group:
             expected = group["orca_cool/expected"][:]
             weight = group["bins/weight"][:]
         offsets = [clr.offset((c, 0, n)) for c, n in clr.chromsizes.items()] + [len(weight)]
         masked = {c: np.isnan(weight[a:b]) for c, a, b in zip(clr.chromnames, offsets, offsets[1:])}
-        return Layer(int(clr.binsize or 0), expected, meta["eps"], meta["band"], meta["trans"], masked), meta
+        return Layer(
+            int(clr.binsize or 0), expected, meta["eps"], meta["band"], meta["trans"], masked
+        ), meta
     except (KeyError, OSError, ValueError) as error:
         raise CoolerError(f"{uri!r} cannot be read as a predicted cooler: {error}") from error
 
@@ -159,8 +244,9 @@ def read_log_ratio(uri: str, region: str | tuple, region2: str | tuple | None = 
 
     Returns
     -------
-    (n, n) float64 y of ``region``, or (n, m) between it and ``region2`` on another chromosome; NaN where there is no pixel. In mode
-    "contact" a frequency clipped at 0 comes back as log(eps / (expected + eps)), the least that y can be told from.
+    (n, n) float64 y of ``region``, or (n, m) between it and ``region2`` on another chromosome; NaN
+    where there is no pixel. In mode "contact" a frequency clipped at 0 comes back as log(eps /
+    (expected + eps)), the least that y can be told from.
     """
     import cooler
 
@@ -171,8 +257,14 @@ def read_log_ratio(uri: str, region: str | tuple, region2: str | tuple | None = 
         return read_log_ratio(uri, region2, region).T
     pixels = clr.matrix(balance=False, as_pixels=True)[a:b, c:d]
     i, j = pixels["bin1_id"].to_numpy() - a, pixels["bin2_id"].to_numpy() - c
-    f = pixels["count"].to_numpy(np.float64) / meta["pseudo_depth"] + (layer.eps if meta["mode"] == "contact" else 0.0)
-    norm = layer.norm(b - a)[j - i] if region2 is None else np.full(len(i), np.nan if layer.trans is None else layer.trans)
+    f = pixels["count"].to_numpy(np.float64) / meta["pseudo_depth"] + (
+        layer.eps if meta["mode"] == "contact" else 0.0
+    )
+    norm = (
+        layer.norm(b - a)[j - i]
+        if region2 is None
+        else np.full(len(i), np.nan if layer.trans is None else layer.trans)
+    )
     y = np.full((b - a, d - c), np.nan)
     y[i, j] = np.log(f / (norm + layer.eps))
     if region2 is None:

@@ -1,9 +1,12 @@
-"""Edited genomes: every chromosome is a list of segments, and the whole is again a ``SequenceSource``.
+"""Edited genomes: every chromosome is a list of segments, and the whole is again a
+``SequenceSource``.
 
-Deletion, duplication, inversion, insertion and substitution replace an interval by segments (:class:`Edit`); translocations and
-fusions join two cut ends (:class:`Join`); a chromosome may also be given whole (:class:`Contig`). Edits that are applied together are
-all in the coordinates of the genome that they are applied to. An :class:`EditedGenome` keeps, for every chromosome of its own, the
-segments of its source, so it knows where each base came from and where each went (to no place, one, or many).
+Deletion, duplication, inversion, insertion and substitution replace an interval by segments
+(:class:`Edit`); translocations and fusions join two cut ends (:class:`Join`); a chromosome may also
+be given whole (:class:`Contig`). Edits that are applied together are all in the coordinates of the
+genome that they are applied to. An :class:`EditedGenome` keeps, for every chromosome of its own,
+the segments of its source, so it knows where each base came from and where each went (to no place,
+one, or many).
 """
 
 from __future__ import annotations
@@ -24,9 +27,11 @@ OTHER = {"+": "-", "-": "+"}
 
 @dataclass(frozen=True)
 class Segment:
-    """``chrom[start:end]`` (0-based, end-exclusive) on ``strand`` "+" or "-"; what lies outside the chromosome is N.
+    """``chrom[start:end]`` (0-based, end-exclusive) on ``strand`` "+" or "-"; what lies outside the
+    chromosome is N.
 
-    With ``literal`` it is a piece of given letters (ASCII, ACGTN) instead, and ``chrom`` is "". Without either it is all N.
+    With ``literal`` it is a piece of given letters (ASCII, ACGTN) instead, and ``chrom`` is "".
+    Without either it is all N.
     """
 
     chrom: str
@@ -41,7 +46,9 @@ class Segment:
     def __str__(self) -> str:
         if self.chrom:
             return f"{self.chrom}:{self.start:,}-{self.end:,}({self.strand})"
-        return f"{self.end - self.start:,} bp of {'N' if self.literal is None else 'given sequence'}"
+        return (
+            f"{self.end - self.start:,} bp of {'N' if self.literal is None else 'given sequence'}"
+        )
 
     @staticmethod
     def letters(text: str | bytes) -> Segment:
@@ -58,7 +65,8 @@ class Segment:
         if wrong := data.translate(None, b"ACGTN"):
             place = data.index(wrong[:1])
             raise EditError(
-                f"the given sequence {_short(data)} holds {chr(wrong[0])!r} at letter {place + 1}; only A, C, G, T and N are sequence"
+                f"the given sequence {_short(data)} holds {chr(wrong[0])!r} at letter "
+                f"{place + 1}; only A, C, G, T and N are sequence"
             )
         return Segment("", 0, len(data), "+", data)
 
@@ -90,7 +98,10 @@ class Segment:
         """True if ``other`` is what follows in the same sequence."""
         if self.unknown:
             return other.unknown
-        same = (self.chrom, self.strand) == (other.chrom, other.strand) and self.literal is other.literal
+        same = (self.chrom, self.strand) == (
+            other.chrom,
+            other.strand,
+        ) and self.literal is other.literal
         return same and (self.end == other.start if self.strand == "+" else self.start == other.end)
 
 
@@ -102,7 +113,11 @@ def merged(segments: Sequence[Segment]) -> tuple[Segment, ...]:
             continue
         if out and out[-1].goes_on(s):
             a = out.pop()
-            s = Segment("", 0, len(a) + len(s)) if a.unknown else replace(a, start=min(a.start, s.start), end=max(a.end, s.end))
+            s = (
+                Segment("", 0, len(a) + len(s))
+                if a.unknown
+                else replace(a, start=min(a.start, s.start), end=max(a.end, s.end))
+            )
         out.append(Segment("", 0, len(s)) if s.unknown else s)
     return tuple(out)
 
@@ -113,10 +128,12 @@ class Edit:
 
     Attributes
     ----------
-    kind : "del"; "dup": ``copies`` in all, one after the other, those after the first ``inverted`` if so; "inv"; "ins": ``sequence``
-        before base ``start`` (= ``end``); "sub": ``sequence`` in place of the interval.
+    kind : "del"; "dup": ``copies`` in all, one after the other, those after the first ``inverted``
+        if so; "inv"; "ins": ``sequence`` before base ``start`` (= ``end``); "sub": ``sequence`` in
+        place of the interval.
     sequence : segments of the genome that is edited (or letters).
-    of_source : ``sequence`` is of that genome's own source instead; see :meth:`EditedGenome.inverse`.
+    of_source : ``sequence`` is of that genome's own source instead; see
+        :meth:`EditedGenome.inverse`.
     """
 
     kind: str
@@ -131,13 +148,17 @@ class Edit:
     def __str__(self) -> str:
         if self.kind == "ins":
             return f"{self.chrom}:{self.start:,} ins {_sequence_text(self.sequence)}"
-        extra = {"sub": f" {_sequence_text(self.sequence)}", "dup": f" x{self.copies}" * (self.copies != 2) + " inv" * self.inverted}
+        extra = {
+            "sub": f" {_sequence_text(self.sequence)}",
+            "dup": f" x{self.copies}" * (self.copies != 2) + " inv" * self.inverted,
+        }
         return f"{self.chrom}:{self.start:,}-{self.end:,} {self.kind}{extra.get(self.kind, '')}"
 
 
 @dataclass(frozen=True)
 class Breakend:
-    """One side of a cut of ``chrom`` before base ``position``: "+" is what lies to the left of the cut, "-" to the right.
+    """One side of a cut of ``chrom`` before base ``position``: "+" is what lies to the left of the
+    cut, "-" to the right.
 
     These are the strands of BEDPE and of Orca's own program.
 
@@ -153,7 +174,10 @@ class Breakend:
 
     def __post_init__(self) -> None:
         if self.side not in OTHER:
-            raise EditError(f"breakend {str(self)!r} has the side {self.side!r}; it is + (left of the cut) or - (right of it)")
+            raise EditError(
+                f"breakend {str(self)!r} has the side {self.side!r}; it is + (left of the cut) "
+                f"or - (right of it)"
+            )
 
     def __str__(self) -> str:
         return f"{self.chrom}:{self.position:,}({self.side})"
@@ -167,13 +191,16 @@ class Breakend:
 class Join:
     """Two breakends joined, with ``sequence`` between them.
 
-    Read from the first to the second: the first's side up to its cut, the sequence, the second's side away from its cut.
+    Read from the first to the second: the first's side up to its cut, the sequence, the second's
+    side away from its cut.
 
-    The sides that a translocation or an inversion leaves over are joined too, unless other joins use them up: those at the same
-    places, or those that lead from the one chromosome back to the other (a second join of the same chromosomes the other way round; a
-    three-way translocation). What lies between the cuts of such joins is lost, or is there twice.
+    The sides that a translocation or an inversion leaves over are joined too, unless other joins
+    use them up: those at the same places, or those that lead from the one chromosome back to the
+    other (a second join of the same chromosomes the other way round; a three-way translocation).
+    What lies between the cuts of such joins is lost, or is there twice.
 
-    Between two places of one chromosome it is an edit (:func:`within`), unless joins to other chromosomes cut that chromosome too.
+    Between two places of one chromosome it is an edit (:func:`within`), unless joins to other
+    chromosomes cut that chromosome too.
     """
 
     first: Breakend
@@ -201,7 +228,9 @@ Change = Edit | Join | Contig
 
 @dataclass(frozen=True)
 class Image:
-    """``[start, end)`` of a contig is ``ref_start .. ref_end`` of a chromosome of the source, on ``strand``."""
+    """``[start, end)`` of a contig is ``ref_start .. ref_end`` of a chromosome of the source, on
+    ``strand``.
+    """
 
     contig: str
     start: int
@@ -231,33 +260,52 @@ class EditedGenome:
         If a segment is empty, reversed, or of an unknown chromosome; if a contig has no sequence.
     """
 
-    def __init__(self, source: SequenceSource, contigs: Mapping[str, Sequence[Segment]], name: str = ""):
+    def __init__(
+        self, source: SequenceSource, contigs: Mapping[str, Sequence[Segment]], name: str = ""
+    ):
         for contig, segments in contigs.items():
             for segment in segments:
                 if segment.end <= segment.start or segment.strand not in OTHER:
-                    raise GenomeError(f"segment {segment} of {contig!r} is empty, reversed or has no strand")
+                    raise GenomeError(
+                        f"segment {segment} of {contig!r} is empty, reversed or has no strand"
+                    )
                 if segment.chrom:
                     length_of(source, segment.chrom)
-                elif segment.literal is not None and not 0 <= segment.start < segment.end <= len(segment.literal):
-                    raise GenomeError(f"segment {segment} of {contig!r} lies outside its {len(segment.literal):,} letters")
+                elif segment.literal is not None and not 0 <= segment.start < segment.end <= len(
+                    segment.literal
+                ):
+                    raise GenomeError(
+                        f"segment {segment} of {contig!r} lies outside its "
+                        f"{len(segment.literal):,} letters"
+                    )
             if not segments:
                 raise EditError(f"nothing is left of {contig!r}: a chromosome cannot be empty")
         self.source = source
         self.name = name or source.name
         self.contigs = {contig: merged(segments) for contig, segments in contigs.items()}
-        self._ends = {contig: np.cumsum([len(s) for s in segments]) for contig, segments in self.contigs.items()}
+        self._ends = {
+            contig: np.cumsum([len(s) for s in segments])
+            for contig, segments in self.contigs.items()
+        }
         self.chromsizes = {contig: int(ends[-1]) for contig, ends in self._ends.items()}
 
     @classmethod
-    def of(cls, source: SequenceSource, changes: Sequence[Change] = (), name: str = "") -> EditedGenome:
-        """A genome with changes, all in its coordinates. Its source is the genome, or the genome's own where that is edited already.
+    def of(
+        cls, source: SequenceSource, changes: Sequence[Change] = (), name: str = ""
+    ) -> EditedGenome:
+        """A genome with changes, all in its coordinates. Its source is the genome, or the genome's
+        own where that is edited already.
 
         Raises
         ------
-        EditError
-            If changes overlap, lie outside their chromosomes, or leave nothing of one; the message quotes them.
+        EditError If changes overlap, lie outside their chromosomes, or leave nothing of one; the
+            message quotes them.
         """
-        start = source if isinstance(source, EditedGenome) else cls(source, {c: (Segment(c, 0, n),) for c, n in source.chromsizes.items()})
+        start = (
+            source
+            if isinstance(source, EditedGenome)
+            else cls(source, {c: (Segment(c, 0, n),) for c, n in source.chromsizes.items()})
+        )
         from orca_cool.rearrange import Changes  # which makes segments of changes
 
         contigs = Changes(start, changes).contigs()
@@ -267,7 +315,9 @@ class EditedGenome:
         """uint8 codes of ``[start, end)``; positions outside the chromosome are N (4)."""
         length = length_of(self, chrom)
         if end < start:
-            raise RegionError(f"{chrom}:{start:,}-{end:,} is reversed: its end lies before its start")
+            raise RegionError(
+                f"{chrom}:{start:,}-{end:,} is reversed: its end lies before its start"
+            )
         out = np.full(end - start, GAP, dtype=np.uint8)
         at = max(start, 0)
         for s in self.pieces(chrom, at, min(end, length)):
@@ -276,7 +326,8 @@ class EditedGenome:
         return out
 
     def overhanging(self, chrom: str, start: int, end: int) -> list[Segment]:
-        """As :meth:`pieces`, with N for what lies outside the chromosome: they are ``end - start`` long.
+        """As :meth:`pieces`, with N for what lies outside the chromosome: they are ``end - start``
+        long.
 
         A segment at the end of its own chromosome goes on there, since what lies beyond is N too.
         """
@@ -284,9 +335,21 @@ class EditedGenome:
         out = self.pieces(chrom, start, end)
         left, right = max(min(end, 0) - start, 0), max(end - max(start, length), 0)
         sizes = self.source.chromsizes
-        if left and out and out[0].chrom and (out[0].start == 0 if out[0].strand == "+" else out[0].end == sizes[out[0].chrom]):
+        if (
+            left
+            and out
+            and out[0].chrom
+            and (out[0].start == 0 if out[0].strand == "+" else out[0].end == sizes[out[0].chrom])
+        ):
             out[0], left = out[0].part(-left, len(out[0])), 0
-        if right and out and out[-1].chrom and (out[-1].end == sizes[out[-1].chrom] if out[-1].strand == "+" else out[-1].start == 0):
+        if (
+            right
+            and out
+            and out[-1].chrom
+            and (
+                out[-1].end == sizes[out[-1].chrom] if out[-1].strand == "+" else out[-1].start == 0
+            )
+        ):
             out[-1], right = out[-1].part(0, len(out[-1]) + right), 0
         return [*[Segment("", 0, left)] * (left > 0), *out, *[Segment("", 0, right)] * (right > 0)]
 
@@ -326,9 +389,15 @@ class EditedGenome:
     def edited(self) -> list[str]:
         """Names of the contigs that are not whole chromosomes of the source under their own names."""
         sizes = self.source.chromsizes
-        return [c for c, segments in self.contigs.items() if segments != (Segment(c, 0, sizes.get(c, -1)),)]
+        return [
+            c
+            for c, segments in self.contigs.items()
+            if segments != (Segment(c, 0, sizes.get(c, -1)),)
+        ]
 
-    def to_reference(self, chrom: str, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def to_reference(
+        self, chrom: str, positions: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Where bases came from.
 
         Parameters
@@ -337,7 +406,8 @@ class EditedGenome:
 
         Returns
         -------
-        chromosomes : (k,) their numbers in the order of ``source.chromsizes``; -1 for given sequence, N, or outside the chromosome.
+        chromosomes : (k,) their numbers in the order of ``source.chromsizes``; -1 for given
+            sequence, N, or outside the chromosome.
         positions : (k,) bp there, -1 where there is none.
         strands : (k,) 1, -1, or 0 where there is none.
         """
@@ -350,13 +420,23 @@ class EditedGenome:
         k = np.minimum(np.searchsorted(ends, positions, side="right"), len(segments) - 1)
         offset = positions - (ends[k] - np.array([len(s) for s in segments])[k])
         forward = np.array([s.strand == "+" for s in segments])[k]
-        place = np.where(forward, np.array([s.start for s in segments])[k] + offset, np.array([s.end for s in segments])[k] - 1 - offset)
+        place = np.where(
+            forward,
+            np.array([s.start for s in segments])[k] + offset,
+            np.array([s.end for s in segments])[k] - 1 - offset,
+        )
         chroms = np.where(inside, np.array([number.get(s.chrom, -1) for s in segments])[k], -1)
         known = (chroms >= 0) & (place >= 0) & (place < sizes[chroms])
-        return np.where(known, chroms, -1), np.where(known, place, -1), np.where(known, np.where(forward, 1, -1), 0)
+        return (
+            np.where(known, chroms, -1),
+            np.where(known, place, -1),
+            np.where(known, np.where(forward, 1, -1), 0),
+        )
 
     def from_reference(self, chrom: str, start: int, end: int) -> list[Image]:
-        """Where an interval of the source went: to no place, one, or many; in the order of the contigs."""
+        """Where an interval of the source went: to no place, one, or many; in the order of the
+        contigs.
+        """
         start, end = max(start, 0), min(end, length_of(self.source, chrom))
         out = []
         for contig, segments in self.contigs.items():
@@ -381,7 +461,10 @@ class EditedGenome:
 
         sorted_out = Changes(self, changes)
         if sorted_out.joined or sorted_out.given:
-            raise EditError("only edits within chromosomes have an inverse, not translocations and custom chromosomes; keep the genome")
+            raise EditError(
+                "only edits within chromosomes have an inverse, not translocations and custom "
+                "chromosomes; keep the genome"
+            )
         out = []
         for chrom, edits in sorted_out.edits.items():
             shift = 0

@@ -1,9 +1,10 @@
-"""Base encodings of a genome: each stretch of sequence is encoded once and re-used by every window, layout and edit that holds it.
+"""Base encodings of a genome: each stretch of sequence is encoded once and re-used by every window,
+layout and edit that holds it.
 
-Blocks lie on a grid fixed by the chromosome and carry real flanks, so an encoding does not depend on the window that reads it
-(the encoder is exactly equivariant on the base-bin grid). Three places are asked in turn: memory, the store on disk
-(:mod:`orca_cool.store`), the network. An edited genome (:class:`EditedCache`) takes from its source's encodings all that its edits do not
-touch.
+Blocks lie on a grid fixed by the chromosome and carry real flanks, so an encoding does not depend
+on the window that reads it (the encoder is exactly equivariant on the base-bin grid). Three places
+are asked in turn: memory, the store on disk (:mod:`orca_cool.store`), the network. An edited genome
+(:class:`EditedCache`) takes from its source's encodings all that its edits do not touch.
 """
 
 from __future__ import annotations
@@ -25,22 +26,37 @@ from orca_cool.model.fast_encoder import FastEncoder, Fine
 from orca_cool.reuse import LAYOUT, FineCache, known_runs
 from orca_cool.store import EncodingStore, runs
 
-#: (name, start, end, reverse strand): what is left to encode of a stretch, in bp; called when it is begun and after each block
+#: (name, start, end, reverse strand): what is left to encode of a stretch, in bp; called when it is
+#: begun and after each block
 Notice = Callable[[str, int, int, bool], None]
 
 
 class BlockEncoder:
-    """Blocks of a source's chromosomes, as the network gives them; nothing is kept but the one block of which all is N."""
+    """Blocks of a source's chromosomes, as the network gives them; nothing is kept but the one
+    block of which all is N.
+    """
 
-    def __init__(self, encoder: FastEncoder, source: SequenceSource, notice: Notice | None = None, fine: FineCache | None = None):
+    def __init__(
+        self,
+        encoder: FastEncoder,
+        source: SequenceSource,
+        notice: Notice | None = None,
+        fine: FineCache | None = None,
+    ):
         self.encoder, self.source, self.notice, self.fine = encoder, source, notice, fine
         self.spec = encoder.spec
         self.size = self.spec.block // self.spec.base_bin
-        self.encoded = 0  # base pairs encoded so far, over both strands: what benchmarks and tests look at
+        self.encoded = (
+            0  # base pairs encoded so far, over both strands: what benchmarks and tests look at
+        )
         self._unknown: dict[bool, Tensor] = {}
 
-    def blocks(self, chrom: str, first: int, last: int, reverse: bool) -> Iterator[tuple[int, Tensor]]:
-        """Blocks ``first`` to ``last`` (inclusive) as (k, (width, bins of a block)), in the forward order of bins."""
+    def blocks(
+        self, chrom: str, first: int, last: int, reverse: bool
+    ) -> Iterator[tuple[int, Tensor]]:
+        """Blocks ``first`` to ``last`` (inclusive) as (k, (width, bins of a block)), in the forward
+        order of bins.
+        """
         unknown = {k for k in range(first, last + 1) if self.is_unknown(chrom, k)}
         for k in sorted(unknown):
             yield k, self.unknown(reverse)
@@ -48,7 +64,14 @@ class BlockEncoder:
         # in runs: flanks are paid once a run, and who is killed has stored all but the last
         for a, b in runs([k for k in range(first, last + 1) if k not in unknown]):
             fine = None if self.fine is None else partial(self.fine.read, chrom, reverse)
-            y = self.span(chrom, a * block, b * block, reverse, lambda i, j: self.source.fetch(chrom, i, j), fine=fine)
+            y = self.span(
+                chrom,
+                a * block,
+                b * block,
+                reverse,
+                lambda i, j: self.source.fetch(chrom, i, j),
+                fine=fine,
+            )
             for k in range(a, b):
                 yield k, y[:, (k - a) * self.size : (k - a + 1) * self.size].clone()
 
@@ -72,13 +95,20 @@ class BlockEncoder:
 
         say(0, (end - start) // base)
         try:
-            y = self.encoder.span(fetch, start, end, reverse=reverse, ends=ends, progress=say, fine=fine)
+            y = self.encoder.span(
+                fetch, start, end, reverse=reverse, ends=ends, progress=say, fine=fine
+            )
         except torch.cuda.OutOfMemoryError as error:
-            raise DeviceError(f"the memory of {self.encoder.device} does not hold one chunk of sequence being encoded; use cpu") from error
+            raise DeviceError(
+                f"the memory of {self.encoder.device} does not hold one chunk of sequence being "
+                f"encoded; use cpu"
+            ) from error
         return y.flip(-1) if reverse else y
 
     def is_unknown(self, chrom: str, k: int) -> bool:
-        """True if a block and all that it depends on is N (gaps of the assembly, and beyond its ends)."""
+        """True if a block and all that it depends on is N (gaps of the assembly, and beyond its
+        ends).
+        """
         a, b = k * self.spec.block - self.spec.flank, (k + 1) * self.spec.block + self.spec.flank
         if a >= self.source.chromsizes[chrom] or b <= 0:
             return True
@@ -89,17 +119,26 @@ class BlockEncoder:
     def unknown(self, reverse: bool) -> Tensor:
         """The block of which every base is N: all such blocks are one and the same."""
         if reverse not in self._unknown:
-            self._unknown[reverse] = self.span("N", 0, self.spec.block, reverse, lambda i, j: np.full(j - i, GAP, dtype=np.uint8))
+            self._unknown[reverse] = self.span(
+                "N", 0, self.spec.block, reverse, lambda i, j: np.full(j - i, GAP, dtype=np.uint8)
+            )
         return self._unknown[reverse]
 
 
 def block_encoder(
-    encoder: Encoder, source: SequenceSource, device: torch.device | str = "cpu", dtype: str = "float32"
+    encoder: Encoder,
+    source: SequenceSource,
+    device: torch.device | str = "cpu",
+    dtype: str = "float32",
 ) -> Callable[[str, int, int, bool], Iterator[tuple[int, np.ndarray]]]:
-    """What :func:`orca_cool.store.build` fills a store with: (chrom, first, last, reverse) -> (k, (bins of a block, width) float32)."""
+    """What :func:`orca_cool.store.build` fills a store with: (chrom, first, last, reverse) -> (k,
+    (bins of a block, width) float32).
+    """
     blocks = BlockEncoder(FastEncoder(encoder, device, dtype), source).blocks
 
-    def encode(chrom: str, first: int, last: int, reverse: bool) -> Iterator[tuple[int, np.ndarray]]:
+    def encode(
+        chrom: str, first: int, last: int, reverse: bool
+    ) -> Iterator[tuple[int, np.ndarray]]:
         for k, y in blocks(chrom, first, last, reverse):
             yield k, y.T.cpu().numpy()
 
@@ -111,11 +150,13 @@ class EncodingCache:
 
     Parameters
     ----------
-    store : read first; what it lacks is encoded and added to it, unless it was opened read-only. All encodings are then rounded to
-        its number type, whether they come from it or not, so that a run and its repetition see the same numbers.
+    store : read first; what it lacks is encoded and added to it, unless it was opened read-only.
+        All encodings are then rounded to its number type, whether they come from it or not, so that
+        a run and its repetition see the same numbers.
     max_bytes : of encodings kept in memory; the least recently used blocks are dropped.
     notice : called while a stretch is encoded.
-    fine_bytes : of first-tier outputs kept in memory, for many edits in one place (:class:`FineCache`); 0: none.
+    fine_bytes : of first-tier outputs kept in memory, for many edits in one place
+        (:class:`FineCache`); 0: none.
     """
 
     def __init__(
@@ -151,20 +192,29 @@ class EncodingCache:
         return -(-self.spec.half_receptive_field // self.spec.base_bin)
 
     def window(self, chrom: str, start: int, bins: int, *, reverse: bool = False) -> Tensor:
-        """(width, bins) encodings from base bin ``start``; with ``reverse``, of the reverse complement, in its orientation.
+        """(width, bins) encodings from base bin ``start``; with ``reverse``, of the reverse
+        complement, in its orientation.
 
         Beyond the chromosome's ends the sequence is N.
         """
         first, last = start // self.size, (start + bins - 1) // self.size
-        y = torch.cat(self._get(chrom, first, last, reverse), dim=-1)[:, start - first * self.size : start - first * self.size + bins]
+        y = torch.cat(self._get(chrom, first, last, reverse), dim=-1)[
+            :, start - first * self.size : start - first * self.size + bins
+        ]
         return y.flip(-1) if reverse else y
 
     def span(self, chrom: str, start: int, end: int, *, reverse: bool = False) -> Tensor:
-        """Encodings of ``[start, end)``, of any phase, with real flanks; out of phase with the chromosome's bins they are encoded anew."""
+        """Encodings of ``[start, end)``, of any phase, with real flanks; out of phase with the
+        chromosome's bins they are encoded anew.
+        """
         base = self.spec.base_bin
         if start % base == 0:
             return self.window(chrom, start // base, (end - start) // base, reverse=reverse)
-        y = self._rounded(self.encoder.span(chrom, start, end, reverse, lambda i, j: self.source.fetch(chrom, i, j)))
+        y = self._rounded(
+            self.encoder.span(
+                chrom, start, end, reverse, lambda i, j: self.source.fetch(chrom, i, j)
+            )
+        )
         return y.flip(-1) if reverse else y
 
     def sequence(
@@ -177,24 +227,30 @@ class EncodingCache:
         origin: int = 0,
         name: str = LAYOUT,
     ) -> Tensor:
-        """Encodings of segments laid end to end, with the network's zero padding where the sequence ends, as Orca encodes a window.
+        """Encodings of segments laid end to end, with the network's zero padding where the sequence
+        ends, as Orca encodes a window.
 
-        Bins that see one segment only, in the phase of its chromosome's bins, are those of the chromosome; the others (around
-        junctions, at the ends, out of phase) are encoded anew.
+        Bins that see one segment only, in the phase of its chromosome's bins, are those of the
+        chromosome; the others (around junctions, at the ends, out of phase) are encoded anew.
 
         Parameters
         ----------
         length : in bp, whole base bins; what the segments do not fill is N.
-        inside : bins (first, last) that are wanted, at least ``margin`` from the ends: they are not to see the padding.
-        origin : coordinate in bp of the first base; it decides the encoder's grid of blocks, hence the last bits.
+        inside : bins (first, last) that are wanted, at least ``margin`` from the ends: they are not
+            to see the padding.
+        origin : coordinate in bp of the first base; it decides the encoder's grid of blocks, hence
+            the last bits.
 
         Returns
         -------
-        (width, length / base bin), or (width, last - first); with ``reverse``, of the reverse complement, in its orientation.
+        (width, length / base bin), or (width, last - first); with ``reverse``, of the reverse
+        complement, in its orientation.
         """
         base, bins = self.spec.base_bin, length // self.spec.base_bin
         rest = length - sum(len(s) for s in segments)
-        layout = EditedGenome(self.source, {LAYOUT: [*segments, *[Segment("", 0, rest)] * (rest > 0)]})
+        layout = EditedGenome(
+            self.source, {LAYOUT: [*segments, *[Segment("", 0, rest)] * (rest > 0)]}
+        )
         first, last = inside or (0, bins)
         parts: list[Tensor] = []  # in the forward order of bins
         at = first
@@ -202,15 +258,24 @@ class EncodingCache:
             if at < a:  # up to the next known run
                 ends = (at == 0, a == bins) if inside is None else (False, False)
                 fine = None
-                if self.fine is not None and not any(ends) and a - at <= 8 * self.margin:  # of a long run, out of phase, none is at hand
+                if (
+                    self.fine is not None and not any(ends) and a - at <= 8 * self.margin
+                ):  # of a long run, out of phase, none is at hand
                     fine = partial(self.fine.laid, layout, origin, reverse)
                 fetch = partial(_shifted, layout, origin)
-                y = self.encoder.span(name, origin + at * base, origin + a * base, reverse, fetch, ends, fine)
+                y = self.encoder.span(
+                    name, origin + at * base, origin + a * base, reverse, fetch, ends, fine
+                )
                 parts.append(self._rounded(y))
             if known is not None and not known.chrom:
                 parts.append(self._rounded(self.encoder.unknown(reverse))[:, :1].expand(-1, b - a))
             elif known is not None:
-                y = self.window(known.chrom, known.start // base, b - a, reverse=(known.strand == "-") != reverse)
+                y = self.window(
+                    known.chrom,
+                    known.start // base,
+                    b - a,
+                    reverse=(known.strand == "-") != reverse,
+                )
                 parts.append(y.flip(-1) if reverse else y)
             at = b
         out = torch.cat(parts, dim=-1)
@@ -218,10 +283,18 @@ class EncodingCache:
 
     def _get(self, chrom: str, first: int, last: int, reverse: bool) -> list[Tensor]:
         """Blocks ``first`` to ``last`` (inclusive), in the forward order of bins."""
-        found = {k: y for k in range(first, last + 1) if (y := self._look_up(chrom, k, reverse)) is not None}
+        found = {
+            k: y
+            for k in range(first, last + 1)
+            if (y := self._look_up(chrom, k, reverse)) is not None
+        }
         for a, b in runs([k for k in range(first, last + 1) if k not in found]):
             for k, y in self._encode(chrom, a, b - 1, reverse):
-                if self.store is not None and not self.store.read_only and 0 <= k < self.store.blocks(chrom):
+                if (
+                    self.store is not None
+                    and not self.store.read_only
+                    and 0 <= k < self.store.blocks(chrom)
+                ):
                     self.store.write(chrom, k, reverse, y.T.cpu().numpy())
                 found[k] = self._rounded(y)
         for k in range(first, last + 1):
@@ -231,7 +304,9 @@ class EncodingCache:
             self._blocks.popitem(last=False)
         return [found[k] for k in range(first, last + 1)]
 
-    def _encode(self, chrom: str, first: int, last: int, reverse: bool) -> Iterator[tuple[int, Tensor]]:
+    def _encode(
+        self, chrom: str, first: int, last: int, reverse: bool
+    ) -> Iterator[tuple[int, Tensor]]:
         """Blocks that neither memory nor store has, ``first`` to ``last`` (inclusive)."""
         return self.encoder.blocks(chrom, first, last, reverse)
 
@@ -250,15 +325,18 @@ class EncodingCache:
             return y
         half = y.to(torch.float16)
         if not bool(torch.isfinite(half).all()):
-            raise StoreError("encodings of this model do not fit float16; make a store with --dtype float32")
+            raise StoreError(
+                "encodings of this model do not fit float16; make a store with --dtype float32"
+            )
         return half.to(torch.float32)
 
 
 class EditedCache(EncodingCache):
-    """Encodings of an edited genome: what its edits do not touch is taken from the encodings of its source.
+    """Encodings of an edited genome: what its edits do not touch is taken from the encodings of its
+    source.
 
-    A bin that sees one segment only, in the phase of its chromosome's bins, is the source's; the others are encoded. Equal to encoding
-    the edited sequence anew up to float rounding.
+    A bin that sees one segment only, in the phase of its chromosome's bins, is the source's; the
+    others are encoded. Equal to encoding the edited sequence anew up to float rounding.
     """
 
     def __init__(self, reference: EncodingCache, genome: EditedGenome):
@@ -271,18 +349,30 @@ class EditedCache(EncodingCache):
         return self.reference.dtype
 
     def span(self, chrom: str, start: int, end: int, *, reverse: bool = False) -> Tensor:
-        """Encodings of ``[start, end)``, of any phase, with real flanks; segments that it puts in phase are not encoded anew."""
+        """Encodings of ``[start, end)``, of any phase, with real flanks; segments that it puts in
+        phase are not encoded anew.
+        """
         base, around = self.spec.base_bin, self.margin * self.spec.base_bin
         origin, length = start - around, end - start + 2 * around
         segments = self.genome.overhanging(chrom, origin, origin + length)
         inside = (self.margin, self.margin + (end - start) // base)
-        return self.reference.sequence(segments, length, reverse=reverse, inside=inside, origin=origin, name=chrom)
+        return self.reference.sequence(
+            segments, length, reverse=reverse, inside=inside, origin=origin, name=chrom
+        )
 
-    def sequence(self, segments: Sequence[Segment], length: int, *, reverse: bool = False, **options: Any) -> Tensor:
-        """As of the source: the segments, which are of the edited genome, are told as segments of the source."""
-        return self.reference.sequence(self.genome.flat(segments), length, reverse=reverse, **options)
+    def sequence(
+        self, segments: Sequence[Segment], length: int, *, reverse: bool = False, **options: Any
+    ) -> Tensor:
+        """As of the source: the segments, which are of the edited genome, are told as segments of
+        the source.
+        """
+        return self.reference.sequence(
+            self.genome.flat(segments), length, reverse=reverse, **options
+        )
 
-    def _encode(self, chrom: str, first: int, last: int, reverse: bool) -> Iterator[tuple[int, Tensor]]:
+    def _encode(
+        self, chrom: str, first: int, last: int, reverse: bool
+    ) -> Iterator[tuple[int, Tensor]]:
         block = self.spec.block
         y = self.span(chrom, first * block, (last + 1) * block, reverse=reverse)
         y = y.flip(-1) if reverse else y

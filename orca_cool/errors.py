@@ -44,7 +44,9 @@ class CoolerError(OrcaCoolError):
 
 
 class StoreError(OrcaCoolError):
-    """A store of encodings that is missing, damaged, of another model or genome, or that cannot be written."""
+    """A store of encodings that is missing, damaged, of another model or genome, or that cannot be
+    written.
+    """
 
 
 class TrainingError(OrcaCoolError):

@@ -1,6 +1,7 @@
 """Expected tables of a predicted map in the format of cooltools, from the model's own background.
 
-Only that background makes log(observed / expected) the prediction itself; a table computed from the predicted map differs from it.
+Only that background makes log(observed / expected) the prediction itself; a table computed from the
+predicted map differs from it.
 """
 
 from __future__ import annotations
@@ -20,33 +21,58 @@ from orca_cool.coolfile import Layer
 from orca_cool.errors import CoolerError, OutputError
 from orca_cool.windows import n_bins
 
-CIS_COLUMNS = ["region1", "region2", "dist", "dist_bp", "contact_frequency", "n_total", "n_valid", "count.sum", "balanced.sum"] + [
+CIS_COLUMNS = [
+    "region1",
+    "region2",
+    "dist",
+    "dist_bp",
+    "contact_frequency",
+    "n_total",
+    "n_valid",
+    "count.sum",
+    "balanced.sum",
+] + ["count.avg", "balanced.avg", "balanced.avg.smoothed", "balanced.avg.smoothed.agg"]
+TRANS_COLUMNS = [
+    "region1",
+    "region2",
+    "n_valid",
+    "count.sum",
+    "balanced.sum",
     "count.avg",
     "balanced.avg",
-    "balanced.avg.smoothed",
-    "balanced.avg.smoothed.agg",
 ]
-TRANS_COLUMNS = ["region1", "region2", "n_valid", "count.sum", "balanced.sum", "count.avg", "balanced.avg"]
 
 
 def whole_chromosomes(chromsizes: dict[str, int]) -> pd.DataFrame:
     """The view (chrom, start, end, name) of whole chromosomes."""
     names = list(chromsizes)
-    return pd.DataFrame({"chrom": names, "start": 0, "end": list(chromsizes.values()), "name": names})
+    return pd.DataFrame(
+        {"chrom": names, "start": 0, "end": list(chromsizes.values()), "name": names}
+    )
 
 
-def _usable(layer: Layer, chromsizes: dict[str, int], view_df: pd.DataFrame) -> list[tuple[str, str, np.ndarray]]:
-    """(name, chromosome, (bins,) bool not masked) of every region; partly covered bins belong to it, as cooler has it."""
+def _usable(
+    layer: Layer, chromsizes: dict[str, int], view_df: pd.DataFrame
+) -> list[tuple[str, str, np.ndarray]]:
+    """(name, chromosome, (bins,) bool not masked) of every region; partly covered bins belong to
+    it, as cooler has it.
+    """
     out = []
-    for chrom, start, end, name in view_df[["chrom", "start", "end", "name"]].itertuples(index=False):
+    for chrom, start, end, name in view_df[["chrom", "start", "end", "name"]].itertuples(
+        index=False
+    ):
         if chrom not in chromsizes or not 0 <= start < end <= chromsizes[chrom]:
-            raise OutputError(f"view region {name} = {chrom}:{start}-{end} does not lie in the file's chromosomes")
+            raise OutputError(
+                f"view region {name} = {chrom}:{start}-{end} does not lie in the file's chromosomes"
+            )
         mask = layer.mask(chrom, n_bins(chromsizes[chrom], layer.resolution))
         out.append((name, chrom, ~mask[start // layer.resolution : n_bins(end, layer.resolution)]))
     return out
 
 
-def expected_cis(layer: Layer, chromsizes: dict[str, int], view_df: pd.DataFrame, mode: str, pseudo_depth: float) -> pd.DataFrame:
+def expected_cis(
+    layer: Layer, chromsizes: dict[str, int], view_df: pd.DataFrame, mode: str, pseudo_depth: float
+) -> pd.DataFrame:
     """Expected by distance in every region of a view, one row per diagonal, NaN from the band on.
 
     Parameters
@@ -57,7 +83,8 @@ def expected_cis(layer: Layer, chromsizes: dict[str, int], view_df: pd.DataFrame
 
     Returns
     -------
-    DataFrame with CIS_COLUMNS; ``n_valid`` counts pairs of which neither bin is masked, sums are averages times ``n_valid``.
+    DataFrame with CIS_COLUMNS; ``n_valid`` counts pairs of which neither bin is masked, sums are
+    averages times ``n_valid``.
     """
     offset = layer.eps if mode == "regularised" else 0.0
     frames = []
@@ -65,9 +92,16 @@ def expected_cis(layer: Layer, chromsizes: dict[str, int], view_df: pd.DataFrame
         n = len(usable)
         dist = np.arange(n)
         # autocorrelation of the mask = pairs at each distance; the FFT's error is far below a half
-        valid = np.rint(fftconvolve(usable.astype(float), usable[::-1].astype(float))[n - 1 :]).astype(np.int64)
+        valid = np.rint(
+            fftconvolve(usable.astype(float), usable[::-1].astype(float))[n - 1 :]
+        ).astype(np.int64)
         average = layer.norm(n) + offset
-        columns: dict[str, object] = {"region1": name, "region2": name, "dist": dist, "dist_bp": dist * layer.resolution}
+        columns: dict[str, object] = {
+            "region1": name,
+            "region2": name,
+            "dist": dist,
+            "dist_bp": dist * layer.resolution,
+        }
         columns |= {"contact_frequency": average, "n_total": n - dist, "n_valid": valid}
         columns |= {"count.sum": average * valid * pseudo_depth, "balanced.sum": average * valid}
         columns |= {"count.avg": average * pseudo_depth, "balanced.avg": average}
@@ -76,21 +110,39 @@ def expected_cis(layer: Layer, chromsizes: dict[str, int], view_df: pd.DataFrame
     return pd.concat(frames, ignore_index=True)
 
 
-def expected_trans(layer: Layer, chromsizes: dict[str, int], view_df: pd.DataFrame, mode: str, pseudo_depth: float) -> pd.DataFrame:
-    """Expected between every two regions on different chromosomes: TRANS_COLUMNS; OutputError without a trans background."""
+def expected_trans(
+    layer: Layer, chromsizes: dict[str, int], view_df: pd.DataFrame, mode: str, pseudo_depth: float
+) -> pd.DataFrame:
+    """Expected between every two regions on different chromosomes: TRANS_COLUMNS; OutputError
+    without a trans background.
+    """
     if layer.trans is None:
         raise OutputError(f"the layer of {layer.resolution} bp has no expected between chromosomes")
     average = layer.trans + (layer.eps if mode == "regularised" else 0.0)
     rows: list[tuple] = []
-    for (name1, chrom1, usable1), (name2, chrom2, usable2) in itertools.combinations(_usable(layer, chromsizes, view_df), 2):
+    for (name1, chrom1, usable1), (name2, chrom2, usable2) in itertools.combinations(
+        _usable(layer, chromsizes, view_df), 2
+    ):
         if chrom1 != chrom2:
             valid = int(usable1.sum()) * int(usable2.sum())
-            rows.append((name1, name2, valid, average * valid * pseudo_depth, average * valid, average * pseudo_depth, average))
+            rows.append(
+                (
+                    name1,
+                    name2,
+                    valid,
+                    average * valid * pseudo_depth,
+                    average * valid,
+                    average * pseudo_depth,
+                    average,
+                )
+            )
     return pd.DataFrame(rows, columns=TRANS_COLUMNS)
 
 
 def table_path(out_path: str | os.PathLike[str], resolution: int, kind: str = "expected") -> Path:
-    """``out.mcool`` -> ``out.expected.4000.tsv`` beside it (``kind`` "expected" or "expected-trans")."""
+    """``out.mcool`` -> ``out.expected.4000.tsv`` beside it (``kind`` "expected" or
+    "expected-trans").
+    """
     out = Path(out_path)
     return out.with_name(f"{out.name.removesuffix('.mcool')}.{kind}.{resolution}.tsv")
 
@@ -103,7 +155,8 @@ def write_expected(
     mode: str,
     pseudo_depth: float,
 ) -> list[Path]:
-    """Write the tables of every resolution beside the .mcool ``out_path``; each is renamed from a temporary name when whole.
+    """Write the tables of every resolution beside the .mcool ``out_path``; each is renamed from a
+    temporary name when whole.
 
     Returns
     -------
@@ -113,7 +166,9 @@ def write_expected(
     for layer in layers:
         tables = {"expected": expected_cis(layer, chromsizes, view_df, mode, pseudo_depth)}
         if layer.trans is not None and view_df["chrom"].nunique() > 1:
-            tables["expected-trans"] = expected_trans(layer, chromsizes, view_df, mode, pseudo_depth)
+            tables["expected-trans"] = expected_trans(
+                layer, chromsizes, view_df, mode, pseudo_depth
+            )
         for kind, table in tables.items():
             final = table_path(out_path, layer.resolution, kind)
             temporary = final.with_name(f".{final.name}.part")
@@ -128,19 +183,22 @@ def write_expected(
     return written
 
 
-def read_tables(out_path: str | os.PathLike[str], layer: Layer, metadata: dict, clr: cooler.Cooler) -> dict[str, pd.DataFrame]:
-    """Read the tables beside an .mcool as cooltools does, verified against the cooler and against the file's own expected.
+def read_tables(
+    out_path: str | os.PathLike[str], layer: Layer, metadata: dict, clr: cooler.Cooler
+) -> dict[str, pd.DataFrame]:
+    """Read the tables beside an .mcool as cooltools does, verified against the cooler and against
+    the file's own expected.
 
     Parameters
     ----------
-    layer, metadata : of the resolution, from ``read_layer``. Where the metadata names no ``regions``, a table with other names than the
-        chromosomes' is verified without a view.
+    layer, metadata : of the resolution, from ``read_layer``. Where the metadata names no
+        ``regions``, a table with other names than the chromosomes' is verified without a view.
     clr : the resolution, opened.
 
     Returns
     -------
-    "cis" and, where the layer has trans and the view two chromosomes, "trans". CoolerError when one is missing, unreadable or not
-    this file's.
+    "cis" and, where the layer has trans and the view two chromosomes, "trans". CoolerError when one
+    is missing, unreadable or not this file's.
     """
     from cooltools.lib.io import read_expected_from_file
 
@@ -149,7 +207,9 @@ def read_tables(out_path: str | os.PathLike[str], layer: Layer, metadata: dict, 
     view: pd.DataFrame | None = None
     for contact_type, kind in (("cis", "expected"), ("trans", "expected-trans")):
         path = table_path(out_path, layer.resolution, kind)
-        if contact_type == "trans" and (layer.trans is None or view is None or view["chrom"].nunique() < 2):
+        if contact_type == "trans" and (
+            layer.trans is None or view is None or view["chrom"].nunique() < 2
+        ):
             continue
         if not path.is_file():
             raise CoolerError(f"there is no expected table {str(path)!r}")
@@ -160,24 +220,33 @@ def read_tables(out_path: str | os.PathLike[str], layer: Layer, metadata: dict, 
             if view is not None:
                 read_expected_from_file(path, contact_type, verify_view=view, verify_cooler=clr)
         except (ValueError, KeyError) as error:
-            raise CoolerError(f"{str(path)!r} is not an expected table of {clr.uri!r}: {error.__cause__ or error}") from error
+            raise CoolerError(
+                f"{str(path)!r} is not an expected table of {clr.uri!r}: {error.__cause__ or error}"
+            ) from error
         if contact_type == "cis":
             truth = layer.norm(int(table["dist"].max()) + 1)[table["dist"].to_numpy(int)] + offset
         else:
             truth = np.full(len(table), float(layer.trans or 0.0) + offset)
         if not np.allclose(table["balanced.avg"], truth, rtol=1e-9, atol=0, equal_nan=True):
-            raise CoolerError(f"{str(path)!r} does not hold the expected that {clr.uri!r} was made with")
+            raise CoolerError(
+                f"{str(path)!r} does not hold the expected that {clr.uri!r} was made with"
+            )
         found[contact_type] = table
     return found
 
 
 def _view_of(names: list[str], metadata: dict, clr: cooler.Cooler) -> pd.DataFrame | None:
-    """The view that a table was made for: the metadata's regions under the table's names, or whole chromosomes, or unknown."""
+    """The view that a table was made for: the metadata's regions under the table's names, or whole
+    chromosomes, or unknown.
+    """
     chromsizes = {str(c): int(n) for c, n in clr.chromsizes.items()}
     regions = metadata.get("regions")
     if regions:
         if len(regions) != len(names):
             raise ValueError(f"{len(names)} regions, the file was made for {len(regions)}")
         rows = [bioframe.parse_region(text, chromsizes) for text in regions]
-        return pd.DataFrame([(*row, name) for row, name in zip(rows, names)], columns=["chrom", "start", "end", "name"])
+        return pd.DataFrame(
+            [(*row, name) for row, name in zip(rows, names)],
+            columns=["chrom", "start", "end", "name"],
+        )
     return whole_chromosomes(chromsizes) if names == list(chromsizes) else None

@@ -1,7 +1,9 @@
-"""Downloads that can be interrupted: resume by HTTP Range, checksum, atomic rename; and what becomes of them.
+"""Downloads that can be interrupted: resume by HTTP Range, checksum, atomic rename; and what
+becomes of them.
 
-Only http, https and file addresses; a redirect may not leave http(s), nor go from https to http, and there are at most
-five. A partial download is kept as ``<file>.part`` with a note of its origin beside it.
+Only http, https and file addresses; a redirect may not leave http(s), nor go from https to http,
+and there are at most five. A partial download is kept as ``<file>.part`` with a note of its origin
+beside it.
 """
 
 from __future__ import annotations
@@ -48,18 +50,32 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     max_redirections = 5
     max_repeats = 2
 
-    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+    def redirect_request(
+        self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> Any:
         scheme = urllib.parse.urlsplit(newurl).scheme
         if scheme not in ("http", "https") or (scheme == "http" and req.type == "https"):
-            raise FetchError(f"{req.full_url} redirects to {newurl!r}, which is refused: only https, or http from http")
+            raise FetchError(
+                f"{req.full_url} redirects to {newurl!r}, which is refused: only https, or http "
+                f"from http"
+            )
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def _opener() -> urllib.request.OpenerDirector:
     """An opener for http and https alone (the default one also speaks ftp, file and data)."""
     opener = urllib.request.OpenerDirector()
-    handlers = [urllib.request.ProxyHandler, urllib.request.HTTPHandler, urllib.request.HTTPSHandler, _Redirects]
-    for handler in [*handlers, urllib.request.HTTPDefaultErrorHandler, urllib.request.HTTPErrorProcessor]:
+    handlers = [
+        urllib.request.ProxyHandler,
+        urllib.request.HTTPHandler,
+        urllib.request.HTTPSHandler,
+        _Redirects,
+    ]
+    for handler in [
+        *handlers,
+        urllib.request.HTTPDefaultErrorHandler,
+        urllib.request.HTTPErrorProcessor,
+    ]:
         opener.add_handler(handler())
     return opener
 
@@ -87,9 +103,9 @@ def download(
 
     Raises
     ------
-    FetchError
-        If the address is refused or answers with an error, the transfer keeps breaking, the disk is full, or the checksum
-        is another. A partial file is kept for the next call, except after a wrong checksum.
+    FetchError If the address is refused or answers with an error, the transfer keeps breaking, the
+        disk is full, or the checksum is another. A partial file is kept for the next call, except
+        after a wrong checksum.
     """
     target = Path(target)
     scheme = urllib.parse.urlsplit(url).scheme
@@ -100,20 +116,34 @@ def download(
         target.parent.mkdir(parents=True, exist_ok=True)
         for attempt in range(attempts):
             try:
-                _copy_file(url, part, progress) if scheme == "file" else _transfer(url, part, progress)
+                _copy_file(url, part, progress) if scheme == "file" else _transfer(
+                    url, part, progress
+                )
                 break
-            except (_Broken, urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as error:
+            except (
+                _Broken,
+                urllib.error.URLError,
+                http.client.HTTPException,
+                ConnectionError,
+                TimeoutError,
+            ) as error:
                 reason = _reason(url, error)
                 if attempt + 1 == attempts:
                     kept = part.stat().st_size if part.exists() else 0
-                    raise FetchError(f"{url}: {reason}; {kept} bytes are kept in {part}, the same command goes on from there") from error
+                    raise FetchError(
+                        f"{url}: {reason}; {kept} bytes are kept in {part}, the same command "
+                        f"goes on from there"
+                    ) from error
                 log.info("%s: %s; trying again", url, reason)
                 time.sleep(pause * 2**attempt)
         found = sha256(part)
         if digest is not None and found != digest.lower():
             part.unlink()
             _note(part).unlink(missing_ok=True)
-            raise FetchError(f"{url}: SHA-256 of the download is {found}, expected {digest.lower()}; it was thrown away")
+            raise FetchError(
+                f"{url}: SHA-256 of the download is {found}, expected {digest.lower()}; it was "
+                f"thrown away"
+            )
         os.replace(part, target)
         _note(part).unlink(missing_ok=True)
     except OSError as error:
@@ -134,7 +164,10 @@ def _reason(url: str, error: Exception) -> str:
 
 def _disk_error(target: Path, error: OSError) -> FetchError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return FetchError(f"no space left for {target}: free some and repeat the command, it goes on from where it was")
+        return FetchError(
+            f"no space left for {target}: free some and repeat the command, it goes on from "
+            f"where it was"
+        )
     return FetchError(f"{target} could not be written: {error}")
 
 
@@ -145,7 +178,11 @@ def _note(part: Path) -> Path:
 def _transfer(url: str, part: Path, progress: Progress | None) -> None:
     """One attempt; goes on with ``part`` if the server still has the same file and can."""
     note = _read_note(part)
-    have = part.stat().st_size if part.exists() and note.get("url") == url and note.get("validator") else 0
+    have = (
+        part.stat().st_size
+        if part.exists() and note.get("url") == url and note.get("validator")
+        else 0
+    )
     headers = {"User-Agent": f"orca-cool/{__version__}", "Accept-Encoding": "identity"}
     if have:
         headers |= {"Range": f"bytes={have}-", "If-Range": note["validator"]}
@@ -155,21 +192,32 @@ def _transfer(url: str, part: Path, progress: Progress | None) -> None:
         if error.code != 416:
             raise
         # The part is as long as the file, or longer than a file that has changed.
-        if have and error.headers.get("Content-Range") == f"bytes */{have}" and note.get("total") == have:
+        if (
+            have
+            and error.headers.get("Content-Range") == f"bytes */{have}"
+            and note.get("total") == have
+        ):
             return
         part.unlink(missing_ok=True)
         raise _Broken("the server cannot go on from the partial file, starting anew") from error
     with response:
         resumed = have > 0 and response.status == 206
-        if resumed and not (response.headers.get("Content-Range") or "").startswith(f"bytes {have}-"):
+        if resumed and not (response.headers.get("Content-Range") or "").startswith(
+            f"bytes {have}-"
+        ):
             part.unlink()
-            raise _Broken(f"the server answers with range {response.headers.get('Content-Range')!r}, starting anew")
+            raise _Broken(
+                f"the server answers with range {response.headers.get('Content-Range')!r}, "
+                f"starting anew"
+            )
         have = have if resumed else 0
         length = response.headers.get("Content-Length")
         total = have + int(length) if length and length.isdigit() else None
         etag = response.headers.get("ETag")
         # A weak ETag does not promise the same bytes, so it may not be used to resume.
-        validator = etag if etag and not etag.startswith("W/") else response.headers.get("Last-Modified")
+        validator = (
+            etag if etag and not etag.startswith("W/") else response.headers.get("Last-Modified")
+        )
         _note(part).write_text(json.dumps({"url": url, "validator": validator, "total": total}))
         _check_space(part, None if total is None else total - have)
         with open(part, "ab" if resumed else "wb") as file:
@@ -186,11 +234,15 @@ def _read_note(part: Path) -> dict[str, Any]:
     return note if isinstance(note, dict) else {}
 
 
-def _pour(source: Any, file: IO[bytes], have: int, total: int | None, progress: Progress | None) -> int:
+def _pour(
+    source: Any, file: IO[bytes], have: int, total: int | None, progress: Progress | None
+) -> int:
     while True:
         try:
             block = source.read(CHUNK)
-        except OSError as error:  # of the connection: told from a full disk, which no further attempt cures
+        except (
+            OSError
+        ) as error:  # of the connection: told from a full disk, which no further attempt cures
             raise _Broken(f"the connection broke after {have} bytes: {error}") from error
         if not block:
             return have
@@ -208,7 +260,9 @@ def _check_space(part: Path, need: int | None) -> None:
 def _copy_file(url: str, part: Path, progress: Progress | None) -> None:
     parsed = urllib.parse.urlsplit(url)
     if parsed.netloc not in ("", "localhost"):
-        raise FetchError(f"address {url!r}: a file address names a file of this machine (file:///...)")
+        raise FetchError(
+            f"address {url!r}: a file address names a file of this machine (file:///...)"
+        )
     path = Path(urllib.request.url2pathname(parsed.path))
     if not path.is_file():
         raise FetchError(f"{url}: no such file")
@@ -232,7 +286,8 @@ def fetch(
 
     Parameters
     ----------
-    name : the model that is wanted; an archive of released models gives its others too, where they are not there yet.
+    name : the model that is wanted; an archive of released models gives its others too, where they
+        are not there yet.
     out : folder of the bundles; the download goes to ``downloads`` beside it.
     digest : SHA-256 to hold the download to, in place of the registry's.
     accept_unverified : go on where no SHA-256 is known.
@@ -252,11 +307,14 @@ def fetch(
         If what was downloaded does not hold the model.
     """
     digest = digest or archive.sha256
-    if digest is not None and not (len(digest) == 64 and set(digest.lower()) <= set("0123456789abcdef")):
+    if digest is not None and not (
+        len(digest) == 64 and set(digest.lower()) <= set("0123456789abcdef")
+    ):
         raise FetchError(f"SHA-256 {digest!r} is not 64 hexadecimal digits")
     if digest is None and not accept_unverified:
         raise FetchError(
-            f"no SHA-256 is known for {archive.urls[0]}, so a damaged or altered file could not be told; "
+            f"no SHA-256 is known for {archive.urls[0]}, so a damaged or altered file could not "
+            f"be told; "
             f"give it with --sha256, or accept that with --accept-unverified"
         )
     if (out / name).exists() and not force:
@@ -282,12 +340,18 @@ def fetch(
 
 
 def import_archive(
-    file: Path, out: Path, names: Sequence[str] | None = None, others: Sequence[str] = (), *, force: bool = False
+    file: Path,
+    out: Path,
+    names: Sequence[str] | None = None,
+    others: Sequence[str] = (),
+    *,
+    force: bool = False,
 ) -> list[Path]:
     """Bundles from a tar of the released resources.
 
-    Only ``models/*.statedict`` and ``resources/*.npy`` are taken out, as plain files under their own names: neither links nor
-    the paths of the archive are followed, and the genome that it also holds costs nothing.
+    Only ``models/*.statedict`` and ``resources/*.npy`` are taken out, as plain files under their
+    own names: neither links nor the paths of the archive are followed, and the genome that it also
+    holds costs nothing.
 
     Parameters
     ----------
@@ -303,7 +367,9 @@ def import_archive(
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".released.", suffix=".partial", dir=out) as temporary:
+        with tempfile.TemporaryDirectory(
+            prefix=".released.", suffix=".partial", dir=out
+        ) as temporary:
             folder = Path(temporary)
             _unpack(file, folder)
             paths = import_released(folder, out, names, force=force)
@@ -328,7 +394,11 @@ def _unpack(file: Path, folder: Path) -> None:
         for member in archive:
             parts = member.name.split("/")
             kind = parts[-2] if len(parts) > 1 else ""
-            if not member.isfile() or kind not in suffixes or not parts[-1].endswith(suffixes[kind]):
+            if (
+                not member.isfile()
+                or kind not in suffixes
+                or not parts[-1].endswith(suffixes[kind])
+            ):
                 continue
             _check_space(folder, member.size)
             (folder / kind).mkdir(exist_ok=True)

@@ -1,8 +1,9 @@
 """The map of an edited genome at the coordinates of its reference, and the difference of two maps.
 
-:func:`to_reference_frame` shows contacts of the edited genome where reads of it would be mapped to the reference: every bin of the
-reference is looked up, by its middle base, in the edited genome, where it is in no place, one, or many. Contacts between chromosomes of
-the reference are not shown, also where an edit has put them on one contig; the edited genome's own map has them.
+:func:`to_reference_frame` shows contacts of the edited genome where reads of it would be mapped to
+the reference: every bin of the reference is looked up, by its middle base, in the edited genome,
+where it is in no place, one, or many. Contacts between chromosomes of the reference are not shown,
+also where an edit has put them on one contig; the edited genome's own map has them.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ class Images:
 
     Attributes
     ----------
-    first : (bins + 1,) int64; the images of bin i are ``places[first[i] : first[i + 1]]``, in the order of the contigs.
+    first : (bins + 1,) int64; the images of bin i are ``places[first[i] : first[i + 1]]``, in the
+        order of the contigs.
     places : int64, bins of the edited genome, numbered through all contigs as in its cooler.
     """
 
@@ -61,10 +63,13 @@ class Images:
         return Images(np.concatenate([[0], np.cumsum(some)]), self.places[self.first[:-1][some]])
 
 
-def bin_images(genome: EditedGenome, chroms: Sequence[str], resolutions: Sequence[int]) -> dict[int, dict[str, Images]]:
+def bin_images(
+    genome: EditedGenome, chroms: Sequence[str], resolutions: Sequence[int]
+) -> dict[int, dict[str, Images]]:
     """Images of all bins of chromosomes of the source, by resolution (bp) and chromosome.
 
-    Each is where the bin's middle base is, or, if that base is nowhere, the nearest base of the bin that is somewhere.
+    Each is where the bin's middle base is, or, if that base is nowhere, the nearest base of the bin
+    that is somewhere.
     """
     rows: dict[str, list[tuple[int, int, int, int, bool]]] = {chrom: [] for chrom in chroms}
     for number, segments in enumerate(genome.contigs.values()):
@@ -74,11 +79,16 @@ def bin_images(genome: EditedGenome, chroms: Sequence[str], resolutions: Sequenc
                 rows[s.chrom].append((s.start, s.end, number, offset, s.strand == "+"))
             offset += len(s)
     pieces = {chrom: np.array(found, np.int64).reshape(-1, 5).T for chrom, found in rows.items()}
-    return {r: {chrom: _images(genome, chrom, r, pieces[chrom]) for chrom in chroms} for r in resolutions}
+    return {
+        r: {chrom: _images(genome, chrom, r, pieces[chrom]) for chrom in chroms}
+        for r in resolutions
+    }
 
 
 def _images(genome: EditedGenome, chrom: str, resolution: int, pieces: np.ndarray) -> Images:
-    """Images of one chromosome; rows of ``pieces``: start, end, number of the contig, offset in it, 1 if forward."""
+    """Images of one chromosome; rows of ``pieces``: start, end, number of the contig, offset in it,
+    1 if forward.
+    """
     length = genome.source.chromsizes[chrom]
     start = np.arange(0, length, resolution)
     middle = (start + np.minimum(start + resolution, length)) // 2
@@ -94,8 +104,11 @@ def _images(genome: EditedGenome, chrom: str, resolution: int, pieces: np.ndarra
     return Images(np.searchsorted(own[order], np.arange(len(middle) + 1)), places[order])
 
 
-def _present(start: np.ndarray, stop: np.ndarray, middle: np.ndarray, begin: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """The base of each bin that tells where it went: of those in a piece (``begin``, ``end``) the nearest to the middle, the left of two.
+def _present(
+    start: np.ndarray, stop: np.ndarray, middle: np.ndarray, begin: np.ndarray, end: np.ndarray
+) -> np.ndarray:
+    """The base of each bin that tells where it went: of those in a piece (``begin``, ``end``) the
+    nearest to the middle, the left of two.
 
     Where no base of the bin is in a piece it stays the middle.
     """
@@ -104,16 +117,24 @@ def _present(start: np.ndarray, stop: np.ndarray, middle: np.ndarray, begin: np.
     begun, ended = np.searchsorted(begin, middle, "right"), np.searchsorted(end, middle, "right")
     far = np.iinfo(np.int64).max
     left, right = np.append(-1, end - 1)[ended], np.append(begin, far)[begun]
-    from_left, from_right = np.where(left >= start, middle - left, far), np.where(right < stop, right - middle, far)
+    from_left, from_right = (
+        np.where(left >= start, middle - left, far),
+        np.where(right < stop, right - middle, far),
+    )
     found = np.minimum(from_left, from_right) < far
-    return np.where((begun == ended) & found, np.where(from_left <= from_right, left, right), middle)
+    return np.where(
+        (begun == ended) & found, np.where(from_left <= from_right, left, right), middle
+    )
 
 
-def reference_regions(genome: EditedGenome, regions: Sequence[Region], reach: int, *, join: bool = False) -> list[Region]:
+def reference_regions(
+    genome: EditedGenome, regions: Sequence[Region], reach: int, *, join: bool = False
+) -> list[Region]:
     """Where regions of an edited genome came from.
 
-    Pieces of one region that are less than ``reach`` apart are one region of the source, with what lies between them: pairs across a
-    deletion are there. Pieces of different regions are only where they overlap; with ``join`` also where they touch.
+    Pieces of one region that are less than ``reach`` apart are one region of the source, with what
+    lies between them: pairs across a deletion are there. Pieces of different regions are only where
+    they overlap; with ``join`` also where they touch.
 
     Parameters
     ----------
@@ -148,7 +169,9 @@ def _joined(spans: Sequence[tuple[str, int, int]], gap: int) -> list[tuple[str, 
 
 
 class _Band:
-    """Pixels of one resolution of a cooler at distances below ``band`` bins, by row and distance; blocks lately used are kept."""
+    """Pixels of one resolution of a cooler at distances below ``band`` bins, by row and distance;
+    blocks lately used are kept.
+    """
 
     def __init__(self, group: h5py.Group, band: int):
         self.pixels, self.band = group["pixels"], band
@@ -184,7 +207,9 @@ class _Band:
         return self._kept[k]
 
 
-def _moved(images: Images, contig: np.ndarray, pixels: _Band, start: int, end: int, band: int) -> tuple[np.ndarray, np.ndarray]:
+def _moved(
+    images: Images, contig: np.ndarray, pixels: _Band, start: int, end: int, band: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Rows ``[start, end)`` of a chromosome of the source.
 
     Parameters
@@ -194,7 +219,8 @@ def _moved(images: Images, contig: np.ndarray, pixels: _Band, start: int, end: i
 
     Returns
     -------
-    counts : (rows, band) float32, the mean over all pairs of images that have a pixel; NaN where none has.
+    counts : (rows, band) float32, the mean over all pairs of images that have a pixel; NaN where
+        none has.
     levels : (rows, band) int32, the coarsest of theirs.
     """
     total, number = np.zeros((end - start, band)), np.zeros((end - start, band), np.int32)
@@ -208,7 +234,12 @@ def _moved(images: Images, contig: np.ndarray, pixels: _Band, start: int, end: i
             j = start + np.flatnonzero(copies[start:last] > q)
             y = images.places[images.first[j] + q]
             d = j - i[:, None]
-            a, b = np.nonzero((d >= 0) & (d < band) & (contig[x][:, None] == contig[y]) & (np.abs(y - x[:, None]) < pixels.band))
+            a, b = np.nonzero(
+                (d >= 0)
+                & (d < band)
+                & (contig[x][:, None] == contig[y])
+                & (np.abs(y - x[:, None]) < pixels.band)
+            )
             counts, level = pixels.read(np.minimum(x[a], y[b]), np.abs(x[a] - y[b]))
             there = np.isfinite(counts)
             a, b = a[there], b[there]
@@ -230,17 +261,19 @@ def to_reference_frame(
     copies: str = "mean",
     metadata: Mapping[str, Any] | None = None,
 ) -> list[Path]:
-    """Write the predicted map of an edited genome at the coordinates of its reference, with expected tables.
+    """Write the predicted map of an edited genome at the coordinates of its reference, with
+    expected tables.
 
-    Frequencies are the predicted ones; what is expected is that of the distance in the reference. Bins are masked that are gaps of the
-    reference, have no image, or none that was predicted; there is no pixel for pairs of which no images lie on one contig within the
-    predicted distance.
+    Frequencies are the predicted ones; what is expected is that of the distance in the reference.
+    Bins are masked that are gaps of the reference, have no image, or none that was predicted; there
+    is no pixel for pairs of which no images lie on one contig within the predicted distance.
 
     Parameters
     ----------
     edited_path : predicted .mcool of ``genome``; its levels, bands, mode and pseudo-depth are kept.
     assembly : name of the reference's.
-    copies : what a bin shows that is there several times: "mean" of the frequencies of all pairs of its images, or "first" image only.
+    copies : what a bin shows that is there several times: "mean" of the frequencies of all pairs of
+        its images, or "first" image only.
     metadata : JSON-able, added to that of ``edited_path``.
 
     Returns
@@ -264,11 +297,18 @@ def to_reference_frame(
     meta = found[min(found)][1]
     _require_chromsizes(uris[min(uris)], genome.chromsizes)
     if "regions" not in meta:
-        raise CoolerError(f"{str(edited_path)!r} is not a prediction of regions: its metadata names none")
+        raise CoolerError(
+            f"{str(edited_path)!r} is not a prediction of regions: its metadata names none"
+        )
     predicted = [parse_region(text, genome.chromsizes) for text in meta["regions"]]
-    regions = reference_regions(genome, predicted, max(layer.band * r for r, (layer, _) in found.items()))
+    regions = reference_regions(
+        genome, predicted, max(layer.band * r for r, (layer, _) in found.items())
+    )
     if not regions:
-        raise EditError(f"no part of {', '.join(map(str, predicted))} of {genome.name!r} comes from the reference")
+        raise EditError(
+            f"no part of {', '.join(map(str, predicted))} of {genome.name!r} comes from the "
+            f"reference"
+        )
     masked = masks(source, regions, list(found))
     images = bin_images(genome, list(dict.fromkeys(x.chrom for x in regions)), list(found))
     layers = []
@@ -281,11 +321,18 @@ def to_reference_frame(
             owner = np.repeat(np.arange(len(some.copies)), some.copies)
             masked[r][c] |= np.bincount(owner[usable], minlength=len(some.copies)) == 0
         # the expected reaches as far as the genome that it was written for
-        layers.append(Layer(r, layer.expected, layer.eps, min(layer.band, len(layer.expected)), None, masked[r]))
+        layers.append(
+            Layer(
+                r, layer.expected, layer.eps, min(layer.band, len(layer.expected)), None, masked[r]
+            )
+        )
 
     def stripes(resolution: int) -> Iterator[Stripe]:
         layer = next(x for x in layers if x.resolution == resolution)
-        contig = np.repeat(np.arange(len(genome.chromsizes)), [n_bins(n, resolution) for n in genome.chromsizes.values()])
+        contig = np.repeat(
+            np.arange(len(genome.chromsizes)),
+            [n_bins(n, resolution) for n in genome.chromsizes.values()],
+        )
         step = max(1, min(layer.band, CELLS // layer.band))
         with h5py.File(edited_path, "r") as file:
             pixels = _Band(file[f"resolutions/{resolution}"], found[resolution][0].band)
@@ -297,40 +344,69 @@ def to_reference_frame(
                     yield Stripe(c, a, counts, level, count=counts)
 
     whole = {Region(c, 0, n): c for c, n in sizes.items()}
-    rows = [(x.chrom, x.start, x.end, whole.get(x, f"{x.chrom}:{x.start}-{x.end}")) for x in regions]
+    rows = [
+        (x.chrom, x.start, x.end, whole.get(x, f"{x.chrom}:{x.start}-{x.end}")) for x in regions
+    ]
     view = pd.DataFrame(rows, columns=["chrom", "start", "end", "name"])
-    told = {**meta, "assembly": assembly, "genome": source.name, "edited_genome": genome.name, "edited_assembly": meta.get("assembly")}
-    told |= {"regions": [str(x) for x in regions], "bands": {str(x.resolution): x.band for x in layers}, "spread": False}
+    told = {
+        **meta,
+        "assembly": assembly,
+        "genome": source.name,
+        "edited_genome": genome.name,
+        "edited_assembly": meta.get("assembly"),
+    }
+    told |= {
+        "regions": [str(x) for x in regions],
+        "bands": {str(x.resolution): x.band for x in layers},
+        "spread": False,
+    }
     told |= {"frame": "reference", "copies": copies, **(metadata or {})}
     out = Path(out)
     tables = write_expected(out, layers, sizes, view, meta["mode"], meta["pseudo_depth"])
     write_mcool(
-        out, chromsizes=sizes, assembly=assembly, layers=layers, stripes=stripes, pseudo_depth=meta["pseudo_depth"],
-        mode=meta["mode"], metadata=told,
-    )  # fmt: skip
+        out,
+        chromsizes=sizes,
+        assembly=assembly,
+        layers=layers,
+        stripes=stripes,
+        pseudo_depth=meta["pseudo_depth"],
+        mode=meta["mode"],
+        metadata=told,
+    )
     return [out, *tables]
 
 
 def _require_chromsizes(uri: str, wanted: Mapping[str, int]) -> None:
-    """CoolerError that names the first difference if a cooler's chromosomes are not these, in this order."""
+    """CoolerError that names the first difference if a cooler's chromosomes are not these, in this
+    order.
+    """
     found = {str(c): int(n) for c, n in cooler.Cooler(uri).chromsizes.items()}
     if list(found.items()) == list(wanted.items()):
         return
     for c in [*wanted, *found]:
         if found.get(c) != wanted.get(c):
-            raise CoolerError(f"{uri!r} is of another genome: {c} has {found.get(c, 'no')} bp there, {wanted.get(c, 'no')} bp here")
-    raise CoolerError(f"{uri!r} has the chromosomes in another order: {', '.join(list(found)[:10])}")
+            raise CoolerError(
+                f"{uri!r} is of another genome: {c} has {found.get(c, 'no')} bp there, "
+                f"{wanted.get(c, 'no')} bp here"
+            )
+    raise CoolerError(
+        f"{uri!r} has the chromosomes in another order: {', '.join(list(found)[:10])}"
+    )
 
 
 def require_comparable(
-    path: str | os.PathLike[str], levels: Sequence[int], chromsizes: Mapping[str, int], wanted: Mapping[str, Any]
+    path: str | os.PathLike[str],
+    levels: Sequence[int],
+    chromsizes: Mapping[str, int],
+    wanted: Mapping[str, Any],
 ) -> None:
     """Check that a predicted map can stand beside another.
 
     Parameters
     ----------
     levels, chromsizes : that it must have.
-    wanted : metadata of the other, of which ``model_digest``, ``mode`` and the levels' ``modules`` must be the same.
+    wanted : metadata of the other, of which ``model_digest``, ``mode`` and the levels' ``modules``
+        must be the same.
 
     Raises
     ------
@@ -339,34 +415,48 @@ def require_comparable(
     """
     for r in levels:
         if r not in (known := resolutions(str(path))):
-            raise CoolerError(f"{str(path)!r} has no level of {r} bp; it has {', '.join(map(str, known))}")
+            raise CoolerError(
+                f"{str(path)!r} has no level of {r} bp; it has {', '.join(map(str, known))}"
+            )
         uri = f"{path}::resolutions/{r}"
         meta = read_layer(uri)[1]
         _require_chromsizes(uri, chromsizes)
         for key in ("model_digest", "mode"):
             if meta.get(key) != wanted.get(key):
-                raise CoolerError(f"{str(path)!r} has {key} {meta.get(key)!r}, not {wanted.get(key)!r}; predict it with the same settings")
+                raise CoolerError(
+                    f"{str(path)!r} has {key} {meta.get(key)!r}, not {wanted.get(key)!r}; "
+                    f"predict it with the same settings"
+                )
         ours, theirs = ((x.get("modules") or {}).get(str(r)) for x in (wanted, meta))
         if ours != theirs:
-            raise CoolerError(f"{str(path)!r} has {r} bp of module {theirs!r}, not {ours!r}; predict it with the same settings")
+            raise CoolerError(
+                f"{str(path)!r} has {r} bp of module {theirs!r}, not {ours!r}; predict it with "
+                f"the same settings"
+            )
 
 
-def difference(alternative: str | os.PathLike[str], reference: str | os.PathLike[str], out: str | os.PathLike[str]) -> Path:
-    """Write the natural logarithm of alternative / reference contact frequency, for every pixel that both maps have.
+def difference(
+    alternative: str | os.PathLike[str],
+    reference: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+) -> Path:
+    """Write the natural logarithm of alternative / reference contact frequency, for every pixel
+    that both maps have.
 
-    ``count`` is the logarithm itself (float32; 0 where nothing changed) and ``weight`` 1, so that raw and balanced values are the same;
-    a bin that is masked in either map is NaN. A frequency of 0 (mode "contact") has no logarithm and no pixel.
+    ``count`` is the logarithm itself (float32; 0 where nothing changed) and ``weight`` 1, so that
+    raw and balanced values are the same; a bin that is masked in either map is NaN. A frequency of
+    0 (mode "contact") has no logarithm and no pixel.
 
     Parameters
     ----------
-    alternative : predicted .mcool in the reference's frame (:func:`to_reference_frame`); its levels are written.
+    alternative : predicted .mcool in the reference's frame (:func:`to_reference_frame`); its levels
+        are written.
     reference : predicted .mcool of the same model with at least these levels.
 
     Raises
     ------
-    CoolerError
-        If a file cannot be read, or they differ in more than their numbers; if they have no pixel in common.
-    OutputError
+    CoolerError If a file cannot be read, or they differ in more than their numbers; if they have no
+        pixel in common. OutputError
         If the output cannot be written.
     """
     out = Path(out)
@@ -376,9 +466,20 @@ def difference(alternative: str | os.PathLike[str], reference: str | os.PathLike
     sizes = {str(c): int(n) for c, n in first.chromsizes.items()}
     require_comparable(reference, list(levels), sizes, meta)
     other = read_layer(f"{reference}::resolutions/{min(levels)}")[1]
-    told = {**meta, "format": DIFF_FORMAT, "format_version": DIFF_FORMAT_VERSION, "value": "ln(alternative / reference)"}
+    told = {
+        **meta,
+        "format": DIFF_FORMAT,
+        "format_version": DIFF_FORMAT_VERSION,
+        "value": "ln(alternative / reference)",
+    }
     told |= {"alternative": Path(alternative).name, "reference": Path(reference).name}
-    for key in ("eps", "band", "trans", "pseudo_depth", "precision_bits"):  # of one level, or of what is divided
+    for key in (
+        "eps",
+        "band",
+        "trans",
+        "pseudo_depth",
+        "precision_bits",
+    ):  # of one level, or of what is divided
         told.pop(key, None)
     temporary = out.with_name(f".{out.name}.part")
     nnz = 0
@@ -393,16 +494,28 @@ def difference(alternative: str | os.PathLike[str], reference: str | os.PathLike
                     scale = other["pseudo_depth"] / meta["pseudo_depth"]
                     uri = f"{temporary}::resolutions/{r}"
                     cooler.create_cooler(
-                        uri, bins, _log_ratios(a, b, masked, scale), columns=["count"], dtypes={"count": np.float32}, ordered=True,
-                        assembly=first.info["genome-assembly"], metadata=told, mode="a" if k else "w",
-                    )  # fmt: skip
+                        uri,
+                        bins,
+                        _log_ratios(a, b, masked, scale),
+                        columns=["count"],
+                        dtypes={"count": np.float32},
+                        ordered=True,
+                        assembly=first.info["genome-assembly"],
+                        metadata=told,
+                        mode="a" if k else "w",
+                    )
                 nnz += cooler.Cooler(uri).info["nnz"]
             with h5py.File(temporary, "r+") as file:
-                file.attrs.update({"format": "HDF5::MCOOL", "format-version": 2, "bin-type": "fixed"})
+                file.attrs.update(
+                    {"format": "HDF5::MCOOL", "format-version": 2, "bin-type": "fixed"}
+                )
                 for group in file["resolutions"].values():
                     group["bins/weight"].attrs.update(BALANCED)
         if not nnz:
-            raise CoolerError(f"{str(alternative)!r} and {str(reference)!r} have no pixel in common; predict the same regions")
+            raise CoolerError(
+                f"{str(alternative)!r} and {str(reference)!r} have no pixel in common; predict "
+                f"the same regions"
+            )
         with writing(out):
             os.replace(temporary, out)
     finally:
@@ -410,11 +523,18 @@ def difference(alternative: str | os.PathLike[str], reference: str | os.PathLike
     return out
 
 
-def _log_ratios(a: h5py.Group, b: h5py.Group, masked: np.ndarray, scale: float) -> Iterator[pd.DataFrame]:
+def _log_ratios(
+    a: h5py.Group, b: h5py.Group, masked: np.ndarray, scale: float
+) -> Iterator[pd.DataFrame]:
     """Pixels of two resolutions with the same bins, rows by rows."""
     n = len(masked)
     offsets = [group["indexes/bin1_offset"][:] for group in (a, b)]
-    cuts = np.unique(np.concatenate([np.searchsorted(o, np.arange(0, o[-1], CELLS), side="left") for o in offsets] + [[0, n]]))
+    cuts = np.unique(
+        np.concatenate(
+            [np.searchsorted(o, np.arange(0, o[-1], CELLS), side="left") for o in offsets]
+            + [[0, n]]
+        )
+    )
     for start, end in zip(cuts, cuts[1:]):
         keys: list[np.ndarray] = []
         counts: list[np.ndarray] = []
@@ -428,4 +548,10 @@ def _log_ratios(a: h5py.Group, b: h5py.Group, masked: np.ndarray, scale: float) 
         keep = (x > 0) & (y > 0) & ~masked[bin1] & ~masked[bin2]
         x, y = x[keep], y[keep]
         # where they are equal the quotient is 1 and its logarithm 0, to the last bit
-        yield pd.DataFrame({"bin1_id": bin1[keep], "bin2_id": bin2[keep], "count": np.log(x / y * scale).astype(np.float32)})
+        yield pd.DataFrame(
+            {
+                "bin1_id": bin1[keep],
+                "bin2_id": bin2[keep],
+                "count": np.log(x / y * scale).astype(np.float32),
+            }
+        )

@@ -1,4 +1,6 @@
-"""Genes of a region from GTF, GFF3 or BED, carried over to an edited genome, and drawn as a track below a map."""
+"""Genes of a region from GTF, GFF3 or BED, carried over to an edited genome, and drawn as a track
+below a map.
+"""
 
 from __future__ import annotations
 
@@ -54,19 +56,20 @@ def read_genes(path: str | Path, region: Region) -> pd.DataFrame:
 
     Parameters
     ----------
-    path : GTF or GFF3 (features ``gene``; the name is the first of :data:`NAMES` that is there), or BED of at least four columns
-        (strand in the sixth); plain or gzip. What it is is told by the content.
+    path : GTF or GFF3 (features ``gene``; the name is the first of :data:`NAMES` that is there), or
+        BED of at least four columns (strand in the sixth); plain or gzip. What it is is told by the
+        content.
 
     Returns
     -------
-    DataFrame with columns chrom, start, end (0-based, end-exclusive, bp), name, strand ("+", "-" or "."), by start. Only the region's
-    genes are held in memory.
+    DataFrame with columns chrom, start, end (0-based, end-exclusive, bp), name, strand ("+", "-" or
+    "."), by start. Only the region's genes are held in memory.
 
     Raises
     ------
-    RegionError
-        If the file is missing, damaged or none of these (the message tells the line), holds no gene, or calls the chromosome with "chr"
-        where the region has none, or the other way round.
+    RegionError If the file is missing, damaged or none of these (the message tells the line), holds
+        no gene, or calls the chromosome with "chr" where the region has none, or the other way
+        round.
     """
     import pandas as pd
 
@@ -80,7 +83,10 @@ def read_genes(path: str | Path, region: Region) -> pd.DataFrame:
             found.append(row)
     if not names:
         only = f", only {', '.join(sorted(features)[:10])}" if features else ""
-        raise RegionError(f"genes {str(path)!r}: there is no feature 'gene'{only}; give a file that has genes, or BED")
+        raise RegionError(
+            f"genes {str(path)!r}: there is no feature 'gene'{only}; give a file that has genes, "
+            f"or BED"
+        )
     if region.chrom not in names:
         other = region.chrom[3:] if region.chrom.startswith("chr") else "chr" + region.chrom
         message = f"genes {str(path)!r}: there is none on {region.chrom!r}; {suggestion(region.chrom, names)}"
@@ -97,13 +103,21 @@ def rows(path: Path, features: set[str]) -> Iterator[_Row]:
     for number, line in lines(path):
         fields = line.split("\t") if "\t" in line else line.split()
         if parse is None:
-            parse = _bed if _numbers(fields[1:3]) else _gff if len(fields) >= 8 and _numbers(fields[3:5]) else None
+            parse = (
+                _bed
+                if _numbers(fields[1:3])
+                else _gff
+                if len(fields) >= 8 and _numbers(fields[3:5])
+                else None
+            )
         try:
             if parse is None:
                 raise ValueError("is neither GTF, GFF3 nor BED with tabs between its columns")
             row = parse(fields, features)
         except ValueError as problem:
-            raise RegionError(f"genes {str(path)!r}, line {number}: {line[:100]!r} {problem}") from None
+            raise RegionError(
+                f"genes {str(path)!r}, line {number}: {line[:100]!r} {problem}"
+            ) from None
         if row is not None:
             yield row
 
@@ -114,18 +128,31 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
     try:
         with path.open("rb") as raw:
             gzipped = raw.read(2) == b"\x1f\x8b"
-        with gzip.open(path, "rt", encoding="utf-8-sig") if gzipped else path.open(encoding="utf-8-sig") as file:
+        with (
+            gzip.open(path, "rt", encoding="utf-8-sig")
+            if gzipped
+            else path.open(encoding="utf-8-sig") as file
+        ):
             for number, line in enumerate(file, start=1):
                 if line.startswith("##FASTA"):  # GFF3 may end with the sequence
                     return
-                if not line.isspace() and not line.startswith("#") and line.split(maxsplit=1)[0] not in ("track", "browser"):
+                if (
+                    not line.isspace()
+                    and not line.startswith("#")
+                    and line.split(maxsplit=1)[0] not in ("track", "browser")
+                ):
                     yield number, line.rstrip("\r\n")
     except FileNotFoundError:
         raise RegionError(f"genes {str(path)!r}: there is no such file") from None
     except (OSError, EOFError, zlib.error) as error:
-        raise RegionError(f"genes {str(path)!r}: cannot be read after line {number}: {error}") from error
+        raise RegionError(
+            f"genes {str(path)!r}: cannot be read after line {number}: {error}"
+        ) from error
     except UnicodeDecodeError as error:
-        raise RegionError(f"genes {str(path)!r}: no text after line {number}; give GTF, GFF3 or BED, plain or gzip") from error
+        raise RegionError(
+            f"genes {str(path)!r}: no text after line {number}; give GTF, GFF3 or BED, plain or "
+            f"gzip"
+        ) from error
 
 
 def _numbers(fields: Sequence[str]) -> bool:
@@ -135,7 +162,9 @@ def _numbers(fields: Sequence[str]) -> bool:
 def _bed(fields: Sequence[str], features: set[str]) -> _Row | None:
     if len(fields) < 4:
         raise ValueError("has no name: BED needs four columns here (chromosome, start, end, name)")
-    return _checked(fields[0], fields[1], fields[2], fields[3], fields[5] if len(fields) > 5 else ".", 0)
+    return _checked(
+        fields[0], fields[1], fields[2], fields[3], fields[5] if len(fields) > 5 else ".", 0
+    )
 
 
 def _gff(fields: Sequence[str], features: set[str]) -> _Row | None:
@@ -162,18 +191,26 @@ def _name(attributes: str) -> str:
         pairs = (part.strip().partition("=") for part in attributes.split(";"))
         found = {key: unquote(value) for key, _, value in pairs}
     else:
-        found = {key: quoted or plain for key, quoted, plain in re.findall(r'([^\s;]+)\s+(?:"([^"]*)"|([^\s;"]+))', attributes)}
+        found = {
+            key: quoted or plain
+            for key, quoted, plain in re.findall(
+                r'([^\s;]+)\s+(?:"([^"]*)"|([^\s;"]+))', attributes
+            )
+        }
     name = next((found[key] for key in NAMES if found.get(key)), "")
     if not name:
         raise ValueError(f"names no gene; it must have one of {', '.join(NAMES)}")
     return name
 
 
-def lift(genes: pd.DataFrame, genome: EditedGenome, contig: str, start: int, end: int) -> pd.DataFrame:
-    """Genes of the reference in a window of an edited genome: each where its bases went, once for every copy.
+def lift(
+    genes: pd.DataFrame, genome: EditedGenome, contig: str, start: int, end: int
+) -> pd.DataFrame:
+    """Genes of the reference in a window of an edited genome: each where its bases went, once for
+    every copy.
 
-    A gene whose other end lies elsewhere, or nowhere, has " (part)" behind its name. What is lost, or inserted (if it is short), inside a
-    gene leaves it whole.
+    A gene whose other end lies elsewhere, or nowhere, has " (part)" behind its name. What is lost,
+    or inserted (if it is short), inside a gene leaves it whole.
 
     Parameters
     ----------
@@ -188,7 +225,8 @@ def lift(genes: pd.DataFrame, genome: EditedGenome, contig: str, start: int, end
 
     at, length = max(start, 0), genome.chromsizes[contig]
     by_chrom = {chrom: table for chrom, table in genes.groupby("chrom")}
-    #: (gene's row, strand) -> [start, end, ref_start, ref_end] on the contig and in the reference, in order
+    #: (gene's row, strand) -> [start, end, ref_start, ref_end] on the contig and in the reference,
+    #: in order
     parts: dict[tuple[int, str], list[list[int]]] = {}
     for piece in genome.pieces(contig, start, end):
         table = by_chrom.get(piece.chrom) if piece.chrom else None
@@ -201,7 +239,12 @@ def lift(genes: pd.DataFrame, genome: EditedGenome, contig: str, start: int, end
                 known = parts.setdefault((int(table.index[k]), piece.strand), [])
                 if known and _goes_on(known[-1], image, piece.strand):
                     before = known[-1]
-                    known[-1] = [before[0], image[1], min(before[2], image[2]), max(before[3], image[3])]
+                    known[-1] = [
+                        before[0],
+                        image[1],
+                        min(before[2], image[2]),
+                        max(before[3], image[3]),
+                    ]
                 else:
                     known.append(image)
         at += len(piece)
@@ -213,9 +256,15 @@ def lift(genes: pd.DataFrame, genome: EditedGenome, contig: str, start: int, end
             cut = [start > 0 and first == start, end < length and last == end]
             low, high = cut if strand == "+" else cut[::-1]
             whole = (ref_start == gene["start"] or low) and (ref_end == gene["end"] or high)
-            own = gene["strand"] if strand == "+" or gene["strand"] == "." else {"+": "-", "-": "+"}[gene["strand"]]
+            own = (
+                gene["strand"]
+                if strand == "+" or gene["strand"] == "."
+                else {"+": "-", "-": "+"}[gene["strand"]]
+            )
             rows.append((contig, first, last, gene["name"] + ("" if whole else " (part)"), own))
-    return pd.DataFrame(sorted(rows, key=lambda row: row[1:]), columns=COLUMNS).astype({"start": np.int64, "end": np.int64})
+    return pd.DataFrame(sorted(rows, key=lambda row: row[1:]), columns=COLUMNS).astype(
+        {"start": np.int64, "end": np.int64}
+    )
 
 
 def _goes_on(last: list[int], image: list[int], strand: str) -> bool:
@@ -224,7 +273,8 @@ def _goes_on(last: list[int], image: list[int], strand: str) -> bool:
 
 
 def pack(extents: Sequence[tuple[float, float]], most: int = MAX_ROWS) -> list[int]:
-    """A row for each interval, so that none overlap in a row: from left to right, each in the first that is free.
+    """A row for each interval, so that none overlap in a row: from left to right, each in the first
+    that is free.
 
     Returns
     -------
@@ -242,13 +292,16 @@ def pack(extents: Sequence[tuple[float, float]], most: int = MAX_ROWS) -> list[i
 
 @dataclass(frozen=True)
 class Track:
-    """Genes of an axis from ``start`` to ``end`` bp, ``inches`` wide, sorted into rows with their names.
+    """Genes of an axis from ``start`` to ``end`` bp, ``inches`` wide, sorted into rows with their
+    names.
 
     Attributes
     ----------
-    genes : those that overlap the axis. row : of each, -1 for those of which there is only a tick, and their number.
-    extents : of bar and name in bp; the name is on the right of its bar, or on the left where there is no room. Where there is room on
-        neither side it is on the bar, in the middle of the axis, which is all taken.
+    genes : those that overlap the axis. row : of each, -1 for those of which there is only a tick,
+        and their number.
+    extents : of bar and name in bp; the name is on the right of its bar, or on the left where there
+        is no room. Where there is room on neither side it is on the bar, in the middle of the axis,
+        which is all taken.
     """
 
     start: int
@@ -260,10 +313,14 @@ class Track:
 
     @classmethod
     def of(cls, genes: pd.DataFrame, chrom: str, start: int, end: int, inches: float) -> Track:
-        here = genes[(genes["chrom"] == chrom) & (genes["start"] < end) & (genes["end"] > start)].reset_index(drop=True)
+        here = genes[
+            (genes["chrom"] == chrom) & (genes["start"] < end) & (genes["end"] > start)
+        ].reset_index(drop=True)
         inch = (end - start) / inches
         extents = []
-        for a, b, name in zip(here["start"].clip(lower=start), here["end"].clip(upper=end), here["name"]):
+        for a, b, name in zip(
+            here["start"].clip(lower=start), here["end"].clip(upper=end), here["name"]
+        ):
             wide = (_width(name) + 2 * GAP) * inch
             on_the_left = (a - wide, b + GAP * inch) if a - wide >= start else (start, end)
             extents.append((a, b + wide) if b + wide <= end else on_the_left)
@@ -295,9 +352,21 @@ class Track:
             colour = COLOURS[gene.strand]
             if row < 0:
                 line = self.rows - 0.5
-                ticks.append(([(a, line - 0.15), (max(b, a + 0.004 * inch), line - 0.15), (b, line + 0.15), (a, line + 0.15)], "0.6"))
+                ticks.append(
+                    (
+                        [
+                            (a, line - 0.15),
+                            (max(b, a + 0.004 * inch), line - 0.15),
+                            (b, line + 0.15),
+                            (a, line + 0.15),
+                        ],
+                        "0.6",
+                    )
+                )
                 continue
-            named.append((_arrow(a, max(b, a + 0.01 * inch), row + 0.5, gene.strand, 0.03 * inch), colour))
+            named.append(
+                (_arrow(a, max(b, a + 0.01 * inch), row + 0.5, gene.strand, 0.03 * inch), colour)
+            )
             if extent == (self.start, self.end):
                 at, side, ground = (self.start + self.end) / 2, "center", box
             elif extent[0] < a:
@@ -305,15 +374,36 @@ class Track:
             else:
                 at, side, ground = b + GAP * inch, "left", None
             axes.text(
-                at, row + 0.5, gene.name, fontsize=FONT, color=colour, ha=side, va="center_baseline", bbox=ground, clip_on=True,
+                at,
+                row + 0.5,
+                gene.name,
+                fontsize=FONT,
+                color=colour,
+                ha=side,
+                va="center_baseline",
+                bbox=ground,
+                clip_on=True,
                 parse_math=False,
-            )  # fmt: skip
+            )
         for shapes in (named, ticks):
             if shapes:
-                axes.add_collection(PolyCollection([s for s, _ in shapes], facecolors=[c for _, c in shapes], linewidths=0))
+                axes.add_collection(
+                    PolyCollection(
+                        [s for s, _ in shapes], facecolors=[c for _, c in shapes], linewidths=0
+                    )
+                )
         if self.hidden:
             what = f"+ {self.hidden:,} more" if self.rows > 1 else f"{self.hidden:,} genes"
-            axes.text(self.end, self.rows - 0.5, what, fontsize=FONT, color="0.35", ha="right", va="center_baseline", bbox=box)
+            axes.text(
+                self.end,
+                self.rows - 0.5,
+                what,
+                fontsize=FONT,
+                color="0.35",
+                ha="right",
+                va="center_baseline",
+                bbox=box,
+            )
 
 
 def _width(name: str) -> float:

@@ -1,4 +1,6 @@
-"""Intervals of BED and bigBed files, and the labels they give to bins: 1 where an interval overlaps a bin."""
+"""Intervals of BED and bigBed files, and the labels they give to bins: 1 where an interval overlaps
+a bin.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ _Row = tuple[str, int, int, str, str]
 
 @dataclass(frozen=True)
 class Interval:
-    """``[start, end)`` of a chromosome in bp, 0-based; ``kind`` is the factor (peaks) or the feature's type."""
+    """``[start, end)`` of a chromosome in bp, 0-based; ``kind`` is the factor (peaks) or the
+    feature's type.
+    """
 
     chrom: str
     start: int
@@ -39,25 +43,34 @@ class Interval:
     strand: str = "."
 
 
-def read_intervals(path: str | Path, *, chroms: Iterable[str] | None = None, column: int | None = None, kind: str = "") -> pd.DataFrame:
-    """Read BED3 or more (narrowPeak and broadPeak too), plain or gzip, or bigBed; which of them is told by the content.
+def read_intervals(
+    path: str | Path,
+    *,
+    chroms: Iterable[str] | None = None,
+    column: int | None = None,
+    kind: str = "",
+) -> pd.DataFrame:
+    """Read BED3 or more (narrowPeak and broadPeak too), plain or gzip, or bigBed; which of them is
+    told by the content.
 
-    Blank lines and those that begin with ``#``, ``track`` or ``browser`` are skipped. Columns are separated by tabs, or by spaces where
-    a line has no tab.
+    Blank lines and those that begin with ``#``, ``track`` or ``browser`` are skipped. Columns are
+    separated by tabs, or by spaces where a line has no tab.
 
     Parameters
     ----------
     chroms : the genome's chromosomes; intervals elsewhere are left out. None keeps all.
-    column : index, from 0, of the column that names the kind; None if all intervals are of ``kind``.
+    column : index, from 0, of the column that names the kind; None if all intervals are of
+        ``kind``.
 
     Returns
     -------
-    DataFrame with columns chrom, start, end (int64), kind, strand ("+", "-" or "."), in the file's order.
+    DataFrame with columns chrom, start, end (int64), kind, strand ("+", "-" or "."), in the file's
+    order.
 
     Raises
     ------
-    TrainingError
-        If the file is missing, damaged or not BED, has no such column, or none of its chromosomes is one of ``chroms``.
+    TrainingError If the file is missing, damaged or not BED, has no such column, or none of its
+        chromosomes is one of ``chroms``.
     """
     import pandas as pd
 
@@ -67,17 +80,24 @@ def read_intervals(path: str | Path, *, chroms: Iterable[str] | None = None, col
     if wanted is not None and names and not any(c in wanted for c in names):
         first = next(iter(names))
         raise TrainingError(
-            f"intervals {str(path)!r} are on other names than the genome's: {_few(names)} there, {_few(wanted)} in the genome; "
+            f"intervals {str(path)!r} are on other names than the genome's: {_few(names)} there, "
+            f"{_few(wanted)} in the genome; "
             f"for {first!r} {suggestion(first, wanted)}"
         )
-    table = pd.DataFrame([row for row in rows if wanted is None or row[0] in wanted], columns=COLUMNS)
+    table = pd.DataFrame(
+        [row for row in rows if wanted is None or row[0] in wanted], columns=COLUMNS
+    )
     return table.astype({"start": np.int64, "end": np.int64})
 
 
-def read_bed(path: str | Path, column: int | None, kind: str, chroms: Iterable[str]) -> list[Interval]:
-    """Intervals of any file that :func:`read_intervals` reads, on ``chroms`` alone, which may be a few of the genome's chromosomes.
+def read_bed(
+    path: str | Path, column: int | None, kind: str, chroms: Iterable[str]
+) -> list[Interval]:
+    """Intervals of any file that :func:`read_intervals` reads, on ``chroms`` alone, which may be a
+    few of the genome's chromosomes.
 
-    There may be none: that says nothing about names, since the file may have its intervals on the genome's other chromosomes.
+    There may be none: that says nothing about names, since the file may have its intervals on the
+    genome's other chromosomes.
     """
     wanted = set(chroms)
     return [Interval(*row) for row in _rows(Path(path), column, kind) if row[0] in wanted]
@@ -98,18 +118,29 @@ def _rows(path: Path, column: int | None, kind: str) -> Iterator[_Row]:
     except OSError as error:
         raise TrainingError(f"intervals {str(path)!r} cannot be read: {error.strerror}") from error
     if magic in _BIGWIG:
-        raise TrainingError(f"intervals {str(path)!r} are a bigWig, which holds a signal; give its peaks, as BED, narrowPeak or bigBed")
-    for where, fields in _bigbed(path, magic) if magic in _BIGBED else _bed(path, magic[:2] == b"\x1f\x8b"):
+        raise TrainingError(
+            f"intervals {str(path)!r} are a bigWig, which holds a signal; give its peaks, as "
+            f"BED, narrowPeak or bigBed"
+        )
+    for where, fields in (
+        _bigbed(path, magic) if magic in _BIGBED else _bed(path, magic[:2] == b"\x1f\x8b")
+    ):
         try:
             start, end = int(fields[1]), int(fields[2])
         except (ValueError, IndexError):
-            problem = "is not BED: chromosome, start, end with tabs between them (a header begins with #)"
+            problem = (
+                "is not BED: chromosome, start, end with tabs between them (a header begins with #)"
+            )
             raise TrainingError(f"{_line(path, where, fields)} {problem}") from None
         if start < 0 or end <= start:
-            raise TrainingError(f"{_line(path, where, fields)} is empty, reversed or negative; an end must lie after its start")
+            raise TrainingError(
+                f"{_line(path, where, fields)} is empty, reversed or negative; an end must lie "
+                f"after its start"
+            )
         if column is not None and not 0 <= column < len(fields):
             raise TrainingError(
-                f"{_line(path, where, fields)} has no column {column}; it has {len(fields)}, and the chromosome is column 0"
+                f"{_line(path, where, fields)} has no column {column}; it has {len(fields)}, and "
+                f"the chromosome is column 0"
             )
         strand = fields[5] if len(fields) > 5 and fields[5] in ("+", "-") else "."
         yield fields[0], start, end, kind if column is None else fields[column], strand
@@ -124,16 +155,29 @@ def _bed(path: Path, gzipped: bool) -> Iterator[tuple[str, list[str]]]:
     """(where, columns) of each line that is an interval."""
     number = 0
     try:
-        with gzip.open(path, "rt", encoding="utf-8-sig") if gzipped else path.open(encoding="utf-8-sig") as file:
+        with (
+            gzip.open(path, "rt", encoding="utf-8-sig")
+            if gzipped
+            else path.open(encoding="utf-8-sig") as file
+        ):
             for number, line in enumerate(file, start=1):
                 fields = line.rstrip("\r\n").split("\t") if "\t" in line else line.split()
-                if line.isspace() or line.startswith("#") or fields[0].split(" ")[0] in ("track", "browser"):
+                if (
+                    line.isspace()
+                    or line.startswith("#")
+                    or fields[0].split(" ")[0] in ("track", "browser")
+                ):
                     continue
                 yield f", line {number}", fields
     except (OSError, EOFError, zlib.error) as error:
-        raise TrainingError(f"intervals {str(path)!r} are damaged after line {number}: {error}") from error
+        raise TrainingError(
+            f"intervals {str(path)!r} are damaged after line {number}: {error}"
+        ) from error
     except UnicodeDecodeError as error:
-        raise TrainingError(f"intervals {str(path)!r} are not text after line {number}; give BED (plain or gzip) or bigBed") from error
+        raise TrainingError(
+            f"intervals {str(path)!r} are not text after line {number}; give BED (plain or gzip) "
+            f"or bigBed"
+        ) from error
 
 
 def _bigbed(path: Path, magic: bytes) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -141,13 +185,18 @@ def _bigbed(path: Path, magic: bytes) -> Iterator[tuple[str, tuple[str, ...]]]:
     try:
         import bbi
     except ImportError as error:
-        raise TrainingError(f"intervals {str(path)!r} are bigBed, which needs {error.name!r}: pip install 'orca-cool[train]'") from error
+        raise TrainingError(
+            f"intervals {str(path)!r} are bigBed, which needs {error.name!r}: pip install "
+            f"'orca-cool[train]'"
+        ) from error
     # a bigBed ends as it begins; UCSC's library ends the process where one is cut short
     with path.open("rb") as file:
         size = file.seek(0, 2)
         file.seek(max(size - 4, 64))  # behind the header
         if file.read() != magic:
-            raise TrainingError(f"intervals {str(path)!r} are a bigBed that is cut short or damaged; fetch it again")
+            raise TrainingError(
+                f"intervals {str(path)!r} are a bigBed that is cut short or damaged; fetch it again"
+            )
     try:
         with bbi.open(str(path)) as file:
             for chrom in file.chromsizes:
@@ -158,10 +207,11 @@ def _bigbed(path: Path, magic: bytes) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 class _Sorted:
-    """Intervals of one chromosome by kind, those that touch made one: sorted by kind, then by position.
+    """Intervals of one chromosome by kind, those that touch made one: sorted by kind, then by
+    position.
 
-    Both ends then increase, so that two binary searches find all that overlap a window, however long they are. Keys are
-    ``kind * stride + position``, with which one search does for all kinds.
+    Both ends then increase, so that two binary searches find all that overlap a window, however
+    long they are. Keys are ``kind * stride + position``, with which one search does for all kinds.
     """
 
     def __init__(self, kind: np.ndarray, start: np.ndarray, end: np.ndarray, kinds: int):
@@ -173,15 +223,23 @@ class _Sorted:
         new = np.flatnonzero(np.r_[True, first[1:] > reach[:-1]][: len(first)])
         self.starts, self.ends = first[new], reach[np.r_[new[1:] - 1, len(reach) - 1][: len(new)]]
 
-    def bins(self, start: int, end: int, bin_size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(kind, first bin, last bin) of each interval that overlaps ``[start, end)``; bins count from ``start``."""
+    def bins(
+        self, start: int, end: int, bin_size: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(kind, first bin, last bin) of each interval that overlaps ``[start, end)``; bins count
+        from ``start``.
+        """
         a, b = (min(max(x, 0), self.size) for x in (start, end))
         found = np.searchsorted(self.ends, self.base + a, side="right")
         count = np.searchsorted(self.starts, self.base + b, side="left") - found
         kind = np.repeat(np.arange(len(self.base)), count)
         at = np.arange(len(kind)) + np.repeat(found - np.cumsum(count) + count, count)
         shift = -start - self.base[kind]
-        return kind, np.maximum(self.starts[at] + shift, 0) // bin_size, (np.minimum(self.ends[at] + shift, end - start) - 1) // bin_size
+        return (
+            kind,
+            np.maximum(self.starts[at] + shift, 0) // bin_size,
+            (np.minimum(self.ends[at] + shift, end - start) - 1) // bin_size,
+        )
 
     def labels(self, start: int, end: int, bin_size: int) -> np.ndarray:
         """See :func:`labels`."""
@@ -192,29 +250,47 @@ class _Sorted:
         return (np.cumsum(change[:, :-1], axis=1) > 0).astype(np.float32)
 
 
-def _columns(intervals: pd.DataFrame | Iterable[Interval], kinds: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _columns(
+    intervals: pd.DataFrame | Iterable[Interval], kinds: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """chrom, index of the kind, start, end of the intervals of ``kinds``."""
     import pandas as pd
 
     if len(set(kinds)) != len(kinds):
         raise TrainingError(f"kinds of intervals must differ from each other: {', '.join(kinds)}")
-    table = intervals if isinstance(intervals, pd.DataFrame) else pd.DataFrame(intervals, columns=COLUMNS)
+    table = (
+        intervals
+        if isinstance(intervals, pd.DataFrame)
+        else pd.DataFrame(intervals, columns=COLUMNS)
+    )
     kind = pd.Index(list(kinds), dtype=object).get_indexer(table["kind"])
     known = kind >= 0
     start, end = (table[c].to_numpy(dtype=np.int64)[known] for c in ("start", "end"))
     if len(wrong := np.flatnonzero((start < 0) | (end <= start))):
         i = wrong[0]
-        raise TrainingError(f"the interval from {start[i]} to {end[i]} is empty, reversed or negative; an end must lie after its start")
+        raise TrainingError(
+            f"the interval from {start[i]} to {end[i]} is empty, reversed or negative; an end "
+            f"must lie after its start"
+        )
     return table["chrom"].to_numpy(dtype=object)[known], kind[known], start, end
 
 
-def labels(intervals: pd.DataFrame | Iterable[Interval], kinds: Sequence[str], start: int, end: int, bin_size: int) -> np.ndarray:
-    """Which bins of ``[start, end)`` overlap an interval, by one base or more; of many windows, :class:`Marks` is faster.
+def labels(
+    intervals: pd.DataFrame | Iterable[Interval],
+    kinds: Sequence[str],
+    start: int,
+    end: int,
+    bin_size: int,
+) -> np.ndarray:
+    """Which bins of ``[start, end)`` overlap an interval, by one base or more; of many windows,
+    :class:`Marks` is faster.
 
     Parameters
     ----------
-    intervals : of one chromosome, as :func:`read_intervals` or :func:`read_bed` give them; those of other kinds are left out.
-    start, end : in bp, of any phase. Bins of ``bin_size`` bp count from ``start``; the last is its part before ``end``.
+    intervals : of one chromosome, as :func:`read_intervals` or :func:`read_bed` give them; those of
+        other kinds are left out.
+    start, end : in bp, of any phase. Bins of ``bin_size`` bp count from ``start``; the last is its
+        part before ``end``.
 
     Returns
     -------
@@ -227,7 +303,10 @@ def labels(intervals: pd.DataFrame | Iterable[Interval], kinds: Sequence[str], s
     """
     chrom, kind, first, last = _columns(intervals, kinds)
     if len(names := set(chrom)) > 1:
-        raise TrainingError(f"labels of one window need the intervals of one chromosome, not of {_few(sorted(names))}")
+        raise TrainingError(
+            f"labels of one window need the intervals of one chromosome, not of "
+            f"{_few(sorted(names))}"
+        )
     return _Sorted(kind, first, last, len(kinds)).labels(start, end, bin_size)
 
 
@@ -236,8 +315,8 @@ class Marks:
 
     Parameters
     ----------
-    intervals : as :func:`read_intervals` or :func:`read_bed` give them; those of other kinds or on other chromosomes are left out. An
-        end beyond its chromosome's is taken to be there.
+    intervals : as :func:`read_intervals` or :func:`read_bed` give them; those of other kinds or on
+        other chromosomes are left out. An end beyond its chromosome's is taken to be there.
     kinds : rows of the labels.
     chromsizes : {chromosome: length in bp}.
 
@@ -247,7 +326,12 @@ class Marks:
         If an interval begins beyond its chromosome's end, or ``kinds`` names one twice.
     """
 
-    def __init__(self, intervals: pd.DataFrame | Iterable[Interval], kinds: Sequence[str], chromsizes: Mapping[str, int]):
+    def __init__(
+        self,
+        intervals: pd.DataFrame | Iterable[Interval],
+        kinds: Sequence[str],
+        chromsizes: Mapping[str, int],
+    ):
         import pandas as pd
 
         self.kinds, self.chromsizes = tuple(kinds), dict(chromsizes)
@@ -259,12 +343,16 @@ class Marks:
             if (start[here] >= length).any():
                 where = int(start[here].max())
                 raise TrainingError(
-                    f"an interval begins at {name}:{where:,}, which is {length:,} bp long: are the intervals of another assembly?"
+                    f"an interval begins at {name}:{where:,}, which is {length:,} bp long: are "
+                    f"the intervals of another assembly?"
                 )
-            self._by_chrom[name] = _Sorted(kind[here], start[here], np.minimum(end[here], length), len(self.kinds))
+            self._by_chrom[name] = _Sorted(
+                kind[here], start[here], np.minimum(end[here], length), len(self.kinds)
+            )
 
     def window(self, chrom: str, start: int, end: int, bin_size: int) -> np.ndarray:
-        """(kinds, bins) float32 of ``[start, end)``, see :func:`labels`; it may overhang the chromosome, where nothing is marked.
+        """(kinds, bins) float32 of ``[start, end)``, see :func:`labels`; it may overhang the
+        chromosome, where nothing is marked.
 
         Raises
         ------
@@ -272,11 +360,16 @@ class Marks:
             If there is no such chromosome.
         """
         if chrom not in self._by_chrom:
-            raise TrainingError(f"there are no intervals for chromosome {chrom!r}; {suggestion(chrom, self.chromsizes)}")
+            raise TrainingError(
+                f"there are no intervals for chromosome {chrom!r}; "
+                f"{suggestion(chrom, self.chromsizes)}"
+            )
         return self._by_chrom[chrom].labels(start, end, bin_size)
 
     def frequency(self, bin_size: int) -> np.ndarray:
-        """(kinds,) float64 share of all chromosomes' bins (from 0, the last one partial) that carry each mark; bins are not laid out."""
+        """(kinds,) float64 share of all chromosomes' bins (from 0, the last one partial) that carry
+        each mark; bins are not laid out.
+        """
         marked = np.zeros(len(self.kinds))
         for chrom, length in self.chromsizes.items():
             kind, first, last = self._by_chrom[chrom].bins(0, length, bin_size)

@@ -19,9 +19,11 @@ class Settings:
 
     Attributes
     ----------
-    resolutions : levels to write, bp. fill_distance : bp out to which pixels are written, None = each level's band.
+    resolutions : levels to write, bp. fill_distance : bp out to which pixels are written, None =
+        each level's band.
     modules : names of the modules to use, None = all that the resolutions need.
-    mode, pseudo_depth : see :mod:`orca_cool.coolfile`. trans : write inter-chromosomal maps at the coarsest level.
+    mode, pseudo_depth : see :mod:`orca_cool.coolfile`. trans : write inter-chromosomal maps at the
+        coarsest level.
     """
 
     resolutions: tuple[int, ...]
@@ -50,10 +52,11 @@ class Chain:
 
 
 def chain(predictor: Predictor, settings: Settings) -> Chain:
-    """Which module predicts which level. Levels coarser than those asked for are kept only where they lead down to one.
+    """Which module predicts which level. Levels coarser than those asked for are kept only where
+    they lead down to one.
 
-    The coarser levels of a module are its zoom's parents; a coarser module is used where a level asked for is its own, or
-    where it fills what the finer one cannot reach and is asked for.
+    The coarser levels of a module are its zoom's parents; a coarser module is used where a level
+    asked for is its own, or where it fills what the finer one cannot reach and is asked for.
     """
     spec = predictor.spec
     names = settings.modules or tuple(m.name for m in spec.modules)
@@ -64,16 +67,22 @@ def chain(predictor: Predictor, settings: Settings) -> Chain:
     used: set[int] = set()
     for resolution in settings.resolutions:
         if resolution not in offered:
-            raise ModelError(f"none of the modules {', '.join(names)} predicts resolution {resolution}; levels there: {sorted(offered)}")
+            raise ModelError(
+                f"none of the modules {', '.join(names)} predicts resolution {resolution}; "
+                f"levels there: {sorted(offered)}"
+            )
         used |= {r for r in every.of(every.owner(resolution)) if r >= resolution}
     return Chain(tuple(modules), tuple(sorted(used, reverse=True)))
 
 
-def bands(predictor: Predictor, chain_: Chain, settings: Settings, lengths: Sequence[int]) -> tuple[dict[int, int], dict[int, int]]:
+def bands(
+    predictor: Predictor, chain_: Chain, settings: Settings, lengths: Sequence[int]
+) -> tuple[dict[int, int], dict[int, int]]:
     """Bins of distance that each level's mosaic holds, and that its file rows hold.
 
-    The top level of all reaches a whole window only where one window covers every chromosome; else the distance that
-    overlapping windows cover everywhere. Every finer level is filled from the coarser one out to its band.
+    The top level of all reaches a whole window only where one window covers every chromosome; else
+    the distance that overlapping windows cover everywhere. Every finer level is filled from the
+    coarser one out to its band.
     """
     bins = predictor.spec.bins
     held: dict[int, int] = {}
@@ -98,7 +107,9 @@ def bands(predictor: Predictor, chain_: Chain, settings: Settings, lengths: Sequ
 
 
 def expected_for(predictor: Predictor, module: ModuleSpec, resolution: int, n: int) -> np.ndarray:
-    """(n,) expected by distance; past an assembly module's table the smallest value holds (the paper's rule), else NaN."""
+    """(n,) expected by distance; past an assembly module's table the smallest value holds (the
+    paper's rule), else NaN.
+    """
     background = predictor.background(module)
     expected = background.by_distance(resolution, n)
     if not module.assembly:

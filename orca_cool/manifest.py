@@ -1,7 +1,7 @@
 """What is done: a work folder beside the output that survives any interruption, kill -9 included.
 
-Every step is one checkpoint: its arrays are written under temporary names, then renamed, then the manifest that names them is
-replaced atomically. What the manifest does not name does not exist.
+Every step is one checkpoint: its arrays are written under temporary names, then renamed, then the
+manifest that names them is replaced atomically. What the manifest does not name does not exist.
 """
 
 from __future__ import annotations
@@ -30,15 +30,18 @@ class Manifest:
     folder : of the work files; made if missing.
     settings : everything that decides the result. A folder of other settings is refused.
     restart : throw away what is there.
-    shared : other processes work in the folder too. It is made at once, by whoever comes first, and nothing in it is removed.
+    shared : other processes work in the folder too. It is made at once, by whoever comes first, and
+        nothing in it is removed.
 
     Raises
     ------
-    OutputError
-        If the folder holds work of other settings; the message names the first that differs. If it cannot be made.
+    OutputError If the folder holds work of other settings; the message names the first that
+        differs. If it cannot be made.
     """
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any], restart: bool = False, shared: bool = False):
+    def __init__(
+        self, folder: Path, settings: Mapping[str, Any], restart: bool = False, shared: bool = False
+    ):
         self.folder = folder
         self.settings: dict[str, Any] = json.loads(json.dumps(settings))
         if restart and folder.exists():
@@ -56,13 +59,16 @@ class Manifest:
                 old, new = found["settings"].get(key), self.settings.get(key)
                 if old != new:
                     raise OutputError(
-                        f"{folder} holds an unfinished run with {key} {old!r}, not {new!r}; repeat that run, or use --force to start anew"
+                        f"{folder} holds an unfinished run with {key} {old!r}, not {new!r}; "
+                        f"repeat that run, or use --force to start anew"
                     )
             self.step = found["step"]
             self.parts = found["parts"]
 
     def _found(self) -> None:
-        """Make the folder with the manifest of a run that has done nothing yet, unless there is one."""
+        """Make the folder with the manifest of a run that has done nothing yet, unless there is
+        one.
+        """
         final = self.folder / "manifest.json"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -81,7 +87,13 @@ class Manifest:
 
     def _write(self) -> Path:
         """The manifest as it is now, safely on the disk under a temporary name."""
-        text = {"format": FORMAT, "version": VERSION, "settings": self.settings, "step": self.step, "parts": self.parts}
+        text = {
+            "format": FORMAT,
+            "version": VERSION,
+            "settings": self.settings,
+            "step": self.step,
+            "parts": self.parts,
+        }
         temporary = self.folder / f"manifest.{uuid.uuid4().hex}.tmp"
         with open(temporary, "w") as stream:
             json.dump(text, stream)
@@ -95,12 +107,18 @@ class Manifest:
         except FileNotFoundError:
             return None
         except (ValueError, OSError) as error:
-            raise OutputError(f"{self.folder}/manifest.json cannot be read ({error}); use --force to start anew") from error
+            raise OutputError(
+                f"{self.folder}/manifest.json cannot be read ({error}); use --force to start anew"
+            ) from error
         if found.get("format") != FORMAT or found.get("version") != VERSION:
-            raise OutputError(f"{self.folder} was left by another version of orca-cool; use --force to start anew")
+            raise OutputError(
+                f"{self.folder} was left by another version of orca-cool; use --force to start anew"
+            )
         return dict(found)
 
-    def checkpoint(self, parts: Mapping[str, Mapping[str, np.ndarray]], state: Mapping[str, np.ndarray]) -> None:
+    def checkpoint(
+        self, parts: Mapping[str, Mapping[str, np.ndarray]], state: Mapping[str, np.ndarray]
+    ) -> None:
         """Add finished parts, by name, and the state from which the next step continues.
 
         Raises
@@ -118,7 +136,8 @@ class Manifest:
             os.replace(self._write(), self.folder / "manifest.json")
         except OSError as error:
             raise OutputError(
-                f"cannot write {self.folder}: {error.strerror or error}; free some space and repeat the command to go on"
+                f"cannot write {self.folder}: {error.strerror or error}; free some space and "
+                f"repeat the command to go on"
             ) from error
         (self.folder / f"state{self.step - 1}.npz").unlink(missing_ok=True)
 
@@ -140,7 +159,9 @@ class Manifest:
             with np.load(path, allow_pickle=False) as data:
                 return {k: data[k] for k in data}
         except (OSError, ValueError, KeyError) as error:
-            raise OutputError(f"{path} is missing or damaged ({error}); use --force to start anew") from error
+            raise OutputError(
+                f"{path} is missing or damaged ({error}); use --force to start anew"
+            ) from error
 
     def named(self, prefix: str) -> Iterator[dict[str, np.ndarray]]:
         """Parts whose names begin with ``prefix``, in the order in which they were added."""

@@ -1,8 +1,9 @@
 """Overlapping windows to seamless banded maps, in rows, with bounded memory.
 
-Each window's weight ramps from 0 at its edges (except where an edge is the chromosome's own end) to 1; where the weights
-of a level's windows do not add up to 1, the rest is the next coarser level's map. So every pixel is a continuous blend:
-no window edge can be seen. Rows leave in order, as soon as no later window can change them.
+Each window's weight ramps from 0 at its edges (except where an edge is the chromosome's own end) to
+1; where the weights of a level's windows do not add up to 1, the rest is the next coarser level's
+map. So every pixel is a continuous blend: no window edge can be seen. Rows leave in order, as soon
+as no later window can change them.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from orca_cool.windows import n_bins, ramp
 class Rows:
     """Finished rows of one level: ``values[r, d]`` is the pair of bins (start + r, start + r + d).
 
-    ``values`` float32 (rows, band), NaN where nothing predicts; ``level`` int32 (rows, band), the resolution in bp of the
-    level that holds most of the weight; ``spread`` float32 or None.
+    ``values`` float32 (rows, band), NaN where nothing predicts; ``level`` int32 (rows, band), the
+    resolution in bp of the level that holds most of the weight; ``spread`` float32 or None.
     """
 
     start: int
@@ -30,7 +31,9 @@ class Rows:
 
 
 def ramp_weights(bins: int, at_start: bool, at_end: bool) -> np.ndarray:
-    """(bins, bins) weights of a window's pairs (i, i + d): 0..1 by the distance to the nearer open edge."""
+    """(bins, bins) weights of a window's pairs (i, i + d): 0..1 by the distance to the nearer open
+    edge.
+    """
     i = np.arange(bins)[:, None]
     d = np.arange(bins)[None, :]
     left = np.full((bins, bins), np.inf) if at_start else np.broadcast_to(i + 1.0, (bins, bins))
@@ -45,7 +48,9 @@ def band_of(y: np.ndarray) -> np.ndarray:
     padded = np.zeros((n, 2 * n), dtype=np.float32)
     padded[:, :n] = y
     # row i of the flat view, read from column i on
-    return np.lib.stride_tricks.as_strided(padded, (n, n), (padded.strides[0] + padded.strides[1], padded.strides[1]))
+    return np.lib.stride_tricks.as_strided(
+        padded, (n, n), (padded.strides[0] + padded.strides[1], padded.strides[1])
+    )
 
 
 class LevelMosaic:
@@ -56,7 +61,8 @@ class LevelMosaic:
     resolution, bins : of the level.
     length : of the chromosome, bp.
     start, end : region in bp; pairs with both bins inside are produced.
-    band : distances in bins, from 0, that rows hold; further than the window they come from the coarser level.
+    band : distances in bins, from 0, that rows hold; further than the window they come from the
+        coarser level.
     coarser : the mosaic one level up, or None.
     """
 
@@ -71,7 +77,12 @@ class LevelMosaic:
         coarser: LevelMosaic | None = None,
         spread: bool = False,
     ):
-        self.resolution, self.bins, self.coarser, self.with_spread = resolution, bins, coarser, spread
+        self.resolution, self.bins, self.coarser, self.with_spread = (
+            resolution,
+            bins,
+            coarser,
+            spread,
+        )
         self.total = n_bins(length, resolution)
         self.first, self.last = start // resolution, n_bins(end, resolution)
         self.band = min(band, self.last - self.first)
@@ -79,11 +90,15 @@ class LevelMosaic:
         self.done = self.first  # rows before this have left
         self._weights: dict[tuple[bool, bool], np.ndarray] = {}
         planes = 3 if spread else 2
-        self._open = np.zeros((planes, 0, self.width), dtype=np.float32)  # sums from row `done` on: values, weights, spread
+        self._open = np.zeros(
+            (planes, 0, self.width), dtype=np.float32
+        )  # sums from row `done` on: values, weights, spread
         self._closed: Rows | None = None  # finished rows that the finer level may still read
 
     def add(self, start: int, y: np.ndarray, spread: np.ndarray | None = None) -> None:
-        """Add a window's map (bins, bins) whose first bin is ``start``; windows come in order of start."""
+        """Add a window's map (bins, bins) whose first bin is ``start``; windows come in order of
+        start.
+        """
         edges = (start <= 0, start + self.bins >= self.total)
         if edges not in self._weights:
             self._weights[edges] = ramp_weights(self.bins, *edges)
@@ -93,7 +108,9 @@ class LevelMosaic:
         rows = slice(a - start, b - start)
         need = b - self.done - self._open.shape[1]
         if need > 0:
-            self._open = np.concatenate([self._open, np.zeros((len(self._open), need, self.width), np.float32)], axis=1)
+            self._open = np.concatenate(
+                [self._open, np.zeros((len(self._open), need, self.width), np.float32)], axis=1
+            )
         target = self._open[:, a - self.done : b - self.done]
         weights = self._weights[edges][rows, : self.width]
         target[0] += weights * band_of(y)[rows, : self.width]
@@ -103,12 +120,16 @@ class LevelMosaic:
             target[2] += weights * band_of(spread)[rows, : self.width]
 
     def close(self, upto: int) -> Rows:
-        """Finish the rows before bin ``upto`` (no later window may touch them; the coarser level must have closed them)."""
+        """Finish the rows before bin ``upto`` (no later window may touch them; the coarser level
+        must have closed them).
+        """
         upto = min(max(upto, self.done), self.last)
         rows = upto - self.done
         missing = rows - self._open.shape[1]
         if missing > 0:
-            self._open = np.concatenate([self._open, np.zeros((len(self._open), missing, self.width), np.float32)], axis=1)
+            self._open = np.concatenate(
+                [self._open, np.zeros((len(self._open), missing, self.width), np.float32)], axis=1
+            )
         sums, self._open = self._open[:, :rows], self._open[:, rows:].copy()
         weight = np.zeros((rows, self.band), np.float32)
         weight[:, : self.width] = sums[1]
@@ -162,21 +183,39 @@ class LevelMosaic:
         if self._closed is not None and before > self._closed.start:
             k = min(before - self._closed.start, len(self._closed.values))
             c = self._closed
-            self._closed = Rows(c.start + k, c.values[k:].copy(), c.level[k:].copy(), None if c.spread is None else c.spread[k:].copy())
+            self._closed = Rows(
+                c.start + k,
+                c.values[k:].copy(),
+                c.level[k:].copy(),
+                None if c.spread is None else c.spread[k:].copy(),
+            )
 
     def _keep(self, rows: Rows) -> None:
         if self._closed is None or not len(self._closed.values):
             self._closed = rows
             return
         c = self._closed
-        spread = None if c.spread is None or rows.spread is None else np.concatenate([c.spread, rows.spread])
-        self._closed = Rows(c.start, np.concatenate([c.values, rows.values]), np.concatenate([c.level, rows.level]), spread)
+        spread = (
+            None
+            if c.spread is None or rows.spread is None
+            else np.concatenate([c.spread, rows.spread])
+        )
+        self._closed = Rows(
+            c.start,
+            np.concatenate([c.values, rows.values]),
+            np.concatenate([c.level, rows.level]),
+            spread,
+        )
 
     def state(self) -> dict[str, np.ndarray]:
         """Arrays that, with :meth:`restore`, continue the mosaic bit for bit."""
         out = {"done": np.array(self.done), "open": self._open}
         if self._closed is not None:
-            out |= {"closed_start": np.array(self._closed.start), "closed": self._closed.values, "closed_level": self._closed.level}
+            out |= {
+                "closed_start": np.array(self._closed.start),
+                "closed": self._closed.values,
+                "closed_level": self._closed.level,
+            }
             if self._closed.spread is not None:
                 out["closed_spread"] = self._closed.spread
         return out
@@ -186,17 +225,33 @@ class LevelMosaic:
         self.done, self._open = int(state["done"]), state["open"]
         self._closed = None
         if "closed" in state:
-            self._closed = Rows(int(state["closed_start"]), state["closed"], state["closed_level"], state.get("closed_spread"))
+            self._closed = Rows(
+                int(state["closed_start"]),
+                state["closed"],
+                state["closed_level"],
+                state.get("closed_spread"),
+            )
 
 
 class Mosaic:
     """The levels of one region, coarsest first, each filled from the one before it."""
 
-    def __init__(self, resolutions: list[int], bands: dict[int, int], bins: int, length: int, start: int, end: int, spread: bool = False):
+    def __init__(
+        self,
+        resolutions: list[int],
+        bands: dict[int, int],
+        bins: int,
+        length: int,
+        start: int,
+        end: int,
+        spread: bool = False,
+    ):
         self.levels: dict[int, LevelMosaic] = {}
         coarser = None
         for r in resolutions:
-            coarser = self.levels[r] = LevelMosaic(r, bins, length, start, end, bands[r], coarser, spread)
+            coarser = self.levels[r] = LevelMosaic(
+                r, bins, length, start, end, bands[r], coarser, spread
+            )
 
     def close(self, pending: dict[int, int | None]) -> Iterator[tuple[int, Rows]]:
         """Finish what no later window touches.

@@ -1,7 +1,9 @@
-"""Measured maps as targets: balanced, adaptively coarse-grained, averaged to any level, as log observed/expected.
+"""Measured maps as targets: balanced, adaptively coarse-grained, averaged to any level, as log
+observed/expected.
 
-Training and evaluation read measured maps here and nowhere else. Coarse-graining dominates the cost of a training sample,
-so it is done in square tiles on a grid fixed by the chromosomes, each computed once and kept on disk.
+Training and evaluation read measured maps here and nowhere else. Coarse-graining dominates the cost
+of a training sample, so it is done in square tiles on a grid fixed by the chromosomes, each
+computed once and kept on disk.
 
 Source: Zhou 2022, Methods; ``cooltools.lib.numutils.adaptive_coarsegrain`` (Akita, Fudenberg 2020).
 """
@@ -24,7 +26,8 @@ from orca_cool.errors import CoolerError
 from orca_cool.regions import suggestion
 from orca_cool.windows import n_bins
 
-#: Bins of a tile. Coarse-graining pools at most 8 times and stops at 8 bins, so a tile of 2,048 gets what a whole chromosome gets.
+#: Bins of a tile. Coarse-graining pools at most 8 times and stops at 8 bins, so a tile of 2,048
+#: gets what a whole chromosome gets.
 TILE = 2048
 
 #: Bytes of tiles kept in memory, per map and process, where there is no cache on disk.
@@ -32,7 +35,9 @@ KEEP = 512 << 20
 
 
 def open_map(path: str | Path, resolution: int) -> cooler.Cooler:
-    """A .cool of ``resolution`` or that resolution of an .mcool; CoolerError if it is missing, unbalanced or has other bins."""
+    """A .cool of ``resolution`` or that resolution of an .mcool; CoolerError if it is missing,
+    unbalanced or has other bins.
+    """
     name = str(path)
     if not Path(name.partition("::")[0]).is_file():
         raise CoolerError(f"contact map {name!r} does not exist")
@@ -40,16 +45,24 @@ def open_map(path: str | Path, resolution: int) -> cooler.Cooler:
         if "::" not in name and cooler.fileops.is_multires_file(name):
             there = sorted(int(g.split("/")[-1]) for g in cooler.fileops.list_coolers(name))
             if resolution not in there:
-                raise CoolerError(f"contact map {name!r} has no resolution {resolution}; it has: {', '.join(map(str, there))}")
+                raise CoolerError(
+                    f"contact map {name!r} has no resolution {resolution}; it has: "
+                    f"{', '.join(map(str, there))}"
+                )
             name = f"{name}::/resolutions/{resolution}"
         c = cooler.Cooler(name)
         columns = c.bins().columns
     except (KeyError, OSError, ValueError) as error:
         raise CoolerError(f"contact map {name!r} cannot be opened as a cooler: {error}") from error
     if c.binsize != resolution:
-        raise CoolerError(f"contact map {name!r} has bins of {c.binsize} bp; {resolution} are needed")
+        raise CoolerError(
+            f"contact map {name!r} has bins of {c.binsize} bp; {resolution} are needed"
+        )
     if "weight" not in columns:
-        raise CoolerError(f"contact map {name!r} is not balanced: it has no column 'weight' (run `cooler balance`)")
+        raise CoolerError(
+            f"contact map {name!r} is not balanced: it has no column 'weight' (run `cooler "
+            f"balance`)"
+        )
     return c
 
 
@@ -63,14 +76,17 @@ def coarse_grain(balanced: np.ndarray, raw: np.ndarray, cutoff: float) -> np.nda
     return np.asarray(y, dtype=np.float32)
 
 
-def block_mean(m: np.ndarray, factor: int, missing: float, size: tuple[int, int] | None = None) -> np.ndarray:
-    """Means of ``factor`` x ``factor`` blocks of (n, m), ignoring NaN; both are padded with NaN to multiples of ``factor``.
+def block_mean(
+    m: np.ndarray, factor: int, missing: float, size: tuple[int, int] | None = None
+) -> np.ndarray:
+    """Means of ``factor`` x ``factor`` blocks of (n, m), ignoring NaN; both are padded with NaN to
+    multiples of ``factor``.
 
     Parameters
     ----------
     missing : a block with more than this share of NaN becomes NaN.
-    size : rows and columns that exist, default all: what lies past a chromosome's end is not missing, the last bin is judged by the
-        part that exists.
+    size : rows and columns that exist, default all: what lies past a chromosome's end is not
+        missing, the last bin is judged by the part that exists.
     """
     rows, columns = (-(-s // factor) for s in m.shape)
     full = m
@@ -80,7 +96,10 @@ def block_mean(m: np.ndarray, factor: int, missing: float, size: tuple[int, int]
     found = np.isfinite(full)
     count = _sums(found, factor, np.int32)
     total = _sums(np.where(found, full, 0), factor, np.float64)
-    there = [np.clip(s - factor * np.arange(k), 0, factor) for s, k in zip(size or m.shape, (rows, columns))]
+    there = [
+        np.clip(s - factor * np.arange(k), 0, factor)
+        for s, k in zip(size or m.shape, (rows, columns))
+    ]
     enough = count >= np.maximum(1, (1 - missing) * np.outer(*there))
     return np.where(enough, total / np.maximum(count, 1), np.nan)
 
@@ -93,15 +112,21 @@ def _sums(m: np.ndarray, factor: int, kind: type) -> np.ndarray:
 
 
 def log_ratio(observed: np.ndarray, expected: np.ndarray, eps: float) -> np.ndarray:
-    """log((observed + eps) / (expected + eps)), natural log, float32, same shape (Zhou 2022, Methods)."""
+    """log((observed + eps) / (expected + eps)), natural log, float32, same shape (Zhou 2022,
+    Methods).
+    """
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.log((observed + eps) / (expected + eps)).astype(np.float32)
 
 
 def banded_expected(background: Background, resolution: int, bins: int, n: int) -> np.ndarray:
-    """(n, n) expected of a whole chromosome, NaN from ``bins`` bins of distance on: what no window of the level sees."""
+    """(n, n) expected of a whole chromosome, NaN from ``bins`` bins of distance on: what no window
+    of the level sees.
+    """
     d = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
-    return np.where(d < bins, background.normmat(resolution, bins)[0][np.minimum(d, bins - 1)], np.nan)
+    return np.where(
+        d < bins, background.normmat(resolution, bins)[0][np.minimum(d, bins - 1)], np.nan
+    )
 
 
 class ObservedMap:
@@ -111,7 +136,8 @@ class ObservedMap:
     ----------
     path : .cool, or .mcool that has the resolution.
     cutoff : of adaptive coarse-graining.
-    cache : folder for tiles (about 16 MB each), shared by any number of processes and runs; None keeps the last ones in memory.
+    cache : folder for tiles (about 16 MB each), shared by any number of processes and runs; None
+        keeps the last ones in memory.
     exclude : chromosomes that are never read; asking for one is an error.
 
     Attributes
@@ -119,11 +145,21 @@ class ObservedMap:
     chromsizes : {chromosome: bp} of all chromosomes that may be read.
     """
 
-    def __init__(self, path: str | Path, resolution: int, cutoff: float = 5.0, *, cache: Path | None = None, exclude: Iterable[str] = ()):
+    def __init__(
+        self,
+        path: str | Path,
+        resolution: int,
+        cutoff: float = 5.0,
+        *,
+        cache: Path | None = None,
+        exclude: Iterable[str] = (),
+    ):
         self.cooler = open_map(path, resolution)
         self.path, self.resolution, self.cutoff = str(path), resolution, cutoff
         refused = set(exclude)
-        self.chromsizes = {str(c): int(n) for c, n in self.cooler.chromsizes.items() if c not in refused}
+        self.chromsizes = {
+            str(c): int(n) for c, n in self.cooler.chromsizes.items() if c not in refused
+        }
         self._weights: dict[str, np.ndarray] = {}
         self._kept: OrderedDict[tuple, np.ndarray] = OrderedDict()
         self._folder: Path | None = None
@@ -135,7 +171,10 @@ class ObservedMap:
     def bins(self, chrom: str) -> int:
         """Bins of a chromosome; CoolerError with a suggestion if it may not be read."""
         if chrom not in self.chromsizes:
-            raise CoolerError(f"contact map {self.path!r}: no chromosome {chrom!r} to read; {suggestion(chrom, self.chromsizes)}")
+            raise CoolerError(
+                f"contact map {self.path!r}: no chromosome {chrom!r} to read; "
+                f"{suggestion(chrom, self.chromsizes)}"
+            )
         return n_bins(self.chromsizes[chrom], self.resolution)
 
     def weights(self, chrom: str) -> np.ndarray:
@@ -149,7 +188,10 @@ class ObservedMap:
         """Chromosomes that may be read and have any contact."""
         with self.cooler.open("r") as group:
             offsets = group["indexes/bin1_offset"][:]
-        ends = {c: (int(self.cooler.offset(c)), int(self.cooler.offset(c)) + self.bins(c)) for c in self.chromsizes}
+        ends = {
+            c: (int(self.cooler.offset(c)), int(self.cooler.offset(c)) + self.bins(c))
+            for c in self.chromsizes
+        }
         return [c for c, (a, b) in ends.items() if offsets[b] > offsets[a]]
 
     def dense(self, first: Segment, second: Segment | None = None) -> np.ndarray:
@@ -157,32 +199,45 @@ class ObservedMap:
 
         Parameters
         ----------
-        first, second : pieces whose starts are multiples of the resolution; they may overhang their chromosomes. Default: a square.
+        first, second : pieces whose starts are multiples of the resolution; they may overhang their
+            chromosomes. Default: a square.
 
         Returns
         -------
-        (bins of first, bins of second) float32; NaN where masked, past the chromosomes, or where no scale has enough contacts.
+        (bins of first, bins of second) float32; NaN where masked, past the chromosomes, or where no
+        scale has enough contacts.
         """
         second = first if second is None else second
         size = {s.chrom: self.bins(s.chrom) for s in (first, second)}
         order = list(self.chromsizes)
-        swap = order.index(first.chrom) > order.index(second.chrom)  # tiles are kept once, in the file's order
+        swap = order.index(first.chrom) > order.index(
+            second.chrom
+        )  # tiles are kept once, in the file's order
         a, b = (second, first) if swap else (first, second)
-        (r0, r1), (c0, c1) = ((s.start // self.resolution, n_bins(s.end, self.resolution)) for s in (a, b))
+        (r0, r1), (c0, c1) = (
+            (s.start // self.resolution, n_bins(s.end, self.resolution)) for s in (a, b)
+        )
         out = np.full((r1 - r0, c1 - c0), np.nan, dtype=np.float32)
         n, m = size[a.chrom], size[b.chrom]
         for i in range(max(r0, 0) // TILE, n_bins(min(r1, n), TILE) if r0 < n else 0):
             for j in range(max(c0, 0) // TILE, n_bins(min(c1, m), TILE) if c0 < m else 0):
                 lower = a.chrom == b.chrom and i > j
-                tile = self._tile(a.chrom, j, b.chrom, i).T if lower else self._tile(a.chrom, i, b.chrom, j)
+                tile = (
+                    self._tile(a.chrom, j, b.chrom, i).T
+                    if lower
+                    else self._tile(a.chrom, i, b.chrom, j)
+                )
                 y0, y1 = max(r0, i * TILE), min(r1, i * TILE + tile.shape[0])
                 x0, x1 = max(c0, j * TILE), min(c1, j * TILE + tile.shape[1])
-                out[y0 - r0 : y1 - r0, x0 - c0 : x1 - c0] = tile[y0 - i * TILE : y1 - i * TILE, x0 - j * TILE : x1 - j * TILE]
+                out[y0 - r0 : y1 - r0, x0 - c0 : x1 - c0] = tile[
+                    y0 - i * TILE : y1 - i * TILE, x0 - j * TILE : x1 - j * TILE
+                ]
         out = out.T if swap else out
         return out[:: -1 if first.strand == "-" else 1, :: -1 if second.strand == "-" else 1]
 
     def assembled(self, pieces: Sequence[Segment], start: int, end: int) -> np.ndarray:
-        """Frequency of a window ``[start, end)`` in bp of pieces laid end to end; (n, n) float32, NaN past the last piece.
+        """Frequency of a window ``[start, end)`` in bp of pieces laid end to end; (n, n) float32,
+        NaN past the last piece.
 
         Lengths of pieces, ``start`` and ``end`` are multiples of the resolution.
         """
@@ -195,7 +250,12 @@ class ObservedMap:
             if a < b:
                 left, right = a - offset, offset + len(piece) - b
                 lo, hi = (left, right) if piece.strand == "+" else (right, left)
-                inside.append((a // self.resolution, Segment(piece.chrom, piece.start + lo, piece.end - hi, piece.strand)))
+                inside.append(
+                    (
+                        a // self.resolution,
+                        Segment(piece.chrom, piece.start + lo, piece.end - hi, piece.strand),
+                    )
+                )
             offset += len(piece)
         for k, (at, first) in enumerate(inside):
             for there, second in inside[k:]:
@@ -229,15 +289,20 @@ class ObservedMap:
     def _compute(self, chrom1: str, i: int, chrom2: str, j: int) -> np.ndarray:
         n, m = self.bins(chrom1), self.bins(chrom2)
         rows, columns = min(TILE, n - i * TILE), min(TILE, m - j * TILE)
-        # cooltools wants squares; a chromosome of several tiles gets whole ones, so that all are pooled alike
+        # cooltools wants squares; a chromosome of several tiles gets whole ones, so that all are
+        # pooled alike
         size = TILE if max(n, m) > TILE else max(n, m)
         r = self.resolution
         ranges = [
-            (c, k * TILE * r, min((k * TILE + count) * r, self.chromsizes[c])) for c, k, count in ((chrom1, i, rows), (chrom2, j, columns))
+            (c, k * TILE * r, min((k * TILE + count) * r, self.chromsizes[c]))
+            for c, k, count in ((chrom1, i, rows), (chrom2, j, columns))
         ]
         raw = np.zeros((size, size))
         raw[:rows, :columns] = self.cooler.matrix(balance=False).fetch(*ranges)
         balanced = np.full((size, size), np.nan)
-        w = [self.weights(c)[k * TILE : k * TILE + count] for c, k, count in ((chrom1, i, rows), (chrom2, j, columns))]
+        w = [
+            self.weights(c)[k * TILE : k * TILE + count]
+            for c, k, count in ((chrom1, i, rows), (chrom2, j, columns))
+        ]
         balanced[:rows, :columns] = raw[:rows, :columns] * np.outer(*w)
         return coarse_grain(balanced, raw, self.cutoff)[:rows, :columns]

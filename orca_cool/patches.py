@@ -1,7 +1,8 @@
-"""The mosaic's pixels on demand: any rows and columns of a chromosome, from the windows that they need and no others.
+"""The mosaic's pixels on demand: any rows and columns of a chromosome, from the windows that they
+need and no others.
 
-:mod:`orca_cool.mosaic` makes whole maps, row by row; here are the same pixels, by the same plan, weights, fill and order of additions,
-for a tile or a patch of one. No I/O, no torch.
+:mod:`orca_cool.mosaic` makes whole maps, row by row; here are the same pixels, by the same plan,
+weights, fill and order of additions, for a tile or a patch of one. No I/O, no torch.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from orca_cool.windows import Window, n_bins, plan
 
 @dataclass(frozen=True)
 class Placed:
-    """A window of a chromosome's plan, and the one above it, in which it lies. ``module`` is the name of the one that predicts it."""
+    """A window of a chromosome's plan, and the one above it, in which it lies. ``module`` is the
+    name of the one that predicts it.
+    """
 
     module: str
     window: Window
@@ -64,10 +67,13 @@ class Patchwork:
     bins : a window's.
     chain : levels and who predicts them.
     length : of the chromosome, bp.
-    held, written : by resolution, distances in bins that the mosaic holds, and that are shown (:func:`orca_cool.levels.bands`).
+    held, written : by resolution, distances in bins that the mosaic holds, and that are shown
+        (:func:`orca_cool.levels.bands`).
     """
 
-    def __init__(self, bins: int, chain: Chain, length: int, held: dict[int, int], written: dict[int, int]):
+    def __init__(
+        self, bins: int, chain: Chain, length: int, held: dict[int, int], written: dict[int, int]
+    ):
         self.bins, self.chain, self.length = bins, chain, length
         self.held, self.written = held, written
         self._weights: dict[tuple[int, bool, bool], np.ndarray] = {}
@@ -81,8 +87,13 @@ class Patchwork:
             if not mine:
                 continue
             above: dict[int, Placed] = {}
-            for level in plan(self.length, [r for r in module.resolutions if r >= min(mine)], self.bins):
-                placed = [Placed(module.name, w, None if w.parent is None else above[w.parent]) for w in level]
+            for level in plan(
+                self.length, [r for r in module.resolutions if r >= min(mine)], self.bins
+            ):
+                placed = [
+                    Placed(module.name, w, None if w.parent is None else above[w.parent])
+                    for w in level
+                ]
                 above = {p.window.start: p for p in placed}
                 if level[0].resolution in mine:
                     out[level[0].resolution] = placed
@@ -93,7 +104,13 @@ class Patchwork:
         return {r: np.array([p.window.start for p in level]) for r, level in self.windows.items()}
 
     def patches(
-        self, resolution: int, rows: np.ndarray, columns: np.ndarray, *, within: int | None = None, every: bool = False
+        self,
+        resolution: int,
+        rows: np.ndarray,
+        columns: np.ndarray,
+        *,
+        within: int | None = None,
+        every: bool = False,
     ) -> list[Patch]:
         """What pixels need, finest level first.
 
@@ -101,9 +118,12 @@ class Patchwork:
         ----------
         rows, columns : (n,), (m,) bins of the chromosome, ascending, each once.
         within : pairs fewer bins apart than this are wanted; None: all.
-        every : also the coarser levels that the finer ones hide, to show while the finer ones are not there yet.
+        every : also the coarser levels that the finer ones hide, to show while the finer ones are
+            not there yet.
         """
-        farthest = self.written[resolution] if within is None else min(within, self.written[resolution])
+        farthest = (
+            self.written[resolution] if within is None else min(within, self.written[resolution])
+        )
         wanted = np.abs(np.subtract.outer(rows, columns)) < farthest
         out: list[Patch] = []
         levels = [r for r in sorted(self.chain.resolutions) if r >= resolution]
@@ -130,7 +150,8 @@ class Patchwork:
         return out
 
     def blend(self, patches: Sequence[Patch], look: Look) -> np.ndarray:
-        """(n, m) float32 log observed/expected of the pixels that ``patches`` were made for; NaN where nothing predicts.
+        """(n, m) float32 log observed/expected of the pixels that ``patches`` were made for; NaN
+        where nothing predicts.
 
         Where a window is not there yet the coarser levels show, as far as they are there.
         """
@@ -139,10 +160,15 @@ class Patchwork:
             coarse = patch, self._level(patch, look, coarse)
         assert coarse is not None
         finest, values = coarse
-        values[np.abs(np.subtract.outer(finest.rows, finest.columns)) >= self.written[finest.resolution]] = np.nan
+        values[
+            np.abs(np.subtract.outer(finest.rows, finest.columns))
+            >= self.written[finest.resolution]
+        ] = np.nan
         return values
 
-    def _level(self, patch: Patch, look: Look, coarser: tuple[Patch, np.ndarray] | None) -> np.ndarray:
+    def _level(
+        self, patch: Patch, look: Look, coarser: tuple[Patch, np.ndarray] | None
+    ) -> np.ndarray:
         """One level's pixels, filled from the coarser one: what :meth:`LevelMosaic.close` does."""
         rows, columns, r = patch.rows, patch.columns, patch.resolution
         value = np.zeros((len(rows), len(columns)), np.float32)
@@ -153,15 +179,24 @@ class Patchwork:
             if y is None:
                 continue
             w = self._weight(placed, rows[i], columns[j])
-            value[i, j] += w * y[_at(rows[i] - placed.window.start, columns[j] - placed.window.start)]
+            value[i, j] += (
+                w * y[_at(rows[i] - placed.window.start, columns[j] - placed.window.start)]
+            )
             weight[i, j] += w
         distance = np.abs(np.subtract.outer(rows, columns))
         if coarser is not None:
             rest = np.maximum(np.float32(0), 1 - weight)
             above, up = coarser
             f = above.resolution // r
-            up = up[np.ix_(np.searchsorted(above.rows, rows // f), np.searchsorted(above.columns, columns // f))]
-            known = np.isfinite(up) & (np.abs(np.subtract.outer(rows // f, columns // f)) < self.held[above.resolution])
+            up = up[
+                np.ix_(
+                    np.searchsorted(above.rows, rows // f),
+                    np.searchsorted(above.columns, columns // f),
+                )
+            ]
+            known = np.isfinite(up) & (
+                np.abs(np.subtract.outer(rows // f, columns // f)) < self.held[above.resolution]
+            )
             rest = np.where(known, rest, np.float32(0))
             value += rest * np.where(known, up, np.float32(0))
             weight += rest
@@ -171,13 +206,18 @@ class Patchwork:
         value[empty] = np.nan
         return value
 
-    def _over(self, resolution: int, rows: np.ndarray, columns: np.ndarray) -> Iterator[tuple[Placed, slice, slice]]:
+    def _over(
+        self, resolution: int, rows: np.ndarray, columns: np.ndarray
+    ) -> Iterator[tuple[Placed, slice, slice]]:
         """Windows that share a pixel with the patch, by start, and its rows and columns in them."""
         if not (len(rows) and len(columns)):
             return
         starts = self._starts[resolution]
         low, high = max(rows[0], columns[0]), min(rows[-1], columns[-1])
-        first, last = np.searchsorted(starts, low - self.bins, side="right"), np.searchsorted(starts, high, side="right")
+        first, last = (
+            np.searchsorted(starts, low - self.bins, side="right"),
+            np.searchsorted(starts, high, side="right"),
+        )
         for placed in self.windows[resolution][first:last]:
             a, b = placed.window.start, placed.window.start + self.bins
             i = slice(*np.searchsorted(rows, [a, b]))

@@ -1,4 +1,6 @@
-"""The whole road of ``orca-cool predict``: regions -> plan -> windows -> mosaics -> work folder -> .mcool + expected tables."""
+"""The whole road of ``orca-cool predict``: regions -> plan -> windows -> mosaics -> work folder ->
+.mcool + expected tables.
+"""
 
 from __future__ import annotations
 
@@ -42,18 +44,27 @@ def merge_regions(regions: Sequence[Region], chromsizes: dict[str, int]) -> list
 
 
 def _name(region: Region, predictor: Predictor) -> str:
-    """A view's name of a region: its own, else the chromosome's where it is whole, else its UCSC string."""
+    """A view's name of a region: its own, else the chromosome's where it is whole, else its UCSC
+    string.
+    """
     whole = region.start == 0 and region.end == predictor.source.chromsizes[region.chrom]
     return region.name or (region.chrom if whole else f"{region.chrom}:{region.start}-{region.end}")
 
 
-def masks(source: SequenceSource, regions: Sequence[Region], resolutions: Sequence[int]) -> dict[int, dict[str, np.ndarray]]:
-    """Masked bins by resolution and chromosome: assembly gaps, and whatever lies outside the regions.
+def masks(
+    source: SequenceSource, regions: Sequence[Region], resolutions: Sequence[int]
+) -> dict[int, dict[str, np.ndarray]]:
+    """Masked bins by resolution and chromosome: assembly gaps, and whatever lies outside the
+    regions.
 
-    The sequence is read once, at the finest resolution; the others, its multiples, add up its counts.
+    The sequence is read once, at the finest resolution; the others, its multiples, add up its
+    counts.
     """
     sizes = source.chromsizes
-    masked = {r: {c: np.ones(n_bins(size, r), dtype=bool) for c, size in sizes.items()} for r in resolutions}
+    masked = {
+        r: {c: np.ones(n_bins(size, r), dtype=bool) for c, size in sizes.items()}
+        for r in resolutions
+    }
     finest, coarsest = min(resolutions), max(resolutions)
     for region in regions:
         start = region.start // coarsest * coarsest
@@ -68,19 +79,31 @@ def masks(source: SequenceSource, regions: Sequence[Region], resolutions: Sequen
     return masked
 
 
-def layers(predictor: Predictor, chain_: Chain, written: dict[int, int], regions: Sequence[Region], settings: Settings) -> list[Layer]:
+def layers(
+    predictor: Predictor,
+    chain_: Chain,
+    written: dict[int, int],
+    regions: Sequence[Region],
+    settings: Settings,
+) -> list[Layer]:
     """What the file needs besides its pixels, for every resolution that is written, finest first."""
     bins = predictor.spec.bins
     source = predictor.source
     longest = max(source.chromsizes.values())
-    if isinstance(source, EditedGenome):  # its map may be shown at the coordinates of its reference, which reach further
+    if isinstance(
+        source, EditedGenome
+    ):  # its map may be shown at the coordinates of its reference, which reach further
         longest = max(longest, *source.source.chromsizes.values())
     masked = masks(source, regions, settings.resolutions)
     out = []
     for r in sorted(settings.resolutions):
         module = chain_.owner(r)
         background = predictor.background(module)
-        trans = background.trans if settings.trans and module.assembly and r == module.resolutions[0] else None
+        trans = (
+            background.trans
+            if settings.trans and module.assembly and r == module.resolutions[0]
+            else None
+        )
         expected = expected_for(predictor, module, r, n_bins(longest, r))
         written[r] = known_band(expected, written[r])
         out.append(Layer(r, expected, background.eps(r, bins), written[r], trans, masked[r]))
@@ -100,7 +123,8 @@ def prepare(
 
     Parameters
     ----------
-    numbers : as ``predictor.numbers``, of those who compute the windows, if it is not the predictor.
+    numbers : as ``predictor.numbers``, of those who compute the windows, if it is not the
+        predictor.
 
     Raises
     ------
@@ -133,20 +157,26 @@ def prepare(
     return Plan(predictor.spec, regions, settings, chain_, need, written, steps, identity)
 
 
-def _trans_steps(predictor: Predictor, regions: Sequence[Region], chain_: Chain, settings: Settings, first: int) -> list[Step]:
+def _trans_steps(
+    predictor: Predictor, regions: Sequence[Region], chain_: Chain, settings: Settings, first: int
+) -> list[Step]:
     """A step for each pair of chromosome pieces."""
     coarsest = max(settings.resolutions)
     module = chain_.owner(coarsest)
     if not module.assembly:
         raise ModelError(
-            f"no module of model {predictor.spec.name!r} predicts contacts between chromosomes at {coarsest} bp; leave --trans out"
+            f"no module of model {predictor.spec.name!r} predicts contacts between chromosomes "
+            f"at {coarsest} bp; leave --trans out"
         )
     top = module.resolutions[0]
     if top not in settings.resolutions:
         raise ModelError(f"--trans writes the level {top} bp; add it to --levels")
     whole = {r.chrom: predictor.source.chromsizes[r.chrom] for r in regions}
     pairs = plan_trans(whole, predictor.spec.window(top), top)
-    return [Step(number, module, [[Window(top, 0, None, 0)]], pair=pair) for number, pair in enumerate(pairs, start=first)]
+    return [
+        Step(number, module, [[Window(top, 0, None, 0)]], pair=pair)
+        for number, pair in enumerate(pairs, start=first)
+    ]
 
 
 def work_folder(output: Path) -> Path:
@@ -172,20 +202,29 @@ def predict_to_file(
     ----------
     force : replace the output, and start anew instead of going on.
     progress : called with (windows done, windows in all).
-    crew : other processes that compute windows (:mod:`orca_cool.cluster`); the file's datasets are those that one process writes.
+    crew : other processes that compute windows (:mod:`orca_cool.cluster`); the file's datasets are
+        those that one process writes.
 
     Returns
     -------
-    Paths written: the .mcool and the tables. They appear when they are complete; a killed run goes on from its last
-    checkpoint (one top window) when it is repeated. Bits may depend on the device and its libraries, on a CPU also on the number
-    of threads: what is equal is equal for the same of these.
+    Paths written: the .mcool and the tables. They appear when they are complete; a killed run goes
+    on from its last checkpoint (one top window) when it is repeated. Bits may depend on the device
+    and its libraries, on a CPU also on the number of threads: what is equal is equal for the same
+    of these.
 
     Raises
     ------
     OutputError, RegionError, ModelError, GenomeError
     """
     output = Path(output)
-    plan = prepare(predictor, regions, settings, assembly=assembly, provenance=provenance, numbers=crew.numbers if crew else None)
+    plan = prepare(
+        predictor,
+        regions,
+        settings,
+        assembly=assembly,
+        provenance=provenance,
+        numbers=crew.numbers if crew else None,
+    )
     folder = work_folder(output)
     tables = [table_path(output, r) for r in sorted(settings.resolutions)]
     # a run that was killed at its very end has left tables of its own
@@ -194,7 +233,9 @@ def predict_to_file(
     _check_space(output, layers_, plan.regions, settings)
     rows = [(r.chrom, r.start, r.end, _name(r, predictor)) for r in plan.regions]
     view = pd.DataFrame(rows, columns=["chrom", "start", "end", "name"])
-    manifest = Manifest(folder, plan.identity, restart=force and not (crew and crew.again), shared=crew is not None)
+    manifest = Manifest(
+        folder, plan.identity, restart=force and not (crew and crew.again), shared=crew is not None
+    )
 
     metadata = {k: v for k, v in plan.identity.items() if k != "chromsizes"}
     metadata |= {
@@ -209,16 +250,41 @@ def predict_to_file(
         def stripes(resolution: int) -> Iterator[Stripe]:
             for part in named(f"{resolution}."):
                 level = resolution << part["level"].astype(np.int32)
-                yield Stripe(str(part["chrom"]), int(part["start"]), part["values"], level, part.get("spread"))
-            if resolution == coarsest:  # the last one: the .mcool is renamed next, and its tables are there before it
-                paths.extend(write_expected(output, layers_, predictor.source.chromsizes, view, settings.mode, settings.pseudo_depth))
+                yield Stripe(
+                    str(part["chrom"]),
+                    int(part["start"]),
+                    part["values"],
+                    level,
+                    part.get("spread"),
+                )
+            if (
+                resolution == coarsest
+            ):  # the last one: the .mcool is renamed next, and its tables are there before it
+                paths.extend(
+                    write_expected(
+                        output,
+                        layers_,
+                        predictor.source.chromsizes,
+                        view,
+                        settings.mode,
+                        settings.pseudo_depth,
+                    )
+                )
 
         def trans(resolution: int) -> Iterator[TransBlock]:
             if resolution != coarsest:
                 return  # at once: these blocks come last of all, and other resolutions have none
             for part in named(f"trans.{resolution}."):
                 a, b = str(part["chrom1"]), str(part["chrom2"])
-                yield TransBlock(a, b, int(part["start1"]), int(part["start2"]), part["values"], resolution, part.get("spread"))
+                yield TransBlock(
+                    a,
+                    b,
+                    int(part["start1"]),
+                    int(part["start2"]),
+                    part["values"],
+                    resolution,
+                    part.get("spread"),
+                )
 
         try:
             write_mcool(
@@ -235,7 +301,8 @@ def predict_to_file(
             )
         except OSError as error:
             raise OutputError(
-                f"cannot write {output}: {error.strerror or error}; free some space and repeat the command to go on"
+                f"cannot write {output}: {error.strerror or error}; free some space and repeat "
+                f"the command to go on"
             ) from error
 
     run(predictor, plan, manifest, write, crew=crew, progress=progress)
@@ -256,11 +323,18 @@ def check_output(output: Path, force: bool, also: Sequence[Path] = ()) -> None:
         raise OutputError(f"the folder of the output {str(output)!r} is not writable")
 
 
-def _check_space(output: Path, layers_: Sequence[Layer], regions: Sequence[Region], settings: Settings) -> None:
-    pixels = sum(layer.band * n_bins(r.end - r.start, layer.resolution) for layer in layers_ for r in regions)
-    wanted = pixels * (5 + 4 * settings.spread + 5)  # work folder, then the file at about half of this
+def _check_space(
+    output: Path, layers_: Sequence[Layer], regions: Sequence[Region], settings: Settings
+) -> None:
+    pixels = sum(
+        layer.band * n_bins(r.end - r.start, layer.resolution) for layer in layers_ for r in regions
+    )
+    wanted = pixels * (
+        5 + 4 * settings.spread + 5
+    )  # work folder, then the file at about half of this
     free = shutil.disk_usage(output.parent).free
     if wanted > free:
         raise OutputError(
-            f"{output} needs about {wanted / 1e9:.1f} GB while it is made; {free / 1e9:.1f} GB are free ({os.strerror(errno.ENOSPC)})"
+            f"{output} needs about {wanted / 1e9:.1f} GB while it is made; {free / 1e9:.1f} GB "
+            f"are free ({os.strerror(errno.ENOSPC)})"
         )

@@ -1,4 +1,6 @@
-"""Predicted rows -> a sorted pixel table: the data that a writer is fed with, and the table of one resolution."""
+"""Predicted rows -> a sorted pixel table: the data that a writer is fed with, and the table of one
+resolution.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +17,17 @@ import numpy as np
 from orca_cool.errors import OutputError
 from orca_cool.windows import n_bins
 
-#: pixels of one HDF5 chunk: 256 kB of counts and 512 kB of bin numbers, which fit HDF5's default cache;
-#: larger ones slow small range queries
+#: pixels of one HDF5 chunk: 256 kB of counts and 512 kB of bin numbers, which fit HDF5's default
+#: cache; larger ones slow small range queries
 CHUNK = 65536
 #: matrix cells worked on at once
 BATCH = 1 << 19
-FILTERS: dict[str, Any] = {"compression": "gzip", "compression_opts": 1, "shuffle": True, "track_times": False}
+FILTERS: dict[str, Any] = {
+    "compression": "gzip",
+    "compression_opts": 1,
+    "shuffle": True,
+    "track_times": False,
+}
 
 
 @dataclass(frozen=True)
@@ -31,10 +38,12 @@ class Stripe:
     ----------
     chrom : chromosome.
     start : first row, bin index within the chromosome.
-    values : (rows, band) float32, y = log(observed / expected) of pair (start + r, start + r + d); NaN = absent.
+    values : (rows, band) float32, y = log(observed / expected) of pair (start + r, start + r + d);
+        NaN = absent.
     level : (rows, band) int32, resolution in bp of the level that predicted the pixel.
     spread : (rows, band) float32 or None, half the absolute difference between the strands' y.
-    count : (rows, band) float32 or None, counts that are known already and stored as they are; of ``values`` only NaN counts then.
+    count : (rows, band) float32 or None, counts that are known already and stored as they are; of
+        ``values`` only NaN counts then.
     """
 
     chrom: str
@@ -77,7 +86,8 @@ class Layer:
     eps : pseudo-frequency of the level.
     band : pixels are written for distances < band (bins).
     trans : expected between chromosomes without eps, or None.
-    masked : chromosome -> (nbins,) bool, True = masked bin (N, outside the view); a chromosome left out has none.
+    masked : chromosome -> (nbins,) bool, True = masked bin (N, outside the view); a chromosome left
+        out has none.
     """
 
     resolution: int
@@ -98,12 +108,19 @@ class Layer:
         """(nbins,) bool, True = masked; OutputError when the layer's mask has another length."""
         mask = np.asarray(self.masked.get(chrom, np.zeros(nbins, bool)), bool)
         if mask.shape != (nbins,):
-            raise OutputError(f"mask of {chrom} at {self.resolution} bp has shape {mask.shape}, the chromosome has {nbins} bins")
+            raise OutputError(
+                f"mask of {chrom} at {self.resolution} bp has shape {mask.shape}, the chromosome "
+                f"has {nbins} bins"
+            )
         return mask
 
 
-def frequency(y: np.ndarray, norm: np.ndarray | float, eps: float, mode: str, depth: float) -> np.ndarray:
-    """depth * F of log ratios y, in the number type of y (``norm`` without eps, broadcast against y)."""
+def frequency(
+    y: np.ndarray, norm: np.ndarray | float, eps: float, mode: str, depth: float
+) -> np.ndarray:
+    """depth * F of log ratios y, in the number type of y (``norm`` without eps, broadcast against
+    y).
+    """
     scale = np.asarray(depth * (np.asarray(norm, np.float64) + eps), y.dtype)
     out = np.exp(y)
     out *= scale
@@ -115,7 +132,9 @@ def frequency(y: np.ndarray, norm: np.ndarray | float, eps: float, mode: str, de
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn what HDF5 raises when it cannot write (OSError; RuntimeError for late flushes) into an OutputError."""
+    """Turn what HDF5 raises when it cannot write (OSError; RuntimeError for late flushes) into an
+    OutputError.
+    """
     try:
         yield
     except (OSError, RuntimeError) as error:
@@ -125,19 +144,24 @@ def writing(path: Path) -> Iterator[None]:
 class PixelTable:
     """The pixel table of one resolution: one chunk held in memory in front of growing HDF5 columns.
 
-    Chunks are compressed here and handed to HDF5 as they are (shuffle, then a zlib stream: what its own filters would have read back).
-    Mantissas do not repeat, so looking for matches in them is lost time: run-length and Huffman coding alone takes a third of it, for the
-    same size. Bin numbers do repeat.
+    Chunks are compressed here and handed to HDF5 as they are (shuffle, then a zlib stream: what its
+    own filters would have read back). Mantissas do not repeat, so looking for matches in them is
+    lost time: run-length and Huffman coding alone takes a third of it, for the same size. Bin
+    numbers do repeat.
     """
 
-    def __init__(self, group: h5py.Group, path: Path, spread: bool, precision_bits: int | None) -> None:
+    def __init__(
+        self, group: h5py.Group, path: Path, spread: bool, precision_bits: int | None
+    ) -> None:
         self.path, self.precision_bits = path, precision_bits
         types = {"bin1_id": np.int64, "bin2_id": np.int64, "count": np.float32, "level": np.int32}
         if spread:
             types["spread"] = np.float32
         self.held = {name: np.zeros(CHUNK, dtype) for name, dtype in types.items()}
         self.columns = {
-            name: group.create_dataset(name, shape=(0,), maxshape=(None,), chunks=(CHUNK,), dtype=dtype, **FILTERS)
+            name: group.create_dataset(
+                name, shape=(0,), maxshape=(None,), chunks=(CHUNK,), dtype=dtype, **FILTERS
+            )
             for name, dtype in types.items()
         }
         self.n, self.nnz, self.sum = 0, 0, 0.0
@@ -161,11 +185,15 @@ class PixelTable:
             return
         total = float(self.held["count"][:n].sum(dtype=np.float64))
         if not np.isfinite(total):
-            raise OutputError(f"{str(self.path)!r}: a predicted log ratio is too large to store: its frequency overflows float32")
+            raise OutputError(
+                f"{str(self.path)!r}: a predicted log ratio is too large to store: its frequency "
+                f"overflows float32"
+            )
         with writing(self.path):
             for name, dataset in self.columns.items():
                 values = self.held[name]
-                # what lies beyond the end of the last chunk must not depend on what was there before
+                # what lies beyond the end of the last chunk must not depend on what was there
+                # before
                 values[n:] = 0
                 if self.precision_bits is not None and values.dtype == np.float32:
                     _round_mantissa(values, self.precision_bits)
@@ -178,7 +206,8 @@ class PixelTable:
 
 def _compress(values: np.ndarray) -> bytes:
     """HDF5's shuffle (bytes of equal significance together) and deflate."""
-    # ascontiguousarray copies by strides; tobytes() of a transposed array goes byte by byte, eight times as slow
+    # ascontiguousarray copies by strides; tobytes() of a transposed array goes byte by byte, eight
+    # times as slow
     shuffled = np.ascontiguousarray(values.view(np.uint8).reshape(-1, values.itemsize).T).data
     strategy = zlib.Z_RLE if values.dtype.kind == "f" else zlib.Z_DEFAULT_STRATEGY
     stream = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, strategy)
@@ -186,7 +215,9 @@ def _compress(values: np.ndarray) -> bytes:
 
 
 def _round_mantissa(values: np.ndarray, bits: int) -> None:
-    """Round float32 numbers in place to ``bits`` explicit mantissa bits (relative error <= 2**-(bits+1))."""
+    """Round float32 numbers in place to ``bits`` explicit mantissa bits (relative error <=
+    2**-(bits+1)).
+    """
     drop = 23 - bits
     if drop <= 0:
         return
@@ -225,24 +256,39 @@ class LayerWriter:
         for block in blocks:
             i, j = self._index(block.chrom1), self._index(block.chrom2)
             if i >= j:
-                raise OutputError(f"trans block {block.chrom1} x {block.chrom2}: the first must come before the second in the file")
-            n1, n2 = block.values.shape
-            if min(block.start1, block.start2) < 0 or block.start1 + n1 > self.nbins[i] or block.start2 + n2 > self.nbins[j]:
                 raise OutputError(
-                    f"trans block {block.chrom1}:{block.start1} x {block.chrom2}:{block.start2} {n1} x {n2} leaves its chromosomes"
+                    f"trans block {block.chrom1} x {block.chrom2}: the first must come before "
+                    f"the second in the file"
+                )
+            n1, n2 = block.values.shape
+            if (
+                min(block.start1, block.start2) < 0
+                or block.start1 + n1 > self.nbins[i]
+                or block.start2 + n2 > self.nbins[j]
+            ):
+                raise OutputError(
+                    f"trans block {block.chrom1}:{block.start1} x {block.chrom2}:{block.start2} "
+                    f"{n1} x {n2} leaves its chromosomes"
                 )
             if self.layer.trans is None:
                 raise OutputError(
-                    f"trans block {block.chrom1} x {block.chrom2}, but the layer of {self.layer.resolution} bp has no trans expected"
+                    f"trans block {block.chrom1} x {block.chrom2}, but the layer of "
+                    f"{self.layer.resolution} bp has no trans expected"
                 )
             by_chrom.setdefault(i, []).append(block)
         at = (0, 0)
         for stripe in stripes:
             k = self._index(stripe.chrom)
             end = stripe.start + len(stripe.values)
-            if (k, stripe.start) < at or stripe.start < 0 or end > self.nbins[k] or stripe.values.shape[1] > self.layer.band:
+            if (
+                (k, stripe.start) < at
+                or stripe.start < 0
+                or end > self.nbins[k]
+                or stripe.values.shape[1] > self.layer.band
+            ):
                 raise OutputError(
-                    f"stripe {stripe.chrom} rows {stripe.start} to {end}, {stripe.values.shape[1]} wide, at {self.layer.resolution} bp: "
+                    f"stripe {stripe.chrom} rows {stripe.start} to {end}, "
+                    f"{stripe.values.shape[1]} wide, at {self.layer.resolution} bp: "
                     f"out of order or outside {self.nbins[k]} bins and a band of {self.layer.band}"
                 )
             self._gap(at, (k, stripe.start), by_chrom)
@@ -256,7 +302,9 @@ class LayerWriter:
             raise OutputError(f"chromosome {chrom!r} is not one of {', '.join(self.chroms)}")
         return self.chroms.index(chrom)
 
-    def _gap(self, begin: tuple[int, int], end: tuple[int, int], by_chrom: dict[int, list[TransBlock]]) -> None:
+    def _gap(
+        self, begin: tuple[int, int], end: tuple[int, int], by_chrom: dict[int, list[TransBlock]]
+    ) -> None:
         """Rows between two positions, which have no stripe but may have trans blocks."""
         for k in range(begin[0], min(end[0] + 1, len(self.chroms))):
             first = begin[1] if k == begin[0] else 0
@@ -264,26 +312,41 @@ class LayerWriter:
             if k in by_chrom and first < last:
                 self._rows(k, first, last, None, by_chrom[k])
 
-    def _rows(self, k: int, start: int, end: int, stripe: Stripe | None, blocks: list[TransBlock]) -> None:
+    def _rows(
+        self, k: int, start: int, end: int, stripe: Stripe | None, blocks: list[TransBlock]
+    ) -> None:
         partners = sorted({self._index(b.chrom2) for b in blocks})
-        width = (stripe.values.shape[1] if stripe is not None else 0) + sum(int(self.nbins[j]) for j in partners)
+        width = (stripe.values.shape[1] if stripe is not None else 0) + sum(
+            int(self.nbins[j]) for j in partners
+        )
         step = max(1, BATCH // max(1, width))
         for a in range(start, end, step):
             b = min(a + step, end)
             parts = [] if stripe is None else [self._cis(k, a, b, stripe)]
-            parts += [self._trans(k, j, a, b, [x for x in blocks if x.chrom2 == self.chroms[j]]) for j in partners]
+            parts += [
+                self._trans(k, j, a, b, [x for x in blocks if x.chrom2 == self.chroms[j]])
+                for j in partners
+            ]
             keep, columns = parts[0]
             if len(parts) > 1:
                 keep = np.concatenate([p[0] for p in parts], axis=1)
-                columns = {n: np.concatenate([np.broadcast_to(p[1][n], p[0].shape) for p in parts], axis=1) for n in columns}
+                columns = {
+                    n: np.concatenate([np.broadcast_to(p[1][n], p[0].shape) for p in parts], axis=1)
+                    for n in columns
+                }
             rows = np.arange(a, b, dtype=np.int64) + self.offset[k]
             filled = np.count_nonzero(keep, axis=1)
             self.filled[rows] = filled
             # boolean selection walks row by row: exactly the order of a sorted pixel table
-            chosen = {n: c.reshape(-1) if filled.sum() == keep.size else c[keep] for n, c in columns.items()}
+            chosen = {
+                n: c.reshape(-1) if filled.sum() == keep.size else c[keep]
+                for n, c in columns.items()
+            }
             self.pixels.append(bin1_id=np.repeat(rows, filled), **chosen)
 
-    def _cis(self, k: int, a: int, b: int, stripe: Stripe) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    def _cis(
+        self, k: int, a: int, b: int, stripe: Stripe
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         part = slice(a - stripe.start, b - stripe.start)
         y = np.asarray(stripe.values[part], np.float32)
         width = y.shape[1]
@@ -294,9 +357,14 @@ class LayerWriter:
         unknown = np.isnan(self.norm[:width])
         if unknown.any() and keep[:, unknown].any():
             first = int(np.argmax(unknown))
-            raise OutputError(f"{stripe.chrom} at {self.layer.resolution} bp is predicted at {first} bins, where no expected is known")
+            raise OutputError(
+                f"{stripe.chrom} at {self.layer.resolution} bp is predicted at {first} bins, "
+                f"where no expected is known"
+            )
         columns = {
-            "bin2_id": np.add.outer(np.arange(a, b, dtype=np.int64) + self.offset[k], np.arange(width, dtype=np.int64)),
+            "bin2_id": np.add.outer(
+                np.arange(a, b, dtype=np.int64) + self.offset[k], np.arange(width, dtype=np.int64)
+            ),
             "count": (
                 frequency(y, self.norm[:width], self.layer.eps, self.mode, self.depth)
                 if stripe.count is None
@@ -306,19 +374,30 @@ class LayerWriter:
         }
         if self.spread:
             columns["spread"] = (
-                np.full(y.shape, np.nan, np.float32) if stripe.spread is None else np.asarray(stripe.spread[part], np.float32)
+                np.full(y.shape, np.nan, np.float32)
+                if stripe.spread is None
+                else np.asarray(stripe.spread[part], np.float32)
             )
         return keep, columns
 
-    def _trans(self, k: int, j: int, a: int, b: int, blocks: list[TransBlock]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    def _trans(
+        self, k: int, j: int, a: int, b: int, blocks: list[TransBlock]
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         shape = (b - a, int(self.nbins[j]))
-        y, spread, level = np.full(shape, np.nan, np.float32), np.full(shape, np.nan, np.float32), np.zeros(shape, np.int32)
+        y, spread, level = (
+            np.full(shape, np.nan, np.float32),
+            np.full(shape, np.nan, np.float32),
+            np.zeros(shape, np.int32),
+        )
         for block in blocks:
             first, last = max(a, block.start1), min(b, block.start1 + len(block.values))
             if first >= last:
                 continue
             source = slice(first - block.start1, last - block.start1)
-            target = (slice(first - a, last - a), slice(block.start2, block.start2 + block.values.shape[1]))
+            target = (
+                slice(first - a, last - a),
+                slice(block.start2, block.start2 + block.values.shape[1]),
+            )
             y[target], level[target] = block.values[source], block.level
             if block.spread is not None:
                 spread[target] = block.spread[source]

@@ -1,7 +1,8 @@
-"""What a zoom series shows: a column for each level, with maps of the reference and of an edited genome and their insulation.
+"""What a zoom series shows: a column for each level, with maps of the reference and of an edited
+genome and their insulation.
 
-Columns come from predictions (:meth:`Column.of_series`, :func:`compared`) or from a file of maps (:func:`read_maps`);
-:func:`orca_cool.draw_series.draw_series` draws them.
+Columns come from predictions (:meth:`Column.of_series`, :func:`compared`) or from a file of maps
+(:func:`read_maps`); :func:`orca_cool.draw_series.draw_series` draws them.
 """
 
 from __future__ import annotations
@@ -26,14 +27,27 @@ if TYPE_CHECKING:
     from orca_cool.compare import Comparison, Reference, Site
     from orca_cool.predict import SeriesMap
 
-#: Side of the insulation diamond in bins, as scores take it; maps of fewer than 80 bins have a smaller one.
+#: Side of the insulation diamond in bins, as scores take it; maps of fewer than 80 bins have a
+#: smaller one.
 DIAMOND = 10
 
-#: Where a window has more junctions than this (a haplotype's), only those that the figure is about are marked.
+#: Where a window has more junctions than this (a haplotype's), only those that the figure is about
+#: are marked.
 MAX_JUNCTIONS = 24
 
-#: What numpy, zipfile and json raise on a file that is another or damaged (RuntimeError: encrypted; AttributeError: a bare .npy).
-_DAMAGED = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, zipfile.BadZipFile, zlib.error)
+#: What numpy, zipfile and json raise on a file that is another or damaged (RuntimeError: encrypted;
+#: AttributeError: a bare .npy).
+_DAMAGED = (
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True)
@@ -42,7 +56,8 @@ class Map:
 
     Attributes
     ----------
-    values : (n, n) log observed/expected, NaN where unknown. insulation : (n,) log2, NaN where unknown.
+    values : (n, n) log observed/expected, NaN where unknown. insulation : (n,) log2, NaN where
+        unknown.
     """
 
     chrom: str
@@ -60,7 +75,8 @@ class Column:
     ----------
     references : maps of the reference; two where the parts that are joined lie far from each other.
     alternative : map of the edited genome, if there is one.
-    aligned, aligned_insulation : (n, n), (n,): the reference in the alternative's bins, NaN where there is none.
+    aligned, aligned_insulation : (n, n), (n,): the reference in the alternative's bins, NaN where
+        there is none.
     marks : breakpoints that the figure is about, in bp of the alternative.
     genome : the edited genome.
     of_ratio : insulation is that of observed/expected, not of contact frequency.
@@ -85,7 +101,15 @@ class Column:
         """A level of an edited genome beside its reference."""
         references = tuple(_map(r, genome.source) for r in found.references)
         lifted = _lifted([r.insulation for r in references], found.bins, len(found.reference))
-        return cls(found.resolution, references, _map(found.alternative, genome), found.reference, lifted, found.site.marks, genome)
+        return cls(
+            found.resolution,
+            references,
+            _map(found.alternative, genome),
+            found.reference,
+            lifted,
+            found.site.marks,
+            genome,
+        )
 
     @property
     def difference(self) -> np.ndarray | None:
@@ -99,26 +123,41 @@ class Column:
         return [*self.references, *([self.alternative] if self.alternative else [])]
 
     def places(self) -> list[tuple[str, int, int]]:
-        """(chromosome, start, end) of all of the reference that is drawn, the alternative's pieces included."""
+        """(chromosome, start, end) of all of the reference that is drawn, the alternative's pieces
+        included.
+        """
         m = self.alternative
-        pieces = self.genome.pieces(m.chrom, m.start, m.end) if m is not None and self.genome is not None and self.edited else []
-        return [(r.chrom, r.start, r.end) for r in self.references] + [(p.chrom, p.start, p.end) for p in pieces if p.chrom]
+        pieces = (
+            self.genome.pieces(m.chrom, m.start, m.end)
+            if m is not None and self.genome is not None and self.edited
+            else []
+        )
+        return [(r.chrom, r.start, r.end) for r in self.references] + [
+            (p.chrom, p.start, p.end) for p in pieces if p.chrom
+        ]
 
     @property
     def edited(self) -> bool:
         """True if the alternative's chromosome is an edited one, whose segments are known."""
-        return self.genome is not None and self.alternative is not None and self.alternative.chrom in self.genome.edited
+        return (
+            self.genome is not None
+            and self.alternative is not None
+            and self.alternative.chrom in self.genome.edited
+        )
 
     def breaks(self) -> list[int]:
-        """Breakpoints that are marked in the alternative's window, in bp: all junctions in it (``marks`` if those are many), and ends of
-        the chromosome that are none in the reference."""
+        """Breakpoints that are marked in the alternative's window, in bp: all junctions in it
+        (``marks`` if those are many), and ends of the chromosome that are none in the reference.
+        """
         m, places = self.alternative, list(self.marks)
         if m is None:
             return []
         if self.genome is not None and self.edited:
             junctions = [j for j in self.genome.junctions(m.chrom) if m.start <= j <= m.end]
             # the mark of a chromosome that is one piece as a whole is no breakpoint
-            real = [b for b in places if b in (0, self.genome.chromsizes[m.chrom]) or b in junctions]
+            real = [
+                b for b in places if b in (0, self.genome.chromsizes[m.chrom]) or b in junctions
+            ]
             places = sorted({*real, *junctions}) if len(junctions) <= MAX_JUNCTIONS else real
         return [b for b in places if m.start <= b <= m.end]
 
@@ -131,7 +170,10 @@ class Column:
             return [(m.chrom, b) for b in self.breaks()]
         found: dict[tuple[str, int], None] = {}
         for b in self.breaks():
-            left, right = self.genome.pieces(m.chrom, b - 1, b), self.genome.pieces(m.chrom, b, b + 1)
+            left, right = (
+                self.genome.pieces(m.chrom, b - 1, b),
+                self.genome.pieces(m.chrom, b, b + 1),
+            )
             for side, last in ((left, True), (right, False)):
                 for s in side:
                     if s.chrom:
@@ -149,16 +191,27 @@ def _map(m: SeriesMap, source: SequenceSource) -> Map:
     from orca_cool.pipeline import MAX_GAP  # with torch, which a file of maps is drawn without
 
     track = insulation_score(m.frequency, diamond_side(len(m.values)))
-    return _masked(m.chrom, m.start, m.end, m.values, track, gap_fraction(source, m.chrom, m.start, m.end, m.resolution) > MAX_GAP)
+    return _masked(
+        m.chrom,
+        m.start,
+        m.end,
+        m.values,
+        track,
+        gap_fraction(source, m.chrom, m.start, m.end, m.resolution) > MAX_GAP,
+    )
 
 
-def _masked(chrom: str, start: int, end: int, values: np.ndarray, track: np.ndarray, unknown: np.ndarray) -> Map:
+def _masked(
+    chrom: str, start: int, end: int, values: np.ndarray, track: np.ndarray, unknown: np.ndarray
+) -> Map:
     values = np.where(unknown[:, None] | unknown[None, :], np.nan, values.astype(float))
     return Map(chrom, start, end, values, np.where(unknown, np.nan, track))
 
 
 def _lifted(tracks: Sequence[np.ndarray], bins: Sequence[np.ndarray], n: int) -> np.ndarray:
-    """Insulation of the reference in the alternative's bins: of the first reference map that knows it."""
+    """Insulation of the reference in the alternative's bins: of the first reference map that knows
+    it.
+    """
     out = np.full(n, np.nan)
     for track, index in zip(tracks, bins):
         here = (index >= 0) & ~np.isfinite(out)
@@ -167,41 +220,55 @@ def _lifted(tracks: Sequence[np.ndarray], bins: Sequence[np.ndarray], n: int) ->
 
 
 def site_at(genome: EditedGenome, chrom: str, position: int, grain: int = 1) -> Site:
-    """The place of an edited genome where a base of the reference went (the first of its copies), for :func:`compared`.
+    """The place of an edited genome where a base of the reference went (the first of its copies),
+    for :func:`compared`.
 
     Parameters
     ----------
-    chrom, position : of the reference, in bp. grain : both windows are centred where the reference has a multiple of this.
+    chrom, position : of the reference, in bp. grain : both windows are centred where the reference
+        has a multiple of this.
 
     Raises
     ------
-    EditError
-        If the edits leave nothing of that base, or change nothing on the chromosome that it is on now.
+    EditError If the edits leave nothing of that base, or change nothing on the chromosome that it
+        is on now.
     """
     from orca_cool.compare import Site
 
     place = f"{chrom}:{position:,}"
     images = genome.from_reference(chrom, position, position + 1)
     if not images:
-        raise EditError(f"the edits leave nothing of {place}; choose another place, or none to see the breakpoints")
+        raise EditError(
+            f"the edits leave nothing of {place}; choose another place, or none to see the "
+            f"breakpoints"
+        )
     image = next((i for i in images if i.contig in genome.edited), None)
     if image is None:
-        raise EditError(f"the edits change nothing on {images[0].contig}, where {place} is; they change {', '.join(genome.edited)}")
+        raise EditError(
+            f"the edits change nothing on {images[0].contig}, where {place} is; they change "
+            f"{', '.join(genome.edited)}"
+        )
     back = position % grain
     there = image.start - back if image.strand == "+" else image.end + back
     nearest = min(genome.junctions(image.contig), key=lambda j: abs(j - there), default=there)
     return Site(image.contig, (nearest,), there, ((chrom, position - back),))
 
 
-def compared(reference: Reference, genome: EditedGenome, site: Site, levels: Sequence[int]) -> list[Column]:
+def compared(
+    reference: Reference, genome: EditedGenome, site: Site, levels: Sequence[int]
+) -> list[Column]:
     """Predict the levels of one place of an edited genome beside its reference, coarse to fine."""
     from orca_cool.compare import compare_at
 
-    return [Column.of_comparison(c, genome) for c in compare_at(reference, genome, site, keep=levels)]
+    return [
+        Column.of_comparison(c, genome) for c in compare_at(reference, genome, site, keep=levels)
+    ]
 
 
 def around(genome: EditedGenome, site: Site, reach: int) -> list[tuple[str, int, int]]:
-    """Intervals of the reference that windows of at most ``reach`` bp on either side of a place show."""
+    """Intervals of the reference that windows of at most ``reach`` bp on either side of a place
+    show.
+    """
     places = [(chrom, at - reach, at + reach) for chrom, at in site.references]
     pieces = genome.pieces(site.contig, site.position - reach, site.position + reach)
     return places + [(piece.chrom, piece.start, piece.end) for piece in pieces if piece.chrom]
@@ -220,7 +287,8 @@ class _Lengths:
 def read_maps(path: str | Path) -> tuple[str, list[list[Column]]]:
     """A file of ``orca-cool variants --maps``.
 
-    It has no expected frequencies: insulation is that of observed/expected. What lies in gaps is not known either.
+    It has no expected frequencies: insulation is that of observed/expected. What lies in gaps is
+    not known either.
 
     Returns
     -------
@@ -239,13 +307,20 @@ def read_maps(path: str | Path) -> tuple[str, list[list[Column]]]:
             genome = _genome(about)
             found: dict[str, list[Column]] = {}
             for row in about["maps"]:
-                found.setdefault(row["key"].partition("_")[0], []).append(_column(arrays, row, genome, about["chromsizes"]))
+                found.setdefault(row["key"].partition("_")[0], []).append(
+                    _column(arrays, row, genome, about["chromsizes"])
+                )
     except FileNotFoundError:
         raise EditError(f"there is no file {str(path)!r}") from None
     except _DAMAGED as error:
-        raise EditError(f"{str(path)!r} is not a file of maps of `orca-cool variants --maps`, or is damaged: {error}") from None
+        raise EditError(
+            f"{str(path)!r} is not a file of maps of `orca-cool variants --maps`, or is damaged: "
+            f"{error}"
+        ) from None
     if not found:
-        raise EditError(f"{str(path)!r} holds no map: the variant could not be scored, or changes nothing")
+        raise EditError(
+            f"{str(path)!r} holds no map: the variant could not be scored, or changes nothing"
+        )
     changes = "; ".join(about["changes"])
     title = changes if about["name"] in ("", changes) else f"{about['name']}: {changes}"
     return title, [sorted(columns, key=lambda c: -c.resolution) for columns in found.values()]
@@ -253,7 +328,9 @@ def read_maps(path: str | Path) -> tuple[str, list[list[Column]]]:
 
 def _genome(about: Mapping[str, Any]) -> EditedGenome | None:
     """The edited chromosomes, letters apart."""
-    contigs = {contig: [_segment(text) for text in texts] for contig, texts in about["segments"].items()}
+    contigs = {
+        contig: [_segment(text) for text in texts] for contig, texts in about["segments"].items()
+    }
     ends: dict[str, int] = {}
     for s in [s for segments in contigs.values() for s in segments if s.chrom]:
         ends[s.chrom] = max(ends.get(s.chrom, 0), s.end)
@@ -263,25 +340,46 @@ def _genome(about: Mapping[str, Any]) -> EditedGenome | None:
 def _segment(text: str) -> Segment:
     """Inverse of ``str(Segment)``; given sequence comes back as letters N."""
     if match := re.fullmatch(r"(.+):([\d,]+)-([\d,]+)\(([+-])\)", text):
-        return Segment(match[1], int(match[2].replace(",", "")), int(match[3].replace(",", "")), match[4])
+        return Segment(
+            match[1], int(match[2].replace(",", "")), int(match[3].replace(",", "")), match[4]
+        )
     if match := re.fullmatch(r"([\d,]+) bp of (N|given sequence)", text):
         length = int(match[1].replace(",", ""))
         return Segment("", 0, length, "+", None if match[2] == "N" else b"N" * length)
     raise ValueError(f"segment {text!r}")
 
 
-def _column(arrays: Mapping[str, np.ndarray], row: Mapping[str, Any], genome: EditedGenome | None, sizes: Mapping[str, int]) -> Column:
+def _column(
+    arrays: Mapping[str, np.ndarray],
+    row: Mapping[str, Any],
+    genome: EditedGenome | None,
+    sizes: Mapping[str, int],
+) -> Column:
     key, resolution = row["key"], row["resolution"]
 
     def a_map(name: str, chrom: str, place: Mapping[str, Any], length: float) -> Map:
         values = arrays[name].astype(float)
         middles = place["start"] + resolution * np.arange(len(values)) + resolution // 2
         track = insulation_score(np.exp(values), diamond_side(len(values)))
-        return _masked(chrom, place["start"], place["end"], values, track, (middles < 0) | (middles >= length))
+        return _masked(
+            chrom, place["start"], place["end"], values, track, (middles < 0) | (middles >= length)
+        )
 
-    references = tuple(a_map(f"own_{key}_{k}", r["chrom"], r, sizes[r["chrom"]]) for k, r in enumerate(row["references"]))
+    references = tuple(
+        a_map(f"own_{key}_{k}", r["chrom"], r, sizes[r["chrom"]])
+        for k, r in enumerate(row["references"])
+    )
     bins = [arrays[f"bins_{key}_{k}"] for k in range(len(references))]
     length = np.inf if genome is None else genome.chromsizes.get(row["contig"], np.inf)
     alternative = a_map(f"alternative_{key}", row["contig"], row, length)
     lifted = _lifted([r.insulation for r in references], bins, len(alternative.values))
-    return Column(resolution, references, alternative, arrays[f"reference_{key}"], lifted, tuple(row["marks"]), genome, of_ratio=True)
+    return Column(
+        resolution,
+        references,
+        alternative,
+        arrays[f"reference_{key}"],
+        lifted,
+        tuple(row["marks"]),
+        genome,
+        of_ratio=True,
+    )

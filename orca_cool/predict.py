@@ -1,4 +1,6 @@
-"""``Predictor``: a model, a genome, a device -> maps of windows. What is decoded is asked for by a plan; nothing is stored."""
+"""``Predictor``: a model, a genome, a device -> maps of windows. What is decoded is asked for by a
+plan; nothing is stored.
+"""
 
 from __future__ import annotations
 
@@ -39,18 +41,24 @@ def resolve_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise DeviceError(f"device {name!r} is not understood; use auto, cpu, cuda or cuda:N") from error
+        raise DeviceError(
+            f"device {name!r} is not understood; use auto, cpu, cuda or cuda:N"
+        ) from error
     if device.type not in ("cpu", "cuda"):
         raise DeviceError(f"device {name!r} is not supported; use auto, cpu, cuda or cuda:N")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise DeviceError(f"device {name!r} was asked for, but this machine has {torch.cuda.device_count()} CUDA devices; use cpu or auto")
+        raise DeviceError(
+            f"device {name!r} was asked for, but this machine has {torch.cuda.device_count()} "
+            f"CUDA devices; use cpu or auto"
+        )
     return device
 
 
 @dataclass(frozen=True)
 class WindowMap:
-    """A predicted window: ``values`` float32 (bins, bins) log observed/expected, both strands averaged; ``spread`` half the
-    absolute difference of the two strands' predictions."""
+    """A predicted window: ``values`` float32 (bins, bins) log observed/expected, both strands
+    averaged; ``spread`` half the absolute difference of the two strands' predictions.
+    """
 
     window: Window
     values: np.ndarray
@@ -59,9 +67,11 @@ class WindowMap:
 
 @dataclass(frozen=True)
 class SeriesMap:
-    """One level of a zoom series: ``start``, ``end`` in bp on ``chrom``; the other fields as in :class:`WindowMap`.
+    """One level of a zoom series: ``start``, ``end`` in bp on ``chrom``; the other fields as in
+    :class:`WindowMap`.
 
-    ``expected`` float64 (bins, bins) and ``eps`` invert the log ratio: F = exp(values) * (expected + eps).
+    ``expected`` float64 (bins, bins) and ``eps`` invert the log ratio: F = exp(values) * (expected
+    + eps).
     """
 
     chrom: str
@@ -87,15 +97,18 @@ class Predictor:
     bundle : model with its backgrounds.
     source : genome.
     device : see :func:`resolve_device`.
-    dtype : of the decoders: "float32"; "tf32" (GPU) and "bfloat16" are approximations, see :meth:`error`.
+    dtype : of the decoders: "float32"; "tf32" (GPU) and "bfloat16" are approximations, see
+        :meth:`error`.
     encoder_dtype : of the encoder: "float32"; "tf32" and "float16" (GPU) are approximations.
-    store : encodings on disk to read from and add to, or the path where such a store is or is to be made.
-    edges : "real": encodings see the chromosome beyond their window; "upstream": windows end in zero padding, as in Orca's own
-        program. Layouts of several chromosomes always end in padding.
+    store : encodings on disk to read from and add to, or the path where such a store is or is to be
+        made.
+    edges : "real": encodings see the chromosome beyond their window; "upstream": windows end in
+        zero padding, as in Orca's own program. Layouts of several chromosomes always end in
+        padding.
     batch : windows and strands decoded at once; see :func:`default_batch`.
     notice : called while sequence is encoded.
-    reuse : of an edited genome, take from its source's encodings (and their store) what the edits do not touch; False encodes it anew,
-        as any other genome.
+    reuse : of an edited genome, take from its source's encodings (and their store) what the edits
+        do not touch; False encodes it anew, as any other genome.
     fine_bytes : see :class:`~orca_cool.encode.EncodingCache`.
     """
 
@@ -114,9 +127,14 @@ class Predictor:
         reuse: bool = True,
         fine_bytes: int = 0,
     ):
-        for kind, value, known in (("number type", dtype, DTYPES), ("encoder's number type", encoder_dtype, ENCODER_DTYPES)):
+        for kind, value, known in (
+            ("number type", dtype, DTYPES),
+            ("encoder's number type", encoder_dtype, ENCODER_DTYPES),
+        ):
             if value not in known:
-                raise DeviceError(f"{kind} {value!r} is not supported; use one of {', '.join(known)}")
+                raise DeviceError(
+                    f"{kind} {value!r} is not supported; use one of {', '.join(known)}"
+                )
         if edges not in EDGES:
             raise ModelError(f"edges {edges!r} are not known; use one of {', '.join(EDGES)}")
         self.bundle, self.source = bundle, source
@@ -127,10 +145,14 @@ class Predictor:
         edited = source if isinstance(source, EditedGenome) and reuse else None
         encoded = edited.source if edited else source
         if isinstance(store, str | os.PathLike):
-            store = EncodingStore.open(store, self.model.encoder, encoded, model_name=self.spec.name)
+            store = EncodingStore.open(
+                store, self.model.encoder, encoded, model_name=self.spec.name
+            )
         self.cascade = FastCascade(self.model, self.device, dtype)
         encoder = FastEncoder(self.model.encoder, self.device, encoder_dtype)
-        self.encodings = EncodingCache(encoder, encoded, store, notice=notice, fine_bytes=fine_bytes)
+        self.encodings = EncodingCache(
+            encoder, encoded, store, notice=notice, fine_bytes=fine_bytes
+        )
         if edited:
             self.encodings = EditedCache(self.encodings, edited)
         self.batch = batch or default_batch(self.spec, self.device)
@@ -140,12 +162,17 @@ class Predictor:
     def numbers(self) -> dict[str, str]:
         """The choices that decide the numbers of a prediction, beside model and genome."""
         return {
-            "device": self.device.type, "dtype": self.dtype, "encoder_dtype": self.encoder_dtype, "encodings": self.encodings.dtype,
+            "device": self.device.type,
+            "dtype": self.dtype,
+            "encoder_dtype": self.encoder_dtype,
+            "encodings": self.encodings.dtype,
             "edges": self.edges,
-        }  # fmt: skip
+        }
 
     def on(self, genome: EditedGenome) -> Predictor:
-        """The same model on an edited genome of this predictor's source, whose encodings they share."""
+        """The same model on an edited genome of this predictor's source, whose encodings they
+        share.
+        """
         if genome.source is not self.source:
             raise GenomeError(f"genome {genome.name!r} is not an edited {self.source.name!r}")
         other = copy.copy(self)
@@ -155,7 +182,9 @@ class Predictor:
     def background(self, module: ModuleSpec) -> Background:
         return self.bundle.background(module)
 
-    def windows(self, module: ModuleSpec, chrom: str, levels: Sequence[Sequence[Window]]) -> Iterator[WindowMap]:
+    def windows(
+        self, module: ModuleSpec, chrom: str, levels: Sequence[Sequence[Window]]
+    ) -> Iterator[WindowMap]:
         """Predict one root window and everything below it.
 
         Parameters
@@ -170,20 +199,33 @@ class Predictor:
         yield from self._decode(self.root(module, chrom, levels[0][0].start * top), levels)
 
     def root(self, module: ModuleSpec, chrom: str, start: int) -> Root:
-        """Encodings of the top window that begins at ``start`` (bp, on a base bin), from which all windows in it are decoded."""
+        """Encodings of the top window that begins at ``start`` (bp, on a base bin), from which all
+        windows in it are decoded.
+        """
         bases, pieces = self._bases(module, chrom, start)
         with torch.inference_mode():
-            return Root(module, [self.cascade.encodings(module, base[None]) for base in bases], pieces)
+            return Root(
+                module, [self.cascade.encodings(module, base[None]) for base in bases], pieces
+            )
 
-    def _bases(self, module: ModuleSpec, chrom: str, start: int) -> tuple[list[Tensor], list[Segment] | None]:
-        """Base encodings of a top window on both strands, and the pieces it is laid out of if it is a layout."""
+    def _bases(
+        self, module: ModuleSpec, chrom: str, start: int
+    ) -> tuple[list[Tensor], list[Segment] | None]:
+        """Base encodings of a top window on both strands, and the pieces it is laid out of if it is
+        a layout.
+        """
         base, width = self.spec.base_bin, self.spec.window(module.resolutions[0])
         if module.assembly:
-            pieces = layout(chrom, self.source.chromsizes, width, self.background(module).resolution, start)
+            pieces = layout(
+                chrom, self.source.chromsizes, width, self.background(module).resolution, start
+            )
             return self._sequence(pieces, width), pieces
         if self.edges == "upstream":
             return self._sequence([Segment(chrom, start, start + width)], width), None
-        return [self.encodings.window(chrom, start // base, width // base, reverse=r) for r in (False, True)], None
+        return [
+            self.encodings.window(chrom, start // base, width // base, reverse=r)
+            for r in (False, True)
+        ], None
 
     def _sequence(self, pieces: Sequence[Segment], length: int) -> list[Tensor]:
         return [self.encodings.sequence(pieces, length, reverse=r) for r in (False, True)]
@@ -194,7 +236,9 @@ class Predictor:
             maps: dict[int, StrandMaps] = {}
             for at in range(0, len(level), self.together):
                 part = level[at : at + self.together]
-                requests = [(root, w, None if w.parent is None else parents[w.parent]) for w in part]
+                requests = [
+                    (root, w, None if w.parent is None else parents[w.parent]) for w in part
+                ]
                 for window, pair in zip(part, self.decode_windows(requests)):
                     maps[window.start] = pair
                     yield WindowMap(window, *average(pair))
@@ -206,11 +250,14 @@ class Predictor:
         return max(1, self.batch // 2)
 
     @torch.inference_mode()
-    def decode_windows(self, requests: Sequence[tuple[Root, Window, StrandMaps | None]]) -> list[StrandMaps]:
-        """Decode windows of one module and resolution, each in its root and below its parent (None at the top).
+    def decode_windows(
+        self, requests: Sequence[tuple[Root, Window, StrandMaps | None]]
+    ) -> list[StrandMaps]:
+        """Decode windows of one module and resolution, each in its root and below its parent (None
+        at the top).
 
-        The roots may be of any chromosome, also of edited genomes of the same source (:meth:`on`). On a CPU a window's numbers do not
-        depend on what is decoded with it.
+        The roots may be of any chromosome, also of edited genomes of the same source (:meth:`on`).
+        On a CPU a window's numbers do not depend on what is decoded with it.
 
         Returns
         -------
@@ -219,8 +266,15 @@ class Predictor:
         module, resolution = requests[0][0].module, requests[0][1].resolution
         tasks = []
         for root, window, above in requests:
-            parents = {} if window.parent is None or above is None else {(window.parent, s): above[s] for s in (False, True)}
-            tasks += [self._task(module, window, s, window.root, root.encodings[s], parents, root.pieces) for s in (False, True)]
+            parents = (
+                {}
+                if window.parent is None or above is None
+                else {(window.parent, s): above[s] for s in (False, True)}
+            )
+            tasks += [
+                self._task(module, window, s, window.root, root.encodings[s], parents, root.pieces)
+                for s in (False, True)
+            ]
         maps = self._run(self.cascade, module, resolution, tasks)
         return list(zip(maps[::2], maps[1::2]))
 
@@ -241,37 +295,65 @@ class Predictor:
         if window.parent is not None:
             crop = window.start // 2 - window.parent
             crop = n // 2 - crop if reverse else crop
-            coarse = parents[window.parent, reverse][..., crop : crop + n // 2, crop : crop + n // 2]
+            coarse = parents[window.parent, reverse][
+                ..., crop : crop + n // 2, crop : crop + n // 2
+            ]
         return _Task(window, reverse, encodings[r][..., at : at + n], coarse, offset * r, pieces)
 
-    def _run(self, cascade: FastCascade, module: ModuleSpec, resolution: int, tasks: Sequence[_Task]) -> list[Tensor]:
-        """(1, 1, bins, bins) of every task. If they do not fit the GPU together they are done in halves, from now on."""
+    def _run(
+        self, cascade: FastCascade, module: ModuleSpec, resolution: int, tasks: Sequence[_Task]
+    ) -> list[Tensor]:
+        """(1, 1, bins, bins) of every task. If they do not fit the GPU together they are done in
+        halves, from now on.
+        """
         try:
             out: list[Tensor] = []
             for at in range(0, len(tasks), self.batch):
                 part = tasks[at : at + self.batch]
-                coarse = None if part[0].coarse is None else torch.cat([t.coarse for t in part if t.coarse is not None])
+                coarse = (
+                    None
+                    if part[0].coarse is None
+                    else torch.cat([t.coarse for t in part if t.coarse is not None])
+                )
                 prepared = self._distance(cascade, module, resolution, part)
-                out += cascade.decode(module, resolution, torch.cat([t.x for t in part]), prepared, coarse).split(1)
+                out += cascade.decode(
+                    module, resolution, torch.cat([t.x for t in part]), prepared, coarse
+                ).split(1)
             return out
         except torch.cuda.OutOfMemoryError as error:
             if self.batch == 1:
                 raise DeviceError(
-                    f"one window of {self.spec.bins} x {self.spec.bins} bins does not fit the memory of {self.device}"
+                    f"one window of {self.spec.bins} x {self.spec.bins} bins does not fit the "
+                    f"memory of {self.device}"
                 ) from error
             self.batch = max(1, min(self.batch, len(tasks)) // 2)
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
-        logger.warning("the memory of %s is full: going on with %d windows at once", self.device, self.batch)
+        logger.warning(
+            "the memory of %s is full: going on with %d windows at once", self.device, self.batch
+        )
         return self._run(cascade, module, resolution, tasks)
 
-    def _distance(self, cascade: FastCascade, module: ModuleSpec, resolution: int, tasks: Sequence[_Task]) -> Tensor | None:
-        """What the decoder's first convolution makes of the windows' log expected: one for all in a chromosome, else one for each."""
+    def _distance(
+        self, cascade: FastCascade, module: ModuleSpec, resolution: int, tasks: Sequence[_Task]
+    ) -> Tensor | None:
+        """What the decoder's first convolution makes of the windows' log expected: one for all in a
+        chromosome, else one for each.
+        """
         if not module.assembly:
             return self._toeplitz(cascade, module, resolution)
         background = self.background(module)
-        logs = [self._log(background.assembled(resolution, _plain(t.pieces or []), t.offset, self.spec.bins)) for t in tasks]
-        return cascade.prepare(module, resolution, torch.cat([flip_map(d) if t.reverse else d for d, t in zip(logs, tasks)]))
+        logs = [
+            self._log(
+                background.assembled(resolution, _plain(t.pieces or []), t.offset, self.spec.bins)
+            )
+            for t in tasks
+        ]
+        return cascade.prepare(
+            module,
+            resolution,
+            torch.cat([flip_map(d) if t.reverse else d for d, t in zip(logs, tasks)]),
+        )
 
     def _toeplitz(self, cascade: FastCascade, module: ModuleSpec, resolution: int) -> Tensor | None:
         """The same for every window of a chromosome, on either strand; kept."""
@@ -285,20 +367,28 @@ class Predictor:
         return torch.from_numpy(np.log(expected).astype(np.float32)).to(self.device)[None, None]
 
     @torch.inference_mode()
-    def error(self, module: ModuleSpec, chrom: str, levels: Sequence[Sequence[Window]]) -> dict[str, tuple[float, float]]:
-        """What the approximations of this predictor cost, measured on one zoom series of a root window.
+    def error(
+        self, module: ModuleSpec, chrom: str, levels: Sequence[Sequence[Window]]
+    ) -> dict[str, tuple[float, float]]:
+        """What the approximations of this predictor cost, measured on one zoom series of a root
+        window.
 
         Returns
         -------
-        Pearson's r, and the largest difference in standard deviations, against float32: by resolution for the decoders (each zoom
-        of its own kind from the top down), and "encoder" for one block. Only for what is approximated.
+        Pearson's r, and the largest difference in standard deviations, against float32: by
+        resolution for the decoders (each zoom of its own kind from the top down), and "encoder" for
+        one block. Only for what is approximated.
         """
         found: dict[str, tuple[float, float]] = {}
         if self.encoder_dtype != "float32":
             start = levels[0][0].start * module.resolutions[0]
             exact = FastEncoder(self.model.encoder, self.device)
             pair = [
-                e.span(lambda a, b: self.source.fetch(chrom, a, b), start, start + self.spec.encoder.block)
+                e.span(
+                    lambda a, b: self.source.fetch(chrom, a, b),
+                    start,
+                    start + self.spec.encoder.block,
+                )
                 for e in (exact, self.encodings.encoder.encoder)
             ]
             found["encoder"] = _differ(*pair)
@@ -313,7 +403,9 @@ class Predictor:
                 parents: dict[tuple[int, bool], Tensor] = {}
                 maps: dict[int, Tensor] = {}
                 for w in chain:
-                    task = self._task(module, w, False, levels[0][0].start, encodings, parents, pieces)
+                    task = self._task(
+                        module, w, False, levels[0][0].start, encodings, parents, pieces
+                    )
                     (y,) = self._run(cascade, module, w.resolution, [task])
                     parents = {(w.start, False): y}
                     maps[w.resolution] = y
@@ -321,36 +413,52 @@ class Predictor:
             found |= {str(r): _differ(kinds[0][r], kinds[1][r]) for r in kinds[0]}
         return found
 
-    def trans(self, module: ModuleSpec, first: Segment, second: Segment) -> tuple[np.ndarray, np.ndarray]:
+    def trans(
+        self, module: ModuleSpec, first: Segment, second: Segment
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Contacts between two chromosome pieces at the module's top level.
 
         Returns
         -------
-        values, spread : float32 (bins of first, bins of second) log observed/expected, and strand spread.
+        values, spread : float32 (bins of first, bins of second) log observed/expected, and strand
+            spread.
         """
         top = module.resolutions[0]
         window = self.spec.window(top)
-        pieces = fill_layout([first, second], self.source.chromsizes, window, self.background(module).resolution)
+        pieces = fill_layout(
+            [first, second], self.source.chromsizes, window, self.background(module).resolution
+        )
         with torch.inference_mode():
-            encodings = [self.cascade.encodings(module, base[None]) for base in self._sequence(pieces, window)]
+            encodings = [
+                self.cascade.encodings(module, base[None])
+                for base in self._sequence(pieces, window)
+            ]
         whole = next(self._decode(Root(module, encodings, pieces), [[Window(top, 0, None, 0)]]))
         a, b = len(first) // top, len(second) // top
         return whole.values[:a, a : a + b], whole.spread[:a, a : a + b]
 
-    def series(self, module: ModuleSpec, chrom: str, position: int, edges: str = "upstream") -> list[SeriesMap]:
+    def series(
+        self, module: ModuleSpec, chrom: str, position: int, edges: str = "upstream"
+    ) -> list[SeriesMap]:
         """One zoom series exactly as Orca's own: see :meth:`zoom_in`, :meth:`decode`."""
         return self.decode(module, [self.zoom_in(module, chrom, position, edges)])[0]
 
-    def zoom_in(self, module: ModuleSpec, chrom: str, position: int, edges: str = "upstream") -> Zoom:
-        """Encode the top window of a zoom series: windows of arbitrary phase, the sequence ending with the top window.
+    def zoom_in(
+        self, module: ModuleSpec, chrom: str, position: int, edges: str = "upstream"
+    ) -> Zoom:
+        """Encode the top window of a zoom series: windows of arbitrary phase, the sequence ending
+        with the top window.
 
-        Where the top window begins on a base bin of its chromosome the encodings are the chromosome's (from memory or the store) but
-        for its ends; otherwise all of the window is encoded anew.
+        Where the top window begins on a base bin of its chromosome the encodings are the
+        chromosome's (from memory or the store) but for its ends; otherwise all of the window is
+        encoded anew.
 
         Parameters
         ----------
-        position : 0-based, the base that every level centres on as far as the coarser level's bins allow.
-        edges : "upstream": zero padding at the top window's ends; "real": the chromosome goes on there.
+        position : 0-based, the base that every level centres on as far as the coarser level's bins
+            allow.
+        edges : "upstream": zero padding at the top window's ends; "real": the chromosome goes on
+            there.
         """
         spec, top = self.spec, module.resolutions[0]
         window, length = spec.window(top), self.source.chromsizes[chrom]
@@ -366,36 +474,54 @@ class Predictor:
             if edges == "upstream":
                 bases = self._sequence([Segment(chrom, origin, origin + window)], window)
             else:
-                bases = [self.encodings.span(chrom, origin, origin + window, reverse=r) for r in (False, True)]
-        starts = series(position, origin, module.resolutions, spec.bins, len(pieces[0]) if pieces else None)
-        # The released program flips the background of the *mirrored* window. That is the right one for a single chromosome (it
-        # depends on distance alone) but not for a layout of several, where `windows` takes the window's own; here its numbers
-        # are to be had, so its way is followed.
+                bases = [
+                    self.encodings.span(chrom, origin, origin + window, reverse=r)
+                    for r in (False, True)
+                ]
+        starts = series(
+            position, origin, module.resolutions, spec.bins, len(pieces[0]) if pieces else None
+        )
+        # The released program flips the background of the *mirrored* window. That is the right one
+        # for a single chromosome (it depends on distance alone) but not for a layout of several,
+        # where `windows` takes the window's own; here its numbers are to be had, so its way is
+        # followed.
         mirrored = mirror(starts, spec.bins, spec.bins)
         return Zoom(chrom, bases, starts, pieces, origin, {r: s * r for r, s in mirrored.items()})
 
-    def layout_series(self, module: ModuleSpec, pieces: Sequence[Segment], starts: Mapping[int, int]) -> list[SeriesMap]:
-        """One zoom series of chromosome pieces laid end to end, for a module whose input they are (256M).
+    def layout_series(
+        self, module: ModuleSpec, pieces: Sequence[Segment], starts: Mapping[int, int]
+    ) -> list[SeriesMap]:
+        """One zoom series of chromosome pieces laid end to end, for a module whose input they are
+        (256M).
 
         Unlike in :meth:`series` the second strand's background is always that of the window itself.
 
         Parameters
         ----------
-        pieces : at most the top window; lengths are multiples of the background's bin; the rest is N.
-        starts : by resolution, the window's first bin from the start of the layout, inside the window one level up.
+        pieces : at most the top window; lengths are multiples of the background's bin; the rest is
+            N.
+        starts : by resolution, the window's first bin from the start of the layout, inside the
+            window one level up.
 
         Returns
         -------
         Level by level; ``chrom`` is "layout", ``start`` and ``end`` count from its start.
         """
         bases = self._sequence(pieces, self.spec.window(module.resolutions[0]))
-        return self.decode(module, [Zoom("layout", bases, starts, list(pieces), 0, {r: s * r for r, s in starts.items()})])[0]
+        return self.decode(
+            module,
+            [Zoom("layout", bases, starts, list(pieces), 0, {r: s * r for r, s in starts.items()})],
+        )[0]
 
     @torch.inference_mode()
     def decode(self, module: ModuleSpec, zooms: Sequence[Zoom]) -> list[list[SeriesMap]]:
-        """Zoom series, each level by level. Several together fill a batch; a series' numbers do not depend on the others."""
+        """Zoom series, each level by level. Several together fill a batch; a series' numbers do not
+        depend on the others.
+        """
         background, bins = self.background(module), self.spec.bins
-        encodings = [[self.cascade.encodings(module, base[None]) for base in zoom.bases] for zoom in zooms]
+        encodings = [
+            [self.cascade.encodings(module, base[None]) for base in zoom.bases] for zoom in zooms
+        ]
         parents: list[dict[tuple[int, bool], Tensor]] = [{} for _ in zooms]
         before: int | None = None
         out: list[list[SeriesMap]] = [[] for _ in zooms]
@@ -403,7 +529,10 @@ class Predictor:
             tasks = []
             for zoom, found, above in zip(zooms, encodings, parents):
                 w = Window(r, zoom.starts[r], None if before is None else zoom.starts[before], 0)
-                pair = [self._task(module, w, strand, 0, found[strand], above, zoom.pieces) for strand in (False, True)]
+                pair = [
+                    self._task(module, w, strand, 0, found[strand], above, zoom.pieces)
+                    for strand in (False, True)
+                ]
                 tasks += [pair[0], dataclasses.replace(pair[1], offset=zoom.backgrounds[r])]
             maps = self._run(self.cascade, module, r, tasks)
             for k, zoom in enumerate(zooms):
@@ -415,7 +544,11 @@ class Predictor:
                 else:
                     expected = background.assembled(r, _plain(zoom.pieces), begin, bins)
                 place = (zoom.origin + begin, zoom.origin + begin + self.spec.window(r))
-                out[k].append(SeriesMap(zoom.chrom, r, *place, *average(both), expected, background.eps(r, bins)))
+                out[k].append(
+                    SeriesMap(
+                        zoom.chrom, r, *place, *average(both), expected, background.eps(r, bins)
+                    )
+                )
             before = r
         return out
 
@@ -430,7 +563,8 @@ class Root:
 
     Attributes
     ----------
-    encodings : on both strands, by resolution, (1, width, n). pieces : what it is laid out of, for an assembly module.
+    encodings : on both strands, by resolution, (1, width, n). pieces : what it is laid out of, for
+        an assembly module.
     """
 
     module: ModuleSpec
@@ -450,9 +584,10 @@ class Zoom:
     ----------
     bases : base encodings of the top window on both strands, (width, bins) each.
     starts : by resolution, the window's first bin from the start of the top window.
-    pieces : what the top window is laid out of, for an assembly module. origin : its start on ``chrom`` in bp.
-    backgrounds : by resolution, where, in bp from the top window's start, the background of the second strand's window is taken; it is
-        flipped.
+    pieces : what the top window is laid out of, for an assembly module. origin : its start on
+        ``chrom`` in bp.
+    backgrounds : by resolution, where, in bp from the top window's start, the background of the
+        second strand's window is taken; it is flipped.
     """
 
     chrom: str
@@ -465,8 +600,10 @@ class Zoom:
 
 @dataclass(frozen=True)
 class _Task:
-    """One strand of one window: ``x`` (1, width, bins) encodings, ``coarse`` (1, 1, bins/2, bins/2) or None, ``offset`` in bp from the
-    root window's start, ``pieces`` that it is laid out of, if it is."""
+    """One strand of one window: ``x`` (1, width, bins) encodings, ``coarse`` (1, 1, bins/2, bins/2)
+    or None, ``offset`` in bp from the root window's start, ``pieces`` that it is laid out of, if it
+    is.
+    """
 
     window: Window
     reverse: bool
@@ -477,13 +614,19 @@ class _Task:
 
 
 def default_batch(spec: ModelSpec, device: torch.device) -> int:
-    """Windows (times strands) decoded at once: two for each thread of a CPU, or what half of a GPU's memory holds; at most 64.
+    """Windows (times strands) decoded at once: two for each thread of a CPU, or what half of a
+    GPU's memory holds; at most 64.
 
-    It does not depend on what else is on the GPU: the same kind of GPU decodes the same batches, hence the same bits.
+    It does not depend on what else is on the GPU: the same kind of GPU decodes the same batches,
+    hence the same bits.
     """
     if device.type != "cuda":
         return min(64, 2 * torch.get_num_threads())
-    width = max(m.decoder.width for m in spec.modules if m.decoder) if any(m.decoder for m in spec.modules) else 64
+    width = (
+        max(m.decoder.width for m in spec.modules if m.decoder)
+        if any(m.decoder for m in spec.modules)
+        else 64
+    )
     one = 8 * 4 * width * spec.bins**2  # about eight maps of float32 at the widest
     return int(min(64, max(1, torch.cuda.get_device_properties(device).total_memory // 2 // one)))
 
@@ -494,9 +637,13 @@ def _differ(exact: Tensor, rough: Tensor) -> tuple[float, float]:
 
 
 def average(pair: Sequence[Tensor]) -> tuple[np.ndarray, np.ndarray]:
-    """The mean of both strands' maps of a window, and half their absolute difference: (bins, bins) float32 each."""
+    """The mean of both strands' maps of a window, and half their absolute difference: (bins, bins)
+    float32 each.
+    """
     forward, reverse = pair[0][0, 0], flip_map(pair[1])[0, 0]
-    return (0.5 * (forward + reverse)).cpu().numpy(), (0.5 * (forward - reverse).abs()).cpu().numpy()
+    return (0.5 * (forward + reverse)).cpu().numpy(), (
+        0.5 * (forward - reverse).abs()
+    ).cpu().numpy()
 
 
 def _plain(pieces: Sequence[Segment]) -> list[tuple[str, int, int, str]]:

@@ -1,6 +1,7 @@
 """The ranks of ``torchrun`` as a crew: each takes a slice of the steps, rank 0 merges and writes.
 
-``torchrun --nproc-per-node 4 -m orca_cool predict ...``; a rank that dies makes torchrun stop all, and the same command goes on.
+``torchrun --nproc-per-node 4 -m orca_cool predict ...``; a rank that dies makes torchrun stop all,
+and the same command goes on.
 """
 
 from __future__ import annotations
@@ -19,7 +20,16 @@ import torch.distributed as dist
 from orca_cool.errors import OrcaCoolError
 from orca_cool.manifest import Manifest
 from orca_cool.predict import Predictor, WindowMap
-from orca_cool.shards import Plan, Progress, Step, compute_shard, load_windows, split, unfinished, windows_path
+from orca_cool.shards import (
+    Plan,
+    Progress,
+    Step,
+    compute_shard,
+    load_windows,
+    split,
+    unfinished,
+    windows_path,
+)
 
 #: A rank may wait for the others as long as they compute.
 PATIENCE = timedelta(days=365)
@@ -28,7 +38,8 @@ LOOK = 0.5
 
 
 class Ranks:
-    """One of several processes that torchrun started; on rank 0 the crew of :func:`orca_cool.pipeline.predict_to_file`.
+    """One of several processes that torchrun started; on rank 0 the crew of
+    :func:`orca_cool.pipeline.predict_to_file`.
 
     Parameters
     ----------
@@ -46,7 +57,9 @@ class Ranks:
 
     @classmethod
     def from_environment(cls) -> Ranks | None:
-        """The rank that the environment names; None outside torchrun, or if there is one process only."""
+        """The rank that the environment names; None outside torchrun, or if there is one process
+        only.
+        """
         names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
         if not all(name in os.environ for name in names) or int(os.environ["WORLD_SIZE"]) < 2:
             return None
@@ -63,9 +76,14 @@ class Ranks:
         with _peers():
             store, rank, world = next(dist.rendezvous("env://", timeout=PATIENCE))
             if os.environ.get("GROUP_WORLD_SIZE") == "1":
-                # torchrun's store on a single node lives on through restarts, with the addresses of ranks that are dead
-                store = dist.PrefixStore(f"orca-cool/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
-            dist.init_process_group("gloo", store=store, rank=rank, world_size=world, timeout=PATIENCE)
+                # torchrun's store on a single node lives on through restarts, with the addresses of
+                # ranks that are dead
+                store = dist.PrefixStore(
+                    f"orca-cool/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store
+                )
+            dist.init_process_group(
+                "gloo", store=store, rank=rank, world_size=world, timeout=PATIENCE
+            )
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
@@ -75,7 +93,9 @@ class Ranks:
             dist.destroy_process_group()
 
     def work(self, predictor: Predictor, plan: Plan, folder: Path) -> None:
-        """Ranks other than 0: compute this rank's slice. OutputError as :func:`orca_cool.shards.compute_shard`."""
+        """Ranks other than 0: compute this rank's slice. OutputError as
+        :func:`orca_cool.shards.compute_shard`.
+        """
         compute_shard(predictor, plan, self._agree(plan, [])[self.rank], folder)
         with _peers():
             dist.barrier()
@@ -84,7 +104,9 @@ class Ranks:
         """Rank 0: tell the others what there is to do. Windows that they have done count as done."""
         self._share = self._agree(plan, unfinished(plan, manifest))
         mine = {step.number for step in self._share[0]}
-        self._files = {step.number: step for step in plan.steps[manifest.step :] if step.number not in mine}
+        self._files = {
+            step.number: step for step in plan.steps[manifest.step :] if step.number not in mine
+        }
         self._theirs = {step.number for part in self._share[1:] for step in part}
         looked, found = 0.0, 0
 
@@ -92,7 +114,11 @@ class Ranks:
             nonlocal looked, found
             self._last = (done, total)
             if self._waited or time.monotonic() - looked > LOOK:
-                found = sum(len(step) for step in self._files.values() if windows_path(manifest.folder, step).exists())
+                found = sum(
+                    len(step)
+                    for step in self._files.values()
+                    if windows_path(manifest.folder, step).exists()
+                )
                 looked = time.monotonic()
             progress(done + found, total)
 
@@ -101,7 +127,9 @@ class Ranks:
         return report
 
     def windows(self, step: Step) -> list[WindowMap] | None:
-        """Rank 0: the first step of another rank waits until all are done; a step without a sound file is the caller's."""
+        """Rank 0: the first step of another rank waits until all are done; a step without a sound
+        file is the caller's.
+        """
         if step.number in self._theirs and not self._waited:
             self._wait()
         self._files.pop(step.number, None)
@@ -122,7 +150,9 @@ class Ranks:
         flags[[step.number for step in todo]] = 1
         with _peers():
             dist.broadcast(flags, 0)
-        return split(plan.spec, [step for step, flag in zip(plan.steps, flags.tolist()) if flag], self.world)
+        return split(
+            plan.spec, [step for step, flag in zip(plan.steps, flags.tolist()) if flag], self.world
+        )
 
 
 @contextlib.contextmanager
@@ -131,4 +161,6 @@ def _peers() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        raise OrcaCoolError(f"another rank has stopped ({str(error).splitlines()[0]}); repeat the command to go on") from error
+        raise OrcaCoolError(
+            f"another rank has stopped ({str(error).splitlines()[0]}); repeat the command to go on"
+        ) from error

@@ -7,7 +7,19 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from orca_cool.edits import KINDS, OTHER, Breakend, Change, Contig, Edit, EditedGenome, Join, Segment, merged, turned
+from orca_cool.edits import (
+    KINDS,
+    OTHER,
+    Breakend,
+    Change,
+    Contig,
+    Edit,
+    EditedGenome,
+    Join,
+    Segment,
+    merged,
+    turned,
+)
 from orca_cool.errors import EditError, GenomeError
 from orca_cool.genome import length_of
 
@@ -21,7 +33,12 @@ class Changes:
         self.joined: dict[Breakend, tuple[Breakend, tuple[Segment, ...]]] = {}
         self.given: dict[str, tuple[Segment, ...]] = {}
         joins = [change for change in changes if isinstance(change, Join)]
-        cut = {end.chrom for join in joins if join.first.chrom != join.second.chrom for end in (join.first, join.second)}
+        cut = {
+            end.chrom
+            for join in joins
+            if join.first.chrom != join.second.chrom
+            for end in (join.first, join.second)
+        }
         for change in changes:
             if isinstance(change, Contig):
                 if change.name in self.given:
@@ -37,7 +54,10 @@ class Changes:
             edits.sort(key=lambda e: (e.start, e.end))
             for a, b in zip(edits, edits[1:]):
                 if b.start < a.end:
-                    raise EditError(f"edits overlap: {str(a)!r} and {str(b)!r}; write one edit of the interval that holds both")
+                    raise EditError(
+                        f"edits overlap: {str(a)!r} and {str(b)!r}; write one edit of the "
+                        f"interval that holds both"
+                    )
             if chrom in self.given:
                 raise EditError(f"{chrom!r} is both edited ({str(edits[0])!r}) and given whole")
         joins = [join for join in joins if join.first.chrom in cut]
@@ -50,41 +70,60 @@ class Changes:
         if edit.kind not in KINDS:
             raise EditError(f"edit kind {edit.kind!r} is not one of {', '.join(KINDS)}")
         if edit.end < edit.start:
-            raise EditError(f"edit {str(edit)!r} is reversed: its end {edit.end:,} lies before its start {edit.start:,}")
+            raise EditError(
+                f"edit {str(edit)!r} is reversed: its end {edit.end:,} lies before its start "
+                f"{edit.start:,}"
+            )
         if edit.start < 0 or edit.end > length:
-            raise EditError(f"edit {str(edit)!r} lies outside {edit.chrom}, which is {length:,} bp long")
+            raise EditError(
+                f"edit {str(edit)!r} lies outside {edit.chrom}, which is {length:,} bp long"
+            )
         if (edit.kind == "ins") != (edit.start == edit.end):
             raise EditError(
-                f"edit {str(edit)!r} has an empty interval; only an insertion is at a place between bases"
+                f"edit {str(edit)!r} has an empty interval; only an insertion is at a place "
+                f"between bases"
                 if edit.start == edit.end
-                else f"edit {str(edit)!r}: an insertion is at a place, not at an interval; to replace an interval use sub"
+                else f"edit {str(edit)!r}: an insertion is at a place, not at an interval; to "
+                f"replace an interval use sub"
             )
         if edit.kind in ("ins", "sub") and not edit.sequence:
             raise EditError(f"edit {str(edit)!r} has no sequence")
         if not edit.of_source:
             _flat(self.genome, edit.sequence, str(edit))
         if edit.kind == "dup" and edit.copies < 2:
-            raise EditError(f"edit {str(edit)!r}: a duplication has at least 2 copies, not {edit.copies}")
+            raise EditError(
+                f"edit {str(edit)!r}: a duplication has at least 2 copies, not {edit.copies}"
+            )
 
     def _join(self, join: Join) -> None:
         if join.first.chrom == join.second.chrom:
             within(join)
         between = tuple(_flat(self.genome, join.sequence, str(join)))
-        for a, b, sequence in ((join.first, join.second, between), (join.second, join.first, tuple(turned(between)))):
+        for a, b, sequence in (
+            (join.first, join.second, between),
+            (join.second, join.first, tuple(turned(between))),
+        ):
             length = _length(self.genome, a.chrom, join)
             if not 0 <= a.position <= length:
-                raise EditError(f"breakend {a} of {str(join)!r} lies outside {a.chrom}, which is {length:,} bp long")
+                raise EditError(
+                    f"breakend {a} of {str(join)!r} lies outside {a.chrom}, which is {length:,} "
+                    f"bp long"
+                )
             if a.chrom in self.given:
                 raise EditError(f"{a.chrom!r} is both joined ({str(join)!r}) and given whole")
             for edit in self.edits.get(a.chrom, ()):
                 if edit.start < a.position < edit.end:
-                    raise EditError(f"edits overlap: the cut of {str(join)!r} lies inside {str(edit)!r}")
+                    raise EditError(
+                        f"edits overlap: the cut of {str(join)!r} lies inside {str(edit)!r}"
+                    )
             if a in self.joined:
                 raise EditError(f"breakend {a} is joined twice: to {self.joined[a][0]} and to {b}")
             self.joined[a] = (b, sequence)
 
     def _reciprocal(self, joins: Sequence[Join]) -> None:
-        """Join the sides that translocations and inversions leave over, unless other joins use them up."""
+        """Join the sides that translocations and inversions leave over, unless other joins use them
+        up.
+        """
         used_up = [_used_up(join, joins) for join in joins]
         for join, used in zip(joins, used_up):
             a, b = join.first.other, join.second.other
@@ -107,14 +146,20 @@ class Changes:
             else:
                 segments = self._between(chrom, 0, sizes[chrom])
             if not segments:
-                raise EditError(f"nothing is left of {chrom!r}: {'; '.join(map(str, self.edits[chrom]))}")
+                raise EditError(
+                    f"nothing is left of {chrom!r}: {'; '.join(map(str, self.edits[chrom]))}"
+                )
             if name in out:
-                raise EditError(f"two chromosomes would be called {name!r}; give the custom one another name")
+                raise EditError(
+                    f"two chromosomes would be called {name!r}; give the custom one another name"
+                )
             out[name] = segments
         return out
 
     def _named(self, chrom: str, derived: Mapping[str, list[Segment]]) -> tuple[str, list[Segment]]:
-        """A derivative chromosome is called "der_" and one of those that it is made of; one that is whole again has its old name."""
+        """A derivative chromosome is called "der_" and one of those that it is made of; one that is
+        whole again has its old name.
+        """
         one, *more = merged(derived[chrom])
         whole = Segment(one.chrom, 0, self.genome.source.chromsizes.get(one.chrom, -1))
         free = one.chrom in derived or one.chrom not in self.genome.chromsizes
@@ -139,34 +184,54 @@ class Changes:
         return out + self.genome.pieces(chrom, at, end)
 
     def _fragments(self, chrom: str) -> list[tuple[int, int]]:
-        """What the cuts make of a chromosome, from left to right: from each joined right side to the next joined left side.
+        """What the cuts make of a chromosome, from left to right: from each joined right side to
+        the next joined left side.
 
-        Where the two sides of a cut are joined at different places, what lies between them is in no fragment, or in two.
+        Where the two sides of a cut are joined at different places, what lies between them is in no
+        fragment, or in two.
         """
         size = self.genome.chromsizes[chrom]
-        places = {side: sorted(b.position for b in self.joined if (b.chrom, b.side) == (chrom, side)) for side in "+-"}
-        loose = [str(b.other) for b in self.joined if b.chrom == chrom and b.other not in self.joined]
+        places = {
+            side: sorted(b.position for b in self.joined if (b.chrom, b.side) == (chrom, side))
+            for side in "+-"
+        }
+        loose = [
+            str(b.other) for b in self.joined if b.chrom == chrom and b.other not in self.joined
+        ]
         if len(places["+"]) != len(places["-"]):
-            raise EditError(f"a side of a cut of {chrom} is joined to nothing ({', '.join(loose)}); join it too")
+            raise EditError(
+                f"a side of a cut of {chrom} is joined to nothing ({', '.join(loose)}); join it too"
+            )
         fragments = list(zip([0, *places["-"]], [*places["+"], size]))
         if any(start >= end for start, end in fragments[1:-1]):
-            raise EditError(f"the joins that leave {', '.join(loose)} over contradict each other, or what others make of {chrom}")
+            raise EditError(
+                f"the joins that leave {', '.join(loose)} over contradict each other, or what "
+                f"others make of {chrom}"
+            )
         for edit in self.edits.get(chrom, ()):
             if not any(self._lies_in(edit, *fragment) for fragment in fragments):
                 raise EditError(f"edit {str(edit)!r} changes what the joins leave out of {chrom}")
         return fragments
 
     def _derived(self) -> dict[str, list[Segment]]:
-        """Derivative chromosomes, in the place of one each of the chromosomes that they are made of; those that are empty too.
+        """Derivative chromosomes, in the place of one each of the chromosomes that they are made
+        of; those that are empty too.
 
-        A walk leads from each free end along the fragment, and over each joined side to the one that it is joined to.
+        A walk leads from each free end along the fragment, and over each joined side to the one
+        that it is joined to.
         """
-        fragments = {chrom: self._fragments(chrom) for chrom in self.genome.chromsizes if any(b.chrom == chrom for b in self.joined)}
+        fragments = {
+            chrom: self._fragments(chrom)
+            for chrom in self.genome.chromsizes
+            if any(b.chrom == chrom for b in self.joined)
+        }
         number: dict[Breakend, int] = {}  # of the fragment that a joined side belongs to
         for chrom, pieces in fragments.items():
             number |= {Breakend(chrom, start, "-"): k for k, (start, _) in enumerate(pieces) if k}
             number |= {Breakend(chrom, end, "+"): k for k, (_, end) in enumerate(pieces[:-1])}
-        made: dict[tuple[str, bool], list[Segment]] = {}  # by both free ends: chromosome, True for the right end
+        made: dict[
+            tuple[str, bool], list[Segment]
+        ] = {}  # by both free ends: chromosome, True for the right end
         opposite: dict[tuple[str, bool], tuple[str, bool]] = {}
         used = 0
         for right in (False, True):  # left ends first: strands stay as they are
@@ -182,14 +247,17 @@ class Changes:
                     out += piece if forward else turned(piece)
                     if k == (len(fragments[at]) - 1 if forward else 0):
                         break
-                    there, sequence = self.joined[Breakend(at, end, "+") if forward else Breakend(at, start, "-")]
+                    there, sequence = self.joined[
+                        Breakend(at, end, "+") if forward else Breakend(at, start, "-")
+                    ]
                     out += sequence
                     at, k, forward = there.chrom, number[there], there.side == "-"
                 made[chrom, right] = made[at, forward] = out
                 opposite[chrom, right], opposite[at, forward] = (at, forward), (chrom, right)
         if used < sum(map(len, fragments.values())):
             raise EditError("the joins run in a circle; circular chromosomes are not predicted")
-        # Each chromosome has two free ends, and so has each derivative: going from end to end, each finds a chromosome of its own.
+        # Each chromosome has two free ends, and so has each derivative: going from end to end, each
+        # finds a chromosome of its own.
         found: dict[str, list[Segment]] = {}
         for chrom in fragments:
             free = (chrom, not made[chrom, False])  # the end that has something
@@ -201,12 +269,16 @@ class Changes:
 
 
 def _used_up(join: Join, joins: Sequence[Join]) -> bool:
-    """True if joins, each once, lead from the side that is left over of the second chromosome to that of the first, at any places.
+    """True if joins, each once, lead from the side that is left over of the second chromosome to
+    that of the first, at any places.
 
-    Those of a deletion or duplication within a chromosome are one that leads to the other: what is cut out is not closed up.
+    Those of a deletion or duplication within a chromosome are one that leads to the other: what is
+    cut out is not closed up.
     """
     goal = (join.first.chrom, join.first.side)
-    ways: list[tuple[tuple[str, str], tuple[Join, ...]]] = [((join.second.chrom, join.second.other.side), (join,))]
+    ways: list[tuple[tuple[str, str], tuple[Join, ...]]] = [
+        ((join.second.chrom, join.second.other.side), (join,))
+    ]
     reached = {ways[0][0]}
     for at, path in ways:
         for other in joins:
@@ -221,7 +293,8 @@ def _used_up(join: Join, joins: Sequence[Join]) -> bool:
 def within(join: Join) -> Edit:
     """A join of two places of one chromosome as the edit that it stands for.
 
-    Left to right: a deletion; right to left: a tandem duplication; left to left or right to right: an inversion.
+    Left to right: a deletion; right to left: a tandem duplication; left to left or right to right:
+    an inversion.
     """
     a, b = sorted((join.first, join.second), key=lambda e: (e.position, e.side))
     backwards = a != join.first
@@ -255,19 +328,31 @@ def replacement(genome: EditedGenome, edit: Edit) -> list[Segment]:
     if edit.of_source:
         return list(edit.sequence)
     new = _flat(genome, edit.sequence, str(edit))
-    return _trimmed(genome, edit, new[0]) if edit.kind == "sub" and len(new) == 1 and new[0].literal is not None else new
+    return (
+        _trimmed(genome, edit, new[0])
+        if edit.kind == "sub" and len(new) == 1 and new[0].literal is not None
+        else new
+    )
 
 
 def _trimmed(genome: EditedGenome, edit: Edit, new: Segment) -> list[Segment]:
-    """Given letters without what they have in common with the interval at both ends: that stays the genome's own."""
+    """Given letters without what they have in common with the interval at both ends: that stays the
+    genome's own.
+    """
     chrom, start, end = edit.chrom, edit.start, edit.end
     letters = new.fetch(genome)
-    shorter = min(end - start, len(new))  # no more of the interval is read: it may be most of a chromosome
+    shorter = min(
+        end - start, len(new)
+    )  # no more of the interval is read: it may be most of a chromosome
     head = _alike(genome.fetch(chrom, start, start + shorter), letters[:shorter])
     rest = shorter - head
     tail = _alike(genome.fetch(chrom, end - rest, end)[::-1], letters[len(new) - rest :][::-1])
     core = [new.part(head, len(new) - tail)] if head + tail < len(new) else []
-    return [*genome.pieces(chrom, start, start + head), *core, *genome.pieces(chrom, end - tail, end)]
+    return [
+        *genome.pieces(chrom, start, start + head),
+        *core,
+        *genome.pieces(chrom, end - tail, end),
+    ]
 
 
 def _alike(a: np.ndarray, b: np.ndarray) -> int:
@@ -279,10 +364,18 @@ def _alike(a: np.ndarray, b: np.ndarray) -> int:
 def _flat(genome: EditedGenome, segments: Sequence[Segment], what: str) -> list[Segment]:
     """Segments of an edited genome as segments of its source."""
     for s in segments:
-        length = _length(genome, s.chrom, what) if s.chrom else s.end if s.literal is None else len(s.literal)
+        length = (
+            _length(genome, s.chrom, what)
+            if s.chrom
+            else s.end
+            if s.literal is None
+            else len(s.literal)
+        )
         if not 0 <= s.start < s.end <= length or s.strand not in OTHER:
             where = f"{s.chrom}, which is {length:,} bp long" if s.chrom else "its letters"
-            raise EditError(f"{s} of {what!r} is empty, reversed, has no strand, or lies outside {where}")
+            raise EditError(
+                f"{s} of {what!r} is empty, reversed, has no strand, or lies outside {where}"
+            )
     return genome.flat(segments)
 
 

@@ -1,4 +1,6 @@
-"""Regions and views: UCSC strings and BED files to 0-based, end-exclusive intervals of a genome's chromosomes."""
+"""Regions and views: UCSC strings and BED files to 0-based, end-exclusive intervals of a genome's
+chromosomes.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +25,18 @@ def suggestion(chrom: str, known: Mapping[str, Any]) -> str:
     if close:
         return f"did you mean {lower[close[0]]!r}?"
     names = list(known)
-    return "it has: " + ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+    return (
+        "it has: "
+        + ", ".join(names[:10])
+        + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+    )
 
 
 @dataclass(frozen=True)
 class Region:
-    """``[start, end)`` of a chromosome in bp, 0-based. ``name`` is a label (a view's fourth column) and not compared."""
+    """``[start, end)`` of a chromosome in bp, 0-based. ``name`` is a label (a view's fourth column)
+    and not compared.
+    """
 
     chrom: str
     start: int
@@ -48,8 +56,12 @@ _SPAN = re.compile(rf"{_NUMBER}-(?:{_NUMBER})?")
 
 def _position(digits: str, unit: str) -> int:
     # bioframe's grammar, but exact: its float arithmetic reads 1.001M as 1,000,999.
-    value = Decimal(digits.replace(",", "")) * {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}[unit.upper()]
-    if value != int(value) or len(digits) > 25:  # longer ones are no position, and Decimal rounds them
+    value = (
+        Decimal(digits.replace(",", "")) * {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}[unit.upper()]
+    )
+    if (
+        value != int(value) or len(digits) > 25
+    ):  # longer ones are no position, and Decimal rounds them
         raise InvalidOperation
     return int(value)
 
@@ -68,16 +80,25 @@ def parse_number(text: str) -> int:
             raise InvalidOperation
         return _position(match[1], match[2])
     except InvalidOperation:
-        raise RegionError(f"{text!r} is not a whole number of bp; write it as 100,000, 100k or 0.1M") from None
+        raise RegionError(
+            f"{text!r} is not a whole number of bp; write it as 100,000, 100k or 0.1M"
+        ) from None
 
 
-def _checked(chrom: str, start: int, end: int, chromsizes: Mapping[str, int], label: str = "") -> Region:
+def _checked(
+    chrom: str, start: int, end: int, chromsizes: Mapping[str, int], label: str = ""
+) -> Region:
     if chrom not in chromsizes:
-        raise RegionError(f"region {label or repr(chrom)}: there is no chromosome {chrom!r}; {suggestion(chrom, chromsizes)}")
+        raise RegionError(
+            f"region {label or repr(chrom)}: there is no chromosome {chrom!r}; "
+            f"{suggestion(chrom, chromsizes)}"
+        )
     length = chromsizes[chrom]
     text = label or f"'{chrom}:{start:,}-{end:,}'"
     if end < start:
-        raise RegionError(f"region {text} is reversed: its end {end:,} lies before its start {start:,}")
+        raise RegionError(
+            f"region {text} is reversed: its end {end:,} lies before its start {start:,}"
+        )
     if end == start:
         raise RegionError(f"region {text} is empty")
     if start < 0 or end > length:
@@ -112,29 +133,43 @@ def parse_region(text: str, chromsizes: Mapping[str, int]) -> Region:
             return _checked(chrom, 0, 1, chromsizes, repr(text))
         end = int(chromsizes[chrom]) if match[3] is None else _position(match[3], match[4])
     except InvalidOperation:
-        raise RegionError(f"region {text!r} is not understood; write it as chrII:100,000-200,000") from None
+        raise RegionError(
+            f"region {text!r} is not understood; write it as chrII:100,000-200,000"
+        ) from None
     return _checked(chrom, start, end, chromsizes, repr(text))
 
 
 def read_view(path: str | Path, chromsizes: Mapping[str, int]) -> list[Region]:
-    """Read a view: BED3 or BED4 (chromosome, start, end, unique name), no two regions overlapping, as cooltools asks.
+    """Read a view: BED3 or BED4 (chromosome, start, end, unique name), no two regions overlapping,
+    as cooltools asks.
 
     Raises
     ------
-    RegionError
-        If the file cannot be read, or a region is not in the genome; the message tells the line's content.
+    RegionError If the file cannot be read, or a region is not in the genome; the message tells the
+        line's content.
     """
     import bioframe
     import pandas as pd
 
     try:
-        table = pd.read_csv(path, sep="\t", header=None, comment="#", dtype=str, keep_default_na=False, skip_blank_lines=True)
+        table = pd.read_csv(
+            path,
+            sep="\t",
+            header=None,
+            comment="#",
+            dtype=str,
+            keep_default_na=False,
+            skip_blank_lines=True,
+        )
     except pd.errors.EmptyDataError:
         raise RegionError(f"view {str(path)!r} holds no region") from None
     except (OSError, ValueError) as error:
         raise RegionError(f"view {str(path)!r} cannot be read: {error}") from error
     if table.shape[1] < 3:
-        raise RegionError(f"view {str(path)!r} is not BED: it has {table.shape[1]} tab-separated columns, 3 or 4 are needed")
+        raise RegionError(
+            f"view {str(path)!r} is not BED: it has {table.shape[1]} tab-separated columns, 3 or "
+            f"4 are needed"
+        )
     regions = []
     for row in table.itertuples(index=False):
         label = repr("\t".join(row[:3]))
@@ -145,10 +180,15 @@ def read_view(path: str | Path, chromsizes: Mapping[str, int]) -> list[Region]:
         plain = _checked(row[0], start, end, chromsizes, f"{label} of view {str(path)!r}")
         name = row[3].strip() if len(row) > 3 and row[3].strip() else f"{plain.chrom}:{start}-{end}"
         regions.append(Region(plain.chrom, start, end, name))
-    frame = pd.DataFrame([(r.chrom, r.start, r.end, r.name) for r in regions], columns=["chrom", "start", "end", "name"])
+    frame = pd.DataFrame(
+        [(r.chrom, r.start, r.end, r.name) for r in regions],
+        columns=["chrom", "start", "end", "name"],
+    )
     if frame["name"].duplicated().any():
         twice = frame.loc[frame["name"].duplicated(), "name"].iloc[0]
         raise RegionError(f"view {str(path)!r}: two regions are called {twice!r}")
     if bioframe.is_overlapping(frame):
-        raise RegionError(f"view {str(path)!r}: regions overlap; merge them, or write one file each")
+        raise RegionError(
+            f"view {str(path)!r}: regions overlap; merge them, or write one file each"
+        )
     return regions

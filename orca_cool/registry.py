@@ -1,7 +1,9 @@
-"""Models by name: those shipped with the package, those in the user's folder, those that can be fetched.
+"""Models by name: those shipped with the package, those in the user's folder, those that can be
+fetched.
 
-The user's folder is ``$ORCA_COOL_HOME`` (default ``~/.local/share/orca-cool``); its ``models/<name>`` are bundles, and a
-``registry.json`` in it adds to the fetchable models of the package.
+The user's folder is ``$ORCA_COOL_HOME`` (default ``~/.local/share/orca-cool``); its
+``models/<name>`` are bundles, and a ``registry.json`` in it adds to the fetchable models of the
+package.
 """
 
 from __future__ import annotations
@@ -20,7 +22,14 @@ from pathlib import Path
 from typing import Any
 
 from orca_cool.errors import BundleError, ModelError, OutputError
-from orca_cool.weights import SPEC_FILE, check_weights, is_bundle, load_bundle, read_header, replace_folder
+from orca_cool.weights import (
+    SPEC_FILE,
+    check_weights,
+    is_bundle,
+    load_bundle,
+    read_header,
+    replace_folder,
+)
 
 DATA = Path(__file__).parent / "data"
 REGISTRY_FORMAT = "orca-cool-registry"
@@ -34,8 +43,8 @@ MAX_HEADER = 16 << 20
 class Archive:
     """A file that can be fetched.
 
-    ``kind`` is "released" (tar of the released Orca resources) or "bundle" (zip of one of our bundles); ``sha256`` is
-    None where the publisher gives none that we know.
+    ``kind`` is "released" (tar of the released Orca resources) or "bundle" (zip of one of our
+    bundles); ``sha256`` is None where the publisher gives none that we know.
     """
 
     key: str
@@ -49,7 +58,9 @@ class Archive:
 
 @dataclass(frozen=True)
 class Entry:
-    """A known model: where it is ("user", "shipped"; its folder) or how to get it ("fetchable"; its archive)."""
+    """A known model: where it is ("user", "shipped"; its folder) or how to get it ("fetchable"; its
+    archive).
+    """
 
     name: str
     origin: str
@@ -74,7 +85,9 @@ def shipped_models() -> Path:
 
 
 def known() -> dict[str, Entry]:
-    """Every known model by name; the user's come before shipped ones of the same name, and both before fetchable ones."""
+    """Every known model by name; the user's come before shipped ones of the same name, and both
+    before fetchable ones.
+    """
     entries = {}
     for name, (archive, about) in fetchable().items():
         entries[name] = Entry(name, "fetchable", archive=archive, about=about)
@@ -106,15 +119,29 @@ def _read_registry(path: Path) -> dict[str, tuple[Archive, str]]:
         data = json.loads(path.read_text(encoding="utf-8"))
         if data["format"] != REGISTRY_FORMAT or data["version"] > REGISTRY_VERSION:
             raise ModelError(
-                f"{path}: format {data['format']!r} version {data['version']}, expected {REGISTRY_FORMAT!r} {REGISTRY_VERSION}"
+                f"{path}: format {data['format']!r} version {data['version']}, expected "
+                f"{REGISTRY_FORMAT!r} {REGISTRY_VERSION}"
             )
         archives = {}
         for key, a in data["archives"].items():
             if a["kind"] not in ("released", "bundle"):
-                raise ModelError(f"{path}: archive {key!r} is of kind {a['kind']!r}; known: released, bundle")
+                raise ModelError(
+                    f"{path}: archive {key!r} is of kind {a['kind']!r}; known: released, bundle"
+                )
             names = tuple(n for n, m in data["models"].items() if m["archive"] == key)
-            archives[key] = Archive(key, a["kind"], tuple(a["urls"]), a.get("sha256"), a.get("size", ""), a.get("licence", ""), names)
-        return {check_name(n): (archives[m["archive"]], m.get("about", "")) for n, m in data["models"].items()}
+            archives[key] = Archive(
+                key,
+                a["kind"],
+                tuple(a["urls"]),
+                a.get("sha256"),
+                a.get("size", ""),
+                a.get("licence", ""),
+                names,
+            )
+        return {
+            check_name(n): (archives[m["archive"]], m.get("about", ""))
+            for n, m in data["models"].items()
+        }
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{path} is not a registry of models: {error!r}") from error
 
@@ -122,7 +149,10 @@ def _read_registry(path: Path) -> dict[str, tuple[Archive, str]]:
 def check_name(name: str) -> str:
     """``name`` if it can be a folder's name everywhere; ModelError otherwise."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
-        raise ModelError(f"model name {name!r}: letters, digits, '.', '_' and '-' only, beginning with a letter or digit")
+        raise ModelError(
+            f"model name {name!r}: letters, digits, '.', '_' and '-' only, beginning with a "
+            f"letter or digit"
+        )
     return name
 
 
@@ -139,7 +169,8 @@ def resolve(name_or_path: str | os.PathLike[str]) -> Path:
 
     Parameters
     ----------
-    name_or_path : a known model's name, or a bundle's folder. A plain word is a name first, then a folder.
+    name_or_path : a known model's name, or a bundle's folder. A plain word is a name first, then a
+        folder.
 
     Raises
     ------
@@ -161,11 +192,16 @@ def resolve(name_or_path: str | os.PathLike[str]) -> Path:
     if is_bundle(path):
         return path
     if entry is not None:
-        raise ModelError(f"model {text!r} is not on this machine: run `orca-cool models fetch {text}`, or `orca-cool models import FOLDER`")
+        raise ModelError(
+            f"model {text!r} is not on this machine: run `orca-cool models fetch {text}`, or "
+            f"`orca-cool models import FOLDER`"
+        )
     raise unknown(text)
 
 
-def import_bundle(source: str | os.PathLike[str], out: Path, name: str | None = None, *, force: bool = False) -> Path:
+def import_bundle(
+    source: str | os.PathLike[str], out: Path, name: str | None = None, *, force: bool = False
+) -> Path:
     """Copy a bundle (folder or .zip) to ``out / name`` after it was read whole and found sound.
 
     Parameters
@@ -199,7 +235,9 @@ def import_bundle(source: str | os.PathLike[str], out: Path, name: str | None = 
 
 
 def _unzip(source: Path, new: Path) -> None:
-    """The two files of a zipped bundle, under their plain names; nothing else is read, no path of the archive is used."""
+    """The two files of a zipped bundle, under their plain names; nothing else is read, no path of
+    the archive is used.
+    """
     try:
         with zipfile.ZipFile(source) as archive:
             headers = [i for i in archive.infolist() if i.filename.rpartition("/")[2] == SPEC_FILE]
@@ -218,7 +256,9 @@ def _unzip(source: Path, new: Path) -> None:
 
 
 def _copy(data: Any, path: Path, limit: int) -> None:
-    """At most ``limit`` + 1 bytes, so that a lying archive can neither fill the disk nor pass the size check."""
+    """At most ``limit`` + 1 bytes, so that a lying archive can neither fill the disk nor pass the
+    size check.
+    """
     with open(path, "wb") as file:
         left = limit + 1
         while left and (block := data.read(min(left, 1 << 20))):
@@ -243,7 +283,9 @@ def export_bundle(source: Path, target: str | os.PathLike[str], *, force: bool =
     with _staging(target.parent) as stage:
         if target.suffix == ".zip":
             new = stage / "bundle.zip"
-            with zipfile.ZipFile(new, "w", zipfile.ZIP_STORED) as archive:  # weights do not compress
+            with zipfile.ZipFile(
+                new, "w", zipfile.ZIP_STORED
+            ) as archive:  # weights do not compress
                 for file in files:
                     archive.write(source / file, f"{target.stem}/{file}")
             os.replace(new, target)

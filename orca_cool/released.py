@@ -1,7 +1,7 @@
 """Import of the released Orca files (``models/*.statedict``, ``resources/*.npy``) into bundles.
 
-Layout and names: github.com/jzhoulab/orca, ``resources_core.tar.gz`` of Zenodo record 6234936. The weights are for academic
-use only; every bundle made here carries that licence in its specification.
+Layout and names: github.com/jzhoulab/orca, ``resources_core.tar.gz`` of Zenodo record 6234936. The
+weights are for academic use only; every bundle made here carries that licence in its specification.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ log = logging.getLogger(__name__)
 #: Cell type -> accession in the names of the released background files.
 ACCESSIONS = {"h1esc": "4DNFI9GMP2J8", "hff": "4DNFI643OYP9", "hctnoc": "4DNFILP99QJS.HCT_auxin6h"}
 
-#: Base bin of the released models: the decoder file ``d<L>`` belongs to the level of ``BIN * L`` bp.
+#: Base bin of the released models: the decoder file ``d<L>`` belongs to the level of ``BIN * L``
+#: bp.
 BIN = 4000
 
 
@@ -33,7 +34,13 @@ def files_of(name: str) -> dict[str, list[str]]:
     """Files that each module of a released model needs, relative to the folder of the resources."""
     stem, table = f"models/orca_{name}", f"resources/{ACCESSIONS[name]}.rebinned.mcool.expected.res"
     shared = [f"{stem}.net0.statedict", f"{stem}.net.statedict"]
-    modules = {"32M": [*shared, *(f"{stem}.d{level}.statedict" for level in (1, 2, 4, 8, 16, 32)), f"{table}4000.npy"]}
+    modules = {
+        "32M": [
+            *shared,
+            *(f"{stem}.d{level}.statedict" for level in (1, 2, 4, 8, 16, 32)),
+            f"{table}4000.npy",
+        ]
+    }
     if name != "hctnoc":
         wide = [f"{stem}_256m.{part}.statedict" for part in ("net", "d32", "d64", "d128", "d256")]
         modules["256M"] = [*shared, *wide, f"{table}32000.mono.npy", f"{table}32000.trans.npy"]
@@ -42,7 +49,11 @@ def files_of(name: str) -> dict[str, list[str]]:
 
 
 def import_released(
-    folder: str | os.PathLike[str], out: str | os.PathLike[str], names: Sequence[str] | None = None, *, force: bool = False
+    folder: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    names: Sequence[str] | None = None,
+    *,
+    force: bool = False,
 ) -> list[Path]:
     """Turn the folder of the released resources into bundles.
 
@@ -50,8 +61,8 @@ def import_released(
     ----------
     folder : holds ``models/`` and ``resources/``.
     out : folder of the bundles, one sub-folder a model.
-    names : of "h1esc", "hff", "hctnoc"; each must then be complete. Default: every model, each with those modules whose
-        files are all there (what is left out is logged).
+    names : of "h1esc", "hff", "hctnoc"; each must then be complete. Default: every model, each with
+        those modules whose files are all there (what is left out is logged).
     force : replace bundles that exist.
 
     Returns
@@ -82,18 +93,27 @@ def import_released(
     if missing and (names or not found):
         raise BundleError(f"{folder} lacks {len(missing)} file(s): {', '.join(missing)}")
     if missing:
-        log.warning("%s lacks %d file(s), their modules are left out: %s", folder, len(missing), ", ".join(missing))
+        log.warning(
+            "%s lacks %d file(s), their modules are left out: %s",
+            folder,
+            len(missing),
+            ", ".join(missing),
+        )
     return [_import_one(folder, Path(out) / name, name, modules, force) for name, modules in found]
 
 
 def read_statedict(path: str | os.PathLike[str]) -> dict[str, torch.Tensor]:
-    """A released state dict without its ``module.`` prefixes; BundleError if it is anything but tensors by name."""
+    """A released state dict without its ``module.`` prefixes; BundleError if it is anything but
+    tensors by name.
+    """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise BundleError(f"{path} is not a sound PyTorch state dict: {first}") from error
-    if not isinstance(state, dict) or not all(isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in state.items()):
+    if not isinstance(state, dict) or not all(
+        isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in state.items()
+    ):
         raise BundleError(f"{path} does not hold a state dict (tensors by name)")
     stripped = {}
     for key, value in state.items():
@@ -103,11 +123,18 @@ def read_statedict(path: str | os.PathLike[str]) -> dict[str, torch.Tensor]:
     return stripped
 
 
-def _import_one(folder: Path, target: Path, name: str, modules: tuple[str, ...], force: bool) -> Path:
+def _import_one(
+    folder: Path, target: Path, name: str, modules: tuple[str, ...], force: bool
+) -> Path:
     stem = folder / "models" / f"orca_{name}"
     net0 = read_statedict(f"{stem}.net0.statedict")
     head = net0.get("final_1d.3.weight")
-    spec = orca_spec(name, modules=modules, profiles=0 if head is None or name == "hctnoc" else len(head), assemblies=_hg38())
+    spec = orca_spec(
+        name,
+        modules=modules,
+        profiles=0 if head is None or name == "hctnoc" else len(head),
+        assemblies=_hg38(),
+    )
     state = _split_net(net0, spec, f"{stem}.net0.statedict")
 
     def add(prefix: str, path: str) -> None:
@@ -121,22 +148,45 @@ def _import_one(folder: Path, target: Path, name: str, modules: tuple[str, ...],
             part = f"{'_256m' if module.assembly else ''}.d{resolution // BIN}"
             add(f"decoders.{module.name}.{resolution}", f"{stem}{part}.statedict")
     model = empty_model(spec)
-    # The released program loads HFF's files non-strictly, so they may hold more than the networks; nothing may be missing.
+    # The released program loads HFF's files non-strictly, so they may hold more than the networks;
+    # nothing may be missing.
     more = sorted(set(state) - set(model.state_dict()))
     if more:
-        log.warning("%s: %d tensor(s) that the networks do not have are left out: %s ...", name, len(more), ", ".join(more[:3]))
-    fill(model, {k: v for k, v in state.items() if k not in more}, f"released model {name!r} in {folder}")
+        log.warning(
+            "%s: %d tensor(s) that the networks do not have are left out: %s ...",
+            name,
+            len(more),
+            ", ".join(more[:3]),
+        )
+    fill(
+        model,
+        {k: v for k, v in state.items() if k not in more},
+        f"released model {name!r} in {folder}",
+    )
     return save_bundle(target, model, _backgrounds(folder, name, modules), force=force)
 
 
-def _split_net(net0: dict[str, torch.Tensor], spec: ModelSpec, path: str) -> dict[str, torch.Tensor]:
+def _split_net(
+    net0: dict[str, torch.Tensor], spec: ModelSpec, path: str
+) -> dict[str, torch.Tensor]:
     """Net (encoder, one-shot decoder and profile head under one set of names) to our names.
 
-    Parts that the model does not use (hctnoc has neither decoder nor profiles) are dropped; an unknown name is an error.
+    Parts that the model does not use (hctnoc has neither decoder nor profiles) are dropped; an
+    unknown name is an error.
     """
     parts: list[tuple[str, Callable[[str], bool], bool]] = [
-        ("encoder", lambda k: k.startswith(("lconv", "conv")) and not k.startswith(("lconvtwos", "convtwos")), True),
-        ("base_decoder", lambda k: k.startswith(("lconvtwos.", "convtwos.", "final.")), spec.base_decoder is not None),
+        (
+            "encoder",
+            lambda k: (
+                k.startswith(("lconv", "conv")) and not k.startswith(("lconvtwos", "convtwos"))
+            ),
+            True,
+        ),
+        (
+            "base_decoder",
+            lambda k: k.startswith(("lconvtwos.", "convtwos.", "final.")),
+            spec.base_decoder is not None,
+        ),
         ("final_1d", lambda k: k.startswith("final_1d."), bool(spec.profiles)),
     ]
     state = {}
@@ -169,9 +219,10 @@ def _backgrounds(folder: Path, name: str, modules: tuple[str, ...]) -> dict[int,
 def read_table(path: str | os.PathLike[str]) -> np.ndarray:
     """A released background as frequencies by distance, float64 (n,).
 
-    The files hold natural logs (``misc/process_expectation.py`` of jzhoulab/orca takes them for cis, mono and trans). A mean
-    frequency is between 0 and 1, its log below 0: a table with a negative value is taken as logs, one without as
-    frequencies, so that both forms of the 32 kb files are read right.
+    The files hold natural logs (``misc/process_expectation.py`` of jzhoulab/orca takes them for
+    cis, mono and trans). A mean frequency is between 0 and 1, its log below 0: a table with a
+    negative value is taken as logs, one without as frequencies, so that both forms of the 32 kb
+    files are read right.
 
     Raises
     ------
@@ -182,8 +233,16 @@ def read_table(path: str | os.PathLike[str]) -> np.ndarray:
         values = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise BundleError(f"{path} is not a .npy of numbers: {error}") from error
-    if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiu" or np.squeeze(values).ndim > 1 or values.size == 0:
-        raise BundleError(f"{path}: expected one row of numbers, found {getattr(values, 'dtype', type(values))} {np.shape(values)}")
+    if (
+        not isinstance(values, np.ndarray)
+        or values.dtype.kind not in "fiu"
+        or np.squeeze(values).ndim > 1
+        or values.size == 0
+    ):
+        raise BundleError(
+            f"{path}: expected one row of numbers, found "
+            f"{getattr(values, 'dtype', type(values))} {np.shape(values)}"
+        )
     table = np.atleast_1d(np.squeeze(values)).astype(np.float64)
     table[np.isinf(table)] = np.nan  # log of 0: not measured
     if np.isnan(table[0]):

@@ -1,4 +1,6 @@
-"""What an edited sequence has in common with the genome that it is made of, and the fine half of the encoder's work, kept in memory."""
+"""What an edited sequence has in common with the genome that it is made of, and the fine half of
+the encoder's work, kept in memory.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,11 @@ from orca_cool.model.fast_encoder import FastEncoder
 LAYOUT = "layout"
 
 
-def known_runs(segments: Sequence[Segment], base: int, margin: int, first: int, last: int) -> Iterator[tuple[int, int, Segment | None]]:
-    """Where segments laid end to end are, as far as a network sees, their chromosomes' own sequence in the phase of its bins.
+def known_runs(
+    segments: Sequence[Segment], base: int, margin: int, first: int, last: int
+) -> Iterator[tuple[int, int, Segment | None]]:
+    """Where segments laid end to end are, as far as a network sees, their chromosomes' own sequence
+    in the phase of its bins.
 
     Parameters
     ----------
@@ -27,14 +32,17 @@ def known_runs(segments: Sequence[Segment], base: int, margin: int, first: int, 
 
     Yields
     ------
-    Runs of bins (a, b, piece), with the piece of a chromosome in which they lie; it has the empty name where all is N. Runs so short
-    that computing them costs less than two more junctions are left out. The last is (last, last, None).
+    Runs of bins (a, b, piece), with the piece of a chromosome in which they lie; it has the empty
+    name where all is N. Runs so short that computing them costs less than two more junctions are
+    left out. The last is (last, last, None).
     """
     offset = 0
     for s in segments:
         a, b = -(-offset // base) + margin, (offset + len(s)) // base - margin
         if s.chrom:
-            known = (s.start - offset) % base == 0 if s.strand == "+" else (s.end + offset) % base == 0
+            known = (
+                (s.start - offset) % base == 0 if s.strand == "+" else (s.end + offset) % base == 0
+            )
         else:
             known = s.literal is None
         if known and b - a > 2 * margin and max(a, first) < min(b, last):
@@ -45,9 +53,11 @@ def known_runs(segments: Sequence[Segment], base: int, margin: int, first: int, 
 
 
 class FineCache:
-    """Outputs of the encoder's first tier (about 19 parts in 20 of its work) for a source's chromosomes, in memory, on demand.
+    """Outputs of the encoder's first tier (about 19 parts in 20 of its work) for a source's
+    chromosomes, in memory, on demand.
 
-    Many small edits in one place then cost little more than the coarse tier each. For Orca's networks 6.4 bytes a bp and strand.
+    Many small edits in one place then cost little more than the coarse tier each. For Orca's
+    networks 6.4 bytes a bp and strand.
 
     Parameters
     ----------
@@ -69,7 +79,9 @@ class FineCache:
             if (chrom, a, reverse) not in self._chunks:
                 missing = (a if missing is None else missing[0], b)
         if missing is not None:
-            for a, _, y in self.encoder.fine(lambda i, j: self.source.fetch(chrom, i, j), *missing, reverse=reverse):
+            for a, _, y in self.encoder.fine(
+                lambda i, j: self.source.fetch(chrom, i, j), *missing, reverse=reverse
+            ):
                 if (chrom, a, reverse) not in self._chunks:
                     self._chunks[chrom, a, reverse] = y
                     self._bytes += 4 * y.numel()
@@ -83,10 +95,13 @@ class FineCache:
             self._bytes -= 4 * dropped.numel()
         return torch.cat(parts, dim=-1)
 
-    def laid(self, layout: EditedGenome, origin: int, reverse: bool, start: int, end: int) -> Tensor:
+    def laid(
+        self, layout: EditedGenome, origin: int, reverse: bool, start: int, end: int
+    ) -> Tensor:
         """As :meth:`read`, of segments laid end to end from ``origin`` on.
 
-        What sees one segment only, in the phase of its chromosome's fine bins, is the chromosome's; the rest is computed.
+        What sees one segment only, in the phase of its chromosome's fine bins, is the chromosome's;
+        the rest is computed.
         """
         size, margin = self.encoder.fine_bin, self.encoder.fine_margin
         first, last = (start - origin) // size, (end - origin) // size
@@ -94,7 +109,14 @@ class FineCache:
         at = first
         for a, b, piece in known_runs(layout.contigs[LAYOUT], size, margin, first, last):
             if at < a:
-                parts.append(self.encoder.fine_piece(lambda i, j: layout.fetch(LAYOUT, i, j), at * size, a * size, reverse=reverse))
+                parts.append(
+                    self.encoder.fine_piece(
+                        lambda i, j: layout.fetch(LAYOUT, i, j),
+                        at * size,
+                        a * size,
+                        reverse=reverse,
+                    )
+                )
             if piece is not None and not piece.chrom:
                 parts.append(self._unknown(reverse).expand(-1, -1, -1, b - a))
             elif piece is not None:
@@ -107,6 +129,9 @@ class FineCache:
         """(1, channels, 1, 1) of a fine bin that sees N alone."""
         if reverse not in self._gap:
             self._gap[reverse] = self.encoder.fine_piece(
-                lambda i, j: np.full(j - i, GAP, dtype=np.uint8), 0, self.encoder.fine_bin, reverse=reverse
+                lambda i, j: np.full(j - i, GAP, dtype=np.uint8),
+                0,
+                self.encoder.fine_bin,
+                reverse=reverse,
             )
         return self._gap[reverse]

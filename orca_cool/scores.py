@@ -1,7 +1,9 @@
-"""How much an edit changes a predicted map: numbers for tables, all exactly 0 where nothing changes.
+"""How much an edit changes a predicted map: numbers for tables, all exactly 0 where nothing
+changes.
 
-Every score compares the alternative with the reference aligned to it (:class:`orca_cool.compare.Comparison`). What the paper (Zhou
-2022) scores variants by is ``log_fold_change``: the mean absolute log fold change of the contacts of the variant's own bins.
+Every score compares the alternative with the reference aligned to it
+(:class:`orca_cool.compare.Comparison`). What the paper (Zhou 2022) scores variants by is
+``log_fold_change``: the mean absolute log fold change of the contacts of the variant's own bins.
 """
 
 from __future__ import annotations
@@ -18,9 +20,20 @@ from orca_cool.evaluate.metrics import compartments, insulation_score, pearson, 
 
 #: Columns of a table of scores, in order.
 SCORES = (
-    "pixels", "mse", "one_minus_r", "one_minus_scc", "log_fold_change", "decay", "insulation", "insulation_at", "boundaries_gained",
-    "boundaries_lost", "loops", "loop_change", "compartment",
-)  # fmt: skip
+    "pixels",
+    "mse",
+    "one_minus_r",
+    "one_minus_scc",
+    "log_fold_change",
+    "decay",
+    "insulation",
+    "insulation_at",
+    "boundaries_gained",
+    "boundaries_lost",
+    "loops",
+    "loop_change",
+    "compartment",
+)
 
 
 @dataclass(frozen=True)
@@ -46,15 +59,21 @@ def score(found: Comparison, choices: Choices | None = None) -> dict[str, float]
 
     Returns
     -------
-    pixels : pairs of bins (upper triangle) that could be compared; all else is NaN if there are fewer than three.
+    pixels : pairs of bins (upper triangle) that could be compared; all else is NaN if there are
+        fewer than three.
     mse : mean squared difference of log observed/expected.
     one_minus_r, one_minus_scc : of Pearson's r, and of HiCRep's stratum-adjusted r, of the same.
-    log_fold_change : mean \\|log(alternative / reference)\\| of the contact frequencies (plus eps) of the touched bins with their window.
-    decay : mean over distances of the \\|change\\| of the mean log observed/expected at that distance.
-    insulation : mean \\|change\\| of the insulation score (log2) over the window; insulation_at : its change at the touched bins, signed.
+    log_fold_change : mean \\|log(alternative / reference)\\| of the contact frequencies (plus eps)
+        of the touched bins with their window.
+    decay : mean over distances of the \\|change\\| of the mean log observed/expected at that
+        distance.
+    insulation : mean \\|change\\| of the insulation score (log2) over the window; insulation_at :
+        its change at the touched bins, signed.
     boundaries_gained, boundaries_lost : minima of insulation that one has and the other has not.
-    loops, loop_change : loops of the list that could be compared; mean change of their strength (3 x 3 bins against the ring around).
-    compartment : 1 - \\|r\\| of the first eigenvectors; NaN in windows of fewer than 32 comparable bins.
+    loops, loop_change : loops of the list that could be compared; mean change of their strength (3
+        x 3 bins against the ring around).
+    compartment : 1 - \\|r\\| of the first eigenvectors; NaN in windows of fewer than 32 comparable
+        bins.
     """
     choices = choices or Choices()
     a, b = found.alternative.values.astype(float), found.reference
@@ -67,9 +86,16 @@ def score(found: Comparison, choices: Choices | None = None) -> dict[str, float]
     out["mse"] = float(np.mean((a - b)[known] ** 2))
     out["one_minus_r"] = 0.0 if same else 1 - pearson(a, b, nearest=0)[0]
     out["one_minus_scc"] = 0.0 if same else 1 - scc(a, b)
-    out["log_fold_change"] = _mean(np.abs(found.alternative_log - found.reference_log)[found.touched])
+    out["log_fold_change"] = _mean(
+        np.abs(found.alternative_log - found.reference_log)[found.touched]
+    )
     out["decay"] = _decay(found)
-    return out | _insulation(found, choices) | _loops(found, choices) | {"compartment": 0.0 if same else 1 - compartments(a, b, nearest=0)}
+    return (
+        out
+        | _insulation(found, choices)
+        | _loops(found, choices)
+        | {"compartment": 0.0 if same else 1 - compartments(a, b, nearest=0)}
+    )
 
 
 def average(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
@@ -78,7 +104,8 @@ def average(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def read_loops(path: str | Path) -> tuple[tuple[str, int, int], ...]:
-    """Loops of a BEDPE file (chrom1, start1, end1, chrom2, start2, end2, more), as the middles of their anchors; trans ones are left out.
+    """Loops of a BEDPE file (chrom1, start1, end1, chrom2, start2, end2, more), as the middles of
+    their anchors; trans ones are left out.
 
     Raises
     ------
@@ -88,7 +115,9 @@ def read_loops(path: str | Path) -> tuple[tuple[str, int, int], ...]:
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise EditError(f"loops {str(path)!r} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        raise EditError(
+            f"loops {str(path)!r} cannot be read: {getattr(error, 'strerror', None) or error}"
+        ) from error
     out = []
     for number, line in enumerate(text.splitlines(), start=1):
         fields = line.split("\t")
@@ -97,7 +126,9 @@ def read_loops(path: str | Path) -> tuple[tuple[str, int, int], ...]:
         try:
             first, second = ((int(fields[k]) + int(fields[k + 1])) // 2 for k in (1, 4))
         except (ValueError, IndexError):
-            raise EditError(f"loops {str(path)!r}, line {number}: {line[:100]!r} is not BEDPE") from None
+            raise EditError(
+                f"loops {str(path)!r}, line {number}: {line[:100]!r} is not BEDPE"
+            ) from None
         if fields[0] == fields[3]:
             out.append((fields[0], min(first, second), max(first, second)))
     return tuple(out)
@@ -109,7 +140,9 @@ def _mean(values: np.ndarray) -> float:
 
 
 def _decay(found: Comparison) -> float:
-    """Compared at distances of the alternative with those pairs of the reference that lie as far apart in it, in the bins compared."""
+    """Compared at distances of the alternative with those pairs of the reference that lie as far
+    apart in it, in the bins compared.
+    """
     if found.unchanged:
         return 0.0
     n = len(found.reference)
@@ -129,7 +162,9 @@ def _decay(found: Comparison) -> float:
 
 def _by_distance(values: np.ndarray, distance: np.ndarray, n: int) -> np.ndarray:
     count = np.bincount(distance, minlength=n)[:n]
-    return np.divide(np.bincount(distance, values, n)[:n], count, out=np.full(n, np.nan), where=count > 0)
+    return np.divide(
+        np.bincount(distance, values, n)[:n], count, out=np.full(n, np.nan), where=count > 0
+    )
 
 
 def _minima(track: np.ndarray, prominence: float) -> np.ndarray:
@@ -148,7 +183,9 @@ def _insulation(found: Comparison, choices: Choices) -> dict[str, float]:
     own = insulation_score(m.frequency, choices.diamond)
     n = len(own)
     other, minima = np.full(n, np.nan), np.zeros(n, dtype=bool)
-    seen = np.zeros(n, dtype=bool)  # bins of which the reference's insulation is known, hence its boundaries
+    seen = np.zeros(
+        n, dtype=bool
+    )  # bins of which the reference's insulation is known, hence its boundaries
     for r, index in zip(found.references, found.bins):
         track = insulation_score(r.frequency, choices.diamond)
         here = (index >= 0) & ~seen
@@ -166,13 +203,17 @@ def _insulation(found: Comparison, choices: Choices) -> dict[str, float]:
 
     change = own - other
     return {
-        "insulation": _mean(np.abs(change)), "insulation_at": _mean(change[found.touched]),
-        "boundaries_gained": only(boundaries, before), "boundaries_lost": only(before, boundaries),
-    }  # fmt: skip
+        "insulation": _mean(np.abs(change)),
+        "insulation_at": _mean(change[found.touched]),
+        "boundaries_gained": only(boundaries, before),
+        "boundaries_lost": only(before, boundaries),
+    }
 
 
 def _strength(y: np.ndarray, i: int, j: int) -> float:
-    """Mean of 3 x 3 bins less that of the ring from 5 x 5 to 11 x 11 around them; NaN at the map's edge."""
+    """Mean of 3 x 3 bins less that of the ring from 5 x 5 to 11 x 11 around them; NaN at the map's
+    edge.
+    """
     n = len(y)
     if not (5 <= min(i, j) and max(i, j) < n - 5):
         return float("nan")
@@ -191,6 +232,9 @@ def _loops(found: Comparison, choices: Choices) -> dict[str, float]:
                 continue
             p, q = (first - r.start) // r.resolution, (second - r.start) // r.resolution
             if q - p > 5 and p in where and q in where:
-                changes.append(_strength(found.alternative.values, where[p], where[q]) - _strength(r.values, p, q))
+                changes.append(
+                    _strength(found.alternative.values, where[p], where[q])
+                    - _strength(r.values, p, q)
+                )
     values = np.array(changes)[np.isfinite(changes)] if changes else np.array([])
     return {"loops": len(values), "loop_change": _mean(values)}

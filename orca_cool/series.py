@@ -38,8 +38,9 @@ def series_to_files(
 ) -> list[Path]:
     """Write a zoom series: named arrays (.npz) and an .mcool of its region with expected tables.
 
-    The windows' phase is arbitrary. Where every window lies on the chromosome's own bins the .mcool has the genome's
-    chromosomes; otherwise the top window is a contig of its own, named ``chrom_start_end``, and begins at 0.
+    The windows' phase is arbitrary. Where every window lies on the chromosome's own bins the .mcool
+    has the genome's chromosomes; otherwise the top window is a contig of its own, named
+    ``chrom_start_end``, and begins at 0.
     """
     output = Path(output)
     arrays_path = output.with_suffix(".npz")
@@ -58,23 +59,52 @@ def series_to_files(
     for m in sorted(maps, key=lambda m: m.resolution):
         masked = {c: np.ones(n_bins(size, m.resolution), dtype=bool) for c, size in sizes.items()}
         first = (m.start - origin) // m.resolution
-        inside = gap_fraction(predictor.source, m.chrom, m.start, min(m.end, predictor.source.chromsizes[m.chrom]), m.resolution) > MAX_GAP
+        inside = (
+            gap_fraction(
+                predictor.source,
+                m.chrom,
+                m.start,
+                min(m.end, predictor.source.chromsizes[m.chrom]),
+                m.resolution,
+            )
+            > MAX_GAP
+        )
         stop = min(first + len(inside), len(masked[chrom]))
         masked[chrom][first:stop] = inside[: stop - first]
-        expected = expected_for(predictor, module, m.resolution, n_bins(max(sizes.values()), m.resolution))
-        layers_.append(Layer(m.resolution, expected, m.eps, known_band(expected, bins), None, masked))
-    view_rows = [(chrom, max(0, top.start - origin), min(top.end - origin, sizes[chrom]), f"{top.chrom}:{top.start}-{top.end}")]
+        expected = expected_for(
+            predictor, module, m.resolution, n_bins(max(sizes.values()), m.resolution)
+        )
+        layers_.append(
+            Layer(m.resolution, expected, m.eps, known_band(expected, bins), None, masked)
+        )
+    view_rows = [
+        (
+            chrom,
+            max(0, top.start - origin),
+            min(top.end - origin, sizes[chrom]),
+            f"{top.chrom}:{top.start}-{top.end}",
+        )
+    ]
     view = pd.DataFrame(view_rows, columns=["chrom", "start", "end", "name"])
     metadata = {
-        "orca_cool": __version__, "model": predictor.spec.name, "model_digest": predictor.bundle.digest, "genome": predictor.source.name,
-        "assembly": assembly, "licence": predictor.spec.licence, "cell_type": predictor.spec.cell_type, "dtype": predictor.dtype,
-        "series": {str(m.resolution): [m.chrom, m.start, m.end] for m in maps}, **provenance,
-    }  # fmt: skip
+        "orca_cool": __version__,
+        "model": predictor.spec.name,
+        "model_digest": predictor.bundle.digest,
+        "genome": predictor.source.name,
+        "assembly": assembly,
+        "licence": predictor.spec.licence,
+        "cell_type": predictor.spec.cell_type,
+        "dtype": predictor.dtype,
+        "series": {str(m.resolution): [m.chrom, m.start, m.end] for m in maps},
+        **provenance,
+    }
 
     def stripes(resolution: int) -> Iterator[Stripe]:
         m = next(m for m in maps if m.resolution == resolution)
         first = (m.start - origin) // resolution
-        rows = min(bins, n_bins(sizes[chrom], resolution) - first)  # an overhanging window ends with its chromosome
+        rows = min(
+            bins, n_bins(sizes[chrom], resolution) - first
+        )  # an overhanging window ends with its chromosome
         band = next(layer.band for layer in layers_ if layer.resolution == resolution)
         j = np.arange(rows)[:, None] + np.arange(min(band, rows))[None, :]
 
@@ -88,18 +118,29 @@ def series_to_files(
     for m in maps:
         name = predictor.spec.label(m.resolution)
         arrays |= {
-            f"prediction_{name}": m.values, f"spread_{name}": m.spread, f"expected_{name}": m.expected,
-            f"eps_{name}": np.array(m.eps), f"region_{name}": np.array([m.start, m.end]), f"resolution_{name}": np.array(m.resolution),
-        }  # fmt: skip
+            f"prediction_{name}": m.values,
+            f"spread_{name}": m.spread,
+            f"expected_{name}": m.expected,
+            f"eps_{name}": np.array(m.eps),
+            f"region_{name}": np.array([m.start, m.end]),
+            f"resolution_{name}": np.array(m.resolution),
+        }
     temporary = arrays_path.with_name(arrays_path.name + ".tmp")
     try:
         with open(temporary, "wb") as stream:
             np.savez_compressed(stream, **arrays)
         paths = write_expected(output, layers_, sizes, view, settings.mode, settings.pseudo_depth)
         write_mcool(
-            output, chromsizes=sizes, assembly=assembly, layers=layers_, stripes=stripes, pseudo_depth=settings.pseudo_depth,
-            mode=settings.mode, metadata=metadata, spread=settings.spread,
-        )  # fmt: skip
+            output,
+            chromsizes=sizes,
+            assembly=assembly,
+            layers=layers_,
+            stripes=stripes,
+            pseudo_depth=settings.pseudo_depth,
+            mode=settings.mode,
+            metadata=metadata,
+            spread=settings.spread,
+        )
         os.replace(temporary, arrays_path)
     except OSError as error:
         raise OutputError(f"cannot write {output}: {error.strerror or error}") from error

@@ -1,7 +1,9 @@
-"""The steps of a prediction, their split among workers, and the files in which workers leave the windows of a step.
+"""The steps of a prediction, their split among workers, and the files in which workers leave the
+windows of a step.
 
-A step is one root window with all that lies below it, or one pair of chromosome pieces. Whoever merges adds the very arrays that a
-worker computed, in the plan's order: the file is the one that a single process writes.
+A step is one root window with all that lies below it, or one pair of chromosome pieces. Whoever
+merges adds the very arrays that a worker computed, in the plan's order: the file is the one that a
+single process writes.
 """
 
 from __future__ import annotations
@@ -28,17 +30,20 @@ from orca_cool.windows import Window, by_root, plan
 
 Progress = Callable[[int, int], None]
 
-#: Encoding so many bp costs about as much as decoding one pixel of a window (released sizes). Used for balance alone.
+#: Encoding so many bp costs about as much as decoding one pixel of a window (released sizes). Used
+#: for balance alone.
 PIXEL_BP = 10
 DIGEST = 16
 
 
 @dataclass(frozen=True)
 class Step:
-    """One root window with what lies below it, or a pair of chromosome pieces (``pair``, with one window).
+    """One root window with what lies below it, or a pair of chromosome pieces (``pair``, with one
+    window).
 
-    ``pending``: by resolution, the first window still to come in the region. ``first``, ``last``: of its region. ``taken``: end in bp
-    of the region before it on the same chromosome, 0 if there is none.
+    ``pending``: by resolution, the first window still to come in the region. ``first``, ``last``:
+    of its region. ``taken``: end in bp of the region before it on the same chromosome, 0 if there
+    is none.
     """
 
     number: int
@@ -101,8 +106,12 @@ class Crew(Protocol):
         ...
 
 
-def root_steps(spec: ModelSpec, chromsizes: dict[str, int], regions: Sequence[Region], chain: Chain) -> list[Step]:
-    """A step for each root window of each region, coarser modules first: the finer levels are filled from them."""
+def root_steps(
+    spec: ModelSpec, chromsizes: dict[str, int], regions: Sequence[Region], chain: Chain
+) -> list[Step]:
+    """A step for each root window of each region, coarser modules first: the finer levels are
+    filled from them.
+    """
     steps: list[Step] = []
     for region, before in zip(regions, [None, *regions]):
         taken = before.end if before is not None and before.chrom == region.chrom else 0
@@ -113,21 +122,31 @@ def root_steps(spec: ModelSpec, chromsizes: dict[str, int], regions: Sequence[Re
                 below = [r for r in module.resolutions if r >= min(mine)]
                 levels = plan(chromsizes[region.chrom], below, spec.bins, region.start, region.end)
                 roots += [(module, root) for root in by_root(levels)]
-        roots.sort(key=lambda item: -item[0].resolutions[0])  # stable: roots stay in order within a module
+        roots.sort(
+            key=lambda item: -item[0].resolutions[0]
+        )  # stable: roots stay in order within a module
         pending: dict[int, int | None] = dict.fromkeys(chain.resolutions)
         reverse = []
         for k, (module, levels) in reversed(list(enumerate(roots))):
             reverse.append((module, levels, dict(pending), k))
-            for window in (w for level in levels for w in level if chain.owner(w.resolution) is module):
+            for window in (
+                w for level in levels for w in level if chain.owner(w.resolution) is module
+            ):
                 known = pending[window.resolution]
-                pending[window.resolution] = window.start if known is None else min(known, window.start)
+                pending[window.resolution] = (
+                    window.start if known is None else min(known, window.start)
+                )
         for module, levels, later, k in reversed(reverse):
-            steps.append(Step(len(steps), module, levels, region, later, k == 0, k == len(roots) - 1, taken))
+            steps.append(
+                Step(len(steps), module, levels, region, later, k == 0, k == len(roots) - 1, taken)
+            )
     return steps
 
 
 def costs(spec: ModelSpec, steps: Sequence[Step]) -> list[float]:
-    """Relative cost of each step after the ones before it: its windows, and the sequence that it is the first to encode."""
+    """Relative cost of each step after the ones before it: its windows, and the sequence that it is
+    the first to encode.
+    """
     out, known = [], ("", 0)
     for step in steps:
         top = step.module.resolutions[0]
@@ -142,16 +161,24 @@ def costs(spec: ModelSpec, steps: Sequence[Step]) -> list[float]:
 
 
 def slices(cost: Sequence[float], n: int) -> list[range]:
-    """``n`` contiguous ranges (some possibly empty) that cover all steps once; none costs more than its fair share plus one step."""
+    """``n`` contiguous ranges (some possibly empty) that cover all steps once; none costs more than
+    its fair share plus one step.
+    """
     total = float(sum(cost))
     middles = np.cumsum(cost) - np.asarray(cost, float) / 2
-    owner = np.minimum((n * middles / total).astype(int), n - 1) if total > 0 else np.zeros(len(cost), int)
+    owner = (
+        np.minimum((n * middles / total).astype(int), n - 1)
+        if total > 0
+        else np.zeros(len(cost), int)
+    )
     edges = np.searchsorted(owner, np.arange(n + 1))
     return [range(int(a), int(b)) for a, b in zip(edges, edges[1:])]
 
 
 def split(spec: ModelSpec, steps: Sequence[Step], n: int) -> list[list[Step]]:
-    """Steps in ``n`` contiguous runs of about the same cost; neighbours, which share encodings, stay together."""
+    """Steps in ``n`` contiguous runs of about the same cost; neighbours, which share encodings,
+    stay together.
+    """
     return [[steps[i] for i in part] for part in slices(costs(spec, steps), n)]
 
 
@@ -171,7 +198,8 @@ def windows_path(folder: Path, step: Step) -> Path:
 
 
 def save_windows(folder: Path, step: Step, maps: Sequence[WindowMap], spread: bool) -> None:
-    """Leave a step's windows in the work folder: arrays and, behind them, their digest; renamed when whole.
+    """Leave a step's windows in the work folder: arrays and, behind them, their digest; renamed
+    when whole.
 
     Raises
     ------
@@ -186,7 +214,8 @@ def save_windows(folder: Path, step: Step, maps: Sequence[WindowMap], spread: bo
         arrays["spread"] = np.stack([m.spread for m in maps])
     stream = io.BytesIO()
     np.savez(stream, **arrays)
-    # any number of processes may compute the same step; each has a name of its own, and any of them will do
+    # any number of processes may compute the same step; each has a name of its own, and any of them
+    # will do
     temporary = folder / f"windows.{step.number}.{uuid.uuid4().hex}.tmp"
     try:
         with open(temporary, "wb") as file:
@@ -195,11 +224,15 @@ def save_windows(folder: Path, step: Step, maps: Sequence[WindowMap], spread: bo
         os.replace(temporary, windows_path(folder, step))
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise OutputError(f"cannot write {folder}: {error.strerror or error}; free some space and repeat the command to go on") from error
+        raise OutputError(
+            f"cannot write {folder}: {error.strerror or error}; free some space and repeat the "
+            f"command to go on"
+        ) from error
 
 
 def load_windows(folder: Path, step: Step, spread: bool) -> list[WindowMap] | None:
-    """A step's windows from a worker's file; None if there is none, or it is damaged or of another plan.
+    """A step's windows from a worker's file; None if there is none, or it is damaged or of another
+    plan.
 
     Without ``spread`` the maps' ``spread`` is empty.
     """
@@ -217,7 +250,10 @@ def load_windows(folder: Path, step: Step, spread: bool) -> list[WindowMap] | No
         return None
     none = np.zeros((0, 0), np.float32)
     halves = arrays["spread"] if spread else [none] * len(names)
-    return [WindowMap(known[name], values, half) for name, values, half in zip(names, arrays["values"], halves)]
+    return [
+        WindowMap(known[name], values, half)
+        for name, values, half in zip(names, arrays["values"], halves)
+    ]
 
 
 def _digest(data: memoryview) -> bytes:
@@ -226,13 +262,25 @@ def _digest(data: memoryview) -> bytes:
 
 def unfinished(plan: Plan, manifest: Manifest) -> list[Step]:
     """Steps that are neither merged nor left as a sound file of windows."""
-    return [s for s in plan.steps[manifest.step :] if load_windows(manifest.folder, s, plan.settings.spread) is None]
+    return [
+        s
+        for s in plan.steps[manifest.step :]
+        if load_windows(manifest.folder, s, plan.settings.spread) is None
+    ]
 
 
-def compute_shard(predictor: Predictor, plan: Plan, steps: Iterable[Step], folder: Path, progress: Progress | None = None) -> int:
-    """Compute those of ``steps`` that are not merged and have no sound file of windows yet, and leave their windows in ``folder``.
+def compute_shard(
+    predictor: Predictor,
+    plan: Plan,
+    steps: Iterable[Step],
+    folder: Path,
+    progress: Progress | None = None,
+) -> int:
+    """Compute those of ``steps`` that are not merged and have no sound file of windows yet, and
+    leave their windows in ``folder``.
 
-    Any number of processes may do so at the same time, in the same folder, and again after any of them was killed.
+    Any number of processes may do so at the same time, in the same folder, and again after any of
+    them was killed.
 
     Parameters
     ----------
@@ -254,7 +302,10 @@ def compute_shard(predictor: Predictor, plan: Plan, steps: Iterable[Step], folde
     total, finished, computed = sum(len(s) for s in steps), 0, 0
     report(finished, total)
     for step in steps:
-        if step.number < manifest.step or load_windows(folder, step, plan.settings.spread) is not None:
+        if (
+            step.number < manifest.step
+            or load_windows(folder, step, plan.settings.spread) is not None
+        ):
             finished += len(step)
             report(finished, total)
             continue

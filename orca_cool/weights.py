@@ -1,7 +1,8 @@
 """Models as files: our bundle (a folder with ``model.json`` and ``weights.safetensors``).
 
-A bundle holds no pickle and no path; ``model.json`` names the format and its version, the specification, and size and
-SHA-256 of the weights, so that a damaged copy is told from a sound one before anything is computed with it.
+A bundle holds no pickle and no path; ``model.json`` names the format and its version, the
+specification, and size and SHA-256 of the weights, so that a damaged copy is told from a sound one
+before anything is computed with it.
 """
 
 from __future__ import annotations
@@ -64,14 +65,26 @@ class Bundle:
         """
         table = choose_table(self.backgrounds, module, self.spec.base_bin)
         if table is None:
-            wanted = {True: "a table with a trans value", False: f"a table at {self.spec.base_bin} bp"}[module.assembly]
+            wanted = {
+                True: "a table with a trans value",
+                False: f"a table at {self.spec.base_bin} bp",
+            }[module.assembly]
             if module.decoder is None:
                 wanted = f"a table that averages to {module.resolutions[-1]} bp"
-            raise BundleError(f"{self.path}: module {module.name!r} needs {wanted}; the bundle has tables at {sorted(self.backgrounds)} bp")
+            raise BundleError(
+                f"{self.path}: module {module.name!r} needs {wanted}; the bundle has tables at "
+                f"{sorted(self.backgrounds)} bp"
+            )
         return table
 
 
-def save_bundle(folder: str | os.PathLike[str], model: Orca, backgrounds: Mapping[int, Background], *, force: bool = False) -> Path:
+def save_bundle(
+    folder: str | os.PathLike[str],
+    model: Orca,
+    backgrounds: Mapping[int, Background],
+    *,
+    force: bool = False,
+) -> Path:
     """Write a bundle; the folder appears whole or not at all.
 
     Parameters
@@ -87,26 +100,44 @@ def save_bundle(folder: str | os.PathLike[str], model: Orca, backgrounds: Mappin
     """
     folder = Path(folder)
     if folder.exists() and not (force and is_bundle(folder)):
-        hint = "--force replaces it" if is_bundle(folder) else "and is not a model bundle: choose another name"
+        hint = (
+            "--force replaces it"
+            if is_bundle(folder)
+            else "and is not a model bundle: choose another name"
+        )
         raise OutputError(f"{folder} exists; {hint}")
-    tensors = {k: v.detach().to("cpu").contiguous().clone() for k, v in model.state_dict().items() if not _counter(k)}
+    tensors = {
+        k: v.detach().to("cpu").contiguous().clone()
+        for k, v in model.state_dict().items()
+        if not _counter(k)
+    }
     tables = []
     for resolution, b in sorted(backgrounds.items()):
-        tensors[f"background.cis.{resolution}"] = torch.from_numpy(np.array(b.cis, dtype=np.float64))
+        tensors[f"background.cis.{resolution}"] = torch.from_numpy(
+            np.array(b.cis, dtype=np.float64)
+        )
         if b.trans is not None:
             tensors[f"background.trans.{resolution}"] = torch.tensor([b.trans], dtype=torch.float64)
-        tables.append({"resolution": int(resolution), "bins": len(b.cis), "trans": b.trans is not None})
+        tables.append(
+            {"resolution": int(resolution), "bins": len(b.cis), "trans": b.trans is not None}
+        )
     temporary: Path | None = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
+        temporary = Path(
+            tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent)
+        )
         weights = temporary / WEIGHTS_FILE
         save_file(tensors, weights)
         header = {
             "format": FORMAT,
             "version": VERSION,
             "spec": model.spec.to_json(),
-            "weights": {"file": WEIGHTS_FILE, "sha256": sha256(weights), "bytes": weights.stat().st_size},
+            "weights": {
+                "file": WEIGHTS_FILE,
+                "sha256": sha256(weights),
+                "bytes": weights.stat().st_size,
+            },
             "backgrounds": tables,
         }
         (temporary / SPEC_FILE).write_text(json.dumps(header, indent=1) + "\n", encoding="utf-8")
@@ -125,7 +156,8 @@ def replace_folder(new: Path, folder: Path) -> None:
     if not folder.exists():
         os.replace(new, folder)
         return
-    # A folder that is not empty cannot be renamed over: step aside first, and come back if the second rename fails.
+    # A folder that is not empty cannot be renamed over: step aside first, and come back if the
+    # second rename fails.
     aside = new.with_name(new.name + ".old")
     os.replace(folder, aside)
     try:
@@ -142,7 +174,8 @@ def is_bundle(folder: str | os.PathLike[str]) -> bool:
 
 
 def read_header(folder: str | os.PathLike[str]) -> dict[str, Any]:
-    """``model.json`` of a bundle, its format and version checked, with ``spec`` as a :class:`ModelSpec`.
+    """``model.json`` of a bundle, its format and version checked, with ``spec`` as a
+    :class:`ModelSpec`.
 
     Raises
     ------
@@ -161,31 +194,47 @@ def read_header(folder: str | os.PathLike[str]) -> dict[str, Any]:
         raise BundleError(f"{path}: format is {found!r}, expected {FORMAT!r}")
     version = header.get("version")
     if not isinstance(version, int) or version < 1:
-        raise BundleError(f"{path}: version is {version!r}, expected a whole number from 1 to {VERSION}")
+        raise BundleError(
+            f"{path}: version is {version!r}, expected a whole number from 1 to {VERSION}"
+        )
     if version > VERSION:
-        raise BundleError(f"{path} is of format version {version}; this orca-cool reads up to version {VERSION}: update orca-cool")
+        raise BundleError(
+            f"{path} is of format version {version}; this orca-cool reads up to version "
+            f"{VERSION}: update orca-cool"
+        )
     missing = [key for key in ("spec", "weights", "backgrounds") if key not in header]
     if missing:
         raise BundleError(f"{path} lacks {', '.join(missing)}")
     weights = header["weights"]
     types = {"file": str, "sha256": str, "bytes": int}
-    if not isinstance(weights, dict) or any(not isinstance(weights.get(k), t) for k, t in types.items()):
+    if not isinstance(weights, dict) or any(
+        not isinstance(weights.get(k), t) for k, t in types.items()
+    ):
         raise BundleError(f"{path}: 'weights' must hold file, sha256 and bytes, not {weights!r}")
     if Path(weights["file"]).name != weights["file"] or weights["file"] in ("", ".", ".."):
-        raise BundleError(f"{path}: weights file {weights['file']!r} must be a plain name inside the bundle")
+        raise BundleError(
+            f"{path}: weights file {weights['file']!r} must be a plain name inside the bundle"
+        )
     try:
         header["spec"] = ModelSpec.from_json(header["spec"])
         tables = header["backgrounds"]
-        header["backgrounds"] = [{"resolution": int(b["resolution"]), "bins": int(b["bins"]), "trans": bool(b["trans"])} for b in tables]
+        header["backgrounds"] = [
+            {"resolution": int(b["resolution"]), "bins": int(b["bins"]), "trans": bool(b["trans"])}
+            for b in tables
+        ]
     except ModelError as error:
         raise BundleError(f"{path}: {error}") from error
     except (TypeError, KeyError, ValueError) as error:
-        raise BundleError(f"{path}: specification or backgrounds not understood: {error!r}") from error
+        raise BundleError(
+            f"{path}: specification or backgrounds not understood: {error!r}"
+        ) from error
     return header
 
 
 def check_weights(folder: str | os.PathLike[str], header: Mapping[str, Any]) -> Path:
-    """Path of the weights file, after its size and SHA-256 were compared with the header's; BundleError if they differ."""
+    """Path of the weights file, after its size and SHA-256 were compared with the header's;
+    BundleError if they differ.
+    """
     wanted = header["weights"]
     path = Path(folder) / wanted["file"]
     try:
@@ -206,13 +255,13 @@ def load_bundle(folder: str | os.PathLike[str], *, modules: Sequence[str] | None
 
     Parameters
     ----------
-    modules : names of the modules to load, in the specification's order; default all. Only their tensors are read.
+    modules : names of the modules to load, in the specification's order; default all. Only their
+        tensors are read.
 
     Raises
     ------
-    BundleError
-        If a file is missing, truncated or damaged, of a newer version, or its tensors do not fit the specification.
-    ModelError
+    BundleError If a file is missing, truncated or damaged, of a newer version, or its tensors do
+        not fit the specification. ModelError
         If the model lacks a module that is asked for.
     """
     folder = Path(folder)
@@ -239,8 +288,13 @@ def load_bundle(folder: str | os.PathLike[str], *, modules: Sequence[str] | None
         resolution = b["resolution"]
         cis = tables[f"background.cis.{resolution}"]
         if cis.shape != (b["bins"],):
-            raise BundleError(f"{path}: background.cis.{resolution} has shape {cis.shape}, expected ({b['bins']},)")
-        trans = float(tables[f"background.trans.{resolution}"].reshape(-1)[0]) if b["trans"] else None
+            raise BundleError(
+                f"{path}: background.cis.{resolution} has shape {cis.shape}, expected "
+                f"({b['bins']},)"
+            )
+        trans = (
+            float(tables[f"background.trans.{resolution}"].reshape(-1)[0]) if b["trans"] else None
+        )
         backgrounds[resolution] = Background(resolution, cis, trans)
     return Bundle(spec, model, backgrounds, header["weights"]["sha256"], folder)
 
@@ -259,25 +313,37 @@ def reduce_spec(spec: ModelSpec, modules: Sequence[str]) -> ModelSpec:
 
 
 def empty_model(spec: ModelSpec) -> Orca:
-    """The networks of a specification without storage ("meta" device): names and shapes, no random draws."""
+    """The networks of a specification without storage ("meta" device): names and shapes, no random
+    draws.
+    """
     with torch.device("meta"):
         return Orca(spec).eval()
 
 
 def fill(model: Orca, state: Mapping[str, torch.Tensor], source: object) -> None:
-    """Put tensors into an empty model, in place; BundleError names ``source`` and the first tensors that do not fit."""
+    """Put tensors into an empty model, in place; BundleError names ``source`` and the first tensors
+    that do not fit.
+    """
     expected = model.state_dict()
-    _same_names(source, {k for k in state if not _counter(k)}, {k for k in expected if not _counter(k)})
+    _same_names(
+        source, {k for k in state if not _counter(k)}, {k for k in expected if not _counter(k)}
+    )
     ready = {}
     for key, blank in expected.items():
         if _counter(key):
-            ready[key] = torch.zeros((), dtype=torch.long)  # batches seen in training: inference never reads it
+            ready[key] = torch.zeros(
+                (), dtype=torch.long
+            )  # batches seen in training: inference never reads it
             continue
         tensor = state[key]
         if tensor.shape != blank.shape:
-            raise BundleError(f"{source}: {key} has shape {tuple(tensor.shape)}, expected {tuple(blank.shape)}")
+            raise BundleError(
+                f"{source}: {key} has shape {tuple(tensor.shape)}, expected {tuple(blank.shape)}"
+            )
         if not tensor.is_floating_point() or not bool(torch.isfinite(tensor).all()):
-            raise BundleError(f"{source}: {key} holds values that are not finite numbers ({tensor.dtype})")
+            raise BundleError(
+                f"{source}: {key} holds values that are not finite numbers ({tensor.dtype})"
+            )
         ready[key] = tensor.to(torch.float32).clone(memory_format=torch.contiguous_format)
     model.load_state_dict(ready, strict=True, assign=True)
     model.eval()
@@ -308,7 +374,11 @@ def _same_names(source: object, found: set[str], expected: set[str]) -> None:
 
 
 def import_released(
-    folder: str | os.PathLike[str], out: str | os.PathLike[str], names: Sequence[str] | None = None, *, force: bool = False
+    folder: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    names: Sequence[str] | None = None,
+    *,
+    force: bool = False,
 ) -> list[Path]:
     """Bundles from the folder of the released Orca resources; see :mod:`orca_cool.released`."""
     from orca_cool.released import import_released as run  # that module needs this one

@@ -1,8 +1,9 @@
 """Pure window planning: which windows at which level cover a region, and who is whose parent.
 
-``predict`` and the HiGlass tiles use the same plan, so that a tile is a slice of the file. Windows of every level lie
-on a grid fixed by the chromosome alone (never by the region asked for), at steps of about half a window (a quarter at
-the top) that are whole bins of the parent level. No I/O, no torch.
+``predict`` and the HiGlass tiles use the same plan, so that a tile is a slice of the file. Windows
+of every level lie on a grid fixed by the chromosome alone (never by the region asked for), at steps
+of about half a window (a quarter at the top) that are whole bins of the parent level. No I/O, no
+torch.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from orca_cool.edits import Segment
 class Window:
     """``bins`` bins of ``resolution`` bp from bin ``start`` of the chromosome.
 
-    ``parent`` and ``root`` are the starts (in their own bins) of the window one level up, whose map is handed down, and
-    of the top window, whose sequence context is used.
+    ``parent`` and ``root`` are the starts (in their own bins) of the window one level up, whose map
+    is handed down, and of the top window, whose sequence context is used.
     """
 
     resolution: int
@@ -28,9 +29,11 @@ class Window:
 
 
 def step(bins: int, top: bool = False) -> int:
-    """Distance in bins between windows of a level: half a window, rounded down to whole bins of the parent.
+    """Distance in bins between windows of a level: half a window, rounded down to whole bins of the
+    parent.
 
-    The top level, which nothing coarser can fill or blend, goes by quarters: its windows are few and reach further so.
+    The top level, which nothing coarser can fill or blend, goes by quarters: its windows are few
+    and reach further so.
     """
     return 2 * (bins // 8) if top else 2 * (bins // 4)
 
@@ -41,9 +44,11 @@ def ramp(bins: int) -> int:
 
 
 def reach(bins: int) -> int:
-    """Distances below this many bins are predicted without a seam by overlapping top windows, wherever the pair lies.
+    """Distances below this many bins are predicted without a seam by overlapping top windows,
+    wherever the pair lies.
 
-    Below ``bins - step + 1`` some window holds the pair; one ramp less, and neighbouring windows share enough of it to blend.
+    Below ``bins - step + 1`` some window holds the pair; one ramp less, and neighbouring windows
+    share enough of it to blend.
     """
     return bins - step(bins, top=True) + 1 - ramp(bins)
 
@@ -56,15 +61,17 @@ def n_bins(length: int, resolution: int) -> int:
 def grid(length: int, resolution: int, bins: int, top: bool = False) -> list[int]:
     """Starts of every window of a level on a chromosome of ``length`` bp, in bins.
 
-    The last window is moved left so that it ends with the chromosome (it overhangs by less than one parent bin); a
-    window larger than the chromosome starts at 0 and overhangs.
+    The last window is moved left so that it ends with the chromosome (it overhangs by less than one
+    parent bin); a window larger than the chromosome starts at 0 and overhangs.
     """
     over = n_bins(length, resolution) - bins
     last = max(0, 2 * (-(-over // 2)))
     return [*range(0, last, step(bins, top)), last]
 
 
-def plan(length: int, resolutions: Sequence[int], bins: int, start: int = 0, end: int | None = None) -> list[list[Window]]:
+def plan(
+    length: int, resolutions: Sequence[int], bins: int, start: int = 0, end: int | None = None
+) -> list[list[Window]]:
     """Windows that predict ``[start, end)`` of a chromosome, level by level.
 
     Parameters
@@ -72,8 +79,8 @@ def plan(length: int, resolutions: Sequence[int], bins: int, start: int = 0, end
     length : of the chromosome in bp.
     resolutions : of the levels in bp, coarsest first, each half of the one before.
     bins : bins per window.
-    start, end : region in bp. Every grid window that shares a bin with it is planned, so that a region's pixels are
-        those of the whole chromosome's prediction.
+    start, end : region in bp. Every grid window that shares a bin with it is planned, so that a
+        region's pixels are those of the whole chromosome's prediction.
 
     Returns
     -------
@@ -109,8 +116,9 @@ def by_root(levels: Sequence[Sequence[Window]]) -> list[list[list[Window]]]:
 def series_top(position: int, length: int, window: int, resolution: int) -> int:
     """Start of the top window of a zoom series (Orca, released code), in bp, of arbitrary phase.
 
-    Centred on ``position``; near the ends the window slides inward by whole bins of ``resolution`` as seen from the
-    position, so that its phase on that grid is kept. A chromosome shorter than the window is overhung from 0.
+    Centred on ``position``; near the ends the window slides inward by whole bins of ``resolution``
+    as seen from the position, so that its phase on that grid is kept. A chromosome shorter than the
+    window is overhung from 0.
     """
     if length <= window:
         return 0
@@ -124,18 +132,22 @@ def series_top(position: int, length: int, window: int, resolution: int) -> int:
     return start
 
 
-def series(position: int, top: int, resolutions: Sequence[int], bins: int, length: int | None = None) -> dict[int, int]:
+def series(
+    position: int, top: int, resolutions: Sequence[int], bins: int, length: int | None = None
+) -> dict[int, int]:
     """Windows of a zoom series around ``position``.
 
     Parameters
     ----------
     position : in bp. top : start of the top window in bp.
-    length : if given (256M module), zoom windows are kept inside the first ``length`` bp of the top window where they fit.
+    length : if given (256M module), zoom windows are kept inside the first ``length`` bp of the top
+        window where they fit.
 
     Returns
     -------
     By resolution, start in that resolution's bins from the start of the top window: at each level
-    ``clip(floor((position - window / 4 - start) / bin), 0, bins / 2)`` of the coarse level (facts of the released code).
+    ``clip(floor((position - window / 4 - start) / bin), 0, bins / 2)`` of the coarse level (facts
+    of the released code).
     """
     starts = {resolutions[0]: 0}
     begin = 0  # bp from the start of the top window
@@ -149,19 +161,26 @@ def series(position: int, top: int, resolutions: Sequence[int], bins: int, lengt
     return starts
 
 
-def layout(chrom: str, chromsizes: Mapping[str, int], window: int, unit: int, start: int = 0) -> list[Segment]:
+def layout(
+    chrom: str, chromsizes: Mapping[str, int], window: int, unit: int, start: int = 0
+) -> list[Segment]:
     """The input of a 256M-type module for one chromosome: it, then others until the window is full.
 
-    As in the paper the chromosome is rounded down to ``unit`` bp and padded with chr1 (here: "chr1" if it is there and
-    another, else the longest other chromosomes in turn); what is left, in a small genome, is N.
+    As in the paper the chromosome is rounded down to ``unit`` bp and padded with chr1 (here: "chr1"
+    if it is there and another, else the longest other chromosomes in turn); what is left, in a
+    small genome, is N.
     """
     size = min(chromsizes[chrom] - start, window)
     segments = [Segment(chrom, start, start + max(unit, size // unit * unit))]
     return fill_layout(segments, chromsizes, window, unit)
 
 
-def fill_layout(segments: list[Segment], chromsizes: Mapping[str, int], window: int, unit: int) -> list[Segment]:
-    """Append other chromosomes, in whole ``unit`` bp, until the layout is ``window`` long or none is left."""
+def fill_layout(
+    segments: list[Segment], chromsizes: Mapping[str, int], window: int, unit: int
+) -> list[Segment]:
+    """Append other chromosomes, in whole ``unit`` bp, until the layout is ``window`` long or none
+    is left.
+    """
     used = {s.chrom for s in segments}
     room = window - sum(len(s) for s in segments)
     for other in sorted(chromsizes, key=lambda c: (c != "chr1", -chromsizes[c])):
@@ -172,11 +191,14 @@ def fill_layout(segments: list[Segment], chromsizes: Mapping[str, int], window: 
     return segments
 
 
-def plan_trans(chromsizes: Mapping[str, int], window: int, resolution: int) -> list[tuple[Segment, Segment]]:
+def plan_trans(
+    chromsizes: Mapping[str, int], window: int, resolution: int
+) -> list[tuple[Segment, Segment]]:
     """Pairs of pieces whose contacts together make every inter-chromosomal map.
 
-    Whole chromosomes where both fit the window, else pieces of at most half a window. Pieces are rounded *up* to whole
-    bins of the top level (N beyond the chromosome), so that both chromosomes' bins lie on the layout's bins.
+    Whole chromosomes where both fit the window, else pieces of at most half a window. Pieces are
+    rounded *up* to whole bins of the top level (N beyond the chromosome), so that both chromosomes'
+    bins lie on the layout's bins.
     """
 
     def pieces(chrom: str, limit: int) -> list[Segment]:

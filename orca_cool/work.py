@@ -1,7 +1,9 @@
-"""A prediction's three threads: windows are computed, merged and written at the same time, with bounded memory.
+"""A prediction's three threads: windows are computed, merged and written at the same time, with
+bounded memory.
 
-The calling thread computes (and is the one that Ctrl-C reaches); one thread adds windows to the mosaic and checkpoints; one writes the
-file, waiting for the parts of each checkpoint. An error in any of them stops all, and is raised in the calling thread.
+The calling thread computes (and is the one that Ctrl-C reaches); one thread adds windows to the
+mosaic and checkpoints; one writes the file, waiting for the parts of each checkpoint. An error in
+any of them stops all, and is raised in the calling thread.
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ class Stopped(Exception):
 
 
 class Line:
-    """Hands steps from the computing thread to the merging one, and names of parts from that one to the writing one."""
+    """Hands steps from the computing thread to the merging one, and names of parts from that one to
+    the writing one.
+    """
 
     def __init__(self, parts: Sequence[str], bound: int = BOUND):
         self.bound = bound
@@ -57,7 +61,9 @@ class Line:
             self._wake.notify_all()
 
     def steps(self) -> Iterator[tuple[Step, list[WindowMap]]]:
-        """Steps as they come; one counts as held until the next is asked for. After an error those at hand still come."""
+        """Steps as they come; one counts as held until the next is asked for. After an error those
+        at hand still come.
+        """
         while True:
             with self._wake:
                 self._wake.wait_for(lambda: self._steps or not self._more or self.error is not None)
@@ -114,15 +120,22 @@ class Line:
 
 
 def run(
-    predictor: Predictor, plan: Plan, manifest: Manifest, write: Write, *, crew: Crew | None = None, progress: Progress | None = None
+    predictor: Predictor,
+    plan: Plan,
+    manifest: Manifest,
+    write: Write,
+    *,
+    crew: Crew | None = None,
+    progress: Progress | None = None,
 ) -> None:
     """Compute, merge and write every step that the manifest does not hold yet.
 
     Parameters
     ----------
-    write : writes the file; it is given ``named(prefix)``, the stored parts whose names begin with ``prefix``, in order. That iterator
-        waits for parts that are still to come.
-    crew : other processes that compute steps; without it steps are computed here unless a worker has left a file of their windows.
+    write : writes the file; it is given ``named(prefix)``, the stored parts whose names begin with
+        ``prefix``, in order. That iterator waits for parts that are still to come.
+    crew : other processes that compute steps; without it steps are computed here unless a worker
+        has left a file of their windows.
     """
     total, finished = len(plan), sum(len(step) for step in plan.steps[: manifest.step])
     report: Progress = progress or (lambda done, total: None)
@@ -145,13 +158,18 @@ def run(
             line.publish(merger.add(step, maps), whole=step is todo[-1])
 
     threads = [
-        threading.Thread(target=line.guard, args=(work,), name=name) for name, work in (("merge", merge), ("write", lambda: write(named)))
+        threading.Thread(target=line.guard, args=(work,), name=name)
+        for name, work in (("merge", merge), ("write", lambda: write(named)))
     ]
     for thread in threads:
         thread.start()
     try:
         for step in todo:
-            maps = crew.windows(step) if crew is not None else load_windows(manifest.folder, step, plan.settings.spread)
+            maps = (
+                crew.windows(step)
+                if crew is not None
+                else load_windows(manifest.folder, step, plan.settings.spread)
+            )
             line.check()
             if maps is not None:
                 finished += len(step)
@@ -198,17 +216,29 @@ class Merger:
         assert step.pending is not None
         if step.first or self.mosaic is None:
             length = self.chromsizes[region.chrom]
-            self.mosaic = Mosaic(list(plan.chain.resolutions), plan.need, self.bins, length, region.start, region.end, settings.spread)
+            self.mosaic = Mosaic(
+                list(plan.chain.resolutions),
+                plan.need,
+                self.bins,
+                length,
+                region.start,
+                region.end,
+                settings.spread,
+            )
             if not step.first:
                 self.mosaic.restore(self.manifest.state())
         for found in maps:
             r = found.window.resolution
             if plan.chain.owner(r) is step.module:
-                self.mosaic.levels[r].add(found.window.start, found.values, found.spread if settings.spread else None)
+                self.mosaic.levels[r].add(
+                    found.window.start, found.values, found.spread if settings.spread else None
+                )
         parts: Parts = {}
         for r, rows in self.mosaic.close(step.pending):
             if r in settings.resolutions and len(rows.values):
-                parts[f"{r}.{step.number}"] = _part(region.chrom, r, rows, plan.written[r], n_bins(step.taken, r))
+                parts[f"{r}.{step.number}"] = _part(
+                    region.chrom, r, rows, plan.written[r], n_bins(step.taken, r)
+                )
         return parts, {} if step.last else self.mosaic.state()
 
     def _trans(self, step: Step, maps: Sequence[WindowMap]) -> tuple[Parts, dict[str, np.ndarray]]:
@@ -216,20 +246,30 @@ class Merger:
         (found,), (a, b) = maps, step.pair
         top = found.window.resolution
         part = {
-            "chrom1": np.array(a.chrom), "chrom2": np.array(b.chrom),
-            "start1": np.array(a.start // top), "start2": np.array(b.start // top), "values": found.values,
-        }  # fmt: skip
+            "chrom1": np.array(a.chrom),
+            "chrom2": np.array(b.chrom),
+            "start1": np.array(a.start // top),
+            "start2": np.array(b.start // top),
+            "values": found.values,
+        }
         if self.plan.settings.spread:
             part["spread"] = found.spread
         return {f"trans.{top}.{step.number}": part}, {}
 
 
 def _part(chrom: str, resolution: int, rows: Rows, band: int, taken: int) -> dict[str, np.ndarray]:
-    """Rows as they are stored; those before bin ``taken`` belong to the region before (two regions may share a coarse bin)."""
+    """Rows as they are stored; those before bin ``taken`` belong to the region before (two regions
+    may share a coarse bin).
+    """
     first = min(max(0, taken - rows.start), len(rows.values))
     keep = (slice(first, None), slice(band))
     level = np.round(np.log2(rows.level[keep] / resolution)).astype(np.uint8)
-    part = {"chrom": np.array(chrom), "start": np.array(rows.start + first), "values": rows.values[keep], "level": level}
+    part = {
+        "chrom": np.array(chrom),
+        "start": np.array(rows.start + first),
+        "values": rows.values[keep],
+        "level": level,
+    }
     if rows.spread is not None:
         part["spread"] = rows.spread[keep]
     return part

@@ -1,10 +1,10 @@
 """Rebuild the example that ships with the package, from two registry packages on disk.
 
-    npm pack @gmod/jbrowse@1.16.6
-    pip download --no-binary cooler --no-deps cooler==0.11.0
-    python scripts/make_example_data.py --jbrowse gmod-jbrowse-1.16.6.tgz --cooler cooler-0.11.0.tar.gz
+    npm pack @gmod/jbrowse@1.16.6 pip download --no-binary cooler --no-deps cooler==0.11.0 python
+    scripts/make_example_data.py --jbrowse gmod-jbrowse-1.16.6.tgz --cooler cooler-0.11.0.tar.gz
 
-Writes ``genomes/example/`` (sequence and indexes) and ``maps/`` (measured map, its licence) below ``orca_cool/data``.
+Writes ``genomes/example/`` (sequence and indexes) and ``maps/`` (measured map, its licence) below
+``orca_cool/data``.
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ def make_genome(jbrowse: Path, folder: Path) -> None:
 
 
 def make_map(sdist: Path, folder: Path) -> None:
-    """chrI and chrII (cis and trans) at every resolution, with weights from balancing the whole genome at that resolution."""
+    """chrI and chrII (cis and trans) at every resolution, with weights from balancing the whole
+    genome at that resolution.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "LICENSE.cooler").write_bytes(_member(sdist, "cooler-0.11.0/LICENSE"))
     out = folder / "yeast.10kb.mcool"
@@ -63,18 +65,26 @@ def make_map(sdist: Path, folder: Path) -> None:
         source = Path(temporary) / "source.cool"
         source.write_bytes(_member(sdist, MAP))
         whole = Path(temporary) / "whole.mcool"
-        cooler.zoomify_cooler(str(source), str(whole), resolutions=list(RESOLUTIONS), chunksize=10_000_000)
+        cooler.zoomify_cooler(
+            str(source), str(whole), resolutions=list(RESOLUTIONS), chunksize=10_000_000
+        )
         for resolution in RESOLUTIONS:
             clr = cooler.Cooler(f"{whole}::resolutions/{resolution}")
-            # The 10 kb counts lack their first two diagonals, so the first two of every coarser level are incomplete.
-            weights, stats = cooler.balance_cooler(clr, ignore_diags=2, min_nnz=10 if resolution == BASE else 5, mad_max=5)
+            # The 10 kb counts lack their first two diagonals, so the first two of every coarser
+            # level are incomplete.
+            weights, stats = cooler.balance_cooler(
+                clr, ignore_diags=2, min_nnz=10 if resolution == BASE else 5, mad_max=5
+            )
             bins = clr.bins()[:][["chrom", "start", "end"]]
             bins["weight"] = weights
             keep = np.flatnonzero(bins["chrom"].isin(CHROMS))
             new = pd.Series(np.arange(len(keep)), index=keep)
             pixels = clr.pixels()[:]
             pixels = pixels[pixels["bin1_id"].isin(keep) & pixels["bin2_id"].isin(keep)].copy()
-            pixels["bin1_id"], pixels["bin2_id"] = new[pixels["bin1_id"]].values, new[pixels["bin2_id"]].values
+            pixels["bin1_id"], pixels["bin2_id"] = (
+                new[pixels["bin1_id"]].values,
+                new[pixels["bin2_id"]].values,
+            )
             cut = bins.iloc[keep].reset_index(drop=True)
             cut["chrom"] = cut["chrom"].astype(str)
             uri = f"{out}::resolutions/{resolution}"
@@ -91,13 +101,31 @@ def make_map(sdist: Path, folder: Path) -> None:
             with cooler.Cooler(uri).open("r+") as group:
                 group["bins/weight"].attrs.update({k: v for k, v in stats.items() if k != "scale"})
                 group["bins/weight"].attrs["scale"] = np.atleast_1d(stats["scale"])[0]
-                group.file.attrs.update({"format": "HDF5::MCOOL", "format-version": 2, "bin-type": "fixed"})
+                group.file.attrs.update(
+                    {"format": "HDF5::MCOOL", "format-version": 2, "bin-type": "fixed"}
+                )
 
 
 @click.command()
-@click.option("--jbrowse", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True, help="gmod-jbrowse-1.16.6.tgz")
-@click.option("--cooler", "sdist", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True, help="cooler-0.11.0.tar.gz")
-@click.option("-o", "--output", type=click.Path(file_okay=False, path_type=Path), default=Path(__file__).parents[1] / "orca_cool" / "data")
+@click.option(
+    "--jbrowse",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    required=True,
+    help="gmod-jbrowse-1.16.6.tgz",
+)
+@click.option(
+    "--cooler",
+    "sdist",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    required=True,
+    help="cooler-0.11.0.tar.gz",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(__file__).parents[1] / "orca_cool" / "data",
+)
 def main(jbrowse: Path, sdist: Path, output: Path) -> None:
     """Rebuild the example genome and its measured map."""
     make_genome(jbrowse, output / "genomes" / "example")

@@ -1,12 +1,15 @@
-"""What the shipped yeast model says of edits of chrII, which it never saw: the centromere deleted, moved, doubled; peaks knocked out.
+"""What the shipped yeast model says of edits of chrII, which it never saw: the centromere deleted,
+moved, doubled; peaks knocked out.
 
-    python scripts/yeast_edits.py [--genome example] [-o docs/yeast-edits.png]
-    python scripts/yeast_edits.py --genome sacCer3.2bit --peaks cohesin_peaks.bed --peaks chipexo_peaks.bed.gz:3:Reb1
+    python scripts/yeast_edits.py [--genome example] [-o docs/yeast-edits.png] python
+    scripts/yeast_edits.py --genome sacCer3.2bit --peaks cohesin_peaks.bed --peaks
+    chipexo_peaks.bed.gz:3:Reb1
 
-The first part prints, for each edit, the mean log observed/expected of pairs 20 to 100 kb apart that span a place, in the map of the
-whole chromosome, and draws the maps. The second replaces 100 bp at every peak by a random order of the same bases, does the same at as
-many places without a peak (at most 20 kb away from one, peak for peak), and prints the area under the ROC curve of the effects at peaks
-against those at other places.
+The first part prints, for each edit, the mean log observed/expected of pairs 20 to 100 kb apart
+that span a place, in the map of the whole chromosome, and draws the maps. The second replaces 100
+bp at every peak by a random order of the same bases, does the same at as many places without a peak
+(at most 20 kb away from one, peak for peak), and prints the area under the ROC curve of the effects
+at peaks against those at other places.
 """
 
 from __future__ import annotations
@@ -59,19 +62,28 @@ def centromeres(predictor: Predictor, picture: str | None) -> None:
     edits: dict[str, list[Change]] = {
         "as it is": [],
         "deleted": [Edit("del", CHROM, start, end)],
-        "moved 200 kb": [Edit("del", CHROM, start, end), Edit("ins", CHROM, target, target, sequence=segment)],
+        "moved 200 kb": [
+            Edit("del", CHROM, start, end),
+            Edit("ins", CHROM, target, target, sequence=segment),
+        ],
         "a second, 200 kb away": [Edit("ins", CHROM, target, target, sequence=segment)],
         "117 bp elsewhere deleted": [Edit("del", CHROM, control, control + len(CEN2))],
     }
     module = predictor.spec.modules[0]
     maps = {}
-    print(f"{source.name}, {CHROM}: CEN2 {start:,}-{end:,}; {module.resolutions[0]} bp, pairs 20 to 100 kb apart")
+    print(
+        f"{source.name}, {CHROM}: CEN2 {start:,}-{end:,}; {module.resolutions[0]} bp, pairs 20 "
+        f"to 100 kb apart"
+    )
     print(f"{'':28}{'across CEN2':>14}{'200 kb on':>14}{'100 kb on':>14}")
     for name, changes in edits.items():
         edited = predictor.on(EditedGenome.of(source, changes))
         found = edited.series(module, CHROM, middle, "real")[0]
         maps[name] = found
-        numbers = [across(found.values, found.start, found.resolution, p) for p in (middle, target, control)]
+        numbers = [
+            across(found.values, found.start, found.resolution, p)
+            for p in (middle, target, control)
+        ]
         print(f"{name:28}" + "".join(f"{x:14.3f}" for x in numbers))
     if picture is not None:
         names = list(maps)[:4]
@@ -84,13 +96,24 @@ def draw(maps: dict[str, SeriesMap], marks: dict[str, list[int]], length: int, p
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 3.2), dpi=150)
-    panels = figure.subplots(1, len(maps), gridspec_kw={"left": 0.05, "right": 0.9, "bottom": 0.15, "top": 0.85, "wspace": 0.2})
+    panels = figure.subplots(
+        1,
+        len(maps),
+        gridspec_kw={"left": 0.05, "right": 0.9, "bottom": 0.15, "top": 0.85, "wspace": 0.2},
+    )
     for axes, (name, m) in zip(panels, maps.items()):
         extent = (m.start / 1e3, m.end / 1e3, m.end / 1e3, m.start / 1e3)
         image = axes.imshow(m.values, extent=extent, cmap="coolwarm", vmin=-0.6, vmax=0.6)
         axes.set(xlim=(0, length / 1e3), ylim=(length / 1e3, 0), xlabel=f"{CHROM} (kb)")
         for mark in marks[name]:
-            axes.annotate("\u25bc", (mark / 1e3, 0), xytext=(0, 1), textcoords="offset points", ha="center", fontsize=8)
+            axes.annotate(
+                "\u25bc",
+                (mark / 1e3, 0),
+                xytext=(0, 1),
+                textcoords="offset points",
+                ha="center",
+                fontsize=8,
+            )
         axes.set_title(name, fontsize=9, pad=12)
         axes.tick_params(labelsize=7)
     bar = figure.colorbar(image, cax=figure.add_axes((0.92, 0.2, 0.012, 0.6)))
@@ -117,23 +140,42 @@ def knockouts(predictor: Predictor, files: Sequence[str]) -> None:
         for place in places:
             codes = random.permutation(source.fetch(CHROM, place - SIZE // 2, place + SIZE // 2))
             new = (Segment.letters("".join("ACGTN"[k] for k in codes)),)
-            genomes.append(EditedGenome.of(source, [Edit("sub", CHROM, place - SIZE // 2, place + SIZE // 2, sequence=new)]))
-        rows = [score(found[0]) for k in range(0, len(genomes), 8) for found in compare(reference, genomes[k : k + 8], keep=[finest])]
-        return {name: np.array([row[name] for row in rows]) for name in ("log_fold_change", "mse", "insulation")}
+            genomes.append(
+                EditedGenome.of(
+                    source, [Edit("sub", CHROM, place - SIZE // 2, place + SIZE // 2, sequence=new)]
+                )
+            )
+        rows = [
+            score(found[0])
+            for k in range(0, len(genomes), 8)
+            for found in compare(reference, genomes[k : k + 8], keep=[finest])
+        ]
+        return {
+            name: np.array([row[name] for row in rows])
+            for name in ("log_fold_change", "mse", "insulation")
+        }
 
     for text in files:
         path, *rest = text.split(":")
         column, kind = (int(rest[0]), rest[1]) if rest else (None, "peak")
-        peaks = [p for p in read_bed(path, column, kind, [CHROM]) if column is None or p.kind == kind]
+        peaks = [
+            p for p in read_bed(path, column, kind, [CHROM]) if column is None or p.kind == kind
+        ]
         places = sorted({(p.start + p.end) // 2 for p in peaks})
         places = [p for p in places if 5_000 < p < length - 5_000 and abs(p - centre) > 5_000]
-        away = max(500, *(p.end - p.start for p in peaks))  # of a peak known to 2 kb, say, another is not nearer than that
+        away = max(
+            500, *(p.end - p.start for p in peaks)
+        )  # of a peak known to 2 kb, say, another is not nearer than that
         random = np.random.default_rng(1)
         others = []
         for p in places:
             for _ in range(1000):
                 q = p + int(random.integers(-20_000, 20_000))
-                if 5_000 < q < length - 5_000 and abs(q - centre) > 5_000 and min(abs(q - x) for x in places) > away:
+                if (
+                    5_000 < q < length - 5_000
+                    and abs(q - centre) > 5_000
+                    and min(abs(q - x) for x in places) > away
+                ):
                     others.append(q)
                     break
         at, beside = effects(places, 0), effects(others, 1)
@@ -145,13 +187,17 @@ def knockouts(predictor: Predictor, files: Sequence[str]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", default="yeast-metaphase")
     parser.add_argument("--genome", default="example")
     parser.add_argument("--peaks", action="append", default=[], metavar="BED[:COLUMN:KIND]")
     parser.add_argument("-o", "--output", metavar="PNG")
     options = parser.parse_args()
-    predictor = Predictor(load_bundle(resolve(options.model)), open_genome(options.genome), "cpu", fine_bytes=2**29)
+    predictor = Predictor(
+        load_bundle(resolve(options.model)), open_genome(options.genome), "cpu", fine_bytes=2**29
+    )
     centromeres(predictor, options.output)
     knockouts(predictor, options.peaks)
 

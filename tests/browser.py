@@ -1,6 +1,7 @@
 """A server and a browser for the tests of the page: start, wait, and what colour a pixel must have.
 
-Nothing here waits for a time: software WebGL on a busy machine is slow by fits and starts, so waits are for what the page says of itself.
+Nothing here waits for a time: software WebGL on a busy machine is slow by fits and starts, so waits
+are for what the page says of itself.
 """
 
 from __future__ import annotations
@@ -73,7 +74,11 @@ DRAWN = """([view, uid]) => {
 
 def chromium() -> str | None:
     """Path of a Chromium, None if there is none."""
-    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    return (
+        shutil.which("chromium")
+        or shutil.which("chromium-browser")
+        or shutil.which("google-chrome")
+    )
 
 
 def free_port() -> int:
@@ -91,9 +96,26 @@ class Server:
         self.process: subprocess.Popen | None = None
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "orca_cool", "serve", "--model", "yeast-metaphase", "--genome", "example"]
+        command = [
+            sys.executable,
+            "-m",
+            "orca_cool",
+            "serve",
+            "--model",
+            "yeast-metaphase",
+            "--genome",
+            "example",
+        ]
         command += [word for file in self.files for word in ("--with", str(file))]
-        command += ["--no-browser", "--port", str(self.port), "--state", str(self.folder / "state"), "--device", "cpu"]
+        command += [
+            "--no-browser",
+            "--port",
+            str(self.port),
+            "--state",
+            str(self.folder / "state"),
+            "--device",
+            "cpu",
+        ]
         with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
         deadline = time.monotonic() + PATIENCE / 1000
@@ -123,12 +145,16 @@ def _array(url: str, tile: str) -> np.ndarray:
     with urllib.request.urlopen(f"{url}/api/v1/tiles/?d={tile}", timeout=60) as answer:
         found = json.load(answer)[tile]
     assert "error" not in found, found["error"]
-    return np.frombuffer(base64.b64decode(found["dense"]), "<f2" if found["dtype"] == "float16" else "<f4").reshape(256, 256)
+    return np.frombuffer(
+        base64.b64decode(found["dense"]), "<f2" if found["dtype"] == "float16" else "<f4"
+    ).reshape(256, 256)
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A heatmap as it is on the screen: where (pixels of the page), what (HiGlass's coordinates), and with which colours."""
+    """A heatmap as it is on the screen: where (pixels of the page), what (HiGlass's coordinates),
+    and with which colours.
+    """
 
     url: str
     left: float
@@ -157,33 +183,57 @@ class Drawn:
         return int(down), int(across)
 
     def bins(self) -> list[tuple[int, int]]:
-        """(bin of y, bin of x) of which at least the middle is seen, and no label or colour bar covers it."""
+        """(bin of y, bin of x) of which at least the middle is seen, and no label or colour bar
+        covers it.
+        """
         found = []
         for j in range(int(self.x[0] // self.resolution) + 1, int(self.x[1] // self.resolution)):
-            for i in range(int(self.y[0] // self.resolution) + 1, int(self.y[1] // self.resolution)):
+            for i in range(
+                int(self.y[0] // self.resolution) + 1, int(self.y[1] // self.resolution)
+            ):
                 row, column = self.pixel((j + 0.5) * self.resolution, (i + 0.5) * self.resolution)
-                from_right, from_top, from_bottom = self.left + self.width - column, row - self.top, self.top + self.height - row
+                from_right, from_top, from_bottom = (
+                    self.left + self.width - column,
+                    row - self.top,
+                    self.top + self.height - row,
+                )
                 bar, name = from_right < 90 and from_top < 215, from_right < 420 and from_top < 60
                 other_name = column < self.left + 240 and from_bottom < 50
-                inside = self.left + 3 < column and from_right > 3 and from_top > 3 and from_bottom > 3
+                inside = (
+                    self.left + 3 < column and from_right > 3 and from_top > 3 and from_bottom > 3
+                )
                 if inside and not (bar or name or other_name) and min(i, j) >= 0:
                     found.append((i, j))
         return found
 
     def value(self, i: int, j: int) -> float:
-        """What the server says of a pair of bins of a symmetric map; below the diagonal it is told of y >= x."""
+        """What the server says of a pair of bins of a symmetric map; below the diagonal it is told
+        of y >= x.
+        """
         i, j = max(i, j), min(i, j)
         name = f"{self.tileset}.{self.zoom}.{j // 256}.{i // 256}"
-        return float(_array(self.url, f"{name}.{self.transform}" if self.transform else name)[i % 256, j % 256])
+        return float(
+            _array(self.url, f"{name}.{self.transform}" if self.transform else name)[
+                i % 256, j % 256
+            ]
+        )
 
     def colour(self, value: float) -> np.ndarray:
-        """RGB that HiGlass gives a value: 255 steps from low to high, the colours laid out evenly; no value, no colour."""
+        """RGB that HiGlass gives a value: 255 steps from low to high, the colours laid out evenly;
+        no value, no colour.
+        """
         if np.isnan(value) or (self.scaling == "log" and value <= 0):
             return np.full(3, 255.0)
-        low, high, v = np.log([self.low, self.high, value]) if self.scaling == "log" else (self.low, self.high, value)
+        low, high, v = (
+            np.log([self.low, self.high, value])
+            if self.scaling == "log"
+            else (self.low, self.high, value)
+        )
         step = 254 - np.clip(np.floor(254 * (high - v) / (high - low)), 0, 254)
         stops = np.array([_rgb(c) for c in self.colours])
-        return np.array([np.interp(step, np.linspace(0, 255, len(stops)), channel) for channel in stops.T])
+        return np.array(
+            [np.interp(step, np.linspace(0, 255, len(stops)), channel) for channel in stops.T]
+        )
 
 
 def _rgb(text: str) -> tuple[float, ...]:
@@ -202,7 +252,10 @@ class Page:
         self.tab.set_default_timeout(PATIENCE)
         self.problems: list[str] = []
         self.requests: list[tuple[str, str]] = []
-        self.tab.on("console", lambda message: self.problems.append(message.text) if message.type == "error" else None)
+        self.tab.on(
+            "console",
+            lambda message: self.problems.append(message.text) if message.type == "error" else None,
+        )
         self.tab.on("pageerror", lambda error: self.problems.append(str(error)))
         self.tab.on("request", lambda request: self.requests.append((request.method, request.url)))
 
@@ -220,7 +273,9 @@ class Page:
     def settle(self) -> None:
         """Wait until all is computed and drawn."""
         self.wait(SETTLED)
-        self.tab.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        self.tab.evaluate(
+            "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+        )
 
     def go(self, region: str, domain: tuple[float, float], view: str = "reference") -> None:
         """Type a region; ``domain`` is where that is."""
@@ -249,7 +304,9 @@ class Page:
         return Drawn(self.server.url, **self.tab.evaluate(DRAWN, [view, track]))
 
     def picture(self, name: str | None = None) -> np.ndarray:
-        """(rows, columns, 3) 0..255 of what is seen; kept under a name in $ORCA_COOL_SCREENSHOTS, if that is set."""
+        """(rows, columns, 3) 0..255 of what is seen; kept under a name in $ORCA_COOL_SCREENSHOTS,
+        if that is set.
+        """
         png = self.tab.screenshot()
         folder = os.environ.get("ORCA_COOL_SCREENSHOTS")
         if folder and name:

@@ -1,4 +1,6 @@
-"""Shared fixtures: the reference outputs, the devices of this machine, and a toy model that runs in milliseconds."""
+"""Shared fixtures: the reference outputs, the devices of this machine, and a toy model that runs in
+milliseconds.
+"""
 
 from __future__ import annotations
 
@@ -49,33 +51,55 @@ def golden_weights(golden: Path) -> ModuleType:
     return module
 
 
-def reference_state(golden: Path, golden_weights: ModuleType, network: str, tag: str) -> dict[str, torch.Tensor]:
-    """Reference weights of a network of ``keys.json``, under the released names: none of our modules takes part."""
+def reference_state(
+    golden: Path, golden_weights: ModuleType, network: str, tag: str
+) -> dict[str, torch.Tensor]:
+    """Reference weights of a network of ``keys.json``, under the released names: none of our
+    modules takes part.
+    """
     shapes = json.loads((golden / "keys.json").read_text())[network]
-    blank = {k: torch.zeros(s, dtype=torch.long if k.endswith("num_batches_tracked") else torch.float32) for k, s in shapes.items()}
+    blank = {
+        k: torch.zeros(s, dtype=torch.long if k.endswith("num_batches_tracked") else torch.float32)
+        for k, s in shapes.items()
+    }
     return golden_weights.named_weights(SimpleNamespace(state_dict=lambda: blank), tag)
 
 
 @pytest.fixture(scope="session")
-def released_folder(golden: Path, golden_weights: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The released resources in their own form (h1esc 1M, 32M, 256M; hctnoc 32M), filled with the reference weights."""
+def released_folder(
+    golden: Path, golden_weights: ModuleType, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The released resources in their own form (h1esc 1M, 32M, 256M; hctnoc 32M), filled with the
+    reference weights.
+    """
     folder = tmp_path_factory.mktemp("released")
     (folder / "models").mkdir()
     (folder / "resources").mkdir()
 
     def put(name: str, state: dict[str, torch.Tensor], prefix: str = "module.") -> None:
-        torch.save({prefix + k: v for k, v in state.items()}, folder / "models" / f"orca_{name}.statedict")
+        torch.save(
+            {prefix + k: v for k, v in state.items()}, folder / "models" / f"orca_{name}.statedict"
+        )
 
     def draw(network: str, tag: str) -> dict[str, torch.Tensor]:
         return reference_state(golden, golden_weights, network, tag)
 
-    # The references hold the tag golden.net0 in the encoder and golden.h1esc.net0 in the cascade's Decoder_1m.
-    put("h1esc.net0", draw("Net", "golden.net0") | draw("Decoder_1m", "golden.h1esc.net0"), "module.module.")
+    # The references hold the tag golden.net0 in the encoder and golden.h1esc.net0 in the cascade's
+    # Decoder_1m.
+    put(
+        "h1esc.net0",
+        draw("Net", "golden.net0") | draw("Decoder_1m", "golden.h1esc.net0"),
+        "module.module.",
+    )
     put("h1esc.net", draw("Encoder2", "golden.h1esc.net"))
     put("h1esc_256m.net", draw("Encoder3", "golden.h1esc_256m.net"))
     put("hctnoc.net0", draw("Encoder", "golden.net0"))
     put("hctnoc.net", draw("Encoder2b", "golden.hctnoc.net"))
-    for part, levels in {"h1esc": (1, 2, 4, 8, 16, 32), "hctnoc": (1, 2, 4, 8, 16, 32), "h1esc_256m": (32, 64, 128, 256)}.items():
+    for part, levels in {
+        "h1esc": (1, 2, 4, 8, 16, 32),
+        "hctnoc": (1, 2, 4, 8, 16, 32),
+        "h1esc_256m": (32, 64, 128, 256),
+    }.items():
         for level in levels:
             put(f"{part}.d{level}", draw("Decoder", f"golden.{part}.d{level}"))
     expected = np.load(golden / "expected_log_4kb.npy")
@@ -83,14 +107,18 @@ def released_folder(golden: Path, golden_weights: ModuleType, tmp_path_factory: 
     for accession in ("4DNFI9GMP2J8", "4DNFILP99QJS.HCT_auxin6h"):
         stem = f"{folder}/resources/{accession}.rebinned.mcool.expected.res"
         np.save(f"{stem}4000.npy", expected)
-        np.save(f"{stem}1000.npy", np.interp(np.arange(1100) / 4, np.arange(len(expected)), expected))
+        np.save(
+            f"{stem}1000.npy", np.interp(np.arange(1100) / 4, np.arange(len(expected)), expected)
+        )
         np.save(f"{stem}32000.mono.npy", np.log(wide["cis"]))
         np.save(f"{stem}32000.trans.npy", np.log(wide["trans"]))
     return folder
 
 
 @pytest.fixture(scope="session")
-def reference_bundles(released_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def reference_bundles(
+    released_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
     """The bundles that the import makes of the released form, by name (h1esc, hctnoc)."""
     paths = import_released(released_folder, tmp_path_factory.mktemp("bundles"))
     return {path.name: path for path in paths}
@@ -106,14 +134,21 @@ def device(request: pytest.FixtureRequest) -> torch.device:
 
 
 def make_toy_spec(name: str = "toy", **changes) -> ModelSpec:
-    """16 bins a map, base bin 40 bp; module "S": 160, 80, 40 bp; assembly module "G": 640, 320, 160 bp; module "B": 40 bp."""
+    """16 bins a map, base bin 40 bp; module "S": 160, 80, 40 bp; assembly module "G": 640, 320, 160
+    bp; module "B": 40 bp.
+    """
     decoder = DecoderSpec(channels=8, width=8, bottleneck=4, dilations=(1, 2, 4), head=3)
     values = {
         "name": name,
         "bins": 16,
         "encoder": EncoderSpec(widths=(8, 8, 8), pools=(1, 5, 8), kernel=5, block=1600, flank=400),
-        "pyramids": {"p1": PyramidSpec(steps=2, width=8, kernel=5), "p2": PyramidSpec(steps=2, width=8, kernel=5)},
-        "base_decoder": DecoderSpec(channels=8, width=8, bottleneck=4, dilations=(1, 2), head=3, one_shot=True),
+        "pyramids": {
+            "p1": PyramidSpec(steps=2, width=8, kernel=5),
+            "p2": PyramidSpec(steps=2, width=8, kernel=5),
+        },
+        "base_decoder": DecoderSpec(
+            channels=8, width=8, bottleneck=4, dilations=(1, 2), head=3, one_shot=True
+        ),
         "modules": (
             ModuleSpec("S", (160, 80, 40), ("p1",), decoder, base_decoder=True),
             ModuleSpec("G", (640, 320, 160), ("p1", "p2"), decoder, assembly=True),
@@ -129,7 +164,9 @@ def make_toy_spec(name: str = "toy", **changes) -> ModelSpec:
 
 
 def make_toy_model(spec: ModelSpec | None = None, seed: int = 1) -> Orca:
-    """Random weights, with running statistics and scales drawn so that maps are of order one and not constant."""
+    """Random weights, with running statistics and scales drawn so that maps are of order one and
+    not constant.
+    """
     model = Orca(spec or make_toy_spec()).eval()
     random = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -148,7 +185,9 @@ def make_toy_model(spec: ModelSpec | None = None, seed: int = 1) -> Orca:
 
 
 def make_toy_backgrounds(spec: ModelSpec | None = None) -> dict[int, Background]:
-    """Power laws: at the base bin without trans, at the finest bin of the assembly module with trans."""
+    """Power laws: at the base bin without trans, at the finest bin of the assembly module with
+    trans.
+    """
     spec = spec or make_toy_spec()
     tables = {spec.base_bin: Background(spec.base_bin, 0.1 / (1.0 + np.arange(4000)) ** 0.9)}
     for module in spec.modules:
@@ -170,7 +209,9 @@ def toy_spec():
 def toy_bundle(tmp_path: Path) -> Bundle:
     """A saved and loaded bundle of the toy model, at ``tmp_path / "models" / "toy"``."""
     model = make_toy_model()
-    return load_bundle(save_bundle(tmp_path / "models" / "toy", model, make_toy_backgrounds(model.spec)))
+    return load_bundle(
+        save_bundle(tmp_path / "models" / "toy", model, make_toy_backgrounds(model.spec))
+    )
 
 
 class Drawn:
@@ -200,7 +241,9 @@ class Drawn:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of ``runs.py``: a model and a genome whose prediction is small, to interrupt and to share."""
+    """The folder of ``runs.py``: a model and a genome whose prediction is small, to interrupt and
+    to share.
+    """
     import runs  # which imports this module
 
     return runs.make_place(tmp_path_factory.mktemp("place"))

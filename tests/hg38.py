@@ -1,4 +1,6 @@
-"""A made-up genome of hg38's size that takes no memory: every base is a hash of its chromosome and position."""
+"""A made-up genome of hg38's size that takes no memory: every base is a hash of its chromosome and
+position.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,9 @@ class LazyGenome:
         self.read += end - start
         place = np.arange(start, end)
         # SplitMix64 of the position, from a start of the chromosome's own
-        x = place.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(zlib.crc32(chrom.encode()) << 20)
+        x = place.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(
+            zlib.crc32(chrom.encode()) << 20
+        )
         x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         codes = ((x >> np.uint64(40)) & np.uint64(3)).astype(np.uint8)

@@ -1,4 +1,6 @@
-"""A synthetic prediction with known structure: compartments, domains, loops, masked bins, two chromosomes, four resolutions."""
+"""A synthetic prediction with known structure: compartments, domains, loops, masked bins, two
+chromosomes, four resolutions.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ LOOPS = ((60, 85), (121, 139), (210, 236), (300, 320), (390, 420))
 
 @dataclass
 class Planted:
-    """``y[(chrom, resolution)]`` (n, n) true log ratios, whole; ``trans[resolution]`` between the two chromosomes."""
+    """``y[(chrom, resolution)]`` (n, n) true log ratios, whole; ``trans[resolution]`` between the
+    two chromosomes.
+    """
 
     compartments: dict[str, np.ndarray] = field(default_factory=dict)
     boundaries: dict[str, np.ndarray] = field(default_factory=dict)
@@ -38,7 +42,9 @@ class Planted:
                 banded = band_of(self.y[chrom, resolution], self.layer(resolution).band)
                 for a in range(0, len(banded), rows):
                     part = banded[a : a + rows]
-                    yield Stripe(chrom, a, part, np.full(part.shape, resolution, np.int32), np.abs(part) / 10)
+                    yield Stripe(
+                        chrom, a, part, np.full(part.shape, resolution, np.int32), np.abs(part) / 10
+                    )
 
         return make
 
@@ -75,7 +81,11 @@ def plant() -> Planted:
         cuts = cuts[cuts < n - 10]
         domain = np.searchsorted(cuts, np.arange(n), side="right")
         state = np.where(np.cumsum(rng.integers(0, 2, domain.max() + 1)) % 2, 1.0, -1.0)[domain]
-        y = 0.5 * np.outer(state, state) + 0.6 * (domain[:, None] == domain) + rng.normal(0, 0.02, (n, n))
+        y = (
+            0.5 * np.outer(state, state)
+            + 0.6 * (domain[:, None] == domain)
+            + rng.normal(0, 0.02, (n, n))
+        )
         if chrom == "chrA":
             for i, j in LOOPS:
                 y[i - 1 : i + 2, j - 1 : j + 2] += 1.2
@@ -99,10 +109,19 @@ def plant() -> Planted:
     return out
 
 
-def write(planted: Planted, path: Path, mode: str = "regularised", trans: bool = True, rows: int = 97, **more: object) -> Path:
+def write(
+    planted: Planted,
+    path: Path,
+    mode: str = "regularised",
+    trans: bool = True,
+    rows: int = 97,
+    **more: object,
+) -> Path:
     """Write the map and its tables."""
     write_expected(path, planted.layers, CHROMSIZES, whole_chromosomes(CHROMSIZES), mode, 1e5)
-    settings: dict = {"metadata": {"model": "planted", "regions": [f"{c}:0-{n:,}" for c, n in CHROMSIZES.items()]}} | more
+    settings: dict = {
+        "metadata": {"model": "planted", "regions": [f"{c}:0-{n:,}" for c, n in CHROMSIZES.items()]}
+    } | more
     write_mcool(
         path,
         chromsizes=CHROMSIZES,

@@ -1,10 +1,13 @@
-"""A genome whose domain boundaries follow from its sequence by a known rule, and the contact counts that it gives.
+"""A genome whose domain boundaries follow from its sequence by a known rule, and the contact counts
+that it gives.
 
-The rule: every exact occurrence of :data:`MOTIF`, on either strand, is a boundary; one mismatch undoes it (decoys have four). The expected
-number of contacts falls with distance as a power law, and by ``exp(-depletion)`` for each boundary between the two bins, up to ``most``
-of them. Counts are Poisson, with a bias of its own for each bin that balancing has to take out.
+The rule: every exact occurrence of :data:`MOTIF`, on either strand, is a boundary; one mismatch
+undoes it (decoys have four). The expected number of contacts falls with distance as a power law,
+and by ``exp(-depletion)`` for each boundary between the two bins, up to ``most`` of them. Counts
+are Poisson, with a bias of its own for each bin that balancing has to take out.
 
-The truth is read off the sequence (:func:`occurrences`), never off a list of what was planted, so an edited genome has its own.
+The truth is read off the sequence (:func:`occurrences`), never off a list of what was planted, so
+an edited genome has its own.
 """
 
 from __future__ import annotations
@@ -27,14 +30,20 @@ WRONG = 4
 
 BIN = 200
 
-#: bins between a boundary and the nearest other site: more than the diamond with which boundaries are scored reaches.
+#: bins between a boundary and the nearest other site: more than the diamond with which boundaries
+#: are scored reaches.
 APART = 5
 
 
 def occurrences(codes: np.ndarray, word: np.ndarray = MOTIF, mismatches: int = 0) -> np.ndarray:
-    """First bases of all places, on either strand, that differ from ``word`` in exactly ``mismatches`` bases; sorted."""
+    """First bases of all places, on either strand, that differ from ``word`` in exactly
+    ``mismatches`` bases; sorted.
+    """
     windows = np.lib.stride_tricks.sliding_window_view(codes, len(word))
-    wrong = [sum((windows[:, k] != base).astype(np.int8) for k, base in enumerate(w)) for w in (word, reverse_complement(word))]
+    wrong = [
+        sum((windows[:, k] != base).astype(np.int8) for k, base in enumerate(w))
+        for w in (word, reverse_complement(word))
+    ]
     return np.flatnonzero(np.minimum(*wrong) == mismatches)
 
 
@@ -71,13 +80,16 @@ class Genome:
         return path
 
 
-def plant(seed: int, bins: Mapping[str, int], motifs: float = 1 / 20, decoys: float = 1 / 20) -> Genome:
+def plant(
+    seed: int, bins: Mapping[str, int], motifs: float = 1 / 20, decoys: float = 1 / 20
+) -> Genome:
     """Random sequence with motifs and decoys at random places, on random strands.
 
     Parameters
     ----------
     bins : length of every chromosome in bins.
-    motifs, decoys : of each so many a bin; motifs are at least :data:`APART` bins from each other, decoys from motifs.
+    motifs, decoys : of each so many a bin; motifs are at least :data:`APART` bins from each other,
+        decoys from motifs.
     """
     rng = np.random.default_rng(seed)
     codes = {}
@@ -100,8 +112,12 @@ def decoy(rng: np.random.Generator) -> np.ndarray:
     return word
 
 
-def free_bins(rng: np.random.Generator, n: int, count: int, taken: list[int] | np.ndarray, *, apart: bool) -> list[int]:
-    """``count`` random bins of ``n``, none within :data:`APART` bins of ``taken`` or of the ends; ``apart``: nor of each other."""
+def free_bins(
+    rng: np.random.Generator, n: int, count: int, taken: list[int] | np.ndarray, *, apart: bool
+) -> list[int]:
+    """``count`` random bins of ``n``, none within :data:`APART` bins of ``taken`` or of the ends;
+    ``apart``: nor of each other.
+    """
     near = np.zeros(n, dtype=bool)
     near[:APART] = near[n - APART :] = True
     for b in taken:
@@ -124,12 +140,14 @@ def put(rng: np.random.Generator, codes: np.ndarray, b: int, word: np.ndarray) -
 
 @dataclass(frozen=True)
 class Edited:
-    """A genome with boundaries moved, and the bins of a chromosome where something changed or stayed, by chromosome.
+    """A genome with boundaries moved, and the bins of a chromosome where something changed or
+    stayed, by chromosome.
 
     Attributes
     ----------
     kept, deleted, new : motifs that stayed, were scrambled, were written at a new place.
-    decoys, empty : decoys; places with neither. All of them are more than :data:`APART` bins from motifs that are there now.
+    decoys, empty : decoys; places with neither. All of them are more than :data:`APART` bins from
+        motifs that are there now.
     """
 
     genome: Genome
@@ -140,7 +158,9 @@ class Edited:
     empty: dict[str, np.ndarray]
 
 
-def move_boundaries(genome: Genome, chroms: tuple[str, ...], seed: int, share: float = 0.5) -> Edited:
+def move_boundaries(
+    genome: Genome, chroms: tuple[str, ...], seed: int, share: float = 0.5
+) -> Edited:
     """Scramble a share of the motifs of ``chroms`` and write as many at random new places."""
     rng = np.random.default_rng(seed)
     out = Edited(replace(genome, codes=dict(genome.codes)), {}, {}, {}, {}, {})
@@ -157,18 +177,27 @@ def move_boundaries(genome: Genome, chroms: tuple[str, ...], seed: int, share: f
         for b in new:
             put(rng, codes, b, MOTIF)
         out.genome.codes[chrom] = codes  # type: ignore[index]
-        out.kept[chrom], out.deleted[chrom], out.new[chrom] = before[count:], before[:count], np.array(new)
+        out.kept[chrom], out.deleted[chrom], out.new[chrom] = (
+            before[count:],
+            before[:count],
+            np.array(new),
+        )
         out.decoys[chrom] = decoys
         out.empty[chrom] = np.array(free_bins(rng, n, count, [*before, *new], apart=False))
     return out
 
 
 def scramble(rng: np.random.Generator, codes: np.ndarray, start: int) -> None:
-    """Replace the motif at ``start`` by random bases, in place, of which less than half agree with either strand of it."""
+    """Replace the motif at ``start`` by random bases, in place, of which less than half agree with
+    either strand of it.
+    """
     at = slice(start, start + len(MOTIF))
     while True:
         codes[at] = rng.integers(0, 4, len(MOTIF))
-        if max((codes[at] == w).sum() for w in (MOTIF, reverse_complement(MOTIF))) < len(MOTIF) // 2:
+        if (
+            max((codes[at] == w).sum() for w in (MOTIF, reverse_complement(MOTIF)))
+            < len(MOTIF) // 2
+        ):
             return
 
 
@@ -189,8 +218,10 @@ class Physics:
 
     Attributes
     ----------
-    depth : expected contacts of two neighbouring bins. exponent : of the power law. depletion : natural log, of one boundary.
-    most : boundaries beyond so many do not count. bias : standard deviation of the log of the bins' biases.
+    depth : expected contacts of two neighbouring bins. exponent : of the power law. depletion :
+        natural log, of one boundary.
+    most : boundaries beyond so many do not count. bias : standard deviation of the log of the bins'
+        biases.
     """
 
     depth: float = 200.0
@@ -200,7 +231,9 @@ class Physics:
     bias: float = 0.2
 
     def log_depletion(self, boundaries: np.ndarray, n: int) -> np.ndarray:
-        """(n, n) log of what boundaries leave of contacts; a boundary lies in the middle of its bin, so it counts half there."""
+        """(n, n) log of what boundaries leave of contacts; a boundary lies in the middle of its
+        bin, so it counts half there.
+        """
         marks = np.bincount(boundaries, minlength=n)
         before = np.cumsum(marks) - marks / 2
         return -self.depletion * np.minimum(np.abs(np.subtract.outer(before, before)), self.most)
@@ -208,11 +241,23 @@ class Physics:
     def expected(self, boundaries: np.ndarray, n: int) -> np.ndarray:
         """(n, n) expected contacts, without biases."""
         d = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
-        return self.depth * np.maximum(d, 0.5) ** -self.exponent * np.exp(self.log_depletion(boundaries, n))
+        return (
+            self.depth
+            * np.maximum(d, 0.5) ** -self.exponent
+            * np.exp(self.log_depletion(boundaries, n))
+        )
 
 
-def simulate(genome: Genome, folder: Path, resolutions: tuple[int, ...], seed: int, physics: Physics = Physics()) -> Path:
-    """Contacts within chromosomes as a balanced .mcool; ``resolutions`` are multiples of :data:`BIN`, which is among them."""
+def simulate(
+    genome: Genome,
+    folder: Path,
+    resolutions: tuple[int, ...],
+    seed: int,
+    physics: Physics = Physics(),
+) -> Path:
+    """Contacts within chromosomes as a balanced .mcool; ``resolutions`` are multiples of
+    :data:`BIN`, which is among them.
+    """
     rng = np.random.default_rng(seed)
     bins = cooler.binnify(pd.Series(genome.chromsizes), BIN)
     parts, offset = [], 0
@@ -223,12 +268,20 @@ def simulate(genome: Genome, folder: Path, resolutions: tuple[int, ...], seed: i
         mean = physics.expected(genome.boundaries(chrom), n)[i, j] * bias[i] * bias[j]
         count = rng.poisson(mean)
         seen = count > 0
-        parts.append(pd.DataFrame({"bin1_id": offset + i[seen], "bin2_id": offset + j[seen], "count": count[seen]}))
+        parts.append(
+            pd.DataFrame(
+                {"bin1_id": offset + i[seen], "bin2_id": offset + j[seen], "count": count[seen]}
+            )
+        )
         offset += n
     base, path = folder / "contacts.cool", folder / "contacts.mcool"
-    cooler.create_cooler(str(base), bins, pd.concat(parts), dtypes={"count": np.int32}, ordered=True)
+    cooler.create_cooler(
+        str(base), bins, pd.concat(parts), dtypes={"count": np.int32}, ordered=True
+    )
     cooler.zoomify_cooler(str(base), str(path), list(resolutions), chunksize=10_000_000)
     for r in resolutions:
-        cooler.balance_cooler(cooler.Cooler(f"{path}::/resolutions/{r}"), cis_only=True, tol=1.0, store=True)
+        cooler.balance_cooler(
+            cooler.Cooler(f"{path}::/resolutions/{r}"), cis_only=True, tol=1.0, store=True
+        )
     base.unlink()
     return path

@@ -1,4 +1,6 @@
-"""A small prediction to interrupt and to share: model, genome, command line, and what it means that two files are the same."""
+"""A small prediction to interrupt and to share: model, genome, command line, and what it means that
+two files are the same.
+"""
 
 import os
 import sys
@@ -24,10 +26,17 @@ def make_place(folder: Path) -> Path:
     """A folder with the model ``toy`` and the genome ``toy.fa``."""
     rng = np.random.default_rng(7)
     with open(folder / "toy.fa", "w") as out:
-        out.write("".join(f">{c}\n{''.join(rng.choice(list('ACGTN'), n, p=[0.24] * 4 + [0.04]))}\n" for c, n in SIZES.items()))
+        out.write(
+            "".join(
+                f">{c}\n{''.join(rng.choice(list('ACGTN'), n, p=[0.24] * 4 + [0.04]))}\n"
+                for c, n in SIZES.items()
+            )
+        )
     spec = make_toy_spec()
     save_bundle(folder / "toy", make_toy_model(spec), make_toy_backgrounds(spec))
-    open_genome(folder / "toy.fa")  # makes the index, so that processes do not make it at the same time
+    open_genome(
+        folder / "toy.fa"
+    )  # makes the index, so that processes do not make it at the same time
     return folder
 
 
@@ -38,23 +47,44 @@ def predictor(place: Path) -> Predictor:
 
 def settings(**changes) -> Settings:
     """Two modules, trans and spread: every kind of step and of part."""
-    return Settings(**({"resolutions": LEVELS, "modules": ("S", "G"), "trans": True, "spread": True} | changes))
+    return Settings(
+        **({"resolutions": LEVELS, "modules": ("S", "G"), "trans": True, "spread": True} | changes)
+    )
 
 
 def regions() -> list[Region]:
     return [Region(c, 0, n) for c, n in SIZES.items()]
 
 
-def write(place: Path, output: Path, *, predictor_: Predictor | None = None, **arguments) -> list[Path]:
+def write(
+    place: Path, output: Path, *, predictor_: Predictor | None = None, **arguments
+) -> list[Path]:
     """Predict the whole genome from Python."""
     return predict_to_file(
-        predictor_ or predictor(place), regions(), settings(), output, assembly="toy", provenance={"model_name": "toy"}, **arguments
+        predictor_ or predictor(place),
+        regions(),
+        settings(),
+        output,
+        assembly="toy",
+        provenance={"model_name": "toy"},
+        **arguments,
     )
 
 
 def arguments(place: Path, output: Path) -> list[str]:
     """The same on the command line, after the name of the program."""
-    line = ["predict", "-q", "--model", str(place / "toy"), "--genome", str(place / "toy.fa"), "-o", str(output), "--device", "cpu"]
+    line = [
+        "predict",
+        "-q",
+        "--model",
+        str(place / "toy"),
+        "--genome",
+        str(place / "toy.fa"),
+        "-o",
+        str(output),
+        "--device",
+        "cpu",
+    ]
     return [*line, "--module", "S,G", "--levels", ",".join(map(str, LEVELS)), "--trans", "--spread"]
 
 
@@ -63,7 +93,9 @@ def command(place: Path, output: Path) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """Of a subprocess: the package and these helpers can be imported; one thread, as everywhere in these tests."""
+    """Of a subprocess: the package and these helpers can be imported; one thread, as everywhere in
+    these tests.
+    """
     here = Path(__file__).resolve().parent
     paths = [str(here.parent), str(here), *filter(None, [os.environ.get("PYTHONPATH")])]
     return os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
@@ -89,4 +121,7 @@ def assert_same(one: Path, two: Path) -> None:
     assert len(a) > 50
     assert [name for name in {*a, *b} if a.get(name) != b.get(name)] == []
     for kind, resolution in [*(("expected", r) for r in LEVELS), ("expected-trans", LEVELS[-1])]:
-        assert table_path(one, resolution, kind).read_bytes() == table_path(two, resolution, kind).read_bytes()
+        assert (
+            table_path(one, resolution, kind).read_bytes()
+            == table_path(two, resolution, kind).read_bytes()
+        )

@@ -1,4 +1,6 @@
-"""The background that is measured on a map: against sums by hand, against planted power laws, and on real yeast maps."""
+"""The background that is measured on a map: against sums by hand, against planted power laws, and
+on real yeast maps.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +25,21 @@ from orca_cool.errors import CoolerError, ModelError, RegionError
 from orca_cool.regions import Region
 
 RES = 1000
-SIZES = {"chrA": 40_300, "chrB": 31_000, "held": 25_000, "chrC": 12_000}  # chrA's last bin is partial
+SIZES = {
+    "chrA": 40_300,
+    "chrB": 31_000,
+    "held": 25_000,
+    "chrC": 12_000,
+}  # chrA's last bin is partial
 KEPT = ["chrA", "chrB", "chrC"]
 
 
-def make_map(path: Path, *, scale: int = 1, resolution: int = RES, **columns) -> tuple[np.ndarray, pd.DataFrame]:
-    """Write a random map with masked bins; whatever touches "held" is ``scale`` times too high. Returns dense counts and the bins."""
+def make_map(
+    path: Path, *, scale: int = 1, resolution: int = RES, **columns
+) -> tuple[np.ndarray, pd.DataFrame]:
+    """Write a random map with masked bins; whatever touches "held" is ``scale`` times too high.
+    Returns dense counts and the bins.
+    """
     rng = np.random.default_rng(7)
     bins = cooler.binnify(pd.Series(SIZES), resolution)
     n = len(bins)
@@ -48,8 +59,12 @@ def make_map(path: Path, *, scale: int = 1, resolution: int = RES, **columns) ->
     return counts, bins
 
 
-def by_hand(counts: np.ndarray, bins: pd.DataFrame, regions: list[tuple[int, int, str]]) -> tuple[np.ndarray, np.ndarray, float]:
-    """n_valid and balanced sum by distance over regions (first bin, last bin + 1, chromosome), and the mean between chromosomes."""
+def by_hand(
+    counts: np.ndarray, bins: pd.DataFrame, regions: list[tuple[int, int, str]]
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """n_valid and balanced sum by distance over regions (first bin, last bin + 1, chromosome), and
+    the mean between chromosomes.
+    """
     w = bins["weight"].to_numpy()
     n_valid, total = np.zeros(41, dtype=int), np.zeros(41)
     pairs, between = 0, 0.0
@@ -91,11 +106,17 @@ def test_sums_are_those_of_cooltools(tmp_path) -> None:
     make_map(tmp_path / "m.cool")
     clr = cooler.Cooler(str(tmp_path / "m.cool"))
     found = measure(clr, select_regions(clr), trans=True)
-    stock = cooltools.expected_cis(clr, smooth=False, ignore_diags=0, nproc=1).groupby("dist")[["n_valid", "balanced.sum"]].sum()
+    stock = (
+        cooltools.expected_cis(clr, smooth=False, ignore_diags=0, nproc=1)
+        .groupby("dist")[["n_valid", "balanced.sum"]]
+        .sum()
+    )
     np.testing.assert_array_equal(found.n_valid, stock["n_valid"])
     np.testing.assert_allclose(found.total, stock["balanced.sum"], rtol=1e-12)
     table = cooltools.expected_trans(clr, nproc=1)
-    assert found.trans == pytest.approx(table["balanced.sum"].sum() / table["n_valid"].sum(), rel=1e-12)
+    assert found.trans == pytest.approx(
+        table["balanced.sum"].sum() / table["n_valid"].sum(), rel=1e-12
+    )
 
 
 def test_nothing_of_an_excluded_chromosome_enters(tmp_path) -> None:
@@ -104,7 +125,9 @@ def test_nothing_of_an_excluded_chromosome_enters(tmp_path) -> None:
     found, read = [], []
     for name in ("sane", "absurd"):
         clr = cooler.Cooler(str(tmp_path / f"{name}.cool"))
-        found.append(measure(clr, select_regions(clr, ["held"]), trans=True, show=lambda *x: read.append(x)))
+        found.append(
+            measure(clr, select_regions(clr, ["held"]), trans=True, show=lambda *x: read.append(x))
+        )
     np.testing.assert_array_equal(found[0].total, found[1].total)
     assert found[0].trans == found[1].trans
     # the rows of "held" were not even read
@@ -114,13 +137,17 @@ def test_nothing_of_an_excluded_chromosome_enters(tmp_path) -> None:
     with_it = measure(clr, select_regions(clr))
     assert with_it.average[0] > 1e6 * found[0].average[0]
     options = {"trans": True, "min_pixels": 5}
-    np.testing.assert_array_equal(fit_background(clr, KEPT, **options).cis, smooth(found[0], min_pixels=5).cis)
+    np.testing.assert_array_equal(
+        fit_background(clr, KEPT, **options).cis, smooth(found[0], min_pixels=5).cis
+    )
 
 
 def test_a_view_is_cut_to_whole_bins(tmp_path) -> None:
     counts, bins = make_map(tmp_path / "m.cool")
     view = tmp_path / "view.bed"
-    view.write_text("chrC\t0\t12000\tc\nchrA\t20500\t40300\tright\nchrA\t0\t20500\tleft\nheld\t0\t25000\tno\n")
+    view.write_text(
+        "chrC\t0\t12000\tc\nchrA\t20500\t40300\tright\nchrA\t0\t20500\tleft\nheld\t0\t25000\tno\n"
+    )
     clr = cooler.Cooler(str(tmp_path / "m.cool"))
     found = measure(clr, select_regions(clr, ["held"], view), trans=True)
     a, _, c = whole(bins, KEPT)
@@ -132,7 +159,9 @@ def test_a_view_is_cut_to_whole_bins(tmp_path) -> None:
     assert found.trans == pytest.approx(between, rel=1e-12)
 
 
-def power_law(resolution: int, bins: int, noise: float, exponent: float = -1.1) -> tuple[Measured, np.ndarray]:
+def power_law(
+    resolution: int, bins: int, noise: float, exponent: float = -1.1
+) -> tuple[Measured, np.ndarray]:
     d = np.maximum(np.arange(bins), 0.5)
     truth = 0.1 * d**exponent
     n_valid = np.arange(bins, 0, -1) + 30
@@ -143,7 +172,9 @@ def power_law(resolution: int, bins: int, noise: float, exponent: float = -1.1) 
 def test_lowess_recovers_a_power_law() -> None:
     measured, truth = power_law(4000, 16_000, 0.2)
     found = smooth(measured).cis
-    np.testing.assert_array_equal(found[:400], measured.average[:400])  # nearer than 1.6 Mb: as measured, to the bit
+    np.testing.assert_array_equal(
+        found[:400], measured.average[:400]
+    )  # nearer than 1.6 Mb: as measured, to the bit
     assert not np.isclose(found[400:1000], measured.average[400:1000], rtol=1e-3).all()
     d = np.arange(400, 16_000)
     assert np.polyfit(np.log(d), np.log(found[d]), 1)[0] == pytest.approx(-1.1, rel=0.02)
@@ -161,7 +192,10 @@ def test_lowess_has_the_spans_of_the_paper() -> None:
     fine, wide = (lowess(y, x, frac=f, delta=f / 100, return_sorted=False) for f in (0.01, 0.1))
     near, far = np.arange(400, 10_000), np.arange(10_000, 12_000)
     assert np.abs(found[near] - fine[near - 1]).max() < 0.02
-    assert np.abs(found[near] - fine[near - 1]).std() < 0.1 * np.abs(found[near] - wide[near - 1]).std()
+    assert (
+        np.abs(found[near] - fine[near - 1]).std()
+        < 0.1 * np.abs(found[near] - wide[near - 1]).std()
+    )
     assert np.abs(found[far] - wide[far - 1]).max() < 0.005
     assert np.abs(found[far] - fine[far - 1]).max() > 0.02
 
@@ -176,13 +210,18 @@ def test_keep_counts_base_pairs() -> None:
         assert not as_measured[first : first + 5].any()
 
 
-def table(total: list[float], n_valid: list[int] | None = None, trans: float | None = None) -> Measured:
-    return Measured(1000, np.array(n_valid or [100] * len(total)), np.array(total, dtype=float), trans)
+def table(
+    total: list[float], n_valid: list[int] | None = None, trans: float | None = None
+) -> Measured:
+    return Measured(
+        1000, np.array(n_valid or [100] * len(total)), np.array(total, dtype=float), trans
+    )
 
 
 def test_distances_without_contacts_keep_the_mean() -> None:
     found = smooth(table([100, 50, 0, 0, 30, 10, 0])).cis
-    # 2, 3 share the 30 contacts of 4 (30 / 300); the last shares those of 5 (10 / 200); what was measured stays
+    # 2, 3 share the 30 contacts of 4 (30 / 300); the last shares those of 5 (10 / 200); what was
+    # measured stays
     np.testing.assert_allclose(found, [1, 0.5, 0.1, 0.1, 0.3, 0.1, 0.05], rtol=1e-14)
     assert np.log(found).max() == 0
 
@@ -199,7 +238,9 @@ def test_too_few_pixels() -> None:
     found = smooth(measured).cis
     # 2 and 3 lie on the line in logs from 0.64 at 1 to 0.1 at 4; after 5 nothing has 20 pixels
     slope = np.log(0.1 / 0.64) / np.log(4)
-    np.testing.assert_allclose(found[:6], [1, 0.64, 0.64 * 2**slope, 0.64 * 3**slope, 0.1, 0.05], rtol=1e-13)
+    np.testing.assert_allclose(
+        found[:6], [1, 0.64, 0.64 * 2**slope, 0.64 * 3**slope, 0.1, 0.05], rtol=1e-13
+    )
     assert np.isnan(found[6:]).all()
     assert np.isfinite(smooth(measured, min_pixels=19).cis[6])
     assert smooth(measured, min_pixels=19).cis[2] == 8 / 19
@@ -214,12 +255,18 @@ def test_monotone_is_the_running_minimum() -> None:
     wanted = [0.2, 0.2, 0.2, 0.05, 0.05, 0.02]
     np.testing.assert_array_equal(smooth(table(sums)).cis, np.array(sums) / 100)
     np.testing.assert_array_equal(smooth(table(sums), monotone=True).cis, wanted)
-    np.testing.assert_array_equal(smooth(table(sums, trans=1e-3)).cis, wanted)  # the default where there is trans
-    np.testing.assert_array_equal(smooth(table(sums, trans=1e-3), monotone=False).cis, np.array(sums) / 100)
+    np.testing.assert_array_equal(
+        smooth(table(sums, trans=1e-3)).cis, wanted
+    )  # the default where there is trans
+    np.testing.assert_array_equal(
+        smooth(table(sums, trans=1e-3), monotone=False).cis, np.array(sums) / 100
+    )
 
 
 def test_smooth_refuses_what_has_no_pixels() -> None:
-    with pytest.raises(CoolerError, match=r"no distance at 1000 bp has contacts and 20 valid pixels \(at most 19\)"):
+    with pytest.raises(
+        CoolerError, match=r"no distance at 1000 bp has contacts and 20 valid pixels \(at most 19\)"
+    ):
         smooth(table([1, 1], [19, 18]))
 
 
@@ -275,10 +322,17 @@ def mcool(tmp_path) -> Path:
 
 def test_round_trip(mcool, tmp_path) -> None:
     out = tmp_path / "new" / "background"
-    result = call(mcool, "-o", out, "--trans", "--exclude", "held", "--min-pixels", 5, "--keep", 5000)
+    result = call(
+        mcool, "-o", out, "--trans", "--exclude", "held", "--min-pixels", 5, "--keep", 5000
+    )
     assert result.exit_code == 0, result.output
     assert result.output.strip() == str(out)
-    assert sorted(p.name for p in out.iterdir()) == ["background.json", "expected.1000.tsv", "expected.2000.tsv", "expected.png"]
+    assert sorted(p.name for p in out.iterdir()) == [
+        "background.json",
+        "expected.1000.tsv",
+        "expected.2000.tsv",
+        "expected.png",
+    ]
     assert [p.name for p in out.parent.iterdir()] == ["background"]  # no temporary folder is left
     assert (out / "expected.png").read_bytes()[:4] == b"\x89PNG"
     found = load_backgrounds(out)
@@ -298,7 +352,11 @@ def test_round_trip(mcool, tmp_path) -> None:
     assert (np.diff(found[2000].cis[np.isfinite(found[2000].cis)]) <= 0).all()
     header = json.loads((out / "background.json").read_text())
     assert (header["format"], header["version"]) == ("orca-cool-background", 1)
-    assert (header["source"], header["excluded"], header["chromosomes"]) == ("obs.mcool", ["held"], KEPT)
+    assert (header["source"], header["excluded"], header["chromosomes"]) == (
+        "obs.mcool",
+        ["held"],
+        KEPT,
+    )
     assert header["settings"] == {"keep": 5000, "min_pixels": 5, "clr_weight_name": "weight"}
     assert [t["monotone"] for t in header["tables"]] == [False, True]
     assert str(tmp_path) not in (out / "background.json").read_text()
@@ -306,11 +364,22 @@ def test_round_trip(mcool, tmp_path) -> None:
 
 def test_a_cool_and_repeated_excludes(tmp_path) -> None:
     make_map(tmp_path / "m.cool", scale=10**9)
-    result = call(tmp_path / "m.cool", "-o", tmp_path / "b", "--exclude", "held", "--exclude", "chrC", "--monotone")
+    result = call(
+        tmp_path / "m.cool",
+        "-o",
+        tmp_path / "b",
+        "--exclude",
+        "held",
+        "--exclude",
+        "chrC",
+        "--monotone",
+    )
     assert result.exit_code == 0, result.output
     found = load_backgrounds(tmp_path / "b")
     clr = cooler.Cooler(str(tmp_path / "m.cool"))
-    np.testing.assert_array_equal(found[1000].cis, fit_background(clr, ["chrB", "chrA"], monotone=True).cis)
+    np.testing.assert_array_equal(
+        found[1000].cis, fit_background(clr, ["chrB", "chrA"], monotone=True).cis
+    )
     assert found[1000].by_distance(4000, 3)[1] > 0
 
 
@@ -332,9 +401,17 @@ def test_bad_input_of_the_verb(mcool, tmp_path) -> None:
     refused(call(mcool, "-o", out, "-r", 1000, "-r", 3000), "no resolution 3000", "1000, 2000")
     refused(call(mcool, "-o", out, "--exclude", "held,chrX"), "'chrX'", "chr")
     refused(call(mcool, "-o", out, "--exclude", "chrc"), "'chrc'", "did you mean 'chrC'")
-    refused(call(mcool, "-o", out, "--exclude", ",".join(SIZES)), "every chromosome", "chrA, chrB, held, chrC")
-    refused(call(mcool, "-o", out, "--exclude", "chrA,chrB,held", "--trans"), "'chrC' alone", "--trans")
-    refused(call(mcool, "-o", out, "--clr-weight-name", "VC"), "not balanced", "'VC'", "it has weight")
+    refused(
+        call(mcool, "-o", out, "--exclude", ",".join(SIZES)),
+        "every chromosome",
+        "chrA, chrB, held, chrC",
+    )
+    refused(
+        call(mcool, "-o", out, "--exclude", "chrA,chrB,held", "--trans"), "'chrC' alone", "--trans"
+    )
+    refused(
+        call(mcool, "-o", out, "--clr-weight-name", "VC"), "not balanced", "'VC'", "it has weight"
+    )
     refused(call(mcool, "-o", out, "--min-pixels", 1000), "1000 valid pixels", "--min-pixels")
     view = tmp_path / "view.bed"
     view.write_text("chrA\t0\t50000\n")
@@ -359,7 +436,9 @@ def change(folder: Path, **values) -> None:
 
 
 def table_of(folder: Path, **values) -> None:
-    change(folder, tables=[json.loads((folder / "background.json").read_text())["tables"][0] | values])
+    change(
+        folder, tables=[json.loads((folder / "background.json").read_text())["tables"][0] | values]
+    )
 
 
 def cell(folder: Path, row: int, column: str, value: object) -> None:
@@ -385,7 +464,10 @@ DAMAGE = {
     "another place": (lambda f: table_of(f, file="../expected.1000.tsv"), "expected.1000.tsv"),
     "no table": (lambda f: (f / "expected.1000.tsv").unlink(), "there is no expected table"),
     "half a table": (lambda f: cut(f, "expected.1000.tsv", 700), "expected.1000.tsv"),
-    "a number cut short": (lambda f: cut(f, "expected.1000.tsv", (f / "expected.1000.tsv").stat().st_size - 1), "truncated"),
+    "a number cut short": (
+        lambda f: cut(f, "expected.1000.tsv", (f / "expected.1000.tsv").stat().st_size - 1),
+        "truncated",
+    ),
     "empty": (lambda f: cut(f, "expected.1000.tsv", 0), "expected.1000.tsv"),
     "not a number": (lambda f: cell(f, 3, "balanced.avg.smoothed", "much"), "much"),
     "not a distance": (lambda f: cell(f, 3, "dist", 2), "dist must be 0, 1"),

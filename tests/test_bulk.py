@@ -1,4 +1,6 @@
-"""`orca-cool variants`: a table of scores of many variants, and what stays of it when the run is killed."""
+"""`orca-cool variants`: a table of scores of many variants, and what stays of it when the run is
+killed.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ def letter(predictor, chrom, position):
 
 @pytest.fixture(scope="module")
 def vcf(place, predictor):
-    """SNVs, an indel, structural variants; one with a wrong REF, one of an unknown type, one that leaves nothing."""
+    """SNVs, an indel, structural variants; one with a wrong REF, one of an unknown type, one that
+    leaves nothing.
+    """
     lines = []
     for k, position in enumerate(range(4000, 4200, 20)):
         ref = letter(predictor, "a", position)
@@ -50,7 +54,11 @@ def vcf(place, predictor):
     ref = letter(predictor, "a", 5000)
     lines.append(f"a\t5000\tins\t{ref}\t{ref}GATTACA\t.\t.\t.")
     wrong = "A" if letter(predictor, "a", 5100) != "A" else "C"
-    lines.append(f"a\t5100\twrong\t{wrong}\tG\t.\t.\t." if letter(predictor, "a", 5100) != "N" else "a\t5100\twrong\tX\tG\t.\t.\t.")
+    lines.append(
+        f"a\t5100\twrong\t{wrong}\tG\t.\t.\t."
+        if letter(predictor, "a", 5100) != "N"
+        else "a\t5100\twrong\tX\tG\t.\t.\t."
+    )
     lines.append(f"a\t6000\tdel\t{letter(predictor, 'a', 6000)}\t<DEL>\t.\t.\tSVTYPE=DEL;END=6400")
     lines.append(f"b\t2000\tinv\t{letter(predictor, 'b', 2000)}\t<INV>\t.\t.\tSVTYPE=INV;END=2080")
     lines.append(f"b\t3000\tcnv\t{letter(predictor, 'b', 3000)}\t<CNV>\t.\t.\tSVTYPE=CNV;END=3080")
@@ -61,18 +69,34 @@ def vcf(place, predictor):
 
 
 def table(path):
-    return pd.read_csv(path, sep="\t", dtype={"status": str}, keep_default_na=False, na_values=["nan", ""])
+    return pd.read_csv(
+        path, sep="\t", dtype={"status": str}, keep_default_na=False, na_values=["nan", ""]
+    )
 
 
 def arguments(place, vcf, output):
     model, genome = str(place / "toy"), str(place / "toy.fa")
-    return ["variants", "-q", str(vcf), "--model", model, "--genome", genome, "-o", str(output), "--device", "cpu"]
+    return [
+        "variants",
+        "-q",
+        str(vcf),
+        "--model",
+        model,
+        "--genome",
+        genome,
+        "-o",
+        str(output),
+        "--device",
+        "cpu",
+    ]
 
 
 @pytest.fixture(scope="module")
 def whole(place, vcf):
     """The table written in one go, on the command line, with matrices."""
-    result = CliRunner().invoke(main, [*arguments(place, vcf, place / "whole.tsv"), "--maps", str(place / "maps")])
+    result = CliRunner().invoke(
+        main, [*arguments(place, vcf, place / "whole.tsv"), "--maps", str(place / "maps")]
+    )
     assert result.exit_code == 0, result.output
     assert "not scored: 1 x ALT type '<CNV>'" in result.output
     assert "13 of 16 variants scored" in result.output
@@ -82,7 +106,15 @@ def whole(place, vcf):
 def test_rows(whole, vcf, predictor):
     rows = table(whole)
     assert tuple(rows.columns) == COLUMNS
-    assert list(dict.fromkeys(rows["name"])) == [*[f"snv{k}" for k in range(10)], "ins", "wrong", "del", "inv", "cnv", "short"]
+    assert list(dict.fromkeys(rows["name"])) == [
+        *[f"snv{k}" for k in range(10)],
+        "ins",
+        "wrong",
+        "del",
+        "inv",
+        "cnv",
+        "short",
+    ]
     good = rows[rows["status"].str.startswith("ok")]
     assert set(good["resolution"]) == {160, 80, 40}
     assert good.groupby("name")["resolution"].count().eq(3).all()
@@ -107,7 +139,9 @@ def test_numbers_are_those_of_each_variant_alone(whole, vcf, predictor):
         (found,) = compare(fresh, [EditedGenome.of(fresh.predictor.source, variant.changes)])
         for c in found:
             for name, value in score(c).items():
-                assert rows.loc[(variant.name, c.resolution), name] == pytest.approx(value, rel=1e-3, abs=1e-6, nan_ok=True), name
+                assert rows.loc[(variant.name, c.resolution), name] == pytest.approx(
+                    value, rel=1e-3, abs=1e-6, nan_ok=True
+                ), name
 
 
 def test_matrices(whole, place):
@@ -121,16 +155,25 @@ def test_matrices(whole, place):
         for row in about["maps"]:
             a, b = data[f"alternative_{row['key']}"], data[f"reference_{row['key']}"]
             known = np.triu(np.isfinite(b))
-            assert np.mean((a - b)[known] ** 2) == pytest.approx(rows.loc[("del", row["resolution"]), "mse"], rel=1e-4)
+            assert np.mean((a - b)[known] ** 2) == pytest.approx(
+                rows.loc[("del", row["resolution"]), "mse"], rel=1e-4
+            )
 
 
 def test_settings_are_beside_the_table(whole):
     about = json.loads((whole.parent / "whole.tsv.json").read_text())
-    assert (about["format"], about["model"], about["module"], about["scored"]) == ("orca-cool.scores", "toy", "S", 13)
+    assert (about["format"], about["model"], about["module"], about["scored"]) == (
+        "orca-cool.scores",
+        "toy",
+        "S",
+        13,
+    )
     assert sum(about["unscored"].values()) == 3
 
 
-def test_a_run_that_fails_anywhere_goes_on_to_the_same_table(place, vcf, predictor, whole, tmp_path, monkeypatch):
+def test_a_run_that_fails_anywhere_goes_on_to_the_same_table(
+    place, vcf, predictor, whole, tmp_path, monkeypatch
+):
     variants = list(read_variants(vcf, predictor.source))
     module, real = predictor.spec.module("S"), bulk._rows
     calls = []
@@ -146,7 +189,9 @@ def test_a_run_that_fails_anywhere_goes_on_to_the_same_table(place, vcf, predict
     out = tmp_path / "scores.tsv"
 
     def run(**changes):
-        return score_variants(predictor, module, variants, out, resolutions=module.resolutions, identity={}, **changes)
+        return score_variants(
+            predictor, module, variants, out, resolutions=module.resolutions, identity={}, **changes
+        )
 
     for _ in range(20):
         try:
@@ -172,10 +217,16 @@ def test_a_haplotype_is_no_variant(predictor, tmp_path, monkeypatch):
     assert [v.problem for v in variants] == ["", ""]
     monkeypatch.setattr(bulk, "MAX_SITES", 8)
     module = predictor.spec.module("B")  # half a window is 320 bp
-    summary = score_variants(predictor, module, variants, tmp_path / "t.tsv", resolutions=[40], identity={})
+    summary = score_variants(
+        predictor, module, variants, tmp_path / "t.tsv", resolutions=[40], identity={}
+    )
     assert summary.scored == 1
     (reason,) = summary.unscored
-    assert re.fullmatch(r"it has breakpoints at \d+ places, more than 8; predict it with `orca-cool predict --edit`", reason)
+    assert re.fullmatch(
+        r"it has breakpoints at \d+ places, more than 8; predict it with `orca-cool predict "
+        r"--edit`",
+        reason,
+    )
 
 
 def test_another_run_does_not_go_on_with_it(place, vcf, predictor, tmp_path, monkeypatch):
@@ -184,7 +235,13 @@ def test_another_run_does_not_go_on_with_it(place, vcf, predictor, tmp_path, mon
     out = tmp_path / "scores.tsv"
 
     def run(**changes):
-        return score_variants(predictor, module, variants, out, **{"resolutions": [40], "identity": {"file": "x"}, **changes})
+        return score_variants(
+            predictor,
+            module,
+            variants,
+            out,
+            **{"resolutions": [40], "identity": {"file": "x"}, **changes},
+        )
 
     monkeypatch.setattr(bulk, "_rows", lambda *a: 1 / 0)
     with pytest.raises(ZeroDivisionError):
@@ -205,10 +262,19 @@ def test_killed_on_the_command_line(place, vcf, whole, tmp_path, moments):
     rows = tmp_path / "scores.tsv.partial" / "rows.tsv"
     kills = 0
     for moment in moments:
-        process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        process = subprocess.Popen(
+            line,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
         size = rows.stat().st_size if rows.exists() else 0
         begin = time.monotonic()
-        while process.poll() is None and (rows.stat().st_size if rows.exists() else 0) <= size and time.monotonic() - begin < 60:
+        while (
+            process.poll() is None
+            and (rows.stat().st_size if rows.exists() else 0) <= size
+            and time.monotonic() - begin < 60
+        ):
             time.sleep(0.005)
         time.sleep(moment / 100)
         process.send_signal(signal.SIGKILL)

@@ -31,7 +31,11 @@ def path(planted: Planted, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def failures(path: Path) -> dict[str, str]:
-    return {f"{r.resolution}: {r.name}": r.detail for r in check_mcool(path).results if r.passed is False}
+    return {
+        f"{r.resolution}: {r.name}": r.detail
+        for r in check_mcool(path).results
+        if r.passed is False
+    }
 
 
 def test_what_we_write_is_valid(path: Path) -> None:
@@ -55,8 +59,18 @@ def test_uses(path: Path) -> None:
 
 
 def test_contact_mode_and_no_trans_and_spread_are_valid(planted: Planted, tmp_path: Path) -> None:
-    report = check_mcool(write(planted, tmp_path / "c.mcool", mode="contact", trans=False, spread=True, precision_bits=12))
-    # planted layers know a trans expected, so its table is there even where no trans map was asked for
+    report = check_mcool(
+        write(
+            planted,
+            tmp_path / "c.mcool",
+            mode="contact",
+            trans=False,
+            spread=True,
+            precision_bits=12,
+        )
+    )
+    # planted layers know a trans expected, so its table is there even where no trans map was asked
+    # for
     assert report.valid
     assert not any(u["trans"] for u in report.uses.values())
 
@@ -88,7 +102,9 @@ def garble(group: h5py.Group) -> None:
 
 
 def name_unknown_region(group: h5py.Group) -> None:
-    group.attrs["metadata"] = json.dumps(json.loads(group.attrs["metadata"]) | {"regions": ["chrZ:0-5"]})
+    group.attrs["metadata"] = json.dumps(
+        json.loads(group.attrs["metadata"]) | {"regions": ["chrZ:0-5"]}
+    )
 
 
 def rename_mode(group: h5py.Group) -> None:
@@ -128,7 +144,11 @@ def drop(name: str) -> Callable[[h5py.Group], None]:
         (set_attr("sum", 7.0), "finite counts", "'sum' is"),
         (set_attr("metadata", "{}"), "metadata", "not a prediction of orca-cool"),
         (set_attr("genome-assembly", "other"), "same genome", "'other' differs from 'planted1'"),
-        (set_attr("ignore_diags", None, "bins/weight"), "weights", "lacks the attributes ignore_diags"),
+        (
+            set_attr("ignore_diags", None, "bins/weight"),
+            "weights",
+            "lacks the attributes ignore_diags",
+        ),
         (rename_mode, "metadata", "mode 'raw'"),
         (drop("orca_cool/expected"), "metadata", "orca_cool/expected"),
         (drop("bins/weight"), "weights", "bins/weight is missing"),
@@ -149,7 +169,9 @@ def drop(name: str) -> Callable[[h5py.Group], None]:
         (unmask, "whole band", "pairs of unmasked bins"),
     ],
 )
-def test_planted_damage_is_found(path: Path, tmp_path: Path, damage: Callable, check: str, words: str) -> None:
+def test_planted_damage_is_found(
+    path: Path, tmp_path: Path, damage: Callable, check: str, words: str
+) -> None:
     for source in path.parent.iterdir():
         shutil.copy(source, tmp_path)
     copy = tmp_path / path.name
@@ -238,15 +260,32 @@ def test_bad_input_exits_with_2(path: Path, tmp_path: Path, kind: str) -> None:
 
 @pytest.mark.parametrize("lost", [None, (2, 3), (7, 8)])
 def test_pairs_between_regions_may_be_absent(tmp_path: Path, lost: tuple[int, int] | None) -> None:
-    """Two predicted regions that share bin 5, which is the first one's: pairs within each must be there, pairs between need not."""
+    """Two predicted regions that share bin 5, which is the first one's: pairs within each must be
+    there, pairs between need not.
+    """
     region = np.array([0] * 6 + [1] * 4)
     dense = np.where(region[:, None] == region, 0.0, np.nan)
     if lost:
         dense[lost] = np.nan
     y = band_of(dense, 4)
-    stripe, layer = Stripe("a", 0, y, np.full(y.shape, 1000, np.int32)), Layer(1000, np.full(4, 1e-3), 1e-5, 4, None, {})
-    path, metadata = tmp_path / "x.mcool", {"model": "m", "regions": ["a:0-5,500", "a:5,500-10,000"]}
-    write_mcool(path, chromsizes={"a": 10_000}, assembly="x", layers=[layer], stripes=lambda _: [stripe], metadata=metadata)
-    view = pd.DataFrame([("a", 0, 5500, "p"), ("a", 5500, 10_000, "q")], columns=["chrom", "start", "end", "name"])
+    stripe, layer = (
+        Stripe("a", 0, y, np.full(y.shape, 1000, np.int32)),
+        Layer(1000, np.full(4, 1e-3), 1e-5, 4, None, {}),
+    )
+    path, metadata = (
+        tmp_path / "x.mcool",
+        {"model": "m", "regions": ["a:0-5,500", "a:5,500-10,000"]},
+    )
+    write_mcool(
+        path,
+        chromsizes={"a": 10_000},
+        assembly="x",
+        layers=[layer],
+        stripes=lambda _: [stripe],
+        metadata=metadata,
+    )
+    view = pd.DataFrame(
+        [("a", 0, 5500, "p"), ("a", 5500, 10_000, "q")], columns=["chrom", "start", "end", "name"]
+    )
     write_expected(path, [layer], {"a": 10_000}, view, "regularised", 1e5)
     assert list(failures(path)) == (["1000: whole band"] if lost else [])

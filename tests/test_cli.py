@@ -23,10 +23,14 @@ SIZES = {"a": 3010, "b": 2100}
 
 @pytest.fixture
 def place(tmp_path):
-    """A folder with model ``toy`` (trained on this genome's chromosome sizes) and genome ``toy.fa``."""
+    """A folder with model ``toy`` (trained on this genome's chromosome sizes) and genome
+    ``toy.fa``.
+    """
     rng = np.random.default_rng(5)
     with open(tmp_path / "toy.fa", "w") as out:
-        out.write("".join(f">{c}\n{''.join(rng.choice(list('ACGT'), n))}\n" for c, n in SIZES.items()))
+        out.write(
+            "".join(f">{c}\n{''.join(rng.choice(list('ACGT'), n))}\n" for c, n in SIZES.items())
+        )
     spec = make_toy_spec(assemblies={"toyAsm": SIZES})
     save_bundle(tmp_path / "toy", make_toy_model(spec), make_toy_backgrounds(spec))
     return tmp_path
@@ -150,11 +154,22 @@ def test_models_that_cannot_be_read(place):
     refused(place, call(place, model="cut"), "weights.safetensors")
     shutil.copytree(place / "toy", place / "new")
     header = json.loads((place / "new" / "model.json").read_text())
-    (place / "new" / "model.json").write_text(json.dumps(header | {"version": header["version"] + 1}))
+    (place / "new" / "model.json").write_text(
+        json.dumps(header | {"version": header["version"] + 1})
+    )
     refused(place, call(place, model="new"), "version")
     (place / "new" / "model.json").write_text("{")
     refused(place, call(place, model="new"), "model.json")
-    line = ["predict", "-q", "--model", "h2esc", "--genome", str(place / "toy.fa"), "-o", str(place / "out.mcool")]
+    line = [
+        "predict",
+        "-q",
+        "--model",
+        "h2esc",
+        "--genome",
+        str(place / "toy.fa"),
+        "-o",
+        str(place / "out.mcool"),
+    ]
     refused(place, CliRunner().invoke(main, line), "'h2esc'")
 
 
@@ -167,7 +182,9 @@ def test_check_of_what_is_no_mcool(place):
 
 @pytest.mark.slow
 def test_killed_for_real_and_repeated(place):
-    """kill -9 in the middle of a run, three times, then to the end: the same bytes in every dataset as in one go."""
+    """kill -9 in the middle of a run, three times, then to the end: the same bytes in every dataset
+    as in one go.
+    """
     line = [
         sys.executable,
         "-m",
@@ -192,7 +209,11 @@ def test_killed_for_real_and_repeated(place):
             return 0
 
     for step in (1, 3, 5):
-        process = subprocess.Popen([*line, "-o", str(place / "two.mcool")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            [*line, "-o", str(place / "two.mcool")],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         while process.poll() is None and reached() < step:
             time.sleep(0.001)
         process.send_signal(signal.SIGKILL)
@@ -203,6 +224,8 @@ def test_killed_for_real_and_repeated(place):
         subprocess.run([*line, "-o", str(place / "two.mcool")], check=True)
     with h5py.File(place / "one.mcool") as one, h5py.File(place / "two.mcool") as two:
         names: list[str] = []
-        one.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+        one.visititems(
+            lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None
+        )
         for name in names:
             np.testing.assert_array_equal(one[name][()], two[name][()], err_msg=name)

@@ -35,7 +35,9 @@ def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("place")
     rng = np.random.default_rng(5)
     with open(folder / "toy.fa", "w") as out:
-        out.write("".join(f">{c}\n{''.join(rng.choice(list('ACGT'), n))}\n" for c, n in SIZES.items()))
+        out.write(
+            "".join(f">{c}\n{''.join(rng.choice(list('ACGT'), n))}\n" for c, n in SIZES.items())
+        )
     spec = make_toy_spec(assemblies={"toyAsm": SIZES})
     save_bundle(folder / "toy", make_toy_model(spec), make_toy_backgrounds(spec))
     open_genome(folder / "toy.fa")  # makes the index
@@ -47,8 +49,20 @@ def call(place, tmp_path):
     """Runs the verb; the output is ``tmp_path / "out.mcool"``."""
 
     def run(*extra, genome="toy.fa", output="out.mcool", code=0):
-        line = ["predict", "-q", "--model", str(place / "toy"), "--genome", str(place / genome), "-o", str(tmp_path / output)]
-        result = CliRunner().invoke(main, [*line, "--levels", ",".join(map(str, LEVELS)), "--device", "cpu", *map(str, extra)])
+        line = [
+            "predict",
+            "-q",
+            "--model",
+            str(place / "toy"),
+            "--genome",
+            str(place / genome),
+            "-o",
+            str(tmp_path / output),
+        ]
+        result = CliRunner().invoke(
+            main,
+            [*line, "--levels", ",".join(map(str, LEVELS)), "--device", "cpu", *map(str, extra)],
+        )
         assert result.exit_code == code, result.output
         return result
 
@@ -65,10 +79,34 @@ def text_of(source, chrom, start, end):
 
 
 def vcf(path, *records, samples=()):
-    columns = ["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", *(["FORMAT", *samples] if samples else [])]
+    columns = [
+        "#CHROM",
+        "POS",
+        "ID",
+        "REF",
+        "ALT",
+        "QUAL",
+        "FILTER",
+        "INFO",
+        *(["FORMAT", *samples] if samples else []),
+    ]
     lines = ["##fileformat=VCFv4.2", "\t".join(columns)]
     for chrom, pos, ref, alt, *genotypes in records:
-        lines.append("\t".join([chrom, str(pos), ".", ref, alt, ".", ".", ".", *(["GT", *genotypes] if samples else [])]))
+        lines.append(
+            "\t".join(
+                [
+                    chrom,
+                    str(pos),
+                    ".",
+                    ref,
+                    alt,
+                    ".",
+                    ".",
+                    ".",
+                    *(["GT", *genotypes] if samples else []),
+                ]
+            )
+        )
     path.write_text("\n".join(lines) + "\n")
     return path
 
@@ -98,7 +136,10 @@ def test_the_file_is_of_the_edited_genome(call, tmp_path, source):
     result = call("--edit", DELETION)
     assert "predicting what is edited, a; name REGIONs to predict others" in result.stderr
     out = tmp_path / "out.mcool"
-    assert result.stdout.split() == [str(out), *(str(tmp_path / f"out.expected.{r}.tsv") for r in LEVELS)]
+    assert result.stdout.split() == [
+        str(out),
+        *(str(tmp_path / f"out.expected.{r}.tsv") for r in LEVELS),
+    ]
     genome = EditedGenome.of(source, [Edit("del", "a", 1_013, 1_500)])
     clr = cooler.Cooler(f"{out}::resolutions/40")
     assert clr.chromsizes.to_dict() == {"a": 2_523, "b": 2_100, "c": 500}
@@ -120,7 +161,9 @@ def test_the_file_is_of_the_edited_genome(call, tmp_path, source):
 def test_it_is_what_the_edited_fasta_gives(call, place, tmp_path, source, regions):
     """With --reencode the very bytes, else up to rounding."""
     genome = EditedGenome.of(source, [Edit("del", "a", 1_013, 1_500)])
-    (place / "edited.fa").write_text("".join(f">{c}\n{text_of(genome, c, 0, n)}\n" for c, n in genome.chromsizes.items()))
+    (place / "edited.fa").write_text(
+        "".join(f">{c}\n{text_of(genome, c, 0, n)}\n" for c, n in genome.chromsizes.items())
+    )
     call("--any-genome", *(regions or ["a"]), genome="edited.fa", output="fasta.mcool")
     call("--edit", DELETION, "--reencode", *regions, output="anew.mcool")
     call("--edit", DELETION, *regions, output="reused.mcool")
@@ -128,24 +171,46 @@ def test_it_is_what_the_edited_fasta_gives(call, place, tmp_path, source, region
     assert len(plain) > 30
     assert [name for name in {*plain, *anew} if plain.get(name) != anew.get(name)] == []
     for r in LEVELS:
-        a, b = (read_log_ratio(f"{tmp_path / name}::resolutions/{r}", "a") for name in ("fasta.mcool", "reused.mcool"))
+        a, b = (
+            read_log_ratio(f"{tmp_path / name}::resolutions/{r}", "a")
+            for name in ("fasta.mcool", "reused.mcool")
+        )
         np.testing.assert_array_equal(np.isnan(a), np.isnan(b))
         assert np.nanmax(np.abs(a - b)) < 1e-4 * np.nanstd(a)
-    assert (metadata(tmp_path / "anew.mcool")["reencode"], metadata(tmp_path / "reused.mcool")["reencode"]) == (True, False)
+    assert (
+        metadata(tmp_path / "anew.mcool")["reencode"],
+        metadata(tmp_path / "reused.mcool")["reencode"],
+    ) == (True, False)
 
 
 def test_all_options_at_once_are_one_set_of_edits(call, place, tmp_path, source, monkeypatch):
-    """Texts, a file of texts that names a file of sequence, a VCF and a Seqstr: all in the coordinates of the reference."""
+    """Texts, a file of texts that names a file of sequence, a VCF and a Seqstr: all in the
+    coordinates of the reference.
+    """
     monkeypatch.chdir(tmp_path)
     (tmp_path / "edits.txt").write_text("a:2,000 ins @letters.fa\nb:100-200 inv\n")
     (tmp_path / "letters.fa").write_text(">one\nACGTACGTAC\n")
     (tmp_path / "seqstr.txt").write_text("<x>[toyAsm]c:100-400 -;ACGT\n")
     ref = text_of(source, "a", 2_499, 2_500)
     records = vcf(tmp_path / "x.vcf", ("a", 2_500, ref, "ACGT"[("ACGT".index(ref) + 1) % 4]))
-    line = ["--edit", "a:100-150 del", "--edit", "@edits.txt", "--vcf", records, "--seqstr", "@seqstr.txt"]
+    line = [
+        "--edit",
+        "a:100-150 del",
+        "--edit",
+        "@edits.txt",
+        "--vcf",
+        records,
+        "--seqstr",
+        "@seqstr.txt",
+    ]
     call(*line, "--assembly", "mine", "x", "b:0-1000")
     told = metadata(tmp_path / "out.mcool")
-    assert [text.split(" ", 1)[1].split()[0] for text in told["edits"][:4]] == ["del", "ins", "inv", "sub"]
+    assert [text.split(" ", 1)[1].split()[0] for text in told["edits"][:4]] == [
+        "del",
+        "ins",
+        "inv",
+        "sub",
+    ]
     assert told["edits"][4].startswith("x = ")
     assert told["assembly"] == "mine"
     assert told["vcf"] == "x.vcf"
@@ -185,7 +250,10 @@ def test_haplotypes(call, tmp_path, source):
         ("--haplotype", 1): "one, two",
         ("--haplotype", 1, "--sample", "three"): "'three'",
     }.items():
-        assert message in call("--vcf", file, *options, code=2, output="x.mcool").output.splitlines()[-1]
+        assert (
+            message
+            in call("--vcf", file, *options, code=2, output="x.mcool").output.splitlines()[-1]
+        )
 
 
 def test_variants_that_cannot_be_used_are_counted(call, tmp_path, source):
@@ -201,9 +269,15 @@ def test_variants_that_cannot_be_used_are_counted(call, tmp_path, source):
     assert wrong in lines[1]
     assert lines[10] == "warning: and 4 more, 14 in all, that are not applied"
     assert metadata(tmp_path / "out.mcool")["not_applied"] == 14
-    refused = call("--vcf", tmp_path / "x.vcf", "--strict", "a", code=2, output="x.mcool").output.splitlines()[-1]
-    assert refused == "Error: x.vcf line 4: it overlaps x.vcf line 3 (and 13 more that cannot be used)"
-    unusable = call("--vcf", vcf(tmp_path / "y.vcf", *bad), "a", code=2, output="x.mcool").output.splitlines()[-1]
+    refused = call(
+        "--vcf", tmp_path / "x.vcf", "--strict", "a", code=2, output="x.mcool"
+    ).output.splitlines()[-1]
+    assert (
+        refused == "Error: x.vcf line 4: it overlaps x.vcf line 3 (and 13 more that cannot be used)"
+    )
+    unusable = call(
+        "--vcf", vcf(tmp_path / "y.vcf", *bad), "a", code=2, output="x.mcool"
+    ).output.splitlines()[-1]
     assert "y.vcf' changes nothing; 13 of its variants cannot be used" in unusable
 
 
@@ -211,7 +285,9 @@ def test_frame_and_difference(call, tmp_path):
     """Both files, the reference's own, and the difference of the two that are there."""
     result = call("--edit", DELETION, "--frame", "reference", "--diff")
     names = ["out", "out.reference", "out.reference-frame", "out.diff"]
-    assert [p for p in result.stdout.split() if p.endswith(".mcool")] == [str(tmp_path / f"{name}.mcool") for name in names]
+    assert [p for p in result.stdout.split() if p.endswith(".mcool")] == [
+        str(tmp_path / f"{name}.mcool") for name in names
+    ]
     assert {p.name for p in tmp_path.iterdir()} == {f"{name}.mcool" for name in names} | {
         f"{name}.expected.{r}.tsv" for name in names[:3] for r in LEVELS
     }
@@ -222,10 +298,16 @@ def test_frame_and_difference(call, tmp_path):
         assert ("difference of two predictions" in checked.output) is (name == "out.diff")
     for name in names[1:]:
         assert info(tmp_path / f"{name}.mcool")["genome-assembly"] == "toyAsm"
-        assert cooler.Cooler(f"{tmp_path / f'{name}.mcool'}::resolutions/40").chromsizes.to_dict() == SIZES
+        assert (
+            cooler.Cooler(f"{tmp_path / f'{name}.mcool'}::resolutions/40").chromsizes.to_dict()
+            == SIZES
+        )
     assert metadata(tmp_path / "out.reference.mcool")["regions"] == ["a:0-3,010"]
     for r in LEVELS:
-        uris = [f"{tmp_path / f'out.{x}.mcool'}::resolutions/{r}" for x in ("reference-frame", "reference", "diff")]
+        uris = [
+            f"{tmp_path / f'out.{x}.mcool'}::resolutions/{r}"
+            for x in ("reference-frame", "reference", "diff")
+        ]
         a, b, d = (cooler.Cooler(uri).matrix(balance=True).fetch("a") for uri in uris)
         with np.errstate(divide="ignore", invalid="ignore"):
             wanted = np.where((a > 0) & (b > 0), np.log(a / b), 0.0)
@@ -241,10 +323,16 @@ def test_what_is_there_already_is_not_predicted_again(call, tmp_path, monkeypatc
     before = {p.name: p.stat().st_mtime_ns for p in tmp_path.iterdir()}
     result = call("--edit", DELETION, "--diff", "--reference", tmp_path / "plain.mcool")
     assert result.stdout.split() == [str(tmp_path / "out.diff.mcool")]
-    assert {p.name: p.stat().st_mtime_ns for p in tmp_path.iterdir() if p.name != "out.diff.mcool"} == before
+    assert {
+        p.name: p.stat().st_mtime_ns for p in tmp_path.iterdir() if p.name != "out.diff.mcool"
+    } == before
 
     # another prediction under that name is not taken for this one
-    for line in (["--edit", "a:1,013-1,501 del"], ["--edit", DELETION, "--mode", "contact"], ["--edit", DELETION, "a:0-2,000"]):
+    for line in (
+        ["--edit", "a:1,013-1,501 del"],
+        ["--edit", DELETION, "--mode", "contact"],
+        ["--edit", DELETION, "a:0-2,000"],
+    ):
         refused = call(*line, "--frame", "reference", code=2).output.splitlines()[-1]
         assert "out.mcool exists, and is another prediction" in refused
     assert "out.diff.mcool exists" in call("--edit", DELETION, "--diff", code=2).output
@@ -256,17 +344,31 @@ def test_what_is_there_already_is_not_predicted_again(call, tmp_path, monkeypatc
 
 def test_a_run_that_is_killed_late_goes_on(call, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("orca_cool.beside.difference", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        patch.setattr(
+            "orca_cool.beside.difference",
+            lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")),
+        )
         refused = call("--edit", DELETION, "--frame", "reference", "--diff", code=2)
     assert "No space left on device" in refused.output.splitlines()[-1]
     assert {p.name for p in tmp_path.glob("*.mcool*")} == {"out.mcool", "out.reference.mcool"}
     result = call("--edit", DELETION, "--frame", "reference", "--diff")
-    assert [p.split("/")[-1] for p in result.stdout.split() if p.endswith(".mcool")] == ["out.reference-frame.mcool", "out.diff.mcool"]
+    assert [p.split("/")[-1] for p in result.stdout.split() if p.endswith(".mcool")] == [
+        "out.reference-frame.mcool",
+        "out.diff.mcool",
+    ]
 
 
 def test_no_change_in_phase_is_exactly_0(call, tmp_path, source):
     """Also where the unedited part is encoded by way of the edited genome."""
-    line = ["--edit", f"a:100-140 sub {text_of(source, 'a', 100, 140)}", "a:0-2,000", "b", "--diff", "--frame", "reference"]
+    line = [
+        "--edit",
+        f"a:100-140 sub {text_of(source, 'a', 100, 140)}",
+        "a:0-2,000",
+        "b",
+        "--diff",
+        "--frame",
+        "reference",
+    ]
     call(*line)
     one, two = (pixels(tmp_path / f"out.{x}.mcool") for x in ("reference-frame", "reference"))
     assert one == two
@@ -289,7 +391,9 @@ def test_references_that_do_not_fit(call, place, tmp_path):
         "module": ["40 bp of module 'B', not 'S'"],
         "none": ["none.mcool"],
     }.items():
-        refused = call("--edit", DELETION, "--diff", "--reference", tmp_path / f"{name}.mcool", code=2)
+        refused = call(
+            "--edit", DELETION, "--diff", "--reference", tmp_path / f"{name}.mcool", code=2
+        )
         assert [word for word in words if word not in refused.output.splitlines()[-1]] == []
     assert not list(tmp_path.glob("out.*"))
 
@@ -320,15 +424,24 @@ def test_references_that_do_not_fit(call, place, tmp_path):
         (["--edit", DELETION, "a:2,600-2,900"], ["2,523"]),
         (["--edit", "c:10-490 del"], ["20 bp of 'c'", "40 bp"]),
         (["--edit", "x = ACGT"], ["4 bp of 'x'", "40 bp"]),
-        (["--edit", DELETION, "--reencode", "--store", "store.x", "--diff"], ["store.x", "--reference"]),
-        (["--edit", f"x = {'ACGT' * 40}", "--frame", "reference"], ["x:0-160", "comes from the reference"]),
+        (
+            ["--edit", DELETION, "--reencode", "--store", "store.x", "--diff"],
+            ["store.x", "--reference"],
+        ),
+        (
+            ["--edit", f"x = {'ACGT' * 40}", "--frame", "reference"],
+            ["x:0-160", "comes from the reference"],
+        ),
         (["--edit", "a:0-9 sub SAME"], ["change nothing", "REGION"]),
     ],
 )
 def test_refused_in_one_line(call, tmp_path, source, extra, words, monkeypatch):
     monkeypatch.chdir(tmp_path)
     empty = vcf(tmp_path / "empty.vcf")
-    extra = [text.replace("SAME", text_of(source, "a", 0, 9)).replace("EMPTY", str(empty)) for text in extra]
+    extra = [
+        text.replace("SAME", text_of(source, "a", 0, 9)).replace("EMPTY", str(empty))
+        for text in extra
+    ]
     result = call(*extra, code=2)
     assert "Traceback" not in result.output
     message = result.output.strip().splitlines()[-1]
@@ -339,7 +452,9 @@ def test_refused_in_one_line(call, tmp_path, source, extra, words, monkeypatch):
 
 def test_the_assembly_that_is_checked_is_the_references(call, place, tmp_path):
     (place / "short.fa").write_text(f">a\n{'ACGT' * 800}\n")
-    refused = call("--edit", "a:0-190 del", genome="short.fa", code=2).output  # 3,010 bp is left: the assembly's length
+    refused = call(
+        "--edit", "a:0-190 del", genome="short.fa", code=2
+    ).output  # 3,010 bp is left: the assembly's length
     assert "--any-genome" in refused
     assert "3,200" in refused
     call("--edit", "a:0-190 del", "--any-genome", genome="short.fa")
@@ -367,7 +482,9 @@ def test_zoom_series_of_an_edited_genome(call, tmp_path, source):
 
 
 def test_other_edits_do_not_resume(call, tmp_path, monkeypatch):
-    """Though their texts are the same (long sequences are cut), their assemblies too, and all lengths."""
+    """Though their texts are the same (long sequences are cut), their assemblies too, and all
+    lengths.
+    """
     letters = "ACGT" * 20
     line = ["--assembly", "mine", "--edit"]
     with monkeypatch.context() as patch:
@@ -428,18 +545,47 @@ def test_a_worker_makes_the_same_genome_and_plan(call, place, tmp_path, source, 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["torchrun", "dask"])
 def test_several_processes_write_the_same_files(place, tmp_path, kind):
-    line = ["predict", "-q", "--model", str(place / "toy"), "--genome", str(place / "toy.fa"), "--levels", "40,80,160", "--device", "cpu"]
+    line = [
+        "predict",
+        "-q",
+        "--model",
+        str(place / "toy"),
+        "--genome",
+        str(place / "toy.fa"),
+        "--levels",
+        "40,80,160",
+        "--device",
+        "cpu",
+    ]
     line += ["--edit", "a:1,013-1,500 del", "--edit", "b::c", "--frame", "reference", "--diff"]
     environment = runs.environment()
     if kind == "dask":
         pytest.importorskip("distributed")
-        several = [sys.executable, "-m", "orca_cool", *line, "--dask", "local:2", "-o", "several.mcool"]
+        several = [
+            sys.executable,
+            "-m",
+            "orca_cool",
+            *line,
+            "--dask",
+            "local:2",
+            "-o",
+            "several.mcool",
+        ]
     else:
-        torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+        torchrun = [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            "--nproc-per-node",
+            "2",
+        ]
         several = [*torchrun, "-m", "orca_cool", *line, "-o", "several.mcool"]
     subprocess.run(several, cwd=tmp_path, env=environment, check=True, capture_output=True)
     one = [sys.executable, "-m", "orca_cool", *line, "-o", str(tmp_path / "one.mcool")]
-    subprocess.run(one, cwd=os.path.dirname(tmp_path), env=environment, check=True, capture_output=True)
+    subprocess.run(
+        one, cwd=os.path.dirname(tmp_path), env=environment, check=True, capture_output=True
+    )
     for end in ("mcool", "reference.mcool", "reference-frame.mcool", "diff.mcool"):
         assert pixels(tmp_path / f"one.{end}") == pixels(tmp_path / f"several.{end}")
     assert not list(tmp_path.glob("*.partial"))

@@ -1,4 +1,6 @@
-"""``orca-cool encode``: a store is made, filled up, verified, refused; bad input is one line and exit code 2."""
+"""``orca-cool encode``: a store is made, filled up, verified, refused; bad input is one line and
+exit code 2.
+"""
 
 import shutil
 import signal
@@ -27,7 +29,9 @@ def place(tmp_path):
     """A folder with models ``toy`` and ``other`` and genome ``toy.fa``."""
     random = np.random.default_rng(5)
     with open(tmp_path / "toy.fa", "w") as out:
-        out.write("".join(f">{c}\n{''.join(random.choice(list('ACGTN'), n))}\n" for c, n in SIZES.items()))
+        out.write(
+            "".join(f">{c}\n{''.join(random.choice(list('ACGTN'), n))}\n" for c, n in SIZES.items())
+        )
     for name, seed in {"toy": 1, "other": 2}.items():
         spec = make_toy_spec(name, assemblies={"toyAsm": SIZES})
         save_bundle(tmp_path / name, make_toy_model(spec, seed), make_toy_backgrounds(spec))
@@ -35,7 +39,19 @@ def place(tmp_path):
 
 
 def line(place, *extra, model="toy", genome="toy.fa", output="s.h5"):
-    return ["encode", "-q", "--device", "cpu", "-m", str(place / model), "-g", str(place / genome), "-o", str(place / output), *extra]
+    return [
+        "encode",
+        "-q",
+        "--device",
+        "cpu",
+        "-m",
+        str(place / model),
+        "-g",
+        str(place / genome),
+        "-o",
+        str(place / output),
+        *extra,
+    ]
 
 
 def call(place, *extra, **changes):
@@ -52,7 +68,12 @@ def refused(result, *words):
 
 
 def open_store(place, genome="toy.fa"):
-    return EncodingStore.open(place / "s.h5", load_bundle(place / "toy").model.encoder, open_genome(str(place / genome)), create=False)
+    return EncodingStore.open(
+        place / "s.h5",
+        load_bundle(place / "toy").model.encoder,
+        open_genome(str(place / genome)),
+        create=False,
+    )
 
 
 def test_the_store_holds_what_the_encoder_gives(place):
@@ -67,7 +88,9 @@ def test_the_store_holds_what_the_encoder_gives(place):
             for reverse in (False, True):
                 codes = source.fetch(chrom, -400, 1600 * blocks + 400)
                 with torch.no_grad():
-                    y = encoder(one_hot(reverse_complement(codes) if reverse else codes)[None])[0, :, 10:-10]
+                    y = encoder(one_hot(reverse_complement(codes) if reverse else codes)[None])[
+                        0, :, 10:-10
+                    ]
                 found = np.concatenate([store.read(chrom, k, reverse) for k in range(blocks)])
                 expected = (y.flip(-1) if reverse else y).T.numpy()
                 np.testing.assert_allclose(found, expected, rtol=2.0**-11, atol=1e-5)
@@ -164,7 +187,9 @@ def test_bad_paths(place):
 
 @pytest.mark.slow
 def test_killed_for_real_and_repeated(place):
-    """kill -9 three times, then to the end, then beside a second one from the start: the same blocks as in one go."""
+    """kill -9 three times, then to the end, then beside a second one from the start: the same
+    blocks as in one go.
+    """
     random = np.random.default_rng(6)
     (place / "long.fa").write_text(
         f">a\n{''.join(random.choice(list('ACGT'), 2_000_000))}\n>b\n{''.join(random.choice(list('ACGT'), 2100))}\n"
@@ -172,7 +197,11 @@ def test_killed_for_real_and_repeated(place):
 
     def start(output):
         words = line(place, "--any-genome", genome="long.fa", output=output)
-        return subprocess.Popen([sys.executable, "-m", "orca_cool", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return subprocess.Popen(
+            [sys.executable, "-m", "orca_cool", *words],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
 
     assert start("one.h5").wait() == 0
     killed = 0
@@ -191,6 +220,11 @@ def test_killed_for_real_and_repeated(place):
         for name in ("s.h5", "two.h5"):
             with h5py.File(place / name) as file:
                 for chrom in ("a", "b"):
-                    np.testing.assert_allclose(file["encodings"][chrom][()], one["encodings"][chrom][()], rtol=1e-3, atol=1e-5)
+                    np.testing.assert_allclose(
+                        file["encodings"][chrom][()],
+                        one["encodings"][chrom][()],
+                        rtol=1e-3,
+                        atol=1e-5,
+                    )
                     assert (file["checksums"][chrom][()] >> np.uint64(32) == 1).all()
     shutil.rmtree(place)

@@ -1,4 +1,6 @@
-"""``orca-cool predict`` with a store of encodings, with the ends of windows as upstream has them, and with approximations."""
+"""``orca-cool predict`` with a store of encodings, with the ends of windows as upstream has them,
+and with approximations.
+"""
 
 import h5py
 import numpy as np
@@ -21,7 +23,9 @@ def place(tmp_path):
     letters = {c: random.choice(list("ACGT"), n) for c, n in SIZES.items()}
     for name in ("toy", "mutated"):
         letters["a"][4000] = "A" if name == "toy" else "C"
-        (tmp_path / f"{name}.fa").write_text("".join(f">{c}\n{''.join(s)}\n" for c, s in letters.items()))
+        (tmp_path / f"{name}.fa").write_text(
+            "".join(f">{c}\n{''.join(s)}\n" for c, s in letters.items())
+        )
     for name, seed in {"toy": 1, "other": 2}.items():
         spec = make_toy_spec(name, assemblies={"toyAsm": SIZES})
         save_bundle(tmp_path / name, make_toy_model(spec, seed), make_toy_backgrounds(spec))
@@ -29,7 +33,19 @@ def place(tmp_path):
 
 
 def predict(place, output, *extra, model="toy", genome="toy.fa"):
-    line = ["predict", "-q", "--device", "cpu", "-m", str(place / model), "-g", str(place / genome), "-o", str(place / output), *extra]
+    line = [
+        "predict",
+        "-q",
+        "--device",
+        "cpu",
+        "-m",
+        str(place / model),
+        "-g",
+        str(place / genome),
+        "-o",
+        str(place / output),
+        *extra,
+    ]
     return CliRunner().invoke(main, [*line, "--levels", "40,80,160"])
 
 
@@ -66,7 +82,9 @@ def test_a_store_serves_later_predictions(place, monkeypatch):
             BlockEncoder.span(None)
         done(predict(place, "second.mcool", *store, "a"))
         # in phase and with real flanks, a zoom series is read from the store whole
-        said = done(predict(place, "zoom.mcool", *store, "--at", "a:4,003", "--snap", "--edges", "real"))
+        said = done(
+            predict(place, "zoom.mcool", *store, "--at", "a:4,003", "--snap", "--edges", "real")
+        )
     assert "snapped a:4,003 to a:4,000, by -3 bp" in said
     np.testing.assert_array_equal(maps(place, "first.mcool"), maps(place, "second.mcool"))
     difference = np.nanmax(np.abs(maps(place, "first.mcool") - maps(place, "plain.mcool")))
@@ -115,5 +133,10 @@ def test_an_unfinished_run_is_not_continued_with_other_numbers(place, monkeypatc
         patch.setattr(work.Merger, "add", broken)
         assert predict(place, "x.mcool").exit_code != 0
     refused(predict(place, "x.mcool", "--edges", "upstream"), "edges", "'real'", "'upstream'")
-    refused(predict(place, "x.mcool", "--store", str(place / "s.h5")), "encodings", "'float32'", "'float16'")
+    refused(
+        predict(place, "x.mcool", "--store", str(place / "s.h5")),
+        "encodings",
+        "'float32'",
+        "'float16'",
+    )
     done(predict(place, "x.mcool"))

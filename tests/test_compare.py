@@ -1,4 +1,6 @@
-"""Alternative and reference side by side: where windows lie, which bins are compared, and what the scores are."""
+"""Alternative and reference side by side: where windows lie, which bins are compared, and what the
+scores are.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,11 @@ def source():
 @pytest.fixture(scope="module")
 def predictor(source, tmp_path_factory):
     model = make_toy_model()
-    bundle = load_bundle(save_bundle(tmp_path_factory.mktemp("models") / "toy", model, make_toy_backgrounds(model.spec)))
+    bundle = load_bundle(
+        save_bundle(
+            tmp_path_factory.mktemp("models") / "toy", model, make_toy_backgrounds(model.spec)
+        )
+    )
     return Predictor(bundle, source)
 
 
@@ -62,16 +68,26 @@ def test_an_snv_is_seen_from_the_nearest_grain():
     (site,) = placed(Edit("sub", "chr2", 100_123_456, 100_123_457, sequence=letters("A")))
     # 100,123,456 / 124,000 = 807.4: the 807th grain
     assert site.references == (("chr2", 807 * GRAIN),)
-    assert (site.contig, site.position, site.marks) == ("chr2", 807 * GRAIN, (100_123_456, 100_123_457))
+    assert (site.contig, site.position, site.marks) == (
+        "chr2",
+        807 * GRAIN,
+        (100_123_456, 100_123_457),
+    )
 
 
 def test_the_papers_duplication():
     (site,) = placed(Edit("dup", "chr17", 70_845_859, 71_884_859))
-    # the one breakpoint lies at the end of the first copy; bases on its sides came from 71,884,858 and 70,845,859, further apart than
-    # half a window of the finest level: two windows of the reference
+    # the one breakpoint lies at the end of the first copy; bases on its sides came from 71,884,858
+    # and 70,845,859, further apart than half a window of the finest level: two windows of the
+    # reference
     assert site.marks == (71_884_859,)
-    assert site.references == (("chr17", 571 * GRAIN), ("chr17", 580 * GRAIN))  # 70,845,859 / 124,000 = 571.3; 71,884,858: 579.7
-    assert site.position == 580 * GRAIN  # both halves of the window are as long: the left decides, which is where it was
+    assert site.references == (
+        ("chr17", 571 * GRAIN),
+        ("chr17", 580 * GRAIN),
+    )  # 70,845,859 / 124,000 = 571.3; 71,884,858: 579.7
+    assert (
+        site.position == 580 * GRAIN
+    )  # both halves of the window are as long: the left decides, which is where it was
 
 
 def test_the_papers_deletion():
@@ -95,7 +111,9 @@ def test_the_papers_translocation():
     one, two = placed(Join(Breakend("chr5", 89_411_065, "+"), Breakend("chr7", 94_378_248, "-")))
     assert (one.contig, one.marks) == ("der_chr5", (89_411_065,))
     assert (two.contig, two.marks) == ("der_chr7", (94_378_248,))
-    assert set(one.references) == set(two.references) == {("chr5", 721 * GRAIN), ("chr7", 761 * GRAIN)}  # 721.05, 761.1
+    assert (
+        set(one.references) == set(two.references) == {("chr5", 721 * GRAIN), ("chr7", 761 * GRAIN)}
+    )  # 721.05, 761.1
     assert one.position == 721 * GRAIN
     assert two.position == 761 * GRAIN
 
@@ -104,8 +122,8 @@ def test_a_small_inversion_is_one_site_and_a_large_deletion_keeps_the_longer_sid
     (site,) = placed(Edit("inv", "chr2", 100_000_000, 100_040_000))
     assert site.marks == (100_000_000, 100_040_000)
     assert len(site.references) == 1
-    # 90 Mb, at levels of 32 Mb and more: an eighth of 250 bins of 128 kb is 3,968,000; 99,999,999 is 25.2 of them, 190,000,001 47.9.
-    # 100 Mb lie left of the breakpoint, 52 Mb right of it
+    # 90 Mb, at levels of 32 Mb and more: an eighth of 250 bins of 128 kb is 3,968,000; 99,999,999
+    # is 25.2 of them, 190,000,001 47.9. 100 Mb lie left of the breakpoint, 52 Mb right of it
     (site,) = placed(Edit("del", "chr2", 100_000_000, 190_000_001), module="256M")
     assert site.references == (("chr2", 25 * 3_968_000), ("chr2", 48 * 3_968_000))
     assert site.position == 25 * 3_968_000
@@ -113,11 +131,14 @@ def test_a_small_inversion_is_one_site_and_a_large_deletion_keeps_the_longer_sid
     (site,) = placed(Edit("del", "chr2", 100_000, 350_001), module="1M")
     assert site.references == (("chr2", 2 * GRAIN),)  # (99,999 + 350,001) / 2 = 1.8 grains
     assert site.position == 2 * GRAIN - 250_001
-    # windows that are moved stay in the phase of one side or the other, of that which is then longer
+    # windows that are moved stay in the phase of one side or the other, of that which is then
+    # longer
     genome = EditedGenome.of(HUMAN, [Edit("del", "chr2", 100_000_000, 100_250_001)])
     for shift, off in ((-4_000, 0), (-700_000, 0), (700_000, -250_001)):
         (moved,) = sites(genome, SPEC, SPEC.module("1M"), shift=shift)
-        assert moved.references == (("chr2", 807 * GRAIN + shift),)  # (99,999,999 + 100,250,001) / 2: 807.5 grains
+        assert moved.references == (
+            ("chr2", 807 * GRAIN + shift),
+        )  # (99,999,999 + 100,250,001) / 2: 807.5 grains
         assert moved.position == 807 * GRAIN + shift + off
 
 
@@ -137,7 +158,10 @@ def test_ends_that_are_no_chromosomes_are_breakpoints():
 def oracle(genome, contig, m, names):
     """For each bin the base in its middle, traced through the letters' own addresses."""
     marks = genome.to_reference(contig, np.arange(m.start, m.end))
-    return [(int(marks[0][k]), int(marks[1][k])) for k in range(m.resolution // 2, m.end - m.start, m.resolution)]
+    return [
+        (int(marks[0][k]), int(marks[1][k]))
+        for k in range(m.resolution // 2, m.end - m.start, m.resolution)
+    ]
 
 
 @pytest.mark.parametrize("name", EDITS)
@@ -164,10 +188,21 @@ def test_bins_are_compared_with_those_that_they_came_from(predictor, source, mod
                 wanted = np.nan
                 for r in c.references:
                     number = list(SIZES).index(r.chrom)
-                    p, q = ((traced[x][1] - r.start) // r.resolution if traced[x][0] == number else -1 for x in (i, j))
+                    p, q = (
+                        (traced[x][1] - r.start) // r.resolution if traced[x][0] == number else -1
+                        for x in (i, j)
+                    )
                     if 0 <= p < n and 0 <= q < n and not np.isfinite(wanted):
                         gaps = [
-                            (source.fetch(r.chrom, r.start + x * r.resolution, r.start + (x + 1) * r.resolution) == 4).mean() > 0.5
+                            (
+                                source.fetch(
+                                    r.chrom,
+                                    r.start + x * r.resolution,
+                                    r.start + (x + 1) * r.resolution,
+                                )
+                                == 4
+                            ).mean()
+                            > 0.5
                             for x in (p, q)
                         ]
                         wanted = np.nan if any(gaps) else r.values[p, q]
@@ -181,14 +216,18 @@ def test_a_bin_whose_middle_is_given_takes_the_nearest_base():
     chroms, places = bin_origins(genome, "a", 0, 160, 20)
     assert places[10] == 1700  # 20 bp away; 1649 is 31
     assert chroms[10] == 0
-    genome = EditedGenome.of(source, [Edit("ins", "a", 1600, 1600, sequence=(Segment("", 0, 320),))])
+    genome = EditedGenome.of(
+        source, [Edit("ins", "a", 1600, 1600, sequence=(Segment("", 0, 320),))]
+    )
     chroms, places = bin_origins(genome, "a", 0, 160, 20)
     assert chroms[10:12].tolist() == [-1, -1]
     assert places[12] == 1680
 
 
 def test_touched_bins(predictor, source, module):
-    genome = EditedGenome.of(source, [Edit("ins", "a", 12_000, 12_000, sequence=letters(random_letters(300)))])
+    genome = EditedGenome.of(
+        source, [Edit("ins", "a", 12_000, 12_000, sequence=letters(random_letters(300)))]
+    )
     found = [c for c in compare(Reference(predictor, module), [genome])[0] if c.resolution == 40]
     (c,) = found
     bins = c.alternative.start + 40 * np.flatnonzero(c.touched)
@@ -236,11 +275,24 @@ def crafted(alternative, resolution=1000):
 
     y, z = alternative
     n = len(y)
-    maps = [SeriesMap("c", resolution, 0, n * resolution, v, np.zeros_like(v), np.ones_like(v), 0.0) for v in (y, z)]
+    maps = [
+        SeriesMap("c", resolution, 0, n * resolution, v, np.zeros_like(v), np.ones_like(v), 0.0)
+        for v in (y, z)
+    ]
     touched = np.zeros(n, dtype=bool)
     touched[n // 2] = True
     site = Site("c", (n * resolution // 2,), 0, (("c", 0),))
-    return Comparison(site, resolution, maps[0], (maps[1],), z.astype(float), z.astype(float), y.astype(float), (np.arange(n),), touched)
+    return Comparison(
+        site,
+        resolution,
+        maps[0],
+        (maps[1],),
+        z.astype(float),
+        z.astype(float),
+        y.astype(float),
+        (np.arange(n),),
+        touched,
+    )
 
 
 def blocks(n, *borders):
@@ -265,9 +317,17 @@ def test_loops_and_compartments():
     before = np.zeros((n, n))
     after = before.copy()
     after[19:22, 39:42] = after[39:42, 19:22] = 2.0
-    loops = (("c", 20_500, 40_500), ("c", 5_500, 30_500), ("d", 20_500, 40_500), ("c", 20_500, 22_500), ("c", 1_500, 40_500))
+    loops = (
+        ("c", 20_500, 40_500),
+        ("c", 5_500, 30_500),
+        ("d", 20_500, 40_500),
+        ("c", 20_500, 22_500),
+        ("c", 1_500, 40_500),
+    )
     values = score(crafted((after, before)), Choices(diamond=5, loops=loops))
-    assert values["loops"] == 2  # of one the anchors are too close, of one the ring leaves the map, one is elsewhere
+    assert (
+        values["loops"] == 2
+    )  # of one the anchors are too close, of one the ring leaves the map, one is elsewhere
     assert values["loop_change"] == pytest.approx((2.0 + 0.0) / 2)
     sign = np.where(np.arange(n) // 10 % 2, 1.0, -1.0)
     turned = np.where(np.arange(n) // 15 % 2, 1.0, -1.0)
@@ -290,7 +350,10 @@ def test_shifted_windows_are_averaged(predictor, source, module):
 
 def test_each_window_of_the_reference_is_predicted_once(predictor, source, module):
     reference = Reference(predictor, module)
-    genomes = [EditedGenome.of(source, [Edit("sub", "a", p, p + 1, sequence=letters("N"))]) for p in range(12_000, 12_040, 4)]
+    genomes = [
+        EditedGenome.of(source, [Edit("sub", "a", p, p + 1, sequence=letters("N"))])
+        for p in range(12_000, 12_040, 4)
+    ]
     together = compare(reference, genomes)
     assert reference.predicted == 1
     assert len(together) == 10
@@ -303,7 +366,9 @@ def test_each_window_of_the_reference_is_predicted_once(predictor, source, modul
 
 def test_loops_file(tmp_path):
     path = tmp_path / "loops.bedpe"
-    path.write_text("chrom1\tstart1\tend1\tchrom2\tstart2\tend2\nc\t10\t20\tc\t50\t70\t.\nc\t1\t3\td\t5\t9\nc\t90\t92\tc\t4\t6\n")
+    path.write_text(
+        "chrom1\tstart1\tend1\tchrom2\tstart2\tend2\nc\t10\t20\tc\t50\t70\t.\nc\t1\t3\td\t5\t9\nc\t90\t92\tc\t4\t6\n"
+    )
     assert read_loops(path) == (("c", 15, 60), ("c", 5, 91))
     path.write_text("c\t10\t20\tc\t50\n")
     with pytest.raises(EditError, match="line 1"):

@@ -32,7 +32,11 @@ def path(planted: Planted, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def datasets(path: Path) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     with h5py.File(path) as file:
-        file.visititems(lambda name, x: found.update({name: x[()].tobytes()}) if isinstance(x, h5py.Dataset) else None)
+        file.visititems(
+            lambda name, x: (
+                found.update({name: x[()].tobytes()}) if isinstance(x, h5py.Dataset) else None
+            )
+        )
     return found
 
 
@@ -74,7 +78,9 @@ def test_cooler_reads_it(path: Path) -> None:
             for column in group["pixels"].values():
                 assert column.compression == "gzip"
                 assert column.shuffle
-            assert h5py.check_enum_dtype(group["bins/chrom"].dtype) == {c: i for i, c in enumerate(CHROMSIZES)}
+            assert h5py.check_enum_dtype(group["bins/chrom"].dtype) == {
+                c: i for i, c in enumerate(CHROMSIZES)
+            }
 
 
 def test_same_table_as_stock_cooler(path: Path, tmp_path: Path) -> None:
@@ -83,7 +89,9 @@ def test_same_table_as_stock_cooler(path: Path, tmp_path: Path) -> None:
     copy = str(tmp_path / "copy.cool")
     columns = ["count", "level", "spread"]
     types = {"count": "float32", "level": "int32", "spread": "float32"}
-    cooler.create_cooler(copy, source.bins()[:], source.pixels()[:], columns=columns, dtypes=types, ordered=True)
+    cooler.create_cooler(
+        copy, source.bins()[:], source.pixels()[:], columns=columns, dtypes=types, ordered=True
+    )
     with h5py.File(path) as a, h5py.File(copy) as b:
         for name in [
             "chroms/name",
@@ -103,7 +111,9 @@ def test_same_table_as_stock_cooler(path: Path, tmp_path: Path) -> None:
 def test_inverse(planted: Planted, path: Path, resolution: int) -> None:
     uri = f"{path}::resolutions/{resolution}"
     for chrom in CHROMSIZES:
-        np.testing.assert_allclose(read_log_ratio(uri, chrom), truth(planted, chrom, resolution), atol=1e-6)
+        np.testing.assert_allclose(
+            read_log_ratio(uri, chrom), truth(planted, chrom, resolution), atol=1e-6
+        )
     part = read_log_ratio(uri, ("chrA", 2_000_000, 6_000_000))
     a, b = 2_000_000 // resolution, n_bins(6_000_000, resolution)
     np.testing.assert_allclose(part, truth(planted, "chrA", resolution)[a:b, a:b], atol=1e-6)
@@ -132,7 +142,9 @@ def test_contact_mode(planted: Planted, tmp_path: Path) -> None:
     n = len(y)
     norm = layer.norm(n)[np.abs(np.subtract.outer(np.arange(n), np.arange(n)))]
     wanted = np.maximum(np.exp(y) * (norm + layer.eps) - layer.eps, 0)
-    np.testing.assert_allclose(clr.matrix(balance=True).fetch("chrB"), np.where(norm > 0, wanted, 0.0), rtol=2e-5)
+    np.testing.assert_allclose(
+        clr.matrix(balance=True).fetch("chrB"), np.where(norm > 0, wanted, 0.0), rtol=2e-5
+    )
     floor = np.log(layer.eps / (norm + layer.eps))
     np.testing.assert_allclose(read_log_ratio(clr.uri, "chrB"), np.maximum(y, floor), atol=1e-4)
 
@@ -142,7 +154,15 @@ def test_contact_mode_clips_at_zero(tmp_path: Path) -> None:
     y = band_of(np.full((10, 10), -5.0), 10)
     stripe = Stripe("a", 0, y, np.full(y.shape, 1000, np.int32))
     path = tmp_path / "c.mcool"
-    write_mcool(path, chromsizes={"a": 10_000}, assembly="x", layers=[layer], stripes=lambda _: [stripe], metadata={}, mode="contact")
+    write_mcool(
+        path,
+        chromsizes={"a": 10_000},
+        assembly="x",
+        layers=[layer],
+        stripes=lambda _: [stripe],
+        metadata={},
+        mode="contact",
+    )
     assert (cooler.Cooler(f"{path}::resolutions/1000").pixels()[:]["count"] == 0).all()
     np.testing.assert_allclose(read_log_ratio(f"{path}::resolutions/1000", "a"), np.log(0.5))
 
@@ -170,12 +190,17 @@ def test_deterministic_and_independent_of_the_split(planted: Planted, tmp_path: 
 
 def test_precision_bits(planted: Planted, path: Path, tmp_path: Path) -> None:
     rounded = write(planted, tmp_path / "r.mcool", precision_bits=12)
-    a, b = (cooler.Cooler(f"{p}::resolutions/32000").pixels()[:]["count"].to_numpy(float) for p in (path, rounded))
+    a, b = (
+        cooler.Cooler(f"{p}::resolutions/32000").pixels()[:]["count"].to_numpy(float)
+        for p in (path, rounded)
+    )
     assert 0 < np.abs(b / a - 1).max() <= 2.0**-13
     assert rounded.stat().st_size < path.stat().st_size
 
 
-def test_interrupted_leaves_nothing_and_keeps_the_old_file(planted: Planted, tmp_path: Path) -> None:
+def test_interrupted_leaves_nothing_and_keeps_the_old_file(
+    planted: Planted, tmp_path: Path
+) -> None:
     path = tmp_path / "out.mcool"
     path.write_text("old")
 
@@ -184,7 +209,14 @@ def test_interrupted_leaves_nothing_and_keeps_the_old_file(planted: Planted, tmp
         raise ValueError("the network fell over")
 
     with pytest.raises(ValueError, match="fell over"):
-        write_mcool(path, chromsizes=CHROMSIZES, assembly="x", layers=planted.layers, stripes=broken, metadata={})
+        write_mcool(
+            path,
+            chromsizes=CHROMSIZES,
+            assembly="x",
+            layers=planted.layers,
+            stripes=broken,
+            metadata={},
+        )
     assert [p.name for p in tmp_path.iterdir()] == ["out.mcool"]
     assert path.read_text() == "old"
 
@@ -208,10 +240,17 @@ except OutputError as error:
 
 @pytest.mark.parametrize("limit", [1000, 300_000, 1_500_000, 3_390_000])
 def test_no_space_left(tmp_path: Path, limit: int) -> None:
-    """A file that may not grow behaves like a full disk: one error that names the output, nothing left, no crash at exit."""
+    """A file that may not grow behaves like a full disk: one error that names the output, nothing
+    left, no crash at exit.
+    """
     assert hasattr(resource, "RLIMIT_FSIZE")
     path = tmp_path / "full.mcool"
-    done = subprocess.run([sys.executable, "-c", FULL, str(path), str(limit)], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(path), str(limit)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert f"cannot write {str(path)!r}" in done.stdout
     assert not done.stderr
     assert not list(tmp_path.iterdir())
@@ -220,7 +259,12 @@ def test_no_space_left(tmp_path: Path, limit: int) -> None:
 def test_unwritable_place(planted: Planted, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"no_such_folder"):
         write_mcool(
-            tmp_path / "no_such_folder" / "x.mcool", chromsizes=CHROMSIZES, assembly="x", layers=[], stripes=lambda _: [], metadata={}
+            tmp_path / "no_such_folder" / "x.mcool",
+            chromsizes=CHROMSIZES,
+            assembly="x",
+            layers=[],
+            stripes=lambda _: [],
+            metadata={},
         )
 
 
@@ -228,8 +272,15 @@ def layer_of(n: int = 20, band: int = 5, trans: float | None = None) -> Layer:
     return Layer(1000, np.full(n, 1e-3), 1e-5, band, trans, {})
 
 
-def stripe_of(chrom: str = "a", start: int = 0, rows: int = 4, band: int = 5, value: float = 0.0) -> Stripe:
-    return Stripe(chrom, start, np.full((rows, band), value, np.float32), np.full((rows, band), 1000, np.int32))
+def stripe_of(
+    chrom: str = "a", start: int = 0, rows: int = 4, band: int = 5, value: float = 0.0
+) -> Stripe:
+    return Stripe(
+        chrom,
+        start,
+        np.full((rows, band), value, np.float32),
+        np.full((rows, band), 1000, np.int32),
+    )
 
 
 @pytest.mark.parametrize(
@@ -242,13 +293,30 @@ def stripe_of(chrom: str = "a", start: int = 0, rows: int = 4, band: int = 5, va
         (layer_of(), [stripe_of("z")], [], "'z' is not one of a, b"),
         (layer_of(n=3), [stripe_of()], [], "at 3 bins, where no expected is known"),
         (layer_of(), [stripe_of(value=1000.0)], [], "too large"),
-        (layer_of(), [], [TransBlock("a", "b", 0, 0, np.zeros((2, 2), np.float32), 1000)], "no trans expected"),
-        (layer_of(trans=1e-5), [], [TransBlock("b", "a", 0, 0, np.zeros((2, 2), np.float32), 1000)], "must come before"),
-        (layer_of(trans=1e-5), [], [TransBlock("a", "b", 19, 0, np.zeros((2, 2), np.float32), 1000)], "leaves its chromosomes"),
+        (
+            layer_of(),
+            [],
+            [TransBlock("a", "b", 0, 0, np.zeros((2, 2), np.float32), 1000)],
+            "no trans expected",
+        ),
+        (
+            layer_of(trans=1e-5),
+            [],
+            [TransBlock("b", "a", 0, 0, np.zeros((2, 2), np.float32), 1000)],
+            "must come before",
+        ),
+        (
+            layer_of(trans=1e-5),
+            [],
+            [TransBlock("a", "b", 19, 0, np.zeros((2, 2), np.float32), 1000)],
+            "leaves its chromosomes",
+        ),
     ],
 )
 @pytest.mark.filterwarnings("ignore:overflow")
-def test_contradictions(tmp_path: Path, layer: Layer, stripes: list, blocks: list, message: str) -> None:
+def test_contradictions(
+    tmp_path: Path, layer: Layer, stripes: list, blocks: list, message: str
+) -> None:
     sizes = {"a": 20_000, "b": 10_000}
     with pytest.raises(OutputError, match=message):
         write_mcool(
@@ -266,23 +334,44 @@ def test_contradictions(tmp_path: Path, layer: Layer, stripes: list, blocks: lis
 def test_settings_and_foreign_files(tmp_path: Path) -> None:
     for bad in ({"mode": "raw"}, {"pseudo_depth": -1.0}):
         with pytest.raises(OutputError, match=str(next(iter(bad.values())))):
-            write_mcool(tmp_path / "x", chromsizes={"a": 10}, assembly="x", layers=[], stripes=lambda _: [], metadata={}, **bad)  # type: ignore[arg-type]
+            write_mcool(
+                tmp_path / "x",
+                chromsizes={"a": 10},
+                assembly="x",
+                layers=[],
+                stripes=lambda _: [],
+                metadata={},
+                **bad,
+            )  # type: ignore[arg-type]
     with pytest.raises(CoolerError, match=r"absent\.mcool"):
         read_layer(str(tmp_path / "absent.mcool::resolutions/1000"))
 
 
 @settings(max_examples=25, deadline=None)
 @given(data=st.data())
-def test_any_mask_band_and_split_round_trips(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
-    """Random chromosomes, bands, masks, gaps, row splits and trans pieces: the dense map comes back."""
+def test_any_mask_band_and_split_round_trips(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    """Random chromosomes, bands, masks, gaps, row splits and trans pieces: the dense map comes
+    back.
+    """
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
-    sizes = {f"c{k}": data.draw(st.integers(1, 40_000)) for k in range(data.draw(st.integers(1, 4)))}
+    sizes = {
+        f"c{k}": data.draw(st.integers(1, 40_000)) for k in range(data.draw(st.integers(1, 4)))
+    }
     n = {c: n_bins(length, 1000) for c, length in sizes.items()}
     band = data.draw(st.integers(1, 50))
-    dense = {c: np.tril(x := rng.normal(size=(k, k)).astype(np.float32)).T + np.tril(x, -1) for c, k in n.items()}
+    dense = {
+        c: np.tril(x := rng.normal(size=(k, k)).astype(np.float32)).T + np.tril(x, -1)
+        for c, k in n.items()
+    }
     for x in dense.values():
         x[rng.random(x.shape) < 0.1] = np.nan
-    masked = {c: rng.random(k) < data.draw(st.sampled_from([0.0, 0.3, 1.0])) for c, k in n.items() if rng.random() < 0.8}
+    masked = {
+        c: rng.random(k) < data.draw(st.sampled_from([0.0, 0.3, 1.0]))
+        for c, k in n.items()
+        if rng.random() < 0.8
+    }
     present = [c for c in sizes if rng.random() < 0.8]
     layer = Layer(1000, rng.random(60) + 0.1, 1e-3, band, 1e-3, masked)
 
@@ -296,10 +385,22 @@ def test_any_mask_band_and_split_round_trips(tmp_path_factory: pytest.TempPathFa
     names = list(sizes)
     pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :] if rng.random() < 0.5]
     between = {p: rng.normal(size=(n[p[0]], n[p[1]])).astype(np.float32) for p in pairs}
-    blocks = [TransBlock(*p, 0, cut, x[:, cut:], 1000) for p, x in between.items() if (cut := n[p[1]] // 2) >= 0]
+    blocks = [
+        TransBlock(*p, 0, cut, x[:, cut:], 1000)
+        for p, x in between.items()
+        if (cut := n[p[1]] // 2) >= 0
+    ]
     blocks += [TransBlock(*p, 0, 0, x[:, : n[p[1]] // 2], 1000) for p, x in between.items()]
     path = tmp_path_factory.mktemp("any") / "x.mcool"
-    write_mcool(path, chromsizes=sizes, assembly="x", layers=[layer], stripes=stripes, trans=lambda _: blocks, metadata={})
+    write_mcool(
+        path,
+        chromsizes=sizes,
+        assembly="x",
+        layers=[layer],
+        stripes=stripes,
+        trans=lambda _: blocks,
+        metadata={},
+    )
     uri = f"{path}::resolutions/1000"
     pixels = cooler.Cooler(uri).pixels()[:]
     assert (np.diff(pixels["bin1_id"].to_numpy() * 1000 + pixels["bin2_id"].to_numpy()) > 0).all()
@@ -310,7 +411,11 @@ def test_any_mask_band_and_split_round_trips(tmp_path_factory: pytest.TempPathFa
         wanted[np.abs(i[:, None] - i) >= band] = np.nan
         mask = masked.get(c, np.zeros(n[c], bool))
         wanted[mask] = wanted[:, mask] = np.nan
-        np.testing.assert_allclose(read_log_ratio(uri, c), wanted if c in present else np.full_like(wanted, np.nan), atol=1e-5)
+        np.testing.assert_allclose(
+            read_log_ratio(uri, c),
+            wanted if c in present else np.full_like(wanted, np.nan),
+            atol=1e-5,
+        )
     for (a, b), x in between.items():
         wanted = x.astype(float)
         wanted[masked.get(a, np.zeros(n[a], bool))] = np.nan

@@ -41,7 +41,11 @@ def model():
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory):
     model = make_toy_model()
-    return load_bundle(save_bundle(tmp_path_factory.mktemp("models") / "toy", model, make_toy_backgrounds(model.spec)))
+    return load_bundle(
+        save_bundle(
+            tmp_path_factory.mktemp("models") / "toy", model, make_toy_backgrounds(model.spec)
+        )
+    )
 
 
 def letters(text):
@@ -66,8 +70,20 @@ EDITS = {
     "insertion of N": [Edit("ins", "a", 9_001, 9_001, sequence=(Segment("", 0, 5_000),))],
     "translocation": [Join(Breakend("a", 12_001, "+"), Breakend("b", 3_000, "-"))],
     "inverted translocation": [Join(Breakend("a", 12_001, "+"), Breakend("b", 3_000, "+"))],
-    "custom": [Contig("a", (Segment("b", 200, 8_000, "-"), *letters(random_letters(300)), Segment("a", 3_000, 20_000)))],
-    "two": [Edit("del", "a", 6_000, 6_013), Edit("sub", "a", 16_000, 16_013, sequence=letters(random_letters(26)))],
+    "custom": [
+        Contig(
+            "a",
+            (
+                Segment("b", 200, 8_000, "-"),
+                *letters(random_letters(300)),
+                Segment("a", 3_000, 20_000),
+            ),
+        )
+    ],
+    "two": [
+        Edit("del", "a", 6_000, 6_013),
+        Edit("sub", "a", 16_000, 16_013, sequence=letters(random_letters(26))),
+    ],
 }
 
 
@@ -83,7 +99,9 @@ def test_encodings_are_those_of_the_edited_sequence(model, source, name, fine):
         for reverse in (False, True):
             a, b = (c.window(chrom, -15, bins, reverse=reverse) for c in (edited, anew))
             torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
-            a, b = (c.span(chrom, 1_013, 1_013 + 200 * BASE, reverse=reverse) for c in (edited, anew))
+            a, b = (
+                c.span(chrom, 1_013, 1_013 + 200 * BASE, reverse=reverse) for c in (edited, anew)
+            )
             torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
 
 
@@ -101,7 +119,13 @@ place = st.integers(0, 600)
 def test_any_edits_any_window(model, source, places, kinds, unit, start, reverse):
     places = sorted(places)
     edits = [
-        Edit(kind, "a", p * unit, q * unit, sequence=letters(random_letters(333)) if kind == "sub" else ())
+        Edit(
+            kind,
+            "a",
+            p * unit,
+            q * unit,
+            sequence=letters(random_letters(333)) if kind == "sub" else (),
+        )
         for kind, p, q in zip(kinds, places[::2], places[1::2])
     ]
     genome = EditedGenome.of(source, edits)
@@ -109,7 +133,10 @@ def test_any_edits_any_window(model, source, places, kinds, unit, start, reverse
     edited = EditedCache(EncodingCache(encoder, source, fine_bytes=2**24), genome)
     anew = EncodingCache(encoder, Plain(genome))
     for phase in (0, 7):
-        ours, wanted = (c.span("a", start * BASE + phase, (start + 64) * BASE + phase, reverse=reverse) for c in (edited, anew))
+        ours, wanted = (
+            c.span("a", start * BASE + phase, (start + 64) * BASE + phase, reverse=reverse)
+            for c in (edited, anew)
+        )
         torch.testing.assert_close(ours, wanted, atol=1e-5, rtol=1e-5)
 
 
@@ -121,10 +148,14 @@ def test_maps_are_those_of_the_edited_sequence(bundle, source, name, module):
     module = bundle.spec.module(module)
     chrom = genome.edited[0]
     root = by_root(plan(genome.chromsizes[chrom], module.resolutions, 16))[-1]
-    for a, b in zip(ours.windows(module, chrom, root), plain.windows(module, chrom, root), strict=True):
+    for a, b in zip(
+        ours.windows(module, chrom, root), plain.windows(module, chrom, root), strict=True
+    ):
         assert a.window == b.window
         assert np.abs(a.values - b.values).max() < 1e-4 * b.values.std()
-    for a, b in zip(ours.series(module, chrom, 6_013), plain.series(module, chrom, 6_013), strict=True):
+    for a, b in zip(
+        ours.series(module, chrom, 6_013), plain.series(module, chrom, 6_013), strict=True
+    ):
         assert (a.start, a.end) == (b.start, b.end)
         assert np.abs(a.values - b.values).max() < 1e-4 * b.values.std()
 
@@ -134,11 +165,18 @@ def test_encoded_anew_the_bits_are_those_of_the_edited_fasta(bundle, source, tmp
 
     genome = EditedGenome.of(source, EDITS["aligned deletion"])
     path = tmp_path / "edited.fa"
-    path.write_text("".join(f">{c}\n" + "".join("ACGTN"[k] for k in genome.fetch(c, 0, n)) + "\n" for c, n in genome.chromsizes.items()))
+    path.write_text(
+        "".join(
+            f">{c}\n" + "".join("ACGTN"[k] for k in genome.fetch(c, 0, n)) + "\n"
+            for c, n in genome.chromsizes.items()
+        )
+    )
     module = bundle.spec.module("S")
     root = by_root(plan(genome.chromsizes["a"], module.resolutions, 16))[4]
     ours = Predictor(bundle, genome, reuse=False).windows(module, "a", root)
-    for a, b in zip(ours, Predictor(bundle, open_genome(path)).windows(module, "a", root), strict=True):
+    for a, b in zip(
+        ours, Predictor(bundle, open_genome(path)).windows(module, "a", root), strict=True
+    ):
         assert np.array_equal(a.values, b.values)
 
 
@@ -154,7 +192,9 @@ def test_only_what_an_edit_touches_is_encoded(model, source):
         genome = EditedGenome.of(source, edits)
         before = reference.encoded
         for reverse in (False, True):
-            EditedCache(reference, genome).span("a", -10 * BASE, genome.chromsizes["a"] // BASE * BASE, reverse=reverse)
+            EditedCache(reference, genome).span(
+                "a", -10 * BASE, genome.chromsizes["a"] // BASE * BASE, reverse=reverse
+            )
         return reference.encoded - before
 
     sees = 2 * (2 * reference.margin + 1) * BASE
@@ -167,13 +207,24 @@ def test_only_what_an_edit_touches_is_encoded(model, source):
 
 
 def test_no_change_is_no_edit(bundle, source):
-    genome = EditedGenome.of(source, [Edit("sub", "a", 50, 60, sequence=letters("".join("ACGT"[k] for k in source.codes["a"][50:60])))])
+    genome = EditedGenome.of(
+        source,
+        [
+            Edit(
+                "sub",
+                "a",
+                50,
+                60,
+                sequence=letters("".join("ACGT"[k] for k in source.codes["a"][50:60])),
+            )
+        ],
+    )
     assert genome.edited == []
     twice = EditedGenome.of(EditedGenome.of(source, EDITS["inversion"]), EDITS["inversion"])
     assert twice.edited == []
     predictor = Predictor(bundle, source)
     module = bundle.spec.module("S")
-    for a, b in zip(predictor.on(twice).series(module, "a", 12_000), predictor.series(module, "a", 12_000)):
+    for a, b in zip(
+        predictor.on(twice).series(module, "a", 12_000), predictor.series(module, "a", 12_000)
+    ):
         assert np.array_equal(a.values, b.values)
-
-

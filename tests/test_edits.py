@@ -1,4 +1,6 @@
-"""Edited genomes against lists of labelled bases, translocations against sequences put together by hand, numbers of hg38 worked out."""
+"""Edited genomes against lists of labelled bases, translocations against sequences put together by
+hand, numbers of hg38 worked out.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +14,25 @@ from hg38 import SIZES, LazyGenome
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orca_cool.edits import Breakend, Contig, Edit, EditedGenome, Image, Join, Segment, fingerprint, merged
+from orca_cool.edits import (
+    Breakend,
+    Contig,
+    Edit,
+    EditedGenome,
+    Image,
+    Join,
+    Segment,
+    fingerprint,
+    merged,
+)
 from orca_cool.errors import EditError, GenomeError, OrcaCoolError, RegionError
 from orca_cool.genome import SequenceSource, length_of
 from orca_cool.rearrange import within
 
 COMPLEMENT = dict(zip("ACGTN", "TGCAN"))
 
-# The oracle: a base is (letter, chromosome, position, strand) of the reference; given letters and N come from ("", -1, 0).
+# The oracle: a base is (letter, chromosome, position, strand) of the reference; given letters and N
+# come from ("", -1, 0).
 Base = tuple[str, str, int, int]
 Model = dict[str, list[Base]]
 
@@ -35,10 +48,15 @@ class Text:
     def fetch(self, chrom: str, start: int, end: int) -> np.ndarray:
         length_of(self, chrom)
         text = self.sequences[chrom]
-        return np.array(["ACGTN".index(text[i]) if 0 <= i < len(text) else 4 for i in range(start, end)], dtype=np.uint8)
+        return np.array(
+            ["ACGTN".index(text[i]) if 0 <= i < len(text) else 4 for i in range(start, end)],
+            dtype=np.uint8,
+        )
 
     def model(self) -> Model:
-        return {c: [(letter, c, i, 1) for i, letter in enumerate(s)] for c, s in self.sequences.items()}
+        return {
+            c: [(letter, c, i, 1) for i, letter in enumerate(s)] for c, s in self.sequences.items()
+        }
 
 
 def letters_of(codes: np.ndarray) -> str:
@@ -54,7 +72,10 @@ def rc(text: str) -> str:
 
 
 def turned(bases: Sequence[Base]) -> list[Base]:
-    return [(COMPLEMENT[letter], chrom, place, -strand) for letter, chrom, place, strand in reversed(bases)]
+    return [
+        (COMPLEMENT[letter], chrom, place, -strand)
+        for letter, chrom, place, strand in reversed(bases)
+    ]
 
 
 def bases_of(model: Model, segments: Iterable[Segment]) -> list[Base]:
@@ -96,7 +117,9 @@ def bases(genome: EditedGenome, chrom: str) -> list[Base]:
     names = [*genome.source.chromsizes, ""]
     return [
         (letter, names[c], int(place), int(strand))
-        for letter, c, place, strand in zip(letters_of(genome.fetch(chrom, 0, n)), *genome.to_reference(chrom, np.arange(n)))
+        for letter, c, place, strand in zip(
+            letters_of(genome.fetch(chrom, 0, n)), *genome.to_reference(chrom, np.arange(n))
+        )
     ]
 
 
@@ -117,15 +140,20 @@ def letters(text: str) -> tuple[Segment]:
     return (Segment.letters(text),)
 
 
-# Strategies ------------------------------------------------------------------------------------------------------------------
+# Strategies
+# ------------------------------------------------------------------------------------------------------------------
 
-genomes = st.lists(st.text("ACGTN", min_size=4, max_size=20), min_size=2, max_size=4).map(lambda texts: Text(dict(zip("abcd", texts))))
+genomes = st.lists(st.text("ACGTN", min_size=4, max_size=20), min_size=2, max_size=4).map(
+    lambda texts: Text(dict(zip("abcd", texts)))
+)
 
 
 @st.composite
 def sequences(draw: st.DrawFn, sizes: Mapping[str, int]) -> tuple[Segment, ...]:
     parts = []
-    for kind in draw(st.lists(st.sampled_from(["letters", "letters", "N", "region"]), min_size=1, max_size=3)):
+    for kind in draw(
+        st.lists(st.sampled_from(["letters", "letters", "N", "region"]), min_size=1, max_size=3)
+    ):
         if kind == "letters":
             part = Segment.letters(draw(st.text("ACGTN", min_size=1, max_size=6)))
         elif kind == "N":
@@ -140,14 +168,18 @@ def sequences(draw: st.DrawFn, sizes: Mapping[str, int]) -> tuple[Segment, ...]:
 
 @st.composite
 def edits(draw: st.DrawFn, sizes: Mapping[str, int]) -> list[Edit]:
-    """Edits of every kind that do not overlap; they may touch, and several insertions may be at one place."""
+    """Edits of every kind that do not overlap; they may touch, and several insertions may be at one
+    place.
+    """
     out = []
     for chrom, n in sizes.items():
         places = sorted(draw(st.lists(st.integers(0, n), max_size=6)))
         for p, q in zip(places[::2], places[1::2]):
             kind = "ins" if p == q else draw(st.sampled_from(["del", "dup", "inv", "sub"]))
             sequence = draw(sequences(sizes)) if kind in ("ins", "sub") else ()
-            out.append(Edit(kind, chrom, p, q, draw(st.integers(2, 3)), draw(st.booleans()), sequence))
+            out.append(
+                Edit(kind, chrom, p, q, draw(st.integers(2, 3)), draw(st.booleans()), sequence)
+            )
     return draw(st.permutations(out))
 
 
@@ -160,11 +192,16 @@ def edited(draw: st.DrawFn) -> tuple[Text, list[Edit]]:
 many = settings(max_examples=250, deadline=None)
 
 
-# One genome, one set of edits ------------------------------------------------------------------------------------------------
+# One genome, one set of edits
+# ------------------------------------------------------------------------------------------------
 
 
-def made(source: SequenceSource, model: Model, changes: Sequence[Edit]) -> tuple[EditedGenome, Model] | None:
-    """The edited genome and the oracle's; None where nothing is left of a chromosome, which is an error."""
+def made(
+    source: SequenceSource, model: Model, changes: Sequence[Edit]
+) -> tuple[EditedGenome, Model] | None:
+    """The edited genome and the oracle's; None where nothing is left of a chromosome, which is an
+    error.
+    """
     wanted = applied(model, changes)
     if gone := [c for c, b in wanted.items() if not b]:
         with pytest.raises(EditError, match=f"nothing is left of '{gone[0]}': .* del"):
@@ -193,7 +230,10 @@ def test_edits_are_those_of_the_strings(drawn, data):
         text = "NNNNNN" + text_of(wanted[chrom]) + "NNNNNN"
         assert letters_of(genome.fetch(chrom, start, end)) == text[start + 6 : end + 6]
         inside = genome.pieces(chrom, start, end)
-        assert "".join(letters_of(s.fetch(source)) for s in inside) == text[6:-6][max(start, 0) : max(end, 0)]
+        assert (
+            "".join(letters_of(s.fetch(source)) for s in inside)
+            == text[6:-6][max(start, 0) : max(end, 0)]
+        )
         assert sum(map(len, inside)) == max(min(end, n) - max(start, 0), 0)
         over = genome.overhanging(chrom, start, end)
         assert all(len(s) > 0 for s in [*inside, *over])
@@ -202,10 +242,14 @@ def test_edits_are_those_of_the_strings(drawn, data):
         # Laid out again, what overhangs is N that comes from nowhere.
         again = EditedGenome(source, {"layout": over}) if over else None
         outside = [("N", "", -1, 0)] * 6
-        assert (bases(again, "layout") if again else []) == (outside + wanted[chrom] + outside)[start + 6 : end + 6]
+        assert (bases(again, "layout") if again else []) == (outside + wanted[chrom] + outside)[
+            start + 6 : end + 6
+        ]
         for s in (Segment(chrom, start, end), Segment(chrom, start, end, "-")):
             expected = text[start + 6 : end + 6]
-            assert "".join(letters_of(x.fetch(source)) for x in genome.flat([s])) == (expected if s.strand == "+" else rc(expected))
+            assert "".join(letters_of(x.fetch(source)) for x in genome.flat([s])) == (
+                expected if s.strand == "+" else rc(expected)
+            )
 
 
 @many
@@ -216,7 +260,9 @@ def test_maps_between_edited_and_reference(drawn, data):
         return
     genome, wanted = both
     names = list(source.chromsizes)
-    back: dict[tuple[str, int], set[tuple[str, int, str]]] = {}  # from the reference, as to_reference has it
+    back: dict[
+        tuple[str, int], set[tuple[str, int, str]]
+    ] = {}  # from the reference, as to_reference has it
     for chrom, n in genome.chromsizes.items():
         chroms, places, strands = genome.to_reference(chrom, np.arange(-3, n + 3))
         assert {a.shape for a in (chroms, places, strands)} == {(n + 6,)}
@@ -227,7 +273,9 @@ def test_maps_between_edited_and_reference(drawn, data):
                 continue
             letter = source.sequences[names[c]][place]
             assert wanted[chrom][i][0] == (letter if strand == 1 else COMPLEMENT[letter])
-            back.setdefault((names[c], int(place)), set()).add((chrom, i, "+" if strand == 1 else "-"))
+            back.setdefault((names[c], int(place)), set()).add(
+                (chrom, i, "+" if strand == 1 else "-")
+            )
     for chrom, n in source.chromsizes.items():
         for i in range(n):
             images = genome.from_reference(chrom, i, i + 1)
@@ -241,17 +289,34 @@ def test_maps_between_edited_and_reference(drawn, data):
             assert m.end - m.start == m.ref_end - m.ref_start
             along = range(m.ref_start, m.ref_end)
             places = along if m.strand == "+" else reversed(along)
-            found += [(chrom, place, m.contig, m.start + k, m.strand) for k, place in enumerate(places)]
-        assert sorted(found) == sorted((c, p, *rest) for (c, p), s in back.items() if c == chrom and start <= p < end for rest in s)
+            found += [
+                (chrom, place, m.contig, m.start + k, m.strand) for k, place in enumerate(places)
+            ]
+        assert sorted(found) == sorted(
+            (c, p, *rest)
+            for (c, p), s in back.items()
+            if c == chrom and start <= p < end
+            for rest in s
+        )
 
 
 def test_maps_to_no_place_one_and_many():
     source = Text({"a": "ACGTACGTAC", "b": "GGGG"})
-    changes = [Edit("del", "a", 2, 4), Edit("dup", "a", 6, 8, inverted=True), Edit("ins", "b", 1, 1, sequence=(Segment("a", 0, 3),))]
+    changes = [
+        Edit("del", "a", 2, 4),
+        Edit("dup", "a", 6, 8, inverted=True),
+        Edit("ins", "b", 1, 1, sequence=(Segment("a", 0, 3),)),
+    ]
     genome = EditedGenome.of(source, changes)  # a: 01 45 67 -7-6 89; b: 0 a0-2 123
     assert genome.from_reference("a", 3, 4) == []
-    assert genome.from_reference("a", 5, 7) == [Image("a", 3, 5, 5, 7, "+"), Image("a", 7, 8, 6, 7, "-")]
-    assert genome.from_reference("a", 0, 4) == [Image("a", 0, 2, 0, 2, "+"), Image("b", 1, 4, 0, 3, "+")]
+    assert genome.from_reference("a", 5, 7) == [
+        Image("a", 3, 5, 5, 7, "+"),
+        Image("a", 7, 8, 6, 7, "-"),
+    ]
+    assert genome.from_reference("a", 0, 4) == [
+        Image("a", 0, 2, 0, 2, "+"),
+        Image("b", 1, 4, 0, 3, "+"),
+    ]
     assert [x.tolist() for x in genome.to_reference("a", np.array([9, 7, 6, 100, -1]))] == [
         [0, 0, 0, -1, -1],
         [9, 6, 7, -1, -1],
@@ -274,7 +339,8 @@ def test_edits_of_an_edited_genome(drawn, data):
     twice, wanted = both
     assert twice.source is source
     assert model_of(twice) == wanted
-    # And one change of the edited genome given as segments of it is the same as those of the source.
+    # And one change of the edited genome given as segments of it is the same as those of the
+    # source.
     assert EditedGenome.of(once).contigs == once.contigs
 
 
@@ -288,25 +354,33 @@ def test_the_inverse_gives_the_genome_back(drawn, data):
     back = EditedGenome.of(genome, EditedGenome.of(source).inverse(changes))
     assert back.contigs == reference(source)
     assert back.edited == []
-    # Of a genome that is edited already, with letters and N of its own: its segments, not only its sequence.
+    # Of a genome that is edited already, with letters and N of its own: its segments, not only its
+    # sequence.
     more = data.draw(edits(genome.chromsizes))
     if (both := made(genome, model_of(genome), more)) is not None:
         assert EditedGenome.of(both[0], genome.inverse(more)).contigs == genome.contigs
 
 
 def test_the_inverse_leaves_letters_whole():
-    """Letters put back are those that were there, though the sequence in their place begins and ends like them."""
+    """Letters put back are those that were there, though the sequence in their place begins and
+    ends like them.
+    """
     source = Text({"a": "AAAAAAAA", "b": "ACCA"})
     genome = EditedGenome.of(source, [Edit("ins", "a", 4, 4, sequence=letters("CGTC"))])
     change = [Edit("sub", "a", 4, 8, sequence=(Segment("b", 1, 3),))]  # CGTC by CC
-    assert EditedGenome.of(EditedGenome.of(genome, change), genome.inverse(change)).contigs == genome.contigs
+    assert (
+        EditedGenome.of(EditedGenome.of(genome, change), genome.inverse(change)).contigs
+        == genome.contigs
+    )
 
 
 def test_the_inverse_of_a_join_within_a_chromosome():
     source = Text({"a": "ACGTTTGACA", "b": "G"})
     join = Join(Breakend("a", 2, "+"), Breakend("a", 7, "+"))
     plain = EditedGenome.of(source)
-    assert plain.inverse([join]) == [Edit("sub", "a", 2, 7, sequence=(Segment("a", 2, 7),), of_source=True)]
+    assert plain.inverse([join]) == [
+        Edit("sub", "a", 2, 7, sequence=(Segment("a", 2, 7),), of_source=True)
+    ]
     assert EditedGenome.of(EditedGenome.of(source, [join]), plain.inverse([join])).edited == []
 
 
@@ -329,7 +403,8 @@ def test_an_inversion_twice_is_the_identity(source, data):
     assert chrom in once.edited
     assert (
         text_of(bases(once, chrom)) != text_of(source.model()[chrom])
-        or rc(source.sequences[chrom][start : inversion[0].end]) == (source.sequences[chrom][start : inversion[0].end])
+        or rc(source.sequences[chrom][start : inversion[0].end])
+        == (source.sequences[chrom][start : inversion[0].end])
     )
     twice = EditedGenome.of(once, inversion)
     assert twice.contigs == before.contigs
@@ -342,27 +417,49 @@ def test_merged_keeps_the_sequence_in_fewer_segments(source, data):
     given_letters = Segment.letters("ACGTNACG")
     segments = []
     for whole in data.draw(
-        st.lists(st.sampled_from([given_letters, Segment("", 0, 7), *(s for (s,) in reference(source).values())]), max_size=5)
+        st.lists(
+            st.sampled_from(
+                [given_letters, Segment("", 0, 7), *(s for (s,) in reference(source).values())]
+            ),
+            max_size=5,
+        )
     ):
-        places = [0, *sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=4))), len(whole)]
+        places = [
+            0,
+            *sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=4))),
+            len(whole),
+        ]
         whole = whole.reversed() if data.draw(st.booleans()) else whole
         segments += [whole.part(p, q) for p, q in zip(places, places[1:])]
     out = merged(segments)
     assert bases_of(source.model(), out) == bases_of(source.model(), segments)
     assert all(len(s) for s in out)
     assert not any(a.goes_on(b) for a, b in zip(out, out[1:]))
-    for a, b in zip(out, out[1:]):  # what goes on, said by its bases: the next base of the same sequence on the same strand
-        (_, chrom, last, strand), (_, other, first, other_strand) = bases_of(source.model(), [a])[-1], bases_of(source.model(), [b])[0]
+    for a, b in zip(
+        out, out[1:]
+    ):  # what goes on, said by its bases: the next base of the same sequence on the same strand
+        (_, chrom, last, strand), (_, other, first, other_strand) = (
+            bases_of(source.model(), [a])[-1],
+            bases_of(source.model(), [b])[0],
+        )
         assert (chrom, strand, last + strand) != (other, other_strand, first) or chrom == ""
     assert merged(out) == out
 
 
 def test_merged_by_hand():
     text = Segment.letters("ACGTAC")
-    assert merged([Segment("a", 0, 5), Segment("a", 5, 5), Segment("a", 5, 9)]) == (Segment("a", 0, 9),)
+    assert merged([Segment("a", 0, 5), Segment("a", 5, 5), Segment("a", 5, 9)]) == (
+        Segment("a", 0, 9),
+    )
     assert merged([Segment("a", 5, 9, "-"), Segment("a", 0, 5, "-")]) == (Segment("a", 0, 9, "-"),)
-    assert merged([Segment("a", 0, 5, "-"), Segment("a", 5, 9, "-")]) == (Segment("a", 0, 5, "-"), Segment("a", 5, 9, "-"))
-    assert merged([Segment("a", 0, 5), Segment("b", 5, 9)]) == (Segment("a", 0, 5), Segment("b", 5, 9))
+    assert merged([Segment("a", 0, 5, "-"), Segment("a", 5, 9, "-")]) == (
+        Segment("a", 0, 5, "-"),
+        Segment("a", 5, 9, "-"),
+    )
+    assert merged([Segment("a", 0, 5), Segment("b", 5, 9)]) == (
+        Segment("a", 0, 5),
+        Segment("b", 5, 9),
+    )
     assert merged([text.part(0, 2), text.part(2, 6)]) == (text,)
     assert merged([text.reversed().part(0, 2), text.reversed().part(2, 6)]) == (text.reversed(),)
     assert merged([text, text]) == (text, text)
@@ -381,9 +478,19 @@ TEN = Text({"a": "AACCGGTTNN", "b": "ACGT"})
         (2, 8, "CCGGTT", [Segment("a", 0, 10)]),  # REF = ALT
         (8, 9, "N", [Segment("a", 0, 10)]),
         (2, 8, "CCAGTT", [Segment("a", 0, 4), "A", Segment("a", 5, 10)]),  # an SNV written long
-        (2, 5, "CC", [Segment("a", 0, 4), Segment("a", 5, 10)]),  # a deletion written with its base before
+        (
+            2,
+            5,
+            "CC",
+            [Segment("a", 0, 4), Segment("a", 5, 10)],
+        ),  # a deletion written with its base before
         (2, 6, "CC", [Segment("a", 0, 4), Segment("a", 6, 10)]),
-        (2, 4, "CGTC", [Segment("a", 0, 3), "GT", Segment("a", 3, 10)]),  # an insertion between two equal letters
+        (
+            2,
+            4,
+            "CGTC",
+            [Segment("a", 0, 3), "GT", Segment("a", 3, 10)],
+        ),  # an insertion between two equal letters
         (2, 3, "CCC", [Segment("a", 0, 3), "CC", Segment("a", 3, 10)]),
         (2, 4, "C", [Segment("a", 0, 3), Segment("a", 4, 10)]),
         (2, 4, "GT", [Segment("a", 0, 2), "GT", Segment("a", 4, 10)]),  # nothing in common
@@ -393,8 +500,14 @@ TEN = Text({"a": "AACCGGTTNN", "b": "ACGT"})
 def test_substitutions_are_trimmed(start, end, given, expected):
     genome = EditedGenome.of(TEN, [Edit("sub", "a", start, end, sequence=letters(given))])
     text = TEN.sequences["a"]
-    assert letters_of(genome.fetch("a", 0, genome.chromsizes["a"])) == text[:start] + given + text[end:]
-    if (start, end) == (0, 10):  # both ends differ: nothing can be trimmed, what is alike within is not looked for
+    assert (
+        letters_of(genome.fetch("a", 0, genome.chromsizes["a"]))
+        == text[:start] + given + text[end:]
+    )
+    if (start, end) == (
+        0,
+        10,
+    ):  # both ends differ: nothing can be trimmed, what is alike within is not looked for
         assert genome.contigs["a"] == letters(given)
         return
     ours = [letters_of(s.fetch(TEN)) if s.literal is not None else s for s in genome.contigs["a"]]
@@ -409,11 +522,16 @@ def test_a_substitution_by_reversed_letters_is_trimmed_too():
 
 
 def test_several_insertions_at_one_place_keep_their_order():
-    changes = [Edit("ins", "b", 2, 2, sequence=letters("A")), Edit("del", "b", 2, 3), Edit("ins", "b", 2, 2, sequence=letters("T"))]
+    changes = [
+        Edit("ins", "b", 2, 2, sequence=letters("A")),
+        Edit("del", "b", 2, 3),
+        Edit("ins", "b", 2, 2, sequence=letters("T")),
+    ]
     assert letters_of(EditedGenome.of(TEN, changes).fetch("b", 0, 5)) == "ACATT"
 
 
-# Segments, names and words ---------------------------------------------------------------------------------------------------
+# Segments, names and words
+# ---------------------------------------------------------------------------------------------------
 
 
 def test_segments():
@@ -421,7 +539,9 @@ def test_segments():
     assert (len(s), str(s), str(s.reversed())) == (5, "a:2-7(+)", "a:2-7(-)")
     assert s.reversed().reversed() == s
     assert s.part(1, 3) == Segment("a", 3, 5)
-    assert s.reversed().part(1, 3) == Segment("a", 4, 6, "-")  # bases 6 5 4 3 2: the second and third
+    assert s.reversed().part(1, 3) == Segment(
+        "a", 4, 6, "-"
+    )  # bases 6 5 4 3 2: the second and third
     assert letters_of(s.reversed().fetch(TEN)) == rc("CCGGT")
     assert letters_of(Segment("b", -2, 6, "-").fetch(TEN)) == "NN" + rc("ACGT") + "NN"
     assert letters_of(Segment.letters("acgn").reversed().part(0, 3).fetch(TEN)) == "NCG"
@@ -436,11 +556,21 @@ def test_changes_as_text():
     assert str(Edit("dup", "a", 1, 2, 3, True)) == "a:1-2 dup x3 inv"
     assert str(Edit("inv", "a", 1, 2)) == "a:1-2 inv"
     assert str(Edit("ins", "a", 1_000, 1_000, sequence=letters("acg"))) == "a:1,000 ins ACG"
-    parts = (Segment("", 0, 5), Segment("b", 1, 3, "-"), *letters("A"), Segment.letters("AC").reversed())
+    parts = (
+        Segment("", 0, 5),
+        Segment("b", 1, 3, "-"),
+        *letters("A"),
+        Segment.letters("AC").reversed(),
+    )
     assert str(Edit("sub", "a", 1, 2, sequence=parts)) == "a:1-2 sub 5N,b:1-3(-),A,AC(-)"
-    assert str(Edit("sub", "a", 1, 2, sequence=letters(long))) == f"a:1-2 sub {long[:20]}... (40 bp)"
+    assert (
+        str(Edit("sub", "a", 1, 2, sequence=letters(long))) == f"a:1-2 sub {long[:20]}... (40 bp)"
+    )
     assert str(Join(Breakend("a", 5_000, "+"), Breakend("b", 0, "-"))) == "a:5,000(+)::b:0(-)"
-    assert str(Join(Breakend("a", 5, "+"), Breakend("b", 0, "-"), letters("AC"))) == "a:5(+)::AC::b:0(-)"
+    assert (
+        str(Join(Breakend("a", 5, "+"), Breakend("b", 0, "-"), letters("AC")))
+        == "a:5(+)::AC::b:0(-)"
+    )
     assert str(Contig("new", (Segment("a", 0, 5), *letters("AC")))) == "new = a:0-5(+),AC"
     assert str(Segment.letters("ACG")) == "3 bp of given sequence"
     assert str(Segment("", 0, 1_500)) == "1,500 bp of N"
@@ -451,10 +581,14 @@ def test_names():
     assert one.name == same.name != other.name
     assert re.fullmatch(r"text\.[0-9a-f]{8}", one.name)
     assert EditedGenome.of(TEN, [], name="mine").name == "mine"
-    assert EditedGenome.of(one, [Edit("del", "a", 0, 1)]).name == other.name  # the same segments, however they came about
+    assert (
+        EditedGenome.of(one, [Edit("del", "a", 0, 1)]).name == other.name
+    )  # the same segments, however they came about
     assert EditedGenome(TEN, {"x": (Segment("a", 0, 3),)}).name == "text"
     assert repr(one) == f"EditedGenome({one.name!r}, 2 sequences, edited: a)"
-    assert repr(EditedGenome.of(TEN, name="none")) == "EditedGenome('none', 2 sequences, edited: none)"
+    assert (
+        repr(EditedGenome.of(TEN, name="none")) == "EditedGenome('none', 2 sequences, edited: none)"
+    )
 
 
 def test_fingerprints_tell_segments_apart():
@@ -467,7 +601,9 @@ def test_fingerprints_tell_segments_apart():
         {"a": letters("ACGTACGTAC")},
         {"a": letters("ACGTACGTAA")},
         {"a": (*letters("ACGT"), Segment("A", 0, 3))},
-        {"a": (Segment("", 0, 4, "+", b"ACGTA"), Segment("", 0, 3))},  # the same bytes but for what ends a segment
+        {
+            "a": (Segment("", 0, 4, "+", b"ACGTA"), Segment("", 0, 3))
+        },  # the same bytes but for what ends a segment
         {"a": (Segment("a", 0, 5),), "b": (Segment("a", 5, 10),)},
         {"a": (Segment("a", 0, 5), Segment("b", 5, 10))},
     ]
@@ -476,7 +612,8 @@ def test_fingerprints_tell_segments_apart():
     assert fingerprint({"a": (Segment("", 5, 8, "-"), Segment("", 0, 7))}) == fingerprint(lists[4])
 
 
-# Joins of two chromosomes ----------------------------------------------------------------------------------------------------
+# Joins of two chromosomes
+# ----------------------------------------------------------------------------------------------------
 
 A, B, C = "AACCGGTTAC", "TTTAGAGCCATA", "GGGACACTTTCATTCA"
 AB = Text({"A": A, "B": B})
@@ -522,7 +659,10 @@ def test_translocations(first, second, der_a, der_b, other_a, other_b):
     assert genome.edited == ["der_A", "der_B"]
     assert genome.junctions("der_A") == [4]
     assert genome.contigs["der_A"][0] == Segment("A", 0, 4)  # the left end stays as it is
-    assert text_contigs(EditedGenome.of(AB, [join(first, second, S)])) == {"der_A": other_a, "der_B": other_b}
+    assert text_contigs(EditedGenome.of(AB, [join(first, second, S)])) == {
+        "der_A": other_a,
+        "der_B": other_b,
+    }
 
 
 def test_segments_of_a_translocation():
@@ -531,19 +671,34 @@ def test_segments_of_a_translocation():
         "der_A": (Segment("A", 0, 4), Segment("B", 0, 5, "-")),
         "der_B": (Segment("A", 4, 10, "-"), Segment("B", 5, 12)),
     }
-    assert genome.from_reference("B", 4, 6) == [Image("der_A", 4, 5, 4, 5, "-"), Image("der_B", 6, 7, 5, 6, "+")]
-    assert [x.tolist() for x in genome.to_reference("der_B", np.array([0, 5, 6]))] == [[0, 0, 1], [9, 4, 5], [-1, -1, 1]]
+    assert genome.from_reference("B", 4, 6) == [
+        Image("der_A", 4, 5, 4, 5, "-"),
+        Image("der_B", 6, 7, 5, 6, "+"),
+    ]
+    assert [x.tolist() for x in genome.to_reference("der_B", np.array([0, 5, 6]))] == [
+        [0, 0, 1],
+        [9, 4, 5],
+        [-1, -1, 1],
+    ]
 
 
 @many
 @given(genomes, st.data())
 def test_a_translocation_with_edits_on_both_sides(source, data):
     sizes = source.chromsizes
-    ends = [Breakend(c, data.draw(st.integers(0, sizes[c])), data.draw(st.sampled_from("+-"))) for c in data.draw(st.permutations("ab"))]
+    ends = [
+        Breakend(c, data.draw(st.integers(0, sizes[c])), data.draw(st.sampled_from("+-")))
+        for c in data.draw(st.permutations("ab"))
+    ]
     between = data.draw(st.one_of(st.just(()), sequences(sizes)))
     cut = {e.chrom: e.position for e in ends}
-    local = [e for e in data.draw(edits(sizes)) if not (e.chrom in cut and e.start < cut[e.chrom] < e.end)]
-    # A mark at the cut tells the sides of the edited chromosome: before insertions at the cut, but after those at the very end.
+    local = [
+        e
+        for e in data.draw(edits(sizes))
+        if not (e.chrom in cut and e.start < cut[e.chrom] < e.end)
+    ]
+    # A mark at the cut tells the sides of the edited chromosome: before insertions at the cut, but
+    # after those at the very end.
     mark = ("|", "", -1, 0)
     model = source.model() | {"mark": [mark]}
     marks = [Edit("ins", c, p, p, sequence=(Segment("mark", 0, 1),)) for c, p in cut.items()]
@@ -553,7 +708,10 @@ def test_a_translocation_with_edits_on_both_sides(source, data):
     sides: dict[Breakend, list[Base]] = {}  # every side, read away from the cut
     for c in cut:
         at = wanted[c].index(mark)
-        sides[Breakend(c, cut[c], "+")], sides[Breakend(c, cut[c], "-")] = turned(wanted[c][:at]), wanted[c][at + 1 :]
+        sides[Breakend(c, cut[c], "+")], sides[Breakend(c, cut[c], "-")] = (
+            turned(wanted[c][:at]),
+            wanted[c][at + 1 :],
+        )
     rest = {c: b for c, b in wanted.items() if c not in cut}
     joined = [
         turned(sides[ends[0]]) + bases_of(source.model(), between) + sides[ends[1]],
@@ -575,13 +733,25 @@ def test_a_translocation_with_edits_on_both_sides(source, data):
 
 
 def test_insertions_at_a_cut_go_with_what_follows():
-    insertions = [Edit("ins", "A", 4, 4, sequence=letters("CC")), Edit("ins", "B", 12, 12, sequence=letters("GGG"))]
-    assert text_contigs(EditedGenome.of(AB, [join("A4+", "B5-"), *insertions])) == {"der_A": A1 + B2 + "GGG", "der_B": B1 + "CC" + A2}
+    insertions = [
+        Edit("ins", "A", 4, 4, sequence=letters("CC")),
+        Edit("ins", "B", 12, 12, sequence=letters("GGG")),
+    ]
+    assert text_contigs(EditedGenome.of(AB, [join("A4+", "B5-"), *insertions])) == {
+        "der_A": A1 + B2 + "GGG",
+        "der_B": B1 + "CC" + A2,
+    }
 
 
 def test_other_chromosomes_keep_their_order():
     source = Text({"x": "AC", "A": A, "y": "GT", "B": B, "z": "CA"})
-    assert list(EditedGenome.of(source, [join("A4+", "B5-")]).contigs) == ["x", "der_A", "y", "der_B", "z"]
+    assert list(EditedGenome.of(source, [join("A4+", "B5-")]).contigs) == [
+        "x",
+        "der_A",
+        "y",
+        "der_B",
+        "z",
+    ]
 
 
 THREE = [("A4+", "B5-"), ("B5+", "C7-"), ("C7+", "A4-")]
@@ -596,19 +766,32 @@ def test_three_way_translocation(order):
 def test_three_way_translocation_with_unequal_cuts():
     """A loses 2 bp at its cut, 2 bp of B are there twice."""
     genome = EditedGenome.of(ABC, [join("A4+", "B5-"), join("B7+", "C7-"), join("C7+", "A6-")])
-    assert text_contigs(genome) == {"der_A": A1 + B2, "der_B": B[:7] + C[7:], "der_C": C[:7] + A[6:]}
+    assert text_contigs(genome) == {
+        "der_A": A1 + B2,
+        "der_B": B[:7] + C[7:],
+        "der_C": C[:7] + A[6:],
+    }
 
 
 def test_three_way_translocation_with_inversions():
-    """Left ends of A and B in one, right ends of A and C in another: each derivative is called by a chromosome of its own."""
+    """Left ends of A and B in one, right ends of A and C in another: each derivative is called by a
+    chromosome of its own.
+    """
     genome = EditedGenome.of(ABC, [join("A4+", "B5+"), join("B5-", "C7+"), join("C7-", "A4-")])
-    assert text_contigs(genome) == {"der_A": A1 + rc(B1), "der_B": C[:7] + B2, "der_C": rc(A2) + C[7:]}
+    assert text_contigs(genome) == {
+        "der_A": A1 + rc(B1),
+        "der_B": C[:7] + B2,
+        "der_C": rc(A2) + C[7:],
+    }
 
 
 def test_two_translocations_of_the_same_chromosomes():
     """Both read the same way: each is reciprocal, which gives pieces back beyond the second cut."""
     genome = EditedGenome.of(AB, [join("A2+", "B3-"), join("A6+", "B8-")])
-    assert text_contigs(genome) == {"der_A": A[:2] + B[3:8] + A[6:], "der_B": B[:3] + A[2:6] + B[8:]}
+    assert text_contigs(genome) == {
+        "der_A": A[:2] + B[3:8] + A[6:],
+        "der_B": B[:3] + A[2:6] + B[8:],
+    }
 
 
 def test_insertional_translocation():
@@ -630,8 +813,13 @@ def test_any_joins_given_whole(source, data):
     """All sides of all cuts joined at random: the oracle puts pieces together two at a time."""
     sizes = source.chromsizes
     cuts = {c: sorted(data.draw(st.sets(st.integers(0, n), max_size=3))) for c, n in sizes.items()}
-    ends = data.draw(st.permutations([Breakend(c, p, side) for c in cuts for p in cuts[c] for side in "+-"]))
-    joins = [Join(a, b, data.draw(st.one_of(st.just(()), sequences(sizes)))) for a, b in zip(ends[::2], ends[1::2])]
+    ends = data.draw(
+        st.permutations([Breakend(c, p, side) for c in cuts for p in cuts[c] for side in "+-"])
+    )
+    joins = [
+        Join(a, b, data.draw(st.one_of(st.just(()), sequences(sizes))))
+        for a, b in zip(ends[::2], ends[1::2])
+    ]
     apart = {e.chrom for j in joins if j.first.chrom != j.second.chrom for e in (j.first, j.second)}
     joins = [j for j in joins if j.first.chrom in apart]  # the others are edits
     cuts = {c: p if c in apart else [] for c, p in cuts.items()}
@@ -640,11 +828,16 @@ def test_any_joins_given_whole(source, data):
     for c, n in sizes.items():
         lefts = [("left end", c), *(Breakend(c, p, "-") for p in cuts[c])]
         rights = [*(Breakend(c, p, "+") for p in cuts[c]), ("right end", c)]
-        pieces += [(left, model[c][p:q], right) for left, p, q, right in zip(lefts, [0, *cuts[c]], [*cuts[c], n], rights)]
+        pieces += [
+            (left, model[c][p:q], right)
+            for left, p, q, right in zip(lefts, [0, *cuts[c]], [*cuts[c], n], rights)
+        ]
     for j in joins:
         one, two = (next(x for x in pieces if end in (x[0], x[2])) for end in (j.first, j.second))
         if one is two:
-            with pytest.raises(EditError, match="run in a circle; circular chromosomes are not predicted"):
+            with pytest.raises(
+                EditError, match="run in a circle; circular chromosomes are not predicted"
+            ):
                 EditedGenome.of(source, joins)
             return
         pieces.remove(one)
@@ -655,13 +848,18 @@ def test_any_joins_given_whole(source, data):
     genome = EditedGenome.of(source, joins)
     ours = model_of(genome)
     assert either_way(ours.values()) == either_way(x[1] for x in pieces)
-    assert {c: b for c, b in ours.items() if c in sizes and c not in apart} == {c: b for c, b in model.items() if c not in apart}
+    assert {c: b for c, b in ours.items() if c in sizes and c not in apart} == {
+        c: b for c, b in model.items() if c not in apart
+    }
     assert all(c.removeprefix("der_") in sizes for c in ours)
     for c, b in ours.items():
         assert c.startswith("der_") == (b not in model.values())
         if c.startswith("der_") and not {0, sizes[c[4:]]} & set(cuts[c[4:]]):
             ends_here = {b[0][1:3], b[-1][1:3]}
-            assert {(c[4:], 0), (c[4:], sizes[c[4:]] - 1)} & ends_here  # one of the chromosome's ends is one of its own
+            assert {
+                (c[4:], 0),
+                (c[4:], sizes[c[4:]] - 1),
+            } & ends_here  # one of the chromosome's ends is one of its own
 
 
 @pytest.mark.parametrize("between", ["", S])
@@ -678,14 +876,19 @@ def test_fusion_of_two_right_ends():
     assert text_contigs(EditedGenome.of(AB, [join("A10+", "B12+")])) == {"der_A": A + rc(B)}
     assert text_contigs(EditedGenome.of(AB, [join("A0-", "B0-")])) == {"der_A": rc(A) + B}
     # an insertion at the end of a chromosome is once there, between the two
-    genome = EditedGenome.of(AB, [join("A10+", "B0-"), Edit("ins", "A", 10, 10, sequence=letters("CCC"))])
+    genome = EditedGenome.of(
+        AB, [join("A10+", "B0-"), Edit("ins", "A", 10, 10, sequence=letters("CCC"))]
+    )
     assert text_contigs(genome) == {"der_A": A + "CCC" + B}
 
 
-@pytest.mark.parametrize(("first", "second"), [("A4+", "B5-"), ("A4-", "B5+"), ("A4+", "B5+"), ("A4-", "B5-")])
+@pytest.mark.parametrize(
+    ("first", "second"), [("A4+", "B5-"), ("A4-", "B5+"), ("A4+", "B5+"), ("A4-", "B5-")]
+)
 def test_derivatives_joined_back_are_the_chromosomes(first, second):
     genome = EditedGenome.of(AB, [join(first, second)])
-    # in der_A the cut lies behind 4 bp of A; in der_B behind 5 bp of B, or before it lie 6 bp of A turned
+    # in der_A the cut lies behind 4 bp of A; in der_B behind 5 bp of B, or before it lie 6 bp of A
+    # turned
     same = first[-1] != second[-1]
     back = join("der_A4+", "der_B5-") if same else join("der_A4+", "der_B6+")
     again = EditedGenome.of(genome, [back])
@@ -700,20 +903,32 @@ def test_a_chromosome_that_is_whole_again_is_turned_back():
 
 
 def test_a_derivative_cut_elsewhere_is_no_whole_chromosome():
-    genome = EditedGenome.of(EditedGenome.of(AB, [join("A4+", "B5-")]), [join("der_A3+", "der_B5-")])
+    genome = EditedGenome.of(
+        EditedGenome.of(AB, [join("A4+", "B5-")]), [join("der_A3+", "der_B5-")]
+    )
     assert text_contigs(genome) == {"der_der_A": A[:3] + A2, "der_der_B": B1 + A[3] + B2}
 
 
 @pytest.mark.parametrize(("da", "db"), list(product((-2, 0, 2), repeat=2)))
 @pytest.mark.parametrize("order", [1, -1])
 def test_translocations_with_unequal_cuts(da, db, order):
-    """Both joins given, as four BND records do: what lies between the cuts is lost (> 0 on A) or there twice."""
+    """Both joins given, as four BND records do: what lies between the cuts is lost (> 0 on A) or
+    there twice.
+    """
     a, b = 5, 6
     x, y = a + da, b + db
     for joins, der_a, der_b in [
         ([join(f"A{a}+", f"B{b}-"), join(f"B{y}+", f"A{x}-")], A[:a] + B[b:], B[:y] + A[x:]),
-        ([join(f"B{b}-", f"A{a}+", S), join(f"A{x}-", f"B{y}+")], A[:a] + rc(S) + B[b:], B[:y] + A[x:]),
-        ([join(f"A{a}+", f"B{b}+"), join(f"A{x}-", f"B{y}-")], A[:a] + rc(B[:b]), rc(A[x:]) + B[y:]),
+        (
+            [join(f"B{b}-", f"A{a}+", S), join(f"A{x}-", f"B{y}+")],
+            A[:a] + rc(S) + B[b:],
+            B[:y] + A[x:],
+        ),
+        (
+            [join(f"A{a}+", f"B{b}+"), join(f"A{x}-", f"B{y}-")],
+            A[:a] + rc(B[:b]),
+            rc(A[x:]) + B[y:],
+        ),
     ]:
         genome = EditedGenome.of(AB, joins[::order])
         assert text_contigs(genome) == {"der_A": der_a, "der_B": der_b}
@@ -722,19 +937,25 @@ def test_translocations_with_unequal_cuts(da, db, order):
 def test_edits_where_cuts_are_unequal():
     joins = [join("A3+", "B5-"), join("B8+", "A6-")]  # A[3:6) is lost, B[5:8) is there twice
     genome = EditedGenome.of(AB, [*joins, Edit("sub", "B", 6, 7, sequence=letters("N"))])
-    assert text_contigs(genome) == {"der_A": A[:3] + B[5] + "N" + B[7:], "der_B": B[:6] + "N" + B[7] + A[6:]}
+    assert text_contigs(genome) == {
+        "der_A": A[:3] + B[5] + "N" + B[7:],
+        "der_B": B[:6] + "N" + B[7] + A[6:],
+    }
     with pytest.raises(EditError, match=r"edit 'A:4-5 del' changes what the joins leave out of A"):
         EditedGenome.of(AB, [*joins, Edit("del", "A", 4, 5)])
 
 
-# Joins within a chromosome ---------------------------------------------------------------------------------------------------
+# Joins within a chromosome
+# ---------------------------------------------------------------------------------------------------
 
 
 def rearranged(text: str, p: int, q: int, sides: str, between: str) -> str:
     """What a join of cuts p <= q of one chromosome stands for, read from p."""
     return {
         "+-": text[:p] + between + text[q:],
-        "-+": text[:q] + rc(between) + text[p:],  # from q's left side over to p's right side: read from p it is turned
+        "-+": text[:q]
+        + rc(between)
+        + text[p:],  # from q's left side over to p's right side: read from p it is turned
         "++": text[:p] + between + rc(text[p:q]) + text[q:],
         "--": text[:p] + rc(text[p:q]) + between + text[q:],
     }[sides]
@@ -760,7 +981,9 @@ def test_joins_within_a_chromosome(text, data):
             assert text_contigs(genome) == {"a": wanted, "b": "GATC"}
         if wanted:  # and of an edited genome, whose coordinates it is in
             before = EditedGenome.of(source, [Edit("inv", "a", 0, len(text))])
-            assert text_contigs(EditedGenome.of(before, [one]))["a"] == rearranged(rc(text), p, q, sides, between)
+            assert text_contigs(EditedGenome.of(before, [one]))["a"] == rearranged(
+                rc(text), p, q, sides, between
+            )
 
 
 def test_joins_within_a_chromosome_are_these_edits():
@@ -777,34 +1000,58 @@ def test_joins_within_a_chromosome_are_these_edits():
 @pytest.mark.parametrize("between", ["", S])
 @pytest.mark.parametrize("ends", [1, -1])
 def test_joins_within_a_chromosome_that_a_translocation_cuts_too(sides, between, ends):
-    """They are then joins like the others; away from the translocation's cut they do what they do alone."""
+    """They are then joins like the others; away from the translocation's cut they do what they do
+    alone.
+    """
     cut = join("C3+", "B5-")
     one, other = [Breakend("C", 6, sides[0]), Breakend("C", 12, sides[1])][::ends]
     change = Join(one, other, letters(between) if between else ())
     middle = between if ends == 1 else rc(between)
     wanted = rearranged(C, 6, 12, sides, middle)
-    assert text_contigs(EditedGenome.of(ABC, [change, cut])) == {"A": A, "der_B": B1 + wanted[3:], "der_C": C[:3] + B2}
-    assert text_contigs(EditedGenome.of(ABC, [cut, within(change)])) == {"A": A, "der_B": B1 + wanted[3:], "der_C": C[:3] + B2}
+    assert text_contigs(EditedGenome.of(ABC, [change, cut])) == {
+        "A": A,
+        "der_B": B1 + wanted[3:],
+        "der_C": C[:3] + B2,
+    }
+    assert text_contigs(EditedGenome.of(ABC, [cut, within(change)])) == {
+        "A": A,
+        "der_B": B1 + wanted[3:],
+        "der_C": C[:3] + B2,
+    }
 
 
 def test_both_junctions_of_an_inversion_beside_a_translocation():
     joins = [join("C3+", "B5-"), join("C6+", "C12+"), join("C6-", "C12-")]
     assert text_contigs(EditedGenome.of(ABC, joins))["der_B"] == B1 + C[3:6] + rc(C[6:12]) + C[12:]
     unequal = [join("C3+", "B5-"), join("C6+", "C12+"), join("C7-", "C11-")]
-    assert text_contigs(EditedGenome.of(ABC, unequal))["der_B"] == B1 + C[3:6] + rc(C[7:12]) + C[11:]
+    assert (
+        text_contigs(EditedGenome.of(ABC, unequal))["der_B"] == B1 + C[3:6] + rc(C[7:12]) + C[11:]
+    )
 
 
 def test_a_translocation_and_an_inversion_of_each_chromosome():
-    """Each told by one junction, and by such ones as would lead in a circle if one could be gone over twice."""
+    """Each told by one junction, and by such ones as would lead in a circle if one could be gone
+    over twice.
+    """
     genome = EditedGenome.of(AB, [join("A3+", "B3-"), join("B6+", "B9+"), join("A5-", "A8-")])
-    assert text_contigs(genome) == {"der_A": A[:3] + B[3:6] + rc(B[6:9]) + B[9:], "der_B": B[:3] + A[3:5] + rc(A[5:8]) + A[8:]}
+    assert text_contigs(genome) == {
+        "der_A": A[:3] + B[3:6] + rc(B[6:9]) + B[9:],
+        "der_B": B[:3] + A[3:5] + rc(A[5:8]) + A[8:],
+    }
 
 
-# Chromosomes given whole -----------------------------------------------------------------------------------------------------
+# Chromosomes given whole
+# -----------------------------------------------------------------------------------------------------
 
 
 def test_custom_chromosomes():
-    pieces = (Segment("B", 2, 6, "-"), *letters("gatn"), Segment("A", 1, 3), Segment("", 0, 2), Segment("A", 3, 5))
+    pieces = (
+        Segment("B", 2, 6, "-"),
+        *letters("gatn"),
+        Segment("A", 1, 3),
+        Segment("", 0, 2),
+        Segment("A", 3, 5),
+    )
     text = rc(B[2:6]) + "GATN" + A[1:3] + "NN" + A[3:5]
     genome = EditedGenome.of(ABC, [Contig("new", pieces)])
     assert text_contigs(genome) == {"A": A, "B": B, "C": C, "new": text}
@@ -816,10 +1063,16 @@ def test_custom_chromosomes():
     # of an edited genome: in its coordinates
     inverted = EditedGenome.of(ABC, [Edit("inv", "A", 2, 8)])
     genome = EditedGenome.of(inverted, [Contig("new", (Segment("A", 1, 9, "-"),))])
-    assert genome.contigs["new"] == (Segment("A", 8, 9, "-"), Segment("A", 2, 8), Segment("A", 1, 2, "-"))
+    assert genome.contigs["new"] == (
+        Segment("A", 8, 9, "-"),
+        Segment("A", 2, 8),
+        Segment("A", 1, 2, "-"),
+    )
     assert genome.source is ABC
     # the same segments as the chromosome has: no edit
-    assert EditedGenome.of(ABC, [Contig("A", (Segment("A", 0, 4), Segment("A", 4, 10)))]).edited == []
+    assert (
+        EditedGenome.of(ABC, [Contig("A", (Segment("A", 0, 4), Segment("A", 4, 10)))]).edited == []
+    )
 
 
 @many
@@ -838,11 +1091,14 @@ def test_custom_chromosomes_are_those_of_the_strings(drawn, data):
 def test_a_copy_of_a_chromosome_is_joined_under_its_own_name():
     """Whole again, but another chromosome has the name."""
     two = EditedGenome.of(AB, [Contig("copy", (Segment("A", 0, 10),))])
-    genome = EditedGenome.of(two, [join("copy10+", "B12-")])  # cut at their ends: both right ends are empty, nothing moves
+    genome = EditedGenome.of(
+        two, [join("copy10+", "B12-")]
+    )  # cut at their ends: both right ends are empty, nothing moves
     assert text_contigs(genome) == {"A": A, "B": B, "der_copy": A}
 
 
-# Errors ----------------------------------------------------------------------------------------------------------------------
+# Errors
+# ----------------------------------------------------------------------------------------------------------------------
 
 DEL = Edit("del", "A", 2, 6)
 
@@ -850,69 +1106,155 @@ DEL = Edit("del", "A", 2, 6)
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ([DEL, Edit("inv", "A", 5, 8)], "edits overlap: 'A:2-6 del' and 'A:5-8 inv'; write one edit of the interval that holds both"),
-        ([Edit("ins", "A", 4, 4, sequence=letters("AC")), DEL], "edits overlap: 'A:2-6 del' and 'A:4 ins AC'"),
+        (
+            [DEL, Edit("inv", "A", 5, 8)],
+            "edits overlap: 'A:2-6 del' and 'A:5-8 inv'; write one edit of the interval that "
+            "holds both",
+        ),
+        (
+            [Edit("ins", "A", 4, 4, sequence=letters("AC")), DEL],
+            "edits overlap: 'A:2-6 del' and 'A:4 ins AC'",
+        ),
         ([DEL, DEL], "edits overlap: 'A:2-6 del' and 'A:2-6 del'"),
-        ([DEL, join("A5+", "B5-")], "edits overlap: the cut of 'A:5(+)::B:5(-)' lies inside 'A:2-6 del'"),
+        (
+            [DEL, join("A5+", "B5-")],
+            "edits overlap: the cut of 'A:5(+)::B:5(-)' lies inside 'A:2-6 del'",
+        ),
         ([Edit("cut", "A", 2, 6)], "edit kind 'cut' is not one of del, dup, inv, ins, sub"),
-        ([Edit("del", "A", 6, 2)], "edit 'A:6-2 del' is reversed: its end 2 lies before its start 6"),
+        (
+            [Edit("del", "A", 6, 2)],
+            "edit 'A:6-2 del' is reversed: its end 2 lies before its start 6",
+        ),
         ([Edit("del", "A", 5, 1_011)], "edit 'A:5-1,011 del' lies outside A, which is 10 bp long"),
         ([Edit("del", "A", -1, 5)], "edit 'A:-1-5 del' lies outside A, which is 10 bp long"),
-        ([Edit("ins", "A", 11, 11, sequence=letters("A"))], "edit 'A:11 ins A' lies outside A, which is 10 bp long"),
-        ([Edit("del", "A", 5, 5)], "edit 'A:5-5 del' has an empty interval; only an insertion is at a place between bases"),
-        ([Edit("ins", "A", 5, 6, sequence=letters("G"))], "edit 'A:5 ins G': an insertion is at a place, not at an interval; to replace"),
+        (
+            [Edit("ins", "A", 11, 11, sequence=letters("A"))],
+            "edit 'A:11 ins A' lies outside A, which is 10 bp long",
+        ),
+        (
+            [Edit("del", "A", 5, 5)],
+            "edit 'A:5-5 del' has an empty interval; only an insertion is at a place between bases",
+        ),
+        (
+            [Edit("ins", "A", 5, 6, sequence=letters("G"))],
+            "edit 'A:5 ins G': an insertion is at a place, not at an interval; to replace",
+        ),
         ([Edit("sub", "A", 5, 6)], "edit 'A:5-6 sub ' has no sequence"),
         ([Edit("ins", "A", 5, 5)], "edit 'A:5 ins ' has no sequence"),
-        ([Edit("dup", "A", 5, 6, 1)], "edit 'A:5-6 dup x1': a duplication has at least 2 copies, not 1"),
-        ([Edit("del", "a", 5, 6)], "'a:5-6 del': genome 'text' has no chromosome 'a'; did you mean 'A'?"),
+        (
+            [Edit("dup", "A", 5, 6, 1)],
+            "edit 'A:5-6 dup x1': a duplication has at least 2 copies, not 1",
+        ),
+        (
+            [Edit("del", "a", 5, 6)],
+            "'a:5-6 del': genome 'text' has no chromosome 'a'; did you mean 'A'?",
+        ),
         ([Edit("del", "A", 0, 10)], "nothing is left of 'A': A:0-10 del"),
-        ([Edit("del", "A", 0, 5), Edit("del", "A", 5, 10)], "nothing is left of 'A': A:0-5 del; A:5-10 del"),
+        (
+            [Edit("del", "A", 0, 5), Edit("del", "A", 5, 10)],
+            "nothing is left of 'A': A:0-5 del; A:5-10 del",
+        ),
         # sequence of the changes
         (
             [Edit("ins", "A", 5, 5, sequence=(Segment("B", 7, 13),))],
             "B:7-13(+) of 'A:5 ins B:7-13(+)' is empty, reversed, has no strand, or ",
         ),
-        ([Edit("ins", "A", 5, 5, sequence=(Segment("B", 7, 13),))], "lies outside B, which is 12 bp long"),
-        ([Edit("ins", "A", 5, 5, sequence=(Segment("B", 7, 3),))], "B:7-3(+) of 'A:5 ins B:7-3(+)' is empty, reversed"),
-        ([Edit("ins", "A", 5, 5, sequence=(Segment("B", 7, 7),))], "B:7-7(+) of 'A:5 ins B:7-7(+)' is empty"),
-        ([Edit("ins", "A", 5, 5, sequence=(Segment("B", -1, 7),))], "B:-1-7(+) of 'A:5 ins B:-1-7(+)' is empty, reversed"),
-        ([Edit("ins", "A", 5, 5, sequence=(Segment("B", 1, 7, "."),))], "B:1-7(.) of 'A:5 ins B:1-7(.)' is empty, reversed, has no strand"),
-        ([Edit("ins", "A", 5, 5, sequence=(Segment("", 4, 2),))], "-2 bp of N of 'A:5 ins -2N' is empty, reversed"),
+        (
+            [Edit("ins", "A", 5, 5, sequence=(Segment("B", 7, 13),))],
+            "lies outside B, which is 12 bp long",
+        ),
+        (
+            [Edit("ins", "A", 5, 5, sequence=(Segment("B", 7, 3),))],
+            "B:7-3(+) of 'A:5 ins B:7-3(+)' is empty, reversed",
+        ),
+        (
+            [Edit("ins", "A", 5, 5, sequence=(Segment("B", 7, 7),))],
+            "B:7-7(+) of 'A:5 ins B:7-7(+)' is empty",
+        ),
+        (
+            [Edit("ins", "A", 5, 5, sequence=(Segment("B", -1, 7),))],
+            "B:-1-7(+) of 'A:5 ins B:-1-7(+)' is empty, reversed",
+        ),
+        (
+            [Edit("ins", "A", 5, 5, sequence=(Segment("B", 1, 7, "."),))],
+            "B:1-7(.) of 'A:5 ins B:1-7(.)' is empty, reversed, has no strand",
+        ),
+        (
+            [Edit("ins", "A", 5, 5, sequence=(Segment("", 4, 2),))],
+            "-2 bp of N of 'A:5 ins -2N' is empty, reversed",
+        ),
         (
             [Edit("sub", "A", 5, 6, sequence=(Segment("", 2, 5, "+", b"ACGT"),))],
             "3 bp of given sequence of 'A:5-6 sub GT' is empty, reversed",
         ),
-        ([Edit("sub", "A", 5, 6, sequence=(Segment("", 2, 5, "+", b"ACGT"),))], "lies outside its letters"),
+        (
+            [Edit("sub", "A", 5, 6, sequence=(Segment("", 2, 5, "+", b"ACGT"),))],
+            "lies outside its letters",
+        ),
         (
             [Edit("sub", "A", 5, 6, sequence=(Segment("D", 2, 5),))],
             "'A:5-6 sub D:2-5(+)': genome 'text' has no chromosome 'D'; it has: A, B",
         ),
         ([Contig("new", (Segment("B", 7, 13),))], "B:7-13(+) of 'new = B:7-13(+)' is empty"),
-        ([Join(Breakend("A", 1, "+"), Breakend("B", 1, "-"), (Segment("B", 7, 13),))], "B:7-13(+) of 'A:1(+)::B:7-13(+)::B:1(-)' is empty"),
+        (
+            [Join(Breakend("A", 1, "+"), Breakend("B", 1, "-"), (Segment("B", 7, 13),))],
+            "B:7-13(+) of 'A:1(+)::B:7-13(+)::B:1(-)' is empty",
+        ),
         # chromosomes given whole
-        ([Contig("new", letters("A")), Contig("new", letters("C"))], "chromosome 'new' is given twice"),
+        (
+            [Contig("new", letters("A")), Contig("new", letters("C"))],
+            "chromosome 'new' is given twice",
+        ),
         ([Contig("new", ())], "chromosome 'new' is given without a sequence"),
         ([Contig("A", ())], "chromosome 'A' is given without a sequence"),
         ([Contig("A", letters("A")), DEL], "'A' is both edited ('A:2-6 del') and given whole"),
-        ([Contig("A", letters("A")), join("A5+", "B5-")], "'A' is both joined ('A:5(+)::B:5(-)') and given whole"),
-        ([Contig("der_A", letters("A")), join("A5+", "B5-")], "two chromosomes would be called 'der_A'; give the custom one another name"),
+        (
+            [Contig("A", letters("A")), join("A5+", "B5-")],
+            "'A' is both joined ('A:5(+)::B:5(-)') and given whole",
+        ),
+        (
+            [Contig("der_A", letters("A")), join("A5+", "B5-")],
+            "two chromosomes would be called 'der_A'; give the custom one another name",
+        ),
         # joins
-        ([join("A11+", "B5-")], "breakend A:11(+) of 'A:11(+)::B:5(-)' lies outside A, which is 10 bp long"),
-        ([join("A5+", "B13-")], "breakend B:13(-) of 'A:5(+)::B:13(-)' lies outside B, which is 12 bp long"),
-        ([join("A5+", "D13-")], "'A:5(+)::D:13(-)': genome 'text' has no chromosome 'D'; it has: A, B"),
+        (
+            [join("A11+", "B5-")],
+            "breakend A:11(+) of 'A:11(+)::B:5(-)' lies outside A, which is 10 bp long",
+        ),
+        (
+            [join("A5+", "B13-")],
+            "breakend B:13(-) of 'A:5(+)::B:13(-)' lies outside B, which is 12 bp long",
+        ),
+        (
+            [join("A5+", "D13-")],
+            "'A:5(+)::D:13(-)': genome 'text' has no chromosome 'D'; it has: A, B",
+        ),
         ([join("A5+", "A11-")], "edit 'A:5-11 del' lies outside A, which is 10 bp long"),
         ([join("A5+", "A5+")], "the join 'A:5(+)::A:5(+)' has both ends at one place"),
         ([join("A5+", "A5-")], "edit 'A:5 ins ' has no sequence"),
-        ([join("A5+", "A5+"), join("A2+", "B5-")], "the join 'A:5(+)::A:5(+)' has both ends at one place"),
-        ([join("A5+", "B5-"), join("A5+", "B7-")], "breakend A:5(+) is joined twice: to B:5(-) and to B:7(-)"),
+        (
+            [join("A5+", "A5+"), join("A2+", "B5-")],
+            "the join 'A:5(+)::A:5(+)' has both ends at one place",
+        ),
+        (
+            [join("A5+", "B5-"), join("A5+", "B7-")],
+            "breakend A:5(+) is joined twice: to B:5(-) and to B:7(-)",
+        ),
         ([join("A5+", "B5-"), join("A5+", "B5-")], "breakend A:5(+) is joined twice"),
-        ([join("A2+", "B3-"), join("B5+", "A2-"), join("B3+", "A6-")], "a side of a cut of A is joined to nothing (A:6(+)); join it too"),
+        (
+            [join("A2+", "B3-"), join("B5+", "A2-"), join("B3+", "A6-")],
+            "a side of a cut of A is joined to nothing (A:6(+)); join it too",
+        ),
         (
             [join("A2+", "A6-"), join("A4+", "B5-")],
-            "the joins that leave A:2(-), A:6(+) over contradict each other, or what others make of A",
+            "the joins that leave A:2(-), A:6(+) over contradict each other, or what others make "
+            "of A",
         ),
         # a piece of A with a piece of B, beside the two chromosomes that close up again
-        ([join("A7+", "B3-"), join("B8+", "A3-"), join("A3+", "A7-"), join("B3+", "B8-")], "circular chromosomes are not predicted"),
+        (
+            [join("A7+", "B3-"), join("B8+", "A3-"), join("A3+", "A7-"), join("B3+", "B8-")],
+            "circular chromosomes are not predicted",
+        ),
         ([join("A6+", "A2-"), join("A4+", "B5-")], "the joins run in a circle"),
     ],
 )
@@ -922,13 +1264,19 @@ def test_changes_that_cannot_be(changes, message):
 
 
 def test_two_records_of_a_three_way_translocation_are_too_few():
-    with pytest.raises(EditError, match=re.escape("a side of a cut of A is joined to nothing (A:4(-)); join it too")):
+    with pytest.raises(
+        EditError,
+        match=re.escape("a side of a cut of A is joined to nothing (A:4(-)); join it too"),
+    ):
         EditedGenome.of(ABC, [join(*THREE[0]), join(*THREE[1])])
 
 
 def test_breakends_have_a_side():
     with pytest.raises(
-        EditError, match=re.escape("breakend 'A:5(left)' has the side 'left'; it is + (left of the cut) or - (right of it)")
+        EditError,
+        match=re.escape(
+            "breakend 'A:5(left)' has the side 'left'; it is + (left of the cut) or - (right of it)"
+        ),
     ):
         Breakend("A", 5, "left")
     assert Breakend("A", 5, "+").other == Breakend("A", 5, "-")
@@ -947,7 +1295,10 @@ def test_what_has_no_inverse():
     ("text", "message"),
     [
         ("", "a given sequence is empty"),
-        ("ACGX", "the given sequence ACGX holds 'X' at letter 4; only A, C, G, T and N are sequence"),
+        (
+            "ACGX",
+            "the given sequence ACGX holds 'X' at letter 4; only A, C, G, T and N are sequence",
+        ),
         ("ACGU", "holds 'U' at letter 4"),
         ("A-C", "holds '-' at letter 2"),
         ("AC\n", "holds '\\n' at letter 3"),
@@ -965,11 +1316,31 @@ def test_letters_that_are_none(text, message):
 @pytest.mark.parametrize(
     ("segments", "error", "message"),
     [
-        ([Segment("A", 5, 5)], GenomeError, "segment A:5-5(+) of 'x' is empty, reversed or has no strand"),
-        ([Segment("A", 0, 5), Segment("A", 5, 2)], GenomeError, "segment A:5-2(+) of 'x' is empty, reversed or has no strand"),
-        ([Segment("A", 2, 5, "*")], GenomeError, "segment A:2-5(*) of 'x' is empty, reversed or has no strand"),
-        ([Segment("", 5, 2)], GenomeError, "segment -3 bp of N of 'x' is empty, reversed or has no strand"),
-        ([Segment("", 0, 5, "+", b"ACGT")], GenomeError, "segment 5 bp of given sequence of 'x' lies outside its 4 letters"),
+        (
+            [Segment("A", 5, 5)],
+            GenomeError,
+            "segment A:5-5(+) of 'x' is empty, reversed or has no strand",
+        ),
+        (
+            [Segment("A", 0, 5), Segment("A", 5, 2)],
+            GenomeError,
+            "segment A:5-2(+) of 'x' is empty, reversed or has no strand",
+        ),
+        (
+            [Segment("A", 2, 5, "*")],
+            GenomeError,
+            "segment A:2-5(*) of 'x' is empty, reversed or has no strand",
+        ),
+        (
+            [Segment("", 5, 2)],
+            GenomeError,
+            "segment -3 bp of N of 'x' is empty, reversed or has no strand",
+        ),
+        (
+            [Segment("", 0, 5, "+", b"ACGT")],
+            GenomeError,
+            "segment 5 bp of given sequence of 'x' lies outside its 4 letters",
+        ),
         ([Segment("", -1, 3, "+", b"ACGT")], GenomeError, "lies outside its 4 letters"),
         ([Segment("D", 2, 5)], GenomeError, "genome 'text' has no chromosome 'D'; it has: A, B"),
         ([], EditError, "nothing is left of 'x': a chromosome cannot be empty"),
@@ -995,12 +1366,15 @@ def test_questions_that_cannot_be():
             ask()
     with pytest.raises(GenomeError, match="genome 'text' has no chromosome 'der_A'; it has: A, B"):
         genome.from_reference("der_A", 0, 5)
-    with pytest.raises(RegionError, match=re.escape("der_A:1,000-5 is reversed: its end lies before its start")):
+    with pytest.raises(
+        RegionError, match=re.escape("der_A:1,000-5 is reversed: its end lies before its start")
+    ):
         genome.fetch("der_A", 1_000, 5)
     assert issubclass(EditError, OrcaCoolError)
 
 
-# The size of the human genome ------------------------------------------------------------------------------------------------
+# The size of the human genome
+# ------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -1021,14 +1395,20 @@ def test_the_lazy_genome_is_one_genome(hg38):
 
 def reference_of(genome: EditedGenome, chrom: str, *positions: int) -> list[tuple[str, int, int]]:
     names = [*genome.source.chromsizes, ""]
-    return [(names[c], int(p), int(s)) for c, p, s in zip(*genome.to_reference(chrom, np.array(positions)))]
+    return [
+        (names[c], int(p), int(s))
+        for c, p, s in zip(*genome.to_reference(chrom, np.array(positions)))
+    ]
 
 
 def test_duplication_of_17q24(hg38):
     """A duplication of the SOX9 - KCNJ2 locus: 71,884,859 - 70,845,859 = 1,039,000 bp."""
     genome = EditedGenome.of(hg38, [Edit("dup", "chr17", 70_845_859, 71_884_859)])
     # the first copy goes on from what precedes it, the second into what follows it
-    assert genome.contigs["chr17"] == (Segment("chr17", 0, 71_884_859), Segment("chr17", 70_845_859, 83_257_441))
+    assert genome.contigs["chr17"] == (
+        Segment("chr17", 0, 71_884_859),
+        Segment("chr17", 70_845_859, 83_257_441),
+    )
     assert genome.chromsizes["chr17"] == 84_296_441  # 83,257,441 + 1,039,000
     assert genome.junctions("chr17") == [71_884_859]
     assert genome.edited == ["chr17"]
@@ -1042,14 +1422,29 @@ def test_duplication_of_17q24(hg38):
         Image("chr17", 71_000_000, 71_000_100, 71_000_000, 71_000_100, "+"),
         Image("chr17", 72_039_000, 72_039_100, 71_000_000, 71_000_100, "+"),  # 1,039,000 further
     ]
-    assert genome.from_reference("chr17", 80_000_000, 80_000_001) == [Image("chr17", 81_039_000, 81_039_001, 80_000_000, 80_000_001, "+")]
+    assert genome.from_reference("chr17", 80_000_000, 80_000_001) == [
+        Image("chr17", 81_039_000, 81_039_001, 80_000_000, 80_000_001, "+")
+    ]
     around = genome.fetch("chr17", 71_884_849, 71_884_869)
-    assert np.array_equal(around, np.r_[hg38.fetch("chr17", 71_884_849, 71_884_859), hg38.fetch("chr17", 70_845_859, 70_845_869)])
+    assert np.array_equal(
+        around,
+        np.r_[
+            hg38.fetch("chr17", 71_884_849, 71_884_859), hg38.fetch("chr17", 70_845_859, 70_845_869)
+        ],
+    )
 
 
 def test_deletion_and_inversion_at_the_epha4_locus(hg38):
-    """Both at once: 222,000,000 - 220,295,000 = 1,705,000 bp fewer; the inversion of 1,280,000 bp lies before the deletion."""
-    genome = EditedGenome.of(hg38, [Edit("del", "chr2", 220_295_000, 222_000_000), Edit("inv", "chr2", 218_875_000, 220_155_000)])
+    """Both at once: 222,000,000 - 220,295,000 = 1,705,000 bp fewer; the inversion of 1,280,000 bp
+    lies before the deletion.
+    """
+    genome = EditedGenome.of(
+        hg38,
+        [
+            Edit("del", "chr2", 220_295_000, 222_000_000),
+            Edit("inv", "chr2", 218_875_000, 220_155_000),
+        ],
+    )
     assert genome.contigs["chr2"] == (
         Segment("chr2", 0, 218_875_000),
         Segment("chr2", 218_875_000, 220_155_000, "-"),
@@ -1058,7 +1453,17 @@ def test_deletion_and_inversion_at_the_epha4_locus(hg38):
     )
     assert genome.chromsizes["chr2"] == 240_488_529  # 242,193,529 - 1,705,000
     assert genome.junctions("chr2") == [218_875_000, 220_155_000, 220_295_000]
-    assert reference_of(genome, "chr2", 218_874_999, 218_875_000, 219_000_000, 220_154_999, 220_155_000, 220_295_000, 240_488_528) == [
+    assert reference_of(
+        genome,
+        "chr2",
+        218_874_999,
+        218_875_000,
+        219_000_000,
+        220_154_999,
+        220_155_000,
+        220_295_000,
+        240_488_528,
+    ) == [
         ("chr2", 218_874_999, 1),
         ("chr2", 220_154_999, -1),
         ("chr2", 220_029_999, -1),  # 218,875,000 + 220,155,000 - 1 - 219,000,000
@@ -1073,17 +1478,31 @@ def test_deletion_and_inversion_at_the_epha4_locus(hg38):
         Image("chr2", 218_875_000, 218_876_000, 220_154_000, 220_155_000, "-"),
         Image("chr2", 220_155_000, 220_156_000, 220_155_000, 220_156_000, "+"),
     ]
-    assert np.array_equal(genome.fetch("chr2", 218_875_000, 218_875_010), 3 - hg38.fetch("chr2", 220_154_990, 220_155_000)[::-1])
-    back = EditedGenome.of(genome, EditedGenome.of(hg38).inverse([Edit("inv", "chr2", 218_875_000, 220_155_000)]))
+    assert np.array_equal(
+        genome.fetch("chr2", 218_875_000, 218_875_010),
+        3 - hg38.fetch("chr2", 220_154_990, 220_155_000)[::-1],
+    )
+    back = EditedGenome.of(
+        genome, EditedGenome.of(hg38).inverse([Edit("inv", "chr2", 218_875_000, 220_155_000)])
+    )
     assert back.junctions("chr2") == [220_295_000]
 
 
 def test_translocation_of_chr5_and_chr7(hg38):
-    genome = EditedGenome.of(hg38, [Join(Breakend("chr5", 89_411_065, "+"), Breakend("chr7", 94_378_248, "-"))])
+    genome = EditedGenome.of(
+        hg38, [Join(Breakend("chr5", 89_411_065, "+"), Breakend("chr7", 94_378_248, "-"))]
+    )
     assert list(genome.contigs)[3:8] == ["chr4", "der_chr5", "chr6", "der_chr7", "chr8"]
-    assert genome.contigs["der_chr5"] == (Segment("chr5", 0, 89_411_065), Segment("chr7", 94_378_248, 159_345_973))
-    assert genome.contigs["der_chr7"] == (Segment("chr7", 0, 94_378_248), Segment("chr5", 89_411_065, 181_538_259))
-    # chr7's right side has 159,345,973 - 94,378,248 = 64,967,725 bp, chr5's 181,538,259 - 89,411,065 = 92,127,194 bp
+    assert genome.contigs["der_chr5"] == (
+        Segment("chr5", 0, 89_411_065),
+        Segment("chr7", 94_378_248, 159_345_973),
+    )
+    assert genome.contigs["der_chr7"] == (
+        Segment("chr7", 0, 94_378_248),
+        Segment("chr5", 89_411_065, 181_538_259),
+    )
+    # chr7's right side has 159,345,973 - 94,378,248 = 64,967,725 bp, chr5's 181,538,259 -
+    # 89,411,065 = 92,127,194 bp
     assert genome.chromsizes["der_chr5"] == 154_378_790  # 89,411,065 + 64,967,725
     assert genome.chromsizes["der_chr7"] == 186_505_442  # 94,378,248 + 92,127,194
     assert sum(genome.chromsizes.values()) == sum(SIZES.values())
@@ -1098,15 +1517,27 @@ def test_translocation_of_chr5_and_chr7(hg38):
         Image("der_chr7", 104_967_183, 104_967_193, 100_000_000, 100_000_010, "+")
     ]
     joined = genome.fetch("der_chr5", 89_411_060, 89_411_070)
-    assert np.array_equal(joined, np.r_[hg38.fetch("chr5", 89_411_060, 89_411_065), hg38.fetch("chr7", 94_378_248, 94_378_253)])
+    assert np.array_equal(
+        joined,
+        np.r_[
+            hg38.fetch("chr5", 89_411_060, 89_411_065), hg38.fetch("chr7", 94_378_248, 94_378_253)
+        ],
+    )
 
 
 def test_deletions_of_90_megabases_and_at_the_ends(hg38):
     genome = EditedGenome.of(
         hg38,
-        [Edit("del", "chr1", 30_000_000, 120_000_000), Edit("del", "chr4", 0, 1_000_000), Edit("del", "chrX", 155_000_000, 156_040_895)],
+        [
+            Edit("del", "chr1", 30_000_000, 120_000_000),
+            Edit("del", "chr4", 0, 1_000_000),
+            Edit("del", "chrX", 155_000_000, 156_040_895),
+        ],
     )
-    assert genome.contigs["chr1"] == (Segment("chr1", 0, 30_000_000), Segment("chr1", 120_000_000, 248_956_422))
+    assert genome.contigs["chr1"] == (
+        Segment("chr1", 0, 30_000_000),
+        Segment("chr1", 120_000_000, 248_956_422),
+    )
     assert genome.chromsizes["chr1"] == 158_956_422
     assert reference_of(genome, "chr1", 29_999_999, 30_000_000, 158_956_421, 158_956_422) == [
         ("chr1", 29_999_999, 1),
@@ -1118,19 +1549,32 @@ def test_deletions_of_90_megabases_and_at_the_ends(hg38):
     assert genome.chromsizes["chr4"] == 189_214_555
     assert genome.junctions("chr4") == []
     assert reference_of(genome, "chr4", -1, 0) == [("", -1, 0), ("chr4", 1_000_000, 1)]
-    assert genome.from_reference("chr4", 999_999, 1_000_001) == [Image("chr4", 0, 1, 1_000_000, 1_000_001, "+")]
+    assert genome.from_reference("chr4", 999_999, 1_000_001) == [
+        Image("chr4", 0, 1, 1_000_000, 1_000_001, "+")
+    ]
     assert genome.contigs["chrX"] == (Segment("chrX", 0, 155_000_000),)
     assert genome.chromsizes["chrX"] == 155_000_000
     assert genome.from_reference("chrX", 154_999_999, 156_040_895) == [
         Image("chrX", 154_999_999, 155_000_000, 154_999_999, 155_000_000, "+")
     ]
-    assert np.array_equal(genome.fetch("chrX", 154_999_995, 155_000_005), np.r_[hg38.fetch("chrX", 154_999_995, 155_000_000), [4] * 5])
-    assert np.array_equal(genome.fetch("chr4", -5, 5), np.r_[[4] * 5, hg38.fetch("chr4", 1_000_000, 1_000_005)])
+    assert np.array_equal(
+        genome.fetch("chrX", 154_999_995, 155_000_005),
+        np.r_[hg38.fetch("chrX", 154_999_995, 155_000_000), [4] * 5],
+    )
+    assert np.array_equal(
+        genome.fetch("chr4", -5, 5), np.r_[[4] * 5, hg38.fetch("chr4", 1_000_000, 1_000_005)]
+    )
     assert genome.edited == ["chr1", "chr4", "chrX"]
 
 
 def test_little_is_read_to_edit(hg38):
     """A 90 Mb deletion with a few letters in its place does not read 90 Mb."""
     genome = LazyGenome()
-    EditedGenome.of(genome, [Edit("sub", "chr1", 30_000_000, 120_000_000, sequence=letters("ACGTACGT")), Edit("inv", "chr2", 0, 10**8)])
+    EditedGenome.of(
+        genome,
+        [
+            Edit("sub", "chr1", 30_000_000, 120_000_000, sequence=letters("ACGTACGT")),
+            Edit("inv", "chr2", 0, 10**8),
+        ],
+    )
     assert genome.read <= 16

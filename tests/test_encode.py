@@ -1,4 +1,6 @@
-"""Encodings re-used: windows, layouts and edits read what the network gives on the whole sequence, and encode only what is new."""
+"""Encodings re-used: windows, layouts and edits read what the network gives on the whole sequence,
+and encode only what is new.
+"""
 
 import logging
 
@@ -61,11 +63,16 @@ def close(ours, reference):
 
 
 @pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize(("chrom", "start", "bins"), [("a", 0, 16), ("a", 37, 100), ("a", 290, 64), ("b", 100, 64), ("gap", 30, 150)])
+@pytest.mark.parametrize(
+    ("chrom", "start", "bins"),
+    [("a", 0, 16), ("a", 37, 100), ("a", 290, 64), ("b", 100, 64), ("gap", 30, 150)],
+)
 def test_window_is_the_network_on_real_flanks(cache, model, source, chrom, start, bins, reverse):
     pad = 10 * BASE * 2
     codes = source.fetch(chrom, start * BASE - pad, (start + bins) * BASE + pad)
-    close(cache.window(chrom, start, bins, reverse=reverse), whole(model, codes, reverse)[:, 20:-20])
+    close(
+        cache.window(chrom, start, bins, reverse=reverse), whole(model, codes, reverse)[:, 20:-20]
+    )
 
 
 def test_nothing_is_encoded_twice(cache):
@@ -84,7 +91,9 @@ def test_unknown_sequence_is_encoded_once(model, source):
     cache.window("gap", 80, 80)  # and block 3
     cache.window("a", 400, 200)  # beyond the chromosome's end
     assert cache.encoded == BLOCK
-    assert BlockEncoder(FastEncoder(model.encoder), source).is_unknown("gap", 1) is False  # its left flank shows sequence
+    assert (
+        BlockEncoder(FastEncoder(model.encoder), source).is_unknown("gap", 1) is False
+    )  # its left flank shows sequence
 
 
 def test_memory_is_bounded(model, source):
@@ -95,14 +104,21 @@ def test_memory_is_bounded(model, source):
 
 
 segment = st.tuples(
-    st.sampled_from(["a", "b", "gap"]), st.integers(0, 60), st.integers(10, 160), st.sampled_from("+-"), st.sampled_from([0, 0, 13])
+    st.sampled_from(["a", "b", "gap"]),
+    st.integers(0, 60),
+    st.integers(10, 160),
+    st.sampled_from("+-"),
+    st.sampled_from([0, 0, 13]),
 )
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(segment, min_size=1, max_size=4), st.booleans(), st.integers(0, 60))
 def test_segments_laid_end_to_end(model, source, parts, reverse, rest):
-    segments = [Segment(c, s * BASE + phase, (s + n) * BASE + phase, strand) for c, s, n, strand, phase in parts]
+    segments = [
+        Segment(c, s * BASE + phase, (s + n) * BASE + phase, strand)
+        for c, s, n, strand, phase in parts
+    ]
     length = sum(len(s) for s in segments) + rest * BASE
     cache = EncodingCache(FastEncoder(model.encoder), source)
     layout = EditedGenome(source, {"layout": segments})
@@ -136,7 +152,10 @@ def test_upstream_edges_are_the_padded_window(model, source, toy_bundle):
         assert 63 in differs
     module = toy_bundle.spec.module("S")
     root = by_root(plan(SIZES["a"], module.resolutions, 16))[2]
-    maps = {e: next(Predictor(toy_bundle, source, "cpu", edges=e).windows(module, "a", root)).values for e in ("real", "upstream")}
+    maps = {
+        e: next(Predictor(toy_bundle, source, "cpu", edges=e).windows(module, "a", root)).values
+        for e in ("real", "upstream")
+    }
     origin = root[0][0].start * 160
     series = Predictor(toy_bundle, source, "cpu").series(module, "a", origin + 1280)[0]
     assert series.start == origin
@@ -157,7 +176,9 @@ def test_store_serves_what_it_holds_and_grows(tmp_path, model, source):
     with open_store(tmp_path / "s.h5", model, source) as store:
         fresh = EncodingCache(FastEncoder(model.encoder), source, store).window("a", 0, 120)
         again = EncodingCache(FastEncoder(model.encoder), source, store)
-        assert torch.equal(again.window("a", 0, 120), fresh)  # the numbers of a run do not depend on what was stored before it
+        assert torch.equal(
+            again.window("a", 0, 120), fresh
+        )  # the numbers of a run do not depend on what was stored before it
         assert again.encoded == 0
         assert torch.allclose(again.window("a", 0, 240), exact, rtol=2**-10, atol=1e-6)
         assert again.encoded == 3 * BLOCK
@@ -168,7 +189,9 @@ def test_store_serves_what_it_holds_and_grows(tmp_path, model, source):
         assert not store.has("a", 6, False)
     with open_store(tmp_path / "f.h5", model, source, dtype="float32") as store:
         EncodingCache(FastEncoder(model.encoder), source, store).window("a", 0, 240)
-        assert torch.equal(EncodingCache(FastEncoder(model.encoder), source, store).window("a", 0, 240), exact)
+        assert torch.equal(
+            EncodingCache(FastEncoder(model.encoder), source, store).window("a", 0, 240), exact
+        )
 
 
 def test_blocks_for_the_store_are_those_of_the_cache(cache, model, source):
@@ -179,7 +202,9 @@ def test_blocks_for_the_store_are_those_of_the_cache(cache, model, source):
 
 
 def test_one_pass_serves_both_modules(toy_bundle, source):
-    """The assembly module reads the encodings that the other module made; pyramids run only as far as they are read."""
+    """The assembly module reads the encodings that the other module made; pyramids run only as far
+    as they are read.
+    """
     predictor = Predictor(toy_bundle, source, "cpu")
     spec = predictor.spec
     small, wide = spec.module("S"), spec.module("G")

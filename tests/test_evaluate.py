@@ -1,4 +1,6 @@
-"""Evaluation: numbers on synthetic maps whose answers are known, and the shipped model on chromosomes it never saw."""
+"""Evaluation: numbers on synthetic maps whose answers are known, and the shipped model on
+chromosomes it never saw.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
         n = n_bins(c)
         i, j = np.triu_indices(n)
         mean = expected[j - i] * np.exp(truth(c)[i, j]) / 1e-4
-        rows.append(pd.DataFrame({"bin1_id": first + i, "bin2_id": first + j, "count": rng.poisson(mean)}))
+        rows.append(
+            pd.DataFrame({"bin1_id": first + i, "bin2_id": first + j, "count": rng.poisson(mean)})
+        )
         first += n
     pixels = pd.concat(rows)
     observed = folder / "observed.cool"
@@ -70,17 +74,24 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
 
     predicted = folder / "predicted.mcool"
     layer = Layer(BIN, expected[:BAND], 1e-4, BAND, None, {})
-    write_mcool(predicted, chromsizes=SIZES, assembly="toy", layers=[layer], stripes=stripes, metadata={})
+    write_mcool(
+        predicted, chromsizes=SIZES, assembly="toy", layers=[layer], stripes=stripes, metadata={}
+    )
     marks = folder / "features.bed"
     marks.write_text(
-        "".join(f"{c}\t{int(0.4 * n_bins(c)) * BIN + 900}\t{int(0.4 * n_bins(c)) * BIN + 1000}\tCEN\t0\t+\tcentromere\n" for c in SIZES)
+        "".join(
+            f"{c}\t{int(0.4 * n_bins(c)) * BIN + 900}\t{int(0.4 * n_bins(c)) * BIN + 1000}\tCEN\t0\t+\tcentromere\n"
+            for c in SIZES
+        )
     )
     return predicted, observed, marks
 
 
 def test_evaluate_from_files(files):
     predicted, observed, marks = files
-    scores, drawn = evaluate(predicted, observed, ["c1"], base=BIN, train=["c2", "c3"], features=marks)
+    scores, drawn = evaluate(
+        predicted, observed, ["c1"], base=BIN, train=["c2", "c3"], features=marks
+    )
     (s,) = scores
     assert s.resolution == BIN
     assert s.pixels == sum(n_bins("c1") - d for d in range(2, BAND))
@@ -99,7 +110,19 @@ def test_evaluate_from_files(files):
 
 def test_command_line(files):
     predicted, observed, marks = files
-    result = CliRunner().invoke(main, ["evaluate", str(predicted), str(observed), "--chrom", "c1", "--features", str(marks), "--json"])
+    result = CliRunner().invoke(
+        main,
+        [
+            "evaluate",
+            str(predicted),
+            str(observed),
+            "--chrom",
+            "c1",
+            "--features",
+            str(marks),
+            "--json",
+        ],
+    )
     assert result.exit_code == 0, result.output
     assert json.loads(result.output)["scores"][0]["r"] > 0.9
     result = CliRunner().invoke(main, ["evaluate", str(predicted), str(observed), "--chrom", "c1"])
@@ -113,7 +136,9 @@ def test_command_line(files):
         result = CliRunner().invoke(main, ["evaluate", str(predicted), str(observed), *bad])
         assert result.exit_code == 2, bad
         assert word in result.output
-    result = CliRunner().invoke(main, ["evaluate", str(predicted.parent / "none.mcool"), str(observed), "--chrom", "c1"])
+    result = CliRunner().invoke(
+        main, ["evaluate", str(predicted.parent / "none.mcool"), str(observed), "--chrom", "c1"]
+    )
     assert result.exit_code == 2
 
 
@@ -145,7 +170,9 @@ def test_positional_features_do_not_know_left_from_right():
     c, m = Chromosome(500_000, 200_000), Chromosome(500_000, 300_000)
     i, j = np.array([10, 60]), np.array([100, 140])
     np.testing.assert_allclose(features(c, 2000, i, j), features(c, 2000, j, i))
-    np.testing.assert_allclose(features(c, 2000, i, j), features(m, 2000, 249 - j, 249 - i), rtol=1e-5)
+    np.testing.assert_allclose(
+        features(c, 2000, i, j), features(m, 2000, 249 - j, 249 - i), rtol=1e-5
+    )
     assert features(Chromosome(500_000), 2000, i, j).shape == (2, 3)
 
 
@@ -156,15 +183,21 @@ def test_positional_learns_the_cross():
         i = np.arange(n)
         return np.where((np.minimum.outer(i, i) < at) & (np.maximum.outer(i, i) > at), -1.0, 0.0)
 
-    model = Positional(True, 64).fit([(Chromosome(n * BIN, a * BIN + 1000), {BIN: level(a)}) for a in (20, 30, 40)])
+    model = Positional(True, 64).fit(
+        [(Chromosome(n * BIN, a * BIN + 1000), {BIN: level(a)}) for a in (20, 30, 40)]
+    )
     assert pearson(model.predict(Chromosome(n * BIN, 51_000), BIN, n), level(25))[0] > 0.9
 
 
 def test_positional_of_a_window_is_a_slice_of_the_chromosomes():
     rng = np.random.default_rng(0)
-    model = Positional(True, 40).fit([(Chromosome(160_000, 70_000), {BIN: rng.normal(size=(80, 80))})])
+    model = Positional(True, 40).fit(
+        [(Chromosome(160_000, 70_000), {BIN: rng.normal(size=(80, 80))})]
+    )
     whole = model.predict(Chromosome(160_000, 70_000), BIN, 80)
-    np.testing.assert_array_equal(model.predict(Chromosome(160_000, 70_000), BIN, 30, 10 * BIN), whole[10:40, 10:40])
+    np.testing.assert_array_equal(
+        model.predict(Chromosome(160_000, 70_000), BIN, 30, 10 * BIN), whole[10:40, 10:40]
+    )
 
 
 @pytest.mark.parametrize(("n", "band"), [(5, 8), (2049, 128), (5000, 250), (4096, 1), (6000, 7000)])
@@ -191,13 +224,17 @@ def test_a_chromosome_in_pieces_is_the_chromosome(files, monkeypatch):
         one = whole.found[name]
         assert m.pixels == one.pixels
         for score in ("r", "r_distance", "scc", "spearman", "r_contact"):
-            assert getattr(m, score) == pytest.approx(getattr(one, score), rel=1e-3 if name == "telomere" else 1e-6, nan_ok=True)
+            assert getattr(m, score) == pytest.approx(
+                getattr(one, score), rel=1e-3 if name == "telomere" else 1e-6, nan_ok=True
+            )
         np.testing.assert_array_equal(m.pixels_by_distance, one.pixels_by_distance)
 
 
 def test_chromosomes_are_pooled(files):
     predicted, observed, marks = files
-    result = evaluate_files(predicted, observed, ["c1", "c2", "c1"], base=BIN, features=marks, replicate=observed)
+    result = evaluate_files(
+        predicted, observed, ["c1", "c2", "c1"], base=BIN, features=marks, replicate=observed
+    )
     one, two, both = result.scores
     assert (one.chrom, two.chrom, both.chrom) == ("c1", "c2", "all")
     assert both.pixels == one.pixels + two.pixels
@@ -219,7 +256,9 @@ def test_baselines_learn_from_a_sample_of_many_pixels(monkeypatch):
 
     monkeypatch.setattr("orca_cool.evaluate.baselines.LIMIT", 3000)
     seen = []
-    monkeypatch.setattr(Positional, "fit_pixels", lambda self, r, parts: seen.append(sum(len(y) for *_, y in parts)))
+    monkeypatch.setattr(
+        Positional, "fit_pixels", lambda self, r, parts: seen.append(sum(len(y) for *_, y in parts))
+    )
     fit_baselines(cross, {"x": 400_000, "y": 300_000}, {"x": 80_000}, {BIN: 50}, 1)
     assert 2500 < seen[0] < 3500  # (a), of both
     assert 1400 < seen[1] < 2100  # (b), where the centromere is known
@@ -234,9 +273,21 @@ def test_bad_files_are_named(files, tmp_path):
     cooler.create_cooler(str(tmp_path / "longer.cool"), longer, pixel)
     for error, words, arguments in (
         (CoolerError, "not balanced", (predicted, tmp_path / "raw.cool", ["c1"])),
-        (CoolerError, "raw.cool.*was not written by orca-cool", (tmp_path / "raw.cool", observed, ["c1"])),
-        (RegionError, "predicted.mcool.*longer.cool.*not of one assembly: c1 is 120,000 bp", (predicted, tmp_path / "longer.cool", ["c1"])),
-        (RegionError, "'C1' is not in .*observed.cool.*did you mean 'c1'", (predicted, observed, ["C1"])),
+        (
+            CoolerError,
+            "raw.cool.*was not written by orca-cool",
+            (tmp_path / "raw.cool", observed, ["c1"]),
+        ),
+        (
+            RegionError,
+            "predicted.mcool.*longer.cool.*not of one assembly: c1 is 120,000 bp",
+            (predicted, tmp_path / "longer.cool", ["c1"]),
+        ),
+        (
+            RegionError,
+            "'C1' is not in .*observed.cool.*did you mean 'c1'",
+            (predicted, observed, ["C1"]),
+        ),
     ):
         with pytest.raises(error, match=words):
             evaluate_files(*arguments, base=BIN)
@@ -245,12 +296,20 @@ def test_bad_files_are_named(files, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not DATA.is_dir(), reason="needs the measured yeast map beside the repository (../shared/data/yeast)")
+@pytest.mark.skipif(
+    not DATA.is_dir(),
+    reason="needs the measured yeast map beside the repository (../shared/data/yeast)",
+)
 def test_shipped_model_reaches_its_reported_r(tmp_path):
-    """On chrII, which training never read: r as reported, and above both baselines; the cross where the centromere is."""
+    """On chrII, which training never read: r as reported, and above both baselines; the cross where
+    the centromere is.
+    """
     out = tmp_path / "out.mcool"
     genome, observed, marks = DATA / "sacCer3.2bit", DATA / "metaphase.mcool", DATA / "features.bed"
-    result = CliRunner().invoke(main, ["predict", "--model", "yeast-metaphase", "--genome", str(genome), "-o", str(out), "chrII"])
+    result = CliRunner().invoke(
+        main,
+        ["predict", "--model", "yeast-metaphase", "--genome", str(genome), "-o", str(out), "chrII"],
+    )
     assert result.exit_code == 0, result.output
     train = ["chrIII", "chrV", "chrVI", "chrIX", "chrX", "chrXI", "chrXIV"]
     scores, drawn = evaluate(out, observed, ["chrII"], train=train, features=marks)

@@ -1,4 +1,6 @@
-"""Scores of arrays: against other implementations, hand-computed values, and what must not change them."""
+"""Scores of arrays: against other implementations, hand-computed values, and what must not change
+them.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,19 @@ from cooltools import insulation as cooltools_insulation
 from cooltools.api.eigdecomp import cis_eig
 from scipy import stats
 
-from orca_cool.evaluate.metrics import Moments, Sample, compartments, diamond, insulation, moments, pearson, scc, shared, smooth, spearman
+from orca_cool.evaluate.metrics import (
+    Moments,
+    Sample,
+    compartments,
+    diamond,
+    insulation,
+    moments,
+    pearson,
+    scc,
+    shared,
+    smooth,
+    spearman,
+)
 
 
 def pair(n: int = 60, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -71,14 +85,18 @@ def test_functions_of_distance_change_no_r_within_distances():
     assert np.isnan(moments(trend, b).within())
 
 
-@pytest.mark.parametrize("score", [lambda a, b: pearson(a, b)[0], lambda a, b: moments(a, b).within(), scc, compartments])
+@pytest.mark.parametrize(
+    "score", [lambda a, b: pearson(a, b)[0], lambda a, b: moments(a, b).within(), scc, compartments]
+)
 def test_scores_are_symmetric(score):
     a, b = pair()
     assert score(a, b) == pytest.approx(score(b, a), rel=1e-12)
 
 
 def test_constants_have_no_r():
-    assert np.isnan(Moments().add(np.full(1000, 0.1), np.random.default_rng(0).normal(size=1000)).r())
+    assert np.isnan(
+        Moments().add(np.full(1000, 0.1), np.random.default_rng(0).normal(size=1000)).r()
+    )
     assert np.isnan(Moments().add(np.array([1.0, 2.0]), np.array([1.0, 2.0])).r())
     assert np.isnan(Moments().r())
 
@@ -92,7 +110,9 @@ def test_spearman_is_scipys():
 
 
 def test_scc_by_hand():
-    """Distance 0: three pixels, r = 1; distance 1: two pixels, r = -1; distance 2: one pixel, nothing to say."""
+    """Distance 0: three pixels, r = 1; distance 1: two pixels, r = -1; distance 2: one pixel,
+    nothing to say.
+    """
     a = np.array([[1.0, 5, 0], [5, 2, 6], [0, 6, 3]])
     b = np.array([[2.0, 4, 7], [4, 4, 1], [7, 1, 6]])
     assert scc(a, b) == pytest.approx((4 / 12 * 1 + 3 / 12 * -1) / (4 / 12 + 3 / 12))
@@ -149,7 +169,9 @@ def test_diamond_by_hand():
 
 
 def test_diamond_is_cooltools(tmp_path: Path):
-    """log2 of the mean contact, but for a constant, at every bin whose diamond lies within the chromosome."""
+    """log2 of the mean contact, but for a constant, at every bin whose diamond lies within the
+    chromosome.
+    """
     rng, n, size, window = np.random.default_rng(4), 120, 1000, 8
     bins = cooler.binnify(pd.Series({"c": n * size}), size)
     bins["weight"] = rng.uniform(0.05, 0.2, n)
@@ -157,7 +179,9 @@ def test_diamond_is_cooltools(tmp_path: Path):
     i, j = np.triu_indices(n)
     counts = rng.poisson(500 / (1 + j - i) * (1 + ((i // 25) == (j // 25))))
     pixels = pd.DataFrame({"bin1_id": i, "bin2_id": j, "count": counts})
-    cooler.create_cooler(str(tmp_path / "m.cool"), bins, pixels[pixels["count"] > 0], dtypes={"count": int})
+    cooler.create_cooler(
+        str(tmp_path / "m.cool"), bins, pixels[pixels["count"] > 0], dtypes={"count": int}
+    )
     with cooler.Cooler(str(tmp_path / "m.cool")).open("r+") as group:
         group["bins/weight"].attrs["ignore_diags"] = 2
     c = cooler.Cooler(str(tmp_path / "m.cool"))
@@ -166,10 +190,14 @@ def test_diamond_is_cooltools(tmp_path: Path):
     theirs = table[f"log2_insulation_score_{window * size}"].to_numpy()
     mean, count = diamond(c.matrix(balance=True)[:], window, 2)
     inner = np.arange(window - 1, n - window + 1)
-    np.testing.assert_array_equal(count[inner], table[f"n_valid_pixels_{window * size}"].to_numpy()[inner])
+    np.testing.assert_array_equal(
+        count[inner], table[f"n_valid_pixels_{window * size}"].to_numpy()[inner]
+    )
     difference = np.log2(mean[inner]) - theirs[inner]
     assert np.isfinite(theirs[inner]).sum() > 90
-    np.testing.assert_allclose(difference[np.isfinite(theirs[inner])], np.nanmedian(difference), atol=1e-9)
+    np.testing.assert_allclose(
+        difference[np.isfinite(theirs[inner])], np.nanmedian(difference), atol=1e-9
+    )
 
 
 def test_insulation_looks_at_the_pixels_that_both_have():
@@ -178,7 +206,9 @@ def test_insulation_looks_at_the_pixels_that_both_have():
     np.testing.assert_array_equal(x, y)
     x, y = insulation(a, b, 5)
     masked = np.where(np.isfinite(b), a, np.nan)
-    np.testing.assert_allclose(x, diamond(masked, 5)[0][[k for k in range(4, 56) if diamond(masked, 5)[1][k] >= 11]])
+    np.testing.assert_allclose(
+        x, diamond(masked, 5)[0][[k for k in range(4, 56) if diamond(masked, 5)[1][k] >= 11]]
+    )
     assert len(insulation(a, b, 31)[0]) == 0  # no diamond lies within
 
 
@@ -210,7 +240,9 @@ def test_compartments_are_cooltools():
     values, vectors = zip(*(cis_eig(np.exp(m), n_eigs=1) for m in (y, z)))
     assert np.isfinite(values).all()
     theirs = abs(np.corrcoef(vectors[0][0], vectors[1][0])[0, 1])
-    assert compartments(y, z) == pytest.approx(theirs, abs=0.002)  # cooltools puts 1 on the diagonals that are left out here
+    assert compartments(y, z) == pytest.approx(
+        theirs, abs=0.002
+    )  # cooltools puts 1 on the diagonals that are left out here
 
 
 def test_sample_keeps_everything_that_fits():

@@ -1,4 +1,6 @@
-"""The paper's protocol on a toy model: measured maps made from its own predictions, and what must not count."""
+"""The paper's protocol on a toy model: measured maps made from its own predictions, and what must
+not count.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,14 @@ from conftest import make_toy_backgrounds, make_toy_model
 from orca_cool.edits import Segment
 from orca_cool.errors import CoolerError, ModelError, RegionError
 from orca_cool.evaluate import Choices, evaluate_model
-from orca_cool.evaluate.maps import HalfMap, Measurements, Windowed, block_window, check_sizes, split_counts
+from orca_cool.evaluate.maps import (
+    HalfMap,
+    Measurements,
+    Windowed,
+    block_window,
+    check_sizes,
+    split_counts,
+)
 from orca_cool.evaluate.protocol import Stop, between, draw_trans, tile
 from orca_cool.evaluate.tally import Tally
 from orca_cool.genome import open_genome
@@ -32,13 +41,21 @@ SCALE = 1e7  # counts per unit of frequency: so many that coarse-graining change
 def predictor(tmp_path_factory) -> Predictor:
     folder = tmp_path_factory.mktemp("protocol")
     rng = np.random.default_rng(7)
-    (folder / "toy.fa").write_text("".join(f">{c}\n{''.join(rng.choice(list('ACGT'), n))}\n" for c, n in SIZES.items()))
+    (folder / "toy.fa").write_text(
+        "".join(f">{c}\n{''.join(rng.choice(list('ACGT'), n))}\n" for c, n in SIZES.items())
+    )
     model = make_toy_model()
     bundle = load_bundle(save_bundle(folder / "toy", model, make_toy_backgrounds(model.spec)))
     return Predictor(bundle, open_genome(folder / "toy.fa"), "cpu")
 
 
-def write_map(path: Path, binsize: int, maps: Mapping[tuple[str, str], np.ndarray], masked=(), sizes: Mapping[str, int] = SIZES) -> Path:
+def write_map(
+    path: Path,
+    binsize: int,
+    maps: Mapping[tuple[str, str], np.ndarray],
+    masked=(),
+    sizes: Mapping[str, int] = SIZES,
+) -> Path:
     """A balanced cooler of dense frequencies between chromosomes; ``masked`` bins have no weight."""
     bins = cooler.binnify(pd.Series(dict(sizes)), binsize)
     bins["weight"] = SCALE**-0.5
@@ -48,8 +65,18 @@ def write_map(path: Path, binsize: int, maps: Mapping[tuple[str, str], np.ndarra
     parts = []
     for (c1, c2), f in maps.items():
         i, j = np.triu_indices(len(f)) if c1 == c2 else np.indices(f.shape).reshape(2, -1)
-        parts.append(pd.DataFrame({"bin1_id": first[c1] + i, "bin2_id": first[c2] + j, "count": np.rint(f[i, j] * SCALE).astype(np.int64)}))
-    pixels = pd.concat([pd.DataFrame({"bin1_id": [0], "bin2_id": [0], "count": [1]})] if not parts else parts)
+        parts.append(
+            pd.DataFrame(
+                {
+                    "bin1_id": first[c1] + i,
+                    "bin2_id": first[c2] + j,
+                    "count": np.rint(f[i, j] * SCALE).astype(np.int64),
+                }
+            )
+        )
+    pixels = pd.concat(
+        [pd.DataFrame({"bin1_id": [0], "bin2_id": [0], "count": [1]})] if not parts else parts
+    )
     pixels = pixels.sort_values(["bin1_id", "bin2_id"])
     cooler.create_cooler(str(path), bins, pixels[pixels["count"] > 0], dtypes={"count": np.int64})
     return path
@@ -61,26 +88,40 @@ def frequency(y: np.ndarray, expected: np.ndarray, eps: float) -> np.ndarray:
     return np.exp(0.3 * (y + 6)) * (expected + eps) - eps
 
 
-def from_predictions(predictor: Predictor, chrom: str, level: int, base: int, change: Callable = lambda y: y) -> np.ndarray:
-    """(n, n) frequency at ``base``: in the level's windows, which do not overlap, the model's own, elsewhere 1e-3."""
+def from_predictions(
+    predictor: Predictor, chrom: str, level: int, base: int, change: Callable = lambda y: y
+) -> np.ndarray:
+    """(n, n) frequency at ``base``: in the level's windows, which do not overlap, the model's own,
+    elsewhere 1e-3.
+    """
     module = predictor.spec.module("S")
     n, f = n_bins(SIZES[chrom], base), level // base
     whole = np.full((n + 99 * f, n + 99 * f), 1e-3)
     for position in range(1280, SIZES[chrom] - 1279, 16 * level):
         m = next(m for m in predictor.series(module, chrom, position) if m.resolution == level)
         a = m.start // base
-        whole[a : a + 16 * f, a : a + 16 * f] = np.kron(frequency(change(m.values), m.expected, m.eps), np.ones((f, f)))
+        whole[a : a + 16 * f, a : a + 16 * f] = np.kron(
+            frequency(change(m.values), m.expected, m.eps), np.ones((f, f))
+        )
     return whole[:n, :n]
 
 
 @pytest.mark.parametrize("level", [160, 80, 40])
 def test_a_map_made_of_the_prediction_is_predicted(predictor, tmp_path, level):
     module = predictor.spec.module("S")
-    path = write_map(tmp_path / "m.cool", 40, {(c, c): from_predictions(predictor, c, level, 40) for c in ("a", "b")})
+    path = write_map(
+        tmp_path / "m.cool",
+        40,
+        {(c, c): from_predictions(predictor, c, level, 40) for c in ("a", "b")},
+    )
     calls = []
     options = {"resolutions": [level], "step": 16 * level, "progress": lambda *k: calls.append(k)}
     result = evaluate_model(predictor, module, path, ["a", "b"], **options)
-    assert [(s.chrom, s.kind, s.resolution) for s in result.scores] == [("a", "cis", level), ("b", "cis", level), ("all", "cis", level)]
+    assert [(s.chrom, s.kind, s.resolution) for s in result.scores] == [
+        ("a", "cis", level),
+        ("b", "cis", level),
+        ("all", "cis", level),
+    ]
     for s in result.scores:
         m = s.found["model"]
         assert m.r > 0.99
@@ -108,8 +149,18 @@ def test_a_permuted_map_is_not(predictor, tmp_path):
             out[k, k + d] = out[k + d, k] = values
         return out
 
-    path = write_map(tmp_path / "m.cool", 40, {("a", "a"): from_predictions(predictor, "a", 40, 40, shuffled)})
-    (s,) = evaluate_model(predictor, predictor.spec.module("S"), path, ["a"], resolutions=[40], step=640, ceiling=False).scores
+    path = write_map(
+        tmp_path / "m.cool", 40, {("a", "a"): from_predictions(predictor, "a", 40, 40, shuffled)}
+    )
+    (s,) = evaluate_model(
+        predictor,
+        predictor.spec.module("S"),
+        path,
+        ["a"],
+        resolutions=[40],
+        step=640,
+        ceiling=False,
+    ).scores
     assert s.pixels > 1000
     assert abs(s.r) < 0.1
     assert abs(s.found["model"].r_distance) < 0.15
@@ -128,9 +179,13 @@ def noise(seed: int = 0, sizes: Mapping[str, int] = SIZES) -> dict[tuple[str, st
 
 
 def test_pooled_r_is_that_of_all_pixels_in_memory(predictor, tmp_path):
-    """Overlapping windows, four levels' steps; nothing of the streaming code takes part on the other side."""
+    """Overlapping windows, four levels' steps; nothing of the streaming code takes part on the
+    other side.
+    """
     path, module = write_map(tmp_path / "m.cool", 40, noise()), predictor.spec.module("S")
-    result = evaluate_model(predictor, module, path, ["a", "c"], step=360, ceiling=False, choices=Choices(nearest=1))
+    result = evaluate_model(
+        predictor, module, path, ["a", "c"], step=360, ceiling=False, choices=Choices(nearest=1)
+    )
     observed = ObservedMap(path, 40)
     pixels: dict[tuple[str, int], list] = {}
     seen = set()
@@ -141,12 +196,21 @@ def test_pooled_r_is_that_of_all_pixels_in_memory(predictor, tmp_path):
                     continue
                 seen.add((c, m.resolution, m.start))
                 there = min(SIZES[c], m.end) // 40 + 1 - m.start // 40
-                fine = block_mean(observed.dense(Segment(c, m.start, m.end)), m.resolution // 40, 0.25, (there, there))
+                fine = block_mean(
+                    observed.dense(Segment(c, m.start, m.end)),
+                    m.resolution // 40,
+                    0.25,
+                    (there, there),
+                )
                 y = log_ratio(fine, m.expected, m.eps)
                 i, j = np.nonzero(np.triu(np.isfinite(y), 1))
                 pixels.setdefault((c, m.resolution), []).append(np.array([m.values[i, j], y[i, j]]))
     for s in result.scores:
-        parts = list(itertools.chain(*(v for (c, r), v in pixels.items() if r == s.resolution and s.chrom in (c, "all"))))
+        parts = list(
+            itertools.chain(
+                *(v for (c, r), v in pixels.items() if r == s.resolution and s.chrom in (c, "all"))
+            )
+        )
         x, y = np.concatenate(parts, axis=1).astype(float)
         assert s.pixels == len(x)
         assert s.found["model"].windows == len(parts)
@@ -157,18 +221,31 @@ def test_pooled_r_is_that_of_all_pixels_in_memory(predictor, tmp_path):
 
 
 def test_pixels_with_too_little_in_them_are_left_out(predictor, tmp_path):
-    """A masked fine bin is half of a bin at 80 bp, a quarter of one at 160 bp: of its pixels with others 50 and 25 % are missing.
+    """A masked fine bin is half of a bin at 80 bp, a quarter of one at 160 bp: of its pixels with
+    others 50 and 25 % are missing.
 
     Two windows of 16 bins at each level; the bin lies in the first.
     """
     module = predictor.spec.module("S")
-    plain, holed = write_map(tmp_path / "m.cool", 40, noise()), write_map(tmp_path / "holed.cool", 40, noise(), masked=[("a", 32)])
+    plain, holed = (
+        write_map(tmp_path / "m.cool", 40, noise()),
+        write_map(tmp_path / "holed.cool", 40, noise(), masked=[("a", 32)]),
+    )
     options = {"resolutions": [80, 160], "step": 5120, "ceiling": False}
-    before = {s.resolution: s.pixels for s in evaluate_model(predictor, module, plain, ["a"], **options).scores}
-    after = {s.resolution: s.pixels for s in evaluate_model(predictor, module, holed, ["a"], **options).scores}
+    before = {
+        s.resolution: s.pixels
+        for s in evaluate_model(predictor, module, plain, ["a"], **options).scores
+    }
+    after = {
+        s.resolution: s.pixels
+        for s in evaluate_model(predictor, module, holed, ["a"], **options).scores
+    }
     assert before == {80: 272, 160: 272}
     assert after == {80: 272 - 16, 160: 272 - 1}
-    kept = {s.resolution: s.pixels for s in evaluate_model(predictor, module, holed, ["a"], missing=0.5, **options).scores}
+    kept = {
+        s.resolution: s.pixels
+        for s in evaluate_model(predictor, module, holed, ["a"], missing=0.5, **options).scores
+    }
     assert kept == {80: 272 - 1, 160: 272}
 
 
@@ -208,7 +285,10 @@ def test_a_window_that_cannot_slide_in_phase_is_left_out():
 
 @pytest.mark.parametrize("seed", range(20))
 def test_random_inputs_between_chromosomes(seed):
-    big = {f"chr{k}": size for k, size in enumerate((145_138_636, 138_394_717, 133_797_422, 242_193_529))}
+    big = {
+        f"chr{k}": size
+        for k, size in enumerate((145_138_636, 138_394_717, 133_797_422, 242_193_529))
+    }
     pieces = draw_trans(np.random.default_rng(seed), big, 256_000_000, 32_000)
     assert 256_000_000 - 64_000_000 < sum(map(len, pieces)) <= 256_000_000
     assert len({p.chrom for p in pieces}) == len(pieces) > 1
@@ -236,7 +316,9 @@ def test_pixels_between_chromosomes_by_hand():
 
 
 def test_contacts_between_chromosomes_of_the_prediction_are_predicted(predictor, tmp_path):
-    """The map is the model's own prediction of the very input that the seed draws, put in place strand by strand; cis is noise."""
+    """The map is the model's own prediction of the very input that the seed draws, put in place
+    strand by strand; cis is noise.
+    """
     module, seed = predictor.spec.module("G"), 5
     pieces = draw_trans(np.random.default_rng(seed), {c: SIZES[c] for c in "abc"}, 10_240, 160)
     assert {p.strand for p in pieces} == {"+", "-"}
@@ -244,7 +326,10 @@ def test_contacts_between_chromosomes_of_the_prediction_are_predicted(predictor,
     (top, *_) = predictor.layout_series(module, layout, {640: 0, 320: 0, 160: 0})
     f = np.kron(frequency(top.values, top.expected, top.eps), np.ones((4, 4)))
     names = list(SIZES)
-    maps = {k: np.full((n_bins(SIZES[k[0]], 160), n_bins(SIZES[k[1]], 160)), 1e-3) for k in itertools.combinations(names, 2)}
+    maps = {
+        k: np.full((n_bins(SIZES[k[0]], 160), n_bins(SIZES[k[1]], 160)), 1e-3)
+        for k in itertools.combinations(names, 2)
+    }
     rng = np.random.default_rng(0)
     maps |= {(c, c): (lambda y: y + y.T)(rng.random((n_bins(SIZES[c], 160),) * 2)) for c in names}
     offsets = (np.cumsum([0, *map(len, pieces)]) // 160).tolist()
@@ -254,10 +339,22 @@ def test_contacts_between_chromosomes_of_the_prediction_are_predicted(predictor,
         part = f[i : i + len(p) // 160, j : j + len(q) // 160]
         part = part[:: 1 if p.strand == "+" else -1, :: 1 if q.strand == "+" else -1]
         if (p.chrom, q.chrom) in maps:
-            maps[p.chrom, q.chrom][p.start // 160 : p.end // 160, q.start // 160 : q.end // 160] = part
+            maps[p.chrom, q.chrom][p.start // 160 : p.end // 160, q.start // 160 : q.end // 160] = (
+                part
+            )
     path = write_map(tmp_path / "m.cool", 160, maps)
     choices = Choices(nearest=3, seed=seed)  # that is a distance within chromosomes
-    result = evaluate_model(predictor, module, path, ["a", "b", "c"], resolutions=[640], step=3200, trans=1, ceiling=False, choices=choices)
+    result = evaluate_model(
+        predictor,
+        module,
+        path,
+        ["a", "b", "c"],
+        resolutions=[640],
+        step=3200,
+        trans=1,
+        ceiling=False,
+        choices=choices,
+    )
     (s,) = (s for s in result.scores if s.kind == "trans")
     assert s.r > 0.99
     assert s.found["model"].spearman > 0.98
@@ -266,13 +363,22 @@ def test_contacts_between_chromosomes_of_the_prediction_are_predicted(predictor,
     assert np.isnan(s.found["model"].r_distance)
     assert all(abs(c.r) < 0.7 for c in result.scores if c.kind == "cis")
     # more inputs, at every level
-    result = evaluate_model(predictor, module, path, ["a", "b", "c"], step=3200, trans=4, ceiling=False, choices=choices)
+    result = evaluate_model(
+        predictor, module, path, ["a", "b", "c"], step=3200, trans=4, ceiling=False, choices=choices
+    )
     assert {s.resolution for s in result.scores if s.kind == "trans"} == {160, 320, 640}
-    assert next(s for s in result.scores if (s.kind, s.resolution) == ("trans", 640)).found["model"].windows == 4
+    assert (
+        next(s for s in result.scores if (s.kind, s.resolution) == ("trans", 640))
+        .found["model"]
+        .windows
+        == 4
+    )
 
 
 def test_a_layouts_series_is_the_chromosomes_at_the_top(predictor):
-    """Below it only the background of the second strand differs, and not where the window is its own mirror image."""
+    """Below it only the background of the second strand differs, and not where the window is its
+    own mirror image.
+    """
     module = predictor.spec.module("G")
     pieces = layout("c", SIZES, 10_240, 160)
     series = predictor.series(module, "c", 5120)
@@ -283,14 +389,24 @@ def test_a_layouts_series_is_the_chromosomes_at_the_top(predictor):
         np.testing.assert_array_equal(one.expected, two.expected)
         assert (one.start, one.end, one.eps) == (two.start, two.end, two.eps)
     values, _ = predictor.trans(module, Segment("a", 0, 5120), Segment("b", 0, 3200))
-    (top, *_) = predictor.layout_series(module, fill_layout([Segment("a", 0, 5120), Segment("b", 0, 3200)], SIZES, 10_240, 160), starts)
+    (top, *_) = predictor.layout_series(
+        module,
+        fill_layout([Segment("a", 0, 5120), Segment("b", 0, 3200)], SIZES, 10_240, 160),
+        starts,
+    )
     np.testing.assert_allclose(top.values[:8, 8:13], values, atol=1e-5)
 
 
 def test_an_assembly_module_is_scored_within_the_chromosome(predictor, tmp_path):
-    """Pixels of the chromosome's own part of the input alone, in whole bins; other chromosomes fill the rest."""
-    path = write_map(tmp_path / "m.cool", 160, {("c", "c"): np.ones((57, 57)) * 0.01 + np.diag(np.ones(57))})
-    result = evaluate_model(predictor, predictor.spec.module("G"), path, ["c"], step=1600, ceiling=False)
+    """Pixels of the chromosome's own part of the input alone, in whole bins; other chromosomes fill
+    the rest.
+    """
+    path = write_map(
+        tmp_path / "m.cool", 160, {("c", "c"): np.ones((57, 57)) * 0.01 + np.diag(np.ones(57))}
+    )
+    result = evaluate_model(
+        predictor, predictor.spec.module("G"), path, ["c"], step=1600, ceiling=False
+    )
     top = next(s for s in result.scores if s.resolution == 640)
     assert top.pixels == 14 * 15 // 2  # 9,010 bp: 56 bins of 160 bp, 14 of 640
     fine = next(s for s in result.scores if s.resolution == 160)
@@ -306,9 +422,12 @@ def test_everything_is_scored_on_the_pixels_of_the_model():
     found = tally.score().found
     count = np.triu(np.isfinite(y) & np.isfinite(model))
     assert {name: m.pixels for name, m in found.items()} == {
-        "model": count.sum(), "distance": count.sum(), "telomere": count.sum(),
-        "replicate": (count & np.isfinite(other)).sum(), "halves": (count & np.isfinite(other)).sum(),
-    }  # fmt: skip
+        "model": count.sum(),
+        "distance": count.sum(),
+        "telomere": count.sum(),
+        "replicate": (count & np.isfinite(other)).sum(),
+        "halves": (count & np.isfinite(other)).sum(),
+    }
     assert found["telomere"].r == pytest.approx(1)
     assert found["halves"].r == found["replicate"].r  # of y and the other here
 
@@ -317,13 +436,24 @@ def test_a_replicate_is_scored_like_a_prediction(predictor, tmp_path):
     module = predictor.spec.module("S")
     maps = noise()
     path = write_map(tmp_path / "m.cool", 40, maps)
-    again = write_map(tmp_path / "again.cool", 40, {k: v * np.exp(np.random.default_rng(1).normal(0, 0.05)) for k, v in maps.items()})
+    again = write_map(
+        tmp_path / "again.cool",
+        40,
+        {k: v * np.exp(np.random.default_rng(1).normal(0, 0.05)) for k, v in maps.items()},
+    )
     options = {"step": 1280, "ceiling": False}
     for s in evaluate_model(predictor, module, path, ["a"], replicate=again, **options).scores:
         assert s.replicate == pytest.approx(1, abs=1e-3)
         assert s.found["replicate"].pixels == s.pixels
     other = write_map(tmp_path / "other.cool", 40, noise(2))
-    assert abs(evaluate_model(predictor, module, path, ["a"], replicate=other, **options).scores[0].replicate) < 0.3
+    assert (
+        abs(
+            evaluate_model(predictor, module, path, ["a"], replicate=other, **options)
+            .scores[0]
+            .replicate
+        )
+        < 0.3
+    )
 
 
 def test_halves_add_up_to_the_map(tmp_path):
@@ -331,16 +461,25 @@ def test_halves_add_up_to_the_map(tmp_path):
     one, two = HalfMap(path, 40, 0), HalfMap(path, 40, 1)
     whole = cooler.Cooler(str(path)).matrix(balance=False)
     for place in ((("a", 0, 7680), ("a", 0, 7680)), (("a", 0, 400), ("b", 40, 800))):
-        x, y = one.cooler.matrix(balance=False).fetch(*place), two.cooler.matrix(balance=False).fetch(*place)
+        x, y = (
+            one.cooler.matrix(balance=False).fetch(*place),
+            two.cooler.matrix(balance=False).fetch(*place),
+        )
         np.testing.assert_array_equal(x + y, whole.fetch(*place))
         assert (x != y).any() or x.sum() == 0
-        np.testing.assert_array_equal(x, HalfMap(path, 40, 0).cooler.matrix(balance=False).fetch(*place))
+        np.testing.assert_array_equal(
+            x, HalfMap(path, 40, 0).cooler.matrix(balance=False).fetch(*place)
+        )
         if place[0] == place[1]:
             np.testing.assert_array_equal(x, x.T)
-            assert (x != HalfMap(path, 40, 0, seed=2).cooler.matrix(balance=False).fetch(*place)).any()
+            assert (
+                x != HalfMap(path, 40, 0, seed=2).cooler.matrix(balance=False).fetch(*place)
+            ).any()
     # twice the half: the map's own frequency
     square = Segment("a", 0, 2000)
-    assert np.nanmean(one.dense(square)) == pytest.approx(np.nanmean(ObservedMap(path, 40).dense(square)), rel=0.01)
+    assert np.nanmean(one.dense(square)) == pytest.approx(
+        np.nanmean(ObservedMap(path, 40).dense(square)), rel=0.01
+    )
     first, second = split_counts(np.full((300, 400), 9), np.random.default_rng(0), False)
     assert (first + second == 9).all()
     assert first.mean() == pytest.approx(4.5, abs=0.02)
@@ -349,14 +488,20 @@ def test_halves_add_up_to_the_map(tmp_path):
 def test_counts_that_are_no_counts_cannot_be_split(tmp_path):
     bins = cooler.binnify(pd.Series(SIZES), 40).assign(weight=1.0)
     cooler.create_cooler(
-        str(tmp_path / "f.cool"), bins, pd.DataFrame({"bin1_id": [0], "bin2_id": [1], "count": [0.5]}), dtypes={"count": float}
+        str(tmp_path / "f.cool"),
+        bins,
+        pd.DataFrame({"bin1_id": [0], "bin2_id": [1], "count": [0.5]}),
+        dtypes={"count": float},
     )
     with pytest.raises(CoolerError, match=r"float64.*--no-ceiling"):
         Measurements.open(tmp_path / "f.cool", 40, missing=0.25)
     assert Measurements.open(tmp_path / "f.cool", 40, missing=0.25, ceiling=False).halves is None
 
 
-@pytest.mark.parametrize(("start", "end", "resolution"), [(0, 2560, 40), (400, 6800, 80), (5120, 10240, 160), (8960, 11520, 160)])
+@pytest.mark.parametrize(
+    ("start", "end", "resolution"),
+    [(0, 2560, 40), (400, 6800, 80), (5120, 10240, 160), (8960, 11520, 160)],
+)
 def test_block_window_is_the_block_mean_of_the_whole(tmp_path, monkeypatch, start, end, resolution):
     """Strip by strip, at an end of the chromosome too, where what does not exist is not missing."""
     path = write_map(tmp_path / "m.cool", 40, noise(), masked=[("c", 33), ("c", 140), ("c", 141)])
@@ -371,7 +516,9 @@ def test_block_window_is_the_block_mean_of_the_whole(tmp_path, monkeypatch, star
 
 
 def test_baselines_learn_position_from_the_training_chromosomes(predictor, tmp_path):
-    """The measured map is a function of the distance from the ends: baseline (a) finds it, the model does not."""
+    """The measured map is a function of the distance from the ends: baseline (a) finds it, the
+    model does not.
+    """
     maps = {}
     module = predictor.spec.module("S")
     rng = np.random.default_rng(1)
@@ -383,7 +530,9 @@ def test_baselines_learn_position_from_the_training_chromosomes(predictor, tmp_p
         y = np.where(np.minimum.outer(end, end) < 60, 1.0, 0.0) + rng.normal(0, 0.05, (n, n))
         maps[c, c] = np.exp(np.triu(y) + np.triu(y, 1).T) * 0.1 / (1.0 + d) ** 0.9
     path = write_map(tmp_path / "m.cool", 40, maps)
-    (s,) = evaluate_model(predictor, module, path, ["a"], step=640, resolutions=[40], train=["b", "c"], ceiling=False).scores
+    (s,) = evaluate_model(
+        predictor, module, path, ["a"], step=640, resolutions=[40], train=["b", "c"], ceiling=False
+    ).scores
     assert s.telomere > 0.9
     assert abs(s.r) < 0.4
     assert s.centromere is None
@@ -395,12 +544,24 @@ BAD = [
     (lambda p: {"chroms": ["A"]}, RegionError, "'A' is not in .*did you mean 'a'"),
     (lambda p: {"train": ["b", "a"]}, RegionError, "'a' is to be evaluated and to train"),
     (lambda p: {"resolutions": [60]}, ModelError, "no level 60.*160, 80, 40"),
-    (lambda p: {"base": 80, "observed": p["coarse"], "resolutions": [40]}, ModelError, "80 bp .--base. cannot be averaged to level 40"),
+    (
+        lambda p: {"base": 80, "observed": p["coarse"], "resolutions": [40]},
+        ModelError,
+        "80 bp .--base. cannot be averaged to level 40",
+    ),
     (lambda p: {"base": 20}, CoolerError, "40 bp; 20"),
     (lambda p: {"base": 320, "observed": p["coarse"]}, ModelError, "no level is a multiple of 320"),
     (lambda p: {"trans": 2}, ModelError, "'S'.*--trans"),
-    (lambda p: {"module": "G", "trans": 2, "base": 40}, RegionError, "--trans 2 needs two chromosomes"),
-    (lambda p: {"observed": p["longer"]}, RegionError, "'toy'.*longer.cool.*one assembly: a is 7,680 bp in the first, 7,780 bp"),
+    (
+        lambda p: {"module": "G", "trans": 2, "base": 40},
+        RegionError,
+        "--trans 2 needs two chromosomes",
+    ),
+    (
+        lambda p: {"observed": p["longer"]},
+        RegionError,
+        "'toy'.*longer.cool.*one assembly: a is 7,680 bp in the first, 7,780 bp",
+    ),
     (lambda p: {"replicate": p["longer"]}, RegionError, "m.cool.*longer.cool.*one assembly"),
     (lambda p: {"replicate": p["coarse"]}, CoolerError, "coarse.cool' has bins of 80"),
     (lambda p: {"observed": p["raw"]}, CoolerError, "not balanced"),
@@ -416,7 +577,9 @@ def paths(tmp_path_factory) -> dict[str, Path]:
     found["longer"] = write_map(folder / "longer.cool", 40, noise(0, longer), sizes=longer)
     found["coarse"] = write_map(folder / "coarse.cool", 80, {})
     bins = cooler.binnify(pd.Series(SIZES), 40)
-    cooler.create_cooler(str(folder / "raw.cool"), bins, pd.DataFrame({"bin1_id": [0], "bin2_id": [1], "count": [1]}))
+    cooler.create_cooler(
+        str(folder / "raw.cool"), bins, pd.DataFrame({"bin1_id": [0], "bin2_id": [1], "count": [1]})
+    )
     return found | {"raw": folder / "raw.cool"}
 
 

@@ -29,13 +29,22 @@ def place(tmp_path_factory) -> Path:
     """A folder with the model ``toy``, its genome ``toy.fa`` and a measured map ``m.cool``."""
     folder = tmp_path_factory.mktemp("report")
     rng = np.random.default_rng(7)
-    (folder / "toy.fa").write_text("".join(f">{c}\n{''.join(rng.choice(list('ACGT'), n))}\n" for c, n in SIZES.items()))
+    (folder / "toy.fa").write_text(
+        "".join(f">{c}\n{''.join(rng.choice(list('ACGT'), n))}\n" for c, n in SIZES.items())
+    )
     model = make_toy_model()
     save_bundle(folder / "toy", model, make_toy_backgrounds(model.spec))
     rng = np.random.default_rng(2)
-    trans = {(a, b): rng.gamma(2, 1e-5, (len(x), len(y))) for (a, _), x in noise().items() for (b, _), y in noise().items() if a < b}
+    trans = {
+        (a, b): rng.gamma(2, 1e-5, (len(x), len(y)))
+        for (a, _), x in noise().items()
+        for (b, _), y in noise().items()
+        if a < b
+    }
     write_map(folder / "m.cool", 40, noise() | trans)
-    (folder / "features.bed").write_text("".join(f"{c}\t2500\t2600\tCEN\t0\t+\tcentromere\n" for c in SIZES))
+    (folder / "features.bed").write_text(
+        "".join(f"{c}\t2500\t2600\tCEN\t0\t+\tcentromere\n" for c in SIZES)
+    )
     return folder
 
 
@@ -43,8 +52,17 @@ def place(tmp_path_factory) -> Path:
 def result(place):
     """Two chromosomes, cis and trans, all baselines."""
     predictor = Predictor(load_bundle(place / "toy"), open_genome(place / "toy.fa"), "cpu")
-    options = {"train": ["b"], "features": place / "features.bed", "replicate": place / "m.cool", "trans": 2, "step": 2560, "base": 40}
-    return evaluate_model(predictor, predictor.spec.module("G"), place / "m.cool", ["a", "c"], **options)
+    options = {
+        "train": ["b"],
+        "features": place / "features.bed",
+        "replicate": place / "m.cool",
+        "trans": 2,
+        "step": 2560,
+        "base": 40,
+    }
+    return evaluate_model(
+        predictor, predictor.spec.module("G"), place / "m.cool", ["a", "c"], **options
+    )
 
 
 def run(*arguments: object) -> Result:
@@ -61,17 +79,30 @@ def test_folder_holds_what_was_found(result, tmp_path):
         assert image.std() > 5
     with open(out / "scores.tsv", newline="") as stream:
         lines = list(csv.DictReader(stream, delimiter="\t"))
-    expected = {(s.chrom, s.kind, s.resolution, name): m for s in result.scores for name, m in s.found.items()}
+    expected = {
+        (s.chrom, s.kind, s.resolution, name): m
+        for s in result.scores
+        for name, m in s.found.items()
+    }
     assert len(lines) == len(expected)
     for line in lines:
         m = expected[line["chrom"], line["kind"], int(line["resolution"]), line["predictor"]]
         assert float(line["r"]) == pytest.approx(m.r, rel=1e-5, nan_ok=True)
         assert float(line["scc"]) == pytest.approx(m.scc, rel=1e-5, nan_ok=True)
         assert int(line["pixels"]) == m.pixels
-    assert {line["predictor"] for line in lines} == {"model", "distance", "telomere", "centromere", "replicate", "halves"}
+    assert {line["predictor"] for line in lines} == {
+        "model",
+        "distance",
+        "telomere",
+        "centromere",
+        "replicate",
+        "halves",
+    }
     with open(out / "by_distance.tsv", newline="") as stream:
         lines = list(csv.DictReader(stream, delimiter="\t"))
-    by_distance = [d for d in lines if (d["chrom"], d["predictor"], d["resolution"]) == ("all", "model", "160")]
+    by_distance = [
+        d for d in lines if (d["chrom"], d["predictor"], d["resolution"]) == ("all", "model", "160")
+    ]
     model = expected["all", "cis", 160, "model"]
     assert sum(int(d["pixels"]) for d in by_distance) == model.pixels
     assert float(by_distance[2]["r"]) == pytest.approx(model.by_distance[2], rel=1e-5)
@@ -81,9 +112,20 @@ def test_folder_holds_what_was_found(result, tmp_path):
 def test_json_says_how_it_was_made(result, place):
     data = json.loads(json.dumps(to_json(result), allow_nan=False))
     assert data["provenance"]["model_digest"] == load_bundle(place / "toy").digest
-    assert (data["provenance"]["step"], data["provenance"]["seed"], data["provenance"]["module"]) == (2560, 1, "G")
-    assert {(s["chrom"], s["kind"]) for s in data["scores"]} == {("a", "cis"), ("c", "cis"), ("all", "cis"), ("all", "trans")}
-    for s in (s for s in data["scores"] if s["pixels"]):  # no random window may lie between chromosomes
+    assert (
+        data["provenance"]["step"],
+        data["provenance"]["seed"],
+        data["provenance"]["module"],
+    ) == (2560, 1, "G")
+    assert {(s["chrom"], s["kind"]) for s in data["scores"]} == {
+        ("a", "cis"),
+        ("c", "cis"),
+        ("all", "cis"),
+        ("all", "trans"),
+    }
+    for s in (
+        s for s in data["scores"] if s["pixels"]
+    ):  # no random window may lie between chromosomes
         assert s["replicate"] == pytest.approx(1)
         assert 0 < s["ceiling"] < s["full_ceiling"] < 1
         assert s["kind"] == "cis" or s["telomere"] is s["centromere"] is s["scc"] is None
@@ -92,7 +134,17 @@ def test_json_says_how_it_was_made(result, place):
 def test_table_has_a_line_for_each_level(result):
     lines = table(result).splitlines()
     assert len(lines) == 1 + len(result.scores)
-    assert lines[0].split()[:9] == ["chrom", "bin", "r", "(a)", "tel", "(b)", "+cen", "halves", "ceiling"]
+    assert lines[0].split()[:9] == [
+        "chrom",
+        "bin",
+        "r",
+        "(a)",
+        "tel",
+        "(b)",
+        "+cen",
+        "halves",
+        "ceiling",
+    ]
     assert len({len(line) for line in lines}) == 1
     first = result.scores[0]
     assert lines[1].split()[:3] == ["a", str(first.resolution), f"{first.r:.3f}"]
@@ -130,16 +182,56 @@ def test_folder_is_replaced_whole_or_not_at_all(result, tmp_path, monkeypatch):
 
 
 def test_both_ways_in(place, tmp_path):
-    """A prediction's file and the model itself; a window's prediction is the same but for the blend of windows."""
+    """A prediction's file and the model itself; a window's prediction is the same but for the blend
+    of windows.
+    """
     predicted = tmp_path / "p.mcool"
-    line = ["predict", "-q", "-m", place / "toy", "-g", place / "toy.fa", "--module", "S", "-o", predicted, "a"]
+    line = [
+        "predict",
+        "-q",
+        "-m",
+        place / "toy",
+        "-g",
+        place / "toy.fa",
+        "--module",
+        "S",
+        "-o",
+        predicted,
+        "a",
+    ]
     assert CliRunner().invoke(main, [str(a) for a in line]).exit_code == 0
-    files = run("-q", predicted, place / "m.cool", "--chrom", "a", "--no-ceiling", "--json", "-o", tmp_path / "files")
+    files = run(
+        "-q",
+        predicted,
+        place / "m.cool",
+        "--chrom",
+        "a",
+        "--no-ceiling",
+        "--json",
+        "-o",
+        tmp_path / "files",
+    )
     assert files.exit_code == 0, files.output
     direct = run(
-        "-q", "--model", place / "toy", "--genome", place / "toy.fa", place / "m.cool", "--chrom", "a", "--no-ceiling", "--json",
-        "--step", 2560, "--level", 160, "--nearest", 2, "-o", tmp_path / "direct",
-    )  # fmt: skip
+        "-q",
+        "--model",
+        place / "toy",
+        "--genome",
+        place / "toy.fa",
+        place / "m.cool",
+        "--chrom",
+        "a",
+        "--no-ceiling",
+        "--json",
+        "--step",
+        2560,
+        "--level",
+        160,
+        "--nearest",
+        2,
+        "-o",
+        tmp_path / "direct",
+    )
     assert direct.exit_code == 0, direct.output
     one, two = json.loads(files.stdout), json.loads(direct.stdout)
     assert one["provenance"]["way"] == "files"
@@ -149,14 +241,39 @@ def test_both_ways_in(place, tmp_path):
     assert two["scores"][0]["windows"] == 3
     assert two["scores"][0]["pixels"] == 3 * 14 * 15 // 2
     assert json.loads((tmp_path / "direct" / "scores.json").read_text()) == two
-    again = run("--model", place / "toy", "--genome", place / "toy.fa", place / "m.cool", "--chrom", "a", "-o", tmp_path / "direct")
+    again = run(
+        "--model",
+        place / "toy",
+        "--genome",
+        place / "toy.fa",
+        place / "m.cool",
+        "--chrom",
+        "a",
+        "-o",
+        tmp_path / "direct",
+    )
     assert again.exit_code == 2
     assert "direct' exists; use --force" in again.output
 
 
 def test_a_run_can_be_repeated_and_its_tiles_kept(place, tmp_path):
-    line = ["-q", "--model", place / "toy", "--genome", place / "toy.fa", place / "m.cool", "--chrom", "a", "--step", 5120]
-    plain, first, second = run(*line), run(*line, "--cache", tmp_path / "tiles"), run(*line, "--cache", tmp_path / "tiles")
+    line = [
+        "-q",
+        "--model",
+        place / "toy",
+        "--genome",
+        place / "toy.fa",
+        place / "m.cool",
+        "--chrom",
+        "a",
+        "--step",
+        5120,
+    ]
+    plain, first, second = (
+        run(*line),
+        run(*line, "--cache", tmp_path / "tiles"),
+        run(*line, "--cache", tmp_path / "tiles"),
+    )
     assert plain.exit_code == first.exit_code == second.exit_code == 0, plain.output
     assert plain.stdout == first.stdout == second.stdout
     assert len(list((tmp_path / "tiles").rglob("*.npy"))) == 3  # the map and its halves
@@ -164,7 +281,10 @@ def test_a_run_can_be_repeated_and_its_tiles_kept(place, tmp_path):
 
 BAD = [
     (["m.cool"], "'m.cool': one prediction and one measured map are needed, or --model"),
-    (["p.mcool", "m.cool", "--model", "toy"], "--model 'toy': give a predicted file or --model, not both"),
+    (
+        ["p.mcool", "m.cool", "--model", "toy"],
+        "--model 'toy': give a predicted file or --model, not both",
+    ),
     (["a", "b", "c"], "'a', 'b', 'c': one prediction"),
     (["m.cool", "--model", "toy"], "--model 'toy' needs --genome"),
     (["p.mcool", "m.cool", "--step", "40"], "--step 40 needs --model"),
@@ -172,11 +292,23 @@ BAD = [
     (["none.mcool", "m.cool"], "'none.mcool'"),
     (["m.cool", "m.cool", "--level", "1M"], "--level '1M' is not a resolution"),
     (["m.cool", "--model", "toy", "--genome", "toy.fa", "--level", "7"], "no level '7'"),
-    (["m.cool", "--model", "toy", "--genome", "toy.fa", "--module", "X"], "no module 'X'; it has: S, G, B"),
-    (["m.cool", "--model", "toy", "--genome", "toy.fa", "--step", "50"], "--step 50 is not a multiple"),
+    (
+        ["m.cool", "--model", "toy", "--genome", "toy.fa", "--module", "X"],
+        "no module 'X'; it has: S, G, B",
+    ),
+    (
+        ["m.cool", "--model", "toy", "--genome", "toy.fa", "--step", "50"],
+        "--step 50 is not a multiple",
+    ),
     (["none.cool", "--model", "toy", "--genome", "toy.fa"], "'none.cool' does not exist"),
-    (["m.cool", "--model", "toy", "--genome", "toy.fa", "--replicate", "none.cool"], "'none.cool' does not exist"),
-    (["m.cool", "--model", "toy", "--genome", "toy.fa", "--train", "b,a"], "'a' is to be evaluated and to train"),
+    (
+        ["m.cool", "--model", "toy", "--genome", "toy.fa", "--replicate", "none.cool"],
+        "'none.cool' does not exist",
+    ),
+    (
+        ["m.cool", "--model", "toy", "--genome", "toy.fa", "--train", "b,a"],
+        "'a' is to be evaluated and to train",
+    ),
 ]
 
 
@@ -186,11 +318,22 @@ def test_bad_lines_are_one_line(place, monkeypatch, arguments, words):
     found = run("--chrom", "a", *arguments)
     assert found.exit_code == 2, found.output
     assert words in found.output
-    assert len([line for line in found.output.strip().splitlines() if not line.startswith("warning: genome 'toy'")]) == 1
+    assert (
+        len(
+            [
+                line
+                for line in found.output.strip().splitlines()
+                if not line.startswith("warning: genome 'toy'")
+            ]
+        )
+        == 1
+    )
 
 
 def test_shipped_model_by_the_papers_protocol(shared):
-    """Validation chromosome chrVIII, every fourth window: r near that of the shipped model's file, below its ceiling and above distance."""
+    """Validation chromosome chrVIII, every fourth window: r near that of the shipped model's file,
+    below its ceiling and above distance.
+    """
     data = shared / "data" / "yeast"
     if not (data / "metaphase.mcool").is_file():
         pytest.skip("no measured yeast map (../shared/data/yeast)")
@@ -206,4 +349,6 @@ def test_shipped_model_by_the_papers_protocol(shared):
         assert m.r_contact > s.found["distance"].r_contact > 0.9
         assert m.scc > 0.3
         assert m.insulation > 0.2
-    assert found.scores[-1].r == pytest.approx(reported[str(module.resolutions[0])], abs=0.03)  # one window holds the chromosome
+    assert found.scores[-1].r == pytest.approx(
+        reported[str(module.resolutions[0])], abs=0.03
+    )  # one window holds the chromosome

@@ -14,7 +14,14 @@ from planted import BAND, CHROMSIZES, LOOPS, RESOLUTIONS, Planted, plant, write
 
 from orca_cool.coolfile import Layer, read_layer
 from orca_cool.errors import CoolerError, OutputError
-from orca_cool.expected import expected_cis, expected_trans, read_tables, table_path, whole_chromosomes, write_expected
+from orca_cool.expected import (
+    expected_cis,
+    expected_trans,
+    read_tables,
+    table_path,
+    whole_chromosomes,
+    write_expected,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 VIEW = bioframe.make_viewframe(CHROMSIZES)
@@ -35,13 +42,21 @@ def opened(path: Path, resolution: int) -> cooler.Cooler:
 
 
 def table(path: Path, resolution: int) -> pd.DataFrame:
-    return read_expected_from_file(table_path(path, resolution), verify_view=VIEW, verify_cooler=opened(path, resolution))
+    return read_expected_from_file(
+        table_path(path, resolution), verify_view=VIEW, verify_cooler=opened(path, resolution)
+    )
 
 
 def views(mb: int) -> pd.DataFrame:
     """Pieces of ``mb`` megabases, those left over dropped."""
-    rows = [(c, a, a + mb * 1_000_000) for c, n in CHROMSIZES.items() for a in range(0, n - mb * 1_000_000 + 1, mb * 1_000_000)]
-    return pd.DataFrame([(*r, f"{r[0]}:{r[1]}-{r[2]}") for r in rows], columns=["chrom", "start", "end", "name"])
+    rows = [
+        (c, a, a + mb * 1_000_000)
+        for c, n in CHROMSIZES.items()
+        for a in range(0, n - mb * 1_000_000 + 1, mb * 1_000_000)
+    ]
+    return pd.DataFrame(
+        [(*r, f"{r[0]}:{r[1]}-{r[2]}") for r in rows], columns=["chrom", "start", "end", "name"]
+    )
 
 
 @pytest.mark.parametrize("resolution", RESOLUTIONS)
@@ -50,14 +65,20 @@ def test_cooltools_accepts_the_tables(planted: Planted, path: Path, resolution: 
     cis = table(path, resolution)
     assert len(cis) == clr.info["nbins"]
     np.testing.assert_array_equal(cis["balanced.avg"].isna(), cis["dist"] >= BAND)
-    # n_valid as cooltools counts it (the cooler's weights), on the diagonals that it does not ignore
+    # n_valid as cooltools counts it (the cooler's weights), on the diagonals that it does not
+    # ignore
     stock = cooltools.expected_cis(clr, view_df=VIEW, smooth=False, ignore_diags=0)
     np.testing.assert_array_equal(cis["n_valid"], stock["n_valid"])
     np.testing.assert_array_equal(cis["n_total"], stock["n_total"])
-    np.testing.assert_allclose(cis["balanced.sum"], cis["balanced.avg"] * cis["n_valid"], rtol=1e-12)
+    np.testing.assert_allclose(
+        cis["balanced.sum"], cis["balanced.avg"] * cis["n_valid"], rtol=1e-12
+    )
     np.testing.assert_allclose(cis["count.avg"], cis["balanced.avg"] * 1e5, rtol=1e-12)
     trans = read_expected_from_file(
-        table_path(path, resolution, "expected-trans"), contact_type="trans", verify_view=VIEW, verify_cooler=clr
+        table_path(path, resolution, "expected-trans"),
+        contact_type="trans",
+        verify_view=VIEW,
+        verify_cooler=clr,
     )
     stock_trans = cooltools.expected_trans(clr)
     assert list(trans["n_valid"]) == list(stock_trans["n_valid"])
@@ -65,11 +86,17 @@ def test_cooltools_accepts_the_tables(planted: Planted, path: Path, resolution: 
 
 
 @pytest.mark.parametrize("resolution", RESOLUTIONS)
-def test_log_observed_over_expected_is_the_prediction(planted: Planted, path: Path, resolution: int) -> None:
+def test_log_observed_over_expected_is_the_prediction(
+    planted: Planted, path: Path, resolution: int
+) -> None:
     """Through cooltools' own fetcher, not through our inverse."""
-    snipper = cooltools.api.snipping.ObsExpSnipper(opened(path, resolution), table(path, resolution), view_df=VIEW, min_diag=None)
+    snipper = cooltools.api.snipping.ObsExpSnipper(
+        opened(path, resolution), table(path, resolution), view_df=VIEW, min_diag=None
+    )
     for chrom in CHROMSIZES:
-        snipped = snipper.snip(snipper.select(chrom, chrom), chrom, chrom, (0, CHROMSIZES[chrom], 0, CHROMSIZES[chrom]))
+        snipped = snipper.snip(
+            snipper.select(chrom, chrom), chrom, chrom, (0, CHROMSIZES[chrom], 0, CHROMSIZES[chrom])
+        )
         with np.errstate(divide="ignore"):
             found = np.log(snipped)
         y = np.asarray(planted.y[chrom, resolution])
@@ -83,21 +110,35 @@ def test_log_observed_over_expected_is_the_prediction(planted: Planted, path: Pa
 
 
 def test_views_by_region_and_modes(planted: Planted, tmp_path: Path) -> None:
-    view = pd.DataFrame([("chrA", 1_000_000, 5_000_000, "left"), ("chrA", 5_000_000, 16_000_300, "right"), ("chrB", 0, 64_000, "small")])
+    view = pd.DataFrame(
+        [
+            ("chrA", 1_000_000, 5_000_000, "left"),
+            ("chrA", 5_000_000, 16_000_300, "right"),
+            ("chrB", 0, 64_000, "small"),
+        ]
+    )
     view.columns = pd.Index(["chrom", "start", "end", "name"])
     path = write(planted, tmp_path / "v.mcool", trans=False)
     for mode in ("regularised", "contact"):
         write_expected(path, planted.layers, CHROMSIZES, view, mode, 1e5)
         for r in RESOLUTIONS:
             layer = planted.layer(r)
-            read = read_expected_from_file(table_path(path, r), verify_view=view, verify_cooler=opened(path, r))
+            read = read_expected_from_file(
+                table_path(path, r), verify_view=view, verify_cooler=opened(path, r)
+            )
             values = read.set_index(["region1", "dist"])["balanced.avg"]
             wanted = layer.expected[3] + (layer.eps if mode == "regularised" else 0)
             assert values["left", 3] == pytest.approx(wanted, rel=1e-14)
             trans = read_expected_from_file(
-                table_path(path, r, "expected-trans"), contact_type="trans", verify_view=view, verify_cooler=opened(path, r)
+                table_path(path, r, "expected-trans"),
+                contact_type="trans",
+                verify_view=view,
+                verify_cooler=opened(path, r),
             )
-            assert list(zip(trans["region1"], trans["region2"])) == [("left", "small"), ("right", "small")]
+            assert list(zip(trans["region1"], trans["region2"])) == [
+                ("left", "small"),
+                ("right", "small"),
+            ]
 
 
 def test_insulation_finds_the_boundaries(planted: Planted, path: Path) -> None:
@@ -115,21 +156,41 @@ def test_eigenvectors_recover_the_compartments(planted: Planted, path: Path) -> 
         f = resolution // RESOLUTIONS[0]
         clr = opened(path, resolution)
         bins = clr.bins()[:]
-        state = np.concatenate([[x[i : i + f].mean() for i in range(0, len(x), f)] for x in planted.compartments.values()])
+        state = np.concatenate(
+            [
+                [x[i : i + f].mean() for i in range(0, len(x), f)]
+                for x in planted.compartments.values()
+            ]
+        )
         phase = bins[["chrom", "start", "end"]].assign(GC=state)
         vectors = cooltools.eigs_cis(clr, phasing_track=phase, view_df=view, n_eigs=1)[1]
         vectors = vectors.merge(phase, on=["chrom", "start"])
         for chrom, start, end, _ in view.itertuples(index=False):
-            part = vectors[(vectors["chrom"] == chrom) & (vectors["start"] >= start) & (vectors["start"] < end)].dropna(subset=["E1"])
+            part = vectors[
+                (vectors["chrom"] == chrom) & (vectors["start"] >= start) & (vectors["start"] < end)
+            ].dropna(subset=["E1"])
             assert len(part) > 0.7 * (end - start) / resolution
             assert np.corrcoef(part["E1"], part["GC"])[0, 1] > 0.95, (resolution, chrom, start)
 
 
 def test_saddle(planted: Planted, path: Path) -> None:
     clr = opened(path, 64_000)
-    state = np.concatenate([[x[i : i + 2].mean() for i in range(0, len(x), 2)] for x in planted.compartments.values()])
-    track = clr.bins()[:][["chrom", "start", "end"]].assign(E1=state + np.random.default_rng(0).normal(0, 0.01, len(state)))
-    total, count = cooltools.saddle(clr, table(path, 64_000), track, "cis", n_bins=4, qrange=(0.02, 0.98), view_df=VIEW, max_diag=BAND - 1)
+    state = np.concatenate(
+        [[x[i : i + 2].mean() for i in range(0, len(x), 2)] for x in planted.compartments.values()]
+    )
+    track = clr.bins()[:][["chrom", "start", "end"]].assign(
+        E1=state + np.random.default_rng(0).normal(0, 0.01, len(state))
+    )
+    total, count = cooltools.saddle(
+        clr,
+        table(path, 64_000),
+        track,
+        "cis",
+        n_bins=4,
+        qrange=(0.02, 0.98),
+        view_df=VIEW,
+        max_diag=BAND - 1,
+    )
     mean = total / count
     assert mean[1, 1] * mean[-2, -2] > 1.5 * mean[1, -2] ** 2
 
@@ -145,15 +206,30 @@ def test_dots_finds_the_loops(path: Path) -> None:
         clustering_radius=100_000,
         cluster_filtering=False,
     )
-    called = {(a // 32_000, b // 32_000) for c, a, b in found[["chrom1", "start1", "start2"]].itertuples(index=False) if c == "chrA"}
+    called = {
+        (a // 32_000, b // 32_000)
+        for c, a, b in found[["chrom1", "start1", "start2"]].itertuples(index=False)
+        if c == "chrA"
+    }
     for i, j in LOOPS:
         assert any(abs(a - i) <= 1 and abs(b - j) <= 1 for a, b in called), (i, j, sorted(called))
 
 
 def test_pileup(path: Path) -> None:
-    anchors = pd.DataFrame([("chrA", i * 32_000, (i + 1) * 32_000, "chrA", j * 32_000, (j + 1) * 32_000) for i, j in LOOPS])
+    anchors = pd.DataFrame(
+        [
+            ("chrA", i * 32_000, (i + 1) * 32_000, "chrA", j * 32_000, (j + 1) * 32_000)
+            for i, j in LOOPS
+        ]
+    )
     anchors.columns = pd.Index(["chrom1", "start1", "end1", "chrom2", "start2", "end2"])
-    stack = cooltools.pileup(opened(path, 32_000), anchors, view_df=VIEW, expected_df=table(path, 32_000), flank=5 * 32_000)
+    stack = cooltools.pileup(
+        opened(path, 32_000),
+        anchors,
+        view_df=VIEW,
+        expected_df=table(path, 32_000),
+        flank=5 * 32_000,
+    )
     mean = np.nanmean(stack, axis=0)
     corners = np.mean([mean[:3, :3].mean(), mean[-3:, -3:].mean(), mean[:3, -3:].mean()])
     assert mean[4:7, 4:7].mean() > 2.5 * corners
@@ -165,9 +241,22 @@ def test_bad_input(planted: Planted, path: Path, tmp_path: Path) -> None:
         expected_trans(layer, CHROMSIZES, VIEW, "contact", 1e5)
     for row in (("chrZ", 0, 5, "z"), ("chrA", 5, 5, "empty"), ("chrA", 0, 16_000_301, "long")):
         with pytest.raises(OutputError, match=row[3]):
-            expected_cis(layer, CHROMSIZES, pd.DataFrame([row], columns=["chrom", "start", "end", "name"]), "contact", 1e5)
+            expected_cis(
+                layer,
+                CHROMSIZES,
+                pd.DataFrame([row], columns=["chrom", "start", "end", "name"]),
+                "contact",
+                1e5,
+            )
     with pytest.raises(OutputError, match="absent"):
-        write_expected(tmp_path / "absent" / "x.mcool", [layer], CHROMSIZES, whole_chromosomes(CHROMSIZES), "contact", 1e5)
+        write_expected(
+            tmp_path / "absent" / "x.mcool",
+            [layer],
+            CHROMSIZES,
+            whole_chromosomes(CHROMSIZES),
+            "contact",
+            1e5,
+        )
     layer, meta = read_layer(opened(path, 64_000).uri)
     assert set(read_tables(path, layer, meta, opened(path, 64_000))) == {"cis", "trans"}
     with pytest.raises(CoolerError, match="there is no expected table"):

@@ -1,4 +1,6 @@
-"""The fast decoders against the plain networks, and against the reference outputs of the original ones."""
+"""The fast decoders against the plain networks, and against the reference outputs of the original
+ones.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +27,14 @@ TOY = DecoderSpec(channels=8, width=8, bottleneck=4, dilations=(1, 2, 4), head=3
 
 
 def make_decoders(spec: DecoderSpec, seed: int = 1) -> tuple[Decoder, Decoder]:
-    """A decoder of this specification and the toy model's one-shot one, random weights and batch-norm statistics."""
+    """A decoder of this specification and the toy model's one-shot one, random weights and
+    batch-norm statistics.
+    """
     base = replace(spec, one_shot=True) if not spec.one_shot else spec
-    modules = (ModuleSpec("S", (160, 80, 40), ("p1",), replace(spec, one_shot=False)), ModuleSpec("B", (40,), base_decoder=True))
+    modules = (
+        ModuleSpec("S", (160, 80, 40), ("p1",), replace(spec, one_shot=False)),
+        ModuleSpec("B", (40,), base_decoder=True),
+    )
     model = make_toy_model(make_toy_spec(base_decoder=base, modules=modules), seed)
     return model.decoders["S"]["40"], model.base_decoder
 
@@ -45,10 +52,14 @@ def plain(decoder: Decoder, *args: torch.Tensor | None) -> torch.Tensor:
 
 
 def off(ours: torch.Tensor, wanted: torch.Tensor) -> float:
-    """Largest difference in standard deviations of what is wanted (of its size where a map of few bins hardly varies)."""
+    """Largest difference in standard deviations of what is wanted (of its size where a map of few
+    bins hardly varies).
+    """
     assert ours.shape == wanted.shape
     assert ours.dtype == torch.float32
-    return float((ours - wanted).abs().max() / torch.maximum(wanted.std(), 0.1 * wanted.abs().max()))
+    return float(
+        (ours - wanted).abs().max() / torch.maximum(wanted.std(), 0.1 * wanted.abs().max())
+    )
 
 
 @settings(max_examples=60, deadline=None)
@@ -76,7 +87,9 @@ def test_equals_the_plain_decoder(batch, half, dilations, upsample, kind, seed):
 
 @pytest.mark.parametrize("dilation", [1, 2, 5])
 def test_borders_of_the_separable_convolution(dilation):
-    """Every pixel within a dilation of a border by itself: a wrong edge class would drown in a whole map's deviation."""
+    """Every pixel within a dilation of a border by itself: a wrong edge class would drown in a
+    whole map's deviation.
+    """
     random = torch.Generator().manual_seed(3)
     n, weight = 12, torch.randn(6, 8, 3, 3, generator=random, dtype=torch.float64)
     x = torch.randn(2, 8, n, generator=random)
@@ -86,7 +99,9 @@ def test_borders_of_the_separable_convolution(dilation):
     classes = [slice(0, dilation), slice(dilation, n - dilation), slice(n - dilation, n)]
     for rows in classes:
         for columns in classes:
-            torch.testing.assert_close(ours[..., rows, columns].double(), wanted[..., rows, columns], rtol=0, atol=2e-5)
+            torch.testing.assert_close(
+                ours[..., rows, columns].double(), wanted[..., rows, columns], rtol=0, atol=2e-5
+            )
 
 
 def test_borders_of_a_decoder():
@@ -160,14 +175,24 @@ def test_bfloat16_is_near():
 @pytest.mark.slow
 @pytest.mark.parametrize("network", ["Decoder", "Decoder_1m"])
 def test_bfloat16_of_released_size(golden, golden_weights, device, record_property, network):
-    """At most 0.2 standard deviations off and r >= 0.9995; sums of the residual stack in bfloat16 fail this (r 0.9986)."""
+    """At most 0.2 standard deviations off and r >= 0.9995; sums of the residual stack in bfloat16
+    fail this (r 0.9986).
+    """
     one_shot = network == "Decoder_1m"
     spec = DecoderSpec(one_shot=True, dilations=ONE_SHOT_DILATIONS) if one_shot else DecoderSpec()
     decoder = Decoder(spec).eval().to(device)
-    decoder.load_state_dict(reference_state(golden, golden_weights, network, "golden.h1esc.net0" if one_shot else "golden.h1esc.d1"))
+    decoder.load_state_dict(
+        reference_state(
+            golden, golden_weights, network, "golden.h1esc.net0" if one_shot else "golden.h1esc.d1"
+        )
+    )
     random = torch.Generator().manual_seed(2)
-    x, coarse = (torch.randn(s, generator=random).to(device) for s in ((1, 128, 250), (1, 1, 125, 125)))
-    distance = -torch.log1p((torch.arange(250)[:, None] - torch.arange(250)).abs().float())[None, None].to(device)
+    x, coarse = (
+        torch.randn(s, generator=random).to(device) for s in ((1, 128, 250), (1, 1, 125, 125))
+    )
+    distance = -torch.log1p((torch.arange(250)[:, None] - torch.arange(250)).abs().float())[
+        None, None
+    ].to(device)
     fast = FastDecoder(decoder, device, "bfloat16")
     ours = fast(x) if one_shot else fast(x, fast.prepare(distance), coarse)
     wanted = plain(decoder, x) if one_shot else plain(decoder, x, distance, coarse)
@@ -179,7 +204,11 @@ def test_bfloat16_of_released_size(golden, golden_weights, device, record_proper
 
 
 @pytest.mark.parametrize(
-    "make", [lambda dtype: FastDecoder(make_decoders(TOY)[0], "cpu", dtype), lambda dtype: FastCascade(make_toy_model(), "cpu", dtype)]
+    "make",
+    [
+        lambda dtype: FastDecoder(make_decoders(TOY)[0], "cpu", dtype),
+        lambda dtype: FastCascade(make_toy_model(), "cpu", dtype),
+    ],
 )
 @pytest.mark.parametrize("dtype", ["float16", "tf32"])
 def test_number_types_that_cannot_be_had(make, dtype):
@@ -194,10 +223,14 @@ def tf32_setting() -> object:
 
 @pytest.mark.parametrize("outside", [False, True])
 def test_float32_is_float32_whatever_is_set_outside(outside, monkeypatch):
-    """TF32 is off inside (cuDNN's default is on), autocast does not reach the convolutions, and the setting comes back."""
+    """TF32 is off inside (cuDNN's default is on), autocast does not reach the convolutions, and the
+    setting comes back.
+    """
     seen = []
     conv2d = torch.nn.functional.conv2d
-    monkeypatch.setattr(fast_decoder.F, "conv2d", lambda *a, **k: seen.append(tf32_setting()) or conv2d(*a, **k))
+    monkeypatch.setattr(
+        fast_decoder.F, "conv2d", lambda *a, **k: seen.append(tf32_setting()) or conv2d(*a, **k)
+    )
     decoder, _ = make_decoders(TOY)
     x, distance, coarse = inputs(1, 16)
     fast = FastDecoder(decoder)
@@ -240,18 +273,24 @@ class Zoomed:
         self.encodings = cascade.encodings
 
     def decode(self, module, resolution, x, distance, coarse):
-        return self.cascade.decode(module, resolution, x, self.cascade.prepare(module, resolution, distance), coarse)
+        return self.cascade.decode(
+            module, resolution, x, self.cascade.prepare(module, resolution, distance), coarse
+        )
 
 
 @pytest.mark.parametrize("name", ["S", "G", "B"])
 def test_cascade_of_the_toy_model(name, device):
-    """Every module of the toy: with pyramids and base decoder, with two pyramids, with the one-shot decoder alone."""
+    """Every module of the toy: with pyramids and base decoder, with two pyramids, with the one-shot
+    decoder alone.
+    """
     model = make_toy_model().to(device)
     module, n = model.spec.module(name), model.spec.bins
     random = torch.Generator().manual_seed(5)
     top = module.resolutions[0] // model.spec.base_bin
     base = torch.randn(2, 8, n * top, generator=random).to(device)
-    distances = {r: torch.randn(1, 1, n, n, generator=random).to(device) for r in module.resolutions}
+    distances = {
+        r: torch.randn(1, 1, n, n, generator=random).to(device) for r in module.resolutions
+    }
     starts = {r: 5 * (2**k - 1) for k, r in enumerate(module.resolutions)}
     fast = FastCascade(model, device)
     ours = zoom(Zoomed(fast), module, base, distances, starts)
@@ -268,7 +307,9 @@ def test_fast_forms_are_kept():
     module = fast.spec.module("S")
     x, distance, coarse = inputs(1, 16)
     prepared = fast.prepare(module, 40, distance)
-    assert torch.equal(fast.decode(module, 40, x, prepared, coarse), fast.decode(module, 40, x, prepared, coarse))
+    assert torch.equal(
+        fast.decode(module, 40, x, prepared, coarse), fast.decode(module, 40, x, prepared, coarse)
+    )
     assert set(fast._decoders) == {("S", 40), None}
     assert fast._fast(("S", 40)) is fast._fast(("S", 40))
 
@@ -282,18 +323,28 @@ def both_strands(fast: FastCascade, module, strands, distances, starts, reverse_
 
 def stored_encodings(golden: Path, kb: int, device: torch.device) -> list[torch.Tensor]:
     stored = np.load(golden / f"encodings_{kb}kb.npz")
-    return [torch.from_numpy(stored[s].astype(np.float32))[None].to(device) for s in ("forward", "reverse")]
+    return [
+        torch.from_numpy(stored[s].astype(np.float32))[None].to(device)
+        for s in ("forward", "reverse")
+    ]
 
 
-def log_distances(normmats: dict[int, np.ndarray], device: torch.device, flip: bool) -> dict[int, torch.Tensor]:
-    logs = {r: torch.from_numpy(np.log(m)).float()[None, None].to(device) for r, m in normmats.items()}
+def log_distances(
+    normmats: dict[int, np.ndarray], device: torch.device, flip: bool
+) -> dict[int, torch.Tensor]:
+    logs = {
+        r: torch.from_numpy(np.log(m)).float()[None, None].to(device) for r, m in normmats.items()
+    }
     return {r: flip_map(d) if flip else d for r, d in logs.items()}
 
 
 def compare(maps: dict[int, torch.Tensor], reference, record_property) -> None:
     """Criterion of the plain networks' parity is 1e-3; folding may cost no more than rounding."""
     for (r, ours), wanted in zip(maps.items(), reference["predictions"]):
-        ratio = float(np.abs(ours.cpu().numpy().astype(np.float64) - wanted).max() / wanted.std(dtype=np.float64))
+        ratio = float(
+            np.abs(ours.cpu().numpy().astype(np.float64) - wanted).max()
+            / wanted.std(dtype=np.float64)
+        )
         record_property(str(r), f"{ratio:.2e}")
         print(f"PARITY {r}: max|diff|/std = {ratio:.2e}")
         assert ratio <= 1e-3
@@ -311,22 +362,36 @@ def test_cascade_32mb(golden, reference_bundles, device, record_property, name):
     normmats = {r: background.normmat(r, 250) for r in module.resolutions}
     fast = FastCascade(bundle.model, device)
     strands = stored_encodings(golden, 4, device)
-    maps = both_strands(fast, module, strands, log_distances(normmats, device, False), starts, log_distances(normmats, device, True))
+    maps = both_strands(
+        fast,
+        module,
+        strands,
+        log_distances(normmats, device, False),
+        starts,
+        log_distances(normmats, device, True),
+    )
     compare(maps, reference, record_property)
 
 
 @pytest.mark.slow
 def test_cascade_256mb(golden, reference_bundles, device, record_property, monkeypatch):
-    """From the made-up 128 kb encodings; the reverse strand's background as in the parity test of the plain networks."""
+    """From the made-up 128 kb encodings; the reverse strand's background as in the parity test of
+    the plain networks.
+    """
     bundle = load_bundle(reference_bundles["h1esc"])
     reference = np.load(golden / "cascade_256mb_translocation.npz")
     module = bundle.spec.module("256M")
     background = bundle.background(module)
     segments = [tuple(s) for s in json.loads(str(reference["segments"]))]
     starts = {r: int(s) // r for r, s in zip(module.resolutions, reference["start_coords"])}
-    normmats = {r: background.assembled(r, segments, int(s), 250) for r, s in zip(module.resolutions, reference["start_coords"])}
+    normmats = {
+        r: background.assembled(r, segments, int(s), 250)
+        for r, s in zip(module.resolutions, reference["start_coords"])
+    }
     mirrored = mirror(starts, 250, 250)
-    reverse = {r: background.assembled(r, segments, mirrored[r] * r, 250) for r in module.resolutions}
+    reverse = {
+        r: background.assembled(r, segments, mirrored[r] * r, 250) for r in module.resolutions
+    }
     model = bundle.model.to(device)
 
     def from_128kb(module, base):  # the references start in the middle of the network
@@ -336,5 +401,12 @@ def test_cascade_256mb(golden, reference_bundles, device, record_property, monke
     monkeypatch.setattr(model, "encodings", from_128kb)
     strands = stored_encodings(golden, 128, device)
     fast = FastCascade(model, device)
-    maps = both_strands(fast, module, strands, log_distances(normmats, device, False), starts, log_distances(reverse, device, True))
+    maps = both_strands(
+        fast,
+        module,
+        strands,
+        log_distances(normmats, device, False),
+        starts,
+        log_distances(reverse, device, True),
+    )
     compare(maps, reference, record_property)

@@ -1,4 +1,6 @@
-"""The fast encoder: equal to the plain network for every span, phase, strand and kind of end, with reproducible bits."""
+"""The fast encoder: equal to the plain network for every span, phase, strand and kind of end, with
+reproducible bits.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +23,15 @@ from orca_cool.model.fast_encoder import FastEncoder
 from orca_cool.model.spec import EncoderSpec
 
 TOY = make_toy_spec().encoder
-#: Kernels of whole threes (3 and 9) and others; one, two and more stages; a block that no chunk divides.
+#: Kernels of whole threes (3 and 9) and others; one, two and more stages; a block that no chunk
+#: divides.
 SPECS = {
     "toy": TOY,
     "one stage": EncoderSpec(widths=(8,), pools=(1,), kernel=9, block=100, flank=20),
     "two stages": EncoderSpec(widths=(8, 12), pools=(1, 20), kernel=3, block=380, flank=100),
-    "wide kernel": EncoderSpec(widths=(8, 6, 8, 8), pools=(1, 4, 3, 2), kernel=9, block=1200, flank=720),
+    "wide kernel": EncoderSpec(
+        widths=(8, 6, 8, 8), pools=(1, 4, 3, 2), kernel=9, block=1200, flank=720
+    ),
 }
 ORIGIN = 100_000  # of the random chromosome below, so that coordinates may be negative
 
@@ -64,7 +69,14 @@ class Fetch:
         return self.codes[a + ORIGIN : b + ORIGIN]
 
 
-def plain(encoder: Encoder, codes: np.ndarray, start: int, end: int, reverse: bool, ends: tuple[bool, bool]) -> torch.Tensor:
+def plain(
+    encoder: Encoder,
+    codes: np.ndarray,
+    start: int,
+    end: int,
+    reverse: bool,
+    ends: tuple[bool, bool],
+) -> torch.Tensor:
     """One pass of the plain network over the span and real flanks."""
     base = encoder.spec.base_bin
     flank = -(-encoder.spec.half_receptive_field // base) * base
@@ -142,8 +154,16 @@ def test_each_chunk_is_computed_once_and_memory_does_not_grow(codes, small, monk
     fast = FastEncoder(encoder_of(TOY))
     fetch, held, bases = Fetch(codes), [], []
     chunks, tier2 = fast._chunks, fast._tier2
-    monkeypatch.setattr(fast, "_chunks", lambda codes, *a: bases.append(codes.numel()) or chunks(codes, *a))
-    monkeypatch.setattr(fast, "_tier2", lambda place, parts, *a: held.append(sum(p.shape[-1] for p in parts)) or tier2(place, parts, *a))
+    monkeypatch.setattr(
+        fast, "_chunks", lambda codes, *a: bases.append(codes.numel()) or chunks(codes, *a)
+    )
+    monkeypatch.setattr(
+        fast,
+        "_tier2",
+        lambda place, parts, *a: (
+            held.append(sum(p.shape[-1] for p in parts)) or tier2(place, parts, *a)
+        ),
+    )
     fast.span(fetch, 0, 30 * TOY.block)
     assert all(b > a for (a, _), (b, _) in zip(fetch.asked, fetch.asked[1:]))
     whole = 30 * TOY.block + 2 * 400  # one chunk of flank on both sides
@@ -156,7 +176,9 @@ def test_nothing_beyond_true_ends_reaches_short_spans(codes):
     for bins in (1, 2, 3):
         fetch = Fetch(codes, 0, bins * 40)
         ours = FastEncoder(encoder).span(fetch, 0, bins * 40, ends=(True, True))
-        torch.testing.assert_close(ours, plain(encoder, codes, 0, bins * 40, False, (True, True)), rtol=0, atol=1e-4)
+        torch.testing.assert_close(
+            ours, plain(encoder, codes, 0, bins * 40, False, (True, True)), rtol=0, atol=1e-4
+        )
 
 
 def test_results_can_be_trained_on(codes):
@@ -195,9 +217,17 @@ def test_number_types_that_the_cpu_lacks(dtype):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_tensor_cores(codes, small, dtype):
     encoder = encoder_of(TOY)
-    before = torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic
+    before = (
+        torch.backends.cudnn.allow_tf32,
+        torch.backends.cudnn.benchmark,
+        torch.backends.cudnn.deterministic,
+    )
     ours = FastEncoder(encoder, "cuda", dtype).span(Fetch(codes), 0, 8000)
-    assert (torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic) == before
+    assert (
+        torch.backends.cudnn.allow_tf32,
+        torch.backends.cudnn.benchmark,
+        torch.backends.cudnn.deterministic,
+    ) == before
     wanted = plain(encoder, codes, 0, 8000, False, (False, False))
     assert ours.dtype == torch.float32
     assert difference(ours, wanted) < 0.05
@@ -251,7 +281,9 @@ def test_winograd_equals_the_direct_convolution(monkeypatch, width, length):
     ours = winograd.convolve(x, winograd.transform(weight), bias, width)
     assert ours.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(ours, F.conv2d(x, weight, bias), rtol=1e-12, atol=1e-12)
-    assert torch.equal(winograd.convolve(x, winograd.transform(weight), bias, width, relu=True), ours.relu())
+    assert torch.equal(
+        winograd.convolve(x, winograd.transform(weight), bias, width, relu=True), ours.relu()
+    )
 
 
 @pytest.fixture(scope="module")
@@ -285,7 +317,9 @@ def test_released_size(golden, released, sequence, record_property):
 @pytest.mark.parametrize("strand", ["forward", "reverse"])
 def test_released_size_both_strands(golden, released, sequence, record_property, strand):
     reference = np.load(golden / "encoder.npz")[strand]
-    ours = released.span(lambda a, b: sequence[a:b], 0, len(sequence), ends=(True, True), reverse=strand == "reverse")
+    ours = released.span(
+        lambda a, b: sequence[a:b], 0, len(sequence), ends=(True, True), reverse=strand == "reverse"
+    )
     ratio = difference(ours, torch.from_numpy(reference))
     record_property(f"encoder.npz {strand}", f"{ratio:.2e}")
     assert ratio < 1e-4

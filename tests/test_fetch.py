@@ -1,4 +1,6 @@
-"""Downloads from a local server: interrupted and resumed, wrong checksum, full disk, servers without Range."""
+"""Downloads from a local server: interrupted and resumed, wrong checksum, full disk, servers
+without Range.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,9 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server():
-    """A server whose attributes say how it misbehaves; ``stops``: bytes after which each transfer breaks off."""
+    """A server whose attributes say how it misbehaves; ``stops``: bytes after which each transfer
+    breaks off.
+    """
     http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     http.body, http.etag, http.ranged = BODY, '"v1"', True
     http.stops, http.errors, http.ranges, http.redirects = [], [], [], {}
@@ -88,7 +92,9 @@ def user_home(tmp_path: Path, monkeypatch) -> Path:
 
 def test_whole(server, tmp_path: Path):
     seen = []
-    found = download(server.url, tmp_path / "d" / "f", DIGEST.upper(), progress=lambda *a: seen.append(a))
+    found = download(
+        server.url, tmp_path / "d" / "f", DIGEST.upper(), progress=lambda *a: seen.append(a)
+    )
     assert found == DIGEST
     assert (tmp_path / "d" / "f").read_bytes() == BODY
     assert [p.name for p in (tmp_path / "d").iterdir()] == ["f"]
@@ -104,7 +110,9 @@ def test_broken_transfers_are_taken_up(server, tmp_path: Path):
 
 def test_interrupted_then_resumed_by_a_later_call(server, tmp_path: Path):
     server.stops = [300_000]
-    with pytest.raises(FetchError, match=r"ended after 300000 of 1000000 bytes; 300000 bytes are kept"):
+    with pytest.raises(
+        FetchError, match=r"ended after 300000 of 1000000 bytes; 300000 bytes are kept"
+    ):
         download(server.url, tmp_path / "f", DIGEST, attempts=1)
     assert not (tmp_path / "f").exists()
     download(server.url, tmp_path / "f", DIGEST)
@@ -129,16 +137,22 @@ def test_starts_anew_where_it_cannot_resume(server, tmp_path: Path, change):
 
 def test_killed_between_the_last_byte_and_the_rename(server, tmp_path: Path):
     (tmp_path / "f.part").write_bytes(BODY)
-    (tmp_path / "f.part.json").write_text(json.dumps({"url": server.url, "validator": '"v1"', "total": len(BODY)}))
+    (tmp_path / "f.part.json").write_text(
+        json.dumps({"url": server.url, "validator": '"v1"', "total": len(BODY)})
+    )
     download(server.url, tmp_path / "f", DIGEST)
     (tmp_path / "g.part").write_bytes(BODY + b"x")  # longer than the file
-    (tmp_path / "g.part.json").write_text(json.dumps({"url": server.url, "validator": '"v1"', "total": len(BODY)}))
+    (tmp_path / "g.part.json").write_text(
+        json.dumps({"url": server.url, "validator": '"v1"', "total": len(BODY)})
+    )
     download(server.url, tmp_path / "g", DIGEST, pause=0)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["f", "g"]
 
 
 def test_wrong_checksum(server, tmp_path: Path):
-    with pytest.raises(FetchError, match=f"SHA-256 of the download is {DIGEST}, expected {'0' * 64}"):
+    with pytest.raises(
+        FetchError, match=f"SHA-256 of the download is {DIGEST}, expected {'0' * 64}"
+    ):
         download(server.url, tmp_path / "f", "0" * 64)
     assert list(tmp_path.iterdir()) == []
 
@@ -179,7 +193,12 @@ def test_answers_that_no_attempt_cures(server, tmp_path: Path):
 
 
 def test_addresses(server, tmp_path: Path):
-    server.redirects = {"/a": "/file.bin", "/loop": "/loop", "/out": "file:///etc/hostname", "/ftp": "ftp://127.0.0.1/x"}
+    server.redirects = {
+        "/a": "/file.bin",
+        "/loop": "/loop",
+        "/out": "file:///etc/hostname",
+        "/ftp": "ftp://127.0.0.1/x",
+    }
     base = server.url.removesuffix("/file.bin")
     assert download(base + "/a", tmp_path / "f", DIGEST) == DIGEST
     for path in ("/loop", "/out", "/ftp"):
@@ -187,7 +206,13 @@ def test_addresses(server, tmp_path: Path):
             download(base + path, tmp_path / "g", pause=0, attempts=2)
     (tmp_path / "here").write_bytes(BODY)
     assert download((tmp_path / "here").as_uri(), tmp_path / "h", DIGEST) == DIGEST
-    for url in ("ftp://127.0.0.1/x", "data:,x", "here", "file://elsewhere/x", (tmp_path / "absent").as_uri()):
+    for url in (
+        "ftp://127.0.0.1/x",
+        "data:,x",
+        "here",
+        "file://elsewhere/x",
+        (tmp_path / "absent").as_uri(),
+    ):
         with pytest.raises(FetchError):
             download(url, tmp_path / "g")
     assert not (tmp_path / "g").exists()
@@ -197,7 +222,12 @@ def known_by(home: Path, server, digest: str | None = None, kind: str = "bundle"
     """A registry in the user's folder with the model "toy" at the server."""
     home.mkdir(exist_ok=True)
     archive = {"kind": kind, "urls": [server.url], "sha256": digest, "licence": "for tests only"}
-    data = {"format": "orca-cool-registry", "version": 1, "archives": {"a": archive}, "models": {"toy": {"archive": "a", "about": "a toy"}}}
+    data = {
+        "format": "orca-cool-registry",
+        "version": 1,
+        "archives": {"a": archive},
+        "models": {"toy": {"archive": "a", "about": "a toy"}},
+    }
     (home / "registry.json").write_text(json.dumps(data))
 
 
@@ -222,7 +252,9 @@ def test_command(server, user_home: Path, toy_bundle: Bundle, tmp_path: Path):
     assert len(list((user_home / "downloads").iterdir())) == 1
 
 
-def test_unknown_checksum_is_refused_unless_waived(server, user_home: Path, toy_bundle: Bundle, tmp_path: Path):
+def test_unknown_checksum_is_refused_unless_waived(
+    server, user_home: Path, toy_bundle: Bundle, tmp_path: Path
+):
     server.body = registry.export_bundle(toy_bundle.path, tmp_path / "toy.zip").read_bytes()
     known_by(user_home, server)
     code, text = cli("toy")
@@ -247,7 +279,9 @@ def released_tar(released_folder: Path, tmp_path_factory) -> Path:
     """hctnoc in the released form, the genome beside it, and members that try to leave the folder."""
     path = tmp_path_factory.mktemp("tar") / "resources_core.tar.gz"
     with tarfile.open(path, "w:gz", compresslevel=1) as tar:
-        for file in sorted(released_folder.rglob("*HCT*")) + sorted(released_folder.rglob("*hctnoc*")):
+        for file in sorted(released_folder.rglob("*HCT*")) + sorted(
+            released_folder.rglob("*hctnoc*")
+        ):
             tar.add(file, f"./{file.relative_to(released_folder)}")
         tar.addfile(tarfile.TarInfo("resources/Homo_sapiens.GRCh38.fa"))
         tar.addfile(tarfile.TarInfo("../../models/orca_evil.statedict"))
@@ -258,7 +292,9 @@ def released_tar(released_folder: Path, tmp_path_factory) -> Path:
 
 
 def test_released_archive(released_tar: Path, tmp_path: Path):
-    archive = Archive("orca", "released", (released_tar.as_uri(),), models=("h1esc", "hff", "hctnoc"))
+    archive = Archive(
+        "orca", "released", (released_tar.as_uri(),), models=("h1esc", "hff", "hctnoc")
+    )
     out = tmp_path / "a" / "models"
     assert fetch(archive, "hctnoc", out, accept_unverified=True) == [out / "hctnoc"]
     assert load_bundle(out / "hctnoc").spec.name == "hctnoc"

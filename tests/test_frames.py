@@ -1,4 +1,6 @@
-"""An edited genome's map at the reference's coordinates, pixel by pixel against a slow oracle that knows where every base came from."""
+"""An edited genome's map at the reference's coordinates, pixel by pixel against a slow oracle that
+knows where every base came from.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,13 @@ from orca_cool.coolfile import Layer, Stripe, TransBlock, read_layer, write_mcoo
 from orca_cool.edits import Breakend, Contig, Edit, EditedGenome, Join, Segment
 from orca_cool.errors import CoolerError, EditError
 from orca_cool.expected import read_tables, whole_chromosomes, write_expected
-from orca_cool.frames import bin_images, difference, reference_regions, require_comparable, to_reference_frame
+from orca_cool.frames import (
+    bin_images,
+    difference,
+    reference_regions,
+    require_comparable,
+    to_reference_frame,
+)
 from orca_cool.levels import Settings
 from orca_cool.pipeline import predict_to_file
 from orca_cool.predict import Predictor
@@ -31,7 +39,9 @@ LEVELS = (40, 80, 160)
 
 
 def letters(n, seed=0):
-    return Segment.letters("".join("ACGT"[k] for k in np.random.default_rng(seed).integers(0, 4, n)))
+    return Segment.letters(
+        "".join("ACGT"[k] for k in np.random.default_rng(seed).integers(0, 4, n))
+    )
 
 
 SOURCE = Drawn(SIZES, ("b", 1_000, 1_415))
@@ -43,19 +53,36 @@ CASES = {
     "inversion": [Edit("inv", "a", 1_013, 3_500)],
     "inversion in phase": [Edit("inv", "a", 1_000, 3_560)],
     "insertion": [Edit("ins", "a", 2_001, 2_001, sequence=(letters(517),))],
-    "insertion of another chromosome": [Edit("ins", "a", 2_001, 2_001, sequence=(Segment("b", 500, 1_100, "-"),))],
+    "insertion of another chromosome": [
+        Edit("ins", "a", 2_001, 2_001, sequence=(Segment("b", 500, 1_100, "-"),))
+    ],
     "translocation": [Join(Breakend("a", 2_013, "+"), Breakend("b", 700, "-"))],
     "inverted translocation": [Join(Breakend("a", 2_013, "+"), Breakend("b", 2_200, "+"))],
-    "custom": [Contig("x", (Segment("b", 200, 2_900, "-"), letters(300), Segment("a", 1_000, 2_000)))],
-    "small ones in the middles of bins": [Edit("del", "a", 1_019, 1_022), Edit("sub", "a", 1_300, 1_330, sequence=(letters(4),))],
-    "two": [Edit("del", "a", 900, 913), Edit("dup", "a", 2_000, 2_200), Edit("inv", "b", 1_700, 2_700)],
+    "custom": [
+        Contig("x", (Segment("b", 200, 2_900, "-"), letters(300), Segment("a", 1_000, 2_000)))
+    ],
+    "small ones in the middles of bins": [
+        Edit("del", "a", 1_019, 1_022),
+        Edit("sub", "a", 1_300, 1_330, sequence=(letters(4),)),
+    ],
+    "two": [
+        Edit("del", "a", 900, 913),
+        Edit("dup", "a", 2_000, 2_200),
+        Edit("inv", "b", 1_700, 2_700),
+    ],
 }
 
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory):
     spec = make_toy_spec()
-    return load_bundle(save_bundle(tmp_path_factory.mktemp("models") / "toy", make_toy_model(spec), make_toy_backgrounds(spec)))
+    return load_bundle(
+        save_bundle(
+            tmp_path_factory.mktemp("models") / "toy",
+            make_toy_model(spec),
+            make_toy_backgrounds(spec),
+        )
+    )
 
 
 @pytest.fixture(scope="module")
@@ -67,17 +94,27 @@ def predict(predictor, path, regions=None, **changes):
     """Predict with module S (bands of 16, 16 and 11 bins); default: all chromosomes."""
     regions = regions or [Region(c, 0, n) for c, n in predictor.source.chromsizes.items()]
     predict_to_file(
-        predictor, regions, Settings(LEVELS, modules=("S",), **changes), path, assembly=predictor.source.name, provenance={"x": 1}
+        predictor,
+        regions,
+        Settings(LEVELS, modules=("S",), **changes),
+        path,
+        assembly=predictor.source.name,
+        provenance={"x": 1},
     )
     return path
 
 
 def origins(genome):
-    """Of every base of every contig (its chromosome's number, its position there), -1 where it is of none; segment by segment."""
+    """Of every base of every contig (its chromosome's number, its position there), -1 where it is
+    of none; segment by segment.
+    """
     number = {c: i for i, c in enumerate(genome.source.chromsizes)}
     out = []
     for contig, segments in genome.contigs.items():
-        places = [np.arange(s.start, s.end) if s.strand == "+" else np.arange(s.end - 1, s.start - 1, -1) for s in segments]
+        places = [
+            np.arange(s.start, s.end) if s.strand == "+" else np.arange(s.end - 1, s.start - 1, -1)
+            for s in segments
+        ]
         chroms = [np.full(len(s), number.get(s.chrom, -1)) for s in segments]
         assert sum(map(len, places)) == genome.chromsizes[contig]
         out.append((np.concatenate(chroms), np.concatenate(places)))
@@ -90,7 +127,9 @@ def images_of(genome, resolution):
     found = {}
     traced = origins(genome)
     for number, (chrom, length) in enumerate(genome.source.chromsizes.items()):
-        present = set(np.concatenate([places[chroms == number] for chroms, places in traced]).tolist())
+        present = set(
+            np.concatenate([places[chroms == number] for chroms, places in traced]).tolist()
+        )
         for k in range(n_bins(length, resolution)):
             bases = np.arange(k * resolution, min((k + 1) * resolution, length))
             middle = (bases[0] + bases[-1] + 1) // 2
@@ -115,21 +154,41 @@ def dense(path, resolution, column):
 
 
 def oracle(edited, genome, resolution, copies):
-    """(n, n) balanced frequencies and levels in the reference's frame, NaN where there is no pixel, and (n,) bool masked."""
+    """(n, n) balanced frequencies and levels in the reference's frame, NaN where there is no pixel,
+    and (n,) bool masked.
+    """
     frequency = cooler.Cooler(f"{edited}::resolutions/{resolution}").matrix(balance=True)[:]
     levels = dense(edited, resolution, "level")
-    contigs = np.repeat(np.arange(len(genome.chromsizes)), [n_bins(n, resolution) for n in genome.chromsizes.values()])
+    contigs = np.repeat(
+        np.arange(len(genome.chromsizes)),
+        [n_bins(n, resolution) for n in genome.chromsizes.values()],
+    )
     band = read_layer(f"{edited}::resolutions/{resolution}")[0].band
-    images = {key: some if copies == "mean" else some[:1] for key, some in images_of(genome, resolution).items()}
+    images = {
+        key: some if copies == "mean" else some[:1]
+        for key, some in images_of(genome, resolution).items()
+    }
     bins = list(images)
-    gaps = np.array([(SOURCE.codes[c][k * resolution : (k + 1) * resolution] == 4).mean() > 0.5 for c, k in bins])
-    masked = gaps | np.array([not any(np.isfinite(levels[x, x]) for x in images[key]) for key in bins])
+    gaps = np.array(
+        [
+            (SOURCE.codes[c][k * resolution : (k + 1) * resolution] == 4).mean() > 0.5
+            for c, k in bins
+        ]
+    )
+    masked = gaps | np.array(
+        [not any(np.isfinite(levels[x, x]) for x in images[key]) for key in bins]
+    )
     values, coarsest = np.full((2, len(bins), len(bins)), np.nan)
     for i, one in enumerate(bins):
         for j, other in enumerate(bins[i : i + band], i):
             if one[0] != other[0] or masked[i] or masked[j]:
                 continue
-            pairs = [(x, y) for x in images[one] for y in images[other] if contigs[x] == contigs[y] and np.isfinite(levels[x, y])]
+            pairs = [
+                (x, y)
+                for x in images[one]
+                for y in images[other]
+                if contigs[x] == contigs[y] and np.isfinite(levels[x, y])
+            ]
             if pairs:
                 values[i, j] = values[j, i] = np.mean([frequency[pair] for pair in pairs])
                 coarsest[i, j] = coarsest[j, i] = max(levels[pair] for pair in pairs)
@@ -147,7 +206,9 @@ def assert_is_the_oracles(frame, edited, genome, copies):
         np.testing.assert_array_equal(np.isnan(clr.bins()["weight"][:]), masked)
         np.testing.assert_array_equal(np.isfinite(dense(frame, r, "count")), np.isfinite(values))
         np.testing.assert_array_equal(dense(frame, r, "level"), levels)
-        np.testing.assert_allclose(found[~masked][:, ~masked], np.nan_to_num(values)[~masked][:, ~masked], rtol=1e-6)
+        np.testing.assert_allclose(
+            found[~masked][:, ~masked], np.nan_to_num(values)[~masked][:, ~masked], rtol=1e-6
+        )
         pixels = clr.pixels()[:]
         assert (pixels["bin1_id"] <= pixels["bin2_id"]).all()
 
@@ -158,7 +219,9 @@ def test_every_pixel_is_the_oracles(reference, tmp_path, name):
     edited = predict(reference.on(genome), tmp_path / "x.mcool")
     for copies in ("mean", "first"):
         out = tmp_path / f"{copies}.mcool"
-        paths = to_reference_frame(edited, genome, out, assembly="drawn1", copies=copies, metadata={"more": 5})
+        paths = to_reference_frame(
+            edited, genome, out, assembly="drawn1", copies=copies, metadata={"more": 5}
+        )
         assert paths == [out, *(tmp_path / f"{copies}.expected.{r}.tsv" for r in LEVELS)]
         assert_is_the_oracles(out, edited, genome, copies)
         report = check_mcool(out)
@@ -168,9 +231,20 @@ def test_every_pixel_is_the_oracles(reference, tmp_path, name):
             source, _ = read_layer(f"{edited}::resolutions/{r}")
             assert (layer.band, layer.eps, layer.trans) == (source.band, source.eps, None)
             np.testing.assert_array_equal(layer.expected, source.expected[: len(layer.expected)])
-            assert (meta["frame"], meta["copies"], meta["more"], meta["x"]) == ("reference", copies, 5, 1)
-            assert (meta["genome"], meta["edited_genome"], meta["edited_assembly"]) == ("drawn", genome.name, genome.name)
-            assert set(read_tables(out, layer, meta, cooler.Cooler(f"{out}::resolutions/{r}"))) == {"cis"}
+            assert (meta["frame"], meta["copies"], meta["more"], meta["x"]) == (
+                "reference",
+                copies,
+                5,
+                1,
+            )
+            assert (meta["genome"], meta["edited_genome"], meta["edited_assembly"]) == (
+                "drawn",
+                genome.name,
+                genome.name,
+            )
+            assert set(read_tables(out, layer, meta, cooler.Cooler(f"{out}::resolutions/{r}"))) == {
+                "cis"
+            }
 
 
 def test_the_two_ways_with_copies_differ_where_there_are_copies(reference, tmp_path):
@@ -178,14 +252,17 @@ def test_the_two_ways_with_copies_differ_where_there_are_copies(reference, tmp_p
     edited = predict(reference.on(genome), tmp_path / "x.mcool")
     maps = []
     for copies in ("mean", "first"):
-        to_reference_frame(edited, genome, tmp_path / f"{copies}.mcool", assembly="drawn1", copies=copies)
+        to_reference_frame(
+            edited, genome, tmp_path / f"{copies}.mcool", assembly="drawn1", copies=copies
+        )
         maps.append(dense(tmp_path / f"{copies}.mcool", 40, "count"))
     known = np.isfinite(maps[0]) & np.isfinite(maps[1])
     differs = (maps[0] != maps[1]) & known
     assert differs[25:34, 25:34].any()  # 1,000 to 1,370
     assert not differs[:25, :25].any()
     assert not differs[35:, 35:].any()
-    # a bin behind the copies is further from the first copies than from the last ones, beyond the band even
+    # a bin behind the copies is further from the first copies than from the last ones, beyond the
+    # band even
     assert (np.isfinite(maps[0]) & ~np.isfinite(maps[1])).any()
 
 
@@ -198,10 +275,21 @@ def test_without_an_edit_it_is_the_references_map(reference, tmp_path):
         plain = predict(reference, tmp_path / f"{mode}.r.mcool", regions, mode=mode)
         to_reference_frame(ours, genome, tmp_path / f"{mode}.f.mcool", assembly="drawn1")
         difference(tmp_path / f"{mode}.f.mcool", plain, tmp_path / f"{mode}.d.mcool")
-        with h5py.File(tmp_path / f"{mode}.f.mcool") as one, h5py.File(plain) as two, h5py.File(tmp_path / f"{mode}.d.mcool") as three:
+        with (
+            h5py.File(tmp_path / f"{mode}.f.mcool") as one,
+            h5py.File(plain) as two,
+            h5py.File(tmp_path / f"{mode}.d.mcool") as three,
+        ):
             for r in LEVELS:
                 a, b, d = (file[f"resolutions/{r}"] for file in (one, two, three))
-                for name in ("pixels/bin1_id", "pixels/bin2_id", "pixels/count", "pixels/level", "bins/weight", "indexes/bin1_offset"):
+                for name in (
+                    "pixels/bin1_id",
+                    "pixels/bin2_id",
+                    "pixels/count",
+                    "pixels/level",
+                    "bins/weight",
+                    "indexes/bin1_offset",
+                ):
                     np.testing.assert_array_equal(a[name][:], b[name][:], err_msg=name)
                 assert len(d["pixels/count"]) == np.count_nonzero(b["pixels/count"][:]) > 100
                 assert not d["pixels/count"][:].any()
@@ -212,7 +300,12 @@ def test_difference_is_the_log_ratio_of_the_two_files(reference, tmp_path):
     ours = predict(reference.on(genome), tmp_path / "e.mcool")
     to_reference_frame(ours, genome, tmp_path / "f.mcool", assembly="drawn1")
     # a reference at another pseudo-depth, of another part and of more levels than needed
-    plain = predict(reference, tmp_path / "r.mcool", [Region("a", 800, 4_000), Region("b", 0, 3_000)], pseudo_depth=3e4)
+    plain = predict(
+        reference,
+        tmp_path / "r.mcool",
+        [Region("a", 800, 4_000), Region("b", 0, 3_000)],
+        pseudo_depth=3e4,
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(frames, "CELLS", 100)  # many rounds
         assert difference(tmp_path / "f.mcool", plain, tmp_path / "d.mcool") == tmp_path / "d.mcool"
@@ -223,18 +316,27 @@ def test_difference_is_the_log_ratio_of_the_two_files(reference, tmp_path):
         assert clr.info["genome-assembly"] == "drawn1"
         assert clr.info["metadata"]["format"] == "orca-cool.diff"
         assert clr.pixels()[:]["count"].dtype == np.float32
-        a, b = (cooler.Cooler(f"{tmp_path / f'{x}.mcool'}::resolutions/{r}").matrix(balance=True)[:] for x in "fr")
+        a, b = (
+            cooler.Cooler(f"{tmp_path / f'{x}.mcool'}::resolutions/{r}").matrix(balance=True)[:]
+            for x in "fr"
+        )
         with np.errstate(divide="ignore", invalid="ignore"):
             wanted = np.where((a > 0) & (b > 0), np.log(a / b), 0.0)
         wanted[np.isnan(a) | np.isnan(b)] = np.nan
         np.testing.assert_allclose(clr.matrix(balance=True)[:], wanted, atol=1e-5)
-        np.testing.assert_array_equal(np.isfinite(dense(tmp_path / "d.mcool", r, "count")), (a > 0) & (b > 0))
-        np.testing.assert_array_equal(np.isnan(clr.bins()["weight"][:]), np.isnan(wanted).all(axis=0))
+        np.testing.assert_array_equal(
+            np.isfinite(dense(tmp_path / "d.mcool", r, "count")), (a > 0) & (b > 0)
+        )
+        np.testing.assert_array_equal(
+            np.isnan(clr.bins()["weight"][:]), np.isnan(wanted).all(axis=0)
+        )
         assert set(clr.bins()["weight"][:].dropna()) == {1.0}
         assert np.nanmax(np.abs(wanted)) > 0.01
     report = check_mcool(tmp_path / "d.mcool")
     assert report.valid
-    assert "difference of two predictions" in next(r.detail for r in report.results if r.name == "metadata")
+    assert "difference of two predictions" in next(
+        r.detail for r in report.results if r.name == "metadata"
+    )
     assert not report.uses
 
 
@@ -254,7 +356,9 @@ def test_cooltools_runs_on_it(reference, tmp_path):
 
 def test_bins_go_where_their_middle_bases_go():
     two = EditedGenome.of(SOURCE, CASES["two"])
-    genome = EditedGenome(SOURCE, {**two.contigs, "x": (Segment("a", -100, 200), Segment("a", 4_700, 5_000, "-"))})  # they overhang
+    genome = EditedGenome(
+        SOURCE, {**two.contigs, "x": (Segment("a", -100, 200), Segment("a", 4_700, 5_000, "-"))}
+    )  # they overhang
     for r, by_chrom in bin_images(genome, list(SIZES), LEVELS).items():
         truth = images_of(genome, r)
         for chrom, found in by_chrom.items():
@@ -273,11 +377,19 @@ def test_regions_of_the_reference():
         regions = regions or [Region(c, 0, genome.chromsizes[c]) for c in genome.edited]
         return [str(r) for r in reference_regions(genome, regions, reach, join=join)]
 
-    assert of(CASES["deletion"], 640) == ["a:0-1,013", "a:2,401-4,810"]  # further apart than any pair
+    assert of(CASES["deletion"], 640) == [
+        "a:0-1,013",
+        "a:2,401-4,810",
+    ]  # further apart than any pair
     assert of(CASES["deletion"], 1_389) == ["a:0-4,810"]
     assert of(CASES["deletion"], 1_388) == ["a:0-1,013", "a:2,401-4,810"]
     assert of(CASES["deletion"], 640, Region("a", 500, 1_000)) == ["a:500-1,000"]
-    assert of(CASES["translocation"], 640) == ["a:0-2,013", "a:2,013-4,810", "b:0-700", "b:700-3,000"]
+    assert of(CASES["translocation"], 640) == [
+        "a:0-2,013",
+        "a:2,013-4,810",
+        "b:0-700",
+        "b:700-3,000",
+    ]
     assert of(CASES["translocation"], 640, join=True) == ["a:0-4,810", "b:0-3,000"]
     assert of(CASES["insertion of another chromosome"], 640) == ["a:0-4,810", "b:500-1,100"]
     assert of([Contig("x", (letters(600),))], 640) == []
@@ -327,7 +439,9 @@ def test_maps_that_cannot_be_compared(reference, tmp_path):
 
 
 def drawn_map(genome, path, regions, random, band, mode):
-    """A map of an edited genome that no model made: any numbers, masked bins and levels; contacts between the first two regions too."""
+    """A map of an edited genome that no model made: any numbers, masked bins and levels; contacts
+    between the first two regions too.
+    """
     layers, stripes, trans = [], {}, {}
     longest = max(max(SIZES.values()), *genome.chromsizes.values())
     for r in (40, 80):
@@ -337,17 +451,32 @@ def drawn_map(genome, path, regions, random, band, mode):
             mask = np.ones(n, bool)
             for region in regions:
                 if region.chrom == chrom:
-                    mask[region.start // r : n_bins(region.end, r)] = random.random(n_bins(region.end, r) - region.start // r) < 0.1
+                    mask[region.start // r : n_bins(region.end, r)] = (
+                        random.random(n_bins(region.end, r) - region.start // r) < 0.1
+                    )
                     y = random.normal(size=(n, band)).astype(np.float32)
                     y[np.arange(n)[:, None] + np.arange(band) >= n] = np.nan
-                    rows.append(Stripe(chrom, 0, y, (r << random.integers(0, 3, y.shape)).astype(np.int32)))
+                    rows.append(
+                        Stripe(chrom, 0, y, (r << random.integers(0, 3, y.shape)).astype(np.int32))
+                    )
             masked[chrom] = mask
         layers.append(Layer(r, random.random(n_bins(longest, r)) + 0.1, 0.05, band, 0.01, masked))
         stripes[r] = rows
         a, b = regions[0].chrom, regions[1].chrom
-        trans[r] = [TransBlock(a, b, 0, 0, random.normal(size=(len(masked[a]), len(masked[b]))).astype(np.float32), r)]
+        trans[r] = [
+            TransBlock(
+                a,
+                b,
+                0,
+                0,
+                random.normal(size=(len(masked[a]), len(masked[b]))).astype(np.float32),
+                r,
+            )
+        ]
     told = {"regions": [str(x) for x in regions], "model": "none", "assembly": genome.name}
-    write_expected(path, layers, dict(genome.chromsizes), whole_chromosomes(dict(genome.chromsizes)), mode, 1e5)
+    write_expected(
+        path, layers, dict(genome.chromsizes), whole_chromosomes(dict(genome.chromsizes)), mode, 1e5
+    )
     write_mcool(
         path,
         chromsizes=dict(genome.chromsizes),
@@ -376,10 +505,21 @@ place = st.integers(0, 480)
     st.integers(0, 2**32 - 1),
 )
 def test_any_edits_any_map(tmp_path_factory, places, kinds, unit, band, copies, cells, mode, seed):
-    sequences = {"sub": (letters(133),), "own": (Segment("a", 300, 900, "-"), Segment("", 0, 70), Segment("c", 0, 333))}
+    sequences = {
+        "sub": (letters(133),),
+        "own": (Segment("a", 300, 900, "-"), Segment("", 0, 70), Segment("c", 0, 333)),
+    }
     places = sorted(places)
     changes = [
-        Edit({"idup": "dup", "own": "sub"}.get(kind, kind), "a", p * unit, q * unit, 3, kind == "idup", sequences.get(kind, ()))
+        Edit(
+            {"idup": "dup", "own": "sub"}.get(kind, kind),
+            "a",
+            p * unit,
+            q * unit,
+            3,
+            kind == "idup",
+            sequences.get(kind, ()),
+        )
         for kind, p, q in zip(kinds, places[::2], places[1::2])
     ]
     genome = EditedGenome.of(SOURCE, changes)
@@ -399,14 +539,18 @@ def assert_has_the_oracles_numbers(frame, edited, genome, copies):
         values, levels, masked = oracle(edited, genome, r, copies)
         np.testing.assert_allclose(dense(frame, r, "count"), 1e5 * values, rtol=1e-6)
         np.testing.assert_array_equal(dense(frame, r, "level"), levels)
-        np.testing.assert_array_equal(np.isnan(cooler.Cooler(f"{frame}::resolutions/{r}").bins()["weight"][:]), masked)
+        np.testing.assert_array_equal(
+            np.isnan(cooler.Cooler(f"{frame}::resolutions/{r}").bins()["weight"][:]), masked
+        )
 
 
 def test_pairs_on_two_contigs_have_no_pixel(tmp_path):
     """Though the two contigs are neighbours in the file, and it has contacts between them."""
     genome = EditedGenome.of(SOURCE, [Join(Breakend("b", 1_500, "+"), Breakend("c", 450, "-"))])
     regions = [Region(c, 0, genome.chromsizes[c]) for c in ("der_b", "der_c")]
-    edited = drawn_map(genome, tmp_path / "e.mcool", regions, np.random.default_rng(1), 30, "regularised")
+    edited = drawn_map(
+        genome, tmp_path / "e.mcool", regions, np.random.default_rng(1), 30, "regularised"
+    )
     # the last bin of der_b and the first one of der_c, which are the ends of c
     assert genome.chromsizes == {"a": 4_810, "der_b": 1_950, "der_c": 1_950}
     n = n_bins(4_810, 40) + n_bins(1_950, 40)

@@ -1,4 +1,6 @@
-"""Genes from files, where edits put them, and their track: nothing overlaps, nothing leaves the axes."""
+"""Genes from files, where edits put them, and their track: nothing overlaps, nothing leaves the
+axes.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,10 @@ def gtf():
     lines = ["#!genome-build toy"]
     for k, (chrom, start, end, name, strand) in enumerate(GENES):
         about = f'gene_id "G{k}"; gene_version "1"; gene_name "{name}";'
-        lines += [f"{chrom}\tx\t{f}\t{start + 1}\t{end}\t.\t{strand}\t.\t{about}" for f in ("gene", "transcript", "exon")]
+        lines += [
+            f"{chrom}\tx\t{f}\t{start + 1}\t{end}\t.\t{strand}\t.\t{about}"
+            for f in ("gene", "transcript", "exon")
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -44,14 +49,21 @@ def gff3():
     lines = ["##gff-version 3", "c\tx\tchromosome\t1\t10000\t.\t.\t.\tID=c", ""]
     for k, (chrom, start, end, name, strand) in enumerate(GENES):
         quoted = name.replace(";", "%3B")
-        lines += [f"{chrom}\tx\tgene\t{start + 1}\t{end}\t.\t{strand}\t.\tID=gene{k};Name={quoted};biotype=protein_coding"]
+        lines += [
+            f"{chrom}\tx\tgene\t{start + 1}\t{end}\t.\t{strand}\t.\tID=gene{k};Name={quoted};biotype=protein_coding"
+        ]
         lines += [f"{chrom}\tx\tmRNA\t{start + 1}\t{end}\t.\t{strand}\t.\tID=t{k};Parent=gene{k}"]
     return "\n".join([*lines, "###", "##FASTA", ">c", "ACGT"]) + "\n"
 
 
 def bed():
     lines = ["track name=genes", "browser position c:1-100", "# genes"]
-    return "\n".join([*lines, *(f"{c}\t{a}\t{b}\t{name}\t0\t{strand}" for c, a, b, name, strand in GENES)]) + "\r\n"
+    return (
+        "\n".join(
+            [*lines, *(f"{c}\t{a}\t{b}\t{name}\t0\t{strand}" for c, a, b, name, strand in GENES)]
+        )
+        + "\r\n"
+    )
 
 
 FORMATS = {"gtf": gtf, "gff3": gff3, "bed": bed}
@@ -71,7 +83,12 @@ def test_every_format_gives_the_same_genes(tmp_path, kind, packed):
     pd.testing.assert_frame_equal(read_genes(path, Region("d", 0, 5_000)), table(GENES[4:]))
     # what it is is told by the content, not by the name
     other = path.rename(tmp_path / "genes.txt")
-    assert list(read_genes(other, Region("c", 0, 10_000))["name"]) == ["alpha", "beta;1", "gamma", "delta"]
+    assert list(read_genes(other, Region("c", 0, 10_000))["name"]) == [
+        "alpha",
+        "beta;1",
+        "gamma",
+        "delta",
+    ]
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -101,7 +118,10 @@ def test_names_by_rank_of_the_attributes(tmp_path):
         "ID=x;Name=y;gene=z": "z",
         "ID=x": "x",
     }
-    lines = [f"c\tx\tgene\t{10 * k + 1}\t{10 * k + 5}\t.\t+\t.\t{text}" for k, text in enumerate(attributes)]
+    lines = [
+        f"c\tx\tgene\t{10 * k + 1}\t{10 * k + 5}\t.\t+\t.\t{text}"
+        for k, text in enumerate(attributes)
+    ]
     found = read_genes(write(tmp_path / "genes", "\n".join(lines)), Region("c", 0, 100))
     assert list(found["name"]) == list(attributes.values())
     assert list(found["start"]) == [0, 10, 20, 30, 40, 50]
@@ -118,7 +138,10 @@ def test_names_by_rank_of_the_attributes(tmp_path):
         ("hello\n", ["line 1", "'hello'", "neither GTF, GFF3 nor BED"]),
         ("c\tx\tgene\t1\t20\t.\t+\t.\n", ["line 1", "fewer than nine columns"]),
         ("c\tx\tgene\t0\t20\t.\t+\t.\tID=x\n", ["line 1", "negative"]),
-        ("c\tx\tgene\t1\t20\t.\t+\t.\tID=x\n\nc\tx\tgene\t1\t20\t.\t+\t.\tcolour=red\n", ["line 3", "names no gene", "gene_name"]),
+        (
+            "c\tx\tgene\t1\t20\t.\t+\t.\tID=x\n\nc\tx\tgene\t1\t20\t.\t+\t.\tcolour=red\n",
+            ["line 3", "names no gene", "gene_name"],
+        ),
         ("c\tx\texon\t1\t20\t.\t+\t.\tID=x\n", ["no feature 'gene'", "only exon"]),
         ("", ["no feature 'gene'"]),
         ("chrc\t10\t20\tx\n", ["none on 'c'", "did you mean 'chrc'?"]),
@@ -143,7 +166,10 @@ def test_a_file_that_is_not_there_and_a_chromosome_without_genes(tmp_path, caplo
     assert "there is none on 'e'" in caplog.text
 
 
-intervals = st.lists(st.tuples(st.integers(0, 60), st.integers(1, 25)).map(lambda p: (p[0], p[0] + p[1])), max_size=40)
+intervals = st.lists(
+    st.tuples(st.integers(0, 60), st.integers(1, 25)).map(lambda p: (p[0], p[0] + p[1])),
+    max_size=40,
+)
 
 
 @settings(max_examples=200, deadline=None)
@@ -156,7 +182,8 @@ def test_rows_never_overlap_and_none_stays_free(extents, most):
         others = {rows[j] for j, (a, b) in enumerate(extents) if j != k and a < end and start < b}
         if rows[k] >= 0:
             assert rows[k] not in others
-        # every row above it (all rows, where it has none) is taken at its start by one that begins no later
+        # every row above it (all rows, where it has none) is taken at its start by one that begins
+        # no later
         earlier = {rows[j] for j, (a, b) in enumerate(extents) if j != k and a <= start < b}
         assert set(range(rows[k] if rows[k] >= 0 else most)) <= earlier
 
@@ -202,31 +229,60 @@ def test_no_change_moves_no_gene():
         # beta loses its end, gamma its beginning; 1,700 bp are gone
         (
             Edit("del", "c", 2_500, 4_200),
-            [ALPHA, (2_000, 2_500, "beta;1 (part)", "+"), (2_500, 2_800, "gamma (part)", "-"), (4_300, 5_300, "delta", ".")],
+            [
+                ALPHA,
+                (2_000, 2_500, "beta;1 (part)", "+"),
+                (2_500, 2_800, "gamma (part)", "-"),
+                (4_300, 5_300, "delta", "."),
+            ],
         ),
         # nor is a gene whole that the chromosome's new end cuts
         (
             Edit("del", "c", 0, 500),
-            [(0, 400, "alpha (part)", "+"), (1_500, 2_500, "beta;1", "+"), (3_500, 4_000, "gamma", "-"), (5_500, 6_500, "delta", ".")],
+            [
+                (0, 400, "alpha (part)", "+"),
+                (1_500, 2_500, "beta;1", "+"),
+                (3_500, 4_000, "gamma", "-"),
+                (5_500, 6_500, "delta", "."),
+            ],
         ),
-        (Edit("del", "c", 6_500, 10_000), [ALPHA, *[row[1:] for row in GENES[1:3]], (6_000, 6_500, "delta (part)", ".")]),
+        (
+            Edit("del", "c", 6_500, 10_000),
+            [ALPHA, *[row[1:] for row in GENES[1:3]], (6_000, 6_500, "delta (part)", ".")],
+        ),
         # what is lost inside a gene leaves it whole
         (
             Edit("del", "c", 2_200, 2_400),
-            [ALPHA, (2_000, 2_800, "beta;1", "+"), (3_800, 4_300, "gamma", "-"), (5_800, 6_800, "delta", ".")],
+            [
+                ALPHA,
+                (2_000, 2_800, "beta;1", "+"),
+                (3_800, 4_300, "gamma", "-"),
+                (5_800, 6_800, "delta", "."),
+            ],
         ),
         # one gene is gone
-        (Edit("del", "c", 1_900, 3_900), [ALPHA, (2_000, 2_500, "gamma", "-"), (4_000, 5_000, "delta", ".")]),
+        (
+            Edit("del", "c", 1_900, 3_900),
+            [ALPHA, (2_000, 2_500, "gamma", "-"), (4_000, 5_000, "delta", ".")],
+        ),
         # position p becomes 6,500 - p, and strands turn
         (
             Edit("inv", "c", 1_500, 5_000),
-            [ALPHA, (2_000, 2_500, "gamma", "+"), (3_500, 4_500, "beta;1", "-"), (6_000, 7_000, "delta", ".")],
+            [
+                ALPHA,
+                (2_000, 2_500, "gamma", "+"),
+                (3_500, 4_500, "beta;1", "-"),
+                (6_000, 7_000, "delta", "."),
+            ],
         ),
         # an end of beta turns: p becomes 7,400 - p
         (
             Edit("inv", "c", 2_400, 5_000),
             [
-                ALPHA, (2_000, 2_400, "beta;1 (part)", "+"), (2_900, 3_400, "gamma", "+"), (4_400, 5_000, "beta;1 (part)", "-"),
+                ALPHA,
+                (2_000, 2_400, "beta;1 (part)", "+"),
+                (2_900, 3_400, "gamma", "+"),
+                (4_400, 5_000, "beta;1 (part)", "-"),
                 (6_000, 7_000, "delta", "."),
             ],
         ),
@@ -239,7 +295,10 @@ def test_no_change_moves_no_gene():
         (
             Edit("dup", "c", 1_900, 3_100),
             [
-                ALPHA, (2_000, 3_000, "beta;1", "+"), (3_200, 4_200, "beta;1", "+"), (5_200, 5_700, "gamma", "-"),
+                ALPHA,
+                (2_000, 3_000, "beta;1", "+"),
+                (3_200, 4_200, "beta;1", "+"),
+                (5_200, 5_700, "gamma", "-"),
                 (7_200, 8_200, "delta", "."),
             ],
         ),
@@ -247,7 +306,10 @@ def test_no_change_moves_no_gene():
         (
             Edit("dup", "c", 1_900, 3_100, 2, True),
             [
-                ALPHA, (2_000, 3_000, "beta;1", "+"), (3_200, 4_200, "beta;1", "-"), (5_200, 5_700, "gamma", "-"),
+                ALPHA,
+                (2_000, 3_000, "beta;1", "+"),
+                (3_200, 4_200, "beta;1", "-"),
+                (5_200, 5_700, "gamma", "-"),
                 (7_200, 8_200, "delta", "."),
             ],
         ),
@@ -255,41 +317,66 @@ def test_no_change_moves_no_gene():
         (
             Edit("dup", "c", 2_500, 3_500),
             [
-                ALPHA, (2_000, 3_000, "beta;1", "+"), (3_500, 4_000, "beta;1 (part)", "+"), (5_000, 5_500, "gamma", "-"),
+                ALPHA,
+                (2_000, 3_000, "beta;1", "+"),
+                (3_500, 4_000, "beta;1 (part)", "+"),
+                (5_000, 5_500, "gamma", "-"),
                 (7_000, 8_000, "delta", "."),
             ],
         ),
         # given sequence of at most 1,000 bp leaves a gene one
         (
             Edit("ins", "c", 2_500, 2_500, sequence=given_letters(1_000)),
-            [ALPHA, (2_000, 4_000, "beta;1", "+"), (5_000, 5_500, "gamma", "-"), (7_000, 8_000, "delta", ".")],
+            [
+                ALPHA,
+                (2_000, 4_000, "beta;1", "+"),
+                (5_000, 5_500, "gamma", "-"),
+                (7_000, 8_000, "delta", "."),
+            ],
         ),
         (
             Edit("ins", "c", 2_500, 2_500, sequence=given_letters(1_001)),
             [
-                ALPHA, (2_000, 2_500, "beta;1 (part)", "+"), (3_501, 4_001, "beta;1 (part)", "+"), (5_001, 5_501, "gamma", "-"),
+                ALPHA,
+                (2_000, 2_500, "beta;1 (part)", "+"),
+                (3_501, 4_001, "beta;1 (part)", "+"),
+                (5_001, 5_501, "gamma", "-"),
                 (7_001, 8_001, "delta", "."),
             ],
         ),
         # a gene comes with sequence of another place
         (
             Edit("ins", "c", 5_000, 5_000, sequence=(Segment("d", 400, 900, "-"),)),
-            [ALPHA, *[row[1:] for row in GENES[1:3]], (5_100, 5_400, "epsilon", "+"), (6_500, 7_500, "delta", ".")],
+            [
+                ALPHA,
+                *[row[1:] for row in GENES[1:3]],
+                (5_100, 5_400, "epsilon", "+"),
+                (6_500, 7_500, "delta", "."),
+            ],
         ),
         # p becomes 10,000 - p
         (
             Contig("c", (Segment("c", 0, 10_000, "-"),)),
-            [(3_000, 4_000, "delta", "."), (5_500, 6_000, "gamma", "+"), (7_000, 8_000, "beta;1", "-"), (9_100, 9_900, "alpha", "-")],
+            [
+                (3_000, 4_000, "delta", "."),
+                (5_500, 6_000, "gamma", "+"),
+                (7_000, 8_000, "beta;1", "-"),
+                (9_100, 9_900, "alpha", "-"),
+            ],
         ),
     ],
-)  # fmt: skip
+)
 def test_where_genes_go(change, expected):
     assert lifted(change) == expected
 
 
 def test_genes_of_a_translocation():
     join = Join(Breakend("c", 2_500, "+"), Breakend("d", 600, "-"))
-    assert lifted(join, contig="der_c") == [ALPHA, (2_000, 2_500, "beta;1 (part)", "+"), (2_500, 2_700, "epsilon (part)", "-")]
+    assert lifted(join, contig="der_c") == [
+        ALPHA,
+        (2_000, 2_500, "beta;1 (part)", "+"),
+        (2_500, 2_700, "epsilon (part)", "-"),
+    ]
     assert lifted(join, contig="der_d") == [
         (500, 600, "epsilon (part)", "-"),
         (600, 1_100, "beta;1 (part)", "+"),
@@ -319,7 +406,9 @@ def drawn(genes, start=0, end=1_000, inches=2.3):
     track = Track.of(table(genes), "c", start, end, inches)
     figure = Figure(figsize=(inches + 2, 2), dpi=200)
     canvas = FigureCanvasAgg(figure)
-    axes = figure.add_axes((1 / (inches + 2), 0.2, inches / (inches + 2), max(track.rows, 1) * ROW / 2))
+    axes = figure.add_axes(
+        (1 / (inches + 2), 0.2, inches / (inches + 2), max(track.rows, 1) * ROW / 2)
+    )
     track.draw(axes)
     canvas.draw()
     return track, axes
@@ -330,7 +419,15 @@ def crowd(n=60, seed=4):
     out = []
     for k in range(n):
         a = int(random.integers(-50, 1_000))
-        out.append(("c", max(a, 0), max(a, 0) + int(random.integers(1, 120)), f"gene{k}" if k % 7 else f"a long $name$ {k}", "+-."[k % 3]))
+        out.append(
+            (
+                "c",
+                max(a, 0),
+                max(a, 0) + int(random.integers(1, 120)),
+                f"gene{k}" if k % 7 else f"a long $name$ {k}",
+                "+-."[k % 3],
+            )
+        )
     return out
 
 
@@ -356,10 +453,22 @@ def test_names_stay_inside_the_axes_and_do_not_touch():
 
 
 def test_bars_point_along_their_strand():
-    _, axes = drawn([("c", 100, 300, "f", "+"), ("c", 400, 600, "r", "-"), ("c", 700, 800, "n", "."), ("c", 950, 2_000, "e", "+")])
+    _, axes = drawn(
+        [
+            ("c", 100, 300, "f", "+"),
+            ("c", 400, 600, "r", "-"),
+            ("c", 700, 800, "n", "."),
+            ("c", 950, 2_000, "e", "+"),
+        ]
+    )
     (bars,) = axes.collections
     shapes = [path.vertices[:-1] for path in bars.get_paths()]
-    assert [(s[:, 0].min(), s[:, 0].max()) for s in shapes] == [(100, 300), (400, 600), (700, 800), (950, 1_000)]
+    assert [(s[:, 0].min(), s[:, 0].max()) for s in shapes] == [
+        (100, 300),
+        (400, 600),
+        (700, 800),
+        (950, 1_000),
+    ]
     for shape, tip in zip(shapes, (300, 400, None, 1_000)):
         points = [x for x, y in shape if y == pytest.approx(0.5)]  # the middle of row 0
         assert points == ([] if tip is None else [tip])
@@ -375,7 +484,11 @@ def test_a_gene_without_room_on_either_side_has_its_name_in_the_middle():
     track, axes = drawn([("c", 30, 5_000, "nearly all of it", "+"), ("c", 300, 310, "other", "-")])
     assert track.row == [0, 1]
     (name, _) = axes.texts
-    assert (name.get_text(), name.get_position(), name.get_ha()) == ("nearly all of it", (500, 0.5), "center")
+    assert (name.get_text(), name.get_position(), name.get_ha()) == (
+        "nearly all of it",
+        (500, 0.5),
+        "center",
+    )
     frame, box = axes.get_window_extent(), name.get_window_extent()
     assert frame.x0 < box.x0 < box.x1 < frame.x1
 

@@ -29,9 +29,12 @@ def oracle(text: str, start: int, end: int) -> list[int]:
     return [LETTERS.get(text[i].upper(), 4) if 0 <= i < len(text) else 4 for i in range(start, end)]
 
 
-def write_fasta(path: Path, sequences: dict[str, str], width: int = 60, newline: str = "\n", last: bool = True) -> Path:
+def write_fasta(
+    path: Path, sequences: dict[str, str], width: int = 60, newline: str = "\n", last: bool = True
+) -> Path:
     text = "".join(
-        f">{name} a remark{newline}" + "".join(seq[i : i + width] + newline for i in range(0, len(seq), width))
+        f">{name} a remark{newline}"
+        + "".join(seq[i : i + width] + newline for i in range(0, len(seq), width))
         for name, seq in sequences.items()
     )
     data = (text if last else text.rstrip("\r\n")).encode()
@@ -49,23 +52,40 @@ def write_twobit(path: Path, sequences: dict[str, str], order: str = "<", versio
     for seq in sequences.values():
         starts = [i for i, c in enumerate(seq) if c == "N" and (i == 0 or seq[i - 1] != "N")]
         sizes = [len(seq[i:]) - len(seq[i:].lstrip("N")) for i in starts]
-        record = struct.pack(f"{order}2I", len(seq), len(starts)) + struct.pack(f"{order}{2 * len(starts)}I", *starts, *sizes)
+        record = struct.pack(f"{order}2I", len(seq), len(starts)) + struct.pack(
+            f"{order}{2 * len(starts)}I", *starts, *sizes
+        )
         record += struct.pack(f"{order}4I", 1, 0, len(seq), 0)
-        codes = ["TCAG".find(c.upper()) % 4 if c.upper() in "TCAG" else 0 for c in seq] + [0] * (-len(seq) % 4)
-        record += bytes(codes[i] << 6 | codes[i + 1] << 4 | codes[i + 2] << 2 | codes[i + 3] for i in range(0, len(codes), 4))
+        codes = ["TCAG".find(c.upper()) % 4 if c.upper() in "TCAG" else 0 for c in seq] + [0] * (
+            -len(seq) % 4
+        )
+        record += bytes(
+            codes[i] << 6 | codes[i + 1] << 4 | codes[i + 2] << 2 | codes[i + 3]
+            for i in range(0, len(codes), 4)
+        )
         records.append(record)
     index, place = b"", 16 + sum(1 + len(n) + (8 if version else 4) for n in sequences)
     for name, record in zip(sequences, records):
-        index += bytes([len(name)]) + name.encode() + struct.pack(f"{order}{'Q' if version else 'I'}", place)
+        index += (
+            bytes([len(name)])
+            + name.encode()
+            + struct.pack(f"{order}{'Q' if version else 'I'}", place)
+        )
         place += len(record)
-    path.write_bytes(struct.pack(f"{order}4I", 0x1A412743, version, len(sequences), 0) + index + b"".join(records))
+    path.write_bytes(
+        struct.pack(f"{order}4I", 0x1A412743, version, len(sequences), 0)
+        + index
+        + b"".join(records)
+    )
     return path
 
 
 texts = st.text(alphabet="ACGTacgtN", min_size=1, max_size=150)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     first=texts,
     second=texts,
@@ -74,7 +94,9 @@ texts = st.text(alphabet="ACGTacgtN", min_size=1, max_size=150)
     last=st.booleans(),
     spans=st.lists(st.tuples(st.integers(-30, 180), st.integers(0, 150)), min_size=1, max_size=8),
 )
-def test_every_source_equals_the_string(tmp_path_factory, first, second, width, newline, last, spans):
+def test_every_source_equals_the_string(
+    tmp_path_factory, first, second, width, newline, last, spans
+):
     folder = tmp_path_factory.mktemp("g")
     sequences = {"chr1": first, "chr2": second}
     sources: list[SequenceSource] = [
@@ -110,7 +132,9 @@ def test_a_region_costs_that_region(tmp_path, monkeypatch):
     source = open_genome(write_fasta(tmp_path / "a.fa.gz", {"c": "ACGT" * 500_000}))
     loaded = []
     original = bgzf._load_bgzf_block
-    monkeypatch.setattr(bgzf, "_load_bgzf_block", lambda *a, **k: loaded.append(1) or original(*a, **k))
+    monkeypatch.setattr(
+        bgzf, "_load_bgzf_block", lambda *a, **k: loaded.append(1) or original(*a, **k)
+    )
     source.fetch("c", 1_900_000, 1_900_100)
     assert len(loaded) <= 2
 
@@ -144,7 +168,9 @@ def test_index_goes_elsewhere_when_the_folder_is_read_only(tmp_path, monkeypatch
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     original = FastaSource._build_index
 
-    def refuse(self, place, endings):  # root may write everywhere, so permissions cannot be used here
+    def refuse(
+        self, place, endings
+    ):  # root may write everywhere, so permissions cannot be used here
         if place == str(path):
             raise PermissionError(13, "read-only")
         original(self, place, endings)
@@ -152,8 +178,12 @@ def test_index_goes_elsewhere_when_the_folder_is_read_only(tmp_path, monkeypatch
     monkeypatch.setattr(FastaSource, "_build_index", refuse)
     assert open_genome(path).fetch("c", 0, 6).tolist() == [0, 1, 2, 3, 3, 3]
     assert not Path(f"{path}.fai").exists()
-    assert len(list((tmp_path / "cache/orca-cool/fai").iterdir())) == (2 if suffix == "fa.gz" else 1)
-    monkeypatch.setattr(FastaSource, "_build_index", lambda *a: pytest.fail("the cached index was not used"))
+    assert len(list((tmp_path / "cache/orca-cool/fai").iterdir())) == (
+        2 if suffix == "fa.gz" else 1
+    )
+    monkeypatch.setattr(
+        FastaSource, "_build_index", lambda *a: pytest.fail("the cached index was not used")
+    )
     assert open_genome(path).chromsizes == {"c": 6}
 
 
@@ -164,7 +194,8 @@ def test_the_example_genome_ships():
     codes = source.fetch("chrII", 0, 813_178)
     assert np.bincount(codes, minlength=5).argmax() in (0, 3)  # yeast is AT-rich
     assert (codes < 4).all()
-    # the 120 bp centromere of chrII: CDEI (RTCACRTG), 78 to 86 bp almost all A and T, CDEIII with CCGAA
+    # the 120 bp centromere of chrII: CDEI (RTCACRTG), 78 to 86 bp almost all A and T, CDEIII with
+    # CCGAA
     text = "".join("ACGTN"[c] for c in codes[238_150:238_400])
     assert "TCACATG" in text or "CATGTGA" in text
 
@@ -178,14 +209,20 @@ def test_the_example_genome_ships():
         (lambda p: _bytes(p / "a.fa", b"hello\nworld\n"), "is not FASTA"),
         (lambda p: _bytes(p / "a.fa", b"\x89HDF\r\n\x1a\n" + bytes(100)), "is not FASTA"),
         (lambda p: _bytes(p / "a.fa", b">c\nACGT\nAC\nACGT\n"), "not regular FASTA"),
-        (lambda p: write_fasta(p / "a.fa", {"c": "ACGT"}).rename(p / "a.fa.gz"), "is not compressed"),
+        (
+            lambda p: write_fasta(p / "a.fa", {"c": "ACGT"}).rename(p / "a.fa.gz"),
+            "is not compressed",
+        ),
         (lambda p: _bytes(p / "a.fa", b">c\nACGT\n>d\nA\n>c\nAC\n"), "'c' twice"),
         (lambda p: _gzip(p / "a.fa.gz"), "plain gzip"),
         (lambda p: _cut(write_fasta(p / "a.fa.gz", {"c": random_text(50_000)}), 5000), "truncated"),
         (lambda p: _cut(write_twobit(p / "a.2bit", {"c": "ACGTN" * 5000}), 2000), "truncated"),
         (lambda p: _cut(write_twobit(p / "a.2bit", {"c": "ACGTN" * 5000}), 18), "truncated"),
         (lambda p: _bytes(p / "a.2bit", b">c\nACGT\n"), "is not .2bit"),
-        (lambda p: _bytes(p / "a.2bit", b"\x43\x27\x41\x1a" + struct.pack("<3I", 7, 1, 0)), "version 7"),
+        (
+            lambda p: _bytes(p / "a.2bit", b"\x43\x27\x41\x1a" + struct.pack("<3I", 7, 1, 0)),
+            "version 7",
+        ),
     ],
 )
 def test_bad_files(tmp_path, make, message):
@@ -274,7 +311,14 @@ def test_one_hot(device):
     assert hot.shape == (4, 6)
     assert hot.dtype == torch.float32
     assert hot.device.type == device.type
-    assert hot.T.tolist() == [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1], [0.25] * 4, [1, 0, 0, 0]]
+    assert hot.T.tolist() == [
+        [1, 0, 0, 0],
+        [0, 1, 0, 0],
+        [0, 0, 1, 0],
+        [0, 0, 0, 1],
+        [0.25] * 4,
+        [1, 0, 0, 0],
+    ]
     assert genome.one_hot(codes, device, torch.float16).dtype == torch.float16
     other = genome.one_hot(genome.reverse_complement(codes), device)
     assert torch.equal(other, hot.flip(0, 1))
@@ -359,7 +403,11 @@ def test_check_assembly(tmp_path):
     assert genome.check_assembly(spec, source) == "new"
     assert genome.check_assembly(ModelSpec("m"), source) is None
     assert genome.check_assembly(ModelSpec("m", assemblies={"other": {"1": 4}}), source) is None
-    with pytest.raises(GenomeError, match=r"genome 'a' is not the assembly of model 'm': chr1 is 4 bp in the genome, 5 bp in old"):
+    with pytest.raises(
+        GenomeError,
+        match=r"genome 'a' is not the assembly of model 'm': chr1 is 4 bp in the genome, 5 bp in "
+        r"old",
+    ):
         genome.check_assembly(ModelSpec("m", assemblies={"old": {"chr1": 5}}), source)
 
 
@@ -384,9 +432,13 @@ def test_real_genome(shared):
     for chrom in ("chrI", "chrIV", "chrM"):
         length = source.chromsizes[chrom]
         assert (source.fetch(chrom, 0, length) == genome.encode(other.sequence(chrom))).all()
-        assert (source.fetch(chrom, 1001, 5003) == genome.encode(other.sequence(chrom, 1001, 5003))).all()
+        assert (
+            source.fetch(chrom, 1001, 5003) == genome.encode(other.sequence(chrom, 1001, 5003))
+        ).all()
     example = open_genome("example")
-    assert (example.fetch("chrII", 0, 813_178) == source.fetch("chrII", 0, 813_178)).mean() > 0.25  # releases of one assembly
+    assert (
+        example.fetch("chrII", 0, 813_178) == source.fetch("chrII", 0, 813_178)
+    ).mean() > 0.25  # releases of one assembly
 
 
 def test_real_bgzip(shared, tmp_path):
@@ -408,7 +460,12 @@ def test_a_longer_last_line_is_no_regular_fasta(tmp_path, last):
     """An index cannot address it, and pyfaidx would answer with bases of other places."""
     text = "".join(random.Random(last).choices("ACGT", k=180 + last))
     path = tmp_path / "a.fa"
-    path.write_text(">fine\nACGTA\nACG\n>long\n" + "".join(text[a : a + 60] + "\n" for a in (0, 60, 120)) + text[180:] + "\n")
+    path.write_text(
+        ">fine\nACGTA\nACG\n>long\n"
+        + "".join(text[a : a + 60] + "\n" for a in (0, 60, 120))
+        + text[180:]
+        + "\n"
+    )
     source = open_genome(path)
     assert source.fetch("fine", 0, 8).tolist() == [0, 1, 2, 3, 0, 0, 1, 2]
     for a, b in ((0, 10), (185, 190), (0, 180 + last)):

@@ -1,7 +1,8 @@
 """Every file of ``../shared/golden`` (outputs of the original Orca networks) reproduced by ours.
 
-The weights go the way of the released ones: files in the released form, import, bundle, load. Criterion: the largest
-difference is at most 1e-3 of the reference's standard deviation, in float32, per map.
+The weights go the way of the released ones: files in the released form, import, bundle, load.
+Criterion: the largest difference is at most 1e-3 of the reference's standard deviation, in float32,
+per map.
 """
 
 from __future__ import annotations
@@ -63,7 +64,9 @@ def reverse_complement(x: torch.Tensor) -> torch.Tensor:
     return torch.flip(x, dims=(1, 2))
 
 
-def run_encoder(bundle: Bundle, x: torch.Tensor, device: torch.device, blocks: bool) -> torch.Tensor:
+def run_encoder(
+    bundle: Bundle, x: torch.Tensor, device: torch.device, blocks: bool
+) -> torch.Tensor:
     encoder = bundle.model.encoder.to(device)
     with torch.inference_mode():
         if not blocks:
@@ -97,7 +100,11 @@ def test_parameter_names_and_shapes(golden: Path, h1esc: Bundle, hctnoc: Bundle)
 @pytest.mark.parametrize("strand", ["forward", "reverse"])
 def test_encoder(golden, h1esc, sequence, device, close, strand, blocks):
     x = sequence if strand == "forward" else reverse_complement(sequence)
-    close(run_encoder(h1esc, x, device, blocks), np.load(golden / "encoder.npz")[strand], f"encoder.npz {strand} blocks={blocks}")
+    close(
+        run_encoder(h1esc, x, device, blocks),
+        np.load(golden / "encoder.npz")[strand],
+        f"encoder.npz {strand} blocks={blocks}",
+    )
 
 
 @pytest.mark.parametrize("blocks", [False, True], ids=["whole", "blocks"])
@@ -113,13 +120,17 @@ def test_net_1mb(golden, golden_weights, h1esc, sequence, device, close):
     start = int(reference["start"])
     model: Orca = h1esc.model.to(device)
     kept = {k: v.clone() for k, v in model.base_decoder.state_dict().items()}
-    model.base_decoder.load_state_dict(reference_state(golden, golden_weights, "Decoder_1m", "golden.net0"))
+    model.base_decoder.load_state_dict(
+        reference_state(golden, golden_weights, "Decoder_1m", "golden.net0")
+    )
     try:
         with torch.inference_mode():
             encoding = model.encoder(sequence[..., start : start + 1_000_000].to(device))
             close(model.final_1d(encoding)[0], reference["profile"], "net_1mb.npz profile")
             module = h1esc.spec.module("1M")
-            y = model.decode(module, 4000, encoding, torch.zeros(1, 1, 250, 250, device=device), None)
+            y = model.decode(
+                module, 4000, encoding, torch.zeros(1, 1, 250, 250, device=device), None
+            )
             close(y[0, 0], reference["map"], "net_1mb.npz map")
     finally:
         model.base_decoder.load_state_dict(kept)
@@ -128,7 +139,10 @@ def test_net_1mb(golden, golden_weights, h1esc, sequence, device, close):
 def encodings(golden: Path, kb: int, device: torch.device) -> list[torch.Tensor]:
     """Made-up encodings (1, 128, n) of the forward and of the reverse strand."""
     stored = np.load(golden / f"encodings_{kb}kb.npz")
-    return [torch.from_numpy(stored[s].astype(np.float32))[None].to(device) for s in ("forward", "reverse")]
+    return [
+        torch.from_numpy(stored[s].astype(np.float32))[None].to(device)
+        for s in ("forward", "reverse")
+    ]
 
 
 def test_encoder2(golden, h1esc, device, close):
@@ -173,25 +187,32 @@ def both_strands(
     starts: dict[int, int],
     reverse_normmats: dict[int, np.ndarray] | None = None,
 ):
-    """Mean of the two strands' zoom series, by resolution; on the reverse strand windows and distances are mirrored.
+    """Mean of the two strands' zoom series, by resolution; on the reverse strand windows and
+    distances are mirrored.
 
     ``reverse_normmats``: before the flip; default those of the forward strand.
     """
     device = strands[0].device
 
     def distances(of: dict[int, np.ndarray]) -> dict[int, torch.Tensor]:
-        return {r: torch.from_numpy(np.log(m)).float().to(device)[None, None] for r, m in of.items()}
+        return {
+            r: torch.from_numpy(np.log(m)).float().to(device)[None, None] for r, m in of.items()
+        }
 
     forward = distances(normmats)
     backward = {r: flip_map(d) for r, d in distances(reverse_normmats or normmats).items()}
     with torch.inference_mode():
         a = zoom(model, module, strands[0], forward, starts)
-        b = zoom(model, module, strands[1], backward, mirror(starts, model.spec.bins, model.spec.bins))
+        b = zoom(
+            model, module, strands[1], backward, mirror(starts, model.spec.bins, model.spec.bins)
+        )
     return {r: 0.5 * (a[r] + flip_map(b[r]))[0, 0] for r in module.resolutions}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["h1esc_center", "h1esc_left_edge", "h1esc_offset", "h1esc_right_edge", "hctnoc_offset"])
+@pytest.mark.parametrize(
+    "name", ["h1esc_center", "h1esc_left_edge", "h1esc_offset", "h1esc_right_edge", "hctnoc_offset"]
+)
 def test_cascade_32mb(golden, request, device, close, name):
     bundle: Bundle = request.getfixturevalue(name.split("_")[0])
     reference = np.load(golden / f"cascade_32mb_{name}.npz")
@@ -200,7 +221,9 @@ def test_cascade_32mb(golden, request, device, close, name):
     starts = {r: (int(s) - top) // r for r, s in zip(module.resolutions, reference["start_coords"])}
     background = bundle.background(module)
     normmats = {r: background.normmat(r, 250) for r in module.resolutions}
-    maps = both_strands(bundle.model.to(device), module, encodings(golden, 4, device), normmats, starts)
+    maps = both_strands(
+        bundle.model.to(device), module, encodings(golden, 4, device), normmats, starts
+    )
     for r, wanted in zip(module.resolutions, reference["predictions"]):
         close(maps[r], wanted, f"cascade_32mb_{name}.npz {bundle.spec.label(r)}")
 
@@ -210,23 +233,31 @@ def test_cascade_32mb(golden, request, device, close, name):
 def test_cascade_256mb(golden, h1esc, device, close, monkeypatch, name):
     """From the made-up 128 kb encodings, with the background that we assemble from the segments.
 
-    The released program takes the reverse strand's background at the *mirrored* start of the matrix in forward orientation,
-    and flips that window: below the top level it is another window than the one that is predicted. Its numbers can only be
-    had in the same way; with the right window the 128 Mb level differs by up to 0.03 standard deviations.
+    The released program takes the reverse strand's background at the *mirrored* start of the matrix
+    in forward orientation, and flips that window: below the top level it is another window than the
+    one that is predicted. Its numbers can only be had in the same way; with the right window the
+    128 Mb level differs by up to 0.03 standard deviations.
     """
     reference = np.load(golden / f"cascade_256mb_{name}.npz")
     module = h1esc.spec.module("256M")
     background = h1esc.background(module)
-    assert (background.resolution, background.trans) == (32000, pytest.approx(float(np.load(golden / "expected_32kb.npz")["trans"])))
+    assert (background.resolution, background.trans) == (
+        32000,
+        pytest.approx(float(np.load(golden / "expected_32kb.npz")["trans"])),
+    )
     segments = [tuple(s) for s in json.loads(str(reference["segments"]))]
     normmats = {}
-    for r, start, wanted in zip(module.resolutions, reference["start_coords"], reference["normmats"]):
+    for r, start, wanted in zip(
+        module.resolutions, reference["start_coords"], reference["normmats"]
+    ):
         normmats[r] = background.assembled(r, segments, int(start), 250)
         close(normmats[r], wanted, f"cascade_256mb_{name}.npz normmat {h1esc.spec.label(r)}")
         np.testing.assert_allclose(normmats[r], wanted, rtol=1e-4)
     starts = {r: int(s) // r for r, s in zip(module.resolutions, reference["start_coords"])}
     mirrored = mirror(starts, 250, 250)
-    reverse_normmats = {r: background.assembled(r, segments, mirrored[r] * r, 250) for r in module.resolutions}
+    reverse_normmats = {
+        r: background.assembled(r, segments, mirrored[r] * r, 250) for r in module.resolutions
+    }
     model = h1esc.model.to(device)
 
     def from_128kb(module, base):  # the references start in the middle of the network
@@ -234,7 +265,9 @@ def test_cascade_256mb(golden, h1esc, device, close, monkeypatch, name):
         return {r: found[r] for r in module.resolutions}
 
     monkeypatch.setattr(model, "encodings", from_128kb)
-    maps = both_strands(model, module, encodings(golden, 128, device), normmats, starts, reverse_normmats)
+    maps = both_strands(
+        model, module, encodings(golden, 128, device), normmats, starts, reverse_normmats
+    )
     for r, wanted in zip(module.resolutions, reference["predictions"]):
         close(maps[r], wanted, f"cascade_256mb_{name}.npz {h1esc.spec.label(r)}")
 
@@ -246,7 +279,9 @@ def test_every_reference_is_used(golden: Path):
         stem = path.stem
         for prefix in ("cascade_32mb_", "cascade_256mb_"):
             stem = stem.removeprefix(prefix)
-        assert stem in text or stem.startswith(("encodings_", "expected_")), f"{path.name} is not tested"
+        assert stem in text or stem.startswith(("encodings_", "expected_")), (
+            f"{path.name} is not tested"
+        )
 
 
 def test_table_without_import(golden: Path, h1esc: Bundle):

@@ -25,7 +25,9 @@ SPECS = [
     EncoderSpec(widths=(6, 8, 8), pools=(1, 5, 8), kernel=5, block=800, flank=400),
     EncoderSpec(widths=(5, 4), pools=(1, 4), kernel=3, block=40, flank=20),
 ]
-DROPPING = EncoderSpec(widths=(6, 8, 8), pools=(1, 5, 8), kernel=5, block=800, flank=400, dropout=0.3)
+DROPPING = EncoderSpec(
+    widths=(6, 8, 8), pools=(1, 5, 8), kernel=5, block=800, flank=400, dropout=0.3
+)
 
 
 def make(spec: EncoderSpec, dtype: torch.dtype = torch.float64, seed: int = 0) -> Encoder:
@@ -37,7 +39,10 @@ def make(spec: EncoderSpec, dtype: torch.dtype = torch.float64, seed: int = 0) -
             if key.endswith("running_var"):
                 tensor.copy_(0.5 + torch.rand(tensor.shape, generator=random))
             elif tensor.ndim == 1:
-                tensor.copy_((1.0 if key.endswith("weight") else 0.0) + 0.2 * torch.randn(tensor.shape, generator=random))
+                tensor.copy_(
+                    (1.0 if key.endswith("weight") else 0.0)
+                    + 0.2 * torch.randn(tensor.shape, generator=random)
+                )
             elif tensor.ndim > 1:
                 tensor.copy_(torch.randn(tensor.shape, generator=random) / tensor[0].numel() ** 0.5)
     return encoder.to(dtype)
@@ -102,7 +107,10 @@ def test_outputs_and_gradients_are_those_of_one_pass(data):
     length = bins * base + data.draw(st.integers(0, base - 1))
     block = base * data.draw(st.integers(1 + bins // 8, 2 + bins))
     flank = spec.flank + base * data.draw(st.integers(0, 2))
-    encoder, codes = make(spec), sequences(data.draw(st.integers(1, 3)), length, data.draw(st.integers(0, 1000)))
+    encoder, codes = (
+        make(spec),
+        sequences(data.draw(st.integers(1, 3)), length, data.draw(st.integers(0, 1000))),
+    )
     expected = whole(encoder, codes)
     found = encode_blocks(encoder, codes, block=block, flank=flank)
     assert found.shape == (len(codes), spec.widths[-1], bins)
@@ -113,7 +121,9 @@ def test_outputs_and_gradients_are_those_of_one_pass(data):
         assert (found_gradients[name] - g).norm() <= 1e-10 * max(g.norm(), 1e-3), name
 
 
-@pytest.mark.parametrize(("spec", "length"), [(SPECS[0], 1001), (SPECS[1], 6400), (SPECS[1], 4039), (SPECS[2], 999)])
+@pytest.mark.parametrize(
+    ("spec", "length"), [(SPECS[0], 1001), (SPECS[1], 6400), (SPECS[1], 4039), (SPECS[2], 999)]
+)
 def test_in_float32_too(spec, length, device):
     encoder, codes = make(spec, torch.float32).to(device), sequences(2, length)
     expected = whole(encoder, codes)
@@ -140,7 +150,10 @@ def test_what_is_frozen_gets_no_gradient_and_the_rest_the_same():
 
 @pytest.mark.parametrize("spec", [SPECS[0], DROPPING])
 def test_in_training_blocks_are_those_run_without_a_checkpoint_bit_by_bit(spec, device):
-    encoder, codes = make(spec, torch.float32).train().to(device), sequences(2, 5 * spec.block - 30).to(device)
+    encoder, codes = (
+        make(spec, torch.float32).train().to(device),
+        sequences(2, 5 * spec.block - 30).to(device),
+    )
     before = {name: t.clone() for name, t in encoder.state_dict().items()}
     results = []
     for function in (plain_blocks, encode_blocks):
@@ -156,7 +169,9 @@ def test_in_training_blocks_are_those_run_without_a_checkpoint_bit_by_bit(spec, 
     assert torch.equal(random1, random0)
     assert_same(buffers1, buffers0)
     assert int(buffers1["lconv1.1.num_batches_tracked"]) == 5
-    assert_close(gradients1, gradients0, 1e-5 if device.type == "cuda" else 1e-7)  # sums over blocks
+    assert_close(
+        gradients1, gradients0, 1e-5 if device.type == "cuda" else 1e-7
+    )  # sums over blocks
 
 
 def test_statistics_are_those_of_each_block_with_its_flanks():
@@ -167,7 +182,9 @@ def test_statistics_are_those_of_each_block_with_its_flanks():
     encode_blocks(encoder, codes).sum().backward()
     for i, j in ((0, 138), (54, 234), (150, 288)):
         with torch.no_grad():
-            x = encoder.lconv1[0](torch.stack([one_hot(c, dtype=torch.float64) for c in codes[:, i:j]]))
+            x = encoder.lconv1[0](
+                torch.stack([one_hot(c, dtype=torch.float64) for c in codes[:, i:j]])
+            )
         mean = 0.9 * mean + 0.1 * x.mean((0, 2))
     torch.testing.assert_close(norm.running_mean, mean, rtol=1e-12, atol=1e-12)
 
@@ -193,7 +210,10 @@ def test_a_retained_graph_runs_again():
     y.square().sum().backward(retain_graph=True)
     once = {name: p.grad.clone() for name, p in encoder.named_parameters()}
     y.square().sum().backward()
-    assert_same({name: p.grad for name, p in encoder.named_parameters()}, {name: 2 * g for name, g in once.items()})
+    assert_same(
+        {name: p.grad for name, p in encoder.named_parameters()},
+        {name: 2 * g for name, g in once.items()},
+    )
     assert_same(buffers(encoder), after)
 
 
@@ -235,7 +255,9 @@ def frozen(encoder: Encoder, codes: Tensor) -> Tensor:
     return encode_blocks(encoder, codes)
 
 
-@pytest.mark.parametrize("how", [torch.no_grad()(encode_blocks), torch.inference_mode()(encode_blocks), frozen])
+@pytest.mark.parametrize(
+    "how", [torch.no_grad()(encode_blocks), torch.inference_mode()(encode_blocks), frozen]
+)
 def test_without_gradients_nothing_is_checkpointed(how: Callable[..., Tensor], monkeypatch):
     encoder, codes = make(SPECS[1]), sequences(2, 3300)
     expected = whole(encoder, codes)
@@ -297,7 +319,9 @@ class Live(TorchDispatchMode):
 
 
 def memory(function: Callable[[Encoder, Tensor], Tensor], blocks: int) -> tuple[int, int]:
-    """Bytes kept between forward and backward, and at most during both; parameters and random states (5 kB a block) not among them."""
+    """Bytes kept between forward and backward, and at most during both; parameters and random
+    states (5 kB a block) not among them.
+    """
     encoder, codes = make(SPECS[1], torch.float32), sequences(1, blocks * SPECS[1].block)
     with Live() as live:
         y = function(encoder, codes)
@@ -341,7 +365,9 @@ def test_what_does_not_fit_is_refused():
     encoder, codes = make(SPECS[1]), sequences(1, 4000)
     with pytest.raises(ModelError, match="block 810 and flank 400 do not fit"):
         encode_blocks(encoder, codes, block=810)
-    with pytest.raises(ModelError, match=r"flank 360 do not fit the encoder.* base bin 40, flank at least 368"):
+    with pytest.raises(
+        ModelError, match=r"flank 360 do not fit the encoder.* base bin 40, flank at least 368"
+    ):
         encode_blocks(encoder, codes, flank=360)
     with pytest.raises(ModelError, match="block 0 "):
         encode_blocks(encoder, codes, block=0)

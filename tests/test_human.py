@@ -1,4 +1,6 @@
-"""Real human sequence through networks of the released size (reference weights): variants of a 5 Mb contig, end to end."""
+"""Real human sequence through networks of the released size (reference weights): variants of a 5 Mb
+contig, end to end.
+"""
 
 from __future__ import annotations
 
@@ -25,15 +27,23 @@ pytest.importorskip("cyvcf2", reason="cyvcf2 is not installed (pip install orca-
 
 @pytest.fixture(scope="module")
 def place(shared: Path, tmp_path_factory) -> Path:
-    """The MHC of the COX haplotype as bgzip FASTA ``mhc.fa.gz``, and ``in.vcf``: SNV, 3 kb deletion, 40 kb inversion."""
+    """The MHC of the COX haplotype as bgzip FASTA ``mhc.fa.gz``, and ``in.vcf``: SNV, 3 kb
+    deletion, 40 kb inversion.
+    """
     folder = tmp_path_factory.mktemp("human")
     found = shared / "data" / "human" / "superCOX_IIb.fas.gz"
     if not found.is_file():
         pytest.skip("no human sequence (../shared/data/human)")
     with gzip.open(found, "rt") as stream:
-        letters = "".join(stream.read().split("\n")[1:])  # its last line is 148 kb long, which an index cannot address
+        letters = "".join(
+            stream.read().split("\n")[1:]
+        )  # its last line is 148 kb long, which an index cannot address
     with BgzfWriter(str(folder / "mhc.fa.gz"), "wb") as out:
-        out.write((">mhc\n" + "\n".join(letters[a : a + 60] for a in range(0, len(letters), 60)) + "\n").encode())
+        out.write(
+            (
+                ">mhc\n" + "\n".join(letters[a : a + 60] for a in range(0, len(letters), 60)) + "\n"
+            ).encode()
+        )
     source = open_genome(folder / "mhc.fa.gz")
     assert source.chromsizes == {"mhc": 4_947_983}
 
@@ -53,14 +63,32 @@ def place(shared: Path, tmp_path_factory) -> Path:
 
 @pytest.mark.slow
 def test_variants_of_the_mhc_at_the_1_mb_level(place, reference_bundles):
-    line = ["variants", "-q", str(place / "in.vcf"), "--model", str(reference_bundles["h1esc"]), "--genome", str(place / "mhc.fa.gz")]
-    line += ["--any-genome", "--module", "1M", "--device", "cpu", "-o", str(place / "scores.tsv"), "--strict"]
+    line = [
+        "variants",
+        "-q",
+        str(place / "in.vcf"),
+        "--model",
+        str(reference_bundles["h1esc"]),
+        "--genome",
+        str(place / "mhc.fa.gz"),
+    ]
+    line += [
+        "--any-genome",
+        "--module",
+        "1M",
+        "--device",
+        "cpu",
+        "-o",
+        str(place / "scores.tsv"),
+        "--strict",
+    ]
     result = CliRunner().invoke(main, line)
     assert result.exit_code == 0, result.output
     rows = pd.read_csv(place / "scores.tsv", sep="\t").set_index("name")
     assert list(rows.index) == ["snv", "del", "inv"]
     assert rows["resolution"].eq(4000).all()
-    # windows are shared: 2,500,000 and 2,521,500 lie nearest to 2,480,000 (20 x 124 kb), 2,550,000 to 2,604,000
+    # windows are shared: 2,500,000 and 2,521,500 lie nearest to 2,480,000 (20 x 124 kb), 2,550,000
+    # to 2,604,000
     assert rows["reference"].tolist() == ["mhc:2,480,000", "mhc:2,480,000", "mhc:2,604,000"]
     assert rows["pixels"].gt(30_000).all()
     scores = rows[["mse", "one_minus_r", "one_minus_scc", "log_fold_change", "decay", "insulation"]]
@@ -78,7 +106,9 @@ def test_an_edit_is_encoded_as_the_edited_sequence(place, reference_bundles):
         for start in (variant.start // 4000 * 4000 - 60_000, variant.end // 4000 * 4000 + 1_000):
             fine = EncodingCache(encoder, source, fine_bytes=2**28)
             ours = EditedCache(fine, genome).span("mhc", start, start + 120_000)
-            wanted = encoder.span(lambda a, b, g=genome: g.fetch("mhc", a, b), start, start + 120_000)
+            wanted = encoder.span(
+                lambda a, b, g=genome: g.fetch("mhc", a, b), start, start + 120_000
+            )
             assert float((ours - wanted).abs().max() / wanted.std()) < 1e-4
 
 

@@ -27,7 +27,11 @@ chrI\t100\t200\tp1\t0\t.\t5.1\t-1\t-1\t50
 chrII\t5\t6\tp2\t1000\t-\t8.0\t-1\t-1\t0
 chrI\t40\t60\tp3\t10\t+\t2.0\t-1\t-1\t3
 """
-PEAKS = [Interval("chrI", 100, 200, "CTCF"), Interval("chrII", 5, 6, "CTCF", "-"), Interval("chrI", 40, 60, "CTCF", "+")]
+PEAKS = [
+    Interval("chrI", 100, 200, "CTCF"),
+    Interval("chrII", 5, 6, "CTCF", "-"),
+    Interval("chrI", 40, 60, "CTCF", "+"),
+]
 
 
 def as_list(table: pd.DataFrame) -> list[Interval]:
@@ -41,28 +45,43 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-def write_bigbed(path: Path, chromsizes: dict[str, int], rows: Sequence[tuple], compress: bool = True) -> Path:
-    """The smallest bigBed that UCSC's library reads: no zoom levels, one data block for each chromosome (Kent 2010, supplement).
+def write_bigbed(
+    path: Path, chromsizes: dict[str, int], rows: Sequence[tuple], compress: bool = True
+) -> Path:
+    """The smallest bigBed that UCSC's library reads: no zoom levels, one data block for each
+    chromosome (Kent 2010, supplement).
 
     Rows are (chromosome, start, end, further columns as text ...), in any order.
     """
     names = sorted(chromsizes)
     width, fields = max(map(len, names)), max(map(len, rows))
-    tree = struct.pack("<4I2Q2BH", 0x78CA8C91, len(names), width, 8, len(names), 0, 1, 0, len(names))
+    tree = struct.pack(
+        "<4I2Q2BH", 0x78CA8C91, len(names), width, 8, len(names), 0, 1, 0, len(names)
+    )
     for k, name in enumerate(names):
         tree += name.encode().ljust(width, b"\0") + struct.pack("<2I", k, chromsizes[name])
     data, leaves, offset = struct.pack("<Q", len(rows)), [], 64 + len(tree) + 8
     for k, name in enumerate(names):
         mine = sorted(row for row in rows if row[0] == name)
-        block = b"".join(struct.pack("<3I", k, *row[1:3]) + "\t".join(row[3:]).encode() + b"\0" for row in mine)
+        block = b"".join(
+            struct.pack("<3I", k, *row[1:3]) + "\t".join(row[3:]).encode() + b"\0" for row in mine
+        )
         block = zlib.compress(block) if compress else block
         if mine:
-            leaves.append(struct.pack("<4I2Q", k, mine[0][1], k, max(row[2] for row in mine), offset, len(block)))
+            leaves.append(
+                struct.pack(
+                    "<4I2Q", k, mine[0][1], k, max(row[2] for row in mine), offset, len(block)
+                )
+            )
             data, offset = data + block, offset + len(block)
     bounds = (0, 0, len(names) - 1, max(chromsizes.values()))
-    index = struct.pack("<2IQ4IQ2I2BH", 0x2468ACE0, 256, len(rows), *bounds, offset, 1024, 0, 1, 0, len(leaves)) + b"".join(leaves)
+    index = struct.pack(
+        "<2IQ4IQ2I2BH", 0x2468ACE0, 256, len(rows), *bounds, offset, 1024, 0, 1, 0, len(leaves)
+    ) + b"".join(leaves)
     magic, starts = 0x8789F2EB, (64, 64 + len(tree), offset)
-    head = struct.pack("<I2H3Q2H2QIQ", magic, 4, 0, *starts, fields, min(fields, 12), 0, 0, compress << 20, 0)
+    head = struct.pack(
+        "<I2H3Q2H2QIQ", magic, 4, 0, *starts, fields, min(fields, 12), 0, 0, compress << 20, 0
+    )
     path.write_bytes(head + tree + data + index + struct.pack("<I", magic))
     return path
 
@@ -82,7 +101,11 @@ def test_narrow_peaks(tmp_path, name):
 
 def test_bed3_with_spaces_windows_line_ends_and_no_last_one(tmp_path):
     path = write(tmp_path / "x.bed", "\ufeffchrI 0 10\r\n\r\nchrI\t7\t9\r\ntracked\t1\t2")
-    assert as_list(read_intervals(path)) == [Interval("chrI", 0, 10, ""), Interval("chrI", 7, 9, ""), Interval("tracked", 1, 2, "")]
+    assert as_list(read_intervals(path)) == [
+        Interval("chrI", 0, 10, ""),
+        Interval("chrI", 7, 9, ""),
+        Interval("tracked", 1, 2, ""),
+    ]
 
 
 def test_columns_beyond_the_standard_ones_are_no_strand(tmp_path):
@@ -99,22 +122,39 @@ def test_no_interval_is_an_empty_table(tmp_path):
 @pytest.mark.parametrize("compress", [True, False])
 def test_bigbed(tmp_path, compress):
     pytest.importorskip("bbi")
-    rows = [("chrII", 5, 6, "p2", "1000", "-"), ("chrI", 100, 200, "p1", "0", "."), ("chrI", 40, 160, "p3", "10", "+")]
+    rows = [
+        ("chrII", 5, 6, "p2", "1000", "-"),
+        ("chrI", 100, 200, "p1", "0", "."),
+        ("chrI", 40, 160, "p3", "10", "+"),
+    ]
     path = write_bigbed(tmp_path / "x.bb", {"chrI": 1000, "chrII": 50, "chrIII": 7}, rows, compress)
-    expected = [Interval("chrI", 40, 160, "p3", "+"), Interval("chrI", 100, 200, "p1"), Interval("chrII", 5, 6, "p2", "-")]
+    expected = [
+        Interval("chrI", 40, 160, "p3", "+"),
+        Interval("chrI", 100, 200, "p1"),
+        Interval("chrII", 5, 6, "p2", "-"),
+    ]
     assert as_list(read_intervals(path, column=3)) == expected
     assert as_list(read_intervals(path, column=3, chroms=["chrI", "chrX"])) == expected[:2]
     assert read_bed(path, 4, "", ["chrII"]) == [Interval("chrII", 5, 6, "1000", "-")]
-    with pytest.raises(TrainingError, match=r"'chrI\\t40\\t160\\tp3\\t10\\t\+' has no column 6; it has 6,"):
+    with pytest.raises(
+        TrainingError, match=r"'chrI\\t40\\t160\\tp3\\t10\\t\+' has no column 6; it has 6,"
+    ):
         read_intervals(path, column=6)
-    with pytest.raises(TrainingError, match=r"on other names.*chrI, chrII there, I, II in the genome; for 'chrI' did you mean 'I'\?"):
+    with pytest.raises(
+        TrainingError,
+        match=r"on other names.*chrI, chrII there, I, II in the genome; for 'chrI' did you mean "
+        r"'I'\?",
+    ):
         read_intervals(path, chroms=["I", "II"])
 
 
 def test_bigbed_of_three_columns(tmp_path):
     pytest.importorskip("bbi")
     path = write_bigbed(tmp_path / "x.bb", {"chrI": 1000}, [("chrI", 0, 1000), ("chrI", 0, 3)])
-    assert as_list(read_intervals(path, kind="k")) == [Interval("chrI", 0, 3, "k"), Interval("chrI", 0, 1000, "k")]
+    assert as_list(read_intervals(path, kind="k")) == [
+        Interval("chrI", 0, 3, "k"),
+        Interval("chrI", 0, 1000, "k"),
+    ]
 
 
 def test_a_bigbed_that_is_cut_short_does_not_end_the_process(tmp_path):
@@ -130,7 +170,10 @@ def test_a_bigbed_that_is_cut_short_does_not_end_the_process(tmp_path):
 def test_bigbed_without_its_reader(tmp_path, monkeypatch):
     path = write_bigbed(tmp_path / "x.bb", {"chrI": 1000}, [("chrI", 0, 1000)])
     monkeypatch.setitem(sys.modules, "bbi", None)
-    with pytest.raises(TrainingError, match=r"x\.bb' are bigBed, which needs 'bbi': pip install 'orca-cool\[train\]'"):
+    with pytest.raises(
+        TrainingError,
+        match=r"x\.bb' are bigBed, which needs 'bbi': pip install 'orca-cool\[train\]'",
+    ):
         read_intervals(path)
 
 
@@ -138,7 +181,10 @@ def test_bigbed_without_its_reader(tmp_path, monkeypatch):
     ("text", "message"),
     [
         ("# header\nchrI\t1\t2\nchrI\t1\n", r"x\.bed', line 3: 'chrI\\t1' is not BED"),
-        ("chrom\tstart\tend\nchrI\t1\t2\n", r"line 1: 'chrom\\tstart\\tend' is not BED.*a header begins with #"),
+        (
+            "chrom\tstart\tend\nchrI\t1\t2\n",
+            r"line 1: 'chrom\\tstart\\tend' is not BED.*a header begins with #",
+        ),
         ("chrI\t1\t2.5\n", "line 1: .* is not BED"),
         ("\n\nchrI\t7\t7\n", r"line 3: 'chrI\\t7\\t7' is empty, reversed or negative"),
         ("chrI\t1\t2\nchrI\t9\t7\n", r"line 2: 'chrI\\t9\\t7' is empty, reversed"),
@@ -147,14 +193,22 @@ def test_bigbed_without_its_reader(tmp_path, monkeypatch):
         (f"chrI\t1\tx{'y' * 500}\n", f"line 1: 'chrI\\\\t1\\\\tx{'y' * 92}' is not"),
         (
             "I\t1\t2\ta\nII\t3\t4\ta\n",
-            r"other names than the genome's: I, II there, chrI, chrIII in the genome; for 'I' did you mean 'chrI'\?",
+            r"other names than the genome's: I, II there, chrI, chrIII in the genome; for 'I' "
+            r"did you mean 'chrI'\?",
         ),
-        ("".join(f"scaffold{k}\t1\t2\ta\n" for k in range(9)), r"scaffold0, .*scaffold4, \.\.\. there, chrI, chrIII in the genome"),
+        (
+            "".join(f"scaffold{k}\t1\t2\ta\n" for k in range(9)),
+            r"scaffold0, .*scaffold4, \.\.\. there, chrI, chrIII in the genome",
+        ),
     ],
 )
 def test_what_is_not_bed_is_said_with_its_line(tmp_path, text, message):
     with pytest.raises(TrainingError, match=message):
-        read_intervals(write(tmp_path / "x.bed", text), chroms=["chrI", "chrIII"], column=3 if "a\n" in text else None)
+        read_intervals(
+            write(tmp_path / "x.bed", text),
+            chroms=["chrI", "chrIII"],
+            column=3 if "a\n" in text else None,
+        )
 
 
 def test_files_that_cannot_be_read(tmp_path):
@@ -175,7 +229,13 @@ def test_files_that_cannot_be_read(tmp_path):
 
 
 def oracle(
-    intervals: list[Interval], kinds: Sequence[str], chrom: str, start: int, end: int, bin_size: int, length: int = 10**6
+    intervals: list[Interval],
+    kinds: Sequence[str],
+    chrom: str,
+    start: int,
+    end: int,
+    bin_size: int,
+    length: int = 10**6,
 ) -> np.ndarray:
     """Base by base."""
     out = np.zeros((len(kinds), -(-(end - start) // bin_size)), dtype=np.float32)
@@ -192,25 +252,41 @@ SIZES = {"chrI": 90, "chrII": 41, "chrIII": 3}
 def interval(chrom: str) -> st.SearchStrategy[Interval]:
     # a few long ones among short ones; some touch, and some end beyond the chromosome
     start, length = st.integers(0, SIZES[chrom] - 1), st.sampled_from([1, 1, 2, 3, 10, 60])
-    return st.builds(lambda a, n, kind: Interval(chrom, a, a + n, kind), start, length, st.sampled_from("abcx"))
+    return st.builds(
+        lambda a, n, kind: Interval(chrom, a, a + n, kind), start, length, st.sampled_from("abcx")
+    )
 
 
 INTERVALS = st.lists(st.sampled_from(list(SIZES)).flatmap(interval), max_size=30)
 
 
 @settings(max_examples=200, deadline=None)
-@given(INTERVALS, st.sampled_from(["abc", "ca", "bdac"]), st.integers(-30, 100), st.integers(0, 120), st.integers(1, 12), st.booleans())
+@given(
+    INTERVALS,
+    st.sampled_from(["abc", "ca", "bdac"]),
+    st.integers(-30, 100),
+    st.integers(0, 120),
+    st.integers(1, 12),
+    st.booleans(),
+)
 def test_labels_are_those_of_every_base(intervals, kinds, start, width, bin_size, table):
-    given_as = pd.DataFrame(intervals, columns=["chrom", "start", "end", "kind", "strand"]) if table else intervals
+    given_as = (
+        pd.DataFrame(intervals, columns=["chrom", "start", "end", "kind", "strand"])
+        if table
+        else intervals
+    )
     marks = Marks(given_as, kinds, SIZES)
     frequency, bins = np.zeros(len(kinds)), 0
     for chrom, length in SIZES.items():
         found = marks.window(chrom, start, start + width, bin_size)
         assert found.dtype == np.float32
-        np.testing.assert_array_equal(found, oracle(intervals, kinds, chrom, start, start + width, bin_size, length))
+        np.testing.assert_array_equal(
+            found, oracle(intervals, kinds, chrom, start, start + width, bin_size, length)
+        )
         mine = [i for i in intervals if i.chrom == chrom]
         np.testing.assert_array_equal(
-            labels(mine, kinds, start, start + width, bin_size), oracle(mine, kinds, chrom, start, start + width, bin_size)
+            labels(mine, kinds, start, start + width, bin_size),
+            oracle(mine, kinds, chrom, start, start + width, bin_size),
         )
         whole = oracle(intervals, kinds, chrom, 0, length, bin_size, length)
         frequency, bins = frequency + whole.sum(1), bins + whole.shape[1]
@@ -218,15 +294,25 @@ def test_labels_are_those_of_every_base(intervals, kinds, start, width, bin_size
 
 
 def test_labels_by_hand():
-    intervals = [Interval("c", 10, 20, "a"), Interval("c", 29, 31, "a"), Interval("c", 0, 10, "b"), Interval("c", 45, 46, "b")]
+    intervals = [
+        Interval("c", 10, 20, "a"),
+        Interval("c", 29, 31, "a"),
+        Interval("c", 0, 10, "b"),
+        Interval("c", 45, 46, "b"),
+    ]
     # [10, 20) ends where a bin begins: it does not overlap that bin
-    np.testing.assert_array_equal(labels(intervals, ["a", "b"], 0, 50, 10), [[0, 1, 1, 1, 0], [1, 0, 0, 0, 1]])
+    np.testing.assert_array_equal(
+        labels(intervals, ["a", "b"], 0, 50, 10), [[0, 1, 1, 1, 0], [1, 0, 0, 0, 1]]
+    )
     np.testing.assert_array_equal(labels(intervals, ["b", "a"], 5, 32, 10), [[1, 0, 0], [1, 1, 1]])
     np.testing.assert_array_equal(labels(intervals, ["none"], 0, 50, 10), np.zeros((1, 5)))
 
 
 def test_a_long_interval_that_begins_far_to_the_left_is_found():
-    intervals = [Interval("c", 0, 900_000, "a"), *(Interval("c", k, k + 1, "a") for k in range(10, 500_000, 1000))]
+    intervals = [
+        Interval("c", 0, 900_000, "a"),
+        *(Interval("c", k, k + 1, "a") for k in range(10, 500_000, 1000)),
+    ]
     marks = Marks(intervals, ["a"], {"c": 1_000_000})
     np.testing.assert_array_equal(marks.window("c", 899_000, 901_000, 500), [[1, 1, 0, 0]])
     assert marks.frequency(1000) == 0.9
@@ -236,9 +322,14 @@ def test_marks_refuse_what_cannot_be_meant():
     peaks = [Interval("chrI", 89, 95, "a"), Interval("chrIV", 5, 6, "a")]
     marks = Marks(peaks, ["a"], SIZES)
     assert marks.window("chrI", 80, 100, 10).tolist() == [[1, 0]]
-    with pytest.raises(TrainingError, match=r"no intervals for chromosome 'I'; did you mean 'chrI'\?"):
+    with pytest.raises(
+        TrainingError, match=r"no intervals for chromosome 'I'; did you mean 'chrI'\?"
+    ):
         marks.window("I", 0, 10, 10)
-    with pytest.raises(TrainingError, match="begins at chrII:41, which is 41 bp long: are the intervals of another assembly"):
+    with pytest.raises(
+        TrainingError,
+        match="begins at chrII:41, which is 41 bp long: are the intervals of another assembly",
+    ):
         Marks([Interval("chrII", 41, 42, "a")], ["a"], SIZES)
     with pytest.raises(TrainingError, match="from 5 to 5 is empty"):
         Marks([Interval("chrI", 5, 5, "a")], ["a"], SIZES)
@@ -252,7 +343,10 @@ def test_real_peaks(shared):
     yeast = shared / "data" / "yeast"
     if not (yeast / "chipexo_peaks.bed.gz").is_file():
         pytest.skip("no yeast peaks (../shared/data/yeast)")
-    chipexo, cohesin = read_intervals(yeast / "chipexo_peaks.bed.gz", column=3), read_intervals(yeast / "cohesin_peaks.bed", column=3)
+    chipexo, cohesin = (
+        read_intervals(yeast / "chipexo_peaks.bed.gz", column=3),
+        read_intervals(yeast / "cohesin_peaks.bed", column=3),
+    )
     assert len(chipexo) == 187_506
     assert chipexo["kind"].nunique() == 381
     assert len(cohesin) == 818
@@ -269,7 +363,9 @@ def test_real_peaks(shared):
         chrom = rng.choice(list(sizes))
         start, bin_size = int(rng.integers(-20_000, sizes[chrom])), int(rng.integers(100, 3000))
         found = marks.window(chrom, start, start + 40_000, bin_size)
-        here = both[(both["chrom"] == chrom) & (both["start"] < start + 40_000) & (both["end"] > start)]
+        here = both[
+            (both["chrom"] == chrom) & (both["start"] < start + 40_000) & (both["end"] > start)
+        ]
         for k, kind in enumerate(kinds):
             mine = here[here["kind"] == kind]
             expected = np.zeros(found.shape[1])

@@ -1,4 +1,6 @@
-"""What a server knows: addresses, edits and their limits, restarts, failures, and who is served first."""
+"""What a server knows: addresses, edits and their limits, restarts, failures, and who is served
+first.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,13 @@ SOURCE = Drawn(SIZES, ("b", 1_000, 1_415))
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory):
     spec = make_toy_spec()
-    return load_bundle(save_bundle(tmp_path_factory.mktemp("models") / "toy", make_toy_model(spec), make_toy_backgrounds(spec)))
+    return load_bundle(
+        save_bundle(
+            tmp_path_factory.mktemp("models") / "toy",
+            make_toy_model(spec),
+            make_toy_backgrounds(spec),
+        )
+    )
 
 
 def make(bundle, state=None, **limits):
@@ -65,9 +73,30 @@ def test_ids(text, parts):
 
 
 @pytest.mark.parametrize(
-    "text", ["", ".", "abc", "abc.1", "a.b.c.d", "a.-1.0.0", "a.0.0.-3", "a.0.0.0.0", "a.1e3.0.0", "a.0. 1.0", "a.0.0.1.log oe", "a.0.0.²",
-             "a b.0.0.0", "a.0.99999999999999999999.0", "a.65.0.0", "a.0.0.0.x.y", "ü.0.0.0", "a.0.0.0\n", "x" * 10_000, "a.0.0.1.."]
-)  # fmt: skip
+    "text",
+    [
+        "",
+        ".",
+        "abc",
+        "abc.1",
+        "a.b.c.d",
+        "a.-1.0.0",
+        "a.0.0.-3",
+        "a.0.0.0.0",
+        "a.1e3.0.0",
+        "a.0. 1.0",
+        "a.0.0.1.log oe",
+        "a.0.0.²",
+        "a b.0.0.0",
+        "a.0.99999999999999999999.0",
+        "a.65.0.0",
+        "a.0.0.0.x.y",
+        "ü.0.0.0",
+        "a.0.0.0\n",
+        "x" * 10_000,
+        "a.0.0.1..",
+    ],
+)
 def test_what_is_no_id(text):
     with pytest.raises(TileError) as error:
         parse_tile_id(text)
@@ -85,7 +114,9 @@ def test_any_text_is_an_id_or_an_error(text):
 def test_numbers_survive_and_nan_is_no_json_number():
     values = np.array([[1e-7, np.nan], [-2, 3]], np.float32)
     tile = json.loads(json.dumps(dense_tile(values), allow_nan=False))
-    assert np.array_equal(np.frombuffer(base64.b64decode(tile["dense"]), "<f4").reshape(2, 2), values, equal_nan=True)
+    assert np.array_equal(
+        np.frombuffer(base64.b64decode(tile["dense"]), "<f4").reshape(2, 2), values, equal_nan=True
+    )
     assert (tile["min_value"], tile["max_value"], tile["dtype"]) == (-2, 3, "float32")
     empty = json.loads(json.dumps(dense_tile(np.full(4, np.nan), error="why"), allow_nan=False))
     assert (empty["min_value"], empty["max_value"], empty["error"]) == ("NaN", "NaN", "why")
@@ -96,7 +127,10 @@ def test_an_axis_of_any_genome_has_few_enough_tiles():
     levels = with_overview([4000 * 2**k for k in range(6)], 3_100_000_000, 256)
     assert 3_100_000_000 / (levels[-1] * 256) <= 20 < 3_100_000_000 / (levels[-2] * 256)
     axis = Axis({"a": 100, "b": 50})
-    assert [(r.chrom, r.first, r.last, r.at) for r in axis.runs(40, 0, 4)] == [("a", 0, 3, 0), ("b", 0, 2, 2)]
+    assert [(r.chrom, r.first, r.last, r.at) for r in axis.runs(40, 0, 4)] == [
+        ("a", 0, 3, 0),
+        ("b", 0, 2, 2),
+    ]
     assert axis.tiles(40, 4) == 1
 
 
@@ -116,11 +150,27 @@ def test_addresses_go_round():
 
 
 @pytest.mark.parametrize(
-    "url", ["", "http://toy/drawn", "orca://toy", "orca:///drawn", "orca://toy/drawn#x", "orca://toy/drawn?edit", "orca://toy/drawn?file=/etc/passwd",
-            "orca://toy/drawn?track=secret", "orca://toy/drawn?frame=reference", "orca://toy/drawn?track=profile", "orca://toy/drawn?profile=a",
-            "orca://toy/drawn?edit=a:1-2 del&track=insulation&frame=reference", "orca://[::1/drawn", "orca://toy/drawn?" + "edit=x&" * 300,
-            "file:///etc/passwd", "orca://toy/../../etc/passwd", "x" * 10**6]
-)  # fmt: skip
+    "url",
+    [
+        "",
+        "http://toy/drawn",
+        "orca://toy",
+        "orca:///drawn",
+        "orca://toy/drawn#x",
+        "orca://toy/drawn?edit",
+        "orca://toy/drawn?file=/etc/passwd",
+        "orca://toy/drawn?track=secret",
+        "orca://toy/drawn?frame=reference",
+        "orca://toy/drawn?track=profile",
+        "orca://toy/drawn?profile=a",
+        "orca://toy/drawn?edit=a:1-2 del&track=insulation&frame=reference",
+        "orca://[::1/drawn",
+        "orca://toy/drawn?" + "edit=x&" * 300,
+        "file:///etc/passwd",
+        "orca://toy/../../etc/passwd",
+        "x" * 10**6,
+    ],
+)
 def test_what_is_no_address(library, url):
     with pytest.raises(UrlError) as error:
         library.open_url(url)
@@ -130,7 +180,12 @@ def test_what_is_no_address(library, url):
 @settings(deadline=None)
 @given(st.text(max_size=80), st.text(max_size=80))
 def test_any_address_or_edit_is_answered(library, path, edit):
-    for url in (path, f"orca://{path}", f"orca://toy/drawn?edit={quote(edit)}", f"orca://toy/drawn?vcf={quote(edit)}"):
+    for url in (
+        path,
+        f"orca://{path}",
+        f"orca://toy/drawn?edit={quote(edit)}",
+        f"orca://toy/drawn?vcf={quote(edit)}",
+    ):
         try:
             library.open_url(url)
         except OrcaCoolError:
@@ -156,7 +211,11 @@ def test_an_edit_tells_where_it_is(library):
     assert library[view.tilesets["map"]].coord_system == view.assembly
     assert view.assembly.startswith("drawn.")
     assert library[view.tilesets["frame"]].coord_system == "drawn"
-    assert library[view.tilesets["map"]].info()["chromsizes"] == [["a", 8_010], ["b", 6_108], ["c", 900]]
+    assert library[view.tilesets["map"]].info()["chromsizes"] == [
+        ["a", 8_010],
+        ["b", 6_108],
+        ["c", 900],
+    ]
     assert library.edit(["a:1,000-2,000  del; b:3,000 ins ACGTACGT"]) is view
     assert json.loads(json.dumps(view.to_json()))["id"] == view.id
     assert not {t.uid for t in library.listed()} & set(view.tilesets.values())
@@ -209,7 +268,9 @@ def test_the_least_recently_used_edit_makes_room(bundle):
         assert len(library.units) == units
         library.edit(["a:4,000-4,040 del"])
         library.edit(["a:5,000-5,040 del"])
-        assert all(unit.scene is base for unit in library.units._kept)  # windows that the edit left alone stay
+        assert all(
+            unit.scene is base for unit in library.units._kept
+        )  # windows that the edit left alone stay
         # its tiles can still be asked for: it is opened again
         tile = library.tiles([views[0].tilesets["map"] + ".4.0.0"], wait=None)
         assert "error" not in next(iter(tile.values()))
@@ -218,7 +279,9 @@ def test_the_least_recently_used_edit_makes_room(bundle):
 def test_so_many_edits_are_remembered(bundle, tmp_path):
     with make(bundle, tmp_path, edits=1, saved=3) as library:
         views = [library.edit([f"a:{k},000-{k},040 del"]) for k in range(1, 6)]
-        assert {path.stem for path in (tmp_path / "edits").iterdir()} == {view.id for view in views[-3:]}
+        assert {path.stem for path in (tmp_path / "edits").iterdir()} == {
+            view.id for view in views[-3:]
+        }
         assert library[views[2].tilesets["frame"]].uid == views[2].tilesets["frame"]
         with pytest.raises(UnknownTileset):
             library[views[1].tilesets["frame"]]
@@ -238,7 +301,11 @@ def test_a_dropped_edit_is_gone(bundle, tmp_path):
 def test_a_restart_knows_uids_and_edits(bundle, tmp_path):
     with make(bundle, tmp_path) as library:
         view = library.edit(["a:1,000-2,000 del"])
-        texts = [uid + ".4.0.0" for kind, uid in view.tilesets.items() if kind in ("map", "frame", "difference")]
+        texts = [
+            uid + ".4.0.0"
+            for kind, uid in view.tilesets.items()
+            if kind in ("map", "frame", "difference")
+        ]
         before = library.tiles(texts, wait=None)
         uids = [t.uid for t in library.listed()]
     assert stat.S_IMODE((tmp_path / "secret").stat().st_mode) == 0o600
@@ -292,7 +359,9 @@ def test_every_id_is_answered(library):
     assert set(found) == set(ids)
     for tile in found.values():
         assert tile["error"]
-        assert set(np.frombuffer(base64.b64decode(tile["dense"]), "<f4").view(np.int32)) == {np.float32(np.nan).view(np.int32)}
+        assert set(np.frombuffer(base64.b64decode(tile["dense"]), "<f4").view(np.int32)) == {
+            np.float32(np.nan).view(np.int32)
+        }
     assert "zoom level 40" in found[f"{uid}.40.0.0"]["error"]
     progress = library.progress(ids)
     assert set(progress["failed"]) == set(ids)
@@ -323,7 +392,9 @@ def test_who_waits_for_many_tiles_keeps_all_of_them_wanted(bundle, monkeypatch):
     monkeypatch.setattr("higlass_plugin.scheduler.FORGET", 1.5)
     with make(bundle) as library:
         build = type(library.scheduler)._build
-        monkeypatch.setattr(type(library.scheduler), "_build", lambda self, job: (time.sleep(1.2), build(self, job)))
+        monkeypatch.setattr(
+            type(library.scheduler), "_build", lambda self, job: (time.sleep(1.2), build(self, job))
+        )
         uid = library.listed()[0].uid
         found = library.tiles([f"{uid}.{zoom}.0.0" for zoom in range(4)], wait=None)
         assert not [tile["error"] for tile in found.values() if "error" in tile]
@@ -336,13 +407,19 @@ def test_what_is_there_is_shown_meanwhile(bundle, monkeypatch):
         resolutions = library[uid].resolutions
         # S predicts 160, 80, 40: of a tile of 160 only the coarse windows are decoded
         library.tiles([f"{uid}.{resolutions.index(160)}.0.0.logoe"], wait=None)
-        monkeypatch.setattr(type(library.scheduler), "_compute", lambda self, batch: time.sleep(0.01) or (_ for _ in ()).throw(Preempted()))
+        monkeypatch.setattr(
+            type(library.scheduler),
+            "_compute",
+            lambda self, batch: time.sleep(0.01) or (_ for _ in ()).throw(Preempted()),
+        )
         text = f"{uid}.{resolutions.index(40)}.0.0.logoe"
         tile = library.tiles([text], wait=0)[text]
         assert tile["error"] == "computing"
         values = np.frombuffer(base64.b64decode(tile["dense"]), "<f4").reshape(256, 256)
         coarse = library.tiles([f"{uid}.{resolutions.index(160)}.0.0.logoe"], wait=0)
-        coarse = np.frombuffer(base64.b64decode(next(iter(coarse.values()))["dense"]), "<f4").reshape(256, 256)
+        coarse = np.frombuffer(
+            base64.b64decode(next(iter(coarse.values()))["dense"]), "<f4"
+        ).reshape(256, 256)
         near = np.abs(np.subtract.outer(np.arange(200), np.arange(200))) < 8
         expected = np.repeat(np.repeat(coarse, 4, 0), 4, 1)[:200, :200]
         assert np.isfinite(values[:200, :200][near]).mean() > 0.9
@@ -375,7 +452,9 @@ def test_an_unforeseen_error_is_not_told_in_full(bundle, monkeypatch, caplog):
     with make(bundle) as library:
         text = library.listed()[0].uid + ".4.0.0"
         monkeypatch.setattr(type(library.scheduler), "_compute", lambda self, batch: 1 / 0)
-        assert library.tiles([text], wait=None)[text]["error"] == "internal error: ZeroDivisionError"
+        assert (
+            library.tiles([text], wait=None)[text]["error"] == "internal error: ZeroDivisionError"
+        )
         assert "cannot be computed" in caplog.text
 
 
@@ -410,7 +489,9 @@ class Target:
 
 
 def test_order_of_jobs(monkeypatch):
-    """The one in hand is finished; then what was asked for of late, the nearly done first, then the nearest."""
+    """The one in hand is finished; then what was asked for of late, the nearly done first, then the
+    nearest.
+    """
     order, gate = [], threading.Event()
     scheduler = Scheduler(Cache(100), Cache(100), 1, threading.Event())
     try:
@@ -418,7 +499,9 @@ def test_order_of_jobs(monkeypatch):
         while scheduler._at is None:
             time.sleep(0.001)
         scheduler.want([(Target("long", [Step(f"long {k}", order) for k in range(3)]), 0)])
-        scheduler.want([(Target("far", [Step("far", order)]), 9), (Target("near", [Step("near", order)]), 1)])
+        scheduler.want(
+            [(Target("far", [Step("far", order)]), 9), (Target("near", [Step("near", order)]), 1)]
+        )
         old = scheduler.want([(Target("old", [Step("old", order)]), 0)])[0]
         old.asked -= 10
         gone = scheduler.want([(Target("gone", [Step("gone", order)]), 0)])[0]

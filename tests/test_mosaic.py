@@ -1,4 +1,6 @@
-"""Windows to rows: exact where windows agree, seamless where they do not, the same in one go or in many."""
+"""Windows to rows: exact where windows agree, seamless where they do not, the same in one go or in
+many.
+"""
 
 import numpy as np
 import pytest
@@ -36,7 +38,10 @@ def run(length, start, end, bands, window_map, stop_after=None, spread=False):
             state = {name: a.copy() for name, a in mosaic.state().items()}
             mosaic = Mosaic(RES, bands, BINS, length, start, end, spread)
             mosaic.restore(state)
-    return {r: (np.concatenate([x.values for x in parts]), np.concatenate([x.level for x in parts])) for r, parts in out.items()}
+    return {
+        r: (np.concatenate([x.values for x in parts]), np.concatenate([x.level for x in parts]))
+        for r, parts in out.items()
+    }
 
 
 def from_truth(w):
@@ -76,7 +81,9 @@ def test_agreeing_windows_give_the_function_back(length, data):
         assert np.isfinite(values[inside]).all()
         own = inside & (level == r)
         # a pixel that the level itself holds mixes in at most the coarser level's coarser bins
-        np.testing.assert_allclose(values[own], truth(r, i, j)[own], atol=0.35 if r < RES[0] else 1e-5)
+        np.testing.assert_allclose(
+            values[own], truth(r, i, j)[own], atol=0.35 if r < RES[0] else 1e-5
+        )
         near = inside & (j - i < 7)
         np.testing.assert_allclose(values[near], truth(r, i, j)[near], atol=1e-5)
 
@@ -93,13 +100,17 @@ def test_beyond_the_window_the_coarser_level_fills_exactly():
     up = coarse[i // 2, np.minimum(j // 2 - i // 2, coarse.shape[1] - 1)]
     known = far & np.isfinite(up)
     np.testing.assert_array_equal(values[known], up[known])
-    np.testing.assert_array_equal(level[known], coarse_level[i // 2, np.minimum(j // 2 - i // 2, coarse.shape[1] - 1)][known])
+    np.testing.assert_array_equal(
+        level[known], coarse_level[i // 2, np.minimum(j // 2 - i // 2, coarse.shape[1] - 1)][known]
+    )
     assert np.isfinite(values[far]).all()
     assert {20, 40} <= set(np.unique(level[known]))
 
 
 def test_windows_that_disagree_leave_no_seam():
-    """Windows of constant, random heights: neighbouring pixels of the blend differ by no more than the ramp allows."""
+    """Windows of constant, random heights: neighbouring pixels of the blend differ by no more than
+    the ramp allows.
+    """
     bins = 128
     resolutions = [40, 20, 10]
     length = 10 * 40 * bins
@@ -109,12 +120,15 @@ def test_windows_that_disagree_leave_no_seam():
     for level in plan(length, resolutions, bins):
         for w in level:
             heights.append(rng.uniform(-1, 1))
-            mosaic.levels[w.resolution].add(w.start, np.full((bins, bins), heights[-1], np.float32), None)
+            mosaic.levels[w.resolution].add(
+                w.start, np.full((bins, bins), heights[-1], np.float32), None
+            )
     for r, rows in mosaic.close(dict.fromkeys(resolutions)):
         values = rows.values
         for axis in (0, 1):
             jump = np.abs(np.diff(values, axis=axis))
-            # 16-bin ramps of three overlapping windows between -1 and 1, and the coarser level's own steps on 2 x 2 blocks
+            # 16-bin ramps of three overlapping windows between -1 and 1, and the coarser level's
+            # own steps on 2 x 2 blocks
             assert np.nanmax(jump) < 0.3, (r, axis)
         assert np.nanmax(np.abs(values)) <= 1 + 1e-5
 

@@ -1,4 +1,6 @@
-"""Measured maps as targets: tiles, rectangles, layouts and block means against what cooltools and plain loops give."""
+"""Measured maps as targets: tiles, rectangles, layouts and block means against what cooltools and
+plain loops give.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,14 @@ import orca_cool.observed as observed_module
 from orca_cool.background import Background
 from orca_cool.edits import Segment
 from orca_cool.errors import CoolerError
-from orca_cool.observed import ObservedMap, banded_expected, block_mean, coarse_grain, log_ratio, open_map
+from orca_cool.observed import (
+    ObservedMap,
+    banded_expected,
+    block_mean,
+    coarse_grain,
+    log_ratio,
+    open_map,
+)
 
 RES = 1000
 SIZES = {"cA": 70_500, "cB": 41_000, "cC": 30_000}
@@ -36,7 +45,12 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     counts[:, empty] = 0
     i, j = np.nonzero(counts)
     file = tmp_path_factory.mktemp("observed") / "m.cool"
-    cooler.create_cooler(str(file), bins, pd.DataFrame({"bin1_id": i, "bin2_id": j, "count": counts[i, j]}), dtypes={"count": int})
+    cooler.create_cooler(
+        str(file),
+        bins,
+        pd.DataFrame({"bin1_id": i, "bin2_id": j, "count": counts[i, j]}),
+        dtypes={"count": int},
+    )
     return file
 
 
@@ -55,30 +69,46 @@ def test_rectangles_are_cut_from_whole_chromosomes(path):
     m = ObservedMap(path, RES)
     np.testing.assert_array_equal(m.dense(Segment("cA", 0, SIZES["cA"])), whole(path, "cA"))
     between = whole(path, "cA", "cB")
-    np.testing.assert_array_equal(m.dense(Segment("cA", 5_000, 50_000), Segment("cB", 3_000, 20_000)), between[5:50, 3:20])
-    np.testing.assert_array_equal(m.dense(Segment("cB", 3_000, 20_000), Segment("cA", 5_000, 50_000)), between[5:50, 3:20].T)
-    np.testing.assert_array_equal(m.dense(Segment("cB", 3_000, 20_000, "-"), Segment("cA", 5_000, 50_000)), between[5:50, 3:20].T[::-1])
+    np.testing.assert_array_equal(
+        m.dense(Segment("cA", 5_000, 50_000), Segment("cB", 3_000, 20_000)), between[5:50, 3:20]
+    )
+    np.testing.assert_array_equal(
+        m.dense(Segment("cB", 3_000, 20_000), Segment("cA", 5_000, 50_000)), between[5:50, 3:20].T
+    )
+    np.testing.assert_array_equal(
+        m.dense(Segment("cB", 3_000, 20_000, "-"), Segment("cA", 5_000, 50_000)),
+        between[5:50, 3:20].T[::-1],
+    )
     over = m.dense(Segment("cA", -4_000, 10_000))
     assert np.isnan(over[:4]).all()
     np.testing.assert_array_equal(over[4:, 4:], whole(path, "cA")[:10, :10])
 
 
 def test_tiles_are_parts_of_the_whole(path, monkeypatch, tmp_path):
-    """With tiles of 64 bins pooling stops at 8 bins: tiles equal the whole, padded to a multiple of them and pooled as often."""
+    """With tiles of 64 bins pooling stops at 8 bins: tiles equal the whole, padded to a multiple of
+    them and pooled as often.
+    """
     monkeypatch.setattr(observed_module, "TILE", 64)
     tiled = ObservedMap(path, RES, cache=tmp_path)
     c = cooler.Cooler(str(path))
     raw, balanced = np.zeros((128, 128)), np.full((128, 128), np.nan)
-    raw[:71, :71], balanced[:71, :71] = c.matrix(balance=False).fetch("cA"), c.matrix(balance=True).fetch("cA")
+    raw[:71, :71], balanced[:71, :71] = (
+        c.matrix(balance=False).fetch("cA"),
+        c.matrix(balance=True).fetch("cA"),
+    )
     from cooltools.lib.numutils import adaptive_coarsegrain
 
-    expected = adaptive_coarsegrain(balanced, raw, cutoff=5.0, max_levels=3)[:71, :71].astype(np.float32)
+    expected = adaptive_coarsegrain(balanced, raw, cutoff=5.0, max_levels=3)[:71, :71].astype(
+        np.float32
+    )
     got = tiled.dense(Segment("cA", 0, SIZES["cA"]))
     np.testing.assert_array_equal(got, expected)
     files = sorted(f.name for f in tmp_path.rglob("*.npy"))
     assert files == ["cA.0_cA.0.npy", "cA.0_cA.1.npy", "cA.1_cA.1.npy"]
     monkeypatch.setattr(ObservedMap, "_compute", None)  # a second reader computes nothing
-    np.testing.assert_array_equal(ObservedMap(path, RES, cache=tmp_path).dense(Segment("cA", 0, SIZES["cA"])), expected)
+    np.testing.assert_array_equal(
+        ObservedMap(path, RES, cache=tmp_path).dense(Segment("cA", 0, SIZES["cA"])), expected
+    )
 
 
 def test_another_cutoff_or_file_has_other_tiles(path, tmp_path):
@@ -103,7 +133,9 @@ def test_layouts_are_rectangles_put_together(path, data):
     m = ObservedMap(path, RES)
     got = m.assembled(pieces, start * RES, end * RES)
     places = [
-        (p.chrom, (p.start // RES + k) if p.strand == "+" else (p.end // RES - 1 - k)) for p in pieces for k in range(len(p) // RES)
+        (p.chrom, (p.start // RES + k) if p.strand == "+" else (p.end // RES - 1 - k))
+        for p in pieces
+        for k in range(len(p) // RES)
     ]
     maps = {(x, y): whole(path, x, y) for x in ("cA", "cB") for y in ("cA", "cB") if x <= y}
     for i in range(0, end - start, 3):
@@ -153,7 +185,9 @@ def test_block_means_by_hand():
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 4), st.floats(0, 1), st.integers(0, 1000))
+@given(
+    st.integers(1, 9), st.integers(1, 9), st.integers(1, 4), st.floats(0, 1), st.integers(0, 1000)
+)
 def test_block_means_are_plain_means(rows, columns, factor, missing, seed):
     rng = np.random.default_rng(seed)
     m = np.where(rng.random((rows, columns)) < 0.3, np.nan, rng.normal(size=(rows, columns)))

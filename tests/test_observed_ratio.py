@@ -32,7 +32,9 @@ def served(tmp_path):
 def test_tiles_are_logs_of_the_maps_pixels_over_cooltools_expected(served, resolution):
     ratio = served.observed_over_expected
     clr = cooler.Cooler(f"{MAP}::resolutions/{resolution}")
-    view = pd.DataFrame({"chrom": clr.chromnames, "start": 0, "end": list(clr.chromsizes), "name": clr.chromnames})
+    view = pd.DataFrame(
+        {"chrom": clr.chromnames, "start": 0, "end": list(clr.chromsizes), "name": clr.chromnames}
+    )
     table = expected_cis(clr, view_df=view, ignore_diags=2, nproc=1)
     expected = table.groupby("dist")["balanced.avg.smoothed.agg"].first()
     zoom = ratio.resolutions.index(resolution)
@@ -49,7 +51,9 @@ def test_tiles_are_logs_of_the_maps_pixels_over_cooltools_expected(served, resol
         truth[~np.isfinite(truth) | (d < 2)] = np.nan
         found = values[run.at : run.at + n, run.at : run.at + n]
         assert np.isfinite(truth).sum() > 50
-        np.testing.assert_allclose(found[1:, 1:], truth[1:, 1:], atol=2e-3)  # clodius may round to float16
+        np.testing.assert_allclose(
+            found[1:, 1:], truth[1:, 1:], atol=2e-3
+        )  # clodius may round to float16
     a, b = ratio.axis.runs(resolution, 0, 256)[:2]
     assert np.isnan(values[a.at + 1 : a.last - 1, b.at + 1 : b.at + b.last - 1]).all()
 
@@ -58,7 +62,9 @@ def test_the_expected_is_kept_and_measured_once(served, tmp_path, monkeypatch):
     ratio = served.observed_over_expected
     served.tiles([f"{ratio.uid}.0.0.0"], wait=None)
     (kept,) = (tmp_path / "state" / "expected").iterdir()
-    monkeypatch.setattr("higlass_plugin.observed.measure_expected", lambda clr: pytest.fail("measured again"))
+    monkeypatch.setattr(
+        "higlass_plugin.observed.measure_expected", lambda clr: pytest.fail("measured again")
+    )
     with Library(tmp_path / "state") as library:
         library.add(served["file"])
         library.add_observed(served["file"], MAP)

@@ -1,4 +1,6 @@
-"""A wheel holds everything that the package needs at run time, and nothing that can run code when it is read."""
+"""A wheel holds everything that the package needs at run time, and nothing that can run code when
+it is read.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,19 @@ def wheel(tmp_path_factory) -> Path:
             shutil.copytree(ROOT / name, source / name, ignore=SKIP)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
-    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "--no-index", "-w", str(out), str(source)]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "-q",
+        "--no-deps",
+        "--no-build-isolation",
+        "--no-index",
+        "-w",
+        str(out),
+        str(source),
+    ]
     subprocess.run(command, check=True)
     (path,) = out.glob("*.whl")
     return path
@@ -34,7 +48,12 @@ def wheel(tmp_path_factory) -> Path:
 def test_wheel_holds_the_package_data(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     folders = (ROOT / "orca_cool" / "data", ROOT / "higlass_plugin" / "static")
-    data = {str(p.relative_to(ROOT)) for f in folders for p in f.rglob("*") if p.is_file() and "__pycache__" not in p.parts}
+    data = {
+        str(p.relative_to(ROOT))
+        for f in folders
+        for p in f.rglob("*")
+        if p.is_file() and "__pycache__" not in p.parts
+    }
     assert "higlass_plugin/static/page.js" in data
     assert not data - names
     assert not [n for n in names if n.endswith((".pkl", ".pickle", ".pt", ".pth", ".npy"))]
@@ -45,7 +64,19 @@ def test_wheel_holds_the_package_data(wheel):
 
 def test_installed_wheel_works(wheel, tmp_path):
     target = tmp_path / "site"
-    command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "--no-compile", "--target", str(target), str(wheel)]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--no-deps",
+        "--no-index",
+        "--no-compile",
+        "--target",
+        str(target),
+        str(wheel),
+    ]
     subprocess.run(command, check=True)
     before = {p for p in target.rglob("*") if "__pycache__" not in p.parts}
     code = (
@@ -53,13 +84,27 @@ def test_installed_wheel_works(wheel, tmp_path):
         "s = g.open_genome('example'); print(s.fetch('chrII', 0, 813178).size)"
     )
     environment = {**os.environ, "PYTHONPATH": str(target), "PYTHONDONTWRITEBYTECODE": "1"}
-    run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     where, size = run.stdout.split()
     assert Path(where).is_relative_to(target)
     assert size == "813178"
-    assert {p for p in target.rglob("*") if "__pycache__" not in p.parts} == before  # the shipped indexes were used as they are
+    assert {
+        p for p in target.rglob("*") if "__pycache__" not in p.parts
+    } == before  # the shipped indexes were used as they are
     run = subprocess.run(
-        [sys.executable, "-m", "orca_cool", "--help"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-m", "orca_cool", "--help"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert "predict" in run.stdout
 

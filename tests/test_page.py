@@ -27,20 +27,38 @@ DELETION = "chrII:238,208-238,325 del"
 
 
 def test_the_bundle_is_of_these_sources():
-    """Whoever changes the page builds it: scripts/build_page.sh records the sums of what it read and what it wrote."""
-    sums = dict(reversed(line.split("  ", 1)) for line in (STATIC / "SHA256SUMS").read_text().splitlines())
+    """Whoever changes the page builds it: scripts/build_page.sh records the sums of what it read
+    and what it wrote.
+    """
+    sums = dict(
+        reversed(line.split("  ", 1)) for line in (STATIC / "SHA256SUMS").read_text().splitlines()
+    )
     page = ROOT / "higlass_plugin" / "page"
-    files = [ROOT / "scripts" / "build_page.sh", *page.glob("*.*"), *page.glob("src/*"), *STATIC.glob("*.*")]
+    files = [
+        ROOT / "scripts" / "build_page.sh",
+        *page.glob("*.*"),
+        *page.glob("src/*"),
+        *STATIC.glob("*.*"),
+    ]
     assert set(sums) == {str(f.relative_to(ROOT)) for f in files}
-    stale = [name for name, digest in sums.items() if hashlib.sha256((ROOT / name).read_bytes()).hexdigest() != digest]
+    stale = [
+        name
+        for name, digest in sums.items()
+        if hashlib.sha256((ROOT / name).read_bytes()).hexdigest() != digest
+    ]
     assert not stale, f"run scripts/build_page.sh: {stale}"
 
 
 def test_the_lock_file_names_no_host():
     lock = json.loads((ROOT / "higlass_plugin" / "page" / "package-lock.json").read_text())
     packages = {path: package for path, package in lock["packages"].items() if path}
-    assert all("integrity" in package and "resolved" not in package for package in packages.values())
-    named = {name: packages[f"node_modules/{name}"]["version"] for name in ("higlass", "react", "pixi.js")}
+    assert all(
+        "integrity" in package and "resolved" not in package for package in packages.values()
+    )
+    named = {
+        name: packages[f"node_modules/{name}"]["version"]
+        for name in ("higlass", "react", "pixi.js")
+    }
     assert named == {"higlass": "2.3.5", "react": "17.0.2", "pixi.js": "6.5.10"}
 
 
@@ -61,7 +79,9 @@ def browser() -> Iterator[Any]:
 def server(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("serve")
     genes = folder / "genes.bed"
-    genes.write_text("chrI\t50000\t70000\tYAA1\t0\t+\nchrII\t300000\t301000\tYBB1\t0\t-\nchrII\t500000\t501000\tYBB12\t9\t-\n")
+    genes.write_text(
+        "chrI\t50000\t70000\tYAA1\t0\t+\nchrII\t300000\t301000\tYBB1\t0\t-\nchrII\t500000\t501000\tYBB12\t9\t-\n"
+    )
     made = Server(folder, genes)
     made.start()
     yield made
@@ -83,14 +103,20 @@ def edited(browser: Any, server: Server) -> Iterator[tuple[Page, str]]:
     opened = Page(browser, server).open()
     edit = opened.edit(DELETION)
     for view in ("reference", f"difference-{edit}"):  # at once in view, 60 kb on both sides
-        domain = opened.tab.evaluate("(view) => window.orcaCool.hgApi.getLocation(view).xDomain", view)
-        assert domain == pytest.approx([CHR_I + CENTROMERE[0] - 60_000, CHR_I + CENTROMERE[1] + 60_000], abs=1000)
+        domain = opened.tab.evaluate(
+            "(view) => window.orcaCool.hgApi.getLocation(view).xDomain", view
+        )
+        assert domain == pytest.approx(
+            [CHR_I + CENTROMERE[0] - 60_000, CHR_I + CENTROMERE[1] + 60_000], abs=1000
+        )
     yield opened, edit
     opened.close()
 
 
 def eventually(page: Page, check: Callable[[np.ndarray], Any], name: str | None = None) -> Any:
-    """What ``check`` makes of the screen, looked at until it holds: what is drawn lags behind what the page says of itself."""
+    """What ``check`` makes of the screen, looked at until it holds: what is drawn lags behind what
+    the page says of itself.
+    """
     deadline = time.monotonic() + PATIENCE / 2000
     while True:
         try:
@@ -102,22 +128,46 @@ def eventually(page: Page, check: Callable[[np.ndarray], Any], name: str | None 
 
 
 def compare(
-    page: Page, view: str, track: str, keep: Callable[[Drawn, int, int], bool], value: Any = None, name: str | None = None
+    page: Page,
+    view: str,
+    track: str,
+    keep: Callable[[Drawn, int, int], bool],
+    value: Any = None,
+    name: str | None = None,
 ) -> tuple[Drawn, np.ndarray]:
-    """Assert that a heatmap's pixels have the colours of their values: the heatmap, and the values, of pairs of bins to ``keep``."""
+    """Assert that a heatmap's pixels have the colours of their values: the heatmap, and the values,
+    of pairs of bins to ``keep``.
+    """
 
     def check(picture: np.ndarray) -> tuple[Drawn, np.ndarray]:
         drawn = page.drawn(view, track)
-        return drawn, colours(drawn, picture, value or drawn.value, [(i, j) for i, j in drawn.bins() if keep(drawn, i, j)])
+        return drawn, colours(
+            drawn,
+            picture,
+            value or drawn.value,
+            [(i, j) for i, j in drawn.bins() if keep(drawn, i, j)],
+        )
 
     return eventually(page, check, name)
 
 
-def colours(drawn: Drawn, picture: np.ndarray, value: Callable[[int, int], float], bins: list[tuple[int, int]]) -> np.ndarray:
-    """Assert that pixels have the colours of their values; the values, of pairs of bins (of y, of x)."""
+def colours(
+    drawn: Drawn,
+    picture: np.ndarray,
+    value: Callable[[int, int], float],
+    bins: list[tuple[int, int]],
+) -> np.ndarray:
+    """Assert that pixels have the colours of their values; the values, of pairs of bins (of y, of
+    x).
+    """
     values = np.array([value(i, j) for i, j in bins])
     expected = np.array([drawn.colour(v) for v in values])
-    found = np.array([picture[drawn.pixel((j + 0.5) * drawn.resolution, (i + 0.5) * drawn.resolution)] for i, j in bins])
+    found = np.array(
+        [
+            picture[drawn.pixel((j + 0.5) * drawn.resolution, (i + 0.5) * drawn.resolution)]
+            for i, j in bins
+        ]
+    )
     wrong = np.abs(found - expected).max(axis=1) > 4  # a step of the colour scale is up to 3
     assert len(bins) >= 50
     assert not wrong.any(), list(zip(np.array(bins)[wrong], expected[wrong], found[wrong]))[:5]
@@ -131,7 +181,9 @@ def _map() -> np.ndarray:
 
 
 def measured(i: int, j: int) -> float:
-    """The measured map itself: chrI has 23 bins and 221 bp, so the file's 24th bin shares a pixel with chrII's first, which hides it."""
+    """The measured map itself: chrI has 23 bins and 221 bp, so the file's 24th bin shares a pixel
+    with chrII's first, which hides it.
+    """
     i, j = (k if k < 23 else k + 1 for k in (i, j))
     return float(_map()[i, j])
 
@@ -157,9 +209,17 @@ REGIONS = {
 def test_both_halves_have_the_colours_of_their_matrices(page: Page, region: str):
     page.go(region, REGIONS[region])
     name = f"halves-{REGIONS[region][0]}"
-    above, values = compare(page, "reference", "predicted-weight", lambda drawn, i, j: j - i > 10_000 // drawn.resolution, name=name)
+    above, values = compare(
+        page,
+        "reference",
+        "predicted-weight",
+        lambda drawn, i, j: j - i > 10_000 // drawn.resolution,
+        name=name,
+    )
     assert above.resolution == 2000
-    assert np.isfinite(values).mean() > 0.5  # between chromosomes nothing is predicted, and nothing is drawn
+    assert (
+        np.isfinite(values).mean() > 0.5
+    )  # between chromosomes nothing is predicted, and nothing is drawn
 
     below, _ = compare(page, "reference", "measured-weight", lambda drawn, i, j: i > j, measured)
     assert below.resolution == 10_000
@@ -168,7 +228,13 @@ def test_both_halves_have_the_colours_of_their_matrices(page: Page, region: str)
 def test_log_observed_over_expected(page: Page):
     page.tab.select_option("#value", "logoe")
     page.go("chrII:150k-450k", REGIONS["chrII:150k-450k"])
-    drawn, values = compare(page, "reference", "predicted-logoe", lambda drawn, i, j: j - i > 5, name="log-observed-expected")
+    drawn, values = compare(
+        page,
+        "reference",
+        "predicted-logoe",
+        lambda drawn, i, j: j - i > 5,
+        name="log-observed-expected",
+    )
     assert values.min() < 0 < values.max()
     assert (drawn.low, drawn.high, drawn.scaling) == (-1, 1, "linear")
     page.tab.select_option("#value", "weight")
@@ -176,7 +242,9 @@ def test_log_observed_over_expected(page: Page):
 
 
 def test_another_place_computes_new_tiles(page: Page):
-    """Nothing is computed before it is looked at: of a far place, tiles are asked for when it is gone to."""
+    """Nothing is computed before it is looked at: of a far place, tiles are asked for when it is
+    gone to.
+    """
     page.go("chrI:100k-160k", (100_000, 160_000))
     before, asked = page.problems.copy(), len(page.requests)
     page.go("chrII:700k-760k", (CHR_I + 700_000, CHR_I + 760_000))
@@ -190,7 +258,10 @@ def test_another_place_computes_new_tiles(page: Page):
 
 def test_regions_and_their_names(page: Page):
     def call(name: str, argument: Any) -> Any:
-        return page.tab.evaluate(f"(given) => window.orcaCool.{name}(given, [['chrI', {CHR_I}], ['chrII', {CHR_II}]])", argument)
+        return page.tab.evaluate(
+            f"(given) => window.orcaCool.{name}(given, [['chrI', {CHR_I}], ['chrII', {CHR_II}]])",
+            argument,
+        )
 
     assert call("parseRegion", "chrII") == [CHR_I, CHR_I + CHR_II]
     assert call("parseRegion", " chrI:1,000-2.5k ") == [1000, 2500]
@@ -204,7 +275,9 @@ def test_regions_and_their_names(page: Page):
 
 
 def test_genes_are_found_by_name(page: Page):
-    page.go("ybb1", (CHR_I + 290_000, CHR_I + 311_000))  # the name itself, and not the one that begins so
+    page.go(
+        "ybb1", (CHR_I + 290_000, CHR_I + 311_000)
+    )  # the name itself, and not the one that begins so
     page.go("yaa", (10_000, 110_000))  # a long one with twice its length on both sides
     assert page.tab.inner_text("#message") == ""
 
@@ -217,7 +290,9 @@ def test_what_is_no_place_and_no_edit_is_told_in_words(page: Page):
     assert page.tab.inner_text("#message").startswith("chrXL:1-2: neither a region")
     page.tab.fill("#edit", "chrII:5-4 <b>del</b>")
     page.tab.click("#apply")
-    page.wait("() => document.getElementById('message').textContent.includes('<b>')")  # quoted, as text
+    page.wait(
+        "() => document.getElementById('message').textContent.includes('<b>')"
+    )  # quoted, as text
     assert page.tab.query_selector("#message b") is None
     assert page.tab.evaluate("window.orcaCool.hgApi.getLocation('reference').xDomain") == before
     assert page.state()["edits"] == []
@@ -238,7 +313,8 @@ def test_an_edit_is_shown_beside_the_reference(edited: tuple[Page, str]):
         at = drawn.pixel((j + 0.5) * drawn.resolution, (i + 0.5) * drawn.resolution)
         return i != j and all(abs(a - b) > 3 for line in lines for a, b in zip(at, line))
 
-    # one scale for both maps, the colours of each are its own matrix's, and so are those of the difference
+    # one scale for both maps, the colours of each are its own matrix's, and so are those of the
+    # difference
     alternative, _ = compare(page, own, "edited-weight", clear, name="centromere-deleted")
     ratio, _ = compare(page, difference, "difference", clear)
     reference = page.drawn("reference", "predicted-weight")
@@ -254,7 +330,10 @@ def test_an_edit_is_shown_beside_the_reference(edited: tuple[Page, str]):
     assert np.abs(values).max() < 1e-3
 
     def no_difference(picture: np.ndarray) -> None:
-        seen = [picture[elsewhere.pixel((j + 0.5) * 2000, (i + 0.5) * 2000)] for i, j in elsewhere.bins()]
+        seen = [
+            picture[elsewhere.pixel((j + 0.5) * 2000, (i + 0.5) * 2000)]
+            for i, j in elsewhere.bins()
+        ]
         assert np.abs(np.array(seen) - 247).max() <= 4  # #f7f7f7
 
     eventually(page, no_difference)
@@ -271,20 +350,32 @@ def test_several_edits_move_together_and_are_closed(edited: tuple[Page, str]):
           data.items.add(new File([text], "variant.vcf"));
           document.getElementById("edit").dispatchEvent(new DragEvent("drop", { dataTransfer: data, cancelable: true, bubbles: true }));
         }""",
-        "chrI\t100000\t.\tN\t<DEL>\t.\tPASS\tSVTYPE=DEL;END=104000\n",  # VCF counts from 1 and tells the base before
+        # VCF counts from 1 and tells the base before
+        "chrI\t100000\t.\tN\t<DEL>\t.\tPASS\tSVTYPE=DEL;END=104000\n",
     )
-    page.wait("() => window.orcaCool.state.edits.length === 2 || document.getElementById('message').textContent")
+    page.wait(
+        "() => window.orcaCool.state.edits.length === 2 || "
+        "document.getElementById('message').textContent"
+    )
     assert page.tab.inner_text("#message") == ""
-    assert page.tab.inner_text("#edits li:nth-child(2) button:first-child") == "chrI:100,000-104,000 del"
+    assert (
+        page.tab.inner_text("#edits li:nth-child(2) button:first-child")
+        == "chrI:100,000-104,000 del"
+    )
     page.settle()
     page.picture("two-edits")
     second = page.state()["edits"][1]
-    views = ["reference", *(f"{kind}-{edit}" for edit in (first, second) for kind in ("edit", "difference"))]
+    views = [
+        "reference",
+        *(f"{kind}-{edit}" for edit in (first, second) for kind in ("edit", "difference")),
+    ]
 
     page.go("chrI:40k-90k", (40_000, 90_000))
     where = "(views) => views.map((view) => window.orcaCool.hgApi.getLocation(view).xDomain.reduce((a, b) => (a + b) / 2))"
     before = np.array(page.tab.evaluate(where, views))
-    assert before == pytest.approx(np.full(5, before[0]), abs=20)  # left of the breakpoints the genomes are the same
+    assert before == pytest.approx(
+        np.full(5, before[0]), abs=20
+    )  # left of the breakpoints the genomes are the same
     # a drag on the reference moves all, by the same number of bases
     drawn = page.drawn("reference", "predicted-weight")
     x, y = drawn.left + drawn.width / 2, drawn.top + drawn.height / 2
@@ -292,7 +383,11 @@ def test_several_edits_move_together_and_are_closed(edited: tuple[Page, str]):
     page.tab.mouse.down()
     page.tab.mouse.move(x - 40, y, steps=2)
     page.tab.mouse.up()
-    page.wait("([view, before]) => Math.abs(window.orcaCool.hgApi.getLocation(view).xDomain[0] - before) > 1000", ["reference", 40_000])
+    page.wait(
+        "([view, before]) => Math.abs(window.orcaCool.hgApi.getLocation(view).xDomain[0] - "
+        "before) > 1000",
+        ["reference", 40_000],
+    )
     page.settle()
     moved = np.array(page.tab.evaluate(where, views)) - before
     assert moved == pytest.approx(np.full(5, 40 / drawn.width * 50_000), rel=0.05)
@@ -301,8 +396,14 @@ def test_several_edits_move_together_and_are_closed(edited: tuple[Page, str]):
     page.wait("() => window.orcaCool.state.edits.length === 1")
     page.settle()
     conf = page.tab.evaluate("window.orcaCool.hgApi.getViewConfig()")
-    assert [v["uid"] for v in conf["views"]] == ["reference", f"edit-{first}", f"difference-{first}"]
-    assert second not in json.dumps([conf["locationLocks"], conf["zoomLocks"], conf["valueScaleLocks"]])
+    assert [v["uid"] for v in conf["views"]] == [
+        "reference",
+        f"edit-{first}",
+        f"difference-{first}",
+    ]
+    assert second not in json.dumps(
+        [conf["locationLocks"], conf["zoomLocks"], conf["valueScaleLocks"]]
+    )
     assert page.problems == []
     with pytest.raises(OSError, match="404"):
         page.server.get(f"/api/v1/edits/?d={second}")
@@ -317,7 +418,9 @@ def blank(browser: Any, server: Server) -> Iterator[Page]:
 
 
 def test_only_what_became_ready_is_fetched_again(blank: Page):
-    """Two tiles are held back: the page waits without a word over the map, then fetches these two alone; one of them has failed."""
+    """Two tiles are held back: the page waits without a word over the map, then fetches these two
+    alone; one of them has failed.
+    """
     page = blank
     held: dict[str, str] = {}  # full ids, and how far they are
     asked: list[str] = []
@@ -355,8 +458,13 @@ def test_only_what_became_ready_is_fetched_again(blank: Page):
     assert page.tab.inner_text("#progress") == "computing 2 tiles"
     track = "window.orcaCool.hgApi.getTrackObject('reference', 'predicted-weight')"
     assert page.tab.evaluate(f"{track}.errorText.text") == ""
-    page.tab.evaluate(f"window.before = new Map(Object.entries({track}.fetchedTiles).map(([id, tile]) => [id, tile.graphics]))")
-    compare(page, "reference", "measured-weight", lambda drawn, i, j: i > j, measured, "waiting")  # beside it the measured map is there
+    page.tab.evaluate(
+        f"window.before = new Map(Object.entries({track}.fetchedTiles).map(([id, tile]) => [id, "
+        f"tile.graphics]))"
+    )
+    compare(
+        page, "reference", "measured-weight", lambda drawn, i, j: i > j, measured, "waiting"
+    )  # beside it the measured map is there
 
     asked.clear()
     first, second = sorted(held)
@@ -367,14 +475,20 @@ def test_only_what_became_ready_is_fetched_again(blank: Page):
     assert asked == [first, second]
     assert page.tab.evaluate(f"{track}.errorText.text") == "out of ink"
     kept = f"Object.entries({track}.fetchedTiles).every(([id, tile]) => tile.graphics === window.before.get(id))"
-    assert page.tab.evaluate(kept), "tiles are changed where they are: taken out and put back, they would flicker"
+    assert page.tab.evaluate(kept), (
+        "tiles are changed where they are: taken out and put back, they would flicker"
+    )
     page.go("chrII:150k-400k", (CHR_I + 150_000, CHR_I + 400_000))
-    drawn, _ = compare(page, "reference", "predicted-weight", lambda drawn, i, j: i < j - 5 < 250)  # the first is there ...
+    drawn, _ = compare(
+        page, "reference", "predicted-weight", lambda drawn, i, j: i < j - 5 < 250
+    )  # the first is there ...
     bins = [(i, j) for i, j in drawn.bins() if 256 < i < j]  # ... and the second is not
     assert len(bins) > 100
 
     def nothing(picture: np.ndarray) -> None:
-        white = [(picture[drawn.pixel((j + 0.5) * 2000, (i + 0.5) * 2000)] == 255).all() for i, j in bins]
+        white = [
+            (picture[drawn.pixel((j + 0.5) * 2000, (i + 0.5) * 2000)] == 255).all() for i, j in bins
+        ]
         assert np.mean(white) > 0.9, "but for the message nothing is drawn there"
 
     eventually(page, nothing)
@@ -383,11 +497,14 @@ def test_only_what_became_ready_is_fetched_again(blank: Page):
 def test_the_views_are_valid(page: Page):
     """By HiGlass's own schema, so that other viewers take them, too."""
     edit = page.tab.evaluate(
-        """async (text) => (await fetch("/api/v1/edits/", { method: "POST", body: JSON.stringify({ edit: text }) })).json()""", DELETION
+        """async (text) => (await fetch("/api/v1/edits/", { method: "POST", body: JSON.stringify({ edit: text }) })).json()""",
+        DELETION,
     )
     for name in ("default", edit["viewconf"]):
         conf = page.server.get(f"/api/v1/viewconfs/?d={name}")
-        assert page.tab.evaluate("(conf) => window.orcaCool.hgApi.validateViewConfig(conf, { verbose: true })", conf), name
+        assert page.tab.evaluate(
+            "(conf) => window.orcaCool.hgApi.validateViewConfig(conf, { verbose: true })", conf
+        ), name
 
 
 def test_a_link_brings_the_views_back(blank: Page, edited: tuple[Page, str]):
@@ -399,13 +516,19 @@ def test_a_link_brings_the_views_back(blank: Page, edited: tuple[Page, str]):
     url = page.tab.input_value("#shared-url")
     assert url.startswith(f"{page.server.url}/?view=")
     saved = page.server.get(f"/api/v1/viewconfs/?d={url.partition('=')[2]}")
-    assert str(page.server.port) not in json.dumps(saved), "a link must work under another address too"
+    assert str(page.server.port) not in json.dumps(saved), (
+        "a link must work under another address too"
+    )
 
     again = blank.open(url.removeprefix(page.server.url))
     again.settle()
     assert edit in again.state()["edits"]
     assert again.tab.input_value("#value") == "logoe"
-    for view, track in (("reference", "predicted-logoe"), (f"edit-{edit}", "edited-logoe"), (f"difference-{edit}", "difference")):
+    for view, track in (
+        ("reference", "predicted-logoe"),
+        (f"edit-{edit}", "edited-logoe"),
+        (f"difference-{edit}", "difference"),
+    ):
         ours, theirs = page.drawn(view, track), again.drawn(view, track)
         assert theirs.x == pytest.approx(ours.x, abs=500)
         assert theirs.tileset == ours.tileset
@@ -435,7 +558,13 @@ def test_the_server_is_killed_and_comes_back(edited: tuple[Page, str], server: S
     page.settle()
     assert page.tab.is_hidden("#banner")
     assert edit in page.state()["edits"]
-    drawn, _ = compare(page, f"edit-{edit}", "edited-weight", lambda drawn, i, j: abs(i - j) > 5, name="server-back")
+    drawn, _ = compare(
+        page,
+        f"edit-{edit}",
+        "edited-weight",
+        lambda drawn, i, j: abs(i - j) > 5,
+        name="server-back",
+    )
     assert drawn.tileset == before.tileset
     assert drawn.x[0] == pytest.approx(CHR_I + 600_000, abs=2000)
 
@@ -459,21 +588,31 @@ def elsewhere() -> Iterator[str]:
         def log_message(self, *args: Any) -> None:
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(STATIC))) as found:
+    with http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(Handler, directory=str(STATIC))
+    ) as found:
         threading.Thread(target=found.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{found.server_port}"
         found.shutdown()
 
 
 def test_another_higlass_shows_it_by_url(browser: Any, server: Server, elsewhere: str):
-    """HiGlass as it is, on a page of another origin: it registers the orca:// URL, asks for tiles, and reloads until they are there."""
+    """HiGlass as it is, on a page of another origin: it registers the orca:// URL, asks for tiles,
+    and reloads until they are there.
+    """
     tab = browser.new_page(viewport={"width": 720, "height": 620})
     tab.set_default_timeout(PATIENCE)
     problems: list[str] = []
     posts: list[tuple[str, int]] = []
-    tab.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    tab.on(
+        "console",
+        lambda message: problems.append(message.text) if message.type == "error" else None,
+    )
     tab.on("pageerror", lambda error: problems.append(str(error)))
-    tab.on("response", lambda r: posts.append((r.url, r.status)) if r.request.method == "POST" else None)
+    tab.on(
+        "response",
+        lambda r: posts.append((r.url, r.status)) if r.request.method == "POST" else None,
+    )
     tab.goto(f"{elsewhere}/")
     data = {
         "server": f"{server.url}/api/v1",
@@ -481,8 +620,17 @@ def test_another_higlass_shows_it_by_url(browser: Any, server: Server, elsewhere
         "filetype": "orca",
         "coordSystem": "S288C-example",
     }
-    options = {"dataTransform": "logoe", "heatmapValueScaling": "linear", "valueScaleMin": -1, "valueScaleMax": 1}
-    options |= {"colorRange": ["#0000ff", "#ffffff", "#ff0000"], "colorbarPosition": "hidden", "labelPosition": "hidden"}
+    options = {
+        "dataTransform": "logoe",
+        "heatmapValueScaling": "linear",
+        "valueScaleMin": -1,
+        "valueScaleMax": 1,
+    }
+    options |= {
+        "colorRange": ["#0000ff", "#ffffff", "#ff0000"],
+        "colorbarPosition": "hidden",
+        "labelPosition": "hidden",
+    }
     view = {
         "uid": "v",
         "initialXDomain": [60_000, 140_000],
@@ -507,7 +655,9 @@ def test_another_higlass_shows_it_by_url(browser: Any, server: Server, elsewhere
         }""",
         polling=500,
     )
-    tab.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    tab.evaluate(
+        "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    )
     assert posts == [(f"{server.url}/api/v1/register_url/", 200)]
     assert problems == []
     other = Page.__new__(Page)

@@ -1,4 +1,6 @@
-"""Pixels on demand are those of the mosaic, bit for bit, and need no more windows than those that hold them."""
+"""Pixels on demand are those of the mosaic, bit for bit, and need no more windows than those that
+hold them.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ def bands_of(chain, length):
 
     from orca_cool.levels import Settings, bands
 
-    return bands(SimpleNamespace(spec=SPEC), chain, Settings(tuple(sorted(chain.resolutions))), [length])
+    return bands(
+        SimpleNamespace(spec=SPEC), chain, Settings(tuple(sorted(chain.resolutions))), [length]
+    )
 
 
 def whole(chain, length, held, written):
@@ -47,7 +51,9 @@ def whole(chain, length, held, written):
     for step in root_steps(SPEC, {"a": length}, [region], chain):
         for window in (w for level in step.levels for w in level):
             if chain.owner(window.resolution) is step.module:
-                mosaic.levels[window.resolution].add(window.start, drawn(placed[window.resolution, window.start]))
+                mosaic.levels[window.resolution].add(
+                    window.start, drawn(placed[window.resolution, window.start])
+                )
         for r, rows in mosaic.close(step.pending):
             for k, row in enumerate(rows.values):
                 i, n = rows.start + k, min(written[r], len(out[r]) - rows.start - k)
@@ -66,13 +72,19 @@ def test_every_pixel_is_the_mosaics(name, length):
         bins = np.arange(n_bins(length, r))
         patches = work.patches(r, bins, bins)
         found = work.blend(patches, lambda placed: symmetric(drawn(placed)))
-        assert np.array_equal(found, expected, equal_nan=True), (r, np.nanmax(np.abs(found - expected)))
+        assert np.array_equal(found, expected, equal_nan=True), (
+            r,
+            np.nanmax(np.abs(found - expected)),
+        )
 
 
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_any_rows_and_columns(data):
-    chain, length = CHAINS[data.draw(st.sampled_from(sorted(CHAINS)))], data.draw(st.integers(41, 12_000))
+    chain, length = (
+        CHAINS[data.draw(st.sampled_from(sorted(CHAINS)))],
+        data.draw(st.integers(41, 12_000)),
+    )
     held, written = bands_of(chain, length)
     work, maps = whole(chain, length, held, written)
     r = data.draw(st.sampled_from(chain.resolutions))
@@ -82,7 +94,9 @@ def test_any_rows_and_columns(data):
         if data.draw(st.booleans()):
             first = data.draw(st.integers(0, total - 1))
             return np.arange(first, data.draw(st.integers(first + 1, total)))
-        return np.array(sorted(data.draw(st.sets(st.integers(0, total - 1), min_size=1, max_size=40))))
+        return np.array(
+            sorted(data.draw(st.sets(st.integers(0, total - 1), min_size=1, max_size=40)))
+        )
 
     rows, columns, within = some(), some(), data.draw(st.none() | st.integers(1, 40))
     asked = set()
@@ -99,7 +113,9 @@ def test_any_rows_and_columns(data):
     # nothing is asked for in vain: without any one of the windows some wanted pixel is another
     assert asked == {p for patch in patches for p in patch.windows}
     for placed in list(asked)[:5]:
-        without = work.blend(patches, lambda p, gone=placed: None if p == gone else symmetric(drawn(p)))
+        without = work.blend(
+            patches, lambda p, gone=placed: None if p == gone else symmetric(drawn(p))
+        )
         assert not np.array_equal(without[wanted], found[wanted], equal_nan=True)
 
 
@@ -110,19 +126,30 @@ def test_coarser_levels_show_until_the_finer_ones_are_there():
     patches = work.patches(40, bins, bins, every=True)
     nothing = work.blend(patches, lambda placed: None)
     assert np.isnan(nothing).all()
-    top = work.blend(patches, lambda placed: symmetric(drawn(placed)) if placed.window.resolution == 160 else None)
-    there = work.blend(work.patches(160, np.arange(5, 9), np.arange(5, 9)), lambda placed: symmetric(drawn(placed)))
+    top = work.blend(
+        patches,
+        lambda placed: symmetric(drawn(placed)) if placed.window.resolution == 160 else None,
+    )
+    there = work.blend(
+        work.patches(160, np.arange(5, 9), np.arange(5, 9)), lambda placed: symmetric(drawn(placed))
+    )
     assert np.allclose(top, np.kron(there, np.ones((4, 4))), rtol=1e-6)
 
 
 def test_a_window_near_the_diagonal_needs_few():
-    """A patch inside one window's full weight needs that window alone, and what is above it only to decode it."""
+    """A patch inside one window's full weight needs that window alone, and what is above it only to
+    decode it.
+    """
     chain = CHAINS["S"]
     work = Patchwork(SPEC.bins, chain, 2_560, *bands_of(chain, 2_560))
     level = work.windows[40]
     middle = level[3].window.start + np.arange(6, 10)
     patches = work.patches(40, middle, middle)
     assert [p.resolution for p in patches] == [40]
-    assert {p.window.start for p in patches[0].windows} <= {level[2].window.start, level[3].window.start, level[4].window.start}
+    assert {p.window.start for p in patches[0].windows} <= {
+        level[2].window.start,
+        level[3].window.start,
+        level[4].window.start,
+    }
     line = level[3].line()
     assert [p.window.resolution for p in line] == [160, 80, 40]

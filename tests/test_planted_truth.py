@@ -1,7 +1,9 @@
-"""A planted truth, end to end: boundaries at a motif, learnt from simulated contacts alone, must move with the motif.
+"""A planted truth, end to end: boundaries at a motif, learnt from simulated contacts alone, must
+move with the motif.
 
-Everything goes through the command line: background, training in two of the paper's stages (encoder and one-shot decoder; then a cascade
-on the frozen encoder), prediction of an edited genome. The held-out chromosomes are never seen in training.
+Everything goes through the command line: background, training in two of the paper's stages (encoder
+and one-shot decoder; then a cascade on the frozen encoder), prediction of an edited genome. The
+held-out chromosomes are never seen in training.
 """
 
 from __future__ import annotations
@@ -32,29 +34,82 @@ SIDE = 4
 
 
 def config(steps: tuple[int, int]) -> dict:
-    """Maps, and as in the paper peaks of the factor on the training chromosomes, which help the encoder to its motif."""
-    decoder = {"channels": 32, "width": 16, "bottleneck": 16, "dilations": [1, 2, 4, 8, 1], "head": 5, "dropout": 0.0}
-    common = {"batch": 12, "optimizer": "adamw", "schedule": "onecycle", "average": "ema", "decay": 0.97, "flank": 2000, "overhang": 0.125,
-              "shift": 50, "missing": 0.9, "validation": 8, "weight_decay": 0.01}  # fmt: skip
+    """Maps, and as in the paper peaks of the factor on the training chromosomes, which help the
+    encoder to its motif.
+    """
+    decoder = {
+        "channels": 32,
+        "width": 16,
+        "bottleneck": 16,
+        "dilations": [1, 2, 4, 8, 1],
+        "head": 5,
+        "dropout": 0.0,
+    }
+    common = {
+        "batch": 12,
+        "optimizer": "adamw",
+        "schedule": "onecycle",
+        "average": "ema",
+        "decay": 0.97,
+        "flank": 2000,
+        "overhang": 0.125,
+        "shift": 50,
+        "missing": 0.9,
+        "validation": 8,
+        "weight_decay": 0.01,
+    }
     return {
-        "name": "planted", "genome": "genome.fa", "maps": {"m": "contacts.mcool"}, "background": "background",
+        "name": "planted",
+        "genome": "genome.fa",
+        "maps": {"m": "contacts.mcool"},
+        "background": "background",
         "peaks": {"factor": "peaks.bed"},
-        "test": list(TEST), "validation": ["v"], "threads": 1, "workers": 0, "accelerator": "cpu", "devices": 1,
+        "test": list(TEST),
+        "validation": ["v"],
+        "threads": 1,
+        "workers": 0,
+        "accelerator": "cpu",
+        "devices": 1,
         "model": {
             "bins": 64,
-            "encoder": {"widths": [24, 32, 32, 32], "pools": [1, 5, 5, 8], "block": 40_000, "flank": 4_000},
+            "encoder": {
+                "widths": [24, 32, 32, 32],
+                "pools": [1, 5, 5, 8],
+                "block": 40_000,
+                "flank": 4_000,
+            },
             "pyramids": {"p": {"steps": 1, "width": 32}},
             "base_decoder": {**decoder, "one_shot": True},
             "modules": [
-                {"name": "25k", "resolutions": list(LEVELS), "pyramids": ["p"], "decoder": decoder, "base_decoder": True},
+                {
+                    "name": "25k",
+                    "resolutions": list(LEVELS),
+                    "pyramids": ["p"],
+                    "decoder": decoder,
+                    "base_decoder": True,
+                },
                 {"name": "12k", "resolutions": [BIN], "base_decoder": True},
             ],
         },
         "stages": [
-            {"name": "one", "module": "12k", "steps": steps[0], "validate": max(1, steps[0] // 4), "lr": 0.004, **common},
-            {"name": "two", "module": "25k", "steps": steps[1], "validate": max(1, steps[1] // 2), "lr": 0.004, **common},
+            {
+                "name": "one",
+                "module": "12k",
+                "steps": steps[0],
+                "validate": max(1, steps[0] // 4),
+                "lr": 0.004,
+                **common,
+            },
+            {
+                "name": "two",
+                "module": "25k",
+                "steps": steps[1],
+                "validate": max(1, steps[1] // 2),
+                "lr": 0.004,
+                **common,
+            },
         ],
-    }  # fmt: skip
+    }
 
 
 def run(*arguments: object) -> None:
@@ -63,7 +118,9 @@ def run(*arguments: object) -> None:
 
 
 def insulation(model: Path, genome: Genome, folder: Path, name: str) -> dict[str, np.ndarray]:
-    """Predicted boundary strength of every bin of the test chromosomes: minus the diamond's mean of log observed/expected."""
+    """Predicted boundary strength of every bin of the test chromosomes: minus the diamond's mean of
+    log observed/expected.
+    """
     fasta = genome.write_fasta(folder / f"{name}.fa")
     out = folder / f"{name}.mcool"
     run("predict", "--model", model, "--genome", fasta, "-o", out, "--levels", BIN, *TEST)
@@ -75,7 +132,11 @@ def at(strength: Mapping[str, np.ndarray], places: Mapping[str, np.ndarray]) -> 
 
 
 def area(positive: np.ndarray, negative: np.ndarray) -> float:
-    return float(roc_auc_score(np.repeat([1, 0], [len(positive), len(negative)]), np.concatenate([positive, negative])))
+    return float(
+        roc_auc_score(
+            np.repeat([1, 0], [len(positive), len(negative)]), np.concatenate([positive, negative])
+        )
+    )
 
 
 def prove(folder: Path, seed: int, steps: tuple[int, int]) -> dict[str, float]:
@@ -88,33 +149,64 @@ def prove(folder: Path, seed: int, steps: tuple[int, int]) -> dict[str, float]:
     peaks = [(c, int(b) * BIN) for c in TRAINING for b in genome.boundaries(c)]
     (folder / "peaks.bed").write_text("".join(f"{c}\t{a + 50}\t{a + 150}\n" for c, a in peaks))
     (folder / "c.yaml").write_text(yaml.safe_dump(config(steps)))
-    run("background", folder / "contacts.mcool", "-o", folder / "background", "-r", BIN, "--exclude", ",".join(TEST), "--keep", 8_000)
+    run(
+        "background",
+        folder / "contacts.mcool",
+        "-o",
+        folder / "background",
+        "-r",
+        BIN,
+        "--exclude",
+        ",".join(TEST),
+        "--keep",
+        8_000,
+    )
     run("train", folder / "c.yaml", "-o", folder / "run")
     return score(folder, genome, seed)
 
 
 def score(folder: Path, genome: Genome, seed: int) -> dict[str, float]:
-    """Edit the held-out chromosomes, predict, and compare where boundaries are with where they should be."""
+    """Edit the held-out chromosomes, predict, and compare where boundaries are with where they
+    should be.
+    """
     edited = move_boundaries(genome, TEST, seed)
     before = insulation(folder / "run" / "model", genome, folder, "before")
     after = insulation(folder / "run" / "model", edited.genome, folder, "after")
-    bare = insulation(folder / "run" / "model", erase_boundaries(genome, TEST, seed), folder, "bare")
+    bare = insulation(
+        folder / "run" / "model", erase_boundaries(genome, TEST, seed), folder, "bare"
+    )
     there = np.concatenate([at(after, edited.kept), at(after, edited.new)])
-    not_there = np.concatenate([at(after, p) for p in (edited.deleted, edited.decoys, edited.empty)])
+    not_there = np.concatenate(
+        [at(after, p) for p in (edited.deleted, edited.decoys, edited.empty)]
+    )
     change = {c: after[c] - before[c] for c in TEST}
     settings = load_config(folder / "c.yaml")
     fresh = Run(settings, folder / "fresh", open_genome(folder / "genome.fa"))
     fresh.data(0)
-    untrained = insulation(save_bundle(folder / "untrained", fresh.model().eval(), fresh.tables), edited.genome, folder, "untrained")
+    untrained = insulation(
+        save_bundle(folder / "untrained", fresh.model().eval(), fresh.tables),
+        edited.genome,
+        folder,
+        "untrained",
+    )
     return {
         "boundaries": area(there, not_there),
         "moved": area(at(after, edited.new), at(after, edited.deleted)),
         "change": area(at(change, edited.new), at(change, edited.deleted)),
         "decoys": area(there, at(after, edited.decoys)),
-        "untrained": area(*(np.concatenate([at(untrained, p) for p in group]) for group in (
-            (edited.kept, edited.new), (edited.deleted, edited.decoys, edited.empty)))),
-        "kept over bare": float((at(after, edited.kept) > max(np.nanmax(bare[c]) for c in TEST)).mean()),
-    }  # fmt: skip
+        "untrained": area(
+            *(
+                np.concatenate([at(untrained, p) for p in group])
+                for group in (
+                    (edited.kept, edited.new),
+                    (edited.deleted, edited.decoys, edited.empty),
+                )
+            )
+        ),
+        "kept over bare": float(
+            (at(after, edited.kept) > max(np.nanmax(bare[c]) for c in TEST)).mean()
+        ),
+    }
 
 
 @pytest.mark.slow

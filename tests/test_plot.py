@@ -1,4 +1,6 @@
-"""The picture: upper half from the prediction, lower half from the measured map, each by its own bp extent."""
+"""The picture: upper half from the prediction, lower half from the measured map, each by its own bp
+extent.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ def write_prediction(path: Path, value: float) -> Path:
     """y = ``value`` everywhere, at 8 kb (whole chromosomes) and 4 kb (256 kb band)."""
     layers, rows = [], {}
     for resolution, band in ((4000, 64), (8000, 128)):
-        layers.append(Layer(resolution, 1 / (1 + np.arange(band, dtype=float)), 1e-4, band, None, {}))
+        layers.append(
+            Layer(resolution, 1 / (1 + np.arange(band, dtype=float)), 1e-4, band, None, {})
+        )
         rows[resolution] = []
         for chrom, size in SIZES.items():
             n = -(-size // resolution)
@@ -81,7 +85,9 @@ def test_one_colour_scale_and_orientation(tmp_path):
     up[2, 7] = up[7, 2] = 1.0  # bins 20-30 kb x 70-80 kb
     low = np.full((5, 5), 0.0)
     low[1, 4] = low[4, 1] = 1.0  # 20-40 kb x 80-100 kb, other resolution
-    figure = draw(region, Panel("up", 0, 100_000, up, 10_000), Panel("low", 0, 100_000, low, 20_000), vmax=1.0)
+    figure = draw(
+        region, Panel("up", 0, 100_000, up, 10_000), Panel("low", 0, 100_000, low, 20_000), vmax=1.0
+    )
     out = tmp_path / "o.png"
     figure.savefig(out)
     image = np.asarray(Image.open(out).convert("RGB")).astype(int)
@@ -95,8 +101,12 @@ def test_one_colour_scale_and_orientation(tmp_path):
     red, neutral = colour(75_000, 25_000), colour(75_000, 45_000)
     assert red[0] > red[2] + 100
     assert abs(neutral[0] - neutral[2]) < 10
-    np.testing.assert_array_equal(colour(30_000, 88_000), red)  # the same value has the same colour below
-    np.testing.assert_array_equal(colour(25_000, 75_000), neutral)  # the upper map's pixel is not mirrored into the lower half
+    np.testing.assert_array_equal(
+        colour(30_000, 88_000), red
+    )  # the same value has the same colour below
+    np.testing.assert_array_equal(
+        colour(25_000, 75_000), neutral
+    )  # the upper map's pixel is not mirrored into the lower half
     np.testing.assert_array_equal(colour(94_000, 22_000), neutral)
 
 
@@ -107,7 +117,12 @@ def test_levels_are_chosen_by_what_they_know(predictions):
     assert (panel.start, panel.end) == (0, 816_000)
     assert np.nanmax(np.abs(panel.values - 0.9)) < 1e-5
     assert predicted_panel(predictions[0], Region("chrII", 100_000, 300_000))[0].resolution == 4000
-    assert predicted_panel(f"{predictions[0]}::resolutions/8000", Region("chrII", 100_000, 300_000))[0].resolution == 8000
+    assert (
+        predicted_panel(f"{predictions[0]}::resolutions/8000", Region("chrII", 100_000, 300_000))[
+            0
+        ].resolution
+        == 8000
+    )
     with pytest.raises(CoolerError, match="no resolution 2000"):
         predicted_panel(predictions[0], Region("chrII", 0, 100_000), 2000)
 
@@ -118,7 +133,8 @@ def test_observed_over_expected_is_cooltools(tmp_path):
     assert (panel.start, panel.end) == (0, 820_000)
     assert abs(np.nanmean(panel.values)) < 0.3
     assert np.isnan(np.diagonal(panel.values)).all()
-    # the depletion across chrII's centromere (238 kb): contacts of the left arm's end with the right arm's start
+    # the depletion across chrII's centromere (238 kb): contacts of the left arm's end with the
+    # right arm's start
     left, right = slice(18, 23), slice(25, 30)
     assert np.nanmean(panel.values[left, right]) < -0.15
 
@@ -134,7 +150,12 @@ def test_unbalanced_and_single_resolution(tmp_path):
 
 
 def test_contact_view_and_single_map(predictions, tmp_path):
-    assert plot_maps(predictions[0], tmp_path / "a.png", MEASURED, "chrII:100k-400k", contact=True).stat().st_size > 10_000
+    assert (
+        plot_maps(predictions[0], tmp_path / "a.png", MEASURED, "chrII:100k-400k", contact=True)
+        .stat()
+        .st_size
+        > 10_000
+    )
     assert plot_maps(predictions[0], tmp_path / "b.svg").stat().st_size > 1000
     with pytest.raises(OutputError, match="exists; use --force"):
         plot_maps(predictions[0], tmp_path / "b.svg")
@@ -147,7 +168,9 @@ def test_bad_input(predictions, tmp_path):
     bad.write_text("nonsense")
     other = tmp_path / "other.cool"
     bins = pd.DataFrame({"chrom": ["2"] * 3, "start": [0, 10, 20], "end": [10, 20, 30]})
-    cooler.create_cooler(str(other), bins, pd.DataFrame({"bin1_id": [0], "bin2_id": [1], "count": [1]}))
+    cooler.create_cooler(
+        str(other), bins, pd.DataFrame({"bin1_id": [0], "bin2_id": [1], "count": [1]})
+    )
     for arguments, error, message in [
         ((tmp_path / "absent.mcool", out), CoolerError, "no file"),
         ((bad, out), CoolerError, "not a cooler"),
@@ -166,7 +189,10 @@ def test_bad_input(predictions, tmp_path):
 
 def test_command(predictions, tmp_path):
     out = tmp_path / "o.png"
-    run = CliRunner().invoke(main, ["plot", str(predictions[0]), "--observed", str(MEASURED), "-r", "chrII", "-o", str(out)])
+    run = CliRunner().invoke(
+        main,
+        ["plot", str(predictions[0]), "--observed", str(MEASURED), "-r", "chrII", "-o", str(out)],
+    )
     assert run.exit_code == 0, run.output
     assert run.output.strip() == str(out)
     run = CliRunner().invoke(main, ["plot", str(predictions[0]), "-o", str(out)])

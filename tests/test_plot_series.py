@@ -1,4 +1,6 @@
-"""Zoom series as pictures: which axes there are, what they show and where, and `orca-cool plot` that predicts what it draws."""
+"""Zoom series as pictures: which axes there are, what they show and where, and `orca-cool plot`
+that predicts what it draws.
+"""
 
 from __future__ import annotations
 
@@ -39,15 +41,19 @@ SIZES = {"a": 12_000, "b": 6_000, "c": 900}
 LEVELS = (160, 80, 40)  # windows of 2,560, 1,280 and 640 bp
 
 #: An inversion and, close by, 80 bp of given sequence: the finest windows hold both.
-LOCAL = (Edit("inv", "a", 5_000, 5_160), Edit("ins", "a", 5_200, 5_200, sequence=(Segment.letters("ACGT" * 20),)))
+LOCAL = (
+    Edit("inv", "a", 5_000, 5_160),
+    Edit("ins", "a", 5_200, 5_200, sequence=(Segment.letters("ACGT" * 20),)),
+)
 #: More than a window: its sides are seen in two windows of the reference.
 DELETION = (Edit("del", "a", 3_000, 5_600),)
 #: Positions of either chromosome would lie in the other's window too.
 TRANSLOCATION = (Join(Breakend("a", 1_500, "+"), Breakend("b", 1_000, "-")),)
 SHORT = (Edit("inv", "c", 100, 300),)
 
-#: Windows of LOCAL: 5,120 is the multiple of 80 (an eighth of the finest window) next to the middle of the breakpoints, and each
-#: level's window begins a whole number of coarser bins into the coarser one.
+#: Windows of LOCAL: 5,120 is the multiple of 80 (an eighth of the finest window) next to the middle
+#: of the breakpoints, and each level's window begins a whole number of coarser bins into the
+#: coarser one.
 LOCAL_WINDOWS = [(3_840, 6_400), (4_480, 5_760), (4_800, 5_440)]
 
 GENES = pd.DataFrame(
@@ -69,13 +75,25 @@ def place(tmp_path_factory):
             out.write(f">{chrom}\n{text}\n")
     spec = make_toy_spec(assemblies={"toyAsm": SIZES})
     save_bundle(folder / "toy", make_toy_model(spec), make_toy_backgrounds(spec))
-    (folder / "genes.bed").write_text("".join(f"{g.chrom}\t{g.start}\t{g.end}\t{g.name}\t0\t{g.strand}\n" for g in GENES.itertuples()))
+    (folder / "genes.bed").write_text(
+        "".join(
+            f"{g.chrom}\t{g.start}\t{g.end}\t{g.name}\t0\t{g.strand}\n" for g in GENES.itertuples()
+        )
+    )
     bins = cooler.binnify(pd.Series(SIZES), 80)
     starts = bins.groupby("chrom", sort=False, observed=True).indices
     pixels = []
     for index in starts.values():
         i, j = np.triu_indices(len(index))
-        pixels.append(pd.DataFrame({"bin1_id": index[i], "bin2_id": index[j], "count": random.poisson(200 / (1 + j - i)) + 1}))
+        pixels.append(
+            pd.DataFrame(
+                {
+                    "bin1_id": index[i],
+                    "bin2_id": index[j],
+                    "count": random.poisson(200 / (1 + j - i)) + 1,
+                }
+            )
+        )
     cooler.create_cooler(str(folder / "measured.cool"), bins, pd.concat(pixels), ordered=True)
     return folder
 
@@ -96,7 +114,9 @@ def columns(predictor, reference):
 
     def of(changes):
         genome = EditedGenome.of(predictor.source, changes)
-        return compared(reference, genome, sites(genome, predictor.spec, reference.module)[0], LEVELS)
+        return compared(
+            reference, genome, sites(genome, predictor.spec, reference.module)[0], LEVELS
+        )
 
     return of
 
@@ -110,11 +130,17 @@ def axes_of(figure):
 
 def labels(*rows):
     """Labels of (row, names of its axes)."""
-    return [text for row, names in rows for text in [*(f"{row} {r} {name}" for r in LEVELS for name in names), f"{row} scale"]]
+    return [
+        text
+        for row, names in rows
+        for text in [*(f"{row} {r} {name}" for r in LEVELS for name in names), f"{row} scale"]
+    ]
 
 
 def shown(axes):
-    """Data of the only image, NaN where it is masked; its extent as (first, last), which must be square."""
+    """Data of the only image, NaN where it is masked; its extent as (first, last), which must be
+    square.
+    """
     (image,) = axes.images
     first, last, bottom, top = image.get_extent()
     assert (bottom, top) == (last, first)
@@ -123,12 +149,24 @@ def shown(axes):
 
 def upright(axes):
     """x of vertical lines."""
-    return sorted({float(line.get_xdata()[0]) for line in axes.lines if line.get_xdata()[0] == line.get_xdata()[1]})
+    return sorted(
+        {
+            float(line.get_xdata()[0])
+            for line in axes.lines
+            if line.get_xdata()[0] == line.get_xdata()[1]
+        }
+    )
 
 
 def level(axes):
     """y of horizontal lines."""
-    return sorted({float(line.get_ydata()[0]) for line in axes.lines if line.get_ydata()[0] == line.get_ydata()[1]})
+    return sorted(
+        {
+            float(line.get_ydata()[0])
+            for line in axes.lines
+            if line.get_ydata()[0] == line.get_ydata()[1]
+        }
+    )
 
 
 def box(axes):
@@ -144,21 +182,32 @@ def limits(axes):
 
 
 def assert_one_scale(axes, columns, rows):
-    """One symmetric scale for all predicted and measured maps, which the predictions alone decide; another for the difference."""
+    """One symmetric scale for all predicted and measured maps, which the predictions alone decide;
+    another for the difference.
+    """
     values = np.concatenate([m.values[np.isfinite(m.values)] for c in columns for m in c.maps])
     high = max(np.percentile(np.abs(values), 98), 0.1)
     changes = [c.difference[np.isfinite(c.difference)] for c in columns if c.difference is not None]
     most = max(np.percentile(np.abs(np.concatenate(changes)), 99.5), 0.01) if changes else None
     for row in rows:
-        end, colours = (most, "RdBu_r") if row.startswith("alternative minus") else (high, "coolwarm")
+        end, colours = (
+            (most, "RdBu_r") if row.startswith("alternative minus") else (high, "coolwarm")
+        )
         for r in LEVELS:
-            assert limits(axes[f"{row} {r} map"]) == (pytest.approx(-end), pytest.approx(end), colours)
+            assert limits(axes[f"{row} {r} map"]) == (
+                pytest.approx(-end),
+                pytest.approx(end),
+                colours,
+            )
         assert axes[f"{row} scale"].get_ylim() == pytest.approx((-end, end))
 
 
 def bars(axes):
     """(start, end, colour, hatch) of a strip's pieces and (x, text) of its letters."""
-    pieces = [(p.get_x(), p.get_x() + p.get_width(), p.get_facecolor(), p.get_hatch()) for p in axes.patches]
+    pieces = [
+        (p.get_x(), p.get_x() + p.get_width(), p.get_facecolor(), p.get_hatch())
+        for p in axes.patches
+    ]
     return pieces, [(t.get_position()[0], t.get_text()) for t in axes.texts]
 
 
@@ -177,12 +226,18 @@ def plain(predictor, reference, place):
     """Around a:6,040, with a measured map; columns and axes."""
     series = predictor.series(reference.module, "a", 6_040, "real")
     found = [Column.of_series(m, predictor.source) for m in series]
-    return series, found, axes_of(draw_series(found, observed=place / "measured.cool", title="a $1"))
+    return (
+        series,
+        found,
+        axes_of(draw_series(found, observed=place / "measured.cool", title="a $1")),
+    )
 
 
 def test_axes_without_an_edit(plain):
     series, found, axes = plain
-    assert list(axes) == labels(("reference", ["map", "insulation"]), ("measured", ["map", "insulation"]))
+    assert list(axes) == labels(
+        ("reference", ["map", "insulation"]), ("measured", ["map", "insulation"])
+    )
     windows = [(4_760, 7_320), (5_400, 6_680), (5_720, 6_360)]
     for m, (start, end), inner in zip(series, windows, [*windows[1:], None]):
         values, extent = shown(axes[f"reference {m.resolution} map"])
@@ -192,7 +247,9 @@ def test_axes_without_an_edit(plain):
             for name in ("map", "insulation"):
                 assert axes[f"{row} {m.resolution} {name}"].get_xlim() == (start, end)
             assert axes[f"{row} {m.resolution} map"].get_ylim() == (end, start)
-            assert box(axes[f"{row} {m.resolution} map"]) == (None if inner is None else (*inner, *inner))
+            assert box(axes[f"{row} {m.resolution} map"]) == (
+                None if inner is None else (*inner, *inner)
+            )
             assert upright(axes[f"{row} {m.resolution} map"]) == []
     assert_one_scale(axes, found, ["reference", "measured"])
     assert axes["reference 40 insulation"].get_xlabel() == "a (kb)"
@@ -201,26 +258,38 @@ def test_axes_without_an_edit(plain):
     assert "a $1" in texts
     assert "2.56 kb window, 160 bp bins" in texts
     assert not any("Dashed" in text or "Strips" in text for text in texts)
-    assert any("Outlined" in text and "mean contacts across each bin (diamond of 2 bins)" in text for text in texts)
+    assert any(
+        "Outlined" in text and "mean contacts across each bin (diamond of 2 bins)" in text
+        for text in texts
+    )
 
 
 def test_the_measured_map_is_the_cooler_in_its_own_bins(plain, place):
     _, _, axes = plain
     # bins of 80 bp at every level: all that overlap the window
-    places = [(4_760, 7_320, 4_720, 7_360), (5_400, 6_680, 5_360, 6_720), (5_720, 6_360, 5_680, 6_400)]
+    places = [
+        (4_760, 7_320, 4_720, 7_360),
+        (5_400, 6_680, 5_360, 6_720),
+        (5_720, 6_360, 5_680, 6_400),
+    ]
     for r, (start, end, first, last) in zip(LEVELS, places):
         values, extent = shown(axes[f"measured {r} map"])
         assert extent == (first, last)
-        np.testing.assert_array_equal(values, observed_panel(place / "measured.cool", Region("a", start, end), r).values)
+        np.testing.assert_array_equal(
+            values, observed_panel(place / "measured.cool", Region("a", start, end), r).values
+        )
         assert len(values) == (last - first) // 80
-        assert [t.get_text() for t in axes[f"measured {r} map"].texts] == ["measured: measured.cool, 80 bp, raw"]
+        assert [t.get_text() for t in axes[f"measured {r} map"].texts] == [
+            "measured: measured.cool, 80 bp, raw"
+        ]
 
 
 def test_insulation_is_that_of_contact_frequency(plain):
     series, found, axes = plain
     for m, column in zip(series, found):
         frequency = np.exp(m.values.astype(float)) * (m.expected + m.eps)
-        # a diamond of 2 bins without its pixels nearer than 2: the one pixel from the bin before to the bin after
+        # a diamond of 2 bins without its pixels nearer than 2: the one pixel from the bin before to
+        # the bin after
         log = np.log2(frequency[np.arange(14), np.arange(2, 16)])
         expected = np.array([np.nan, *(log - log.mean()), np.nan])
         np.testing.assert_allclose(column.references[0].insulation, expected, atol=1e-9)
@@ -231,7 +300,12 @@ def test_insulation_is_that_of_contact_frequency(plain):
 
 
 def test_insulation_has_the_pseudocount_of_the_maps(plain, predictor):
-    m = dataclasses.replace(plain[0][0], expected=np.random.default_rng(2).random((16, 16)), values=np.zeros((16, 16)), eps=0.5)
+    m = dataclasses.replace(
+        plain[0][0],
+        expected=np.random.default_rng(2).random((16, 16)),
+        values=np.zeros((16, 16)),
+        eps=0.5,
+    )
     track = Column.of_series(m, predictor.source).references[0].insulation
     log = np.log2(m.expected[np.arange(14), np.arange(2, 16)] + 0.5)
     np.testing.assert_allclose(track[1:15], log - log.mean(), atol=1e-9)
@@ -241,7 +315,8 @@ def test_insulation_by_hand():
     domains = np.kron(np.eye(2), np.ones((8, 8))) + 0.25
     track = insulation_score(domains, 3)
     assert np.isnan(track[[0, 1, 14, 15]]).all()
-    # bin 5 sees its own domain alone; the pixels across bin 7, (6, 8), (5, 7), (5, 8), (5, 9), (6, 9), (7, 9): one of 1.25, five of 0.25
+    # bin 5 sees its own domain alone; the pixels across bin 7, (6, 8), (5, 7), (5, 8), (5, 9), (6,
+    # 9), (7, 9): one of 1.25, five of 0.25
     assert track[5] - track[7] == pytest.approx(np.log2(1.25) - np.log2((1.25 + 5 * 0.25) / 6))
     assert np.nanmean(track) == pytest.approx(0)
     assert np.isnan(insulation_score(np.zeros((8, 8)), 2)).all()
@@ -249,12 +324,16 @@ def test_insulation_by_hand():
 
 
 def test_gaps_and_what_lies_outside_the_chromosome_are_blank(predictor, reference):
-    gap = Column.of_series(predictor.series(reference.module, "b", 3_000, "real")[0], predictor.source)
+    gap = Column.of_series(
+        predictor.series(reference.module, "b", 3_000, "real")[0], predictor.source
+    )
     # N from 2,000 to 3,000: a quarter of the bin 1,880 to 2,040, all of the six from there
     assert (gap.references[0].start, gap.references[0].end) == (1_720, 4_280)
     blank = np.isin(np.arange(16), range(2, 8))
     np.testing.assert_array_equal(np.isnan(gap.references[0].values), blank[:, None] | blank)
-    short = Column.of_series(predictor.series(reference.module, "c", 450, "real")[0], predictor.source)
+    short = Column.of_series(
+        predictor.series(reference.module, "c", 450, "real")[0], predictor.source
+    )
     blank = np.arange(16) >= 6  # 800 to 960 is more than half in the chromosome of 900 bp
     np.testing.assert_array_equal(np.isnan(short.references[0].values), blank[:, None] | blank)
     assert np.isnan(short.references[0].insulation[6:]).all()
@@ -278,12 +357,18 @@ def test_axes_with_an_edit(local):
     )
     assert_one_scale(axes, found, ["reference", "alternative", "alternative minus reference"])
     for c, window, inner in zip(found, LOCAL_WINDOWS, [*LOCAL_WINDOWS[1:], None]):
-        wanted = {"reference": c.references[0].values, "alternative": c.alternative.values, "alternative minus reference": c.difference}
+        wanted = {
+            "reference": c.references[0].values,
+            "alternative": c.alternative.values,
+            "alternative minus reference": c.difference,
+        }
         for row, values in wanted.items():
             data, extent = shown(axes[f"{row} {c.resolution} map"])
             np.testing.assert_array_equal(data, values)
             assert extent == window
-            assert box(axes[f"{row} {c.resolution} map"]) == (None if inner is None else (*inner, *inner))
+            assert box(axes[f"{row} {c.resolution} map"]) == (
+                None if inner is None else (*inner, *inner)
+            )
 
 
 def test_maps_are_those_of_the_comparison(local, predictor, reference):
@@ -294,7 +379,8 @@ def test_maps_are_those_of_the_comparison(local, predictor, reference):
         np.testing.assert_array_equal(c.references[0].values, w.references[0].values)
         np.testing.assert_array_equal(c.aligned, w.reference)
         np.testing.assert_array_equal(c.difference, w.alternative.values - w.reference)
-        # what came from no window of the reference cannot be compared: 5,200 to 5,280 is given sequence
+        # what came from no window of the reference cannot be compared: 5,200 to 5,280 is given
+        # sequence
         middles = w.alternative.start + w.resolution * np.arange(16) + w.resolution // 2
         unknown = np.isnan(c.difference).all(axis=0)
         given = (middles - w.resolution // 2 >= 5_200) & (middles + w.resolution // 2 <= 5_280)
@@ -322,15 +408,27 @@ def test_strips_of_an_inversion_and_given_sequence(local):
     _, axes = local
     for r, (start, end) in zip(LEVELS, LOCAL_WINDOWS):
         pieces, letters = bars(axes[f"reference {r} strip"])
-        assert pieces == coloured((start, 5_000, A, None), (5_000, 5_160, B, None), (5_160, 5_200, C, None), (5_200, end, D, None))
-        assert [text for _, text in letters] == ["A", "B", "C", "D"] if r < 160 else ["A", "B", "D"]  # no room for 40 of 2,560 bp
+        assert pieces == coloured(
+            (start, 5_000, A, None),
+            (5_000, 5_160, B, None),
+            (5_160, 5_200, C, None),
+            (5_200, end, D, None),
+        )
+        assert (
+            [text for _, text in letters] == ["A", "B", "C", "D"] if r < 160 else ["A", "B", "D"]
+        )  # no room for 40 of 2,560 bp
         pieces, letters = bars(axes[f"alternative {r} strip"])
         assert pieces == coloured(
-            (start, 5_000, A, None), (5_000, 5_160, B, None), (5_160, 5_200, C, None), (5_200, 5_280, GIVEN_COLOUR, None),
+            (start, 5_000, A, None),
+            (5_000, 5_160, B, None),
+            (5_160, 5_200, C, None),
+            (5_200, 5_280, GIVEN_COLOUR, None),
             (5_280, end, D, None),
-        )  # fmt: skip
+        )
         inverted = "<B" if r == 160 else "B"
-        assert [text for _, text in letters] == (["A", inverted, "D"] if r == 160 else ["A", inverted, "C", "D"])
+        assert [text for _, text in letters] == (
+            ["A", inverted, "D"] if r == 160 else ["A", inverted, "C", "D"]
+        )
         assert dict((text, x) for x, text in letters)[inverted] == 5_080
         # a longer one is full of arrow heads, all within it
         heads = [x for line in axes[f"alternative {r} strip"].lines for x in line.get_xdata()]
@@ -338,7 +436,11 @@ def test_strips_of_an_inversion_and_given_sequence(local):
         assert all(5_000 < x < 5_160 for x in heads)
         assert not axes[f"reference {r} strip"].lines
     figure = axes["reference scale"].figure
-    (note,) = [text.get_text().replace("\n", " ") for text in figure.texts if "Insulation" in text.get_text()]
+    (note,) = [
+        text.get_text().replace("\n", " ")
+        for text in figure.texts
+        if "Insulation" in text.get_text()
+    ]
     assert "Dashed: breakpoints." in note
     assert ", < inverted, black: given sequence." in note
     assert "crossed out" not in note
@@ -346,7 +448,8 @@ def test_strips_of_an_inversion_and_given_sequence(local):
 
 def test_insulation_that_two_windows_know_is_the_first_ones(columns):
     coarse, *_ = columns([Edit("del", "a", 3_000, 3_800)])
-    # windows from 1,680 (around 2,960) and 2,560 (around 3,840) overlap; of each the first and last bins are not known
+    # windows from 1,680 (around 2,960) and 2,560 (around 3,840) overlap; of each the first and last
+    # bins are not known
     left, right = coarse.references
     assert (left.start, right.start, coarse.alternative.start) == (1_680, 2_560, 1_680)
     middles = 1_680 + 160 * np.arange(16) + 80
@@ -357,19 +460,29 @@ def test_insulation_that_two_windows_know_is_the_first_ones(columns):
         inside = (index > 0) & (index < 15)
         expected[inside] = m.insulation[index[inside]]
     np.testing.assert_array_equal(coarse.aligned_insulation, expected)
-    assert np.isfinite(expected).sum() == 14  # all but the first of the one and the last of the other
+    assert (
+        np.isfinite(expected).sum() == 14
+    )  # all but the first of the one and the last of the other
 
 
 def test_insulation_of_reference_and_alternative_share_an_axis(local):
     found, axes = local
     for c in found:
         both = axes[f"alternative {c.resolution} insulation"]
-        lines = {line.get_label(): line.get_ydata() for line in both.lines if len(line.get_xdata()) == 16}
+        lines = {
+            line.get_label(): line.get_ydata() for line in both.lines if len(line.get_xdata()) == 16
+        }
         np.testing.assert_array_equal(lines["alternative"], c.alternative.insulation)
         np.testing.assert_array_equal(lines["reference"], c.aligned_insulation)
         assert both.get_ylim() == axes[f"reference {c.resolution} insulation"].get_ylim()
-        (change,) = [line for line in axes[f"alternative minus reference {c.resolution} insulation"].lines if len(line.get_xdata()) == 16]
-        np.testing.assert_array_equal(change.get_ydata(), c.alternative.insulation - c.aligned_insulation)
+        (change,) = [
+            line
+            for line in axes[f"alternative minus reference {c.resolution} insulation"].lines
+            if len(line.get_xdata()) == 16
+        ]
+        np.testing.assert_array_equal(
+            change.get_ydata(), c.alternative.insulation - c.aligned_insulation
+        )
         low, high = axes[f"alternative minus reference {c.resolution} insulation"].get_ylim()
         assert -low == pytest.approx(high)
 
@@ -378,13 +491,19 @@ def test_genes_below_the_reference_and_where_they_went(local):
     _, axes = local
     for r in LEVELS:
         assert sorted(t.get_text() for t in axes[f"reference {r} genes"].texts) == ["one", "two"]
-        assert sorted(t.get_text() for t in axes[f"alternative {r} genes"].texts) == ["one (part)", "one (part)", "two"]
+        assert sorted(t.get_text() for t in axes[f"alternative {r} genes"].texts) == [
+            "one (part)",
+            "one (part)",
+            "two",
+        ]
     # names stand 0.03 inches behind their bars: the track knows how wide it is
     for row, end in [("reference", 5_300), ("alternative", 5_380)]:
         (name,) = [t for t in axes[f"{row} 160 genes"].texts if t.get_text() == "two"]
         assert name.get_position()[0] == pytest.approx(end + GAP * 2_560 / SQUARE)
     (shapes,) = axes["alternative 40 genes"].collections
-    spans = sorted((path.vertices[:, 0].min(), path.vertices[:, 0].max()) for path in shapes.get_paths())
+    spans = sorted(
+        (path.vertices[:, 0].min(), path.vertices[:, 0].max()) for path in shapes.get_paths()
+    )
     # its right half turns (p becomes 10,160 - p); 80 bp are put into the other
     assert spans == [(4_900, 5_000), (5_060, 5_160), (5_170, 5_380)]
 
@@ -410,13 +529,28 @@ def test_axes_of_a_large_deletion(deleted):
         ("measured, left", two),
         ("measured, right", two),
     )
-    rows = ["reference, left", "reference, right", "alternative", "alternative minus reference", "measured, left", "measured, right"]
+    rows = [
+        "reference, left",
+        "reference, right",
+        "alternative",
+        "alternative minus reference",
+        "measured, left",
+        "measured, right",
+    ]
     assert_one_scale(axes, found, rows)
     # 2,999 is nearest to 37 x 80, 5,600 is 70 x 80
-    left, right = [(1_680, 4_240), (2_320, 3_600), (2_640, 3_280)], [(4_320, 6_880), (4_960, 6_240), (5_280, 5_920)]
+    left, right = (
+        [(1_680, 4_240), (2_320, 3_600), (2_640, 3_280)],
+        [(4_320, 6_880), (4_960, 6_240), (5_280, 5_920)],
+    )
     for c, first, last in zip(found, left, right):
-        lefts, rights = (axes[f"reference, {side} {c.resolution} map"] for side in ("left", "right"))
-        for axis, m, window, at in [(lefts, c.references[0], first, 3_000), (rights, c.references[1], last, 5_600)]:
+        lefts, rights = (
+            axes[f"reference, {side} {c.resolution} map"] for side in ("left", "right")
+        )
+        for axis, m, window, at in [
+            (lefts, c.references[0], first, 3_000),
+            (rights, c.references[1], last, 5_600),
+        ]:
             values, extent = shown(axis)
             np.testing.assert_array_equal(values, m.values)
             assert extent == window
@@ -432,8 +566,12 @@ def test_axes_of_a_large_deletion(deleted):
 def test_strips_of_a_large_deletion(deleted):
     axes = axes_of(deleted[1])
     # the middle of three stretches is in no window of the alternative
-    assert bars(axes["reference, left 160 strip"])[0] == coloured((1_680, 3_000, A, None), (3_000, 4_240, B, "xxxxx"))
-    assert bars(axes["reference, right 160 strip"])[0] == coloured((4_320, 5_600, B, "xxxxx"), (5_600, 6_880, C, None))
+    assert bars(axes["reference, left 160 strip"])[0] == coloured(
+        (1_680, 3_000, A, None), (3_000, 4_240, B, "xxxxx")
+    )
+    assert bars(axes["reference, right 160 strip"])[0] == coloured(
+        (4_320, 5_600, B, "xxxxx"), (5_600, 6_880, C, None)
+    )
     pieces, letters = bars(axes["alternative 160 strip"])
     assert pieces == coloured((1_680, 3_000, A, None), (3_000, 4_240, C, None))
     assert letters == [(2_340, "A"), (3_620, "C")]
@@ -462,7 +600,12 @@ def test_where_nothing_can_be_compared_the_difference_is_blank(deleted):
         axis = axes_of(figure)[f"alternative minus reference {c.resolution} map"]
         values, (start, _) = shown(axis)
         np.testing.assert_array_equal(np.isfinite(values), known)
-        ground = np.array([at(axis, start + c.resolution * (i + 0.3), start + c.resolution * (15 - i + 0.6)) for i in range(16)])
+        ground = np.array(
+            [
+                at(axis, start + c.resolution * (i + 0.3), start + c.resolution * (15 - i + 0.6))
+                for i in range(16)
+            ]
+        )
         blank = ~known[np.arange(16), np.arange(15, -1, -1)]
         assert blank.sum() >= 14
         assert (np.ptp(ground[blank], axis=1) == 0).all()  # grey
@@ -491,14 +634,25 @@ def test_a_translocation(columns, predictor, reference):
     assert axes["alternative 160 insulation"].get_xlabel() == "der_a (kb)"
     # a: A up to 1,500 and B; b: C up to 1,000 and D. Neither B nor C is in der_a
     start, end = found[0].alternative.start, found[0].alternative.end
-    assert bars(axes["alternative 160 strip"])[0] == coloured((start, 1_500, A, None), (1_500, end, D, None))
-    hatches = [hatch for side in ("left", "right") for _, _, _, hatch in bars(axes[f"reference, {side} 160 strip"])[0]]
+    assert bars(axes["alternative 160 strip"])[0] == coloured(
+        (start, 1_500, A, None), (1_500, end, D, None)
+    )
+    hatches = [
+        hatch
+        for side in ("left", "right")
+        for _, _, _, hatch in bars(axes[f"reference, {side} 160 strip"])[0]
+    ]
     assert hatches == [None, "xxxxx", "xxxxx", None]
     genome = EditedGenome.of(predictor.source, TRANSLOCATION)
     one, two = sites(genome, predictor.spec, reference.module)
     assert (one.contig, two.contig) == ("der_a", "der_b")
     # the windows are centred on 1,520, the multiple of 80 next to 1,500, and on 960
-    assert around(genome, one, 500) == [("a", 1_020, 2_020), ("b", 460, 1_460), ("a", 1_020, 1_500), ("b", 1_000, 1_520)]
+    assert around(genome, one, 500) == [
+        ("a", 1_020, 2_020),
+        ("b", 460, 1_460),
+        ("a", 1_020, 1_500),
+        ("b", 1_000, 1_520),
+    ]
 
 
 # what a pixel's colour says
@@ -512,7 +666,9 @@ def crafted(values, start=1_000, size=100):
 @pytest.mark.parametrize("triangles", [False, True])
 def test_every_pixel_is_where_its_pair_of_bins_is(triangles):
     n, start, size = 16, 1_000, 100
-    values = np.random.default_rng(8).uniform(-1, 1, (n, n))  # not symmetric: rows go down, columns to the right
+    values = np.random.default_rng(8).uniform(
+        -1, 1, (n, n)
+    )  # not symmetric: rows go down, columns to the right
     values[3, 9] = values[9, 3] = 1.0
     values[2, 7] = values[7, 2] = values[10, 12] = np.nan
     figure = draw_series([crafted(values)], triangles=triangles, vmax=1.0)
@@ -524,7 +680,8 @@ def test_every_pixel_is_where_its_pair_of_bins_is(triangles):
         for j in range(n):
             x, y = start + size * (j + 0.5), start + size * (i + 0.5)
             if triangles:
-                # above the middle of the two, at half their distance; up to half the window's distance
+                # above the middle of the two, at half their distance; up to half the window's
+                # distance
                 if not 0 < x - y < n * size / 2:
                     continue
                 x, y = (x + y) / 2, (x - y) / 2
@@ -546,10 +703,16 @@ def test_every_pixel_is_where_its_pair_of_bins_is(triangles):
 def test_triangles_have_lines_and_the_next_window_along_the_diagonals(columns):
     found = columns(LOCAL)
     axes = axes_of(draw_series(found[:2], triangles=True))
-    # from 5,000, which is 1,160 bp from the window's start and 1,400 bp from its end: up to half of the room, at most 640
+    # from 5,000, which is 1,160 bp from the window's start and 1,400 bp from its end: up to half of
+    # the room, at most 640
     lines = [(line.get_xdata(), line.get_ydata()) for line in axes["reference 160 map"].lines]
     ends = {(float(x[0]), float(x[1]), float(y[0]), float(y[1])) for x, y in lines}
-    assert {(5_000, 5_640, 0, 640), (5_000, 4_420, 0, 580), (5_160, 5_780, 0, 620), (5_160, 4_520, 0, 640)} <= ends
+    assert {
+        (5_000, 5_640, 0, 640),
+        (5_000, 4_420, 0, 580),
+        (5_160, 5_780, 0, 620),
+        (5_160, 4_520, 0, 640),
+    } <= ends
     assert len(ends) == 6
     (inner,) = [p for p in axes["alternative 160 map"].patches if p.get_label() == "next window"]
     assert inner.get_xy().tolist() == [[4_480, 0], [5_120, 640], [5_760, 0]]
@@ -569,7 +732,15 @@ def test_nothing_to_draw_and_scales_that_are_given():
 def column(genome, contig, start, end, marks=()):
     n = (end - start) // 100
     blank = np.zeros((n, n))
-    return Column(100, (Map("a", start, end, blank, blank[0]),), Map(contig, start, end, blank, blank[0]), blank, blank[0], marks, genome)
+    return Column(
+        100,
+        (Map("a", start, end, blank, blank[0]),),
+        Map(contig, start, end, blank, blank[0]),
+        blank,
+        blank[0],
+        marks,
+        genome,
+    )
 
 
 @pytest.mark.parametrize(
@@ -583,13 +754,21 @@ def column(genome, contig, start, end, marks=()):
         ([Edit("dup", "a", 3_000, 3_500, 3)], [3_500, 4_000], [("a", 3_500), ("a", 3_000)]),
         ([Edit("dup", "a", 3_000, 3_500, 2, True)], [3_500, 4_000], [("a", 3_500), ("a", 3_000)]),
         # both sides of an insertion came from one place
-        ([Edit("ins", "a", 3_000, 3_000, sequence=(Segment.letters("A" * 200),))], [3_000, 3_200], [("a", 3_000)]),
+        (
+            [Edit("ins", "a", 3_000, 3_000, sequence=(Segment.letters("A" * 200),))],
+            [3_000, 3_200],
+            [("a", 3_000)],
+        ),
         (
             [Edit("ins", "a", 3_000, 3_000, sequence=(Segment("b", 500, 700, "-"),))],
             [3_000, 3_200],
             [("a", 3_000), ("b", 700), ("b", 500)],
         ),
-        ([Edit("del", "a", 3_000, 3_500), Edit("del", "a", 9_000, 9_500)], [3_000], [("a", 3_000), ("a", 3_500)]),
+        (
+            [Edit("del", "a", 3_000, 3_500), Edit("del", "a", 9_000, 9_500)],
+            [3_000],
+            [("a", 3_000), ("a", 3_500)],
+        ),
     ],
 )
 def test_breaks_and_origins(predictor, changes, breaks, origins):
@@ -611,9 +790,16 @@ def test_ends_of_chromosomes_as_breaks(predictor):
     other = column(cut, "b", 0, 3_000, (10, 20))
     assert not other.edited
     assert (other.breaks(), other.origins()) == ([10, 20], [("b", 10), ("b", 20)])
-    assert column(None, "a", 0, 3_000, (10, 5_000)).breaks() == [10]  # of a file without segments; those in the window
+    assert column(None, "a", 0, 3_000, (10, 5_000)).breaks() == [
+        10
+    ]  # of a file without segments; those in the window
     alone = Column(100, found.references)
-    assert (alone.breaks(), alone.origins(), alone.difference, alone.places()) == ([], [], None, [("a", 0, 3_000)])
+    assert (alone.breaks(), alone.origins(), alone.difference, alone.places()) == (
+        [],
+        [],
+        None,
+        [("a", 0, 3_000)],
+    )
 
 
 def test_a_breakpoint_within_an_inverted_piece(predictor):
@@ -625,16 +811,31 @@ def test_a_breakpoint_within_an_inverted_piece(predictor):
     # A up to 3,000, B to 3,200, C to 3,500, D: turned, C comes before B, and what follows repeats C
     strip, letters = bars(axes["alternative 100 strip"])
     assert sorted(strip) == coloured(
-        (2_000, 3_000, A, None), (3_000, 3_300, C, None), (3_300, 3_500, B, None), (3_500, 3_800, C, None), (3_800, 5_000, D, None)
+        (2_000, 3_000, A, None),
+        (3_000, 3_300, C, None),
+        (3_300, 3_500, B, None),
+        (3_500, 3_800, C, None),
+        (3_800, 5_000, D, None),
     )
-    assert sorted(letters) == [(2_500, "A"), (3_150, "C"), (3_400, "<B"), (3_650, "C"), (4_400, "D")]
+    assert sorted(letters) == [
+        (2_500, "A"),
+        (3_150, "C"),
+        (3_400, "<B"),
+        (3_650, "C"),
+        (4_400, "D"),
+    ]
 
 
 def test_many_junctions_are_not_all_marked(predictor):
-    snvs = [Edit("sub", "a", 2_000 + 100 * k, 2_001 + 100 * k, sequence=(Segment.letters("N"),)) for k in range(13)]
+    snvs = [
+        Edit("sub", "a", 2_000 + 100 * k, 2_001 + 100 * k, sequence=(Segment.letters("N"),))
+        for k in range(13)
+    ]
     genome = EditedGenome.of(predictor.source, snvs)
     assert column(genome, "a", 1_000, 5_000, (2_100, 2_101)).breaks() == [2_100, 2_101]  # of 26
-    assert len(column(genome, "a", 1_000, 3_150, (2_100, 2_101)).breaks()) == 24  # those that the window has
+    assert (
+        len(column(genome, "a", 1_000, 3_150, (2_100, 2_101)).breaks()) == 24
+    )  # those that the window has
 
 
 def test_the_place_of_a_base_of_the_reference(predictor):
@@ -648,9 +849,19 @@ def test_the_place_of_a_base_of_the_reference(predictor):
     assert at(deletion, "a", 5_013) == ("a", (3_000,), 4_013, (("a", 5_013),))
     assert at(deletion, "a", 2_999, 40) == ("a", (3_000,), 2_960, (("a", 2_960),))
     # p becomes 8,000 - p: between 3,240 and its left neighbour lies 4,760
-    assert at([Edit("inv", "a", 3_000, 5_000)], "a", 3_253, 40) == ("a", (5_000,), 4_760, (("a", 3_240),))
+    assert at([Edit("inv", "a", 3_000, 5_000)], "a", 3_253, 40) == (
+        "a",
+        (5_000,),
+        4_760,
+        (("a", 3_240),),
+    )
     # of two copies the first
-    assert at([Edit("dup", "a", 3_000, 4_000)], "a", 3_500) == ("a", (4_000,), 3_500, (("a", 3_500),))
+    assert at([Edit("dup", "a", 3_000, 4_000)], "a", 3_500) == (
+        "a",
+        (4_000,),
+        3_500,
+        (("a", 3_500),),
+    )
     assert at(TRANSLOCATION, "b", 1_500) == ("der_a", (1_500,), 2_000, (("b", 1_500),))
     with pytest.raises(EditError, match="leave nothing of a:3,500; choose another place"):
         at(deletion, "a", 3_500)
@@ -697,7 +908,10 @@ def test_a_file_of_maps_holds_what_was_compared(files, name):
             if name != "translocation":  # its b has a gap, of which the file knows nothing
                 np.testing.assert_array_equal(np.isfinite(a.values), known)
     if name == "short":
-        (coarse, *_), ends = pages[0], np.arange(16) >= 6  # bins of 160 bp whose middle is beyond 900
+        (coarse, *_), ends = (
+            pages[0],
+            np.arange(16) >= 6,
+        )  # bins of 160 bp whose middle is beyond 900
         assert np.isnan(coarse.alternative.values[ends]).all()
         assert np.isfinite(coarse.alternative.values[np.ix_(~ends, ~ends)]).all()
         assert np.isnan(coarse.references[0].insulation[ends]).all()
@@ -754,12 +968,21 @@ def test_names_of_pictures(tmp_path):
 
 @pytest.fixture
 def call(place, tmp_path):
-    """Runs the verb in a model and genome; the output is ``tmp_path / output``. Returns the paths that it says."""
+    """Runs the verb in a model and genome; the output is ``tmp_path / output``. Returns the paths
+    that it says.
+    """
 
     def run(*extra, output, predicting=True):
         line = ["plot", *map(str, extra), "-o", str(tmp_path / output)]
         if predicting:
-            line += ["--model", str(place / "toy"), "--genome", str(place / "toy.fa"), "--device", "cpu"]
+            line += [
+                "--model",
+                str(place / "toy"),
+                "--genome",
+                str(place / "toy.fa"),
+                "--device",
+                "cpu",
+            ]
         return CliRunner().invoke(main, line)
 
     def written(*extra, **how):
@@ -777,7 +1000,10 @@ EDIT = "a:5,000-5,160 inv"
 
 def texts(path):
     """All text of an SVG."""
-    return ["".join(element.itertext()).strip() for element in ET.parse(path).iter("{http://www.w3.org/2000/svg}text")]
+    return [
+        "".join(element.itertext()).strip()
+        for element in ET.parse(path).iter("{http://www.w3.org/2000/svg}text")
+    ]
 
 
 def pages(path):
@@ -787,7 +1013,9 @@ def pages(path):
 
 def test_an_edit_as_svg_with_genes_and_one_level(call, place, tmp_path):
     out = tmp_path / "fig.svg"
-    assert call.written("--edit", EDIT, "--genes", place / "genes.bed", "--levels", "40", output="fig.svg") == [str(out)]
+    assert call.written(
+        "--edit", EDIT, "--genes", place / "genes.bed", "--levels", "40", output="fig.svg"
+    ) == [str(out)]
     assert list(tmp_path.iterdir()) == [out]
     found = texts(out)
     assert "toy: a:5,000-5,160 inv, mean of both strands" in found
@@ -800,14 +1028,18 @@ def test_an_edit_as_svg_with_genes_and_one_level(call, place, tmp_path):
 
 def test_several_places_as_png_and_as_pages(call, tmp_path):
     edit = "a:4,000(+)::b:1,000(-)"
-    assert call.written("--edit", edit, "--levels", "40", output="fig.png") == [str(tmp_path / f"fig.{k}.png") for k in (1, 2)]
+    assert call.written("--edit", edit, "--levels", "40", output="fig.png") == [
+        str(tmp_path / f"fig.{k}.png") for k in (1, 2)
+    ]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["fig.1.png", "fig.2.png"]
     for k in (1, 2):
         with Image.open(tmp_path / f"fig.{k}.png") as image:
             image.load()
             assert image.format == "PNG"
             assert min(image.size) > 500
-    assert call.written("--edit", edit, "--levels", "40", output="fig.pdf") == [str(tmp_path / "fig.pdf")]
+    assert call.written("--edit", edit, "--levels", "40", output="fig.pdf") == [
+        str(tmp_path / "fig.pdf")
+    ]
     assert (tmp_path / "fig.pdf").read_bytes()[:5] == b"%PDF-"
     assert pages(tmp_path / "fig.pdf") == 2
 
@@ -821,13 +1053,18 @@ def test_at_a_place_and_the_levels_that_hold_a_region(call, tmp_path):
     assert call.written("--at", "a:5,679", "--levels", "80,40", "--triangles", output="at.svg")
     found = texts(tmp_path / "at.svg")
     assert "toy: a:5,640, mean of both strands" in found
-    assert [text for text in found if "window," in text] == ["1.28 kb window, 80 bp bins", "640 bp window, 40 bp bins"]
+    assert [text for text in found if "window," in text] == [
+        "1.28 kb window, 80 bp bins",
+        "640 bp window, 40 bp bins",
+    ]
     assert "alternative" not in found
     assert "reference" in found
 
 
 def test_at_a_place_of_an_edit_from_a_vcf(call, place, tmp_path, monkeypatch):
-    pytest.importorskip("cyvcf2", reason="cyvcf2 is not installed (pip install orca-cool[variants])")
+    pytest.importorskip(
+        "cyvcf2", reason="cyvcf2 is not installed (pip install orca-cool[variants])"
+    )
     base = "ACGT"[open_genome(place / "toy.fa").fetch("a", 2_999, 3_000)[0]]
     vcf = tmp_path / "in.vcf"
     vcf.write_text(
@@ -836,19 +1073,28 @@ def test_at_a_place_of_an_edit_from_a_vcf(call, place, tmp_path, monkeypatch):
         f"#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\na\t3000\t.\t{base}\t<DEL>\t.\t.\tSVTYPE=DEL;END=3400\n"
     )
     drawn = []
-    monkeypatch.setattr(draw_series_module, "draw_series", lambda columns, **style: drawn.extend(columns) or draw_series(columns, **style))
+    monkeypatch.setattr(
+        draw_series_module,
+        "draw_series",
+        lambda columns, **style: drawn.extend(columns) or draw_series(columns, **style),
+    )
     assert call.written("--vcf", vcf, "--at", "a:3,480", "--levels", "40", output="v.svg")
     found = texts(tmp_path / "v.svg")
     assert "toy: a:3,000-3,400 del, mean of both strands" in found
     assert "alternative" in found
     # 3,480 of the reference is 3,080 now
     (column_,) = drawn
-    assert [(m.chrom, m.start, m.end) for m in column_.maps] == [("a", 3_160, 3_800), ("a", 2_760, 3_400)]
+    assert [(m.chrom, m.start, m.end) for m in column_.maps] == [
+        ("a", 3_160, 3_800),
+        ("a", 2_760, 3_400),
+    ]
 
 
 def test_a_file_of_maps_is_drawn(call, files, tmp_path):
     path, _ = files["translocation"]
-    assert call.written(path, "--levels", "640", output="maps.pdf", predicting=False) == [str(tmp_path / "maps.pdf")]
+    assert call.written(path, "--levels", "640", output="maps.pdf", predicting=False) == [
+        str(tmp_path / "maps.pdf")
+    ]
     assert pages(tmp_path / "maps.pdf") == 2
     assert list(tmp_path.iterdir()) == [tmp_path / "maps.pdf"]
 
@@ -906,7 +1152,10 @@ def test_what_cannot_be_predicted(call, tmp_path, arguments, words):
 
 def test_an_edit_that_changes_nothing(call, place, tmp_path):
     same = "".join("ACGT"[k] for k in open_genome(place / "toy.fa").fetch("a", 100, 110))
-    refused(call("--edit", f"a:100-110 sub {same}", output="fig.png"), [f"'a:100-110 sub {same}'", "changes nothing"])
+    refused(
+        call("--edit", f"a:100-110 sub {same}", output="fig.png"),
+        [f"'a:100-110 sub {same}'", "changes nothing"],
+    )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -917,7 +1166,9 @@ def test_outputs_that_cannot_be(call, tmp_path):
     (tmp_path / "fig.png").write_text("mine")
     refused(call("--edit", EDIT, output="fig.png"), ["fig.png' exists", "--force"])
     assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("fig.png", "mine")]
-    assert call.written("--edit", EDIT, "--levels", "40", "--force", output="fig.png") == [str(tmp_path / "fig.png")]
+    assert call.written("--edit", EDIT, "--levels", "40", "--force", output="fig.png") == [
+        str(tmp_path / "fig.png")
+    ]
     assert [p.name for p in tmp_path.iterdir()] == ["fig.png"]
     with Image.open(tmp_path / "fig.png") as image:
         assert image.format == "PNG"

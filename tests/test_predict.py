@@ -1,4 +1,6 @@
-"""From FASTA to .mcool with a toy model: windows, whole files, regions, resume, zoom series, contacts between chromosomes."""
+"""From FASTA to .mcool with a toy model: windows, whole files, regions, resume, zoom series,
+contacts between chromosomes.
+"""
 
 import json
 
@@ -55,13 +57,26 @@ def everything(source):
 
 def write(predictor, path, regions=None, force=False, progress=None, **changes):
     regions = everything(predictor.source) if regions is None else regions
-    return predict_to_file(predictor, regions, settings(**changes), path, assembly="toy", provenance={}, force=force, progress=progress)
+    return predict_to_file(
+        predictor,
+        regions,
+        settings(**changes),
+        path,
+        assembly="toy",
+        provenance={},
+        force=force,
+        progress=progress,
+    )
 
 
 def datasets(path):
     found = {}
     with h5py.File(path) as file:
-        file.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+        file.visititems(
+            lambda name, item: (
+                found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None
+            )
+        )
     return found
 
 
@@ -73,7 +88,9 @@ def same(one, two):
 
 
 def test_windows_equal_the_plain_networks(predictor, genome):
-    """Block-wise encodings and shared parents change nothing: each window as the networks give it on N-padded sequence."""
+    """Block-wise encodings and shared parents change nothing: each window as the networks give it
+    on N-padded sequence.
+    """
     spec, model = predictor.spec, predictor.model
     module = spec.module("S")
     root = by_root(plan(SIZES["a"], module.resolutions, spec.bins))[2]
@@ -81,23 +98,36 @@ def test_windows_equal_the_plain_networks(predictor, genome):
     pad = 4000
     codes = genome.fetch("a", top - pad, top + 2560 + pad)
     distances = {
-        r: torch.from_numpy(np.log(predictor.background(module).normmat(r, 16)).astype(np.float32))[None, None] for r in module.resolutions
+        r: torch.from_numpy(np.log(predictor.background(module).normmat(r, 16)).astype(np.float32))[
+            None, None
+        ]
+        for r in module.resolutions
     }
     with torch.inference_mode():
         forward = model.encoder(one_hot(codes)[None])[..., pad // 40 : -pad // 40]
-        reverse = model.encoder(one_hot(reverse_complement(codes))[None])[..., pad // 40 : -pad // 40]
-        found = {(m.window.resolution, m.window.start): m for m in predictor.windows(module, "a", root)}
+        reverse = model.encoder(one_hot(reverse_complement(codes))[None])[
+            ..., pad // 40 : -pad // 40
+        ]
+        found = {
+            (m.window.resolution, m.window.start): m for m in predictor.windows(module, "a", root)
+        }
         assert len(found) == sum(len(level) for level in root)
         for fine in root[2]:
             middle = next(w for w in root[1] if w.start == fine.parent)
-            starts = {160: 0, 80: middle.start - root[0][0].start * 2, 40: fine.start - root[0][0].start * 4}
+            starts = {
+                160: 0,
+                80: middle.start - root[0][0].start * 2,
+                40: fine.start - root[0][0].start * 4,
+            }
             one = zoom(model, module, forward, distances, starts)
             two = zoom(model, module, reverse, distances, mirror(starts, 16, 16))
             for r, w in ((160, root[0][0]), (80, middle), (40, fine)):
                 expected = 0.5 * (one[r] + flip_map(two[r]))[0, 0].numpy()
                 got = found[r, w.start]
                 np.testing.assert_allclose(got.values, expected, atol=1e-4)
-                np.testing.assert_allclose(got.spread, 0.5 * (one[r] - flip_map(two[r])).abs()[0, 0].numpy(), atol=1e-4)
+                np.testing.assert_allclose(
+                    got.spread, 0.5 * (one[r] - flip_map(two[r])).abs()[0, 0].numpy(), atol=1e-4
+                )
 
 
 def test_every_block_is_encoded_once(predictor, tmp_path):
@@ -109,12 +139,26 @@ def test_every_block_is_encoded_once(predictor, tmp_path):
 def test_file_holds_the_prediction(predictor, tmp_path):
     path = tmp_path / "x.mcool"
     paths = write(predictor, path, spread=True)
-    assert [p.name for p in paths] == ["x.mcool", "x.expected.40.tsv", "x.expected.80.tsv", "x.expected.160.tsv"]
+    assert [p.name for p in paths] == [
+        "x.mcool",
+        "x.expected.40.tsv",
+        "x.expected.80.tsv",
+        "x.expected.160.tsv",
+    ]
     assert not (tmp_path / "x.mcool.partial").exists()
-    assert cooler.fileops.list_coolers(str(path)) == ["/resolutions/40", "/resolutions/80", "/resolutions/160"]
-    # chromosome c (900 bp) fits one window of the finest three levels only partly: level 80 is one window, 1280 bp
+    assert cooler.fileops.list_coolers(str(path)) == [
+        "/resolutions/40",
+        "/resolutions/80",
+        "/resolutions/160",
+    ]
+    # chromosome c (900 bp) fits one window of the finest three levels only partly: level 80 is one
+    # window, 1280 bp
     root = by_root(plan(SIZES["c"], (160, 80, 40), 16))[0]
-    maps = {m.window.resolution: m for m in predictor.windows(predictor.spec.module("S"), "c", root) if m.window.start == 0}
+    maps = {
+        m.window.resolution: m
+        for m in predictor.windows(predictor.spec.module("S"), "c", root)
+        if m.window.start == 0
+    }
     clr = cooler.Cooler(f"{path}::resolutions/80")
     y = read_log_ratio(f"{path}::resolutions/80", "c")
     np.testing.assert_allclose(y, maps[80].values[: len(y), : len(y)], atol=2e-6)
@@ -131,7 +175,11 @@ def test_file_holds_the_prediction(predictor, tmp_path):
     masked = cooler.Cooler(f"{path}::resolutions/40").bins().fetch("b").weight.isna().to_numpy()
     np.testing.assert_array_equal(np.flatnonzero(masked), np.arange(25, 35))
     meta = clr.info["metadata"]
-    assert (meta["model"], meta["model_digest"], meta["mode"]) == ("toy", predictor.bundle.digest, "regularised")
+    assert (meta["model"], meta["model_digest"], meta["mode"]) == (
+        "toy",
+        predictor.bundle.digest,
+        "regularised",
+    )
 
 
 def test_region_is_the_slice_of_the_whole(predictor, tmp_path):
@@ -139,10 +187,17 @@ def test_region_is_the_slice_of_the_whole(predictor, tmp_path):
     region = Region("a", 1990, 4555)
     write(predictor, tmp_path / "part.mcool", [region], fill_distance=1600)
     for r in (40, 80, 160):
-        whole, part = (read_log_ratio(f"{tmp_path / n}.mcool::resolutions/{r}", ("a", 1990, 4555)) for n in ("whole", "part"))
+        whole, part = (
+            read_log_ratio(f"{tmp_path / n}.mcool::resolutions/{r}", ("a", 1990, 4555))
+            for n in ("whole", "part")
+        )
         assert np.isfinite(part).any()
         np.testing.assert_allclose(part, whole, atol=1e-6)
-        outside = cooler.Cooler(f"{tmp_path / 'part.mcool'}::resolutions/{r}").bins().fetch(("a", 0, 1980 // r * r - r))
+        outside = (
+            cooler.Cooler(f"{tmp_path / 'part.mcool'}::resolutions/{r}")
+            .bins()
+            .fetch(("a", 0, 1980 // r * r - r))
+        )
         assert outside.weight.isna().all()
 
 
@@ -160,18 +215,35 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize("after", [1, 9, 30, 60])
 def test_resumed_file_is_the_same(predictor, tmp_path, after):
-    write(predictor, tmp_path / "one.mcool", modules=("S", "G"), trans=True, spread=True, resolutions=(40, 80, 160, 320, 640))
+    write(
+        predictor,
+        tmp_path / "one.mcool",
+        modules=("S", "G"),
+        trans=True,
+        spread=True,
+        resolutions=(40, 80, 160, 320, 640),
+    )
 
     def kill(done, total):
         if done == after:
             raise Killed
 
-    choice = {"modules": ("S", "G"), "trans": True, "spread": True, "resolutions": (40, 80, 160, 320, 640)}
+    choice = {
+        "modules": ("S", "G"),
+        "trans": True,
+        "spread": True,
+        "resolutions": (40, 80, 160, 320, 640),
+    }
     with pytest.raises(Killed):
         write(predictor, tmp_path / "two.mcool", progress=kill, **choice)
     assert not (tmp_path / "two.mcool").exists()
     seen = []
-    write(predictor, tmp_path / "two.mcool", progress=lambda done, total: seen.append((done, total)), **choice)
+    write(
+        predictor,
+        tmp_path / "two.mcool",
+        progress=lambda done, total: seen.append((done, total)),
+        **choice,
+    )
     if after >= 30:
         assert seen[0][0] > 0  # it went on, it did not start over
     assert seen[-1][0] == seen[-1][1]
@@ -206,7 +278,11 @@ def test_levels_of_two_modules_are_one_chain(predictor, tmp_path):
 
 def test_only_coarse_levels_run_only_their_module(predictor, tmp_path, monkeypatch):
     seen, decoded, decode = [], set(), predictor.cascade.decode
-    monkeypatch.setattr(predictor.cascade, "decode", lambda module, r, *rest: decoded.add((module.name, r)) or decode(module, r, *rest))
+    monkeypatch.setattr(
+        predictor.cascade,
+        "decode",
+        lambda module, r, *rest: decoded.add((module.name, r)) or decode(module, r, *rest),
+    )
     write(predictor, tmp_path / "x.mcool", resolutions=(640,), progress=lambda d, t: seen.append(t))
     assert set(seen) == {3}  # one window for each chromosome
     assert decoded == {("G", 640)}
@@ -224,7 +300,9 @@ def test_trans_blocks_lie_where_they_belong(predictor, tmp_path):
     eps = background.eps(640, 16)
     for a, b in pairs:
         y = predictor.trans(module, a, b)[0]
-        got = clr.matrix(balance=True).fetch(a.chrom, b.chrom)[a.start // 640 : a.end // 640, b.start // 640 : b.end // 640]
+        got = clr.matrix(balance=True).fetch(a.chrom, b.chrom)[
+            a.start // 640 : a.end // 640, b.start // 640 : b.end // 640
+        ]
         np.testing.assert_allclose(got, np.exp(y) * (background.trans + eps), rtol=1e-5)
     table = pd.read_csv(tmp_path / "x.expected-trans.640.tsv", sep="\t")
     np.testing.assert_allclose(table["balanced.avg"], background.trans + eps)
@@ -234,17 +312,42 @@ def test_series_is_the_plain_zoom_of_its_own_window(predictor, genome, tmp_path)
     module, model = predictor.spec.module("S"), predictor.model
     maps = predictor.series(module, "a", 3001)
     origin = 3001 - 1280
-    assert [(m.resolution, m.start) for m in maps] == [(160, origin), (80, origin + 4 * 160), (40, origin + 4 * 160 + 4 * 80)]
+    assert [(m.resolution, m.start) for m in maps] == [
+        (160, origin),
+        (80, origin + 4 * 160),
+        (40, origin + 4 * 160 + 4 * 80),
+    ]
     codes = genome.fetch("a", origin, origin + 2560)
     starts = {160: 0, 80: 8, 40: 24}
-    distances = {r: torch.from_numpy(np.log(predictor.background(module).normmat(r, 16)).astype(np.float32))[None, None] for r in starts}
+    distances = {
+        r: torch.from_numpy(np.log(predictor.background(module).normmat(r, 16)).astype(np.float32))[
+            None, None
+        ]
+        for r in starts
+    }
     with torch.inference_mode():
         one = zoom(model, module, model.encoder(one_hot(codes)[None]), distances, starts)
-        two = zoom(model, module, model.encoder(one_hot(reverse_complement(codes))[None]), distances, mirror(starts, 16, 16))
+        two = zoom(
+            model,
+            module,
+            model.encoder(one_hot(reverse_complement(codes))[None]),
+            distances,
+            mirror(starts, 16, 16),
+        )
     for m in maps:
-        np.testing.assert_allclose(m.values, 0.5 * (one[m.resolution] + flip_map(two[m.resolution]))[0, 0].numpy(), atol=1e-4)
+        np.testing.assert_allclose(
+            m.values,
+            0.5 * (one[m.resolution] + flip_map(two[m.resolution]))[0, 0].numpy(),
+            atol=1e-4,
+        )
     paths = series_to_files(
-        predictor, predictor.spec.module("S"), maps, settings(), tmp_path / "s.mcool", assembly="toy", provenance={"at": 3001}
+        predictor,
+        predictor.spec.module("S"),
+        maps,
+        settings(),
+        tmp_path / "s.mcool",
+        assembly="toy",
+        provenance={"at": 3001},
     )
     with np.load(tmp_path / "s.npz", allow_pickle=False) as arrays:
         for m in maps:
@@ -254,14 +357,25 @@ def test_series_is_the_plain_zoom_of_its_own_window(predictor, genome, tmp_path)
         assert json.loads(str(arrays["metadata"]))["at"] == 3001
     contig = f"a_{origin}_{origin + 2560}"
     for m in maps:
-        y = read_log_ratio(f"{tmp_path / 's.mcool'}::resolutions/{m.resolution}", (contig, m.start - origin, m.end - origin))
+        y = read_log_ratio(
+            f"{tmp_path / 's.mcool'}::resolutions/{m.resolution}",
+            (contig, m.start - origin, m.end - origin),
+        )
         np.testing.assert_allclose(y, m.values, atol=2e-6)
     assert len(paths) == 5
 
 
 def test_aligned_series_lies_on_the_chromosome(predictor, tmp_path):
     maps = predictor.series(predictor.spec.module("S"), "a", 1280 + 1600)
-    series_to_files(predictor, predictor.spec.module("S"), maps, settings(), tmp_path / "s.mcool", assembly="toy", provenance={})
+    series_to_files(
+        predictor,
+        predictor.spec.module("S"),
+        maps,
+        settings(),
+        tmp_path / "s.mcool",
+        assembly="toy",
+        provenance={},
+    )
     top = maps[0]
     y = read_log_ratio(f"{tmp_path / 's.mcool'}::resolutions/160", ("a", top.start, top.end))
     np.testing.assert_allclose(y, top.values, atol=2e-6)
@@ -273,18 +387,30 @@ def test_series_in_an_assembly_module(predictor, tmp_path):
     assert maps[1].start == 0  # kept inside the chromosome where it fits, else at its start
     assert all(np.isfinite(m.values).all() for m in maps)
     module = predictor.spec.module("G")
-    series_to_files(predictor, module, maps, settings(resolutions=(160, 320, 640)), tmp_path / "g.mcool", assembly="toy", provenance={})
+    series_to_files(
+        predictor,
+        module,
+        maps,
+        settings(resolutions=(160, 320, 640)),
+        tmp_path / "g.mcool",
+        assembly="toy",
+        provenance={},
+    )
     for m in maps:  # what lies in the padding chromosome is not in the file
         y = read_log_ratio(f"{tmp_path / 'g.mcool'}::resolutions/{m.resolution}", "b")
         first = m.start // m.resolution
         n = min(16, len(y) - first)
         inside = np.isfinite(y[first : first + n, first : first + n])
-        np.testing.assert_allclose(y[first : first + n, first : first + n][inside], m.values[:n, :n][inside], atol=2e-6)
+        np.testing.assert_allclose(
+            y[first : first + n, first : first + n][inside], m.values[:n, :n][inside], atol=2e-6
+        )
         assert inside.mean() > 0.6
 
 
 def test_series_in_an_assembly_module_is_the_plain_zoom(predictor, genome):
-    """As the released program has it: on the reverse strand the background of the mirrored window, flipped."""
+    """As the released program has it: on the reverse strand the background of the mirrored window,
+    flipped.
+    """
     module, model = predictor.spec.module("G"), predictor.model
     background, window = predictor.background(module), 16 * 640
     maps = predictor.series(module, "b", 2000)
@@ -296,7 +422,10 @@ def test_series_in_an_assembly_module_is_the_plain_zoom(predictor, genome):
     plain = [(s.chrom, s.start, s.end, s.strand) for s in pieces]
 
     def distances(where):
-        logs = {r: np.log(background.assembled(r, plain, s * r, 16)).astype(np.float32) for r, s in where.items()}
+        logs = {
+            r: np.log(background.assembled(r, plain, s * r, 16)).astype(np.float32)
+            for r, s in where.items()
+        }
         return {r: torch.from_numpy(y)[None, None] for r, y in logs.items()}
 
     source = EditedGenome(genome, {"layout": pieces})
@@ -304,17 +433,32 @@ def test_series_in_an_assembly_module_is_the_plain_zoom(predictor, genome):
     with torch.inference_mode():
         one = zoom(model, module, model.encoder(one_hot(codes)[None]), distances(starts), starts)
         flipped = {r: flip_map(d) for r, d in distances(mirrored).items()}
-        two = zoom(model, module, model.encoder(one_hot(reverse_complement(codes))[None]), flipped, mirrored)
+        two = zoom(
+            model,
+            module,
+            model.encoder(one_hot(reverse_complement(codes))[None]),
+            flipped,
+            mirrored,
+        )
     for m in maps:
-        np.testing.assert_allclose(m.values, 0.5 * (one[m.resolution] + flip_map(two[m.resolution]))[0, 0].numpy(), atol=1e-4)
-        np.testing.assert_allclose(m.expected, background.assembled(m.resolution, plain, m.start, 16))
+        np.testing.assert_allclose(
+            m.values,
+            0.5 * (one[m.resolution] + flip_map(two[m.resolution]))[0, 0].numpy(),
+            atol=1e-4,
+        )
+        np.testing.assert_allclose(
+            m.expected, background.assembled(m.resolution, plain, m.start, 16)
+        )
 
 
 def test_bfloat16_is_close_and_not_the_same(toy_bundle, genome):
     root = by_root(plan(SIZES["a"], (160, 80, 40), 16))[0]
     module = toy_bundle.spec.module("S")
     exact = [m.values for m in Predictor(toy_bundle, genome, "cpu").windows(module, "a", root)]
-    rough = [m.values for m in Predictor(toy_bundle, genome, "cpu", "bfloat16").windows(module, "a", root)]
+    rough = [
+        m.values
+        for m in Predictor(toy_bundle, genome, "cpu", "bfloat16").windows(module, "a", root)
+    ]
     a, b = np.stack(exact), np.stack(rough)
     assert not np.array_equal(a, b)
     assert np.corrcoef(a.ravel(), b.ravel())[0, 1] > 0.999
@@ -366,5 +510,9 @@ def test_no_space_left_is_said_and_nothing_is_half_written(predictor, tmp_path, 
 def test_model_is_not_changed_by_its_toy(toy_bundle):
     """The fixture's weights are those of conftest: what other tests compare with."""
     fresh = make_toy_model(toy_bundle.spec).state_dict()
-    assert all(torch.equal(v, fresh[k]) for k, v in toy_bundle.model.state_dict().items() if not k.endswith("num_batches_tracked"))
+    assert all(
+        torch.equal(v, fresh[k])
+        for k, v in toy_bundle.model.state_dict().items()
+        if not k.endswith("num_batches_tracked")
+    )
     assert make_toy_backgrounds().keys() == toy_bundle.backgrounds.keys()

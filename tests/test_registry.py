@@ -38,10 +38,16 @@ def test_known_and_resolve(toy_bundle: Bundle, user_home: Path, monkeypatch):
     assert path == user_home / "models" / "mine"
     assert registry.known()["mine"].origin == "user"
     assert registry.resolve("mine") == path
-    assert registry.resolve(toy_bundle.path) == registry.resolve(str(toy_bundle.path)) == toy_bundle.path
+    assert (
+        registry.resolve(toy_bundle.path)
+        == registry.resolve(str(toy_bundle.path))
+        == toy_bundle.path
+    )
     monkeypatch.chdir(toy_bundle.path.parent)
     assert registry.resolve("toy") == Path("toy")
-    with pytest.raises(ModelError, match=r"unknown model 'mime'; did you mean 'mine'\? known models: .*h1esc.*mine"):
+    with pytest.raises(
+        ModelError, match=r"unknown model 'mime'; did you mean 'mine'\? known models: .*h1esc.*mine"
+    ):
         registry.resolve("mime")
     with pytest.raises(ModelError, match="models fetch h1esc"):
         registry.resolve("h1esc")
@@ -84,9 +90,14 @@ def test_import_refuses_what_is_not_sound(toy_bundle: Bundle, tmp_path: Path):
         z.writestr("a/readme", "")
     with pytest.raises(BundleError, match=r"holds 0 model\.json"):
         registry.import_bundle(broken, out)
-    with zipfile.ZipFile(broken, "w") as z:  # paths that leave the folder, and more bytes than the header says
+    with zipfile.ZipFile(
+        broken, "w"
+    ) as z:  # paths that leave the folder, and more bytes than the header says
         z.writestr("../../m/model.json", (toy_bundle.path / "model.json").read_text())
-        z.writestr("../../m/weights.safetensors", (toy_bundle.path / "weights.safetensors").read_bytes() + b"more")
+        z.writestr(
+            "../../m/weights.safetensors",
+            (toy_bundle.path / "weights.safetensors").read_bytes() + b"more",
+        )
     with pytest.raises(BundleError, match=r"weights\.safetensors is damaged"):
         registry.import_bundle(broken, out)
     for name in ("../x", "", ".x", "a/b"):
@@ -142,7 +153,13 @@ def test_wrong_use_is_one_line_and_exit_2(tmp_path: Path, toy_bundle: Bundle):
 
 
 @pytest.mark.parametrize(
-    "text", ["{", "[]", '{"format": "x", "version": 1}', '{"format": "orca-cool-registry", "version": 9, "models": {}}']
+    "text",
+    [
+        "{",
+        "[]",
+        '{"format": "x", "version": 1}',
+        '{"format": "orca-cool-registry", "version": 9, "models": {}}',
+    ],
 )
 def test_registry_of_the_user_not_understood(user_home: Path, text):
     user_home.mkdir()

@@ -1,4 +1,6 @@
-"""A prediction computes, merges and writes at the same time: whatever fails or is killed, it goes on to the same file."""
+"""A prediction computes, merges and writes at the same time: whatever fails or is killed, it goes
+on to the same file.
+"""
 
 import signal
 import subprocess
@@ -28,7 +30,9 @@ def left(folder):
     return [p.name for p in folder.iterdir()]
 
 
-def test_a_slow_writer_changes_nothing_and_waits_for_what_comes(place, predictor, whole, tmp_path, monkeypatch):
+def test_a_slow_writer_changes_nothing_and_waits_for_what_comes(
+    place, predictor, whole, tmp_path, monkeypatch
+):
     """The finest level is written while windows are still to come."""
     seen, real = [], pipeline.Stripe
 
@@ -39,7 +43,9 @@ def test_a_slow_writer_changes_nothing_and_waits_for_what_comes(place, predictor
 
     done = []
     monkeypatch.setattr(pipeline, "Stripe", slow)
-    runs.write(place, tmp_path / "x.mcool", predictor_=predictor, progress=lambda n, total: done.append(n))
+    runs.write(
+        place, tmp_path / "x.mcool", predictor_=predictor, progress=lambda n, total: done.append(n)
+    )
     runs.assert_same(tmp_path / "x.mcool", whole)
     assert {name for name, _, _ in seen} == {"write"}
     assert seen[0][2] < done[-1]
@@ -103,7 +109,9 @@ class Interrupted(BaseException):
 
 
 @pytest.mark.parametrize("where", ["compute", "merge", "write", "progress"])
-def test_an_error_in_any_thread_is_raised_and_the_run_goes_on(place, predictor, whole, tmp_path, monkeypatch, where):
+def test_an_error_in_any_thread_is_raised_and_the_run_goes_on(
+    place, predictor, whole, tmp_path, monkeypatch, where
+):
     output, threads = tmp_path / "x.mcool", threading.active_count()
     error = Interrupted("here") if where == "progress" else OutputError("here")
     names = []
@@ -139,19 +147,27 @@ def test_an_error_in_any_thread_is_raised_and_the_run_goes_on(place, predictor, 
     assert not work_folder(output).exists()
 
 
-def test_a_full_disk_stops_the_writer_and_leaves_nothing_half_written(place, predictor, whole, tmp_path, monkeypatch):
+def test_a_full_disk_stops_the_writer_and_leaves_nothing_half_written(
+    place, predictor, whole, tmp_path, monkeypatch
+):
     output = tmp_path / "x.mcool"
     with monkeypatch.context() as patch:
 
         def full(*arguments, **options):
             raise OSError(28, "No space left on device")
 
-        patch.setattr(pipeline, "write_expected", full)  # at the very end, when all pixels are written
-        with pytest.raises(OutputError, match="No space left on device; free some space and repeat"):
+        patch.setattr(
+            pipeline, "write_expected", full
+        )  # at the very end, when all pixels are written
+        with pytest.raises(
+            OutputError, match="No space left on device; free some space and repeat"
+        ):
             runs.write(place, output, predictor_=predictor)
     assert left(tmp_path) == ["x.mcool.partial"]
     seen = []
-    runs.write(place, output, predictor_=predictor, progress=lambda done, total: seen.append((done, total)))
+    runs.write(
+        place, output, predictor_=predictor, progress=lambda done, total: seen.append((done, total))
+    )
     assert seen[0][0] == seen[0][1]  # nothing was computed again
     runs.assert_same(output, whole)
 
@@ -188,9 +204,17 @@ def test_killed_at_random_moments(place, whole, tmp_path, seed):
     manifest = work_folder(output) / "manifest.json"
     for _ in range(3):
         before = manifest.stat().st_mtime_ns if manifest.exists() else 0
-        process = subprocess.Popen(line, env=environment, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            line,
+            env=environment,
+            cwd=tmp_path,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         # from the first new checkpoint on, at any moment of computing, merging or writing
-        while process.poll() is None and not (manifest.exists() and manifest.stat().st_mtime_ns != before):
+        while process.poll() is None and not (
+            manifest.exists() and manifest.stat().st_mtime_ns != before
+        ):
             time.sleep(0.001)
         time.sleep(float(rng.uniform(0, 0.15)))
         process.send_signal(signal.SIGKILL)
@@ -207,7 +231,14 @@ def test_killed_at_random_moments(place, whole, tmp_path, seed):
 def test_interrupted_from_the_keyboard(place, whole, tmp_path):
     """Ctrl-C: one line, no trace of a half-written file, and the run goes on."""
     line, output = runs.command(place, tmp_path / "x.mcool"), tmp_path / "x.mcool"
-    process = subprocess.Popen(line, env=runs.environment(), cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        line,
+        env=runs.environment(),
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     while process.poll() is None and not (work_folder(output) / "manifest.json").exists():
         time.sleep(0.001)
     process.send_signal(signal.SIGINT)

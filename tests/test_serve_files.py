@@ -1,4 +1,6 @@
-"""Real files as tilesets: tiles are clodius's own, every id is answered, and a file of another genome is refused."""
+"""Real files as tilesets: tiles are clodius's own, every id is answered, and a file of another
+genome is refused.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ SIZES = {"a": 100_000, "b": 50_000}
 
 
 def numbers(tile):
-    return np.frombuffer(base64.b64decode(tile["dense"]), dtype={"float16": "<f2", "float32": "<f4"}[tile["dtype"]]).astype(float)
+    return np.frombuffer(
+        base64.b64decode(tile["dense"]), dtype={"float16": "<f2", "float32": "<f4"}[tile["dtype"]]
+    ).astype(float)
 
 
 def one(tileset, text):
@@ -56,7 +60,8 @@ def bed(tmp_path_factory):
     return write
 
 
-# ---- maps -----------------------------------------------------------------------------------------------------------------------------
+# ---- maps
+# -----------------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("transform", ["", ".default", ".weight", ".none"])
@@ -70,9 +75,12 @@ def test_tiles_of_a_map_are_those_of_clodius(transform):
 
 def test_tiles_of_a_larger_map_alone_and_together(shared):
     path = shared / "data" / "yeast" / "metaphase.mcool"
-    # 2 kb: 5,406,488 / 512,000 is 11 tiles a side; ids in an order of their own, so that blocks must be put back in order
+    # 2 kb: 5,406,488 / 512,000 is 11 tiles a side; ids in an order of their own, so that blocks
+    # must be put back in order
     random = np.random.default_rng(1)
-    ids = [f"u.4.{x}.{y}" for x, y in random.permutation(list(product(range(11), range(11))))[:40]] + ["u.3.0.1", "u.0.0.0.none", "u.0.0.0"]
+    ids = [
+        f"u.4.{x}.{y}" for x, y in random.permutation(list(product(range(11), range(11))))[:40]
+    ] + ["u.3.0.1", "u.0.0.0.none", "u.0.0.0"]
     expected = {i: dict(maps.tiles(str(path), [i]))[i] for i in ids}
     found = open_file(path, uid="u").tiles(ids)
     assert [i for i, _ in found] == ids
@@ -87,7 +95,12 @@ def test_info_of_a_map():
     assert info["min_pos"] == [1, 1]
     assert info["max_pos"] == [1_043_404, 1_043_404]
     assert info["transforms"] == [{"name": "ICE", "value": "weight"}]
-    assert (info["name"], info["datatype"], info["coordSystem"], info["coordSystem2"]) == ("measured", "matrix", "sacCer", "sacCer")
+    assert (info["name"], info["datatype"], info["coordSystem"], info["coordSystem2"]) == (
+        "measured",
+        "matrix",
+        "sacCer",
+        "sacCer",
+    )
 
 
 BAD = {
@@ -121,7 +134,9 @@ def test_every_id_of_a_map_is_answered():
 
 def test_ids_that_mean_the_same_tile_are_all_answered():
     tileset = open_file(SHIPPED, uid="u")
-    tiles = dict(tileset.tiles(["u.1.0.0", "u.01.00.0", "u.1.0.0.default", "u.1.0.0.None", "u.1.0.0.none"]))
+    tiles = dict(
+        tileset.tiles(["u.1.0.0", "u.01.00.0", "u.1.0.0.default", "u.1.0.0.None", "u.1.0.0.none"])
+    )
     assert tiles["u.01.00.0"] == tiles["u.1.0.0"] == tiles["u.1.0.0.default"]
     assert tiles["u.1.0.0.None"] == tiles["u.1.0.0.none"] != tiles["u.1.0.0"]
 
@@ -132,7 +147,9 @@ def test_tiles_are_read_once_and_kept_within_bounds(monkeypatch):
     monkeypatch.setattr(maps, "tiles", lambda path, ids: read.extend(ids) or real(path, ids))
     cache = Cache(800_000)  # two tiles of 349,528 bytes
     tileset = open_file(SHIPPED, uid="u", cache=cache)
-    threads = [threading.Thread(target=tileset.tiles, args=(["u.0.0.0", "u.1.0.0"],)) for _ in range(8)]
+    threads = [
+        threading.Thread(target=tileset.tiles, args=(["u.0.0.0", "u.1.0.0"],)) for _ in range(8)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -170,7 +187,13 @@ def test_a_tile_that_the_reader_leaves_out_is_a_failed_one(monkeypatch):
 
 
 def test_infinite_extremes_are_json(monkeypatch):
-    tile = {"dense": "", "dtype": "float32", "min_value": float("-inf"), "max_value": float("inf"), "size": 1}
+    tile = {
+        "dense": "",
+        "dtype": "float32",
+        "min_value": float("-inf"),
+        "max_value": float("inf"),
+        "size": 1,
+    }
     monkeypatch.setattr(maps, "tiles", lambda path, ids: [(i, tile) for i in ids])
     found = one(open_file(SHIPPED, uid="u"), "u.0.0.0")
     assert (found["min_value"], found["max_value"]) == ("NaN", "NaN")
@@ -203,22 +226,34 @@ def test_levels_of_a_cool_are_sums_and_balanced(tmp_path):
     bins = cooler.binnify(cooler.util.pd.Series({"a": 600_000}), 1000)
     random = np.random.default_rng(2)
     i = np.repeat(np.arange(600), 5)
-    pixels = cooler.util.pd.DataFrame({"bin1_id": i, "bin2_id": np.minimum(i + np.tile(np.arange(5), 600), 599)})
+    pixels = cooler.util.pd.DataFrame(
+        {"bin1_id": i, "bin2_id": np.minimum(i + np.tile(np.arange(5), 600), 599)}
+    )
     pixels["count"] = random.integers(1, 50, len(pixels))
     path = tmp_path / "one.cool"
-    cooler.create_cooler(str(path), bins, pixels.drop_duplicates(["bin1_id", "bin2_id"]), ordered=True)
+    cooler.create_cooler(
+        str(path), bins, pixels.drop_duplicates(["bin1_id", "bin2_id"]), ordered=True
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        cooler.balance_cooler(cooler.Cooler(str(path)), store=True, ignore_diags=0, mad_max=0, min_nnz=0)
+        cooler.balance_cooler(
+            cooler.Cooler(str(path)), store=True, ignore_diags=0, mad_max=0, min_nnz=0
+        )
         tileset = open_file(path, uid="u", folder=tmp_path)
     # 1 kb * 256 = 256 kb; 4 kb * 256 holds 600 kb
     assert tileset.info()["resolutions"] == [1000, 2000, 4000]
     assert tileset.info()["transforms"] == [{"name": "ICE", "value": "weight"}]
     fine = cooler.Cooler(str(path)).matrix(balance=False)[:]
-    sums = np.triu(fine).reshape(150, 4, 150, 4).sum(axis=(1, 3))  # a pixel of the file is one of the upper half
+    sums = (
+        np.triu(fine).reshape(150, 4, 150, 4).sum(axis=(1, 3))
+    )  # a pixel of the file is one of the upper half
     coarse = numbers(one(tileset, "u.0.0.0.none")).reshape(256, 256)[:150, :150]
-    assert np.array_equal(coarse.T, sums)  # columns are x, and a tile on the diagonal has its lower left alone
-    weight = cooler.Cooler(f"{next(tmp_path.glob('one.*.mcool'))}::resolutions/4000").bins()["weight"][:]
+    assert np.array_equal(
+        coarse.T, sums
+    )  # columns are x, and a tile on the diagonal has its lower left alone
+    weight = cooler.Cooler(f"{next(tmp_path.glob('one.*.mcool'))}::resolutions/4000").bins()[
+        "weight"
+    ][:]
     balanced = numbers(one(tileset, "u.0.0.0")).reshape(256, 256)[:150, :150]
     assert np.allclose(balanced.T, sums * np.outer(weight, weight), rtol=1e-3, equal_nan=True)
 
@@ -230,19 +265,30 @@ def test_a_large_cool_is_refused_with_the_command(tmp_path, monkeypatch):
     assert not (tmp_path / "maps").exists()
 
 
-# ---- the genome -----------------------------------------------------------------------------------------------------------------------
+# ---- the genome
+# -----------------------------------------------------------------------------------------------------------------------
 
 
 def test_the_shipped_map_fits_the_shipped_genome_and_no_other():
     # releases of one assembly: 13 and 5 bp apart
     open_file(SHIPPED, uid="u", chromsizes={"chrI": 230_208, "chrII": 813_178})
-    with pytest.raises(FileError, match=r"chrI is 230,221 bp in the file, 230,321 bp in the genome.*--any-genome"):
-        open_file(SHIPPED, uid="u", chromsizes={"chrI": 230_321, "chrII": 813_178}, assembly="other")
+    with pytest.raises(
+        FileError, match=r"chrI is 230,221 bp in the file, 230,321 bp in the genome.*--any-genome"
+    ):
+        open_file(
+            SHIPPED, uid="u", chromsizes={"chrI": 230_321, "chrII": 813_178}, assembly="other"
+        )
     with pytest.raises(FileError, match=r"did you mean 'chrI'"):
         open_file(SHIPPED, uid="u", chromsizes={"I": 230_221, "II": 813_183})
-    with pytest.raises(FileError, match=r"does not begin at the same place.*chrI, chrII in the file, chrII, chrI in the genome"):
+    with pytest.raises(
+        FileError,
+        match=r"does not begin at the same place.*chrI, chrII in the file, chrII, chrI in the "
+        r"genome",
+    ):
         open_file(SHIPPED, uid="u", chromsizes={"chrII": 813_183, "chrI": 230_221})
-    assert open_file(SHIPPED, uid="u", chromsizes={"I": 1}, any_genome=True).info()["chromsizes"][0] == ["chrI", 230_221]
+    assert open_file(SHIPPED, uid="u", chromsizes={"I": 1}, any_genome=True).info()["chromsizes"][
+        0
+    ] == ["chrI", 230_221]
 
 
 def test_what_may_differ():
@@ -279,7 +325,8 @@ def test_other_files_have_no_order(bed, tmp_path):
     assert map_chromsizes(tmp_path / "none.mcool") is None
 
 
-# ---- bigWig ---------------------------------------------------------------------------------------------------------------------------
+# ---- bigWig
+# ---------------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -289,7 +336,9 @@ def signal(tmp_path_factory):
     path = tmp_path_factory.mktemp("bw") / "signal.bw"
     out = pyBigWig.open(str(path), "w")
     out.addHeader([("a", 100_000), ("b", 50_000)])
-    out.addEntries(["a", "a", "b"], [0, 50_000, 1024], ends=[50_000, 100_000, 2048], values=[1.0, 3.0, 5.0])
+    out.addEntries(
+        ["a", "a", "b"], [0, 50_000, 1024], ends=[50_000, 100_000, 2048], values=[1.0, 3.0, 5.0]
+    )
     out.close()
     return path
 
@@ -302,9 +351,16 @@ def test_tiles_of_a_bigwig_lie_as_the_genome_does(signal):
     assert (info["max_zoom"], info["max_width"], info["tile_size"]) == (8, 1024 * 256, 1024)
     assert (tileset.datatype, tileset.filetype) == ("vector", "bigwig")
     assert info["chromsizes"] == [["b", 50_000], ["a", 100_000], ["c", 10_000]]
-    ids = [f"u.8.{x}" for x in (0, 1, 48, 49, 150, 156)] + ["u.0.0", "u.3.2", "u.3.2.max", "u.5.4.minMax"]
+    ids = [f"u.8.{x}" for x in (0, 1, 48, 49, 150, 156)] + [
+        "u.0.0",
+        "u.3.2",
+        "u.3.2.max",
+        "u.5.4.minMax",
+    ]
     tiles = dict(tileset.tiles(ids))
-    assert tiles == dict(bigwig.tiles(str(signal), ids, chromsizes=[[c, n] for c, n in genome.items()]))
+    assert tiles == dict(
+        bigwig.tiles(str(signal), ids, chromsizes=[[c, n] for c, n in genome.items()])
+    )
     assert (numbers(tiles["u.8.1"]) == 5).all()  # bp 1,024 to 2,048 of b, which comes first here
     assert np.isnan(numbers(tiles["u.8.0"])).all()
     assert (numbers(tiles["u.8.49"]) == 1).all()  # 50,176 - 50,000 = 176 bp of a
@@ -335,17 +391,23 @@ def test_a_bigwig_of_another_genome(signal):
     assert open_file(signal, uid="u").info()["chromsizes"] == [["a", 100_000], ["b", 50_000]]
 
 
-# ---- genes and intervals --------------------------------------------------------------------------------------------------------------
+# ---- genes and intervals
+# --------------------------------------------------------------------------------------------------------------
 
 
 def test_intervals_of_bed(bed):
-    path = bed("track name=x\n# comment\na\t10\t20\tone\t0\t.\nb\t100\t300\ttwo\t0\t.\nz\t1\t2\tlost\t0\t.\n")
+    path = bed(
+        "track name=x\n# "
+        "comment\na\t10\t20\tone\t0\t.\nb\t100\t300\ttwo\t0\t.\nz\t1\t2\tlost\t0\t.\n"
+    )
     tileset = open_file(path, uid="u", chromsizes=SIZES, assembly="toy")
     # 150,000 bp in tiles of 1,024 bp: 2^8 of them
     assert tileset.info()["max_zoom"] == 8
     assert (tileset.datatype, tileset.filetype) == ("bedlike", "beddb")
     entries = one(tileset, "u.0.0")
-    assert [(e["xStart"], e["xEnd"], e["chrOffset"], e["fields"], e["importance"]) for e in entries] == [
+    assert [
+        (e["xStart"], e["xEnd"], e["chrOffset"], e["fields"], e["importance"]) for e in entries
+    ] == [
         (10, 20, 0, ["a", "10", "20", "one", "0", "."], 10.0),
         (100_100, 100_300, 100_000, ["b", "100", "300", "two", "0", "."], 200.0),
     ]
@@ -364,8 +426,13 @@ def test_genes_of_bed_have_what_a_gene_track_draws(bed):
     assert second[10:] == ["10", "90", "10", "90"]
     ragged = open_file(bed("a\t10\t20\tg\t0\t+\na\t30\t40\th\n"), uid="u", chromsizes=SIZES)
     assert ragged.datatype == "bedlike"  # a gene needs its six columns
-    odd = open_file(bed("a\t10\t20\tg\t0\t.\t0\t0\t0\t1\tx\t0\na\t30\t40\th\t0\t-\n"), uid="u", chromsizes=SIZES)
-    assert [e["fields"][5] + e["fields"][12] for e in one(odd, "u.0.0")] == ["+10", "-30"]  # without a strand it would not be drawn
+    odd = open_file(
+        bed("a\t10\t20\tg\t0\t.\t0\t0\t0\t1\tx\t0\na\t30\t40\th\t0\t-\n"), uid="u", chromsizes=SIZES
+    )
+    assert [e["fields"][5] + e["fields"][12] for e in one(odd, "u.0.0")] == [
+        "+10",
+        "-30",
+    ]  # without a strand it would not be drawn
     # the score says what is important
     assert tileset.suggest("ABC") == [
         {"chr": "b", "txStart": 10, "txEnd": 90, "score": 8.0, "geneName": "abc2"},
@@ -381,20 +448,32 @@ def test_genes_of_gtf_and_gff3(bed):
     for text, name in ((gtf, "x.gtf"), (gff, "x.gff3")):
         tileset = open_file(bed(text, name), uid="u", chromsizes=SIZES)
         assert tileset.datatype == "gene-annotation"
-        assert [e["fields"][:6] for e in one(tileset, "u.0.0")] == [["a", "100", "200", "ABC1", "0", "-"]]
+        assert [e["fields"][:6] for e in one(tileset, "u.0.0")] == [
+            ["a", "100", "200", "ABC1", "0", "-"]
+        ]
 
 
 def test_gzip_is_read(tmp_path):
     path = tmp_path / "x.bed.gz"
     path.write_bytes(gzip.compress(b"a\t10\t20\n"))
-    assert [e["fields"] for e in one(open_file(path, uid="u", chromsizes=SIZES), "u.0.0")] == [["a", "10", "20"]]
+    assert [e["fields"] for e in one(open_file(path, uid="u", chromsizes=SIZES), "u.0.0")] == [
+        ["a", "10", "20"]
+    ]
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 149_000), st.integers(1, 1000), st.integers(0, 3)), min_size=1, max_size=400))
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 149_000), st.integers(1, 1000), st.integers(0, 3)),
+        min_size=1,
+        max_size=400,
+    )
+)
 def test_what_is_drawn_far_out_is_drawn_further_in(tmp_path_factory, rows):
     path = tmp_path_factory.mktemp("bed") / "x.bed"
-    path.write_text("".join(f"a\t{s}\t{s + n}\t{k}\t{score}\n" for k, (s, n, score) in enumerate(rows)))
+    path.write_text(
+        "".join(f"a\t{s}\t{s + n}\t{k}\t{score}\n" for k, (s, n, score) in enumerate(rows))
+    )
     few = 5
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bed_module, "MAX_DRAWN", few)
@@ -407,12 +486,18 @@ def test_what_is_drawn_far_out_is_drawn_further_in(tmp_path_factory, rows):
         if zoom < bed.max_zoom:
             for text, tile in tiles.items():
                 x = int(text.split(".")[2])
-                assert sum(x * width <= (e["xStart"] + e["xEnd"]) // 2 < (x + 1) * width for e in tile) <= few
+                assert (
+                    sum(x * width <= (e["xStart"] + e["xEnd"]) // 2 < (x + 1) * width for e in tile)
+                    <= few
+                )
     assert all(far <= near for far, near in zip(seen, seen[1:]))
     assert len(seen[0]) == min(few, len(rows))
     assert seen[-1] == {str(k) for k in range(len(rows))}
     # the most important are those that are seen from afar
-    shown, hidden = ([bed.importance[k] for k in range(len(rows)) if (str(k) in seen[0]) == there] for there in (True, False))
+    shown, hidden = (
+        [bed.importance[k] for k in range(len(rows)) if (str(k) in seen[0]) == there]
+        for there in (True, False)
+    )
     assert min(shown) >= max(hidden, default=0)
 
 
@@ -427,10 +512,22 @@ def aggregated(tmp_path_factory):
     for k in range(300):
         chrom = random.choice(list(SIZES))
         start = int(random.integers(0, SIZES[chrom] - 3000))
-        lines.append(f"{chrom}\t{start}\t{start + int(random.integers(1, 3000))}\tname{k}\t0\t{random.choice(['+', '-'])}\n")
+        lines.append(
+            f"{chrom}\t{start}\t{start + int(random.integers(1, 3000))}\tname{k}\t0\t{random.choice(['+', '-'])}\n"
+        )
     (folder / "x.bed").write_text("".join(lines))
     aggregate._bedfile(
-        str(folder / "x.bed"), str(folder / "x.beddb"), "toy", "size", False, None, 10_000, 1024, "\t", str(folder / "sizes.tsv"), 0
+        str(folder / "x.bed"),
+        str(folder / "x.beddb"),
+        "toy",
+        "size",
+        False,
+        None,
+        10_000,
+        1024,
+        "\t",
+        str(folder / "sizes.tsv"),
+        0,
     )
     return folder / "x.bed", folder / "x.beddb"
 
@@ -443,7 +540,10 @@ def test_bed_is_tiled_as_clodius_tiles_it(aggregated, monkeypatch):
     assert sum(map(len, theirs.values())) > 1000
 
     def told(tile):
-        return sorted((e["xStart"], e["xEnd"], e["chrOffset"], e["name"], e["importance"], *e["fields"][:6]) for e in tile)
+        return sorted(
+            (e["xStart"], e["xEnd"], e["chrOffset"], e["name"], e["importance"], *e["fields"][:6])
+            for e in tile
+        )
 
     for text, tile in tileset.tiles(ids):
         assert told(tile) == told(theirs[text])
@@ -457,13 +557,23 @@ def test_beddb(aggregated):
     tileset = open_file(aggregated[1], uid="u", chromsizes=SIZES)
     ids = ["u.0.0", "u.3.4", "u.8.7"]
     assert dict(tileset.tiles(ids)) == dict(beddb.tiles(str(aggregated[1]), ids))
-    assert dict(tileset.tiles(["u.9.0", "u.3.8", "u.0.0.0"])) == {"u.9.0": [], "u.3.8": [], "u.0.0.0": []}
+    assert dict(tileset.tiles(["u.9.0", "u.3.8", "u.0.0.0"])) == {
+        "u.9.0": [],
+        "u.3.8": [],
+        "u.0.0.0": [],
+    }
     assert (tileset.datatype, tileset.filetype) == ("bedlike", "beddb")
     found = tileset.suggest("NAME29")
     assert found[0]["geneName"] == "name29"
     assert {f["geneName"] for f in found[1:]} <= {f"name29{k}" for k in range(10)}
     assert len(found) == 10
-    assert tileset.suggest("a\t") == tileset.suggest("%") == tileset.suggest("_") == tileset.suggest("'") == []
+    assert (
+        tileset.suggest("a\t")
+        == tileset.suggest("%")
+        == tileset.suggest("_")
+        == tileset.suggest("'")
+        == []
+    )
     with pytest.raises(FileError, match="a is 100,000 bp"):
         open_file(aggregated[1], uid="u", chromsizes={"a": 90_000})
 
@@ -472,11 +582,22 @@ def test_two_dimensional_intervals(tmp_path):
     aggregate = pytest.importorskip("clodius.cli.aggregate")
     (tmp_path / "sizes.tsv").write_text("a\t100000\nb\t50000\n")
     (tmp_path / "x.bedpe").write_text("a\t1000\t2000\ta\t5000\t7000\n")
-    aggregate._bedpe(str(tmp_path / "x.bedpe"), str(tmp_path / "x.bed2ddb"), "toy", None, chromsizes_filename=str(tmp_path / "sizes.tsv"))
+    aggregate._bedpe(
+        str(tmp_path / "x.bedpe"),
+        str(tmp_path / "x.bed2ddb"),
+        "toy",
+        None,
+        chromsizes_filename=str(tmp_path / "sizes.tsv"),
+    )
     tileset = open_file(tmp_path / "x.bed2ddb", uid="u", chromsizes=SIZES)
     assert (tileset.datatype, tileset.filetype) == ("2d-rectangle-domains", "bed2ddb")
     entry = one(tileset, "u.0.0.0")[0]
-    assert (entry["xStart"], entry["xEnd"], entry["yStart"], entry["yEnd"]) == (1000, 2000, 5000, 7000)
+    assert (entry["xStart"], entry["xEnd"], entry["yStart"], entry["yEnd"]) == (
+        1000,
+        2000,
+        5000,
+        7000,
+    )
     assert one(tileset, "u.0.0")[0]["xStart"] == 1000
     assert one(tileset, "u.8.200.200") == []
 
@@ -501,10 +622,14 @@ def test_bed_needs_a_genome_and_may_be_of_another(bed):
     path = bed("a\t10\t100200\n")
     with pytest.raises(FileError, match="give the genome's"):
         open_file(path, uid="u")
-    assert one(open_file(path, uid="u", chromsizes=SIZES, any_genome=True), "u.0.0")[0]["xEnd"] == 100_200
+    assert (
+        one(open_file(path, uid="u", chromsizes=SIZES, any_genome=True), "u.0.0")[0]["xEnd"]
+        == 100_200
+    )
 
 
-# ---- others ---------------------------------------------------------------------------------------------------------------------------
+# ---- others
+# ---------------------------------------------------------------------------------------------------------------------------
 
 
 def test_multivec(tmp_path):
@@ -515,9 +640,14 @@ def test_multivec(tmp_path):
         for chrom, size in SIZES.items():
             base[chrom] = random.random((size // 1000, 3))
         create_multivec_multires(
-            base, chromsizes=list(SIZES.items()), agg=lambda x: x.T.reshape((x.shape[1], -1, 2)).sum(axis=2).T,
-            starting_resolution=1000, tile_size=64, output_file=str(tmp_path / "x.mv5"), row_infos=[b"r1", b"r2", b"r3"],
-        ).close()  # fmt: skip
+            base,
+            chromsizes=list(SIZES.items()),
+            agg=lambda x: x.T.reshape((x.shape[1], -1, 2)).sum(axis=2).T,
+            starting_resolution=1000,
+            tile_size=64,
+            output_file=str(tmp_path / "x.mv5"),
+            row_infos=[b"r1", b"r2", b"r3"],
+        ).close()
     tileset = open_file(tmp_path / "x.mv5", uid="u", chromsizes=SIZES)
     assert (tileset.datatype, tileset.filetype) == ("multivec", "multivec")
     assert tileset.info()["chromsizes"] == [["a", 100_000], ["b", 50_000]]

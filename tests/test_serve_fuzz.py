@@ -1,4 +1,6 @@
-"""Whatever is sent to the server: an answer that a front end can show, never a 5xx, never a page that repeats what was sent."""
+"""Whatever is sent to the server: an answer that a front end can show, never a 5xx, never a page
+that repeats what was sent.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +28,21 @@ TOKEN = "a-token-of-mine"
 CALLS = [
     *(
         ("GET", f"{API}/{name}/")
-        for name in ("tiles", "tileset_info", "tilesets", "chrom-sizes", "suggest", "viewconfs", "edits", "status")
+        for name in (
+            "tiles",
+            "tileset_info",
+            "tilesets",
+            "chrom-sizes",
+            "suggest",
+            "viewconfs",
+            "edits",
+            "status",
+        )
     ),
-    *(("POST", f"{API}/{name}/") for name in ("tiles", "register_url", "viewconfs", "edits", "status")),
+    *(
+        ("POST", f"{API}/{name}/")
+        for name in ("tiles", "register_url", "viewconfs", "edits", "status")
+    ),
     ("DELETE", f"{API}/edits/"),
     *(("GET", path) for path in ("/", "/healthz", "/metrics")),
 ]
@@ -43,27 +57,74 @@ anything = st.text(max_size=20) | st.sampled_from(
 tile_ids = st.builds(
     ".".join,
     st.lists(
-        st.sampled_from([REAL, "x", "0", "1", "3", "-1", "00", "99", str(2**63), "9" * 30, "weight", "none", "", " ", "é"]), max_size=6
+        st.sampled_from(
+            [
+                REAL,
+                "x",
+                "0",
+                "1",
+                "3",
+                "-1",
+                "00",
+                "99",
+                str(2**63),
+                "9" * 30,
+                "weight",
+                "none",
+                "",
+                " ",
+                "é",
+            ]
+        ),
+        max_size=6,
     ),
 )
 sizes = st.sampled_from(["a:1,000-2,000", "b:0-9000", "a:5", "c:1-2", "a:1-999999", "a", "a:-5-5"])
 changes = st.builds(
     "{} {}".format,
     sizes,
-    st.sampled_from(["del", "inv", "dup", "dup x3", "dup x999999999", "ins ACGT", "A>G", "ins @/etc/passwd", "", "x"]),
+    st.sampled_from(
+        [
+            "del",
+            "inv",
+            "dup",
+            "dup x3",
+            "dup x999999999",
+            "ins ACGT",
+            "A>G",
+            "ins @/etc/passwd",
+            "",
+            "x",
+        ]
+    ),
 )
 urls = st.builds(
     "{}{}?{}={}".format,
     st.sampled_from(
-        ["orca://toy/drawn", "orca://toy/none", "orca://", "file:///etc/passwd", "http://[", "orca://[/x", "orca://toy/drawn#x"]
+        [
+            "orca://toy/drawn",
+            "orca://toy/none",
+            "orca://",
+            "file:///etc/passwd",
+            "http://[",
+            "orca://[/x",
+            "orca://toy/drawn#x",
+        ]
     ),
     st.just("") | st.sampled_from(["/", "/..", "\x00", "%00", "%zz"]),
     st.sampled_from(["edit", "vcf", "track", "profile", "frame", "value", "x"]),
-    changes | st.sampled_from(["reference", "difference", "insulation", "profile", "map"]) | anything,
+    changes
+    | st.sampled_from(["reference", "difference", "insulation", "profile", "map"])
+    | anything,
 )
 vcf = st.builds(
     "\t".join,
-    st.lists(st.sampled_from(["a", "b", "c", "5", "0", "-1", "99999999", ".", "A", "ACGT", "<DEL>", "END=3000", "é"]), max_size=9),
+    st.lists(
+        st.sampled_from(
+            ["a", "b", "c", "5", "0", "-1", "99999999", ".", "A", "ACGT", "<DEL>", "END=3000", "é"]
+        ),
+        max_size=9,
+    ),
 )
 texts = anything | tile_ids | changes | urls | vcf
 json_values = st.recursive(
@@ -73,25 +134,64 @@ json_values = st.recursive(
 )
 #: Bodies that look like what endpoints expect, with some parts wrong.
 keys = st.sampled_from(
-    ["tilesetUid", "tileIds", "options", "fileurl", "filetype", "coordSystem", "uid", "viewconf", "edit", "vcf", "model", "genome", "tiles"]
+    [
+        "tilesetUid",
+        "tileIds",
+        "options",
+        "fileurl",
+        "filetype",
+        "coordSystem",
+        "uid",
+        "viewconf",
+        "edit",
+        "vcf",
+        "model",
+        "genome",
+        "tiles",
+    ]
 )
-objects = st.dictionaries(keys, texts | st.lists(tile_ids | changes, max_size=3) | json_values, max_size=5)
+objects = st.dictionaries(
+    keys, texts | st.lists(tile_ids | changes, max_size=3) | json_values, max_size=5
+)
 right = st.one_of(
     st.builds(lambda ids: [{"tilesetUid": REAL, "tileIds": ids}], st.lists(tile_ids, max_size=4)),
     st.builds(lambda url: {"fileurl": url, "filetype": "orca"}, urls),
-    st.builds(lambda edit, lines: {"edit": edit, "vcf": lines}, changes | st.lists(changes, max_size=3), st.none() | vcf),
-    st.builds(lambda uid, view: {"uid": uid, "viewconf": view}, anything, st.dictionaries(anything, json_values, max_size=3)),
+    st.builds(
+        lambda edit, lines: {"edit": edit, "vcf": lines},
+        changes | st.lists(changes, max_size=3),
+        st.none() | vcf,
+    ),
+    st.builds(
+        lambda uid, view: {"uid": uid, "viewconf": view},
+        anything,
+        st.dictionaries(anything, json_values, max_size=3),
+    ),
     st.builds(lambda ids: {"tiles": ids}, st.lists(tile_ids, max_size=4)),
 )
-bodies = st.none() | st.binary(max_size=50) | st.one_of(json_values, objects, st.lists(objects, max_size=3), right).map(json.dumps)
+bodies = (
+    st.none()
+    | st.binary(max_size=50)
+    | st.one_of(json_values, objects, st.lists(objects, max_size=3), right).map(json.dumps)
+)
 queries = st.dictionaries(
-    st.sampled_from(["d", "s", "id", "ac", "dt", "t", "limit", "offset", "type", "cum", "view", "token"]),
+    st.sampled_from(
+        ["d", "s", "id", "ac", "dt", "t", "limit", "offset", "type", "cum", "view", "token"]
+    ),
     texts | st.lists(tile_ids, max_size=5),
     max_size=4,
 )
 headers = st.dictionaries(
     st.sampled_from(
-        ["Origin", "Host", "Authorization", "Content-Type", "Cookie", "Access-Control-Request-Method", "X-Forwarded-Host", "Range"]
+        [
+            "Origin",
+            "Host",
+            "Authorization",
+            "Content-Type",
+            "Cookie",
+            "Access-Control-Request-Method",
+            "X-Forwarded-Host",
+            "Range",
+        ]
     ),
     st.sampled_from(
         [
@@ -120,19 +220,33 @@ def served(tmp_path_factory):
     bundle = load_bundle(save_bundle(folder / "toy", model, make_toy_backgrounds(model.spec)))
     with Library(folder / "state") as library:
         library.add(open_file(DATA / "maps" / "yeast.10kb.mcool", uid="measured"))
-        library.add_model("toy", bundle, "drawn", Drawn({"a": 30_000, "b": 9_000}, ("a", 5000, 5300)), "toyAsm", device="cpu")
+        library.add_model(
+            "toy",
+            bundle,
+            "drawn",
+            Drawn({"a": 30_000, "b": 9_000}, ("a", 5000, 5300)),
+            "toyAsm",
+            device="cpu",
+        )
         yield (
             [create_app(library).test_client(), create_app(library, token=TOKEN).test_client()],
             [tileset.uid for tileset in library.listed()[:3]],
         )
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=400,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 @given(
     st.one_of(
         st.sampled_from(CALLS),
         st.sampled_from(CALLS),
-        st.tuples(st.sampled_from(METHODS), st.sampled_from(PATHS) | st.text(max_size=10).map(lambda text: f"{API}/{quote(text)}")),
+        st.tuples(
+            st.sampled_from(METHODS),
+            st.sampled_from(PATHS) | st.text(max_size=10).map(lambda text: f"{API}/{quote(text)}"),
+        ),
     ),
     queries,
     bodies,
@@ -154,18 +268,30 @@ edit_bodies = st.builds(
     lambda edit, lines, more: {"edit": edit, "vcf": lines} | more,
     changes | st.lists(changes | texts, max_size=3),
     st.none() | vcf | anything,
-    st.dictionaries(st.sampled_from(["model", "genome"]), st.sampled_from(["toy", "drawn", "none", "\ud800", ""]), max_size=2),
+    st.dictionaries(
+        st.sampled_from(["model", "genome"]),
+        st.sampled_from(["toy", "drawn", "none", "\ud800", ""]),
+        max_size=2,
+    ),
 )
 url_bodies = st.builds(
-    lambda url, system: {"fileurl": url, "filetype": "orca", "coordSystem": system}, urls, st.sampled_from([None, "toyAsm", "\ud800"])
+    lambda url, system: {"fileurl": url, "filetype": "orca", "coordSystem": system},
+    urls,
+    st.sampled_from([None, "toyAsm", "\ud800"]),
 )
 tile_bodies = st.builds(
-    lambda uid, ids: [{"tilesetUid": uid, "tileIds": ids}], st.just(REAL) | texts, st.lists(tile_ids | texts, max_size=4)
+    lambda uid, ids: [{"tilesetUid": uid, "tileIds": ids}],
+    st.just(REAL) | texts,
+    st.lists(tile_ids | texts, max_size=4),
 )
 status_bodies = st.builds(lambda ids: {"tiles": ids}, st.lists(tile_ids | texts, max_size=4))
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=200,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 @given(
     st.one_of(
         st.tuples(st.just("edits"), edit_bodies),
@@ -177,7 +303,15 @@ status_bodies = st.builds(lambda ids: {"tiles": ids}, st.lists(tile_ids | texts,
 )
 def test_every_body_that_is_nearly_right_has_an_answer(served, caplog, call, uid):
     (path, body), (clients, uids) = call, served
-    answer = _check(clients[0], caplog, "POST", f"{API}/{path}/", {}, json.dumps(body).replace(REAL, uids[uid]), {})
+    answer = _check(
+        clients[0],
+        caplog,
+        "POST",
+        f"{API}/{path}/",
+        {},
+        json.dumps(body).replace(REAL, uids[uid]),
+        {},
+    )
     if answer.status_code == 201:
         made = answer.get_json()
         for query in (
@@ -192,7 +326,14 @@ def _check(client, caplog, method, path, query, body, sent):
     """Send it; what is true of every answer."""
     caplog.clear()
     with caplog.at_level(logging.ERROR):
-        answer = client.open(path, method=method, query_string=_encoded(query), data=body, headers=sent, buffered=True)
+        answer = client.open(
+            path,
+            method=method,
+            query_string=_encoded(query),
+            data=body,
+            headers=sent,
+            buffered=True,
+        )
     assert answer.status_code < 500, (answer.text, caplog.text)
     assert not [record for record in caplog.records if record.exc_info]
     event(f"{method} {path if (method, path) in CALLS else '...'} {answer.status_code}")

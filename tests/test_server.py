@@ -1,4 +1,6 @@
-"""The HTTP API: what HiGlass's front end relies on, who may do what, limits, and that nothing a client sends is a 5xx or reads a file."""
+"""The HTTP API: what HiGlass's front end relies on, who may do what, limits, and that nothing a
+client sends is a 5xx or reads a file.
+"""
 
 from __future__ import annotations
 
@@ -47,10 +49,19 @@ class FakeTileset:
     filetype, coord_system, description = "cooler", "toy", "a fake"
 
     def __init__(self, uid, datatype="matrix", chromsizes=(("a", 3000), ("b", 500))):
-        self.uid, self.name, self.datatype, self.chromsizes = uid, f"name of {uid}", datatype, chromsizes
+        self.uid, self.name, self.datatype, self.chromsizes = (
+            uid,
+            f"name of {uid}",
+            datatype,
+            chromsizes,
+        )
 
     def info(self):
-        return {"name": self.name, "datatype": self.datatype, "chromsizes": [list(row) for row in self.chromsizes]}
+        return {
+            "name": self.name,
+            "datatype": self.datatype,
+            "chromsizes": [list(row) for row in self.chromsizes],
+        }
 
 
 class FakeLibrary:
@@ -60,7 +71,9 @@ class FakeLibrary:
 
     def __init__(self, state=None):
         self.state, self.waits, self.asked, self.broken = state, [], [], False
-        self.tilesets = {uid: FakeTileset(uid) for uid in ("m1", "m2")} | {"v1": FakeTileset("v1", "vector")}
+        self.tilesets = {uid: FakeTileset(uid) for uid in ("m1", "m2")} | {
+            "v1": FakeTileset("v1", "vector")
+        }
         self.edits = {}
 
     def __getitem__(self, uid):
@@ -143,12 +156,14 @@ def error(response, status, *words):
     return message
 
 
-# ---- the API as the front end uses it -------------------------------------------------------------------------------------------------
+# ---- the API as the front end uses it
+# -------------------------------------------------------------------------------------------------
 
 
 def test_tiles_by_get_of_several_tilesets(client, library):
     answer = client.get(
-        f"{API}/tiles/?d=m1.0.0.0&d=v1.0.0&d=m1.0.0.0&d=m2.1.0.0.weight&s=session", headers={"content-type": "application/json"}
+        f"{API}/tiles/?d=m1.0.0.0&d=v1.0.0&d=m1.0.0.0&d=m2.1.0.0.weight&s=session",
+        headers={"content-type": "application/json"},
     )
     assert answer.status_code == 200
     assert list(answer.get_json()) == ["m1.0.0.0", "v1.0.0", "m2.1.0.0.weight"]
@@ -158,14 +173,35 @@ def test_tiles_by_get_of_several_tilesets(client, library):
 
 
 def test_tiles_by_post(client):
-    body = [{"tilesetUid": "m1", "tileIds": ["0.0.0", "1.0.1"], "options": {"x": 1}}, {"tilesetUid": "v1", "tileIds": ["0.0"]}]
-    assert list(client.post(f"{API}/tiles/", json=body).get_json()) == ["m1.0.0.0", "m1.1.0.1", "v1.0.0"]
+    body = [
+        {"tilesetUid": "m1", "tileIds": ["0.0.0", "1.0.1"], "options": {"x": 1}},
+        {"tilesetUid": "v1", "tileIds": ["0.0"]},
+    ]
+    assert list(client.post(f"{API}/tiles/", json=body).get_json()) == [
+        "m1.0.0.0",
+        "m1.1.0.1",
+        "v1.0.0",
+    ]
     # whatever the content type says
-    assert client.post(f"{API}/tiles/", data=json.dumps(body), content_type="text/plain").status_code == 200
+    assert (
+        client.post(f"{API}/tiles/", data=json.dumps(body), content_type="text/plain").status_code
+        == 200
+    )
 
 
 @pytest.mark.parametrize(
-    "body", ["", "{", "3", "{}", "[1]", '[{"tilesetUid": "m1"}]', '[{"tilesetUid": "m1", "tileIds": [1]}]', "[NaN]", "[" * 100_000]
+    "body",
+    [
+        "",
+        "{",
+        "3",
+        "{}",
+        "[1]",
+        '[{"tilesetUid": "m1"}]',
+        '[{"tilesetUid": "m1", "tileIds": [1]}]',
+        "[NaN]",
+        "[" * 100_000,
+    ],
 )
 def test_tiles_by_post_that_cannot_be_read(client, body):
     error(client.post(f"{API}/tiles/", data=body), 400, "the body")
@@ -186,7 +222,11 @@ def test_more_tiles_than_allowed(client, library):
     assert tiles[ids[64]]["min_value"] == "NaN"
     assert tiles[ids[64]]["dtype"] == "float32"
     assert len(base64.b64decode(tiles[ids[64]]["dense"])) == 4 * 256 * 256
-    error(client.get(f"{API}/tiles/", query_string={"d": [f"m1.5.{x}.0" for x in range(129)]}), 400, "129 tiles")
+    error(
+        client.get(f"{API}/tiles/", query_string={"d": [f"m1.5.{x}.0" for x in range(129)]}),
+        400,
+        "129 tiles",
+    )
     assert len(library.asked) == 1
 
 
@@ -203,22 +243,36 @@ def test_a_failing_library_fails_no_request_for_tiles(client, library, caplog):
 
 
 def test_a_tile_that_is_no_json_fails_alone(client, library):
-    library.tiles = lambda ids, wait: {"m1.0.0.0": {"dense": "AAAA", "min_value": float("nan")}, "v1.0.0": [{"xStart": 1}]}
+    library.tiles = lambda ids, wait: {
+        "m1.0.0.0": {"dense": "AAAA", "min_value": float("nan")},
+        "v1.0.0": [{"xStart": 1}],
+    }
     found = client.get(f"{API}/tiles/?d=m1.0.0.0&d=v1.0.0").get_json()
     assert "could not write" in found["m1.0.0.0"]["error"]
     assert found["v1.0.0"] == [{"xStart": 1}]
 
 
 def test_json_of_tiles_is_json():
-    tile = dense_tile(np.arange(65536, dtype=np.float32).reshape(256, 256), error='a "quoted" \n text \ud800')
-    tiles = {"u.0.0.0": tile, 'odd "key"': [{"fields": ["ä"]}], "empty": [], "dense is none": {"dense": None}}
+    tile = dense_tile(
+        np.arange(65536, dtype=np.float32).reshape(256, 256), error='a "quoted" \n text \ud800'
+    )
+    tiles = {
+        "u.0.0.0": tile,
+        'odd "key"': [{"fields": ["ä"]}],
+        "empty": [],
+        "dense is none": {"dense": None},
+    }
     assert json.loads(tiles_json(tiles)) == tiles
     assert json.loads(tiles_json({})) == {}
 
 
 def test_tileset_info(client):
     found = client.get(f"{API}/tileset_info/?d=m1&d=none&s=x").get_json()
-    assert found["m1"] == {"name": "name of m1", "datatype": "matrix", "chromsizes": [["a", 3000], ["b", 500]]}
+    assert found["m1"] == {
+        "name": "name of m1",
+        "datatype": "matrix",
+        "chromsizes": [["a", 3000], ["b", 500]],
+    }
     assert "no tileset 'none'" in found["none"]["error"]
     assert client.get(f"{API}/tileset_info/").get_json() == {}
 
@@ -231,20 +285,36 @@ def test_tilesets(client):
     created = first.pop("created")
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", created)
     assert first == {
-        "uuid": "m1", "name": "name of m1", "filetype": "cooler", "datatype": "matrix", "coordSystem": "toy", "coordSystem2": "toy",
-        "project": "", "project_name": "", "description": "a fake", "private": False,
-    }  # fmt: skip
+        "uuid": "m1",
+        "name": "name of m1",
+        "filetype": "cooler",
+        "datatype": "matrix",
+        "coordSystem": "toy",
+        "coordSystem2": "toy",
+        "project": "",
+        "project_name": "",
+        "description": "a fake",
+        "private": False,
+    }
     page = client.get(f"{API}/tilesets/?limit=1&offset=1").get_json()
     assert (page["count"], [r["uuid"] for r in page["results"]]) == (3, ["m2"])
-    assert [r["uuid"] for r in client.get(f"{API}/tilesets/?ac=OF+V").get_json()["results"]] == ["v1"]
+    assert [r["uuid"] for r in client.get(f"{API}/tilesets/?ac=OF+V").get_json()["results"]] == [
+        "v1"
+    ]
     assert client.get(f"{API}/tilesets/?t=orca").get_json()["count"] == 0
     error(client.get(f"{API}/tilesets/?limit=-1"), 400, "'-1'")
 
 
 def test_chromosome_sizes(client, library):
     table = client.get(f"{API}/chrom-sizes/?id=m1")
-    assert (table.text, table.content_type) == ("a\t3000\nb\t500\n", "text/tab-separated-values; charset=utf-8")
-    assert client.get(f"{API}/chrom-sizes/?id=m1&type=json").get_json() == {"a": {"size": 3000}, "b": {"size": 500}}
+    assert (table.text, table.content_type) == (
+        "a\t3000\nb\t500\n",
+        "text/tab-separated-values; charset=utf-8",
+    )
+    assert client.get(f"{API}/chrom-sizes/?id=m1&type=json").get_json() == {
+        "a": {"size": 3000},
+        "b": {"size": 500},
+    }
     assert client.get(f"{API}/chrom-sizes/?id=m1&type=json&cum=1").get_json() == {
         "a": {"size": 3000, "offset": 0},
         "b": {"size": 500, "offset": 3000},
@@ -265,7 +335,11 @@ def test_suggestions(client, library):
 def test_registering_a_url(client, library):
     body = {"fileurl": "orca://toy/g?edit=a", "filetype": "orca", "coordSystem": "toy"}
     # the front end posts text that says it is JSON
-    answer = client.post(f"{API}/register_url/", data=json.dumps(body), content_type="application/json; charset=utf-8")
+    answer = client.post(
+        f"{API}/register_url/",
+        data=json.dumps(body),
+        content_type="application/json; charset=utf-8",
+    )
     assert answer.get_json() == {"uid": "m2"}
     assert library.asked == [("orca://toy/g?edit=a", "toy")]
 
@@ -288,12 +362,18 @@ def test_registering_a_url(client, library):
 )
 def test_no_other_url_is_registered(client, library, url):
     error(client.post(f"{API}/register_url/", json={"fileurl": url, "filetype": "orca"}), 400)
-    error(client.post(f"{API}/register_url/", json={"fileurl": "orca://a/b", "filetype": "cooler"}), 400, "'cooler'")
+    error(
+        client.post(f"{API}/register_url/", json={"fileurl": "orca://a/b", "filetype": "cooler"}),
+        400,
+        "'cooler'",
+    )
     assert library.asked == []
 
 
 def test_edits(client, library):
-    made = client.post(f"{API}/edits/", json={"edit": "a:1-2 del", "vcf": "x", "model": "m", "genome": "g"})
+    made = client.post(
+        f"{API}/edits/", json={"edit": "a:1-2 del", "vcf": "x", "model": "m", "genome": "g"}
+    )
     assert made.status_code == 201
     assert made.get_json() == {"id": "edit1", "edits": ["a:1-2 del"], "viewconf": "edit1"}
     assert library.asked == [(["a:1-2 del"], "x", "m", "g")]
@@ -306,11 +386,25 @@ def test_edits(client, library):
 
 
 def test_edits_that_are_none(client, caplog):
-    assert error(client.post(f"{API}/edits/", json={"edit": ["wrong"]}), 400) == "edit 'wrong' is not understood; write it otherwise"
-    for body in ({"edit": 3}, {"edit": [3]}, {"edit": ["a"], "vcf": 3}, {"edit": "a", "model": []}, {"edit": ["x"] * 101}, [], "x", None):
+    assert (
+        error(client.post(f"{API}/edits/", json={"edit": ["wrong"]}), 400)
+        == "edit 'wrong' is not understood; write it otherwise"
+    )
+    for body in (
+        {"edit": 3},
+        {"edit": [3]},
+        {"edit": ["a"], "vcf": 3},
+        {"edit": "a", "model": []},
+        {"edit": ["x"] * 101},
+        [],
+        "x",
+        None,
+    ):
         error(client.post(f"{API}/edits/", json=body), 400)
     caplog.clear()
-    assert "secret" not in error(client.post(f"{API}/edits/", json={"edit": "broken"}), 500, "internal error")
+    assert "secret" not in error(
+        client.post(f"{API}/edits/", json={"edit": "broken"}), 500, "internal error"
+    )
     assert "secret detail" in caplog.text
 
 
@@ -340,7 +434,8 @@ def test_health_and_metrics(client):
     assert "# TYPE orca_cool_tiles_built_total counter" in lines
 
 
-# ---- saved views ----------------------------------------------------------------------------------------------------------------------
+# ---- saved views
+# ----------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kept", [False, True])
@@ -353,14 +448,24 @@ def test_saved_views(tmp_path, kept):
     uid = made.get_json()["uid"]
     assert re.fullmatch(r"[A-Za-z0-9_-]{16}", uid)
     assert client.get(f"{API}/viewconfs/?d={uid}").get_json() == view
-    assert client.post(f"{API}/viewconfs/", json={"uid": "mine", "viewconf": view}).get_json() == {"uid": "mine"}
+    assert client.post(f"{API}/viewconfs/", json={"uid": "mine", "viewconf": view}).get_json() == {
+        "uid": "mine"
+    }
     # again: nothing happens; another one: nobody's link changes
-    assert client.post(f"{API}/viewconfs/", json={"uid": "mine", "viewconf": view}).status_code == 201
-    error(client.post(f"{API}/viewconfs/", json={"uid": "mine", "viewconf": {}}), 400, "another view 'mine'")
+    assert (
+        client.post(f"{API}/viewconfs/", json={"uid": "mine", "viewconf": view}).status_code == 201
+    )
+    error(
+        client.post(f"{API}/viewconfs/", json={"uid": "mine", "viewconf": {}}),
+        400,
+        "another view 'mine'",
+    )
     again = make_client(FakeLibrary(state))
     if kept:
         assert again.get(f"{API}/viewconfs/?d=mine").get_json() == view
-        assert sorted(p.name for p in (tmp_path / "viewconfs").iterdir()) == sorted(["mine.json", f"{uid}.json"])
+        assert sorted(p.name for p in (tmp_path / "viewconfs").iterdir()) == sorted(
+            ["mine.json", f"{uid}.json"]
+        )
     else:
         error(again.get(f"{API}/viewconfs/?d=mine"), 404)
 
@@ -381,7 +486,11 @@ def test_only_the_newest_views_are_kept(tmp_path, monkeypatch):
     client = make_client(FakeLibrary(tmp_path))
     for k in range(5):
         client.post(f"{API}/viewconfs/", json={"uid": f"v{k}", "viewconf": {"k": k}})
-    assert sorted(p.name for p in (tmp_path / "viewconfs").iterdir()) == ["v2.json", "v3.json", "v4.json"]
+    assert sorted(p.name for p in (tmp_path / "viewconfs").iterdir()) == [
+        "v2.json",
+        "v3.json",
+        "v4.json",
+    ]
     error(client.get(f"{API}/viewconfs/?d=v1"), 404)
 
 
@@ -394,9 +503,11 @@ def test_no_other_file_is_read_as_a_view(tmp_path):
         error(client.get(f"{API}/viewconfs/?d={uid}"), 404)
 
 
-# ---- who may do what ------------------------------------------------------------------------------------------------------------------
+# ---- who may do what
+# ------------------------------------------------------------------------------------------------------------------
 
-#: (method, path, body) of everything; True if a page of another origin may do it with what it knows.
+#: (method, path, body) of everything; True if a page of another origin may do it with what it
+#: knows.
 CALLS = [
     ("GET", "/tiles/?d=m1.0.0.0", None, True),
     ("POST", "/tiles/", [], True),
@@ -423,7 +534,11 @@ def served(library, monkeypatch):
     import higlass_plugin.viewconf as module
 
     monkeypatch.setattr(module, "default_viewconf", lambda library, server: {"server": server})
-    monkeypatch.setattr(module, "edit_viewconf", lambda library, edited, server: {"server": server, "edit": edited.id})
+    monkeypatch.setattr(
+        module,
+        "edit_viewconf",
+        lambda library, edited, server: {"server": server, "edit": edited.id},
+    )
 
     def make(**options):
         client = make_client(library, **options)
@@ -444,9 +559,19 @@ def test_pages_of_other_origins(served, method, path, body, open_to_all):
 
     assert call({}).status_code < 300
     # the test client's own, and other servers of this machine: a HiGlass, a notebook
-    for origin in ("http://localhost", "http://localhost:8888", "http://127.0.0.1:9", "http://[::1]:80"):
+    for origin in (
+        "http://localhost",
+        "http://localhost:8888",
+        "http://127.0.0.1:9",
+        "http://[::1]:80",
+    ):
         assert call({"Origin": origin}).status_code < 300
-    for origin in ("http://localhost.example", "http://127.0.0.1.example:80", "http://x@localhost", "localhost"):
+    for origin in (
+        "http://localhost.example",
+        "http://127.0.0.1.example:80",
+        "http://x@localhost",
+        "localhost",
+    ):
         assert (call({"Origin": origin}).status_code < 300) == open_to_all
     answer = call(foreign)
     # the header is there in any case: the message of a refusal can be shown
@@ -468,7 +593,12 @@ def test_a_token_is_asked_for(served, method, path, body, open_to_all):
         client = served(token="a-token-of-mine")
         if cookie:
             assert client.get(f"/?token={cookie}").status_code == 303
-        return client.open(API + path + (("&" if "?" in path else "?") + query if query else ""), method=method, json=body, headers=headers)
+        return client.open(
+            API + path + (("&" if "?" in path else "?") + query if query else ""),
+            method=method,
+            json=body,
+            headers=headers,
+        )
 
     refused = call()
     if path.startswith("/chrom-sizes/"):
@@ -484,8 +614,11 @@ def test_a_token_is_asked_for(served, method, path, body, open_to_all):
     assert call(headers={"Authorization": "Bearer a-token-of-mine", **elsewhere}).status_code < 300
     assert call(query="token=a-token-of-mine").status_code < 300
     assert call(cookie="a-token-of-mine").status_code < 300
-    # a cookie comes along by itself: it opens no more to other pages than they would have without a token
-    assert call(cookie="a-token-of-mine", headers=elsewhere).status_code == (200 if open_to_all else 403)
+    # a cookie comes along by itself: it opens no more to other pages than they would have without a
+    # token
+    assert call(cookie="a-token-of-mine", headers=elsewhere).status_code == (
+        200 if open_to_all else 403
+    )
 
 
 def test_the_page_takes_the_token_out_of_the_address(library):
@@ -504,7 +637,10 @@ def test_the_page_takes_the_token_out_of_the_address(library):
 
 def test_cookies_of_two_servers_of_a_machine_do_not_meet(library):
     names = {
-        make_client(library, token=token).get(f"/?token={token}").headers["Set-Cookie"].partition("=")[0]
+        make_client(library, token=token)
+        .get(f"/?token={token}")
+        .headers["Set-Cookie"]
+        .partition("=")[0]
         for token in ("token-one", "token-two")
     }
     assert len(names) == 2
@@ -521,7 +657,7 @@ def test_preflights(library, method, path, body, open_to_all):
                 "Access-Control-Request-Headers": "authorization,content-type",
                 "Access-Control-Request-Private-Network": "true",
             },
-        )  # fmt: skip
+        )
         assert (answer.status_code, answer.data) == (204, b"")
         assert answer.headers["Access-Control-Allow-Origin"] == "*"
         assert method in answer.headers["Access-Control-Allow-Methods"]
@@ -529,28 +665,67 @@ def test_preflights(library, method, path, body, open_to_all):
         assert answer.headers["Access-Control-Allow-Private-Network"] == "true"
 
 
-@pytest.mark.parametrize("path", ["/", "/healthz", "/metrics", "/static/index.html", f"{API}/tiles/?d=m1.0.0.0", f"{API}/tilesets/"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/healthz",
+        "/metrics",
+        "/static/index.html",
+        f"{API}/tiles/?d=m1.0.0.0",
+        f"{API}/tilesets/",
+    ],
+)
 def test_only_this_machines_names_are_answered_to(library, path):
     client = make_client(library)
-    for host in ("localhost", "localhost:8989", "127.0.0.1:8989", "[::1]:8989", "[::1]", "LOCALHOST:1"):
+    for host in (
+        "localhost",
+        "localhost:8989",
+        "127.0.0.1:8989",
+        "[::1]:8989",
+        "[::1]",
+        "LOCALHOST:1",
+    ):
         assert client.get(path, headers={"Host": host}).status_code == 200
-    for host in ("evil.example", "evil.example:8989", "localhost.evil.example", "127.0.0.1.evil.example:80", "192.168.0.1", ""):
+    for host in (
+        "evil.example",
+        "evil.example:8989",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example:80",
+        "192.168.0.1",
+        "",
+    ):
         answer = client.get(path, headers={"Host": host})
         error(answer, 403, "not called")
-    assert make_client(library, hosts=None).get(path, headers={"Host": "evil.example"}).status_code == 200
+    assert (
+        make_client(library, hosts=None).get(path, headers={"Host": "evil.example"}).status_code
+        == 200
+    )
     ours = make_client(library, token="a-token-of-mine")
-    assert ours.get(path, headers={"Host": "a.example", "Authorization": "Bearer a-token-of-mine"}).status_code == 200
+    assert (
+        ours.get(
+            path, headers={"Host": "a.example", "Authorization": "Bearer a-token-of-mine"}
+        ).status_code
+        == 200
+    )
 
 
 def test_a_view_for_another_server_leads_here(served):
     client = served(allow_origins=["https://elsewhere.example"])
     assert client.get(f"{API}/viewconfs/?d=default").get_json() == {"server": "/api/v1"}
-    assert client.get(f"{API}/viewconfs/?d=edit1").get_json() == {"server": "/api/v1", "edit": "edit1"}
-    foreign = client.get(f"{API}/viewconfs/?d=default", headers={"Origin": "https://elsewhere.example", "Host": "localhost:8989"})
+    assert client.get(f"{API}/viewconfs/?d=edit1").get_json() == {
+        "server": "/api/v1",
+        "edit": "edit1",
+    }
+    foreign = client.get(
+        f"{API}/viewconfs/?d=default",
+        headers={"Origin": "https://elsewhere.example", "Host": "localhost:8989"},
+    )
     assert foreign.get_json() == {"server": "http://localhost:8989/api/v1"}
 
 
-# ---- limits, and what is no request ----------------------------------------------------------------------------------------------------
+# ---- limits, and what is no request
+# ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("method", "path", "body", "open_to_all"), CALLS)
@@ -563,7 +738,14 @@ def test_long_queries(client):
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/healthz", "/metrics", "/static/index.html", *sorted({API + c[1].partition("?")[0] for c in CALLS})]
+    "path",
+    [
+        "/",
+        "/healthz",
+        "/metrics",
+        "/static/index.html",
+        *sorted({API + c[1].partition("?")[0] for c in CALLS}),
+    ],
 )
 def test_wrong_methods(client, path):
     allowed = {m for m, p, *_ in CALLS if API + p.partition("?")[0] == path} or {"GET"}
@@ -574,17 +756,30 @@ def test_wrong_methods(client, path):
 @pytest.mark.parametrize(
     "path",
     [
-        "/static/../server.py", "/static/../../etc/passwd", "/static/%2e%2e/server.py", "/static/..%2fserver.py", "/static//etc/passwd",
-        "/static/%2fetc%2fpasswd", "/static/..\\server.py", "/static/%00", "/static/", "/static", "/server.py", "/nothing<script>",
-        "/api/v1/", "/api/v1/nothing/",
+        "/static/../server.py",
+        "/static/../../etc/passwd",
+        "/static/%2e%2e/server.py",
+        "/static/..%2fserver.py",
+        "/static//etc/passwd",
+        "/static/%2fetc%2fpasswd",
+        "/static/..\\server.py",
+        "/static/%00",
+        "/static/",
+        "/static",
+        "/server.py",
+        "/nothing<script>",
+        "/api/v1/",
+        "/api/v1/nothing/",
     ],
-)  # fmt: skip
+)
 def test_no_other_file_is_served(client, path):
     answer = client.get(path)
     error(answer, 404)
     assert "script" not in answer.text
     assert "import" not in answer.text
-    error(client.get("/", environ_overrides={"PATH_INFO": f"/{path}"}), 404)  # no redirect, whose page would tell the address
+    error(
+        client.get("/", environ_overrides={"PATH_INFO": f"/{path}"}), 404
+    )  # no redirect, whose page would tell the address
 
 
 def test_addresses_without_the_last_slash(client):
@@ -596,9 +791,14 @@ def test_addresses_without_the_last_slash(client):
 def test_nothing_that_was_sent_comes_back_as_html(client):
     evil = "<script>alert(1)</script>"
     for path in (
-        f"{API}/tiles/?d={quote(evil)}", f"{API}/tileset_info/?d={quote(evil)}", f"{API}/chrom-sizes/?id={quote(evil)}",
-        f"{API}/suggest/?d={quote(evil)}", f"{API}/viewconfs/?d={quote(evil)}", f"{API}/tilesets/?limit={quote(evil)}", f"/{quote(evil)}",
-    ):  # fmt: skip
+        f"{API}/tiles/?d={quote(evil)}",
+        f"{API}/tileset_info/?d={quote(evil)}",
+        f"{API}/chrom-sizes/?id={quote(evil)}",
+        f"{API}/suggest/?d={quote(evil)}",
+        f"{API}/viewconfs/?d={quote(evil)}",
+        f"{API}/tilesets/?limit={quote(evil)}",
+        f"/{quote(evil)}",
+    ):
         answer = client.get(path)
         assert answer.content_type == "application/json"
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
@@ -608,10 +808,16 @@ def test_the_page(client):
     answer = client.get("/?view=abc")
     assert answer.status_code == 200
     assert answer.text == (server.STATIC / "index.html").read_text()
-    policy = dict(part.strip().split(" ", 1) for part in answer.headers["Content-Security-Policy"].split(";"))
+    policy = dict(
+        part.strip().split(" ", 1) for part in answer.headers["Content-Security-Policy"].split(";")
+    )
     assert policy["default-src"] == "'none'"
     assert policy["connect-src"] == policy["style-src"] == "'self'"
-    assert not any(word.startswith("http") or word == "*" for words in policy.values() for word in words.split())
+    assert not any(
+        word.startswith("http") or word == "*"
+        for words in policy.values()
+        for word in words.split()
+    )
     for name in re.findall(r'(?:src|href)="(static/[^"]+)"', answer.text):
         assert client.get(f"/{name}").status_code == 200
     for path in ("/", "/static/page.js", f"{API}/tilesets/", "/nothing"):
@@ -619,7 +825,10 @@ def test_the_page(client):
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert headers["Referrer-Policy"] == "no-referrer"
     script = client.get("/static/page.js")
-    assert client.get("/static/page.js", headers={"If-None-Match": script.headers["ETag"]}).status_code == 304
+    assert (
+        client.get("/static/page.js", headers={"If-None-Match": script.headers["ETag"]}).status_code
+        == 304
+    )
 
 
 def test_inside_another_app(served, library):
@@ -629,8 +838,12 @@ def test_inside_another_app(served, library):
     client = app.test_client()
     headers = {"Authorization": "Bearer a-token-of-mine"}
     assert client.get("/orca/api/v1/tiles/?d=m1.0.0.0", headers=headers).status_code == 200
-    assert client.get("/orca/api/v1/viewconfs/?d=default", headers=headers).get_json() == {"server": "/orca/api/v1"}
-    foreign = client.get("/orca/api/v1/viewconfs/?d=default", headers={**headers, "Origin": "https://x.example"})
+    assert client.get("/orca/api/v1/viewconfs/?d=default", headers=headers).get_json() == {
+        "server": "/orca/api/v1"
+    }
+    foreign = client.get(
+        "/orca/api/v1/viewconfs/?d=default", headers={**headers, "Origin": "https://x.example"}
+    )
     assert foreign.get_json() == {"server": "http://localhost/orca/api/v1"}
     answer = client.get("/orca/?token=a-token-of-mine")
     assert answer.headers["Location"] == "/orca/"
@@ -641,7 +854,8 @@ def test_inside_another_app(served, library):
     assert client.get("/api/v1/tilesets/").status_code == 404
 
 
-# ---- with the real library ---------------------------------------------------------------------------------------------------------------
+# ---- with the real library
+# ---------------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -652,15 +866,26 @@ def toy(tmp_path_factory):
     bundle = load_bundle(save_bundle(folder / "toy", model, make_toy_backgrounds(model.spec)))
     with Library(folder / "state") as library:
         library.add(open_file(SHIPPED, uid=library.uid("map")))
-        library.add_model("toy", bundle, "drawn", Drawn({"a": 30_000, "b": 9_000}, ("a", 5000, 5300)), "toyAsm", device="cpu")
+        library.add_model(
+            "toy",
+            bundle,
+            "drawn",
+            Drawn({"a": 30_000, "b": 9_000}, ("a", 5000, 5300)),
+            "toyAsm",
+            device="cpu",
+        )
         yield make_client(library)
 
 
 @pytest.fixture(scope="module")
 def opened():
-    """Paths of all files that are opened from here on; a hook cannot be taken away, so it is switched off."""
+    """Paths of all files that are opened from here on; a hook cannot be taken away, so it is
+    switched off.
+    """
     found, watching = [], [True]
-    sys.addaudithook(lambda event, args: found.append(str(args[0])) if watching and event == "open" else None)
+    sys.addaudithook(
+        lambda event, args: found.append(str(args[0])) if watching and event == "open" else None
+    )
     yield found
     watching.clear()
 
@@ -688,12 +913,17 @@ def test_an_edit_and_its_url_are_one(toy):
     made = toy.post(f"{API}/edits/", json={"edit": "a:1,000-2,000 del"}).get_json()
     assert made["contigs"] == {"a": 29_000, "b": 9_000}
     foreign = {"Origin": "https://elsewhere.example"}
-    registered = toy.post(f"{API}/register_url/", json={"fileurl": made["url"], "filetype": "orca"}, headers=foreign).get_json()
+    registered = toy.post(
+        f"{API}/register_url/", json={"fileurl": made["url"], "filetype": "orca"}, headers=foreign
+    ).get_json()
     assert registered == {"uid": made["tilesets"]["map"]}
     assert toy.get(f"{API}/chrom-sizes/?id={registered['uid']}").text == "a\t29000\nb\t9000\n"
     assert registered["uid"] not in uids(toy).values()  # nobody's edits are listed
     assert toy.delete(f"{API}/edits/?d={made['id']}").status_code == 204
-    assert "error" in toy.get(f"{API}/tileset_info/?d={registered['uid']}").get_json()[registered["uid"]]
+    assert (
+        "error"
+        in toy.get(f"{API}/tileset_info/?d={registered['uid']}").get_json()[registered["uid"]]
+    )
 
 
 @pytest.mark.parametrize(
@@ -722,9 +952,19 @@ def test_bad_edits_of_the_real_library(toy):
     error(toy.post(f"{API}/edits/", json={}), 400)
 
 
-# ---- the verb ---------------------------------------------------------------------------------------------------------------------------
+# ---- the verb
+# ---------------------------------------------------------------------------------------------------------------------------
 
-SERVE = ["serve", "--model", "yeast-metaphase", "--genome", "example", "--no-browser", "--port", "0"]
+SERVE = [
+    "serve",
+    "--model",
+    "yeast-metaphase",
+    "--genome",
+    "example",
+    "--no-browser",
+    "--port",
+    "0",
+]
 
 
 @pytest.mark.parametrize(
@@ -768,8 +1008,11 @@ def start(folder, *extra):
     """A server process and its address, with the token if there is one."""
     process = subprocess.Popen(
         [sys.executable, "-m", "orca_cool", *SERVE, "--state", str(folder / "state"), *extra],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=folder,
+    )
     assert process.stdout is not None
     line = process.stdout.readline()
     if "http" not in line:
@@ -789,7 +1032,10 @@ def test_it_serves_with_a_token_until_it_is_told_to_stop(tmp_path):
             page = session.get(url)
             assert page.status_code == 200
             assert page.url == base
-            names = {r["name"]: r["uuid"] for r in session.get(f"{base}api/v1/tilesets/").json()["results"]}
+            names = {
+                r["name"]: r["uuid"]
+                for r in session.get(f"{base}api/v1/tilesets/").json()["results"]
+            }
             assert {"yeast.10kb.mcool", "yeast-metaphase, predicted"} <= set(names)
             tile = f"{names['yeast.10kb.mcool']}.3.0.0"
             ours = session.get(f"{base}api/v1/tiles/", params={"d": tile})
@@ -798,10 +1044,17 @@ def test_it_serves_with_a_token_until_it_is_told_to_stop(tmp_path):
             assert ours.json() == {tile: dict(maps.tiles(str(SHIPPED), [tile]))[tile]}
             assert ours.raw.version == 11
             assert "Server" not in ours.headers
-            made = session.post(f"{base}api/v1/edits/", json={"edit": "chrII:238,208-238,325 del"}).json()
+            made = session.post(
+                f"{base}api/v1/edits/", json={"edit": "chrII:238,208-238,325 del"}
+            ).json()
             assert session.post(f"{base}api/v1/edits/", data=b"x" * 10_000_000).status_code == 413
-            assert session.post(f"{base}api/v1/edits/", data=iter([b"x" * 1_000_000] * 3)).status_code == 413  # in chunks, without a length
-            uid = session.post(f"{base}api/v1/viewconfs/", json={"viewconf": {"a": 1}}).json()["uid"]
+            assert (
+                session.post(f"{base}api/v1/edits/", data=iter([b"x" * 1_000_000] * 3)).status_code
+                == 413
+            )  # in chunks, without a length
+            uid = session.post(f"{base}api/v1/viewconfs/", json={"viewconf": {"a": 1}}).json()[
+                "uid"
+            ]
             process.send_signal(signal.SIGINT)
             _, err = process.communicate(timeout=60)
         assert process.returncode == 0, err
@@ -813,7 +1066,9 @@ def test_it_serves_with_a_token_until_it_is_told_to_stop(tmp_path):
     process, url = start(tmp_path, "--with", str(SHIPPED))
     try:
         assert url.endswith("/")
-        assert names == {r["name"]: r["uuid"] for r in requests.get(f"{url}api/v1/tilesets/").json()["results"]}
+        assert names == {
+            r["name"]: r["uuid"] for r in requests.get(f"{url}api/v1/tilesets/").json()["results"]
+        }
         assert requests.get(f"{url}api/v1/viewconfs/?d={uid}").json() == {"a": 1}
         assert requests.get(f"{url}api/v1/edits/?d={made['id']}").json()["url"] == made["url"]
         assert requests.get(f"{url}healthz", headers={"Host": "evil.example"}).status_code == 403
@@ -832,20 +1087,45 @@ def test_the_genome_takes_the_order_of_the_map(tmp_path, monkeypatch):
     letters = np.frombuffer(b"ACGTN", np.uint8)
     with open(tmp_path / "turned.fa", "wb") as out:
         for chrom in reversed(example.chromsizes):
-            out.write(b">" + chrom.encode() + b"\n" + letters[example.fetch(chrom, 0, example.chromsizes[chrom])].tobytes() + b"\n")
-    monkeypatch.setattr(server, "run", lambda app, listening, threads: served.append((app, threads)))
+            out.write(
+                b">"
+                + chrom.encode()
+                + b"\n"
+                + letters[example.fetch(chrom, 0, example.chromsizes[chrom])].tobytes()
+                + b"\n"
+            )
+    monkeypatch.setattr(
+        server, "run", lambda app, listening, threads: served.append((app, threads))
+    )
     served = []
     result = CliRunner().invoke(
         main,
-        ["serve", "--model", "yeast-metaphase", "--genome", str(tmp_path / "turned.fa"), "--with", str(SHIPPED), "--no-browser",
-         "--port", "0", "--state", str(tmp_path / "state"), "--device", "cpu"],
-    )  # fmt: skip
+        [
+            "serve",
+            "--model",
+            "yeast-metaphase",
+            "--genome",
+            str(tmp_path / "turned.fa"),
+            "--with",
+            str(SHIPPED),
+            "--no-browser",
+            "--port",
+            "0",
+            "--state",
+            str(tmp_path / "state"),
+            "--device",
+            "cpu",
+        ],
+    )
     assert result.exit_code == 0, result.output
     assert "in the order of the measured map: chrI, chrII" in result.output
     app = served[0][0]
     app.test_client_class = Client
     client = app.test_client()
-    assert client.get(f"{API}/chrom-sizes/?id={uids(client)['yeast-metaphase, predicted']}").text == "chrI\t230208\nchrII\t813178\n"
+    assert (
+        client.get(f"{API}/chrom-sizes/?id={uids(client)['yeast-metaphase, predicted']}").text
+        == "chrI\t230208\nchrII\t813178\n"
+    )
 
 
 def test_the_browser_is_opened_unless_it_is_not_wanted(tmp_path, monkeypatch):

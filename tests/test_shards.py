@@ -1,4 +1,6 @@
-"""Sharing the work: slices, window files, and workers of every kind that are killed, against one process, byte for byte."""
+"""Sharing the work: slices, window files, and workers of every kind that are killed, against one
+process, byte for byte.
+"""
 
 import os
 import signal
@@ -18,7 +20,17 @@ from orca_cool.cli import main
 from orca_cool.errors import OrcaCoolError, OutputError
 from orca_cool.manifest import Manifest
 from orca_cool.pipeline import prepare, work_folder
-from orca_cool.shards import compute, compute_shard, costs, load_windows, save_windows, slices, split, unfinished, windows_path
+from orca_cool.shards import (
+    compute,
+    compute_shard,
+    costs,
+    load_windows,
+    save_windows,
+    slices,
+    split,
+    unfinished,
+    windows_path,
+)
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +39,13 @@ def plan(predictor):
 
 
 def plan_of(predictor, **changes):
-    return prepare(predictor, runs.regions(), runs.settings(**changes), assembly="toy", provenance={"model_name": "toy"})
+    return prepare(
+        predictor,
+        runs.regions(),
+        runs.settings(**changes),
+        assembly="toy",
+        provenance={"model_name": "toy"},
+    )
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +79,13 @@ def test_cost_is_windows_and_the_sequence_that_is_new(predictor, plan):
 
 def test_every_window_is_in_one_step(plan):
     assert [s.number for s in plan.steps] == list(range(len(plan.steps)))
-    seen = [(s.region.chrom, s.module.name, w.resolution, w.start) for s in plan.steps if s.region for level in s.levels for w in level]
+    seen = [
+        (s.region.chrom, s.module.name, w.resolution, w.start)
+        for s in plan.steps
+        if s.region
+        for level in s.levels
+        for w in level
+    ]
     assert len(seen) == len(set(seen))
     assert sum(s.pair is not None for s in plan.steps) == len(plan) - len(seen)
 
@@ -78,7 +102,9 @@ def test_window_files_hold_the_very_numbers(predictor, plan, tmp_path, spread):
             assert one.values.dtype == two.values.dtype == np.float32
             assert one.values.tobytes() == two.values.tobytes()
             assert two.spread.tobytes() == (one.spread.tobytes() if spread else b"")
-    assert {p.name for p in tmp_path.iterdir()} == {windows_path(tmp_path, s).name for s in (plan.steps[0], plan.steps[-1])}
+    assert {p.name for p in tmp_path.iterdir()} == {
+        windows_path(tmp_path, s).name for s in (plan.steps[0], plan.steps[-1])
+    }
     # a file without spread is no file for a run that wants it; nor is one of another step
     assert (load_windows(tmp_path, plan.steps[0], True) is None) is (not spread)
     os.replace(windows_path(tmp_path, plan.steps[-1]), windows_path(tmp_path, plan.steps[0]))
@@ -92,7 +118,9 @@ def test_any_damage_to_a_window_file_is_seen(predictor, plan, tmp_path):
     data = path.read_bytes()
     rng = np.random.default_rng(1)
     for at in [0, len(data) - 1, *rng.integers(0, len(data), 60)]:
-        path.write_bytes(data[:at] + bytes([data[at] ^ (1 << int(rng.integers(8)))]) + data[at + 1 :])
+        path.write_bytes(
+            data[:at] + bytes([data[at] ^ (1 << int(rng.integers(8)))]) + data[at + 1 :]
+        )
         assert load_windows(tmp_path, step, True) is None
     for size in [0, 3, 16, len(data) // 2, len(data) - 1]:
         path.write_bytes(data[:size])
@@ -101,17 +129,23 @@ def test_any_damage_to_a_window_file_is_seen(predictor, plan, tmp_path):
     assert load_windows(tmp_path, step, True) is not None
 
 
-def test_damaged_and_sound_files_are_merged_into_the_same_file(place, predictor, plan, whole, tmp_path):
+def test_damaged_and_sound_files_are_merged_into_the_same_file(
+    place, predictor, plan, whole, tmp_path
+):
     output = tmp_path / "x.mcool"
     folder = work_folder(output)
     assert compute_shard(predictor, plan, plan.steps[::2], folder) == len(plan.steps[::2])
     path = windows_path(folder, plan.steps[4])
     path.write_bytes(path.read_bytes()[:-100])
-    assert unfinished(plan, Manifest(folder, plan.identity)) == sorted([*plan.steps[1::2], plan.steps[4]], key=lambda s: s.number)
+    assert unfinished(plan, Manifest(folder, plan.identity)) == sorted(
+        [*plan.steps[1::2], plan.steps[4]], key=lambda s: s.number
+    )
     assert compute_shard(predictor, plan, plan.steps[:5:2], folder) == 1
     path.write_bytes(b"noise")
     seen = []
-    runs.write(place, output, predictor_=predictor, progress=lambda done, total: seen.append((done, total)))
+    runs.write(
+        place, output, predictor_=predictor, progress=lambda done, total: seen.append((done, total))
+    )
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
     assert seen[-1] == (len(plan), len(plan))
     runs.assert_same(output, whole)
@@ -168,7 +202,10 @@ def test_two_shards_one_killed_repeated_and_merged(place, predictor, plan, whole
     line = [sys.executable, "-c", SHARD, str(place), str(output)]
     parts = split(predictor.spec, plan.steps, 2)
     processes = [
-        subprocess.Popen([*line, str(k)], env=runs.environment(), cwd=tmp_path, stdout=subprocess.PIPE, text=True) for k in range(2)
+        subprocess.Popen(
+            [*line, str(k)], env=runs.environment(), cwd=tmp_path, stdout=subprocess.PIPE, text=True
+        )
+        for k in range(2)
     ]
     victim = parts[1][len(parts[1]) // 3]
     while not windows_path(work_folder(output), victim).exists() and processes[1].poll() is None:
@@ -179,7 +216,14 @@ def test_two_shards_one_killed_repeated_and_merged(place, predictor, plan, whole
     assert int(processes[0].communicate()[0]) == len(parts[0])
     left = unfinished(plan, Manifest(work_folder(output), plan.identity))
     assert 0 < len(left) < len(parts[1])
-    again = subprocess.run([*line, "1"], env=runs.environment(), cwd=tmp_path, capture_output=True, text=True, check=True)
+    again = subprocess.run(
+        [*line, "1"],
+        env=runs.environment(),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert int(again.stdout) == len(left)  # what had been done was not done again
     done = []
     runs.write(place, output, predictor_=predictor, progress=lambda n, total: done.append(n))
@@ -188,16 +232,47 @@ def test_two_shards_one_killed_repeated_and_merged(place, predictor, plan, whole
 
 
 def torchrun(place, output, *extra, ranks=2):
-    line = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(ranks), "--master-addr", "127.0.0.1"]
-    return [*line, "--master-port", str(29500 + os.getpid() % 1000), *extra, "-m", "orca_cool", *runs.arguments(place, output)]
+    line = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc-per-node",
+        str(ranks),
+        "--master-addr",
+        "127.0.0.1",
+    ]
+    return [
+        *line,
+        "--master-port",
+        str(29500 + os.getpid() % 1000),
+        *extra,
+        "-m",
+        "orca_cool",
+        *runs.arguments(place, output),
+    ]
 
 
 @pytest.mark.slow
 def test_ranks_of_torchrun(place, whole, tmp_path):
-    subprocess.run(runs.command(place, tmp_path / "one.mcool"), env=runs.environment(), cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
-    runs.assert_same(tmp_path / "one.mcool", whole)  # the command line does what these tests do from Python
+    subprocess.run(
+        runs.command(place, tmp_path / "one.mcool"),
+        env=runs.environment(),
+        cwd=tmp_path,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    runs.assert_same(
+        tmp_path / "one.mcool", whole
+    )  # the command line does what these tests do from Python
     output = tmp_path / "two.mcool"
-    done = subprocess.run(torchrun(place, output), env=runs.environment(), cwd=tmp_path, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        torchrun(place, output),
+        env=runs.environment(),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout.split().count(str(output)) == 1  # one rank prints
     runs.assert_same(output, whole)
     assert not work_folder(output).exists()
@@ -227,16 +302,35 @@ def test_a_rank_is_killed(place, plan, whole, tmp_path, restarts):
     if not restarts:
         assert not output.exists()
         assert windows_path(folder, half[0]).exists()
-        subprocess.run(torchrun(place, output), env=runs.environment(), cwd=tmp_path, capture_output=True, check=True)
+        subprocess.run(
+            torchrun(place, output),
+            env=runs.environment(),
+            cwd=tmp_path,
+            capture_output=True,
+            check=True,
+        )
     runs.assert_same(output, whole)
 
 
 def job(place, output, **changes):
     from orca_cool.cluster import Job
 
-    values = {"model": place / "toy", "genome": str(place / "toy.fa"), "chrom_names": None, "device": "cpu", "dtype": "float32"}
-    values |= {"options": {}, "regions": runs.regions(), "settings": runs.settings(), "assembly": "toy"}
-    return Job.of(**(values | {"provenance": {"model_name": "toy"}, "folder": work_folder(output)} | changes))
+    values = {
+        "model": place / "toy",
+        "genome": str(place / "toy.fa"),
+        "chrom_names": None,
+        "device": "cpu",
+        "dtype": "float32",
+    }
+    values |= {
+        "options": {},
+        "regions": runs.regions(),
+        "settings": runs.settings(),
+        "assembly": "toy",
+    }
+    return Job.of(
+        **(values | {"provenance": {"model_name": "toy"}, "folder": work_folder(output)} | changes)
+    )
 
 
 @pytest.mark.slow
@@ -274,20 +368,30 @@ def test_dask_from_the_command_line(place, whole, tmp_path):
     pytest.importorskip("distributed")
     output = tmp_path / "x.mcool"
     line = [*runs.command(place, output), "--dask", "local:2"]
-    done = subprocess.run(line, env=runs.environment(), cwd=tmp_path, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        line, env=runs.environment(), cwd=tmp_path, capture_output=True, text=True, check=True
+    )
     assert str(output) in done.stdout.split()
     runs.assert_same(output, whole)
     # an error on a worker is an error here, on one line
     cut = runs.command(place, tmp_path / "y.mcool")
     cut[cut.index("cpu")] = "cuda:99"
-    failed = subprocess.run([*cut, "--dask", "local:1"], env=runs.environment(), cwd=tmp_path, capture_output=True, text=True)
+    failed = subprocess.run(
+        [*cut, "--dask", "local:1"],
+        env=runs.environment(),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
     assert failed.returncode == 2
     assert "cuda:99" in failed.stderr.strip().splitlines()[-1]
 
 
 @pytest.mark.parametrize("where", ["local", "local:0", "slurm:x", "here", "tcp:host"])
 def test_unusable_clusters_are_named(place, tmp_path, where):
-    result = CliRunner().invoke(main, [*runs.arguments(place, tmp_path / "x.mcool"), "--dask", where])
+    result = CliRunner().invoke(
+        main, [*runs.arguments(place, tmp_path / "x.mcool"), "--dask", where]
+    )
     assert result.exit_code == 2
     assert f"Error: --dask {where!r} is not understood" in result.output
     assert not list(tmp_path.iterdir())
@@ -297,5 +401,8 @@ def test_a_cluster_needs_its_extra(place, tmp_path, monkeypatch):
     from orca_cool.cluster import Dask
 
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(OrcaCoolError, match=r"pip install orca-cool\[cluster\]"), Dask("local:2", job(place, tmp_path / "x.mcool")):
+    with (
+        pytest.raises(OrcaCoolError, match=r"pip install orca-cool\[cluster\]"),
+        Dask("local:2", job(place, tmp_path / "x.mcool")),
+    ):
         pass

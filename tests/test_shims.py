@@ -1,4 +1,6 @@
-"""Predicted tilesets in other servers: higlass-python in a notebook, clodius's form, higlass-server."""
+"""Predicted tilesets in other servers: higlass-python in a notebook, clodius's form,
+higlass-server.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,8 @@ from higlass_plugin import notebook  # noqa: E402
 
 SIZES = {"a": 14_810, "b": 9_007, "c": 500, "d": 3_013}
 EDIT = "a:1,013-2,401 del"
-#: Zoom levels 0 .. 4 are 640, 320, 160, 80 and 40 bp; 27,330 bp are 3 tiles of 256 bins of 40 bp, and one track of 1024.
+#: Zoom levels 0 .. 4 are 640, 320, 160, 80 and 40 bp; 27,330 bp are 3 tiles of 256 bins of 40 bp,
+#: and one track of 1024.
 FINEST, TILES = 4, 3
 
 
@@ -54,15 +57,31 @@ def files(tmp_path_factory):
     model = save_bundle(folder / "toy #1", make_toy_model(spec), make_toy_backgrounds(spec))
     source = Drawn(SIZES, ("b", 1_000, 1_415))
     genome = folder / "drawn 50%.fa"
-    genome.write_text("".join(f">{c}\n{''.join('ACGTN'[code] for code in source.fetch(c, 0, n))}\n" for c, n in SIZES.items()))
-    return SimpleNamespace(model=model, genome=genome, url=f"orca://{quote(str(model), safe='')}/{quote(str(genome), safe='')}")
+    genome.write_text(
+        "".join(
+            f">{c}\n{''.join('ACGTN'[code] for code in source.fetch(c, 0, n))}\n"
+            for c, n in SIZES.items()
+        )
+    )
+    return SimpleNamespace(
+        model=model,
+        genome=genome,
+        url=f"orca://{quote(str(model), safe='')}/{quote(str(genome), safe='')}",
+    )
 
 
 @pytest.fixture(scope="module")
 def library(files):
     """A library of its own, to compare with."""
     with Library() as library:
-        library.add_model("toy", load_bundle(files.model), "drawn", open_genome(files.genome), "drawn", device="cpu")
+        library.add_model(
+            "toy",
+            load_bundle(files.model),
+            "drawn",
+            open_genome(files.genome),
+            "drawn",
+            device="cpu",
+        )
         yield library
 
 
@@ -112,7 +131,9 @@ def assert_same(found, library, url):
         own = f"{uid}.{text.partition('.')[2]}"
         theirs = library.tiles([own], wait=None)[own]
         assert "error" not in tile
-        np.testing.assert_allclose(numbers(tile), numbers(theirs), rtol=1e-4, atol=1e-5)  # windows decoded in other batches
+        np.testing.assert_allclose(
+            numbers(tile), numbers(theirs), rtol=1e-4, atol=1e-5
+        )  # windows decoded in other batches
         seen += np.isfinite(numbers(tile)).sum()
     return seen
 
@@ -151,11 +172,18 @@ def test_model_and_genome_are_opened_once_whatever_they_are_called(files, monkey
         f"orca://.%2F{quote(files.model.name)}/{files.url[7:].partition('/')[2]}",
     ]
     first = clodius_tiles.open_tileset(parse_url(files.url), options)
-    assert all(clodius_tiles.open_tileset(parse_url(source), options) is first for source in sources)
+    assert all(
+        clodius_tiles.open_tileset(parse_url(source), options) is first for source in sources
+    )
     assert notebook.tileset(files.model, files.genome, device="cpu").uid == first.uid
     assert clodius_tiles.library().models() == [("toy #1", "drawn 50%")]
-    with pytest.warns(UserWarning, match=r"'drawn 50%' shares no chromosome name with the assemblies of model 'toy' \(drawn\)"):
-        other = clodius_tiles.open_tileset(parse_url(files.url), Options(device="cpu", chrom_names="add-chr"))
+    with pytest.warns(
+        UserWarning,
+        match=r"'drawn 50%' shares no chromosome name with the assemblies of model 'toy' \(drawn\)",
+    ):
+        other = clodius_tiles.open_tileset(
+            parse_url(files.url), Options(device="cpu", chrom_names="add-chr")
+        )
     assert clodius_tiles.library().models() == [("toy #1", "drawn 50%"), ("toy #1-2", "drawn 50%")]
     assert next(iter(other.axis.chromsizes)) == "chra"
 
@@ -192,7 +220,10 @@ def test_a_genome_of_another_assembly(files, tmp_path):
     source = f"{files.url.rpartition('/')[0]}/{quote(str(genome), safe='')}"
     with pytest.raises(GenomeError, match=r"a is 12,000 bp.*any_genome=True"):
         clodius_tiles.tileset_info(source, Options(device="cpu"))
-    assert clodius_tiles.tileset_info(source, Options(device="cpu", any_genome=True))["coordSystem"] == "other"
+    assert (
+        clodius_tiles.tileset_info(source, Options(device="cpu", any_genome=True))["coordSystem"]
+        == "other"
+    )
 
 
 # ---- higlass-python
@@ -214,8 +245,13 @@ def test_without_higlass_python(tmp_path):
         "try: higlass_plugin.tileset\n"
         "except OrcaCoolError as error: print(isinstance(error, ImportError), error)\n"
     )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path(__file__).parents[1])])}
-    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path(__file__).parents[1])]),
+    }
+    run = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
     assert run.stdout.startswith("True 'higlass' cannot be imported")
     assert "pip install higlass-python" in run.stdout
 
@@ -250,7 +286,9 @@ def test_arguments_mean_what_the_url_says(files, arguments, query):
         arguments = {"vcf": arguments["vcf"].replace("{ref}", base)}
         query = f"?vcf={quote(arguments['vcf'])}"
     made = notebook.tileset(files.model, files.genome, device="cpu", **arguments)
-    assert made._open() is clodius_tiles.open_tileset(parse_url(files.url + query), Options(device="cpu"))
+    assert made._open() is clodius_tiles.open_tileset(
+        parse_url(files.url + query), Options(device="cpu")
+    )
     assert made is notebook.tileset(str(files.model), str(files.genome), device="cpu", **arguments)
 
 
@@ -268,7 +306,9 @@ def test_arguments_mean_what_the_url_says(files, arguments, query):
 )
 def test_errors_come_when_the_tileset_is_made(files, arguments, error, quoted):
     with pytest.raises(error, match=quoted):
-        notebook.tileset(**({"model": files.model, "genome": files.genome, "device": "cpu"} | arguments))
+        notebook.tileset(
+            **({"model": files.model, "genome": files.genome, "device": "cpu"} | arguments)
+        )
 
 
 def test_a_tileset_lives_as_long_as_its_track(files):
@@ -286,8 +326,14 @@ def test_tracks(files, predicted):
     assert options["valueScaleMin"] == -options["valueScaleMax"] < 0
     assert len(options["colorRange"]) == 5
     assert options["name"] == predicted.name
-    track = predicted.track(value="weight", height=99, options={"name": "mine", "colorRange": ["white", "black"]})
-    assert (track.options["dataTransform"], track.options["heatmapValueScaling"], track.height) == ("weight", "log", 99)
+    track = predicted.track(
+        value="weight", height=99, options={"name": "mine", "colorRange": ["white", "black"]}
+    )
+    assert (track.options["dataTransform"], track.options["heatmapValueScaling"], track.height) == (
+        "weight",
+        "log",
+        99,
+    )
     assert (track.options["name"], track.options["colorRange"]) == ("mine", ["white", "black"])
     assert predicted.track("horizontal-heatmap").type == "horizontal-heatmap"
     with pytest.raises(notebook.NotebookError, match=r"'ice' is not one of weight, logoe, none"):
@@ -299,7 +345,10 @@ def test_tracks(files, predicted):
     with pytest.raises(notebook.NotebookError, match=r"'weight'.*leave it out"):
         difference.track(value="weight")
 
-    lines = [notebook.tileset(files.model, files.genome, device="cpu", track=name).track() for name in ("insulation", "compartments")]
+    lines = [
+        notebook.tileset(files.model, files.genome, device="cpu", track=name).track()
+        for name in ("insulation", "compartments")
+    ]
     assert {(line.type, line.height) for line in lines} == {("horizontal-bar", 40)}
     view = hg.view(predicted.track(), *lines)
     assert len(view.tracks.top) == 2
@@ -311,15 +360,23 @@ def test_tracks(files, predicted):
 
 
 def test_a_pages_request_is_answered_in_time_while_tiles_are_computed(files, gate):
-    """As higlass-python handles it: several tilesets in one request, several requests at once, few threads."""
-    made = [notebook.tileset(files.model, files.genome, device="cpu", track=name) for name in ("map", "insulation", "compartments")]
+    """As higlass-python handles it: several tilesets in one request, several requests at once, few
+    threads.
+    """
+    made = [
+        notebook.tileset(files.model, files.genome, device="cpu", track=name)
+        for name in ("map", "insulation", "compartments")
+    ]
     uids = [tileset.track().tilesetUid for tileset in made]
     client, answers = JupyterTilesetClient(), queue.Queue()
     client.send = answers.put
     ids = [f"{uids[0]}.4.0.0.logoe", f"{uids[0]}.4.0.1.logoe", f"{uids[1]}.4.0", f"{uids[2]}.4.0"]
     for k in range(5):
-        client._handle_custom_message(client, {"id": str(k), "payload": {"type": "tiles", "tileIds": ids}}, [])
-    # nothing can be computed: whoever waited for it would get no answer at all (how long each may wait: the next tests)
+        client._handle_custom_message(
+            client, {"id": str(k), "payload": {"type": "tiles", "tileIds": ids}}, []
+        )
+    # nothing can be computed: whoever waited for it would get no answer at all (how long each may
+    # wait: the next tests)
     payloads = [answers.get(timeout=30)["payload"] for _ in range(5)]
     for payload in payloads:
         assert sorted(payload) == sorted(ids)
@@ -330,7 +387,9 @@ def test_a_pages_request_is_answered_in_time_while_tiles_are_computed(files, gat
     for tileset in made:
         tileset.compute("a", pixels=1200)
     assert [tileset.pending() for tileset in made] == [0, 0, 0]
-    client._handle_custom_message(client, {"id": "x", "payload": {"type": "tiles", "tileIds": ids}}, [])
+    client._handle_custom_message(
+        client, {"id": "x", "payload": {"type": "tiles", "tileIds": ids}}, []
+    )
     assert not any("error" in tile for tile in answers.get(timeout=30)["payload"].values())
 
 
@@ -352,11 +411,15 @@ def test_who_comes_alone_may_wait(monkeypatch):
 def test_compute_covers_the_tiles_of_a_view(predicted):
     """Levels by HiGlass's rule: the finest whose bins are wider than a pixel."""
     assert predicted.domain("b:1,000-2,000") == (15_810, 16_810)
-    # 5,000 bp on 40 .. 160 pixels are 125 .. 31.25 bp a pixel: bins of 160, 80 and 40 bp, zoom levels 2 to 4.
+    # 5,000 bp on 40 .. 160 pixels are 125 .. 31.25 bp a pixel: bins of 160, 80 and 40 bp, zoom
+    # levels 2 to 4.
     ids = {text.partition(".")[2] for text in predicted._ids("a:8,000-13,000", 160)}
     assert ids == {"2.0.0", "3.0.0", "4.0.0", "4.0.1", "4.1.1"}  # tiles of 40 bp bins are 10,240 bp
     predicted.compute("a:8,000-13,000", pixels=160)
-    assert clodius_tiles.library().progress([f"{predicted.uid}.{text}" for text in ids])["pending"] == []
+    assert (
+        clodius_tiles.library().progress([f"{predicted.uid}.{text}" for text in ids])["pending"]
+        == []
+    )
     assert len(clodius_tiles.library().results) == len(ids)
     computed = clodius_tiles.library().scheduler.computed
     found = predicted.tiles([f"hg_0.{text}" for text in ids])
@@ -367,8 +430,12 @@ def test_compute_covers_the_tiles_of_a_view(predicted):
 def test_what_cannot_be_computed_is_told(predicted, monkeypatch):
     with pytest.raises(RegionError, match=r"'e:1-2'"):
         predicted.compute("e:1-2")
-    monkeypatch.setattr(WindowUnit, "compute", lambda *_: (_ for _ in ()).throw(OrcaCoolError("no such luck")))
-    with pytest.raises(TileError, match=r"5 of 5 tiles of 'a:8,000-13,000' cannot be computed: no such luck"):
+    monkeypatch.setattr(
+        WindowUnit, "compute", lambda *_: (_ for _ in ()).throw(OrcaCoolError("no such luck"))
+    )
+    with pytest.raises(
+        TileError, match=r"5 of 5 tiles of 'a:8,000-13,000' cannot be computed: no such luck"
+    ):
         predicted.compute("a:8,000-13,000", pixels=160)
     ((_, tile),) = predicted.tiles(["hg_0.4.0.0"])
     assert tile["error"] == "no such luck"
@@ -381,18 +448,28 @@ def test_a_region_of_which_nothing_is_shown(files, tmp_path):
     (tmp_path / "long.fa").write_text(f">z\n{'ACGT' * 1_000_000}\n")
     long = notebook.tileset(files.model, tmp_path / "long.fa", device="cpu", any_genome=True)
     assert long.info()["resolutions"][-2:] == [640, 1280]
-    with pytest.raises(RegionError, match=r"'z:0-12,800' is too wide: 20 pixels show up to 12,800 bp"):
+    with pytest.raises(
+        RegionError, match=r"'z:0-12,800' is too wide: 20 pixels show up to 12,800 bp"
+    ):
         long.compute("z:0-12,800", pixels=20)
     assert [text.partition(".")[2] for text in long._ids("z:0-12,799", 20)] == ["1.0.0"]
 
 
 def test_an_error_reaches_the_page_as_tiles(predicted, monkeypatch):
     """higlass-python loses exceptions."""
-    monkeypatch.setattr(notebook, "open_tileset", lambda *_: (_ for _ in ()).throw(GenomeError("the file is gone")))
-    assert [tile["error"] for _, tile in predicted.tiles(["hg_0.0.0.0", "hg_0.1.0.0"])] == ["the file is gone"] * 2
+    monkeypatch.setattr(
+        notebook, "open_tileset", lambda *_: (_ for _ in ()).throw(GenomeError("the file is gone"))
+    )
+    assert [tile["error"] for _, tile in predicted.tiles(["hg_0.0.0.0", "hg_0.1.0.0"])] == [
+        "the file is gone"
+    ] * 2
     monkeypatch.setattr(notebook, "open_tileset", lambda *_: 1 / 0)
     ((text, tile),) = predicted.tiles(["hg_0.0.0"])
-    assert (text, tile["error"], len(numbers(tile))) == ("hg_0.0.0", "internal error: ZeroDivisionError", VECTOR_BINS)
+    assert (text, tile["error"], len(numbers(tile))) == (
+        "hg_0.0.0",
+        "internal error: ZeroDivisionError",
+        VECTOR_BINS,
+    )
 
 
 def test_a_watched_widget_fetches_what_became_ready(files, predicted, gate, monkeypatch):
@@ -400,7 +477,9 @@ def test_a_watched_widget_fetches_what_became_ready(files, predicted, gate, monk
     monkeypatch.setattr(notebook, "WAIT", 0.0)
     insulation = notebook.tileset(files.model, files.genome, device="cpu", track="insulation")
     local, below = predicted.track(), insulation.track()
-    both = hg.combine(local, hg.track("heatmap", server="https://example.org/api/v1", tilesetUid="x"))
+    both = hg.combine(
+        local, hg.track("heatmap", server="https://example.org/api/v1", tilesetUid="x")
+    )
     view = hg.view((both, "center"), below)
     widget, sent = view.widget(), queue.Queue()
     monkeypatch.setattr(widget, "send", lambda message, *_: sent.put(json.loads(message)))
@@ -410,14 +489,21 @@ def test_a_watched_widget_fetches_what_became_ready(files, predicted, gate, monk
     assert sent.empty()  # nothing is ready
     gate.open.set()
     shown = widget._viewconf["views"][0]
-    assert sent.get(timeout=30) == ["reload", [{"viewId": shown["uid"], "trackId": shown["tracks"]["center"][0]["uid"]}]]
+    assert sent.get(timeout=30) == [
+        "reload",
+        [{"viewId": shown["uid"], "trackId": shown["tracks"]["center"][0]["uid"]}],
+    ]
     assert "error" not in predicted.tiles([f"{local.tilesetUid}.4.0.0"])[0][1]
     widget.close()
     time.sleep(0.2)
     assert not [thread for thread in threading.enumerate() if thread.name == "watch"]
     assert sent.empty()
     with pytest.raises(notebook.NotebookError, match="shows no predicted tileset"):
-        notebook.watch(hg.view(hg.track("heatmap", server="https://example.org/api/v1", tilesetUid="x")).widget())
+        notebook.watch(
+            hg.view(
+                hg.track("heatmap", server="https://example.org/api/v1", tilesetUid="x")
+            ).widget()
+        )
 
 
 def test_serve(predicted):
@@ -426,10 +512,14 @@ def test_serve(predicted):
     server = notebook.serve()
 
     def get(path, **query):
-        with urllib.request.urlopen(f"{server}/{path}/?{urllib.parse.urlencode(query)}", timeout=60) as answer:
+        with urllib.request.urlopen(
+            f"{server}/{path}/?{urllib.parse.urlencode(query)}", timeout=60
+        ) as answer:
             return json.load(answer)
 
-    assert get("tileset_info", d=predicted.uid) == {predicted.uid: json.loads(json.dumps(predicted.info()))}
+    assert get("tileset_info", d=predicted.uid) == {
+        predicted.uid: json.loads(json.dumps(predicted.info()))
+    }
     text = f"{predicted.uid}.4.0.0.logoe"
     assert get("tiles", d=text) == clodius_tiles.library().tiles([text], wait=0)
     port = int(server.rpartition(":")[2].partition("/")[0])
@@ -479,7 +569,9 @@ def test_datafiles(datafile, library):
     ],
 )
 def test_a_datafile_that_cannot_be_used(datafile, text, message):
-    """It is a message on tiles and in the info: an exception would take other tilesets' answers with it."""
+    """It is a message on tiles and in the info: an exception would take other tilesets' answers
+    with it.
+    """
     if text is None:
         datafile.path.unlink()
     else:
@@ -500,7 +592,10 @@ def test_the_view_is_wrapped_for_the_filetype_alone(datafile):
         "else": {"message": "Unknown filetype x", "name": "x"},
         "private": {"error": "Forbidden"},
     }
-    view, asked = infos(*others.items(), ("mine", {"message": "Unknown filetype orca", "name": "", "coordSystem": "sacCer3"}))
+    view, asked = infos(
+        *others.items(),
+        ("mine", {"message": "Unknown filetype orca", "name": "", "coordSystem": "sacCer3"}),
+    )
     files = {"mine": datafile, "private": datafile}
     wrapped = with_predictions(view, files.get)
     assert wrapped.csrf_exempt
@@ -510,11 +605,14 @@ def test_the_view_is_wrapped_for_the_filetype_alone(datafile):
     assert found == others
     theirs = datafile.tileset_info()
     assert mine == json.loads(json.dumps({**theirs, "coordSystem": "sacCer3"}))
-    refused = SimpleNamespace(status_code=405)  # as the REST framework's, whose content is not there yet
+    refused = SimpleNamespace(
+        status_code=405
+    )  # as the REST framework's, whose content is not there yet
     assert with_predictions(lambda _: refused, files.get)("request") is refused
 
 
-#: What of higlass-server and of the higlass-python that it uses meets the app: modules, names, and how they call each other.
+#: What of higlass-server and of the higlass-python that it uses meets the app: modules, names, and
+#: how they call each other.
 SERVER = {
     "higlass/__init__.py": "",
     "higlass/tilesets.py": "{by_filetype}",
@@ -586,13 +684,18 @@ print(json.dumps([infos, get("/api/v1/tiles/", ["one.4.0.0", "bad.4.0.0", "one.4
 }
 
 
-@pytest.mark.parametrize("by_filetype", ["by_filetype = {'cooler': None}", ""])  # before higlass-python 1.0, and since
+@pytest.mark.parametrize(
+    "by_filetype", ["by_filetype = {'cooler': None}", ""]
+)  # before higlass-python 1.0, and since
 def test_in_a_django_project(files, library, tmp_path, by_filetype):
     pytest.importorskip("django")
     for name, text in SERVER.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text.replace("{by_filetype}", by_filetype))
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path(__file__).parents[1])])}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path(__file__).parents[1])]),
+    }
     command = [sys.executable, "run.py", str(files.model), str(files.genome), quote(EDIT)]
     run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
@@ -615,13 +718,22 @@ def test_a_django_project_that_is_no_higlass_server(tmp_path):
         "except OrcaCoolError as error: print(error)\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-    run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert "'tilesets' cannot be imported" in run.stdout
 
 
 def test_ids_of_every_zoom_level_of_a_tile(predicted):
     """The ids that compute() asks for are tiles that exist, for any region and width."""
-    for region, pixels in itertools.product(["a", "a:14,000-14,810", "d", "b:1-2"], [30, 300, 3000]):
+    for region, pixels in itertools.product(
+        ["a", "a:14,000-14,810", "d", "b:1-2"], [30, 300, 3000]
+    ):
         ids = predicted._ids(region, pixels)
         assert ids
         start, end = predicted.domain(region)

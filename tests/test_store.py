@@ -1,4 +1,6 @@
-"""The encoding store: right numbers or none, whatever is done to the file or to the processes that use it."""
+"""The encoding store: right numbers or none, whatever is done to the file or to the processes that
+use it.
+"""
 
 import dataclasses
 import errno
@@ -21,7 +23,16 @@ from orca_cool.errors import GenomeError, StoreError
 from orca_cool.genome import GAP, one_hot, reverse_complement
 from orca_cool.model.encoder import Encoder
 from orca_cool.regions import Region
-from orca_cool.store import EncodingStore, build, encoder_digest, key, layout, sequence_digest, verify, wanted_blocks
+from orca_cool.store import (
+    EncodingStore,
+    build,
+    encoder_digest,
+    key,
+    layout,
+    sequence_digest,
+    verify,
+    wanted_blocks,
+)
 
 #: Children are forked: they inherit the toy encoder and start within milliseconds.
 FORK = multiprocessing.get_context("fork")
@@ -51,7 +62,9 @@ ENCODER = make_toy_model().encoder
 
 
 def plain(source, chrom, k, reverse, encoder=ENCODER):
-    """Block k by one pass of the plain encoder over it and its real flanks; (bins, width) in forward order of bins."""
+    """Block k by one pass of the plain encoder over it and its real flanks; (bins, width) in
+    forward order of bins.
+    """
     spec = encoder.spec
     codes = source.fetch(chrom, k * spec.block - spec.flank, (k + 1) * spec.block + spec.flank)
     with torch.no_grad():
@@ -64,7 +77,9 @@ def plain(source, chrom, k, reverse, encoder=ENCODER):
 def made_up(chrom, k, reverse, version=0):
     """Values that tell their place, all of them exact in float16."""
     seed = [k, int(reverse), version, *chrom.encode()]
-    return (np.random.default_rng(seed).integers(-1000, 1000, (BINS, WIDTH)) / 16).astype(np.float32)
+    return (np.random.default_rng(seed).integers(-1000, 1000, (BINS, WIDTH)) / 16).astype(
+        np.float32
+    )
 
 
 def make_up(pause=0.0, count=None):
@@ -82,7 +97,13 @@ def make_up(pause=0.0, count=None):
 
 
 def everything(store):
-    return [(c, k, r) for c, blocks in BLOCKS.items() for k in range(blocks) for r in (False, True) if c in store.header.chromsizes]
+    return [
+        (c, k, r)
+        for c, blocks in BLOCKS.items()
+        for k in range(blocks)
+        for r in (False, True)
+        if c in store.header.chromsizes
+    ]
 
 
 def wrong_or_missing(store):
@@ -120,7 +141,8 @@ def in_child(work, *args):
     return process
 
 
-# -- contents ------------------------------------------------------------------------------------------------------------------
+# -- contents
+# ------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32"])
@@ -131,14 +153,20 @@ def test_what_is_read_is_the_plain_encoding(path, dtype):
         return ((k, plain(source, chrom, k, reverse)) for k in range(first, last + 1))
 
     with open_(path, source, dtype=dtype) as store:
-        assert (store.dtype, store.block, store.block_bins, store.width) == (dtype, BLOCK, BINS, WIDTH)
+        assert (store.dtype, store.block, store.block_bins, store.width) == (
+            dtype,
+            BLOCK,
+            BINS,
+            WIDTH,
+        )
         assert {c: store.blocks(c) for c in SIZES} == BLOCKS
         assert build(store, encode_blocks) == 2 * sum(BLOCKS.values())
     with open_(path, source) as store:
         for place in everything(store):
             expected, found = plain(source, *place), store.read(*place)
             assert found.dtype == np.float32
-            # half a unit in the last of 11 binary digits, and of 2 ** -24 where float16 is subnormal
+            # half a unit in the last of 11 binary digits, and of 2 ** -24 where float16 is
+            # subnormal
             limit = 0 if dtype == "float32" else np.maximum(np.abs(expected) * 2.0**-11, 2.0**-25)
             assert (np.abs(found - expected) <= limit).all()
         assert build(store, encode_blocks) == 0
@@ -149,7 +177,11 @@ def test_any_h5py_reads_it(full):
         assert file.attrs["format"] == "orca-cool-encodings"
         assert file.attrs["version"] == 1
         assert file.attrs["edges"] == "real flanks"
-        assert (file.attrs["model"], file.attrs["genome"], file.attrs["dtype"]) == ("toy", "toyGenome", "float16")
+        assert (file.attrs["model"], file.attrs["genome"], file.attrs["dtype"]) == (
+            "toy",
+            "toyGenome",
+            "float16",
+        )
         assert file.attrs["encoder"] == encoder_digest(ENCODER)
         assert [c.decode() for c in file["chromsizes/name"]] == list(SIZES)
         assert list(file["chromsizes/length"]) == list(SIZES.values())
@@ -158,7 +190,9 @@ def test_any_h5py_reads_it(full):
         assert a.shape == (2, 20 * BINS, WIDTH)
         for strand in (0, 1):
             for k in range(20):
-                np.testing.assert_array_equal(a[strand, k * BINS : (k + 1) * BINS], made_up("a", k, bool(strand)))
+                np.testing.assert_array_equal(
+                    a[strand, k * BINS : (k + 1) * BINS], made_up("a", k, bool(strand))
+                )
         assert (file["checksums/b%2Fc"][()] >> np.uint64(32) == 1).all()
         assert file["sequences"][0].tobytes()[:32] == sequence_digest(Codes(), "a")
 
@@ -175,7 +209,10 @@ def test_it_grows_block_by_block(path):
         assert len(wrong_or_missing(store)) == 2 * sum(BLOCKS.values()) - 1
         assert build(store, make_up(), ["d", Region("a", 1600, 4800)]) == 2 + 4
         # a region that reaches the chromosome's end takes the flank beyond it
-        assert wanted_blocks(store, [Region("a", 28_000, 30_010), "d"]) == {"a": [17, 18, 19], "d": [0]}
+        assert wanted_blocks(store, [Region("a", 28_000, 30_010), "d"]) == {
+            "a": [17, 18, 19],
+            "d": [0],
+        }
         assert wanted_blocks(store, [Region("a", 28_000, 28_800)]) == {"a": [17]}
         build(store, make_up())
         assert wrong_or_missing(store) == []
@@ -200,7 +237,9 @@ def test_what_float16_cannot_hold(path):
     values = made_up("a", 0, False)
     values[3, 4] = 70_000
     with open_(path) as store:
-        with pytest.raises(StoreError, match=r"a:0-1,600, forward strand reach 70000.*--dtype float32"):
+        with pytest.raises(
+            StoreError, match=r"a:0-1,600, forward strand reach 70000.*--dtype float32"
+        ):
             store.write("a", 0, False, values)
         values[3, 4] = np.nan
         with pytest.raises(StoreError, match="not finite"):
@@ -227,17 +266,24 @@ def test_progress_counts_base_pairs(path):
 
 def test_an_encoder_that_leaves_blocks_out_is_told(path):
     with open_(path) as store, pytest.raises(ValueError, match="1"):
-        build(store, lambda chrom, first, last, reverse: iter([(0, made_up(chrom, 0, reverse))]), ["b/c"])
+        build(
+            store,
+            lambda chrom, first, last, reverse: iter([(0, made_up(chrom, 0, reverse))]),
+            ["b/c"],
+        )
 
 
-# -- keys ----------------------------------------------------------------------------------------------------------------------
+# -- keys
+# ----------------------------------------------------------------------------------------------------------------------
 
 
 def test_digests():
     spec = make_toy_spec().encoder
     other = Encoder(dataclasses.replace(spec, block=3200, flank=800, dropout=0.1))
     other.load_state_dict(ENCODER.state_dict())
-    assert encoder_digest(other) == encoder_digest(ENCODER)  # how it is run does not change its numbers
+    assert encoder_digest(other) == encoder_digest(
+        ENCODER
+    )  # how it is run does not change its numbers
     digest = encoder_digest(other)
     with torch.no_grad():
         other.conv3[0].bias[2] += 1e-3
@@ -268,7 +314,10 @@ def test_what_another_store_is_refused_for(full):
     before = full.read_bytes()
     with pytest.raises(StoreError, match=r"toy\.h5 .*'toy'.*'other'"):
         EncodingStore.open(full, make_toy_model(seed=2).encoder, Codes(), model_name="other")
-    with pytest.raises(StoreError, match=r"toy\.h5 .*'toyGenome', not of 'longer': a is 30,010 bp in the store, 30,011 bp in"):
+    with pytest.raises(
+        StoreError,
+        match=r"toy\.h5 .*'toyGenome', not of 'longer': a is 30,010 bp in the store, 30,011 bp in",
+    ):
         open_(full, Codes(SIZES | {"a": 30_011}, name="longer"))
     with pytest.raises(StoreError, match="'more': e is absent in the store, 7 bp"):
         open_(full, Codes(SIZES | {"e": 7}, name="more"))
@@ -291,7 +340,10 @@ def test_another_sequence_of_the_same_length_is_refused_when_it_is_touched(full)
     with open_(full, other) as store:
         np.testing.assert_array_equal(store.read("b/c", 1, True), made_up("b/c", 1, True))
         message = r"a of .*toy\.h5 was made from another sequence \(genome 'toyGenome'\) than that of 'edited'"
-        for touch in (lambda: store.read("a", 0, False), lambda: store.write("a", 0, False, made_up("a", 0, False, 1))):
+        for touch in (
+            lambda: store.read("a", 0, False),
+            lambda: store.write("a", 0, False, made_up("a", 0, False, 1)),
+        ):
             with pytest.raises(StoreError, match=message):
                 touch()
         with pytest.raises(StoreError, match=message):
@@ -313,7 +365,8 @@ def test_two_genomes_that_find_an_empty_store(path):
             first.read("b/c", 1, False)
 
 
-# -- files that are not there, or not to be had ---------------------------------------------------------------------------------
+# -- files that are not there, or not to be had
+# ---------------------------------------------------------------------------------
 
 
 def test_paths_that_cannot_be(tmp_path, path):
@@ -333,7 +386,12 @@ def test_paths_that_cannot_be(tmp_path, path):
         file["x"] = 1
     with pytest.raises(StoreError, match=r"other\.h5 is not a store"):
         open_(tmp_path / "other.h5")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["empty.h5", "folder.h5", "noise.h5", "other.h5"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "empty.h5",
+        "folder.h5",
+        "noise.h5",
+        "other.h5",
+    ]
 
 
 def test_read_only_beside_a_writer(path):
@@ -345,7 +403,10 @@ def test_read_only_beside_a_writer(path):
             assert wrong_or_missing(reader) == []
             with reader.claim("a", 0) as mine:
                 assert not mine
-            for write in (lambda: reader.write("a", 0, False, made_up("a", 0, False)), lambda: reader.forget("a", 0, False)):
+            for write in (
+                lambda: reader.write("a", 0, False, made_up("a", 0, False)),
+                lambda: reader.forget("a", 0, False),
+            ):
                 with pytest.raises(StoreError, match="reading only"):
                     write()
 
@@ -359,7 +420,9 @@ def test_a_store_that_is_there_is_never_replaced(path, monkeypatch, links):
         monkeypatch.setattr(os, "link", link)
     with open_(path) as store:
         store.write("a", 0, False, made_up("a", 0, False))
-        layout.make(path, store.header.about, store.header.chromsizes)  # another that saw none a moment ago
+        layout.make(
+            path, store.header.about, store.header.chromsizes
+        )  # another that saw none a moment ago
     with open_(path) as store:
         assert store.has("a", 0, False)
     assert not list(path.parent.glob(".*"))
@@ -394,7 +457,8 @@ def test_made_by_many_at_once(path):
     assert not list(path.parent.glob(".*"))
 
 
-# -- disk full -----------------------------------------------------------------------------------------------------------------
+# -- disk full
+# -----------------------------------------------------------------------------------------------------------------
 
 
 def test_disk_full_while_writing(path, monkeypatch):
@@ -410,11 +474,15 @@ def test_disk_full_while_writing(path, monkeypatch):
             return real(fd, data, offset)
 
         monkeypatch.setattr(os, "pwrite", pwrite)
-        with pytest.raises(StoreError, match=r"no space left on the disk of .*toy\.h5 \([\d,.]+ MB free"):
+        with pytest.raises(
+            StoreError, match=r"no space left on the disk of .*toy\.h5 \([\d,.]+ MB free"
+        ):
             build(store, make_up())
         monkeypatch.setattr(os, "pwrite", real)
         kept = 2 * sum(BLOCKS.values()) - len(wrong_or_missing(store))
-        assert kept == 4 + 9  # 20 writes: one record, nine blocks with their checksums, half a tenth
+        assert (
+            kept == 4 + 9
+        )  # 20 writes: one record, nine blocks with their checksums, half a tenth
         assert build(store, make_up()) == 2 * sum(BLOCKS.values()) - kept
         assert wrong_or_missing(store) == []
 
@@ -447,11 +515,14 @@ def test_disk_full_while_making_it(path, monkeypatch):
     assert list(path.parent.iterdir()) == []
 
 
-# -- damage --------------------------------------------------------------------------------------------------------------------
+# -- damage
+# --------------------------------------------------------------------------------------------------------------------
 
 
 def survives(path):
-    """Whether a damaged store opens; if so, it gives right numbers or none, and can be filled again."""
+    """Whether a damaged store opens; if so, it gives right numbers or none, and can be filled
+    again.
+    """
     try:
         store = open_(path)
     except StoreError as error:
@@ -536,14 +607,18 @@ def test_damage_is_told_once_and_found_by_verify(full, caplog):
         assert store.has("a", 7, False)
         for _ in range(3):
             assert store.read("a", 7, False) is None
-        assert [r.message for r in caplog.records] == [f"{full}: block a:11,200-12,800, forward strand is damaged; encoded anew"]
+        assert [r.message for r in caplog.records] == [
+            f"{full}: block a:11,200-12,800, forward strand is damaged; encoded anew"
+        ]
         assert verify(store) == ["a:11,200-12,800, forward strand"]
         assert not store.has("a", 7, False)
         assert build(store, make_up()) == 1
         assert verify(store) == []
 
 
-def test_a_block_that_is_written_while_it_is_read_is_not_taken_for_damaged(full, monkeypatch, caplog):
+def test_a_block_that_is_written_while_it_is_read_is_not_taken_for_damaged(
+    full, monkeypatch, caplog
+):
     real, torn = os.pread, []
     with open_(full) as store, open_(full) as other:
 
@@ -572,16 +647,23 @@ def test_a_damaged_sequence_record(full, caplog):
         assert store.coverage() == {"a": 0.0, "b/c": 1.0, "d": 1.0}
         assert "sequence record of a is damaged" in caplog.text
         store.write("a", 7, False, made_up("a", 7, False))
-        assert store.coverage() == {"a": 1 / 40, "b/c": 1.0, "d": 1.0}  # of the other blocks nothing is known
+        assert store.coverage() == {
+            "a": 1 / 40,
+            "b/c": 1.0,
+            "d": 1.0,
+        }  # of the other blocks nothing is known
         assert build(store, make_up()) == 39
         assert wrong_or_missing(store) == []
 
 
-# -- kill -9 -------------------------------------------------------------------------------------------------------------------
+# -- kill -9
+# -------------------------------------------------------------------------------------------------------------------
 
 
 def killed_at(number, work):
-    """Run ``work`` in a child that dies by kill -9 in the middle of its write ``number``; False if it has fewer."""
+    """Run ``work`` in a child that dies by kill -9 in the middle of its write ``number``; False if
+    it has fewer.
+    """
 
     def child():
         real, calls = os.pwrite, 0
@@ -621,7 +703,9 @@ def test_killed_in_every_single_write(path):
 
 
 def test_killed_while_a_block_is_written_again(full):
-    """With other values, and a number type of whole bytes: what is read is the old block, the new one, or none."""
+    """With other values, and a number type of whole bytes: what is read is the old block, the new
+    one, or none.
+    """
 
     def work():
         with open_(full) as store:
@@ -631,7 +715,11 @@ def test_killed_while_a_block_is_written_again(full):
     while killed_at(number, work):
         with open_(full) as store:
             values = store.read("a", 3, True)
-            seen.append(None if values is None else [v for v in (0, 1) if np.array_equal(values, made_up("a", 3, True, v))])
+            seen.append(
+                None
+                if values is None
+                else [v for v in (0, 1) if np.array_equal(values, made_up("a", 3, True, v))]
+            )
             store.write("a", 3, True, made_up("a", 3, True))
         number += 1
     assert seen == [None, None, None]  # half an erased checksum, half a block, half a checksum
@@ -682,7 +770,8 @@ def test_killed_at_random_beside_a_reader(path, seed):
             np.testing.assert_array_equal(a["checksums"][chrom][()], b["checksums"][chrom][()])
 
 
-# -- several builders ----------------------------------------------------------------------------------------------------------
+# -- several builders
+# ----------------------------------------------------------------------------------------------------------
 
 
 def test_two_builders_share_the_work(path):

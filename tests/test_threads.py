@@ -1,4 +1,6 @@
-"""Pieces of work on the CPU's cores: in order, bounded, on one thread each, with the bits of a single thread."""
+"""Pieces of work on the CPU's cores: in order, bounded, on one thread each, with the bits of a
+single thread.
+"""
 
 import threading
 

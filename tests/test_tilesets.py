@@ -1,4 +1,6 @@
-"""Tiles are slices of predicted files (with ``--fill-distance`` of the whole chromosome), laid out as clodius lays them out."""
+"""Tiles are slices of predicted files (with ``--fill-distance`` of the whole chromosome), laid out
+as clodius lays them out.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,8 @@ from orca_cool.regions import Region
 from orca_cool.variants import parse_edits
 from orca_cool.weights import load_bundle, save_bundle
 
-#: No chromosome begins on a bin of the others', the last tile of every axis is partial, and one chromosome is less than a coarse bin.
+#: No chromosome begins on a bin of the others', the last tile of every axis is partial, and one
+#: chromosome is less than a coarse bin.
 SIZES = {"a": 14_810, "b": 9_007, "c": 500, "d": 3_013}
 LEVELS = (40, 80, 160, 320, 640)
 EDITS = {
@@ -41,7 +44,13 @@ EDITS = {
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory):
     spec = make_toy_spec()
-    return load_bundle(save_bundle(tmp_path_factory.mktemp("models") / "toy", make_toy_model(spec), make_toy_backgrounds(spec)))
+    return load_bundle(
+        save_bundle(
+            tmp_path_factory.mktemp("models") / "toy",
+            make_toy_model(spec),
+            make_toy_backgrounds(spec),
+        )
+    )
 
 
 SOURCE = Drawn(SIZES, ("b", 1_000, 1_415))
@@ -58,7 +67,12 @@ def predict(predictor, path, regions=None, trans=False):
     chromsizes = predictor.source.chromsizes
     regions = [Region(c, 0, chromsizes[c]) for c in regions or chromsizes]
     predict_to_file(
-        predictor, regions, Settings(LEVELS, fill_distance=20_000, trans=trans), path, assembly=predictor.source.name, provenance={"x": 1}
+        predictor,
+        regions,
+        Settings(LEVELS, fill_distance=20_000, trans=trans),
+        path,
+        assembly=predictor.source.name,
+        provenance={"x": 1},
     )
     return path
 
@@ -66,11 +80,15 @@ def predict(predictor, path, regions=None, trans=False):
 @pytest.fixture(scope="module")
 def whole(bundle, tmp_path_factory):
     """The file of the whole genome, without contacts between chromosomes."""
-    return predict(Predictor(bundle, SOURCE, "cpu"), tmp_path_factory.mktemp("files") / "whole.mcool")
+    return predict(
+        Predictor(bundle, SOURCE, "cpu"), tmp_path_factory.mktemp("files") / "whole.mcool"
+    )
 
 
 def numbers(tile):
-    return np.frombuffer(base64.b64decode(tile["dense"]), {"float16": "<f2", "float32": "<f4"}[tile["dtype"]]).astype(np.float32)
+    return np.frombuffer(
+        base64.b64decode(tile["dense"]), {"float16": "<f2", "float32": "<f4"}[tile["dtype"]]
+    ).astype(np.float32)
 
 
 def ours(library, uid, *parts):
@@ -103,7 +121,9 @@ def uid_of(library, datatype="matrix", name="predicted"):
 
 def all_tiles(tileset):
     for zoom, resolution in enumerate(tileset.resolutions):
-        for x, y in itertools.combinations_with_replacement(range(tileset.axis.tiles(resolution, TILE_BINS)), 2):
+        for x, y in itertools.combinations_with_replacement(
+            range(tileset.axis.tiles(resolution, TILE_BINS)), 2
+        ):
             yield resolution, zoom, x, y
 
 
@@ -125,12 +145,21 @@ def test_tiles_of_the_whole_genomes_file(library, whole, transform):
     uid = uid_of(library)
     seen = 0
     for resolution, zoom, x, y in all_tiles(library[uid]):
-        mine, theirs = ours(library, uid, zoom, x, y, transform), clodius(whole, zoom, x, y, transform)
+        mine, theirs = (
+            ours(library, uid, zoom, x, y, transform),
+            clodius(whole, zoom, x, y, transform),
+        )
         if transform == "none":  # clodius does not mask counts
             theirs = np.where(np.isnan(clodius(whole, zoom, x, y)), np.nan, theirs)
         there = lower(theirs, x, y) & np.isfinite(theirs) & (theirs != 0)
-        if resolution == LEVELS[-1]:  # where contacts with the next chromosome, which this file lacks, may hide the last bin's
-            there &= np.outer(alone(library[uid].axis, resolution, y), alone(library[uid].axis, resolution, x))
+        if (
+            resolution == LEVELS[-1]
+            # where contacts with the next chromosome, which this file lacks, may hide the last
+            # bin's
+        ):
+            there &= np.outer(
+                alone(library[uid].axis, resolution, y), alone(library[uid].axis, resolution, x)
+            )
         assert_close(mine[there], theirs[there], whole, zoom, x, y, transform)
         assert np.isnan(mine[np.isnan(theirs)]).all()
         seen += there.sum()
@@ -150,17 +179,25 @@ def test_contacts_between_chromosomes(library, bundle, tmp_path):
 
 
 @pytest.mark.parametrize("chrom", SIZES)
-def test_tiles_have_the_pixels_of_the_chromosomes_own_file_and_no_others(library, bundle, tmp_path, chrom):
+def test_tiles_have_the_pixels_of_the_chromosomes_own_file_and_no_others(
+    library, bundle, tmp_path, chrom
+):
     path = predict(Predictor(bundle, SOURCE, "cpu"), tmp_path / "one.mcool", [chrom])
     uid = uid_of(library)
     axis = library[uid].axis
     seen = 0
     for resolution, zoom, x, y in all_tiles(library[uid]):
         mine, theirs = ours(library, uid, zoom, x, y), clodius(path, zoom, x, y)
-        kept = lower(theirs, x, y) & np.outer(alone(axis, resolution, y), alone(axis, resolution, x))
+        kept = lower(theirs, x, y) & np.outer(
+            alone(axis, resolution, y), alone(axis, resolution, x)
+        )
         own = np.zeros_like(kept)
-        for b, a in itertools.product(axis.runs(resolution, x, TILE_BINS), axis.runs(resolution, y, TILE_BINS)):
-            own[a.at : a.at + a.last - a.first, b.at : b.at + b.last - b.first] |= a.chrom == b.chrom == chrom
+        for b, a in itertools.product(
+            axis.runs(resolution, x, TILE_BINS), axis.runs(resolution, y, TILE_BINS)
+        ):
+            own[a.at : a.at + a.last - a.first, b.at : b.at + b.last - b.first] |= (
+                a.chrom == b.chrom == chrom
+            )
         kept &= own
         there = kept & np.isfinite(mine)
         assert np.array_equal(there, kept & np.isfinite(theirs) & (theirs != 0))
@@ -177,12 +214,16 @@ def test_log_observed_over_expected_is_the_models_output(library, bundle, tmp_pa
         run = library[uid].axis.runs(resolution, 0, TILE_BINS)[0]
         last = min(run.last, SIZES["a"] // resolution)  # without the last bin, which may be hidden
         known = read_log_ratio(f"{path}::resolutions/{resolution}", f"a:0-{last * resolution}")
-        np.testing.assert_allclose(ours(library, uid, zoom, 0, 0, "logoe")[:last, :last], known, atol=2e-5)
+        np.testing.assert_allclose(
+            ours(library, uid, zoom, 0, 0, "logoe")[:last, :last], known, atol=2e-5
+        )
 
 
 def test_a_tile_is_the_transpose_of_its_mirror(library):
     uid = uid_of(library)
-    assert np.array_equal(ours(library, uid, 4, 0, 1), ours(library, uid, 4, 1, 0).T, equal_nan=True)
+    assert np.array_equal(
+        ours(library, uid, 4, 0, 1), ours(library, uid, 4, 1, 0).T, equal_nan=True
+    )
     square = ours(library, uid, 4, 0, 0)
     assert np.isfinite(square).sum() > 5000
     assert np.array_equal(square, square.T, equal_nan=True)
@@ -195,14 +236,22 @@ def test_where_clodius_puts_the_bins_of_a_measured_map(library, tmp_path):
         bins["weight"] = 1.0
         k = np.arange(len(bins))
         pixels = {"bin1_id": k, "bin2_id": k, "count": k + 1.0}
-        cooler.create_cooler(f"{tmp_path}/m.mcool::resolutions/{resolution}", bins, pd.DataFrame(pixels), dtypes={"count": float}, mode="a")
+        cooler.create_cooler(
+            f"{tmp_path}/m.mcool::resolutions/{resolution}",
+            bins,
+            pd.DataFrame(pixels),
+            dtypes={"count": float},
+            mode="a",
+        )
     axis = library[uid_of(library)].axis
     for zoom, resolution in enumerate(sorted(LEVELS, reverse=True)):
         first = np.cumsum([0, *(-(-n // resolution) for n in SIZES.values())])
         for x in range(axis.tiles(resolution, TILE_BINS)):
             diagonal = np.zeros(TILE_BINS)
             for run in axis.runs(resolution, x, TILE_BINS):
-                diagonal[run.at : run.at + run.last - run.first] = first[list(SIZES).index(run.chrom)] + np.arange(run.first, run.last) + 1
+                diagonal[run.at : run.at + run.last - run.first] = (
+                    first[list(SIZES).index(run.chrom)] + np.arange(run.first, run.last) + 1
+                )
             theirs = np.nan_to_num(np.diagonal(clodius(tmp_path / "m.mcool", zoom, x, x)))
             assert np.array_equal(diagonal, theirs)
 
@@ -216,15 +265,24 @@ def test_tiles_of_an_edited_genome_are_its_files(library, bundle, whole, tmp_pat
     path = predict(predictor, tmp_path / "edited.mcool", genome.edited)
     to_reference_frame(path, genome, tmp_path / "frame.mcool", assembly="drawn")
     difference(tmp_path / "frame.mcool", whole, tmp_path / "difference.mcool")
-    for kind, file in (("map", path), ("frame", tmp_path / "frame.mcool"), ("difference", tmp_path / "difference.mcool")):
+    for kind, file in (
+        ("map", path),
+        ("frame", tmp_path / "frame.mcool"),
+        ("difference", tmp_path / "difference.mcool"),
+    ):
         seen = 0
         tileset = library[view.tilesets[kind]]
         for resolution, zoom, x, y in all_tiles(tileset):
             mine, theirs = ours(library, view.tilesets[kind], zoom, x, y), clodius(file, zoom, x, y)
             there = lower(theirs, x, y) & np.isfinite(theirs) & (theirs != 0)
-            there &= np.outer(alone(tileset.axis, resolution, y), alone(tileset.axis, resolution, x))
-            # encodings of an edit are its own to rounding alone; clodius rounds what has no NaN to float16
-            np.testing.assert_allclose(mine[there], theirs[there], rtol=1e-3, atol=1e-3 if kind == "difference" else 1e-7)
+            there &= np.outer(
+                alone(tileset.axis, resolution, y), alone(tileset.axis, resolution, x)
+            )
+            # encodings of an edit are its own to rounding alone; clodius rounds what has no NaN to
+            # float16
+            np.testing.assert_allclose(
+                mine[there], theirs[there], rtol=1e-3, atol=1e-3 if kind == "difference" else 1e-7
+            )
             seen += there.sum()
         assert seen > 1000
 
@@ -232,7 +290,9 @@ def test_tiles_of_an_edited_genome_are_its_files(library, bundle, whole, tmp_pat
 def test_what_an_edit_leaves_alone_is_not_computed_again(bundle):
     """Of windows in one chromosome; those that hold several (module G) see the edit wherever it is."""
     with Library() as library:
-        library.add_model("toy", load_bundle(bundle.path, modules=["S"]), "drawn", SOURCE, "drawn", device="cpu")
+        library.add_model(
+            "toy", load_bundle(bundle.path, modules=["S"]), "drawn", SOURCE, "drawn", device="cpu"
+        )
         base = uid_of(library)
         reference = ours(library, base, 2, 0, 0)
         view = library.edit(["b:2,000-2,040 del"])
@@ -251,14 +311,28 @@ def test_no_difference_without_a_change(library):
 
 
 def test_insulation_is_cooltools_less_a_constant(library, whole, monkeypatch):
-    monkeypatch.setattr("higlass_plugin.vectors.DIAMOND", 6)  # which the toy's band of 16 bins holds
+    monkeypatch.setattr(
+        "higlass_plugin.vectors.DIAMOND", 6
+    )  # which the toy's band of 16 bins holds
     uid = uid_of(library, "vector", "insulation")
     resolution = 40
     zoom = library[uid].resolutions.index(resolution)
-    table = cooltools.insulation(cooler.Cooler(f"{whole}::resolutions/{resolution}"), [6 * resolution], ignore_diags=2, min_dist_bad_bin=0)
-    mine = np.concatenate([ours(library, uid, zoom, x) for x in range(library[uid].axis.tiles(resolution, VECTOR_BINS))])
+    table = cooltools.insulation(
+        cooler.Cooler(f"{whole}::resolutions/{resolution}"),
+        [6 * resolution],
+        ignore_diags=2,
+        min_dist_bad_bin=0,
+    )
+    mine = np.concatenate(
+        [
+            ours(library, uid, zoom, x)
+            for x in range(library[uid].axis.tiles(resolution, VECTOR_BINS))
+        ]
+    )
     for chrom in ("a", "b"):
-        theirs = table[table["chrom"] == chrom][f"log2_insulation_score_{6 * resolution}"].to_numpy()
+        theirs = table[table["chrom"] == chrom][
+            f"log2_insulation_score_{6 * resolution}"
+        ].to_numpy()
         begin = library[uid].axis.offsets[chrom] // resolution
         found = mine[begin : begin + len(theirs)]
         both = np.isfinite(theirs) & np.isfinite(found)
@@ -270,7 +344,9 @@ def test_insulation_is_cooltools_less_a_constant(library, whole, monkeypatch):
 
 def test_chromosomes_that_are_too_short_for_a_score_have_none(bundle):
     with Library() as library:
-        library.add_model("toy", bundle, "short", Drawn({"a": 700, "b": 250}, ("a", 0, 40)), "short", device="cpu")
+        library.add_model(
+            "toy", bundle, "short", Drawn({"a": 700, "b": 250}, ("a", 0, 40)), "short", device="cpu"
+        )
         for name in ("insulation", "compartment"):
             uid = uid_of(library, "vector", name)
             for zoom in range(len(LEVELS)):
@@ -285,11 +361,19 @@ def test_compartments_are_the_eigenvector_of_the_chromosomes_map(library, bundle
     resolution = 320  # 16 bins are 5,120 bp
     zoom = library[uid].resolutions.index(resolution)
     axis = library[uid].axis
-    run = next(r for r in axis.runs(resolution, axis.offsets["d"] // resolution // VECTOR_BINS, VECTOR_BINS) if r.chrom == "d")
-    mine = ours(library, uid, zoom, axis.offsets["d"] // resolution // VECTOR_BINS)[run.at : run.at + run.last - run.first]
+    run = next(
+        r
+        for r in axis.runs(resolution, axis.offsets["d"] // resolution // VECTOR_BINS, VECTOR_BINS)
+        if r.chrom == "d"
+    )
+    mine = ours(library, uid, zoom, axis.offsets["d"] // resolution // VECTOR_BINS)[
+        run.at : run.at + run.last - run.first
+    ]
     clr = cooler.Cooler(f"{path}::resolutions/{resolution}")
     view = pd.DataFrame({"chrom": ["d"], "start": [0], "end": [SIZES["d"]], "name": ["d"]})
-    _, vectors = cooltools.eigs_cis(clr, view_df=view, n_eigs=1, ignore_diags=0, clip_percentile=100)
+    _, vectors = cooltools.eigs_cis(
+        clr, view_df=view, n_eigs=1, ignore_diags=0, clip_percentile=100
+    )
     theirs = vectors[vectors["chrom"] == "d"]["E1"].to_numpy()
     both = np.isfinite(mine) & np.isfinite(theirs)
     assert both.sum() > 5
@@ -318,7 +402,11 @@ def test_several_clients_at_once_get_what_one_gets(bundle):
         texts = [f"{uid}.4.{x}.{y}" for x in range(2) for y in range(x, 3)]
         found = [None] * 8
         threads = [
-            threading.Thread(target=lambda k=k: found.__setitem__(k, library.tiles(texts[k % 3 :] + texts[: k % 3], wait=None)))
+            threading.Thread(
+                target=lambda k=k: found.__setitem__(
+                    k, library.tiles(texts[k % 3 :] + texts[: k % 3], wait=None)
+                )
+            )
             for k in range(8)
         ]
         for thread in threads:

@@ -1,4 +1,6 @@
-"""Training: configuration, what learns and what is frozen, exact resume, checkpoints, failures, and several processes."""
+"""Training: configuration, what learns and what is frozen, exact resume, checkpoints, failures, and
+several processes.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,8 @@ def only(folder: Path, number: int, **changes: Any) -> Config:
     return parse_config(data, folder)
 
 
-# -- configuration ----------------------------------------------------------------------------------------------
+# -- configuration
+# ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
@@ -95,9 +98,21 @@ def test_unknown_key_names_the_nearest(tmp_path):
 def test_digest_holds_what_decides_the_numbers(tmp_path):
     data = toy_config(tmp_path)
     digest = parse_config(data, tmp_path).digest()
-    free = {"threads": 7, "workers": 3, "devices": "4", "nodes": 2, "cache": "elsewhere", "genome": "other/g.fa"}
+    free = {
+        "threads": 7,
+        "workers": 3,
+        "devices": "4",
+        "nodes": 2,
+        "cache": "elsewhere",
+        "genome": "other/g.fa",
+    }
     assert parse_config({**data, **free}, tmp_path / "moved").digest() == digest
-    for change in ({"seed": 2}, {"genome": "h.fa"}, {"cutoff": 3.0}, {"stages": data["stages"][:2]}):
+    for change in (
+        {"seed": 2},
+        {"genome": "h.fa"},
+        {"cutoff": 3.0},
+        {"stages": data["stages"][:2]},
+    ):
         assert parse_config({**data, **change}, tmp_path).digest() != digest
 
 
@@ -123,7 +138,10 @@ def test_released_specification_by_name(tmp_path):
         ({"background": "nowhere"}, "nowhere"),
         ({"peaks": {"ctcf": "absent.bed"}}, "absent.bed"),
         ({"feature_types": ["tRNA"]}, "profile 'tRNA' has no interval"),
-        ({"profile_weights": {"rad21": 2}}, "'rad21', which is no profile; there are: centromere, ctcf"),
+        (
+            {"profile_weights": {"rad21": 2}},
+            "'rad21', which is no profile; there are: centromere, ctcf",
+        ),
         ({"devices": "nine"}, "devices 'nine'"),
     ],
 )
@@ -146,7 +164,9 @@ def test_maps_without_the_resolution_or_weights(tmp_path):
     bins, pixels = c.bins()[:].drop(columns="weight"), c.pixels()[:]
     cooler.create_cooler(str(tmp_path / "m.cool"), bins, pixels)
     with pytest.raises(CoolerError, match="not balanced"):
-        Run(parse_config({**data, "maps": {"m": "m.cool"}}, tmp_path), tmp_path / "run", source).data(0)
+        Run(
+            parse_config({**data, "maps": {"m": "m.cool"}}, tmp_path), tmp_path / "run", source
+        ).data(0)
 
 
 def test_peaks_on_other_names(tmp_path):
@@ -156,7 +176,8 @@ def test_peaks_on_other_names(tmp_path):
         Run(parse_config(config, tmp_path), tmp_path / "run", open_genome(tmp_path / "g.fa"))
 
 
-# -- one stage, in this process ---------------------------------------------------------------------------------
+# -- one stage, in this process
+# ---------------------------------------------------------------------------------
 
 
 def make_loop(config: Config, folder: Path, seed: int = 1) -> StageLoop:
@@ -171,7 +192,9 @@ def make_loop(config: Config, folder: Path, seed: int = 1) -> StageLoop:
     model, data = run.model(), run.data(0)
     learning = set_trained(model, data.module, trained_parts(data.stage, data.module, run.spec))
     background, positive = data.backgrounds.get(config.target), run.positive(data.stage)
-    net = StageNet(model, data.module, learning, background, flank=data.stage.flank, positive=positive)
+    net = StageNet(
+        model, data.module, learning, background, flank=data.stage.flank, positive=positive
+    )
     return StageLoop(fabric, config, net, data, folder, run.profile_weights())
 
 
@@ -183,11 +206,22 @@ def flat(net: torch.nn.Module) -> torch.Tensor:
     return torch.cat([v.detach().double().flatten() for v in net.state_dict().values()])
 
 
-@pytest.mark.parametrize(("number", "frozen", "learns"), [
-    (0, ["pyramids", "decoders"], ["encoder", "base_decoder", "final_1d"]),
-    (1, ["encoder", "base_decoder", "final_1d", "pyramids.q", "decoders.128k"], ["pyramids.p", "decoders.64k"]),
-    (2, ["encoder", "base_decoder", "final_1d", "pyramids.p", "decoders.64k"], ["pyramids.q", "decoders.128k"]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("number", "frozen", "learns"),
+    [
+        (0, ["pyramids", "decoders"], ["encoder", "base_decoder", "final_1d"]),
+        (
+            1,
+            ["encoder", "base_decoder", "final_1d", "pyramids.q", "decoders.128k"],
+            ["pyramids.p", "decoders.64k"],
+        ),
+        (
+            2,
+            ["encoder", "base_decoder", "final_1d", "pyramids.p", "decoders.64k"],
+            ["pyramids.q", "decoders.128k"],
+        ),
+    ],
+)
 def test_only_what_is_trained_changes(tmp_path, number, frozen, learns):
     """Frozen parts keep every weight and every running statistic, as in the paper's stages 2 and 3."""
     loop = make_loop(only(tmp_path, number), tmp_path / "run")
@@ -214,7 +248,9 @@ def test_every_trained_parameter_gets_a_gradient(tmp_path):
 
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_a_killed_run_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch, number):
-    """Weights, averages, best state, schedule, optimiser, log: all as in an uninterrupted run, to the last bit."""
+    """Weights, averages, best state, schedule, optimiser, log: all as in an uninterrupted run, to
+    the last bit.
+    """
     config = only(tmp_path, number)
     whole = make_loop(config, tmp_path / "whole")
     whole.run()
@@ -256,13 +292,22 @@ def test_microbatches_add_up(tmp_path):
     """Of batch norms frozen, a batch in parts gives the gradient of the whole."""
     losses, grads = [], []
     for micro in (0, 1, 3):
-        loop = make_loop(only(tmp_path, 1, batch=4, microbatch=micro, optimizer="sgd", momentum=0.0, clip=0.0), tmp_path / f"run{micro}")
+        loop = make_loop(
+            only(tmp_path, 1, batch=4, microbatch=micro, optimizer="sgd", momentum=0.0, clip=0.0),
+            tmp_path / f"run{micro}",
+        )
         for m in loop.net.modules():
-            if isinstance(m, torch.nn.modules.batchnorm._BatchNorm | torch.nn.Dropout | torch.nn.Dropout1d):
+            if isinstance(
+                m, torch.nn.modules.batchnorm._BatchNorm | torch.nn.Dropout | torch.nn.Dropout1d
+            ):
                 m.train = lambda mode=True, m=m: m  # type: ignore[method-assign]
                 m.training = False
         wrapped, optimizer = loop.fabric.setup(loop.net, loop.optimizer)
-        losses.append(loop._update(wrapped, optimizer, collate([loop.data[TRAIN, 0, i] for i in range(4)]))["loss"])
+        losses.append(
+            loop._update(wrapped, optimizer, collate([loop.data[TRAIN, 0, i] for i in range(4)]))[
+                "loss"
+            ]
+        )
         grads.append(torch.cat([p.grad.flatten() for p in loop.parameters]))
     assert losses[0] == pytest.approx(losses[1], rel=1e-5) == pytest.approx(losses[2], rel=1e-5)
     for g in grads[1:]:
@@ -270,7 +315,16 @@ def test_microbatches_add_up(tmp_path):
 
 
 def test_training_lowers_the_loss(tmp_path):
-    config = only(tmp_path, 1, steps=60, validate=20, optimizer="adamw", schedule="onecycle", lr=0.01, average="ema")
+    config = only(
+        tmp_path,
+        1,
+        steps=60,
+        validate=20,
+        optimizer="adamw",
+        schedule="onecycle",
+        lr=0.01,
+        average="ema",
+    )
     loop = make_loop(config, tmp_path / "run")
     loop.run()
     rows = table(tmp_path / "run" / "log-two.csv")
@@ -292,12 +346,18 @@ def test_a_loss_that_is_no_number_stops_and_names_the_sample(tmp_path, monkeypat
         return sample
 
     monkeypatch.setattr(StageData, "__getitem__", poisoned)
-    with pytest.raises(TrainingError, match=r"step 5: the loss is not a number, for: the poisoned one\. Stopped; .*000-000000003"):
+    with pytest.raises(
+        TrainingError,
+        match=r"step 5: the loss is not a number, for: the poisoned one\. Stopped; .*000-000000003",
+    ):
         loop.run()
-    assert [p.name for p in (tmp_path / "run" / "checkpoints").iterdir()] == ["000-000000003.safetensors"]
+    assert [p.name for p in (tmp_path / "run" / "checkpoints").iterdir()] == [
+        "000-000000003.safetensors"
+    ]
 
 
-# -- averages ---------------------------------------------------------------------------------------------------
+# -- averages
+# ---------------------------------------------------------------------------------------------------
 
 
 def test_swa_is_the_plain_mean_and_ema_the_exponential_one(tmp_path):
@@ -340,22 +400,31 @@ def test_pooled_correlation_is_that_of_all_pixels():
     a, b = rng.normal(size=(2, 5, 12, 12))
     b += a
     b[rng.random(b.shape) < 0.2] = np.nan
-    sums = sum(correlation_sums(torch.from_numpy(a[k : k + 2]), torch.from_numpy(b[k : k + 2])) for k in (0, 2, 4))
+    sums = sum(
+        correlation_sums(torch.from_numpy(a[k : k + 2]), torch.from_numpy(b[k : k + 2]))
+        for k in (0, 2, 4)
+    )
     i, j = np.triu_indices(12, 2)
     x, y = a[:, i, j].ravel(), b[:, i, j].ravel()
     keep = np.isfinite(y)
-    assert correlation(sums.tolist()) == pytest.approx(np.corrcoef(x[keep], y[keep])[0, 1], rel=1e-10)
+    assert correlation(sums.tolist()) == pytest.approx(
+        np.corrcoef(x[keep], y[keep])[0, 1], rel=1e-10
+    )
     assert np.isnan(correlation([2, 0, 0, 0, 0, 0]))
 
 
-# -- checkpoints ------------------------------------------------------------------------------------------------
+# -- checkpoints
+# ------------------------------------------------------------------------------------------------
 
 
 def test_checkpoints_are_whole_or_refused(tmp_path):
     tensors = {"model.a": torch.arange(6.0).reshape(2, 3), "optimizer.0.step": torch.tensor(3.0)}
     for step in (1, 2, 3):
         path = checkpoint.write(tmp_path, 1, step, tensors, {"step": step}, "digest", keep=2)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["001-000000002.safetensors", "001-000000003.safetensors"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "001-000000002.safetensors",
+        "001-000000003.safetensors",
+    ]
     assert checkpoint.newest(tmp_path) == path
     back, state = checkpoint.read(path, "digest")
     assert torch.equal(back["model.a"], tensors["model.a"])
@@ -378,7 +447,8 @@ def test_checkpoints_are_whole_or_refused(tmp_path):
         checkpoint.write(tmp_path / "file", 0, 1, tensors, {}, "d", 1)
 
 
-# -- whole runs -------------------------------------------------------------------------------------------------
+# -- whole runs
+# -------------------------------------------------------------------------------------------------
 
 
 def test_all_three_stages_make_a_bundle_that_predicts(tmp_path):
@@ -401,10 +471,16 @@ def test_all_three_stages_make_a_bundle_that_predicts(tmp_path):
     assert again.exit_code == 2
     assert "--resume" in again.output
     before = [(out / "model" / f).read_bytes() for f in ("weights.safetensors", "model.json")]
-    resumed = CliRunner().invoke(main, ["train", str(path), "-o", str(out), "--resume"])  # a finished run: the same bundle again
+    resumed = CliRunner().invoke(
+        main, ["train", str(path), "-o", str(out), "--resume"]
+    )  # a finished run: the same bundle again
     assert resumed.exit_code == 0, resumed.output
-    assert [(out / "model" / f).read_bytes() for f in ("weights.safetensors", "model.json")] == before
-    other = CliRunner().invoke(main, ["train", str(path), "-o", str(out), "--resume", "--set", "seed=2"])
+    assert [
+        (out / "model" / f).read_bytes() for f in ("weights.safetensors", "model.json")
+    ] == before
+    other = CliRunner().invoke(
+        main, ["train", str(path), "-o", str(out), "--resume", "--set", "seed=2"]
+    )
     assert other.exit_code == 2
     assert "another configuration" in other.output
     empty = CliRunner().invoke(main, ["train", str(path), "-o", str(tmp_path / "none"), "--resume"])
@@ -418,7 +494,9 @@ def test_stages_in_files_of_their_own_begin_with_the_model_before(tmp_path):
     second = {**data, "stages": data["stages"][1:2], "start": str(tmp_path / "a" / "model")}
     train(parse_config(second, tmp_path), tmp_path / "b")
     a, b = (load_bundle(tmp_path / f / "model").model.state_dict() for f in "ab")
-    assert all(torch.equal(a[k], b[k]) for k in a if k.startswith(("encoder", "base_decoder", "final_1d")))
+    assert all(
+        torch.equal(a[k], b[k]) for k in a if k.startswith(("encoder", "base_decoder", "final_1d"))
+    )
     assert set(load_bundle(tmp_path / "b" / "model").spec.metrics["validation"]) == {"one", "two"}
     wide = json.loads(json.dumps(second))
     wide["model"]["encoder"]["widths"] = [4, 4, 8]
@@ -426,10 +504,19 @@ def test_stages_in_files_of_their_own_begin_with_the_model_before(tmp_path):
         train(parse_config(wide, tmp_path), tmp_path / "c")
 
 
-def run_cli(folder: Path, arguments: list[str], launcher: list[str] | None = None) -> subprocess.Popen[str]:
+def run_cli(
+    folder: Path, arguments: list[str], launcher: list[str] | None = None
+) -> subprocess.Popen[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     command = [*(launcher or [sys.executable]), "-m", "orca_cool", "train", *arguments]
-    return subprocess.Popen(command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
 
 
 def finish(process: subprocess.Popen[str], good: bool = True) -> str:
@@ -441,7 +528,9 @@ def finish(process: subprocess.Popen[str], good: bool = True) -> str:
 
 @pytest.mark.slow
 def test_kill_and_resume_with_workers(tmp_path):
-    """SIGKILL in the middle of a real process with loader workers; the resumed run ends like one that was left alone."""
+    """SIGKILL in the middle of a real process with loader workers; the resumed run ends like one
+    that was left alone.
+    """
     path = write_config(tmp_path, workers=2)
     left_alone = run_cli(tmp_path, [str(path), "-o", "whole", "--set", "stages.1.steps=24"])
     killed = run_cli(tmp_path, [str(path), "-o", "run", "--set", "stages.1.steps=24"])
@@ -462,7 +551,9 @@ def test_kill_and_resume_with_workers(tmp_path):
 
 @pytest.mark.slow
 def test_two_processes_train_as_one_in_microbatches(tmp_path):
-    """Gradients among ranks: the weights are those of one process that takes the same parts of the batch in turn."""
+    """Gradients among ranks: the weights are those of one process that takes the same parts of the
+    batch in turn.
+    """
     stage = {**toy_config(tmp_path)["stages"][1], "batch": 4, "average": "none", "validate": 6}
     decoder = toy_config(tmp_path)["model"]["modules"][0]["decoder"]
     decoder["dropout"] = 0.0  # ranks draw masks of their own
@@ -473,19 +564,34 @@ def test_two_processes_train_as_one_in_microbatches(tmp_path):
     path = write_config(tmp_path, stages=[stage], model=model)
     alone = run_cli(tmp_path, [str(path), "-o", "one", "--set", "stages.0.microbatch=2"])
     finish(alone)
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    launcher = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+    ]
     two = run_cli(tmp_path, [str(path), "-o", "two", "--devices", "2"], launcher)
     finish(two)
     a, b = (load_bundle(tmp_path / f / "model").model for f in ("one", "two"))
     for (name, p), q in zip(a.named_parameters(), b.parameters()):
-        torch.testing.assert_close(p, q, rtol=1e-4, atol=1e-6, msg=lambda m, name=name: f"{name}: {m}")
+        torch.testing.assert_close(
+            p, q, rtol=1e-4, atol=1e-6, msg=lambda m, name=name: f"{name}: {m}"
+        )
     rows = [table(tmp_path / f / "log-two.csv") for f in ("one", "two")]
     assert float(rows[0][0]["loss"]) == pytest.approx(float(rows[1][0]["loss"]), rel=1e-3)
-    uneven = run_cli(tmp_path, [str(path), "-o", "three", "--devices", "2", "--set", "stages.0.batch=3"], launcher)
+    uneven = run_cli(
+        tmp_path,
+        [str(path), "-o", "three", "--devices", "2", "--set", "stages.0.batch=3"],
+        launcher,
+    )
     assert "batch 3 cannot be divided among 2 processes" in finish(uneven, good=False)
     lonely = run_cli(tmp_path, [str(path), "-o", "four", "--devices", "1"], launcher)
     assert "make 1 processes, the launcher started 2" in finish(lonely, good=False)
-    found = run_cli(tmp_path, [str(path), "-o", "five", "--set", "devices=auto"], launcher)  # as many as the launcher started
+    found = run_cli(
+        tmp_path, [str(path), "-o", "five", "--set", "devices=auto"], launcher
+    )  # as many as the launcher started
     finish(found)
     assert table(tmp_path / "five" / "log-two.csv")[0]["loss"] == rows[1][0]["loss"]
 
@@ -504,12 +610,18 @@ def test_one_resolution_holds_one_background(tmp_path):
     data["stages"][2]["resolution"] = 2000
     run = Run(parse_config(data, tmp_path), tmp_path / "run", open_genome(tmp_path / "g.fa"))
     run.data(1)
-    with pytest.raises(TrainingError, match="'128k' needs a background with a trans value, and the model has another one of 2000 bp"):
+    with pytest.raises(
+        TrainingError,
+        match="'128k' needs a background with a trans value, and the model has another one of "
+        "2000 bp",
+    ):
         run.data(2)
 
 
 def test_map_of_another_depth_is_a_source_of_its_own(tmp_path):
-    """A second map in the mix is taken against its own expected: three times the contacts are the same targets."""
+    """A second map in the mix is taken against its own expected: three times the contacts are the
+    same targets.
+    """
     data = toy_config(tmp_path)
     c = cooler.Cooler(f"{tmp_path / 'm.mcool'}::resolutions/2000")
     bins, pixels = c.bins()[:], c.pixels()[:]
@@ -517,10 +629,12 @@ def test_map_of_another_depth_is_a_source_of_its_own(tmp_path):
     cooler.create_cooler(str(tmp_path / "n.cool"), bins, pixels)
     data["maps"]["n"] = "n.cool"
     one, two = ({**data["stages"][1], "mix": {k: 1.0}, "name": k} for k in "mn")
-    run = Run(parse_config({**data, "stages": [one, two]}, tmp_path), tmp_path / "run", open_genome(tmp_path / "g.fa"))
+    run = Run(
+        parse_config({**data, "stages": [one, two]}, tmp_path),
+        tmp_path / "run",
+        open_genome(tmp_path / "g.fa"),
+    )
     a, b = run.data(0), run.data(1)
     ratio = b.backgrounds["n"].cis / a.backgrounds["m"].cis
     np.testing.assert_allclose(ratio[np.isfinite(ratio)], 3, rtol=1e-6)
     assert b[TRAIN, 0, 0].where.startswith("n ")  # type: ignore[union-attr]
-
-

@@ -75,7 +75,10 @@ def test_zooms_are_nested_and_see_sequence(first, length, seed):
 
 def test_every_start_of_a_long_chromosome_is_drawn():
     rng = np.random.default_rng(0)
-    drawn = {(s.start, s.strand) for s in (draw_window(rng, {"a": 10_000}, 8000, 1000) for _ in range(200))}
+    drawn = {
+        (s.start, s.strand)
+        for s in (draw_window(rng, {"a": 10_000}, 8000, 1000) for _ in range(200))
+    }
     assert drawn == {(a, strand) for a in (0, 1000, 2000) for strand in "+-"}
 
 
@@ -94,18 +97,23 @@ def test_extent_by_hand():
     assert extent([Segment("a", 0, 3000), Segment("b", 0, 4000)], sizes) == (0, 7000)
 
 
-# -- samples ----------------------------------------------------------------------------------------------------
+# -- samples
+# ----------------------------------------------------------------------------------------------------
 
 
 def stage_data(tmp_path, number: int, **changes) -> StageData:
     config = toy_config(tmp_path)
     config["stages"][number].update(changes)
-    return Run(parse_config(config, tmp_path), tmp_path / "run", open_genome(tmp_path / "g.fa")).data(number)
+    return Run(
+        parse_config(config, tmp_path), tmp_path / "run", open_genome(tmp_path / "g.fa")
+    ).data(number)
 
 
 def same(a: Sample, b: Sample) -> bool:
     equal = np.array_equal(a.codes, b.codes) and a.starts == b.starts and a.where == b.where
-    return equal and all(np.array_equal(a.targets[r], b.targets[r], equal_nan=True) for r in a.targets)
+    return equal and all(
+        np.array_equal(a.targets[r], b.targets[r], equal_nan=True) for r in a.targets
+    )
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
@@ -119,7 +127,9 @@ def test_a_sample_is_a_function_of_its_key(tmp_path, number):
     assert not same(first[0], first[1])
     loaded = list(batches(data.loader([keys[:2], keys[2:4], keys[4:]], workers=2, pin=False)))
     assert [w for b in loaded for w in b.where] == [s.where for s in first]
-    np.testing.assert_array_equal(torch.cat([b.codes for b in loaded]).numpy(), np.stack([s.codes for s in first]))
+    np.testing.assert_array_equal(
+        torch.cat([b.codes for b in loaded]).numpy(), np.stack([s.codes for s in first])
+    )
 
 
 def test_targets_and_sequence_are_those_of_the_window(tmp_path):
@@ -134,13 +144,19 @@ def test_targets_and_sequence_are_those_of_the_window(tmp_path):
         strand = rest[-2]
         strands.add(strand)
         plain = genome[chrom][start:end]
-        np.testing.assert_array_equal(s.codes, plain if strand == "+" else reverse_complement(plain))
+        np.testing.assert_array_equal(
+            s.codes, plain if strand == "+" else reverse_complement(plain)
+        )
         whole = m.dense(Segment(chrom, start, end))
         whole = whole if strand == "+" else whole[::-1, ::-1]
         for r, y in s.targets.items():
             f = r // 2000
-            fine = whole[s.starts[r] * f : (s.starts[r] + 16) * f, s.starts[r] * f : (s.starts[r] + 16) * f]
-            expected = log_ratio(block_mean(fine, f, 0.5), background.normmat(r, 16), background.eps(r, 16))
+            fine = whole[
+                s.starts[r] * f : (s.starts[r] + 16) * f, s.starts[r] * f : (s.starts[r] + 16) * f
+            ]
+            expected = log_ratio(
+                block_mean(fine, f, 0.5), background.normmat(r, 16), background.eps(r, 16)
+            )
             np.testing.assert_array_equal(y, expected)
     assert strands == {"+", "-"}
 
@@ -153,7 +169,9 @@ def test_shifted_sequence_slides_against_its_target(tmp_path):
     s = next(s for s in shifted if "shifted" in s.where and "(+)" in s.where)
     chrom, _, rest = s.where.split(" ")[1].partition(":")
     start = int(rest[: rest.index("-", 1)].replace(",", "")) + int(s.where.rsplit(" ", 1)[1])
-    np.testing.assert_array_equal(s.codes[200:-200], codes()[chrom][start + 200 : start + len(s.codes) - 200])
+    np.testing.assert_array_equal(
+        s.codes[200:-200], codes()[chrom][start + 200 : start + len(s.codes) - 200]
+    )
 
 
 def test_layout_samples_have_cis_and_trans_and_their_own_expected(tmp_path):
@@ -179,9 +197,13 @@ def test_flanks_are_real_sequence_and_unknown_past_the_ends(tmp_path):
         s = data[TRAIN, 0, i]
         chrom, _, rest = s.where.partition(" ")[2].partition(":")
         start = int(rest[: rest.index("-", 1)].replace(",", ""))
-        whole = np.concatenate([np.full(20_000, GAP, np.uint8), codes()[chrom], np.full(80_000, GAP, np.uint8)])
+        whole = np.concatenate(
+            [np.full(20_000, GAP, np.uint8), codes()[chrom], np.full(80_000, GAP, np.uint8)]
+        )
         plain = whole[start + 10_000 : start + 10_000 + 64_000 + 20_000]
-        np.testing.assert_array_equal(s.codes, plain if rest[-2] == "+" else reverse_complement(plain))
+        np.testing.assert_array_equal(
+            s.codes, plain if rest[-2] == "+" else reverse_complement(plain)
+        )
 
 
 def test_nothing_of_test_chromosomes_is_read(tmp_path, monkeypatch):
@@ -233,19 +255,29 @@ def test_windows_with_too_many_missing_pixels_are_rejected(tmp_path):
     weight[:30] = np.nan  # the first 60 kb of c1: windows of 32 kb there are empty
     write_map(tmp_path / "m.mcool", weight=weight)
     config["stages"][0]["missing"] = 0.2
-    data = Run(parse_config(config, tmp_path), tmp_path / "run", open_genome(tmp_path / "g.fa")).data(0)
+    data = Run(
+        parse_config(config, tmp_path), tmp_path / "run", open_genome(tmp_path / "g.fa")
+    ).data(0)
     for i in range(30):
         assert np.isfinite(data[TRAIN, 0, i].targets[2000]).mean() >= 0.8
     weight[:88] = np.nan  # c1 and c2 whole
     write_map(tmp_path / "m.mcool", weight=weight)
     with pytest.raises((TrainingError, CoolerError)):
-        data = Run(parse_config(config, tmp_path), tmp_path / "run2", open_genome(tmp_path / "g.fa")).data(0)
+        data = Run(
+            parse_config(config, tmp_path), tmp_path / "run2", open_genome(tmp_path / "g.fa")
+        ).data(0)
     full = stage_data(tmp_path, 0)  # its background is measured before the map goes
     del full
     good = np.full(bins, 0.01)
     write_map(tmp_path / "m.mcool", weight=good)
-    data = Run(parse_config(config, tmp_path), tmp_path / "run3", open_genome(tmp_path / "g.fa")).data(0)
-    data.observed["m"]._weights = {"c1": np.full(48, np.nan), "c2": np.full(40, np.nan), "c3": np.full(36, 0.01)}
+    data = Run(
+        parse_config(config, tmp_path), tmp_path / "run3", open_genome(tmp_path / "g.fa")
+    ).data(0)
+    data.observed["m"]._weights = {
+        "c1": np.full(48, np.nan),
+        "c2": np.full(40, np.nan),
+        "c3": np.full(36, 0.01),
+    }
     data.observed["m"]._folder = None
     failed = data[TRAIN, 0, 0]
     assert isinstance(failed, Failure)
@@ -259,16 +291,39 @@ def test_genome_and_map_must_agree(tmp_path):
     text = (tmp_path / "g.fa").read_text()
     (tmp_path / "g.fa").write_text(text.replace(">c1", ">chr1"))
     with pytest.raises(GenomeError, match=r"m\.mcool' has chromosome 'c1', genome 'g' does not"):
-        Run(parse_config(config, tmp_path), tmp_path / "run", open_genome(tmp_path / "g.fa")).data(0)
-    excluding = parse_config({**config, "exclude": ["c1"]}, tmp_path)  # a scaffold that the map alone has
-    assert set(Run(excluding, tmp_path / "run", open_genome(tmp_path / "g.fa")).data(0).observed["m"].chromsizes) == {"c2", "c3"}
+        Run(parse_config(config, tmp_path), tmp_path / "run", open_genome(tmp_path / "g.fa")).data(
+            0
+        )
+    excluding = parse_config(
+        {**config, "exclude": ["c1"]}, tmp_path
+    )  # a scaffold that the map alone has
+    assert set(
+        Run(excluding, tmp_path / "run", open_genome(tmp_path / "g.fa"))
+        .data(0)
+        .observed["m"]
+        .chromsizes
+    ) == {"c2", "c3"}
     with pytest.raises(TrainingError, match=r"'c7' is neither in genome 'g' nor in map"):
-        Run(parse_config({**config, "exclude": ["c1", "c7"]}, tmp_path), tmp_path / "run", open_genome(tmp_path / "g.fa")).data(0)
+        Run(
+            parse_config({**config, "exclude": ["c1", "c7"]}, tmp_path),
+            tmp_path / "run",
+            open_genome(tmp_path / "g.fa"),
+        ).data(0)
     (tmp_path / "h.fa").write_text(text[:4] + "A" + text[4:])
-    with pytest.raises(GenomeError, match=r"c1 is 96,000 bp in map .*m\.mcool', 96,001 bp in genome 'h'"):
-        Run(parse_config(config, tmp_path), tmp_path / "run", open_genome(tmp_path / "h.fa")).data(0)
+    with pytest.raises(
+        GenomeError, match=r"c1 is 96,000 bp in map .*m\.mcool', 96,001 bp in genome 'h'"
+    ):
+        Run(parse_config(config, tmp_path), tmp_path / "run", open_genome(tmp_path / "h.fa")).data(
+            0
+        )
 
 
 def test_convergent_genes_by_hand():
-    genes = [Interval("a", 0, 100, "gene", "+"), Interval("a", 300, 400, "gene", "-"), Interval("a", 500, 600, "gene", "-")]
-    assert convergent([*genes, Interval("b", 0, 10, "gene", "+")]) == [Interval("a", 200, 201, "convergent")]
+    genes = [
+        Interval("a", 0, 100, "gene", "+"),
+        Interval("a", 300, 400, "gene", "-"),
+        Interval("a", 500, 600, "gene", "-"),
+    ]
+    assert convergent([*genes, Interval("b", 0, 10, "gene", "+")]) == [
+        Interval("a", 200, 201, "convergent")
+    ]

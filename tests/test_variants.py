@@ -1,4 +1,6 @@
-"""Variants: footprints, haplotypes, which reader a file gets; and the small genome that the tests of their files share."""
+"""Variants: footprints, haplotypes, which reader a file gets; and the small genome that the tests
+of their files share.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ class Genome:
     def fetch(self, chrom: str, start: int, end: int) -> np.ndarray:
         text = self.texts[chrom]
         return encode(
-            "N" * (min(end, 0) - min(start, 0)) + text[max(start, 0) : max(end, 0)] + "N" * (max(end, len(text)) - max(start, len(text)))
+            "N" * (min(end, 0) - min(start, 0))
+            + text[max(start, 0) : max(end, 0)]
+            + "N" * (max(end, len(text)) - max(start, len(text)))
         )
 
 
@@ -43,7 +47,9 @@ def turned(text: str) -> str:
 def applied(*changes: Change, source: Genome = GENOME) -> dict[str, str]:
     """Letters of every contig of the edited genome."""
     genome = EditedGenome.of(source, changes)
-    return {c: "".join("ACGTN"[x] for x in genome.fetch(c, 0, n)) for c, n in genome.chromsizes.items()}
+    return {
+        c: "".join("ACGTN"[x] for x in genome.fetch(c, 0, n)) for c, n in genome.chromsizes.items()
+    }
 
 
 def test_the_genome_of_these_tests_is_a_source():
@@ -63,15 +69,45 @@ LETTERS = (Segment.letters("AC"),)
         ([Edit("dup", "chr1", 2, 9, copies=3)], ("chr1", 2, 9), "DUP", "chr1:2-9 dup x3"),
         ([Edit("inv", "chr1", 2, 9)], ("chr1", 2, 9), "INV", "chr1:2-9 inv"),
         ([Edit("ins", "chr1", 2, 2, sequence=LETTERS)], ("chr1", 2, 2), "INS", "chr1:2 ins AC"),
-        ([Edit("sub", "chr1", 2, 3, sequence=(Segment.letters("G"),))], ("chr1", 2, 3), "SNV", "chr1:2-3 sub G"),
+        (
+            [Edit("sub", "chr1", 2, 3, sequence=(Segment.letters("G"),))],
+            ("chr1", 2, 3),
+            "SNV",
+            "chr1:2-3 sub G",
+        ),
         ([Edit("sub", "chr1", 2, 4, sequence=LETTERS)], ("chr1", 2, 4), "MNV", "chr1:2-4 sub AC"),
         ([Edit("sub", "chr1", 2, 5, sequence=LETTERS)], ("chr1", 2, 5), "INDEL", "chr1:2-5 sub AC"),
-        ([Edit("sub", "chr1", 2, 5, sequence=(Segment("chr2", 0, 3),))], ("chr1", 2, 5), "EDIT", "chr1:2-5 sub chr2:0-3(+)"),
-        ([Join(Breakend("chr2", 7, "+"), Breakend("chr1", 9, "-"))], ("chr2", 7, 7), "BND", "chr2:7(+)::chr1:9(-)"),
-        ([Join(Breakend("chr2", 9, "-"), Breakend("chr2", 7, "+"))], ("chr2", 7, 9), "BND", "chr2:9(-)::chr2:7(+)"),
+        (
+            [Edit("sub", "chr1", 2, 5, sequence=(Segment("chr2", 0, 3),))],
+            ("chr1", 2, 5),
+            "EDIT",
+            "chr1:2-5 sub chr2:0-3(+)",
+        ),
+        (
+            [Join(Breakend("chr2", 7, "+"), Breakend("chr1", 9, "-"))],
+            ("chr2", 7, 7),
+            "BND",
+            "chr2:7(+)::chr1:9(-)",
+        ),
+        (
+            [Join(Breakend("chr2", 9, "-"), Breakend("chr2", 7, "+"))],
+            ("chr2", 7, 9),
+            "BND",
+            "chr2:9(-)::chr2:7(+)",
+        ),
         ([Contig("new", LETTERS)], ("new", 0, 0), "EDIT", "new = AC"),
-        ([Edit("del", "chr1", 8, 9), Edit("del", "chr1", 2, 4)], ("chr1", 2, 9), "EDIT", "chr1:8-9 del; chr1:2-4 del"),
-        ([Edit("del", "chr1", 8, 9), Edit("del", "chr2", 2, 14)], ("chr1", 8, 9), "EDIT", "chr1:8-9 del; chr2:2-14 del"),
+        (
+            [Edit("del", "chr1", 8, 9), Edit("del", "chr1", 2, 4)],
+            ("chr1", 2, 9),
+            "EDIT",
+            "chr1:8-9 del; chr1:2-4 del",
+        ),
+        (
+            [Edit("del", "chr1", 8, 9), Edit("del", "chr2", 2, 14)],
+            ("chr1", 8, 9),
+            "EDIT",
+            "chr1:8-9 del; chr2:2-14 del",
+        ),
     ],
 )
 def test_footprint_kind_and_name_of_changes(changes, span, kind, name):
@@ -83,8 +119,25 @@ def test_footprint_kind_and_name_of_changes(changes, span, kind, name):
     assert kind in VARIANT_KINDS
 
 
-def carried(line: int, alleles: tuple[int | None, ...] | None, phased: bool, *changes: Change, problem: str = "") -> Variant:
-    return Variant(f"v{line}", f"x.vcf line {line}", "chr1", 0, 0, "DEL", changes, problem=problem, alleles=alleles, phased=phased)
+def carried(
+    line: int,
+    alleles: tuple[int | None, ...] | None,
+    phased: bool,
+    *changes: Change,
+    problem: str = "",
+) -> Variant:
+    return Variant(
+        f"v{line}",
+        f"x.vcf line {line}",
+        "chr1",
+        0,
+        0,
+        "DEL",
+        changes,
+        problem=problem,
+        alleles=alleles,
+        phased=phased,
+    )
 
 
 def deletion(start: int, end: int) -> Edit:
@@ -100,7 +153,9 @@ def test_haplotypes_have_what_is_phased_and_what_is_homozygous():
         carried(4, (0, 0), False, d),
         carried(5, (1, 0), False, e),
     ]
-    unphased = "x.vcf line 5: its genotype is not phased, so which haplotype carries it is not known"
+    unphased = (
+        "x.vcf line 5: its genotype is not phased, so which haplotype carries it is not known"
+    )
     assert haplotype(variants, 1) == ([a, c], [unphased])
     assert haplotype(variants, 2) == ([b, c], [unphased])
 
@@ -111,9 +166,13 @@ def test_haplotypes_of_other_ploidies():
     assert haplotype(variants, 1) == ([a], [])
     assert haplotype(variants, 2) == ([b], [])
     assert haplotype(variants, 3) == ([b], [])
-    with pytest.raises(EditError, match="haplotype 4 does not exist: the genotypes have 3 alleles at most"):
+    with pytest.raises(
+        EditError, match="haplotype 4 does not exist: the genotypes have 3 alleles at most"
+    ):
         haplotype(variants, 4)
-    with pytest.raises(EditError, match="haplotype 2 does not exist: the genotypes have 1 allele at most"):
+    with pytest.raises(
+        EditError, match="haplotype 2 does not exist: the genotypes have 1 allele at most"
+    ):
         haplotype(variants[:1], 2)
     with pytest.raises(EditError, match="haplotype 0 does not exist"):
         haplotype(variants, 0)
@@ -196,7 +255,11 @@ def test_overlaps_are_found_among_many_in_any_order():
     for line in range(400):
         start = int(random.integers(0, 500))
         end = start + int(random.integers(0, 6))
-        edit = Edit("ins", "chr1", start, end, sequence=LETTERS) if start == end else deletion(start, end)
+        edit = (
+            Edit("ins", "chr1", start, end, sequence=LETTERS)
+            if start == end
+            else deletion(start, end)
+        )
         variants.append(carried(line, (1,), True, edit))
         if any(k.start < end and start < k.end for k in kept):
             expected.append(line)
@@ -209,7 +272,10 @@ def test_overlaps_are_found_among_many_in_any_order():
 
 
 def test_a_variant_of_several_changes_is_left_out_whole():
-    variants = [carried(1, (1,), True, deletion(5, 10)), carried(2, (1,), True, deletion(20, 22), deletion(6, 7))]
+    variants = [
+        carried(1, (1,), True, deletion(5, 10)),
+        carried(2, (1,), True, deletion(20, 22), deletion(6, 7)),
+    ]
     assert haplotype(variants, 1)[0] == [deletion(5, 10)]
     variants.append(carried(3, (1,), True, deletion(20, 22)))
     assert haplotype(variants, 1)[0] == [deletion(5, 10), deletion(20, 22)]

@@ -1,4 +1,6 @@
-"""Edits as text: what each form does to plain strings, what is refused and how, and that a change's own text gives it back."""
+"""Edits as text: what each form does to plain strings, what is refused and how, and that a change's
+own text gives it back.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,10 @@ def edited(text: str, chrom: str = "chr1", **options) -> str:
         ("chr1:5 ins chr2:5-10(-)", ONE[:5] + turned(TWO[5:10]) + ONE[5:]),
         ("chr1:5 ins chr2", ONE[:5] + TWO + ONE[5:]),
         ("chr1:5 ins chr2(-)", ONE[:5] + turned(TWO) + ONE[5:]),
-        ("chr1:5 ins HLA:1:1-4(-), 2N ,AC,HLA:1", ONE[:5] + turned(HLA[1:4]) + "NNAC" + HLA + ONE[5:]),
+        (
+            "chr1:5 ins HLA:1:1-4(-), 2N ,AC,HLA:1",
+            ONE[:5] + turned(HLA[1:4]) + "NNAC" + HLA + ONE[5:],
+        ),
         ("chr1:5-9 sub TTTTTTTT", ONE[:5] + "TTTTTTTT" + ONE[9:]),
         ("chr1:5-9 sub chr1:0-5(-)", ONE[:5] + turned(ONE[:5]) + ONE[9:]),
         ("chr1:2 C>T", "AT" + ONE[2:]),
@@ -61,8 +66,12 @@ def test_what_an_edit_does(text, expected):
 
 
 def test_small_edits_are_trimmed():
-    assert parse_edits("chr1:2 CGT>CAT", GENOME) == [Edit("sub", "chr1", 2, 3, sequence=(Segment.letters("A"),))]
-    assert parse_edits("chr1:2 CG>CAG", GENOME) == [Edit("ins", "chr1", 2, 2, sequence=(Segment.letters("A"),))]
+    assert parse_edits("chr1:2 CGT>CAT", GENOME) == [
+        Edit("sub", "chr1", 2, 3, sequence=(Segment.letters("A"),))
+    ]
+    assert parse_edits("chr1:2 CG>CAG", GENOME) == [
+        Edit("ins", "chr1", 2, 2, sequence=(Segment.letters("A"),))
+    ]
     assert parse_edits("chr1:2 CGT>CT", GENOME) == [Edit("del", "chr1", 2, 3)]
 
 
@@ -71,7 +80,11 @@ def test_small_edits_are_trimmed():
     [
         ("chr1:5(+)::chr2:8(-)", "der_chr1", ONE[:5] + TWO[8:]),
         ("chr1:5(+)::ACC::chr2:8(-)", "der_chr1", ONE[:5] + "ACC" + TWO[8:]),
-        ("chr1:5(+)::2N,HLA:1:0-3(-)::chr2:8(+)", "der_chr1", ONE[:5] + "NN" + turned(HLA[:3]) + turned(TWO[:8])),
+        (
+            "chr1:5(+)::2N,HLA:1:0-3(-)::chr2:8(+)",
+            "der_chr1",
+            ONE[:5] + "NN" + turned(HLA[:3]) + turned(TWO[:8]),
+        ),
         ("chr1:5(-)::ACC::chr2:8(+)", "der_chr2", TWO[:8] + "GGT" + ONE[5:]),
         ("chr1:5(+)::HLA:1:4(-)", "der_chr1", ONE[:5] + HLA[4:]),
         ("chr1::chr2", "der_chr1", ONE + TWO),
@@ -90,7 +103,9 @@ def test_what_joins_and_chromosomes_do(text, contig, expected):
 
 def test_numbers_with_commas_stand_beside_commas_between_parts():
     genome = Genome(chr1="ACGT" * 1000, **{"2": "TTGA" * 500})
-    sequence = parse_sequence("chr1:1,000-2,001(-),1,200N,chr1:3,000-3,100,100N,2:5-1,005,ACG,chr1:1,000-1,500", genome)
+    sequence = parse_sequence(
+        "chr1:1,000-2,001(-),1,200N,chr1:3,000-3,100,100N,2:5-1,005,ACG,chr1:1,000-1,500", genome
+    )
     assert sequence == (
         Segment("chr1", 1000, 2001, "-"),
         Segment("", 0, 1200),
@@ -140,7 +155,10 @@ REFUSED = [
     ("Chr1:4-9 del", "no chromosome 'Chr1'; did you mean 'chr1'?"),
     ("1:4-9 dup", "no chromosome '1'; did you mean 'chr1'?"),
     ("chr1:31 ins A", "outside chr1, which is 30 bp long"),
-    ("chr1:4-9 ins A", "interval where a place is needed, as chr1:1,000; to replace an interval use sub"),
+    (
+        "chr1:4-9 ins A",
+        "interval where a place is needed, as chr1:1,000; to replace an interval use sub",
+    ),
     ("chr1:4 ins", "no sequence is given"),
     ("chr1:4-9 sub", "no sequence is given"),
     ("chr1 ins A", "is no place; write it as chr2:1,000"),
@@ -153,9 +171,20 @@ REFUSED = [
     ("chr1:4 ins chr2:9-4", "reversed"),
     ("chr1:4 ins chr2:9-40(-)", "outside chr2, which is 20 bp long"),
     ("chr1:4 ins chr3:9-40(-)", "no chromosome 'chr3'"),
-    ("chr1:2 A>G", "REF 'A' is not the genome's 'C' at chr1:2; it stands one base to the left: positions here are 1-based, not 0-based"),
-    ("chr1:2 G>A", "REF 'G' is not the genome's 'C' at chr1:2; it stands one base to the right: positions"),
-    ("chr1:22 A>G", "REF 'A' is not the genome's 'T' at chr1:22; it stands one base to the left and the right: positions"),
+    (
+        "chr1:2 A>G",
+        "REF 'A' is not the genome's 'C' at chr1:2; it stands one base to the left: positions "
+        "here are 1-based, not 0-based",
+    ),
+    (
+        "chr1:2 G>A",
+        "REF 'G' is not the genome's 'C' at chr1:2; it stands one base to the right: positions",
+    ),
+    (
+        "chr1:22 A>G",
+        "REF 'A' is not the genome's 'T' at chr1:22; it stands one base to the left and the "
+        "right: positions",
+    ),
     ("chr1:2 TT>A", "REF 'TT' is not the genome's 'CG' at chr1:2$"),
     ("chr1:2 CX>A", "CX holds 'X' at letter 2; only A, C, G, T and N"),
     ("chr1:2 C>A,G", "holds ','"),
@@ -198,7 +227,9 @@ def test_long_edits_are_quoted_short():
 
 def test_an_event_alone():
     assert parse_event("chr1", 4, 9, " dup  x4 ", GENOME) == Edit("dup", "chr1", 4, 9, copies=4)
-    assert parse_event("chr1", 4, 4, "ins\tAC", GENOME) == Edit("ins", "chr1", 4, 4, sequence=(Segment.letters("AC"),))
+    assert parse_event("chr1", 4, 4, "ins\tAC", GENOME) == Edit(
+        "ins", "chr1", 4, 4, sequence=(Segment.letters("AC"),)
+    )
     for start, end, text, problem in [
         (4, 9, "", "'' is no event"),
         (4, 9, "cnv", "'cnv' is no event; write del, dup"),
@@ -219,11 +250,15 @@ def folder(tmp_path):
     folder = tmp_path / "sequences"
     (folder / "sub").mkdir(parents=True)
     (folder / "one.fa").write_text(">only one\nacg\nTTN\n")
-    (folder / "two.fa").write_text(">a first\nAAA\n>b:1 second\nCC\nC\n>twice\nA\n>twice\nC\n>iupac\nACR\n>empty\n")
+    (folder / "two.fa").write_text(
+        ">a first\nAAA\n>b:1 second\nCC\nC\n>twice\nA\n>twice\nC\n>iupac\nACR\n>empty\n"
+    )
     (folder / "with:colon.fa").write_text(">a\nGG\n")
     (folder / "sub" / "zip.fa.gz").write_bytes(gzip.compress(b">a\nTTT\n"))
     (folder / "text.txt").write_text("ACGT\n")
-    (folder / "cut.fa.gz").write_bytes(gzip.compress(b">a\n" + os.urandom(4000).hex().encode())[:1000])
+    (folder / "cut.fa.gz").write_bytes(
+        gzip.compress(b">a\n" + os.urandom(4000).hex().encode())[:1000]
+    )
     (tmp_path / "outside.fa").write_text(">a\nA\n")
     (folder / "link.fa").symlink_to(tmp_path / "outside.fa")
     (folder / "inner.fa").symlink_to(folder / "one.fa")
@@ -254,7 +289,11 @@ def test_sequence_from_files(folder, monkeypatch, text, expected):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("@two.fa", "has several records; write @FILE:RECORD with one of a, b:1, twice, twice, iupac, empty"),
+        (
+            "@two.fa",
+            "has several records; write @FILE:RECORD with one of a, b:1, twice, twice, iupac, "
+            "empty",
+        ),
         ("@two.fa:c", "there is no record 'c'; the file has a, b:1, twice"),
         ("@two.fa:twice", "several records 'twice'"),
         ("@two.fa:iupac", "ACR holds 'R' at letter 3"),
@@ -306,13 +345,24 @@ SEGMENTS = st.one_of(
 SEQUENCES = st.lists(SEGMENTS, min_size=1, max_size=4).map(tuple)
 EDITS = st.one_of(
     st.builds(lambda s, kind: Edit(kind, *s), spans(), st.sampled_from(["del", "inv"])),
-    st.builds(lambda s, n, inverted: Edit("dup", *s, copies=n, inverted=inverted), spans(), st.integers(2, 12), st.booleans()),
+    st.builds(
+        lambda s, n, inverted: Edit("dup", *s, copies=n, inverted=inverted),
+        spans(),
+        st.integers(2, 12),
+        st.booleans(),
+    ),
     st.builds(lambda s, letters: Edit("ins", *s, sequence=letters), spans(empty=True), SEQUENCES),
     st.builds(lambda s, letters: Edit("sub", *s, sequence=letters), spans(), SEQUENCES),
 )
-BREAKENDS = st.builds(lambda span, side: Breakend(span[0], span[1], side), spans(empty=True), st.sampled_from("+-"))
+BREAKENDS = st.builds(
+    lambda span, side: Breakend(span[0], span[1], side), spans(empty=True), st.sampled_from("+-")
+)
 JOINS = st.builds(Join, BREAKENDS, BREAKENDS, st.one_of(st.just(()), SEQUENCES))
-CONTIGS = st.builds(Contig, st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9_.:|-]{0,8}\Z").filter(lambda n: "::" not in n), SEQUENCES)
+CONTIGS = st.builds(
+    Contig,
+    st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9_.:|-]{0,8}\Z").filter(lambda n: "::" not in n),
+    SEQUENCES,
+)
 
 
 def fits(change) -> bool:
@@ -326,7 +376,10 @@ def fits(change) -> bool:
     return True
 
 
-@given(st.lists(st.one_of(EDITS, JOINS, CONTIGS).filter(fits), min_size=1, max_size=3), st.sampled_from(["; ", ";", "\n"]))
+@given(
+    st.lists(st.one_of(EDITS, JOINS, CONTIGS).filter(fits), min_size=1, max_size=3),
+    st.sampled_from(["; ", ";", "\n"]),
+)
 def test_the_text_of_a_change_gives_it_back(changes, separator):
     assert parse_edits(separator.join(map(str, changes)), GENOME) == changes
 
@@ -341,14 +394,31 @@ def test_any_text_is_read_or_refused(text):
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("1,000", 1000), ("10k", 10_000), (" 1.5Mb ", 1_500_000), ("1.001M", 1_001_000), ("0", 0), ("2G", 2 * 10**9)]
+    ("text", "value"),
+    [
+        ("1,000", 1000),
+        ("10k", 10_000),
+        (" 1.5Mb ", 1_500_000),
+        ("1.001M", 1_001_000),
+        ("0", 0),
+        ("2G", 2 * 10**9),
+    ],
 )
 def test_numbers(text, value):
     assert parse_number(text) == value
 
 
 @pytest.mark.parametrize(
-    "text", ["chr1:{} ins A", "chr1:1-{} del", "chr1:4-9 dup x{}", "chr1:{} A>C", "chr1:{}(+)::chr2", "x = {}N", "x = chr1:1-{}"]
+    "text",
+    [
+        "chr1:{} ins A",
+        "chr1:1-{} del",
+        "chr1:4-9 dup x{}",
+        "chr1:{} A>C",
+        "chr1:{}(+)::chr2",
+        "x = {}N",
+        "x = chr1:1-{}",
+    ],
 )
 def test_numbers_beyond_all_bounds_are_refused(text):
     with pytest.raises(EditError):
@@ -357,5 +427,7 @@ def test_numbers_beyond_all_bounds_are_refused(text):
 
 @pytest.mark.parametrize("text", ["", "x", "-5", "1.5", "0.0001k", "1 000", "1e3"])
 def test_what_is_no_number(text):
-    with pytest.raises(RegionError, match=r"is not a whole number of bp; write it as 100,000, 100k or 0\.1M"):
+    with pytest.raises(
+        RegionError, match=r"is not a whole number of bp; write it as 100,000, 100k or 0\.1M"
+    ):
         parse_number(text)

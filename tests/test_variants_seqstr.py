@@ -31,7 +31,10 @@ def sequences(text: str, **options) -> dict[str, str]:
         ("chr1:4-9 -, @chr1 4 T C, @chr1 5 GC A", "TTTG"),
         ("chr1:4-9,@chr1 8 a ttt,@chr1 4 TG TGG", "TGGCATTT"),
         ("chr1:4-9 -, @chr1 4 TGCAA N", "N"),
-        ("[hg38]chr1:4-9 -, @chr1 4 T C, @chr1 5 GC A;TTAAccggGGNaa;[hg38]chr2:0-17 +;TTAA;", "TTTG" + "TTAACCGGGGNAA" + TWO[:17] + "TTAA"),
+        (
+            "[hg38]chr1:4-9 -, @chr1 4 T C, @chr1 5 GC A;TTAAccggGGNaa;[hg38]chr2:0-17 +;TTAA;",
+            "TTTG" + "TTAACCGGGGNAA" + TWO[:17] + "TTAA",
+        ),
     ],
 )
 def test_what_a_line_composes(text, expected):
@@ -71,7 +74,10 @@ def test_the_assembly_is_checked_where_one_is_named():
         ("chr1:4-9, @chr1 4 G C", "reference 'G' is not the genome's 'T' at chr1:4"),
         ("chr1:4-9, @chr1 3 T C", r"modifier '@chr1 3 T C' lies outside the interval chr1:4-9"),
         ("chr1:4-9, @chr1 8 AG C", "lies outside the interval"),
-        ("chr1:4-9, @chr1 4 TG C, @chr1 5 G A", "modifier '@chr1 5 G A' overlaps the one before it"),
+        (
+            "chr1:4-9, @chr1 4 TG C, @chr1 5 G A",
+            "modifier '@chr1 5 G A' overlaps the one before it",
+        ),
         ("chr1:4-9, @chr1 5 G A, @chr1 4 TG C", "modifier '@chr1 5 G A' overlaps"),
         ("chr1:4-9, @chr2 4 T C", "is on 'chr2', its interval on 'chr1'"),
         (f"chr1:4-9, @chr1 {'4' * 5000} T C", "is no modifier"),
@@ -87,5 +93,7 @@ def test_what_is_refused(text, problem):
 
 
 def test_a_number_that_is_a_chromosome_s_name_is_refused():
-    with pytest.raises(EditError, match="would have the name of a chromosome, '1'; begin it with <name>"):
+    with pytest.raises(
+        EditError, match="would have the name of a chromosome, '1'; begin it with <name>"
+    ):
         parse_seqstr("ACG\nACT", Genome(**{"1": ONE}))

@@ -27,7 +27,10 @@ def read(tmp_path):
 
 
 def bedpe(place1: str, place2: str, strands: str, *more: str, name: str = "sv") -> str:
-    a, b = (f"{chrom}|{span.replace('-', '|')}" for chrom, _, span in (p.rpartition(":") for p in (place1, place2)))
+    a, b = (
+        f"{chrom}|{span.replace('-', '|')}"
+        for chrom, _, span in (p.rpartition(":") for p in (place1, place2))
+    )
     return "|".join([a, b, name, ".", *strands, *more])
 
 
@@ -59,7 +62,12 @@ def bedpe(place1: str, place2: str, strands: str, *more: str, name: str = "sv") 
 def test_bedpe(read, line, expected):
     for name in ("x.bedpe", "x.tsv", "x.bedpe.gz"):
         (variant,) = read(name, line)
-        assert (variant.problem, variant.note, variant.name, variant.where) == ("", "", "sv", f"{name} line 1")
+        assert (variant.problem, variant.note, variant.name, variant.where) == (
+            "",
+            "",
+            "sv",
+            f"{name} line 1",
+        )
         letters = applied(*variant.changes).values()
         assert {expected, turned(expected)} & set(letters)
 
@@ -67,17 +75,27 @@ def test_bedpe(read, line, expected):
 def test_kinds_and_names_of_bedpe(read):
     types = [("+-", "DEL"), ("-+", "DUP"), ("--", "INV"), ("++", "BND"), ("++", "other")]
     variants = read(
-        "x.bedpe", *(bedpe("chr1:4-5", "chr1:9-10", s, t) for s, t in types), bedpe("chr1:4-5", "chr2:9-10", "++", "TRA", name=".")
+        "x.bedpe",
+        *(bedpe("chr1:4-5", "chr1:9-10", s, t) for s, t in types),
+        bedpe("chr1:4-5", "chr2:9-10", "++", "TRA", name="."),
     )
     assert [v.kind for v in variants] == ["DEL", "DUP", "INV", "BND", "BND", "BND"]
-    assert [(v.chrom, v.start, v.end) for v in variants[:3]] == [("chr1", 5, 9), ("chr1", 4, 10), ("chr1", 4, 9)]
+    assert [(v.chrom, v.start, v.end) for v in variants[:3]] == [
+        ("chr1", 5, 9),
+        ("chr1", 4, 10),
+        ("chr1", 4, 9),
+    ]
     assert variants[5].name == "chr1:5(+)::chr2:10(+)"
 
 
 def test_wide_breakends_are_cut_in_the_middle_and_say_so(read):
     (variant,) = read("x.bedpe", bedpe("chr1:4-10", "chr2:5-10", "+-"))
     assert ONE[:7] + TWO[7:] in applied(*variant.changes).values()
-    assert variant.note == "breakend 1 is 6 bp wide: its middle is taken; breakend 2 is 5 bp wide: its middle is taken"
+    assert (
+        variant.note
+        == "breakend 1 is 6 bp wide: its middle is taken; breakend 2 is 5 bp wide: its middle is "
+        "taken"
+    )
     (variant,) = read("x.bedpe", bedpe("chr1:4-5", "chr2:5-7", "+-"))
     assert variant.note == "breakend 2 is 2 bp wide: its middle is taken"
 
@@ -86,19 +104,37 @@ def test_wide_breakends_are_cut_in_the_middle_and_say_so(read):
     ("line", "problem"),
     [
         ("chr1|4|5|chr2|7|8|sv", "it has 7 columns; BEDPE has 10 or more"),
-        (bedpe("chr1:4-5", "chr2:7-8", ".."), "strands '.' and '.' do not tell which sides are joined"),
+        (
+            bedpe("chr1:4-5", "chr2:7-8", ".."),
+            "strands '.' and '.' do not tell which sides are joined",
+        ),
         (bedpe("chr1:4-5", "chr2:7-8", "..", "TRA"), "strands '.' and '.'"),
         (bedpe("chr1:4-5", "chr2:7-8", "+."), "strands '+' and '.'"),
         (bedpe("chr1:4-5", "chr1:9-10", "+.", "DEL"), "strands '+' and '.'"),
         (bedpe("chr1:4-5", "chr2:7-8", "+x"), "strands '+' and 'x'"),
-        (bedpe("chr1:4-5", "chr1:9-10", "-+", "DEL"), "strands - and + contradict type DEL, which from left to right is + and -"),
+        (
+            bedpe("chr1:4-5", "chr1:9-10", "-+", "DEL"),
+            "strands - and + contradict type DEL, which from left to right is + and -",
+        ),
         (bedpe("chr1:9-10", "chr1:4-5", "+-", "DEL"), "strands + and - contradict type DEL"),
-        (bedpe("chr1:4-5", "chr1:9-10", "+-", "INV"), "contradict type INV, which from left to right is + and + or - and -"),
+        (
+            bedpe("chr1:4-5", "chr1:9-10", "+-", "INV"),
+            "contradict type INV, which from left to right is + and + or - and -",
+        ),
         (bedpe("chr1:4-5", "chr1:9-10", "++", "DUP"), "contradict type DUP"),
-        (bedpe("chr1:4-5", "chr2:9-10", "+-", "DEL"), "type DEL is within one chromosome, not chr1 and chr2"),
-        (bedpe("chr1:4-5", "chr1:9-10", "+-", "TRA"), "type TRA is of two chromosomes, not chr1 and chr1"),
+        (
+            bedpe("chr1:4-5", "chr2:9-10", "+-", "DEL"),
+            "type DEL is within one chromosome, not chr1 and chr2",
+        ),
+        (
+            bedpe("chr1:4-5", "chr1:9-10", "+-", "TRA"),
+            "type TRA is of two chromosomes, not chr1 and chr1",
+        ),
         (bedpe("chr1:4-5", "chr7:9-10", "+-"), "there is no chromosome 'chr7'"),
-        (bedpe("chr1:4-5", "chr2:20-21", "+-"), "breakend chr2:20-21 lies outside chr2, which is 20 bp long"),
+        (
+            bedpe("chr1:4-5", "chr2:20-21", "+-"),
+            "breakend chr2:20-21 lies outside chr2, which is 20 bp long",
+        ),
         (bedpe("chr1:5-4", "chr2:7-8", "+-"), "breakend chr1:5-4 is reversed"),
         (bedpe("chr1:4-5", "chr2:x-8", "+-"), "start 'x' is not a position"),
         ("chr1|4|5|.|-1|-1|sv|.|+|-", "no chromosome '.'"),
@@ -109,8 +145,19 @@ def test_wide_breakends_are_cut_in_the_middle_and_say_so(read):
     ],
 )
 def test_bad_lines_of_bedpe(read, line, problem):
-    first, bad, last = read("x.bedpe", "# made by hand", bedpe("chr1:4-5", "chr2:7-8", "+-"), "", line, bedpe("chr1:4-5", "chr2:7-8", "++"))
-    assert (first.where, bad.where, last.where) == ("x.bedpe line 2", "x.bedpe line 4", "x.bedpe line 5")
+    first, bad, last = read(
+        "x.bedpe",
+        "# made by hand",
+        bedpe("chr1:4-5", "chr2:7-8", "+-"),
+        "",
+        line,
+        bedpe("chr1:4-5", "chr2:7-8", "++"),
+    )
+    assert (first.where, bad.where, last.where) == (
+        "x.bedpe line 2",
+        "x.bedpe line 4",
+        "x.bedpe line 5",
+    )
     assert (first.problem, last.problem) == ("", "")
     assert problem in bad.problem
     assert bad.changes == ()
@@ -149,14 +196,22 @@ def test_bed_with_events(read, line, expected):
 def test_named_columns(read, line, expected):
     chrom, start, end, event = line.split("|")
     for name in ("x.tsv", "x.txt", "x.bed"):
-        (variant,) = read(name, "name|event|Chrom|START|end|other", f"n|{event}|{chrom}|{start}|{end}|x")
+        (variant,) = read(
+            name, "name|event|Chrom|START|end|other", f"n|{event}|{chrom}|{start}|{end}|x"
+        )
         assert applied(*variant.changes)["chr1"] == expected
         assert (variant.name, variant.where) == ("n", f"{name} line 2")
 
 
 def test_a_column_of_sequence(read):
     variants = read(
-        "x.tsv", "# a comment", "#chrom|start|end|event|sequence", "chr1|4|4|ins|acg", "chr1|4|9|del|.", "chr1|4|9|inv|", "chr1|4|9|sub|2N"
+        "x.tsv",
+        "# a comment",
+        "#chrom|start|end|event|sequence",
+        "chr1|4|4|ins|acg",
+        "chr1|4|9|del|.",
+        "chr1|4|9|inv|",
+        "chr1|4|9|sub|2N",
     )
     assert [v.problem for v in variants] == [""] * 4
     assert applied(*variants[0].changes)["chr1"] == ONE[:4] + "ACG" + ONE[4:]
@@ -192,12 +247,22 @@ def test_bad_lines_of_bed(read, line, problem):
 
 
 def test_edits_one_a_line(read):
-    lines = ["# comment", "chr1:4-9 del", "two|chr1:4-9 inv; chr2:1 T>A", "", "chr1:5(+)::chr2:8(-)"]
+    lines = [
+        "# comment",
+        "chr1:4-9 del",
+        "two|chr1:4-9 inv; chr2:1 T>A",
+        "",
+        "chr1:5(+)::chr2:8(-)",
+    ]
     for name in ("x.txt", "x.edits", "x.edits.gz"):
         one, two, three = read(name, *lines)
         assert [v.where for v in (one, two, three)] == [f"{name} line {n}" for n in (2, 3, 5)]
         assert (one.name, two.name, three.kind) == ("chr1:4-9 del", "two", "BND")
-        assert applied(*two.changes) == {"chr1": ONE[:4] + turned(ONE[4:9]) + ONE[9:], "chr2": "A" + TWO[1:], "HLA:1": HLA}
+        assert applied(*two.changes) == {
+            "chr1": ONE[:4] + turned(ONE[4:9]) + ONE[9:],
+            "chr2": "A" + TWO[1:],
+            "HLA:1": HLA,
+        }
 
 
 @pytest.mark.parametrize(
@@ -206,7 +271,10 @@ def test_edits_one_a_line(read):
         ("chr1:4-9 remove", "edit 'chr1:4-9 remove': it is not understood"),
         ("a|b|chr1:4-9 del", "it has 3 columns; write the edits, or a name, a tab and the edits"),
         ("a|;", "holds no edit"),
-        ("chr1:4-9 del; chr7:1-2 del", "edit 'chr7:1-2 del': region 'chr7:1-2': there is no chromosome 'chr7'"),
+        (
+            "chr1:4-9 del; chr7:1-2 del",
+            "edit 'chr7:1-2 del': region 'chr7:1-2': there is no chromosome 'chr7'",
+        ),
     ],
 )
 def test_bad_lines_of_edits(read, line, problem):
@@ -220,7 +288,11 @@ def test_bad_lines_of_edits(read, line, problem):
 
 @pytest.mark.parametrize("name", ["x.tsv", "x.csv", "x", "x.xlsx"])
 def test_a_table_that_is_of_no_type(read, name):
-    with pytest.raises(EditError, match=r"is not understood: line 2 is 'chr1,4,9,del'; expected BEDPE .*, BED with an event .* edits in a"):
+    with pytest.raises(
+        EditError,
+        match=r"is not understood: line 2 is 'chr1,4,9,del'; expected BEDPE .*, BED with an "
+        r"event .* edits in a",
+    ):
         read(name, "#", "chr1,4,9,del")
 
 
@@ -235,7 +307,10 @@ def test_empty_and_missing_tables(read, tmp_path):
 
 
 def test_a_truncated_table_ends_with_a_problem(tmp_path):
-    events = [f"chr1\t{random.Random(i).randrange(20)}\t{20 + random.Random(i).randrange(9)}\tdel\tv{i}" for i in range(2000)]
+    events = [
+        f"chr1\t{random.Random(i).randrange(20)}\t{20 + random.Random(i).randrange(9)}\tdel\tv{i}"
+        for i in range(2000)
+    ]
     data = gzip.compress("\n".join(events).encode())
     path = tmp_path / "x.bed.gz"
     path.write_bytes(data[: len(data) // 2])
@@ -249,6 +324,12 @@ def test_a_truncated_table_ends_with_a_problem(tmp_path):
 
 
 def test_a_line_that_cannot_be_used_keeps_its_name(read):
-    assert [v.name for v in read("x.edits", "fine\tchr1:2-4 del\nbad\tchr9:2-4 del\n")] == ["fine", "bad"]
-    assert [v.name for v in read("x.bed", "chr1\t2\t4\tdel\tfine\nchr1\t2\t4\tdell\tbad\nchr9\t2\t4\tdel\n")] == ["fine", "bad", ""]
+    assert [v.name for v in read("x.edits", "fine\tchr1:2-4 del\nbad\tchr9:2-4 del\n")] == [
+        "fine",
+        "bad",
+    ]
+    assert [
+        v.name
+        for v in read("x.bed", "chr1\t2\t4\tdel\tfine\nchr1\t2\t4\tdell\tbad\nchr9\t2\t4\tdel\n")
+    ] == ["fine", "bad", ""]
     assert [v.name for v in read("x.bedpe", "chr1\t4\t5\tchr9\t9\t10\tbad\t.\t+\t-\n")] == ["bad"]

@@ -1,4 +1,6 @@
-"""VCF: every kind of ALT against plain strings, breakends of all orientations, genotypes, and every bad line as one named row."""
+"""VCF: every kind of ALT against plain strings, breakends of all orientations, genotypes, and every
+bad line as one named row.
+"""
 
 from __future__ import annotations
 
@@ -22,17 +24,23 @@ COLUMNS = "#CHROM POS ID REF ALT QUAL FILTER INFO"
 
 
 def text_of(*lines: str, samples: str = "") -> str:
-    """A VCF of lines with spaces for tabs, cut short to ``chrom pos id ref alt [info [format samples ...]]``."""
+    """A VCF of lines with spaces for tabs, cut short to ``chrom pos id ref alt [info [format
+    samples ...]]``.
+    """
     rows = [COLUMNS + (f" FORMAT {samples}" if samples else "")]
     for line in lines:
-        chrom, pos, name, ref, alt, info, *more = [*line.split(), "."] if len(line.split()) == 5 else line.split()
+        chrom, pos, name, ref, alt, info, *more = (
+            [*line.split(), "."] if len(line.split()) == 5 else line.split()
+        )
         rows.append(" ".join([chrom, pos, name, ref, alt, ".", ".", info, *more]))
     return HEADER + "".join(row.replace(" ", "\t") + "\n" for row in rows)
 
 
 @pytest.fixture
 def read(tmp_path):
-    def read(*lines: str, samples: str = "", sample: str | None = None, source=GENOME) -> list[Variant]:
+    def read(
+        *lines: str, samples: str = "", sample: str | None = None, source=GENOME
+    ) -> list[Variant]:
         path = tmp_path / "x.vcf"
         path.write_text(text_of(*lines, samples=samples))
         return list(read_vcf(path, source, sample=sample))
@@ -71,7 +79,12 @@ def one(chrom: str, start: int, end: int, new: str) -> dict[str, str]:
         ("chr1 4 . T <INV> END=9", "INV", ("chr1", 4, 9), one("chr1", 4, 9, turned(ONE[4:9]))),
         ("chr1 4 . T <INV> END=30", "INV", ("chr1", 4, 30), one("chr1", 4, 30, turned(ONE[4:]))),
         ("chr1 4 . T <INS> SVINSSEQ=ACCa", "INS", ("chr1", 4, 4), one("chr1", 4, 4, "ACCA")),
-        ("chr1 4 . T <INS> END=4;SVLEN=4;SEQ=ACCA", "INS", ("chr1", 4, 4), one("chr1", 4, 4, "ACCA")),
+        (
+            "chr1 4 . T <INS> END=4;SVLEN=4;SEQ=ACCA",
+            "INS",
+            ("chr1", 4, 4),
+            one("chr1", 4, 4, "ACCA"),
+        ),
         ("chr1 30 . A <INS> SVINSSEQ=CC", "INS", ("chr1", 30, 30), one("chr1", 30, 30, "CC")),
         ("chr1 0 . N <INS> SVINSSEQ=CC", "INS", ("chr1", 0, 0), one("chr1", 0, 0, "CC")),
     ],
@@ -92,13 +105,29 @@ def test_an_insertion_without_sequence_is_n_and_says_so(read):
 
 def test_what_does_not_agree_is_noted(read):
     variants = read("chr1 4 . G <DEL> END=9", "chr1 14 . T <DEL> END=19;SVLEN=-6")
-    assert [v.note for v in variants] == ["REF 'G' is not the genome's 'T'", "END is taken, though SVLEN is -6"]
+    assert [v.note for v in variants] == [
+        "REF 'G' is not the genome's 'T'",
+        "END is taken, though SVLEN is -6",
+    ]
     assert applied(variants[1].changes[0])["chr1"] == ONE[:14] + ONE[19:]
 
 
 def test_every_alt_is_a_variant_of_its_own(read):
-    variants = read("chr1 2 . C G,CA", "chr1 4 rs7 T A,<DEL>,* SVLEN=.,-5,.", "chr1 5 rs8 T C", "chr1 6 . G <DUP> END=9", samples="")
-    assert [v.name for v in variants] == ["chr1:2 C>G", "chr1:2 C>CA", "rs7_1", "rs7_2", "rs8", "chr1:6 <DUP>"]
+    variants = read(
+        "chr1 2 . C G,CA",
+        "chr1 4 rs7 T A,<DEL>,* SVLEN=.,-5,.",
+        "chr1 5 rs8 T C",
+        "chr1 6 . G <DUP> END=9",
+        samples="",
+    )
+    assert [v.name for v in variants] == [
+        "chr1:2 C>G",
+        "chr1:2 C>CA",
+        "rs7_1",
+        "rs7_2",
+        "rs8",
+        "chr1:6 <DUP>",
+    ]
     assert [v.kind for v in variants] == ["SNV", "INDEL", "SNV", "DEL", "SNV", "DUP"]
     assert [v.where for v in variants] == [f"x.vcf line {n}" for n in (5, 5, 6, 6, 7, 8)]
     assert applied(*variants[3].changes)["chr1"] == ONE[:4] + ONE[9:]
@@ -114,7 +143,9 @@ def test_values_by_alt_and_for_all(read):
 
 
 def test_what_is_no_variant_makes_no_row(read):
-    assert read("chr1 2 . C .", "chr1 3 . G *", "chr1 4 . T <NON_REF> END=9", "chr1 5 . T <*>") == []
+    assert (
+        read("chr1 2 . C .", "chr1 3 . G *", "chr1 4 . T <NON_REF> END=9", "chr1 5 . T <*>") == []
+    )
     (variant,) = read("chr1 2 . C *,G,<NON_REF>")
     assert variant.name == "chr1:2 C>G"
 
@@ -135,7 +166,10 @@ BAD = [
     ("chr9 2 . A T", "there is no chromosome 'chr9'; did you mean 'chr"),
     ("chrUn 2 . A T", "there is no chromosome 'chrUn'"),
     ("1 2 . A T", "there is no chromosome '1'; did you mean 'chr1'?"),
-    ("chr1 4 . T <CNV> END=9", "ALT type '<CNV>' is not known; DEL, DUP, INV, INS and breakends in pairs are"),
+    (
+        "chr1 4 . T <CNV> END=9",
+        "ALT type '<CNV>' is not known; DEL, DUP, INV, INS and breakends in pairs are",
+    ),
     ("chr1 4 . T <CN0> END=9", "ALT type '<CN0>' is not known"),
     ("chr1 4 . T <DUP:DISPERSED> END=9", "ALT type '<DUP:DISPERSED>' is not known"),
     ("chr1 4 . T <DEL> END=3", "END 3 lies before POS 4"),
@@ -145,7 +179,10 @@ BAD = [
     ("chr1 4 . T <DUP> SVLEN;END=.", "neither INFO END nor SVLEN tells where the DUP ends"),
     ("chr1 4 . T <DUP> END=x", "neither INFO END nor SVLEN tells where the DUP ends"),
     ("chr1 0 . N <DEL> END=30", "a chromosome cannot be empty"),
-    ("chr1 4 . T <INS> END=4", "neither the inserted sequence (INFO SVINSSEQ, SEQ) nor its length (SVLEN) is given"),
+    (
+        "chr1 4 . T <INS> END=4",
+        "neither the inserted sequence (INFO SVINSSEQ, SEQ) nor its length (SVLEN) is given",
+    ),
     ("chr1 4 . T <INS> SVINSSEQ=.;SEQ;SVLEN=.", "neither the inserted sequence"),
     ("chr1 4 . T <INS> SVLEN=0", "neither the inserted sequence"),
     ("chr1 4 . T <INS> SVINSSEQ=AXG", "AXG holds 'X'"),
@@ -159,7 +196,13 @@ BAD = [
 
 @pytest.mark.parametrize(("line", "problem"), BAD)
 def test_a_bad_record_is_one_row_with_a_problem(read, line, problem):
-    variants = read("chr2 2 good1 T A", line, "chr2 3 good2 G A", "chr2 4 m1 A A[chr2:8[ MATEID=m2", "chr2 8 m2 A ]chr2:4]A MATEID=m1")
+    variants = read(
+        "chr2 2 good1 T A",
+        line,
+        "chr2 3 good2 G A",
+        "chr2 4 m1 A A[chr2:8[ MATEID=m2",
+        "chr2 8 m2 A ]chr2:4]A MATEID=m1",
+    )
     assert [v.name for v in variants if not v.problem] == ["good1", "good2", "m1"]
     (bad,) = (v for v in variants if v.problem)
     assert bad.where == "x.vcf line 6"
@@ -170,14 +213,24 @@ def test_a_bad_record_is_one_row_with_a_problem(read, line, problem):
 
 def test_bad_rows_keep_what_is_known_of_them(read):
     (variant,) = read("chr1 2 rs5 GG T")
-    assert (variant.name, variant.kind, variant.chrom, variant.start, variant.end) == ("rs5", "INDEL", "chr1", 1, 3)
+    assert (variant.name, variant.kind, variant.chrom, variant.start, variant.end) == (
+        "rs5",
+        "INDEL",
+        "chr1",
+        1,
+        3,
+    )
     (variant,) = read("chr1 2 . G <CNV>")
     assert (variant.name, variant.kind) == ("chr1:2 <CNV>", "EDIT")
 
 
 def test_lines_of_another_width_are_named(tmp_path):
     path = tmp_path / "x.vcf"
-    path.write_text(text_of("chr1 2 a C G") + "chr1\t3\tb\tG\n\nchr1 4 c T A . . .\n" + "chr1\t5\td\tT\tA\t.\t.\t.\n")
+    path.write_text(
+        text_of("chr1 2 a C G")
+        + "chr1\t3\tb\tG\n\nchr1 4 c T A . . .\n"
+        + "chr1\t5\td\tT\tA\t.\t.\t.\n"
+    )
     variants = list(read_vcf(path, GENOME))
     assert [(v.where, v.name) for v in variants] == [
         ("x.vcf line 5", "a"),
@@ -190,9 +243,27 @@ def test_lines_of_another_width_are_named(tmp_path):
 
 
 def test_disorder_is_noted(read):
-    lines = ["chr1 5 . T A", "chr1 5 . T G", "chr1 4 . T A", "chr1 6 . G A", "chr2 1 . T A", "chr1 7 . C A", "chr1 8 . A C", "chr2 2 . T A"]
+    lines = [
+        "chr1 5 . T A",
+        "chr1 5 . T G",
+        "chr1 4 . T A",
+        "chr1 6 . G A",
+        "chr2 1 . T A",
+        "chr1 7 . C A",
+        "chr1 8 . A C",
+        "chr2 2 . T A",
+    ]
     variants = read(*lines)
-    assert [v.note for v in variants] == ["", "", "not sorted", "", "", "not sorted", "", "not sorted"]
+    assert [v.note for v in variants] == [
+        "",
+        "",
+        "not sorted",
+        "",
+        "",
+        "not sorted",
+        "",
+        "not sorted",
+    ]
     assert all(v.changes for v in variants)
     (variant,) = read("chr2 5 . C .", "chr1 5 . T .", "chr2 9 . N <DEL> SVLEN=3;END=13")
     assert variant.note == "not sorted; END is taken, though SVLEN is 3"
@@ -202,7 +273,9 @@ def test_disorder_is_noted(read):
 
 
 def breakend_texts(first: str, second: str, inserted: str, p: int, q: int) -> tuple[str, str]:
-    """Two VCF lines of chr1:p and chr2:q (1-based) with ``inserted`` between, read from chr1 to chr2."""
+    """Two VCF lines of chr1:p and chr2:q (1-based) with ``inserted`` between, read from chr1 to
+    chr2.
+    """
     a, b = ONE[p - 1], TWO[q - 1]
     bracket = {"+": "]", "-": "["}
     alts = []
@@ -212,15 +285,31 @@ def breakend_texts(first: str, second: str, inserted: str, p: int, q: int) -> tu
     ):
         k = bracket[other_side]
         # what is inserted is written on the forward strand of the record's own chromosome
-        alts.append(f"{base}{letters}{k}{mate}{k}" if side == "+" else f"{k}{mate}{k}{turned(letters)}{base}")
+        alts.append(
+            f"{base}{letters}{k}{mate}{k}"
+            if side == "+"
+            else f"{k}{mate}{k}{turned(letters)}{base}"
+        )
     return f"chr1 {p} one {a} {alts[0]} MATEID=two", f"chr2 {q} two {b} {alts[1]} MATEID=one"
 
 
 def test_the_breakends_of_this_test_are_those_of_the_specification():
-    assert breakend_texts("+", "-", "", 4, 7) == ("chr1 4 one T T[chr2:7[ MATEID=two", "chr2 7 two A ]chr1:4]A MATEID=one")
-    assert breakend_texts("+", "+", "CA", 4, 7) == ("chr1 4 one T TCA]chr2:7] MATEID=two", "chr2 7 two A ATG]chr1:4] MATEID=one")
-    assert breakend_texts("-", "+", "CA", 4, 7) == ("chr1 4 one T ]chr2:7]TGT MATEID=two", "chr2 7 two A ATG[chr1:4[ MATEID=one")
-    assert breakend_texts("-", "-", "CA", 4, 7) == ("chr1 4 one T [chr2:7[TGT MATEID=two", "chr2 7 two A [chr1:4[CAA MATEID=one")
+    assert breakend_texts("+", "-", "", 4, 7) == (
+        "chr1 4 one T T[chr2:7[ MATEID=two",
+        "chr2 7 two A ]chr1:4]A MATEID=one",
+    )
+    assert breakend_texts("+", "+", "CA", 4, 7) == (
+        "chr1 4 one T TCA]chr2:7] MATEID=two",
+        "chr2 7 two A ATG]chr1:4] MATEID=one",
+    )
+    assert breakend_texts("-", "+", "CA", 4, 7) == (
+        "chr1 4 one T ]chr2:7]TGT MATEID=two",
+        "chr2 7 two A ATG[chr1:4[ MATEID=one",
+    )
+    assert breakend_texts("-", "-", "CA", 4, 7) == (
+        "chr1 4 one T [chr2:7[TGT MATEID=two",
+        "chr2 7 two A [chr1:4[CAA MATEID=one",
+    )
 
 
 @pytest.mark.parametrize("inserted", ["", "G", "CCA"])
@@ -254,7 +343,10 @@ def test_hand_computed_breakends(read):
     genome = derived("]chr2:7]GT", "AG[chr1:4[")
     assert "TTGACCAGTTGCAAGGCTTAACCGGATATCGCGTA" in genome.values()
     genome = derived("[chr2:7[GT", "[chr1:4[CA")
-    assert {"TATGGATCCGTACTGTTGCAAGGCTTAACCGGATATCGCGTA", "TACGCGATATCCGGTTAAGCCTTGCAACAGTACGGATCCATA"} & set(genome.values())
+    assert {
+        "TATGGATCCGTACTGTTGCAAGGCTTAACCGGATATCGCGTA",
+        "TACGCGATATCCGGTTAAGCCTTGCAACAGTACGGATCCATA",
+    } & set(genome.values())
 
 
 def test_breakends_of_one_chromosome(read):
@@ -300,22 +392,45 @@ def test_mates_that_contradict_each_other_are_one_bad_row(read, back, told):
         (variant,) = read(*(lines[::-1] if swap else lines))
         assert variant.changes == ()
         assert "contradicts" in variant.problem
-        assert swap or variant.problem == f"it tells chr1:4(+)::chr2:6(-), which its mate 'b' contradicts (line 6: {told})"
+        assert (
+            swap
+            or variant.problem
+            == f"it tells chr1:4(+)::chr2:6(-), which its mate 'b' contradicts (line 6: {told})"
+        )
 
 
 def test_breakends_that_name_others(read):
     a, b, c = read(
-        "chr1 4 a T T[chr2:7[ MATEID=c", "chr1 5 b T T[chr2:9[ MATEID=c", "chr2 7 c A ]chr1:4]A MATEID=a", "chr2 8 d G ]chr1:4]G MATEID=a"
+        "chr1 4 a T T[chr2:7[ MATEID=c",
+        "chr1 5 b T T[chr2:9[ MATEID=c",
+        "chr2 7 c A ]chr1:4]A MATEID=a",
+        "chr2 8 d G ]chr1:4]G MATEID=a",
     )
     assert (a.name, a.problem) == ("a", "")
     assert b.problem == "its mate 'c' (line 7) names a as its own mate"
     assert c.problem == "its mate 'a' (line 5) names c as its own mate"
-    first, second, third = read("chr1 4 a T T[chr2:7[ MATEID=b", "chr1 5 a T T[chr2:7[ MATEID=b", "chr2 7 b A ]chr1:4]A MATEID=a")
-    assert first.problem == second.problem == third.problem == "several breakends have the ID 'a'; give each its own"
+    first, second, third = read(
+        "chr1 4 a T T[chr2:7[ MATEID=b",
+        "chr1 5 a T T[chr2:7[ MATEID=b",
+        "chr2 7 b A ]chr1:4]A MATEID=a",
+    )
+    assert (
+        first.problem
+        == second.problem
+        == third.problem
+        == "several breakends have the ID 'a'; give each its own"
+    )
     (variant, _) = read("chr1 4 a T T[chr2:7[,A MATEID=b", "chr2 7 b A ]chr1:4]A MATEID=a")
     assert (variant.name, variant.problem) == ("a_1", "")
-    first, second = read("chr1 4 a T T[chr2:7[,T]chr2:9] MATEID=b,c", "chr2 7 b A ]chr1:4]A MATEID=a", "chr2 9 c T T]chr1:4] MATEID=a")
-    assert [applied(*v.changes)["der_chr1"] for v in (first, second)] == [ONE[:4] + TWO[6:], ONE[:4] + turned(TWO[:9])]
+    first, second = read(
+        "chr1 4 a T T[chr2:7[,T]chr2:9] MATEID=b,c",
+        "chr2 7 b A ]chr1:4]A MATEID=a",
+        "chr2 9 c T T]chr1:4] MATEID=a",
+    )
+    assert [applied(*v.changes)["der_chr1"] for v in (first, second)] == [
+        ONE[:4] + TWO[6:],
+        ONE[:4] + turned(TWO[:9]),
+    ]
     for alt in ("T[chr2:x[", "T[chr2:7]", "T[chr2:7[A", "[chr2:7[", "T[chr2["):
         (variant,) = read(f"chr1 4 a T {alt} MATEID=b", "chr2 7 b A ]chr1:4]A MATEID=a")
         assert variant.problem.startswith(f"ALT '{alt}' is no breakend; it must be t[p[")
@@ -403,12 +518,18 @@ def bgzip(path: Path, text: str, block: int = 1 << 16) -> Path:
 
 
 def test_compressed_files_give_the_same_rows(tmp_path):
-    text = text_of(*(f"chr1 {p} v{p} {ONE[p - 1]} {ONE[p - 1]}AA" for p in range(1, 30)), *breakend_texts("+", "-", "C", 12, 7))
+    text = text_of(
+        *(f"chr1 {p} v{p} {ONE[p - 1]} {ONE[p - 1]}AA" for p in range(1, 30)),
+        *breakend_texts("+", "-", "C", 12, 7),
+    )
     (tmp_path / "x.vcf").write_text(text)
     (tmp_path / "w.vcf").write_bytes(text.replace("\n", "\r\n").encode())
     (tmp_path / "x.vcf.gz").write_bytes(gzip.compress(text.encode()))
     bgzip(tmp_path / "y.vcf.gz", text, block=100)
-    rows = [[(v.name, v.changes, v.problem) for v in read_vcf(tmp_path / n, GENOME)] for n in ("x.vcf", "w.vcf", "x.vcf.gz", "y.vcf.gz")]
+    rows = [
+        [(v.name, v.changes, v.problem) for v in read_vcf(tmp_path / n, GENOME)]
+        for n in ("x.vcf", "w.vcf", "x.vcf.gz", "y.vcf.gz")
+    ]
     assert len(rows[0]) == 30
     assert not any(problem for _, _, problem in rows[0])
     assert rows[0] == rows[1] == rows[2] == rows[3]
@@ -416,7 +537,9 @@ def test_compressed_files_give_the_same_rows(tmp_path):
 
 @pytest.mark.parametrize("kept", [0.5, 0.8, 0.95])
 def test_a_truncated_gzip_ends_with_a_problem(tmp_path, kept):
-    lines = [f"chr1 {p} v{p}_{n} {ONE[p - 1]} {ONE[p - 1]}AA" for n in range(100) for p in range(1, 30)]
+    lines = [
+        f"chr1 {p} v{p}_{n} {ONE[p - 1]} {ONE[p - 1]}AA" for n in range(100) for p in range(1, 30)
+    ]
     data = gzip.compress(text_of(*lines).encode())
     path = tmp_path / "x.vcf.gz"
     path.write_bytes(data[: int(kept * len(data))])
@@ -434,10 +557,15 @@ def test_a_bgzip_file_that_lost_whole_blocks_ends_with_a_problem(tmp_path):
     starts = [i for i in range(len(data)) if data.startswith(b"\x1f\x8b\x08\x04", i)]
     path.write_bytes(data[: starts[-1]])  # all but the marker
     *good, bad = list(read_vcf(path, GENOME))
-    assert (len(good), bad.problem) == (29, "truncated after line 33: the end marker of bgzip is missing")
+    assert (len(good), bad.problem) == (
+        29,
+        "truncated after line 33: the end marker of bgzip is missing",
+    )
     path.write_bytes(data[: starts[4]])
     *good, bad = list(read_vcf(path, GENOME))
-    assert bad.problem == f"truncated after line {len(good) + 4}: the end marker of bgzip is missing"
+    assert (
+        bad.problem == f"truncated after line {len(good) + 4}: the end marker of bgzip is missing"
+    )
     assert [v.name for v in good] == [f"v{p}" for p in range(1, len(good) + 1)]
     assert 0 < len(good) < 29
     path.write_bytes(data[: starts[4] + 30])
@@ -465,7 +593,10 @@ def test_a_damaged_gzip_ends_with_a_problem(tmp_path):
         (b"##fileformat=VCFv4.2\nchr1\t2\t.\tA\tC\t.\t.\t.\n", "line 2: .* is not the header line"),
         (b"##fileformat=VCFv4.2\n#CHROM POS ID REF ALT QUAL FILTER INFO\n", "line 2: .* with tabs"),
         (b"BCF\2\2\0\0\0", "it is BCF: bcftools view makes VCF of it"),
-        (gzip.compress(b"##fileformat=VCFv4.2\n" + bytes(range(256)) * 9)[:150], "no header line .*truncated after line|line 2: "),
+        (
+            gzip.compress(b"##fileformat=VCFv4.2\n" + bytes(range(256)) * 9)[:150],
+            "no header line .*truncated after line|line 2: ",
+        ),
         (b"\x1f\x8b", "is not VCF 4|no header line .*truncated"),
         (b"PK\3\4\0\0", "is not VCF 4"),
     ],
@@ -499,7 +630,13 @@ def test_without_cyvcf2_its_package_is_named(tmp_path, monkeypatch):
 
 def test_htslib_says_nothing_of_sound_files(read, capfd):
     structural = ["chr1 4 . T <DEL> END=9;SVLEN=-5;SVTYPE=DEL", "chr2 4 . A <INS> SVINSSEQ=A;SEQ=A"]
-    variants = read("chr1 2 . C G", *structural, "chrUn 2 . A C", "chr99 2 . A C", *breakend_texts("+", "-", "", 12, 7))
+    variants = read(
+        "chr1 2 . C G",
+        *structural,
+        "chrUn 2 . A C",
+        "chr99 2 . A C",
+        *breakend_texts("+", "-", "", 12, 7),
+    )
     assert len(variants) == 6
     assert capfd.readouterr().err == ""
 
@@ -509,7 +646,11 @@ def test_a_header_s_own_types_do_not_matter(tmp_path):
     odd = '##INFO=<ID=SVLEN,Number=1,Type=String,Description="x">\n##INFO=<ID=END,Number=1,Type=Float,Description="x">\n##INFO=<ID=broken\n'
     (tmp_path / "x.vcf").write_text(text.replace(HEADER, HEADER + odd))
     a, b, c = read_vcf(tmp_path / "x.vcf", GENOME)
-    assert [(v.start, v.end, v.problem) for v in (a, b, c)] == [(4, 9, ""), (14, 19, ""), (21, 22, "")]
+    assert [(v.start, v.end, v.problem) for v in (a, b, c)] == [
+        (4, 9, ""),
+        (14, 19, ""),
+        (21, 22, ""),
+    ]
 
 
 def test_rows_are_read_as_they_are_asked_for(tmp_path):
@@ -520,7 +661,12 @@ def test_rows_are_read_as_they_are_asked_for(tmp_path):
     rows.close()
 
 
-@given(st.lists(st.tuples(st.integers(1, 25), st.integers(1, 5), st.text("ACGT", min_size=1, max_size=6)), max_size=5))
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 25), st.integers(1, 5), st.text("ACGT", min_size=1, max_size=6)),
+        max_size=5,
+    )
+)
 def test_small_variants_against_a_string(tmp_path_factory, raw):
     rows = sorted({p: (size, alt) for p, size, alt in raw}.items())
     lines = [f"chr1 {p} . {ONE[p - 1 : p - 1 + size]} {alt}" for p, (size, alt) in rows]
@@ -528,7 +674,11 @@ def test_small_variants_against_a_string(tmp_path_factory, raw):
     path.write_text(text_of(*lines))
     for variant, (p, (size, alt)) in zip(read_vcf(path, GENOME), rows, strict=True):
         expected = ONE[: p - 1] + alt + ONE[p - 1 + size :]
-        assert (applied(*variant.changes)["chr1"] == expected) if variant.changes else (expected == ONE)
+        assert (
+            (applied(*variant.changes)["chr1"] == expected)
+            if variant.changes
+            else (expected == ONE)
+        )
 
 
 def test_a_haplotype_of_phased_small_variants_is_that_of_a_string(tmp_path):

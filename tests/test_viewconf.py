@@ -25,10 +25,17 @@ class File:
     filetype, coord_system, description = "cooler", "drawn", ""
 
     def __init__(
-        self, uid: str, datatype: str = "matrix", resolutions: tuple[int, ...] = (40, 80, 160), sizes: dict[str, int] | None = None
+        self,
+        uid: str,
+        datatype: str = "matrix",
+        resolutions: tuple[int, ...] = (40, 80, 160),
+        sizes: dict[str, int] | None = None,
     ):
         self.uid, self.name, self.datatype = uid, f"file {uid}", datatype
-        self._info = {"chromsizes": [[c, n] for c, n in (sizes or SIZES).items()], "resolutions": list(resolutions)}
+        self._info = {
+            "chromsizes": [[c, n] for c, n in (sizes or SIZES).items()],
+            "resolutions": list(resolutions),
+        }
 
     def info(self) -> dict[str, Any]:
         return self._info
@@ -40,7 +47,13 @@ class File:
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory):
     spec = make_toy_spec()
-    return load_bundle(save_bundle(tmp_path_factory.mktemp("models") / "toy", make_toy_model(spec), make_toy_backgrounds(spec)))
+    return load_bundle(
+        save_bundle(
+            tmp_path_factory.mktemp("models") / "toy",
+            make_toy_model(spec),
+            make_toy_backgrounds(spec),
+        )
+    )
 
 
 @pytest.fixture(scope="module")
@@ -68,24 +81,48 @@ def test_the_prediction_is_above_the_measured_map(library):
     (view,) = conf["views"]
     above, below = view["tracks"]["center"][0]["contents"]
     predicted = library.open_url("orca://toy/drawn")
-    assert (above["tilesetUid"], above["options"]["extent"], above["options"]["dataTransform"]) == (predicted.uid, "upper-right", "weight")
+    assert (above["tilesetUid"], above["options"]["extent"], above["options"]["dataTransform"]) == (
+        predicted.uid,
+        "upper-right",
+        "weight",
+    )
     assert (below["tilesetUid"], below["options"]["extent"]) == ("measured", "lower-left")
-    assert below["options"]["backgroundColor"] == "transparent", "what is drawn later must not hide what is below it"
+    assert below["options"]["backgroundColor"] == "transparent", (
+        "what is drawn later must not hide what is below it"
+    )
     assert above["options"]["colorRange"] == below["options"]["colorRange"]
     assert {track["server"] for track in tracks(view)} == {"https://here/api/v1"}
     assert conf["trackSourceServers"] == ["https://here/api/v1"]
     json.dumps(conf, allow_nan=False)
 
     assert [track["type"] for track in view["tracks"]["top"]] == [
-        "horizontal-chromosome-labels", "horizontal-gene-annotations", "bedlike", "horizontal-bar", "horizontal-bar"
-    ]  # fmt: skip
-    scores = [library.open_url(f"orca://toy/drawn?track={name}").uid for name in ("insulation", "compartments")]
-    assert [track["tilesetUid"] for track in view["tracks"]["top"]] == [predicted.uid, "genes", "peaks", *scores]
+        "horizontal-chromosome-labels",
+        "horizontal-gene-annotations",
+        "bedlike",
+        "horizontal-bar",
+        "horizontal-bar",
+    ]
+    scores = [
+        library.open_url(f"orca://toy/drawn?track={name}").uid
+        for name in ("insulation", "compartments")
+    ]
+    assert [track["tilesetUid"] for track in view["tracks"]["top"]] == [
+        predicted.uid,
+        "genes",
+        "peaks",
+        *scores,
+    ]
     assert view["initialXDomain"] == view["initialYDomain"] == [0, 16_010]
     assert orca(view) | {"values": None} == {
-        "role": "reference", "model": "toy", "genome": "drawn", "assembly": "drawn", "suggest": "genes", "value": "weight",
-        "chromsizes": [["a", 9_010], ["b", 6_100], ["c", 900]], "values": None,
-    }  # fmt: skip
+        "role": "reference",
+        "model": "toy",
+        "genome": "drawn",
+        "assembly": "drawn",
+        "suggest": "genes",
+        "value": "weight",
+        "chromsizes": [["a", 9_010], ["b", 6_100], ["c", 900]],
+        "values": None,
+    }
 
 
 def test_every_track_has_a_name_of_its_own_and_views_are_named_without_dots(library):
@@ -96,12 +133,21 @@ def test_every_track_has_a_name_of_its_own_and_views_are_named_without_dots(libr
         assert "." not in view["uid"], "HiGlass locks values by VIEW.TRACK"
 
 
-def test_log_observed_over_expected_has_a_scale_of_both_signs_and_a_lower_half_if_there_is_one(library):
+def test_log_observed_over_expected_has_a_scale_of_both_signs_and_a_lower_half_if_there_is_one(
+    library,
+):
     values = orca(default_viewconf(library)["views"][0])["values"]
-    assert {name: value["label"] for name, value in values.items()} == {"weight": "contact frequency", "logoe": "log observed/expected"}
+    assert {name: value["label"] for name, value in values.items()} == {
+        "weight": "contact frequency",
+        "logoe": "log observed/expected",
+    }
     (alone,) = values["logoe"]["contents"]
     options = alone["options"]
-    assert (options["extent"], options["dataTransform"], options["heatmapValueScaling"]) == ("full", "logoe", "linear")
+    assert (options["extent"], options["dataTransform"], options["heatmapValueScaling"]) == (
+        "full",
+        "logoe",
+        "linear",
+    )
     assert options["valueScaleMin"] == -options["valueScaleMax"] < 0
     assert len(options["colorRange"]) % 2 == 1, "zero has a colour of its own"
 
@@ -110,8 +156,15 @@ def test_log_observed_over_expected_has_a_scale_of_both_signs_and_a_lower_half_i
         above, below = orca(default_viewconf(library)["views"][0])["values"]["logoe"]["contents"]
     finally:
         library.observed_over_expected = None
-    assert (above["options"]["extent"], below["tilesetUid"], below["options"]["extent"]) == ("upper-right", "ratio", "lower-left")
-    assert [below["options"][key] for key in ("valueScaleMin", "valueScaleMax")] == [-options["valueScaleMax"], options["valueScaleMax"]]
+    assert (above["options"]["extent"], below["tilesetUid"], below["options"]["extent"]) == (
+        "upper-right",
+        "ratio",
+        "lower-left",
+    )
+    assert [below["options"][key] for key in ("valueScaleMin", "valueScaleMax")] == [
+        -options["valueScaleMax"],
+        options["valueScaleMax"],
+    ]
 
 
 @pytest.mark.parametrize(
@@ -120,7 +173,9 @@ def test_log_observed_over_expected_has_a_scale_of_both_signs_and_a_lower_half_i
     ids=["the same", "finer, too: not shown", "others"],
 )
 def test_one_colour_scale_is_for_bins_of_one_size(bundle, resolutions, zoom):
-    """The toy model's finest bins are 40 bp. Both halves have them, or each half has a scale of its own."""
+    """The toy model's finest bins are 40 bp. Both halves have them, or each half has a scale of its
+    own.
+    """
     with Library() as made:
         made.add_model("toy", bundle, "drawn", SOURCE, "drawn", device="cpu")
         made.add(File("measured", resolutions=resolutions))
@@ -128,10 +183,19 @@ def test_one_colour_scale_is_for_bins_of_one_size(bundle, resolutions, zoom):
     below = conf["views"][0]["tracks"]["center"][0]["contents"][1]
     assert below["options"].get("maxZoom") == zoom
     locked = conf["valueScaleLocks"]["locksByViewUid"]
-    assert locked == ({} if zoom is None else dict.fromkeys(("reference.predicted-weight", "reference.measured-weight"), "orca-values"))
+    assert locked == (
+        {}
+        if zoom is None
+        else dict.fromkeys(
+            ("reference.predicted-weight", "reference.measured-weight"), "orca-values"
+        )
+    )
     if zoom is not None:
         (group,) = conf["valueScaleLocks"]["locksDict"].values()
-        assert group["reference.measured-weight"] == {"view": "reference", "track": "measured-weight"}
+        assert group["reference.measured-weight"] == {
+            "view": "reference",
+            "track": "measured-weight",
+        }
 
 
 def test_without_a_model_and_without_anything():
@@ -141,7 +205,11 @@ def test_without_a_model_and_without_anything():
         made.add(File("measured"))
         (view,) = default_viewconf(made)["views"]
         (alone,) = view["tracks"]["center"][0]["contents"]
-        assert (alone["tilesetUid"], alone["options"]["extent"], alone["options"]["backgroundColor"]) == ("measured", "full", "white")
+        assert (
+            alone["tilesetUid"],
+            alone["options"]["extent"],
+            alone["options"]["backgroundColor"],
+        ) == ("measured", "full", "white")
         assert "model" not in orca(view)
         assert list(orca(view)["values"]) == ["weight"]
 
@@ -159,7 +227,11 @@ def test_an_edit_is_beside_its_reference(library):
     edited = library.edit(["a:2000-2400 del"])
     conf = edit_viewconf(library, edited)
     reference, own, difference = conf["views"]
-    assert [view["uid"] for view in conf["views"]] == ["reference", f"edit-{edited.id}", f"difference-{edited.id}"]
+    assert [view["uid"] for view in conf["views"]] == [
+        "reference",
+        f"edit-{edited.id}",
+        f"difference-{edited.id}",
+    ]
     assert [view["layout"]["x"] for view in conf["views"]] == [0, 4, 8]
     assert [orca(view)["role"] for view in conf["views"]] == ["reference", "edit", "difference"]
 
@@ -179,21 +251,50 @@ def test_an_edit_is_beside_its_reference(library):
     }
     named = {track["uid"]: opened(track) for track in tracks(difference) if "data" in track}
     frame = edited.tilesets["frame"]
-    assert named == {"labels-top": frame, "labels-left": frame, "difference": edited.tilesets["difference"]}
+    assert named == {
+        "labels-top": frame,
+        "labels-left": frame,
+        "difference": edited.tilesets["difference"],
+    }
 
-    marks = [(track["type"], track.get("x", track.get("y"))) for track in tracks(own) if track["type"].endswith("rule")]
+    marks = [
+        (track["type"], track.get("x", track.get("y")))
+        for track in tracks(own)
+        if track["type"].endswith("rule")
+    ]
     assert marks == [("vertical-rule", 2000), ("horizontal-rule", 2000)]
-    marks = [(track["type"], track.get("x", track.get("y"))) for track in tracks(difference) if track["type"].endswith("rule")]
-    assert marks == [(f"{way}-rule", at) for at in (2000, 2400) for way in ("vertical", "horizontal")]
+    marks = [
+        (track["type"], track.get("x", track.get("y")))
+        for track in tracks(difference)
+        if track["type"].endswith("rule")
+    ]
+    assert marks == [
+        (f"{way}-rule", at) for at in (2000, 2400) for way in ("vertical", "horizontal")
+    ]
 
     assert orca(own)["shift"] == orca(difference)["shift"] == 0
-    assert reference["initialXDomain"] == own["initialXDomain"] == difference["initialXDomain"] == [0, 16_010], "cut to the genome"
+    assert (
+        reference["initialXDomain"]
+        == own["initialXDomain"]
+        == difference["initialXDomain"]
+        == [0, 16_010]
+    ), "cut to the genome"
     group = conf["locationLocks"]["locksDict"]["orca-place"]
-    assert set(group) - {"uid"} == set(conf["zoomLocks"]["locksByViewUid"]) == {view["uid"] for view in conf["views"]}
+    assert (
+        set(group) - {"uid"}
+        == set(conf["zoomLocks"]["locksByViewUid"])
+        == {view["uid"] for view in conf["views"]}
+    )
     values = conf["valueScaleLocks"]
-    names = "reference.predicted-weight", "reference.measured-weight", f"edit-{edited.id}.edited-weight"
+    names = (
+        "reference.predicted-weight",
+        "reference.measured-weight",
+        f"edit-{edited.id}.edited-weight",
+    )
     scores = "reference.insulation", f"edit-{edited.id}.insulation"
-    assert values["locksByViewUid"] == dict.fromkeys(names, "orca-values") | dict.fromkeys(scores, "orca-insulation")
+    assert values["locksByViewUid"] == dict.fromkeys(names, "orca-values") | dict.fromkeys(
+        scores, "orca-insulation"
+    )
     assert {uid: set(group) - {"uid"} for uid, group in values["locksDict"].items()} == {
         "orca-values": {*names},
         "orca-insulation": {*scores},
@@ -220,27 +321,46 @@ def test_the_first_breakpoint_is_at_one_place_in_all_views(library, edit, shift)
     own = conf["views"][1]
     found = orca(own)["shift"]
     assert shift is None or found == shift
-    assert [b - a for a, b in zip(conf["views"][0]["initialXDomain"], own["initialXDomain"])] == [found, found]
+    assert [b - a for a, b in zip(conf["views"][0]["initialXDomain"], own["initialXDomain"])] == [
+        found,
+        found,
+    ]
     assert conf["locationLocks"]["locksDict"]["orca-place"][own["uid"]] == [found, found, 1]
     json.dumps(conf, allow_nan=False)
 
 
 @settings(deadline=None, max_examples=300)
-@given(
-    lengths=st.lists(st.integers(10, 10**9), min_size=1, max_size=5),
-    data=st.data(),
-)
+@given(lengths=st.lists(st.integers(10, 10**9), min_size=1, max_size=5), data=st.data())
 def test_shift_domain_and_marks_of_any_edit(lengths, data):
-    """Whatever is cut where: the first cut of the shown chromosome meets the first junction, in view, and few lines are drawn."""
+    """Whatever is cut where: the first cut of the shown chromosome meets the first junction, in
+    view, and few lines are drawn.
+    """
     sizes = {f"c{n}": length for n, length in enumerate(lengths)}
-    places = data.draw(st.dictionaries(st.sampled_from(sorted(sizes)), st.lists(st.integers(1, 9), min_size=1, max_size=50), max_size=5))
+    places = data.draw(
+        st.dictionaries(
+            st.sampled_from(sorted(sizes)),
+            st.lists(st.integers(1, 9), min_size=1, max_size=50),
+            max_size=5,
+        )
+    )
     places = {chrom: places[chrom] for chrom in sizes if chrom in places}
-    contigs = {chrom: data.draw(st.integers(10, 10**9)) for chrom in data.draw(st.permutations(sorted(sizes)))}
+    contigs = {
+        chrom: data.draw(st.integers(10, 10**9))
+        for chrom in data.draw(st.permutations(sorted(sizes)))
+    }
     junctions = {chrom: data.draw(st.lists(st.integers(1, 9), max_size=50)) for chrom in contigs}
     edited = SimpleNamespace(
-        id="e", name="e", url="orca://m/g?edit=x", assembly="g.e", model="m", genome="g",
-        contigs=contigs, junctions=junctions, places=places, tilesets={"map": "", "difference": "", "frame": ""},
-    )  # fmt: skip
+        id="e",
+        name="e",
+        url="orca://m/g?edit=x",
+        assembly="g.e",
+        model="m",
+        genome="g",
+        contigs=contigs,
+        junctions=junctions,
+        places=places,
+        tilesets={"map": "", "difference": "", "frame": ""},
+    )
     served = SimpleNamespace(
         listed=list,
         models=lambda: [("m", "g")],
@@ -262,5 +382,7 @@ def test_shift_domain_and_marks_of_any_edit(lengths, data):
         assert start <= at <= end
         assert (start == max(0, at - MARGIN)) or max(places[first]) - min(places[first]) > MARGIN
         if junctions[first]:
-            there = sum(list(contigs.values())[: list(contigs).index(first)]) + min(junctions[first])
+            there = sum(list(contigs.values())[: list(contigs).index(first)]) + min(
+                junctions[first]
+            )
             assert at + orca(own)["shift"] == there

@@ -14,7 +14,15 @@ from safetensors.torch import load_file, save_file
 
 from orca_cool import released
 from orca_cool.errors import BundleError, ModelError, OutputError
-from orca_cool.weights import FORMAT, VERSION, Bundle, import_released, load_bundle, save_bundle, sha256
+from orca_cool.weights import (
+    FORMAT,
+    VERSION,
+    Bundle,
+    import_released,
+    load_bundle,
+    save_bundle,
+    sha256,
+)
 
 ALL = {"h1esc", "hctnoc"}
 
@@ -25,12 +33,16 @@ def edit_header(folder: Path, **changes) -> None:
 
 
 def edit_tensors(folder: Path, change) -> None:
-    """Change the tensors, and keep size and checksum in the header true, so that only the tensors are wrong."""
+    """Change the tensors, and keep size and checksum in the header true, so that only the tensors
+    are wrong.
+    """
     path = folder / "weights.safetensors"
     tensors = load_file(path)
     change(tensors)
     save_file(tensors, path)
-    edit_header(folder, weights={"file": path.name, "sha256": sha256(path), "bytes": path.stat().st_size})
+    edit_header(
+        folder, weights={"file": path.name, "sha256": sha256(path), "bytes": path.stat().st_size}
+    )
 
 
 def test_round_trip(toy_bundle: Bundle):
@@ -38,7 +50,9 @@ def test_round_trip(toy_bundle: Bundle):
     for key, value in toy_bundle.model.state_dict().items():
         assert torch.equal(value, model.state_dict()[key]), key
     assert not toy_bundle.model.training
-    assert all(p.dtype == torch.float32 and p.device.type == "cpu" for p in toy_bundle.model.parameters())
+    assert all(
+        p.dtype == torch.float32 and p.device.type == "cpu" for p in toy_bundle.model.parameters()
+    )
     assert toy_bundle.spec == model.spec
     assert toy_bundle.digest == sha256(toy_bundle.path / "weights.safetensors")
     for resolution, wanted in make_toy_backgrounds().items():
@@ -67,10 +81,17 @@ def test_only_some_modules(toy_bundle: Bundle):
     part = load_bundle(toy_bundle.path, modules=["B"])
     assert [m.name for m in part.spec.modules] == ["B"]
     assert not part.spec.pyramids
-    assert {k.split(".")[0] for k in part.model.state_dict()} == {"encoder", "base_decoder", "final_1d"}
+    assert {k.split(".")[0] for k in part.model.state_dict()} == {
+        "encoder",
+        "base_decoder",
+        "final_1d",
+    }
     x = torch.rand(1, 4, 640)
     with torch.inference_mode():
-        assert torch.equal(part.model.base_decoder(part.model.encoder(x)), toy_bundle.model.base_decoder(toy_bundle.model.encoder(x)))
+        assert torch.equal(
+            part.model.base_decoder(part.model.encoder(x)),
+            toy_bundle.model.base_decoder(toy_bundle.model.encoder(x)),
+        )
     assert load_bundle(toy_bundle.path, modules=["G"]).model.base_decoder is None
     with pytest.raises(ModelError, match=r"no module 'X'.*S, G, B"):
         load_bundle(toy_bundle.path, modules=["X"])
@@ -101,7 +122,10 @@ def test_failed_write_leaves_nothing(toy_bundle: Bundle, tmp_path: Path, monkeyp
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"version": VERSION + 1}, f"version {VERSION + 1}; this orca-cool reads up to version {VERSION}"),
+        (
+            {"version": VERSION + 1},
+            f"version {VERSION + 1}; this orca-cool reads up to version {VERSION}",
+        ),
         ({"version": "1"}, "version is '1'"),
         ({"format": "other"}, "format is 'other'"),
         ({"weights": {"file": "../w", "sha256": "", "bytes": 1}}, "plain name"),
@@ -121,13 +145,18 @@ def test_damaged_files(toy_bundle: Bundle, tmp_path: Path):
     weights = toy_bundle.path / "weights.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-100])
-    with pytest.raises(BundleError, match=rf"weights.safetensors is truncated: {len(whole) - 100} bytes, expected {len(whole)}"):
+    with pytest.raises(
+        BundleError,
+        match=rf"weights.safetensors is truncated: {len(whole) - 100} bytes, expected {len(whole)}",
+    ):
         load_bundle(toy_bundle.path)
     weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     with pytest.raises(BundleError, match="is damaged: SHA-256"):
         load_bundle(toy_bundle.path)
     weights.write_bytes(whole[:1000])
-    edit_header(toy_bundle.path, weights={"file": weights.name, "sha256": sha256(weights), "bytes": 1000})
+    edit_header(
+        toy_bundle.path, weights={"file": weights.name, "sha256": sha256(weights), "bytes": 1000}
+    )
     with pytest.raises(BundleError, match="not a sound safetensors file"):
         load_bundle(toy_bundle.path)
     weights.unlink()
@@ -146,12 +175,18 @@ def test_damaged_files(toy_bundle: Bundle, tmp_path: Path):
         (lambda t: t.pop("encoder.lconv1.0.weight"), "lacks tensors: encoder.lconv1.0.weight"),
         (lambda t: t.pop("background.cis.40"), "lacks tensors: background.cis.40"),
         (lambda t: t.update(extra=torch.zeros(1)), "unexpected tensors: extra"),
-        (lambda t: t.update({"encoder.lconv1.0.bias": torch.zeros(9)}), r"encoder.lconv1.0.bias has shape \(9,\), expected \(8,\)"),
+        (
+            lambda t: t.update({"encoder.lconv1.0.bias": torch.zeros(9)}),
+            r"encoder.lconv1.0.bias has shape \(9,\), expected \(8,\)",
+        ),
         (
             lambda t: t.update({"encoder.lconv1.0.bias": torch.full((8,), torch.nan)}),
             "encoder.lconv1.0.bias holds values that are not finite",
         ),
-        (lambda t: t.update({"background.cis.40": torch.zeros(3, dtype=torch.float64)}), r"background.cis.40 has shape \(3,\)"),
+        (
+            lambda t: t.update({"background.cis.40": torch.zeros(3, dtype=torch.float64)}),
+            r"background.cis.40 has shape \(3,\)",
+        ),
     ],
 )
 def test_tensors_that_do_not_fit(toy_bundle: Bundle, change, message):
@@ -174,7 +209,11 @@ def test_import_of_the_released_form(reference_bundles: dict[str, Path]):
     assert len(h1esc["spec"]["profiles"]) == 32
     assert h1esc["spec"]["assemblies"]["hg38"]["chr1"] == 248_956_422
     assert "academic use only" in h1esc["spec"]["licence"]
-    assert [(b["resolution"], b["trans"]) for b in h1esc["backgrounds"]] == [(1000, False), (4000, False), (32000, True)]
+    assert [(b["resolution"], b["trans"]) for b in h1esc["backgrounds"]] == [
+        (1000, False),
+        (4000, False),
+        (32000, True),
+    ]
     hctnoc = load_bundle(reference_bundles["hctnoc"])
     assert [m.name for m in hctnoc.spec.modules] == ["32M"]
     assert hctnoc.model.base_decoder is None
@@ -184,7 +223,9 @@ def test_import_of_the_released_form(reference_bundles: dict[str, Path]):
 def test_import_lists_what_is_missing(released_folder: Path, tmp_path: Path, caplog):
     with pytest.raises(BundleError, match=r"lacks 17 file\(s\).*models/orca_hff.d1.statedict"):
         import_released(released_folder, tmp_path / "out", ["hff"])
-    with pytest.raises(ModelError, match="unknown released model 'k562'; known: h1esc, hff, hctnoc"):
+    with pytest.raises(
+        ModelError, match="unknown released model 'k562'; known: h1esc, hff, hctnoc"
+    ):
         import_released(released_folder, tmp_path / "out", ["k562"])
     with pytest.raises(BundleError, match="not a folder"):
         import_released(tmp_path / "absent", tmp_path / "out")
@@ -195,7 +236,10 @@ def test_import_lists_what_is_missing(released_folder: Path, tmp_path: Path, cap
     (folder / "resources").mkdir()
     with pytest.raises(BundleError, match=r"models/orca_h1esc.d16.statedict"):
         import_released(folder, tmp_path / "out")
-    np.save(folder / "resources" / "4DNFI9GMP2J8.rebinned.mcool.expected.res1000.npy", np.log(1 / np.arange(2.0, 1100)))
+    np.save(
+        folder / "resources" / "4DNFI9GMP2J8.rebinned.mcool.expected.res1000.npy",
+        np.log(1 / np.arange(2.0, 1100)),
+    )
     paths = import_released(folder, tmp_path / "out")
     assert "orca_h1esc_256m.d64.statedict" in caplog.text
     assert [m.name for m in load_bundle(paths[0]).spec.modules] == ["1M"]
@@ -212,7 +256,10 @@ def test_import_of_damaged_files(released_folder: Path, tmp_path: Path):
         write(net0)
 
     for write, message in [
-        (lambda p: p.write_bytes(b"no weights"), "orca_hctnoc.net0.statedict is not a sound PyTorch state dict"),
+        (
+            lambda p: p.write_bytes(b"no weights"),
+            "orca_hctnoc.net0.statedict is not a sound PyTorch state dict",
+        ),
         (lambda p: torch.save([1, 2], p), "does not hold a state dict"),
         (lambda p: torch.save({"module.lconv1.0.weight": torch.zeros(3)}, p), "lacks tensors"),
         (lambda p: torch.save({"module.other": torch.zeros(3)}, p), "unexpected tensor: other"),
@@ -241,7 +288,13 @@ def test_tables(tmp_path: Path):
         np.testing.assert_allclose(released.read_table(tmp_path / "t.npy"), [0.1, 0.01, 0.001])
     np.save(tmp_path / "t.npy", np.array(-15.0))
     np.testing.assert_allclose(released.read_table(tmp_path / "t.npy"), [np.exp(-15.0)])
-    for bad in (np.zeros((3, 3)), np.array([]), np.array([np.nan, 1.0]), np.array(["a"]), np.array([{}], dtype=object)):
+    for bad in (
+        np.zeros((3, 3)),
+        np.array([]),
+        np.array([np.nan, 1.0]),
+        np.array(["a"]),
+        np.array([{}], dtype=object),
+    ):
         np.save(tmp_path / "t.npy", bad)
         with pytest.raises(BundleError, match=r"t\.npy"):
             released.read_table(tmp_path / "t.npy")

@@ -8,13 +8,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orca_cool.background import Background
-from orca_cool.windows import by_root, grid, layout, n_bins, plan, plan_trans, ramp, reach, series, series_top, step
+from orca_cool.windows import (
+    by_root,
+    grid,
+    layout,
+    n_bins,
+    plan,
+    plan_trans,
+    ramp,
+    reach,
+    series,
+    series_top,
+    step,
+)
 
 ORCA_32 = [4000 * 2**k for k in range(5, -1, -1)]
 ORCA_256 = [4000 * 2**k for k in range(8, 4, -1)]
 
 
-@pytest.mark.parametrize("name", ["h1esc_center", "h1esc_left_edge", "h1esc_offset", "h1esc_right_edge", "hctnoc_offset"])
+@pytest.mark.parametrize(
+    "name", ["h1esc_center", "h1esc_left_edge", "h1esc_offset", "h1esc_right_edge", "hctnoc_offset"]
+)
 def test_series_32mb_is_placed_as_in_the_original(shared, name):
     golden = np.load(shared / f"golden/cascade_32mb_{name}.npz")
     top = int(golden["wpos"]) - 16_000_000
@@ -82,7 +96,9 @@ def test_plan_covers_and_nests(length, bins, depth, data):
         assert covered[start // resolution : n_bins(end, resolution)].all()
     cut = by_root(levels)
     for k in range(len(levels)):
-        assert [w for root in cut for w in root[k]] == levels[k]  # cutting by root keeps every level's order
+        assert [w for root in cut for w in root[k]] == levels[
+            k
+        ]  # cutting by root keeps every level's order
 
 
 @given(st.integers(1, 5000), halves)
@@ -98,14 +114,22 @@ def test_every_pair_within_reach_is_in_a_window(n, bins):
 def test_layout_pads_like_the_paper():
     sizes = {"chr1": 248_956_422, "chr2": 242_193_529, "chr21": 46_709_983}
     segments = layout("chr21", sizes, 256_000_000, 32_000)
-    assert [(s.chrom, s.start, s.end) for s in segments] == [("chr21", 0, 46_688_000), ("chr1", 0, 209_312_000)]
+    assert [(s.chrom, s.start, s.end) for s in segments] == [
+        ("chr21", 0, 46_688_000),
+        ("chr1", 0, 209_312_000),
+    ]
     assert sum(len(s) for s in layout("chr1", sizes, 256_000_000, 32_000)) == 256_000_000
 
 
 @given(st.lists(st.integers(1, 400), min_size=2, max_size=5))
 def test_trans_plan_covers_every_pair_once(lengths):
     sizes = {f"c{k}": n for k, n in enumerate(lengths)}
-    seen = {(a, b): np.zeros((n_bins(sizes[a], 4), n_bins(sizes[b], 4)), int) for a in sizes for b in sizes if a < b}
+    seen = {
+        (a, b): np.zeros((n_bins(sizes[a], 4), n_bins(sizes[b], 4)), int)
+        for a in sizes
+        for b in sizes
+        if a < b
+    }
     for a, b in plan_trans(sizes, 256, 4):
         assert len(a) + len(b) <= 256
         seen[a.chrom, b.chrom][a.start // 4 : a.end // 4, b.start // 4 : b.end // 4] += 1

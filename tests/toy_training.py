@@ -1,4 +1,6 @@
-"""A toy genome, maps and configuration for tests of training: seconds on one core, all three stages of the paper."""
+"""A toy genome, maps and configuration for tests of training: seconds on one core, all three stages
+of the paper.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ def write_genome(path: Path) -> None:
 
 
 def write_map(path: Path, resolution: int = 2000, **columns: Any) -> None:
-    """A balanced map, cis and trans, whose contacts fall with distance; for an .mcool also at twice the resolution's bin."""
+    """A balanced map, cis and trans, whose contacts fall with distance; for an .mcool also at twice
+    the resolution's bin.
+    """
     if path.suffix == ".mcool":
         path.unlink(missing_ok=True)
         for r in (resolution, 2 * resolution):
@@ -44,42 +48,131 @@ def _write_map(uri: str, resolution: int, columns: dict[str, Any]) -> None:
     same = chrom[i] == chrom[j]
     rng = np.random.default_rng(1)
     count = rng.poisson(np.where(same, 4000 / (j - i + 1), 30.0))
-    bins = bins.assign(**{"weight": 0.01, **(columns if len(bins) == len(next(iter(columns.values()), bins)) else {})})
-    cooler.create_cooler(uri, bins, pd.DataFrame({"bin1_id": i, "bin2_id": j, "count": count}), dtypes={"count": int}, mode="a")
+    bins = bins.assign(
+        **{
+            "weight": 0.01,
+            **(columns if len(bins) == len(next(iter(columns.values()), bins)) else {}),
+        }
+    )
+    cooler.create_cooler(
+        uri,
+        bins,
+        pd.DataFrame({"bin1_id": i, "bin2_id": j, "count": count}),
+        dtypes={"count": int},
+        mode="a",
+    )
 
 
 def toy_config(folder: Path) -> dict[str, Any]:
-    """Files in ``folder``, and the configuration: c4 is the test, c3 the validation chromosome; profiles, 1M, 32M, 256M."""
+    """Files in ``folder``, and the configuration: c4 is the test, c3 the validation chromosome;
+    profiles, 1M, 32M, 256M.
+    """
     write_genome(folder / "g.fa")
     write_map(folder / "m.mcool")
     middle = {c: n // 2 for c, n in SIZES.items()}
-    (folder / "f.bed").write_text("".join(f"{c}\t{m}\t{m + 118}\tCEN\t0\t+\tcentromere\n" for c, m in middle.items()))
-    (folder / "p.narrowPeak").write_text(
-        "".join(f"{c}\t{a}\t{a + 300}\tp\t1\t.\t5\t1\t1\t10\n" for c, n in SIZES.items() for a in range(1000, n - 500, 7100))
+    (folder / "f.bed").write_text(
+        "".join(f"{c}\t{m}\t{m + 118}\tCEN\t0\t+\tcentromere\n" for c, m in middle.items())
     )
-    decoder = {"channels": 8, "width": 8, "bottleneck": 4, "dilations": [1, 2], "head": 3, "dropout": 0.1}
+    (folder / "p.narrowPeak").write_text(
+        "".join(
+            f"{c}\t{a}\t{a + 300}\tp\t1\t.\t5\t1\t1\t10\n"
+            for c, n in SIZES.items()
+            for a in range(1000, n - 500, 7100)
+        )
+    )
+    decoder = {
+        "channels": 8,
+        "width": 8,
+        "bottleneck": 4,
+        "dilations": [1, 2],
+        "head": 3,
+        "dropout": 0.1,
+    }
     return {
-        "name": "toy", "assembly": "toy1", "genome": "g.fa", "maps": {"m": "m.mcool"}, "test": ["c4"], "validation": ["c3"],
-        "features": "f.bed", "feature_types": ["centromere"], "peaks": {"ctcf": "p.narrowPeak"}, "keep": 16_000,
-        "threads": 1, "workers": 0, "accelerator": "cpu", "devices": 1,
+        "name": "toy",
+        "assembly": "toy1",
+        "genome": "g.fa",
+        "maps": {"m": "m.mcool"},
+        "test": ["c4"],
+        "validation": ["c3"],
+        "features": "f.bed",
+        "feature_types": ["centromere"],
+        "peaks": {"ctcf": "p.narrowPeak"},
+        "keep": 16_000,
+        "threads": 1,
+        "workers": 0,
+        "accelerator": "cpu",
+        "devices": 1,
         "model": {
             "bins": 16,
-            "encoder": {"widths": [4, 8, 8], "pools": [1, 20, 100], "kernel": 3, "block": 40_000, "flank": 10_000},
-            "pyramids": {"p": {"steps": 1, "width": 8, "kernel": 3}, "q": {"steps": 1, "width": 8, "kernel": 3}},
+            "encoder": {
+                "widths": [4, 8, 8],
+                "pools": [1, 20, 100],
+                "kernel": 3,
+                "block": 40_000,
+                "flank": 10_000,
+            },
+            "pyramids": {
+                "p": {"steps": 1, "width": 8, "kernel": 3},
+                "q": {"steps": 1, "width": 8, "kernel": 3},
+            },
             "base_decoder": {**decoder, "one_shot": True},
             "profile_width": 8,
             "modules": [
-                {"name": "64k", "resolutions": [4000, 2000], "pyramids": ["p"], "decoder": decoder, "base_decoder": True},
-                {"name": "128k", "resolutions": [8000, 4000], "pyramids": ["p", "q"], "decoder": decoder, "assembly": True},
+                {
+                    "name": "64k",
+                    "resolutions": [4000, 2000],
+                    "pyramids": ["p"],
+                    "decoder": decoder,
+                    "base_decoder": True,
+                },
+                {
+                    "name": "128k",
+                    "resolutions": [8000, 4000],
+                    "pyramids": ["p", "q"],
+                    "decoder": decoder,
+                    "assembly": True,
+                },
                 {"name": "32k", "resolutions": [2000], "base_decoder": True},
             ],
         },
         "stages": [
-            {"name": "one", "module": "32k", "steps": 6, "batch": 2, "lr": 0.01, "shift": 100, "validate": 3, "validation": 4,
-             "norm_samples": 4, "average_from": 0.4},
-            {"name": "two", "module": "64k", "steps": 6, "batch": 2, "lr": 0.01, "momentum": 0.9, "shift": 200, "validate": 3,
-             "validation": 4, "average": "ema", "decay": 0.5},
-            {"name": "three", "module": "128k", "steps": 4, "batch": 2, "lr": 0.01, "momentum": 0.9, "validate": 2,
-             "validation": 2, "average": "none", "schedule": "constant"},
+            {
+                "name": "one",
+                "module": "32k",
+                "steps": 6,
+                "batch": 2,
+                "lr": 0.01,
+                "shift": 100,
+                "validate": 3,
+                "validation": 4,
+                "norm_samples": 4,
+                "average_from": 0.4,
+            },
+            {
+                "name": "two",
+                "module": "64k",
+                "steps": 6,
+                "batch": 2,
+                "lr": 0.01,
+                "momentum": 0.9,
+                "shift": 200,
+                "validate": 3,
+                "validation": 4,
+                "average": "ema",
+                "decay": 0.5,
+            },
+            {
+                "name": "three",
+                "module": "128k",
+                "steps": 4,
+                "batch": 2,
+                "lr": 0.01,
+                "momentum": 0.9,
+                "validate": 2,
+                "validation": 2,
+                "average": "none",
+                "schedule": "constant",
+            },
         ],
-    }  # fmt: skip
+    }

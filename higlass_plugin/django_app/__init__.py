@@ -1,1 +1,3 @@
-"""Predicted tilesets in higlass-server: add ``higlass_plugin.django_app.apps.OrcaConfig`` to ``INSTALLED_APPS``."""
+"""Predicted tilesets in higlass-server: add ``higlass_plugin.django_app.apps.OrcaConfig`` to
+``INSTALLED_APPS``.
+"""

@@ -1,22 +1,27 @@
 """The Django app, for a higlass-server.
 
-higlass-server asks ``higlass.tilesets.by_filetype`` for filetypes that it does not know, but for their tiles only. So
-:meth:`OrcaConfig.ready` adds the filetype ``orca`` there, and wraps ``tilesets.views.tileset_info``.
+higlass-server asks ``higlass.tilesets.by_filetype`` for filetypes that it does not know, but for
+their tiles only. So :meth:`OrcaConfig.ready` adds the filetype ``orca`` there, and wraps
+``tilesets.views.tileset_info``.
 
 Settings
 --------
-ORCA_COOL_MODELS : ``{name: folder}``, ORCA_COOL_GENOMES : ``{name: file}``, beside the models and genomes that orca-cool knows by name. No
-    others can be named: a datafile may have been uploaded by anybody.
+ORCA_COOL_MODELS : ``{name: folder}``, ORCA_COOL_GENOMES : ``{name: file}``, beside the models and
+    genomes that orca-cool knows by name. No others can be named: a datafile may have been uploaded
+    by anybody.
 
 A tileset of it is a text file with one ``orca://MODEL/GENOME?edit=...`` URL::
 
-    python manage.py ingest_tileset --filename map.orca --filetype orca --datatype matrix --coordSystem sacCer3
+    python manage.py ingest_tileset --filename map.orca --filetype orca --datatype matrix
+    --coordSystem sacCer3
 
-A request waits for its tiles: higlass-server keeps in Redis, where it has one, whatever it is given, so that a tile must be whole.
+A request waits for its tiles: higlass-server keeps in Redis, where it has one, whatever it is
+given, so that a tile must be whole.
 
 References
 ----------
-github.com/higlass/higlass-server: tilesets/generate_tiles.py (``generate_tiles``), tilesets/views.py (``tileset_info``).
+github.com/higlass/higlass-server: tilesets/generate_tiles.py (``generate_tiles``),
+tilesets/views.py (``tileset_info``).
 """
 
 from __future__ import annotations
@@ -48,9 +53,14 @@ class OrcaConfig(AppConfig):
             from tilesets.models import Tileset
         except ImportError as error:
             raise HiglassServerError(
-                f"{error.name!r} cannot be imported; {type(self).__module__} belongs in the INSTALLED_APPS of a higlass-server"
+                f"{error.name!r} cannot be imported; {type(self).__module__} belongs in the "
+                f"INSTALLED_APPS of a higlass-server"
             ) from error
-        open_file = partial(OrcaFile, models=getattr(settings, "ORCA_COOL_MODELS", {}), genomes=getattr(settings, "ORCA_COOL_GENOMES", {}))
+        open_file = partial(
+            OrcaFile,
+            models=getattr(settings, "ORCA_COOL_MODELS", {}),
+            genomes=getattr(settings, "ORCA_COOL_GENOMES", {}),
+        )
         # releases of higlass-python since 1.0 have no by_filetype
         vars(higlass.tilesets).setdefault("by_filetype", {})["orca"] = open_file
 
@@ -58,4 +68,6 @@ class OrcaConfig(AppConfig):
             tileset = Tileset.objects.filter(uuid=uid, filetype="orca").first()
             return None if tileset is None else open_file(tileset.datafile.path)
 
-        views.tileset_info = with_predictions(views.tileset_info, find)  # before the URLs are read, which Django does later
+        views.tileset_info = with_predictions(
+            views.tileset_info, find
+        )  # before the URLs are read, which Django does later

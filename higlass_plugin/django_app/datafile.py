@@ -23,10 +23,16 @@ class OrcaFile:
     Parameters
     ----------
     path : the datafile.
-    models, genomes : folders and files by the names that a URL may call them, beside known models and shipped genomes.
+    models, genomes : folders and files by the names that a URL may call them, beside known models
+        and shipped genomes.
     """
 
-    def __init__(self, path: str | Path, models: Mapping[str, str] | None = None, genomes: Mapping[str, str] | None = None):
+    def __init__(
+        self,
+        path: str | Path,
+        models: Mapping[str, str] | None = None,
+        genomes: Mapping[str, str] | None = None,
+    ):
         self.path, self.models, self.genomes = Path(path), models or {}, genomes or {}
 
     def tileset_info(self) -> dict[str, Any]:
@@ -34,7 +40,9 @@ class OrcaFile:
         return self._open().info()
 
     def tiles(self, ids: Iterable[str]) -> list[tuple[str, dict[str, Any]]]:
-        """Tiles by id; waits until they are computed. Raises nothing: it would take the tiles of other tilesets with it."""
+        """Tiles by id; waits until they are computed. Raises nothing: it would take the tiles of
+        other tilesets with it.
+        """
         ids = list(ids)
         try:
             return self._open().tiles(ids)
@@ -46,26 +54,40 @@ class OrcaFile:
             with self.path.open(encoding="utf-8") as file:
                 address = parse_url(file.read(4 * MAX_TEXT + 1).strip())
         except (OSError, ValueError) as error:
-            raise UrlError(f"datafile {self.path.name!r} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+            raise UrlError(
+                f"datafile {self.path.name!r} cannot be read: "
+                f"{getattr(error, 'strerror', None) or error}"
+            ) from error
         model = _named("model", address.model, self.models, known())
-        return open_tileset(replace(address, model=model, genome=_named("genome", address.genome, self.genomes, SHIPPED)))
+        return open_tileset(
+            replace(
+                address, model=model, genome=_named("genome", address.genome, self.genomes, SHIPPED)
+            )
+        )
 
 
 def _named(kind: str, name: str, given: Mapping[str, str], own: Collection[str]) -> str:
     """What a name stands for; a path is none, so that no URL reaches other files."""
     if name not in given and name not in own:
         names = ", ".join(sorted({*given, *own}))
-        raise UrlError(f"{kind} {name[:100]!r} is not served here; known: {names}; settings.ORCA_COOL_{kind.upper()}S adds others")
+        raise UrlError(
+            f"{kind} {name[:100]!r} is not served here; known: {names}; "
+            f"settings.ORCA_COOL_{kind.upper()}S adds others"
+        )
     return str(given.get(name, name))
 
 
-def with_predictions(view: Callable[..., Any], find: Callable[[str], OrcaFile | None]) -> Callable[..., Any]:
-    """higlass-server's view ``tileset_info`` with what it does not know: the info of tilesets of filetype ``orca``.
+def with_predictions(
+    view: Callable[..., Any], find: Callable[[str], OrcaFile | None]
+) -> Callable[..., Any]:
+    """higlass-server's view ``tileset_info`` with what it does not know: the info of tilesets of
+    filetype ``orca``.
 
     Parameters
     ----------
-    view : answers with JSON, ``{uid: info}``; ``{"message": "Unknown filetype ..."}`` in the info of a filetype that it does not know. What
-        may not be seen, or is not there, has an ``error`` instead, and stays as it is.
+    view : answers with JSON, ``{uid: info}``; ``{"message": "Unknown filetype ..."}`` in the info
+        of a filetype that it does not know. What may not be seen, or is not there, has an ``error``
+        instead, and stays as it is.
     find : the datafile of a uid, None if it is not of filetype ``orca``.
     """
 
@@ -78,7 +100,9 @@ def with_predictions(view: Callable[..., Any], find: Callable[[str], OrcaFile | 
         for uid, info in infos.items():
             file = find(uid) if "message" in info else None
             if file is not None:
-                told = {key: value for key, value in info.items() if key != "message" and value}  # name and coordSystem of the database
+                told = {
+                    key: value for key, value in info.items() if key != "message" and value
+                }  # name and coordSystem of the database
                 try:
                     infos[uid] = file.tileset_info() | told
                 except OrcaCoolError as error:

@@ -33,7 +33,9 @@ class _Failure(click.ClickException):
 
 
 class _Verbs(click.Group):
-    """Imports a verb's module on demand, so that ``--help`` does not pay for torch; errors become one line, exit 2."""
+    """Imports a verb's module on demand, so that ``--help`` does not pay for torch; errors become
+    one line, exit 2.
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)

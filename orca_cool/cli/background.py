@@ -18,16 +18,68 @@ from orca_cool.plot import resolutions as resolutions_of
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("observed")
-@click.option("--output", "-o", required=True, type=click.Path(path_type=Path), help="Folder to be made.")
-@click.option("--resolution", "-r", "wanted", multiple=True, type=click.IntRange(min=1), help="In bp; repeat for more [default: all].")
-@click.option("--trans", is_flag=True, help="Also the frequency between chromosomes, at the coarsest of the resolutions.")
-@click.option("--monotone/--no-monotone", default=None, help="Never let it rise with distance [default: only where there is trans].")
-@click.option("--exclude", "excluded", multiple=True, metavar="CHROM,...", help="Chromosomes that must not enter (those held out).")
-@click.option("--keep", default=KEEP, show_default=True, type=click.IntRange(min=0), help="Nearer distances (bp) stay as measured.")
-@click.option("--min-pixels", default=MIN_PIXELS, show_default=True, type=click.IntRange(min=1), help="Valid pixels a distance needs.")
-@click.option("--view", type=click.Path(path_type=Path), help="BED of regions to measure within [default: whole chromosomes].")
-@click.option("--clr-weight-name", "weight", default="weight", show_default=True, help="Column of balancing weights.")
-@click.option("--nproc", "-p", default=1, show_default=True, type=click.IntRange(min=1), help="Processes that read.")
+@click.option(
+    "--output", "-o", required=True, type=click.Path(path_type=Path), help="Folder to be made."
+)
+@click.option(
+    "--resolution",
+    "-r",
+    "wanted",
+    multiple=True,
+    type=click.IntRange(min=1),
+    help="In bp; repeat for more [default: all].",
+)
+@click.option(
+    "--trans",
+    is_flag=True,
+    help="Also the frequency between chromosomes, at the coarsest of the resolutions.",
+)
+@click.option(
+    "--monotone/--no-monotone",
+    default=None,
+    help="Never let it rise with distance [default: only where there is trans].",
+)
+@click.option(
+    "--exclude",
+    "excluded",
+    multiple=True,
+    metavar="CHROM,...",
+    help="Chromosomes that must not enter (those held out).",
+)
+@click.option(
+    "--keep",
+    default=KEEP,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="Nearer distances (bp) stay as measured.",
+)
+@click.option(
+    "--min-pixels",
+    default=MIN_PIXELS,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Valid pixels a distance needs.",
+)
+@click.option(
+    "--view",
+    type=click.Path(path_type=Path),
+    help="BED of regions to measure within [default: whole chromosomes].",
+)
+@click.option(
+    "--clr-weight-name",
+    "weight",
+    default="weight",
+    show_default=True,
+    help="Column of balancing weights.",
+)
+@click.option(
+    "--nproc",
+    "-p",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Processes that read.",
+)
 @click.option("--force", is_flag=True, help="Replace a folder of backgrounds that is there.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
 def background(
@@ -45,18 +97,23 @@ def background(
     force: bool,
     quiet: bool,
 ) -> None:
-    """Expected contact frequency by distance of OBSERVED (a balanced .cool or .mcool): the background that a model needs.
+    """Expected contact frequency by distance of OBSERVED (a balanced .cool or .mcool): the
+    background that a model needs.
 
-    Orca's own set: --resolution 1000 --resolution 4000 --resolution 32000 --trans. The folder holds a table (TSV) per resolution, a
-    picture of them, and background.json, which says how they were made.
+    Orca's own set: --resolution 1000 --resolution 4000 --resolution 32000 --trans. The folder holds
+    a table (TSV) per resolution, a picture of them, and background.json, which says how they were
+    made.
     """
     check_target(output, force)
     uris = resolutions_of(observed)
     for resolution in wanted:
         if resolution not in uris:
-            raise CoolerError(f"{observed!r} has no resolution {resolution}; it has: {', '.join(map(str, uris))}")
+            raise CoolerError(
+                f"{observed!r} has no resolution {resolution}; it has: {', '.join(map(str, uris))}"
+            )
     exclude = list(dict.fromkeys(name for text in excluded for name in text.split(",") if name))
-    # the coarsest first: it is read in no time, and has the trans value, so that what is wrong shows early
+    # the coarsest first: it is read in no time, and has the trans value, so that what is wrong
+    # shows early
     chosen = {r: cooler.Cooler(uris[r]) for r in sorted(set(wanted) or uris, reverse=True)}
     regions = {}
     for r, clr in chosen.items():  # before anything is computed
@@ -64,7 +121,9 @@ def background(
         regions[r] = select_regions(clr, exclude, view)
     fits = []
     for r, clr in chosen.items():
-        with tqdm(unit="px", unit_scale=True, disable=quiet, file=sys.stderr, desc=f"{r} bp") as bar:
+        with tqdm(
+            unit="px", unit_scale=True, disable=quiet, file=sys.stderr, desc=f"{r} bp"
+        ) as bar:
 
             def show(done: int, total: int, bar: tqdm = bar) -> None:
                 bar.total = total
@@ -72,7 +131,15 @@ def background(
 
             between = trans and r == max(chosen)
             one = fit(
-                clr, regions[r], trans=between, monotone=monotone, keep=keep, min_pixels=min_pixels, weight=weight, nproc=nproc, show=show
+                clr,
+                regions[r],
+                trans=between,
+                monotone=monotone,
+                keep=keep,
+                min_pixels=min_pixels,
+                weight=weight,
+                nproc=nproc,
+                show=show,
             )
         fits.append(one)
     finest = regions[min(chosen)]

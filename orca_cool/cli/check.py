@@ -34,13 +34,23 @@ def check(ctx: click.Context, file: Path, as_json: bool) -> None:
         click.echo(f"{word:<8}{where:<13}{r.name}{': ' + r.detail if r.detail else ''}")
     for resolution, use in report.uses.items():
         click.echo(f"{resolution} bp, {use['pixels']:,} pixels:")
-        click.echo(f"  pairs up to {_length(use['band'])}; expected up to {_length(use['max_expected_distance'])}")
+        click.echo(
+            f"  pairs up to {_length(use['band'])}; expected up to "
+            f"{_length(use['max_expected_distance'])}"
+        )
         click.echo(f"  insulation windows up to {_length(use['largest_insulation_window'])}")
         if use["eigenvectors"] == "whole chromosomes":
             click.echo("  eigenvectors of whole chromosomes are meaningful")
         else:
-            whole = f"of {', '.join(use['whole_chromosomes'])}; else " if use["whole_chromosomes"] else ""
-            click.echo(f"  eigenvectors {whole}only with a view whose regions are at most {_length(use['largest_view'])}")
+            whole = (
+                f"of {', '.join(use['whole_chromosomes'])}; else "
+                if use["whole_chromosomes"]
+                else ""
+            )
+            click.echo(
+                f"  eigenvectors {whole}only with a view whose regions are at most "
+                f"{_length(use['largest_view'])}"
+            )
         click.echo(f"  maps between chromosomes: {'yes' if use['trans'] else 'no'}")
     failed = sum(r.passed is False for r in report.results)
     click.echo(f"{file}: valid" if report.valid else f"{file}: NOT valid, {failed} checks failed")

@@ -10,7 +10,9 @@ from orca_cool.model.spec import ModelSpec
 
 
 def assembly_of(spec: ModelSpec, source: SequenceSource, any_genome: bool) -> str:
-    """Name of the assembly for the file; an unknown one is said, a mismatch is an error unless it is allowed."""
+    """Name of the assembly for the file; an unknown one is said, a mismatch is an error unless it
+    is allowed.
+    """
     try:
         found = check_assembly(spec, source)
     except GenomeError as error:
@@ -21,7 +23,9 @@ def assembly_of(spec: ModelSpec, source: SequenceSource, any_genome: bool) -> st
     if found is None:
         known = ", ".join(spec.assemblies) or "none named"
         click.echo(
-            f"warning: genome {source.name!r} shares no chromosome name with the assemblies of model {spec.name!r} ({known})", err=True
+            f"warning: genome {source.name!r} shares no chromosome name with the assemblies of "
+            f"model {spec.name!r} ({known})",
+            err=True,
         )
         return str(source.name)
     return str(found)

@@ -23,15 +23,44 @@ from orca_cool.weights import load_bundle
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("regions", nargs=-1)
-@click.option("--model", "-m", required=True, help="A model's name (see `orca-cool models list`) or its folder.")
-@click.option("--genome", "-g", required=True, help="FASTA (plain or bgzip), .2bit, or the name of a shipped genome (`example`).")
-@click.option("--output", "-o", required=True, type=click.Path(path_type=Path), help="The store (.h5); one that exists is filled up.")
-@click.option("--dtype", type=click.Choice(DTYPES), help="Number type on disk [default: float16, or what the store has].")
+@click.option(
+    "--model",
+    "-m",
+    required=True,
+    help="A model's name (see `orca-cool models list`) or its folder.",
+)
+@click.option(
+    "--genome",
+    "-g",
+    required=True,
+    help="FASTA (plain or bgzip), .2bit, or the name of a shipped genome (`example`).",
+)
+@click.option(
+    "--output",
+    "-o",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The store (.h5); one that exists is filled up.",
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(DTYPES),
+    help="Number type on disk [default: float16, or what the store has].",
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@click.option("--verify", "check", is_flag=True, help="First read every block that is there; damaged ones are told and encoded anew.")
+@click.option(
+    "--verify",
+    "check",
+    is_flag=True,
+    help="First read every block that is there; damaged ones are told and encoded anew.",
+)
 @click.option("--force", is_flag=True, help="Delete the store that is there and start anew.")
-@click.option("--chrom-names", help="add-chr, strip-chr or a two-column TSV: rename the genome's chromosomes.")
-@click.option("--any-genome", is_flag=True, help="Accept a genome of another assembly than the model's.")
+@click.option(
+    "--chrom-names", help="add-chr, strip-chr or a two-column TSV: rename the genome's chromosomes."
+)
+@click.option(
+    "--any-genome", is_flag=True, help="Accept a genome of another assembly than the model's."
+)
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
 def encode(
     regions: tuple[str, ...],
@@ -46,23 +75,30 @@ def encode(
     any_genome: bool,
     quiet: bool,
 ) -> None:
-    """Encode both strands of REGIONs (chrII, chrII:100,000-500,000; default: all chromosomes) once and for all, in a store.
+    """Encode both strands of REGIONs (chrII, chrII:100,000-500,000; default: all chromosomes) once
+    and for all, in a store.
 
-    Whatever predicts from a store reads them instead of encoding again. A killed run goes on where it was when the same command is
-    repeated, and several may fill one store at the same time.
+    Whatever predicts from a store reads them instead of encoding again. A killed run goes on where
+    it was when the same command is repeated, and several may fill one store at the same time.
     """
     target = resolve_device(device)
     if output.is_dir():
         raise OutputError(f"the output {str(output)!r} is a folder; give a file")
     bundle = load_bundle(resolve(model))
     source = open_genome(genome, chrom_names)
-    chosen: list[Region] | None = [parse_region(text, source.chromsizes) for text in regions] or None
+    chosen: list[Region] | None = [
+        parse_region(text, source.chromsizes) for text in regions
+    ] or None
     assembly_of(bundle.spec, source, any_genome)
     if force and output.exists():
         if not is_store(output):
-            raise OutputError(f"{output} exists and is not a store of encodings; choose another name")
+            raise OutputError(
+                f"{output} exists and is not a store of encodings; choose another name"
+            )
         output.unlink()
-    with EncodingStore.open(output, bundle.model.encoder, source, model_name=bundle.spec.name, dtype=dtype) as store:
+    with EncodingStore.open(
+        output, bundle.model.encoder, source, model_name=bundle.spec.name, dtype=dtype
+    ) as store:
         if check:
             with _bar("verify", quiet) as show:
                 damaged = verify(store, chosen, show)

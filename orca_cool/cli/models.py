@@ -33,10 +33,22 @@ def list_(as_json: bool) -> None:
         if entry.path is not None:
             try:
                 spec: ModelSpec = read_header(entry.path)["spec"]
-                about = "; ".join(filter(None, [spec.organism, spec.cell_type, " ".join(m.name for m in spec.modules)]))
+                about = "; ".join(
+                    filter(
+                        None,
+                        [spec.organism, spec.cell_type, " ".join(m.name for m in spec.modules)],
+                    )
+                )
             except ModelError as error:  # one damaged bundle must not hide the others
                 about = f"DAMAGED: {error}"
-        rows.append({"name": entry.name, "origin": entry.origin, "about": about, "path": entry.path and str(entry.path)})
+        rows.append(
+            {
+                "name": entry.name,
+                "origin": entry.origin,
+                "about": about,
+                "path": entry.path and str(entry.path),
+            }
+        )
     if as_json:
         click.echo(json.dumps(rows, indent=1))
         return
@@ -57,7 +69,10 @@ def info(model: str, as_json: bool, verify: bool) -> None:
     entry = known().get(model)
     if entry is not None and entry.path is None and entry.archive is not None:
         a = entry.archive
-        click.echo(f"{model}: {entry.about}\nnot on this machine: `orca-cool models fetch {model}` ({a.size})\nfrom: {', '.join(a.urls)}")
+        click.echo(
+            f"{model}: {entry.about}\nnot on this machine: `orca-cool models fetch {model}` "
+            f"({a.size})\nfrom: {', '.join(a.urls)}"
+        )
         click.echo(f"SHA-256: {a.sha256 or 'not known'}\nlicence: {a.licence}")
         return
     path = resolve(model)
@@ -78,14 +93,20 @@ def info(model: str, as_json: bool, verify: bool) -> None:
     }
     for module in spec.modules:
         levels = ", ".join(f"{spec.label(r)} ({r} bp)" for r in module.resolutions)
-        lines[f"module {module.name}"] = levels + ("; whole chromosomes end to end" if module.assembly else "")
+        lines[f"module {module.name}"] = levels + (
+            "; whole chromosomes end to end" if module.assembly else ""
+        )
     lines |= {
         "profiles": str(len(spec.profiles)) if spec.profiles else "",
-        "backgrounds": ", ".join(f"{b['resolution']} bp" + (" with trans" if b["trans"] else "") for b in header["backgrounds"]),
+        "backgrounds": ", ".join(
+            f"{b['resolution']} bp" + (" with trans" if b["trans"] else "")
+            for b in header["backgrounds"]
+        ),
         "training data": spec.training_data,
         "metrics": json.dumps(dict(spec.metrics)) if spec.metrics else "",
         "notes": spec.notes,
-        "weights": f"{header['weights']['bytes'] / 1e6:.1f} MB, SHA-256 {header['weights']['sha256']}" + (" (verified)" if verify else ""),
+        "weights": f"{header['weights']['bytes'] / 1e6:.1f} MB, SHA-256 "
+        f"{header['weights']['sha256']}" + (" (verified)" if verify else ""),
         "folder": str(path),
         "licence": spec.licence or "not stated",
     }
@@ -96,11 +117,20 @@ def info(model: str, as_json: bool, verify: bool) -> None:
 
 @models.command("import", context_settings=CONTEXT)
 @click.argument("source", type=click.Path(path_type=Path))
-@click.option("--name", "names", multiple=True, help="Released models to import (repeatable; default: all), or the name for a bundle.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for the bundles [default: your models].")
+@click.option(
+    "--name",
+    "names",
+    multiple=True,
+    help="Released models to import (repeatable; default: all), or the name for a bundle.",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder for the bundles [default: your models]."
+)
 @FORCE
 def import_(source: Path, names: tuple[str, ...], out: Path | None, force: bool) -> None:
-    """Import SOURCE: the folder or tar of the released Orca resources, or a model bundle (folder or .zip)."""
+    """Import SOURCE: the folder or tar of the released Orca resources, or a model bundle (folder or
+    .zip).
+    """
     from orca_cool.fetch import import_archive
     from orca_cool.registry import import_bundle, user_models
     from orca_cool.weights import import_released, is_bundle
@@ -126,26 +156,43 @@ def import_(source: Path, names: tuple[str, ...], out: Path | None, force: bool)
 @click.option("--keep", is_flag=True, help="Keep the downloaded file after the import.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
 @FORCE
-def fetch(name: str, digest: str | None, accept_unverified: bool, keep: bool, quiet: bool, force: bool) -> None:
-    """Download the model NAME and import it; an interrupted download goes on when the command is repeated."""
+def fetch(
+    name: str, digest: str | None, accept_unverified: bool, keep: bool, quiet: bool, force: bool
+) -> None:
+    """Download the model NAME and import it; an interrupted download goes on when the command is
+    repeated.
+    """
     from orca_cool.fetch import fetch as run
     from orca_cool.registry import fetchable, known, unknown, user_models
 
     found = fetchable().get(name)
     if found is None:
         entry = known().get(name)
-        raise unknown(name) if entry is None else ModelError(f"model {name!r} is here already: {entry.path}")
+        raise (
+            unknown(name)
+            if entry is None
+            else ModelError(f"model {name!r} is here already: {entry.path}")
+        )
     archive = found[0]
     click.echo(f"licence: {archive.licence or 'not stated'}", err=True)
     click.echo(f"{archive.urls[0]} ({archive.size or 'size not known'})", err=True)
-    with tqdm(unit="B", unit_scale=True, unit_divisor=1024, desc=name, disable=True if quiet else None) as bar:
+    with tqdm(
+        unit="B", unit_scale=True, unit_divisor=1024, desc=name, disable=True if quiet else None
+    ) as bar:
 
         def progress(have: int, total: int | None) -> None:
             bar.total = total
             bar.update(have - bar.n)
 
         paths = run(
-            archive, name, user_models(), digest=digest, accept_unverified=accept_unverified, force=force, keep=keep, progress=progress
+            archive,
+            name,
+            user_models(),
+            digest=digest,
+            accept_unverified=accept_unverified,
+            force=force,
+            keep=keep,
+            progress=progress,
         )
     _say(paths)
 
@@ -155,7 +202,9 @@ def fetch(name: str, digest: str | None, accept_unverified: bool, keep: bool, qu
 @click.argument("target", type=click.Path(path_type=Path))
 @FORCE
 def export(model: str, target: Path, force: bool) -> None:
-    """Copy a MODEL (name or folder) to TARGET, a folder or a .zip, for sharing; `models import` reads both."""
+    """Copy a MODEL (name or folder) to TARGET, a folder or a .zip, for sharing; `models import`
+    reads both.
+    """
     from orca_cool.registry import export_bundle, resolve
     from orca_cool.weights import read_header
 

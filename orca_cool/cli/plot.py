@@ -31,26 +31,92 @@ MAX_PLACES = 24
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("predicted", required=False)
-@click.option("--output", "-o", required=True, type=click.Path(path_type=Path), help="The picture: .png, .pdf, .svg.")
-@click.option("--observed", help="Measured .cool or .mcool; FILE.mcool::resolutions/10000 picks a resolution.")
-@click.option("--region", "-r", help="chrII or chrII:100,000-500,000 [of an .mcool the default is the longest chromosome].")
-@click.option("--resolution", type=int, help="Of an .mcool: resolution in bp [default: the finest that knows the whole region].")
-@click.option("--contact", is_flag=True, help="Of an .mcool: draw log10 contact frequency instead of log observed/expected.")
-@click.option("--model", "-m", help="Predict what is drawn: a model's name (see `orca-cool models list`) or its folder.")
-@click.option("--genome", "-g", help="FASTA (plain or bgzip), .2bit, or the name of a shipped genome (`example`).")
+@click.option(
+    "--output",
+    "-o",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The picture: .png, .pdf, .svg.",
+)
+@click.option(
+    "--observed", help="Measured .cool or .mcool; FILE.mcool::resolutions/10000 picks a resolution."
+)
+@click.option(
+    "--region",
+    "-r",
+    help="chrII or chrII:100,000-500,000 [of an .mcool the default is the longest chromosome].",
+)
+@click.option(
+    "--resolution",
+    type=int,
+    help="Of an .mcool: resolution in bp [default: the finest that knows the whole region].",
+)
+@click.option(
+    "--contact",
+    is_flag=True,
+    help="Of an .mcool: draw log10 contact frequency instead of log observed/expected.",
+)
+@click.option(
+    "--model",
+    "-m",
+    help="Predict what is drawn: a model's name (see `orca-cool models list`) or its folder.",
+)
+@click.option(
+    "--genome",
+    "-g",
+    help="FASTA (plain or bgzip), .2bit, or the name of a shipped genome (`example`).",
+)
 @edit_options
-@click.option("--at", "position", help="Centre of the windows, in the reference: chr9:110,404,000 [default: each breakpoint].")
-@click.option("--module", help="Module of the model (32M, 256M, 1M) [default: the first that has the levels].")
-@click.option("--levels", help="Comma-separated resolutions (4000) or windows (1M) [default: all of the module].")
-@click.option("--genes", type=click.Path(path_type=Path), help="Genes to draw below the maps: GTF, GFF3 or BED, plain or gzip.")
-@click.option("--triangles", is_flag=True, help="Maps rotated by 45 degrees, up to half the window's distance.")
-@click.option("--vmax", type=click.FloatRange(min=0, min_open=True), help="End of the colour scale of log observed/expected.")
-@click.option("--dmax", type=click.FloatRange(min=0, min_open=True), help="End of the colour scale of the difference.")
+@click.option(
+    "--at",
+    "position",
+    help="Centre of the windows, in the reference: chr9:110,404,000 [default: each breakpoint].",
+)
+@click.option(
+    "--module", help="Module of the model (32M, 256M, 1M) [default: the first that has the levels]."
+)
+@click.option(
+    "--levels",
+    help="Comma-separated resolutions (4000) or windows (1M) [default: all of the module].",
+)
+@click.option(
+    "--genes",
+    type=click.Path(path_type=Path),
+    help="Genes to draw below the maps: GTF, GFF3 or BED, plain or gzip.",
+)
+@click.option(
+    "--triangles",
+    is_flag=True,
+    help="Maps rotated by 45 degrees, up to half the window's distance.",
+)
+@click.option(
+    "--vmax",
+    type=click.FloatRange(min=0, min_open=True),
+    help="End of the colour scale of log observed/expected.",
+)
+@click.option(
+    "--dmax",
+    type=click.FloatRange(min=0, min_open=True),
+    help="End of the colour scale of the difference.",
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@click.option("--store", type=click.Path(path_type=Path), help="Encodings of the reference on disk (`orca-cool encode`).")
-@click.option("--edges", default="real", show_default=True, help="Ends of windows: real sequence, or upstream's padding.")
-@click.option("--chrom-names", help="add-chr, strip-chr or a two-column TSV: rename the genome's chromosomes.")
-@click.option("--any-genome", is_flag=True, help="Accept a genome of another assembly than the model's.")
+@click.option(
+    "--store",
+    type=click.Path(path_type=Path),
+    help="Encodings of the reference on disk (`orca-cool encode`).",
+)
+@click.option(
+    "--edges",
+    default="real",
+    show_default=True,
+    help="Ends of windows: real sequence, or upstream's padding.",
+)
+@click.option(
+    "--chrom-names", help="add-chr, strip-chr or a two-column TSV: rename the genome's chromosomes."
+)
+@click.option(
+    "--any-genome", is_flag=True, help="Accept a genome of another assembly than the model's."
+)
 @click.option("--force", is_flag=True, help="Replace the picture if it exists.")
 def plot(
     predicted: str | None,
@@ -78,30 +144,61 @@ def plot(
 ) -> None:
     """Draw predicted maps.
 
-    PREDICTED an .mcool of `orca-cool predict`: one region of it above the diagonal, and a measured map below it.
+    PREDICTED an .mcool of `orca-cool predict`: one region of it above the diagonal, and a measured
+    map below it.
 
-    PREDICTED an .npz of `orca-cool variants --maps`: a variant's maps, reference, alternative and difference at every level.
+    PREDICTED an .npz of `orca-cool variants --maps`: a variant's maps, reference, alternative and
+    difference at every level.
 
-    Without PREDICTED, with --model and --genome: maps are predicted and drawn at every level, around each breakpoint of the edits,
-    around --at, or around the middle of --region at the levels whose windows hold it. Several breakpoints that are far from each other
-    are pages of a .pdf, or files name.1.png, name.2.png, ...
+    Without PREDICTED, with --model and --genome: maps are predicted and drawn at every level,
+    around each breakpoint of the edits, around --at, or around the middle of --region at the levels
+    whose windows hold it. Several breakpoints that are far from each other are pages of a .pdf, or
+    files name.1.png, name.2.png, ...
     """
     edits.require_consistent()
-    predicting: dict[str, Any] = {"--model": model, "--genome": genome, "--module": module, "--store": store, "--at": position}
+    predicting: dict[str, Any] = {
+        "--model": model,
+        "--genome": genome,
+        "--module": module,
+        "--store": store,
+        "--at": position,
+    }
     predicting |= {"--edit, --vcf or --seqstr": edits}
     series = {"--levels": levels, "--genes": genes, "--triangles": triangles, "--dmax": dmax}
     from_file = {"--resolution": resolution, "--contact": contact}
     if predicted is not None:
-        _refuse(predicting, f"nothing is predicted where {predicted!r} is drawn; leave out one or the other")
+        _refuse(
+            predicting,
+            f"nothing is predicted where {predicted!r} is drawn; leave out one or the other",
+        )
         if not predicted.endswith(".npz"):
             _refuse(series, f"only for zoom series, not for {predicted!r}")
-            click.echo(plot_maps(predicted, output, observed, region, resolution, contact=contact, vmax=vmax, force=force))
+            click.echo(
+                plot_maps(
+                    predicted,
+                    output,
+                    observed,
+                    region,
+                    resolution,
+                    contact=contact,
+                    vmax=vmax,
+                    force=force,
+                )
+            )
             return
-        _refuse(from_file | {"--region": region}, f"{predicted!r} is drawn as it is; choose with --levels alone")
+        _refuse(
+            from_file | {"--region": region},
+            f"{predicted!r} is drawn as it is; choose with --levels alone",
+        )
     _refuse(from_file, "only for an .mcool; choose levels with --levels")
     if observed is not None:
         resolutions(observed)  # before anything is predicted
-    style: dict[str, Any] = {"triangles": triangles, "observed": observed, "vmax": vmax, "dmax": dmax}
+    style: dict[str, Any] = {
+        "triangles": triangles,
+        "observed": observed,
+        "vmax": vmax,
+        "dmax": dmax,
+    }
 
     if predicted is not None:
         from orca_cool.plot_series import read_maps
@@ -109,25 +206,38 @@ def plot(
         title, pages = read_maps(predicted)
         pages = [_chosen(columns, levels) for columns in pages]
         paths = picture_paths(output, len(pages), force)
-        known = _genes(genes, [place for columns in pages for column in columns for place in column.places()])
+        known = _genes(
+            genes, [place for columns in pages for column in columns for place in column.places()]
+        )
         _save(pages, len(pages), title, known, paths, style)
     elif model is None or genome is None:
-        raise ModelError("there is nothing to draw: give PREDICTED (an .mcool or .npz), or --model and --genome")
+        raise ModelError(
+            "there is nothing to draw: give PREDICTED (an .mcool or .npz), or --model and --genome"
+        )
     else:
         picture_paths(output, 1, force=True)  # a wrong ending or folder
-        predictor, chosen, wanted, assembly = _predictor(model, genome, module, levels, device, store, edges, chrom_names, any_genome)
+        predictor, chosen, wanted, assembly = _predictor(
+            model, genome, module, levels, device, store, edges, chrom_names, any_genome
+        )
         place = _place(position, region, predictor.source)
         if region is not None and place is not None:
             longest = predictor.spec.window(wanted[0])
             wanted = [r for r in wanted if predictor.spec.window(r) >= len(place)]
             if not wanted:
-                raise RegionError(f"region {str(place)!r} is longer than the longest window that can be drawn, {longest:,} bp")
+                raise RegionError(
+                    f"region {str(place)!r} is longer than the longest window that can be drawn, "
+                    f"{longest:,} bp"
+                )
         if edits:
             edited = edited_genome(edits, predictor.source, assembly)
             say_problems(edited.problems)
-            paths = _predict_edited(predictor, chosen, wanted, place, edited, genes, output, force, style)
+            paths = _predict_edited(
+                predictor, chosen, wanted, place, edited, genes, output, force, style
+            )
         else:
-            paths = _predict_reference(predictor, chosen, wanted, place, genes, output, force, style)
+            paths = _predict_reference(
+                predictor, chosen, wanted, place, genes, output, force, style
+            )
     for path in paths:
         click.echo(path)
 
@@ -148,7 +258,9 @@ def _predictor(
     chrom_names: str | None,
     any_genome: bool,
 ) -> tuple[Predictor, ModuleSpec, list[int], str | None]:
-    """Predictor, module, those of its levels that are drawn, coarse to fine, and the assembly if the model knows it."""
+    """Predictor, module, those of its levels that are drawn, coarse to fine, and the assembly if
+    the model knows it.
+    """
     from orca_cool.cli.common import assembly_of
     from orca_cool.genome import open_genome
     from orca_cool.predict import Predictor
@@ -231,7 +343,10 @@ def _predict_edited(
     else:
         places = [site_at(genome, place.chrom, (place.start + place.end) // 2, spec.base_bin)]
     if len(places) > MAX_PLACES:
-        raise EditError(f"the edits have breakpoints at {len(places):,} places, more than {MAX_PLACES} pictures; choose one with --at")
+        raise EditError(
+            f"the edits have breakpoints at {len(places):,} places, more than {MAX_PLACES} "
+            f"pictures; choose one with --at"
+        )
     paths = picture_paths(output, len(places), force)
     reach = spec.window(module.resolutions[0])
     known = _genes(genes, [interval for site in places for interval in around(genome, site, reach)])
@@ -249,19 +364,32 @@ def _chosen(columns: Sequence[Column], levels: str | None) -> list[Column]:
     windows = {c.resolution: c.maps[-1].end - c.maps[-1].start for c in columns}
     for text, level in zip(levels.split(","), wanted):
         if level not in (*windows, *windows.values()):
-            raise ModelError(f"level {text.strip()!r} is not in the file; it has: {', '.join(map(str, windows))}")
+            raise ModelError(
+                f"level {text.strip()!r} is not in the file; it has: {', '.join(map(str, windows))}"
+            )
     return [c for c in columns if c.resolution in wanted or windows[c.resolution] in wanted]
 
 
 def _genes(path: Path | None, places: Sequence[tuple[str, int, int]]) -> pd.DataFrame | None:
-    """Genes around some intervals: read before anything is predicted, so that a wrong file is known soon."""
+    """Genes around some intervals: read before anything is predicted, so that a wrong file is known
+    soon.
+    """
     import pandas as pd
 
-    return None if path is None else pd.concat([read_genes(path, region) for region in spans(places)], ignore_index=True)
+    return (
+        None
+        if path is None
+        else pd.concat([read_genes(path, region) for region in spans(places)], ignore_index=True)
+    )
 
 
 def _save(
-    pages: Iterable[Sequence[Column]], number: int, title: str, genes: pd.DataFrame | None, paths: Sequence[Path], style: dict[str, Any]
+    pages: Iterable[Sequence[Column]],
+    number: int,
+    title: str,
+    genes: pd.DataFrame | None,
+    paths: Sequence[Path],
+    style: dict[str, Any],
 ) -> None:
     """Draw and write page by page."""
 
@@ -270,6 +398,8 @@ def _save(
     def figures() -> Iterator[Figure]:
         for k, columns in enumerate(pages, start=1):
             which = f" (place {k} of {number})" if number > 1 else ""
-            yield draw_series(columns, title=f"{title}{which}, mean of both strands", genes=genes, **style)
+            yield draw_series(
+                columns, title=f"{title}{which}, mean of both strands", genes=genes, **style
+            )
 
     save_figures(figures(), paths)

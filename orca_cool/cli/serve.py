@@ -24,7 +24,8 @@ from orca_cool.weights import load_bundle
 if TYPE_CHECKING:
     from higlass_plugin.library import Library
 
-#: Threads that answer requests: many of them wait for predictions, those of a blocking server for minutes.
+#: Threads that answer requests: many of them wait for predictions, those of a blocking server for
+#: minutes.
 THREADS, BLOCKING_THREADS = 64, 256
 
 
@@ -33,26 +34,64 @@ class ServeError(OrcaCoolError):
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--model", "-m", "models", required=True, multiple=True, help="A model's name or folder, as in `predict`. Repeatable.")
-@click.option("--genome", "-g", required=True, help="FASTA (plain or bgzip), .2bit, or the name of a shipped genome (`example`).")
+@click.option(
+    "--model",
+    "-m",
+    "models",
+    required=True,
+    multiple=True,
+    help="A model's name or folder, as in `predict`. Repeatable.",
+)
+@click.option(
+    "--genome",
+    "-g",
+    required=True,
+    help="FASTA (plain or bgzip), .2bit, or the name of a shipped genome (`example`).",
+)
 @click.option(
     "--with",
     "files",
     multiple=True,
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Show a file beside it: .mcool, .cool, bigWig, .beddb, .mv5, BED, GTF or GFF3. Repeatable.",
+    help="Show a file beside it: .mcool, .cool, bigWig, .beddb, .mv5, BED, GTF or GFF3. "
+    "Repeatable.",
 )
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; any but this machine's own needs --token.")
-@click.option("--port", default=8989, show_default=True, type=click.IntRange(0, 65535), help="0 finds a free one.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on; any but this machine's own needs --token.",
+)
+@click.option(
+    "--port",
+    default=8989,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="0 finds a free one.",
+)
 @click.option("--token", help="Answer only to who knows it; `auto` makes one up.")
 @click.option(
-    "--allow-origin", "origins", multiple=True, metavar="ORIGIN", help="A page that may list, edit and save: https://resgen.io, or *."
+    "--allow-origin",
+    "origins",
+    multiple=True,
+    metavar="ORIGIN",
+    help="A page that may list, edit and save: https://resgen.io, or *.",
 )
-@click.option("--blocking", is_flag=True, help="Answer for a tile when it is computed, for HiGlass pages other than our own.")
+@click.option(
+    "--blocking",
+    is_flag=True,
+    help="Answer for a tile when it is computed, for HiGlass pages other than our own.",
+)
 @click.option("--no-browser", is_flag=True, help="Do not open a browser.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@click.option("--dtype", default="float32", show_default=True, type=click.Choice(DTYPES), help="Of the decoders, as in `predict`.")
+@click.option(
+    "--dtype",
+    default="float32",
+    show_default=True,
+    type=click.Choice(DTYPES),
+    help="Of the decoders, as in `predict`.",
+)
 @click.option(
     "--store",
     "stores",
@@ -60,12 +99,26 @@ class ServeError(OrcaCoolError):
     type=click.Path(path_type=Path),
     help="Encodings on disk (`orca-cool encode`), one for each --model.",
 )
-@click.option("--chrom-names", help="add-chr, strip-chr or a two-column TSV: rename the genome's chromosomes.")
-@click.option("--any-genome", is_flag=True, help="Accept a genome or files of another assembly than the model's.")
 @click.option(
-    "--state", type=click.Path(path_type=Path, file_okay=False), help="Folder of edits and saved views [default: `serve` in the user's]."
+    "--chrom-names", help="add-chr, strip-chr or a two-column TSV: rename the genome's chromosomes."
 )
-@click.option("--cache-bytes", default=1 << 30, show_default=True, type=click.IntRange(min=1 << 20), help="Memory for windows and tiles.")
+@click.option(
+    "--any-genome",
+    is_flag=True,
+    help="Accept a genome or files of another assembly than the model's.",
+)
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of edits and saved views [default: `serve` in the user's].",
+)
+@click.option(
+    "--cache-bytes",
+    default=1 << 30,
+    show_default=True,
+    type=click.IntRange(min=1 << 20),
+    help="Memory for windows and tiles.",
+)
 def serve(
     models: tuple[str, ...],
     genome: str,
@@ -84,30 +137,60 @@ def serve(
     state: Path | None,
     cache_bytes: int,
 ) -> None:
-    """Show predicted maps in HiGlass, in a browser, computed as you look; beside them measured maps and tracks.
+    """Show predicted maps in HiGlass, in a browser, computed as you look; beside them measured maps
+    and tracks.
 
-    The address that is printed can be given to any other HiGlass as its server, too. Ctrl-C ends it.
+    The address that is printed can be given to any other HiGlass as its server, too. Ctrl-C ends
+    it.
     """
     token = _checked_token(token, host)
     if stores and len(stores) != len(models):
-        raise ModelError(f"{len(stores)} --store for {len(models)} --model; give one for each, in their order")
+        raise ModelError(
+            f"{len(stores)} --store for {len(models)} --model; give one for each, in their order"
+        )
     try:
         from higlass_plugin import server
         from higlass_plugin.library import Library, Limits
     except ImportError as error:
-        raise OrcaCoolError(f"{error.name!r} is not installed; install what `serve` needs: pip install 'orca-cool[serve]'") from error
+        raise OrcaCoolError(
+            f"{error.name!r} is not installed; install what `serve` needs: pip install "
+            f"'orca-cool[serve]'"
+        ) from error
 
     listening = _listen(host, port)
     with listening, Library(state or home() / "serve", Limits(cache_bytes=cache_bytes)) as library:
-        source = _open(library, models, genome, files, stores, chrom_names, any_genome, {"device": device, "dtype": dtype})
-        app = server.create_app(library, token=token, blocking=blocking, allow_origins=origins, hosts={*server.LOOPBACK, host})
+        source = _open(
+            library,
+            models,
+            genome,
+            files,
+            stores,
+            chrom_names,
+            any_genome,
+            {"device": device, "dtype": dtype},
+        )
+        app = server.create_app(
+            library,
+            token=token,
+            blocking=blocking,
+            allow_origins=origins,
+            hosts={*server.LOOPBACK, host},
+        )
         address = _address(host, listening.getsockname()[1])
-        click.echo(f"{', '.join(models)} on {source.name}: {address}{f'?token={token}' if token else ''}")
+        click.echo(
+            f"{', '.join(models)} on {source.name}: {address}{f'?token={token}' if token else ''}"
+        )
         click.echo(f"as a server for any HiGlass: {address}api/v1 (Ctrl-C ends it)")
         if not no_browser:
             # some browsers do not return until they are closed
-            threading.Thread(target=webbrowser.open, args=[f"{address}{f'?token={token}' if token else ''}"], daemon=True).start()
-        signal.signal(signal.SIGTERM, _stop)  # as Ctrl-C, which a process in the background does not get
+            threading.Thread(
+                target=webbrowser.open,
+                args=[f"{address}{f'?token={token}' if token else ''}"],
+                daemon=True,
+            ).start()
+        signal.signal(
+            signal.SIGTERM, _stop
+        )  # as Ctrl-C, which a process in the background does not get
         server.run(app, listening, BLOCKING_THREADS if blocking else THREADS)
     click.echo("stopped", err=True)
 
@@ -140,7 +223,10 @@ def _open(
     if order is not None and difference(order, source.chromsizes):
         ordered = OrderedGenome(source, order)
         if not difference(order, ordered.chromsizes):
-            click.echo(f"chromosomes in the order of the measured map: {', '.join(ordered.chromsizes)}", err=True)
+            click.echo(
+                f"chromosomes in the order of the measured map: {', '.join(ordered.chromsizes)}",
+                err=True,
+            )
             source = ordered
     cache = Cache(CACHE_BYTES)
     folder = None if library.state is None else library.state / "maps"
@@ -159,18 +245,25 @@ def _open(
             library.add_observed(file, file.map)
     for k, (model, bundle, assembly) in enumerate(zip(models, bundles, assemblies)):
         store = {"store": stores[k]} if stores else {}
-        library.add_model(Path(model).name, bundle, source.name, source, assembly, **options, **store)
+        library.add_model(
+            Path(model).name, bundle, source.name, source, assembly, **options, **store
+        )
     return source
 
 
 def _checked_token(token: str | None, host: str) -> str | None:
     """The token; ServeError if it cannot stand in an address, or one is needed."""
     if token is None and not _is_loopback(host):
-        raise ServeError(f"host {host!r} can be reached by others; give --token auto (or a token of your own)")
+        raise ServeError(
+            f"host {host!r} can be reached by others; give --token auto (or a token of your own)"
+        )
     if token == "auto":
         return secrets.token_urlsafe(24)
     if token is not None and not re.fullmatch(r"[A-Za-z0-9._~-]{8,200}", token):
-        raise ServeError(f"token {token!r} is not 8 to 200 letters, digits, '-', '.', '_' and '~'; `--token auto` makes one up")
+        raise ServeError(
+            f"token {token!r} is not 8 to 200 letters, digits, '-', '.', '_' and '~'; `--token "
+            f"auto` makes one up"
+        )
     return token
 
 
@@ -187,10 +280,15 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return listen(host, port)
     except (OSError, UnicodeError) as error:
-        raise ServeError(f"port {port} of {host!r} cannot be listened on: {error}; choose another --port (0 finds a free one)") from error
+        raise ServeError(
+            f"port {port} of {host!r} cannot be listened on: {error}; choose another --port (0 "
+            f"finds a free one)"
+        ) from error
 
 
 def _address(host: str, port: int) -> str:
     """What a browser is told: a name, where the host stands for all addresses of this machine."""
-    name = socket.gethostname() if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+    name = (
+        socket.gethostname() if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+    )
     return f"http://{name}:{port}/"

@@ -1,7 +1,8 @@
-"""How good is a model: correlations with a measured map by level, beside baselines and the map's own ceiling.
+"""How good is a model: correlations with a measured map by level, beside baselines and the map's
+own ceiling.
 
-``evaluate_files`` compares a predicted .mcool, ``evaluate_model`` runs the paper's protocol. Names are imported when they are
-asked for: training needs :mod:`orca_cool.evaluate.metrics` alone.
+``evaluate_files`` compares a predicted .mcool, ``evaluate_model`` runs the paper's protocol. Names
+are imported when they are asked for: training needs :mod:`orca_cool.evaluate.metrics` alone.
 """
 
 from __future__ import annotations
@@ -20,9 +21,19 @@ if TYPE_CHECKING:
     from orca_cool.evaluate.tally import Choices, Metrics, Score
 
 __all__ = [
-    "Choices", "Metrics", "Result", "Score", "centromeres", "depletion", "evaluate", "evaluate_files", "evaluate_model", "pearson",
-    "split_half", "write_folder",
-]  # fmt: skip
+    "Choices",
+    "Metrics",
+    "Result",
+    "Score",
+    "centromeres",
+    "depletion",
+    "evaluate",
+    "evaluate_files",
+    "evaluate_model",
+    "pearson",
+    "split_half",
+    "write_folder",
+]
 
 _HOMES = {
     "baselines": ("centromeres",),

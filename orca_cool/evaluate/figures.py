@@ -14,9 +14,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LABELS = {
-    "model": "model", "telomere": "told distance and telomeres", "centromere": "told the centromere too", "replicate": "replicate",
+    "model": "model",
+    "telomere": "told distance and telomeres",
+    "centromere": "told the centromere too",
+    "replicate": "replicate",
     "halves": "measured map, split halves",
-}  # fmt: skip
+}
 COLOURS = {"model": "C0", "telomere": "C7", "centromere": "C1", "replicate": "C2", "halves": "C3"}
 
 #: Distances of fewer pixels are not drawn.
@@ -25,13 +28,22 @@ LEAST = 50
 
 def bp(value: float) -> str:
     """ "2 kb", "1.024 Mb"."""
-    return f"{value / 1e6:g} Mb" if value >= 1e6 else f"{value / 1e3:g} kb" if value >= 1e3 else f"{value:g} bp"
+    return (
+        f"{value / 1e6:g} Mb"
+        if value >= 1e6
+        else f"{value / 1e3:g} kb"
+        if value >= 1e3
+        else f"{value:g} bp"
+    )
 
 
 def totals(scores: Sequence[Score]) -> list[Score]:
     """Scores of all chromosomes pooled, or of the only one; finest level first, trans last."""
     names = {s.chrom for s in scores}
-    return sorted((s for s in scores if s.chrom == "all" or "all" not in names), key=lambda s: (s.kind, s.resolution))
+    return sorted(
+        (s for s in scores if s.chrom == "all" or "all" not in names),
+        key=lambda s: (s.kind, s.resolution),
+    )
 
 
 def levels_figure(scores: Sequence[Score]) -> Figure:
@@ -45,9 +57,17 @@ def levels_figure(scores: Sequence[Score]) -> Figure:
     at, width = np.arange(len(shown)), 0.8 / len(names)
     for k, name in enumerate(names):
         heights = [s.found[name].r if name in s.found else np.nan for s in shown]
-        axes.bar(at + (k - (len(names) - 1) / 2) * width, heights, width, label=LABELS[name], color=COLOURS[name])
+        axes.bar(
+            at + (k - (len(names) - 1) / 2) * width,
+            heights,
+            width,
+            label=LABELS[name],
+            color=COLOURS[name],
+        )
     axes.axhline(0, color="0.4", linewidth=0.5)
-    axes.set_xticks(at, [f"{bp(s.resolution)}{' trans' if s.kind == 'trans' else ''}" for s in shown])
+    axes.set_xticks(
+        at, [f"{bp(s.resolution)}{' trans' if s.kind == 'trans' else ''}" for s in shown]
+    )
     axes.set_ylabel("Pearson's r, log (observed / expected)")
     axes.set_title(_subject(shown), fontsize=10)
     axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
@@ -67,41 +87,67 @@ def distance_figure(scores: Sequence[Score]) -> Figure:
         for name in [n for n in PREDICTORS if n in LABELS and n in s.found]:
             m = s.found[name]
             d = np.flatnonzero(m.pixels_by_distance >= LEAST)
-            panel.plot(d * s.resolution / 1000, m.by_distance[d], color=COLOURS[name], linewidth=1, label=LABELS[name])
+            panel.plot(
+                d * s.resolution / 1000,
+                m.by_distance[d],
+                color=COLOURS[name],
+                linewidth=1,
+                label=LABELS[name],
+            )
         panel.axhline(0, color="0.4", linewidth=0.5)
         panel.set_title(bp(s.resolution), fontsize=9)
         panel.set_xlabel("distance (kb)", fontsize=8)
     for panel in axes[len(shown) :]:
         panel.set_axis_off()
-    figure.legend(*axes[0].get_legend_handles_labels(), fontsize=8, frameon=False, loc="outside lower center", ncols=3)
+    figure.legend(
+        *axes[0].get_legend_handles_labels(),
+        fontsize=8,
+        frameon=False,
+        loc="outside lower center",
+        ncols=3,
+    )
     figure.supylabel("Pearson's r at a distance", fontsize=9)
     figure.suptitle(_subject(shown), fontsize=10)
     return figure
 
 
 def examples_figure(examples: Sequence[Example]) -> Figure:
-    """Windows, a row for each place and a column for each level, coarse to fine: predicted above, measured below the diagonal."""
+    """Windows, a row for each place and a column for each level, coarse to fine: predicted above,
+    measured below the diagonal.
+    """
     from matplotlib.figure import Figure
 
     places = list(dict.fromkeys(e.row for e in examples))
     levels = sorted({e.resolution for e in examples}, reverse=True)
-    figure = Figure(figsize=(2.4 * len(levels) + 0.8, 2.4 * len(places) + 0.6), dpi=120, layout="constrained")
+    figure = Figure(
+        figsize=(2.4 * len(levels) + 0.8, 2.4 * len(places) + 0.6), dpi=120, layout="constrained"
+    )
     axes = figure.subplots(len(places), len(levels), squeeze=False)
     for panel in axes.ravel():
         panel.set_xticks([])
         panel.set_yticks([])
     for k, level in enumerate(levels):
         column = [e for e in examples if e.resolution == level]
-        values = np.concatenate([m[np.isfinite(m)] for e in column for m in (e.predicted, e.observed)])
+        values = np.concatenate(
+            [m[np.isfinite(m)] for e in column for m in (e.predicted, e.observed)]
+        )
         high = max(float(np.percentile(np.abs(values), 98)), 0.1) if len(values) else 1.0
         for e in column:
             panel = axes[places.index(e.row), k]
             both = np.where(np.tri(len(e.predicted), k=-1, dtype=bool), e.observed, e.predicted)
-            panel.imshow(np.ma.masked_invalid(both), cmap="coolwarm", vmin=-high, vmax=high, interpolation="nearest")
+            panel.imshow(
+                np.ma.masked_invalid(both),
+                cmap="coolwarm",
+                vmin=-high,
+                vmax=high,
+                interpolation="nearest",
+            )
         axes[0, k].set_title(f"{bp(level)} bins, ±{high:.1f}", fontsize=8)
     for panel, place in zip(axes[:, 0], places):
         panel.set_ylabel(place, fontsize=8)
-    figure.suptitle("log (observed / expected): predicted above, measured below the diagonal", fontsize=9)
+    figure.suptitle(
+        "log (observed / expected): predicted above, measured below the diagonal", fontsize=9
+    )
     return figure
 
 

@@ -1,7 +1,7 @@
 """A predicted .mcool against a measured map: whole chromosomes, level by level.
 
-The measured map is balanced, adaptively coarse-grained and block-averaged exactly as training targets are; expected and eps are
-those stored with the prediction.
+The measured map is balanced, adaptively coarse-grained and block-averaged exactly as training
+targets are; expected and eps are those stored with the prediction.
 """
 
 from __future__ import annotations
@@ -17,7 +17,14 @@ import numpy as np
 from orca_cool import __version__
 from orca_cool.coolfile import read_layer, read_log_ratio
 from orca_cool.errors import CoolerError
-from orca_cool.evaluate.baselines import ROWS, baseline_windows, centromeres, check_training, fit_baselines, squares
+from orca_cool.evaluate.baselines import (
+    ROWS,
+    baseline_windows,
+    centromeres,
+    check_training,
+    fit_baselines,
+    squares,
+)
 from orca_cool.evaluate.maps import Measurements, check_sizes
 from orca_cool.evaluate.result import Example, Result, pooled
 from orca_cool.evaluate.tally import Choices, Score, Tally
@@ -30,18 +37,22 @@ from orca_cool.windows import n_bins
 EXAMPLES = 3
 
 
-def depletion(y: np.ndarray, resolution: int, position: int, near: int = 10_000, far: int = 100_000) -> dict[str, float]:
+def depletion(
+    y: np.ndarray, resolution: int, position: int, near: int = 10_000, far: int = 100_000
+) -> dict[str, float]:
     """How strongly contacts across ``position`` are depleted, and where the depletion is strongest.
 
     Parameters
     ----------
-    y : (n, n) log observed/expected of one chromosome. near, far : bounds in bp of the pixels' distance.
+    y : (n, n) log observed/expected of one chromosome. near, far : bounds in bp of the pixels'
+        distance.
 
     Returns
     -------
-    ``across``: mean of the pixels that span the position; ``elsewhere``: mean of the others of those distances, distance by
-    distance so that both have the same ones; ``minimum``: centre in bp of the bin across which the mean is lowest, among bins
-    with at least half of the possible pixels.
+    ``across``: mean of the pixels that span the position; ``elsewhere``: mean of the others of
+    those distances, distance by distance so that both have the same ones; ``minimum``: centre in bp
+    of the bin across which the mean is lowest, among bins with at least half of the possible
+    pixels.
     """
     n = y.shape[0]
     low, high = max(1, near // resolution), far // resolution
@@ -64,7 +75,9 @@ def depletion(y: np.ndarray, resolution: int, position: int, near: int = 10_000,
     return {
         "across": float(np.mean(across)) if across else float("nan"),
         "elsewhere": float(np.mean(elsewhere)) if elsewhere else float("nan"),
-        "minimum": float((np.nanargmin(profile) + 0.5) * resolution) if np.isfinite(profile).any() else float("nan"),
+        "minimum": float((np.nanargmin(profile) + 0.5) * resolution)
+        if np.isfinite(profile).any()
+        else float("nan"),
     }
 
 
@@ -112,12 +125,16 @@ def evaluate_files(
 
     Parameters
     ----------
-    predicted : .mcool written by ``orca-cool predict``. observed : balanced .cool or .mcool with bins of ``base`` bp.
-    resolutions : default: all of the prediction that are multiples of ``base``. base : default: the prediction's finest.
-    cutoff : of adaptive coarse-graining. missing : largest share of fine values that a coarse pixel may lack.
+    predicted : .mcool written by ``orca-cool predict``. observed : balanced .cool or .mcool with
+        bins of ``base`` bp.
+    resolutions : default: all of the prediction that are multiples of ``base``. base : default: the
+        prediction's finest.
+    cutoff : of adaptive coarse-graining. missing : largest share of fine values that a coarse pixel
+        may lack.
     train : chromosomes that the baselines learn from; none, no baselines.
     features : BED with centromeres, for baseline (b) and for the depletion across them.
-    replicate : another measured map, scored as a predictor. ceiling : split the measured map's contacts in halves.
+    replicate : another measured map, scored as a predictor. ceiling : split the measured map's
+        contacts in halves.
     cache : folder for coarse-grained tiles, see :class:`orca_cool.observed.ObservedMap`.
     progress : called with the number of levels of chromosomes done, and of all.
 
@@ -133,13 +150,25 @@ def evaluate_files(
     wanted = sorted(resolutions) or [r for r in uris if r % base == 0]
     for r in wanted:
         if r not in uris:
-            raise CoolerError(f"{str(predicted)!r} has no resolution {r}; it has: {', '.join(map(str, uris))}")
+            raise CoolerError(
+                f"{str(predicted)!r} has no resolution {r}; it has: {', '.join(map(str, uris))}"
+            )
         if r % base:
             raise CoolerError(f"bins of {base} bp (--base) cannot be averaged to level {r}")
     if not wanted:
-        raise CoolerError(f"no level of {str(predicted)!r} is a multiple of {base} bp (--base); it has: {', '.join(map(str, uris))}")
+        raise CoolerError(
+            f"no level of {str(predicted)!r} is a multiple of {base} bp (--base); it has: "
+            f"{', '.join(map(str, uris))}"
+        )
     maps = Measurements.open(
-        observed, base, cutoff=cutoff, missing=missing, replicate=replicate, ceiling=ceiling, seed=choices.seed, cache=cache
+        observed,
+        base,
+        cutoff=cutoff,
+        missing=missing,
+        replicate=replicate,
+        ceiling=ceiling,
+        seed=choices.seed,
+        cache=cache,
     )
     maps.check(chroms, train)
     sizes = maps.observed.chromsizes
@@ -147,12 +176,20 @@ def evaluate_files(
     metadata: dict[str, Any] = {}
     for r in wanted:
         layer, metadata = read_layer(uris[r])
-        levels[r] = _Level(uris[r], layer, {str(c): int(n) for c, n in cooler.Cooler(uris[r]).chromsizes.items()})
-        check_sizes(chroms, levels[r].sizes, f"predicted map {str(predicted)!r}", sizes, maps.name, r)
+        levels[r] = _Level(
+            uris[r], layer, {str(c): int(n) for c, n in cooler.Cooler(uris[r]).chromsizes.items()}
+        )
+        check_sizes(
+            chroms, levels[r].sizes, f"predicted map {str(predicted)!r}", sizes, maps.name, r
+        )
     middle = centromeres(features, [*chroms, *train]) if features else {}
     bands = {r: level.layer.band for r, level in levels.items()}
     models = fit_baselines(
-        lambda c, r, a, b: levels[r].measured(maps, c, a // r, b // r), {c: sizes[c] for c in train}, middle, bands, choices.seed
+        lambda c, r, a, b: levels[r].measured(maps, c, a // r, b // r),
+        {c: sizes[c] for c in train},
+        middle,
+        bands,
+        choices.seed,
     )
     tallies, drawn = [], {}
     for c in chroms:
@@ -164,17 +201,33 @@ def evaluate_files(
                 p[own:, own:] = np.nan
                 e = level.expected(b - a)
                 seen = maps.window(c, a * r, b * r, r, e, level.layer.eps)
-                tally.add(seen, {"model": p, **baseline_windows(models, place, r, b - a, a * r)}, np.log(e + level.layer.eps), whole=False)
+                tally.add(
+                    seen,
+                    {"model": p, **baseline_windows(models, place, r, b - a, a * r)},
+                    np.log(e + level.layer.eps),
+                    whole=False,
+                )
             tallies.append(tally)
             progress(len(tallies), len(chroms) * len(levels))
         if c in middle:
             drawn[c] = _depletions(levels[wanted[0]], maps, c, middle[c])
     provenance = {
-        "orca_cool": __version__, "way": "files", "predicted": Path(str(predicted)).name, "observed": Path(str(observed)).name,
-        "model": metadata.get("model"), "model_digest": metadata.get("model_digest"), "genome": metadata.get("genome"),
-        "chroms": chroms, "levels": wanted, "base": base, "cutoff": cutoff, "missing": missing, "train": train,
-        "replicate": None if replicate is None else Path(replicate).name, **asdict(choices),
-    }  # fmt: skip
+        "orca_cool": __version__,
+        "way": "files",
+        "predicted": Path(str(predicted)).name,
+        "observed": Path(str(observed)).name,
+        "model": metadata.get("model"),
+        "model_digest": metadata.get("model_digest"),
+        "genome": metadata.get("genome"),
+        "chroms": chroms,
+        "levels": wanted,
+        "base": base,
+        "cutoff": cutoff,
+        "missing": missing,
+        "train": train,
+        "replicate": None if replicate is None else Path(replicate).name,
+        **asdict(choices),
+    }
     return Result(pooled(tallies), provenance, drawn, _examples(levels, maps, chroms, sizes))
 
 
@@ -193,14 +246,19 @@ def _depletions(level: _Level, maps: Measurements, chrom: str, position: int) ->
     a = min(max(position // r - ROWS // 2, 0), max(n - ROWS, 0))
     b = min(a + ROWS, n)
     found = {"at": float(position)}
-    for prefix, y in (("", level.predicted(chrom, a, b)), ("measured_", level.measured(maps, chrom, a, b))):
+    for prefix, y in (
+        ("", level.predicted(chrom, a, b)),
+        ("measured_", level.measured(maps, chrom, a, b)),
+    ):
         one = depletion(y, r, position - a * r)
         one["minimum"] += a * r
         found |= {prefix + k: v for k, v in one.items()}
     return found
 
 
-def _examples(levels: dict[int, _Level], maps: Measurements, chroms: Sequence[str], sizes: dict[str, int]) -> list[Example]:
+def _examples(
+    levels: dict[int, _Level], maps: Measurements, chroms: Sequence[str], sizes: dict[str, int]
+) -> list[Example]:
     """A window of every level around a few places, spread over the chromosomes."""
     out = []
     for k in range(EXAMPLES):
@@ -210,5 +268,12 @@ def _examples(levels: dict[int, _Level], maps: Measurements, chroms: Sequence[st
             n = n_bins(sizes[c], r)
             size = min(n, level.layer.band)
             a = min(max(at // r - size // 2, 0), n - size)
-            out.append(Example(f"{c}:{at:,}", r, level.predicted(c, a, a + size), level.measured(maps, c, a, a + size)))
+            out.append(
+                Example(
+                    f"{c}:{at:,}",
+                    r,
+                    level.predicted(c, a, a + size),
+                    level.measured(maps, c, a, a + size),
+                )
+            )
     return out

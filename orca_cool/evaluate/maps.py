@@ -1,4 +1,6 @@
-"""Measured maps as evaluation reads them: block means in bounded memory, binomial halves, replicates, and whose genome it is."""
+"""Measured maps as evaluation reads them: block means in bounded memory, binomial halves,
+replicates, and whose genome it is.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +26,12 @@ logger = logging.getLogger(__name__)
 STRIP = 1 << 24
 
 
-def split_counts(counts: np.ndarray, rng: np.random.Generator, symmetric: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Binomial halves (p = 1/2) of contact counts (n, m), int64; a symmetric matrix stays symmetric."""
+def split_counts(
+    counts: np.ndarray, rng: np.random.Generator, symmetric: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Binomial halves (p = 1/2) of contact counts (n, m), int64; a symmetric matrix stays
+    symmetric.
+    """
     whole = np.asarray(counts).astype(np.int64)
     first = rng.binomial(np.triu(whole) if symmetric else whole, 0.5)
     if symmetric:
@@ -33,7 +39,9 @@ def split_counts(counts: np.ndarray, rng: np.random.Generator, symmetric: bool) 
     return first, whole - first
 
 
-def split_half(raw: np.ndarray, weights: np.ndarray, cutoff: float, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
+def split_half(
+    raw: np.ndarray, weights: np.ndarray, cutoff: float, seed: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
     """Two coarse-grained maps from a binomial split of the contacts.
 
     Parameters
@@ -42,12 +50,17 @@ def split_half(raw: np.ndarray, weights: np.ndarray, cutoff: float, seed: int = 
     """
     first, second = split_counts(raw, np.random.default_rng(seed), True)
     # twice, so that both halves keep the frequency that expected and eps are measured in
-    maps = [coarse_grain(2 * half * np.outer(weights, weights), half.astype(float), cutoff) for half in (first, second)]
+    maps = [
+        coarse_grain(2 * half * np.outer(weights, weights), half.astype(float), cutoff)
+        for half in (first, second)
+    ]
     return maps[0], maps[1]
 
 
 class _HalfCooler(cooler.Cooler):
-    """A cooler of one binomial half of another's contacts, read as dense rectangles. A rectangle always gives the same half."""
+    """A cooler of one binomial half of another's contacts, read as dense rectangles. A rectangle
+    always gives the same half.
+    """
 
     def __init__(self, uri: str, half: int, seed: int):
         super().__init__(uri)
@@ -59,23 +72,38 @@ class _HalfCooler(cooler.Cooler):
     def fetch(self, first: tuple[str, int, int], second: tuple[str, int, int]) -> np.ndarray:
         """(n, m) counts between two regions."""
         rng = np.random.default_rng([self.seed, zlib.crc32(repr((*first, *second)).encode())])
-        return split_counts(super().matrix(balance=False).fetch(first, second), rng, first == second)[self.half]
+        return split_counts(
+            super().matrix(balance=False).fetch(first, second), rng, first == second
+        )[self.half]
 
 
 class HalfMap(ObservedMap):
-    """One of two binomial halves of a measured map's contacts (:func:`split_half`, tile by tile), treated as the whole map is.
+    """One of two binomial halves of a measured map's contacts (:func:`split_half`, tile by tile),
+    treated as the whole map is.
 
     Parameters
     ----------
     half : 0 or 1; both of one ``seed`` add up to the map. Others as in :class:`ObservedMap`.
     """
 
-    def __init__(self, path: str | Path, resolution: int, half: int, cutoff: float = 5.0, *, seed: int = 1, cache: Path | None = None):
+    def __init__(
+        self,
+        path: str | Path,
+        resolution: int,
+        half: int,
+        cutoff: float = 5.0,
+        *,
+        seed: int = 1,
+        cache: Path | None = None,
+    ):
         super().__init__(path, resolution, cutoff, cache=cache and cache / f"half{half}.{seed}")
         with self.cooler.open("r") as group:
             kind = group["pixels/count"].dtype
         if not np.issubdtype(kind, np.integer):
-            raise CoolerError(f"contact map {str(path)!r} holds counts of type {kind}, which cannot be split in halves; use --no-ceiling")
+            raise CoolerError(
+                f"contact map {str(path)!r} holds counts of type {kind}, which cannot be split "
+                f"in halves; use --no-ceiling"
+            )
         self.cooler = _HalfCooler(self.cooler.uri, half, seed)
 
     def weights(self, chrom: str) -> np.ndarray:
@@ -83,13 +111,17 @@ class HalfMap(ObservedMap):
         return np.sqrt(2) * super().weights(chrom)
 
 
-def block_window(m: ObservedMap, chrom: str, start: int, end: int, resolution: int, missing: float) -> np.ndarray:
+def block_window(
+    m: ObservedMap, chrom: str, start: int, end: int, resolution: int, missing: float
+) -> np.ndarray:
     """Block means of a square of one chromosome, strip by strip.
 
     Parameters
     ----------
-    start, end : bp; ``start`` a multiple of the map's bin, the length one of ``resolution``; may overhang the chromosome.
-    missing : see :func:`orca_cool.observed.block_mean`; what lies past the chromosome's end is not missing.
+    start, end : bp; ``start`` a multiple of the map's bin, the length one of ``resolution``; may
+        overhang the chromosome.
+    missing : see :func:`orca_cool.observed.block_mean`; what lies past the chromosome's end is not
+        missing.
 
     Returns
     -------
@@ -111,7 +143,9 @@ def block_window(m: ObservedMap, chrom: str, start: int, end: int, resolution: i
 
 @dataclass(frozen=True)
 class Windowed:
-    """One window of everything measured, as log observed/expected, (n, n) float32 each: target, replicate, two halves of the target."""
+    """One window of everything measured, as log observed/expected, (n, n) float32 each: target,
+    replicate, two halves of the target.
+    """
 
     target: np.ndarray
     replicate: np.ndarray | None
@@ -145,7 +179,9 @@ class Measurements:
         second = None if replicate is None else ObservedMap(replicate, base, cutoff, cache=cache)
         if not ceiling:
             return cls(main, second, None, missing)
-        one, two = (HalfMap(observed, base, half, cutoff, seed=seed, cache=cache) for half in (0, 1))
+        one, two = (
+            HalfMap(observed, base, half, cutoff, seed=seed, cache=cache) for half in (0, 1)
+        )
         return cls(main, second, (one, two), missing)
 
     @property
@@ -159,36 +195,73 @@ class Measurements:
         check_sizes([*chroms, *train], sizes, self.name, sizes, self.name, self.observed.resolution)
         if self.replicate is not None:
             other = f"replicate {self.replicate.path!r}"
-            check_sizes(chroms, sizes, self.name, self.replicate.chromsizes, other, self.observed.resolution)
+            check_sizes(
+                chroms, sizes, self.name, self.replicate.chromsizes, other, self.observed.resolution
+            )
 
-    def target(self, chrom: str, start: int, end: int, resolution: int, expected: np.ndarray, eps: float) -> np.ndarray:
+    def target(
+        self, chrom: str, start: int, end: int, resolution: int, expected: np.ndarray, eps: float
+    ) -> np.ndarray:
         """(n, n) log observed/expected of a window of the measured map alone."""
-        return log_ratio(block_window(self.observed, chrom, start, end, resolution, self.missing), expected, eps)
+        return log_ratio(
+            block_window(self.observed, chrom, start, end, resolution, self.missing), expected, eps
+        )
 
-    def window(self, chrom: str, start: int, end: int, resolution: int, expected: np.ndarray, eps: float) -> Windowed:
+    def window(
+        self, chrom: str, start: int, end: int, resolution: int, expected: np.ndarray, eps: float
+    ) -> Windowed:
         """A window ``[start, end)`` of a chromosome; ``expected`` (n, n)."""
-        return self._all(lambda m: block_window(m, chrom, start, end, resolution, self.missing), expected, eps)
+        return self._all(
+            lambda m: block_window(m, chrom, start, end, resolution, self.missing), expected, eps
+        )
 
-    def layout(self, pieces: Sequence[Segment], start: int, end: int, resolution: int, expected: np.ndarray, eps: float) -> Windowed:
+    def layout(
+        self,
+        pieces: Sequence[Segment],
+        start: int,
+        end: int,
+        resolution: int,
+        expected: np.ndarray,
+        eps: float,
+    ) -> Windowed:
         """A window of pieces laid end to end."""
-        return self._all(lambda m: block_mean(m.assembled(pieces, start, end), resolution // m.resolution, self.missing), expected, eps)
+        return self._all(
+            lambda m: block_mean(
+                m.assembled(pieces, start, end), resolution // m.resolution, self.missing
+            ),
+            expected,
+            eps,
+        )
 
-    def _all(self, read: Callable[[ObservedMap], np.ndarray], expected: np.ndarray, eps: float) -> Windowed:
+    def _all(
+        self, read: Callable[[ObservedMap], np.ndarray], expected: np.ndarray, eps: float
+    ) -> Windowed:
         def ratio(m: ObservedMap) -> np.ndarray:
             return log_ratio(read(m), expected, eps)
 
         halves = None if self.halves is None else (ratio(self.halves[0]), ratio(self.halves[1]))
-        return Windowed(ratio(self.observed), None if self.replicate is None else ratio(self.replicate), halves)
+        return Windowed(
+            ratio(self.observed), None if self.replicate is None else ratio(self.replicate), halves
+        )
 
 
-def check_sizes(chroms: Iterable[str], sizes: Mapping[str, int], name: str, others: Mapping[str, int], other: str, resolution: int) -> None:
+def check_sizes(
+    chroms: Iterable[str],
+    sizes: Mapping[str, int],
+    name: str,
+    others: Mapping[str, int],
+    other: str,
+    resolution: int,
+) -> None:
     """Two files must be of one assembly: both have the chromosomes, of one length.
 
-    Releases of an assembly that differ by single corrections are accepted as long as the chromosome has as many bins.
+    Releases of an assembly that differ by single corrections are accepted as long as the chromosome
+    has as many bins.
 
     Parameters
     ----------
-    sizes, others : {chromosome: bp} of the files called ``name`` and ``other`` ("measured map 'x.cool'").
+    sizes, others : {chromosome: bp} of the files called ``name`` and ``other`` ("measured map
+        'x.cool'").
 
     Raises
     ------
@@ -198,9 +271,14 @@ def check_sizes(chroms: Iterable[str], sizes: Mapping[str, int], name: str, othe
     for chrom in chroms:
         for known, where in ((sizes, name), (others, other)):
             if chrom not in known:
-                raise RegionError(f"chromosome {chrom!r} is not in {where}; {suggestion(chrom, known)}")
+                raise RegionError(
+                    f"chromosome {chrom!r} is not in {where}; {suggestion(chrom, known)}"
+                )
         a, b = int(sizes[chrom]), int(others[chrom])
         if n_bins(a, resolution) != n_bins(b, resolution):
-            raise RegionError(f"{name} and {other} are not of one assembly: {chrom} is {a:,} bp in the first, {b:,} bp in the second")
+            raise RegionError(
+                f"{name} and {other} are not of one assembly: {chrom} is {a:,} bp in the first, "
+                f"{b:,} bp in the second"
+            )
         if a != b:
             logger.warning("%s is %d bp in %s, %d bp in %s", chrom, a, name, b, other)

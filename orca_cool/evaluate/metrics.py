@@ -1,6 +1,7 @@
 """Scores of two maps as arrays: numpy alone, so that training can call them at every validation.
 
-Sums are streamed: a :class:`Moments` holds what Pearson's r needs of any number of pixels, by stratum (distance), and two of them add up.
+Sums are streamed: a :class:`Moments` holds what Pearson's r needs of any number of pixels, by
+stratum (distance), and two of them add up.
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ import numpy as np
 ROUNDING = 1e-12
 
 
-def pearson(a: np.ndarray, b: np.ndarray, nearest: int = 2, farthest: int | None = None) -> tuple[float, int]:
-    """Pearson's r of two (n, n) symmetric maps over pixels finite in both, ``nearest`` .. ``farthest`` bins apart.
+def pearson(
+    a: np.ndarray, b: np.ndarray, nearest: int = 2, farthest: int | None = None
+) -> tuple[float, int]:
+    """Pearson's r of two (n, n) symmetric maps over pixels finite in both, ``nearest`` ..
+    ``farthest`` bins apart.
 
     Returns
     -------
@@ -67,7 +71,11 @@ class Moments:
         """All strata as one."""
         total = max(self.n.sum(), 1)
         out = Moments()
-        out.n[0], out.x[0], out.y[0] = self.n.sum(), self.n @ self.x / total, self.n @ self.y / total
+        out.n[0], out.x[0], out.y[0] = (
+            self.n.sum(),
+            self.n @ self.x / total,
+            self.n @ self.y / total,
+        )
         dx, dy = self.x - out.x[0], self.y - out.y[0]
         out.xx[0] = self.xx.sum() + self.n @ (dx * dx)
         out.yy[0] = self.yy.sum() + self.n @ (dy * dy)
@@ -76,7 +84,11 @@ class Moments:
 
     def by_stratum(self, least: int = 3) -> np.ndarray:
         """(strata,) Pearson's r of each; NaN with fewer than ``least`` pairs or no variance."""
-        varies = (self.n >= least) & (self.xx > self.n * (ROUNDING * self.x) ** 2) & (self.yy > self.n * (ROUNDING * self.y) ** 2)
+        varies = (
+            (self.n >= least)
+            & (self.xx > self.n * (ROUNDING * self.x) ** 2)
+            & (self.yy > self.n * (ROUNDING * self.y) ** 2)
+        )
         size = np.sqrt(np.where(varies, self.xx, 1)) * np.sqrt(np.where(varies, self.yy, 1))
         return np.where(varies, np.clip(self.xy / size, -1, 1), np.nan)
 
@@ -85,19 +97,28 @@ class Moments:
         return float(self.pooled().by_stratum()[0])
 
     def within(self) -> float:
-        """Pearson's r of all pairs after each stratum's mean of x and of y is subtracted (as in the comparison of Orca with Akita)."""
+        """Pearson's r of all pairs after each stratum's mean of x and of y is subtracted (as in the
+        comparison of Orca with Akita).
+        """
         flat = Moments()
-        flat.n[0], flat.xx[0], flat.yy[0], flat.xy[0] = (v.sum() for v in (self.n, self.xx, self.yy, self.xy))
+        flat.n[0], flat.xx[0], flat.yy[0], flat.xy[0] = (
+            v.sum() for v in (self.n, self.xx, self.yy, self.xy)
+        )
         whole = self.pooled()
-        flat.x, flat.y = np.abs(whole.x) + np.sqrt(whole.xx / max(whole.n[0], 1)), np.abs(whole.y) + np.sqrt(whole.yy / max(whole.n[0], 1))
+        flat.x, flat.y = (
+            np.abs(whole.x) + np.sqrt(whole.xx / max(whole.n[0], 1)),
+            np.abs(whole.y) + np.sqrt(whole.yy / max(whole.n[0], 1)),
+        )
         return float(flat.by_stratum()[0])
 
     def scc(self) -> float:
-        """HiCRep's stratum-adjusted correlation of x and y (Yang et al. 2017, Genome Research 27:1939).
+        """HiCRep's stratum-adjusted correlation of x and y (Yang et al. 2017, Genome Research
+        27:1939).
 
-        SCC = sum_k w_k r_k / sum_k w_k over strata k (distances) in which both vary, r_k Pearson's r of the N_k pixels of the stratum,
-        w_k = N_k sqrt(Var(U_k) Var(V_k)), U and V the ranks of x and of y in the stratum divided by N_k. With ties broken the ranks are
-        1 .. N_k, of variance (N_k + 1) / (12 N_k), whatever the values: w_k = (N_k + 1) / 12.
+        SCC = sum_k w_k r_k / sum_k w_k over strata k (distances) in which both vary, r_k Pearson's
+        r of the N_k pixels of the stratum, w_k = N_k sqrt(Var(U_k) Var(V_k)), U and V the ranks of
+        x and of y in the stratum divided by N_k. With ties broken the ranks are 1 .. N_k, of
+        variance (N_k + 1) / (12 N_k), whatever the values: w_k = (N_k + 1) / 12.
         """
         r = self.by_stratum(least=2)
         use = np.isfinite(r)
@@ -105,8 +126,12 @@ class Moments:
         return float(weight @ r[use] / weight.sum()) if use.any() else float("nan")
 
 
-def shared(a: np.ndarray, b: np.ndarray, nearest: int = 2, farthest: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """(k,) rows and columns of pixels of the upper triangle finite in both maps, ``nearest`` .. ``farthest`` bins apart."""
+def shared(
+    a: np.ndarray, b: np.ndarray, nearest: int = 2, farthest: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """(k,) rows and columns of pixels of the upper triangle finite in both maps, ``nearest`` ..
+    ``farthest`` bins apart.
+    """
     n = min(a.shape[0], b.shape[0])
     found = np.triu(np.isfinite(a[:n, :n]) & np.isfinite(b[:n, :n]), nearest)
     if farthest is not None:
@@ -122,23 +147,32 @@ def moments(a: np.ndarray, b: np.ndarray, nearest: int = 2, farthest: int | None
 
 
 def smooth(m: np.ndarray, h: int) -> np.ndarray:
-    """Mean of the finite pixels of each (2h + 1) x (2h + 1) square (HiCRep's filter); NaN stays NaN; h = 0 changes nothing."""
+    """Mean of the finite pixels of each (2h + 1) x (2h + 1) square (HiCRep's filter); NaN stays
+    NaN; h = 0 changes nothing.
+    """
     if h == 0:
         return m
     from scipy.ndimage import uniform_filter
 
     found = np.isfinite(m)
-    total, count = (uniform_filter(v, 2 * h + 1, mode="constant") for v in (np.where(found, m, 0.0), found.astype(float)))
+    total, count = (
+        uniform_filter(v, 2 * h + 1, mode="constant")
+        for v in (np.where(found, m, 0.0), found.astype(float))
+    )
     return np.where(found, total / np.where(found, count, 1), np.nan)
 
 
-def scc(a: np.ndarray, b: np.ndarray, h: int = 0, nearest: int = 0, farthest: int | None = None) -> float:
+def scc(
+    a: np.ndarray, b: np.ndarray, h: int = 0, nearest: int = 0, farthest: int | None = None
+) -> float:
     """:meth:`Moments.scc` of two (n, n) maps, both smoothed by ``h`` bins."""
     return moments(smooth(a, h), smooth(b, h), nearest, farthest).scc()
 
 
 def spearman(x: np.ndarray, y: np.ndarray) -> float:
-    """Spearman's rank correlation of two (k,) samples, ties by their mean rank; NaN with fewer than 3 or no variance."""
+    """Spearman's rank correlation of two (k,) samples, ties by their mean rank; NaN with fewer than
+    3 or no variance.
+    """
     from scipy.stats import rankdata
 
     return Moments().add(rankdata(x), rankdata(y)).r()
@@ -150,12 +184,14 @@ def diamond(m: np.ndarray, window: int, nearest: int = 2) -> tuple[np.ndarray, n
     Parameters
     ----------
     m : (n, n) symmetric map, NaN where unknown.
-    window : side of the diamond in bins: pixels (i - a, i + b) for a, b in 0 .. window - 1 (Crane 2015, as cooltools takes them).
+    window : side of the diamond in bins: pixels (i - a, i + b) for a, b in 0 .. window - 1 (Crane
+        2015, as cooltools takes them).
     nearest : pixels fewer bins apart are left out.
 
     Returns
     -------
-    (n,) means of the finite pixels and (n,) their numbers; NaN and 0 where the diamond does not lie in the map.
+    (n,) means of the finite pixels and (n,) their numbers; NaN and 0 where the diamond does not lie
+    in the map.
     """
     n = len(m)
     mean, count = np.full(n, np.nan), np.zeros(n)
@@ -180,7 +216,8 @@ def diamond(m: np.ndarray, window: int, nearest: int = 2) -> tuple[np.ndarray, n
 
 
 def insulation_score(frequency: np.ndarray, window: int = 10) -> np.ndarray:
-    """(n,) log2 of the mean contact across each bin (:func:`diamond`), less its mean over the map; NaN near the map's ends.
+    """(n,) log2 of the mean contact across each bin (:func:`diamond`), less its mean over the map;
+    NaN near the map's ends.
 
     Parameters
     ----------
@@ -193,8 +230,12 @@ def insulation_score(frequency: np.ndarray, window: int = 10) -> np.ndarray:
     return np.where(known, track - (track[known].mean() if known.any() else 0.0), np.nan)
 
 
-def insulation(a: np.ndarray, b: np.ndarray, window: int = 10, nearest: int = 2) -> tuple[np.ndarray, np.ndarray]:
-    """Insulation of two (n, n) maps over the pixels finite in both, at the (k,) bins whose diamond has at least half of its pixels."""
+def insulation(
+    a: np.ndarray, b: np.ndarray, window: int = 10, nearest: int = 2
+) -> tuple[np.ndarray, np.ndarray]:
+    """Insulation of two (n, n) maps over the pixels finite in both, at the (k,) bins whose diamond
+    has at least half of its pixels.
+    """
     both = np.isfinite(a) & np.isfinite(b)
     x, count = diamond(np.where(both, a, np.nan), window, nearest)
     y, _ = diamond(np.where(both, b, np.nan), window, nearest)
@@ -204,15 +245,19 @@ def insulation(a: np.ndarray, b: np.ndarray, window: int = 10, nearest: int = 2)
 
 
 def eigenvector(y: np.ndarray) -> np.ndarray:
-    """(n,) first eigenvector E1 (of the largest eigenvalue by size) of observed/expected - 1, for y (n, n) the log of it.
+    """(n,) first eigenvector E1 (of the largest eigenvalue by size) of observed/expected - 1, for y
+    (n, n) the log of it.
 
-    Each distance is divided by its mean, as cooltools does; NaN counts as the mean. All NaN for a function of distance alone.
+    Each distance is divided by its mean, as cooltools does; NaN counts as the mean. All NaN for a
+    function of distance alone.
     """
     n = len(y)
     d = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
     found = np.isfinite(y)
     ratio = np.where(found, np.exp(np.where(found, y, 0.0)), 0.0)
-    mean = np.bincount(d[found], ratio[found], n) / np.maximum(np.bincount(d[found], minlength=n), 1)
+    mean = np.bincount(d[found], ratio[found], n) / np.maximum(
+        np.bincount(d[found], minlength=n), 1
+    )
     centred = np.where(found, ratio / np.where(mean > 0, mean, 1)[d] - 1, 0.0)
     if np.abs(centred).max(initial=0) < ROUNDING * n:
         return np.full(n, np.nan)
@@ -223,8 +268,9 @@ def eigenvector(y: np.ndarray) -> np.ndarray:
 def compartments(a: np.ndarray, b: np.ndarray, nearest: int = 2, least: int = 32) -> float:
     """|r| of the first eigenvectors of two (n, n) maps of log observed/expected.
 
-    An eigenvector has no sign of its own: the two are turned to agree. Pixels finite in both count, in bins that have at least
-    half of the pixels that they can have; NaN with fewer than ``least`` such bins.
+    An eigenvector has no sign of its own: the two are turned to agree. Pixels finite in both count,
+    in bins that have at least half of the pixels that they can have; NaN with fewer than ``least``
+    such bins.
     """
     n = len(a)
     d = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
@@ -240,7 +286,8 @@ def compartments(a: np.ndarray, b: np.ndarray, nearest: int = 2, least: int = 32
 class Sample:
     """A uniform random sample, without replacement, of any number of pairs, in bounded memory.
 
-    Every pair draws a key; the pairs with the ``capacity`` smallest keys are kept. With fewer pairs than that all are there.
+    Every pair draws a key; the pairs with the ``capacity`` smallest keys are kept. With fewer pairs
+    than that all are there.
     """
 
     def __init__(self, capacity: int, seed: int | list[int] = 0):
@@ -257,7 +304,15 @@ class Sample:
 
     def add(self, x: np.ndarray, y: np.ndarray) -> None:
         """Offer (k,) pairs."""
-        self._keep(np.stack([self._rng.random(len(x), dtype=np.float32), x.astype(np.float32), y.astype(np.float32)]))
+        self._keep(
+            np.stack(
+                [
+                    self._rng.random(len(x), dtype=np.float32),
+                    x.astype(np.float32),
+                    y.astype(np.float32),
+                ]
+            )
+        )
 
     def merge(self, other: Sample) -> None:
         """Make this the sample of both."""

@@ -19,12 +19,20 @@ from orca_cool.evaluate.result import COLUMNS, Result, rows
 from orca_cool.evaluate.tally import Score
 
 #: Everything that a folder may hold.
-FILES = ("scores.tsv", "scores.json", "by_distance.tsv", "levels.png", "distance.png", "examples.png")
+FILES = (
+    "scores.tsv",
+    "scores.json",
+    "by_distance.tsv",
+    "levels.png",
+    "distance.png",
+    "examples.png",
+)
 
 FORMAT, FORMAT_VERSION = "orca-cool.evaluation", 1
 
 
-#: Title, width and value of the table's columns: what is shown is the model's unless the title says otherwise.
+#: Title, width and value of the table's columns: what is shown is the model's unless the title says
+#: otherwise.
 _TABLE: tuple[tuple[str, int, Callable[[Score], str | int | float | None]], ...] = (
     ("bin", 8, lambda s: s.resolution),
     ("r", 8, lambda s: s.r),
@@ -42,7 +50,10 @@ _TABLE: tuple[tuple[str, int, Callable[[Score], str | int | float | None]], ...]
     ("r-log", 7, lambda s: s.found["model"].r_contact),
     ("d-log", 7, lambda s: s.found["distance"].r_contact if "distance" in s.found else None),
     ("windows", 9, lambda s: s.found["model"].windows),
-    *((name, 7, lambda s, k=k: s.found["model"].r_window[k]) for k, name in enumerate(("mean", "10%", "50%", "90%"))),
+    *(
+        (name, 7, lambda s, k=k: s.found["model"].r_window[k])
+        for k, name in enumerate(("mean", "10%", "50%", "90%"))
+    ),
 )
 
 
@@ -51,11 +62,15 @@ def table(result: Result) -> str:
     lines = [f"{'chrom':<10}" + "".join(f"{title:>{width}}" for title, width, _ in _TABLE)]
     for s in result.scores:
         name = s.chrom if s.kind == "cis" else "trans"
-        lines.append(f"{name:<10}" + "".join(f"{_cell(value(s)):>{width}}" for _, width, value in _TABLE))
+        lines.append(
+            f"{name:<10}" + "".join(f"{_cell(value(s)):>{width}}" for _, width, value in _TABLE)
+        )
     for chrom, d in result.centromeres.items():
         lines.append(
-            f"{chrom} centromere at {d['at']:,.0f}: across it {d['across']:+.3f} (elsewhere {d['elsewhere']:+.3f}), strongest depletion at "
-            f"{d['minimum']:,.0f}; measured {d['measured_across']:+.3f} ({d['measured_elsewhere']:+.3f}), {d['measured_minimum']:,.0f}"
+            f"{chrom} centromere at {d['at']:,.0f}: across it {d['across']:+.3f} (elsewhere "
+            f"{d['elsewhere']:+.3f}), strongest depletion at "
+            f"{d['minimum']:,.0f}; measured {d['measured_across']:+.3f} "
+            f"({d['measured_elsewhere']:+.3f}), {d['measured_minimum']:,.0f}"
         )
     return "\n".join(lines)
 
@@ -69,19 +84,30 @@ def _cell(value: str | int | float | None) -> str:
 def to_json(result: Result) -> dict[str, Any]:
     """Everything but the pictures, in plain JSON types; None for what cannot be said.
 
-    ``scores`` has a row for each chromosome and level, with the model's numbers and r of what it is to be measured by;
-    ``predictors`` all numbers of all of these.
+    ``scores`` has a row for each chromosome and level, with the model's numbers and r of what it is
+    to be measured by; ``predictors`` all numbers of all of these.
     """
     found = []
     for s in result.scores:
         (model,) = (r for r in rows([s]) if r["predictor"] == "model")
-        others = {k: getattr(s, k) for k in ("telomere", "centromere", "replicate", "ceiling", "full_ceiling")}
-        found.append({k: v for k, v in model.items() if k != "predictor"} | {k: _known(v) for k, v in others.items()})
+        others = {
+            k: getattr(s, k)
+            for k in ("telomere", "centromere", "replicate", "ceiling", "full_ceiling")
+        }
+        found.append(
+            {k: v for k, v in model.items() if k != "predictor"}
+            | {k: _known(v) for k, v in others.items()}
+        )
     return {
-        "format": FORMAT, "format_version": FORMAT_VERSION, "provenance": result.provenance, "scores": found,
-        "centromeres": {c: {k: _known(v) for k, v in d.items()} for c, d in result.centromeres.items()},
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "provenance": result.provenance,
+        "scores": found,
+        "centromeres": {
+            c: {k: _known(v) for k, v in d.items()} for c, d in result.centromeres.items()
+        },
         "predictors": list(rows(result.scores)),
-    }  # fmt: skip
+    }
 
 
 def _known(value: float | None) -> float | None:
@@ -89,9 +115,13 @@ def _known(value: float | None) -> float | None:
 
 
 def check_folder(folder: Path, force: bool) -> None:
-    """OutputError if the folder exists without ``force``, or holds anything that an evaluation did not write."""
+    """OutputError if the folder exists without ``force``, or holds anything that an evaluation did
+    not write.
+    """
     if not folder.parent.is_dir():
-        raise OutputError(f"the folder {str(folder.parent)!r} for the output {folder.name!r} does not exist")
+        raise OutputError(
+            f"the folder {str(folder.parent)!r} for the output {folder.name!r} does not exist"
+        )
     if not os.path.lexists(folder):
         return
     if not force:
@@ -100,7 +130,10 @@ def check_folder(folder: Path, force: bool) -> None:
         raise OutputError(f"the output {str(folder)!r} is no folder; choose another name")
     strange = sorted(p.name for p in folder.iterdir() if p.name not in FILES)
     if strange:
-        raise OutputError(f"the output {str(folder)!r} holds {strange[0]!r}, which no evaluation wrote; choose another name")
+        raise OutputError(
+            f"the output {str(folder)!r} holds {strange[0]!r}, which no evaluation wrote; choose "
+            f"another name"
+        )
 
 
 def write_folder(folder: str | Path, result: Result, force: bool = False) -> Path:
@@ -108,17 +141,29 @@ def write_folder(folder: str | Path, result: Result, force: bool = False) -> Pat
 
     Raises
     ------
-    OutputError
-        It exists (without ``force``), holds other things, or cannot be written; nothing is left behind then.
+    OutputError It exists (without ``force``), holds other things, or cannot be written; nothing is
+        left behind then.
     """
     folder = Path(folder)
     check_folder(folder, force)
-    part, old = (folder.with_name(f".{folder.name}.{kind}.{os.getpid()}") for kind in ("part", "old"))
+    part, old = (
+        folder.with_name(f".{folder.name}.{kind}.{os.getpid()}") for kind in ("part", "old")
+    )
     try:
         part.mkdir()
-        _tsv(part / "scores.tsv", ("chrom", "kind", "resolution", "predictor", *COLUMNS), rows(result.scores))
-        _tsv(part / "by_distance.tsv", ("chrom", "resolution", "predictor", "distance", "pixels", "r"), _distances(result.scores))
-        (part / "scores.json").write_text(json.dumps(to_json(result), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        _tsv(
+            part / "scores.tsv",
+            ("chrom", "kind", "resolution", "predictor", *COLUMNS),
+            rows(result.scores),
+        )
+        _tsv(
+            part / "by_distance.tsv",
+            ("chrom", "resolution", "predictor", "distance", "pixels", "r"),
+            _distances(result.scores),
+        )
+        (part / "scores.json").write_text(
+            json.dumps(to_json(result), indent=2, allow_nan=False) + "\n", encoding="utf-8"
+        )
         levels_figure(result.scores).savefig(part / "levels.png")
         distance_figure(result.scores).savefig(part / "distance.png")
         if result.examples:
@@ -141,7 +186,12 @@ def _tsv(path: Path, columns: tuple[str, ...], lines: Iterator[dict[str, Any]]) 
         writer = csv.DictWriter(stream, columns, delimiter="\t", lineterminator="\n")
         writer.writeheader()
         for line in lines:
-            writer.writerow({k: "nan" if v is None else f"{v:.6g}" if isinstance(v, float) else v for k, v in line.items()})
+            writer.writerow(
+                {
+                    k: "nan" if v is None else f"{v:.6g}" if isinstance(v, float) else v
+                    for k, v in line.items()
+                }
+            )
 
 
 def _distances(scores: list[Score]) -> Iterator[dict[str, Any]]:
@@ -153,6 +203,10 @@ def _distances(scores: list[Score]) -> Iterator[dict[str, Any]]:
             for d in np.flatnonzero(m.pixels_by_distance):
                 r = float(m.by_distance[d])
                 yield {
-                    "chrom": s.chrom, "resolution": s.resolution, "predictor": name, "distance": int(d) * s.resolution,
-                    "pixels": int(m.pixels_by_distance[d]), "r": _known(r),
-                }  # fmt: skip
+                    "chrom": s.chrom,
+                    "resolution": s.resolution,
+                    "predictor": name,
+                    "distance": int(d) * s.resolution,
+                    "pixels": int(m.pixels_by_distance[d]),
+                    "r": _known(r),
+                }

@@ -13,7 +13,9 @@ from orca_cool.evaluate.tally import Metrics, Score, Tally
 
 @dataclass(frozen=True)
 class Example:
-    """One window to look at: ``predicted`` and ``observed`` (n, n) log observed/expected; ``row`` names the place it is of."""
+    """One window to look at: ``predicted`` and ``observed`` (n, n) log observed/expected; ``row``
+    names the place it is of.
+    """
 
     row: str
     resolution: int
@@ -23,7 +25,9 @@ class Example:
 
 @dataclass
 class Result:
-    """Scores, the depletion across centromeres by chromosome, windows to look at, and how it was all made (JSON-able)."""
+    """Scores, the depletion across centromeres by chromosome, windows to look at, and how it was
+    all made (JSON-able).
+    """
 
     scores: list[Score]
     provenance: dict[str, Any]
@@ -32,26 +36,54 @@ class Result:
 
 
 def pooled(tallies: list[Tally]) -> list[Score]:
-    """Scores of tallies and, after those of single chromosomes, of all pooled (``chrom`` = "all") by level; between chromosomes last."""
+    """Scores of tallies and, after those of single chromosomes, of all pooled (``chrom`` = "all")
+    by level; between chromosomes last.
+    """
     within = [t for t in tallies if t.kind == "cis"]
     totals: dict[int, Tally] = {}
     if len({t.chrom for t in within}) > 1:
         for t in within:
-            totals.setdefault(t.resolution, Tally("all", t.resolution, t.strata, t.choices)).merge(t)
-    return [t.score() for t in (*within, *totals.values(), *(t for t in tallies if t.kind == "trans"))]
+            totals.setdefault(t.resolution, Tally("all", t.resolution, t.strata, t.choices)).merge(
+                t
+            )
+    return [
+        t.score() for t in (*within, *totals.values(), *(t for t in tallies if t.kind == "trans"))
+    ]
 
 
 #: Columns of scores.tsv after chrom, kind, resolution and predictor.
 COLUMNS = (
-    "r", "r_distance", "spearman", "scc", "insulation", "compartments", "r_contact", "r_window_mean", "r_window_p10", "r_window_p50",
-    "r_window_p90", "windows", "pixels",
-)  # fmt: skip
+    "r",
+    "r_distance",
+    "spearman",
+    "scc",
+    "insulation",
+    "compartments",
+    "r_contact",
+    "r_window_mean",
+    "r_window_p10",
+    "r_window_p50",
+    "r_window_p90",
+    "windows",
+    "pixels",
+)
 
 
 def row(m: Metrics) -> dict[str, float | int | None]:
     """The numbers of one predictor by :data:`COLUMNS`, None for what cannot be said."""
-    values = (m.r, m.r_distance, m.spearman, m.scc, m.insulation, m.compartments, m.r_contact, *m.r_window)
-    plain: dict[str, float | int | None] = {k: v if np.isfinite(v) else None for k, v in zip(COLUMNS, values)}
+    values = (
+        m.r,
+        m.r_distance,
+        m.spearman,
+        m.scc,
+        m.insulation,
+        m.compartments,
+        m.r_contact,
+        *m.r_window,
+    )
+    plain: dict[str, float | int | None] = {
+        k: v if np.isfinite(v) else None for k, v in zip(COLUMNS, values)
+    }
     return plain | {"windows": m.windows, "pixels": m.pixels}
 
 
@@ -59,4 +91,10 @@ def rows(scores: list[Score]) -> Iterator[dict[str, Any]]:
     """One row for each chromosome, kind, level and predictor."""
     for s in scores:
         for name, m in s.found.items():
-            yield {"chrom": s.chrom, "kind": s.kind, "resolution": s.resolution, "predictor": name, **row(m)}
+            yield {
+                "chrom": s.chrom,
+                "kind": s.kind,
+                "resolution": s.resolution,
+                "predictor": name,
+                **row(m),
+            }

@@ -1,4 +1,6 @@
-"""Scores of one level, pooled over any number of windows of one chromosome or of all, in bounded memory."""
+"""Scores of one level, pooled over any number of windows of one chromosome or of all, in bounded
+memory.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +11,18 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from orca_cool.evaluate.maps import Windowed
-from orca_cool.evaluate.metrics import Moments, Sample, compartments, insulation, shared, smooth, spearman
+from orca_cool.evaluate.metrics import (
+    Moments,
+    Sample,
+    compartments,
+    insulation,
+    shared,
+    smooth,
+    spearman,
+)
 
-#: What is scored against the target, in the order in which it is shown. "halves" is one half of the target against the other.
+#: What is scored against the target, in the order in which it is shown. "halves" is one half of the
+#: target against the other.
 PREDICTORS = ("model", "distance", "telomere", "centromere", "replicate", "halves")
 
 
@@ -23,7 +34,8 @@ class Choices:
     ----------
     nearest : pixels fewer bins apart are left out.
     insulation : side of the diamond in bins. smooth : h of HiCRep's filter, in bins.
-    seed : of everything random. sample : pixels drawn for Spearman's correlation; with fewer all are used.
+    seed : of everything random. sample : pixels drawn for Spearman's correlation; with fewer all
+        are used.
     """
 
     nearest: int = 2
@@ -42,9 +54,11 @@ class Metrics:
     r : Pearson's r of log observed/expected over all ``pixels`` of ``windows`` windows.
     r_window : r of single windows: mean, and 10th, 50th, 90th percentile.
     r_distance : r with the mean of each distance subtracted from both.
-    spearman : rank correlation (of a random sample where there are more pixels than :attr:`Choices.sample`).
+    spearman : rank correlation (of a random sample where there are more pixels than
+        :attr:`Choices.sample`).
     scc : HiCRep's stratum-adjusted correlation of contact frequencies.
-    insulation : r of the diamond insulation of log observed/expected. compartments : mean over windows of |r| of eigenvectors E1.
+    insulation : r of the diamond insulation of log observed/expected. compartments : mean over
+        windows of |r| of eigenvectors E1.
     r_contact : r of log contact frequency.
     by_distance : (bins,) r of each distance. pixels_by_distance : (bins,) pixels.
     """
@@ -70,7 +84,8 @@ class Score:
     Attributes
     ----------
     kind : "cis", or "trans" for pixels between chromosomes.
-    found : by predictor (:data:`PREDICTORS`), over the pixels that both the model and the target have.
+    found : by predictor (:data:`PREDICTORS`), over the pixels that both the model and the target
+        have.
     """
 
     chrom: str
@@ -111,7 +126,9 @@ class Score:
 
     @property
     def full_ceiling(self) -> float | None:
-        """That r carried to the whole map's depth, sqrt(2 r / (1 + r)): the most that any prediction can expect to reach."""
+        """That r carried to the whole map's depth, sqrt(2 r / (1 + r)): the most that any
+        prediction can expect to reach.
+        """
         half = self._r("halves")
         return None if half is None else float(np.sqrt(max(0.0, 2 * half / (1 + half))))
 
@@ -138,11 +155,14 @@ class Pool:
 
         Parameters
         ----------
-        x, y : (n, n) predicted and measured log observed/expected, NaN where unknown or not to be counted.
+        x, y : (n, n) predicted and measured log observed/expected, NaN where unknown or not to be
+            counted.
         expected : (n, n) log of the expected frequency. whole : the window's own r is of interest.
         """
         c = self.choices
-        i, j = shared(x, y, 1 if self.trans else c.nearest, None if self.trans else len(self.log.n) - 1)
+        i, j = shared(
+            x, y, 1 if self.trans else c.nearest, None if self.trans else len(self.log.n) - 1
+        )
         if not len(i):
             return
         a, b, e = x[i, j].astype(float), y[i, j].astype(float), expected[i, j]
@@ -167,7 +187,9 @@ class Pool:
         # an eigenvector of a map wider than its band would show the band
         size = min(len(x), len(self.log.n))
         for k in range(0, len(x) - size + 1, size):
-            self.compartments.append(compartments(x[k : k + size, k : k + size], y[k : k + size, k : k + size]))
+            self.compartments.append(
+                compartments(x[k : k + size, k : k + size], y[k : k + size, k : k + size])
+            )
 
     def merge(self, other: Pool) -> None:
         """Add what another pool has seen."""
@@ -186,7 +208,11 @@ class Pool:
         each = np.array([r for r in self.r_window if np.isfinite(r)])
         bands = np.array([r for r in self.compartments if np.isfinite(r)])
         nan = float("nan")
-        single = (float(each.mean()), *np.percentile(each, (10, 50, 90)).tolist()) if len(each) else (nan, nan, nan, nan)
+        single = (
+            (float(each.mean()), *np.percentile(each, (10, 50, 90)).tolist())
+            if len(each)
+            else (nan, nan, nan, nan)
+        )
         return Metrics(
             pixels=self.log.pixels,
             windows=self.windows,
@@ -211,16 +237,31 @@ class Tally:
     strata : bins of distance of the level. kind : "cis" or "trans".
     """
 
-    def __init__(self, chrom: str, resolution: int, strata: int, choices: Choices, kind: str = "cis"):
-        self.chrom, self.resolution, self.strata, self.choices, self.kind = chrom, resolution, strata, choices, kind
+    def __init__(
+        self, chrom: str, resolution: int, strata: int, choices: Choices, kind: str = "cis"
+    ):
+        self.chrom, self.resolution, self.strata, self.choices, self.kind = (
+            chrom,
+            resolution,
+            strata,
+            choices,
+            kind,
+        )
         self.pools: dict[str, Pool] = {}
 
-    def add(self, measured: Windowed, predictions: Mapping[str, np.ndarray], expected: np.ndarray, whole: bool = True) -> None:
+    def add(
+        self,
+        measured: Windowed,
+        predictions: Mapping[str, np.ndarray],
+        expected: np.ndarray,
+        whole: bool = True,
+    ) -> None:
         """Add one window.
 
         Parameters
         ----------
-        predictions : by predictor, (n, n) log observed/expected; "model" is there, and only pixels that it and the target have count.
+        predictions : by predictor, (n, n) log observed/expected; "model" is there, and only pixels
+            that it and the target have count.
         expected, whole : see :meth:`Pool.add`.
         """
         count = np.isfinite(predictions["model"]) & np.isfinite(measured.target)

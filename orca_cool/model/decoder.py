@@ -1,6 +1,7 @@
 """Decoders: encodings of a window to its contact map (Decoder, Decoder_1m).
 
-Parameter names are those of the released state dicts. Source: Zhou 2022, Methods, "model architecture".
+Parameter names are those of the released state dicts. Source: Zhou 2022, Methods, "model
+architecture".
 """
 
 from __future__ import annotations
@@ -12,20 +13,28 @@ from torch import Tensor, nn
 from orca_cool.model.spec import DecoderSpec
 
 
-def _linear2(a: int, mid: int, b: int, dilation: int = 1, dropout: float | None = None) -> nn.Sequential:
+def _linear2(
+    a: int, mid: int, b: int, dilation: int = 1, dropout: float | None = None
+) -> nn.Sequential:
     drop = [] if dropout is None else [nn.Dropout(dropout)]
     return nn.Sequential(
         *drop,
-        nn.Conv2d(a, mid, 3, padding=dilation, dilation=dilation), nn.BatchNorm2d(mid),
-        nn.Conv2d(mid, b, 3, padding=dilation, dilation=dilation), nn.BatchNorm2d(b),
-    )  # fmt: skip
+        nn.Conv2d(a, mid, 3, padding=dilation, dilation=dilation),
+        nn.BatchNorm2d(mid),
+        nn.Conv2d(mid, b, 3, padding=dilation, dilation=dilation),
+        nn.BatchNorm2d(b),
+    )
 
 
 def _conv2(width: int, mid: int, dilation: int = 1) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(width, mid, 3, padding=dilation, dilation=dilation), nn.BatchNorm2d(mid), nn.ReLU(inplace=True),
-        nn.Conv2d(mid, width, 3, padding=dilation, dilation=dilation), nn.BatchNorm2d(width), nn.ReLU(inplace=True),
-    )  # fmt: skip
+        nn.Conv2d(width, mid, 3, padding=dilation, dilation=dilation),
+        nn.BatchNorm2d(mid),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(mid, width, 3, padding=dilation, dilation=dilation),
+        nn.BatchNorm2d(width),
+        nn.ReLU(inplace=True),
+    )
 
 
 class Decoder(nn.Module):
@@ -40,17 +49,25 @@ class Decoder(nn.Module):
         w, mid = spec.width, spec.bottleneck
         first = spec.channels if spec.one_shot else w
         self.lconvtwos = nn.ModuleList(
-            _linear2(w if i else first, mid, w, d, None if i else spec.dropout) for i, d in enumerate(spec.dilations)
+            _linear2(w if i else first, mid, w, d, None if i else spec.dropout)
+            for i, d in enumerate(spec.dilations)
         )
         self.convtwos = nn.ModuleList(_conv2(w, mid, d) for d in spec.dilations)
-        self.final = nn.Sequential(nn.Conv2d(w, spec.head, 1), nn.BatchNorm2d(spec.head), nn.ReLU(inplace=True), nn.Conv2d(spec.head, 1, 1))
+        self.final = nn.Sequential(
+            nn.Conv2d(w, spec.head, 1),
+            nn.BatchNorm2d(spec.head),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(spec.head, 1, 1),
+        )
         if not spec.one_shot:
             self.lcombinerD = _linear2(spec.channels + 1, w, w)
             self.combinerD = _conv2(w, w)
             self.lcombiner = _linear2(w + 1, w, w, dropout=spec.dropout)
             self.combiner = _conv2(w, w)
 
-    def forward(self, x: Tensor, distance: Tensor | None = None, coarse: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, distance: Tensor | None = None, coarse: Tensor | None = None
+    ) -> Tensor:
         """Decode.
 
         Parameters

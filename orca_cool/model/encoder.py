@@ -1,6 +1,8 @@
-"""Encoders: base pairs to base bins (Encoder), base bins to coarser bins (Encoder2, Encoder2b, Encoder3).
+"""Encoders: base pairs to base bins (Encoder), base bins to coarser bins (Encoder2, Encoder2b,
+Encoder3).
 
-Parameter names are those of the released state dicts. Source: Zhou 2022, Methods, "model architecture".
+Parameter names are those of the released state dicts. Source: Zhou 2022, Methods, "model
+architecture".
 """
 
 from __future__ import annotations
@@ -14,24 +16,31 @@ def _linear_pair(a: int, b: int, kernel: int, *before: nn.Module) -> nn.Sequenti
     pad = kernel // 2
     return nn.Sequential(
         *before,
-        nn.Conv1d(a, b, kernel, padding=pad), nn.BatchNorm1d(b),
-        nn.Conv1d(b, b, kernel, padding=pad), nn.BatchNorm1d(b),
-    )  # fmt: skip
+        nn.Conv1d(a, b, kernel, padding=pad),
+        nn.BatchNorm1d(b),
+        nn.Conv1d(b, b, kernel, padding=pad),
+        nn.BatchNorm1d(b),
+    )
 
 
 def _conv_pair(a: int, kernel: int, last_norm: bool = True) -> nn.Sequential:
     pad = kernel // 2
     norm = [nn.BatchNorm1d(a)] if last_norm else []
     return nn.Sequential(
-        nn.Conv1d(a, a, kernel, padding=pad), nn.BatchNorm1d(a), nn.ReLU(inplace=True),
-        nn.Conv1d(a, a, kernel, padding=pad), *norm, nn.ReLU(inplace=True),
-    )  # fmt: skip
+        nn.Conv1d(a, a, kernel, padding=pad),
+        nn.BatchNorm1d(a),
+        nn.ReLU(inplace=True),
+        nn.Conv1d(a, a, kernel, padding=pad),
+        *norm,
+        nn.ReLU(inplace=True),
+    )
 
 
 class Encoder(nn.Module):
     """One-hot sequence (batch, 4, bp) to encodings (batch, width, bp / base_bin).
 
-    Stage s is ``l = lconv_s(x); c = conv_s(l)``; the next stage gets ``c + l``; the result is the last ``c`` alone.
+    Stage s is ``l = lconv_s(x); c = conv_s(l)``; the next stage gets ``c + l``; the result is the
+    last ``c`` alone.
     """
 
     def __init__(self, spec: EncoderSpec):
@@ -55,10 +64,11 @@ class Encoder(nn.Module):
 
 
 class Pyramid(nn.Module):
-    """Encodings (batch, width, n) to a list of encodings, finest first: n, n/2, ... n/2**steps bins.
+    """Encodings (batch, width, n) to a list of encodings, finest first: n, n/2, ... n/2**steps
+    bins.
 
-    With ``down`` (Encoder2, Encoder3) a U-shaped second half mixes coarse context back into the finer levels; without
-    (Encoder2b) the outputs of the up half are returned as they are.
+    With ``down`` (Encoder2, Encoder3) a U-shaped second half mixes coarse context back into the
+    finer levels; without (Encoder2b) the outputs of the up half are returned as they are.
     """
 
     def __init__(self, spec: PyramidSpec):
@@ -66,14 +76,22 @@ class Pyramid(nn.Module):
         self.spec = spec
         w, k = spec.width, spec.kernel
         self.dropout = nn.Dropout1d(spec.dropout) if spec.dropout else nn.Identity()
-        self.lblocks = nn.ModuleList(_linear_pair(w, w, k, nn.MaxPool1d(2, 2)) for _ in range(spec.steps))
+        self.lblocks = nn.ModuleList(
+            _linear_pair(w, w, k, nn.MaxPool1d(2, 2)) for _ in range(spec.steps)
+        )
         self.blocks = nn.ModuleList(_conv_pair(w, k) for _ in range(spec.steps))
         if spec.down:
-            self.downlblocks = nn.ModuleList(_linear_pair(w, w, k, nn.Upsample(scale_factor=2)) for _ in range(spec.steps))
-            self.downblocks = nn.ModuleList(_conv_pair(w, k, last_norm=False) for _ in range(spec.steps))
+            self.downlblocks = nn.ModuleList(
+                _linear_pair(w, w, k, nn.Upsample(scale_factor=2)) for _ in range(spec.steps)
+            )
+            self.downblocks = nn.ModuleList(
+                _conv_pair(w, k, last_norm=False) for _ in range(spec.steps)
+            )
 
     def forward(self, x: Tensor, coarsest_only: bool = False) -> list[Tensor]:
-        """``coarsest_only`` skips the down half: the list then holds the coarsest encoding alone, which it cannot change."""
+        """``coarsest_only`` skips the down half: the list then holds the coarsest encoding alone,
+        which it cannot change.
+        """
         ups = [x]
         for lblock, block in zip(self.lblocks, self.blocks):
             linear = lblock(ups[-1])
@@ -94,5 +112,9 @@ class Pyramid(nn.Module):
 def profile_head(width: int, hidden: int, profiles: int) -> nn.Sequential:
     """``final_1d``: encodings (batch, width, n) to profile probabilities (batch, profiles, n)."""
     return nn.Sequential(
-        nn.Conv1d(width, hidden, 1), nn.BatchNorm1d(hidden), nn.ReLU(inplace=True), nn.Conv1d(hidden, profiles, 1), nn.Sigmoid()
+        nn.Conv1d(width, hidden, 1),
+        nn.BatchNorm1d(hidden),
+        nn.ReLU(inplace=True),
+        nn.Conv1d(hidden, profiles, 1),
+        nn.Sigmoid(),
     )

@@ -1,15 +1,20 @@
-"""Decoders in a fast form: the same function as :class:`~orca_cool.model.decoder.Decoder`, to rounding, in two thirds of the time or less.
+"""Decoders in a fast form: the same function as :class:`~orca_cool.model.decoder.Decoder`, to
+rounding, in two thirds of the time or less.
 
 What differs from the plain form, and why (`n` bins a map):
 
 * batch norms are folded into the convolutions before them;
-* maps are ``channels_last`` (b, n, n, channels): the dilated convolutions then need no reordering of a map;
-* the first convolution reads ``x_i + x_j``, so it is the sum of a part that depends on i and one that depends on j: two
-  1-D convolutions in place of a 2-D one, with corrections where a tap falls off the map (see :class:`_Head`);
-* its distance channel does not depend on the sequence: :meth:`FastDecoder.prepare` works it out once per background;
+* maps are ``channels_last`` (b, n, n, channels): the dilated convolutions then need no reordering
+  of a map;
+* the first convolution reads ``x_i + x_j``, so it is the sum of a part that depends on i and one
+  that depends on j: two 1-D convolutions in place of a 2-D one, with corrections where a tap falls
+  off the map (see :class:`_Head`);
+* its distance channel does not depend on the sequence: :meth:`FastDecoder.prepare` works it out
+  once per background;
 * residuals and activations are in place.
 
-A linear pair (conv, norm, conv, norm) is *not* collapsed to one 5x5 convolution: 2.8 times the multiplications.
+A linear pair (conv, norm, conv, norm) is *not* collapsed to one 5x5 convolution: 2.8 times the
+multiplications.
 """
 
 from __future__ import annotations
@@ -29,43 +34,71 @@ from orca_cool.model.precision import convolutions
 from orca_cool.model.spec import ModuleSpec
 from orca_cool.model.threads import ahead
 
-#: Number types: exact; TF32 convolutions (10-bit mantissa, CUDA only); bfloat16 maps and weights (8-bit mantissa).
+#: Number types: exact; TF32 convolutions (10-bit mantissa, CUDA only); bfloat16 maps and weights
+#: (8-bit mantissa).
 DTYPES = ("float32", "tf32", "bfloat16")
 
 
 def check_dtype(dtype: str, device: torch.device) -> None:
     """DeviceError unless decoders can run in ``dtype`` on ``device``."""
     if dtype not in DTYPES:
-        raise DeviceError(f"number type {dtype!r} is not known to the decoders; use one of {', '.join(DTYPES)}")
+        raise DeviceError(
+            f"number type {dtype!r} is not known to the decoders; use one of {', '.join(DTYPES)}"
+        )
     if dtype == "tf32" and device.type != "cuda":
-        raise DeviceError(f"number type 'tf32' needs a CUDA device, not {str(device)!r}; use float32 or bfloat16")
+        raise DeviceError(
+            f"number type 'tf32' needs a CUDA device, not {str(device)!r}; use float32 or bfloat16"
+        )
 
 
 class _Conv:
     """A 3x3 convolution (padding = dilation) or a 1x1 one, its batch norm folded in."""
 
-    def __init__(self, weight: Tensor, bias: Tensor | None, dilation: int, device: torch.device, dtype: torch.dtype):
-        # Not contiguous(memory_format=...), which leaves a kernel of one channel as it is: its convolution is then many times slower.
-        self.weight = torch.empty(weight.shape, device=device, dtype=dtype, memory_format=torch.channels_last).copy_(weight)
+    def __init__(
+        self,
+        weight: Tensor,
+        bias: Tensor | None,
+        dilation: int,
+        device: torch.device,
+        dtype: torch.dtype,
+    ):
+        # Not contiguous(memory_format=...), which leaves a kernel of one channel as it is: its
+        # convolution is then many times slower.
+        self.weight = torch.empty(
+            weight.shape, device=device, dtype=dtype, memory_format=torch.channels_last
+        ).copy_(weight)
         self.bias = None if bias is None else bias.to(device, dtype)
         self.dilation = dilation
         self.padding = dilation * (weight.shape[-1] // 2)
 
     def __call__(self, m: Tensor) -> Tensor:
-        return F.conv2d(m.to(self.weight.dtype), self.weight, self.bias, padding=self.padding, dilation=self.dilation)
+        return F.conv2d(
+            m.to(self.weight.dtype),
+            self.weight,
+            self.bias,
+            padding=self.padding,
+            dilation=self.dilation,
+        )
 
 
 class _Head:
     """A 3x3 convolution of ``x_i + x_j`` (no bias), always in float32.
 
-    Away from the border it is ``u_i + v_j``: ``u`` convolves x with the kernel summed over j's taps, ``v`` with the kernel
-    summed over i's. Within ``dilation`` of a border a tap falls on padding, which is zero for *both* x_i and x_j: in these
-    columns ``u`` loses the kernel's first (left border) or last column (right border), likewise ``v`` in these rows. The two
-    losses are independent of each other, so that three edge classes a side come from two corrections, for any ``n``.
+    Away from the border it is ``u_i + v_j``: ``u`` convolves x with the kernel summed over j's
+    taps, ``v`` with the kernel summed over i's. Within ``dilation`` of a border a tap falls on
+    padding, which is zero for *both* x_i and x_j: in these columns ``u`` loses the kernel's first
+    (left border) or last column (right border), likewise ``v`` in these rows. The two losses are
+    independent of each other, so that three edge classes a side come from two corrections, for any
+    ``n``.
     """
 
     def __init__(self, weight: Tensor, dilation: int, device: torch.device):
-        first_column, last_column, first_row, last_row = weight[..., 0], weight[..., 2], weight[:, :, 0], weight[:, :, 2]
+        first_column, last_column, first_row, last_row = (
+            weight[..., 0],
+            weight[..., 2],
+            weight[:, :, 0],
+            weight[:, :, 2],
+        )
         parts = [weight.sum(3), first_column, last_column, weight.sum(2), first_row, last_row]
         self.weight = torch.cat(parts).to(device, torch.float32)
         self.dilation = dilation
@@ -73,7 +106,12 @@ class _Head:
     def __call__(self, x: Tensor) -> Tensor:
         """Encodings (b, channels, n) to (b, n, n, out)."""
         d, n = self.dilation, x.shape[-1]
-        y = F.conv1d(x, self.weight, padding=d, dilation=d).unflatten(1, (6, -1)).permute(1, 0, 3, 2).contiguous()
+        y = (
+            F.conv1d(x, self.weight, padding=d, dilation=d)
+            .unflatten(1, (6, -1))
+            .permute(1, 0, 3, 2)
+            .contiguous()
+        )
         u, u_first, u_last = y[:3, :, :, None]
         v, v_first, v_last = y[3:, :, None]
         m = u + v
@@ -93,9 +131,10 @@ class FastDecoder:
     ----------
     decoder : on any device; it is not changed. Dropout is off whatever its mode.
     device : where to run; all tensors given are there.
-    dtype : "float32" (equal to the decoder to rounding), "tf32" (CUDA only), "bfloat16" (see ``DTYPES``). Whatever it is,
-        the first convolution, what the distance and the coarse map add, the sums of the residual stack and the last 1x1
-        convolutions are in float32. (Sums in bfloat16 are about a tenth faster, and five times farther off.)
+    dtype : "float32" (equal to the decoder to rounding), "tf32" (CUDA only), "bfloat16" (see
+        ``DTYPES``). Whatever it is, the first convolution, what the distance and the coarse map
+        add, the sums of the residual stack and the last 1x1 convolutions are in float32. (Sums in
+        bfloat16 are about a tenth faster, and five times farther off.)
 
     Raises
     ------
@@ -103,7 +142,9 @@ class FastDecoder:
         If the number type is not known, or not to be had on this device.
     """
 
-    def __init__(self, decoder: Decoder, device: torch.device | str = "cpu", dtype: str = "float32"):
+    def __init__(
+        self, decoder: Decoder, device: torch.device | str = "cpu", dtype: str = "float32"
+    ):
         self.spec = decoder.spec
         self.device = torch.device(device)
         check_dtype(dtype, self.device)
@@ -112,26 +153,40 @@ class FastDecoder:
         dilations, channels, w = self.spec.dilations, self.spec.channels, self.spec.width
         self._linear = [self._pair(module, d) for module, d in zip(decoder.lconvtwos, dilations)]
         self._convs = [self._pair(module, d) for module, d in zip(decoder.convtwos, dilations)]
-        first, dilation = (decoder.lconvtwos[0], dilations[0]) if self.spec.one_shot else (decoder.lcombinerD, 1)
+        first, dilation = (
+            (decoder.lconvtwos[0], dilations[0]) if self.spec.one_shot else (decoder.lcombinerD, 1)
+        )
         weight, bias = folded(cast(nn.Sequential, first))[0]
         self._head = _Head(weight[:, :channels], dilation, self.device)
         self._head_bias = bias.to(self.device, torch.float32)
-        self._final = [_Conv(*parts, 1, self.device, torch.float32) for parts in folded(decoder.final)]
+        self._final = [
+            _Conv(*parts, 1, self.device, torch.float32) for parts in folded(decoder.final)
+        ]
         if self.spec.one_shot:
             return
         self._distance = _Conv(weight[:, channels:], bias, 1, self.device, torch.float32)
-        self._head_second, self._combine_distance = self._pair(decoder.lcombinerD)[1], self._pair(decoder.combinerD)
+        self._head_second, self._combine_distance = (
+            self._pair(decoder.lcombinerD)[1],
+            self._pair(decoder.combinerD),
+        )
         weight, bias = folded(decoder.lcombiner)[0]
         self._coarse_map = _Conv(weight[:, :w], None, 1, self.device, self._type)
         self._coarse = _Conv(weight[:, w:], bias, 1, self.device, torch.float32)
-        self._coarse_second, self._combine_coarse = self._pair(decoder.lcombiner)[1], self._pair(decoder.combiner)
+        self._coarse_second, self._combine_coarse = (
+            self._pair(decoder.lcombiner)[1],
+            self._pair(decoder.combiner),
+        )
 
     def _pair(self, module: nn.Module, dilation: int = 1) -> tuple[_Conv, _Conv]:
-        a, b = (_Conv(*parts, dilation, self.device, self._type) for parts in folded(cast(nn.Sequential, module)))
+        a, b = (
+            _Conv(*parts, dilation, self.device, self._type)
+            for parts in folded(cast(nn.Sequential, module))
+        )
         return a, b
 
     def prepare(self, distance: Tensor) -> Tensor:
-        """What the first convolution makes of the distance encoding, its bias included: the same for every window.
+        """What the first convolution makes of the distance encoding, its bias included: the same
+        for every window.
 
         Parameters
         ----------
@@ -145,13 +200,16 @@ class FastDecoder:
         with torch.no_grad(), convolutions(self.device, False):
             return self._distance(distance).contiguous(memory_format=torch.channels_last)
 
-    def __call__(self, x: Tensor, prepared: Tensor | None = None, coarse: Tensor | None = None) -> Tensor:
+    def __call__(
+        self, x: Tensor, prepared: Tensor | None = None, coarse: Tensor | None = None
+    ) -> Tensor:
         """Decode.
 
         Parameters
         ----------
         x : (batch, channels, n) float32 encodings at this level.
-        prepared : (1 or batch, width, n, n) from :meth:`prepare`; None for the one-shot decoder only.
+        prepared : (1 or batch, width, n, n) from :meth:`prepare`; None for the one-shot decoder
+            only.
         coarse : (batch, 1, n/2, n/2) the parent's map over this window, or None at the top level.
 
         Returns
@@ -162,8 +220,9 @@ class FastDecoder:
         with torch.no_grad(), convolutions(self.device, False):
             if self.device.type != "cpu" or len(x) == 1:
                 return self._decode(x, prepared, coarse)
-            # On the CPU each window has a core of its own: a batch gains nothing more, maps of more than 32 MB are fresh pages at
-            # every step, and one by one a window's bits do not depend on its neighbours.
+            # On the CPU each window has a core of its own: a batch gains nothing more, maps of more
+            # than 32 MB are fresh pages at every step, and one by one a window's bits do not depend
+            # on its neighbours.
             count = len(x)
             each = zip(
                 x.split(1),
@@ -179,7 +238,9 @@ class FastDecoder:
         m = m.permute(0, 3, 1, 2)
         if coarse is not None:
             options = {} if self.spec.upsample == "nearest" else {"align_corners": False}
-            coarse = self._coarse(F.interpolate(coarse.float(), scale_factor=2, mode=self.spec.upsample, **options))
+            coarse = self._coarse(
+                F.interpolate(coarse.float(), scale_factor=2, mode=self.spec.upsample, **options)
+            )
         with convolutions(self.device, self.dtype == "tf32"):
             m = self._steps(m, coarse)
         m = self._last(m)
@@ -190,12 +251,15 @@ class FastDecoder:
         a, b = self._final
         if self.device.type != "cpu":
             return b(a(m).relu_())
-        # On CPU, what a 1x1 convolution adds up in which order depends on the number of threads; a matrix product's rows do not.
+        # On CPU, what a 1x1 convolution adds up in which order depends on the number of threads; a
+        # matrix product's rows do not.
         m = F.linear(m.permute(0, 2, 3, 1), a.weight.flatten(1), a.bias).relu_()
         return F.linear(m, b.weight.flatten(1), b.bias).permute(0, 3, 1, 2)
 
     def _steps(self, m: Tensor, coarse: Tensor | None) -> Tensor:
-        """The stack, from the output of the first convolution and of what the coarse map adds to the combiner's first."""
+        """The stack, from the output of the first convolution and of what the coarse map adds to
+        the combiner's first.
+        """
         first = 0
         if self.spec.one_shot:
             m = _residual(self._linear[0][1](m).float(), self._convs[0])
@@ -221,11 +285,13 @@ def _residual(m: Tensor, pair: tuple[_Conv, _Conv]) -> Tensor:
 
 
 class FastCascade:
-    """The networks of an :class:`~orca_cool.model.cascade.Orca` as fast forms, made when first used and kept.
+    """The networks of an :class:`~orca_cool.model.cascade.Orca` as fast forms, made when first used
+    and kept.
 
     Parameters
     ----------
-    model : its pyramids, which run as they are (2 % of the work), are moved to ``device``; the rest is not changed.
+    model : its pyramids, which run as they are (2 % of the work), are moved to ``device``; the rest
+        is not changed.
     device, dtype : as in :class:`FastDecoder`. The pyramids run in float32 whatever ``dtype`` is.
 
     Raises
@@ -235,7 +301,12 @@ class FastCascade:
     """
 
     def __init__(self, model: Orca, device: torch.device | str = "cpu", dtype: str = "float32"):
-        self.model, self.spec, self.device, self.dtype = model, model.spec, torch.device(device), dtype
+        self.model, self.spec, self.device, self.dtype = (
+            model,
+            model.spec,
+            torch.device(device),
+            dtype,
+        )
         check_dtype(dtype, self.device)
         model.pyramids.to(self.device)
         self._decoders: dict[tuple[str, int] | None, FastDecoder] = {}
@@ -244,7 +315,9 @@ class FastCascade:
         """The decoder of a module's level, or the one-shot decoder (None)."""
         if key not in self._decoders:
             levels = None if key is None else cast(nn.ModuleDict, self.model.decoders[key[0]])
-            plain = self.model.base_decoder if levels is None or key is None else levels[str(key[1])]
+            plain = (
+                self.model.base_decoder if levels is None or key is None else levels[str(key[1])]
+            )
             self._decoders[key] = FastDecoder(cast(Decoder, plain), self.device, self.dtype)
         return self._decoders[key]
 
@@ -254,13 +327,25 @@ class FastCascade:
             return self.model.encodings(module, base)
 
     def prepare(self, module: ModuleSpec, resolution: int, distance: Tensor) -> Tensor | None:
-        """:meth:`FastDecoder.prepare` of a level's decoder; None where the one-shot decoder is all there is.
+        """:meth:`FastDecoder.prepare` of a level's decoder; None where the one-shot decoder is all
+        there is.
 
         ``distance``: (1 or batch, 1, bins, bins) log expected.
         """
-        return None if module.decoder is None else self._fast((module.name, resolution)).prepare(distance)
+        return (
+            None
+            if module.decoder is None
+            else self._fast((module.name, resolution)).prepare(distance)
+        )
 
-    def decode(self, module: ModuleSpec, resolution: int, x: Tensor, prepared: Tensor | None, coarse: Tensor | None) -> Tensor:
+    def decode(
+        self,
+        module: ModuleSpec,
+        resolution: int,
+        x: Tensor,
+        prepared: Tensor | None,
+        coarse: Tensor | None,
+    ) -> Tensor:
         """As :meth:`Orca.decode`, with the distance prepared.
 
         Parameters

@@ -1,16 +1,20 @@
 """The Encoder in eval mode, several times faster and equal to float rounding.
 
-What is saved, and why it changes nothing (Zhou 2022 describes the network; the plain one is ``orca_cool.model.encoder``):
+What is saved, and why it changes nothing (Zhou 2022 describes the network; the plain one is
+``orca_cool.model.encoder``):
 
-* Two tiers. The first stages see a few hundred bp, so they run in short chunks with a short halo, each chunk once; only
-  the coarse stages, which see far but cost little, run over whole blocks with their long flanks.
-* A stage's linear pair has nothing between its convolutions, so they collapse into one, twice as wide; over the four
-  channels of the sequence even three do. Where zero padding lies between them they do not, so the chunks at true ends
-  of the sequence run them one by one.
-* On the CPU, wide convolutions of many channels take 5/9 of the multiplications (``orca_cool.model.winograd``).
+* Two tiers. The first stages see a few hundred bp, so they run in short chunks with a short halo,
+  each chunk once; only the coarse stages, which see far but cost little, run over whole blocks with
+  their long flanks.
+* A stage's linear pair has nothing between its convolutions, so they collapse into one, twice as
+  wide; over the four channels of the sequence even three do. Where zero padding lies between them
+  they do not, so the chunks at true ends of the sequence run them one by one.
+* On the CPU, wide convolutions of many channels take 5/9 of the multiplications
+  (``orca_cool.model.winograd``).
 * On the CPU, every core has chunks of its own (``orca_cool.model.threads``).
 * Batch norms are folded, tensors are channels-last and small enough to be re-used by the allocator.
-* The other strand is the same sequence read by the mirrored network, so both strands share one grid of chunks.
+* The other strand is the same sequence read by the mirrored network, so both strands share one grid
+  of chunks.
 """
 
 from __future__ import annotations
@@ -45,7 +49,8 @@ DTYPES = ("float32", "tf32", "float16")
 #: Tier 1 ends at about this stride in bp; the next pool is taken at its end.
 FINE = 16
 
-#: Longest chunk of tier 1 in bp: its tensors then stay below the size at which allocators go to the system.
+#: Longest chunk of tier 1 in bp: its tensors then stay below the size at which allocators go to the
+#: system.
 CHUNK = 32_000
 
 #: Chunks per batch on CUDA; on the CPU batches gain nothing.
@@ -55,20 +60,24 @@ logger = logging.getLogger(__name__)
 
 
 class FastEncoder:
-    """An Encoder's encodings of spans of any length; memory does not grow with the span beyond the result.
+    """An Encoder's encodings of spans of any length; memory does not grow with the span beyond the
+    result.
 
     Parameters
     ----------
-    encoder : its weights and running statistics are copied, so later changes to it are not seen. Dropout is off.
+    encoder : its weights and running statistics are copied, so later changes to it are not seen.
+        Dropout is off.
     device : "cpu", "cuda", "cuda:N" or a torch.device.
-    dtype : "float32": equal to the plain network to rounding. On CUDA also "tf32" (convolutions round their inputs to 10
-        bits and add in float32) and "float16" (weights and activations in float16, sums in float32).
+    dtype : "float32": equal to the plain network to rounding. On CUDA also "tf32" (convolutions
+        round their inputs to 10 bits and add in float32) and "float16" (weights and activations in
+        float16, sums in float32).
 
     Attributes
     ----------
     spec : the encoder's.
     device : torch.device.
-    batch : chunks that run at once; halved, with a warning in the log, when the device's memory does not suffice.
+    batch : chunks that run at once; halved, with a warning in the log, when the device's memory
+        does not suffice.
 
     Raises
     ------
@@ -77,24 +86,32 @@ class FastEncoder:
 
     Notes
     -----
-    Chunks and blocks lie on grids fixed in absolute coordinates and have constant shapes away from true ends, so the
-    encodings of a whole block ``[k * spec.block, (k + 1) * spec.block)`` have the same bits whichever longer span they were
-    computed in, on one device with one number of threads.
+    Chunks and blocks lie on grids fixed in absolute coordinates and have constant shapes away from
+    true ends, so the encodings of a whole block ``[k * spec.block, (k + 1) * spec.block)`` have the
+    same bits whichever longer span they were computed in, on one device with one number of threads.
     """
 
-    def __init__(self, encoder: Encoder, device: torch.device | str = "cpu", dtype: str = "float32"):
+    def __init__(
+        self, encoder: Encoder, device: torch.device | str = "cpu", dtype: str = "float32"
+    ):
         self.spec: EncoderSpec = encoder.spec
         self.device = torch.device(device)
         if dtype not in DTYPES:
-            raise DeviceError(f"number type {dtype!r} is not known to the encoder; use one of {', '.join(DTYPES)}")
+            raise DeviceError(
+                f"number type {dtype!r} is not known to the encoder; use one of {', '.join(DTYPES)}"
+            )
         if dtype != "float32" and self.device.type != "cuda":
-            raise DeviceError(f"number type {dtype!r} of the encoder needs a CUDA device, not {str(device)!r}; use float32")
+            raise DeviceError(
+                f"number type {dtype!r} of the encoder needs a CUDA device, not {str(device)!r}; "
+                f"use float32"
+            )
         self.dtype = dtype
         self.batch = BATCH if self.device.type == "cuda" else 1
         strides = np.cumprod(self.spec.pools).tolist()
         halos = [2 * (self.spec.kernel - 1) * stride for stride in strides]
         last = len(strides) - 1
-        #: Stages of tier 1; the pool after them; halos in bp and strides of the outputs of both tiers.
+        #: Stages of tier 1; the pool after them; halos in bp and strides of the outputs of both
+        #: tiers.
         self._fine = max(1, min(last, sum(stride <= FINE for stride in strides)))
         self._pool = self.spec.pools[self._fine] if self._fine <= last else 1
         self._stride = math.prod(self.spec.pools[: self._fine]) * self._pool
@@ -103,9 +120,12 @@ class FastEncoder:
         number = torch.float16 if dtype == "float16" else torch.float32
         self._letters = torch.cat([torch.eye(4), torch.full((1, 4), 0.25)]).to(self.device, number)
         if self.device.type == "cpu":
-            # glibc maps large tensors anew each time, and gives memory back to the system, until it has freed one this large.
+            # glibc maps large tensors anew each time, and gives memory back to the system, until it
+            # has freed one this large.
             torch.empty(31 << 18)
-        self._stages = tuple(fast_stages(encoder, self.device, number, mirrored) for mirrored in (False, True))
+        self._stages = tuple(
+            fast_stages(encoder, self.device, number, mirrored) for mirrored in (False, True)
+        )
 
     def span(
         self,
@@ -118,17 +138,21 @@ class FastEncoder:
         progress: Callable[[int, int], None] | None = None,
         fine: Fine | None = None,
     ) -> Tensor:
-        """Encode ``[start, end)``, a multiple of the base bin long; bins count from ``start``, whatever its phase.
+        """Encode ``[start, end)``, a multiple of the base bin long; bins count from ``start``,
+        whatever its phase.
 
         Parameters
         ----------
-        fetch : (start, end) -> uint8 codes, exactly ``end - start``; asked also beyond the chromosome, where the source
-            gives N: the receptive field's half and at most one chunk beyond the span.
+        fetch : (start, end) -> uint8 codes, exactly ``end - start``; asked also beyond the
+            chromosome, where the source gives N: the receptive field's half and at most one chunk
+            beyond the span.
         reverse : encodings of the reverse complement, in its orientation.
-        ends : (left, right) in forward coordinates: whether the sequence truly ends with the span. Nothing beyond such an
-            end is fetched, and the network's zero padding applies there, as in one pass over the whole sequence.
+        ends : (left, right) in forward coordinates: whether the sequence truly ends with the span.
+            Nothing beyond such an end is fetched, and the network's zero padding applies there, as
+            in one pass over the whole sequence.
         progress : called with (bins done, bins in all) after each block.
-        fine : outputs of tier 1 that are known already, asked for in place of the sequence; not where the sequence ends.
+        fine : outputs of tier 1 that are known already, asked for in place of the sequence; not
+            where the sequence ends.
 
         Returns
         -------
@@ -143,9 +167,13 @@ class FastEncoder:
         """
         base = self.spec.base_bin
         if end < start or (end - start) % base:
-            raise ValueError(f"span {start:,}-{end:,} is not a multiple of the base bin of {base:,} bp")
+            raise ValueError(
+                f"span {start:,}-{end:,} is not a multiple of the base bin of {base:,} bp"
+            )
         bins = (end - start) // base
-        out = torch.empty(self.spec.widths[-1], bins, device=self.device)  # outside inference mode: a tensor like any other
+        out = torch.empty(
+            self.spec.widths[-1], bins, device=self.device
+        )  # outside inference mode: a tensor like any other
         with torch.inference_mode(), convolutions(self.device, self.dtype == "tf32", fixed=True):
             for a, b, y in self._run(self._blocks(fetch, start, end, reverse, ends, fine)):
                 i, j = (a - start) // base, (b - start) // base
@@ -159,12 +187,24 @@ class FastEncoder:
 
     def _run(self, jobs: Iterator[Callable[[], T]]) -> Iterator[T]:
         """Results of jobs, in order: on the CPU a core each, on a GPU one after the other."""
-        return ahead(jobs) if self.device.type == "cpu" and self.batch == 1 else (job() for job in jobs)
+        return (
+            ahead(jobs)
+            if self.device.type == "cpu" and self.batch == 1
+            else (job() for job in jobs)
+        )
 
     def _blocks(
-        self, fetch: Fetch, start: int, end: int, reverse: bool, ends: tuple[bool, bool], fine: Fine | None
+        self,
+        fetch: Fetch,
+        start: int,
+        end: int,
+        reverse: bool,
+        ends: tuple[bool, bool],
+        fine: Fine | None,
     ) -> Iterator[Callable[[], tuple[int, int, Tensor]]]:
-        """Tier 2 as calls, block by block, each with what it needs of tier 1; results are (start, end, (width, bins))."""
+        """Tier 2 as calls, block by block, each with what it needs of tier 1; results are (start,
+        end, (width, bins)).
+        """
         base, block, anchor = self.spec.base_bin, self.spec.block, start % self.spec.base_bin
         ready: deque[tuple[int, int, Tensor]] = deque()
         pieces = self._tier1(fetch, start, end, anchor, reverse, ends)
@@ -174,14 +214,19 @@ class FastEncoder:
             left, right = ends[0] and a - self._flank < start, ends[1] and b + self._flank > end
             first, last = start if left else a - self._flank, end if right else b + self._flank
             if fine is not None and not left and not right:
-                yield partial(self._tier2, (a, b), [fine(first, last)], reverse, left, right, (0, 0))
+                yield partial(
+                    self._tier2, (a, b), [fine(first, last)], reverse, left, right, (0, 0)
+                )
                 a = b
                 continue
             while not ready or ready[-1][1] < last:
                 ready.append(next(pieces))
             while ready[0][1] <= first:
                 ready.popleft()
-            parts = [crop(x, max(first - i, 0) // self._stride, max(j - last, 0) // self._stride) for i, j, x in ready]
+            parts = [
+                crop(x, max(first - i, 0) // self._stride, max(j - last, 0) // self._stride)
+                for i, j, x in ready
+            ]
             cut = ((a - first) // base if left else 0, (last - b) // base if right else 0)
             yield partial(self._tier2, (a, b), parts, reverse, left, right, cut)
             a = b
@@ -200,35 +245,64 @@ class FastEncoder:
         """Chunks of tier 1 that touch ``[start, end)`` of a sequence whose bins begin at 0."""
         return self._grid(start, end, 0)
 
-    def fine(self, fetch: Fetch, start: int, end: int, *, reverse: bool = False) -> Iterator[tuple[int, int, Tensor]]:
+    def fine(
+        self, fetch: Fetch, start: int, end: int, *, reverse: bool = False
+    ) -> Iterator[tuple[int, int, Tensor]]:
         """Outputs of tier 1, of whole chunks that cover ``[start, end)``, in order.
 
         Yields
         ------
-        start, end of the chunk in bp, and (1, channels, 1, bins of ``fine_bin`` bp) in the forward order of bins on both strands.
+        start, end of the chunk in bp, and (1, channels, 1, bins of ``fine_bin`` bp) in the forward
+        order of bins on both strands.
         """
         with torch.inference_mode(), convolutions(self.device, self.dtype == "tf32", fixed=True):
             # what tier 2 adds on both sides is taken off
-            yield from self._tier1(fetch, start + self._flank, end - self._flank, 0, reverse, (False, False))
+            yield from self._tier1(
+                fetch, start + self._flank, end - self._flank, 0, reverse, (False, False)
+            )
 
     def fine_piece(self, fetch: Fetch, start: int, end: int, *, reverse: bool = False) -> Tensor:
-        """As :meth:`fine`, of ``[start, end)`` itself, in any phase; for pieces of a few hundred bp up."""
+        """As :meth:`fine`, of ``[start, end)`` itself, in any phase; for pieces of a few hundred bp
+        up.
+        """
         parts = []
         with torch.inference_mode(), convolutions(self.device, self.dtype == "tf32", fixed=True):
             for a in range(start, end, self._chunk // self._stride * self._stride):
                 b = min(a + self._chunk // self._stride * self._stride, end)
-                parts.append(self._chunks(self._codes(fetch, a - self._halo, b + self._halo)[None], reverse, False, False, (0, 0)))
+                parts.append(
+                    self._chunks(
+                        self._codes(fetch, a - self._halo, b + self._halo)[None],
+                        reverse,
+                        False,
+                        False,
+                        (0, 0),
+                    )
+                )
         return torch.cat(parts, dim=-1)
 
     def _tier1(
-        self, fetch: Fetch, start: int, end: int, anchor: int, reverse: bool, ends: tuple[bool, bool]
+        self,
+        fetch: Fetch,
+        start: int,
+        end: int,
+        anchor: int,
+        reverse: bool,
+        ends: tuple[bool, bool],
     ) -> Iterator[tuple[int, int, Tensor]]:
-        """Outputs of tier 1, (start, end, (1, channels, 1, n)), in order, on the grid, as far as tier 2 reads them."""
+        """Outputs of tier 1, (start, end, (1, channels, 1, n)), in order, on the grid, as far as
+        tier 2 reads them.
+        """
         for found in self._run(self._jobs(fetch, start, end, anchor, reverse, ends)):
             yield from found
 
     def _jobs(
-        self, fetch: Fetch, start: int, end: int, anchor: int, reverse: bool, ends: tuple[bool, bool]
+        self,
+        fetch: Fetch,
+        start: int,
+        end: int,
+        anchor: int,
+        reverse: bool,
+        ends: tuple[bool, bool],
     ) -> Iterator[Callable[[], list[tuple[int, int, Tensor]]]]:
         """Tier 1 as calls that do not depend on each other; the sequence is fetched here."""
         lo = start if ends[0] else start - self._flank
@@ -246,17 +320,33 @@ class FastEncoder:
                 group.append((a, b))
                 continue
             first, last = start if left else a - self._halo, end if right else b + self._halo
-            yield partial(self._alone, (a, b), self._codes(fetch, first, last), reverse, left, right, (a - first, last - b))
+            yield partial(
+                self._alone,
+                (a, b),
+                self._codes(fetch, first, last),
+                reverse,
+                left,
+                right,
+                (a - first, last - b),
+            )
         if group:
             yield self._together(fetch, group, reverse)
 
-    def _together(self, fetch: Fetch, group: list[tuple[int, int]], reverse: bool) -> Callable[[], list[tuple[int, int, Tensor]]]:
+    def _together(
+        self, fetch: Fetch, group: list[tuple[int, int]], reverse: bool
+    ) -> Callable[[], list[tuple[int, int, Tensor]]]:
         codes = self._codes(fetch, group[0][0] - self._halo, group[-1][1] + self._halo)
         return partial(self._inside, codes, group, reverse)
 
     @torch.inference_mode()
     def _alone(
-        self, place: tuple[int, int], codes: Tensor, reverse: bool, left: bool, right: bool, cut: tuple[int, int]
+        self,
+        place: tuple[int, int],
+        codes: Tensor,
+        reverse: bool,
+        left: bool,
+        right: bool,
+        cut: tuple[int, int],
     ) -> list[tuple[int, int, Tensor]]:
         """A chunk that is not whole, or that touches a true end."""
         return [(*place, self._chunks(codes[None], reverse, left, right, cut))]
@@ -272,8 +362,12 @@ class FastEncoder:
                     yield a, b
 
     @torch.inference_mode()
-    def _inside(self, codes: Tensor, group: list[tuple[int, int]], reverse: bool) -> list[tuple[int, int, Tensor]]:
-        """Adjacent whole chunks as one batch, of constant shape, or as several if the device's memory does not suffice."""
+    def _inside(
+        self, codes: Tensor, group: list[tuple[int, int]], reverse: bool
+    ) -> list[tuple[int, int, Tensor]]:
+        """Adjacent whole chunks as one batch, of constant shape, or as several if the device's
+        memory does not suffice.
+        """
         rows = codes.unfold(0, self._chunk + 2 * self._halo, self._chunk)
         done: list[tuple[int, int, Tensor]] = []
         while len(done) < len(group):
@@ -287,7 +381,12 @@ class FastEncoder:
                 if batch == 1:
                     raise
                 self.batch = batch // 2
-                logger.warning("out of memory on %s: %d chunks of sequence at a time instead of %d", self.device, self.batch, batch)
+                logger.warning(
+                    "out of memory on %s: %d chunks of sequence at a time instead of %d",
+                    self.device,
+                    self.batch,
+                    batch,
+                )
                 continue
             done += [(a, b, y) for (a, b), y in zip(group[len(done) :], found.split(1))]
         return done
@@ -297,21 +396,39 @@ class FastEncoder:
         if len(codes) != b - a:
             raise ValueError(f"fetch({a}, {b}) gave {len(codes)} codes instead of {b - a}")
         found = torch.tensor(codes)
-        return found.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else found
+        return (
+            found.pin_memory().to(self.device, non_blocking=True)
+            if self.device.type == "cuda"
+            else found
+        )
 
-    def _chunks(self, codes: Tensor, reverse: bool, left: bool, right: bool, cut: tuple[int, int]) -> Tensor:
-        """Tier 1 over codes (batch, bp); ``cut``: bp left and right that were computed because they reach a true end."""
+    def _chunks(
+        self, codes: Tensor, reverse: bool, left: bool, right: bool, cut: tuple[int, int]
+    ) -> Tensor:
+        """Tier 1 over codes (batch, bp); ``cut``: bp left and right that were computed because they
+        reach a true end.
+        """
         x = self._letters[codes.int()].permute(0, 2, 1)[:, :, None]
         for s, stage in enumerate(self._stages[reverse][: self._fine]):
             x = stage(_pool(x, self.spec.pools[s]), left, right)
         stride = self._stride // self._pool
-        return _pool(crop(x, cut[0] // stride if left else 0, cut[1] // stride if right else 0), self._pool)
+        return _pool(
+            crop(x, cut[0] // stride if left else 0, cut[1] // stride if right else 0), self._pool
+        )
 
     @torch.inference_mode()
     def _tier2(
-        self, place: tuple[int, int], parts: list[Tensor], reverse: bool, left: bool, right: bool, cut: tuple[int, int]
+        self,
+        place: tuple[int, int],
+        parts: list[Tensor],
+        reverse: bool,
+        left: bool,
+        right: bool,
+        cut: tuple[int, int],
     ) -> tuple[int, int, Tensor]:
-        """The other stages over tier-1 outputs (1, channels, 1, n), the first of them pooled already; ``cut`` in bins."""
+        """The other stages over tier-1 outputs (1, channels, 1, n), the first of them pooled
+        already; ``cut`` in bins.
+        """
         x = torch.cat(parts, dim=-1) if len(parts) > 1 else parts[0]
         for s, stage in enumerate(self._stages[reverse][self._fine :]):
             x = stage(_pool(x, self.spec.pools[self._fine + s]) if s else x, left, right)

@@ -1,7 +1,9 @@
-"""Stages of the fast encoder: batch norms folded, linear pairs collapsed, wide convolutions by Winograd on the CPU.
+"""Stages of the fast encoder: batch norms folded, linear pairs collapsed, wide convolutions by
+Winograd on the CPU.
 
-Tensors are (batch, channels, 1, positions), channels-last. Each side of an array is either a true end of the sequence, where every
-convolution pads its own input with zeros, or it is not, and every convolution shortens it by half its width.
+Tensors are (batch, channels, 1, positions), channels-last. Each side of an array is either a true
+end of the sequence, where every convolution pads its own input with zeros, or it is not, and every
+convolution shortens it by half its width.
 """
 
 from __future__ import annotations
@@ -16,13 +18,16 @@ from orca_cool.model import winograd
 from orca_cool.model.encoder import Encoder
 from orca_cool.model.fold import folded
 
-#: Fewest channels, in and out, from which Winograd's additions cost less than the multiplications that they save.
+#: Fewest channels, in and out, from which Winograd's additions cost less than the multiplications
+#: that they save.
 MANY = 64
 
 
 @dataclass(frozen=True)
 class FastConv:
-    """A convolution with its batch norm: weight (out, in, 1, width), bias (out,); ``products``: of the transformed kernel."""
+    """A convolution with its batch norm: weight (out, in, 1, width), bias (out,); ``products``: of
+    the transformed kernel.
+    """
 
     weight: Tensor
     bias: Tensor
@@ -35,7 +40,11 @@ class FastConv:
     @property
     def work(self) -> float:
         """Multiplications per output position."""
-        return self.weight.numel() if self.products is None else sum(p.numel() for p in self.products) / 3
+        return (
+            self.weight.numel()
+            if self.products is None
+            else sum(p.numel() for p in self.products) / 3
+        )
 
     def __call__(self, x: Tensor, left: bool, right: bool, relu: bool = False) -> Tensor:
         """Valid, or padded with zeros where the array ends with the sequence."""
@@ -49,7 +58,9 @@ class FastConv:
 
 @dataclass(frozen=True)
 class FastStage:
-    """One stage; ``pair`` one by one at true ends, else ``whole``, and for the first stage ``ahead`` in place of ``first``."""
+    """One stage; ``pair`` one by one at true ends, else ``whole``, and for the first stage
+    ``ahead`` in place of ``first``.
+    """
 
     pair: tuple[FastConv, FastConv]
     whole: FastConv | None
@@ -90,10 +101,14 @@ def _collapse(a: tuple[Tensor, Tensor], b: tuple[Tensor, Tensor]) -> tuple[Tenso
     return weight, wb.sum(-1) @ ba + bb
 
 
-def fast_stages(encoder: Encoder, device: torch.device, number: torch.dtype, mirrored: bool) -> list[FastStage]:
-    """Every stage of an encoder, folded and collapsed; weights are worked out in float64 and then of type ``number``.
+def fast_stages(
+    encoder: Encoder, device: torch.device, number: torch.dtype, mirrored: bool
+) -> list[FastStage]:
+    """Every stage of an encoder, folded and collapsed; weights are worked out in float64 and then
+    of type ``number``.
 
-    ``mirrored``: of the network that reads the forward strand and gives the encodings of the other, in forward order of bins.
+    ``mirrored``: of the network that reads the forward strand and gives the encodings of the other,
+    in forward order of bins.
     """
 
     def conv(pair: tuple[Tensor, Tensor]) -> FastConv:

@@ -1,8 +1,10 @@
-"""Horizontal checkpointing: gradients through the encoder over inputs far longer than their activations fit into memory.
+"""Horizontal checkpointing: gradients through the encoder over inputs far longer than their
+activations fit into memory.
 
-The sequence is cut into blocks that carry real flanks; the forward pass keeps codes and block outputs, and the backward pass runs each
-block a second time, so that one block's activations live at a time: gradient checkpointing (Chen 2016, arXiv:1604.06174) along the
-sequence instead of the layers. Source: Zhou 2022, Methods ("horizontal checkpointing").
+The sequence is cut into blocks that carry real flanks; the forward pass keeps codes and block
+outputs, and the backward pass runs each block a second time, so that one block's activations live
+at a time: gradient checkpointing (Chen 2016, arXiv:1604.06174) along the sequence instead of the
+layers. Source: Zhou 2022, Methods ("horizontal checkpointing").
 """
 
 from __future__ import annotations
@@ -25,24 +27,31 @@ from orca_cool.model.encoder import Encoder
 TRIM = 4
 
 
-def encode_blocks(encoder: Encoder, codes: Tensor, *, block: int | None = None, flank: int | None = None) -> Tensor:
+def encode_blocks(
+    encoder: Encoder, codes: Tensor, *, block: int | None = None, flank: int | None = None
+) -> Tensor:
     """Encodings of whole sequences, block by block.
 
-    Where the input truly ends the network pads with zeros, as in one pass over all of it; a rest shorter than a base bin is seen by the
-    last bins and gets none of its own. With running statistics (``eval``) outputs and gradients are those of one pass, to rounding.
+    Where the input truly ends the network pads with zeros, as in one pass over all of it; a rest
+    shorter than a base bin is seen by the last bins and gets none of its own. With running
+    statistics (``eval``) outputs and gradients are those of one pass, to rounding.
 
-    In training mode they are not: **every block is a batch of its own to batch norm**. Statistics are per block, over its flanks and all
-    items of the batch, and running statistics move once a block, in the order of the sequence (the second run leaves them alone). The
-    second run repeats the first bit by bit, dropout included, even if the encoder has gone from training to ``eval`` in between;
-    parameters must not change before the backward pass.
+    In training mode they are not: **every block is a batch of its own to batch norm**. Statistics
+    are per block, over its flanks and all items of the batch, and running statistics move once a
+    block, in the order of the sequence (the second run leaves them alone). The second run repeats
+    the first bit by bit, dropout included, even if the encoder has gone from training to ``eval``
+    in between; parameters must not change before the backward pass.
 
-    Where no gradient is wanted (grad disabled, or no parameter that requires it) blocks run once and nothing is kept.
+    Where no gradient is wanted (grad disabled, or no parameter that requires it) blocks run once
+    and nothing is kept.
 
     Parameters
     ----------
-    codes : uint8, (batch, bp) or (bp,), values 0 to 4, on any device. They are kept until the backward pass: leave them as they are.
-    block, flank : in bp, multiples of the base bin, ``flank`` at least half the receptive field; those of the encoder's spec if None.
-        Peak memory is that of one pass over ``block + 2 * flank`` bp of the whole batch.
+    codes : uint8, (batch, bp) or (bp,), values 0 to 4, on any device. They are kept until the
+        backward pass: leave them as they are.
+    block, flank : in bp, multiples of the base bin, ``flank`` at least half the receptive field;
+        those of the encoder's spec if None. Peak memory is that of one pass over ``block + 2 *
+        flank`` bp of the whole batch.
 
     Returns
     -------
@@ -50,16 +59,20 @@ def encode_blocks(encoder: Encoder, codes: Tensor, *, block: int | None = None, 
 
     Raises
     ------
-    ModelError
-        If ``codes`` is no such tensor or shorter than a base bin, or ``block`` and ``flank`` do not fit the encoder.
+    ModelError If ``codes`` is no such tensor or shorter than a base bin, or ``block`` and ``flank``
+        do not fit the encoder.
     """
     spec, base = encoder.spec, encoder.spec.base_bin
     block, flank = spec.block if block is None else block, spec.flank if flank is None else flank
     if codes.dtype != torch.uint8 or codes.ndim not in (1, 2):
-        raise ModelError(f"codes of type {codes.dtype} and shape {tuple(codes.shape)} are not sequences; give uint8 (batch, bp) or (bp,)")
+        raise ModelError(
+            f"codes of type {codes.dtype} and shape {tuple(codes.shape)} are not sequences; give "
+            f"uint8 (batch, bp) or (bp,)"
+        )
     if block <= 0 or block % base or flank % base or flank < spec.half_receptive_field:
         raise ModelError(
-            f"block {block} and flank {flank} do not fit the encoder: both must be multiples of its base bin {base}, flank at least "
+            f"block {block} and flank {flank} do not fit the encoder: both must be multiples of "
+            f"its base bin {base}, flank at least "
             f"{spec.half_receptive_field}"
         )
     length = codes.shape[-1]
@@ -81,21 +94,32 @@ def encode_blocks(encoder: Encoder, codes: Tensor, *, block: int | None = None, 
             if trim:
                 _trim()
             with _casts_apart():
-                return encoder(torch.stack([one_hot(c, weight.device, weight.dtype) for c in piece]))[..., first:last]
+                return encoder(
+                    torch.stack([one_hot(c, weight.device, weight.dtype) for c in piece])
+                )[..., first:last]
 
         piece = codes[:, a - left : b + right]
         if learns:
-            outputs.append(checkpoint(run, piece, use_reentrant=False, context_fn=lambda: (nullcontext(), _Again(encoder))))
+            outputs.append(
+                checkpoint(
+                    run,
+                    piece,
+                    use_reentrant=False,
+                    context_fn=lambda: (nullcontext(), _Again(encoder)),
+                )
+            )
         else:
             outputs.append(run(piece))
     return torch.cat(outputs, dim=-1)
 
 
 class _Again(AbstractContextManager):
-    """The encoder as it is when this is made, its running statistics held still by a copy that the second run may move.
+    """The encoder as it is when this is made, its running statistics held still by a copy that the
+    second run may move.
 
-    A class, because a graph that is retained enters it once for every backward pass. (Batch norm without statistics would save other
-    tensors than it did in the first run, which the checkpoint refuses.)
+    A class, because a graph that is retained enters it once for every backward pass. (Batch norm
+    without statistics would save other tensors than it did in the first run, which the checkpoint
+    refuses.)
     """
 
     def __init__(self, encoder: nn.Module):
@@ -112,7 +136,12 @@ class _Again(AbstractContextManager):
         for m, name, t in self._buffers:
             setattr(m, name, t.clone())
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         for m, name, t in self._buffers:
             setattr(m, name, t)
         for m, training in self._before:
@@ -123,9 +152,10 @@ class _Again(AbstractContextManager):
 def _trim() -> None:
     """Give the heap's free pages back to the system.
 
-    The small things that a block leaves behind (nodes of the graph) lie between the activations of which it was made, and glibc's heap
-    then has no hole that is large enough for those of the next: without this, 32 Mb in blocks of 200 kb through an encoder of 8 to 16
-    channels take 2.3 GB instead of 1.0. Other allocators have no such function.
+    The small things that a block leaves behind (nodes of the graph) lie between the activations of
+    which it was made, and glibc's heap then has no hole that is large enough for those of the next:
+    without this, 32 Mb in blocks of 200 kb through an encoder of 8 to 16 channels take 2.3 GB
+    instead of 1.0. Other allocators have no such function.
     """
     if hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
         libc.malloc_trim(0)
@@ -135,8 +165,8 @@ def _trim() -> None:
 def _casts_apart() -> Iterator[None]:
     """Under autocast, weights are cast anew in each block.
 
-    Autocast's cache would cast them once, and so sum the gradients of all blocks in bfloat16: after a few dozen blocks the sum no longer
-    sees what one block adds.
+    Autocast's cache would cast them once, and so sum the gradients of all blocks in bfloat16: after
+    a few dozen blocks the sum no longer sees what one block adds.
     """
     before = torch.is_autocast_cache_enabled()
     torch.set_autocast_cache_enabled(False)

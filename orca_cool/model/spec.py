@@ -1,7 +1,8 @@
 """``ModelSpec``: the only place that knows base bin, pools, widths, bins per map and levels.
 
-The released Orca models are one specification, small-genome models another, a toy for tests a third.
-Figures of the released networks: Zhou, Nature Genetics 2022, Methods and the released state dicts.
+The released Orca models are one specification, small-genome models another, a toy for tests a
+third. Figures of the released networks: Zhou, Nature Genetics 2022, Methods and the released state
+dicts.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ class EncoderSpec:
     widths : channels of each stage.
     pools : max-pool before each stage (the first must be 1); their product is the base bin in bp.
     kernel : width of every convolution (odd).
-    block, flank : the encoder runs in blocks of ``block`` bp with ``flank`` bp of real sequence on each
-        side ("horizontal checkpointing"), both multiples of the base bin; ``flank`` must exceed half the
-        receptive field, so that blocks change nothing.
+    block, flank : the encoder runs in blocks of ``block`` bp with ``flank`` bp of real sequence on
+        each side ("horizontal checkpointing"), both multiples of the base bin; ``flank`` must
+        exceed half the receptive field, so that blocks change nothing.
     """
 
     widths: tuple[int, ...] = (64, 96, 128, 128, 128, 128, 128)
@@ -45,7 +46,8 @@ class EncoderSpec:
 
     @property
     def half_receptive_field(self) -> int:
-        """Distance in bp from a bin's edge beyond which a base cannot change the bin (104,016 for Orca).
+        """Distance in bp from a bin's edge beyond which a base cannot change the bin (104,016 for
+        Orca).
 
         Pools lie on the bin's own grid and add nothing; each stage has four convolutions.
         """
@@ -55,7 +57,9 @@ class EncoderSpec:
 
 @dataclass(frozen=True)
 class PyramidSpec:
-    """Encodings at one bin size to encodings at ``2 ** steps`` times coarser bins (Encoder2, 2b, 3)."""
+    """Encodings at one bin size to encodings at ``2 ** steps`` times coarser bins (Encoder2, 2b,
+    3).
+    """
 
     steps: int
     width: int = 128
@@ -68,8 +72,9 @@ class PyramidSpec:
 class DecoderSpec:
     """Encodings to a contact map.
 
-    ``steps`` residual steps of width ``width`` with bottleneck ``bottleneck``; dilations of step i > 0 cycle through
-    ``dilations``. With ``one_shot`` (Decoder_1m) there is neither distance encoding nor coarse input.
+    ``steps`` residual steps of width ``width`` with bottleneck ``bottleneck``; dilations of step i
+    > 0 cycle through ``dilations``. With ``one_shot`` (Decoder_1m) there is neither distance
+    encoding nor coarse input.
     """
 
     channels: int = 128
@@ -92,9 +97,10 @@ class ModuleSpec:
     resolutions : bin of every level in bp, coarsest first, each half of the one before.
     pyramids : names of the pyramids that run, in turn, on the base encodings.
     decoder : specification of every decoder of the cascade.
-    base_decoder : True if the one-shot decoder (Decoder_1m) is added at the finest level, or is all there is.
-    assembly : True if the module's input is several chromosomes laid end to end (256M), with its own
-        background; False if it is one window of one chromosome.
+    base_decoder : True if the one-shot decoder (Decoder_1m) is added at the finest level, or is all
+        there is.
+    assembly : True if the module's input is several chromosomes laid end to end (256M), with its
+        own background; False if it is one window of one chromosome.
     """
 
     name: str
@@ -109,8 +115,9 @@ class ModuleSpec:
 class ModelSpec:
     """Everything that defines a model but its weights.
 
-    ``assemblies`` maps assembly names to {chromosome: length}: the genomes that the model accepts without a word.
-    ``modules`` are ordered; a resolution that several modules offer is predicted by the first.
+    ``assemblies`` maps assembly names to {chromosome: length}: the genomes that the model accepts
+    without a word. ``modules`` are ordered; a resolution that several modules offer is predicted by
+    the first.
     """
 
     name: str
@@ -148,7 +155,8 @@ class ModelSpec:
         return f"{window / 1_000_000:g}M" if window >= 1_000_000 else f"{window / 1000:g}k"
 
     def parse_level(self, text: str | int) -> int:
-        """Resolution in bp of a level given as a resolution ("4000") or as a window ("1M", "32Mb", "256k").
+        """Resolution in bp of a level given as a resolution ("4000") or as a window ("1M", "32Mb",
+        "256k").
 
         Raises
         ------
@@ -175,10 +183,14 @@ class ModelSpec:
         """Raise ModelError if the parts do not fit each other."""
         e = self.encoder
         if len(e.widths) != len(e.pools) or e.pools[0] != 1 or e.kernel % 2 == 0:
-            raise ModelError(f"encoder of {self.name!r}: pools {e.pools} and widths {e.widths} do not fit (first pool 1, odd kernel)")
+            raise ModelError(
+                f"encoder of {self.name!r}: pools {e.pools} and widths {e.widths} do not fit "
+                f"(first pool 1, odd kernel)"
+            )
         if e.block % e.base_bin or e.flank % e.base_bin or e.flank < e.half_receptive_field:
             raise ModelError(
-                f"encoder of {self.name!r}: block {e.block} and flank {e.flank} must be multiples of the base bin "
+                f"encoder of {self.name!r}: block {e.block} and flank {e.flank} must be "
+                f"multiples of the base bin "
                 f"{e.base_bin}, flank at least {e.half_receptive_field}"
             )
         if self.bins % 2:
@@ -186,7 +198,10 @@ class ModelSpec:
         for module in self.modules:
             steps = [a != 2 * b for a, b in zip(module.resolutions, module.resolutions[1:])]
             if not module.resolutions or any(steps):
-                raise ModelError(f"module {module.name!r}: resolutions {module.resolutions} must halve from level to level")
+                raise ModelError(
+                    f"module {module.name!r}: resolutions {module.resolutions} must halve from "
+                    f"level to level"
+                )
             if module.decoder is None and not (module.base_decoder and self.base_decoder):
                 raise ModelError(f"module {module.name!r} has no decoder")
             for name in module.pyramids:
@@ -194,7 +209,10 @@ class ModelSpec:
                     raise ModelError(f"module {module.name!r} names an unknown pyramid {name!r}")
             reach = self.base_bin * 2 ** sum(self.pyramids[p].steps for p in module.pyramids)
             if module.resolutions[0] > reach or module.resolutions[-1] % self.base_bin:
-                raise ModelError(f"module {module.name!r}: its encodings end at {reach} bp, its levels start at {module.resolutions[0]}")
+                raise ModelError(
+                    f"module {module.name!r}: its encodings end at {reach} bp, its levels start "
+                    f"at {module.resolutions[0]}"
+                )
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types only."""
@@ -245,7 +263,8 @@ def orca_spec(
 
     Parameters
     ----------
-    cell_type : "h1esc", "hff" or "hctnoc" (cohesin-depleted HCT116: 32M only, nearest upsampling, no 1M decoder).
+    cell_type : "h1esc", "hff" or "hctnoc" (cohesin-depleted HCT116: 32M only, nearest upsampling,
+        no 1M decoder).
     modules : the modules that are present.
     profiles : number of chromatin profiles of the 1M model (32 for h1esc, 22 for hff).
     """
@@ -254,8 +273,20 @@ def orca_spec(
     first = "encoder2b" if depleted else "encoder2"
     pyramids = {first: PyramidSpec(steps=5, down=not depleted)}
     known = {
-        "32M": ModuleSpec("32M", tuple(4000 * 2**k for k in range(5, -1, -1)), (first,), decoder, base_decoder=not depleted),
-        "256M": ModuleSpec("256M", tuple(4000 * 2**k for k in range(8, 4, -1)), (first, "encoder3"), decoder, assembly=True),
+        "32M": ModuleSpec(
+            "32M",
+            tuple(4000 * 2**k for k in range(5, -1, -1)),
+            (first,),
+            decoder,
+            base_decoder=not depleted,
+        ),
+        "256M": ModuleSpec(
+            "256M",
+            tuple(4000 * 2**k for k in range(8, 4, -1)),
+            (first, "encoder3"),
+            decoder,
+            assembly=True,
+        ),
         "1M": ModuleSpec("1M", (4000,), base_decoder=True),
     }
     if "256M" in modules:
@@ -269,7 +300,9 @@ def orca_spec(
         profiles=tuple(f"profile_{k}" for k in range(profiles)),
         assemblies=assemblies or {},
         organism="Homo sapiens",
-        cell_type={"h1esc": "H1-ESC", "hff": "HFF", "hctnoc": "HCT116, cohesin depleted"}.get(cell_type, cell_type),
+        cell_type={"h1esc": "H1-ESC", "hff": "HFF", "hctnoc": "HCT116, cohesin depleted"}.get(
+            cell_type, cell_type
+        ),
         licence=ORCA_LICENCE,
     )
     spec.check()

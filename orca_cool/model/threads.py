@@ -1,7 +1,7 @@
 """Independent pieces of work on the CPU's cores: one piece a core, each on one thread.
 
-A piece that fits a core's own cache runs faster there by itself than many cores run it together, and small operations, which
-torch does not split, then cost no core its time.
+A piece that fits a core's own cache runs faster there by itself than many cores run it together,
+and small operations, which torch does not split, then cost no core its time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ T = TypeVar("T")
 
 
 def ahead(calls: Iterable[Callable[[], T]]) -> Iterator[T]:
-    """Results of ``calls``, in order, as many at once as torch has threads here, and not many more held than that.
+    """Results of ``calls``, in order, as many at once as torch has threads here, and not many more
+    held than that.
 
     The calls themselves are made (and ``calls`` is iterated) in the thread that asks.
     """
@@ -44,12 +45,15 @@ def ahead(calls: Iterable[Callable[[], T]]) -> Iterator[T]:
 
 @functools.lru_cache(maxsize=1)
 def _pool(threads: int, process: int) -> ThreadPoolExecutor:
-    """Threads in each of which torch uses that thread alone; of ``process``, since threads do not outlive a fork."""
+    """Threads in each of which torch uses that thread alone; of ``process``, since threads do not
+    outlive a fork.
+    """
     barrier = threading.Barrier(threads)
 
     def single() -> None:
-        # The number is the process's for threads that have not computed yet, and a thread's own once it has: compute
-        # something large enough to be split, and only then (below) give the process its number back.
+        # The number is the process's for threads that have not computed yet, and a thread's own
+        # once it has: compute something large enough to be split, and only then (below) give the
+        # process its number back.
         torch.set_num_threads(1)
         barrier.wait()
         torch.ones(1 << 17).add_(1)

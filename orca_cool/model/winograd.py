@@ -1,9 +1,11 @@
-"""Wide 1-D convolutions with 5/9 of the multiplications: F(3, 3) of Winograd, three outputs of three taps at a time.
+"""Wide 1-D convolutions with 5/9 of the multiplications: F(3, 3) of Winograd, three outputs of
+three taps at a time.
 
-Source: Lavin and Gray 2016, "Fast algorithms for convolutional neural networks" (there in two dimensions); interpolation
-points 0, 1, -1, 2 and infinity. A kernel of 3 g taps is g such kernels side by side, and tiles lie 3 apart as they do, so
-in the transformed domain it is a convolution of g taps over tiles; other kernels get zeros as their last taps. Rounding
-errors stay at the level of a direct float32 convolution (the root mean square grows by about 1.4).
+Source: Lavin and Gray 2016, "Fast algorithms for convolutional neural networks" (there in two
+dimensions); interpolation points 0, 1, -1, 2 and infinity. A kernel of 3 g taps is g such kernels
+side by side, and tiles lie 3 apart as they do, so in the transformed domain it is a convolution of
+g taps over tiles; other kernels get zeros as their last taps. Rounding errors stay at the level of
+a direct float32 convolution (the root mean square grows by about 1.4).
 """
 
 from __future__ import annotations
@@ -16,11 +18,18 @@ from torch import Tensor
 TILES = 3000
 
 #: Of the kernel: taps to the five products of a tile.
-_KERNEL = ((1 / 2, 0, 0), (-1 / 2, -1 / 2, -1 / 2), (-1 / 6, 1 / 6, -1 / 6), (1 / 6, 1 / 3, 2 / 3), (0, 0, 1))
+_KERNEL = (
+    (1 / 2, 0, 0),
+    (-1 / 2, -1 / 2, -1 / 2),
+    (-1 / 6, 1 / 6, -1 / 6),
+    (1 / 6, 1 / 3, 2 / 3),
+    (0, 0, 1),
+)
 
 
 def transform(weight: Tensor) -> list[Tensor]:
-    """Weight (out, in, 1, width) to five weights (out, in, 1, ceil(width / 3)), one for each product, channels-last, of its type.
+    """Weight (out, in, 1, width) to five weights (out, in, 1, ceil(width / 3)), one for each
+    product, channels-last, of its type.
 
     Give it float64 and convert the result, so that the transform adds no rounding of its own.
     """
@@ -31,8 +40,11 @@ def transform(weight: Tensor) -> list[Tensor]:
     return [p[:, :, None].contiguous(memory_format=torch.channels_last) for p in products]
 
 
-def convolve(x: Tensor, weights: list[Tensor], bias: Tensor, width: int, relu: bool = False) -> Tensor:
-    """Valid convolution of ``x`` (1, in, 1, n), channels-last, with weights of :func:`transform`, of a kernel ``width`` wide.
+def convolve(
+    x: Tensor, weights: list[Tensor], bias: Tensor, width: int, relu: bool = False
+) -> Tensor:
+    """Valid convolution of ``x`` (1, in, 1, n), channels-last, with weights of :func:`transform`,
+    of a kernel ``width`` wide.
 
     Returns
     -------
@@ -56,8 +68,11 @@ def convolve(x: Tensor, weights: list[Tensor], bias: Tensor, width: int, relu: b
 
 
 def _tiles(x: Tensor, count: int, weights: list[Tensor], bias: Tensor, out: Tensor) -> None:
-    """Outputs (tiles, 3, out) of ``count`` overlapping tiles, five rows each and three apart, of ``x`` (3 count + 2, in)."""
-    # Each of the five combinations of a tile's rows but one holds the factor x[i + 1] - 2 x[i], taken once for all.
+    """Outputs (tiles, 3, out) of ``count`` overlapping tiles, five rows each and three apart, of
+    ``x`` (3 count + 2, in).
+    """
+    # Each of the five combinations of a tile's rows but one holds the factor x[i + 1] - 2 x[i],
+    # taken once for all.
     step = torch.sub(x[1:], x[:-1], alpha=2)
     s0, s1, s2, s3 = (_every_third(step, i, count) for i in range(4))
     m0 = _product(s2 - s0, weights[0])
@@ -80,5 +95,7 @@ def _product(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
 
 
 def _image(rows: Tensor) -> Tensor:
-    """(n, channels) as (1, channels, 1, n), with the strides by which channels-last is recognized (``t()[None]`` has others)."""
+    """(n, channels) as (1, channels, 1, n), with the strides by which channels-last is recognized
+    (``t()[None]`` has others).
+    """
     return rows[None].permute(0, 2, 1)[:, :, None]

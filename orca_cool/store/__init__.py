@@ -4,4 +4,13 @@ from orca_cool.store.encodings import DTYPES, EncodingStore
 from orca_cool.store.fill import build, runs, verify, wanted_blocks
 from orca_cool.store.key import encoder_digest, sequence_digest
 
-__all__ = ["DTYPES", "EncodingStore", "build", "encoder_digest", "runs", "sequence_digest", "verify", "wanted_blocks"]
+__all__ = [
+    "DTYPES",
+    "EncodingStore",
+    "build",
+    "encoder_digest",
+    "runs",
+    "sequence_digest",
+    "verify",
+    "wanted_blocks",
+]

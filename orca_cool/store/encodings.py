@@ -1,26 +1,32 @@
-"""Encodings of a genome on disk, both strands, filled as they are needed: encode once, then only decode.
+"""Encodings of a genome on disk, both strands, filled as they are needed: encode once, then only
+decode.
 
-An ordinary HDF5 file that any h5py reads, with one peculiarity: **its structure never changes after it is made**. The skeleton is
-written under a temporary name with all its space assigned (contiguous, early), then linked into place. From then on blocks are written
-and read at their known file offsets with ``pwrite`` and ``pread``, past the HDF5 library. HDF5 itself would not do: it keeps metadata
-in memory and writes it back in its own time, so a writer that is killed leaves a file that does not open, and readers beside a writer
-need its SWMR mode, with one writer only. Here a kill at any moment leaves a sound file, and any number of processes read and write.
+An ordinary HDF5 file that any h5py reads, with one peculiarity: **its structure never changes after
+it is made**. The skeleton is written under a temporary name with all its space assigned
+(contiguous, early), then linked into place. From then on blocks are written and read at their known
+file offsets with ``pwrite`` and ``pread``, past the HDF5 library. HDF5 itself would not do: it
+keeps metadata in memory and writes it back in its own time, so a writer that is killed leaves a
+file that does not open, and readers beside a writer need its SWMR mode, with one writer only. Here
+a kill at any moment leaves a sound file, and any number of processes read and write.
 
-What a reader gets is right because every block has a checksum, which is written after the block and erased before the block is written
-again. A block that was torn, lost or altered in any way is no block: it is encoded anew. Every chromosome carries the SHA-256 of the
-sequence that it was made from, the file that of the encoder's weights; other sequences and weights are refused.
+What a reader gets is right because every block has a checksum, which is written after the block and
+erased before the block is written again. A block that was torn, lost or altered in any way is no
+block: it is encoded anew. Every chromosome carries the SHA-256 of the sequence that it was made
+from, the file that of the encoder's weights; other sequences and weights are refused.
 
-========================  ==========================================  ==========================================================
-``encodings/<chrom>``     (2, bins, width) float16 or float32         strand 0; strand 1 is that of the reverse complement, with its
+========================  ==========================================
+========================================================== ``encodings/<chrom>``     (2, bins,
+width) float16 or float32         strand 0; strand 1 is that of the reverse complement, with its
                                                                       bins in forward order
-``checksums/<chrom>``     (2, blocks) uint64                          0: absent; else 2 ** 32 | CRC-32 of the block
-``sequences``             (chromosomes, 40) uint8                     SHA-256 of the codes 0 to 4, 8 bytes of check; 0: not used yet
-``chromsizes/name``,      (chromosomes,)                              bp
-``chromsizes/length``
-========================  ==========================================  ==========================================================
+``checksums/<chrom>``     (2, blocks) uint64                          0: absent; else 2 ** 32 |
+CRC-32 of the block ``sequences``             (chromosomes, 40) uint8                     SHA-256 of
+the codes 0 to 4, 8 bytes of check; 0: not used yet ``chromsizes/name``,      (chromosomes,)
+bp ``chromsizes/length`` ========================  ==========================================
+==========================================================
 
-``bins`` are those of whole blocks that cover [0, length + flank); beyond, and before 0, no block is stored. All blocks were encoded with
-real flanks. A store of holes takes no space on most file systems until blocks are written.
+``bins`` are those of whole blocks that cover [0, length + flank); beyond, and before 0, no block is
+stored. All blocks were encoded with real flanks. A store of holes takes no space on most file
+systems until blocks are written.
 """
 
 from __future__ import annotations
@@ -39,7 +45,17 @@ from orca_cool.errors import GenomeError, StoreError
 from orca_cool.genome import SequenceSource, length_of
 from orca_cool.model.encoder import Encoder
 from orca_cool.store.key import check_same, describe, record, record_is_sound
-from orca_cool.store.layout import RECORD, Header, cannot_write, free_bytes, lock_path, make, no_space, read_header, write_at
+from orca_cool.store.layout import (
+    RECORD,
+    Header,
+    cannot_write,
+    free_bytes,
+    lock_path,
+    make,
+    no_space,
+    read_header,
+    write_at,
+)
 from orca_cool.store.locks import ByteLocks
 
 DTYPES = ("float16", "float32")
@@ -59,7 +75,9 @@ class EncodingStore:
     read_only : nothing is written, and :meth:`claim` grants nothing.
     """
 
-    def __init__(self, path: Path, fd: int, header: Header, source: SequenceSource, read_only: bool):
+    def __init__(
+        self, path: Path, fd: int, header: Header, source: SequenceSource, read_only: bool
+    ):
         self.path, self.read_only, self.header = path, read_only, header
         self.dtype = str(header.about["dtype"])
         self.block, self.width = int(header.about["block"]), int(header.about["width"])
@@ -71,7 +89,8 @@ class EncodingStore:
         self._expected: dict[str, bytes] = {}
         self._warned: set[tuple[Any, ...]] = set()
         self._locks = ByteLocks(lock_path(path))
-        # bytes of the lock file: 0 making the store, then one a chromosome (its record), then one a block
+        # bytes of the lock file: 0 making the store, then one a chromosome (its record), then one a
+        # block
         self._first_lock: dict[str, int] = {}
         place = 1 + len(self._rows)
         for chrom, (_, blocks) in header.chromsizes.items():
@@ -101,34 +120,57 @@ class EncodingStore:
 
         Raises
         ------
-        StoreError
-            If there is none and none is to be made, if it is of other weights, chromosomes or number type than asked for, if its
-            structure is damaged, or if it cannot be read or written.
+        StoreError If there is none and none is to be made, if it is of other weights, chromosomes
+            or number type than asked for, if its structure is damaged, or if it cannot be read or
+            written.
         """
         path = Path(path)
         if dtype is not None and dtype not in DTYPES:
-            raise StoreError(f"number type {dtype!r} of a store is not supported; use one of {', '.join(DTYPES)}")
+            raise StoreError(
+                f"number type {dtype!r} of a store is not supported; use one of {', '.join(DTYPES)}"
+            )
         if not path.parent.is_dir():
-            raise StoreError(f"store {str(path)!r} cannot be made: there is no folder {str(path.parent)!r}; make it first")
+            raise StoreError(
+                f"store {str(path)!r} cannot be made: there is no folder {str(path.parent)!r}; "
+                f"make it first"
+            )
         about = describe(encoder, source, model_name, dtype or DTYPES[0])
         spec = encoder.spec
         if not path.exists():
             if read_only or not create:
                 raise StoreError(f"there is no store {str(path)!r}; `orca-cool encode` makes it")
-            make(path, about, {c: (n, -(-(n + spec.flank) // spec.block)) for c, n in source.chromsizes.items()})
+            make(
+                path,
+                about,
+                {c: (n, -(-(n + spec.flank) // spec.block)) for c, n in source.chromsizes.items()},
+            )
         try:
             fd = os.open(path, os.O_RDONLY if read_only else os.O_RDWR)
         except OSError as error:
-            hint = "" if read_only else "; it can only be read" if os.access(path, os.R_OK) and path.is_file() else ""
-            raise StoreError(f"store {str(path)!r} cannot be opened: {error.strerror or error}{hint}") from error
+            hint = (
+                ""
+                if read_only
+                else "; it can only be read"
+                if os.access(path, os.R_OK) and path.is_file()
+                else ""
+            )
+            raise StoreError(
+                f"store {str(path)!r} cannot be opened: {error.strerror or error}{hint}"
+            ) from error
         try:
             header = read_header(fd, path)
             check_same(path, header, about, source, dtype)
             short = header.size - os.fstat(fd).st_size
             if short > 0:
-                _log.warning("%s lacks its last %s bytes: blocks that lay there are encoded anew", path, f"{short:,}")
+                _log.warning(
+                    "%s lacks its last %s bytes: blocks that lay there are encoded anew",
+                    path,
+                    f"{short:,}",
+                )
                 if not read_only:
-                    os.ftruncate(fd, header.size)  # to its full length; what was lost reads as zeros and fails its checksum
+                    os.ftruncate(
+                        fd, header.size
+                    )  # to its full length; what was lost reads as zeros and fails its checksum
         except OSError as error:
             os.close(fd)
             raise cannot_write(path, error) from error
@@ -171,12 +213,22 @@ class EncodingStore:
             raise GenomeError(f"store {self.path} has no chromosome {chrom!r}") from None
 
     def has(self, chrom: str, k: int, reverse: bool) -> bool:
-        """True if a block's checksum is there; the block itself, and the sequence, are verified by :meth:`read`."""
-        return 0 <= k < self.blocks(chrom) and self._sound(chrom) and self._entry(chrom, k, reverse) >> 32 == 1
+        """True if a block's checksum is there; the block itself, and the sequence, are verified by
+        :meth:`read`.
+        """
+        return (
+            0 <= k < self.blocks(chrom)
+            and self._sound(chrom)
+            and self._entry(chrom, k, reverse) >> 32 == 1
+        )
 
     def present(self, chrom: str) -> np.ndarray:
         """(2, blocks) bool: :meth:`has` of all blocks at once."""
-        return (self.entries(chrom) >> np.uint64(32)) == 1 if self._sound(chrom) else np.zeros((2, self.blocks(chrom)), dtype=bool)
+        return (
+            (self.entries(chrom) >> np.uint64(32)) == 1
+            if self._sound(chrom)
+            else np.zeros((2, self.blocks(chrom)), dtype=bool)
+        )
 
     def entries(self, chrom: str) -> np.ndarray:
         """(2, blocks) uint64, the checksums as they are; 0 where no block is claimed to be."""
@@ -193,8 +245,8 @@ class EncodingStore:
 
         Returns
         -------
-        (block_bins, width) float32 in forward order of bins, with ``reverse`` too; None if it is absent or damaged (a warning tells),
-        or lies outside what a store holds.
+        (block_bins, width) float32 in forward order of bins, with ``reverse`` too; None if it is
+        absent or damaged (a warning tells), or lies outside what a store holds.
 
         Raises
         ------
@@ -209,9 +261,19 @@ class EncodingStore:
                 return None
             data = os.pread(self._fd, self._bytes, self._data_offset(chrom, k, reverse))
             if len(data) == self._bytes and entry == _PRESENT | zlib.crc32(data):
-                return np.frombuffer(data, dtype=self._type).reshape(self.block_bins, self.width).astype(np.float32)
-            if entry == self._entry(chrom, k, reverse):  # else another process is writing it just now
-                self._warn(("block", chrom, k, reverse), f"{self.path}: block {self.describe(chrom, k, reverse)} is damaged; encoded anew")
+                return (
+                    np.frombuffer(data, dtype=self._type)
+                    .reshape(self.block_bins, self.width)
+                    .astype(np.float32)
+                )
+            if entry == self._entry(
+                chrom, k, reverse
+            ):  # else another process is writing it just now
+                self._warn(
+                    ("block", chrom, k, reverse),
+                    f"{self.path}: block {self.describe(chrom, k, reverse)} is damaged; encoded "
+                    f"anew",
+                )
                 return None
         return None
 
@@ -220,24 +282,30 @@ class EncodingStore:
 
         Raises
         ------
-        StoreError
-            If the values do not fit the number type, the disk is full or cannot be written, the store was opened for reading only, or
-            was made from another sequence. Blocks written before stay good.
+        StoreError If the values do not fit the number type, the disk is full or cannot be written,
+            the store was opened for reading only, or was made from another sequence. Blocks written
+            before stay good.
         """
         self._writable()
         if not 0 <= k < self.blocks(chrom):
             raise ValueError(f"{chrom} has blocks 0 to {self.blocks(chrom) - 1}, not {k}")
         if np.shape(values) != (self.block_bins, self.width):
-            raise ValueError(f"a block is ({self.block_bins}, {self.width}), not {np.shape(values)}")
+            raise ValueError(
+                f"a block is ({self.block_bins}, {self.width}), not {np.shape(values)}"
+            )
         with np.errstate(over="ignore"):
             stored = np.ascontiguousarray(values, dtype=self._type)
         if not np.isfinite(stored).all():
             where = self.describe(chrom, k, reverse)
             if np.isfinite(values).all():
                 raise StoreError(
-                    f"encodings of {where} reach {np.abs(values).max():g}, more than float16 holds; make a store with --dtype float32"
+                    f"encodings of {where} reach {np.abs(values).max():g}, more than float16 "
+                    f"holds; make a store with --dtype float32"
                 )
-            raise StoreError(f"encodings of {where} are not finite (NaN or infinity): the model's weights cannot be right")
+            raise StoreError(
+                f"encodings of {where} are not finite (NaN or infinity): the model's weights "
+                f"cannot be right"
+            )
         data = stored.tobytes()
         self.prepare(chrom)
         place = self._entry_offset(chrom, k, reverse)
@@ -252,7 +320,8 @@ class EncodingStore:
         self._put(bytes(8), self._entry_offset(chrom, k, reverse))
 
     def prepare(self, chrom: str) -> None:
-        """Record which sequence a chromosome has, or compare it with the record; :meth:`write` does so by itself.
+        """Record which sequence a chromosome has, or compare it with the record; :meth:`write` does
+        so by itself.
 
         Raises
         ------
@@ -263,10 +332,13 @@ class EncodingStore:
             return
         self._writable()
         lock = 1 + self._rows[chrom]
-        self._locks.acquire(lock, wait=True)  # two processes with different genomes must not both find the record empty
+        self._locks.acquire(
+            lock, wait=True
+        )  # two processes with different genomes must not both find the record empty
         try:
             if not self._same_sequence(chrom):
-                # With no valid record there is no telling what blocks are of; normally there are none.
+                # With no valid record there is no telling what blocks are of; normally there are
+                # none.
                 if self.entries(chrom).any():
                     self._put(bytes(16 * self.blocks(chrom)), self.header.checksums[chrom])
                 self._put(self._wanted_record(chrom), self._record_offset(chrom))
@@ -275,10 +347,11 @@ class EncodingStore:
 
     @contextlib.contextmanager
     def claim(self, chrom: str, k: int) -> Iterator[bool]:
-        """Ask to be the one that encodes block ``k`` of both strands: ``with store.claim(chrom, k) as mine``.
+        """Ask to be the one that encodes block ``k`` of both strands: ``with store.claim(chrom, k)
+        as mine``.
 
-        False if another process or thread has it. Claims end with the ``with``, or with the process however it dies. They only spare
-        work: two writers of one block do no harm.
+        False if another process or thread has it. Claims end with the ``with``, or with the process
+        however it dies. They only spare work: two writers of one block do no harm.
         """
         if self.read_only:
             yield False
@@ -302,17 +375,25 @@ class EncodingStore:
         return f"{chrom}:{k * self.block:,}-{(k + 1) * self.block:,}, {'reverse' if reverse else 'forward'} strand"
 
     def _sound(self, chrom: str, found: bytes | None = None) -> bool:
-        """Whether a chromosome has a record that is not damaged. Without one, none of its blocks count."""
+        """Whether a chromosome has a record that is not damaged. Without one, none of its blocks
+        count.
+        """
         found = os.pread(self._fd, RECORD, self._record_offset(chrom)) if found is None else found
         if not any(found):
             return False
         if not record_is_sound(found):
-            self._warn(("record", chrom), f"{self.path}: the sequence record of {chrom} is damaged; its blocks are encoded anew")
+            self._warn(
+                ("record", chrom),
+                f"{self.path}: the sequence record of {chrom} is damaged; its blocks are encoded "
+                f"anew",
+            )
             return False
         return True
 
     def _same_sequence(self, chrom: str) -> bool:
-        """True if the record fits the genome, False if there is none; read each time, as other processes may write it."""
+        """True if the record fits the genome, False if there is none; read each time, as other
+        processes may write it.
+        """
         found = os.pread(self._fd, RECORD, self._record_offset(chrom))
         if found == self._expected.get(chrom):
             return True
@@ -321,7 +402,8 @@ class EncodingStore:
         if found != self._wanted_record(chrom):
             genome = self.header.about["genome"]
             raise StoreError(
-                f"{chrom} of {self.path} was made from another sequence (genome {genome!r}) than that of {self._source.name!r}; "
+                f"{chrom} of {self.path} was made from another sequence (genome {genome!r}) than "
+                f"that of {self._source.name!r}; "
                 "give another file, or let `orca-cool encode --force` make it anew"
             )
         return True
@@ -332,7 +414,9 @@ class EncodingStore:
         return self._expected[chrom]
 
     def _entry(self, chrom: str, k: int, reverse: bool) -> int:
-        return int.from_bytes(os.pread(self._fd, 8, self._entry_offset(chrom, k, reverse)), "little")
+        return int.from_bytes(
+            os.pread(self._fd, 8, self._entry_offset(chrom, k, reverse)), "little"
+        )
 
     def _record_offset(self, chrom: str) -> int:
         self.blocks(chrom)

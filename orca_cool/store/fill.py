@@ -15,14 +15,15 @@ from orca_cool.regions import Region
 if TYPE_CHECKING:
     from orca_cool.store.encodings import EncodingStore
 
-#: (chromosome, first block, last block (inclusive), reverse) -> every block's number with its encodings, (block_bins, width) float32 in
-#: forward order of bins; blocks in any order.
+#: (chromosome, first block, last block (inclusive), reverse) -> every block's number with its
+#: encodings, (block_bins, width) float32 in forward order of bins; blocks in any order.
 EncodeBlocks = Callable[[str, int, int, bool], Iterator[tuple[int, np.ndarray]]]
 
 #: Called with bp done and bp in all; a block counts half for each strand.
 Progress = Callable[[int, int], None]
 
-#: Blocks that are claimed, and asked of the encoder, at a time: what a kill can lose, for both strands.
+#: Blocks that are claimed, and asked of the encoder, at a time: what a kill can lose, for both
+#: strands.
 RUN = 16
 
 _PAUSE = 0.05, 2.0  # seconds between looks at what others do: at first, at most
@@ -30,12 +31,15 @@ _PAUSE = 0.05, 2.0  # seconds between looks at what others do: at first, at most
 _log = logging.getLogger(__name__)
 
 
-def wanted_blocks(store: EncodingStore, regions: Sequence[Region | str] | None = None) -> dict[str, list[int]]:
+def wanted_blocks(
+    store: EncodingStore, regions: Sequence[Region | str] | None = None
+) -> dict[str, list[int]]:
     """Blocks that hold regions, ascending, by chromosome.
 
     Parameters
     ----------
-    regions : a chromosome's name, or a region that reaches its end, takes the blocks beyond the end too; None: everything.
+    regions : a chromosome's name, or a region that reaches its end, takes the blocks beyond the end
+        too; None: everything.
     """
     chosen: dict[str, set[int]] = {}
     for region in list(store.header.chromsizes) if regions is None else regions:
@@ -50,12 +54,15 @@ def wanted_blocks(store: EncodingStore, regions: Sequence[Region | str] | None =
 
 
 def build(
-    store: EncodingStore, encode_blocks: EncodeBlocks, regions: Sequence[Region | str] | None = None, progress: Progress | None = None
+    store: EncodingStore,
+    encode_blocks: EncodeBlocks,
+    regions: Sequence[Region | str] | None = None,
+    progress: Progress | None = None,
 ) -> int:
     """Encode and store what is missing.
 
-    Several processes may build one store: each claims runs of blocks, leaves alone what others have claimed, and at the end waits for
-    them, taking over what a process that died had claimed.
+    Several processes may build one store: each claims runs of blocks, leaves alone what others have
+    claimed, and at the end waits for them, taking over what a process that died had claimed.
 
     Parameters
     ----------
@@ -67,8 +74,8 @@ def build(
 
     Raises
     ------
-    StoreError
-        If the disk is full, or the store was made from another sequence. What was stored stays good.
+    StoreError If the disk is full, or the store was made from another sequence. What was stored
+        stays good.
     """
     wanted = wanted_blocks(store, regions)
     total = sum(map(len, wanted.values())) * store.block
@@ -96,17 +103,27 @@ def build(
         if encoded == before:
             if not told:
                 told = True
-                _log.info("%s: waiting for other processes that encode %d blocks", store.path, sum(map(len, missing.values())))
+                _log.info(
+                    "%s: waiting for other processes that encode %d blocks",
+                    store.path,
+                    sum(map(len, missing.values())),
+                )
             time.sleep(pause)
             pause = min(2 * pause, _PAUSE[1])
 
 
-def _encode_run(store: EncodingStore, encode_blocks: EncodeBlocks, chrom: str, first: int, end: int) -> int:
-    """Encode what is missing of a run of blocks, as far as it can be claimed; the number of blocks encoded."""
+def _encode_run(
+    store: EncodingStore, encode_blocks: EncodeBlocks, chrom: str, first: int, end: int
+) -> int:
+    """Encode what is missing of a run of blocks, as far as it can be claimed; the number of blocks
+    encoded.
+    """
     encoded = 0
     with contextlib.ExitStack() as claims:
         mine = [k for k in range(first, end) if claims.enter_context(store.claim(chrom, k))]
-        missing = _missing(store, chrom, mine)  # looked at under the claim: the one before may just have written them
+        missing = _missing(
+            store, chrom, mine
+        )  # looked at under the claim: the one before may just have written them
         for reverse in (False, True):
             for a, b in runs([k for k, strand in missing if strand is reverse]):
                 left = set(range(a, b))
@@ -115,12 +132,19 @@ def _encode_run(store: EncodingStore, encode_blocks: EncodeBlocks, chrom: str, f
                     left.discard(k)
                     encoded += 1
                 if left:
-                    raise ValueError(f"blocks {sorted(left)} of {chrom} were asked for and not given")
+                    raise ValueError(
+                        f"blocks {sorted(left)} of {chrom} were asked for and not given"
+                    )
     return encoded
 
 
-def verify(store: EncodingStore, regions: Sequence[Region | str] | None = None, progress: Progress | None = None) -> list[str]:
-    """Read every block that is there and mark the damaged ones as absent, so that :func:`build` encodes them anew.
+def verify(
+    store: EncodingStore,
+    regions: Sequence[Region | str] | None = None,
+    progress: Progress | None = None,
+) -> list[str]:
+    """Read every block that is there and mark the damaged ones as absent, so that :func:`build`
+    encodes them anew.
 
     Returns
     -------
@@ -144,7 +168,9 @@ def verify(store: EncodingStore, regions: Sequence[Region | str] | None = None, 
 
 def _missing(store: EncodingStore, chrom: str, blocks: Sequence[int]) -> list[tuple[int, bool]]:
     present = store.present(chrom)
-    return [(k, reverse) for k in blocks for reverse in (False, True) if not present[int(reverse), k]]
+    return [
+        (k, reverse) for k in blocks for reverse in (False, True) if not present[int(reverse), k]
+    ]
 
 
 def runs(blocks: Sequence[int], longest: int = RUN) -> Iterator[tuple[int, int]]:

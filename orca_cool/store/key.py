@@ -24,9 +24,11 @@ _digests: weakref.WeakKeyDictionary[SequenceSource, dict[str, bytes]] = weakref.
 
 
 def encoder_digest(encoder: Encoder) -> str:
-    """SHA-256 (hex) of what decides an encoder's numbers: widths, pools, kernel, and its float32 tensors by name.
+    """SHA-256 (hex) of what decides an encoder's numbers: widths, pools, kernel, and its float32
+    tensors by name.
 
-    Not of block, flank or dropout, nor of batch norm's counters: the 32M and 256M modules of a model share an encoder, and models may.
+    Not of block, flank or dropout, nor of batch norm's counters: the 32M and 256M modules of a
+    model share an encoder, and models may.
     """
     spec = encoder.spec
     sha = hashlib.sha256(json.dumps([list(spec.widths), list(spec.pools), spec.kernel]).encode())
@@ -39,11 +41,17 @@ def encoder_digest(encoder: Encoder) -> str:
 
 
 def sequence_digest(source: SequenceSource, chrom: str) -> bytes:
-    """SHA-256 (32 bytes) of a chromosome's codes, 0 to 4, one byte a base; in memory piece by piece."""
+    """SHA-256 (32 bytes) of a chromosome's codes, 0 to 4, one byte a base; in memory piece by
+    piece.
+    """
     sha = hashlib.sha256()
     length = length_of(source, chrom)
     for a in range(0, length, PIECE):
-        sha.update(np.ascontiguousarray(source.fetch(chrom, a, min(a + PIECE, length)), dtype=np.uint8).tobytes())
+        sha.update(
+            np.ascontiguousarray(
+                source.fetch(chrom, a, min(a + PIECE, length)), dtype=np.uint8
+            ).tobytes()
+        )
     return sha.digest()
 
 
@@ -67,7 +75,9 @@ def _check(digest: bytes) -> bytes:
     return hashlib.sha256(b"record" + digest).digest()[: RECORD - 32]
 
 
-def describe(encoder: Encoder, source: SequenceSource, model_name: str, dtype: str) -> dict[str, Any]:
+def describe(
+    encoder: Encoder, source: SequenceSource, model_name: str, dtype: str
+) -> dict[str, Any]:
     """The attributes of a store."""
     spec = encoder.spec
     return {
@@ -86,25 +96,30 @@ def describe(encoder: Encoder, source: SequenceSource, model_name: str, dtype: s
     }
 
 
-def check_same(path: Path, header: Header, about: dict[str, Any], source: SequenceSource, dtype: str | None) -> None:
+def check_same(
+    path: Path, header: Header, about: dict[str, Any], source: SequenceSource, dtype: str | None
+) -> None:
     """StoreError if a store is not what is asked for."""
     old = header.about
     remedy = "give another file, or let `orca-cool encode --force` make it anew"
     if old["encoder"] != about["encoder"]:
         raise StoreError(
-            f"{path} holds encodings of model {old['model']!r} (encoder {old['encoder'][:12]}), not of model {about['model']!r} "
+            f"{path} holds encodings of model {old['model']!r} (encoder {old['encoder'][:12]}), "
+            f"not of model {about['model']!r} "
             f"(encoder {about['encoder'][:12]}); {remedy}"
         )
     if old["block"] != about["block"]:
         raise StoreError(
-            f"{path} holds blocks of {old['block']:,} bp, the model {about['model']!r} has blocks of {about['block']:,}; {remedy}"
+            f"{path} holds blocks of {old['block']:,} bp, the model {about['model']!r} has "
+            f"blocks of {about['block']:,}; {remedy}"
         )
     for chrom in {**header.chromsizes, **source.chromsizes}:
         stored, length = header.chromsizes.get(chrom, (None,))[0], source.chromsizes.get(chrom)
         if stored != length:
             told = [f"{n:,} bp" if n is not None else "absent" for n in (stored, length)]
             raise StoreError(
-                f"{path} holds encodings of genome {old['genome']!r}, not of {source.name!r}: {chrom} is {told[0]} in the store, "
+                f"{path} holds encodings of genome {old['genome']!r}, not of {source.name!r}: "
+                f"{chrom} is {told[0]} in the store, "
                 f"{told[1]} in the genome; {remedy}"
             )
     if dtype is not None and old["dtype"] != dtype:

@@ -1,12 +1,15 @@
-"""The file of an encoding store: its layout, how it comes into being, and how damage to its structure is told.
+"""The file of an encoding store: its layout, how it comes into being, and how damage to its
+structure is told.
 
 A plain HDF5 file behind an HDF5 "user block", a stretch at the beginning that HDF5 skips. The user block repeats the attributes and
 holds the file offset of every table, so that this package finds its way without HDF5::
 
-    magic (8 bytes) | length of the header (8) | SHA-256 of length and header (32) | header (JSON) | zeros
+    magic (8 bytes) | length of the header (8) | SHA-256 of length and header (32) | header (JSON) |
+    zeros
 
-The header names the SHA-256 of all bytes behind the user block that never change: everything that is not checksums, sequence records or
-encodings. Those three carry checksums of their own (:mod:`orca_cool.store`).
+The header names the SHA-256 of all bytes behind the user block that never change: everything that
+is not checksums, sequence records or encodings. Those three carry checksums of their own
+(:mod:`orca_cool.store`).
 """
 
 from __future__ import annotations
@@ -35,7 +38,8 @@ from orca_cool.store.locks import ByteLocks
 FORMAT = "orca-cool-encodings"
 VERSION = 1
 MAGIC = b"ORCAENC\n"
-#: Bytes of a sequence record: SHA-256 of a chromosome's codes, and 8 bytes that tell a damaged record.
+#: Bytes of a sequence record: SHA-256 of a chromosome's codes, and 8 bytes that tell a damaged
+#: record.
 RECORD = 40
 _HEAD = len(MAGIC) + 8 + 32
 
@@ -64,13 +68,19 @@ class Header:
 
     def block_bytes(self) -> int:
         """Bytes of one block of one strand."""
-        return int(self.about["block"] // self.about["base_bin"] * self.about["width"]) * np.dtype(self.about["dtype"]).itemsize
+        return (
+            int(self.about["block"] // self.about["base_bin"] * self.about["width"])
+            * np.dtype(self.about["dtype"]).itemsize
+        )
 
     def changing(self) -> list[tuple[int, int]]:
         """(offset, bytes) of all that is written after the file was made, by offset."""
         parts = [(self.sequences, RECORD * len(self.chromsizes))]
         for chrom, (_, blocks) in self.chromsizes.items():
-            parts += [(self.checksums[chrom], 16 * blocks), (self.encodings[chrom], 2 * blocks * self.block_bytes())]
+            parts += [
+                (self.checksums[chrom], 16 * blocks),
+                (self.encodings[chrom], 2 * blocks * self.block_bytes()),
+            ]
         return sorted(parts)
 
     def hash_fixed(self, fd: int) -> str:
@@ -104,7 +114,10 @@ def read_header(fd: int, path: Path) -> Header:
     remedy = "delete it, or let `orca-cool encode --force` make it anew"
     head = os.pread(fd, _HEAD, 0)
     if head[: len(MAGIC)] != MAGIC:
-        raise StoreError(f"{path} is not a store of encodings, or its beginning is damaged: give another file, or {remedy}")
+        raise StoreError(
+            f"{path} is not a store of encodings, or its beginning is damaged: give another "
+            f"file, or {remedy}"
+        )
     length = head[len(MAGIC) : len(MAGIC) + 8]
     size = struct.unpack("<Q", length)[0] if len(length) == 8 else 0
     text = os.pread(fd, size, _HEAD) if size <= os.fstat(fd).st_size else b""
@@ -112,15 +125,22 @@ def read_header(fd: int, path: Path) -> Header:
         raise StoreError(f"{path} is damaged: the checksum of its header does not fit; {remedy}")
     plain = json.loads(text)
     if plain["about"].get("version") != VERSION:
-        raise StoreError(f"{path} is a store of version {plain['about'].get('version')}; this orca-cool reads version {VERSION}")
-    header = Header(**{**plain, "chromsizes": {c: (n, b) for c, (n, b) in plain["chromsizes"].items()}})
+        raise StoreError(
+            f"{path} is a store of version {plain['about'].get('version')}; this orca-cool reads "
+            f"version {VERSION}"
+        )
+    header = Header(
+        **{**plain, "chromsizes": {c: (n, b) for c, (n, b) in plain["chromsizes"].items()}}
+    )
     if header.hash_fixed(fd) != header.fixed:
         raise StoreError(f"{path} is damaged: the checksum of its structure does not fit; {remedy}")
     return header
 
 
 def is_store(path: Path) -> bool:
-    """True of a store, also one whose first bytes are damaged as long as it is HDF5: a file that may be replaced when asked to."""
+    """True of a store, also one whose first bytes are damaged as long as it is HDF5: a file that
+    may be replaced when asked to.
+    """
     try:
         with open(path, "rb") as file:
             return file.read(len(MAGIC)) == MAGIC or h5py.is_hdf5(path)
@@ -143,7 +163,9 @@ def make(path: Path, about: Mapping[str, Any], chromsizes: Mapping[str, tuple[in
     """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
     try:
-        for old in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):  # of a process that was killed just here
+        for old in path.parent.glob(
+            f".{glob.escape(path.name)}.*.partial"
+        ):  # of a process that was killed just here
             with contextlib.suppress(FileNotFoundError):  # another clears it away too
                 if time.time() - old.stat().st_mtime > 3600:
                     old.unlink()
@@ -151,7 +173,9 @@ def make(path: Path, about: Mapping[str, Any], chromsizes: Mapping[str, tuple[in
         fd = os.open(temporary, os.O_RDWR)
         try:
             for offset, size in header.changing():
-                if offset not in header.encodings.values():  # those may stay holes: no checksum, no block
+                if (
+                    offset not in header.encodings.values()
+                ):  # those may stay holes: no checksum, no block
                     write_at(fd, bytes(size), offset)
             header = Header(**{**vars(header), "fixed": header.hash_fixed(fd)})
             write_at(fd, header.pack(), 0)
@@ -166,13 +190,21 @@ def make(path: Path, about: Mapping[str, Any], chromsizes: Mapping[str, tuple[in
 
 
 def _publish(temporary: Path, path: Path) -> None:
-    """Give a file its name unless the name is taken: a rename would put an empty store in place of one that others fill."""
+    """Give a file its name unless the name is taken: a rename would put an empty store in place of
+    one that others fill.
+    """
     try:
         os.link(temporary, path)
     except FileExistsError:
         return
     except OSError as error:
-        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
+        if error.errno not in (
+            errno.EPERM,
+            errno.ENOTSUP,
+            errno.EOPNOTSUPP,
+            errno.ENOSYS,
+            errno.EMLINK,
+        ):
             raise
         # a file system without hard links (exFAT, some network mounts)
         lock = ByteLocks(lock_path(path))
@@ -184,13 +216,21 @@ def _publish(temporary: Path, path: Path) -> None:
             lock.release(0)
 
 
-def _skeleton(path: Path, about: Mapping[str, Any], chromsizes: Mapping[str, tuple[int, int]]) -> Header:
-    """Write the HDF5 structure, all space assigned, nothing of the encodings written: on most file systems a file of holes."""
+def _skeleton(
+    path: Path, about: Mapping[str, Any], chromsizes: Mapping[str, tuple[int, int]]
+) -> Header:
+    """Write the HDF5 structure, all space assigned, nothing of the encodings written: on most file
+    systems a file of holes.
+    """
     far = 1 << 62  # as long as any offset when written out
     zeros = dict.fromkeys(chromsizes, far)
     longest = Header(dict(about), dict(chromsizes), far, zeros, zeros, far, far, "0" * 64).pack()
     userblock = max(512, 1 << (len(longest) - 1).bit_length())
-    bins, width, dtype = about["block"] // about["base_bin"], about["width"], np.dtype(about["dtype"])
+    bins, width, dtype = (
+        about["block"] // about["base_bin"],
+        about["width"],
+        np.dtype(about["dtype"]),
+    )
     early = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     early.set_layout(h5py.h5d.CONTIGUOUS)
     early.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
@@ -198,20 +238,38 @@ def _skeleton(path: Path, about: Mapping[str, Any], chromsizes: Mapping[str, tup
 
     def table(group: h5py.Group, name: str, shape: tuple[int, ...], kind: np.dtype) -> int:
         return int(
-            h5py.h5d.create(group.id, name.encode(), h5py.h5t.py_create(kind), h5py.h5s.create_simple(shape), dcpl=early).get_offset()
+            h5py.h5d.create(
+                group.id,
+                name.encode(),
+                h5py.h5t.py_create(kind),
+                h5py.h5s.create_simple(shape),
+                dcpl=early,
+            ).get_offset()
         )
 
     # one piece for all metadata, before the data: a file cut short then loses encodings only
-    pieces = {"userblock_size": userblock, "meta_block_size": (1 << 14) + 2048 * len(chromsizes), "libver": ("earliest", "v110")}
+    pieces = {
+        "userblock_size": userblock,
+        "meta_block_size": (1 << 14) + 2048 * len(chromsizes),
+        "libver": ("earliest", "v110"),
+    }
     with h5py.File(path, "w", **pieces) as file:
         file.attrs.update(about)
         file["chromsizes/name"] = np.array([c.encode() for c in chromsizes])
         file["chromsizes/length"] = np.array([n for n, _ in chromsizes.values()], dtype=np.int64)
         sequences = table(file, "sequences", (len(chromsizes), RECORD), np.dtype("u1"))
         sums, data = file.create_group("checksums"), file.create_group("encodings")
-        checksums = {c: table(sums, _link(c), (2, blocks), np.dtype("<u8")) for c, (_, blocks) in chromsizes.items()}
-        encodings = {c: table(data, _link(c), (2, blocks * bins, width), dtype.newbyteorder("<")) for c, (_, blocks) in chromsizes.items()}
-    header = Header(dict(about), dict(chromsizes), sequences, checksums, encodings, 0, userblock, "")
+        checksums = {
+            c: table(sums, _link(c), (2, blocks), np.dtype("<u8"))
+            for c, (_, blocks) in chromsizes.items()
+        }
+        encodings = {
+            c: table(data, _link(c), (2, blocks * bins, width), dtype.newbyteorder("<"))
+            for c, (_, blocks) in chromsizes.items()
+        }
+    header = Header(
+        dict(about), dict(chromsizes), sequences, checksums, encodings, 0, userblock, ""
+    )
     size = max(path.stat().st_size, *(offset + size for offset, size in header.changing()))
     os.truncate(path, size)
     return Header(**{**vars(header), "size": size})
@@ -254,5 +312,6 @@ def no_space(path: Path, needed: int | None = None) -> StoreError:
     except OSError:
         free = "free space unknown"
     return StoreError(
-        f"no space left on the disk of {path} ({free}{want}); what is stored stays good: free some space and repeat the command to go on"
+        f"no space left on the disk of {path} ({free}{want}); what is stored stays good: free "
+        f"some space and repeat the command to go on"
     )

@@ -1,9 +1,11 @@
-"""Locks on single bytes of a file beside the data: claims among processes that the kernel takes back when the claimer dies.
+"""Locks on single bytes of a file beside the data: claims among processes that the kernel takes
+back when the claimer dies.
 
-POSIX record locks (``fcntl``) are used because they work on NFS too and because a killed process leaves none behind. They have two
-traps. Closing *any* descriptor of a file drops all of the process's locks on it: hence a file that nothing else opens (never the
-HDF5 file, which any reader in the same process may open and close), and one descriptor a process that stays open. And they do not
-exclude threads of one process from each other: hence the set of held bytes.
+POSIX record locks (``fcntl``) are used because they work on NFS too and because a killed process
+leaves none behind. They have two traps. Closing *any* descriptor of a file drops all of the
+process's locks on it: hence a file that nothing else opens (never the HDF5 file, which any reader
+in the same process may open and close), and one descriptor a process that stays open. And they do
+not exclude threads of one process from each other: hence the set of held bytes.
 """
 
 from __future__ import annotations
@@ -34,12 +36,14 @@ _FILES: dict[tuple[int, str], _File] = {}
 class ByteLocks:
     """Exclusive advisory locks, one a byte.
 
-    Where locks are not to be had (a file system without them, a folder that cannot be written) every lock is granted and the log
-    says so once: they save work here, sound data never depends on them.
+    Where locks are not to be had (a file system without them, a folder that cannot be written)
+    every lock is granted and the log says so once: they save work here, sound data never depends on
+    them.
 
     Parameters
     ----------
-    path : of the lock file, made when a lock is first asked for. It stays: deleting a lock file that others may hold is a race.
+    path : of the lock file, made when a lock is first asked for. It stays: deleting a lock file
+        that others may hold is a race.
     """
 
     def __init__(self, path: str | os.PathLike[str]):
@@ -58,13 +62,20 @@ class ByteLocks:
             file.held.add(byte)
         try:
             if not file.useless:
-                fcntl.lockf(file.descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB), 1, byte)
+                fcntl.lockf(
+                    file.descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB), 1, byte
+                )
         except OSError as error:
             if error.errno in (errno.EACCES, errno.EAGAIN):
                 self._drop(file, byte)
                 return False
             file.useless = True
-            _log.warning("%s cannot be locked (%s): processes that fill the same file may do the same work twice", self.path, error)
+            _log.warning(
+                "%s cannot be locked (%s): processes that fill the same file may do the same "
+                "work twice",
+                self.path,
+                error,
+            )
         except BaseException:  # a KeyboardInterrupt while waiting
             self._drop(file, byte)
             raise

@@ -1,6 +1,7 @@
 """Averaged weights: what is validated and kept.
 
-Sources: stochastic weight averaging (Izmailov et al. 2018), as in Zhou 2022, stage 1; exponential averaging.
+Sources: stochastic weight averaging (Izmailov et al. 2018), as in Zhou 2022, stage 1; exponential
+averaging.
 """
 
 from __future__ import annotations
@@ -41,8 +42,12 @@ class Average:
             return
         self.count += 1
         # an exponential average of few steps would remember the random start
-        share = 1 / self.count if self.kind == "swa" else max(1 - self.decay, 10 / (self.count + 10))
-        for a, b in zip(self.net.learning.state_dict().values(), net.learning.state_dict().values()):
+        share = (
+            1 / self.count if self.kind == "swa" else max(1 - self.decay, 10 / (self.count + 10))
+        )
+        for a, b in zip(
+            self.net.learning.state_dict().values(), net.learning.state_dict().values()
+        ):
             if a.is_floating_point():
                 a.lerp_(b.to(a.dtype), share)
             else:
@@ -50,8 +55,11 @@ class Average:
 
 
 @torch.no_grad()
-def recompute_norms(net: StageNet, batches: Iterable[Batch], reduce: Callable[[torch.Tensor], torch.Tensor]) -> None:
-    """Running statistics of the learning batch norms as plain means over ``batches``: those of averaged weights are of no use.
+def recompute_norms(
+    net: StageNet, batches: Iterable[Batch], reduce: Callable[[torch.Tensor], torch.Tensor]
+) -> None:
+    """Running statistics of the learning batch norms as plain means over ``batches``: those of
+    averaged weights are of no use.
 
     Frozen parts keep theirs. ``reduce`` averages over ranks.
     """

@@ -1,7 +1,8 @@
 """Checkpoints: everything a run needs to go on, in one safetensors file that is whole or not there.
 
-Tensors are under ``model.``, ``average.``, ``best.`` and ``optimizer.``; the rest is JSON in the file's metadata, with a SHA-256 over all
-tensors, so that a damaged file is an error and never a silent restart.
+Tensors are under ``model.``, ``average.``, ``best.`` and ``optimizer.``; the rest is JSON in the
+file's metadata, with a SHA-256 over all tensors, so that a damaged file is an error and never a
+silent restart.
 """
 
 from __future__ import annotations
@@ -29,14 +30,32 @@ _NAME = re.compile(r"(\d{3})-(\d{9})\.safetensors")
 
 def newest(folder: Path) -> Path | None:
     """The checkpoint that went furthest, None if there is none."""
-    found = [(int(m[1]), int(m[2]), p) for p in folder.glob("*.safetensors") if (m := _NAME.fullmatch(p.name))]
+    found = [
+        (int(m[1]), int(m[2]), p)
+        for p in folder.glob("*.safetensors")
+        if (m := _NAME.fullmatch(p.name))
+    ]
     return max(found)[2] if found else None
 
 
-def write(folder: Path, stage: int, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any], digest: str, keep: int) -> Path:
+def write(
+    folder: Path,
+    stage: int,
+    step: int,
+    tensors: Mapping[str, Tensor],
+    state: Mapping[str, Any],
+    digest: str,
+    keep: int,
+) -> Path:
     """Write the checkpoint of a step, then remove all but the ``keep`` newest."""
     plain = {k: v.detach().to("cpu").contiguous().clone() for k, v in tensors.items()}
-    header = {"format": FORMAT, "version": VERSION, "digest": digest, "sha256": _sum(plain), "state": dict(state)}
+    header = {
+        "format": FORMAT,
+        "version": VERSION,
+        "digest": digest,
+        "sha256": _sum(plain),
+        "state": dict(state),
+    }
     target = folder / f"{stage:03d}-{step:09d}.safetensors"
     part = folder / f".{target.name}.{os.getpid()}.part"
     try:
@@ -71,14 +90,21 @@ def read(path: Path, digest: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except (SafetensorError, OSError, ValueError) as error:
         raise TrainingError(f"checkpoint {str(path)!r} cannot be read ({error}); {hint}") from error
     if header.get("format") != FORMAT or header.get("version") != VERSION:
-        raise TrainingError(f"{str(path)!r} is no checkpoint of this version ({header.get('format')!r} {header.get('version')!r}); {hint}")
+        raise TrainingError(
+            f"{str(path)!r} is no checkpoint of this version ({header.get('format')!r} "
+            f"{header.get('version')!r}); {hint}"
+        )
     if header["digest"] != digest:
         raise TrainingError(
-            f"checkpoint {str(path)!r} belongs to another configuration ({header['digest']}, this one is {digest}); "
+            f"checkpoint {str(path)!r} belongs to another configuration ({header['digest']}, "
+            f"this one is {digest}); "
             "restore the configuration, or start in another folder"
         )
     if header["sha256"] != _sum(tensors):
-        raise TrainingError(f"checkpoint {str(path)!r} is damaged: its tensors do not have the checksum they were written with; {hint}")
+        raise TrainingError(
+            f"checkpoint {str(path)!r} is damaged: its tensors do not have the checksum they "
+            f"were written with; {hint}"
+        )
     return tensors, header["state"]
 
 
@@ -87,14 +113,23 @@ def under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {k[len(prefix) + 1 :]: v for k, v in tensors.items() if k.startswith(prefix + ".")}
 
 
-def pack_optimizer(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
+def pack_optimizer(
+    optimizer: torch.optim.Optimizer,
+) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
     """State of an optimiser as named tensors and plain parameter groups."""
     state = optimizer.state_dict()
-    tensors = {f"optimizer.{i}.{k}": torch.as_tensor(v) for i, entry in state["state"].items() for k, v in entry.items() if v is not None}
+    tensors = {
+        f"optimizer.{i}.{k}": torch.as_tensor(v)
+        for i, entry in state["state"].items()
+        for k, v in entry.items()
+        if v is not None
+    }
     return tensors, state["param_groups"]
 
 
-def unpack_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], groups: list[dict[str, Any]]) -> None:
+def unpack_optimizer(
+    optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], groups: list[dict[str, Any]]
+) -> None:
     """Inverse of :func:`pack_optimizer`."""
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in under(tensors, "optimizer").items():

@@ -1,4 +1,6 @@
-"""Training configuration: a YAML file to frozen settings; every key is checked, and a wrong one names the nearest right one."""
+"""Training configuration: a YAML file to frozen settings; every key is checked, and a wrong one
+names the nearest right one.
+"""
 
 from __future__ import annotations
 
@@ -20,19 +22,24 @@ TEACHER = "teacher"
 #: What a stage can train, besides the model's pyramids by name.
 PARTS = ("encoder", "profiles", "base_decoder", "decoders")
 
-CHOICES = {"optimizer": ("sgd", "adamw"), "schedule": ("plateau", "onecycle", "constant"), "average": ("swa", "ema", "none")}
+CHOICES = {
+    "optimizer": ("sgd", "adamw"),
+    "schedule": ("plateau", "onecycle", "constant"),
+    "average": ("swa", "ema", "none"),
+}
 
 
 @dataclass(frozen=True)
 class Transplants:
-    """Label-moving augmentation with point centromeres of the training chromosomes (budding yeasts); off unless given.
+    """Label-moving augmentation with point centromeres of the training chromosomes (budding
+    yeasts); off unless given.
 
     Attributes
     ----------
     per_window : mean number of pasted centromeres in a window of profiles alone.
     decoys : mean number of pasted centromeres whose CDEIII is scrambled (label 0).
-    replace : probability that a native centromere is overwritten: by random sequence with label 0 (profiles), by
-        another functional centromere (measured maps).
+    replace : probability that a native centromere is overwritten: by random sequence with label 0
+        (profiles), by another functional centromere (measured maps).
     flank : up to this many bp beside the centromere are pasted with it.
     mutate : probability with which a base of CDEII is redrawn from A and T.
     """
@@ -52,23 +59,35 @@ class Stage:
     ----------
     name : of the stage, unique.
     module : the module whose levels are learnt; empty: profiles alone.
-    train : what is trained: "encoder", "profiles", "base_decoder", "decoders", or a pyramid's name; all else is frozen, running
-        statistics too. Empty: encoder, base_decoder and profiles of a one-shot module (1M); the last pyramid and the decoders of a
-        cascade (32M, 256M); encoder and profiles without a module.
-    steps, batch : optimiser steps, and samples a step over all devices. microbatch : samples at once on a device, 0 = all of its share.
-    optimizer : "sgd" (with ``momentum``) or "adamw". lr, weight_decay. clip : largest norm of the gradient, 0 = none.
-    schedule : "plateau" (``factor`` after ``plateau`` validations without a new best), "onecycle" or "constant".
-    average : of the weights that are validated and kept: "swa" (equal weights from the share ``average_from`` of the steps on, batch
-        norms recomputed from ``norm_samples`` samples), "ema" (with ``decay``), or "none".
-    resolution : bin of the measured map in bp; 0: the base bin, or the finest level of a 256M-type module.
-    mix : share of each source of targets: names under ``maps``, or "teacher" (see ``positional``). Empty: the target map.
-    window : bp scored in a sample of profiles alone (a map's window otherwise). flank : bp of real sequence beside it, encoded and
-        cropped, so that windows do not end in zero padding; 0 as in the paper.
-    shift : the sequence slides by up to this many bp against the bins. overhang : share of a window that may lie past a chromosome's end.
-    missing : windows with a larger share of missing pixels (of those inside the chromosomes) are rejected.
+    train : what is trained: "encoder", "profiles", "base_decoder", "decoders", or a pyramid's name;
+        all else is frozen, running statistics too. Empty: encoder, base_decoder and profiles of a
+        one-shot module (1M); the last pyramid and the decoders of a cascade (32M, 256M); encoder
+        and profiles without a module.
+    steps, batch : optimiser steps, and samples a step over all devices. microbatch : samples at
+        once on a device, 0 = all of its share.
+    optimizer : "sgd" (with ``momentum``) or "adamw". lr, weight_decay. clip : largest norm of the
+        gradient, 0 = none.
+    schedule : "plateau" (``factor`` after ``plateau`` validations without a new best), "onecycle"
+        or "constant".
+    average : of the weights that are validated and kept: "swa" (equal weights from the share
+        ``average_from`` of the steps on, batch norms recomputed from ``norm_samples`` samples),
+        "ema" (with ``decay``), or "none".
+    resolution : bin of the measured map in bp; 0: the base bin, or the finest level of a 256M-type
+        module.
+    mix : share of each source of targets: names under ``maps``, or "teacher" (see ``positional``).
+        Empty: the target map.
+    window : bp scored in a sample of profiles alone (a map's window otherwise). flank : bp of real
+        sequence beside it, encoded and cropped, so that windows do not end in zero padding; 0 as in
+        the paper.
+    shift : the sequence slides by up to this many bp against the bins. overhang : share of a window
+        that may lie past a chromosome's end.
+    missing : windows with a larger share of missing pixels (of those inside the chromosomes) are
+        rejected.
     profiles : weight of the profiles' loss in a stage with maps.
-    substitute : share of bases redrawn at random. encoding_dropout : share of encoding channels set to zero, per sample.
-    validate : steps between validations (and checkpoints). validation : samples of one validation, spread over the chromosomes.
+    substitute : share of bases redrawn at random. encoding_dropout : share of encoding channels set
+        to zero, per sample.
+    validate : steps between validations (and checkpoints). validation : samples of one validation,
+        spread over the chromosomes.
     patience : validations without a new best before the stage ends; 0: never.
     """
 
@@ -113,18 +132,24 @@ class Config:
     ----------
     genome : .2bit or FASTA. ``assembly`` : its name in the model's list of known genomes.
     maps : measured maps by name (.cool or .mcool); ``target`` is the one the model predicts.
-    background : folder written by ``orca-cool background``; empty: fitted to the training chromosomes of the target.
+    background : folder written by ``orca-cool background``; empty: fitted to the training
+        chromosomes of the target.
     keep : bp up to which a fitted background is not smoothed.
     model : keys of a specification, or ``{orca: h1esc, modules: [1M]}`` for a released one.
-    start : folder of a trained model whose networks this one begins with (all that it has by the same name).
-    test, validation : chromosomes never read, and chromosomes only validated on. ``exclude`` : chromosomes left out altogether.
-    peaks : by profile, a BED, narrowPeak or bigBed file. ``factors`` : a BED whose fourth column names the profile; those with
-        ``min_peaks`` or more on the training chromosomes are used.
+    start : folder of a trained model whose networks this one begins with (all that it has by the
+        same name).
+    test, validation : chromosomes never read, and chromosomes only validated on. ``exclude`` :
+        chromosomes left out altogether.
+    peaks : by profile, a BED, narrowPeak or bigBed file. ``factors`` : a BED whose fourth column
+        names the profile; those with ``min_peaks`` or more on the training chromosomes are used.
     features : BED with the feature type in the seventh column; ``feature_types`` become profiles.
-    emphasis : positives of a profile with frequency f weigh ((1 - f) / f) ** emphasis; 0 as in the paper.
+    emphasis : positives of a profile with frequency f weigh ((1 - f) / f) ** emphasis; 0 as in the
+        paper.
     profile_weights : weight of a profile's loss, by name; the others share a weight of 1.
-    cutoff : of adaptive coarse-graining (cooltools). ``block_missing`` : a pixel with a larger share of missing fine pixels is missing.
-    workers : processes that draw samples. ``threads`` : of the process that trains on a CPU. ``keep_checkpoints`` : newest ones kept.
+    cutoff : of adaptive coarse-graining (cooltools). ``block_missing`` : a pixel with a larger
+        share of missing fine pixels is missing.
+    workers : processes that draw samples. ``threads`` : of the process that trains on a CPU.
+        ``keep_checkpoints`` : newest ones kept.
     devices, nodes, accelerator, strategy, precision : of Lightning Fabric.
     cache : folder of coarse-grained tiles; empty: inside the run's folder.
     """
@@ -168,22 +193,44 @@ class Config:
         """A path of the configuration, made absolute."""
         return self.folder / Path(text).expanduser()
 
-    def spec(self, profiles: Sequence[str], assemblies: Mapping[str, Mapping[str, int]]) -> ModelSpec:
+    def spec(
+        self, profiles: Sequence[str], assemblies: Mapping[str, Mapping[str, int]]
+    ) -> ModelSpec:
         """The model to train."""
         if "orca" in self.model:
             options = dict(self.model)
-            spec = orca_spec(str(options.pop("orca")), modules=tuple(options.pop("modules", ("32M", "256M", "1M"))))
+            spec = orca_spec(
+                str(options.pop("orca")),
+                modules=tuple(options.pop("modules", ("32M", "256M", "1M"))),
+            )
             if options:
-                raise TrainingError(f"model {self.model['orca']!r} is a released one: beside it 'modules' alone, not {min(options)!r}")
+                raise TrainingError(
+                    f"model {self.model['orca']!r} is a released one: beside it 'modules' alone, "
+                    f"not {min(options)!r}"
+                )
             data = {**spec.to_json(), "licence": ""}
         else:
             data = dict(self.model)
-        return ModelSpec.from_json({**data, "name": self.name, "profiles": list(profiles), "assemblies": dict(assemblies)})
+        return ModelSpec.from_json(
+            {**data, "name": self.name, "profiles": list(profiles), "assemblies": dict(assemblies)}
+        )
 
     def digest(self) -> str:
-        """What a checkpoint must agree with: everything that decides the numbers. Files count by their names."""
+        """What a checkpoint must agree with: everything that decides the numbers. Files count by
+        their names.
+        """
         plain = dataclasses.asdict(self)
-        free = ("folder", "threads", "workers", "keep_checkpoints", "devices", "nodes", "accelerator", "strategy", "cache")
+        free = (
+            "folder",
+            "threads",
+            "workers",
+            "keep_checkpoints",
+            "devices",
+            "nodes",
+            "accelerator",
+            "strategy",
+            "cache",
+        )
         for key in free:
             plain.pop(key)
         for key in ("genome", "background", "start", "factors", "features"):
@@ -192,15 +239,23 @@ class Config:
             plain[key] = {k: Path(v).name for k, v in plain[key].items()}
         for stage in plain["stages"]:
             stage.pop("microbatch")
-        return hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()[
+            :16
+        ]
 
 
 def trained_parts(stage: Stage, module: ModuleSpec | None, spec: ModelSpec) -> tuple[str, ...]:
-    """What the stage trains, defaults filled in; TrainingError names a part that the model does not have."""
+    """What the stage trains, defaults filled in; TrainingError names a part that the model does not
+    have.
+    """
     if module is None:
         default: tuple[str, ...] = ("encoder", "profiles")
     elif module.decoder is None:
-        default = ("encoder", "base_decoder", *(("profiles",) if spec.profiles and stage.profiles else ()))
+        default = (
+            "encoder",
+            "base_decoder",
+            *(("profiles",) if spec.profiles and stage.profiles else ()),
+        )
     else:
         default = (*module.pyramids[-1:], "decoders")
     known = {*spec.pyramids, "encoder"}
@@ -210,7 +265,10 @@ def trained_parts(stage: Stage, module: ModuleSpec | None, spec: ModelSpec) -> t
     parts = stage.train or default
     for part in parts:
         if part not in known:
-            raise TrainingError(f"stage {stage.name!r} trains {part!r}, which the model does not have; it has: {', '.join(sorted(known))}")
+            raise TrainingError(
+                f"stage {stage.name!r} trains {part!r}, which the model does not have; it has: "
+                f"{', '.join(sorted(known))}"
+            )
     return parts
 
 
@@ -219,19 +277,24 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
 
     Parameters
     ----------
-    overrides : "key=value" with dots into mappings and lists ("stages.0.steps=10"); values are YAML.
+    overrides : "key=value" with dots into mappings and lists ("stages.0.steps=10"); values are
+        YAML.
     """
     try:
         import yaml
     except ImportError as error:
-        raise TrainingError(f"training needs {error.name!r}: pip install 'orca-cool[train]'") from error
+        raise TrainingError(
+            f"training needs {error.name!r}: pip install 'orca-cool[train]'"
+        ) from error
     path = Path(path)
     try:
         data = yaml.safe_load(path.read_text())
         values = [(item, *item.partition("=")) for item in overrides]
         parsed = [(item, key, sign, yaml.safe_load(value)) for item, key, sign, value in values]
     except OSError as error:
-        raise TrainingError(f"configuration {str(path)!r} cannot be read: {error.strerror}") from error
+        raise TrainingError(
+            f"configuration {str(path)!r} cannot be read: {error.strerror}"
+        ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise TrainingError(f"configuration {str(path)!r} is not YAML: {error}") from error
     if not isinstance(data, dict):
@@ -253,16 +316,27 @@ def parse_config(data: Mapping[str, Any], folder: Path) -> Config:
     plain["transplants"] = _build(Transplants, plain.get("transplants") or {}, "transplants")
     plain["folder"] = folder
     if not isinstance(plain.get("maps"), Mapping) or not plain["maps"]:
-        raise TrainingError(f"key 'maps' must name at least one contact map, not {plain.get('maps')!r}")
+        raise TrainingError(
+            f"key 'maps' must name at least one contact map, not {plain.get('maps')!r}"
+        )
     plain.setdefault("target", next(iter(plain["maps"])))
     config: Config = _build(Config, plain, "the configuration")
     if config.target not in config.maps:
-        raise TrainingError(f"target {config.target!r} is not among the maps: {', '.join(config.maps)}")
+        raise TrainingError(
+            f"target {config.target!r} is not among the maps: {', '.join(config.maps)}"
+        )
     for a, b in (("test", "validation"), ("test", "exclude"), ("validation", "exclude")):
         both = set(getattr(config, a)) & set(getattr(config, b))
         if both:
             raise TrainingError(f"chromosome {min(both)!r} is listed both under {a} and under {b}")
-    for key, least in (("threads", 1), ("workers", 0), ("keep_checkpoints", 1), ("nodes", 1), ("min_peaks", 1), ("keep", 0)):
+    for key, least in (
+        ("threads", 1),
+        ("workers", 0),
+        ("keep_checkpoints", 1),
+        ("nodes", 1),
+        ("min_peaks", 1),
+        ("keep", 0),
+    ):
         if getattr(config, key) < least:
             raise TrainingError(f"{key} must be {least} or more, not {getattr(config, key)}")
     names = [s.name for s in config.stages]
@@ -277,22 +351,40 @@ def _check_stage(config: Config, stage: Stage, where: str) -> None:
     known = (*config.maps, TEACHER)
     for source, share in stage.mix.items():
         if source not in known:
-            raise TrainingError(f"{where}.mix names an unknown source {source!r}; known: {', '.join(known)}")
+            raise TrainingError(
+                f"{where}.mix names an unknown source {source!r}; known: {', '.join(known)}"
+            )
         if not isinstance(share, (int, float)) or share < 0:
-            raise TrainingError(f"{where}.mix: the share of {source!r} must be a number from 0 on, not {share!r}")
+            raise TrainingError(
+                f"{where}.mix: the share of {source!r} must be a number from 0 on, not {share!r}"
+            )
     if stage.mix and sum(stage.mix.values()) <= 0:
         raise TrainingError(f"{where}.mix has no share above 0: {dict(stage.mix)}")
     for key, choices in CHOICES.items():
         if getattr(stage, key) not in choices:
-            raise TrainingError(f"{where}.{key} is {getattr(stage, key)!r}; known: {', '.join(choices)}")
+            raise TrainingError(
+                f"{where}.{key} is {getattr(stage, key)!r}; known: {', '.join(choices)}"
+            )
     for key in ("steps", "batch", "validate", "validation"):
         if getattr(stage, key) < 1:
             raise TrainingError(f"{where}.{key} must be 1 or more, not {getattr(stage, key)}")
-    for key in ("lr", "flank", "shift", "clip", "overhang", "substitute", "microbatch", "window", "norm_samples"):
+    for key in (
+        "lr",
+        "flank",
+        "shift",
+        "clip",
+        "overhang",
+        "substitute",
+        "microbatch",
+        "window",
+        "norm_samples",
+    ):
         if getattr(stage, key) < 0:
             raise TrainingError(f"{where}.{key} must not be negative, not {getattr(stage, key)}")
     if not stage.module and stage.window < 1:
-        raise TrainingError(f"{where} has no module, so it needs 'window', the bp of a sample of profiles")
+        raise TrainingError(
+            f"{where} has no module, so it needs 'window', the bp of a sample of profiles"
+        )
 
 
 def _build(kind: type, data: Any, where: str) -> Any:
@@ -302,9 +394,15 @@ def _build(kind: type, data: Any, where: str) -> Any:
     for key in data:
         if key not in fields:
             near = difflib.get_close_matches(str(key), fields, n=1, cutoff=0.0)
-            raise TrainingError(f"unknown key {key!r} in {where}; the nearest known key is {near[0]!r}")
+            raise TrainingError(
+                f"unknown key {key!r} in {where}; the nearest known key is {near[0]!r}"
+            )
     for name, f in fields.items():
-        if name not in data and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
+        if (
+            name not in data
+            and f.default is dataclasses.MISSING
+            and f.default_factory is dataclasses.MISSING
+        ):
             raise TrainingError(f"key {name!r} is missing in {where}")
     values = {}
     for key, value in data.items():

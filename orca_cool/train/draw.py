@@ -1,7 +1,7 @@
 """Where training windows lie: pure draws of windows, layouts and zoom series. No data, no torch.
 
-Source: Zhou 2022, Methods, "training": random windows on the target's grid and random sub-windows at every level; the
-256M input is chromosomes, whole or in part, permuted, each on a random strand.
+Source: Zhou 2022, Methods, "training": random windows on the target's grid and random sub-windows
+at every level; the 256M input is chromosomes, whole or in part, permuted, each on a random strand.
 """
 
 from __future__ import annotations
@@ -14,11 +14,18 @@ from orca_cool.edits import Segment
 from orca_cool.windows import n_bins
 
 
-def draw_window(rng: np.random.Generator, chromsizes: Mapping[str, int], window: int, unit: int, overhang: float = 0.0) -> Segment:
+def draw_window(
+    rng: np.random.Generator,
+    chromsizes: Mapping[str, int],
+    window: int,
+    unit: int,
+    overhang: float = 0.0,
+) -> Segment:
     """One window of ``window`` bp on a random strand, on the grid of ``unit`` bp.
 
-    Chromosomes are drawn by length. A window may lie past a chromosome's ends by the share ``overhang`` of itself; one that is larger
-    than its chromosome contains it: half of the draws place the chromosome at the window's first bin, as prediction does.
+    Chromosomes are drawn by length. A window may lie past a chromosome's ends by the share
+    ``overhang`` of itself; one that is larger than its chromosome contains it: half of the draws
+    place the chromosome at the window's first bin, as prediction does.
     """
     names = list(chromsizes)
     share = np.array([chromsizes[c] for c in names], dtype=float)
@@ -32,8 +39,12 @@ def draw_window(rng: np.random.Generator, chromsizes: Mapping[str, int], window:
     return Segment(chrom, first * unit, first * unit + window, "+" if rng.random() < 0.5 else "-")
 
 
-def spread_window(k: int, count: int, chromsizes: Mapping[str, int], window: int, unit: int) -> Segment:
-    """The ``k``-th of ``count`` windows spread evenly over the chromosomes, kept inside them; strands alternate."""
+def spread_window(
+    k: int, count: int, chromsizes: Mapping[str, int], window: int, unit: int
+) -> Segment:
+    """The ``k``-th of ``count`` windows spread evenly over the chromosomes, kept inside them;
+    strands alternate.
+    """
     at = int((k + 0.5) / count * sum(chromsizes.values()))
     names, ends = list(chromsizes), np.cumsum(list(chromsizes.values()))
     which = int(np.searchsorted(ends, at, side="right"))
@@ -45,16 +56,24 @@ def spread_window(k: int, count: int, chromsizes: Mapping[str, int], window: int
 
 
 def draw_layout(
-    rng: np.random.Generator, chromsizes: Mapping[str, int], window: int, unit: int, first: Sequence[str] = ()
+    rng: np.random.Generator,
+    chromsizes: Mapping[str, int],
+    window: int,
+    unit: int,
+    first: Sequence[str] = (),
 ) -> tuple[Segment, ...]:
-    """Pieces laid end to end until ``window`` bp are full or no chromosome is left, permuted, each on a random strand.
+    """Pieces laid end to end until ``window`` bp are full or no chromosome is left, permuted, each
+    on a random strand.
 
     Parameters
     ----------
     unit : lengths and starts are multiples of it; a chromosome's incomplete last bin is left out.
     first : chromosomes that are drawn before all others.
     """
-    order = [*rng.permutation(list(first)), *rng.permutation([c for c in chromsizes if c not in first])]
+    order = [
+        *rng.permutation(list(first)),
+        *rng.permutation([c for c in chromsizes if c not in first]),
+    ]
     pieces, room = [], window
     for name in order:
         chrom = str(name)
@@ -77,13 +96,15 @@ def extent(pieces: Sequence[Segment], chromsizes: Mapping[str, int]) -> tuple[in
     return (left, len(p) - right) if p.strand == "+" else (right, len(p) - left)
 
 
-def draw_zoom(rng: np.random.Generator, resolutions: Sequence[int], bins: int, inside: tuple[int, int]) -> dict[int, int]:
+def draw_zoom(
+    rng: np.random.Generator, resolutions: Sequence[int], bins: int, inside: tuple[int, int]
+) -> dict[int, int]:
     """A random window at every level, each on the coarser level's bins and inside its window.
 
     Parameters
     ----------
-    inside : ``[start, end)`` in bp of the top window that is in chromosomes: a window has half of itself there if it can, else as
-        much as it can.
+    inside : ``[start, end)`` in bp of the top window that is in chromosomes: a window has half of
+        itself there if it can, else as much as it can.
 
     Returns
     -------

@@ -1,4 +1,6 @@
-"""The training loop of one stage: optimiser, averaging, validation, checkpoints that resume exactly."""
+"""The training loop of one stage: optimiser, averaging, validation, checkpoints that resume
+exactly.
+"""
 
 from __future__ import annotations
 
@@ -28,31 +30,49 @@ class StageLoop:
 
     Parameters
     ----------
-    fabric : a launched :class:`lightning.fabric.Fabric`: devices, precision, gradients among ranks, loggers.
-    net : on the fabric's device. data : what its samples are drawn from. profile_weights : (profiles,) of the loss.
+    fabric : a launched :class:`lightning.fabric.Fabric`: devices, precision, gradients among ranks,
+        loggers.
+    net : on the fabric's device. data : what its samples are drawn from. profile_weights :
+        (profiles,) of the loss.
     """
 
-    def __init__(self, fabric: Any, config: Config, net: StageNet, data: StageData, folder: Path, profile_weights: np.ndarray):
+    def __init__(
+        self,
+        fabric: Any,
+        config: Config,
+        net: StageNet,
+        data: StageData,
+        folder: Path,
+        profile_weights: np.ndarray,
+    ):
         self.fabric, self.config, self.data, self.folder = fabric, config, data, folder
         self.stage: Stage = data.stage
         self.net, self.average = net, Average(net, data.stage)
         self.weights = torch.from_numpy(profile_weights.astype(np.float32)).to(fabric.device)
         world = fabric.world_size
         if self.stage.batch % world:
-            raise TrainingError(f"stage {self.stage.name!r}: batch {self.stage.batch} cannot be divided among {world} processes")
+            raise TrainingError(
+                f"stage {self.stage.name!r}: batch {self.stage.batch} cannot be divided among "
+                f"{world} processes"
+            )
         self.parameters = [p for p in net.parameters() if p.requires_grad]
         if not self.parameters:
-            raise TrainingError(f"stage {self.stage.name!r} has nothing to train: the model has no part for it")
+            raise TrainingError(
+                f"stage {self.stage.name!r} has nothing to train: the model has no part for it"
+            )
         self.optimizer = make_optimizer(self.stage, self.parameters)
         self.schedule = make_schedule(self.stage, self.optimizer)
         self.step, self.best, self.stale = 0, -np.inf, 0
         self.best_state: dict[str, Tensor] = {}
         self.done = False
 
-    # -- training -----------------------------------------------------------------------------------------------
+    # -- training
+    # -----------------------------------------------------------------------------------------------
 
     def run(self, resume: Path | None = None) -> None:
-        """Train to the stage's end, from a checkpoint if there is one; the network ends with the weights of the best validation."""
+        """Train to the stage's end, from a checkpoint if there is one; the network ends with the
+        weights of the best validation.
+        """
         if resume is not None:
             self._restore(resume)
         if not self.done:
@@ -62,7 +82,14 @@ class StageLoop:
     def _train(self) -> None:
         s, fabric = self.stage, self.fabric
         wrapped, optimizer = fabric.setup(self.net, self.optimizer)
-        progress = Progress(self.folder, s.name, self.step, s.steps, fabric.logger if fabric.loggers else None, not fabric.is_global_zero)
+        progress = Progress(
+            self.folder,
+            s.name,
+            self.step,
+            s.steps,
+            fabric.logger if fabric.loggers else None,
+            not fabric.is_global_zero,
+        )
         loader = self.data.loader(self._keys(), self.config.workers, fabric.device.type == "cuda")
         samples = batches(loader)
         losses: list[dict[str, float]] = []
@@ -90,7 +117,9 @@ class StageLoop:
         return bool(self.stage.patience) and self.stale >= self.stage.patience
 
     def _share(self, count: int) -> range:
-        """This rank's part of ``count`` samples, in a row: so that ranks see what one process sees in microbatches."""
+        """This rank's part of ``count`` samples, in a row: so that ranks see what one process sees
+        in microbatches.
+        """
         rank, world = self.fabric.global_rank, self.fabric.world_size
         return range(rank * count // world, (rank + 1) * count // world)
 
@@ -103,10 +132,16 @@ class StageLoop:
         """One step of the optimiser; mean losses by level over the whole batch of all ranks."""
         fabric, s = self.fabric, self.stage
         # dropout: each step and rank has numbers of its own, whatever was drawn before
-        seed = np.random.SeedSequence([self.config.seed, self.data.number, self.step, fabric.global_rank])
+        seed = np.random.SeedSequence(
+            [self.config.seed, self.data.number, self.step, fabric.global_rank]
+        )
         torch.manual_seed(int(seed.generate_state(1)[0]))
         levels = list(batch.targets)
-        counts = torch.stack([torch.isfinite(batch.targets[r]).sum() for r in levels]) if levels else torch.zeros(0)
+        counts = (
+            torch.stack([torch.isfinite(batch.targets[r]).sum() for r in levels])
+            if levels
+            else torch.zeros(0)
+        )
         counts = self._sum(counts.to(fabric.device, torch.float64)).clamp(min=1)
         self.net.train()
         optimizer.zero_grad()
@@ -125,7 +160,9 @@ class StageLoop:
                 if logits is not None and part.labels is not None:
                     bins = part.labels.shape[2] * s.batch
                     weight = self.weights * (s.profiles if levels else 1.0)
-                    own = (profile_sums(logits, part.labels, cast(Tensor, self.net.positive)) * weight).sum(dim=1) / bins
+                    own = (
+                        profile_sums(logits, part.labels, cast(Tensor, self.net.positive)) * weight
+                    ).sum(dim=1) / bins
                     each, loss = each + own, loss + own.sum()
                     total[-1] += own.detach().sum()
                 self._finite(each, part)
@@ -135,30 +172,45 @@ class StageLoop:
             fabric.clip_gradients(wrapped, optimizer, max_norm=s.clip, error_if_nonfinite=False)
         optimizer.step()
         total = self._sum(total)
-        values = {"loss": float(total.sum())} | {f"loss{r}": float(v) for r, v in zip(levels, total)}
+        values = {"loss": float(total.sum())} | {
+            f"loss{r}": float(v) for r, v in zip(levels, total)
+        }
         return values | ({"loss_profiles": float(total[-1])} if self.net.train_profiles else {})
 
     def _finite(self, each: Tensor, batch: Batch) -> None:
-        """TrainingError on every rank if any sample's loss is not a number; nothing has been updated yet."""
+        """TrainingError on every rank if any sample's loss is not a number; nothing has been
+        updated yet.
+        """
         bad = ~torch.isfinite(each.detach())
         if self._sum(bad.sum().to(torch.float64)) == 0:
             return
-        names = "; ".join(batch.where[k] for k in torch.nonzero(bad).flatten().tolist()) or "a sample of another process"
+        names = (
+            "; ".join(batch.where[k] for k in torch.nonzero(bad).flatten().tolist())
+            or "a sample of another process"
+        )
         last = checkpoint.newest(self.folder / "checkpoints")
-        kept = f"the last good checkpoint is {str(last)!r}" if last else "there is no checkpoint yet"
+        kept = (
+            f"the last good checkpoint is {str(last)!r}" if last else "there is no checkpoint yet"
+        )
         raise TrainingError(
-            f"stage {self.stage.name!r}, step {self.step + 1}: the loss is not a number, for: {names}. Stopped; {kept}. "
+            f"stage {self.stage.name!r}, step {self.step + 1}: the loss is not a number, for: "
+            f"{names}. Stopped; {kept}. "
             "A smaller lr, or clip, may help"
         )
 
     def _sum(self, value: Tensor) -> Tensor:
         """Over ranks."""
-        return self.fabric.all_reduce(value, reduce_op="sum") if self.fabric.world_size > 1 else value
+        return (
+            self.fabric.all_reduce(value, reduce_op="sum") if self.fabric.world_size > 1 else value
+        )
 
     def _mean(self, value: Tensor) -> Tensor:
-        return self.fabric.all_reduce(value, reduce_op="mean") if self.fabric.world_size > 1 else value
+        return (
+            self.fabric.all_reduce(value, reduce_op="mean") if self.fabric.world_size > 1 else value
+        )
 
-    # -- validation ---------------------------------------------------------------------------------------------
+    # -- validation
+    # ---------------------------------------------------------------------------------------------
 
     def _validated(self, progress: Progress, losses: list[dict[str, float]]) -> None:
         s = self.stage
@@ -190,7 +242,8 @@ class StageLoop:
 
     @torch.no_grad()
     def _scores(self, net: StageNet, progress: Progress) -> dict[str, float]:
-        """Pearson's r by level over the pooled pixels of all validation samples; of profiles the area under the ROC curve.
+        """Pearson's r by level over the pooled pixels of all validation samples; of profiles the
+        area under the ROC curve.
 
         ``score``, by which weights are chosen: the mean r, or without maps the mean area.
         """
@@ -207,9 +260,11 @@ class StageLoop:
                 found.append((logits.float().cpu().numpy(), batch.labels.cpu().numpy()))
             if k == 0 and maps:
                 progress.picture(
-                    self.step, {r: y[0].float().cpu().numpy() for r, y in maps.items()},
-                    {r: y[0].cpu().numpy() for r, y in batch.targets.items()}, batch.where[0],
-                )  # fmt: skip
+                    self.step,
+                    {r: y[0].float().cpu().numpy() for r, y in maps.items()},
+                    {r: y[0].cpu().numpy() for r, y in batch.targets.items()},
+                    batch.where[0],
+                )
         sums = self._sum(sums)
         scores = {f"r{r}": correlation(sums[i].tolist()) for i, r in enumerate(levels)}
         areas = self._areas(found)
@@ -217,16 +272,27 @@ class StageLoop:
         if areas:
             scores |= {"auroc": float(np.mean(list(areas.values()))), **named}
         rs = [v for k, v in scores.items() if k.startswith("r") and np.isfinite(v)]
-        score = float(np.mean(rs)) if rs else float(np.mean([scores["auroc"], *named.values()])) if areas else float(self.step)
+        score = (
+            float(np.mean(rs))
+            if rs
+            else float(np.mean([scores["auroc"], *named.values()]))
+            if areas
+            else float(self.step)
+        )
         return {**scores, "score": score}
 
     def _areas(self, found: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
-        """Area under the ROC curve of every profile that has positives and negatives, over the samples of all ranks."""
+        """Area under the ROC curve of every profile that has positives and negatives, over the
+        samples of all ranks.
+        """
         if not self.net.train_profiles:
             return {}
         from sklearn.metrics import roc_auc_score
 
-        n, bins = len(self.net.model.spec.profiles), self.data.window // self.net.model.spec.base_bin
+        n, bins = (
+            len(self.net.model.spec.profiles),
+            self.data.window // self.net.model.spec.base_bin,
+        )
         # every rank offers as many columns; those that it has no sample for are NaN
         each = -(-self.stage.validation // self.fabric.world_size) * bins
         both = np.full((2, n, each), np.nan)
@@ -234,13 +300,19 @@ class StageLoop:
             mine = np.concatenate([f[k].swapaxes(0, 1).reshape(n, -1) for f in found], axis=1)
             both[k, :, : mine.shape[1]] = mine
         if self.fabric.world_size > 1:
-            every = self.fabric.all_gather(torch.from_numpy(both).to(self.fabric.device)).cpu().numpy()
+            every = (
+                self.fabric.all_gather(torch.from_numpy(both).to(self.fabric.device)).cpu().numpy()
+            )
             both = np.concatenate(list(every), axis=-1)
         logits, labels = both[:, :, np.isfinite(both).all(axis=(0, 1))]
         mixed = [k for k in range(n) if 0 < labels[k].sum() < labels.shape[1]]
-        return {self.net.model.spec.profiles[k]: float(roc_auc_score(labels[k] > 0, logits[k])) for k in mixed}
+        return {
+            self.net.model.spec.profiles[k]: float(roc_auc_score(labels[k] > 0, logits[k]))
+            for k in mixed
+        }
 
-    # -- state --------------------------------------------------------------------------------------------------
+    # -- state
+    # --------------------------------------------------------------------------------------------------
 
     def _write(self) -> None:
         if not self.fabric.is_global_zero:
@@ -250,22 +322,43 @@ class StageLoop:
         tensors |= {f"average.{k}": v for k, v in self.average.net.learning.state_dict().items()}
         tensors |= {f"best.{k}": v for k, v in self.best_state.items()}
         state = {
-            "stage": self.data.number, "step": self.step, "best": float(self.best), "stale": self.stale, "done": self.done,
-            "averaged": self.average.count, "groups": groups, "schedule": plain(self.schedule.state_dict()) if self.schedule else {},
-        }  # fmt: skip
+            "stage": self.data.number,
+            "step": self.step,
+            "best": float(self.best),
+            "stale": self.stale,
+            "done": self.done,
+            "averaged": self.average.count,
+            "groups": groups,
+            "schedule": plain(self.schedule.state_dict()) if self.schedule else {},
+        }
         folder = self.folder / "checkpoints"
-        checkpoint.write(folder, self.data.number, self.step, tensors | packed, state, self.config.digest(), self.config.keep_checkpoints)
+        checkpoint.write(
+            folder,
+            self.data.number,
+            self.step,
+            tensors | packed,
+            state,
+            self.config.digest(),
+            self.config.keep_checkpoints,
+        )
 
     def _restore(self, path: Path) -> None:
         tensors, state = checkpoint.read(path, self.config.digest())
         for net in (self.net, self.average.net):  # what is frozen is the same in both
             net.model.load_state_dict(checkpoint.under(tensors, "model"))
         self.average.net.learning.load_state_dict(checkpoint.under(tensors, "average"))
-        self.best_state = {k: v.to(self.fabric.device) for k, v in checkpoint.under(tensors, "best").items()}
+        self.best_state = {
+            k: v.to(self.fabric.device) for k, v in checkpoint.under(tensors, "best").items()
+        }
         checkpoint.unpack_optimizer(self.optimizer, tensors, state["groups"])
         if self.schedule:
             self.schedule.load_state_dict(state["schedule"])
-        self.step, self.best, self.stale, self.done = state["step"], state["best"], state["stale"], state["done"]
+        self.step, self.best, self.stale, self.done = (
+            state["step"],
+            state["best"],
+            state["stale"],
+            state["done"],
+        )
         self.average.count = state["averaged"]
         log.info("going on from %s", path)
 
@@ -273,26 +366,45 @@ class StageLoop:
 def make_optimizer(stage: Stage, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
     """SGD with momentum (Zhou 2022), or AdamW."""
     if stage.optimizer == "sgd":
-        return torch.optim.SGD(parameters, lr=stage.lr, momentum=stage.momentum, weight_decay=stage.weight_decay)
-    return torch.optim.AdamW(parameters, lr=stage.lr, weight_decay=stage.weight_decay, betas=(0.9, 0.98))
+        return torch.optim.SGD(
+            parameters, lr=stage.lr, momentum=stage.momentum, weight_decay=stage.weight_decay
+        )
+    return torch.optim.AdamW(
+        parameters, lr=stage.lr, weight_decay=stage.weight_decay, betas=(0.9, 0.98)
+    )
 
 
 def make_schedule(stage: Stage, optimizer: torch.optim.Optimizer) -> Any:
     """Of the learning rate: stepped at validations (plateau), at steps (onecycle), or None."""
     if stage.schedule == "plateau":
-        return torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, mode="max", factor=stage.factor, patience=stage.plateau)
+        return torch.optim.lr_scheduler.ReduceLROnPlateau(
+            optimizer, mode="max", factor=stage.factor, patience=stage.plateau
+        )
     if stage.schedule == "onecycle":
-        return torch.optim.lr_scheduler.OneCycleLR(optimizer, stage.lr, total_steps=stage.steps + 1, pct_start=0.15)
+        return torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, stage.lr, total_steps=stage.steps + 1, pct_start=0.15
+        )
     return None
 
 
 def correlation_sums(a: Tensor, b: Tensor, nearest: int = 2) -> Tensor:
-    """(6,) n and sums of a, b, aa, bb, ab over pixels of (batch, n, n) ``nearest`` bins apart or more, finite in b."""
+    """(6,) n and sums of a, b, aa, bb, ab over pixels of (batch, n, n) ``nearest`` bins apart or
+    more, finite in b.
+    """
     n = a.shape[-1]
     far = torch.ones(n, n, dtype=torch.bool, device=a.device).triu(nearest)
     keep = torch.isfinite(b) & far
     x, y = a[keep], b[keep]
-    return torch.stack([torch.tensor(float(len(x)), dtype=a.dtype, device=a.device), x.sum(), y.sum(), x @ x, y @ y, x @ y])
+    return torch.stack(
+        [
+            torch.tensor(float(len(x)), dtype=a.dtype, device=a.device),
+            x.sum(),
+            y.sum(),
+            x @ x,
+            y @ y,
+            x @ y,
+        ]
+    )
 
 
 def correlation(sums: list[float]) -> float:
@@ -306,4 +418,6 @@ def correlation(sums: list[float]) -> float:
 
 def plain(state: Mapping[str, Any]) -> dict[str, Any]:
     """What of a schedule's state is numbers, text and lists."""
-    return {k: v for k, v in state.items() if isinstance(v, (int, float, str, bool, list, type(None)))}
+    return {
+        k: v for k, v in state.items() if isinstance(v, (int, float, str, bool, list, type(None)))
+    }

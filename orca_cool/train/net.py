@@ -23,8 +23,9 @@ from orca_cool.train.samples import Batch
 def set_trained(model: Orca, module: ModuleSpec | None, parts: tuple[str, ...]) -> list[nn.Module]:
     """Let the named parts learn and freeze all else; the modules that learn.
 
-    In a cascade the top decoder never runs its combiner, the others never their step 0 (the combiner stands in for it): those
-    parameters get no gradient and are left out, so that distributed training does not wait for one.
+    In a cascade the top decoder never runs its combiner, the others never their step 0 (the
+    combiner stands in for it): those parameters get no gradient and are left out, so that
+    distributed training does not wait for one.
     """
     model.requires_grad_(False)
     learning: list[nn.Module] = []
@@ -43,7 +44,11 @@ def set_trained(model: Orca, module: ModuleSpec | None, parts: tuple[str, ...]) 
                     m.requires_grad_(False)
                 learning.append(decoder)
             continue
-        named = {"encoder": model.encoder, "profiles": model.final_1d, "base_decoder": model.base_decoder}
+        named = {
+            "encoder": model.encoder,
+            "profiles": model.final_1d,
+            "base_decoder": model.base_decoder,
+        }
         found = named[part] if part in named else model.pyramids[part]
         assert found is not None
         found.requires_grad_(True)
@@ -75,7 +80,12 @@ class StageNet(nn.Module):
         positive: np.ndarray | None = None,
     ):
         super().__init__()
-        self.model, self.module, self.flank, self.encoding_dropout = model, module, flank, encoding_dropout
+        self.model, self.module, self.flank, self.encoding_dropout = (
+            model,
+            module,
+            flank,
+            encoding_dropout,
+        )
         self.learning = nn.ModuleList(learning)
         self.train_encoder = any(m is model.encoder for m in learning)
         self.train_profiles = any(m is model.final_1d for m in learning)
@@ -84,9 +94,15 @@ class StageNet(nn.Module):
             assert background is not None
             for r in module.resolutions:
                 log = np.log(background.normmat(r, model.spec.bins)).astype(np.float32)
-                self.register_buffer(f"distance_{r}", torch.from_numpy(log)[None, None], persistent=False)
+                self.register_buffer(
+                    f"distance_{r}", torch.from_numpy(log)[None, None], persistent=False
+                )
         if positive is not None:
-            self.register_buffer("positive", torch.from_numpy(positive.astype(np.float32))[None, :, None], persistent=False)
+            self.register_buffer(
+                "positive",
+                torch.from_numpy(positive.astype(np.float32))[None, :, None],
+                persistent=False,
+            )
 
     def train(self, mode: bool = True) -> StageNet:
         """Training mode for what learns; the rest keeps its running statistics and drops nothing."""
@@ -122,8 +138,15 @@ class StageNet(nn.Module):
             coarse = None
             if parent is not None:
                 first = [a // 2 - p for a, p in zip(at, batch.starts[parent])]
-                coarse = torch.stack([maps[parent][i, :, k : k + n // 2, k : k + n // 2] for i, k in enumerate(first)]).detach()
-            distance = batch.expected[r][:, None] if module.assembly else getattr(self, f"distance_{r}")
+                coarse = torch.stack(
+                    [
+                        maps[parent][i, :, k : k + n // 2, k : k + n // 2]
+                        for i, k in enumerate(first)
+                    ]
+                ).detach()
+            distance = (
+                batch.expected[r][:, None] if module.assembly else getattr(self, f"distance_{r}")
+            )
             maps[r] = self.model.decode(module, r, x, distance, coarse)
             parent = r
         return {r: y[:, 0] for r, y in maps.items()}, logits
@@ -147,12 +170,16 @@ class StageNet(nn.Module):
             self._fast = FastEncoder(self.model.encoder, device)
         with torch.no_grad(), torch.autocast(device.type, enabled=False):
             plain = codes.numpy()
-            return self._fast.span(lambda a, b: plain[a:b], 0, len(plain), ends=(True, True)).clone()
+            return self._fast.span(
+                lambda a, b: plain[a:b], 0, len(plain), ends=(True, True)
+            ).clone()
 
     def _drop(self, base: Tensor) -> Tensor:
         if not self.training or not self.encoding_dropout:
             return base
-        keep = torch.rand(base.shape[0], base.shape[1], 1, device=base.device) >= self.encoding_dropout
+        keep = (
+            torch.rand(base.shape[0], base.shape[1], 1, device=base.device) >= self.encoding_dropout
+        )
         return base * keep / (1 - self.encoding_dropout)
 
 
@@ -161,12 +188,18 @@ def map_sums(maps: Mapping[int, Tensor], targets: Mapping[int, Tensor]) -> dict[
     out = {}
     for r, y in maps.items():
         found = torch.isfinite(targets[r])
-        error = torch.where(found, y.float() - torch.nan_to_num(targets[r]), torch.zeros_like(targets[r]))
+        error = torch.where(
+            found, y.float() - torch.nan_to_num(targets[r]), torch.zeros_like(targets[r])
+        )
         out[r] = error.square().sum(dim=(1, 2))
     return out
 
 
 def profile_sums(logits: Tensor, labels: Tensor, positive: Tensor) -> Tensor:
-    """(batch, profiles) sums over bins of the cross entropy, positives weighted by ``positive`` (1, profiles, 1)."""
+    """(batch, profiles) sums over bins of the cross entropy, positives weighted by ``positive`` (1,
+    profiles, 1).
+    """
     weight = torch.where(labels > 0, positive, torch.ones_like(positive))
-    return (F.binary_cross_entropy_with_logits(logits.float(), labels, reduction="none") * weight).sum(dim=2)
+    return (
+        F.binary_cross_entropy_with_logits(logits.float(), labels, reduction="none") * weight
+    ).sum(dim=2)

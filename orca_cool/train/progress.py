@@ -1,4 +1,6 @@
-"""What a run tells: a bar, lines of the log, a CSV file, TensorBoard, and a picture at every validation."""
+"""What a run tells: a bar, lines of the log, a CSV file, TensorBoard, and a picture at every
+validation.
+"""
 
 from __future__ import annotations
 
@@ -37,14 +39,34 @@ class Progress:
     quiet : other ranks say nothing.
     """
 
-    def __init__(self, folder: Path, stage: str, step: int, steps: int, logger: Any = None, quiet: bool = False):
-        self.folder, self.stage, self.steps, self.logger, self.quiet = folder, stage, steps, logger, quiet
+    def __init__(
+        self,
+        folder: Path,
+        stage: str,
+        step: int,
+        steps: int,
+        logger: Any = None,
+        quiet: bool = False,
+    ):
+        self.folder, self.stage, self.steps, self.logger, self.quiet = (
+            folder,
+            stage,
+            steps,
+            logger,
+            quiet,
+        )
         self.began = self._last = time.monotonic()
         self.first = self._from = step
         self.waited = 0.0
         if not quiet:
             self._forget()
-        self.bar = tqdm(total=steps, initial=step, desc=stage, unit="step", disable=quiet or not sys.stderr.isatty())
+        self.bar = tqdm(
+            total=steps,
+            initial=step,
+            desc=stage,
+            unit="step",
+            disable=quiet or not sys.stderr.isatty(),
+        )
 
     def step(self, loss: float, waited: float) -> None:
         self.waited += waited
@@ -62,18 +84,37 @@ class Progress:
             return
         now = time.monotonic()
         rate = (step - self._from) / max(1e-9, now - self._last)
-        row = {"stage": self.stage, "step": step, "seconds": round(now - self.began, 1), "rate": rate, "waiting": self.waiting, "lr": lr}
+        row = {
+            "stage": self.stage,
+            "step": step,
+            "seconds": round(now - self.began, 1),
+            "rate": rate,
+            "waiting": self.waiting,
+            "lr": lr,
+        }
         row |= values
         left = timedelta(seconds=round((self.steps - step) / max(rate, 1e-9)))
-        text = " ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in row.items())
-        log.info("%s; %.2f steps/s, %.0f%% of it waiting for data, %s left", text, rate, 100 * self.waiting, left)
+        text = " ".join(
+            f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in row.items()
+        )
+        log.info(
+            "%s; %.2f steps/s, %.0f%% of it waiting for data, %s left",
+            text,
+            rate,
+            100 * self.waiting,
+            left,
+        )
         self._csv(row)
         if self.logger is not None:
-            self.logger.log_metrics({f"{self.stage}/{k}": v for k, v in row.items() if k not in ("stage", "step")}, step)
+            self.logger.log_metrics(
+                {f"{self.stage}/{k}": v for k, v in row.items() if k not in ("stage", "step")}, step
+            )
         self._from, self._last, self.waited = step, now, 0.0
 
     def _forget(self) -> None:
-        """Drop rows of the CSV file from past the step that the run goes on from: they will be written again."""
+        """Drop rows of the CSV file from past the step that the run goes on from: they will be
+        written again.
+        """
         file = log_file(self.folder, self.stage)
         if file.is_file():
             head, *rows = file.read_text().splitlines()
@@ -90,8 +131,16 @@ class Progress:
                 writer.writeheader()
             writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
 
-    def picture(self, step: int, predicted: Mapping[int, np.ndarray], target: Mapping[int, np.ndarray], where: str) -> None:
-        """Predicted map above the diagonal, target below, level by level: ``pictures/<stage>-<step>.png``, and TensorBoard."""
+    def picture(
+        self,
+        step: int,
+        predicted: Mapping[int, np.ndarray],
+        target: Mapping[int, np.ndarray],
+        where: str,
+    ) -> None:
+        """Predicted map above the diagonal, target below, level by level:
+        ``pictures/<stage>-<step>.png``, and TensorBoard.
+        """
         if self.quiet or not predicted:
             return
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -102,7 +151,9 @@ class Progress:
         for k, r in enumerate(predicted):
             ax = figure.add_subplot(1, len(predicted), k + 1)
             both = np.triu(predicted[r], 1) + np.tril(target[r])
-            spread = np.nanpercentile(np.abs(target[r]), 98) if np.isfinite(target[r]).any() else 1.0
+            spread = (
+                np.nanpercentile(np.abs(target[r]), 98) if np.isfinite(target[r]).any() else 1.0
+            )
             ax.imshow(both, cmap="RdBu_r", vmin=-spread, vmax=spread, interpolation="none")
             ax.set_title(f"{r:,} bp", fontsize=8)
             ax.set_axis_off()

@@ -1,4 +1,6 @@
-"""From a configuration to a trained model: checks genome, maps, split and marks against each other, then runs the stages."""
+"""From a configuration to a trained model: checks genome, maps, split and marks against each other,
+then runs the stages.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,8 @@ CONVERGENT = "convergent"
 def train(config: Config, folder: str | Path, resume: bool = False) -> Path | None:
     """Run every stage of ``config``.
 
-    ``folder`` gets checkpoints, logs, pictures, TensorBoard events, the cache of tiles, and at the end the bundle ``model``.
+    ``folder`` gets checkpoints, logs, pictures, TensorBoard events, the cache of tiles, and at the
+    end the bundle ``model``.
 
     Returns
     -------
@@ -54,47 +57,73 @@ def train(config: Config, folder: str | Path, resume: bool = False) -> Path | No
         from lightning.fabric.loggers import TensorBoardLogger
         from lightning.fabric.utilities.exceptions import MisconfigurationException
     except ImportError as error:
-        raise TrainingError(f"training needs {error.name!r}: pip install 'orca-cool[train]'") from error
+        raise TrainingError(
+            f"training needs {error.name!r}: pip install 'orca-cool[train]'"
+        ) from error
     folder = Path(folder)
     last = checkpoint.newest(folder / "checkpoints")
     if last is not None and not resume:
-        raise TrainingError(f"{str(folder)!r} already holds a run; continue it with --resume or choose another folder")
+        raise TrainingError(
+            f"{str(folder)!r} already holds a run; continue it with --resume or choose another "
+            f"folder"
+        )
     if last is None and resume:
-        raise TrainingError(f"{str(folder)!r} holds no checkpoint to resume from; start without --resume")
+        raise TrainingError(
+            f"{str(folder)!r} holds no checkpoint to resume from; start without --resume"
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"folder {str(folder)!r} cannot be made: {error.strerror or error}") from error
+        raise OutputError(
+            f"folder {str(folder)!r} cannot be made: {error.strerror or error}"
+        ) from error
     torch.set_num_threads(config.threads)
-    # torchrun says how many it started; Lightning's "auto" is one on a CPU, and each rank would train alone, all into the same folder
-    wanted = os.environ.get("LOCAL_WORLD_SIZE", "auto") if config.devices == "auto" else config.devices
+    # torchrun says how many it started; Lightning's "auto" is one on a CPU, and each rank would
+    # train alone, all into the same folder
+    wanted = (
+        os.environ.get("LOCAL_WORLD_SIZE", "auto") if config.devices == "auto" else config.devices
+    )
     devices = int(wanted) if wanted.isdigit() else wanted
     try:
         fabric = Fabric(
-            accelerator=config.accelerator, devices=devices, num_nodes=config.nodes, strategy=config.strategy,
-            precision=config.precision, loggers=TensorBoardLogger(folder / "tensorboard", name=""),  # type: ignore[arg-type]
-        )  # fmt: skip
+            accelerator=config.accelerator,
+            devices=devices,
+            num_nodes=config.nodes,
+            strategy=config.strategy,
+            precision=config.precision,
+            loggers=TensorBoardLogger(folder / "tensorboard", name=""),  # type: ignore[arg-type]
+        )
         fabric.launch()
     except (ValueError, TypeError, RuntimeError, ImportError, MisconfigurationException) as error:
-        raise TrainingError(f"devices {config.devices!r}, accelerator {config.accelerator!r}: {error}") from error
+        raise TrainingError(
+            f"devices {config.devices!r}, accelerator {config.accelerator!r}: {error}"
+        ) from error
     started = int(os.environ.get("WORLD_SIZE", fabric.world_size))
     if started != fabric.world_size:  # each would train alone, all into the same folder
         wanted = f"devices {config.devices!r} and nodes {config.nodes}"
-        raise TrainingError(f"{wanted} make {fabric.world_size} processes, the launcher started {started}")
+        raise TrainingError(
+            f"{wanted} make {fabric.world_size} processes, the launcher started {started}"
+        )
     if not fabric.is_global_zero:
         logging.getLogger("orca_cool").setLevel(logging.WARNING)  # one process tells what all do
     run = Run(config, folder, open_genome(config.path(config.genome)))
     torch.manual_seed(config.seed)
     model = run.model()
     begin = int(last.name.split("-")[0]) if last else 0
-    datas = [run.data(k) for k in range(len(config.stages))]  # what is wrong with a later stage is said before the first
+    datas = [
+        run.data(k) for k in range(len(config.stages))
+    ]  # what is wrong with a later stage is said before the first
     for k, stage in enumerate(config.stages):
         if k < begin:
             continue
         data, parts = datas[k], run.parts(stage)
         learning = set_trained(model, data.module, parts)
         background = data.backgrounds.get(config.target)
-        options: dict[str, Any] = {"flank": stage.flank, "encoding_dropout": stage.encoding_dropout, "positive": run.positive(stage)}
+        options: dict[str, Any] = {
+            "flank": stage.flank,
+            "encoding_dropout": stage.encoding_dropout,
+            "positive": run.positive(stage),
+        }
         net = StageNet(model, data.module, learning, background, **options).to(fabric.device)
         model.decoders.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast on CPUs, usual on CUDA
         loop = StageLoop(fabric, config, net, data, folder, run.profile_weights())
@@ -106,7 +135,10 @@ def train(config: Config, folder: str | Path, resume: bool = False) -> Path | No
         text = "; ".join(f"{s.name}: {s.steps} steps" for s in config.stages)
         about = f"{text}; test {', '.join(config.test)} never read; validation {', '.join(config.validation)}"
         scores = {s.name: best_score(folder, s.name) for s in config.stages}
-        metrics = {**model.spec.metrics, "validation": {**dict(model.spec.metrics.get("validation", {})), **scores}}
+        metrics = {
+            **model.spec.metrics,
+            "validation": {**dict(model.spec.metrics.get("validation", {})), **scores},
+        }
         training_data = "; ".join(t for t in (run.spec.training_data, about) if t)
         model.spec = dataclasses.replace(model.spec, training_data=training_data, metrics=metrics)
         used = [choose_table(run.tables, m, run.spec.base_bin) for m in run.spec.modules]
@@ -121,7 +153,8 @@ class Run:
     Attributes
     ----------
     training : chromosomes to train on: all of the genome but test, validation and excluded ones.
-    spec : of the model. tables : backgrounds of the model by resolution, filled as stages ask for them.
+    spec : of the model. tables : backgrounds of the model by resolution, filled as stages ask for
+        them.
     """
 
     def __init__(self, config: Config, folder: Path, source: SequenceSource):
@@ -130,22 +163,32 @@ class Run:
             for chrom in getattr(config, key):
                 if chrom not in source.chromsizes:
                     hint = suggestion(chrom, source.chromsizes)
-                    raise TrainingError(f"{key} chromosome {chrom!r} is not in genome {source.name!r}; {hint}")
+                    raise TrainingError(
+                        f"{key} chromosome {chrom!r} is not in genome {source.name!r}; {hint}"
+                    )
         held_out = {*config.test, *config.validation, *config.exclude}
         self.training = tuple(c for c in source.chromsizes if c not in held_out)
         if not self.training:
-            raise TrainingError(f"no chromosome of genome {source.name!r} is left to train on: all are test, validation or excluded")
+            raise TrainingError(
+                f"no chromosome of genome {source.name!r} is left to train on: all are test, "
+                f"validation or excluded"
+            )
         self.start = load_bundle(config.path(config.start)) if config.start else None
         self.tables: dict[int, Background] = dict(self.start.backgrounds) if self.start else {}
         if config.background:
             self.tables |= load_backgrounds(config.path(config.background))
         self.intervals = self._intervals()
         self.profiles = self._profiles()
-        self.spec: ModelSpec = config.spec(self.profiles, {config.assembly: dict(source.chromsizes)} if config.assembly else {})
+        self.spec: ModelSpec = config.spec(
+            self.profiles, {config.assembly: dict(source.chromsizes)} if config.assembly else {}
+        )
         if self.start:
             old = self.start.spec
             self.spec = dataclasses.replace(
-                self.spec, training_data=old.training_data, licence=self.spec.licence or old.licence, metrics=old.metrics
+                self.spec,
+                training_data=old.training_data,
+                licence=self.spec.licence or old.licence,
+                metrics=old.metrics,
             )
         self._maps: dict[tuple[str, int], ObservedMap] = {}
         self._teachers: dict[str, Positional] = {}
@@ -163,7 +206,9 @@ class Run:
                 shapes = f"{tuple(theirs[k].shape)}, expected {tuple(mine[k].shape)}"
                 raise TrainingError(f"model {str(self.start.path)!r}: {k} has shape {shapes}")
         if not shared:
-            raise TrainingError(f"model {str(self.start.path)!r} has no network of the model to train")
+            raise TrainingError(
+                f"model {str(self.start.path)!r} has no network of the model to train"
+            )
         model.load_state_dict({**mine, **{k: theirs[k] for k in shared}})
         log.info("beginning with %d tensors of %s", len(shared), self.start.path)
         return model
@@ -176,20 +221,38 @@ class Run:
         backgrounds: dict[str, Background] = {}
         teacher = None
         if module is not None:
-            for name in {config.target, *(n for n, share in stage.mix.items() if n != TEACHER and share)}:
+            for name in {
+                config.target,
+                *(n for n, share in stage.mix.items() if n != TEACHER and share),
+            }:
                 observed[name] = self._map(name, stage, module)
                 backgrounds[name] = self._background(name, module, observed[name])
             if stage.mix.get(TEACHER):
                 if module.name not in self._teachers:
-                    self._teachers[module.name] = self._teacher(module, observed[config.target], backgrounds[config.target])
+                    self._teachers[module.name] = self._teacher(
+                        module, observed[config.target], backgrounds[config.target]
+                    )
                 teacher = self._teachers[module.name]
         return StageData(
-            seed=config.seed, number=number, stage=stage, spec=self.spec, module=module, genome_path=config.path(config.genome),
-            chromsizes=dict(self.source.chromsizes), training=self.training, validation=config.validation, target=config.target,
-            observed=observed, backgrounds=backgrounds, block_missing=config.block_missing,
-            marks=self._marks((*self.training, *config.validation)) if "profiles" in parts else None,
-            genome=self._transplants(teacher is not None), teacher=teacher,
-        )  # fmt: skip
+            seed=config.seed,
+            number=number,
+            stage=stage,
+            spec=self.spec,
+            module=module,
+            genome_path=config.path(config.genome),
+            chromsizes=dict(self.source.chromsizes),
+            training=self.training,
+            validation=config.validation,
+            target=config.target,
+            observed=observed,
+            backgrounds=backgrounds,
+            block_missing=config.block_missing,
+            marks=self._marks((*self.training, *config.validation))
+            if "profiles" in parts
+            else None,
+            genome=self._transplants(teacher is not None),
+            teacher=teacher,
+        )
 
     def parts(self, stage: Stage) -> tuple[str, ...]:
         """What a stage trains."""
@@ -198,13 +261,19 @@ class Run:
     def _module(self, stage: Stage) -> ModuleSpec | None:
         return self.spec.module(stage.module) if stage.module else None
 
-    # -- maps ---------------------------------------------------------------------------------------------------
+    # -- maps
+    # ---------------------------------------------------------------------------------------------------
 
     def _map(self, name: str, stage: Stage, module: ModuleSpec) -> ObservedMap:
         config = self.config
-        resolution = stage.resolution or (module.resolutions[-1] if module.assembly else self.spec.base_bin)
+        resolution = stage.resolution or (
+            module.resolutions[-1] if module.assembly else self.spec.base_bin
+        )
         if module.resolutions[-1] % resolution:
-            raise TrainingError(f"stage {stage.name!r}: levels of {module.resolutions[-1]} bp cannot be averaged from bins of {resolution}")
+            raise TrainingError(
+                f"stage {stage.name!r}: levels of {module.resolutions[-1]} bp cannot be averaged "
+                f"from bins of {resolution}"
+            )
         if (name, resolution) not in self._maps:
             path = config.path(config.maps[name])
             cache = config.path(config.cache) if config.cache else self.folder / "cache"
@@ -213,13 +282,25 @@ class Run:
             for chrom in config.exclude:  # a scaffold may be in one of the two alone
                 if chrom not in self.source.chromsizes and chrom not in m.cooler.chromnames:
                     both = f"genome {self.source.name!r} nor in map {m.path!r}"
-                    raise TrainingError(f"excluded chromosome {chrom!r} is neither in {both}; {suggestion(chrom, self.source.chromsizes)}")
+                    raise TrainingError(
+                        f"excluded chromosome {chrom!r} is neither in {both}; "
+                        f"{suggestion(chrom, self.source.chromsizes)}"
+                    )
             self._agree(m)
             measured = set(m.measured())
-            m = ObservedMap(path, resolution, config.cutoff, cache=cache, exclude=unread | (set(m.chromsizes) - measured))
+            m = ObservedMap(
+                path,
+                resolution,
+                config.cutoff,
+                cache=cache,
+                exclude=unread | (set(m.chromsizes) - measured),
+            )
             for kind, chroms in (("training", self.training), ("validation", config.validation)):
                 if not measured & set(chroms) and (kind == "training" or name == config.target):
-                    raise TrainingError(f"map {str(path)!r} has no contacts on any {kind} chromosome ({', '.join(chroms) or 'none'})")
+                    raise TrainingError(
+                        f"map {str(path)!r} has no contacts on any {kind} chromosome "
+                        f"({', '.join(chroms) or 'none'})"
+                    )
             self._maps[name, resolution] = m
         return self._maps[name, resolution]
 
@@ -229,14 +310,20 @@ class Run:
         for chrom, length in m.chromsizes.items():
             if chrom not in sizes:
                 raise GenomeError(
-                    f"map {m.path!r} has chromosome {chrom!r}, genome {self.source.name!r} does not; {suggestion(chrom, sizes)}; "
+                    f"map {m.path!r} has chromosome {chrom!r}, genome {self.source.name!r} does "
+                    f"not; {suggestion(chrom, sizes)}; "
                     "or list it under 'exclude'"
                 )
             if length != sizes[chrom]:
-                raise GenomeError(f"{chrom} is {length:,} bp in map {m.path!r}, {sizes[chrom]:,} bp in genome {self.source.name!r}")
+                raise GenomeError(
+                    f"{chrom} is {length:,} bp in map {m.path!r}, {sizes[chrom]:,} bp in genome "
+                    f"{self.source.name!r}"
+                )
 
     def _background(self, name: str, module: ModuleSpec, m: ObservedMap) -> Background:
-        """Expected of a map; that of the target is the model's. Other maps have their own: what is learnt is relative to distance."""
+        """Expected of a map; that of the target is the model's. Other maps have their own: what is
+        learnt is relative to distance.
+        """
         chroms = [c for c in self.training if c in m.chromsizes]
         options: dict[str, Any] = {"trans": module.assembly, "keep": self.config.keep}
         if name != self.config.target:
@@ -248,18 +335,26 @@ class Run:
             if found.resolution in self.tables:
                 kind = "with" if module.assembly else "without"
                 raise TrainingError(
-                    f"module {module.name!r} needs a background {kind} a trans value, and the model has another one of "
-                    f"{found.resolution} bp: set the stage's 'resolution' to that of another level of the map"
+                    f"module {module.name!r} needs a background {kind} a trans value, and the "
+                    f"model has another one of "
+                    f"{found.resolution} bp: set the stage's 'resolution' to that of another "
+                    f"level of the map"
                 )
             self.tables[found.resolution] = found
             if choose_table(self.tables, module, self.spec.base_bin) is not found:
-                raise TrainingError(f"module {module.name!r} needs another background than one of {found.resolution} bp: set 'background'")
+                raise TrainingError(
+                    f"module {module.name!r} needs another background than one of "
+                    f"{found.resolution} bp: set 'background'"
+                )
         return found
 
-    # -- marks --------------------------------------------------------------------------------------------------
+    # -- marks
+    # --------------------------------------------------------------------------------------------------
 
     def _intervals(self) -> list[Interval]:
-        """Marks of the training and validation chromosomes; those of test chromosomes are never kept."""
+        """Marks of the training and validation chromosomes; those of test chromosomes are never
+        kept.
+        """
         config = self.config
         found: list[Interval] = []
         if config.features:
@@ -276,13 +371,19 @@ class Run:
         return found
 
     def _read(self, path: str, column: int | None, kind: str) -> list[Interval]:
-        """A file's intervals on training and validation chromosomes; an error if its names are not the genome's."""
-        table = read_intervals(self.config.path(path), chroms=self.source.chromsizes, column=column, kind=kind)
+        """A file's intervals on training and validation chromosomes; an error if its names are not
+        the genome's.
+        """
+        table = read_intervals(
+            self.config.path(path), chroms=self.source.chromsizes, column=column, kind=kind
+        )
         table = table[table["chrom"].isin([*self.training, *self.config.validation])]
         return [Interval(*row) for row in table.itertuples(index=False)]
 
     def _profiles(self) -> list[str]:
-        """Profile names: features in their order, named peaks, then factors by name; all have marks on the training chromosomes."""
+        """Profile names: features in their order, named peaks, then factors by name; all have marks
+        on the training chromosomes.
+        """
         config = self.config
         there = {i.kind for i in self.intervals if i.chrom in self.training}
         first = [k for k in (*config.feature_types, *config.peaks) if k in there]
@@ -292,7 +393,10 @@ class Run:
         names = first + sorted(there - set(first))
         for k in config.profile_weights:
             if k not in names:
-                raise TrainingError(f"profile_weights names {k!r}, which is no profile; there are: {', '.join(names) or 'none'}")
+                raise TrainingError(
+                    f"profile_weights names {k!r}, which is no profile; there are: "
+                    f"{', '.join(names) or 'none'}"
+                )
         return names
 
     def _marks(self, chroms: Sequence[str]) -> Marks:
@@ -307,22 +411,34 @@ class Run:
         if "centromere" in self.profiles and not stage.module and stage.window:
             # transplants are the commoner kind
             k = self.profiles.index("centromere")
-            frequency[k] = max(frequency[k], self.config.transplants.per_window * self.spec.base_bin / (stage.window + 2 * stage.flank))
+            frequency[k] = max(
+                frequency[k],
+                self.config.transplants.per_window
+                * self.spec.base_bin
+                / (stage.window + 2 * stage.flank),
+            )
         frequency = np.clip(frequency, 1e-3, 0.5)
         return ((1 - frequency) / frequency) ** self.config.emphasis
 
     def profile_weights(self) -> np.ndarray:
-        """(profiles,) of the loss: those that are named, and the rest with a weight of 1 among them."""
+        """(profiles,) of the loss: those that are named, and the rest with a weight of 1 among
+        them.
+        """
         given = self.config.profile_weights
         rest = max(1, len(self.profiles) - len(given))
         return np.array([given.get(p, 1 / rest) for p in self.profiles], dtype=float)
 
-    # -- small genomes ------------------------------------------------------------------------------------------
+    # -- small genomes
+    # ------------------------------------------------------------------------------------------
 
     def _centromeres(self) -> list[Interval]:
         if not self.config.features:
             return []
-        return [i for i in self._read(self.config.features, 6, "") if i.kind == "centromere" and i.chrom in self.training]
+        return [
+            i
+            for i in self._read(self.config.features, 6, "")
+            if i.kind == "centromere" and i.chrom in self.training
+        ]
 
     def _transplants(self, needed: bool) -> TrainingGenome | None:
         t = self.config.transplants
@@ -343,10 +459,17 @@ class Run:
                 levels = {}
                 for r in module.resolutions:
                     mean = block_mean(fine, r // m.resolution, self.config.block_missing)
-                    levels[r] = log_ratio(mean, banded_expected(background, r, bins, len(mean)), background.eps(r, bins))
+                    levels[r] = log_ratio(
+                        mean,
+                        banded_expected(background, r, bins, len(mean)),
+                        background.eps(r, bins),
+                    )
                 pairs.append((Chromosome(m.chromsizes[chrom], where[chrom]), levels))
         if not pairs:
-            raise TrainingError("the teacher needs 'features' with centromeres on measured training chromosomes; there is none")
+            raise TrainingError(
+                "the teacher needs 'features' with centromeres on measured training chromosomes; "
+                "there is none"
+            )
         return Positional(True, bins).fit(pairs)
 
 

@@ -1,7 +1,7 @@
 """Training samples: each a pure function of seed, stage, purpose, step and index.
 
-So nothing of a loader needs to be saved, any number of worker processes or ranks draws the same set, and a resumed run goes
-on with the samples that an uninterrupted one would have seen.
+So nothing of a loader needs to be saved, any number of worker processes or ranks draws the same
+set, and a resumed run goes on with the samples that an uninterrupted one would have seen.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ class Sample:
     codes : uint8 (flank + window + flank,). labels : (profiles, bins) 0 or 1, or None.
     targets : by resolution, (bins, bins) float32 log observed/expected, NaN where unknown.
     starts : by resolution, first bin of the level's window from the start of the top window.
-    expected : by resolution, (bins, bins) float32 log expected: of layouts alone, elsewhere it is the same for all.
+    expected : by resolution, (bins, bins) float32 log expected: of layouts alone, elsewhere it is
+        the same for all.
     where : what it is, for messages.
     """
 
@@ -80,20 +81,28 @@ class Batch:
             return t.to(device, non_blocking=True)
 
         return Batch(
-            self.codes, self.where, None if self.labels is None else move(self.labels), {r: move(t) for r, t in self.targets.items()},
-            self.starts, {r: move(t) for r, t in self.expected.items()},
-        )  # fmt: skip
+            self.codes,
+            self.where,
+            None if self.labels is None else move(self.labels),
+            {r: move(t) for r, t in self.targets.items()},
+            self.starts,
+            {r: move(t) for r, t in self.expected.items()},
+        )
 
     def split(self, size: int) -> list[Batch]:
         """Runs of at most ``size`` samples."""
         cuts = [slice(a, a + size) for a in range(0, len(self), size)]
         return [
             Batch(
-                self.codes[c], self.where[c], None if self.labels is None else self.labels[c], {r: t[c] for r, t in self.targets.items()},
-                {r: s[c] for r, s in self.starts.items()}, {r: t[c] for r, t in self.expected.items()},
+                self.codes[c],
+                self.where[c],
+                None if self.labels is None else self.labels[c],
+                {r: t[c] for r, t in self.targets.items()},
+                {r: s[c] for r, s in self.starts.items()},
+                {r: t[c] for r, t in self.expected.items()},
             )
             for c in cuts
-        ]  # fmt: skip
+        ]
 
 
 @dataclass(frozen=True)
@@ -114,7 +123,9 @@ def collate(samples: list[Sample | Failure]) -> Batch | Failure:
     return Batch(
         torch.from_numpy(np.stack([s.codes for s in good])),
         [s.where for s in good],
-        None if first.labels is None else torch.from_numpy(np.stack([s.labels for s in good if s.labels is not None])),
+        None
+        if first.labels is None
+        else torch.from_numpy(np.stack([s.labels for s in good if s.labels is not None])),
         {r: torch.from_numpy(np.stack([s.targets[r] for s in good])) for r in first.targets},
         {r: [s.starts[r] for s in good] for r in first.starts},
         {r: torch.from_numpy(np.stack([s.expected[r] for s in good])) for r in first.expected},
@@ -127,9 +138,11 @@ class StageData(Dataset):
 
     Attributes
     ----------
-    chromsizes : of the genome. training, validation : names of chromosomes; nothing of any other is read.
+    chromsizes : of the genome. training, validation : names of chromosomes; nothing of any other is
+        read.
     observed, backgrounds : by name of the map. target : name of the map that validation looks at.
-    marks : of the profiles. genome : training sequence in memory, for transplants and the teacher. teacher : see :mod:`.teacher`.
+    marks : of the profiles. genome : training sequence in memory, for transplants and the teacher.
+        teacher : see :mod:`.teacher`.
     """
 
     seed: int
@@ -164,21 +177,28 @@ class StageData(Dataset):
         assert purpose != VALIDATION
         chroms = ", ".join(self.training)
         return Failure(
-            f"stage {self.stage.name!r}: none of {ATTEMPTS} windows drawn from the training chromosomes ({chroms}) has "
+            f"stage {self.stage.name!r}: none of {ATTEMPTS} windows drawn from the training "
+            f"chromosomes ({chroms}) has "
             f"{1 - self.stage.missing:.0%} of its pixels; is the map empty or masked there?"
         )
 
     @property
     def window(self) -> int:
         """bp that a sample scores."""
-        return self.stage.window if self.module is None else self.spec.window(self.module.resolutions[0])
+        return (
+            self.stage.window
+            if self.module is None
+            else self.spec.window(self.module.resolutions[0])
+        )
 
     @property
     def unit(self) -> int:
         """bp: windows of maps start on multiples of it."""
         return self.observed[self.target].resolution
 
-    def _draw(self, rng: np.random.Generator, purpose: int, index: int, last: bool) -> Sample | None:
+    def _draw(
+        self, rng: np.random.Generator, purpose: int, index: int, last: bool
+    ) -> Sample | None:
         if self.module is None:
             return self._profiles(rng, purpose, index)
         held = purpose == VALIDATION
@@ -191,22 +211,44 @@ class StageData(Dataset):
             return self._taught(rng)
         return self._measured(rng, name, held, index)
 
-    # -- measured maps ------------------------------------------------------------------------------------------
+    # -- measured maps
+    # ------------------------------------------------------------------------------------------
 
-    def _measured(self, rng: np.random.Generator, name: str, held: bool, index: int) -> Sample | None:
+    def _measured(
+        self, rng: np.random.Generator, name: str, held: bool, index: int
+    ) -> Sample | None:
         module, stage = self.module, self.stage
         assert module is not None
         observed, background = self.observed[name], self.backgrounds[name]
-        sizes = {c: self.chromsizes[c] for c in (self.validation if held else self.training) if c in observed.chromsizes}
+        sizes = {
+            c: self.chromsizes[c]
+            for c in (self.validation if held else self.training)
+            if c in observed.chromsizes
+        }
         if not sizes:
             kind = "validation" if held else "training"
-            raise TrainingError(f"map {observed.path!r} has none of the {kind} chromosomes; it has: {', '.join(observed.chromsizes)}")
+            raise TrainingError(
+                f"map {observed.path!r} has none of the {kind} chromosomes; it has: "
+                f"{', '.join(observed.chromsizes)}"
+            )
         pieces: tuple[Segment, ...]
         if module.assembly:
-            every = {c: self.chromsizes[c] for c in (*self.training, *self.validation) if c in observed.chromsizes} if held else sizes
-            pieces = draw_layout(rng, every, self.window, observed.resolution, self.validation if held else ())
+            every = (
+                {
+                    c: self.chromsizes[c]
+                    for c in (*self.training, *self.validation)
+                    if c in observed.chromsizes
+                }
+                if held
+                else sizes
+            )
+            pieces = draw_layout(
+                rng, every, self.window, observed.resolution, self.validation if held else ()
+            )
         elif held:
-            pieces = (spread_window(index, stage.validation, sizes, self.window, observed.resolution),)
+            pieces = (
+                spread_window(index, stage.validation, sizes, self.window, observed.resolution),
+            )
         else:
             pieces = (draw_window(rng, sizes, self.window, observed.resolution, stage.overhang),)
         shift = 0 if held else int(rng.integers(-stage.shift, stage.shift + 1))
@@ -217,7 +259,9 @@ class StageData(Dataset):
             fine = observed.assembled(pieces, s * r, (s + bins) * r)
             mean = block_mean(fine, r // observed.resolution, self.block_missing)
             if module.assembly:
-                e = background.assembled(r, [(p.chrom, p.start, p.end, p.strand) for p in pieces], s * r, bins)
+                e = background.assembled(
+                    r, [(p.chrom, p.start, p.end, p.strand) for p in pieces], s * r, bins
+                )
                 expected[r] = np.log(e).astype(np.float32)
             else:
                 e = self._normmat(name, r)
@@ -236,18 +280,28 @@ class StageData(Dataset):
     def _normmat(self, name: str, resolution: int) -> np.ndarray:
         """(bins, bins) expected of a window of one chromosome; kept."""
         if (name, resolution) not in self._normmats:
-            self._normmats[name, resolution] = self.backgrounds[name].normmat(resolution, self.spec.bins)
+            self._normmats[name, resolution] = self.backgrounds[name].normmat(
+                resolution, self.spec.bins
+            )
         return self._normmats[name, resolution]
 
-    def _held_out(self, pieces: tuple[Segment, ...], resolution: int, start: int, bins: int) -> np.ndarray:
-        """(bins,) bins of a layout that lie in validation chromosomes: a validation pixel has at least one of them."""
+    def _held_out(
+        self, pieces: tuple[Segment, ...], resolution: int, start: int, bins: int
+    ) -> np.ndarray:
+        """(bins,) bins of a layout that lie in validation chromosomes: a validation pixel has at
+        least one of them.
+        """
         at = (start + np.arange(bins)) * resolution
         edges = np.cumsum([len(p) for p in pieces])
         which = np.searchsorted(edges, at, side="right")
         return np.array([k < len(pieces) and pieces[k].chrom in self.validation for k in which])
 
-    def _sequence(self, rng: np.random.Generator, pieces: tuple[Segment, ...], shift: int, held: bool) -> np.ndarray:
-        """Codes of the window and its flanks; of a layout the flanks and what no piece fills are unknown."""
+    def _sequence(
+        self, rng: np.random.Generator, pieces: tuple[Segment, ...], shift: int, held: bool
+    ) -> np.ndarray:
+        """Codes of the window and its flanks; of a layout the flanks and what no piece fills are
+        unknown.
+        """
         flank = self.stage.flank
         if len(pieces) == 1 and len(pieces[0]) == self.window:
             return self._piece(rng, pieces[0], shift, flank, held)
@@ -258,13 +312,21 @@ class StageData(Dataset):
             at += len(p)
         return out
 
-    def _piece(self, rng: np.random.Generator, piece: Segment, shift: int, flank: int, held: bool) -> np.ndarray:
+    def _piece(
+        self, rng: np.random.Generator, piece: Segment, shift: int, flank: int, held: bool
+    ) -> np.ndarray:
         first, last = piece.start + shift - flank, piece.end + shift + flank
         codes = _source(self.genome_path, os.getpid()).fetch(piece.chrom, first, last)
         if not held:
             g = self.genome
             cen = g.centromeres.get(piece.chrom) if g else None
-            if g and cen and first < cen.start and cen.end < last and rng.random() < g.transplants.replace:
+            if (
+                g
+                and cen
+                and first < cen.start
+                and cen.end < last
+                and rng.random() < g.transplants.replace
+            ):
                 g.erase(rng, codes, cen.start - first, cen.end - first)
                 g.paste(rng, codes, (cen.start + cen.end) // 2 - first)
             substitute(rng, codes, self.stage.substitute)
@@ -278,7 +340,8 @@ class StageData(Dataset):
         labels = self.marks.window(p.chrom, p.start, p.end, self.spec.base_bin)
         return labels if p.strand == "+" else labels[:, ::-1].copy()
 
-    # -- the teacher --------------------------------------------------------------------------------------------
+    # -- the teacher
+    # --------------------------------------------------------------------------------------------
 
     def _taught(self, rng: np.random.Generator) -> Sample:
         module, stage, bins = self.module, self.stage, self.spec.bins
@@ -295,7 +358,8 @@ class StageData(Dataset):
         targets = {}
         for r, s in starts.items():
             first = piece.start + s * r if step == 1 else piece.end - (s + bins) * r
-            # the teacher's bins lie on the chromosome's grid: the nearest one, at most half a bin off
+            # the teacher's bins lie on the chromosome's grid: the nearest one, at most half a bin
+            # off
             targets[r] = cut_square(maps[r], round(first / r), bins)[::step, ::step].copy()
         shift = int(rng.integers(-stage.shift, stage.shift + 1))
         first, last = piece.start + shift - stage.flank, piece.end + shift + stage.flank
@@ -306,7 +370,8 @@ class StageData(Dataset):
             codes = reverse_complement(codes)
         return Sample(codes, f"teacher {piece}", None, targets, starts, {})
 
-    # -- profiles alone -----------------------------------------------------------------------------------------
+    # -- profiles alone
+    # -----------------------------------------------------------------------------------------
 
     def _profiles(self, rng: np.random.Generator, purpose: int, index: int) -> Sample:
         stage, base, held = self.stage, self.spec.base_bin, purpose == VALIDATION
@@ -328,12 +393,29 @@ class StageData(Dataset):
             codes, labels = reverse_complement(codes), labels[:, ::-1].copy()
         return Sample(codes, str(piece), labels)
 
-    # -- loading ------------------------------------------------------------------------------------------------
+    # -- loading
+    # ------------------------------------------------------------------------------------------------
 
-    def loader(self, keys: Iterator[list[tuple[int, int, int]]] | list[list[tuple[int, int, int]]], workers: int, pin: bool) -> DataLoader:
-        """Batches in the order of ``keys``, drawn by ``workers`` processes ahead of time (0: as they are asked for)."""
-        several: dict[str, Any] = {"prefetch_factor": 4, "worker_init_fn": _one_thread} if workers else {}
-        return DataLoader(self, batch_sampler=keys, num_workers=workers, collate_fn=collate, pin_memory=pin, **several)
+    def loader(
+        self,
+        keys: Iterator[list[tuple[int, int, int]]] | list[list[tuple[int, int, int]]],
+        workers: int,
+        pin: bool,
+    ) -> DataLoader:
+        """Batches in the order of ``keys``, drawn by ``workers`` processes ahead of time (0: as
+        they are asked for).
+        """
+        several: dict[str, Any] = (
+            {"prefetch_factor": 4, "worker_init_fn": _one_thread} if workers else {}
+        )
+        return DataLoader(
+            self,
+            batch_sampler=keys,
+            num_workers=workers,
+            collate_fn=collate,
+            pin_memory=pin,
+            **several,
+        )
 
 
 def batches(loader: DataLoader) -> Iterator[Batch]:
@@ -360,7 +442,9 @@ def n_inside(inside: tuple[int, int], resolution: int, bins: int) -> int:
 
 @lru_cache(maxsize=2)
 def _source(path: Path, pid: int) -> SequenceSource:
-    """A genome of this process: a file position that forked processes share would be moved by all of them."""
+    """A genome of this process: a file position that forked processes share would be moved by all
+    of them.
+    """
     return open_genome(path)
 
 

@@ -1,4 +1,6 @@
-"""Sequence augmentations: substitutions, and centromeres that are moved, exchanged and erased (budding yeasts)."""
+"""Sequence augmentations: substitutions, and centromeres that are moved, exchanged and erased
+(budding yeasts).
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ from orca_cool.genome import GAP, SequenceSource, reverse_complement
 from orca_cool.intervals import Interval
 from orca_cool.train.config import Transplants
 
-#: Length in bp of CDEI at the left end and CDEIII at the right end of an annotated centromere (Hegemann & Fleig 1993).
+#: Length in bp of CDEI at the left end and CDEIII at the right end of an annotated centromere
+#: (Hegemann & Fleig 1993).
 CDE1, CDE3 = 8, 26
 
 
@@ -24,7 +27,13 @@ class TrainingGenome:
     centromeres : annotated centromeres; those elsewhere are ignored.
     """
 
-    def __init__(self, source: SequenceSource, chroms: Iterable[str], centromeres: Iterable[Interval], transplants: Transplants):
+    def __init__(
+        self,
+        source: SequenceSource,
+        chroms: Iterable[str],
+        centromeres: Iterable[Interval],
+        transplants: Transplants,
+    ):
         self.codes = {c: source.fetch(c, 0, source.chromsizes[c]) for c in chroms}
         self.chroms = tuple(self.codes)
         lengths = np.array([len(v) for v in self.codes.values()], dtype=float)
@@ -34,7 +43,9 @@ class TrainingGenome:
         self._pieces = [self._piece(i) for i in self.centromeres.values()]
 
     def _piece(self, i: Interval) -> tuple[np.ndarray, int, int]:
-        """Centromere with flanks, CDEI to CDEIII left to right; then the bounds of the annotated part within."""
+        """Centromere with flanks, CDEI to CDEIII left to right; then the bounds of the annotated
+        part within.
+        """
         flank = self.transplants.flank
         codes = self.codes[i.chrom]
         start, end = max(0, i.start - flank), min(len(codes), i.end + flank)
@@ -44,7 +55,9 @@ class TrainingGenome:
         return piece, i.start - start, i.end - start
 
     def random_piece(self, rng: np.random.Generator, length: int) -> np.ndarray:
-        """Random training sequence of ``length`` bp, on a random strand, without an annotated centromere."""
+        """Random training sequence of ``length`` bp, on a random strand, without an annotated
+        centromere.
+        """
         while True:
             chrom = self.chroms[rng.choice(len(self.chroms), p=self.share)]
             codes = self.codes[chrom]
@@ -57,18 +70,28 @@ class TrainingGenome:
     def centromere(self, rng: np.random.Generator, decoy: bool = False) -> np.ndarray:
         """A centromere made of the parts of up to four training centromeres, on a random strand.
 
-        CDEI, CDEII, CDEIII and flanks come from training centromeres drawn independently; some bases of CDEII are
-        redrawn from A and T and its length moves by a few bp, which centromeres tolerate. ``decoy`` scrambles CDEIII
-        (whose CCG is indispensable; Saunders 1988), so that an AT-rich stretch beside CDEI alone is no centromere.
+        CDEI, CDEII, CDEIII and flanks come from training centromeres drawn independently; some
+        bases of CDEII are redrawn from A and T and its length moves by a few bp, which centromeres
+        tolerate. ``decoy`` scrambles CDEIII (whose CCG is indispensable; Saunders 1988), so that an
+        AT-rich stretch beside CDEI alone is no centromere.
         """
         if not self._pieces:
-            raise TrainingError("transplants need a feature of type 'centromere' on a training chromosome; the features have none")
-        (outer, ia, ib), (one, a1, _), (two, a2, b2), (three, _, b3) = (self._pieces[k] for k in rng.integers(0, len(self._pieces), 4))
+            raise TrainingError(
+                "transplants need a feature of type 'centromere' on a training chromosome; the "
+                "features have none"
+            )
+        (outer, ia, ib), (one, a1, _), (two, a2, b2), (three, _, b3) = (
+            self._pieces[k] for k in rng.integers(0, len(self._pieces), 4)
+        )
         cde2 = two[a2 + CDE1 : b2 - CDE3].copy()
         redraw = rng.random(len(cde2)) < self.transplants.mutate
         cde2[redraw] = rng.choice(np.array([0, 3], dtype=np.uint8), int(redraw.sum()))
         cut, change = int(rng.integers(5, len(cde2) - 5)), int(rng.integers(-3, 4))
-        cde2 = np.concatenate([cde2[: cut + max(change, 0)], cde2[cut - min(change, 0) :]]) if change else cde2
+        cde2 = (
+            np.concatenate([cde2[: cut + max(change, 0)], cde2[cut - min(change, 0) :]])
+            if change
+            else cde2
+        )
         cde3 = three[b3 - CDE3 : b3].copy()
         if decoy:
             cde3 = rng.permutation(cde3)
@@ -77,7 +100,9 @@ class TrainingGenome:
         piece = np.concatenate([left, one[a1 : a1 + CDE1], cde2, cde3, right])
         return reverse_complement(piece) if rng.random() < 0.5 else piece
 
-    def paste(self, rng: np.random.Generator, codes: np.ndarray, centre: int, decoy: bool = False) -> None:
+    def paste(
+        self, rng: np.random.Generator, codes: np.ndarray, centre: int, decoy: bool = False
+    ) -> None:
         """Overwrite ``codes`` around ``centre`` with a centromere, in place."""
         piece = self.centromere(rng, decoy)
         start = max(0, centre - len(piece) // 2)
@@ -91,9 +116,17 @@ class TrainingGenome:
         codes[start:end] = self.random_piece(rng, end - start)
 
     def move_centromeres(
-        self, rng: np.random.Generator, codes: np.ndarray, labels: np.ndarray, chrom: str, first: int, flank: int, bin_size: int
+        self,
+        rng: np.random.Generator,
+        codes: np.ndarray,
+        labels: np.ndarray,
+        chrom: str,
+        first: int,
+        flank: int,
+        bin_size: int,
     ) -> None:
-        """Erase or keep the native centromere of a window, paste others and decoys, and set ``labels`` (bins,) to match; in place.
+        """Erase or keep the native centromere of a window, paste others and decoys, and set
+        ``labels`` (bins,) to match; in place.
 
         Parameters
         ----------

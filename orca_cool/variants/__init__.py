@@ -28,7 +28,13 @@ __all__ = [
 ]
 
 
-def read_variants(path: str | Path, source: SequenceSource, *, sample: str | None = None, files: bool | Path = True) -> Iterator[Variant]:
+def read_variants(
+    path: str | Path,
+    source: SequenceSource,
+    *,
+    sample: str | None = None,
+    files: bool | Path = True,
+) -> Iterator[Variant]:
     """Read a file of variants: VCF by its name or first line, else a table.
 
     Parameters
@@ -43,8 +49,12 @@ def read_variants(path: str | Path, source: SequenceSource, *, sample: str | Non
     """
     file = TextFile(path)
     _, first = next(iter(file), (0, ""))
-    if file.extension in (".vcf", ".bcf") or first.startswith(("##fileformat=VCF", "#CHROM\tPOS", "BCF")):
+    if file.extension in (".vcf", ".bcf") or first.startswith(
+        ("##fileformat=VCF", "#CHROM\tPOS", "BCF")
+    ):
         return read_vcf(path, source, sample=sample)
     if sample is not None:
-        raise EditError(f"sample {sample!r} cannot be read from {str(path)!r}: only VCF has samples")
+        raise EditError(
+            f"sample {sample!r} cannot be read from {str(path)!r}: only VCF has samples"
+        )
     return read_table(path, source, files=files)

@@ -1,4 +1,6 @@
-"""What a command line says about edits, as plain values, and the edited genome that they make, here or on a worker."""
+"""What a command line says about edits, as plain values, and the edited genome that they make, here
+or on a worker.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +21,13 @@ LISTED = 1000
 
 @dataclass(frozen=True)
 class EditOptions:
-    """What a command line says about edits: plain values, so that they can be sent to another process.
+    """What a command line says about edits: plain values, so that they can be sent to another
+    process.
 
     Attributes
     ----------
-    edit : edits as text, or ``@FILE``. vcf : path of variants. haplotype, sample : of it; without a haplotype all its variants are meant.
+    edit : edits as text, or ``@FILE``. vcf : path of variants. haplotype, sample : of it; without a
+        haplotype all its variants are meant.
     seqstr : sequences as text, or ``@FILE``. strict : a variant that cannot be used is an error.
     """
 
@@ -47,10 +51,17 @@ class EditOptions:
             raise EditError("--strict needs --vcf FILE")
 
     def standalone(self) -> EditOptions:
-        """The same for a process in another folder: files of text are read, and other paths are absolute."""
+        """The same for a process in another folder: files of text are read, and other paths are
+        absolute.
+        """
         edit = tuple(_absolute_files(_text("--edit", text)) for text in self.edit)
         vcf = None if self.vcf is None else str(Path(self.vcf).absolute())
-        return replace(self, edit=edit, vcf=vcf, seqstr=None if self.seqstr is None else _text("--seqstr", self.seqstr))
+        return replace(
+            self,
+            edit=edit,
+            vcf=vcf,
+            seqstr=None if self.seqstr is None else _text("--seqstr", self.seqstr),
+        )
 
 
 @dataclass(frozen=True)
@@ -72,8 +83,11 @@ class Edited:
         return fingerprint(self.genome.contigs)
 
 
-def edited_genome(options: EditOptions, source: SequenceSource, assembly: str | None = None) -> Edited:
-    """The genome that edits make of a source; all of them are in its coordinates, and applied together.
+def edited_genome(
+    options: EditOptions, source: SequenceSource, assembly: str | None = None
+) -> Edited:
+    """The genome that edits make of a source; all of them are in its coordinates, and applied
+    together.
 
     Parameters
     ----------
@@ -81,9 +95,8 @@ def edited_genome(options: EditOptions, source: SequenceSource, assembly: str | 
 
     Raises
     ------
-    EditError
-        If an edit is not understood, does not fit the genome, or overlaps another; if nothing can be applied; with ``strict`` if a
-        variant cannot be used.
+    EditError If an edit is not understood, does not fit the genome, or overlaps another; if nothing
+        can be applied; with ``strict`` if a variant cannot be used.
     """
     options.require_consistent()
     changes: list[Change] = []
@@ -94,13 +107,24 @@ def edited_genome(options: EditOptions, source: SequenceSource, assembly: str | 
         found, problems = _of_file(options, source)
         changes += found
         if problems and options.strict:
-            raise EditError(problems[0] + (f" (and {len(problems) - 1:,} more that cannot be used)" if len(problems) > 1 else ""))
+            raise EditError(
+                problems[0]
+                + (
+                    f" (and {len(problems) - 1:,} more that cannot be used)"
+                    if len(problems) > 1
+                    else ""
+                )
+            )
     if options.seqstr is not None:
         changes += parse_seqstr(_text("--seqstr", options.seqstr), source, assembly=assembly)
     if not changes:
         whose = "" if options.haplotype is None else f"haplotype {options.haplotype} of "
         whose += "" if options.sample is None else f"sample {options.sample!r} of "
-        reason = f"; {len(problems):,} of its variants cannot be used, the first: {problems[0]}" if problems else ""
+        reason = (
+            f"; {len(problems):,} of its variants cannot be used, the first: {problems[0]}"
+            if problems
+            else ""
+        )
         raise EditError(f"{whose}{options.vcf!r} changes nothing{reason}")
     return Edited(EditedGenome.of(source, changes), changes, problems)
 
@@ -109,13 +133,20 @@ def _of_file(options: EditOptions, source: SequenceSource) -> tuple[list[Change]
     """Changes of a file of variants, and its problems."""
     assert options.vcf is not None
     if options.haplotype is not None:
-        return haplotype(read_variants(options.vcf, source, sample=options.sample or ""), options.haplotype)
+        return haplotype(
+            read_variants(options.vcf, source, sample=options.sample or ""), options.haplotype
+        )
     # all of them: as one haplotype that carries each
-    return haplotype((replace(v, alleles=(1,), phased=True) for v in read_variants(options.vcf, source)), 1)
+    return haplotype(
+        (replace(v, alleles=(1,), phased=True) for v in read_variants(options.vcf, source)), 1
+    )
 
 
-def provenance_of(edited: Edited, options: EditOptions, assembly: str, reencode: bool) -> dict[str, Any]:
-    """What identifies a prediction of an edited genome, and goes into the metadata of its file; plain values.
+def provenance_of(
+    edited: Edited, options: EditOptions, assembly: str, reencode: bool
+) -> dict[str, Any]:
+    """What identifies a prediction of an edited genome, and goes into the metadata of its file;
+    plain values.
 
     Parameters
     ----------
@@ -124,18 +155,30 @@ def provenance_of(edited: Edited, options: EditOptions, assembly: str, reencode:
     genome = edited.genome
 
     def listed(texts: list[str]) -> list[str]:
-        return texts if len(texts) <= LISTED else [*texts[:LISTED], f"and {len(texts) - LISTED:,} more"]
+        return (
+            texts
+            if len(texts) <= LISTED
+            else [*texts[:LISTED], f"and {len(texts) - LISTED:,} more"]
+        )
 
     told: dict[str, Any] = {
         "edits": listed([str(change) for change in edited.changes]),
         "contigs_sha256": digest(genome.contigs),
-        "segments": {contig: listed([str(s) for s in genome.contigs[contig]]) for contig in genome.edited},
+        "segments": {
+            contig: listed([str(s) for s in genome.contigs[contig]]) for contig in genome.edited
+        },
         "reference_assembly": assembly,
-        "reference_chromsizes_sha256": hashlib.sha256(repr(dict(genome.source.chromsizes)).encode()).hexdigest(),
+        "reference_chromsizes_sha256": hashlib.sha256(
+            repr(dict(genome.source.chromsizes)).encode()
+        ).hexdigest(),
         "reencode": reencode,
     }
     if options.vcf is not None:
-        told |= {"vcf": Path(options.vcf).name, "haplotype": options.haplotype, "sample": options.sample}
+        told |= {
+            "vcf": Path(options.vcf).name,
+            "haplotype": options.haplotype,
+            "sample": options.sample,
+        }
         told |= {"not_applied": len(edited.problems)}
     return told
 
@@ -147,7 +190,10 @@ def _text(option: str, text: str) -> str:
     try:
         return Path(text[1:]).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise EditError(f"{option} {text!r}: the file cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        raise EditError(
+            f"{option} {text!r}: the file cannot be read: "
+            f"{getattr(error, 'strerror', None) or error}"
+        ) from error
 
 
 def _absolute_files(text: str) -> str:

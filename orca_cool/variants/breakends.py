@@ -1,4 +1,6 @@
-"""Breakends of VCF (BND): pairs of records that tell one join, each from its own side (VCF specification, section 5.4)."""
+"""Breakends of VCF (BND): pairs of records that tell one join, each from its own side (VCF
+specification, section 5.4).
+"""
 
 from __future__ import annotations
 
@@ -14,12 +16,16 @@ from orca_cool.genome import SequenceSource
 from orca_cool.variants.build import agrees, short
 from orca_cool.variants.textfile import TextFile
 
-_BND = re.compile(r"(?P<left>[^\[\]]*)(?P<bracket>[\[\]])(?P<chrom>.+):(?P<position>\d{1,18})(?P=bracket)(?P<right>[^\[\]]*)")
+_BND = re.compile(
+    r"(?P<left>[^\[\]]*)(?P<bracket>[\[\]])(?P<chrom>.+):(?P<position>\d{1,18})(?P=bracket)(?P<right>[^\[\]]*)"
+)
 
 
 @dataclass(frozen=True)
 class Record:
-    """What a line tells of its breakends; ``mates`` are the ids in MATEID (or PARID), one for each of ``alts``."""
+    """What a line tells of its breakends; ``mates`` are the ids in MATEID (or PARID), one for each
+    of ``alts``.
+    """
 
     line: int
     chrom: str
@@ -56,7 +62,11 @@ def scan(file: TextFile) -> dict[str, Record | None]:
     """Breakends of a whole file by id; None where several records have the id."""
     found: dict[str, Record | None] = {}
     for number, line in file:
-        if not line.startswith("#") and (record := record_of(number, line.split("\t", 7))) and record.id != ".":
+        if (
+            not line.startswith("#")
+            and (record := record_of(number, line.split("\t", 7)))
+            and record.id != "."
+        ):
             found[record.id] = None if record.id in found else record
     return found
 
@@ -64,8 +74,8 @@ def scan(file: TextFile) -> dict[str, Record | None]:
 def join_of(record: Record, alt: str) -> Join:
     """The join that one ALT tells, read in the direction in which its inserted bases stand.
 
-    REF at POS is replaced by the letters beside the brackets; where they begin (or end) with REF, that base stays the genome's and
-    only the others lie between the breakends.
+    REF at POS is replaced by the letters beside the brackets; where they begin (or end) with REF,
+    that base stays the genome's and only the others lie between the breakends.
 
     Raises
     ------
@@ -74,7 +84,10 @@ def join_of(record: Record, alt: str) -> Join:
     """
     match = _BND.fullmatch(alt)
     if not match or bool(match["left"]) == bool(match["right"]):
-        raise EditError(f"ALT {short(alt)!r} is no breakend; it must be t[p[, t]p], ]p]t or [p[t with letters t and p as chr2:1000")
+        raise EditError(
+            f"ALT {short(alt)!r} is no breakend; it must be t[p[, t]p], ]p]t or [p[t with "
+            f"letters t and p as chr2:1000"
+        )
     forward = bool(match["left"])  # the record's own side lies left of its cut
     letters, ref = match["left"] or match["right"], record.ref
     letters = ref if letters == "." else letters  # POS 0, before the first base
@@ -88,12 +101,17 @@ def join_of(record: Record, alt: str) -> Join:
     between = (Segment.letters(inserted),) if inserted else ()
     own = Breakend(record.chrom, cut, "+" if forward else "-")
     mate_left = match["bracket"] == "]"
-    mate = Breakend(match["chrom"], int(match["position"]) - (0 if mate_left else 1), "+" if mate_left else "-")
+    mate = Breakend(
+        match["chrom"], int(match["position"]) - (0 if mate_left else 1), "+" if mate_left else "-"
+    )
     return Join(own, mate, between) if forward else Join(mate, own, between)
 
 
-def paired(record: Record, number: int, table: Mapping[str, Record | None], source: SequenceSource) -> Join | None:
-    """The join of ALT ``number`` (from 0) and its mate; None if the mate comes first in the file, where the pair's row is.
+def paired(
+    record: Record, number: int, table: Mapping[str, Record | None], source: SequenceSource
+) -> Join | None:
+    """The join of ALT ``number`` (from 0) and its mate; None if the mate comes first in the file,
+    where the pair's row is.
 
     Raises
     ------
@@ -107,9 +125,15 @@ def paired(record: Record, number: int, table: Mapping[str, Record | None], sour
         raise EditError(f"BND without mate: no breakend in the file has the ID {mate_id!r}")
     mate = table[mate_id]
     if mate is None or table.get(record.id, record) is None:
-        raise EditError(f"several breakends have the ID {(mate_id if mate is None else record.id)!r}; give each its own")
+        raise EditError(
+            f"several breakends have the ID {(mate_id if mate is None else record.id)!r}; give "
+            f"each its own"
+        )
     if record.id not in mate.mates or mate.line == record.line:
-        raise EditError(f"its mate {mate_id!r} (line {mate.line}) names {', '.join(mate.mates) or 'no record'} as its own mate")
+        raise EditError(
+            f"its mate {mate_id!r} (line {mate.line}) names "
+            f"{', '.join(mate.mates) or 'no record'} as its own mate"
+        )
     if mate.line < record.line:
         return None
     join = join_of(record, record.alts[number])
@@ -120,14 +144,21 @@ def paired(record: Record, number: int, table: Mapping[str, Record | None], sour
         except EditError as error:
             raise EditError(f"its mate {mate_id!r} (line {mate.line}): {error}") from None
     told = f"{mate.chrom}:{mate.position} {short(','.join(mate.alts))}"
-    raise EditError(f"it tells {join}, which its mate {mate_id!r} contradicts (line {mate.line}: {told})")
+    raise EditError(
+        f"it tells {join}, which its mate {mate_id!r} contradicts (line {mate.line}: {told})"
+    )
 
 
 def _same(a: Join, b: Join, source: SequenceSource) -> bool:
     """True if two joins are one, read in the same direction or from its two ends."""
     turned = Join(b.second, b.first, tuple(s.reversed() for s in reversed(b.sequence)))
-    return any((a.first, a.second) == (x.first, x.second) and _letters(a, source) == _letters(x, source) for x in (b, turned))
+    return any(
+        (a.first, a.second) == (x.first, x.second) and _letters(a, source) == _letters(x, source)
+        for x in (b, turned)
+    )
 
 
 def _letters(join: Join, source: SequenceSource) -> bytes:
-    return np.concatenate([np.empty(0, np.uint8), *(s.fetch(source) for s in join.sequence)]).tobytes()
+    return np.concatenate(
+        [np.empty(0, np.uint8), *(s.fetch(source) for s in join.sequence)]
+    ).tobytes()

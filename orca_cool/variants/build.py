@@ -1,7 +1,7 @@
 """Changes checked against their genome one by one, whatever text or file they come from.
 
-Messages name what is wrong without the change itself: the caller knows how its user wrote it. Whether changes overlap is for
-:meth:`orca_cool.edits.EditedGenome.of` to say.
+Messages name what is wrong without the change itself: the caller knows how its user wrote it.
+Whether changes overlap is for :meth:`orca_cool.edits.EditedGenome.of` to say.
 """
 
 from __future__ import annotations
@@ -40,18 +40,22 @@ def check_edit(source: SequenceSource, edit: Edit) -> Edit:
 
     Raises
     ------
-    EditError
-        If it is reversed, outside its chromosome, of the wrong width for its kind, deletes a whole chromosome, has too few copies or
-        no sequence.
+    EditError If it is reversed, outside its chromosome, of the wrong width for its kind, deletes a
+        whole chromosome, has too few copies or no sequence.
     """
     length = chrom_length(source, edit.chrom)
     interval = f"{edit.chrom}:{edit.start:,}-{edit.end:,}"
     if edit.end < edit.start:
-        raise EditError(f"{interval} is reversed: its end {edit.end:,} lies before its start {edit.start:,}")
+        raise EditError(
+            f"{interval} is reversed: its end {edit.end:,} lies before its start {edit.start:,}"
+        )
     if edit.start < 0 or edit.end > length:
         raise EditError(f"{interval} lies outside {edit.chrom}, which is {length:,} bp long")
     if edit.kind == "ins" and edit.start != edit.end:
-        raise EditError(f"an insertion is at a place, not at an interval as {interval}; to replace an interval use sub")
+        raise EditError(
+            f"an insertion is at a place, not at an interval as {interval}; to replace an "
+            f"interval use sub"
+        )
     if edit.kind != "ins" and edit.start == edit.end:
         raise EditError(f"{interval} is empty; only an insertion is at a place between bases")
     if edit.kind == "del" and edit.end - edit.start == length:
@@ -68,15 +72,18 @@ def check_join(source: SequenceSource, join: Join) -> Join:
 
     Raises
     ------
-    EditError
-        If a breakend lies outside its chromosome, neither keeps anything, or both are one place of one chromosome.
+    EditError If a breakend lies outside its chromosome, neither keeps anything, or both are one
+        place of one chromosome.
     """
     for end in (join.first, join.second):
         length = chrom_length(source, end.chrom)
         if not 0 <= end.position <= length:
             raise EditError(f"breakend {end} lies outside {end.chrom}, which is {length:,} bp long")
     if not any(_kept(source, end) for end in (join.first, join.second)):
-        raise EditError(f"{join.first} and {join.second} both keep nothing; + keeps what lies left of a cut, - what lies right of it")
+        raise EditError(
+            f"{join.first} and {join.second} both keep nothing; + keeps what lies left of a cut, "
+            f"- what lies right of it"
+        )
     if join.first.chrom == join.second.chrom:
         edit = within(join)
         if edit.kind == "ins" and not edit.sequence:
@@ -106,7 +113,8 @@ def _shared(a: str, b: str) -> int:
 
 
 def small_edit(source: SequenceSource, chrom: str, start: int, ref: str, alt: str) -> Edit:
-    """``alt`` in place of ``ref``, which is at the 0-based position ``start``, without what the two have in common at their ends.
+    """``alt`` in place of ``ref``, which is at the 0-based position ``start``, without what the two
+    have in common at their ends.
 
     Returns
     -------
@@ -114,21 +122,36 @@ def small_edit(source: SequenceSource, chrom: str, start: int, ref: str, alt: st
 
     Raises
     ------
-    EditError
-        If they hold anything but A, C, G, T, N, are the same, or ``ref`` is not what the genome has (N agrees with all).
+    EditError If they hold anything but A, C, G, T, N, are the same, or ``ref`` is not what the
+        genome has (N agrees with all).
     """
     ref, alt = ref.upper(), alt.upper()
     for letters in (ref, alt):
         Segment.letters(letters)
     length = chrom_length(source, chrom)
     if start < 0 or start + len(ref) > length:
-        raise EditError(f"position {start + 1:,} (1-based) with REF {short(ref)!r} lies outside {chrom}, which is {length:,} bp long")
+        raise EditError(
+            f"position {start + 1:,} (1-based) with REF {short(ref)!r} lies outside {chrom}, "
+            f"which is {length:,} bp long"
+        )
     there = genome_letters(source, chrom, start, start + len(ref))
     if not agrees(ref, there):
         shifts = {"left": start - 1, "right": start + 1}
-        sides = [side for side, first in shifts.items() if genome_letters(source, chrom, first, first + len(ref)) == ref]
-        hint = f"; it stands one base to the {' and the '.join(sides)}: positions here are 1-based, not 0-based" if sides else ""
-        raise EditError(f"REF {short(ref)!r} is not the genome's {short(there)!r} at {chrom}:{start + 1:,}{hint}")
+        sides = [
+            side
+            for side, first in shifts.items()
+            if genome_letters(source, chrom, first, first + len(ref)) == ref
+        ]
+        hint = (
+            f"; it stands one base to the {' and the '.join(sides)}: positions here are 1-based, "
+            f"not 0-based"
+            if sides
+            else ""
+        )
+        raise EditError(
+            f"REF {short(ref)!r} is not the genome's {short(there)!r} at "
+            f"{chrom}:{start + 1:,}{hint}"
+        )
     if ref == alt:
         raise EditError(f"REF and ALT are both {short(ref)!r}: nothing changes")
     head = _shared(ref, alt)
@@ -136,4 +159,6 @@ def small_edit(source: SequenceSource, chrom: str, start: int, ref: str, alt: st
     old, new = ref[head : len(ref) - tail], alt[head : len(alt) - tail]
     kind = "ins" if not old else "sub" if new else "del"
     sequence = (Segment.letters(new),) if new else ()
-    return check_edit(source, Edit(kind, chrom, start + head, start + head + len(old), sequence=sequence))
+    return check_edit(
+        source, Edit(kind, chrom, start + head, start + head + len(old), sequence=sequence)
+    )

@@ -18,13 +18,13 @@ def read_record(text: str, files: bool | Path) -> Segment:
 
     Parameters
     ----------
-    files : True: any file, from the working folder; False: none; a folder: files that lie in it (links followed), from there.
+    files : True: any file, from the working folder; False: none; a folder: files that lie in it
+        (links followed), from there.
 
     Raises
     ------
-    EditError
-        If the file is not allowed, missing, damaged or not FASTA, has no such record, has it twice, or has several and none is named;
-        if the record holds anything but A, C, G, T and N.
+    EditError If the file is not allowed, missing, damaged or not FASTA, has no such record, has it
+        twice, or has several and none is named; if the record holds anything but A, C, G, T and N.
     """
     path, record = _find(text, files)
     names: list[str] = []
@@ -44,7 +44,9 @@ def read_record(text: str, files: bool | Path) -> Segment:
     if len(found) > 1 and record:
         raise EditError(f"'@{text}': the file has several records {record!r}; rename one")
     if len(found) > 1:
-        raise EditError(f"'@{text}': the file has several records; write @FILE:RECORD with one of {listed}")
+        raise EditError(
+            f"'@{text}': the file has several records; write @FILE:RECORD with one of {listed}"
+        )
     try:
         return Segment.letters(found[0])
     except EditError as error:
@@ -52,9 +54,13 @@ def read_record(text: str, files: bool | Path) -> Segment:
 
 
 def _find(text: str, files: bool | Path) -> tuple[str, str]:
-    """Path and name of the record. Names of files and of records may hold colons: the file's is the longest that there is."""
+    """Path and name of the record. Names of files and of records may hold colons: the file's is the
+    longest that there is.
+    """
     if files is False:
-        raise EditError(f"'@{text}': files of sequence are not allowed here; write the sequence itself")
+        raise EditError(
+            f"'@{text}': files of sequence are not allowed here; write the sequence itself"
+        )
     for colon in [len(text), *(m.start() for m in reversed(list(re.finditer(":", text))))]:
         path = _allowed(text, text[:colon], files)
         if os.path.isfile(path):
@@ -63,7 +69,9 @@ def _find(text: str, files: bool | Path) -> tuple[str, str]:
 
 
 def _allowed(text: str, name: str, files: bool | Path) -> str:
-    """The path of a file; whether it exists is looked up only once it is known to lie in the folder."""
+    """The path of a file; whether it exists is looked up only once it is known to lie in the
+    folder.
+    """
     if "\0" in name:
         raise EditError(f"'@{text}': a file's name cannot hold a null character")
     if files is True:
@@ -81,6 +89,10 @@ def _records(path: str) -> Iterator[tuple[str, str]]:
 
     with open(path, "rb") as file:
         gzipped = file.read(2) == b"\x1f\x8b"
-    with gzip.open(path, "rt", encoding="latin-1") if gzipped else open(path, encoding="latin-1") as text:
+    with (
+        gzip.open(path, "rt", encoding="latin-1")
+        if gzipped
+        else open(path, encoding="latin-1") as text
+    ):
         for title, letters in SimpleFastaParser(text):
             yield (title.split() or [""])[0], letters

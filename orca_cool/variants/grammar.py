@@ -5,17 +5,15 @@ as everywhere in orca-cool; only ``REF>ALT`` is at a 1-based position, as in VCF
 
     changes  = change { ( ";" | new line ) change } ;
     change   = region "del"
-             | region "dup" [ "x" copies ] [ "inv" ]           copies in all; "inv": those after the first are inverted
-             | region "inv"
-             | place "ins" sequence
-             | region "sub" sequence
-             | place letters ">" letters                       1-based; the letters before ">" must be the genome's
-             | end "::" [ sequence "::" ] end
-             | name "=" sequence ;                             a chromosome given whole
-    region   = chromosome [ ":" number "-" [ number ] ] ;
-    place    = chromosome ":" number ;
-    end      = chromosome ":" ( number | "end" ) strand        + keeps the left of the cut, - the right
-             | chromosome ;                                    end(+) of the first, 0(-) of the second
+             | region "dup" [ "x" copies ] [ "inv" ]           copies in all; "inv": those after the
+             first are inverted | region "inv" | place "ins" sequence | region "sub" sequence |
+             place letters ">" letters                       1-based; the letters before ">" must be
+             the genome's | end "::" [ sequence "::" ] end | name "=" sequence ;
+             a chromosome given whole
+    region   = chromosome [ ":" number "-" [ number ] ] ; place    = chromosome ":" number ; end
+    = chromosome ":" ( number | "end" ) strand        + keeps the left of the cut, - the right
+             | chromosome ;                                    end(+) of the first, 0(-) of the
+             second
     sequence = part { "," part } ;
     part     = letters [ strand ]                              A, C, G, T, N, either case
              | number "N"                                      a run of N
@@ -33,7 +31,8 @@ Examples::
     chrI::chrII
     plasmid = @plasmid.fa
 
-Letters win over a chromosome whose whole name can be read as letters, and a run over one called "100N": write those as a region.
+Letters win over a chromosome whose whole name can be read as letters, and a run over one called
+"100N": write those as a region.
 """
 
 from __future__ import annotations
@@ -51,7 +50,9 @@ from orca_cool.variants.fasta import read_record
 #: What an edit may look like, for messages.
 FORMS = "REGION del, REGION dup x3 inv, REGION inv, PLACE ins SEQ, REGION sub SEQ, CHROM:POS REF>ALT, CHROM:5(+)::CHROM:9(-), NAME = SEQ"
 
-_EVENT = re.compile(r"(?P<where>\S.*?)\s+(?P<event>(?:del|dup|inv|ins|sub)\b.*)", re.IGNORECASE | re.DOTALL)
+_EVENT = re.compile(
+    r"(?P<where>\S.*?)\s+(?P<event>(?:del|dup|inv|ins|sub)\b.*)", re.IGNORECASE | re.DOTALL
+)
 _SMALL = re.compile(r"(?P<where>\S.*?)\s+(?P<ref>[^\s>]*)\s*>\s*(?P<alt>[^\s>]*)")
 _CONTIG = re.compile(r"(?P<name>(?:(?!::)[^\s=])+)\s*=\s*(?P<sequence>.*)", re.DOTALL)
 _DUP = re.compile(r"(?:x\s*(?P<copies>\d{1,6}))?\s*(?P<inverted>inv)?", re.IGNORECASE)
@@ -64,26 +65,39 @@ _NAME = re.compile(r"[0-9A-Za-z!#$%&+./:?^_|~-][0-9A-Za-z!#$%&*+./:?@^_|~-]*")
 def parse_edits(text: str, source: SequenceSource, *, files: bool | Path = True) -> list[Change]:
     """Read edits; the grammar is this module's own description.
 
-    Each is checked by itself; overlaps are found where they are applied (:meth:`orca_cool.edits.EditedGenome.of`).
+    Each is checked by itself; overlaps are found where they are applied
+    (:meth:`orca_cool.edits.EditedGenome.of`).
 
     Parameters
     ----------
     source : the genome that they are of.
-    files : True: ``@FILE`` may be any file, from the working folder; False: none; a folder: those in it, from there.
+    files : True: ``@FILE`` may be any file, from the working folder; False: none; a folder: those
+        in it, from there.
 
     Raises
     ------
-    EditError
-        If a change is not understood or does not fit the genome; the message quotes it. If there is none.
+    EditError If a change is not understood or does not fit the genome; the message quotes it. If
+        there is none.
     """
-    changes = [_change(part.strip(), source, files) for part in re.split(r"[;\n]", text) if part.strip()]
+    changes = [
+        _change(part.strip(), source, files) for part in re.split(r"[;\n]", text) if part.strip()
+    ]
     if not changes:
         raise EditError(f"{text!r} holds no edit; write it as one of: {FORMS}")
     return changes
 
 
-def parse_event(chrom: str, start: int, end: int, text: str, source: SequenceSource, *, files: bool | Path = True) -> Edit:
-    """The edit of ``chrom[start:end)`` that ``text`` tells, as it stands behind a region: "del", "dup x3 inv", "ins ACGT".
+def parse_event(
+    chrom: str,
+    start: int,
+    end: int,
+    text: str,
+    source: SequenceSource,
+    *,
+    files: bool | Path = True,
+) -> Edit:
+    """The edit of ``chrom[start:end)`` that ``text`` tells, as it stands behind a region: "del",
+    "dup x3 inv", "ins ACGT".
 
     Raises
     ------
@@ -96,24 +110,38 @@ def parse_event(chrom: str, start: int, end: int, text: str, source: SequenceSou
     if verb == "dup":
         match = _DUP.fullmatch(rest)
         if not match:
-            raise EditError(f"{short(rest)!r} behind dup is not understood; write dup, dup x3 (copies in all), dup inv or dup x3 inv")
-        edit = Edit(verb, chrom, start, end, copies=int(match["copies"] or 2), inverted=bool(match["inverted"]))
+            raise EditError(
+                f"{short(rest)!r} behind dup is not understood; write dup, dup x3 (copies in "
+                f"all), dup inv or dup x3 inv"
+            )
+        edit = Edit(
+            verb,
+            chrom,
+            start,
+            end,
+            copies=int(match["copies"] or 2),
+            inverted=bool(match["inverted"]),
+        )
     elif verb in ("ins", "sub"):
         edit = Edit(verb, chrom, start, end, sequence=parse_sequence(rest, source, files=files))
     elif verb not in ("del", "inv"):
-        raise EditError(f"{short(text)!r} is no event; write del, dup, dup x3, dup inv, inv, ins SEQ or sub SEQ")
+        raise EditError(
+            f"{short(text)!r} is no event; write del, dup, dup x3, dup inv, inv, ins SEQ or sub SEQ"
+        )
     elif rest:
         raise EditError(f"{short(rest)!r} behind {verb} is not understood; it takes nothing")
     return check_edit(source, edit)
 
 
-def parse_sequence(text: str, source: SequenceSource, *, files: bool | Path = True) -> tuple[Segment, ...]:
+def parse_sequence(
+    text: str, source: SequenceSource, *, files: bool | Path = True
+) -> tuple[Segment, ...]:
     """Segments of "ACGT,100N,chr3:5-10(-),@FILE:RECORD".
 
     Raises
     ------
-    EditError
-        If there is none, or a part is not understood, outside its chromosome, or a file that is not there or not allowed.
+    EditError If there is none, or a part is not understood, outside its chromosome, or a file that
+        is not there or not allowed.
     """
     if not text.strip():
         raise EditError("no sequence is given; write letters, 100N, a region or @FILE")
@@ -124,13 +152,20 @@ def _change(text: str, source: SequenceSource, files: bool | Path) -> Change:
     try:
         if match := _CONTIG.fullmatch(text):
             if not _NAME.fullmatch(match["name"]):
-                raise EditError(f"{match['name']!r} cannot be a chromosome's name; use letters, digits and . _ - : | #")
+                raise EditError(
+                    f"{match['name']!r} cannot be a chromosome's name; use letters, digits and . "
+                    f"_ - : | #"
+                )
             return Contig(match["name"], parse_sequence(match["sequence"], source, files=files))
         if "::" in text:
             return _join(text, source, files)
         if match := _EVENT.fullmatch(text):
             insertion = match["event"][:3].lower() == "ins"
-            at = _insertion_place(match["where"], source) if insertion else _region(match["where"], source)
+            at = (
+                _insertion_place(match["where"], source)
+                if insertion
+                else _region(match["where"], source)
+            )
             return parse_event(at.chrom, at.start, at.end, match["event"], source, files=files)
         if match := _SMALL.fullmatch(text):
             chrom, position = _place(match["where"], source)
@@ -161,7 +196,10 @@ def _place(text: str, source: SequenceSource) -> tuple[str, int]:
         raise EditError(f"{text!r} is no place; write it as chr2:1,000")
     chrom_length(source, chrom)
     if "-" in digits:
-        raise EditError(f"{text!r} is an interval where a place is needed, as {chrom}:1,000; to replace an interval use sub")
+        raise EditError(
+            f"{text!r} is an interval where a place is needed, as {chrom}:1,000; to replace an "
+            f"interval use sub"
+        )
     return chrom, _number(digits)
 
 
@@ -173,9 +211,14 @@ def _insertion_place(text: str, source: SequenceSource) -> Region:
 def _join(text: str, source: SequenceSource, files: bool | Path) -> Join:
     ends = text.split("::")
     if len(ends) not in (2, 3):
-        raise EditError(f"it has {len(ends)} parts between '::'; write A::B, or A::SEQ::B with sequence between")
+        raise EditError(
+            f"it has {len(ends)} parts between '::'; write A::B, or A::SEQ::B with sequence between"
+        )
     between = parse_sequence(ends[1], source, files=files) if len(ends) == 3 else ()
-    return check_join(source, Join(_end(ends[0].strip(), source, "+"), _end(ends[-1].strip(), source, "-"), between))
+    return check_join(
+        source,
+        Join(_end(ends[0].strip(), source, "+"), _end(ends[-1].strip(), source, "-"), between),
+    )
 
 
 def _end(text: str, source: SequenceSource, side: str) -> Breakend:
@@ -186,7 +229,10 @@ def _end(text: str, source: SequenceSource, side: str) -> Breakend:
     if not match:
         chrom, colon, _ = text.rpartition(":")
         chrom_length(source, chrom if colon else text)
-        raise EditError(f"{text!r} has no side; write {text}(+) to keep what lies left of the cut, {text}(-) for the right")
+        raise EditError(
+            f"{text!r} has no side; write {text}(+) to keep what lies left of the cut, {text}(-) "
+            f"for the right"
+        )
     chrom, colon, position = match["what"].rpartition(":")
     if colon and position.strip().lower() == "end":
         return Breakend(chrom, chrom_length(source, chrom), match["strand"])
@@ -197,10 +243,16 @@ def _parts(text: str) -> list[str]:
     """Parts between commas, except those commas that lie within a number."""
     parts: list[str] = []
     for piece in text.split(","):
-        # a number goes on with three digits, and began behind a colon or a "-" of a region, or the part begins with it (a run of N)
+        # a number goes on with three digits, and began behind a colon or a "-" of a region, or the
+        # part begins with it (a run of N)
         if parts and re.match(r"\d{3}(?![\d:])", piece):
-            run = re.fullmatch(r"\s*\d{1,3}(,\d{3})*", parts[-1]) and re.fullmatch(r"\d{3}(N\s*)?", piece, re.IGNORECASE)
-            if run or (re.search(r":(.*-)?\s*\d{1,3}(,\d{3})*$", parts[-1]) and not _RUN.fullmatch(piece.strip())):
+            run = re.fullmatch(r"\s*\d{1,3}(,\d{3})*", parts[-1]) and re.fullmatch(
+                r"\d{3}(N\s*)?", piece, re.IGNORECASE
+            )
+            if run or (
+                re.search(r":(.*-)?\s*\d{1,3}(,\d{3})*$", parts[-1])
+                and not _RUN.fullmatch(piece.strip())
+            ):
                 parts[-1] += "," + piece
                 continue
         parts.append(piece)
@@ -226,5 +278,7 @@ def _part(text: str, source: SequenceSource, files: bool | Path) -> Segment:
         raise EditError("a part of the sequence is empty: there is a comma too many")
     else:
         hint = suggestion(what, source.chromsizes)
-        raise EditError(f"{short(what)!r} is neither sequence (A, C, G, T, N) nor a chromosome; {hint}")
+        raise EditError(
+            f"{short(what)!r} is neither sequence (A, C, G, T, N) nor a chromosome; {hint}"
+        )
     return segment if strand == "+" else segment.reversed()

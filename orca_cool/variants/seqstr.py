@@ -1,10 +1,12 @@
-"""Seqstr: sequences composed of intervals, variants and letters, one a line (github.com/jzhoulab/Seqstr). ::
+"""Seqstr: sequences composed of intervals, variants and letters, one a line
+(github.com/jzhoulab/Seqstr). ::
 
     <name>[hg38]chr7:5530575-5530625 -, @chr7 5530575 C T, @chr7 5530576 GC A;TTAAccggGGNaa
 
-Sections are separated by ``;``. Coordinates are 0-based, end-exclusive, and those of modifiers (``@chrom position reference alternative``)
-are 0-based too, on the forward strand of the unchanged reference; the strand behind the interval then turns the whole section. Unlike
-in the original, letters must be A, C, G, T or N.
+Sections are separated by ``;``. Coordinates are 0-based, end-exclusive, and those of modifiers
+(``@chrom position reference alternative``) are 0-based too, on the forward strand of the unchanged
+reference; the strand behind the interval then turns the whole section. Unlike in the original,
+letters must be A, C, G, T or N.
 """
 
 from __future__ import annotations
@@ -18,8 +20,12 @@ from orca_cool.regions import parse_region
 from orca_cool.variants.build import agrees, genome_letters, short
 
 _NAME = re.compile(r"<(?P<name>[^<>]*)>(?P<rest>.*)", re.DOTALL)
-_INTERVAL = re.compile(r"(?:\[(?P<assembly>[^\]]*)\])?\s*(?P<region>.+:\d+-\d+)(?:\s+(?P<strand>[+-]))?")
-_MODIFIER = re.compile(r"@(?P<chrom>\S+)\s+(?P<position>\d{1,18})\s+(?P<ref>[A-Za-z]+)\s+(?P<alt>[A-Za-z]+)")
+_INTERVAL = re.compile(
+    r"(?:\[(?P<assembly>[^\]]*)\])?\s*(?P<region>.+:\d+-\d+)(?:\s+(?P<strand>[+-]))?"
+)
+_MODIFIER = re.compile(
+    r"@(?P<chrom>\S+)\s+(?P<position>\d{1,18})\s+(?P<ref>[A-Za-z]+)\s+(?P<alt>[A-Za-z]+)"
+)
 
 
 def parse_seqstr(text: str, source: SequenceSource, *, assembly: str | None = None) -> list[Contig]:
@@ -32,13 +38,14 @@ def parse_seqstr(text: str, source: SequenceSource, *, assembly: str | None = No
 
     Returns
     -------
-    A chromosome for each line that is not blank, called as ``<name>`` says or by its number, from 0.
+    A chromosome for each line that is not blank, called as ``<name>`` says or by its number, from
+    0.
 
     Raises
     ------
-    EditError
-        If a section is not understood or outside the genome, a reference allele is not the genome's, modifiers overlap, two sequences have
-        one name or one has a chromosome's, or there is no sequence. The message quotes the section.
+    EditError If a section is not understood or outside the genome, a reference allele is not the
+        genome's, modifiers overlap, two sequences have one name or one has a chromosome's, or there
+        is no sequence. The message quotes the section.
     """
     contigs: list[Contig] = []
     for line in re.split(r"\n|\\n", text):
@@ -50,19 +57,26 @@ def parse_seqstr(text: str, source: SequenceSource, *, assembly: str | None = No
             raise EditError(f"sequence name {name!r} is empty or holds a space or one of , ; = ( )")
         if name in source.chromsizes or name in (c.name for c in contigs):
             other = "a chromosome" if name in source.chromsizes else "another sequence"
-            raise EditError(f"sequence {short(line)!r} would have the name of {other}, {name!r}; begin it with <name>, another one")
+            raise EditError(
+                f"sequence {short(line)!r} would have the name of {other}, {name!r}; begin it "
+                f"with <name>, another one"
+            )
         segments: list[Segment] = []
         for section in rest.split(";"):
             if section.strip():
                 try:
                     segments += _section(section.strip(), source, assembly)
                 except (EditError, RegionError) as error:
-                    raise EditError(f"section {short(section.strip(), 60)!r} of sequence {name!r}: {error}") from None
+                    raise EditError(
+                        f"section {short(section.strip(), 60)!r} of sequence {name!r}: {error}"
+                    ) from None
         if not segments:
             raise EditError(f"sequence {name!r} is empty")
         contigs.append(Contig(name, tuple(segments)))
     if not contigs:
-        raise EditError(f"{text!r} holds no sequence; write it as <name>chr7:5530575-5530625 -;ACGT")
+        raise EditError(
+            f"{text!r} holds no sequence; write it as <name>chr7:5530575-5530625 -;ACGT"
+        )
     return contigs
 
 
@@ -71,14 +85,19 @@ def _section(text: str, source: SequenceSource, assembly: str | None) -> list[Se
     match = _INTERVAL.fullmatch(interval)
     if not match:
         if modifiers or not interval.isalpha():
-            raise EditError(f"{short(interval)!r} is neither letters nor an interval; write [hg38]chr7:5530575-5530625 -")
+            raise EditError(
+                f"{short(interval)!r} is neither letters nor an interval; write "
+                f"[hg38]chr7:5530575-5530625 -"
+            )
         return [Segment.letters(interval)]
     if assembly is not None and match["assembly"] not in (None, assembly):
         raise EditError(f"it is of assembly {match['assembly']!r}, the genome is {assembly!r}")
     region = parse_region(match["region"], source.chromsizes)
     out: list[Segment] = []
     at = region.start
-    for start, end, alt, quoted in sorted(_modifier(m, region.chrom, source) for m in modifiers if m):
+    for start, end, alt, quoted in sorted(
+        _modifier(m, region.chrom, source) for m in modifiers if m
+    ):
         if start < region.start or end > region.end:
             raise EditError(f"modifier {quoted!r} lies outside the interval {region}")
         if start < at:
@@ -93,11 +112,17 @@ def _modifier(text: str, chrom: str, source: SequenceSource) -> tuple[int, int, 
     """(start, end, alternative, text) of "@chr7 5530575 C T"."""
     match = _MODIFIER.fullmatch(text)
     if not match:
-        raise EditError(f"{short(text)!r} is no modifier; write @{chrom} 5530575 C T (position 0-based, reference, alternative)")
+        raise EditError(
+            f"{short(text)!r} is no modifier; write @{chrom} 5530575 C T (position 0-based, "
+            f"reference, alternative)"
+        )
     if match["chrom"] != chrom:
         raise EditError(f"modifier {text!r} is on {match['chrom']!r}, its interval on {chrom!r}")
     start, ref = int(match["position"]), match["ref"].upper()
     there = genome_letters(source, chrom, start, start + len(ref))
     if not agrees(ref, there):
-        raise EditError(f"modifier {text!r}: reference {short(ref)!r} is not the genome's {short(there)!r} at {chrom}:{start:,} (0-based)")
+        raise EditError(
+            f"modifier {text!r}: reference {short(ref)!r} is not the genome's {short(there)!r} "
+            f"at {chrom}:{start:,} (0-based)"
+        )
     return start, start + len(ref), match["alt"], text

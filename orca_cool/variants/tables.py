@@ -1,14 +1,17 @@
-"""Variants of tables: BEDPE, BED with an event, a table with named columns, or one edit a line; plain, gzip or bgzip.
+"""Variants of tables: BEDPE, BED with an event, a table with named columns, or one edit a line;
+plain, gzip or bgzip.
 
-============  ========================================================================================================
-BEDPE         chrom1 start1 end1 chrom2 start2 end2 name score strand1 strand2 [type]; strand + keeps the left of the cut
-BED           chrom start end event [name], the event as edits are written behind a region: ``dup x3``, ``ins ACGT``
-named         a header line with chrom, start, end, event and, if wanted, name, sequence
-edits         ``edits`` or ``name<TAB>edits`` (``.txt``, ``.edits``), see :mod:`orca_cool.variants.grammar`
-============  ========================================================================================================
+============
+========================================================================================================
+BEDPE         chrom1 start1 end1 chrom2 start2 end2 name score strand1 strand2 [type]; strand +
+keeps the left of the cut BED           chrom start end event [name], the event as edits are written
+behind a region: ``dup x3``, ``ins ACGT`` named         a header line with chrom, start, end, event
+and, if wanted, name, sequence edits         ``edits`` or ``name<TAB>edits`` (``.txt``, ``.edits``),
+see :mod:`orca_cool.variants.grammar` ============
+========================================================================================================
 
-All coordinates are 0-based, end-exclusive. Columns are separated by tabs. Empty lines and those that begin with ``#`` (except a header of
-named columns), ``track`` or ``browser`` are skipped.
+All coordinates are 0-based, end-exclusive. Columns are separated by tabs. Empty lines and those
+that begin with ``#`` (except a header of named columns), ``track`` or ``browser`` are skipped.
 """
 
 from __future__ import annotations
@@ -42,19 +45,25 @@ _EVENT = re.compile(r"(del|dup|inv|ins|sub)\b", re.IGNORECASE)
 _SKIPPED = re.compile(r"#|track\b|browser\b|\s*$")
 
 _EXPECTED = (
-    "expected BEDPE (chrom1 start1 end1 chrom2 start2 end2 name score strand1 strand2 [type]), BED with an event (chrom start end event "
-    "[name]), a header line with chrom, start, end, event, or edits in a .txt or .edits file (edits, or name and edits); columns with tabs "
+    "expected BEDPE (chrom1 start1 end1 chrom2 start2 end2 name score strand1 strand2 [type]), "
+    "BED with an event (chrom start end event "
+    "[name]), a header line with chrom, start, end, event, or edits in a .txt or .edits file "
+    "(edits, or name and edits); columns with tabs "
     "between them"
 )
 
 
-def read_table(path: str | Path, source: SequenceSource, *, files: bool | Path = True) -> Iterator[Variant]:
-    """Read variants; the type is told by the first line and, where that leaves it open, by the file's extension.
+def read_table(
+    path: str | Path, source: SequenceSource, *, files: bool | Path = True
+) -> Iterator[Variant]:
+    """Read variants; the type is told by the first line and, where that leaves it open, by the
+    file's extension.
 
     Parameters
     ----------
     source : the genome that they are of.
-    files : files of sequence that an event may name, see :func:`orca_cool.variants.grammar.parse_edits`.
+    files : files of sequence that an event may name, see
+        :func:`orca_cool.variants.grammar.parse_edits`.
 
     Returns
     -------
@@ -62,8 +71,8 @@ def read_table(path: str | Path, source: SequenceSource, *, files: bool | Path =
 
     Raises
     ------
-    EditError
-        At once, if the file is missing, empty or of none of these types; the message says what was expected.
+    EditError At once, if the file is missing, empty or of none of these types; the message says
+        what was expected.
     """
     file = TextFile(path)
     for number, line in file:
@@ -74,16 +83,25 @@ def read_table(path: str | Path, source: SequenceSource, *, files: bool | Path =
             fields = line.split("\t")
             break
     else:
-        raise EditError(f"table {str(path)!r} holds no variant" + (f"; it is {file.problem}" if file.problem else f"; {_EXPECTED}"))
+        raise EditError(
+            f"table {str(path)!r} holds no variant"
+            + (f"; it is {file.problem}" if file.problem else f"; {_EXPECTED}")
+        )
     if len(fields) >= 10 and all(fields[i].lower().startswith("start") for i in (1, 4)):
         return _variants(file, number, _Bedpe(source))
-    if file.extension == ".bedpe" or (len(fields) >= 10 and all(fields[i].strip().isdecimal() for i in (1, 2, 4, 5))):
+    if file.extension == ".bedpe" or (
+        len(fields) >= 10 and all(fields[i].strip().isdecimal() for i in (1, 2, 4, 5))
+    ):
         return _variants(file, number - 1, _Bedpe(source))
-    if file.extension == ".bed" or (len(fields) >= 4 and _EVENT.match(fields[3].strip()) and fields[1].strip().isdecimal()):
+    if file.extension == ".bed" or (
+        len(fields) >= 4 and _EVENT.match(fields[3].strip()) and fields[1].strip().isdecimal()
+    ):
         return _variants(file, number - 1, _Named(source, files, [*NAMED, "name"]))
     if file.extension in (".txt", ".edits"):
         return _variants(file, number - 1, _Lines(source, files))
-    raise EditError(f"table {str(path)!r} is not understood: line {number} is {short(line, 60)!r}; {_EXPECTED}")
+    raise EditError(
+        f"table {str(path)!r} is not understood: line {number} is {short(line, 60)!r}; {_EXPECTED}"
+    )
 
 
 class _Lines:
@@ -99,7 +117,9 @@ class _Lines:
 
     def variant(self, where: str, fields: Sequence[str]) -> Variant:
         if len(fields) > 2:
-            raise EditError(f"it has {len(fields)} columns; write the edits, or a name, a tab and the edits")
+            raise EditError(
+                f"it has {len(fields)} columns; write the edits, or a name, a tab and the edits"
+            )
         changes = parse_edits(fields[-1], self.source, files=self.files)
         return of_changes(changes, where, self.name(fields))
 
@@ -118,7 +138,10 @@ class _Named(_Lines):
     def variant(self, where: str, fields: Sequence[str]) -> Variant:
         row = dict(zip(self.names, fields))
         if missing := [name for name in NAMED if not row.get(name)]:
-            raise EditError(f"it has nothing for {', '.join(missing)}; columns are {', '.join(self.names)}, with tabs between them")
+            raise EditError(
+                f"it has nothing for {', '.join(missing)}; columns are {', '.join(self.names)}, "
+                f"with tabs between them"
+            )
         chrom_length(self.source, row["chrom"])
         start, end = _number(row["start"], "start"), _number(row["end"], "end")
         event = row["event"]
@@ -140,7 +163,10 @@ class _Bedpe:
 
     def variant(self, where: str, fields: Sequence[str]) -> Variant:
         if len(fields) < 10:
-            raise EditError(f"it has {len(fields)} columns; BEDPE has 10 or more, the strands ninth and tenth, with tabs between them")
+            raise EditError(
+                f"it has {len(fields)} columns; BEDPE has 10 or more, the strands ninth and "
+                f"tenth, with tabs between them"
+            )
         places = [self._interval(fields[i : i + 3]) for i in (0, 3)]
         type_ = fields[10].upper() if len(fields) > 10 and fields[10].upper() in TYPES else ""
         sides = _sides(fields, places, type_)
@@ -162,7 +188,11 @@ class _Bedpe:
         length = chrom_length(self.source, chrom)
         start, end = _number(fields[1], "start"), _number(fields[2], "end")
         if not start <= end <= length:
-            problem = "is reversed" if end < start else f"lies outside {chrom}, which is {length:,} bp long"
+            problem = (
+                "is reversed"
+                if end < start
+                else f"lies outside {chrom}, which is {length:,} bp long"
+            )
             raise EditError(f"breakend {chrom}:{start:,}-{end:,} {problem}")
         return chrom, start, end
 
@@ -173,14 +203,24 @@ def _sides(fields: Sequence[str], places: Sequence[tuple[str, int, int]], type_:
     turned = chrom == other and second < first  # types are told from left to right
     given = fields[8] + fields[9]
     if type_ in ("DEL", "DUP", "INV", "TRA") and (chrom == other) == (type_ == "TRA"):
-        raise EditError(f"type {type_} is {'of two chromosomes' if type_ == 'TRA' else 'within one chromosome'}, not {chrom} and {other}")
+        raise EditError(
+            f"type {type_} is "
+            f"{'of two chromosomes' if type_ == 'TRA' else 'within one chromosome'}, not {chrom} "
+            f"and {other}"
+        )
     if fields[8] in ("+", "-") and fields[9] in ("+", "-"):
         if type_ and (given[::-1] if turned else given) not in TYPES[type_]:
             strands = " or ".join(f"{pair[0]} and {pair[1]}" for pair in TYPES[type_])
-            raise EditError(f"strands {fields[8]} and {fields[9]} contradict type {type_}, which from left to right is {strands}")
+            raise EditError(
+                f"strands {fields[8]} and {fields[9]} contradict type {type_}, which from left "
+                f"to right is {strands}"
+            )
         return given
     if given.strip(".") or type_ not in ("DEL", "DUP", "INV"):
-        raise EditError(f"strands {fields[8]!r} and {fields[9]!r} do not tell which sides are joined; + is left of the cut, - right")
+        raise EditError(
+            f"strands {fields[8]!r} and {fields[9]!r} do not tell which sides are joined; + is "
+            f"left of the cut, - right"
+        )
     return TYPES[type_][0][::-1] if turned else TYPES[type_][0]
 
 
@@ -191,7 +231,9 @@ def _name(text: str) -> str:
 def _number(text: str, what: str) -> int:
     plain = text.replace(",", "")
     if not re.fullmatch("[0-9]{1,18}", plain):
-        raise EditError(f"{what} {short(text)!r} is not a position; it must be a whole number, 0-based")
+        raise EditError(
+            f"{what} {short(text)!r} is not a position; it must be a whole number, 0-based"
+        )
     return int(plain)
 
 
@@ -207,4 +249,6 @@ def _variants(file: TextFile, after: int, rows: _Lines | _Bedpe) -> Iterator[Var
         except EditError as error:
             yield Variant(rows.name(fields), where, "", 0, 0, "EDIT", (), problem=str(error))
     if file.problem:
-        yield Variant("", f"{file.name} line {file.last + 1}", "", 0, 0, "EDIT", (), problem=file.problem)
+        yield Variant(
+            "", f"{file.name} line {file.last + 1}", "", 0, 0, "EDIT", (), problem=file.problem
+        )

@@ -22,7 +22,8 @@ class TextFile:
     Attributes
     ----------
     name : the file's name without its folder, for messages.
-    extension : in lower case, that of the text within where the file is compressed (".vcf" of "x.vcf.gz").
+    extension : in lower case, that of the text within where the file is compressed (".vcf" of
+        "x.vcf.gz").
     last : number of the last whole line read so far.
     problem : after reading: why the file is not whole, "" if it is.
 
@@ -54,7 +55,9 @@ class TextFile:
         self._cut = self._gzip and head[12:14] == b"BC" and tail != BGZIP_END
 
     def __iter__(self) -> Iterator[tuple[int, str]]:
-        """(number from 1, line without its end). A line that is cut off by the end of a damaged file is left out."""
+        """(number from 1, line without its end). A line that is cut off by the end of a damaged
+        file is left out.
+        """
         self.last, self.problem = 0, ""
         opener = gzip.open if self._gzip else open
         try:
@@ -65,10 +68,16 @@ class TextFile:
                     self.last += 1
                     yield self.last, line.rstrip("\r\n")
             if self._cut:
-                self.problem = f"truncated after line {self.last}: the end marker of bgzip is missing"
+                self.problem = (
+                    f"truncated after line {self.last}: the end marker of bgzip is missing"
+                )
         except EOFError:
             self.problem = f"truncated after line {self.last}: the compressed file ends too early"
         except (zlib.error, gzip.BadGzipFile) as error:
-            self.problem = f"truncated after line {self.last}: the compressed file is damaged ({error})"
+            self.problem = (
+                f"truncated after line {self.last}: the compressed file is damaged ({error})"
+            )
         except OSError as error:
-            raise EditError(f"file {str(self.path)!r} cannot be read after line {self.last}: {error.strerror}") from error
+            raise EditError(
+                f"file {str(self.path)!r} cannot be read after line {self.last}: {error.strerror}"
+            ) from error

@@ -12,7 +12,8 @@ from orca_cool.edits import Breakend, Change, Contig, Join
 from orca_cool.errors import EditError
 from orca_cool.rearrange import within
 
-#: Kinds of variants; EDIT is what has no shorter name (several changes at once, a chromosome given whole).
+#: Kinds of variants; EDIT is what has no shorter name (several changes at once, a chromosome given
+#: whole).
 VARIANT_KINDS = ("SNV", "MNV", "INDEL", "DEL", "DUP", "INV", "INS", "BND", "EDIT")
 
 # Interval that overlaps everything on its chromosome, insertions at both ends too.
@@ -27,14 +28,15 @@ class Variant:
     ----------
     name : of the variant, as its file gives it, or what it does.
     where : "x.vcf line 17", "edit 2": for messages.
-    chrom, start, end : footprint in the reference (0-based, end-exclusive), for tables; of a join of two chromosomes its first cut.
-        A chromosome given whole has none: 0, 0. What could not be read is "" and 0.
+    chrom, start, end : footprint in the reference (0-based, end-exclusive), for tables; of a join
+        of two chromosomes its first cut. A chromosome given whole has none: 0, 0. What could not be
+        read is "" and 0.
     kind : one of :data:`VARIANT_KINDS`.
     changes : of the genome that it was read for; empty if there is a problem.
     problem : why it cannot be used; "" if it can.
     note : what was assumed; "" if nothing.
-    alleles : by haplotype of the chosen sample: 1 where it carries this allele, 0 where not, None where that is missing; None if no
-        sample was chosen, or it has no genotype.
+    alleles : by haplotype of the chosen sample: 1 where it carries this allele, 0 where not, None
+        where that is missing; None if no sample was chosen, or it has no genotype.
     phased : the order of ``alleles`` means something.
     """
 
@@ -60,7 +62,16 @@ def of_changes(changes: Sequence[Change], where: str, name: str = "", note: str 
     if isinstance(changes[0], Join) and changes[0].first.chrom != changes[0].second.chrom:
         end = start = changes[0].first.position
     kind = _kind(changes[0]) if len(changes) == 1 else "EDIT"
-    return Variant(name or "; ".join(map(str, changes)), where, chrom, start, end, kind, tuple(changes), note=note)
+    return Variant(
+        name or "; ".join(map(str, changes)),
+        where,
+        chrom,
+        start,
+        end,
+        kind,
+        tuple(changes),
+        note=note,
+    )
 
 
 def _kind(change: Change) -> str:
@@ -90,8 +101,9 @@ def _spans(change: Change) -> list[tuple[str, int, int]]:
 def haplotype(variants: Iterable[Variant], k: int) -> tuple[list[Change], list[str]]:
     """Changes that haplotype ``k`` of a sample carries.
 
-    Phase is taken as it stands in the file: haplotype 1 is the first allele throughout, phase sets (PS) are not looked at. A chromosome
-    with fewer alleles (X in a male) has them on the first haplotypes.
+    Phase is taken as it stands in the file: haplotype 1 is the first allele throughout, phase sets
+    (PS) are not looked at. A chromosome with fewer alleles (X in a male) has them on the first
+    haplotypes.
 
     Parameters
     ----------
@@ -101,8 +113,9 @@ def haplotype(variants: Iterable[Variant], k: int) -> tuple[list[Change], list[s
     Returns
     -------
     changes : those of variants that the haplotype carries; they do not overlap.
-    problems : a line for each variant left out that the haplotype carries or may carry, by its ``where``: unusable, heterozygous and
-        unphased, without genotype, or overlapping an earlier one.
+    problems : a line for each variant left out that the haplotype carries or may carry, by its
+        ``where``: unusable, heterozygous and unphased, without genotype, or overlapping an earlier
+        one.
 
     Raises
     ------
@@ -137,7 +150,10 @@ def haplotype(variants: Iterable[Variant], k: int) -> tuple[list[Change], list[s
             continue
         problems.append(f"{variant.where}: {problem}")
     if k > ploidy > 0:
-        raise EditError(f"haplotype {k} does not exist: the genotypes have {ploidy} allele{'s' * (ploidy > 1)} at most")
+        raise EditError(
+            f"haplotype {k} does not exist: the genotypes have {ploidy} "
+            f"allele{'s' * (ploidy > 1)} at most"
+        )
     return changes, problems
 
 
@@ -145,7 +161,9 @@ class _Taken:
     """Intervals and breakends that variants have claimed."""
 
     def __init__(self) -> None:
-        self.intervals: dict[str, list[tuple[int, int, str]]] = defaultdict(list)  # by chromosome; sorted, not overlapping
+        self.intervals: dict[str, list[tuple[int, int, str]]] = defaultdict(
+            list
+        )  # by chromosome; sorted, not overlapping
         self.breakends: dict[Breakend, str] = {}
 
     def conflict(self, changes: Sequence[Change]) -> str:
@@ -153,7 +171,8 @@ class _Taken:
         for chrom, start, end in (span for change in changes for span in _spans(change)):
             there = self.intervals[chrom]
             at = bisect(there, (start, end))
-            # Those that are claimed do not overlap, so only the two beside can. An empty one overlaps what it lies strictly inside.
+            # Those that are claimed do not overlap, so only the two beside can. An empty one
+            # overlaps what it lies strictly inside.
             for a, b, where in there[max(at - 1, 0) : at + 1]:
                 if a < end and start < b:
                     return where
@@ -166,4 +185,9 @@ class _Taken:
 
 
 def _breakends(changes: Sequence[Change]) -> list[Breakend]:
-    return [e for c in changes if isinstance(c, Join) and c.first.chrom != c.second.chrom for e in (c.first, c.second)]
+    return [
+        e
+        for c in changes
+        if isinstance(c, Join) and c.first.chrom != c.second.chrom
+        for e in (c.first, c.second)
+    ]

@@ -1,7 +1,9 @@
-"""Variants of VCF files (4.x; plain, gzip or bgzip): one :class:`Variant` for each ALT, one for each pair of breakends.
+"""Variants of VCF files (4.x; plain, gzip or bgzip): one :class:`Variant` for each ALT, one for
+each pair of breakends.
 
-Lines are read one by one, so that a bad one is one row with a problem; htslib (through cyvcf2) parses each. Small variants are trimmed to
-what differs. For symbolic ALTs POS is the base before the event. Rows are in the order of the file.
+Lines are read one by one, so that a bad one is one row with a problem; htslib (through cyvcf2)
+parses each. Small variants are trimmed to what differs. For symbolic ALTs POS is the base before
+the event. Rows are in the order of the file.
 """
 
 from __future__ import annotations
@@ -17,7 +19,15 @@ from orca_cool.edits import Change, Edit, Segment
 from orca_cool.errors import EditError
 from orca_cool.genome import SequenceSource
 from orca_cool.variants import breakends
-from orca_cool.variants.build import agrees, check_edit, check_join, chrom_length, genome_letters, short, small_edit
+from orca_cool.variants.build import (
+    agrees,
+    check_edit,
+    check_join,
+    chrom_length,
+    genome_letters,
+    short,
+    small_edit,
+)
 from orca_cool.variants.textfile import TextFile
 from orca_cool.variants.variant import Variant, of_changes
 
@@ -26,33 +36,44 @@ COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
 #: ALTs that are no variant: none, deleted by another record, any other allele.
 NOTHING = (".", "*", "<*>", "<NON_REF>")
 
-_SYMBOLIC = re.compile(r"<(?P<kind>DEL|INS)(:ME(:[^>]+)?)?>|<(?P<dup>DUP)(:TANDEM)?>|<(?P<inv>INV)>")
+_SYMBOLIC = re.compile(
+    r"<(?P<kind>DEL|INS)(:ME(:[^>]+)?)?>|<(?P<dup>DUP)(:TANDEM)?>|<(?P<inv>INV)>"
+)
 
-# INFO of structural variants, under the types of the specification whatever the file's own header says, or does not say.
-_OWN = {"END": "Integer", "SVLEN": "Integer"} | dict.fromkeys(("SVTYPE", "SVINSSEQ", "SEQ", "MATEID", "PARID"), "String")
+# INFO of structural variants, under the types of the specification whatever the file's own header
+# says, or does not say.
+_OWN = {"END": "Integer", "SVLEN": "Integer"} | dict.fromkeys(
+    ("SVTYPE", "SVINSSEQ", "SEQ", "MATEID", "PARID"), "String"
+)
 
 
-def read_vcf(path: str | Path, source: SequenceSource, *, sample: str | None = None) -> Iterator[Variant]:
+def read_vcf(
+    path: str | Path, source: SequenceSource, *, sample: str | None = None
+) -> Iterator[Variant]:
     """Read variants and, if asked, a sample's genotypes.
 
     Parameters
     ----------
-    source : the genome; REF of small variants must be what it has (N agrees with all), that of others is noted where it differs.
+    source : the genome; REF of small variants must be what it has (N agrees with all), that of
+        others is noted where it differs.
     sample : a name of the header, "" for the only one, None for no genotypes.
 
     Returns
     -------
-    Iterator of Variant. A row that cannot be used has a ``problem``; a file that is cut short ends with one.
+    Iterator of Variant. A row that cannot be used has a ``problem``; a file that is cut short ends
+    with one.
 
     Raises
     ------
-    EditError
-        At once, if the file is missing or no VCF, has no header or not that sample, or cyvcf2 is not installed.
+    EditError At once, if the file is missing or no VCF, has no header or not that sample, or cyvcf2
+        is not installed.
     """
     try:
         import cyvcf2
     except ImportError:
-        raise EditError(f'reading {str(path)!r} needs cyvcf2: pip install "orca-cool[variants]"') from None
+        raise EditError(
+            f'reading {str(path)!r} needs cyvcf2: pip install "orca-cool[variants]"'
+        ) from None
     file = TextFile(path)
     meta, columns = _header(file)
     reader = _Reader(file, source, columns, _sample_column(file, columns, sample))
@@ -60,7 +81,9 @@ def read_vcf(path: str | Path, source: SequenceSource, *, sample: str | None = N
     try:
         reader.htslib = cyvcf2.Writer.from_string(os.devnull, header)
     except Exception as error:  # of no class of its own
-        raise EditError(f"the header of {str(path)!r} cannot be read: {short(str(error), 200)}") from error
+        raise EditError(
+            f"the header of {str(path)!r} cannot be read: {short(str(error), 200)}"
+        ) from error
     return reader.variants()
 
 
@@ -70,25 +93,42 @@ def _header(file: TextFile) -> tuple[list[str], list[str]]:
     for number, line in file:
         if number == 1 and not line.startswith("##fileformat=VCFv4"):
             hint = "; it is BCF: bcftools view makes VCF of it" if line.startswith("BCF") else ""
-            raise EditError(f"{str(file.path)!r} is not VCF 4: its first line is {short(line)!r}, not '##fileformat=VCFv4.x'{hint}")
+            raise EditError(
+                f"{str(file.path)!r} is not VCF 4: its first line is {short(line)!r}, not "
+                f"'##fileformat=VCFv4.x'{hint}"
+            )
         if line.startswith("##"):
             meta.append(line)
         elif tuple((columns := line.split("\t"))[:8]) == COLUMNS:
             return meta, columns
         else:
-            raise EditError(f"{str(file.path)!r} line {number}: {short(line)!r} is not the header line '#CHROM POS ID ...' with tabs")
-    raise EditError(f"{str(file.path)!r} has no header line '#CHROM POS ID ...'" + (f"; it is {file.problem}" if file.problem else ""))
+            raise EditError(
+                f"{str(file.path)!r} line {number}: {short(line)!r} is not the header line "
+                f"'#CHROM POS ID ...' with tabs"
+            )
+    raise EditError(
+        f"{str(file.path)!r} has no header line '#CHROM POS ID ...'"
+        + (f"; it is {file.problem}" if file.problem else "")
+    )
 
 
 def _sample_column(file: TextFile, columns: list[str], sample: str | None) -> int | None:
     if sample is None:
         return None
     names = columns[9:]
-    listed = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "") or "none"
+    listed = (
+        ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+        or "none"
+    )
     if sample == "" and len(names) != 1:
-        raise EditError(f"{str(file.path)!r} has {len(names)} samples, so one must be named; it has: {listed}")
+        raise EditError(
+            f"{str(file.path)!r} has {len(names)} samples, so one must be named; it has: {listed}"
+        )
     if sample and names.count(sample) != 1:
-        raise EditError(f"{str(file.path)!r} has {'several samples' if sample in names else 'no sample'} {sample!r}; it has: {listed}")
+        raise EditError(
+            f"{str(file.path)!r} has {'several samples' if sample in names else 'no sample'} "
+            f"{sample!r}; it has: {listed}"
+        )
     return 9 + names.index(sample) if sample else 9
 
 
@@ -102,24 +142,40 @@ class _Reader:
     sample: int | None  # index of its column
     htslib: Any = None
     contigs: set[str] = field(default_factory=set)
-    pairs: dict[str, breakends.Record | None] | None = None  # read at the first breakend: most files have none
-    seen: dict[str, int] = field(default_factory=dict)  # position of the last record by chromosome, the present one last
+    pairs: dict[str, breakends.Record | None] | None = (
+        None  # read at the first breakend: most files have none
+    )
+    seen: dict[str, int] = field(
+        default_factory=dict
+    )  # position of the last record by chromosome, the present one last
 
     def meta(self, lines: list[str]) -> list[str]:
-        """The file's header with the genome's chromosomes, which spares htslib's warnings, and the types of what is asked for."""
+        """The file's header with the genome's chromosomes, which spares htslib's warnings, and the
+        types of what is asked for.
+        """
         own = tuple(f"##INFO=<ID={key}," for key in _OWN) + ("##FORMAT=<ID=GT,",)
         declared = [m[1] for line in lines if (m := re.match(r"##contig=<ID=([^,>]+)", line))]
         self.contigs = {*self.source.chromsizes, *declared}
-        kept = [line for line in lines if not line.startswith(own) and not line.startswith("##contig=")]
+        kept = [
+            line for line in lines if not line.startswith(own) and not line.startswith("##contig=")
+        ]
         return [
             *kept,
-            *(f'##INFO=<ID={key},Number=.,Type={kind},Description="{key}">' for key, kind in _OWN.items()),
+            *(
+                f'##INFO=<ID={key},Number=.,Type={kind},Description="{key}">'
+                for key, kind in _OWN.items()
+            ),
             '##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">',
-            *(f"##contig=<ID={name}>" for name in dict.fromkeys([*self.source.chromsizes, *declared])),
+            *(
+                f"##contig=<ID={name}>"
+                for name in dict.fromkeys([*self.source.chromsizes, *declared])
+            ),
         ]
 
     def cut(self, fields: list[str]) -> list[str]:
-        """Columns that are needed: one sample's at most, so that a file of thousands costs no more than a file of one."""
+        """Columns that are needed: one sample's at most, so that a file of thousands costs no more
+        than a file of one.
+        """
         return fields[:8] if self.sample is None else [*fields[:9], fields[self.sample]]
 
     def variants(self) -> Iterator[Variant]:
@@ -138,7 +194,9 @@ class _Reader:
         fields = line.split("\t")
         bad = Variant("", where, "", 0, 0, "EDIT", ())
         if len(fields) != len(self.columns):
-            yield replace(bad, problem=f"it has {len(fields)} columns, the header has {len(self.columns)}")
+            yield replace(
+                bad, problem=f"it has {len(fields)} columns, the header has {len(self.columns)}"
+            )
             return
         chrom, pos, name, ref, alts = fields[:5]
         if not re.fullmatch("[0-9]{1,18}", pos):
@@ -150,15 +208,26 @@ class _Reader:
         if chrom in self.contigs:
             try:
                 record = self.htslib.variant_from_string("\t".join(self._cells(fields)))
-                alleles = record.genotypes[0] if self.sample is not None and "GT" in record.FORMAT else None
+                alleles = (
+                    record.genotypes[0]
+                    if self.sample is not None and "GT" in record.FORMAT
+                    else None
+                )
             except Exception as error:  # of no class of its own
                 reason = str(error).rpartition("(")[2].rstrip(")")
-                yield replace(bad, problem=f"htslib cannot parse the line ({short(reason)})", chrom=chrom)
+                yield replace(
+                    bad, problem=f"htslib cannot parse the line ({short(reason)})", chrom=chrom
+                )
                 return
         for i, alt in enumerate(alts.split(",")):
             if alt in NOTHING:
                 continue
-            label = name if name != "." else f"{chrom}:{position} " + (alt if alt[:1] == "<" else f"{short(ref)}>{short(alt)}")
+            label = (
+                name
+                if name != "."
+                else f"{chrom}:{position} "
+                + (alt if alt[:1] == "<" else f"{short(ref)}>{short(alt)}")
+            )
             label += f"_{i + 1}" * (name != "." and "," in alts)
             start = max(position - 1, 0)
             variant = Variant(label, where, chrom, start, start + len(ref), _kind(ref, alt), ())
@@ -178,7 +247,8 @@ class _Reader:
 
     def _cells(self, fields: list[str]) -> list[str]:
         cells = self.cut(fields)
-        # VCF 4.4 may tell the phase of the first allele too, which htslib of today's cyvcf2 does not parse
+        # VCF 4.4 may tell the phase of the first allele too, which htslib of today's cyvcf2 does
+        # not parse
         return cells if self.sample is None else [*cells[:9], cells[9].lstrip("/|")]
 
     def _order(self, chrom: str, position: int) -> str:
@@ -189,7 +259,9 @@ class _Reader:
         self.seen[chrom] = position
         return "not sorted" if wrong else ""
 
-    def _change(self, number: int, fields: list[str], i: int, alt: str, record: Any) -> tuple[Change, str] | None:
+    def _change(
+        self, number: int, fields: list[str], i: int, alt: str, record: Any
+    ) -> tuple[Change, str] | None:
         """The change of an ALT and what was assumed; None where the mate of a breakend tells it."""
         chrom, position, ref = fields[0], int(fields[1]), fields[3]
         if breakends.is_breakend(alt):
@@ -198,28 +270,44 @@ class _Reader:
             own = breakends.record_of(number, fields)
             assert own is not None
             join = breakends.paired(own, i, self.pairs, self.source)
-            return None if join is None else (check_join(self.source, join), self._ref_note(chrom, position, ref))
+            return (
+                None
+                if join is None
+                else (check_join(self.source, join), self._ref_note(chrom, position, ref))
+            )
         length = chrom_length(self.source, chrom)
         if position > length:
-            raise EditError(f"POS {position:,} lies beyond the end of {chrom}, which is {length:,} bp long")
+            raise EditError(
+                f"POS {position:,} lies beyond the end of {chrom}, which is {length:,} bp long"
+            )
         match = _SYMBOLIC.fullmatch(alt)
         if match:
-            edit, note = _symbolic(match["kind"] or match["dup"] or match["inv"], chrom, position, i, record)
-            return check_edit(self.source, edit), "; ".join(filter(None, [note, self._ref_note(chrom, position, ref)]))
+            edit, note = _symbolic(
+                match["kind"] or match["dup"] or match["inv"], chrom, position, i, record
+            )
+            return check_edit(self.source, edit), "; ".join(
+                filter(None, [note, self._ref_note(chrom, position, ref)])
+            )
         if alt.startswith("<"):
             known = "DEL, DUP, INV, INS and breakends in pairs are"
             raise EditError(f"ALT type {short(alt)!r} is not known; {known}")
         if "." in alt:
-            raise EditError(f"ALT {short(alt)!r} is a single breakend: where it is joined to is not known")
+            raise EditError(
+                f"ALT {short(alt)!r} is a single breakend: where it is joined to is not known"
+            )
         return small_edit(self.source, chrom, position - 1, ref, alt), ""
 
     def _ref_note(self, chrom: str, position: int, ref: str) -> str:
         there = genome_letters(self.source, chrom, position - 1, position - 1 + len(ref))
-        return "" if agrees(ref, there) else f"REF {short(ref)!r} is not the genome's {short(there)!r}"
+        return (
+            "" if agrees(ref, there) else f"REF {short(ref)!r} is not the genome's {short(there)!r}"
+        )
 
 
 def _symbolic(kind: str, chrom: str, position: int, i: int, record: Any) -> tuple[Edit, str]:
-    """The edit of a symbolic ALT. POS is 1-based and the base before the event, so that is the event's 0-based start."""
+    """The edit of a symbolic ALT. POS is 1-based and the base before the event, so that is the
+    event's 0-based start.
+    """
     end, length = _value(record, "END", i), _value(record, "SVLEN", i)
     size = None if length is None else abs(length)
     if kind == "INS":
@@ -227,8 +315,12 @@ def _symbolic(kind: str, chrom: str, position: int, i: int, record: Any) -> tupl
         if letters:
             return Edit("ins", chrom, position, position, sequence=(Segment.letters(letters),)), ""
         if not size:
-            raise EditError("neither the inserted sequence (INFO SVINSSEQ, SEQ) nor its length (SVLEN) is given")
-        return Edit("ins", chrom, position, position, sequence=(Segment("", 0, size),)), "sequence not given: N"
+            raise EditError(
+                "neither the inserted sequence (INFO SVINSSEQ, SEQ) nor its length (SVLEN) is given"
+            )
+        return Edit(
+            "ins", chrom, position, position, sequence=(Segment("", 0, size),)
+        ), "sequence not given: N"
     note = ""
     if end is None:
         if size is None:

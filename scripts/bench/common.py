@@ -13,7 +13,8 @@ from orca_cool.model.cascade import Orca
 from orca_cool.model.spec import orca_spec
 from orca_cool.weights import Bundle
 
-#: the plain formulation, against which everything is measured, lies with the tests that hold the fast paths to it
+#: the plain formulation, against which everything is measured, lies with the tests that hold the
+#: fast paths to it
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 
 
@@ -27,7 +28,9 @@ class Random:
 
     def fetch(self, chrom: str, start: int, end: int) -> np.ndarray:
         seed = list(self.chromsizes).index(chrom) + 1
-        x = (np.arange(start, end).astype(np.uint64) + np.uint64(seed << 33)) * np.uint64(0x9E3779B97F4A7C15)
+        x = (np.arange(start, end).astype(np.uint64) + np.uint64(seed << 33)) * np.uint64(
+            0x9E3779B97F4A7C15
+        )
         x ^= x >> np.uint64(29)
         x *= np.uint64(0xBF58476D1CE4E5B9)
         codes = ((x >> np.uint64(40)) & np.uint64(3)).astype(np.uint8)
@@ -36,7 +39,9 @@ class Random:
 
 
 def released_size() -> Bundle:
-    """Orca's networks (modules 32M, 256M, 1M) with random weights whose maps are of order one, and power laws for backgrounds."""
+    """Orca's networks (modules 32M, 256M, 1M) with random weights whose maps are of order one, and
+    power laws for backgrounds.
+    """
     torch.manual_seed(0)
     model = Orca(orca_spec("h1esc")).eval()
     with torch.no_grad():
@@ -47,12 +52,21 @@ def released_size() -> Bundle:
                 tensor.copy_(0.1 * torch.randn(tensor.shape))
             elif tensor.ndim > 1:
                 tensor.copy_(torch.randn(tensor.shape) / tensor[0].numel() ** 0.5)
-        # residual sums grow with random weights: the last layer brings maps back to order one or less, for frequencies to be numbers
-        x, distance, coarse = torch.randn(1, 128, 64), -5 + torch.randn(1, 1, 64, 64), torch.randn(1, 1, 32, 32)
-        for decoder in [d for levels in model.decoders.values() for d in levels.values()] + [model.base_decoder]:
+        # residual sums grow with random weights: the last layer brings maps back to order one or
+        # less, for frequencies to be numbers
+        x, distance, coarse = (
+            torch.randn(1, 128, 64),
+            -5 + torch.randn(1, 1, 64, 64),
+            torch.randn(1, 1, 32, 32),
+        )
+        for decoder in [d for levels in model.decoders.values() for d in levels.values()] + [
+            model.base_decoder
+        ]:
             y = decoder(x) if decoder.spec.one_shot else decoder(x, distance, coarse)
             for tensor in decoder.final[3].parameters():
-                tensor.div_(1000 * y.std())  # real encodings and maps give far larger ones than these
+                tensor.div_(
+                    1000 * y.std()
+                )  # real encodings and maps give far larger ones than these
     fine = Background(4000, 0.1 / (1.0 + np.arange(8200)) ** 0.9)
     coarse = Background(32_000, 0.1 / (1.0 + 8 * np.arange(8200)) ** 0.9, 2e-5)
     return Bundle(model.spec, model, {4000: fine, 32_000: coarse}, "random", Path("random"))

@@ -1,12 +1,15 @@
-"""What edits cost at the released size (random weights), against encoding the edited window anew, in the same run.
+"""What edits cost at the released size (random weights), against encoding the edited window anew,
+in the same run.
 
     python scripts/bench/edits.py [--device cpu] [--variants 100] [--parts encode,snvs,series]
 
-``encode``: the encodings of a 32 Mb window of an edited genome, both strands, when the reference's are at hand; the baseline is the
-same window encoded from nothing. ``snvs``: a table of scores of SNVs with the 1M module, as dense as 1,000 in 32 Mb, from nothing at
-hand; the baseline is one full zoom series (32 Mb, six levels) for each, timed once, with this package's own encoder and decoders and,
-projected from its rates, with the plain formulation. ``series``: SNVs with all six levels of the 32M module, after a first one that
-brings the reference's encodings. Every measurement is a process of its own; the sequence is drawn, not read.
+``encode``: the encodings of a 32 Mb window of an edited genome, both strands, when the reference's
+are at hand; the baseline is the same window encoded from nothing. ``snvs``: a table of scores of
+SNVs with the 1M module, as dense as 1,000 in 32 Mb, from nothing at hand; the baseline is one full
+zoom series (32 Mb, six levels) for each, timed once, with this package's own encoder and decoders
+and, projected from its rates, with the plain formulation. ``series``: SNVs with all six levels of
+the 32M module, after a first one that brings the reference's encodings. Every measurement is a
+process of its own; the sequence is drawn, not read.
 """
 
 from __future__ import annotations
@@ -35,14 +38,18 @@ CENTRE = 40 * MB
 
 
 def letters(n: int) -> tuple[Segment, ...]:
-    return (Segment.letters("".join("ACGT"[k] for k in np.random.default_rng(0).integers(0, 4, n))),)
+    return (
+        Segment.letters("".join("ACGT"[k] for k in np.random.default_rng(0).integers(0, 4, n))),
+    )
 
 
 EDITS = {
     "SNV": Edit("sub", "chrR", CENTRE, CENTRE + 1, sequence=(Segment.letters("N"),)),
     "deletion of 400,000 bp (whole bins)": Edit("del", "chrR", CENTRE, CENTRE + 400_000),
     "deletion of 400,013 bp, in the middle": Edit("del", "chrR", CENTRE, CENTRE + 400_013),
-    "deletion of 400,013 bp, a quarter from the end": Edit("del", "chrR", CENTRE + 8 * MB, CENTRE + 8 * MB + 400_013),
+    "deletion of 400,013 bp, a quarter from the end": Edit(
+        "del", "chrR", CENTRE + 8 * MB, CENTRE + 8 * MB + 400_013
+    ),
     "inversion of 40,000 bp (whole bins)": Edit("inv", "chrR", CENTRE, CENTRE + 40_000),
     "insertion of 4,000 bp": Edit("ins", "chrR", CENTRE, CENTRE, sequence=letters(4_000)),
 }
@@ -60,7 +67,9 @@ def encode(options: argparse.Namespace) -> dict[str, float]:
 
     def timed(cache: EncodingCache) -> tuple[float, int]:
         before, begin = cache.encoded, time.perf_counter()
-        found = [cache.span("chrR", start, start + WINDOW, reverse=reverse) for reverse in (False, True)]
+        found = [
+            cache.span("chrR", start, start + WINDOW, reverse=reverse) for reverse in (False, True)
+        ]
         assert all(torch.isfinite(y).all() for y in found)
         return time.perf_counter() - begin, cache.encoded - before
 
@@ -72,7 +81,9 @@ def encode(options: argparse.Namespace) -> dict[str, float]:
     for name, edit in EDITS.items():
         edited = predictor.on(EditedGenome.of(source, [edit])).encodings
         found[f"{name} first"], _ = timed(edited)  # with its surroundings' fine outputs to be made
-        found[f"{name} s"], found[f"{name} bp"] = timed(edited)  # with these at hand, as for the next variant nearby
+        found[f"{name} s"], found[f"{name} bp"] = timed(
+            edited
+        )  # with these at hand, as for the next variant nearby
     return found
 
 
@@ -85,7 +96,9 @@ def series(options: argparse.Namespace) -> dict[str, float]:
 
 
 def plain(options: argparse.Namespace) -> dict[str, float]:
-    """The plain formulation's rates: 1 Mb encoded, one window of each kind decoded; projected to the series."""
+    """The plain formulation's rates: 1 Mb encoded, one window of each kind decoded; projected to
+    the series.
+    """
     from reference import plain as reference
 
     bundle, source = released_size(), genome()
@@ -94,7 +107,10 @@ def plain(options: argparse.Namespace) -> dict[str, float]:
     begin = time.perf_counter()
     reference.encode(model.encoder, codes, options.device)
     encoding = (time.perf_counter() - begin) / 2 * 32
-    x, coarse = torch.randn(1, 128, 250, device=options.device), torch.randn(1, 1, 125, 125, device=options.device)
+    x, coarse = (
+        torch.randn(1, 128, 250, device=options.device),
+        torch.randn(1, 1, 125, 125, device=options.device),
+    )
     distance = torch.randn(1, 1, 250, 250, device=options.device)
     decoding = []
     for resolution in (8000, 4000):
@@ -105,20 +121,35 @@ def plain(options: argparse.Namespace) -> dict[str, float]:
     return {"seconds": 2 * (encoding + 5 * decoding[0] + decoding[1])}
 
 
-def table(options: argparse.Namespace, module: str, count: int, dtype: str = "float32", warm: bool = False) -> dict[str, float]:
-    """Seconds of a table of SNVs that lie as densely as 1,000 in 32 Mb; with ``warm`` after another SNV that brings the reference."""
+def table(
+    options: argparse.Namespace, module: str, count: int, dtype: str = "float32", warm: bool = False
+) -> dict[str, float]:
+    """Seconds of a table of SNVs that lie as densely as 1,000 in 32 Mb; with ``warm`` after another
+    SNV that brings the reference.
+    """
     source = genome()
     predictor = Predictor(released_size(), source, options.device, dtype, fine_bytes=options.fine)
     random = np.random.default_rng(1)
     places = np.sort(CENTRE + random.integers(0, count * WINDOW // 1000, count))
-    changes = [Edit("sub", "chrR", int(p), int(p) + 1, sequence=(Segment.letters("N"),)) for p in places]
-    variants = [Variant(str(k), str(k), "chrR", e.start, e.end, "SNV", (e,)) for k, e in enumerate(changes)]
+    changes = [
+        Edit("sub", "chrR", int(p), int(p) + 1, sequence=(Segment.letters("N"),)) for p in places
+    ]
+    variants = [
+        Variant(str(k), str(k), "chrR", e.start, e.end, "SNV", (e,)) for k, e in enumerate(changes)
+    ]
     chosen = predictor.spec.module(module)
 
     def timed(variants: list[Variant]) -> float:
         begin = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
-            summary = score_variants(predictor, chosen, variants, Path(folder) / "t.tsv", resolutions=chosen.resolutions, identity={})
+            summary = score_variants(
+                predictor,
+                chosen,
+                variants,
+                Path(folder) / "t.tsv",
+                resolutions=chosen.resolutions,
+                identity={},
+            )
         assert summary.scored == len(variants)
         return time.perf_counter() - begin
 
@@ -137,12 +168,19 @@ MEASUREMENTS = {
 
 
 def measure(name: str, arguments: list[str]) -> dict[str, float]:
-    done = subprocess.run([sys.executable, __file__, "--run", name, *arguments], check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, __file__, "--run", name, *arguments],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--variants", type=int, default=100)
     parser.add_argument("--fine", type=int, default=2**30, help="bytes of first-tier outputs kept")
@@ -152,7 +190,14 @@ def main() -> None:
     if options.run:
         print(json.dumps(MEASUREMENTS[options.run](options)))
         return
-    arguments = ["--device", options.device, "--variants", str(options.variants), "--fine", str(options.fine)]
+    arguments = [
+        "--device",
+        options.device,
+        "--variants",
+        str(options.variants),
+        "--fine",
+        str(options.fine),
+    ]
     parts = options.parts.split(",")
     if "encode" in parts:
         found = measure("encode", arguments)
@@ -160,13 +205,19 @@ def main() -> None:
         for name in [k.removesuffix(" s") for k in found if k.endswith(" s") and k != "anew s"]:
             bp, first, again = found[f"{name} bp"], found[f"{name} first"], found[f"{name} s"]
             print(
-                f"  {name}: bins of {bp / 2e3:,.0f} kb a strand, {found['anew bp'] / bp:.0f} times less; {first:.2f} s at first, "
-                f"{again:.2f} s again nearby: {found['anew s'] / first:.0f} and {found['anew s'] / again:.0f} times less",
+                f"  {name}: bins of {bp / 2e3:,.0f} kb a strand, {found['anew bp'] / bp:.0f} "
+                f"times less; {first:.2f} s at first, "
+                f"{again:.2f} s again nearby: {found['anew s'] / first:.0f} and "
+                f"{found['anew s'] / again:.0f} times less",
                 flush=True,
             )
     if "snvs" in parts or "series" in parts:
         full, slow = measure("series", arguments)["seconds"], measure("plain", arguments)["seconds"]
-        print(f"one full series from nothing: {full:.1f} s; plain formulation {slow:.0f} s (projected)", flush=True)
+        print(
+            f"one full series from nothing: {full:.1f} s; plain formulation {slow:.0f} s "
+            f"(projected)",
+            flush=True,
+        )
         kinds = ["snvs", "snvs bfloat16"] * ("snvs" in parts) + ["all levels"] * ("series" in parts)
         for name in kinds:
             count = options.variants if name != "all levels" else max(4, options.variants // 25)
@@ -175,8 +226,10 @@ def main() -> None:
             if found["first"]:
                 print(f"{name}: the first variant in {found['first']:.0f} s")
             print(
-                f"{name}: {count} variants in {found['seconds']:.0f} s, {found['Mb']:.1f} Mb encoded: {1 / each:.3f} variants/s; "
-                f"{full / each:.0f} times faster than full series ({slow / each:.0f} than plain ones)",
+                f"{name}: {count} variants in {found['seconds']:.0f} s, {found['Mb']:.1f} Mb "
+                f"encoded: {1 / each:.3f} variants/s; "
+                f"{full / each:.0f} times faster than full series ({slow / each:.0f} than plain "
+                f"ones)",
                 flush=True,
             )
 

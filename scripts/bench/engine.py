@@ -1,10 +1,13 @@
-"""Time and memory of the engine at the released size (random weights) against the plain formulation, in the same run.
+"""Time and memory of the engine at the released size (random weights) against the plain
+formulation, in the same run.
 
-    python scripts/bench/engine.py [--device cpu] [--megabases 2] [--region 20] [--wide part|full|none] [--parts networks,series,region]
+    python scripts/bench/engine.py [--device cpu] [--megabases 2] [--region 20] [--wide
+    part|full|none] [--parts networks,series,region]
 
-The baseline is ``tests/reference/plain.py``: nothing shared, nothing folded, 800 kb blocks with 112 kb of sequence on both sides. Every
-measurement is a process of its own, so that its peak memory is its own; the sequence is drawn, not read. Where a baseline would take
-hours it is worked out from its measured parts, and the line says "projected".
+The baseline is ``tests/reference/plain.py``: nothing shared, nothing folded, 800 kb blocks with 112
+kb of sequence on both sides. Every measurement is a process of its own, so that its peak memory is
+its own; the sequence is drawn, not read. Where a baseline would take hours it is worked out from
+its measured parts, and the line says "projected".
 """
 
 from __future__ import annotations
@@ -37,7 +40,24 @@ MB = 1_000_000
 #: chromosome of the 32 Mb series: whole blocks, a little more than the window
 SERIES = 33_600_000
 #: chromosomes of hg38, Mb: what the whole-genome time is worked out for
-HG38 = [248.96, 242.19, 198.30, 190.21, 181.54, 170.81, 159.35, 145.14, 138.39, 133.80, 135.09, 133.28, 114.36, 107.04, 101.99, 90.34]
+HG38 = [
+    248.96,
+    242.19,
+    198.30,
+    190.21,
+    181.54,
+    170.81,
+    159.35,
+    145.14,
+    138.39,
+    133.80,
+    135.09,
+    133.28,
+    114.36,
+    107.04,
+    101.99,
+    90.34,
+]
 HG38 += [83.26, 80.37, 58.62, 64.44, 46.71, 50.82, 156.04, 57.23]
 
 
@@ -55,14 +75,18 @@ def sd(a: torch.Tensor, b: torch.Tensor) -> float:
 
 def peak() -> float:
     """GB of this process so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform != "darwin" else 1e9)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
+        1e6 if sys.platform != "darwin" else 1e9
+    )
 
 
 # measurements; each runs in a process of its own and returns plain numbers
 
 
 def encoder(options: argparse.Namespace, device: torch.device, kind: str) -> dict[str, float]:
-    """Alternating runs of the plain block-wise encoder and of the fast one; ``kind`` alone, for its memory."""
+    """Alternating runs of the plain block-wise encoder and of the fast one; ``kind`` alone, for its
+    memory.
+    """
     bundle, genome, size = released_size(), Random(chrR=400 * MB), int(options.megabases * MB)
     net = bundle.model.encoder.to(device)
     codes = genome.fetch("chrR", 0, size)
@@ -87,7 +111,11 @@ def encoder(options: argparse.Namespace, device: torch.device, kind: str) -> dic
         y = rough.span(lambda a, b: codes[a:b], 0, size, ends=(True, True))
         found[f"{dtype} sd"] = sd(quick(), y)
         found[dtype] = (
-            seconds(lambda rough=rough: rough.span(lambda a, b: codes[a:b], 0, size, ends=(True, True)), device) / options.megabases
+            seconds(
+                lambda rough=rough: rough.span(lambda a, b: codes[a:b], 0, size, ends=(True, True)),
+                device,
+            )
+            / options.megabases
         )
     return found
 
@@ -98,7 +126,10 @@ def decoder(options: argparse.Namespace, device: torch.device) -> dict[str, floa
     model, module = bundle.model.to(device), bundle.spec.module("32M")
     torch.manual_seed(1)
     many = 16 if device.type == "cuda" else 1
-    x, coarse = torch.randn(many, 128, 250, device=device), torch.randn(many, 1, 125, 125, device=device)
+    x, coarse = (
+        torch.randn(many, 128, 250, device=device),
+        torch.randn(many, 1, 125, 125, device=device),
+    )
     distance = torch.randn(1, 1, 250, 250, device=device)
     found: dict[str, float] = {}
     kinds = ["float32", "bfloat16"] + (["tf32"] if device.type == "cuda" else [])
@@ -111,20 +142,29 @@ def decoder(options: argparse.Namespace, device: torch.device) -> dict[str, floa
             with torch.inference_mode():
                 return model.decode(module, resolution, x, distance, coarse)
 
-        def quick(kind: str, resolution: int = resolution, prepared: dict = prepared) -> torch.Tensor:
+        def quick(
+            kind: str, resolution: int = resolution, prepared: dict = prepared
+        ) -> torch.Tensor:
             with torch.inference_mode():
                 return cascades[kind].decode(module, resolution, x, prepared[kind], coarse)
 
         exact = slow()
         for kind in kinds:
             found[f"{name} {kind} sd"] = sd(exact, quick(kind))
-            found[f"{name} {kind} r"] = float(np.corrcoef(exact.cpu().flatten().numpy(), quick(kind).cpu().flatten().numpy())[0, 1])
+            found[f"{name} {kind} r"] = float(
+                np.corrcoef(exact.cpu().flatten().numpy(), quick(kind).cpu().flatten().numpy())[
+                    0, 1
+                ]
+            )
         for _ in range(options.repeats):
             runs["plain"].append(seconds(slow, device) / many)
             for kind in kinds:
                 runs[kind].append(seconds(lambda kind=kind: quick(kind), device) / many)
         found |= {f"{name} {kind}": statistics.median(values) for kind, values in runs.items()}
-        found |= {f"{name} {k} ratio": statistics.median(a / b for a, b in zip(runs["plain"], runs[k])) for k in kinds}
+        found |= {
+            f"{name} {k} ratio": statistics.median(a / b for a, b in zip(runs["plain"], runs[k]))
+            for k in kinds
+        }
     return found
 
 
@@ -133,47 +173,81 @@ def series_plain(options: argparse.Namespace, device: torch.device) -> dict[str,
     bundle, genome = released_size(), Random(chrR=SERIES)
     model, module = bundle.model.to(device), bundle.spec.module("32M")
     background = bundle.background(module)
-    logs = {r: torch.from_numpy(np.log(background.normmat(r, 250)).astype(np.float32)).to(device)[None, None] for r in module.resolutions}
+    logs = {
+        r: torch.from_numpy(np.log(background.normmat(r, 250)).astype(np.float32)).to(device)[
+            None, None
+        ]
+        for r in module.resolutions
+    }
     top = series_top(14 * MB, SERIES, 32 * MB, module.resolutions[0])
     starts = series(14 * MB, top, module.resolutions, 250)
     codes = genome.fetch("chrR", top, top + 32 * MB)
     maps: dict[int, torch.Tensor] = {}
     taken = seconds(lambda: maps.update(plain.series(model, module, codes, logs, starts)), device)
-    np.save(Path(options.folder) / "plain.npy", np.stack([maps[r].cpu().numpy() for r in module.resolutions]))
+    np.save(
+        Path(options.folder) / "plain.npy",
+        np.stack([maps[r].cpu().numpy() for r in module.resolutions]),
+    )
     return {"seconds": taken, "peak": peak()}
 
 
 def series_fast(options: argparse.Namespace, device: torch.device) -> dict[str, float]:
-    """The same series from nothing, a second one elsewhere in the same sequence, that with real flanks, and with bfloat16 decoders."""
+    """The same series from nothing, a second one elsewhere in the same sequence, that with real
+    flanks, and with bfloat16 decoders.
+    """
     predictor = Predictor(released_size(), Random(chrR=SERIES), str(device))
     module = predictor.spec.module("32M")
     found: dict[str, float] = {}
     maps: dict[str, list] = {}
-    for name, position, edges in (("first", 14 * MB, "upstream"), ("second", 22 * MB, "upstream"), ("real", 22 * MB, "real")):
-        found[name] = seconds(lambda n=name, p=position, e=edges: maps.update({n: predictor.series(module, "chrR", p, e)}), device)
+    for name, position, edges in (
+        ("first", 14 * MB, "upstream"),
+        ("second", 22 * MB, "upstream"),
+        ("real", 22 * MB, "real"),
+    ):
+        found[name] = seconds(
+            lambda n=name, p=position, e=edges: maps.update(
+                {n: predictor.series(module, "chrR", p, e)}
+            ),
+            device,
+        )
     reference = np.load(Path(options.folder) / "plain.npy")
-    found["difference"] = max(sd(torch.from_numpy(a), torch.from_numpy(m.values)) for a, m in zip(reference, maps["first"]))
+    found["difference"] = max(
+        sd(torch.from_numpy(a), torch.from_numpy(m.values))
+        for a, m in zip(reference, maps["first"])
+    )
     for padded, real in zip(maps["second"], maps["real"]):
-        found[f"edges {padded.resolution}"] = sd(torch.from_numpy(padded.values), torch.from_numpy(real.values))
+        found[f"edges {padded.resolution}"] = sd(
+            torch.from_numpy(padded.values), torch.from_numpy(real.values)
+        )
     found["peak"] = peak()
     rough = Predictor(predictor.bundle, predictor.source, str(device), "bfloat16")
     rough.encodings = predictor.encodings
-    found["bfloat16"] = seconds(lambda: maps.update(rough=rough.series(module, "chrR", 22 * MB)), device)
+    found["bfloat16"] = seconds(
+        lambda: maps.update(rough=rough.series(module, "chrR", 22 * MB)), device
+    )
     for exact, m in zip(maps["second"], maps["rough"]):
-        found[f"bfloat16 {m.resolution}"] = sd(torch.from_numpy(exact.values), torch.from_numpy(m.values))
+        found[f"bfloat16 {m.resolution}"] = sd(
+            torch.from_numpy(exact.values), torch.from_numpy(m.values)
+        )
     return found
 
 
 def series_wide(options: argparse.Namespace, device: torch.device) -> dict[str, float]:
-    """One 256 Mb series, four levels, both strands; in part: 32 Mb of sequence, the rest N, which is encoded once."""
+    """One 256 Mb series, four levels, both strands; in part: 32 Mb of sequence, the rest N, which
+    is encoded once.
+    """
     sizes = {"chr1": 200 * MB, "chr2": 120 * MB} if options.wide == "full" else {"chr1": 32 * MB}
     predictor = Predictor(released_size(), Random(**sizes), str(device))
-    taken = seconds(lambda: predictor.series(predictor.spec.module("256M"), "chr1", 10 * MB), device)
+    taken = seconds(
+        lambda: predictor.series(predictor.spec.module("256M"), "chr1", 10 * MB), device
+    )
     return {"seconds": taken, "encoded": predictor.encodings.encoded / 2 / MB, "peak": peak()}
 
 
 def region(options: argparse.Namespace, device: torch.device) -> dict[str, float]:
-    """A region at all six levels into a file: from nothing; smaller ones with all encodings at hand; that one with bfloat16 decoders."""
+    """A region at all six levels into a file: from nothing; smaller ones with all encodings at
+    hand; that one with bfloat16 decoders.
+    """
     exact = Predictor(released_size(), Random(chrR=250 * MB), str(device))
     rough = Predictor(exact.bundle, exact.source, str(device), "bfloat16")
     rough.encodings = exact.encodings
@@ -196,28 +270,54 @@ def region(options: argparse.Namespace, device: torch.device) -> dict[str, float
         end = start + int(size * MB)
         taken = seconds(
             lambda p=predictor, end=end: predict_to_file(
-                p, [Region("chrR", start, end)], settings, path, assembly="random", provenance={}, force=True
+                p,
+                [Region("chrR", start, end)],
+                settings,
+                path,
+                assembly="random",
+                provenance={},
+                force=True,
             ),
             device,
         )
         windows = plan(250 * MB, resolutions, 250, start, end)
         name = f"{size:g}" if predictor is exact else "bfloat16"
-        found |= {f"{name} seconds": taken, f"{name} windows": sum(map(len, windows)), f"{name} finest": len(windows[-1])}
-        found |= {f"{name} encode": spent["encode"], f"{name} encoded": (exact.encodings.encoded - before) / 2 / MB}
+        found |= {
+            f"{name} seconds": taken,
+            f"{name} windows": sum(map(len, windows)),
+            f"{name} finest": len(windows[-1]),
+        }
+        found |= {
+            f"{name} encode": spent["encode"],
+            f"{name} encoded": (exact.encodings.encoded - before) / 2 / MB,
+        }
         found |= {f"{name} peak": peak()}
     return found
 
 
 MEASURES: dict[str, Callable[..., dict[str, float]]] = {
-    "encoder": encoder, "decoder": decoder, "series_plain": series_plain, "series_fast": series_fast, "series_wide": series_wide,
+    "encoder": encoder,
+    "decoder": decoder,
+    "series_plain": series_plain,
+    "series_fast": series_fast,
+    "series_wide": series_wide,
     "region": region,
-}  # fmt: skip
+}
 
 
-def measure(options: argparse.Namespace, name: str, *arguments: str, **changes: object) -> dict[str, float]:
+def measure(
+    options: argparse.Namespace, name: str, *arguments: str, **changes: object
+) -> dict[str, float]:
     """Run one measurement in a process of its own."""
     values = vars(options) | changes
-    command = [sys.executable, __file__, "--measure", ",".join([name, *arguments]), "--folder", options.folder]
+    command = [
+        sys.executable,
+        __file__,
+        "--measure",
+        ",".join([name, *arguments]),
+        "--folder",
+        options.folder,
+    ]
     for key in ("device", "megabases", "repeats", "region", "wide"):
         command += [f"--{key}", str(values[key])]
     run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
@@ -229,12 +329,18 @@ def say(text: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--megabases", type=float, default=2, help="sequence of the encoder's benchmark")
+    parser.add_argument(
+        "--megabases", type=float, default=2, help="sequence of the encoder's benchmark"
+    )
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--region", type=float, default=20, help="Mb")
-    parser.add_argument("--wide", default="part", choices=["part", "full", "none"], help="the 256 Mb series")
+    parser.add_argument(
+        "--wide", default="part", choices=["part", "full", "none"], help="the 256 Mb series"
+    )
     parser.add_argument("--parts", default="networks,series,region")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     parser.add_argument("--folder", help=argparse.SUPPRESS)
@@ -252,7 +358,10 @@ def main() -> None:
 
 def report(options: argparse.Namespace, parts: list[str]) -> None:
     e = measure(options, "encoder", "both")
-    say(f"encoder: plain {e['plain']:.2f} s/Mb, fast {e['fast']:.2f} s/Mb: {e['ratio']:.1f} times; differ by {e['difference']:.0e} sd")
+    say(
+        f"encoder: plain {e['plain']:.2f} s/Mb, fast {e['fast']:.2f} s/Mb: {e['ratio']:.1f} "
+        f"times; differ by {e['difference']:.0e} sd"
+    )
     for dtype in ("tf32", "float16"):
         if dtype in e:
             say(f"encoder, {dtype}: {e[dtype]:.3f} s/Mb, off by {e[dtype + ' sd']:.0e} sd")
@@ -262,10 +371,12 @@ def report(options: argparse.Namespace, parts: list[str]) -> None:
     d = measure(options, "decoder")
     for level in ("level", "finest"):
         text = ", ".join(
-            f"{kind} {d[f'{level} {kind}']:.3f} s ({d[f'{level} {kind} ratio']:.2f} times, off by {d[f'{level} {kind} sd']:.0e} sd, "
+            f"{kind} {d[f'{level} {kind}']:.3f} s ({d[f'{level} {kind} ratio']:.2f} times, off "
+            f"by {d[f'{level} {kind} sd']:.0e} sd, "
             f"r {d[f'{level} {kind} r']:.5f})"
-            for kind in ("float32", "tf32", "bfloat16") if f"{level} {kind}" in d
-        )  # fmt: skip
+            for kind in ("float32", "tf32", "bfloat16")
+            if f"{level} {kind}" in d
+        )
         say(f"decoder, {level}, per window and strand: plain {d[f'{level} plain']:.3f} s, {text}")
     p = {"seconds": 2 * (32 * e["plain"] + 5 * d["level plain"] + d["finest plain"])}
     if "series" in parts:
@@ -273,54 +384,96 @@ def report(options: argparse.Namespace, parts: list[str]) -> None:
         say(f"32 Mb series: plain {p['seconds']:.1f} s, {p['peak']:.2f} GB")
         f = measure(options, "series_fast")
         say(
-            f"32 Mb series: first {f['first']:.1f} s ({p['seconds'] / f['first']:.1f} times), second in the same sequence "
-            f"{f['second']:.1f} s ({p['seconds'] / f['second']:.1f} times), with bfloat16 decoders {f['bfloat16']:.1f} s "
-            f"({p['seconds'] / f['bfloat16']:.1f} times); {f['peak']:.2f} GB; off by {f['difference']:.0e} sd"
+            f"32 Mb series: first {f['first']:.1f} s ({p['seconds'] / f['first']:.1f} times), "
+            f"second in the same sequence "
+            f"{f['second']:.1f} s ({p['seconds'] / f['second']:.1f} times), with bfloat16 "
+            f"decoders {f['bfloat16']:.1f} s "
+            f"({p['seconds'] / f['bfloat16']:.1f} times); {f['peak']:.2f} GB; off by "
+            f"{f['difference']:.0e} sd"
         )
-        for what, prefix in (("real flanks instead of zero padding at its ends", "edges"), ("bfloat16 decoders", "bfloat16")):
-            levels = ", ".join(f"{key.split()[1]} bp {value:.2g}" for key, value in f.items() if key.startswith(prefix + " "))
+        for what, prefix in (
+            ("real flanks instead of zero padding at its ends", "edges"),
+            ("bfloat16 decoders", "bfloat16"),
+        ):
+            levels = ", ".join(
+                f"{key.split()[1]} bp {value:.2g}"
+                for key, value in f.items()
+                if key.startswith(prefix + " ")
+            )
             say(f"the second with {what}: at most so many sd off: {levels}")
         if options.wide != "none":
             w = measure(options, "series_wide")
             rest = 256 * 2 * e["fast"] * (1 - w["encoded"] / 256)
             slow = 256 * 2 * e["plain"] + 8 * d["level plain"]
-            how = "" if options.wide == "full" else f" (of which {rest:.0f} s projected: {256 - w['encoded']:.0f} Mb at the encoder's rate)"
+            how = (
+                ""
+                if options.wide == "full"
+                else f" (of which {rest:.0f} s projected: {256 - w['encoded']:.0f} Mb at the "
+                f"encoder's rate)"
+            )
             total = w["seconds"] + (0 if options.wide == "full" else rest)
-            say(f"256 Mb series: {total:.0f} s{how}, {w['peak']:.2f} GB; plain {slow:.0f} s (projected): {slow / total:.1f} times")
+            say(
+                f"256 Mb series: {total:.0f} s{how}, {w['peak']:.2f} GB; plain {slow:.0f} s "
+                f"(projected): {slow / total:.1f} times"
+            )
     if "region" in parts:
         region_report(options, e, d, p)
 
 
-def region_report(options: argparse.Namespace, e: dict[str, float], d: dict[str, float], p: dict[str, float]) -> None:
+def region_report(
+    options: argparse.Namespace, e: dict[str, float], d: dict[str, float], p: dict[str, float]
+) -> None:
     r = measure(options, "region")
     slow = r[f"{options.region:g} finest"] * p["seconds"]
     name = f"{options.region:g}"
     w = {key.split()[1]: value for key, value in r.items() if key.startswith(name + " ")}
     rough = w["encode"] + r["bfloat16 seconds"]
     say(
-        f"{name} Mb region, six levels: {w['seconds']:.0f} s ({w['encoded']:.0f} Mb encoded in {w['encode']:.0f} s, {w['windows']:.0f} "
-        f"windows); with bfloat16 decoders {rough:.0f} s; {w['peak']:.2f} GB; plain, one series for each of {w['finest']:.0f} finest "
-        f"windows, {slow:.0f} s (projected): {slow / w['seconds']:.0f} times, with bfloat16 {slow / rough:.0f} times"
+        f"{name} Mb region, six levels: {w['seconds']:.0f} s ({w['encoded']:.0f} Mb encoded in "
+        f"{w['encode']:.0f} s, {w['windows']:.0f} "
+        f"windows); with bfloat16 decoders {rough:.0f} s; {w['peak']:.2f} GB; plain, one series "
+        f"for each of {w['finest']:.0f} finest "
+        f"windows, {slow:.0f} s (projected): {slow / w['seconds']:.0f} times, with bfloat16 "
+        f"{slow / rough:.0f} times"
     )
-    sizes = sorted(float(key.split()[0]) for key in r if key.endswith(" seconds") and not key.startswith("bfloat16"))
+    sizes = sorted(
+        float(key.split()[0])
+        for key in r
+        if key.endswith(" seconds") and not key.startswith("bfloat16")
+    )
     times = [r[f"{size:g} seconds"] - r[f"{size:g} encode"] for size in sizes]
     slope, offset = np.polyfit(sizes, times, 1)
     off = max(abs(offset + slope * s - t) / t for s, t in zip(sizes, times))
     known = ", ".join(f"{s:g} Mb {t:.0f} s" for s, t in zip(sizes, times))
-    say(f"with encodings at hand: {known}; line {offset:.0f} s + {slope:.1f} s/Mb, at most {off:.0%} off")
+    say(
+        f"with encodings at hand: {known}; line {offset:.0f} s + {slope:.1f} s/Mb, at most "
+        f"{off:.0%} off"
+    )
 
     def model(megabases: float, windows: float, finest: float, kind: str = "float32") -> float:
-        return 2 * (megabases * e["fast"] + (windows - finest) * d[f"level {kind}"] + finest * d[f"finest {kind}"])
+        return 2 * (
+            megabases * e["fast"]
+            + (windows - finest) * d[f"level {kind}"]
+            + finest * d[f"finest {kind}"]
+        )
 
     expected = model(w["encoded"], w["windows"], w["finest"])
     factor = w["seconds"] / expected
-    say(f"model (the encoder's and the decoders' own rates): {expected:.0f} s, measured {w['seconds']:.0f} s: {factor:.2f} times")
+    say(
+        f"model (the encoder's and the decoders' own rates): {expected:.0f} s, measured "
+        f"{w['seconds']:.0f} s: {factor:.2f} times"
+    )
     windows = finest = 0
     for length in HG38:
         levels = plan(int(length * MB), [4000 * 2**k for k in range(5, -1, -1)], 250)
         windows, finest = windows + sum(map(len, levels)), finest + len(levels[-1])
-    hours = [model(sum(HG38), windows, finest, kind) * factor / 3600 for kind in ("float32", "bfloat16")]
-    say(f"a human genome by this model, times that factor: {windows} windows, {hours[0]:.1f} h, with bfloat16 decoders {hours[1]:.1f} h")
+    hours = [
+        model(sum(HG38), windows, finest, kind) * factor / 3600 for kind in ("float32", "bfloat16")
+    ]
+    say(
+        f"a human genome by this model, times that factor: {windows} windows, {hours[0]:.1f} h, "
+        f"with bfloat16 decoders {hours[1]:.1f} h"
+    )
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
-"""Training through long sequences: peak memory and CPU time of one forward and backward pass of the encoder, plain and in blocks.
+"""Training through long sequences: peak memory and CPU time of one forward and backward pass of the
+encoder, plain and in blocks.
 
-    python scripts/bench/horizontal.py [--sizes 0.5,1,2,4] [--plain 2] [--blocks 800,200] [--narrow 1]
+    python scripts/bench/horizontal.py [--sizes 0.5,1,2,4] [--plain 2] [--blocks 800,200] [--narrow
+    1]
 
-Orca's encoder with random weights, in training mode, on sequences of so many Mb, each measurement in a process of its own. The baseline,
-in the same run, is one pass over the whole sequence whose activations are kept, for sizes up to ``--plain`` Mb; ratios (of peak memory and
-of CPU seconds per Mb) are to it, or, for longer sequences, to the longest of these in the same blocks.
+Orca's encoder with random weights, in training mode, on sequences of so many Mb, each measurement
+in a process of its own. The baseline, in the same run, is one pass over the whole sequence whose
+activations are kept, for sizes up to ``--plain`` Mb; ratios (of peak memory and of CPU seconds per
+Mb) are to it, or, for longer sequences, to the longest of these in the same blocks.
 """
 
 from __future__ import annotations
@@ -30,7 +33,9 @@ def one(megabases: float, block: int, narrow: int) -> dict[str, float]:
     """One forward and backward pass in blocks of ``block`` kb; 0, all at once."""
     torch.manual_seed(0)
     spec = orca_spec("h1esc").encoder
-    encoder = Encoder(dataclasses.replace(spec, widths=tuple(w // narrow for w in spec.widths))).train()
+    encoder = Encoder(
+        dataclasses.replace(spec, widths=tuple(w // narrow for w in spec.widths))
+    ).train()
     codes = torch.randint(0, 4, (1, int(megabases * 1e6)), dtype=torch.uint8)
 
     def loss(x: Tensor) -> Tensor:
@@ -42,13 +47,24 @@ def one(megabases: float, block: int, narrow: int) -> dict[str, float]:
     begin = time.process_time()
     loss(codes).backward()
     seconds = time.process_time() - begin
-    return {"seconds": seconds, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, "before": before / 1e6}
+    return {
+        "seconds": seconds,
+        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
+        "before": before / 1e6,
+    }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--sizes", default="0.5,1,2,4", help="Mb")
-    parser.add_argument("--plain", type=float, default=2.0, help="largest size of the plain pass, Mb (about 3.5 GB each)")
+    parser.add_argument(
+        "--plain",
+        type=float,
+        default=2.0,
+        help="largest size of the plain pass, Mb (about 3.5 GB each)",
+    )
     parser.add_argument("--blocks", default="800,200", help="kb")
     parser.add_argument("--narrow", type=int, default=1, help="divide the encoder's widths by this")
     parser.add_argument("--one", nargs=2, type=float, help=argparse.SUPPRESS)
@@ -56,16 +72,26 @@ def main() -> None:
     if options.one:
         print(json.dumps(one(options.one[0], int(options.one[1]), options.narrow)))
         return
-    known: dict[int, tuple[str, dict[str, float]]] = {}  # by block: the largest size of which the plain pass is known too
+    known: dict[
+        int, tuple[str, dict[str, float]]
+    ] = {}  # by block: the largest size of which the plain pass is known too
     for text in options.sizes.split(","):
         megabases, baseline = float(text), None
-        for block in [0] * (megabases <= options.plain) + [int(b) for b in options.blocks.split(",")]:
-            command = [sys.executable, __file__, "--narrow", str(options.narrow), "--one", text, str(block)]
+        for block in [0] * (megabases <= options.plain) + [
+            int(b) for b in options.blocks.split(",")
+        ]:
+            command = [
+                sys.executable,
+                __file__,
+                "--narrow",
+                str(options.narrow),
+                "--one",
+                text,
+                str(block),
+            ]
             r = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
             r["seconds"] /= megabases
-            line = (
-                f"{text:>4} Mb, {f'blocks of {block} kb' if block else 'plain':>16}: {r['seconds']:5.1f} CPU s/Mb, peak {r['peak']:5.2f} GB"
-            )
+            line = f"{text:>4} Mb, {f'blocks of {block} kb' if block else 'plain':>16}: {r['seconds']:5.1f} CPU s/Mb, peak {r['peak']:5.2f} GB"
             line += f" ({r['before']:.2f} GB before)"
             if block == 0:
                 baseline = "plain", r

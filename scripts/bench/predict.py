@@ -1,10 +1,11 @@
-"""Peak memory and time of a whole prediction against the chromosome's length, and the cost of one zoom series per window.
+"""Peak memory and time of a whole prediction against the chromosome's length, and the cost of one
+zoom series per window.
 
     python scripts/bench/predict.py [--lengths 4,16,64]
 
-A small model (128 bins of 2 kb, 4 kb, 8 kb; few channels, random weights) predicts made-up chromosomes of so many Mb, each in a process of
-its own. The baseline, in the same run, is the plain formulation: every finest window as a zoom series of its own, with its sequence
-encoded anew.
+A small model (128 bins of 2 kb, 4 kb, 8 kb; few channels, random weights) predicts made-up
+chromosomes of so many Mb, each in a process of its own. The baseline, in the same run, is the plain
+formulation: every finest window as a zoom series of its own, with its sequence encoded anew.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ def small() -> ModelSpec:
     return ModelSpec(
         name="small",
         bins=128,
-        encoder=EncoderSpec(widths=(8, 8, 16, 16, 16), pools=(1, 8, 10, 5, 5), kernel=5, block=256_000, flank=24_000),
+        encoder=EncoderSpec(
+            widths=(8, 8, 16, 16, 16), pools=(1, 8, 10, 5, 5), kernel=5, block=256_000, flank=24_000
+        ),
         pyramids={"p": PyramidSpec(steps=2, width=16)},
         modules=(ModuleSpec("M", (8000, 4000, 2000), ("p",), decoder),),
     )
@@ -54,7 +57,12 @@ def one(megabases: float) -> dict[str, float]:
         start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         begin = time.perf_counter()
         predict_to_file(
-            predictor, [Region("chrR", 0, length)], Settings((2000, 4000, 8000)), Path(folder) / "x.mcool", assembly="random", provenance={}
+            predictor,
+            [Region("chrR", 0, length)],
+            Settings((2000, 4000, 8000)),
+            Path(folder) / "x.mcool",
+            assembly="random",
+            provenance={},
         )
         seconds = time.perf_counter() - begin
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -63,11 +71,19 @@ def one(megabases: float) -> dict[str, float]:
         for k in range(3):
             predictor.series(bundle.spec.modules[0], "chrR", length // 2 + k * 1001)
         plain = (time.perf_counter() - begin) / 3 * len(windows[-1])
-    return {"seconds": seconds, "plain": plain, "peak": memory / 1e6, "before": start / 1e6, "windows": sum(map(len, windows))}
+    return {
+        "seconds": seconds,
+        "plain": plain,
+        "peak": memory / 1e6,
+        "before": start / 1e6,
+        "windows": sum(map(len, windows)),
+    }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--lengths", default="4,16,64")
     parser.add_argument("--one", type=float, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -75,11 +91,15 @@ def main() -> None:
         print(json.dumps(one(options.one)))
         return
     for text in options.lengths.split(","):
-        out = subprocess.run([sys.executable, __file__, "--one", text], capture_output=True, check=True)
+        out = subprocess.run(
+            [sys.executable, __file__, "--one", text], capture_output=True, check=True
+        )
         r = json.loads(out.stdout)
         print(
-            f"{text:>4} Mb: {r['windows']} windows, {r['seconds']:.1f} s; plain series for every finest window {r['plain']:.1f} s "
-            f"(ratio {r['plain'] / r['seconds']:.1f}); peak {r['peak']:.2f} GB, of which {r['before']:.2f} GB before predicting"
+            f"{text:>4} Mb: {r['windows']} windows, {r['seconds']:.1f} s; plain series for every "
+            f"finest window {r['plain']:.1f} s "
+            f"(ratio {r['plain'] / r['seconds']:.1f}); peak {r['peak']:.2f} GB, of which "
+            f"{r['before']:.2f} GB before predicting"
         )
 
 

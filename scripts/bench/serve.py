@@ -1,13 +1,17 @@
-"""Tiles: how long a view takes, how many tiles a second, and how a server bears many who look at it.
+"""Tiles: how long a view takes, how many tiles a second, and how a server bears many who look at
+it.
 
-    python scripts/bench/serve.py [--parts view,cache,load,released] [--clients 50] [--seconds 60] [--device cpu]
+    python scripts/bench/serve.py [--parts view,cache,load,released] [--clients 50] [--seconds 60]
+    [--device cpu]
 
-``view`` (yeast model, example genome): all tiles of a view 400 kb wide, from nothing (the model just loaded), again, elsewhere, of the
-whole genome, and after an edit. ``cache``: tiles a second out of the cache, as JSON, against clodius on the predicted
-file (the baseline; its own module, a warm file). ``load``: a server as ``orca-cool serve`` starts it; clients pan in measured and
-predicted maps every two seconds, as HiGlass asks (one request a view, then progress), and edits are made all the time so that
-predictions never cease. ``released``: networks of the released size (random weights), a view of 1 Mb at 4 kb in a drawn chromosome,
-from nothing, again, with stored encodings, moved, and after an SNV. Every measurement is a process of its own.
+``view`` (yeast model, example genome): all tiles of a view 400 kb wide, from nothing (the model
+just loaded), again, elsewhere, of the whole genome, and after an edit. ``cache``: tiles a second
+out of the cache, as JSON, against clodius on the predicted file (the baseline; its own module, a
+warm file). ``load``: a server as ``orca-cool serve`` starts it; clients pan in measured and
+predicted maps every two seconds, as HiGlass asks (one request a view, then progress), and edits are
+made all the time so that predictions never cease. ``released``: networks of the released size
+(random weights), a view of 1 Mb at 4 kb in a drawn chromosome, from nothing, again, with stored
+encodings, moved, and after an SNV. Every measurement is a process of its own.
 """
 
 from __future__ import annotations
@@ -41,22 +45,37 @@ def library(model: str = "yeast-metaphase", **options):
     from orca_cool.weights import load_bundle
 
     found = Library()
-    found.add_model(model, load_bundle(resolve(model)), "example", open_genome("example"), "S288C-example", **options)
+    found.add_model(
+        model,
+        load_bundle(resolve(model)),
+        "example",
+        open_genome("example"),
+        "S288C-example",
+        **options,
+    )
     return found
 
 
 def view(tileset, start: int, end: int, pixels: int = 800) -> list[str]:
-    """The tiles that HiGlass asks for, of a square view of ``[start, end)`` so many pixels wide: the finest bins of a pixel or more."""
-    resolution = min((r for r in tileset.native if (end - start) / r < pixels), default=tileset.native[-1])
+    """The tiles that HiGlass asks for, of a square view of ``[start, end)`` so many pixels wide:
+    the finest bins of a pixel or more.
+    """
+    resolution = min(
+        (r for r in tileset.native if (end - start) / r < pixels), default=tileset.native[-1]
+    )
     zoom, width = tileset.resolutions.index(resolution), resolution * 256
-    along = range(max(0, start) // width, min(-(-end // width), tileset.axis.tiles(resolution, 256)))
+    along = range(
+        max(0, start) // width, min(-(-end // width), tileset.axis.tiles(resolution, 256))
+    )
     return [f"{tileset.uid}.{zoom}.{x}.{y}.logoe" for x in along for y in along if x <= y]
 
 
 def seconds(served, ids: list[str]) -> float:
     begin = time.perf_counter()
     tiles = served.tiles(ids, wait=None)
-    assert not any("error" in tile for tile in tiles.values()), next(t["error"] for t in tiles.values() if "error" in t)
+    assert not any("error" in tile for tile in tiles.values()), next(
+        t["error"] for t in tiles.values() if "error" in t
+    )
     return time.perf_counter() - begin
 
 
@@ -72,7 +91,10 @@ def views(options: argparse.Namespace) -> dict[str, float]:
     found["whole genome"] = seconds(served, view(shown, *whole))
     edited = served.edit(["chrII:238,208-238,325 del"])
     for kind in ("map", "difference"):
-        ids = [text.replace(shown.uid, edited.tilesets[kind]).removesuffix(".logoe") for text in view(shown, *moved)]
+        ids = [
+            text.replace(shown.uid, edited.tilesets[kind]).removesuffix(".logoe")
+            for text in view(shown, *moved)
+        ]
         found[f"400 kb of an edit, {kind}"] = seconds(served, ids)
     served.close()
     return found
@@ -88,7 +110,19 @@ def cache(options: argparse.Namespace) -> dict[str, float]:
     seconds(served, ids)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "example.mcool"
-        command = [sys.executable, "-m", "orca_cool", "predict", "-q", "--model", "yeast-metaphase", "--genome", "example", "-o", str(file)]
+        command = [
+            sys.executable,
+            "-m",
+            "orca_cool",
+            "predict",
+            "-q",
+            "--model",
+            "yeast-metaphase",
+            "--genome",
+            "example",
+            "-o",
+            str(file),
+        ]
         subprocess.run(command, check=True, capture_output=True)
         clodius.tiles(str(file), ids)
 
@@ -99,7 +133,11 @@ def cache(options: argparse.Namespace) -> dict[str, float]:
                 done += len(ids)
             return done / (time.perf_counter() - begin)
 
-        return {"clodius": rate(lambda: clodius.tiles(str(file), ids)), "cache": rate(lambda: served.tiles(ids)), "tiles": len(ids)}
+        return {
+            "clodius": rate(lambda: clodius.tiles(str(file), ids)),
+            "cache": rate(lambda: served.tiles(ids)),
+            "tiles": len(ids),
+        }
 
 
 def released(options: argparse.Namespace) -> dict[str, float]:
@@ -113,7 +151,16 @@ def released(options: argparse.Namespace) -> dict[str, float]:
         for case in ("from nothing", "with stored encodings"):
             with Library() as served:
                 store = Path(folder) / "r.h5"
-                served.add_model("released", bundle, "drawn", source, "drawn", device=options.device, dtype=options.dtype, store=store)
+                served.add_model(
+                    "released",
+                    bundle,
+                    "drawn",
+                    source,
+                    "drawn",
+                    device=options.device,
+                    dtype=options.dtype,
+                    store=store,
+                )
                 shown = served.listed()[0]
                 found[f"1 Mb, {case}"] = seconds(served, view(shown, 40 * MB, 41 * MB))
                 if case == "from nothing":
@@ -121,21 +168,35 @@ def released(options: argparse.Namespace) -> dict[str, float]:
                     continue
                 found["moved by its width"] = seconds(served, view(shown, 41 * MB, 42 * MB))
                 edited = served.edit([f"chrR:{40 * MB + MB // 2}-{40 * MB + MB // 2 + 1} sub 1N"])
-                ids = [text.replace(shown.uid, edited.tilesets["map"]) for text in view(shown, 40 * MB, 41 * MB)]
+                ids = [
+                    text.replace(shown.uid, edited.tilesets["map"])
+                    for text in view(shown, 40 * MB, 41 * MB)
+                ]
                 found["1 Mb, with a base substituted"] = seconds(served, ids)
     return found
 
 
 class Client:
-    """Somebody who looks: asks for the tiles of a view, then for progress until they are there, then moves."""
+    """Somebody who looks: asks for the tiles of a view, then for progress until they are there,
+    then moves.
+    """
 
-    def __init__(self, port: int, number: int, tilesets: dict[str, tuple[str, list[int], int]], until: float):
-        self.port, self.random, self.tilesets, self.until = port, random.Random(number), tilesets, until
+    def __init__(
+        self, port: int, number: int, tilesets: dict[str, tuple[str, list[int], int]], until: float
+    ):
+        self.port, self.random, self.tilesets, self.until = (
+            port,
+            random.Random(number),
+            tilesets,
+            until,
+        )
         self.latency: dict[str, list[float]] = {"measured": [], "predicted": [], "progress": []}
         self.errors: list[str] = []
         self.whole = self.tiles = 0
 
-    def ask(self, connection: HTTPConnection, kind: str, method: str, path: str, body: str | None = None):
+    def ask(
+        self, connection: HTTPConnection, kind: str, method: str, path: str, body: str | None = None
+    ):
         begin = time.perf_counter()
         connection.request(method, path, body, {"content-type": "application/json"})
         answer = connection.getresponse()
@@ -153,7 +214,12 @@ class Client:
             try:
                 pending: list[str] = []
                 for kind in ("measured", "predicted"):
-                    raw = self.ask(connection, kind, "GET", "/api/v1/tiles/?" + "&".join(f"d={i}" for i in self.view(kind)) + "&s=x")
+                    raw = self.ask(
+                        connection,
+                        kind,
+                        "GET",
+                        "/api/v1/tiles/?" + "&".join(f"d={i}" for i in self.view(kind)) + "&s=x",
+                    )
                     tiles = json.loads(raw)
                     self.tiles += len(tiles)
                     for text, tile in tiles.items():
@@ -164,7 +230,13 @@ class Client:
                         else:
                             self.whole += 1
                 if pending:
-                    self.ask(connection, "progress", "POST", "/api/v1/status/", json.dumps({"tiles": pending}))
+                    self.ask(
+                        connection,
+                        "progress",
+                        "POST",
+                        "/api/v1/status/",
+                        json.dumps({"tiles": pending}),
+                    )
             except (OSError, HTTPException, ValueError) as error:
                 self.errors.append(repr(error))
                 connection.close()
@@ -178,16 +250,38 @@ class Client:
         zoom = self.random.randrange(len(resolutions))
         along = -(-length // (256 * sorted(resolutions, reverse=True)[zoom]))
         x = self.random.randrange(along)
-        return sorted({f"{uid}.{zoom}.{min(a, along - 1)}.{min(b, along - 1)}" for a, b in ((x, x), (x, x + 1), (x + 1, x + 1))})
+        return sorted(
+            {
+                f"{uid}.{zoom}.{min(a, along - 1)}.{min(b, along - 1)}"
+                for a, b in ((x, x), (x, x + 1), (x + 1, x + 1))
+            }
+        )
 
 
 def load(options: argparse.Namespace) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         command = [
-            sys.executable, "-m", "orca_cool", "serve", "--model", "yeast-metaphase", "--genome", "example", "--with", str(MAP),
-            "--no-browser", "--port", "0", "--state", folder, "--cache-bytes", str(2**28),
-        ]  # fmt: skip
-        server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"})
+            sys.executable,
+            "-m",
+            "orca_cool",
+            "serve",
+            "--model",
+            "yeast-metaphase",
+            "--genome",
+            "example",
+            "--with",
+            str(MAP),
+            "--no-browser",
+            "--port",
+            "0",
+            "--state",
+            folder,
+            "--cache-bytes",
+            str(2**28),
+        ]
+        server = subprocess.Popen(
+            command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"}
+        )
         try:
             assert server.stdout is not None
             address = next(m[0] for line in server.stdout if (m := re.search(r"http://\S+", line)))
@@ -200,7 +294,9 @@ def load(options: argparse.Namespace) -> dict[str, float]:
 def _load(options: argparse.Namespace, pid: int, port: int) -> dict[str, float]:
     def call(method: str, path: str, body: dict | None = None) -> dict:
         connection = HTTPConnection("127.0.0.1", port, timeout=30)
-        connection.request(method, path, json.dumps(body) if body else None, {"content-type": "application/json"})
+        connection.request(
+            method, path, json.dumps(body) if body else None, {"content-type": "application/json"}
+        )
         return dict(json.loads(connection.getresponse().read()))
 
     tilesets: dict[str, tuple[str, list[int], int]] = {}
@@ -251,7 +347,11 @@ def _load(options: argparse.Namespace, pid: int, port: int) -> dict[str, float]:
 def _memory(pid: int) -> float:
     """Resident GB of a process, where the system tells (Linux)."""
     try:
-        return next(int(line.split()[1]) / 1e6 for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
+        return next(
+            int(line.split()[1]) / 1e6
+            for line in Path(f"/proc/{pid}/status").read_text().splitlines()
+            if line.startswith("VmRSS")
+        )
     except (OSError, StopIteration):
         return float("nan")
 
@@ -260,12 +360,19 @@ MEASUREMENTS = {"view": views, "cache": cache, "load": load, "released": release
 
 
 def measure(name: str, arguments: list[str]) -> dict[str, float]:
-    done = subprocess.run([sys.executable, __file__, "--run", name, *arguments], check=True, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(
+        [sys.executable, __file__, "--run", name, *arguments],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", default="float32", help="of the decoders, for `released`")
     parser.add_argument("--clients", type=int, default=50)
@@ -276,19 +383,31 @@ def main() -> None:
     if options.run:
         print(json.dumps(MEASUREMENTS[options.run](options)))
         return
-    arguments = ["--device", options.device, "--dtype", options.dtype, "--clients", str(options.clients), "--seconds", str(options.seconds)]
+    arguments = [
+        "--device",
+        options.device,
+        "--dtype",
+        options.dtype,
+        "--clients",
+        str(options.clients),
+        "--seconds",
+        str(options.seconds),
+    ]
     for part in options.parts.split(","):
         found = measure(part, arguments)
         if part == "cache":
             ratio = found["cache"] / found["clodius"]
             print(
-                f"tiles as JSON: {found['cache']:.0f}/s from the cache, clodius on the file {found['clodius']:.0f}/s: {ratio:.1f} times",
+                f"tiles as JSON: {found['cache']:.0f}/s from the cache, clodius on the file "
+                f"{found['clodius']:.0f}/s: {ratio:.1f} times",
                 flush=True,
             )
         elif part == "load":
             print(
-                f"{options.clients} clients, {options.seconds:.0f} s: {found['errors']:.0f} errors, {found['tiles/s']:.0f} tiles/s, "
-                f"{found['edits']:.0f} edits, {found['windows computed']:.0f} windows computed, peak {found['peak GB']:.2f} GB; "
+                f"{options.clients} clients, {options.seconds:.0f} s: {found['errors']:.0f} "
+                f"errors, {found['tiles/s']:.0f} tiles/s, "
+                f"{found['edits']:.0f} edits, {found['windows computed']:.0f} windows computed, "
+                f"peak {found['peak GB']:.2f} GB; "
                 f"{found['whole at once']:.0%} of tiles whole at once"
             )
             for kind in ("measured", "predicted", "progress"):

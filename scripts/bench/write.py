@@ -1,10 +1,12 @@
-"""Writing speed: pixels per CPU second of ``write_mcool`` and of stock ``cooler.create_cooler(ordered=True)`` on the same synthetic map.
+"""Writing speed: pixels per CPU second of ``write_mcool`` and of stock
+``cooler.create_cooler(ordered=True)`` on the same synthetic map.
 
     python scripts/bench/write.py [--megabases 40] [--band 250] [--resolution 4000]
 
-Every writer runs in a process of its own, so that the peak memory is its own (whole process, imports included, and above its state
-before the big write). The synthetic map costs one slice per stripe. Stock and ours write the columns bin1_id, bin2_id, count and level;
-"3 columns" is stock without the level column, the least that a cooler can have.
+Every writer runs in a process of its own, so that the peak memory is its own (whole process,
+imports included, and above its state before the big write). The synthetic map costs one slice per
+stripe. Stock and ours write the columns bin1_id, bin2_id, count and level; "3 columns" is stock
+without the level column, the least that a cooler can have.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ ROWS = 512
 
 
 def stripes(nbins: int, band: int, levels: bool) -> Iterator[Stripe]:
-    """The same smooth-plus-noise block again and again, shifted, so that making it costs nothing beside writing it."""
+    """The same smooth-plus-noise block again and again, shifted, so that making it costs nothing
+    beside writing it.
+    """
     rng = np.random.default_rng(0)
     block = rng.normal(0, 0.5, (4 * ROWS, band)).astype(np.float32)
     level = np.full((ROWS, band), 4000, np.int32)
@@ -40,9 +44,18 @@ def stripes(nbins: int, band: int, levels: bool) -> Iterator[Stripe]:
         yield Stripe("chr1", start, block[shift : shift + rows], level[:rows], spread[:rows])
 
 
-def ours(path: str, length: int, resolution: int, band: int, spread: bool, bits: int | None) -> None:
+def ours(
+    path: str, length: int, resolution: int, band: int, spread: bool, bits: int | None
+) -> None:
     n = n_bins(length, resolution)
-    layer = Layer(resolution, 0.1 / (1.0 + np.arange(band)), 1e-5, band, None, {"chr1": np.arange(n) % 100 == 0})
+    layer = Layer(
+        resolution,
+        0.1 / (1.0 + np.arange(band)),
+        1e-5,
+        band,
+        None,
+        {"chr1": np.arange(n) % 100 == 0},
+    )
     write_mcool(
         path,
         chromsizes={"chr1": length},
@@ -56,7 +69,13 @@ def ours(path: str, length: int, resolution: int, band: int, spread: bool, bits:
 
 
 def stock(
-    path: str, length: int, resolution: int, band: int, spread: bool, bits: int | None, columns: tuple[str, ...] = ("count", "level")
+    path: str,
+    length: int,
+    resolution: int,
+    band: int,
+    spread: bool,
+    bits: int | None,
+    columns: tuple[str, ...] = ("count", "level"),
 ) -> None:
     import cooler
 
@@ -73,10 +92,19 @@ def stock(
             keep = (j < n) & ~mask[i] & ~mask[np.minimum(j, n - 1)]
             count = frequency(s.values, norm, 1e-5, "regularised", 1e5)
             both = {"count": count, "level": s.level}
-            yield pd.DataFrame({"bin1_id": i[keep], "bin2_id": j[keep]} | {c: both[c][keep] for c in columns})
+            yield pd.DataFrame(
+                {"bin1_id": i[keep], "bin2_id": j[keep]} | {c: both[c][keep] for c in columns}
+            )
 
     types = {"count": "float32", "level": "int32"}
-    cooler.create_cooler(path, bins, chunks(), columns=list(columns), dtypes={c: types[c] for c in columns}, ordered=True)
+    cooler.create_cooler(
+        path,
+        bins,
+        chunks(),
+        columns=list(columns),
+        dtypes={c: types[c] for c in columns},
+        ordered=True,
+    )
 
 
 def stock3(*arguments: Any) -> None:
@@ -97,7 +125,9 @@ def measured(task: tuple) -> tuple[float, float, float, int]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--megabases", type=float, default=40)
     parser.add_argument("--band", type=int, default=250)
     parser.add_argument("--resolution", type=int, default=4000)
@@ -113,13 +143,19 @@ def main() -> None:
     }
     runs |= {"ours, 12 bits": (ours, False, 12)}
     print(f"{pixels:,} pixels: {arguments.megabases:g} Mb at {resolution} bp, band {band}")
-    print(f"{'writer':<22}{'CPU s':>8}{'Mpx/CPU s':>11}{'ratio':>8}{'peak MB':>9}{'above':>7}{'bytes/px':>10}")
+    print(
+        f"{'writer':<22}{'CPU s':>8}{'Mpx/CPU s':>11}{'ratio':>8}{'peak MB':>9}{'above':>7}{'bytes/px':>10}"
+    )
     reference = 0.0
     for name, (writer, spread, bits) in runs.items():
         with multiprocessing.get_context("spawn").Pool(1) as pool:
-            cpu, peak, extra, size = pool.apply(measured, ((writer, length, resolution, band, spread, bits),))
+            cpu, peak, extra, size = pool.apply(
+                measured, ((writer, length, resolution, band, spread, bits),)
+            )
         reference = reference or cpu
-        print(f"{name:<22}{cpu:>8.2f}{pixels / cpu / 1e6:>11.2f}{reference / cpu:>8.2f}{peak:>9.0f}{extra:>7.0f}{size / pixels:>10.2f}")
+        print(
+            f"{name:<22}{cpu:>8.2f}{pixels / cpu / 1e6:>11.2f}{reference / cpu:>8.2f}{peak:>9.0f}{extra:>7.0f}{size / pixels:>10.2f}"
+        )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
-"""The plain reference: Orca's prediction as the paper describes it, in its simplest form. Slow; what every fast path must equal.
+"""The plain reference: Orca's prediction as the paper describes it, in its simplest form. Slow;
+what every fast path must equal.
 
-Nothing is shared between windows, nothing is folded, re-ordered or stored: the encoder runs over 800 kb blocks with 112 kb of sequence
-on both sides ("horizontal checkpointing", Zhou 2022, Methods), the networks are the modules that are trained.
+Nothing is shared between windows, nothing is folded, re-ordered or stored: the encoder runs over
+800 kb blocks with 112 kb of sequence on both sides ("horizontal checkpointing", Zhou 2022,
+Methods), the networks are the modules that are trained.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ from orca_cool.model.spec import ModuleSpec
 
 @torch.inference_mode()
 def encode(encoder: Encoder, codes: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
-    """(width, bins) encodings of uint8 codes that end where they end: zero padding there, as in one pass of the network."""
+    """(width, bins) encodings of uint8 codes that end where they end: zero padding there, as in one
+    pass of the network.
+    """
     spec = encoder.spec
     parts = []
     for a in range(0, len(codes), spec.block):
@@ -30,13 +34,20 @@ def encode(encoder: Encoder, codes: np.ndarray, device: torch.device | str = "cp
 
 
 @torch.inference_mode()
-def series(model: Orca, module: ModuleSpec, codes: np.ndarray, distances: dict[int, Tensor], starts: dict[int, int]) -> dict[int, Tensor]:
+def series(
+    model: Orca,
+    module: ModuleSpec,
+    codes: np.ndarray,
+    distances: dict[int, Tensor],
+    starts: dict[int, int],
+) -> dict[int, Tensor]:
     """One zoom series over the sequence of a top window, both strands averaged.
 
     Parameters
     ----------
     codes : uint8 codes of the top window.
-    distances : by resolution, (1, 1, bins, bins) log expected, the same on both strands (one chromosome).
+    distances : by resolution, (1, 1, bins, bins) log expected, the same on both strands (one
+        chromosome).
     starts : by resolution, first bin of the level's window counted from the top window's start.
 
     Returns
@@ -47,5 +58,11 @@ def series(model: Orca, module: ModuleSpec, codes: np.ndarray, distances: dict[i
     device = next(iter(distances.values())).device
     forward = zoom(model, module, encode(model.encoder, codes, device)[None], distances, starts)
     backward = encode(model.encoder, reverse_complement(codes), device)[None]
-    reverse = zoom(model, module, backward, {r: flip_map(d) for r, d in distances.items()}, mirror(starts, n, n))
+    reverse = zoom(
+        model,
+        module,
+        backward,
+        {r: flip_map(d) for r, d in distances.items()},
+        mirror(starts, n, n),
+    )
     return {r: 0.5 * (forward[r] + flip_map(reverse[r]))[0, 0] for r in module.resolutions}
