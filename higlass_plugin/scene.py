@@ -26,7 +26,8 @@ from orca_cool.model.spec import ModuleSpec
 from orca_cool.patches import Patchwork, Placed, symmetric
 from orca_cool.pipeline import MAX_GAP
 from orca_cool.predict import Predictor, Root, StrandMaps, average
-from orca_cool.windows import Window, n_bins, plan_trans
+from orca_cool.regions import n_bins
+from orca_cool.windows import Window, plan_trans
 
 #: Base bins encoded between two looks at whether something else has become more urgent.
 ENCODED_AT_ONCE = 2000

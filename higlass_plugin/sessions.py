@@ -20,6 +20,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 from orca_cool.edits import Change, EditedGenome
 from orca_cool.errors import EditError, OrcaCoolError
 from orca_cool.genome import SequenceSource
+from orca_cool.rearrange import apply_edits
 from orca_cool.variants import haplotype, parse_edits, read_variants
 
 #: What a URL's ``track`` may be.
@@ -196,7 +197,7 @@ def edited_genome(
         raise EditError(
             f"there are {len(changes):,} changes; at most {MAX_CHANGES:,} are made at once"
         )
-    genome = EditedGenome.of(source, changes)
+    genome = apply_edits(source, changes)
     length, limit = sum(genome.chromsizes.values()), MAX_GROWTH * sum(source.chromsizes.values())
     if length > limit:
         raise EditError(f"the edited genome has {length:,} bp; at most {limit:,} are shown")

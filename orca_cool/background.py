@@ -6,13 +6,12 @@ frequency by distance).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from orca_cool.errors import ModelError
-from orca_cool.model.spec import ModuleSpec
 
 
 @dataclass(frozen=True)
@@ -114,23 +113,3 @@ class Background:
         distance = np.minimum(np.abs(position[rows, None] - position[None, :]), len(table) - 1)
         cis = (chroms[rows, None] == chroms[None, :]) & (chroms[None, :] >= 0)
         return np.where(cis, table[distance], trans).astype(np.float32)
-
-
-def choose_table(
-    tables: Mapping[int, Background], module: ModuleSpec, base_bin: int
-) -> Background | None:
-    """The table that a module's levels are relative to, None if there is none.
-
-    An assembly module (256M) has the coarsest table that carries a trans value; a one-shot module
-    (1M) the finest that averages to its bin (1 kb in the released models); any other the table at
-    the base bin.
-    """
-    if module.assembly:
-        fits = [
-            r for r, b in tables.items() if b.trans is not None and module.resolutions[-1] % r == 0
-        ]
-        return tables[max(fits)] if fits else None
-    if module.decoder is None:
-        fits = [r for r in tables if module.resolutions[-1] % r == 0]
-        return tables[min(fits)] if fits else None
-    return tables.get(base_bin)

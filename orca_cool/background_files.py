@@ -23,7 +23,7 @@ import pandas as pd
 from orca_cool.background import Background
 from orca_cool.background_fit import Fit
 from orca_cool.errors import ModelError, OutputError
-from orca_cool.weights import replace_folder
+from orca_cool.files import replace_folder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -24,9 +24,10 @@ from orca_cool import __version__
 from orca_cool.compare import Comparison, Reference, compare, sites
 from orca_cool.edits import EditedGenome
 from orca_cool.errors import EditError, OrcaCoolError, OutputError
+from orca_cool.files import check_output
 from orca_cool.model.spec import ModuleSpec
-from orca_cool.pipeline import check_output
 from orca_cool.predict import Predictor
+from orca_cool.rearrange import apply_edits
 from orca_cool.scores import SCORES, Choices, average, score
 from orca_cool.variants import Variant
 
@@ -75,7 +76,7 @@ def edited_genome(
     """
     if variant.problem:
         raise EditError(variant.problem)
-    genome = EditedGenome.of(predictor.source, variant.changes)
+    genome = apply_edits(predictor.source, variant.changes)
     for contig in genome.edited:
         if genome.chromsizes[contig] < resolution:
             raise EditError(

@@ -133,7 +133,7 @@ class Edit:
         place of the interval.
     sequence : segments of the genome that is edited (or letters).
     of_source : ``sequence`` is of that genome's own source instead; see
-        :meth:`EditedGenome.inverse`.
+        :func:`orca_cool.rearrange.inverse`.
     """
 
     kind: str
@@ -289,28 +289,6 @@ class EditedGenome:
         }
         self.chromsizes = {contig: int(ends[-1]) for contig, ends in self._ends.items()}
 
-    @classmethod
-    def of(
-        cls, source: SequenceSource, changes: Sequence[Change] = (), name: str = ""
-    ) -> EditedGenome:
-        """A genome with changes, all in its coordinates. Its source is the genome, or the genome's
-        own where that is edited already.
-
-        Raises
-        ------
-        EditError If changes overlap, lie outside their chromosomes, or leave nothing of one; the
-            message quotes them.
-        """
-        start = (
-            source
-            if isinstance(source, EditedGenome)
-            else cls(source, {c: (Segment(c, 0, n),) for c, n in source.chromsizes.items()})
-        )
-        from orca_cool.rearrange import Changes  # which makes segments of changes
-
-        contigs = Changes(start, changes).contigs()
-        return cls(start.source, contigs, name or f"{start.source.name}.{fingerprint(contigs)}")
-
     def fetch(self, chrom: str, start: int, end: int) -> np.ndarray:
         """uint8 codes of ``[start, end)``; positions outside the chromosome are N (4)."""
         length = length_of(self, chrom)
@@ -447,34 +425,6 @@ class EditedGenome:
                     first = offset + (a - s.start if s.strand == "+" else s.end - b)
                     out.append(Image(contig, first, first + b - a, a, b, s.strand))
                 offset += len(s)
-        return out
-
-    def inverse(self, changes: Sequence[Edit]) -> list[Edit]:
-        """Edits of the genome that ``changes`` make of this one, which give this one back.
-
-        Raises
-        ------
-        EditError
-            As :meth:`of`; if they join chromosomes or give one whole.
-        """
-        from orca_cool.rearrange import Changes, replacement
-
-        sorted_out = Changes(self, changes)
-        if sorted_out.joined or sorted_out.given:
-            raise EditError(
-                "only edits within chromosomes have an inverse, not translocations and custom "
-                "chromosomes; keep the genome"
-            )
-        out = []
-        for chrom, edits in sorted_out.edits.items():
-            shift = 0
-            for edit in edits:
-                size = sum(len(s) for s in replacement(self, edit))
-                old = tuple(self.pieces(chrom, edit.start, edit.end))
-                a = edit.start + shift
-                kind = "del" if not old else "ins" if not size else "sub"
-                out.append(Edit(kind, chrom, a, a + size, sequence=old, of_source=True))
-                shift += size - (edit.end - edit.start)
         return out
 
     def __repr__(self) -> str:

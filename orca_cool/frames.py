@@ -27,8 +27,7 @@ from orca_cool.expected import write_expected
 from orca_cool.pipeline import masks
 from orca_cool.pixels import writing
 from orca_cool.plot import resolutions
-from orca_cool.regions import Region, parse_region
-from orca_cool.windows import n_bins
+from orca_cool.regions import Region, n_bins, parse_region
 
 COPIES = ("mean", "first")
 

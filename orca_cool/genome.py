@@ -27,7 +27,6 @@ from orca_cool.regions import suggestion
 if TYPE_CHECKING:
     import torch
 
-    from orca_cool.model.spec import ModelSpec
 
 #: Code of every position that is not A, C, G or T, and of every position outside its chromosome.
 GAP = 4
@@ -609,38 +608,6 @@ def encode(text: str | bytes) -> np.ndarray:
 def reverse_complement(codes: np.ndarray) -> np.ndarray:
     """Codes of the other strand, read in its own direction; same shape (L,), uint8."""
     return np.ascontiguousarray(_COMPLEMENT[codes[::-1]])
-
-
-def check_assembly(spec: ModelSpec, source: SequenceSource) -> str | None:
-    """The assembly of the model that a genome agrees with.
-
-    Returns
-    -------
-    The name of the first assembly in ``spec.assemblies`` whose lengths equal the source's on every
-    name that both have; None (the caller warns) if the model lists no assembly, or none shares a
-    name with the genome.
-
-    Raises
-    ------
-    GenomeError
-        If names are shared but no assembly agrees; the message quotes the first difference.
-    """
-    problem = ""
-    for assembly, sizes in spec.assemblies.items():
-        shared = [chrom for chrom in source.chromsizes if chrom in sizes]
-        different = [chrom for chrom in shared if int(sizes[chrom]) != source.chromsizes[chrom]]
-        if shared and not different:
-            return assembly
-        if different and not problem:
-            chrom = different[0]
-            problem = (
-                f"genome {source.name!r} is not the assembly of model {spec.name!r}: {chrom} is "
-                f"{source.chromsizes[chrom]:,} bp in the "
-                f"genome, {int(sizes[chrom]):,} bp in {assembly}"
-            )
-    if problem:
-        raise GenomeError(problem + f"; the model knows: {', '.join(spec.assemblies)}")
-    return None
 
 
 def gap_fraction(

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from orca_cool.windows import n_bins, ramp
+from orca_cool.regions import n_bins
+from orca_cool.windows import ramp
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ import numpy as np
 
 from orca_cool.levels import Chain
 from orca_cool.mosaic import ramp_weights
-from orca_cool.windows import Window, n_bins, plan
+from orca_cool.regions import n_bins
+from orca_cool.windows import Window, plan
 
 
 @dataclass(frozen=True)

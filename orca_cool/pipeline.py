@@ -19,14 +19,15 @@ from orca_cool.coolfile import write_mcool
 from orca_cool.edits import EditedGenome
 from orca_cool.errors import ModelError, OutputError, RegionError
 from orca_cool.expected import table_path, write_expected
+from orca_cool.files import check_output
 from orca_cool.genome import SequenceSource, gap_fraction
 from orca_cool.levels import Chain, Settings, bands, chain, expected_for, known_band
 from orca_cool.manifest import Manifest
 from orca_cool.pixels import Layer, Stripe, TransBlock
 from orca_cool.predict import Predictor
-from orca_cool.regions import Region
+from orca_cool.regions import Region, n_bins
 from orca_cool.shards import Crew, Plan, Progress, Step, root_steps
-from orca_cool.windows import Window, n_bins, plan_trans
+from orca_cool.windows import Window, plan_trans
 from orca_cool.work import run
 
 #: A bin is masked if more than this share of it is not A, C, G or T.
@@ -308,19 +309,6 @@ def predict_to_file(
     run(predictor, plan, manifest, write, crew=crew, progress=progress)
     manifest.remove()
     return [output, *paths]
-
-
-def check_output(output: Path, force: bool, also: Sequence[Path] = ()) -> None:
-    """OutputError if an output exists (and not ``force``), or its folder does not."""
-    if not output.parent.is_dir():
-        raise OutputError(f"the folder of the output {str(output)!r} does not exist")
-    if output.is_dir():
-        raise OutputError(f"the output {str(output)!r} is a folder")
-    for path in (output, *also):
-        if path.exists() and not force:
-            raise OutputError(f"{path} exists; use --force to replace it")
-    if not os.access(output.parent, os.W_OK):
-        raise OutputError(f"the folder of the output {str(output)!r} is not writable")
 
 
 def _check_space(

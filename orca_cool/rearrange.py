@@ -17,11 +17,65 @@ from orca_cool.edits import (
     EditedGenome,
     Join,
     Segment,
+    fingerprint,
     merged,
     turned,
 )
 from orca_cool.errors import EditError, GenomeError
-from orca_cool.genome import length_of
+from orca_cool.genome import SequenceSource, length_of
+
+
+def apply_edits(
+    source: SequenceSource, changes: Sequence[Change] = (), name: str = ""
+) -> EditedGenome:
+    """A genome with changes, all in its coordinates.
+
+    Parameters
+    ----------
+    source : the genome. If it is edited already, the result is made of segments of its own source.
+    changes : edits, adjacencies and whole chromosomes, applied together.
+    name : default: the source's, with a fingerprint of the changed sequence.
+
+    Raises
+    ------
+    EditError
+        If changes overlap, lie outside their chromosomes, or leave nothing of one; the message
+        quotes them.
+    """
+    whole = {c: (Segment(c, 0, n),) for c, n in source.chromsizes.items()}
+    start = source if isinstance(source, EditedGenome) else EditedGenome(source, whole)
+    contigs = Changes(start, changes).contigs()
+    return EditedGenome(
+        start.source, contigs, name or f"{start.source.name}.{fingerprint(contigs)}"
+    )
+
+
+def inverse(genome: EditedGenome, changes: Sequence[Edit]) -> list[Edit]:
+    """Edits that undo ``changes``: of the genome that ``changes`` make of ``genome``, they give
+    ``genome`` back.
+
+    Raises
+    ------
+    EditError
+        As :func:`apply_edits`; if the changes join chromosomes or give one whole.
+    """
+    sorted_out = Changes(genome, changes)
+    if sorted_out.joined or sorted_out.given:
+        raise EditError(
+            "only edits within chromosomes have an inverse, not translocations and custom "
+            "chromosomes; keep the genome"
+        )
+    out = []
+    for chrom, edits in sorted_out.edits.items():
+        shift = 0
+        for edit in edits:
+            size = sum(len(s) for s in replacement(genome, edit))
+            old = tuple(genome.pieces(chrom, edit.start, edit.end))
+            a = edit.start + shift
+            kind = "del" if not old else "ins" if not size else "sub"
+            out.append(Edit(kind, chrom, a, a + size, sequence=old, of_source=True))
+            shift += size - (edit.end - edit.start)
+    return out
 
 
 class Changes:

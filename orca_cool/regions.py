@@ -192,3 +192,8 @@ def read_view(path: str | Path, chromsizes: Mapping[str, int]) -> list[Region]:
             f"view {str(path)!r}: regions overlap; merge them, or write one file each"
         )
     return regions
+
+
+def n_bins(length: int, resolution: int) -> int:
+    """Bins of a chromosome, the last one possibly partial, as cooler counts them."""
+    return -(-length // resolution)

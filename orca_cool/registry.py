@@ -22,14 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from orca_cool.errors import BundleError, ModelError, OutputError
-from orca_cool.weights import (
-    SPEC_FILE,
-    check_weights,
-    is_bundle,
-    load_bundle,
-    read_header,
-    replace_folder,
-)
+from orca_cool.files import replace_folder
+from orca_cool.weights import SPEC_FILE, check_weights, is_bundle, load_bundle, read_header
 
 DATA = Path(__file__).parent / "data"
 REGISTRY_FORMAT = "orca-cool-registry"

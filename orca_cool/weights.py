@@ -8,7 +8,6 @@ before anything is computed with it.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import os
 import shutil
@@ -23,8 +22,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from orca_cool.background import Background, choose_table
+from orca_cool.background import Background
 from orca_cool.errors import BundleError, ModelError, OutputError
+from orca_cool.files import replace_folder, sha256
 from orca_cool.model.cascade import Orca
 from orca_cool.model.spec import ModelSpec, ModuleSpec
 
@@ -56,7 +56,7 @@ class Bundle:
     def background(self, module: ModuleSpec) -> Background:
         """Background of a module.
 
-        See :func:`orca_cool.background.choose_table`.
+        See :func:`orca_cool.weights.choose_table`.
 
         Raises
         ------
@@ -148,24 +148,6 @@ def save_bundle(
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
     return folder
-
-
-def replace_folder(new: Path, folder: Path) -> None:
-    """Put ``new`` in the place of ``folder`` (same file system), which may exist: a rename, or two."""
-    new.chmod(0o755)  # mkdtemp makes it private
-    if not folder.exists():
-        os.replace(new, folder)
-        return
-    # A folder that is not empty cannot be renamed over: step aside first, and come back if the
-    # second rename fails.
-    aside = new.with_name(new.name + ".old")
-    os.replace(folder, aside)
-    try:
-        os.replace(new, folder)
-    except OSError:
-        os.replace(aside, folder)
-        raise
-    shutil.rmtree(aside, ignore_errors=True)
 
 
 def is_bundle(folder: str | os.PathLike[str]) -> bool:
@@ -349,15 +331,6 @@ def fill(model: Orca, state: Mapping[str, torch.Tensor], source: object) -> None
     model.eval()
 
 
-def sha256(path: str | os.PathLike[str]) -> str:
-    """SHA-256 of a file in hexadecimal, read in pieces."""
-    with open(path, "rb") as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def _counter(key: str) -> bool:
     return key.endswith("num_batches_tracked")
 
@@ -373,14 +346,21 @@ def _same_names(source: object, found: set[str], expected: set[str]) -> None:
         raise BundleError(f"{source} holds unexpected tensors: {few(found - expected)}")
 
 
-def import_released(
-    folder: str | os.PathLike[str],
-    out: str | os.PathLike[str],
-    names: Sequence[str] | None = None,
-    *,
-    force: bool = False,
-) -> list[Path]:
-    """Bundles from the folder of the released Orca resources; see :mod:`orca_cool.released`."""
-    from orca_cool.released import import_released as run  # that module needs this one
+def choose_table(
+    tables: Mapping[int, Background], module: ModuleSpec, base_bin: int
+) -> Background | None:
+    """The table that a module's levels are relative to, None if there is none.
 
-    return run(folder, out, names, force=force)
+    An assembly module (256M) has the coarsest table that carries a trans value; a one-shot module
+    (1M) the finest that averages to its bin (1 kb in the released models); any other the table at
+    the base bin.
+    """
+    if module.assembly:
+        fits = [
+            r for r, b in tables.items() if b.trans is not None and module.resolutions[-1] % r == 0
+        ]
+        return tables[max(fits)] if fits else None
+    if module.decoder is None:
+        fits = [r for r in tables if module.resolutions[-1] % r == 0]
+        return tables[min(fits)] if fits else None
+    return tables.get(base_bin)

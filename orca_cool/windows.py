@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from orca_cool.edits import Segment
+from orca_cool.regions import n_bins
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,6 @@ def reach(bins: int) -> int:
     share enough of it to blend.
     """
     return bins - step(bins, top=True) + 1 - ramp(bins)
-
-
-def n_bins(length: int, resolution: int) -> int:
-    """Bins of a chromosome, the last one possibly partial, as cooler counts them."""
-    return -(-length // resolution)
 
 
 def grid(length: int, resolution: int, bins: int, top: bool = False) -> list[int]:

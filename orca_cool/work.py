@@ -17,8 +17,8 @@ import numpy as np
 from orca_cool.manifest import Manifest
 from orca_cool.mosaic import Mosaic, Rows
 from orca_cool.predict import Predictor, WindowMap
+from orca_cool.regions import n_bins
 from orca_cool.shards import Crew, Plan, Progress, Step, compute, load_windows, windows_path
-from orca_cool.windows import n_bins
 
 #: Steps that may be computed and not yet checkpointed.
 BOUND = 2

@@ -20,10 +20,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from orca_cool.compare import Reference, compare
-from orca_cool.edits import Change, Edit, EditedGenome, Segment
+from orca_cool.edits import Change, Edit, Segment
 from orca_cool.genome import SequenceSource, open_genome
 from orca_cool.intervals import read_bed
 from orca_cool.predict import Predictor, SeriesMap
+from orca_cool.rearrange import apply_edits
 from orca_cool.registry import resolve
 from orca_cool.scores import score
 from orca_cool.weights import load_bundle
@@ -77,7 +78,7 @@ def centromeres(predictor: Predictor, picture: str | None) -> None:
     )
     print(f"{'':28}{'across CEN2':>14}{'200 kb on':>14}{'100 kb on':>14}")
     for name, changes in edits.items():
-        edited = predictor.on(EditedGenome.of(source, changes))
+        edited = predictor.on(apply_edits(source, changes))
         found = edited.series(module, CHROM, middle, "real")[0]
         maps[name] = found
         numbers = [
@@ -141,7 +142,7 @@ def knockouts(predictor: Predictor, files: Sequence[str]) -> None:
             codes = random.permutation(source.fetch(CHROM, place - SIZE // 2, place + SIZE // 2))
             new = (Segment.letters("".join("ACGTN"[k] for k in codes)),)
             genomes.append(
-                EditedGenome.of(
+                apply_edits(
                     source, [Edit("sub", CHROM, place - SIZE // 2, place + SIZE // 2, sequence=new)]
                 )
             )

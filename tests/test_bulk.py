@@ -22,8 +22,8 @@ from orca_cool import bulk
 from orca_cool.bulk import COLUMNS, score_variants
 from orca_cool.cli import main
 from orca_cool.compare import Reference, compare
-from orca_cool.edits import EditedGenome
 from orca_cool.errors import OutputError
+from orca_cool.rearrange import apply_edits
 from orca_cool.scores import SCORES, score
 from orca_cool.variants import read_variants
 
@@ -136,7 +136,7 @@ def test_numbers_are_those_of_each_variant_alone(whole, vcf, predictor):
         if variant.name not in ("snv3", "ins", "del", "inv"):
             continue
         fresh = Reference(runs.predictor(vcf.parent), module)
-        (found,) = compare(fresh, [EditedGenome.of(fresh.predictor.source, variant.changes)])
+        (found,) = compare(fresh, [apply_edits(fresh.predictor.source, variant.changes)])
         for c in found:
             for name, value in score(c).items():
                 assert rows.loc[(variant.name, c.resolution), name] == pytest.approx(

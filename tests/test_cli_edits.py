@@ -19,8 +19,9 @@ from orca_cool import pipeline
 from orca_cool.check import check_mcool
 from orca_cool.cli import main
 from orca_cool.coolfile import read_log_ratio
-from orca_cool.edits import Edit, EditedGenome, Segment, digest
+from orca_cool.edits import Edit, Segment, digest
 from orca_cool.genome import open_genome
+from orca_cool.rearrange import apply_edits
 from orca_cool.variants.apply import EditOptions, edited_genome
 from orca_cool.weights import save_bundle
 
@@ -140,7 +141,7 @@ def test_the_file_is_of_the_edited_genome(call, tmp_path, source):
         str(out),
         *(str(tmp_path / f"out.expected.{r}.tsv") for r in LEVELS),
     ]
-    genome = EditedGenome.of(source, [Edit("del", "a", 1_013, 1_500)])
+    genome = apply_edits(source, [Edit("del", "a", 1_013, 1_500)])
     clr = cooler.Cooler(f"{out}::resolutions/40")
     assert clr.chromsizes.to_dict() == {"a": 2_523, "b": 2_100, "c": 500}
     assert genome.name.startswith("toy.")
@@ -160,7 +161,7 @@ def test_the_file_is_of_the_edited_genome(call, tmp_path, source):
 @pytest.mark.parametrize("regions", [[], ["b", "a:400-2,523"]])
 def test_it_is_what_the_edited_fasta_gives(call, place, tmp_path, source, regions):
     """With --reencode the very bytes, else up to rounding."""
-    genome = EditedGenome.of(source, [Edit("del", "a", 1_013, 1_500)])
+    genome = apply_edits(source, [Edit("del", "a", 1_013, 1_500)])
     (place / "edited.fa").write_text(
         "".join(f">{c}\n{text_of(genome, c, 0, n)}\n" for c, n in genome.chromsizes.items())
     )
@@ -532,7 +533,7 @@ def test_a_worker_makes_the_same_genome_and_plan(call, place, tmp_path, source, 
         Edit("ins", "a", 700, 700, sequence=(Segment.letters("ACGTACGTAC"), Segment("a", 5, 50))),
         Edit("del", "a", 1_013, 1_500),
     ]
-    assert predictor.source.contigs == EditedGenome.of(source, changes).contigs
+    assert predictor.source.contigs == apply_edits(source, changes).contigs
     assert type(predictor.encodings).__name__ == "EncodingCache"  # --reencode
     assert [str(r) for r in plan.regions] == [f"a:0-{3_010 - 487 + 55:,}"]
     (tmp_path / "letters.fa").write_text(">one\nACGTACGTAA\n")

@@ -10,11 +10,12 @@ from conftest import Drawn, make_toy_backgrounds, make_toy_model
 from test_edited_prediction import EDITS, GAP, SIZES, Plain, letters, random_letters
 
 from orca_cool.compare import Reference, bin_origins, compare, sites
-from orca_cool.edits import Breakend, Contig, Edit, EditedGenome, Join, Segment
+from orca_cool.edits import Breakend, Contig, Edit, Join, Segment
 from orca_cool.errors import EditError
 from orca_cool.evaluate.metrics import pearson
 from orca_cool.model.spec import orca_spec
 from orca_cool.predict import Predictor
+from orca_cool.rearrange import apply_edits
 from orca_cool.scores import SCORES, Choices, average, read_loops, score
 from orca_cool.weights import load_bundle, save_bundle
 
@@ -61,7 +62,7 @@ GRAIN = 31 * 4_000
 
 
 def placed(*changes, module="32M"):
-    return sites(EditedGenome.of(HUMAN, changes), SPEC, SPEC.module(module))
+    return sites(apply_edits(HUMAN, changes), SPEC, SPEC.module(module))
 
 
 def test_an_snv_is_seen_from_the_nearest_grain():
@@ -133,7 +134,7 @@ def test_a_small_inversion_is_one_site_and_a_large_deletion_keeps_the_longer_sid
     assert site.position == 2 * GRAIN - 250_001
     # windows that are moved stay in the phase of one side or the other, of that which is then
     # longer
-    genome = EditedGenome.of(HUMAN, [Edit("del", "chr2", 100_000_000, 100_250_001)])
+    genome = apply_edits(HUMAN, [Edit("del", "chr2", 100_000_000, 100_250_001)])
     for shift, off in ((-4_000, 0), (-700_000, 0), (700_000, -250_001)):
         (moved,) = sites(genome, SPEC, SPEC.module("1M"), shift=shift)
         assert moved.references == (
@@ -166,7 +167,7 @@ def oracle(genome, contig, m, names):
 
 @pytest.mark.parametrize("name", EDITS)
 def test_bins_are_compared_with_those_that_they_came_from(predictor, source, module, name):
-    genome = EditedGenome.of(source, EDITS[name])
+    genome = apply_edits(source, EDITS[name])
     reference = Reference(predictor, module)
     (found,) = compare(reference, [genome])
     assert found
@@ -212,20 +213,18 @@ def test_bins_are_compared_with_those_that_they_came_from(predictor, source, mod
 def test_a_bin_whose_middle_is_given_takes_the_nearest_base():
     source = Drawn(SIZES, GAP)
     # bin 10 of 160 bp: 1600 to 1760, middle 1680
-    genome = EditedGenome.of(source, [Edit("sub", "a", 1650, 1700, sequence=(Segment("", 0, 50),))])
+    genome = apply_edits(source, [Edit("sub", "a", 1650, 1700, sequence=(Segment("", 0, 50),))])
     chroms, places = bin_origins(genome, "a", 0, 160, 20)
     assert places[10] == 1700  # 20 bp away; 1649 is 31
     assert chroms[10] == 0
-    genome = EditedGenome.of(
-        source, [Edit("ins", "a", 1600, 1600, sequence=(Segment("", 0, 320),))]
-    )
+    genome = apply_edits(source, [Edit("ins", "a", 1600, 1600, sequence=(Segment("", 0, 320),))])
     chroms, places = bin_origins(genome, "a", 0, 160, 20)
     assert chroms[10:12].tolist() == [-1, -1]
     assert places[12] == 1680
 
 
 def test_touched_bins(predictor, source, module):
-    genome = EditedGenome.of(
+    genome = apply_edits(
         source, [Edit("ins", "a", 12_000, 12_000, sequence=letters(random_letters(300)))]
     )
     found = [c for c in compare(Reference(predictor, module), [genome])[0] if c.resolution == 40]
@@ -236,7 +235,7 @@ def test_touched_bins(predictor, source, module):
 
 def test_no_change_is_exactly_nothing(predictor, source, module):
     same = letters("".join("ACGT"[k] for k in source.codes["a"][12_000:12_010]))
-    genome = EditedGenome.of(source, [Edit("sub", "a", 12_000, 12_010, sequence=same)])
+    genome = apply_edits(source, [Edit("sub", "a", 12_000, 12_010, sequence=same)])
     assert compare(Reference(predictor, module), [genome]) == [[]]
     (found,) = compare(Reference(predictor, module), [genome], footprints=[("a", 12_000, 12_010)])
     assert [c.resolution for c in found] == [160, 80, 40]
@@ -250,7 +249,7 @@ def test_no_change_is_exactly_nothing(predictor, source, module):
 
 
 def test_scores_by_hand(predictor, source, module):
-    genome = EditedGenome.of(source, EDITS["snv"])
+    genome = apply_edits(source, EDITS["snv"])
     (found,) = compare(Reference(predictor, module), [genome])
     for c in found:
         a, b = c.alternative.values.astype(float), c.references[0].values.astype(float)
@@ -337,7 +336,7 @@ def test_loops_and_compartments():
 
 
 def test_shifted_windows_are_averaged(predictor, source, module):
-    genome = EditedGenome.of(source, EDITS["snv"])
+    genome = apply_edits(source, EDITS["snv"])
     reference = Reference(predictor, module)
     by_shift = [compare(reference, [genome], shift=s, keep=[40])[0][0] for s in (0, 80, -13)]
     starts = [c.alternative.start for c in by_shift]
@@ -351,7 +350,7 @@ def test_shifted_windows_are_averaged(predictor, source, module):
 def test_each_window_of_the_reference_is_predicted_once(predictor, source, module):
     reference = Reference(predictor, module)
     genomes = [
-        EditedGenome.of(source, [Edit("sub", "a", p, p + 1, sequence=letters("N"))])
+        apply_edits(source, [Edit("sub", "a", p, p + 1, sequence=letters("N"))])
         for p in range(12_000, 12_040, 4)
     ]
     together = compare(reference, genomes)

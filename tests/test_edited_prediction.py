@@ -9,10 +9,11 @@ from conftest import Drawn, make_toy_backgrounds, make_toy_model, make_toy_spec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orca_cool.edits import Breakend, Contig, Edit, EditedGenome, Join, Segment
+from orca_cool.edits import Breakend, Contig, Edit, Join, Segment
 from orca_cool.encode import EditedCache, EncodingCache
 from orca_cool.model.fast_encoder import FastEncoder
 from orca_cool.predict import Predictor
+from orca_cool.rearrange import apply_edits
 from orca_cool.weights import load_bundle, save_bundle
 from orca_cool.windows import by_root, plan
 
@@ -90,7 +91,7 @@ EDITS = {
 @pytest.mark.parametrize("name", EDITS)
 @pytest.mark.parametrize("fine", [0, 2**24])
 def test_encodings_are_those_of_the_edited_sequence(model, source, name, fine):
-    genome = EditedGenome.of(source, EDITS[name])
+    genome = apply_edits(source, EDITS[name])
     encoder = FastEncoder(model.encoder)
     edited = EditedCache(EncodingCache(encoder, source, fine_bytes=fine), genome)
     anew = EncodingCache(encoder, Plain(genome))
@@ -128,7 +129,7 @@ def test_any_edits_any_window(model, source, places, kinds, unit, start, reverse
         )
         for kind, p, q in zip(kinds, places[::2], places[1::2])
     ]
-    genome = EditedGenome.of(source, edits)
+    genome = apply_edits(source, edits)
     encoder = FastEncoder(model.encoder)
     edited = EditedCache(EncodingCache(encoder, source, fine_bytes=2**24), genome)
     anew = EncodingCache(encoder, Plain(genome))
@@ -143,7 +144,7 @@ def test_any_edits_any_window(model, source, places, kinds, unit, start, reverse
 @pytest.mark.parametrize("name", EDITS)
 @pytest.mark.parametrize("module", ["S", "G", "B"])
 def test_maps_are_those_of_the_edited_sequence(bundle, source, name, module):
-    genome = EditedGenome.of(source, EDITS[name])
+    genome = apply_edits(source, EDITS[name])
     ours, plain = Predictor(bundle, source).on(genome), Predictor(bundle, Plain(genome))
     module = bundle.spec.module(module)
     chrom = genome.edited[0]
@@ -163,7 +164,7 @@ def test_maps_are_those_of_the_edited_sequence(bundle, source, name, module):
 def test_encoded_anew_the_bits_are_those_of_the_edited_fasta(bundle, source, tmp_path):
     from orca_cool.genome import open_genome
 
-    genome = EditedGenome.of(source, EDITS["aligned deletion"])
+    genome = apply_edits(source, EDITS["aligned deletion"])
     path = tmp_path / "edited.fa"
     path.write_text(
         "".join(
@@ -189,7 +190,7 @@ def test_only_what_an_edit_touches_is_encoded(model, source):
         reference.window("a", SIZES["a"] // BASE, 20, reverse=reverse)
 
     def cost(*edits):
-        genome = EditedGenome.of(source, edits)
+        genome = apply_edits(source, edits)
         before = reference.encoded
         for reverse in (False, True):
             EditedCache(reference, genome).span(
@@ -207,7 +208,7 @@ def test_only_what_an_edit_touches_is_encoded(model, source):
 
 
 def test_no_change_is_no_edit(bundle, source):
-    genome = EditedGenome.of(
+    genome = apply_edits(
         source,
         [
             Edit(
@@ -220,7 +221,7 @@ def test_no_change_is_no_edit(bundle, source):
         ],
     )
     assert genome.edited == []
-    twice = EditedGenome.of(EditedGenome.of(source, EDITS["inversion"]), EDITS["inversion"])
+    twice = apply_edits(apply_edits(source, EDITS["inversion"]), EDITS["inversion"])
     assert twice.edited == []
     predictor = Predictor(bundle, source)
     module = bundle.spec.module("S")

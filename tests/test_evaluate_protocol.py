@@ -30,8 +30,9 @@ from orca_cool.evaluate.tally import Tally
 from orca_cool.genome import open_genome
 from orca_cool.observed import ObservedMap, block_mean, log_ratio
 from orca_cool.predict import Predictor
+from orca_cool.regions import n_bins
 from orca_cool.weights import load_bundle, save_bundle
-from orca_cool.windows import fill_layout, layout, n_bins
+from orca_cool.windows import fill_layout, layout
 
 SIZES = {"a": 7680, "b": 5120, "c": 9010}
 SCALE = 1e7  # counts per unit of frequency: so many that coarse-graining changes nothing

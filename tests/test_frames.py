@@ -30,9 +30,9 @@ from orca_cool.frames import (
 from orca_cool.levels import Settings
 from orca_cool.pipeline import predict_to_file
 from orca_cool.predict import Predictor
-from orca_cool.regions import Region
+from orca_cool.rearrange import apply_edits
+from orca_cool.regions import Region, n_bins
 from orca_cool.weights import load_bundle, save_bundle
-from orca_cool.windows import n_bins
 
 SIZES = {"a": 4_810, "b": 3_000, "c": 900}
 LEVELS = (40, 80, 160)
@@ -215,7 +215,7 @@ def assert_is_the_oracles(frame, edited, genome, copies):
 
 @pytest.mark.parametrize("name", CASES)
 def test_every_pixel_is_the_oracles(reference, tmp_path, name):
-    genome = EditedGenome.of(SOURCE, CASES[name])
+    genome = apply_edits(SOURCE, CASES[name])
     edited = predict(reference.on(genome), tmp_path / "x.mcool")
     for copies in ("mean", "first"):
         out = tmp_path / f"{copies}.mcool"
@@ -248,7 +248,7 @@ def test_every_pixel_is_the_oracles(reference, tmp_path, name):
 
 
 def test_the_two_ways_with_copies_differ_where_there_are_copies(reference, tmp_path):
-    genome = EditedGenome.of(SOURCE, CASES["tandem duplication"])
+    genome = apply_edits(SOURCE, CASES["tandem duplication"])
     edited = predict(reference.on(genome), tmp_path / "x.mcool")
     maps = []
     for copies in ("mean", "first"):
@@ -268,7 +268,7 @@ def test_the_two_ways_with_copies_differ_where_there_are_copies(reference, tmp_p
 
 def test_without_an_edit_it_is_the_references_map(reference, tmp_path):
     codes = "".join("ACGT"[k] for k in SOURCE.codes["a"][50:60])
-    genome = EditedGenome.of(SOURCE, [Edit("sub", "a", 50, 60, sequence=(Segment.letters(codes),))])
+    genome = apply_edits(SOURCE, [Edit("sub", "a", 50, 60, sequence=(Segment.letters(codes),))])
     regions = [Region("a", 0, 4_810), Region("b", 330, 2_000)]
     for mode in ("regularised", "contact"):
         ours = predict(reference.on(genome), tmp_path / f"{mode}.e.mcool", regions, mode=mode)
@@ -296,7 +296,7 @@ def test_without_an_edit_it_is_the_references_map(reference, tmp_path):
 
 
 def test_difference_is_the_log_ratio_of_the_two_files(reference, tmp_path):
-    genome = EditedGenome.of(SOURCE, CASES["inversion"])
+    genome = apply_edits(SOURCE, CASES["inversion"])
     ours = predict(reference.on(genome), tmp_path / "e.mcool")
     to_reference_frame(ours, genome, tmp_path / "f.mcool", assembly="drawn1")
     # a reference at another pseudo-depth, of another part and of more levels than needed
@@ -341,7 +341,7 @@ def test_difference_is_the_log_ratio_of_the_two_files(reference, tmp_path):
 
 
 def test_cooltools_runs_on_it(reference, tmp_path):
-    genome = EditedGenome.of(SOURCE, CASES["deletion"])
+    genome = apply_edits(SOURCE, CASES["deletion"])
     edited = predict(reference.on(genome), tmp_path / "x.mcool")
     to_reference_frame(edited, genome, tmp_path / "f.mcool", assembly="drawn1")
     clr = cooler.Cooler(f"{tmp_path / 'f.mcool'}::resolutions/40")
@@ -355,7 +355,7 @@ def test_cooltools_runs_on_it(reference, tmp_path):
 
 
 def test_bins_go_where_their_middle_bases_go():
-    two = EditedGenome.of(SOURCE, CASES["two"])
+    two = apply_edits(SOURCE, CASES["two"])
     genome = EditedGenome(
         SOURCE, {**two.contigs, "x": (Segment("a", -100, 200), Segment("a", 4_700, 5_000, "-"))}
     )  # they overhang
@@ -373,7 +373,7 @@ def test_bins_go_where_their_middle_bases_go():
 
 def test_regions_of_the_reference():
     def of(changes, reach, *regions, join=False):
-        genome = changes if isinstance(changes, EditedGenome) else EditedGenome.of(SOURCE, changes)
+        genome = changes if isinstance(changes, EditedGenome) else apply_edits(SOURCE, changes)
         regions = regions or [Region(c, 0, genome.chromsizes[c]) for c in genome.edited]
         return [str(r) for r in reference_regions(genome, regions, reach, join=join)]
 
@@ -397,13 +397,13 @@ def test_regions_of_the_reference():
 
 
 def test_what_cannot_be_shown(reference, tmp_path):
-    genome = EditedGenome.of(SOURCE, [Contig("x", (letters(600),))])
+    genome = apply_edits(SOURCE, [Contig("x", (letters(600),))])
     edited = predict(reference.on(genome), tmp_path / "x.mcool", [Region("x", 0, 600)])
     with pytest.raises(EditError, match=r"x:0-600.*comes from the reference"):
         to_reference_frame(edited, genome, tmp_path / "f.mcool", assembly="drawn1")
     with pytest.raises(EditError, match=r"'median'.*mean, first"):
         to_reference_frame(edited, genome, tmp_path / "f.mcool", assembly="drawn1", copies="median")
-    other = EditedGenome.of(SOURCE, CASES["deletion"])
+    other = apply_edits(SOURCE, CASES["deletion"])
     with pytest.raises(CoolerError, match="another genome: a has 4810 bp there, 3422 bp here"):
         to_reference_frame(edited, other, tmp_path / "f.mcool", assembly="drawn1")
     with pytest.raises(CoolerError, match="there is no file"):
@@ -412,7 +412,7 @@ def test_what_cannot_be_shown(reference, tmp_path):
 
 
 def test_maps_that_cannot_be_compared(reference, tmp_path):
-    genome = EditedGenome.of(SOURCE, CASES["inversion"])
+    genome = apply_edits(SOURCE, CASES["inversion"])
     a = Region("a", 0, 4_810)
     ours = predict(reference.on(genome), tmp_path / "e.mcool", [a])
     to_reference_frame(ours, genome, tmp_path / "f.mcool", assembly="drawn1")
@@ -522,7 +522,7 @@ def test_any_edits_any_map(tmp_path_factory, places, kinds, unit, band, copies, 
         )
         for kind, p, q in zip(kinds, places[::2], places[1::2])
     ]
-    genome = EditedGenome.of(SOURCE, changes)
+    genome = apply_edits(SOURCE, changes)
     regions = [Region("a", 0, genome.chromsizes["a"]), Region("b", 0, 3_000)]
     folder = tmp_path_factory.mktemp("any")
     edited = drawn_map(genome, folder / "e.mcool", regions, np.random.default_rng(seed), band, mode)
@@ -546,7 +546,7 @@ def assert_has_the_oracles_numbers(frame, edited, genome, copies):
 
 def test_pairs_on_two_contigs_have_no_pixel(tmp_path):
     """Though the two contigs are neighbours in the file, and it has contacts between them."""
-    genome = EditedGenome.of(SOURCE, [Join(Breakend("b", 1_500, "+"), Breakend("c", 450, "-"))])
+    genome = apply_edits(SOURCE, [Join(Breakend("b", 1_500, "+"), Breakend("c", 450, "-"))])
     regions = [Region(c, 0, genome.chromsizes[c]) for c in ("der_b", "der_c")]
     edited = drawn_map(
         genome, tmp_path / "e.mcool", regions, np.random.default_rng(1), 30, "regularised"

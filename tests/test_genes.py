@@ -15,9 +15,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
-from orca_cool.edits import Breakend, Contig, Edit, EditedGenome, Join, Segment
+from orca_cool.edits import Breakend, Contig, Edit, Join, Segment
 from orca_cool.errors import OrcaCoolError, RegionError
 from orca_cool.genes import COLOURS, COLUMNS, MAX_ROWS, ROW, Track, lift, pack, read_genes, spans
+from orca_cool.rearrange import apply_edits
 from orca_cool.regions import Region
 
 #: Of chromosomes c (10 kb) and d (5 kb).
@@ -206,7 +207,7 @@ class Sizes:
 
 
 def lifted(*changes, contig="c", window=None):
-    genome = EditedGenome.of(Sizes(), changes)
+    genome = apply_edits(Sizes(), changes)
     found = lift(table(GENES), genome, contig, *(window or (0, genome.chromsizes[contig])))
     assert set(found["chrom"]) <= {contig}
     return [(r.start, r.end, r.name, r.strand) for r in found.itertuples(index=False)]

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from orca_cool import genome, regions
 from orca_cool.errors import GenomeError, RegionError
 from orca_cool.genome import FastaSource, RenamedSource, SequenceSource, TwoBitSource, open_genome
+from orca_cool.model.assembly import check_assembly
 from orca_cool.model.spec import ModelSpec
 from orca_cool.regions import Region, parse_region
 
@@ -400,15 +401,15 @@ def test_views(tmp_path):
 def test_check_assembly(tmp_path):
     source = open_genome(write_fasta(tmp_path / "a.fa", {"chr1": "ACGT", "extra": "A"}))
     spec = ModelSpec("m", assemblies={"old": {"chr1": 5}, "new": {"chr1": 4, "chr2": 9}})
-    assert genome.check_assembly(spec, source) == "new"
-    assert genome.check_assembly(ModelSpec("m"), source) is None
-    assert genome.check_assembly(ModelSpec("m", assemblies={"other": {"1": 4}}), source) is None
+    assert check_assembly(spec, source) == "new"
+    assert check_assembly(ModelSpec("m"), source) is None
+    assert check_assembly(ModelSpec("m", assemblies={"other": {"1": 4}}), source) is None
     with pytest.raises(
         GenomeError,
         match=r"genome 'a' is not the assembly of model 'm': chr1 is 4 bp in the genome, 5 bp in "
         r"old",
     ):
-        genome.check_assembly(ModelSpec("m", assemblies={"old": {"chr1": 5}}), source)
+        check_assembly(ModelSpec("m", assemblies={"old": {"chr1": 5}}), source)
 
 
 def test_gap_fraction(tmp_path, monkeypatch):

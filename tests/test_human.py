@@ -14,11 +14,11 @@ from Bio.bgzf import BgzfWriter
 from click.testing import CliRunner
 
 from orca_cool.cli import main
-from orca_cool.edits import EditedGenome
 from orca_cool.encode import EditedCache, EncodingCache
 from orca_cool.genome import open_genome
 from orca_cool.model.fast_encoder import FastEncoder
 from orca_cool.predict import Predictor
+from orca_cool.rearrange import apply_edits
 from orca_cool.variants import parse_edits, read_variants
 from orca_cool.weights import load_bundle
 
@@ -102,7 +102,7 @@ def test_an_edit_is_encoded_as_the_edited_sequence(place, reference_bundles):
     model = load_bundle(reference_bundles["h1esc"]).model
     encoder = FastEncoder(model.encoder)
     for variant in read_variants(place / "in.vcf", source):
-        genome = EditedGenome.of(source, variant.changes)
+        genome = apply_edits(source, variant.changes)
         for start in (variant.start // 4000 * 4000 - 60_000, variant.end // 4000 * 4000 + 1_000):
             fine = EncodingCache(encoder, source, fine_bytes=2**28)
             ours = EditedCache(fine, genome).span("mhc", start, start + 120_000)
@@ -117,7 +117,7 @@ def test_an_inversion_at_all_levels(place, reference_bundles):
     """Six levels, although the contig fills a sixth of the window: the rest is N."""
     source = open_genome(place / "mhc.fa.gz")
     predictor = Predictor(load_bundle(reference_bundles["h1esc"]), source, "cpu", fine_bytes=2**30)
-    genome = EditedGenome.of(source, parse_edits("mhc:2,528,000-2,568,000 inv", source))
+    genome = apply_edits(source, parse_edits("mhc:2,528,000-2,568,000 inv", source))
     module = predictor.spec.module("32M")
     before = predictor.series(module, "mhc", 2_548_000, "real")
     encoded = predictor.encodings.encoded

@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 from orca_cool.levels import Chain
 from orca_cool.mosaic import Mosaic
 from orca_cool.patches import Patchwork, symmetric
-from orca_cool.regions import Region
+from orca_cool.regions import Region, n_bins
 from orca_cool.shards import root_steps
-from orca_cool.windows import n_bins
 
 SPEC = make_toy_spec()
 CHAINS = {

@@ -25,7 +25,7 @@ from orca_cool.bulk import save_maps
 from orca_cool.cli import main
 from orca_cool.compare import Reference, compare, sites
 from orca_cool.draw_series import GIVEN_COLOUR, SEGMENT_COLOURS, SQUARE, draw_series
-from orca_cool.edits import Breakend, Contig, Edit, EditedGenome, Join, Segment
+from orca_cool.edits import Breakend, Contig, Edit, Join, Segment
 from orca_cool.errors import CoolerError, EditError, OutputError
 from orca_cool.evaluate.metrics import insulation_score
 from orca_cool.genes import COLUMNS, GAP
@@ -33,6 +33,7 @@ from orca_cool.genome import open_genome
 from orca_cool.plot import observed_panel, picture_paths
 from orca_cool.plot_series import Column, Map, around, compared, diamond_side, read_maps, site_at
 from orca_cool.predict import Predictor
+from orca_cool.rearrange import apply_edits
 from orca_cool.regions import Region
 from orca_cool.variants.variant import of_changes
 from orca_cool.weights import load_bundle, save_bundle
@@ -113,7 +114,7 @@ def columns(predictor, reference):
     """Columns of the first place of some changes."""
 
     def of(changes):
-        genome = EditedGenome.of(predictor.source, changes)
+        genome = apply_edits(predictor.source, changes)
         return compared(
             reference, genome, sites(genome, predictor.spec, reference.module)[0], LEVELS
         )
@@ -372,7 +373,7 @@ def test_axes_with_an_edit(local):
 
 
 def test_maps_are_those_of_the_comparison(local, predictor, reference):
-    genome = EditedGenome.of(predictor.source, LOCAL)
+    genome = apply_edits(predictor.source, LOCAL)
     (wanted,) = compare(Reference(predictor, reference.module), [genome])
     for c, w in zip(local[0], wanted, strict=True):
         np.testing.assert_array_equal(c.alternative.values, w.alternative.values)
@@ -643,7 +644,7 @@ def test_a_translocation(columns, predictor, reference):
         for _, _, _, hatch in bars(axes[f"reference, {side} 160 strip"])[0]
     ]
     assert hatches == [None, "xxxxx", "xxxxx", None]
-    genome = EditedGenome.of(predictor.source, TRANSLOCATION)
+    genome = apply_edits(predictor.source, TRANSLOCATION)
     one, two = sites(genome, predictor.spec, reference.module)
     assert (one.contig, two.contig) == ("der_a", "der_b")
     # the windows are centred on 1,520, the multiple of 80 next to 1,500, and on 960
@@ -772,7 +773,7 @@ def column(genome, contig, start, end, marks=()):
     ],
 )
 def test_breaks_and_origins(predictor, changes, breaks, origins):
-    genome = EditedGenome.of(predictor.source, changes)
+    genome = apply_edits(predictor.source, changes)
     found = column(genome, "a", 2_000, 5_000, tuple(genome.junctions("a")))
     assert found.breaks() == breaks
     assert found.origins() == origins
@@ -780,11 +781,11 @@ def test_breaks_and_origins(predictor, changes, breaks, origins):
 
 
 def test_ends_of_chromosomes_as_breaks(predictor):
-    turned = EditedGenome.of(predictor.source, [Contig("c", (Segment("c", 0, 900, "-"),))])
+    turned = apply_edits(predictor.source, [Contig("c", (Segment("c", 0, 900, "-"),))])
     found = column(turned, "c", 0, 900, (450,))
     assert (found.breaks(), found.origins()) == ([], [])  # no breakpoint: the mark is its middle
     # a chromosome that lost its beginning has an end that the reference has not
-    cut = EditedGenome.of(predictor.source, [Edit("del", "a", 0, 2_000)])
+    cut = apply_edits(predictor.source, [Edit("del", "a", 0, 2_000)])
     found = column(cut, "a", 0, 3_000, (0,))
     assert (found.breaks(), found.origins()) == ([0], [("a", 2_000)])
     other = column(cut, "b", 0, 3_000, (10, 20))
@@ -804,7 +805,7 @@ def test_ends_of_chromosomes_as_breaks(predictor):
 
 def test_a_breakpoint_within_an_inverted_piece(predictor):
     pieces = (Segment("a", 0, 3_000), Segment("a", 3_000, 3_500, "-"), Segment("a", 3_200, 12_000))
-    genome = EditedGenome.of(predictor.source, [Contig("a", pieces)])
+    genome = apply_edits(predictor.source, [Contig("a", pieces)])
     found = column(genome, "a", 2_000, 5_000)
     assert found.origins() == [("a", 3_000), ("a", 3_500), ("a", 3_200)]
     axes = axes_of(draw_series([found]))
@@ -831,7 +832,7 @@ def test_many_junctions_are_not_all_marked(predictor):
         Edit("sub", "a", 2_000 + 100 * k, 2_001 + 100 * k, sequence=(Segment.letters("N"),))
         for k in range(13)
     ]
-    genome = EditedGenome.of(predictor.source, snvs)
+    genome = apply_edits(predictor.source, snvs)
     assert column(genome, "a", 1_000, 5_000, (2_100, 2_101)).breaks() == [2_100, 2_101]  # of 26
     assert (
         len(column(genome, "a", 1_000, 3_150, (2_100, 2_101)).breaks()) == 24
@@ -840,7 +841,7 @@ def test_many_junctions_are_not_all_marked(predictor):
 
 def test_the_place_of_a_base_of_the_reference(predictor):
     def at(changes, *where):
-        site = site_at(EditedGenome.of(predictor.source, changes), *where)
+        site = site_at(apply_edits(predictor.source, changes), *where)
         return site.contig, site.marks, site.position, site.references
 
     # 1,000 bp are gone before it; windows are centred to 40 bp of the reference
@@ -878,7 +879,7 @@ def files(predictor, reference, tmp_path_factory):
     folder = tmp_path_factory.mktemp("maps")
     out = {}
     for name, changes in {"local": LOCAL, "short": SHORT, "translocation": TRANSLOCATION}.items():
-        genome = EditedGenome.of(predictor.source, changes)
+        genome = apply_edits(predictor.source, changes)
         (found,) = compare(reference, [genome])
         save_maps(folder / f"{name}.npz", of_changes(changes, "edit 1", name), genome, found)
         by_site = {}

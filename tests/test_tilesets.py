@@ -20,11 +20,11 @@ from conftest import Drawn, make_toy_backgrounds, make_toy_model, make_toy_spec
 from higlass_plugin.library import Library
 from higlass_plugin.tiles import TILE_BINS, VECTOR_BINS
 from orca_cool.coolfile import read_log_ratio
-from orca_cool.edits import EditedGenome
 from orca_cool.frames import difference, to_reference_frame
 from orca_cool.levels import Settings
 from orca_cool.pipeline import predict_to_file
 from orca_cool.predict import Predictor
+from orca_cool.rearrange import apply_edits
 from orca_cool.regions import Region
 from orca_cool.variants import parse_edits
 from orca_cool.weights import load_bundle, save_bundle
@@ -259,7 +259,7 @@ def test_where_clodius_puts_the_bins_of_a_measured_map(library, tmp_path):
 @pytest.mark.parametrize("name", EDITS)
 def test_tiles_of_an_edited_genome_are_its_files(library, bundle, whole, tmp_path, name):
     view = library.edit([EDITS[name]])
-    genome = EditedGenome.of(SOURCE, parse_edits(EDITS[name], SOURCE))
+    genome = apply_edits(SOURCE, parse_edits(EDITS[name], SOURCE))
     assert view.contigs == genome.chromsizes
     predictor = Predictor(bundle, SOURCE, "cpu").on(genome)
     path = predict(predictor, tmp_path / "edited.mcool", genome.edited)

@@ -7,9 +7,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from orca_cool.edits import Breakend, Change, Contig, Edit, EditedGenome, Join, Segment
+from orca_cool.edits import Breakend, Change, Contig, Edit, Join, Segment
 from orca_cool.errors import EditError
 from orca_cool.genome import encode
+from orca_cool.rearrange import apply_edits
 from orca_cool.variants import VARIANT_KINDS, Variant, haplotype, of_changes, read_variants
 
 ONE = "ACGTTGCAAGGCTTAACCGGATATCGCGTA"
@@ -46,7 +47,7 @@ def turned(text: str) -> str:
 
 def applied(*changes: Change, source: Genome = GENOME) -> dict[str, str]:
     """Letters of every contig of the edited genome."""
-    genome = EditedGenome.of(source, changes)
+    genome = apply_edits(source, changes)
     return {
         c: "".join("ACGTN"[x] for x in genome.fetch(c, 0, n)) for c, n in genome.chromsizes.items()
     }
@@ -243,9 +244,9 @@ def test_of_overlapping_changes_the_later_is_left_out(first, second, overlap):
     # the rule is the one by which a genome refuses changes
     if overlap:
         with pytest.raises(EditError):
-            EditedGenome.of(GENOME, [first, second])
+            apply_edits(GENOME, [first, second])
     else:
-        EditedGenome.of(GENOME, [first, second])
+        apply_edits(GENOME, [first, second])
 
 
 def test_overlaps_are_found_among_many_in_any_order():

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_variants import GENOME, ONE, TWO, Genome, applied, turned
 
-from orca_cool.edits import EditedGenome
 from orca_cool.errors import EditError
+from orca_cool.rearrange import apply_edits
 from orca_cool.variants import Variant, haplotype, read_vcf
 
 HEADER = "##fileformat=VCFv4.3\n##contig=<ID=chr1>\n##contig=<ID=chrUn>\n"
@@ -703,6 +703,6 @@ def test_a_haplotype_of_phased_small_variants_is_that_of_a_string(tmp_path):
     for h in (0, 1):
         changes, problems = haplotype(variants, h + 1)
         assert problems == []
-        edited = EditedGenome.of(genome, changes)
+        edited = apply_edits(genome, changes)
         letters = "".join("ACGTN"[x] for x in edited.fetch("chrZ", 0, edited.chromsizes["chrZ"]))
         assert letters == ends[h] + text[at:]

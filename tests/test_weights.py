@@ -14,15 +14,9 @@ from safetensors.torch import load_file, save_file
 
 from orca_cool import released
 from orca_cool.errors import BundleError, ModelError, OutputError
-from orca_cool.weights import (
-    FORMAT,
-    VERSION,
-    Bundle,
-    import_released,
-    load_bundle,
-    save_bundle,
-    sha256,
-)
+from orca_cool.files import sha256
+from orca_cool.released import import_released
+from orca_cool.weights import FORMAT, VERSION, Bundle, load_bundle, save_bundle
 
 ALL = {"h1esc", "hctnoc"}
 

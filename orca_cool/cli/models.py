@@ -133,7 +133,8 @@ def import_(source: Path, names: tuple[str, ...], out: Path | None, force: bool)
     """
     from orca_cool.fetch import import_archive
     from orca_cool.registry import import_bundle, user_models
-    from orca_cool.weights import import_released, is_bundle
+    from orca_cool.released import import_released
+    from orca_cool.weights import is_bundle
 
     out = out or user_models()
     if not source.exists():

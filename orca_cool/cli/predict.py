@@ -15,11 +15,12 @@ from orca_cool.beside import beside_path, derive, is_made
 from orca_cool.cli.common import assembly_of
 from orca_cool.cli.edits import edit_options, say_problems
 from orca_cool.errors import EditError, ModelError, OutputError, RegionError
+from orca_cool.files import check_output
 from orca_cool.frames import COPIES, reference_regions, require_comparable
 from orca_cool.genome import SequenceSource, open_genome
 from orca_cool.levels import Settings
 from orca_cool.model.spec import ModelSpec, ModuleSpec
-from orca_cool.pipeline import check_output, predict_to_file, prepare, work_folder
+from orca_cool.pipeline import predict_to_file, prepare, work_folder
 from orca_cool.predict import DTYPES, EDGES, ENCODER_DTYPES, Predictor, resolve_device
 from orca_cool.ranks import Ranks
 from orca_cool.regions import Region, parse_region, read_view

@@ -31,7 +31,7 @@ from orca_cool.evaluate.tally import Choices, Score, Tally
 from orca_cool.pixels import Layer
 from orca_cool.plot import resolutions as levels_of
 from orca_cool.positional import Chromosome
-from orca_cool.windows import n_bins
+from orca_cool.regions import n_bins
 
 #: Places of which examples are drawn.
 EXAMPLES = 3

@@ -17,8 +17,7 @@ import numpy as np
 from orca_cool.edits import Segment
 from orca_cool.errors import CoolerError, RegionError
 from orca_cool.observed import ObservedMap, block_mean, coarse_grain, log_ratio
-from orca_cool.regions import suggestion
-from orca_cool.windows import n_bins
+from orca_cool.regions import n_bins, suggestion
 
 logger = logging.getLogger(__name__)
 

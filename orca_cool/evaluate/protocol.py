@@ -30,7 +30,8 @@ from orca_cool.evaluate.tally import Choices, Tally
 from orca_cool.model.spec import ModuleSpec
 from orca_cool.positional import Chromosome, Positional
 from orca_cool.predict import Predictor
-from orca_cool.windows import fill_layout, layout, n_bins, series, series_top
+from orca_cool.regions import n_bins
+from orca_cool.windows import fill_layout, layout, series, series_top
 
 #: Zoom series of which examples are drawn.
 EXAMPLES = 3

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from orca_cool.edits import Segment
-from orca_cool.windows import n_bins
+from orca_cool.regions import n_bins
 
 
 def draw_window(

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from orca_cool.background import Background, choose_table
+from orca_cool.background import Background
 from orca_cool.background_files import load_backgrounds
 from orca_cool.background_fit import fit_background
 from orca_cool.edits import Segment
@@ -34,7 +34,7 @@ from orca_cool.train.net import StageNet, set_trained
 from orca_cool.train.progress import best_score
 from orca_cool.train.samples import StageData
 from orca_cool.train.transplants import TrainingGenome
-from orca_cool.weights import load_bundle, save_bundle
+from orca_cool.weights import choose_table, load_bundle, save_bundle
 
 log = logging.getLogger(__name__)
 
@@ -90,8 +90,8 @@ def train(config: Config, folder: str | Path, resume: bool = False) -> Path | No
             devices=devices,
             num_nodes=config.nodes,
             strategy=config.strategy,
-            precision=config.precision,
-            loggers=TensorBoardLogger(folder / "tensorboard", name=""),  # type: ignore[arg-type]
+            precision=config.precision,  # type: ignore[arg-type]
+            loggers=TensorBoardLogger(folder / "tensorboard", name=""),
         )
         fabric.launch()
     except (ValueError, TypeError, RuntimeError, ImportError, MisconfigurationException) as error:

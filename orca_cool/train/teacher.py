@@ -15,8 +15,8 @@ import numpy as np
 
 from orca_cool.genome import reverse_complement
 from orca_cool.positional import Chromosome, Positional
+from orca_cool.regions import n_bins
 from orca_cool.train.transplants import TrainingGenome
-from orca_cool.windows import n_bins
 
 
 def assemble(

@@ -13,6 +13,7 @@ from typing import Any
 from orca_cool.edits import Change, EditedGenome, digest, fingerprint
 from orca_cool.errors import EditError
 from orca_cool.genome import SequenceSource
+from orca_cool.rearrange import apply_edits
 from orca_cool.variants import haplotype, parse_edits, parse_seqstr, read_variants
 
 #: Edits, and segments of each contig, that metadata lists.
@@ -126,7 +127,7 @@ def edited_genome(
             else ""
         )
         raise EditError(f"{whose}{options.vcf!r} changes nothing{reason}")
-    return Edited(EditedGenome.of(source, changes), changes, problems)
+    return Edited(apply_edits(source, changes), changes, problems)
 
 
 def _of_file(options: EditOptions, source: SequenceSource) -> tuple[list[Change], list[str]]:

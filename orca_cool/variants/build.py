@@ -1,7 +1,7 @@
 """Changes checked against their genome one by one, whatever text or file they come from.
 
 Messages name what is wrong without the change itself: the caller knows how its user wrote it.
-Whether changes overlap is for :meth:`orca_cool.edits.EditedGenome.of` to say.
+Whether changes overlap is for :func:`orca_cool.rearrange.apply_edits` to say.
 """
 
 from __future__ import annotations

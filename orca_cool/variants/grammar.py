@@ -66,7 +66,7 @@ def parse_edits(text: str, source: SequenceSource, *, files: bool | Path = True)
     """Read edits; the grammar is this module's own description.
 
     Each is checked by itself; overlaps are found where they are applied
-    (:meth:`orca_cool.edits.EditedGenome.of`).
+    (:func:`orca_cool.rearrange.apply_edits`).
 
     Parameters
     ----------

@@ -27,9 +27,10 @@ import torch
 from common import Random, released_size
 
 from orca_cool.bulk import score_variants
-from orca_cool.edits import Edit, EditedGenome, Segment
+from orca_cool.edits import Edit, Segment
 from orca_cool.encode import EncodingCache
 from orca_cool.predict import Predictor
+from orca_cool.rearrange import apply_edits
 from orca_cool.variants import Variant
 
 MB = 1_000_000
@@ -79,7 +80,7 @@ def encode(options: argparse.Namespace) -> dict[str, float]:
         for reverse in (False, True):
             cache.window("chrR", side // 4000, MB // 4000, reverse=reverse)
     for name, edit in EDITS.items():
-        edited = predictor.on(EditedGenome.of(source, [edit])).encodings
+        edited = predictor.on(apply_edits(source, [edit])).encodings
         found[f"{name} first"], _ = timed(edited)  # with its surroundings' fine outputs to be made
         found[f"{name} s"], found[f"{name} bp"] = timed(
             edited
