@@ -17,8 +17,8 @@ import numpy as np
 from higlass_plugin.chromosomes import TOLERANCE, FileError, some
 from higlass_plugin.filetiles import MAX_FOUND
 from higlass_plugin.tiles import parse_tile_id
-from orca_cool.genes import lines, rows
-from orca_cool.regions import suggestion
+from orca_cool.genome.gene_models import lines, rows
+from orca_cool.genome.regions import suggestion
 
 logger = logging.getLogger(__name__)
 

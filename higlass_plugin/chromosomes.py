@@ -8,8 +8,8 @@ from itertools import accumulate
 import numpy as np
 
 from orca_cool.errors import OrcaCoolError
-from orca_cool.genome import SequenceSource
-from orca_cool.regions import suggestion
+from orca_cool.genome.regions import suggestion
+from orca_cool.genome.source import SequenceSource
 
 #: Chromosomes of a file and of the genome may differ by this share of their length, in length and
 #: in where they begin: releases of one assembly do (13 bp of yeast's chrI), different assemblies
@@ -61,5 +61,5 @@ class OrderedGenome:
         }
 
     def fetch(self, chrom: str, start: int, end: int) -> np.ndarray:
-        """See :meth:`orca_cool.genome.SequenceSource.fetch`."""
+        """See :meth:`orca_cool.genome.source.SequenceSource.fetch`."""
         return self.source.fetch(chrom, start, end)

@@ -26,7 +26,8 @@ from higlass_plugin.sessions import Address, parse_url
 from higlass_plugin.tiles import failed_by_id, told
 from higlass_plugin.tilesets import Computed
 from orca_cool.errors import GenomeError, OrcaCoolError
-from orca_cool.genome import SHIPPED, SequenceSource, open_genome
+from orca_cool.genome.open import SHIPPED, open_genome
+from orca_cool.genome.source import SequenceSource
 from orca_cool.model.assembly import check_assembly
 from orca_cool.model.spec import ModelSpec
 from orca_cool.registry import resolve

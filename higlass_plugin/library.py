@@ -33,7 +33,7 @@ from higlass_plugin.tiles import TileError, TileId, failed_by_id, parse_tile_id
 from higlass_plugin.tilesets import Computed, Predicted, Tileset, answer
 from higlass_plugin.vectors import CompartmentTileset, InsulationTileset, ProfileTileset
 from orca_cool.errors import OrcaCoolError
-from orca_cool.genome import SequenceSource
+from orca_cool.genome.source import SequenceSource
 from orca_cool.predict import Predictor
 from orca_cool.weights import Bundle
 

@@ -18,9 +18,9 @@ from higlass_plugin.scene import Scene, TransUnit, Unit
 from higlass_plugin.scheduler import Goal, Look, Scheduler
 from higlass_plugin.tiles import TILE_BINS, Axis, Run, TileId, dense_tile
 from higlass_plugin.tilesets import Drawn, Piece, Predicted, bins_of, in_order, place_of
-from orca_cool.edits import EditedGenome
 from orca_cool.frames import Images, bin_images
-from orca_cool.regions import n_bins
+from orca_cool.genome.edited import EditedGenome
+from orca_cool.genome.regions import n_bins
 
 #: What a value is called: in a tile id, and in the front end's menu. The first is what no name
 #: means, as in clodius.

@@ -41,7 +41,7 @@ from higlass_plugin.tiles import TileError
 from higlass_plugin.tilesets import COMPUTING, Computed
 from higlass_plugin.viewconf import LINEAR, SCORES, VALUES
 from orca_cool.errors import OrcaCoolError, RegionError
-from orca_cool.regions import parse_region
+from orca_cool.genome.regions import parse_region
 
 
 class NotebookError(OrcaCoolError):

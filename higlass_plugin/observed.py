@@ -22,7 +22,7 @@ from higlass_plugin.scheduler import Scheduler
 from higlass_plugin.tiles import TILE_BINS, Axis, TileError, TileId
 from higlass_plugin.tilesets import Computed, Tileset
 from orca_cool.errors import OrcaCoolError
-from orca_cool.regions import n_bins
+from orca_cool.genome.regions import n_bins
 
 #: The expected is measured on the longest chromosomes, until they have so many bp together: bounded
 #: work for any genome.

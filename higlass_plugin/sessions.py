@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
-from orca_cool.edits import Change, EditedGenome
 from orca_cool.errors import EditError, OrcaCoolError
-from orca_cool.genome import SequenceSource
-from orca_cool.rearrange import apply_edits
+from orca_cool.genome.apply_edits import apply_edits
+from orca_cool.genome.changes import Change
+from orca_cool.genome.edited import EditedGenome
+from orca_cool.genome.source import SequenceSource
 from orca_cool.variants import haplotype, parse_edits, read_variants
 
 #: What a URL's ``track`` may be.

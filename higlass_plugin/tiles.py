@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from orca_cool.errors import OrcaCoolError
-from orca_cool.regions import n_bins
+from orca_cool.genome.regions import n_bins
 
 #: Bins of a 2-D tile's side, and of a 1-D tile: what the front end takes for granted, whatever
 #: tileset_info says.

@@ -23,7 +23,7 @@ import pandas as pd
 
 from orca_cool.background import Background
 from orca_cool.errors import CoolerError, OrcaCoolError, RegionError
-from orca_cool.regions import Region, read_view, suggestion
+from orca_cool.genome.regions import Region, read_view, suggestion
 
 log = logging.getLogger(__name__)
 

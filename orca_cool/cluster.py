@@ -20,14 +20,14 @@ from typing import Any
 
 import torch
 
-from orca_cool.edits import digest
 from orca_cool.errors import EditError, OrcaCoolError, OutputError
-from orca_cool.genome import SHIPPED, open_genome
+from orca_cool.genome.edited import digest
+from orca_cool.genome.open import SHIPPED, open_genome
+from orca_cool.genome.regions import Region
 from orca_cool.levels import Settings
 from orca_cool.manifest import Manifest
 from orca_cool.pipeline import prepare
 from orca_cool.predict import Predictor, WindowMap
-from orca_cool.regions import Region
 from orca_cool.shards import (
     Plan,
     Progress,
@@ -58,7 +58,7 @@ class Job:
 
     Attributes
     ----------
-    model : folder. genome, chrom_names : as :func:`orca_cool.genome.open_genome` takes them.
+    model : folder. genome, chrom_names : as :func:`orca_cool.genome.open.open_genome` takes them.
     device, dtype, options : arguments of :class:`orca_cool.predict.Predictor`. folder : work
         folder.
     edits : of the genome, as :class:`orca_cool.cli.edits.EditOptions` in a dict; None: it is

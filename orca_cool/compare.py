@@ -18,10 +18,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from orca_cool.edits import EditedGenome
-from orca_cool.genome import gap_fraction
+from orca_cool.genome.edited import EditedGenome
+from orca_cool.genome.gaps import MAX_GAP, gap_fraction
 from orca_cool.model.spec import ModelSpec, ModuleSpec
-from orca_cool.pipeline import MAX_GAP
 from orca_cool.predict import Predictor, SeriesMap, Zoom
 
 

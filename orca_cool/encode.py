@@ -18,9 +18,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from orca_cool.edits import EditedGenome, Segment
 from orca_cool.errors import DeviceError, StoreError
-from orca_cool.genome import GAP, SequenceSource
+from orca_cool.genome.edited import EditedGenome
+from orca_cool.genome.segments import Segment
+from orca_cool.genome.source import GAP, SequenceSource
 from orca_cool.model.encoder import Encoder
 from orca_cool.model.fast_encoder import FastEncoder, Fine
 from orca_cool.reuse import LAYOUT, FineCache, known_runs

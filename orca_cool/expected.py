@@ -19,7 +19,7 @@ from scipy.signal import fftconvolve
 
 from orca_cool.coolfile import Layer
 from orca_cool.errors import CoolerError, OutputError
-from orca_cool.regions import n_bins
+from orca_cool.genome.regions import n_bins
 
 CIS_COLUMNS = [
     "region1",

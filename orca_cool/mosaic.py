@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from orca_cool.regions import n_bins
+from orca_cool.genome.regions import n_bins
 from orca_cool.windows import ramp
 
 

@@ -13,9 +13,9 @@ from functools import cached_property
 
 import numpy as np
 
+from orca_cool.genome.regions import n_bins
 from orca_cool.levels import Chain
 from orca_cool.mosaic import ramp_weights
-from orca_cool.regions import n_bins
 from orca_cool.windows import Window, plan
 
 

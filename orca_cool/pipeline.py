@@ -16,32 +16,19 @@ import pandas as pd
 
 from orca_cool import __version__
 from orca_cool.coolfile import write_mcool
-from orca_cool.edits import EditedGenome
-from orca_cool.errors import ModelError, OutputError, RegionError
+from orca_cool.errors import ModelError, OutputError
 from orca_cool.expected import table_path, write_expected
 from orca_cool.files import check_output
-from orca_cool.genome import SequenceSource, gap_fraction
+from orca_cool.genome.edited import EditedGenome
+from orca_cool.genome.gaps import masks
+from orca_cool.genome.regions import Region, merge_regions, n_bins
 from orca_cool.levels import Chain, Settings, bands, chain, expected_for, known_band
 from orca_cool.manifest import Manifest
 from orca_cool.pixels import Layer, Stripe, TransBlock
 from orca_cool.predict import Predictor
-from orca_cool.regions import Region, n_bins
 from orca_cool.shards import Crew, Plan, Progress, Step, root_steps
 from orca_cool.windows import Window, plan_trans
 from orca_cool.work import run
-
-#: A bin is masked if more than this share of it is not A, C, G or T.
-MAX_GAP = 0.5
-
-
-def merge_regions(regions: Sequence[Region], chromsizes: dict[str, int]) -> list[Region]:
-    """Regions in the genome's order; RegionError if two overlap."""
-    order = {c: i for i, c in enumerate(chromsizes)}
-    ordered = sorted(regions, key=lambda r: (order[r.chrom], r.start))
-    for a, b in zip(ordered, ordered[1:]):
-        if a.chrom == b.chrom and b.start < a.end:
-            raise RegionError(f"regions {a} and {b} overlap; give one region that holds both")
-    return ordered
 
 
 def _name(region: Region, predictor: Predictor) -> str:
@@ -50,34 +37,6 @@ def _name(region: Region, predictor: Predictor) -> str:
     """
     whole = region.start == 0 and region.end == predictor.source.chromsizes[region.chrom]
     return region.name or (region.chrom if whole else f"{region.chrom}:{region.start}-{region.end}")
-
-
-def masks(
-    source: SequenceSource, regions: Sequence[Region], resolutions: Sequence[int]
-) -> dict[int, dict[str, np.ndarray]]:
-    """Masked bins by resolution and chromosome: assembly gaps, and whatever lies outside the
-    regions.
-
-    The sequence is read once, at the finest resolution; the others, its multiples, add up its
-    counts.
-    """
-    sizes = source.chromsizes
-    masked = {
-        r: {c: np.ones(n_bins(size, r), dtype=bool) for c, size in sizes.items()}
-        for r in resolutions
-    }
-    finest, coarsest = min(resolutions), max(resolutions)
-    for region in regions:
-        start = region.start // coarsest * coarsest
-        end = min(n_bins(region.end, coarsest) * coarsest, sizes[region.chrom])
-        widths = np.minimum(finest, end - np.arange(start, end, finest))
-        counts = np.rint(gap_fraction(source, region.chrom, start, end, finest) * widths)
-        for r in resolutions:
-            edges = np.arange(0, len(counts), r // finest)
-            gaps = np.add.reduceat(counts, edges) / np.add.reduceat(widths, edges) > MAX_GAP
-            a, b = region.start // r, n_bins(region.end, r)
-            masked[r][region.chrom][a:b] = gaps[a - start // r : b - start // r]
-    return masked
 
 
 def layers(

@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 
 from orca_cool.errors import OutputError
-from orca_cool.regions import n_bins
+from orca_cool.genome.regions import n_bins
 
 #: pixels of one HDF5 chunk: 256 kB of counts and 512 kB of bin numbers, which fit HDF5's default
 #: cache; larger ones slow small range queries

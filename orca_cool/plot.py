@@ -16,7 +16,7 @@ import pandas as pd
 
 from orca_cool.coolfile import read_layer, read_log_ratio
 from orca_cool.errors import CoolerError, OutputError, RegionError
-from orca_cool.regions import Region, parse_region
+from orca_cool.genome.regions import Region, parse_region
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

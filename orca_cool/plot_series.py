@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from orca_cool.edits import EditedGenome, Segment
 from orca_cool.errors import EditError
 from orca_cool.evaluate.metrics import insulation_score
-from orca_cool.genome import GAP, SequenceSource, gap_fraction
+from orca_cool.genome.edited import EditedGenome
+from orca_cool.genome.gaps import gap_fraction
+from orca_cool.genome.segments import Segment
+from orca_cool.genome.source import GAP, SequenceSource
 
 if TYPE_CHECKING:
     from orca_cool.compare import Comparison, Reference, Site
@@ -188,7 +190,7 @@ def diamond_side(bins: int) -> int:
 
 def _map(m: SeriesMap, source: SequenceSource) -> Map:
     """What lies in gaps and outside the chromosome is predicted too, but means nothing."""
-    from orca_cool.pipeline import MAX_GAP  # with torch, which a file of maps is drawn without
+    from orca_cool.genome.gaps import MAX_GAP  # with torch, which a file of maps is drawn without
 
     track = insulation_score(m.frequency, diamond_side(len(m.values)))
     return _masked(

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from orca_cool.edits import EditedGenome, Segment
-from orca_cool.genome import GAP, SequenceSource
+from orca_cool.genome.edited import EditedGenome
+from orca_cool.genome.segments import Segment
+from orca_cool.genome.source import GAP, SequenceSource
 from orca_cool.model.fast_encoder import FastEncoder
 
 #: Name of segments laid end to end.

@@ -19,13 +19,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from orca_cool.edits import Segment
 from orca_cool.errors import OutputError
+from orca_cool.genome.regions import Region
+from orca_cool.genome.segments import Segment
 from orca_cool.levels import Chain, Settings
 from orca_cool.manifest import Manifest
 from orca_cool.model.spec import ModelSpec, ModuleSpec
 from orca_cool.predict import Predictor, WindowMap
-from orca_cool.regions import Region
 from orca_cool.windows import Window, by_root, plan
 
 Progress = Callable[[int, int], None]

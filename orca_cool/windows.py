@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from orca_cool.edits import Segment
-from orca_cool.regions import n_bins
+from orca_cool.genome.regions import n_bins
+from orca_cool.genome.segments import Segment
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from orca_cool.genome.regions import n_bins
 from orca_cool.manifest import Manifest
 from orca_cool.mosaic import Mosaic, Rows
 from orca_cool.predict import Predictor, WindowMap
-from orca_cool.regions import n_bins
 from orca_cool.shards import Crew, Plan, Progress, Step, compute, load_windows, windows_path
 
 #: Steps that may be computed and not yet checkpointed.

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from Bio import bgzf
 
-from orca_cool.genome import FastaSource
+from orca_cool.genome.fasta import FastaSource
 
 CHROMS = ("chrI", "chrII")
 LENGTHS = {"chrI": 230_208, "chrII": 813_178}

@@ -20,11 +20,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from orca_cool.compare import Reference, compare
-from orca_cool.edits import Change, Edit, Segment
-from orca_cool.genome import SequenceSource, open_genome
-from orca_cool.intervals import read_bed
+from orca_cool.genome.apply_edits import apply_edits
+from orca_cool.genome.changes import Change, Edit
+from orca_cool.genome.intervals import read_bed
+from orca_cool.genome.open import open_genome
+from orca_cool.genome.segments import Segment
+from orca_cool.genome.source import SequenceSource
 from orca_cool.predict import Predictor, SeriesMap
-from orca_cool.rearrange import apply_edits
 from orca_cool.registry import resolve
 from orca_cool.scores import score
 from orca_cool.weights import load_bundle

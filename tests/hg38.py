@@ -9,7 +9,7 @@ import zlib
 import numpy as np
 
 from orca_cool.errors import RegionError
-from orca_cool.genome import GAP, length_of
+from orca_cool.genome.source import GAP, length_of
 
 #: Lengths of hg38's chromosomes in bp.
 SIZES = {
@@ -42,7 +42,7 @@ SIZES = {
 
 
 class LazyGenome:
-    """A :class:`~orca_cool.genome.SequenceSource`; a base is the same however it is fetched.
+    """A :class:`~orca_cool.genome.source.SequenceSource`; a base is the same however it is fetched.
 
     Attributes
     ----------

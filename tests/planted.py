@@ -12,7 +12,7 @@ import numpy as np
 
 from orca_cool.coolfile import Layer, Stripe, TransBlock, write_mcool
 from orca_cool.expected import whole_chromosomes, write_expected
-from orca_cool.regions import n_bins
+from orca_cool.genome.regions import n_bins
 
 CHROMSIZES = {"chrA": 16_000_300, "chrB": 12_000_000}
 RESOLUTIONS = (32_000, 64_000, 128_000, 256_000)

@@ -20,7 +20,7 @@ import cooler
 import numpy as np
 import pandas as pd
 
-from orca_cool.genome import encode, reverse_complement
+from orca_cool.genome.source import encode, reverse_complement
 
 #: Exact occurrences are boundaries. No palindrome: the reverse strand has to be learnt too.
 MOTIF = encode("TGACCAGTAGGCGCATTCAC")

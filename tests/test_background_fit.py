@@ -22,7 +22,7 @@ from orca_cool.background_files import load_backgrounds
 from orca_cool.background_fit import Measured, fit_background, measure, select_regions, smooth
 from orca_cool.cli import main
 from orca_cool.errors import CoolerError, ModelError, RegionError
-from orca_cool.regions import Region
+from orca_cool.genome.regions import Region
 
 RES = 1000
 SIZES = {

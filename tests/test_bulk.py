@@ -23,7 +23,7 @@ from orca_cool.bulk import COLUMNS, score_variants
 from orca_cool.cli import main
 from orca_cool.compare import Reference, compare
 from orca_cool.errors import OutputError
-from orca_cool.rearrange import apply_edits
+from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.scores import SCORES, score
 from orca_cool.variants import read_variants
 

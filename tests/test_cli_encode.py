@@ -16,7 +16,8 @@ from click.testing import CliRunner
 from conftest import make_toy_backgrounds, make_toy_model, make_toy_spec
 
 from orca_cool.cli import main
-from orca_cool.genome import one_hot, open_genome, reverse_complement
+from orca_cool.genome.open import open_genome
+from orca_cool.genome.source import one_hot, reverse_complement
 from orca_cool.store import EncodingStore
 from orca_cool.weights import load_bundle, save_bundle
 

@@ -16,7 +16,7 @@ from planted import CHROMSIZES, RESOLUTIONS, Planted, band_of, plant, write
 
 from orca_cool.coolfile import Layer, Stripe, TransBlock, read_layer, read_log_ratio, write_mcool
 from orca_cool.errors import CoolerError, OutputError
-from orca_cool.regions import n_bins
+from orca_cool.genome.regions import n_bins
 
 
 @pytest.fixture(scope="module")

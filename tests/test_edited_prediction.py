@@ -9,11 +9,12 @@ from conftest import Drawn, make_toy_backgrounds, make_toy_model, make_toy_spec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orca_cool.edits import Breakend, Contig, Edit, Join, Segment
 from orca_cool.encode import EditedCache, EncodingCache
+from orca_cool.genome.apply_edits import apply_edits
+from orca_cool.genome.changes import Breakend, Contig, Edit, Join
+from orca_cool.genome.segments import Segment
 from orca_cool.model.fast_encoder import FastEncoder
 from orca_cool.predict import Predictor
-from orca_cool.rearrange import apply_edits
 from orca_cool.weights import load_bundle, save_bundle
 from orca_cool.windows import by_root, plan
 
@@ -162,7 +163,7 @@ def test_maps_are_those_of_the_edited_sequence(bundle, source, name, module):
 
 
 def test_encoded_anew_the_bits_are_those_of_the_edited_fasta(bundle, source, tmp_path):
-    from orca_cool.genome import open_genome
+    from orca_cool.genome.open import open_genome
 
     genome = apply_edits(source, EDITS["aligned deletion"])
     path = tmp_path / "edited.fa"

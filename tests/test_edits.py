@@ -14,20 +14,12 @@ from hg38 import SIZES, LazyGenome
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orca_cool.edits import (
-    Breakend,
-    Contig,
-    Edit,
-    EditedGenome,
-    Image,
-    Join,
-    Segment,
-    fingerprint,
-    merged,
-)
 from orca_cool.errors import EditError, GenomeError, OrcaCoolError, RegionError
-from orca_cool.genome import SequenceSource, length_of
-from orca_cool.rearrange import apply_edits, inverse, within
+from orca_cool.genome.apply_edits import apply_edits, inverse, within
+from orca_cool.genome.changes import Breakend, Contig, Edit, Join
+from orca_cool.genome.edited import EditedGenome, Image, fingerprint
+from orca_cool.genome.segments import Segment, merged
+from orca_cool.genome.source import SequenceSource, length_of
 
 COMPLEMENT = dict(zip("ACGTN", "TGCAN"))
 

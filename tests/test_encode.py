@@ -12,10 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import plain
 
-from orca_cool.edits import EditedGenome, Segment
 from orca_cool.encode import BlockEncoder, EncodingCache, block_encoder
 from orca_cool.errors import DeviceError, ModelError
-from orca_cool.genome import one_hot, open_genome, reverse_complement
+from orca_cool.genome.edited import EditedGenome
+from orca_cool.genome.open import open_genome
+from orca_cool.genome.segments import Segment
+from orca_cool.genome.source import one_hot, reverse_complement
 from orca_cool.model.fast_encoder import FastEncoder
 from orca_cool.predict import Predictor
 from orca_cool.store import EncodingStore

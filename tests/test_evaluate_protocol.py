@@ -14,7 +14,6 @@ import pandas as pd
 import pytest
 from conftest import make_toy_backgrounds, make_toy_model
 
-from orca_cool.edits import Segment
 from orca_cool.errors import CoolerError, ModelError, RegionError
 from orca_cool.evaluate import Choices, evaluate_model
 from orca_cool.evaluate.maps import (
@@ -27,10 +26,11 @@ from orca_cool.evaluate.maps import (
 )
 from orca_cool.evaluate.protocol import Stop, between, draw_trans, tile
 from orca_cool.evaluate.tally import Tally
-from orca_cool.genome import open_genome
+from orca_cool.genome.open import open_genome
+from orca_cool.genome.regions import n_bins
+from orca_cool.genome.segments import Segment
 from orca_cool.observed import ObservedMap, block_mean, log_ratio
 from orca_cool.predict import Predictor
-from orca_cool.regions import n_bins
 from orca_cool.weights import load_bundle, save_bundle
 from orca_cool.windows import fill_layout, layout
 

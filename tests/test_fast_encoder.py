@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orca_cool.errors import DeviceError
-from orca_cool.genome import one_hot, reverse_complement
+from orca_cool.genome.source import one_hot, reverse_complement
 from orca_cool.model import fast_encoder, fast_stage, winograd
 from orca_cool.model.encoder import Encoder
 from orca_cool.model.fast_encoder import FastEncoder

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from orca_cool import frames
 from orca_cool.check import check_mcool
 from orca_cool.coolfile import Layer, Stripe, TransBlock, read_layer, write_mcool
-from orca_cool.edits import Breakend, Contig, Edit, EditedGenome, Join, Segment
 from orca_cool.errors import CoolerError, EditError
 from orca_cool.expected import read_tables, whole_chromosomes, write_expected
 from orca_cool.frames import (
@@ -27,11 +26,14 @@ from orca_cool.frames import (
     require_comparable,
     to_reference_frame,
 )
+from orca_cool.genome.apply_edits import apply_edits
+from orca_cool.genome.changes import Breakend, Contig, Edit, Join
+from orca_cool.genome.edited import EditedGenome
+from orca_cool.genome.regions import Region, n_bins
+from orca_cool.genome.segments import Segment
 from orca_cool.levels import Settings
 from orca_cool.pipeline import predict_to_file
 from orca_cool.predict import Predictor
-from orca_cool.rearrange import apply_edits
-from orca_cool.regions import Region, n_bins
 from orca_cool.weights import load_bundle, save_bundle
 
 SIZES = {"a": 4_810, "b": 3_000, "c": 900}

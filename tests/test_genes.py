@@ -15,11 +15,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
-from orca_cool.edits import Breakend, Contig, Edit, Join, Segment
+from orca_cool.effects.gene_track import COLOURS, MAX_ROWS, ROW, Track, pack
 from orca_cool.errors import OrcaCoolError, RegionError
-from orca_cool.genes import COLOURS, COLUMNS, MAX_ROWS, ROW, Track, lift, pack, read_genes, spans
-from orca_cool.rearrange import apply_edits
-from orca_cool.regions import Region
+from orca_cool.genome.apply_edits import apply_edits
+from orca_cool.genome.changes import Breakend, Contig, Edit, Join
+from orca_cool.genome.gene_models import COLUMNS, lift, read_genes, spans
+from orca_cool.genome.regions import Region
+from orca_cool.genome.segments import Segment
 
 #: Of chromosomes c (10 kb) and d (5 kb).
 GENES = [

@@ -16,12 +16,16 @@ from Bio import bgzf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orca_cool import genome, regions
 from orca_cool.errors import GenomeError, RegionError
-from orca_cool.genome import FastaSource, RenamedSource, SequenceSource, TwoBitSource, open_genome
+from orca_cool.genome import gaps, regions
+from orca_cool.genome import source as source_module
+from orca_cool.genome.fasta import FastaSource
+from orca_cool.genome.open import RenamedSource, open_genome
+from orca_cool.genome.regions import Region, parse_region
+from orca_cool.genome.source import SequenceSource
+from orca_cool.genome.twobit import TwoBitSource
 from orca_cool.model.assembly import check_assembly
 from orca_cool.model.spec import ModelSpec
-from orca_cool.regions import Region, parse_region
 
 LETTERS = {"A": 0, "C": 1, "G": 2, "T": 3}
 
@@ -120,8 +124,8 @@ def test_every_source_equals_the_string(
 def test_long_sequences_are_read_in_pieces(tmp_path, monkeypatch, suffix):
     text = "".join(np.random.default_rng(0).choice(list("ACGTN"), 200_000))
     source = open_genome(write_fasta(tmp_path / f"a.{suffix}", {"c": text}))
-    monkeypatch.setattr(genome, "PIECE", 7001)
-    assert (source.fetch("c", -10, 200_010)[10:-10] == genome.encode(text)).all()
+    monkeypatch.setattr(source_module, "PIECE", 7001)
+    assert (source.fetch("c", -10, 200_010)[10:-10] == source_module.encode(text)).all()
 
 
 def test_iupac_and_case(tmp_path):
@@ -152,7 +156,7 @@ def test_the_index_is_samtools_own(tmp_path):
         Path(f"{path}{ending}").unlink()
     pysam.faidx(str(path))
     assert {e: Path(f"{path}{e}").read_bytes() for e in (".fai", ".gzi")} == ours
-    assert (open_genome(path).fetch("c", 0, 300_000) == genome.encode(text)).all()
+    assert (open_genome(path).fetch("c", 0, 300_000) == source_module.encode(text)).all()
 
 
 def test_stale_index_is_rebuilt(tmp_path):
@@ -308,7 +312,7 @@ def test_names_are_suggested_and_never_matched_silently(tmp_path):
 
 def test_one_hot(device):
     codes = np.array([0, 1, 2, 3, 4, 0], dtype=np.uint8)
-    hot = genome.one_hot(codes, device)
+    hot = source_module.one_hot(codes, device)
     assert hot.shape == (4, 6)
     assert hot.dtype == torch.float32
     assert hot.device.type == device.type
@@ -320,8 +324,8 @@ def test_one_hot(device):
         [0.25] * 4,
         [1, 0, 0, 0],
     ]
-    assert genome.one_hot(codes, device, torch.float16).dtype == torch.float16
-    other = genome.one_hot(genome.reverse_complement(codes), device)
+    assert source_module.one_hot(codes, device, torch.float16).dtype == torch.float16
+    other = source_module.one_hot(source_module.reverse_complement(codes), device)
     assert torch.equal(other, hot.flip(0, 1))
 
 
@@ -416,10 +420,10 @@ def test_gap_fraction(tmp_path, monkeypatch):
     text = "ACGTNNNNNNACGRACGTAC" * 10 + "NNN"
     source = open_genome(write_fasta(tmp_path / "a.fa", {"c": text}))
     whole = [np.mean([x not in "ACGT" for x in text[i : i + 7]]) for i in range(0, len(text), 7)]
-    assert np.allclose(genome.gap_fraction(source, "c", 0, len(text), 7), whole)
-    monkeypatch.setattr(genome, "PIECE", 15)
-    assert np.allclose(genome.gap_fraction(source, "c", 0, len(text), 7), whole)
-    assert genome.gap_fraction(source, "c", -7, 7, 7)[0] == 1
+    assert np.allclose(gaps.gap_fraction(source, "c", 0, len(text), 7), whole)
+    monkeypatch.setattr(source_module, "PIECE", 15)
+    assert np.allclose(gaps.gap_fraction(source, "c", 0, len(text), 7), whole)
+    assert gaps.gap_fraction(source, "c", -7, 7, 7)[0] == 1
 
 
 def test_real_genome(shared):
@@ -432,9 +436,10 @@ def test_real_genome(shared):
     other = py2bit.open(str(path))
     for chrom in ("chrI", "chrIV", "chrM"):
         length = source.chromsizes[chrom]
-        assert (source.fetch(chrom, 0, length) == genome.encode(other.sequence(chrom))).all()
+        assert (source.fetch(chrom, 0, length) == source_module.encode(other.sequence(chrom))).all()
         assert (
-            source.fetch(chrom, 1001, 5003) == genome.encode(other.sequence(chrom, 1001, 5003))
+            source.fetch(chrom, 1001, 5003)
+            == source_module.encode(other.sequence(chrom, 1001, 5003))
         ).all()
     example = open_genome("example")
     assert (

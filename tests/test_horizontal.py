@@ -13,7 +13,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from orca_cool.errors import ModelError
-from orca_cool.genome import one_hot
+from orca_cool.genome.source import one_hot
 from orca_cool.model import horizontal
 from orca_cool.model.encoder import Encoder
 from orca_cool.model.horizontal import encode_blocks

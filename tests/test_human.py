@@ -15,10 +15,10 @@ from click.testing import CliRunner
 
 from orca_cool.cli import main
 from orca_cool.encode import EditedCache, EncodingCache
-from orca_cool.genome import open_genome
+from orca_cool.genome.apply_edits import apply_edits
+from orca_cool.genome.open import open_genome
 from orca_cool.model.fast_encoder import FastEncoder
 from orca_cool.predict import Predictor
-from orca_cool.rearrange import apply_edits
 from orca_cool.variants import parse_edits, read_variants
 from orca_cool.weights import load_bundle
 

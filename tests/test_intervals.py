@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orca_cool.errors import TrainingError
-from orca_cool.intervals import Interval, Marks, labels, read_bed, read_intervals
+from orca_cool.genome.intervals import Interval, Marks, labels, read_bed, read_intervals
 
 NARROW = """\
 # called by hand

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 import orca_cool.observed as observed_module
 from orca_cool.background import Background
-from orca_cool.edits import Segment
 from orca_cool.errors import CoolerError
+from orca_cool.genome.segments import Segment
 from orca_cool.observed import (
     ObservedMap,
     banded_expected,

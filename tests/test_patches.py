@@ -10,10 +10,10 @@ from conftest import make_toy_spec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orca_cool.genome.regions import Region, n_bins
 from orca_cool.levels import Chain
 from orca_cool.mosaic import Mosaic
 from orca_cool.patches import Patchwork, symmetric
-from orca_cool.regions import Region, n_bins
 from orca_cool.shards import root_steps
 
 SPEC = make_toy_spec()

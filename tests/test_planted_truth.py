@@ -21,7 +21,7 @@ from sklearn.metrics import roc_auc_score
 from orca_cool.cli import main
 from orca_cool.coolfile import read_log_ratio
 from orca_cool.evaluate.metrics import diamond
-from orca_cool.genome import open_genome
+from orca_cool.genome.open import open_genome
 from orca_cool.train.config import load_config
 from orca_cool.train.run import Run
 from orca_cool.weights import save_bundle

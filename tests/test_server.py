@@ -1081,7 +1081,7 @@ def test_it_serves_with_a_token_until_it_is_told_to_stop(tmp_path):
 
 def test_the_genome_takes_the_order_of_the_map(tmp_path, monkeypatch):
     """A FASTA in another order than the map beside it."""
-    from orca_cool.genome import open_genome
+    from orca_cool.genome.open import open_genome
 
     example = open_genome("example")
     letters = np.frombuffer(b"ACGTN", np.uint8)

@@ -33,7 +33,7 @@ from higlass_plugin.scene import WindowUnit
 from higlass_plugin.sessions import UrlError, parse_url
 from higlass_plugin.tiles import TILE_BINS, VECTOR_BINS, TileError
 from orca_cool.errors import EditError, GenomeError, ModelError, OrcaCoolError, RegionError
-from orca_cool.genome import open_genome
+from orca_cool.genome.open import open_genome
 from orca_cool.weights import load_bundle, save_bundle
 
 hg = pytest.importorskip("higlass")

@@ -20,9 +20,9 @@ import torch
 from conftest import make_toy_model, make_toy_spec
 
 from orca_cool.errors import GenomeError, StoreError
-from orca_cool.genome import GAP, one_hot, reverse_complement
+from orca_cool.genome.regions import Region
+from orca_cool.genome.source import GAP, one_hot, reverse_complement
 from orca_cool.model.encoder import Encoder
-from orca_cool.regions import Region
 from orca_cool.store import (
     EncodingStore,
     build,

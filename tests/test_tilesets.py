@@ -21,11 +21,11 @@ from higlass_plugin.library import Library
 from higlass_plugin.tiles import TILE_BINS, VECTOR_BINS
 from orca_cool.coolfile import read_log_ratio
 from orca_cool.frames import difference, to_reference_frame
+from orca_cool.genome.apply_edits import apply_edits
+from orca_cool.genome.regions import Region
 from orca_cool.levels import Settings
 from orca_cool.pipeline import predict_to_file
 from orca_cool.predict import Predictor
-from orca_cool.rearrange import apply_edits
-from orca_cool.regions import Region
 from orca_cool.variants import parse_edits
 from orca_cool.weights import load_bundle, save_bundle
 

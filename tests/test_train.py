@@ -25,7 +25,7 @@ from toy_training import toy_config
 
 from orca_cool.cli import main
 from orca_cool.errors import CoolerError, OutputError, TrainingError
-from orca_cool.genome import open_genome
+from orca_cool.genome.open import open_genome
 from orca_cool.train import checkpoint
 from orca_cool.train import loop as loop_module
 from orca_cool.train.average import Average, recompute_norms

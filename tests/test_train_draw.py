@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toy_training import SIZES, codes, toy_config
 
-from orca_cool.edits import Segment
 from orca_cool.errors import CoolerError, GenomeError, TrainingError
-from orca_cool.genome import GAP, open_genome, reverse_complement
-from orca_cool.intervals import Interval
+from orca_cool.genome.intervals import Interval
+from orca_cool.genome.open import open_genome
+from orca_cool.genome.segments import Segment
+from orca_cool.genome.source import GAP, reverse_complement
 from orca_cool.observed import block_mean, log_ratio
 from orca_cool.train import samples as samples_module
 from orca_cool.train.config import parse_config

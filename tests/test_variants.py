@@ -7,10 +7,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from orca_cool.edits import Breakend, Change, Contig, Edit, Join, Segment
 from orca_cool.errors import EditError
-from orca_cool.genome import encode
-from orca_cool.rearrange import apply_edits
+from orca_cool.genome.apply_edits import apply_edits
+from orca_cool.genome.changes import Breakend, Change, Contig, Edit, Join
+from orca_cool.genome.segments import Segment
+from orca_cool.genome.source import encode
 from orca_cool.variants import VARIANT_KINDS, Variant, haplotype, of_changes, read_variants
 
 ONE = "ACGTTGCAAGGCTTAACCGGATATCGCGTA"

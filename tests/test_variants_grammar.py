@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_variants import GENOME, HLA, ONE, TWO, Genome, applied, turned
 
-from orca_cool.edits import Breakend, Contig, Edit, Join, Segment
 from orca_cool.errors import EditError, RegionError
-from orca_cool.regions import parse_number
+from orca_cool.genome.changes import Breakend, Contig, Edit, Join
+from orca_cool.genome.regions import parse_number
+from orca_cool.genome.segments import Segment
 from orca_cool.variants.build import check_edit, check_join
 from orca_cool.variants.grammar import parse_edits, parse_event, parse_sequence
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from test_variants import GENOME, HLA, ONE, TWO, Genome, applied, turned
 
-from orca_cool.edits import Contig, Segment
 from orca_cool.errors import EditError
+from orca_cool.genome.changes import Contig
+from orca_cool.genome.segments import Segment
 from orca_cool.variants import parse_seqstr
 
 

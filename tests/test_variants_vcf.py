@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from test_variants import GENOME, ONE, TWO, Genome, applied, turned
 
 from orca_cool.errors import EditError
-from orca_cool.rearrange import apply_edits
+from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.variants import Variant, haplotype, read_vcf
 
 HEADER = "##fileformat=VCFv4.3\n##contig=<ID=chr1>\n##contig=<ID=chrUn>\n"

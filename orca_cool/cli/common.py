@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from orca_cool.errors import GenomeError
-from orca_cool.genome import SequenceSource
+from orca_cool.genome.source import SequenceSource
 from orca_cool.model.assembly import check_assembly
 from orca_cool.model.spec import ModelSpec
 

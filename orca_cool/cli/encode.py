@@ -12,9 +12,9 @@ from tqdm import tqdm
 from orca_cool.cli.common import assembly_of
 from orca_cool.encode import block_encoder
 from orca_cool.errors import OutputError
-from orca_cool.genome import open_genome
+from orca_cool.genome.open import open_genome
+from orca_cool.genome.regions import Region, parse_region
 from orca_cool.predict import resolve_device
-from orca_cool.regions import Region, parse_region
 from orca_cool.registry import resolve
 from orca_cool.store import DTYPES, EncodingStore, build, verify
 from orca_cool.store.layout import is_store

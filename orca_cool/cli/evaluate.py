@@ -305,7 +305,7 @@ def _model(
 ) -> Result:
     from orca_cool.cli.common import assembly_of
     from orca_cool.evaluate.protocol import evaluate_model
-    from orca_cool.genome import open_genome
+    from orca_cool.genome.open import open_genome
     from orca_cool.predict import Predictor
     from orca_cool.registry import resolve
     from orca_cool.weights import load_bundle

@@ -11,16 +11,16 @@ import click
 
 from orca_cool.cli.edits import edit_options, say_problems
 from orca_cool.errors import EditError, ModelError, RegionError
-from orca_cool.genes import read_genes, spans
+from orca_cool.genome.gene_models import read_genes, spans
+from orca_cool.genome.regions import Region, parse_number, parse_region
 from orca_cool.plot import picture_paths, plot_maps, resolutions, save_figures
-from orca_cool.regions import Region, parse_number, parse_region
 from orca_cool.variants.apply import Edited, EditOptions, edited_genome
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from orca_cool.genome import SequenceSource
+    from orca_cool.genome.source import SequenceSource
     from orca_cool.model.spec import ModuleSpec
     from orca_cool.plot_series import Column
     from orca_cool.predict import Predictor
@@ -262,7 +262,7 @@ def _predictor(
     the model knows it.
     """
     from orca_cool.cli.common import assembly_of
-    from orca_cool.genome import open_genome
+    from orca_cool.genome.open import open_genome
     from orca_cool.predict import Predictor
     from orca_cool.registry import resolve
     from orca_cool.weights import load_bundle

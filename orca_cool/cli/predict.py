@@ -17,13 +17,14 @@ from orca_cool.cli.edits import edit_options, say_problems
 from orca_cool.errors import EditError, ModelError, OutputError, RegionError
 from orca_cool.files import check_output
 from orca_cool.frames import COPIES, reference_regions, require_comparable
-from orca_cool.genome import SequenceSource, open_genome
+from orca_cool.genome.open import open_genome
+from orca_cool.genome.regions import Region, parse_region, read_view
+from orca_cool.genome.source import SequenceSource
 from orca_cool.levels import Settings
 from orca_cool.model.spec import ModelSpec, ModuleSpec
 from orca_cool.pipeline import predict_to_file, prepare, work_folder
 from orca_cool.predict import DTYPES, EDGES, ENCODER_DTYPES, Predictor, resolve_device
 from orca_cool.ranks import Ranks
-from orca_cool.regions import Region, parse_region, read_view
 from orca_cool.registry import resolve
 from orca_cool.series import series_to_files
 from orca_cool.variants.apply import EditOptions, edited_genome, provenance_of

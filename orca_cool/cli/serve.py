@@ -16,7 +16,8 @@ import click
 
 from orca_cool.cli.common import assembly_of
 from orca_cool.errors import ModelError, OrcaCoolError
-from orca_cool.genome import SequenceSource, open_genome
+from orca_cool.genome.open import open_genome
+from orca_cool.genome.source import SequenceSource
 from orca_cool.predict import DTYPES, resolve_device
 from orca_cool.registry import home, resolve
 from orca_cool.weights import load_bundle

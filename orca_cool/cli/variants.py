@@ -13,7 +13,7 @@ from orca_cool.bulk import score_variants
 from orca_cool.cli.common import assembly_of
 from orca_cool.errors import EditError, ModelError
 from orca_cool.files import check_output
-from orca_cool.genome import open_genome
+from orca_cool.genome.open import open_genome
 from orca_cool.predict import DTYPES, EDGES, ENCODER_DTYPES, Predictor
 from orca_cool.registry import resolve
 from orca_cool.scores import Choices, read_loops

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from orca_cool.errors import RegionError
-from orca_cool.intervals import read_bed
+from orca_cool.genome.intervals import read_bed
+from orca_cool.genome.regions import n_bins
 from orca_cool.positional import Chromosome, Positional
-from orca_cool.regions import n_bins
 
 #: Pixels of a level that the baselines learn from; of more a random sample.
 LIMIT = 4_000_000

@@ -28,10 +28,10 @@ from orca_cool.evaluate.baselines import (
 from orca_cool.evaluate.maps import Measurements, check_sizes
 from orca_cool.evaluate.result import Example, Result, pooled
 from orca_cool.evaluate.tally import Choices, Score, Tally
+from orca_cool.genome.regions import n_bins
 from orca_cool.pixels import Layer
 from orca_cool.plot import resolutions as levels_of
 from orca_cool.positional import Chromosome
-from orca_cool.regions import n_bins
 
 #: Places of which examples are drawn.
 EXAMPLES = 3

@@ -14,10 +14,10 @@ from typing import Any
 import cooler
 import numpy as np
 
-from orca_cool.edits import Segment
 from orca_cool.errors import CoolerError, RegionError
+from orca_cool.genome.regions import n_bins, suggestion
+from orca_cool.genome.segments import Segment
 from orca_cool.observed import ObservedMap, block_mean, coarse_grain, log_ratio
-from orca_cool.regions import n_bins, suggestion
 
 logger = logging.getLogger(__name__)
 

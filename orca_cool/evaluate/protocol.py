@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 
 from orca_cool import __version__
-from orca_cool.edits import Segment
 from orca_cool.errors import ModelError, RegionError
 from orca_cool.evaluate.baselines import (
     baseline_windows,
@@ -27,10 +26,11 @@ from orca_cool.evaluate.baselines import (
 from orca_cool.evaluate.maps import Measurements, check_sizes
 from orca_cool.evaluate.result import Example, Result, pooled
 from orca_cool.evaluate.tally import Choices, Tally
+from orca_cool.genome.regions import n_bins
+from orca_cool.genome.segments import Segment
 from orca_cool.model.spec import ModuleSpec
 from orca_cool.positional import Chromosome, Positional
 from orca_cool.predict import Predictor
-from orca_cool.regions import n_bins
 from orca_cool.windows import fill_layout, layout, series, series_top
 
 #: Zoom series of which examples are drawn.

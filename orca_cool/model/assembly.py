@@ -8,7 +8,7 @@ from orca_cool.errors import GenomeError
 
 if TYPE_CHECKING:
     from orca_cool.model.spec import ModelSpec
-from orca_cool.genome import SequenceSource
+from orca_cool.genome.source import SequenceSource
 
 
 def check_assembly(spec: ModelSpec, source: SequenceSource) -> str | None:

@@ -32,7 +32,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from orca_cool.errors import DeviceError
-from orca_cool.genome import GAP
+from orca_cool.genome.source import GAP
 from orca_cool.model.encoder import Encoder
 from orca_cool.model.fast_stage import crop, fast_stages
 from orca_cool.model.precision import convolutions

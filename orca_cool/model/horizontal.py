@@ -20,7 +20,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 from orca_cool.errors import ModelError
-from orca_cool.genome import one_hot
+from orca_cool.genome.source import one_hot
 from orca_cool.model.encoder import Encoder
 
 #: Every so many blocks the heap is trimmed, in either run.

@@ -42,7 +42,7 @@ from typing import Any
 import numpy as np
 
 from orca_cool.errors import GenomeError, StoreError
-from orca_cool.genome import SequenceSource, length_of
+from orca_cool.genome.source import SequenceSource, length_of
 from orca_cool.model.encoder import Encoder
 from orca_cool.store.key import check_same, describe, record, record_is_sound
 from orca_cool.store.layout import (

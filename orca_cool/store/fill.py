@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from orca_cool.regions import Region
+from orca_cool.genome.regions import Region
 
 if TYPE_CHECKING:
     from orca_cool.store.encodings import EncodingStore

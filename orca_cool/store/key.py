@@ -13,7 +13,7 @@ import numpy as np
 
 from orca_cool import __version__
 from orca_cool.errors import StoreError
-from orca_cool.genome import SequenceSource, length_of
+from orca_cool.genome.source import SequenceSource, length_of
 from orca_cool.model.encoder import Encoder
 from orca_cool.store.layout import FORMAT, RECORD, VERSION, Header
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from orca_cool.edits import Segment
-from orca_cool.regions import n_bins
+from orca_cool.genome.regions import n_bins
+from orca_cool.genome.segments import Segment
 
 
 def draw_window(

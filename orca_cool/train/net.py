@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from orca_cool.background import Background
-from orca_cool.genome import one_hot
+from orca_cool.genome.source import one_hot
 from orca_cool.model.cascade import Orca
 from orca_cool.model.decoder import Decoder
 from orca_cool.model.fast_encoder import FastEncoder

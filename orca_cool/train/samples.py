@@ -19,10 +19,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from orca_cool.background import Background
-from orca_cool.edits import Segment
 from orca_cool.errors import OrcaCoolError, TrainingError
-from orca_cool.genome import GAP, SequenceSource, open_genome, reverse_complement
-from orca_cool.intervals import Marks
+from orca_cool.genome.intervals import Marks
+from orca_cool.genome.open import open_genome
+from orca_cool.genome.segments import Segment
+from orca_cool.genome.source import GAP, SequenceSource, reverse_complement
 from orca_cool.model.spec import ModelSpec, ModuleSpec
 from orca_cool.observed import ObservedMap, block_mean, log_ratio
 from orca_cool.positional import Positional

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from orca_cool.genome import reverse_complement
+from orca_cool.genome.regions import n_bins
+from orca_cool.genome.source import reverse_complement
 from orca_cool.positional import Chromosome, Positional
-from orca_cool.regions import n_bins
 from orca_cool.train.transplants import TrainingGenome
 
 

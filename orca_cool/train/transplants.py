@@ -9,8 +9,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from orca_cool.errors import TrainingError
-from orca_cool.genome import GAP, SequenceSource, reverse_complement
-from orca_cool.intervals import Interval
+from orca_cool.genome.intervals import Interval
+from orca_cool.genome.source import GAP, SequenceSource, reverse_complement
 from orca_cool.train.config import Transplants
 
 #: Length in bp of CDEI at the left end and CDEIII at the right end of an annotated centromere

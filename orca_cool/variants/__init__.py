@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from orca_cool.errors import EditError
-from orca_cool.genome import SequenceSource
+from orca_cool.genome.source import SequenceSource
+from orca_cool.genome.textfile import TextFile
 from orca_cool.variants.grammar import parse_edits, parse_sequence
 from orca_cool.variants.seqstr import parse_seqstr
 from orca_cool.variants.tables import read_table
-from orca_cool.variants.textfile import TextFile
 from orca_cool.variants.variant import VARIANT_KINDS, Variant, haplotype, of_changes
 from orca_cool.variants.vcf import read_vcf
 

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from orca_cool.edits import Change, EditedGenome, digest, fingerprint
 from orca_cool.errors import EditError
-from orca_cool.genome import SequenceSource
-from orca_cool.rearrange import apply_edits
+from orca_cool.genome.apply_edits import apply_edits
+from orca_cool.genome.changes import Change
+from orca_cool.genome.edited import EditedGenome, digest, fingerprint
+from orca_cool.genome.source import SequenceSource
 from orca_cool.variants import haplotype, parse_edits, parse_seqstr, read_variants
 
 #: Edits, and segments of each contig, that metadata lists.

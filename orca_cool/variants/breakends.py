@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from orca_cool.edits import Breakend, Join, Segment
 from orca_cool.errors import EditError
-from orca_cool.genome import SequenceSource
+from orca_cool.genome.changes import Breakend, Join
+from orca_cool.genome.segments import Segment
+from orca_cool.genome.source import SequenceSource
+from orca_cool.genome.textfile import TextFile
 from orca_cool.variants.build import agrees, short
-from orca_cool.variants.textfile import TextFile
 
 _BND = re.compile(
     r"(?P<left>[^\[\]]*)(?P<bracket>[\[\]])(?P<chrom>.+):(?P<position>\d{1,18})(?P=bracket)(?P<right>[^\[\]]*)"

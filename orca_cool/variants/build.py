@@ -1,18 +1,19 @@
 """Changes checked against their genome one by one, whatever text or file they come from.
 
 Messages name what is wrong without the change itself: the caller knows how its user wrote it.
-Whether changes overlap is for :func:`orca_cool.rearrange.apply_edits` to say.
+Whether changes overlap is for :func:`orca_cool.genome.apply_edits.apply_edits` to say.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from orca_cool.edits import Breakend, Edit, Join, Segment
 from orca_cool.errors import EditError
-from orca_cool.genome import GAP, SequenceSource, encode
-from orca_cool.rearrange import within
-from orca_cool.regions import suggestion
+from orca_cool.genome.apply_edits import within
+from orca_cool.genome.changes import Breakend, Edit, Join
+from orca_cool.genome.regions import suggestion
+from orca_cool.genome.segments import Segment
+from orca_cool.genome.source import GAP, SequenceSource, encode
 
 _LETTERS = np.frombuffer(b"ACGTN", dtype=np.uint8)
 

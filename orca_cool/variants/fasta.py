@@ -9,8 +9,8 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from orca_cool.edits import Segment
 from orca_cool.errors import EditError
+from orca_cool.genome.segments import Segment
 
 
 def read_record(text: str, files: bool | Path) -> Segment:

@@ -40,10 +40,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from orca_cool.edits import Breakend, Change, Contig, Edit, Join, Segment
 from orca_cool.errors import EditError, RegionError
-from orca_cool.genome import SequenceSource
-from orca_cool.regions import Region, parse_number, parse_region, suggestion
+from orca_cool.genome.changes import Breakend, Change, Contig, Edit, Join
+from orca_cool.genome.regions import Region, parse_number, parse_region, suggestion
+from orca_cool.genome.segments import Segment
+from orca_cool.genome.source import SequenceSource
 from orca_cool.variants.build import check_edit, check_join, chrom_length, short, small_edit
 from orca_cool.variants.fasta import read_record
 
@@ -66,7 +67,7 @@ def parse_edits(text: str, source: SequenceSource, *, files: bool | Path = True)
     """Read edits; the grammar is this module's own description.
 
     Each is checked by itself; overlaps are found where they are applied
-    (:func:`orca_cool.rearrange.apply_edits`).
+    (:func:`orca_cool.genome.apply_edits.apply_edits`).
 
     Parameters
     ----------

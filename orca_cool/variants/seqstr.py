@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import re
 
-from orca_cool.edits import Contig, Segment
 from orca_cool.errors import EditError, RegionError
-from orca_cool.genome import SequenceSource
-from orca_cool.regions import parse_region
+from orca_cool.genome.changes import Contig
+from orca_cool.genome.regions import parse_region
+from orca_cool.genome.segments import Segment
+from orca_cool.genome.source import SequenceSource
 from orca_cool.variants.build import agrees, genome_letters, short
 
 _NAME = re.compile(r"<(?P<name>[^<>]*)>(?P<rest>.*)", re.DOTALL)

@@ -21,12 +21,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from orca_cool.edits import Breakend, Join
 from orca_cool.errors import EditError
-from orca_cool.genome import SequenceSource
+from orca_cool.genome.changes import Breakend, Join
+from orca_cool.genome.source import SequenceSource
+from orca_cool.genome.textfile import TextFile
 from orca_cool.variants.build import check_join, chrom_length, short
 from orca_cool.variants.grammar import parse_edits, parse_event
-from orca_cool.variants.textfile import TextFile
 from orca_cool.variants.variant import Variant, of_changes
 
 #: Types of BEDPE's eleventh column, with the strands (left, right) that tell them.

@@ -8,9 +8,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from orca_cool.edits import Breakend, Change, Contig, Join
 from orca_cool.errors import EditError
-from orca_cool.rearrange import within
+from orca_cool.genome.apply_edits import within
+from orca_cool.genome.changes import Breakend, Change, Contig, Join
 
 #: Kinds of variants; EDIT is what has no shorter name (several changes at once, a chromosome given
 #: whole).

@@ -15,9 +15,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from orca_cool.edits import Change, Edit, Segment
 from orca_cool.errors import EditError
-from orca_cool.genome import SequenceSource
+from orca_cool.genome.changes import Change, Edit
+from orca_cool.genome.segments import Segment
+from orca_cool.genome.source import SequenceSource
+from orca_cool.genome.textfile import TextFile
 from orca_cool.variants import breakends
 from orca_cool.variants.build import (
     agrees,
@@ -28,7 +30,6 @@ from orca_cool.variants.build import (
     short,
     small_edit,
 )
-from orca_cool.variants.textfile import TextFile
 from orca_cool.variants.variant import Variant, of_changes
 
 COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")

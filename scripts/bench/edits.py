@@ -27,10 +27,11 @@ import torch
 from common import Random, released_size
 
 from orca_cool.bulk import score_variants
-from orca_cool.edits import Edit, Segment
 from orca_cool.encode import EncodingCache
+from orca_cool.genome.apply_edits import apply_edits
+from orca_cool.genome.changes import Edit
+from orca_cool.genome.segments import Segment
 from orca_cool.predict import Predictor
-from orca_cool.rearrange import apply_edits
 from orca_cool.variants import Variant
 
 MB = 1_000_000

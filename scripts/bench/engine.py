@@ -28,12 +28,12 @@ import torch
 from common import Random, released_size
 from reference import plain
 
+from orca_cool.genome.regions import Region
 from orca_cool.levels import Settings
 from orca_cool.model.fast_decoder import FastCascade
 from orca_cool.model.fast_encoder import FastEncoder
 from orca_cool.pipeline import predict_to_file
 from orca_cool.predict import Predictor
-from orca_cool.regions import Region
 from orca_cool.windows import plan, series, series_top
 
 MB = 1_000_000

@@ -23,7 +23,7 @@ import time
 import torch
 from torch import Tensor
 
-from orca_cool.genome import one_hot
+from orca_cool.genome.source import one_hot
 from orca_cool.model.encoder import Encoder
 from orca_cool.model.horizontal import encode_blocks
 from orca_cool.model.spec import orca_spec

@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from orca_cool.coolfile import Layer, Stripe, frequency, write_mcool
-from orca_cool.regions import n_bins
+from orca_cool.genome.regions import n_bins
 
 ROWS = 512
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from orca_cool.genome import one_hot, reverse_complement
+from orca_cool.genome.source import one_hot, reverse_complement
 from orca_cool.model.cascade import Orca, flip_map, mirror, zoom
 from orca_cool.model.encoder import Encoder
 from orca_cool.model.spec import ModuleSpec

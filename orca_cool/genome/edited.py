@@ -1,229 +1,20 @@
-"""Edited genomes: every chromosome is a list of segments, and the whole is again a
-``SequenceSource``.
+"""Edited genomes: every chromosome is a list of segments of a source, and the whole is again a genome.
 
-Deletion, duplication, inversion, insertion and substitution replace an interval by segments
-(:class:`Edit`); translocations and fusions join two cut ends (:class:`Join`); a chromosome may also
-be given whole (:class:`Contig`). Edits that are applied together are all in the coordinates of the
-genome that they are applied to. An :class:`EditedGenome` keeps, for every chromosome of its own,
-the segments of its source, so it knows where each base came from and where each went (to no place,
-one, or many).
+An :class:`EditedGenome` keeps, for every chromosome of its own, the segments of its source, so it knows
+where each base came from and where each went (to no place, one, or many).
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from orca_cool.errors import EditError, GenomeError, RegionError
-from orca_cool.genome import GAP, SequenceSource, encode, length_of, reverse_complement
-
-KINDS = ("del", "dup", "inv", "ins", "sub")
-
-OTHER = {"+": "-", "-": "+"}
-
-
-@dataclass(frozen=True)
-class Segment:
-    """``chrom[start:end]`` (0-based, end-exclusive) on ``strand`` "+" or "-"; what lies outside the
-    chromosome is N.
-
-    With ``literal`` it is a piece of given letters (ASCII, ACGTN) instead, and ``chrom`` is "".
-    Without either it is all N.
-    """
-
-    chrom: str
-    start: int
-    end: int
-    strand: str = "+"
-    literal: bytes | None = field(default=None, repr=False)
-
-    def __len__(self) -> int:
-        return self.end - self.start
-
-    def __str__(self) -> str:
-        if self.chrom:
-            return f"{self.chrom}:{self.start:,}-{self.end:,}({self.strand})"
-        return (
-            f"{self.end - self.start:,} bp of {'N' if self.literal is None else 'given sequence'}"
-        )
-
-    @staticmethod
-    def letters(text: str | bytes) -> Segment:
-        """A segment of given letters, either case.
-
-        Raises
-        ------
-        EditError
-            If it is empty or holds anything but A, C, G, T and N.
-        """
-        data = (text.encode("latin-1", "replace") if isinstance(text, str) else text).upper()
-        if not data:
-            raise EditError("a given sequence is empty")
-        if wrong := data.translate(None, b"ACGTN"):
-            place = data.index(wrong[:1])
-            raise EditError(
-                f"the given sequence {_short(data)} holds {chr(wrong[0])!r} at letter "
-                f"{place + 1}; only A, C, G, T and N are sequence"
-            )
-        return Segment("", 0, len(data), "+", data)
-
-    def reversed(self) -> Segment:
-        return replace(self, strand=OTHER[self.strand])
-
-    def part(self, first: int, last: int) -> Segment:
-        """Its bases ``[first, last)``, counted along it."""
-        if self.strand == "+":
-            return replace(self, start=self.start + first, end=self.start + last)
-        return replace(self, start=self.end - last, end=self.end - first)
-
-    def fetch(self, source: SequenceSource) -> np.ndarray:
-        """uint8 codes, (len,)."""
-        if self.literal is not None:
-            codes = encode(self.literal[self.start : self.end])
-        elif not self.chrom:
-            return np.full(len(self), GAP, dtype=np.uint8)
-        else:
-            codes = source.fetch(self.chrom, self.start, self.end)
-        return codes if self.strand == "+" else reverse_complement(codes)
-
-    @property
-    def unknown(self) -> bool:
-        """True if it is all N."""
-        return not self.chrom and self.literal is None
-
-    def goes_on(self, other: Segment) -> bool:
-        """True if ``other`` is what follows in the same sequence."""
-        if self.unknown:
-            return other.unknown
-        same = (self.chrom, self.strand) == (
-            other.chrom,
-            other.strand,
-        ) and self.literal is other.literal
-        return same and (self.end == other.start if self.strand == "+" else self.start == other.end)
-
-
-def merged(segments: Sequence[Segment]) -> tuple[Segment, ...]:
-    """The same sequence in as few segments as possible; N has neither place nor strand."""
-    out: list[Segment] = []
-    for s in segments:
-        if not len(s):
-            continue
-        if out and out[-1].goes_on(s):
-            a = out.pop()
-            s = (
-                Segment("", 0, len(a) + len(s))
-                if a.unknown
-                else replace(a, start=min(a.start, s.start), end=max(a.end, s.end))
-            )
-        out.append(Segment("", 0, len(s)) if s.unknown else s)
-    return tuple(out)
-
-
-@dataclass(frozen=True)
-class Edit:
-    """A change of ``chrom[start:end)``.
-
-    Attributes
-    ----------
-    kind : "del"; "dup": ``copies`` in all, one after the other, those after the first ``inverted``
-        if so; "inv"; "ins": ``sequence`` before base ``start`` (= ``end``); "sub": ``sequence`` in
-        place of the interval.
-    sequence : segments of the genome that is edited (or letters).
-    of_source : ``sequence`` is of that genome's own source instead; see
-        :func:`orca_cool.rearrange.inverse`.
-    """
-
-    kind: str
-    chrom: str
-    start: int
-    end: int
-    copies: int = 2
-    inverted: bool = False
-    sequence: tuple[Segment, ...] = ()
-    of_source: bool = False
-
-    def __str__(self) -> str:
-        if self.kind == "ins":
-            return f"{self.chrom}:{self.start:,} ins {_sequence_text(self.sequence)}"
-        extra = {
-            "sub": f" {_sequence_text(self.sequence)}",
-            "dup": f" x{self.copies}" * (self.copies != 2) + " inv" * self.inverted,
-        }
-        return f"{self.chrom}:{self.start:,}-{self.end:,} {self.kind}{extra.get(self.kind, '')}"
-
-
-@dataclass(frozen=True)
-class Breakend:
-    """One side of a cut of ``chrom`` before base ``position``: "+" is what lies to the left of the
-    cut, "-" to the right.
-
-    These are the strands of BEDPE and of Orca's own program.
-
-    Raises
-    ------
-    EditError
-        If ``side`` is neither.
-    """
-
-    chrom: str
-    position: int
-    side: str
-
-    def __post_init__(self) -> None:
-        if self.side not in OTHER:
-            raise EditError(
-                f"breakend {str(self)!r} has the side {self.side!r}; it is + (left of the cut) "
-                f"or - (right of it)"
-            )
-
-    def __str__(self) -> str:
-        return f"{self.chrom}:{self.position:,}({self.side})"
-
-    @property
-    def other(self) -> Breakend:
-        return Breakend(self.chrom, self.position, OTHER[self.side])
-
-
-@dataclass(frozen=True)
-class Join:
-    """Two breakends joined, with ``sequence`` between them.
-
-    Read from the first to the second: the first's side up to its cut, the sequence, the second's
-    side away from its cut.
-
-    The sides that a translocation or an inversion leaves over are joined too, unless other joins
-    use them up: those at the same places, or those that lead from the one chromosome back to the
-    other (a second join of the same chromosomes the other way round; a three-way translocation).
-    What lies between the cuts of such joins is lost, or is there twice.
-
-    Between two places of one chromosome it is an edit (:func:`within`), unless joins to other
-    chromosomes cut that chromosome too.
-    """
-
-    first: Breakend
-    second: Breakend
-    sequence: tuple[Segment, ...] = ()
-
-    def __str__(self) -> str:
-        between = f"::{_sequence_text(self.sequence)}" if self.sequence else ""
-        return f"{self.first}{between}::{self.second}"
-
-
-@dataclass(frozen=True)
-class Contig:
-    """A chromosome given whole, added to the genome, or put in the place of one of the same name."""
-
-    name: str
-    segments: tuple[Segment, ...]
-
-    def __str__(self) -> str:
-        return f"{self.name} = {_sequence_text(self.segments)}"
-
-
-Change = Edit | Join | Contig
+from orca_cool.genome.segments import OTHER, Segment, merged, turned
+from orca_cool.genome.source import GAP, SequenceSource, length_of
 
 
 @dataclass(frozen=True)
@@ -241,7 +32,7 @@ class Image:
 
 
 class EditedGenome:
-    """Chromosomes made of segments of a source; itself a :class:`~orca_cool.genome.SequenceSource`.
+    """Chromosomes made of segments of a source; itself a :class:`~orca_cool.genome.source.SequenceSource`.
 
     Parameters
     ----------
@@ -446,23 +237,3 @@ def digest(contigs: Mapping[str, Sequence[Segment]]) -> str:
 def fingerprint(contigs: Mapping[str, Sequence[Segment]]) -> str:
     """The first eight digits of :func:`digest`, for names."""
     return digest(contigs)[:8]
-
-
-def turned(segments: Sequence[Segment]) -> list[Segment]:
-    """The other strand of segments laid end to end."""
-    return [s.reversed() for s in reversed(segments)]
-
-
-def _sequence_text(segments: Sequence[Segment]) -> str:
-    def one(s: Segment) -> str:
-        if s.literal is not None:
-            text = s.literal[s.start : s.end].decode("ascii")
-            return _short(text) + ("" if s.strand == "+" else "(-)")
-        return f"{s.end - s.start}N" if not s.chrom else str(s)
-
-    return ",".join(map(one, segments))
-
-
-def _short(text: str | bytes) -> str:
-    text = text if isinstance(text, str) else text.decode("latin-1")
-    return text if len(text) <= 30 else f"{text[:20]}... ({len(text):,} bp)"

@@ -6,13 +6,17 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from orca_cool.errors import RegionError
+
+pass
 
 
 def suggestion(chrom: str, known: Mapping[str, Any]) -> str:
@@ -149,7 +153,6 @@ def read_view(path: str | Path, chromsizes: Mapping[str, int]) -> list[Region]:
         line's content.
     """
     import bioframe
-    import pandas as pd
 
     try:
         table = pd.read_csv(
@@ -197,3 +200,13 @@ def read_view(path: str | Path, chromsizes: Mapping[str, int]) -> list[Region]:
 def n_bins(length: int, resolution: int) -> int:
     """Bins of a chromosome, the last one possibly partial, as cooler counts them."""
     return -(-length // resolution)
+
+
+def merge_regions(regions: Sequence[Region], chromsizes: dict[str, int]) -> list[Region]:
+    """Regions in the genome's order; RegionError if two overlap."""
+    order = {c: i for i, c in enumerate(chromsizes)}
+    ordered = sorted(regions, key=lambda r: (order[r.chrom], r.start))
+    for a, b in zip(ordered, ordered[1:]):
+        if a.chrom == b.chrom and b.start < a.end:
+            raise RegionError(f"regions {a} and {b} overlap; give one region that holds both")
+    return ordered

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from orca_cool.errors import TrainingError
-from orca_cool.regions import suggestion
+from orca_cool.genome.regions import suggestion
 
 if TYPE_CHECKING:
     import pandas as pd

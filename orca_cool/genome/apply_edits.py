@@ -7,22 +7,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from orca_cool.edits import (
-    KINDS,
-    OTHER,
-    Breakend,
-    Change,
-    Contig,
-    Edit,
-    EditedGenome,
-    Join,
-    Segment,
-    fingerprint,
-    merged,
-    turned,
-)
 from orca_cool.errors import EditError, GenomeError
-from orca_cool.genome import SequenceSource, length_of
+from orca_cool.genome.changes import KINDS, Breakend, Change, Contig, Edit, Join
+from orca_cool.genome.edited import EditedGenome, fingerprint
+from orca_cool.genome.segments import OTHER, Segment, merged, turned
+from orca_cool.genome.source import SequenceSource, length_of
 
 
 def apply_edits(

@@ -1,0 +1,1 @@
+"""What an edit changes: reference and alternate aligned, scores, tables, lifted maps, pictures."""

@@ -1,0 +1,126 @@
+"""Open a genome by path or name, under the chromosome names that are wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+
+from orca_cool.errors import GenomeError
+from orca_cool.genome.fasta import FastaSource
+from orca_cool.genome.file_source import _readable
+from orca_cool.genome.source import SequenceSource, length_of
+from orca_cool.genome.twobit import TwoBitSource
+
+#: Shipped genomes: name -> file below ``orca_cool/data``.
+SHIPPED = {"example": "genomes/example/example.fa.gz"}
+
+
+class RenamedSource:
+    """A source under other chromosome names, asked for explicitly.
+
+    Parameters
+    ----------
+    source : the source.
+    names : {name in the source: name wanted}; sequences that it does not list keep theirs.
+
+    Raises
+    ------
+    GenomeError
+        If ``names`` holds a chromosome that the source lacks, or two sequences would get one name.
+    """
+
+    def __init__(self, source: SequenceSource, names: Mapping[str, str]):
+        self.source = source
+        self.name = source.name
+        for old in names:
+            length_of(source, old)
+        self._old: dict[str, str] = {}
+        for old in source.chromsizes:
+            new = names.get(old, old)
+            if new in self._old:
+                raise GenomeError(
+                    f"genome {source.name!r}: {self._old[new]!r} and {old!r} would both be "
+                    f"called {new!r}"
+                )
+            self._old[new] = old
+        self.chromsizes: dict[str, int] = {
+            new: source.chromsizes[old] for new, old in self._old.items()
+        }
+
+    def fetch(self, chrom: str, start: int, end: int) -> np.ndarray:
+        """See :meth:`SequenceSource.fetch`."""
+        length_of(self, chrom)
+        return self.source.fetch(self._old[chrom], start, end)
+
+    def __repr__(self) -> str:
+        return f"RenamedSource({self.source!r})"
+
+
+def _renaming(source: SequenceSource, chrom_names: str) -> dict[str, str]:
+    if chrom_names == "add-chr":
+        names = {old: "chr" + old for old in source.chromsizes if not old.startswith("chr")}
+    elif chrom_names == "strip-chr":
+        names = {
+            old: old[3:] for old in source.chromsizes if old.startswith("chr") and len(old) > 3
+        }
+    else:
+        try:
+            lines = Path(chrom_names).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise GenomeError(
+                f"chromosome names {chrom_names!r}: not 'add-chr', 'strip-chr' or a readable "
+                f"two-column TSV (genome's name, wanted name)"
+            ) from error
+        names = {}
+        for number, line in enumerate(lines, 1):
+            if not line.strip() or line.startswith("#"):
+                continue
+            columns = line.split("\t")
+            if len(columns) != 2 or not all(c.strip() for c in columns):
+                raise GenomeError(
+                    f"{chrom_names!r} line {number}: {line!r} is not two names with a tab "
+                    f"between them"
+                )
+            names[columns[0].strip()] = columns[1].strip()
+    if not names:
+        raise GenomeError(
+            f"chromosome names {chrom_names!r} would rename nothing in genome {source.name!r}"
+        )
+    return names
+
+
+def open_genome(path_or_name: str | Path, chrom_names: str | None = None) -> SequenceSource:
+    """Open a FASTA (plain or bgzip) or .2bit file, or a genome that ships with the package.
+
+    Parameters
+    ----------
+    path_or_name : a path, or a name of :data:`SHIPPED` ("example"). A name wins over a file of the
+        same name (write "./example" then).
+    chrom_names : None, "add-chr", "strip-chr", or the path of a two-column TSV (genome's name,
+        wanted name).
+
+    Raises
+    ------
+    GenomeError
+        If it is neither, or cannot be read; the message lists the shipped genomes.
+    """
+    text = str(path_or_name)
+    source: SequenceSource
+    if isinstance(path_or_name, str) and text in SHIPPED:
+        path = Path(str(resources.files("orca_cool") / "data" / SHIPPED[text]))
+        source = FastaSource(path, name=text, trust_index=True)
+    elif not Path(text).exists():
+        raise GenomeError(
+            f"genome {text!r} is neither a file nor a shipped genome ({', '.join(SHIPPED)})"
+        )
+    else:
+        path = _readable(text)
+        with path.open("rb") as file:
+            twobit = file.read(4) in (b"\x43\x27\x41\x1a", b"\x1a\x41\x27\x43")
+        source = (
+            TwoBitSource(path) if twobit or path.suffix.lower() == ".2bit" else FastaSource(path)
+        )
+    return RenamedSource(source, _renaming(source, chrom_names)) if chrom_names else source
