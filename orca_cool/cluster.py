@@ -38,7 +38,7 @@ from orca_cool.shards import (
     unfinished,
     windows_path,
 )
-from orca_cool.variants.apply import EditOptions, edited_genome
+from orca_cool.variants.options import EditOptions, edited_genome
 from orca_cool.weights import load_bundle
 
 log = logging.getLogger(__name__)

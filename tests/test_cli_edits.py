@@ -24,7 +24,7 @@ from orca_cool.genome.changes import Edit
 from orca_cool.genome.edited import digest
 from orca_cool.genome.open import open_genome
 from orca_cool.genome.segments import Segment
-from orca_cool.variants.apply import EditOptions, edited_genome
+from orca_cool.variants.options import EditOptions, edited_genome
 from orca_cool.weights import save_bundle
 
 SIZES = {"a": 3_010, "b": 2_100, "c": 500}

@@ -16,7 +16,7 @@ from orca_cool.errors import EditError, RegionError
 from orca_cool.genome.changes import Breakend, Contig, Edit, Join
 from orca_cool.genome.regions import parse_number
 from orca_cool.genome.segments import Segment
-from orca_cool.variants.build import check_edit, check_join
+from orca_cool.variants.checks import check_edit, check_join
 from orca_cool.variants.grammar import parse_edits, parse_event, parse_sequence
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from orca_cool.variants.apply import EditOptions
+from orca_cool.variants.options import EditOptions
 
 #: Problems that are said one by one.
 SAID = 10

@@ -27,7 +27,7 @@ from orca_cool.predict import DTYPES, EDGES, ENCODER_DTYPES, Predictor, resolve_
 from orca_cool.ranks import Ranks
 from orca_cool.registry import resolve
 from orca_cool.series import series_to_files
-from orca_cool.variants.apply import EditOptions, edited_genome, provenance_of
+from orca_cool.variants.options import EditOptions, edited_genome, provenance_of
 from orca_cool.weights import load_bundle
 from orca_cool.windows import Window, by_root, plan
 

@@ -15,7 +15,7 @@ from orca_cool.genome.changes import Breakend, Join
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import SequenceSource
 from orca_cool.genome.textfile import TextFile
-from orca_cool.variants.build import agrees, short
+from orca_cool.variants.checks import agrees, short
 
 _BND = re.compile(
     r"(?P<left>[^\[\]]*)(?P<bracket>[\[\]])(?P<chrom>.+):(?P<position>\d{1,18})(?P=bracket)(?P<right>[^\[\]]*)"

@@ -45,7 +45,7 @@ from orca_cool.genome.changes import Breakend, Change, Contig, Edit, Join
 from orca_cool.genome.regions import Region, parse_number, parse_region, suggestion
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import SequenceSource
-from orca_cool.variants.build import check_edit, check_join, chrom_length, short, small_edit
+from orca_cool.variants.checks import check_edit, check_join, chrom_length, short, small_edit
 from orca_cool.variants.fasta import read_record
 
 #: What an edit may look like, for messages.

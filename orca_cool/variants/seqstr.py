@@ -18,7 +18,7 @@ from orca_cool.genome.changes import Contig
 from orca_cool.genome.regions import parse_region
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import SequenceSource
-from orca_cool.variants.build import agrees, genome_letters, short
+from orca_cool.variants.checks import agrees, genome_letters, short
 
 _NAME = re.compile(r"<(?P<name>[^<>]*)>(?P<rest>.*)", re.DOTALL)
 _INTERVAL = re.compile(

@@ -25,7 +25,7 @@ from orca_cool.errors import EditError
 from orca_cool.genome.changes import Breakend, Join
 from orca_cool.genome.source import SequenceSource
 from orca_cool.genome.textfile import TextFile
-from orca_cool.variants.build import check_join, chrom_length, short
+from orca_cool.variants.checks import check_join, chrom_length, short
 from orca_cool.variants.grammar import parse_edits, parse_event
 from orca_cool.variants.variant import Variant, of_changes
 

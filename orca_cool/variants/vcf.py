@@ -21,7 +21,7 @@ from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import SequenceSource
 from orca_cool.genome.textfile import TextFile
 from orca_cool.variants import breakends
-from orca_cool.variants.build import (
+from orca_cool.variants.checks import (
     agrees,
     check_edit,
     check_join,
