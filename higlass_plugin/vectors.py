@@ -10,8 +10,8 @@ from higlass_plugin.scene import ProfileUnit, Scene, Unit
 from higlass_plugin.scheduler import Goal, Look, Scheduler
 from higlass_plugin.tiles import VECTOR_BINS, Run, TileId
 from higlass_plugin.tilesets import Drawn, Piece, Predicted, bins_of, in_order, place_of
-from orca_cool.evaluate.metrics import diamond, eigenvector
 from orca_cool.genome.regions import n_bins
+from orca_cool.maps.metrics import diamond, eigenvector
 
 #: Side in bins of the diamond of the insulation track; pixels fewer bins apart than IGNORED are
 #: left out.

@@ -19,10 +19,10 @@ import numpy as np
 
 from orca_cool.effects.gene_track import ROW, Track
 from orca_cool.errors import CoolerError
-from orca_cool.evaluate.metrics import insulation_score
 from orca_cool.genome.gene_models import lift
 from orca_cool.genome.regions import Region
-from orca_cool.plot import bp_label, observed_panel
+from orca_cool.maps.metrics import insulation_score
+from orca_cool.maps.picture import bp_label, observed_panel
 from orca_cool.plot_series import MAX_JUNCTIONS, Column, Map, diamond_side
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def draw_series(
     triangles : maps are rotated by 45 degrees and drawn up to half the window's distance.
     genes : as :func:`orca_cool.genome.gene_models.read_genes` returns them, in the reference; drawn below it,
         and where they went below the alternative.
-    observed : .cool, .mcool or a URI; see :func:`orca_cool.plot.observed_panel`.
+    observed : .cool, .mcool or a URI; see :func:`orca_cool.maps.picture.observed_panel`.
     vmax : end of the symmetric scale of log observed/expected; default: the 98th percentile of what
         is predicted.
     dmax : end of the symmetric scale of the difference; default: its 99.5th percentile.

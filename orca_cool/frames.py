@@ -20,15 +20,15 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from orca_cool.coolfile import BALANCED, DIFF_FORMAT, Layer, Stripe, read_layer, write_mcool
 from orca_cool.errors import CoolerError, EditError
-from orca_cool.expected import write_expected
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.gaps import masks
 from orca_cool.genome.regions import Region, n_bins, parse_region
 from orca_cool.genome.segments import Segment
-from orca_cool.pixels import writing
-from orca_cool.plot import resolutions
+from orca_cool.maps.coolfile import BALANCED, DIFF_FORMAT, Layer, Stripe, read_layer, write_mcool
+from orca_cool.maps.expected import write_expected
+from orca_cool.maps.picture import resolutions
+from orca_cool.maps.pixels import writing
 
 COPIES = ("mean", "first")
 

@@ -22,7 +22,7 @@ class Settings:
     resolutions : levels to write, bp. fill_distance : bp out to which pixels are written, None =
         each level's band.
     modules : names of the modules to use, None = all that the resolutions need.
-    mode, pseudo_depth : see :mod:`orca_cool.coolfile`. trans : write inter-chromosomal maps at the
+    mode, pseudo_depth : see :mod:`orca_cool.maps.coolfile`. trans : write inter-chromosomal maps at the
         coarsest level.
     """
 

@@ -15,16 +15,16 @@ import numpy as np
 import pandas as pd
 
 from orca_cool import __version__
-from orca_cool.coolfile import write_mcool
 from orca_cool.errors import ModelError, OutputError
-from orca_cool.expected import table_path, write_expected
 from orca_cool.files import check_output
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.gaps import masks
 from orca_cool.genome.regions import Region, merge_regions, n_bins
 from orca_cool.levels import Chain, Settings, bands, chain, expected_for, known_band
 from orca_cool.manifest import Manifest
-from orca_cool.pixels import Layer, Stripe, TransBlock
+from orca_cool.maps.coolfile import write_mcool
+from orca_cool.maps.expected import table_path, write_expected
+from orca_cool.maps.pixels import Layer, Stripe, TransBlock
 from orca_cool.predict import Predictor
 from orca_cool.shards import Crew, Plan, Progress, Step, root_steps
 from orca_cool.windows import Window, plan_trans

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from orca_cool.errors import EditError
-from orca_cool.evaluate.metrics import insulation_score
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.gaps import gap_fraction
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import GAP, SequenceSource
+from orca_cool.maps.metrics import insulation_score
 
 if TYPE_CHECKING:
     from orca_cool.compare import Comparison, Reference, Site

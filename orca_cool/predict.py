@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from orca_cool.background import Background
 from orca_cool.encode import EditedCache, EncodingCache, Notice
 from orca_cool.errors import DeviceError, GenomeError, ModelError
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import SequenceSource
+from orca_cool.maps.expected_model import Background
 from orca_cool.model.cascade import flip_map, mirror
 from orca_cool.model.fast_decoder import DTYPES, FastCascade
 from orca_cool.model.fast_encoder import DTYPES as ENCODER_DTYPES

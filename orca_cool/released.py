@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from orca_cool.background import Background
 from orca_cool.errors import BundleError, ModelError
+from orca_cool.maps.expected_model import Background
 from orca_cool.model.spec import ModelSpec, orca_spec
 from orca_cool.weights import empty_model, fill, save_bundle
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from orca_cool.compare import Comparison
 from orca_cool.errors import EditError
-from orca_cool.evaluate.metrics import compartments, insulation_score, pearson, scc
+from orca_cool.maps.metrics import compartments, insulation_score, pearson, scc
 
 #: Columns of a table of scores, in order.
 SCORES = (

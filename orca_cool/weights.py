@@ -22,9 +22,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from orca_cool.background import Background
 from orca_cool.errors import BundleError, ModelError, OutputError
 from orca_cool.files import replace_folder, sha256
+from orca_cool.maps.expected_model import Background
 from orca_cool.model.cascade import Orca
 from orca_cool.model.spec import ModelSpec, ModuleSpec
 

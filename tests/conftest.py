@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from orca_cool.background import Background
+from orca_cool.maps.expected_model import Background
 from orca_cool.model.cascade import Orca
 from orca_cool.model.spec import DecoderSpec, EncoderSpec, ModelSpec, ModuleSpec, PyramidSpec
 from orca_cool.released import import_released

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from orca_cool.coolfile import Layer, Stripe, TransBlock, write_mcool
-from orca_cool.expected import whole_chromosomes, write_expected
 from orca_cool.genome.regions import n_bins
+from orca_cool.maps.coolfile import Layer, Stripe, TransBlock, write_mcool
+from orca_cool.maps.expected import whole_chromosomes, write_expected
 
 CHROMSIZES = {"chrA": 16_000_300, "chrB": 12_000_000}
 RESOLUTIONS = (32_000, 64_000, 128_000, 256_000)

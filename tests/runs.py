@@ -10,10 +10,10 @@ import h5py
 import numpy as np
 from conftest import make_toy_backgrounds, make_toy_model, make_toy_spec
 
-from orca_cool.expected import table_path
 from orca_cool.genome.open import open_genome
 from orca_cool.genome.regions import Region
 from orca_cool.levels import Settings
+from orca_cool.maps.expected import table_path
 from orca_cool.pipeline import predict_to_file
 from orca_cool.predict import Predictor
 from orca_cool.weights import load_bundle, save_bundle

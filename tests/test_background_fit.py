@@ -16,13 +16,13 @@ import pytest
 from click.testing import CliRunner, Result
 from statsmodels.nonparametric.smoothers_lowess import lowess
 
-import orca_cool.background_fit as background_fit
-from orca_cool.background import Background
-from orca_cool.background_files import load_backgrounds
-from orca_cool.background_fit import Measured, fit_background, measure, select_regions, smooth
+import orca_cool.maps.expected_fit as background_fit
 from orca_cool.cli import main
 from orca_cool.errors import CoolerError, ModelError, RegionError
 from orca_cool.genome.regions import Region
+from orca_cool.maps.expected_files import load_backgrounds
+from orca_cool.maps.expected_fit import Measured, fit_background, measure, select_regions, smooth
+from orca_cool.maps.expected_model import Background
 
 RES = 1000
 SIZES = {

@@ -13,11 +13,11 @@ import pytest
 from click.testing import CliRunner
 from planted import BAND, RESOLUTIONS, Planted, band_of, plant, write
 
-from orca_cool.check import check_mcool, has_weights, is_multires
 from orca_cool.cli import main
-from orca_cool.coolfile import Layer, Stripe, write_mcool
 from orca_cool.errors import CoolerError
-from orca_cool.expected import table_path, write_expected
+from orca_cool.maps.check import check_mcool, has_weights, is_multires
+from orca_cool.maps.coolfile import Layer, Stripe, write_mcool
+from orca_cool.maps.expected import table_path, write_expected
 
 
 @pytest.fixture(scope="module")

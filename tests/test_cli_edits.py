@@ -16,14 +16,14 @@ from click.testing import CliRunner
 from conftest import make_toy_backgrounds, make_toy_model, make_toy_spec
 
 from orca_cool import pipeline
-from orca_cool.check import check_mcool
 from orca_cool.cli import main
-from orca_cool.coolfile import read_log_ratio
 from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.changes import Edit
 from orca_cool.genome.edited import digest
 from orca_cool.genome.open import open_genome
 from orca_cool.genome.segments import Segment
+from orca_cool.maps.check import check_mcool
+from orca_cool.maps.coolfile import read_log_ratio
 from orca_cool.variants.options import EditOptions, edited_genome
 from orca_cool.weights import save_bundle
 

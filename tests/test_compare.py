@@ -11,10 +11,10 @@ from test_edited_prediction import EDITS, GAP, SIZES, Plain, letters, random_let
 
 from orca_cool.compare import Reference, bin_origins, compare, sites
 from orca_cool.errors import EditError
-from orca_cool.evaluate.metrics import pearson
 from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.changes import Breakend, Contig, Edit, Join
 from orca_cool.genome.segments import Segment
+from orca_cool.maps.metrics import pearson
 from orca_cool.model.spec import orca_spec
 from orca_cool.predict import Predictor
 from orca_cool.scores import SCORES, Choices, average, read_loops, score

@@ -14,9 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from planted import CHROMSIZES, RESOLUTIONS, Planted, band_of, plant, write
 
-from orca_cool.coolfile import Layer, Stripe, TransBlock, read_layer, read_log_ratio, write_mcool
 from orca_cool.errors import CoolerError, OutputError
 from orca_cool.genome.regions import n_bins
+from orca_cool.maps.coolfile import (
+    Layer,
+    Stripe,
+    TransBlock,
+    read_layer,
+    read_log_ratio,
+    write_mcool,
+)
 
 
 @pytest.fixture(scope="module")
@@ -224,7 +231,7 @@ def test_interrupted_leaves_nothing_and_keeps_the_old_file(
 FULL = """
 import resource, signal, sys
 import numpy as np
-from orca_cool.coolfile import Layer, Stripe, write_mcool
+from orca_cool.maps.coolfile import Layer, Stripe, write_mcool
 from orca_cool.errors import OutputError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))

@@ -14,11 +14,11 @@ import pytest
 from click.testing import CliRunner
 
 from orca_cool.cli import main
-from orca_cool.coolfile import Layer, Stripe, write_mcool
 from orca_cool.errors import CoolerError, RegionError
 from orca_cool.evaluate import depletion, evaluate, evaluate_files, pearson, split_half
 from orca_cool.evaluate.baselines import fit_baselines, squares
-from orca_cool.positional import Chromosome, Positional, features
+from orca_cool.maps.coolfile import Layer, Stripe, write_mcool
+from orca_cool.maps.positional import Chromosome, Positional, features
 from orca_cool.weights import load_bundle
 
 BIN, BAND = 2000, 32

@@ -15,7 +15,7 @@ from cooltools import insulation as cooltools_insulation
 from cooltools.api.eigdecomp import cis_eig
 from scipy import stats
 
-from orca_cool.evaluate.metrics import (
+from orca_cool.maps.metrics import (
     Moments,
     Sample,
     compartments,

@@ -12,9 +12,9 @@ from cooltools.api.dotfinder import recommend_kernels
 from cooltools.lib.io import read_expected_from_file
 from planted import BAND, CHROMSIZES, LOOPS, RESOLUTIONS, Planted, plant, write
 
-from orca_cool.coolfile import Layer, read_layer
 from orca_cool.errors import CoolerError, OutputError
-from orca_cool.expected import (
+from orca_cool.maps.coolfile import Layer, read_layer
+from orca_cool.maps.expected import (
     expected_cis,
     expected_trans,
     read_tables,

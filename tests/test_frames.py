@@ -15,10 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orca_cool import frames
-from orca_cool.check import check_mcool
-from orca_cool.coolfile import Layer, Stripe, TransBlock, read_layer, write_mcool
 from orca_cool.errors import CoolerError, EditError
-from orca_cool.expected import read_tables, whole_chromosomes, write_expected
 from orca_cool.frames import (
     bin_images,
     difference,
@@ -32,6 +29,9 @@ from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.regions import Region, n_bins
 from orca_cool.genome.segments import Segment
 from orca_cool.levels import Settings
+from orca_cool.maps.check import check_mcool
+from orca_cool.maps.coolfile import Layer, Stripe, TransBlock, read_layer, write_mcool
+from orca_cool.maps.expected import read_tables, whole_chromosomes, write_expected
 from orca_cool.pipeline import predict_to_file
 from orca_cool.predict import Predictor
 from orca_cool.weights import load_bundle, save_bundle

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import orca_cool.observed as observed_module
-from orca_cool.background import Background
+import orca_cool.maps.observed as observed_module
 from orca_cool.errors import CoolerError
 from orca_cool.genome.segments import Segment
-from orca_cool.observed import (
+from orca_cool.maps.expected_model import Background
+from orca_cool.maps.observed import (
     ObservedMap,
     banded_expected,
     block_mean,

@@ -19,9 +19,9 @@ from planted_genome import BIN, Genome, erase_boundaries, move_boundaries, plant
 from sklearn.metrics import roc_auc_score
 
 from orca_cool.cli import main
-from orca_cool.coolfile import read_log_ratio
-from orca_cool.evaluate.metrics import diamond
 from orca_cool.genome.open import open_genome
+from orca_cool.maps.coolfile import read_log_ratio
+from orca_cool.maps.metrics import diamond
 from orca_cool.train.config import load_config
 from orca_cool.train.run import Run
 from orca_cool.weights import save_bundle

@@ -15,10 +15,17 @@ from click.testing import CliRunner
 from PIL import Image
 
 from orca_cool.cli import main
-from orca_cool.coolfile import Layer, Stripe, write_mcool
 from orca_cool.errors import CoolerError, OutputError, RegionError
 from orca_cool.genome.regions import Region
-from orca_cool.plot import Panel, draw, observed_panel, plot_maps, predicted_panel, resolutions
+from orca_cool.maps.coolfile import Layer, Stripe, write_mcool
+from orca_cool.maps.picture import (
+    Panel,
+    draw,
+    observed_panel,
+    plot_maps,
+    predicted_panel,
+    resolutions,
+)
 
 SIZES = {"chrI": 230_208, "chrII": 813_178}
 MEASURED = Path(str(resources.files("orca_cool") / "data" / "maps" / "yeast.10kb.mcool"))

@@ -27,14 +27,14 @@ from orca_cool.compare import Reference, compare, sites
 from orca_cool.draw_series import GIVEN_COLOUR, SEGMENT_COLOURS, SQUARE, draw_series
 from orca_cool.effects.gene_track import GAP
 from orca_cool.errors import CoolerError, EditError, OutputError
-from orca_cool.evaluate.metrics import insulation_score
 from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.changes import Breakend, Contig, Edit, Join
 from orca_cool.genome.gene_models import COLUMNS
 from orca_cool.genome.open import open_genome
 from orca_cool.genome.regions import Region
 from orca_cool.genome.segments import Segment
-from orca_cool.plot import observed_panel, picture_paths
+from orca_cool.maps.metrics import insulation_score
+from orca_cool.maps.picture import observed_panel, picture_paths
 from orca_cool.plot_series import Column, Map, around, compared, diamond_side, read_maps, site_at
 from orca_cool.predict import Predictor
 from orca_cool.variants.variant import of_changes

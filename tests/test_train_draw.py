@@ -14,7 +14,7 @@ from orca_cool.genome.intervals import Interval
 from orca_cool.genome.open import open_genome
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import GAP, reverse_complement
-from orca_cool.observed import block_mean, log_ratio
+from orca_cool.maps.observed import block_mean, log_ratio
 from orca_cool.train import samples as samples_module
 from orca_cool.train.config import parse_config
 from orca_cool.train.draw import draw_layout, draw_window, draw_zoom, extent, spread_window

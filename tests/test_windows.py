@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orca_cool.background import Background
 from orca_cool.genome.regions import n_bins
+from orca_cool.maps.expected_model import Background
 from orca_cool.windows import (
     by_root,
     grid,

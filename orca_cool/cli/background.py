@@ -10,10 +10,10 @@ import cooler
 from tqdm import tqdm
 
 import orca_cool
-from orca_cool.background_files import check_target, save_backgrounds
-from orca_cool.background_fit import KEEP, MIN_PIXELS, check_balanced, fit, select_regions
 from orca_cool.errors import CoolerError
-from orca_cool.plot import resolutions as resolutions_of
+from orca_cool.maps.expected_files import check_target, save_backgrounds
+from orca_cool.maps.expected_fit import KEEP, MIN_PIXELS, check_balanced, fit, select_regions
+from orca_cool.maps.picture import resolutions as resolutions_of
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

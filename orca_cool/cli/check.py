@@ -22,7 +22,7 @@ def check(ctx: click.Context, file: Path, as_json: bool) -> None:
 
     Exit code 0: valid; 1: something in the file is wrong; 2: not an .mcool at all.
     """
-    from orca_cool.check import check_mcool
+    from orca_cool.maps.check import check_mcool
 
     report = check_mcool(file)
     if as_json:

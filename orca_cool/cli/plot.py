@@ -13,7 +13,7 @@ from orca_cool.cli.edits import edit_options, say_problems
 from orca_cool.errors import EditError, ModelError, RegionError
 from orca_cool.genome.gene_models import read_genes, spans
 from orca_cool.genome.regions import Region, parse_number, parse_region
-from orca_cool.plot import picture_paths, plot_maps, resolutions, save_figures
+from orca_cool.maps.picture import picture_paths, plot_maps, resolutions, save_figures
 from orca_cool.variants.options import Edited, EditOptions, edited_genome
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 own ceiling.
 
 ``evaluate_files`` compares a predicted .mcool, ``evaluate_model`` runs the paper's protocol. Names
-are imported when they are asked for: training needs :mod:`orca_cool.evaluate.metrics` alone.
+are imported when they are asked for: training needs :mod:`orca_cool.maps.metrics` alone.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from orca_cool.evaluate.baselines import centromeres
     from orca_cool.evaluate.files import depletion, evaluate, evaluate_files
     from orca_cool.evaluate.maps import split_half
-    from orca_cool.evaluate.metrics import pearson
     from orca_cool.evaluate.protocol import evaluate_model
     from orca_cool.evaluate.report import write_folder
     from orca_cool.evaluate.result import Result
     from orca_cool.evaluate.tally import Choices, Metrics, Score
+    from orca_cool.maps.metrics import pearson
 
 __all__ = [
     "Choices",

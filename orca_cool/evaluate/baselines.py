@@ -1,4 +1,4 @@
-"""What position alone predicts (:mod:`orca_cool.positional`), learnt from the measured map's
+"""What position alone predicts (:mod:`orca_cool.maps.positional`), learnt from the measured map's
 training chromosomes, in bounded memory.
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 from orca_cool.errors import RegionError
 from orca_cool.genome.intervals import read_bed
 from orca_cool.genome.regions import n_bins
-from orca_cool.positional import Chromosome, Positional
+from orca_cool.maps.positional import Chromosome, Positional
 
 #: Pixels of a level that the baselines learn from; of more a random sample.
 LIMIT = 4_000_000

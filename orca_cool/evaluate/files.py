@@ -15,7 +15,6 @@ import cooler
 import numpy as np
 
 from orca_cool import __version__
-from orca_cool.coolfile import read_layer, read_log_ratio
 from orca_cool.errors import CoolerError
 from orca_cool.evaluate.baselines import (
     ROWS,
@@ -29,9 +28,10 @@ from orca_cool.evaluate.maps import Measurements, check_sizes
 from orca_cool.evaluate.result import Example, Result, pooled
 from orca_cool.evaluate.tally import Choices, Score, Tally
 from orca_cool.genome.regions import n_bins
-from orca_cool.pixels import Layer
-from orca_cool.plot import resolutions as levels_of
-from orca_cool.positional import Chromosome
+from orca_cool.maps.coolfile import read_layer, read_log_ratio
+from orca_cool.maps.picture import resolutions as levels_of
+from orca_cool.maps.pixels import Layer
+from orca_cool.maps.positional import Chromosome
 
 #: Places of which examples are drawn.
 EXAMPLES = 3
@@ -135,7 +135,7 @@ def evaluate_files(
     features : BED with centromeres, for baseline (b) and for the depletion across them.
     replicate : another measured map, scored as a predictor. ceiling : split the measured map's
         contacts in halves.
-    cache : folder for coarse-grained tiles, see :class:`orca_cool.observed.ObservedMap`.
+    cache : folder for coarse-grained tiles, see :class:`orca_cool.maps.observed.ObservedMap`.
     progress : called with the number of levels of chromosomes done, and of all.
 
     Raises

@@ -17,7 +17,7 @@ import numpy as np
 from orca_cool.errors import CoolerError, RegionError
 from orca_cool.genome.regions import n_bins, suggestion
 from orca_cool.genome.segments import Segment
-from orca_cool.observed import ObservedMap, block_mean, coarse_grain, log_ratio
+from orca_cool.maps.observed import ObservedMap, block_mean, coarse_grain, log_ratio
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ def block_window(
     ----------
     start, end : bp; ``start`` a multiple of the map's bin, the length one of ``resolution``; may
         overhang the chromosome.
-    missing : see :func:`orca_cool.observed.block_mean`; what lies past the chromosome's end is not
+    missing : see :func:`orca_cool.maps.observed.block_mean`; what lies past the chromosome's end is not
         missing.
 
     Returns

@@ -28,8 +28,8 @@ from orca_cool.evaluate.result import Example, Result, pooled
 from orca_cool.evaluate.tally import Choices, Tally
 from orca_cool.genome.regions import n_bins
 from orca_cool.genome.segments import Segment
+from orca_cool.maps.positional import Chromosome, Positional
 from orca_cool.model.spec import ModuleSpec
-from orca_cool.positional import Chromosome, Positional
 from orca_cool.predict import Predictor
 from orca_cool.windows import fill_layout, layout, series, series_top
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from orca_cool.evaluate.maps import Windowed
-from orca_cool.evaluate.metrics import (
+from orca_cool.maps.metrics import (
     Moments,
     Sample,
     compartments,

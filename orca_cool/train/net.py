@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from orca_cool.background import Background
 from orca_cool.genome.source import one_hot
+from orca_cool.maps.expected_model import Background
 from orca_cool.model.cascade import Orca
 from orca_cool.model.decoder import Decoder
 from orca_cool.model.fast_encoder import FastEncoder

@@ -15,19 +15,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from orca_cool.background import Background
-from orca_cool.background_files import load_backgrounds
-from orca_cool.background_fit import fit_background
 from orca_cool.errors import GenomeError, OutputError, TrainingError
 from orca_cool.genome.intervals import Interval, Marks, read_intervals
 from orca_cool.genome.open import open_genome
 from orca_cool.genome.regions import suggestion
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import SequenceSource
+from orca_cool.maps.expected_files import load_backgrounds
+from orca_cool.maps.expected_fit import fit_background
+from orca_cool.maps.expected_model import Background
+from orca_cool.maps.observed import ObservedMap, banded_expected, block_mean, log_ratio
+from orca_cool.maps.positional import Chromosome, Positional
 from orca_cool.model.cascade import Orca
 from orca_cool.model.spec import ModelSpec, ModuleSpec
-from orca_cool.observed import ObservedMap, banded_expected, block_mean, log_ratio
-from orca_cool.positional import Chromosome, Positional
 from orca_cool.train import checkpoint
 from orca_cool.train.config import TEACHER, Config, Stage, trained_parts
 from orca_cool.train.loop import StageLoop

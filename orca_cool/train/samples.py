@@ -18,15 +18,15 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from orca_cool.background import Background
 from orca_cool.errors import OrcaCoolError, TrainingError
 from orca_cool.genome.intervals import Marks
 from orca_cool.genome.open import open_genome
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import GAP, SequenceSource, reverse_complement
+from orca_cool.maps.expected_model import Background
+from orca_cool.maps.observed import ObservedMap, block_mean, log_ratio
+from orca_cool.maps.positional import Positional
 from orca_cool.model.spec import ModelSpec, ModuleSpec
-from orca_cool.observed import ObservedMap, block_mean, log_ratio
-from orca_cool.positional import Positional
 from orca_cool.train.config import TEACHER, Stage
 from orca_cool.train.draw import draw_layout, draw_window, draw_zoom, extent, spread_window
 from orca_cool.train.teacher import assemble

@@ -2,7 +2,7 @@
 sequence.
 
 A handful of measured chromosomes cannot teach where a structure is drawn apart from which structure
-it is. Boosted trees on positions (:mod:`orca_cool.positional`), fitted to the training chromosomes,
+it is. Boosted trees on positions (:mod:`orca_cool.maps.positional`), fitted to the training chromosomes,
 draw the map of any made-up chromosome: with ends of real ones, and a functional centromere at a
 random place.
 """
@@ -15,7 +15,7 @@ import numpy as np
 
 from orca_cool.genome.regions import n_bins
 from orca_cool.genome.source import reverse_complement
-from orca_cool.positional import Chromosome, Positional
+from orca_cool.maps.positional import Chromosome, Positional
 from orca_cool.train.transplants import TrainingGenome
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from orca_cool.background import Background
+from orca_cool.maps.expected_model import Background
 from orca_cool.model.cascade import Orca
 from orca_cool.model.spec import orca_spec
 from orca_cool.weights import Bundle

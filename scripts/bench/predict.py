@@ -23,9 +23,9 @@ import numpy as np
 import torch
 from common import Random
 
-from orca_cool.background import Background
 from orca_cool.genome.regions import Region
 from orca_cool.levels import Settings
+from orca_cool.maps.expected_model import Background
 from orca_cool.model.cascade import Orca
 from orca_cool.model.spec import DecoderSpec, EncoderSpec, ModelSpec, ModuleSpec, PyramidSpec
 from orca_cool.pipeline import predict_to_file

@@ -38,13 +38,13 @@ from engine import HG38, MB, peak, say
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from orca_cool.background import Background
 from orca_cool.genome.open import open_genome
 from orca_cool.genome.regions import n_bins
+from orca_cool.maps.expected_model import Background
+from orca_cool.maps.observed import TILE
 from orca_cool.model.cascade import Orca
 from orca_cool.model.horizontal import encode_blocks
 from orca_cool.model.spec import ModuleSpec, orca_spec
-from orca_cool.observed import TILE
 from orca_cool.train.config import Config, parse_config, trained_parts
 from orca_cool.train.draw import draw_zoom
 from orca_cool.train.loop import StageLoop

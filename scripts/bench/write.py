@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from orca_cool.coolfile import Layer, Stripe, frequency, write_mcool
 from orca_cool.genome.regions import n_bins
+from orca_cool.maps.coolfile import Layer, Stripe, frequency, write_mcool
 
 ROWS = 512
 

@@ -21,9 +21,9 @@ import cooler
 import numpy as np
 import pandas as pd
 
-from orca_cool.background import Background
 from orca_cool.errors import CoolerError, OrcaCoolError, RegionError
 from orca_cool.genome.regions import Region, read_view, suggestion
+from orca_cool.maps.expected_model import Background
 
 log = logging.getLogger(__name__)
 

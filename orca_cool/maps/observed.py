@@ -20,10 +20,10 @@ from pathlib import Path
 import cooler
 import numpy as np
 
-from orca_cool.background import Background
 from orca_cool.errors import CoolerError
 from orca_cool.genome.regions import n_bins, suggestion
 from orca_cool.genome.segments import Segment
+from orca_cool.maps.expected_model import Background
 
 #: Bins of a tile. Coarse-graining pools at most 8 times and stops at 8 bins, so a tile of 2,048
 #: gets what a whole chromosome gets.

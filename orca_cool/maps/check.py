@@ -22,9 +22,9 @@ import h5py
 import numpy as np
 from scipy.signal import fftconvolve
 
-from orca_cool.coolfile import DIFF_FORMAT, FORMAT, MODES, read_layer
 from orca_cool.errors import CoolerError
-from orca_cool.expected import read_tables
+from orca_cool.maps.coolfile import DIFF_FORMAT, FORMAT, MODES, read_layer
+from orca_cool.maps.expected import read_tables
 
 ATTRIBUTES: dict[str, Any] = {
     "format": "HDF5::Cooler",

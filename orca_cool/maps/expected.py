@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 from scipy.signal import fftconvolve
 
-from orca_cool.coolfile import Layer
 from orca_cool.errors import CoolerError, OutputError
 from orca_cool.genome.regions import n_bins
+from orca_cool.maps.coolfile import Layer
 
 CIS_COLUMNS = [
     "region1",

@@ -14,9 +14,9 @@ import cooler
 import numpy as np
 import pandas as pd
 
-from orca_cool.coolfile import read_layer, read_log_ratio
 from orca_cool.errors import CoolerError, OutputError, RegionError
 from orca_cool.genome.regions import Region, parse_region
+from orca_cool.maps.coolfile import read_layer, read_log_ratio
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

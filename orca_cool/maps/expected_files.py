@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from orca_cool.background import Background
-from orca_cool.background_fit import Fit
 from orca_cool.errors import ModelError, OutputError
 from orca_cool.files import replace_folder
+from orca_cool.maps.expected_fit import Fit
+from orca_cool.maps.expected_model import Background
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

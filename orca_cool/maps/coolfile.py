@@ -22,7 +22,15 @@ import numpy as np
 
 from orca_cool import __version__
 from orca_cool.errors import CoolerError, OutputError
-from orca_cool.pixels import FILTERS, Layer, LayerWriter, Stripe, TransBlock, frequency, writing
+from orca_cool.maps.pixels import (
+    FILTERS,
+    Layer,
+    LayerWriter,
+    Stripe,
+    TransBlock,
+    frequency,
+    writing,
+)
 
 __all__ = [
     "Layer",
