@@ -29,9 +29,9 @@ from orca_cool.errors import GenomeError, OrcaCoolError
 from orca_cool.genome.open import SHIPPED, open_genome
 from orca_cool.genome.source import SequenceSource
 from orca_cool.model.assembly import check_assembly
+from orca_cool.model.bundle import load_bundle
+from orca_cool.model.registry import resolve
 from orca_cool.model.spec import ModelSpec
-from orca_cool.registry import resolve
-from orca_cool.weights import load_bundle
 
 logger = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from higlass_plugin.chromosomes import FileError, difference
 from higlass_plugin.filetiles import FileTileset
 from orca_cool.errors import CoolerError, OrcaCoolError
 from orca_cool.genome.gene_models import lines
-from orca_cool.registry import home
+from orca_cool.model.registry import home
 
 logger = logging.getLogger(__name__)
 

@@ -34,8 +34,8 @@ from higlass_plugin.tilesets import Computed, Predicted, Tileset, answer
 from higlass_plugin.vectors import CompartmentTileset, InsulationTileset, ProfileTileset
 from orca_cool.errors import OrcaCoolError
 from orca_cool.genome.source import SequenceSource
+from orca_cool.model.bundle import Bundle
 from orca_cool.predict import Predictor
-from orca_cool.weights import Bundle
 
 
 class UnknownTileset(OrcaCoolError):

@@ -26,6 +26,7 @@ from orca_cool.genome.open import SHIPPED, open_genome
 from orca_cool.genome.regions import Region
 from orca_cool.levels import Settings
 from orca_cool.manifest import Manifest
+from orca_cool.model.bundle import load_bundle
 from orca_cool.pipeline import prepare
 from orca_cool.predict import Predictor, WindowMap
 from orca_cool.shards import (
@@ -39,7 +40,6 @@ from orca_cool.shards import (
     windows_path,
 )
 from orca_cool.variants.options import EditOptions, edited_genome
-from orca_cool.weights import load_bundle
 
 log = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import GAP, SequenceSource
 from orca_cool.model.encoder import Encoder
-from orca_cool.model.fast_encoder import FastEncoder, Fine
+from orca_cool.model.fast.encoder import FastEncoder, Fine
 from orca_cool.reuse import LAYOUT, FineCache, known_runs
 from orca_cool.store import EncodingStore, runs
 

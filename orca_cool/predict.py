@@ -21,13 +21,13 @@ from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import SequenceSource
 from orca_cool.maps.expected_model import Background
+from orca_cool.model.bundle import Bundle
 from orca_cool.model.cascade import flip_map, mirror
-from orca_cool.model.fast_decoder import DTYPES, FastCascade
-from orca_cool.model.fast_encoder import DTYPES as ENCODER_DTYPES
-from orca_cool.model.fast_encoder import FastEncoder
+from orca_cool.model.fast.decoder import DTYPES, FastCascade
+from orca_cool.model.fast.encoder import DTYPES as ENCODER_DTYPES
+from orca_cool.model.fast.encoder import FastEncoder
 from orca_cool.model.spec import ModelSpec, ModuleSpec
 from orca_cool.store import EncodingStore
-from orca_cool.weights import Bundle
 from orca_cool.windows import Window, fill_layout, layout, series, series_top
 
 logger = logging.getLogger(__name__)

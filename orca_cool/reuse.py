@@ -14,7 +14,7 @@ from torch import Tensor
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import GAP, SequenceSource
-from orca_cool.model.fast_encoder import FastEncoder
+from orca_cool.model.fast.encoder import FastEncoder
 
 #: Name of segments laid end to end.
 LAYOUT = "layout"

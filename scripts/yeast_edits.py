@@ -26,10 +26,10 @@ from orca_cool.genome.intervals import read_bed
 from orca_cool.genome.open import open_genome
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import SequenceSource
+from orca_cool.model.bundle import load_bundle
+from orca_cool.model.registry import resolve
 from orca_cool.predict import Predictor, SeriesMap
-from orca_cool.registry import resolve
 from orca_cool.scores import score
-from orca_cool.weights import load_bundle
 
 CHROM = "chrII"
 #: CEN2 by its bases (SGD): it is looked up, since releases of the genome differ by a few bp

@@ -14,10 +14,10 @@ import pytest
 import torch
 
 from orca_cool.maps.expected_model import Background
+from orca_cool.model.bundle import Bundle, load_bundle, save_bundle
 from orca_cool.model.cascade import Orca
+from orca_cool.model.import_orca import import_released
 from orca_cool.model.spec import DecoderSpec, EncoderSpec, ModelSpec, ModuleSpec, PyramidSpec
-from orca_cool.released import import_released
-from orca_cool.weights import Bundle, load_bundle, save_bundle
 
 #: Facts, reference outputs and data lie next to the repository; they are no part of it.
 SHARED = Path(__file__).resolve().parents[2] / "shared"

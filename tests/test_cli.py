@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from conftest import make_toy_backgrounds, make_toy_model, make_toy_spec
 
 from orca_cool.cli import main
-from orca_cool.weights import save_bundle
+from orca_cool.model.bundle import save_bundle
 
 SIZES = {"a": 3010, "b": 2100}
 

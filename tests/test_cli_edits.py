@@ -24,8 +24,8 @@ from orca_cool.genome.open import open_genome
 from orca_cool.genome.segments import Segment
 from orca_cool.maps.check import check_mcool
 from orca_cool.maps.coolfile import read_log_ratio
+from orca_cool.model.bundle import save_bundle
 from orca_cool.variants.options import EditOptions, edited_genome
-from orca_cool.weights import save_bundle
 
 SIZES = {"a": 3_010, "b": 2_100, "c": 500}
 LEVELS = (40, 80, 160)

@@ -11,7 +11,7 @@ from conftest import make_toy_backgrounds, make_toy_model, make_toy_spec
 from orca_cool.cli import main
 from orca_cool.encode import BlockEncoder
 from orca_cool.maps.coolfile import read_log_ratio
-from orca_cool.weights import save_bundle
+from orca_cool.model.bundle import save_bundle
 
 SIZES = {"a": 9010, "b": 2100}
 

@@ -15,10 +15,10 @@ from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.changes import Breakend, Contig, Edit, Join
 from orca_cool.genome.segments import Segment
 from orca_cool.maps.metrics import pearson
+from orca_cool.model.bundle import load_bundle, save_bundle
 from orca_cool.model.spec import orca_spec
 from orca_cool.predict import Predictor
 from orca_cool.scores import SCORES, Choices, average, read_loops, score
-from orca_cool.weights import load_bundle, save_bundle
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,9 @@ from orca_cool.encode import EditedCache, EncodingCache
 from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.changes import Breakend, Contig, Edit, Join
 from orca_cool.genome.segments import Segment
-from orca_cool.model.fast_encoder import FastEncoder
+from orca_cool.model.bundle import load_bundle, save_bundle
+from orca_cool.model.fast.encoder import FastEncoder
 from orca_cool.predict import Predictor
-from orca_cool.weights import load_bundle, save_bundle
 from orca_cool.windows import by_root, plan
 
 BASE = 40

@@ -18,7 +18,7 @@ from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.open import open_genome
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import one_hot, reverse_complement
-from orca_cool.model.fast_encoder import FastEncoder
+from orca_cool.model.fast.encoder import FastEncoder
 from orca_cool.predict import Predictor
 from orca_cool.store import EncodingStore
 from orca_cool.windows import by_root, plan

@@ -19,7 +19,7 @@ from orca_cool.evaluate import depletion, evaluate, evaluate_files, pearson, spl
 from orca_cool.evaluate.baselines import fit_baselines, squares
 from orca_cool.maps.coolfile import Layer, Stripe, write_mcool
 from orca_cool.maps.positional import Chromosome, Positional, features
-from orca_cool.weights import load_bundle
+from orca_cool.model.bundle import load_bundle
 
 BIN, BAND = 2000, 32
 SIZES = {"c1": 120_000, "c2": 100_500, "c3": 110_000}

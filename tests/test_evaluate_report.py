@@ -19,9 +19,9 @@ from orca_cool.evaluate import evaluate_model, write_folder
 from orca_cool.evaluate import report as report_module
 from orca_cool.evaluate.report import FILES, table, to_json
 from orca_cool.genome.open import open_genome
+from orca_cool.model.bundle import load_bundle, save_bundle
+from orca_cool.model.registry import resolve
 from orca_cool.predict import Predictor
-from orca_cool.registry import resolve
-from orca_cool.weights import load_bundle, save_bundle
 
 
 @pytest.fixture(scope="module")

@@ -16,12 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orca_cool.errors import DeviceError
-from orca_cool.model import fast_decoder
+from orca_cool.model.bundle import load_bundle
 from orca_cool.model.cascade import flip_map, mirror, zoom
 from orca_cool.model.decoder import Decoder
-from orca_cool.model.fast_decoder import FastCascade, FastDecoder, convolutions
+from orca_cool.model.fast import decoder as fast_decoder
+from orca_cool.model.fast.decoder import FastCascade, FastDecoder, convolutions
 from orca_cool.model.spec import ONE_SHOT_DILATIONS, DecoderSpec, ModuleSpec
-from orca_cool.weights import load_bundle
 
 TOY = DecoderSpec(channels=8, width=8, bottleneck=4, dilations=(1, 2, 4), head=3)
 

@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 
 from orca_cool.errors import DeviceError
 from orca_cool.genome.source import one_hot, reverse_complement
-from orca_cool.model import fast_encoder, fast_stage, winograd
 from orca_cool.model.encoder import Encoder
-from orca_cool.model.fast_encoder import FastEncoder
+from orca_cool.model.fast import encoder as fast_encoder
+from orca_cool.model.fast import stage as fast_stage
+from orca_cool.model.fast import winograd
+from orca_cool.model.fast.encoder import FastEncoder
 from orca_cool.model.spec import EncoderSpec
 
 TOY = make_toy_spec().encoder

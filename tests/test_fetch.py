@@ -18,13 +18,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from orca_cool import fetch as fetching
-from orca_cool import registry
 from orca_cool.cli import main
 from orca_cool.errors import BundleError, FetchError, OutputError
-from orca_cool.fetch import download, fetch, import_archive
-from orca_cool.registry import Archive
-from orca_cool.weights import Bundle, load_bundle
+from orca_cool.model import fetch as fetching
+from orca_cool.model import registry
+from orca_cool.model.bundle import Bundle, load_bundle
+from orca_cool.model.fetch import download, fetch, import_archive
+from orca_cool.model.registry import Archive
 
 BODY = np.random.default_rng(1).bytes(1_000_000)
 DIGEST = hashlib.sha256(BODY).hexdigest()

@@ -32,9 +32,9 @@ from orca_cool.levels import Settings
 from orca_cool.maps.check import check_mcool
 from orca_cool.maps.coolfile import Layer, Stripe, TransBlock, read_layer, write_mcool
 from orca_cool.maps.expected import read_tables, whole_chromosomes, write_expected
+from orca_cool.model.bundle import load_bundle, save_bundle
 from orca_cool.pipeline import predict_to_file
 from orca_cool.predict import Predictor
-from orca_cool.weights import load_bundle, save_bundle
 
 SIZES = {"a": 4_810, "b": 3_000, "c": 900}
 LEVELS = (40, 80, 160)

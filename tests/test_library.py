@@ -25,7 +25,7 @@ from higlass_plugin.scheduler import Scheduler
 from higlass_plugin.sessions import MAX_TEXT, UrlError, parse_url
 from higlass_plugin.tiles import Axis, TileError, dense_tile, parse_tile_id, with_overview
 from orca_cool.errors import EditError, ModelError, OrcaCoolError
-from orca_cool.weights import load_bundle, save_bundle
+from orca_cool.model.bundle import load_bundle, save_bundle
 
 SIZES = {"a": 9_010, "b": 6_100, "c": 900}
 SOURCE = Drawn(SIZES, ("b", 1_000, 1_415))

@@ -22,9 +22,9 @@ from orca_cool.cli import main
 from orca_cool.genome.open import open_genome
 from orca_cool.maps.coolfile import read_log_ratio
 from orca_cool.maps.metrics import diamond
+from orca_cool.model.bundle import save_bundle
 from orca_cool.train.config import load_config
 from orca_cool.train.run import Run
-from orca_cool.weights import save_bundle
 
 TEST = ("t1", "t2")
 TRAINING = {**{f"c{k}": 500 for k in range(16)}, "v": 300}

@@ -35,10 +35,10 @@ from orca_cool.genome.regions import Region
 from orca_cool.genome.segments import Segment
 from orca_cool.maps.metrics import insulation_score
 from orca_cool.maps.picture import observed_panel, picture_paths
+from orca_cool.model.bundle import load_bundle, save_bundle
 from orca_cool.plot_series import Column, Map, around, compared, diamond_side, read_maps, site_at
 from orca_cool.predict import Predictor
 from orca_cool.variants.variant import of_changes
-from orca_cool.weights import load_bundle, save_bundle
 
 SIZES = {"a": 12_000, "b": 6_000, "c": 900}
 LEVELS = (160, 80, 40)  # windows of 2,560, 1,280 and 640 bp

@@ -10,10 +10,10 @@ import pytest
 from click.testing import CliRunner
 from conftest import make_toy_backgrounds, make_toy_model, make_toy_spec
 
-from orca_cool import registry
 from orca_cool.cli import main
 from orca_cool.errors import BundleError, ModelError, OutputError
-from orca_cool.weights import Bundle, load_bundle, save_bundle
+from orca_cool.model import registry
+from orca_cool.model.bundle import Bundle, load_bundle, save_bundle
 
 
 @pytest.fixture(autouse=True)

@@ -31,7 +31,7 @@ from higlass_plugin.cache import Cache
 from higlass_plugin.chromosomes import FileError, OrderedGenome, difference
 from higlass_plugin.files import map_chromsizes, open_file
 from orca_cool.errors import CoolerError, OrcaCoolError, RegionError
-from orca_cool.registry import DATA
+from orca_cool.model.registry import DATA
 
 SHIPPED = DATA / "maps" / "yeast.10kb.mcool"
 SIZES = {"a": 100_000, "b": 50_000}

@@ -19,8 +19,8 @@ pytest.importorskip("clodius")
 from higlass_plugin.files import open_file
 from higlass_plugin.library import Library
 from higlass_plugin.server import create_app
-from orca_cool.registry import DATA
-from orca_cool.weights import load_bundle, save_bundle
+from orca_cool.model.bundle import load_bundle, save_bundle
+from orca_cool.model.registry import DATA
 
 API = "/api/v1"
 TOKEN = "a-token-of-mine"

@@ -36,8 +36,8 @@ from higlass_plugin.server import create_app, create_blueprint, tiles_json
 from higlass_plugin.tiles import dense_tile
 from orca_cool.cli import main
 from orca_cool.errors import EditError
-from orca_cool.registry import DATA
-from orca_cool.weights import load_bundle, save_bundle
+from orca_cool.model.bundle import load_bundle, save_bundle
+from orca_cool.model.registry import DATA
 
 API = "/api/v1"
 SHIPPED = DATA / "maps" / "yeast.10kb.mcool"

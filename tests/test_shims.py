@@ -34,7 +34,7 @@ from higlass_plugin.sessions import UrlError, parse_url
 from higlass_plugin.tiles import TILE_BINS, VECTOR_BINS, TileError
 from orca_cool.errors import EditError, GenomeError, ModelError, OrcaCoolError, RegionError
 from orca_cool.genome.open import open_genome
-from orca_cool.weights import load_bundle, save_bundle
+from orca_cool.model.bundle import load_bundle, save_bundle
 
 hg = pytest.importorskip("higlass")
 from higlass._tileset_registry import TilesetRegistry  # noqa: E402

@@ -9,8 +9,8 @@ import pytest
 import torch
 from conftest import make_toy_model
 
-from orca_cool.model.fast_encoder import FastEncoder
-from orca_cool.model.threads import ahead
+from orca_cool.model.fast.encoder import FastEncoder
+from orca_cool.model.fast.threads import ahead
 
 
 @pytest.fixture(params=[1, 2, 3])

@@ -26,6 +26,7 @@ from toy_training import toy_config
 from orca_cool.cli import main
 from orca_cool.errors import CoolerError, OutputError, TrainingError
 from orca_cool.genome.open import open_genome
+from orca_cool.model.bundle import load_bundle
 from orca_cool.train import checkpoint
 from orca_cool.train import loop as loop_module
 from orca_cool.train.average import Average, recompute_norms
@@ -34,7 +35,6 @@ from orca_cool.train.loop import StageLoop, correlation, correlation_sums
 from orca_cool.train.net import StageNet, set_trained
 from orca_cool.train.run import Run, train
 from orca_cool.train.samples import TRAIN, StageData, collate
-from orca_cool.weights import load_bundle
 
 CONFIGS = sorted((Path(__file__).parents[1] / "orca_cool" / "data" / "configs").glob("*.yaml"))
 

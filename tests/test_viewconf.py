@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from higlass_plugin.library import Library
 from higlass_plugin.viewconf import MARGIN, MAX_MARKS, WHOLE_GENOME, default_viewconf, edit_viewconf
-from orca_cool.weights import load_bundle, save_bundle
+from orca_cool.model.bundle import load_bundle, save_bundle
 
 SIZES = {"a": 9_010, "b": 6_100, "c": 900}
 SOURCE = Drawn(SIZES, ("b", 1_000, 1_415))

@@ -12,11 +12,12 @@ import torch
 from conftest import make_toy_backgrounds, make_toy_model
 from safetensors.torch import load_file, save_file
 
-from orca_cool import released
 from orca_cool.errors import BundleError, ModelError, OutputError
 from orca_cool.files import sha256
-from orca_cool.released import import_released
-from orca_cool.weights import FORMAT, VERSION, Bundle, load_bundle, save_bundle
+from orca_cool.model import import_orca as released
+from orca_cool.model.bundle import Bundle, load_bundle, save_bundle
+from orca_cool.model.header import FORMAT, VERSION
+from orca_cool.model.import_orca import import_released
 
 ALL = {"h1esc", "hctnoc"}
 
@@ -107,7 +108,7 @@ def test_failed_write_leaves_nothing(toy_bundle: Bundle, tmp_path: Path, monkeyp
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("orca_cool.weights.save_file", full)
+    monkeypatch.setattr("orca_cool.model.bundle.save_file", full)
     with pytest.raises(OutputError, match="No space left"):
         save_bundle(tmp_path / "x" / "new", toy_bundle.model, {})
     assert list((tmp_path / "x").iterdir()) == []

@@ -14,7 +14,7 @@ from higlass_plugin.sessions import MAX_TEXT, UrlError, parse_url
 from higlass_plugin.tilesets import Computed
 from orca_cool.errors import OrcaCoolError
 from orca_cool.genome.open import SHIPPED
-from orca_cool.registry import known
+from orca_cool.model.registry import known
 
 
 class OrcaFile:

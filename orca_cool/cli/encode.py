@@ -14,11 +14,11 @@ from orca_cool.encode import block_encoder
 from orca_cool.errors import OutputError
 from orca_cool.genome.open import open_genome
 from orca_cool.genome.regions import Region, parse_region
+from orca_cool.model.bundle import load_bundle
+from orca_cool.model.registry import resolve
 from orca_cool.predict import resolve_device
-from orca_cool.registry import resolve
 from orca_cool.store import DTYPES, EncodingStore, build, verify
 from orca_cool.store.layout import is_store
-from orca_cool.weights import load_bundle
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

@@ -306,9 +306,9 @@ def _model(
     from orca_cool.cli.common import assembly_of
     from orca_cool.evaluate.protocol import evaluate_model
     from orca_cool.genome.open import open_genome
+    from orca_cool.model.bundle import load_bundle
+    from orca_cool.model.registry import resolve
     from orca_cool.predict import Predictor
-    from orca_cool.registry import resolve
-    from orca_cool.weights import load_bundle
 
     bundle = load_bundle(resolve(model))
     chosen = bundle.spec.module(module) if module else bundle.spec.modules[0]

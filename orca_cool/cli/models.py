@@ -24,8 +24,8 @@ def models() -> None:
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def list_(as_json: bool) -> None:
     """List the known models: shipped, yours, and those that can be fetched."""
-    from orca_cool.registry import known
-    from orca_cool.weights import read_header
+    from orca_cool.model.header import read_header
+    from orca_cool.model.registry import known
 
     rows = []
     for entry in known().values():
@@ -63,8 +63,8 @@ def list_(as_json: bool) -> None:
 @click.option("--verify", is_flag=True, help="Also compare the weights with their checksum.")
 def info(model: str, as_json: bool, verify: bool) -> None:
     """Show what a MODEL (name or folder) predicts, for which genome, and under which licence."""
-    from orca_cool.registry import known, resolve
-    from orca_cool.weights import SPEC_FILE, check_weights, read_header
+    from orca_cool.model.header import SPEC_FILE, check_weights, read_header
+    from orca_cool.model.registry import known, resolve
 
     entry = known().get(model)
     if entry is not None and entry.path is None and entry.archive is not None:
@@ -131,10 +131,10 @@ def import_(source: Path, names: tuple[str, ...], out: Path | None, force: bool)
     """Import SOURCE: the folder or tar of the released Orca resources, or a model bundle (folder or
     .zip).
     """
-    from orca_cool.fetch import import_archive
-    from orca_cool.registry import import_bundle, user_models
-    from orca_cool.released import import_released
-    from orca_cool.weights import is_bundle
+    from orca_cool.model.fetch import import_archive
+    from orca_cool.model.header import is_bundle
+    from orca_cool.model.import_orca import import_released
+    from orca_cool.model.registry import import_bundle, user_models
 
     out = out or user_models()
     if not source.exists():
@@ -163,8 +163,8 @@ def fetch(
     """Download the model NAME and import it; an interrupted download goes on when the command is
     repeated.
     """
-    from orca_cool.fetch import fetch as run
-    from orca_cool.registry import fetchable, known, unknown, user_models
+    from orca_cool.model.fetch import fetch as run
+    from orca_cool.model.registry import fetchable, known, unknown, user_models
 
     found = fetchable().get(name)
     if found is None:
@@ -206,8 +206,8 @@ def export(model: str, target: Path, force: bool) -> None:
     """Copy a MODEL (name or folder) to TARGET, a folder or a .zip, for sharing; `models import`
     reads both.
     """
-    from orca_cool.registry import export_bundle, resolve
-    from orca_cool.weights import read_header
+    from orca_cool.model.header import read_header
+    from orca_cool.model.registry import export_bundle, resolve
 
     path = resolve(model)
     click.echo(f"licence: {read_header(path)['spec'].licence or 'not stated'}", err=True)
@@ -216,7 +216,7 @@ def export(model: str, target: Path, force: bool) -> None:
 
 def _say(paths: list[Path]) -> None:
     """One line a model, and its licence."""
-    from orca_cool.weights import read_header
+    from orca_cool.model.header import read_header
 
     for path in paths:
         spec: ModelSpec = read_header(path)["spec"]

@@ -21,14 +21,14 @@ from orca_cool.genome.open import open_genome
 from orca_cool.genome.regions import Region, parse_region, read_view
 from orca_cool.genome.source import SequenceSource
 from orca_cool.levels import Settings
+from orca_cool.model.bundle import load_bundle
+from orca_cool.model.registry import resolve
 from orca_cool.model.spec import ModelSpec, ModuleSpec
 from orca_cool.pipeline import predict_to_file, prepare, work_folder
 from orca_cool.predict import DTYPES, EDGES, ENCODER_DTYPES, Predictor, resolve_device
 from orca_cool.ranks import Ranks
-from orca_cool.registry import resolve
 from orca_cool.series import series_to_files
 from orca_cool.variants.options import EditOptions, edited_genome, provenance_of
-from orca_cool.weights import load_bundle
 from orca_cool.windows import Window, by_root, plan
 
 

@@ -18,9 +18,9 @@ from orca_cool.cli.common import assembly_of
 from orca_cool.errors import ModelError, OrcaCoolError
 from orca_cool.genome.open import open_genome
 from orca_cool.genome.source import SequenceSource
+from orca_cool.model.bundle import load_bundle
+from orca_cool.model.registry import home, resolve
 from orca_cool.predict import DTYPES, resolve_device
-from orca_cool.registry import home, resolve
-from orca_cool.weights import load_bundle
 
 if TYPE_CHECKING:
     from higlass_plugin.library import Library

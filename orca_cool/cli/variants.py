@@ -14,11 +14,11 @@ from orca_cool.cli.common import assembly_of
 from orca_cool.errors import EditError, ModelError
 from orca_cool.files import check_output
 from orca_cool.genome.open import open_genome
+from orca_cool.model.bundle import load_bundle
+from orca_cool.model.registry import resolve
 from orca_cool.predict import DTYPES, EDGES, ENCODER_DTYPES, Predictor
-from orca_cool.registry import resolve
 from orca_cool.scores import Choices, read_loops
 from orca_cool.variants import read_variants
-from orca_cool.weights import load_bundle
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

@@ -14,7 +14,7 @@ from orca_cool.genome.source import one_hot
 from orca_cool.maps.expected_model import Background
 from orca_cool.model.cascade import Orca
 from orca_cool.model.decoder import Decoder
-from orca_cool.model.fast_encoder import FastEncoder
+from orca_cool.model.fast.encoder import FastEncoder
 from orca_cool.model.horizontal import encode_blocks
 from orca_cool.model.spec import ModuleSpec
 from orca_cool.train.samples import Batch

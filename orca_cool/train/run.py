@@ -26,6 +26,7 @@ from orca_cool.maps.expected_fit import fit_background
 from orca_cool.maps.expected_model import Background
 from orca_cool.maps.observed import ObservedMap, banded_expected, block_mean, log_ratio
 from orca_cool.maps.positional import Chromosome, Positional
+from orca_cool.model.bundle import choose_table, load_bundle, save_bundle
 from orca_cool.model.cascade import Orca
 from orca_cool.model.spec import ModelSpec, ModuleSpec
 from orca_cool.train import checkpoint
@@ -35,7 +36,6 @@ from orca_cool.train.net import StageNet, set_trained
 from orca_cool.train.progress import best_score
 from orca_cool.train.samples import StageData
 from orca_cool.train.transplants import TrainingGenome
-from orca_cool.weights import choose_table, load_bundle, save_bundle
 
 log = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from orca_cool.maps.expected_model import Background
+from orca_cool.model.bundle import Bundle
 from orca_cool.model.cascade import Orca
 from orca_cool.model.spec import orca_spec
-from orca_cool.weights import Bundle
 
 #: the plain formulation, against which everything is measured, lies with the tests that hold the
 #: fast paths to it

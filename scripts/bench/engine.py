@@ -30,8 +30,8 @@ from reference import plain
 
 from orca_cool.genome.regions import Region
 from orca_cool.levels import Settings
-from orca_cool.model.fast_decoder import FastCascade
-from orca_cool.model.fast_encoder import FastEncoder
+from orca_cool.model.fast.decoder import FastCascade
+from orca_cool.model.fast.encoder import FastEncoder
 from orca_cool.pipeline import predict_to_file
 from orca_cool.predict import Predictor
 from orca_cool.windows import plan, series, series_top

@@ -26,11 +26,11 @@ from common import Random
 from orca_cool.genome.regions import Region
 from orca_cool.levels import Settings
 from orca_cool.maps.expected_model import Background
+from orca_cool.model.bundle import load_bundle, save_bundle
 from orca_cool.model.cascade import Orca
 from orca_cool.model.spec import DecoderSpec, EncoderSpec, ModelSpec, ModuleSpec, PyramidSpec
 from orca_cool.pipeline import predict_to_file
 from orca_cool.predict import Predictor
-from orca_cool.weights import load_bundle, save_bundle
 from orca_cool.windows import plan
 
 

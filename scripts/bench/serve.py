@@ -41,8 +41,8 @@ def library(model: str = "yeast-metaphase", **options):
     """A library that serves a shipped model on the example genome."""
     from higlass_plugin.library import Library
     from orca_cool.genome.open import open_genome
-    from orca_cool.registry import resolve
-    from orca_cool.weights import load_bundle
+    from orca_cool.model.bundle import load_bundle
+    from orca_cool.model.registry import resolve
 
     found = Library()
     found.add_model(

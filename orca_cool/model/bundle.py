@@ -15,23 +15,26 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from orca_cool.errors import BundleError, ModelError, OutputError
+from orca_cool.errors import BundleError, OutputError
 from orca_cool.files import replace_folder, sha256
 from orca_cool.maps.expected_model import Background
 from orca_cool.model.cascade import Orca
+from orca_cool.model.header import (
+    FORMAT,
+    SPEC_FILE,
+    VERSION,
+    WEIGHTS_FILE,
+    check_weights,
+    is_bundle,
+    read_header,
+)
 from orca_cool.model.spec import ModelSpec, ModuleSpec
-
-FORMAT = "orca-cool-model"
-VERSION = 1
-SPEC_FILE = "model.json"
-WEIGHTS_FILE = "weights.safetensors"
 
 
 @dataclass
@@ -56,7 +59,7 @@ class Bundle:
     def background(self, module: ModuleSpec) -> Background:
         """Background of a module.
 
-        See :func:`orca_cool.weights.choose_table`.
+        See :func:`orca_cool.model.bundle.choose_table`.
 
         Raises
         ------
@@ -148,88 +151,6 @@ def save_bundle(
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
     return folder
-
-
-def is_bundle(folder: str | os.PathLike[str]) -> bool:
-    """True if the folder looks like a bundle (has a ``model.json``)."""
-    return (Path(folder) / SPEC_FILE).is_file()
-
-
-def read_header(folder: str | os.PathLike[str]) -> dict[str, Any]:
-    """``model.json`` of a bundle, its format and version checked, with ``spec`` as a
-    :class:`ModelSpec`.
-
-    Raises
-    ------
-    BundleError
-        If the file is missing, is not JSON, is of another format or of a newer version.
-    """
-    path = Path(folder) / SPEC_FILE
-    try:
-        header = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BundleError(f"{folder} is not a model bundle: it has no {SPEC_FILE}") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise BundleError(f"{path} cannot be read: {error}") from error
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        found = header.get("format") if isinstance(header, dict) else type(header).__name__
-        raise BundleError(f"{path}: format is {found!r}, expected {FORMAT!r}")
-    version = header.get("version")
-    if not isinstance(version, int) or version < 1:
-        raise BundleError(
-            f"{path}: version is {version!r}, expected a whole number from 1 to {VERSION}"
-        )
-    if version > VERSION:
-        raise BundleError(
-            f"{path} is of format version {version}; this orca-cool reads up to version "
-            f"{VERSION}: update orca-cool"
-        )
-    missing = [key for key in ("spec", "weights", "backgrounds") if key not in header]
-    if missing:
-        raise BundleError(f"{path} lacks {', '.join(missing)}")
-    weights = header["weights"]
-    types = {"file": str, "sha256": str, "bytes": int}
-    if not isinstance(weights, dict) or any(
-        not isinstance(weights.get(k), t) for k, t in types.items()
-    ):
-        raise BundleError(f"{path}: 'weights' must hold file, sha256 and bytes, not {weights!r}")
-    if Path(weights["file"]).name != weights["file"] or weights["file"] in ("", ".", ".."):
-        raise BundleError(
-            f"{path}: weights file {weights['file']!r} must be a plain name inside the bundle"
-        )
-    try:
-        header["spec"] = ModelSpec.from_json(header["spec"])
-        tables = header["backgrounds"]
-        header["backgrounds"] = [
-            {"resolution": int(b["resolution"]), "bins": int(b["bins"]), "trans": bool(b["trans"])}
-            for b in tables
-        ]
-    except ModelError as error:
-        raise BundleError(f"{path}: {error}") from error
-    except (TypeError, KeyError, ValueError) as error:
-        raise BundleError(
-            f"{path}: specification or backgrounds not understood: {error!r}"
-        ) from error
-    return header
-
-
-def check_weights(folder: str | os.PathLike[str], header: Mapping[str, Any]) -> Path:
-    """Path of the weights file, after its size and SHA-256 were compared with the header's;
-    BundleError if they differ.
-    """
-    wanted = header["weights"]
-    path = Path(folder) / wanted["file"]
-    try:
-        size = path.stat().st_size
-        if size != wanted["bytes"]:
-            state = "truncated" if size < wanted["bytes"] else "damaged"
-            raise BundleError(f"{path} is {state}: {size} bytes, expected {wanted['bytes']}")
-        found = sha256(path)
-    except OSError as error:
-        raise BundleError(f"{path} cannot be read: {error.strerror or error}") from error
-    if found != wanted["sha256"]:
-        raise BundleError(f"{path} is damaged: SHA-256 is {found}, expected {wanted['sha256']}")
-    return path
 
 
 def load_bundle(folder: str | os.PathLike[str], *, modules: Sequence[str] | None = None) -> Bundle:

@@ -29,10 +29,10 @@ from torch import Tensor, nn
 from orca_cool.errors import DeviceError
 from orca_cool.model.cascade import Orca
 from orca_cool.model.decoder import Decoder
-from orca_cool.model.fold import folded
-from orca_cool.model.precision import convolutions
+from orca_cool.model.fast.fold import folded
+from orca_cool.model.fast.precision import convolutions
+from orca_cool.model.fast.threads import ahead
 from orca_cool.model.spec import ModuleSpec
-from orca_cool.model.threads import ahead
 
 #: Number types: exact; TF32 convolutions (10-bit mantissa, CUDA only); bfloat16 maps and weights
 #: (8-bit mantissa).

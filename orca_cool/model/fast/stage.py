@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from orca_cool.model import winograd
 from orca_cool.model.encoder import Encoder
-from orca_cool.model.fold import folded
+from orca_cool.model.fast import winograd
+from orca_cool.model.fast.fold import folded
 
 #: Fewest channels, in and out, from which Winograd's additions cost less than the multiplications
 #: that they save.

@@ -17,8 +17,8 @@ import torch
 
 from orca_cool.errors import BundleError, ModelError
 from orca_cool.maps.expected_model import Background
+from orca_cool.model.bundle import empty_model, fill, save_bundle
 from orca_cool.model.spec import ModelSpec, orca_spec
-from orca_cool.weights import empty_model, fill, save_bundle
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ What is saved, and why it changes nothing (Zhou 2022 describes the network; the 
   wide; over the four channels of the sequence even three do. Where zero padding lies between them
   they do not, so the chunks at true ends of the sequence run them one by one.
 * On the CPU, wide convolutions of many channels take 5/9 of the multiplications
-  (``orca_cool.model.winograd``).
-* On the CPU, every core has chunks of its own (``orca_cool.model.threads``).
+  (``orca_cool.model.fast.winograd``).
+* On the CPU, every core has chunks of its own (``orca_cool.model.fast.threads``).
 * Batch norms are folded, tensors are channels-last and small enough to be re-used by the allocator.
 * The other strand is the same sequence read by the mirrored network, so both strands share one grid
   of chunks.
@@ -34,10 +34,10 @@ from torch import Tensor
 from orca_cool.errors import DeviceError
 from orca_cool.genome.source import GAP
 from orca_cool.model.encoder import Encoder
-from orca_cool.model.fast_stage import crop, fast_stages
-from orca_cool.model.precision import convolutions
+from orca_cool.model.fast.precision import convolutions
+from orca_cool.model.fast.stage import crop, fast_stages
+from orca_cool.model.fast.threads import ahead
 from orca_cool.model.spec import EncoderSpec
-from orca_cool.model.threads import ahead
 
 Fetch = Callable[[int, int], np.ndarray]
 #: (start, end) in bp -> outputs of tier 1, (1, channels, 1, bins), see :meth:`FastEncoder.fine`.

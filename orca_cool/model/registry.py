@@ -23,9 +23,10 @@ from typing import Any
 
 from orca_cool.errors import BundleError, ModelError, OutputError
 from orca_cool.files import replace_folder
-from orca_cool.weights import SPEC_FILE, check_weights, is_bundle, load_bundle, read_header
+from orca_cool.model.bundle import load_bundle
+from orca_cool.model.header import SPEC_FILE, check_weights, is_bundle, read_header
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "data"
 REGISTRY_FORMAT = "orca-cool-registry"
 REGISTRY_VERSION = 1
 

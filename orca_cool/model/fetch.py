@@ -29,9 +29,9 @@ from typing import IO, Any
 from orca_cool import __version__
 from orca_cool.errors import FetchError, OrcaCoolError, OutputError
 from orca_cool.files import sha256
-from orca_cool.registry import Archive, import_bundle
-from orca_cool.released import ACCESSIONS, import_released
-from orca_cool.weights import is_bundle
+from orca_cool.model.header import is_bundle
+from orca_cool.model.import_orca import ACCESSIONS, import_released
+from orca_cool.model.registry import Archive, import_bundle
 
 log = logging.getLogger(__name__)
 
