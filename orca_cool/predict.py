@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from orca_cool.encode import EditedCache, EncodingCache, Notice
+from orca_cool.encodings.cache import EditedCache, EncodingCache, Notice
+from orca_cool.encodings.store import EncodingStore
 from orca_cool.errors import DeviceError, GenomeError, ModelError
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.segments import Segment
@@ -27,7 +28,6 @@ from orca_cool.model.fast.decoder import DTYPES, FastCascade
 from orca_cool.model.fast.encoder import DTYPES as ENCODER_DTYPES
 from orca_cool.model.fast.encoder import FastEncoder
 from orca_cool.model.spec import ModelSpec, ModuleSpec
-from orca_cool.store import EncodingStore
 from orca_cool.windows import Window, fill_layout, layout, series, series_top
 
 logger = logging.getLogger(__name__)
@@ -110,7 +110,7 @@ class Predictor:
     notice : called while sequence is encoded.
     reuse : of an edited genome, take from its source's encodings (and their store) what the edits
         do not touch; False encodes it anew, as any other genome.
-    fine_bytes : see :class:`~orca_cool.encode.EncodingCache`.
+    fine_bytes : see :class:`~orca_cool.encodings.cache.EncodingCache`.
     """
 
     def __init__(

@@ -16,10 +16,10 @@ from click.testing import CliRunner
 from conftest import make_toy_backgrounds, make_toy_model, make_toy_spec
 
 from orca_cool.cli import main
+from orca_cool.encodings.store import EncodingStore
 from orca_cool.genome.open import open_genome
 from orca_cool.genome.source import one_hot, reverse_complement
 from orca_cool.model.bundle import load_bundle, save_bundle
-from orca_cool.store import EncodingStore
 
 SIZES = {"a": 9010, "b": 2100}
 BLOCKS = {"a": 6, "b": 2}  # of 1600 bp, over [0, length + 400)

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from conftest import make_toy_backgrounds, make_toy_model, make_toy_spec
 
 from orca_cool.cli import main
-from orca_cool.encode import BlockEncoder
+from orca_cool.encodings.cache import BlockEncoder
 from orca_cool.maps.coolfile import read_log_ratio
 from orca_cool.model.bundle import save_bundle
 

@@ -9,7 +9,7 @@ from conftest import Drawn, make_toy_backgrounds, make_toy_model, make_toy_spec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orca_cool.encode import EditedCache, EncodingCache
+from orca_cool.encodings.cache import EditedCache, EncodingCache
 from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.changes import Breakend, Contig, Edit, Join
 from orca_cool.genome.segments import Segment

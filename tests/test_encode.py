@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import plain
 
-from orca_cool.encode import BlockEncoder, EncodingCache, block_encoder
+from orca_cool.encodings.cache import BlockEncoder, EncodingCache, block_encoder
+from orca_cool.encodings.store import EncodingStore
 from orca_cool.errors import DeviceError, ModelError
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.open import open_genome
@@ -20,7 +21,6 @@ from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import one_hot, reverse_complement
 from orca_cool.model.fast.encoder import FastEncoder
 from orca_cool.predict import Predictor
-from orca_cool.store import EncodingStore
 from orca_cool.windows import by_root, plan
 
 BASE, BLOCK, FLANK = 40, 1600, 400

@@ -14,7 +14,7 @@ from Bio.bgzf import BgzfWriter
 from click.testing import CliRunner
 
 from orca_cool.cli import main
-from orca_cool.encode import EditedCache, EncodingCache
+from orca_cool.encodings.cache import EditedCache, EncodingCache
 from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.open import open_genome
 from orca_cool.model.bundle import load_bundle

@@ -19,11 +19,7 @@ import pytest
 import torch
 from conftest import make_toy_model, make_toy_spec
 
-from orca_cool.errors import GenomeError, StoreError
-from orca_cool.genome.regions import Region
-from orca_cool.genome.source import GAP, one_hot, reverse_complement
-from orca_cool.model.encoder import Encoder
-from orca_cool.store import (
+from orca_cool.encodings.store import (
     EncodingStore,
     build,
     encoder_digest,
@@ -33,6 +29,10 @@ from orca_cool.store import (
     verify,
     wanted_blocks,
 )
+from orca_cool.errors import GenomeError, StoreError
+from orca_cool.genome.regions import Region
+from orca_cool.genome.source import GAP, one_hot, reverse_complement
+from orca_cool.model.encoder import Encoder
 
 #: Children are forked: they inherit the toy encoder and start within milliseconds.
 FORK = multiprocessing.get_context("fork")

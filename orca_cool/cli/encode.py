@@ -10,15 +10,15 @@ import click
 from tqdm import tqdm
 
 from orca_cool.cli.common import assembly_of
-from orca_cool.encode import block_encoder
+from orca_cool.encodings.cache import block_encoder
+from orca_cool.encodings.store import DTYPES, EncodingStore, build, verify
+from orca_cool.encodings.store.layout import is_store
 from orca_cool.errors import OutputError
 from orca_cool.genome.open import open_genome
 from orca_cool.genome.regions import Region, parse_region
 from orca_cool.model.bundle import load_bundle
 from orca_cool.model.registry import resolve
 from orca_cool.predict import resolve_device
-from orca_cool.store import DTYPES, EncodingStore, build, verify
-from orca_cool.store.layout import is_store
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

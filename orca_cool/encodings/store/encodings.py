@@ -41,11 +41,8 @@ from typing import Any
 
 import numpy as np
 
-from orca_cool.errors import GenomeError, StoreError
-from orca_cool.genome.source import SequenceSource, length_of
-from orca_cool.model.encoder import Encoder
-from orca_cool.store.key import check_same, describe, record, record_is_sound
-from orca_cool.store.layout import (
+from orca_cool.encodings.store.key import check_same, describe, record, record_is_sound
+from orca_cool.encodings.store.layout import (
     RECORD,
     Header,
     cannot_write,
@@ -56,7 +53,10 @@ from orca_cool.store.layout import (
     read_header,
     write_at,
 )
-from orca_cool.store.locks import ByteLocks
+from orca_cool.encodings.store.locks import ByteLocks
+from orca_cool.errors import GenomeError, StoreError
+from orca_cool.genome.source import SequenceSource, length_of
+from orca_cool.model.encoder import Encoder
 
 DTYPES = ("float16", "float32")
 _PRESENT = 1 << 32

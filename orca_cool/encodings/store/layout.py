@@ -9,7 +9,7 @@ holds the file offset of every table, so that this package finds its way without
 
 The header names the SHA-256 of all bytes behind the user block that never change: everything that
 is not checksums, sequence records or encodings. Those three carry checksums of their own
-(:mod:`orca_cool.store`).
+(:mod:`orca_cool.encodings.store`).
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from typing import Any
 import h5py
 import numpy as np
 
+from orca_cool.encodings.store.locks import ByteLocks
 from orca_cool.errors import StoreError
-from orca_cool.store.locks import ByteLocks
 
 FORMAT = "orca-cool-encodings"
 VERSION = 1

@@ -13,7 +13,7 @@ import numpy as np
 from orca_cool.genome.regions import Region
 
 if TYPE_CHECKING:
-    from orca_cool.store.encodings import EncodingStore
+    from orca_cool.encodings.store.encodings import EncodingStore
 
 #: (chromosome, first block, last block (inclusive), reverse) -> every block's number with its
 #: encodings, (block_bins, width) float32 in forward order of bins; blocks in any order.

@@ -3,7 +3,7 @@ layout and edit that holds it.
 
 Blocks lie on a grid fixed by the chromosome and carry real flanks, so an encoding does not depend
 on the window that reads it (the encoder is exactly equivariant on the base-bin grid). Three places
-are asked in turn: memory, the store on disk (:mod:`orca_cool.store`), the network. An edited genome
+are asked in turn: memory, the store on disk (:mod:`orca_cool.encodings.store`), the network. An edited genome
 (:class:`EditedCache`) takes from its source's encodings all that its edits do not touch.
 """
 
@@ -18,14 +18,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from orca_cool.encodings.reuse import LAYOUT, FineCache, known_runs
+from orca_cool.encodings.store import EncodingStore, runs
 from orca_cool.errors import DeviceError, StoreError
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import GAP, SequenceSource
 from orca_cool.model.encoder import Encoder
 from orca_cool.model.fast.encoder import FastEncoder, Fine
-from orca_cool.reuse import LAYOUT, FineCache, known_runs
-from orca_cool.store import EncodingStore, runs
 
 #: (name, start, end, reverse strand): what is left to encode of a stretch, in bp; called when it is
 #: begun and after each block
@@ -132,7 +132,7 @@ def block_encoder(
     device: torch.device | str = "cpu",
     dtype: str = "float32",
 ) -> Callable[[str, int, int, bool], Iterator[tuple[int, np.ndarray]]]:
-    """What :func:`orca_cool.store.build` fills a store with: (chrom, first, last, reverse) -> (k,
+    """What :func:`orca_cool.encodings.store.build` fills a store with: (chrom, first, last, reverse) -> (k,
     (bins of a block, width) float32).
     """
     blocks = BlockEncoder(FastEncoder(encoder, device, dtype), source).blocks

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from orca_cool import __version__
+from orca_cool.encodings.store.layout import FORMAT, RECORD, VERSION, Header
 from orca_cool.errors import StoreError
 from orca_cool.genome.source import SequenceSource, length_of
 from orca_cool.model.encoder import Encoder
-from orca_cool.store.layout import FORMAT, RECORD, VERSION, Header
 
 #: bp of a chromosome in memory at a time while its sequence is hashed.
 PIECE = 1 << 24
