@@ -35,7 +35,7 @@ from higlass_plugin.vectors import CompartmentTileset, InsulationTileset, Profil
 from orca_cool.errors import OrcaCoolError
 from orca_cool.genome.source import SequenceSource
 from orca_cool.model.bundle import Bundle
-from orca_cool.predict import Predictor
+from orca_cool.prediction.engine import Predictor
 
 
 class UnknownTileset(OrcaCoolError):
@@ -142,7 +142,7 @@ class Library:
         Parameters
         ----------
         name, genome : what ``orca://`` URLs call them.
-        options : further arguments of :class:`~orca_cool.predict.Predictor`.
+        options : further arguments of :class:`~orca_cool.prediction.engine.Predictor`.
         """
         predictor = Predictor(bundle, source, **options)
         with self._lock:

@@ -24,11 +24,11 @@ from orca_cool.genome.gaps import MAX_GAP, gap_fraction
 from orca_cool.genome.regions import n_bins
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import GAP
-from orca_cool.levels import Settings, bands, chain, expected_for, known_band
 from orca_cool.model.spec import ModuleSpec
-from orca_cool.patches import Patchwork, Placed, symmetric
-from orca_cool.predict import Predictor, Root, StrandMaps, average
-from orca_cool.windows import Window, plan_trans
+from orca_cool.prediction.engine import Predictor, Root, StrandMaps, average
+from orca_cool.prediction.levels import Settings, bands, chain, expected_for, known_band
+from orca_cool.prediction.patches import Patchwork, Placed, symmetric
+from orca_cool.prediction.windows import Window, plan_trans
 
 #: Base bins encoded between two looks at whether something else has become more urgent.
 ENCODED_AT_ONCE = 2000

@@ -23,7 +23,7 @@ from higlass_plugin.tiles import (
     parse_tile_id,
     with_overview,
 )
-from orca_cool.patches import Patch, Patchwork
+from orca_cool.prediction.patches import Patch, Patchwork
 
 #: Seconds that a request may spend on showing what is there of tiles that are not ready.
 PREVIEWS = 0.1

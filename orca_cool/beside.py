@@ -14,7 +14,7 @@ from orca_cool.errors import CoolerError, OutputError
 from orca_cool.frames import difference, to_reference_frame
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.maps.coolfile import read_layer
-from orca_cool.shards import Plan
+from orca_cool.prediction.plan import Plan
 
 
 def beside_path(output: Path, kind: str) -> Path:

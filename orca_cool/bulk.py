@@ -27,7 +27,7 @@ from orca_cool.files import check_output
 from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.model.spec import ModuleSpec
-from orca_cool.predict import Predictor
+from orca_cool.prediction.engine import Predictor
 from orca_cool.scores import SCORES, Choices, average, score
 from orca_cool.variants import Variant
 

@@ -21,7 +21,7 @@ import numpy as np
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.gaps import MAX_GAP, gap_fraction
 from orca_cool.model.spec import ModelSpec, ModuleSpec
-from orca_cool.predict import Predictor, SeriesMap, Zoom
+from orca_cool.prediction.engine import Predictor, SeriesMap, Zoom
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import SequenceSource
 from orca_cool.model.bundle import load_bundle
 from orca_cool.model.registry import resolve
-from orca_cool.predict import Predictor, SeriesMap
+from orca_cool.prediction.engine import Predictor, SeriesMap
 from orca_cool.scores import score
 
 CHROM = "chrII"

@@ -12,11 +12,11 @@ from conftest import make_toy_backgrounds, make_toy_model, make_toy_spec
 
 from orca_cool.genome.open import open_genome
 from orca_cool.genome.regions import Region
-from orca_cool.levels import Settings
 from orca_cool.maps.expected import table_path
 from orca_cool.model.bundle import load_bundle, save_bundle
-from orca_cool.pipeline import predict_to_file
-from orca_cool.predict import Predictor
+from orca_cool.prediction.engine import Predictor
+from orca_cool.prediction.levels import Settings
+from orca_cool.prediction.to_file import predict_to_file
 
 SIZES = {"a": 9010, "b": 6100, "c": 900}
 LEVELS = (40, 80, 160, 320, 640)

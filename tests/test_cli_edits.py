@@ -15,7 +15,6 @@ import runs
 from click.testing import CliRunner
 from conftest import make_toy_backgrounds, make_toy_model, make_toy_spec
 
-from orca_cool import pipeline
 from orca_cool.cli import main
 from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.changes import Edit
@@ -25,6 +24,7 @@ from orca_cool.genome.segments import Segment
 from orca_cool.maps.check import check_mcool
 from orca_cool.maps.coolfile import read_log_ratio
 from orca_cool.model.bundle import save_bundle
+from orca_cool.prediction import to_file as pipeline
 from orca_cool.variants.options import EditOptions, edited_genome
 
 SIZES = {"a": 3_010, "b": 2_100, "c": 500}
@@ -512,7 +512,7 @@ def test_a_worker_makes_the_same_genome_and_plan(call, place, tmp_path, source, 
     pytest.importorskip("distributed")
     import dataclasses
 
-    from orca_cool import cluster
+    from orca_cool.prediction.parallel import cluster
 
     jobs = []
 

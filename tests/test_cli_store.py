@@ -119,7 +119,7 @@ def test_what_an_approximation_costs_is_said(place, where):
 
 
 def test_an_unfinished_run_is_not_continued_with_other_numbers(place, monkeypatch):
-    from orca_cool import work
+    from orca_cool.prediction import run as work
 
     add, steps = work.Merger.add, []
 

@@ -17,7 +17,7 @@ from orca_cool.genome.segments import Segment
 from orca_cool.maps.metrics import pearson
 from orca_cool.model.bundle import load_bundle, save_bundle
 from orca_cool.model.spec import orca_spec
-from orca_cool.predict import Predictor
+from orca_cool.prediction.engine import Predictor
 from orca_cool.scores import SCORES, Choices, average, read_loops, score
 
 
@@ -271,7 +271,7 @@ def test_scores_by_hand(predictor, source, module):
 def crafted(alternative, resolution=1000):
     """A comparison of maps given by hand, on one chromosome without gaps; the expected is 1."""
     from orca_cool.compare import Comparison, Site
-    from orca_cool.predict import SeriesMap
+    from orca_cool.prediction.engine import SeriesMap
 
     y, z = alternative
     n = len(y)

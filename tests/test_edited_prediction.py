@@ -15,8 +15,8 @@ from orca_cool.genome.changes import Breakend, Contig, Edit, Join
 from orca_cool.genome.segments import Segment
 from orca_cool.model.bundle import load_bundle, save_bundle
 from orca_cool.model.fast.encoder import FastEncoder
-from orca_cool.predict import Predictor
-from orca_cool.windows import by_root, plan
+from orca_cool.prediction.engine import Predictor
+from orca_cool.prediction.windows import by_root, plan
 
 BASE = 40
 SIZES = {"a": 24_000, "b": 9_000}

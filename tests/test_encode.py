@@ -20,8 +20,8 @@ from orca_cool.genome.open import open_genome
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import one_hot, reverse_complement
 from orca_cool.model.fast.encoder import FastEncoder
-from orca_cool.predict import Predictor
-from orca_cool.windows import by_root, plan
+from orca_cool.prediction.engine import Predictor
+from orca_cool.prediction.windows import by_root, plan
 
 BASE, BLOCK, FLANK = 40, 1600, 400
 SIZES = {"a": 12_030, "b": 4300, "gap": 9000}

@@ -31,8 +31,8 @@ from orca_cool.genome.regions import n_bins
 from orca_cool.genome.segments import Segment
 from orca_cool.maps.observed import ObservedMap, block_mean, log_ratio
 from orca_cool.model.bundle import load_bundle, save_bundle
-from orca_cool.predict import Predictor
-from orca_cool.windows import fill_layout, layout
+from orca_cool.prediction.engine import Predictor
+from orca_cool.prediction.windows import fill_layout, layout
 
 SIZES = {"a": 7680, "b": 5120, "c": 9010}
 SCALE = 1e7  # counts per unit of frequency: so many that coarse-graining changes nothing

@@ -21,7 +21,7 @@ from orca_cool.evaluate.report import FILES, table, to_json
 from orca_cool.genome.open import open_genome
 from orca_cool.model.bundle import load_bundle, save_bundle
 from orca_cool.model.registry import resolve
-from orca_cool.predict import Predictor
+from orca_cool.prediction.engine import Predictor
 
 
 @pytest.fixture(scope="module")

@@ -28,13 +28,13 @@ from orca_cool.genome.changes import Breakend, Contig, Edit, Join
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.regions import Region, n_bins
 from orca_cool.genome.segments import Segment
-from orca_cool.levels import Settings
 from orca_cool.maps.check import check_mcool
 from orca_cool.maps.coolfile import Layer, Stripe, TransBlock, read_layer, write_mcool
 from orca_cool.maps.expected import read_tables, whole_chromosomes, write_expected
 from orca_cool.model.bundle import load_bundle, save_bundle
-from orca_cool.pipeline import predict_to_file
-from orca_cool.predict import Predictor
+from orca_cool.prediction.engine import Predictor
+from orca_cool.prediction.levels import Settings
+from orca_cool.prediction.to_file import predict_to_file
 
 SIZES = {"a": 4_810, "b": 3_000, "c": 900}
 LEVELS = (40, 80, 160)

@@ -20,7 +20,7 @@ from reference import plain
 from orca_cool.maps.expected_model import Background
 from orca_cool.model.bundle import Bundle, load_bundle
 from orca_cool.model.cascade import Orca, flip_map, mirror, zoom
-from orca_cool.windows import series
+from orca_cool.prediction.windows import series
 
 TOLERANCE = 1e-3
 

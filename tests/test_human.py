@@ -19,7 +19,7 @@ from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.open import open_genome
 from orca_cool.model.bundle import load_bundle
 from orca_cool.model.fast.encoder import FastEncoder
-from orca_cool.predict import Predictor
+from orca_cool.prediction.engine import Predictor
 from orca_cool.variants import parse_edits, read_variants
 
 pytest.importorskip("cyvcf2", reason="cyvcf2 is not installed (pip install orca-cool[variants])")

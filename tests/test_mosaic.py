@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orca_cool.genome.regions import n_bins
-from orca_cool.mosaic import Mosaic, band_of, ramp_weights
-from orca_cool.windows import by_root, plan, reach
+from orca_cool.prediction.mosaic import Mosaic, band_of, ramp_weights
+from orca_cool.prediction.windows import by_root, plan, reach
 
 BINS = 16
 RES = [40, 20, 10]

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orca_cool.genome.regions import Region, n_bins
-from orca_cool.levels import Chain
-from orca_cool.mosaic import Mosaic
-from orca_cool.patches import Patchwork, symmetric
-from orca_cool.shards import root_steps
+from orca_cool.prediction.levels import Chain
+from orca_cool.prediction.mosaic import Mosaic
+from orca_cool.prediction.patches import Patchwork, symmetric
+from orca_cool.prediction.plan import root_steps
 
 SPEC = make_toy_spec()
 CHAINS = {
@@ -30,10 +30,10 @@ def drawn(placed):
 
 
 def bands_of(chain, length):
-    """As orca_cool.levels.bands for one chromosome whose levels are all asked for."""
+    """As orca_cool.prediction.levels.bands for one chromosome whose levels are all asked for."""
     from types import SimpleNamespace
 
-    from orca_cool.levels import Settings, bands
+    from orca_cool.prediction.levels import Settings, bands
 
     return bands(
         SimpleNamespace(spec=SPEC), chain, Settings(tuple(sorted(chain.resolutions))), [length]

@@ -37,7 +37,7 @@ from orca_cool.maps.metrics import insulation_score
 from orca_cool.maps.picture import observed_panel, picture_paths
 from orca_cool.model.bundle import load_bundle, save_bundle
 from orca_cool.plot_series import Column, Map, around, compared, diamond_side, read_maps, site_at
-from orca_cool.predict import Predictor
+from orca_cool.prediction.engine import Predictor
 from orca_cool.variants.variant import of_changes
 
 SIZES = {"a": 12_000, "b": 6_000, "c": 900}

@@ -13,19 +13,20 @@ import pytest
 import torch
 from conftest import make_toy_backgrounds, make_toy_model
 
-from orca_cool import pipeline
 from orca_cool.errors import DeviceError, ModelError, OutputError, RegionError
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.open import open_genome
 from orca_cool.genome.regions import Region
 from orca_cool.genome.source import one_hot, reverse_complement
-from orca_cool.levels import Settings
 from orca_cool.maps.coolfile import read_log_ratio
 from orca_cool.model.cascade import flip_map, mirror, zoom
-from orca_cool.pipeline import predict_to_file
-from orca_cool.predict import Predictor, resolve_device
-from orca_cool.series import series_to_files
-from orca_cool.windows import by_root, layout, plan
+from orca_cool.prediction import to_file as pipeline
+from orca_cool.prediction.device import resolve_device
+from orca_cool.prediction.engine import Predictor
+from orca_cool.prediction.levels import Settings
+from orca_cool.prediction.to_file import predict_to_file
+from orca_cool.prediction.windows import by_root, layout, plan
+from orca_cool.prediction.zoom_files import series_to_files
 
 SIZES = {"a": 6010, "b": 4300, "c": 900}
 

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import runs
 
-from orca_cool import pipeline, work
 from orca_cool.errors import OutputError
-from orca_cool.manifest import Manifest
-from orca_cool.pipeline import work_folder
-from orca_cool.work import BOUND, Line, Merger, Stopped
+from orca_cool.prediction import run as work
+from orca_cool.prediction import to_file as pipeline
+from orca_cool.prediction.checkpoint import Manifest
+from orca_cool.prediction.run import BOUND, Line, Merger, Stopped
+from orca_cool.prediction.to_file import work_folder
 
 
 @pytest.fixture(scope="module")

@@ -18,16 +18,14 @@ from hypothesis import strategies as st
 
 from orca_cool.cli import main
 from orca_cool.errors import OrcaCoolError, OutputError
-from orca_cool.manifest import Manifest
-from orca_cool.pipeline import prepare, work_folder
-from orca_cool.shards import (
+from orca_cool.prediction.checkpoint import Manifest
+from orca_cool.prediction.plan import costs, slices, split
+from orca_cool.prediction.to_file import prepare, work_folder
+from orca_cool.prediction.window_files import (
     compute,
     compute_shard,
-    costs,
     load_windows,
     save_windows,
-    slices,
-    split,
     unfinished,
     windows_path,
 )
@@ -187,8 +185,8 @@ def test_processes_that_make_the_folder_at_once_agree(plan, tmp_path):
 SHARD = """
 import sys, runs
 from pathlib import Path
-from orca_cool.pipeline import prepare, work_folder
-from orca_cool.shards import compute_shard, split
+from orca_cool.prediction.to_file import prepare, work_folder
+from orca_cool.prediction.window_files import compute_shard, split
 place, output, k = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 predictor = runs.predictor(place)
 plan = prepare(predictor, runs.regions(), runs.settings(), assembly="toy", provenance={"model_name": "toy"})
@@ -313,7 +311,7 @@ def test_a_rank_is_killed(place, plan, whole, tmp_path, restarts):
 
 
 def job(place, output, **changes):
-    from orca_cool.cluster import Job
+    from orca_cool.prediction.parallel.cluster import Job
 
     values = {
         "model": place / "toy",
@@ -336,7 +334,7 @@ def job(place, output, **changes):
 @pytest.mark.slow
 def test_dask_loses_a_worker(place, plan, predictor, whole, tmp_path, monkeypatch):
     pytest.importorskip("distributed")
-    from orca_cool.cluster import Dask
+    from orca_cool.prediction.parallel.cluster import Dask
 
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     output = tmp_path / "x.mcool"
@@ -398,7 +396,7 @@ def test_unusable_clusters_are_named(place, tmp_path, where):
 
 
 def test_a_cluster_needs_its_extra(place, tmp_path, monkeypatch):
-    from orca_cool.cluster import Dask
+    from orca_cool.prediction.parallel.cluster import Dask
 
     monkeypatch.setitem(sys.modules, "distributed", None)
     with (

@@ -22,11 +22,11 @@ from higlass_plugin.tiles import TILE_BINS, VECTOR_BINS
 from orca_cool.frames import difference, to_reference_frame
 from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.regions import Region
-from orca_cool.levels import Settings
 from orca_cool.maps.coolfile import read_log_ratio
 from orca_cool.model.bundle import load_bundle, save_bundle
-from orca_cool.pipeline import predict_to_file
-from orca_cool.predict import Predictor
+from orca_cool.prediction.engine import Predictor
+from orca_cool.prediction.levels import Settings
+from orca_cool.prediction.to_file import predict_to_file
 from orca_cool.variants import parse_edits
 
 #: No chromosome begins on a bin of the others', the last tile of every axis is partial, and one

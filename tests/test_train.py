@@ -452,7 +452,7 @@ def test_checkpoints_are_whole_or_refused(tmp_path):
 
 
 def test_all_three_stages_make_a_bundle_that_predicts(tmp_path):
-    from orca_cool.predict import Predictor
+    from orca_cool.prediction.engine import Predictor
 
     path = write_config(tmp_path)
     out = tmp_path / "run"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from orca_cool.genome.regions import n_bins
 from orca_cool.maps.expected_model import Background
-from orca_cool.windows import (
+from orca_cool.prediction.windows import (
     by_root,
     grid,
     layout,

@@ -18,7 +18,7 @@ from orca_cool.genome.open import open_genome
 from orca_cool.genome.regions import Region, parse_region
 from orca_cool.model.bundle import load_bundle
 from orca_cool.model.registry import resolve
-from orca_cool.predict import resolve_device
+from orca_cool.prediction.device import resolve_device
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

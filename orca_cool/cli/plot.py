@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from orca_cool.genome.source import SequenceSource
     from orca_cool.model.spec import ModuleSpec
     from orca_cool.plot_series import Column
-    from orca_cool.predict import Predictor
+    from orca_cool.prediction.engine import Predictor
 
 #: More places than this are no picture any more.
 MAX_PLACES = 24
@@ -265,7 +265,7 @@ def _predictor(
     from orca_cool.genome.open import open_genome
     from orca_cool.model.bundle import load_bundle
     from orca_cool.model.registry import resolve
-    from orca_cool.predict import Predictor
+    from orca_cool.prediction.engine import Predictor
 
     bundle = load_bundle(resolve(model))
     spec = bundle.spec

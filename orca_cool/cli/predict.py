@@ -20,16 +20,17 @@ from orca_cool.frames import COPIES, reference_regions, require_comparable
 from orca_cool.genome.open import open_genome
 from orca_cool.genome.regions import Region, parse_region, read_view
 from orca_cool.genome.source import SequenceSource
-from orca_cool.levels import Settings
 from orca_cool.model.bundle import load_bundle
 from orca_cool.model.registry import resolve
 from orca_cool.model.spec import ModelSpec, ModuleSpec
-from orca_cool.pipeline import predict_to_file, prepare, work_folder
-from orca_cool.predict import DTYPES, EDGES, ENCODER_DTYPES, Predictor, resolve_device
-from orca_cool.ranks import Ranks
-from orca_cool.series import series_to_files
+from orca_cool.prediction.device import resolve_device
+from orca_cool.prediction.engine import DTYPES, EDGES, ENCODER_DTYPES, Predictor
+from orca_cool.prediction.levels import Settings
+from orca_cool.prediction.parallel.ranks import Ranks
+from orca_cool.prediction.to_file import predict_to_file, prepare, work_folder
+from orca_cool.prediction.windows import Window, by_root, plan
+from orca_cool.prediction.zoom_files import series_to_files
 from orca_cool.variants.options import EditOptions, edited_genome, provenance_of
-from orca_cool.windows import Window, by_root, plan
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -374,7 +375,7 @@ def predict(
         """Predict regions; nothing is written by a rank that only helps."""
         crew: Any = contextlib.nullcontext()
         if dask is not None:
-            from orca_cool.cluster import Dask, Job
+            from orca_cool.prediction.parallel.cluster import Dask, Job
 
             job = Job.of(
                 bundle.path,

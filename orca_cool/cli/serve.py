@@ -20,7 +20,8 @@ from orca_cool.genome.open import open_genome
 from orca_cool.genome.source import SequenceSource
 from orca_cool.model.bundle import load_bundle
 from orca_cool.model.registry import home, resolve
-from orca_cool.predict import DTYPES, resolve_device
+from orca_cool.prediction.device import resolve_device
+from orca_cool.prediction.engine import DTYPES
 
 if TYPE_CHECKING:
     from higlass_plugin.library import Library

@@ -16,7 +16,7 @@ from orca_cool.files import check_output
 from orca_cool.genome.open import open_genome
 from orca_cool.model.bundle import load_bundle
 from orca_cool.model.registry import resolve
-from orca_cool.predict import DTYPES, EDGES, ENCODER_DTYPES, Predictor
+from orca_cool.prediction.engine import DTYPES, EDGES, ENCODER_DTYPES, Predictor
 from orca_cool.scores import Choices, read_loops
 from orca_cool.variants import read_variants
 

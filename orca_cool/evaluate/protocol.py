@@ -30,8 +30,8 @@ from orca_cool.genome.regions import n_bins
 from orca_cool.genome.segments import Segment
 from orca_cool.maps.positional import Chromosome, Positional
 from orca_cool.model.spec import ModuleSpec
-from orca_cool.predict import Predictor
-from orca_cool.windows import fill_layout, layout, series, series_top
+from orca_cool.prediction.engine import Predictor
+from orca_cool.prediction.windows import fill_layout, layout, series, series_top
 
 #: Zoom series of which examples are drawn.
 EXAMPLES = 3
@@ -166,7 +166,7 @@ def evaluate_model(
     phase : start of the first window in bp, whole bins.
     trans : random inputs of several of the chromosomes, of which the pixels between chromosomes are
         scored (assembly modules).
-    edges : see :meth:`orca_cool.predict.Predictor.series`. Others: see
+    edges : see :meth:`orca_cool.prediction.engine.Predictor.series`. Others: see
         :func:`orca_cool.evaluate.files.evaluate_files`.
 
     Raises

@@ -31,7 +31,7 @@ from orca_cool.encodings.cache import EncodingCache
 from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.changes import Edit
 from orca_cool.genome.segments import Segment
-from orca_cool.predict import Predictor
+from orca_cool.prediction.engine import Predictor
 from orca_cool.variants import Variant
 
 MB = 1_000_000

@@ -29,12 +29,12 @@ from common import Random, released_size
 from reference import plain
 
 from orca_cool.genome.regions import Region
-from orca_cool.levels import Settings
 from orca_cool.model.fast.decoder import FastCascade
 from orca_cool.model.fast.encoder import FastEncoder
-from orca_cool.pipeline import predict_to_file
-from orca_cool.predict import Predictor
-from orca_cool.windows import plan, series, series_top
+from orca_cool.prediction.engine import Predictor
+from orca_cool.prediction.levels import Settings
+from orca_cool.prediction.to_file import predict_to_file
+from orca_cool.prediction.windows import plan, series, series_top
 
 MB = 1_000_000
 #: chromosome of the 32 Mb series: whole blocks, a little more than the window

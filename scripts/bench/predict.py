@@ -24,14 +24,14 @@ import torch
 from common import Random
 
 from orca_cool.genome.regions import Region
-from orca_cool.levels import Settings
 from orca_cool.maps.expected_model import Background
 from orca_cool.model.bundle import load_bundle, save_bundle
 from orca_cool.model.cascade import Orca
 from orca_cool.model.spec import DecoderSpec, EncoderSpec, ModelSpec, ModuleSpec, PyramidSpec
-from orca_cool.pipeline import predict_to_file
-from orca_cool.predict import Predictor
-from orca_cool.windows import plan
+from orca_cool.prediction.engine import Predictor
+from orca_cool.prediction.levels import Settings
+from orca_cool.prediction.to_file import predict_to_file
+from orca_cool.prediction.windows import plan
 
 
 def small() -> ModelSpec:

@@ -20,15 +20,15 @@ from orca_cool.files import check_output
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.gaps import masks
 from orca_cool.genome.regions import Region, merge_regions, n_bins
-from orca_cool.levels import Chain, Settings, bands, chain, expected_for, known_band
-from orca_cool.manifest import Manifest
 from orca_cool.maps.coolfile import write_mcool
 from orca_cool.maps.expected import table_path, write_expected
 from orca_cool.maps.pixels import Layer, Stripe, TransBlock
-from orca_cool.predict import Predictor
-from orca_cool.shards import Crew, Plan, Progress, Step, root_steps
-from orca_cool.windows import Window, plan_trans
-from orca_cool.work import run
+from orca_cool.prediction.checkpoint import Manifest
+from orca_cool.prediction.engine import Predictor
+from orca_cool.prediction.levels import Chain, Settings, bands, chain, expected_for, known_band
+from orca_cool.prediction.plan import Plan, Progress, Step, root_steps
+from orca_cool.prediction.run import Crew, run
+from orca_cool.prediction.windows import Window, plan_trans
 
 
 def _name(region: Region, predictor: Predictor) -> str:
@@ -162,7 +162,7 @@ def predict_to_file(
     ----------
     force : replace the output, and start anew instead of going on.
     progress : called with (windows done, windows in all).
-    crew : other processes that compute windows (:mod:`orca_cool.cluster`); the file's datasets are
+    crew : other processes that compute windows (:mod:`orca_cool.prediction.parallel.cluster`); the file's datasets are
         those that one process writes.
 
     Returns

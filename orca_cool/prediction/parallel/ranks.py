@@ -18,18 +18,10 @@ import torch
 import torch.distributed as dist
 
 from orca_cool.errors import OrcaCoolError
-from orca_cool.manifest import Manifest
-from orca_cool.predict import Predictor, WindowMap
-from orca_cool.shards import (
-    Plan,
-    Progress,
-    Step,
-    compute_shard,
-    load_windows,
-    split,
-    unfinished,
-    windows_path,
-)
+from orca_cool.prediction.checkpoint import Manifest
+from orca_cool.prediction.engine import Predictor, WindowMap
+from orca_cool.prediction.plan import Plan, Progress, Step, split
+from orca_cool.prediction.window_files import compute_shard, load_windows, unfinished, windows_path
 
 #: A rank may wait for the others as long as they compute.
 PATIENCE = timedelta(days=365)
@@ -39,7 +31,7 @@ LOOK = 0.5
 
 class Ranks:
     """One of several processes that torchrun started; on rank 0 the crew of
-    :func:`orca_cool.pipeline.predict_to_file`.
+    :func:`orca_cool.prediction.to_file.predict_to_file`.
 
     Parameters
     ----------
@@ -94,7 +86,7 @@ class Ranks:
 
     def work(self, predictor: Predictor, plan: Plan, folder: Path) -> None:
         """Ranks other than 0: compute this rank's slice. OutputError as
-        :func:`orca_cool.shards.compute_shard`.
+        :func:`orca_cool.prediction.window_files.compute_shard`.
         """
         compute_shard(predictor, plan, self._agree(plan, [])[self.rank], folder)
         with _peers():

@@ -1,7 +1,7 @@
 """The mosaic's pixels on demand: any rows and columns of a chromosome, from the windows that they
 need and no others.
 
-:mod:`orca_cool.mosaic` makes whole maps, row by row; here are the same pixels, by the same plan,
+:mod:`orca_cool.prediction.mosaic` makes whole maps, row by row; here are the same pixels, by the same plan,
 weights, fill and order of additions, for a tile or a patch of one. No I/O, no torch.
 """
 
@@ -14,9 +14,9 @@ from functools import cached_property
 import numpy as np
 
 from orca_cool.genome.regions import n_bins
-from orca_cool.levels import Chain
-from orca_cool.mosaic import ramp_weights
-from orca_cool.windows import Window, plan
+from orca_cool.prediction.levels import Chain
+from orca_cool.prediction.mosaic import ramp_weights
+from orca_cool.prediction.windows import Window, plan
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Patchwork:
     chain : levels and who predicts them.
     length : of the chromosome, bp.
     held, written : by resolution, distances in bins that the mosaic holds, and that are shown
-        (:func:`orca_cool.levels.bands`).
+        (:func:`orca_cool.prediction.levels.bands`).
     """
 
     def __init__(

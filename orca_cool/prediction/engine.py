@@ -27,32 +27,13 @@ from orca_cool.model.cascade import flip_map, mirror
 from orca_cool.model.fast.decoder import DTYPES, FastCascade
 from orca_cool.model.fast.encoder import DTYPES as ENCODER_DTYPES
 from orca_cool.model.fast.encoder import FastEncoder
-from orca_cool.model.spec import ModelSpec, ModuleSpec
-from orca_cool.windows import Window, fill_layout, layout, series, series_top
+from orca_cool.model.spec import ModuleSpec
+from orca_cool.prediction.device import default_batch, resolve_device
+from orca_cool.prediction.windows import Window, fill_layout, layout, series, series_top
 
 logger = logging.getLogger(__name__)
 
 EDGES = ("real", "upstream")
-
-
-def resolve_device(name: str) -> torch.device:
-    """ "auto", "cpu", "cuda" or "cuda:n" to a device that exists; DeviceError otherwise."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise DeviceError(
-            f"device {name!r} is not understood; use auto, cpu, cuda or cuda:N"
-        ) from error
-    if device.type not in ("cpu", "cuda"):
-        raise DeviceError(f"device {name!r} is not supported; use auto, cpu, cuda or cuda:N")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise DeviceError(
-            f"device {name!r} was asked for, but this machine has {torch.cuda.device_count()} "
-            f"CUDA devices; use cpu or auto"
-        )
-    return device
 
 
 @dataclass(frozen=True)
@@ -190,7 +171,7 @@ class Predictor:
 
         Parameters
         ----------
-        levels : one root's part of a plan (:func:`orca_cool.windows.by_root`).
+        levels : one root's part of a plan (:func:`orca_cool.prediction.windows.by_root`).
 
         Yields
         ------
@@ -612,24 +593,6 @@ class _Task:
     coarse: Tensor | None
     offset: int
     pieces: list[Segment] | None
-
-
-def default_batch(spec: ModelSpec, device: torch.device) -> int:
-    """Windows (times strands) decoded at once: two for each thread of a CPU, or what half of a
-    GPU's memory holds; at most 64.
-
-    It does not depend on what else is on the GPU: the same kind of GPU decodes the same batches,
-    hence the same bits.
-    """
-    if device.type != "cuda":
-        return min(64, 2 * torch.get_num_threads())
-    width = (
-        max(m.decoder.width for m in spec.modules if m.decoder)
-        if any(m.decoder for m in spec.modules)
-        else 64
-    )
-    one = 8 * 4 * width * spec.bins**2  # about eight maps of float32 at the widest
-    return int(min(64, max(1, torch.cuda.get_device_properties(device).total_memory // 2 // one)))
 
 
 def _differ(exact: Tensor, rough: Tensor) -> tuple[float, float]:

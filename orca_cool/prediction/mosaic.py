@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from orca_cool.genome.regions import n_bins
-from orca_cool.windows import ramp
+from orca_cool.prediction.windows import ramp
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,16 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 
 from orca_cool.genome.regions import n_bins
-from orca_cool.manifest import Manifest
-from orca_cool.mosaic import Mosaic, Rows
-from orca_cool.predict import Predictor, WindowMap
-from orca_cool.shards import Crew, Plan, Progress, Step, compute, load_windows, windows_path
+from orca_cool.prediction.checkpoint import Manifest
+from orca_cool.prediction.engine import Predictor, WindowMap
+from orca_cool.prediction.mosaic import Mosaic, Rows
+from orca_cool.prediction.plan import Plan, Progress, Step
+from orca_cool.prediction.window_files import compute, load_windows, windows_path
 
 #: Steps that may be computed and not yet checkpointed.
 BOUND = 2
@@ -273,3 +275,24 @@ def _part(chrom: str, resolution: int, rows: Rows, band: int, taken: int) -> dic
     if rows.spread is not None:
         part["spread"] = rows.spread[keep]
     return part
+
+
+class Crew(Protocol):
+    """Other processes that compute steps.
+
+    Attributes
+    ----------
+    numbers : their ``Predictor.numbers`` (device, number types); None: the caller's own.
+    again : this is another attempt of the same command, whose work is not to be thrown away.
+    """
+
+    numbers: dict[str, str] | None
+    again: bool
+
+    def start(self, plan: Plan, manifest: Manifest, progress: Progress) -> Progress:
+        """Begin; the manifest is there. Returns what the caller is to report its own progress to."""
+        ...
+
+    def windows(self, step: Step) -> list[WindowMap] | None:
+        """A step's windows, as soon as they are there; None if the caller is to compute them."""
+        ...

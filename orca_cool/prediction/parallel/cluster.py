@@ -24,21 +24,13 @@ from orca_cool.errors import EditError, OrcaCoolError, OutputError
 from orca_cool.genome.edited import digest
 from orca_cool.genome.open import SHIPPED, open_genome
 from orca_cool.genome.regions import Region
-from orca_cool.levels import Settings
-from orca_cool.manifest import Manifest
 from orca_cool.model.bundle import load_bundle
-from orca_cool.pipeline import prepare
-from orca_cool.predict import Predictor, WindowMap
-from orca_cool.shards import (
-    Plan,
-    Progress,
-    Step,
-    compute_shard,
-    load_windows,
-    split,
-    unfinished,
-    windows_path,
-)
+from orca_cool.prediction.checkpoint import Manifest
+from orca_cool.prediction.engine import Predictor, WindowMap
+from orca_cool.prediction.levels import Settings
+from orca_cool.prediction.plan import Plan, Progress, Step, split
+from orca_cool.prediction.to_file import prepare
+from orca_cool.prediction.window_files import compute_shard, load_windows, unfinished, windows_path
 from orca_cool.variants.options import EditOptions, edited_genome
 
 log = logging.getLogger(__name__)
@@ -59,7 +51,7 @@ class Job:
     Attributes
     ----------
     model : folder. genome, chrom_names : as :func:`orca_cool.genome.open.open_genome` takes them.
-    device, dtype, options : arguments of :class:`orca_cool.predict.Predictor`. folder : work
+    device, dtype, options : arguments of :class:`orca_cool.prediction.engine.Predictor`. folder : work
         folder.
     edits : of the genome, as :class:`orca_cool.cli.edits.EditOptions` in a dict; None: it is
         predicted as it is.
@@ -186,7 +178,7 @@ def _device(wanted: str) -> str:
 
 
 class Dask:
-    """Workers of a dask cluster; the crew of :func:`orca_cool.pipeline.predict_to_file`. A context
+    """Workers of a dask cluster; the crew of :func:`orca_cool.prediction.to_file.predict_to_file`. A context
     manager.
 
     Parameters

@@ -16,13 +16,13 @@ from orca_cool.errors import OutputError
 from orca_cool.files import check_output
 from orca_cool.genome.gaps import MAX_GAP, gap_fraction
 from orca_cool.genome.regions import n_bins
-from orca_cool.levels import Settings, expected_for, known_band
 from orca_cool.maps.coolfile import write_mcool
 from orca_cool.maps.expected import table_path, write_expected
 from orca_cool.maps.pixels import Layer, Stripe
 from orca_cool.model.spec import ModuleSpec
-from orca_cool.mosaic import band_of
-from orca_cool.predict import Predictor, SeriesMap
+from orca_cool.prediction.engine import Predictor, SeriesMap
+from orca_cool.prediction.levels import Settings, expected_for, known_band
+from orca_cool.prediction.mosaic import band_of
 
 
 def series_to_files(

@@ -9,8 +9,8 @@ import numpy as np
 
 from orca_cool.errors import ModelError
 from orca_cool.model.spec import ModuleSpec
-from orca_cool.predict import Predictor
-from orca_cool.windows import grid, reach
+from orca_cool.prediction.engine import Predictor
+from orca_cool.prediction.windows import grid, reach
 
 
 @dataclass(frozen=True)

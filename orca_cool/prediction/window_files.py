@@ -1,0 +1,161 @@
+"""Files in which a worker leaves the windows of a step, for whoever merges them.
+
+Whoever merges adds the very arrays that a worker computed, in the plan's order: the .mcool is the one
+that a single process writes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from orca_cool.errors import OutputError
+from orca_cool.prediction.checkpoint import Manifest
+from orca_cool.prediction.engine import Predictor, WindowMap
+from orca_cool.prediction.plan import Plan, Progress, Step
+
+DIGEST = 16
+
+
+def compute(predictor: Predictor, step: Step) -> Iterator[WindowMap]:
+    """A step's windows, level by level, windows by start."""
+    if step.pair is not None:
+        values, spread = predictor.trans(step.module, *step.pair)
+        yield WindowMap(step.levels[0][0], values, spread)
+    else:
+        assert step.region is not None
+        yield from predictor.windows(step.module, step.region.chrom, step.levels)
+
+
+def windows_path(folder: Path, step: Step) -> Path:
+    """Where a worker leaves the windows of a step."""
+    return folder / f"windows.{step.number}.npz"
+
+
+def save_windows(folder: Path, step: Step, maps: Sequence[WindowMap], spread: bool) -> None:
+    """Leave a step's windows in the work folder: arrays and, behind them, their digest; renamed
+    when whole.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written; nothing of it stays.
+    """
+    arrays: dict[str, Any] = {
+        "windows": np.array([(m.window.resolution, m.window.start) for m in maps], np.int64),
+        "values": np.stack([m.values for m in maps]),
+    }
+    if spread:
+        arrays["spread"] = np.stack([m.spread for m in maps])
+    stream = io.BytesIO()
+    np.savez(stream, **arrays)
+    # any number of processes may compute the same step; each has a name of its own, and any of them
+    # will do
+    temporary = folder / f"windows.{step.number}.{uuid.uuid4().hex}.tmp"
+    try:
+        with open(temporary, "wb") as file:
+            file.write(stream.getbuffer())
+            file.write(_digest(stream.getbuffer()))
+        os.replace(temporary, windows_path(folder, step))
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OutputError(
+            f"cannot write {folder}: {error.strerror or error}; free some space and repeat the "
+            f"command to go on"
+        ) from error
+
+
+def load_windows(folder: Path, step: Step, spread: bool) -> list[WindowMap] | None:
+    """A step's windows from a worker's file; None if there is none, or it is damaged or of another
+    plan.
+
+    Without ``spread`` the maps' ``spread`` is empty.
+    """
+    try:
+        data = windows_path(folder, step).read_bytes()
+    except OSError:
+        return None
+    if len(data) < DIGEST or _digest(memoryview(data)[:-DIGEST]) != data[-DIGEST:]:
+        return None
+    with np.load(io.BytesIO(data[:-DIGEST]), allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file}
+    known = {(w.resolution, w.start): w for level in step.levels for w in level}
+    names = [(int(r), int(s)) for r, s in arrays["windows"]]
+    if sorted(names) != sorted(known) or (spread and "spread" not in arrays):
+        return None
+    none = np.zeros((0, 0), np.float32)
+    halves = arrays["spread"] if spread else [none] * len(names)
+    return [
+        WindowMap(known[name], values, half)
+        for name, values, half in zip(names, arrays["values"], halves)
+    ]
+
+
+def _digest(data: memoryview) -> bytes:
+    return hashlib.blake2b(data, digest_size=DIGEST).digest()
+
+
+def unfinished(plan: Plan, manifest: Manifest) -> list[Step]:
+    """Steps that are neither merged nor left as a sound file of windows."""
+    return [
+        s
+        for s in plan.steps[manifest.step :]
+        if load_windows(manifest.folder, s, plan.settings.spread) is None
+    ]
+
+
+def compute_shard(
+    predictor: Predictor,
+    plan: Plan,
+    steps: Iterable[Step],
+    folder: Path,
+    progress: Progress | None = None,
+) -> int:
+    """Compute those of ``steps`` that are not merged and have no sound file of windows yet, and
+    leave their windows in ``folder``.
+
+    Any number of processes may do so at the same time, in the same folder, and again after any of
+    them was killed.
+
+    Parameters
+    ----------
+    folder : work folder, ``<output>.partial``; made if missing.
+    progress : called with (windows done, windows in all) of these steps.
+
+    Returns
+    -------
+    Steps that were computed.
+
+    Raises
+    ------
+    OutputError
+        If the folder holds work of other settings, or cannot be written.
+    """
+    steps = list(steps)
+    manifest = Manifest(folder, plan.identity, shared=True)
+    report = progress or (lambda done, total: None)
+    total, finished, computed = sum(len(s) for s in steps), 0, 0
+    report(finished, total)
+    for step in steps:
+        if (
+            step.number < manifest.step
+            or load_windows(folder, step, plan.settings.spread) is not None
+        ):
+            finished += len(step)
+            report(finished, total)
+            continue
+        maps = []
+        for found in compute(predictor, step):
+            maps.append(found)
+            finished += 1
+            report(finished, total)
+        save_windows(folder, step, maps, plan.settings.spread)
+        computed += 1
+    return computed
