@@ -18,7 +18,7 @@ from higlass_plugin.scene import Scene, TransUnit, Unit
 from higlass_plugin.scheduler import Goal, Look, Scheduler
 from higlass_plugin.tiles import TILE_BINS, Axis, Run, TileId, dense_tile
 from higlass_plugin.tilesets import Drawn, Piece, Predicted, bins_of, in_order, place_of
-from orca_cool.frames import Images, bin_images
+from orca_cool.effects.reference_coordinates import Images, bin_images
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.regions import n_bins
 
@@ -147,7 +147,7 @@ class _Copies:
 
 class _FrameGoal(Drawn):
     """A tile of an edited genome's map at the coordinates of its reference: as
-    :mod:`orca_cool.frames` makes the file.
+    :mod:`orca_cool.effects.reference_coordinates` makes the file.
     """
 
     def __init__(self, key: tuple, tileset: FrameTileset, resolution: int, x: int, y: int):

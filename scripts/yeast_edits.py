@@ -19,7 +19,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from orca_cool.compare import Reference, compare
+from orca_cool.effects.align import Reference, compare
+from orca_cool.effects.scores import score
 from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.changes import Change, Edit
 from orca_cool.genome.intervals import read_bed
@@ -29,7 +30,6 @@ from orca_cool.genome.source import SequenceSource
 from orca_cool.model.bundle import load_bundle
 from orca_cool.model.registry import resolve
 from orca_cool.prediction.engine import Predictor, SeriesMap
-from orca_cool.scores import score
 
 CHROM = "chrII"
 #: CEN2 by its bases (SGD): it is looked up, since releases of the genome differ by a few bp

@@ -18,13 +18,13 @@ import pytest
 import runs
 from click.testing import CliRunner
 
-from orca_cool import bulk
-from orca_cool.bulk import COLUMNS, score_variants
 from orca_cool.cli import main
-from orca_cool.compare import Reference, compare
+from orca_cool.effects import table as bulk
+from orca_cool.effects.align import Reference, compare
+from orca_cool.effects.scores import SCORES, score
+from orca_cool.effects.table import COLUMNS, score_variants
 from orca_cool.errors import OutputError
 from orca_cool.genome.apply_edits import apply_edits
-from orca_cool.scores import SCORES, score
 from orca_cool.variants import read_variants
 
 pytest.importorskip("cyvcf2", reason="cyvcf2 is not installed (pip install orca-cool[variants])")

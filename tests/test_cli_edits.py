@@ -348,7 +348,7 @@ def test_what_is_there_already_is_not_predicted_again(call, tmp_path, monkeypatc
 def test_a_run_that_is_killed_late_goes_on(call, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(
-            "orca_cool.beside.difference",
+            "orca_cool.effects.companion_outputs.difference",
             lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")),
         )
         refused = call("--edit", DELETION, "--frame", "reference", "--diff", code=2)

@@ -9,7 +9,8 @@ import pytest
 from conftest import Drawn, make_toy_backgrounds, make_toy_model
 from test_edited_prediction import EDITS, GAP, SIZES, Plain, letters, random_letters
 
-from orca_cool.compare import Reference, bin_origins, compare, sites
+from orca_cool.effects.align import Reference, bin_origins, compare, sites
+from orca_cool.effects.scores import SCORES, Choices, average, read_loops, score
 from orca_cool.errors import EditError
 from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.changes import Breakend, Contig, Edit, Join
@@ -18,7 +19,6 @@ from orca_cool.maps.metrics import pearson
 from orca_cool.model.bundle import load_bundle, save_bundle
 from orca_cool.model.spec import orca_spec
 from orca_cool.prediction.engine import Predictor
-from orca_cool.scores import SCORES, Choices, average, read_loops, score
 
 
 @pytest.fixture(scope="module")
@@ -270,7 +270,7 @@ def test_scores_by_hand(predictor, source, module):
 
 def crafted(alternative, resolution=1000):
     """A comparison of maps given by hand, on one chromosome without gaps; the expected is 1."""
-    from orca_cool.compare import Comparison, Site
+    from orca_cool.effects.align import Comparison, Site
     from orca_cool.prediction.engine import SeriesMap
 
     y, z = alternative

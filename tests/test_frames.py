@@ -14,15 +14,15 @@ from conftest import Drawn, make_toy_backgrounds, make_toy_model, make_toy_spec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orca_cool import frames
-from orca_cool.errors import CoolerError, EditError
-from orca_cool.frames import (
+from orca_cool.effects import reference_coordinates as frames
+from orca_cool.effects.reference_coordinates import (
     bin_images,
     difference,
     reference_regions,
     require_comparable,
     to_reference_frame,
 )
+from orca_cool.errors import CoolerError, EditError
 from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.changes import Breakend, Contig, Edit, Join
 from orca_cool.genome.edited import EditedGenome

@@ -20,12 +20,21 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgba
 from PIL import Image
 
-from orca_cool import draw_series as draw_series_module
-from orca_cool.bulk import save_maps
 from orca_cool.cli import main
-from orca_cool.compare import Reference, compare, sites
-from orca_cool.draw_series import GIVEN_COLOUR, SEGMENT_COLOURS, SQUARE, draw_series
+from orca_cool.effects import figure as draw_series_module
+from orca_cool.effects.align import Reference, compare, sites
+from orca_cool.effects.columns import (
+    Column,
+    Map,
+    around,
+    compared,
+    diamond_side,
+    read_maps,
+    site_at,
+)
+from orca_cool.effects.figure import GIVEN_COLOUR, SEGMENT_COLOURS, SQUARE, draw_series
 from orca_cool.effects.gene_track import GAP
+from orca_cool.effects.table import save_maps
 from orca_cool.errors import CoolerError, EditError, OutputError
 from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.changes import Breakend, Contig, Edit, Join
@@ -36,7 +45,6 @@ from orca_cool.genome.segments import Segment
 from orca_cool.maps.metrics import insulation_score
 from orca_cool.maps.picture import observed_panel, picture_paths
 from orca_cool.model.bundle import load_bundle, save_bundle
-from orca_cool.plot_series import Column, Map, around, compared, diamond_side, read_maps, site_at
 from orca_cool.prediction.engine import Predictor
 from orca_cool.variants.variant import of_changes
 

@@ -19,7 +19,7 @@ from conftest import Drawn, make_toy_backgrounds, make_toy_model, make_toy_spec
 
 from higlass_plugin.library import Library
 from higlass_plugin.tiles import TILE_BINS, VECTOR_BINS
-from orca_cool.frames import difference, to_reference_frame
+from orca_cool.effects.reference_coordinates import difference, to_reference_frame
 from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.regions import Region
 from orca_cool.maps.coolfile import read_log_ratio

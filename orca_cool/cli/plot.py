@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from orca_cool.effects.columns import Column
     from orca_cool.genome.source import SequenceSource
     from orca_cool.model.spec import ModuleSpec
-    from orca_cool.plot_series import Column
     from orca_cool.prediction.engine import Predictor
 
 #: More places than this are no picture any more.
@@ -201,7 +201,7 @@ def plot(
     }
 
     if predicted is not None:
-        from orca_cool.plot_series import read_maps
+        from orca_cool.effects.columns import read_maps
 
         title, pages = read_maps(predicted)
         pages = [_chosen(columns, levels) for columns in pages]
@@ -305,7 +305,7 @@ def _predict_reference(
     force: bool,
     style: dict[str, Any],
 ) -> list[Path]:
-    from orca_cool.plot_series import Column
+    from orca_cool.effects.columns import Column
 
     if place is None:
         raise RegionError("there is nothing to draw around: give --at, --region or --edit")
@@ -331,8 +331,8 @@ def _predict_edited(
     force: bool,
     style: dict[str, Any],
 ) -> list[Path]:
-    from orca_cool.compare import Reference, sites
-    from orca_cool.plot_series import around, compared, site_at
+    from orca_cool.effects.align import Reference, sites
+    from orca_cool.effects.columns import around, compared, site_at
 
     genome, spec = edited.genome, predictor.spec
     changes = textwrap.shorten("; ".join(map(str, edited.changes)), 100, placeholder=" ...")
@@ -393,7 +393,7 @@ def _save(
 ) -> None:
     """Draw and write page by page."""
 
-    from orca_cool.draw_series import draw_series
+    from orca_cool.effects.figure import draw_series
 
     def figures() -> Iterator[Figure]:
         for k, columns in enumerate(pages, start=1):

@@ -11,12 +11,12 @@ from typing import Any
 import click
 from tqdm import tqdm
 
-from orca_cool.beside import beside_path, derive, is_made
 from orca_cool.cli.common import assembly_of
 from orca_cool.cli.edits import edit_options, say_problems
+from orca_cool.effects.companion_outputs import beside_path, derive, is_made
+from orca_cool.effects.reference_coordinates import COPIES, reference_regions, require_comparable
 from orca_cool.errors import EditError, ModelError, OutputError, RegionError
 from orca_cool.files import check_output
-from orca_cool.frames import COPIES, reference_regions, require_comparable
 from orca_cool.genome.open import open_genome
 from orca_cool.genome.regions import Region, parse_region, read_view
 from orca_cool.genome.source import SequenceSource

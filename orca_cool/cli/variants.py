@@ -9,15 +9,15 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
-from orca_cool.bulk import score_variants
 from orca_cool.cli.common import assembly_of
+from orca_cool.effects.scores import Choices, read_loops
+from orca_cool.effects.table import score_variants
 from orca_cool.errors import EditError, ModelError
 from orca_cool.files import check_output
 from orca_cool.genome.open import open_genome
 from orca_cool.model.bundle import load_bundle
 from orca_cool.model.registry import resolve
 from orca_cool.prediction.engine import DTYPES, EDGES, ENCODER_DTYPES, Predictor
-from orca_cool.scores import Choices, read_loops
 from orca_cool.variants import read_variants
 
 

@@ -44,7 +44,7 @@ __all__ = [
 
 FORMAT = "orca-cool.mcool"
 FORMAT_VERSION = 1
-#: of the difference of two maps (:mod:`orca_cool.frames`), which is no prediction
+#: of the difference of two maps (:mod:`orca_cool.effects.reference_coordinates`), which is no prediction
 DIFF_FORMAT = "orca-cool.diff"
 MODES = ("regularised", "contact")
 #: attributes of `cooler balance`, whose absence makes cooltools insulation fail; nothing was

@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from common import Random, released_size
 
-from orca_cool.bulk import score_variants
+from orca_cool.effects.table import score_variants
 from orca_cool.encodings.cache import EncodingCache
 from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.changes import Edit

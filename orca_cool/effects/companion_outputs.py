@@ -10,8 +10,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from orca_cool.effects.reference_coordinates import difference, to_reference_frame
 from orca_cool.errors import CoolerError, OutputError
-from orca_cool.frames import difference, to_reference_frame
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.maps.coolfile import read_layer
 from orca_cool.prediction.plan import Plan

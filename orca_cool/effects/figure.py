@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from orca_cool.effects.columns import MAX_JUNCTIONS, Column, Map, diamond_side
 from orca_cool.effects.gene_track import ROW, Track
 from orca_cool.errors import CoolerError
 from orca_cool.genome.gene_models import lift
 from orca_cool.genome.regions import Region
 from orca_cool.maps.metrics import insulation_score
 from orca_cool.maps.picture import bp_label, observed_panel
-from orca_cool.plot_series import MAX_JUNCTIONS, Column, Map, diamond_side
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -2,7 +2,7 @@
 changes.
 
 Every score compares the alternative with the reference aligned to it
-(:class:`orca_cool.compare.Comparison`). What the paper (Zhou 2022) scores variants by is
+(:class:`orca_cool.effects.align.Comparison`). What the paper (Zhou 2022) scores variants by is
 ``log_fold_change``: the mean absolute log fold change of the contacts of the variant's own bins.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from orca_cool.compare import Comparison
+from orca_cool.effects.align import Comparison
 from orca_cool.errors import EditError
 from orca_cool.maps.metrics import compartments, insulation_score, pearson, scc
 

@@ -2,7 +2,7 @@
 genome and their insulation.
 
 Columns come from predictions (:meth:`Column.of_series`, :func:`compared`) or from a file of maps
-(:func:`read_maps`); :func:`orca_cool.draw_series.draw_series` draws them.
+(:func:`read_maps`); :func:`orca_cool.effects.figure.draw_series` draws them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from orca_cool.genome.source import GAP, SequenceSource
 from orca_cool.maps.metrics import insulation_score
 
 if TYPE_CHECKING:
-    from orca_cool.compare import Comparison, Reference, Site
+    from orca_cool.effects.align import Comparison, Reference, Site
     from orca_cool.prediction.engine import SeriesMap
 
 #: Side of the insulation diamond in bins, as scores take it; maps of fewer than 80 bins have a
@@ -235,7 +235,7 @@ def site_at(genome: EditedGenome, chrom: str, position: int, grain: int = 1) -> 
     EditError If the edits leave nothing of that base, or change nothing on the chromosome that it
         is on now.
     """
-    from orca_cool.compare import Site
+    from orca_cool.effects.align import Site
 
     place = f"{chrom}:{position:,}"
     images = genome.from_reference(chrom, position, position + 1)
@@ -260,7 +260,7 @@ def compared(
     reference: Reference, genome: EditedGenome, site: Site, levels: Sequence[int]
 ) -> list[Column]:
     """Predict the levels of one place of an edited genome beside its reference, coarse to fine."""
-    from orca_cool.compare import compare_at
+    from orca_cool.effects.align import compare_at
 
     return [
         Column.of_comparison(c, genome) for c in compare_at(reference, genome, site, keep=levels)

@@ -21,14 +21,14 @@ from typing import Any
 import numpy as np
 
 from orca_cool import __version__
-from orca_cool.compare import Comparison, Reference, compare, sites
+from orca_cool.effects.align import Comparison, Reference, compare, sites
+from orca_cool.effects.scores import SCORES, Choices, average, score
 from orca_cool.errors import EditError, OrcaCoolError, OutputError
 from orca_cool.files import check_output
 from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.model.spec import ModuleSpec
 from orca_cool.prediction.engine import Predictor
-from orca_cool.scores import SCORES, Choices, average, score
 from orca_cool.variants import Variant
 
 FORMAT = "orca-cool.scores"
