@@ -1,12 +1,12 @@
 """Predicted tilesets of this process by URL, in the form of the modules of ``clodius.tiles``:
 ``tileset_info`` and ``tiles``.
 
-A source is an ``orca://MODEL/GENOME?edit=...`` URL, as :func:`higlass_plugin.sessions.parse_url` reads it. It comes from a program on this
+A source is an ``orca://MODEL/GENOME?edit=...`` URL, as :func:`higlass_plugin.registry.address.parse_url` reads it. It comes from a program on this
 machine, not from a web page, so that MODEL may also be the folder of a model and GENOME a file, both URL-quoted::
 
     orca://yeast-metaphase/%2Fdata%2FsacCer3.fa?edit=chrII:238,208-238,325%20del
 
-All sources share one :class:`~higlass_plugin.library.Library`: a model on a genome is opened once,
+All sources share one :class:`~higlass_plugin.registry.tilesets.Library`: a model on a genome is opened once,
 and what was computed is kept for all.
 """
 
@@ -21,10 +21,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from higlass_plugin.library import Library
-from higlass_plugin.sessions import Address, parse_url
+from higlass_plugin.registry.address import Address, parse_url
+from higlass_plugin.registry.tilesets import Library
 from higlass_plugin.tiles import failed_by_id, told
-from higlass_plugin.tilesets import Computed
+from higlass_plugin.tilesets.base import Computed
 from orca_cool.errors import GenomeError, OrcaCoolError
 from orca_cool.genome.open import SHIPPED, open_genome
 from orca_cool.genome.source import SequenceSource

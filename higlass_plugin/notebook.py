@@ -35,11 +35,12 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from higlass_plugin.clodius_tiles import Options, failed_tiles, library, open_tileset
-from higlass_plugin.maps import TRANSFORMS
-from higlass_plugin.sessions import Address, tidy
+from higlass_plugin.registry.address import Address, tidy
+from higlass_plugin.server import access, listen
+from higlass_plugin.server.viewconf import LINEAR, SCORES, VALUES
 from higlass_plugin.tiles import TileError
-from higlass_plugin.tilesets import COMPUTING, Computed
-from higlass_plugin.viewconf import LINEAR, SCORES, VALUES
+from higlass_plugin.tilesets.base import COMPUTING, Computed
+from higlass_plugin.tilesets.maps import TRANSFORMS
 from orca_cool.errors import OrcaCoolError, RegionError
 from orca_cool.genome.regions import parse_region
 
@@ -449,20 +450,20 @@ def serve(port: int = 0, *, hosts: Sequence[str] = (), blocking: bool = True) ->
         If the port cannot be used.
     """
     try:
-        from higlass_plugin import server
+        from higlass_plugin.server import app as server
     except ImportError as error:
         raise MissingPackage(
             f"{error.name!r} cannot be imported; install what serving needs: pip install "
             f"'orca-cool[serve]'"
         ) from error
     try:
-        listening = server.listen("127.0.0.1", port)
+        listening = listen.listen("127.0.0.1", port)
     except (OSError, OverflowError) as error:
         raise NotebookError(
             f"port {port} cannot be listened on: {error}; choose another (0 finds a free one)"
         ) from error
-    app = server.create_app(library(), blocking=blocking, hosts={*server.LOOPBACK, *hosts})
+    app = server.create_app(library(), blocking=blocking, hosts={*access.LOOPBACK, *hosts})
     threading.Thread(
-        target=server.run, args=(app, listening, THREADS), name="serve", daemon=True
+        target=listen.run, args=(app, listening, THREADS), name="serve", daemon=True
     ).start()
     return f"http://127.0.0.1:{listening.getsockname()[1]}/api/v1"

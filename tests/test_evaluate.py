@@ -15,9 +15,10 @@ from click.testing import CliRunner
 
 from orca_cool.cli import main
 from orca_cool.errors import CoolerError, RegionError
-from orca_cool.evaluate import depletion, evaluate, evaluate_files, pearson, split_half
+from orca_cool.evaluate import depletion, evaluate, evaluate_files, split_half
 from orca_cool.evaluate.baselines import fit_baselines, squares
 from orca_cool.maps.coolfile import Layer, Stripe, write_mcool
+from orca_cool.maps.metrics import pearson
 from orca_cool.maps.positional import Chromosome, Positional, features
 from orca_cool.model.bundle import load_bundle
 

@@ -18,11 +18,11 @@ from conftest import Drawn, make_toy_backgrounds, make_toy_model, make_toy_spec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from higlass_plugin.cache import Cache
-from higlass_plugin.library import Library, Limits, UnknownTileset
-from higlass_plugin.scene import Preempted
-from higlass_plugin.scheduler import Scheduler
-from higlass_plugin.sessions import MAX_TEXT, UrlError, parse_url
+from higlass_plugin.compute.cache import Cache
+from higlass_plugin.compute.scheduler import Scheduler
+from higlass_plugin.compute.units import Preempted
+from higlass_plugin.registry.address import MAX_TEXT, UrlError, parse_url
+from higlass_plugin.registry.tilesets import Library, Limits, UnknownTileset
 from higlass_plugin.tiles import Axis, TileError, dense_tile, parse_tile_id, with_overview
 from orca_cool.errors import EditError, ModelError, OrcaCoolError
 from orca_cool.model.bundle import load_bundle, save_bundle
@@ -389,7 +389,7 @@ def test_a_tile_that_is_not_ready_is_answered_at_once_and_reported_when_it_is(bu
 
 
 def test_who_waits_for_many_tiles_keeps_all_of_them_wanted(bundle, monkeypatch):
-    monkeypatch.setattr("higlass_plugin.scheduler.FORGET", 1.5)
+    monkeypatch.setattr("higlass_plugin.compute.scheduler.FORGET", 1.5)
     with make(bundle) as library:
         build = type(library.scheduler)._build
         monkeypatch.setattr(
@@ -537,7 +537,7 @@ def test_a_job_holds_what_the_cache_drops():
 
 
 def test_encoding_makes_way_for_a_view_that_somebody_looks_at(bundle, monkeypatch):
-    monkeypatch.setattr("higlass_plugin.scene.ENCODED_AT_ONCE", 4)
+    monkeypatch.setattr("higlass_plugin.compute.units.ENCODED_AT_ONCE", 4)
     with make(bundle) as library:
         scene = library[library.listed()[0].uid].scene
         library.urgent.set()

@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 from cooltools import expected_cis
 
-from higlass_plugin.files import open_file
-from higlass_plugin.library import Library
-from higlass_plugin.observed import measure_expected
+from higlass_plugin.files.open import open_file
+from higlass_plugin.registry.tilesets import Library
+from higlass_plugin.tilesets.measured import measure_expected
 
 MAP = Path(__file__).resolve().parents[1] / "orca_cool" / "data" / "maps" / "yeast.10kb.mcool"
 
@@ -63,7 +63,8 @@ def test_the_expected_is_kept_and_measured_once(served, tmp_path, monkeypatch):
     served.tiles([f"{ratio.uid}.0.0.0"], wait=None)
     (kept,) = (tmp_path / "state" / "expected").iterdir()
     monkeypatch.setattr(
-        "higlass_plugin.observed.measure_expected", lambda clr: pytest.fail("measured again")
+        "higlass_plugin.tilesets.measured.measure_expected",
+        lambda clr: pytest.fail("measured again"),
     )
     with Library(tmp_path / "state") as library:
         library.add(served["file"])
@@ -76,7 +77,7 @@ def test_the_expected_is_kept_and_measured_once(served, tmp_path, monkeypatch):
 def test_a_large_genome_is_measured_on_its_longest_chromosomes(monkeypatch):
     clr = cooler.Cooler(f"{MAP}::resolutions/10000")
     whole = measure_expected(clr)
-    monkeypatch.setattr("higlass_plugin.observed.MEASURED", 1)
+    monkeypatch.setattr("higlass_plugin.tilesets.measured.MEASURED", 1)
     longest = measure_expected(clr)
     assert len(whole) == len(longest)
     assert np.isnan(whole[:2]).all()

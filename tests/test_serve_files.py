@@ -24,12 +24,12 @@ pytest.importorskip("clodius")
 from clodius.tiles import beddb, bigwig, multivec
 from clodius.tiles import cooler as maps
 
-from higlass_plugin import bed as bed_module
-from higlass_plugin import files
-from higlass_plugin.bed import Intervals
-from higlass_plugin.cache import Cache
-from higlass_plugin.chromosomes import FileError, OrderedGenome, difference
-from higlass_plugin.files import map_chromsizes, open_file
+from higlass_plugin.compute.cache import Cache
+from higlass_plugin.files import bed as bed_module
+from higlass_plugin.files import open as files
+from higlass_plugin.files.bed import Intervals
+from higlass_plugin.files.chromosomes import FileError, OrderedGenome, difference
+from higlass_plugin.files.open import map_chromsizes, open_file
 from orca_cool.errors import CoolerError, OrcaCoolError, RegionError
 from orca_cool.model.registry import DATA
 

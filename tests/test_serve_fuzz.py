@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 pytest.importorskip("flask")
 pytest.importorskip("clodius")
 
-from higlass_plugin.files import open_file
-from higlass_plugin.library import Library
-from higlass_plugin.server import create_app
+from higlass_plugin.files.open import open_file
+from higlass_plugin.registry.tilesets import Library
+from higlass_plugin.server.app import create_app
 from orca_cool.model.bundle import load_bundle, save_bundle
 from orca_cool.model.registry import DATA
 

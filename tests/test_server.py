@@ -29,10 +29,12 @@ import requests
 from flask import Flask
 from flask.testing import FlaskClient
 
-from higlass_plugin import server
-from higlass_plugin.files import open_file
-from higlass_plugin.library import Library, UnknownTileset
-from higlass_plugin.server import create_app, create_blueprint, tiles_json
+from higlass_plugin.files.open import open_file
+from higlass_plugin.registry.tilesets import Library, UnknownTileset
+from higlass_plugin.server import app as server
+from higlass_plugin.server import listen, saved_views
+from higlass_plugin.server.app import create_app, create_blueprint
+from higlass_plugin.server.http import tiles_json
 from higlass_plugin.tiles import dense_tile
 from orca_cool.cli import main
 from orca_cool.errors import EditError
@@ -482,7 +484,7 @@ def test_views_that_are_not_saved(tmp_path):
 
 
 def test_only_the_newest_views_are_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(server, "MAX_VIEWCONFS", 3)
+    monkeypatch.setattr(saved_views, "MAX_VIEWCONFS", 3)
     client = make_client(FakeLibrary(tmp_path))
     for k in range(5):
         client.post(f"{API}/viewconfs/", json={"uid": f"v{k}", "viewconf": {"k": k}})
@@ -531,7 +533,7 @@ CALLS = [
 @pytest.fixture
 def served(library, monkeypatch):
     """Maker of a client of an app with options, which has an edit and a saved view."""
-    import higlass_plugin.viewconf as module
+    import higlass_plugin.server.viewconf as module
 
     monkeypatch.setattr(module, "default_viewconf", lambda library, server: {"server": server})
     monkeypatch.setattr(
@@ -1095,7 +1097,7 @@ def test_the_genome_takes_the_order_of_the_map(tmp_path, monkeypatch):
                 + b"\n"
             )
     monkeypatch.setattr(
-        server, "run", lambda app, listening, threads: served.append((app, threads))
+        listen, "run", lambda app, listening, threads: served.append((app, threads))
     )
     served = []
     result = CliRunner().invoke(
@@ -1131,7 +1133,7 @@ def test_the_genome_takes_the_order_of_the_map(tmp_path, monkeypatch):
 def test_the_browser_is_opened_unless_it_is_not_wanted(tmp_path, monkeypatch):
     opened, done = [], threading.Event()
     monkeypatch.setattr("webbrowser.open", lambda url: opened.append(url) or done.set())
-    monkeypatch.setattr(server, "run", lambda app, listening, threads: None)
+    monkeypatch.setattr(listen, "run", lambda app, listening, threads: None)
     line = [
         "serve",
         "-m",

@@ -27,10 +27,10 @@ from conftest import Drawn, make_toy_backgrounds, make_toy_model, make_toy_spec
 import higlass_plugin
 from higlass_plugin import clodius_tiles
 from higlass_plugin.clodius_tiles import Options
+from higlass_plugin.compute.units import WindowUnit
 from higlass_plugin.django_app.datafile import OrcaFile, with_predictions
-from higlass_plugin.library import Library
-from higlass_plugin.scene import WindowUnit
-from higlass_plugin.sessions import UrlError, parse_url
+from higlass_plugin.registry.address import UrlError, parse_url
+from higlass_plugin.registry.tilesets import Library
 from higlass_plugin.tiles import TILE_BINS, VECTOR_BINS, TileError
 from orca_cool.errors import EditError, GenomeError, ModelError, OrcaCoolError, RegionError
 from orca_cool.genome.open import open_genome

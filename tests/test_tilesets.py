@@ -17,7 +17,7 @@ import pytest
 import torch
 from conftest import Drawn, make_toy_backgrounds, make_toy_model, make_toy_spec
 
-from higlass_plugin.library import Library
+from higlass_plugin.registry.tilesets import Library
 from higlass_plugin.tiles import TILE_BINS, VECTOR_BINS
 from orca_cool.effects.reference_coordinates import difference, to_reference_frame
 from orca_cool.genome.apply_edits import apply_edits
@@ -312,7 +312,7 @@ def test_no_difference_without_a_change(library):
 
 def test_insulation_is_cooltools_less_a_constant(library, whole, monkeypatch):
     monkeypatch.setattr(
-        "higlass_plugin.vectors.DIAMOND", 6
+        "higlass_plugin.tilesets.tracks.DIAMOND", 6
     )  # which the toy's band of 16 bins holds
     uid = uid_of(library, "vector", "insulation")
     resolution = 40

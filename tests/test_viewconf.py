@@ -11,8 +11,14 @@ from conftest import Drawn, make_toy_backgrounds, make_toy_model, make_toy_spec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from higlass_plugin.library import Library
-from higlass_plugin.viewconf import MARGIN, MAX_MARKS, WHOLE_GENOME, default_viewconf, edit_viewconf
+from higlass_plugin.registry.tilesets import Library
+from higlass_plugin.server.viewconf import (
+    MARGIN,
+    MAX_MARKS,
+    WHOLE_GENOME,
+    default_viewconf,
+    edit_viewconf,
+)
 from orca_cool.model.bundle import load_bundle, save_bundle
 
 SIZES = {"a": 9_010, "b": 6_100, "c": 900}

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from higlass_plugin.clodius_tiles import failed_tiles, open_tileset
-from higlass_plugin.sessions import MAX_TEXT, UrlError, parse_url
-from higlass_plugin.tilesets import Computed
+from higlass_plugin.registry.address import MAX_TEXT, UrlError, parse_url
+from higlass_plugin.tilesets.base import Computed
 from orca_cool.errors import OrcaCoolError
 from orca_cool.genome.open import SHIPPED
 from orca_cool.model.registry import known

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from higlass_plugin.server import access, listen
 from orca_cool.cli.common import assembly_of
 from orca_cool.errors import ModelError, OrcaCoolError
 from orca_cool.genome.open import open_genome
@@ -24,7 +25,7 @@ from orca_cool.prediction.device import resolve_device
 from orca_cool.prediction.engine import DTYPES
 
 if TYPE_CHECKING:
-    from higlass_plugin.library import Library
+    from higlass_plugin.registry.tilesets import Library
 
 #: Threads that answer requests: many of them wait for predictions, those of a blocking server for
 #: minutes.
@@ -151,8 +152,8 @@ def serve(
             f"{len(stores)} --store for {len(models)} --model; give one for each, in their order"
         )
     try:
-        from higlass_plugin import server
-        from higlass_plugin.library import Library, Limits
+        from higlass_plugin.registry.tilesets import Library, Limits
+        from higlass_plugin.server import app as server
     except ImportError as error:
         raise OrcaCoolError(
             f"{error.name!r} is not installed; install what `serve` needs: pip install "
@@ -176,7 +177,7 @@ def serve(
             token=token,
             blocking=blocking,
             allow_origins=origins,
-            hosts={*server.LOOPBACK, host},
+            hosts={*access.LOOPBACK, host},
         )
         address = _address(host, listening.getsockname()[1])
         click.echo(
@@ -193,7 +194,7 @@ def serve(
         signal.signal(
             signal.SIGTERM, _stop
         )  # as Ctrl-C, which a process in the background does not get
-        server.run(app, listening, BLOCKING_THREADS if blocking else THREADS)
+        listen.run(app, listening, BLOCKING_THREADS if blocking else THREADS)
     click.echo("stopped", err=True)
 
 
@@ -212,10 +213,10 @@ def _open(
     options: dict[str, Any],
 ) -> SequenceSource:
     """Fill the library; returns the genome as it is served."""
-    from higlass_plugin.cache import Cache
-    from higlass_plugin.chromosomes import OrderedGenome, difference
-    from higlass_plugin.files import map_chromsizes, open_file
-    from higlass_plugin.filetiles import CACHE_BYTES
+    from higlass_plugin.compute.cache import Cache
+    from higlass_plugin.files.chromosomes import OrderedGenome, difference
+    from higlass_plugin.files.open import map_chromsizes, open_file
+    from higlass_plugin.files.tileset import CACHE_BYTES
 
     resolve_device(options["device"])
     bundles = [load_bundle(resolve(model)) for model in models]
@@ -277,7 +278,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    from higlass_plugin.server import listen
+    from higlass_plugin.listen.listen import listen
 
     try:
         return listen(host, port)

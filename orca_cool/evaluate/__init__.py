@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from orca_cool.evaluate.report import write_folder
     from orca_cool.evaluate.result import Result
     from orca_cool.evaluate.tally import Choices, Metrics, Score
-    from orca_cool.maps.metrics import pearson
 
 __all__ = [
     "Choices",
@@ -30,7 +29,6 @@ __all__ = [
     "evaluate",
     "evaluate_files",
     "evaluate_model",
-    "pearson",
     "split_half",
     "write_folder",
 ]
@@ -39,7 +37,6 @@ _HOMES = {
     "baselines": ("centromeres",),
     "files": ("depletion", "evaluate", "evaluate_files"),
     "maps": ("split_half",),
-    "metrics": ("pearson",),
     "protocol": ("evaluate_model",),
     "report": ("write_folder",),
     "result": ("Result",),

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from orca_cool.errors import GenomeError
-from orca_cool.genome.file_source import _readable, _Source, _stem
-from orca_cool.genome.source import _CODES
+from orca_cool.genome.file_source import FileSource, file_stem, require_readable
+from orca_cool.genome.source import BASE_CODES
 
 
-class FastaSource(_Source):
+class FastaSource(FileSource):
     """A FASTA file, plain or bgzip, read through its index (.fai, and .gzi for bgzip).
 
     A missing or stale index is built: beside the file where that can be written, else in a cache
@@ -39,8 +39,8 @@ class FastaSource(_Source):
     def __init__(self, path: str | Path, name: str | None = None, *, trust_index: bool = False):
         from pyfaidx import Faidx
 
-        self.path = _readable(path)
-        self.name = name or _stem(self.path)
+        self.path = require_readable(path)
+        self.name = name or file_stem(self.path)
         bgzip = self._check_compression()
         if not bgzip and self.path.suffix.lower() in (".gz", ".bgz"):
             raise GenomeError(
@@ -215,7 +215,7 @@ class FastaSource(_Source):
                     ".gzi beside it)"
                 )
             self._regular.add(chrom)
-        return _CODES[
+        return BASE_CODES[
             np.frombuffer(
                 self._text(chrom, start, end).encode("latin-1", "replace"), dtype=np.uint8
             )

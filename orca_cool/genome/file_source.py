@@ -11,7 +11,7 @@ from orca_cool.errors import GenomeError, RegionError
 from orca_cool.genome.source import GAP, PIECE, length_of
 
 
-class _Source:
+class FileSource:
     """Clipping, padding and piecewise reading, shared by the file sources."""
 
     name: str
@@ -46,7 +46,7 @@ class _Source:
         return f"{type(self).__name__}({self.name!r}, {len(self.chromsizes)} sequences)"
 
 
-def _readable(path: str | Path) -> Path:
+def require_readable(path: str | Path) -> Path:
     path = Path(path)
     if path.is_dir():
         raise GenomeError(f"genome file {str(path)!r} is a folder; give a FASTA or .2bit file")
@@ -63,7 +63,7 @@ def _readable(path: str | Path) -> Path:
     return path
 
 
-def _stem(path: Path) -> str:
+def file_stem(path: Path) -> str:
     return (
         re.sub(r"\.(fa|fasta|fna|fas|2bit)(\.b?gz)?$|\.b?gz$", "", path.name, flags=re.IGNORECASE)
         or path.name

@@ -10,7 +10,7 @@ import numpy as np
 
 from orca_cool.errors import GenomeError
 from orca_cool.genome.fasta import FastaSource
-from orca_cool.genome.file_source import _readable
+from orca_cool.genome.file_source import require_readable
 from orca_cool.genome.source import SequenceSource, length_of
 from orca_cool.genome.twobit import TwoBitSource
 
@@ -117,7 +117,7 @@ def open_genome(path_or_name: str | Path, chrom_names: str | None = None) -> Seq
             f"genome {text!r} is neither a file nor a shipped genome ({', '.join(SHIPPED)})"
         )
     else:
-        path = _readable(text)
+        path = require_readable(text)
         with path.open("rb") as file:
             twobit = file.read(4) in (b"\x43\x27\x41\x1a", b"\x1a\x41\x27\x43")
         source = (

@@ -23,10 +23,10 @@ GAP = 4
 #: in the piece.
 PIECE = 1 << 22
 
-_CODES = np.full(256, GAP, dtype=np.uint8)
+BASE_CODES = np.full(256, GAP, dtype=np.uint8)
 for _code, _letters in enumerate(("Aa", "Cc", "Gg", "TtUu")):
     for _letter in _letters:
-        _CODES[ord(_letter)] = _code
+        BASE_CODES[ord(_letter)] = _code
 
 _COMPLEMENT = np.array([3, 2, 1, 0, GAP], dtype=np.uint8)
 
@@ -107,7 +107,7 @@ def encode(text: str | bytes) -> np.ndarray:
     uint8.
     """
     data = text.encode("latin-1", "replace") if isinstance(text, str) else text
-    return _CODES[np.frombuffer(data, dtype=np.uint8)]
+    return BASE_CODES[np.frombuffer(data, dtype=np.uint8)]
 
 
 def reverse_complement(codes: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from orca_cool.errors import GenomeError
-from orca_cool.genome.file_source import _readable, _Source, _stem
+from orca_cool.genome.file_source import FileSource, file_stem, require_readable
 from orca_cool.genome.source import GAP
 
 # Four bases a byte, the first in the highest bits; T 0, C 1, A 2, G 3 (UCSC's description of the
@@ -18,7 +18,7 @@ _TWOBIT = np.array(
 )
 
 
-class TwoBitSource(_Source):
+class TwoBitSource(FileSource):
     """A UCSC .2bit file, mapped into memory and decoded where it is asked for.
 
     Soft masking is ignored (lower case is upper case); N blocks become code 4. Both byte orders,
@@ -31,8 +31,8 @@ class TwoBitSource(_Source):
     """
 
     def __init__(self, path: str | Path, name: str | None = None):
-        self.path = _readable(path)
-        self.name = name or _stem(self.path)
+        self.path = require_readable(path)
+        self.name = name or file_stem(self.path)
         self._data = np.memmap(self.path, dtype=np.uint8, mode="r")
         signature = self._data[:4].tobytes()
         if signature not in (b"\x43\x27\x41\x1a", b"\x1a\x41\x27\x43"):

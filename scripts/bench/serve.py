@@ -39,7 +39,7 @@ MB = 1_000_000
 
 def library(model: str = "yeast-metaphase", **options):
     """A library that serves a shipped model on the example genome."""
-    from higlass_plugin.library import Library
+    from higlass_plugin.registry.tilesets import Library
     from orca_cool.genome.open import open_genome
     from orca_cool.model.bundle import load_bundle
     from orca_cool.model.registry import resolve
@@ -143,7 +143,7 @@ def cache(options: argparse.Namespace) -> dict[str, float]:
 def released(options: argparse.Namespace) -> dict[str, float]:
     from common import Random, released_size
 
-    from higlass_plugin.library import Library
+    from higlass_plugin.registry.tilesets import Library
 
     bundle, source = released_size(), Random(chrR=100 * MB)
     found: dict[str, float] = {}

@@ -13,25 +13,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from higlass_plugin.cache import Cache
-from higlass_plugin.maps import DifferenceTileset, FrameTileset, MapTileset
-from higlass_plugin.observed import RatioTileset
-from higlass_plugin.scene import Scene
-from higlass_plugin.scheduler import Scheduler
-from higlass_plugin.sessions import (
-    Address,
-    EditedView,
-    State,
-    UrlError,
-    changed,
-    edited_genome,
-    parse_url,
-    places_of,
-    tidy,
-)
+from higlass_plugin.compute.cache import Cache
+from higlass_plugin.compute.scheduler import Scheduler
+from higlass_plugin.compute.units import Scene
+from higlass_plugin.registry.address import Address, UrlError, parse_url, tidy
+from higlass_plugin.registry.edits import EditedView, changed, edited_genome, places_of
+from higlass_plugin.registry.state import State
 from higlass_plugin.tiles import TileError, TileId, failed_by_id, parse_tile_id
-from higlass_plugin.tilesets import Computed, Predicted, Tileset, answer
-from higlass_plugin.vectors import CompartmentTileset, InsulationTileset, ProfileTileset
+from higlass_plugin.tilesets.base import Computed, Predicted, Tileset, answer
+from higlass_plugin.tilesets.maps import DifferenceTileset, FrameTileset, MapTileset
+from higlass_plugin.tilesets.measured import RatioTileset
+from higlass_plugin.tilesets.tracks import CompartmentTileset, InsulationTileset, ProfileTileset
 from orca_cool.errors import OrcaCoolError
 from orca_cool.genome.source import SequenceSource
 from orca_cool.model.bundle import Bundle

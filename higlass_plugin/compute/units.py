@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from higlass_plugin.cache import Cache
+from higlass_plugin.compute.cache import Cache
 from higlass_plugin.tiles import Axis
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.gaps import MAX_GAP, gap_fraction

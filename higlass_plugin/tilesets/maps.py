@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from higlass_plugin.scene import Scene, TransUnit, Unit
-from higlass_plugin.scheduler import Goal, Look, Scheduler
+from higlass_plugin.compute.scheduler import Goal, Look, Scheduler
+from higlass_plugin.compute.units import Scene, TransUnit, Unit
 from higlass_plugin.tiles import TILE_BINS, Axis, Run, TileId, dense_tile
-from higlass_plugin.tilesets import Drawn, Piece, Predicted, bins_of, in_order, place_of
+from higlass_plugin.tilesets.base import Drawn, Piece, Predicted, bins_of, in_order, place_of
 from orca_cool.effects.reference_coordinates import Images, bin_images
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.regions import n_bins

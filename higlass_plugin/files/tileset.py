@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from higlass_plugin.cache import Cache
+from higlass_plugin.compute.cache import Cache
 from higlass_plugin.tiles import TILE_BINS, TileError, TileId, dense_tile, parse_tile_id
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ DEFAULT, NONE = "default", "none"
 
 
 class FileTileset:
-    """A file's tiles: checked ids, a lock, a cache. Made by :func:`higlass_plugin.files.open_file`.
+    """A file's tiles: checked ids, a lock, a cache. Made by :func:`higlass_plugin.files.open.open_file`.
 
     Parameters
     ----------

@@ -21,8 +21,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from higlass_plugin.cache import Cache
-from higlass_plugin.scene import Preempted, Unit
+from higlass_plugin.compute.cache import Cache
+from higlass_plugin.compute.units import Preempted, Unit
 from higlass_plugin.tiles import told
 from orca_cool.errors import OrcaCoolError
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from higlass_plugin.chromosomes import TOLERANCE, FileError, some
-from higlass_plugin.filetiles import MAX_FOUND
+from higlass_plugin.files.chromosomes import TOLERANCE, FileError, some
+from higlass_plugin.files.tileset import MAX_FOUND
 from higlass_plugin.tiles import parse_tile_id
 from orca_cool.genome.gene_models import lines, rows
 from orca_cool.genome.regions import suggestion

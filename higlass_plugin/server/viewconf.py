@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from higlass_plugin.sessions import Address, parse_url
+from higlass_plugin.registry.address import Address, parse_url
 from higlass_plugin.tiles import TILE_BINS, Axis
 
 #: A genome up to this length is shown whole at first, bp.
@@ -85,7 +85,7 @@ def default_viewconf(library: Any, server: str = "/api/v1") -> dict[str, Any]:
 
     Parameters
     ----------
-    library : a ``higlass_plugin.library.Library``; what it lists is shown.
+    library : a ``higlass_plugin.registry.tilesets.Library``; what it lists is shown.
     server : address of the API as the front end will call it.
 
     Returns
@@ -105,7 +105,7 @@ def edit_viewconf(library: Any, edited: Any, server: str = "/api/v1") -> dict[st
     Parameters
     ----------
     library : the ``Library`` that made the edit.
-    edited : a ``higlass_plugin.library.EditedView``.
+    edited : a ``higlass_plugin.registry.tilesets.EditedView``.
     server : as for default_viewconf.
 
     Returns

@@ -15,10 +15,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from higlass_plugin.bed import NUMBERS, Intervals
-from higlass_plugin.cache import Cache
-from higlass_plugin.chromosomes import FileError, difference
-from higlass_plugin.filetiles import FileTileset
+from higlass_plugin.compute.cache import Cache
+from higlass_plugin.files.bed import NUMBERS, Intervals
+from higlass_plugin.files.chromosomes import FileError, difference
+from higlass_plugin.files.tileset import FileTileset
 from orca_cool.errors import CoolerError, OrcaCoolError
 from orca_cool.genome.gene_models import lines
 from orca_cool.model.registry import home

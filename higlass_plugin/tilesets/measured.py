@@ -18,9 +18,9 @@ import cooler
 import numpy as np
 import pandas as pd
 
-from higlass_plugin.scheduler import Scheduler
+from higlass_plugin.compute.scheduler import Scheduler
 from higlass_plugin.tiles import TILE_BINS, Axis, TileError, TileId
-from higlass_plugin.tilesets import Computed, Tileset
+from higlass_plugin.tilesets.base import Computed, Tileset
 from orca_cool.errors import OrcaCoolError
 from orca_cool.genome.regions import n_bins
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from higlass_plugin.scene import ProfileUnit, Scene, Unit
-from higlass_plugin.scheduler import Goal, Look, Scheduler
+from higlass_plugin.compute.scheduler import Goal, Look, Scheduler
+from higlass_plugin.compute.units import ProfileUnit, Scene, Unit
 from higlass_plugin.tiles import VECTOR_BINS, Run, TileId
-from higlass_plugin.tilesets import Drawn, Piece, Predicted, bins_of, in_order, place_of
+from higlass_plugin.tilesets.base import Drawn, Piece, Predicted, bins_of, in_order, place_of
 from orca_cool.genome.regions import n_bins
 from orca_cool.maps.metrics import diamond, eigenvector
 

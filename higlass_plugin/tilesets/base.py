@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from higlass_plugin.scene import Scene, Unit
-from higlass_plugin.scheduler import Goal, Look, Scheduler
+from higlass_plugin.compute.scheduler import Goal, Look, Scheduler
+from higlass_plugin.compute.units import Scene, Unit
 from higlass_plugin.tiles import (
     TILE_BINS,
     VECTOR_BINS,

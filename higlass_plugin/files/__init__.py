@@ -1,0 +1,1 @@
+"""Real files as tilesets, read through clodius."""

@@ -1,0 +1,70 @@
+"""Saved views of the page."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+from higlass_plugin.server.http import RequestError
+from orca_cool.files import replace_text
+
+#: Bytes of a saved view, and views that are kept; the oldest are dropped.
+MAX_VIEWCONF, MAX_VIEWCONFS = 1 << 18, 1000
+
+
+class SavedViews:
+    """Saved views, the newest MAX_VIEWCONFS: one file each in a folder, or in memory."""
+
+    def __init__(self, folder: Path | None):
+        self.folder = folder
+        self._kept: OrderedDict[str, str] = OrderedDict()
+        self._lock = threading.Lock()
+        if folder is not None and folder.is_dir():
+            for path in sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime_ns):
+                self._kept[path.stem] = ""
+
+    def get(self, uid: str) -> Any:
+        """The view, None if there is none."""
+        with self._lock:
+            text = self._text(uid)
+        return None if text is None else json.loads(text)
+
+    def put(self, uid: str | None, viewconf: Any) -> str:
+        """Keep a view, under a new id if none is given; RequestError if it is none, is too large,
+        or the id is another view's.
+        """
+        if not isinstance(viewconf, dict):
+            raise RequestError("'viewconf' is missing, or is no object")
+        text = json.dumps(viewconf)
+        if len(text) > MAX_VIEWCONF:
+            raise RequestError(
+                f"the view has {len(text):,} bytes; {MAX_VIEWCONF:,} are allowed", 413
+            )
+        uid = uid or secrets.token_urlsafe(12)
+        with self._lock:
+            there = self._text(uid)
+            if there not in (None, text):
+                raise RequestError(f"there is another view {uid!r}; leave out the uid")
+            if there is None:
+                if self.folder is not None:
+                    self.folder.mkdir(parents=True, exist_ok=True)
+                    replace_text(self.folder / f"{uid}.json", text)
+                self._kept[uid] = text if self.folder is None else ""
+            while len(self._kept) > MAX_VIEWCONFS:
+                oldest, _ = self._kept.popitem(last=False)
+                if self.folder is not None:
+                    (self.folder / f"{oldest}.json").unlink(missing_ok=True)
+        return uid
+
+    def _text(self, uid: str) -> str | None:
+        """What is kept, of an id that is known: no other file is looked at."""
+        if uid not in self._kept or self.folder is None:
+            return self._kept.get(uid)
+        try:
+            return (self.folder / f"{uid}.json").read_text(encoding="utf-8")
+        except OSError:
+            return None

@@ -1,0 +1,1 @@
+"""Tilesets: predicted maps and tracks, and log observed/expected of a measured map."""
