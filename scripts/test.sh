@@ -13,7 +13,9 @@ fi
 
 bin=.venv/bin
 "$bin/ruff" check .
+"$bin/ruff" format --check .
 "$bin/mypy"
+"$bin/lint-imports"
 if [ $# -eq 0 ]; then
     bash scripts/quickstart.sh
 fi
