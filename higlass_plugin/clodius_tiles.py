@@ -6,7 +6,7 @@ machine, not from a web page, so that MODEL may also be the folder of a model an
 
     orca://yeast-metaphase/%2Fdata%2FsacCer3.fa?edit=chrII:238,208-238,325%20del
 
-All sources share one :class:`~higlass_plugin.registry.tilesets.Library`: a model on a genome is opened once,
+All sources share one :class:`~higlass_plugin.registry.tilesets.TilesetRegistry`: a model on a genome is opened once,
 and what was computed is kept for all.
 """
 
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from higlass_plugin.registry.address import Address, parse_url
-from higlass_plugin.registry.tilesets import Library
+from higlass_plugin.registry.tilesets import TilesetRegistry
 from higlass_plugin.tiles import failed_by_id, told
 from higlass_plugin.tilesets.base import Computed
 from orca_cool.errors import GenomeError, OrcaCoolError
@@ -59,8 +59,8 @@ class Options:
 DEFAULTS = Options()
 
 _lock = threading.RLock()
-_library: Library | None = None
-#: Names of a model and a genome in the library: by what was asked for, and by where that is on
+_library: TilesetRegistry | None = None
+#: Names of a model and a genome in the registry: by what was asked for, and by where that is on
 #: disk.
 _names: dict[Hashable, tuple[str, str]] = {}
 
@@ -97,13 +97,13 @@ def tiles(
     return open_tileset(parse_url(source), options).tiles(list(ids))
 
 
-def library() -> Library:
-    """The library of this process, made when it is first asked for."""
+def registry() -> TilesetRegistry:
+    """The registry of this process, made when it is first asked for."""
     global _library
     found = _library  # without the lock, which is held while a model is opened
     if found is None:
         with _lock:
-            found = _library = _library or Library()
+            found = _library = _library or TilesetRegistry()
     return found
 
 
@@ -133,7 +133,7 @@ def open_tileset(address: Address, options: Options = DEFAULTS) -> Computed:
     """
     asked = address.model, address.genome, options
     model, genome = _names.get(asked) or _open(*asked)
-    found = library().open_url(str(replace(address, model=model, genome=genome)))
+    found = registry().open_url(str(replace(address, model=model, genome=genome)))
     assert isinstance(found, Computed)
     return found
 
@@ -148,7 +148,7 @@ def failed_tiles(ids: Iterable[str], error: Exception) -> list[tuple[str, dict[s
 
 
 def _open(model: str, genome: str, options: Options) -> tuple[str, str]:
-    """Names in the library of a model and a genome, which are opened if they are not."""
+    """Names in the registry of a model and a genome, which are opened if they are not."""
     with _lock:
         folder = resolve(model).resolve()
         there = folder, genome if genome in SHIPPED else Path(genome).resolve(), options
@@ -159,11 +159,11 @@ def _open(model: str, genome: str, options: Options) -> tuple[str, str]:
             while (
                 name,
                 source.name,
-            ) in library().models():  # another folder's, or opened with other options
+            ) in registry().models():  # another folder's, or opened with other options
                 n += 1
                 name = f"{folder.name}-{n}"
             more = {} if options.store is None else {"store": options.store}
-            library().add_model(
+            registry().add_model(
                 name,
                 bundle,
                 source.name,

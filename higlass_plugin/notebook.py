@@ -34,7 +34,7 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from higlass_plugin.clodius_tiles import Options, failed_tiles, library, open_tileset
+from higlass_plugin.clodius_tiles import Options, failed_tiles, open_tileset, registry
 from higlass_plugin.registry.address import Address, tidy
 from higlass_plugin.server import access, listen
 from higlass_plugin.server.viewconf import LINEAR, SCORES, VALUES
@@ -134,7 +134,7 @@ class PredictedTileset(hg.Tileset):
         try:
             own = {f"{self.uid}.{text.partition('.')[2]}": text for text in ids}
             with _patience.share() as wait:
-                found = library().tiles(list(own), wait=wait)
+                found = registry().tiles(list(own), wait=wait)
         except Exception as error:
             return failed_tiles(ids, error)
         with self._lock:
@@ -237,7 +237,7 @@ class PredictedTileset(hg.Tileset):
         failed: dict[str, str] = {}
         with tqdm(total=len(ids), desc=f"{self.name}, {region}", unit="tile") as bar:
             while pending:
-                found = library().tiles(
+                found = registry().tiles(
                     pending, wait=1.0
                 )  # short waits: a notebook can be interrupted between them
                 problems = {key: found[key]["error"] for key in pending if "error" in found[key]}
@@ -289,7 +289,7 @@ class PredictedTileset(hg.Tileset):
         """
         with self._lock:
             waiting = list(self._unfinished)
-        progress = library().progress(waiting)
+        progress = registry().progress(waiting)
         with self._lock:
             for key in chain(progress["ready"], progress["failed"]):
                 if key in self._unfinished:
@@ -307,7 +307,7 @@ class PredictedTileset(hg.Tileset):
 
 
 #: Tilesets that were made. They are kept for good, since higlass-python's own references do not
-#: keep them; what is large is in the library.
+#: keep them; what is large is in the registry.
 _kept: dict[tuple[Address, Options], PredictedTileset] = {}
 
 
@@ -319,7 +319,7 @@ def tileset(
     vcf: str | None = None,
     track: str = "map",
     profile: str | None = None,
-    frame: str | None = None,
+    lift_to_reference: bool = False,
     difference: bool = False,
     device: str = "auto",
     dtype: str = "float32",
@@ -336,9 +336,9 @@ def tileset(
     edit : one or several edits, in the grammar of edits. vcf : lines of VCF, all of them made.
     track : "map", "insulation", "compartments", or "profile" with ``profile``, the name of one of
         the model's chromatin profiles.
-    frame : "reference" shows the map of an edited genome at the coordinates of its reference, NaN
+    lift_to_reference : show the map of an edited genome at the coordinates of its reference, NaN
         where sequence is deleted.
-    difference : ln alternative / reference, at the reference's coordinates.
+    difference : ln alternate / reference, at the reference's coordinates.
     device, dtype, store, chrom_names, any_genome : see
         :class:`higlass_plugin.clodius_tiles.Options`.
 
@@ -354,7 +354,7 @@ def tileset(
         (vcf or "").strip("\n"),
         track,
         profile or "",
-        frame or ("reference" if difference else ""),
+        lift_to_reference or difference,
         difference,
     )
     options = Options(
@@ -462,7 +462,7 @@ def serve(port: int = 0, *, hosts: Sequence[str] = (), blocking: bool = True) ->
         raise NotebookError(
             f"port {port} cannot be listened on: {error}; choose another (0 finds a free one)"
         ) from error
-    app = server.create_app(library(), blocking=blocking, hosts={*access.LOOPBACK, *hosts})
+    app = server.create_app(registry(), blocking=blocking, hosts={*access.LOOPBACK, *hosts})
     threading.Thread(
         target=listen.run, args=(app, listening, THREADS), name="serve", daemon=True
     ).start()

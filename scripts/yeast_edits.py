@@ -29,7 +29,7 @@ from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import SequenceSource
 from orca_cool.model.bundle import load_bundle
 from orca_cool.model.registry import resolve
-from orca_cool.prediction.engine import Predictor, SeriesMap
+from orca_cool.prediction.engine import Engine, ZoomMap
 
 CHROM = "chrII"
 #: CEN2 by its bases (SGD): it is looked up, since releases of the genome differ by a few bp
@@ -55,9 +55,9 @@ def across(values: np.ndarray, start: int, resolution: int, place: int) -> float
     return float(values[np.ix_(left, right)][(apart > 20_000) & (apart < 100_000)].mean())
 
 
-def centromeres(predictor: Predictor, picture: str | None) -> None:
+def centromeres(engine: Engine, picture: str | None) -> None:
     """The centromere's depletion must go, move, double."""
-    source = predictor.source
+    source = engine.source
     start, end = centromere(source)
     middle, target = (start + end) // 2, start + MOVED
     segment = (Segment(CHROM, start, end),)
@@ -72,7 +72,7 @@ def centromeres(predictor: Predictor, picture: str | None) -> None:
         "a second, 200 kb away": [Edit("ins", CHROM, target, target, sequence=segment)],
         "117 bp elsewhere deleted": [Edit("del", CHROM, control, control + len(CEN2))],
     }
-    module = predictor.spec.modules[0]
+    module = engine.spec.modules[0]
     maps = {}
     print(
         f"{source.name}, {CHROM}: CEN2 {start:,}-{end:,}; {module.resolutions[0]} bp, pairs 20 "
@@ -80,7 +80,7 @@ def centromeres(predictor: Predictor, picture: str | None) -> None:
     )
     print(f"{'':28}{'across CEN2':>14}{'200 kb on':>14}{'100 kb on':>14}")
     for name, changes in edits.items():
-        edited = predictor.on(apply_edits(source, changes))
+        edited = engine.for_genome(apply_edits(source, changes))
         found = edited.series(module, CHROM, middle, "real")[0]
         maps[name] = found
         numbers = [
@@ -90,11 +90,13 @@ def centromeres(predictor: Predictor, picture: str | None) -> None:
         print(f"{name:28}" + "".join(f"{x:14.3f}" for x in numbers))
     if picture is not None:
         names = list(maps)[:4]
-        marks = dict(zip(names, ([middle], [], [target], [middle, target])))
-        draw({name: maps[name] for name in names}, marks, source.chromsizes[CHROM], picture)
+        breakpoints = dict(zip(names, ([middle], [], [target], [middle, target])))
+        draw({name: maps[name] for name in names}, breakpoints, source.chromsizes[CHROM], picture)
 
 
-def draw(maps: dict[str, SeriesMap], marks: dict[str, list[int]], length: int, path: str) -> None:
+def draw(
+    maps: dict[str, ZoomMap], breakpoints: dict[str, list[int]], length: int, path: str
+) -> None:
     """A panel each; triangles above it mark centromeres."""
     from matplotlib.figure import Figure
 
@@ -108,7 +110,7 @@ def draw(maps: dict[str, SeriesMap], marks: dict[str, list[int]], length: int, p
         extent = (m.start / 1e3, m.end / 1e3, m.end / 1e3, m.start / 1e3)
         image = axes.imshow(m.values, extent=extent, cmap="coolwarm", vmin=-0.6, vmax=0.6)
         axes.set(xlim=(0, length / 1e3), ylim=(length / 1e3, 0), xlabel=f"{CHROM} (kb)")
-        for mark in marks[name]:
+        for mark in breakpoints[name]:
             axes.annotate(
                 "\u25bc",
                 (mark / 1e3, 0),
@@ -130,12 +132,12 @@ def area(a: np.ndarray, b: np.ndarray) -> float:
     return float(((a[:, None] > b[None]) + 0.5 * (a[:, None] == b[None])).mean())
 
 
-def knockouts(predictor: Predictor, files: Sequence[str]) -> None:
-    source = predictor.source
+def knockouts(engine: Engine, files: Sequence[str]) -> None:
+    source = engine.source
     length = source.chromsizes[CHROM]
     centre = sum(centromere(source)) // 2
-    reference = Reference(predictor, predictor.spec.modules[0])
-    finest = predictor.spec.modules[0].resolutions[-1]
+    reference = Reference(engine, engine.spec.modules[0])
+    finest = engine.spec.modules[0].resolutions[-1]
 
     def effects(places: Sequence[int], seed: int) -> dict[str, np.ndarray]:
         random = np.random.default_rng(seed)
@@ -198,11 +200,11 @@ def main() -> None:
     parser.add_argument("--peaks", action="append", default=[], metavar="BED[:COLUMN:KIND]")
     parser.add_argument("-o", "--output", metavar="PNG")
     options = parser.parse_args()
-    predictor = Predictor(
+    engine = Engine(
         load_bundle(resolve(options.model)), open_genome(options.genome), "cpu", fine_bytes=2**29
     )
-    centromeres(predictor, options.output)
-    knockouts(predictor, options.peaks)
+    centromeres(engine, options.output)
+    knockouts(engine, options.peaks)
 
 
 if __name__ == "__main__":

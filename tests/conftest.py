@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from orca_cool.maps.expected_model import Background
+from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.bundle import Bundle, load_bundle, save_bundle
 from orca_cool.model.cascade import Orca
 from orca_cool.model.import_orca import import_released
@@ -185,18 +185,18 @@ def make_toy_model(spec: ModelSpec | None = None, seed: int = 1) -> Orca:
     return model
 
 
-def make_toy_backgrounds(spec: ModelSpec | None = None) -> dict[int, Background]:
+def make_toy_expected(spec: ModelSpec | None = None) -> dict[int, ExpectedModel]:
     """Power laws: at the base bin without trans, at the finest bin of the assembly module with
     trans.
     """
     spec = spec or make_toy_spec()
-    tables = {spec.base_bin: Background(spec.base_bin, 0.1 / (1.0 + np.arange(4000)) ** 0.9)}
+    tables = {spec.base_bin: ExpectedModel(spec.base_bin, 0.1 / (1.0 + np.arange(4000)) ** 0.9)}
     for module in spec.modules:
-        if module.assembly:
+        if module.multi_chromosome:
             r = module.resolutions[-1]
             cis = 0.1 / (1.0 + np.arange(1000) * r / spec.base_bin) ** 0.9
             cis[900:] = np.nan  # as in the released tables: not measured at the end
-            tables[r] = Background(r, cis, 2e-5)
+            tables[r] = ExpectedModel(r, cis, 2e-5)
     return tables
 
 
@@ -211,7 +211,7 @@ def toy_bundle(tmp_path: Path) -> Bundle:
     """A saved and loaded bundle of the toy model, at ``tmp_path / "models" / "toy"``."""
     model = make_toy_model()
     return load_bundle(
-        save_bundle(tmp_path / "models" / "toy", model, make_toy_backgrounds(model.spec))
+        save_bundle(tmp_path / "models" / "toy", model, make_toy_expected(model.spec))
     )
 
 
@@ -251,8 +251,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def predictor(place: Path):
+def engine(place: Path):
     """The model of ``place`` on its genome."""
     import runs
 
-    return runs.predictor(place)
+    return runs.engine(place)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from orca_cool.genome.regions import n_bins
-from orca_cool.maps.coolfile import Layer, Stripe, TransBlock, write_mcool
+from orca_cool.maps.coolfile import Layer, RowBlock, TransBlock, write_mcool
 from orca_cool.maps.expected import whole_chromosomes, write_expected
 
 CHROMSIZES = {"chrA": 16_000_300, "chrB": 12_000_000}
@@ -36,13 +36,13 @@ class Planted:
     def layer(self, resolution: int) -> Layer:
         return next(x for x in self.layers if x.resolution == resolution)
 
-    def stripes(self, rows: int = 97) -> object:
-        def make(resolution: int) -> Iterator[Stripe]:
+    def row_blocks(self, rows: int = 97) -> object:
+        def make(resolution: int) -> Iterator[RowBlock]:
             for chrom in CHROMSIZES:
                 banded = band_of(self.y[chrom, resolution], self.layer(resolution).band)
                 for a in range(0, len(banded), rows):
                     part = banded[a : a + rows]
-                    yield Stripe(
+                    yield RowBlock(
                         chrom, a, part, np.full(part.shape, resolution, np.int32), np.abs(part) / 10
                     )
 
@@ -127,7 +127,7 @@ def write(
         chromsizes=CHROMSIZES,
         assembly="planted1",
         layers=planted.layers,
-        stripes=planted.stripes(rows),  # type: ignore[arg-type]
+        row_blocks=planted.row_blocks(rows),  # type: ignore[arg-type]
         trans=planted.blocks if trans else None,
         mode=mode,
         **settings,

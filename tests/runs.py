@@ -8,13 +8,13 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from conftest import make_toy_backgrounds, make_toy_model, make_toy_spec
+from conftest import make_toy_expected, make_toy_model, make_toy_spec
 
 from orca_cool.genome.open import open_genome
 from orca_cool.genome.regions import Region
 from orca_cool.maps.expected import table_path
 from orca_cool.model.bundle import load_bundle, save_bundle
-from orca_cool.prediction.engine import Predictor
+from orca_cool.prediction.engine import Engine
 from orca_cool.prediction.levels import Settings
 from orca_cool.prediction.to_file import predict_to_file
 
@@ -33,22 +33,25 @@ def make_place(folder: Path) -> Path:
             )
         )
     spec = make_toy_spec()
-    save_bundle(folder / "toy", make_toy_model(spec), make_toy_backgrounds(spec))
+    save_bundle(folder / "toy", make_toy_model(spec), make_toy_expected(spec))
     open_genome(
         folder / "toy.fa"
     )  # makes the index, so that processes do not make it at the same time
     return folder
 
 
-def predictor(place: Path) -> Predictor:
+def engine(place: Path) -> Engine:
     """The model on the genome, on the CPU."""
-    return Predictor(load_bundle(place / "toy"), open_genome(place / "toy.fa"), "cpu")
+    return Engine(load_bundle(place / "toy"), open_genome(place / "toy.fa"), "cpu")
 
 
 def settings(**changes) -> Settings:
-    """Two modules, trans and spread: every kind of step and of part."""
+    """Two modules, trans and strand_difference: every kind of step and of part."""
     return Settings(
-        **({"resolutions": LEVELS, "modules": ("S", "G"), "trans": True, "spread": True} | changes)
+        **(
+            {"resolutions": LEVELS, "modules": ("S", "G"), "trans": True, "strand_difference": True}
+            | changes
+        )
     )
 
 
@@ -56,12 +59,10 @@ def regions() -> list[Region]:
     return [Region(c, 0, n) for c, n in SIZES.items()]
 
 
-def write(
-    place: Path, output: Path, *, predictor_: Predictor | None = None, **arguments
-) -> list[Path]:
+def write(place: Path, output: Path, *, engine_: Engine | None = None, **arguments) -> list[Path]:
     """Predict the whole genome from Python."""
     return predict_to_file(
-        predictor_ or predictor(place),
+        engine_ or engine(place),
         regions(),
         settings(),
         output,
@@ -85,7 +86,15 @@ def arguments(place: Path, output: Path) -> list[str]:
         "--device",
         "cpu",
     ]
-    return [*line, "--module", "S,G", "--levels", ",".join(map(str, LEVELS)), "--trans", "--spread"]
+    return [
+        *line,
+        "--module",
+        "S,G",
+        "--levels",
+        ",".join(map(str, LEVELS)),
+        "--trans",
+        "--strand_difference",
+    ]
 
 
 def command(place: Path, output: Path) -> list[str]:

@@ -16,13 +16,13 @@ import pytest
 from click.testing import CliRunner, Result
 from statsmodels.nonparametric.smoothers_lowess import lowess
 
-import orca_cool.maps.expected_fit as background_fit
+import orca_cool.maps.expected_fit as expected_fit
 from orca_cool.cli import main
 from orca_cool.errors import CoolerError, ModelError, RegionError
 from orca_cool.genome.regions import Region
-from orca_cool.maps.expected_files import load_backgrounds
-from orca_cool.maps.expected_fit import Measured, fit_background, measure, select_regions, smooth
-from orca_cool.maps.expected_model import Background
+from orca_cool.maps.expected_files import load_expected
+from orca_cool.maps.expected_fit import Measured, fit_expected, measure, select_regions, smooth
+from orca_cool.maps.expected_model import ExpectedModel
 
 RES = 1000
 SIZES = {
@@ -90,7 +90,7 @@ def whole(bins: pd.DataFrame, chroms: list[str]) -> list[tuple[int, int, str]]:
 @pytest.mark.parametrize("nproc", [1, 2])
 def test_sums_are_those_of_the_dense_map(tmp_path, monkeypatch, nproc) -> None:
     counts, bins = make_map(tmp_path / "m.cool")
-    monkeypatch.setattr(background_fit, "CHUNK", 170)  # pieces that end within chromosomes
+    monkeypatch.setattr(expected_fit, "CHUNK", 170)  # pieces that end within chromosomes
     clr = cooler.Cooler(str(tmp_path / "m.cool"))
     found = measure(clr, select_regions(clr, ["held"]), trans=True, nproc=nproc)
     n_valid, total, between = by_hand(counts, bins, whole(bins, KEPT))
@@ -138,7 +138,7 @@ def test_nothing_of_an_excluded_chromosome_enters(tmp_path) -> None:
     assert with_it.average[0] > 1e6 * found[0].average[0]
     options = {"trans": True, "min_pixels": 5}
     np.testing.assert_array_equal(
-        fit_background(clr, KEPT, **options).cis, smooth(found[0], min_pixels=5).cis
+        fit_expected(clr, KEPT, **options).cis, smooth(found[0], min_pixels=5).cis
     )
 
 
@@ -274,11 +274,11 @@ def test_library_errors(tmp_path) -> None:
     make_map(tmp_path / "m.cool")
     clr = cooler.Cooler(str(tmp_path / "m.cool"))
     with pytest.raises(RegionError, match="chromosome 'chrD' is not in"):
-        fit_background(clr, ["chrA", "chrD"])
+        fit_expected(clr, ["chrA", "chrD"])
     with pytest.raises(RegionError, match="no chromosome"):
-        fit_background(clr, [])
+        fit_expected(clr, [])
     with pytest.raises(CoolerError, match="'chrA' alone"):
-        fit_background(clr, ["chrA"], trans=True)
+        fit_expected(clr, ["chrA"], trans=True)
     with pytest.raises(RegionError, match="whole bin"):
         measure(clr, [Region("chrA", 100, 900)])
 
@@ -287,18 +287,18 @@ def test_divisive_weights_are_refused(tmp_path) -> None:
     make_map(tmp_path / "m.cool", KR=1.0)
     clr = cooler.Cooler(str(tmp_path / "m.cool"))
     with pytest.raises(CoolerError, match=r"'KR' .* divide"):
-        fit_background(clr, KEPT, weight="KR")
+        fit_expected(clr, KEPT, weight="KR")
     with clr.open("r+") as group:
         group["bins/weight"].attrs["divisive_weights"] = True
     with pytest.raises(CoolerError, match=r"'weight' .* divide"):
-        fit_background(clr, KEPT)
+        fit_expected(clr, KEPT)
 
 
 # ---- the verb and its folder
 
 
 def call(*arguments: object) -> Result:
-    return CliRunner().invoke(main, ["background", "-q", *map(str, arguments)])
+    return CliRunner().invoke(main, ["expected", "-q", *map(str, arguments)])
 
 
 def refused(result: Result, *words: str) -> None:
@@ -328,18 +328,18 @@ def test_round_trip(mcool, tmp_path) -> None:
     assert result.exit_code == 0, result.output
     assert result.output.strip() == str(out)
     assert sorted(p.name for p in out.iterdir()) == [
-        "background.json",
+        "expected.json",
         "expected.1000.tsv",
         "expected.2000.tsv",
         "expected.png",
     ]
     assert [p.name for p in out.parent.iterdir()] == ["background"]  # no temporary folder is left
     assert (out / "expected.png").read_bytes()[:4] == b"\x89PNG"
-    found = load_backgrounds(out)
+    found = load_expected(out)
     assert list(found) == [1000, 2000]
     for r, b in found.items():
         clr = cooler.Cooler(f"{mcool}::resolutions/{r}")
-        truth = fit_background(clr, KEPT, trans=r == 2000, keep=5000, min_pixels=5)
+        truth = fit_expected(clr, KEPT, trans=r == 2000, keep=5000, min_pixels=5)
         np.testing.assert_array_equal(b.cis, truth.cis)  # to the bit
         assert b.trans == truth.trans
         measured = measure(clr, select_regions(clr, ["held"]))
@@ -350,8 +350,8 @@ def test_round_trip(mcool, tmp_path) -> None:
     assert found[1000].trans is None  # only the coarsest has it, and is monotone
     assert found[2000].trans is not None
     assert (np.diff(found[2000].cis[np.isfinite(found[2000].cis)]) <= 0).all()
-    header = json.loads((out / "background.json").read_text())
-    assert (header["format"], header["version"]) == ("orca-cool-background", 1)
+    header = json.loads((out / "expected.json").read_text())
+    assert (header["format"], header["version"]) == ("orca-cool-expected", 1)
     assert (header["source"], header["excluded"], header["chromosomes"]) == (
         "obs.mcool",
         ["held"],
@@ -359,7 +359,7 @@ def test_round_trip(mcool, tmp_path) -> None:
     )
     assert header["settings"] == {"keep": 5000, "min_pixels": 5, "clr_weight_name": "weight"}
     assert [t["monotone"] for t in header["tables"]] == [False, True]
-    assert str(tmp_path) not in (out / "background.json").read_text()
+    assert str(tmp_path) not in (out / "expected.json").read_text()
 
 
 def test_a_cool_and_repeated_excludes(tmp_path) -> None:
@@ -375,10 +375,10 @@ def test_a_cool_and_repeated_excludes(tmp_path) -> None:
         "--monotone",
     )
     assert result.exit_code == 0, result.output
-    found = load_backgrounds(tmp_path / "b")
+    found = load_expected(tmp_path / "b")
     clr = cooler.Cooler(str(tmp_path / "m.cool"))
     np.testing.assert_array_equal(
-        found[1000].cis, fit_background(clr, ["chrB", "chrA"], monotone=True).cis
+        found[1000].cis, fit_expected(clr, ["chrB", "chrA"], monotone=True).cis
     )
     assert found[1000].by_distance(4000, 3)[1] > 0
 
@@ -387,9 +387,9 @@ def test_force_replaces_backgrounds_and_nothing_else(mcool, tmp_path) -> None:
     out = tmp_path / "b"
     assert call(mcool, "-o", out, "-r", 2000).exit_code == 0
     refused(call(mcool, "-o", out, "-r", 1000), repr(str(out)), "--force")
-    assert list(load_backgrounds(out)) == [2000]
+    assert list(load_expected(out)) == [2000]
     assert call(mcool, "-o", out, "-r", 1000, "--force").exit_code == 0
-    assert list(load_backgrounds(out)) == [1000]
+    assert list(load_expected(out)) == [1000]
     other = tmp_path / "other"
     other.mkdir()
     refused(call(mcool, "-o", other, "--force"), repr(str(other)), "choose another name")
@@ -431,13 +431,13 @@ def test_bad_input_of_the_verb(mcool, tmp_path) -> None:
 
 
 def change(folder: Path, **values) -> None:
-    path = folder / "background.json"
+    path = folder / "expected.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | values))
 
 
 def table_of(folder: Path, **values) -> None:
     change(
-        folder, tables=[json.loads((folder / "background.json").read_text())["tables"][0] | values]
+        folder, tables=[json.loads((folder / "expected.json").read_text())["tables"][0] | values]
     )
 
 
@@ -453,8 +453,8 @@ def cut(folder: Path, name: str, size: int) -> None:
 
 
 DAMAGE = {
-    "no header": (lambda f: (f / "background.json").unlink(), "no background.json"),
-    "half a header": (lambda f: cut(f, "background.json", 60), "background.json"),
+    "no header": (lambda f: (f / "expected.json").unlink(), "no expected.json"),
+    "half a header": (lambda f: cut(f, "expected.json", 60), "expected.json"),
     "another format": (lambda f: change(f, format="HDF5::Cooler"), "'HDF5::Cooler'"),
     "newer": (lambda f: change(f, version=2), "version 2"),
     "no version": (lambda f: change(f, version="1"), "version is '1'"),
@@ -492,11 +492,11 @@ def test_damaged_folders_are_refused(folder, tmp_path, damage) -> None:
     copy.mkdir()
     for file in folder.iterdir():
         (copy / file.name).write_bytes(file.read_bytes())
-    assert isinstance(load_backgrounds(copy)[1000], Background)
+    assert isinstance(load_expected(copy)[1000], ExpectedModel)
     spoil, word = DAMAGE[damage]
     spoil(copy)
     with pytest.raises(ModelError) as caught:
-        load_backgrounds(copy)
+        load_expected(copy)
     assert word in str(caught.value)
     assert str(copy) in str(caught.value)
 
@@ -508,7 +508,7 @@ def test_yeast_between_and_within_chromosomes(shared, caplog) -> None:
     clr = cooler.Cooler(str(shared / "data/yeast/g1.2kb.cool"))
     chroms = [c for c in clr.chromnames if c not in ("chrI", "chrII", "chrM")]
     with caplog.at_level(logging.WARNING):
-        found = fit_background(clr, chroms, trans=True, keep=40_000)
+        found = fit_expected(clr, chroms, trans=True, keep=40_000)
     assert "cis_only" in caplog.text  # how this map was balanced
     assert found.trans is not None
     cis = found.cis[np.isfinite(found.cis)]
@@ -526,7 +526,7 @@ def test_yeast_metaphase_at_every_resolution(shared, tmp_path) -> None:
     source = shared / "data/yeast/metaphase.mcool"
     result = call(source, "-o", tmp_path / "b", "--exclude", "chrI,chrII", "--keep", 40_000)
     assert result.exit_code == 0, result.output
-    found = load_backgrounds(tmp_path / "b")
+    found = load_expected(tmp_path / "b")
     assert list(found) == [2000, 4000, 8000, 16000, 32000]
     for r, b in found.items():
         near = b.cis[1 : 300_000 // r]

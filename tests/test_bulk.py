@@ -37,32 +37,32 @@ HEADER = (
 )
 
 
-def letter(predictor, chrom, position):
+def letter(engine, chrom, position):
     """The base at a 1-based position."""
-    return "ACGTN"[predictor.source.fetch(chrom, position - 1, position)[0]]
+    return "ACGTN"[engine.source.fetch(chrom, position - 1, position)[0]]
 
 
 @pytest.fixture(scope="module")
-def vcf(place, predictor):
+def vcf(place, engine):
     """SNVs, an indel, structural variants; one with a wrong REF, one of an unknown type, one that
     leaves nothing.
     """
     lines = []
     for k, position in enumerate(range(4000, 4200, 20)):
-        ref = letter(predictor, "a", position)
+        ref = letter(engine, "a", position)
         lines.append(f"a\t{position}\tsnv{k}\t{ref}\t{'A' if ref != 'A' else 'C'}\t.\t.\t.")
-    ref = letter(predictor, "a", 5000)
+    ref = letter(engine, "a", 5000)
     lines.append(f"a\t5000\tins\t{ref}\t{ref}GATTACA\t.\t.\t.")
-    wrong = "A" if letter(predictor, "a", 5100) != "A" else "C"
+    wrong = "A" if letter(engine, "a", 5100) != "A" else "C"
     lines.append(
         f"a\t5100\twrong\t{wrong}\tG\t.\t.\t."
-        if letter(predictor, "a", 5100) != "N"
+        if letter(engine, "a", 5100) != "N"
         else "a\t5100\twrong\tX\tG\t.\t.\t."
     )
-    lines.append(f"a\t6000\tdel\t{letter(predictor, 'a', 6000)}\t<DEL>\t.\t.\tSVTYPE=DEL;END=6400")
-    lines.append(f"b\t2000\tinv\t{letter(predictor, 'b', 2000)}\t<INV>\t.\t.\tSVTYPE=INV;END=2080")
-    lines.append(f"b\t3000\tcnv\t{letter(predictor, 'b', 3000)}\t<CNV>\t.\t.\tSVTYPE=CNV;END=3080")
-    lines.append(f"c\t1\tshort\t{letter(predictor, 'c', 1)}\t<DEL>\t.\t.\tSVTYPE=DEL;END=890")
+    lines.append(f"a\t6000\tdel\t{letter(engine, 'a', 6000)}\t<DEL>\t.\t.\tSVTYPE=DEL;END=6400")
+    lines.append(f"b\t2000\tinv\t{letter(engine, 'b', 2000)}\t<INV>\t.\t.\tSVTYPE=INV;END=2080")
+    lines.append(f"b\t3000\tcnv\t{letter(engine, 'b', 3000)}\t<CNV>\t.\t.\tSVTYPE=CNV;END=3080")
+    lines.append(f"c\t1\tshort\t{letter(engine, 'c', 1)}\t<DEL>\t.\t.\tSVTYPE=DEL;END=890")
     path = place / "in.vcf"
     path.write_text(HEADER + "\n".join(lines) + "\n")
     return path
@@ -103,7 +103,7 @@ def whole(place, vcf):
     return place / "whole.tsv"
 
 
-def test_rows(whole, vcf, predictor):
+def test_rows(whole, vcf, engine):
     rows = table(whole)
     assert tuple(rows.columns) == COLUMNS
     assert list(dict.fromkeys(rows["name"])) == [
@@ -129,14 +129,14 @@ def test_rows(whole, vcf, predictor):
     assert rows.set_index("name").loc["del", "end"].iloc[0] == 6400
 
 
-def test_numbers_are_those_of_each_variant_alone(whole, vcf, predictor):
+def test_numbers_are_those_of_each_variant_alone(whole, vcf, engine):
     rows = table(whole).set_index(["name", "resolution"])
-    module = predictor.spec.module("S")
-    for variant in read_variants(vcf, predictor.source):
+    module = engine.spec.module("S")
+    for variant in read_variants(vcf, engine.source):
         if variant.name not in ("snv3", "ins", "del", "inv"):
             continue
-        fresh = Reference(runs.predictor(vcf.parent), module)
-        (found,) = compare(fresh, [apply_edits(fresh.predictor.source, variant.changes)])
+        fresh = Reference(runs.engine(vcf.parent), module)
+        (found,) = compare(fresh, [apply_edits(fresh.engine.source, variant.changes)])
         for c in found:
             for name, value in score(c).items():
                 assert rows.loc[(variant.name, c.resolution), name] == pytest.approx(
@@ -153,7 +153,7 @@ def test_matrices(whole, place):
         about = json.loads(str(data["about"]))
         assert about["segments"]["a"] == ["a:0-6,000(+)", "a:6,400-9,010(+)"]
         for row in about["maps"]:
-            a, b = data[f"alternative_{row['key']}"], data[f"reference_{row['key']}"]
+            a, b = data[f"alternate_{row['key']}"], data[f"reference_{row['key']}"]
             known = np.triu(np.isfinite(b))
             assert np.mean((a - b)[known] ** 2) == pytest.approx(
                 rows.loc[("del", row["resolution"]), "mse"], rel=1e-4
@@ -172,10 +172,10 @@ def test_settings_are_beside_the_table(whole):
 
 
 def test_a_run_that_fails_anywhere_goes_on_to_the_same_table(
-    place, vcf, predictor, whole, tmp_path, monkeypatch
+    place, vcf, engine, whole, tmp_path, monkeypatch
 ):
-    variants = list(read_variants(vcf, predictor.source))
-    module, real = predictor.spec.module("S"), bulk._rows
+    variants = list(read_variants(vcf, engine.source))
+    module, real = engine.spec.module("S"), bulk._rows
     calls = []
 
     def failing(reference, some, first, *rest):
@@ -185,12 +185,12 @@ def test_a_run_that_fails_anywhere_goes_on_to_the_same_table(
         return real(reference, some, first, *rest)
 
     monkeypatch.setattr(bulk, "_rows", failing)
-    monkeypatch.setattr(predictor, "batch", 4)
+    monkeypatch.setattr(engine, "batch", 4)
     out = tmp_path / "scores.tsv"
 
     def run(**changes):
         return score_variants(
-            predictor, module, variants, out, resolutions=module.resolutions, identity={}, **changes
+            engine, module, variants, out, resolutions=module.resolutions, identity={}, **changes
         )
 
     for _ in range(20):
@@ -209,16 +209,16 @@ def test_a_run_that_fails_anywhere_goes_on_to_the_same_table(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["scores.tsv", "scores.tsv.json"]
 
 
-def test_a_haplotype_is_no_variant(predictor, tmp_path, monkeypatch):
+def test_a_haplotype_is_no_variant(engine, tmp_path, monkeypatch):
     """Its places would be decoded together: there is a limit."""
     edits = "; ".join(f"a:{p}-{p + 1} sub N" for p in range(100, 9_000, 60))
     (tmp_path / "many.edits").write_text(f"many\t{edits}\none\ta:4000-4010 del\n")
-    variants = list(read_variants(tmp_path / "many.edits", predictor.source))
+    variants = list(read_variants(tmp_path / "many.edits", engine.source))
     assert [v.problem for v in variants] == ["", ""]
     monkeypatch.setattr(bulk, "MAX_SITES", 8)
-    module = predictor.spec.module("B")  # half a window is 320 bp
+    module = engine.spec.module("B")  # half a window is 320 bp
     summary = score_variants(
-        predictor, module, variants, tmp_path / "t.tsv", resolutions=[40], identity={}
+        engine, module, variants, tmp_path / "t.tsv", resolutions=[40], identity={}
     )
     assert summary.scored == 1
     (reason,) = summary.unscored
@@ -229,14 +229,14 @@ def test_a_haplotype_is_no_variant(predictor, tmp_path, monkeypatch):
     )
 
 
-def test_another_run_does_not_go_on_with_it(place, vcf, predictor, tmp_path, monkeypatch):
-    variants = list(read_variants(vcf, predictor.source))[:3]
-    module = predictor.spec.module("S")
+def test_another_run_does_not_go_on_with_it(place, vcf, engine, tmp_path, monkeypatch):
+    variants = list(read_variants(vcf, engine.source))[:3]
+    module = engine.spec.module("S")
     out = tmp_path / "scores.tsv"
 
     def run(**changes):
         return score_variants(
-            predictor,
+            engine,
             module,
             variants,
             out,

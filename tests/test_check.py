@@ -16,7 +16,7 @@ from planted import BAND, RESOLUTIONS, Planted, band_of, plant, write
 from orca_cool.cli import main
 from orca_cool.errors import CoolerError
 from orca_cool.maps.check import check_mcool, has_weights, is_multires
-from orca_cool.maps.coolfile import Layer, Stripe, write_mcool
+from orca_cool.maps.coolfile import Layer, RowBlock, write_mcool
 from orca_cool.maps.expected import table_path, write_expected
 
 
@@ -65,7 +65,7 @@ def test_contact_mode_and_no_trans_and_spread_are_valid(planted: Planted, tmp_pa
             tmp_path / "c.mcool",
             mode="contact",
             trans=False,
-            spread=True,
+            strand_difference=True,
             precision_bits=12,
         )
     )
@@ -268,8 +268,8 @@ def test_pairs_between_regions_may_be_absent(tmp_path: Path, lost: tuple[int, in
     if lost:
         dense[lost] = np.nan
     y = band_of(dense, 4)
-    stripe, layer = (
-        Stripe("a", 0, y, np.full(y.shape, 1000, np.int32)),
+    row_block, layer = (
+        RowBlock("a", 0, y, np.full(y.shape, 1000, np.int32)),
         Layer(1000, np.full(4, 1e-3), 1e-5, 4, None, {}),
     )
     path, metadata = (
@@ -281,7 +281,7 @@ def test_pairs_between_regions_may_be_absent(tmp_path: Path, lost: tuple[int, in
         chromsizes={"a": 10_000},
         assembly="x",
         layers=[layer],
-        stripes=lambda _: [stripe],
+        row_blocks=lambda _: [row_block],
         metadata=metadata,
     )
     view = pd.DataFrame(

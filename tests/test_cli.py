@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from conftest import make_toy_backgrounds, make_toy_model, make_toy_spec
+from conftest import make_toy_expected, make_toy_model, make_toy_spec
 
 from orca_cool.cli import main
 from orca_cool.model.bundle import save_bundle
@@ -32,7 +32,7 @@ def place(tmp_path):
             "".join(f">{c}\n{''.join(rng.choice(list('ACGT'), n))}\n" for c, n in SIZES.items())
         )
     spec = make_toy_spec(assemblies={"toyAsm": SIZES})
-    save_bundle(tmp_path / "toy", make_toy_model(spec), make_toy_backgrounds(spec))
+    save_bundle(tmp_path / "toy", make_toy_model(spec), make_toy_expected(spec))
     return tmp_path
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import runs
 from click.testing import CliRunner
-from conftest import make_toy_backgrounds, make_toy_model, make_toy_spec
+from conftest import make_toy_expected, make_toy_model, make_toy_spec
 
 from orca_cool.cli import main
 from orca_cool.genome.apply_edits import apply_edits
@@ -42,7 +42,7 @@ def place(tmp_path_factory):
             "".join(f">{c}\n{''.join(rng.choice(list('ACGT'), n))}\n" for c, n in SIZES.items())
         )
     spec = make_toy_spec(assemblies={"toyAsm": SIZES})
-    save_bundle(folder / "toy", make_toy_model(spec), make_toy_backgrounds(spec))
+    save_bundle(folder / "toy", make_toy_model(spec), make_toy_expected(spec))
     open_genome(folder / "toy.fa")  # makes the index
     return folder
 
@@ -286,7 +286,7 @@ def test_variants_that_cannot_be_used_are_counted(call, tmp_path, source):
 
 def test_frame_and_difference(call, tmp_path):
     """Both files, the reference's own, and the difference of the two that are there."""
-    result = call("--edit", DELETION, "--frame", "reference", "--diff")
+    result = call("--edit", DELETION, "--lift-to-reference", "--diff")
     names = ["out", "out.reference", "out.reference-frame", "out.diff"]
     assert [p for p in result.stdout.split() if p.endswith(".mcool")] == [
         str(tmp_path / f"{name}.mcool") for name in names
@@ -309,7 +309,7 @@ def test_frame_and_difference(call, tmp_path):
     for r in LEVELS:
         uris = [
             f"{tmp_path / f'out.{x}.mcool'}::resolutions/{r}"
-            for x in ("reference-frame", "reference", "diff")
+            for x in ("lifted", "reference", "diff")
         ]
         a, b, d = (cooler.Cooler(uri).matrix(balance=True).fetch("a") for uri in uris)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -336,7 +336,7 @@ def test_what_is_there_already_is_not_predicted_again(call, tmp_path, monkeypatc
         ["--edit", DELETION, "--mode", "contact"],
         ["--edit", DELETION, "a:0-2,000"],
     ):
-        refused = call(*line, "--frame", "reference", code=2).output.splitlines()[-1]
+        refused = call(*line, "--lift-to-reference", code=2).output.splitlines()[-1]
         assert "out.mcool exists, and is another prediction" in refused
     assert "out.diff.mcool exists" in call("--edit", DELETION, "--diff", code=2).output
     (tmp_path / "out.reference.mcool").write_bytes((tmp_path / "out.mcool").read_bytes())
@@ -351,12 +351,12 @@ def test_a_run_that_is_killed_late_goes_on(call, tmp_path, monkeypatch):
             "orca_cool.effects.companion_outputs.difference",
             lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")),
         )
-        refused = call("--edit", DELETION, "--frame", "reference", "--diff", code=2)
+        refused = call("--edit", DELETION, "--lift-to-reference", "--diff", code=2)
     assert "No space left on device" in refused.output.splitlines()[-1]
     assert {p.name for p in tmp_path.glob("*.mcool*")} == {"out.mcool", "out.reference.mcool"}
-    result = call("--edit", DELETION, "--frame", "reference", "--diff")
+    result = call("--edit", DELETION, "--lift-to-reference", "--diff")
     assert [p.split("/")[-1] for p in result.stdout.split() if p.endswith(".mcool")] == [
-        "out.reference-frame.mcool",
+        "out.lifted.mcool",
         "out.diff.mcool",
     ]
 
@@ -369,11 +369,11 @@ def test_no_change_in_phase_is_exactly_0(call, tmp_path, source):
         "a:0-2,000",
         "b",
         "--diff",
-        "--frame",
+        "--lift-to-reference",
         "reference",
     ]
     call(*line)
-    one, two = (pixels(tmp_path / f"out.{x}.mcool") for x in ("reference-frame", "reference"))
+    one, two = (pixels(tmp_path / f"out.{x}.mcool") for x in ("lifted", "reference"))
     assert one == two
     with h5py.File(tmp_path / "out.diff.mcool") as file:
         for group in file["resolutions"].values():
@@ -418,9 +418,9 @@ def test_references_that_do_not_fit(call, place, tmp_path):
         (["--haplotype", "1"], ["--haplotype 1", "--vcf"]),
         (["--vcf", "EMPTY", "--sample", "one"], ["--sample 'one'", "--haplotype"]),
         (["--edit", DELETION, "--strict"], ["--strict", "--vcf"]),
-        (["--edit", DELETION, "--copies", "first"], ["--copies 'first'", "--frame"]),
+        (["--edit", DELETION, "--copies", "first"], ["--copies 'first'", "--lift-to-reference"]),
         (["--edit", DELETION, "--reference", "x.mcool"], ["'x.mcool'", "--diff"]),
-        (["--frame", "reference"], ["--frame", "--edit"]),
+        (["--lift-to-reference"], ["--lift-to-reference", "--edit"]),
         (["--diff"], ["--diff", "--edit"]),
         (["--reencode"], ["--reencode", "--edit"]),
         (["--edit", DELETION, "--at", "a:1000", "--diff"], ["--at", "--diff"]),
@@ -432,7 +432,7 @@ def test_references_that_do_not_fit(call, place, tmp_path):
             ["store.x", "--reference"],
         ),
         (
-            ["--edit", f"x = {'ACGT' * 40}", "--frame", "reference"],
+            ["--edit", f"x = {'ACGT' * 40}", "--lift-to-reference"],
             ["x:0-160", "comes from the reference"],
         ),
         (["--edit", "a:0-9 sub SAME"], ["change nothing", "REGION"]),
@@ -530,13 +530,13 @@ def test_a_worker_makes_the_same_genome_and_plan(call, place, tmp_path, source, 
     with pytest.raises(AssertionError):  # the error is no user's
         call(*line, "--dask", "local:1")
     monkeypatch.chdir(place)
-    predictor, plan = cluster._prepared(jobs[0])
+    engine, plan = cluster._prepared(jobs[0])
     changes = [
         Edit("ins", "a", 700, 700, sequence=(Segment.letters("ACGTACGTAC"), Segment("a", 5, 50))),
         Edit("del", "a", 1_013, 1_500),
     ]
-    assert predictor.source.contigs == apply_edits(source, changes).contigs
-    assert type(predictor.encodings).__name__ == "EncodingCache"  # --reencode
+    assert engine.source.contigs == apply_edits(source, changes).contigs
+    assert type(engine.encodings).__name__ == "EncodingCache"  # --reencode
     assert [str(r) for r in plan.regions] == [f"a:0-{3_010 - 487 + 55:,}"]
     (tmp_path / "letters.fa").write_text(">one\nACGTACGTAA\n")
     cluster._kept.clear()
@@ -560,7 +560,7 @@ def test_several_processes_write_the_same_files(place, tmp_path, kind):
         "--device",
         "cpu",
     ]
-    line += ["--edit", "a:1,013-1,500 del", "--edit", "b::c", "--frame", "reference", "--diff"]
+    line += ["--edit", "a:1,013-1,500 del", "--edit", "b::c", "--lift-to-reference", "--diff"]
     environment = runs.environment()
     if kind == "dask":
         pytest.importorskip("distributed")
@@ -589,6 +589,6 @@ def test_several_processes_write_the_same_files(place, tmp_path, kind):
     subprocess.run(
         one, cwd=os.path.dirname(tmp_path), env=environment, check=True, capture_output=True
     )
-    for end in ("mcool", "reference.mcool", "reference-frame.mcool", "diff.mcool"):
+    for end in ("mcool", "reference.mcool", "lifted.mcool", "diff.mcool"):
         assert pixels(tmp_path / f"one.{end}") == pixels(tmp_path / f"several.{end}")
     assert not list(tmp_path.glob("*.partial"))

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
-from conftest import make_toy_backgrounds, make_toy_model, make_toy_spec
+from conftest import make_toy_expected, make_toy_model, make_toy_spec
 
 from orca_cool.cli import main
 from orca_cool.encodings.store import EncodingStore
@@ -35,7 +35,7 @@ def place(tmp_path):
         )
     for name, seed in {"toy": 1, "other": 2}.items():
         spec = make_toy_spec(name, assemblies={"toyAsm": SIZES})
-        save_bundle(tmp_path / name, make_toy_model(spec, seed), make_toy_backgrounds(spec))
+        save_bundle(tmp_path / name, make_toy_model(spec, seed), make_toy_expected(spec))
     return tmp_path
 
 

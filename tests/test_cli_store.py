@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from conftest import make_toy_backgrounds, make_toy_model, make_toy_spec
+from conftest import make_toy_expected, make_toy_model, make_toy_spec
 
 from orca_cool.cli import main
 from orca_cool.encodings.cache import BlockEncoder
@@ -28,7 +28,7 @@ def place(tmp_path):
         )
     for name, seed in {"toy": 1, "other": 2}.items():
         spec = make_toy_spec(name, assemblies={"toyAsm": SIZES})
-        save_bundle(tmp_path / name, make_toy_model(spec, seed), make_toy_backgrounds(spec))
+        save_bundle(tmp_path / name, make_toy_model(spec, seed), make_toy_expected(spec))
     return tmp_path
 
 
@@ -105,7 +105,7 @@ def test_a_store_of_something_else_is_refused(place):
 
 def test_edges_are_those_asked_for(place):
     done(predict(place, "real.mcool", "a"))
-    done(predict(place, "padded.mcool", "a", "--edges", "upstream"))
+    done(predict(place, "padded.mcool", "a", "--edges", "zero-padded"))
     assert np.nanmax(np.abs(maps(place, "real.mcool") - maps(place, "padded.mcool"))) > 1e-3
     refused(predict(place, "soft.mcool", "--edges", "real", "--dtype", "tf32"), "tf32", "cpu")
 
@@ -132,7 +132,7 @@ def test_an_unfinished_run_is_not_continued_with_other_numbers(place, monkeypatc
     with monkeypatch.context() as patch:
         patch.setattr(work.Merger, "add", broken)
         assert predict(place, "x.mcool").exit_code != 0
-    refused(predict(place, "x.mcool", "--edges", "upstream"), "edges", "'real'", "'upstream'")
+    refused(predict(place, "x.mcool", "--edges", "zero-padded"), "edges", "'real'", "'upstream'")
     refused(
         predict(place, "x.mcool", "--store", str(place / "s.h5")),
         "encodings",

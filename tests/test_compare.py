@@ -1,4 +1,4 @@
-"""Alternative and reference side by side: where windows lie, which bins are compared, and what the
+"""Alternate and reference side by side: where windows lie, which bins are compared, and what the
 scores are.
 """
 
@@ -6,19 +6,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import Drawn, make_toy_backgrounds, make_toy_model
+from conftest import Drawn, make_toy_expected, make_toy_model
 from test_edited_prediction import EDITS, GAP, SIZES, Plain, letters, random_letters
 
 from orca_cool.effects.align import Reference, bin_origins, compare, sites
 from orca_cool.effects.scores import SCORES, Choices, average, read_loops, score
 from orca_cool.errors import EditError
 from orca_cool.genome.apply_edits import apply_edits
-from orca_cool.genome.changes import Breakend, Contig, Edit, Join
+from orca_cool.genome.changes import Adjacency, Breakend, Contig, Edit
 from orca_cool.genome.segments import Segment
 from orca_cool.maps.metrics import pearson
 from orca_cool.model.bundle import load_bundle, save_bundle
 from orca_cool.model.spec import orca_spec
-from orca_cool.prediction.engine import Predictor
+from orca_cool.prediction.engine import Engine
 
 
 @pytest.fixture(scope="module")
@@ -27,19 +27,17 @@ def source():
 
 
 @pytest.fixture(scope="module")
-def predictor(source, tmp_path_factory):
+def engine(source, tmp_path_factory):
     model = make_toy_model()
     bundle = load_bundle(
-        save_bundle(
-            tmp_path_factory.mktemp("models") / "toy", model, make_toy_backgrounds(model.spec)
-        )
+        save_bundle(tmp_path_factory.mktemp("models") / "toy", model, make_toy_expected(model.spec))
     )
-    return Predictor(bundle, source)
+    return Engine(bundle, source)
 
 
 @pytest.fixture
-def module(predictor):
-    return predictor.spec.module("S")
+def module(engine):
+    return engine.spec.module("S")
 
 
 class Sizes:
@@ -70,7 +68,7 @@ def test_an_snv_is_seen_from_the_nearest_grain():
     (site,) = placed(Edit("sub", "chr2", 100_123_456, 100_123_457, sequence=letters("A")))
     # 100,123,456 / 124,000 = 807.4: the 807th grain
     assert site.references == (("chr2", 807 * GRAIN),)
-    assert (site.contig, site.position, site.marks) == (
+    assert (site.contig, site.position, site.breakpoints) == (
         "chr2",
         807 * GRAIN,
         (100_123_456, 100_123_457),
@@ -82,7 +80,7 @@ def test_the_papers_duplication():
     # the one breakpoint lies at the end of the first copy; bases on its sides came from 71,884,858
     # and 70,845,859, further apart than half a window of the finest level: two windows of the
     # reference
-    assert site.marks == (71_884_859,)
+    assert site.breakpoints == (71_884_859,)
     assert site.references == (
         ("chr17", 571 * GRAIN),
         ("chr17", 580 * GRAIN),
@@ -94,14 +92,14 @@ def test_the_papers_duplication():
 
 def test_the_papers_deletion():
     (site,) = placed(Edit("del", "chr2", 220_295_000, 222_000_000))
-    assert site.marks == (220_295_000,)
+    assert site.breakpoints == (220_295_000,)
     assert site.references == (("chr2", 1777 * GRAIN), ("chr2", 1790 * GRAIN))  # 1776.6, 1790.3
     assert site.position == 1777 * GRAIN  # left of the breakpoint coordinates are as they were
 
 
 def test_the_papers_inversion():
     first, second = placed(Edit("inv", "chr2", 218_875_000, 220_155_000))
-    assert (first.marks, second.marks) == ((218_875_000,), (220_155_000,))
+    assert (first.breakpoints, second.breakpoints) == ((218_875_000,), (220_155_000,))
     # the base right of the first breakpoint came from 220,154,999
     assert first.references == (("chr2", 1765 * GRAIN), ("chr2", 1775 * GRAIN))
     assert second.references == first.references
@@ -110,9 +108,11 @@ def test_the_papers_inversion():
 
 
 def test_the_papers_translocation():
-    one, two = placed(Join(Breakend("chr5", 89_411_065, "+"), Breakend("chr7", 94_378_248, "-")))
-    assert (one.contig, one.marks) == ("der_chr5", (89_411_065,))
-    assert (two.contig, two.marks) == ("der_chr7", (94_378_248,))
+    one, two = placed(
+        Adjacency(Breakend("chr5", 89_411_065, "+"), Breakend("chr7", 94_378_248, "-"))
+    )
+    assert (one.contig, one.breakpoints) == ("der_chr5", (89_411_065,))
+    assert (two.contig, two.breakpoints) == ("der_chr7", (94_378_248,))
     assert (
         set(one.references) == set(two.references) == {("chr5", 721 * GRAIN), ("chr7", 761 * GRAIN)}
     )  # 721.05, 761.1
@@ -122,7 +122,7 @@ def test_the_papers_translocation():
 
 def test_a_small_inversion_is_one_site_and_a_large_deletion_keeps_the_longer_side():
     (site,) = placed(Edit("inv", "chr2", 100_000_000, 100_040_000))
-    assert site.marks == (100_000_000, 100_040_000)
+    assert site.breakpoints == (100_000_000, 100_040_000)
     assert len(site.references) == 1
     # 90 Mb, at levels of 32 Mb and more: an eighth of 250 bins of 128 kb is 3,968,000; 99,999,999
     # is 25.2 of them, 190,000,001 47.9. 100 Mb lie left of the breakpoint, 52 Mb right of it
@@ -146,42 +146,42 @@ def test_a_small_inversion_is_one_site_and_a_large_deletion_keeps_the_longer_sid
 
 def test_ends_that_are_no_chromosomes_are_breakpoints():
     (site,) = placed(Edit("del", "chr2", 0, 5_000_000), module="1M")
-    assert site.marks == (0,)
+    assert site.breakpoints == (0,)
     assert site.references == (("chr2", 40 * GRAIN),)  # 5,000,000 / 124,000 = 40.3
     assert site.position == 40 * GRAIN - 5_000_000
     (site,) = placed(Edit("del", "chr17", 80_000_000, 83_257_441), module="1M")
-    assert site.marks == (80_000_000,)
+    assert site.breakpoints == (80_000_000,)
     assert site.references == (("chr17", 645 * GRAIN),)  # 79,999,999: 645.2
     assert site.position == 645 * GRAIN
     (site,) = placed(Contig("chr17", (Segment("chr17", 0, 83_257_441, "-"),)), module="1M")
-    assert site.marks == (83_257_441 // 2,)
+    assert site.breakpoints == (83_257_441 // 2,)
 
 
 def oracle(genome, contig, m, names):
     """For each bin the base in its middle, traced through the letters' own addresses."""
-    marks = genome.to_reference(contig, np.arange(m.start, m.end))
+    breakpoints = genome.to_reference(contig, np.arange(m.start, m.end))
     return [
-        (int(marks[0][k]), int(marks[1][k]))
+        (int(breakpoints[0][k]), int(breakpoints[1][k]))
         for k in range(m.resolution // 2, m.end - m.start, m.resolution)
     ]
 
 
 @pytest.mark.parametrize("name", EDITS)
-def test_bins_are_compared_with_those_that_they_came_from(predictor, source, module, name):
+def test_bins_are_compared_with_those_that_they_came_from(engine, source, module, name):
     genome = apply_edits(source, EDITS[name])
-    reference = Reference(predictor, module)
+    reference = Reference(engine, module)
     (found,) = compare(reference, [genome])
     assert found
-    plain = Predictor(predictor.bundle, Plain(genome))
+    plain = Engine(engine.bundle, Plain(genome))
     for k, c in enumerate(found):
-        maps = plain.series(module, c.site.contig, c.site.position, "real")
+        maps = plain.zoom(module, c.site.contig, c.site.position, "real")
         own = maps[k % len(maps)]
-        assert (own.start, own.resolution) == (c.alternative.start, c.resolution)
-        assert np.abs(own.values - c.alternative.values).max() < 1e-4 * own.values.std()
+        assert (own.start, own.resolution) == (c.alternate.start, c.resolution)
+        assert np.abs(own.values - c.alternate.values).max() < 1e-4 * own.values.std()
         for r, (chrom, position) in zip(c.references, c.site.references):
-            again = predictor.series(module, chrom, position, "real")[k % len(maps)]
+            again = engine.zoom(module, chrom, position, "real")[k % len(maps)]
             assert np.array_equal(again.values, r.values)
-        traced = oracle(genome, c.site.contig, c.alternative, list(SIZES))
+        traced = oracle(genome, c.site.contig, c.alternate, list(SIZES))
         n = len(traced)
         for i in range(n):
             for j in range(n):
@@ -224,21 +224,21 @@ def test_a_bin_whose_middle_is_given_takes_the_nearest_base():
     assert places[12] == 1680
 
 
-def test_touched_bins(predictor, source, module):
+def test_touched_bins(engine, source, module):
     genome = apply_edits(
         source, [Edit("ins", "a", 12_000, 12_000, sequence=letters(random_letters(300)))]
     )
-    found = [c for c in compare(Reference(predictor, module), [genome])[0] if c.resolution == 40]
+    found = [c for c in compare(Reference(engine, module), [genome])[0] if c.resolution == 40]
     (c,) = found
-    bins = c.alternative.start + 40 * np.flatnonzero(c.touched)
+    bins = c.alternate.start + 40 * np.flatnonzero(c.touched)
     assert bins.tolist() == list(range(12_000, 12_300, 40))
 
 
-def test_no_change_is_exactly_nothing(predictor, source, module):
+def test_no_change_is_exactly_nothing(engine, source, module):
     same = letters("".join("ACGT"[k] for k in source.codes["a"][12_000:12_010]))
     genome = apply_edits(source, [Edit("sub", "a", 12_000, 12_010, sequence=same)])
-    assert compare(Reference(predictor, module), [genome]) == [[]]
-    (found,) = compare(Reference(predictor, module), [genome], footprints=[("a", 12_000, 12_010)])
+    assert compare(Reference(engine, module), [genome]) == [[]]
+    (found,) = compare(Reference(engine, module), [genome], footprints=[("a", 12_000, 12_010)])
     assert [c.resolution for c in found] == [160, 80, 40]
     for c in found:
         assert c.unchanged
@@ -249,11 +249,11 @@ def test_no_change_is_exactly_nothing(predictor, source, module):
         assert set(values.values()) == {0.0}
 
 
-def test_scores_by_hand(predictor, source, module):
+def test_scores_by_hand(engine, source, module):
     genome = apply_edits(source, EDITS["snv"])
-    (found,) = compare(Reference(predictor, module), [genome])
+    (found,) = compare(Reference(engine, module), [genome])
     for c in found:
-        a, b = c.alternative.values.astype(float), c.references[0].values.astype(float)
+        a, b = c.alternate.values.astype(float), c.references[0].values.astype(float)
         assert np.array_equal(c.reference, b)  # an SNV moves nothing
         upper = np.triu_indices(16)
         values = score(c, Choices(diamond=3))
@@ -261,22 +261,22 @@ def test_scores_by_hand(predictor, source, module):
         assert values["one_minus_r"] == pytest.approx(1 - pearson(a, b, nearest=0)[0])
         assert values["mse"] > 0
         (bin_,) = np.flatnonzero(c.touched)
-        assert bin_ == (12_000 - c.alternative.start) // c.resolution
+        assert bin_ == (12_000 - c.alternate.start) // c.resolution
         # at the same distance the expected cancels
         assert values["log_fold_change"] == pytest.approx(np.abs(a - b)[bin_].mean(), rel=1e-5)
         by_distance = [abs(np.diagonal(a, d).mean() - np.diagonal(b, d).mean()) for d in range(12)]
         assert values["decay"] == pytest.approx(np.mean(by_distance), rel=1e-5)
 
 
-def crafted(alternative, resolution=1000):
+def crafted(alternate, resolution=1000):
     """A comparison of maps given by hand, on one chromosome without gaps; the expected is 1."""
     from orca_cool.effects.align import Comparison, Site
-    from orca_cool.prediction.engine import SeriesMap
+    from orca_cool.prediction.engine import ZoomMap
 
-    y, z = alternative
+    y, z = alternate
     n = len(y)
     maps = [
-        SeriesMap("c", resolution, 0, n * resolution, v, np.zeros_like(v), np.ones_like(v), 0.0)
+        ZoomMap("c", resolution, 0, n * resolution, v, np.zeros_like(v), np.ones_like(v), 0.0)
         for v in (y, z)
     ]
     touched = np.zeros(n, dtype=bool)
@@ -336,11 +336,11 @@ def test_loops_and_compartments():
     assert score(crafted((a, b)), Choices(diamond=5))["compartment"] > 0.5
 
 
-def test_shifted_windows_are_averaged(predictor, source, module):
+def test_shifted_windows_are_averaged(engine, source, module):
     genome = apply_edits(source, EDITS["snv"])
-    reference = Reference(predictor, module)
+    reference = Reference(engine, module)
     by_shift = [compare(reference, [genome], shift=s, keep=[40])[0][0] for s in (0, 80, -13)]
-    starts = [c.alternative.start for c in by_shift]
+    starts = [c.alternate.start for c in by_shift]
     assert starts[1:] == [starts[0] + 80, starts[0] - 13]
     scores = [score(c) for c in by_shift]
     mean = average(scores)
@@ -348,8 +348,8 @@ def test_shifted_windows_are_averaged(predictor, source, module):
     assert mean["mse"] == pytest.approx(np.mean([s["mse"] for s in scores]))
 
 
-def test_each_window_of_the_reference_is_predicted_once(predictor, source, module):
-    reference = Reference(predictor, module)
+def test_each_window_of_the_reference_is_predicted_once(engine, source, module):
+    reference = Reference(engine, module)
     genomes = [
         apply_edits(source, [Edit("sub", "a", p, p + 1, sequence=letters("N"))])
         for p in range(12_000, 12_040, 4)
@@ -360,7 +360,7 @@ def test_each_window_of_the_reference_is_predicted_once(predictor, source, modul
     for genome, found in zip(genomes, together):  # and one by one the numbers are the same
         (alone,) = compare(reference, [genome])
         for a, b in zip(found, alone, strict=True):
-            assert np.array_equal(a.alternative.values, b.alternative.values)
+            assert np.array_equal(a.alternate.values, b.alternate.values)
     assert reference.predicted == 1
 
 

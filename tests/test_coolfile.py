@@ -18,7 +18,7 @@ from orca_cool.errors import CoolerError, OutputError
 from orca_cool.genome.regions import n_bins
 from orca_cool.maps.coolfile import (
     Layer,
-    Stripe,
+    RowBlock,
     TransBlock,
     read_layer,
     read_log_ratio,
@@ -33,7 +33,7 @@ def planted() -> Planted:
 
 @pytest.fixture(scope="module")
 def path(planted: Planted, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(planted, tmp_path_factory.mktemp("coolfile") / "out.mcool", spread=True)
+    return write(planted, tmp_path_factory.mktemp("coolfile") / "out.mcool", strand_difference=True)
 
 
 def datasets(path: Path) -> dict[str, bytes]:
@@ -70,7 +70,7 @@ def test_cooler_reads_it(path: Path) -> None:
         np.testing.assert_array_equal(bins[["start", "end"]], stock[["start", "end"]])
         assert list(bins["chrom"]) == list(stock["chrom"])
         pixels = clr.pixels()[:]
-        assert list(pixels.columns) == ["bin1_id", "bin2_id", "count", "level", "spread"]
+        assert list(pixels.columns) == ["bin1_id", "bin2_id", "count", "level", "strand_difference"]
         assert pixels.dtypes["bin1_id"] == np.int64
         assert pixels.dtypes["count"] == np.float32
         assert (pixels["level"] == r).all()
@@ -94,8 +94,8 @@ def test_same_table_as_stock_cooler(path: Path, tmp_path: Path) -> None:
     """Written once more by cooler itself, every dataset has the same type and values."""
     source = cooler.Cooler(f"{path}::resolutions/64000")
     copy = str(tmp_path / "copy.cool")
-    columns = ["count", "level", "spread"]
-    types = {"count": "float32", "level": "int32", "spread": "float32"}
+    columns = ["count", "level", "strand_difference"]
+    types = {"count": "float32", "level": "int32", "strand_difference": "float32"}
     cooler.create_cooler(
         copy, source.bins()[:], source.pixels()[:], columns=columns, dtypes=types, ordered=True
     )
@@ -159,14 +159,14 @@ def test_contact_mode(planted: Planted, tmp_path: Path) -> None:
 def test_contact_mode_clips_at_zero(tmp_path: Path) -> None:
     layer = Layer(1000, np.full(10, 1e-3), 1e-3, 10, None, {})
     y = band_of(np.full((10, 10), -5.0), 10)
-    stripe = Stripe("a", 0, y, np.full(y.shape, 1000, np.int32))
+    row_block = RowBlock("a", 0, y, np.full(y.shape, 1000, np.int32))
     path = tmp_path / "c.mcool"
     write_mcool(
         path,
         chromsizes={"a": 10_000},
         assembly="x",
         layers=[layer],
-        stripes=lambda _: [stripe],
+        row_blocks=lambda _: [row_block],
         metadata={},
         mode="contact",
     )
@@ -186,8 +186,8 @@ def test_clodius_tile_equals_the_matrix(path: Path) -> None:
 
 
 def test_deterministic_and_independent_of_the_split(planted: Planted, tmp_path: Path) -> None:
-    a = write(planted, tmp_path / "a.mcool", rows=97, spread=True)
-    b = write(planted, tmp_path / "b.mcool", rows=11, spread=True)
+    a = write(planted, tmp_path / "a.mcool", rows=97, strand_difference=True)
+    b = write(planted, tmp_path / "b.mcool", rows=11, strand_difference=True)
     assert datasets(a) == datasets(b)
     with h5py.File(a) as x, h5py.File(b) as y:
         for r in RESOLUTIONS:
@@ -212,7 +212,7 @@ def test_interrupted_leaves_nothing_and_keeps_the_old_file(
     path.write_text("old")
 
     def broken(resolution: int):  # type: ignore[no-untyped-def]
-        yield next(iter(planted.stripes()(resolution)))  # type: ignore[operator]
+        yield next(iter(planted.row_blocks()(resolution)))  # type: ignore[operator]
         raise ValueError("the network fell over")
 
     with pytest.raises(ValueError, match="fell over"):
@@ -221,7 +221,7 @@ def test_interrupted_leaves_nothing_and_keeps_the_old_file(
             chromsizes=CHROMSIZES,
             assembly="x",
             layers=planted.layers,
-            stripes=broken,
+            row_blocks=broken,
             metadata={},
         )
     assert [p.name for p in tmp_path.iterdir()] == ["out.mcool"]
@@ -231,15 +231,15 @@ def test_interrupted_leaves_nothing_and_keeps_the_old_file(
 FULL = """
 import resource, signal, sys
 import numpy as np
-from orca_cool.maps.coolfile import Layer, Stripe, write_mcool
+from orca_cool.maps.coolfile import Layer, RowBlock, write_mcool
 from orca_cool.errors import OutputError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
 rng = np.random.default_rng(0)
-stripes = [Stripe("a", i, rng.normal(size=(500, 100)).astype("f4"), np.ones((500, 100), "i4")) for i in range(0, 10_000, 500)]
+row_blocks = [RowBlock("a", i, rng.normal(size=(500, 100)).astype("f4"), np.ones((500, 100), "i4")) for i in range(0, 10_000, 500)]
 layer = Layer(1000, np.full(100, 1e-3), 1e-5, 100, None, {})
 try:
-    write_mcool(sys.argv[1], chromsizes={"a": 10_000_000}, assembly="x", layers=[layer], stripes=lambda _: stripes, metadata={})
+    write_mcool(sys.argv[1], chromsizes={"a": 10_000_000}, assembly="x", layers=[layer], row_blocks=lambda _: row_blocks, metadata={})
 except OutputError as error:
     print(error)
 """
@@ -270,7 +270,7 @@ def test_unwritable_place(planted: Planted, tmp_path: Path) -> None:
             chromsizes=CHROMSIZES,
             assembly="x",
             layers=[],
-            stripes=lambda _: [],
+            row_blocks=lambda _: [],
             metadata={},
         )
 
@@ -281,8 +281,8 @@ def layer_of(n: int = 20, band: int = 5, trans: float | None = None) -> Layer:
 
 def stripe_of(
     chrom: str = "a", start: int = 0, rows: int = 4, band: int = 5, value: float = 0.0
-) -> Stripe:
-    return Stripe(
+) -> RowBlock:
+    return RowBlock(
         chrom,
         start,
         np.full((rows, band), value, np.float32),
@@ -291,7 +291,7 @@ def stripe_of(
 
 
 @pytest.mark.parametrize(
-    ("layer", "stripes", "blocks", "message"),
+    ("layer", "row_blocks", "blocks", "message"),
     [
         (layer_of(), [stripe_of(start=4), stripe_of(start=0)], [], "out of order"),
         (layer_of(), [stripe_of("b"), stripe_of("a")], [], "out of order"),
@@ -322,7 +322,7 @@ def stripe_of(
 )
 @pytest.mark.filterwarnings("ignore:overflow")
 def test_contradictions(
-    tmp_path: Path, layer: Layer, stripes: list, blocks: list, message: str
+    tmp_path: Path, layer: Layer, row_blocks: list, blocks: list, message: str
 ) -> None:
     sizes = {"a": 20_000, "b": 10_000}
     with pytest.raises(OutputError, match=message):
@@ -331,7 +331,7 @@ def test_contradictions(
             chromsizes=sizes,
             assembly="x",
             layers=[layer],
-            stripes=lambda _: stripes,
+            row_blocks=lambda _: row_blocks,
             trans=lambda _: blocks,
             metadata={},
         )
@@ -346,7 +346,7 @@ def test_settings_and_foreign_files(tmp_path: Path) -> None:
                 chromsizes={"a": 10},
                 assembly="x",
                 layers=[],
-                stripes=lambda _: [],
+                row_blocks=lambda _: [],
                 metadata={},
                 **bad,
             )  # type: ignore[arg-type]
@@ -382,12 +382,12 @@ def test_any_mask_band_and_split_round_trips(
     present = [c for c in sizes if rng.random() < 0.8]
     layer = Layer(1000, rng.random(60) + 0.1, 1e-3, band, 1e-3, masked)
 
-    def stripes(_: int):  # type: ignore[no-untyped-def]
+    def row_blocks(_: int):  # type: ignore[no-untyped-def]
         for c in present:
             cuts = np.unique(np.concatenate([[0, n[c]], rng.integers(0, n[c] + 1, 3)]))
             rows = band_of(np.triu(dense[c]), band)
             for a, b in zip(cuts, cuts[1:]):
-                yield Stripe(c, int(a), rows[a:b], np.full(rows[a:b].shape, 1000, np.int32))
+                yield RowBlock(c, int(a), rows[a:b], np.full(rows[a:b].shape, 1000, np.int32))
 
     names = list(sizes)
     pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :] if rng.random() < 0.5]
@@ -404,7 +404,7 @@ def test_any_mask_band_and_split_round_trips(
         chromsizes=sizes,
         assembly="x",
         layers=[layer],
-        stripes=stripes,
+        row_blocks=row_blocks,
         trans=lambda _: blocks,
         metadata={},
     )

@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from conftest import Drawn, make_toy_backgrounds, make_toy_model, make_toy_spec
+from conftest import Drawn, make_toy_expected, make_toy_model, make_toy_spec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orca_cool.encodings.cache import EditedCache, EncodingCache
 from orca_cool.genome.apply_edits import apply_edits
-from orca_cool.genome.changes import Breakend, Contig, Edit, Join
+from orca_cool.genome.changes import Adjacency, Breakend, Contig, Edit
 from orca_cool.genome.segments import Segment
 from orca_cool.model.bundle import load_bundle, save_bundle
 from orca_cool.model.fast.encoder import FastEncoder
-from orca_cool.prediction.engine import Predictor
+from orca_cool.prediction.engine import Engine
 from orca_cool.prediction.windows import by_root, plan
 
 BASE = 40
@@ -44,9 +44,7 @@ def model():
 def bundle(tmp_path_factory):
     model = make_toy_model()
     return load_bundle(
-        save_bundle(
-            tmp_path_factory.mktemp("models") / "toy", model, make_toy_backgrounds(model.spec)
-        )
+        save_bundle(tmp_path_factory.mktemp("models") / "toy", model, make_toy_expected(model.spec))
     )
 
 
@@ -70,8 +68,8 @@ EDITS = {
     "inverted duplication": [Edit("dup", "a", 4_000, 10_013, 2, True)],
     "insertion": [Edit("ins", "a", 9_001, 9_001, sequence=letters(random_letters(4_017)))],
     "insertion of N": [Edit("ins", "a", 9_001, 9_001, sequence=(Segment("", 0, 5_000),))],
-    "translocation": [Join(Breakend("a", 12_001, "+"), Breakend("b", 3_000, "-"))],
-    "inverted translocation": [Join(Breakend("a", 12_001, "+"), Breakend("b", 3_000, "+"))],
+    "translocation": [Adjacency(Breakend("a", 12_001, "+"), Breakend("b", 3_000, "-"))],
+    "inverted translocation": [Adjacency(Breakend("a", 12_001, "+"), Breakend("b", 3_000, "+"))],
     "custom": [
         Contig(
             "a",
@@ -146,7 +144,7 @@ def test_any_edits_any_window(model, source, places, kinds, unit, start, reverse
 @pytest.mark.parametrize("module", ["S", "G", "B"])
 def test_maps_are_those_of_the_edited_sequence(bundle, source, name, module):
     genome = apply_edits(source, EDITS[name])
-    ours, plain = Predictor(bundle, source).on(genome), Predictor(bundle, Plain(genome))
+    ours, plain = Engine(bundle, source).on(genome), Engine(bundle, Plain(genome))
     module = bundle.spec.module(module)
     chrom = genome.edited[0]
     root = by_root(plan(genome.chromsizes[chrom], module.resolutions, 16))[-1]
@@ -156,7 +154,7 @@ def test_maps_are_those_of_the_edited_sequence(bundle, source, name, module):
         assert a.window == b.window
         assert np.abs(a.values - b.values).max() < 1e-4 * b.values.std()
     for a, b in zip(
-        ours.series(module, chrom, 6_013), plain.series(module, chrom, 6_013), strict=True
+        ours.series(module, chrom, 6_013), plain.zoom(module, chrom, 6_013), strict=True
     ):
         assert (a.start, a.end) == (b.start, b.end)
         assert np.abs(a.values - b.values).max() < 1e-4 * b.values.std()
@@ -175,9 +173,9 @@ def test_encoded_anew_the_bits_are_those_of_the_edited_fasta(bundle, source, tmp
     )
     module = bundle.spec.module("S")
     root = by_root(plan(genome.chromsizes["a"], module.resolutions, 16))[4]
-    ours = Predictor(bundle, genome, reuse=False).windows(module, "a", root)
+    ours = Engine(bundle, genome, reuse=False).windows(module, "a", root)
     for a, b in zip(
-        ours, Predictor(bundle, open_genome(path)).windows(module, "a", root), strict=True
+        ours, Engine(bundle, open_genome(path)).windows(module, "a", root), strict=True
     ):
         assert np.array_equal(a.values, b.values)
 
@@ -224,9 +222,9 @@ def test_no_change_is_no_edit(bundle, source):
     assert genome.edited == []
     twice = apply_edits(apply_edits(source, EDITS["inversion"]), EDITS["inversion"])
     assert twice.edited == []
-    predictor = Predictor(bundle, source)
+    engine = Engine(bundle, source)
     module = bundle.spec.module("S")
     for a, b in zip(
-        predictor.on(twice).series(module, "a", 12_000), predictor.series(module, "a", 12_000)
+        engine.for_genome(twice).series(module, "a", 12_000), engine.zoom(module, "a", 12_000)
     ):
         assert np.array_equal(a.values, b.values)

@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 
 from orca_cool.errors import EditError, GenomeError, OrcaCoolError, RegionError
 from orca_cool.genome.apply_edits import apply_edits, inverse, within
-from orca_cool.genome.changes import Breakend, Contig, Edit, Join
-from orca_cool.genome.edited import EditedGenome, Image, fingerprint
+from orca_cool.genome.changes import Adjacency, Breakend, Contig, Edit
+from orca_cool.genome.edited import EditedGenome, LiftedInterval, fingerprint
 from orca_cool.genome.segments import Segment, merged
 from orca_cool.genome.source import SequenceSource, length_of
 
 COMPLEMENT = dict(zip("ACGTN", "TGCAN"))
 
-# The oracle: a base is (letter, chromosome, position, strand) of the reference; given letters and N
+# The oracle: a base is (letter, chromosome, position, strand) of the reference; literal letters and N
 # come from ("", -1, 0).
 Base = tuple[str, str, int, int]
 Model = dict[str, list[Base]]
@@ -221,7 +221,7 @@ def test_edits_are_those_of_the_strings(drawn, data):
         start, end = sorted(data.draw(st.tuples(st.integers(-6, n + 6), st.integers(-6, n + 6))))
         text = "NNNNNN" + text_of(wanted[chrom]) + "NNNNNN"
         assert letters_of(genome.fetch(chrom, start, end)) == text[start + 6 : end + 6]
-        inside = genome.pieces(chrom, start, end)
+        inside = genome.segments(chrom, start, end)
         assert (
             "".join(letters_of(s.fetch(source)) for s in inside)
             == text[6:-6][max(start, 0) : max(end, 0)]
@@ -270,10 +270,10 @@ def test_maps_between_edited_and_reference(drawn, data):
             )
     for chrom, n in source.chromsizes.items():
         for i in range(n):
-            images = genome.from_reference(chrom, i, i + 1)
-            assert all((m.end - m.start, m.ref_start, m.ref_end) == (1, i, i + 1) for m in images)
-            assert len({(m.contig, m.start) for m in images}) == len(images)
-            assert {(m.contig, m.start, m.strand) for m in images} == back.get((chrom, i), set())
+            lifted = genome.from_reference(chrom, i, i + 1)
+            assert all((m.end - m.start, m.ref_start, m.ref_end) == (1, i, i + 1) for m in lifted)
+            assert len({(m.contig, m.start) for m in lifted}) == len(lifted)
+            assert {(m.contig, m.start, m.strand) for m in lifted} == back.get((chrom, i), set())
         start, end = sorted(data.draw(st.tuples(st.integers(-3, n + 3), st.integers(-3, n + 3))))
         found = []
         for m in genome.from_reference(chrom, start, end):
@@ -302,12 +302,12 @@ def test_maps_to_no_place_one_and_many():
     genome = apply_edits(source, changes)  # a: 01 45 67 -7-6 89; b: 0 a0-2 123
     assert genome.from_reference("a", 3, 4) == []
     assert genome.from_reference("a", 5, 7) == [
-        Image("a", 3, 5, 5, 7, "+"),
-        Image("a", 7, 8, 6, 7, "-"),
+        LiftedInterval("a", 3, 5, 5, 7, "+"),
+        LiftedInterval("a", 7, 8, 6, 7, "-"),
     ]
     assert genome.from_reference("a", 0, 4) == [
-        Image("a", 0, 2, 0, 2, "+"),
-        Image("b", 1, 4, 0, 3, "+"),
+        LiftedInterval("a", 0, 2, 0, 2, "+"),
+        LiftedInterval("b", 1, 4, 0, 3, "+"),
     ]
     assert [x.tolist() for x in genome.to_reference("a", np.array([9, 7, 6, 100, -1]))] == [
         [0, 0, 0, -1, -1],
@@ -367,7 +367,7 @@ def test_the_inverse_leaves_letters_whole():
 
 def test_the_inverse_of_a_join_within_a_chromosome():
     source = Text({"a": "ACGTTTGACA", "b": "G"})
-    join = Join(Breakend("a", 2, "+"), Breakend("a", 7, "+"))
+    join = Adjacency(Breakend("a", 2, "+"), Breakend("a", 7, "+"))
     plain = apply_edits(source)
     assert inverse(plain, [join]) == [
         Edit("sub", "a", 2, 7, sequence=(Segment("a", 2, 7),), of_source=True)
@@ -485,7 +485,7 @@ TEN = Text({"a": "AACCGGTTNN", "b": "ACGT"})
         (2, 3, "CCC", [Segment("a", 0, 3), "CC", Segment("a", 3, 10)]),
         (2, 4, "C", [Segment("a", 0, 3), Segment("a", 4, 10)]),
         (2, 4, "GT", [Segment("a", 0, 2), "GT", Segment("a", 4, 10)]),  # nothing in common
-        (0, 10, "TACCGGTTNA", ["T", Segment("a", 1, 9), "A"]),  # the middle is one given sequence
+        (0, 10, "TACCGGTTNA", ["T", Segment("a", 1, 9), "A"]),  # the middle is one literal sequence
     ],
 )
 def test_substitutions_are_trimmed(start, end, given, expected):
@@ -557,13 +557,13 @@ def test_changes_as_text():
     assert (
         str(Edit("sub", "a", 1, 2, sequence=letters(long))) == f"a:1-2 sub {long[:20]}... (40 bp)"
     )
-    assert str(Join(Breakend("a", 5_000, "+"), Breakend("b", 0, "-"))) == "a:5,000(+)::b:0(-)"
+    assert str(Adjacency(Breakend("a", 5_000, "+"), Breakend("b", 0, "-"))) == "a:5,000(+)::b:0(-)"
     assert (
-        str(Join(Breakend("a", 5, "+"), Breakend("b", 0, "-"), letters("AC")))
+        str(Adjacency(Breakend("a", 5, "+"), Breakend("b", 0, "-"), letters("AC")))
         == "a:5(+)::AC::b:0(-)"
     )
     assert str(Contig("new", (Segment("a", 0, 5), *letters("AC")))) == "new = a:0-5(+),AC"
-    assert str(Segment.letters("ACG")) == "3 bp of given sequence"
+    assert str(Segment.letters("ACG")) == "3 bp of literal sequence"
     assert str(Segment("", 0, 1_500)) == "1,500 bp of N"
 
 
@@ -613,13 +613,13 @@ def text_contigs(genome: EditedGenome) -> dict[str, str]:
     return {c: letters_of(genome.fetch(c, 0, n)) for c, n in genome.chromsizes.items()}
 
 
-def join(first: str, second: str, between: str = "") -> Join:
+def join(first: str, second: str, between: str = "") -> Adjacency:
     """``join("A4+", "B5-")``."""
 
     def end(text: str) -> Breakend:
         return Breakend(text[:-1].rstrip("0123456789"), int(re.sub(r"\D", "", text)), text[-1])
 
-    return Join(end(first), end(second), letters(between) if between else ())
+    return Adjacency(end(first), end(second), letters(between) if between else ())
 
 
 A1, A2, B1, B2 = A[:4], A[4:], B[:5], B[5:]
@@ -661,8 +661,8 @@ def test_segments_of_a_translocation():
         "der_B": (Segment("A", 4, 10, "-"), Segment("B", 5, 12)),
     }
     assert genome.from_reference("B", 4, 6) == [
-        Image("der_A", 4, 5, 4, 5, "-"),
-        Image("der_B", 6, 7, 5, 6, "+"),
+        LiftedInterval("der_A", 4, 5, 4, 5, "-"),
+        LiftedInterval("der_B", 6, 7, 5, 6, "+"),
     ]
     assert [x.tolist() for x in genome.to_reference("der_B", np.array([0, 5, 6]))] == [
         [0, 0, 1],
@@ -708,9 +708,9 @@ def test_a_translocation_with_edits_on_both_sides(source, data):
     ]
     if not all(rest.values()):
         with pytest.raises(EditError, match="nothing is left"):
-            apply_edits(source, [*local, Join(*ends, between)])
+            apply_edits(source, [*local, Adjacency(*ends, between)])
         return
-    genome = apply_edits(source, [*local, Join(*ends, between)])
+    genome = apply_edits(source, [*local, Adjacency(*ends, between)])
     ours = model_of(genome)
     assert {c: ours.pop(c) for c in rest} == rest
     assert either_way(ours.values()) == either_way(joined)
@@ -806,7 +806,7 @@ def test_any_joins_given_whole(source, data):
         st.permutations([Breakend(c, p, side) for c in cuts for p in cuts[c] for side in "+-"])
     )
     joins = [
-        Join(a, b, data.draw(st.one_of(st.just(()), sequences(sizes))))
+        Adjacency(a, b, data.draw(st.one_of(st.just(()), sequences(sizes))))
         for a, b in zip(ends[::2], ends[1::2])
     ]
     apart = {e.chrom for j in joins if j.first.chrom != j.second.chrom for e in (j.first, j.second)}
@@ -957,8 +957,8 @@ def test_joins_within_a_chromosome(text, data):
     for sides in ("+-", "-+", "++", "--"):
         wanted = rearranged(text, p, q, sides, between)
         first, second = Breakend("a", p, sides[0]), Breakend("a", q, sides[1])
-        one = Join(first, second, letters(between) if between else ())
-        other = Join(second, first, letters(rc(between)) if between else ())
+        one = Adjacency(first, second, letters(between) if between else ())
+        other = Adjacency(second, first, letters(rc(between)) if between else ())
         for change in (one, other, within(one), within(other)):
             if not wanted:
                 with pytest.raises(EditError, match="nothing is left of 'a'"):
@@ -992,7 +992,7 @@ def test_joins_within_a_chromosome_that_a_translocation_cuts_too(sides, between,
     """
     cut = join("C3+", "B5-")
     one, other = [Breakend("C", 6, sides[0]), Breakend("C", 12, sides[1])][::ends]
-    change = Join(one, other, letters(between) if between else ())
+    change = Adjacency(one, other, letters(between) if between else ())
     middle = between if ends == 1 else rc(between)
     wanted = rearranged(C, 6, 12, sides, middle)
     assert text_contigs(apply_edits(ABC, [change, cut])) == {
@@ -1168,7 +1168,7 @@ DEL = Edit("del", "A", 2, 6)
         ),
         (
             [Edit("sub", "A", 5, 6, sequence=(Segment("", 2, 5, "+", b"ACGT"),))],
-            "3 bp of given sequence of 'A:5-6 sub GT' is empty, reversed",
+            "3 bp of literal sequence of 'A:5-6 sub GT' is empty, reversed",
         ),
         (
             [Edit("sub", "A", 5, 6, sequence=(Segment("", 2, 5, "+", b"ACGT"),))],
@@ -1180,7 +1180,7 @@ DEL = Edit("del", "A", 2, 6)
         ),
         ([Contig("new", (Segment("B", 7, 13),))], "B:7-13(+) of 'new = B:7-13(+)' is empty"),
         (
-            [Join(Breakend("A", 1, "+"), Breakend("B", 1, "-"), (Segment("B", 7, 13),))],
+            [Adjacency(Breakend("A", 1, "+"), Breakend("B", 1, "-"), (Segment("B", 7, 13),))],
             "B:7-13(+) of 'A:1(+)::B:7-13(+)::B:1(-)' is empty",
         ),
         # chromosomes given whole
@@ -1277,15 +1277,15 @@ def test_what_has_no_inverse():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "a given sequence is empty"),
+        ("", "a literal sequence is empty"),
         (
             "ACGX",
-            "the given sequence ACGX holds 'X' at letter 4; only A, C, G, T and N are sequence",
+            "the literal sequence ACGX holds 'X' at letter 4; only A, C, G, T and N are sequence",
         ),
         ("ACGU", "holds 'U' at letter 4"),
         ("A-C", "holds '-' at letter 2"),
         ("AC\n", "holds '\\n' at letter 3"),
-        ("A" * 40 + "R", f"the given sequence {'A' * 20}... (41 bp) holds 'R' at letter 41"),
+        ("A" * 40 + "R", f"the literal sequence {'A' * 20}... (41 bp) holds 'R' at letter 41"),
     ],
 )
 def test_letters_that_are_none(text, message):
@@ -1322,7 +1322,7 @@ def test_letters_that_are_none(text, message):
         (
             [Segment("", 0, 5, "+", b"ACGT")],
             GenomeError,
-            "segment 5 bp of given sequence of 'x' lies outside its 4 letters",
+            "segment 5 bp of literal sequence of 'x' lies outside its 4 letters",
         ),
         ([Segment("", -1, 3, "+", b"ACGT")], GenomeError, "lies outside its 4 letters"),
         ([Segment("D", 2, 5)], GenomeError, "genome 'text' has no chromosome 'D'; it has: A, B"),
@@ -1339,7 +1339,7 @@ def test_questions_that_cannot_be():
     message = "genome 'mine' has no chromosome 'A'; it has: der_A, der_B"
     for ask in (
         lambda: genome.fetch("A", 0, 5),
-        lambda: genome.pieces("A", 0, 5),
+        lambda: genome.segments("A", 0, 5),
         lambda: genome.overhanging("A", 0, 5),
         lambda: genome.flat([Segment("A", 0, 5)]),
         lambda: genome.junctions("A"),
@@ -1402,11 +1402,13 @@ def test_duplication_of_17q24(hg38):
         ("chr17", 83_257_440, 1),
     ]
     assert genome.from_reference("chr17", 71_000_000, 71_000_100) == [
-        Image("chr17", 71_000_000, 71_000_100, 71_000_000, 71_000_100, "+"),
-        Image("chr17", 72_039_000, 72_039_100, 71_000_000, 71_000_100, "+"),  # 1,039,000 further
+        LiftedInterval("chr17", 71_000_000, 71_000_100, 71_000_000, 71_000_100, "+"),
+        LiftedInterval(
+            "chr17", 72_039_000, 72_039_100, 71_000_000, 71_000_100, "+"
+        ),  # 1,039,000 further
     ]
     assert genome.from_reference("chr17", 80_000_000, 80_000_001) == [
-        Image("chr17", 81_039_000, 81_039_001, 80_000_000, 80_000_001, "+")
+        LiftedInterval("chr17", 81_039_000, 81_039_001, 80_000_000, 80_000_001, "+")
     ]
     around = genome.fetch("chr17", 71_884_849, 71_884_869)
     assert np.array_equal(
@@ -1458,8 +1460,8 @@ def test_deletion_and_inversion_at_the_epha4_locus(hg38):
     assert genome.from_reference("chr2", 221_000_000, 221_500_000) == []
     # half in the inversion: its last 1,000 bp are its first
     assert genome.from_reference("chr2", 220_154_000, 220_156_000) == [
-        Image("chr2", 218_875_000, 218_876_000, 220_154_000, 220_155_000, "-"),
-        Image("chr2", 220_155_000, 220_156_000, 220_155_000, 220_156_000, "+"),
+        LiftedInterval("chr2", 218_875_000, 218_876_000, 220_154_000, 220_155_000, "-"),
+        LiftedInterval("chr2", 220_155_000, 220_156_000, 220_155_000, 220_156_000, "+"),
     ]
     assert np.array_equal(
         genome.fetch("chr2", 218_875_000, 218_875_010),
@@ -1473,7 +1475,7 @@ def test_deletion_and_inversion_at_the_epha4_locus(hg38):
 
 def test_translocation_of_chr5_and_chr7(hg38):
     genome = apply_edits(
-        hg38, [Join(Breakend("chr5", 89_411_065, "+"), Breakend("chr7", 94_378_248, "-"))]
+        hg38, [Adjacency(Breakend("chr5", 89_411_065, "+"), Breakend("chr7", 94_378_248, "-"))]
     )
     assert list(genome.contigs)[3:8] == ["chr4", "der_chr5", "chr6", "der_chr7", "chr8"]
     assert genome.contigs["der_chr5"] == (
@@ -1497,7 +1499,7 @@ def test_translocation_of_chr5_and_chr7(hg38):
     ]
     assert genome.from_reference("chr5", 100_000_000, 100_000_010) == [
         # 94,378,248 + 100,000,000 - 89,411,065
-        Image("der_chr7", 104_967_183, 104_967_193, 100_000_000, 100_000_010, "+")
+        LiftedInterval("der_chr7", 104_967_183, 104_967_193, 100_000_000, 100_000_010, "+")
     ]
     joined = genome.fetch("der_chr5", 89_411_060, 89_411_070)
     assert np.array_equal(
@@ -1533,12 +1535,12 @@ def test_deletions_of_90_megabases_and_at_the_ends(hg38):
     assert genome.junctions("chr4") == []
     assert reference_of(genome, "chr4", -1, 0) == [("", -1, 0), ("chr4", 1_000_000, 1)]
     assert genome.from_reference("chr4", 999_999, 1_000_001) == [
-        Image("chr4", 0, 1, 1_000_000, 1_000_001, "+")
+        LiftedInterval("chr4", 0, 1, 1_000_000, 1_000_001, "+")
     ]
     assert genome.contigs["chrX"] == (Segment("chrX", 0, 155_000_000),)
     assert genome.chromsizes["chrX"] == 155_000_000
     assert genome.from_reference("chrX", 154_999_999, 156_040_895) == [
-        Image("chrX", 154_999_999, 155_000_000, 154_999_999, 155_000_000, "+")
+        LiftedInterval("chrX", 154_999_999, 155_000_000, 154_999_999, 155_000_000, "+")
     ]
     assert np.array_equal(
         genome.fetch("chrX", 154_999_995, 155_000_005),

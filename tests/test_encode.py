@@ -20,7 +20,7 @@ from orca_cool.genome.open import open_genome
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import one_hot, reverse_complement
 from orca_cool.model.fast.encoder import FastEncoder
-from orca_cool.prediction.engine import Predictor
+from orca_cool.prediction.engine import Engine
 from orca_cool.prediction.windows import by_root, plan
 
 BASE, BLOCK, FLANK = 40, 1600, 400
@@ -94,7 +94,7 @@ def test_unknown_sequence_is_encoded_once(model, source):
     cache.window("a", 400, 200)  # beyond the chromosome's end
     assert cache.encoded == BLOCK
     assert (
-        BlockEncoder(FastEncoder(model.encoder), source).is_unknown("gap", 1) is False
+        BlockEncoder(FastEncoder(model.encoder), source).is_N("gap", 1) is False
     )  # its left flank shows sequence
 
 
@@ -155,18 +155,18 @@ def test_upstream_edges_are_the_padded_window(model, source, toy_bundle):
     module = toy_bundle.spec.module("S")
     root = by_root(plan(SIZES["a"], module.resolutions, 16))[2]
     maps = {
-        e: next(Predictor(toy_bundle, source, "cpu", edges=e).windows(module, "a", root)).values
-        for e in ("real", "upstream")
+        e: next(Engine(toy_bundle, source, "cpu", edges=e).windows(module, "a", root)).values
+        for e in ("real", "zero-padded")
     }
     origin = root[0][0].start * 160
-    series = Predictor(toy_bundle, source, "cpu").series(module, "a", origin + 1280)[0]
+    series = Engine(toy_bundle, source, "cpu").series(module, "a", origin + 1280)[0]
     assert series.start == origin
-    np.testing.assert_allclose(series.values, maps["upstream"], atol=1e-5)
+    np.testing.assert_allclose(series.values, maps["zero-padded"], atol=1e-5)
     assert np.abs(series.values - maps["real"]).max() > 1e-3
-    real = Predictor(toy_bundle, source, "cpu").series(module, "a", origin + 1280, edges="real")[0]
+    real = Engine(toy_bundle, source, "cpu").series(module, "a", origin + 1280, edges="real")[0]
     np.testing.assert_allclose(real.values, maps["real"], atol=1e-5)
     with pytest.raises(ModelError, match="soft"):
-        Predictor(toy_bundle, source, "cpu", edges="soft")
+        Engine(toy_bundle, source, "cpu", edges="soft")
 
 
 def open_store(path, model, source, **options):
@@ -207,19 +207,19 @@ def test_one_pass_serves_both_modules(toy_bundle, source):
     """The assembly module reads the encodings that the other module made; pyramids run only as far
     as they are read.
     """
-    predictor = Predictor(toy_bundle, source, "cpu")
-    spec = predictor.spec
+    engine = Engine(toy_bundle, source, "cpu")
+    spec = engine.spec
     small, wide = spec.module("S"), spec.module("G")
     for chrom, size in SIZES.items():
         for root in by_root(plan(size, small.resolutions, spec.bins)):
-            list(predictor.windows(small, chrom, root))
+            list(engine.windows(small, chrom, root))
     down = []
-    predictor.model.pyramids["p1"].downlblocks[0].register_forward_hook(lambda *_: down.append(1))
-    before = predictor.encodings.encoded
+    engine.model.pyramids["p1"].downlblocks[0].register_forward_hook(lambda *_: down.append(1))
+    before = engine.encodings.encoded
     for root in by_root(plan(SIZES["a"], wide.resolutions, spec.bins)):
-        list(predictor.windows(wide, "a", root))
+        list(engine.windows(wide, "a", root))
     junctions = 8 * len(by_root(plan(SIZES["a"], wide.resolutions, spec.bins)))
-    assert predictor.encodings.encoded - before <= 2 * junctions * predictor.encodings.margin * BASE
+    assert engine.encodings.encoded - before <= 2 * junctions * engine.encodings.margin * BASE
     assert not down
 
 
@@ -228,38 +228,38 @@ def test_windows_in_batches(toy_bundle, source, batch):
     for name in ("S", "G"):
         module = toy_bundle.spec.module(name)
         root = by_root(plan(SIZES["a"], module.resolutions, 16))[0]
-        one = list(Predictor(toy_bundle, source, "cpu", batch=1).windows(module, "a", root))
-        many = list(Predictor(toy_bundle, source, "cpu", batch=batch).windows(module, "a", root))
+        one = list(Engine(toy_bundle, source, "cpu", batch=1).windows(module, "a", root))
+        many = list(Engine(toy_bundle, source, "cpu", batch=batch).windows(module, "a", root))
         assert [m.window for m in one] == [m.window for m in many]
         for a, b in zip(one, many):
             np.testing.assert_allclose(a.values, b.values, atol=1e-5)
-            np.testing.assert_allclose(a.spread, b.spread, atol=1e-5)
+            np.testing.assert_allclose(a.strand_difference, b.strand_difference, atol=1e-5)
 
 
 def test_full_gpu_halves_the_batch_and_goes_on(toy_bundle, source, monkeypatch, caplog):
     module = toy_bundle.spec.module("S")
     root = by_root(plan(SIZES["a"], module.resolutions, 16))[0]
-    wanted = list(Predictor(toy_bundle, source, "cpu").windows(module, "a", root))
-    predictor = Predictor(toy_bundle, source, "cpu", batch=16)
-    decode = predictor.cascade.decode
+    wanted = list(Engine(toy_bundle, source, "cpu").windows(module, "a", root))
+    engine = Engine(toy_bundle, source, "cpu", batch=16)
+    decode = engine.cascade.decode
 
     def small(module, resolution, x, prepared, coarse):
         if len(x) > room:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")
         return decode(module, resolution, x, prepared, coarse)
 
-    monkeypatch.setattr(predictor.cascade, "decode", small)
+    monkeypatch.setattr(engine.cascade, "decode", small)
     room = 3
     with caplog.at_level(logging.WARNING):
-        found = list(predictor.windows(module, "a", root))
-    assert predictor.batch <= 3
+        found = list(engine.windows(module, "a", root))
+    assert engine.batch <= 3
     assert "going on with" in caplog.text
     assert [m.window for m in found] == [m.window for m in wanted]
     for a, b in zip(found, wanted):
         np.testing.assert_allclose(a.values, b.values, atol=1e-5)
     room = 0
     with pytest.raises(DeviceError, match="16 x 16 bins does not fit"):
-        list(predictor.windows(module, "a", root))
+        list(engine.windows(module, "a", root))
 
 
 def test_a_gpu_too_small_for_one_chunk_is_named(cache, monkeypatch):
@@ -274,8 +274,8 @@ def test_a_gpu_too_small_for_one_chunk_is_named(cache, monkeypatch):
 def test_the_error_of_an_approximation_is_measured(toy_bundle, source):
     module = toy_bundle.spec.module("S")
     root = by_root(plan(SIZES["a"], module.resolutions, 16))[0]
-    assert Predictor(toy_bundle, source, "cpu").error(module, "a", root) == {}
-    found = Predictor(toy_bundle, source, "cpu", "bfloat16").error(module, "a", root)
+    assert Engine(toy_bundle, source, "cpu").error(module, "a", root) == {}
+    found = Engine(toy_bundle, source, "cpu", "bfloat16").error(module, "a", root)
     assert list(found) == ["160", "80", "40"]
     for r, largest in found.values():
         assert 0.999 < r < 1
@@ -285,4 +285,4 @@ def test_the_error_of_an_approximation_is_measured(toy_bundle, source):
 @pytest.mark.parametrize(("name", "value"), [("dtype", "float64"), ("encoder_dtype", "bfloat16")])
 def test_unknown_number_types_are_named(toy_bundle, source, name, value):
     with pytest.raises(DeviceError, match=value):
-        Predictor(toy_bundle, source, "cpu", **{name: value})
+        Engine(toy_bundle, source, "cpu", **{name: value})

@@ -17,7 +17,7 @@ from orca_cool.cli import main
 from orca_cool.errors import CoolerError, RegionError
 from orca_cool.evaluate import depletion, evaluate, evaluate_files, split_half
 from orca_cool.evaluate.baselines import fit_baselines, squares
-from orca_cool.maps.coolfile import Layer, Stripe, write_mcool
+from orca_cool.maps.coolfile import Layer, RowBlock, write_mcool
 from orca_cool.maps.metrics import pearson
 from orca_cool.maps.positional import Chromosome, Positional, features
 from orca_cool.model.bundle import load_bundle
@@ -63,20 +63,25 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
     observed = folder / "observed.cool"
     cooler.create_cooler(str(observed), bins, pixels[pixels["count"] > 0], dtypes={"count": int})
 
-    def stripes(resolution: int) -> list[Stripe]:
+    def row_blocks(resolution: int) -> list[RowBlock]:
         found = []
         for c in SIZES:
             y = truth(c)
             n = len(y)
             i, j = np.arange(n)[:, None], np.arange(n)[:, None] + np.arange(BAND)
             values = np.where(j < n, y[i, np.minimum(j, n - 1)], np.nan).astype(np.float32)
-            found.append(Stripe(c, 0, values, np.full(values.shape, resolution, np.int32)))
+            found.append(RowBlock(c, 0, values, np.full(values.shape, resolution, np.int32)))
         return found
 
     predicted = folder / "predicted.mcool"
     layer = Layer(BIN, expected[:BAND], 1e-4, BAND, None, {})
     write_mcool(
-        predicted, chromsizes=SIZES, assembly="toy", layers=[layer], stripes=stripes, metadata={}
+        predicted,
+        chromsizes=SIZES,
+        assembly="toy",
+        layers=[layer],
+        row_blocks=row_blocks,
+        metadata={},
     )
     marks = folder / "features.bed"
     marks.write_text(

@@ -12,7 +12,7 @@ import cooler
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import make_toy_backgrounds, make_toy_model
+from conftest import make_toy_expected, make_toy_model
 
 from orca_cool.errors import CoolerError, ModelError, RegionError
 from orca_cool.evaluate import Choices, evaluate_model
@@ -31,23 +31,23 @@ from orca_cool.genome.regions import n_bins
 from orca_cool.genome.segments import Segment
 from orca_cool.maps.observed import ObservedMap, block_mean, log_ratio
 from orca_cool.model.bundle import load_bundle, save_bundle
-from orca_cool.prediction.engine import Predictor
-from orca_cool.prediction.windows import fill_layout, layout
+from orca_cool.prediction.engine import Engine
+from orca_cool.prediction.windows import concatenated_chromosomes, fill_with_chromosomes
 
 SIZES = {"a": 7680, "b": 5120, "c": 9010}
 SCALE = 1e7  # counts per unit of frequency: so many that coarse-graining changes nothing
 
 
 @pytest.fixture(scope="module")
-def predictor(tmp_path_factory) -> Predictor:
+def engine(tmp_path_factory) -> Engine:
     folder = tmp_path_factory.mktemp("protocol")
     rng = np.random.default_rng(7)
     (folder / "toy.fa").write_text(
         "".join(f">{c}\n{''.join(rng.choice(list('ACGT'), n))}\n" for c, n in SIZES.items())
     )
     model = make_toy_model()
-    bundle = load_bundle(save_bundle(folder / "toy", model, make_toy_backgrounds(model.spec)))
-    return Predictor(bundle, open_genome(folder / "toy.fa"), "cpu")
+    bundle = load_bundle(save_bundle(folder / "toy", model, make_toy_expected(model.spec)))
+    return Engine(bundle, open_genome(folder / "toy.fa"), "cpu")
 
 
 def write_map(
@@ -90,16 +90,16 @@ def frequency(y: np.ndarray, expected: np.ndarray, eps: float) -> np.ndarray:
 
 
 def from_predictions(
-    predictor: Predictor, chrom: str, level: int, base: int, change: Callable = lambda y: y
+    engine: Engine, chrom: str, level: int, base: int, change: Callable = lambda y: y
 ) -> np.ndarray:
     """(n, n) frequency at ``base``: in the level's windows, which do not overlap, the model's own,
     elsewhere 1e-3.
     """
-    module = predictor.spec.module("S")
+    module = engine.spec.module("S")
     n, f = n_bins(SIZES[chrom], base), level // base
     whole = np.full((n + 99 * f, n + 99 * f), 1e-3)
     for position in range(1280, SIZES[chrom] - 1279, 16 * level):
-        m = next(m for m in predictor.series(module, chrom, position) if m.resolution == level)
+        m = next(m for m in engine.zoom(module, chrom, position) if m.resolution == level)
         a = m.start // base
         whole[a : a + 16 * f, a : a + 16 * f] = np.kron(
             frequency(change(m.values), m.expected, m.eps), np.ones((f, f))
@@ -108,16 +108,16 @@ def from_predictions(
 
 
 @pytest.mark.parametrize("level", [160, 80, 40])
-def test_a_map_made_of_the_prediction_is_predicted(predictor, tmp_path, level):
-    module = predictor.spec.module("S")
+def test_a_map_made_of_the_prediction_is_predicted(engine, tmp_path, level):
+    module = engine.spec.module("S")
     path = write_map(
         tmp_path / "m.cool",
         40,
-        {(c, c): from_predictions(predictor, c, level, 40) for c in ("a", "b")},
+        {(c, c): from_predictions(engine, c, level, 40) for c in ("a", "b")},
     )
     calls = []
     options = {"resolutions": [level], "step": 16 * level, "progress": lambda *k: calls.append(k)}
-    result = evaluate_model(predictor, module, path, ["a", "b"], **options)
+    result = evaluate_model(engine, module, path, ["a", "b"], **options)
     assert [(s.chrom, s.kind, s.resolution) for s in result.scores] == [
         ("a", "cis", level),
         ("b", "cis", level),
@@ -138,7 +138,7 @@ def test_a_map_made_of_the_prediction_is_predicted(predictor, tmp_path, level):
     assert calls[-1] == (len(calls), len(calls))
 
 
-def test_a_permuted_map_is_not(predictor, tmp_path):
+def test_a_permuted_map_is_not(engine, tmp_path):
     """Pixels of a distance change places: the decay stays, all else is gone."""
     rng = np.random.default_rng(3)
 
@@ -151,16 +151,10 @@ def test_a_permuted_map_is_not(predictor, tmp_path):
         return out
 
     path = write_map(
-        tmp_path / "m.cool", 40, {("a", "a"): from_predictions(predictor, "a", 40, 40, shuffled)}
+        tmp_path / "m.cool", 40, {("a", "a"): from_predictions(engine, "a", 40, 40, shuffled)}
     )
     (s,) = evaluate_model(
-        predictor,
-        predictor.spec.module("S"),
-        path,
-        ["a"],
-        resolutions=[40],
-        step=640,
-        ceiling=False,
+        engine, engine.spec.module("S"), path, ["a"], resolutions=[40], step=640, ceiling=False
     ).scores
     assert s.pixels > 1000
     assert abs(s.r) < 0.1
@@ -179,20 +173,20 @@ def noise(seed: int = 0, sizes: Mapping[str, int] = SIZES) -> dict[tuple[str, st
     return out
 
 
-def test_pooled_r_is_that_of_all_pixels_in_memory(predictor, tmp_path):
+def test_pooled_r_is_that_of_all_pixels_in_memory(engine, tmp_path):
     """Overlapping windows, four levels' steps; nothing of the streaming code takes part on the
     other side.
     """
-    path, module = write_map(tmp_path / "m.cool", 40, noise()), predictor.spec.module("S")
+    path, module = write_map(tmp_path / "m.cool", 40, noise()), engine.spec.module("S")
     result = evaluate_model(
-        predictor, module, path, ["a", "c"], step=360, ceiling=False, choices=Choices(nearest=1)
+        engine, module, path, ["a", "c"], step=360, ceiling=False, choices=Choices(nearest=1)
     )
     observed = ObservedMap(path, 40)
     pixels: dict[tuple[str, int], list] = {}
     seen = set()
     for c in ("a", "c"):
         for start in range(0, SIZES[c] - 2560 + 360, 360):
-            for m in predictor.series(module, c, start + 1280):
+            for m in engine.zoom(module, c, start + 1280):
                 if (c, m.resolution, m.start) in seen:
                     continue
                 seen.add((c, m.resolution, m.start))
@@ -221,13 +215,13 @@ def test_pooled_r_is_that_of_all_pixels_in_memory(predictor, tmp_path):
         assert s.found["model"].r_window == pytest.approx(expected, rel=1e-4)
 
 
-def test_pixels_with_too_little_in_them_are_left_out(predictor, tmp_path):
+def test_pixels_with_too_little_in_them_are_left_out(engine, tmp_path):
     """A masked fine bin is half of a bin at 80 bp, a quarter of one at 160 bp: of its pixels with
     others 50 and 25 % are missing.
 
     Two windows of 16 bins at each level; the bin lies in the first.
     """
-    module = predictor.spec.module("S")
+    module = engine.spec.module("S")
     plain, holed = (
         write_map(tmp_path / "m.cool", 40, noise()),
         write_map(tmp_path / "holed.cool", 40, noise(), masked=[("a", 32)]),
@@ -235,17 +229,17 @@ def test_pixels_with_too_little_in_them_are_left_out(predictor, tmp_path):
     options = {"resolutions": [80, 160], "step": 5120, "ceiling": False}
     before = {
         s.resolution: s.pixels
-        for s in evaluate_model(predictor, module, plain, ["a"], **options).scores
+        for s in evaluate_model(engine, module, plain, ["a"], **options).scores
     }
     after = {
         s.resolution: s.pixels
-        for s in evaluate_model(predictor, module, holed, ["a"], **options).scores
+        for s in evaluate_model(engine, module, holed, ["a"], **options).scores
     }
     assert before == {80: 272, 160: 272}
     assert after == {80: 272 - 16, 160: 272 - 1}
     kept = {
         s.resolution: s.pixels
-        for s in evaluate_model(predictor, module, holed, ["a"], missing=0.5, **options).scores
+        for s in evaluate_model(engine, module, holed, ["a"], missing=0.5, **options).scores
     }
     assert kept == {80: 272 - 1, 160: 272}
 
@@ -316,15 +310,15 @@ def test_pixels_between_chromosomes_by_hand():
     assert not between(pieces, 0, 200, 4).any()
 
 
-def test_contacts_between_chromosomes_of_the_prediction_are_predicted(predictor, tmp_path):
+def test_contacts_between_chromosomes_of_the_prediction_are_predicted(engine, tmp_path):
     """The map is the model's own prediction of the very input that the seed draws, put in place
     strand by strand; cis is noise.
     """
-    module, seed = predictor.spec.module("G"), 5
+    module, seed = engine.spec.module("G"), 5
     pieces = draw_trans(np.random.default_rng(seed), {c: SIZES[c] for c in "abc"}, 10_240, 160)
     assert {p.strand for p in pieces} == {"+", "-"}
-    layout = fill_layout(list(pieces), SIZES, 10_240, 160)
-    (top, *_) = predictor.layout_series(module, layout, {640: 0, 320: 0, 160: 0})
+    layout = fill_with_chromosomes(list(pieces), SIZES, 10_240, 160)
+    (top, *_) = engine.zoom_concatenated(module, layout, {640: 0, 320: 0, 160: 0})
     f = np.kron(frequency(top.values, top.expected, top.eps), np.ones((4, 4)))
     names = list(SIZES)
     maps = {
@@ -346,7 +340,7 @@ def test_contacts_between_chromosomes_of_the_prediction_are_predicted(predictor,
     path = write_map(tmp_path / "m.cool", 160, maps)
     choices = Choices(nearest=3, seed=seed)  # that is a distance within chromosomes
     result = evaluate_model(
-        predictor,
+        engine,
         module,
         path,
         ["a", "b", "c"],
@@ -365,7 +359,7 @@ def test_contacts_between_chromosomes_of_the_prediction_are_predicted(predictor,
     assert all(abs(c.r) < 0.7 for c in result.scores if c.kind == "cis")
     # more inputs, at every level
     result = evaluate_model(
-        predictor, module, path, ["a", "b", "c"], step=3200, trans=4, ceiling=False, choices=choices
+        engine, module, path, ["a", "b", "c"], step=3200, trans=4, ceiling=False, choices=choices
     )
     assert {s.resolution for s in result.scores if s.kind == "trans"} == {160, 320, 640}
     assert (
@@ -376,38 +370,36 @@ def test_contacts_between_chromosomes_of_the_prediction_are_predicted(predictor,
     )
 
 
-def test_a_layouts_series_is_the_chromosomes_at_the_top(predictor):
+def test_a_layouts_series_is_the_chromosomes_at_the_top(engine):
     """Below it only the background of the second strand differs, and not where the window is its
     own mirror image.
     """
-    module = predictor.spec.module("G")
-    pieces = layout("c", SIZES, 10_240, 160)
-    series = predictor.series(module, "c", 5120)
+    module = engine.spec.module("G")
+    pieces = concatenated_chromosomes("c", SIZES, 10_240, 160)
+    series = engine.zoom(module, "c", 5120)
     starts = {m.resolution: m.start // m.resolution for m in series}
     assert starts == {640: 0, 320: 8, 160: 24}
-    for one, two in zip(series, predictor.layout_series(module, pieces, starts)):
+    for one, two in zip(series, engine.zoom_concatenated(module, pieces, starts)):
         np.testing.assert_array_equal(one.values, two.values)
         np.testing.assert_array_equal(one.expected, two.expected)
         assert (one.start, one.end, one.eps) == (two.start, two.end, two.eps)
-    values, _ = predictor.trans(module, Segment("a", 0, 5120), Segment("b", 0, 3200))
-    (top, *_) = predictor.layout_series(
+    values, _ = engine.trans(module, Segment("a", 0, 5120), Segment("b", 0, 3200))
+    (top, *_) = engine.zoom_concatenated(
         module,
-        fill_layout([Segment("a", 0, 5120), Segment("b", 0, 3200)], SIZES, 10_240, 160),
+        fill_with_chromosomes([Segment("a", 0, 5120), Segment("b", 0, 3200)], SIZES, 10_240, 160),
         starts,
     )
     np.testing.assert_allclose(top.values[:8, 8:13], values, atol=1e-5)
 
 
-def test_an_assembly_module_is_scored_within_the_chromosome(predictor, tmp_path):
+def test_an_assembly_module_is_scored_within_the_chromosome(engine, tmp_path):
     """Pixels of the chromosome's own part of the input alone, in whole bins; other chromosomes fill
     the rest.
     """
     path = write_map(
         tmp_path / "m.cool", 160, {("c", "c"): np.ones((57, 57)) * 0.01 + np.diag(np.ones(57))}
     )
-    result = evaluate_model(
-        predictor, predictor.spec.module("G"), path, ["c"], step=1600, ceiling=False
-    )
+    result = evaluate_model(engine, engine.spec.module("G"), path, ["c"], step=1600, ceiling=False)
     top = next(s for s in result.scores if s.resolution == 640)
     assert top.pixels == 14 * 15 // 2  # 9,010 bp: 56 bins of 160 bp, 14 of 640
     fine = next(s for s in result.scores if s.resolution == 160)
@@ -433,8 +425,8 @@ def test_everything_is_scored_on_the_pixels_of_the_model():
     assert found["halves"].r == found["replicate"].r  # of y and the other here
 
 
-def test_a_replicate_is_scored_like_a_prediction(predictor, tmp_path):
-    module = predictor.spec.module("S")
+def test_a_replicate_is_scored_like_a_prediction(engine, tmp_path):
+    module = engine.spec.module("S")
     maps = noise()
     path = write_map(tmp_path / "m.cool", 40, maps)
     again = write_map(
@@ -443,13 +435,13 @@ def test_a_replicate_is_scored_like_a_prediction(predictor, tmp_path):
         {k: v * np.exp(np.random.default_rng(1).normal(0, 0.05)) for k, v in maps.items()},
     )
     options = {"step": 1280, "ceiling": False}
-    for s in evaluate_model(predictor, module, path, ["a"], replicate=again, **options).scores:
+    for s in evaluate_model(engine, module, path, ["a"], replicate=again, **options).scores:
         assert s.replicate == pytest.approx(1, abs=1e-3)
         assert s.found["replicate"].pixels == s.pixels
     other = write_map(tmp_path / "other.cool", 40, noise(2))
     assert (
         abs(
-            evaluate_model(predictor, module, path, ["a"], replicate=other, **options)
+            evaluate_model(engine, module, path, ["a"], replicate=other, **options)
             .scores[0]
             .replicate
         )
@@ -516,12 +508,12 @@ def test_block_window_is_the_block_mean_of_the_whole(tmp_path, monkeypatch, star
     assert np.isfinite(found).any()
 
 
-def test_baselines_learn_position_from_the_training_chromosomes(predictor, tmp_path):
+def test_baselines_learn_position_from_the_training_chromosomes(engine, tmp_path):
     """The measured map is a function of the distance from the ends: baseline (a) finds it, the
     model does not.
     """
     maps = {}
-    module = predictor.spec.module("S")
+    module = engine.spec.module("S")
     rng = np.random.default_rng(1)
     for c, size in SIZES.items():
         n = n_bins(size, 40)
@@ -532,7 +524,7 @@ def test_baselines_learn_position_from_the_training_chromosomes(predictor, tmp_p
         maps[c, c] = np.exp(np.triu(y) + np.triu(y, 1).T) * 0.1 / (1.0 + d) ** 0.9
     path = write_map(tmp_path / "m.cool", 40, maps)
     (s,) = evaluate_model(
-        predictor, module, path, ["a"], step=640, resolutions=[40], train=["b", "c"], ceiling=False
+        engine, module, path, ["a"], step=640, resolutions=[40], train=["b", "c"], ceiling=False
     ).scores
     assert s.telomere > 0.9
     assert abs(s.r) < 0.4
@@ -585,11 +577,11 @@ def paths(tmp_path_factory) -> dict[str, Path]:
 
 
 @pytest.mark.parametrize(("changes", "error", "words"), BAD)
-def test_bad_input_is_named(predictor, paths, changes, error, words):
+def test_bad_input_is_named(engine, paths, changes, error, words):
     options = {"observed": paths["observed"], "chroms": ["a"], "module": "S"} | changes(paths)
-    module = predictor.spec.module(options.pop("module"))
+    module = engine.spec.module(options.pop("module"))
     with pytest.raises(error, match=words) as caught:
-        evaluate_model(predictor, module, options.pop("observed"), options.pop("chroms"), **options)
+        evaluate_model(engine, module, options.pop("observed"), options.pop("chroms"), **options)
     assert "\n" not in str(caught.value)
 
 

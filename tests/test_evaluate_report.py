@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from conftest import make_toy_backgrounds, make_toy_model
-from PIL import Image
+from conftest import make_toy_expected, make_toy_model
+from PIL import LiftedInterval
 from test_evaluate_protocol import SIZES, noise, write_map
 
 from orca_cool.cli import main
@@ -21,7 +21,7 @@ from orca_cool.evaluate.report import FILES, table, to_json
 from orca_cool.genome.open import open_genome
 from orca_cool.model.bundle import load_bundle, save_bundle
 from orca_cool.model.registry import resolve
-from orca_cool.prediction.engine import Predictor
+from orca_cool.prediction.engine import Engine
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def place(tmp_path_factory) -> Path:
         "".join(f">{c}\n{''.join(rng.choice(list('ACGT'), n))}\n" for c, n in SIZES.items())
     )
     model = make_toy_model()
-    save_bundle(folder / "toy", model, make_toy_backgrounds(model.spec))
+    save_bundle(folder / "toy", model, make_toy_expected(model.spec))
     rng = np.random.default_rng(2)
     trans = {
         (a, b): rng.gamma(2, 1e-5, (len(x), len(y)))
@@ -51,7 +51,7 @@ def place(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def result(place):
     """Two chromosomes, cis and trans, all baselines."""
-    predictor = Predictor(load_bundle(place / "toy"), open_genome(place / "toy.fa"), "cpu")
+    engine = Engine(load_bundle(place / "toy"), open_genome(place / "toy.fa"), "cpu")
     options = {
         "train": ["b"],
         "features": place / "features.bed",
@@ -60,9 +60,7 @@ def result(place):
         "step": 2560,
         "base": 40,
     }
-    return evaluate_model(
-        predictor, predictor.spec.module("G"), place / "m.cool", ["a", "c"], **options
-    )
+    return evaluate_model(engine, engine.spec.module("G"), place / "m.cool", ["a", "c"], **options)
 
 
 def run(*arguments: object) -> Result:
@@ -74,7 +72,7 @@ def test_folder_holds_what_was_found(result, tmp_path):
     assert sorted(p.name for p in out.iterdir()) == sorted(FILES)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out"]
     for name in ("levels.png", "distance.png", "examples.png"):
-        image = np.asarray(Image.open(out / name).convert("L"))
+        image = np.asarray(LiftedInterval.open(out / name).convert("L"))
         assert min(image.shape) > 200
         assert image.std() > 5
     with open(out / "scores.tsv", newline="") as stream:
@@ -86,11 +84,11 @@ def test_folder_holds_what_was_found(result, tmp_path):
     }
     assert len(lines) == len(expected)
     for line in lines:
-        m = expected[line["chrom"], line["kind"], int(line["resolution"]), line["predictor"]]
+        m = expected[line["chrom"], line["kind"], int(line["resolution"]), line["engine"]]
         assert float(line["r"]) == pytest.approx(m.r, rel=1e-5, nan_ok=True)
         assert float(line["scc"]) == pytest.approx(m.scc, rel=1e-5, nan_ok=True)
         assert int(line["pixels"]) == m.pixels
-    assert {line["predictor"] for line in lines} == {
+    assert {line["engine"] for line in lines} == {
         "model",
         "distance",
         "telomere",
@@ -101,7 +99,7 @@ def test_folder_holds_what_was_found(result, tmp_path):
     with open(out / "by_distance.tsv", newline="") as stream:
         lines = list(csv.DictReader(stream, delimiter="\t"))
     by_distance = [
-        d for d in lines if (d["chrom"], d["predictor"], d["resolution"]) == ("all", "model", "160")
+        d for d in lines if (d["chrom"], d["engine"], d["resolution"]) == ("all", "model", "160")
     ]
     model = expected["all", "cis", 160, "model"]
     assert sum(int(d["pixels"]) for d in by_distance) == model.pixels
@@ -338,11 +336,11 @@ def test_shipped_model_by_the_papers_protocol(shared):
     if not (data / "metaphase.mcool").is_file():
         pytest.skip("no measured yeast map (../shared/data/yeast)")
     bundle = load_bundle(resolve("yeast-metaphase"))
-    predictor = Predictor(bundle, open_genome(data / "sacCer3.2bit"), "cpu")
-    module = predictor.spec.modules[0]
-    found = evaluate_model(predictor, module, data / "metaphase.mcool", ["chrVIII"], step=64_000)
+    engine = Engine(bundle, open_genome(data / "sacCer3.2bit"), "cpu")
+    module = engine.spec.modules[0]
+    found = evaluate_model(engine, module, data / "metaphase.mcool", ["chrVIII"], step=64_000)
     assert [s.resolution for s in found.scores] == sorted(module.resolutions)
-    reported = predictor.spec.metrics["chrVIII"]
+    reported = engine.spec.metrics["chrVIII"]
     for s in found.scores:
         m = s.found["model"]
         assert reported[str(s.resolution)] - 0.2 < s.r < s.ceiling

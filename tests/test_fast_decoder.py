@@ -358,7 +358,7 @@ def test_cascade_32mb(golden, reference_bundles, device, record_property, name):
     module = bundle.spec.module("32M")
     top = int(reference["wpos"]) - 16_000_000
     starts = {r: (int(s) - top) // r for r, s in zip(module.resolutions, reference["start_coords"])}
-    background = bundle.background(module)
+    background = bundle.expected(module)
     normmats = {r: background.normmat(r, 250) for r in module.resolutions}
     fast = FastCascade(bundle.model, device)
     strands = stored_encodings(golden, 4, device)
@@ -381,7 +381,7 @@ def test_cascade_256mb(golden, reference_bundles, device, record_property, monke
     bundle = load_bundle(reference_bundles["h1esc"])
     reference = np.load(golden / "cascade_256mb_translocation.npz")
     module = bundle.spec.module("256M")
-    background = bundle.background(module)
+    background = bundle.expected(module)
     segments = [tuple(s) for s in json.loads(str(reference["segments"]))]
     starts = {r: int(s) // r for r, s in zip(module.resolutions, reference["start_coords"])}
     normmats = {

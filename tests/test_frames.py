@@ -10,29 +10,29 @@ import cooltools
 import h5py
 import numpy as np
 import pytest
-from conftest import Drawn, make_toy_backgrounds, make_toy_model, make_toy_spec
+from conftest import Drawn, make_toy_expected, make_toy_model, make_toy_spec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orca_cool.effects import reference_coordinates as frames
 from orca_cool.effects.reference_coordinates import (
-    bin_images,
     difference,
+    lift_to_reference,
+    lifted_bins,
     reference_regions,
     require_comparable,
-    to_reference_frame,
 )
 from orca_cool.errors import CoolerError, EditError
 from orca_cool.genome.apply_edits import apply_edits
-from orca_cool.genome.changes import Breakend, Contig, Edit, Join
+from orca_cool.genome.changes import Adjacency, Breakend, Contig, Edit
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.regions import Region, n_bins
 from orca_cool.genome.segments import Segment
 from orca_cool.maps.check import check_mcool
-from orca_cool.maps.coolfile import Layer, Stripe, TransBlock, read_layer, write_mcool
+from orca_cool.maps.coolfile import Layer, RowBlock, TransBlock, read_layer, write_mcool
 from orca_cool.maps.expected import read_tables, whole_chromosomes, write_expected
 from orca_cool.model.bundle import load_bundle, save_bundle
-from orca_cool.prediction.engine import Predictor
+from orca_cool.prediction.engine import Engine
 from orca_cool.prediction.levels import Settings
 from orca_cool.prediction.to_file import predict_to_file
 
@@ -58,8 +58,8 @@ CASES = {
     "insertion of another chromosome": [
         Edit("ins", "a", 2_001, 2_001, sequence=(Segment("b", 500, 1_100, "-"),))
     ],
-    "translocation": [Join(Breakend("a", 2_013, "+"), Breakend("b", 700, "-"))],
-    "inverted translocation": [Join(Breakend("a", 2_013, "+"), Breakend("b", 2_200, "+"))],
+    "translocation": [Adjacency(Breakend("a", 2_013, "+"), Breakend("b", 700, "-"))],
+    "inverted translocation": [Adjacency(Breakend("a", 2_013, "+"), Breakend("b", 2_200, "+"))],
     "custom": [
         Contig("x", (Segment("b", 200, 2_900, "-"), letters(300), Segment("a", 1_000, 2_000)))
     ],
@@ -80,27 +80,25 @@ def bundle(tmp_path_factory):
     spec = make_toy_spec()
     return load_bundle(
         save_bundle(
-            tmp_path_factory.mktemp("models") / "toy",
-            make_toy_model(spec),
-            make_toy_backgrounds(spec),
+            tmp_path_factory.mktemp("models") / "toy", make_toy_model(spec), make_toy_expected(spec)
         )
     )
 
 
 @pytest.fixture(scope="module")
 def reference(bundle):
-    return Predictor(bundle, SOURCE, "cpu")
+    return Engine(bundle, SOURCE, "cpu")
 
 
-def predict(predictor, path, regions=None, **changes):
+def predict(engine, path, regions=None, **changes):
     """Predict with module S (bands of 16, 16 and 11 bins); default: all chromosomes."""
-    regions = regions or [Region(c, 0, n) for c, n in predictor.source.chromsizes.items()]
+    regions = regions or [Region(c, 0, n) for c, n in engine.source.chromsizes.items()]
     predict_to_file(
-        predictor,
+        engine,
         regions,
         Settings(LEVELS, modules=("S",), **changes),
         path,
-        assembly=predictor.source.name,
+        assembly=engine.source.name,
         provenance={"x": 1},
     )
     return path
@@ -166,11 +164,11 @@ def oracle(edited, genome, resolution, copies):
         [n_bins(n, resolution) for n in genome.chromsizes.values()],
     )
     band = read_layer(f"{edited}::resolutions/{resolution}")[0].band
-    images = {
+    lifted = {
         key: some if copies == "mean" else some[:1]
         for key, some in images_of(genome, resolution).items()
     }
-    bins = list(images)
+    bins = list(lifted)
     gaps = np.array(
         [
             (SOURCE.codes[c][k * resolution : (k + 1) * resolution] == 4).mean() > 0.5
@@ -178,7 +176,7 @@ def oracle(edited, genome, resolution, copies):
         ]
     )
     masked = gaps | np.array(
-        [not any(np.isfinite(levels[x, x]) for x in images[key]) for key in bins]
+        [not any(np.isfinite(levels[x, x]) for x in lifted[key]) for key in bins]
     )
     values, coarsest = np.full((2, len(bins), len(bins)), np.nan)
     for i, one in enumerate(bins):
@@ -187,8 +185,8 @@ def oracle(edited, genome, resolution, copies):
                 continue
             pairs = [
                 (x, y)
-                for x in images[one]
-                for y in images[other]
+                for x in lifted[one]
+                for y in lifted[other]
                 if contigs[x] == contigs[y] and np.isfinite(levels[x, y])
             ]
             if pairs:
@@ -221,7 +219,7 @@ def test_every_pixel_is_the_oracles(reference, tmp_path, name):
     edited = predict(reference.on(genome), tmp_path / "x.mcool")
     for copies in ("mean", "first"):
         out = tmp_path / f"{copies}.mcool"
-        paths = to_reference_frame(
+        paths = lift_to_reference(
             edited, genome, out, assembly="drawn1", copies=copies, metadata={"more": 5}
         )
         assert paths == [out, *(tmp_path / f"{copies}.expected.{r}.tsv" for r in LEVELS)]
@@ -233,7 +231,7 @@ def test_every_pixel_is_the_oracles(reference, tmp_path, name):
             source, _ = read_layer(f"{edited}::resolutions/{r}")
             assert (layer.band, layer.eps, layer.trans) == (source.band, source.eps, None)
             np.testing.assert_array_equal(layer.expected, source.expected[: len(layer.expected)])
-            assert (meta["frame"], meta["copies"], meta["more"], meta["x"]) == (
+            assert (meta["lifted_to_reference"], meta["copies"], meta["more"], meta["x"]) == (
                 "reference",
                 copies,
                 5,
@@ -254,7 +252,7 @@ def test_the_two_ways_with_copies_differ_where_there_are_copies(reference, tmp_p
     edited = predict(reference.on(genome), tmp_path / "x.mcool")
     maps = []
     for copies in ("mean", "first"):
-        to_reference_frame(
+        lift_to_reference(
             edited, genome, tmp_path / f"{copies}.mcool", assembly="drawn1", copies=copies
         )
         maps.append(dense(tmp_path / f"{copies}.mcool", 40, "count"))
@@ -275,7 +273,7 @@ def test_without_an_edit_it_is_the_references_map(reference, tmp_path):
     for mode in ("regularised", "contact"):
         ours = predict(reference.on(genome), tmp_path / f"{mode}.e.mcool", regions, mode=mode)
         plain = predict(reference, tmp_path / f"{mode}.r.mcool", regions, mode=mode)
-        to_reference_frame(ours, genome, tmp_path / f"{mode}.f.mcool", assembly="drawn1")
+        lift_to_reference(ours, genome, tmp_path / f"{mode}.f.mcool", assembly="drawn1")
         difference(tmp_path / f"{mode}.f.mcool", plain, tmp_path / f"{mode}.d.mcool")
         with (
             h5py.File(tmp_path / f"{mode}.f.mcool") as one,
@@ -300,7 +298,7 @@ def test_without_an_edit_it_is_the_references_map(reference, tmp_path):
 def test_difference_is_the_log_ratio_of_the_two_files(reference, tmp_path):
     genome = apply_edits(SOURCE, CASES["inversion"])
     ours = predict(reference.on(genome), tmp_path / "e.mcool")
-    to_reference_frame(ours, genome, tmp_path / "f.mcool", assembly="drawn1")
+    lift_to_reference(ours, genome, tmp_path / "f.mcool", assembly="drawn1")
     # a reference at another pseudo-depth, of another part and of more levels than needed
     plain = predict(
         reference,
@@ -345,7 +343,7 @@ def test_difference_is_the_log_ratio_of_the_two_files(reference, tmp_path):
 def test_cooltools_runs_on_it(reference, tmp_path):
     genome = apply_edits(SOURCE, CASES["deletion"])
     edited = predict(reference.on(genome), tmp_path / "x.mcool")
-    to_reference_frame(edited, genome, tmp_path / "f.mcool", assembly="drawn1")
+    lift_to_reference(edited, genome, tmp_path / "f.mcool", assembly="drawn1")
     clr = cooler.Cooler(f"{tmp_path / 'f.mcool'}::resolutions/40")
     table = cooltools.insulation(clr, [160])
     score = table["log2_insulation_score_160"].to_numpy()
@@ -361,7 +359,7 @@ def test_bins_go_where_their_middle_bases_go():
     genome = EditedGenome(
         SOURCE, {**two.contigs, "x": (Segment("a", -100, 200), Segment("a", 4_700, 5_000, "-"))}
     )  # they overhang
-    for r, by_chrom in bin_images(genome, list(SIZES), LEVELS).items():
+    for r, by_chrom in lifted_bins(genome, list(SIZES), LEVELS).items():
         truth = images_of(genome, r)
         for chrom, found in by_chrom.items():
             assert len(found.copies) == n_bins(SIZES[chrom], r)
@@ -402,14 +400,14 @@ def test_what_cannot_be_shown(reference, tmp_path):
     genome = apply_edits(SOURCE, [Contig("x", (letters(600),))])
     edited = predict(reference.on(genome), tmp_path / "x.mcool", [Region("x", 0, 600)])
     with pytest.raises(EditError, match=r"x:0-600.*comes from the reference"):
-        to_reference_frame(edited, genome, tmp_path / "f.mcool", assembly="drawn1")
+        lift_to_reference(edited, genome, tmp_path / "f.mcool", assembly="drawn1")
     with pytest.raises(EditError, match=r"'median'.*mean, first"):
-        to_reference_frame(edited, genome, tmp_path / "f.mcool", assembly="drawn1", copies="median")
+        lift_to_reference(edited, genome, tmp_path / "f.mcool", assembly="drawn1", copies="median")
     other = apply_edits(SOURCE, CASES["deletion"])
     with pytest.raises(CoolerError, match="another genome: a has 4810 bp there, 3422 bp here"):
-        to_reference_frame(edited, other, tmp_path / "f.mcool", assembly="drawn1")
+        lift_to_reference(edited, other, tmp_path / "f.mcool", assembly="drawn1")
     with pytest.raises(CoolerError, match="there is no file"):
-        to_reference_frame(tmp_path / "none.mcool", genome, tmp_path / "f.mcool", assembly="drawn1")
+        lift_to_reference(tmp_path / "none.mcool", genome, tmp_path / "f.mcool", assembly="drawn1")
     assert not list(tmp_path.glob("f.*"))
 
 
@@ -417,7 +415,7 @@ def test_maps_that_cannot_be_compared(reference, tmp_path):
     genome = apply_edits(SOURCE, CASES["inversion"])
     a = Region("a", 0, 4_810)
     ours = predict(reference.on(genome), tmp_path / "e.mcool", [a])
-    to_reference_frame(ours, genome, tmp_path / "f.mcool", assembly="drawn1")
+    lift_to_reference(ours, genome, tmp_path / "f.mcool", assembly="drawn1")
     meta = read_layer(f"{tmp_path / 'f.mcool'}::resolutions/40")[1]
     plain = predict(reference, tmp_path / "r.mcool", [a])
     require_comparable(plain, LEVELS, SIZES, meta)
@@ -444,7 +442,7 @@ def drawn_map(genome, path, regions, random, band, mode):
     """A map of an edited genome that no model made: any numbers, masked bins and levels; contacts
     between the first two regions too.
     """
-    layers, stripes, trans = [], {}, {}
+    layers, row_blocks, trans = [], {}, {}
     longest = max(max(SIZES.values()), *genome.chromsizes.values())
     for r in (40, 80):
         masked, rows = {}, []
@@ -459,11 +457,13 @@ def drawn_map(genome, path, regions, random, band, mode):
                     y = random.normal(size=(n, band)).astype(np.float32)
                     y[np.arange(n)[:, None] + np.arange(band) >= n] = np.nan
                     rows.append(
-                        Stripe(chrom, 0, y, (r << random.integers(0, 3, y.shape)).astype(np.int32))
+                        RowBlock(
+                            chrom, 0, y, (r << random.integers(0, 3, y.shape)).astype(np.int32)
+                        )
                     )
             masked[chrom] = mask
         layers.append(Layer(r, random.random(n_bins(longest, r)) + 0.1, 0.05, band, 0.01, masked))
-        stripes[r] = rows
+        row_blocks[r] = rows
         a, b = regions[0].chrom, regions[1].chrom
         trans[r] = [
             TransBlock(
@@ -484,7 +484,7 @@ def drawn_map(genome, path, regions, random, band, mode):
         chromsizes=dict(genome.chromsizes),
         assembly=genome.name,
         layers=layers,
-        stripes=stripes.__getitem__,
+        row_blocks=row_blocks.__getitem__,
         trans=trans.__getitem__,
         metadata=told,
         mode=mode,
@@ -532,7 +532,7 @@ def test_any_edits_any_map(tmp_path_factory, places, kinds, unit, band, copies, 
         if cells:  # rows a few at a time, blocks of a few rows, all of them dropped again and again
             patch.setattr(frames, "CELLS", cells)
             patch.setattr(frames, "BLOCKS", 2)
-        to_reference_frame(edited, genome, folder / "f.mcool", assembly="drawn1", copies=copies)
+        lift_to_reference(edited, genome, folder / "f.mcool", assembly="drawn1", copies=copies)
     assert_has_the_oracles_numbers(folder / "f.mcool", edited, genome, copies)
 
 
@@ -548,7 +548,7 @@ def assert_has_the_oracles_numbers(frame, edited, genome, copies):
 
 def test_pairs_on_two_contigs_have_no_pixel(tmp_path):
     """Though the two contigs are neighbours in the file, and it has contacts between them."""
-    genome = apply_edits(SOURCE, [Join(Breakend("b", 1_500, "+"), Breakend("c", 450, "-"))])
+    genome = apply_edits(SOURCE, [Adjacency(Breakend("b", 1_500, "+"), Breakend("c", 450, "-"))])
     regions = [Region(c, 0, genome.chromsizes[c]) for c in ("der_b", "der_c")]
     edited = drawn_map(
         genome, tmp_path / "e.mcool", regions, np.random.default_rng(1), 30, "regularised"
@@ -557,7 +557,7 @@ def test_pairs_on_two_contigs_have_no_pixel(tmp_path):
     assert genome.chromsizes == {"a": 4_810, "der_b": 1_950, "der_c": 1_950}
     n = n_bins(4_810, 40) + n_bins(1_950, 40)
     assert np.isfinite(dense(edited, 40, "count")[n - 1, n])
-    to_reference_frame(edited, genome, tmp_path / "f.mcool", assembly="drawn1")
+    lift_to_reference(edited, genome, tmp_path / "f.mcool", assembly="drawn1")
     assert_has_the_oracles_numbers(tmp_path / "f.mcool", edited, genome, "mean")
     c = cooler.Cooler(f"{tmp_path / 'f.mcool'}::resolutions/40").extent("c")
     found = np.isfinite(dense(tmp_path / "f.mcool", 40, "count"))[slice(*c), slice(*c)]

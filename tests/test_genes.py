@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from orca_cool.effects.gene_track import COLOURS, MAX_ROWS, ROW, Track, pack
 from orca_cool.errors import OrcaCoolError, RegionError
 from orca_cool.genome.apply_edits import apply_edits
-from orca_cool.genome.changes import Breakend, Contig, Edit, Join
+from orca_cool.genome.changes import Adjacency, Breakend, Contig, Edit
 from orca_cool.genome.gene_models import COLUMNS, lift, read_genes, spans
 from orca_cool.genome.regions import Region
 from orca_cool.genome.segments import Segment
@@ -327,7 +327,7 @@ def test_no_change_moves_no_gene():
                 (7_000, 8_000, "delta", "."),
             ],
         ),
-        # given sequence of at most 1,000 bp leaves a gene one
+        # literal sequence of at most 1,000 bp leaves a gene one
         (
             Edit("ins", "c", 2_500, 2_500, sequence=given_letters(1_000)),
             [
@@ -374,7 +374,7 @@ def test_where_genes_go(change, expected):
 
 
 def test_genes_of_a_translocation():
-    join = Join(Breakend("c", 2_500, "+"), Breakend("d", 600, "-"))
+    join = Adjacency(Breakend("c", 2_500, "+"), Breakend("d", 600, "-"))
     assert lifted(join, contig="der_c") == [
         ALPHA,
         (2_000, 2_500, "beta;1 (part)", "+"),

@@ -17,10 +17,10 @@ import torch
 from conftest import reference_state
 from reference import plain
 
-from orca_cool.maps.expected_model import Background
+from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.bundle import Bundle, load_bundle
 from orca_cool.model.cascade import Orca, flip_map, mirror, zoom
-from orca_cool.prediction.windows import series
+from orca_cool.prediction.windows import zoom_windows
 
 TOLERANCE = 1e-3
 
@@ -175,7 +175,9 @@ def test_window_placement(golden):
         wide = "256mb" in path.name
         resolutions = [4000 * 2**k for k in (range(8, 4, -1) if wide else range(5, -1, -1))]
         top = int(z["wpos"]) - resolutions[0] * 125
-        starts = series(int(z["mpos"]), top, resolutions, 250, int(z["chrlen"]) if wide else None)
+        starts = zoom_windows(
+            int(z["mpos"]), top, resolutions, 250, int(z["chrlen"]) if wide else None
+        )
         assert [top + starts[r] * r for r in resolutions] == z["start_coords"].tolist(), path.name
 
 
@@ -219,7 +221,7 @@ def test_cascade_32mb(golden, request, device, close, name):
     module = bundle.spec.module("32M")
     top = int(reference["wpos"]) - 16_000_000
     starts = {r: (int(s) - top) // r for r, s in zip(module.resolutions, reference["start_coords"])}
-    background = bundle.background(module)
+    background = bundle.expected(module)
     normmats = {r: background.normmat(r, 250) for r in module.resolutions}
     maps = both_strands(
         bundle.model.to(device), module, encodings(golden, 4, device), normmats, starts
@@ -286,5 +288,5 @@ def test_every_reference_is_used(golden: Path):
 
 def test_table_without_import(golden: Path, h1esc: Bundle):
     """The imported table is the exponential of the released one."""
-    plain = Background(4000, np.exp(np.load(golden / "expected_log_4kb.npy")))
-    np.testing.assert_array_equal(plain.cis, h1esc.backgrounds[4000].cis)
+    plain = ExpectedModel(4000, np.exp(np.load(golden / "expected_log_4kb.npy")))
+    np.testing.assert_array_equal(plain.cis, h1esc.expected_tables[4000].cis)

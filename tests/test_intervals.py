@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orca_cool.errors import TrainingError
-from orca_cool.genome.intervals import Interval, Marks, labels, read_bed, read_intervals
+from orca_cool.genome.intervals import Interval, PeakLabels, labels, read_bed, read_intervals
 
 NARROW = """\
 # called by hand
@@ -116,7 +116,7 @@ def test_columns_beyond_the_standard_ones_are_no_strand(tmp_path):
 def test_no_interval_is_an_empty_table(tmp_path):
     table = read_intervals(write(tmp_path / "x.bed", "# nothing found\n"), chroms=["chrI"])
     assert as_list(table) == []
-    assert not Marks(table, ["a"], {"chrI": 100}).window("chrI", 0, 100, 10).any()
+    assert not PeakLabels(table, ["a"], {"chrI": 100}).window("chrI", 0, 100, 10).any()
 
 
 @pytest.mark.parametrize("compress", [True, False])
@@ -275,7 +275,7 @@ def test_labels_are_those_of_every_base(intervals, kinds, start, width, bin_size
         if table
         else intervals
     )
-    marks = Marks(given_as, kinds, SIZES)
+    marks = PeakLabels(given_as, kinds, SIZES)
     frequency, bins = np.zeros(len(kinds)), 0
     for chrom, length in SIZES.items():
         found = marks.window(chrom, start, start + width, bin_size)
@@ -313,14 +313,14 @@ def test_a_long_interval_that_begins_far_to_the_left_is_found():
         Interval("c", 0, 900_000, "a"),
         *(Interval("c", k, k + 1, "a") for k in range(10, 500_000, 1000)),
     ]
-    marks = Marks(intervals, ["a"], {"c": 1_000_000})
+    marks = PeakLabels(intervals, ["a"], {"c": 1_000_000})
     np.testing.assert_array_equal(marks.window("c", 899_000, 901_000, 500), [[1, 1, 0, 0]])
     assert marks.frequency(1000) == 0.9
 
 
 def test_marks_refuse_what_cannot_be_meant():
     peaks = [Interval("chrI", 89, 95, "a"), Interval("chrIV", 5, 6, "a")]
-    marks = Marks(peaks, ["a"], SIZES)
+    marks = PeakLabels(peaks, ["a"], SIZES)
     assert marks.window("chrI", 80, 100, 10).tolist() == [[1, 0]]
     with pytest.raises(
         TrainingError, match=r"no intervals for chromosome 'I'; did you mean 'chrI'\?"
@@ -330,11 +330,11 @@ def test_marks_refuse_what_cannot_be_meant():
         TrainingError,
         match="begins at chrII:41, which is 41 bp long: are the intervals of another assembly",
     ):
-        Marks([Interval("chrII", 41, 42, "a")], ["a"], SIZES)
+        PeakLabels([Interval("chrII", 41, 42, "a")], ["a"], SIZES)
     with pytest.raises(TrainingError, match="from 5 to 5 is empty"):
-        Marks([Interval("chrI", 5, 5, "a")], ["a"], SIZES)
+        PeakLabels([Interval("chrI", 5, 5, "a")], ["a"], SIZES)
     with pytest.raises(TrainingError, match="must differ from each other: a, b, a"):
-        Marks(peaks, ["a", "b", "a"], SIZES)
+        PeakLabels(peaks, ["a", "b", "a"], SIZES)
     with pytest.raises(TrainingError, match="intervals of one chromosome, not of chrI, chrIV"):
         labels(peaks, ["a"], 0, 100, 10)
 
@@ -354,7 +354,7 @@ def test_real_peaks(shared):
     both = pd.concat([chipexo, cohesin])
     kinds = ["cohesin", "Sko1", "Hsf1"]
     sizes = both.groupby("chrom")["end"].max().to_dict()
-    marks = Marks(both, kinds, sizes)
+    marks = PeakLabels(both, kinds, sizes)
     # cohesin peaks are whole bins of 2 kb, each listed once: their share is theirs
     bins = sum(-(-n // 2000) for n in sizes.values())
     assert marks.frequency(2000)[0] * bins == pytest.approx(818)

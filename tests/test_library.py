@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import numpy as np
 import pytest
-from conftest import Drawn, make_toy_backgrounds, make_toy_model, make_toy_spec
+from conftest import Drawn, make_toy_expected, make_toy_model, make_toy_spec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,7 +22,7 @@ from higlass_plugin.compute.cache import Cache
 from higlass_plugin.compute.scheduler import Scheduler
 from higlass_plugin.compute.units import Preempted
 from higlass_plugin.registry.address import MAX_TEXT, UrlError, parse_url
-from higlass_plugin.registry.tilesets import Library, Limits, UnknownTileset
+from higlass_plugin.registry.tilesets import Limits, TilesetRegistry, UnknownTileset
 from higlass_plugin.tiles import Axis, TileError, dense_tile, parse_tile_id, with_overview
 from orca_cool.errors import EditError, ModelError, OrcaCoolError
 from orca_cool.model.bundle import load_bundle, save_bundle
@@ -36,23 +36,21 @@ def bundle(tmp_path_factory):
     spec = make_toy_spec()
     return load_bundle(
         save_bundle(
-            tmp_path_factory.mktemp("models") / "toy",
-            make_toy_model(spec),
-            make_toy_backgrounds(spec),
+            tmp_path_factory.mktemp("models") / "toy", make_toy_model(spec), make_toy_expected(spec)
         )
     )
 
 
 def make(bundle, state=None, **limits):
-    library = Library(state, Limits(**limits))
-    library.add_model("toy", bundle, "drawn", SOURCE, "drawn", device="cpu")
-    return library
+    registry = TilesetRegistry(state, Limits(**limits))
+    registry.add_model("toy", bundle, "drawn", SOURCE, "drawn", device="cpu")
+    return registry
 
 
 @pytest.fixture(scope="module")
-def library(bundle):
-    with make(bundle) as library:
-        yield library
+def registry(bundle):
+    with make(bundle) as registry:
+        yield registry
 
 
 # ---- tile ids and arrays
@@ -171,15 +169,15 @@ def test_addresses_go_round():
         "x" * 10**6,
     ],
 )
-def test_what_is_no_address(library, url):
+def test_what_is_no_address(registry, url):
     with pytest.raises(UrlError) as error:
-        library.open_url(url)
+        registry.open_url(url)
     assert len(str(error.value)) < 700
 
 
 @settings(deadline=None)
 @given(st.text(max_size=80), st.text(max_size=80))
-def test_any_address_or_edit_is_answered(library, path, edit):
+def test_any_address_or_edit_is_answered(registry, path, edit):
     for url in (
         path,
         f"orca://{path}",
@@ -187,51 +185,51 @@ def test_any_address_or_edit_is_answered(library, path, edit):
         f"orca://toy/drawn?vcf={quote(edit)}",
     ):
         try:
-            library.open_url(url)
+            registry.open_url(url)
         except OrcaCoolError:
             pass
 
 
-def test_coordinate_systems_are_checked(library):
-    assert library.open_url("orca://toy/drawn", "drawn") is library.open_url("orca://toy/drawn")
+def test_coordinate_systems_are_checked(registry):
+    assert registry.open_url("orca://toy/drawn", "drawn") is registry.open_url("orca://toy/drawn")
     with pytest.raises(UrlError, match="hg38"):
-        library.open_url("orca://toy/drawn", "hg38")
+        registry.open_url("orca://toy/drawn", "hg38")
 
 
 # ---- edits
 
 
-def test_an_edit_tells_where_it_is(library):
-    view = library.edit(["a:1,000-2,000 del; b:3,000 ins ACGTACGT"])
+def test_an_edit_tells_where_it_is(registry):
+    view = registry.edit(["a:1,000-2,000 del; b:3,000 ins ACGTACGT"])
     assert view.contigs == {"a": 8_010, "b": 6_108, "c": 900}
     assert view.edited == ["a", "b"]
     assert view.junctions == {"a": [1000], "b": [3000, 3008]}
     assert view.places == {"a": [1000, 2000], "b": [3000]}
-    assert set(view.tilesets) == {"map", "insulation", "compartments", "frame", "difference"}
-    assert library[view.tilesets["map"]].coord_system == view.assembly
+    assert set(view.tilesets) == {"map", "insulation", "compartments", "lifted", "difference"}
+    assert registry[view.tilesets["map"]].coord_system == view.assembly
     assert view.assembly.startswith("drawn.")
-    assert library[view.tilesets["frame"]].coord_system == "drawn"
-    assert library[view.tilesets["map"]].info()["chromsizes"] == [
+    assert registry[view.tilesets["lifted"]].coord_system == "drawn"
+    assert registry[view.tilesets["map"]].info()["chromsizes"] == [
         ["a", 8_010],
         ["b", 6_108],
         ["c", 900],
     ]
-    assert library.edit(["a:1,000-2,000  del; b:3,000 ins ACGTACGT"]) is view
+    assert registry.edit(["a:1,000-2,000  del; b:3,000 ins ACGTACGT"]) is view
     assert json.loads(json.dumps(view.to_json()))["id"] == view.id
-    assert not {t.uid for t in library.listed()} & set(view.tilesets.values())
+    assert not {t.uid for t in registry.listed()} & set(view.tilesets.values())
 
 
-def test_lines_of_vcf(library):
+def test_lines_of_vcf(registry):
     letters = "".join("ACGT"[k] for k in SOURCE.codes["a"][99:102])
     other = next(x for x in "ACGT" if x != letters[0])
     line = f"a 100 . {letters[0]} {other} . PASS ."
-    view = library.edit([], vcf=line)
-    assert view.edits == [str(c) for c in library.edit([f"a:100 {letters[0]}>{other}"]).edits]
-    symbolic = library.edit([], vcf="a\t1001\t.\tN\t<DEL>\t.\t.\tSVTYPE=DEL;END=2000\n")
+    view = registry.edit([], vcf=line)
+    assert view.edits == [str(c) for c in registry.edit([f"a:100 {letters[0]}>{other}"]).edits]
+    symbolic = registry.edit([], vcf="a\t1001\t.\tN\t<DEL>\t.\t.\tSVTYPE=DEL;END=2000\n")
     assert symbolic.contigs["a"] == 9_010 - 999
     wrong = next(x for x in "ACGT" if x != letters[0])
     with pytest.raises(EditError) as error:
-        library.edit([], vcf=f"a 100 . {wrong} {letters[0]} . . .")
+        registry.edit([], vcf=f"a 100 . {wrong} {letters[0]} . . .")
     assert "/tmp" not in str(error.value)
 
 
@@ -249,101 +247,101 @@ def test_lines_of_vcf(library):
         ("", "no edit"),
     ],
 )
-def test_edits_that_cannot_be_made(library, edit, why):
+def test_edits_that_cannot_be_made(registry, edit, why):
     with pytest.raises(EditError, match=why) as error:
-        library.edit([edit])
+        registry.edit([edit])
     assert "root:" not in str(error.value)
 
 
 def test_the_least_recently_used_edit_makes_room(bundle):
-    with make(bundle, edits=2) as library:
-        views = [library.edit([f"a:{k},000-{k},040 del"]) for k in (1, 2)]
-        library.tiles([views[0].tilesets["map"] + ".4.0.0"], wait=None)  # used after the second
-        units = len(library.units)
-        base = library[library.listed()[0].uid].scene
-        assert any(unit.scene is not base for unit in library.units._kept)
-        library.edit(["a:3,000-3,040 del"])
-        assert library.status()["edits"] == 2
-        assert views[0].id == library.edited(views[0].id).id
-        assert len(library.units) == units
-        library.edit(["a:4,000-4,040 del"])
-        library.edit(["a:5,000-5,040 del"])
+    with make(bundle, edits=2) as registry:
+        views = [registry.edit([f"a:{k},000-{k},040 del"]) for k in (1, 2)]
+        registry.tiles([views[0].tilesets["map"] + ".4.0.0"], wait=None)  # used after the second
+        units = len(registry.units)
+        base = registry[registry.listed()[0].uid].predicted
+        assert any(unit.predicted is not base for unit in registry.units._kept)
+        registry.edit(["a:3,000-3,040 del"])
+        assert registry.status()["edits"] == 2
+        assert views[0].id == registry.edited(views[0].id).id
+        assert len(registry.units) == units
+        registry.edit(["a:4,000-4,040 del"])
+        registry.edit(["a:5,000-5,040 del"])
         assert all(
-            unit.scene is base for unit in library.units._kept
+            unit.predicted is base for unit in registry.units._kept
         )  # windows that the edit left alone stay
         # its tiles can still be asked for: it is opened again
-        tile = library.tiles([views[0].tilesets["map"] + ".4.0.0"], wait=None)
+        tile = registry.tiles([views[0].tilesets["map"] + ".4.0.0"], wait=None)
         assert "error" not in next(iter(tile.values()))
 
 
 def test_so_many_edits_are_remembered(bundle, tmp_path):
-    with make(bundle, tmp_path, edits=1, saved=3) as library:
-        views = [library.edit([f"a:{k},000-{k},040 del"]) for k in range(1, 6)]
+    with make(bundle, tmp_path, edits=1, saved=3) as registry:
+        views = [registry.edit([f"a:{k},000-{k},040 del"]) for k in range(1, 6)]
         assert {path.stem for path in (tmp_path / "edits").iterdir()} == {
             view.id for view in views[-3:]
         }
-        assert library[views[2].tilesets["frame"]].uid == views[2].tilesets["frame"]
+        assert registry[views[2].tilesets["lifted"]].uid == views[2].tilesets["lifted"]
         with pytest.raises(UnknownTileset):
-            library[views[1].tilesets["frame"]]
+            registry[views[1].tilesets["lifted"]]
 
 
 def test_a_dropped_edit_is_gone(bundle, tmp_path):
-    with make(bundle, tmp_path) as library:
-        view = library.edit(["a:1,000-2,000 del"])
-        library.drop(view.id)
+    with make(bundle, tmp_path) as registry:
+        view = registry.edit(["a:1,000-2,000 del"])
+        registry.drop(view.id)
         with pytest.raises(UnknownTileset):
-            library[view.tilesets["map"]]
+            registry[view.tilesets["map"]]
         with pytest.raises(UnknownTileset):
-            library.drop(view.id)
+            registry.drop(view.id)
         assert list((tmp_path / "edits").iterdir()) == []
 
 
 def test_a_restart_knows_uids_and_edits(bundle, tmp_path):
-    with make(bundle, tmp_path) as library:
-        view = library.edit(["a:1,000-2,000 del"])
+    with make(bundle, tmp_path) as registry:
+        view = registry.edit(["a:1,000-2,000 del"])
         texts = [
             uid + ".4.0.0"
             for kind, uid in view.tilesets.items()
-            if kind in ("map", "frame", "difference")
+            if kind in ("map", "lifted", "difference")
         ]
-        before = library.tiles(texts, wait=None)
-        uids = [t.uid for t in library.listed()]
+        before = registry.tiles(texts, wait=None)
+        uids = [t.uid for t in registry.listed()]
     assert stat.S_IMODE((tmp_path / "secret").stat().st_mode) == 0o600
-    with make(bundle, tmp_path) as library:
-        assert [t.uid for t in library.listed()] == uids
-        assert library.status()["edits"] == 0
-        assert library.tiles(texts, wait=None) == before
-        assert library.edited(view.id).to_json() == view.to_json()
-    with make(bundle) as library:  # another secret, other uids
-        assert not set(uids) & {t.uid for t in library.listed()}
+    with make(bundle, tmp_path) as registry:
+        assert [t.uid for t in registry.listed()] == uids
+        assert registry.status()["edits"] == 0
+        assert registry.tiles(texts, wait=None) == before
+        assert registry.edited(view.id).to_json() == view.to_json()
+    with make(bundle) as registry:  # another secret, other uids
+        assert not set(uids) & {t.uid for t in registry.listed()}
     saved = next((tmp_path / "edits").iterdir())
     saved.write_text("{not json")
-    with make(bundle, tmp_path) as library, pytest.raises(UnknownTileset):
-        library[view.tilesets["map"]]
+    with make(bundle, tmp_path) as registry, pytest.raises(UnknownTileset):
+        registry[view.tilesets["map"]]
 
 
 def test_old_edits_are_forgotten(bundle, tmp_path):
-    with make(bundle, tmp_path) as library:
-        view = library.edit(["a:1,000-2,000 del"])
+    with make(bundle, tmp_path) as registry:
+        view = registry.edit(["a:1,000-2,000 del"])
     saved = tmp_path / "edits" / f"{view.id}.json"
     saved.write_text(json.dumps({"url": view.url, "used": time.time() - 8 * 86400}))
-    with make(bundle, tmp_path) as library, pytest.raises(UnknownTileset):
-        library.edited(view.id)
+    with make(bundle, tmp_path) as registry, pytest.raises(UnknownTileset):
+        registry.edited(view.id)
     assert not saved.exists()
 
 
 def test_a_state_folder_that_is_none(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(OrcaCoolError, match="state folder"):
-        Library(tmp_path / "file")
+        TilesetRegistry(tmp_path / "file")
 
 
 # ---- tiles
 
 
-def test_every_id_is_answered(library):
-    uid = library.listed()[0].uid
-    vector = next(t.uid for t in library.listed() if t.datatype == "vector")
+def test_every_id_is_answered(registry):
+    uid = registry.listed()[0].uid
+    vector = next(t.uid for t in registry.listed() if t.datatype == "vector")
     ids = [
         "",
         "x",
@@ -355,7 +353,7 @@ def test_every_id_is_answered(library):
         f"{vector}.0.0.0",
         f"{vector}.4.9999",
     ]
-    found = library.tiles(ids)
+    found = registry.tiles(ids)
     assert set(found) == set(ids)
     for tile in found.values():
         assert tile["error"]
@@ -363,60 +361,62 @@ def test_every_id_is_answered(library):
             np.float32(np.nan).view(np.int32)
         }
     assert "zoom level 40" in found[f"{uid}.40.0.0"]["error"]
-    progress = library.progress(ids)
+    progress = registry.progress(ids)
     assert set(progress["failed"]) == set(ids)
 
 
 def test_a_tile_that_is_not_ready_is_answered_at_once_and_reported_when_it_is(bundle, monkeypatch):
-    with make(bundle) as library:
+    with make(bundle) as registry:
         hold = threading.Event()
-        compute = type(library.scheduler)._compute
+        compute = type(registry.scheduler)._compute
 
         def slow(self, batch):
             hold.wait()
             compute(self, batch)
 
-        monkeypatch.setattr(type(library.scheduler), "_compute", slow)
-        text = library.listed()[0].uid + ".4.0.0"
-        tile = library.tiles([text], wait=0.05)[text]  # while nothing can be computed
+        monkeypatch.setattr(type(registry.scheduler), "_compute", slow)
+        text = registry.listed()[0].uid + ".4.0.0"
+        tile = registry.tiles([text], wait=0.05)[text]  # while nothing can be computed
         assert tile["error"] == "computing"
-        assert library.progress([text]) == {"ready": [], "pending": [text], "failed": {}}
+        assert registry.progress([text]) == {"ready": [], "pending": [text], "failed": {}}
         hold.set()
-        while library.progress([text])["pending"]:
+        while registry.progress([text])["pending"]:
             time.sleep(0.01)
-        assert library.progress([text])["ready"] == [text]
-        assert "error" not in library.tiles([text], wait=0)[text]
+        assert registry.progress([text])["ready"] == [text]
+        assert "error" not in registry.tiles([text], wait=0)[text]
 
 
 def test_who_waits_for_many_tiles_keeps_all_of_them_wanted(bundle, monkeypatch):
     monkeypatch.setattr("higlass_plugin.compute.scheduler.FORGET", 1.5)
-    with make(bundle) as library:
-        build = type(library.scheduler)._build
+    with make(bundle) as registry:
+        build = type(registry.scheduler)._build
         monkeypatch.setattr(
-            type(library.scheduler), "_build", lambda self, job: (time.sleep(1.2), build(self, job))
+            type(registry.scheduler),
+            "_build",
+            lambda self, job: (time.sleep(1.2), build(self, job)),
         )
-        uid = library.listed()[0].uid
-        found = library.tiles([f"{uid}.{zoom}.0.0" for zoom in range(4)], wait=None)
+        uid = registry.listed()[0].uid
+        found = registry.tiles([f"{uid}.{zoom}.0.0" for zoom in range(4)], wait=None)
         assert not [tile["error"] for tile in found.values() if "error" in tile]
 
 
 def test_what_is_there_is_shown_meanwhile(bundle, monkeypatch):
     """The coarser level, upsampled, until the finest is there."""
-    with make(bundle) as library:
-        uid = library.listed()[0].uid
-        resolutions = library[uid].resolutions
+    with make(bundle) as registry:
+        uid = registry.listed()[0].uid
+        resolutions = registry[uid].resolutions
         # S predicts 160, 80, 40: of a tile of 160 only the coarse windows are decoded
-        library.tiles([f"{uid}.{resolutions.index(160)}.0.0.logoe"], wait=None)
+        registry.tiles([f"{uid}.{resolutions.index(160)}.0.0.logoe"], wait=None)
         monkeypatch.setattr(
-            type(library.scheduler),
+            type(registry.scheduler),
             "_compute",
             lambda self, batch: time.sleep(0.01) or (_ for _ in ()).throw(Preempted()),
         )
         text = f"{uid}.{resolutions.index(40)}.0.0.logoe"
-        tile = library.tiles([text], wait=0)[text]
+        tile = registry.tiles([text], wait=0)[text]
         assert tile["error"] == "computing"
         values = np.frombuffer(base64.b64decode(tile["dense"]), "<f4").reshape(256, 256)
-        coarse = library.tiles([f"{uid}.{resolutions.index(160)}.0.0.logoe"], wait=0)
+        coarse = registry.tiles([f"{uid}.{resolutions.index(160)}.0.0.logoe"], wait=0)
         coarse = np.frombuffer(
             base64.b64decode(next(iter(coarse.values()))["dense"]), "<f4"
         ).reshape(256, 256)
@@ -428,8 +428,8 @@ def test_what_is_there_is_shown_meanwhile(bundle, monkeypatch):
 
 
 def test_a_window_that_fails_is_one_tiles_message(bundle, monkeypatch):
-    with make(bundle) as library:
-        uid = library.listed()[0].uid
+    with make(bundle) as registry:
+        uid = registry.listed()[0].uid
         fetch = SOURCE.fetch
 
         def broken(chrom, start, end):
@@ -438,22 +438,22 @@ def test_a_window_that_fails_is_one_tiles_message(bundle, monkeypatch):
             return fetch(chrom, start, end)
 
         monkeypatch.setattr(SOURCE, "fetch", broken)
-        zoom = library[uid].resolutions.index(40)
+        zoom = registry[uid].resolutions.index(40)
         whole, broke = f"{uid}.{zoom}.0.0", f"{uid}.{zoom}.1.1"
-        found = library.tiles([whole, broke], wait=None)
+        found = registry.tiles([whole, broke], wait=None)
         assert found[broke]["error"] == "chromosome 'b' cannot be read"
-        assert library.progress([broke])["failed"] == {broke: "chromosome 'b' cannot be read"}
+        assert registry.progress([broke])["failed"] == {broke: "chromosome 'b' cannot be read"}
         monkeypatch.setattr(SOURCE, "fetch", fetch)
-        library.scheduler._errors.clear()  # what RETRY seconds do
-        assert "error" not in library.tiles([broke], wait=None)[broke]
+        registry.scheduler._errors.clear()  # what RETRY seconds do
+        assert "error" not in registry.tiles([broke], wait=None)[broke]
 
 
 def test_an_unforeseen_error_is_not_told_in_full(bundle, monkeypatch, caplog):
-    with make(bundle) as library:
-        text = library.listed()[0].uid + ".4.0.0"
-        monkeypatch.setattr(type(library.scheduler), "_compute", lambda self, batch: 1 / 0)
+    with make(bundle) as registry:
+        text = registry.listed()[0].uid + ".4.0.0"
+        monkeypatch.setattr(type(registry.scheduler), "_compute", lambda self, batch: 1 / 0)
         assert (
-            library.tiles([text], wait=None)[text]["error"] == "internal error: ZeroDivisionError"
+            registry.tiles([text], wait=None)[text]["error"] == "internal error: ZeroDivisionError"
         )
         assert "cannot be computed" in caplog.text
 
@@ -538,18 +538,18 @@ def test_a_job_holds_what_the_cache_drops():
 
 def test_encoding_makes_way_for_a_view_that_somebody_looks_at(bundle, monkeypatch):
     monkeypatch.setattr("higlass_plugin.compute.units.ENCODED_AT_ONCE", 4)
-    with make(bundle) as library:
-        scene = library[library.listed()[0].uid].scene
-        library.urgent.set()
+    with make(bundle) as registry:
+        predicted = registry[registry.listed()[0].uid].predicted
+        registry.urgent.set()
         with pytest.raises(Preempted):
-            scene.root("S", "a", 0)
-        library.urgent.clear()
-        done = scene.predictor.encodings.encoded
-        assert scene.root("S", "a", 0).nbytes > 0
-        assert scene.predictor.encodings.encoded > done
-        again = scene.predictor.encodings.encoded
-        scene.root("S", "a", 0)
-        assert scene.predictor.encodings.encoded == again
+            predicted.root("S", "a", 0)
+        registry.urgent.clear()
+        done = predicted.engine.encodings.encoded
+        assert predicted.root("S", "a", 0).nbytes > 0
+        assert predicted.engine.encodings.encoded > done
+        again = predicted.engine.encodings.encoded
+        predicted.root("S", "a", 0)
+        assert predicted.engine.encodings.encoded == again
 
 
 # ---- the cache

@@ -21,23 +21,25 @@ def truth(resolution, i, j):
     return (np.sin(x / 190) + np.cos(y / 310) + (y - x) / 500).astype(np.float32)
 
 
-def run(length, start, end, bands, window_map, stop_after=None, spread=False):
+def run(length, start, end, bands, window_map, stop_after=None, strand_difference=False):
     levels = plan(length, RES, BINS, start, end)
     roots = by_root(levels)
-    mosaic = Mosaic(RES, bands, BINS, length, start, end, spread)
+    mosaic = Mosaic(RES, bands, BINS, length, start, end, strand_difference)
     out = {r: [] for r in RES}
     for k, root in enumerate(roots):
         for level in root:
             for w in level:
                 y = window_map(w)
-                mosaic.levels[w.resolution].add(w.start, y, np.abs(y) if spread else None)
+                mosaic.levels[w.resolution].add(
+                    w.start, y, np.abs(y) if strand_difference else None
+                )
         later = [w for other in roots[k + 1 :] for level in other for w in level]
         pending = {r: min((w.start for w in later if w.resolution == r), default=None) for r in RES}
         for r, rows in mosaic.close(pending):
             out[r].append(rows)
         if stop_after == k:  # what a killed run does: a new mosaic from the stored arrays
             state = {name: a.copy() for name, a in mosaic.state().items()}
-            mosaic = Mosaic(RES, bands, BINS, length, start, end, spread)
+            mosaic = Mosaic(RES, bands, BINS, length, start, end, strand_difference)
             mosaic.restore(state)
     return {
         r: (np.concatenate([x.values for x in parts]), np.concatenate([x.level for x in parts]))
@@ -136,11 +138,11 @@ def test_windows_that_disagree_leave_no_seam():
 
 @settings(deadline=None, max_examples=25)
 @given(st.integers(700, 4000), st.integers(0, 12), st.booleans())
-def test_interrupted_anywhere_the_rows_are_the_same_bits(length, stop, spread):
+def test_interrupted_anywhere_the_rows_are_the_same_bits(length, stop, strand_difference):
     rng_map = lambda w: from_truth(w) + np.float32(np.sin(w.start * 7.1 + w.resolution))  # noqa: E731
     bands = {40: 9, 20: 16, 10: 24}
-    one = run(length, 0, length, bands, rng_map, None, spread)
-    two = run(length, 0, length, bands, rng_map, stop, spread)
+    one = run(length, 0, length, bands, rng_map, None, strand_difference)
+    two = run(length, 0, length, bands, rng_map, stop, strand_difference)
     for r in RES:
         np.testing.assert_array_equal(one[r][0], two[r][0])
         np.testing.assert_array_equal(one[r][1], two[r][1])

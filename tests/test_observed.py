@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import orca_cool.maps.observed as observed_module
 from orca_cool.errors import CoolerError
 from orca_cool.genome.segments import Segment
-from orca_cool.maps.expected_model import Background
+from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.maps.observed import (
     ObservedMap,
     banded_expected,
@@ -203,7 +203,7 @@ def test_block_means_are_plain_means(rows, columns, factor, missing, seed):
 
 
 def test_log_ratio_and_band_by_hand():
-    background = Background(2000, np.array([0.4, 0.2, 0.1, 0.05]))
+    background = ExpectedModel(2000, np.array([0.4, 0.2, 0.1, 0.05]))
     expected = banded_expected(background, 2000, 2, 3)
     assert expected.tolist()[0][:2] == [0.4, 0.2]
     assert np.isnan(expected[0, 2])

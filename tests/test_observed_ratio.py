@@ -12,7 +12,7 @@ import pytest
 from cooltools import expected_cis
 
 from higlass_plugin.files.open import open_file
-from higlass_plugin.registry.tilesets import Library
+from higlass_plugin.registry.tilesets import TilesetRegistry
 from higlass_plugin.tilesets.measured import measure_expected
 
 MAP = Path(__file__).resolve().parents[1] / "orca_cool" / "data" / "maps" / "yeast.10kb.mcool"
@@ -21,11 +21,11 @@ MAP = Path(__file__).resolve().parents[1] / "orca_cool" / "data" / "maps" / "yea
 @pytest.fixture
 def served(tmp_path):
     clr = cooler.Cooler(f"{MAP}::resolutions/10000")
-    with Library(tmp_path / "state") as library:
+    with TilesetRegistry(tmp_path / "state") as registry:
         file = open_file(MAP, uid="file", chromsizes=dict(clr.chromsizes), assembly="sacCer3")
-        library.add(file)
-        library.add_observed(file, MAP)
-        yield library
+        registry.add(file)
+        registry.add_observed(file, MAP)
+        yield registry
 
 
 @pytest.mark.parametrize("resolution", [10000, 20000])
@@ -66,11 +66,11 @@ def test_the_expected_is_kept_and_measured_once(served, tmp_path, monkeypatch):
         "higlass_plugin.tilesets.measured.measure_expected",
         lambda clr: pytest.fail("measured again"),
     )
-    with Library(tmp_path / "state") as library:
-        library.add(served["file"])
-        library.add_observed(served["file"], MAP)
-        text = f"{library.observed_over_expected.uid}.0.0.0"
-        assert "error" not in library.tiles([text], wait=None)[text]
+    with TilesetRegistry(tmp_path / "state") as registry:
+        registry.add(served["file"])
+        registry.add_observed(served["file"], MAP)
+        text = f"{registry.observed_over_expected.uid}.0.0.0"
+        assert "error" not in registry.tiles([text], wait=None)[text]
     assert list((tmp_path / "state" / "expected").iterdir()) == [kept]
 
 
@@ -93,5 +93,5 @@ def test_without_resolutions_it_says_what_to_do(tmp_path):
 
     from orca_cool.errors import OrcaCoolError
 
-    with Library() as library, pytest.raises(OrcaCoolError, match="zoomify"):
-        library.add_observed(Old(), MAP)
+    with TilesetRegistry() as registry, pytest.raises(OrcaCoolError, match="zoomify"):
+        registry.add_observed(Old(), MAP)

@@ -315,10 +315,10 @@ def test_an_edit_is_shown_beside_the_reference(edited: tuple[Page, str]):
 
     # one scale for both maps, the colours of each are its own matrix's, and so are those of the
     # difference
-    alternative, _ = compare(page, own, "edited-weight", clear, name="centromere-deleted")
+    alternate, _ = compare(page, own, "edited-weight", clear, name="centromere-deleted")
     ratio, _ = compare(page, difference, "difference", clear)
     reference = page.drawn("reference", "predicted-weight")
-    assert (alternative.low, alternative.high) == pytest.approx((reference.low, reference.high))
+    assert (alternate.low, alternate.high) == pytest.approx((reference.low, reference.high))
     # what is lost: the centromere's insulation of the arms, at all distances across it ...
     across = [ratio.value(breakpoint_bin - k, breakpoint_bin + k) for k in range(10, 25)]
     assert min(across) > 0.1

@@ -62,7 +62,7 @@ def config(steps: tuple[int, int]) -> dict:
         "name": "planted",
         "genome": "genome.fa",
         "maps": {"m": "contacts.mcool"},
-        "background": "background",
+        "expected": "expected",
         "peaks": {"factor": "peaks.bed"},
         "test": list(TEST),
         "validation": ["v"],
@@ -150,10 +150,10 @@ def prove(folder: Path, seed: int, steps: tuple[int, int]) -> dict[str, float]:
     (folder / "peaks.bed").write_text("".join(f"{c}\t{a + 50}\t{a + 150}\n" for c, a in peaks))
     (folder / "c.yaml").write_text(yaml.safe_dump(config(steps)))
     run(
-        "background",
+        "expected",
         folder / "contacts.mcool",
         "-o",
-        folder / "background",
+        folder / "expected",
         "-r",
         BIN,
         "--exclude",

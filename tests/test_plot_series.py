@@ -1,4 +1,4 @@
-"""Zoom series as pictures: which axes there are, what they show and where, and `orca-cool plot`
+"""EncodedZoom series as pictures: which axes there are, what they show and where, and `orca-cool plot`
 that predicts what it draws.
 """
 
@@ -15,13 +15,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from conftest import make_toy_backgrounds, make_toy_model, make_toy_spec
+from conftest import make_toy_expected, make_toy_model, make_toy_spec
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgba
-from PIL import Image
+from PIL import LiftedInterval
 
 from orca_cool.cli import main
-from orca_cool.effects import figure as draw_series_module
+from orca_cool.effects import figure as figure_module
 from orca_cool.effects.align import Reference, compare, sites
 from orca_cool.effects.columns import (
     Column,
@@ -32,12 +32,12 @@ from orca_cool.effects.columns import (
     read_maps,
     site_at,
 )
-from orca_cool.effects.figure import GIVEN_COLOUR, SEGMENT_COLOURS, SQUARE, draw_series
+from orca_cool.effects.figure import GIVEN_COLOUR, SEGMENT_COLOURS, SQUARE, draw_columns
 from orca_cool.effects.gene_track import GAP
 from orca_cool.effects.table import save_maps
 from orca_cool.errors import CoolerError, EditError, OutputError
 from orca_cool.genome.apply_edits import apply_edits
-from orca_cool.genome.changes import Breakend, Contig, Edit, Join
+from orca_cool.genome.changes import Adjacency, Breakend, Contig, Edit
 from orca_cool.genome.gene_models import COLUMNS
 from orca_cool.genome.open import open_genome
 from orca_cool.genome.regions import Region
@@ -45,13 +45,13 @@ from orca_cool.genome.segments import Segment
 from orca_cool.maps.metrics import insulation_score
 from orca_cool.maps.picture import observed_panel, picture_paths
 from orca_cool.model.bundle import load_bundle, save_bundle
-from orca_cool.prediction.engine import Predictor
+from orca_cool.prediction.engine import Engine
 from orca_cool.variants.variant import of_changes
 
 SIZES = {"a": 12_000, "b": 6_000, "c": 900}
 LEVELS = (160, 80, 40)  # windows of 2,560, 1,280 and 640 bp
 
-#: An inversion and, close by, 80 bp of given sequence: the finest windows hold both.
+#: An inversion and, close by, 80 bp of literal sequence: the finest windows hold both.
 LOCAL = (
     Edit("inv", "a", 5_000, 5_160),
     Edit("ins", "a", 5_200, 5_200, sequence=(Segment.letters("ACGT" * 20),)),
@@ -59,7 +59,7 @@ LOCAL = (
 #: More than a window: its sides are seen in two windows of the reference.
 DELETION = (Edit("del", "a", 3_000, 5_600),)
 #: Positions of either chromosome would lie in the other's window too.
-TRANSLOCATION = (Join(Breakend("a", 1_500, "+"), Breakend("b", 1_000, "-")),)
+TRANSLOCATION = (Adjacency(Breakend("a", 1_500, "+"), Breakend("b", 1_000, "-")),)
 SHORT = (Edit("inv", "c", 100, 300),)
 
 #: Windows of LOCAL: 5,120 is the multiple of 80 (an eighth of the finest window) next to the middle
@@ -85,7 +85,7 @@ def place(tmp_path_factory):
                 text = text[:2_000] + "N" * 1_000 + text[3_000:]
             out.write(f">{chrom}\n{text}\n")
     spec = make_toy_spec(assemblies={"toyAsm": SIZES})
-    save_bundle(folder / "toy", make_toy_model(spec), make_toy_backgrounds(spec))
+    save_bundle(folder / "toy", make_toy_model(spec), make_toy_expected(spec))
     (folder / "genes.bed").write_text(
         "".join(
             f"{g.chrom}\t{g.start}\t{g.end}\t{g.name}\t0\t{g.strand}\n" for g in GENES.itertuples()
@@ -110,24 +110,22 @@ def place(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def predictor(place):
-    return Predictor(load_bundle(place / "toy"), open_genome(place / "toy.fa"), "cpu")
+def engine(place):
+    return Engine(load_bundle(place / "toy"), open_genome(place / "toy.fa"), "cpu")
 
 
 @pytest.fixture(scope="module")
-def reference(predictor):
-    return Reference(predictor, predictor.spec.module("S"))
+def reference(engine):
+    return Reference(engine, engine.spec.module("S"))
 
 
 @pytest.fixture(scope="module")
-def columns(predictor, reference):
+def columns(engine, reference):
     """Columns of the first place of some changes."""
 
     def of(changes):
-        genome = apply_edits(predictor.source, changes)
-        return compared(
-            reference, genome, sites(genome, predictor.spec, reference.module)[0], LEVELS
-        )
+        genome = apply_edits(engine.source, changes)
+        return compared(reference, genome, sites(genome, engine.spec, reference.module)[0], LEVELS)
 
     return of
 
@@ -152,7 +150,7 @@ def shown(axes):
     """Data of the only image, NaN where it is masked; its extent as (first, last), which must be
     square.
     """
-    (image,) = axes.images
+    (image,) = axes.lifted
     first, last, bottom, top = image.get_extent()
     assert (bottom, top) == (last, first)
     return np.ma.filled(image.get_array().astype(float), np.nan), (first, last)
@@ -188,7 +186,7 @@ def box(axes):
 
 
 def limits(axes):
-    (image,) = axes.images
+    (image,) = axes.lifted
     return image.norm.vmin, image.norm.vmax, image.get_cmap().name
 
 
@@ -201,9 +199,7 @@ def assert_one_scale(axes, columns, rows):
     changes = [c.difference[np.isfinite(c.difference)] for c in columns if c.difference is not None]
     most = max(np.percentile(np.abs(np.concatenate(changes)), 99.5), 0.01) if changes else None
     for row in rows:
-        end, colours = (
-            (most, "RdBu_r") if row.startswith("alternative minus") else (high, "coolwarm")
-        )
+        end, colours = (most, "RdBu_r") if row.startswith("alternate minus") else (high, "coolwarm")
         for r in LEVELS:
             assert limits(axes[f"{row} {r} map"]) == (
                 pytest.approx(-end),
@@ -233,14 +229,14 @@ A, B, C, D = SEGMENT_COLOURS[:4]
 
 
 @pytest.fixture(scope="module")
-def plain(predictor, reference, place):
+def plain(engine, reference, place):
     """Around a:6,040, with a measured map; columns and axes."""
-    series = predictor.series(reference.module, "a", 6_040, "real")
-    found = [Column.of_series(m, predictor.source) for m in series]
+    series = engine.zoom(reference.module, "a", 6_040, "real")
+    found = [Column.of_zoom(m, engine.source) for m in series]
     return (
         series,
         found,
-        axes_of(draw_series(found, observed=place / "measured.cool", title="a $1")),
+        axes_of(draw_columns(found, observed=place / "measured.cool", title="a $1")),
     )
 
 
@@ -310,14 +306,14 @@ def test_insulation_is_that_of_contact_frequency(plain):
         assert line.get_label() == "reference"
 
 
-def test_insulation_has_the_pseudocount_of_the_maps(plain, predictor):
+def test_insulation_has_the_pseudocount_of_the_maps(plain, engine):
     m = dataclasses.replace(
         plain[0][0],
         expected=np.random.default_rng(2).random((16, 16)),
         values=np.zeros((16, 16)),
         eps=0.5,
     )
-    track = Column.of_series(m, predictor.source).references[0].insulation
+    track = Column.of_zoom(m, engine.source).references[0].insulation
     log = np.log2(m.expected[np.arange(14), np.arange(2, 16)] + 0.5)
     np.testing.assert_allclose(track[1:15], log - log.mean(), atol=1e-9)
 
@@ -334,17 +330,13 @@ def test_insulation_by_hand():
     assert [diamond_side(n) for n in (16, 40, 80, 250)] == [2, 5, 10, 10]
 
 
-def test_gaps_and_what_lies_outside_the_chromosome_are_blank(predictor, reference):
-    gap = Column.of_series(
-        predictor.series(reference.module, "b", 3_000, "real")[0], predictor.source
-    )
+def test_gaps_and_what_lies_outside_the_chromosome_are_blank(engine, reference):
+    gap = Column.of_zoom(engine.zoom(reference.module, "b", 3_000, "real")[0], engine.source)
     # N from 2,000 to 3,000: a quarter of the bin 1,880 to 2,040, all of the six from there
     assert (gap.references[0].start, gap.references[0].end) == (1_720, 4_280)
     blank = np.isin(np.arange(16), range(2, 8))
     np.testing.assert_array_equal(np.isnan(gap.references[0].values), blank[:, None] | blank)
-    short = Column.of_series(
-        predictor.series(reference.module, "c", 450, "real")[0], predictor.source
-    )
+    short = Column.of_zoom(engine.zoom(reference.module, "c", 450, "real")[0], engine.source)
     blank = np.arange(16) >= 6  # 800 to 960 is more than half in the chromosome of 900 bp
     np.testing.assert_array_equal(np.isnan(short.references[0].values), blank[:, None] | blank)
     assert np.isnan(short.references[0].insulation[6:]).all()
@@ -356,22 +348,22 @@ def test_gaps_and_what_lies_outside_the_chromosome_are_blank(predictor, referenc
 @pytest.fixture(scope="module")
 def local(columns):
     found = columns(LOCAL)
-    return found, axes_of(draw_series(found, genes=GENES))
+    return found, axes_of(draw_columns(found, genes=GENES))
 
 
 def test_axes_with_an_edit(local):
     found, axes = local
     assert list(axes) == labels(
         ("reference", ["strip", "map", "insulation", "genes"]),
-        ("alternative", ["strip", "map", "insulation", "genes"]),
-        ("alternative minus reference", ["map", "insulation"]),
+        ("alternate", ["strip", "map", "insulation", "genes"]),
+        ("alternate minus reference", ["map", "insulation"]),
     )
-    assert_one_scale(axes, found, ["reference", "alternative", "alternative minus reference"])
+    assert_one_scale(axes, found, ["reference", "alternate", "alternate minus reference"])
     for c, window, inner in zip(found, LOCAL_WINDOWS, [*LOCAL_WINDOWS[1:], None]):
         wanted = {
             "reference": c.references[0].values,
-            "alternative": c.alternative.values,
-            "alternative minus reference": c.difference,
+            "alternate": c.alternate.values,
+            "alternate minus reference": c.difference,
         }
         for row, values in wanted.items():
             data, extent = shown(axes[f"{row} {c.resolution} map"])
@@ -382,17 +374,17 @@ def test_axes_with_an_edit(local):
             )
 
 
-def test_maps_are_those_of_the_comparison(local, predictor, reference):
-    genome = apply_edits(predictor.source, LOCAL)
-    (wanted,) = compare(Reference(predictor, reference.module), [genome])
+def test_maps_are_those_of_the_comparison(local, engine, reference):
+    genome = apply_edits(engine.source, LOCAL)
+    (wanted,) = compare(Reference(engine, reference.module), [genome])
     for c, w in zip(local[0], wanted, strict=True):
-        np.testing.assert_array_equal(c.alternative.values, w.alternative.values)
+        np.testing.assert_array_equal(c.alternate.values, w.alternate.values)
         np.testing.assert_array_equal(c.references[0].values, w.references[0].values)
         np.testing.assert_array_equal(c.aligned, w.reference)
-        np.testing.assert_array_equal(c.difference, w.alternative.values - w.reference)
+        np.testing.assert_array_equal(c.difference, w.alternate.values - w.reference)
         # what came from no window of the reference cannot be compared: 5,200 to 5,280 is given
         # sequence
-        middles = w.alternative.start + w.resolution * np.arange(16) + w.resolution // 2
+        middles = w.alternate.start + w.resolution * np.arange(16) + w.resolution // 2
         unknown = np.isnan(c.difference).all(axis=0)
         given = (middles - w.resolution // 2 >= 5_200) & (middles + w.resolution // 2 <= 5_280)
         assert unknown[given].all()
@@ -407,8 +399,8 @@ def test_lines_at_breakpoints_and_where_their_sides_came_from(local):
         assert c.origins() == [("a", 5_000), ("a", 5_160), ("a", 5_200)]
         for row, at in [
             ("reference", [5_000, 5_160, 5_200]),
-            ("alternative", [5_000, 5_160, 5_200, 5_280]),
-            ("alternative minus reference", [5_000, 5_160, 5_200, 5_280]),
+            ("alternate", [5_000, 5_160, 5_200, 5_280]),
+            ("alternate minus reference", [5_000, 5_160, 5_200, 5_280]),
         ]:
             axis = axes[f"{row} {c.resolution} map"]
             assert upright(axis) == level(axis) == at
@@ -428,7 +420,7 @@ def test_strips_of_an_inversion_and_given_sequence(local):
         assert (
             [text for _, text in letters] == ["A", "B", "C", "D"] if r < 160 else ["A", "B", "D"]
         )  # no room for 40 of 2,560 bp
-        pieces, letters = bars(axes[f"alternative {r} strip"])
+        pieces, letters = bars(axes[f"alternate {r} strip"])
         assert pieces == coloured(
             (start, 5_000, A, None),
             (5_000, 5_160, B, None),
@@ -442,7 +434,7 @@ def test_strips_of_an_inversion_and_given_sequence(local):
         )
         assert dict((text, x) for x, text in letters)[inverted] == 5_080
         # a longer one is full of arrow heads, all within it
-        heads = [x for line in axes[f"alternative {r} strip"].lines for x in line.get_xdata()]
+        heads = [x for line in axes[f"alternate {r} strip"].lines for x in line.get_xdata()]
         assert (len(heads) > 0) == (r < 160)
         assert all(5_000 < x < 5_160 for x in heads)
         assert not axes[f"reference {r} strip"].lines
@@ -453,7 +445,7 @@ def test_strips_of_an_inversion_and_given_sequence(local):
         if "Insulation" in text.get_text()
     ]
     assert "Dashed: breakpoints." in note
-    assert ", < inverted, black: given sequence." in note
+    assert ", < inverted, black: literal sequence." in note
     assert "crossed out" not in note
 
 
@@ -462,7 +454,7 @@ def test_insulation_that_two_windows_know_is_the_first_ones(columns):
     # windows from 1,680 (around 2,960) and 2,560 (around 3,840) overlap; of each the first and last
     # bins are not known
     left, right = coarse.references
-    assert (left.start, right.start, coarse.alternative.start) == (1_680, 2_560, 1_680)
+    assert (left.start, right.start, coarse.alternate.start) == (1_680, 2_560, 1_680)
     middles = 1_680 + 160 * np.arange(16) + 80
     origins = np.where(middles < 3_000, middles, middles + 800)
     expected = np.full(16, np.nan)
@@ -476,25 +468,25 @@ def test_insulation_that_two_windows_know_is_the_first_ones(columns):
     )  # all but the first of the one and the last of the other
 
 
-def test_insulation_of_reference_and_alternative_share_an_axis(local):
+def test_insulation_of_reference_and_alternate_share_an_axis(local):
     found, axes = local
     for c in found:
-        both = axes[f"alternative {c.resolution} insulation"]
+        both = axes[f"alternate {c.resolution} insulation"]
         lines = {
             line.get_label(): line.get_ydata() for line in both.lines if len(line.get_xdata()) == 16
         }
-        np.testing.assert_array_equal(lines["alternative"], c.alternative.insulation)
+        np.testing.assert_array_equal(lines["alternate"], c.alternate.insulation)
         np.testing.assert_array_equal(lines["reference"], c.aligned_insulation)
         assert both.get_ylim() == axes[f"reference {c.resolution} insulation"].get_ylim()
         (change,) = [
             line
-            for line in axes[f"alternative minus reference {c.resolution} insulation"].lines
+            for line in axes[f"alternate minus reference {c.resolution} insulation"].lines
             if len(line.get_xdata()) == 16
         ]
         np.testing.assert_array_equal(
-            change.get_ydata(), c.alternative.insulation - c.aligned_insulation
+            change.get_ydata(), c.alternate.insulation - c.aligned_insulation
         )
-        low, high = axes[f"alternative minus reference {c.resolution} insulation"].get_ylim()
+        low, high = axes[f"alternate minus reference {c.resolution} insulation"].get_ylim()
         assert -low == pytest.approx(high)
 
 
@@ -502,16 +494,16 @@ def test_genes_below_the_reference_and_where_they_went(local):
     _, axes = local
     for r in LEVELS:
         assert sorted(t.get_text() for t in axes[f"reference {r} genes"].texts) == ["one", "two"]
-        assert sorted(t.get_text() for t in axes[f"alternative {r} genes"].texts) == [
+        assert sorted(t.get_text() for t in axes[f"alternate {r} genes"].texts) == [
             "one (part)",
             "one (part)",
             "two",
         ]
     # names stand 0.03 inches behind their bars: the track knows how wide it is
-    for row, end in [("reference", 5_300), ("alternative", 5_380)]:
+    for row, end in [("reference", 5_300), ("alternate", 5_380)]:
         (name,) = [t for t in axes[f"{row} 160 genes"].texts if t.get_text() == "two"]
         assert name.get_position()[0] == pytest.approx(end + GAP * 2_560 / SQUARE)
-    (shapes,) = axes["alternative 40 genes"].collections
+    (shapes,) = axes["alternate 40 genes"].collections
     spans = sorted(
         (path.vertices[:, 0].min(), path.vertices[:, 0].max()) for path in shapes.get_paths()
     )
@@ -525,7 +517,7 @@ def test_genes_below_the_reference_and_where_they_went(local):
 @pytest.fixture(scope="module")
 def deleted(columns, place):
     found = columns(DELETION)
-    return found, draw_series(found, observed=place / "measured.cool")
+    return found, draw_columns(found, observed=place / "measured.cool")
 
 
 def test_axes_of_a_large_deletion(deleted):
@@ -535,16 +527,16 @@ def test_axes_of_a_large_deletion(deleted):
     assert list(axes) == labels(
         ("reference, left", ["strip", *two]),
         ("reference, right", ["strip", *two]),
-        ("alternative", ["strip", *two]),
-        ("alternative minus reference", two),
+        ("alternate", ["strip", *two]),
+        ("alternate minus reference", two),
         ("measured, left", two),
         ("measured, right", two),
     )
     rows = [
         "reference, left",
         "reference, right",
-        "alternative",
-        "alternative minus reference",
+        "alternate",
+        "alternate minus reference",
         "measured, left",
         "measured, right",
     ]
@@ -570,20 +562,20 @@ def test_axes_of_a_large_deletion(deleted):
         for side, window, at in [("left", first, 3_000), ("right", last, 5_600)]:
             assert shown(axes[f"measured, {side} {c.resolution} map"])[1] == window
             assert upright(axes[f"measured, {side} {c.resolution} map"]) == [at]
-        assert shown(axes[f"alternative {c.resolution} map"])[1] == first
-        assert upright(axes[f"alternative {c.resolution} map"]) == [3_000]
+        assert shown(axes[f"alternate {c.resolution} map"])[1] == first
+        assert upright(axes[f"alternate {c.resolution} map"]) == [3_000]
 
 
 def test_strips_of_a_large_deletion(deleted):
     axes = axes_of(deleted[1])
-    # the middle of three stretches is in no window of the alternative
+    # the middle of three stretches is in no window of the alternate
     assert bars(axes["reference, left 160 strip"])[0] == coloured(
         (1_680, 3_000, A, None), (3_000, 4_240, B, "xxxxx")
     )
     assert bars(axes["reference, right 160 strip"])[0] == coloured(
         (4_320, 5_600, B, "xxxxx"), (5_600, 6_880, C, None)
     )
-    pieces, letters = bars(axes["alternative 160 strip"])
+    pieces, letters = bars(axes["alternate 160 strip"])
     assert pieces == coloured((1_680, 3_000, A, None), (3_000, 4_240, C, None))
     assert letters == [(2_340, "A"), (3_620, "C")]
 
@@ -606,9 +598,9 @@ def test_where_nothing_can_be_compared_the_difference_is_blank(deleted):
     at = rendered(figure)
     for c in found:
         # each side of the breakpoint is known from one window: not their contacts with one another
-        left = c.alternative.start + c.resolution * np.arange(16) + c.resolution // 2 < 3_000
+        left = c.alternate.start + c.resolution * np.arange(16) + c.resolution // 2 < 3_000
         known = left[:, None] == left
-        axis = axes_of(figure)[f"alternative minus reference {c.resolution} map"]
+        axis = axes_of(figure)[f"alternate minus reference {c.resolution} map"]
         values, (start, _) = shown(axis)
         np.testing.assert_array_equal(np.isfinite(values), known)
         ground = np.array(
@@ -626,26 +618,26 @@ def test_where_nothing_can_be_compared_the_difference_is_blank(deleted):
     assert near.max() > 0
 
 
-def test_a_translocation(columns, predictor, reference):
+def test_a_translocation(columns, engine, reference):
     found = columns(TRANSLOCATION)
-    axes = axes_of(draw_series(found))
+    axes = axes_of(draw_columns(found))
     assert [r.chrom for r in found[0].references] == ["a", "b"]
-    assert {c.alternative.chrom for c in found} == {"der_a"}
+    assert {c.alternate.chrom for c in found} == {"der_a"}
     assert all(c.breaks() == [1_500] and c.origins() == [("a", 1_500), ("b", 1_000)] for c in found)
     assert list(axes) == labels(
         ("reference, left", ["strip", "map", "insulation"]),
         ("reference, right", ["strip", "map", "insulation"]),
-        ("alternative", ["strip", "map", "insulation"]),
-        ("alternative minus reference", ["map", "insulation"]),
+        ("alternate", ["strip", "map", "insulation"]),
+        ("alternate minus reference", ["map", "insulation"]),
     )
     for r in LEVELS:
         assert upright(axes[f"reference, left {r} map"]) == [1_500]
         assert upright(axes[f"reference, right {r} map"]) == [1_000]
     assert axes["reference, right 160 insulation"].get_xlabel() == "b (kb)"
-    assert axes["alternative 160 insulation"].get_xlabel() == "der_a (kb)"
+    assert axes["alternate 160 insulation"].get_xlabel() == "der_a (kb)"
     # a: A up to 1,500 and B; b: C up to 1,000 and D. Neither B nor C is in der_a
-    start, end = found[0].alternative.start, found[0].alternative.end
-    assert bars(axes["alternative 160 strip"])[0] == coloured(
+    start, end = found[0].alternate.start, found[0].alternate.end
+    assert bars(axes["alternate 160 strip"])[0] == coloured(
         (start, 1_500, A, None), (1_500, end, D, None)
     )
     hatches = [
@@ -654,8 +646,8 @@ def test_a_translocation(columns, predictor, reference):
         for _, _, _, hatch in bars(axes[f"reference, {side} 160 strip"])[0]
     ]
     assert hatches == [None, "xxxxx", "xxxxx", None]
-    genome = apply_edits(predictor.source, TRANSLOCATION)
-    one, two = sites(genome, predictor.spec, reference.module)
+    genome = apply_edits(engine.source, TRANSLOCATION)
+    one, two = sites(genome, engine.spec, reference.module)
     assert (one.contig, two.contig) == ("der_a", "der_b")
     # the windows are centred on 1,520, the multiple of 80 next to 1,500, and on 960
     assert around(genome, one, 500) == [
@@ -682,7 +674,7 @@ def test_every_pixel_is_where_its_pair_of_bins_is(triangles):
     )  # not symmetric: rows go down, columns to the right
     values[3, 9] = values[9, 3] = 1.0
     values[2, 7] = values[7, 2] = values[10, 12] = np.nan
-    figure = draw_series([crafted(values)], triangles=triangles, vmax=1.0)
+    figure = draw_columns([crafted(values)], triangles=triangles, vmax=1.0)
     at = rendered(figure)
     axes = axes_of(figure)["reference 100 map"]
     colours = matplotlib.colormaps["coolwarm"]
@@ -713,7 +705,7 @@ def test_every_pixel_is_where_its_pair_of_bins_is(triangles):
 
 def test_triangles_have_lines_and_the_next_window_along_the_diagonals(columns):
     found = columns(LOCAL)
-    axes = axes_of(draw_series(found[:2], triangles=True))
+    axes = axes_of(draw_columns(found[:2], triangles=True))
     # from 5,000, which is 1,160 bp from the window's start and 1,400 bp from its end: up to half of
     # the room, at most 640
     lines = [(line.get_xdata(), line.get_ydata()) for line in axes["reference 160 map"].lines]
@@ -725,22 +717,22 @@ def test_triangles_have_lines_and_the_next_window_along_the_diagonals(columns):
         (5_160, 4_520, 0, 640),
     } <= ends
     assert len(ends) == 6
-    (inner,) = [p for p in axes["alternative 160 map"].patches if p.get_label() == "next window"]
+    (inner,) = [p for p in axes["alternate 160 map"].patches if p.get_label() == "next window"]
     assert inner.get_xy().tolist() == [[4_480, 0], [5_120, 640], [5_760, 0]]
-    assert not [p for p in axes["alternative 80 map"].patches if p.get_label() == "next window"]
+    assert not [p for p in axes["alternate 80 map"].patches if p.get_label() == "next window"]
 
 
 def test_nothing_to_draw_and_scales_that_are_given():
     with pytest.raises(CoolerError, match="nothing to draw"):
-        draw_series([crafted(np.full((16, 16), np.nan))])
-    axes = axes_of(draw_series([crafted(np.full((16, 16), 0.01))]))
+        draw_columns([crafted(np.full((16, 16), np.nan))])
+    axes = axes_of(draw_columns([crafted(np.full((16, 16), 0.01))]))
     assert limits(axes["reference 100 map"])[:2] == (-0.1, 0.1)  # no narrower
 
 
 # breakpoints and where they came from
 
 
-def column(genome, contig, start, end, marks=()):
+def column(genome, contig, start, end, breakpoints=()):
     n = (end - start) // 100
     blank = np.zeros((n, n))
     return Column(
@@ -749,7 +741,7 @@ def column(genome, contig, start, end, marks=()):
         Map(contig, start, end, blank, blank[0]),
         blank,
         blank[0],
-        marks,
+        breakpoints,
         genome,
     )
 
@@ -782,20 +774,20 @@ def column(genome, contig, start, end, marks=()):
         ),
     ],
 )
-def test_breaks_and_origins(predictor, changes, breaks, origins):
-    genome = apply_edits(predictor.source, changes)
+def test_breaks_and_origins(engine, changes, breaks, origins):
+    genome = apply_edits(engine.source, changes)
     found = column(genome, "a", 2_000, 5_000, tuple(genome.junctions("a")))
     assert found.breaks() == breaks
     assert found.origins() == origins
     assert found.edited
 
 
-def test_ends_of_chromosomes_as_breaks(predictor):
-    turned = apply_edits(predictor.source, [Contig("c", (Segment("c", 0, 900, "-"),))])
+def test_ends_of_chromosomes_as_breaks(engine):
+    turned = apply_edits(engine.source, [Contig("c", (Segment("c", 0, 900, "-"),))])
     found = column(turned, "c", 0, 900, (450,))
     assert (found.breaks(), found.origins()) == ([], [])  # no breakpoint: the mark is its middle
     # a chromosome that lost its beginning has an end that the reference has not
-    cut = apply_edits(predictor.source, [Edit("del", "a", 0, 2_000)])
+    cut = apply_edits(engine.source, [Edit("del", "a", 0, 2_000)])
     found = column(cut, "a", 0, 3_000, (0,))
     assert (found.breaks(), found.origins()) == ([0], [("a", 2_000)])
     other = column(cut, "b", 0, 3_000, (10, 20))
@@ -813,14 +805,14 @@ def test_ends_of_chromosomes_as_breaks(predictor):
     )
 
 
-def test_a_breakpoint_within_an_inverted_piece(predictor):
+def test_a_breakpoint_within_an_inverted_piece(engine):
     pieces = (Segment("a", 0, 3_000), Segment("a", 3_000, 3_500, "-"), Segment("a", 3_200, 12_000))
-    genome = apply_edits(predictor.source, [Contig("a", pieces)])
+    genome = apply_edits(engine.source, [Contig("a", pieces)])
     found = column(genome, "a", 2_000, 5_000)
     assert found.origins() == [("a", 3_000), ("a", 3_500), ("a", 3_200)]
-    axes = axes_of(draw_series([found]))
+    axes = axes_of(draw_columns([found]))
     # A up to 3,000, B to 3,200, C to 3,500, D: turned, C comes before B, and what follows repeats C
-    strip, letters = bars(axes["alternative 100 strip"])
+    strip, letters = bars(axes["alternate 100 strip"])
     assert sorted(strip) == coloured(
         (2_000, 3_000, A, None),
         (3_000, 3_300, C, None),
@@ -837,22 +829,22 @@ def test_a_breakpoint_within_an_inverted_piece(predictor):
     ]
 
 
-def test_many_junctions_are_not_all_marked(predictor):
+def test_many_junctions_are_not_all_marked(engine):
     snvs = [
         Edit("sub", "a", 2_000 + 100 * k, 2_001 + 100 * k, sequence=(Segment.letters("N"),))
         for k in range(13)
     ]
-    genome = apply_edits(predictor.source, snvs)
+    genome = apply_edits(engine.source, snvs)
     assert column(genome, "a", 1_000, 5_000, (2_100, 2_101)).breaks() == [2_100, 2_101]  # of 26
     assert (
         len(column(genome, "a", 1_000, 3_150, (2_100, 2_101)).breaks()) == 24
     )  # those that the window has
 
 
-def test_the_place_of_a_base_of_the_reference(predictor):
+def test_the_place_of_a_base_of_the_reference(engine):
     def at(changes, *where):
-        site = site_at(apply_edits(predictor.source, changes), *where)
-        return site.contig, site.marks, site.position, site.references
+        site = site_at(apply_edits(engine.source, changes), *where)
+        return site.contig, site.breakpoints, site.position, site.references
 
     # 1,000 bp are gone before it; windows are centred to 40 bp of the reference
     deletion = [Edit("del", "a", 3_000, 4_000)]
@@ -884,12 +876,12 @@ def test_the_place_of_a_base_of_the_reference(predictor):
 
 
 @pytest.fixture(scope="module")
-def files(predictor, reference, tmp_path_factory):
+def files(engine, reference, tmp_path_factory):
     """For some edits the file, and what is in it: {name: (path, columns of each place)}."""
     folder = tmp_path_factory.mktemp("maps")
     out = {}
     for name, changes in {"local": LOCAL, "short": SHORT, "translocation": TRANSLOCATION}.items():
-        genome = apply_edits(predictor.source, changes)
+        genome = apply_edits(engine.source, changes)
         (found,) = compare(reference, [genome])
         save_maps(folder / f"{name}.npz", of_changes(changes, "edit 1", name), genome, found)
         by_site = {}
@@ -908,7 +900,7 @@ def test_a_file_of_maps_holds_what_was_compared(files, name):
     for ours, theirs in zip(chain(*pages), chain(*wanted), strict=True):
         assert ours.resolution == theirs.resolution
         assert ours.of_ratio
-        assert ours.marks == theirs.marks
+        assert ours.breakpoints == theirs.breakpoints
         assert (ours.breaks(), ours.origins()) == (theirs.breaks(), theirs.origins())
         assert ours.places() == theirs.places()
         np.testing.assert_allclose(ours.aligned, theirs.aligned, rtol=1e-6)  # float32
@@ -923,8 +915,8 @@ def test_a_file_of_maps_holds_what_was_compared(files, name):
             pages[0],
             np.arange(16) >= 6,
         )  # bins of 160 bp whose middle is beyond 900
-        assert np.isnan(coarse.alternative.values[ends]).all()
-        assert np.isfinite(coarse.alternative.values[np.ix_(~ends, ~ends)]).all()
+        assert np.isnan(coarse.alternate.values[ends]).all()
+        assert np.isfinite(coarse.alternate.values[np.ix_(~ends, ~ends)]).all()
         assert np.isnan(coarse.references[0].insulation[ends]).all()
 
 
@@ -1034,7 +1026,7 @@ def test_an_edit_as_svg_with_genes_and_one_level(call, place, tmp_path):
     assert not any("160 bp bins" in text for text in found)
     assert found.count("one") == 1
     assert found.count("one (part)") == 2
-    assert {"reference", "alternative", "a (kb)"} <= set(found)
+    assert {"reference", "alternate", "a (kb)"} <= set(found)
 
 
 def test_several_places_as_png_and_as_pages(call, tmp_path):
@@ -1044,7 +1036,7 @@ def test_several_places_as_png_and_as_pages(call, tmp_path):
     ]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["fig.1.png", "fig.2.png"]
     for k in (1, 2):
-        with Image.open(tmp_path / f"fig.{k}.png") as image:
+        with LiftedInterval.open(tmp_path / f"fig.{k}.png") as image:
             image.load()
             assert image.format == "PNG"
             assert min(image.size) > 500
@@ -1068,7 +1060,7 @@ def test_at_a_place_and_the_levels_that_hold_a_region(call, tmp_path):
         "1.28 kb window, 80 bp bins",
         "640 bp window, 40 bp bins",
     ]
-    assert "alternative" not in found
+    assert "alternate" not in found
     assert "reference" in found
 
 
@@ -1085,14 +1077,14 @@ def test_at_a_place_of_an_edit_from_a_vcf(call, place, tmp_path, monkeypatch):
     )
     drawn = []
     monkeypatch.setattr(
-        draw_series_module,
-        "draw_series",
-        lambda columns, **style: drawn.extend(columns) or draw_series(columns, **style),
+        figure_module,
+        "draw_columns",
+        lambda columns, **style: drawn.extend(columns) or draw_columns(columns, **style),
     )
     assert call.written("--vcf", vcf, "--at", "a:3,480", "--levels", "40", output="v.svg")
     found = texts(tmp_path / "v.svg")
     assert "toy: a:3,000-3,400 del, mean of both strands" in found
-    assert "alternative" in found
+    assert "alternate" in found
     # 3,480 of the reference is 3,080 now
     (column_,) = drawn
     assert [(m.chrom, m.start, m.end) for m in column_.maps] == [
@@ -1181,5 +1173,5 @@ def test_outputs_that_cannot_be(call, tmp_path):
         str(tmp_path / "fig.png")
     ]
     assert [p.name for p in tmp_path.iterdir()] == ["fig.png"]
-    with Image.open(tmp_path / "fig.png") as image:
+    with LiftedInterval.open(tmp_path / "fig.png") as image:
         assert image.format == "PNG"

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import make_toy_backgrounds, make_toy_model
+from conftest import make_toy_expected, make_toy_model
 
 from orca_cool.errors import DeviceError, ModelError, OutputError, RegionError
 from orca_cool.genome.edited import EditedGenome
@@ -22,11 +22,11 @@ from orca_cool.maps.coolfile import read_log_ratio
 from orca_cool.model.cascade import flip_map, mirror, zoom
 from orca_cool.prediction import to_file as pipeline
 from orca_cool.prediction.device import resolve_device
-from orca_cool.prediction.engine import Predictor
+from orca_cool.prediction.engine import Engine
 from orca_cool.prediction.levels import Settings
 from orca_cool.prediction.to_file import predict_to_file
-from orca_cool.prediction.windows import by_root, layout, plan
-from orca_cool.prediction.zoom_files import series_to_files
+from orca_cool.prediction.windows import by_root, concatenated_chromosomes, plan
+from orca_cool.prediction.zoom_files import zoom_to_files
 
 SIZES = {"a": 6010, "b": 4300, "c": 900}
 
@@ -45,8 +45,8 @@ def genome(tmp_path):
 
 
 @pytest.fixture
-def predictor(toy_bundle, genome):
-    return Predictor(toy_bundle, genome, "cpu")
+def engine(toy_bundle, genome):
+    return Engine(toy_bundle, genome, "cpu")
 
 
 def settings(**changes):
@@ -57,10 +57,10 @@ def everything(source):
     return [Region(c, 0, n) for c, n in source.chromsizes.items()]
 
 
-def write(predictor, path, regions=None, force=False, progress=None, **changes):
-    regions = everything(predictor.source) if regions is None else regions
+def write(engine, path, regions=None, force=False, progress=None, **changes):
+    regions = everything(engine.source) if regions is None else regions
     return predict_to_file(
-        predictor,
+        engine,
         regions,
         settings(**changes),
         path,
@@ -89,18 +89,18 @@ def same(one, two):
         np.testing.assert_array_equal(a[name], b[name], err_msg=name)
 
 
-def test_windows_equal_the_plain_networks(predictor, genome):
+def test_windows_equal_the_plain_networks(engine, genome):
     """Block-wise encodings and shared parents change nothing: each window as the networks give it
     on N-padded sequence.
     """
-    spec, model = predictor.spec, predictor.model
+    spec, model = engine.spec, engine.model
     module = spec.module("S")
     root = by_root(plan(SIZES["a"], module.resolutions, spec.bins))[2]
     top = root[0][0].start * 160
     pad = 4000
     codes = genome.fetch("a", top - pad, top + 2560 + pad)
     distances = {
-        r: torch.from_numpy(np.log(predictor.background(module).normmat(r, 16)).astype(np.float32))[
+        r: torch.from_numpy(np.log(engine.expected(module).normmat(r, 16)).astype(np.float32))[
             None, None
         ]
         for r in module.resolutions
@@ -111,7 +111,7 @@ def test_windows_equal_the_plain_networks(predictor, genome):
             ..., pad // 40 : -pad // 40
         ]
         found = {
-            (m.window.resolution, m.window.start): m for m in predictor.windows(module, "a", root)
+            (m.window.resolution, m.window.start): m for m in engine.windows(module, "a", root)
         }
         assert len(found) == sum(len(level) for level in root)
         for fine in root[2]:
@@ -128,19 +128,21 @@ def test_windows_equal_the_plain_networks(predictor, genome):
                 got = found[r, w.start]
                 np.testing.assert_allclose(got.values, expected, atol=1e-4)
                 np.testing.assert_allclose(
-                    got.spread, 0.5 * (one[r] - flip_map(two[r])).abs()[0, 0].numpy(), atol=1e-4
+                    got.strand_difference,
+                    0.5 * (one[r] - flip_map(two[r])).abs()[0, 0].numpy(),
+                    atol=1e-4,
                 )
 
 
-def test_every_block_is_encoded_once(predictor, tmp_path):
-    write(predictor, tmp_path / "x.mcool")
+def test_every_block_is_encoded_once(engine, tmp_path):
+    write(engine, tmp_path / "x.mcool")
     blocks = sum(-(-(n + 400) // 1600) for n in SIZES.values())
-    assert predictor.encodings.encoded <= 1600 * (2 * (blocks + len(SIZES)) + 2)
+    assert engine.encodings.encoded <= 1600 * (2 * (blocks + len(SIZES)) + 2)
 
 
-def test_file_holds_the_prediction(predictor, tmp_path):
+def test_file_holds_the_prediction(engine, tmp_path):
     path = tmp_path / "x.mcool"
-    paths = write(predictor, path, spread=True)
+    paths = write(engine, path, strand_difference=True)
     assert [p.name for p in paths] == [
         "x.mcool",
         "x.expected.40.tsv",
@@ -158,7 +160,7 @@ def test_file_holds_the_prediction(predictor, tmp_path):
     root = by_root(plan(SIZES["c"], (160, 80, 40), 16))[0]
     maps = {
         m.window.resolution: m
-        for m in predictor.windows(predictor.spec.module("S"), "c", root)
+        for m in engine.windows(engine.spec.module("S"), "c", root)
         if m.window.start == 0
     }
     clr = cooler.Cooler(f"{path}::resolutions/80")
@@ -172,22 +174,22 @@ def test_file_holds_the_prediction(predictor, tmp_path):
     d = np.abs(np.subtract.outer(np.arange(len(y)), np.arange(len(y))))
     np.testing.assert_allclose(np.log(balanced / expected[d]), y, atol=2e-6)
     pixels = clr.pixels()[:]
-    assert set(pixels) >= {"level", "spread"}
+    assert set(pixels) >= {"level", "strand_difference"}
     assert set(pixels.level) == {80, 160} or set(pixels.level) == {80}
     masked = cooler.Cooler(f"{path}::resolutions/40").bins().fetch("b").weight.isna().to_numpy()
     np.testing.assert_array_equal(np.flatnonzero(masked), np.arange(25, 35))
     meta = clr.info["metadata"]
     assert (meta["model"], meta["model_digest"], meta["mode"]) == (
         "toy",
-        predictor.bundle.digest,
+        engine.bundle.digest,
         "regularised",
     )
 
 
-def test_region_is_the_slice_of_the_whole(predictor, tmp_path):
-    write(predictor, tmp_path / "whole.mcool", fill_distance=1600)
+def test_region_is_the_slice_of_the_whole(engine, tmp_path):
+    write(engine, tmp_path / "whole.mcool", fill_distance=1600)
     region = Region("a", 1990, 4555)
-    write(predictor, tmp_path / "part.mcool", [region], fill_distance=1600)
+    write(engine, tmp_path / "part.mcool", [region], fill_distance=1600)
     for r in (40, 80, 160):
         whole, part = (
             read_log_ratio(f"{tmp_path / n}.mcool::resolutions/{r}", ("a", 1990, 4555))
@@ -203,12 +205,12 @@ def test_region_is_the_slice_of_the_whole(predictor, tmp_path):
         assert outside.weight.isna().all()
 
 
-def test_two_regions_may_share_a_coarse_bin(predictor, tmp_path):
-    write(predictor, tmp_path / "x.mcool", [Region("a", 0, 2000), Region("a", 2000, 4000)])
+def test_two_regions_may_share_a_coarse_bin(engine, tmp_path):
+    write(engine, tmp_path / "x.mcool", [Region("a", 0, 2000), Region("a", 2000, 4000)])
     pixels = cooler.Cooler(f"{tmp_path / 'x.mcool'}::resolutions/160").pixels()[:]
     assert not pixels.duplicated(["bin1_id", "bin2_id"]).any()
     with pytest.raises(RegionError, match=r"a:0-2,000 and a:1,999-4,000 overlap"):
-        write(predictor, tmp_path / "y.mcool", [Region("a", 1999, 4000), Region("a", 0, 2000)])
+        write(engine, tmp_path / "y.mcool", [Region("a", 1999, 4000), Region("a", 0, 2000)])
 
 
 class Killed(BaseException):
@@ -216,13 +218,13 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("after", [1, 9, 30, 60])
-def test_resumed_file_is_the_same(predictor, tmp_path, after):
+def test_resumed_file_is_the_same(engine, tmp_path, after):
     write(
-        predictor,
+        engine,
         tmp_path / "one.mcool",
         modules=("S", "G"),
         trans=True,
-        spread=True,
+        strand_difference=True,
         resolutions=(40, 80, 160, 320, 640),
     )
 
@@ -233,15 +235,15 @@ def test_resumed_file_is_the_same(predictor, tmp_path, after):
     choice = {
         "modules": ("S", "G"),
         "trans": True,
-        "spread": True,
+        "strand_difference": True,
         "resolutions": (40, 80, 160, 320, 640),
     }
     with pytest.raises(Killed):
-        write(predictor, tmp_path / "two.mcool", progress=kill, **choice)
+        write(engine, tmp_path / "two.mcool", progress=kill, **choice)
     assert not (tmp_path / "two.mcool").exists()
     seen = []
     write(
-        predictor,
+        engine,
         tmp_path / "two.mcool",
         progress=lambda done, total: seen.append((done, total)),
         **choice,
@@ -252,21 +254,21 @@ def test_resumed_file_is_the_same(predictor, tmp_path, after):
     same(tmp_path / "one.mcool", tmp_path / "two.mcool")
 
 
-def test_unfinished_work_of_other_settings_is_refused(predictor, tmp_path):
+def test_unfinished_work_of_other_settings_is_refused(engine, tmp_path):
     def kill(done, total):
         if done == 40:
             raise Killed
 
     with pytest.raises(Killed):
-        write(predictor, tmp_path / "x.mcool", progress=kill)
+        write(engine, tmp_path / "x.mcool", progress=kill)
     with pytest.raises(OutputError, match="fill_distance None, not 900"):
-        write(predictor, tmp_path / "x.mcool", fill_distance=900)
-    write(predictor, tmp_path / "x.mcool", fill_distance=900, force=True)
+        write(engine, tmp_path / "x.mcool", fill_distance=900)
+    write(engine, tmp_path / "x.mcool", fill_distance=900, force=True)
 
 
-def test_levels_of_two_modules_are_one_chain(predictor, tmp_path):
+def test_levels_of_two_modules_are_one_chain(engine, tmp_path):
     path = tmp_path / "x.mcool"
-    write(predictor, path, resolutions=(40, 80, 160, 320, 640), fill_distance=3000)
+    write(engine, path, resolutions=(40, 80, 160, 320, 640), fill_distance=3000)
     used = set()
     for r in (40, 80, 160, 320, 640):
         clr = cooler.Cooler(f"{path}::resolutions/{r}")
@@ -278,30 +280,30 @@ def test_levels_of_two_modules_are_one_chain(predictor, tmp_path):
     assert used == {40, 80, 160, 320, 640}
 
 
-def test_only_coarse_levels_run_only_their_module(predictor, tmp_path, monkeypatch):
-    seen, decoded, decode = [], set(), predictor.cascade.decode
+def test_only_coarse_levels_run_only_their_module(engine, tmp_path, monkeypatch):
+    seen, decoded, decode = [], set(), engine.cascade.decode
     monkeypatch.setattr(
-        predictor.cascade,
+        engine.cascade,
         "decode",
         lambda module, r, *rest: decoded.add((module.name, r)) or decode(module, r, *rest),
     )
-    write(predictor, tmp_path / "x.mcool", resolutions=(640,), progress=lambda d, t: seen.append(t))
+    write(engine, tmp_path / "x.mcool", resolutions=(640,), progress=lambda d, t: seen.append(t))
     assert set(seen) == {3}  # one window for each chromosome
     assert decoded == {("G", 640)}
 
 
-def test_trans_blocks_lie_where_they_belong(predictor, tmp_path):
+def test_trans_blocks_lie_where_they_belong(engine, tmp_path):
     path = tmp_path / "x.mcool"
-    paths = write(predictor, path, resolutions=(640,), trans=True)
+    paths = write(engine, path, resolutions=(640,), trans=True)
     assert tmp_path / "x.expected-trans.640.tsv" in paths
-    module = predictor.spec.module("G")
+    module = engine.spec.module("G")
     pairs = pipeline.plan_trans(SIZES, 10_240, 640)
     assert len(pairs) > 3  # a and b do not fit one layout whole
     clr = cooler.Cooler(f"{path}::resolutions/640")
-    background = predictor.background(module)
+    background = engine.expected(module)
     eps = background.eps(640, 16)
     for a, b in pairs:
-        y = predictor.trans(module, a, b)[0]
+        y = engine.trans(module, a, b)[0]
         got = clr.matrix(balance=True).fetch(a.chrom, b.chrom)[
             a.start // 640 : a.end // 640, b.start // 640 : b.end // 640
         ]
@@ -310,9 +312,9 @@ def test_trans_blocks_lie_where_they_belong(predictor, tmp_path):
     np.testing.assert_allclose(table["balanced.avg"], background.trans + eps)
 
 
-def test_series_is_the_plain_zoom_of_its_own_window(predictor, genome, tmp_path):
-    module, model = predictor.spec.module("S"), predictor.model
-    maps = predictor.series(module, "a", 3001)
+def test_series_is_the_plain_zoom_of_its_own_window(engine, genome, tmp_path):
+    module, model = engine.spec.module("S"), engine.model
+    maps = engine.zoom(module, "a", 3001)
     origin = 3001 - 1280
     assert [(m.resolution, m.start) for m in maps] == [
         (160, origin),
@@ -322,7 +324,7 @@ def test_series_is_the_plain_zoom_of_its_own_window(predictor, genome, tmp_path)
     codes = genome.fetch("a", origin, origin + 2560)
     starts = {160: 0, 80: 8, 40: 24}
     distances = {
-        r: torch.from_numpy(np.log(predictor.background(module).normmat(r, 16)).astype(np.float32))[
+        r: torch.from_numpy(np.log(engine.expected(module).normmat(r, 16)).astype(np.float32))[
             None, None
         ]
         for r in starts
@@ -342,9 +344,9 @@ def test_series_is_the_plain_zoom_of_its_own_window(predictor, genome, tmp_path)
             0.5 * (one[m.resolution] + flip_map(two[m.resolution]))[0, 0].numpy(),
             atol=1e-4,
         )
-    paths = series_to_files(
-        predictor,
-        predictor.spec.module("S"),
+    paths = zoom_to_files(
+        engine,
+        engine.spec.module("S"),
         maps,
         settings(),
         tmp_path / "s.mcool",
@@ -353,7 +355,7 @@ def test_series_is_the_plain_zoom_of_its_own_window(predictor, genome, tmp_path)
     )
     with np.load(tmp_path / "s.npz", allow_pickle=False) as arrays:
         for m in maps:
-            label = predictor.spec.label(m.resolution)
+            label = engine.spec.label(m.resolution)
             np.testing.assert_array_equal(arrays[f"prediction_{label}"], m.values)
             assert arrays[f"region_{label}"].tolist() == [m.start, m.end]
         assert json.loads(str(arrays["metadata"]))["at"] == 3001
@@ -367,11 +369,11 @@ def test_series_is_the_plain_zoom_of_its_own_window(predictor, genome, tmp_path)
     assert len(paths) == 5
 
 
-def test_aligned_series_lies_on_the_chromosome(predictor, tmp_path):
-    maps = predictor.series(predictor.spec.module("S"), "a", 1280 + 1600)
-    series_to_files(
-        predictor,
-        predictor.spec.module("S"),
+def test_aligned_series_lies_on_the_chromosome(engine, tmp_path):
+    maps = engine.zoom(engine.spec.module("S"), "a", 1280 + 1600)
+    zoom_to_files(
+        engine,
+        engine.spec.module("S"),
         maps,
         settings(),
         tmp_path / "s.mcool",
@@ -383,14 +385,14 @@ def test_aligned_series_lies_on_the_chromosome(predictor, tmp_path):
     np.testing.assert_allclose(y, top.values, atol=2e-6)
 
 
-def test_series_in_an_assembly_module(predictor, tmp_path):
-    maps = predictor.series(predictor.spec.module("G"), "b", 2000)
+def test_series_in_an_assembly_module(engine, tmp_path):
+    maps = engine.zoom(engine.spec.module("G"), "b", 2000)
     assert [m.resolution for m in maps] == [640, 320, 160]
     assert maps[1].start == 0  # kept inside the chromosome where it fits, else at its start
     assert all(np.isfinite(m.values).all() for m in maps)
-    module = predictor.spec.module("G")
-    series_to_files(
-        predictor,
+    module = engine.spec.module("G")
+    zoom_to_files(
+        engine,
         module,
         maps,
         settings(resolutions=(160, 320, 640)),
@@ -409,14 +411,14 @@ def test_series_in_an_assembly_module(predictor, tmp_path):
         assert inside.mean() > 0.6
 
 
-def test_series_in_an_assembly_module_is_the_plain_zoom(predictor, genome):
+def test_series_in_an_assembly_module_is_the_plain_zoom(engine, genome):
     """As the released program has it: on the reverse strand the background of the mirrored window,
     flipped.
     """
-    module, model = predictor.spec.module("G"), predictor.model
-    background, window = predictor.background(module), 16 * 640
-    maps = predictor.series(module, "b", 2000)
-    pieces = layout("b", genome.chromsizes, window, background.resolution)
+    module, model = engine.spec.module("G"), engine.model
+    background, window = engine.expected(module), 16 * 640
+    maps = engine.zoom(module, "b", 2000)
+    pieces = concatenated_chromosomes("b", genome.chromsizes, window, background.resolution)
     assert len(pieces) > 1
     starts = {m.resolution: m.start // m.resolution for m in maps}
     mirrored = mirror(starts, 16, 16)
@@ -456,41 +458,40 @@ def test_series_in_an_assembly_module_is_the_plain_zoom(predictor, genome):
 def test_bfloat16_is_close_and_not_the_same(toy_bundle, genome):
     root = by_root(plan(SIZES["a"], (160, 80, 40), 16))[0]
     module = toy_bundle.spec.module("S")
-    exact = [m.values for m in Predictor(toy_bundle, genome, "cpu").windows(module, "a", root)]
+    exact = [m.values for m in Engine(toy_bundle, genome, "cpu").windows(module, "a", root)]
     rough = [
-        m.values
-        for m in Predictor(toy_bundle, genome, "cpu", "bfloat16").windows(module, "a", root)
+        m.values for m in Engine(toy_bundle, genome, "cpu", "bfloat16").windows(module, "a", root)
     ]
     a, b = np.stack(exact), np.stack(rough)
     assert not np.array_equal(a, b)
     assert np.corrcoef(a.ravel(), b.ravel())[0, 1] > 0.999
 
 
-def test_unusable_choices_are_named(predictor, tmp_path):
+def test_unusable_choices_are_named(engine, tmp_path):
     with pytest.raises(DeviceError, match="cuda:99"):
         resolve_device("cuda:99")
     with pytest.raises(DeviceError, match="tpu7"):
         resolve_device("tpu7")
     with pytest.raises(ModelError, match="leave --trans out"):
-        write(predictor, tmp_path / "x.mcool", trans=True)
+        write(engine, tmp_path / "x.mcool", trans=True)
     with pytest.raises(ModelError, match="resolution 50"):
-        write(predictor, tmp_path / "x.mcool", resolutions=(50,))
+        write(engine, tmp_path / "x.mcool", resolutions=(50,))
     (tmp_path / "there.mcool").write_text("mine")
     with pytest.raises(OutputError, match=r"there\.mcool exists"):
-        write(predictor, tmp_path / "there.mcool")
+        write(engine, tmp_path / "there.mcool")
     assert (tmp_path / "there.mcool").read_text() == "mine"
     with pytest.raises(OutputError, match="does not exist"):
-        write(predictor, tmp_path / "nowhere" / "x.mcool")
+        write(engine, tmp_path / "nowhere" / "x.mcool")
 
 
-def test_no_space_left_is_said_and_nothing_is_half_written(predictor, tmp_path, monkeypatch):
+def test_no_space_left_is_said_and_nothing_is_half_written(engine, tmp_path, monkeypatch):
     class Usage:
         free = 1000
 
     with monkeypatch.context() as patch:
         patch.setattr(pipeline.shutil, "disk_usage", lambda path: Usage)
         with pytest.raises(OutputError, match="No space left"):
-            write(predictor, tmp_path / "x.mcool")
+            write(engine, tmp_path / "x.mcool")
     before = sorted(p.name for p in tmp_path.iterdir())
     real = np.savez
     count = []
@@ -504,9 +505,9 @@ def test_no_space_left_is_said_and_nothing_is_half_written(predictor, tmp_path, 
     with monkeypatch.context() as patch:
         patch.setattr(np, "savez", full)
         with pytest.raises(OutputError, match="No space left"):
-            write(predictor, tmp_path / "x.mcool")
+            write(engine, tmp_path / "x.mcool")
     assert sorted(p.name for p in tmp_path.iterdir() if p.suffix != ".partial") == before
-    write(predictor, tmp_path / "x.mcool")  # and it goes on
+    write(engine, tmp_path / "x.mcool")  # and it goes on
 
 
 def test_model_is_not_changed_by_its_toy(toy_bundle):
@@ -517,4 +518,4 @@ def test_model_is_not_changed_by_its_toy(toy_bundle):
         for k, v in toy_bundle.model.state_dict().items()
         if not k.endswith("num_batches_tracked")
     )
-    assert make_toy_backgrounds().keys() == toy_bundle.backgrounds.keys()
+    assert make_toy_expected().keys() == toy_bundle.expected_tables.keys()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from conftest import make_toy_backgrounds, make_toy_model, make_toy_spec
+from conftest import make_toy_expected, make_toy_model, make_toy_spec
 
 from orca_cool.cli import main
 from orca_cool.errors import BundleError, ModelError, OutputError
@@ -111,7 +111,7 @@ def test_import_refuses_what_is_not_sound(toy_bundle: Bundle, tmp_path: Path):
 
 def test_bundle_with_a_bad_name(tmp_path: Path):
     model = make_toy_model(make_toy_spec(name="../../evil"))
-    source = save_bundle(tmp_path / "b", model, make_toy_backgrounds())
+    source = save_bundle(tmp_path / "b", model, make_toy_expected())
     with pytest.raises(ModelError, match="evil"):
         registry.import_bundle(source, tmp_path / "models2")
     assert not (tmp_path.parent / "evil").exists()

@@ -14,15 +14,15 @@ import runs
 from orca_cool.errors import OutputError
 from orca_cool.prediction import run as work
 from orca_cool.prediction import to_file as pipeline
-from orca_cool.prediction.checkpoint import Manifest
+from orca_cool.prediction.checkpoint import WorkFolder
 from orca_cool.prediction.run import BOUND, Line, Merger, Stopped
 from orca_cool.prediction.to_file import work_folder
 
 
 @pytest.fixture(scope="module")
-def whole(place, predictor):
+def whole(place, engine):
     """Written in one go."""
-    runs.write(place, place / "whole.mcool", predictor_=predictor)
+    runs.write(place, place / "whole.mcool", engine_=engine)
     return place / "whole.mcool"
 
 
@@ -32,10 +32,10 @@ def left(folder):
 
 
 def test_a_slow_writer_changes_nothing_and_waits_for_what_comes(
-    place, predictor, whole, tmp_path, monkeypatch
+    place, engine, whole, tmp_path, monkeypatch
 ):
     """The finest level is written while windows are still to come."""
-    seen, real = [], pipeline.Stripe
+    seen, real = [], pipeline.RowBlock
 
     def slow(*arguments):
         seen.append((threading.current_thread().name, arguments[1], done[-1]))
@@ -43,16 +43,16 @@ def test_a_slow_writer_changes_nothing_and_waits_for_what_comes(
         return real(*arguments)
 
     done = []
-    monkeypatch.setattr(pipeline, "Stripe", slow)
+    monkeypatch.setattr(pipeline, "RowBlock", slow)
     runs.write(
-        place, tmp_path / "x.mcool", predictor_=predictor, progress=lambda n, total: done.append(n)
+        place, tmp_path / "x.mcool", engine_=engine, progress=lambda n, total: done.append(n)
     )
     runs.assert_same(tmp_path / "x.mcool", whole)
     assert {name for name, _, _ in seen} == {"write"}
     assert seen[0][2] < done[-1]
 
 
-def test_memory_is_bounded(place, predictor, whole, tmp_path, monkeypatch):
+def test_memory_is_bounded(place, engine, whole, tmp_path, monkeypatch):
     """However slow merging is, no more than BOUND computed steps wait for it."""
     handed, merged, most, real = [], [], [], Merger.add
 
@@ -70,7 +70,7 @@ def test_memory_is_bounded(place, predictor, whole, tmp_path, monkeypatch):
     real_put = Line.put
     monkeypatch.setattr(Merger, "add", slow)
     monkeypatch.setattr(Line, "put", put)
-    runs.write(place, tmp_path / "x.mcool", predictor_=predictor)
+    runs.write(place, tmp_path / "x.mcool", engine_=engine)
     assert merged == handed == list(range(len(handed)))
     assert max(most) <= BOUND  # and a second step was computed while the first was merged
     assert max(most) > 1
@@ -111,7 +111,7 @@ class Interrupted(BaseException):
 
 @pytest.mark.parametrize("where", ["compute", "merge", "write", "progress"])
 def test_an_error_in_any_thread_is_raised_and_the_run_goes_on(
-    place, predictor, whole, tmp_path, monkeypatch, where
+    place, engine, whole, tmp_path, monkeypatch, where
 ):
     output, threads = tmp_path / "x.mcool", threading.active_count()
     error = Interrupted("here") if where == "progress" else OutputError("here")
@@ -131,25 +131,25 @@ def test_an_error_in_any_thread_is_raised_and_the_run_goes_on(
         if where == "compute":
             patch.setattr(work, "compute", failing(work.compute, 5))
         elif where == "merge":
-            patch.setattr(Manifest, "checkpoint", failing(Manifest.checkpoint, 5))
+            patch.setattr(WorkFolder, "checkpoint", failing(WorkFolder.checkpoint, 5))
         elif where == "write":
-            patch.setattr(pipeline, "Stripe", failing(pipeline.Stripe, 3))
+            patch.setattr(pipeline, "RowBlock", failing(pipeline.RowBlock, 3))
         else:
             progress = failing(lambda done, total: None, 40)
         with pytest.raises(type(error), match="here"):
-            runs.write(place, output, predictor_=predictor, progress=progress)
+            runs.write(place, output, engine_=engine, progress=progress)
     assert set(names) == {{"compute": "MainThread", "progress": "MainThread"}.get(where, where)}
     assert threading.active_count() == threads  # all have ended
     assert left(tmp_path) == ["x.mcool.partial"]
     seen = []
-    runs.write(place, output, predictor_=predictor, progress=lambda done, total: seen.append(done))
+    runs.write(place, output, engine_=engine, progress=lambda done, total: seen.append(done))
     assert seen[0] > 0  # it went on
     runs.assert_same(output, whole)
     assert not work_folder(output).exists()
 
 
 def test_a_full_disk_stops_the_writer_and_leaves_nothing_half_written(
-    place, predictor, whole, tmp_path, monkeypatch
+    place, engine, whole, tmp_path, monkeypatch
 ):
     output = tmp_path / "x.mcool"
     with monkeypatch.context() as patch:
@@ -163,17 +163,17 @@ def test_a_full_disk_stops_the_writer_and_leaves_nothing_half_written(
         with pytest.raises(
             OutputError, match="No space left on device; free some space and repeat"
         ):
-            runs.write(place, output, predictor_=predictor)
+            runs.write(place, output, engine_=engine)
     assert left(tmp_path) == ["x.mcool.partial"]
     seen = []
     runs.write(
-        place, output, predictor_=predictor, progress=lambda done, total: seen.append((done, total))
+        place, output, engine_=engine, progress=lambda done, total: seen.append((done, total))
     )
     assert seen[0][0] == seen[0][1]  # nothing was computed again
     runs.assert_same(output, whole)
 
 
-def test_killed_after_its_tables_were_written(place, predictor, whole, tmp_path, monkeypatch):
+def test_killed_after_its_tables_were_written(place, engine, whole, tmp_path, monkeypatch):
     """Tables of an unfinished run are its own; without one they are somebody's, and stay."""
     output = tmp_path / "x.mcool"
     with monkeypatch.context() as patch:
@@ -185,13 +185,13 @@ def test_killed_after_its_tables_were_written(place, predictor, whole, tmp_path,
 
         patch.setattr(pipeline, "write_expected", late)
         with pytest.raises(Interrupted):
-            runs.write(place, output, predictor_=predictor)
+            runs.write(place, output, engine_=engine)
     assert (tmp_path / "x.expected.40.tsv").exists()
-    runs.write(place, output, predictor_=predictor)
+    runs.write(place, output, engine_=engine)
     runs.assert_same(output, whole)
     output.unlink()
     with pytest.raises(OutputError, match=r"x\.expected\.40\.tsv exists"):
-        runs.write(place, output, predictor_=predictor)
+        runs.write(place, output, engine_=engine)
 
 
 @pytest.mark.slow
@@ -202,9 +202,9 @@ def test_killed_at_random_moments(place, whole, tmp_path, seed):
     line, output = runs.command(place, tmp_path / "x.mcool"), tmp_path / "x.mcool"
     environment = runs.environment()
     killed = 0
-    manifest = work_folder(output) / "manifest.json"
+    work = work_folder(output) / "manifest.json"
     for _ in range(3):
-        before = manifest.stat().st_mtime_ns if manifest.exists() else 0
+        before = work.stat().st_mtime_ns if work.exists() else 0
         process = subprocess.Popen(
             line,
             env=environment,
@@ -213,9 +213,7 @@ def test_killed_at_random_moments(place, whole, tmp_path, seed):
             stderr=subprocess.DEVNULL,
         )
         # from the first new checkpoint on, at any moment of computing, merging or writing
-        while process.poll() is None and not (
-            manifest.exists() and manifest.stat().st_mtime_ns != before
-        ):
+        while process.poll() is None and not (work.exists() and work.stat().st_mtime_ns != before):
             time.sleep(0.001)
         time.sleep(float(rng.uniform(0, 0.15)))
         process.send_signal(signal.SIGKILL)

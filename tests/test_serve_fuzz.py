@@ -9,7 +9,7 @@ import logging
 from urllib.parse import quote, urlencode
 
 import pytest
-from conftest import Drawn, make_toy_backgrounds, make_toy_model
+from conftest import Drawn, make_toy_expected, make_toy_model
 from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +17,7 @@ pytest.importorskip("flask")
 pytest.importorskip("clodius")
 
 from higlass_plugin.files.open import open_file
-from higlass_plugin.registry.tilesets import Library
+from higlass_plugin.registry.tilesets import TilesetRegistry
 from higlass_plugin.server.app import create_app
 from orca_cool.model.bundle import load_bundle, save_bundle
 from orca_cool.model.registry import DATA
@@ -112,7 +112,7 @@ urls = st.builds(
         ]
     ),
     st.just("") | st.sampled_from(["/", "/..", "\x00", "%00", "%zz"]),
-    st.sampled_from(["edit", "vcf", "track", "profile", "frame", "value", "x"]),
+    st.sampled_from(["edit", "vcf", "track", "profile", "frame", "lift", "value", "x"]),
     changes
     | st.sampled_from(["reference", "difference", "insulation", "profile", "map"])
     | anything,
@@ -217,10 +217,10 @@ def served(tmp_path_factory):
     """(clients without and with a token, uids of a map, a predicted map and a predicted track)."""
     folder = tmp_path_factory.mktemp("fuzz")
     model = make_toy_model()
-    bundle = load_bundle(save_bundle(folder / "toy", model, make_toy_backgrounds(model.spec)))
-    with Library(folder / "state") as library:
-        library.add(open_file(DATA / "maps" / "yeast.10kb.mcool", uid="measured"))
-        library.add_model(
+    bundle = load_bundle(save_bundle(folder / "toy", model, make_toy_expected(model.spec)))
+    with TilesetRegistry(folder / "state") as registry:
+        registry.add(open_file(DATA / "maps" / "yeast.10kb.mcool", uid="measured"))
+        registry.add_model(
             "toy",
             bundle,
             "drawn",
@@ -229,8 +229,8 @@ def served(tmp_path_factory):
             device="cpu",
         )
         yield (
-            [create_app(library).test_client(), create_app(library, token=TOKEN).test_client()],
-            [tileset.uid for tileset in library.listed()[:3]],
+            [create_app(registry).test_client(), create_app(registry, token=TOKEN).test_client()],
+            [tileset.uid for tileset in registry.listed()[:3]],
         )
 
 

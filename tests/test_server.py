@@ -20,7 +20,7 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from conftest import Drawn, make_toy_backgrounds, make_toy_model
+from conftest import Drawn, make_toy_expected, make_toy_model
 
 pytest.importorskip("flask")
 pytest.importorskip("clodius")
@@ -30,7 +30,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from higlass_plugin.files.open import open_file
-from higlass_plugin.registry.tilesets import Library, UnknownTileset
+from higlass_plugin.registry.tilesets import TilesetRegistry, UnknownTileset
 from higlass_plugin.server import app as server
 from higlass_plugin.server import listen, saved_views
 from higlass_plugin.server.app import create_app, create_blueprint
@@ -67,7 +67,7 @@ class FakeTileset:
 
 
 class FakeLibrary:
-    """The interface of Library, with faults."""
+    """The interface of TilesetRegistry, with faults."""
 
     instance = "first"
 
@@ -133,20 +133,20 @@ class Client(FlaskClient):
         return super().open(*args, buffered=True, **kwargs)
 
 
-def make_client(library, **options):
-    app = create_app(library, **options)
+def make_client(registry, **options):
+    app = create_app(registry, **options)
     app.test_client_class = Client
     return app.test_client()
 
 
 @pytest.fixture
-def library():
+def registry():
     return FakeLibrary()
 
 
 @pytest.fixture
-def client(library):
-    return make_client(library)
+def client(registry):
+    return make_client(registry)
 
 
 def error(response, status, *words):
@@ -162,7 +162,7 @@ def error(response, status, *words):
 # -------------------------------------------------------------------------------------------------
 
 
-def test_tiles_by_get_of_several_tilesets(client, library):
+def test_tiles_by_get_of_several_tilesets(client, registry):
     answer = client.get(
         f"{API}/tiles/?d=m1.0.0.0&d=v1.0.0&d=m1.0.0.0&d=m2.1.0.0.weight&s=session",
         headers={"content-type": "application/json"},
@@ -171,7 +171,7 @@ def test_tiles_by_get_of_several_tilesets(client, library):
     assert list(answer.get_json()) == ["m1.0.0.0", "v1.0.0", "m2.1.0.0.weight"]
     assert answer.get_json()["m1.0.0.0"] == dense_tile(np.full((256, 256), 1.5, np.float32))
     assert answer.headers["Cache-Control"] == "no-store"
-    assert library.waits == [0.1]
+    assert registry.waits == [0.1]
 
 
 def test_tiles_by_post(client):
@@ -209,15 +209,15 @@ def test_tiles_by_post_that_cannot_be_read(client, body):
     error(client.post(f"{API}/tiles/", data=body), 400, "the body")
 
 
-def test_a_blocking_server_waits_until_tiles_are_there(library):
-    make_client(library, blocking=True).get(f"{API}/tiles/?d=m1.0.0.0")
-    assert library.waits == [None]
+def test_a_blocking_server_waits_until_tiles_are_there(registry):
+    make_client(registry, blocking=True).get(f"{API}/tiles/?d=m1.0.0.0")
+    assert registry.waits == [None]
 
 
-def test_more_tiles_than_allowed(client, library):
+def test_more_tiles_than_allowed(client, registry):
     ids = [f"m1.5.{x}.0" for x in range(70)]
     tiles = client.get(f"{API}/tiles/", query_string={"d": ids}).get_json()
-    assert library.asked == [ids[:64]]
+    assert registry.asked == [ids[:64]]
     assert list(tiles) == ids
     assert [i for i in ids if "error" in tiles[i]] == ids[64:]
     assert "more than 64" in tiles[ids[64]]["error"]
@@ -229,11 +229,11 @@ def test_more_tiles_than_allowed(client, library):
         400,
         "129 tiles",
     )
-    assert len(library.asked) == 1
+    assert len(registry.asked) == 1
 
 
-def test_a_failing_library_fails_no_request_for_tiles(client, library, caplog):
-    library.broken = True
+def test_a_failing_library_fails_no_request_for_tiles(client, registry, caplog):
+    registry.broken = True
     tiles = client.get(f"{API}/tiles/?d=m1.0.0.0&d=v1.0.0&d=nonsense")
     assert tiles.status_code == 200
     assert "secret detail" not in tiles.text
@@ -244,8 +244,8 @@ def test_a_failing_library_fails_no_request_for_tiles(client, library, caplog):
     assert "is not uid" in found["nonsense"]["error"]
 
 
-def test_a_tile_that_is_no_json_fails_alone(client, library):
-    library.tiles = lambda ids, wait: {
+def test_a_tile_that_is_no_json_fails_alone(client, registry):
+    registry.tiles = lambda ids, wait: {
         "m1.0.0.0": {"dense": "AAAA", "min_value": float("nan")},
         "v1.0.0": [{"xStart": 1}],
     }
@@ -307,7 +307,7 @@ def test_tilesets(client):
     error(client.get(f"{API}/tilesets/?limit=-1"), 400, "'-1'")
 
 
-def test_chromosome_sizes(client, library):
+def test_chromosome_sizes(client, registry):
     table = client.get(f"{API}/chrom-sizes/?id=m1")
     assert (table.text, table.content_type) == (
         "a\t3000\nb\t500\n",
@@ -323,18 +323,18 @@ def test_chromosome_sizes(client, library):
     }
     error(client.get(f"{API}/chrom-sizes/?id=x"), 404, "'x'")
     error(client.get(f"{API}/chrom-sizes/"), 404)
-    library.tilesets["m1"].chromsizes = ()
+    registry.tilesets["m1"].chromsizes = ()
     error(client.get(f"{API}/chrom-sizes/?id=m1"), 404, "no chromosome sizes")
 
 
-def test_suggestions(client, library):
-    library.tilesets["v1"].suggest = lambda text: [{"geneName": text}]
+def test_suggestions(client, registry):
+    registry.tilesets["v1"].suggest = lambda text: [{"geneName": text}]
     assert client.get(f"{API}/suggest/?d=v1&ac=MYC").get_json() == [{"geneName": "MYC"}]
     assert client.get(f"{API}/suggest/?d=m1&ac=MYC").get_json() == []
     error(client.get(f"{API}/suggest/?d=x&ac=MYC"), 404)
 
 
-def test_registering_a_url(client, library):
+def test_registering_a_url(client, registry):
     body = {"fileurl": "orca://toy/g?edit=a", "filetype": "orca", "coordSystem": "toy"}
     # the front end posts text that says it is JSON
     answer = client.post(
@@ -343,7 +343,7 @@ def test_registering_a_url(client, library):
         content_type="application/json; charset=utf-8",
     )
     assert answer.get_json() == {"uid": "m2"}
-    assert library.asked == [("orca://toy/g?edit=a", "toy")]
+    assert registry.asked == [("orca://toy/g?edit=a", "toy")]
 
 
 @pytest.mark.parametrize(
@@ -362,23 +362,23 @@ def test_registering_a_url(client, library):
         3,
     ],
 )
-def test_no_other_url_is_registered(client, library, url):
+def test_no_other_url_is_registered(client, registry, url):
     error(client.post(f"{API}/register_url/", json={"fileurl": url, "filetype": "orca"}), 400)
     error(
         client.post(f"{API}/register_url/", json={"fileurl": "orca://a/b", "filetype": "cooler"}),
         400,
         "'cooler'",
     )
-    assert library.asked == []
+    assert registry.asked == []
 
 
-def test_edits(client, library):
+def test_edits(client, registry):
     made = client.post(
         f"{API}/edits/", json={"edit": "a:1-2 del", "vcf": "x", "model": "m", "genome": "g"}
     )
     assert made.status_code == 201
     assert made.get_json() == {"id": "edit1", "edits": ["a:1-2 del"], "viewconf": "edit1"}
-    assert library.asked == [(["a:1-2 del"], "x", "m", "g")]
+    assert registry.asked == [(["a:1-2 del"], "x", "m", "g")]
     assert client.get(f"{API}/edits/?d=edit1").get_json() == made.get_json()
     gone = client.delete(f"{API}/edits/?d=edit1")
     assert (gone.status_code, gone.data) == (204, b"")
@@ -531,19 +531,19 @@ CALLS = [
 
 
 @pytest.fixture
-def served(library, monkeypatch):
+def served(registry, monkeypatch):
     """Maker of a client of an app with options, which has an edit and a saved view."""
     import higlass_plugin.server.viewconf as module
 
-    monkeypatch.setattr(module, "default_viewconf", lambda library, server: {"server": server})
+    monkeypatch.setattr(module, "default_viewconf", lambda registry, server: {"server": server})
     monkeypatch.setattr(
         module,
         "edit_viewconf",
-        lambda library, edited, server: {"server": server, "edit": edited.id},
+        lambda registry, edited, server: {"server": server, "edit": edited.id},
     )
 
     def make(**options):
-        client = make_client(library, **options)
+        client = make_client(registry, **options)
         headers = {"Authorization": f"Bearer {options['token']}"} if "token" in options else {}
         client.post(f"{API}/viewconfs/", json={"uid": "mine", "viewconf": {}}, headers=headers)
         client.post(f"{API}/edits/", json={"edit": "a"}, headers=headers)
@@ -623,8 +623,8 @@ def test_a_token_is_asked_for(served, method, path, body, open_to_all):
     )
 
 
-def test_the_page_takes_the_token_out_of_the_address(library):
-    client = make_client(library, token="a-token-of-mine")
+def test_the_page_takes_the_token_out_of_the_address(registry):
+    client = make_client(registry, token="a-token-of-mine")
     answer = client.get("/?token=a-token-of-mine&view=abc")
     assert (answer.status_code, answer.headers["Location"]) == (303, "/?view=abc")
     cookie = answer.headers["Set-Cookie"]
@@ -634,12 +634,12 @@ def test_the_page_takes_the_token_out_of_the_address(library):
     error(client.get("/?token=wrong"), 401)
     assert client.get("/").status_code == 200
     assert client.get("/healthz").status_code == 200
-    assert make_client(library, token="another-token").get("/metrics").status_code == 401
+    assert make_client(registry, token="another-token").get("/metrics").status_code == 401
 
 
-def test_cookies_of_two_servers_of_a_machine_do_not_meet(library):
+def test_cookies_of_two_servers_of_a_machine_do_not_meet(registry):
     names = {
-        make_client(library, token=token)
+        make_client(registry, token=token)
         .get(f"/?token={token}")
         .headers["Set-Cookie"]
         .partition("=")[0]
@@ -649,9 +649,9 @@ def test_cookies_of_two_servers_of_a_machine_do_not_meet(library):
 
 
 @pytest.mark.parametrize(("method", "path", "body", "open_to_all"), CALLS)
-def test_preflights(library, method, path, body, open_to_all):
+def test_preflights(registry, method, path, body, open_to_all):
     for options in ({}, {"token": "a-token-of-mine"}):
-        answer = make_client(library, **options).options(
+        answer = make_client(registry, **options).options(
             API + path,
             headers={
                 "Origin": "https://elsewhere.example",
@@ -678,8 +678,8 @@ def test_preflights(library, method, path, body, open_to_all):
         f"{API}/tilesets/",
     ],
 )
-def test_only_this_machines_names_are_answered_to(library, path):
-    client = make_client(library)
+def test_only_this_machines_names_are_answered_to(registry, path):
+    client = make_client(registry)
     for host in (
         "localhost",
         "localhost:8989",
@@ -700,10 +700,10 @@ def test_only_this_machines_names_are_answered_to(library, path):
         answer = client.get(path, headers={"Host": host})
         error(answer, 403, "not called")
     assert (
-        make_client(library, hosts=None).get(path, headers={"Host": "evil.example"}).status_code
+        make_client(registry, hosts=None).get(path, headers={"Host": "evil.example"}).status_code
         == 200
     )
-    ours = make_client(library, token="a-token-of-mine")
+    ours = make_client(registry, token="a-token-of-mine")
     assert (
         ours.get(
             path, headers={"Host": "a.example", "Authorization": "Bearer a-token-of-mine"}
@@ -833,9 +833,9 @@ def test_the_page(client):
     )
 
 
-def test_inside_another_app(served, library):
+def test_inside_another_app(served, registry):
     app = Flask("other")
-    app.register_blueprint(create_blueprint(library, token="a-token-of-mine"), url_prefix="/orca")
+    app.register_blueprint(create_blueprint(registry, token="a-token-of-mine"), url_prefix="/orca")
     app.test_client_class = Client
     client = app.test_client()
     headers = {"Authorization": "Bearer a-token-of-mine"}
@@ -856,7 +856,7 @@ def test_inside_another_app(served, library):
     assert client.get("/api/v1/tilesets/").status_code == 404
 
 
-# ---- with the real library
+# ---- with the real registry
 # ---------------------------------------------------------------------------------------------------------------
 
 
@@ -865,10 +865,10 @@ def toy(tmp_path_factory):
     """A client of a server of the toy model and the shipped map, as text of an origin of its own."""
     folder = tmp_path_factory.mktemp("toy")
     model = make_toy_model()
-    bundle = load_bundle(save_bundle(folder / "toy", model, make_toy_backgrounds(model.spec)))
-    with Library(folder / "state") as library:
-        library.add(open_file(SHIPPED, uid=library.uid("map")))
-        library.add_model(
+    bundle = load_bundle(save_bundle(folder / "toy", model, make_toy_expected(model.spec)))
+    with TilesetRegistry(folder / "state") as registry:
+        registry.add(open_file(SHIPPED, uid=registry.uid("map")))
+        registry.add_model(
             "toy",
             bundle,
             "drawn",
@@ -876,7 +876,7 @@ def toy(tmp_path_factory):
             "toyAsm",
             device="cpu",
         )
-        yield make_client(library)
+        yield make_client(registry)
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from orca_cool.cli import main
 from orca_cool.errors import OrcaCoolError, OutputError
-from orca_cool.prediction.checkpoint import Manifest
+from orca_cool.prediction.checkpoint import WorkFolder
 from orca_cool.prediction.plan import costs, slices, split
 from orca_cool.prediction.to_file import prepare, work_folder
 from orca_cool.prediction.window_files import (
@@ -32,13 +32,13 @@ from orca_cool.prediction.window_files import (
 
 
 @pytest.fixture(scope="module")
-def plan(predictor):
-    return plan_of(predictor)
+def plan(engine):
+    return plan_of(engine)
 
 
-def plan_of(predictor, **changes):
+def plan_of(engine, **changes):
     return prepare(
-        predictor,
+        engine,
         runs.regions(),
         runs.settings(**changes),
         assembly="toy",
@@ -47,9 +47,9 @@ def plan_of(predictor, **changes):
 
 
 @pytest.fixture(scope="module")
-def whole(place, predictor):
+def whole(place, engine):
     """What one process writes."""
-    runs.write(place, place / "whole.mcool", predictor_=predictor)
+    runs.write(place, place / "whole.mcool", engine_=engine)
     return place / "whole.mcool"
 
 
@@ -62,8 +62,8 @@ def test_slices_hold_every_step_once_and_are_fair(cost, n):
     assert all(sum(cost[i] for i in part) <= limit * (1 + 1e-9) + 1e-9 for part in parts)
 
 
-def test_cost_is_windows_and_the_sequence_that_is_new(predictor, plan):
-    spec = predictor.spec
+def test_cost_is_windows_and_the_sequence_that_is_new(engine, plan):
+    spec = engine.spec
     cis = [step for step in plan.steps if step.module.name == "S" and step.region.chrom == "a"]
     a = costs(spec, cis)
     # top windows go by quarters of 2,560 bp: the first encodes a whole one, the next ones a quarter
@@ -88,30 +88,32 @@ def test_every_window_is_in_one_step(plan):
     assert sum(s.pair is not None for s in plan.steps) == len(plan) - len(seen)
 
 
-@pytest.mark.parametrize("spread", [False, True])
-def test_window_files_hold_the_very_numbers(predictor, plan, tmp_path, spread):
+@pytest.mark.parametrize("strand_difference", [False, True])
+def test_window_files_hold_the_very_numbers(engine, plan, tmp_path, strand_difference):
     for step in (plan.steps[0], plan.steps[-1]):
-        maps = list(compute(predictor, step))
-        assert load_windows(tmp_path, step, spread) is None
-        save_windows(tmp_path, step, maps, spread)
-        found = load_windows(tmp_path, step, spread)
+        maps = list(compute(engine, step))
+        assert load_windows(tmp_path, step, strand_difference) is None
+        save_windows(tmp_path, step, maps, strand_difference)
+        found = load_windows(tmp_path, step, strand_difference)
         assert [m.window for m in found] == [m.window for m in maps]
         for one, two in zip(maps, found):
             assert one.values.dtype == two.values.dtype == np.float32
             assert one.values.tobytes() == two.values.tobytes()
-            assert two.spread.tobytes() == (one.spread.tobytes() if spread else b"")
+            assert two.strand_difference.tobytes() == (
+                one.strand_difference.tobytes() if strand_difference else b""
+            )
     assert {p.name for p in tmp_path.iterdir()} == {
         windows_path(tmp_path, s).name for s in (plan.steps[0], plan.steps[-1])
     }
-    # a file without spread is no file for a run that wants it; nor is one of another step
-    assert (load_windows(tmp_path, plan.steps[0], True) is None) is (not spread)
+    # a file without strand_difference is no file for a run that wants it; nor is one of another step
+    assert (load_windows(tmp_path, plan.steps[0], True) is None) is (not strand_difference)
     os.replace(windows_path(tmp_path, plan.steps[-1]), windows_path(tmp_path, plan.steps[0]))
-    assert load_windows(tmp_path, plan.steps[0], spread) is None
+    assert load_windows(tmp_path, plan.steps[0], strand_difference) is None
 
 
-def test_any_damage_to_a_window_file_is_seen(predictor, plan, tmp_path):
+def test_any_damage_to_a_window_file_is_seen(engine, plan, tmp_path):
     step = plan.steps[0]
-    save_windows(tmp_path, step, list(compute(predictor, step)), True)
+    save_windows(tmp_path, step, list(compute(engine, step)), True)
     path = windows_path(tmp_path, step)
     data = path.read_bytes()
     rng = np.random.default_rng(1)
@@ -128,21 +130,21 @@ def test_any_damage_to_a_window_file_is_seen(predictor, plan, tmp_path):
 
 
 def test_damaged_and_sound_files_are_merged_into_the_same_file(
-    place, predictor, plan, whole, tmp_path
+    place, engine, plan, whole, tmp_path
 ):
     output = tmp_path / "x.mcool"
     folder = work_folder(output)
-    assert compute_shard(predictor, plan, plan.steps[::2], folder) == len(plan.steps[::2])
+    assert compute_shard(engine, plan, plan.steps[::2], folder) == len(plan.steps[::2])
     path = windows_path(folder, plan.steps[4])
     path.write_bytes(path.read_bytes()[:-100])
-    assert unfinished(plan, Manifest(folder, plan.identity)) == sorted(
+    assert unfinished(plan, WorkFolder(folder, plan.identity)) == sorted(
         [*plan.steps[1::2], plan.steps[4]], key=lambda s: s.number
     )
-    assert compute_shard(predictor, plan, plan.steps[:5:2], folder) == 1
+    assert compute_shard(engine, plan, plan.steps[:5:2], folder) == 1
     path.write_bytes(b"noise")
     seen = []
     runs.write(
-        place, output, predictor_=predictor, progress=lambda done, total: seen.append((done, total))
+        place, output, engine_=engine, progress=lambda done, total: seen.append((done, total))
     )
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
     assert seen[-1] == (len(plan), len(plan))
@@ -150,11 +152,11 @@ def test_damaged_and_sound_files_are_merged_into_the_same_file(
     assert not folder.exists()
 
 
-def test_a_shard_refuses_work_of_other_settings(predictor, plan, tmp_path):
+def test_a_shard_refuses_work_of_other_settings(engine, plan, tmp_path):
     folder = tmp_path / "x.mcool.partial"
-    assert compute_shard(predictor, plan, [], folder) == 0
+    assert compute_shard(engine, plan, [], folder) == 0
     with pytest.raises(OutputError, match="fill_distance None, not 900"):
-        compute_shard(predictor, plan_of(predictor, fill_distance=900), plan.steps[:1], folder)
+        compute_shard(engine, plan_of(engine, fill_distance=900), plan.steps[:1], folder)
     assert [p.name for p in folder.iterdir()] == ["manifest.json"]
 
 
@@ -167,7 +169,7 @@ def test_processes_that_make_the_folder_at_once_agree(plan, tmp_path):
         def make(k, folder=folder, won=won, lost=lost, barrier=barrier):
             barrier.wait()
             try:
-                Manifest(folder, {"fill_distance": k % 2}, shared=True)
+                WorkFolder(folder, {"fill_distance": k % 2}, shared=True)
                 won.append(k % 2)
             except OutputError:
                 lost.append(k % 2)
@@ -188,17 +190,17 @@ from pathlib import Path
 from orca_cool.prediction.to_file import prepare, work_folder
 from orca_cool.prediction.window_files import compute_shard, split
 place, output, k = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-predictor = runs.predictor(place)
-plan = prepare(predictor, runs.regions(), runs.settings(), assembly="toy", provenance={"model_name": "toy"})
-print(compute_shard(predictor, plan, split(predictor.spec, plan.steps, 2)[k], work_folder(output)))
+engine = runs.engine(place)
+plan = prepare(engine, runs.regions(), runs.settings(), assembly="toy", provenance={"model_name": "toy"})
+print(compute_shard(engine, plan, split(engine.spec, plan.steps, 2)[k], work_folder(output)))
 """
 
 
 @pytest.mark.slow
-def test_two_shards_one_killed_repeated_and_merged(place, predictor, plan, whole, tmp_path):
+def test_two_shards_one_killed_repeated_and_merged(place, engine, plan, whole, tmp_path):
     output = tmp_path / "x.mcool"
     line = [sys.executable, "-c", SHARD, str(place), str(output)]
-    parts = split(predictor.spec, plan.steps, 2)
+    parts = split(engine.spec, plan.steps, 2)
     processes = [
         subprocess.Popen(
             [*line, str(k)], env=runs.environment(), cwd=tmp_path, stdout=subprocess.PIPE, text=True
@@ -212,7 +214,7 @@ def test_two_shards_one_killed_repeated_and_merged(place, predictor, plan, whole
     assert processes[1].wait() == -signal.SIGKILL
     processes[1].stdout.close()
     assert int(processes[0].communicate()[0]) == len(parts[0])
-    left = unfinished(plan, Manifest(work_folder(output), plan.identity))
+    left = unfinished(plan, WorkFolder(work_folder(output), plan.identity))
     assert 0 < len(left) < len(parts[1])
     again = subprocess.run(
         [*line, "1"],
@@ -224,7 +226,7 @@ def test_two_shards_one_killed_repeated_and_merged(place, predictor, plan, whole
     )
     assert int(again.stdout) == len(left)  # what had been done was not done again
     done = []
-    runs.write(place, output, predictor_=predictor, progress=lambda n, total: done.append(n))
+    runs.write(place, output, engine_=engine, progress=lambda n, total: done.append(n))
     assert len(done) == len(plan.steps) + 1  # every step came from a file, at once
     runs.assert_same(output, whole)
 
@@ -332,7 +334,7 @@ def job(place, output, **changes):
 
 
 @pytest.mark.slow
-def test_dask_loses_a_worker(place, plan, predictor, whole, tmp_path, monkeypatch):
+def test_dask_loses_a_worker(place, plan, engine, whole, tmp_path, monkeypatch):
     pytest.importorskip("distributed")
     from orca_cool.prediction.parallel.cluster import Dask
 
@@ -352,7 +354,7 @@ def test_dask_loses_a_worker(place, plan, predictor, whole, tmp_path, monkeypatc
                 os.kill(victim, signal.SIGKILL)
 
         killed: list[int] = []
-        runs.write(place, output, predictor_=predictor, crew=crew, progress=progress)
+        runs.write(place, output, engine_=engine, crew=crew, progress=progress)
         assert killed
         assert killed[0] < len(plan)
         assert victim not in crew.client.run(os.getpid).values()

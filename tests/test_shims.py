@@ -22,7 +22,7 @@ from urllib.parse import quote
 
 import numpy as np
 import pytest
-from conftest import Drawn, make_toy_backgrounds, make_toy_model, make_toy_spec
+from conftest import Drawn, make_toy_expected, make_toy_model, make_toy_spec
 
 import higlass_plugin
 from higlass_plugin import clodius_tiles
@@ -30,21 +30,20 @@ from higlass_plugin.clodius_tiles import Options
 from higlass_plugin.compute.units import WindowUnit
 from higlass_plugin.django_app.datafile import OrcaFile, with_predictions
 from higlass_plugin.registry.address import UrlError, parse_url
-from higlass_plugin.registry.tilesets import Library
+from higlass_plugin.registry.tilesets import TilesetRegistry
 from higlass_plugin.tiles import TILE_BINS, VECTOR_BINS, TileError
 from orca_cool.errors import EditError, GenomeError, ModelError, OrcaCoolError, RegionError
 from orca_cool.genome.open import open_genome
 from orca_cool.model.bundle import load_bundle, save_bundle
 
 hg = pytest.importorskip("higlass")
-from higlass._tileset_registry import TilesetRegistry  # noqa: E402
 from higlass._widget import JupyterTilesetClient  # noqa: E402
 
 from higlass_plugin import notebook  # noqa: E402
 
 SIZES = {"a": 14_810, "b": 9_007, "c": 500, "d": 3_013}
 EDIT = "a:1,013-2,401 del"
-#: Zoom levels 0 .. 4 are 640, 320, 160, 80 and 40 bp; 27,330 bp are 3 tiles of 256 bins of 40 bp,
+#: EncodedZoom levels 0 .. 4 are 640, 320, 160, 80 and 40 bp; 27,330 bp are 3 tiles of 256 bins of 40 bp,
 #: and one track of 1024.
 FINEST, TILES = 4, 3
 
@@ -54,7 +53,7 @@ def files(tmp_path_factory):
     """A model's folder and a genome's file, whose names must be quoted in a URL."""
     folder = tmp_path_factory.mktemp("files")
     spec = make_toy_spec(assemblies={"drawn": SIZES})
-    model = save_bundle(folder / "toy #1", make_toy_model(spec), make_toy_backgrounds(spec))
+    model = save_bundle(folder / "toy #1", make_toy_model(spec), make_toy_expected(spec))
     source = Drawn(SIZES, ("b", 1_000, 1_415))
     genome = folder / "drawn 50%.fa"
     genome.write_text(
@@ -71,10 +70,10 @@ def files(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def library(files):
-    """A library of its own, to compare with."""
-    with Library() as library:
-        library.add_model(
+def registry(files):
+    """A registry of its own, to compare with."""
+    with TilesetRegistry() as registry:
+        registry.add_model(
             "toy",
             load_bundle(files.model),
             "drawn",
@@ -82,12 +81,12 @@ def library(files):
             "drawn",
             device="cpu",
         )
-        yield library
+        yield registry
 
 
 @pytest.fixture(autouse=True)
 def _afresh():
-    """Every test opens its own library of the process."""
+    """Every test opens its own registry of the process."""
     yield
     clodius_tiles.close()
     notebook._kept.clear()
@@ -116,7 +115,7 @@ class Gate:
 def gate(monkeypatch):
     gate = Gate(monkeypatch)
     yield gate
-    gate.open.set()  # else the library could not be closed
+    gate.open.set()  # else the registry could not be closed
 
 
 def numbers(tile):
@@ -124,12 +123,12 @@ def numbers(tile):
     return np.frombuffer(base64.b64decode(tile["dense"]), "<f4")
 
 
-def assert_same(found, library, url):
-    """Tiles by id are those of the other library; returns how many numbers are in them."""
-    uid, seen = library.open_url(url).uid, 0
+def assert_same(found, registry, url):
+    """Tiles by id are those of the other registry; returns how many numbers are in them."""
+    uid, seen = registry.open_url(url).uid, 0
     for text, tile in found.items():
         own = f"{uid}.{text.partition('.')[2]}"
-        theirs = library.tiles([own], wait=None)[own]
+        theirs = registry.tiles([own], wait=None)[own]
         assert "error" not in tile
         np.testing.assert_allclose(
             numbers(tile), numbers(theirs), rtol=1e-4, atol=1e-5
@@ -151,13 +150,13 @@ def assert_same(found, library, url):
         ("?track=profile&profile=b", ["x.4.0"]),
     ],
 )
-def test_clodius_tiles_are_the_librarys(files, library, query, ids):
+def test_clodius_tiles_are_the_librarys(files, registry, query, ids):
     options = Options(device="cpu")
     found = clodius_tiles.tiles(files.url + query, ids, options)
     assert [text for text, _ in found] == ids
-    assert assert_same(dict(found), library, f"orca://toy/drawn{query}") > 100
+    assert assert_same(dict(found), registry, f"orca://toy/drawn{query}") > 100
     info = clodius_tiles.tileset_info(files.url + query, options)
-    theirs = library.open_url(f"orca://toy/drawn{query}").info()
+    theirs = registry.open_url(f"orca://toy/drawn{query}").info()
     names = [info.pop("name"), theirs.pop("name")]
     assert names[0] == names[1].replace("toy", "toy #1")
     assert info == theirs
@@ -176,7 +175,7 @@ def test_model_and_genome_are_opened_once_whatever_they_are_called(files, monkey
         clodius_tiles.open_tileset(parse_url(source), options) is first for source in sources
     )
     assert notebook.tileset(files.model, files.genome, device="cpu").uid == first.uid
-    assert clodius_tiles.library().models() == [("toy #1", "drawn 50%")]
+    assert clodius_tiles.registry().models() == [("toy #1", "drawn 50%")]
     with pytest.warns(
         UserWarning,
         match=r"'drawn 50%' shares no chromosome name with the assemblies of model 'toy' \(drawn\)",
@@ -184,16 +183,16 @@ def test_model_and_genome_are_opened_once_whatever_they_are_called(files, monkey
         other = clodius_tiles.open_tileset(
             parse_url(files.url), Options(device="cpu", chrom_names="add-chr")
         )
-    assert clodius_tiles.library().models() == [("toy #1", "drawn 50%"), ("toy #1-2", "drawn 50%")]
+    assert clodius_tiles.registry().models() == [("toy #1", "drawn 50%"), ("toy #1-2", "drawn 50%")]
     assert next(iter(other.axis.chromsizes)) == "chra"
 
 
 def test_what_was_closed_is_opened_again(files, predicted):
-    before = clodius_tiles.library()
+    before = clodius_tiles.registry()
     uid = predicted.uid
     predicted.compute("d")
     clodius_tiles.close()
-    assert clodius_tiles.library() is not before
+    assert clodius_tiles.registry() is not before
     ((_, tile),) = predicted.tiles(["x.0.0.0"])
     assert np.isfinite(numbers(tile)).any()
     assert predicted.uid != uid
@@ -256,13 +255,13 @@ def test_without_higlass_python(tmp_path):
     assert "pip install higlass-python" in run.stdout
 
 
-def test_notebook_tiles_are_the_librarys(files, library, predicted):
+def test_notebook_tiles_are_the_librarys(files, registry, predicted):
     assert isinstance(predicted, hg.Tileset)
     predicted.compute("a", pixels=600)
     ids = ["hg_1f.4.0.0", "hg_1f.4.0.1.logoe", "hg_1f.4.1.1.weight"]
     found = predicted.tiles(ids)
     assert [text for text, _ in found] == ids
-    assert assert_same(dict(found), library, "orca://toy/drawn") > 10_000
+    assert assert_same(dict(found), registry, "orca://toy/drawn") > 10_000
     assert predicted.info() == predicted._open().info()
     assert (predicted.name, predicted.datatype) == ("toy #1, predicted", "matrix")
 
@@ -273,7 +272,7 @@ def test_notebook_tiles_are_the_librarys(files, library, predicted):
         ({"edit": EDIT}, f"?edit={quote(EDIT)}"),
         ({"edit": ["a:1-3 del", "b:5-6  del"]}, "?edit=a:1-3%20del&edit=b:5-6%20del"),
         ({"vcf": "a\t100\t.\t{ref}\tGGGGG\t.\t.\t."}, None),
-        ({"edit": EDIT, "frame": "reference"}, f"?edit={quote(EDIT)}&frame=reference"),
+        ({"edit": EDIT, "lift_to_reference": True}, f"?edit={quote(EDIT)}&lift=reference"),
         ({"edit": EDIT, "difference": True}, f"?edit={quote(EDIT)}&value=difference"),
         ({"track": "insulation"}, "?track=insulation"),
         ({"edit": EDIT, "track": "compartments"}, f"?edit={quote(EDIT)}&track=compartments"),
@@ -296,7 +295,7 @@ def test_arguments_mean_what_the_url_says(files, arguments, query):
     ("arguments", "error", "quoted"),
     [
         ({"edit": "a:99,999-100,000 del"}, EditError, "99,999"),
-        ({"edit": EDIT, "frame": "mirror"}, UrlError, "mirror"),
+        ({"edit": EDIT, "lift_to_reference": True, "track": "insulation"}, UrlError, "lift"),
         ({"difference": True}, UrlError, "edited genome"),
         ({"track": "loops"}, UrlError, "loops"),
         ({"model": "no-such-model"}, ModelError, "no-such-model"),
@@ -417,14 +416,14 @@ def test_compute_covers_the_tiles_of_a_view(predicted):
     assert ids == {"2.0.0", "3.0.0", "4.0.0", "4.0.1", "4.1.1"}  # tiles of 40 bp bins are 10,240 bp
     predicted.compute("a:8,000-13,000", pixels=160)
     assert (
-        clodius_tiles.library().progress([f"{predicted.uid}.{text}" for text in ids])["pending"]
+        clodius_tiles.registry().progress([f"{predicted.uid}.{text}" for text in ids])["pending"]
         == []
     )
-    assert len(clodius_tiles.library().results) == len(ids)
-    computed = clodius_tiles.library().scheduler.computed
+    assert len(clodius_tiles.registry().results) == len(ids)
+    computed = clodius_tiles.registry().scheduler.computed
     found = predicted.tiles([f"hg_0.{text}" for text in ids])
     assert not any("error" in tile for _, tile in found)
-    assert clodius_tiles.library().scheduler.computed == computed > 0
+    assert clodius_tiles.registry().scheduler.computed == computed > 0
 
 
 def test_what_cannot_be_computed_is_told(predicted, monkeypatch):
@@ -521,7 +520,7 @@ def test_serve(predicted):
         predicted.uid: json.loads(json.dumps(predicted.info()))
     }
     text = f"{predicted.uid}.4.0.0.logoe"
-    assert get("tiles", d=text) == clodius_tiles.library().tiles([text], wait=0)
+    assert get("tiles", d=text) == clodius_tiles.registry().tiles([text], wait=0)
     port = int(server.rpartition(":")[2].partition("/")[0])
     with pytest.raises(notebook.NotebookError, match=f"port {port} cannot be listened on"):
         notebook.serve(port)
@@ -549,11 +548,11 @@ def datafile(files, tmp_path):
     return OrcaFile(path, {"mine": str(files.model)}, {"drawn": str(files.genome)})
 
 
-def test_datafiles(datafile, library):
+def test_datafiles(datafile, registry):
     ids = {"Abc-d_1.4.0.0", "Abc-d_1.4.0.1.logoe"}
     found = dict(datafile.tiles(ids))
     assert set(found) == ids
-    assert assert_same(found, library, f"orca://toy/drawn?edit={quote(EDIT)}") > 1000
+    assert assert_same(found, registry, f"orca://toy/drawn?edit={quote(EDIT)}") > 1000
 
 
 @pytest.mark.parametrize(
@@ -687,7 +686,7 @@ print(json.dumps([infos, get("/api/v1/tiles/", ["one.4.0.0", "bad.4.0.0", "one.4
 @pytest.mark.parametrize(
     "by_filetype", ["by_filetype = {'cooler': None}", ""]
 )  # before higlass-python 1.0, and since
-def test_in_a_django_project(files, library, tmp_path, by_filetype):
+def test_in_a_django_project(files, registry, tmp_path, by_filetype):
     pytest.importorskip("django")
     for name, text in SERVER.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -700,12 +699,12 @@ def test_in_a_django_project(files, library, tmp_path, by_filetype):
     run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     infos, tiles = json.loads(run.stdout.splitlines()[-1])
-    theirs = library.open_url(f"orca://toy/drawn?edit={quote(EDIT)}").info()
+    theirs = registry.open_url(f"orca://toy/drawn?edit={quote(EDIT)}").info()
     assert infos["one"] == json.loads(json.dumps({**theirs, "name": "called one"}))
     assert "'other' is not served here" in infos["bad"]["error"]
     assert infos["own"] == {"error": "Forbidden"}
     assert "'other' is not served here" in tiles.pop("bad.4.0.0")["error"]
-    assert assert_same(tiles, library, f"orca://toy/drawn?edit={quote(EDIT)}") > 1000
+    assert assert_same(tiles, registry, f"orca://toy/drawn?edit={quote(EDIT)}") > 1000
 
 
 def test_a_django_project_that_is_no_higlass_server(tmp_path):

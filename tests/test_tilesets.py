@@ -15,16 +15,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import Drawn, make_toy_backgrounds, make_toy_model, make_toy_spec
+from conftest import Drawn, make_toy_expected, make_toy_model, make_toy_spec
 
-from higlass_plugin.registry.tilesets import Library
+from higlass_plugin.registry.tilesets import TilesetRegistry
 from higlass_plugin.tiles import TILE_BINS, VECTOR_BINS
-from orca_cool.effects.reference_coordinates import difference, to_reference_frame
+from orca_cool.effects.reference_coordinates import difference, lift_to_reference
 from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.regions import Region
 from orca_cool.maps.coolfile import read_log_ratio
 from orca_cool.model.bundle import load_bundle, save_bundle
-from orca_cool.prediction.engine import Predictor
+from orca_cool.prediction.engine import Engine
 from orca_cool.prediction.levels import Settings
 from orca_cool.prediction.to_file import predict_to_file
 from orca_cool.variants import parse_edits
@@ -46,9 +46,7 @@ def bundle(tmp_path_factory):
     spec = make_toy_spec()
     return load_bundle(
         save_bundle(
-            tmp_path_factory.mktemp("models") / "toy",
-            make_toy_model(spec),
-            make_toy_backgrounds(spec),
+            tmp_path_factory.mktemp("models") / "toy", make_toy_model(spec), make_toy_expected(spec)
         )
     )
 
@@ -57,21 +55,21 @@ SOURCE = Drawn(SIZES, ("b", 1_000, 1_415))
 
 
 @pytest.fixture(scope="module")
-def library(bundle):
-    with Library() as library:
-        library.add_model("toy", bundle, "drawn", SOURCE, "drawn", device="cpu")
-        yield library
+def registry(bundle):
+    with TilesetRegistry() as registry:
+        registry.add_model("toy", bundle, "drawn", SOURCE, "drawn", device="cpu")
+        yield registry
 
 
-def predict(predictor, path, regions=None, trans=False):
-    chromsizes = predictor.source.chromsizes
+def predict(engine, path, regions=None, trans=False):
+    chromsizes = engine.source.chromsizes
     regions = [Region(c, 0, chromsizes[c]) for c in regions or chromsizes]
     predict_to_file(
-        predictor,
+        engine,
         regions,
         Settings(LEVELS, fill_distance=20_000, trans=trans),
         path,
-        assembly=predictor.source.name,
+        assembly=engine.source.name,
         provenance={"x": 1},
     )
     return path
@@ -80,9 +78,7 @@ def predict(predictor, path, regions=None, trans=False):
 @pytest.fixture(scope="module")
 def whole(bundle, tmp_path_factory):
     """The file of the whole genome, without contacts between chromosomes."""
-    return predict(
-        Predictor(bundle, SOURCE, "cpu"), tmp_path_factory.mktemp("files") / "whole.mcool"
-    )
+    return predict(Engine(bundle, SOURCE, "cpu"), tmp_path_factory.mktemp("files") / "whole.mcool")
 
 
 def numbers(tile):
@@ -91,9 +87,9 @@ def numbers(tile):
     ).astype(np.float32)
 
 
-def ours(library, uid, *parts):
+def ours(registry, uid, *parts):
     text = ".".join(map(str, [uid, *parts]))
-    tile = library.tiles([text], wait=None)[text]
+    tile = registry.tiles([text], wait=None)[text]
     assert "error" not in tile, tile["error"]
     values = numbers(tile)
     finite = values[np.isfinite(values)]
@@ -115,8 +111,8 @@ def assert_close(mine, theirs, path, *parts):
     np.testing.assert_allclose(mine, theirs, rtol=1e-3 if half else 1e-5, atol=1e-7 if half else 0)
 
 
-def uid_of(library, datatype="matrix", name="predicted"):
-    return next(t.uid for t in library.listed() if t.datatype == datatype and name in t.name)
+def uid_of(registry, datatype="matrix", name="predicted"):
+    return next(t.uid for t in registry.listed() if t.datatype == datatype and name in t.name)
 
 
 def all_tiles(tileset):
@@ -141,12 +137,12 @@ def alone(axis, resolution, tile):
 
 
 @pytest.mark.parametrize("transform", ["weight", "none", "default"])
-def test_tiles_of_the_whole_genomes_file(library, whole, transform):
-    uid = uid_of(library)
+def test_tiles_of_the_whole_genomes_file(registry, whole, transform):
+    uid = uid_of(registry)
     seen = 0
-    for resolution, zoom, x, y in all_tiles(library[uid]):
+    for resolution, zoom, x, y in all_tiles(registry[uid]):
         mine, theirs = (
-            ours(library, uid, zoom, x, y, transform),
+            ours(registry, uid, zoom, x, y, transform),
             clodius(whole, zoom, x, y, transform),
         )
         if transform == "none":  # clodius does not mask counts
@@ -158,7 +154,7 @@ def test_tiles_of_the_whole_genomes_file(library, whole, transform):
             # bin's
         ):
             there &= np.outer(
-                alone(library[uid].axis, resolution, y), alone(library[uid].axis, resolution, x)
+                alone(registry[uid].axis, resolution, y), alone(registry[uid].axis, resolution, x)
             )
         assert_close(mine[there], theirs[there], whole, zoom, x, y, transform)
         assert np.isnan(mine[np.isnan(theirs)]).all()
@@ -166,10 +162,10 @@ def test_tiles_of_the_whole_genomes_file(library, whole, transform):
     assert seen > 50_000
 
 
-def test_contacts_between_chromosomes(library, bundle, tmp_path):
-    path = predict(Predictor(bundle, SOURCE, "cpu"), tmp_path / "all.mcool", trans=True)
-    axis = library[uid_of(library)].axis
-    mine, theirs = ours(library, uid_of(library), 0, 0, 0), clodius(path, 0, 0, 0)
+def test_contacts_between_chromosomes(registry, bundle, tmp_path):
+    path = predict(Engine(bundle, SOURCE, "cpu"), tmp_path / "all.mcool", trans=True)
+    axis = registry[uid_of(registry)].axis
+    mine, theirs = ours(registry, uid_of(registry), 0, 0, 0), clodius(path, 0, 0, 0)
     own = alone(axis, LEVELS[-1], 0)
     there = lower(theirs, 0, 0) & np.isfinite(theirs) & (theirs != 0) & np.outer(own, own)
     np.testing.assert_allclose(mine[there], theirs[there], rtol=1e-5)
@@ -180,14 +176,14 @@ def test_contacts_between_chromosomes(library, bundle, tmp_path):
 
 @pytest.mark.parametrize("chrom", SIZES)
 def test_tiles_have_the_pixels_of_the_chromosomes_own_file_and_no_others(
-    library, bundle, tmp_path, chrom
+    registry, bundle, tmp_path, chrom
 ):
-    path = predict(Predictor(bundle, SOURCE, "cpu"), tmp_path / "one.mcool", [chrom])
-    uid = uid_of(library)
-    axis = library[uid].axis
+    path = predict(Engine(bundle, SOURCE, "cpu"), tmp_path / "one.mcool", [chrom])
+    uid = uid_of(registry)
+    axis = registry[uid].axis
     seen = 0
-    for resolution, zoom, x, y in all_tiles(library[uid]):
-        mine, theirs = ours(library, uid, zoom, x, y), clodius(path, zoom, x, y)
+    for resolution, zoom, x, y in all_tiles(registry[uid]):
+        mine, theirs = ours(registry, uid, zoom, x, y), clodius(path, zoom, x, y)
         kept = lower(theirs, x, y) & np.outer(
             alone(axis, resolution, y), alone(axis, resolution, x)
         )
@@ -206,30 +202,30 @@ def test_tiles_have_the_pixels_of_the_chromosomes_own_file_and_no_others(
     assert seen
 
 
-def test_log_observed_over_expected_is_the_models_output(library, bundle, tmp_path):
-    path = predict(Predictor(bundle, SOURCE, "cpu"), tmp_path / "a.mcool", ["a"])
-    uid = uid_of(library)
+def test_log_observed_over_expected_is_the_models_output(registry, bundle, tmp_path):
+    path = predict(Engine(bundle, SOURCE, "cpu"), tmp_path / "a.mcool", ["a"])
+    uid = uid_of(registry)
     for resolution in LEVELS:
-        zoom = library[uid].resolutions.index(resolution)
-        run = library[uid].axis.runs(resolution, 0, TILE_BINS)[0]
+        zoom = registry[uid].resolutions.index(resolution)
+        run = registry[uid].axis.runs(resolution, 0, TILE_BINS)[0]
         last = min(run.last, SIZES["a"] // resolution)  # without the last bin, which may be hidden
         known = read_log_ratio(f"{path}::resolutions/{resolution}", f"a:0-{last * resolution}")
         np.testing.assert_allclose(
-            ours(library, uid, zoom, 0, 0, "logoe")[:last, :last], known, atol=2e-5
+            ours(registry, uid, zoom, 0, 0, "logoe")[:last, :last], known, atol=2e-5
         )
 
 
-def test_a_tile_is_the_transpose_of_its_mirror(library):
-    uid = uid_of(library)
+def test_a_tile_is_the_transpose_of_its_mirror(registry):
+    uid = uid_of(registry)
     assert np.array_equal(
-        ours(library, uid, 4, 0, 1), ours(library, uid, 4, 1, 0).T, equal_nan=True
+        ours(registry, uid, 4, 0, 1), ours(registry, uid, 4, 1, 0).T, equal_nan=True
     )
-    square = ours(library, uid, 4, 0, 0)
+    square = ours(registry, uid, 4, 0, 0)
     assert np.isfinite(square).sum() > 5000
     assert np.array_equal(square, square.T, equal_nan=True)
 
 
-def test_where_clodius_puts_the_bins_of_a_measured_map(library, tmp_path):
+def test_where_clodius_puts_the_bins_of_a_measured_map(registry, tmp_path):
     """Every bin of every chromosome, by a cooler whose diagonal holds the bins' own numbers."""
     for resolution in LEVELS:
         bins = cooler.binnify(pd.Series(SIZES), resolution)
@@ -243,7 +239,7 @@ def test_where_clodius_puts_the_bins_of_a_measured_map(library, tmp_path):
             dtypes={"count": float},
             mode="a",
         )
-    axis = library[uid_of(library)].axis
+    axis = registry[uid_of(registry)].axis
     for zoom, resolution in enumerate(sorted(LEVELS, reverse=True)):
         first = np.cumsum([0, *(-(-n // resolution) for n in SIZES.values())])
         for x in range(axis.tiles(resolution, TILE_BINS)):
@@ -257,23 +253,26 @@ def test_where_clodius_puts_the_bins_of_a_measured_map(library, tmp_path):
 
 
 @pytest.mark.parametrize("name", EDITS)
-def test_tiles_of_an_edited_genome_are_its_files(library, bundle, whole, tmp_path, name):
-    view = library.edit([EDITS[name]])
+def test_tiles_of_an_edited_genome_are_its_files(registry, bundle, whole, tmp_path, name):
+    view = registry.edit([EDITS[name]])
     genome = apply_edits(SOURCE, parse_edits(EDITS[name], SOURCE))
     assert view.contigs == genome.chromsizes
-    predictor = Predictor(bundle, SOURCE, "cpu").on(genome)
-    path = predict(predictor, tmp_path / "edited.mcool", genome.edited)
-    to_reference_frame(path, genome, tmp_path / "frame.mcool", assembly="drawn")
+    engine = Engine(bundle, SOURCE, "cpu").on(genome)
+    path = predict(engine, tmp_path / "edited.mcool", genome.edited)
+    lift_to_reference(path, genome, tmp_path / "frame.mcool", assembly="drawn")
     difference(tmp_path / "frame.mcool", whole, tmp_path / "difference.mcool")
     for kind, file in (
         ("map", path),
-        ("frame", tmp_path / "frame.mcool"),
+        ("lifted", tmp_path / "frame.mcool"),
         ("difference", tmp_path / "difference.mcool"),
     ):
         seen = 0
-        tileset = library[view.tilesets[kind]]
+        tileset = registry[view.tilesets[kind]]
         for resolution, zoom, x, y in all_tiles(tileset):
-            mine, theirs = ours(library, view.tilesets[kind], zoom, x, y), clodius(file, zoom, x, y)
+            mine, theirs = (
+                ours(registry, view.tilesets[kind], zoom, x, y),
+                clodius(file, zoom, x, y),
+            )
             there = lower(theirs, x, y) & np.isfinite(theirs) & (theirs != 0)
             there &= np.outer(
                 alone(tileset.axis, resolution, y), alone(tileset.axis, resolution, x)
@@ -289,34 +288,34 @@ def test_tiles_of_an_edited_genome_are_its_files(library, bundle, whole, tmp_pat
 
 def test_what_an_edit_leaves_alone_is_not_computed_again(bundle):
     """Of windows in one chromosome; those that hold several (module G) see the edit wherever it is."""
-    with Library() as library:
-        library.add_model(
+    with TilesetRegistry() as registry:
+        registry.add_model(
             "toy", load_bundle(bundle.path, modules=["S"]), "drawn", SOURCE, "drawn", device="cpu"
         )
-        base = uid_of(library)
-        reference = ours(library, base, 2, 0, 0)
-        view = library.edit(["b:2,000-2,040 del"])
-        before = library.scheduler.computed
-        mine = ours(library, view.tilesets["map"], 2, 0, 0)  # of chromosome a alone
-        assert library.scheduler.computed == before
+        base = uid_of(registry)
+        reference = ours(registry, base, 2, 0, 0)
+        view = registry.edit(["b:2,000-2,040 del"])
+        before = registry.scheduler.computed
+        mine = ours(registry, view.tilesets["map"], 2, 0, 0)  # of chromosome a alone
+        assert registry.scheduler.computed == before
         assert np.isfinite(mine).sum() > 5_000
         assert np.array_equal(mine, reference, equal_nan=True)
 
 
-def test_no_difference_without_a_change(library):
-    view = library.edit(["a:2,000-3,000 sub a:2,000-3,000"])
-    values = ours(library, view.tilesets["difference"], 4, 0, 0)
+def test_no_difference_without_a_change(registry):
+    view = registry.edit(["a:2,000-3,000 sub a:2,000-3,000"])
+    values = ours(registry, view.tilesets["difference"], 4, 0, 0)
     assert np.isfinite(values).sum() > 1000
     assert (values[np.isfinite(values)] == 0).all()
 
 
-def test_insulation_is_cooltools_less_a_constant(library, whole, monkeypatch):
+def test_insulation_is_cooltools_less_a_constant(registry, whole, monkeypatch):
     monkeypatch.setattr(
         "higlass_plugin.tilesets.tracks.DIAMOND", 6
     )  # which the toy's band of 16 bins holds
-    uid = uid_of(library, "vector", "insulation")
+    uid = uid_of(registry, "vector", "insulation")
     resolution = 40
-    zoom = library[uid].resolutions.index(resolution)
+    zoom = registry[uid].resolutions.index(resolution)
     table = cooltools.insulation(
         cooler.Cooler(f"{whole}::resolutions/{resolution}"),
         [6 * resolution],
@@ -325,15 +324,15 @@ def test_insulation_is_cooltools_less_a_constant(library, whole, monkeypatch):
     )
     mine = np.concatenate(
         [
-            ours(library, uid, zoom, x)
-            for x in range(library[uid].axis.tiles(resolution, VECTOR_BINS))
+            ours(registry, uid, zoom, x)
+            for x in range(registry[uid].axis.tiles(resolution, VECTOR_BINS))
         ]
     )
     for chrom in ("a", "b"):
         theirs = table[table["chrom"] == chrom][
             f"log2_insulation_score_{6 * resolution}"
         ].to_numpy()
-        begin = library[uid].axis.offsets[chrom] // resolution
+        begin = registry[uid].axis.offsets[chrom] // resolution
         found = mine[begin : begin + len(theirs)]
         both = np.isfinite(theirs) & np.isfinite(found)
         assert both.sum() > 0.8 * len(theirs)
@@ -343,30 +342,30 @@ def test_insulation_is_cooltools_less_a_constant(library, whole, monkeypatch):
 
 
 def test_chromosomes_that_are_too_short_for_a_score_have_none(bundle):
-    with Library() as library:
-        library.add_model(
+    with TilesetRegistry() as registry:
+        registry.add_model(
             "toy", bundle, "short", Drawn({"a": 700, "b": 250}, ("a", 0, 40)), "short", device="cpu"
         )
         for name in ("insulation", "compartment"):
-            uid = uid_of(library, "vector", name)
+            uid = uid_of(registry, "vector", name)
             for zoom in range(len(LEVELS)):
-                tile = library.tiles([f"{uid}.{zoom}.0"], wait=None)[f"{uid}.{zoom}.0"]
+                tile = registry.tiles([f"{uid}.{zoom}.0"], wait=None)[f"{uid}.{zoom}.0"]
                 assert "error" not in tile, tile["error"]
                 assert np.isnan(numbers(tile)[25:]).all()
 
 
-def test_compartments_are_the_eigenvector_of_the_chromosomes_map(library, bundle, tmp_path):
-    path = predict(Predictor(bundle, SOURCE, "cpu"), tmp_path / "d.mcool", ["d"])
-    uid = uid_of(library, "vector", "compartment")
+def test_compartments_are_the_eigenvector_of_the_chromosomes_map(registry, bundle, tmp_path):
+    path = predict(Engine(bundle, SOURCE, "cpu"), tmp_path / "d.mcool", ["d"])
+    uid = uid_of(registry, "vector", "compartment")
     resolution = 320  # 16 bins are 5,120 bp
-    zoom = library[uid].resolutions.index(resolution)
-    axis = library[uid].axis
+    zoom = registry[uid].resolutions.index(resolution)
+    axis = registry[uid].axis
     run = next(
         r
         for r in axis.runs(resolution, axis.offsets["d"] // resolution // VECTOR_BINS, VECTOR_BINS)
         if r.chrom == "d"
     )
-    mine = ours(library, uid, zoom, axis.offsets["d"] // resolution // VECTOR_BINS)[
+    mine = ours(registry, uid, zoom, axis.offsets["d"] // resolution // VECTOR_BINS)[
         run.at : run.at + run.last - run.first
     ]
     clr = cooler.Cooler(f"{path}::resolutions/{resolution}")
@@ -380,31 +379,31 @@ def test_compartments_are_the_eigenvector_of_the_chromosomes_map(library, bundle
     assert abs(np.corrcoef(mine[both], theirs[both])[0, 1]) > 0.999
 
 
-def test_profiles_are_the_heads(library, bundle):
-    predictor = Predictor(bundle, SOURCE, "cpu")
-    uid = uid_of(library, "vector", ", b")
+def test_profiles_are_the_heads(registry, bundle):
+    engine = Engine(bundle, SOURCE, "cpu")
+    uid = uid_of(registry, "vector", ", b")
     with torch.inference_mode():
-        x = [predictor.encodings.window("a", 0, 370, reverse=r)[None] for r in (False, True)]
-        y = 0.5 * (predictor.model.final_1d(x[0]) + predictor.model.final_1d(x[1]).flip(-1))
+        x = [engine.encodings.window("a", 0, 370, reverse=r)[None] for r in (False, True)]
+        y = 0.5 * (engine.model.final_1d(x[0]) + engine.model.final_1d(x[1]).flip(-1))
     expected = y[0, 1].numpy()
-    zoom = library[uid].resolutions.index(40)
-    mine = ours(library, uid, zoom, 0)
+    zoom = registry[uid].resolutions.index(40)
+    mine = ours(registry, uid, zoom, 0)
     np.testing.assert_allclose(mine[:370], expected[:370], atol=1e-6)
-    coarse = ours(library, uid, library[uid].resolutions.index(160), 0)
+    coarse = ours(registry, uid, registry[uid].resolutions.index(160), 0)
     np.testing.assert_allclose(coarse[:92], expected[:368].reshape(-1, 4).mean(axis=1), atol=1e-6)
 
 
 def test_several_clients_at_once_get_what_one_gets(bundle):
     """Each unit is computed once, however many ask."""
-    with Library() as library:
-        library.add_model("toy", bundle, "drawn", SOURCE, "drawn", device="cpu")
-        uid = uid_of(library)
+    with TilesetRegistry() as registry:
+        registry.add_model("toy", bundle, "drawn", SOURCE, "drawn", device="cpu")
+        uid = uid_of(registry)
         texts = [f"{uid}.4.{x}.{y}" for x in range(2) for y in range(x, 3)]
         found = [None] * 8
         threads = [
             threading.Thread(
                 target=lambda k=k: found.__setitem__(
-                    k, library.tiles(texts[k % 3 :] + texts[: k % 3], wait=None)
+                    k, registry.tiles(texts[k % 3 :] + texts[: k % 3], wait=None)
                 )
             )
             for k in range(8)
@@ -418,5 +417,5 @@ def test_several_clients_at_once_get_what_one_gets(bundle):
         for text in texts:
             from higlass_plugin.tiles import parse_tile_id
 
-            units |= set(library[uid].goal(parse_tile_id(text)).units())
-        assert library.scheduler.computed == len(units)
+            units |= set(registry[uid].goal(parse_tile_id(text)).units())
+        assert registry.scheduler.computed == len(units)

@@ -135,7 +135,7 @@ def test_released_specification_by_name(tmp_path):
         ({"test": ["c9"]}, "test chromosome 'c9' is not in genome 'g'"),
         ({"validation": ["c1", "c2", "c3"]}, "no chromosome of genome 'g' is left"),
         ({"start": "nowhere"}, "nowhere"),
-        ({"background": "nowhere"}, "nowhere"),
+        ({"expected": "nowhere"}, "nowhere"),
         ({"peaks": {"ctcf": "absent.bed"}}, "absent.bed"),
         ({"feature_types": ["tRNA"]}, "profile 'tRNA' has no interval"),
         (
@@ -191,7 +191,7 @@ def make_loop(config: Config, folder: Path, seed: int = 1) -> StageLoop:
     torch.manual_seed(seed)
     model, data = run.model(), run.data(0)
     learning = set_trained(model, data.module, trained_parts(data.stage, data.module, run.spec))
-    background, positive = data.backgrounds.get(config.target), run.positive(data.stage)
+    background, positive = data.expected_tables.get(config.target), run.positive(data.stage)
     net = StageNet(
         model, data.module, learning, background, flank=data.stage.flank, positive=positive
     )
@@ -452,7 +452,7 @@ def test_checkpoints_are_whole_or_refused(tmp_path):
 
 
 def test_all_three_stages_make_a_bundle_that_predicts(tmp_path):
-    from orca_cool.prediction.engine import Predictor
+    from orca_cool.prediction.engine import Engine
 
     path = write_config(tmp_path)
     out = tmp_path / "run"
@@ -462,9 +462,9 @@ def test_all_three_stages_make_a_bundle_that_predicts(tmp_path):
     assert bundle.spec.profiles == ("centromere", "ctcf")
     assert "c4 never read" in bundle.spec.training_data
     assert set(bundle.spec.metrics["validation"]) == {"one", "two", "three"}
-    predictor = Predictor(bundle, open_genome(tmp_path / "g.fa"), "cpu")
+    engine = Engine(bundle, open_genome(tmp_path / "g.fa"), "cpu")
     for name in ("64k", "128k", "32k"):
-        for m in predictor.series(bundle.spec.module(name), "c4", 30_000):
+        for m in engine.zoom(bundle.spec.module(name), "c4", 30_000):
             assert np.isfinite(m.values).all()
     assert (out / "tensorboard").is_dir()
     again = CliRunner().invoke(main, ["train", str(path), "-o", str(out)])
@@ -612,7 +612,7 @@ def test_one_resolution_holds_one_background(tmp_path):
     run.data(1)
     with pytest.raises(
         TrainingError,
-        match="'128k' needs a background with a trans value, and the model has another one of "
+        match="'128k' needs an expected table with a trans value, and the model has another one of "
         "2000 bp",
     ):
         run.data(2)
@@ -635,6 +635,6 @@ def test_map_of_another_depth_is_a_source_of_its_own(tmp_path):
         open_genome(tmp_path / "g.fa"),
     )
     a, b = run.data(0), run.data(1)
-    ratio = b.backgrounds["n"].cis / a.backgrounds["m"].cis
+    ratio = b.expected_tables["n"].cis / a.expected_tables["m"].cis
     np.testing.assert_allclose(ratio[np.isfinite(ratio)], 3, rtol=1e-6)
     assert b[TRAIN, 0, 0].where.startswith("n ")  # type: ignore[union-attr]

@@ -17,7 +17,13 @@ from orca_cool.genome.source import GAP, reverse_complement
 from orca_cool.maps.observed import block_mean, log_ratio
 from orca_cool.train import samples as samples_module
 from orca_cool.train.config import parse_config
-from orca_cool.train.draw import draw_layout, draw_window, draw_zoom, extent, spread_window
+from orca_cool.train.draw import (
+    draw_layout,
+    draw_window,
+    draw_zoom,
+    extent,
+    strand_difference_window,
+)
 from orca_cool.train.run import Run, convergent
 from orca_cool.train.samples import TRAIN, VALIDATION, Failure, Sample, StageData, batches, collate
 
@@ -84,7 +90,9 @@ def test_every_start_of_a_long_chromosome_is_drawn():
 
 
 def test_validation_windows_are_spread_over_the_chromosomes():
-    windows = [spread_window(k, 6, {"a": 40_000, "b": 20_000}, 16_000, 1000) for k in range(6)]
+    windows = [
+        strand_difference_window(k, 6, {"a": 40_000, "b": 20_000}, 16_000, 1000) for k in range(6)
+    ]
     assert [w.chrom for w in windows] == list("aaaabb")
     assert all(0 <= w.start and w.end <= {"a": 40_000, "b": 20_000}[w.chrom] for w in windows)
     assert len({(w.chrom, w.start) for w in windows}) == 6
@@ -136,7 +144,7 @@ def test_a_sample_is_a_function_of_its_key(tmp_path, number):
 def test_targets_and_sequence_are_those_of_the_window(tmp_path):
     """Against the map and genome read plainly, for windows of either strand."""
     data = stage_data(tmp_path, 1, shift=0)
-    m, background, genome = data.observed["m"], data.backgrounds["m"], codes()
+    m, background, genome = data.observed["m"], data.expected_tables["m"], codes()
     strands = set()
     for i in range(20):
         s = data[TRAIN, 0, i]
@@ -179,7 +187,7 @@ def test_layout_samples_have_cis_and_trans_and_their_own_expected(tmp_path):
     data = stage_data(tmp_path, 2)
     s = data[TRAIN, 0, 0]
     assert s.where.count(":") >= 2
-    background = data.backgrounds["m"]
+    background = data.expected_tables["m"]
     assert background.trans is not None
     assert float(np.exp(s.expected[8000]).min()) == pytest.approx(background.trans, rel=0.3)
     assert np.isfinite(s.targets[8000]).mean() > 0.9

@@ -9,7 +9,7 @@ import pytest
 
 from orca_cool.errors import EditError
 from orca_cool.genome.apply_edits import apply_edits
-from orca_cool.genome.changes import Breakend, Change, Contig, Edit, Join
+from orca_cool.genome.changes import Adjacency, Breakend, Change, Contig, Edit
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import encode
 from orca_cool.variants import VARIANT_KINDS, Variant, haplotype, of_changes, read_variants
@@ -86,13 +86,13 @@ LETTERS = (Segment.letters("AC"),)
             "chr1:2-5 sub chr2:0-3(+)",
         ),
         (
-            [Join(Breakend("chr2", 7, "+"), Breakend("chr1", 9, "-"))],
+            [Adjacency(Breakend("chr2", 7, "+"), Breakend("chr1", 9, "-"))],
             ("chr2", 7, 7),
             "BND",
             "chr2:7(+)::chr1:9(-)",
         ),
         (
-            [Join(Breakend("chr2", 9, "-"), Breakend("chr2", 7, "+"))],
+            [Adjacency(Breakend("chr2", 9, "-"), Breakend("chr2", 7, "+"))],
             ("chr2", 7, 9),
             "BND",
             "chr2:9(-)::chr2:7(+)",
@@ -205,7 +205,7 @@ def test_a_haplotype_names_what_it_cannot_use():
 
 
 INSERTION = Edit("ins", "chr1", 10, 10, sequence=LETTERS)
-JOIN = Join(Breakend("chr1", 10, "+"), Breakend("chr2", 5, "-"))
+JOIN = Adjacency(Breakend("chr1", 10, "+"), Breakend("chr2", 5, "-"))
 
 
 @pytest.mark.parametrize(
@@ -227,10 +227,10 @@ JOIN = Join(Breakend("chr1", 10, "+"), Breakend("chr2", 5, "-"))
         (JOIN, deletion(9, 11), True),
         (JOIN, Edit("inv", "chr2", 4, 6), True),
         (JOIN, deletion(10, 11), False),
-        (JOIN, Join(Breakend("chr1", 10, "+"), Breakend("chr2", 9, "+")), True),
-        (JOIN, Join(Breakend("chr2", 5, "+"), Breakend("chr1", 10, "-")), False),
-        (deletion(5, 12), Join(Breakend("chr1", 10, "+"), Breakend("chr1", 20, "-")), True),
-        (deletion(5, 10), Join(Breakend("chr1", 10, "+"), Breakend("chr1", 20, "-")), False),
+        (JOIN, Adjacency(Breakend("chr1", 10, "+"), Breakend("chr2", 9, "+")), True),
+        (JOIN, Adjacency(Breakend("chr2", 5, "+"), Breakend("chr1", 10, "-")), False),
+        (deletion(5, 12), Adjacency(Breakend("chr1", 10, "+"), Breakend("chr1", 20, "-")), True),
+        (deletion(5, 10), Adjacency(Breakend("chr1", 10, "+"), Breakend("chr1", 20, "-")), False),
         (Contig("chr1", LETTERS), Edit("ins", "chr1", 0, 0, sequence=LETTERS), True),
         (Contig("chr1", LETTERS), Contig("chr1", LETTERS), True),
         (JOIN, Contig("chr2", LETTERS), True),

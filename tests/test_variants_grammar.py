@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from test_variants import GENOME, HLA, ONE, TWO, Genome, applied, turned
 
 from orca_cool.errors import EditError, RegionError
-from orca_cool.genome.changes import Breakend, Contig, Edit, Join
+from orca_cool.genome.changes import Adjacency, Breakend, Contig, Edit
 from orca_cool.genome.regions import parse_number
 from orca_cool.genome.segments import Segment
-from orca_cool.variants.checks import check_edit, check_join
+from orca_cool.variants.checks import check_adjacency, check_edit
 from orca_cool.variants.grammar import parse_edits, parse_event, parse_sequence
 
 
@@ -132,7 +132,7 @@ def test_the_paper_s_translocation_is_read():
 
     text = "chr5:89411065(+)::chr7:94378248(-); chr2:220,295,000-222,000,000 del"
     assert parse_edits(text, Sizes()) == [
-        Join(Breakend("chr5", 89_411_065, "+"), Breakend("chr7", 94_378_248, "-")),
+        Adjacency(Breakend("chr5", 89_411_065, "+"), Breakend("chr7", 94_378_248, "-")),
         Edit("del", "chr2", 220_295_000, 222_000_000),
     ]
 
@@ -298,7 +298,7 @@ def test_sequence_from_files(folder, monkeypatch, text, expected):
         ("@two.fa:c", "there is no record 'c'; the file has a, b:1, twice"),
         ("@two.fa:twice", "several records 'twice'"),
         ("@two.fa:iupac", "ACR holds 'R' at letter 3"),
-        ("@two.fa:empty", "a given sequence is empty"),
+        ("@two.fa:empty", "a literal sequence is empty"),
         ("@text.txt", "is not FASTA: no line begins with '>'"),
         ("@cut.fa.gz", "cannot be read"),
         ("@sub", "no such file"),
@@ -358,7 +358,7 @@ EDITS = st.one_of(
 BREAKENDS = st.builds(
     lambda span, side: Breakend(span[0], span[1], side), spans(empty=True), st.sampled_from("+-")
 )
-JOINS = st.builds(Join, BREAKENDS, BREAKENDS, st.one_of(st.just(()), SEQUENCES))
+JOINS = st.builds(Adjacency, BREAKENDS, BREAKENDS, st.one_of(st.just(()), SEQUENCES))
 CONTIGS = st.builds(
     Contig,
     st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9_.:|-]{0,8}\Z").filter(lambda n: "::" not in n),
@@ -370,8 +370,8 @@ def fits(change) -> bool:
     try:
         if isinstance(change, Edit):
             check_edit(GENOME, change)
-        elif isinstance(change, Join):
-            check_join(GENOME, change)
+        elif isinstance(change, Adjacency):
+            check_adjacency(GENOME, change)
     except EditError:
         return False
     return True

@@ -66,7 +66,7 @@ def test_the_assembly_is_checked_where_one_is_named():
         ("<chr2>ACG", "would have the name of a chromosome, 'chr2'"),
         ("<>ACG", "sequence name '' is empty"),
         ("<a b>ACG", "sequence name 'a b' is empty or holds a space"),
-        ("ACGU", "section 'ACGU' of sequence '0': the given sequence ACGU holds 'U' at letter 4"),
+        ("ACGU", "section 'ACGU' of sequence '0': the literal sequence ACGU holds 'U' at letter 4"),
         ("chr1:4-9 *", r"'chr1:4-9 \*' is neither letters nor an interval"),
         ("chr1:9-4", "reversed"),
         ("chr1:4-4", "empty"),

@@ -153,7 +153,7 @@ def test_what_is_no_variant_makes_no_row(read):
 BAD = [
     ("chr1 2 . G T", "REF 'G' is not the genome's 'C' at chr1:2; it stands one base to the right"),
     ("chr1 4 . TTTT T", "REF 'TTTT' is not the genome's 'TTGC'"),
-    ("chr1 2 . C R", "the given sequence R holds 'R' at letter 1"),
+    ("chr1 2 . C R", "the literal sequence R holds 'R' at letter 1"),
     ("chr1 2 . C C", "nothing changes"),
     ("chr1 0 . N T", "position 0 (1-based) with REF 'N' lies outside chr1, which is 30 bp long"),
     ("chr1 31 . A T", "POS 31 lies beyond the end of chr1, which is 30 bp long"),

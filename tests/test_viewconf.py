@@ -7,11 +7,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from conftest import Drawn, make_toy_backgrounds, make_toy_model, make_toy_spec
+from conftest import Drawn, make_toy_expected, make_toy_model, make_toy_spec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from higlass_plugin.registry.tilesets import Library
+from higlass_plugin.registry.tilesets import TilesetRegistry
 from higlass_plugin.server.viewconf import (
     MARGIN,
     MAX_MARKS,
@@ -55,17 +55,15 @@ def bundle(tmp_path_factory):
     spec = make_toy_spec()
     return load_bundle(
         save_bundle(
-            tmp_path_factory.mktemp("models") / "toy",
-            make_toy_model(spec),
-            make_toy_backgrounds(spec),
+            tmp_path_factory.mktemp("models") / "toy", make_toy_model(spec), make_toy_expected(spec)
         )
     )
 
 
 @pytest.fixture(scope="module")
-def library(bundle):
+def registry(bundle):
     """A model, and beside it a measured map, genes, and peaks."""
-    with Library() as made:
+    with TilesetRegistry() as made:
         made.add_model("toy", bundle, "drawn", SOURCE, "drawn", device="cpu")
         for file in (File("measured"), File("genes", "gene-annotation"), File("peaks", "bedlike")):
             made.add(file)
@@ -82,11 +80,11 @@ def orca(view: dict[str, Any]) -> dict[str, Any]:
     return view["tracks"]["center"][0]["options"]["orca"]
 
 
-def test_the_prediction_is_above_the_measured_map(library):
-    conf = default_viewconf(library, server="https://here/api/v1")
+def test_the_prediction_is_above_the_measured_map(registry):
+    conf = default_viewconf(registry, server="https://here/api/v1")
     (view,) = conf["views"]
     above, below = view["tracks"]["center"][0]["contents"]
-    predicted = library.open_url("orca://toy/drawn")
+    predicted = registry.open_url("orca://toy/drawn")
     assert (above["tilesetUid"], above["options"]["extent"], above["options"]["dataTransform"]) == (
         predicted.uid,
         "upper-right",
@@ -109,7 +107,7 @@ def test_the_prediction_is_above_the_measured_map(library):
         "horizontal-bar",
     ]
     scores = [
-        library.open_url(f"orca://toy/drawn?track={name}").uid
+        registry.open_url(f"orca://toy/drawn?track={name}").uid
         for name in ("insulation", "compartments")
     ]
     assert [track["tilesetUid"] for track in view["tracks"]["top"]] == [
@@ -131,8 +129,8 @@ def test_the_prediction_is_above_the_measured_map(library):
     }
 
 
-def test_every_track_has_a_name_of_its_own_and_views_are_named_without_dots(library):
-    conf = edit_viewconf(library, library.edit(["a:2000-2400 del"]))
+def test_every_track_has_a_name_of_its_own_and_views_are_named_without_dots(registry):
+    conf = edit_viewconf(registry, registry.edit(["a:2000-2400 del"]))
     for view in conf["views"]:
         names = [track["uid"] for track in tracks(view)]
         assert len(set(names)) == len(names)
@@ -140,9 +138,9 @@ def test_every_track_has_a_name_of_its_own_and_views_are_named_without_dots(libr
 
 
 def test_log_observed_over_expected_has_a_scale_of_both_signs_and_a_lower_half_if_there_is_one(
-    library,
+    registry,
 ):
-    values = orca(default_viewconf(library)["views"][0])["values"]
+    values = orca(default_viewconf(registry)["views"][0])["values"]
     assert {name: value["label"] for name, value in values.items()} == {
         "weight": "contact frequency",
         "logoe": "log observed/expected",
@@ -157,11 +155,11 @@ def test_log_observed_over_expected_has_a_scale_of_both_signs_and_a_lower_half_i
     assert options["valueScaleMin"] == -options["valueScaleMax"] < 0
     assert len(options["colorRange"]) % 2 == 1, "zero has a colour of its own"
 
-    library.observed_over_expected = File("ratio")
+    registry.observed_over_expected = File("ratio")
     try:
-        above, below = orca(default_viewconf(library)["views"][0])["values"]["logoe"]["contents"]
+        above, below = orca(default_viewconf(registry)["views"][0])["values"]["logoe"]["contents"]
     finally:
-        library.observed_over_expected = None
+        registry.observed_over_expected = None
     assert (above["options"]["extent"], below["tilesetUid"], below["options"]["extent"]) == (
         "upper-right",
         "ratio",
@@ -182,7 +180,7 @@ def test_one_colour_scale_is_for_bins_of_one_size(bundle, resolutions, zoom):
     """The toy model's finest bins are 40 bp. Both halves have them, or each half has a scale of its
     own.
     """
-    with Library() as made:
+    with TilesetRegistry() as made:
         made.add_model("toy", bundle, "drawn", SOURCE, "drawn", device="cpu")
         made.add(File("measured", resolutions=resolutions))
         conf = default_viewconf(made)
@@ -205,7 +203,7 @@ def test_one_colour_scale_is_for_bins_of_one_size(bundle, resolutions, zoom):
 
 
 def test_without_a_model_and_without_anything():
-    with Library() as made:
+    with TilesetRegistry() as made:
         (view,) = default_viewconf(made)["views"]
         assert view["tracks"]["center"] == []
         made.add(File("measured"))
@@ -222,16 +220,16 @@ def test_without_a_model_and_without_anything():
 
 def test_of_a_large_genome_one_window_is_shown_away_from_the_ends():
     sizes = {"small": WHOLE_GENOME, "large": 3 * WHOLE_GENOME}
-    with Library() as made:
+    with TilesetRegistry() as made:
         made.add(File("measured", resolutions=(4_000, 8_000), sizes=sizes))
         (view,) = default_viewconf(made)["views"]
     start = WHOLE_GENOME + 3 * WHOLE_GENOME // 4
     assert view["initialXDomain"] == [start, start + 256 * 4_000]
 
 
-def test_an_edit_is_beside_its_reference(library):
-    edited = library.edit(["a:2000-2400 del"])
-    conf = edit_viewconf(library, edited)
+def test_an_edit_is_beside_its_reference(registry):
+    edited = registry.edit(["a:2000-2400 del"])
+    conf = edit_viewconf(registry, edited)
     reference, own, difference = conf["views"]
     assert [view["uid"] for view in conf["views"]] == [
         "reference",
@@ -245,7 +243,7 @@ def test_an_edit_is_beside_its_reference(library):
     def opened(track: dict[str, Any]) -> str:
         data = track["data"]
         assert (data["filetype"], "tilesetUid" in track) == ("orca", False)
-        return library.open_url(data["url"], data["coordSystem"]).uid
+        return registry.open_url(data["url"], data["coordSystem"]).uid
 
     named = {track["uid"]: opened(track) for track in tracks(own) if "data" in track}
     assert named == {
@@ -256,7 +254,7 @@ def test_an_edit_is_beside_its_reference(library):
         "edited-weight": edited.tilesets["map"],
     }
     named = {track["uid"]: opened(track) for track in tracks(difference) if "data" in track}
-    frame = edited.tilesets["frame"]
+    frame = edited.tilesets["lifted"]
     assert named == {
         "labels-top": frame,
         "labels-left": frame,
@@ -321,9 +319,9 @@ def test_an_edit_is_beside_its_reference(library):
         ("a::b", None),
     ],
 )
-def test_the_first_breakpoint_is_at_one_place_in_all_views(library, edit, shift):
-    edited = library.edit([edit])
-    conf = edit_viewconf(library, edited)
+def test_the_first_breakpoint_is_at_one_place_in_all_views(registry, edit, shift):
+    edited = registry.edit([edit])
+    conf = edit_viewconf(registry, edited)
     own = conf["views"][1]
     found = orca(own)["shift"]
     assert shift is None or found == shift
@@ -365,7 +363,7 @@ def test_shift_domain_and_marks_of_any_edit(lengths, data):
         contigs=contigs,
         junctions=junctions,
         places=places,
-        tilesets={"map": "", "difference": "", "frame": ""},
+        tilesets={"map": "", "difference": "", "lifted": ""},
     )
     served = SimpleNamespace(
         listed=list,

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import make_toy_backgrounds, make_toy_model
+from conftest import make_toy_expected, make_toy_model
 from safetensors.torch import load_file, save_file
 
 from orca_cool.errors import BundleError, ModelError, OutputError
@@ -50,8 +50,8 @@ def test_round_trip(toy_bundle: Bundle):
     )
     assert toy_bundle.spec == model.spec
     assert toy_bundle.digest == sha256(toy_bundle.path / "weights.safetensors")
-    for resolution, wanted in make_toy_backgrounds().items():
-        found = toy_bundle.backgrounds[resolution]
+    for resolution, wanted in make_toy_expected().items():
+        found = toy_bundle.expected_tables[resolution]
         np.testing.assert_array_equal(found.cis, wanted.cis)
         assert found.trans == wanted.trans
     header = json.loads((toy_bundle.path / "model.json").read_text())
@@ -59,17 +59,19 @@ def test_round_trip(toy_bundle: Bundle):
 
 
 def test_same_model_same_bytes(toy_bundle: Bundle, tmp_path: Path):
-    again = load_bundle(save_bundle(tmp_path / "again", toy_bundle.model, toy_bundle.backgrounds))
+    again = load_bundle(
+        save_bundle(tmp_path / "again", toy_bundle.model, toy_bundle.expected_tables)
+    )
     assert again.digest == toy_bundle.digest
 
 
 def test_background_of_each_module(toy_bundle: Bundle):
     spec = toy_bundle.spec
-    assert [toy_bundle.background(m).resolution for m in spec.modules] == [40, 160, 40]
-    assert toy_bundle.background(spec.module("G")).trans == 2e-5
-    del toy_bundle.backgrounds[160]
+    assert [toy_bundle.expected(m).resolution for m in spec.modules] == [40, 160, 40]
+    assert toy_bundle.expected(spec.module("G")).trans == 2e-5
+    del toy_bundle.expected_tables[160]
     with pytest.raises(BundleError, match=r"'G' needs a table with a trans value.*\[40\]"):
-        toy_bundle.background(spec.module("G"))
+        toy_bundle.expected(spec.module("G"))
 
 
 def test_only_some_modules(toy_bundle: Bundle):
@@ -95,7 +97,7 @@ def test_only_some_modules(toy_bundle: Bundle):
 def test_existing_folder_is_refused(toy_bundle: Bundle, tmp_path: Path):
     with pytest.raises(OutputError, match="exists; --force"):
         save_bundle(toy_bundle.path, toy_bundle.model, {})
-    save_bundle(toy_bundle.path, make_toy_model(seed=2), toy_bundle.backgrounds, force=True)
+    save_bundle(toy_bundle.path, make_toy_model(seed=2), toy_bundle.expected_tables, force=True)
     assert load_bundle(toy_bundle.path).digest != toy_bundle.digest
     assert [p.name for p in toy_bundle.path.parent.iterdir()] == ["toy"]
     other = tmp_path / "other"
@@ -127,7 +129,7 @@ def test_failed_write_leaves_nothing(toy_bundle: Bundle, tmp_path: Path, monkeyp
         ({"weights": 3}, "must hold file"),
         ({"spec": {"name": "x", "colour": 1}}, "colour"),
         ({"spec": []}, "not understood"),
-        ({"backgrounds": [{"resolution": "a"}]}, "not understood"),
+        ({"expected_tables": [{"resolution": "a"}]}, "not understood"),
     ],
 )
 def test_header_not_understood(toy_bundle: Bundle, changes, message):
@@ -168,7 +170,7 @@ def test_damaged_files(toy_bundle: Bundle, tmp_path: Path):
     ("change", "message"),
     [
         (lambda t: t.pop("encoder.lconv1.0.weight"), "lacks tensors: encoder.lconv1.0.weight"),
-        (lambda t: t.pop("background.cis.40"), "lacks tensors: background.cis.40"),
+        (lambda t: t.pop("expected.cis.40"), "lacks tensors: expected.cis.40"),
         (lambda t: t.update(extra=torch.zeros(1)), "unexpected tensors: extra"),
         (
             lambda t: t.update({"encoder.lconv1.0.bias": torch.zeros(9)}),
@@ -179,8 +181,8 @@ def test_damaged_files(toy_bundle: Bundle, tmp_path: Path):
             "encoder.lconv1.0.bias holds values that are not finite",
         ),
         (
-            lambda t: t.update({"background.cis.40": torch.zeros(3, dtype=torch.float64)}),
-            r"background.cis.40 has shape \(3,\)",
+            lambda t: t.update({"expected.cis.40": torch.zeros(3, dtype=torch.float64)}),
+            r"expected.cis.40 has shape \(3,\)",
         ),
     ],
 )
@@ -204,7 +206,7 @@ def test_import_of_the_released_form(reference_bundles: dict[str, Path]):
     assert len(h1esc["spec"]["profiles"]) == 32
     assert h1esc["spec"]["assemblies"]["hg38"]["chr1"] == 248_956_422
     assert "academic use only" in h1esc["spec"]["licence"]
-    assert [(b["resolution"], b["trans"]) for b in h1esc["backgrounds"]] == [
+    assert [(b["resolution"], b["trans"]) for b in h1esc["expected_tables"]] == [
         (1000, False),
         (4000, False),
         (32000, True),

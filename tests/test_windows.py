@@ -8,18 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orca_cool.genome.regions import n_bins
-from orca_cool.maps.expected_model import Background
+from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.prediction.windows import (
     by_root,
+    concatenated_chromosomes,
     grid,
-    layout,
     plan,
     plan_trans,
     ramp,
     reach,
     series,
-    series_top,
     step,
+    zoom_top,
 )
 
 ORCA_32 = [4000 * 2**k for k in range(5, -1, -1)]
@@ -42,7 +42,7 @@ def test_series_256mb_and_its_background_are_those_of_the_original(shared, name)
     starts = series(int(golden["mpos"]), 0, ORCA_256, 250, int(golden["chrlen"]))
     assert [starts[r] * r for r in ORCA_256] == golden["start_coords"].tolist()
     expected = np.load(shared / "golden/expected_32kb.npz")
-    background = Background(32_000, expected["cis"], float(expected["trans"]))
+    background = ExpectedModel(32_000, expected["cis"], float(expected["trans"]))
     segments = json.loads(str(golden["segments"]))
     for k, r in enumerate(ORCA_256):
         ours = background.assembled(r, segments, starts[r] * r, 250)
@@ -60,7 +60,7 @@ def test_series_256mb_and_its_background_are_those_of_the_original(shared, name)
     ],
 )
 def test_top_window_slides_inward_and_keeps_its_phase(position, length, start):
-    got = series_top(position, length, 32_000_000, 128_000)
+    got = zoom_top(position, length, 32_000_000, 128_000)
     assert got == start
     assert got >= 0
     if length > 32_000_000:
@@ -113,12 +113,15 @@ def test_every_pair_within_reach_is_in_a_window(n, bins):
 
 def test_layout_pads_like_the_paper():
     sizes = {"chr1": 248_956_422, "chr2": 242_193_529, "chr21": 46_709_983}
-    segments = layout("chr21", sizes, 256_000_000, 32_000)
+    segments = concatenated_chromosomes("chr21", sizes, 256_000_000, 32_000)
     assert [(s.chrom, s.start, s.end) for s in segments] == [
         ("chr21", 0, 46_688_000),
         ("chr1", 0, 209_312_000),
     ]
-    assert sum(len(s) for s in layout("chr1", sizes, 256_000_000, 32_000)) == 256_000_000
+    assert (
+        sum(len(s) for s in concatenated_chromosomes("chr1", sizes, 256_000_000, 32_000))
+        == 256_000_000
+    )
 
 
 @given(st.lists(st.integers(1, 400), min_size=2, max_size=5))

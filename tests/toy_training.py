@@ -131,7 +131,7 @@ def toy_config(folder: Path) -> dict[str, Any]:
                     "resolutions": [8000, 4000],
                     "pyramids": ["p", "q"],
                     "decoder": decoder,
-                    "assembly": True,
+                    "multi_chromosome": True,
                 },
                 {"name": "32k", "resolutions": [2000], "base_decoder": True},
             ],

@@ -84,7 +84,12 @@ class Scheduler:
     """
 
     def __init__(self, units: Cache, results: Cache, together: int, urgent: threading.Event):
-        self.units, self.results, self.together, self.urgent = units, results, together, urgent
+        self.units, self.results, self.windows_per_batch, self.urgent = (
+            units,
+            results,
+            together,
+            urgent,
+        )
         self.computed, self.failed, self.built = 0, 0, 0
         self.busy = 0.0
         self._jobs: dict[Hashable, Job] = {}
@@ -242,7 +247,7 @@ class Scheduler:
                     continue
                 kind = unit.kind
                 batch.setdefault(unit, above)
-                if len(batch) >= self.together:
+                if len(batch) >= self.windows_per_batch:
                     return list(batch.items())
             if not batch:
                 return []

@@ -25,7 +25,7 @@ from orca_cool.genome.regions import n_bins
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import GAP
 from orca_cool.model.spec import ModuleSpec
-from orca_cool.prediction.engine import Predictor, Root, StrandMaps, average
+from orca_cool.prediction.engine import Engine, Root, StrandMaps, average
 from orca_cool.prediction.levels import Settings, bands, chain, expected_for, known_band
 from orca_cool.prediction.patches import Patchwork, Placed, symmetric
 from orca_cool.prediction.windows import Window, plan_trans
@@ -70,7 +70,7 @@ class WindowUnit:
     of the windows above it and of itself.
     """
 
-    scene: Scene
+    predicted: PredictedGenome
     module: str
     chrom: str
     root: int
@@ -79,28 +79,28 @@ class WindowUnit:
     @property
     def needs(self) -> WindowUnit | None:
         return (
-            WindowUnit(self.scene, self.module, self.chrom, self.root, self.path[:-1])
+            WindowUnit(self.predicted, self.module, self.chrom, self.root, self.path[:-1])
             if len(self.path) > 1
             else None
         )
 
     @property
     def kind(self) -> Hashable:
-        return self.scene.base.name, self.module, len(self.path)
+        return self.predicted.base.name, self.module, len(self.path)
 
     def compute(
         self, others: Sequence[WindowUnit], above: Sequence[WindowMaps | None]
     ) -> list[tuple[WindowMaps, int]]:
-        predictor, module = self.scene.predictor, self.scene.predictor.spec.module(self.module)
+        engine, module = self.predicted.engine, self.predicted.engine.spec.module(self.module)
         resolution = module.resolutions[len(self.path) - 1]
         requests = []
         for unit, parent in zip(others, above):
-            root = unit.scene.root(unit.module, unit.chrom, unit.root)
+            root = unit.predicted.root(unit.module, unit.chrom, unit.root)
             window = Window(resolution, unit.path[-1], unit.path[-2] if parent else None, 0)
             requests.append((root, window, parent.strands if parent else None))
         finest = resolution == module.resolutions[-1]
         out = []
-        for pair in predictor.decode_windows(requests):
+        for pair in engine.decode_windows(requests):
             values = symmetric(average(pair)[0])
             out.append(
                 (WindowMaps(values, None if finest else pair), values.nbytes * (1 if finest else 3))
@@ -114,7 +114,7 @@ class TransUnit:
     observed/expected at the module's top level.
     """
 
-    scene: Scene
+    predicted: PredictedGenome
     module: str
     first: Segment
     second: Segment
@@ -128,8 +128,8 @@ class TransUnit:
     def compute(
         self, others: Sequence[TransUnit], above: Sequence[None]
     ) -> list[tuple[np.ndarray, int]]:
-        predictor = self.scene.predictor
-        values, _ = predictor.trans(predictor.spec.module(self.module), self.first, self.second)
+        engine = self.predicted.engine
+        values, _ = engine.trans(engine.spec.module(self.module), self.first, self.second)
         return [(values, values.nbytes)]
 
 
@@ -139,7 +139,7 @@ class ProfileUnit:
     bins) float32, both strands' mean.
     """
 
-    scene: Scene
+    predicted: PredictedGenome
     chrom: str
     block: int
 
@@ -153,16 +153,14 @@ class ProfileUnit:
     def compute(
         self, others: Sequence[ProfileUnit], above: Sequence[None]
     ) -> list[tuple[np.ndarray, int]]:
-        predictor = self.scene.predictor
-        head = predictor.model.final_1d
+        engine = self.predicted.engine
+        head = engine.model.final_1d
         assert head is not None
-        size = predictor.encodings.size
+        size = engine.encodings.size
         strands = []
         for reverse in (False, True):
             y = head(
-                predictor.encodings.window(self.chrom, self.block * size, size, reverse=reverse)[
-                    None
-                ]
+                engine.encodings.window(self.chrom, self.block * size, size, reverse=reverse)[None]
             )[0]
             strands.append(y.flip(-1) if reverse else y)
         values = (0.5 * (strands[0] + strands[1])).float().cpu().numpy()
@@ -179,38 +177,38 @@ class Level:
     trans: float
 
 
-class Scene:
+class PredictedGenome:
     """A genome, or an edited one, and a model.
 
     Parameters
     ----------
-    predictor : with real edges.
+    engine : with real edges.
     name : for messages and names.
     roots : encoded top windows that are kept.
     urgent : when it is set, the encoding of a top window makes way for something else.
-    base : the scene of the reference, for an edited genome.
+    base : the predicted of the reference, for an edited genome.
     """
 
     def __init__(
         self,
-        predictor: Predictor,
+        engine: Engine,
         name: str,
         assembly: str,
         roots: Cache,
         urgent: threading.Event,
-        base: Scene | None = None,
+        base: PredictedGenome | None = None,
     ):
-        self.predictor, self.name, self.assembly = predictor, name, assembly
+        self.engine, self.name, self.assembly = engine, name, assembly
         self.base = base or self
         self.roots, self.urgent = roots, urgent
-        self.axis = Axis(predictor.source.chromsizes)
+        self.axis = Axis(engine.source.chromsizes)
         # as far as there is anything: beyond a level's own reach its tiles show the coarser levels
         everywhere = max(self.axis.chromsizes.values())
         self.settings = Settings(
-            tuple(sorted({r for m in predictor.spec.modules for r in m.resolutions})),
+            tuple(sorted({r for m in engine.spec.modules for r in m.resolutions})),
             fill_distance=everywhere,
         )
-        self.chain = chain(predictor, self.settings)
+        self.chain = chain(engine, self.settings)
         self.compartments: dict[str, np.ndarray] = {}  # E1 by chromosome, once it is known
         self._patchworks: dict[str, Patchwork] = {}
         self._units: dict[tuple[str, Placed], WindowUnit] = {}
@@ -223,7 +221,7 @@ class Scene:
     @property
     def genome(self) -> EditedGenome | None:
         """The edited genome, None for the reference."""
-        return self.predictor.source if isinstance(self.predictor.source, EditedGenome) else None
+        return self.engine.source if isinstance(self.engine.source, EditedGenome) else None
 
     def patchwork(self, chrom: str) -> Patchwork:
         """The plan of a chromosome's maps. Distances shown are those of a prediction of that
@@ -232,11 +230,11 @@ class Scene:
         with self._lock:
             if chrom not in self._patchworks:
                 held, written = bands(
-                    self.predictor, self.chain, self.settings, [self.axis.chromsizes[chrom]]
+                    self.engine, self.chain, self.settings, [self.axis.chromsizes[chrom]]
                 )
                 written = {r: known_band(self.level(r).cis, band) for r, band in written.items()}
                 self._patchworks[chrom] = Patchwork(
-                    self.predictor.spec.bins, self.chain, self.axis.chromsizes[chrom], held, written
+                    self.engine.spec.bins, self.chain, self.axis.chromsizes[chrom], held, written
                 )
             return self._patchworks[chrom]
 
@@ -245,15 +243,14 @@ class Scene:
         with self._lock:
             if resolution not in self._levels:
                 module = self.chain.owner(resolution)
-                background = self.predictor.background(module)
-                eps = background.eps(resolution, self.predictor.spec.bins)
+                expected_model = self.engine.expected(module)
+                eps = expected_model.eps(resolution, self.engine.spec.bins)
                 longest = max(*self.axis.chromsizes.values(), *self.base.axis.chromsizes.values())
                 cis = (
-                    expected_for(self.predictor, module, resolution, n_bins(longest, resolution))
-                    + eps
+                    expected_for(self.engine, module, resolution, n_bins(longest, resolution)) + eps
                 )
                 self._levels[resolution] = Level(
-                    cis, np.nan if background.trans is None else background.trans + eps
+                    cis, np.nan if expected_model.trans is None else expected_model.trans + eps
                 )
             return self._levels[resolution]
 
@@ -262,7 +259,7 @@ class Scene:
         key = chrom, resolution, first, last
         if key not in self._masked:
             end = min(last * resolution, self.axis.chromsizes[chrom])
-            gaps = gap_fraction(self.predictor.source, chrom, first * resolution, end, resolution)
+            gaps = gap_fraction(self.engine.source, chrom, first * resolution, end, resolution)
             if len(self._masked) > 4096:
                 self._masked.clear()
             self._masked[key] = gaps > MAX_GAP
@@ -272,7 +269,7 @@ class Scene:
         """(bins,) share of G and C of each bin's known bases, NaN where there is none."""
         out = np.full(n_bins(self.axis.chromsizes[chrom], resolution), np.nan)
         for k in range(len(out)):
-            codes = self.predictor.source.fetch(
+            codes = self.engine.source.fetch(
                 chrom, k * resolution, min((k + 1) * resolution, self.axis.chromsizes[chrom])
             )
             known = codes[codes != GAP]
@@ -285,7 +282,7 @@ class Scene:
         found = self._units.get((chrom, placed))
         if found is None:
             line = placed.line()
-            top, module = line[0].window, self.predictor.spec.module(placed.module)
+            top, module = line[0].window, self.engine.spec.module(placed.module)
             path = tuple(
                 p.window.start - top.start * (top.resolution // p.window.resolution) for p in line
             )
@@ -294,18 +291,18 @@ class Scene:
             )
         return found
 
-    def _origin(self, module: ModuleSpec, chrom: str, root: int) -> tuple[Scene, str, str, int]:
-        """Scene, module's name, chromosome and start of a top window: of the reference, if it is a
+    def _origin(
+        self, module: ModuleSpec, chrom: str, root: int
+    ) -> tuple[PredictedGenome, str, str, int]:
+        """PredictedGenome, module's name, chromosome and start of a top window: of the reference, if it is a
         stretch of it.
         """
         genome = self.genome
-        if genome is not None and not module.assembly:
-            base = self.predictor.spec.base_bin
-            around = self.predictor.encodings.margin * base
+        if genome is not None and not module.multi_chromosome:
+            base = self.engine.spec.base_bin
+            around = self.engine.encodings.margin * base
             pieces = genome.overhanging(
-                chrom,
-                root - around,
-                root + self.predictor.spec.window(module.resolutions[0]) + around,
+                chrom, root - around, root + self.engine.spec.window(module.resolutions[0]) + around
             )
             whole = pieces[0]
             if (
@@ -324,10 +321,10 @@ class Scene:
         key = self, module, chrom, start
         found = self.roots.get(key)
         if found is None:
-            spec = self.predictor.spec.module(module)
-            if not spec.assembly:
-                self._warm(chrom, start, self.predictor.spec.window(spec.resolutions[0]))
-            found = self.predictor.root(spec, chrom, start)
+            spec = self.engine.spec.module(module)
+            if not spec.multi_chromosome:
+                self._warm(chrom, start, self.engine.spec.window(spec.resolutions[0]))
+            found = self.engine.root(spec, chrom, start)
             self.roots.put(key, found, found.nbytes)
         return found
 
@@ -335,12 +332,12 @@ class Scene:
         """Encode a stretch piece by piece: what was done stays in the encodings' cache when
         something else goes before.
         """
-        first, bins = start // self.predictor.spec.base_bin, width // self.predictor.spec.base_bin
+        first, bins = start // self.engine.spec.base_bin, width // self.engine.spec.base_bin
         for at in range(first, first + bins, ENCODED_AT_ONCE):
             for reverse in (False, True):
                 if self.urgent.is_set():
                     raise Preempted
-                self.predictor.encodings.window(
+                self.engine.encodings.window(
                     chrom, at, min(ENCODED_AT_ONCE, first + bins - at), reverse=reverse
                 )
 
@@ -351,9 +348,9 @@ class Scene:
         """
         out: dict[tuple[str, str], list[TransUnit]] = {}
         module = self.chain.owner(max(self.chain.resolutions))
-        if module.assembly and np.isfinite(self.level(module.resolutions[0]).trans):
+        if module.multi_chromosome and np.isfinite(self.level(module.resolutions[0]).trans):
             top = module.resolutions[0]
-            for a, b in plan_trans(self.axis.chromsizes, self.predictor.spec.window(top), top):
+            for a, b in plan_trans(self.axis.chromsizes, self.engine.spec.window(top), top):
                 out.setdefault((a.chrom, b.chrom), []).append(TransUnit(self, module.name, a, b))
         return out
 

@@ -275,7 +275,7 @@ def zoomified(path: Path, folder: Path | None) -> Path:
 
 
 def _require_whole_bigwig(path: Path) -> None:
-    """FileError for a file that is cut off: the library below would end the whole process, now or
+    """FileError for a file that is cut off: the registry below would end the whole process, now or
     at some tile.
     """
     with path.open("rb") as file:

@@ -27,8 +27,8 @@ class Address:
     ----------
     edits : in the grammar of edits. vcf : lines of VCF, "" for none. track : one of TRACKS; profile
         : its name.
-    frame : "reference": an edited genome's map at the reference's coordinates. difference : ln
-        alternative / reference, there.
+    lifted : an edited genome's map at the reference's coordinates. difference : ln
+        alternate / reference, there.
     """
 
     model: str
@@ -37,7 +37,7 @@ class Address:
     vcf: str = ""
     track: str = "map"
     profile: str = ""
-    frame: str = ""
+    lifted: bool = False
     difference: bool = False
 
     def __str__(self) -> str:
@@ -45,9 +45,9 @@ class Address:
         query += [("vcf", self.vcf)] * bool(self.vcf) + [("track", self.track)] * (
             self.track != "map"
         )
-        query += [("profile", self.profile)] * bool(self.profile) + [("frame", self.frame)] * bool(
-            self.frame
-        )
+        query += [("profile", self.profile)] * bool(self.profile) + [
+            ("lift", "reference")
+        ] * self.lifted
         query += [("value", "difference")] * self.difference
         where = "/".join(quote(name, safe="") for name in (self.model, self.genome))
         return f"orca://{where}" + (f"?{urlencode(query, quote_via=quote)}" if query else "")
@@ -93,17 +93,22 @@ def parse_url(url: str) -> Address:
             address = (
                 replace(address, vcf=value) if key == "vcf" else replace(address, profile=value)
             )
-        elif (key, value) == ("frame", "reference"):
-            address = replace(address, frame=value)
+        elif (key, value) in (
+            ("lift", "reference"),
+            ("frame", "reference"),
+        ):  # in version 0.1: frame
+            address = replace(address, lifted=True)
         elif (key, value) == ("value", "difference"):
-            address = replace(address, difference=True, frame="reference")
+            address = replace(address, difference=True, lifted=True)
         elif key == "track" and value in TRACKS:
             address = replace(address, track=value)
         else:
-            known = f"edit, vcf, track ({', '.join(TRACKS)}), profile, frame=reference, value=difference"
+            known = (
+                f"edit, vcf, track ({', '.join(TRACKS)}), profile, lift=reference, value=difference"
+            )
             raise UrlError(f"the URL {shown!r} says {key[:100]}={value[:100]!r}; it takes {known}")
-    if address.frame and (not address.edited or address.track != "map"):
-        raise UrlError(f"the URL {shown!r}: frame and value are of the map of an edited genome")
+    if address.lifted and (not address.edited or address.track != "map"):
+        raise UrlError(f"the URL {shown!r}: lift and value are of the map of an edited genome")
     if (address.track == "profile") != bool(address.profile):
         raise UrlError(f"the URL {shown!r}: track=profile and profile=NAME go together")
     return address

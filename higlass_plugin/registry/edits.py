@@ -34,7 +34,7 @@ class EditedView:
     contigs : chromsizes of the edited genome; edited : those that are not as they were.
     junctions : by edited contig, bp where two pieces meet. places : by chromosome of the reference,
         bp of the breakpoints there.
-    tilesets : uids: "map", "insulation", "compartments" in its own coordinates; "frame",
+    tilesets : uids: "map", "insulation", "compartments" in its own coordinates; "lifted",
         "difference" in the reference's.
     """
 

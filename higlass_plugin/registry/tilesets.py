@@ -15,19 +15,19 @@ from typing import Any
 
 from higlass_plugin.compute.cache import Cache
 from higlass_plugin.compute.scheduler import Scheduler
-from higlass_plugin.compute.units import Scene
+from higlass_plugin.compute.units import PredictedGenome
 from higlass_plugin.registry.address import Address, UrlError, parse_url, tidy
 from higlass_plugin.registry.edits import EditedView, changed, edited_genome, places_of
 from higlass_plugin.registry.state import State
 from higlass_plugin.tiles import TileError, TileId, failed_by_id, parse_tile_id
 from higlass_plugin.tilesets.base import Computed, Predicted, Tileset, answer
-from higlass_plugin.tilesets.maps import DifferenceTileset, FrameTileset, MapTileset
+from higlass_plugin.tilesets.maps import DifferenceTileset, LiftedTileset, MapTileset
 from higlass_plugin.tilesets.measured import RatioTileset
 from higlass_plugin.tilesets.tracks import CompartmentTileset, InsulationTileset, ProfileTileset
 from orca_cool.errors import OrcaCoolError
 from orca_cool.genome.source import SequenceSource
 from orca_cool.model.bundle import Bundle
-from orca_cool.prediction.engine import Predictor
+from orca_cool.prediction.engine import Engine
 
 
 class UnknownTileset(OrcaCoolError):
@@ -56,13 +56,13 @@ class Limits:
 class _Open:
     """An edited genome that is open."""
 
-    scene: Scene
+    predicted: PredictedGenome
     view: EditedView
     tilesets: list[str]
     used: float
 
 
-class Library:
+class TilesetRegistry:
     """Tilesets by uid. Thread-safe.
 
     Parameters
@@ -83,7 +83,7 @@ class Library:
             None  # of its own thread: an expected of a large file takes minutes
         )
         self._lock = threading.RLock()
-        self._models: OrderedDict[tuple[str, str], Scene] = OrderedDict()
+        self._models: OrderedDict[tuple[str, str], PredictedGenome] = OrderedDict()
         self._tilesets: OrderedDict[str, Tileset] = OrderedDict()
         self._listed: list[str] = []
         self._edits: OrderedDict[str, _Open] = OrderedDict()
@@ -134,18 +134,18 @@ class Library:
         Parameters
         ----------
         name, genome : what ``orca://`` URLs call them.
-        options : further arguments of :class:`~orca_cool.prediction.engine.Predictor`.
+        options : further arguments of :class:`~orca_cool.prediction.engine.Engine`.
         """
-        predictor = Predictor(bundle, source, **options)
+        engine = Engine(bundle, source, **options)
         with self._lock:
             if (name, genome) in self._models:
                 raise OrcaCoolError(f"model {name!r} on genome {genome!r} is served twice")
             if self.scheduler is None:
                 self.scheduler = Scheduler(
-                    self.units, self.results, predictor.together, self.urgent
+                    self.units, self.results, engine.windows_per_batch, self.urgent
                 )
-            self._models[name, genome] = Scene(
-                predictor, f"{name}/{genome}", assembly, self.roots, self.urgent
+            self._models[name, genome] = PredictedGenome(
+                engine, f"{name}/{genome}", assembly, self.roots, self.urgent
             )
             base = Address(name, genome)
             for address in [
@@ -196,8 +196,8 @@ class Library:
             raise UnknownTileset(
                 f"there is no tileset {uid[:64]!r} here; if it was of an edit, make the edit again"
             )
-        if isinstance(found, Predicted) and found.scene.genome is not None:
-            self._touch(found.scene)
+        if isinstance(found, Predicted) and found.predicted.genome is not None:
+            self._touch(found.predicted)
         return found
 
     def open_url(self, url: str, coord_system: str | None = None) -> Tileset:
@@ -209,11 +209,11 @@ class Library:
         """
         address = parse_url(url)
         base = self._scene(address.model, address.genome)
-        if address.track == "profile" and address.profile not in base.predictor.spec.profiles:
+        if address.track == "profile" and address.profile not in base.engine.spec.profiles:
             raise UrlError(f"model {address.model!r} has no profile {address.profile[:100]!r}")
         opened = self._edit(address) if address.edited else None
         with self._lock:
-            tileset = self._open_tileset(address, opened.scene if opened else base, opened)
+            tileset = self._open_tileset(address, opened.predicted if opened else base, opened)
         if coord_system not in (None, "", tileset.coord_system, base.assembly):
             raise UrlError(
                 f"the URL is of {tileset.coord_system!r}, not of coordSystem "
@@ -221,18 +221,20 @@ class Library:
             )
         return tileset
 
-    def _scene(self, model: str | None, genome: str | None) -> Scene:
+    def _scene(self, model: str | None, genome: str | None) -> PredictedGenome:
         """A served model on a genome; the first that fits, if one is not named."""
-        for (m, g), scene in self._models.items():
+        for (m, g), predicted in self._models.items():
             if model in (None, m) and genome in (None, g):
-                return scene
+                return predicted
         served = ", ".join(f"{m}/{g}" for m, g in self._models) or "none"
         raise UrlError(
             f"model {str(model)[:100]!r} on genome {str(genome)[:100]!r} is not served here; "
             f"served: {served}"
         )
 
-    def _open_tileset(self, address: Address, scene: Scene, opened: _Open | None = None) -> Tileset:
+    def _open_tileset(
+        self, address: Address, predicted: PredictedGenome, opened: _Open | None = None
+    ) -> Tileset:
         assert self.scheduler is not None
         uid = self._state.uid(str(address))
         if uid in self._tilesets:
@@ -246,15 +248,15 @@ class Library:
         made: Predicted
         if address.track == "profile":
             made = ProfileTileset(
-                scene, self.scheduler, uid, f"{name}, {address.profile}", address.profile
+                predicted, self.scheduler, uid, f"{name}, {address.profile}", address.profile
             )
         elif address.difference:
             made = DifferenceTileset(
-                scene, self.scheduler, uid, f"{name}, ln alternative/reference"
+                predicted, self.scheduler, uid, f"{name}, ln alternate/reference"
             )
-        elif address.frame:
-            made = FrameTileset(
-                scene, self.scheduler, uid, f"{name}, at the reference's coordinates"
+        elif address.lifted:
+            made = LiftedTileset(
+                predicted, self.scheduler, uid, f"{name}, at the reference's coordinates"
             )
         else:
             label = {
@@ -262,7 +264,7 @@ class Library:
                 "insulation": "insulation",
                 "compartments": "compartment E1",
             }[address.track]
-            made = kinds[address.track](scene, self.scheduler, uid, f"{name}, {label}")
+            made = kinds[address.track](predicted, self.scheduler, uid, f"{name}, {label}")
         made.description = str(address)
         self._tilesets[uid] = made
         if opened:
@@ -290,8 +292,8 @@ class Library:
         ------
         UrlError, EditError
         """
-        scene = self._scene(model, genome)
-        name, of = next(key for key, s in self._models.items() if s is scene)
+        predicted = self._scene(model, genome)
+        name, of = next(key for key, s in self._models.items() if s is predicted)
         return self._edit(Address(name, of, tidy(edits), (vcf or "").strip("\n"))).view
 
     def edited(self, edit: str) -> EditedView:
@@ -313,15 +315,15 @@ class Library:
             made = self._make(key, address)  # which may take a second: others are served meanwhile
             with self._lock:
                 found = self._edits.get(key) or self._keep(key, address, made)
-        self._touch(found.scene)
+        self._touch(found.predicted)
         return found
 
     def _make(self, key: str, address: Address) -> _Open:
         base = self._scene(address.model, address.genome)
-        source = base.predictor.source
+        source = base.engine.source
         genome, changes, problems = edited_genome(address, source, min(base.settings.resolutions))
-        scene = Scene(
-            base.predictor.on(genome),
+        predicted = PredictedGenome(
+            base.engine.for_genome(genome),
             f"{base.name}#{key}",
             f"{base.assembly}.{genome.name.rpartition('.')[2]}",
             self.roots,
@@ -332,7 +334,7 @@ class Library:
             id=key,
             name=changed(address.edits, changes),
             url=str(address),
-            assembly=scene.assembly,
+            assembly=predicted.assembly,
             model=address.model,
             genome=address.genome,
             edits=[str(change) for change in changes],
@@ -342,14 +344,14 @@ class Library:
             junctions={c: genome.junctions(c) for c in genome.edited},
             places=places_of(genome),
         )
-        return _Open(scene, view, [], time.time())
+        return _Open(predicted, view, [], time.time())
 
     def _keep(self, key: str, address: Address, made: _Open) -> _Open:
         self._edits[key] = made
         for kind, own in zip(
-            ("map", "insulation", "compartments", "frame", "difference"), _tracks(address)
+            ("map", "insulation", "compartments", "lifted", "difference"), _tracks(address)
         ):
-            uid = self._open_tileset(own, made.scene, made).uid
+            uid = self._open_tileset(own, made.predicted, made).uid
             made.view.tilesets[kind] = uid
             self._known[uid] = str(address)
         self._state.save(key, str(address))
@@ -361,10 +363,10 @@ class Library:
             self._close(next(iter(self._edits)))
         return made
 
-    def _touch(self, scene: Scene) -> None:
+    def _touch(self, predicted: PredictedGenome) -> None:
         """An edit is used: it is the last to make room."""
         with self._lock:
-            key = scene.name.rpartition("#")[2]
+            key = predicted.name.rpartition("#")[2]
             if key in self._edits:
                 self._edits.move_to_end(key)
                 if time.time() - self._edits[key].used > 60:  # seldom: it writes a file
@@ -391,8 +393,8 @@ class Library:
         if self.scheduler is not None:
             self.scheduler.drop(lambda key: key[0] in uids)
         self.results.drop(lambda key: key[0] in uids)
-        self.units.drop(lambda unit: getattr(unit, "scene", None) is gone.scene)
-        self.roots.drop(lambda key: key[0] is gone.scene)
+        self.units.drop(lambda unit: getattr(unit, "predicted", None) is gone.predicted)
+        self.roots.drop(lambda key: key[0] is gone.predicted)
 
     # ---- tiles
 
@@ -488,9 +490,7 @@ class Library:
                 "tiles_built_total": self.scheduler.built,
                 "compute_seconds_total": self.scheduler.busy,
             }
-            out["encoded_bp_total"] = sum(
-                s.predictor.encodings.encoded for s in self._models.values()
-            )
+            out["encoded_bp_total"] = sum(s.engine.encodings.encoded for s in self._models.values())
         for name, cache in said["caches"].items():
             out |= {
                 f"cache_{name}_bytes": cache["bytes"],
@@ -505,7 +505,7 @@ class Library:
             if scheduler is not None:
                 scheduler.close()
 
-    def __enter__(self) -> Library:
+    def __enter__(self) -> TilesetRegistry:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -514,14 +514,14 @@ class Library:
 
 def _tracks(address: Address) -> list[Address]:
     """The addresses of what an edited genome shows: map, insulation, compartments, the map in the
-    reference's frame, the difference.
+    reference's coordinates, the difference.
     """
     own = address.sequence
-    frame = replace(own, frame="reference")
+    lifted = replace(own, lifted=True)
     return [
         own,
         replace(own, track="insulation"),
         replace(own, track="compartments"),
-        frame,
-        replace(frame, difference=True),
+        lifted,
+        replace(lifted, difference=True),
     ]

@@ -1,4 +1,4 @@
-"""HiGlass's HTTP API over a library of tilesets, and the page: a Flask app, or a blueprint for
+"""HiGlass's HTTP API over a registry of tilesets, and the page: a Flask app, or a blueprint for
 another one.
 
 Who may do what, without a token. The server answers only to names of this machine (``hosts``), so
@@ -25,7 +25,7 @@ from flask import Blueprint, Flask, Response, request, send_from_directory
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from werkzeug.exceptions import HTTPException
 
-from higlass_plugin.registry.tilesets import Library
+from higlass_plugin.registry.tilesets import TilesetRegistry
 from higlass_plugin.server.access import LOOPBACK, given_tokens, hostname_of, same_token
 from higlass_plugin.server.http import (
     MAX_QUERY,
@@ -72,17 +72,17 @@ CSP = (
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
-def create_app(library: Library, **options: Any) -> Flask:
-    """The app: page, static files and API of a library.
+def create_app(registry: TilesetRegistry, **options: Any) -> Flask:
+    """The app: page, static files and API of a registry.
 
     Parameters
     ----------
-    library : :class:`higlass_plugin.registry.tilesets.Library`.
+    registry : :class:`higlass_plugin.registry.tilesets.TilesetRegistry`.
     options : see :func:`create_blueprint`.
     """
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False  # it redirects, with a page that repeats the address
-    app.register_blueprint(create_blueprint(library, **options))
+    app.register_blueprint(create_blueprint(registry, **options))
     app.register_error_handler(
         HTTPException, http_error
     )  # what matches no route is not the blueprint's
@@ -91,7 +91,7 @@ def create_app(library: Library, **options: Any) -> Flask:
 
 
 def create_blueprint(
-    library: Library,
+    registry: TilesetRegistry,
     *,
     token: str | None = None,
     blocking: bool = False,
@@ -103,7 +103,7 @@ def create_blueprint(
 
     Parameters
     ----------
-    library : :class:`higlass_plugin.registry.tilesets.Library`.
+    registry : :class:`higlass_plugin.registry.tilesets.TilesetRegistry`.
     token : who does not show it (header ``Authorization: Bearer``, ``?token=``, cookie) gets 401.
     blocking : requests for tiles wait until they are computed, for pages that do not ask again.
     allow_origins : origins whose pages may do what this server's own page may
@@ -113,7 +113,7 @@ def create_blueprint(
     max_body : bytes of a request's body.
     """
     origins = frozenset(origin.rstrip("/") for origin in allow_origins)
-    api = _Api(library, token, blocking, origins, hosts, max_body)
+    api = _Api(registry, token, blocking, origins, hosts, max_body)
     blueprint = Blueprint(
         "orca_cool", __name__, static_folder=str(STATIC), static_url_path="/static"
     )
@@ -156,35 +156,40 @@ class _Api:
 
     def __init__(
         self,
-        library: Library,
+        registry: TilesetRegistry,
         token: str | None,
         blocking: bool,
         allow_origins: frozenset[str],
         hosts: Collection[str] | None,
         max_body: int,
     ):
-        self.library, self.token, self.blocking, self.max_body = library, token, blocking, max_body
+        self.registry, self.token, self.blocking, self.max_body = (
+            registry,
+            token,
+            blocking,
+            max_body,
+        )
         self.allow_origins = allow_origins
         self.hosts = (
             None if hosts is None or token is not None else {host.lower() for host in hosts}
         )
         # cookies do not know ports: servers of several tokens on one machine keep theirs apart
         self.cookie = f"orca_cool_{hashlib.sha256((token or '').encode()).hexdigest()[:12]}"
-        self.saved = SavedViews(None if library.state is None else library.state / "viewconfs")
-        self.registry = CollectorRegistry()
+        self.saved = SavedViews(None if registry.state is None else registry.state / "viewconfs")
+        self.collectors = CollectorRegistry()
         self.requests = Counter(
             "orca_cool_requests",
             "Requests answered.",
             ["endpoint", "status"],
-            registry=self.registry,
+            registry=self.collectors,
         )
         self.seconds = Histogram(
             "orca_cool_tiles_seconds",
             "Seconds that requests for tiles took.",
             buckets=(0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 1, 3, 10, 60, 600),
-            registry=self.registry,
+            registry=self.collectors,
         )
-        self.registry.register(RegistryMetrics(library))
+        self.collectors.register(RegistryMetrics(registry))
 
     # ---- before and after every request
     # ------------------------------------------------------------------------------------------
@@ -295,7 +300,8 @@ class _Api:
 
     def metrics(self) -> Response:
         return Response(
-            generate_latest(self.registry), content_type="text/plain; version=0.0.4; charset=utf-8"
+            generate_latest(self.collectors),
+            content_type="text/plain; version=0.0.4; charset=utf-8",
         )
 
     # ---- HiGlass's API
@@ -309,7 +315,7 @@ class _Api:
         if len(ids) > REFUSED:
             raise RequestError(f"{len(ids):,} tiles are asked for at once; {MAX_TILES} are allowed")
         try:
-            found = self.library.tiles(ids[:MAX_TILES], wait=None if self.blocking else WAIT)
+            found = self.registry.tiles(ids[:MAX_TILES], wait=None if self.blocking else WAIT)
         except Exception:  # of several tilesets in one request none may suffer from another
             logger.exception("tiles")
             found = {}
@@ -330,7 +336,7 @@ class _Api:
         found: dict[str, Any] = {}
         for uid in request.args.getlist("d")[:MAX_TILES]:
             try:
-                found[uid] = self.library[uid].info()
+                found[uid] = self.registry[uid].info()
             except OrcaCoolError as error:
                 found[uid] = {"error": str(error)}
         return json_response(found)
@@ -346,7 +352,7 @@ class _Api:
         )
         fit = [
             tileset
-            for tileset in self.library.listed()
+            for tileset in self.registry.listed()
             if (not types or tileset.datatype in types)
             and filetype in (None, tileset.filetype)
             and part in tileset.name.lower()
@@ -376,7 +382,7 @@ class _Api:
         """``?id=UID``: a table; with ``type=json`` an object, with ``cum=1`` also where each
         chromosome begins.
         """
-        rows = self.library[request.args.get("id", "")].info().get("chromsizes")
+        rows = self.registry[request.args.get("id", "")].info().get("chromsizes")
         if not rows:
             raise RequestError(f"tileset {request.args.get('id')!r} has no chromosome sizes", 404)
         if request.args.get("type") != "json":
@@ -396,7 +402,7 @@ class _Api:
 
     def suggest(self) -> Response:
         """``?d=UID&ac=TEXT``: genes whose name begins so; none of a tileset without names."""
-        tileset = self.library[request.args.get("d", "")]
+        tileset = self.registry[request.args.get("d", "")]
         find = getattr(tileset, "suggest", None)
         return json_response(find(request.args.get("ac", "")[:MAX_TEXT]) if find else [])
 
@@ -415,7 +421,7 @@ class _Api:
                 f"url {(url or '')[:MAX_TEXT]!r} is not of the form "
                 f"orca://MODEL/GENOME?edit=...; files are given with --with"
             )
-        return json_response({"uid": self.library.open_url(url, coord_system).uid})
+        return json_response({"uid": self.registry.open_url(url, coord_system).uid})
 
     def viewconfs(self) -> Response:
         """``GET ?d=ID``: "default", that of an edit, or a saved one. ``POST {uid?, viewconf}``
@@ -444,8 +450,8 @@ class _Api:
             else f"{request.host_url.rstrip('/')}{mount_prefix()}/api/v1"
         )
         if uid == "default":
-            return json_response(default_viewconf(self.library, server=server))
-        return json_response(edit_viewconf(self.library, self.library.edited(uid), server=server))
+            return json_response(default_viewconf(self.registry, server=server))
+        return json_response(edit_viewconf(self.registry, self.registry.edited(uid), server=server))
 
     # ---- edits and progress
     # ------------------------------------------------------------------------------------------------------------
@@ -461,25 +467,25 @@ class _Api:
             if len(texts) > MAX_EDITS:
                 raise RequestError(f"'edit' has {len(texts):,} texts; {MAX_EDITS} are allowed")
             vcf, model, genome = (text_field(body, key) for key in ("vcf", "model", "genome"))
-            edited = self.library.edit(texts, vcf=vcf, model=model, genome=genome)
+            edited = self.registry.edit(texts, vcf=vcf, model=model, genome=genome)
             return json_response(edited.to_json() | {"viewconf": edited.id}, 201)
         uid = request.args.get("d", "")
         if request.method == "DELETE":
-            self.library.drop(uid)
+            self.registry.drop(uid)
             return empty_response(204)
-        edited = self.library.edited(uid)
+        edited = self.registry.edited(uid)
         return json_response(edited.to_json() | {"viewconf": edited.id})
 
     def status(self) -> Response:
         """What the server does; ``POST {tiles: [ids]}`` also how far these are."""
-        status = {"instance": self.library.instance, **self.library.status()}
+        status = {"instance": self.registry.instance, **self.registry.status()}
         if request.method == "POST":
             ids = require_object(json_body()).get("tiles", [])
             if not isinstance(ids, list) or not all(isinstance(i, str) for i in ids):
                 raise RequestError("'tiles' is not a list of tile ids")
             if len(ids) > MAX_ASKED:
                 raise RequestError(f"'tiles' has {len(ids):,} ids; {MAX_ASKED:,} are allowed")
-            status["progress"] = self.library.progress(ids)
+            status["progress"] = self.registry.progress(ids)
         return json_response(status)
 
 

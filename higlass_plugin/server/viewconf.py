@@ -79,13 +79,13 @@ REFERENCE = "reference"
 Locked = dict[str, list[tuple[str, str]]]
 
 
-def default_viewconf(library: Any, server: str = "/api/v1") -> dict[str, Any]:
-    """The first view of a library: prediction above the diagonal, the first measured map below it,
+def default_viewconf(registry: Any, server: str = "/api/v1") -> dict[str, Any]:
+    """The first view of a registry: prediction above the diagonal, the first measured map below it,
     tracks along two sides.
 
     Parameters
     ----------
-    library : a ``higlass_plugin.registry.tilesets.Library``; what it lists is shown.
+    registry : a ``higlass_plugin.registry.tilesets.TilesetRegistry``; what it lists is shown.
     server : address of the API as the front end will call it.
 
     Returns
@@ -94,17 +94,17 @@ def default_viewconf(library: Any, server: str = "/api/v1") -> dict[str, Any]:
     first measured map. A small genome is shown whole; of a large one a window of the finest
     resolution, away from the ends of the chromosomes, which are often gaps.
     """
-    view, locked = _reference(library, server)
+    view, locked = _reference(registry, server)
     return _viewconf(server, locked, [view])
 
 
-def edit_viewconf(library: Any, edited: Any, server: str = "/api/v1") -> dict[str, Any]:
+def edit_viewconf(registry: Any, edited: Any, server: str = "/api/v1") -> dict[str, Any]:
     """An edited genome beside its reference, and the difference of the two in the reference's
     coordinates.
 
     Parameters
     ----------
-    library : the ``Library`` that made the edit.
+    registry : the ``TilesetRegistry`` that made the edit.
     edited : a ``higlass_plugin.registry.tilesets.EditedView``.
     server : as for default_viewconf.
 
@@ -115,7 +115,7 @@ def edit_viewconf(library: Any, edited: Any, server: str = "/api/v1") -> dict[st
     and from there to the next one as far as the lengths agree. The tracks of the edit name their
     ``orca://`` URL, so that a server that has forgotten the edit makes it again.
     """
-    view, locked = _reference(library, server, (edited.model, edited.genome))
+    view, locked = _reference(registry, server, (edited.model, edited.genome))
     about = view["tracks"]["center"][0]["options"]["orca"]
     assembly = about["assembly"]
     here, there = Axis(dict(about["chromsizes"])), Axis(edited.contigs)
@@ -135,14 +135,14 @@ def edit_viewconf(library: Any, edited: Any, server: str = "/api/v1") -> dict[st
         "domain": domain,
     }
     own = parse_url(edited.url)
-    frame = replace(own, frame="reference")
+    lifted = replace(own, lifted=True)
 
     def track(kind: str, address: Address, uid: str, **rest: Any) -> dict[str, Any]:
         data = {
             "server": server,
             "url": str(address),
             "filetype": "orca",
-            "coordSystem": assembly if address.frame else edited.assembly,
+            "coordSystem": assembly if address.lifted else edited.assembly,
         }
         return {"type": kind, "uid": uid, "data": data, **rest}
 
@@ -168,9 +168,9 @@ def edit_viewconf(library: Any, edited: Any, server: str = "/api/v1") -> dict[st
         if name in edited.tilesets
     ]
     centre = [_centre(values, about["value"], {"role": "edit", "shift": shift, **shared})]
-    alternative_uid, difference_uid = f"edit-{edited.id}", f"difference-{edited.id}"
-    alternative = {
-        "uid": alternative_uid,
+    alternate_uid, difference_uid = f"edit-{edited.id}", f"difference-{edited.id}"
+    alternate = {
+        "uid": alternate_uid,
         "layout": {"x": 4, "y": 0, "w": 4, "h": 12},
         "initialXDomain": [position + shift for position in domain],
         "initialYDomain": [position + shift for position in domain],
@@ -178,8 +178,8 @@ def edit_viewconf(library: Any, edited: Any, server: str = "/api/v1") -> dict[st
     }
 
     options = {**VALUES["logoe"]["options"], "name": f"ln {edited.name} / reference", **_corner()}
-    content = track("heatmap", replace(frame, difference=True), "difference", options=options)
-    top, left = labels(frame)
+    content = track("heatmap", replace(lifted, difference=True), "difference", options=options)
+    top, left = labels(lifted)
     centre = [
         {
             "type": "combined",
@@ -201,26 +201,26 @@ def edit_viewconf(library: Any, edited: Any, server: str = "/api/v1") -> dict[st
         "initialXDomain": list(domain),
         "initialYDomain": list(domain),
     }
-    locked["orca-values"].append((alternative_uid, "edited-weight"))
-    locked["orca-insulation"].append((alternative_uid, "insulation"))
-    conf = _viewconf(server, locked, [view, alternative, difference])
-    shifts = {REFERENCE: 0, alternative_uid: shift, difference_uid: 0}
+    locked["orca-values"].append((alternate_uid, "edited-weight"))
+    locked["orca-insulation"].append((alternate_uid, "insulation"))
+    conf = _viewconf(server, locked, [view, alternate, difference])
+    shifts = {REFERENCE: 0, alternate_uid: shift, difference_uid: 0}
     conf["locationLocks"] = _locks("orca-place", {uid: [by, by, 1] for uid, by in shifts.items()})
     conf["zoomLocks"] = _locks("orca-zoom", {uid: [0, 0, 1] for uid in shifts})
     return conf
 
 
 def _reference(
-    library: Any, server: str, names: tuple[str, str] | None = None
+    registry: Any, server: str, names: tuple[str, str] | None = None
 ) -> tuple[dict[str, Any], Locked]:
     """The reference's view, and what has a scale in common with other views; of a model and genome,
     or else the first ones.
     """
-    listed = library.listed()
-    names = names or next(iter(library.models()), None)
-    prediction = None if names is None else library.open_url(str(Address(*names)))
+    listed = registry.listed()
+    names = names or next(iter(registry.models()), None)
+    prediction = None if names is None else registry.open_url(str(Address(*names)))
     measured = next((t for t in listed if t.filetype != "orca" and t.datatype == "matrix"), None)
-    ratios = library.observed_over_expected  # of the first measured map
+    ratios = registry.observed_over_expected  # of the first measured map
     main = prediction or measured
 
     def track(kind: str, tileset: Any, uid: str, **rest: Any) -> dict[str, Any]:
@@ -289,7 +289,7 @@ def _reference(
         top += [
             track(
                 "horizontal-bar",
-                library.open_url(str(replace(Address(*names), track=name))),
+                registry.open_url(str(replace(Address(*names), track=name))),
                 name,
                 height=40,
                 options=_score(options),

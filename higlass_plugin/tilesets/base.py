@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from higlass_plugin.compute.scheduler import Goal, Look, Scheduler
-from higlass_plugin.compute.units import Scene, Unit
+from higlass_plugin.compute.units import PredictedGenome, Unit
 from higlass_plugin.tiles import (
     TILE_BINS,
     VECTOR_BINS,
@@ -166,17 +166,22 @@ class Predicted(Computed):
 
     Parameters
     ----------
-    scene : whose levels are shown, on its own axis, or with ``framed`` on that of its reference.
+    predicted : whose levels are shown, on its own axis, or with ``framed`` on that of its reference.
     """
 
     def __init__(
-        self, scene: Scene, scheduler: Scheduler, uid: str, name: str, framed: bool = False
+        self,
+        predicted: PredictedGenome,
+        scheduler: Scheduler,
+        uid: str,
+        name: str,
+        framed: bool = False,
     ):
-        shown = scene.base if framed else scene
+        shown = predicted.base if framed else predicted
         super().__init__(
-            scheduler, uid, name, shown.axis, scene.settings.resolutions, shown.assembly
+            scheduler, uid, name, shown.axis, predicted.settings.resolutions, shown.assembly
         )
-        self.scene = scene
+        self.predicted = predicted
 
 
 def answer(
@@ -242,24 +247,24 @@ def in_order(needed: Iterable[Unit]) -> list[Unit]:
     return list(out)
 
 
-class Piece:
-    """Pixels of one chromosome of a scene: ``rows`` and ``columns`` are bins, ascending, each once."""
+class PixelBlock:
+    """Pixels of one chromosome of a predicted: ``rows`` and ``columns`` are bins, ascending, each once."""
 
     def __init__(
         self,
-        scene: Scene,
+        predicted: PredictedGenome,
         chrom: str,
         resolution: int,
         rows: np.ndarray,
         columns: np.ndarray,
         within: int | None = None,
     ):
-        self.scene, self.chrom, self.resolution = scene, chrom, resolution
+        self.predicted, self.chrom, self.resolution = predicted, chrom, resolution
         self.rows, self.columns, self.within = rows, columns, within
 
     @cached_property
     def work(self) -> Patchwork:
-        return self.scene.patchwork(self.chrom)
+        return self.predicted.patchwork(self.chrom)
 
     @cached_property
     def patches(self) -> list[Patch]:
@@ -268,7 +273,7 @@ class Piece:
     def units(self) -> Iterator[Unit]:
         for patch in reversed(self.patches):
             for placed in patch.windows:
-                yield self.scene.unit(self.chrom, placed)
+                yield self.predicted.unit(self.chrom, placed)
 
     def log_ratio(self, look: Look, preview: bool = False) -> np.ndarray:
         """(rows, columns) float32 log observed/expected; NaN where there is none."""
@@ -279,7 +284,7 @@ class Piece:
             )
 
         def window(placed: Any) -> np.ndarray | None:
-            found = look(self.scene.unit(self.chrom, placed))
+            found = look(self.predicted.unit(self.chrom, placed))
             return None if found is None else found.values
 
         return self.work.blend(patches, window)
@@ -287,7 +292,7 @@ class Piece:
     @cached_property
     def expected(self) -> np.ndarray:
         """(rows, columns) expected plus eps."""
-        return self.scene.level(self.resolution).cis[
+        return self.predicted.level(self.resolution).cis[
             np.abs(np.subtract.outer(self.rows, self.columns))
         ]
 
@@ -299,7 +304,7 @@ class Piece:
     def mask(self, values: np.ndarray) -> None:
         """Set masked bins to NaN, in place."""
         rows, columns = (
-            self.scene.masked(self.chrom, self.resolution, int(bins[0]), int(bins[-1]) + 1)[
+            self.predicted.masked(self.chrom, self.resolution, int(bins[0]), int(bins[-1]) + 1)[
                 bins - bins[0]
             ]
             for bins in (self.rows, self.columns)
@@ -308,12 +313,12 @@ class Piece:
 
 
 class Drawn:
-    """A goal that is drawn of pieces, whole or with what is there of them."""
+    """A goal that is drawn of blocks, whole or with what is there of them."""
 
     key: tuple
 
-    def parts(self) -> Iterable[Piece]:
-        """The pieces that it needs."""
+    def parts(self) -> Iterable[PixelBlock]:
+        """The blocks that it needs."""
         raise NotImplementedError
 
     def values(self, look: Look, preview: bool) -> np.ndarray:
@@ -321,7 +326,7 @@ class Drawn:
         raise NotImplementedError
 
     def units(self) -> list[Unit]:
-        return in_order(unit for piece in self.parts() for unit in piece.units())
+        return in_order(unit for block in self.parts() for unit in block.units())
 
     def build(self, look: Look) -> tuple[np.ndarray, int]:
         values = self.values(look, False)

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from higlass_plugin.compute.scheduler import Goal, Look, Scheduler
-from higlass_plugin.compute.units import Scene, TransUnit, Unit
+from higlass_plugin.compute.units import PredictedGenome, TransUnit, Unit
 from higlass_plugin.tiles import TILE_BINS, Axis, Run, TileId, dense_tile
-from higlass_plugin.tilesets.base import Drawn, Piece, Predicted, bins_of, in_order, place_of
-from orca_cool.effects.reference_coordinates import Images, bin_images
+from higlass_plugin.tilesets.base import Drawn, PixelBlock, Predicted, bins_of, in_order, place_of
+from orca_cool.effects.reference_coordinates import LiftedBins, lifted_bins
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.regions import n_bins
 
@@ -35,8 +35,10 @@ _Block = tuple[slice, slice, np.ndarray, Any]
 class _MapGoal(Drawn):
     """A tile of a map: its value is (2, 256, 256), log observed/expected and contact frequency."""
 
-    def __init__(self, key: tuple, scene: Scene, axis: Axis, resolution: int, x: int, y: int):
-        self.key, self.scene, self.resolution = key, scene, resolution
+    def __init__(
+        self, key: tuple, predicted: PredictedGenome, axis: Axis, resolution: int, x: int, y: int
+    ):
+        self.key, self.predicted, self.resolution = key, predicted, resolution
         columns, rows = (axis.runs(resolution, t, TILE_BINS) for t in (x, y))
         number = {chrom: k for k, chrom in enumerate(axis.chromsizes)}
         # in the order of a cooler's pixels: what comes later hides what shares its pixel, as in
@@ -45,8 +47,8 @@ class _MapGoal(Drawn):
             ((a, b) for a in rows for b in columns),
             key=lambda ab: sorted(number[run.chrom] for run in ab),
         )
-        self.pieces = {
-            (a, b): Piece(scene, a.chrom, resolution, bins_of(a), bins_of(b))
+        self.pixel_blocks = {
+            (a, b): PixelBlock(predicted, a.chrom, resolution, bins_of(a), bins_of(b))
             for a, b in self.blocks
             if a.chrom == b.chrom
         }
@@ -56,17 +58,17 @@ class _MapGoal(Drawn):
         """Units that hold contacts between two chromosomes, and whether the first's bins are
         columns.
         """
-        if self.resolution == max(self.scene.chain.resolutions):
+        if self.resolution == max(self.predicted.chain.resolutions):
             for turned, pair in ((False, (a, b)), (True, (b, a))):
-                for unit in self.scene.trans_pairs.get((pair[0].chrom, pair[1].chrom), []):
+                for unit in self.predicted.trans_pairs.get((pair[0].chrom, pair[1].chrom), []):
                     if all(
                         run.first * self.resolution < s.end and s.start < run.last * self.resolution
                         for run, s in zip(pair, (unit.first, unit.second))
                     ):
                         yield unit, turned
 
-    def parts(self) -> Iterable[Piece]:
-        return self.pieces.values()
+    def parts(self) -> Iterable[PixelBlock]:
+        return self.pixel_blocks.values()
 
     def units(self) -> list[Unit]:
         return [*super().units(), *(unit for units in self.trans.values() for unit, _ in units)]
@@ -84,11 +86,11 @@ class _MapGoal(Drawn):
         return out
 
     def _cis(self, a: Run, b: Run, look: Look, preview: bool) -> Iterator[_Block]:
-        piece = self.pieces[a, b]
-        y = piece.log_ratio(look, preview)
+        pixels = self.pixel_blocks[a, b]
+        y = pixels.log_ratio(look, preview)
         if not preview:
-            piece.mask(y)
-        yield place_of(a), place_of(b), y, piece.expected.astype(np.float32)
+            pixels.mask(y)
+        yield place_of(a), place_of(b), y, pixels.expected.astype(np.float32)
 
     def _between(self, a: Run, b: Run, look: Look) -> Iterator[_Block]:
         for unit, turned in self.trans.get((a, b), []):
@@ -112,9 +114,9 @@ class _MapGoal(Drawn):
             )
         (from_a, to_a, *bins_a), (from_b, to_b, *bins_b) = places
         y = values[from_a, from_b].copy()
-        y[self.scene.masked(a.chrom, self.resolution, *bins_a)] = np.nan
-        y[:, self.scene.masked(b.chrom, self.resolution, *bins_b)] = np.nan
-        return to_a, to_b, y, np.float32(self.scene.level(self.resolution).trans)
+        y[self.predicted.masked(a.chrom, self.resolution, *bins_a)] = np.nan
+        y[:, self.predicted.masked(b.chrom, self.resolution, *bins_b)] = np.nan
+        return to_a, to_b, y, np.float32(self.predicted.level(self.resolution).trans)
 
 
 class MapTileset(Predicted):
@@ -124,7 +126,11 @@ class MapTileset(Predicted):
 
     def make(self, resolution: int, tile: TileId) -> Goal:
         return _MapGoal(
-            (self.uid, resolution, tile.position), self.scene, self.axis, resolution, *tile.position
+            (self.uid, resolution, tile.position),
+            self.predicted,
+            self.axis,
+            resolution,
+            *tile.position,
         )
 
     def render(self, tile: TileId, values: np.ndarray, error: str | None = None) -> dict[str, Any]:
@@ -145,19 +151,19 @@ class _Copies:
     bins: np.ndarray
 
 
-class _FrameGoal(Drawn):
+class _LiftedGoal(Drawn):
     """A tile of an edited genome's map at the coordinates of its reference: as
     :mod:`orca_cool.effects.reference_coordinates` makes the file.
     """
 
-    def __init__(self, key: tuple, tileset: FrameTileset, resolution: int, x: int, y: int):
+    def __init__(self, key: tuple, tileset: LiftedTileset, resolution: int, x: int, y: int):
         self.key, self.resolution = key, resolution
-        self.tileset, self.scene, self.base = tileset, tileset.scene, tileset.scene.base
+        self.tileset, self.predicted, self.base = tileset, tileset.predicted, tileset.predicted.base
         columns, rows = (tileset.axis.runs(resolution, t, TILE_BINS) for t in (x, y))
         self.blocks = [(a, b) for a in rows for b in columns if a.chrom == b.chrom]
 
     @cached_property
-    def pieces(self) -> list[tuple[Run, Run, np.ndarray, np.ndarray, Piece]]:
+    def pixel_blocks(self) -> list[tuple[Run, Run, np.ndarray, np.ndarray, PixelBlock]]:
         """Looked up when they are needed: a tile that is there already needs none."""
         out = []
         for a, b in self.blocks:
@@ -166,22 +172,22 @@ class _FrameGoal(Drawn):
                     if one.contig == two.contig:
                         i, at_i = np.unique(one.bins, return_inverse=True)
                         j, at_j = np.unique(two.bins, return_inverse=True)
-                        piece = Piece(self.scene, one.contig, self.resolution, i, j)
+                        pixels = PixelBlock(self.predicted, one.contig, self.resolution, i, j)
                         out.append(
-                            (a, b, np.stack([one.at, at_i]), np.stack([two.at, at_j]), piece)
+                            (a, b, np.stack([one.at, at_i]), np.stack([two.at, at_j]), pixels)
                         )
         return out
 
-    def parts(self) -> Iterable[Piece]:
-        return [piece for *_, piece in self.pieces]
+    def parts(self) -> Iterable[PixelBlock]:
+        return [pixels for *_, pixels in self.pixel_blocks]
 
     def values(self, look: Look, preview: bool) -> np.ndarray:
         total = np.zeros((TILE_BINS, TILE_BINS))
         number = np.zeros((TILE_BINS, TILE_BINS), np.int32)
-        for _, _, (rows, at_rows), (columns, at_columns), piece in self.pieces:
-            f = piece.frequency(look, preview)
+        for _, _, (rows, at_rows), (columns, at_columns), pixels in self.pixel_blocks:
+            f = pixels.frequency(look, preview)
             if not preview:
-                piece.mask(f)
+                pixels.mask(f)
             f = f[np.ix_(at_rows, at_columns)]
             known = np.isfinite(f)
             cells = np.ix_(rows, columns)
@@ -192,7 +198,7 @@ class _FrameGoal(Drawn):
         out = np.full((2, TILE_BINS, TILE_BINS), np.nan, np.float32)
         for a, b in self.blocks:
             i, j = place_of(a), place_of(b)
-            reference = Piece(self.base, a.chrom, self.resolution, bins_of(a), bins_of(b))
+            reference = PixelBlock(self.base, a.chrom, self.resolution, bins_of(a), bins_of(b))
             f = mean[i, j].copy()
             if not preview:
                 reference.mask(f)
@@ -201,8 +207,8 @@ class _FrameGoal(Drawn):
             # as far as either genome is predicted: an edited chromosome may be long enough, or
             # short enough, to reach less or more
             reach = [
-                piece.work.written[self.resolution]
-                for one, two, *_, piece in self.pieces
+                pixels.work.written[self.resolution]
+                for one, two, *_, pixels in self.pixel_blocks
                 if (one, two) == (a, b)
             ]
             far = np.abs(np.subtract.outer(reference.rows, reference.columns)) >= max(
@@ -213,31 +219,33 @@ class _FrameGoal(Drawn):
         return out
 
 
-class FrameTileset(MapTileset):
+class LiftedTileset(MapTileset):
     """The map of an edited genome at the coordinates of its reference; NaN where sequence is
     deleted.
     """
 
-    def __init__(self, scene: Scene, scheduler: Scheduler, uid: str, name: str):
-        super().__init__(scene, scheduler, uid, name, framed=True)
-        self._images: dict[tuple[str, int], Images] = {}
+    def __init__(self, predicted: PredictedGenome, scheduler: Scheduler, uid: str, name: str):
+        super().__init__(predicted, scheduler, uid, name, framed=True)
+        self._lifted: dict[tuple[str, int], LiftedBins] = {}
 
     def make(self, resolution: int, tile: TileId) -> Goal:
-        return _FrameGoal((self.uid, resolution, tile.position), self, resolution, *tile.position)
+        return _LiftedGoal((self.uid, resolution, tile.position), self, resolution, *tile.position)
 
     def copies(self, run: Run, resolution: int) -> Iterator[_Copies]:
-        """Where the bins of a run are in the edited genome, in the order of their images."""
-        genome = self.scene.genome
+        """Where the bins of a run are in the edited genome, in the order of their bins."""
+        genome = self.predicted.genome
         assert isinstance(genome, EditedGenome)
         key = run.chrom, resolution
-        if key not in self._images:
-            self._images[key] = bin_images(genome, [run.chrom], [resolution])[resolution][run.chrom]
-        images = self._images[key]
+        if key not in self._lifted:
+            self._lifted[key] = lifted_bins(genome, [run.chrom], [resolution])[resolution][
+                run.chrom
+            ]
+        lifted = self._lifted[key]
         offsets, names = self._numbers(resolution)
-        number = images.copies[run.first : run.last]
+        number = lifted.copies[run.first : run.last]
         for k in range(int(number.max(initial=0))):
             at = np.flatnonzero(number > k)
-            places = images.places[images.first[run.first + at] + k]
+            places = lifted.places[lifted.first[run.first + at] + k]
             contig = np.searchsorted(offsets, places, side="right") - 1
             for c in np.unique(contig):
                 here = contig == c
@@ -245,22 +253,22 @@ class FrameTileset(MapTileset):
 
     def _numbers(self, resolution: int) -> tuple[np.ndarray, list[str]]:
         """First bin of each contig, as a cooler counts them, and the contigs' names."""
-        sizes = self.scene.axis.chromsizes
+        sizes = self.predicted.axis.chromsizes
         bins = [n_bins(n, resolution) for n in sizes.values()]
         return np.cumsum([0, *bins[:-1]]), list(sizes)
 
 
 class _DifferenceGoal:
-    """A tile of ln(alternative / reference)."""
+    """A tile of ln(alternate / reference)."""
 
-    def __init__(self, key: tuple, frame: Goal, reference: Goal):
-        self.key, self.frame, self.reference = key, frame, reference
+    def __init__(self, key: tuple, lifted: Goal, reference: Goal):
+        self.key, self.lifted, self.reference = key, lifted, reference
 
     def units(self) -> list[Unit]:
-        return in_order([*self.frame.units(), *self.reference.units()])
+        return in_order([*self.lifted.units(), *self.reference.units()])
 
     def build(self, look: Look) -> tuple[np.ndarray, int]:
-        values = np.log(self.frame.build(look)[0][1] / self.reference.build(look)[0][1])
+        values = np.log(self.lifted.build(look)[0][1] / self.reference.build(look)[0][1])
         return values, values.nbytes
 
     def preview(self, look: Look) -> np.ndarray:
@@ -274,13 +282,13 @@ class DifferenceTileset(Predicted):
     reference's coordinates.
     """
 
-    def __init__(self, scene: Scene, scheduler: Scheduler, uid: str, name: str):
-        super().__init__(scene, scheduler, uid, name, framed=True)
-        self.frame = FrameTileset(scene, scheduler, uid, name)
-        self.reference = MapTileset(scene.base, scheduler, uid, name)
+    def __init__(self, predicted: PredictedGenome, scheduler: Scheduler, uid: str, name: str):
+        super().__init__(predicted, scheduler, uid, name, framed=True)
+        self.lifted = LiftedTileset(predicted, scheduler, uid, name)
+        self.reference = MapTileset(predicted.base, scheduler, uid, name)
 
     def make(self, resolution: int, tile: TileId) -> Goal:
         key = self.uid, resolution, tile.position
         return _DifferenceGoal(
-            key, self.frame.make(resolution, tile), self.reference.make(resolution, tile)
+            key, self.lifted.make(resolution, tile), self.reference.make(resolution, tile)
         )

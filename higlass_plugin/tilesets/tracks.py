@@ -7,9 +7,9 @@ from collections.abc import Iterable
 import numpy as np
 
 from higlass_plugin.compute.scheduler import Goal, Look, Scheduler
-from higlass_plugin.compute.units import ProfileUnit, Scene, Unit
+from higlass_plugin.compute.units import PredictedGenome, ProfileUnit, Unit
 from higlass_plugin.tiles import VECTOR_BINS, Run, TileId
-from higlass_plugin.tilesets.base import Drawn, Piece, Predicted, bins_of, in_order, place_of
+from higlass_plugin.tilesets.base import Drawn, PixelBlock, Predicted, bins_of, in_order, place_of
 from orca_cool.genome.regions import n_bins
 from orca_cool.maps.metrics import diamond, eigenvector
 
@@ -28,7 +28,7 @@ class _Vector(Predicted):
 class _InsulationGoal(Drawn):
     def __init__(self, key: tuple, tileset: Predicted, resolution: int, x: int):
         self.key, self.resolution = key, resolution
-        self.pieces: list[tuple[slice, slice, Piece]] = []
+        self.blocks: list[tuple[slice, slice, PixelBlock]] = []
         for run in tileset.axis.runs(resolution, x, VECTOR_BINS):
             bins = n_bins(tileset.axis.chromsizes[run.chrom], resolution)
             for a in range(run.first, run.last, PIECE):
@@ -36,29 +36,31 @@ class _InsulationGoal(Drawn):
                 around = np.arange(max(0, a - DIAMOND), min(bins, b + DIAMOND))
                 own = slice(a - around[0], b - around[0])
                 at = run.at + a - run.first
-                self.pieces.append(
+                self.blocks.append(
                     (
                         slice(at, at + b - a),
                         own,
-                        Piece(tileset.scene, run.chrom, resolution, around, around, 2 * DIAMOND),
+                        PixelBlock(
+                            tileset.predicted, run.chrom, resolution, around, around, 2 * DIAMOND
+                        ),
                     )
                 )
 
-    def parts(self) -> Iterable[Piece]:
-        return [piece for *_, piece in self.pieces]
+    def parts(self) -> Iterable[PixelBlock]:
+        return [block for *_, block in self.blocks]
 
     def values(self, look: Look, preview: bool) -> np.ndarray:
         out = np.full(VECTOR_BINS, np.nan, np.float32)
         side = np.arange(DIAMOND)
         apart = np.add.outer(side, side)
-        for at, own, piece in self.pieces:
-            if len(piece.rows) <= apart.max():
+        for at, own, block in self.blocks:
+            if len(block.rows) <= apart.max():
                 continue  # no diamond fits the chromosome
-            f = piece.frequency(look, preview).astype(float)
+            f = block.frequency(look, preview).astype(float)
             if not preview:
-                piece.mask(f)
+                block.mask(f)
             mean, _ = diamond(f, DIAMOND, IGNORED)
-            expected = piece.scene.level(self.resolution).cis[apart[apart >= IGNORED]].mean()
+            expected = block.predicted.level(self.resolution).cis[apart[apart >= IGNORED]].mean()
             with np.errstate(divide="ignore"):
                 out[at] = np.log2(mean / expected)[own]
         return out
@@ -80,31 +82,31 @@ class InsulationTileset(_Vector):
 
 class _CompartmentGoal:
     def __init__(self, key: tuple, tileset: Predicted, resolution: int, x: int):
-        self.key, self.resolution, self.scene = key, resolution, tileset.scene
+        self.key, self.resolution, self.predicted = key, resolution, tileset.predicted
         self.runs = tileset.axis.runs(resolution, x, VECTOR_BINS)
-        self.pieces: dict[str, Piece] = {}
+        self.blocks: dict[str, PixelBlock] = {}
         for run in self.runs:
-            level = compartment_level(tileset.scene, run.chrom)
+            level = compartment_level(tileset.predicted, run.chrom)
             if level is not None:
                 bins = np.arange(n_bins(tileset.axis.chromsizes[run.chrom], level))
-                self.pieces[run.chrom] = Piece(tileset.scene, run.chrom, level, bins, bins)
+                self.blocks[run.chrom] = PixelBlock(tileset.predicted, run.chrom, level, bins, bins)
 
     def units(self) -> list[Unit]:
-        known = self.scene.compartments
+        known = self.predicted.compartments
         return in_order(
             unit
-            for chrom, piece in self.pieces.items()
+            for chrom, block in self.blocks.items()
             if chrom not in known
-            for unit in piece.units()
+            for unit in block.units()
         )
 
     def build(self, look: Look) -> tuple[np.ndarray, int]:
-        for chrom, piece in self.pieces.items():
-            if chrom not in self.scene.compartments:
-                y = piece.log_ratio(look)
-                piece.mask(y)
-                self.scene.compartments[chrom] = _first_eigenvector(
-                    y, self.scene.gc(chrom, piece.resolution)
+        for chrom, block in self.blocks.items():
+            if chrom not in self.predicted.compartments:
+                y = block.log_ratio(look)
+                block.mask(y)
+                self.predicted.compartments[chrom] = _first_eigenvector(
+                    y, self.predicted.gc(chrom, block.resolution)
                 )
         values = self.preview(look)
         return values, values.nbytes
@@ -112,23 +114,23 @@ class _CompartmentGoal:
     def preview(self, look: Look) -> np.ndarray:
         out = np.full(VECTOR_BINS, np.nan, np.float32)
         for run in self.runs:
-            known = self.scene.compartments.get(run.chrom)
+            known = self.predicted.compartments.get(run.chrom)
             if known is not None:
-                level = self.pieces[run.chrom].resolution
+                level = self.blocks[run.chrom].resolution
                 out[place_of(run)] = known[
                     np.minimum(bins_of(run) * self.resolution // level, len(known) - 1)
                 ]
         return out
 
 
-def compartment_level(scene: Scene, chrom: str) -> int | None:
+def compartment_level(predicted: PredictedGenome, chrom: str) -> int | None:
     """The finest resolution of which one window covers the chromosome: E1 of anything less would
     change from window to window.
     """
     fit = [
         r
-        for r in scene.settings.resolutions
-        if r * scene.predictor.spec.bins >= scene.axis.chromsizes[chrom]
+        for r in predicted.settings.resolutions
+        if r * predicted.engine.spec.bins >= predicted.axis.chromsizes[chrom]
     ]
     return min(fit, default=None)
 
@@ -160,17 +162,17 @@ class CompartmentTileset(_Vector):
 class _ProfileGoal:
     def __init__(self, key: tuple, tileset: ProfileTileset, resolution: int, x: int):
         self.key, self.row = key, tileset.row
-        scene = tileset.scene
-        self.factor = resolution // scene.predictor.spec.base_bin
-        self.size = scene.predictor.encodings.size
+        predicted = tileset.predicted
+        self.factor = resolution // predicted.engine.spec.base_bin
+        self.size = predicted.engine.encodings.size
         self.parts: list[tuple[Run, list[ProfileUnit]]] = []
         for run in tileset.axis.runs(resolution, x, VECTOR_BINS):
             last = min(
                 run.last * self.factor,
-                n_bins(tileset.axis.chromsizes[run.chrom], scene.predictor.spec.base_bin),
+                n_bins(tileset.axis.chromsizes[run.chrom], predicted.engine.spec.base_bin),
             )
             blocks = range(run.first * self.factor // self.size, (last - 1) // self.size + 1)
-            self.parts.append((run, [ProfileUnit(scene, run.chrom, k) for k in blocks]))
+            self.parts.append((run, [ProfileUnit(predicted, run.chrom, k) for k in blocks]))
 
     def units(self) -> list[Unit]:
         return [unit for _, units in self.parts for unit in units]
@@ -189,7 +191,8 @@ class _ProfileGoal:
                     base[k * self.size : (k + 1) * self.size] = found[self.row]
             begin = run.first * self.factor - units[0].block * self.size
             length = n_bins(
-                units[0].scene.axis.chromsizes[run.chrom], units[0].scene.predictor.spec.base_bin
+                units[0].predicted.axis.chromsizes[run.chrom],
+                units[0].predicted.engine.spec.base_bin,
             )
             base[length - units[0].block * self.size :] = np.nan  # beyond the chromosome
             padded = np.full((run.last - run.first) * self.factor, np.nan)
@@ -207,9 +210,11 @@ class ProfileTileset(_Vector):
     means.
     """
 
-    def __init__(self, scene: Scene, scheduler: Scheduler, uid: str, name: str, profile: str):
-        super().__init__(scene, scheduler, uid, name)
-        self.row = scene.predictor.spec.profiles.index(profile)
+    def __init__(
+        self, predicted: PredictedGenome, scheduler: Scheduler, uid: str, name: str, profile: str
+    ):
+        super().__init__(predicted, scheduler, uid, name)
+        self.row = predicted.engine.spec.profiles.index(profile)
 
     def make(self, resolution: int, tile: TileId) -> Goal:
         return _ProfileGoal((self.uid, resolution, tile.position), self, resolution, *tile.position)

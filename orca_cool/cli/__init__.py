@@ -18,7 +18,7 @@ VERBS = {
     "encode": "Encode a genome once and keep it, so that predictions only decode.",
     "check": "Check that a predicted .mcool is valid, and say what it is good for.",
     "models": "List, inspect, import, fetch and export models.",
-    "background": "Expected contact frequency by distance of a measured map, for training.",
+    "expected": "Expected contact frequency by distance of a measured map, for training.",
     "train": "Train a model on an .mcool and a genome.",
     "evaluate": "Compare a predicted .mcool with a measured map.",
     "plot": "Draw a predicted map beside a measured one, or what an edit changes at every level.",

@@ -102,7 +102,7 @@ from orca_cool.prediction.engine import DTYPES, EDGES, ENCODER_DTYPES
 @click.option(
     "--edges",
     type=click.Choice(EDGES),
-    help="Ends of windows: upstream's zero padding, or real sequence [default: upstream].",
+    help="Ends of windows: zero padding at their ends, or real sequence [default: zero-padded].",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option(
@@ -186,12 +186,12 @@ def evaluate(
     split-half ceiling.
 
     Of a PREDICTED .mcool: whole chromosomes, pixels 2 bins apart or more, within the level's
-    window. Of a --model: the paper's protocol, zoom series that tile the chromosomes, all pixels
+    window. Of a --model: the paper's protocol, zoom that tile the chromosomes, all pixels
     pooled.
 
     Baselines are boosted trees on position alone, learnt from --train: (a) told distance and
     distance from the telomeres, (b) told the centromere too. Columns after these are the model's:
-    replicate as predictor, r with each distance's mean subtracted, Spearman, HiCRep's SCC, r of
+    replicate as engine, r with each distance's mean subtracted, Spearman, HiCRep's SCC, r of
     insulation, |r| of eigenvectors E1, r of log contacts and that of distance alone (d-log), and
     mean, 10th, 50th and 90th percentile of single windows' r.
     """
@@ -247,7 +247,7 @@ def evaluate(
         if model is None:
             result = _files(maps[0], maps[1], chroms, levels, options)
         else:
-            predictor = {
+            engine = {
                 "device": device,
                 "dtype": dtype,
                 "encoder_dtype": encoder_dtype,
@@ -257,7 +257,7 @@ def evaluate(
                 "step": step,
                 "phase": window_phase or 0,
                 "trans": trans or 0,
-                "edges": edges or "upstream",
+                "edges": edges or "zero-padded",
             }
             result = _model(
                 model,
@@ -268,7 +268,7 @@ def evaluate(
                 module,
                 chrom_names,
                 any_genome,
-                predictor,
+                engine,
                 options,
             )
     if output is not None:
@@ -300,7 +300,7 @@ def _model(
     module: str | None,
     chrom_names: str | None,
     any_genome: bool,
-    predictor: dict[str, Any],
+    engine: dict[str, Any],
     options: dict[str, Any],
 ) -> Result:
     from orca_cool.cli.common import assembly_of
@@ -308,7 +308,7 @@ def _model(
     from orca_cool.genome.open import open_genome
     from orca_cool.model.bundle import load_bundle
     from orca_cool.model.registry import resolve
-    from orca_cool.prediction.engine import Predictor
+    from orca_cool.prediction.engine import Engine
 
     bundle = load_bundle(resolve(model))
     chosen = bundle.spec.module(module) if module else bundle.spec.modules[0]
@@ -316,10 +316,5 @@ def _model(
     assembly_of(bundle.spec, source, any_genome)
     wanted = [bundle.spec.parse_level(level) for level in levels]
     return evaluate_model(
-        Predictor(bundle, source, **predictor),
-        chosen,
-        observed,
-        chroms,
-        resolutions=wanted,
-        **options,
+        Engine(bundle, source, **engine), chosen, observed, chroms, resolutions=wanted, **options
     )

@@ -94,13 +94,13 @@ def info(model: str, as_json: bool, verify: bool) -> None:
     for module in spec.modules:
         levels = ", ".join(f"{spec.label(r)} ({r} bp)" for r in module.resolutions)
         lines[f"module {module.name}"] = levels + (
-            "; whole chromosomes end to end" if module.assembly else ""
+            "; whole chromosomes end to end" if module.multi_chromosome else ""
         )
     lines |= {
         "profiles": str(len(spec.profiles)) if spec.profiles else "",
-        "backgrounds": ", ".join(
+        "expected_tables": ", ".join(
             f"{b['resolution']} bp" + (" with trans" if b["trans"] else "")
-            for b in header["backgrounds"]
+            for b in header["expected_tables"]
         ),
         "training data": spec.training_data,
         "metrics": json.dumps(dict(spec.metrics)) if spec.metrics else "",

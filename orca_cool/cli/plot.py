@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from orca_cool.effects.columns import Column
     from orca_cool.genome.source import SequenceSource
     from orca_cool.model.spec import ModuleSpec
-    from orca_cool.prediction.engine import Predictor
+    from orca_cool.prediction.engine import Engine
 
 #: More places than this are no picture any more.
 MAX_PLACES = 24
@@ -109,7 +109,7 @@ MAX_PLACES = 24
     "--edges",
     default="real",
     show_default=True,
-    help="Ends of windows: real sequence, or upstream's padding.",
+    help="Ends of windows: real sequence, or zero padding.",
 )
 @click.option(
     "--chrom-names", help="add-chr, strip-chr or a two-column TSV: rename the genome's chromosomes."
@@ -147,7 +147,7 @@ def plot(
     PREDICTED an .mcool of `orca-cool predict`: one region of it above the diagonal, and a measured
     map below it.
 
-    PREDICTED an .npz of `orca-cool variants --maps`: a variant's maps, reference, alternative and
+    PREDICTED an .npz of `orca-cool variants --maps`: a variant's maps, reference, alternate and
     difference at every level.
 
     Without PREDICTED, with --model and --genome: maps are predicted and drawn at every level,
@@ -164,7 +164,7 @@ def plot(
         "--at": position,
     }
     predicting |= {"--edit, --vcf or --seqstr": edits}
-    series = {"--levels": levels, "--genes": genes, "--triangles": triangles, "--dmax": dmax}
+    zoom = {"--levels": levels, "--genes": genes, "--triangles": triangles, "--dmax": dmax}
     from_file = {"--resolution": resolution, "--contact": contact}
     if predicted is not None:
         _refuse(
@@ -172,7 +172,7 @@ def plot(
             f"nothing is predicted where {predicted!r} is drawn; leave out one or the other",
         )
         if not predicted.endswith(".npz"):
-            _refuse(series, f"only for zoom series, not for {predicted!r}")
+            _refuse(zoom, f"only for zoom, not for {predicted!r}")
             click.echo(
                 plot_maps(
                     predicted,
@@ -216,28 +216,26 @@ def plot(
         )
     else:
         picture_paths(output, 1, force=True)  # a wrong ending or folder
-        predictor, chosen, wanted, assembly = _predictor(
+        engine, chosen, wanted, assembly = _engine(
             model, genome, module, levels, device, store, edges, chrom_names, any_genome
         )
-        place = _place(position, region, predictor.source)
+        place = _place(position, region, engine.source)
         if region is not None and place is not None:
-            longest = predictor.spec.window(wanted[0])
-            wanted = [r for r in wanted if predictor.spec.window(r) >= len(place)]
+            longest = engine.spec.window(wanted[0])
+            wanted = [r for r in wanted if engine.spec.window(r) >= len(place)]
             if not wanted:
                 raise RegionError(
                     f"region {str(place)!r} is longer than the longest window that can be drawn, "
                     f"{longest:,} bp"
                 )
         if edits:
-            edited = edited_genome(edits, predictor.source, assembly)
+            edited = edited_genome(edits, engine.source, assembly)
             say_problems(edited.problems)
             paths = _predict_edited(
-                predictor, chosen, wanted, place, edited, genes, output, force, style
+                engine, chosen, wanted, place, edited, genes, output, force, style
             )
         else:
-            paths = _predict_reference(
-                predictor, chosen, wanted, place, genes, output, force, style
-            )
+            paths = _predict_reference(engine, chosen, wanted, place, genes, output, force, style)
     for path in paths:
         click.echo(path)
 
@@ -247,7 +245,7 @@ def _refuse(options: Mapping[str, Any], why: str) -> None:
         raise ModelError(f"{', '.join(given)}: {why}")
 
 
-def _predictor(
+def _engine(
     model: str,
     genome: str,
     module: str | None,
@@ -257,15 +255,15 @@ def _predictor(
     edges: str,
     chrom_names: str | None,
     any_genome: bool,
-) -> tuple[Predictor, ModuleSpec, list[int], str | None]:
-    """Predictor, module, those of its levels that are drawn, coarse to fine, and the assembly if
+) -> tuple[Engine, ModuleSpec, list[int], str | None]:
+    """Engine, module, those of its levels that are drawn, coarse to fine, and the assembly if
     the model knows it.
     """
     from orca_cool.cli.common import assembly_of
     from orca_cool.genome.open import open_genome
     from orca_cool.model.bundle import load_bundle
     from orca_cool.model.registry import resolve
-    from orca_cool.prediction.engine import Predictor
+    from orca_cool.prediction.engine import Engine
 
     bundle = load_bundle(resolve(model))
     spec = bundle.spec
@@ -277,9 +275,9 @@ def _predictor(
         raise ModelError(f"--levels {levels!r}: no module has all of them; there are {have}")
     source = open_genome(genome, chrom_names)
     assembly = assembly_of(spec, source, any_genome)
-    predictor = Predictor(bundle, source, device, store=store, edges=edges, fine_bytes=2**30)
+    engine = Engine(bundle, source, device, store=store, edges=edges, fine_bytes=2**30)
     drawn = [r for r in chosen.resolutions if not wanted or r in wanted]
-    return predictor, chosen, drawn, assembly if assembly in spec.assemblies else None
+    return engine, chosen, drawn, assembly if assembly in spec.assemblies else None
 
 
 def _place(position: str | None, region: str | None, source: SequenceSource) -> Region | None:
@@ -296,7 +294,7 @@ def _place(position: str | None, region: str | None, source: SequenceSource) -> 
 
 
 def _predict_reference(
-    predictor: Predictor,
+    engine: Engine,
     module: ModuleSpec,
     levels: Sequence[int],
     place: Region | None,
@@ -309,19 +307,19 @@ def _predict_reference(
 
     if place is None:
         raise RegionError("there is nothing to draw around: give --at, --region or --edit")
-    spec, reach = predictor.spec, predictor.spec.window(module.resolutions[0])
+    spec, reach = engine.spec, engine.spec.window(module.resolutions[0])
     # the nearest base bin, where encodings of the chromosome serve
     middle = (place.start + place.end) // 2 // spec.base_bin * spec.base_bin
     paths = picture_paths(output, 1, force)
     known = _genes(genes, [(place.chrom, middle - reach, middle + reach)])
-    maps = predictor.series(module, place.chrom, middle, predictor.edges)
-    columns = [Column.of_series(m, predictor.source) for m in maps if m.resolution in levels]
+    maps = engine.zoom(module, place.chrom, middle, engine.edges)
+    columns = [Column.of_zoom(m, engine.source) for m in maps if m.resolution in levels]
     _save([columns], 1, f"{spec.name}: {place.chrom}:{middle:,}", known, paths, style)
     return paths
 
 
 def _predict_edited(
-    predictor: Predictor,
+    engine: Engine,
     module: ModuleSpec,
     levels: Sequence[int],
     place: Region | None,
@@ -334,7 +332,7 @@ def _predict_edited(
     from orca_cool.effects.align import Reference, sites
     from orca_cool.effects.columns import around, compared, site_at
 
-    genome, spec = edited.genome, predictor.spec
+    genome, spec = edited.genome, engine.spec
     changes = textwrap.shorten("; ".join(map(str, edited.changes)), 100, placeholder=" ...")
     if not genome.edited:
         raise EditError(f"{changes!r} changes nothing: the sequence is the reference's")
@@ -350,7 +348,7 @@ def _predict_edited(
     paths = picture_paths(output, len(places), force)
     reach = spec.window(module.resolutions[0])
     known = _genes(genes, [interval for site in places for interval in around(genome, site, reach)])
-    reference = Reference(predictor, module)
+    reference = Reference(engine, module)
     pages = (compared(reference, genome, site, levels) for site in places)
     _save(pages, len(places), f"{spec.name}: {changes}", known, paths, style)
     return paths
@@ -393,12 +391,12 @@ def _save(
 ) -> None:
     """Draw and write page by page."""
 
-    from orca_cool.effects.figure import draw_series
+    from orca_cool.effects.figure import draw_columns
 
     def figures() -> Iterator[Figure]:
         for k, columns in enumerate(pages, start=1):
             which = f" (place {k} of {number})" if number > 1 else ""
-            yield draw_series(
+            yield draw_columns(
                 columns, title=f"{title}{which}, mean of both strands", genes=genes, **style
             )
 

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from orca_cool.cli.common import assembly_of
 from orca_cool.cli.edits import edit_options, say_problems
-from orca_cool.effects.companion_outputs import beside_path, derive, is_made
+from orca_cool.effects.companion_outputs import companion_path, is_result_of, write_companions
 from orca_cool.effects.reference_coordinates import COPIES, reference_regions, require_comparable
 from orca_cool.errors import EditError, ModelError, OutputError, RegionError
 from orca_cool.files import check_output
@@ -24,12 +24,12 @@ from orca_cool.model.bundle import load_bundle
 from orca_cool.model.registry import resolve
 from orca_cool.model.spec import ModelSpec, ModuleSpec
 from orca_cool.prediction.device import resolve_device
-from orca_cool.prediction.engine import DTYPES, EDGES, ENCODER_DTYPES, Predictor
+from orca_cool.prediction.engine import DTYPES, EDGES, ENCODER_DTYPES, Engine
 from orca_cool.prediction.levels import Settings
 from orca_cool.prediction.parallel.ranks import Ranks
 from orca_cool.prediction.to_file import predict_to_file, prepare, work_folder
 from orca_cool.prediction.windows import Window, by_root, plan
-from orca_cool.prediction.zoom_files import series_to_files
+from orca_cool.prediction.zoom_files import zoom_to_files
 from orca_cool.variants.options import EditOptions, edited_genome, provenance_of
 
 
@@ -58,8 +58,7 @@ from orca_cool.variants.options import EditOptions, edited_genome, provenance_of
 @click.option(
     "--at",
     "position",
-    help="One zoom series around a position, as Orca's own: chr9:110,404,000. Writes .npz and "
-    ".mcool.",
+    help="One zoom around a position, as Orca's own: chr9:110,404,000. Writes .npz and .mcool.",
 )
 @click.option(
     "--levels",
@@ -93,8 +92,8 @@ from orca_cool.variants.options import EditOptions, edited_genome, provenance_of
 @click.option(
     "--edges",
     type=click.Choice(EDGES),
-    help="Ends of windows: real sequence goes on, or upstream's zero padding [default: real; "
-    "upstream with --at].",
+    help="Ends of windows: real sequence goes on, or zero padding at their ends [default: real; "
+    "zero-padded with --at].",
 )
 @click.option(
     "--snap",
@@ -126,9 +125,9 @@ from orca_cool.variants.options import EditOptions, edited_genome, provenance_of
     help="Also contacts between chromosomes, at the coarsest level of a 256M-type module.",
 )
 @click.option(
-    "--spread",
+    "--strand_difference",
     is_flag=True,
-    help="Store half the difference of the two strands' predictions in a column `spread`.",
+    help="Store half the difference of the two strands' predictions in a column `strand_difference`.",
 )
 @edit_options
 @click.option(
@@ -143,20 +142,21 @@ from orca_cool.variants.options import EditOptions, edited_genome, provenance_of
     "rounding.",
 )
 @click.option(
-    "--frame",
-    type=click.Choice(["reference"]),
-    help="Also write OUT.reference-frame.mcool: the edited genome's contacts at the coordinates "
+    "--lift-to-reference",
+    "lift",
+    is_flag=True,
+    help="Also write OUT.lifted.mcool: the edited genome's contacts at the coordinates "
     "of the reference.",
 )
 @click.option(
     "--copies",
     type=click.Choice(COPIES),
-    help="In that frame, what a duplicated bin shows of its copies [default: mean].",
+    help="At those coordinates, what a duplicated bin shows of its copies [default: mean].",
 )
 @click.option(
     "--diff",
     is_flag=True,
-    help="Also write OUT.diff.mcool: ln(alternative / reference) at the coordinates of the "
+    help="Also write OUT.diff.mcool: ln(alternate / reference) at the coordinates of the "
     "reference.",
 )
 @click.option(
@@ -202,11 +202,11 @@ def predict(
     pseudo_depth: float,
     fill_distance: int | None,
     trans: bool,
-    spread: bool,
+    strand_difference: bool,
     edits: EditOptions,
     assembly: str | None,
     reencode: bool,
-    frame: str | None,
+    lift: bool,
     copies: str | None,
     diff: bool,
     reference: Path | None,
@@ -226,15 +226,13 @@ def predict(
     """
     if output.suffix != ".mcool":
         raise OutputError(f"the output {str(output)!r} must end in .mcool")
-    _require_edits(edits, reencode, frame, copies, diff, reference)
+    _require_edits(edits, reencode, lift, copies, diff, reference)
     if reencode and store is not None and diff and reference is None:
         raise EditError(
             f"with --reencode the store {str(store)!r} is of the edited genome; for --diff give "
             f"the --reference's prediction"
         )
-    beside = [beside_path(output, "reference-frame")] * (frame is not None) + [
-        beside_path(output, "diff")
-    ] * diff
+    beside = [companion_path(output, "lifted")] * lift + [companion_path(output, "diff")] * diff
     again = (
         bool(beside) and output.exists() and not force
     )  # left by a killed run, or by one that was not asked for these
@@ -257,9 +255,9 @@ def predict(
         tuple(spec.module(name.strip()).name for name in modules.split(",")) if modules else None
     )
     wanted = _levels(spec, levels, names)
-    settings = Settings(wanted, fill_distance, names, mode, pseudo_depth, trans, spread)
-    # further arguments of Predictor: plain values, paths as Path
-    predictor_options: dict[str, Any] = {
+    settings = Settings(wanted, fill_distance, names, mode, pseudo_depth, trans, strand_difference)
+    # further arguments of Engine: plain values, paths as Path
+    engine_options: dict[str, Any] = {
         "encoder_dtype": encoder_dtype,
         "edges": edges or "real",
         "store": store,
@@ -267,7 +265,7 @@ def predict(
     origin = {"model_name": spec.name, "genome_file": Path(genome).name}
     source, provenance, edited = original, origin, None
     if edits:
-        predictor_options["reuse"] = not reencode
+        engine_options["reuse"] = not reencode
         edited = edited_genome(edits, original, known if known in spec.assemblies else None)
         if ranks is None or ranks.rank == 0:
             say_problems(edited.problems)
@@ -281,29 +279,27 @@ def predict(
                 )
     file_assembly = assembly or (known if edited is None else f"{known}.{edited.fingerprint}")
 
-    def make(source: SequenceSource) -> Predictor:
+    def make(source: SequenceSource) -> Engine:
         if (
             dask is not None
         ):  # this process merges what others compute, perhaps on a machine without their devices
-            return Predictor(bundle, source, "cpu")
-        return Predictor(bundle, source, device, dtype, **predictor_options)
+            return Engine(bundle, source, "cpu")
+        return Engine(bundle, source, device, dtype, **engine_options)
 
     base = (
         make(original) if edited is not None and not reencode else None
     )  # whose encodings are used again
-    predictor = make(source) if base is None or edited is None else base.on(edited.genome)
+    engine = make(source) if base is None or edited is None else base.for_genome(edited.genome)
     if position is not None:
         if regions or view or trans:
             raise RegionError(
-                f"--at {position!r} predicts one zoom series; leave out regions, --view and --trans"
+                f"--at {position!r} predicts one zoom; leave out regions, --view and --trans"
             )
         if dask or ranks:
-            raise RegionError(
-                f"--at {position!r} predicts one zoom series; leave out --dask and torchrun"
-            )
+            raise RegionError(f"--at {position!r} predicts one zoom; leave out --dask and torchrun")
         if beside:
             raise RegionError(
-                f"--at {position!r} predicts one zoom series; leave out --frame and --diff"
+                f"--at {position!r} predicts one zoom; leave out --lift-to-reference and --diff"
             )
         chrom, place = _position(position, source.chromsizes)
         module = next(
@@ -317,20 +313,20 @@ def predict(
         if module is None:
             module = spec.module(names[0]) if names else spec.modules[0]
             wanted = tuple(r for r in wanted if r in module.resolutions)
-            settings = Settings(wanted, None, names, mode, pseudo_depth, False, spread)
+            settings = Settings(wanted, None, names, mode, pseudo_depth, False, strand_difference)
         if snap:
             place = _snap(chrom, place, spec, source)
         with tqdm(
             disable=quiet, file=sys.stderr, desc=spec.name, bar_format="{desc}: {elapsed}{postfix}"
         ) as bar:
-            _watch(predictor, bar)
-            maps = predictor.series(module, chrom, place, edges or "upstream")
+            _watch(engine, bar)
+            maps = engine.zoom(module, chrom, place, edges or "zero-padded")
         roots = by_root(
             plan(source.chromsizes[chrom], module.resolutions, spec.bins, place, place + 1)
         )
-        _say_error(predictor, module, chrom, next(levels for levels in roots if levels[-1]))
-        written = series_to_files(
-            predictor,
+        _say_error(engine, module, chrom, next(levels for levels in roots if levels[-1]))
+        written = zoom_to_files(
+            engine,
             module,
             maps,
             settings,
@@ -365,7 +361,7 @@ def predict(
     numbers = {"dtype": dtype, "encoder_dtype": encoder_dtype, "edges": edges or "real"}
 
     def run(
-        predictor: Predictor,
+        engine: Engine,
         chosen: list[Region],
         output: Path,
         assembly: str,
@@ -383,7 +379,7 @@ def predict(
                 chrom_names,
                 device,
                 dtype,
-                predictor_options,
+                engine_options,
                 chosen,
                 settings,
                 assembly,
@@ -392,29 +388,24 @@ def predict(
                 edits,
             )
             crew = Dask(dask, job)
-        elif ranks is not None and predictor.source is source:
+        elif ranks is not None and engine.source is source:
             crew = ranks
         with crew as others:
             if ranks is not None and ranks.rank > 0:
-                whole = prepare(
-                    predictor, chosen, settings, assembly=assembly, provenance=provenance
-                )
-                ranks.work(predictor, whole, work_folder(output))
+                whole = prepare(engine, chosen, settings, assembly=assembly, provenance=provenance)
+                ranks.work(engine, whole, work_folder(output))
                 return []
             with tqdm(unit="window", disable=quiet, file=sys.stderr, desc=spec.name) as bar:
-                _watch(predictor, bar)
+                _watch(engine, bar)
                 if dask is None:
                     steps = prepare(
-                        predictor, chosen, settings, assembly=assembly, provenance=provenance
+                        engine, chosen, settings, assembly=assembly, provenance=provenance
                     ).steps
                     first = next(
                         step for step in steps if step.levels[-1] and step.region is not None
                     )
                     _say_error(
-                        predictor,
-                        first.module,
-                        str(first.region and first.region.chrom),
-                        first.levels,
+                        engine, first.module, str(first.region and first.region.chrom), first.levels
                     )
 
                 def show(done: int, total: int) -> None:
@@ -422,7 +413,7 @@ def predict(
                     bar.update(done - bar.n)
 
                 return predict_to_file(
-                    predictor,
+                    engine,
                     chosen,
                     settings,
                     output,
@@ -434,19 +425,19 @@ def predict(
                 )
 
     if not beside or edited is None:
-        paths = run(predictor, chosen, output, file_assembly, provenance, edits or None)
+        paths = run(engine, chosen, output, file_assembly, provenance, edits or None)
     else:
         # settled before anything is computed: what is there already, and where the regions came
         # from
-        whole = prepare(predictor, chosen, settings, assembly=file_assembly, provenance=provenance)
+        whole = prepare(engine, chosen, settings, assembly=file_assembly, provenance=provenance)
         reach = max(band * r for r, band in whole.written.items() if r in wanted)
         came_from = reference_regions(edited.genome, whole.regions, reach, join=True)
         if not came_from:
             raise EditError(
                 f"no part of {', '.join(map(str, whole.regions))} comes from the reference; "
-                f"leave out --frame and --diff"
+                f"leave out --lift-to-reference and --diff"
             )
-        if again and not is_made(output, whole, numbers):
+        if again and not is_result_of(output, whole, numbers):
             raise OutputError(
                 f"{output} exists, and is another prediction than this; use --force to replace it"
             )
@@ -454,21 +445,21 @@ def predict(
             require_comparable(
                 reference, wanted, original.chromsizes, {**whole.identity, "mode": mode}
             )
-        theirs = reference or beside_path(output, "reference")
+        theirs = reference or companion_path(output, "reference")
         make_theirs = diff and reference is None
         if make_theirs:
             base = base or make(original)
             its = prepare(base, came_from, settings, assembly=known, provenance=origin)
-            if theirs.exists() and not force and is_made(theirs, its, numbers):
+            if theirs.exists() and not force and is_result_of(theirs, its, numbers):
                 make_theirs = False
             else:
                 check_output(theirs, force)
-        paths = [] if again else run(predictor, chosen, output, file_assembly, provenance, edits)
+        paths = [] if again else run(engine, chosen, output, file_assembly, provenance, edits)
         if ranks is not None and ranks.rank > 0:
             return
         if make_theirs and base is not None:
             paths += run(base, came_from, theirs, known, origin, None)
-        paths += derive(
+        paths += write_companions(
             output, edited.genome, known, copies or COPIES[0], theirs if diff else None, beside
         )
     for path in paths:
@@ -478,44 +469,44 @@ def predict(
 def _require_edits(
     edits: EditOptions,
     reencode: bool,
-    frame: str | None,
+    lift: bool,
     copies: str | None,
     diff: bool,
     reference: Path | None,
 ) -> None:
     """EditError if an option needs another that is not given."""
     edits.require_consistent()
-    given = {"--reencode": reencode, "--frame": frame is not None, "--diff": diff}
+    given = {"--reencode": reencode, "--lift-to-reference": lift, "--diff": diff}
     for option, there in given.items():
         if there and not edits:
             raise EditError(
                 f"{option} is about an edited genome; it needs --edit, --vcf or --seqstr"
             )
-    if copies is not None and not (frame or diff):
-        raise EditError(f"--copies {copies!r} needs --frame reference or --diff")
+    if copies is not None and not (lift or diff):
+        raise EditError(f"--copies {copies!r} needs --lift-to-reference or --diff")
     if reference is not None and not diff:
         raise EditError(f"--reference {str(reference)!r} needs --diff")
 
 
-def _watch(predictor: Predictor, bar: tqdm) -> None:
+def _watch(engine: Engine, bar: tqdm) -> None:
     """What is being encoded, behind the bar."""
 
     def notice(name: str, start: int, end: int, reverse: bool) -> None:
         left = f"encoding {name} {'-' if reverse else '+'}, {(end - start) / 1e6:.1f} Mb to go"
         bar.set_postfix_str(left if end > start else "")
 
-    predictor.encodings.encoder.notice = notice
+    engine.encodings.encoder.notice = notice
 
 
 def _say_error(
-    predictor: Predictor, module: ModuleSpec, chrom: str, levels: Sequence[Sequence[Window]]
+    engine: Engine, module: ModuleSpec, chrom: str, levels: Sequence[Sequence[Window]]
 ) -> None:
     """What approximations cost, measured on one window of each level."""
-    for part, (r, largest) in predictor.error(module, chrom, levels).items():
+    for part, (r, largest) in engine.approximation_error(module, chrom, levels).items():
         kind = (
-            f"{predictor.encoder_dtype} encoder"
+            f"{engine.encoder_dtype} encoder"
             if part == "encoder"
-            else f"{predictor.dtype} decoders, {part} bp"
+            else f"{engine.dtype} decoders, {part} bp"
         )
         click.echo(
             f"{kind}: r {r:.6f}, at most {largest:.2g} standard deviations off float32 (one "

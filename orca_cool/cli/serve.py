@@ -25,7 +25,7 @@ from orca_cool.prediction.device import resolve_device
 from orca_cool.prediction.engine import DTYPES
 
 if TYPE_CHECKING:
-    from higlass_plugin.registry.tilesets import Library
+    from higlass_plugin.registry.tilesets import TilesetRegistry
 
 #: Threads that answer requests: many of them wait for predictions, those of a blocking server for
 #: minutes.
@@ -152,7 +152,7 @@ def serve(
             f"{len(stores)} --store for {len(models)} --model; give one for each, in their order"
         )
     try:
-        from higlass_plugin.registry.tilesets import Library, Limits
+        from higlass_plugin.registry.tilesets import Limits, TilesetRegistry
         from higlass_plugin.server import app as server
     except ImportError as error:
         raise OrcaCoolError(
@@ -161,9 +161,12 @@ def serve(
         ) from error
 
     listening = _listen(host, port)
-    with listening, Library(state or home() / "serve", Limits(cache_bytes=cache_bytes)) as library:
+    with (
+        listening,
+        TilesetRegistry(state or home() / "serve", Limits(cache_bytes=cache_bytes)) as registry,
+    ):
         source = _open(
-            library,
+            registry,
             models,
             genome,
             files,
@@ -173,7 +176,7 @@ def serve(
             {"device": device, "dtype": dtype},
         )
         app = server.create_app(
-            library,
+            registry,
             token=token,
             blocking=blocking,
             allow_origins=origins,
@@ -203,7 +206,7 @@ def _stop(*_: object) -> None:
 
 
 def _open(
-    library: Library,
+    registry: TilesetRegistry,
     models: tuple[str, ...],
     genome: str,
     files: tuple[Path, ...],
@@ -212,7 +215,7 @@ def _open(
     any_genome: bool,
     options: dict[str, Any],
 ) -> SequenceSource:
-    """Fill the library; returns the genome as it is served."""
+    """Fill the registry; returns the genome as it is served."""
     from higlass_plugin.compute.cache import Cache
     from higlass_plugin.files.chromosomes import OrderedGenome, difference
     from higlass_plugin.files.open import map_chromsizes, open_file
@@ -232,23 +235,23 @@ def _open(
             )
             source = ordered
     cache = Cache(CACHE_BYTES)
-    folder = None if library.state is None else library.state / "maps"
+    folder = None if registry.state is None else registry.state / "maps"
     for path in files:
         file = open_file(
             path,
-            uid=library.uid(f"file {path.resolve()}"),
+            uid=registry.uid(f"file {path.resolve()}"),
             chromsizes=source.chromsizes,
             assembly=assemblies[0],
             any_genome=any_genome,
             folder=folder,
             cache=cache,
         )
-        library.add(file)
+        registry.add(file)
         if file.map is not None:
-            library.add_observed(file, file.map)
+            registry.add_observed(file, file.map)
     for k, (model, bundle, assembly) in enumerate(zip(models, bundles, assemblies)):
         store = {"store": stores[k]} if stores else {}
-        library.add_model(
+        registry.add_model(
             Path(model).name, bundle, source.name, source, assembly, **options, **store
         )
     return source

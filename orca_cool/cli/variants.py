@@ -17,7 +17,7 @@ from orca_cool.files import check_output
 from orca_cool.genome.open import open_genome
 from orca_cool.model.bundle import load_bundle
 from orca_cool.model.registry import resolve
-from orca_cool.prediction.engine import DTYPES, EDGES, ENCODER_DTYPES, Predictor
+from orca_cool.prediction.engine import DTYPES, EDGES, ENCODER_DTYPES, Engine
 from orca_cool.variants import read_variants
 
 
@@ -68,7 +68,7 @@ from orca_cool.variants import read_variants
     default="real",
     show_default=True,
     type=click.Choice(EDGES),
-    help="Ends of windows: real sequence, or upstream's padding.",
+    help="Ends of windows: real sequence, or zero padding.",
 )
 @click.option(
     "--strict",
@@ -159,7 +159,7 @@ def variants(
             f"{bad[0].where}: {bad[0].name}: {bad[0].problem}"
             + (f" (and {len(bad) - 1:,} more)" if len(bad) > 1 else "")
         )
-    predictor = Predictor(
+    engine = Engine(
         bundle,
         source,
         device,
@@ -169,7 +169,7 @@ def variants(
         edges=edges,
         fine_bytes=2**30,
     )
-    if (strand := _say_approximation(predictor)) is not None:
+    if (strand := _say_approximation(engine)) is not None:
         click.echo(strand, err=True)
     identity = {
         "variants": variants.name,
@@ -186,7 +186,7 @@ def variants(
         desc=f"{spec.name} {chosen.name}",
     ) as bar:
         summary = score_variants(
-            predictor,
+            engine,
             chosen,
             found,
             output,
@@ -226,9 +226,9 @@ def _shifts(text: str) -> tuple[int, ...]:
         ) from None
 
 
-def _say_approximation(predictor: Predictor) -> str | None:
+def _say_approximation(engine: Engine) -> str | None:
     """A line if numbers are approximate; what that costs is measured by `predict`."""
-    kinds = [k for k in (predictor.dtype, predictor.encoder_dtype) if k != "float32"]
+    kinds = [k for k in (engine.dtype, engine.encoder_dtype) if k != "float32"]
     return (
         f"approximate numbers: {', '.join(kinds)} (run `orca-cool predict` with them to see by "
         f"how much)"

@@ -1,12 +1,12 @@
 """An edited genome beside its reference: windows of both around every breakpoint, aligned bin by
 bin.
 
-A window of the alternative is centred on a breakpoint (or on several that lie close together), the
+A window of the alternate is centred on a breakpoint (or on several that lie close together), the
 reference's on the places that the bases at the breakpoint came from: one window for a small change,
-two for a large deletion or a translocation. The alternative's window lies where the longest stretch
+two for a large deletion or a translocation. The alternate's window lies where the longest stretch
 of reference in it falls on the reference window's bins, so that this stretch is compared bin by bin
 exactly, and none of it is encoded anew. Any other bin is compared with the reference bin in which
-its middle lies (or, if that is given sequence, the base nearest to its middle that came from the
+its middle lies (or, if that is literal sequence, the base nearest to its middle that came from the
 reference).
 """
 
@@ -21,7 +21,7 @@ import numpy as np
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.gaps import MAX_GAP, gap_fraction
 from orca_cool.model.spec import ModelSpec, ModuleSpec
-from orca_cool.prediction.engine import Predictor, SeriesMap, Zoom
+from orca_cool.prediction.engine import EncodedZoom, Engine, ZoomMap
 
 
 @dataclass(frozen=True)
@@ -30,45 +30,45 @@ class Site:
 
     Attributes
     ----------
-    contig, marks : of the edited genome, and the breakpoints (bp) that the place is about.
-    position : bp that the alternative's windows centre on, as far as the chromosome's ends allow.
+    contig, breakpoints : of the edited genome, and the breakpoints (bp) that the place is about.
+    position : bp that the alternate's windows centre on, as far as the chromosome's ends allow.
     references : (chromosome, bp) of the source that the reference's windows centre on.
     """
 
     contig: str
-    marks: tuple[int, ...]
+    breakpoints: tuple[int, ...]
     position: int
     references: tuple[tuple[str, int], ...]
 
     def __str__(self) -> str:
-        return f"{self.contig}:{(self.marks[0] + self.marks[-1]) // 2:,}"
+        return f"{self.contig}:{(self.breakpoints[0] + self.breakpoints[-1]) // 2:,}"
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One level at one site; n bins a map, all of it in the alternative's bins.
+    """One level at one site; n bins a map, all of it in the alternate's bins.
 
     Attributes
     ----------
-    alternative : the map of the edited genome. references : the reference's maps, in their own
+    alternate : the map of the edited genome. references : the reference's maps, in their own
         frames.
     reference : (n, n) float64 log observed/expected of the reference at the places that the
-        alternative's bins came from, NaN where there is none.
+        alternate's bins came from, NaN where there is none.
     reference_log : (n, n) log contact frequency (plus eps) of the reference at those places;
-        alternative_log : of the alternative.
-    bins : for each of ``references``, (n,) the bin of it that each bin of the alternative came
+        alternate_log : of the alternate.
+    bins : for each of ``references``, (n,) the bin of it that each bin of the alternate came
         from, -1 where none.
-    touched : (n,) bool, bins that hold given sequence, or a base next to a breakpoint between two
+    touched : (n,) bool, bins that hold literal sequence, or a base next to a breakpoint between two
         pieces of the reference.
     """
 
     site: Site
     resolution: int
-    alternative: SeriesMap
-    references: tuple[SeriesMap, ...]
+    alternate: ZoomMap
+    references: tuple[ZoomMap, ...]
     reference: np.ndarray
     reference_log: np.ndarray
-    alternative_log: np.ndarray
+    alternate_log: np.ndarray
     bins: tuple[np.ndarray, ...]
     touched: np.ndarray
 
@@ -77,7 +77,7 @@ class Comparison:
         """True if the two maps are the same number for number, wherever they can be compared."""
         known = np.isfinite(self.reference)
         return bool(known.any()) and np.array_equal(
-            self.alternative.values[known], self.reference[known]
+            self.alternate.values[known], self.reference[known]
         )
 
 
@@ -103,12 +103,12 @@ def sites(
     window = spec.window(module.resolutions[-1])
     grain = max(1, spec.bins // 8) * module.resolutions[-1]
     names = list(genome.source.chromsizes)
-    places_of = {contig: _marks(genome, contig) for contig in genome.edited}
+    places_of = {contig: _breakpoints(genome, contig) for contig in genome.edited}
     if not places_of and footprint is not None:
         places_of = {footprint[0]: list(footprint[1:])}
     out = []
-    for contig, marks in places_of.items():
-        for group in _clusters(marks, window // 2):
+    for contig, breakpoints in places_of.items():
+        for group in _clusters(breakpoints, window // 2):
             around = np.array([m + side for m in group for side in (-1, 0)])
             chroms, places, _ = genome.to_reference(contig, around)
             references: list[tuple[str, int]] = []
@@ -135,7 +135,7 @@ def sites(
     return out
 
 
-def _marks(genome: EditedGenome, contig: str) -> list[int]:
+def _breakpoints(genome: EditedGenome, contig: str) -> list[int]:
     """Breakpoints of a contig in bp; its ends too where they are not those of a chromosome."""
     first, last, length = (
         genome.contigs[contig][0],
@@ -143,12 +143,12 @@ def _marks(genome: EditedGenome, contig: str) -> list[int]:
         genome.chromsizes[contig],
     )
     ends = {c: (0, size) for c, size in genome.source.chromsizes.items()}
-    marks = genome.junctions(contig)
+    breakpoints = genome.junctions(contig)
     if (first.start if first.strand == "+" else first.end) not in ends.get(first.chrom, ()):
-        marks.insert(0, 0)
+        breakpoints.insert(0, 0)
     if (last.end if last.strand == "+" else last.start) not in ends.get(last.chrom, ()):
-        marks.append(length)
-    return marks or [
+        breakpoints.append(length)
+    return breakpoints or [
         length // 2
     ]  # a chromosome that is turned whole has no breakpoint but is changed
 
@@ -177,7 +177,7 @@ def _in_phase(
     start, end = max(middle - window // 2, 0), middle + window // 2
     best: tuple[int, int] | None = None
     at = start
-    for piece in genome.pieces(contig, start, end):
+    for piece in genome.segments(contig, start, end):
         for chrom, place in references:
             if piece.chrom == chrom and (best is None or len(piece) > best[0]):
                 # where the piece, going on, would have the reference position
@@ -189,26 +189,26 @@ def _in_phase(
 
 
 class Reference:
-    """Zoom series of the reference, each predicted once: those lately asked for are kept."""
+    """EncodedZoom of the reference, each predicted once: those lately asked for are kept."""
 
-    def __init__(self, predictor: Predictor, module: ModuleSpec, max_bytes: int = 2**29):
-        self.predictor, self.module = predictor, module
-        one = predictor.spec.bins**2 * len(module.resolutions) * 16
+    def __init__(self, engine: Engine, module: ModuleSpec, max_bytes: int = 2**29):
+        self.engine, self.module = engine, module
+        one = engine.spec.bins**2 * len(module.resolutions) * 16
         self._most = max(4, max_bytes // one)
-        self._kept: OrderedDict[tuple[str, int], tuple[list[SeriesMap], list[np.ndarray]]] = (
+        self._kept: OrderedDict[tuple[str, int], tuple[list[ZoomMap], list[np.ndarray]]] = (
             OrderedDict()
         )
-        self.predicted = 0  # series predicted so far
+        self.predicted = 0  # zoom predicted so far
 
     def prepare(self, wanted: Iterable[tuple[str, int]]) -> None:
         """Predict those that are not at hand, together."""
         missing = [w for w in dict.fromkeys(wanted) if w not in self._kept]
-        zooms = [self.predictor.zoom_in(self.module, *w, self.predictor.edges) for w in missing]
-        for place, maps in zip(missing, self.predictor.decode(self.module, zooms) if zooms else ()):
+        zooms = [self.engine.encode_zoom(self.module, *w, self.engine.edges) for w in missing]
+        for place, maps in zip(missing, self.engine.decode(self.module, zooms) if zooms else ()):
             self._kept[place] = maps, [self._gaps(m) for m in maps]
             self.predicted += 1
 
-    def get(self, place: tuple[str, int]) -> tuple[list[SeriesMap], list[np.ndarray]]:
+    def get(self, place: tuple[str, int]) -> tuple[list[ZoomMap], list[np.ndarray]]:
         """Maps by level, and for each (n,) bool: bins that are mostly gap."""
         self.prepare([place])
         self._kept.move_to_end(place)
@@ -216,8 +216,8 @@ class Reference:
             self._kept.popitem(last=False)
         return self._kept[place]
 
-    def _gaps(self, m: SeriesMap) -> np.ndarray:
-        return gap_fraction(self.predictor.source, m.chrom, m.start, m.end, m.resolution) > MAX_GAP
+    def _gaps(self, m: ZoomMap) -> np.ndarray:
+        return gap_fraction(self.engine.source, m.chrom, m.start, m.end, m.resolution) > MAX_GAP
 
 
 def compare(
@@ -232,7 +232,7 @@ def compare(
 
     Parameters
     ----------
-    genomes : edited genomes of the reference predictor's source; they are decoded together.
+    genomes : edited genomes of the reference engine's source; they are decoded together.
     footprints, shift : see :func:`sites`.
     keep : resolutions that are wanted; all of the module's are predicted, since the coarse ones
         lead to the fine.
@@ -242,20 +242,22 @@ def compare(
     For each genome, for each of its sites, level by level. Nothing for a genome that is the
     reference itself, without a footprint.
     """
-    predictor, module = reference.predictor, reference.module
+    engine, module = reference.engine, reference.module
     footprints = footprints or [None] * len(genomes)
     found = [
-        sites(g, predictor.spec, module, shift=shift, footprint=f)
+        sites(g, engine.spec, module, shift=shift, footprint=f)
         for g, f in zip(genomes, footprints, strict=True)
     ]
     reference.prepare(place for some in found for site in some for place in site.references)
-    zooms: list[Zoom] = []
+    zooms: list[EncodedZoom] = []
     for genome, some in zip(genomes, found):
-        edited = predictor.on(genome)
-        zooms += [edited.zoom_in(module, site.contig, site.position, edited.edges) for site in some]
-    series = iter(predictor.decode(module, zooms) if zooms else ())
+        edited = engine.for_genome(genome)
+        zooms += [
+            edited.encode_zoom(module, site.contig, site.position, edited.edges) for site in some
+        ]
+    zoom = iter(engine.decode(module, zooms) if zooms else ())
     return [
-        [c for site in some for c in _beside(reference, genome, site, next(series), keep)]
+        [c for site in some for c in _beside(reference, genome, site, next(zoom), keep)]
         for genome, some in zip(genomes, found)
     ]
 
@@ -264,25 +266,25 @@ def compare_at(
     reference: Reference, genome: EditedGenome, site: Site, keep: Sequence[int] | None = None
 ) -> list[Comparison]:
     """As :func:`compare`, of one genome at a place of the caller's choice."""
-    predictor, module = reference.predictor.on(genome), reference.module
-    (series,) = predictor.decode(
-        module, [predictor.zoom_in(module, site.contig, site.position, predictor.edges)]
+    engine, module = reference.engine.for_genome(genome), reference.module
+    (zoom,) = engine.decode(
+        module, [engine.encode_zoom(module, site.contig, site.position, engine.edges)]
     )
-    return _beside(reference, genome, site, series, keep)
+    return _beside(reference, genome, site, zoom, keep)
 
 
 def _beside(
     reference: Reference,
     genome: EditedGenome,
     site: Site,
-    series: Sequence[SeriesMap],
+    zoom: Sequence[ZoomMap],
     keep: Sequence[int] | None,
 ) -> list[Comparison]:
-    """A zoom series of an edited genome beside those of its reference, level by level."""
+    """A zoom of an edited genome beside those of its reference, level by level."""
     own = [reference.get(place) for place in site.references]
     levels = [
         (m, [(maps[k], gaps[k]) for maps, gaps in own])
-        for k, m in enumerate(series)
+        for k, m in enumerate(zoom)
         if keep is None or m.resolution in keep
     ]
     return [_aligned(genome, site, m, references) for m, references in levels]
@@ -312,7 +314,7 @@ def bin_origins(
     ):
         at = max(int(first[k]), 0)
         nearest = resolution
-        for piece in genome.pieces(contig, at, int(first[k]) + resolution):
+        for piece in genome.segments(contig, at, int(first[k]) + resolution):
             base = min(max(int(middles[k]), at), at + len(piece) - 1)
             if piece.chrom and abs(base - middles[k]) < nearest:
                 nearest = abs(base - int(middles[k]))
@@ -323,7 +325,7 @@ def bin_origins(
 
 
 def _aligned(
-    genome: EditedGenome, site: Site, m: SeriesMap, own: Sequence[tuple[SeriesMap, np.ndarray]]
+    genome: EditedGenome, site: Site, m: ZoomMap, own: Sequence[tuple[ZoomMap, np.ndarray]]
 ) -> Comparison:
     """A level's map of an edited genome beside maps of its reference (each with (n,) bool: bins
     that are mostly gap).
@@ -343,8 +345,8 @@ def _aligned(
         reference[i, j] = r.values[index[i], index[j]]
         log[i, j] = reference[i, j] + np.log(r.expected[index[i], index[j]] + r.eps)
     touched = np.zeros(n, dtype=bool)
-    for mark in site.marks:
-        sides = genome.pieces(site.contig, mark - 1, mark + 1)
+    for mark in site.breakpoints:
+        sides = genome.segments(site.contig, mark - 1, mark + 1)
         if all(piece.chrom for piece in sides):
             bases = np.array(
                 [b for b in (mark - 1, mark) if 0 <= b < genome.chromsizes[site.contig]]
@@ -352,13 +354,13 @@ def _aligned(
             k = (bases - m.start) // m.resolution
             touched[k[(k >= 0) & (k < n)]] = True
     at = max(m.start, 0)
-    for piece in genome.pieces(site.contig, m.start, m.end):
+    for piece in genome.segments(site.contig, m.start, m.end):
         if not piece.chrom:
             touched[
                 (at - m.start) // m.resolution : (at + len(piece) - 1 - m.start) // m.resolution + 1
             ] = True
         at += len(piece)
-    alternative_log = m.values + np.log(m.expected + m.eps)
+    alternate_log = m.values + np.log(m.expected + m.eps)
     return Comparison(
         site,
         m.resolution,
@@ -366,7 +368,7 @@ def _aligned(
         tuple(r for r, _ in own),
         reference,
         log,
-        alternative_log,
+        alternate_log,
         tuple(bins),
         touched,
     )

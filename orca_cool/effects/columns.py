@@ -1,8 +1,8 @@
-"""What a zoom series shows: a column for each level, with maps of the reference and of an edited
+"""What a zoom shows: a column for each level, with maps of the reference and of an edited
 genome and their insulation.
 
-Columns come from predictions (:meth:`Column.of_series`, :func:`compared`) or from a file of maps
-(:func:`read_maps`); :func:`orca_cool.effects.figure.draw_series` draws them.
+Columns come from predictions (:meth:`Column.of_zoom`, :func:`compared`) or from a file of maps
+(:func:`read_maps`); :func:`orca_cool.effects.figure.draw_columns` draws them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from orca_cool.maps.metrics import insulation_score
 
 if TYPE_CHECKING:
     from orca_cool.effects.align import Comparison, Reference, Site
-    from orca_cool.prediction.engine import SeriesMap
+    from orca_cool.prediction.engine import ZoomMap
 
 #: Side of the insulation diamond in bins, as scores take it; maps of fewer than 80 bins have a
 #: smaller one.
@@ -76,26 +76,26 @@ class Column:
     Attributes
     ----------
     references : maps of the reference; two where the parts that are joined lie far from each other.
-    alternative : map of the edited genome, if there is one.
-    aligned, aligned_insulation : (n, n), (n,): the reference in the alternative's bins, NaN where
+    alternate : map of the edited genome, if there is one.
+    aligned, aligned_insulation : (n, n), (n,): the reference in the alternate's bins, NaN where
         there is none.
-    marks : breakpoints that the figure is about, in bp of the alternative.
+    breakpoints : breakpoints that the figure is about, in bp of the alternate.
     genome : the edited genome.
     of_ratio : insulation is that of observed/expected, not of contact frequency.
     """
 
     resolution: int
     references: tuple[Map, ...]
-    alternative: Map | None = None
+    alternate: Map | None = None
     aligned: np.ndarray | None = None
     aligned_insulation: np.ndarray | None = None
-    marks: tuple[int, ...] = ()
+    breakpoints: tuple[int, ...] = ()
     genome: EditedGenome | None = None
     of_ratio: bool = False
 
     @classmethod
-    def of_series(cls, m: SeriesMap, source: SequenceSource) -> Column:
-        """A level of a zoom series without an edit."""
+    def of_zoom(cls, m: ZoomMap, source: SequenceSource) -> Column:
+        """A level of a zoom without an edit."""
         return cls(m.resolution, (_map(m, source),))
 
     @classmethod
@@ -106,31 +106,31 @@ class Column:
         return cls(
             found.resolution,
             references,
-            _map(found.alternative, genome),
+            _map(found.alternate, genome),
             found.reference,
             lifted,
-            found.site.marks,
+            found.site.breakpoints,
             genome,
         )
 
     @property
     def difference(self) -> np.ndarray | None:
-        """(n, n) alternative minus reference, NaN where they cannot be compared."""
-        if self.alternative is None or self.aligned is None:
+        """(n, n) alternate minus reference, NaN where they cannot be compared."""
+        if self.alternate is None or self.aligned is None:
             return None
-        return self.alternative.values - self.aligned
+        return self.alternate.values - self.aligned
 
     @property
     def maps(self) -> list[Map]:
-        return [*self.references, *([self.alternative] if self.alternative else [])]
+        return [*self.references, *([self.alternate] if self.alternate else [])]
 
     def places(self) -> list[tuple[str, int, int]]:
-        """(chromosome, start, end) of all of the reference that is drawn, the alternative's pieces
+        """(chromosome, start, end) of all of the reference that is drawn, the alternate's pieces
         included.
         """
-        m = self.alternative
+        m = self.alternate
         pieces = (
-            self.genome.pieces(m.chrom, m.start, m.end)
+            self.genome.segments(m.chrom, m.start, m.end)
             if m is not None and self.genome is not None and self.edited
             else []
         )
@@ -140,18 +140,18 @@ class Column:
 
     @property
     def edited(self) -> bool:
-        """True if the alternative's chromosome is an edited one, whose segments are known."""
+        """True if the alternate's chromosome is an edited one, whose segments are known."""
         return (
             self.genome is not None
-            and self.alternative is not None
-            and self.alternative.chrom in self.genome.edited
+            and self.alternate is not None
+            and self.alternate.chrom in self.genome.edited
         )
 
     def breaks(self) -> list[int]:
-        """Breakpoints that are marked in the alternative's window, in bp: all junctions in it
-        (``marks`` if those are many), and ends of the chromosome that are none in the reference.
+        """Breakpoints that are marked in the alternate's window, in bp: all junctions in it
+        (``breakpoints`` if those are many), and ends of the chromosome that are none in the reference.
         """
-        m, places = self.alternative, list(self.marks)
+        m, places = self.alternate, list(self.breakpoints)
         if m is None:
             return []
         if self.genome is not None and self.edited:
@@ -165,7 +165,7 @@ class Column:
 
     def origins(self) -> list[tuple[str, int]]:
         """(chromosome, bp) of the reference that the sides of :meth:`breaks` came from."""
-        m = self.alternative
+        m = self.alternate
         if m is None:
             return []
         if self.genome is None or not self.edited:
@@ -173,8 +173,8 @@ class Column:
         found: dict[tuple[str, int], None] = {}
         for b in self.breaks():
             left, right = (
-                self.genome.pieces(m.chrom, b - 1, b),
-                self.genome.pieces(m.chrom, b, b + 1),
+                self.genome.segments(m.chrom, b - 1, b),
+                self.genome.segments(m.chrom, b, b + 1),
             )
             for side, last in ((left, True), (right, False)):
                 for s in side:
@@ -188,7 +188,7 @@ def diamond_side(bins: int) -> int:
     return min(DIAMOND, max(2, bins // 8))
 
 
-def _map(m: SeriesMap, source: SequenceSource) -> Map:
+def _map(m: ZoomMap, source: SequenceSource) -> Map:
     """What lies in gaps and outside the chromosome is predicted too, but means nothing."""
     from orca_cool.genome.gaps import MAX_GAP  # with torch, which a file of maps is drawn without
 
@@ -211,7 +211,7 @@ def _masked(
 
 
 def _lifted(tracks: Sequence[np.ndarray], bins: Sequence[np.ndarray], n: int) -> np.ndarray:
-    """Insulation of the reference in the alternative's bins: of the first reference map that knows
+    """Insulation of the reference in the alternate's bins: of the first reference map that knows
     it.
     """
     out = np.full(n, np.nan)
@@ -232,22 +232,23 @@ def site_at(genome: EditedGenome, chrom: str, position: int, grain: int = 1) -> 
 
     Raises
     ------
-    EditError If the edits leave nothing of that base, or change nothing on the chromosome that it
-        is on now.
+    EditError
+        If the edits leave nothing of that base, or change nothing on the chromosome that it is on
+        now.
     """
     from orca_cool.effects.align import Site
 
     place = f"{chrom}:{position:,}"
-    images = genome.from_reference(chrom, position, position + 1)
-    if not images:
+    lifted = genome.from_reference(chrom, position, position + 1)
+    if not lifted:
         raise EditError(
             f"the edits leave nothing of {place}; choose another place, or none to see the "
             f"breakpoints"
         )
-    image = next((i for i in images if i.contig in genome.edited), None)
+    image = next((i for i in lifted if i.contig in genome.edited), None)
     if image is None:
         raise EditError(
-            f"the edits change nothing on {images[0].contig}, where {place} is; they change "
+            f"the edits change nothing on {lifted[0].contig}, where {place} is; they change "
             f"{', '.join(genome.edited)}"
         )
     back = position % grain
@@ -272,7 +273,7 @@ def around(genome: EditedGenome, site: Site, reach: int) -> list[tuple[str, int,
     show.
     """
     places = [(chrom, at - reach, at + reach) for chrom, at in site.references]
-    pieces = genome.pieces(site.contig, site.position - reach, site.position + reach)
+    pieces = genome.segments(site.contig, site.position - reach, site.position + reach)
     return places + [(piece.chrom, piece.start, piece.end) for piece in pieces if piece.chrom]
 
 
@@ -304,7 +305,7 @@ def read_maps(path: str | Path) -> tuple[str, list[list[Column]]]:
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             about = json.loads(str(arrays["about"]))
-            if about["format"] != "orca-cool.maps" or about["format_version"] != 1:
+            if about["format"] != "orca-cool.maps" or about["format_version"] not in (1, 2):
                 raise ValueError(f"format {about['format']!r}, version {about['format_version']}")
             genome = _genome(about)
             found: dict[str, list[Column]] = {}
@@ -340,12 +341,12 @@ def _genome(about: Mapping[str, Any]) -> EditedGenome | None:
 
 
 def _segment(text: str) -> Segment:
-    """Inverse of ``str(Segment)``; given sequence comes back as letters N."""
+    """Inverse of ``str(Segment)``; literal sequence comes back as letters N."""
     if match := re.fullmatch(r"(.+):([\d,]+)-([\d,]+)\(([+-])\)", text):
         return Segment(
             match[1], int(match[2].replace(",", "")), int(match[3].replace(",", "")), match[4]
         )
-    if match := re.fullmatch(r"([\d,]+) bp of (N|given sequence)", text):
+    if match := re.fullmatch(r"([\d,]+) bp of (N|literal sequence|given sequence)", text):
         length = int(match[1].replace(",", ""))
         return Segment("", 0, length, "+", None if match[2] == "N" else b"N" * length)
     raise ValueError(f"segment {text!r}")
@@ -373,15 +374,17 @@ def _column(
     )
     bins = [arrays[f"bins_{key}_{k}"] for k in range(len(references))]
     length = np.inf if genome is None else genome.chromsizes.get(row["contig"], np.inf)
-    alternative = a_map(f"alternative_{key}", row["contig"], row, length)
-    lifted = _lifted([r.insulation for r in references], bins, len(alternative.values))
+    former = f"alternative_{key}"  # its name in version 1
+    name = former if former in arrays else f"alternate_{key}"
+    alternate = a_map(name, row["contig"], row, length)
+    lifted = _lifted([r.insulation for r in references], bins, len(alternate.values))
     return Column(
         resolution,
         references,
-        alternative,
+        alternate,
         arrays[f"reference_{key}"],
         lifted,
-        tuple(row["marks"]),
+        tuple(row.get("breakpoints", row.get("marks", ()))),
         genome,
         of_ratio=True,
     )

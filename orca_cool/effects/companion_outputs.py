@@ -1,4 +1,4 @@
-"""What lies beside the prediction of an edited genome: the same in the reference's frame, the
+"""What lies beside the prediction of an edited genome: the same in the reference's coordinates, the
 reference's own, and the difference.
 """
 
@@ -10,19 +10,19 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from orca_cool.effects.reference_coordinates import difference, to_reference_frame
+from orca_cool.effects.reference_coordinates import difference, lift_to_reference
 from orca_cool.errors import CoolerError, OutputError
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.maps.coolfile import read_layer
 from orca_cool.prediction.plan import Plan
 
 
-def beside_path(output: Path, kind: str) -> Path:
+def companion_path(output: Path, kind: str) -> Path:
     """``out.mcool`` -> ``out.<kind>.mcool``."""
     return output.with_name(f"{output.name.removesuffix('.mcool')}.{kind}.mcool")
 
 
-def is_made(path: Path, whole: Plan, numbers: dict[str, str]) -> bool:
+def is_result_of(path: Path, whole: Plan, numbers: dict[str, str]) -> bool:
     """True if a file is what a plan leads to.
 
     Parameters
@@ -47,7 +47,7 @@ def is_made(path: Path, whole: Plan, numbers: dict[str, str]) -> bool:
     return same_trans and all(found.get(k) == v for k, v in json.loads(json.dumps(wanted)).items())
 
 
-def derive(
+def write_companions(
     output: Path,
     genome: EditedGenome,
     assembly: str,
@@ -55,20 +55,22 @@ def derive(
     reference: Path | None,
     beside: Sequence[Path],
 ) -> list[Path]:
-    """Write the files ``beside`` the prediction of an edited genome: in the reference's frame, and
+    """Write the files ``beside`` the prediction of an edited genome: in the reference's coordinates, and
     its difference to ``reference``.
     """
-    scratch = output.with_name(output.name + ".frame.partial")
-    frame = scratch / beside_path(output, "reference-frame").name
+    scratch = output.with_name(output.name + ".lifted.partial")
+    lifted = scratch / companion_path(output, "lifted").name
     made: list[Path] = []
     try:
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir()
-        made = to_reference_frame(output, genome, frame, assembly=assembly, copies=copies)
-        if beside_path(output, "reference-frame") not in beside:
+        made = lift_to_reference(output, genome, lifted, assembly=assembly, copies=copies)
+        if companion_path(output, "lifted") not in beside:
             made = []
         if reference is not None:
-            made.append(difference(frame, reference, scratch / beside_path(output, "diff").name))
+            made.append(
+                difference(lifted, reference, scratch / companion_path(output, "diff").name)
+            )
         for path in made:
             os.replace(path, output.parent / path.name)
     except OSError as error:

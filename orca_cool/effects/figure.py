@@ -1,4 +1,4 @@
-"""A zoom series as one figure: reference, alternative, their difference and a measured map, a
+"""A zoom as one figure: reference, alternate, their difference and a measured map, a
 column for each level, coarse to fine.
 
 Below every map is its insulation, above it a strip of the segments that the sequence is made of:
@@ -37,7 +37,7 @@ GIVEN_COLOUR = "0.25"
 
 LINE_COLOURS = {
     "reference": "0.35",
-    "alternative": "#7b3294",
+    "alternate": "#7b3294",
     "measured": "0.35",
     "difference": "#7b3294",
 }
@@ -78,7 +78,7 @@ class _Stretches:
 
 @dataclass(frozen=True)
 class _Bar:
-    """A piece of a strip; ``number`` of its stretch, or -1 for given sequence, -2 for N."""
+    """A piece of a strip; ``number`` of its stretch, or -1 for literal sequence, -2 for N."""
 
     start: int
     end: int
@@ -108,7 +108,7 @@ class _Panel:
 
 @dataclass
 class _Block:
-    """A row of panels; ``kind``: reference, alternative, difference, measured."""
+    """A row of panels; ``kind``: reference, alternate, difference, measured."""
 
     kind: str
     label: str
@@ -130,7 +130,7 @@ class _Block:
         return sum(h + SPACE for _, h in self.parts(map_height)) - SPACE
 
 
-def draw_series(
+def draw_columns(
     columns: Sequence[Column],
     *,
     title: str = "",
@@ -142,8 +142,8 @@ def draw_series(
 ) -> Figure:
     """Draw the levels of one place side by side.
 
-    Rows from the top: the reference (each of its windows), the alternative, the alternative minus
-    the reference, the measured map of each reference window. Without an alternative only the
+    Rows from the top: the reference (each of its windows), the alternate, the alternate minus
+    the reference, the measured map of each reference window. Without an alternate only the
     reference and the measured map.
 
     Parameters
@@ -152,7 +152,7 @@ def draw_series(
     title : "$" is taken as it is.
     triangles : maps are rotated by 45 degrees and drawn up to half the window's distance.
     genes : as :func:`orca_cool.genome.gene_models.read_genes` returns them, in the reference; drawn below it,
-        and where they went below the alternative.
+        and where they went below the alternate.
     observed : .cool, .mcool or a URI; see :func:`orca_cool.maps.picture.observed_panel`.
     vmax : end of the symmetric scale of log observed/expected; default: the 98th percentile of what
         is predicted.
@@ -161,7 +161,7 @@ def draw_series(
     Returns
     -------
     matplotlib Figure; no state of pyplot is touched. Axes are labelled "reference 2000 map",
-    "alternative 2000 insulation", ...
+    "alternate 2000 insulation", ...
 
     Raises
     ------
@@ -177,7 +177,7 @@ def draw_series(
     drawn = [
         p.values[np.isfinite(p.values)]
         for b in blocks
-        if b.kind in ("reference", "alternative")
+        if b.kind in ("reference", "alternate")
         for p in b.panels
     ]
     changes = [
@@ -294,8 +294,8 @@ def _note(columns: Sequence[Column], blocks: Sequence[_Block]) -> str:
         out.append("Strips: stretches of the reference between breakpoints (A, B, ...)")
         out[-1] += ", < inverted" * any(
             b.inverted for b in bars
-        ) + ", crossed out if no window of the alternative has it" * any(b.absent for b in bars)
-        out[-1] += ", black: given sequence" * any(b.number == -1 for b in bars) + "."
+        ) + ", crossed out if no window of the alternate has it" * any(b.absent for b in bars)
+        out[-1] += ", black: literal sequence" * any(b.number == -1 for b in bars) + "."
     return " ".join(out)
 
 
@@ -304,8 +304,8 @@ def _blocks(
 ) -> list[_Block]:
     """All panels, row by row."""
     stretches = _Stretches(columns)
-    alternatives = [c.alternative for c in columns if c.alternative is not None]
-    bars = [_alternative_bars(c, stretches) for c in columns]
+    alternates = [c.alternate for c in columns if c.alternate is not None]
+    bars = [_alternate_bars(c, stretches) for c in columns]
     present = {bar.number for some in bars for bar in some}
     sides = len(columns[0].references)
     suffix = (
@@ -346,17 +346,17 @@ def _blocks(
                 panel.genes = Track.of(genes, r.chrom, r.start, r.end, width)
             panels.append(panel)
         out.append(_Block("reference", "reference" + suffix[k], panels))
-    if alternatives:
-        boxes = [(m.start, m.end) for m in alternatives[1:]]
+    if alternates:
+        boxes = [(m.start, m.end) for m in alternates[1:]]
         upper, lower = [], []
-        for column, m, own, box in zip(columns, alternatives, bars, [*boxes, None]):
+        for column, m, own, box in zip(columns, alternates, bars, [*boxes, None]):
             place, lines = (m.start, m.end), column.breaks()
             lifted = (
                 column.aligned_insulation
                 if column.aligned_insulation is not None
                 else np.full(len(m.values), np.nan)
             )
-            tracks = [("reference", place, lifted), ("alternative", place, m.insulation)]
+            tracks = [("reference", place, lifted), ("alternate", place, m.insulation)]
             panel = _Panel(m.chrom, *place, m.values, place, lines, tracks, box, own)
             if genes is not None and column.genome is not None:
                 panel.genes = Track.of(
@@ -380,8 +380,8 @@ def _blocks(
                 )
             )
         out += [
-            _Block("alternative", "alternative", upper),
-            _Block("difference", "alternative minus reference", lower),
+            _Block("alternate", "alternate", upper),
+            _Block("difference", "alternate minus reference", lower),
         ]
     if observed is not None:
         for k in range(sides):
@@ -393,18 +393,18 @@ def _blocks(
     return out
 
 
-def _alternative_bars(column: Column, stretches: _Stretches) -> list[_Bar]:
-    """Pieces of the alternative's window; if they are many, those that are too small to be seen are
+def _alternate_bars(column: Column, stretches: _Stretches) -> list[_Bar]:
+    """Pieces of the alternate's window; if they are many, those that are too small to be seen are
     left out.
     """
-    m = column.alternative
+    m = column.alternate
     if m is None or column.genome is None or not column.edited:
         return []
     out = []
     at = max(m.start, 0)
-    for piece in column.genome.pieces(m.chrom, m.start, m.end):
+    for piece in column.genome.segments(m.chrom, m.start, m.end):
         if not piece.chrom:
-            found = [(-2 if piece.unknown else -1, piece.start, piece.end)]
+            found = [(-2 if piece.is_N else -1, piece.start, piece.end)]
         else:
             found = stretches.of(piece.chrom, piece.start, piece.end)
         for number, a, b in found:
@@ -445,7 +445,7 @@ def _limits(blocks: Sequence[_Block], k: int, kind: str) -> tuple[float, float]:
     """Range of a column's insulation axes: one for all predicted maps, another for measured ones, a
     symmetric one for the difference.
     """
-    kinds = {kind} if kind in ("difference", "measured") else {"reference", "alternative"}
+    kinds = {kind} if kind in ("difference", "measured") else {"reference", "alternate"}
     tracks = [t for b in blocks if b.kind in kinds for _, _, t in b.panels[k].tracks]
     known = np.concatenate([t[np.isfinite(t)] for t in tracks])
     low, high = (float(known.min()), float(known.max())) if len(known) else (-0.1, 0.1)

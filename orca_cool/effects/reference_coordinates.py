@@ -1,6 +1,6 @@
 """The map of an edited genome at the coordinates of its reference, and the difference of two maps.
 
-:func:`to_reference_frame` shows contacts of the edited genome where reads of it would be mapped to
+:func:`lift_to_reference` shows contacts of the edited genome where reads of it would be mapped to
 the reference: every bin of the reference is looked up, by its middle base, in the edited genome,
 where it is in no place, one, or many. Contacts between chromosomes of the reference are not shown,
 also where an edit has put them on one contig; the edited genome's own map has them.
@@ -25,7 +25,7 @@ from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.gaps import masks
 from orca_cool.genome.regions import Region, n_bins, parse_region
 from orca_cool.genome.segments import Segment
-from orca_cool.maps.coolfile import BALANCED, DIFF_FORMAT, Layer, Stripe, read_layer, write_mcool
+from orca_cool.maps.coolfile import BALANCED, DIFF_FORMAT, Layer, RowBlock, read_layer, write_mcool
 from orca_cool.maps.expected import write_expected
 from orca_cool.maps.picture import resolutions
 from orca_cool.maps.pixels import writing
@@ -39,12 +39,12 @@ CELLS, BLOCKS = 1 << 19, 64
 
 
 @dataclass(frozen=True)
-class Images:
+class LiftedBins:
     """Where the bins of a chromosome of the source are in an edited genome.
 
     Attributes
     ----------
-    first : (bins + 1,) int64; the images of bin i are ``places[first[i] : first[i + 1]]``, in the
+    first : (bins + 1,) int64; the lifted of bin i are ``places[first[i] : first[i + 1]]``, in the
         order of the contigs.
     places : int64, bins of the edited genome, numbered through all contigs as in its cooler.
     """
@@ -54,19 +54,21 @@ class Images:
 
     @property
     def copies(self) -> np.ndarray:
-        """(bins,) images of each bin."""
+        """(bins,) lifted of each bin."""
         return np.diff(self.first)
 
-    def only_first(self) -> Images:
+    def only_first(self) -> LiftedBins:
         """Of each bin its first image alone."""
         some = self.copies > 0
-        return Images(np.concatenate([[0], np.cumsum(some)]), self.places[self.first[:-1][some]])
+        return LiftedBins(
+            np.concatenate([[0], np.cumsum(some)]), self.places[self.first[:-1][some]]
+        )
 
 
-def bin_images(
+def lifted_bins(
     genome: EditedGenome, chroms: Sequence[str], resolutions: Sequence[int]
-) -> dict[int, dict[str, Images]]:
-    """Images of all bins of chromosomes of the source, by resolution (bp) and chromosome.
+) -> dict[int, dict[str, LiftedBins]]:
+    """LiftedBins of all bins of chromosomes of the source, by resolution (bp) and chromosome.
 
     Each is where the bin's middle base is, or, if that base is nowhere, the nearest base of the bin
     that is somewhere.
@@ -80,13 +82,15 @@ def bin_images(
             offset += len(s)
     pieces = {chrom: np.array(found, np.int64).reshape(-1, 5).T for chrom, found in rows.items()}
     return {
-        r: {chrom: _images(genome, chrom, r, pieces[chrom]) for chrom in chroms}
+        r: {chrom: _lifted_bins(genome, chrom, r, pieces[chrom]) for chrom in chroms}
         for r in resolutions
     }
 
 
-def _images(genome: EditedGenome, chrom: str, resolution: int, pieces: np.ndarray) -> Images:
-    """Images of one chromosome; rows of ``pieces``: start, end, number of the contig, offset in it,
+def _lifted_bins(
+    genome: EditedGenome, chrom: str, resolution: int, pieces: np.ndarray
+) -> LiftedBins:
+    """LiftedBins of one chromosome; rows of ``pieces``: start, end, number of the contig, offset in it,
     1 if forward.
     """
     length = genome.source.chromsizes[chrom]
@@ -101,7 +105,7 @@ def _images(genome: EditedGenome, chrom: str, resolution: int, pieces: np.ndarra
     along = np.where(forward[which] == 1, middle[own] - begin[which], end[which] - 1 - middle[own])
     places = (np.cumsum(bins) - bins)[contig[which]] + (offset[which] + along) // resolution
     order = np.argsort(own, kind="stable")
-    return Images(np.searchsorted(own[order], np.arange(len(middle) + 1)), places[order])
+    return LiftedBins(np.searchsorted(own[order], np.arange(len(middle) + 1)), places[order])
 
 
 def _present(
@@ -142,11 +146,11 @@ def reference_regions(
 
     Returns
     -------
-    Regions of the source in its order; none if all is given sequence.
+    Regions of the source in its order; none if all is literal sequence.
     """
     spans: list[tuple[str, int, int]] = []
     for region in regions:
-        pieces = [s for s in genome.pieces(region.chrom, region.start, region.end) if s.chrom]
+        pieces = [s for s in genome.segments(region.chrom, region.start, region.end) if s.chrom]
         spans += _joined([_inside(s, genome) for s in pieces], reach)
     order = {c: i for i, c in enumerate(genome.source.chromsizes)}
     found = _joined(spans, int(join))
@@ -208,7 +212,7 @@ class _Band:
 
 
 def _moved(
-    images: Images, contig: np.ndarray, pixels: _Band, start: int, end: int, band: int
+    lifted: LiftedBins, contig: np.ndarray, pixels: _Band, start: int, end: int, band: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rows ``[start, end)`` of a chromosome of the source.
 
@@ -219,20 +223,20 @@ def _moved(
 
     Returns
     -------
-    counts : (rows, band) float32, the mean over all pairs of images that have a pixel; NaN where
+    counts : (rows, band) float32, the mean over all pairs of lifted that have a pixel; NaN where
         none has.
     levels : (rows, band) int32, the coarsest of theirs.
     """
     total, number = np.zeros((end - start, band)), np.zeros((end - start, band), np.int32)
     levels = np.zeros((end - start, band), np.int32)
-    copies = images.copies
+    copies = lifted.copies
     last = min(end + band - 1, len(copies))
     for p in range(int(copies[start:end].max(initial=0))):
         i = start + np.flatnonzero(copies[start:end] > p)
-        x = images.places[images.first[i] + p]
+        x = lifted.places[lifted.first[i] + p]
         for q in range(int(copies[start:last].max(initial=0))):
             j = start + np.flatnonzero(copies[start:last] > q)
-            y = images.places[images.first[j] + q]
+            y = lifted.places[lifted.first[j] + q]
             d = j - i[:, None]
             a, b = np.nonzero(
                 (d >= 0)
@@ -252,7 +256,7 @@ def _moved(
     return counts_, levels
 
 
-def to_reference_frame(
+def lift_to_reference(
     edited_path: str | os.PathLike[str],
     genome: EditedGenome,
     out: str | os.PathLike[str],
@@ -266,14 +270,14 @@ def to_reference_frame(
 
     Frequencies are the predicted ones; what is expected is that of the distance in the reference.
     Bins are masked that are gaps of the reference, have no image, or none that was predicted; there
-    is no pixel for pairs of which no images lie on one contig within the predicted distance.
+    is no pixel for pairs of which no lifted lie on one contig within the predicted distance.
 
     Parameters
     ----------
     edited_path : predicted .mcool of ``genome``; its levels, bands, mode and pseudo-depth are kept.
     assembly : name of the reference's.
     copies : what a bin shows that is there several times: "mean" of the frequencies of all pairs of
-        its images, or "first" image only.
+        its lifted, or "first" image only.
     metadata : JSON-able, added to that of ``edited_path``.
 
     Returns
@@ -310,13 +314,13 @@ def to_reference_frame(
             f"reference"
         )
     masked = masks(source, regions, list(found))
-    images = bin_images(genome, list(dict.fromkeys(x.chrom for x in regions)), list(found))
+    lifted = lifted_bins(genome, list(dict.fromkeys(x.chrom for x in regions)), list(found))
     layers = []
     for r, (layer, _) in found.items():
         unknown = np.concatenate([layer.masked[c] for c in genome.chromsizes])
         if copies == "first":
-            images[r] = {c: some.only_first() for c, some in images[r].items()}
-        for c, some in images[r].items():
+            lifted[r] = {c: some.only_first() for c, some in lifted[r].items()}
+        for c, some in lifted[r].items():
             usable = ~unknown[some.places]
             owner = np.repeat(np.arange(len(some.copies)), some.copies)
             masked[r][c] |= np.bincount(owner[usable], minlength=len(some.copies)) == 0
@@ -327,7 +331,7 @@ def to_reference_frame(
             )
         )
 
-    def stripes(resolution: int) -> Iterator[Stripe]:
+    def row_blocks(resolution: int) -> Iterator[RowBlock]:
         layer = next(x for x in layers if x.resolution == resolution)
         contig = np.repeat(
             np.arange(len(genome.chromsizes)),
@@ -336,12 +340,12 @@ def to_reference_frame(
         step = max(1, min(layer.band, CELLS // layer.band))
         with h5py.File(edited_path, "r") as file:
             pixels = _Band(file[f"resolutions/{resolution}"], found[resolution][0].band)
-            for c, some in images[resolution].items():
+            for c, some in lifted[resolution].items():
                 used = np.flatnonzero(~layer.masked[c])
                 for a in range(int(used[0]), int(used[-1]) + 1, step) if len(used) else ():
                     b = min(a + step, int(used[-1]) + 1)
                     counts, level = _moved(some, contig, pixels, a, b, layer.band)
-                    yield Stripe(c, a, counts, level, count=counts)
+                    yield RowBlock(c, a, counts, level, count=counts)
 
     whole = {Region(c, 0, n): c for c, n in sizes.items()}
     rows = [
@@ -358,9 +362,9 @@ def to_reference_frame(
     told |= {
         "regions": [str(x) for x in regions],
         "bands": {str(x.resolution): x.band for x in layers},
-        "spread": False,
+        "strand_difference": False,
     }
-    told |= {"frame": "reference", "copies": copies, **(metadata or {})}
+    told |= {"lifted_to_reference": True, "copies": copies, **(metadata or {})}
     out = Path(out)
     tables = write_expected(out, layers, sizes, view, meta["mode"], meta["pseudo_depth"])
     write_mcool(
@@ -368,7 +372,7 @@ def to_reference_frame(
         chromsizes=sizes,
         assembly=assembly,
         layers=layers,
-        stripes=stripes,
+        row_blocks=row_blocks,
         pseudo_depth=meta["pseudo_depth"],
         mode=meta["mode"],
         metadata=told,
@@ -436,11 +440,11 @@ def require_comparable(
 
 
 def difference(
-    alternative: str | os.PathLike[str],
+    alternate: str | os.PathLike[str],
     reference: str | os.PathLike[str],
     out: str | os.PathLike[str],
 ) -> Path:
-    """Write the natural logarithm of alternative / reference contact frequency, for every pixel
+    """Write the natural logarithm of alternate / reference contact frequency, for every pixel
     that both maps have.
 
     ``count`` is the logarithm itself (float32; 0 where nothing changed) and ``weight`` 1, so that
@@ -449,18 +453,20 @@ def difference(
 
     Parameters
     ----------
-    alternative : predicted .mcool in the reference's frame (:func:`to_reference_frame`); its levels
+    alternate : predicted .mcool in the reference's frame (:func:`lift_to_reference`); its levels
         are written.
     reference : predicted .mcool of the same model with at least these levels.
 
     Raises
     ------
-    CoolerError If a file cannot be read, or they differ in more than their numbers; if they have no
-        pixel in common. OutputError
+    CoolerError
+        If a file cannot be read, or they differ in more than their numbers; if they have no pixel
+        in common.
+    OutputError
         If the output cannot be written.
     """
     out = Path(out)
-    levels = resolutions(str(alternative))
+    levels = resolutions(str(alternate))
     meta = read_layer(levels[min(levels)])[1]
     first = cooler.Cooler(levels[min(levels)])
     sizes = {str(c): int(n) for c, n in first.chromsizes.items()}
@@ -470,9 +476,9 @@ def difference(
         **meta,
         "format": DIFF_FORMAT,
         "format_version": DIFF_FORMAT_VERSION,
-        "value": "ln(alternative / reference)",
+        "value": "ln(alternate / reference)",
     }
-    told |= {"alternative": Path(alternative).name, "reference": Path(reference).name}
+    told |= {"alternate": Path(alternate).name, "reference": Path(reference).name}
     for key in (
         "eps",
         "band",
@@ -486,7 +492,7 @@ def difference(
     try:
         with writing(out):
             for k, r in enumerate(levels):
-                with h5py.File(alternative, "r") as one, h5py.File(reference, "r") as two:
+                with h5py.File(alternate, "r") as one, h5py.File(reference, "r") as two:
                     a, b = one[f"resolutions/{r}"], two[f"resolutions/{r}"]
                     bins = cooler.Cooler(levels[r]).bins()[["chrom", "start", "end"]][:]
                     masked = np.isnan(a["bins/weight"][:]) | np.isnan(b["bins/weight"][:])
@@ -513,7 +519,7 @@ def difference(
                     group["bins/weight"].attrs.update(BALANCED)
         if not nnz:
             raise CoolerError(
-                f"{str(alternative)!r} and {str(reference)!r} have no pixel in common; predict "
+                f"{str(alternate)!r} and {str(reference)!r} have no pixel in common; predict "
                 f"the same regions"
             )
         with writing(out):

@@ -1,7 +1,7 @@
 """How much an edit changes a predicted map: numbers for tables, all exactly 0 where nothing
 changes.
 
-Every score compares the alternative with the reference aligned to it
+Every score compares the alternate with the reference aligned to it
 (:class:`orca_cool.effects.align.Comparison`). What the paper (Zhou 2022) scores variants by is
 ``log_fold_change``: the mean absolute log fold change of the contacts of the variant's own bins.
 """
@@ -63,7 +63,7 @@ def score(found: Comparison, choices: Choices | None = None) -> dict[str, float]
         fewer than three.
     mse : mean squared difference of log observed/expected.
     one_minus_r, one_minus_scc : of Pearson's r, and of HiCRep's stratum-adjusted r, of the same.
-    log_fold_change : mean \\|log(alternative / reference)\\| of the contact frequencies (plus eps)
+    log_fold_change : mean \\|log(alternate / reference)\\| of the contact frequencies (plus eps)
         of the touched bins with their window.
     decay : mean over distances of the \\|change\\| of the mean log observed/expected at that
         distance.
@@ -76,7 +76,7 @@ def score(found: Comparison, choices: Choices | None = None) -> dict[str, float]
         bins.
     """
     choices = choices or Choices()
-    a, b = found.alternative.values.astype(float), found.reference
+    a, b = found.alternate.values.astype(float), found.reference
     known = np.triu(np.isfinite(b))
     out = dict.fromkeys(SCORES, float("nan"))
     out["pixels"] = int(known.sum())
@@ -86,9 +86,7 @@ def score(found: Comparison, choices: Choices | None = None) -> dict[str, float]
     out["mse"] = float(np.mean((a - b)[known] ** 2))
     out["one_minus_r"] = 0.0 if same else 1 - pearson(a, b, nearest=0)[0]
     out["one_minus_scc"] = 0.0 if same else 1 - scc(a, b)
-    out["log_fold_change"] = _mean(
-        np.abs(found.alternative_log - found.reference_log)[found.touched]
-    )
+    out["log_fold_change"] = _mean(np.abs(found.alternate_log - found.reference_log)[found.touched])
     out["decay"] = _decay(found)
     return (
         out
@@ -140,7 +138,7 @@ def _mean(values: np.ndarray) -> float:
 
 
 def _decay(found: Comparison) -> float:
-    """Compared at distances of the alternative with those pairs of the reference that lie as far
+    """Compared at distances of the alternate with those pairs of the reference that lie as far
     apart in it, in the bins compared.
     """
     if found.unchanged:
@@ -148,7 +146,7 @@ def _decay(found: Comparison) -> float:
     n = len(found.reference)
     distance = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
     there = np.isfinite(found.reference)
-    own = _by_distance(found.alternative.values[there], distance[there], n)
+    own = _by_distance(found.alternate.values[there], distance[there], n)
     total, count = np.zeros(n), np.zeros(n)
     for r, index in zip(found.references, found.bins):
         used = np.unique(index[index >= 0])
@@ -179,7 +177,7 @@ def _minima(track: np.ndarray, prominence: float) -> np.ndarray:
 
 def _insulation(found: Comparison, choices: Choices) -> dict[str, float]:
     """Each map's own insulation, in its own frame, compared through the coordinate map."""
-    m = found.alternative
+    m = found.alternate
     own = insulation_score(m.frequency, choices.diamond)
     n = len(own)
     other, minima = np.full(n, np.nan), np.zeros(n, dtype=bool)
@@ -233,7 +231,7 @@ def _loops(found: Comparison, choices: Choices) -> dict[str, float]:
             p, q = (first - r.start) // r.resolution, (second - r.start) // r.resolution
             if q - p > 5 and p in where and q in where:
                 changes.append(
-                    _strength(found.alternative.values, where[p], where[q])
+                    _strength(found.alternate.values, where[p], where[q])
                     - _strength(r.values, p, q)
                 )
     values = np.array(changes)[np.isfinite(changes)] if changes else np.array([])

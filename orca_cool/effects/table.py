@@ -28,11 +28,15 @@ from orca_cool.files import check_output
 from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.model.spec import ModuleSpec
-from orca_cool.prediction.engine import Predictor
+from orca_cool.prediction.engine import Engine
 from orca_cool.variants import Variant
 
 FORMAT = "orca-cool.scores"
 FORMAT_VERSION = 1
+
+#: Version of the files of matrices. Version 2 calls "alternate" and "breakpoints" what version 1
+#: called "alternative" and "marks"; both are read.
+MAPS_VERSION = 2
 
 #: Columns of the table before the scores, and the one after them.
 ABOUT = (
@@ -69,21 +73,21 @@ class Summary:
 
 
 def edited_genome(
-    variant: Variant, predictor: Predictor, module: ModuleSpec, resolution: int
+    variant: Variant, engine: Engine, module: ModuleSpec, resolution: int
 ) -> EditedGenome:
     """The genome with one variant; EditError with the reason if it cannot be scored at
     ``resolution``.
     """
     if variant.problem:
         raise EditError(variant.problem)
-    genome = apply_edits(predictor.source, variant.changes)
+    genome = apply_edits(engine.source, variant.changes)
     for contig in genome.edited:
         if genome.chromsizes[contig] < resolution:
             raise EditError(
                 f"{contig} would be {genome.chromsizes[contig]:,} bp, shorter than one bin of "
                 f"{resolution:,} bp"
             )
-    if (places := len(sites(genome, predictor.spec, module))) > MAX_SITES:
+    if (places := len(sites(genome, engine.spec, module))) > MAX_SITES:
         raise EditError(
             f"it has breakpoints at {places:,} places, more than {MAX_SITES}; predict it with "
             f"`orca-cool predict --edit`"
@@ -92,7 +96,7 @@ def edited_genome(
 
 
 def score_variants(
-    predictor: Predictor,
+    engine: Engine,
     module: ModuleSpec,
     variants: Sequence[Variant],
     output: str | Path,
@@ -132,22 +136,22 @@ def score_variants(
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "orca_cool": __version__,
-        "model": predictor.spec.name,
-        "model_digest": predictor.bundle.digest,
-        "genome": predictor.source.name,
+        "model": engine.spec.name,
+        "model_digest": engine.bundle.digest,
+        "genome": engine.source.name,
         "module": module.name,
         "resolutions": list(resolutions),
         "shifts": list(shifts),
         "maps": None if maps is None else str(maps),
-        **predictor.numbers,
+        **engine.numerics,
         **identity,
     }
     check_output(output, force)
     if maps is not None:
         Path(maps).mkdir(parents=True, exist_ok=True)
     journal = _Journal(output, settings, restart=force)
-    reference = Reference(predictor, module)
-    group = max(1, predictor.batch // 2)
+    reference = Reference(engine, module)
+    group = max(1, engine.batch // 2)
     try:
         report = progress or (lambda done, total: None)
         report(journal.done, len(variants))
@@ -189,7 +193,7 @@ def _rows(
     for k, variant in enumerate(variants):
         try:
             genomes[k] = edited_genome(
-                variant, reference.predictor, reference.module, min(resolutions)
+                variant, reference.engine, reference.module, min(resolutions)
             )
         except OrcaCoolError as error:
             if strict:
@@ -292,9 +296,9 @@ def save_maps(
     rows: list[dict[str, Any]] = []
     for c in found:
         key = f"{len({str(r['site']) for r in rows} | {str(c.site)}) - 1}_{c.resolution}"
-        m = c.alternative
+        m = c.alternate
         arrays |= {
-            f"alternative_{key}": m.values,
+            f"alternate_{key}": m.values,
             f"reference_{key}": c.reference.astype(np.float32),
             f"touched_{key}": c.touched,
         }
@@ -305,7 +309,7 @@ def save_maps(
             "contig": m.chrom,
             "start": m.start,
         }
-        row |= {"end": m.end, "marks": list(c.site.marks), "references": []}
+        row |= {"end": m.end, "breakpoints": list(c.site.breakpoints), "references": []}
         for k, (r, index) in enumerate(zip(c.references, c.bins)):
             arrays |= {f"own_{key}_{k}": r.values, f"bins_{key}_{k}": index}
             row["references"].append({"chrom": r.chrom, "start": r.start, "end": r.end})
@@ -313,7 +317,7 @@ def save_maps(
     segments = {contig: [str(s) for s in genome.contigs[contig]] for contig in genome.edited}
     about = {
         "format": "orca-cool.maps",
-        "format_version": 1,
+        "format_version": MAPS_VERSION,
         "name": variant.name,
         "changes": [str(c) for c in variant.changes],
     }

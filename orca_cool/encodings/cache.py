@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from orca_cool.encodings.reuse import LAYOUT, FineCache, known_runs
+from orca_cool.encodings.reuse import CONCATENATED, FineCache, known_runs
 from orca_cool.encodings.store import EncodingStore, runs
 from orca_cool.errors import DeviceError, StoreError
 from orca_cool.genome.edited import EditedGenome
@@ -50,7 +50,7 @@ class BlockEncoder:
         self.encoded = (
             0  # base pairs encoded so far, over both strands: what benchmarks and tests look at
         )
-        self._unknown: dict[bool, Tensor] = {}
+        self._all_N: dict[bool, Tensor] = {}
 
     def blocks(
         self, chrom: str, first: int, last: int, reverse: bool
@@ -58,9 +58,9 @@ class BlockEncoder:
         """Blocks ``first`` to ``last`` (inclusive) as (k, (width, bins of a block)), in the forward
         order of bins.
         """
-        unknown = {k for k in range(first, last + 1) if self.is_unknown(chrom, k)}
+        unknown = {k for k in range(first, last + 1) if self.is_N(chrom, k)}
         for k in sorted(unknown):
-            yield k, self.unknown(reverse)
+            yield k, self.all_N(reverse)
         block = self.spec.block
         # in runs: flanks are paid once a run, and who is killed has stored all but the last
         for a, b in runs([k for k in range(first, last + 1) if k not in unknown]):
@@ -106,7 +106,7 @@ class BlockEncoder:
             ) from error
         return y.flip(-1) if reverse else y
 
-    def is_unknown(self, chrom: str, k: int) -> bool:
+    def is_N(self, chrom: str, k: int) -> bool:
         """True if a block and all that it depends on is N (gaps of the assembly, and beyond its
         ends).
         """
@@ -117,13 +117,13 @@ class BlockEncoder:
         few = self.source.fetch(chrom, middle - 50, middle + 50)
         return bool((few == GAP).all()) and bool((self.source.fetch(chrom, a, b) == GAP).all())
 
-    def unknown(self, reverse: bool) -> Tensor:
+    def all_N(self, reverse: bool) -> Tensor:
         """The block of which every base is N: all such blocks are one and the same."""
-        if reverse not in self._unknown:
-            self._unknown[reverse] = self.span(
+        if reverse not in self._all_N:
+            self._all_N[reverse] = self.span(
                 "N", 0, self.spec.block, reverse, lambda i, j: np.full(j - i, GAP, dtype=np.uint8)
             )
-        return self._unknown[reverse]
+        return self._all_N[reverse]
 
 
 def block_encoder(
@@ -226,7 +226,7 @@ class EncodingCache:
         reverse: bool = False,
         inside: tuple[int, int] | None = None,
         origin: int = 0,
-        name: str = LAYOUT,
+        name: str = CONCATENATED,
     ) -> Tensor:
         """Encodings of segments laid end to end, with the network's zero padding where the sequence
         ends, as Orca encodes a window.
@@ -250,12 +250,12 @@ class EncodingCache:
         base, bins = self.spec.base_bin, length // self.spec.base_bin
         rest = length - sum(len(s) for s in segments)
         layout = EditedGenome(
-            self.source, {LAYOUT: [*segments, *[Segment("", 0, rest)] * (rest > 0)]}
+            self.source, {CONCATENATED: [*segments, *[Segment("", 0, rest)] * (rest > 0)]}
         )
         first, last = inside or (0, bins)
         parts: list[Tensor] = []  # in the forward order of bins
         at = first
-        for a, b, known in known_runs(layout.contigs[LAYOUT], base, self.margin, first, last):
+        for a, b, known in known_runs(layout.contigs[CONCATENATED], base, self.margin, first, last):
             if at < a:  # up to the next known run
                 ends = (at == 0, a == bins) if inside is None else (False, False)
                 fine = None
@@ -269,7 +269,7 @@ class EncodingCache:
                 )
                 parts.append(self._rounded(y))
             if known is not None and not known.chrom:
-                parts.append(self._rounded(self.encoder.unknown(reverse))[:, :1].expand(-1, b - a))
+                parts.append(self._rounded(self.encoder.all_N(reverse))[:, :1].expand(-1, b - a))
             elif known is not None:
                 y = self.window(
                     known.chrom,
@@ -382,4 +382,4 @@ class EditedCache(EncodingCache):
 
 
 def _shifted(layout: EditedGenome, origin: int, start: int, end: int) -> np.ndarray:
-    return layout.fetch(LAYOUT, start - origin, end - origin)
+    return layout.fetch(CONCATENATED, start - origin, end - origin)

@@ -17,7 +17,7 @@ from orca_cool.genome.source import GAP, SequenceSource
 from orca_cool.model.fast.encoder import FastEncoder
 
 #: Name of segments laid end to end.
-LAYOUT = "layout"
+CONCATENATED = "concatenated"
 
 
 def known_runs(
@@ -108,25 +108,25 @@ class FineCache:
         first, last = (start - origin) // size, (end - origin) // size
         parts: list[Tensor] = []
         at = first
-        for a, b, piece in known_runs(layout.contigs[LAYOUT], size, margin, first, last):
+        for a, b, piece in known_runs(layout.contigs[CONCATENATED], size, margin, first, last):
             if at < a:
                 parts.append(
                     self.encoder.fine_piece(
-                        lambda i, j: layout.fetch(LAYOUT, i, j),
+                        lambda i, j: layout.fetch(CONCATENATED, i, j),
                         at * size,
                         a * size,
                         reverse=reverse,
                     )
                 )
             if piece is not None and not piece.chrom:
-                parts.append(self._unknown(reverse).expand(-1, -1, -1, b - a))
+                parts.append(self._all_N(reverse).expand(-1, -1, -1, b - a))
             elif piece is not None:
                 y = self.read(piece.chrom, (piece.strand == "-") != reverse, piece.start, piece.end)
                 parts.append(y.flip(-1) if piece.strand == "-" else y)
             at = b
         return torch.cat(parts, dim=-1)
 
-    def _unknown(self, reverse: bool) -> Tensor:
+    def _all_N(self, reverse: bool) -> Tensor:
         """(1, channels, 1, 1) of a fine bin that sees N alone."""
         if reverse not in self._gap:
             self._gap[reverse] = self.encoder.fine_piece(

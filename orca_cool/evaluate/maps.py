@@ -214,7 +214,7 @@ class Measurements:
             lambda m: block_window(m, chrom, start, end, resolution, self.missing), expected, eps
         )
 
-    def layout(
+    def concatenated_chromosomes(
         self,
         pieces: Sequence[Segment],
         start: int,

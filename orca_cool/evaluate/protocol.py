@@ -1,4 +1,4 @@
-"""A model against a measured map by the paper's protocol: zoom series that tile the test
+"""A model against a measured map by the paper's protocol: zoom that tile the test
 chromosomes, all pixels of a level pooled.
 
 Source: Zhou 2022, Methods: 32 Mb windows at steps of 0.5 Mb, zooms into each centre; coarse pixels
@@ -30,16 +30,21 @@ from orca_cool.genome.regions import n_bins
 from orca_cool.genome.segments import Segment
 from orca_cool.maps.positional import Chromosome, Positional
 from orca_cool.model.spec import ModuleSpec
-from orca_cool.prediction.engine import Predictor
-from orca_cool.prediction.windows import fill_layout, layout, series, series_top
+from orca_cool.prediction.engine import Engine
+from orca_cool.prediction.windows import (
+    concatenated_chromosomes,
+    fill_with_chromosomes,
+    zoom_top,
+    zoom_windows,
+)
 
-#: Zoom series of which examples are drawn.
+#: EncodedZoom of which examples are drawn.
 EXAMPLES = 3
 
 
 @dataclass(frozen=True)
 class Stop:
-    """One zoom series of a tiling: its position in bp and, by resolution, where the windows that no
+    """One zoom of a tiling: its position in bp and, by resolution, where the windows that no
     earlier one had start, in bp.
     """
 
@@ -56,9 +61,9 @@ def tile(
     unit: int = 1,
     own: int | None = None,
 ) -> list[Stop]:
-    """Zoom series that tile a chromosome of ``length`` bp.
+    """EncodedZoom that tile a chromosome of ``length`` bp.
 
-    Top windows start at ``phase``, ``phase + step``, ... and the series zooms into the centre of
+    Top windows start at ``phase``, ``phase + step``, ... and the zoom zooms into the centre of
     each; the last slides inward. Where one top window holds the chromosome, the positions zoomed
     into tile the chromosome instead. A window comes once.
 
@@ -77,10 +82,12 @@ def tile(
         positions = range(phase + window // 2, length - window // 2 + step, step)
     stops, seen = [], set()
     for position in positions:
-        top = 0 if own is not None else series_top(position, length, window, resolutions[0])
+        top = 0 if own is not None else zoom_top(position, length, window, resolutions[0])
         if top % unit:
             continue
-        starts = {r: top + s * r for r, s in series(position, top, resolutions, bins, own).items()}
+        starts = {
+            r: top + s * r for r, s in zoom_windows(position, top, resolutions, bins, own).items()
+        }
         fresh = {r: s for r, s in starts.items() if (r, s) not in seen}
         seen |= set(fresh.items())
         if fresh:
@@ -133,7 +140,7 @@ def between(pieces: Sequence[Segment], start: int, resolution: int, bins: int) -
 
 
 def evaluate_model(
-    predictor: Predictor,
+    engine: Engine,
     module: ModuleSpec,
     observed: str | Path,
     chroms: Iterable[str],
@@ -150,7 +157,7 @@ def evaluate_model(
     replicate: str | Path | None = None,
     ceiling: bool = True,
     cache: Path | None = None,
-    edges: str = "upstream",
+    edges: str = "zero-padded",
     choices: Choices = Choices(nearest=0),
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Result:
@@ -166,7 +173,7 @@ def evaluate_model(
     phase : start of the first window in bp, whole bins.
     trans : random inputs of several of the chromosomes, of which the pixels between chromosomes are
         scored (assembly modules).
-    edges : see :meth:`orca_cool.prediction.engine.Predictor.series`. Others: see
+    edges : see :meth:`orca_cool.prediction.engine.Engine.zoom`. Others: see
         :func:`orca_cool.evaluate.files.evaluate_files`.
 
     Raises
@@ -178,17 +185,17 @@ def evaluate_model(
     """
     chroms, train = list(dict.fromkeys(chroms)), list(dict.fromkeys(train))
     check_training(chroms, train)
-    spec, background = predictor.spec, predictor.background(module)
-    base = background.resolution if base is None else base
+    spec, expected_model = engine.spec, engine.expected(module)
+    base = expected_model.resolution if base is None else base
     window = spec.window(module.resolutions[0])
     if step is None:
-        step = max(1, round(window / (50 if module.assembly else 64) / base)) * base
+        step = max(1, round(window / (50 if module.multi_chromosome else 64) / base)) * base
     for name, value in (("--step", step), ("--window-phase", phase)):
         if value % base:
             raise RegionError(
                 f"{name} {value} is not a multiple of the measured map's bin, {base} bp (--base)"
             )
-    if trans and not module.assembly:
+    if trans and not module.multi_chromosome:
         raise ModelError(
             f"module {module.name!r} of model {spec.name!r} does not predict contacts between "
             f"chromosomes; leave --trans out"
@@ -197,7 +204,7 @@ def evaluate_model(
         raise RegionError(
             f"--trans {trans} needs two chromosomes or more, not {', '.join(chroms)} alone"
         )
-    levels = _levels(predictor, module, resolutions, base)
+    levels = _levels(engine, module, resolutions, base)
     maps = Measurements.open(
         observed,
         base,
@@ -208,13 +215,11 @@ def evaluate_model(
         seed=choices.seed,
         cache=cache,
     )
-    sizes, genome = maps.observed.chromsizes, predictor.source.chromsizes
-    check_sizes(
-        [*chroms, *train], genome, f"genome {predictor.source.name!r}", sizes, maps.name, base
-    )
+    sizes, genome = maps.observed.chromsizes, engine.source.chromsizes
+    check_sizes([*chroms, *train], genome, f"genome {engine.source.name!r}", sizes, maps.name, base)
     maps.check(chroms, train)
     run = _Run(
-        predictor,
+        engine,
         module,
         maps,
         levels,
@@ -259,9 +264,9 @@ def evaluate_model(
         "orca_cool": __version__,
         "way": "model",
         "model": spec.name,
-        "model_digest": predictor.bundle.digest,
+        "model_digest": engine.bundle.digest,
         "module": module.name,
-        "genome": predictor.source.name,
+        "genome": engine.source.name,
         "observed": Path(str(observed)).name,
         "chroms": chroms,
         "levels": list(levels),
@@ -273,7 +278,7 @@ def evaluate_model(
         "missing": missing,
         "train": train,
         "replicate": None if replicate is None else Path(replicate).name,
-        **predictor.numbers,
+        **engine.numerics,
         "edges": edges,
         **asdict(choices),
     }
@@ -281,10 +286,10 @@ def evaluate_model(
 
 
 def _levels(
-    predictor: Predictor, module: ModuleSpec, resolutions: Iterable[int], base: int
+    engine: Engine, module: ModuleSpec, resolutions: Iterable[int], base: int
 ) -> tuple[int, ...]:
     """Levels to score, finest first."""
-    there = f"module {module.name!r} of model {predictor.spec.name!r} has: {', '.join(map(str, module.resolutions))}"
+    there = f"module {module.name!r} of model {engine.spec.name!r} has: {', '.join(map(str, module.resolutions))}"
     wanted = sorted(resolutions) or sorted(r for r in module.resolutions if r % base == 0)
     for r in wanted:
         if r not in module.resolutions:
@@ -300,7 +305,7 @@ def _levels(
 class _Run:
     """What all windows of an evaluation share. ``middle``: centromeres."""
 
-    predictor: Predictor
+    engine: Engine
     module: ModuleSpec
     maps: Measurements
     levels: tuple[int, ...]
@@ -310,15 +315,15 @@ class _Run:
 
     def own(self, chrom: str) -> int | None:
         """bp of an assembly module's input that are the chromosome's."""
-        if not self.module.assembly:
+        if not self.module.multi_chromosome:
             return None
-        window = self.predictor.spec.window(self.module.resolutions[0])
+        window = self.engine.spec.window(self.module.resolutions[0])
         return len(
-            layout(
+            concatenated_chromosomes(
                 chrom,
-                self.predictor.source.chromsizes,
+                self.engine.source.chromsizes,
                 window,
-                self.predictor.background(self.module).resolution,
+                self.engine.expected(self.module).resolution,
             )[0]
         )
 
@@ -326,16 +331,16 @@ class _Run:
         """Measured log observed/expected of any square of a chromosome; beyond the level's window
         as at its edge.
         """
-        n, bins = (end - start) // resolution, self.predictor.spec.bins
-        background = self.predictor.background(self.module)
+        n, bins = (end - start) // resolution, self.engine.spec.bins
+        expected_model = self.engine.expected(self.module)
         d = np.minimum(np.abs(np.subtract.outer(np.arange(n), np.arange(n))), bins - 1)
         return self.maps.target(
             chrom,
             start,
             end,
             resolution,
-            background.normmat(resolution, bins)[0][d],
-            background.eps(resolution, bins),
+            expected_model.normmat(resolution, bins)[0][d],
+            expected_model.eps(resolution, bins),
         )
 
     def zoom(
@@ -346,14 +351,14 @@ class _Run:
         tallies: Mapping[int, Tally],
         shown: bool,
     ) -> list[Example]:
-        """Score one zoom series within a chromosome; returns its windows if they are to be
+        """Score one zoom within a chromosome; returns its windows if they are to be
         ``shown``.
         """
         own = self.own(chrom)
         length = self.maps.observed.chromsizes[chrom]
         place = Chromosome(length, self.middle.get(chrom))
         examples = []
-        for m in self.predictor.series(self.module, chrom, stop.position, self.edges):
+        for m in self.engine.zoom(self.module, chrom, stop.position, self.edges):
             r = m.resolution
             if r not in tallies or not (shown or r in stop.fresh):
                 continue
@@ -373,20 +378,20 @@ class _Run:
         self, rng: np.random.Generator, chromsizes: Mapping[str, int], tallies: Mapping[int, Tally]
     ) -> list[Example]:
         """Score the pixels between chromosomes of one random input; returns its windows."""
-        spec = self.predictor.spec
-        unit = math.lcm(
-            self.predictor.background(self.module).resolution, self.maps.observed.resolution
-        )
+        spec = self.engine.spec
+        unit = math.lcm(self.engine.expected(self.module).resolution, self.maps.observed.resolution)
         window = spec.window(self.module.resolutions[0])
         pieces = draw_trans(rng, chromsizes, window, unit)
         starts = {self.module.resolutions[0]: 0}
         for coarse, r in zip(self.module.resolutions, self.module.resolutions[1:]):
             starts[r] = 2 * (starts[coarse] + int(rng.integers(0, spec.bins // 2 + 1)))
         examples = []
-        whole = fill_layout(pieces, self.predictor.source.chromsizes, window, unit)
-        for m in self.predictor.layout_series(self.module, whole, starts):
+        whole = fill_with_chromosomes(pieces, self.engine.source.chromsizes, window, unit)
+        for m in self.engine.zoom_concatenated(self.module, whole, starts):
             if m.resolution in tallies:
-                seen = self.maps.layout(pieces, m.start, m.end, m.resolution, m.expected, m.eps)
+                seen = self.maps.concatenated_chromosomes(
+                    pieces, m.start, m.end, m.resolution, m.expected, m.eps
+                )
                 examples.append(Example("between chromosomes", m.resolution, m.values, seen.target))
                 trans = np.where(
                     between(pieces, m.start, m.resolution, spec.bins), seen.target, np.nan

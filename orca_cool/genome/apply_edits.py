@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from orca_cool.errors import EditError, GenomeError
-from orca_cool.genome.changes import KINDS, Breakend, Change, Contig, Edit, Join
+from orca_cool.genome.changes import KINDS, Adjacency, Breakend, Change, Contig, Edit
 from orca_cool.genome.edited import EditedGenome, fingerprint
-from orca_cool.genome.segments import OTHER, Segment, merged, turned
+from orca_cool.genome.segments import OTHER, Segment, merged, reverse_complement_segments
 from orca_cool.genome.source import SequenceSource, length_of
 
 
@@ -59,7 +59,7 @@ def inverse(genome: EditedGenome, changes: Sequence[Edit]) -> list[Edit]:
         shift = 0
         for edit in edits:
             size = sum(len(s) for s in replacement(genome, edit))
-            old = tuple(genome.pieces(chrom, edit.start, edit.end))
+            old = tuple(genome.segments(chrom, edit.start, edit.end))
             a = edit.start + shift
             kind = "del" if not old else "ins" if not size else "sub"
             out.append(Edit(kind, chrom, a, a + size, sequence=old, of_source=True))
@@ -75,12 +75,12 @@ class Changes:
         self.edits: dict[str, list[Edit]] = defaultdict(list)
         self.joined: dict[Breakend, tuple[Breakend, tuple[Segment, ...]]] = {}
         self.given: dict[str, tuple[Segment, ...]] = {}
-        joins = [change for change in changes if isinstance(change, Join)]
+        adjacencies = [change for change in changes if isinstance(change, Adjacency)]
         cut = {
             end.chrom
-            for join in joins
-            if join.first.chrom != join.second.chrom
-            for end in (join.first, join.second)
+            for adjacency in adjacencies
+            if adjacency.first.chrom != adjacency.second.chrom
+            for end in (adjacency.first, adjacency.second)
         }
         for change in changes:
             if isinstance(change, Contig):
@@ -89,8 +89,8 @@ class Changes:
                 if not change.segments:
                     raise EditError(f"chromosome {change.name!r} is given without a sequence")
                 self.given[change.name] = tuple(_flat(genome, change.segments, str(change)))
-            elif not isinstance(change, Join) or change.first.chrom not in cut:
-                edit = within(change) if isinstance(change, Join) else change
+            elif not isinstance(change, Adjacency) or change.first.chrom not in cut:
+                edit = within(change) if isinstance(change, Adjacency) else change
                 self._check(edit)
                 self.edits[edit.chrom].append(edit)
         for chrom, edits in self.edits.items():
@@ -103,10 +103,10 @@ class Changes:
                     )
             if chrom in self.given:
                 raise EditError(f"{chrom!r} is both edited ({str(edits[0])!r}) and given whole")
-        joins = [join for join in joins if join.first.chrom in cut]
-        for join in joins:
-            self._join(join)
-        self._reciprocal(joins)
+        adjacencies = [adjacency for adjacency in adjacencies if adjacency.first.chrom in cut]
+        for adjacency in adjacencies:
+            self._join(adjacency)
+        self._reciprocal(adjacencies)
 
     def _check(self, edit: Edit) -> None:
         length = _length(self.genome, edit.chrom, edit)
@@ -138,38 +138,38 @@ class Changes:
                 f"edit {str(edit)!r}: a duplication has at least 2 copies, not {edit.copies}"
             )
 
-    def _join(self, join: Join) -> None:
-        if join.first.chrom == join.second.chrom:
-            within(join)
-        between = tuple(_flat(self.genome, join.sequence, str(join)))
+    def _join(self, adjacency: Adjacency) -> None:
+        if adjacency.first.chrom == adjacency.second.chrom:
+            within(adjacency)
+        between = tuple(_flat(self.genome, adjacency.sequence, str(adjacency)))
         for a, b, sequence in (
-            (join.first, join.second, between),
-            (join.second, join.first, tuple(turned(between))),
+            (adjacency.first, adjacency.second, between),
+            (adjacency.second, adjacency.first, tuple(reverse_complement_segments(between))),
         ):
-            length = _length(self.genome, a.chrom, join)
+            length = _length(self.genome, a.chrom, adjacency)
             if not 0 <= a.position <= length:
                 raise EditError(
-                    f"breakend {a} of {str(join)!r} lies outside {a.chrom}, which is {length:,} "
+                    f"breakend {a} of {str(adjacency)!r} lies outside {a.chrom}, which is {length:,} "
                     f"bp long"
                 )
             if a.chrom in self.given:
-                raise EditError(f"{a.chrom!r} is both joined ({str(join)!r}) and given whole")
+                raise EditError(f"{a.chrom!r} is both joined ({str(adjacency)!r}) and given whole")
             for edit in self.edits.get(a.chrom, ()):
                 if edit.start < a.position < edit.end:
                     raise EditError(
-                        f"edits overlap: the cut of {str(join)!r} lies inside {str(edit)!r}"
+                        f"edits overlap: the cut of {str(adjacency)!r} lies inside {str(edit)!r}"
                     )
             if a in self.joined:
                 raise EditError(f"breakend {a} is joined twice: to {self.joined[a][0]} and to {b}")
             self.joined[a] = (b, sequence)
 
-    def _reciprocal(self, joins: Sequence[Join]) -> None:
-        """Join the sides that translocations and inversions leave over, unless other joins use them
+    def _reciprocal(self, adjacencies: Sequence[Adjacency]) -> None:
+        """Adjacency the sides that translocations and inversions leave over, unless other adjacencies use them
         up.
         """
-        used_up = [_used_up(join, joins) for join in joins]
-        for join, used in zip(joins, used_up):
-            a, b = join.first.other, join.second.other
+        used_up = [_used_up(adjacency, adjacencies) for adjacency in adjacencies]
+        for adjacency, used in zip(adjacencies, used_up):
+            a, b = adjacency.first.other, adjacency.second.other
             if not used and not {a, b} & self.joined.keys():
                 self.joined[a], self.joined[b] = (b, ()), (a, ())
 
@@ -221,10 +221,10 @@ class Changes:
         at = start
         for edit in self.edits.get(chrom, ()):
             if self._lies_in(edit, start, end):
-                out += self.genome.pieces(chrom, at, edit.start)
+                out += self.genome.segments(chrom, at, edit.start)
                 out += replacement(self.genome, edit)
                 at = edit.end
-        return out + self.genome.pieces(chrom, at, end)
+        return out + self.genome.segments(chrom, at, end)
 
     def _fragments(self, chrom: str) -> list[tuple[int, int]]:
         """What the cuts make of a chromosome, from left to right: from each joined right side to
@@ -248,12 +248,14 @@ class Changes:
         fragments = list(zip([0, *places["-"]], [*places["+"], size]))
         if any(start >= end for start, end in fragments[1:-1]):
             raise EditError(
-                f"the joins that leave {', '.join(loose)} over contradict each other, or what "
+                f"the adjacencies that leave {', '.join(loose)} over contradict each other, or what "
                 f"others make of {chrom}"
             )
         for edit in self.edits.get(chrom, ()):
             if not any(self._lies_in(edit, *fragment) for fragment in fragments):
-                raise EditError(f"edit {str(edit)!r} changes what the joins leave out of {chrom}")
+                raise EditError(
+                    f"edit {str(edit)!r} changes what the adjacencies leave out of {chrom}"
+                )
         return fragments
 
     def _derived(self) -> dict[str, list[Segment]]:
@@ -287,7 +289,7 @@ class Changes:
                     used += 1
                     start, end = fragments[at][k]
                     piece = self._between(at, start, end)
-                    out += piece if forward else turned(piece)
+                    out += piece if forward else reverse_complement_segments(piece)
                     if k == (len(fragments[at]) - 1 if forward else 0):
                         break
                     there, sequence = self.joined[
@@ -298,7 +300,9 @@ class Changes:
                 made[chrom, right] = made[at, forward] = out
                 opposite[chrom, right], opposite[at, forward] = (at, forward), (chrom, right)
         if used < sum(map(len, fragments.values())):
-            raise EditError("the joins run in a circle; circular chromosomes are not predicted")
+            raise EditError(
+                "the adjacencies run in a circle; circular chromosomes are not predicted"
+            )
         # Each chromosome has two free ends, and so has each derivative: going from end to end, each
         # finds a chromosome of its own.
         found: dict[str, list[Segment]] = {}
@@ -311,20 +315,20 @@ class Changes:
         return {chrom: found[chrom] for chrom in fragments}
 
 
-def _used_up(join: Join, joins: Sequence[Join]) -> bool:
-    """True if joins, each once, lead from the side that is left over of the second chromosome to
+def _used_up(adjacency: Adjacency, adjacencies: Sequence[Adjacency]) -> bool:
+    """True if adjacencies, each once, lead from the side that is left over of the second chromosome to
     that of the first, at any places.
 
     Those of a deletion or duplication within a chromosome are one that leads to the other: what is
     cut out is not closed up.
     """
-    goal = (join.first.chrom, join.first.side)
-    ways: list[tuple[tuple[str, str], tuple[Join, ...]]] = [
-        ((join.second.chrom, join.second.other.side), (join,))
+    goal = (adjacency.first.chrom, adjacency.first.side)
+    ways: list[tuple[tuple[str, str], tuple[Adjacency, ...]]] = [
+        ((adjacency.second.chrom, adjacency.second.other.side), (adjacency,))
     ]
     reached = {ways[0][0]}
     for at, path in ways:
-        for other in joins:
+        for other in adjacencies:
             for near, far in ((other.first, other.second), (other.second, other.first)):
                 there = (far.chrom, far.other.side)
                 if (near.chrom, near.side) == at and there not in reached and other not in path:
@@ -333,17 +337,19 @@ def _used_up(join: Join, joins: Sequence[Join]) -> bool:
     return goal in reached
 
 
-def within(join: Join) -> Edit:
-    """A join of two places of one chromosome as the edit that it stands for.
+def within(adjacency: Adjacency) -> Edit:
+    """A adjacency of two places of one chromosome as the edit that it stands for.
 
     Left to right: a deletion; right to left: a tandem duplication; left to left or right to right:
     an inversion.
     """
-    a, b = sorted((join.first, join.second), key=lambda e: (e.position, e.side))
-    backwards = a != join.first
-    between = tuple(turned(join.sequence)) if backwards else join.sequence
+    a, b = sorted((adjacency.first, adjacency.second), key=lambda e: (e.position, e.side))
+    backwards = a != adjacency.first
+    between = (
+        tuple(reverse_complement_segments(adjacency.sequence)) if backwards else adjacency.sequence
+    )
     if a.position == b.position and (a.side, b.side) != ("+", "-"):
-        raise EditError(f"the join {str(join)!r} has both ends at one place")
+        raise EditError(f"the adjacency {str(adjacency)!r} has both ends at one place")
     old = Segment(a.chrom, a.position, b.position)
     if (a.side, b.side) == ("+", "-"):
         if a.position == b.position:
@@ -351,7 +357,7 @@ def within(join: Join) -> Edit:
         return Edit("sub" if between else "del", a.chrom, a.position, b.position, sequence=between)
     if (a.side, b.side) == ("-", "+"):
         # from the second's left side, over what lies between, to the first's right side
-        sequence = (old, *turned(between), old) if between else ()
+        sequence = (old, *reverse_complement_segments(between), old) if between else ()
         return Edit("sub" if between else "dup", a.chrom, a.position, b.position, sequence=sequence)
     if not between:
         return Edit("inv", a.chrom, a.position, b.position)
@@ -361,13 +367,15 @@ def within(join: Join) -> Edit:
 
 def replacement(genome: EditedGenome, edit: Edit) -> list[Segment]:
     """Segments of the genome's source that take the interval's place."""
-    old = genome.pieces(edit.chrom, edit.start, edit.end)
+    old = genome.segments(edit.chrom, edit.start, edit.end)
     if edit.kind == "del":
         return []
     if edit.kind == "inv":
-        return turned(old)
+        return reverse_complement_segments(old)
     if edit.kind == "dup":
-        return old + (turned(old) if edit.inverted else old) * (edit.copies - 1)
+        return old + (reverse_complement_segments(old) if edit.inverted else old) * (
+            edit.copies - 1
+        )
     if edit.of_source:
         return list(edit.sequence)
     new = _flat(genome, edit.sequence, str(edit))
@@ -379,7 +387,7 @@ def replacement(genome: EditedGenome, edit: Edit) -> list[Segment]:
 
 
 def _trimmed(genome: EditedGenome, edit: Edit, new: Segment) -> list[Segment]:
-    """Given letters without what they have in common with the interval at both ends: that stays the
+    """Literal letters without what they have in common with the interval at both ends: that stays the
     genome's own.
     """
     chrom, start, end = edit.chrom, edit.start, edit.end
@@ -392,9 +400,9 @@ def _trimmed(genome: EditedGenome, edit: Edit, new: Segment) -> list[Segment]:
     tail = _alike(genome.fetch(chrom, end - rest, end)[::-1], letters[len(new) - rest :][::-1])
     core = [new.part(head, len(new) - tail)] if head + tail < len(new) else []
     return [
-        *genome.pieces(chrom, start, start + head),
+        *genome.segments(chrom, start, start + head),
         *core,
-        *genome.pieces(chrom, end - tail, end),
+        *genome.segments(chrom, end - tail, end),
     ]
 
 

@@ -1,7 +1,7 @@
 """Changes of a genome: edits of an interval, adjacencies that join two breakends, chromosomes given whole.
 
 Deletion, duplication, inversion, insertion and substitution replace an interval by segments
-(:class:`Edit`); translocations and fusions join two cut ends (:class:`Join`); a chromosome may also be
+(:class:`Edit`); translocations and fusions join two cut ends (:class:`Adjacency`); a chromosome may also be
 given whole (:class:`Contig`). Changes that are applied together are all in the coordinates of the genome
 that they are applied to.
 """
@@ -82,18 +82,18 @@ class Breakend:
 
 
 @dataclass(frozen=True)
-class Join:
+class Adjacency:
     """Two breakends joined, with ``sequence`` between them.
 
     Read from the first to the second: the first's side up to its cut, the sequence, the second's
     side away from its cut.
 
-    The sides that a translocation or an inversion leaves over are joined too, unless other joins
+    The sides that a translocation or an inversion leaves over are joined too, unless other adjacencies
     use them up: those at the same places, or those that lead from the one chromosome back to the
-    other (a second join of the same chromosomes the other way round; a three-way translocation).
-    What lies between the cuts of such joins is lost, or is there twice.
+    other (a second adjacency of the same chromosomes the other way round; a three-way translocation).
+    What lies between the cuts of such adjacencies is lost, or is there twice.
 
-    Between two places of one chromosome it is an edit (:func:`within`), unless joins to other
+    Between two places of one chromosome it is an edit (:func:`within`), unless adjacencies to other
     chromosomes cut that chromosome too.
     """
 
@@ -117,4 +117,4 @@ class Contig:
         return f"{self.name} = {_sequence_text(self.segments)}"
 
 
-Change = Edit | Join | Contig
+Change = Edit | Adjacency | Contig

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from orca_cool.errors import EditError, GenomeError, RegionError
-from orca_cool.genome.segments import OTHER, Segment, merged, turned
+from orca_cool.genome.segments import OTHER, Segment, merged, reverse_complement_segments
 from orca_cool.genome.source import GAP, SequenceSource, length_of
 
 
 @dataclass(frozen=True)
-class Image:
+class LiftedInterval:
     """``[start, end)`` of a contig is ``ref_start .. ref_end`` of a chromosome of the source, on
     ``strand``.
     """
@@ -89,19 +89,19 @@ class EditedGenome:
             )
         out = np.full(end - start, GAP, dtype=np.uint8)
         at = max(start, 0)
-        for s in self.pieces(chrom, at, min(end, length)):
+        for s in self.segments(chrom, at, min(end, length)):
             out[at - start : at - start + len(s)] = s.fetch(self.source)
             at += len(s)
         return out
 
     def overhanging(self, chrom: str, start: int, end: int) -> list[Segment]:
-        """As :meth:`pieces`, with N for what lies outside the chromosome: they are ``end - start``
+        """As :meth:`segments`, with N for what lies outside the chromosome: they are ``end - start``
         long.
 
         A segment at the end of its own chromosome goes on there, since what lies beyond is N too.
         """
         length = length_of(self, chrom)
-        out = self.pieces(chrom, start, end)
+        out = self.segments(chrom, start, end)
         left, right = max(min(end, 0) - start, 0), max(end - max(start, length), 0)
         sizes = self.source.chromsizes
         if (
@@ -128,12 +128,12 @@ class EditedGenome:
         for s in segments:
             if s.chrom:
                 pieces = self.overhanging(s.chrom, s.start, s.end)
-                out += pieces if s.strand == "+" else turned(pieces)
+                out += pieces if s.strand == "+" else reverse_complement_segments(pieces)
             else:
                 out.append(s)
         return out
 
-    def pieces(self, chrom: str, start: int, end: int) -> list[Segment]:
+    def segments(self, chrom: str, start: int, end: int) -> list[Segment]:
         """Segments of the source that make ``[start, end)``, which is cut at the chromosome's ends."""
         length = length_of(self, chrom)
         start, end = max(start, 0), min(end, length)
@@ -202,7 +202,7 @@ class EditedGenome:
             np.where(known, np.where(forward, 1, -1), 0),
         )
 
-    def from_reference(self, chrom: str, start: int, end: int) -> list[Image]:
+    def from_reference(self, chrom: str, start: int, end: int) -> list[LiftedInterval]:
         """Where an interval of the source went: to no place, one, or many; in the order of the
         contigs.
         """
@@ -214,7 +214,7 @@ class EditedGenome:
                 a, b = max(s.start, start), min(s.end, end)
                 if s.chrom == chrom and a < b:
                     first = offset + (a - s.start if s.strand == "+" else s.end - b)
-                    out.append(Image(contig, first, first + b - a, a, b, s.strand))
+                    out.append(LiftedInterval(contig, first, first + b - a, a, b, s.strand))
                 offset += len(s)
         return out
 

@@ -32,8 +32,9 @@ class FastaSource(FileSource):
 
     Raises
     ------
-    GenomeError If the file is missing, empty, damaged, not FASTA, gzip but not bgzip, or holds a
-        name twice.
+    GenomeError
+        If the file is missing, empty, damaged, not FASTA, gzip but not bgzip, or holds a name
+        twice.
     """
 
     def __init__(self, path: str | Path, name: str | None = None, *, trust_index: bool = False):

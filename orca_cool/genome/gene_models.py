@@ -31,7 +31,7 @@ COLUMNS = ["chrom", "start", "end", "name", "strand"]
 #: Attributes that name a gene, best first. "gene" holds the standard name in SGD's and NCBI's GFF3.
 NAMES = ("gene_name", "gene", "Name", "gene_id", "ID")
 
-#: Parts of a gene on both sides of given sequence shorter than this are one gene.
+#: Parts of a gene on both sides of literal sequence shorter than this are one gene.
 SHORT = 1000
 
 _Row = tuple[str, int, int, str, str]
@@ -53,9 +53,9 @@ def read_genes(path: str | Path, region: Region) -> pd.DataFrame:
 
     Raises
     ------
-    RegionError If the file is missing, damaged or none of these (the message tells the line), holds
-        no gene, or calls the chromosome with "chr" where the region has none, or the other way
-        round.
+    RegionError
+        If the file is missing, damaged or none of these (the message tells the line), holds no
+        gene, or calls the chromosome with "chr" where the region has none, or the other way round.
     """
     import pandas as pd
 
@@ -214,7 +214,7 @@ def lift(
     #: (gene's row, strand) -> [start, end, ref_start, ref_end] on the contig and in the reference,
     #: in order
     parts: dict[tuple[int, str], list[list[int]]] = {}
-    for piece in genome.pieces(contig, start, end):
+    for piece in genome.segments(contig, start, end):
         table = by_chrom.get(piece.chrom) if piece.chrom else None
         if table is not None:
             a = np.maximum(table["start"].to_numpy(), piece.start)
@@ -235,9 +235,9 @@ def lift(
                     known.append(image)
         at += len(piece)
     rows = []
-    for (index, strand), images in parts.items():
+    for (index, strand), lifted in parts.items():
         gene = genes.loc[index]
-        for first, last, ref_start, ref_end in images:
+        for first, last, ref_start, ref_end in lifted:
             # an end that the window cuts off is not missing; one that the contig lacks is
             cut = [start > 0 and first == start, end < length and last == end]
             low, high = cut if strand == "+" else cut[::-1]

@@ -69,8 +69,9 @@ def read_intervals(
 
     Raises
     ------
-    TrainingError If the file is missing, damaged or not BED, has no such column, or none of its
-        chromosomes is one of ``chroms``.
+    TrainingError
+        If the file is missing, damaged or not BED, has no such column, or none of its chromosomes
+        is one of ``chroms``.
     """
     import pandas as pd
 
@@ -283,7 +284,7 @@ def labels(
     bin_size: int,
 ) -> np.ndarray:
     """Which bins of ``[start, end)`` overlap an interval, by one base or more; of many windows,
-    :class:`Marks` is faster.
+    :class:`PeakLabels` is faster.
 
     Parameters
     ----------
@@ -310,7 +311,7 @@ def labels(
     return _Sorted(kind, first, last, len(kinds)).labels(start, end, bin_size)
 
 
-class Marks:
+class PeakLabels:
     """Intervals made ready for thousands of windows.
 
     Parameters

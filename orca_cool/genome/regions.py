@@ -149,8 +149,9 @@ def read_view(path: str | Path, chromsizes: Mapping[str, int]) -> list[Region]:
 
     Raises
     ------
-    RegionError If the file cannot be read, or a region is not in the genome; the message tells the
-        line's content.
+    RegionError
+        If the file cannot be read, or a region is not in the genome; the message tells the line's
+        content.
     """
     import bioframe
 

@@ -18,7 +18,7 @@ class Segment:
     """``chrom[start:end]`` (0-based, end-exclusive) on ``strand`` "+" or "-"; what lies outside the
     chromosome is N.
 
-    With ``literal`` it is a piece of given letters (ASCII, ACGTN) instead, and ``chrom`` is "".
+    With ``literal`` it is a piece of literal letters (ASCII, ACGTN) instead, and ``chrom`` is "".
     Without either it is all N.
     """
 
@@ -35,12 +35,12 @@ class Segment:
         if self.chrom:
             return f"{self.chrom}:{self.start:,}-{self.end:,}({self.strand})"
         return (
-            f"{self.end - self.start:,} bp of {'N' if self.literal is None else 'given sequence'}"
+            f"{self.end - self.start:,} bp of {'N' if self.literal is None else 'literal sequence'}"
         )
 
     @staticmethod
     def letters(text: str | bytes) -> Segment:
-        """A segment of given letters, either case.
+        """A segment of literal letters, either case.
 
         Raises
         ------
@@ -49,11 +49,11 @@ class Segment:
         """
         data = (text.encode("latin-1", "replace") if isinstance(text, str) else text).upper()
         if not data:
-            raise EditError("a given sequence is empty")
+            raise EditError("a literal sequence is empty")
         if wrong := data.translate(None, b"ACGTN"):
             place = data.index(wrong[:1])
             raise EditError(
-                f"the given sequence {_short(data)} holds {chr(wrong[0])!r} at letter "
+                f"the literal sequence {_short(data)} holds {chr(wrong[0])!r} at letter "
                 f"{place + 1}; only A, C, G, T and N are sequence"
             )
         return Segment("", 0, len(data), "+", data)
@@ -78,14 +78,14 @@ class Segment:
         return codes if self.strand == "+" else reverse_complement(codes)
 
     @property
-    def unknown(self) -> bool:
+    def is_N(self) -> bool:
         """True if it is all N."""
         return not self.chrom and self.literal is None
 
     def goes_on(self, other: Segment) -> bool:
         """True if ``other`` is what follows in the same sequence."""
-        if self.unknown:
-            return other.unknown
+        if self.is_N:
+            return other.is_N
         same = (self.chrom, self.strand) == (
             other.chrom,
             other.strand,
@@ -103,14 +103,14 @@ def merged(segments: Sequence[Segment]) -> tuple[Segment, ...]:
             a = out.pop()
             s = (
                 Segment("", 0, len(a) + len(s))
-                if a.unknown
+                if a.is_N
                 else replace(a, start=min(a.start, s.start), end=max(a.end, s.end))
             )
-        out.append(Segment("", 0, len(s)) if s.unknown else s)
+        out.append(Segment("", 0, len(s)) if s.is_N else s)
     return tuple(out)
 
 
-def turned(segments: Sequence[Segment]) -> list[Segment]:
+def reverse_complement_segments(segments: Sequence[Segment]) -> list[Segment]:
     """The other strand of segments laid end to end."""
     return [s.reversed() for s in reversed(segments)]
 

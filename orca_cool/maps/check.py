@@ -328,7 +328,8 @@ def has_whole_band(level: Level, scan: Scan, raise_errors: bool = False) -> bool
         if scan.largest >= band
         else ""
     )
-    if lacking.any() and level.meta.get("frame") != "reference":
+    lifted = level.meta.get("lifted_to_reference") or level.meta.get("frame") == "reference"
+    if lacking.any() and not lifted:
         d = int(np.argmax(lacking))
         problem = (
             problem

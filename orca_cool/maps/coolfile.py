@@ -26,7 +26,7 @@ from orca_cool.maps.pixels import (
     FILTERS,
     Layer,
     LayerWriter,
-    Stripe,
+    RowBlock,
     TransBlock,
     frequency,
     writing,
@@ -34,7 +34,7 @@ from orca_cool.maps.pixels import (
 
 __all__ = [
     "Layer",
-    "Stripe",
+    "RowBlock",
     "TransBlock",
     "frequency",
     "read_layer",
@@ -43,7 +43,9 @@ __all__ = [
 ]
 
 FORMAT = "orca-cool.mcool"
-FORMAT_VERSION = 1
+#: Version 2 calls `strand_difference` what version 1 called `spread`, and `zoom` what it called
+#: `series`; both are read.
+FORMAT_VERSION = 2
 #: of the difference of two maps (:mod:`orca_cool.effects.reference_coordinates`), which is no prediction
 DIFF_FORMAT = "orca-cool.diff"
 MODES = ("regularised", "contact")
@@ -106,12 +108,12 @@ def write_mcool(
     chromsizes: dict[str, int],
     assembly: str,
     layers: Sequence[Layer],
-    stripes: Callable[[int], Iterable[Stripe]],
+    row_blocks: Callable[[int], Iterable[RowBlock]],
     trans: Callable[[int], Iterable[TransBlock]] | None = None,
     pseudo_depth: float = 1e5,
     mode: str = "regularised",
     metadata: dict,
-    spread: bool = False,
+    strand_difference: bool = False,
     precision_bits: int | None = None,
 ) -> None:
     """Write an .mcool: to a temporary name beside ``path``, renamed when it is whole; an existing
@@ -121,7 +123,7 @@ def write_mcool(
     ----------
     chromsizes : chromosome -> length in bp, in the file's order.
     layers : one per resolution.
-    stripes : resolution -> stripes in the order of (chromosome, start), rows never repeated,
+    row_blocks : resolution -> row_blocks in the order of (chromosome, start), rows never repeated,
         chromosomes may be absent.
     trans : resolution -> rectangles between chromosomes, any order, never overlapping; held in
         memory.
@@ -130,13 +132,13 @@ def write_mcool(
         - eps, 0).
     metadata : JSON-able; stored in every resolution together with what is needed to invert the
         numbers.
-    spread : write the column ``spread``, NaN where a stripe has none.
+    strand_difference : write the column ``strand_difference``, NaN where a row_block has none.
     precision_bits : round counts to so many mantissa bits (12: half the size, relative error
         1.2e-4).
 
     Raises
     ------
-    OutputError : the file cannot be written (no space, no permission), or stripes, masks or
+    OutputError : the file cannot be written (no space, no permission), or row_blocks, masks or
         settings contradict each other.
     """
     final = Path(path)
@@ -154,9 +156,18 @@ def write_mcool(
             with writing(final):
                 group = file.create_group(f"resolutions/{layer.resolution}")
             writer = LayerWriter(
-                group, final, layer, chromsizes, mode, pseudo_depth, spread, precision_bits
+                group,
+                final,
+                layer,
+                chromsizes,
+                mode,
+                pseudo_depth,
+                strand_difference,
+                precision_bits,
             )
-            writer.run(stripes(layer.resolution), () if trans is None else trans(layer.resolution))
+            writer.run(
+                row_blocks(layer.resolution), () if trans is None else trans(layer.resolution)
+            )
             ours = {
                 "format": FORMAT,
                 "format_version": FORMAT_VERSION,

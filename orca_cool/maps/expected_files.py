@@ -1,4 +1,4 @@
-"""A folder of backgrounds: ``background.json``, one ``expected.<resolution>.tsv`` per resolution
+"""A folder of expected tables: ``expected.json``, one ``expected.<resolution>.tsv`` per resolution
 and a picture of them.
 
 The tables hold what was measured beside what the model uses, so that a fit can be judged;
@@ -23,14 +23,16 @@ import pandas as pd
 from orca_cool.errors import ModelError, OutputError
 from orca_cool.files import replace_folder
 from orca_cool.maps.expected_fit import Fit
-from orca_cool.maps.expected_model import Background
+from orca_cool.maps.expected_model import ExpectedModel
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FORMAT = "orca-cool-background"
+FORMAT = "orca-cool-expected"
 VERSION = 1
-HEADER_FILE = "background.json"
+HEADER_FILE = "expected.json"
+#: Format and header of version 0.1, still read.
+FORMER_FORMAT, FORMER_HEADER = "orca-cool-background", "background.json"
 PICTURE_FILE = "expected.png"
 COLUMNS = {
     "dist": np.int64,
@@ -51,20 +53,20 @@ def table_file(resolution: int) -> str:
 
 def check_target(folder: str | os.PathLike[str], force: bool) -> None:
     """OutputError if the folder exists and may not be replaced: without ``force``, or if it holds
-    no backgrounds.
+    no expected_tables.
     """
     folder = Path(folder)
-    mine = (folder / HEADER_FILE).is_file()
+    mine = any((folder / name).is_file() for name in (HEADER_FILE, FORMER_HEADER))
     if os.path.lexists(folder) and not (force and mine):
         hint = (
             "--force replaces it"
             if mine
-            else "and is not a folder of backgrounds: choose another name"
+            else "and is not a folder of expected tables: choose another name"
         )
         raise OutputError(f"{str(folder)!r} exists; {hint}")
 
 
-def save_backgrounds(
+def save_expected(
     folder: str | os.PathLike[str],
     fits: Sequence[Fit],
     about: Mapping[str, Any],
@@ -78,22 +80,22 @@ def save_backgrounds(
     fits : one a resolution.
     about : what to put in the header beside the tables (source, chromosomes, settings): values of
         JSON.
-    force : replace a folder of backgrounds that is there.
+    force : replace a folder of expected_tables that is there.
 
     Raises
     ------
     OutputError
-        If the folder exists (without ``force``; or holds no backgrounds), or cannot be written.
+        If the folder exists (without ``force``; or holds no expected_tables), or cannot be written.
     """
     folder = Path(folder)
     check_target(folder, force)
-    fits = sorted(fits, key=lambda f: f.background.resolution)
+    fits = sorted(fits, key=lambda f: f.expected.resolution)
     tables = [
         {
-            "resolution": f.background.resolution,
-            "file": table_file(f.background.resolution),
-            "bins": len(f.background.cis),
-            "trans": f.background.trans,
+            "resolution": f.expected.resolution,
+            "file": table_file(f.expected.resolution),
+            "bins": len(f.expected.cis),
+            "trans": f.expected.trans,
             "monotone": f.monotone,
         }
         for f in fits
@@ -105,17 +107,17 @@ def save_backgrounds(
             tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent)
         )
         for f in fits:
-            dist = np.arange(len(f.background.cis))
+            dist = np.arange(len(f.expected.cis))
             values = [
                 dist,
-                dist * f.background.resolution,
+                dist * f.expected.resolution,
                 f.measured.n_valid,
                 f.measured.average,
-                f.background.cis,
+                f.expected.cis,
             ]
             # 17 digits: a float64 comes back as it was
             pd.DataFrame(dict(zip(COLUMNS, values))).to_csv(
-                temporary / table_file(f.background.resolution),
+                temporary / table_file(f.expected.resolution),
                 sep="\t",
                 index=False,
                 na_rep="nan",
@@ -127,7 +129,7 @@ def save_backgrounds(
         replace_folder(temporary, folder)
     except OSError as error:
         raise OutputError(
-            f"the backgrounds {str(folder)!r} could not be written: {error}"
+            f"the expected tables {str(folder)!r} could not be written: {error}"
         ) from error
     finally:
         if temporary is not None:
@@ -135,25 +137,28 @@ def save_backgrounds(
     return folder
 
 
-def load_backgrounds(folder: str | os.PathLike[str]) -> dict[int, Background]:
-    """Backgrounds of a folder by resolution in bp, finest first.
+def load_expected(folder: str | os.PathLike[str]) -> dict[int, ExpectedModel]:
+    """Expected tables of a folder by resolution in bp, finest first.
 
     Raises
     ------
-    ModelError If the header or a table is missing, damaged, or of a newer version; the message
-        quotes its path.
+    ModelError
+        If the header or a table is missing, damaged, or of a newer version; the message quotes its
+        path.
     """
     path = Path(folder) / HEADER_FILE
+    if not path.is_file() and path.with_name(FORMER_HEADER).is_file():
+        path = path.with_name(FORMER_HEADER)
     try:
         header = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ModelError(
-            f"{str(folder)!r} is no folder of backgrounds (`orca-cool background` makes one): no "
+            f"{str(folder)!r} is no folder of expected tables (`orca-cool expected` makes one): no "
             f"{HEADER_FILE}"
         ) from None
     except (OSError, ValueError) as error:
         raise ModelError(f"{str(path)!r} cannot be read: {error}") from error
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
+    if not isinstance(header, dict) or header.get("format") not in (FORMAT, FORMER_FORMAT):
         found = header.get("format") if isinstance(header, dict) else type(header).__name__
         raise ModelError(f"{str(path)!r}: format is {found!r}, expected {FORMAT!r}")
     version = header.get("version")
@@ -169,7 +174,7 @@ def load_backgrounds(folder: str | os.PathLike[str]) -> dict[int, Background]:
     tables = header.get("tables")
     if not isinstance(tables, list) or not tables:
         raise ModelError(f"{str(path)!r}: 'tables' must list the resolutions, not {tables!r}")
-    found_tables: dict[int, Background] = {}
+    found_tables: dict[int, ExpectedModel] = {}
     for entry in tables:
         resolution, trans, bins = (
             entry.get(k) if isinstance(entry, dict) else None
@@ -196,7 +201,7 @@ def load_backgrounds(folder: str | os.PathLike[str]) -> dict[int, Background]:
                 f"{table_file(resolution)!r}"
             )
         cis = _read_table(path.with_name(table_file(resolution)), resolution, bins)
-        found_tables[resolution] = Background(
+        found_tables[resolution] = ExpectedModel(
             resolution, cis, None if trans is None else float(trans)
         )
     return dict(sorted(found_tables.items()))
@@ -249,7 +254,7 @@ def draw(fits: Sequence[Fit]) -> Figure:
     figure = Figure(figsize=(7.2, 5.4), dpi=150, layout="constrained")
     axes = figure.add_subplot()
     for i, f in enumerate(fits):
-        resolution, colour, n = f.background.resolution, f"C{i % 10}", len(f.background.cis)
+        resolution, colour, n = f.expected.resolution, f"C{i % 10}", len(f.expected.cis)
         d = (
             np.unique(np.geomspace(1, max(n - 1, 1), DRAWN).astype(int))
             if n > 1
@@ -260,14 +265,14 @@ def draw(fits: Sequence[Fit]) -> Figure:
         axes.plot(shown * resolution, measured[shown], ".", color=colour, markersize=2, alpha=0.4)
         axes.plot(
             d * resolution,
-            f.background.cis[d],
+            f.expected.cis[d],
             color=colour,
             linewidth=1.2,
             label=f"{resolution:,} bp",
         )
-        if f.background.trans is not None:
+        if f.expected.trans is not None:
             axes.axhline(
-                f.background.trans,
+                f.expected.trans,
                 color=colour,
                 linestyle="--",
                 linewidth=1,

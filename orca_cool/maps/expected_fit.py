@@ -23,7 +23,7 @@ import pandas as pd
 
 from orca_cool.errors import CoolerError, OrcaCoolError, RegionError
 from orca_cool.genome.regions import Region, read_view, suggestion
-from orca_cool.maps.expected_model import Background
+from orca_cool.maps.expected_model import ExpectedModel
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class Fit:
     """What was measured, and the background that was made of it."""
 
     measured: Measured
-    background: Background
+    expected: ExpectedModel
     monotone: bool
 
 
@@ -85,7 +85,7 @@ def check_balanced(clr: cooler.Cooler, weight: str = "weight") -> None:
 
     if clr.binsize is None or clr.storage_mode != "symmetric-upper":
         raise CoolerError(
-            f"{clr.uri!r} is not a symmetric map with bins of one size; a background needs one"
+            f"{clr.uri!r} is not a symmetric map with bins of one size; expected by distance needs one"
         )
     columns = [str(c) for c in clr.bins().columns if c not in ("chrom", "start", "end")]
     if weight not in columns:
@@ -153,8 +153,9 @@ def measure(
 
     Raises
     ------
-    CoolerError If the map is not balanced, cannot be read, has no finite pixel in the regions or,
-        with ``trans``, none between chromosomes.
+    CoolerError
+        If the map is not balanced, cannot be read, has no finite pixel in the regions or, with
+        ``trans``, none between chromosomes.
     """
     from cooltools.api.expected import blocksum_pairwise, diagsum_symm
 
@@ -213,8 +214,8 @@ def smooth(
     keep: int = KEEP,
     min_pixels: int = MIN_PIXELS,
     monotone: bool | None = None,
-) -> Background:
-    """Background from the sums by distance.
+) -> ExpectedModel:
+    """ExpectedModel from the sums by distance.
 
     Nearer than ``keep``, and at distance 0, the averages themselves; beyond, lowess of log
     frequency on log distance. A distance with too few pixels lies on the line (in logs) between its
@@ -271,7 +272,7 @@ def smooth(
     cis[nearest] = measured.average[nearest]
     if monotone if monotone is not None else measured.trans is not None:
         cis = np.minimum.accumulate(cis)
-    return Background(measured.resolution, cis, measured.trans)
+    return ExpectedModel(measured.resolution, cis, measured.trans)
 
 
 def fit(
@@ -289,18 +290,18 @@ def fit(
     """:func:`measure`, then :func:`smooth`."""
     measured = measure(clr, regions, trans=trans, weight=weight, nproc=nproc, show=show)
     decided = trans if monotone is None else monotone
-    background = smooth(measured, keep=keep, min_pixels=min_pixels, monotone=decided)
-    reach = int(np.isfinite(background.cis).sum())
+    expected = smooth(measured, keep=keep, min_pixels=min_pixels, monotone=decided)
+    reach = int(np.isfinite(expected.cis).sum())
     log.info(
         "%s: expected over %d bins%s",
         clr.uri,
         reach,
         "" if measured.trans is None else f", trans {measured.trans:.3g}",
     )
-    return Fit(measured, background, decided)
+    return Fit(measured, expected, decided)
 
 
-def fit_background(
+def fit_expected(
     clr: cooler.Cooler,
     chroms: Sequence[str],
     *,
@@ -310,8 +311,8 @@ def fit_background(
     min_pixels: int = MIN_PIXELS,
     weight: str = "weight",
     nproc: int = 1,
-) -> Background:
-    """Background of a balanced map from whole chromosomes; no other chromosome enters.
+) -> ExpectedModel:
+    """ExpectedModel of a balanced map from whole chromosomes; no other chromosome enters.
 
     Parameters
     ----------
@@ -337,14 +338,16 @@ def fit_background(
             )
     regions = [Region(c, 0, n, c) for c, n in sizes.items() if c in chroms]
     if not regions:
-        raise RegionError(f"no chromosome of {clr.uri!r} is given to measure the background on")
+        raise RegionError(
+            f"no chromosome of {clr.uri!r} is given to measure expected by distance on"
+        )
     options: dict[str, Any] = {
         "keep": keep,
         "min_pixels": min_pixels,
         "weight": weight,
         "nproc": nproc,
     }
-    return fit(clr, regions, trans=trans, monotone=monotone, **options).background
+    return fit(clr, regions, trans=trans, monotone=monotone, **options).expected
 
 
 def _balanced(pixels: pd.DataFrame, weight: str) -> pd.Series:
@@ -426,7 +429,7 @@ def _lowess(y: np.ndarray, x: np.ndarray, span: float) -> np.ndarray:
         from statsmodels.nonparametric.smoothers_lowess import lowess
     except ImportError as error:
         raise OrcaCoolError(
-            f"smoothing a background needs {error.name!r}: pip install 'orca-cool[train]'"
+            f"smoothing expected by distance needs {error.name!r}: pip install 'orca-cool[train]'"
         ) from error
     share = max(span, min(WINDOW / len(x), SPANS[1]))
     if share * len(x) < 3:

@@ -15,7 +15,7 @@ from orca_cool.errors import ModelError
 
 
 @dataclass(frozen=True)
-class Background:
+class ExpectedModel:
     """Mean balanced contact frequency by distance, at one base resolution.
 
     Attributes

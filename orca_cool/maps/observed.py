@@ -23,7 +23,7 @@ import numpy as np
 from orca_cool.errors import CoolerError
 from orca_cool.genome.regions import n_bins, suggestion
 from orca_cool.genome.segments import Segment
-from orca_cool.maps.expected_model import Background
+from orca_cool.maps.expected_model import ExpectedModel
 
 #: Bins of a tile. Coarse-graining pools at most 8 times and stops at 8 bins, so a tile of 2,048
 #: gets what a whole chromosome gets.
@@ -118,13 +118,15 @@ def log_ratio(observed: np.ndarray, expected: np.ndarray, eps: float) -> np.ndar
         return np.log((observed + eps) / (expected + eps)).astype(np.float32)
 
 
-def banded_expected(background: Background, resolution: int, bins: int, n: int) -> np.ndarray:
+def banded_expected(
+    expected_model: ExpectedModel, resolution: int, bins: int, n: int
+) -> np.ndarray:
     """(n, n) expected of a whole chromosome, NaN from ``bins`` bins of distance on: what no window
     of the level sees.
     """
     d = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
     return np.where(
-        d < bins, background.normmat(resolution, bins)[0][np.minimum(d, bins - 1)], np.nan
+        d < bins, expected_model.normmat(resolution, bins)[0][np.minimum(d, bins - 1)], np.nan
     )
 
 

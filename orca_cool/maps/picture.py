@@ -390,7 +390,8 @@ def picture_paths(out: str | Path, figures: int, force: bool = False) -> list[Pa
 
     Raises
     ------
-    OutputError If the ending is no known format, the folder does not exist, or a file does (without
+    OutputError
+        If the ending is no known format, the folder does not exist, or a file does (without
         ``force``).
     """
     path = Path(out)

@@ -31,7 +31,7 @@ FILTERS: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class Stripe:
+class RowBlock:
     """Some rows of the band of one chromosome at one resolution.
 
     Attributes
@@ -41,7 +41,7 @@ class Stripe:
     values : (rows, band) float32, y = log(observed / expected) of pair (start + r, start + r + d);
         NaN = absent.
     level : (rows, band) int32, resolution in bp of the level that predicted the pixel.
-    spread : (rows, band) float32 or None, half the absolute difference between the strands' y.
+    strand_difference : (rows, band) float32 or None, half the absolute difference between the strands' y.
     count : (rows, band) float32 or None, counts that are known already and stored as they are; of
         ``values`` only NaN counts then.
     """
@@ -50,7 +50,7 @@ class Stripe:
     start: int
     values: np.ndarray
     level: np.ndarray
-    spread: np.ndarray | None = None
+    strand_difference: np.ndarray | None = None
     count: np.ndarray | None = None
 
 
@@ -63,7 +63,7 @@ class TransBlock:
     start1, start2 : first row and column, bin index within each chromosome.
     values : (n1, n2) float32 y; NaN = absent.
     level : resolution in bp of the level that predicted it.
-    spread : (n1, n2) float32 or None.
+    strand_difference : (n1, n2) float32 or None.
     """
 
     chrom1: str
@@ -72,7 +72,7 @@ class TransBlock:
     start2: int
     values: np.ndarray
     level: int
-    spread: np.ndarray | None = None
+    strand_difference: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -151,12 +151,12 @@ class PixelTable:
     """
 
     def __init__(
-        self, group: h5py.Group, path: Path, spread: bool, precision_bits: int | None
+        self, group: h5py.Group, path: Path, strand_difference: bool, precision_bits: int | None
     ) -> None:
         self.path, self.precision_bits = path, precision_bits
         types = {"bin1_id": np.int64, "bin2_id": np.int64, "count": np.float32, "level": np.int32}
-        if spread:
-            types["spread"] = np.float32
+        if strand_difference:
+            types["strand_difference"] = np.float32
         self.held = {name: np.zeros(CHUNK, dtype) for name, dtype in types.items()}
         self.columns = {
             name: group.create_dataset(
@@ -199,7 +199,7 @@ class PixelTable:
                     _round_mantissa(values, self.precision_bits)
                 dataset.resize((self.nnz + n,))
                 dataset.id.write_direct_chunk((self.nnz,), _compress(values))
-        # summed chunk by chunk, hence the same whatever the stripes' sizes were
+        # summed chunk by chunk, hence the same whatever the row_blocks' sizes were
         self.sum += float(self.held["count"][:n].sum(dtype=np.float64))
         self.nnz += n
 
@@ -227,7 +227,7 @@ def _round_mantissa(values: np.ndarray, bits: int) -> None:
 
 
 class LayerWriter:
-    """One resolution: takes stripes and trans blocks, keeps pixels sorted by (bin1, bin2)."""
+    """One resolution: takes row_blocks and trans blocks, keeps pixels sorted by (bin1, bin2)."""
 
     def __init__(
         self,
@@ -237,10 +237,16 @@ class LayerWriter:
         chromsizes: dict[str, int],
         mode: str,
         depth: float,
-        spread: bool,
+        strand_difference: bool,
         bits: int | None,
     ):
-        self.layer, self.mode, self.depth, self.spread, self.path = layer, mode, depth, spread, path
+        self.layer, self.mode, self.depth, self.strand_difference, self.path = (
+            layer,
+            mode,
+            depth,
+            strand_difference,
+            path,
+        )
         self.chroms = list(chromsizes)
         self.nbins = np.array([n_bins(n, layer.resolution) for n in chromsizes.values()], np.int64)
         self.offset = np.concatenate([[0], np.cumsum(self.nbins)])
@@ -248,10 +254,10 @@ class LayerWriter:
         self.norm = layer.norm(layer.band)
         self.filled = np.zeros(self.offset[-1], np.int64)
         with writing(path):
-            self.pixels = PixelTable(group.create_group("pixels"), path, spread, bits)
+            self.pixels = PixelTable(group.create_group("pixels"), path, strand_difference, bits)
 
-    def run(self, stripes: Iterable[Stripe], blocks: Iterable[TransBlock]) -> None:
-        """Write everything; ``blocks`` are held in memory, ``stripes`` one at a time."""
+    def run(self, row_blocks: Iterable[RowBlock], blocks: Iterable[TransBlock]) -> None:
+        """Write everything; ``blocks`` are held in memory, ``row_blocks`` one at a time."""
         by_chrom: dict[int, list[TransBlock]] = {}
         for block in blocks:
             i, j = self._index(block.chrom1), self._index(block.chrom2)
@@ -277,22 +283,22 @@ class LayerWriter:
                 )
             by_chrom.setdefault(i, []).append(block)
         at = (0, 0)
-        for stripe in stripes:
-            k = self._index(stripe.chrom)
-            end = stripe.start + len(stripe.values)
+        for row_block in row_blocks:
+            k = self._index(row_block.chrom)
+            end = row_block.start + len(row_block.values)
             if (
-                (k, stripe.start) < at
-                or stripe.start < 0
+                (k, row_block.start) < at
+                or row_block.start < 0
                 or end > self.nbins[k]
-                or stripe.values.shape[1] > self.layer.band
+                or row_block.values.shape[1] > self.layer.band
             ):
                 raise OutputError(
-                    f"stripe {stripe.chrom} rows {stripe.start} to {end}, "
-                    f"{stripe.values.shape[1]} wide, at {self.layer.resolution} bp: "
+                    f"row_block {row_block.chrom} rows {row_block.start} to {end}, "
+                    f"{row_block.values.shape[1]} wide, at {self.layer.resolution} bp: "
                     f"out of order or outside {self.nbins[k]} bins and a band of {self.layer.band}"
                 )
-            self._gap(at, (k, stripe.start), by_chrom)
-            self._rows(k, stripe.start, end, stripe, by_chrom.get(k, []))
+            self._gap(at, (k, row_block.start), by_chrom)
+            self._rows(k, row_block.start, end, row_block, by_chrom.get(k, []))
             at = (k, end)
         self._gap(at, (len(self.chroms), 0), by_chrom)
         self.pixels.flush()
@@ -305,7 +311,7 @@ class LayerWriter:
     def _gap(
         self, begin: tuple[int, int], end: tuple[int, int], by_chrom: dict[int, list[TransBlock]]
     ) -> None:
-        """Rows between two positions, which have no stripe but may have trans blocks."""
+        """Rows between two positions, which have no row_block but may have trans blocks."""
         for k in range(begin[0], min(end[0] + 1, len(self.chroms))):
             first = begin[1] if k == begin[0] else 0
             last = end[1] if k == end[0] else int(self.nbins[k])
@@ -313,16 +319,16 @@ class LayerWriter:
                 self._rows(k, first, last, None, by_chrom[k])
 
     def _rows(
-        self, k: int, start: int, end: int, stripe: Stripe | None, blocks: list[TransBlock]
+        self, k: int, start: int, end: int, row_block: RowBlock | None, blocks: list[TransBlock]
     ) -> None:
         partners = sorted({self._index(b.chrom2) for b in blocks})
-        width = (stripe.values.shape[1] if stripe is not None else 0) + sum(
+        width = (row_block.values.shape[1] if row_block is not None else 0) + sum(
             int(self.nbins[j]) for j in partners
         )
         step = max(1, BATCH // max(1, width))
         for a in range(start, end, step):
             b = min(a + step, end)
-            parts = [] if stripe is None else [self._cis(k, a, b, stripe)]
+            parts = [] if row_block is None else [self._cis(k, a, b, row_block)]
             parts += [
                 self._trans(k, j, a, b, [x for x in blocks if x.chrom2 == self.chroms[j]])
                 for j in partners
@@ -345,10 +351,10 @@ class LayerWriter:
             self.pixels.append(bin1_id=np.repeat(rows, filled), **chosen)
 
     def _cis(
-        self, k: int, a: int, b: int, stripe: Stripe
+        self, k: int, a: int, b: int, row_block: RowBlock
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        part = slice(a - stripe.start, b - stripe.start)
-        y = np.asarray(stripe.values[part], np.float32)
+        part = slice(a - row_block.start, b - row_block.start)
+        y = np.asarray(row_block.values[part], np.float32)
         width = y.shape[1]
         usable = np.concatenate([self.usable[k][a:], np.zeros(width, bool)])
         keep = np.isfinite(y)
@@ -358,7 +364,7 @@ class LayerWriter:
         if unknown.any() and keep[:, unknown].any():
             first = int(np.argmax(unknown))
             raise OutputError(
-                f"{stripe.chrom} at {self.layer.resolution} bp is predicted at {first} bins, "
+                f"{row_block.chrom} at {self.layer.resolution} bp is predicted at {first} bins, "
                 f"where no expected is known"
             )
         columns = {
@@ -367,16 +373,16 @@ class LayerWriter:
             ),
             "count": (
                 frequency(y, self.norm[:width], self.layer.eps, self.mode, self.depth)
-                if stripe.count is None
-                else np.asarray(stripe.count[part], np.float32)
+                if row_block.count is None
+                else np.asarray(row_block.count[part], np.float32)
             ),
-            "level": np.asarray(stripe.level[part], np.int32),
+            "level": np.asarray(row_block.level[part], np.int32),
         }
-        if self.spread:
-            columns["spread"] = (
+        if self.strand_difference:
+            columns["strand_difference"] = (
                 np.full(y.shape, np.nan, np.float32)
-                if stripe.spread is None
-                else np.asarray(stripe.spread[part], np.float32)
+                if row_block.strand_difference is None
+                else np.asarray(row_block.strand_difference[part], np.float32)
             )
         return keep, columns
 
@@ -384,7 +390,7 @@ class LayerWriter:
         self, k: int, j: int, a: int, b: int, blocks: list[TransBlock]
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         shape = (b - a, int(self.nbins[j]))
-        y, spread, level = (
+        y, strand_difference, level = (
             np.full(shape, np.nan, np.float32),
             np.full(shape, np.nan, np.float32),
             np.zeros(shape, np.int32),
@@ -399,8 +405,8 @@ class LayerWriter:
                 slice(block.start2, block.start2 + block.values.shape[1]),
             )
             y[target], level[target] = block.values[source], block.level
-            if block.spread is not None:
-                spread[target] = block.spread[source]
+            if block.strand_difference is not None:
+                strand_difference[target] = block.strand_difference[source]
         keep = np.isfinite(y) & self.usable[k][a:b, None] & self.usable[j]
         assert self.layer.trans is not None
         columns = {
@@ -408,4 +414,6 @@ class LayerWriter:
             "count": frequency(y, self.layer.trans, self.layer.eps, self.mode, self.depth),
             "level": level,
         }
-        return keep, columns | ({"spread": spread} if self.spread else {})
+        return keep, columns | (
+            {"strand_difference": strand_difference} if self.strand_difference else {}
+        )

@@ -23,7 +23,7 @@ from safetensors.torch import save_file
 
 from orca_cool.errors import BundleError, OutputError
 from orca_cool.files import replace_folder, sha256
-from orca_cool.maps.expected_model import Background
+from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.cascade import Orca
 from orca_cool.model.header import (
     FORMAT,
@@ -45,19 +45,19 @@ class Bundle:
     ----------
     spec : of the modules that were loaded (all, unless fewer were asked for).
     model : in eval mode, on the CPU, float32.
-    backgrounds : by resolution of the table in bp.
+    expected_tables : by resolution of the table in bp.
     digest : SHA-256 of the weights file, for keys and provenance.
     path : folder.
     """
 
     spec: ModelSpec
     model: Orca
-    backgrounds: dict[int, Background]
+    expected_tables: dict[int, ExpectedModel]
     digest: str
     path: Path
 
-    def background(self, module: ModuleSpec) -> Background:
-        """Background of a module.
+    def expected(self, module: ModuleSpec) -> ExpectedModel:
+        """ExpectedModel of a module.
 
         See :func:`orca_cool.model.bundle.choose_table`.
 
@@ -66,17 +66,17 @@ class Bundle:
         BundleError
             If the bundle has no such table.
         """
-        table = choose_table(self.backgrounds, module, self.spec.base_bin)
+        table = choose_table(self.expected_tables, module, self.spec.base_bin)
         if table is None:
             wanted = {
                 True: "a table with a trans value",
                 False: f"a table at {self.spec.base_bin} bp",
-            }[module.assembly]
+            }[module.multi_chromosome]
             if module.decoder is None:
                 wanted = f"a table that averages to {module.resolutions[-1]} bp"
             raise BundleError(
                 f"{self.path}: module {module.name!r} needs {wanted}; the bundle has tables at "
-                f"{sorted(self.backgrounds)} bp"
+                f"{sorted(self.expected_tables)} bp"
             )
         return table
 
@@ -84,7 +84,7 @@ class Bundle:
 def save_bundle(
     folder: str | os.PathLike[str],
     model: Orca,
-    backgrounds: Mapping[int, Background],
+    expected_tables: Mapping[int, ExpectedModel],
     *,
     force: bool = False,
 ) -> Path:
@@ -93,7 +93,7 @@ def save_bundle(
     Parameters
     ----------
     folder : to be made; its parent is made if need be.
-    backgrounds : by resolution in bp.
+    expected_tables : by resolution in bp.
     force : replace a bundle that is already there.
 
     Raises
@@ -115,12 +115,10 @@ def save_bundle(
         if not _counter(k)
     }
     tables = []
-    for resolution, b in sorted(backgrounds.items()):
-        tensors[f"background.cis.{resolution}"] = torch.from_numpy(
-            np.array(b.cis, dtype=np.float64)
-        )
+    for resolution, b in sorted(expected_tables.items()):
+        tensors[f"expected.cis.{resolution}"] = torch.from_numpy(np.array(b.cis, dtype=np.float64))
         if b.trans is not None:
-            tensors[f"background.trans.{resolution}"] = torch.tensor([b.trans], dtype=torch.float64)
+            tensors[f"expected.trans.{resolution}"] = torch.tensor([b.trans], dtype=torch.float64)
         tables.append(
             {"resolution": int(resolution), "bins": len(b.cis), "trans": b.trans is not None}
         )
@@ -141,7 +139,7 @@ def save_bundle(
                 "sha256": sha256(weights),
                 "bytes": weights.stat().st_size,
             },
-            "backgrounds": tables,
+            "expected": tables,
         }
         (temporary / SPEC_FILE).write_text(json.dumps(header, indent=1) + "\n", encoding="utf-8")
         replace_folder(temporary, folder)
@@ -163,8 +161,10 @@ def load_bundle(folder: str | os.PathLike[str], *, modules: Sequence[str] | None
 
     Raises
     ------
-    BundleError If a file is missing, truncated or damaged, of a newer version, or its tensors do
-        not fit the specification. ModelError
+    BundleError
+        If a file is missing, truncated or damaged, of a newer version, or its tensors do not fit
+        the specification.
+    ModelError
         If the model lacks a module that is asked for.
     """
     folder = Path(folder)
@@ -173,8 +173,9 @@ def load_bundle(folder: str | os.PathLike[str], *, modules: Sequence[str] | None
     whole: ModelSpec = header["spec"]
     spec = whole if modules is None else reduce_spec(whole, modules)
     expected = empty_model(whole).state_dict()
-    names = {f"background.cis.{b['resolution']}" for b in header["backgrounds"]}
-    names |= {f"background.trans.{b['resolution']}" for b in header["backgrounds"] if b["trans"]}
+    prefix = "background" if header["version"] == 1 else "expected"
+    names = {f"{prefix}.cis.{b['resolution']}" for b in header["expected"]}
+    names |= {f"{prefix}.trans.{b['resolution']}" for b in header["expected"] if b["trans"]}
     model = empty_model(spec)
     mine = model.state_dict().keys()
     try:
@@ -186,20 +187,17 @@ def load_bundle(folder: str | os.PathLike[str], *, modules: Sequence[str] | None
     except (SafetensorError, OSError) as error:
         raise BundleError(f"{path} is not a sound safetensors file: {error}") from error
     fill(model, state, path)
-    backgrounds = {}
-    for b in header["backgrounds"]:
+    expected_tables = {}
+    for b in header["expected"]:
         resolution = b["resolution"]
-        cis = tables[f"background.cis.{resolution}"]
+        cis = tables[f"{prefix}.cis.{resolution}"]
         if cis.shape != (b["bins"],):
             raise BundleError(
-                f"{path}: background.cis.{resolution} has shape {cis.shape}, expected "
-                f"({b['bins']},)"
+                f"{path}: {prefix}.cis.{resolution} has shape {cis.shape}, expected ({b['bins']},)"
             )
-        trans = (
-            float(tables[f"background.trans.{resolution}"].reshape(-1)[0]) if b["trans"] else None
-        )
-        backgrounds[resolution] = Background(resolution, cis, trans)
-    return Bundle(spec, model, backgrounds, header["weights"]["sha256"], folder)
+        trans = float(tables[f"{prefix}.trans.{resolution}"].reshape(-1)[0]) if b["trans"] else None
+        expected_tables[resolution] = ExpectedModel(resolution, cis, trans)
+    return Bundle(spec, model, expected_tables, header["weights"]["sha256"], folder)
 
 
 def reduce_spec(spec: ModelSpec, modules: Sequence[str]) -> ModelSpec:
@@ -268,15 +266,15 @@ def _same_names(source: object, found: set[str], expected: set[str]) -> None:
 
 
 def choose_table(
-    tables: Mapping[int, Background], module: ModuleSpec, base_bin: int
-) -> Background | None:
+    tables: Mapping[int, ExpectedModel], module: ModuleSpec, base_bin: int
+) -> ExpectedModel | None:
     """The table that a module's levels are relative to, None if there is none.
 
     An assembly module (256M) has the coarsest table that carries a trans value; a one-shot module
     (1M) the finest that averages to its bin (1 kb in the released models); any other the table at
     the base bin.
     """
-    if module.assembly:
+    if module.multi_chromosome:
         fits = [
             r for r, b in tables.items() if b.trans is not None and module.resolutions[-1] % r == 0
         ]

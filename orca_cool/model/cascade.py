@@ -100,7 +100,7 @@ def zoom(
     distances: dict[int, Tensor],
     starts: dict[int, int],
 ) -> dict[int, Tensor]:
-    """One zoom series: a single window at every level, each inside the one before.
+    """One zoom: a single window at every level, each inside the one before.
 
     Parameters
     ----------

@@ -104,9 +104,10 @@ def download(
 
     Raises
     ------
-    FetchError If the address is refused or answers with an error, the transfer keeps breaking, the
-        disk is full, or the checksum is another. A partial file is kept for the next call, except
-        after a wrong checksum.
+    FetchError
+        If the address is refused or answers with an error, the transfer keeps breaking, the disk is
+        full, or the checksum is another. A partial file is kept for the next call, except after a
+        wrong checksum.
     """
     target = Path(target)
     scheme = urllib.parse.urlsplit(url).scheme

@@ -13,7 +13,9 @@ from orca_cool.files import sha256
 from orca_cool.model.spec import ModelSpec
 
 FORMAT = "orca-cool-model"
-VERSION = 1
+#: Version 2 calls "expected" what version 1 called "background", and "multi_chromosome" what it
+#: called "assembly"; both are read.
+VERSION = 2
 SPEC_FILE = "model.json"
 WEIGHTS_FILE = "weights.safetensors"
 
@@ -52,7 +54,9 @@ def read_header(folder: str | os.PathLike[str]) -> dict[str, Any]:
             f"{path} is of format version {version}; this orca-cool reads up to version "
             f"{VERSION}: update orca-cool"
         )
-    missing = [key for key in ("spec", "weights", "backgrounds") if key not in header]
+    if version == 1:
+        header["expected"] = header.pop("backgrounds", None)
+    missing = [key for key in ("spec", "weights", "expected") if header.get(key) is None]
     if missing:
         raise BundleError(f"{path} lacks {', '.join(missing)}")
     weights = header["weights"]
@@ -67,8 +71,8 @@ def read_header(folder: str | os.PathLike[str]) -> dict[str, Any]:
         )
     try:
         header["spec"] = ModelSpec.from_json(header["spec"])
-        tables = header["backgrounds"]
-        header["backgrounds"] = [
+        tables = header["expected"]
+        header["expected"] = [
             {"resolution": int(b["resolution"]), "bins": int(b["bins"]), "trans": bool(b["trans"])}
             for b in tables
         ]
@@ -76,7 +80,7 @@ def read_header(folder: str | os.PathLike[str]) -> dict[str, Any]:
         raise BundleError(f"{path}: {error}") from error
     except (TypeError, KeyError, ValueError) as error:
         raise BundleError(
-            f"{path}: specification or backgrounds not understood: {error!r}"
+            f"{path}: specification or expected tables not understood: {error!r}"
         ) from error
     return header
 

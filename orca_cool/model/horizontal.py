@@ -59,8 +59,9 @@ def encode_blocks(
 
     Raises
     ------
-    ModelError If ``codes`` is no such tensor or shorter than a base bin, or ``block`` and ``flank``
-        do not fit the encoder.
+    ModelError
+        If ``codes`` is no such tensor or shorter than a base bin, or ``block`` and ``flank`` do not
+        fit the encoder.
     """
     spec, base = encoder.spec, encoder.spec.base_bin
     block, flank = spec.block if block is None else block, spec.flank if flank is None else flank

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from orca_cool.errors import BundleError, ModelError
-from orca_cool.maps.expected_model import Background
+from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.bundle import empty_model, fill, save_bundle
 from orca_cool.model.spec import ModelSpec, orca_spec
 
@@ -145,7 +145,7 @@ def _import_one(
         add(f"pyramids.{pyramid}", f"{stem}{part}.statedict")
     for module in spec.modules:
         for resolution in module.resolutions if module.decoder else ():
-            part = f"{'_256m' if module.assembly else ''}.d{resolution // BIN}"
+            part = f"{'_256m' if module.multi_chromosome else ''}.d{resolution // BIN}"
             add(f"decoders.{module.name}.{resolution}", f"{stem}{part}.statedict")
     model = empty_model(spec)
     # The released program loads HFF's files non-strictly, so they may hold more than the networks;
@@ -163,7 +163,7 @@ def _import_one(
         {k: v for k, v in state.items() if k not in more},
         f"released model {name!r} in {folder}",
     )
-    return save_bundle(target, model, _backgrounds(folder, name, modules), force=force)
+    return save_bundle(target, model, _expected_tables(folder, name, modules), force=force)
 
 
 def _split_net(
@@ -201,18 +201,18 @@ def _split_net(
     return state
 
 
-def _backgrounds(folder: Path, name: str, modules: tuple[str, ...]) -> dict[int, Background]:
+def _expected_tables(folder: Path, name: str, modules: tuple[str, ...]) -> dict[int, ExpectedModel]:
     stem = folder / "resources" / f"{ACCESSIONS[name]}.rebinned.mcool.expected.res"
     tables = {}
     if "1M" in modules:
-        tables[1000] = Background(1000, read_table(f"{stem}1000.npy"))
+        tables[1000] = ExpectedModel(1000, read_table(f"{stem}1000.npy"))
     if "32M" in modules:
-        tables[4000] = Background(4000, read_table(f"{stem}4000.npy"))
+        tables[4000] = ExpectedModel(4000, read_table(f"{stem}4000.npy"))
     if "256M" in modules:
         trans = read_table(f"{stem}32000.trans.npy")
         if trans.size != 1:
             raise BundleError(f"{stem}32000.trans.npy holds {trans.size} values, expected one")
-        tables[32000] = Background(32000, read_table(f"{stem}32000.mono.npy"), float(trans[0]))
+        tables[32000] = ExpectedModel(32000, read_table(f"{stem}32000.mono.npy"), float(trans[0]))
     return tables
 
 

@@ -99,8 +99,8 @@ class ModuleSpec:
     decoder : specification of every decoder of the cascade.
     base_decoder : True if the one-shot decoder (Decoder_1m) is added at the finest level, or is all
         there is.
-    assembly : True if the module's input is several chromosomes laid end to end (256M), with its
-        own background; False if it is one window of one chromosome.
+    multi_chromosome : True if the module's input is several chromosomes laid end to end (256M), with its
+        own expected table; False if it is one window of one chromosome.
     """
 
     name: str
@@ -108,7 +108,7 @@ class ModuleSpec:
     pyramids: tuple[str, ...] = ()
     decoder: DecoderSpec | None = None
     base_decoder: bool = False
-    assembly: bool = False
+    multi_chromosome: bool = False
 
 
 @dataclass(frozen=True)
@@ -232,6 +232,8 @@ class ModelSpec:
                 item = _tuples(item)
                 if item.get("decoder"):
                     item["decoder"] = DecoderSpec(**_tuples(item["decoder"]))
+                if "assembly" in item:  # its name in version 0.1
+                    item["multi_chromosome"] = item.pop("assembly")
                 modules.append(ModuleSpec(**item))
             plain["modules"] = tuple(modules)
             plain["profiles"] = tuple(plain.get("profiles", ()))
@@ -285,7 +287,7 @@ def orca_spec(
             tuple(4000 * 2**k for k in range(8, 4, -1)),
             (first, "encoder3"),
             decoder,
-            assembly=True,
+            multi_chromosome=True,
         ),
         "1M": ModuleSpec("1M", (4000,), base_decoder=True),
     }

@@ -1,7 +1,7 @@
 """What is done: a work folder beside the output that survives any interruption, kill -9 included.
 
 Every step is one checkpoint: its arrays are written under temporary names, then renamed, then the
-manifest that names them is replaced atomically. What the manifest does not name does not exist.
+work that names them is replaced atomically. What the work does not name does not exist.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FORMAT = "orca-cool-work"
 VERSION = 1
 
 
-class Manifest:
+class WorkFolder:
     """Checkpoints of one prediction.
 
     Parameters
@@ -35,8 +35,9 @@ class Manifest:
 
     Raises
     ------
-    OutputError If the folder holds work of other settings; the message names the first that
-        differs. If it cannot be made.
+    OutputError
+        If the folder holds work of other settings; the message names the first that differs. If it
+        cannot be made.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class Manifest:
             self.parts = found["parts"]
 
     def _found(self) -> None:
-        """Make the folder with the manifest of a run that has done nothing yet, unless there is
+        """Make the folder with the work of a run that has done nothing yet, unless there is
         one.
         """
         final = self.folder / "manifest.json"
@@ -86,7 +87,7 @@ class Manifest:
             raise OutputError(f"cannot write {self.folder}: {error.strerror or error}") from error
 
     def _write(self) -> Path:
-        """The manifest as it is now, safely on the disk under a temporary name."""
+        """The work as it is now, safely on the disk under a temporary name."""
         text = {
             "format": FORMAT,
             "version": VERSION,
@@ -94,7 +95,7 @@ class Manifest:
             "step": self.step,
             "parts": self.parts,
         }
-        temporary = self.folder / f"manifest.{uuid.uuid4().hex}.tmp"
+        temporary = self.folder / f"work.{uuid.uuid4().hex}.tmp"
         with open(temporary, "w") as stream:
             json.dump(text, stream)
             stream.flush()

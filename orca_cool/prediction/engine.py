@@ -1,4 +1,4 @@
-"""``Predictor``: a model, a genome, a device -> maps of windows. What is decoded is asked for by a
+"""``Engine``: a model, a genome, a device -> maps of windows. What is decoded is asked for by a
 plan; nothing is stored.
 """
 
@@ -21,7 +21,7 @@ from orca_cool.errors import DeviceError, GenomeError, ModelError
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import SequenceSource
-from orca_cool.maps.expected_model import Background
+from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.bundle import Bundle
 from orca_cool.model.cascade import flip_map, mirror
 from orca_cool.model.fast.decoder import DTYPES, FastCascade
@@ -29,27 +29,33 @@ from orca_cool.model.fast.encoder import DTYPES as ENCODER_DTYPES
 from orca_cool.model.fast.encoder import FastEncoder
 from orca_cool.model.spec import ModuleSpec
 from orca_cool.prediction.device import default_batch, resolve_device
-from orca_cool.prediction.windows import Window, fill_layout, layout, series, series_top
+from orca_cool.prediction.windows import (
+    Window,
+    concatenated_chromosomes,
+    fill_with_chromosomes,
+    zoom_top,
+    zoom_windows,
+)
 
 logger = logging.getLogger(__name__)
 
-EDGES = ("real", "upstream")
+EDGES = ("real", "zero-padded")
 
 
 @dataclass(frozen=True)
 class WindowMap:
     """A predicted window: ``values`` float32 (bins, bins) log observed/expected, both strands
-    averaged; ``spread`` half the absolute difference of the two strands' predictions.
+    averaged; ``strand_difference`` half the absolute difference of the two strands' predictions.
     """
 
     window: Window
     values: np.ndarray
-    spread: np.ndarray
+    strand_difference: np.ndarray
 
 
 @dataclass(frozen=True)
-class SeriesMap:
-    """One level of a zoom series: ``start``, ``end`` in bp on ``chrom``; the other fields as in
+class ZoomMap:
+    """One level of a zoom: ``start``, ``end`` in bp on ``chrom``; the other fields as in
     :class:`WindowMap`.
 
     ``expected`` float64 (bins, bins) and ``eps`` invert the log ratio: F = exp(values) * (expected
@@ -61,7 +67,7 @@ class SeriesMap:
     start: int
     end: int
     values: np.ndarray
-    spread: np.ndarray
+    strand_difference: np.ndarray
     expected: np.ndarray
     eps: float
 
@@ -71,20 +77,20 @@ class SeriesMap:
         return np.exp(self.values.astype(float)) * (self.expected + self.eps)
 
 
-class Predictor:
+class Engine:
     """Predict windows of a genome.
 
     Parameters
     ----------
-    bundle : model with its backgrounds.
+    bundle : model with its expected_tables.
     source : genome.
     device : see :func:`resolve_device`.
     dtype : of the decoders: "float32"; "tf32" (GPU) and "bfloat16" are approximations, see
-        :meth:`error`.
+        :meth:`approximation_error`.
     encoder_dtype : of the encoder: "float32"; "tf32" and "float16" (GPU) are approximations.
     store : encodings on disk to read from and add to, or the path where such a store is or is to be
         made.
-    edges : "real": encodings see the chromosome beyond their window; "upstream": windows end in
+    edges : "real": encodings see the chromosome beyond their window; "zero-padded": windows end in
         zero padding, as in Orca's own program. Layouts of several chromosomes always end in
         padding.
     batch : windows and strands decoded at once; see :func:`default_batch`.
@@ -141,7 +147,7 @@ class Predictor:
         self._prepared: dict[tuple[str, str, int], Tensor | None] = {}
 
     @property
-    def numbers(self) -> dict[str, str]:
+    def numerics(self) -> dict[str, str]:
         """The choices that decide the numbers of a prediction, beside model and genome."""
         return {
             "device": self.device.type,
@@ -151,8 +157,8 @@ class Predictor:
             "edges": self.edges,
         }
 
-    def on(self, genome: EditedGenome) -> Predictor:
-        """The same model on an edited genome of this predictor's source, whose encodings they
+    def for_genome(self, genome: EditedGenome) -> Engine:
+        """The same model on an edited genome of this engine's source, whose encodings they
         share.
         """
         if genome.source is not self.source:
@@ -161,8 +167,8 @@ class Predictor:
         other.source, other.encodings = genome, EditedCache(self.encodings, genome)
         return other
 
-    def background(self, module: ModuleSpec) -> Background:
-        return self.bundle.background(module)
+    def expected(self, module: ModuleSpec) -> ExpectedModel:
+        return self.bundle.expected(module)
 
     def windows(
         self, module: ModuleSpec, chrom: str, levels: Sequence[Sequence[Window]]
@@ -197,12 +203,12 @@ class Predictor:
         a layout.
         """
         base, width = self.spec.base_bin, self.spec.window(module.resolutions[0])
-        if module.assembly:
-            pieces = layout(
-                chrom, self.source.chromsizes, width, self.background(module).resolution, start
+        if module.multi_chromosome:
+            pieces = concatenated_chromosomes(
+                chrom, self.source.chromsizes, width, self.expected(module).resolution, start
             )
             return self._sequence(pieces, width), pieces
-        if self.edges == "upstream":
+        if self.edges == "zero-padded":
             return self._sequence([Segment(chrom, start, start + width)], width), None
         return [
             self.encodings.window(chrom, start // base, width // base, reverse=r)
@@ -216,8 +222,8 @@ class Predictor:
         parents: dict[int, StrandMaps] = {}
         for level in levels:
             maps: dict[int, StrandMaps] = {}
-            for at in range(0, len(level), self.together):
-                part = level[at : at + self.together]
+            for at in range(0, len(level), self.windows_per_batch):
+                part = level[at : at + self.windows_per_batch]
                 requests = [
                     (root, w, None if w.parent is None else parents[w.parent]) for w in part
                 ]
@@ -227,7 +233,7 @@ class Predictor:
             parents = maps
 
     @property
-    def together(self) -> int:
+    def windows_per_batch(self) -> int:
         """Windows, both strands of each, that are decoded at once."""
         return max(1, self.batch // 2)
 
@@ -238,7 +244,7 @@ class Predictor:
         """Decode windows of one module and resolution, each in its root and below its parent (None
         at the top).
 
-        The roots may be of any chromosome, also of edited genomes of the same source (:meth:`on`).
+        The roots may be of any chromosome, also of edited genomes of the same source (:meth:`for_genome`).
         On a CPU a window's numbers do not depend on what is decoded with it.
 
         Returns
@@ -322,12 +328,14 @@ class Predictor:
         """What the decoder's first convolution makes of the windows' log expected: one for all in a
         chromosome, else one for each.
         """
-        if not module.assembly:
+        if not module.multi_chromosome:
             return self._toeplitz(cascade, module, resolution)
-        background = self.background(module)
+        expected_model = self.expected(module)
         logs = [
             self._log(
-                background.assembled(resolution, _plain(t.pieces or []), t.offset, self.spec.bins)
+                expected_model.assembled(
+                    resolution, _plain(t.pieces or []), t.offset, self.spec.bins
+                )
             )
             for t in tasks
         ]
@@ -341,7 +349,7 @@ class Predictor:
         """The same for every window of a chromosome, on either strand; kept."""
         key = (cascade.dtype, module.name, resolution)
         if key not in self._prepared:
-            distance = self._log(self.background(module).normmat(resolution, self.spec.bins))
+            distance = self._log(self.expected(module).normmat(resolution, self.spec.bins))
             self._prepared[key] = cascade.prepare(module, resolution, distance)
         return self._prepared[key]
 
@@ -349,10 +357,10 @@ class Predictor:
         return torch.from_numpy(np.log(expected).astype(np.float32)).to(self.device)[None, None]
 
     @torch.inference_mode()
-    def error(
+    def approximation_error(
         self, module: ModuleSpec, chrom: str, levels: Sequence[Sequence[Window]]
     ) -> dict[str, tuple[float, float]]:
-        """What the approximations of this predictor cost, measured on one zoom series of a root
+        """What the approximations of this engine cost, measured on one zoom of a root
         window.
 
         Returns
@@ -402,13 +410,13 @@ class Predictor:
 
         Returns
         -------
-        values, spread : float32 (bins of first, bins of second) log observed/expected, and strand
-            spread.
+        values, strand_difference : float32 (bins of first, bins of second) log observed/expected, and strand
+            strand_difference.
         """
         top = module.resolutions[0]
         window = self.spec.window(top)
-        pieces = fill_layout(
-            [first, second], self.source.chromsizes, window, self.background(module).resolution
+        pieces = fill_with_chromosomes(
+            [first, second], self.source.chromsizes, window, self.expected(module).resolution
         )
         with torch.inference_mode():
             encodings = [
@@ -417,18 +425,18 @@ class Predictor:
             ]
         whole = next(self._decode(Root(module, encodings, pieces), [[Window(top, 0, None, 0)]]))
         a, b = len(first) // top, len(second) // top
-        return whole.values[:a, a : a + b], whole.spread[:a, a : a + b]
+        return whole.values[:a, a : a + b], whole.strand_difference[:a, a : a + b]
 
-    def series(
-        self, module: ModuleSpec, chrom: str, position: int, edges: str = "upstream"
-    ) -> list[SeriesMap]:
-        """One zoom series exactly as Orca's own: see :meth:`zoom_in`, :meth:`decode`."""
-        return self.decode(module, [self.zoom_in(module, chrom, position, edges)])[0]
+    def zoom(
+        self, module: ModuleSpec, chrom: str, position: int, edges: str = "zero-padded"
+    ) -> list[ZoomMap]:
+        """One zoom exactly as Orca's own: see :meth:`encode_zoom`, :meth:`decode`."""
+        return self.decode(module, [self.encode_zoom(module, chrom, position, edges)])[0]
 
-    def zoom_in(
-        self, module: ModuleSpec, chrom: str, position: int, edges: str = "upstream"
-    ) -> Zoom:
-        """Encode the top window of a zoom series: windows of arbitrary phase, the sequence ending
+    def encode_zoom(
+        self, module: ModuleSpec, chrom: str, position: int, edges: str = "zero-padded"
+    ) -> EncodedZoom:
+        """Encode the top window of a zoom: windows of arbitrary phase, the sequence ending
         with the top window.
 
         Where the top window begins on a base bin of its chromosome the encodings are the
@@ -439,28 +447,28 @@ class Predictor:
         ----------
         position : 0-based, the base that every level centres on as far as the coarser level's bins
             allow.
-        edges : "upstream": zero padding at the top window's ends; "real": the chromosome goes on
+        edges : "zero-padded": zero padding at the top window's ends; "real": the chromosome goes on
             there.
         """
         spec, top = self.spec, module.resolutions[0]
         window, length = spec.window(top), self.source.chromsizes[chrom]
         pieces, origin = None, 0
-        if module.assembly:
-            unit = self.background(module).resolution
+        if module.multi_chromosome:
+            unit = self.expected(module).resolution
             if length > window:  # of a fused chromosome, say: the part around the position
                 origin = min(max(position - window // 2, 0), length - window) // unit * unit
-            pieces = layout(chrom, self.source.chromsizes, window, unit, origin)
+            pieces = concatenated_chromosomes(chrom, self.source.chromsizes, window, unit, origin)
             bases = self._sequence(pieces, window)
         else:
-            origin = series_top(position, length, window, top)
-            if edges == "upstream":
+            origin = zoom_top(position, length, window, top)
+            if edges == "zero-padded":
                 bases = self._sequence([Segment(chrom, origin, origin + window)], window)
             else:
                 bases = [
                     self.encodings.span(chrom, origin, origin + window, reverse=r)
                     for r in (False, True)
                 ]
-        starts = series(
+        starts = zoom_windows(
             position, origin, module.resolutions, spec.bins, len(pieces[0]) if pieces else None
         )
         # The released program flips the background of the *mirrored* window. That is the right one
@@ -468,15 +476,17 @@ class Predictor:
         # where `windows` takes the window's own; here its numbers are to be had, so its way is
         # followed.
         mirrored = mirror(starts, spec.bins, spec.bins)
-        return Zoom(chrom, bases, starts, pieces, origin, {r: s * r for r, s in mirrored.items()})
+        return EncodedZoom(
+            chrom, bases, starts, pieces, origin, {r: s * r for r, s in mirrored.items()}
+        )
 
-    def layout_series(
+    def zoom_concatenated(
         self, module: ModuleSpec, pieces: Sequence[Segment], starts: Mapping[int, int]
-    ) -> list[SeriesMap]:
-        """One zoom series of chromosome pieces laid end to end, for a module whose input they are
+    ) -> list[ZoomMap]:
+        """One zoom of chromosome pieces laid end to end, for a module whose input they are
         (256M).
 
-        Unlike in :meth:`series` the second strand's background is always that of the window itself.
+        Unlike in :meth:`zoom` the second strand's background is always that of the window itself.
 
         Parameters
         ----------
@@ -492,21 +502,30 @@ class Predictor:
         bases = self._sequence(pieces, self.spec.window(module.resolutions[0]))
         return self.decode(
             module,
-            [Zoom("layout", bases, starts, list(pieces), 0, {r: s * r for r, s in starts.items()})],
+            [
+                EncodedZoom(
+                    "concatenated",
+                    bases,
+                    starts,
+                    list(pieces),
+                    0,
+                    {r: s * r for r, s in starts.items()},
+                )
+            ],
         )[0]
 
     @torch.inference_mode()
-    def decode(self, module: ModuleSpec, zooms: Sequence[Zoom]) -> list[list[SeriesMap]]:
-        """Zoom series, each level by level. Several together fill a batch; a series' numbers do not
+    def decode(self, module: ModuleSpec, zooms: Sequence[EncodedZoom]) -> list[list[ZoomMap]]:
+        """EncodedZoom, each level by level. Several together fill a batch; a zoom' numbers do not
         depend on the others.
         """
-        background, bins = self.background(module), self.spec.bins
+        expected_model, bins = self.expected(module), self.spec.bins
         encodings = [
             [self.cascade.encodings(module, base[None]) for base in zoom.bases] for zoom in zooms
         ]
         parents: list[dict[tuple[int, bool], Tensor]] = [{} for _ in zooms]
         before: int | None = None
-        out: list[list[SeriesMap]] = [[] for _ in zooms]
+        out: list[list[ZoomMap]] = [[] for _ in zooms]
         for r in module.resolutions:
             tasks = []
             for zoom, found, above in zip(zooms, encodings, parents):
@@ -515,20 +534,20 @@ class Predictor:
                     self._task(module, w, strand, 0, found[strand], above, zoom.pieces)
                     for strand in (False, True)
                 ]
-                tasks += [pair[0], dataclasses.replace(pair[1], offset=zoom.backgrounds[r])]
+                tasks += [pair[0], dataclasses.replace(pair[1], offset=zoom.expected_starts[r])]
             maps = self._run(self.cascade, module, r, tasks)
             for k, zoom in enumerate(zooms):
                 both = maps[2 * k : 2 * k + 2]
                 parents[k] = {(zoom.starts[r], strand): y for strand, y in zip((False, True), both)}
                 begin = zoom.starts[r] * r
                 if zoom.pieces is None:
-                    expected = background.normmat(r, bins)
+                    expected = expected_model.normmat(r, bins)
                 else:
-                    expected = background.assembled(r, _plain(zoom.pieces), begin, bins)
+                    expected = expected_model.assembled(r, _plain(zoom.pieces), begin, bins)
                 place = (zoom.origin + begin, zoom.origin + begin + self.spec.window(r))
                 out[k].append(
-                    SeriesMap(
-                        zoom.chrom, r, *place, *average(both), expected, background.eps(r, bins)
+                    ZoomMap(
+                        zoom.chrom, r, *place, *average(both), expected, expected_model.eps(r, bins)
                     )
                 )
             before = r
@@ -559,8 +578,8 @@ class Root:
 
 
 @dataclass(frozen=True)
-class Zoom:
-    """An encoded zoom series.
+class EncodedZoom:
+    """An encoded zoom.
 
     Attributes
     ----------
@@ -568,7 +587,7 @@ class Zoom:
     starts : by resolution, the window's first bin from the start of the top window.
     pieces : what the top window is laid out of, for an assembly module. origin : its start on
         ``chrom`` in bp.
-    backgrounds : by resolution, where, in bp from the top window's start, the background of the
+    expected_starts : by resolution, where, in bp from the top window's start, the background of the
         second strand's window is taken; it is flipped.
     """
 
@@ -577,7 +596,7 @@ class Zoom:
     starts: Mapping[int, int]
     pieces: list[Segment] | None
     origin: int
-    backgrounds: Mapping[int, int]
+    expected_starts: Mapping[int, int]
 
 
 @dataclass(frozen=True)

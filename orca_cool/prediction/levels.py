@@ -9,7 +9,7 @@ import numpy as np
 
 from orca_cool.errors import ModelError
 from orca_cool.model.spec import ModuleSpec
-from orca_cool.prediction.engine import Predictor
+from orca_cool.prediction.engine import Engine
 from orca_cool.prediction.windows import grid, reach
 
 
@@ -32,7 +32,7 @@ class Settings:
     mode: str = "regularised"
     pseudo_depth: float = 1e5
     trans: bool = False
-    spread: bool = False
+    strand_difference: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,14 +51,14 @@ class Chain:
         return next(m for m in self.modules if resolution in m.resolutions)
 
 
-def chain(predictor: Predictor, settings: Settings) -> Chain:
+def chain(engine: Engine, settings: Settings) -> Chain:
     """Which module predicts which level. Levels coarser than those asked for are kept only where
     they lead down to one.
 
     The coarser levels of a module are its zoom's parents; a coarser module is used where a level
     asked for is its own, or where it fills what the finer one cannot reach and is asked for.
     """
-    spec = predictor.spec
+    spec = engine.spec
     names = settings.modules or tuple(m.name for m in spec.modules)
     known = [spec.module(name) for name in names]
     modules = [m for m in spec.modules if m in known]
@@ -76,7 +76,7 @@ def chain(predictor: Predictor, settings: Settings) -> Chain:
 
 
 def bands(
-    predictor: Predictor, chain_: Chain, settings: Settings, lengths: Sequence[int]
+    engine: Engine, chain_: Chain, settings: Settings, lengths: Sequence[int]
 ) -> tuple[dict[int, int], dict[int, int]]:
     """Bins of distance that each level's mosaic holds, and that its file rows hold.
 
@@ -84,7 +84,7 @@ def bands(
     the distance that overlapping windows cover everywhere. Every finer level is filled from the
     coarser one out to its band.
     """
-    bins = predictor.spec.bins
+    bins = engine.spec.bins
     held: dict[int, int] = {}
     written: dict[int, int] = {}
     coarser: int | None = None
@@ -106,15 +106,15 @@ def bands(
     return need, written
 
 
-def expected_for(predictor: Predictor, module: ModuleSpec, resolution: int, n: int) -> np.ndarray:
+def expected_for(engine: Engine, module: ModuleSpec, resolution: int, n: int) -> np.ndarray:
     """(n,) expected by distance; past an assembly module's table the smallest value holds (the
     paper's rule), else NaN.
     """
-    background = predictor.background(module)
-    expected = background.by_distance(resolution, n)
-    if not module.assembly:
+    expected_model = engine.expected(module)
+    expected = expected_model.by_distance(resolution, n)
+    if not module.multi_chromosome:
         return expected
-    smallest = np.nanmin(expected) if background.trans is None else background.trans
+    smallest = np.nanmin(expected) if expected_model.trans is None else expected_model.trans
     return np.where(np.isfinite(expected), expected, smallest)
 
 

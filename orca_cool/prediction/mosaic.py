@@ -22,13 +22,13 @@ class Rows:
     """Finished rows of one level: ``values[r, d]`` is the pair of bins (start + r, start + r + d).
 
     ``values`` float32 (rows, band), NaN where nothing predicts; ``level`` int32 (rows, band), the
-    resolution in bp of the level that holds most of the weight; ``spread`` float32 or None.
+    resolution in bp of the level that holds most of the weight; ``strand_difference`` float32 or None.
     """
 
     start: int
     values: np.ndarray
     level: np.ndarray
-    spread: np.ndarray | None
+    strand_difference: np.ndarray | None
 
 
 def ramp_weights(bins: int, at_start: bool, at_end: bool) -> np.ndarray:
@@ -76,13 +76,13 @@ class LevelMosaic:
         end: int,
         band: int,
         coarser: LevelMosaic | None = None,
-        spread: bool = False,
+        strand_difference: bool = False,
     ):
-        self.resolution, self.bins, self.coarser, self.with_spread = (
+        self.resolution, self.bins, self.coarser, self.with_strand_difference = (
             resolution,
             bins,
             coarser,
-            spread,
+            strand_difference,
         )
         self.total = n_bins(length, resolution)
         self.first, self.last = start // resolution, n_bins(end, resolution)
@@ -90,13 +90,13 @@ class LevelMosaic:
         self.width = min(bins, self.band)
         self.done = self.first  # rows before this have left
         self._weights: dict[tuple[bool, bool], np.ndarray] = {}
-        planes = 3 if spread else 2
+        planes = 3 if strand_difference else 2
         self._open = np.zeros(
             (planes, 0, self.width), dtype=np.float32
-        )  # sums from row `done` on: values, weights, spread
+        )  # sums from row `done` on: values, weights, strand_difference
         self._closed: Rows | None = None  # finished rows that the finer level may still read
 
-    def add(self, start: int, y: np.ndarray, spread: np.ndarray | None = None) -> None:
+    def add(self, start: int, y: np.ndarray, strand_difference: np.ndarray | None = None) -> None:
         """Add a window's map (bins, bins) whose first bin is ``start``; windows come in order of
         start.
         """
@@ -116,9 +116,9 @@ class LevelMosaic:
         weights = self._weights[edges][rows, : self.width]
         target[0] += weights * band_of(y)[rows, : self.width]
         target[1] += weights
-        if self.with_spread:
-            assert spread is not None
-            target[2] += weights * band_of(spread)[rows, : self.width]
+        if self.with_strand_difference:
+            assert strand_difference is not None
+            target[2] += weights * band_of(strand_difference)[rows, : self.width]
 
     def close(self, upto: int) -> Rows:
         """Finish the rows before bin ``upto`` (no later window may touch them; the coarser level
@@ -136,10 +136,10 @@ class LevelMosaic:
         weight[:, : self.width] = sums[1]
         value = np.zeros_like(weight)
         value[:, : self.width] = sums[0]
-        spread = None
-        if self.with_spread:
-            spread = np.zeros_like(weight)
-            spread[:, : self.width] = sums[2]
+        strand_difference = None
+        if self.with_strand_difference:
+            strand_difference = np.zeros_like(weight)
+            strand_difference[:, : self.width] = sums[2]
         level = np.full(weight.shape, self.resolution, np.int32)
         i = np.arange(self.done, upto)[:, None]
         j = i + np.arange(self.band)[None, :]
@@ -152,17 +152,17 @@ class LevelMosaic:
             rest = np.where(known, rest, 0.0).astype(np.float32)
             level = np.where(known & (weight < 0.5), up.level, level)
             value += rest * np.where(known, up.values, 0.0)
-            if spread is not None and up.spread is not None:
-                spread += rest * np.where(known, up.spread, 0.0)
+            if strand_difference is not None and up.strand_difference is not None:
+                strand_difference += rest * np.where(known, up.strand_difference, 0.0)
             weight += rest
         empty = (weight <= 0) | (j >= self.last)
         weight[empty] = 1.0
         value /= weight
         value[empty] = np.nan
-        if spread is not None:
-            spread /= weight
-            spread[empty] = np.nan
-        out = Rows(self.done, value, level, spread)
+        if strand_difference is not None:
+            strand_difference /= weight
+            strand_difference[empty] = np.nan
+        out = Rows(self.done, value, level, strand_difference)
         self._keep(out)
         self.done = upto
         return out
@@ -176,8 +176,8 @@ class LevelMosaic:
         r = np.broadcast_to(row - kept.start, shape)
         d = np.minimum(distance, self.band - 1)
         values = np.where(inside, kept.values[r, d], np.float32(np.nan))
-        spread = None if kept.spread is None else kept.spread[r, d]
-        return Rows(kept.start, values, kept.level[r, d], spread)
+        strand_difference = None if kept.strand_difference is None else kept.strand_difference[r, d]
+        return Rows(kept.start, values, kept.level[r, d], strand_difference)
 
     def forget(self, before: int) -> None:
         """Drop finished rows before bin ``before``: the finer level has passed them."""
@@ -188,7 +188,7 @@ class LevelMosaic:
                 c.start + k,
                 c.values[k:].copy(),
                 c.level[k:].copy(),
-                None if c.spread is None else c.spread[k:].copy(),
+                None if c.strand_difference is None else c.strand_difference[k:].copy(),
             )
 
     def _keep(self, rows: Rows) -> None:
@@ -196,16 +196,16 @@ class LevelMosaic:
             self._closed = rows
             return
         c = self._closed
-        spread = (
+        strand_difference = (
             None
-            if c.spread is None or rows.spread is None
-            else np.concatenate([c.spread, rows.spread])
+            if c.strand_difference is None or rows.strand_difference is None
+            else np.concatenate([c.strand_difference, rows.strand_difference])
         )
         self._closed = Rows(
             c.start,
             np.concatenate([c.values, rows.values]),
             np.concatenate([c.level, rows.level]),
-            spread,
+            strand_difference,
         )
 
     def state(self) -> dict[str, np.ndarray]:
@@ -217,8 +217,8 @@ class LevelMosaic:
                 "closed": self._closed.values,
                 "closed_level": self._closed.level,
             }
-            if self._closed.spread is not None:
-                out["closed_spread"] = self._closed.spread
+            if self._closed.strand_difference is not None:
+                out["closed_strand_difference"] = self._closed.strand_difference
         return out
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
@@ -230,7 +230,7 @@ class LevelMosaic:
                 int(state["closed_start"]),
                 state["closed"],
                 state["closed_level"],
-                state.get("closed_spread"),
+                state.get("closed_strand_difference"),
             )
 
 
@@ -245,13 +245,13 @@ class Mosaic:
         length: int,
         start: int,
         end: int,
-        spread: bool = False,
+        strand_difference: bool = False,
     ):
         self.levels: dict[int, LevelMosaic] = {}
         coarser = None
         for r in resolutions:
             coarser = self.levels[r] = LevelMosaic(
-                r, bins, length, start, end, bands[r], coarser, spread
+                r, bins, length, start, end, bands[r], coarser, strand_difference
             )
 
     def close(self, pending: dict[int, int | None]) -> Iterator[tuple[int, Rows]]:

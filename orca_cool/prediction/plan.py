@@ -118,7 +118,7 @@ def costs(spec: ModelSpec, steps: Sequence[Step]) -> list[float]:
     for step in steps:
         top = step.module.resolutions[0]
         new = spec.window(top)
-        if step.region is not None and not step.module.assembly:
+        if step.region is not None and not step.module.multi_chromosome:
             end = step.levels[0][0].start * top + new
             if known[0] == step.region.chrom:
                 new = min(new, max(0, end - known[1]))

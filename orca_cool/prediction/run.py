@@ -16,8 +16,8 @@ from typing import Protocol
 import numpy as np
 
 from orca_cool.genome.regions import n_bins
-from orca_cool.prediction.checkpoint import Manifest
-from orca_cool.prediction.engine import Predictor, WindowMap
+from orca_cool.prediction.checkpoint import WorkFolder
+from orca_cool.prediction.engine import Engine, WindowMap
 from orca_cool.prediction.mosaic import Mosaic, Rows
 from orca_cool.prediction.plan import Plan, Progress, Step
 from orca_cool.prediction.window_files import compute, load_windows, windows_path
@@ -122,15 +122,15 @@ class Line:
 
 
 def run(
-    predictor: Predictor,
+    engine: Engine,
     plan: Plan,
-    manifest: Manifest,
+    work: WorkFolder,
     write: Write,
     *,
     crew: Crew | None = None,
     progress: Progress | None = None,
 ) -> None:
-    """Compute, merge and write every step that the manifest does not hold yet.
+    """Compute, merge and write every step that the work does not hold yet.
 
     Parameters
     ----------
@@ -139,23 +139,23 @@ def run(
     crew : other processes that compute steps; without it steps are computed here unless a worker
         has left a file of their windows.
     """
-    total, finished = len(plan), sum(len(step) for step in plan.steps[: manifest.step])
+    total, finished = len(plan), sum(len(step) for step in plan.steps[: work.step])
     report: Progress = progress or (lambda done, total: None)
     if crew is not None:
-        report = crew.start(plan, manifest, report)
+        report = crew.start(plan, work, report)
     report(finished, total)
-    todo = plan.steps[manifest.step :]
-    line = Line(manifest.parts)
+    todo = plan.steps[work.step :]
+    line = Line(work.parts)
     if not todo:
         line.publish([], whole=True)
 
     def named(prefix: str) -> Iterator[dict[str, np.ndarray]]:
         for name in line.parts():
             if name.startswith(prefix):
-                yield manifest.load(name)
+                yield work.load(name)
 
     def merge() -> None:
-        merger = Merger(predictor, plan, manifest)
+        merger = Merger(engine, plan, work)
         for step, maps in line.steps():
             line.publish(merger.add(step, maps), whole=step is todo[-1])
 
@@ -170,7 +170,7 @@ def run(
             maps = (
                 crew.windows(step)
                 if crew is not None
-                else load_windows(manifest.folder, step, plan.settings.spread)
+                else load_windows(work.folder, step, plan.settings.strand_difference)
             )
             line.check()
             if maps is not None:
@@ -178,7 +178,7 @@ def run(
                 report(finished, total)
             else:
                 maps = []
-                for found in compute(predictor, step):
+                for found in compute(engine, step):
                     maps.append(found)
                     finished += 1
                     report(finished, total)
@@ -200,16 +200,16 @@ def run(
 class Merger:
     """Adds steps, in order, to their region's mosaic, and checkpoints each."""
 
-    def __init__(self, predictor: Predictor, plan: Plan, manifest: Manifest):
-        self.bins, self.chromsizes = predictor.spec.bins, predictor.source.chromsizes
-        self.plan, self.manifest = plan, manifest
+    def __init__(self, engine: Engine, plan: Plan, work: WorkFolder):
+        self.bins, self.chromsizes = engine.spec.bins, engine.source.chromsizes
+        self.plan, self.work = plan, work
         self.mosaic: Mosaic | None = None
 
     def add(self, step: Step, maps: Sequence[WindowMap]) -> list[str]:
         """Merge and checkpoint a step; the names of its parts."""
         parts, state = self._trans(step, maps) if step.pair is not None else self._cis(step, maps)
-        self.manifest.checkpoint(parts, state)
-        windows_path(self.manifest.folder, step).unlink(missing_ok=True)
+        self.work.checkpoint(parts, state)
+        windows_path(self.work.folder, step).unlink(missing_ok=True)
         return list(parts)
 
     def _cis(self, step: Step, maps: Sequence[WindowMap]) -> tuple[Parts, dict[str, np.ndarray]]:
@@ -225,15 +225,17 @@ class Merger:
                 length,
                 region.start,
                 region.end,
-                settings.spread,
+                settings.strand_difference,
             )
             if not step.first:
-                self.mosaic.restore(self.manifest.state())
+                self.mosaic.restore(self.work.state())
         for found in maps:
             r = found.window.resolution
             if plan.chain.owner(r) is step.module:
                 self.mosaic.levels[r].add(
-                    found.window.start, found.values, found.spread if settings.spread else None
+                    found.window.start,
+                    found.values,
+                    found.strand_difference if settings.strand_difference else None,
                 )
         parts: Parts = {}
         for r, rows in self.mosaic.close(step.pending):
@@ -254,8 +256,8 @@ class Merger:
             "start2": np.array(b.start // top),
             "values": found.values,
         }
-        if self.plan.settings.spread:
-            part["spread"] = found.spread
+        if self.plan.settings.strand_difference:
+            part["strand_difference"] = found.strand_difference
         return {f"trans.{top}.{step.number}": part}, {}
 
 
@@ -272,8 +274,8 @@ def _part(chrom: str, resolution: int, rows: Rows, band: int, taken: int) -> dic
         "values": rows.values[keep],
         "level": level,
     }
-    if rows.spread is not None:
-        part["spread"] = rows.spread[keep]
+    if rows.strand_difference is not None:
+        part["strand_difference"] = rows.strand_difference[keep]
     return part
 
 
@@ -282,15 +284,15 @@ class Crew(Protocol):
 
     Attributes
     ----------
-    numbers : their ``Predictor.numbers`` (device, number types); None: the caller's own.
+    numbers : their ``Engine.numbers`` (device, number types); None: the caller's own.
     again : this is another attempt of the same command, whose work is not to be thrown away.
     """
 
     numbers: dict[str, str] | None
     again: bool
 
-    def start(self, plan: Plan, manifest: Manifest, progress: Progress) -> Progress:
-        """Begin; the manifest is there. Returns what the caller is to report its own progress to."""
+    def start(self, plan: Plan, work: WorkFolder, progress: Progress) -> Progress:
+        """Begin; the work is there. Returns what the caller is to report its own progress to."""
         ...
 
     def windows(self, step: Step) -> list[WindowMap] | None:

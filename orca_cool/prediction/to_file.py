@@ -22,33 +22,33 @@ from orca_cool.genome.gaps import masks
 from orca_cool.genome.regions import Region, merge_regions, n_bins
 from orca_cool.maps.coolfile import write_mcool
 from orca_cool.maps.expected import table_path, write_expected
-from orca_cool.maps.pixels import Layer, Stripe, TransBlock
-from orca_cool.prediction.checkpoint import Manifest
-from orca_cool.prediction.engine import Predictor
+from orca_cool.maps.pixels import Layer, RowBlock, TransBlock
+from orca_cool.prediction.checkpoint import WorkFolder
+from orca_cool.prediction.engine import Engine
 from orca_cool.prediction.levels import Chain, Settings, bands, chain, expected_for, known_band
 from orca_cool.prediction.plan import Plan, Progress, Step, root_steps
 from orca_cool.prediction.run import Crew, run
 from orca_cool.prediction.windows import Window, plan_trans
 
 
-def _name(region: Region, predictor: Predictor) -> str:
+def _name(region: Region, engine: Engine) -> str:
     """A view's name of a region: its own, else the chromosome's where it is whole, else its UCSC
     string.
     """
-    whole = region.start == 0 and region.end == predictor.source.chromsizes[region.chrom]
+    whole = region.start == 0 and region.end == engine.source.chromsizes[region.chrom]
     return region.name or (region.chrom if whole else f"{region.chrom}:{region.start}-{region.end}")
 
 
 def layers(
-    predictor: Predictor,
+    engine: Engine,
     chain_: Chain,
     written: dict[int, int],
     regions: Sequence[Region],
     settings: Settings,
 ) -> list[Layer]:
     """What the file needs besides its pixels, for every resolution that is written, finest first."""
-    bins = predictor.spec.bins
-    source = predictor.source
+    bins = engine.spec.bins
+    source = engine.source
     longest = max(source.chromsizes.values())
     if isinstance(
         source, EditedGenome
@@ -58,20 +58,20 @@ def layers(
     out = []
     for r in sorted(settings.resolutions):
         module = chain_.owner(r)
-        background = predictor.background(module)
+        expected_model = engine.expected(module)
         trans = (
-            background.trans
-            if settings.trans and module.assembly and r == module.resolutions[0]
+            expected_model.trans
+            if settings.trans and module.multi_chromosome and r == module.resolutions[0]
             else None
         )
-        expected = expected_for(predictor, module, r, n_bins(longest, r))
+        expected = expected_for(engine, module, r, n_bins(longest, r))
         written[r] = known_band(expected, written[r])
-        out.append(Layer(r, expected, background.eps(r, bins), written[r], trans, masked[r]))
+        out.append(Layer(r, expected, expected_model.eps(r, bins), written[r], trans, masked[r]))
     return out
 
 
 def prepare(
-    predictor: Predictor,
+    engine: Engine,
     regions: Sequence[Region],
     settings: Settings,
     *,
@@ -83,25 +83,25 @@ def prepare(
 
     Parameters
     ----------
-    numbers : as ``predictor.numbers``, of those who compute the windows, if it is not the
-        predictor.
+    numbers : as ``engine.numerics``, of those who compute the windows, if it is not the
+        engine.
 
     Raises
     ------
     RegionError, ModelError
     """
-    chain_ = chain(predictor, settings)
-    sizes = dict(predictor.source.chromsizes)
+    chain_ = chain(engine, settings)
+    sizes = dict(engine.source.chromsizes)
     regions = merge_regions(regions, sizes)
-    need, written = bands(predictor, chain_, settings, [sizes[r.chrom] for r in regions])
-    steps = root_steps(predictor.spec, sizes, regions, chain_)
+    need, written = bands(engine, chain_, settings, [sizes[r.chrom] for r in regions])
+    steps = root_steps(engine.spec, sizes, regions, chain_)
     if settings.trans:
-        steps += _trans_steps(predictor, regions, chain_, settings, len(steps))
+        steps += _trans_steps(engine, regions, chain_, settings, len(steps))
     identity = {
         "orca_cool": __version__,
-        "model": predictor.spec.name,
-        "model_digest": predictor.bundle.digest,
-        "genome": predictor.source.name,
+        "model": engine.spec.name,
+        "model_digest": engine.bundle.digest,
+        "genome": engine.source.name,
         "chromsizes": sizes,
         "assembly": assembly,
         "regions": [str(r) for r in regions],
@@ -110,29 +110,29 @@ def prepare(
         "modules": {str(r): chain_.owner(r).name for r in chain_.resolutions},
         "fill_distance": settings.fill_distance,
         "trans": settings.trans,
-        "spread": settings.spread,
-        **(numbers or predictor.numbers),
+        "strand_difference": settings.strand_difference,
+        **(numbers or engine.numerics),
         **provenance,
     }
-    return Plan(predictor.spec, regions, settings, chain_, need, written, steps, identity)
+    return Plan(engine.spec, regions, settings, chain_, need, written, steps, identity)
 
 
 def _trans_steps(
-    predictor: Predictor, regions: Sequence[Region], chain_: Chain, settings: Settings, first: int
+    engine: Engine, regions: Sequence[Region], chain_: Chain, settings: Settings, first: int
 ) -> list[Step]:
     """A step for each pair of chromosome pieces."""
     coarsest = max(settings.resolutions)
     module = chain_.owner(coarsest)
-    if not module.assembly:
+    if not module.multi_chromosome:
         raise ModelError(
-            f"no module of model {predictor.spec.name!r} predicts contacts between chromosomes "
+            f"no module of model {engine.spec.name!r} predicts contacts between chromosomes "
             f"at {coarsest} bp; leave --trans out"
         )
     top = module.resolutions[0]
     if top not in settings.resolutions:
         raise ModelError(f"--trans writes the level {top} bp; add it to --levels")
-    whole = {r.chrom: predictor.source.chromsizes[r.chrom] for r in regions}
-    pairs = plan_trans(whole, predictor.spec.window(top), top)
+    whole = {r.chrom: engine.source.chromsizes[r.chrom] for r in regions}
+    pairs = plan_trans(whole, engine.spec.window(top), top)
     return [
         Step(number, module, [[Window(top, 0, None, 0)]], pair=pair)
         for number, pair in enumerate(pairs, start=first)
@@ -145,7 +145,7 @@ def work_folder(output: Path) -> Path:
 
 
 def predict_to_file(
-    predictor: Predictor,
+    engine: Engine,
     regions: Sequence[Region],
     settings: Settings,
     output: str | Path,
@@ -178,7 +178,7 @@ def predict_to_file(
     """
     output = Path(output)
     plan = prepare(
-        predictor,
+        engine,
         regions,
         settings,
         assembly=assembly,
@@ -189,33 +189,33 @@ def predict_to_file(
     tables = [table_path(output, r) for r in sorted(settings.resolutions)]
     # a run that was killed at its very end has left tables of its own
     check_output(output, force, also=[] if (folder / "manifest.json").exists() else tables)
-    layers_ = layers(predictor, plan.chain, plan.written, plan.regions, settings)
+    layers_ = layers(engine, plan.chain, plan.written, plan.regions, settings)
     _check_space(output, layers_, plan.regions, settings)
-    rows = [(r.chrom, r.start, r.end, _name(r, predictor)) for r in plan.regions]
+    rows = [(r.chrom, r.start, r.end, _name(r, engine)) for r in plan.regions]
     view = pd.DataFrame(rows, columns=["chrom", "start", "end", "name"])
-    manifest = Manifest(
+    work = WorkFolder(
         folder, plan.identity, restart=force and not (crew and crew.again), shared=crew is not None
     )
 
     metadata = {k: v for k, v in plan.identity.items() if k != "chromsizes"}
     metadata |= {
         "bands": {str(layer.resolution): layer.band for layer in layers_},
-        "cell_type": predictor.spec.cell_type,
-        "licence": predictor.spec.licence,
+        "cell_type": engine.spec.cell_type,
+        "licence": engine.spec.licence,
     }
     coarsest = layers_[-1].resolution
     paths: list[Path] = []
 
     def write(named: Callable[[str], Iterator[dict[str, np.ndarray]]]) -> None:
-        def stripes(resolution: int) -> Iterator[Stripe]:
+        def row_blocks(resolution: int) -> Iterator[RowBlock]:
             for part in named(f"{resolution}."):
                 level = resolution << part["level"].astype(np.int32)
-                yield Stripe(
+                yield RowBlock(
                     str(part["chrom"]),
                     int(part["start"]),
                     part["values"],
                     level,
-                    part.get("spread"),
+                    part.get("strand_difference"),
                 )
             if (
                 resolution == coarsest
@@ -224,7 +224,7 @@ def predict_to_file(
                     write_expected(
                         output,
                         layers_,
-                        predictor.source.chromsizes,
+                        engine.source.chromsizes,
                         view,
                         settings.mode,
                         settings.pseudo_depth,
@@ -243,21 +243,21 @@ def predict_to_file(
                     int(part["start2"]),
                     part["values"],
                     resolution,
-                    part.get("spread"),
+                    part.get("strand_difference"),
                 )
 
         try:
             write_mcool(
                 output,
-                chromsizes=dict(predictor.source.chromsizes),
+                chromsizes=dict(engine.source.chromsizes),
                 assembly=assembly,
                 layers=layers_,
-                stripes=stripes,
+                row_blocks=row_blocks,
                 trans=trans if settings.trans else None,
                 pseudo_depth=settings.pseudo_depth,
                 mode=settings.mode,
                 metadata=metadata,
-                spread=settings.spread,
+                strand_difference=settings.strand_difference,
             )
         except OSError as error:
             raise OutputError(
@@ -265,8 +265,8 @@ def predict_to_file(
                 f"the command to go on"
             ) from error
 
-    run(predictor, plan, manifest, write, crew=crew, progress=progress)
-    manifest.remove()
+    run(engine, plan, work, write, crew=crew, progress=progress)
+    work.remove()
     return [output, *paths]
 
 
@@ -277,7 +277,7 @@ def _check_space(
         layer.band * n_bins(r.end - r.start, layer.resolution) for layer in layers_ for r in regions
     )
     wanted = pixels * (
-        5 + 4 * settings.spread + 5
+        5 + 4 * settings.strand_difference + 5
     )  # work folder, then the file at about half of this
     free = shutil.disk_usage(output.parent).free
     if wanted > free:

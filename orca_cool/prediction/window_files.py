@@ -17,21 +17,21 @@ from typing import Any
 import numpy as np
 
 from orca_cool.errors import OutputError
-from orca_cool.prediction.checkpoint import Manifest
-from orca_cool.prediction.engine import Predictor, WindowMap
+from orca_cool.prediction.checkpoint import WorkFolder
+from orca_cool.prediction.engine import Engine, WindowMap
 from orca_cool.prediction.plan import Plan, Progress, Step
 
 DIGEST = 16
 
 
-def compute(predictor: Predictor, step: Step) -> Iterator[WindowMap]:
+def compute(engine: Engine, step: Step) -> Iterator[WindowMap]:
     """A step's windows, level by level, windows by start."""
     if step.pair is not None:
-        values, spread = predictor.trans(step.module, *step.pair)
-        yield WindowMap(step.levels[0][0], values, spread)
+        values, strand_difference = engine.trans(step.module, *step.pair)
+        yield WindowMap(step.levels[0][0], values, strand_difference)
     else:
         assert step.region is not None
-        yield from predictor.windows(step.module, step.region.chrom, step.levels)
+        yield from engine.windows(step.module, step.region.chrom, step.levels)
 
 
 def windows_path(folder: Path, step: Step) -> Path:
@@ -39,7 +39,9 @@ def windows_path(folder: Path, step: Step) -> Path:
     return folder / f"windows.{step.number}.npz"
 
 
-def save_windows(folder: Path, step: Step, maps: Sequence[WindowMap], spread: bool) -> None:
+def save_windows(
+    folder: Path, step: Step, maps: Sequence[WindowMap], strand_difference: bool
+) -> None:
     """Leave a step's windows in the work folder: arrays and, behind them, their digest; renamed
     when whole.
 
@@ -52,8 +54,8 @@ def save_windows(folder: Path, step: Step, maps: Sequence[WindowMap], spread: bo
         "windows": np.array([(m.window.resolution, m.window.start) for m in maps], np.int64),
         "values": np.stack([m.values for m in maps]),
     }
-    if spread:
-        arrays["spread"] = np.stack([m.spread for m in maps])
+    if strand_difference:
+        arrays["strand_difference"] = np.stack([m.strand_difference for m in maps])
     stream = io.BytesIO()
     np.savez(stream, **arrays)
     # any number of processes may compute the same step; each has a name of its own, and any of them
@@ -72,11 +74,11 @@ def save_windows(folder: Path, step: Step, maps: Sequence[WindowMap], spread: bo
         ) from error
 
 
-def load_windows(folder: Path, step: Step, spread: bool) -> list[WindowMap] | None:
+def load_windows(folder: Path, step: Step, strand_difference: bool) -> list[WindowMap] | None:
     """A step's windows from a worker's file; None if there is none, or it is damaged or of another
     plan.
 
-    Without ``spread`` the maps' ``spread`` is empty.
+    Without ``strand_difference`` the maps' ``strand_difference`` is empty.
     """
     try:
         data = windows_path(folder, step).read_bytes()
@@ -88,10 +90,10 @@ def load_windows(folder: Path, step: Step, spread: bool) -> list[WindowMap] | No
         arrays = {name: file[name] for name in file}
     known = {(w.resolution, w.start): w for level in step.levels for w in level}
     names = [(int(r), int(s)) for r, s in arrays["windows"]]
-    if sorted(names) != sorted(known) or (spread and "spread" not in arrays):
+    if sorted(names) != sorted(known) or (strand_difference and "strand_difference" not in arrays):
         return None
     none = np.zeros((0, 0), np.float32)
-    halves = arrays["spread"] if spread else [none] * len(names)
+    halves = arrays["strand_difference"] if strand_difference else [none] * len(names)
     return [
         WindowMap(known[name], values, half)
         for name, values, half in zip(names, arrays["values"], halves)
@@ -102,17 +104,17 @@ def _digest(data: memoryview) -> bytes:
     return hashlib.blake2b(data, digest_size=DIGEST).digest()
 
 
-def unfinished(plan: Plan, manifest: Manifest) -> list[Step]:
+def unfinished(plan: Plan, work: WorkFolder) -> list[Step]:
     """Steps that are neither merged nor left as a sound file of windows."""
     return [
         s
-        for s in plan.steps[manifest.step :]
-        if load_windows(manifest.folder, s, plan.settings.spread) is None
+        for s in plan.steps[work.step :]
+        if load_windows(work.folder, s, plan.settings.strand_difference) is None
     ]
 
 
 def compute_shard(
-    predictor: Predictor,
+    engine: Engine,
     plan: Plan,
     steps: Iterable[Step],
     folder: Path,
@@ -139,23 +141,23 @@ def compute_shard(
         If the folder holds work of other settings, or cannot be written.
     """
     steps = list(steps)
-    manifest = Manifest(folder, plan.identity, shared=True)
+    work = WorkFolder(folder, plan.identity, shared=True)
     report = progress or (lambda done, total: None)
     total, finished, computed = sum(len(s) for s in steps), 0, 0
     report(finished, total)
     for step in steps:
         if (
-            step.number < manifest.step
-            or load_windows(folder, step, plan.settings.spread) is not None
+            step.number < work.step
+            or load_windows(folder, step, plan.settings.strand_difference) is not None
         ):
             finished += len(step)
             report(finished, total)
             continue
         maps = []
-        for found in compute(predictor, step):
+        for found in compute(engine, step):
             maps.append(found)
             finished += 1
             report(finished, total)
-        save_windows(folder, step, maps, plan.settings.spread)
+        save_windows(folder, step, maps, plan.settings.strand_difference)
         computed += 1
     return computed

@@ -109,8 +109,8 @@ def by_root(levels: Sequence[Sequence[Window]]) -> list[list[list[Window]]]:
     return [[[w for w in level if w.root == root] for level in levels] for root in roots]
 
 
-def series_top(position: int, length: int, window: int, resolution: int) -> int:
-    """Start of the top window of a zoom series (Orca, released code), in bp, of arbitrary phase.
+def zoom_top(position: int, length: int, window: int, resolution: int) -> int:
+    """Start of the top window of a zoom (Orca, released code), in bp, of arbitrary phase.
 
     Centred on ``position``; near the ends the window slides inward by whole bins of ``resolution``
     as seen from the position, so that its phase on that grid is kept. A chromosome shorter than the
@@ -128,10 +128,10 @@ def series_top(position: int, length: int, window: int, resolution: int) -> int:
     return start
 
 
-def series(
+def zoom_windows(
     position: int, top: int, resolutions: Sequence[int], bins: int, length: int | None = None
 ) -> dict[int, int]:
-    """Windows of a zoom series around ``position``.
+    """Windows of a zoom around ``position``.
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ def series(
     return starts
 
 
-def layout(
+def concatenated_chromosomes(
     chrom: str, chromsizes: Mapping[str, int], window: int, unit: int, start: int = 0
 ) -> list[Segment]:
     """The input of a 256M-type module for one chromosome: it, then others until the window is full.
@@ -168,10 +168,10 @@ def layout(
     """
     size = min(chromsizes[chrom] - start, window)
     segments = [Segment(chrom, start, start + max(unit, size // unit * unit))]
-    return fill_layout(segments, chromsizes, window, unit)
+    return fill_with_chromosomes(segments, chromsizes, window, unit)
 
 
-def fill_layout(
+def fill_with_chromosomes(
     segments: list[Segment], chromsizes: Mapping[str, int], window: int, unit: int
 ) -> list[Segment]:
     """Append other chromosomes, in whole ``unit`` bp, until the layout is ``window`` long or none

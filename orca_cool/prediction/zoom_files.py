@@ -1,4 +1,4 @@
-"""One zoom series (``predict --at``) as named arrays and as an .mcool of its region."""
+"""One zoom (``predict --at``) as named arrays and as an .mcool of its region."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from orca_cool.genome.gaps import MAX_GAP, gap_fraction
 from orca_cool.genome.regions import n_bins
 from orca_cool.maps.coolfile import write_mcool
 from orca_cool.maps.expected import table_path, write_expected
-from orca_cool.maps.pixels import Layer, Stripe
+from orca_cool.maps.pixels import Layer, RowBlock
 from orca_cool.model.spec import ModuleSpec
-from orca_cool.prediction.engine import Predictor, SeriesMap
+from orca_cool.prediction.engine import Engine, ZoomMap
 from orca_cool.prediction.levels import Settings, expected_for, known_band
 from orca_cool.prediction.mosaic import band_of
 
 
-def series_to_files(
-    predictor: Predictor,
+def zoom_to_files(
+    engine: Engine,
     module: ModuleSpec,
-    maps: list[SeriesMap],
+    maps: list[ZoomMap],
     settings: Settings,
     output: str | Path,
     *,
@@ -36,7 +36,7 @@ def series_to_files(
     provenance: dict[str, Any],
     force: bool = False,
 ) -> list[Path]:
-    """Write a zoom series: named arrays (.npz) and an .mcool of its region with expected tables.
+    """Write a zoom: named arrays (.npz) and an .mcool of its region with expected tables.
 
     The windows' phase is arbitrary. Where every window lies on the chromosome's own bins the .mcool
     has the genome's chromosomes; otherwise the top window is a contig of its own, named
@@ -50,21 +50,21 @@ def series_to_files(
     top = maps[0]
     aligned = all(m.start % m.resolution == 0 for m in maps)
     if aligned:
-        chrom, origin, sizes = top.chrom, 0, dict(predictor.source.chromsizes)
+        chrom, origin, sizes = top.chrom, 0, dict(engine.source.chromsizes)
     else:
         chrom, origin = f"{top.chrom}_{top.start}_{top.end}", top.start
         sizes = {chrom: top.end - top.start}
     layers_ = []
-    bins = predictor.spec.bins
+    bins = engine.spec.bins
     for m in sorted(maps, key=lambda m: m.resolution):
         masked = {c: np.ones(n_bins(size, m.resolution), dtype=bool) for c, size in sizes.items()}
         first = (m.start - origin) // m.resolution
         inside = (
             gap_fraction(
-                predictor.source,
+                engine.source,
                 m.chrom,
                 m.start,
-                min(m.end, predictor.source.chromsizes[m.chrom]),
+                min(m.end, engine.source.chromsizes[m.chrom]),
                 m.resolution,
             )
             > MAX_GAP
@@ -72,7 +72,7 @@ def series_to_files(
         stop = min(first + len(inside), len(masked[chrom]))
         masked[chrom][first:stop] = inside[: stop - first]
         expected = expected_for(
-            predictor, module, m.resolution, n_bins(max(sizes.values()), m.resolution)
+            engine, module, m.resolution, n_bins(max(sizes.values()), m.resolution)
         )
         layers_.append(
             Layer(m.resolution, expected, m.eps, known_band(expected, bins), None, masked)
@@ -88,18 +88,18 @@ def series_to_files(
     view = pd.DataFrame(view_rows, columns=["chrom", "start", "end", "name"])
     metadata = {
         "orca_cool": __version__,
-        "model": predictor.spec.name,
-        "model_digest": predictor.bundle.digest,
-        "genome": predictor.source.name,
+        "model": engine.spec.name,
+        "model_digest": engine.bundle.digest,
+        "genome": engine.source.name,
         "assembly": assembly,
-        "licence": predictor.spec.licence,
-        "cell_type": predictor.spec.cell_type,
-        "dtype": predictor.dtype,
-        "series": {str(m.resolution): [m.chrom, m.start, m.end] for m in maps},
+        "licence": engine.spec.licence,
+        "cell_type": engine.spec.cell_type,
+        "dtype": engine.dtype,
+        "zoom": {str(m.resolution): [m.chrom, m.start, m.end] for m in maps},
         **provenance,
     }
 
-    def stripes(resolution: int) -> Iterator[Stripe]:
+    def row_blocks(resolution: int) -> Iterator[RowBlock]:
         m = next(m for m in maps if m.resolution == resolution)
         first = (m.start - origin) // resolution
         rows = min(
@@ -111,15 +111,21 @@ def series_to_files(
         def banded(y: np.ndarray) -> np.ndarray:
             return np.where(j < rows, band_of(y)[:rows, : j.shape[1]], np.float32(np.nan))
 
-        spread = banded(m.spread) if settings.spread else None
-        yield Stripe(chrom, first, banded(m.values), np.full(j.shape, resolution, np.int32), spread)
+        strand_difference = banded(m.strand_difference) if settings.strand_difference else None
+        yield RowBlock(
+            chrom,
+            first,
+            banded(m.values),
+            np.full(j.shape, resolution, np.int32),
+            strand_difference,
+        )
 
     arrays: dict[str, Any] = {"metadata": np.array(json.dumps(metadata))}
     for m in maps:
-        name = predictor.spec.label(m.resolution)
+        name = engine.spec.label(m.resolution)
         arrays |= {
             f"prediction_{name}": m.values,
-            f"spread_{name}": m.spread,
+            f"strand_difference_{name}": m.strand_difference,
             f"expected_{name}": m.expected,
             f"eps_{name}": np.array(m.eps),
             f"region_{name}": np.array([m.start, m.end]),
@@ -135,11 +141,11 @@ def series_to_files(
             chromsizes=sizes,
             assembly=assembly,
             layers=layers_,
-            stripes=stripes,
+            row_blocks=row_blocks,
             pseudo_depth=settings.pseudo_depth,
             mode=settings.mode,
             metadata=metadata,
-            spread=settings.spread,
+            strand_difference=settings.strand_difference,
         )
         os.replace(temporary, arrays_path)
     except OSError as error:

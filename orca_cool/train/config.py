@@ -132,9 +132,9 @@ class Config:
     ----------
     genome : .2bit or FASTA. ``assembly`` : its name in the model's list of known genomes.
     maps : measured maps by name (.cool or .mcool); ``target`` is the one the model predicts.
-    background : folder written by ``orca-cool background``; empty: fitted to the training
+    expected : folder written by ``orca-cool expected``; empty: fitted to the training
         chromosomes of the target.
-    keep : bp up to which a fitted background is not smoothed.
+    keep : bp up to which fitted expected is not smoothed.
     model : keys of a specification, or ``{orca: h1esc, modules: [1M]}`` for a released one.
     start : folder of a trained model whose networks this one begins with (all that it has by the
         same name).
@@ -164,7 +164,7 @@ class Config:
     target: str = ""
     exclude: tuple[str, ...] = ()
     assembly: str = ""
-    background: str = ""
+    expected: str = ""
     keep: int = 1_600_000
     start: str = ""
     peaks: Mapping[str, str] = field(default_factory=dict)
@@ -233,7 +233,7 @@ class Config:
         )
         for key in free:
             plain.pop(key)
-        for key in ("genome", "background", "start", "factors", "features"):
+        for key in ("genome", "expected", "start", "factors", "features"):
             plain[key] = Path(plain[key]).name
         for key in ("maps", "peaks"):
             plain[key] = {k: Path(v).name for k, v in plain[key].items()}
@@ -309,6 +309,8 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
 def parse_config(data: Mapping[str, Any], folder: Path) -> Config:
     """Checked settings from plain data; ``folder`` is what relative paths start from."""
     plain = dict(data)
+    if "background" in plain:  # its name in version 0.1
+        plain.setdefault("expected", plain.pop("background"))
     stages = plain.get("stages")
     if not isinstance(stages, list) or not stages:
         raise TrainingError(f"key 'stages' must be a list of stages, not {stages!r}")

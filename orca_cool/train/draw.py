@@ -1,4 +1,4 @@
-"""Where training windows lie: pure draws of windows, layouts and zoom series. No data, no torch.
+"""Where training windows lie: pure draws of windows, layouts and zoom. No data, no torch.
 
 Source: Zhou 2022, Methods, "training": random windows on the target's grid and random sub-windows
 at every level; the 256M input is chromosomes, whole or in part, permuted, each on a random strand.
@@ -39,10 +39,10 @@ def draw_window(
     return Segment(chrom, first * unit, first * unit + window, "+" if rng.random() < 0.5 else "-")
 
 
-def spread_window(
+def strand_difference_window(
     k: int, count: int, chromsizes: Mapping[str, int], window: int, unit: int
 ) -> Segment:
-    """The ``k``-th of ``count`` windows spread evenly over the chromosomes, kept inside them;
+    """The ``k``-th of ``count`` windows strand_difference evenly over the chromosomes, kept inside them;
     strands alternate.
     """
     at = int((k + 0.5) / count * sum(chromsizes.values()))

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from orca_cool.genome.source import one_hot
-from orca_cool.maps.expected_model import Background
+from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.cascade import Orca
 from orca_cool.model.decoder import Decoder
 from orca_cool.model.fast.encoder import FastEncoder
@@ -63,7 +63,7 @@ class StageNet(nn.Module):
     ----------
     model : its trained parts are marked by :func:`set_trained`.
     module : None trains profiles alone.
-    background : of the module. encoding_dropout : share of encoding channels set to zero.
+    expected_model : of the module. encoding_dropout : share of encoding channels set to zero.
     flank : bp beside the window in every sample.
     positive : (profiles,) weight of a positive.
     """
@@ -73,7 +73,7 @@ class StageNet(nn.Module):
         model: Orca,
         module: ModuleSpec | None,
         learning: list[nn.Module],
-        background: Background | None,
+        expected_model: ExpectedModel | None,
         *,
         flank: int = 0,
         encoding_dropout: float = 0.0,
@@ -90,10 +90,10 @@ class StageNet(nn.Module):
         self.train_encoder = any(m is model.encoder for m in learning)
         self.train_profiles = any(m is model.final_1d for m in learning)
         self._fast: FastEncoder | None = None
-        if module is not None and not module.assembly:
-            assert background is not None
+        if module is not None and not module.multi_chromosome:
+            assert expected_model is not None
             for r in module.resolutions:
-                log = np.log(background.normmat(r, model.spec.bins)).astype(np.float32)
+                log = np.log(expected_model.normmat(r, model.spec.bins)).astype(np.float32)
                 self.register_buffer(
                     f"distance_{r}", torch.from_numpy(log)[None, None], persistent=False
                 )
@@ -145,7 +145,9 @@ class StageNet(nn.Module):
                     ]
                 ).detach()
             distance = (
-                batch.expected[r][:, None] if module.assembly else getattr(self, f"distance_{r}")
+                batch.expected[r][:, None]
+                if module.multi_chromosome
+                else getattr(self, f"distance_{r}")
             )
             maps[r] = self.model.decode(module, r, x, distance, coarse)
             parent = r

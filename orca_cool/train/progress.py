@@ -151,10 +151,16 @@ class Progress:
         for k, r in enumerate(predicted):
             ax = figure.add_subplot(1, len(predicted), k + 1)
             both = np.triu(predicted[r], 1) + np.tril(target[r])
-            spread = (
+            strand_difference = (
                 np.nanpercentile(np.abs(target[r]), 98) if np.isfinite(target[r]).any() else 1.0
             )
-            ax.imshow(both, cmap="RdBu_r", vmin=-spread, vmax=spread, interpolation="none")
+            ax.imshow(
+                both,
+                cmap="RdBu_r",
+                vmin=-strand_difference,
+                vmax=strand_difference,
+                interpolation="none",
+            )
             ax.set_title(f"{r:,} bp", fontsize=8)
             ax.set_axis_off()
         figure.suptitle(f"step {step}: predicted above, measured below; {where}", fontsize=8)

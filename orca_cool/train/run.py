@@ -16,14 +16,14 @@ import numpy as np
 import torch
 
 from orca_cool.errors import GenomeError, OutputError, TrainingError
-from orca_cool.genome.intervals import Interval, Marks, read_intervals
+from orca_cool.genome.intervals import Interval, PeakLabels, read_intervals
 from orca_cool.genome.open import open_genome
 from orca_cool.genome.regions import suggestion
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import SequenceSource
-from orca_cool.maps.expected_files import load_backgrounds
-from orca_cool.maps.expected_fit import fit_background
-from orca_cool.maps.expected_model import Background
+from orca_cool.maps.expected_files import load_expected
+from orca_cool.maps.expected_fit import fit_expected
+from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.maps.observed import ObservedMap, banded_expected, block_mean, log_ratio
 from orca_cool.maps.positional import Chromosome, Positional
 from orca_cool.model.bundle import choose_table, load_bundle, save_bundle
@@ -119,13 +119,13 @@ def train(config: Config, folder: str | Path, resume: bool = False) -> Path | No
             continue
         data, parts = datas[k], run.parts(stage)
         learning = set_trained(model, data.module, parts)
-        background = data.backgrounds.get(config.target)
+        expected_model = data.expected_tables.get(config.target)
         options: dict[str, Any] = {
             "flank": stage.flank,
             "encoding_dropout": stage.encoding_dropout,
             "positive": run.positive(stage),
         }
-        net = StageNet(model, data.module, learning, background, **options).to(fabric.device)
+        net = StageNet(model, data.module, learning, expected_model, **options).to(fabric.device)
         model.decoders.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast on CPUs, usual on CUDA
         loop = StageLoop(fabric, config, net, data, folder, run.profile_weights())
         loop.run(last if k == begin else None)
@@ -149,12 +149,12 @@ def train(config: Config, folder: str | Path, resume: bool = False) -> Path | No
 
 
 class Run:
-    """Genome, maps, marks and background of a configuration, checked.
+    """Genome, maps, peaks and expected tables of a configuration, checked.
 
     Attributes
     ----------
     training : chromosomes to train on: all of the genome but test, validation and excluded ones.
-    spec : of the model. tables : backgrounds of the model by resolution, filled as stages ask for
+    spec : of the model. tables : expected_tables of the model by resolution, filled as stages ask for
         them.
     """
 
@@ -175,9 +175,11 @@ class Run:
                 f"validation or excluded"
             )
         self.start = load_bundle(config.path(config.start)) if config.start else None
-        self.tables: dict[int, Background] = dict(self.start.backgrounds) if self.start else {}
-        if config.background:
-            self.tables |= load_backgrounds(config.path(config.background))
+        self.tables: dict[int, ExpectedModel] = (
+            dict(self.start.expected_tables) if self.start else {}
+        )
+        if config.expected:
+            self.tables |= load_expected(config.path(config.expected))
         self.intervals = self._intervals()
         self.profiles = self._profiles()
         self.spec: ModelSpec = config.spec(
@@ -219,7 +221,7 @@ class Run:
         config, stage = self.config, self.config.stages[number]
         module, parts = self._module(stage), self.parts(stage)
         observed: dict[str, ObservedMap] = {}
-        backgrounds: dict[str, Background] = {}
+        expected_tables: dict[str, ExpectedModel] = {}
         teacher = None
         if module is not None:
             for name in {
@@ -227,11 +229,11 @@ class Run:
                 *(n for n, share in stage.mix.items() if n != TEACHER and share),
             }:
                 observed[name] = self._map(name, stage, module)
-                backgrounds[name] = self._background(name, module, observed[name])
+                expected_tables[name] = self._expected(name, module, observed[name])
             if stage.mix.get(TEACHER):
                 if module.name not in self._teachers:
                     self._teachers[module.name] = self._teacher(
-                        module, observed[config.target], backgrounds[config.target]
+                        module, observed[config.target], expected_tables[config.target]
                     )
                 teacher = self._teachers[module.name]
         return StageData(
@@ -246,7 +248,7 @@ class Run:
             validation=config.validation,
             target=config.target,
             observed=observed,
-            backgrounds=backgrounds,
+            expected_tables=expected_tables,
             block_missing=config.block_missing,
             marks=self._marks((*self.training, *config.validation))
             if "profiles" in parts
@@ -268,7 +270,7 @@ class Run:
     def _map(self, name: str, stage: Stage, module: ModuleSpec) -> ObservedMap:
         config = self.config
         resolution = stage.resolution or (
-            module.resolutions[-1] if module.assembly else self.spec.base_bin
+            module.resolutions[-1] if module.multi_chromosome else self.spec.base_bin
         )
         if module.resolutions[-1] % resolution:
             raise TrainingError(
@@ -321,22 +323,22 @@ class Run:
                     f"{self.source.name!r}"
                 )
 
-    def _background(self, name: str, module: ModuleSpec, m: ObservedMap) -> Background:
+    def _expected(self, name: str, module: ModuleSpec, m: ObservedMap) -> ExpectedModel:
         """Expected of a map; that of the target is the model's. Other maps have their own: what is
         learnt is relative to distance.
         """
         chroms = [c for c in self.training if c in m.chromsizes]
-        options: dict[str, Any] = {"trans": module.assembly, "keep": self.config.keep}
+        options: dict[str, Any] = {"trans": module.multi_chromosome, "keep": self.config.keep}
         if name != self.config.target:
-            return fit_background(m.cooler, chroms, **options)
+            return fit_expected(m.cooler, chroms, **options)
         found = choose_table(self.tables, module, self.spec.base_bin)
         if found is None:
-            log.info("fitting the background of %s", m.path)
-            found = fit_background(m.cooler, chroms, **options)
+            log.info("fitting expected by distance of %s", m.path)
+            found = fit_expected(m.cooler, chroms, **options)
             if found.resolution in self.tables:
-                kind = "with" if module.assembly else "without"
+                kind = "with" if module.multi_chromosome else "without"
                 raise TrainingError(
-                    f"module {module.name!r} needs a background {kind} a trans value, and the "
+                    f"module {module.name!r} needs an expected table {kind} a trans value, and the "
                     f"model has another one of "
                     f"{found.resolution} bp: set the stage's 'resolution' to that of another "
                     f"level of the map"
@@ -344,8 +346,8 @@ class Run:
             self.tables[found.resolution] = found
             if choose_table(self.tables, module, self.spec.base_bin) is not found:
                 raise TrainingError(
-                    f"module {module.name!r} needs another background than one of "
-                    f"{found.resolution} bp: set 'background'"
+                    f"module {module.name!r} needs another expected table than one of "
+                    f"{found.resolution} bp: set 'expected'"
                 )
         return found
 
@@ -353,7 +355,7 @@ class Run:
     # --------------------------------------------------------------------------------------------------
 
     def _intervals(self) -> list[Interval]:
-        """Marks of the training and validation chromosomes; those of test chromosomes are never
+        """PeakLabels of the training and validation chromosomes; those of test chromosomes are never
         kept.
         """
         config = self.config
@@ -400,9 +402,9 @@ class Run:
                 )
         return names
 
-    def _marks(self, chroms: Sequence[str]) -> Marks:
+    def _marks(self, chroms: Sequence[str]) -> PeakLabels:
         sizes = {c: self.source.chromsizes[c] for c in chroms}
-        return Marks([i for i in self.intervals if i.chrom in sizes], self.profiles, sizes)
+        return PeakLabels([i for i in self.intervals if i.chrom in sizes], self.profiles, sizes)
 
     def positive(self, stage: Stage) -> np.ndarray | None:
         """(profiles,) weight of positives."""
@@ -449,7 +451,9 @@ class Run:
             self._genome = TrainingGenome(self.source, self.training, self._centromeres(), t)
         return self._genome
 
-    def _teacher(self, module: ModuleSpec, m: ObservedMap, background: Background) -> Positional:
+    def _teacher(
+        self, module: ModuleSpec, m: ObservedMap, expected_model: ExpectedModel
+    ) -> Positional:
         """Boosted trees on positions, fitted to the measured training chromosomes."""
         where = {i.chrom: (i.start + i.end) // 2 for i in self._centromeres()}
         bins = self.spec.bins
@@ -462,8 +466,8 @@ class Run:
                     mean = block_mean(fine, r // m.resolution, self.config.block_missing)
                     levels[r] = log_ratio(
                         mean,
-                        banded_expected(background, r, bins, len(mean)),
-                        background.eps(r, bins),
+                        banded_expected(expected_model, r, bins, len(mean)),
+                        expected_model.eps(r, bins),
                     )
                 pairs.append((Chromosome(m.chromsizes[chrom], where[chrom]), levels))
         if not pairs:

@@ -19,16 +19,22 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from orca_cool.errors import OrcaCoolError, TrainingError
-from orca_cool.genome.intervals import Marks
+from orca_cool.genome.intervals import PeakLabels
 from orca_cool.genome.open import open_genome
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import GAP, SequenceSource, reverse_complement
-from orca_cool.maps.expected_model import Background
+from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.maps.observed import ObservedMap, block_mean, log_ratio
 from orca_cool.maps.positional import Positional
 from orca_cool.model.spec import ModelSpec, ModuleSpec
 from orca_cool.train.config import TEACHER, Stage
-from orca_cool.train.draw import draw_layout, draw_window, draw_zoom, extent, spread_window
+from orca_cool.train.draw import (
+    draw_layout,
+    draw_window,
+    draw_zoom,
+    extent,
+    strand_difference_window,
+)
 from orca_cool.train.teacher import assemble
 from orca_cool.train.transplants import TrainingGenome, substitute
 
@@ -141,7 +147,7 @@ class StageData(Dataset):
     ----------
     chromsizes : of the genome. training, validation : names of chromosomes; nothing of any other is
         read.
-    observed, backgrounds : by name of the map. target : name of the map that validation looks at.
+    observed, expected_tables : by name of the map. target : name of the map that validation looks at.
     marks : of the profiles. genome : training sequence in memory, for transplants and the teacher.
         teacher : see :mod:`.teacher`.
     """
@@ -157,9 +163,9 @@ class StageData(Dataset):
     validation: tuple[str, ...]
     target: str
     observed: Mapping[str, ObservedMap]
-    backgrounds: Mapping[str, Background]
+    expected_tables: Mapping[str, ExpectedModel]
     block_missing: float
-    marks: Marks | None = None
+    marks: PeakLabels | None = None
     genome: TrainingGenome | None = None
     teacher: Positional | None = None
     _normmats: dict[tuple[str, int], np.ndarray] = field(default_factory=dict)
@@ -220,7 +226,7 @@ class StageData(Dataset):
     ) -> Sample | None:
         module, stage = self.module, self.stage
         assert module is not None
-        observed, background = self.observed[name], self.backgrounds[name]
+        observed, expected_model = self.observed[name], self.expected_tables[name]
         sizes = {
             c: self.chromsizes[c]
             for c in (self.validation if held else self.training)
@@ -233,7 +239,7 @@ class StageData(Dataset):
                 f"{', '.join(observed.chromsizes)}"
             )
         pieces: tuple[Segment, ...]
-        if module.assembly:
+        if module.multi_chromosome:
             every = (
                 {
                     c: self.chromsizes[c]
@@ -248,7 +254,9 @@ class StageData(Dataset):
             )
         elif held:
             pieces = (
-                spread_window(index, stage.validation, sizes, self.window, observed.resolution),
+                strand_difference_window(
+                    index, stage.validation, sizes, self.window, observed.resolution
+                ),
             )
         else:
             pieces = (draw_window(rng, sizes, self.window, observed.resolution, stage.overhang),)
@@ -259,15 +267,15 @@ class StageData(Dataset):
         for r, s in starts.items():
             fine = observed.assembled(pieces, s * r, (s + bins) * r)
             mean = block_mean(fine, r // observed.resolution, self.block_missing)
-            if module.assembly:
-                e = background.assembled(
+            if module.multi_chromosome:
+                e = expected_model.assembled(
                     r, [(p.chrom, p.start, p.end, p.strand) for p in pieces], s * r, bins
                 )
                 expected[r] = np.log(e).astype(np.float32)
             else:
                 e = self._normmat(name, r)
-            y = log_ratio(mean, e, background.eps(r, bins))
-            if held and module.assembly:
+            y = log_ratio(mean, e, expected_model.eps(r, bins))
+            if held and module.multi_chromosome:
                 y[np.ix_(*[~self._held_out(pieces, r, s, bins)] * 2)] = np.nan
             targets[r] = y
             if not held and r == module.resolutions[0]:
@@ -281,7 +289,7 @@ class StageData(Dataset):
     def _normmat(self, name: str, resolution: int) -> np.ndarray:
         """(bins, bins) expected of a window of one chromosome; kept."""
         if (name, resolution) not in self._normmats:
-            self._normmats[name, resolution] = self.backgrounds[name].normmat(
+            self._normmats[name, resolution] = self.expected_tables[name].normmat(
                 resolution, self.spec.bins
             )
         return self._normmats[name, resolution]
@@ -379,7 +387,7 @@ class StageData(Dataset):
         assert self.marks is not None
         sizes = {c: self.chromsizes[c] for c in (self.validation if held else self.training)}
         if held:
-            piece = spread_window(index, stage.validation, sizes, self.window, base)
+            piece = strand_difference_window(index, stage.validation, sizes, self.window, base)
         else:
             piece = draw_window(rng, sizes, self.window, 1, stage.overhang)
         first, last = piece.start - stage.flank, piece.end + stage.flank

@@ -1,4 +1,4 @@
-"""Breakends of VCF (BND): pairs of records that tell one join, each from its own side (VCF
+"""Breakends of VCF (BND): pairs of records that tell one adjacency, each from its own side (VCF
 specification, section 5.4).
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from orca_cool.errors import EditError
-from orca_cool.genome.changes import Breakend, Join
+from orca_cool.genome.changes import Adjacency, Breakend
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import SequenceSource
 from orca_cool.genome.textfile import TextFile
@@ -72,8 +72,8 @@ def scan(file: TextFile) -> dict[str, Record | None]:
     return found
 
 
-def join_of(record: Record, alt: str) -> Join:
-    """The join that one ALT tells, read in the direction in which its inserted bases stand.
+def join_of(record: Record, alt: str) -> Adjacency:
+    """The adjacency that one ALT tells, read in the direction in which its inserted bases stand.
 
     REF at POS is replaced by the letters beside the brackets; where they begin (or end) with REF,
     that base stays the genome's and only the others lie between the breakends.
@@ -105,13 +105,13 @@ def join_of(record: Record, alt: str) -> Join:
     mate = Breakend(
         match["chrom"], int(match["position"]) - (0 if mate_left else 1), "+" if mate_left else "-"
     )
-    return Join(own, mate, between) if forward else Join(mate, own, between)
+    return Adjacency(own, mate, between) if forward else Adjacency(mate, own, between)
 
 
 def paired(
     record: Record, number: int, table: Mapping[str, Record | None], source: SequenceSource
-) -> Join | None:
-    """The join of ALT ``number`` (from 0) and its mate; None if the mate comes first in the file,
+) -> Adjacency | None:
+    """The adjacency of ALT ``number`` (from 0) and its mate; None if the mate comes first in the file,
     where the pair's row is.
 
     Raises
@@ -137,29 +137,29 @@ def paired(
         )
     if mate.line < record.line:
         return None
-    join = join_of(record, record.alts[number])
+    adjacency = join_of(record, record.alts[number])
     for alt, back in zip(mate.alts, mate.mates):
         try:
-            if back == record.id and _same(join, join_of(mate, alt), source):
-                return join
+            if back == record.id and _same(adjacency, join_of(mate, alt), source):
+                return adjacency
         except EditError as error:
             raise EditError(f"its mate {mate_id!r} (line {mate.line}): {error}") from None
     told = f"{mate.chrom}:{mate.position} {short(','.join(mate.alts))}"
     raise EditError(
-        f"it tells {join}, which its mate {mate_id!r} contradicts (line {mate.line}: {told})"
+        f"it tells {adjacency}, which its mate {mate_id!r} contradicts (line {mate.line}: {told})"
     )
 
 
-def _same(a: Join, b: Join, source: SequenceSource) -> bool:
-    """True if two joins are one, read in the same direction or from its two ends."""
-    turned = Join(b.second, b.first, tuple(s.reversed() for s in reversed(b.sequence)))
+def _same(a: Adjacency, b: Adjacency, source: SequenceSource) -> bool:
+    """True if two adjacencies are one, read in the same direction or from its two ends."""
+    turned = Adjacency(b.second, b.first, tuple(s.reversed() for s in reversed(b.sequence)))
     return any(
         (a.first, a.second) == (x.first, x.second) and _letters(a, source) == _letters(x, source)
         for x in (b, turned)
     )
 
 
-def _letters(join: Join, source: SequenceSource) -> bytes:
+def _letters(adjacency: Adjacency, source: SequenceSource) -> bytes:
     return np.concatenate(
-        [np.empty(0, np.uint8), *(s.fetch(source) for s in join.sequence)]
+        [np.empty(0, np.uint8), *(s.fetch(source) for s in adjacency.sequence)]
     ).tobytes()

@@ -10,7 +10,7 @@ import numpy as np
 
 from orca_cool.errors import EditError
 from orca_cool.genome.apply_edits import within
-from orca_cool.genome.changes import Breakend, Edit, Join
+from orca_cool.genome.changes import Adjacency, Breakend, Edit
 from orca_cool.genome.regions import suggestion
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import GAP, SequenceSource, encode
@@ -41,8 +41,9 @@ def check_edit(source: SequenceSource, edit: Edit) -> Edit:
 
     Raises
     ------
-    EditError If it is reversed, outside its chromosome, of the wrong width for its kind, deletes a
-        whole chromosome, has too few copies or no sequence.
+    EditError
+        If it is reversed, outside its chromosome, of the wrong width for its kind, deletes a whole
+        chromosome, has too few copies or no sequence.
     """
     length = chrom_length(source, edit.chrom)
     interval = f"{edit.chrom}:{edit.start:,}-{edit.end:,}"
@@ -68,29 +69,30 @@ def check_edit(source: SequenceSource, edit: Edit) -> Edit:
     return edit
 
 
-def check_join(source: SequenceSource, join: Join) -> Join:
-    """The join itself.
+def check_adjacency(source: SequenceSource, adjacency: Adjacency) -> Adjacency:
+    """The adjacency itself.
 
     Raises
     ------
-    EditError If a breakend lies outside its chromosome, neither keeps anything, or both are one
-        place of one chromosome.
+    EditError
+        If a breakend lies outside its chromosome, neither keeps anything, or both are one place of
+        one chromosome.
     """
-    for end in (join.first, join.second):
+    for end in (adjacency.first, adjacency.second):
         length = chrom_length(source, end.chrom)
         if not 0 <= end.position <= length:
             raise EditError(f"breakend {end} lies outside {end.chrom}, which is {length:,} bp long")
-    if not any(_kept(source, end) for end in (join.first, join.second)):
+    if not any(_kept(source, end) for end in (adjacency.first, adjacency.second)):
         raise EditError(
-            f"{join.first} and {join.second} both keep nothing; + keeps what lies left of a cut, "
+            f"{adjacency.first} and {adjacency.second} both keep nothing; + keeps what lies left of a cut, "
             f"- what lies right of it"
         )
-    if join.first.chrom == join.second.chrom:
-        edit = within(join)
+    if adjacency.first.chrom == adjacency.second.chrom:
+        edit = within(adjacency)
         if edit.kind == "ins" and not edit.sequence:
-            raise EditError(f"{join} joins what is joined already: nothing changes")
+            raise EditError(f"{adjacency} joins what is joined already: nothing changes")
         check_edit(source, edit)
-    return join
+    return adjacency
 
 
 def _kept(source: SequenceSource, end: Breakend) -> bool:
@@ -123,8 +125,9 @@ def small_edit(source: SequenceSource, chrom: str, start: int, ref: str, alt: st
 
     Raises
     ------
-    EditError If they hold anything but A, C, G, T, N, are the same, or ``ref`` is not what the
-        genome has (N agrees with all).
+    EditError
+        If they hold anything but A, C, G, T, N, are the same, or ``ref`` is not what the genome has
+        (N agrees with all).
     """
     ref, alt = ref.upper(), alt.upper()
     for letters in (ref, alt):

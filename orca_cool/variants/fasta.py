@@ -23,8 +23,9 @@ def read_record(text: str, files: bool | Path) -> Segment:
 
     Raises
     ------
-    EditError If the file is not allowed, missing, damaged or not FASTA, has no such record, has it
-        twice, or has several and none is named; if the record holds anything but A, C, G, T and N.
+    EditError
+        If the file is not allowed, missing, damaged or not FASTA, has no such record, has it twice,
+        or has several and none is named; if the record holds anything but A, C, G, T and N.
     """
     path, record = _find(text, files)
     names: list[str] = []

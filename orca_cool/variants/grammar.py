@@ -41,11 +41,11 @@ import re
 from pathlib import Path
 
 from orca_cool.errors import EditError, RegionError
-from orca_cool.genome.changes import Breakend, Change, Contig, Edit, Join
+from orca_cool.genome.changes import Adjacency, Breakend, Change, Contig, Edit
 from orca_cool.genome.regions import Region, parse_number, parse_region, suggestion
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import SequenceSource
-from orca_cool.variants.checks import check_edit, check_join, chrom_length, short, small_edit
+from orca_cool.variants.checks import check_adjacency, check_edit, chrom_length, short, small_edit
 from orca_cool.variants.fasta import read_record
 
 #: What an edit may look like, for messages.
@@ -77,8 +77,9 @@ def parse_edits(text: str, source: SequenceSource, *, files: bool | Path = True)
 
     Raises
     ------
-    EditError If a change is not understood or does not fit the genome; the message quotes it. If
-        there is none.
+    EditError
+        If a change is not understood or does not fit the genome; the message quotes it. If there is
+        none.
     """
     changes = [
         _change(part.strip(), source, files) for part in re.split(r"[;\n]", text) if part.strip()
@@ -141,8 +142,9 @@ def parse_sequence(
 
     Raises
     ------
-    EditError If there is none, or a part is not understood, outside its chromosome, or a file that
-        is not there or not allowed.
+    EditError
+        If there is none, or a part is not understood, outside its chromosome, or a file that is not
+        there or not allowed.
     """
     if not text.strip():
         raise EditError("no sequence is given; write letters, 100N, a region or @FILE")
@@ -209,16 +211,16 @@ def _insertion_place(text: str, source: SequenceSource) -> Region:
     return Region(chrom, position, position)
 
 
-def _join(text: str, source: SequenceSource, files: bool | Path) -> Join:
+def _join(text: str, source: SequenceSource, files: bool | Path) -> Adjacency:
     ends = text.split("::")
     if len(ends) not in (2, 3):
         raise EditError(
             f"it has {len(ends)} parts between '::'; write A::B, or A::SEQ::B with sequence between"
         )
     between = parse_sequence(ends[1], source, files=files) if len(ends) == 3 else ()
-    return check_join(
+    return check_adjacency(
         source,
-        Join(_end(ends[0].strip(), source, "+"), _end(ends[-1].strip(), source, "-"), between),
+        Adjacency(_end(ends[0].strip(), source, "+"), _end(ends[-1].strip(), source, "-"), between),
     )
 
 

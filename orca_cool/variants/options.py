@@ -97,8 +97,9 @@ def edited_genome(
 
     Raises
     ------
-    EditError If an edit is not understood, does not fit the genome, or overlaps another; if nothing
-        can be applied; with ``strict`` if a variant cannot be used.
+    EditError
+        If an edit is not understood, does not fit the genome, or overlaps another; if nothing can
+        be applied; with ``strict`` if a variant cannot be used.
     """
     options.require_consistent()
     changes: list[Change] = []

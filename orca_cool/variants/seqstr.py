@@ -4,7 +4,7 @@
     <name>[hg38]chr7:5530575-5530625 -, @chr7 5530575 C T, @chr7 5530576 GC A;TTAAccggGGNaa
 
 Sections are separated by ``;``. Coordinates are 0-based, end-exclusive, and those of modifiers
-(``@chrom position reference alternative``) are 0-based too, on the forward strand of the unchanged
+(``@chrom position reference alternate``) are 0-based too, on the forward strand of the unchanged
 reference; the strand behind the interval then turns the whole section. Unlike in the original,
 letters must be A, C, G, T or N.
 """
@@ -44,7 +44,8 @@ def parse_seqstr(text: str, source: SequenceSource, *, assembly: str | None = No
 
     Raises
     ------
-    EditError If a section is not understood or outside the genome, a reference allele is not the
+    EditError
+        If a section is not understood or outside the genome, a reference allele is not the
         genome's, modifiers overlap, two sequences have one name or one has a chromosome's, or there
         is no sequence. The message quotes the section.
     """
@@ -110,12 +111,12 @@ def _section(text: str, source: SequenceSource, assembly: str | None) -> list[Se
 
 
 def _modifier(text: str, chrom: str, source: SequenceSource) -> tuple[int, int, str, str]:
-    """(start, end, alternative, text) of "@chr7 5530575 C T"."""
+    """(start, end, alternate, text) of "@chr7 5530575 C T"."""
     match = _MODIFIER.fullmatch(text)
     if not match:
         raise EditError(
             f"{short(text)!r} is no modifier; write @{chrom} 5530575 C T (position 0-based, "
-            f"reference, alternative)"
+            f"reference, alternate)"
         )
     if match["chrom"] != chrom:
         raise EditError(f"modifier {text!r} is on {match['chrom']!r}, its interval on {chrom!r}")

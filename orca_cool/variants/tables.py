@@ -22,10 +22,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from orca_cool.errors import EditError
-from orca_cool.genome.changes import Breakend, Join
+from orca_cool.genome.changes import Adjacency, Breakend
 from orca_cool.genome.source import SequenceSource
 from orca_cool.genome.textfile import TextFile
-from orca_cool.variants.checks import check_join, chrom_length, short
+from orca_cool.variants.checks import check_adjacency, chrom_length, short
 from orca_cool.variants.grammar import parse_edits, parse_event
 from orca_cool.variants.variant import Variant, of_changes
 
@@ -179,8 +179,8 @@ class _Bedpe:
             else:
                 position = end if side == "+" else start
             ends.append(Breakend(chrom, position, side))
-        join = check_join(self.source, Join(ends[0], ends[1]))
-        variant = of_changes([join], where, self.name(fields), "; ".join(notes))
+        adjacency = check_adjacency(self.source, Adjacency(ends[0], ends[1]))
+        variant = of_changes([adjacency], where, self.name(fields), "; ".join(notes))
         return replace(variant, kind=type_ if type_ in ("DEL", "DUP", "INV") else "BND")
 
     def _interval(self, fields: Sequence[str]) -> tuple[str, int, int]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from orca_cool.errors import EditError
 from orca_cool.genome.apply_edits import within
-from orca_cool.genome.changes import Breakend, Change, Contig, Join
+from orca_cool.genome.changes import Adjacency, Breakend, Change, Contig
 
 #: Kinds of variants; EDIT is what has no shorter name (several changes at once, a chromosome given
 #: whole).
@@ -28,7 +28,7 @@ class Variant:
     ----------
     name : of the variant, as its file gives it, or what it does.
     where : "x.vcf line 17", "edit 2": for messages.
-    chrom, start, end : footprint in the reference (0-based, end-exclusive), for tables; of a join
+    chrom, start, end : footprint in the reference (0-based, end-exclusive), for tables; of a adjacency
         of two chromosomes its first cut. A chromosome given whole has none: 0, 0. What could not be
         read is "" and 0.
     kind : one of :data:`VARIANT_KINDS`.
@@ -59,7 +59,7 @@ def of_changes(changes: Sequence[Change], where: str, name: str = "", note: str 
     chrom = spans[0][0]
     here = [(start, end) for c, start, end in spans if c == chrom and (start, end) != _WHOLE]
     start, end = min((a for a, _ in here), default=0), max((b for _, b in here), default=0)
-    if isinstance(changes[0], Join) and changes[0].first.chrom != changes[0].second.chrom:
+    if isinstance(changes[0], Adjacency) and changes[0].first.chrom != changes[0].second.chrom:
         end = start = changes[0].first.position
     kind = _kind(changes[0]) if len(changes) == 1 else "EDIT"
     return Variant(
@@ -75,7 +75,7 @@ def of_changes(changes: Sequence[Change], where: str, name: str = "", note: str 
 
 
 def _kind(change: Change) -> str:
-    if isinstance(change, Join):
+    if isinstance(change, Adjacency):
         return "BND"
     if isinstance(change, Contig):
         return "EDIT"
@@ -91,7 +91,7 @@ def _spans(change: Change) -> list[tuple[str, int, int]]:
     """Intervals that a change claims; a cut, as an insertion, is an empty one."""
     if isinstance(change, Contig):
         return [(change.name, *_WHOLE)]
-    if isinstance(change, Join):
+    if isinstance(change, Adjacency):
         if change.first.chrom != change.second.chrom:
             return [(e.chrom, e.position, e.position) for e in (change.first, change.second)]
         change = within(change)
@@ -188,6 +188,6 @@ def _breakends(changes: Sequence[Change]) -> list[Breakend]:
     return [
         e
         for c in changes
-        if isinstance(c, Join) and c.first.chrom != c.second.chrom
+        if isinstance(c, Adjacency) and c.first.chrom != c.second.chrom
         for e in (c.first, c.second)
     ]

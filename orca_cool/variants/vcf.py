@@ -23,8 +23,8 @@ from orca_cool.genome.textfile import TextFile
 from orca_cool.variants import breakends
 from orca_cool.variants.checks import (
     agrees,
+    check_adjacency,
     check_edit,
-    check_join,
     chrom_length,
     genome_letters,
     short,
@@ -270,11 +270,11 @@ class _Reader:
                 self.pairs = breakends.scan(TextFile(self.file.path))
             own = breakends.record_of(number, fields)
             assert own is not None
-            join = breakends.paired(own, i, self.pairs, self.source)
+            adjacency = breakends.paired(own, i, self.pairs, self.source)
             return (
                 None
-                if join is None
-                else (check_join(self.source, join), self._ref_note(chrom, position, ref))
+                if adjacency is None
+                else (check_adjacency(self.source, adjacency), self._ref_note(chrom, position, ref))
             )
         length = chrom_length(self.source, chrom)
         if position > length:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from orca_cool.maps.expected_model import Background
+from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.bundle import Bundle
 from orca_cool.model.cascade import Orca
 from orca_cool.model.spec import orca_spec
@@ -40,7 +40,7 @@ class Random:
 
 def released_size() -> Bundle:
     """Orca's networks (modules 32M, 256M, 1M) with random weights whose maps are of order one, and
-    power laws for backgrounds.
+    power laws for expected_tables.
     """
     torch.manual_seed(0)
     model = Orca(orca_spec("h1esc")).eval()
@@ -67,6 +67,6 @@ def released_size() -> Bundle:
                 tensor.div_(
                     1000 * y.std()
                 )  # real encodings and maps give far larger ones than these
-    fine = Background(4000, 0.1 / (1.0 + np.arange(8200)) ** 0.9)
-    coarse = Background(32_000, 0.1 / (1.0 + 8 * np.arange(8200)) ** 0.9, 2e-5)
+    fine = ExpectedModel(4000, 0.1 / (1.0 + np.arange(8200)) ** 0.9)
+    coarse = ExpectedModel(32_000, 0.1 / (1.0 + 8 * np.arange(8200)) ** 0.9, 2e-5)
     return Bundle(model.spec, model, {4000: fine, 32_000: coarse}, "random", Path("random"))

@@ -31,7 +31,7 @@ from orca_cool.encodings.cache import EncodingCache
 from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.changes import Edit
 from orca_cool.genome.segments import Segment
-from orca_cool.prediction.engine import Predictor
+from orca_cool.prediction.engine import Engine
 from orca_cool.variants import Variant
 
 MB = 1_000_000
@@ -64,8 +64,8 @@ def genome() -> Random:
 def encode(options: argparse.Namespace) -> dict[str, float]:
     """Seconds and bp of the encodings of a window, both strands."""
     source = genome()
-    predictor = Predictor(released_size(), source, options.device, fine_bytes=options.fine)
-    cache, start = predictor.encodings, CENTRE - WINDOW // 2
+    engine = Engine(released_size(), source, options.device, fine_bytes=options.fine)
+    cache, start = engine.encodings, CENTRE - WINDOW // 2
 
     def timed(cache: EncodingCache) -> tuple[float, int]:
         before, begin = cache.encoded, time.perf_counter()
@@ -81,7 +81,7 @@ def encode(options: argparse.Namespace) -> dict[str, float]:
         for reverse in (False, True):
             cache.window("chrR", side // 4000, MB // 4000, reverse=reverse)
     for name, edit in EDITS.items():
-        edited = predictor.on(apply_edits(source, [edit])).encodings
+        edited = engine.for_genome(apply_edits(source, [edit])).encodings
         found[f"{name} first"], _ = timed(edited)  # with its surroundings' fine outputs to be made
         found[f"{name} s"], found[f"{name} bp"] = timed(
             edited
@@ -91,9 +91,9 @@ def encode(options: argparse.Namespace) -> dict[str, float]:
 
 def series(options: argparse.Namespace) -> dict[str, float]:
     """One zoom series from nothing, six levels, both strands."""
-    predictor = Predictor(released_size(), genome(), options.device)
+    engine = Engine(released_size(), genome(), options.device)
     begin = time.perf_counter()
-    predictor.series(predictor.spec.module("32M"), "chrR", CENTRE, "real")
+    engine.zoom(engine.spec.module("32M"), "chrR", CENTRE, "real")
     return {"seconds": time.perf_counter() - begin}
 
 
@@ -130,7 +130,7 @@ def table(
     SNV that brings the reference.
     """
     source = genome()
-    predictor = Predictor(released_size(), source, options.device, dtype, fine_bytes=options.fine)
+    engine = Engine(released_size(), source, options.device, dtype, fine_bytes=options.fine)
     random = np.random.default_rng(1)
     places = np.sort(CENTRE + random.integers(0, count * WINDOW // 1000, count))
     changes = [
@@ -139,13 +139,13 @@ def table(
     variants = [
         Variant(str(k), str(k), "chrR", e.start, e.end, "SNV", (e,)) for k, e in enumerate(changes)
     ]
-    chosen = predictor.spec.module(module)
+    chosen = engine.spec.module(module)
 
     def timed(variants: list[Variant]) -> float:
         begin = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
             summary = score_variants(
-                predictor,
+                engine,
                 chosen,
                 variants,
                 Path(folder) / "t.tsv",
@@ -156,7 +156,7 @@ def table(
         return time.perf_counter() - begin
 
     first = timed(variants[:1]) if warm else 0.0
-    return {"first": first, "seconds": timed(variants), "Mb": predictor.encodings.encoded / 2 / MB}
+    return {"first": first, "seconds": timed(variants), "Mb": engine.encodings.encoded / 2 / MB}
 
 
 MEASUREMENTS = {

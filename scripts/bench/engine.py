@@ -31,10 +31,10 @@ from reference import plain
 from orca_cool.genome.regions import Region
 from orca_cool.model.fast.decoder import FastCascade
 from orca_cool.model.fast.encoder import FastEncoder
-from orca_cool.prediction.engine import Predictor
+from orca_cool.prediction.engine import Engine
 from orca_cool.prediction.levels import Settings
 from orca_cool.prediction.to_file import predict_to_file
-from orca_cool.prediction.windows import plan, series, series_top
+from orca_cool.prediction.windows import plan, zoom_top, zoom_windows
 
 MB = 1_000_000
 #: chromosome of the 32 Mb series: whole blocks, a little more than the window
@@ -172,18 +172,18 @@ def series_plain(options: argparse.Namespace, device: torch.device) -> dict[str,
     """One 32 Mb zoom series, six levels, both strands."""
     bundle, genome = released_size(), Random(chrR=SERIES)
     model, module = bundle.model.to(device), bundle.spec.module("32M")
-    background = bundle.background(module)
+    background = bundle.expected(module)
     logs = {
         r: torch.from_numpy(np.log(background.normmat(r, 250)).astype(np.float32)).to(device)[
             None, None
         ]
         for r in module.resolutions
     }
-    top = series_top(14 * MB, SERIES, 32 * MB, module.resolutions[0])
-    starts = series(14 * MB, top, module.resolutions, 250)
+    top = zoom_top(14 * MB, SERIES, 32 * MB, module.resolutions[0])
+    starts = zoom_windows(14 * MB, top, module.resolutions, 250)
     codes = genome.fetch("chrR", top, top + 32 * MB)
     maps: dict[int, torch.Tensor] = {}
-    taken = seconds(lambda: maps.update(plain.series(model, module, codes, logs, starts)), device)
+    taken = seconds(lambda: maps.update(plain.zoom(model, module, codes, logs, starts)), device)
     np.save(
         Path(options.folder) / "plain.npy",
         np.stack([maps[r].cpu().numpy() for r in module.resolutions]),
@@ -195,19 +195,17 @@ def series_fast(options: argparse.Namespace, device: torch.device) -> dict[str, 
     """The same series from nothing, a second one elsewhere in the same sequence, that with real
     flanks, and with bfloat16 decoders.
     """
-    predictor = Predictor(released_size(), Random(chrR=SERIES), str(device))
-    module = predictor.spec.module("32M")
+    engine = Engine(released_size(), Random(chrR=SERIES), str(device))
+    module = engine.spec.module("32M")
     found: dict[str, float] = {}
     maps: dict[str, list] = {}
     for name, position, edges in (
-        ("first", 14 * MB, "upstream"),
-        ("second", 22 * MB, "upstream"),
+        ("first", 14 * MB, "zero-padded"),
+        ("second", 22 * MB, "zero-padded"),
         ("real", 22 * MB, "real"),
     ):
         found[name] = seconds(
-            lambda n=name, p=position, e=edges: maps.update(
-                {n: predictor.series(module, "chrR", p, e)}
-            ),
+            lambda n=name, p=position, e=edges: maps.update({n: engine.zoom(module, "chrR", p, e)}),
             device,
         )
     reference = np.load(Path(options.folder) / "plain.npy")
@@ -220,8 +218,8 @@ def series_fast(options: argparse.Namespace, device: torch.device) -> dict[str, 
             torch.from_numpy(padded.values), torch.from_numpy(real.values)
         )
     found["peak"] = peak()
-    rough = Predictor(predictor.bundle, predictor.source, str(device), "bfloat16")
-    rough.encodings = predictor.encodings
+    rough = Engine(engine.bundle, engine.source, str(device), "bfloat16")
+    rough.encodings = engine.encodings
     found["bfloat16"] = seconds(
         lambda: maps.update(rough=rough.series(module, "chrR", 22 * MB)), device
     )
@@ -237,19 +235,17 @@ def series_wide(options: argparse.Namespace, device: torch.device) -> dict[str, 
     is encoded once.
     """
     sizes = {"chr1": 200 * MB, "chr2": 120 * MB} if options.wide == "full" else {"chr1": 32 * MB}
-    predictor = Predictor(released_size(), Random(**sizes), str(device))
-    taken = seconds(
-        lambda: predictor.series(predictor.spec.module("256M"), "chr1", 10 * MB), device
-    )
-    return {"seconds": taken, "encoded": predictor.encodings.encoded / 2 / MB, "peak": peak()}
+    engine = Engine(released_size(), Random(**sizes), str(device))
+    taken = seconds(lambda: engine.zoom(engine.spec.module("256M"), "chr1", 10 * MB), device)
+    return {"seconds": taken, "encoded": engine.encodings.encoded / 2 / MB, "peak": peak()}
 
 
 def region(options: argparse.Namespace, device: torch.device) -> dict[str, float]:
     """A region at all six levels into a file: from nothing; smaller ones with all encodings at
     hand; that one with bfloat16 decoders.
     """
-    exact = Predictor(released_size(), Random(chrR=250 * MB), str(device))
-    rough = Predictor(exact.bundle, exact.source, str(device), "bfloat16")
+    exact = Engine(released_size(), Random(chrR=250 * MB), str(device))
+    rough = Engine(exact.bundle, exact.source, str(device), "bfloat16")
     rough.encodings = exact.encodings
     spent = {"encode": 0.0}
     span = exact.encodings.encoder.encoder.span
@@ -265,11 +261,11 @@ def region(options: argparse.Namespace, device: torch.device) -> dict[str, float
     found: dict[str, float] = {}
     start, path = 100 * MB, Path(options.folder) / "region.mcool"
     sizes = [options.region, options.region / 2, options.region / 4]
-    for predictor, size in [(exact, size) for size in sizes] + [(rough, options.region)]:
+    for engine, size in [(exact, size) for size in sizes] + [(rough, options.region)]:
         spent["encode"], before = 0.0, exact.encodings.encoded
         end = start + int(size * MB)
         taken = seconds(
-            lambda p=predictor, end=end: predict_to_file(
+            lambda p=engine, end=end: predict_to_file(
                 p,
                 [Region("chrR", start, end)],
                 settings,
@@ -281,7 +277,7 @@ def region(options: argparse.Namespace, device: torch.device) -> dict[str, float
             device,
         )
         windows = plan(250 * MB, resolutions, 250, start, end)
-        name = f"{size:g}" if predictor is exact else "bfloat16"
+        name = f"{size:g}" if engine is exact else "bfloat16"
         found |= {
             f"{name} seconds": taken,
             f"{name} windows": sum(map(len, windows)),

@@ -24,11 +24,11 @@ import torch
 from common import Random
 
 from orca_cool.genome.regions import Region
-from orca_cool.maps.expected_model import Background
+from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.bundle import load_bundle, save_bundle
 from orca_cool.model.cascade import Orca
 from orca_cool.model.spec import DecoderSpec, EncoderSpec, ModelSpec, ModuleSpec, PyramidSpec
-from orca_cool.prediction.engine import Predictor
+from orca_cool.prediction.engine import Engine
 from orca_cool.prediction.levels import Settings
 from orca_cool.prediction.to_file import predict_to_file
 from orca_cool.prediction.windows import plan
@@ -51,13 +51,13 @@ def one(megabases: float) -> dict[str, float]:
     torch.manual_seed(0)
     length = int(megabases * 1e6)
     with tempfile.TemporaryDirectory() as folder:
-        tables = {2000: Background(2000, 0.1 / (1.0 + np.arange(length // 2000 + 1)))}
+        tables = {2000: ExpectedModel(2000, 0.1 / (1.0 + np.arange(length // 2000 + 1)))}
         bundle = load_bundle(save_bundle(Path(folder) / "small", Orca(small()).eval(), tables))
-        predictor = Predictor(bundle, Random(chrR=length), "cpu")
+        engine = Engine(bundle, Random(chrR=length), "cpu")
         start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         begin = time.perf_counter()
         predict_to_file(
-            predictor,
+            engine,
             [Region("chrR", 0, length)],
             Settings((2000, 4000, 8000)),
             Path(folder) / "x.mcool",
@@ -69,7 +69,7 @@ def one(megabases: float) -> dict[str, float]:
         windows = plan(length, (8000, 4000, 2000), 128)
         begin = time.perf_counter()
         for k in range(3):
-            predictor.series(bundle.spec.modules[0], "chrR", length // 2 + k * 1001)
+            engine.zoom(bundle.spec.modules[0], "chrR", length // 2 + k * 1001)
         plain = (time.perf_counter() - begin) / 3 * len(windows[-1])
     return {
         "seconds": seconds,

@@ -37,14 +37,14 @@ MAP = ROOT / "orca_cool" / "data" / "maps" / "yeast.10kb.mcool"
 MB = 1_000_000
 
 
-def library(model: str = "yeast-metaphase", **options):
-    """A library that serves a shipped model on the example genome."""
-    from higlass_plugin.registry.tilesets import Library
+def registry(model: str = "yeast-metaphase", **options):
+    """A registry that serves a shipped model on the example genome."""
+    from higlass_plugin.registry.tilesets import TilesetRegistry
     from orca_cool.genome.open import open_genome
     from orca_cool.model.bundle import load_bundle
     from orca_cool.model.registry import resolve
 
-    found = Library()
+    found = TilesetRegistry()
     found.add_model(
         model,
         load_bundle(resolve(model)),
@@ -81,7 +81,7 @@ def seconds(served, ids: list[str]) -> float:
 
 def views(options: argparse.Namespace) -> dict[str, float]:
     begin = time.perf_counter()
-    served = library(device=options.device)
+    served = registry(device=options.device)
     found = {"opened": time.perf_counter() - begin}
     shown = served.listed()[0]
     near, moved, whole = (0, 400_000), (500_000, 900_000), (0, shown.axis.length)
@@ -104,7 +104,7 @@ def cache(options: argparse.Namespace) -> dict[str, float]:
     """Tiles a second, encoded as JSON."""
     from clodius.tiles import cooler as clodius
 
-    served = library(device=options.device)
+    served = registry(device=options.device)
     shown = served.listed()[0]
     ids = [text.removesuffix(".logoe") for text in view(shown, 0, shown.axis.length, 4000)]
     seconds(served, ids)
@@ -143,13 +143,13 @@ def cache(options: argparse.Namespace) -> dict[str, float]:
 def released(options: argparse.Namespace) -> dict[str, float]:
     from common import Random, released_size
 
-    from higlass_plugin.registry.tilesets import Library
+    from higlass_plugin.registry.tilesets import TilesetRegistry
 
     bundle, source = released_size(), Random(chrR=100 * MB)
     found: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         for case in ("from nothing", "with stored encodings"):
-            with Library() as served:
+            with TilesetRegistry() as served:
                 store = Path(folder) / "r.h5"
                 served.add_model(
                     "released",

@@ -40,7 +40,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from orca_cool.genome.open import open_genome
 from orca_cool.genome.regions import n_bins
-from orca_cool.maps.expected_model import Background
+from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.maps.observed import TILE
 from orca_cool.model.cascade import Orca
 from orca_cool.model.horizontal import encode_blocks
@@ -115,9 +115,13 @@ def build(name: str, module: ModuleSpec, kind: type[StageNet]) -> StageNet:
     model = Orca(spec)
     stage = human(name, Path(".")).stages[0]
     learning = set_trained(model, module, trained_parts(stage, module, spec))
-    fine = Background(4000, 0.1 / (1.0 + np.arange(8200)) ** 0.9)
+    fine = ExpectedModel(4000, 0.1 / (1.0 + np.arange(8200)) ** 0.9)
     return kind(
-        model, module, learning, None if module.assembly else fine, positive=np.ones(PROFILES)
+        model,
+        module,
+        learning,
+        None if module.multi_chromosome else fine,
+        positive=np.ones(PROFILES),
     )
 
 
@@ -140,7 +144,7 @@ def made_up(net: StageNet, name: str, count: int) -> Batch:
         torch.rand(count, PROFILES, n).round() if module.decoder is None else None,
         {r: torch.randn(count, n, n) for r in levels},
         {r: [s[r] for s in starts] for r in levels},
-        {r: torch.randn(count, n, n) for r in levels} if module.assembly else {},
+        {r: torch.randn(count, n, n) for r in levels} if module.multi_chromosome else {},
     )
 
 
@@ -184,7 +188,7 @@ def step(options: argparse.Namespace, name: str, levels: str) -> dict[str, float
         validation=(),
         target="m",
         observed={},
-        backgrounds={},
+        expected_tables={},
         block_missing=0.5,
     )
     loop = StageLoop(fabric, config, net, data, folder, np.full(PROFILES, 1 / PROFILES))
@@ -251,10 +255,10 @@ def draw(options: argparse.Namespace, name: str) -> dict[str, float]:
     write_map(folder / "m.cool", chromsizes, unit, unit * 300 / 4000)
     config = human(name, folder)
     run = Run(config, folder, open_genome(folder / "g.fa"))
-    expected = Background(
+    expected = ExpectedModel(
         unit, 0.1 / (1.0 + np.arange(10_000)) ** 0.9, 1e-4 if name == "256M" else None
     )
-    run._background = lambda *_: expected  # type: ignore[method-assign]
+    run._expected = lambda *_: expected  # type: ignore[method-assign]
     data = run.data(0)
     observed, made = data.observed["m"], []
     compute = observed._compute

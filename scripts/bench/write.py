@@ -5,7 +5,7 @@
 
 Every writer runs in a process of its own, so that the peak memory is its own (whole process,
 imports included, and above its state before the big write). The synthetic map costs one slice per
-stripe. Stock and ours write the columns bin1_id, bin2_id, count and level; "3 columns" is stock
+row_block. Stock and ours write the columns bin1_id, bin2_id, count and level; "3 columns" is stock
 without the level column, the least that a cooler can have.
 """
 
@@ -24,12 +24,12 @@ import numpy as np
 import pandas as pd
 
 from orca_cool.genome.regions import n_bins
-from orca_cool.maps.coolfile import Layer, Stripe, frequency, write_mcool
+from orca_cool.maps.coolfile import Layer, RowBlock, frequency, write_mcool
 
 ROWS = 512
 
 
-def stripes(nbins: int, band: int, levels: bool) -> Iterator[Stripe]:
+def row_blocks(nbins: int, band: int, levels: bool) -> Iterator[RowBlock]:
     """The same smooth-plus-noise block again and again, shifted, so that making it costs nothing
     beside writing it.
     """
@@ -38,14 +38,16 @@ def stripes(nbins: int, band: int, levels: bool) -> Iterator[Stripe]:
     level = np.full((ROWS, band), 4000, np.int32)
     if levels:
         level[:, band // 2 :] = 8000
-    spread = np.abs(block[:ROWS]) / 10
+    strand_difference = np.abs(block[:ROWS]) / 10
     for start in range(0, nbins, ROWS):
         rows, shift = min(ROWS, nbins - start), start % (3 * ROWS)
-        yield Stripe("chr1", start, block[shift : shift + rows], level[:rows], spread[:rows])
+        yield RowBlock(
+            "chr1", start, block[shift : shift + rows], level[:rows], strand_difference[:rows]
+        )
 
 
 def ours(
-    path: str, length: int, resolution: int, band: int, spread: bool, bits: int | None
+    path: str, length: int, resolution: int, band: int, strand_difference: bool, bits: int | None
 ) -> None:
     n = n_bins(length, resolution)
     layer = Layer(
@@ -61,9 +63,9 @@ def ours(
         chromsizes={"chr1": length},
         assembly="synthetic",
         layers=[layer],
-        stripes=lambda _: stripes(n, band, True),
+        row_blocks=lambda _: row_blocks(n, band, True),
         metadata={},
-        spread=spread,
+        strand_difference=strand_difference,
         precision_bits=bits,
     )
 
@@ -73,7 +75,7 @@ def stock(
     length: int,
     resolution: int,
     band: int,
-    spread: bool,
+    strand_difference: bool,
     bits: int | None,
     columns: tuple[str, ...] = ("count", "level"),
 ) -> None:
@@ -86,7 +88,7 @@ def stock(
     norm = 0.1 / (1.0 + np.arange(band))
 
     def chunks() -> Iterator[pd.DataFrame]:
-        for s in stripes(n, band, True):
+        for s in row_blocks(n, band, True):
             i = np.add.outer(np.arange(s.start, s.start + len(s.values)), np.zeros(band, int))
             j = i + np.arange(band)
             keep = (j < n) & ~mask[i] & ~mask[np.minimum(j, n - 1)]
@@ -139,7 +141,7 @@ def main() -> None:
         "stock create_cooler": (stock, False, None),
         "stock, 3 columns": (stock3, False, None),
         "ours": (ours, False, None),
-        "ours, spread": (ours, True, None),
+        "ours, strand_difference": (ours, True, None),
     }
     runs |= {"ours, 12 bits": (ours, False, 12)}
     print(f"{pixels:,} pixels: {arguments.megabases:g} Mb at {resolution} bp, band {band}")
@@ -147,10 +149,10 @@ def main() -> None:
         f"{'writer':<22}{'CPU s':>8}{'Mpx/CPU s':>11}{'ratio':>8}{'peak MB':>9}{'above':>7}{'bytes/px':>10}"
     )
     reference = 0.0
-    for name, (writer, spread, bits) in runs.items():
+    for name, (writer, strand_difference, bits) in runs.items():
         with multiprocessing.get_context("spawn").Pool(1) as pool:
             cpu, peak, extra, size = pool.apply(
-                measured, ((writer, length, resolution, band, spread, bits),)
+                measured, ((writer, length, resolution, band, strand_difference, bits),)
             )
         reference = reference or cpu
         print(

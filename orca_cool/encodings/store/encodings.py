@@ -120,8 +120,9 @@ class EncodingStore:
 
         Raises
         ------
-        StoreError If there is none and none is to be made, if it is of other weights, chromosomes
-            or number type than asked for, if its structure is damaged, or if it cannot be read or
+        StoreError
+            If there is none and none is to be made, if it is of other weights, chromosomes or
+            number type than asked for, if its structure is damaged, or if it cannot be read or
             written.
         """
         path = Path(path)
@@ -282,8 +283,9 @@ class EncodingStore:
 
         Raises
         ------
-        StoreError If the values do not fit the number type, the disk is full or cannot be written,
-            the store was opened for reading only, or was made from another sequence. Blocks written
+        StoreError
+            If the values do not fit the number type, the disk is full or cannot be written, the
+            store was opened for reading only, or was made from another sequence. Blocks written
             before stay good.
         """
         self._writable()

@@ -74,8 +74,9 @@ def build(
 
     Raises
     ------
-    StoreError If the disk is full, or the store was made from another sequence. What was stored
-        stays good.
+    StoreError
+        If the disk is full, or the store was made from another sequence. What was stored stays
+        good.
     """
     wanted = wanted_blocks(store, regions)
     total = sum(map(len, wanted.values())) * store.block

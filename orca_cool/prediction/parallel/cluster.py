@@ -25,8 +25,8 @@ from orca_cool.genome.edited import digest
 from orca_cool.genome.open import SHIPPED, open_genome
 from orca_cool.genome.regions import Region
 from orca_cool.model.bundle import load_bundle
-from orca_cool.prediction.checkpoint import Manifest
-from orca_cool.prediction.engine import Predictor, WindowMap
+from orca_cool.prediction.checkpoint import WorkFolder
+from orca_cool.prediction.engine import Engine, WindowMap
 from orca_cool.prediction.levels import Settings
 from orca_cool.prediction.plan import Plan, Progress, Step, split
 from orca_cool.prediction.to_file import prepare
@@ -51,7 +51,7 @@ class Job:
     Attributes
     ----------
     model : folder. genome, chrom_names : as :func:`orca_cool.genome.open.open_genome` takes them.
-    device, dtype, options : arguments of :class:`orca_cool.prediction.engine.Predictor`. folder : work
+    device, dtype, options : arguments of :class:`orca_cool.prediction.engine.Engine`. folder : work
         folder.
     edits : of the genome, as :class:`orca_cool.cli.edits.EditOptions` in a dict; None: it is
         predicted as it is.
@@ -111,10 +111,10 @@ class Job:
         )
 
 
-_kept: dict[str, tuple[Predictor, Plan]] = {}  # the last job's, in each worker process
+_kept: dict[str, tuple[Engine, Plan]] = {}  # the last job's, in each worker process
 
 
-def _prepared(job: str) -> tuple[Predictor, Plan]:
+def _prepared(job: str) -> tuple[Engine, Plan]:
     if job not in _kept:
         _kept.clear()
         j = Job(**json.loads(job))
@@ -126,25 +126,23 @@ def _prepared(job: str) -> tuple[Predictor, Plan]:
                     f"a worker makes another genome than {j.assembly!r} of the edits; have their "
                     f"files changed?"
                 )
-        predictor = Predictor(
-            load_bundle(Path(j.model)), source, _device(j.device), j.dtype, **j.options
-        )
+        engine = Engine(load_bundle(Path(j.model)), source, _device(j.device), j.dtype, **j.options)
         chosen: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list) else v for k, v in j.settings.items()
         }
         regions = [Region(*row) for row in j.regions]
         _kept[job] = (
-            predictor,
+            engine,
             prepare(
-                predictor, regions, Settings(**chosen), assembly=j.assembly, provenance=j.provenance
+                engine, regions, Settings(**chosen), assembly=j.assembly, provenance=j.provenance
             ),
         )
     return _kept[job]
 
 
 def describe(job: str) -> dict[str, str]:
-    """A task: the ``numbers`` of a worker's predictor for a job (a :class:`Job` as JSON)."""
-    return _prepared(job)[0].numbers
+    """A task: the ``numbers`` of a worker's engine for a job (a :class:`Job` as JSON)."""
+    return _prepared(job)[0].numerics
 
 
 def work(job: str, numbers: Sequence[int]) -> int:
@@ -159,9 +157,9 @@ def work(job: str, numbers: Sequence[int]) -> int:
     -------
     Steps that were computed.
     """
-    predictor, plan = _prepared(job)
+    engine, plan = _prepared(job)
     return compute_shard(
-        predictor, plan, [plan.steps[number] for number in numbers], Path(json.loads(job)["folder"])
+        engine, plan, [plan.steps[number] for number in numbers], Path(json.loads(job)["folder"])
     )
 
 
@@ -280,10 +278,14 @@ class Dask:
             self.client.cancel(self._futures)
         self._stack.close()
 
-    def start(self, plan: Plan, manifest: Manifest, progress: Progress) -> Progress:
+    def start(self, plan: Plan, work: WorkFolder, progress: Progress) -> Progress:
         """Submit what is to do, first steps first. Progress counts the windows of finished tasks."""
-        todo = unfinished(plan, manifest)
-        self._folder, self._spread, self._progress = manifest.folder, plan.settings.spread, progress
+        todo = unfinished(plan, work)
+        self._folder, self._strand_difference, self._progress = (
+            work.folder,
+            plan.settings.strand_difference,
+            progress,
+        )
         for part in split(plan.spec, todo, TASKS * self.workers):
             if part:
                 self._tasks |= {step.number: len(self._numbers) for step in part}
@@ -306,7 +308,7 @@ class Dask:
         for _ in range(ATTEMPTS):
             if task is not None:
                 self._wait(task, step)
-            maps = load_windows(self._folder, step, self._spread)
+            maps = load_windows(self._folder, step, self._strand_difference)
             if maps is not None or task is None:
                 return maps
             log.warning("the windows of step %d are damaged; they are computed again", step.number)

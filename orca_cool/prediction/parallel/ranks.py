@@ -18,8 +18,8 @@ import torch
 import torch.distributed as dist
 
 from orca_cool.errors import OrcaCoolError
-from orca_cool.prediction.checkpoint import Manifest
-from orca_cool.prediction.engine import Predictor, WindowMap
+from orca_cool.prediction.checkpoint import WorkFolder
+from orca_cool.prediction.engine import Engine, WindowMap
 from orca_cool.prediction.plan import Plan, Progress, Step, split
 from orca_cool.prediction.window_files import compute_shard, load_windows, unfinished, windows_path
 
@@ -84,20 +84,20 @@ class Ranks:
                 dist.barrier()  # the others wait there
             dist.destroy_process_group()
 
-    def work(self, predictor: Predictor, plan: Plan, folder: Path) -> None:
+    def work(self, engine: Engine, plan: Plan, folder: Path) -> None:
         """Ranks other than 0: compute this rank's slice. OutputError as
         :func:`orca_cool.prediction.window_files.compute_shard`.
         """
-        compute_shard(predictor, plan, self._agree(plan, [])[self.rank], folder)
+        compute_shard(engine, plan, self._agree(plan, [])[self.rank], folder)
         with _peers():
             dist.barrier()
 
-    def start(self, plan: Plan, manifest: Manifest, progress: Progress) -> Progress:
+    def start(self, plan: Plan, work: WorkFolder, progress: Progress) -> Progress:
         """Rank 0: tell the others what there is to do. Windows that they have done count as done."""
-        self._share = self._agree(plan, unfinished(plan, manifest))
+        self._share = self._agree(plan, unfinished(plan, work))
         mine = {step.number for step in self._share[0]}
         self._files = {
-            step.number: step for step in plan.steps[manifest.step :] if step.number not in mine
+            step.number: step for step in plan.steps[work.step :] if step.number not in mine
         }
         self._theirs = {step.number for part in self._share[1:] for step in part}
         looked, found = 0.0, 0
@@ -109,13 +109,13 @@ class Ranks:
                 found = sum(
                     len(step)
                     for step in self._files.values()
-                    if windows_path(manifest.folder, step).exists()
+                    if windows_path(work.folder, step).exists()
                 )
                 looked = time.monotonic()
             progress(done + found, total)
 
         self._last, self._report = (0, 0), report
-        self._load = lambda step: load_windows(manifest.folder, step, plan.settings.spread)
+        self._load = lambda step: load_windows(work.folder, step, plan.settings.strand_difference)
         return report
 
     def windows(self, step: Step) -> list[WindowMap] | None:

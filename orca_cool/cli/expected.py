@@ -1,4 +1,4 @@
-"""``orca-cool background``."""
+"""``orca-cool expected``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 import orca_cool
 from orca_cool.errors import CoolerError
-from orca_cool.maps.expected_files import check_target, save_backgrounds
+from orca_cool.maps.expected_files import check_target, save_expected
 from orca_cool.maps.expected_fit import KEEP, MIN_PIXELS, check_balanced, fit, select_regions
 from orca_cool.maps.picture import resolutions as resolutions_of
 
@@ -80,9 +80,9 @@ from orca_cool.maps.picture import resolutions as resolutions_of
     type=click.IntRange(min=1),
     help="Processes that read.",
 )
-@click.option("--force", is_flag=True, help="Replace a folder of backgrounds that is there.")
+@click.option("--force", is_flag=True, help="Replace a folder of expected_tables that is there.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
-def background(
+def expected(
     observed: str,
     output: Path,
     wanted: tuple[int, ...],
@@ -98,10 +98,10 @@ def background(
     quiet: bool,
 ) -> None:
     """Expected contact frequency by distance of OBSERVED (a balanced .cool or .mcool): the
-    background that a model needs.
+    expected table that a model needs.
 
     Orca's own set: --resolution 1000 --resolution 4000 --resolution 32000 --trans. The folder holds
-    a table (TSV) per resolution, a picture of them, and background.json, which says how they were
+    a table (TSV) per resolution, a picture of them, and expected.json, which says how they were
     made.
     """
     check_target(output, force)
@@ -151,4 +151,4 @@ def background(
         "view": [str(x) for x in finest] if view else None,
         "settings": {"keep": keep, "min_pixels": min_pixels, "clr_weight_name": weight},
     }
-    click.echo(save_backgrounds(output, fits, about, force=force))
+    click.echo(save_expected(output, fits, about, force=force))
