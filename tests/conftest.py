@@ -152,7 +152,7 @@ def make_toy_spec(name: str = "toy", **changes) -> ModelSpec:
         ),
         "modules": (
             ModuleSpec("S", (160, 80, 40), ("p1",), decoder, base_decoder=True),
-            ModuleSpec("G", (640, 320, 160), ("p1", "p2"), decoder, assembly=True),
+            ModuleSpec("G", (640, 320, 160), ("p1", "p2"), decoder, multi_chromosome=True),
             ModuleSpec("B", (40,), base_decoder=True),
         ),
         "profiles": ("a", "b"),

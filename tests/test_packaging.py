@@ -80,7 +80,7 @@ def test_installed_wheel_works(wheel, tmp_path):
     subprocess.run(command, check=True)
     before = {p for p in target.rglob("*") if "__pycache__" not in p.parts}
     code = (
-        "import orca_cool, orca_cool.genome.fasta as g; print(orca_cool.__file__);"
+        "import orca_cool, orca_cool.genome.open as g; print(orca_cool.__file__);"
         "s = g.open_genome('example'); print(s.fetch('chrII', 0, 813178).size)"
     )
     environment = {**os.environ, "PYTHONPATH": str(target), "PYTHONDONTWRITEBYTECODE": "1"}

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from higlass_plugin.server import access, listen
 from orca_cool.cli.common import assembly_of
 from orca_cool.errors import ModelError, OrcaCoolError
 from orca_cool.genome.open import open_genome
@@ -153,7 +152,9 @@ def serve(
         )
     try:
         from higlass_plugin.registry.tilesets import Limits, TilesetRegistry
-        from higlass_plugin.server import app as server
+        from higlass_plugin.server.access import LOOPBACK
+        from higlass_plugin.server.app import create_app
+        from higlass_plugin.server.listen import run
     except ImportError as error:
         raise OrcaCoolError(
             f"{error.name!r} is not installed; install what `serve` needs: pip install "
@@ -175,12 +176,8 @@ def serve(
             any_genome,
             {"device": device, "dtype": dtype},
         )
-        app = server.create_app(
-            registry,
-            token=token,
-            blocking=blocking,
-            allow_origins=origins,
-            hosts={*access.LOOPBACK, host},
+        app = create_app(
+            registry, token=token, blocking=blocking, allow_origins=origins, hosts={*LOOPBACK, host}
         )
         address = _address(host, listening.getsockname()[1])
         click.echo(
@@ -197,7 +194,7 @@ def serve(
         signal.signal(
             signal.SIGTERM, _stop
         )  # as Ctrl-C, which a process in the background does not get
-        listen.run(app, listening, BLOCKING_THREADS if blocking else THREADS)
+        run(app, listening, BLOCKING_THREADS if blocking else THREADS)
     click.echo("stopped", err=True)
 
 
@@ -281,7 +278,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    from higlass_plugin.listen.listen import listen
+    from higlass_plugin.server.listen import listen
 
     try:
         return listen(host, port)

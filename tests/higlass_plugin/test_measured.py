@@ -15,7 +15,7 @@ from higlass_plugin.files.open import open_file
 from higlass_plugin.registry.tilesets import TilesetRegistry
 from higlass_plugin.tilesets.measured import measure_expected
 
-MAP = Path(__file__).resolve().parents[1] / "orca_cool" / "data" / "maps" / "yeast.10kb.mcool"
+MAP = Path(__file__).resolve().parents[2] / "orca_cool" / "data" / "maps" / "yeast.10kb.mcool"
 
 
 @pytest.fixture

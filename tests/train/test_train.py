@@ -36,7 +36,7 @@ from orca_cool.train.net import StageNet, set_trained
 from orca_cool.train.run import Run, train
 from orca_cool.train.samples import TRAIN, StageData, collate
 
-CONFIGS = sorted((Path(__file__).parents[1] / "orca_cool" / "data" / "configs").glob("*.yaml"))
+CONFIGS = sorted((Path(__file__).parents[2] / "orca_cool" / "data" / "configs").glob("*.yaml"))
 
 
 def write_config(folder: Path, **changes: Any) -> Path:

@@ -24,8 +24,8 @@ from orca_cool.model.bundle import load_bundle
 
 BIN, BAND = 2000, 32
 SIZES = {"c1": 120_000, "c2": 100_500, "c3": 110_000}
-DATA = Path(__file__).parents[2] / "shared" / "data" / "yeast"
-MODEL = Path(__file__).parents[1] / "orca_cool" / "data" / "models" / "yeast-metaphase"
+DATA = Path(__file__).parents[3] / "shared" / "data" / "yeast"
+MODEL = Path(__file__).parents[2] / "orca_cool" / "data" / "models" / "yeast-metaphase"
 
 
 def n_bins(chrom: str) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from conftest import Drawn, make_toy_expected, make_toy_model
-from test_edited_prediction import EDITS, GAP, SIZES, Plain, letters, random_letters
+from edited_genomes import EDITS, GAP, SIZES, Plain, letters, random_letters
 
 from orca_cool.effects.align import Reference, bin_origins, compare, sites
 from orca_cool.effects.scores import SCORES, Choices, average, read_loops, score

@@ -246,7 +246,7 @@ def test_without_higlass_python(tmp_path):
     )
     environment = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path(__file__).parents[1])]),
+        "PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])]),
     }
     run = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
@@ -693,7 +693,7 @@ def test_in_a_django_project(files, registry, tmp_path, by_filetype):
         (tmp_path / name).write_text(text.replace("{by_filetype}", by_filetype))
     environment = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path(__file__).parents[1])]),
+        "PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])]),
     }
     command = [sys.executable, "run.py", str(files.model), str(files.genome), quote(EDIT)]
     run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
@@ -716,7 +716,7 @@ def test_a_django_project_that_is_no_higlass_server(tmp_path):
         "try: django.setup()\n"
         "except OrcaCoolError as error: print(error)\n"
     )
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     run = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,
