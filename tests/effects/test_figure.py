@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from conftest import make_toy_expected, make_toy_model, make_toy_spec
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgba
-from PIL import LiftedInterval
+from PIL import Image
 
 from orca_cool.cli import main
 from orca_cool.effects import figure as figure_module
@@ -1036,7 +1036,7 @@ def test_several_places_as_png_and_as_pages(call, tmp_path):
     ]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["fig.1.png", "fig.2.png"]
     for k in (1, 2):
-        with LiftedInterval.open(tmp_path / f"fig.{k}.png") as image:
+        with Image.open(tmp_path / f"fig.{k}.png") as image:
             image.load()
             assert image.format == "PNG"
             assert min(image.size) > 500
@@ -1173,5 +1173,5 @@ def test_outputs_that_cannot_be(call, tmp_path):
         str(tmp_path / "fig.png")
     ]
     assert [p.name for p in tmp_path.iterdir()] == ["fig.png"]
-    with LiftedInterval.open(tmp_path / "fig.png") as image:
+    with Image.open(tmp_path / "fig.png") as image:
         assert image.format == "PNG"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from conftest import make_toy_expected, make_toy_model
-from PIL import LiftedInterval
+from PIL import Image
 from test_evaluate_protocol import SIZES, noise, write_map
 
 from orca_cool.cli import main
@@ -72,7 +72,7 @@ def test_folder_holds_what_was_found(result, tmp_path):
     assert sorted(p.name for p in out.iterdir()) == sorted(FILES)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out"]
     for name in ("levels.png", "distance.png", "examples.png"):
-        image = np.asarray(LiftedInterval.open(out / name).convert("L"))
+        image = np.asarray(Image.open(out / name).convert("L"))
         assert min(image.shape) > 200
         assert image.std() > 5
     with open(out / "scores.tsv", newline="") as stream:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from PIL import LiftedInterval
+from PIL import Image
 
 from orca_cool.cli import main
 from orca_cool.errors import CoolerError, OutputError, RegionError
@@ -66,7 +66,7 @@ def predictions(tmp_path_factory) -> list[Path]:
 
 def halves(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Pixels well inside the upper right and the lower left of the map, without the labels."""
-    image = np.asarray(LiftedInterval.open(path).convert("RGB")).astype(int)
+    image = np.asarray(Image.open(path).convert("RGB")).astype(int)
     h, w = image.shape[:2]
     return image[int(0.25 * h) : int(0.45 * h), int(0.5 * w) : int(0.7 * w)], image[
         int(0.6 * h) : int(0.8 * h), int(0.2 * w) : int(0.35 * w)
@@ -97,7 +97,7 @@ def test_one_colour_scale_and_orientation(tmp_path):
     )
     out = tmp_path / "o.png"
     figure.savefig(out)
-    image = np.asarray(LiftedInterval.open(out).convert("RGB")).astype(int)
+    image = np.asarray(Image.open(out).convert("RGB")).astype(int)
     axes = figure.axes[0]
     height = image.shape[0]
 

@@ -121,7 +121,7 @@ def test_an_inversion_at_all_levels(place, reference_bundles):
     module = engine.spec.module("32M")
     before = engine.zoom(module, "mhc", 2_548_000, "real")
     encoded = engine.encodings.encoded
-    after = engine.for_genome(genome).series(module, "mhc", 2_548_000, "real")
+    after = engine.for_genome(genome).zoom(module, "mhc", 2_548_000, "real")
     # both ends of the inversion, both strands: the bins that see them
     assert engine.encodings.encoded - encoded == 2 * (40_000 + 2 * 27 * 4000)
     assert [m.resolution for m in after] == [128_000, 64_000, 32_000, 16_000, 8_000, 4_000]

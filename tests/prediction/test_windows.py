@@ -17,9 +17,9 @@ from orca_cool.prediction.windows import (
     plan_trans,
     ramp,
     reach,
-    series,
     step,
     zoom_top,
+    zoom_windows,
 )
 
 ORCA_32 = [4000 * 2**k for k in range(5, -1, -1)]
@@ -32,14 +32,14 @@ ORCA_256 = [4000 * 2**k for k in range(8, 4, -1)]
 def test_series_32mb_is_placed_as_in_the_original(shared, name):
     golden = np.load(shared / f"golden/cascade_32mb_{name}.npz")
     top = int(golden["wpos"]) - 16_000_000
-    starts = series(int(golden["mpos"]), top, ORCA_32, 250)
+    starts = zoom_windows(int(golden["mpos"]), top, ORCA_32, 250)
     assert [top + starts[r] * r for r in ORCA_32] == golden["start_coords"].tolist()
 
 
 @pytest.mark.parametrize("name", ["one_chromosome", "translocation"])
 def test_series_256mb_and_its_background_are_those_of_the_original(shared, name):
     golden = np.load(shared / f"golden/cascade_256mb_{name}.npz")
-    starts = series(int(golden["mpos"]), 0, ORCA_256, 250, int(golden["chrlen"]))
+    starts = zoom_windows(int(golden["mpos"]), 0, ORCA_256, 250, int(golden["chrlen"]))
     assert [starts[r] * r for r in ORCA_256] == golden["start_coords"].tolist()
     expected = np.load(shared / "golden/expected_32kb.npz")
     background = ExpectedModel(32_000, expected["cis"], float(expected["trans"]))
