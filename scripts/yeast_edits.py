@@ -81,7 +81,7 @@ def centromeres(engine: Engine, picture: str | None) -> None:
     print(f"{'':28}{'across CEN2':>14}{'200 kb on':>14}{'100 kb on':>14}")
     for name, changes in edits.items():
         edited = engine.for_genome(apply_edits(source, changes))
-        found = edited.series(module, CHROM, middle, "real")[0]
+        found = edited.zoom(module, CHROM, middle, "real")[0]
         maps[name] = found
         numbers = [
             across(found.values, found.start, found.resolution, p)

@@ -221,7 +221,7 @@ def series_fast(options: argparse.Namespace, device: torch.device) -> dict[str, 
     rough = Engine(engine.bundle, engine.source, str(device), "bfloat16")
     rough.encodings = engine.encodings
     found["bfloat16"] = seconds(
-        lambda: maps.update(rough=rough.series(module, "chrR", 22 * MB)), device
+        lambda: maps.update(rough=rough.zoom(module, "chrR", 22 * MB)), device
     )
     for exact, m in zip(maps["second"], maps["rough"]):
         found[f"bfloat16 {m.resolution}"] = sd(

@@ -159,11 +159,11 @@ def test_upstream_edges_are_the_padded_window(model, source, toy_bundle):
         for e in ("real", "zero-padded")
     }
     origin = root[0][0].start * 160
-    series = Engine(toy_bundle, source, "cpu").series(module, "a", origin + 1280)[0]
-    assert series.start == origin
-    np.testing.assert_allclose(series.values, maps["zero-padded"], atol=1e-5)
-    assert np.abs(series.values - maps["real"]).max() > 1e-3
-    real = Engine(toy_bundle, source, "cpu").series(module, "a", origin + 1280, edges="real")[0]
+    zoomed = Engine(toy_bundle, source, "cpu").zoom(module, "a", origin + 1280)[0]
+    assert zoomed.start == origin
+    np.testing.assert_allclose(zoomed.values, maps["zero-padded"], atol=1e-5)
+    assert np.abs(zoomed.values - maps["real"]).max() > 1e-3
+    real = Engine(toy_bundle, source, "cpu").zoom(module, "a", origin + 1280, edges="real")[0]
     np.testing.assert_allclose(real.values, maps["real"], atol=1e-5)
     with pytest.raises(ModelError, match="soft"):
         Engine(toy_bundle, source, "cpu", edges="soft")
