@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import logging
 from typing import Any
 
 import click
 
 from orca_cool import __version__
+from orca_cool.cli.options import VerbGroup
 from orca_cool.errors import OrcaCoolError
 
 #: verb -> one-line help; the command ``verb`` lives in ``orca_cool.cli.<verb>``.
@@ -32,7 +32,7 @@ class _Failure(click.ClickException):
     exit_code = 2
 
 
-class _Verbs(click.Group):
+class _Verbs(VerbGroup):
     """Imports a verb's module on demand, so that ``--help`` does not pay for torch; errors become
     one line, exit 2.
     """
@@ -58,10 +58,7 @@ class _Verbs(click.Group):
             raise _Failure(" ".join(str(error).split())) from error
 
 
-@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Verbs)
 @click.version_option(__version__, "-V", "--version")
-@click.option("-v", "--verbose", count=True, help="Say more; twice for debugging.")
-def main(verbose: int) -> None:
+def main() -> None:
     """Sequence models of the 3-D genome for cooler and HiGlass."""
-    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
-    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")

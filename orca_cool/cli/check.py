@@ -8,14 +8,16 @@ from pathlib import Path
 
 import click
 
+from orca_cool.cli.options import Verb, json_option
+
 
 def _length(bp: int) -> str:
     return f"{bp / 1e6:g} Mb" if bp >= 1_000_000 else f"{bp / 1e3:g} kb"
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=Verb)
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@json_option
 @click.pass_context
 def check(ctx: click.Context, file: Path, as_json: bool) -> None:
     """Check that a predicted .mcool is valid, and say what it is good for.

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+from typing import Any
 
 import click
-import cooler
-from tqdm import tqdm
 
-import orca_cool
-from orca_cool.errors import CoolerError
-from orca_cool.maps.expected_files import check_target, save_expected
-from orca_cool.maps.expected_fit import KEEP, MIN_PIXELS, check_balanced, fit, select_regions
-from orca_cool.maps.picture import resolutions as resolutions_of
+from orca_cool import api
+from orca_cool.cli.options import Length, Verb, force_option, is_quiet, nproc_option, output_option
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=Verb)
 @click.argument("observed")
-@click.option(
-    "--output", "-o", required=True, type=click.Path(path_type=Path), help="Folder to be made."
-)
+@output_option("Folder to be made.")
 @click.option(
     "--resolution",
     "-r",
-    "wanted",
+    "resolutions",
     multiple=True,
-    type=click.IntRange(min=1),
+    type=Length(1),
     help="In bp; repeat for more [default: all].",
 )
 @click.option(
@@ -41,114 +33,33 @@ from orca_cool.maps.picture import resolutions as resolutions_of
 )
 @click.option(
     "--exclude",
-    "excluded",
     multiple=True,
     metavar="CHROM,...",
     help="Chromosomes that must not enter (those held out).",
 )
+@click.option("--keep", type=Length(), help="Nearer distances stay as measured [default: 1.6 Mb].")
 @click.option(
-    "--keep",
-    default=KEEP,
-    show_default=True,
-    type=click.IntRange(min=0),
-    help="Nearer distances (bp) stay as measured.",
-)
-@click.option(
-    "--min-pixels",
-    default=MIN_PIXELS,
-    show_default=True,
-    type=click.IntRange(min=1),
-    help="Valid pixels a distance needs.",
+    "--min-pixels", type=click.IntRange(min=1), help="Valid pixels a distance needs [default: 20]."
 )
 @click.option(
     "--view",
-    type=click.Path(path_type=Path),
+    type=click.Path(),
     help="BED of regions to measure within [default: whole chromosomes].",
 )
 @click.option(
-    "--clr-weight-name",
-    "weight",
-    default="weight",
-    show_default=True,
-    help="Column of balancing weights.",
+    "--clr-weight-name", default="weight", show_default=True, help="Column of balancing weights."
 )
-@click.option(
-    "--nproc",
-    "-p",
-    default=1,
-    show_default=True,
-    type=click.IntRange(min=1),
-    help="Processes that read.",
-)
-@click.option("--force", is_flag=True, help="Replace a folder of expected_tables that is there.")
-@click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
-def expected(
-    observed: str,
-    output: Path,
-    wanted: tuple[int, ...],
-    trans: bool,
-    monotone: bool | None,
-    excluded: tuple[str, ...],
-    keep: int,
-    min_pixels: int,
-    view: Path | None,
-    weight: str,
-    nproc: int,
-    force: bool,
-    quiet: bool,
-) -> None:
-    """Expected contact frequency by distance of OBSERVED (a balanced .cool or .mcool): the
-    expected table that a model needs.
+@nproc_option
+@force_option
+def expected(observed: str, output: str, exclude: tuple[str, ...], **options: Any) -> None:
+    """Expected contact frequency by distance of OBSERVED (a balanced .cool or .mcool), as a model
+    and its training need it.
 
     Orca's own set: --resolution 1000 --resolution 4000 --resolution 32000 --trans. The folder holds
     a table (TSV) per resolution, a picture of them, and expected.json, which says how they were
     made.
     """
-    check_target(output, force)
-    uris = resolutions_of(observed)
-    for resolution in wanted:
-        if resolution not in uris:
-            raise CoolerError(
-                f"{observed!r} has no resolution {resolution}; it has: {', '.join(map(str, uris))}"
-            )
-    exclude = list(dict.fromkeys(name for text in excluded for name in text.split(",") if name))
-    # the coarsest first: it is read in no time, and has the trans value, so that what is wrong
-    # shows early
-    chosen = {r: cooler.Cooler(uris[r]) for r in sorted(set(wanted) or uris, reverse=True)}
-    regions = {}
-    for r, clr in chosen.items():  # before anything is computed
-        check_balanced(clr, weight)
-        regions[r] = select_regions(clr, exclude, view)
-    fits = []
-    for r, clr in chosen.items():
-        with tqdm(
-            unit="px", unit_scale=True, disable=quiet, file=sys.stderr, desc=f"{r} bp"
-        ) as bar:
-
-            def show(done: int, total: int, bar: tqdm = bar) -> None:
-                bar.total = total
-                bar.update(done - bar.n)
-
-            between = trans and r == max(chosen)
-            one = fit(
-                clr,
-                regions[r],
-                trans=between,
-                monotone=monotone,
-                keep=keep,
-                min_pixels=min_pixels,
-                weight=weight,
-                nproc=nproc,
-                show=show,
-            )
-        fits.append(one)
-    finest = regions[min(chosen)]
-    about = {
-        "generated_by": f"orca-cool {orca_cool.__version__}",
-        "source": Path(observed.partition("::")[0]).name,
-        "chromosomes": list(dict.fromkeys(x.chrom for x in finest)),
-        "excluded": exclude,
-        "view": [str(x) for x in finest] if view else None,
-        "settings": {"keep": keep, "min_pixels": min_pixels, "clr_weight_name": weight},
-    }
-    click.echo(save_expected(output, fits, about, force=force))
+    names = tuple(dict.fromkeys(n for text in exclude for n in text.split(",") if n))
+    given = {name: value for name, value in options.items() if value is not None}
+    folder = api.measure_expected(observed, output, exclude=names, **given, progress=not is_quiet())
+    click.echo(folder)

@@ -8,20 +8,18 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
+from orca_cool.cli.options import VerbGroup, force_option, is_quiet, json_option, output_option
 from orca_cool.errors import ModelError
 from orca_cool.model.spec import ModelSpec
 
-CONTEXT = {"help_option_names": ["-h", "--help"]}
-FORCE = click.option("--force", is_flag=True, help="Replace what is there.")
 
-
-@click.group(context_settings=CONTEXT)
+@click.group(cls=VerbGroup)
 def models() -> None:
     """List, inspect, import, fetch and export models."""
 
 
-@models.command("list", context_settings=CONTEXT)
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@models.command("list")
+@json_option
 def list_(as_json: bool) -> None:
     """List the known models: shipped, yours, and those that can be fetched."""
     from orca_cool.model.header import read_header
@@ -57,9 +55,9 @@ def list_(as_json: bool) -> None:
         click.echo(f"{row['name']:<{width}}  {row['origin']:<9}  {row['about']}")
 
 
-@models.command(context_settings=CONTEXT)
+@models.command()
 @click.argument("model")
-@click.option("--json", "as_json", is_flag=True, help="The bundle's model.json.")
+@json_option
 @click.option("--verify", is_flag=True, help="Also compare the weights with their checksum.")
 def info(model: str, as_json: bool, verify: bool) -> None:
     """Show what a MODEL (name or folder) predicts, for which genome, and under which licence."""
@@ -98,9 +96,9 @@ def info(model: str, as_json: bool, verify: bool) -> None:
         )
     lines |= {
         "profiles": str(len(spec.profiles)) if spec.profiles else "",
-        "expected_tables": ", ".join(
+        "expected tables": ", ".join(
             f"{b['resolution']} bp" + (" with trans" if b["trans"] else "")
-            for b in header["expected_tables"]
+            for b in header["expected"]
         ),
         "training data": spec.training_data,
         "metrics": json.dumps(dict(spec.metrics)) if spec.metrics else "",
@@ -115,7 +113,7 @@ def info(model: str, as_json: bool, verify: bool) -> None:
             click.echo(f"{key:<13} {value}")
 
 
-@models.command("import", context_settings=CONTEXT)
+@models.command("import")
 @click.argument("source", type=click.Path(path_type=Path))
 @click.option(
     "--name",
@@ -123,11 +121,9 @@ def info(model: str, as_json: bool, verify: bool) -> None:
     multiple=True,
     help="Released models to import (repeatable; default: all), or the name for a bundle.",
 )
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="Folder for the bundles [default: your models]."
-)
-@FORCE
-def import_(source: Path, names: tuple[str, ...], out: Path | None, force: bool) -> None:
+@output_option("Folder for the bundles [default: your models].", required=False)
+@force_option
+def import_(source: Path, names: tuple[str, ...], output: str | None, force: bool) -> None:
     """Import SOURCE: the folder or tar of the released Orca resources, or a model bundle (folder or
     .zip).
     """
@@ -136,7 +132,7 @@ def import_(source: Path, names: tuple[str, ...], out: Path | None, force: bool)
     from orca_cool.model.import_orca import import_released
     from orca_cool.model.registry import import_bundle, user_models
 
-    out = out or user_models()
+    out = user_models() if output is None else Path(output)
     if not source.exists():
         raise ModelError(f"{source}: no such file or folder")
     if is_bundle(source) or source.suffix == ".zip":
@@ -150,16 +146,13 @@ def import_(source: Path, names: tuple[str, ...], out: Path | None, force: bool)
     _say(paths)
 
 
-@models.command(context_settings=CONTEXT)
+@models.command()
 @click.argument("name")
 @click.option("--sha256", "digest", help="Hold the download to this SHA-256.")
 @click.option("--accept-unverified", is_flag=True, help="Go on although no SHA-256 is known.")
 @click.option("--keep", is_flag=True, help="Keep the downloaded file after the import.")
-@click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
-@FORCE
-def fetch(
-    name: str, digest: str | None, accept_unverified: bool, keep: bool, quiet: bool, force: bool
-) -> None:
+@force_option
+def fetch(name: str, digest: str | None, accept_unverified: bool, keep: bool, force: bool) -> None:
     """Download the model NAME and import it; an interrupted download goes on when the command is
     repeated.
     """
@@ -178,7 +171,11 @@ def fetch(
     click.echo(f"licence: {archive.licence or 'not stated'}", err=True)
     click.echo(f"{archive.urls[0]} ({archive.size or 'size not known'})", err=True)
     with tqdm(
-        unit="B", unit_scale=True, unit_divisor=1024, desc=name, disable=True if quiet else None
+        unit="B",
+        unit_scale=True,
+        unit_divisor=1024,
+        desc=name,
+        disable=True if is_quiet() else None,
     ) as bar:
 
         def progress(have: int, total: int | None) -> None:
@@ -198,12 +195,12 @@ def fetch(
     _say(paths)
 
 
-@models.command(context_settings=CONTEXT)
+@models.command()
 @click.argument("model")
-@click.argument("target", type=click.Path(path_type=Path))
-@FORCE
-def export(model: str, target: Path, force: bool) -> None:
-    """Copy a MODEL (name or folder) to TARGET, a folder or a .zip, for sharing; `models import`
+@output_option("A folder, or a .zip.")
+@force_option
+def export(model: str, output: str, force: bool) -> None:
+    """Copy a MODEL (name or folder) to a folder or a .zip, for sharing; `models import`
     reads both.
     """
     from orca_cool.model.header import read_header
@@ -211,7 +208,7 @@ def export(model: str, target: Path, force: bool) -> None:
 
     path = resolve(model)
     click.echo(f"licence: {read_header(path)['spec'].licence or 'not stated'}", err=True)
-    click.echo(str(export_bundle(path, target, force=force)))
+    click.echo(str(export_bundle(path, output, force=force)))
 
 
 def _say(paths: list[Path]) -> None:

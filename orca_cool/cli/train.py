@@ -7,27 +7,54 @@ from pathlib import Path
 
 import click
 
+from orca_cool.cli.options import VerbGroup, force_option, output_option
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+
+class _RunByDefault(VerbGroup):
+    """``train CONFIG`` is short for ``train run CONFIG``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put ``run`` before what is neither a command nor an option of the group."""
+        own = {name for p in self.get_params(ctx) for name in p.opts}
+        first = next((a for a in args if a not in own), None)
+        if first is not None and first not in self.commands:
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_RunByDefault)
+def train() -> None:
+    """Train a model on an .mcool and a genome: `train init NAME` writes a configuration to begin
+    with, `train run CONFIG` (or `train CONFIG`) trains.
+    """
+
+
+@train.command()
+@click.argument("name")
+@output_option("The configuration (.yaml) to write.")
+@force_option
+def init(name: str, output: str, force: bool) -> None:
+    """Write the configuration NAME that comes with the package, to be edited; `?` lists them."""
+    from orca_cool.train.configs import write_config
+
+    click.echo(write_config(name, Path(output), force=force))
+
+
+@train.command()
 @click.argument("config", type=click.Path(dir_okay=False))
-@click.option(
-    "-o",
-    "--output",
-    default=None,
-    help="Folder of the run (default: runs/NAME): checkpoints, log, pictures, cache, the bundle.",
+@output_option(
+    "Folder of the run: checkpoints, log, pictures, cache, the bundle [default: runs/NAME].",
+    required=False,
 )
 @click.option(
     "--resume", is_flag=True, help="Continue the run in the folder from its last checkpoint."
 )
 @click.option(
     "--devices",
-    default=None,
     help="Devices of this machine: a number, or 'auto'. Under torchrun and SLURM the number of "
     "tasks.",
 )
-@click.option(
-    "--nodes", type=click.IntRange(min=1), default=None, help="Machines, under SLURM or torchrun."
-)
+@click.option("--nodes", type=click.IntRange(min=1), help="Machines, under SLURM or torchrun.")
 @click.option(
     "--set",
     "overrides",
@@ -35,7 +62,7 @@ import click
     metavar="KEY=VALUE",
     help="Override a key, e.g. genome=/data/sacCer3.2bit, stages.0.steps=10.",
 )
-def train(
+def run(
     config: str,
     output: str | None,
     resume: bool,
@@ -45,7 +72,7 @@ def train(
 ) -> None:
     """Train the model that CONFIG (YAML) describes, stage by stage, and write it as a bundle."""
     from orca_cool.train.config import load_config
-    from orca_cool.train.run import train as run
+    from orca_cool.train.run import train as train_model
 
     if logging.getLogger().level > logging.INFO:
         logging.getLogger("orca_cool").setLevel(logging.INFO)
@@ -53,6 +80,7 @@ def train(
     settings = load_config(
         config, [*overrides, *(f"{k}={v}" for k, v in given.items() if v is not None)]
     )
-    path = run(settings, Path(output) if output else Path("runs") / settings.name, resume)
+    folder = Path(output) if output else Path("runs") / settings.name
+    path = train_model(settings, folder, resume)
     if path is not None:
         click.echo(f"model written to {path}")

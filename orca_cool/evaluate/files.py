@@ -133,7 +133,7 @@ def evaluate_files(
         may lack.
     train : chromosomes that the baselines learn from; none, no baselines.
     features : BED with centromeres, for baseline (b) and for the depletion across them.
-    replicate : another measured map, scored as a engine. ceiling : split the measured map's
+    replicate : another measured map, scored as if it were a prediction. ceiling : split the measured map's
         contacts in halves.
     cache : folder for coarse-grained tiles, see :class:`orca_cool.maps.observed.ObservedMap`.
     progress : called with the number of levels of chromosomes done, and of all.

@@ -143,6 +143,16 @@ def parse_region(text: str, chromsizes: Mapping[str, int]) -> Region:
     return _checked(chrom, start, end, chromsizes, repr(text))
 
 
+def parse_position(text: str, chromsizes: Mapping[str, int]) -> tuple[str, int]:
+    """Temporary."""
+    chrom, colon, digits = text.rpartition(":")
+    if not colon or "-" in digits:
+        raise RegionError(f"position {text!r} is not understood; write it as chr9:110,404,000")
+    at = parse_number(digits)
+    parse_region(f"{chrom}:{at}-{at + 1}", chromsizes)
+    return chrom, at
+
+
 def read_view(path: str | Path, chromsizes: Mapping[str, int]) -> list[Region]:
     """Read a view: BED3 or BED4 (chromosome, start, end, unique name), no two regions overlapping,
     as cooltools asks.

@@ -2,13 +2,44 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from orca_cool.errors import GenomeError
-
-if TYPE_CHECKING:
-    from orca_cool.model.spec import ModelSpec
 from orca_cool.genome.source import SequenceSource
+from orca_cool.model.spec import ModelSpec
+
+
+def agreed_assembly(
+    spec: ModelSpec, source: SequenceSource, any_genome: bool = False
+) -> tuple[str, str | None]:
+    """Name of a genome's assembly for what is predicted from it, and what the user is to be told.
+
+    Parameters
+    ----------
+    any_genome : accept a genome that is not the model's assembly.
+
+    Returns
+    -------
+    name : of the model's assembly that the genome agrees with, else of the genome.
+    warning : why the assembly is not certain; None if it is.
+
+    Raises
+    ------
+    GenomeError
+        If the genome has the chromosomes of one of the model's assemblies but not their lengths
+        (without ``any_genome``); the message names both.
+    """
+    try:
+        found = check_assembly(spec, source)
+    except GenomeError as error:
+        if not any_genome:
+            raise GenomeError(f"{error}; use --any-genome to predict it all the same") from error
+        return source.name, str(error)
+    if found is None:
+        known = ", ".join(spec.assemblies) or "none named"
+        return source.name, (
+            f"genome {source.name!r} shares no chromosome name with the assemblies of model "
+            f"{spec.name!r} ({known})"
+        )
+    return found, None
 
 
 def check_assembly(spec: ModelSpec, source: SequenceSource) -> str | None:

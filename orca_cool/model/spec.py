@@ -17,6 +17,11 @@ from typing import Any
 
 from orca_cool.errors import ModelError
 
+#: Number types in which the decoders run, and the encoder; float32 is exact, the others approximate
+#: (tf32 and float16 need a GPU).
+DECODER_DTYPES = ("float32", "tf32", "bfloat16")
+ENCODER_DTYPES = ("float32", "tf32", "float16")
+
 
 @dataclass(frozen=True)
 class EncoderSpec:

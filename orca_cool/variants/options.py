@@ -20,6 +20,9 @@ from orca_cool.variants import haplotype, parse_edits, parse_seqstr, read_varian
 #: Edits, and segments of each contig, that metadata lists.
 LISTED = 1000
 
+#: Variants that cannot be applied are told one by one up to this many.
+TOLD = 10
+
 
 @dataclass(frozen=True)
 class EditOptions:
@@ -83,6 +86,16 @@ class Edited:
     def fingerprint(self) -> str:
         """The short one that the genome's name ends with."""
         return fingerprint(self.genome.contigs)
+
+    def warnings(self) -> list[str]:
+        """One line for each of the first variants that are not applied, and how many there are."""
+        lines = [f"warning: not applied: {' '.join(p.split())}" for p in self.problems[:TOLD]]
+        if len(self.problems) > TOLD:
+            lines.append(
+                f"warning: and {len(self.problems) - TOLD:,} more, {len(self.problems):,} in all, "
+                f"that are not applied"
+            )
+        return lines
 
 
 def edited_genome(

@@ -26,7 +26,9 @@ import numpy as np
 import torch
 from common import Random, released_size
 
-from orca_cool.effects.table import score_variants
+from orca_cool.effects.align import Reference
+from orca_cool.effects.table import write_table
+from orca_cool.effects.variant_rows import Scoring
 from orca_cool.encodings.cache import EncodingCache
 from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.changes import Edit
@@ -144,12 +146,11 @@ def table(
     def timed(variants: list[Variant]) -> float:
         begin = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
-            summary = score_variants(
-                engine,
-                chosen,
+            summary = write_table(
+                Reference(engine, chosen),
                 variants,
                 Path(folder) / "t.tsv",
-                resolutions=chosen.resolutions,
+                Scoring(chosen.resolutions),
                 identity={},
             )
         assert summary.scored == len(variants)

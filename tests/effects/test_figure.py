@@ -34,7 +34,7 @@ from orca_cool.effects.columns import (
 )
 from orca_cool.effects.figure import GIVEN_COLOUR, SEGMENT_COLOURS, SQUARE, draw_columns
 from orca_cool.effects.gene_track import GAP
-from orca_cool.effects.table import save_maps
+from orca_cool.effects.maps_file import save_maps
 from orca_cool.errors import CoolerError, EditError, OutputError
 from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.changes import Adjacency, Breakend, Contig, Edit

@@ -19,10 +19,12 @@ import runs
 from click.testing import CliRunner
 
 from orca_cool.cli import main
-from orca_cool.effects import table as bulk
+from orca_cool.effects import table as table_module
+from orca_cool.effects import variant_rows
 from orca_cool.effects.align import Reference, compare
 from orca_cool.effects.scores import SCORES, score
-from orca_cool.effects.table import COLUMNS, score_variants
+from orca_cool.effects.table import write_table
+from orca_cool.effects.variant_rows import COLUMNS, Scoring
 from orca_cool.errors import OutputError
 from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.variants import read_variants
@@ -175,7 +177,7 @@ def test_a_run_that_fails_anywhere_goes_on_to_the_same_table(
     place, vcf, engine, whole, tmp_path, monkeypatch
 ):
     variants = list(read_variants(vcf, engine.source))
-    module, real = engine.spec.module("S"), bulk._rows
+    module, real = engine.spec.module("S"), table_module.batch_rows
     calls = []
 
     def failing(reference, some, first, *rest):
@@ -184,13 +186,14 @@ def test_a_run_that_fails_anywhere_goes_on_to_the_same_table(
             raise RuntimeError("no more")
         return real(reference, some, first, *rest)
 
-    monkeypatch.setattr(bulk, "_rows", failing)
+    monkeypatch.setattr(table_module, "batch_rows", failing)
     monkeypatch.setattr(engine, "batch", 4)
     out = tmp_path / "scores.tsv"
 
     def run(**changes):
-        return score_variants(
-            engine, module, variants, out, resolutions=module.resolutions, identity={}, **changes
+        reference = Reference(engine, module)
+        return write_table(
+            reference, variants, out, Scoring(module.resolutions), identity={}, **changes
         )
 
     for _ in range(20):
@@ -215,10 +218,10 @@ def test_a_haplotype_is_no_variant(engine, tmp_path, monkeypatch):
     (tmp_path / "many.edits").write_text(f"many\t{edits}\none\ta:4000-4010 del\n")
     variants = list(read_variants(tmp_path / "many.edits", engine.source))
     assert [v.problem for v in variants] == ["", ""]
-    monkeypatch.setattr(bulk, "MAX_SITES", 8)
+    monkeypatch.setattr(variant_rows, "MAX_SITES", 8)
     module = engine.spec.module("B")  # half a window is 320 bp
-    summary = score_variants(
-        engine, module, variants, tmp_path / "t.tsv", resolutions=[40], identity={}
+    summary = write_table(
+        Reference(engine, module), variants, tmp_path / "t.tsv", Scoring((40,)), identity={}
     )
     assert summary.scored == 1
     (reason,) = summary.unscored
@@ -234,23 +237,23 @@ def test_another_run_does_not_go_on_with_it(place, vcf, engine, tmp_path, monkey
     module = engine.spec.module("S")
     out = tmp_path / "scores.tsv"
 
-    def run(**changes):
-        return score_variants(
-            engine,
-            module,
+    def run(resolutions=(40,), **changes):
+        return write_table(
+            Reference(engine, module),
             variants,
             out,
-            **{"resolutions": [40], "identity": {"file": "x"}, **changes},
+            Scoring(resolutions),
+            **{"identity": {"file": "x"}, **changes},
         )
 
-    monkeypatch.setattr(bulk, "_rows", lambda *a: 1 / 0)
+    monkeypatch.setattr(table_module, "batch_rows", lambda *a: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         run()
     monkeypatch.undo()
     with pytest.raises(OutputError, match=r"other settings \(file\)"):
         run(identity={"file": "y"})
     with pytest.raises(OutputError, match=r"other settings \(resolutions\)"):
-        run(resolutions=[80])
+        run(resolutions=(80,))
     run(identity={"file": "y"}, force=True)
     with pytest.raises(OutputError, match="exists"):
         run()

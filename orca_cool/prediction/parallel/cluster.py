@@ -10,28 +10,20 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import logging
 import os
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from orca_cool.errors import EditError, OrcaCoolError, OutputError
-from orca_cool.genome.edited import digest
-from orca_cool.genome.open import SHIPPED, open_genome
-from orca_cool.genome.regions import Region
-from orca_cool.model.bundle import load_bundle
+from orca_cool.errors import OrcaCoolError, OutputError
 from orca_cool.prediction.checkpoint import WorkFolder
 from orca_cool.prediction.engine import Engine, WindowMap
-from orca_cool.prediction.levels import Settings
 from orca_cool.prediction.plan import Plan, Progress, Step, split
-from orca_cool.prediction.to_file import prepare
+from orca_cool.prediction.regions_job import RegionsJob
 from orca_cool.prediction.window_files import compute_shard, load_windows, unfinished, windows_path
-from orca_cool.variants.options import EditOptions, edited_genome
 
 log = logging.getLogger(__name__)
 
@@ -44,104 +36,23 @@ LOOK, LAG = 0.05, 90.0
 ATTEMPTS = 3
 
 
-@dataclasses.dataclass(frozen=True)
-class Job:
-    """What a worker needs to know to make the plan that the client made; all of it plain values.
-
-    Attributes
-    ----------
-    model : folder. genome, chrom_names : as :func:`orca_cool.genome.open.open_genome` takes them.
-    device, dtype, options : arguments of :class:`orca_cool.prediction.engine.Engine`. folder : work
-        folder.
-    edits : of the genome, as :class:`orca_cool.cli.edits.EditOptions` in a dict; None: it is
-        predicted as it is.
-    """
-
-    model: str
-    genome: str
-    chrom_names: str | None
-    device: str
-    dtype: str
-    options: dict[str, Any]
-    regions: list[tuple[str, int, int]]
-    settings: dict[str, Any]
-    assembly: str
-    provenance: dict[str, Any]
-    folder: str
-    edits: dict[str, Any] | None = None
-
-    @classmethod
-    def of(
-        cls,
-        model: Path,
-        genome: str,
-        chrom_names: str | None,
-        device: str,
-        dtype: str,
-        options: dict[str, Any],
-        regions: Sequence[Region],
-        settings: Settings,
-        assembly: str,
-        provenance: dict[str, Any],
-        folder: Path,
-        edits: EditOptions | None = None,
-    ) -> Job:
-        """A job with absolute paths, those among ``options`` (as Path) too: workers run in other
-        folders.
-        """
-        options = {k: str(v.absolute()) if isinstance(v, Path) else v for k, v in options.items()}
-        if genome not in SHIPPED:
-            genome = str(Path(genome).absolute())
-        if chrom_names is not None and Path(chrom_names).exists():
-            chrom_names = str(Path(chrom_names).absolute())
-        rows = [(r.chrom, r.start, r.end) for r in regions]
-        return cls(
-            str(model.absolute()),
-            genome,
-            chrom_names,
-            device,
-            dtype,
-            options,
-            rows,
-            dataclasses.asdict(settings),
-            assembly,
-            provenance,
-            str(folder.absolute()),
-            dataclasses.asdict(edits.standalone()) if edits else None,
-        )
-
-
-_kept: dict[str, tuple[Engine, Plan]] = {}  # the last job's, in each worker process
+#: The last job's engine and plan, in each worker process.
+_kept: dict[str, tuple[Engine, Plan]] = {}
 
 
 def _prepared(job: str) -> tuple[Engine, Plan]:
+    """Engine and plan of a job, made once in each worker process."""
     if job not in _kept:
         _kept.clear()
-        j = Job(**json.loads(job))
-        source = open_genome(j.genome, j.chrom_names)
-        if j.edits is not None:
-            source = edited_genome(EditOptions(**j.edits), source).genome
-            if digest(source.contigs) != j.provenance["contigs_sha256"]:
-                raise EditError(
-                    f"a worker makes another genome than {j.assembly!r} of the edits; have their "
-                    f"files changed?"
-                )
-        engine = Engine(load_bundle(Path(j.model)), source, _device(j.device), j.dtype, **j.options)
-        chosen: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in j.settings.items()
-        }
-        regions = [Region(*row) for row in j.regions]
-        _kept[job] = (
-            engine,
-            prepare(
-                engine, regions, Settings(**chosen), assembly=j.assembly, provenance=j.provenance
-            ),
-        )
+        here = RegionsJob.from_json(job)
+        here = dataclasses.replace(here, device=_device(here.device))
+        engine = here.open().engine
+        _kept[job] = engine, here.plan(engine)
     return _kept[job]
 
 
 def describe(job: str) -> dict[str, str]:
-    """A task: the ``numbers`` of a worker's engine for a job (a :class:`Job` as JSON)."""
+    """A task: the ``numerics`` of a worker's engine for a :class:`RegionsJob` (as JSON)."""
     return _prepared(job)[0].numerics
 
 
@@ -150,7 +61,7 @@ def work(job: str, numbers: Sequence[int]) -> int:
 
     Parameters
     ----------
-    job : a :class:`Job` as JSON.
+    job : a :class:`RegionsJob` as JSON.
     numbers : of the steps.
 
     Returns
@@ -158,9 +69,8 @@ def work(job: str, numbers: Sequence[int]) -> int:
     Steps that were computed.
     """
     engine, plan = _prepared(job)
-    return compute_shard(
-        engine, plan, [plan.steps[number] for number in numbers], Path(json.loads(job)["folder"])
-    )
+    steps = [plan.steps[number] for number in numbers]
+    return compute_shard(engine, plan, steps, RegionsJob.from_json(job).folder)
 
 
 def _device(wanted: str) -> str:
@@ -194,8 +104,8 @@ class Dask:
 
     again = False
 
-    def __init__(self, where: str, job: Job):
-        self.where, self.job = where, json.dumps(dataclasses.asdict(job))
+    def __init__(self, where: str, job: RegionsJob):
+        self.where, self.job = where, job.to_json()
         self.numbers: dict[str, str] | None = None
         self._stack = contextlib.ExitStack()
         self._tasks: dict[int, int] = {}  # step -> task

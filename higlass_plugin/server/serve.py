@@ -1,0 +1,233 @@
+"""What ``orca-cool serve`` does: open models, genome and files, listen, and answer until stopped."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import secrets
+import signal
+import socket
+import threading
+import webbrowser
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from higlass_plugin.compute.cache import Cache
+from higlass_plugin.files.chromosomes import OrderedGenome, difference
+from higlass_plugin.files.open import map_chromsizes, open_file
+from higlass_plugin.files.tileset import CACHE_BYTES
+from higlass_plugin.registry.tilesets import Limits, TilesetRegistry
+from higlass_plugin.server.access import LOOPBACK
+from higlass_plugin.server.app import create_app
+from higlass_plugin.server.listen import listen, run
+from orca_cool.errors import ModelError, OrcaCoolError
+from orca_cool.genome.open import open_genome
+from orca_cool.genome.source import SequenceSource
+from orca_cool.model.assembly import agreed_assembly
+from orca_cool.model.bundle import load_bundle
+from orca_cool.model.registry import home, resolve
+from orca_cool.prediction.device import resolve_device
+
+#: Threads that answer requests: many of them wait for predictions, those of a blocking server for
+#: minutes.
+THREADS, BLOCKING_THREADS = 64, 256
+
+
+class ServeError(OrcaCoolError):
+    """An address or token that cannot be served with."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeOptions:
+    """What is served, to whom, and where.
+
+    Attributes
+    ----------
+    models : names or folders of models. genome : that all of them predict.
+    files : shown beside the predictions: maps, signals, genes, intervals.
+    host, port : address to listen on; port 0 finds a free one.
+    token : only who knows it is answered; "auto" makes one up; a must on any host but loopback.
+    origins : web pages that may list, edit and save ("https://resgen.io").
+    blocking : answer for a tile when it is computed, for HiGlass pages other than our own.
+    browser : open one.
+    device, dtype, encoder_dtype : of every model. stores : encodings on disk, one for each model.
+    chrom_names, any_genome : see :class:`orca_cool.prediction.job.Job`.
+    state : folder of edits and saved views; None: ``serve`` in the user's folder.
+    cache_bytes : memory for windows and tiles.
+    """
+
+    models: tuple[str, ...]
+    genome: str
+    files: tuple[Path, ...] = ()
+    host: str = "127.0.0.1"
+    port: int = 8989
+    token: str | None = None
+    origins: tuple[str, ...] = ()
+    blocking: bool = False
+    browser: bool = True
+    device: str = "auto"
+    dtype: str = "float32"
+    encoder_dtype: str = "float32"
+    stores: tuple[Path, ...] = ()
+    chrom_names: str | None = None
+    any_genome: bool = False
+    state: Path | None = None
+    cache_bytes: int = 1 << 30
+
+
+def serve(
+    options: ServeOptions, announce: Callable[[str], None], say: Callable[[str], None]
+) -> None:
+    """Serve until the process is told to stop (Ctrl-C, SIGTERM).
+
+    Parameters
+    ----------
+    announce : called with the addresses, when the server listens.
+    say : called with what the user should know besides.
+
+    Raises
+    ------
+    OrcaCoolError
+        If a model, the genome, a file, the address or the token cannot be used.
+    """
+    token = _checked_token(options.token, options.host)
+    if options.stores and len(options.stores) != len(options.models):
+        raise ModelError(
+            f"{len(options.stores)} --store for {len(options.models)} --model; give one for each, "
+            f"in their order"
+        )
+    listening = _listen(options.host, options.port)
+    limits = Limits(cache_bytes=options.cache_bytes)
+    with listening, TilesetRegistry(options.state or home() / "serve", limits) as registry:
+        source = open_registry(registry, options, say)
+        app = create_app(
+            registry,
+            token=token,
+            blocking=options.blocking,
+            allow_origins=options.origins,
+            hosts={*LOOPBACK, options.host},
+        )
+        address = _address(options.host, listening.getsockname()[1])
+        page = f"{address}{f'?token={token}' if token else ''}"
+        announce(f"{', '.join(options.models)} on {source.name}: {page}")
+        announce(f"as a server for any HiGlass: {address}api/v1 (Ctrl-C ends it)")
+        if options.browser:
+            # some browsers do not return until they are closed
+            threading.Thread(target=webbrowser.open, args=[page], daemon=True).start()
+        # as Ctrl-C, which a process in the background does not get
+        signal.signal(signal.SIGTERM, _stop)
+        run(app, listening, BLOCKING_THREADS if options.blocking else THREADS)
+    say("stopped")
+
+
+def _stop(*_: object) -> None:
+    raise SystemExit(0)
+
+
+def open_registry(
+    registry: TilesetRegistry, options: ServeOptions, say: Callable[[str], None]
+) -> SequenceSource:
+    """Fill a registry with files and models; returns the genome as it is served.
+
+    Its chromosomes are in the order of the first measured map, where that holds the same ones, so
+    that both can share an axis.
+    """
+    resolve_device(options.device)
+    bundles = [load_bundle(resolve(model)) for model in options.models]
+    source = open_genome(options.genome, options.chrom_names)
+    assemblies = []
+    for bundle in bundles:
+        assembly, warning = agreed_assembly(bundle.spec, source, options.any_genome)
+        assemblies.append(assembly)
+        if warning is not None:
+            say(f"warning: {warning}")
+    source = _in_order_of_maps(source, options.files, say)
+    _add_files(registry, options, source, assemblies[0])
+    for k, (name, bundle) in enumerate(zip(options.models, bundles)):
+        registry.add_model(
+            Path(name).name,
+            bundle,
+            source.name,
+            source,
+            assemblies[k],
+            device=options.device,
+            dtype=options.dtype,
+            encoder_dtype=options.encoder_dtype,
+            store=options.stores[k] if options.stores else None,
+        )
+    return source
+
+
+def _in_order_of_maps(
+    source: SequenceSource, files: tuple[Path, ...], say: Callable[[str], None]
+) -> SequenceSource:
+    order = next((sizes for sizes in map(map_chromsizes, files) if sizes is not None), None)
+    if order is None or not difference(order, source.chromsizes):
+        return source
+    ordered = OrderedGenome(source, order)
+    if difference(order, ordered.chromsizes):
+        return source
+    say(f"chromosomes in the order of the measured map: {', '.join(ordered.chromsizes)}")
+    return ordered
+
+
+def _add_files(
+    registry: TilesetRegistry, options: ServeOptions, source: SequenceSource, assembly: str
+) -> None:
+    cache = Cache(CACHE_BYTES)
+    folder = None if registry.state is None else registry.state / "maps"
+    for path in options.files:
+        file = open_file(
+            path,
+            uid=registry.uid(f"file {path.resolve()}"),
+            chromsizes=source.chromsizes,
+            assembly=assembly,
+            any_genome=options.any_genome,
+            folder=folder,
+            cache=cache,
+        )
+        registry.add(file)
+        if file.map is not None:
+            registry.add_observed(file, file.map)
+
+
+def _checked_token(token: str | None, host: str) -> str | None:
+    """The token; ServeError if it cannot stand in an address, or one is needed."""
+    if token is None and not _is_loopback(host):
+        raise ServeError(
+            f"host {host!r} can be reached by others; give --token auto (or a token of your own)"
+        )
+    if token == "auto":
+        return secrets.token_urlsafe(24)
+    if token is not None and not re.fullmatch(r"[A-Za-z0-9._~-]{8,200}", token):
+        raise ServeError(
+            f"token {token!r} is not 8 to 200 letters, digits, '-', '.', '_' and '~'; `--token "
+            f"auto` makes one up"
+        )
+    return token
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return listen(host, port)
+    except (OSError, UnicodeError) as error:
+        raise ServeError(
+            f"port {port} of {host!r} cannot be listened on: {error}; choose another --port (0 "
+            f"finds a free one)"
+        ) from error
+
+
+def _address(host: str, port: int) -> str:
+    """What a browser is told: a name, where the host stands for all addresses of this machine."""
+    name = f"[{host}]" if ":" in host else host
+    if host in ("0.0.0.0", "::"):
+        name = socket.gethostname()
+    return f"http://{name}:{port}/"

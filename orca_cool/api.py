@@ -1,0 +1,237 @@
+"""The public API: one function for each verb of the command line, and the objects behind them.
+
+``import orca_cool as oc`` gives all of it (:mod:`orca_cool`), and costs nothing until it is used:
+what needs torch is imported inside the functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orca_cool.errors import ModelError
+from orca_cool.prediction.job import Say
+
+if TYPE_CHECKING:
+    from orca_cool.effects.table import Summary
+    from orca_cool.evaluate.result import Result
+
+
+def _silent(line: str) -> None:
+    """Tell nobody."""
+
+
+def predict_to_mcool(
+    output: str | Path, *, progress: bool = True, say: Say = _silent, **options: Any
+) -> list[Path]:
+    """Predict contact maps and write them as an .mcool with expected tables.
+
+    Parameters
+    ----------
+    output : the .mcool.
+    progress : show a progress bar. say : called with what the user should know, line by line.
+    options : see :class:`orca_cool.effects.predict_job.PredictJob`; ``model`` and ``genome`` are
+        needed.
+
+    Returns
+    -------
+    Paths written.
+
+    Raises
+    ------
+    OrcaCoolError
+        If anything about it is wrong; the message quotes what.
+
+    Examples
+    --------
+    >>> oc.predict_to_mcool(
+    ...     "out.mcool", model="yeast-metaphase", genome="example", regions=["chrII"]
+    ... )  # doctest: +SKIP
+    """
+    from orca_cool.effects.predict_job import PredictJob
+
+    job = PredictJob(output=str(output), **_plain(options))
+    return job.run(progress=progress, say=say)
+
+
+def write_scores(
+    output: str | Path, *, progress: bool = True, say: Say = _silent, **options: Any
+) -> Summary:
+    """Score variants, and write the table (``orca-cool variants``).
+
+    Parameters
+    ----------
+    output : the table (.tsv), or "-" for standard output.
+    options : see :class:`orca_cool.effects.variants_job.VariantsJob`.
+
+    Returns
+    -------
+    How many were scored, and why others were not.
+    """
+    from orca_cool.effects.variants_job import VariantsJob
+
+    return VariantsJob(output=str(output), **_plain(options)).run(progress=progress, say=say)
+
+
+def encode_genome(
+    output: str | Path, *, progress: bool = True, say: Say = _silent, **options: Any
+) -> Path:
+    """Encode a genome once and keep it, so that predictions only decode (``orca-cool encode``).
+
+    Parameters
+    ----------
+    output : the store (.h5).
+    options : see :class:`orca_cool.prediction.encode_job.EncodeJob`.
+    """
+    from orca_cool.prediction.encode_job import EncodeJob
+
+    return EncodeJob(output=str(output), **_plain(options)).run(progress=progress, say=say)
+
+
+def measure_expected(
+    observed: str | Path, output: str | Path, *, progress: bool = True, **options: Any
+) -> Path:
+    """Expected contact frequency by distance of a measured map (``orca-cool expected``).
+
+    Parameters
+    ----------
+    observed : balanced .cool or .mcool. output : folder to be made.
+    options : see :class:`orca_cool.maps.expected_job.ExpectedJob`.
+    """
+    from orca_cool.maps.expected_job import ExpectedJob
+    from orca_cool.prediction.progress import progress_bar
+
+    job = ExpectedJob(observed=str(observed), output=str(output), **_plain(options))
+    return job.run(partial(progress_bar, progress, "px"))
+
+
+def evaluate_files(
+    predicted: str | Path,
+    observed: str | Path,
+    chroms: Sequence[str],
+    *,
+    progress: bool = True,
+    **options: Any,
+) -> Result:
+    """Hold a predicted .mcool against a measured map (``orca-cool evaluate``).
+
+    Parameters
+    ----------
+    options : see :class:`orca_cool.evaluate.job.Against`.
+    """
+    from orca_cool.evaluate.job import Against, evaluate_file
+
+    against = Against(observed=str(observed), chroms=tuple(chroms), **_plain(options))
+    return evaluate_file(str(predicted), against, progress=progress)
+
+
+def evaluate_model(
+    model: str,
+    genome: str,
+    observed: str | Path,
+    chroms: Sequence[str],
+    *,
+    module: str | None = None,
+    step: int | None = None,
+    window_phase: int = 0,
+    trans: int = 0,
+    job: dict[str, Any] | None = None,
+    progress: bool = True,
+    say: Say = _silent,
+    **options: Any,
+) -> Result:
+    """Hold a model against a measured map by the paper's protocol (``orca-cool evaluate -m``).
+
+    Parameters
+    ----------
+    module, step, window_phase, trans : see :class:`orca_cool.evaluate.job.EvaluateJob`.
+    job : further fields of :class:`orca_cool.prediction.job.Job` (device, store, ...).
+    options : see :class:`orca_cool.evaluate.job.Against`.
+    """
+    from orca_cool.evaluate.job import Against, EvaluateJob
+
+    against = Against(observed=str(observed), chroms=tuple(chroms), **_plain(options))
+    work = EvaluateJob(
+        model=model,
+        genome=genome,
+        against=against,
+        module=module,
+        step=step,
+        window_phase=window_phase,
+        trans=trans,
+        **(job or {}),
+    )
+    return work.run(progress=progress, say=say)
+
+
+def plot_changes(
+    output: str | Path,
+    *,
+    style: dict[str, Any] | None = None,
+    progress: bool = True,
+    say: Say = _silent,
+    **options: Any,
+) -> list[Path]:
+    """Predict and draw what an edit changes, or a place of the reference, at every level.
+
+    Parameters
+    ----------
+    output : the picture (.png, .pdf, .svg).
+    style : see :class:`orca_cool.effects.plot_job.Style`.
+    options : see :class:`orca_cool.effects.plot_job.PlotJob`.
+    """
+    from orca_cool.effects.plot_job import PlotJob, Style
+
+    job = PlotJob(output=str(output), style=Style(**(style or {})), **_plain(options))
+    return job.run(progress=progress, say=say)
+
+
+def plot_file(
+    predicted: str | Path,
+    output: str | Path,
+    *,
+    region: str | None = None,
+    resolution: int | None = None,
+    contact: bool = False,
+    force: bool = False,
+    **style: Any,
+) -> list[Path]:
+    """Draw a predicted .mcool beside a measured map, or a variant's matrices (.npz).
+
+    Parameters
+    ----------
+    region, resolution, contact : of an .mcool: what is drawn.
+    style : see :class:`orca_cool.effects.plot_job.Style`.
+    """
+    from orca_cool.effects.plot_job import Style, plot_variant
+    from orca_cool.maps.picture import plot_maps
+
+    drawn = Style(**_plain(style))
+    if str(predicted).endswith(".npz"):
+        if region or resolution or contact:
+            raise ModelError(f"{str(predicted)!r} is drawn as it is; choose with --levels alone")
+        return plot_variant(str(predicted), str(output), drawn, force=force)
+    path = plot_maps(
+        str(predicted),
+        Path(output),
+        drawn.observed,
+        region,
+        resolution,
+        contact=contact,
+        vmax=drawn.vmax,
+        force=force,
+    )
+    return [path]
+
+
+def _plain(options: dict[str, Any]) -> dict[str, Any]:
+    """Paths as text and lists as tuples, as the jobs have them."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, Path):
+            return str(value)
+        return tuple(map(plain, value)) if isinstance(value, list | tuple) else value
+
+    return {name: plain(value) for name, value in options.items()}

@@ -1,0 +1,303 @@
+"""Options that several verbs share: one name, one meaning, one help text."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+import click
+from click.core import ParameterSource
+
+from orca_cool.errors import ModelError, RegionError
+from orca_cool.genome.regions import parse_number
+from orca_cool.model.spec import DECODER_DTYPES, ENCODER_DTYPES
+from orca_cool.prediction.job import EDGES
+from orca_cool.variants.options import EditOptions
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+CONTEXT = {"help_option_names": ["-h", "--help"]}
+
+#: Keys of ``Context.meta``, which a verb shares with the group before it.
+QUIET, VERBOSE = "orca_cool.quiet", "orca_cool.verbose"
+
+
+def _set_quiet(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    ctx.meta[QUIET] = ctx.meta.get(QUIET, False) or value
+
+
+def _set_verbose(ctx: click.Context, parameter: click.Parameter, value: int) -> None:
+    ctx.meta[VERBOSE] = ctx.meta.get(VERBOSE, 0) + value
+    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(ctx.meta[VERBOSE], 2)]
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger().setLevel(level)
+
+
+def verbosity_options() -> list[click.Option]:
+    """``-q`` and ``-v``, which stand before a verb or behind it."""
+    return [
+        click.Option(
+            ["-q", "--quiet"],
+            is_flag=True,
+            expose_value=False,
+            callback=_set_quiet,
+            help="No progress bars.",
+        ),
+        click.Option(
+            ["-v", "--verbose"],
+            count=True,
+            expose_value=False,
+            callback=_set_verbose,
+            help="Say more; twice for debugging.",
+        ),
+    ]
+
+
+class Verb(click.Command):
+    """A command with ``-q`` and ``-v``."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **({"context_settings": CONTEXT} | kwargs))
+        self.params += verbosity_options()
+
+
+class VerbGroup(click.Group):
+    """A command with commands below it, all of them with ``-q`` and ``-v``."""
+
+    command_class = Verb
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **({"context_settings": CONTEXT} | kwargs))
+        self.params += verbosity_options()
+
+
+def is_quiet() -> bool:
+    """Whether ``-q`` is given, before the verb or behind it."""
+    return bool(click.get_current_context().meta.get(QUIET, False))
+
+
+def say(line: str) -> None:
+    """A line for the user on standard error, where results do not go."""
+    click.echo(line, err=True)
+
+
+class Length(click.ParamType):
+    """A length or position in bp: 100000, 100,000, 100kb, 0.1Mb."""
+
+    name = "bp"
+
+    def __init__(self, least: int = 0):
+        self.least = least
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The length as a whole number of bp."""
+        if isinstance(value, int):
+            return value
+        try:
+            length = parse_number(str(value))
+        except RegionError as error:
+            self.fail(str(error), param, ctx)
+        if length < self.least:
+            self.fail(f"{value!r} is less than {self.least:,} bp", param, ctx)
+        return length
+
+
+def _all(function: F, options: Iterable[Callable[[Any], Any]]) -> F:
+    for option in reversed(list(options)):
+        function = option(function)
+    return function
+
+
+MODEL_HELP = "A model's name (see `orca-cool models list`) or its folder."
+GENOME_HELP = "FASTA (plain or bgzip), .2bit, or the name of a shipped genome (`example`)."
+STORE_HELP = (
+    "Encodings of the genome on disk (`orca-cool encode`): read from it, and add what it lacks."
+)
+
+
+def device_options(function: F) -> F:
+    """Where networks run, and in which number types."""
+    return _all(
+        function,
+        [
+            click.option(
+                "--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."
+            ),
+            click.option(
+                "--dtype",
+                default="float32",
+                show_default=True,
+                type=click.Choice(DECODER_DTYPES),
+                help="Number type of the decoders; tf32 (GPU) and bfloat16 approximate.",
+            ),
+            click.option(
+                "--encoder-dtype",
+                default="float32",
+                show_default=True,
+                type=click.Choice(ENCODER_DTYPES),
+                help="Number type of the encoder; tf32 and float16 (GPU) approximate.",
+            ),
+        ],
+    )
+
+
+def genome_options(function: F) -> F:
+    """How chromosomes are called, and whether the assembly must be the model's."""
+    return _all(
+        function,
+        [
+            click.option(
+                "--chrom-names",
+                metavar="HOW",
+                help="add-chr, strip-chr or a two-column TSV: rename the genome's chromosomes.",
+            ),
+            click.option(
+                "--any-genome",
+                is_flag=True,
+                help="Accept a genome of another assembly than the model's.",
+            ),
+        ],
+    )
+
+
+#: Names of the options of :func:`job_options`, which are fields of a job.
+JOB = (
+    "model",
+    "genome",
+    "device",
+    "dtype",
+    "encoder_dtype",
+    "store",
+    "edges",
+    "chrom_names",
+    "any_genome",
+)
+
+
+def job_options(*, required: bool = True, edges: str = "real") -> Callable[[F], F]:
+    """Decorator: model, genome, device, store; they arrive as one argument ``job``, the fields of
+    :class:`orca_cool.prediction.job.Job` by name.
+
+    Parameters
+    ----------
+    required : model and genome must be given.
+    edges : the default that the help names.
+    """
+
+    def decorate(function: F) -> F:
+        @functools.wraps(function)
+        def wrapped(*args: Any, **rest: Any) -> Any:
+            job = {name: rest.pop(name) for name in JOB}
+            return function(*args, job=job, **rest)
+
+        options = [
+            click.option("--model", "-m", required=required, help=MODEL_HELP),
+            click.option("--genome", "-g", required=required, help=GENOME_HELP),
+            device_options,
+            click.option("--store", type=click.Path(), help=STORE_HELP),
+            click.option(
+                "--edges",
+                type=click.Choice(EDGES),
+                help="What the encoder sees at the ends of windows: the chromosome going on (real), "
+                f"or zero padding as in the released program [default: {edges}].",
+            ),
+            genome_options,
+        ]
+        return _all(wrapped, options)  # type: ignore[return-value]
+
+    return decorate
+
+
+#: Names of the options of :func:`edit_options`.
+EDITS = ("edit", "vcf", "haplotype", "sample", "seqstr", "strict")
+
+
+def edit_options(function: F) -> F:
+    """Decorator: edits of the genome, which arrive as one argument ``edits``
+    (:class:`orca_cool.variants.options.EditOptions`).
+    """
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **rest: Any) -> Any:
+        edits = EditOptions(**{name: rest.pop(name) for name in EDITS})
+        return function(*args, edits=edits, **rest)
+
+    options = [
+        click.option(
+            "--edit",
+            multiple=True,
+            metavar="TEXT",
+            help="Edit the genome: `chr2:220,295,000-222,000,000 del`, `... dup x3`, `... inv`, "
+            "`chr1:5,000 ins ACGT`, `chr1:1,001 A>G`, `chr5:8M(+)::chr7:9M(-)`; several with "
+            "`;`. @FILE reads them from a file. Repeatable.",
+        ),
+        click.option(
+            "--vcf", metavar="FILE", help="Apply the variants of a VCF (or BEDPE, or table)."
+        ),
+        click.option(
+            "--haplotype",
+            type=int,
+            metavar="K",
+            help="With --vcf: only what haplotype K (1, 2) of a sample carries.",
+        ),
+        click.option(
+            "--sample", metavar="NAME", help="With --haplotype: the sample [default: the only one]."
+        ),
+        click.option(
+            "--seqstr",
+            metavar="TEXT",
+            help="Add chromosomes in Seqstr's notation; @FILE reads it from a file.",
+        ),
+        click.option(
+            "--strict",
+            is_flag=True,
+            help="With --vcf: a variant that cannot be used is an error, not a warning.",
+        ),
+    ]
+    return _all(wrapped, options)  # type: ignore[return-value]
+
+
+def output_option(text: str, *, required: bool = True) -> Callable[[F], F]:
+    """``-o/--output``: the file, folder or prefix that is written."""
+    return click.option("--output", "-o", required=required, type=click.Path(), help=text)
+
+
+def levels_option(text: str = "all of the modules used") -> Callable[[F], F]:
+    """``--levels``: several, by resolution or window."""
+    return click.option(
+        "--levels", help=f"Comma-separated resolutions (4000) or windows (1M) [default: {text}]."
+    )
+
+
+force_option = click.option("--force", is_flag=True, help="Replace what is there, and start anew.")
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+nproc_option = click.option(
+    "--nproc", "-p", default=1, show_default=True, type=click.IntRange(min=1), help="Processes."
+)
+
+
+def refuse_given(names: Iterable[str], why: str) -> None:
+    """Options that would do nothing here are an error, if they are on the command line.
+
+    Parameters
+    ----------
+    names : of parameters of the current command, as Python has them.
+    why : what makes them useless, after their names.
+
+    Raises
+    ------
+    ModelError
+    """
+    ctx = click.get_current_context()
+    option = {p.name: p.opts[0] for p in ctx.command.params}
+    given = [
+        option[name]
+        for name in names
+        if ctx.get_parameter_source(name) not in (None, ParameterSource.DEFAULT)
+    ]
+    if given:
+        raise ModelError(f"{', '.join(given)}: {why}")

@@ -1,0 +1,390 @@
+"""What ``orca-cool predict`` does: regions or one zoom, edits, and the files beside the prediction."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orca_cool.errors import EditError, OutputError, RegionError
+from orca_cool.files import check_output
+from orca_cool.genome.regions import Region, parse_region, read_view
+from orca_cool.prediction.job import EDGES, Job, Opened, Say, chosen_levels
+from orca_cool.prediction.regions_job import RegionsJob
+from orca_cool.prediction.zoom_job import predict_zoom
+
+if TYPE_CHECKING:
+    from orca_cool.prediction.engine import Engine
+    from orca_cool.prediction.levels import Settings
+    from orca_cool.prediction.parallel.ranks import Ranks
+
+#: What a duplicated bin shows of its copies at the coordinates of the reference.
+COPIES = ("mean", "first")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictJob(Job):
+    """Predict contact maps and write them as files.
+
+    Attributes
+    ----------
+    output : the .mcool; expected tables appear beside it.
+    regions : UCSC strings of the predicted (edited) genome; none: all chromosomes, or those that
+        the edits change. view : BED of more regions.
+    at : predict one zoom around this position ("chr9:110,404,000"), as the released program does,
+        instead of regions. snap : move it to the nearest base bin.
+    levels, modules : see :func:`orca_cool.prediction.job.chosen_levels`.
+    mode : "regularised" or "contact"; pseudo_depth : N of ``count = N * frequency``.
+    fill_distance : bp out to which coarser levels fill finer ones; None: each level's own reach.
+    trans : also contacts between chromosomes. strand_difference : write that column.
+    assembly : name of the assembly in the file; None: the genome's, with a fingerprint of edits.
+    lift_to_reference : also write the edited genome's map at the coordinates of the reference.
+    copies : one of :data:`COPIES`; None: the first of them.
+    diff : also write ln(alternate / reference) at the coordinates of the reference.
+    reference : the reference's prediction for ``diff``; None: it is made.
+    nproc : processes of this machine. dask : compute on dask workers there. force : replace outputs, and start anew.
+    """
+
+    output: str
+    regions: tuple[str, ...] = ()
+    view: str | None = None
+    at: str | None = None
+    snap: bool = False
+    levels: str | None = None
+    modules: str | None = None
+    mode: str = "regularised"
+    pseudo_depth: float = 1e5
+    fill_distance: int | None = None
+    trans: bool = False
+    strand_difference: bool = False
+    assembly: str | None = None
+    lift_to_reference: bool = False
+    copies: str | None = None
+    diff: bool = False
+    reference: str | None = None
+    nproc: int = 1
+    dask: str | None = None
+    force: bool = False
+
+    @property
+    def workers(self) -> str | None:
+        """Where dask workers compute, None if this process does."""
+        return f"local:{self.nproc}" if self.nproc > 1 else self.dask
+
+    @property
+    def companions(self) -> list[Path]:
+        """Files that are written beside the output, from it."""
+        from orca_cool.effects.companion_outputs import companion_path
+
+        output = Path(self.output)
+        kinds = ["lifted"] * self.lift_to_reference + ["diff"] * self.diff
+        return [companion_path(output, kind) for kind in kinds]
+
+    def check(self) -> None:
+        """Raise what can be known to be wrong before model and genome are opened.
+
+        Raises
+        ------
+        OutputError, EditError, RegionError, DeviceError, ModelError
+        """
+        super().check()
+        if self.nproc > 1 and self.dask is not None:
+            raise OutputError(f"--nproc {self.nproc} and --dask {self.dask!r}: give one of them")
+        if Path(self.output).suffix != ".mcool":
+            raise OutputError(f"the output {self.output!r} must end in .mcool")
+        self._check_edit_options()
+        if self.at is None:
+            if self.snap:
+                raise RegionError("--snap moves the position of --at; give --at too")
+        else:
+            without: dict[str, Any] = {
+                "regions": self.regions,
+                "--view": self.view,
+                "--trans": self.trans,
+                "--fill-distance": self.fill_distance,
+                "--dask": self.dask,
+                "--nproc": self.nproc > 1,
+                "--lift-to-reference": self.lift_to_reference,
+                "--diff": self.diff,
+            }
+            if given := [name for name, value in without.items() if value]:
+                raise RegionError(
+                    f"--at {self.at!r} predicts one zoom; leave out {' and '.join(given)}"
+                )
+        if not self._goes_on():
+            check_output(Path(self.output), self.force)
+        for path in self.companions:
+            check_output(path, self.force)
+
+    def _check_edit_options(self) -> None:
+        for option, there in {
+            "--lift-to-reference": self.lift_to_reference,
+            "--diff": self.diff,
+        }.items():
+            if there and not self.edits:
+                raise EditError(
+                    f"{option} is about an edited genome; it needs --edit, --vcf or --seqstr"
+                )
+        if self.copies is not None and not (self.lift_to_reference or self.diff):
+            raise EditError(f"--copies {self.copies!r} needs --lift-to-reference or --diff")
+        if self.reference is not None and not self.diff:
+            raise EditError(f"--reference {self.reference!r} needs --diff")
+        if self.reencode and self.store is not None and self.diff and self.reference is None:
+            raise EditError(
+                f"with --reencode the store {self.store!r} is of the edited genome; for --diff "
+                f"give the --reference's prediction"
+            )
+
+    def _goes_on(self) -> bool:
+        """The prediction is there, and only files beside it are to be made: left by a run that was
+        killed, or by one that was not asked for them.
+        """
+        return bool(self.companions) and Path(self.output).exists() and not self.force
+
+    def run(
+        self, opened: Opened | None = None, *, progress: bool = True, say: Say = lambda line: None
+    ) -> list[Path]:
+        """Predict, and write all files.
+
+        A killed run goes on where it was when the same job is run again.
+
+        Parameters
+        ----------
+        opened : the job's model and genome, if they are open already.
+        progress : show progress bars. say : called with what the user should know, line by line.
+
+        Returns
+        -------
+        Paths written.
+
+        Raises
+        ------
+        OrcaCoolError
+            If anything about it is wrong; nothing half-written is left.
+        """
+        self.check()
+        from orca_cool.prediction.device import resolve_device
+        from orca_cool.prediction.levels import Settings
+        from orca_cool.prediction.parallel.ranks import Ranks
+
+        job = self
+        ranks = Ranks.from_environment()
+        if ranks is not None:
+            job = dataclasses.replace(job, device=ranks.device_name(self.device))
+            if self.workers is not None:
+                raise OutputError(
+                    f"--dask {self.workers!r} and torchrun are two ways to share the work; choose one"
+                )
+            if self.at is not None:
+                raise RegionError(f"--at {self.at!r} predicts one zoom; leave out torchrun")
+            if ranks.rank > 0:
+                say = _silent
+        if self.workers is not None:
+            # this process only merges what others compute, perhaps without their devices
+            job = dataclasses.replace(
+                job, device="cpu", dtype="float32", encoder_dtype="float32", store=None, edges=None
+            )
+        else:
+            resolve_device(job.device)
+        opened = opened or job.open(say)
+        levels, modules = chosen_levels(opened.spec, self.levels, self.modules)
+        settings = Settings(
+            levels,
+            self.fill_distance,
+            modules,
+            self.mode,
+            self.pseudo_depth,
+            self.trans,
+            self.strand_difference,
+        )
+        _require_long_enough(opened, min(levels))
+        if self.at is not None:
+            return predict_zoom(
+                opened,
+                settings,
+                self.at,
+                Path(self.output),
+                snap=self.snap,
+                edges=self.edges or EDGES[1],
+                assembly=self.assembly or opened.file_assembly,
+                force=self.force,
+                progress=progress,
+                say=say,
+            )
+        regions = self._regions(opened, say)
+        return _Run(self, opened, settings, regions, ranks, progress, say).all()
+
+    def _regions(self, opened: Opened, say: Say) -> list[Region]:
+        """The regions that are asked for, or those that make sense."""
+        source = opened.source
+        chosen = [parse_region(text, source.chromsizes) for text in self.regions]
+        if self.view is not None:
+            chosen += read_view(self.view, source.chromsizes)
+        if chosen:
+            return chosen
+        if opened.edited is None:
+            return [Region(c, 0, n) for c, n in source.chromsizes.items()]
+        chosen = [Region(c, 0, source.chromsizes[c]) for c in opened.edited.genome.edited]
+        if not chosen:
+            raise EditError(
+                "the edits change nothing: the sequence is the same; name REGIONs to predict it "
+                "all the same"
+            )
+        names = ", ".join(r.chrom for r in chosen[:10])
+        say(f"predicting what is edited, {names}; name REGIONs to predict others")
+        return chosen
+
+
+def _silent(line: str) -> None:
+    """Tell nobody: of several ranks only the first speaks."""
+
+
+def _require_long_enough(opened: Opened, finest: int) -> None:
+    """EditError if the edits leave less of a chromosome than one bin."""
+    if opened.edited is None:
+        return
+    for contig in opened.edited.genome.edited:
+        if (length := opened.source.chromsizes[contig]) < finest:
+            raise EditError(
+                f"the edits leave {length:,} bp of {contig!r}, less than one bin of {finest:,} bp; "
+                f"leave out that level, or edit otherwise"
+            )
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One run of a job: the prediction, and the files beside it."""
+
+    job: PredictJob
+    opened: Opened
+    settings: Settings
+    regions: list[Region]
+    ranks: Ranks | None
+    progress: bool
+    say: Say
+
+    @property
+    def output(self) -> Path:
+        return Path(self.job.output)
+
+    @property
+    def assembly(self) -> str:
+        return self.job.assembly or self.opened.file_assembly
+
+    def all(self) -> list[Path]:
+        """Everything that the job asks for."""
+        if not self.job.companions or self.opened.edited is None:
+            return self._prediction()
+        return self._with_companions()
+
+    def _prediction(self) -> list[Path]:
+        job, opened = self.job, self.opened
+        regions = RegionsJob.of(
+            job,
+            self.regions,
+            self.settings,
+            self.assembly,
+            opened.provenance,
+            self.output,
+            job.force,
+        )
+        return self._run(regions, opened.engine, self.ranks)
+
+    def _run(self, job: RegionsJob, engine: Engine, ranks: Ranks | None) -> list[Path]:
+        return job.run(
+            engine, dask=self.job.workers, ranks=ranks, progress=self.progress, say=self.say
+        )
+
+    def _with_companions(self) -> list[Path]:
+        """The prediction of an edited genome, and what is derived from it. What is there already,
+        and where the regions came from, is settled before anything is computed.
+        """
+        from orca_cool.effects.companion_outputs import is_result_of, write_companions
+        from orca_cool.effects.reference_coordinates import reference_regions, require_comparable
+        from orca_cool.prediction.to_file import prepare
+
+        job, opened = self.job, self.opened
+        assert opened.edited is not None
+        genome = opened.edited.genome
+        whole = prepare(
+            opened.engine,
+            self.regions,
+            self.settings,
+            assembly=self.assembly,
+            provenance=opened.provenance,
+        )
+        reach = max(b * r for r, b in whole.written.items() if r in self.settings.resolutions)
+        came_from = reference_regions(genome, whole.regions, reach, join=True)
+        if not came_from:
+            raise EditError(
+                f"no part of {', '.join(map(str, whole.regions))} comes from the reference; "
+                f"leave out --lift-to-reference and --diff"
+            )
+        goes_on = self.job._goes_on()
+        if goes_on and not is_result_of(self.output, whole, self._numerics()):
+            raise OutputError(
+                f"{self.output} exists, and is another prediction than this; use --force to "
+                f"replace it"
+            )
+        if job.reference is not None:
+            require_comparable(
+                Path(job.reference),
+                self.settings.resolutions,
+                opened.reference.chromsizes,
+                {**whole.identity, "mode": job.mode},
+            )
+        reference = self._reference_job(came_from)
+        paths = [] if goes_on else self._prediction()
+        if self.ranks is not None and self.ranks.rank > 0:
+            return []
+        if reference is not None:
+            paths += self._run(reference, opened.reference_engine, None)
+        return paths + write_companions(
+            self.output,
+            genome,
+            opened.assembly,
+            job.copies or COPIES[0],
+            self._reference_path() if job.diff else None,
+            job.companions,
+        )
+
+    def _numerics(self) -> dict[str, str]:
+        """What decides the numbers, wherever they are computed."""
+        job = self.job
+        edges = job.edges or EDGES[0]
+        return {"dtype": job.dtype, "encoder_dtype": job.encoder_dtype, "edges": edges}
+
+    def _reference_path(self) -> Path:
+        """The prediction of the reference that the difference is taken from."""
+        from orca_cool.effects.companion_outputs import companion_path
+
+        given = self.job.reference
+        return companion_path(self.output, "reference") if given is None else Path(given)
+
+    def _reference_job(self, regions: list[Region]) -> RegionsJob | None:
+        """How the reference is predicted for the difference; None if that is not needed, or done.
+
+        Its regions are those that the edited genome's came from.
+        """
+        from orca_cool.effects.companion_outputs import is_result_of
+
+        job, opened = self.job, self.opened
+        if not job.diff or job.reference is not None:
+            return None
+        path = self._reference_path()
+        base = dataclasses.replace(job, edits=type(job.edits)(), reencode=False)
+        made = RegionsJob.of(
+            base,
+            regions,
+            self.settings,
+            opened.assembly,
+            opened.reference_provenance,
+            path,
+            job.force,
+        )
+        plan = made.plan(opened.reference_engine)
+        if path.exists() and not job.force and is_result_of(path, plan, self._numerics()):
+            return None
+        check_output(path, job.force)
+        return made

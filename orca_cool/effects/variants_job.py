@@ -1,0 +1,192 @@
+"""What ``orca-cool variants`` does: variants of a file or of a command line to a table of scores."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orca_cool.errors import EditError, ModelError, RegionError
+from orca_cool.files import check_output, sha256
+from orca_cool.genome.regions import parse_number
+from orca_cool.genome.source import SequenceSource
+from orca_cool.prediction.job import MANY_EDITS, Job, Opened, Say
+from orca_cool.prediction.progress import progress_bar
+from orca_cool.variants import Variant, of_changes, parse_edits, read_variants
+
+if TYPE_CHECKING:
+    from orca_cool.effects.table import Summary
+    from orca_cool.effects.variant_rows import Scoring
+    from orca_cool.model.spec import ModelSpec, ModuleSpec
+
+#: The name of standard input and output.
+STANDARD = "-"
+
+
+@dataclass(frozen=True, kw_only=True)
+class VariantsJob(Job):
+    """Score variants by how much they change the predicted map.
+
+    Attributes
+    ----------
+    output : the table (.tsv); its settings appear beside it. "-": standard output.
+    variants : VCF, BEDPE, a table of events, or a text of edits, one a line; "-": standard input.
+    edit : edits as text, each a variant of its own.
+    module : of the model; None: its first. levels : comma-separated, of the module; None: all.
+    loops : BEDPE of loops of the reference whose strength is compared.
+    maps : folder for the matrices, one .npz a variant.
+    shifts : comma-separated bp by which windows are also moved; scores are averaged.
+    strict : a variant that cannot be scored is an error, not a row with the reason.
+    force : replace the output, and start anew.
+    """
+
+    output: str
+    variants: str | None = None
+    edit: tuple[str, ...] = ()
+    module: str | None = None
+    levels: str | None = None
+    loops: str | None = None
+    maps: str | None = None
+    shifts: str = ""
+    strict: bool = False
+    force: bool = False
+
+    def check(self) -> None:
+        """Raise what can be known to be wrong before model and genome are opened.
+
+        Raises
+        ------
+        EditError, OutputError, ModelError, DeviceError
+        """
+        super().check()
+        if self.variants is None and not self.edit:
+            raise EditError("there is nothing to score: give VARIANTS or --edit")
+        if self.output != STANDARD:
+            check_output(Path(self.output), self.force)
+        self._shifts()
+        self.chosen(self.spec)
+
+    def _shifts(self) -> tuple[int, ...]:
+        found = []
+        for part in filter(None, (part.strip() for part in self.shifts.split(","))):
+            sign = -1 if part.startswith("-") else 1
+            try:
+                found.append(sign * parse_number(part.lstrip("+-").replace("_", "")))
+            except RegionError as error:
+                raise EditError(
+                    f"--shifts {self.shifts!r} is not a list of whole numbers of bp, such as "
+                    f"-1000,1000"
+                ) from error
+        return tuple(found)
+
+    def chosen(self, spec: ModelSpec) -> tuple[ModuleSpec, tuple[int, ...]]:
+        """The module, and those of its levels that are scored."""
+        module = spec.module(self.module) if self.module else spec.modules[0]
+        if self.levels is None:
+            return module, module.resolutions
+        wanted = tuple(spec.parse_level(text) for text in self.levels.split(","))
+        for resolution in wanted:
+            if resolution not in module.resolutions:
+                raise ModelError(
+                    f"level {resolution} is not of module {module.name!r}; levels there: "
+                    f"{list(module.resolutions)}"
+                )
+        return module, wanted
+
+    def read(self, source: SequenceSource) -> list[Variant]:
+        """The variants, in order; those that cannot be used say why.
+
+        Raises
+        ------
+        EditError
+            If there are none, or (with ``strict``) one of them cannot be used.
+        """
+        found: list[Variant] = []
+        if self.variants is not None:
+            found += read_variants(self.variants, source)
+        for number, text in enumerate(self.edit, start=1):
+            changes = parse_edits(text, source)
+            found.append(of_changes(changes, f"--edit {number}", name=text.strip()))
+        if not found:
+            raise EditError(f"{self.variants!r} holds no variant")
+        bad = [v for v in found if v.problem]
+        if bad and self.strict:
+            more = f" (and {len(bad) - 1:,} more)" if len(bad) > 1 else ""
+            raise EditError(f"{bad[0].where}: {bad[0].name}: {bad[0].problem}{more}")
+        return found
+
+    def run(
+        self, opened: Opened | None = None, *, progress: bool = True, say: Say = lambda line: None
+    ) -> Summary:
+        """Score the variants, and write the table.
+
+        A row for each variant, level and breakpoint. A killed run goes on where it was when the
+        same job is run again.
+
+        Parameters
+        ----------
+        opened : the job's model and genome, if they are open already.
+        progress : show a progress bar. say : called with what the user should know, line by line.
+
+        Raises
+        ------
+        OrcaCoolError
+        """
+        self.check()
+        opened = opened or self.open(say)
+        found = self.read(opened.reference)
+        module, levels = self.chosen(opened.spec)
+        from orca_cool.effects.align import Reference
+        from orca_cool.effects.table import stream_table, write_table
+
+        scoring = self._scoring(levels, opened)
+        engine = opened.new_engine(opened.reference, fine_bytes=MANY_EDITS)
+        approximate = [k for k in (self.dtype, self.encoder_dtype) if k != "float32"]
+        if approximate:
+            say(
+                f"approximate numbers: {', '.join(approximate)} (run `orca-cool predict` with them "
+                f"to see by how much)"
+            )
+        reference = Reference(engine, module)
+        with progress_bar(progress, "variant", f"{opened.spec.name} {module.name}", engine) as bar:
+            if self.output == STANDARD:
+                summary = stream_table(reference, found, sys.stdout, scoring, progress=bar)
+            else:
+                summary = write_table(
+                    reference,
+                    found,
+                    self.output,
+                    scoring,
+                    identity=self._identity(opened),
+                    force=self.force,
+                    progress=bar,
+                )
+        for line in summary.lines():
+            say(line)
+        return summary
+
+    def _scoring(self, levels: tuple[int, ...], opened: Opened) -> Scoring:
+        from orca_cool.effects.scores import Choices, read_loops
+        from orca_cool.effects.variant_rows import Scoring
+
+        loops = read_loops(self.loops) if self.loops else ()
+        maps = None if self.maps is None else Path(self.maps)
+        return Scoring(levels, Choices(loops=loops), self._shifts(), maps, self.strict)
+
+    def _identity(self, opened: Opened) -> dict[str, str | None]:
+        """What tells this table from another, beside model and settings."""
+        path = self.variants
+        if path in (None, STANDARD):
+            digest = hashlib.sha256("\n".join(self.edit).encode()).hexdigest()
+        else:
+            digest = sha256(str(path))
+        sizes = repr(opened.reference.chromsizes).encode()
+        return {
+            "variants": None if path is None else Path(path).name,
+            "variants_sha256": digest,
+            "assembly": opened.assembly,
+            "loops": None if self.loops is None else Path(self.loops).name,
+            "chromsizes_sha256": hashlib.sha256(sizes).hexdigest(),
+        }

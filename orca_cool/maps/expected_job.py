@@ -1,0 +1,104 @@
+"""What ``orca-cool expected`` does: expected by distance of a measured map, as a folder of tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import cooler
+
+from orca_cool import __version__
+from orca_cool.errors import CoolerError
+from orca_cool.maps.expected_files import check_target, save_expected
+from orca_cool.maps.expected_fit import KEEP, MIN_PIXELS, check_balanced, fit, select_regions
+from orca_cool.maps.picture import resolutions as resolutions_of
+
+#: Makes a progress bar with a name: a context manager that gives what is called with (done, total).
+Bar = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpectedJob:
+    """Measure contact frequency by distance on a balanced map.
+
+    Attributes
+    ----------
+    observed : .cool or .mcool. output : folder to be made.
+    resolutions : in bp; none: all of the file.
+    trans : also the frequency between chromosomes, at the coarsest of the resolutions.
+    monotone : never let it rise with distance; None: only where there is trans.
+    exclude : chromosomes that must not enter (those held out). view : BED of regions to measure in.
+    keep : distances up to so many bp stay as measured; min_pixels : valid pixels a distance needs.
+    clr_weight_name : column of balancing weights. nproc : processes that read.
+    force : replace a folder of expected tables that is there.
+    """
+
+    observed: str
+    output: str
+    resolutions: tuple[int, ...] = ()
+    trans: bool = False
+    monotone: bool | None = None
+    exclude: tuple[str, ...] = ()
+    view: str | None = None
+    keep: int = KEEP
+    min_pixels: int = MIN_PIXELS
+    clr_weight_name: str = "weight"
+    nproc: int = 1
+    force: bool = False
+
+    def run(self, bar: Bar) -> Path:
+        """Measure every resolution, the coarsest first, and write the folder.
+
+        Raises
+        ------
+        CoolerError, RegionError, OutputError
+        """
+        check_target(self.output, self.force)
+        uris = resolutions_of(self.observed)
+        for resolution in self.resolutions:
+            if resolution not in uris:
+                raise CoolerError(
+                    f"{self.observed!r} has no resolution {resolution}; it has: "
+                    f"{', '.join(map(str, uris))}"
+                )
+        # the coarsest first: it is read in no time, and has the trans value, so that what is wrong
+        # shows early
+        wanted = sorted(set(self.resolutions) or uris, reverse=True)
+        chosen = {r: cooler.Cooler(uris[r]) for r in wanted}
+        regions = {}
+        for r, clr in chosen.items():  # before anything is computed
+            check_balanced(clr, self.clr_weight_name)
+            regions[r] = select_regions(clr, list(self.exclude), self.view and Path(self.view))
+        fits = []
+        for r, clr in chosen.items():
+            with bar(f"{r} bp") as report:
+                fits.append(
+                    fit(
+                        clr,
+                        regions[r],
+                        trans=self.trans and r == max(chosen),
+                        monotone=self.monotone,
+                        keep=self.keep,
+                        min_pixels=self.min_pixels,
+                        weight=self.clr_weight_name,
+                        nproc=self.nproc,
+                        show=report,
+                    )
+                )
+        finest = regions[min(chosen)]
+        chroms: Sequence[str] = list(dict.fromkeys(region.chrom for region in finest))
+        about = {
+            "generated_by": f"orca-cool {__version__}",
+            "source": Path(self.observed.partition("::")[0]).name,
+            "chromosomes": chroms,
+            "excluded": list(self.exclude),
+            "view": [str(region) for region in finest] if self.view else None,
+            "settings": {
+                "keep": self.keep,
+                "min_pixels": self.min_pixels,
+                "clr_weight_name": self.clr_weight_name,
+            },
+        }
+        return save_expected(self.output, fits, about, force=self.force)

@@ -1,0 +1,286 @@
+"""The description of a piece of long work: a model, a genome and how it is edited, as plain values.
+
+Whatever takes long (predicting regions, scoring variants, evaluating a model) is a class of its own
+room that adds its own settings to :class:`Job`. The command line, Python, dask workers and the
+ranks of torchrun all make such an object and call it, so that all of them do the same. Nothing here
+imports torch before :meth:`Job.open` is called.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from orca_cool.errors import DeviceError, EditError, ModelError
+from orca_cool.genome.open import SHIPPED, open_genome
+from orca_cool.genome.source import SequenceSource
+from orca_cool.model.assembly import agreed_assembly
+from orca_cool.model.header import read_header
+from orca_cool.model.registry import resolve
+from orca_cool.model.spec import DECODER_DTYPES, ENCODER_DTYPES, ModelSpec
+from orca_cool.variants.options import Edited, EditOptions, edited_genome, provenance_of
+
+if TYPE_CHECKING:
+    from orca_cool.model.bundle import Bundle
+    from orca_cool.prediction.engine import Engine
+
+logger = logging.getLogger(__name__)
+
+#: What the encoder sees at the ends of a window: the chromosome going on, or zero padding as in the
+#: released program.
+EDGES = ("real", "zero-padded")
+
+#: Bytes of first-tier encodings kept in memory where many edits in one place are predicted.
+MANY_EDITS = 2**30
+
+#: What is worth telling the user while a job runs, one line at a time.
+Say = Callable[[str], None]
+
+J = TypeVar("J", bound="Job")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A model on a genome, and where and how it runs. All values are plain, so that a job can be
+    sent to another process (:meth:`to_json`) and kept in the metadata of what it made.
+
+    Attributes
+    ----------
+    model : a model's name (``orca-cool models list``) or its folder.
+    genome : FASTA (plain or bgzip), .2bit, or the name of a shipped genome.
+    chrom_names : "add-chr", "strip-chr" or a two-column TSV by which chromosomes are renamed.
+    any_genome : accept a genome of another assembly than the model's.
+    edits : how the genome is edited before anything is predicted.
+    reencode : encode an edited genome anew, bit for bit as its FASTA would be encoded; otherwise
+        what the edits leave untouched is taken from the reference's encodings.
+    device : "auto", "cpu", "cuda" or "cuda:N".
+    dtype, encoder_dtype : number types of decoders and encoder; all but "float32" approximate.
+    store : file of encodings to read from and add to (``orca-cool encode``).
+    edges : one of :data:`EDGES`; None: the default of the kind of work.
+    """
+
+    model: str
+    genome: str
+    chrom_names: str | None = None
+    any_genome: bool = False
+    edits: EditOptions = field(default_factory=EditOptions)
+    reencode: bool = False
+    device: str = "auto"
+    dtype: str = "float32"
+    encoder_dtype: str = "float32"
+    store: str | None = None
+    edges: str | None = None
+
+    def check(self) -> None:
+        """Raise what can be known to be wrong without opening anything.
+
+        Raises
+        ------
+        EditError, DeviceError, ModelError
+        """
+        self.edits.require_consistent()
+        if self.reencode and not self.edits:
+            raise EditError("--reencode is about an edited genome; it needs --edit or --vcf")
+        for kind, value, known in (
+            ("number type", self.dtype, DECODER_DTYPES),
+            ("encoder's number type", self.encoder_dtype, ENCODER_DTYPES),
+        ):
+            if value not in known:
+                raise DeviceError(f"{kind} {value!r} is not known; use one of {', '.join(known)}")
+        if self.edges is not None and self.edges not in EDGES:
+            raise ModelError(f"edges {self.edges!r} are not known; use {' or '.join(EDGES)}")
+
+    @cached_property
+    def spec(self) -> ModelSpec:
+        """The model's specification, read from its header alone."""
+        spec: ModelSpec = read_header(resolve(self.model))["spec"]
+        return spec
+
+    def open(self, say: Say = logger.warning) -> Opened:
+        """Load the model, open the genome, hold them against each other, and make the edits.
+
+        Parameters
+        ----------
+        say : called with what the user should know: an assembly that is not certain, variants that
+            are not applied.
+
+        Raises
+        ------
+        OrcaCoolError
+            If any of them cannot be used; the message says which and why.
+        """
+        from orca_cool.model.bundle import load_bundle
+
+        self.check()
+        bundle = load_bundle(resolve(self.model))
+        return Opened.of(self, bundle, open_genome(self.genome, self.chrom_names), say)
+
+    def standalone(self: J) -> J:
+        """The same job for a process in another working folder: all paths are absolute."""
+        genome = self.genome if self.genome in SHIPPED else str(Path(self.genome).absolute())
+        names = self.chrom_names
+        if names is not None and Path(names).exists():
+            names = str(Path(names).absolute())
+        return dataclasses.replace(
+            self,
+            model=str(resolve(self.model).absolute()),
+            genome=genome,
+            chrom_names=names,
+            store=None if self.store is None else str(Path(self.store).absolute()),
+            edits=self.edits.standalone(),
+        )
+
+    def to_json(self) -> str:
+        """The job as JSON text; :meth:`from_json` reads it."""
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls: type[J], text: str) -> J:
+        """A job from :meth:`to_json`'s text."""
+        data: dict[str, Any] = json.loads(text)
+        data["edits"] = EditOptions(**_tuples(data["edits"]))
+        return cls(**_tuples(data))
+
+
+@dataclass
+class Opened:
+    """A job whose model and genome are open.
+
+    Attributes
+    ----------
+    job : what was opened.
+    bundle : the model.
+    reference : the genome as it is in its file.
+    assembly : its name, for files. known : the model was trained on this assembly.
+    edited : the edited genome, or None.
+    """
+
+    job: Job
+    bundle: Bundle
+    reference: SequenceSource
+    assembly: str
+    known: bool
+    edited: Edited | None
+
+    @classmethod
+    def of(cls, job: Job, bundle: Bundle, reference: SequenceSource, say: Say) -> Opened:
+        """Hold a genome against a model, and edit it; see :meth:`Job.open`."""
+        spec = bundle.spec
+        assembly, warning = agreed_assembly(spec, reference, job.any_genome)
+        if warning is not None:
+            say(f"warning: {warning}")
+        known = assembly in spec.assemblies
+        edited = None
+        if job.edits:
+            edited = edited_genome(job.edits, reference, assembly if known else None)
+            for line in edited.warnings():
+                say(line)
+        return cls(job, bundle, reference, assembly, known, edited)
+
+    @property
+    def spec(self) -> ModelSpec:
+        """Specification of the model."""
+        return self.bundle.spec
+
+    @property
+    def source(self) -> SequenceSource:
+        """The genome that is predicted: the edited one, if it is edited."""
+        return self.reference if self.edited is None else self.edited.genome
+
+    @property
+    def file_assembly(self) -> str:
+        """Name of the predicted genome's assembly; an edited one has a fingerprint behind it."""
+        if self.edited is None:
+            return self.assembly
+        return f"{self.assembly}.{self.edited.fingerprint}"
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Plain values that say, in the metadata of a file, what it was made from."""
+        return self.reference_provenance | self._edits_told()
+
+    @property
+    def reference_provenance(self) -> dict[str, Any]:
+        """The same of the reference."""
+        return {"model_name": self.spec.name, "genome_file": Path(self.job.genome).name}
+
+    def _edits_told(self) -> dict[str, Any]:
+        if self.edited is None:
+            return {}
+        return provenance_of(self.edited, self.job.edits, self.assembly, self.job.reencode)
+
+    def new_engine(self, source: SequenceSource, *, fine_bytes: int = 0) -> Engine:
+        """An engine of its own for a genome, on the job's device."""
+        from orca_cool.prediction.engine import Engine
+
+        job = self.job
+        return Engine(
+            self.bundle,
+            source,
+            job.device,
+            job.dtype,
+            encoder_dtype=job.encoder_dtype,
+            store=job.store,
+            edges=job.edges or EDGES[0],
+            reuse=not job.reencode,
+            fine_bytes=fine_bytes,
+        )
+
+    @cached_property
+    def reference_engine(self) -> Engine:
+        """Predicts the reference. Its encodings serve the edited genome too."""
+        return self.new_engine(self.reference)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """Predicts the genome of the job, edited or not."""
+        if self.edited is None:
+            return self.reference_engine
+        if self.job.reencode:
+            return self.new_engine(self.edited.genome)
+        return self.reference_engine.for_genome(self.edited.genome)
+
+
+def chosen_levels(
+    spec: ModelSpec, levels: str | None, modules: str | None
+) -> tuple[tuple[int, ...], tuple[str, ...] | None]:
+    """Levels and modules by the texts of ``--levels`` and ``--module``.
+
+    Parameters
+    ----------
+    levels : comma-separated resolutions ("4000") or windows ("1M"); None: all of the modules.
+    modules : comma-separated names of modules; None: whatever the levels need.
+
+    Returns
+    -------
+    resolutions : in bp, finest first. names : of the modules, or None.
+
+    Raises
+    ------
+    ModelError
+        If the model has no such level or module, or none of the modules has the level.
+    """
+    names = None
+    if modules:
+        names = tuple(spec.module(name.strip()).name for name in modules.split(","))
+    offered = {r for m in spec.modules if names is None or m.name in names for r in m.resolutions}
+    if levels is None:
+        return tuple(sorted(offered)), names
+    wanted = {spec.parse_level(text) for text in levels.split(",")}
+    for resolution in sorted(wanted - offered):
+        raise ModelError(
+            f"level {resolution} ({spec.label(resolution)}) is not of module "
+            f"{', '.join(names or ())}; levels there: {sorted(offered)}"
+        )
+    return tuple(sorted(wanted)), names
+
+
+def _tuples(data: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON's lists as tuples, as the dataclasses have them."""
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}

@@ -1,0 +1,36 @@
+"""Configurations that come with the package, to begin one's own with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from orca_cool.errors import TrainingError
+from orca_cool.files import check_output
+from orca_cool.model.registry import DATA
+
+
+def known_configs() -> dict[str, Path]:
+    """Name -> file of each configuration."""
+    return {path.stem: path for path in sorted((DATA / "configs").glob("*.yaml"))}
+
+
+def write_config(name: str, output: Path, *, force: bool = False) -> Path:
+    """Copy a configuration to where it can be edited.
+
+    Parameters
+    ----------
+    name : one of :func:`known_configs`. output : the file to write.
+
+    Raises
+    ------
+    TrainingError
+        If there is no such configuration; the message lists those there are.
+    OutputError
+        If the output exists (without ``force``), or cannot be written.
+    """
+    configs = known_configs()
+    if name not in configs:
+        raise TrainingError(f"there is no configuration {name!r}; there are: {', '.join(configs)}")
+    check_output(output, force)
+    output.write_text(configs[name].read_text(encoding="utf-8"), encoding="utf-8")
+    return output
