@@ -1,0 +1,37 @@
+"""The public API: one function for each verb of the command line, and the objects behind them.
+
+``import orca_cool as oc`` gives all of it (:mod:`orca_cool`), and costs nothing until it is used:
+what needs torch is imported when it is called.
+"""
+
+from orca_cool.api.predictor import Predictor
+from orca_cool.api.values import Genome, load_model, open_genome, parse_edits, read_variants
+from orca_cool.api.verbs import (
+    check_mcool,
+    encode_genome,
+    evaluate_files,
+    evaluate_model,
+    measure_expected,
+    plot_changes,
+    plot_file,
+    predict_to_mcool,
+    score_variants,
+)
+
+__all__ = [
+    "Genome",
+    "Predictor",
+    "check_mcool",
+    "encode_genome",
+    "evaluate_files",
+    "evaluate_model",
+    "load_model",
+    "measure_expected",
+    "open_genome",
+    "parse_edits",
+    "plot_changes",
+    "plot_file",
+    "predict_to_mcool",
+    "read_variants",
+    "score_variants",
+]

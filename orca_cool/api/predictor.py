@@ -1,0 +1,450 @@
+"""``Predictor``: a model and a genome, and everything that can be asked of them."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orca_cool.api.values import Genome, load_model, open_genome
+from orca_cool.errors import EditError, ModelError
+from orca_cool.genome.regions import Region, parse_position, parse_region
+from orca_cool.genome.source import SequenceSource
+from orca_cool.prediction.job import EDGES, MANY_EDITS, Job, Opened
+from orca_cool.prediction.progress import progress_bar
+from orca_cool.variants import Variant
+from orca_cool.variants.options import EditOptions, edited_genome
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from orca_cool.effects.comparison import Comparison
+    from orca_cool.maps.contact_map import ContactMap
+    from orca_cool.model.bundle import Model
+    from orca_cool.model.spec import ModuleSpec
+    from orca_cool.prediction.engine import Engine
+    from orca_cool.prediction.region import RegionMaps
+
+logger = logging.getLogger(__name__)
+
+
+class Predictor:
+    """Predict contact maps of a genome, and what edits change in them.
+
+    Sequence is encoded once and the encodings are used again, also by the predictors of edited
+    genomes (:meth:`edit`).
+
+    Parameters
+    ----------
+    model : a model (:func:`orca_cool.load_model`), or its name or folder.
+    genome : a genome (:func:`orca_cool.open_genome`), or its file or name.
+    device : "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:N".
+    dtype, encoder_dtype : number types of decoders and encoder; "float32" is exact.
+    store : file of encodings to read from and add to.
+    edges : what the encoder sees at the ends of windows: "real" sequence, or "zero-padded".
+    cell_type : one of ``model.cell_types``; None: the only one.
+    any_genome : accept a genome of another assembly than the model's.
+    progress : show progress bars.
+
+    Attributes
+    ----------
+    model, genome : as given, open.
+
+    Raises
+    ------
+    ModelError, GenomeError, DeviceError
+        If they cannot be used, or do not fit each other; the message names both.
+
+    Examples
+    --------
+    >>> p = oc.Predictor("yeast-metaphase", "example", progress=False)
+    >>> m = p.predict("chrII:100,000-400,000", resolution=4000)
+    >>> m.values.shape
+    (75, 75)
+    """
+
+    def __init__(
+        self,
+        model: Model | str | os.PathLike[str],
+        genome: Genome | SequenceSource | str | os.PathLike[str],
+        *,
+        device: str = "auto",
+        dtype: str = "float32",
+        encoder_dtype: str = "float32",
+        store: str | os.PathLike[str] | None = None,
+        edges: str = EDGES[0],
+        cell_type: str | None = None,
+        any_genome: bool = False,
+        progress: bool = True,
+    ):
+        by_name = isinstance(model, str | os.PathLike)
+        self.model: Model = load_model(model) if by_name else model  # type: ignore[arg-type,assignment]
+        if isinstance(genome, str | os.PathLike):
+            name = os.fspath(genome)
+            self.genome = open_genome(name)
+        else:
+            self.genome = genome if isinstance(genome, Genome) else Genome(genome)
+            name = self.genome.name
+        if cell_type is not None and cell_type not in self.model.cell_types:
+            raise ModelError(
+                f"model {self.model.name!r} has no cell type {cell_type!r}; it has: "
+                f"{', '.join(self.model.cell_types) or 'none named'}"
+            )
+        self.progress = progress
+        job = Job(
+            model=str(self.model.path),
+            genome=name,
+            any_genome=any_genome,
+            device=device,
+            dtype=dtype,
+            encoder_dtype=encoder_dtype,
+            store=None if store is None else os.fspath(store),
+            edges=edges,
+        )
+        job.check()
+        self._opened = Opened.of(job, self.model, self.genome.source, logger.warning)
+        self._reference: Predictor | None = None
+
+    @property
+    def _engine(self) -> Engine:
+        return self._opened.engine
+
+    @cached_property
+    def _maps(self) -> RegionMaps:
+        from orca_cool.prediction.region import RegionMaps
+
+        return RegionMaps(self._engine)
+
+    def _region(self, region: str | Region) -> Region:
+        return parse_region(region, self.genome.chromsizes) if isinstance(region, str) else region
+
+    def predict(
+        self, region: str | Region, resolution: int | None = None, *, fill: bool = False
+    ) -> ContactMap:
+        """The contact map of a region: the same pixels as in a file of its whole chromosome.
+
+        Parameters
+        ----------
+        region : "chrII", "chrII:100,000-400,000" (0-based, end-exclusive).
+        resolution : bin in bp, a level of the model; None: the finest one that predicts every pair
+            of the region.
+        fill : show coarser levels where this one does not reach; otherwise NaN stands there.
+
+        Returns
+        -------
+        ContactMap of the bins that the region touches, (n, n).
+
+        Raises
+        ------
+        RegionError, ModelError
+
+        Examples
+        --------
+        >>> p.predict("chrII:200,000-280,000").resolution
+        2000
+        """
+        where = self._region(region)
+        with progress_bar(self.progress, "window", str(where), self._engine) as report:
+            return self._maps.predict(where, resolution, fill=fill, progress=report)
+
+    def zoom(
+        self, position: str, *, module: str | None = None, edges: str = EDGES[1]
+    ) -> dict[int, ContactMap]:
+        """Maps of all levels around a position, as the released program predicts them.
+
+        Parameters
+        ----------
+        position : "chrII:238,265" (0-based), the base that every level centres on.
+        module : of the model ("32M"); None: its first.
+        edges : "zero-padded" (as released) or "real".
+
+        Returns
+        -------
+        {resolution in bp: ContactMap}, coarse to fine.
+
+        Raises
+        ------
+        RegionError, ModelError
+
+        Examples
+        --------
+        >>> {r: m.region.start for r, m in p.zoom("chrII:238,265").items()}  # doctest: +SKIP
+        {8000: 0, 4000: 0, 2000: 110265}
+        """
+        chrom, at = parse_position(position, self.genome.chromsizes)
+        maps = self._engine.zoom(self._module(module), chrom, at, edges)
+        return {m.resolution: m for m in maps}
+
+    def _module(self, name: str | None) -> ModuleSpec:
+        spec = self.model.spec
+        return spec.modules[0] if name is None else spec.module(name)
+
+    def edit(
+        self,
+        *edits: str,
+        vcf: str | os.PathLike[str] | None = None,
+        haplotype: int | None = None,
+        sample: str | None = None,
+        seqstr: str | None = None,
+        strict: bool = False,
+    ) -> Predictor:
+        """A predictor of the edited genome; it shares this one's encodings.
+
+        Parameters
+        ----------
+        edits : as :func:`orca_cool.parse_edits` reads them, in this genome's coordinates; ``@FILE``
+            reads them from a file.
+        vcf : a file of variants to apply; haplotype, sample : only what this haplotype carries.
+        seqstr : chromosomes in Seqstr's notation.
+        strict : a variant that cannot be used is an error, not a warning.
+
+        Raises
+        ------
+        EditError
+
+        Examples
+        --------
+        >>> alt = p.edit("chrII:238,208-238,325 del")
+        >>> alt.genome.chromsizes["chrII"]
+        813061
+        """
+        options = EditOptions(
+            tuple(edits), None if vcf is None else os.fspath(vcf), haplotype, sample, seqstr, strict
+        )
+        opened = self._opened
+        edited = edited_genome(options, self.genome.source, opened.assembly if opened.known else None)
+        for line in edited.warnings():
+            logger.warning(line.removeprefix("warning: "))
+        other = copy.copy(self)
+        other.__dict__.pop("_maps", None)
+        other.genome = Genome(edited.genome)
+        other._reference = self
+        other._opened = dataclasses.replace(
+            opened, job=dataclasses.replace(opened.job, edits=options), edited=edited
+        )
+        other._opened.__dict__["engine"] = self._engine.for_genome(edited.genome)
+        other._opened.__dict__["reference_engine"] = self._engine
+        return other
+
+    def compare(
+        self, edit: str, resolution: int, *, site: int | None = None, module: str | None = None
+    ) -> Comparison:
+        """What an edit changes at one level.
+
+        Parameters
+        ----------
+        edit : as :func:`orca_cool.parse_edits` reads it. resolution : bin in bp.
+        site : number of the place, from 0, where the edit has several (:meth:`comparisons`).
+
+        Raises
+        ------
+        EditError
+            If there are several places and none is chosen, or none; the message lists them.
+        ModelError
+
+        Examples
+        --------
+        >>> c = p.compare("chrII:238,208-238,325 del", resolution=4000)
+        >>> round(c.scores()["mse"], 3) > 0
+        True
+        """
+        found = self.comparisons(edit, resolutions=[resolution], module=module)
+        if site is not None and 0 <= site < len(found):
+            return found[site]
+        if len(found) != 1 or site is not None:
+            places = "; ".join(f"{k}: {c.site}" for k, c in enumerate(found)) or "none"
+            raise EditError(f"{edit!r} is looked at at {len(found)} places ({places}); choose site=")
+        return found[0]
+
+    def comparisons(
+        self, edit: str, *, resolutions: Sequence[int] | None = None, module: str | None = None
+    ) -> list[Comparison]:
+        """What an edit changes, at every place that it cuts and every level.
+
+        Parameters
+        ----------
+        resolutions : in bp; None: all levels of the module.
+        module : of the model; None: its first that has the resolutions.
+
+        Returns
+        -------
+        One comparison for each site and level, coarse to fine.
+
+        Raises
+        ------
+        EditError, ModelError
+        """
+        from orca_cool.effects.align import Reference, compare
+        from orca_cool.effects.comparison import Comparison
+
+        chosen = self._module_with(resolutions, module)
+        genome = edited_genome(EditOptions((edit,)), self.genome.source).genome
+        if not genome.edited:
+            raise EditError(f"{edit!r} changes nothing: the sequence is the reference's")
+        reference = Reference(self._engine, chosen)
+        (found,) = compare(reference, [genome], keep=resolutions)
+        return [Comparison(one) for one in found]
+
+    def _module_with(self, resolutions: Sequence[int] | None, name: str | None) -> ModuleSpec:
+        """The first module (or the one of this name) that has all resolutions."""
+        spec = self.model.spec
+        offered = spec.modules if name is None else (spec.module(name),)
+        for module in offered:
+            if set(resolutions or ()) <= set(module.resolutions):
+                return module
+        have = "; ".join(f"{m.name}: {', '.join(map(str, m.resolutions))}" for m in offered)
+        raise ModelError(f"no module has the levels {list(resolutions or ())}; there are {have}")
+
+    def iter_scores(
+        self,
+        variants: str | os.PathLike[str] | Sequence[Variant],
+        *,
+        module: str | None = None,
+        resolutions: Sequence[int] | None = None,
+        loops: str | os.PathLike[str] | None = None,
+        shifts: Sequence[int] = (),
+        strict: bool = False,
+    ) -> Iterator[dict[str, Any]]:
+        """Scores of variants, one by one, as rows of the table of ``orca-cool variants``.
+
+        Parameters
+        ----------
+        variants : a file (VCF, BEDPE, table, edits), or variants that were read.
+        module : of the model; None: its first. resolutions : of its levels, in bp; None: all.
+        loops : BEDPE of loops of the reference whose strength is compared.
+        shifts : bp by which windows are also moved; scores are averaged.
+        strict : a variant that cannot be scored is an error, not a row with the reason.
+
+        Yields
+        ------
+        A dict for each variant, level and breakpoint; ``status`` says "ok", or why not.
+
+        Raises
+        ------
+        EditError, ModelError
+        """
+        from orca_cool.effects.align import Reference
+        from orca_cool.effects.scores import Choices
+        from orca_cool.effects.variant_rows import Scoring, iter_rows
+        from orca_cool.genome.loops import read_loops
+        from orca_cool.variants import read_variants
+
+        source = self.genome.source
+        if isinstance(variants, str | os.PathLike):
+            variants = list(read_variants(variants, source))
+        chosen = self._module_with(resolutions, module)
+        known = read_loops(loops, source.chromsizes) if loops is not None else ()
+        levels = tuple(resolutions or chosen.resolutions)
+        scoring = Scoring(levels, Choices(loops=known), tuple(shifts), strict=strict)
+        engine = self._opened.new_engine(source, fine_bytes=MANY_EDITS)
+        for found in iter_rows(Reference(engine, chosen), variants, scoring):
+            yield from found.rows
+
+    def score_variants(
+        self, variants: str | os.PathLike[str] | Sequence[Variant], **options: Any
+    ) -> pd.DataFrame:
+        """Scores of variants, one row a variant, level and breakpoint.
+
+        Parameters
+        ----------
+        variants, options : see :meth:`iter_scores`.
+
+        Returns
+        -------
+        DataFrame with the columns of the table of ``orca-cool variants``.
+
+        Examples
+        --------
+        >>> df = p.score_variants("in.vcf")  # doctest: +SKIP
+        >>> df.sort_values("log_fold_change").tail()  # doctest: +SKIP
+        """
+        import pandas as pd
+
+        from orca_cool.effects.variant_rows import COLUMNS
+
+        return pd.DataFrame(self.iter_scores(variants, **options), columns=list(COLUMNS))
+
+    def profiles(self, region: str | Region) -> pd.DataFrame:
+        """Predicted chromatin profiles of a region.
+
+        Returns
+        -------
+        DataFrame with columns chrom, start, end (base bins) and one for each of ``model.profiles``.
+
+        Raises
+        ------
+        ModelError
+            If the model predicts no profiles.
+        """
+        import pandas as pd
+
+        if not self.model.profiles:
+            raise ModelError(f"model {self.model.name!r} predicts no profiles")
+        where = self._region(region)
+        base = self.model.spec.base_bin
+        first, last = where.start // base, -(-where.end // base)
+        values = self._engine.profiles(where.chrom, first, last)
+        starts = range(first * base, last * base, base)
+        frame = pd.DataFrame({"chrom": where.chrom, "start": starts})
+        length = self.genome.chromsizes[where.chrom]
+        frame["end"] = (frame["start"] + base).clip(upper=length)
+        return frame.assign(**dict(zip(self.model.profiles, values)))
+
+    def to_mcool(
+        self, output: str | os.PathLike[str], regions: Sequence[str] = (), **options: Any
+    ) -> list[Path]:
+        """Write a multi-resolution .mcool with expected tables, as ``orca-cool predict`` does.
+
+        Parameters
+        ----------
+        regions : UCSC strings; none: all chromosomes, or those that were edited.
+        options : further fields of :class:`orca_cool.effects.predict_job.PredictJob`: ``levels``,
+            ``trans``, ``fill_distance``, ``diff``, ``force``, ...
+
+        Returns
+        -------
+        Paths written.
+
+        Raises
+        ------
+        OrcaCoolError
+
+        Examples
+        --------
+        >>> p.to_mcool("out.mcool", regions=["chrII"])  # doctest: +SKIP
+        """
+        from orca_cool.effects.predict_job import PredictJob
+
+        base = {f.name: getattr(self._opened.job, f.name) for f in dataclasses.fields(Job)}
+        job = PredictJob(**base, output=os.fspath(output), regions=tuple(regions), **options)
+        return job.run(self._opened, progress=self.progress, say=logger.info)
+
+    def tileset(self, **options: Any) -> Any:
+        """Predicted tiles for higlass-python, in a notebook.
+
+        Parameters
+        ----------
+        options : ``track``, ``profile``, ``difference``, ``lift_to_reference``: see
+            :func:`higlass_plugin.notebook.tileset`.
+        """
+        from higlass_plugin.notebook import tileset
+
+        job = self._opened.job
+        return tileset(
+            job.model,
+            job.genome,
+            list(job.edits.edit),
+            device=job.device,
+            dtype=job.dtype,
+            store=job.store,
+            any_genome=job.any_genome,
+            **options,
+        )
+
+    def __repr__(self) -> str:
+        return f"<Predictor: model {self.model.name!r} on genome {self.genome.name!r}>"
