@@ -14,7 +14,7 @@ from orca_cool.errors import ModelError
 from orca_cool.evaluate.report import check_folder, table, to_json, write_folder
 from orca_cool.evaluate.result import Result
 from orca_cool.evaluate.tally import Choices
-from orca_cool.prediction.engine import DTYPES, EDGES, ENCODER_DTYPES
+from orca_cool.prediction.orca_engine import DTYPES, EDGES, ENCODER_DTYPES
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -308,7 +308,7 @@ def _model(
     from orca_cool.genome.open import open_genome
     from orca_cool.model.bundle import load_bundle
     from orca_cool.model.registry import resolve
-    from orca_cool.prediction.engine import Engine
+    from orca_cool.prediction.engine import make_engine
 
     bundle = load_bundle(resolve(model))
     chosen = bundle.spec.module(module) if module else bundle.spec.modules[0]
@@ -316,5 +316,10 @@ def _model(
     assembly_of(bundle.spec, source, any_genome)
     wanted = [bundle.spec.parse_level(level) for level in levels]
     return evaluate_model(
-        Engine(bundle, source, **engine), chosen, observed, chroms, resolutions=wanted, **options
+        make_engine(bundle, source, **engine),
+        chosen,
+        observed,
+        chroms,
+        resolutions=wanted,
+        **options,
     )

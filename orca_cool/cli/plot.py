@@ -263,7 +263,7 @@ def _engine(
     from orca_cool.genome.open import open_genome
     from orca_cool.model.bundle import load_bundle
     from orca_cool.model.registry import resolve
-    from orca_cool.prediction.engine import Engine
+    from orca_cool.prediction.engine import make_engine
 
     bundle = load_bundle(resolve(model))
     spec = bundle.spec
@@ -275,7 +275,7 @@ def _engine(
         raise ModelError(f"--levels {levels!r}: no module has all of them; there are {have}")
     source = open_genome(genome, chrom_names)
     assembly = assembly_of(spec, source, any_genome)
-    engine = Engine(bundle, source, device, store=store, edges=edges, fine_bytes=2**30)
+    engine = make_engine(bundle, source, device, store=store, edges=edges, fine_bytes=2**30)
     drawn = [r for r in chosen.resolutions if not wanted or r in wanted]
     return engine, chosen, drawn, assembly if assembly in spec.assemblies else None
 

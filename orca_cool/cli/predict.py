@@ -24,8 +24,9 @@ from orca_cool.model.bundle import load_bundle
 from orca_cool.model.registry import resolve
 from orca_cool.model.spec import ModelSpec, ModuleSpec
 from orca_cool.prediction.device import resolve_device
-from orca_cool.prediction.engine import DTYPES, EDGES, ENCODER_DTYPES, Engine
+from orca_cool.prediction.engine import Engine, make_engine
 from orca_cool.prediction.levels import Settings
+from orca_cool.prediction.orca_engine import DTYPES, EDGES, ENCODER_DTYPES
 from orca_cool.prediction.parallel.ranks import Ranks
 from orca_cool.prediction.to_file import predict_to_file, prepare, work_folder
 from orca_cool.prediction.windows import Window, by_root, plan
@@ -256,7 +257,7 @@ def predict(
     )
     wanted = _levels(spec, levels, names)
     settings = Settings(wanted, fill_distance, names, mode, pseudo_depth, trans, strand_difference)
-    # further arguments of Engine: plain values, paths as Path
+    # further arguments of make_engine: plain values, paths as Path
     engine_options: dict[str, Any] = {
         "encoder_dtype": encoder_dtype,
         "edges": edges or "real",
@@ -283,8 +284,8 @@ def predict(
         if (
             dask is not None
         ):  # this process merges what others compute, perhaps on a machine without their devices
-            return Engine(bundle, source, "cpu")
-        return Engine(bundle, source, device, dtype, **engine_options)
+            return make_engine(bundle, source, "cpu")
+        return make_engine(bundle, source, device, dtype, **engine_options)
 
     base = (
         make(original) if edited is not None and not reencode else None
@@ -369,7 +370,7 @@ def predict(
         edits: EditOptions | None,
     ) -> list[Path]:
         """Predict regions; nothing is written by a rank that only helps."""
-        crew: Any = contextlib.nullcontext()
+        helpers: Any = contextlib.nullcontext()
         if dask is not None:
             from orca_cool.prediction.parallel.cluster import Dask, Job
 
@@ -387,10 +388,10 @@ def predict(
                 work_folder(output),
                 edits,
             )
-            crew = Dask(dask, job)
+            helpers = Dask(dask, job)
         elif ranks is not None and engine.source is source:
-            crew = ranks
-        with crew as others:
+            helpers = ranks
+        with helpers as others:
             if ranks is not None and ranks.rank > 0:
                 whole = prepare(engine, chosen, settings, assembly=assembly, provenance=provenance)
                 ranks.work(engine, whole, work_folder(output))
@@ -421,7 +422,7 @@ def predict(
                     provenance=provenance,
                     force=force,
                     progress=show,
-                    crew=others,
+                    helpers=others,
                 )
 
     if not beside or edited is None:
@@ -495,7 +496,7 @@ def _watch(engine: Engine, bar: tqdm) -> None:
         left = f"encoding {name} {'-' if reverse else '+'}, {(end - start) / 1e6:.1f} Mb to go"
         bar.set_postfix_str(left if end > start else "")
 
-    engine.encodings.encoder.notice = notice
+    engine.on_encoding(notice)
 
 
 def _say_error(

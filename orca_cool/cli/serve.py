@@ -21,7 +21,7 @@ from orca_cool.genome.source import SequenceSource
 from orca_cool.model.bundle import load_bundle
 from orca_cool.model.registry import home, resolve
 from orca_cool.prediction.device import resolve_device
-from orca_cool.prediction.engine import DTYPES
+from orca_cool.prediction.orca_engine import DTYPES
 
 if TYPE_CHECKING:
     from higlass_plugin.registry.tilesets import TilesetRegistry

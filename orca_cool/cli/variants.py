@@ -17,7 +17,8 @@ from orca_cool.files import check_output
 from orca_cool.genome.open import open_genome
 from orca_cool.model.bundle import load_bundle
 from orca_cool.model.registry import resolve
-from orca_cool.prediction.engine import DTYPES, EDGES, ENCODER_DTYPES, Engine
+from orca_cool.prediction.engine import Engine, make_engine
+from orca_cool.prediction.orca_engine import DTYPES, EDGES, ENCODER_DTYPES
 from orca_cool.variants import read_variants
 
 
@@ -159,7 +160,7 @@ def variants(
             f"{bad[0].where}: {bad[0].name}: {bad[0].problem}"
             + (f" (and {len(bad) - 1:,} more)" if len(bad) > 1 else "")
         )
-    engine = Engine(
+    engine = make_engine(
         bundle,
         source,
         device,

@@ -137,7 +137,7 @@ def score_variants(
         "format_version": FORMAT_VERSION,
         "orca_cool": __version__,
         "model": engine.spec.name,
-        "model_digest": engine.bundle.digest,
+        "model_digest": engine.digest,
         "genome": engine.source.name,
         "module": module.name,
         "resolutions": list(resolutions),
@@ -151,7 +151,7 @@ def score_variants(
         Path(maps).mkdir(parents=True, exist_ok=True)
     journal = _Journal(output, settings, restart=force)
     reference = Reference(engine, module)
-    group = max(1, engine.batch // 2)
+    group = engine.windows_per_batch
     try:
         report = progress or (lambda done, total: None)
         report(journal.done, len(variants))

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from orca_cool.errors import GenomeError
 
 if TYPE_CHECKING:
-    from orca_cool.model.spec import ModelSpec
+    from orca_cool.model.spec import ModelDescription
 from orca_cool.genome.source import SequenceSource
 
 
-def check_assembly(spec: ModelSpec, source: SequenceSource) -> str | None:
+def check_assembly(spec: ModelDescription, source: SequenceSource) -> str | None:
     """The assembly of the model that a genome agrees with.
 
     Returns

@@ -1,4 +1,4 @@
-"""Workers of dask.distributed as a crew: on this machine, on a SLURM cluster, or wherever a
+"""Workers of dask.distributed as helpers: on this machine, on a SLURM cluster, or wherever a
 scheduler is.
 
 Tasks are short runs of steps; their windows come back as files in the work folder, which workers
@@ -26,11 +26,11 @@ from orca_cool.genome.open import SHIPPED, open_genome
 from orca_cool.genome.regions import Region
 from orca_cool.model.bundle import load_bundle
 from orca_cool.prediction.checkpoint import WorkFolder
-from orca_cool.prediction.engine import Engine, WindowMap
+from orca_cool.prediction.engine import Engine, WindowMap, make_engine
 from orca_cool.prediction.levels import Settings
 from orca_cool.prediction.plan import Plan, Progress, Step, split
 from orca_cool.prediction.to_file import prepare
-from orca_cool.prediction.window_files import compute_shard, load_windows, unfinished, windows_path
+from orca_cool.prediction.window_files import compute_steps, load_windows, unfinished, windows_path
 from orca_cool.variants.options import EditOptions, edited_genome
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class Job:
     Attributes
     ----------
     model : folder. genome, chrom_names : as :func:`orca_cool.genome.open.open_genome` takes them.
-    device, dtype, options : arguments of :class:`orca_cool.prediction.engine.Engine`. folder : work
+    device, dtype, options : arguments of :func:`orca_cool.prediction.engine.make_engine`. folder : work
         folder.
     edits : of the genome, as :class:`orca_cool.cli.edits.EditOptions` in a dict; None: it is
         predicted as it is.
@@ -126,7 +126,9 @@ def _prepared(job: str) -> tuple[Engine, Plan]:
                     f"a worker makes another genome than {j.assembly!r} of the edits; have their "
                     f"files changed?"
                 )
-        engine = Engine(load_bundle(Path(j.model)), source, _device(j.device), j.dtype, **j.options)
+        engine = make_engine(
+            load_bundle(Path(j.model)), source, _device(j.device), j.dtype, **j.options
+        )
         chosen: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list) else v for k, v in j.settings.items()
         }
@@ -141,7 +143,7 @@ def _prepared(job: str) -> tuple[Engine, Plan]:
 
 
 def describe(job: str) -> dict[str, str]:
-    """A task: the ``numbers`` of a worker's engine for a job (a :class:`Job` as JSON)."""
+    """A task: the ``numerics`` of a worker's engine for a job (a :class:`Job` as JSON)."""
     return _prepared(job)[0].numerics
 
 
@@ -158,7 +160,7 @@ def work(job: str, numbers: Sequence[int]) -> int:
     Steps that were computed.
     """
     engine, plan = _prepared(job)
-    return compute_shard(
+    return compute_steps(
         engine, plan, [plan.steps[number] for number in numbers], Path(json.loads(job)["folder"])
     )
 
@@ -176,8 +178,8 @@ def _device(wanted: str) -> str:
 
 
 class Dask:
-    """Workers of a dask cluster; the crew of :func:`orca_cool.prediction.to_file.predict_to_file`. A context
-    manager.
+    """Workers of a dask cluster; the helpers of
+    :func:`orca_cool.prediction.to_file.predict_to_file`. A context manager.
 
     Parameters
     ----------
@@ -192,11 +194,11 @@ class Dask:
         If ``where`` is none of these, dask is not installed, or the cluster cannot be reached.
     """
 
-    again = False
+    restarted = False
 
     def __init__(self, where: str, job: Job):
         self.where, self.job = where, json.dumps(dataclasses.asdict(job))
-        self.numbers: dict[str, str] | None = None
+        self.numerics: dict[str, str] | None = None
         self._stack = contextlib.ExitStack()
         self._tasks: dict[int, int] = {}  # step -> task
         self._numbers: list[list[int]] = []
@@ -258,7 +260,7 @@ class Dask:
             self.client = self._stack.enter_context(distributed.Client(**arguments))
             if slurm:
                 log.info("waiting for the first SLURM job")
-            self.numbers = self.client.submit(describe, self.job, pure=False).result()
+            self.numerics = self.client.submit(describe, self.job, pure=False).result()
             self.workers = count or max(1, len(self.client.ncores()))
         except OrcaCoolError:
             self._stack.close()
