@@ -29,7 +29,8 @@ from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import SequenceSource
 from orca_cool.model.bundle import load_bundle
 from orca_cool.model.registry import resolve
-from orca_cool.prediction.engine import Engine, ZoomMap
+from orca_cool.prediction.engine import Engine, make_engine
+from orca_cool.prediction.zoom import ZoomMap
 
 CHROM = "chrII"
 #: CEN2 by its bases (SGD): it is looked up, since releases of the genome differ by a few bp
@@ -200,7 +201,7 @@ def main() -> None:
     parser.add_argument("--peaks", action="append", default=[], metavar="BED[:COLUMN:KIND]")
     parser.add_argument("-o", "--output", metavar="PNG")
     options = parser.parse_args()
-    engine = Engine(
+    engine = make_engine(
         load_bundle(resolve(options.model)), open_genome(options.genome), "cpu", fine_bytes=2**29
     )
     centromeres(engine, options.output)

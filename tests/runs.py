@@ -14,7 +14,7 @@ from orca_cool.genome.open import open_genome
 from orca_cool.genome.regions import Region
 from orca_cool.maps.expected import table_path
 from orca_cool.model.bundle import load_bundle, save_bundle
-from orca_cool.prediction.engine import Engine
+from orca_cool.prediction.engine import Engine, make_engine
 from orca_cool.prediction.levels import Settings
 from orca_cool.prediction.to_file import predict_to_file
 
@@ -42,7 +42,7 @@ def make_place(folder: Path) -> Path:
 
 def engine(place: Path) -> Engine:
     """The model on the genome, on the CPU."""
-    return Engine(load_bundle(place / "toy"), open_genome(place / "toy.fa"), "cpu")
+    return make_engine(load_bundle(place / "toy"), open_genome(place / "toy.fa"), "cpu")
 
 
 def settings(**changes) -> Settings:

@@ -1,9 +1,9 @@
-"""A sequence as a model sees it: the windows of its chromosomes as units of work, and numbers made
-of them.
+"""A predicted genome: the windows of its chromosomes as units of work, and what is known of its
+levels.
 
-A unit is the smallest thing that is computed and kept. Of an edited genome, windows whose top
-window (with all that its encodings depend on) is a stretch of the reference are the reference's
-units: they are computed once for all edits that leave them alone.
+A unit is the smallest thing that is computed and kept. Where the top window of an edited genome,
+with all the sequence that it depends on, is a stretch of the reference, its windows are units of
+the reference: they are computed once for all edits that leave them alone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 
 from higlass_plugin.compute.cache import Cache
 from higlass_plugin.tiles import Axis
@@ -25,13 +24,10 @@ from orca_cool.genome.regions import n_bins
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import GAP
 from orca_cool.model.spec import ModuleSpec
-from orca_cool.prediction.engine import Engine, Root, StrandMaps, average
-from orca_cool.prediction.levels import Settings, bands, chain, expected_for, known_band
-from orca_cool.prediction.patches import Patchwork, Placed, symmetric
+from orca_cool.prediction.engine import Engine, Request, Root, StrandMaps, average
+from orca_cool.prediction.levels import Settings, assign_levels, bands, expected_for, known_band
+from orca_cool.prediction.patches import Patchwork, PlannedWindow, symmetric
 from orca_cool.prediction.windows import Window, plan_trans
-
-#: Base bins encoded between two looks at whether something else has become more urgent.
-ENCODED_AT_ONCE = 2000
 
 
 class Unit(Hashable, Protocol):
@@ -66,8 +62,15 @@ class WindowMaps:
 
 @dataclass(frozen=True)
 class WindowUnit:
-    """A window: ``path`` are the starts, in bins from the start of the top window (``root``, bp),
-    of the windows above it and of itself.
+    """A window of a chromosome.
+
+    Attributes
+    ----------
+    predicted : whose window it is.
+    module : name of the module that predicts it.
+    root : start of its top window in bp.
+    path : starts of the windows above it, from the top, and of itself, each in its own bins from
+        the start of the top window.
     """
 
     predicted: PredictedGenome
@@ -93,7 +96,7 @@ class WindowUnit:
     ) -> list[tuple[WindowMaps, int]]:
         engine, module = self.predicted.engine, self.predicted.engine.spec.module(self.module)
         resolution = module.resolutions[len(self.path) - 1]
-        requests = []
+        requests: list[Request] = []
         for unit, parent in zip(others, above):
             root = unit.predicted.root(unit.module, unit.chrom, unit.root)
             window = Window(resolution, unit.path[-1], unit.path[-2] if parent else None, 0)
@@ -110,7 +113,7 @@ class WindowUnit:
 
 @dataclass(frozen=True)
 class TransUnit:
-    """A pair of chromosome pieces; its value is (bins of first, bins of second) float32 log
+    """Stretches of two chromosomes; its value is (bins of first, bins of second) float32 log
     observed/expected at the module's top level.
     """
 
@@ -135,8 +138,8 @@ class TransUnit:
 
 @dataclass(frozen=True)
 class ProfileUnit:
-    """Predicted chromatin profiles of the base bins of one of the encoder's blocks: (profiles,
-    bins) float32, both strands' mean.
+    """Predicted chromatin profiles of one of the engine's blocks of base bins: (profiles, bins)
+    float32, both strands' mean.
     """
 
     predicted: PredictedGenome
@@ -149,28 +152,22 @@ class ProfileUnit:
     def kind(self) -> Hashable:
         return self
 
-    @torch.inference_mode()
     def compute(
         self, others: Sequence[ProfileUnit], above: Sequence[None]
     ) -> list[tuple[np.ndarray, int]]:
-        engine = self.predicted.engine
-        head = engine.model.final_1d
-        assert head is not None
-        size = engine.encodings.size
-        strands = []
-        for reverse in (False, True):
-            y = head(
-                engine.encodings.window(self.chrom, self.block * size, size, reverse=reverse)[None]
-            )[0]
-            strands.append(y.flip(-1) if reverse else y)
-        values = (0.5 * (strands[0] + strands[1])).float().cpu().numpy()
+        size = self.predicted.engine.profile_block
+        values = self.predicted.engine.profiles(self.chrom, self.block * size, size)
         return [(values, values.nbytes)]
 
 
 @dataclass(frozen=True)
 class Level:
-    """A resolution's expected contact frequency by distance in bins, plus eps, and between
-    chromosomes (NaN where unknown).
+    """What is expected at a resolution.
+
+    Attributes
+    ----------
+    cis : (n,) contact frequency by distance in bins, plus eps. trans : the same between
+        chromosomes, NaN where unknown.
     """
 
     cis: np.ndarray
@@ -178,15 +175,19 @@ class Level:
 
 
 class PredictedGenome:
-    """A genome, or an edited one, and a model.
+    """A model on a genome or on an edited one, as tiles ask for it.
 
     Parameters
     ----------
     engine : with real edges.
     name : for messages and names.
-    roots : encoded top windows that are kept.
-    urgent : when it is set, the encoding of a top window makes way for something else.
-    base : the predicted of the reference, for an edited genome.
+    roots : cache of the top windows that have been read.
+    urgent : when it is set, the reading of a top window makes way for something else.
+    base : the same of the reference, for an edited genome.
+
+    Attributes
+    ----------
+    compartments : E1 by chromosome, once it is known.
     """
 
     def __init__(
@@ -208,10 +209,10 @@ class PredictedGenome:
             tuple(sorted({r for m in engine.spec.modules for r in m.resolutions})),
             fill_distance=everywhere,
         )
-        self.chain = chain(engine, self.settings)
-        self.compartments: dict[str, np.ndarray] = {}  # E1 by chromosome, once it is known
+        self.assignment = assign_levels(engine.spec, self.settings)
+        self.compartments: dict[str, np.ndarray] = {}
         self._patchworks: dict[str, Patchwork] = {}
-        self._units: dict[tuple[str, Placed], WindowUnit] = {}
+        self._units: dict[tuple[str, PlannedWindow], WindowUnit] = {}
         self._levels: dict[int, Level] = {}
         self._masked: dict[tuple[str, int, int, int], np.ndarray] = {}
         self._lock = threading.RLock()
@@ -229,20 +230,17 @@ class PredictedGenome:
         """
         with self._lock:
             if chrom not in self._patchworks:
-                held, written = bands(
-                    self.engine, self.chain, self.settings, [self.axis.chromsizes[chrom]]
-                )
+                bins, length = self.engine.spec.bins, self.axis.chromsizes[chrom]
+                held, written = bands(bins, self.assignment, self.settings, [length])
                 written = {r: known_band(self.level(r).cis, band) for r, band in written.items()}
-                self._patchworks[chrom] = Patchwork(
-                    self.engine.spec.bins, self.chain, self.axis.chromsizes[chrom], held, written
-                )
+                self._patchworks[chrom] = Patchwork(bins, self.assignment, length, held, written)
             return self._patchworks[chrom]
 
     def level(self, resolution: int) -> Level:
         """Expected of a resolution, as far as the longest chromosome reaches."""
         with self._lock:
             if resolution not in self._levels:
-                module = self.chain.owner(resolution)
+                module = self.assignment.module_of(resolution)
                 expected_model = self.engine.expected(module)
                 eps = expected_model.eps(resolution, self.engine.spec.bins)
                 longest = max(*self.axis.chromsizes.values(), *self.base.axis.chromsizes.values())
@@ -277,15 +275,13 @@ class PredictedGenome:
                 out[k] = np.mean((known == 1) | (known == 2))
         return out
 
-    def unit(self, chrom: str, placed: Placed) -> WindowUnit:
+    def unit(self, chrom: str, placed: PlannedWindow) -> WindowUnit:
         """The unit that a window of a chromosome's plan is."""
         found = self._units.get((chrom, placed))
         if found is None:
-            line = placed.line()
-            top, module = line[0].window, self.engine.spec.module(placed.module)
-            path = tuple(
-                p.window.start - top.start * (top.resolution // p.window.resolution) for p in line
-            )
+            windows = [p.window for p in placed.path()]
+            top, module = windows[0], self.engine.spec.module(placed.module)
+            path = tuple(w.start - top.start * (top.resolution // w.resolution) for w in windows)
             found = self._units[chrom, placed] = WindowUnit(
                 *self._origin(module, chrom, top.start * top.resolution), path
             )
@@ -294,60 +290,52 @@ class PredictedGenome:
     def _origin(
         self, module: ModuleSpec, chrom: str, root: int
     ) -> tuple[PredictedGenome, str, str, int]:
-        """PredictedGenome, module's name, chromosome and start of a top window: of the reference, if it is a
-        stretch of it.
+        """Whose top window one at ``root`` bp is: predicted genome, name of the module, chromosome
+        and start. It is the reference's if it, with its context, is a stretch of it, in the phase of
+        the base bins.
         """
         genome = self.genome
         if genome is not None and not module.multi_chromosome:
-            base = self.engine.spec.base_bin
-            around = self.engine.encodings.margin * base
-            pieces = genome.overhanging(
-                chrom, root - around, root + self.engine.spec.window(module.resolutions[0]) + around
-            )
-            whole = pieces[0]
+            context = self.engine.context
+            window = self.engine.spec.window(module.resolutions[0])
+            segments = genome.overhanging(chrom, root - context, root + window + context)
+            whole = segments[0]
             if (
-                len(pieces) == 1
+                len(segments) == 1
                 and whole.chrom
                 and whole.strand == "+"
-                and (whole.start + around) % base == 0
+                and (whole.start + context) % self.engine.spec.base_bin == 0
             ):
-                return self.base, module.name, whole.chrom, whole.start + around
+                return self.base, module.name, whole.chrom, whole.start + context
         return self, module.name, chrom, root
 
     def root(self, module: str, chrom: str, start: int) -> Root:
-        """An encoded top window, from memory or anew; :class:`Preempted` if something else has
-        become urgent meanwhile.
+        """A top window, from memory or read anew.
+
+        Raises
+        ------
+        Preempted
+            If something else has become urgent meanwhile; what was encoded stays in the encodings'
+            cache.
         """
         key = self, module, chrom, start
         found = self.roots.get(key)
         if found is None:
             spec = self.engine.spec.module(module)
-            if not spec.multi_chromosome:
-                self._warm(chrom, start, self.engine.spec.window(spec.resolutions[0]))
+            for _ in self.engine.encode_ahead(spec, chrom, start):
+                if self.urgent.is_set():
+                    raise Preempted
             found = self.engine.root(spec, chrom, start)
             self.roots.put(key, found, found.nbytes)
         return found
 
-    def _warm(self, chrom: str, start: int, width: int) -> None:
-        """Encode a stretch piece by piece: what was done stays in the encodings' cache when
-        something else goes before.
-        """
-        first, bins = start // self.engine.spec.base_bin, width // self.engine.spec.base_bin
-        for at in range(first, first + bins, ENCODED_AT_ONCE):
-            for reverse in (False, True):
-                if self.urgent.is_set():
-                    raise Preempted
-                self.engine.encodings.window(
-                    chrom, at, min(ENCODED_AT_ONCE, first + bins - at), reverse=reverse
-                )
-
     @cached_property
     def trans_pairs(self) -> dict[tuple[str, str], list[TransUnit]]:
-        """The pairs of pieces that make each inter-chromosomal map of the top level, where the
+        """The pairs of stretches that make each inter-chromosomal map of the top level, where the
         model predicts those.
         """
         out: dict[tuple[str, str], list[TransUnit]] = {}
-        module = self.chain.owner(max(self.chain.resolutions))
+        module = self.assignment.module_of(max(self.assignment.resolutions))
         if module.multi_chromosome and np.isfinite(self.level(module.resolutions[0]).trans):
             top = module.resolutions[0]
             for a, b in plan_trans(self.axis.chromsizes, self.engine.spec.window(top), top):
@@ -356,4 +344,4 @@ class PredictedGenome:
 
 
 class Preempted(Exception):
-    """Something more urgent has come; what was begun will be asked for again."""
+    """Something more urgent has come; the unit that was begun will be asked for again."""

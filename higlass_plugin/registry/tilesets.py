@@ -26,8 +26,8 @@ from higlass_plugin.tilesets.measured import RatioTileset
 from higlass_plugin.tilesets.tracks import CompartmentTileset, InsulationTileset, ProfileTileset
 from orca_cool.errors import OrcaCoolError
 from orca_cool.genome.source import SequenceSource
-from orca_cool.model.bundle import Bundle
-from orca_cool.prediction.engine import Engine
+from orca_cool.model.window_model import WindowModel
+from orca_cool.prediction.engine import make_engine
 
 
 class UnknownTileset(OrcaCoolError):
@@ -123,7 +123,7 @@ class TilesetRegistry:
     def add_model(
         self,
         name: str,
-        bundle: Bundle,
+        model: WindowModel,
         genome: str,
         source: SequenceSource,
         assembly: str,
@@ -134,9 +134,9 @@ class TilesetRegistry:
         Parameters
         ----------
         name, genome : what ``orca://`` URLs call them.
-        options : further arguments of :class:`~orca_cool.prediction.engine.Engine`.
+        options : further arguments of :func:`~orca_cool.prediction.engine.make_engine`.
         """
-        engine = Engine(bundle, source, **options)
+        engine = make_engine(model, source, **options)
         with self._lock:
             if (name, genome) in self._models:
                 raise OrcaCoolError(f"model {name!r} on genome {genome!r} is served twice")
@@ -153,7 +153,7 @@ class TilesetRegistry:
                 *(replace(base, track=track) for track in ("insulation", "compartments")),
                 *(
                     replace(base, track="profile", profile=profile)
-                    for profile in bundle.spec.profiles
+                    for profile in model.spec.profiles
                 ),
             ]:
                 self._listed.append(self._open_tileset(address, self._models[name, genome]).uid)
@@ -490,7 +490,7 @@ class TilesetRegistry:
                 "tiles_built_total": self.scheduler.built,
                 "compute_seconds_total": self.scheduler.busy,
             }
-            out["encoded_bp_total"] = sum(s.engine.encodings.encoded for s in self._models.values())
+            out["encoded_bp_total"] = sum(s.engine.encoded_bp for s in self._models.values())
         for name, cache in said["caches"].items():
             out |= {
                 f"cache_{name}_bytes": cache["bytes"],

@@ -58,7 +58,7 @@ class _MapGoal(Drawn):
         """Units that hold contacts between two chromosomes, and whether the first's bins are
         columns.
         """
-        if self.resolution == max(self.predicted.chain.resolutions):
+        if self.resolution == max(self.predicted.assignment.resolutions):
             for turned, pair in ((False, (a, b)), (True, (b, a))):
                 for unit in self.predicted.trans_pairs.get((pair[0].chrom, pair[1].chrom), []):
                     if all(

@@ -164,7 +164,7 @@ class _ProfileGoal:
         self.key, self.row = key, tileset.row
         predicted = tileset.predicted
         self.factor = resolution // predicted.engine.spec.base_bin
-        self.size = predicted.engine.encodings.size
+        self.size = predicted.engine.profile_block
         self.parts: list[tuple[Run, list[ProfileUnit]]] = []
         for run in tileset.axis.runs(resolution, x, VECTOR_BINS):
             last = min(

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from orca_cool.effects.comparison import Comparison
     from orca_cool.maps.contact_map import ContactMap
-    from orca_cool.model.bundle import Model
     from orca_cool.model.spec import ModuleSpec
+    from orca_cool.model.window_model import WindowModel
     from orca_cool.prediction.engine import Engine
     from orca_cool.prediction.region import RegionMaps
 
@@ -41,7 +41,8 @@ class Predictor:
 
     Parameters
     ----------
-    model : a model (:func:`orca_cool.load_model`), or its name or folder.
+    model : a model (:func:`orca_cool.load_model`), its name or folder, or anybody's model that
+        has what :class:`orca_cool.model.window_model.WindowModel` lists.
     genome : a genome (:func:`orca_cool.open_genome`), or its file or name.
     device : "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:N".
     dtype, encoder_dtype : number types of decoders and encoder; "float32" is exact.
@@ -70,7 +71,7 @@ class Predictor:
 
     def __init__(
         self,
-        model: Model | str | os.PathLike[str],
+        model: WindowModel | str | os.PathLike[str],
         genome: Genome | SequenceSource | str | os.PathLike[str],
         *,
         device: str = "auto",
@@ -82,22 +83,22 @@ class Predictor:
         any_genome: bool = False,
         progress: bool = True,
     ):
-        by_name = isinstance(model, str | os.PathLike)
-        self.model: Model = load_model(model) if by_name else model  # type: ignore[arg-type,assignment]
+        self.model = load_model(model) if isinstance(model, str | os.PathLike) else model
         if isinstance(genome, str | os.PathLike):
             name = os.fspath(genome)
             self.genome = open_genome(name)
         else:
             self.genome = genome if isinstance(genome, Genome) else Genome(genome)
             name = self.genome.name
-        if cell_type is not None and cell_type not in self.model.cell_types:
+        spec = self.model.spec
+        if cell_type not in (None, spec.cell_type):
             raise ModelError(
-                f"model {self.model.name!r} has no cell type {cell_type!r}; it has: "
-                f"{', '.join(self.model.cell_types) or 'none named'}"
+                f"model {spec.name!r} has no cell type {cell_type!r}; it has: "
+                f"{spec.cell_type or 'none named'}"
             )
         self.progress = progress
         job = Job(
-            model=str(self.model.path),
+            model=str(getattr(self.model, "path", spec.name)),
             genome=name,
             any_genome=any_genome,
             device=device,
@@ -217,7 +218,9 @@ class Predictor:
             tuple(edits), None if vcf is None else os.fspath(vcf), haplotype, sample, seqstr, strict
         )
         opened = self._opened
-        edited = edited_genome(options, self.genome.source, opened.assembly if opened.known else None)
+        edited = edited_genome(
+            options, self.genome.source, opened.assembly if opened.known else None
+        )
         for line in edited.warnings():
             logger.warning(line.removeprefix("warning: "))
         other = copy.copy(self)
@@ -258,7 +261,9 @@ class Predictor:
             return found[site]
         if len(found) != 1 or site is not None:
             places = "; ".join(f"{k}: {c.site}" for k, c in enumerate(found)) or "none"
-            raise EditError(f"{edit!r} is looked at at {len(found)} places ({places}); choose site=")
+            raise EditError(
+                f"{edit!r} is looked at at {len(found)} places ({places}); choose site="
+            )
         return found[0]
 
     def comparisons(
@@ -336,7 +341,7 @@ class Predictor:
 
         source = self.genome.source
         if isinstance(variants, str | os.PathLike):
-            variants = list(read_variants(variants, source))
+            variants = list(read_variants(Path(variants), source))
         chosen = self._module_with(resolutions, module)
         known = read_loops(loops, source.chromsizes) if loops is not None else ()
         levels = tuple(resolutions or chosen.resolutions)
@@ -374,7 +379,7 @@ class Predictor:
 
         Returns
         -------
-        DataFrame with columns chrom, start, end (base bins) and one for each of ``model.profiles``.
+        DataFrame with columns chrom, start, end (base bins) and one for each of the model's profiles.
 
         Raises
         ------
@@ -383,17 +388,16 @@ class Predictor:
         """
         import pandas as pd
 
-        if not self.model.profiles:
-            raise ModelError(f"model {self.model.name!r} predicts no profiles")
+        names = self.model.spec.profiles
         where = self._region(region)
         base = self.model.spec.base_bin
         first, last = where.start // base, -(-where.end // base)
-        values = self._engine.profiles(where.chrom, first, last)
+        values = self._engine.profiles(where.chrom, first, last - first)
         starts = range(first * base, last * base, base)
         frame = pd.DataFrame({"chrom": where.chrom, "start": starts})
         length = self.genome.chromsizes[where.chrom]
         frame["end"] = (frame["start"] + base).clip(upper=length)
-        return frame.assign(**dict(zip(self.model.profiles, values)))
+        return frame.assign(**dict(zip(names, values)))
 
     def to_mcool(
         self, output: str | os.PathLike[str], regions: Sequence[str] = (), **options: Any
@@ -447,4 +451,4 @@ class Predictor:
         )
 
     def __repr__(self) -> str:
-        return f"<Predictor: model {self.model.name!r} on genome {self.genome.name!r}>"
+        return f"<Predictor: model {self.model.spec.name!r} on genome {self.genome.name!r}>"

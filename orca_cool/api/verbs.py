@@ -17,6 +17,7 @@ from orca_cool.prediction.job import Say
 if TYPE_CHECKING:
     from orca_cool.effects.table import Summary
     from orca_cool.evaluate.result import Result
+    from orca_cool.maps.check import Report
 
 
 def _silent(line: str) -> None:
@@ -56,7 +57,7 @@ def predict_to_mcool(
     return job.run(progress=progress, say=say)
 
 
-def write_scores(
+def score_variants(
     output: str | Path, *, progress: bool = True, say: Say = _silent, **options: Any
 ) -> Summary:
     """Score variants, and write the table (``orca-cool variants``).
@@ -73,6 +74,33 @@ def write_scores(
     from orca_cool.effects.variants_job import VariantsJob
 
     return VariantsJob(output=str(output), **_plain(options)).run(progress=progress, say=say)
+
+
+def check_mcool(path: str | Path) -> Report:
+    """Whether a predicted .mcool is valid, and what it is good for (``orca-cool check``).
+
+    Parameters
+    ----------
+    path : the .mcool.
+
+    Returns
+    -------
+    Report: ``.valid``, ``.results`` (one a check and resolution), ``.uses`` (facts by resolution:
+    distances that are known, largest insulation window, whether eigenvectors make sense).
+
+    Raises
+    ------
+    CoolerError
+        If it is no .mcool at all.
+
+    Examples
+    --------
+    >>> oc.check_mcool("out.mcool").valid  # doctest: +SKIP
+    True
+    """
+    from orca_cool.maps import check
+
+    return check.check_mcool(path)
 
 
 def encode_genome(

@@ -56,6 +56,6 @@ def variants(job: dict[str, Any], output: str, **options: Any) -> None:
     A row for each variant, level and breakpoint; a variant that cannot be scored has one row with
     the reason. A killed run goes on where it was when the same command is repeated.
     """
-    api.write_scores(output, **job, **options, progress=not is_quiet(), say=say)
+    api.score_variants(output, **job, **options, progress=not is_quiet(), say=say)
     if output != "-":
         click.echo(output)

@@ -20,8 +20,9 @@ import numpy as np
 
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.gaps import MAX_GAP, gap_fraction
-from orca_cool.model.spec import ModelSpec, ModuleSpec
-from orca_cool.prediction.engine import EncodedZoom, Engine, ZoomMap
+from orca_cool.model.spec import ModelDescription, ModuleSpec
+from orca_cool.prediction.engine import Engine
+from orca_cool.prediction.zoom import EncodedZoom, ZoomMap
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class Comparison:
 
 def sites(
     genome: EditedGenome,
-    spec: ModelSpec,
+    spec: ModelDescription,
     module: ModuleSpec,
     *,
     shift: int = 0,
@@ -204,7 +205,9 @@ class Reference:
         """Predict those that are not at hand, together."""
         missing = [w for w in dict.fromkeys(wanted) if w not in self._kept]
         zooms = [self.engine.encode_zoom(self.module, *w, self.engine.edges) for w in missing]
-        for place, maps in zip(missing, self.engine.decode(self.module, zooms) if zooms else ()):
+        for place, maps in zip(
+            missing, self.engine.decode_zooms(self.module, zooms) if zooms else ()
+        ):
             self._kept[place] = maps, [self._gaps(m) for m in maps]
             self.predicted += 1
 
@@ -255,7 +258,7 @@ def compare(
         zooms += [
             edited.encode_zoom(module, site.contig, site.position, edited.edges) for site in some
         ]
-    zoom = iter(engine.decode(module, zooms) if zooms else ())
+    zoom = iter(engine.decode_zooms(module, zooms) if zooms else ())
     return [
         [c for site in some for c in _beside(reference, genome, site, next(zoom), keep)]
         for genome, some in zip(genomes, found)
@@ -267,7 +270,7 @@ def compare_at(
 ) -> list[Comparison]:
     """As :func:`compare`, of one genome at a place of the caller's choice."""
     engine, module = reference.engine.for_genome(genome), reference.module
-    (zoom,) = engine.decode(
+    (zoom,) = engine.decode_zooms(
         module, [engine.encode_zoom(module, site.contig, site.position, engine.edges)]
     )
     return _beside(reference, genome, site, zoom, keep)

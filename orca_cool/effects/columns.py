@@ -27,7 +27,7 @@ from orca_cool.maps.metrics import insulation_score
 
 if TYPE_CHECKING:
     from orca_cool.effects.align import Comparison, Reference, Site
-    from orca_cool.prediction.engine import ZoomMap
+    from orca_cool.prediction.zoom import ZoomMap
 
 #: Side of the insulation diamond in bins, as scores take it; maps of fewer than 80 bins have a
 #: smaller one.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from orca_cool.effects.columns import Column
-    from orca_cool.model.spec import ModelSpec, ModuleSpec
+    from orca_cool.model.spec import ModelDescription, ModuleSpec
     from orca_cool.prediction.engine import Engine
     from orca_cool.variants.options import Edited
 
@@ -152,7 +152,7 @@ class PlotJob(Job):
         assert place is not None
         return self._reference(engine, module, levels, place)
 
-    def _levels(self, spec: ModelSpec) -> tuple[ModuleSpec, list[int]]:
+    def _levels(self, spec: ModelDescription) -> tuple[ModuleSpec, list[int]]:
         """Module, and those of its levels that are drawn, coarse to fine."""
         texts = self.style.levels
         wanted = {spec.parse_level(text) for text in texts.split(",")} if texts else set()

@@ -94,7 +94,7 @@ def write_table(
         "format_version": FORMAT_VERSION,
         "orca_cool": __version__,
         "model": engine.spec.name,
-        "model_digest": engine.bundle.digest,
+        "model_digest": engine.digest,
         "genome": engine.source.name,
         "module": reference.module.name,
         "resolutions": list(scoring.resolutions),

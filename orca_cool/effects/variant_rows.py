@@ -95,7 +95,7 @@ def genome_with(
 
 def batch_size(engine: Engine) -> int:
     """Variants that are predicted together."""
-    return max(1, engine.batch // 2)
+    return engine.windows_per_batch
 
 
 def iter_rows(

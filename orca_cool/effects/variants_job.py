@@ -19,7 +19,7 @@ from orca_cool.variants import Variant, of_changes, parse_edits, read_variants
 if TYPE_CHECKING:
     from orca_cool.effects.table import Summary
     from orca_cool.effects.variant_rows import Scoring
-    from orca_cool.model.spec import ModelSpec, ModuleSpec
+    from orca_cool.model.spec import ModelDescription, ModuleSpec
 
 #: The name of standard input and output.
 STANDARD = "-"
@@ -81,7 +81,7 @@ class VariantsJob(Job):
                 ) from error
         return tuple(found)
 
-    def chosen(self, spec: ModelSpec) -> tuple[ModuleSpec, tuple[int, ...]]:
+    def chosen(self, spec: ModelDescription) -> tuple[ModuleSpec, tuple[int, ...]]:
         """The module, and those of its levels that are scored."""
         module = spec.module(self.module) if self.module else spec.modules[0]
         if self.levels is None:

@@ -264,7 +264,7 @@ def evaluate_model(
         "orca_cool": __version__,
         "way": "model",
         "model": spec.name,
-        "model_digest": engine.bundle.digest,
+        "model_digest": engine.digest,
         "module": module.name,
         "genome": engine.source.name,
         "observed": Path(str(observed)).name,

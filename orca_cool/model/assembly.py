@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from orca_cool.errors import GenomeError
 from orca_cool.genome.source import SequenceSource
-from orca_cool.model.spec import ModelSpec
+from orca_cool.model.spec import ModelDescription
 
 
 def agreed_assembly(
-    spec: ModelSpec, source: SequenceSource, any_genome: bool = False
+    spec: ModelDescription, source: SequenceSource, any_genome: bool = False
 ) -> tuple[str, str | None]:
     """Name of a genome's assembly for what is predicted from it, and what the user is to be told.
 
@@ -42,7 +42,7 @@ def agreed_assembly(
     return found, None
 
 
-def check_assembly(spec: ModelSpec, source: SequenceSource) -> str | None:
+def check_assembly(spec: ModelDescription, source: SequenceSource) -> str | None:
     """The assembly of the model that a genome agrees with.
 
     Returns

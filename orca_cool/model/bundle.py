@@ -21,8 +21,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from orca_cool.errors import BundleError, OutputError
+from orca_cool.errors import BundleError, ModelError, OutputError
 from orca_cool.files import replace_folder, sha256
+from orca_cool.genome.source import one_hot
 from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.cascade import Orca
 from orca_cool.model.header import (
@@ -35,11 +36,12 @@ from orca_cool.model.header import (
     read_header,
 )
 from orca_cool.model.spec import ModelSpec, ModuleSpec
+from orca_cool.model.window_model import DIFFERENTIABLE, ENCODE
 
 
 @dataclass
 class Bundle:
-    """A model ready to run.
+    """An Orca-type model ready to run.
 
     Attributes
     ----------
@@ -55,6 +57,57 @@ class Bundle:
     expected_tables: dict[int, ExpectedModel]
     digest: str
     path: Path
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """See :class:`orca_cool.model.window_model.WindowModel`, which a bundle is."""
+        return frozenset({ENCODE, DIFFERENTIABLE})
+
+    @property
+    def context(self) -> int:
+        """Sequence in bp that base encodings depend on, on either side: whole base bins."""
+        base = self.spec.base_bin
+        return -(-self.spec.encoder.half_receptive_field // base) * base
+
+    def predict(self, codes: np.ndarray) -> np.ndarray:
+        """Maps of windows at the coarsest resolution of a module, from one strand, by the plain
+        networks; finer levels need the map above them, which an engine hands down.
+
+        Parameters
+        ----------
+        codes : uint8, shape (n, width), codes 0 to 4; the width, ``bins * resolution + 2 *
+            context``, says which resolution is meant.
+
+        Returns
+        -------
+        float32, shape (n, bins, bins): log observed/expected.
+
+        Raises
+        ------
+        ModelError
+            If no module that reads a single chromosome has such a window at its top.
+        """
+        spec, margin = self.spec, self.context // self.spec.base_bin
+        width = codes.shape[1] - 2 * self.context
+        fits = [
+            m
+            for m in spec.modules
+            if spec.window(m.resolutions[0]) == width and not m.multi_chromosome
+        ]
+        if not fits:
+            raise ModelError(
+                f"model {spec.name!r} has no module whose top window and its context are "
+                f"{codes.shape[1]:,} bp"
+            )
+        module, top = fits[0], fits[0].resolutions[0]
+        device = next(self.model.parameters()).device
+        with torch.inference_mode():
+            bases = self.model.encoder(torch.stack([one_hot(c, device) for c in codes]))
+            x = self.model.encodings(module, bases[..., margin:-margin])[top]
+            log = np.log(self.expected(module).normmat(top, spec.bins)).astype(np.float32)
+            distance = torch.from_numpy(log).to(device)[None, None]
+            maps: torch.Tensor = self.model.decode(module, top, x, distance, None)
+        return maps[:, 0].cpu().numpy()
 
     def expected(self, module: ModuleSpec) -> ExpectedModel:
         """ExpectedModel of a module.

@@ -1,4 +1,5 @@
-"""``ModelSpec``: the only place that knows base bin, pools, widths, bins per map and levels.
+"""What a model is: ``ModelDescription`` (bins, levels, names; of any model) and ``ModelSpec`` (also
+base bin, pools and widths of an Orca-type model).
 
 The released Orca models are one specification, small-genome models another, a toy for tests a
 third. Figures of the released networks: Zhou, Nature Genetics 2022, Methods and the released state
@@ -94,7 +95,10 @@ class DecoderSpec:
 
 @dataclass(frozen=True)
 class ModuleSpec:
-    """One cascade of decoders, coarsest level first.
+    """A part of a model that predicts maps at some resolutions, coarsest first.
+
+    A model that is not a cascade gives ``name`` and ``resolutions`` alone; ``pyramids``,
+    ``decoder`` and ``base_decoder`` say which of Orca's networks a module is made of.
 
     Attributes
     ----------
@@ -117,38 +121,39 @@ class ModuleSpec:
 
 
 @dataclass(frozen=True)
-class ModelSpec:
-    """Everything that defines a model but its weights.
+class ModelDescription:
+    """What planning, files and tiles need to know of a model, whatever computes its maps.
 
-    ``assemblies`` maps assembly names to {chromosome: length}: the genomes that the model accepts
-    without a word. ``modules`` are ordered; a resolution that several modules offer is predicted by
-    the first.
+    Attributes
+    ----------
+    name : for messages and the metadata of files.
+    bins : a window's map is ``bins`` x ``bins``.
+    modules : which resolutions are predicted; a resolution that several modules offer is predicted
+        by the first.
+    profiles : names of the chromatin profiles that the model predicts besides maps.
+    assemblies : assembly names to {chromosome: length}: the genomes that the model accepts without
+        a word.
+    organism, cell_type, licence : for people, and the metadata of files.
     """
 
     name: str
-    bins: int = 250
-    encoder: EncoderSpec = EncoderSpec()
-    pyramids: Mapping[str, PyramidSpec] = field(default_factory=dict)
-    base_decoder: DecoderSpec | None = None
-    modules: tuple[ModuleSpec, ...] = ()
+    bins: int
+    modules: tuple[ModuleSpec, ...]
     profiles: tuple[str, ...] = ()
-    profile_width: int = 128
     assemblies: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     organism: str = ""
     cell_type: str = ""
-    training_data: str = ""
     licence: str = ""
-    metrics: Mapping[str, Any] = field(default_factory=dict)
-    notes: str = ""
-
-    @property
-    def base_bin(self) -> int:
-        return self.encoder.base_bin
 
     @property
     def resolutions(self) -> tuple[int, ...]:
         """Every resolution that some module predicts, finest first."""
         return tuple(sorted({r for module in self.modules for r in module.resolutions}))
+
+    @property
+    def base_bin(self) -> int:
+        """Bin in bp of which all resolutions are multiples."""
+        return math.gcd(*self.resolutions)
 
     def window(self, resolution: int) -> int:
         """Window of a level in bp."""
@@ -184,6 +189,38 @@ class ModelSpec:
         known = ", ".join(m.name for m in self.modules)
         raise ModelError(f"model {self.name!r} has no module {name!r}; it has: {known}")
 
+    def check_levels(self) -> None:
+        """Raise ModelError unless maps can be halved and every module's resolutions halve."""
+        if self.bins % 2:
+            raise ModelError(f"model {self.name!r}: bins per map must be even, not {self.bins}")
+        for module in self.modules:
+            steps = [a != 2 * b for a, b in zip(module.resolutions, module.resolutions[1:])]
+            if not module.resolutions or any(steps):
+                raise ModelError(
+                    f"module {module.name!r}: resolutions {module.resolutions} must halve from "
+                    f"level to level"
+                )
+
+
+@dataclass(frozen=True)
+class ModelSpec(ModelDescription):
+    """Everything that defines an Orca-type model but its weights."""
+
+    bins: int = 250
+    modules: tuple[ModuleSpec, ...] = ()
+    encoder: EncoderSpec = EncoderSpec()
+    pyramids: Mapping[str, PyramidSpec] = field(default_factory=dict)
+    base_decoder: DecoderSpec | None = None
+    profile_width: int = 128
+    training_data: str = ""
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    notes: str = ""
+
+    @property
+    def base_bin(self) -> int:
+        """Bin of the encodings in bp."""
+        return self.encoder.base_bin
+
     def check(self) -> None:
         """Raise ModelError if the parts do not fit each other."""
         e = self.encoder
@@ -198,15 +235,8 @@ class ModelSpec:
                 f"multiples of the base bin "
                 f"{e.base_bin}, flank at least {e.half_receptive_field}"
             )
-        if self.bins % 2:
-            raise ModelError(f"model {self.name!r}: bins per map must be even, not {self.bins}")
+        self.check_levels()
         for module in self.modules:
-            steps = [a != 2 * b for a, b in zip(module.resolutions, module.resolutions[1:])]
-            if not module.resolutions or any(steps):
-                raise ModelError(
-                    f"module {module.name!r}: resolutions {module.resolutions} must halve from "
-                    f"level to level"
-                )
             if module.decoder is None and not (module.base_decoder and self.base_decoder):
                 raise ModelError(f"module {module.name!r} has no decoder")
             for name in module.pyramids:

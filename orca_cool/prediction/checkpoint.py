@@ -1,7 +1,9 @@
-"""What is done: a work folder beside the output that survives any interruption, kill -9 included.
+"""The work folder beside an output: what an unfinished run has done, safe against any interruption,
+kill -9 included.
 
-Every step is one checkpoint: its arrays are written under temporary names, then renamed, then the
-work that names them is replaced atomically. What the work does not name does not exist.
+Every step is one checkpoint. Its arrays are written under temporary names, then renamed; then
+``manifest.json``, which lists them, is replaced atomically. What the manifest does not list does not
+exist.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,12 @@ from orca_cool.errors import OutputError
 
 FORMAT = "orca-cool-work"
 VERSION = 1
+MANIFEST = "manifest.json"
+
+
+def is_work_folder(folder: Path) -> bool:
+    """True if a run has left a checkpoint there."""
+    return (folder / MANIFEST).exists()
 
 
 class WorkFolder:
@@ -27,11 +35,17 @@ class WorkFolder:
 
     Parameters
     ----------
-    folder : of the work files; made if missing.
-    settings : everything that decides the result. A folder of other settings is refused.
+    folder : made if missing.
+    settings : everything that decides the result, plain values. A folder of other settings is
+        refused.
     restart : throw away what is there.
-    shared : other processes work in the folder too. It is made at once, by whoever comes first, and
-        nothing in it is removed.
+    shared : other processes work in the folder too. The first of them makes it at once, and nothing
+        in it is removed.
+
+    Attributes
+    ----------
+    step : steps of the plan that are done.
+    parts : names of the arrays that they have finished, in order.
 
     Raises
     ------
@@ -50,7 +64,7 @@ class WorkFolder:
         self.step = 0
         self.parts: list[str] = []
         if shared:
-            self._found()
+            self._create()
         found = self._read()
         if found is None:
             if folder.exists() and any(folder.iterdir()):
@@ -66,11 +80,11 @@ class WorkFolder:
             self.step = found["step"]
             self.parts = found["parts"]
 
-    def _found(self) -> None:
-        """Make the folder with the work of a run that has done nothing yet, unless there is
+    def _create(self) -> None:
+        """Make the folder with the manifest of a run that has done nothing yet, unless there is
         one.
         """
-        final = self.folder / "manifest.json"
+        final = self.folder / MANIFEST
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             if final.exists():
@@ -87,7 +101,7 @@ class WorkFolder:
             raise OutputError(f"cannot write {self.folder}: {error.strerror or error}") from error
 
     def _write(self) -> Path:
-        """The work as it is now, safely on the disk under a temporary name."""
+        """The manifest as it is now, safely on the disk under a temporary name."""
         text = {
             "format": FORMAT,
             "version": VERSION,
@@ -95,7 +109,7 @@ class WorkFolder:
             "step": self.step,
             "parts": self.parts,
         }
-        temporary = self.folder / f"work.{uuid.uuid4().hex}.tmp"
+        temporary = self.folder / f"manifest.{uuid.uuid4().hex}.tmp"
         with open(temporary, "w") as stream:
             json.dump(text, stream)
             stream.flush()
@@ -104,12 +118,12 @@ class WorkFolder:
 
     def _read(self) -> dict[str, Any] | None:
         try:
-            found = json.loads((self.folder / "manifest.json").read_text())
+            found = json.loads((self.folder / MANIFEST).read_text())
         except FileNotFoundError:
             return None
         except (ValueError, OSError) as error:
             raise OutputError(
-                f"{self.folder}/manifest.json cannot be read ({error}); use --force to start anew"
+                f"{self.folder / MANIFEST} cannot be read ({error}); use --force to start anew"
             ) from error
         if found.get("format") != FORMAT or found.get("version") != VERSION:
             raise OutputError(
@@ -134,7 +148,7 @@ class WorkFolder:
             self._save(f"state{self.step + 1}", state)
             self.parts += list(parts)
             self.step += 1
-            os.replace(self._write(), self.folder / "manifest.json")
+            os.replace(self._write(), self.folder / MANIFEST)
         except OSError as error:
             raise OutputError(
                 f"cannot write {self.folder}: {error.strerror or error}; free some space and "
@@ -163,12 +177,6 @@ class WorkFolder:
             raise OutputError(
                 f"{path} is missing or damaged ({error}); use --force to start anew"
             ) from error
-
-    def named(self, prefix: str) -> Iterator[dict[str, np.ndarray]]:
-        """Parts whose names begin with ``prefix``, in the order in which they were added."""
-        for name in self.parts:
-            if name.startswith(prefix):
-                yield self.load(name)
 
     def remove(self) -> None:
         """Delete the folder: the output is complete."""

@@ -59,11 +59,14 @@ class EncodeJob(Job):
         from orca_cool.encodings.cache import block_encoder
         from orca_cool.encodings.store import EncodingStore, build, verify
         from orca_cool.encodings.store.layout import is_store
+        from orca_cool.model.bundle import load_bundle
+        from orca_cool.model.registry import resolve
         from orca_cool.prediction.device import resolve_device
 
         target = resolve_device(self.device)
         opened = opened or self.open(say)
-        bundle, source, output = opened.bundle, opened.reference, Path(self.output)
+        source, output = opened.reference, Path(self.output)
+        bundle = load_bundle(resolve(self.model))
         chosen: list[Region] | None = [parse_region(t, source.chromsizes) for t in self.regions]
         if self.force and output.exists():
             if not is_store(output):

@@ -23,11 +23,11 @@ from orca_cool.genome.source import SequenceSource
 from orca_cool.model.assembly import agreed_assembly
 from orca_cool.model.header import read_header
 from orca_cool.model.registry import resolve
-from orca_cool.model.spec import DECODER_DTYPES, ENCODER_DTYPES, ModelSpec
+from orca_cool.model.spec import DECODER_DTYPES, ENCODER_DTYPES, ModelDescription, ModelSpec
 from orca_cool.variants.options import Edited, EditOptions, edited_genome, provenance_of
 
 if TYPE_CHECKING:
-    from orca_cool.model.bundle import Bundle
+    from orca_cool.model.window_model import WindowModel
     from orca_cool.prediction.engine import Engine
 
 logger = logging.getLogger(__name__)
@@ -155,23 +155,23 @@ class Opened:
     Attributes
     ----------
     job : what was opened.
-    bundle : the model.
+    model : the model.
     reference : the genome as it is in its file.
     assembly : its name, for files. known : the model was trained on this assembly.
     edited : the edited genome, or None.
     """
 
     job: Job
-    bundle: Bundle
+    model: WindowModel
     reference: SequenceSource
     assembly: str
     known: bool
     edited: Edited | None
 
     @classmethod
-    def of(cls, job: Job, bundle: Bundle, reference: SequenceSource, say: Say) -> Opened:
+    def of(cls, job: Job, model: WindowModel, reference: SequenceSource, say: Say) -> Opened:
         """Hold a genome against a model, and edit it; see :meth:`Job.open`."""
-        spec = bundle.spec
+        spec = model.spec
         assembly, warning = agreed_assembly(spec, reference, job.any_genome)
         if warning is not None:
             say(f"warning: {warning}")
@@ -181,12 +181,12 @@ class Opened:
             edited = edited_genome(job.edits, reference, assembly if known else None)
             for line in edited.warnings():
                 say(line)
-        return cls(job, bundle, reference, assembly, known, edited)
+        return cls(job, model, reference, assembly, known, edited)
 
     @property
-    def spec(self) -> ModelSpec:
-        """Specification of the model."""
-        return self.bundle.spec
+    def spec(self) -> ModelDescription:
+        """The model's bins, levels and names."""
+        return self.model.spec
 
     @property
     def source(self) -> SequenceSource:
@@ -217,11 +217,11 @@ class Opened:
 
     def new_engine(self, source: SequenceSource, *, fine_bytes: int = 0) -> Engine:
         """An engine of its own for a genome, on the job's device."""
-        from orca_cool.prediction.engine import Engine
+        from orca_cool.prediction.engine import make_engine
 
         job = self.job
-        return Engine(
-            self.bundle,
+        return make_engine(
+            self.model,
             source,
             job.device,
             job.dtype,
@@ -248,7 +248,7 @@ class Opened:
 
 
 def chosen_levels(
-    spec: ModelSpec, levels: str | None, modules: str | None
+    spec: ModelDescription, levels: str | None, modules: str | None
 ) -> tuple[tuple[int, ...], tuple[str, ...] | None]:
     """Levels and modules by the texts of ``--levels`` and ``--module``.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from orca_cool.errors import ModelError
-from orca_cool.model.spec import ModuleSpec
+from orca_cool.model.spec import ModelDescription, ModuleSpec
 from orca_cool.prediction.engine import Engine
 from orca_cool.prediction.windows import grid, reach
 
@@ -19,11 +19,12 @@ class Settings:
 
     Attributes
     ----------
-    resolutions : levels to write, bp. fill_distance : bp out to which pixels are written, None =
-        each level's band.
-    modules : names of the modules to use, None = all that the resolutions need.
-    mode, pseudo_depth : see :mod:`orca_cool.maps.coolfile`. trans : write inter-chromosomal maps at the
-        coarsest level.
+    resolutions : levels to write, bp.
+    fill_distance : bp out to which pixels are written; None: each level's band.
+    modules : names of the modules to use; None: all that the resolutions need.
+    mode, pseudo_depth : see :mod:`orca_cool.maps.coolfile`.
+    trans : write inter-chromosomal maps at the coarsest level.
+    strand_difference : write half the absolute difference of the two strands' predictions.
     """
 
     resolutions: tuple[int, ...]
@@ -36,34 +37,46 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Chain:
-    """Levels from coarse to fine and the module that predicts each."""
+class LevelAssignment:
+    """Which module predicts which level.
+
+    Attributes
+    ----------
+    modules : in the model's order; of several that offer a resolution the first predicts it.
+    resolutions : of the levels in bp, coarsest first.
+    """
 
     modules: tuple[ModuleSpec, ...]
     resolutions: tuple[int, ...]
 
-    def of(self, module: ModuleSpec) -> list[int]:
-        """Resolutions that ``module`` contributes, coarsest first."""
-        return [r for r in self.resolutions if r in module.resolutions and self.owner(r) is module]
+    def resolutions_of(self, module: ModuleSpec) -> list[int]:
+        """Resolutions that ``module`` predicts, coarsest first."""
+        return [
+            r for r in self.resolutions if r in module.resolutions and self.module_of(r) is module
+        ]
 
-    def owner(self, resolution: int) -> ModuleSpec:
-        """The first module, in the model's order, that predicts the resolution."""
+    def module_of(self, resolution: int) -> ModuleSpec:
+        """The module that predicts the resolution."""
         return next(m for m in self.modules if resolution in m.resolutions)
 
 
-def chain(engine: Engine, settings: Settings) -> Chain:
-    """Which module predicts which level. Levels coarser than those asked for are kept only where
-    they lead down to one.
+def assign_levels(spec: ModelDescription, settings: Settings) -> LevelAssignment:
+    """Decide which module predicts which level.
 
-    The coarser levels of a module are its zoom's parents; a coarser module is used where a level
+    Levels coarser than those asked for are kept only where they lead down to one: the coarser
+    levels of a module are the parents of its finer ones. A coarser module is used where a level
     asked for is its own, or where it fills what the finer one cannot reach and is asked for.
+
+    Raises
+    ------
+    ModelError
+        If a level is asked for that none of the modules predicts.
     """
-    spec = engine.spec
     names = settings.modules or tuple(m.name for m in spec.modules)
     known = [spec.module(name) for name in names]
-    modules = [m for m in spec.modules if m in known]
+    modules = tuple(m for m in spec.modules if m in known)
     offered = tuple(sorted({r for m in modules for r in m.resolutions}, reverse=True))
-    every = Chain(tuple(modules), offered)
+    every = LevelAssignment(modules, offered)
     used: set[int] = set()
     for resolution in settings.resolutions:
         if resolution not in offered:
@@ -71,44 +84,56 @@ def chain(engine: Engine, settings: Settings) -> Chain:
                 f"none of the modules {', '.join(names)} predicts resolution {resolution}; "
                 f"levels there: {sorted(offered)}"
             )
-        used |= {r for r in every.of(every.owner(resolution)) if r >= resolution}
-    return Chain(tuple(modules), tuple(sorted(used, reverse=True)))
+        module = every.module_of(resolution)
+        used |= {r for r in every.resolutions_of(module) if r >= resolution}
+    return LevelAssignment(modules, tuple(sorted(used, reverse=True)))
 
 
 def bands(
-    engine: Engine, chain_: Chain, settings: Settings, lengths: Sequence[int]
+    bins: int, assignment: LevelAssignment, settings: Settings, lengths: Sequence[int]
 ) -> tuple[dict[int, int], dict[int, int]]:
-    """Bins of distance that each level's mosaic holds, and that its file rows hold.
+    """How many bins of distance, from the diagonal on, each level reaches.
 
     The top level of all reaches a whole window only where one window covers every chromosome; else
     the distance that overlapping windows cover everywhere. Every finer level is filled from the
     coarser one out to its band.
+
+    Parameters
+    ----------
+    bins : of a window.
+    lengths : of the chromosomes, bp.
+
+    Returns
+    -------
+    held, written : by resolution, bins of distance that the mosaic holds (the finer levels read
+        them), and that the file's rows hold.
     """
-    bins = engine.spec.bins
-    held: dict[int, int] = {}
+    possible: dict[int, int] = {}
     written: dict[int, int] = {}
     coarser: int | None = None
-    for r in chain_.resolutions:
+    for r in assignment.resolutions:
         want = max(bins, 0 if settings.fill_distance is None else -(-settings.fill_distance // r))
         if coarser is None:
             alone = all(len(grid(length, r, bins, top=True)) == 1 for length in lengths)
-            held[r] = bins if alone else reach(bins)
+            possible[r] = bins if alone else reach(bins)
         else:
-            held[r] = (coarser // r) * (held[coarser] - 1) + 1
-        written[r] = min(want, held[r])
+            possible[r] = (coarser // r) * (possible[coarser] - 1) + 1
+        written[r] = min(want, possible[r])
         coarser = r
-    need: dict[int, int] = {}
+    held: dict[int, int] = {}
     finer: int | None = None
-    for r in reversed(chain_.resolutions):
-        below = 0 if finer is None else -(-need[finer] // (r // finer)) + 1
-        need[r] = min(held[r], max(written[r], below))
+    for r in reversed(assignment.resolutions):
+        below = 0 if finer is None else -(-held[finer] // (r // finer)) + 1
+        held[r] = min(possible[r], max(written[r], below))
         finer = r
-    return need, written
+    return held, written
 
 
 def expected_for(engine: Engine, module: ModuleSpec, resolution: int, n: int) -> np.ndarray:
-    """(n,) expected by distance; past an assembly module's table the smallest value holds (the
-    paper's rule), else NaN.
+    """Expected contact frequency at distances 0 .. n-1 bins, float64 (n,).
+
+    Past the table's end it is NaN; for a module that reads several chromosomes the smallest value
+    holds there (the paper's rule).
     """
     expected_model = engine.expected(module)
     expected = expected_model.by_distance(resolution, n)

@@ -254,12 +254,13 @@ class Mosaic:
                 r, bins, length, start, end, bands[r], coarser, strand_difference
             )
 
-    def close(self, pending: dict[int, int | None]) -> Iterator[tuple[int, Rows]]:
+    def close(self, next_starts: dict[int, int | None]) -> Iterator[tuple[int, Rows]]:
         """Finish what no later window touches.
 
         Parameters
         ----------
-        pending : by resolution, start of the first window still to come, None if there is none.
+        next_starts : by resolution, first bin of the first window still to come, None if there is
+            none.
 
         Yields
         ------
@@ -268,7 +269,7 @@ class Mosaic:
         before: LevelMosaic | None = None
         for r, level in self.levels.items():
             upto = level.last
-            first = pending.get(r)
+            first = next_starts.get(r)
             if first is not None:
                 upto = min(upto, first)
             if before is not None and before.done < before.last:

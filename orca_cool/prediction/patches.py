@@ -1,8 +1,9 @@
 """The mosaic's pixels on demand: any rows and columns of a chromosome, from the windows that they
 need and no others.
 
-:mod:`orca_cool.prediction.mosaic` makes whole maps, row by row; here are the same pixels, by the same plan,
-weights, fill and order of additions, for a tile or a patch of one. No I/O, no torch.
+:mod:`orca_cool.prediction.mosaic` makes whole maps, row by row. Here are the same pixels for a tile
+or a patch of one: same plan, weights, fill and order of additions, hence the same bits. No I/O, no
+torch.
 """
 
 from __future__ import annotations
@@ -14,44 +15,48 @@ from functools import cached_property
 import numpy as np
 
 from orca_cool.genome.regions import n_bins
-from orca_cool.prediction.levels import Chain
+from orca_cool.prediction.levels import LevelAssignment
 from orca_cool.prediction.mosaic import ramp_weights
 from orca_cool.prediction.windows import Window, plan
 
 
 @dataclass(frozen=True)
-class Placed:
-    """A window of a chromosome's plan, and the one above it, in which it lies. ``module`` is the
-    name of the one that predicts it.
+class PlannedWindow:
+    """A window of a chromosome's plan.
+
+    Attributes
+    ----------
+    module : name of the module that predicts it.
+    parent : the window one level up in which it lies; None at the top.
     """
 
     module: str
     window: Window
-    parent: Placed | None = field(repr=False)
+    parent: PlannedWindow | None = field(repr=False)
 
-    def line(self) -> list[Placed]:
+    def path(self) -> list[PlannedWindow]:
         """The windows above it, from the top, and itself."""
-        return [*(self.parent.line() if self.parent else []), self]
+        return [*(self.parent.path() if self.parent else []), self]
 
 
 @dataclass(frozen=True)
 class Patch:
-    """What one level contributes to some pixels.
+    """What one level contributes to the pixels that were asked for.
 
     Attributes
     ----------
-    rows, columns : bins, ascending, each once.
-    windows : those that hold a pixel of it that is wanted, by start.
+    rows, columns : bins of the level, ascending, each once.
+    windows : those that hold one of these pixels, by start.
     """
 
     resolution: int
     rows: np.ndarray
     columns: np.ndarray
-    windows: list[Placed]
+    windows: list[PlannedWindow]
 
 
-#: (bins, bins) float32 of a window, symmetric; None if it is not there yet
-Look = Callable[[Placed], np.ndarray | None]
+#: Looks up a window's map, (bins, bins) float32, symmetric; None if it is not there yet.
+Look = Callable[[PlannedWindow], np.ndarray | None]
 
 
 def symmetric(values: np.ndarray) -> np.ndarray:
@@ -66,37 +71,42 @@ class Patchwork:
     Parameters
     ----------
     bins : a window's.
-    chain : levels and who predicts them.
+    assignment : which module predicts which level.
     length : of the chromosome, bp.
     held, written : by resolution, distances in bins that the mosaic holds, and that are shown
         (:func:`orca_cool.prediction.levels.bands`).
     """
 
     def __init__(
-        self, bins: int, chain: Chain, length: int, held: dict[int, int], written: dict[int, int]
+        self,
+        bins: int,
+        assignment: LevelAssignment,
+        length: int,
+        held: dict[int, int],
+        written: dict[int, int],
     ):
-        self.bins, self.chain, self.length = bins, chain, length
+        self.bins, self.assignment, self.length = bins, assignment, length
         self.held, self.written = held, written
         self._weights: dict[tuple[int, bool, bool], np.ndarray] = {}
 
     @cached_property
-    def windows(self) -> dict[int, list[Placed]]:
+    def windows(self) -> dict[int, list[PlannedWindow]]:
         """The windows of each level by start."""
-        out: dict[int, list[Placed]] = {}
-        for module in self.chain.modules:
-            mine = self.chain.of(module)
-            if not mine:
+        out: dict[int, list[PlannedWindow]] = {}
+        for module in self.assignment.modules:
+            own = self.assignment.resolutions_of(module)
+            if not own:
                 continue
-            above: dict[int, Placed] = {}
+            above: dict[int, PlannedWindow] = {}
             for level in plan(
-                self.length, [r for r in module.resolutions if r >= min(mine)], self.bins
+                self.length, [r for r in module.resolutions if r >= min(own)], self.bins
             ):
                 placed = [
-                    Placed(module.name, w, None if w.parent is None else above[w.parent])
+                    PlannedWindow(module.name, w, None if w.parent is None else above[w.parent])
                     for w in level
                 ]
                 above = {p.window.start: p for p in placed}
-                if level[0].resolution in mine:
+                if level[0].resolution in own:
                     out[level[0].resolution] = placed
         return out
 
@@ -113,21 +123,21 @@ class Patchwork:
         within: int | None = None,
         every: bool = False,
     ) -> list[Patch]:
-        """What pixels need, finest level first.
+        """The windows that pixels are made of, finest level first.
 
         Parameters
         ----------
         rows, columns : (n,), (m,) bins of the chromosome, ascending, each once.
-        within : pairs fewer bins apart than this are wanted; None: all.
-        every : also the coarser levels that the finer ones hide, to show while the finer ones are
-            not there yet.
+        within : only pairs fewer bins apart than this are wanted; None: all.
+        every : list the coarser levels that the finer ones hide as well: they can be shown while
+            the finer ones are not there yet.
         """
         farthest = (
             self.written[resolution] if within is None else min(within, self.written[resolution])
         )
         wanted = np.abs(np.subtract.outer(rows, columns)) < farthest
         out: list[Patch] = []
-        levels = [r for r in sorted(self.chain.resolutions) if r >= resolution]
+        levels = [r for r in sorted(self.assignment.resolutions) if r >= resolution]
         for r, coarser in zip(levels, [*levels[1:], None]):
             weight = np.zeros(wanted.shape, np.float32)
             used = []
@@ -209,7 +219,7 @@ class Patchwork:
 
     def _over(
         self, resolution: int, rows: np.ndarray, columns: np.ndarray
-    ) -> Iterator[tuple[Placed, slice, slice]]:
+    ) -> Iterator[tuple[PlannedWindow, slice, slice]]:
         """Windows that share a pixel with the patch, by start, and its rows and columns in them."""
         if not (len(rows) and len(columns)):
             return
@@ -226,7 +236,7 @@ class Patchwork:
             if i.start < i.stop and j.start < j.stop:
                 yield placed, i, j
 
-    def _weight(self, placed: Placed, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    def _weight(self, placed: PlannedWindow, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """(n, m) weights of a window's pixels at bins of the chromosome."""
         start = placed.window.start
         edges = (start <= 0, start + self.bins >= n_bins(self.length, placed.window.resolution))

@@ -1,6 +1,6 @@
 """The plan of a prediction: its steps, what each costs, and how they are shared among workers.
 
-A step is one top window with all windows below it, or one pair of chromosome pieces.
+A step is one top window with all windows below it, or one pair of stretches of two chromosomes.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ import numpy as np
 
 from orca_cool.genome.regions import Region
 from orca_cool.genome.segments import Segment
-from orca_cool.model.spec import ModelSpec, ModuleSpec
-from orca_cool.prediction.levels import Chain, Settings
+from orca_cool.model.spec import ModelDescription, ModuleSpec
+from orca_cool.prediction.levels import LevelAssignment, Settings
 from orca_cool.prediction.windows import Window, by_root, plan
 
+#: Called with (windows done, windows in all).
 Progress = Callable[[int, int], None]
 
 #: Encoding so many bp costs about as much as decoding one pixel of a window (released sizes). Used
@@ -26,22 +27,30 @@ PIXEL_BP = 10
 
 @dataclass(frozen=True)
 class Step:
-    """One root window with what lies below it, or a pair of chromosome pieces (``pair``, with one
-    window).
+    """A unit of work: one top window of a region with what lies below it, or a pair of stretches of
+    two chromosomes.
 
-    ``pending``: by resolution, the first window still to come in the region. ``first``, ``last``:
-    of its region. ``taken``: end in bp of the region before it on the same chromosome, 0 if there
-    is none.
+    Attributes
+    ----------
+    number : place in the plan.
+    levels : windows level by level, coarsest first; of a pair the one window that holds both.
+    region : that the windows are predicted for; None for a pair.
+    next_starts : by resolution, first bin of the first window that a later step of the region will
+        bring, None if there is none: rows before it are finished.
+    first, last : of its region.
+    previous_end : end in bp of the region before it on the same chromosome, 0 if there is none: a
+        coarse bin that both share belongs to the earlier one.
+    pair : the two stretches, for contacts between chromosomes.
     """
 
     number: int
     module: ModuleSpec
     levels: list[list[Window]]
     region: Region | None = None
-    pending: dict[int, int | None] | None = None
+    next_starts: dict[int, int | None] | None = None
     first: bool = False
     last: bool = False
-    taken: int = 0
+    previous_end: int = 0
     pair: tuple[Segment, Segment] | None = None
 
     def __len__(self) -> int:
@@ -55,15 +64,17 @@ class Plan:
 
     Attributes
     ----------
-    need, written : bins of distance that each level's mosaic holds, and that its file rows hold.
-    identity : everything that decides the result: the settings of the work folder.
+    assignment : which module predicts which level.
+    held, written : by resolution, bins of distance that the mosaic holds, and that the file's rows
+        hold.
+    identity : everything that decides the result; an unfinished run is recognised by it.
     """
 
-    spec: ModelSpec
+    spec: ModelDescription
     regions: list[Region]
     settings: Settings
-    chain: Chain
-    need: dict[int, int]
+    assignment: LevelAssignment
+    held: dict[int, int]
     written: dict[int, int]
     steps: list[Step]
     identity: dict[str, Any]
@@ -74,55 +85,80 @@ class Plan:
 
 
 def root_steps(
-    spec: ModelSpec, chromsizes: dict[str, int], regions: Sequence[Region], chain: Chain
+    spec: ModelDescription,
+    chromsizes: dict[str, int],
+    regions: Sequence[Region],
+    assignment: LevelAssignment,
 ) -> list[Step]:
     """A step for each root window of each region, coarser modules first: the finer levels are
     filled from them.
     """
     steps: list[Step] = []
     for region, before in zip(regions, [None, *regions]):
-        taken = before.end if before is not None and before.chrom == region.chrom else 0
-        roots = []
-        for module in reversed(chain.modules):  # modules are listed finest first
-            mine = chain.of(module)
-            if mine:
-                below = [r for r in module.resolutions if r >= min(mine)]
-                levels = plan(chromsizes[region.chrom], below, spec.bins, region.start, region.end)
-                roots += [(module, root) for root in by_root(levels)]
-        roots.sort(
-            key=lambda item: -item[0].resolutions[0]
-        )  # stable: roots stay in order within a module
-        pending: dict[int, int | None] = dict.fromkeys(chain.resolutions)
-        reverse = []
-        for k, (module, levels) in reversed(list(enumerate(roots))):
-            reverse.append((module, levels, dict(pending), k))
-            for window in (
-                w for level in levels for w in level if chain.owner(w.resolution) is module
-            ):
-                known = pending[window.resolution]
-                pending[window.resolution] = (
-                    window.start if known is None else min(known, window.start)
-                )
-        for module, levels, later, k in reversed(reverse):
+        same = before is not None and before.chrom == region.chrom
+        previous_end = before.end if before is not None and same else 0
+        roots = _roots(spec, chromsizes[region.chrom], region, assignment)
+        later = _next_starts(roots, assignment)
+        for k, ((module, levels), next_starts) in enumerate(zip(roots, later)):
+            first, last = k == 0, k == len(roots) - 1
             steps.append(
-                Step(len(steps), module, levels, region, later, k == 0, k == len(roots) - 1, taken)
+                Step(len(steps), module, levels, region, next_starts, first, last, previous_end)
             )
     return steps
 
 
-def costs(spec: ModelSpec, steps: Sequence[Step]) -> list[float]:
+#: A module, and the windows of one of its roots, level by level.
+_RootWindows = tuple[ModuleSpec, list[list[Window]]]
+
+
+def _roots(
+    spec: ModelDescription, length: int, region: Region, assignment: LevelAssignment
+) -> list[_RootWindows]:
+    """The root windows of a region, coarser modules first."""
+    roots = []
+    for module in reversed(assignment.modules):  # modules are listed finest first
+        own = assignment.resolutions_of(module)
+        if own:
+            down_to = [r for r in module.resolutions if r >= min(own)]
+            levels = plan(length, down_to, spec.bins, region.start, region.end)
+            roots += [(module, root) for root in by_root(levels)]
+    # the order is stable: roots stay in order within a module
+    return sorted(roots, key=lambda item: -item[0].resolutions[0])
+
+
+def _next_starts(
+    roots: Sequence[_RootWindows], assignment: LevelAssignment
+) -> list[dict[int, int | None]]:
+    """For each root, by resolution, where the first window of a later root begins."""
+    later: dict[int, int | None] = dict.fromkeys(assignment.resolutions)
+    out = []
+    for module, levels in reversed(roots):
+        out.append(dict(later))
+        for window in (w for level in levels for w in level):
+            if assignment.module_of(window.resolution) is module:
+                known = later[window.resolution]
+                later[window.resolution] = (
+                    window.start if known is None else min(known, window.start)
+                )
+    return out[::-1]
+
+
+def costs(spec: ModelDescription, steps: Sequence[Step]) -> list[float]:
     """Relative cost of each step after the ones before it: its windows, and the sequence that it is
     the first to encode.
     """
-    out, known = [], ("", 0)
+    out: list[float] = []
+    chrom, encoded_to = "", 0
     for step in steps:
         top = step.module.resolutions[0]
         new = spec.window(top)
         if step.region is not None and not step.module.multi_chromosome:
             end = step.levels[0][0].start * top + new
-            if known[0] == step.region.chrom:
-                new = min(new, max(0, end - known[1]))
-            known = (step.region.chrom, max(end, known[1] if known[0] == step.region.chrom else 0))
+            if step.region.chrom == chrom:
+                new = min(new, max(0, end - encoded_to))
+                encoded_to = max(end, encoded_to)
+            else:
+                chrom, encoded_to = step.region.chrom, end
         out.append(len(step) + new / (PIXEL_BP * spec.bins**2))
     return out
 
@@ -142,7 +178,7 @@ def slices(cost: Sequence[float], n: int) -> list[range]:
     return [range(int(a), int(b)) for a, b in zip(edges, edges[1:])]
 
 
-def split(spec: ModelSpec, steps: Sequence[Step], n: int) -> list[list[Step]]:
+def split(spec: ModelDescription, steps: Sequence[Step], n: int) -> list[list[Step]]:
     """Steps in ``n`` contiguous runs of about the same cost; neighbours, which share encodings,
     stay together.
     """

@@ -59,7 +59,7 @@ def progress_bar(
         bar.set_postfix_str(left if end > start else "")
 
     if engine is not None:
-        engine.encodings.encoder.notice = encoding
+        engine.on_encoding(encoding)
     try:
         yield report
     finally:

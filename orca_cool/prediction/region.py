@@ -12,8 +12,8 @@ from orca_cool.genome.gaps import MAX_GAP, gap_fraction
 from orca_cool.genome.regions import Region, n_bins
 from orca_cool.maps.contact_map import ContactMap
 from orca_cool.prediction.engine import Engine, WindowMap
-from orca_cool.prediction.levels import Settings, bands, chain, expected_for, known_band
-from orca_cool.prediction.patches import Patch, Patchwork, Placed, symmetric
+from orca_cool.prediction.levels import Settings, assign_levels, bands, expected_for, known_band
+from orca_cool.prediction.patches import Patch, Patchwork, PlannedWindow, symmetric
 from orca_cool.prediction.windows import Window
 
 
@@ -92,7 +92,7 @@ class RegionMaps:
         gaps = gap_fraction(self.engine.source, region.chrom, start, end, resolution) > MAX_GAP
         for matrix in (values, difference):
             matrix[gaps], matrix[:, gaps] = np.nan, np.nan
-        module = plan.work.chain.owner(resolution)
+        module = plan.work.assignment.module_of(resolution)
         expected = expected_for(self.engine, module, resolution, len(bins))
         return ContactMap(
             values=values,
@@ -107,10 +107,10 @@ class RegionMaps:
         if (chrom, fill) not in self._plans:
             length = self.engine.source.chromsizes[chrom]
             settings = Settings(self.resolutions, fill_distance=length if fill else None)
-            levels = chain(self.engine, settings)
-            held, written = bands(self.engine, levels, settings, [length])
+            levels = assign_levels(self.engine.spec, settings)
+            held, written = bands(self.engine.spec.bins, levels, settings, [length])
             for r, band in written.items():
-                expected = expected_for(self.engine, levels.owner(r), r, n_bins(length, r))
+                expected = expected_for(self.engine, levels.module_of(r), r, n_bins(length, r))
                 written[r] = known_band(expected, band)
             work = Patchwork(self.engine.spec.bins, levels, length, held, written)
             self._plans[chrom, fill] = _Plan(work, written)
@@ -120,11 +120,11 @@ class RegionMaps:
         self, chrom: str, patches: list[Patch], progress: Callable[[int, int], None]
     ) -> dict[tuple[str, int, int], WindowMap]:
         """All windows that the patches need, each with those above it decoded once."""
-        needed: dict[tuple[str, int], dict[Placed, None]] = {}
+        needed: dict[tuple[str, int], dict[PlannedWindow, None]] = {}
         for patch in patches:
             for placed in patch.windows:
-                for one in placed.line():
-                    needed.setdefault((one.module, placed.line()[0].window.start), {})[one] = None
+                for one in placed.path():
+                    needed.setdefault((one.module, placed.path()[0].window.start), {})[one] = None
         total, done = sum(map(len, needed.values())), 0
         progress(0, total)
         found: dict[tuple[str, int, int], WindowMap] = {}
@@ -142,5 +142,5 @@ class RegionMaps:
         return found
 
 
-def _key(placed: Placed) -> tuple[str, int, int]:
+def _key(placed: PlannedWindow) -> tuple[str, int, int]:
     return placed.module, placed.window.resolution, placed.window.start

@@ -167,7 +167,7 @@ class RegionsJob(Job):
                     provenance=self.provenance,
                     force=self.force,
                     progress=report,
-                    crew=others,
+                    helpers=others,
                 )
 
 

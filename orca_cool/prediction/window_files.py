@@ -1,7 +1,7 @@
-"""Files in which a worker leaves the windows of a step, for whoever merges them.
+"""Files in which one process leaves the windows of a step for the process that merges them.
 
-Whoever merges adds the very arrays that a worker computed, in the plan's order: the .mcool is the one
-that a single process writes.
+The merging process adds the very arrays that the other computed, in the plan's order: the .mcool is
+the one that a single process writes.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from orca_cool.prediction.checkpoint import WorkFolder
 from orca_cool.prediction.engine import Engine, WindowMap
 from orca_cool.prediction.plan import Plan, Progress, Step
 
+#: Bytes of the digest at the end of a file.
 DIGEST = 16
 
 
@@ -35,7 +36,7 @@ def compute(engine: Engine, step: Step) -> Iterator[WindowMap]:
 
 
 def windows_path(folder: Path, step: Step) -> Path:
-    """Where a worker leaves the windows of a step."""
+    """Where the windows of a step are left."""
     return folder / f"windows.{step.number}.npz"
 
 
@@ -75,8 +76,8 @@ def save_windows(
 
 
 def load_windows(folder: Path, step: Step, strand_difference: bool) -> list[WindowMap] | None:
-    """A step's windows from a worker's file; None if there is none, or it is damaged or of another
-    plan.
+    """A step's windows from the file that another process has left; None if there is none, or it is
+    damaged or of another plan.
 
     Without ``strand_difference`` the maps' ``strand_difference`` is empty.
     """
@@ -92,8 +93,8 @@ def load_windows(folder: Path, step: Step, strand_difference: bool) -> list[Wind
     names = [(int(r), int(s)) for r, s in arrays["windows"]]
     if sorted(names) != sorted(known) or (strand_difference and "strand_difference" not in arrays):
         return None
-    none = np.zeros((0, 0), np.float32)
-    halves = arrays["strand_difference"] if strand_difference else [none] * len(names)
+    empty = np.zeros((0, 0), np.float32)
+    halves = arrays["strand_difference"] if strand_difference else [empty] * len(names)
     return [
         WindowMap(known[name], values, half)
         for name, values, half in zip(names, arrays["values"], halves)
@@ -113,7 +114,7 @@ def unfinished(plan: Plan, work: WorkFolder) -> list[Step]:
     ]
 
 
-def compute_shard(
+def compute_steps(
     engine: Engine,
     plan: Plan,
     steps: Iterable[Step],

@@ -1,6 +1,7 @@
-"""Pure window planning: which windows at which level cover a region, and who is whose parent.
+"""Pure window planning: which windows at which level cover a region, and which window is whose
+parent.
 
-``predict`` and the HiGlass tiles use the same plan, so that a tile is a slice of the file. Windows
+Files and HiGlass tiles use the same plan, so that a tile is a slice of the file. Windows
 of every level lie on a grid fixed by the chromosome alone (never by the region asked for), at steps
 of about half a window (a quarter at the top) that are whole bins of the parent level. No I/O, no
 torch.
@@ -55,7 +56,7 @@ def reach(bins: int) -> int:
 
 
 def grid(length: int, resolution: int, bins: int, top: bool = False) -> list[int]:
-    """Starts of every window of a level on a chromosome of ``length`` bp, in bins.
+    """First bins of all windows of a level on a chromosome of ``length`` bp.
 
     The last window is moved left so that it ends with the chromosome (it overhangs by less than one
     parent bin); a window larger than the chromosome starts at 0 and overhangs.
@@ -174,8 +175,8 @@ def concatenated_chromosomes(
 def fill_with_chromosomes(
     segments: list[Segment], chromsizes: Mapping[str, int], window: int, unit: int
 ) -> list[Segment]:
-    """Append other chromosomes, in whole ``unit`` bp, until the layout is ``window`` long or none
-    is left.
+    """Append other chromosomes, in whole ``unit`` bp, until the segments are ``window`` long or no
+    chromosome is left.
     """
     used = {s.chrom for s in segments}
     room = window - sum(len(s) for s in segments)
@@ -190,14 +191,14 @@ def fill_with_chromosomes(
 def plan_trans(
     chromsizes: Mapping[str, int], window: int, resolution: int
 ) -> list[tuple[Segment, Segment]]:
-    """Pairs of pieces whose contacts together make every inter-chromosomal map.
+    """Pairs of stretches whose contacts together make every inter-chromosomal map.
 
-    Whole chromosomes where both fit the window, else pieces of at most half a window. Pieces are
-    rounded *up* to whole bins of the top level (N beyond the chromosome), so that both chromosomes'
-    bins lie on the layout's bins.
+    Whole chromosomes where both fit the window, else stretches of at most half a window. They are
+    rounded *up* to whole bins of the top level (N beyond the chromosome), so that the bins of both
+    chromosomes lie on the bins of the window that holds them end to end.
     """
 
-    def pieces(chrom: str, limit: int) -> list[Segment]:
+    def stretches(chrom: str, limit: int) -> list[Segment]:
         full = n_bins(chromsizes[chrom], resolution) * resolution
         return [Segment(chrom, a, min(a + limit, full)) for a in range(0, full, limit)]
 
@@ -207,5 +208,5 @@ def plan_trans(
         for b in names[i + 1 :]:
             both = sum(n_bins(chromsizes[c], resolution) for c in (a, b)) * resolution
             limit = window if both <= window else window // 2 // resolution * resolution
-            pairs += [(x, y) for x in pieces(a, limit) for y in pieces(b, limit)]
+            pairs += [(x, y) for x in stretches(a, limit) for y in stretches(b, limit)]
     return pairs

@@ -1,10 +1,11 @@
-"""One zoom (``predict --at``) as named arrays and as an .mcool of its region."""
+"""Writes one zoom (``predict --at``) as named arrays (.npz) and as an .mcool of its region."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,36 @@ from orca_cool.maps.coolfile import write_mcool
 from orca_cool.maps.expected import table_path, write_expected
 from orca_cool.maps.pixels import Layer, RowBlock
 from orca_cool.model.spec import ModuleSpec
-from orca_cool.prediction.engine import Engine, ZoomMap
+from orca_cool.prediction.engine import Engine
 from orca_cool.prediction.levels import Settings, expected_for, known_band
 from orca_cool.prediction.mosaic import band_of
+from orca_cool.prediction.zoom import ZoomMap
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where the windows of a zoom lie in the .mcool.
+
+    Attributes
+    ----------
+    chrom : name in the file. origin : start of that sequence on the genome's chromosome, bp.
+    chromsizes : of the file.
+    """
+
+    chrom: str
+    origin: int
+    chromsizes: dict[str, int]
+
+    @classmethod
+    def of(cls, maps: list[ZoomMap], chromsizes: dict[str, int]) -> _Place:
+        """On the genome's chromosomes where every window lies on their bins; otherwise the top
+        window is a contig of its own, named ``chrom_start_end``, and begins at 0.
+        """
+        top = maps[0]
+        if all(m.start % m.resolution == 0 for m in maps):
+            return cls(top.chrom, 0, dict(chromsizes))
+        name = f"{top.chrom}_{top.start}_{top.end}"
+        return cls(name, top.start, {name: top.end - top.start})
 
 
 def zoom_to_files(
@@ -41,107 +69,49 @@ def zoom_to_files(
     The windows' phase is arbitrary. Where every window lies on the chromosome's own bins the .mcool
     has the genome's chromosomes; otherwise the top window is a contig of its own, named
     ``chrom_start_end``, and begins at 0.
+
+    Parameters
+    ----------
+    maps : every level of ``module`` (:meth:`Engine.zoom`); those of ``settings.resolutions`` are
+        written.
+    provenance : plain values that go into the metadata.
+
+    Returns
+    -------
+    Paths written: the .mcool, the .npz and the tables.
+
+    Raises
+    ------
+    OutputError
+        If a file exists (without ``force``), or cannot be written.
     """
     output = Path(output)
     arrays_path = output.with_suffix(".npz")
     maps = [m for m in maps if m.resolution in settings.resolutions]
     tables = [table_path(output, m.resolution) for m in maps]
     check_output(output, force, also=[arrays_path, *tables])
-    top = maps[0]
-    aligned = all(m.start % m.resolution == 0 for m in maps)
-    if aligned:
-        chrom, origin, sizes = top.chrom, 0, dict(engine.source.chromsizes)
-    else:
-        chrom, origin = f"{top.chrom}_{top.start}_{top.end}", top.start
-        sizes = {chrom: top.end - top.start}
-    layers_ = []
-    bins = engine.spec.bins
-    for m in sorted(maps, key=lambda m: m.resolution):
-        masked = {c: np.ones(n_bins(size, m.resolution), dtype=bool) for c, size in sizes.items()}
-        first = (m.start - origin) // m.resolution
-        inside = (
-            gap_fraction(
-                engine.source,
-                m.chrom,
-                m.start,
-                min(m.end, engine.source.chromsizes[m.chrom]),
-                m.resolution,
-            )
-            > MAX_GAP
-        )
-        stop = min(first + len(inside), len(masked[chrom]))
-        masked[chrom][first:stop] = inside[: stop - first]
-        expected = expected_for(
-            engine, module, m.resolution, n_bins(max(sizes.values()), m.resolution)
-        )
-        layers_.append(
-            Layer(m.resolution, expected, m.eps, known_band(expected, bins), None, masked)
-        )
-    view_rows = [
-        (
-            chrom,
-            max(0, top.start - origin),
-            min(top.end - origin, sizes[chrom]),
-            f"{top.chrom}:{top.start}-{top.end}",
-        )
-    ]
-    view = pd.DataFrame(view_rows, columns=["chrom", "start", "end", "name"])
-    metadata = {
-        "orca_cool": __version__,
-        "model": engine.spec.name,
-        "model_digest": engine.bundle.digest,
-        "genome": engine.source.name,
-        "assembly": assembly,
-        "licence": engine.spec.licence,
-        "cell_type": engine.spec.cell_type,
-        "dtype": engine.dtype,
-        "zoom": {str(m.resolution): [m.chrom, m.start, m.end] for m in maps},
-        **provenance,
-    }
-
-    def row_blocks(resolution: int) -> Iterator[RowBlock]:
-        m = next(m for m in maps if m.resolution == resolution)
-        first = (m.start - origin) // resolution
-        rows = min(
-            bins, n_bins(sizes[chrom], resolution) - first
-        )  # an overhanging window ends with its chromosome
-        band = next(layer.band for layer in layers_ if layer.resolution == resolution)
-        j = np.arange(rows)[:, None] + np.arange(min(band, rows))[None, :]
-
-        def banded(y: np.ndarray) -> np.ndarray:
-            return np.where(j < rows, band_of(y)[:rows, : j.shape[1]], np.float32(np.nan))
-
-        strand_difference = banded(m.strand_difference) if settings.strand_difference else None
-        yield RowBlock(
-            chrom,
-            first,
-            banded(m.values),
-            np.full(j.shape, resolution, np.int32),
-            strand_difference,
-        )
-
-    arrays: dict[str, Any] = {"metadata": np.array(json.dumps(metadata))}
-    for m in maps:
-        name = engine.spec.label(m.resolution)
-        arrays |= {
-            f"prediction_{name}": m.values,
-            f"strand_difference_{name}": m.strand_difference,
-            f"expected_{name}": m.expected,
-            f"eps_{name}": np.array(m.eps),
-            f"region_{name}": np.array([m.start, m.end]),
-            f"resolution_{name}": np.array(m.resolution),
-        }
+    place = _Place.of(maps, engine.source.chromsizes)
+    layers = [_layer(engine, module, m, place) for m in sorted(maps, key=lambda m: m.resolution)]
+    metadata = _metadata(engine, maps, assembly) | provenance
+    arrays = {"metadata": np.array(json.dumps(metadata)), **_arrays(engine, maps)}
     temporary = arrays_path.with_name(arrays_path.name + ".tmp")
     try:
         with open(temporary, "wb") as stream:
             np.savez_compressed(stream, **arrays)
-        paths = write_expected(output, layers_, sizes, view, settings.mode, settings.pseudo_depth)
+        paths = write_expected(
+            output,
+            layers,
+            place.chromsizes,
+            _view(maps[0], place),
+            settings.mode,
+            settings.pseudo_depth,
+        )
         write_mcool(
             output,
-            chromsizes=sizes,
+            chromsizes=place.chromsizes,
             assembly=assembly,
-            layers=layers_,
-            row_blocks=row_blocks,
+            layers=layers,
+            row_blocks=lambda r: _row_blocks(maps, layers, place, settings.strand_difference, r),
             pseudo_depth=settings.pseudo_depth,
             mode=settings.mode,
             metadata=metadata,
@@ -153,3 +123,85 @@ def zoom_to_files(
     finally:
         temporary.unlink(missing_ok=True)
     return [output, arrays_path, *paths]
+
+
+def _layer(engine: Engine, module: ModuleSpec, m: ZoomMap, place: _Place) -> Layer:
+    """What the file needs of a level besides its pixels; all is masked but the window."""
+    sizes = place.chromsizes
+    masked = {c: np.ones(n_bins(size, m.resolution), dtype=bool) for c, size in sizes.items()}
+    first = (m.start - place.origin) // m.resolution
+    end = min(m.end, engine.source.chromsizes[m.chrom])
+    inside = gap_fraction(engine.source, m.chrom, m.start, end, m.resolution) > MAX_GAP
+    stop = min(first + len(inside), len(masked[place.chrom]))
+    masked[place.chrom][first:stop] = inside[: stop - first]
+    bins = n_bins(max(sizes.values()), m.resolution)
+    expected = expected_for(engine, module, m.resolution, bins)
+    band = known_band(expected, engine.spec.bins)
+    return Layer(m.resolution, expected, m.eps, band, None, masked)
+
+
+def _row_blocks(
+    maps: list[ZoomMap],
+    layers: list[Layer],
+    place: _Place,
+    strand_difference: bool,
+    resolution: int,
+) -> Iterator[RowBlock]:
+    """The rows of one level, in one block."""
+    m = next(m for m in maps if m.resolution == resolution)
+    band = next(layer.band for layer in layers if layer.resolution == resolution)
+    first = (m.start - place.origin) // resolution
+    # an overhanging window ends with its chromosome
+    rows = min(len(m.values), n_bins(place.chromsizes[place.chrom], resolution) - first)
+    j = np.arange(rows)[:, None] + np.arange(min(band, rows))[None, :]
+
+    def banded(y: np.ndarray) -> np.ndarray:
+        return np.where(j < rows, band_of(y)[:rows, : j.shape[1]], np.float32(np.nan))
+
+    yield RowBlock(
+        place.chrom,
+        first,
+        banded(m.values),
+        np.full(j.shape, resolution, np.int32),
+        banded(m.strand_difference) if strand_difference else None,
+    )
+
+
+def _view(top: ZoomMap, place: _Place) -> pd.DataFrame:
+    """The top window as a bioframe view."""
+    start = max(0, top.start - place.origin)
+    end = min(top.end - place.origin, place.chromsizes[place.chrom])
+    name = f"{top.chrom}:{top.start}-{top.end}"
+    return pd.DataFrame(
+        [(place.chrom, start, end, name)], columns=["chrom", "start", "end", "name"]
+    )
+
+
+def _metadata(engine: Engine, maps: list[ZoomMap], assembly: str) -> dict[str, Any]:
+    return {
+        "orca_cool": __version__,
+        "model": engine.spec.name,
+        "model_digest": engine.digest,
+        "genome": engine.source.name,
+        "assembly": assembly,
+        "licence": engine.spec.licence,
+        "cell_type": engine.spec.cell_type,
+        "dtype": engine.dtype,
+        "zoom": {str(m.resolution): [m.chrom, m.start, m.end] for m in maps},
+    }
+
+
+def _arrays(engine: Engine, maps: list[ZoomMap]) -> dict[str, Any]:
+    """The named arrays of every level."""
+    arrays: dict[str, Any] = {}
+    for m in maps:
+        name = engine.spec.label(m.resolution)
+        arrays |= {
+            f"prediction_{name}": m.values,
+            f"strand_difference_{name}": m.strand_difference,
+            f"expected_{name}": m.expected,
+            f"eps_{name}": np.array(m.eps),
+            f"region_{name}": np.array([m.start, m.end]),
+            f"resolution_{name}": np.array(m.resolution),
+        }
+    return arrays

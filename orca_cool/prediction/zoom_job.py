@@ -13,7 +13,7 @@ from orca_cool.prediction.regions_job import told_errors
 from orca_cool.prediction.windows import by_root, plan
 
 if TYPE_CHECKING:
-    from orca_cool.model.spec import ModelSpec, ModuleSpec
+    from orca_cool.model.spec import ModelDescription, ModuleSpec
     from orca_cool.prediction.levels import Settings
 
 
@@ -74,7 +74,7 @@ def predict_zoom(
     )
 
 
-def _module_of(spec: ModelSpec, settings: Settings) -> tuple[ModuleSpec, Settings]:
+def _module_of(spec: ModelDescription, settings: Settings) -> tuple[ModuleSpec, Settings]:
     """The first module that has all levels asked for, else the first one with those it has."""
     names = settings.modules
     wanted = set(settings.resolutions)
@@ -86,7 +86,7 @@ def _module_of(spec: ModelSpec, settings: Settings) -> tuple[ModuleSpec, Setting
     return module, dataclasses.replace(settings, resolutions=levels, fill_distance=None)
 
 
-def _snapped(chrom: str, position: int, spec: ModelSpec, length: int, say: Say) -> int:
+def _snapped(chrom: str, position: int, spec: ModelDescription, length: int, say: Say) -> int:
     """The nearest position whose windows lie on the chromosome's base bins."""
     base = spec.base_bin
     snapped = min(round(position / base), (length - 1) // base) * base

@@ -31,7 +31,7 @@ from reference import plain
 from orca_cool.genome.regions import Region
 from orca_cool.model.fast.decoder import FastCascade
 from orca_cool.model.fast.encoder import FastEncoder
-from orca_cool.prediction.engine import Engine
+from orca_cool.prediction.engine import make_engine
 from orca_cool.prediction.levels import Settings
 from orca_cool.prediction.to_file import predict_to_file
 from orca_cool.prediction.windows import plan, zoom_top, zoom_windows
@@ -195,7 +195,7 @@ def series_fast(options: argparse.Namespace, device: torch.device) -> dict[str, 
     """The same series from nothing, a second one elsewhere in the same sequence, that with real
     flanks, and with bfloat16 decoders.
     """
-    engine = Engine(released_size(), Random(chrR=SERIES), str(device))
+    engine = make_engine(released_size(), Random(chrR=SERIES), str(device))
     module = engine.spec.module("32M")
     found: dict[str, float] = {}
     maps: dict[str, list] = {}
@@ -218,7 +218,7 @@ def series_fast(options: argparse.Namespace, device: torch.device) -> dict[str, 
             torch.from_numpy(padded.values), torch.from_numpy(real.values)
         )
     found["peak"] = peak()
-    rough = Engine(engine.bundle, engine.source, str(device), "bfloat16")
+    rough = make_engine(engine.bundle, engine.source, str(device), "bfloat16")
     rough.encodings = engine.encodings
     found["bfloat16"] = seconds(
         lambda: maps.update(rough=rough.zoom(module, "chrR", 22 * MB)), device
@@ -235,17 +235,17 @@ def series_wide(options: argparse.Namespace, device: torch.device) -> dict[str, 
     is encoded once.
     """
     sizes = {"chr1": 200 * MB, "chr2": 120 * MB} if options.wide == "full" else {"chr1": 32 * MB}
-    engine = Engine(released_size(), Random(**sizes), str(device))
+    engine = make_engine(released_size(), Random(**sizes), str(device))
     taken = seconds(lambda: engine.zoom(engine.spec.module("256M"), "chr1", 10 * MB), device)
-    return {"seconds": taken, "encoded": engine.encodings.encoded / 2 / MB, "peak": peak()}
+    return {"seconds": taken, "encoded": engine.encoded_bp / 2 / MB, "peak": peak()}
 
 
 def region(options: argparse.Namespace, device: torch.device) -> dict[str, float]:
     """A region at all six levels into a file: from nothing; smaller ones with all encodings at
     hand; that one with bfloat16 decoders.
     """
-    exact = Engine(released_size(), Random(chrR=250 * MB), str(device))
-    rough = Engine(exact.bundle, exact.source, str(device), "bfloat16")
+    exact = make_engine(released_size(), Random(chrR=250 * MB), str(device))
+    rough = make_engine(exact.bundle, exact.source, str(device), "bfloat16")
     rough.encodings = exact.encodings
     spent = {"encode": 0.0}
     span = exact.encodings.encoder.encoder.span
@@ -262,7 +262,7 @@ def region(options: argparse.Namespace, device: torch.device) -> dict[str, float
     start, path = 100 * MB, Path(options.folder) / "region.mcool"
     sizes = [options.region, options.region / 2, options.region / 4]
     for engine, size in [(exact, size) for size in sizes] + [(rough, options.region)]:
-        spent["encode"], before = 0.0, exact.encodings.encoded
+        spent["encode"], before = 0.0, exact.encoded_bp
         end = start + int(size * MB)
         taken = seconds(
             lambda p=engine, end=end: predict_to_file(
@@ -285,7 +285,7 @@ def region(options: argparse.Namespace, device: torch.device) -> dict[str, float
         }
         found |= {
             f"{name} encode": spent["encode"],
-            f"{name} encoded": (exact.encodings.encoded - before) / 2 / MB,
+            f"{name} encoded": (exact.encoded_bp - before) / 2 / MB,
         }
         found |= {f"{name} peak": peak()}
     return found

@@ -28,7 +28,7 @@ from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.bundle import load_bundle, save_bundle
 from orca_cool.model.cascade import Orca
 from orca_cool.model.spec import DecoderSpec, EncoderSpec, ModelSpec, ModuleSpec, PyramidSpec
-from orca_cool.prediction.engine import Engine
+from orca_cool.prediction.engine import make_engine
 from orca_cool.prediction.levels import Settings
 from orca_cool.prediction.to_file import predict_to_file
 from orca_cool.prediction.windows import plan
@@ -53,7 +53,7 @@ def one(megabases: float) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         tables = {2000: ExpectedModel(2000, 0.1 / (1.0 + np.arange(length // 2000 + 1)))}
         bundle = load_bundle(save_bundle(Path(folder) / "small", Orca(small()).eval(), tables))
-        engine = Engine(bundle, Random(chrR=length), "cpu")
+        engine = make_engine(bundle, Random(chrR=length), "cpu")
         start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         begin = time.perf_counter()
         predict_to_file(

@@ -18,7 +18,7 @@ from orca_cool.genome.segments import Segment
 from orca_cool.maps.metrics import pearson
 from orca_cool.model.bundle import load_bundle, save_bundle
 from orca_cool.model.spec import orca_spec
-from orca_cool.prediction.engine import Engine
+from orca_cool.prediction.engine import make_engine
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def engine(source, tmp_path_factory):
     bundle = load_bundle(
         save_bundle(tmp_path_factory.mktemp("models") / "toy", model, make_toy_expected(model.spec))
     )
-    return Engine(bundle, source)
+    return make_engine(bundle, source)
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ def test_bins_are_compared_with_those_that_they_came_from(engine, source, module
     reference = Reference(engine, module)
     (found,) = compare(reference, [genome])
     assert found
-    plain = Engine(engine.bundle, Plain(genome))
+    plain = make_engine(engine.bundle, Plain(genome))
     for k, c in enumerate(found):
         maps = plain.zoom(module, c.site.contig, c.site.position, "real")
         own = maps[k % len(maps)]
@@ -271,7 +271,7 @@ def test_scores_by_hand(engine, source, module):
 def crafted(alternate, resolution=1000):
     """A comparison of maps given by hand, on one chromosome without gaps; the expected is 1."""
     from orca_cool.effects.align import Comparison, Site
-    from orca_cool.prediction.engine import ZoomMap
+    from orca_cool.prediction.zoom import ZoomMap
 
     y, z = alternate
     n = len(y)

@@ -45,7 +45,7 @@ from orca_cool.genome.segments import Segment
 from orca_cool.maps.metrics import insulation_score
 from orca_cool.maps.picture import observed_panel, picture_paths
 from orca_cool.model.bundle import load_bundle, save_bundle
-from orca_cool.prediction.engine import Engine
+from orca_cool.prediction.engine import make_engine
 from orca_cool.variants.variant import of_changes
 
 SIZES = {"a": 12_000, "b": 6_000, "c": 900}
@@ -111,7 +111,7 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def engine(place):
-    return Engine(load_bundle(place / "toy"), open_genome(place / "toy.fa"), "cpu")
+    return make_engine(load_bundle(place / "toy"), open_genome(place / "toy.fa"), "cpu")
 
 
 @pytest.fixture(scope="module")

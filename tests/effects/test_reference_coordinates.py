@@ -32,7 +32,7 @@ from orca_cool.maps.check import check_mcool
 from orca_cool.maps.coolfile import Layer, RowBlock, TransBlock, read_layer, write_mcool
 from orca_cool.maps.expected import read_tables, whole_chromosomes, write_expected
 from orca_cool.model.bundle import load_bundle, save_bundle
-from orca_cool.prediction.engine import Engine
+from orca_cool.prediction.engine import make_engine
 from orca_cool.prediction.levels import Settings
 from orca_cool.prediction.to_file import predict_to_file
 
@@ -87,7 +87,7 @@ def bundle(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def reference(bundle):
-    return Engine(bundle, SOURCE, "cpu")
+    return make_engine(bundle, SOURCE, "cpu")
 
 
 def predict(engine, path, regions=None, **changes):
@@ -216,7 +216,7 @@ def assert_is_the_oracles(frame, edited, genome, copies):
 @pytest.mark.parametrize("name", CASES)
 def test_every_pixel_is_the_oracles(reference, tmp_path, name):
     genome = apply_edits(SOURCE, CASES[name])
-    edited = predict(reference.on(genome), tmp_path / "x.mcool")
+    edited = predict(reference.for_genome(genome), tmp_path / "x.mcool")
     for copies in ("mean", "first"):
         out = tmp_path / f"{copies}.mcool"
         paths = lift_to_reference(
@@ -249,7 +249,7 @@ def test_every_pixel_is_the_oracles(reference, tmp_path, name):
 
 def test_the_two_ways_with_copies_differ_where_there_are_copies(reference, tmp_path):
     genome = apply_edits(SOURCE, CASES["tandem duplication"])
-    edited = predict(reference.on(genome), tmp_path / "x.mcool")
+    edited = predict(reference.for_genome(genome), tmp_path / "x.mcool")
     maps = []
     for copies in ("mean", "first"):
         lift_to_reference(
@@ -271,7 +271,9 @@ def test_without_an_edit_it_is_the_references_map(reference, tmp_path):
     genome = apply_edits(SOURCE, [Edit("sub", "a", 50, 60, sequence=(Segment.letters(codes),))])
     regions = [Region("a", 0, 4_810), Region("b", 330, 2_000)]
     for mode in ("regularised", "contact"):
-        ours = predict(reference.on(genome), tmp_path / f"{mode}.e.mcool", regions, mode=mode)
+        ours = predict(
+            reference.for_genome(genome), tmp_path / f"{mode}.e.mcool", regions, mode=mode
+        )
         plain = predict(reference, tmp_path / f"{mode}.r.mcool", regions, mode=mode)
         lift_to_reference(ours, genome, tmp_path / f"{mode}.f.mcool", assembly="drawn1")
         difference(tmp_path / f"{mode}.f.mcool", plain, tmp_path / f"{mode}.d.mcool")
@@ -297,7 +299,7 @@ def test_without_an_edit_it_is_the_references_map(reference, tmp_path):
 
 def test_difference_is_the_log_ratio_of_the_two_files(reference, tmp_path):
     genome = apply_edits(SOURCE, CASES["inversion"])
-    ours = predict(reference.on(genome), tmp_path / "e.mcool")
+    ours = predict(reference.for_genome(genome), tmp_path / "e.mcool")
     lift_to_reference(ours, genome, tmp_path / "f.mcool", assembly="drawn1")
     # a reference at another pseudo-depth, of another part and of more levels than needed
     plain = predict(
@@ -342,7 +344,7 @@ def test_difference_is_the_log_ratio_of_the_two_files(reference, tmp_path):
 
 def test_cooltools_runs_on_it(reference, tmp_path):
     genome = apply_edits(SOURCE, CASES["deletion"])
-    edited = predict(reference.on(genome), tmp_path / "x.mcool")
+    edited = predict(reference.for_genome(genome), tmp_path / "x.mcool")
     lift_to_reference(edited, genome, tmp_path / "f.mcool", assembly="drawn1")
     clr = cooler.Cooler(f"{tmp_path / 'f.mcool'}::resolutions/40")
     table = cooltools.insulation(clr, [160])
@@ -398,7 +400,7 @@ def test_regions_of_the_reference():
 
 def test_what_cannot_be_shown(reference, tmp_path):
     genome = apply_edits(SOURCE, [Contig("x", (letters(600),))])
-    edited = predict(reference.on(genome), tmp_path / "x.mcool", [Region("x", 0, 600)])
+    edited = predict(reference.for_genome(genome), tmp_path / "x.mcool", [Region("x", 0, 600)])
     with pytest.raises(EditError, match=r"x:0-600.*comes from the reference"):
         lift_to_reference(edited, genome, tmp_path / "f.mcool", assembly="drawn1")
     with pytest.raises(EditError, match=r"'median'.*mean, first"):
@@ -414,7 +416,7 @@ def test_what_cannot_be_shown(reference, tmp_path):
 def test_maps_that_cannot_be_compared(reference, tmp_path):
     genome = apply_edits(SOURCE, CASES["inversion"])
     a = Region("a", 0, 4_810)
-    ours = predict(reference.on(genome), tmp_path / "e.mcool", [a])
+    ours = predict(reference.for_genome(genome), tmp_path / "e.mcool", [a])
     lift_to_reference(ours, genome, tmp_path / "f.mcool", assembly="drawn1")
     meta = read_layer(f"{tmp_path / 'f.mcool'}::resolutions/40")[1]
     plain = predict(reference, tmp_path / "r.mcool", [a])

@@ -20,7 +20,7 @@ from orca_cool.genome.open import open_genome
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import one_hot, reverse_complement
 from orca_cool.model.fast.encoder import FastEncoder
-from orca_cool.prediction.engine import Engine
+from orca_cool.prediction.engine import make_engine
 from orca_cool.prediction.windows import by_root, plan
 
 BASE, BLOCK, FLANK = 40, 1600, 400
@@ -155,18 +155,18 @@ def test_upstream_edges_are_the_padded_window(model, source, toy_bundle):
     module = toy_bundle.spec.module("S")
     root = by_root(plan(SIZES["a"], module.resolutions, 16))[2]
     maps = {
-        e: next(Engine(toy_bundle, source, "cpu", edges=e).windows(module, "a", root)).values
+        e: next(make_engine(toy_bundle, source, "cpu", edges=e).windows(module, "a", root)).values
         for e in ("real", "zero-padded")
     }
     origin = root[0][0].start * 160
-    zoomed = Engine(toy_bundle, source, "cpu").zoom(module, "a", origin + 1280)[0]
+    zoomed = make_engine(toy_bundle, source, "cpu").zoom(module, "a", origin + 1280)[0]
     assert zoomed.start == origin
     np.testing.assert_allclose(zoomed.values, maps["zero-padded"], atol=1e-5)
     assert np.abs(zoomed.values - maps["real"]).max() > 1e-3
-    real = Engine(toy_bundle, source, "cpu").zoom(module, "a", origin + 1280, edges="real")[0]
+    real = make_engine(toy_bundle, source, "cpu").zoom(module, "a", origin + 1280, edges="real")[0]
     np.testing.assert_allclose(real.values, maps["real"], atol=1e-5)
     with pytest.raises(ModelError, match="soft"):
-        Engine(toy_bundle, source, "cpu", edges="soft")
+        make_engine(toy_bundle, source, "cpu", edges="soft")
 
 
 def open_store(path, model, source, **options):
@@ -207,7 +207,7 @@ def test_one_pass_serves_both_modules(toy_bundle, source):
     """The assembly module reads the encodings that the other module made; pyramids run only as far
     as they are read.
     """
-    engine = Engine(toy_bundle, source, "cpu")
+    engine = make_engine(toy_bundle, source, "cpu")
     spec = engine.spec
     small, wide = spec.module("S"), spec.module("G")
     for chrom, size in SIZES.items():
@@ -215,11 +215,11 @@ def test_one_pass_serves_both_modules(toy_bundle, source):
             list(engine.windows(small, chrom, root))
     down = []
     engine.model.pyramids["p1"].downlblocks[0].register_forward_hook(lambda *_: down.append(1))
-    before = engine.encodings.encoded
+    before = engine.encoded_bp
     for root in by_root(plan(SIZES["a"], wide.resolutions, spec.bins)):
         list(engine.windows(wide, "a", root))
     junctions = 8 * len(by_root(plan(SIZES["a"], wide.resolutions, spec.bins)))
-    assert engine.encodings.encoded - before <= 2 * junctions * engine.encodings.margin * BASE
+    assert engine.encoded_bp - before <= 2 * junctions * engine.encodings.margin * BASE
     assert not down
 
 
@@ -228,8 +228,8 @@ def test_windows_in_batches(toy_bundle, source, batch):
     for name in ("S", "G"):
         module = toy_bundle.spec.module(name)
         root = by_root(plan(SIZES["a"], module.resolutions, 16))[0]
-        one = list(Engine(toy_bundle, source, "cpu", batch=1).windows(module, "a", root))
-        many = list(Engine(toy_bundle, source, "cpu", batch=batch).windows(module, "a", root))
+        one = list(make_engine(toy_bundle, source, "cpu", batch=1).windows(module, "a", root))
+        many = list(make_engine(toy_bundle, source, "cpu", batch=batch).windows(module, "a", root))
         assert [m.window for m in one] == [m.window for m in many]
         for a, b in zip(one, many):
             np.testing.assert_allclose(a.values, b.values, atol=1e-5)
@@ -239,8 +239,8 @@ def test_windows_in_batches(toy_bundle, source, batch):
 def test_full_gpu_halves_the_batch_and_goes_on(toy_bundle, source, monkeypatch, caplog):
     module = toy_bundle.spec.module("S")
     root = by_root(plan(SIZES["a"], module.resolutions, 16))[0]
-    wanted = list(Engine(toy_bundle, source, "cpu").windows(module, "a", root))
-    engine = Engine(toy_bundle, source, "cpu", batch=16)
+    wanted = list(make_engine(toy_bundle, source, "cpu").windows(module, "a", root))
+    engine = make_engine(toy_bundle, source, "cpu", batch=16)
     decode = engine.cascade.decode
 
     def small(module, resolution, x, prepared, coarse):
@@ -274,8 +274,10 @@ def test_a_gpu_too_small_for_one_chunk_is_named(cache, monkeypatch):
 def test_the_error_of_an_approximation_is_measured(toy_bundle, source):
     module = toy_bundle.spec.module("S")
     root = by_root(plan(SIZES["a"], module.resolutions, 16))[0]
-    assert Engine(toy_bundle, source, "cpu").error(module, "a", root) == {}
-    found = Engine(toy_bundle, source, "cpu", "bfloat16").error(module, "a", root)
+    assert make_engine(toy_bundle, source, "cpu").approximation_error(module, "a", root) == {}
+    found = make_engine(toy_bundle, source, "cpu", "bfloat16").approximation_error(
+        module, "a", root
+    )
     assert list(found) == ["160", "80", "40"]
     for r, largest in found.values():
         assert 0.999 < r < 1
@@ -285,4 +287,4 @@ def test_the_error_of_an_approximation_is_measured(toy_bundle, source):
 @pytest.mark.parametrize(("name", "value"), [("dtype", "float64"), ("encoder_dtype", "bfloat16")])
 def test_unknown_number_types_are_named(toy_bundle, source, name, value):
     with pytest.raises(DeviceError, match=value):
-        Engine(toy_bundle, source, "cpu", **{name: value})
+        make_engine(toy_bundle, source, "cpu", **{name: value})

@@ -31,7 +31,7 @@ from orca_cool.genome.regions import n_bins
 from orca_cool.genome.segments import Segment
 from orca_cool.maps.observed import ObservedMap, block_mean, log_ratio
 from orca_cool.model.bundle import load_bundle, save_bundle
-from orca_cool.prediction.engine import Engine
+from orca_cool.prediction.engine import Engine, make_engine
 from orca_cool.prediction.windows import concatenated_chromosomes, fill_with_chromosomes
 
 SIZES = {"a": 7680, "b": 5120, "c": 9010}
@@ -47,7 +47,7 @@ def engine(tmp_path_factory) -> Engine:
     )
     model = make_toy_model()
     bundle = load_bundle(save_bundle(folder / "toy", model, make_toy_expected(model.spec)))
-    return Engine(bundle, open_genome(folder / "toy.fa"), "cpu")
+    return make_engine(bundle, open_genome(folder / "toy.fa"), "cpu")
 
 
 def write_map(

@@ -21,7 +21,7 @@ from orca_cool.evaluate.report import FILES, table, to_json
 from orca_cool.genome.open import open_genome
 from orca_cool.model.bundle import load_bundle, save_bundle
 from orca_cool.model.registry import resolve
-from orca_cool.prediction.engine import Engine
+from orca_cool.prediction.engine import make_engine
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def place(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def result(place):
     """Two chromosomes, cis and trans, all baselines."""
-    engine = Engine(load_bundle(place / "toy"), open_genome(place / "toy.fa"), "cpu")
+    engine = make_engine(load_bundle(place / "toy"), open_genome(place / "toy.fa"), "cpu")
     options = {
         "train": ["b"],
         "features": place / "features.bed",
@@ -336,7 +336,7 @@ def test_shipped_model_by_the_papers_protocol(shared):
     if not (data / "metaphase.mcool").is_file():
         pytest.skip("no measured yeast map (../shared/data/yeast)")
     bundle = load_bundle(resolve("yeast-metaphase"))
-    engine = Engine(bundle, open_genome(data / "sacCer3.2bit"), "cpu")
+    engine = make_engine(bundle, open_genome(data / "sacCer3.2bit"), "cpu")
     module = engine.spec.modules[0]
     found = evaluate_model(engine, module, data / "metaphase.mcool", ["chrVIII"], step=64_000)
     assert [s.resolution for s in found.scores] == sorted(module.resolutions)

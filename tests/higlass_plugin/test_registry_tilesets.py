@@ -537,19 +537,19 @@ def test_a_job_holds_what_the_cache_drops():
 
 
 def test_encoding_makes_way_for_a_view_that_somebody_looks_at(bundle, monkeypatch):
-    monkeypatch.setattr("higlass_plugin.compute.units.ENCODED_AT_ONCE", 4)
+    monkeypatch.setattr("orca_cool.prediction.orca_engine.ENCODED_AT_ONCE", 4)
     with make(bundle) as registry:
         predicted = registry[registry.listed()[0].uid].predicted
         registry.urgent.set()
         with pytest.raises(Preempted):
             predicted.root("S", "a", 0)
         registry.urgent.clear()
-        done = predicted.engine.encodings.encoded
+        done = predicted.engine.encoded_bp
         assert predicted.root("S", "a", 0).nbytes > 0
-        assert predicted.engine.encodings.encoded > done
-        again = predicted.engine.encodings.encoded
+        assert predicted.engine.encoded_bp > done
+        again = predicted.engine.encoded_bp
         predicted.root("S", "a", 0)
-        assert predicted.engine.encodings.encoded == again
+        assert predicted.engine.encoded_bp == again
 
 
 # ---- the cache

@@ -24,7 +24,7 @@ from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.regions import Region
 from orca_cool.maps.coolfile import read_log_ratio
 from orca_cool.model.bundle import load_bundle, save_bundle
-from orca_cool.prediction.engine import Engine
+from orca_cool.prediction.engine import make_engine
 from orca_cool.prediction.levels import Settings
 from orca_cool.prediction.to_file import predict_to_file
 from orca_cool.variants import parse_edits
@@ -78,7 +78,9 @@ def predict(engine, path, regions=None, trans=False):
 @pytest.fixture(scope="module")
 def whole(bundle, tmp_path_factory):
     """The file of the whole genome, without contacts between chromosomes."""
-    return predict(Engine(bundle, SOURCE, "cpu"), tmp_path_factory.mktemp("files") / "whole.mcool")
+    return predict(
+        make_engine(bundle, SOURCE, "cpu"), tmp_path_factory.mktemp("files") / "whole.mcool"
+    )
 
 
 def numbers(tile):
@@ -163,7 +165,7 @@ def test_tiles_of_the_whole_genomes_file(registry, whole, transform):
 
 
 def test_contacts_between_chromosomes(registry, bundle, tmp_path):
-    path = predict(Engine(bundle, SOURCE, "cpu"), tmp_path / "all.mcool", trans=True)
+    path = predict(make_engine(bundle, SOURCE, "cpu"), tmp_path / "all.mcool", trans=True)
     axis = registry[uid_of(registry)].axis
     mine, theirs = ours(registry, uid_of(registry), 0, 0, 0), clodius(path, 0, 0, 0)
     own = alone(axis, LEVELS[-1], 0)
@@ -178,7 +180,7 @@ def test_contacts_between_chromosomes(registry, bundle, tmp_path):
 def test_tiles_have_the_pixels_of_the_chromosomes_own_file_and_no_others(
     registry, bundle, tmp_path, chrom
 ):
-    path = predict(Engine(bundle, SOURCE, "cpu"), tmp_path / "one.mcool", [chrom])
+    path = predict(make_engine(bundle, SOURCE, "cpu"), tmp_path / "one.mcool", [chrom])
     uid = uid_of(registry)
     axis = registry[uid].axis
     seen = 0
@@ -203,7 +205,7 @@ def test_tiles_have_the_pixels_of_the_chromosomes_own_file_and_no_others(
 
 
 def test_log_observed_over_expected_is_the_models_output(registry, bundle, tmp_path):
-    path = predict(Engine(bundle, SOURCE, "cpu"), tmp_path / "a.mcool", ["a"])
+    path = predict(make_engine(bundle, SOURCE, "cpu"), tmp_path / "a.mcool", ["a"])
     uid = uid_of(registry)
     for resolution in LEVELS:
         zoom = registry[uid].resolutions.index(resolution)
@@ -257,7 +259,7 @@ def test_tiles_of_an_edited_genome_are_its_files(registry, bundle, whole, tmp_pa
     view = registry.edit([EDITS[name]])
     genome = apply_edits(SOURCE, parse_edits(EDITS[name], SOURCE))
     assert view.contigs == genome.chromsizes
-    engine = Engine(bundle, SOURCE, "cpu").on(genome)
+    engine = make_engine(bundle, SOURCE, "cpu").for_genome(genome)
     path = predict(engine, tmp_path / "edited.mcool", genome.edited)
     lift_to_reference(path, genome, tmp_path / "frame.mcool", assembly="drawn")
     difference(tmp_path / "frame.mcool", whole, tmp_path / "difference.mcool")
@@ -355,7 +357,7 @@ def test_chromosomes_that_are_too_short_for_a_score_have_none(bundle):
 
 
 def test_compartments_are_the_eigenvector_of_the_chromosomes_map(registry, bundle, tmp_path):
-    path = predict(Engine(bundle, SOURCE, "cpu"), tmp_path / "d.mcool", ["d"])
+    path = predict(make_engine(bundle, SOURCE, "cpu"), tmp_path / "d.mcool", ["d"])
     uid = uid_of(registry, "vector", "compartment")
     resolution = 320  # 16 bins are 5,120 bp
     zoom = registry[uid].resolutions.index(resolution)
@@ -380,7 +382,7 @@ def test_compartments_are_the_eigenvector_of_the_chromosomes_map(registry, bundl
 
 
 def test_profiles_are_the_heads(registry, bundle):
-    engine = Engine(bundle, SOURCE, "cpu")
+    engine = make_engine(bundle, SOURCE, "cpu")
     uid = uid_of(registry, "vector", ", b")
     with torch.inference_mode():
         x = [engine.encodings.window("a", 0, 370, reverse=r)[None] for r in (False, True)]

@@ -15,7 +15,7 @@ from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.changes import Edit
 from orca_cool.model.bundle import load_bundle, save_bundle
 from orca_cool.model.fast.encoder import FastEncoder
-from orca_cool.prediction.engine import Engine
+from orca_cool.prediction.engine import make_engine
 from orca_cool.prediction.windows import by_root, plan
 
 BASE = 40
@@ -96,7 +96,7 @@ def test_any_edits_any_window(model, source, places, kinds, unit, start, reverse
 @pytest.mark.parametrize("module", ["S", "G", "B"])
 def test_maps_are_those_of_the_edited_sequence(bundle, source, name, module):
     genome = apply_edits(source, EDITS[name])
-    ours, plain = Engine(bundle, source).on(genome), Engine(bundle, Plain(genome))
+    ours, plain = make_engine(bundle, source).for_genome(genome), make_engine(bundle, Plain(genome))
     module = bundle.spec.module(module)
     chrom = genome.edited[0]
     root = by_root(plan(genome.chromsizes[chrom], module.resolutions, 16))[-1]
@@ -123,9 +123,9 @@ def test_encoded_anew_the_bits_are_those_of_the_edited_fasta(bundle, source, tmp
     )
     module = bundle.spec.module("S")
     root = by_root(plan(genome.chromsizes["a"], module.resolutions, 16))[4]
-    ours = Engine(bundle, genome, reuse=False).windows(module, "a", root)
+    ours = make_engine(bundle, genome, reuse=False).windows(module, "a", root)
     for a, b in zip(
-        ours, Engine(bundle, open_genome(path)).windows(module, "a", root), strict=True
+        ours, make_engine(bundle, open_genome(path)).windows(module, "a", root), strict=True
     ):
         assert np.array_equal(a.values, b.values)
 
@@ -172,7 +172,7 @@ def test_no_change_is_no_edit(bundle, source):
     assert genome.edited == []
     twice = apply_edits(apply_edits(source, EDITS["inversion"]), EDITS["inversion"])
     assert twice.edited == []
-    engine = Engine(bundle, source)
+    engine = make_engine(bundle, source)
     module = bundle.spec.module("S")
     for a, b in zip(
         engine.for_genome(twice).zoom(module, "a", 12_000), engine.zoom(module, "a", 12_000)

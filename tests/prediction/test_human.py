@@ -19,7 +19,7 @@ from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.open import open_genome
 from orca_cool.model.bundle import load_bundle
 from orca_cool.model.fast.encoder import FastEncoder
-from orca_cool.prediction.engine import Engine
+from orca_cool.prediction.engine import make_engine
 from orca_cool.variants import parse_edits, read_variants
 
 pytest.importorskip("cyvcf2", reason="cyvcf2 is not installed (pip install orca-cool[variants])")
@@ -116,14 +116,14 @@ def test_an_edit_is_encoded_as_the_edited_sequence(place, reference_bundles):
 def test_an_inversion_at_all_levels(place, reference_bundles):
     """Six levels, although the contig fills a sixth of the window: the rest is N."""
     source = open_genome(place / "mhc.fa.gz")
-    engine = Engine(load_bundle(reference_bundles["h1esc"]), source, "cpu", fine_bytes=2**30)
+    engine = make_engine(load_bundle(reference_bundles["h1esc"]), source, "cpu", fine_bytes=2**30)
     genome = apply_edits(source, parse_edits("mhc:2,528,000-2,568,000 inv", source))
     module = engine.spec.module("32M")
     before = engine.zoom(module, "mhc", 2_548_000, "real")
-    encoded = engine.encodings.encoded
+    encoded = engine.encoded_bp
     after = engine.for_genome(genome).zoom(module, "mhc", 2_548_000, "real")
     # both ends of the inversion, both strands: the bins that see them
-    assert engine.encodings.encoded - encoded == 2 * (40_000 + 2 * 27 * 4000)
+    assert engine.encoded_bp - encoded == 2 * (40_000 + 2 * 27 * 4000)
     assert [m.resolution for m in after] == [128_000, 64_000, 32_000, 16_000, 8_000, 4_000]
     for a, b in zip(after, before):
         assert (a.start, a.end) == (b.start, b.end)

@@ -11,15 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orca_cool.genome.regions import Region, n_bins
-from orca_cool.prediction.levels import Chain
+from orca_cool.prediction.levels import LevelAssignment
 from orca_cool.prediction.mosaic import Mosaic
 from orca_cool.prediction.patches import Patchwork, symmetric
 from orca_cool.prediction.plan import root_steps
 
 SPEC = make_toy_spec()
-CHAINS = {
-    "S": Chain((SPEC.module("S"),), (160, 80, 40)),
-    "S and G": Chain((SPEC.module("S"), SPEC.module("G")), (640, 320, 160, 80, 40)),
+ASSIGNMENTS = {
+    "S": LevelAssignment((SPEC.module("S"),), (160, 80, 40)),
+    "S and G": LevelAssignment((SPEC.module("S"), SPEC.module("G")), (640, 320, 160, 80, 40)),
 }
 
 
@@ -29,43 +29,39 @@ def drawn(placed):
     return np.random.default_rng(key).normal(size=(SPEC.bins, SPEC.bins)).astype(np.float32)
 
 
-def bands_of(chain, length):
+def bands_of(assignment, length):
     """As orca_cool.prediction.levels.bands for one chromosome whose levels are all asked for."""
-    from types import SimpleNamespace
-
     from orca_cool.prediction.levels import Settings, bands
 
-    return bands(
-        SimpleNamespace(spec=SPEC), chain, Settings(tuple(sorted(chain.resolutions))), [length]
-    )
+    return bands(SPEC.bins, assignment, Settings(tuple(sorted(assignment.resolutions))), [length])
 
 
-def whole(chain, length, held, written):
+def whole(assignment, length, held, written):
     """By resolution, the whole map (n, n) from the streaming mosaic, NaN where it has no pixel."""
-    work = Patchwork(SPEC.bins, chain, length, held, written)
+    work = Patchwork(SPEC.bins, assignment, length, held, written)
     placed = {(r, p.window.start): p for r, level in work.windows.items() for p in level}
     region = Region("a", 0, length)
-    mosaic = Mosaic(list(chain.resolutions), held, SPEC.bins, length, 0, length)
-    out = {r: np.full((n_bins(length, r),) * 2, np.nan, np.float32) for r in chain.resolutions}
-    for step in root_steps(SPEC, {"a": length}, [region], chain):
+    mosaic = Mosaic(list(assignment.resolutions), held, SPEC.bins, length, 0, length)
+    out = {r: np.full((n_bins(length, r),) * 2, np.nan, np.float32) for r in assignment.resolutions}
+    for step in root_steps(SPEC, {"a": length}, [region], assignment):
         for window in (w for level in step.levels for w in level):
-            if chain.owner(window.resolution) is step.module:
+            if assignment.module_of(window.resolution) is step.module:
                 mosaic.levels[window.resolution].add(
                     window.start, drawn(placed[window.resolution, window.start])
                 )
-        for r, rows in mosaic.close(step.pending):
+        for r, rows in mosaic.close(step.next_starts):
             for k, row in enumerate(rows.values):
                 i, n = rows.start + k, min(written[r], len(out[r]) - rows.start - k)
                 out[r][i, i : i + n] = out[r][i : i + n, i] = row[:n]
     return work, out
 
 
-@pytest.mark.parametrize("name", CHAINS)
+@pytest.mark.parametrize("name", ASSIGNMENTS)
 @pytest.mark.parametrize("length", [40, 2_000, 2_560, 9_990, 30_017])
 def test_every_pixel_is_the_mosaics(name, length):
-    chain = CHAINS[name]
-    held, written = bands_of(chain, length)
-    work, maps = whole(chain, length, held, written)
+    assignment = ASSIGNMENTS[name]
+    held, written = bands_of(assignment, length)
+    work, maps = whole(assignment, length, held, written)
     for r, expected in maps.items():
         assert np.isfinite(expected).any()
         bins = np.arange(n_bins(length, r))
@@ -80,13 +76,13 @@ def test_every_pixel_is_the_mosaics(name, length):
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_any_rows_and_columns(data):
-    chain, length = (
-        CHAINS[data.draw(st.sampled_from(sorted(CHAINS)))],
+    assignment, length = (
+        ASSIGNMENTS[data.draw(st.sampled_from(sorted(ASSIGNMENTS)))],
         data.draw(st.integers(41, 12_000)),
     )
-    held, written = bands_of(chain, length)
-    work, maps = whole(chain, length, held, written)
-    r = data.draw(st.sampled_from(chain.resolutions))
+    held, written = bands_of(assignment, length)
+    work, maps = whole(assignment, length, held, written)
+    r = data.draw(st.sampled_from(assignment.resolutions))
     total = n_bins(length, r)
 
     def some():
@@ -119,8 +115,8 @@ def test_any_rows_and_columns(data):
 
 
 def test_coarser_levels_show_until_the_finer_ones_are_there():
-    chain, length = CHAINS["S"], 2_000
-    work = Patchwork(SPEC.bins, chain, length, *bands_of(chain, length))
+    assignment, length = ASSIGNMENTS["S"], 2_000
+    work = Patchwork(SPEC.bins, assignment, length, *bands_of(assignment, length))
     bins = np.arange(20, 36)
     patches = work.patches(40, bins, bins, every=True)
     nothing = work.blend(patches, lambda placed: None)
@@ -139,8 +135,8 @@ def test_a_window_near_the_diagonal_needs_few():
     """A patch inside one window's full weight needs that window alone, and what is above it only to
     decode it.
     """
-    chain = CHAINS["S"]
-    work = Patchwork(SPEC.bins, chain, 2_560, *bands_of(chain, 2_560))
+    assignment = ASSIGNMENTS["S"]
+    work = Patchwork(SPEC.bins, assignment, 2_560, *bands_of(assignment, 2_560))
     level = work.windows[40]
     middle = level[3].window.start + np.arange(6, 10)
     patches = work.patches(40, middle, middle)
@@ -150,5 +146,5 @@ def test_a_window_near_the_diagonal_needs_few():
         level[3].window.start,
         level[4].window.start,
     }
-    line = level[3].line()
-    assert [p.window.resolution for p in line] == [160, 80, 40]
+    path = level[3].path()
+    assert [p.window.resolution for p in path] == [160, 80, 40]

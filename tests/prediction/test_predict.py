@@ -22,7 +22,7 @@ from orca_cool.maps.coolfile import read_log_ratio
 from orca_cool.model.cascade import flip_map, mirror, zoom
 from orca_cool.prediction import to_file as pipeline
 from orca_cool.prediction.device import resolve_device
-from orca_cool.prediction.engine import Engine
+from orca_cool.prediction.engine import make_engine
 from orca_cool.prediction.levels import Settings
 from orca_cool.prediction.to_file import predict_to_file
 from orca_cool.prediction.windows import by_root, concatenated_chromosomes, plan
@@ -46,7 +46,7 @@ def genome(tmp_path):
 
 @pytest.fixture
 def engine(toy_bundle, genome):
-    return Engine(toy_bundle, genome, "cpu")
+    return make_engine(toy_bundle, genome, "cpu")
 
 
 def settings(**changes):
@@ -137,7 +137,7 @@ def test_windows_equal_the_plain_networks(engine, genome):
 def test_every_block_is_encoded_once(engine, tmp_path):
     write(engine, tmp_path / "x.mcool")
     blocks = sum(-(-(n + 400) // 1600) for n in SIZES.values())
-    assert engine.encodings.encoded <= 1600 * (2 * (blocks + len(SIZES)) + 2)
+    assert engine.encoded_bp <= 1600 * (2 * (blocks + len(SIZES)) + 2)
 
 
 def test_file_holds_the_prediction(engine, tmp_path):
@@ -181,7 +181,7 @@ def test_file_holds_the_prediction(engine, tmp_path):
     meta = clr.info["metadata"]
     assert (meta["model"], meta["model_digest"], meta["mode"]) == (
         "toy",
-        engine.bundle.digest,
+        engine.digest,
         "regularised",
     )
 
@@ -458,9 +458,10 @@ def test_series_in_an_assembly_module_is_the_plain_zoom(engine, genome):
 def test_bfloat16_is_close_and_not_the_same(toy_bundle, genome):
     root = by_root(plan(SIZES["a"], (160, 80, 40), 16))[0]
     module = toy_bundle.spec.module("S")
-    exact = [m.values for m in Engine(toy_bundle, genome, "cpu").windows(module, "a", root)]
+    exact = [m.values for m in make_engine(toy_bundle, genome, "cpu").windows(module, "a", root)]
     rough = [
-        m.values for m in Engine(toy_bundle, genome, "cpu", "bfloat16").windows(module, "a", root)
+        m.values
+        for m in make_engine(toy_bundle, genome, "cpu", "bfloat16").windows(module, "a", root)
     ]
     a, b = np.stack(exact), np.stack(rough)
     assert not np.array_equal(a, b)

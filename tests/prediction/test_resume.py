@@ -12,10 +12,11 @@ import pytest
 import runs
 
 from orca_cool.errors import OutputError
+from orca_cool.prediction import mcool_writer
 from orca_cool.prediction import run as work
-from orca_cool.prediction import to_file as pipeline
 from orca_cool.prediction.checkpoint import WorkFolder
-from orca_cool.prediction.run import BOUND, Line, Merger, Stopped
+from orca_cool.prediction.merger import Merger
+from orca_cool.prediction.step_queue import BOUND, StepQueue, Stopped
 from orca_cool.prediction.to_file import work_folder
 
 
@@ -35,7 +36,7 @@ def test_a_slow_writer_changes_nothing_and_waits_for_what_comes(
     place, engine, whole, tmp_path, monkeypatch
 ):
     """The finest level is written while windows are still to come."""
-    seen, real = [], pipeline.RowBlock
+    seen, real = [], mcool_writer.RowBlock
 
     def slow(*arguments):
         seen.append((threading.current_thread().name, arguments[1], done[-1]))
@@ -43,7 +44,7 @@ def test_a_slow_writer_changes_nothing_and_waits_for_what_comes(
         return real(*arguments)
 
     done = []
-    monkeypatch.setattr(pipeline, "RowBlock", slow)
+    monkeypatch.setattr(mcool_writer, "RowBlock", slow)
     runs.write(
         place, tmp_path / "x.mcool", engine_=engine, progress=lambda n, total: done.append(n)
     )
@@ -67,9 +68,9 @@ def test_memory_is_bounded(place, engine, whole, tmp_path, monkeypatch):
         handed.append(step.number)
         most.append(len(handed) - len(merged))
 
-    real_put = Line.put
+    real_put = StepQueue.put
     monkeypatch.setattr(Merger, "add", slow)
-    monkeypatch.setattr(Line, "put", put)
+    monkeypatch.setattr(StepQueue, "put", put)
     runs.write(place, tmp_path / "x.mcool", engine_=engine)
     assert merged == handed == list(range(len(handed)))
     assert max(most) <= BOUND  # and a second step was computed while the first was merged
@@ -78,31 +79,31 @@ def test_memory_is_bounded(place, engine, whole, tmp_path, monkeypatch):
 
 
 def test_parts_reach_the_writer_in_order_or_stop_it():
-    line = Line(["a", "b"])
+    queue = StepQueue(["a", "b"])
     got, stopped = [], []
 
     def read():
         try:
-            for name in line.parts():
+            for name in queue.parts():
                 got.append(name)
         except Stopped:
             stopped.append(True)
 
     thread = threading.Thread(target=read)
     thread.start()
-    line.publish(["c"], whole=False)
-    line.publish([], whole=True)
+    queue.publish(["c"], whole=False)
+    queue.publish([], whole=True)
     thread.join(10)
     assert (got, stopped) == (["a", "b", "c"], [])
-    line = Line([])
+    queue = StepQueue([])
     thread = threading.Thread(target=read)
     thread.start()
-    line.stop(ValueError("first"))
-    line.stop(ValueError("second"))
+    queue.stop(ValueError("first"))
+    queue.stop(ValueError("second"))
     thread.join(10)
     assert stopped == [True]
     with pytest.raises(ValueError, match="first"):
-        line.put(None, [])
+        queue.put(None, [])
 
 
 class Interrupted(BaseException):
@@ -133,7 +134,7 @@ def test_an_error_in_any_thread_is_raised_and_the_run_goes_on(
         elif where == "merge":
             patch.setattr(WorkFolder, "checkpoint", failing(WorkFolder.checkpoint, 5))
         elif where == "write":
-            patch.setattr(pipeline, "RowBlock", failing(pipeline.RowBlock, 3))
+            patch.setattr(mcool_writer, "RowBlock", failing(mcool_writer.RowBlock, 3))
         else:
             progress = failing(lambda done, total: None, 40)
         with pytest.raises(type(error), match="here"):
@@ -158,7 +159,7 @@ def test_a_full_disk_stops_the_writer_and_leaves_nothing_half_written(
             raise OSError(28, "No space left on device")
 
         patch.setattr(
-            pipeline, "write_expected", full
+            mcool_writer, "write_expected", full
         )  # at the very end, when all pixels are written
         with pytest.raises(
             OutputError, match="No space left on device; free some space and repeat"
@@ -177,13 +178,13 @@ def test_killed_after_its_tables_were_written(place, engine, whole, tmp_path, mo
     """Tables of an unfinished run are its own; without one they are somebody's, and stay."""
     output = tmp_path / "x.mcool"
     with monkeypatch.context() as patch:
-        real = pipeline.write_expected
+        real = mcool_writer.write_expected
 
         def late(*arguments):
             real(*arguments)
             raise Interrupted
 
-        patch.setattr(pipeline, "write_expected", late)
+        patch.setattr(mcool_writer, "write_expected", late)
         with pytest.raises(Interrupted):
             runs.write(place, output, engine_=engine)
     assert (tmp_path / "x.expected.40.tsv").exists()

@@ -23,7 +23,7 @@ from orca_cool.prediction.plan import costs, slices, split
 from orca_cool.prediction.to_file import prepare, work_folder
 from orca_cool.prediction.window_files import (
     compute,
-    compute_shard,
+    compute_steps,
     load_windows,
     save_windows,
     unfinished,
@@ -134,13 +134,13 @@ def test_damaged_and_sound_files_are_merged_into_the_same_file(
 ):
     output = tmp_path / "x.mcool"
     folder = work_folder(output)
-    assert compute_shard(engine, plan, plan.steps[::2], folder) == len(plan.steps[::2])
+    assert compute_steps(engine, plan, plan.steps[::2], folder) == len(plan.steps[::2])
     path = windows_path(folder, plan.steps[4])
     path.write_bytes(path.read_bytes()[:-100])
     assert unfinished(plan, WorkFolder(folder, plan.identity)) == sorted(
         [*plan.steps[1::2], plan.steps[4]], key=lambda s: s.number
     )
-    assert compute_shard(engine, plan, plan.steps[:5:2], folder) == 1
+    assert compute_steps(engine, plan, plan.steps[:5:2], folder) == 1
     path.write_bytes(b"noise")
     seen = []
     runs.write(
@@ -154,9 +154,9 @@ def test_damaged_and_sound_files_are_merged_into_the_same_file(
 
 def test_a_shard_refuses_work_of_other_settings(engine, plan, tmp_path):
     folder = tmp_path / "x.mcool.partial"
-    assert compute_shard(engine, plan, [], folder) == 0
+    assert compute_steps(engine, plan, [], folder) == 0
     with pytest.raises(OutputError, match="fill_distance None, not 900"):
-        compute_shard(engine, plan_of(engine, fill_distance=900), plan.steps[:1], folder)
+        compute_steps(engine, plan_of(engine, fill_distance=900), plan.steps[:1], folder)
     assert [p.name for p in folder.iterdir()] == ["manifest.json"]
 
 
@@ -188,11 +188,12 @@ SHARD = """
 import sys, runs
 from pathlib import Path
 from orca_cool.prediction.to_file import prepare, work_folder
-from orca_cool.prediction.window_files import compute_shard, split
+from orca_cool.prediction.plan import split
+from orca_cool.prediction.window_files import compute_steps
 place, output, k = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 engine = runs.engine(place)
 plan = prepare(engine, runs.regions(), runs.settings(), assembly="toy", provenance={"model_name": "toy"})
-print(compute_shard(engine, plan, split(engine.spec, plan.steps, 2)[k], work_folder(output)))
+print(compute_steps(engine, plan, split(engine.spec, plan.steps, 2)[k], work_folder(output)))
 """
 
 
@@ -341,8 +342,8 @@ def test_dask_loses_a_worker(place, plan, engine, whole, tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     output = tmp_path / "x.mcool"
     seen = []
-    with Dask("local:2", job(place, output)) as crew:
-        pids = crew.client.run(os.getpid)
+    with Dask("local:2", job(place, output)) as helpers:
+        pids = helpers.client.run(os.getpid)
         assert len(pids) == 2
         victim = list(pids.values())[1]
         os.kill(victim, signal.SIGSTOP)  # it takes tasks and will never finish them
@@ -354,10 +355,10 @@ def test_dask_loses_a_worker(place, plan, engine, whole, tmp_path, monkeypatch):
                 os.kill(victim, signal.SIGKILL)
 
         killed: list[int] = []
-        runs.write(place, output, engine_=engine, crew=crew, progress=progress)
+        runs.write(place, output, engine_=engine, helpers=helpers, progress=progress)
         assert killed
         assert killed[0] < len(plan)
-        assert victim not in crew.client.run(os.getpid).values()
+        assert victim not in helpers.client.run(os.getpid).values()
     assert seen[-1] == (len(plan), len(plan))
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
     runs.assert_same(output, whole)

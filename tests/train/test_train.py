@@ -452,7 +452,7 @@ def test_checkpoints_are_whole_or_refused(tmp_path):
 
 
 def test_all_three_stages_make_a_bundle_that_predicts(tmp_path):
-    from orca_cool.prediction.engine import Engine
+    from orca_cool.prediction.engine import make_engine
 
     path = write_config(tmp_path)
     out = tmp_path / "run"
@@ -462,7 +462,7 @@ def test_all_three_stages_make_a_bundle_that_predicts(tmp_path):
     assert bundle.spec.profiles == ("centromere", "ctcf")
     assert "c4 never read" in bundle.spec.training_data
     assert set(bundle.spec.metrics["validation"]) == {"one", "two", "three"}
-    engine = Engine(bundle, open_genome(tmp_path / "g.fa"), "cpu")
+    engine = make_engine(bundle, open_genome(tmp_path / "g.fa"), "cpu")
     for name in ("64k", "128k", "32k"):
         for m in engine.zoom(bundle.spec.module(name), "c4", 30_000):
             assert np.isfinite(m.values).all()

@@ -1,4 +1,4 @@
-"""Workers of dask.distributed as a crew: on this machine, on a SLURM cluster, or wherever a
+"""Workers of dask.distributed as helpers: on this machine, on a SLURM cluster, or wherever a
 scheduler is.
 
 Tasks are short runs of steps; their windows come back as files in the work folder, which workers
@@ -23,7 +23,7 @@ from orca_cool.prediction.checkpoint import WorkFolder
 from orca_cool.prediction.engine import Engine, WindowMap
 from orca_cool.prediction.plan import Plan, Progress, Step, split
 from orca_cool.prediction.regions_job import RegionsJob
-from orca_cool.prediction.window_files import compute_shard, load_windows, unfinished, windows_path
+from orca_cool.prediction.window_files import compute_steps, load_windows, unfinished, windows_path
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ def work(job: str, numbers: Sequence[int]) -> int:
     """
     engine, plan = _prepared(job)
     steps = [plan.steps[number] for number in numbers]
-    return compute_shard(engine, plan, steps, RegionsJob.from_json(job).folder)
+    return compute_steps(engine, plan, steps, RegionsJob.from_json(job).folder)
 
 
 def _device(wanted: str) -> str:
@@ -86,8 +86,8 @@ def _device(wanted: str) -> str:
 
 
 class Dask:
-    """Workers of a dask cluster; the crew of :func:`orca_cool.prediction.to_file.predict_to_file`. A context
-    manager.
+    """Workers of a dask cluster; the helpers of
+    :func:`orca_cool.prediction.to_file.predict_to_file`. A context manager.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ class Dask:
         If ``where`` is none of these, dask is not installed, or the cluster cannot be reached.
     """
 
-    again = False
+    restarted = False
 
     def __init__(self, where: str, job: RegionsJob):
         self.where, self.job = where, job.to_json()
@@ -168,7 +168,7 @@ class Dask:
             self.client = self._stack.enter_context(distributed.Client(**arguments))
             if slurm:
                 log.info("waiting for the first SLURM job")
-            self.numbers = self.client.submit(describe, self.job, pure=False).result()
+            self.numerics = self.client.submit(describe, self.job, pure=False).result()
             self.workers = count or max(1, len(self.client.ncores()))
         except OrcaCoolError:
             self._stack.close()

@@ -1,4 +1,4 @@
-"""The ranks of ``torchrun`` as a crew: each takes a slice of the steps, rank 0 merges and writes.
+"""The ranks of ``torchrun`` as helpers: each takes a slice of the steps, rank 0 merges and writes.
 
 ``torchrun --nproc-per-node 4 -m orca_cool predict ...``; a rank that dies makes torchrun stop all,
 and the same command goes on.
@@ -21,7 +21,7 @@ from orca_cool.errors import OrcaCoolError
 from orca_cool.prediction.checkpoint import WorkFolder
 from orca_cool.prediction.engine import Engine, WindowMap
 from orca_cool.prediction.plan import Plan, Progress, Step, split
-from orca_cool.prediction.window_files import compute_shard, load_windows, unfinished, windows_path
+from orca_cool.prediction.window_files import compute_steps, load_windows, unfinished, windows_path
 
 #: A rank may wait for the others as long as they compute.
 PATIENCE = timedelta(days=365)
@@ -30,19 +30,21 @@ LOOK = 0.5
 
 
 class Ranks:
-    """One of several processes that torchrun started; on rank 0 the crew of
+    """One of several processes that torchrun started; on rank 0 the helpers of
     :func:`orca_cool.prediction.to_file.predict_to_file`.
 
     Parameters
     ----------
-    rank, world : of all processes. local : rank on this node, which is the number of its GPU.
-    again : torchrun has restarted the processes.
+    rank, world : number of this process, and of all processes.
+    local : rank on this node, which is the number of its GPU.
+    restarted : torchrun has restarted the processes.
     """
 
-    numbers = None  # every rank's are those of rank 0: the work folder's settings say so
+    numerics = None  # every rank's are those of rank 0: the work folder's settings say so
 
-    def __init__(self, rank: int, world: int, local: int, again: bool = False):
-        self.rank, self.world, self.local, self.again = rank, world, local, again
+    def __init__(self, rank: int, world: int, local: int, restarted: bool = False):
+        self.rank, self.world, self.local = rank, world, local
+        self.restarted = restarted
         self._share: list[list[Step]] = []
         self._files: dict[int, Step] = {}  # steps to come from files
         self._waited = False
@@ -86,9 +88,9 @@ class Ranks:
 
     def work(self, engine: Engine, plan: Plan, folder: Path) -> None:
         """Ranks other than 0: compute this rank's slice. OutputError as
-        :func:`orca_cool.prediction.window_files.compute_shard`.
+        :func:`orca_cool.prediction.window_files.compute_steps`.
         """
-        compute_shard(engine, plan, self._agree(plan, [])[self.rank], folder)
+        compute_steps(engine, plan, self._agree(plan, [])[self.rank], folder)
         with _peers():
             dist.barrier()
 

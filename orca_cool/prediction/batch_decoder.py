@@ -1,0 +1,166 @@
+"""Decodes many windows at once on one device: the last step of Orca's cascade."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from orca_cool.errors import DeviceError
+from orca_cool.genome.segments import Segment
+from orca_cool.maps.expected_model import ExpectedModel
+from orca_cool.model.cascade import flip_map, mirror
+from orca_cool.model.fast.decoder import FastCascade
+from orca_cool.model.spec import ModuleSpec
+from orca_cool.prediction.windows import Window
+
+logger = logging.getLogger("orca_cool.prediction")
+
+
+@dataclass(frozen=True)
+class StrandWindow:
+    """One strand of one window, all that its decoder reads.
+
+    Attributes
+    ----------
+    x : (1, width, bins) encodings, in the orientation of the strand.
+    coarse : (1, 1, bins/2, bins/2) the part of the map above it that it covers; None at the top.
+    expected_start : where its expected begins, in bp from the start of the top window.
+    segments : what the top window consists of, for a module that reads several chromosomes.
+    """
+
+    reverse: bool
+    x: Tensor
+    coarse: Tensor | None
+    expected_start: int
+    segments: list[Segment] | None
+
+
+def strand_window(
+    module: ModuleSpec,
+    window: Window,
+    reverse: bool,
+    encodings: dict[int, Tensor],
+    above: Tensor | None,
+    segments: list[Segment] | None,
+) -> StrandWindow:
+    """Cut one strand of a window out of its top window.
+
+    Parameters
+    ----------
+    encodings : of the top window on that strand, by resolution, (1, width, n).
+    above : (1, 1, bins, bins) map of the window above it on that strand, None at the top.
+    """
+    top, r = module.resolutions[0], window.resolution
+    n = encodings[top].shape[-1]
+    offset = window.start - window.root * (top // r)
+    at = mirror({top: 0, r: offset}, n, n)[r] if reverse else offset
+    coarse = None
+    if window.parent is not None and above is not None:
+        crop = window.start // 2 - window.parent
+        crop = n // 2 - crop if reverse else crop
+        coarse = above[..., crop : crop + n // 2, crop : crop + n // 2]
+    return StrandWindow(reverse, encodings[r][..., at : at + n], coarse, offset * r, segments)
+
+
+class BatchDecoder:
+    """Decoders on a device, fed with as many windows as fit it.
+
+    Parameters
+    ----------
+    expected : expected contact frequency of a module; its logarithm is an input of the decoders.
+    bins : of a map.
+    batch : strands of windows decoded at once. Where they do not fit the memory it is halved, for
+        good.
+    """
+
+    def __init__(
+        self,
+        cascade: FastCascade,
+        device: torch.device,
+        expected: Callable[[ModuleSpec], ExpectedModel],
+        bins: int,
+        batch: int,
+    ):
+        self.cascade, self.device, self.expected = cascade, device, expected
+        self.bins, self.batch = bins, batch
+        self._prepared: dict[tuple[str, int], Tensor | None] = {}
+
+    def decode(
+        self, module: ModuleSpec, resolution: int, windows: Sequence[StrandWindow]
+    ) -> list[Tensor]:
+        """Maps (1, 1, bins, bins) of strands of windows of one resolution.
+
+        Raises
+        ------
+        DeviceError
+            If the memory of the device does not hold even one.
+        """
+        try:
+            out: list[Tensor] = []
+            for at in range(0, len(windows), self.batch):
+                part = windows[at : at + self.batch]
+                coarse = (
+                    None
+                    if part[0].coarse is None
+                    else torch.cat([w.coarse for w in part if w.coarse is not None])
+                )
+                prepared = self._distance(module, resolution, part)
+                out += self.cascade.decode(
+                    module, resolution, torch.cat([w.x for w in part]), prepared, coarse
+                ).split(1)
+            return out
+        except torch.cuda.OutOfMemoryError as error:
+            if self.batch == 1:
+                raise DeviceError(
+                    f"one window of {self.bins} x {self.bins} bins does not fit the "
+                    f"memory of {self.device}"
+                ) from error
+            self.batch = max(1, min(self.batch, len(windows)) // 2)
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        logger.warning(
+            "the memory of %s is full: going on with %d windows at once", self.device, self.batch
+        )
+        return self.decode(module, resolution, windows)
+
+    def _distance(
+        self, module: ModuleSpec, resolution: int, windows: Sequence[StrandWindow]
+    ) -> Tensor | None:
+        """What the decoder's first convolution makes of the log expected: of a single chromosome
+        one for all windows (it depends on distance alone), else one for each.
+        """
+        if not module.multi_chromosome:
+            return self._by_distance(module, resolution)
+        expected = self.expected(module)
+        logs = [
+            self._log(
+                expected.assembled(resolution, plain(w.segments), w.expected_start, self.bins)
+            )
+            for w in windows
+        ]
+        return self.cascade.prepare(
+            module,
+            resolution,
+            torch.cat([flip_map(y) if w.reverse else y for y, w in zip(logs, windows)]),
+        )
+
+    def _by_distance(self, module: ModuleSpec, resolution: int) -> Tensor | None:
+        """The same for every window of a chromosome, on either strand; kept."""
+        key = module.name, resolution
+        if key not in self._prepared:
+            log = self._log(self.expected(module).normmat(resolution, self.bins))
+            self._prepared[key] = self.cascade.prepare(module, resolution, log)
+        return self._prepared[key]
+
+    def _log(self, expected: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.log(expected).astype(np.float32)).to(self.device)[None, None]
+
+
+def plain(segments: Sequence[Segment] | None) -> list[tuple[str, int, int, str]]:
+    """Segments as (chromosome, start, end, strand), as expected models take them."""
+    return [(s.chrom, s.start, s.end, s.strand) for s in segments or ()]

@@ -1,0 +1,152 @@
+"""Writes the stored parts of a prediction as an .mcool with its expected tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from orca_cool.errors import OutputError
+from orca_cool.genome.edited import EditedGenome
+from orca_cool.genome.gaps import masks
+from orca_cool.genome.regions import Region, n_bins
+from orca_cool.maps.coolfile import write_mcool
+from orca_cool.maps.expected import write_expected
+from orca_cool.maps.pixels import Layer, RowBlock, TransBlock
+from orca_cool.prediction.engine import Engine
+from orca_cool.prediction.levels import expected_for, known_band
+from orca_cool.prediction.plan import Plan
+from orca_cool.prediction.run import PartsNamed
+
+
+def layers(engine: Engine, plan: Plan) -> list[Layer]:
+    """What the file needs besides its pixels, for every resolution that is written, finest first.
+
+    ``plan.written`` is cut to the distances for which the expected is known.
+    """
+    settings, source = plan.settings, engine.source
+    longest = max(source.chromsizes.values())
+    if isinstance(source, EditedGenome):
+        # its map may be shown at the coordinates of its reference, which reach further
+        longest = max(longest, *source.source.chromsizes.values())
+    masked = masks(source, plan.regions, settings.resolutions)
+    out = []
+    for r in sorted(settings.resolutions):
+        module = plan.assignment.module_of(r)
+        expected_model = engine.expected(module)
+        trans = (
+            expected_model.trans
+            if settings.trans and module.multi_chromosome and r == module.resolutions[0]
+            else None
+        )
+        expected = expected_for(engine, module, r, n_bins(longest, r))
+        plan.written[r] = known_band(expected, plan.written[r])
+        eps = expected_model.eps(r, engine.spec.bins)
+        out.append(Layer(r, expected, eps, plan.written[r], trans, masked[r]))
+    return out
+
+
+class McoolWriter:
+    """Writes one prediction.
+
+    Parameters
+    ----------
+    output : path of the .mcool.
+    layers_ : as :func:`layers` gives them.
+    """
+
+    def __init__(
+        self, engine: Engine, plan: Plan, layers_: list[Layer], output: Path, assembly: str
+    ):
+        self.engine, self.plan, self.output, self.assembly = engine, plan, output, assembly
+        self.layers = layers_
+        self.tables: list[Path] = []  # expected tables, once they are written
+        self._coarsest = layers_[-1].resolution
+
+    def write(self, parts: PartsNamed) -> None:
+        """Write all parts, in order, as they come; the .mcool appears when it is whole.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written.
+        """
+        settings = self.plan.settings
+        try:
+            write_mcool(
+                self.output,
+                chromsizes=dict(self.engine.source.chromsizes),
+                assembly=self.assembly,
+                layers=self.layers,
+                row_blocks=lambda resolution: self._row_blocks(parts, resolution),
+                trans=(lambda resolution: self._trans_blocks(parts, resolution))
+                if settings.trans
+                else None,
+                pseudo_depth=settings.pseudo_depth,
+                mode=settings.mode,
+                metadata=self._metadata(),
+                strand_difference=settings.strand_difference,
+            )
+        except OSError as error:
+            raise OutputError(
+                f"cannot write {self.output}: {error.strerror or error}; free some space and "
+                f"repeat the command to go on"
+            ) from error
+
+    def _row_blocks(self, parts: PartsNamed, resolution: int) -> Iterator[RowBlock]:
+        for part in parts(f"{resolution}."):
+            level = resolution << part["level"].astype(np.int32)
+            yield RowBlock(
+                str(part["chrom"]),
+                int(part["start"]),
+                part["values"],
+                level,
+                part.get("strand_difference"),
+            )
+        if resolution == self._coarsest:
+            # the last one: the .mcool is renamed next, and its tables are there before it
+            self.tables = write_expected(
+                self.output,
+                self.layers,
+                self.engine.source.chromsizes,
+                self._view(),
+                self.plan.settings.mode,
+                self.plan.settings.pseudo_depth,
+            )
+
+    def _trans_blocks(self, parts: PartsNamed, resolution: int) -> Iterator[TransBlock]:
+        if resolution != self._coarsest:
+            return  # at once: these blocks come last of all, and other resolutions have none
+        for part in parts(f"trans.{resolution}."):
+            yield TransBlock(
+                str(part["chrom1"]),
+                str(part["chrom2"]),
+                int(part["start1"]),
+                int(part["start2"]),
+                part["values"],
+                resolution,
+                part.get("strand_difference"),
+            )
+
+    def _metadata(self) -> dict[str, object]:
+        spec = self.engine.spec
+        return {
+            **{k: v for k, v in self.plan.identity.items() if k != "chromsizes"},
+            "bands": {str(layer.resolution): layer.band for layer in self.layers},
+            "cell_type": spec.cell_type,
+            "licence": spec.licence,
+        }
+
+    def _view(self) -> pd.DataFrame:
+        """The regions as a bioframe view."""
+        rows = [(r.chrom, r.start, r.end, self._name(r)) for r in self.plan.regions]
+        return pd.DataFrame(rows, columns=["chrom", "start", "end", "name"])
+
+    def _name(self, region: Region) -> str:
+        """A region's own name, else the chromosome's where it is whole, else its UCSC string."""
+        whole = region.start == 0 and region.end == self.engine.source.chromsizes[region.chrom]
+        return region.name or (
+            region.chrom if whole else f"{region.chrom}:{region.start}-{region.end}"
+        )

@@ -1,0 +1,114 @@
+"""Windows of a step -> rows of the mosaic -> parts in the work folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from orca_cool.genome.regions import n_bins
+from orca_cool.prediction.checkpoint import WorkFolder
+from orca_cool.prediction.engine import Engine, WindowMap
+from orca_cool.prediction.mosaic import Mosaic, Rows
+from orca_cool.prediction.plan import Plan, Step
+from orca_cool.prediction.window_files import windows_path
+
+#: Arrays of parts, by the parts' names.
+Parts = dict[str, dict[str, np.ndarray]]
+
+
+class Merger:
+    """Adds steps, in order, to their region's mosaic, and checkpoints each."""
+
+    def __init__(self, engine: Engine, plan: Plan, work: WorkFolder):
+        self.bins, self.chromsizes = engine.spec.bins, engine.source.chromsizes
+        self.plan, self.work = plan, work
+        self.mosaic: Mosaic | None = None
+
+    def add(self, step: Step, maps: Sequence[WindowMap]) -> list[str]:
+        """Merge and checkpoint a step.
+
+        Returns
+        -------
+        Names of the parts that it finished: rows of a level, or a rectangle between chromosomes.
+        """
+        parts, state = self._trans(step, maps) if step.pair is not None else self._cis(step, maps)
+        self.work.checkpoint(parts, state)
+        windows_path(self.work.folder, step).unlink(missing_ok=True)
+        return list(parts)
+
+    def _cis(self, step: Step, maps: Sequence[WindowMap]) -> tuple[Parts, dict[str, np.ndarray]]:
+        plan, settings, region = self.plan, self.plan.settings, step.region
+        assert region is not None
+        assert step.next_starts is not None
+        if step.first or self.mosaic is None:
+            self.mosaic = self._open_mosaic(step)
+        for found in maps:
+            r = found.window.resolution
+            if plan.assignment.module_of(r) is step.module:
+                self.mosaic.levels[r].add(
+                    found.window.start,
+                    found.values,
+                    found.strand_difference if settings.strand_difference else None,
+                )
+        parts: Parts = {}
+        for r, rows in self.mosaic.close(step.next_starts):
+            if r in settings.resolutions and len(rows.values):
+                parts[f"{r}.{step.number}"] = _part(
+                    region.chrom, r, rows, plan.written[r], n_bins(step.previous_end, r)
+                )
+        return parts, {} if step.last else self.mosaic.state()
+
+    def _open_mosaic(self, step: Step) -> Mosaic:
+        """The mosaic of a step's region: new at its first step, else as the last checkpoint left
+        it.
+        """
+        region = step.region
+        assert region is not None
+        mosaic = Mosaic(
+            list(self.plan.assignment.resolutions),
+            self.plan.held,
+            self.bins,
+            self.chromsizes[region.chrom],
+            region.start,
+            region.end,
+            self.plan.settings.strand_difference,
+        )
+        if not step.first:
+            mosaic.restore(self.work.state())
+        return mosaic
+
+    def _trans(self, step: Step, maps: Sequence[WindowMap]) -> tuple[Parts, dict[str, np.ndarray]]:
+        assert step.pair is not None
+        (found,), (a, b) = maps, step.pair
+        top = found.window.resolution
+        part = {
+            "chrom1": np.array(a.chrom),
+            "chrom2": np.array(b.chrom),
+            "start1": np.array(a.start // top),
+            "start2": np.array(b.start // top),
+            "values": found.values,
+        }
+        if self.plan.settings.strand_difference:
+            part["strand_difference"] = found.strand_difference
+        return {f"trans.{top}.{step.number}": part}, {}
+
+
+def _part(
+    chrom: str, resolution: int, rows: Rows, band: int, first_bin: int
+) -> dict[str, np.ndarray]:
+    """Rows as they are stored; those before bin ``first_bin`` belong to the region before (two
+    regions may share a coarse bin).
+    """
+    first = min(max(0, first_bin - rows.start), len(rows.values))
+    keep = (slice(first, None), slice(band))
+    level = np.round(np.log2(rows.level[keep] / resolution)).astype(np.uint8)
+    part = {
+        "chrom": np.array(chrom),
+        "start": np.array(rows.start + first),
+        "values": rows.values[keep],
+        "level": level,
+    }
+    if rows.strand_difference is not None:
+        part["strand_difference"] = rows.strand_difference[keep]
+    return part

@@ -1,0 +1,308 @@
+"""``OrcaEngine``: an Orca-type model, a genome, a device -> maps of windows.
+
+Sequence is encoded once and shared by windows, modules and edits
+(:mod:`orca_cool.encodings.cache`); maps are handed down from coarse to fine windows. Nothing is
+stored here.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from orca_cool.encodings.cache import EditedCache, EncodingCache
+from orca_cool.encodings.store import EncodingStore
+from orca_cool.errors import DeviceError, GenomeError, ModelError
+from orca_cool.genome.edited import EditedGenome
+from orca_cool.genome.segments import Segment
+from orca_cool.genome.source import SequenceSource
+from orca_cool.maps.expected_model import ExpectedModel
+from orca_cool.model.bundle import Bundle
+from orca_cool.model.fast.decoder import DTYPES, FastCascade
+from orca_cool.model.fast.encoder import DTYPES as ENCODER_DTYPES
+from orca_cool.model.fast.encoder import FastEncoder
+from orca_cool.model.spec import ModuleSpec
+from orca_cool.prediction import accuracy, zoom
+from orca_cool.prediction.batch_decoder import BatchDecoder, strand_window
+from orca_cool.prediction.device import default_batch, resolve_device
+from orca_cool.prediction.engine import (
+    OnEncoding,
+    Request,
+    Root,
+    StrandMaps,
+    WindowMap,
+    average,
+    decode_root,
+)
+from orca_cool.prediction.windows import Window, concatenated_chromosomes, fill_with_chromosomes
+from orca_cool.prediction.zoom import EncodedZoom, ZoomMap
+
+EDGES = ("real", "zero-padded")
+
+#: Base bins encoded between two looks at whether the caller has something more urgent.
+ENCODED_AT_ONCE = 2000
+
+
+class OrcaEngine:
+    """Predict windows of a genome; an :class:`~orca_cool.prediction.engine.Engine`.
+
+    Parameters
+    ----------
+    bundle : model with its expected tables.
+    source : genome.
+    device : see :func:`orca_cool.prediction.device.resolve_device`.
+    dtype : of the decoders: "float32"; "tf32" (GPU) and "bfloat16" are approximations, see
+        :meth:`approximation_error`.
+    encoder_dtype : of the encoder: "float32"; "tf32" and "float16" (GPU) are approximations.
+    store : encodings on disk to read from and add to, or the path where such a store is or is to be
+        made.
+    edges : "real": encodings see the chromosome beyond their window; "zero-padded": windows end in
+        zero padding, as in Orca's own program. Chromosomes laid end to end always end in padding.
+    batch : windows and strands decoded at once; see
+        :func:`orca_cool.prediction.device.default_batch`.
+    notice : called while sequence is encoded.
+    reuse : of an edited genome, take from its source's encodings (and their store) what the edits
+        do not touch; False encodes it anew, as any other genome.
+    fine_bytes : see :class:`~orca_cool.encodings.cache.EncodingCache`.
+
+    Raises
+    ------
+    DeviceError, ModelError, StoreError
+        If a number type, the device, the edges or the store cannot be used.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        source: SequenceSource,
+        device: str = "auto",
+        dtype: str = "float32",
+        *,
+        encoder_dtype: str = "float32",
+        store: EncodingStore | str | os.PathLike[str] | None = None,
+        edges: str = "real",
+        batch: int | None = None,
+        notice: OnEncoding | None = None,
+        reuse: bool = True,
+        fine_bytes: int = 0,
+    ):
+        for kind, value, known in (
+            ("number type", dtype, DTYPES),
+            ("encoder's number type", encoder_dtype, ENCODER_DTYPES),
+        ):
+            if value not in known:
+                raise DeviceError(
+                    f"{kind} {value!r} is not supported; use one of {', '.join(known)}"
+                )
+        if edges not in EDGES:
+            raise ModelError(f"edges {edges!r} are not known; use one of {', '.join(EDGES)}")
+        self.bundle, self.source, self.spec = bundle, source, bundle.spec
+        self.device = resolve_device(device)
+        self.dtype, self.encoder_dtype, self.edges = dtype, encoder_dtype, edges
+        self.model = bundle.model.to(self.device).eval()
+        edited = source if isinstance(source, EditedGenome) and reuse else None
+        encoded = edited.source if edited else source
+        if isinstance(store, str | os.PathLike):
+            store = EncodingStore.open(
+                store, self.model.encoder, encoded, model_name=self.spec.name
+            )
+        self.cascade = FastCascade(self.model, self.device, dtype)
+        encoder = FastEncoder(self.model.encoder, self.device, encoder_dtype)
+        self.encodings = EncodingCache(
+            encoder, encoded, store, notice=notice, fine_bytes=fine_bytes
+        )
+        if edited:
+            self.encodings = EditedCache(self.encodings, edited)
+        self.decoder = self.new_decoder(
+            self.cascade, batch or default_batch(self.spec, self.device)
+        )
+
+    def new_decoder(self, cascade: FastCascade, batch: int) -> BatchDecoder:
+        """Decoders of this model, with its expected."""
+        return BatchDecoder(cascade, self.device, self.expected, self.spec.bins, batch)
+
+    # ---- what it is
+
+    @property
+    def digest(self) -> str:
+        return self.bundle.digest
+
+    @property
+    def context(self) -> int:
+        return self.encodings.margin * self.spec.base_bin
+
+    @property
+    def numerics(self) -> dict[str, str]:
+        return {
+            "device": self.device.type,
+            "dtype": self.dtype,
+            "encoder_dtype": self.encoder_dtype,
+            "encodings": self.encodings.dtype,
+            "edges": self.edges,
+        }
+
+    @property
+    def batch(self) -> int:
+        """Windows and strands decoded at once."""
+        return self.decoder.batch
+
+    @property
+    def windows_per_batch(self) -> int:
+        return max(1, self.batch // 2)
+
+    @property
+    def encoded_bp(self) -> int:
+        return self.encodings.encoded
+
+    def expected(self, module: ModuleSpec) -> ExpectedModel:
+        return self.bundle.expected(module)
+
+    def for_genome(self, genome: EditedGenome) -> OrcaEngine:
+        if genome.source is not self.source:
+            raise GenomeError(f"genome {genome.name!r} is not an edited {self.source.name!r}")
+        other = copy.copy(self)
+        other.source, other.encodings = genome, EditedCache(self.encodings, genome)
+        return other
+
+    # ---- encodings
+
+    def on_encoding(self, notice: OnEncoding | None) -> None:
+        self.encodings.encoder.notice = notice
+
+    def encode_ahead(self, module: ModuleSpec, chrom: str, start: int) -> Iterator[None]:
+        if module.multi_chromosome:
+            return
+        base = self.spec.base_bin
+        first, last = start // base, (start + self.spec.window(module.resolutions[0])) // base
+        for at in range(first, last, ENCODED_AT_ONCE):
+            for reverse in (False, True):
+                yield
+                bins = min(ENCODED_AT_ONCE, last - at)
+                self.encodings.window(chrom, at, bins, reverse=reverse)
+
+    def root(self, module: ModuleSpec, chrom: str, start: int) -> Root:
+        bases, segments = self.top_window(module, chrom, start)
+        return self._root(module, bases, segments)
+
+    @torch.inference_mode()
+    def _root(
+        self, module: ModuleSpec, bases: Sequence[Tensor], segments: list[Segment] | None
+    ) -> Root:
+        strands = [self.cascade.encodings(module, base[None]) for base in bases]
+        return Root(module, strands, segments)
+
+    def top_window(
+        self, module: ModuleSpec, chrom: str, start: int
+    ) -> tuple[list[Tensor], list[Segment] | None]:
+        """Base encodings (width, bins) of a top window on both strands, and the segments that it
+        consists of if the module reads several chromosomes.
+        """
+        base, width = self.spec.base_bin, self.spec.window(module.resolutions[0])
+        if module.multi_chromosome:
+            segments = concatenated_chromosomes(
+                chrom, self.source.chromsizes, width, self.expected(module).resolution, start
+            )
+            return self.concatenated(segments, width), segments
+        if self.edges == "zero-padded":
+            return self.concatenated([Segment(chrom, start, start + width)], width), None
+        return [
+            self.encodings.window(chrom, start // base, width // base, reverse=r)
+            for r in (False, True)
+        ], None
+
+    def concatenated(self, segments: Sequence[Segment], length: int) -> list[Tensor]:
+        """Base encodings (width, bins) of segments laid end to end, on both strands; the sequence
+        ends with them. What they leave of ``length`` bp is N.
+        """
+        return [self.encodings.sequence(segments, length, reverse=r) for r in (False, True)]
+
+    # ---- maps of windows
+
+    def windows(
+        self, module: ModuleSpec, chrom: str, levels: Sequence[Sequence[Window]]
+    ) -> Iterator[WindowMap]:
+        start = levels[0][0].start * module.resolutions[0]
+        yield from decode_root(self, self.root(module, chrom, start), levels)
+
+    @torch.inference_mode()
+    def decode_windows(self, requests: Sequence[Request]) -> list[StrandMaps]:
+        module, resolution = requests[0][0].module, requests[0][1].resolution
+        strands = [
+            strand_window(
+                module,
+                window,
+                reverse,
+                root.strands[reverse],
+                None if above is None else above[reverse],
+                root.segments,
+            )
+            for root, window, above in requests
+            for reverse in (False, True)
+        ]
+        maps = self.decoder.decode(module, resolution, strands)
+        return list(zip(maps[::2], maps[1::2]))
+
+    def trans(
+        self, module: ModuleSpec, first: Segment, second: Segment
+    ) -> tuple[np.ndarray, np.ndarray]:
+        top = module.resolutions[0]
+        window = self.spec.window(top)
+        segments = fill_with_chromosomes(
+            [first, second], self.source.chromsizes, window, self.expected(module).resolution
+        )
+        root = self._root(module, self.concatenated(segments, window), segments)
+        (pair,) = self.decode_windows([(root, Window(top, 0, None, 0), None)])
+        values, strand_difference = average(pair)
+        a, b = len(first) // top, len(second) // top
+        return values[:a, a : a + b], strand_difference[:a, a : a + b]
+
+    # ---- zooms
+
+    def zoom(
+        self, module: ModuleSpec, chrom: str, position: int, edges: str = "zero-padded"
+    ) -> list[ZoomMap]:
+        """Every level around a position, exactly as Orca's own program has it; see
+        :func:`orca_cool.prediction.zoom.encode_zoom`.
+        """
+        return self.decode_zooms(module, [self.encode_zoom(module, chrom, position, edges)])[0]
+
+    def encode_zoom(
+        self, module: ModuleSpec, chrom: str, position: int, edges: str = "zero-padded"
+    ) -> EncodedZoom:
+        return zoom.encode_zoom(self, module, chrom, position, edges)
+
+    def decode_zooms(self, module: ModuleSpec, zooms: Sequence[EncodedZoom]) -> list[list[ZoomMap]]:
+        return zoom.decode_zooms(self, module, zooms)
+
+    def zoom_concatenated(
+        self, module: ModuleSpec, segments: Sequence[Segment], starts: Mapping[int, int]
+    ) -> list[ZoomMap]:
+        return zoom.zoom_concatenated(self, module, segments, starts)
+
+    # ---- besides
+
+    @property
+    def profile_block(self) -> int:
+        return self.encodings.size
+
+    @torch.inference_mode()
+    def profiles(self, chrom: str, first: int, bins: int) -> np.ndarray:
+        head = self.model.final_1d
+        if head is None:
+            raise ModelError(f"model {self.spec.name!r} predicts no chromatin profiles")
+        strands = []
+        for reverse in (False, True):
+            y = head(self.encodings.window(chrom, first, bins, reverse=reverse)[None])[0]
+            strands.append(y.flip(-1) if reverse else y)
+        values: np.ndarray = (0.5 * (strands[0] + strands[1])).float().cpu().numpy()
+        return values
+
+    def approximation_error(
+        self, module: ModuleSpec, chrom: str, levels: Sequence[Sequence[Window]]
+    ) -> dict[str, tuple[float, float]]:
+        return accuracy.approximation_error(self, module, chrom, levels)

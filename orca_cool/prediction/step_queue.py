@@ -1,0 +1,120 @@
+"""How the three threads of a prediction hand work to each other, with bounded memory."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+
+from orca_cool.prediction.engine import WindowMap
+from orca_cool.prediction.plan import Step
+
+#: Steps that may be computed and not yet checkpointed.
+BOUND = 2
+
+
+class Stopped(Exception):
+    """Raised in a thread when another has failed."""
+
+
+class StepQueue:
+    """Hands computed steps from the computing thread to the merging one, and the names of stored
+    parts from that one to the writing one.
+
+    Parameters
+    ----------
+    parts : names of the parts that an earlier run has stored already.
+    bound : steps that may wait to be merged.
+    """
+
+    def __init__(self, parts: Sequence[str], bound: int = BOUND):
+        self.bound = bound
+        self.error: BaseException | None = None
+        self._changed = threading.Condition()
+        self._steps: deque[tuple[Step, list[WindowMap]]] = deque()
+        self._closed = False
+        self._parts = list(parts)
+        self._all_parts = False
+
+    # ---- computing thread
+
+    def put(self, step: Step, maps: list[WindowMap]) -> None:
+        """Hand over a computed step; waits while ``bound`` steps are not checkpointed yet."""
+        with self._changed:
+            self._changed.wait_for(lambda: len(self._steps) < self.bound or self.error is not None)
+            if self.error is not None:
+                raise self.error
+            self._steps.append((step, maps))
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """No step will follow."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def check(self) -> None:
+        """Raise the error of another thread."""
+        if self.error is not None:
+            raise self.error
+
+    # ---- merging thread
+
+    def steps(self) -> Iterator[tuple[Step, list[WindowMap]]]:
+        """Steps as they come. One counts as held until the next is asked for; after an error those
+        at hand still come.
+        """
+        while True:
+            with self._changed:
+                self._changed.wait_for(
+                    lambda: self._steps or self._closed or self.error is not None
+                )
+                if not self._steps:
+                    return
+                item = self._steps[0]
+            yield item
+            with self._changed:
+                self._steps.popleft()
+                self._changed.notify_all()
+
+    def publish(self, parts: Sequence[str], whole: bool) -> None:
+        """Add names of parts that are safely stored; ``whole``: there will be no others."""
+        with self._changed:
+            self._parts += parts
+            self._all_parts = self._all_parts or whole
+            self._changed.notify_all()
+
+    # ---- writing thread
+
+    def parts(self) -> Iterator[str]:
+        """Names of all parts from the first, as they are stored; Stopped after an error."""
+        seen = 0
+        while True:
+            with self._changed:
+                while len(self._parts) == seen and not self._all_parts and self.error is None:
+                    self._changed.wait()
+                if self.error is not None:
+                    raise Stopped
+                if len(self._parts) == seen:
+                    return
+                name = self._parts[seen]
+            seen += 1
+            yield name
+
+    # ---- any thread
+
+    def stop(self, error: BaseException) -> None:
+        """Stop all threads; the first error is the one that counts."""
+        with self._changed:
+            if self.error is None:
+                self.error = error
+            self._changed.notify_all()
+
+    def guard(self, work: Callable[[], None]) -> None:
+        """Run a thread's work; what it raises stops the others."""
+        try:
+            work()
+        except Stopped:
+            pass
+        except BaseException as error:
+            self.stop(error)

@@ -1,0 +1,202 @@
+"""``WindowEngine``: any model of windows (:class:`~orca_cool.model.window_model.WindowModel`) on a
+genome. It predicts whole windows; nothing is encoded, and no map is handed down.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import torch
+
+from orca_cool.errors import GenomeError, ModelError
+from orca_cool.genome.edited import EditedGenome
+from orca_cool.genome.segments import Segment
+from orca_cool.genome.source import SequenceSource, reverse_complement
+from orca_cool.maps.expected_model import ExpectedModel
+from orca_cool.model.spec import ModuleSpec
+from orca_cool.model.window_model import WindowModel
+from orca_cool.prediction.engine import (
+    OnEncoding,
+    Request,
+    Root,
+    StrandMaps,
+    WindowMap,
+    decode_root,
+)
+from orca_cool.prediction.windows import Window, zoom_top, zoom_windows
+from orca_cool.prediction.zoom import EncodedZoom, ZoomMap, zoom_map
+
+#: Windows and strands predicted at once, unless the caller says how many.
+BATCH = 8
+
+
+class WindowEngine:
+    """Predict windows of a genome; an :class:`~orca_cool.prediction.engine.Engine`.
+
+    A window is read with the model's context on either side, N beyond the chromosome; both strands
+    are predicted.
+
+    Parameters
+    ----------
+    model : what predicts. Its modules read single chromosomes.
+    source : genome, edited or not.
+    batch : windows and strands predicted at once; None: ``BATCH``.
+
+    Raises
+    ------
+    ModelError
+        If the model's description contradicts itself, or a module reads several chromosomes.
+    """
+
+    dtype, encoder_dtype, edges = "float32", "float32", "real"
+    profile_block = 1
+
+    def __init__(self, model: WindowModel, source: SequenceSource, *, batch: int | None = None):
+        model.spec.check_levels()
+        for module in model.spec.modules:
+            if module.multi_chromosome:
+                raise ModelError(
+                    f"module {module.name!r} of model {model.spec.name!r} reads several "
+                    f"chromosomes, which only Orca-type bundles can here; leave it out"
+                )
+        self.model, self.source, self.spec = model, source, model.spec
+        self.windows_per_batch = max(1, (batch or BATCH) // 2)
+        self._read: Counter[str] = Counter()  # bp, shared with engines of edited genomes
+
+    @property
+    def digest(self) -> str:
+        return self.model.digest
+
+    @property
+    def context(self) -> int:
+        return self.model.context
+
+    @property
+    def numerics(self) -> dict[str, str]:
+        return {"dtype": self.dtype, "edges": self.edges}
+
+    @property
+    def encoded_bp(self) -> int:
+        return self._read["bp"]
+
+    def expected(self, module: ModuleSpec) -> ExpectedModel:
+        return self.model.expected(module)
+
+    def for_genome(self, genome: EditedGenome) -> WindowEngine:
+        if genome.source is not self.source:
+            raise GenomeError(f"genome {genome.name!r} is not an edited {self.source.name!r}")
+        other = copy.copy(self)
+        other.source = genome
+        return other
+
+    def on_encoding(self, notice: OnEncoding | None) -> None:
+        """Nothing is encoded, so ``notice`` is never called."""
+
+    def encode_ahead(self, module: ModuleSpec, chrom: str, start: int) -> Iterator[None]:
+        """Nothing is encoded: no steps."""
+        return iter(())
+
+    # ---- maps of windows
+
+    def root(self, module: ModuleSpec, chrom: str, start: int) -> Root:
+        end = start + self.spec.window(module.resolutions[0])
+        codes = self.source.fetch(chrom, start - self.context, end + self.context)
+        return Root(module, [{1: torch.from_numpy(codes)}])
+
+    def windows(
+        self, module: ModuleSpec, chrom: str, levels: Sequence[Sequence[Window]]
+    ) -> Iterator[WindowMap]:
+        start = levels[0][0].start * module.resolutions[0]
+        yield from decode_root(self, self.root(module, chrom, start), levels)
+
+    def decode_windows(self, requests: Sequence[Request]) -> list[StrandMaps]:
+        module, r = requests[0][0].module, requests[0][1].resolution
+        width = self.spec.window(r) + 2 * self.context
+        codes = []
+        for root, window, _ in requests:
+            offset = (window.start - window.root * (module.resolutions[0] // r)) * r
+            codes.append(root.strands[0][1].numpy()[offset : offset + width])
+        return self._predict(codes)
+
+    def _predict(self, codes: Sequence[np.ndarray]) -> list[StrandMaps]:
+        """Both strands' maps of windows, given as the codes of their forward strands."""
+        bins, size = self.spec.bins, self.windows_per_batch
+        out: list[StrandMaps] = []
+        for at in range(0, len(codes), size):
+            part = codes[at : at + size]
+            both = np.stack([*part, *map(reverse_complement, part)])
+            self._read["bp"] += both.size
+            maps = np.asarray(self.model.predict(both))
+            if maps.shape != (len(both), bins, bins) or not np.isfinite(maps).all():
+                raise ModelError(
+                    f"model {self.spec.name!r} predicts maps of shape {maps.shape} from codes of "
+                    f"shape {both.shape}; finite values of shape ({len(both)}, {bins}, {bins}) are "
+                    f"needed"
+                )
+            y = torch.from_numpy(np.ascontiguousarray(maps, dtype=np.float32))[:, None, None]
+            out += zip(y[: len(part)], y[len(part) :])
+        return out
+
+    # ---- zooms
+
+    def zoom(
+        self, module: ModuleSpec, chrom: str, position: int, edges: str = "real"
+    ) -> list[ZoomMap]:
+        return self.decode_zooms(module, [self.encode_zoom(module, chrom, position, edges)])[0]
+
+    def encode_zoom(
+        self, module: ModuleSpec, chrom: str, position: int, edges: str = "real"
+    ) -> EncodedZoom:
+        if edges != "real":
+            raise ModelError(
+                f"edges {edges!r} mean nothing to model {self.spec.name!r}: its windows always see "
+                f"the sequence around them; use 'real'"
+            )
+        top, length = module.resolutions[0], self.source.chromsizes[chrom]
+        origin = zoom_top(position, length, self.spec.window(top), top)
+        starts = zoom_windows(position, origin, module.resolutions, self.spec.bins)
+        codes = self.root(module, chrom, origin).strands[0][1]
+        return EncodedZoom(chrom, [codes], starts, origin)
+
+    def decode_zooms(self, module: ModuleSpec, zooms: Sequence[EncodedZoom]) -> list[list[ZoomMap]]:
+        expected, bins = self.expected(module), self.spec.bins
+        out: list[list[ZoomMap]] = [[] for _ in zooms]
+        for r in module.resolutions:
+            requests: list[Request] = [
+                (Root(module, [{1: z.strands[0]}]), Window(r, z.starts[r], None, 0), None)
+                for z in zooms
+            ]
+            matrix, eps = expected.normmat(r, bins), expected.eps(r, bins)
+            for z, pair, levels in zip(zooms, self.decode_windows(requests), out):
+                levels.append(zoom_map(z.chrom, r, z.origin + z.starts[r] * r, pair, matrix, eps))
+        return out
+
+    def zoom_concatenated(
+        self, module: ModuleSpec, segments: Sequence[Segment], starts: Mapping[int, int]
+    ) -> list[ZoomMap]:
+        raise self._single_chromosomes(module)
+
+    def trans(
+        self, module: ModuleSpec, first: Segment, second: Segment
+    ) -> tuple[np.ndarray, np.ndarray]:
+        raise self._single_chromosomes(module)
+
+    def _single_chromosomes(self, module: ModuleSpec) -> ModelError:
+        return ModelError(
+            f"module {module.name!r} of model {self.spec.name!r} does not predict contacts between "
+            f"chromosomes"
+        )
+
+    # ---- besides
+
+    def profiles(self, chrom: str, first: int, bins: int) -> np.ndarray:
+        raise ModelError(f"model {self.spec.name!r} predicts no chromatin profiles")
+
+    def approximation_error(
+        self, module: ModuleSpec, chrom: str, levels: Sequence[Sequence[Window]]
+    ) -> dict[str, tuple[float, float]]:
+        """Empty: the model's own numbers are all there is."""
+        return {}

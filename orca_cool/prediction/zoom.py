@@ -1,0 +1,194 @@
+"""A zoom: one window at every level around a position, each inside the one before, as Orca's own
+program predicts.
+
+The windows' phase is arbitrary: they need not lie on the bins of the chromosome.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from orca_cool.encodings.reuse import CONCATENATED
+from orca_cool.genome.segments import Segment
+from orca_cool.model.cascade import mirror
+from orca_cool.model.spec import ModuleSpec
+from orca_cool.prediction.batch_decoder import plain, strand_window
+from orca_cool.prediction.engine import StrandMaps, average
+from orca_cool.prediction.windows import Window, concatenated_chromosomes, zoom_top, zoom_windows
+
+if TYPE_CHECKING:
+    from orca_cool.prediction.orca_engine import OrcaEngine
+
+
+@dataclass(frozen=True)
+class ZoomMap:
+    """One level of a zoom: ``start``, ``end`` in bp on ``chrom``; the other fields as in
+    :class:`~orca_cool.prediction.engine.WindowMap`.
+
+    ``expected`` float64 (bins, bins) and ``eps`` invert the log ratio: F = exp(values) * (expected
+    + eps).
+    """
+
+    chrom: str
+    resolution: int
+    start: int
+    end: int
+    values: np.ndarray
+    strand_difference: np.ndarray
+    expected: np.ndarray
+    eps: float
+
+    @property
+    def frequency(self) -> np.ndarray:
+        """(bins, bins) float64 F, the regularised contact frequency."""
+        return np.exp(self.values.astype(float)) * (self.expected + self.eps)
+
+
+@dataclass(frozen=True)
+class EncodedZoom:
+    """What the maps of a zoom are decoded from.
+
+    Attributes
+    ----------
+    strands : of the top window. Orca: base encodings of both strands, (width, bins) each. A
+        WindowModel: one element, the codes of the forward strand with their context.
+    starts : by resolution, the window's first bin from the start of the top window.
+    origin : start of the top window on ``chrom`` in bp.
+    segments : what the top window consists of, for a module that reads several chromosomes.
+    reverse_expected_starts : by resolution, where, in bp from the top window's start, the expected
+        of the second strand's window is taken; it is flipped.
+    """
+
+    chrom: str
+    strands: list[Tensor]
+    starts: Mapping[int, int]
+    origin: int
+    segments: list[Segment] | None = None
+    reverse_expected_starts: Mapping[int, int] = dataclasses.field(default_factory=dict)
+
+
+def zoom_map(
+    chrom: str, resolution: int, start: int, pair: StrandMaps, expected: np.ndarray, eps: float
+) -> ZoomMap:
+    """One level of a zoom, from a window's maps on both strands."""
+    end = start + resolution * len(expected)
+    return ZoomMap(chrom, resolution, start, end, *average(pair), expected, eps)
+
+
+def encode_zoom(
+    engine: OrcaEngine, module: ModuleSpec, chrom: str, position: int, edges: str
+) -> EncodedZoom:
+    """Encode the top window of a zoom.
+
+    Where the top window begins on a base bin of its chromosome the encodings are the chromosome's
+    (from memory or the store) but for its ends; otherwise all of the window is encoded anew.
+
+    Parameters
+    ----------
+    position : 0-based, the base that every level centres on as far as the coarser level's bins
+        allow.
+    edges : "zero-padded": zero padding at the top window's ends; "real": the chromosome goes on
+        there.
+    """
+    spec, top = engine.spec, module.resolutions[0]
+    sizes = engine.source.chromsizes
+    window, length = spec.window(top), sizes[chrom]
+    segments, origin = None, 0
+    if module.multi_chromosome:
+        unit = engine.expected(module).resolution
+        if length > window:  # of a fused chromosome, say: the part around the position
+            origin = min(max(position - window // 2, 0), length - window) // unit * unit
+        segments = concatenated_chromosomes(chrom, sizes, window, unit, origin)
+        bases = engine.concatenated(segments, window)
+    else:
+        origin = zoom_top(position, length, window, top)
+        if edges == "zero-padded":
+            bases = engine.concatenated([Segment(chrom, origin, origin + window)], window)
+        else:
+            bases = [
+                engine.encodings.span(chrom, origin, origin + window, reverse=r)
+                for r in (False, True)
+            ]
+    starts = zoom_windows(
+        position, origin, module.resolutions, spec.bins, len(segments[0]) if segments else None
+    )
+    # The released program flips the expected of the *mirrored* window. That is the right one for a
+    # single chromosome (it depends on distance alone) but not for several end to end, where
+    # `windows` takes the window's own; here its numbers are to be had, so its way is followed.
+    mirrored = mirror(starts, spec.bins, spec.bins)
+    reverse_starts = {r: s * r for r, s in mirrored.items()}
+    return EncodedZoom(chrom, bases, starts, origin, segments, reverse_starts)
+
+
+def zoom_concatenated(
+    engine: OrcaEngine, module: ModuleSpec, segments: Sequence[Segment], starts: Mapping[int, int]
+) -> list[ZoomMap]:
+    """One zoom into segments of chromosomes laid end to end, for a module whose input they are
+    (256M).
+
+    Unlike in :func:`encode_zoom` the second strand's expected is always that of the window itself.
+
+    Parameters
+    ----------
+    segments : at most the top window; lengths are multiples of the expected's bin; the rest is N.
+    starts : by resolution, the window's first bin from the start of the first segment, inside the
+        window one level up.
+
+    Returns
+    -------
+    Level by level; ``chrom`` is "concatenated", ``start`` and ``end`` count from the start of the
+    first segment.
+    """
+    bases = engine.concatenated(segments, engine.spec.window(module.resolutions[0]))
+    own_starts = {r: s * r for r, s in starts.items()}
+    encoded = EncodedZoom(CONCATENATED, bases, starts, 0, list(segments), own_starts)
+    return decode_zooms(engine, module, [encoded])[0]
+
+
+@torch.inference_mode()
+def decode_zooms(
+    engine: OrcaEngine, module: ModuleSpec, zooms: Sequence[EncodedZoom]
+) -> list[list[ZoomMap]]:
+    """The maps of several zooms, each level by level.
+
+    Several together fill a batch; the numbers of a zoom do not depend on the others.
+    """
+    expected, bins = engine.expected(module), engine.spec.bins
+    encodings = [
+        [engine.cascade.encodings(module, base[None]) for base in zoom.strands] for zoom in zooms
+    ]
+    above: list[StrandMaps | None] = [None for _ in zooms]
+    before: int | None = None
+    out: list[list[ZoomMap]] = [[] for _ in zooms]
+    for r in module.resolutions:
+        windows = []
+        for zoom, found, maps in zip(zooms, encodings, above):
+            w = Window(r, zoom.starts[r], None if before is None else zoom.starts[before], 0)
+            forward, reverse = (
+                strand_window(
+                    module, w, s, found[s], None if maps is None else maps[s], zoom.segments
+                )
+                for s in (False, True)
+            )
+            there = zoom.reverse_expected_starts[r]
+            windows += [forward, dataclasses.replace(reverse, expected_start=there)]
+        decoded = engine.decoder.decode(module, r, windows)
+        above = list(zip(decoded[::2], decoded[1::2]))
+        for zoom, pair, levels in zip(zooms, above, out):
+            assert pair is not None
+            begin = zoom.starts[r] * r
+            if zoom.segments is None:
+                matrix = expected.normmat(r, bins)
+            else:
+                matrix = expected.assembled(r, plain(zoom.segments), begin, bins)
+            start, eps = zoom.origin + begin, expected.eps(r, bins)
+            levels.append(zoom_map(zoom.chrom, r, start, pair, matrix, eps))
+        before = r
+    return out
