@@ -1,0 +1,29 @@
+"""The Python of the documentation runs as it stands."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+
+
+def snippets(path: Path) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", path.read_text(encoding="utf-8"), re.M | re.S)
+
+
+def test_a_working_day(tmp_path, monkeypatch):
+    """The blocks of docs/python.md, one after the other, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    blocks = snippets(DOCS / "python.md")
+    assert len(blocks) >= 10
+    names: dict[str, object] = {"__name__": "docs"}
+    for number, block in enumerate(blocks, start=1):
+        try:
+            exec(compile(block, f"docs/python.md, block {number}", "exec"), names)
+        except Exception as error:
+            pytest.fail(f"block {number} of docs/python.md: {error!r}\n{block}")
+    written = {path.name for path in tmp_path.iterdir()}
+    assert {"chrII.png", "chrII.mcool", "scores.tsv", "deleted.diff.mcool", "gc.mcool"} <= written
