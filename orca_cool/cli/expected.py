@@ -6,14 +6,12 @@ import sys
 from pathlib import Path
 
 import click
-import cooler
 from tqdm import tqdm
 
 import orca_cool
-from orca_cool.errors import CoolerError
 from orca_cool.maps.expected_files import check_target, save_expected
-from orca_cool.maps.expected_fit import KEEP, MIN_PIXELS, check_balanced, fit, select_regions
-from orca_cool.maps.picture import resolutions as resolutions_of
+from orca_cool.maps.expected_fit import KEEP, MIN_PIXELS, fit, select_regions
+from orca_cool.maps.open import open_map
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -105,19 +103,16 @@ def expected(
     made.
     """
     check_target(output, force)
-    uris = resolutions_of(observed)
-    for resolution in wanted:
-        if resolution not in uris:
-            raise CoolerError(
-                f"{observed!r} has no resolution {resolution}; it has: {', '.join(map(str, uris))}"
-            )
+    file = open_map(observed)
     exclude = list(dict.fromkeys(name for text in excluded for name in text.split(",") if name))
     # the coarsest first: it is read in no time, and has the trans value, so that what is wrong
-    # shows early
-    chosen = {r: cooler.Cooler(uris[r]) for r in sorted(set(wanted) or uris, reverse=True)}
+    # shows early; and all before anything is computed
+    levels = sorted(set(wanted) or file.resolutions, reverse=True)
+    for resolution in levels:
+        file.uri(resolution)
+    chosen = {r: file.balanced(r, weight) for r in levels}
     regions = {}
-    for r, clr in chosen.items():  # before anything is computed
-        check_balanced(clr, weight)
+    for r, clr in chosen.items():
         regions[r] = select_regions(clr, exclude, view)
     fits = []
     for r, clr in chosen.items():

@@ -13,7 +13,8 @@ from orca_cool.cli.edits import edit_options, say_problems
 from orca_cool.errors import EditError, ModelError, RegionError
 from orca_cool.genome.gene_models import read_genes, spans
 from orca_cool.genome.regions import Region, parse_number, parse_region
-from orca_cool.maps.picture import picture_paths, plot_maps, resolutions, save_figures
+from orca_cool.maps.open import open_map
+from orca_cool.maps.picture import picture_paths, plot_maps, save_figures
 from orca_cool.variants.options import Edited, EditOptions, edited_genome
 
 if TYPE_CHECKING:
@@ -192,7 +193,7 @@ def plot(
         )
     _refuse(from_file, "only for an .mcool; choose levels with --levels")
     if observed is not None:
-        resolutions(observed)  # before anything is predicted
+        open_map(observed)  # before anything is predicted
     style: dict[str, Any] = {
         "triangles": triangles,
         "observed": observed,
