@@ -251,10 +251,11 @@ def check_balanced(clr: Cooler, weight: str = "weight") -> None:
 
 def usable_weight(clr: Cooler) -> str | None:
     """The column of balancing weights, "weight", or None for a map that is not balanced, of which raw
-    counts must serve.
+    counts must serve; CoolerError for weights that divide.
     """
     if "weight" not in clr.bins().columns:
         return None
+    _require_multiplicative(clr, "weight")
     return "weight"
 
 

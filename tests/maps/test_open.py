@@ -160,6 +160,7 @@ def test_weights_that_divide_are_refused_wherever_a_map_is_read(place):
         lambda: open_map(path).balanced(1000),
         lambda: open_map(path).fetch("cA"),
         lambda: ObservedMap(path, 1000),
+        lambda: observed_panel(path, Region("cA", 0, 50_000)),
     ):
         with pytest.raises(CoolerError, match=r"the weights 'weight' of .* divide"):
             read()
