@@ -21,6 +21,7 @@ from higlass_plugin.files.chromosomes import FileError, difference
 from higlass_plugin.files.tileset import FileTileset
 from orca_cool.errors import CoolerError, OrcaCoolError
 from orca_cool.genome.gene_models import lines
+from orca_cool.maps.open import open_map
 from orca_cool.model.registry import home
 
 logger = logging.getLogger(__name__)
@@ -214,12 +215,9 @@ def map_chromsizes(path: str | Path) -> dict[str, int] | None:
     """{chromosome: bp} of a contact map, in its order; None if the file is something else, or
     cannot be read.
     """
-    import cooler
-
     try:
-        group = cooler.fileops.list_coolers(str(path))[0]
-        return {str(c): int(n) for c, n in cooler.Cooler(f"{path}::{group}").chromsizes.items()}
-    except (OSError, KeyError, IndexError, ValueError):
+        return open_map(path).chromsizes
+    except CoolerError:
         return None
 
 

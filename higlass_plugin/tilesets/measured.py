@@ -8,25 +8,18 @@ import base64
 import hashlib
 import os
 import secrets
-import warnings
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cooler
 import numpy as np
-import pandas as pd
 
 from higlass_plugin.compute.scheduler import Scheduler
 from higlass_plugin.tiles import TILE_BINS, Axis, TileError, TileId
 from higlass_plugin.tilesets.base import Computed, Tileset
 from orca_cool.errors import OrcaCoolError
-from orca_cool.genome.regions import n_bins
-
-#: The expected is measured on the longest chromosomes, until they have so many bp together: bounded
-#: work for any genome.
-MEASURED = 300_000_000
+from orca_cool.maps.open import measured_expected, open_map
 
 
 @dataclass(frozen=True)
@@ -56,48 +49,13 @@ class ExpectedUnit:
         if kept is not None and kept.is_file():
             values = np.load(kept, allow_pickle=False)
         else:
-            values = measure_expected(cooler.Cooler(f"{self.path}::resolutions/{self.resolution}"))
+            values = measured_expected(open_map(self.path).cooler(self.resolution))
             if kept is not None:
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 temporary = kept.with_name(f".{secrets.token_hex(8)}.npy")
                 np.save(temporary, values, allow_pickle=False)
                 os.replace(temporary, kept)
         return [(values, values.nbytes)]
-
-
-def measure_expected(clr: cooler.Cooler) -> np.ndarray:
-    """(n,) mean balanced contact frequency (raw, if the map is not balanced) by distance in bins;
-    NaN where it is not known.
-    """
-    from cooltools import expected_cis
-
-    sizes = clr.chromsizes.sort_values(ascending=False, kind="stable")
-    chosen = sizes[(sizes.cumsum() - sizes) < MEASURED]
-    names = [c for c in clr.chromnames if c in chosen.index]
-    view = pd.DataFrame(
-        {"chrom": names, "start": 0, "end": [int(clr.chromsizes[c]) for c in names], "name": names}
-    )
-    weight = "weight" if "weight" in clr.bins().columns else None
-    with clr.open("r") as group:
-        ignored = int(group["bins/weight"].attrs.get("ignore_diags", 2)) if weight else 2
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # cooltools warns of every empty diagonal
-        table = expected_cis(
-            clr,
-            view_df=view,
-            clr_weight_name=weight,
-            ignore_diags=ignored,
-            smooth=True,
-            aggregate_smoothed=True,
-            nproc=1,
-        )
-    column = ("balanced" if weight else "count") + ".avg.smoothed.agg"
-    by_distance = table.groupby("dist")[column].max()  # the same in every region
-    expected = by_distance.reindex(
-        np.arange(n_bins(int(sizes.iloc[0]), int(clr.binsize or 1)))
-    ).to_numpy(float)
-    expected[:ignored] = np.nan  # what smoothing leaks onto them
-    return expected
 
 
 class _RatioGoal:

@@ -20,9 +20,10 @@ import numpy as np
 
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.gaps import MAX_GAP, gap_fraction
+from orca_cool.maps.contact_map import ContactMap
 from orca_cool.model.spec import ModelDescription, ModuleSpec
 from orca_cool.prediction.engine import Engine
-from orca_cool.prediction.zoom import EncodedZoom, ZoomMap
+from orca_cool.prediction.zoom import EncodedZoom
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,8 @@ class Comparison:
 
     site: Site
     resolution: int
-    alternate: ZoomMap
-    references: tuple[ZoomMap, ...]
+    alternate: ContactMap
+    references: tuple[ContactMap, ...]
     reference: np.ndarray
     reference_log: np.ndarray
     alternate_log: np.ndarray
@@ -196,7 +197,7 @@ class Reference:
         self.engine, self.module = engine, module
         one = engine.spec.bins**2 * len(module.resolutions) * 16
         self._most = max(4, max_bytes // one)
-        self._kept: OrderedDict[tuple[str, int], tuple[list[ZoomMap], list[np.ndarray]]] = (
+        self._kept: OrderedDict[tuple[str, int], tuple[list[ContactMap], list[np.ndarray]]] = (
             OrderedDict()
         )
         self.predicted = 0  # zoom predicted so far
@@ -211,7 +212,7 @@ class Reference:
             self._kept[place] = maps, [self._gaps(m) for m in maps]
             self.predicted += 1
 
-    def get(self, place: tuple[str, int]) -> tuple[list[ZoomMap], list[np.ndarray]]:
+    def get(self, place: tuple[str, int]) -> tuple[list[ContactMap], list[np.ndarray]]:
         """Maps by level, and for each (n,) bool: bins that are mostly gap."""
         self.prepare([place])
         self._kept.move_to_end(place)
@@ -219,7 +220,7 @@ class Reference:
             self._kept.popitem(last=False)
         return self._kept[place]
 
-    def _gaps(self, m: ZoomMap) -> np.ndarray:
+    def _gaps(self, m: ContactMap) -> np.ndarray:
         return gap_fraction(self.engine.source, m.chrom, m.start, m.end, m.resolution) > MAX_GAP
 
 
@@ -280,7 +281,7 @@ def _beside(
     reference: Reference,
     genome: EditedGenome,
     site: Site,
-    zoom: Sequence[ZoomMap],
+    zoom: Sequence[ContactMap],
     keep: Sequence[int] | None,
 ) -> list[Comparison]:
     """A zoom of an edited genome beside those of its reference, level by level."""
@@ -328,7 +329,7 @@ def bin_origins(
 
 
 def _aligned(
-    genome: EditedGenome, site: Site, m: ZoomMap, own: Sequence[tuple[ZoomMap, np.ndarray]]
+    genome: EditedGenome, site: Site, m: ContactMap, own: Sequence[tuple[ContactMap, np.ndarray]]
 ) -> Comparison:
     """A level's map of an edited genome beside maps of its reference (each with (n,) bool: bins
     that are mostly gap).

@@ -23,11 +23,11 @@ from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.gaps import gap_fraction
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import GAP, SequenceSource
+from orca_cool.maps.contact_map import ContactMap
 from orca_cool.maps.metrics import insulation_score
 
 if TYPE_CHECKING:
     from orca_cool.effects.align import Comparison, Reference, Site
-    from orca_cool.prediction.zoom import ZoomMap
 
 #: Side of the insulation diamond in bins, as scores take it; maps of fewer than 80 bins have a
 #: smaller one.
@@ -94,7 +94,7 @@ class Column:
     of_ratio: bool = False
 
     @classmethod
-    def of_zoom(cls, m: ZoomMap, source: SequenceSource) -> Column:
+    def of_zoom(cls, m: ContactMap, source: SequenceSource) -> Column:
         """A level of a zoom without an edit."""
         return cls(m.resolution, (_map(m, source),))
 
@@ -188,7 +188,7 @@ def diamond_side(bins: int) -> int:
     return min(DIAMOND, max(2, bins // 8))
 
 
-def _map(m: ZoomMap, source: SequenceSource) -> Map:
+def _map(m: ContactMap, source: SequenceSource) -> Map:
     """What lies in gaps and outside the chromosome is predicted too, but means nothing."""
     from orca_cool.genome.gaps import MAX_GAP  # with torch, which a file of maps is drawn without
 

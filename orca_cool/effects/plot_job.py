@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from orca_cool.errors import EditError, ModelError, RegionError
 from orca_cool.genome.regions import Region, parse_number, parse_position, parse_region
-from orca_cool.maps.picture import picture_paths, resolutions, save_figures
+from orca_cool.maps.open import open_map
+from orca_cool.maps.picture import picture_paths, save_figures
 from orca_cool.prediction.job import EDGES, MANY_EDITS, Job, Opened, Say
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Style:
     def check(self) -> None:
         """Raise if the measured map cannot be opened, before anything is predicted."""
         if self.observed is not None:
-            resolutions(self.observed)
+            open_map(self.observed)
 
     def read_genes(self, places: Sequence[tuple[str, int, int]]) -> pd.DataFrame | None:
         """Genes around some intervals of the reference; None if none are drawn."""

@@ -27,7 +27,7 @@ from orca_cool.genome.regions import Region, n_bins, parse_region
 from orca_cool.genome.segments import Segment
 from orca_cool.maps.coolfile import BALANCED, DIFF_FORMAT, Layer, RowBlock, read_layer, write_mcool
 from orca_cool.maps.expected import write_expected
-from orca_cool.maps.picture import resolutions
+from orca_cool.maps.open import open_map, sizes_of
 from orca_cool.maps.pixels import writing
 
 COPIES = ("mean", "first")
@@ -296,7 +296,7 @@ def lift_to_reference(
     if copies not in COPIES:
         raise EditError(f"copies {copies!r} is not one of {', '.join(COPIES)}")
     source, sizes = genome.source, dict(genome.source.chromsizes)
-    uris = {r: f"{edited_path}::resolutions/{r}" for r in resolutions(str(edited_path))}
+    uris = open_map(edited_path).uris
     found = {r: read_layer(uri) for r, uri in uris.items()}
     meta = found[min(found)][1]
     _require_chromsizes(uris[min(uris)], genome.chromsizes)
@@ -384,7 +384,7 @@ def _require_chromsizes(uri: str, wanted: Mapping[str, int]) -> None:
     """CoolerError that names the first difference if a cooler's chromosomes are not these, in this
     order.
     """
-    found = {str(c): int(n) for c, n in cooler.Cooler(uri).chromsizes.items()}
+    found = sizes_of(cooler.Cooler(uri))
     if list(found.items()) == list(wanted.items()):
         return
     for c in [*wanted, *found]:
@@ -417,12 +417,9 @@ def require_comparable(
     CoolerError
         If it cannot be read, or they differ; the message names what.
     """
+    file = open_map(path)
     for r in levels:
-        if r not in (known := resolutions(str(path))):
-            raise CoolerError(
-                f"{str(path)!r} has no level of {r} bp; it has {', '.join(map(str, known))}"
-            )
-        uri = f"{path}::resolutions/{r}"
+        uri = file.uri(r)
         meta = read_layer(uri)[1]
         _require_chromsizes(uri, chromsizes)
         for key in ("model_digest", "mode"):
@@ -466,10 +463,10 @@ def difference(
         If the output cannot be written.
     """
     out = Path(out)
-    levels = resolutions(str(alternate))
+    levels = open_map(alternate).uris
     meta = read_layer(levels[min(levels)])[1]
     first = cooler.Cooler(levels[min(levels)])
-    sizes = {str(c): int(n) for c, n in first.chromsizes.items()}
+    sizes = sizes_of(first)
     require_comparable(reference, list(levels), sizes, meta)
     other = read_layer(f"{reference}::resolutions/{min(levels)}")[1]
     told = {

@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import cooler
 import numpy as np
 
 from orca_cool import __version__
@@ -29,7 +28,7 @@ from orca_cool.evaluate.result import Example, Result, pooled
 from orca_cool.evaluate.tally import Choices, Score, Tally
 from orca_cool.genome.regions import n_bins
 from orca_cool.maps.coolfile import read_layer, read_log_ratio
-from orca_cool.maps.picture import resolutions as levels_of
+from orca_cool.maps.open import open_map, sizes_of
 from orca_cool.maps.pixels import Layer
 from orca_cool.maps.positional import Chromosome
 
@@ -91,7 +90,7 @@ class _Level:
 
     def expected(self, n: int) -> np.ndarray:
         """(n, n) expected, NaN beyond the band."""
-        return self.layer.norm(n)[np.abs(np.subtract.outer(np.arange(n), np.arange(n)))]
+        return self.layer.by_distance(n)[np.abs(np.subtract.outer(np.arange(n), np.arange(n)))]
 
     def predicted(self, chrom: str, a: int, b: int) -> np.ndarray:
         """(b - a, b - a) log observed/expected of bins a to b."""
@@ -145,14 +144,12 @@ def evaluate_files(
     """
     chroms, train = list(dict.fromkeys(chroms)), list(dict.fromkeys(train))
     check_training(chroms, train)
-    uris = levels_of(predicted)
+    file = open_map(predicted)
+    uris = file.uris
     base = min(uris) if base is None else base
     wanted = sorted(resolutions) or [r for r in uris if r % base == 0]
     for r in wanted:
-        if r not in uris:
-            raise CoolerError(
-                f"{str(predicted)!r} has no resolution {r}; it has: {', '.join(map(str, uris))}"
-            )
+        file.uri(r)
         if r % base:
             raise CoolerError(f"bins of {base} bp (--base) cannot be averaged to level {r}")
     if not wanted:
@@ -176,9 +173,7 @@ def evaluate_files(
     metadata: dict[str, Any] = {}
     for r in wanted:
         layer, metadata = read_layer(uris[r])
-        levels[r] = _Level(
-            uris[r], layer, {str(c): int(n) for c, n in cooler.Cooler(uris[r]).chromsizes.items()}
-        )
+        levels[r] = _Level(uris[r], layer, sizes_of(file.cooler(r)))
         check_sizes(
             chroms, levels[r].sizes, f"predicted map {str(predicted)!r}", sizes, maps.name, r
         )

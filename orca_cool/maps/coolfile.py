@@ -12,7 +12,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ __all__ = [
     "frequency",
     "read_layer",
     "read_log_ratio",
+    "write_cool",
     "write_mcool",
 ]
 
@@ -123,7 +125,7 @@ def write_mcool(
     ----------
     chromsizes : chromosome -> length in bp, in the file's order.
     layers : one per resolution.
-    row_blocks : resolution -> row_blocks in the order of (chromosome, start), rows never repeated,
+    row_blocks : resolution -> row blocks in the order of (chromosome, start), rows never repeated,
         chromosomes may be absent.
     trans : resolution -> rectangles between chromosomes, any order, never overlapping; held in
         memory.
@@ -132,90 +134,78 @@ def write_mcool(
         - eps, 0).
     metadata : JSON-able; stored in every resolution together with what is needed to invert the
         numbers.
-    strand_difference : write the column ``strand_difference``, NaN where a row_block has none.
+    strand_difference : write the column ``strand_difference``, NaN where a row block has none.
     precision_bits : round counts to so many mantissa bits (12: half the size, relative error
         1.2e-4).
 
     Raises
     ------
-    OutputError : the file cannot be written (no space, no permission), or row_blocks, masks or
+    OutputError : the file cannot be written (no space, no permission), or row blocks, masks or
         settings contradict each other.
     """
     final = Path(path)
-    if mode not in MODES:
-        raise OutputError(f"mode {mode!r} is not one of {', '.join(MODES)}")
-    if not (np.isfinite(pseudo_depth) and pseudo_depth > 0):
-        raise OutputError(f"pseudo-depth {pseudo_depth!r} is not a positive number")
-    temporary = final.with_name(f".{final.name}.part")
-    with writing(final):
-        file = h5py.File(temporary, "w")
-    try:
+    settings = _Settings(
+        chromsizes, assembly, mode, pseudo_depth, metadata, strand_difference, precision_bits
+    )
+    with _new_file(final) as file:
         with writing(final):
             file.attrs.update({"format": "HDF5::MCOOL", "format-version": 2, "bin-type": "fixed"})
         for layer in layers:
             with writing(final):
                 group = file.create_group(f"resolutions/{layer.resolution}")
-            writer = LayerWriter(
-                group,
-                final,
-                layer,
-                chromsizes,
-                mode,
-                pseudo_depth,
-                strand_difference,
-                precision_bits,
-            )
-            writer.run(
-                row_blocks(layer.resolution), () if trans is None else trans(layer.resolution)
-            )
-            ours = {
-                "format": FORMAT,
-                "format_version": FORMAT_VERSION,
-                "mode": mode,
-                "pseudo_depth": float(pseudo_depth),
-            }
-            ours |= {
-                "eps": float(layer.eps),
-                "band": int(layer.band),
-                "trans": None if layer.trans is None else float(layer.trans),
-            }
-            ours |= {"precision_bits": precision_bits}
-            with writing(final):
-                _write_bins(group, writer, chromsizes, pseudo_depth)
-                # outside cooler's own groups, so that no reader meets it unasked
-                group.create_dataset(
-                    "orca_cool/expected",
-                    data=layer.norm(min(layer.band, len(layer.expected))),
-                    track_times=False,
-                )
-                group.attrs.update(
-                    {
-                        "format": "HDF5::Cooler",
-                        "format-version": 3,
-                        "format-url": "https://github.com/open2c/cooler",
-                    }
-                    | {
-                        "bin-type": "fixed",
-                        "bin-size": layer.resolution,
-                        "storage-mode": "symmetric-upper",
-                    }
-                    | {
-                        "nchroms": len(chromsizes),
-                        "nbins": int(writer.offset[-1]),
-                        "nnz": writer.pixels.nnz,
-                        "sum": writer.pixels.sum,
-                    }
-                    | {
-                        "genome-assembly": assembly,
-                        "generated-by": f"orca-cool {__version__}",
-                        "metadata": json.dumps(metadata | ours),
-                    }
-                    | {
-                        "creation-date": datetime.now(timezone.utc)
-                        .replace(tzinfo=None)
-                        .isoformat(timespec="microseconds")
-                    }
-                )
+            rows = row_blocks(layer.resolution)
+            between = () if trans is None else trans(layer.resolution)
+            _write_cooler(group, final, layer, rows, between, settings)
+
+
+def write_cool(
+    path: str | os.PathLike[str],
+    *,
+    chromsizes: dict[str, int],
+    assembly: str,
+    layer: Layer,
+    row_blocks: Iterable[RowBlock],
+    pseudo_depth: float = 1e5,
+    mode: str = "regularised",
+    metadata: dict,
+    strand_difference: bool = False,
+) -> None:
+    """Write one resolution as a .cool; parameters and errors are those of :func:`write_mcool`."""
+    final = Path(path)
+    settings = _Settings(chromsizes, assembly, mode, pseudo_depth, metadata, strand_difference)
+    with _new_file(final) as file:
+        _write_cooler(file, final, layer, row_blocks, (), settings)
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """What all resolutions of a file have in common; see :func:`write_mcool`."""
+
+    chromsizes: dict[str, int]
+    assembly: str
+    mode: str
+    pseudo_depth: float
+    metadata: dict
+    strand_difference: bool
+    precision_bits: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.mode not in MODES:
+            raise OutputError(f"mode {self.mode!r} is not one of {', '.join(MODES)}")
+        if not (np.isfinite(self.pseudo_depth) and self.pseudo_depth > 0):
+            raise OutputError(f"pseudo-depth {self.pseudo_depth!r} is not a positive number")
+
+
+@contextlib.contextmanager
+def _new_file(final: Path) -> Iterator[h5py.File]:
+    """An HDF5 file under a temporary name, renamed to ``final`` when the block ends without an
+    error, removed otherwise.
+    """
+    temporary = final.with_name(f".{final.name}.part")
+    with writing(final):
+        file = h5py.File(temporary, "w")
+    try:
+        yield file
         with writing(final):
             file.close()
             os.replace(temporary, final)
@@ -226,6 +216,65 @@ def write_mcool(
             file.close()
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _write_cooler(
+    group: h5py.Group,
+    final: Path,
+    layer: Layer,
+    row_blocks: Iterable[RowBlock],
+    trans: Iterable[TransBlock],
+    settings: _Settings,
+) -> None:
+    """One resolution: pixels first, then bins, index and attributes, which depend on them."""
+    writer = LayerWriter(
+        group,
+        final,
+        layer,
+        settings.chromsizes,
+        settings.mode,
+        settings.pseudo_depth,
+        settings.strand_difference,
+        settings.precision_bits,
+    )
+    writer.run(row_blocks, trans)
+    ours = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "mode": settings.mode,
+        "pseudo_depth": float(settings.pseudo_depth),
+        "eps": float(layer.eps),
+        "band": int(layer.band),
+        "trans": None if layer.trans is None else float(layer.trans),
+        "precision_bits": settings.precision_bits,
+    }
+    created = datetime.now(timezone.utc).replace(tzinfo=None)
+    with writing(final):
+        _write_bins(group, writer, settings.chromsizes, settings.pseudo_depth)
+        # outside cooler's own groups, so that no reader meets it unasked
+        group.create_dataset(
+            "orca_cool/expected",
+            data=layer.by_distance(min(layer.band, len(layer.expected))),
+            track_times=False,
+        )
+        group.attrs.update(
+            {
+                "format": "HDF5::Cooler",
+                "format-version": 3,
+                "format-url": "https://github.com/open2c/cooler",
+                "bin-type": "fixed",
+                "bin-size": layer.resolution,
+                "storage-mode": "symmetric-upper",
+                "nchroms": len(settings.chromsizes),
+                "nbins": int(writer.offset[-1]),
+                "nnz": writer.pixels.nnz,
+                "sum": writer.pixels.sum,
+                "genome-assembly": settings.assembly,
+                "generated-by": f"orca-cool {__version__}",
+                "metadata": json.dumps(settings.metadata | ours),
+                "creation-date": created.isoformat(timespec="microseconds"),
+            }
+        )
 
 
 def read_layer(uri: str) -> tuple[Layer, dict]:
@@ -279,13 +328,39 @@ def read_log_ratio(uri: str, region: str | tuple, region2: str | tuple | None = 
     f = pixels["count"].to_numpy(np.float64) / meta["pseudo_depth"] + (
         layer.eps if meta["mode"] == "contact" else 0.0
     )
-    norm = (
-        layer.norm(b - a)[j - i]
+    expected = (
+        layer.by_distance(b - a)[j - i]
         if region2 is None
         else np.full(len(i), np.nan if layer.trans is None else layer.trans)
     )
     y = np.full((b - a, d - c), np.nan)
-    y[i, j] = np.log(f / (norm + layer.eps))
+    y[i, j] = np.log(f / (expected + layer.eps))
     if region2 is None:
         y[j, i] = y[i, j]
     return y
+
+
+def read_pixel_column(uri: str, region: str | tuple, names: Sequence[str]) -> np.ndarray | None:
+    """A column of the pixel table as a symmetric square, (n, n) float32; NaN where there is no pixel.
+
+    Parameters
+    ----------
+    names : the column's name, and those that it had in former versions.
+
+    Returns
+    -------
+    None if the file has no such column.
+    """
+    import cooler
+
+    clr = cooler.Cooler(uri)
+    with clr.open("r") as group:
+        name = next((n for n in names if n in group["pixels"]), None)
+    if name is None:
+        return None
+    a, b = clr.extent(region)
+    pixels = clr.matrix(field=name, balance=False, as_pixels=True)[a:b, a:b]
+    i, j = pixels["bin1_id"].to_numpy() - a, pixels["bin2_id"].to_numpy() - a
+    out = np.full((b - a, b - a), np.nan, np.float32)
+    out[i, j] = out[j, i] = pixels[name].to_numpy(np.float32)
+    return out

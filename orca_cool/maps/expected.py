@@ -95,7 +95,7 @@ def expected_cis(
         valid = np.rint(
             fftconvolve(usable.astype(float), usable[::-1].astype(float))[n - 1 :]
         ).astype(np.int64)
-        average = layer.norm(n) + offset
+        average = layer.by_distance(n) + offset
         columns: dict[str, object] = {
             "region1": name,
             "region2": name,
@@ -224,7 +224,10 @@ def read_tables(
                 f"{str(path)!r} is not an expected table of {clr.uri!r}: {error.__cause__ or error}"
             ) from error
         if contact_type == "cis":
-            truth = layer.norm(int(table["dist"].max()) + 1)[table["dist"].to_numpy(int)] + offset
+            truth = (
+                layer.by_distance(int(table["dist"].max()) + 1)[table["dist"].to_numpy(int)]
+                + offset
+            )
         else:
             truth = np.full(len(table), float(layer.trans or 0.0) + offset)
         if not np.allclose(table["balanced.avg"], truth, rtol=1e-9, atol=0, equal_nan=True):

@@ -24,6 +24,7 @@ import pandas as pd
 from orca_cool.errors import CoolerError, OrcaCoolError, RegionError
 from orca_cool.genome.regions import Region, read_view, suggestion
 from orca_cool.maps.expected_model import ExpectedModel
+from orca_cool.maps.open import check_balanced, sizes_of
 
 log = logging.getLogger(__name__)
 
@@ -77,31 +78,6 @@ class Fit:
     monotone: bool
 
 
-def check_balanced(clr: cooler.Cooler, weight: str = "weight") -> None:
-    """CoolerError unless the map has bins of one size, its upper triangle, and multiplicative
-    weights of that name.
-    """
-    from cooltools.lib.schemas import DIVISIVE_WEIGHTS_4DN
-
-    if clr.binsize is None or clr.storage_mode != "symmetric-upper":
-        raise CoolerError(
-            f"{clr.uri!r} is not a symmetric map with bins of one size; expected by distance needs one"
-        )
-    columns = [str(c) for c in clr.bins().columns if c not in ("chrom", "start", "end")]
-    if weight not in columns:
-        hint = f"; it has {', '.join(columns)} (--clr-weight-name)" if columns else ""
-        raise CoolerError(
-            f"{clr.uri!r} is not balanced: it has no column {weight!r} (run `cooler balance`){hint}"
-        )
-    with clr.open("r") as group:
-        divisive = bool(group[f"bins/{weight}"].attrs.get("divisive_weights", False))
-    if divisive or weight in DIVISIVE_WEIGHTS_4DN:
-        raise CoolerError(
-            f"the weights {weight!r} of {clr.uri!r} divide; multiplicative ones are needed (run "
-            f"`cooler balance`)"
-        )
-
-
 def select_regions(
     clr: cooler.Cooler, exclude: Collection[str] = (), view: str | Path | None = None
 ) -> list[Region]:
@@ -113,7 +89,7 @@ def select_regions(
     RegionError
         If an excluded chromosome is not in the map, the view cannot be used, or nothing is left.
     """
-    sizes = {str(c): int(n) for c, n in clr.chromsizes.items()}
+    sizes = sizes_of(clr)
     for chrom in exclude:
         if chrom not in sizes:
             raise RegionError(
@@ -330,7 +306,7 @@ def fit_expected(
     CoolerError
         If the map is not balanced, cannot be read or has too few pixels.
     """
-    sizes = {str(c): int(n) for c, n in clr.chromsizes.items()}
+    sizes = sizes_of(clr)
     for chrom in chroms:
         if chrom not in sizes:
             raise RegionError(

@@ -7,13 +7,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-import cooler
-
 from orca_cool import __version__
-from orca_cool.errors import CoolerError
 from orca_cool.maps.expected_files import check_target, save_expected
-from orca_cool.maps.expected_fit import KEEP, MIN_PIXELS, check_balanced, fit, select_regions
-from orca_cool.maps.picture import resolutions as resolutions_of
+from orca_cool.maps.expected_fit import KEEP, MIN_PIXELS, fit, select_regions
+from orca_cool.maps.open import open_map
 
 #: Makes a progress bar with a name: a context manager that gives what is called with (done, total).
 Bar = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
@@ -56,21 +53,15 @@ class ExpectedJob:
         CoolerError, RegionError, OutputError
         """
         check_target(self.output, self.force)
-        uris = resolutions_of(self.observed)
-        for resolution in self.resolutions:
-            if resolution not in uris:
-                raise CoolerError(
-                    f"{self.observed!r} has no resolution {resolution}; it has: "
-                    f"{', '.join(map(str, uris))}"
-                )
+        file = open_map(self.observed)
         # the coarsest first: it is read in no time, and has the trans value, so that what is wrong
-        # shows early
-        wanted = sorted(set(self.resolutions) or uris, reverse=True)
-        chosen = {r: cooler.Cooler(uris[r]) for r in wanted}
-        regions = {}
-        for r, clr in chosen.items():  # before anything is computed
-            check_balanced(clr, self.clr_weight_name)
-            regions[r] = select_regions(clr, list(self.exclude), self.view and Path(self.view))
+        # shows early; and all before anything is computed
+        levels = sorted(set(self.resolutions) or file.resolutions, reverse=True)
+        for resolution in levels:
+            file.uri(resolution)
+        chosen = {r: file.balanced(r, self.clr_weight_name) for r in levels}
+        view = None if self.view is None else Path(self.view)
+        regions = {r: select_regions(clr, list(self.exclude), view) for r, clr in chosen.items()}
         fits = []
         for r, clr in chosen.items():
             with bar(f"{r} bp") as report:

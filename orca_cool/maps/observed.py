@@ -17,13 +17,13 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import cooler
 import numpy as np
 
 from orca_cool.errors import CoolerError
 from orca_cool.genome.regions import n_bins, suggestion
 from orca_cool.genome.segments import Segment
 from orca_cool.maps.expected_model import ExpectedModel
+from orca_cool.maps.open import open_map
 
 #: Bins of a tile. Coarse-graining pools at most 8 times and stops at 8 bins, so a tile of 2,048
 #: gets what a whole chromosome gets.
@@ -31,38 +31,6 @@ TILE = 2048
 
 #: Bytes of tiles kept in memory, per map and process, where there is no cache on disk.
 KEEP = 512 << 20
-
-
-def open_map(path: str | Path, resolution: int) -> cooler.Cooler:
-    """A .cool of ``resolution`` or that resolution of an .mcool; CoolerError if it is missing,
-    unbalanced or has other bins.
-    """
-    name = str(path)
-    if not Path(name.partition("::")[0]).is_file():
-        raise CoolerError(f"contact map {name!r} does not exist")
-    try:
-        if "::" not in name and cooler.fileops.is_multires_file(name):
-            there = sorted(int(g.split("/")[-1]) for g in cooler.fileops.list_coolers(name))
-            if resolution not in there:
-                raise CoolerError(
-                    f"contact map {name!r} has no resolution {resolution}; it has: "
-                    f"{', '.join(map(str, there))}"
-                )
-            name = f"{name}::/resolutions/{resolution}"
-        c = cooler.Cooler(name)
-        columns = c.bins().columns
-    except (KeyError, OSError, ValueError) as error:
-        raise CoolerError(f"contact map {name!r} cannot be opened as a cooler: {error}") from error
-    if c.binsize != resolution:
-        raise CoolerError(
-            f"contact map {name!r} has bins of {c.binsize} bp; {resolution} are needed"
-        )
-    if "weight" not in columns:
-        raise CoolerError(
-            f"contact map {name!r} is not balanced: it has no column 'weight' (run `cooler "
-            f"balance`)"
-        )
-    return c
 
 
 def coarse_grain(balanced: np.ndarray, raw: np.ndarray, cutoff: float) -> np.ndarray:
@@ -155,7 +123,7 @@ class ObservedMap:
         cache: Path | None = None,
         exclude: Iterable[str] = (),
     ):
-        self.cooler = open_map(path, resolution)
+        self.cooler = open_map(path).balanced(resolution)
         self.path, self.resolution, self.cutoff = str(path), resolution, cutoff
         refused = set(exclude)
         self.chromsizes = {

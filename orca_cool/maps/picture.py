@@ -4,28 +4,42 @@ from __future__ import annotations
 
 import logging
 import os
-import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cooler
 import numpy as np
-import pandas as pd
 
 from orca_cool.errors import CoolerError, OutputError, RegionError
 from orca_cool.genome.regions import Region, parse_region
+from orca_cool.maps.axes import (
+    CONTACT_COLOURS,
+    CONTACT_LABEL,
+    RATIO_COLOURS,
+    RATIO_LABEL,
+    bp_label,
+    contact_limits,
+    draw_matrix,
+    label_bp,
+    ratio_limit,
+)
 from orca_cool.maps.coolfile import read_layer, read_log_ratio
+from orca_cool.maps.open import (
+    MAX_BINS,
+    ignored_diagonals,
+    measured_expected,
+    open_map,
+    usable_weight,
+    whole_bins,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.patches import Polygon
 
 logger = logging.getLogger(__name__)
-
-#: More bins than this across a region are finer than any screen and only cost memory.
-MAX_BINS = 2000
 
 FORMATS = ("png", "pdf", "svg", "jpg", "jpeg", "tif", "tiff", "webp")
 
@@ -49,98 +63,33 @@ class Panel:
     resolution: int
 
 
-def resolutions(path: str | Path) -> dict[int, str]:
-    """Resolution -> URI of everything in a file, finest first; of the one cooler if ``path`` is a
-    URI or a .cool.
-
-    Parameters
-    ----------
-    path : ``file.mcool``, ``file.mcool::4000``, ``file.mcool::resolutions/4000`` or ``file.cool``.
-
-    Raises
-    ------
-    CoolerError
-        If there is no such file or resolution, or it is not a cooler.
-    """
-    text, _, inner = str(path).partition("::")
-    if not Path(text).is_file():
-        raise CoolerError(f"there is no file {text!r}")
-    try:
-        uris = [f"{text}::{group}" for group in cooler.fileops.list_coolers(text)]
-        found = {int(cooler.Cooler(uri).binsize or 0): uri for uri in uris}
-    except (OSError, KeyError, ValueError) as error:
-        raise CoolerError(f"{text!r} is not a cooler file: {error}") from error
-    found = {r: found[r] for r in sorted(found) if r}
-    if not found:
-        raise CoolerError(f"{text!r} holds no cooler with bins of one size")
-    if not inner:
-        return found
-    wanted = inner.strip("/").removeprefix("resolutions/")
-    for resolution, uri in found.items():
-        if wanted in (str(resolution), uri.partition("::")[2].strip("/")):
-            return {resolution: uri}
-    raise CoolerError(f"{text!r} has no resolution {inner!r}; it has: {', '.join(map(str, found))}")
-
-
-def _extent(clr: cooler.Cooler, region: Region) -> tuple[tuple[str, int, int], int, int]:
-    """The region as far as the cooler's chromosome goes, and the bp of its bins' outer edges."""
-    sizes = {str(c): int(n) for c, n in clr.chromsizes.items()}
-    if region.chrom not in sizes:
-        raise CoolerError(
-            f"{clr.uri!r} has no chromosome {region.chrom!r}; it has: {', '.join(list(sizes)[:20])}"
-        )
-    # Releases of one assembly differ by single corrections; whole regions must still be found in
-    # both.
-    end = min(region.end, sizes[region.chrom])
-    if end <= region.start:
-        raise CoolerError(
-            f"{clr.uri!r}: {region} begins after the end of {region.chrom}, "
-            f"{sizes[region.chrom]:,} bp"
-        )
-    binsize = int(clr.binsize or 0)
-    first, last = region.start // binsize, -(-end // binsize)
-    return (region.chrom, region.start, end), first * binsize, last * binsize
-
-
 def predicted_panel(
     path: str | Path, region: Region, resolution: int | None = None, *, contact: bool = False
 ) -> tuple[Panel, dict[str, Any]]:
-    """A predicted map as log observed/expected (exactly what the model said), or as log10 contact
-    frequency.
+    """A predicted map as log observed/expected (exactly what the model predicted), or as log10
+    contact frequency.
 
     Parameters
     ----------
     path : predicted .mcool, or a URI into it.
-    resolution : bin in bp; default: the finest that knows every pair of the region and has at most
-        MAX_BINS bins.
+    resolution : bin in bp; default: see :meth:`orca_cool.maps.open.MapFile.best_resolution`.
 
     Returns
     -------
     The panel, and the resolution's metadata. CoolerError when the file, the chromosome or the
-    resolution is not there.
+    resolution is not there, or the map is no prediction.
     """
-    found = resolutions(path)
-    if resolution is not None and resolution not in found:
-        raise CoolerError(
-            f"{str(path)!r} has no resolution {resolution}; it has: {', '.join(map(str, found))}"
-        )
+    file = open_map(path)
     if resolution is None:
-        size = len(region)
-        knows = [
-            r
-            for r, uri in found.items()
-            if read_layer(uri)[0].band * r >= size and size <= MAX_BINS * r
-        ]
-        resolution = min(knows, default=max(found))
-    uri = found[resolution]
-    layer, metadata = read_layer(uri)
-    clr = cooler.Cooler(uri)
-    where, start, end = _extent(clr, region)
-    values = read_log_ratio(uri, where)
+        resolution = file.best_resolution(region)
+    clr = file.cooler(resolution)
+    layer, metadata = read_layer(clr.uri)
+    where, start, end = whole_bins(clr, region)
+    values = read_log_ratio(clr.uri, where)
     if contact:
         n = len(values)
         distance = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
-        values = (values + np.log(layer.norm(n) + layer.eps)[distance]) / np.log(10)
+        values = (values + np.log(layer.by_distance(n) + layer.eps)[distance]) / np.log(10)
     label = f"predicted: {metadata.get('model_name', 'unnamed model')}, {bp_label(resolution)}"
     return Panel(label, start, end, values, resolution), metadata
 
@@ -153,73 +102,36 @@ def observed_panel(
 
     Parameters
     ----------
-    path : .cool, .mcool or a URI into it.
-    resolution : of an .mcool without ``::``, the nearest to this is taken (default: the finest with
-        at most MAX_BINS bins).
+    path : .cool, .mcool or a URI into it; of a map that is not balanced the raw counts are drawn.
+    resolution : of the map's resolutions the nearest to this is taken (default: the finest with at
+        most MAX_BINS bins).
 
     Returns
     -------
-    Panel; CoolerError when the file or the chromosome is not there.
+    Panel; CoolerError when the file or the chromosome is not there, or the balancing weights divide.
     """
-    from cooltools import expected_cis
-
-    found = resolutions(path)
+    file = open_map(path)
     if resolution is None:
-        resolution = min((r for r in found if len(region) <= MAX_BINS * r), default=max(found))
-    nearest = min(found, key=lambda r: abs(np.log(r / resolution)))
-    clr = cooler.Cooler(found[nearest])
-    where, start, end = _extent(clr, region)
-    weight = "weight" if "weight" in clr.bins().columns else None
+        fit = (r for r in file.resolutions if len(region) <= MAX_BINS * r)
+        resolution = min(fit, default=max(file.resolutions))
+    nearest = min(file.resolutions, key=lambda r: abs(np.log(r / resolution)))
+    clr = file.cooler(nearest)
+    where, start, end = whole_bins(clr, region)
+    weight = usable_weight(clr)
     if weight is None:
         logger.warning("%s is not balanced: raw counts are drawn", clr.uri)
     values = clr.matrix(balance=weight or False).fetch(where).astype(float)
     distance = np.abs(np.subtract.outer(np.arange(len(values)), np.arange(len(values))))
-    with clr.open("r") as group:
-        ignored = int(group["bins/weight"].attrs.get("ignore_diags", 2)) if weight else 2
-    values[distance < ignored] = np.nan
-    with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # cooltools warns of every empty diagonal
+    values[distance < ignored_diagonals(clr, weight)] = np.nan
+    with np.errstate(divide="ignore", invalid="ignore"):
         if contact:
             ratio = np.log10(values)
         else:
-            length = int(clr.chromsizes[region.chrom])
-            view = pd.DataFrame(
-                {"chrom": [region.chrom], "start": [0], "end": [length], "name": [region.chrom]}
-            )
-            table = expected_cis(
-                clr,
-                view_df=view,
-                clr_weight_name=weight,
-                ignore_diags=ignored,
-                smooth=True,
-                aggregate_smoothed=True,
-                nproc=1,
-            )
-            column = "balanced.avg.smoothed" if weight else "count.avg.smoothed"
-            expected = (
-                table.set_index("dist")[column].reindex(np.arange(-(-length // nearest))).to_numpy()
-            )
-            ratio = np.log(values / expected[distance])
+            ratio = np.log(values / measured_expected(clr, [region.chrom])[distance])
     ratio[~np.isfinite(ratio)] = np.nan
-    return Panel(
-        f"measured: {Path(str(path).partition('::')[0]).name}, "
-        f"{bp_label(nearest)}{'' if weight else ', raw'}",
-        start,
-        end,
-        ratio,
-        nearest,
-    )
-
-
-def bp_label(value: float) -> str:
-    """ "2 kb", "1.024 Mb"."""
-    return (
-        f"{value / 1e6:g} Mb"
-        if value >= 1e6
-        else f"{value / 1e3:g} kb"
-        if value >= 1e3
-        else f"{value:g} bp"
-    )
+    name = Path(str(path).partition("::")[0]).name
+    label = f"measured: {name}, {bp_label(nearest)}{'' if weight else ', raw'}"
+    return Panel(label, start, end, ratio, nearest)
 
 
 def draw(
@@ -247,85 +159,67 @@ def draw(
     matplotlib Figure; no state of pyplot is touched.
     """
     from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     panels = [upper, lower or upper]
     if contact and lower is not None:
         shift = np.nanmedian(upper.values) - np.nanmedian(lower.values)
-        panels[1] = Panel(
-            lower.label, lower.start, lower.end, lower.values + shift, lower.resolution
-        )
-    drawn = np.concatenate([p.values[np.isfinite(p.values)] for p in panels])
-    if not len(drawn):
+        panels[1] = replace(lower, values=lower.values + shift)
+    known = np.concatenate([p.values[np.isfinite(p.values)] for p in panels])
+    if not len(known):
         raise CoolerError(
             f"there is nothing to draw in {region}: every pixel is masked or outside the band"
         )
     if contact:
-        (low, high), colours = np.percentile(drawn, [2, 99.5]).tolist(), "YlOrRd"
+        limits, colours, label = contact_limits(known), CONTACT_COLOURS, CONTACT_LABEL
     else:
-        high = vmax or max(float(np.percentile(np.abs(drawn), 98)), 0.1)
-        low, colours = -high, "coolwarm"
+        high = vmax or ratio_limit(known)
+        limits, colours, label = (-high, high), RATIO_COLOURS, RATIO_LABEL
 
     figure = Figure(figsize=(7.2, 6.6), dpi=150, layout="constrained")
     axes = figure.add_subplot()
     axes.set_facecolor("white")  # unknown; the colour map's zero is light grey
-    corners = [
-        (region.start, region.start),
-        (region.end, region.start),
-        (region.end, region.end),
-        (region.start, region.end),
-    ]
-    for panel, triangle in zip(panels, ((0, 1, 2), (0, 3, 2))):
-        image = axes.imshow(
-            np.ma.masked_invalid(panel.values),
-            extent=(panel.start, panel.end, panel.end, panel.start),
-            cmap=colours,
-            vmin=low,
-            vmax=high,
-            interpolation="nearest",
-            interpolation_stage="data",
-        )
-        image.set_clip_path(_triangle(axes, [corners[k] for k in triangle]))
+    for panel, above in zip(panels, (True, False)):
+        drawn = draw_matrix(axes, panel.values, panel.start, panel.end, colours, limits)
+        drawn.set_clip_path(_triangle(axes, region, above))
     axes.set_xlim(region.start, region.end)
     axes.set_ylim(region.end, region.start)
-    unit, name = (1e6, "Mb") if len(region) >= 2_000_000 else (1e3, "kb")
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(MaxNLocator(6))
-        axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x / unit:,g}"))
-    axes.set_xlabel(f"{region.chrom} ({name})")
-    box = {"boxstyle": "round,pad=0.3", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
-    axes.text(
-        0.98,
-        0.98,
-        upper.label,
-        transform=axes.transAxes,
-        ha="right",
-        va="top",
-        fontsize=8,
-        bbox=box,
-    )
+        unit = label_bp(axis, len(region), 6)
+    axes.set_xlabel(f"{region.chrom} ({unit})")
+    _label_corner(axes, upper.label, above=True)
     if lower is not None:
-        axes.text(
-            0.02,
-            0.02,
-            lower.label,
-            transform=axes.transAxes,
-            ha="left",
-            va="bottom",
-            fontsize=8,
-            bbox=box,
-        )
+        _label_corner(axes, lower.label, above=False)
     axes.plot([region.start, region.end], [region.start, region.end], color="0.4", linewidth=0.5)
     axes.set_title(title or str(region), fontsize=10)
-    label = "log10 contact frequency" if contact else "log (observed / expected)"
-    figure.colorbar(image, ax=axes, shrink=0.7, label=label, extend="both")
+    figure.colorbar(drawn, ax=axes, shrink=0.7, label=label, extend="both")
     return figure
 
 
-def _triangle(axes: Axes, corners: list[tuple[int, int]]) -> Any:
+def _triangle(axes: Axes, region: Region, above: bool) -> Polygon:
+    """The half of a region's square above (or below) its diagonal."""
     from matplotlib.patches import Polygon
 
-    return Polygon(corners, closed=True, transform=axes.transData)
+    start, end = region.start, region.end
+    corner = (end, start) if above else (start, end)
+    return Polygon([(start, start), corner, (end, end)], closed=True, transform=axes.transData)
+
+
+def _label_corner(axes: Axes, text: str, *, above: bool) -> None:
+    """What the half above (or below) the diagonal shows, in its corner."""
+    axes.text(
+        *((0.98, 0.98) if above else (0.02, 0.02)),
+        text,
+        transform=axes.transAxes,
+        ha="right" if above else "left",
+        va="top" if above else "bottom",
+        fontsize=8,
+        bbox={
+            "boxstyle": "round,pad=0.3",
+            "facecolor": "white",
+            "edgecolor": "none",
+            "alpha": 0.85,
+        },
+    )
 
 
 def plot_maps(
@@ -360,8 +254,7 @@ def plot_maps(
         written; if a map or the region cannot be read.
     """
     (path,) = picture_paths(out, 1, force)
-    clr = cooler.Cooler(next(iter(resolutions(predicted).values())))
-    sizes = {str(c): int(n) for c, n in clr.chromsizes.items()}
+    sizes = open_map(predicted).chromsizes
     place = parse_region(
         region if region is not None else max(sizes, key=lambda c: sizes[c]), sizes
     )

@@ -97,7 +97,7 @@ class Layer:
     trans: float | None
     masked: dict[str, np.ndarray]
 
-    def norm(self, n: int) -> np.ndarray:
+    def by_distance(self, n: int) -> np.ndarray:
         """(n,) expected without eps at distances 0 .. n-1, NaN from the band on."""
         out = np.full(n, np.nan)
         m = min(n, self.band, len(self.expected))
@@ -251,7 +251,7 @@ class LayerWriter:
         self.nbins = np.array([n_bins(n, layer.resolution) for n in chromsizes.values()], np.int64)
         self.offset = np.concatenate([[0], np.cumsum(self.nbins)])
         self.usable = [~layer.mask(c, int(n)) for c, n in zip(self.chroms, self.nbins)]
-        self.norm = layer.norm(layer.band)
+        self.expected = layer.by_distance(layer.band)
         self.filled = np.zeros(self.offset[-1], np.int64)
         with writing(path):
             self.pixels = PixelTable(group.create_group("pixels"), path, strand_difference, bits)
@@ -360,7 +360,7 @@ class LayerWriter:
         keep = np.isfinite(y)
         keep &= np.lib.stride_tricks.sliding_window_view(usable[: b - a + width - 1], width)
         keep &= usable[: b - a, None]
-        unknown = np.isnan(self.norm[:width])
+        unknown = np.isnan(self.expected[:width])
         if unknown.any() and keep[:, unknown].any():
             first = int(np.argmax(unknown))
             raise OutputError(
@@ -372,7 +372,7 @@ class LayerWriter:
                 np.arange(a, b, dtype=np.int64) + self.offset[k], np.arange(width, dtype=np.int64)
             ),
             "count": (
-                frequency(y, self.norm[:width], self.layer.eps, self.mode, self.depth)
+                frequency(y, self.expected[:width], self.layer.eps, self.mode, self.depth)
                 if row_block.count is None
                 else np.asarray(row_block.count[part], np.float32)
             ),

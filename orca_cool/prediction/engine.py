@@ -19,6 +19,7 @@ from orca_cool.errors import ModelError
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import SequenceSource
+from orca_cool.maps.contact_map import ContactMap
 from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.bundle import Bundle
 from orca_cool.model.cascade import flip_map
@@ -27,7 +28,7 @@ from orca_cool.model.window_model import ENCODE, WindowModel
 from orca_cool.prediction.windows import Window
 
 if TYPE_CHECKING:
-    from orca_cool.prediction.zoom import EncodedZoom, ZoomMap
+    from orca_cool.prediction.zoom import EncodedZoom
 
 #: A window's maps on both strands, (1, 1, bins, bins) each, the second in the orientation of the
 #: reverse complement; :func:`average` makes numbers of them.
@@ -213,7 +214,7 @@ class Engine(Protocol):
 
     def zoom(
         self, module: ModuleSpec, chrom: str, position: int, edges: str = ...
-    ) -> list[ZoomMap]:
+    ) -> list[ContactMap]:
         """Every level of a module around a position (0-based), coarsest first."""
         ...
 
@@ -223,13 +224,15 @@ class Engine(Protocol):
         """The first half of :meth:`zoom`: what must be read, to decode several zooms together."""
         ...
 
-    def decode_zooms(self, module: ModuleSpec, zooms: Sequence[EncodedZoom]) -> list[list[ZoomMap]]:
+    def decode_zooms(
+        self, module: ModuleSpec, zooms: Sequence[EncodedZoom]
+    ) -> list[list[ContactMap]]:
         """The second half of :meth:`zoom`, for several; none depends on the others."""
         ...
 
     def zoom_concatenated(
         self, module: ModuleSpec, segments: Sequence[Segment], starts: dict[int, int]
-    ) -> list[ZoomMap]:
+    ) -> list[ContactMap]:
         """A zoom into segments of chromosomes laid end to end, for a module that reads several.
 
         Raises

@@ -21,6 +21,7 @@ from orca_cool.errors import DeviceError, GenomeError, ModelError
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import SequenceSource
+from orca_cool.maps.contact_map import ContactMap
 from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.bundle import Bundle
 from orca_cool.model.fast.decoder import DTYPES, FastCascade
@@ -40,7 +41,7 @@ from orca_cool.prediction.engine import (
     decode_root,
 )
 from orca_cool.prediction.windows import Window, concatenated_chromosomes, fill_with_chromosomes
-from orca_cool.prediction.zoom import EncodedZoom, ZoomMap
+from orca_cool.prediction.zoom import EncodedZoom
 
 EDGES = ("real", "zero-padded")
 
@@ -265,7 +266,7 @@ class OrcaEngine:
 
     def zoom(
         self, module: ModuleSpec, chrom: str, position: int, edges: str = "zero-padded"
-    ) -> list[ZoomMap]:
+    ) -> list[ContactMap]:
         """Every level around a position, exactly as Orca's own program has it; see
         :func:`orca_cool.prediction.zoom.encode_zoom`.
         """
@@ -276,12 +277,14 @@ class OrcaEngine:
     ) -> EncodedZoom:
         return zoom.encode_zoom(self, module, chrom, position, edges)
 
-    def decode_zooms(self, module: ModuleSpec, zooms: Sequence[EncodedZoom]) -> list[list[ZoomMap]]:
+    def decode_zooms(
+        self, module: ModuleSpec, zooms: Sequence[EncodedZoom]
+    ) -> list[list[ContactMap]]:
         return zoom.decode_zooms(self, module, zooms)
 
     def zoom_concatenated(
         self, module: ModuleSpec, segments: Sequence[Segment], starts: Mapping[int, int]
-    ) -> list[ZoomMap]:
+    ) -> list[ContactMap]:
         return zoom.zoom_concatenated(self, module, segments, starts)
 
     # ---- besides

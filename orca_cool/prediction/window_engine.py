@@ -15,6 +15,7 @@ from orca_cool.errors import GenomeError, ModelError
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import SequenceSource, reverse_complement
+from orca_cool.maps.contact_map import ContactMap
 from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.spec import ModuleSpec
 from orca_cool.model.window_model import WindowModel
@@ -27,7 +28,7 @@ from orca_cool.prediction.engine import (
     decode_root,
 )
 from orca_cool.prediction.windows import Window, zoom_top, zoom_windows
-from orca_cool.prediction.zoom import EncodedZoom, ZoomMap, zoom_map
+from orca_cool.prediction.zoom import EncodedZoom, zoom_map
 
 #: Windows and strands predicted at once, unless the caller says how many.
 BATCH = 8
@@ -144,7 +145,7 @@ class WindowEngine:
 
     def zoom(
         self, module: ModuleSpec, chrom: str, position: int, edges: str = "real"
-    ) -> list[ZoomMap]:
+    ) -> list[ContactMap]:
         return self.decode_zooms(module, [self.encode_zoom(module, chrom, position, edges)])[0]
 
     def encode_zoom(
@@ -161,9 +162,11 @@ class WindowEngine:
         codes = self.root(module, chrom, origin).strands[0][1]
         return EncodedZoom(chrom, [codes], starts, origin)
 
-    def decode_zooms(self, module: ModuleSpec, zooms: Sequence[EncodedZoom]) -> list[list[ZoomMap]]:
+    def decode_zooms(
+        self, module: ModuleSpec, zooms: Sequence[EncodedZoom]
+    ) -> list[list[ContactMap]]:
         expected, bins = self.expected(module), self.spec.bins
-        out: list[list[ZoomMap]] = [[] for _ in zooms]
+        out: list[list[ContactMap]] = [[] for _ in zooms]
         for r in module.resolutions:
             requests: list[Request] = [
                 (Root(module, [{1: z.strands[0]}]), Window(r, z.starts[r], None, 0), None)
@@ -176,7 +179,7 @@ class WindowEngine:
 
     def zoom_concatenated(
         self, module: ModuleSpec, segments: Sequence[Segment], starts: Mapping[int, int]
-    ) -> list[ZoomMap]:
+    ) -> list[ContactMap]:
         raise self._single_chromosomes(module)
 
     def trans(

@@ -16,7 +16,9 @@ import torch
 from torch import Tensor
 
 from orca_cool.encodings.reuse import CONCATENATED
+from orca_cool.genome.regions import Region
 from orca_cool.genome.segments import Segment
+from orca_cool.maps.contact_map import ContactMap
 from orca_cool.model.cascade import mirror
 from orca_cool.model.spec import ModuleSpec
 from orca_cool.prediction.batch_decoder import plain, strand_window
@@ -25,30 +27,6 @@ from orca_cool.prediction.windows import Window, concatenated_chromosomes, zoom_
 
 if TYPE_CHECKING:
     from orca_cool.prediction.orca_engine import OrcaEngine
-
-
-@dataclass(frozen=True)
-class ZoomMap:
-    """One level of a zoom: ``start``, ``end`` in bp on ``chrom``; the other fields as in
-    :class:`~orca_cool.prediction.engine.WindowMap`.
-
-    ``expected`` float64 (bins, bins) and ``eps`` invert the log ratio: F = exp(values) * (expected
-    + eps).
-    """
-
-    chrom: str
-    resolution: int
-    start: int
-    end: int
-    values: np.ndarray
-    strand_difference: np.ndarray
-    expected: np.ndarray
-    eps: float
-
-    @property
-    def frequency(self) -> np.ndarray:
-        """(bins, bins) float64 F, the regularised contact frequency."""
-        return np.exp(self.values.astype(float)) * (self.expected + self.eps)
 
 
 @dataclass(frozen=True)
@@ -76,10 +54,12 @@ class EncodedZoom:
 
 def zoom_map(
     chrom: str, resolution: int, start: int, pair: StrandMaps, expected: np.ndarray, eps: float
-) -> ZoomMap:
+) -> ContactMap:
     """One level of a zoom, from a window's maps on both strands."""
     end = start + resolution * len(expected)
-    return ZoomMap(chrom, resolution, start, end, *average(pair), expected, eps)
+    values, strand_difference = average(pair)
+    region = Region(chrom, start, end)
+    return ContactMap(values, expected, eps, region, resolution, strand_difference)
 
 
 def encode_zoom(
@@ -129,7 +109,7 @@ def encode_zoom(
 
 def zoom_concatenated(
     engine: OrcaEngine, module: ModuleSpec, segments: Sequence[Segment], starts: Mapping[int, int]
-) -> list[ZoomMap]:
+) -> list[ContactMap]:
     """One zoom into segments of chromosomes laid end to end, for a module whose input they are
     (256M).
 
@@ -155,7 +135,7 @@ def zoom_concatenated(
 @torch.inference_mode()
 def decode_zooms(
     engine: OrcaEngine, module: ModuleSpec, zooms: Sequence[EncodedZoom]
-) -> list[list[ZoomMap]]:
+) -> list[list[ContactMap]]:
     """The maps of several zooms, each level by level.
 
     Several together fill a batch; the numbers of a zoom do not depend on the others.
@@ -166,7 +146,7 @@ def decode_zooms(
     ]
     above: list[StrandMaps | None] = [None for _ in zooms]
     before: int | None = None
-    out: list[list[ZoomMap]] = [[] for _ in zooms]
+    out: list[list[ContactMap]] = [[] for _ in zooms]
     for r in module.resolutions:
         windows = []
         for zoom, found, maps in zip(zooms, encodings, above):

@@ -17,6 +17,7 @@ from orca_cool.errors import OutputError
 from orca_cool.files import check_output
 from orca_cool.genome.gaps import MAX_GAP, gap_fraction
 from orca_cool.genome.regions import n_bins
+from orca_cool.maps.contact_map import ContactMap
 from orca_cool.maps.coolfile import write_mcool
 from orca_cool.maps.expected import table_path, write_expected
 from orca_cool.maps.pixels import Layer, RowBlock
@@ -24,7 +25,6 @@ from orca_cool.model.spec import ModuleSpec
 from orca_cool.prediction.engine import Engine
 from orca_cool.prediction.levels import Settings, expected_for, known_band
 from orca_cool.prediction.mosaic import band_of
-from orca_cool.prediction.zoom import ZoomMap
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class _Place:
     chromsizes: dict[str, int]
 
     @classmethod
-    def of(cls, maps: list[ZoomMap], chromsizes: dict[str, int]) -> _Place:
+    def of(cls, maps: list[ContactMap], chromsizes: dict[str, int]) -> _Place:
         """On the genome's chromosomes where every window lies on their bins; otherwise the top
         window is a contig of its own, named ``chrom_start_end``, and begins at 0.
         """
@@ -56,7 +56,7 @@ class _Place:
 def zoom_to_files(
     engine: Engine,
     module: ModuleSpec,
-    maps: list[ZoomMap],
+    maps: list[ContactMap],
     settings: Settings,
     output: str | Path,
     *,
@@ -125,7 +125,7 @@ def zoom_to_files(
     return [output, arrays_path, *paths]
 
 
-def _layer(engine: Engine, module: ModuleSpec, m: ZoomMap, place: _Place) -> Layer:
+def _layer(engine: Engine, module: ModuleSpec, m: ContactMap, place: _Place) -> Layer:
     """What the file needs of a level besides its pixels; all is masked but the window."""
     sizes = place.chromsizes
     masked = {c: np.ones(n_bins(size, m.resolution), dtype=bool) for c, size in sizes.items()}
@@ -141,7 +141,7 @@ def _layer(engine: Engine, module: ModuleSpec, m: ZoomMap, place: _Place) -> Lay
 
 
 def _row_blocks(
-    maps: list[ZoomMap],
+    maps: list[ContactMap],
     layers: list[Layer],
     place: _Place,
     strand_difference: bool,
@@ -155,7 +155,8 @@ def _row_blocks(
     rows = min(len(m.values), n_bins(place.chromsizes[place.chrom], resolution) - first)
     j = np.arange(rows)[:, None] + np.arange(min(band, rows))[None, :]
 
-    def banded(y: np.ndarray) -> np.ndarray:
+    def banded(y: np.ndarray | None) -> np.ndarray:
+        assert y is not None  # a prediction has both strands
         return np.where(j < rows, band_of(y)[:rows, : j.shape[1]], np.float32(np.nan))
 
     yield RowBlock(
@@ -167,7 +168,7 @@ def _row_blocks(
     )
 
 
-def _view(top: ZoomMap, place: _Place) -> pd.DataFrame:
+def _view(top: ContactMap, place: _Place) -> pd.DataFrame:
     """The top window as a bioframe view."""
     start = max(0, top.start - place.origin)
     end = min(top.end - place.origin, place.chromsizes[place.chrom])
@@ -177,7 +178,7 @@ def _view(top: ZoomMap, place: _Place) -> pd.DataFrame:
     )
 
 
-def _metadata(engine: Engine, maps: list[ZoomMap], assembly: str) -> dict[str, Any]:
+def _metadata(engine: Engine, maps: list[ContactMap], assembly: str) -> dict[str, Any]:
     return {
         "orca_cool": __version__,
         "model": engine.spec.name,
@@ -191,7 +192,7 @@ def _metadata(engine: Engine, maps: list[ZoomMap], assembly: str) -> dict[str, A
     }
 
 
-def _arrays(engine: Engine, maps: list[ZoomMap]) -> dict[str, Any]:
+def _arrays(engine: Engine, maps: list[ContactMap]) -> dict[str, Any]:
     """The named arrays of every level."""
     arrays: dict[str, Any] = {}
     for m in maps:

@@ -15,6 +15,7 @@ from orca_cool.errors import EditError
 from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.changes import Adjacency, Breakend, Contig, Edit
 from orca_cool.genome.segments import Segment
+from orca_cool.maps.contact_map import ContactMap
 from orca_cool.maps.metrics import pearson
 from orca_cool.model.bundle import load_bundle, save_bundle
 from orca_cool.model.spec import orca_spec
@@ -271,12 +272,11 @@ def test_scores_by_hand(engine, source, module):
 def crafted(alternate, resolution=1000):
     """A comparison of maps given by hand, on one chromosome without gaps; the expected is 1."""
     from orca_cool.effects.align import Comparison, Site
-    from orca_cool.prediction.zoom import ZoomMap
 
     y, z = alternate
     n = len(y)
     maps = [
-        ZoomMap("c", resolution, 0, n * resolution, v, np.zeros_like(v), np.ones_like(v), 0.0)
+        ContactMap("c", resolution, 0, n * resolution, v, np.zeros_like(v), np.ones_like(v), 0.0)
         for v in (y, z)
     ]
     touched = np.zeros(n, dtype=bool)

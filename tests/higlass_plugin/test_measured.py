@@ -13,7 +13,7 @@ from cooltools import expected_cis
 
 from higlass_plugin.files.open import open_file
 from higlass_plugin.registry.tilesets import TilesetRegistry
-from higlass_plugin.tilesets.measured import measure_expected
+from orca_cool.maps.open import measured_expected
 
 MAP = Path(__file__).resolve().parents[2] / "orca_cool" / "data" / "maps" / "yeast.10kb.mcool"
 
@@ -63,7 +63,7 @@ def test_the_expected_is_kept_and_measured_once(served, tmp_path, monkeypatch):
     served.tiles([f"{ratio.uid}.0.0.0"], wait=None)
     (kept,) = (tmp_path / "state" / "expected").iterdir()
     monkeypatch.setattr(
-        "higlass_plugin.tilesets.measured.measure_expected",
+        "higlass_plugin.tilesets.measured.measured_expected",
         lambda clr: pytest.fail("measured again"),
     )
     with TilesetRegistry(tmp_path / "state") as registry:
@@ -76,9 +76,9 @@ def test_the_expected_is_kept_and_measured_once(served, tmp_path, monkeypatch):
 
 def test_a_large_genome_is_measured_on_its_longest_chromosomes(monkeypatch):
     clr = cooler.Cooler(f"{MAP}::resolutions/10000")
-    whole = measure_expected(clr)
-    monkeypatch.setattr("higlass_plugin.tilesets.measured.MEASURED", 1)
-    longest = measure_expected(clr)
+    whole = measured_expected(clr)
+    monkeypatch.setattr("orca_cool.maps.open.MEASURED", 1)
+    longest = measured_expected(clr)
     assert len(whole) == len(longest)
     assert np.isnan(whole[:2]).all()
     assert 0 < np.nanmax(np.abs(np.log(whole / longest))) < 2

@@ -147,7 +147,7 @@ def test_contact_mode(planted: Planted, tmp_path: Path) -> None:
     clr = cooler.Cooler(f"{path}::resolutions/64000")
     layer, y = planted.layer(64_000), truth(planted, "chrB", 64_000)
     n = len(y)
-    norm = layer.norm(n)[np.abs(np.subtract.outer(np.arange(n), np.arange(n)))]
+    norm = layer.by_distance(n)[np.abs(np.subtract.outer(np.arange(n), np.arange(n)))]
     wanted = np.maximum(np.exp(y) * (norm + layer.eps) - layer.eps, 0)
     np.testing.assert_allclose(
         clr.matrix(balance=True).fetch("chrB"), np.where(norm > 0, wanted, 0.0), rtol=2e-5

@@ -23,7 +23,6 @@ from orca_cool.maps.observed import (
     block_mean,
     coarse_grain,
     log_ratio,
-    open_map,
 )
 
 RES = 1000
@@ -156,22 +155,6 @@ def test_excluded_chromosomes_are_never_read(path):
         m.dense(Segment("cB", 0, 10_000))
     with pytest.raises(CoolerError, match="'cB'"):
         m.weights("cB")
-
-
-def test_what_cannot_be_opened(path, tmp_path):
-    with pytest.raises(CoolerError, match=r"absent\.cool' does not exist"):
-        open_map(tmp_path / "absent.cool", RES)
-    with pytest.raises(CoolerError, match="bins of 1000 bp; 5000 are needed"):
-        open_map(path, 5000)
-    many = tmp_path / "m.mcool"
-    cooler.zoomify_cooler(str(path), str(many), [RES, 2 * RES], 10_000)
-    with pytest.raises(CoolerError, match="no resolution 5000; it has: 1000, 2000"):
-        open_map(many, 5000)
-    with pytest.raises(CoolerError, match="not balanced"):
-        open_map(many, 2000)
-    (tmp_path / "text.cool").write_text("no")
-    with pytest.raises(CoolerError, match="cannot be opened"):
-        open_map(tmp_path / "text.cool", RES)
 
 
 def test_block_means_by_hand():

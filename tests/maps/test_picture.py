@@ -18,14 +18,7 @@ from orca_cool.cli import main
 from orca_cool.errors import CoolerError, OutputError, RegionError
 from orca_cool.genome.regions import Region
 from orca_cool.maps.coolfile import Layer, RowBlock, write_mcool
-from orca_cool.maps.picture import (
-    Panel,
-    draw,
-    observed_panel,
-    plot_maps,
-    predicted_panel,
-    resolutions,
-)
+from orca_cool.maps.picture import Panel, draw, observed_panel, plot_maps, predicted_panel
 
 SIZES = {"chrI": 230_208, "chrII": 813_178}
 MEASURED = Path(str(resources.files("orca_cool") / "data" / "maps" / "yeast.10kb.mcool"))
@@ -152,7 +145,6 @@ def test_unbalanced_and_single_resolution(tmp_path):
     cooler.create_cooler(str(path), clr.bins()[:][["chrom", "start", "end"]], clr.pixels()[:])
     panel = observed_panel(path, Region("chrI", 0, 230_208))
     assert panel.label.endswith("raw")
-    assert list(resolutions(path)) == [10_000]
     assert np.isfinite(panel.values).sum() > 300
 
 
@@ -180,7 +172,7 @@ def test_bad_input(predictions, tmp_path):
     )
     for arguments, error, message in [
         ((tmp_path / "absent.mcool", out), CoolerError, "no file"),
-        ((bad, out), CoolerError, "not a cooler"),
+        ((bad, out), CoolerError, "not a cooler file"),
         ((MEASURED, out), CoolerError, "not written by orca-cool"),
         ((predictions[0], tmp_path / "o.txt"), OutputError, "must end in"),
         ((predictions[0], tmp_path / "absent" / "o.png"), OutputError, "cannot write"),
