@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
-import secrets
 import warnings
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ from higlass_plugin.compute.scheduler import Scheduler
 from higlass_plugin.tiles import TILE_BINS, Axis, TileError, TileId
 from higlass_plugin.tilesets.base import Computed, Tileset
 from orca_cool.errors import OrcaCoolError
+from orca_cool.files import atomic_path
 from orca_cool.genome.regions import n_bins
 
 #: The expected is measured on the longest chromosomes, until they have so many bp together: bounded
@@ -59,9 +58,8 @@ class ExpectedUnit:
             values = measure_expected(cooler.Cooler(f"{self.path}::resolutions/{self.resolution}"))
             if kept is not None:
                 kept.parent.mkdir(parents=True, exist_ok=True)
-                temporary = kept.with_name(f".{secrets.token_hex(8)}.npy")
-                np.save(temporary, values, allow_pickle=False)
-                os.replace(temporary, kept)
+                with atomic_path(kept) as temporary, open(temporary, "wb") as stream:
+                    np.save(stream, values, allow_pickle=False)
         return [(values, values.nbytes)]
 
 

@@ -24,7 +24,7 @@ from orca_cool import __version__
 from orca_cool.effects.align import Comparison, Reference, compare, sites
 from orca_cool.effects.scores import SCORES, Choices, average, score
 from orca_cool.errors import EditError, OrcaCoolError, OutputError
-from orca_cool.files import check_output
+from orca_cool.files import atomic_path, atomic_write, check_output, replace_file
 from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.model.spec import ModuleSpec
@@ -325,10 +325,8 @@ def save_maps(
     arrays["about"] = np.array(
         json.dumps(about | {"chromsizes": sizes, "segments": segments, "maps": rows})
     )
-    temporary = path.with_name(path.name + ".tmp")
-    with open(temporary, "wb") as stream:
+    with atomic_path(path) as temporary, open(temporary, "wb") as stream:
         np.savez_compressed(stream, **arrays)
-    os.replace(temporary, path)
 
 
 class _Journal:
@@ -369,9 +367,7 @@ class _Journal:
             os.truncate(self.rows, entries[-1]["bytes"])
             # the journal's own last line may be torn, and what is added must begin a line
             whole = "".join(json.dumps(entry) + "\n" for entry in entries)
-            temporary = self.path.with_name("journal.tmp")
-            temporary.write_text(whole)
-            os.replace(temporary, self.path)
+            atomic_write(self.path, whole)
         except OSError as error:
             raise OutputError(f"cannot write {self.folder}: {error.strerror or error}") from error
 
@@ -418,14 +414,8 @@ class _Journal:
         """Put the table in its place."""
         summary = Summary(self.scored, dict(self.unscored.most_common()))
         beside = self.output.with_name(self.output.name + ".json")
-        temporary = self.folder / "about.json"
-        temporary.write_text(
-            json.dumps(
-                self.settings | {"scored": summary.scored, "unscored": summary.unscored}, indent=1
-            )
-            + "\n"
-        )
-        os.replace(temporary, beside)
-        os.replace(self.rows, self.output)
+        about = self.settings | {"scored": summary.scored, "unscored": summary.unscored}
+        atomic_write(beside, json.dumps(about, indent=1) + "\n")
+        replace_file(self.rows, self.output)
         shutil.rmtree(self.folder, ignore_errors=True)
         return summary

@@ -22,6 +22,7 @@ import numpy as np
 
 from orca_cool import __version__
 from orca_cool.errors import CoolerError, OutputError
+from orca_cool.files import check_format, replace_file, temporary_path
 from orca_cool.maps.pixels import (
     FILTERS,
     Layer,
@@ -146,7 +147,7 @@ def write_mcool(
         raise OutputError(f"mode {mode!r} is not one of {', '.join(MODES)}")
     if not (np.isfinite(pseudo_depth) and pseudo_depth > 0):
         raise OutputError(f"pseudo-depth {pseudo_depth!r} is not a positive number")
-    temporary = final.with_name(f".{final.name}.part")
+    temporary = temporary_path(final, unique=False)
     with writing(final):
         file = h5py.File(temporary, "w")
     try:
@@ -218,7 +219,7 @@ def write_mcool(
                 )
         with writing(final):
             file.close()
-            os.replace(temporary, final)
+            replace_file(temporary, final)
     except BaseException:
         # a disk that is full fails again while closing; what matters is the first error, and that
         # nothing is left
@@ -241,11 +242,7 @@ def read_layer(uri: str) -> tuple[Layer, dict]:
             raise CoolerError(
                 f"{uri!r} was not written by orca-cool: its metadata has no format {FORMAT!r}"
             )
-        if meta["format_version"] > FORMAT_VERSION:
-            raise CoolerError(
-                f"{uri!r} has format version {meta['format_version']}, this orca-cool reads up "
-                f"to {FORMAT_VERSION}"
-            )
+        check_format(meta, FORMAT, FORMAT_VERSION, repr(uri), CoolerError, key="format_version")
         with clr.open("r") as group:
             expected = group["orca_cool/expected"][:]
             weight = group["bins/weight"][:]

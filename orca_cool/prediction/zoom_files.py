@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import pandas as pd
 
 from orca_cool import __version__
 from orca_cool.errors import OutputError
-from orca_cool.files import check_output
+from orca_cool.files import atomic_path, check_output
 from orca_cool.genome.gaps import MAX_GAP, gap_fraction
 from orca_cool.genome.regions import n_bins
 from orca_cool.maps.coolfile import write_mcool
@@ -131,25 +130,24 @@ def zoom_to_files(
             f"region_{name}": np.array([m.start, m.end]),
             f"resolution_{name}": np.array(m.resolution),
         }
-    temporary = arrays_path.with_name(arrays_path.name + ".tmp")
     try:
-        with open(temporary, "wb") as stream:
-            np.savez_compressed(stream, **arrays)
-        paths = write_expected(output, layers_, sizes, view, settings.mode, settings.pseudo_depth)
-        write_mcool(
-            output,
-            chromsizes=sizes,
-            assembly=assembly,
-            layers=layers_,
-            row_blocks=row_blocks,
-            pseudo_depth=settings.pseudo_depth,
-            mode=settings.mode,
-            metadata=metadata,
-            strand_difference=settings.strand_difference,
-        )
-        os.replace(temporary, arrays_path)
+        with atomic_path(arrays_path) as temporary:
+            with open(temporary, "wb") as stream:
+                np.savez_compressed(stream, **arrays)
+            paths = write_expected(
+                output, layers_, sizes, view, settings.mode, settings.pseudo_depth
+            )
+            write_mcool(
+                output,
+                chromsizes=sizes,
+                assembly=assembly,
+                layers=layers_,
+                row_blocks=row_blocks,
+                pseudo_depth=settings.pseudo_depth,
+                mode=settings.mode,
+                metadata=metadata,
+                strand_difference=settings.strand_difference,
+            )
     except OSError as error:
         raise OutputError(f"cannot write {output}: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
     return [output, arrays_path, *paths]
