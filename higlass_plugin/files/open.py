@@ -10,7 +10,6 @@ import os
 import re
 import sqlite3
 import struct
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from higlass_plugin.files.bed import NUMBERS, Intervals
 from higlass_plugin.files.chromosomes import FileError, difference
 from higlass_plugin.files.tileset import FileTileset
 from orca_cool.errors import CoolerError, OrcaCoolError
+from orca_cool.files import atomic_path
 from orca_cool.genome.gene_models import lines
 from orca_cool.maps.open import open_map
 from orca_cool.model.registry import home
@@ -259,16 +259,14 @@ def zoomified(path: Path, folder: Path | None) -> Path:
             path.name,
             command,
         )
-        with tempfile.TemporaryDirectory(prefix=".zoomify-", dir=folder) as temporary:
-            part = f"{temporary}/map.mcool"
+        with atomic_path(made) as part:
             resolutions = get_zoom_resolutions(base.chromsizes, base.binsize)
-            cooler.zoomify_cooler(str(path), part, resolutions, chunksize=1_000_000)
+            cooler.zoomify_cooler(str(path), str(part), resolutions, chunksize=1_000_000)
             if "weight" in base.bins().columns:
                 for resolution in resolutions[1:]:
                     cooler.balance_cooler(
                         cooler.Cooler(f"{part}::resolutions/{resolution}"), store=True
                     )
-            os.replace(part, made)
     return made
 
 

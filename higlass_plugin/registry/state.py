@@ -7,7 +7,6 @@ import contextlib
 import hashlib
 import hmac
 import json
-import os
 import secrets
 import time
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from orca_cool.errors import OrcaCoolError
-from orca_cool.files import replace_text
+from orca_cool.files import atomic_write, write_once
 
 
 class State:
@@ -65,7 +64,7 @@ class State:
         """Remember an edit, used now."""
         self._edits[edit] = {"url": url, "used": time.time()}
         if self.folder is not None:
-            replace_text(self.folder / "edits" / f"{edit}.json", json.dumps(self._edits[edit]))
+            atomic_write(self.folder / "edits" / f"{edit}.json", json.dumps(self._edits[edit]))
 
     def forget(self, edit: str) -> None:
         """Forget an edit."""
@@ -77,10 +76,5 @@ class State:
 def _read_secret(path: Path) -> bytes:
     """The secret of a state folder, made the first time; only its owner can read it."""
     if not path.exists():
-        temporary = path.with_name(f".secret.{secrets.token_hex(4)}")
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(secrets.token_bytes(32))
-        with contextlib.suppress(FileExistsError):
-            os.link(temporary, path)  # whoever is first wins
-        temporary.unlink()
+        write_once(path, secrets.token_bytes(32), mode=0o600)
     return path.read_bytes()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from higlass_plugin.server.http import RequestError
-from orca_cool.files import replace_text
+from orca_cool.files import atomic_write
 
 #: Bytes of a saved view, and views that are kept; the oldest are dropped.
 MAX_VIEWCONF, MAX_VIEWCONFS = 1 << 18, 1000
@@ -52,7 +52,7 @@ class SavedViews:
             if there is None:
                 if self.folder is not None:
                     self.folder.mkdir(parents=True, exist_ok=True)
-                    replace_text(self.folder / f"{uid}.json", text)
+                    atomic_write(self.folder / f"{uid}.json", text)
                 self._kept[uid] = text if self.folder is None else ""
             while len(self._kept) > MAX_VIEWCONFS:
                 oldest, _ = self._kept.popitem(last=False)

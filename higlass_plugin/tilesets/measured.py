@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
-import secrets
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ from higlass_plugin.compute.scheduler import Scheduler
 from higlass_plugin.tiles import TILE_BINS, Axis, TileError, TileId
 from higlass_plugin.tilesets.base import Computed, Tileset
 from orca_cool.errors import OrcaCoolError
+from orca_cool.files import atomic_path
 from orca_cool.maps.open import measured_expected, open_map
 
 
@@ -52,9 +51,8 @@ class ExpectedUnit:
             values = measured_expected(open_map(self.path).cooler(self.resolution))
             if kept is not None:
                 kept.parent.mkdir(parents=True, exist_ok=True)
-                temporary = kept.with_name(f".{secrets.token_hex(8)}.npy")
-                np.save(temporary, values, allow_pickle=False)
-                os.replace(temporary, kept)
+                with atomic_path(kept) as temporary, open(temporary, "wb") as stream:
+                    np.save(stream, values, allow_pickle=False)
         return [(values, values.nbytes)]
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from orca_cool.errors import EditError
+from orca_cool.files import check_format
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.gaps import gap_fraction
 from orca_cool.genome.segments import Segment
@@ -305,8 +306,9 @@ def read_maps(path: str | Path) -> tuple[str, list[list[Column]]]:
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             about = json.loads(str(arrays["about"]))
-            if about["format"] != "orca-cool.maps" or about["format_version"] not in (1, 2):
-                raise ValueError(f"format {about['format']!r}, version {about['format_version']}")
+            check_format(
+                about, "orca-cool.maps", 2, repr(str(path)), EditError, key="format_version"
+            )
             genome = _genome(about)
             found: dict[str, list[Column]] = {}
             for row in about["maps"]:

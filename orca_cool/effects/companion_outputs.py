@@ -5,13 +5,13 @@ reference's own, and the difference.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from orca_cool.effects.reference_coordinates import difference, lift_to_reference
 from orca_cool.errors import CoolerError, OutputError
+from orca_cool.files import replace_file
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.maps.coolfile import read_layer
 from orca_cool.prediction.plan import Plan
@@ -72,7 +72,7 @@ def write_companions(
                 difference(lifted, reference, scratch / companion_path(output, "diff").name)
             )
         for path in made:
-            os.replace(path, output.parent / path.name)
+            replace_file(path, output.parent / path.name)
     except OSError as error:
         raise OutputError(f"cannot write beside {output}: {error.strerror or error}") from error
     finally:

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from orca_cool.effects.align import Comparison
+from orca_cool.files import atomic_path
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.variants import Variant
 
@@ -60,7 +60,5 @@ def save_maps(
     arrays["about"] = np.array(
         json.dumps(about | {"chromsizes": sizes, "segments": segments, "maps": rows})
     )
-    temporary = path.with_name(path.name + ".tmp")
-    with open(temporary, "wb") as stream:
+    with atomic_path(path) as temporary, open(temporary, "wb") as stream:
         np.savez_compressed(stream, **arrays)
-    os.replace(temporary, path)

@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 from orca_cool.errors import CoolerError, EditError
+from orca_cool.files import replace_file, temporary_path
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.gaps import masks
 from orca_cool.genome.regions import Region, n_bins, parse_region
@@ -484,7 +485,7 @@ def difference(
         "precision_bits",
     ):  # of one level, or of what is divided
         told.pop(key, None)
-    temporary = out.with_name(f".{out.name}.part")
+    temporary = temporary_path(out)
     nnz = 0
     try:
         with writing(out):
@@ -520,7 +521,7 @@ def difference(
                 f"the same regions"
             )
         with writing(out):
-            os.replace(temporary, out)
+            replace_file(temporary, out)
     finally:
         temporary.unlink(missing_ok=True)
     return out

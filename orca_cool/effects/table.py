@@ -32,7 +32,7 @@ from orca_cool.effects.variant_rows import (
     iter_rows,
 )
 from orca_cool.errors import OutputError
-from orca_cool.files import check_output
+from orca_cool.files import atomic_write, check_output, replace_file
 from orca_cool.variants import Variant
 
 FORMAT = "orca-cool.scores"
@@ -189,9 +189,7 @@ class _Journal:
             os.truncate(self.rows, entries[-1]["bytes"])
             # the journal's own last line may be torn, and what is added must begin a line
             whole = "".join(json.dumps(entry) + "\n" for entry in entries)
-            temporary = self.path.with_name("journal.tmp")
-            temporary.write_text(whole)
-            os.replace(temporary, self.path)
+            atomic_write(self.path, whole)
         except OSError as error:
             raise OutputError(f"cannot write {self.folder}: {error.strerror or error}") from error
 
@@ -239,14 +237,8 @@ class _Journal:
         """Put the table in its place."""
         summary = Summary(self.scored, dict(self.unscored.most_common()))
         beside = self.output.with_name(self.output.name + ".json")
-        temporary = self.folder / "about.json"
-        temporary.write_text(
-            json.dumps(
-                self.settings | {"scored": summary.scored, "unscored": summary.unscored}, indent=1
-            )
-            + "\n"
-        )
-        os.replace(temporary, beside)
-        os.replace(self.rows, self.output)
+        about = self.settings | {"scored": summary.scored, "unscored": summary.unscored}
+        atomic_write(beside, json.dumps(about, indent=1) + "\n")
+        replace_file(self.rows, self.output)
         shutil.rmtree(self.folder, ignore_errors=True)
         return summary

@@ -6,7 +6,6 @@ import csv
 import json
 import math
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from orca_cool.errors import OutputError
 from orca_cool.evaluate.figures import distance_figure, examples_figure, levels_figure
 from orca_cool.evaluate.result import COLUMNS, Result, rows
 from orca_cool.evaluate.tally import Score
+from orca_cool.files import atomic_folder
 
 #: Everything that a folder may hold.
 FILES = (
@@ -146,38 +146,27 @@ def write_folder(folder: str | Path, result: Result, force: bool = False) -> Pat
     """
     folder = Path(folder)
     check_folder(folder, force)
-    part, old = (
-        folder.with_name(f".{folder.name}.{kind}.{os.getpid()}") for kind in ("part", "old")
-    )
     try:
-        part.mkdir()
-        _tsv(
-            part / "scores.tsv",
-            ("chrom", "kind", "resolution", "predictor", *COLUMNS),
-            rows(result.scores),
-        )
-        _tsv(
-            part / "by_distance.tsv",
-            ("chrom", "resolution", "predictor", "distance", "pixels", "r"),
-            _distances(result.scores),
-        )
-        (part / "scores.json").write_text(
-            json.dumps(to_json(result), indent=2, allow_nan=False) + "\n", encoding="utf-8"
-        )
-        levels_figure(result.scores).savefig(part / "levels.png")
-        distance_figure(result.scores).savefig(part / "distance.png")
-        if result.examples:
-            examples_figure(result.examples).savefig(part / "examples.png")
-        if folder.exists():
-            os.replace(folder, old)
-        os.replace(part, folder)
+        with atomic_folder(folder, replace=force) as part:
+            _tsv(
+                part / "scores.tsv",
+                ("chrom", "kind", "resolution", "predictor", *COLUMNS),
+                rows(result.scores),
+            )
+            _tsv(
+                part / "by_distance.tsv",
+                ("chrom", "resolution", "predictor", "distance", "pixels", "r"),
+                _distances(result.scores),
+            )
+            (part / "scores.json").write_text(
+                json.dumps(to_json(result), indent=2, allow_nan=False) + "\n", encoding="utf-8"
+            )
+            levels_figure(result.scores).savefig(part / "levels.png")
+            distance_figure(result.scores).savefig(part / "distance.png")
+            if result.examples:
+                examples_figure(result.examples).savefig(part / "examples.png")
     except OSError as error:
-        if old.exists() and not folder.exists():
-            os.replace(old, folder)
         raise OutputError(f"cannot write {str(folder)!r}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-    shutil.rmtree(old, ignore_errors=True)
     return folder
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from orca_cool.errors import GenomeError
+from orca_cool.files import replace_file
 from orca_cool.genome.file_source import FileSource, file_stem, require_readable
 from orca_cool.genome.source import BASE_CODES
 
@@ -192,7 +193,7 @@ class FastaSource(FileSource):
                     ) from error
                 raise
             for ending in reversed(endings):  # .fai last: it is the one that others look for first
-                os.replace(temporary + ending, place + ending)
+                replace_file(temporary + ending, place + ending)
 
     def _read(self, chrom: str, start: int, end: int) -> np.ndarray:
         if chrom not in self._regular:

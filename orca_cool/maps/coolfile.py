@@ -23,6 +23,7 @@ import numpy as np
 
 from orca_cool import __version__
 from orca_cool.errors import CoolerError, OutputError
+from orca_cool.files import check_format, replace_file, temporary_path
 from orca_cool.maps.pixels import (
     FILTERS,
     Layer,
@@ -201,14 +202,14 @@ def _new_file(final: Path) -> Iterator[h5py.File]:
     """An HDF5 file under a temporary name, renamed to ``final`` when the block ends without an
     error, removed otherwise.
     """
-    temporary = final.with_name(f".{final.name}.part")
+    temporary = temporary_path(final, unique=False)
     with writing(final):
         file = h5py.File(temporary, "w")
     try:
         yield file
         with writing(final):
             file.close()
-            os.replace(temporary, final)
+            replace_file(temporary, final)
     except BaseException:
         # a disk that is full fails again while closing; what matters is the first error, and that
         # nothing is left
@@ -290,11 +291,7 @@ def read_layer(uri: str) -> tuple[Layer, dict]:
             raise CoolerError(
                 f"{uri!r} was not written by orca-cool: its metadata has no format {FORMAT!r}"
             )
-        if meta["format_version"] > FORMAT_VERSION:
-            raise CoolerError(
-                f"{uri!r} has format version {meta['format_version']}, this orca-cool reads up "
-                f"to {FORMAT_VERSION}"
-            )
+        check_format(meta, FORMAT, FORMAT_VERSION, repr(uri), CoolerError, key="format_version")
         with clr.open("r") as group:
             expected = group["orca_cool/expected"][:]
             weight = group["bins/weight"][:]

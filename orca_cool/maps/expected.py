@@ -18,6 +18,7 @@ import pandas as pd
 from scipy.signal import fftconvolve
 
 from orca_cool.errors import CoolerError, OutputError
+from orca_cool.files import atomic_write
 from orca_cool.genome.regions import n_bins
 from orca_cool.maps.coolfile import Layer
 
@@ -171,13 +172,11 @@ def write_expected(
             )
         for kind, table in tables.items():
             final = table_path(out_path, layer.resolution, kind)
-            temporary = final.with_name(f".{final.name}.part")
+            # 17 digits: a float64 comes back as it was
+            text = table.to_csv(sep="\t", index=False, na_rep="nan", float_format="%.17g")
             try:
-                # 17 digits: a float64 comes back as it was
-                table.to_csv(temporary, sep="\t", index=False, na_rep="nan", float_format="%.17g")
-                os.replace(temporary, final)
+                atomic_write(final, text)
             except OSError as error:
-                temporary.unlink(missing_ok=True)
                 raise OutputError(f"cannot write {str(final)!r}: {error}") from error
             written.append(final)
     return written

@@ -11,8 +11,6 @@ import io
 import json
 import math
 import os
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from orca_cool.errors import ModelError, OutputError
-from orca_cool.files import replace_folder
+from orca_cool.files import atomic_folder, check_format
 from orca_cool.maps.expected_fit import Fit
 from orca_cool.maps.expected_model import ExpectedModel
 
@@ -53,7 +51,7 @@ def table_file(resolution: int) -> str:
 
 def check_target(folder: str | os.PathLike[str], force: bool) -> None:
     """OutputError if the folder exists and may not be replaced: without ``force``, or if it holds
-    no expected_tables.
+    no expected tables.
     """
     folder = Path(folder)
     mine = any((folder / name).is_file() for name in (HEADER_FILE, FORMER_HEADER))
@@ -80,61 +78,55 @@ def save_expected(
     fits : one a resolution.
     about : what to put in the header beside the tables (source, chromosomes, settings): values of
         JSON.
-    force : replace a folder of expected_tables that is there.
+    force : replace a folder of expected tables that is there.
 
     Raises
     ------
     OutputError
-        If the folder exists (without ``force``; or holds no expected_tables), or cannot be written.
+        If the folder exists (without ``force``; or holds no expected tables), or cannot be written.
     """
     folder = Path(folder)
     check_target(folder, force)
     fits = sorted(fits, key=lambda f: f.expected.resolution)
-    tables = [
-        {
-            "resolution": f.expected.resolution,
-            "file": table_file(f.expected.resolution),
-            "bins": len(f.expected.cis),
-            "trans": f.expected.trans,
-            "monotone": f.monotone,
-        }
-        for f in fits
-    ]
-    temporary: Path | None = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(
-            tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent)
-        )
-        for f in fits:
-            dist = np.arange(len(f.expected.cis))
-            values = [
-                dist,
-                dist * f.expected.resolution,
-                f.measured.n_valid,
-                f.measured.average,
-                f.expected.cis,
+        with atomic_folder(folder, replace=force) as temporary:
+            for f in fits:
+                _write_table(temporary / table_file(f.expected.resolution), f)
+            draw(fits).savefig(temporary / PICTURE_FILE)
+            tables = [
+                {
+                    "resolution": f.expected.resolution,
+                    "file": table_file(f.expected.resolution),
+                    "bins": len(f.expected.cis),
+                    "trans": f.expected.trans,
+                    "monotone": f.monotone,
+                }
+                for f in fits
             ]
-            # 17 digits: a float64 comes back as it was
-            pd.DataFrame(dict(zip(COLUMNS, values))).to_csv(
-                temporary / table_file(f.expected.resolution),
-                sep="\t",
-                index=False,
-                na_rep="nan",
-                float_format="%.17g",
-            )
-        draw(fits).savefig(temporary / PICTURE_FILE)
-        header = {"format": FORMAT, "version": VERSION, **about, "tables": tables}
-        (temporary / HEADER_FILE).write_text(json.dumps(header, indent=1) + "\n", encoding="utf-8")
-        replace_folder(temporary, folder)
+            header = {"format": FORMAT, "version": VERSION, **about, "tables": tables}
+            (temporary / HEADER_FILE).write_text(json.dumps(header, indent=1) + "\n", "utf-8")
     except OSError as error:
         raise OutputError(
             f"the expected tables {str(folder)!r} could not be written: {error}"
         ) from error
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
     return folder
+
+
+def _write_table(path: Path, f: Fit) -> None:
+    """One resolution's table: what was measured beside what the model uses."""
+    distance = np.arange(len(f.expected.cis))
+    values = [
+        distance,
+        distance * f.expected.resolution,
+        f.measured.n_valid,
+        f.measured.average,
+        f.expected.cis,
+    ]
+    # 17 digits: a float64 comes back as it was
+    pd.DataFrame(dict(zip(COLUMNS, values))).to_csv(
+        path, sep="\t", index=False, na_rep="nan", float_format="%.17g"
+    )
 
 
 def load_expected(folder: str | os.PathLike[str]) -> dict[int, ExpectedModel]:
@@ -158,19 +150,7 @@ def load_expected(folder: str | os.PathLike[str]) -> dict[int, ExpectedModel]:
         ) from None
     except (OSError, ValueError) as error:
         raise ModelError(f"{str(path)!r} cannot be read: {error}") from error
-    if not isinstance(header, dict) or header.get("format") not in (FORMAT, FORMER_FORMAT):
-        found = header.get("format") if isinstance(header, dict) else type(header).__name__
-        raise ModelError(f"{str(path)!r}: format is {found!r}, expected {FORMAT!r}")
-    version = header.get("version")
-    if not isinstance(version, int) or version < 1:
-        raise ModelError(
-            f"{str(path)!r}: version is {version!r}, expected a whole number from 1 to {VERSION}"
-        )
-    if version > VERSION:
-        raise ModelError(
-            f"{str(path)!r} is of version {version}; this orca-cool reads up to version "
-            f"{VERSION}: update orca-cool"
-        )
+    check_format(header, (FORMAT, FORMER_FORMAT), VERSION, repr(str(path)), ModelError)
     tables = header.get("tables")
     if not isinstance(tables, list) or not tables:
         raise ModelError(f"{str(path)!r}: 'tables' must list the resolutions, not {tables!r}")

@@ -11,7 +11,6 @@ Source: Zhou 2022, Methods; ``cooltools.lib.numutils.adaptive_coarsegrain`` (Aki
 from __future__ import annotations
 
 import hashlib
-import os
 import warnings
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
@@ -20,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from orca_cool.errors import CoolerError
+from orca_cool.files import atomic_path
 from orca_cool.genome.regions import n_bins, suggestion
 from orca_cool.genome.segments import Segment
 from orca_cool.maps.expected_model import ExpectedModel
@@ -246,10 +246,8 @@ class ObservedMap:
             tile = self._compute(chrom1, i, chrom2, j)
             if file is not None:
                 file.parent.mkdir(parents=True, exist_ok=True)
-                part = file.with_name(f".{file.name}.{os.getpid()}.part")
-                with open(part, "wb") as out:
+                with atomic_path(file) as part, open(part, "wb") as out:
                     np.save(out, tile)
-                os.replace(part, file)
         self._kept[key] = tile
         while len(self._kept) > 1 and sum(t.nbytes for t in self._kept.values()) > KEEP:
             self._kept.popitem(last=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from orca_cool.errors import CoolerError, OutputError, RegionError
+from orca_cool.files import atomic_path
 from orca_cool.genome.regions import Region, parse_region
 from orca_cool.maps.axes import (
     CONTACT_COLOURS,
@@ -323,17 +323,17 @@ def save_figures(figures: Iterable[Figure], paths: Sequence[Path]) -> None:
 
     waiting = iter(figures)
     for path in paths:
-        temporary = path.with_name(f".{path.stem}.part{path.suffix}")
+        kind = path.suffix.lower().removeprefix(".")
         try:
-            with rc_context({"svg.fonttype": "none", "pdf.fonttype": 42}):
-                if path.suffix.lower() == ".pdf":
+            with (
+                rc_context({"svg.fonttype": "none", "pdf.fonttype": 42}),
+                atomic_path(path) as temporary,
+            ):
+                if kind == "pdf":
                     with PdfPages(temporary) as pages:
                         for figure in waiting:
                             pages.savefig(figure)
                 else:
-                    next(waiting).savefig(temporary)
-            os.replace(temporary, path)
+                    next(waiting).savefig(temporary, format=kind)
         except OSError as error:
             raise OutputError(f"cannot write {str(path)!r}: {error}") from error
-        finally:
-            temporary.unlink(missing_ok=True)

@@ -10,8 +10,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from orca_cool.errors import BundleError, ModelError, OutputError
-from orca_cool.files import replace_folder, sha256
+from orca_cool.files import atomic_folder, sha256
 from orca_cool.genome.source import one_hot
 from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.cascade import Orca
@@ -175,32 +173,25 @@ def save_bundle(
         tables.append(
             {"resolution": int(resolution), "bins": len(b.cis), "trans": b.trans is not None}
         )
-    temporary: Path | None = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(
-            tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent)
-        )
-        weights = temporary / WEIGHTS_FILE
-        save_file(tensors, weights)
-        header = {
-            "format": FORMAT,
-            "version": VERSION,
-            "spec": model.spec.to_json(),
-            "weights": {
-                "file": WEIGHTS_FILE,
-                "sha256": sha256(weights),
-                "bytes": weights.stat().st_size,
-            },
-            "expected": tables,
-        }
-        (temporary / SPEC_FILE).write_text(json.dumps(header, indent=1) + "\n", encoding="utf-8")
-        replace_folder(temporary, folder)
+        with atomic_folder(folder, replace=force) as temporary:
+            weights = temporary / WEIGHTS_FILE
+            save_file(tensors, weights)
+            header = {
+                "format": FORMAT,
+                "version": VERSION,
+                "spec": model.spec.to_json(),
+                "weights": {
+                    "file": WEIGHTS_FILE,
+                    "sha256": sha256(weights),
+                    "bytes": weights.stat().st_size,
+                },
+                "expected": tables,
+            }
+            (temporary / SPEC_FILE).write_text(json.dumps(header, indent=1) + "\n", "utf-8")
     except (OSError, SafetensorError) as error:
         raise OutputError(f"model bundle {folder} could not be written: {error}") from error
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
     return folder
 
 

@@ -28,7 +28,7 @@ from typing import IO, Any
 
 from orca_cool import __version__
 from orca_cool.errors import FetchError, OrcaCoolError, OutputError
-from orca_cool.files import sha256
+from orca_cool.files import replace_file, sha256
 from orca_cool.model.header import is_bundle
 from orca_cool.model.import_orca import ACCESSIONS, import_released
 from orca_cool.model.registry import Archive, import_bundle
@@ -146,7 +146,7 @@ def download(
                 f"{url}: SHA-256 of the download is {found}, expected {digest.lower()}; it was "
                 f"thrown away"
             )
-        os.replace(part, target)
+        replace_file(part, target)
         _note(part).unlink(missing_ok=True)
     except OSError as error:
         raise _disk_error(target, error) from error

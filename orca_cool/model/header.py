@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from orca_cool.errors import BundleError, ModelError
-from orca_cool.files import sha256
+from orca_cool.files import check_format, sha256
 from orca_cool.model.spec import ModelSpec
 
 FORMAT = "orca-cool-model"
@@ -41,19 +41,7 @@ def read_header(folder: str | os.PathLike[str]) -> dict[str, Any]:
         raise BundleError(f"{folder} is not a model bundle: it has no {SPEC_FILE}") from None
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise BundleError(f"{path} cannot be read: {error}") from error
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        found = header.get("format") if isinstance(header, dict) else type(header).__name__
-        raise BundleError(f"{path}: format is {found!r}, expected {FORMAT!r}")
-    version = header.get("version")
-    if not isinstance(version, int) or version < 1:
-        raise BundleError(
-            f"{path}: version is {version!r}, expected a whole number from 1 to {VERSION}"
-        )
-    if version > VERSION:
-        raise BundleError(
-            f"{path} is of format version {version}; this orca-cool reads up to version "
-            f"{VERSION}: update orca-cool"
-        )
+    version = check_format(header, FORMAT, VERSION, path, BundleError)
     if version == 1:
         header["expected"] = header.pop("backgrounds", None)
     missing = [key for key in ("spec", "weights", "expected") if header.get(key) is None]

@@ -22,8 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from orca_cool.errors import BundleError, ModelError, OutputError
-from orca_cool.files import replace_folder
-from orca_cool.model.bundle import load_bundle
+from orca_cool.files import PARTIAL, atomic_folder, atomic_path, check_format, replace_folder
 from orca_cool.model.header import SPEC_FILE, check_weights, is_bundle, read_header
 
 DATA = Path(__file__).parents[1] / "data"
@@ -112,11 +111,7 @@ def fetchable() -> dict[str, tuple[Archive, str]]:
 def _read_registry(path: Path) -> dict[str, tuple[Archive, str]]:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        if data["format"] != REGISTRY_FORMAT or data["version"] > REGISTRY_VERSION:
-            raise ModelError(
-                f"{path}: format {data['format']!r} version {data['version']}, expected "
-                f"{REGISTRY_FORMAT!r} {REGISTRY_VERSION}"
-            )
+        check_format(data, REGISTRY_FORMAT, REGISTRY_VERSION, path, ModelError)
         archives = {}
         for key, a in data["archives"].items():
             if a["kind"] not in ("released", "bundle"):
@@ -210,9 +205,14 @@ def import_bundle(
     OutputError
         If the model exists, or cannot be written.
     """
+    from orca_cool.model.bundle import load_bundle  # with torch
+
     source = Path(source)
-    with _staging(out) as stage:
-        new = stage / "bundle"
+    with (
+        _writing(out),
+        tempfile.TemporaryDirectory(prefix=".import.", suffix=PARTIAL, dir=out) as stage,
+    ):
+        new = Path(stage) / "bundle"
         new.mkdir()
         if source.is_dir():
             header = read_header(source)
@@ -275,21 +275,19 @@ def export_bundle(source: Path, target: str | os.PathLike[str], *, force: bool =
     header = read_header(source)
     files = [SPEC_FILE, check_weights(source, header).name]
     _refuse_existing(target, force)
-    with _staging(target.parent) as stage:
+    with _writing(target.parent):
         if target.suffix == ".zip":
-            new = stage / "bundle.zip"
-            with zipfile.ZipFile(
-                new, "w", zipfile.ZIP_STORED
-            ) as archive:  # weights do not compress
+            with (
+                atomic_path(target) as temporary,
+                # weights do not compress
+                zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive,
+            ):
                 for file in files:
                     archive.write(source / file, f"{target.stem}/{file}")
-            os.replace(new, target)
         else:
-            new = stage / "bundle"
-            new.mkdir()
-            for file in files:
-                shutil.copyfile(source / file, new / file)
-            replace_folder(new, target)
+            with atomic_folder(target, replace=force) as folder:
+                for file in files:
+                    shutil.copyfile(source / file, folder / file)
     return target
 
 
@@ -303,16 +301,10 @@ def _refuse_existing(target: Path, force: bool) -> None:
 
 
 @contextmanager
-def _staging(parent: Path) -> Iterator[Path]:
-    """A temporary folder beside the target; OSError in the block becomes OutputError."""
+def _writing(parent: Path) -> Iterator[None]:
+    """Make the folder ``parent`` if need be; an OSError here or in the block becomes OutputError."""
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        stage = Path(tempfile.mkdtemp(prefix=".staging.", suffix=".partial", dir=parent))
+        yield
     except OSError as error:
         raise OutputError(f"{parent} cannot be written: {error.strerror or error}") from error
-    try:
-        yield stage
-    except OSError as error:
-        raise OutputError(f"{parent} cannot be written: {error}") from error
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)

@@ -9,9 +9,7 @@ exist.
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from orca_cool.errors import OutputError
+from orca_cool.files import atomic_path, atomic_write, write_once
 
 FORMAT = "orca-cool-work"
 VERSION = 1
@@ -87,21 +86,12 @@ class WorkFolder:
         final = self.folder / MANIFEST
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            if final.exists():
-                return
-            temporary = self._write()
-            try:
-                os.link(temporary, final)  # unlike a rename, fails if another process was faster
-            except FileExistsError:
-                pass
-            except OSError:  # a file system without links
-                os.replace(temporary, final)
-            temporary.unlink(missing_ok=True)
+            write_once(final, self._json())
         except OSError as error:
             raise OutputError(f"cannot write {self.folder}: {error.strerror or error}") from error
 
-    def _write(self) -> Path:
-        """The manifest as it is now, safely on the disk under a temporary name."""
+    def _json(self) -> str:
+        """The work as it is now."""
         text = {
             "format": FORMAT,
             "version": VERSION,
@@ -109,12 +99,7 @@ class WorkFolder:
             "step": self.step,
             "parts": self.parts,
         }
-        temporary = self.folder / f"manifest.{uuid.uuid4().hex}.tmp"
-        with open(temporary, "w") as stream:
-            json.dump(text, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        return temporary
+        return json.dumps(text)
 
     def _read(self) -> dict[str, Any] | None:
         try:
@@ -148,7 +133,7 @@ class WorkFolder:
             self._save(f"state{self.step + 1}", state)
             self.parts += list(parts)
             self.step += 1
-            os.replace(self._write(), self.folder / MANIFEST)
+            atomic_write(self.folder / MANIFEST, self._json())
         except OSError as error:
             raise OutputError(
                 f"cannot write {self.folder}: {error.strerror or error}; free some space and "
@@ -157,11 +142,9 @@ class WorkFolder:
         (self.folder / f"state{self.step - 1}.npz").unlink(missing_ok=True)
 
     def _save(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
-        temporary = self.folder / f"{name}.tmp"
-        with open(temporary, "wb") as stream:
-            named: Any = dict(arrays)
+        named: Any = dict(arrays)
+        with atomic_path(self.folder / f"{name}.npz") as temporary, open(temporary, "wb") as stream:
             np.savez(stream, **named)
-        os.replace(temporary, self.folder / f"{name}.npz")
 
     def state(self) -> dict[str, np.ndarray]:
         """The state of the last checkpoint; empty before the first."""

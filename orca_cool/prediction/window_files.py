@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from orca_cool.errors import OutputError
+from orca_cool.files import atomic_path
 from orca_cool.prediction.checkpoint import WorkFolder
 from orca_cool.prediction.engine import Engine, WindowMap
 from orca_cool.prediction.plan import Plan, Progress, Step
@@ -59,16 +58,12 @@ def save_windows(
         arrays["strand_difference"] = np.stack([m.strand_difference for m in maps])
     stream = io.BytesIO()
     np.savez(stream, **arrays)
-    # any number of processes may compute the same step; each has a name of its own, and any of them
-    # will do
-    temporary = folder / f"windows.{step.number}.{uuid.uuid4().hex}.tmp"
     try:
-        with open(temporary, "wb") as file:
+        # any number of processes may compute the same step; any of their files will do
+        with atomic_path(windows_path(folder, step)) as temporary, open(temporary, "wb") as file:
             file.write(stream.getbuffer())
             file.write(_digest(stream.getbuffer()))
-        os.replace(temporary, windows_path(folder, step))
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise OutputError(
             f"cannot write {folder}: {error.strerror or error}; free some space and repeat the "
             f"command to go on"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ import pandas as pd
 
 from orca_cool import __version__
 from orca_cool.errors import OutputError
-from orca_cool.files import check_output
+from orca_cool.files import atomic_path, check_output
 from orca_cool.genome.gaps import MAX_GAP, gap_fraction
 from orca_cool.genome.regions import n_bins
 from orca_cool.maps.contact_map import ContactMap
@@ -94,34 +93,33 @@ def zoom_to_files(
     layers = [_layer(engine, module, m, place) for m in sorted(maps, key=lambda m: m.resolution)]
     metadata = _metadata(engine, maps, assembly) | provenance
     arrays = {"metadata": np.array(json.dumps(metadata)), **_arrays(engine, maps)}
-    temporary = arrays_path.with_name(arrays_path.name + ".tmp")
     try:
-        with open(temporary, "wb") as stream:
-            np.savez_compressed(stream, **arrays)
-        paths = write_expected(
-            output,
-            layers,
-            place.chromsizes,
-            _view(maps[0], place),
-            settings.mode,
-            settings.pseudo_depth,
-        )
-        write_mcool(
-            output,
-            chromsizes=place.chromsizes,
-            assembly=assembly,
-            layers=layers,
-            row_blocks=lambda r: _row_blocks(maps, layers, place, settings.strand_difference, r),
-            pseudo_depth=settings.pseudo_depth,
-            mode=settings.mode,
-            metadata=metadata,
-            strand_difference=settings.strand_difference,
-        )
-        os.replace(temporary, arrays_path)
+        with atomic_path(arrays_path) as temporary:
+            with open(temporary, "wb") as stream:
+                np.savez_compressed(stream, **arrays)
+            paths = write_expected(
+                output,
+                layers,
+                place.chromsizes,
+                _view(maps[0], place),
+                settings.mode,
+                settings.pseudo_depth,
+            )
+            write_mcool(
+                output,
+                chromsizes=place.chromsizes,
+                assembly=assembly,
+                layers=layers,
+                row_blocks=lambda r: _row_blocks(
+                    maps, layers, place, settings.strand_difference, r
+                ),
+                pseudo_depth=settings.pseudo_depth,
+                mode=settings.mode,
+                metadata=metadata,
+                strand_difference=settings.strand_difference,
+            )
     except OSError as error:
         raise OutputError(f"cannot write {output}: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
     return [output, arrays_path, *paths]
 
 

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from orca_cool.errors import OutputError, TrainingError
+from orca_cool.files import atomic_path
 
 FORMAT = "orca-cool-checkpoint"
 VERSION = 1
@@ -57,16 +56,11 @@ def write(
         "state": dict(state),
     }
     target = folder / f"{stage:03d}-{step:09d}.safetensors"
-    part = folder / f".{target.name}.{os.getpid()}.part"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        save_file(plain, part, metadata={"orca_cool": json.dumps(header)})
-        with open(part, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(part, target)
+        with atomic_path(target) as temporary:
+            save_file(plain, temporary, metadata={"orca_cool": json.dumps(header)})
     except (OSError, SafetensorError) as error:
-        with suppress(OSError):
-            part.unlink()
         raise OutputError(f"checkpoint {str(target)!r} cannot be written: {error}") from error
     old = sorted(p for p in folder.glob("*.safetensors") if _NAME.fullmatch(p.name))[:-keep]
     for p in old:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from orca_cool.errors import TrainingError
-from orca_cool.files import check_output
+from orca_cool.files import atomic_write, check_output
 from orca_cool.model.registry import DATA
 
 
@@ -32,5 +32,5 @@ def write_config(name: str, output: Path, *, force: bool = False) -> Path:
     if name not in configs:
         raise TrainingError(f"there is no configuration {name!r}; there are: {', '.join(configs)}")
     check_output(output, force)
-    output.write_text(configs[name].read_text(encoding="utf-8"), encoding="utf-8")
+    atomic_write(output, configs[name].read_bytes())
     return output

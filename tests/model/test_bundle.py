@@ -129,7 +129,7 @@ def test_failed_write_leaves_nothing(toy_bundle: Bundle, tmp_path: Path, monkeyp
         ({"weights": 3}, "must hold file"),
         ({"spec": {"name": "x", "colour": 1}}, "colour"),
         ({"spec": []}, "not understood"),
-        ({"expected_tables": [{"resolution": "a"}]}, "not understood"),
+        ({"expected": [{"resolution": "a"}]}, "not understood"),
     ],
 )
 def test_header_not_understood(toy_bundle: Bundle, changes, message):

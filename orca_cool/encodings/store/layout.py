@@ -23,7 +23,6 @@ import os
 import shutil
 import struct
 import time
-import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -34,6 +33,7 @@ import numpy as np
 
 from orca_cool.encodings.store.locks import ByteLocks
 from orca_cool.errors import StoreError
+from orca_cool.files import check_format, replace_file, temporary_path
 
 FORMAT = "orca-cool-encodings"
 VERSION = 1
@@ -124,11 +124,7 @@ def read_header(fd: int, path: Path) -> Header:
     if hashlib.sha256(length + text).digest() != head[len(MAGIC) + 8 :]:
         raise StoreError(f"{path} is damaged: the checksum of its header does not fit; {remedy}")
     plain = json.loads(text)
-    if plain["about"].get("version") != VERSION:
-        raise StoreError(
-            f"{path} is a store of version {plain['about'].get('version')}; this orca-cool reads "
-            f"version {VERSION}"
-        )
+    check_format(plain["about"], FORMAT, VERSION, path, StoreError)
     header = Header(
         **{**plain, "chromsizes": {c: (n, b) for c, (n, b) in plain["chromsizes"].items()}}
     )
@@ -161,7 +157,7 @@ def make(path: Path, about: Mapping[str, Any], chromsizes: Mapping[str, tuple[in
     StoreError
         If it cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+    temporary = temporary_path(path)
     try:
         for old in path.parent.glob(
             f".{glob.escape(path.name)}.*.partial"
@@ -211,7 +207,7 @@ def _publish(temporary: Path, path: Path) -> None:
         lock.acquire(0, wait=True)
         try:
             if not path.exists():
-                os.rename(temporary, path)
+                replace_file(temporary, path)
         finally:
             lock.release(0)
 
