@@ -928,7 +928,9 @@ def test_edits_where_cuts_are_unequal():
         "der_A": A[:3] + B[5] + "N" + B[7:],
         "der_B": B[:6] + "N" + B[7] + A[6:],
     }
-    with pytest.raises(EditError, match=r"edit 'A:4-5 del' changes what the adjacencies leave out of A"):
+    with pytest.raises(
+        EditError, match=r"edit 'A:4-5 del' changes what the adjacencies leave out of A"
+    ):
         apply_edits(AB, [*joins, Edit("del", "A", 4, 5)])
 
 
