@@ -6,15 +6,14 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
-import pandas as pd
-
 from orca_cool.errors import RegionError
-from orca_cool.genome.textfile import Row
+from orca_cool.genome.textfile import Row, TextFile
 
 #: What a BED line must be, for messages.
 BED = "BED: chromosome, start, end with tabs between them (a header begins with #)"
@@ -296,50 +295,31 @@ def read_view(path: str | Path, chromsizes: Mapping[str, int]) -> list[Region]:
     Raises
     ------
     RegionError
-        If the file cannot be read, or a region is not in the genome; the message tells the line's
-        content.
+        If the file cannot be read or holds no region, a region is not in the genome (the message
+        quotes the line), two overlap or have the same name.
     """
-    import bioframe
-
-    try:
-        table = pd.read_csv(
-            path,
-            sep="\t",
-            header=None,
-            comment="#",
-            dtype=str,
-            keep_default_na=False,
-            skip_blank_lines=True,
-        )
-    except pd.errors.EmptyDataError:
-        raise RegionError(f"view {str(path)!r} holds no region") from None
-    except (OSError, ValueError) as error:
-        raise RegionError(f"view {str(path)!r} cannot be read: {error}") from error
-    if table.shape[1] < 3:
-        raise RegionError(
-            f"view {str(path)!r} is not BED: it has {table.shape[1]} tab-separated columns, 3 or "
-            f"4 are needed"
-        )
+    file = TextFile(path, "view", RegionError)
     regions = []
-    for row in table.itertuples(index=False):
-        label = repr("\t".join(row[:3]))
-        try:
-            start, end = int(row[1]), int(row[2])
-        except ValueError:
-            raise RegionError(f"view {str(path)!r}: {label} is not a BED line") from None
-        plain = _checked(row[0], start, end, chromsizes, f"{label} of view {str(path)!r}")
-        name = row[3].strip() if len(row) > 3 and row[3].strip() else f"{plain.chrom}:{start}-{end}"
-        regions.append(Region(plain.chrom, start, end, name))
-    frame = pd.DataFrame(
-        [(r.chrom, r.start, r.end, r.name) for r in regions],
-        columns=["chrom", "start", "end", "name"],
-    )
-    if frame["name"].duplicated().any():
-        twice = frame.loc[frame["name"].duplicated(), "name"].iloc[0]
-        raise RegionError(f"view {str(path)!r}: two regions are called {twice!r}")
-    if bioframe.is_overlapping(frame):
-        raise RegionError(
-            f"view {str(path)!r}: regions overlap; merge them, or write one file each"
+    for row in file.rows(trailing_comments=True):
+        region = interval_of(row, chromsizes)
+        name = row.fields[3].strip() if len(row.fields) > 3 else ""
+        regions.append(
+            Region(
+                region.chrom,
+                region.start,
+                region.end,
+                name or f"{region.chrom}:{region.start}-{region.end}",
+            )
+        )
+    if not regions:
+        raise file.error("holds no region")
+    names = Counter(region.name for region in regions)
+    name, count = names.most_common(1)[0]
+    if count > 1:
+        raise file.error(f"has two regions that are called {name!r}")
+    if pair := _overlapping(regions, chromsizes):
+        raise file.error(
+            f"has regions that overlap, {pair[0]} and {pair[1]}; merge them, or write one file each"
         )
     return regions
 
