@@ -17,8 +17,9 @@ import numpy as np
 from higlass_plugin.files.chromosomes import TOLERANCE, FileError, some
 from higlass_plugin.files.tileset import MAX_FOUND
 from higlass_plugin.tiles import parse_tile_id
-from orca_cool.genome.gene_models import lines, rows
-from orca_cool.genome.regions import suggestion
+from orca_cool.genome.gene_models import is_bed, rows
+from orca_cool.genome.regions import interval_of, suggestion
+from orca_cool.genome.textfile import TextFile
 
 logger = logging.getLogger(__name__)
 
@@ -171,26 +172,17 @@ class Intervals:
         }
 
 
-def _intervals(path: Path) -> Iterator[tuple[int, list[str]]]:
+def _intervals(path: Path) -> Iterator[tuple[int | None, list[str]]]:
     """(line's number, fields of BED) of BED, or of the genes of GTF or GFF3."""
-    bed = None
-    for number, line in lines(path):
-        fields = line.split("\t") if "\t" in line else line.split()
-        whole = len(fields) > 2 and fields[1].strip().isdigit() and fields[2].strip().isdigit()
-        if bed is None:
-            bed = whole
-            if not bed:
-                for count, (chrom, start, end, name, strand) in enumerate(
-                    rows(path, set()), start=1
-                ):
-                    yield count, [chrom, str(start), str(end), name, "0", strand]
-                return
-        if not whole or int(fields[1]) > int(fields[2]):
-            raise FileError(
-                f"file {str(path)!r}, line {number}: {line[:100]!r} is not BED: chromosome, "
-                f"start and end, the end not before the start"
-            )
-        yield number, [fields[0], *(f.strip() for f in fields[1:])]
+    bed = False
+    for row in TextFile(path, "file", FileError).rows(until="##FASTA"):
+        bed = bed or is_bed(row)
+        if not bed:
+            for number, (chrom, start, end, name, strand) in rows(path, set()):
+                yield number, [chrom, str(start), str(end), name, "0", strand]
+            return
+        interval_of(row, may_be_empty=True)
+        yield row.number, [row.fields[0], *(f.strip() for f in row.fields[1:])]
 
 
 def _number(text: str) -> float:

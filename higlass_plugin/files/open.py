@@ -20,7 +20,7 @@ from higlass_plugin.files.chromosomes import FileError, difference
 from higlass_plugin.files.tileset import FileTileset
 from orca_cool.errors import CoolerError, OrcaCoolError
 from orca_cool.files import atomic_path
-from orca_cool.genome.gene_models import lines
+from orca_cool.genome.textfile import TextFile
 from orca_cool.maps.open import open_map
 from orca_cool.model.registry import home
 
@@ -195,7 +195,7 @@ def _open(
         )
     if head[:4] in (b"\xeb\xf2\x89\x87", b"\x87\x89\xf2\xeb"):
         raise FileError(f"file {source!r} is bigBed; turn it into BED with `bigBedToBed`")
-    first = next((line for _, line in lines(path)), "").split()
+    first = next((line for _, line in TextFile(path, "file", FileError).lines()), "").split()
     if len(first) == 2 and first[1].isdigit():
         from clodius.tiles import chromsizes as sizes
 

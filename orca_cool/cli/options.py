@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from orca_cool.errors import ModelError, RegionError
-from orca_cool.genome.regions import parse_number
+from orca_cool.genome.regions import parse_length
 from orca_cool.model.spec import DECODER_DTYPES, ENCODER_DTYPES
 from orca_cool.prediction.job import EDGES
 from orca_cool.variants.options import EditOptions
@@ -96,7 +96,7 @@ class Length(click.ParamType):
         if isinstance(value, int):
             return value
         try:
-            length = parse_number(str(value))
+            length = parse_length(str(value))
         except RegionError as error:
             self.fail(str(error), param, ctx)
         if length < self.least:

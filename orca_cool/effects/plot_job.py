@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orca_cool.errors import EditError, ModelError, RegionError
-from orca_cool.genome.regions import Region, parse_number, parse_position, parse_region
+from orca_cool.genome.regions import Region, parse_length, parse_position, parse_region
 from orca_cool.maps.open import open_map
 from orca_cool.maps.picture import picture_paths, save_figures
 from orca_cool.prediction.job import EDGES, MANY_EDITS, Job, Opened, Say
@@ -244,7 +244,7 @@ def _chosen(columns: Sequence[Column], levels: str | None) -> list[Column]:
     """Columns of the levels that are asked for, by resolution or window."""
     if levels is None:
         return list(columns)
-    wanted = [parse_number(text.strip()) for text in levels.split(",")]
+    wanted = [parse_length(text.strip()) for text in levels.split(",")]
     windows: dict[int, Any] = {c.resolution: c.maps[-1].end - c.maps[-1].start for c in columns}
     for text, level in zip(levels.split(","), wanted):
         if level not in (*windows, *windows.values()):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from orca_cool.errors import EditError, ModelError, RegionError
 from orca_cool.files import check_output, sha256
-from orca_cool.genome.regions import parse_number
+from orca_cool.genome.regions import parse_length
 from orca_cool.genome.source import SequenceSource
 from orca_cool.prediction.job import MANY_EDITS, Job, Opened, Say
 from orca_cool.prediction.progress import progress_bar
@@ -73,7 +73,7 @@ class VariantsJob(Job):
         for part in filter(None, (part.strip() for part in self.shifts.split(","))):
             sign = -1 if part.startswith("-") else 1
             try:
-                found.append(sign * parse_number(part.lstrip("+-").replace("_", "")))
+                found.append(sign * parse_length(part.lstrip("+-").replace("_", "")))
             except RegionError as error:
                 raise EditError(
                     f"--shifts {self.shifts!r} is not a list of whole numbers of bp, such as "

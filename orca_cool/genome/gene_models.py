@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
 import itertools
 import logging
 import re
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -15,7 +13,8 @@ from urllib.parse import unquote
 import numpy as np
 
 from orca_cool.errors import RegionError
-from orca_cool.genome.regions import Region, suggestion
+from orca_cool.genome.regions import Region, interval_of, suggestion
+from orca_cool.genome.textfile import Row, TextFile
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +33,8 @@ NAMES = ("gene_name", "gene", "Name", "gene_id", "ID")
 #: Parts of a gene on both sides of literal sequence shorter than this are one gene.
 SHORT = 1000
 
-_Row = tuple[str, int, int, str, str]
+#: chrom, start, end, name, strand
+Gene = tuple[str, int, int, str, str]
 
 
 def read_genes(path: str | Path, region: Region) -> pd.DataFrame:
@@ -59,14 +59,14 @@ def read_genes(path: str | Path, region: Region) -> pd.DataFrame:
     """
     import pandas as pd
 
-    path = Path(path)
     features: set[str] = set()
     names: dict[str, None] = {}
-    found: list[_Row] = []
-    for row in rows(path, features):
-        names[row[0]] = None
-        if row[0] == region.chrom and row[1] < region.end and row[2] > region.start:
-            found.append(row)
+    found: list[Gene] = []
+    for _, gene in rows(path, features):
+        chrom, start, end = gene[:3]
+        names[chrom] = None
+        if chrom == region.chrom and start < region.end and end > region.start:
+            found.append(gene)
     if not names:
         only = f", only {', '.join(sorted(features)[:10])}" if features else ""
         raise RegionError(
@@ -79,100 +79,80 @@ def read_genes(path: str | Path, region: Region) -> pd.DataFrame:
         if other in names:
             raise RegionError(message)
         logger.warning(message)
-    table = pd.DataFrame(sorted(found, key=lambda row: row[1:]), columns=COLUMNS)
+    table = pd.DataFrame(sorted(found, key=lambda gene: gene[1:]), columns=COLUMNS)
     return table.astype({"start": np.int64, "end": np.int64})
 
 
-def rows(path: Path, features: set[str]) -> Iterator[_Row]:
-    """Every gene of a file, checked; ``features`` gathers what else there is in GTF or GFF3."""
+def rows(path: str | Path, features: set[str]) -> Iterator[tuple[int | None, Gene]]:
+    """(number of the line, gene) of every gene of a file, checked.
+
+    Parameters
+    ----------
+    path : GTF, GFF3 or BED, told by the first line that holds data.
+    features : is filled with the types of the other features that there are in GTF or GFF3.
+
+    Raises
+    ------
+    RegionError
+        As :func:`read_genes`.
+    """
+    file = TextFile(path, "genes", RegionError)
     parse = None
-    for number, line in lines(path):
-        fields = line.split("\t") if "\t" in line else line.split()
+    # GFF3 may end with the sequence itself, as FASTA.
+    for row in file.rows(until="##FASTA"):
         if parse is None:
-            parse = (
-                _bed
-                if _numbers(fields[1:3])
-                else _gff
-                if len(fields) >= 8 and _numbers(fields[3:5])
-                else None
-            )
-        try:
-            if parse is None:
-                raise ValueError("is neither GTF, GFF3 nor BED with tabs between its columns")
-            row = parse(fields, features)
-        except ValueError as problem:
-            raise RegionError(
-                f"genes {str(path)!r}, line {number}: {line[:100]!r} {problem}"
-            ) from None
-        if row is not None:
-            yield row
+            parse = _format_of(row)
+        gene = parse(row, features)
+        if gene is not None:
+            yield row.number, gene
 
 
-def lines(path: Path) -> Iterator[tuple[int, str]]:
-    """(number, line) of each that may hold a gene."""
-    number = 0
-    try:
-        with path.open("rb") as raw:
-            gzipped = raw.read(2) == b"\x1f\x8b"
-        with (
-            gzip.open(path, "rt", encoding="utf-8-sig")
-            if gzipped
-            else path.open(encoding="utf-8-sig") as file
-        ):
-            for number, line in enumerate(file, start=1):
-                if line.startswith("##FASTA"):  # GFF3 may end with the sequence
-                    return
-                if (
-                    not line.isspace()
-                    and not line.startswith("#")
-                    and line.split(maxsplit=1)[0] not in ("track", "browser")
-                ):
-                    yield number, line.rstrip("\r\n")
-    except FileNotFoundError:
-        raise RegionError(f"genes {str(path)!r}: there is no such file") from None
-    except (OSError, EOFError, zlib.error) as error:
-        raise RegionError(
-            f"genes {str(path)!r}: cannot be read after line {number}: {error}"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise RegionError(
-            f"genes {str(path)!r}: no text after line {number}; give GTF, GFF3 or BED, plain or "
-            f"gzip"
-        ) from error
+def _format_of(row: Row) -> Callable[[Row, set[str]], Gene | None]:
+    if is_bed(row):
+        return _of_bed
+    if len(row.fields) >= 8 and _are_numbers(row.fields[3:5]):
+        return _of_gff
+    raise row.error("is neither GTF, GFF3 nor BED with tabs between its columns")
 
 
-def _numbers(fields: Sequence[str]) -> bool:
+def is_bed(row: Row) -> bool:
+    """True if the second and third column are whole numbers, as in BED."""
+    return _are_numbers(row.fields[1:3])
+
+
+def _are_numbers(fields: Sequence[str]) -> bool:
     return len(fields) == 2 and all(re.fullmatch(r"-?\d+", f.strip()) for f in fields)
 
 
-def _bed(fields: Sequence[str], features: set[str]) -> _Row | None:
-    if len(fields) < 4:
-        raise ValueError("has no name: BED needs four columns here (chromosome, start, end, name)")
-    return _checked(
-        fields[0], fields[1], fields[2], fields[3], fields[5] if len(fields) > 5 else ".", 0
-    )
+def _of_bed(row: Row, features: set[str]) -> Gene | None:
+    if len(row.fields) < 4:
+        raise row.error("has no name: BED needs four columns here (chromosome, start, end, name)")
+    strand = row.fields[5] if len(row.fields) > 5 else "."
+    return _gene(interval_of(row), row.fields[3], strand)
 
 
-def _gff(fields: Sequence[str], features: set[str]) -> _Row | None:
-    if len(fields) < 9:
-        raise ValueError("is not GTF or GFF3: it has fewer than nine columns")
-    if fields[2] != "gene":
-        features.add(fields[2])
+def _of_gff(row: Row, features: set[str]) -> Gene | None:
+    if len(row.fields) < 9:
+        raise row.error("is not GTF or GFF3: it has fewer than nine columns")
+    if row.fields[2] != "gene":
+        features.add(row.fields[2])
         return None
-    return _checked(fields[0], fields[3], fields[4], _name(fields[8]), fields[6], 1)
+    region = interval_of(
+        row, columns=(0, 3, 4), first=1, form="GTF or GFF3: start and end are no whole numbers"
+    )
+    name = _name(row.fields[8])
+    if not name:
+        raise row.error(f"names no gene; it must have one of {', '.join(NAMES)}")
+    return _gene(region, name, row.fields[6])
 
 
-def _checked(chrom: str, first: str, last: str, name: str, strand: str, base: int) -> _Row:
-    """A gene whose first position counts from ``base``."""
-    if not _numbers([first, last]):
-        raise ValueError("has positions that are no whole numbers")
-    start, end = int(first) - base, int(last)
-    if start < 0 or end <= start:
-        raise ValueError("is empty, reversed or negative; an end must lie after its start")
-    return chrom, start, end, name.strip(), strand if strand in ("+", "-") else "."
+def _gene(region: Region, name: str, strand: str) -> Gene:
+    strand = strand if strand in ("+", "-") else "."
+    return region.chrom, region.start, region.end, name.strip(), strand
 
 
 def _name(attributes: str) -> str:
+    """The gene's name in the ninth column of GTF or GFF3; "" if there is none."""
     if re.match(r"\s*[^\s=;]+=", attributes):
         pairs = (part.strip().partition("=") for part in attributes.split(";"))
         found = {key: unquote(value) for key, _, value in pairs}
@@ -183,10 +163,7 @@ def _name(attributes: str) -> str:
                 r'([^\s;]+)\s+(?:"([^"]*)"|([^\s;"]+))', attributes
             )
         }
-    name = next((found[key] for key in NAMES if found.get(key)), "")
-    if not name:
-        raise ValueError(f"names no gene; it must have one of {', '.join(NAMES)}")
-    return name
+    return next((found[key] for key in NAMES if found.get(key)), "")
 
 
 def lift(

@@ -4,8 +4,6 @@ a bin.
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from orca_cool.errors import TrainingError
-from orca_cool.genome.regions import suggestion
+from orca_cool.genome.regions import few, interval_of, other_names, suggestion
+from orca_cool.genome.textfile import Row, TextFile
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +26,7 @@ _BIGBED = (b"\xeb\xf2\x89\x87", b"\x87\x89\xf2\xeb")
 _BIGWIG = (b"\x26\xfc\x8f\x88", b"\x88\x8f\xfc\x26")
 
 #: chrom, start, end, kind, strand
-_Row = tuple[str, int, int, str, str]
+_Values = tuple[str, int, int, str, str]
 
 
 @dataclass(frozen=True)
@@ -53,8 +52,8 @@ def read_intervals(
     """Read BED3 or more (narrowPeak and broadPeak too), plain or gzip, or bigBed; which of them is
     told by the content.
 
-    Blank lines and those that begin with ``#``, ``track`` or ``browser`` are skipped. Columns are
-    separated by tabs, or by spaces where a line has no tab.
+    It is read as all tables are (:mod:`orca_cool.genome.textfile`). Columns are separated by tabs,
+    or by spaces where a line has no tab.
 
     Parameters
     ----------
@@ -76,15 +75,9 @@ def read_intervals(
     import pandas as pd
 
     wanted = None if chroms is None else dict.fromkeys(chroms)
-    rows = list(_rows(Path(path), column, kind))
-    names = dict.fromkeys(row[0] for row in rows)
-    if wanted is not None and names and not any(c in wanted for c in names):
-        first = next(iter(names))
-        raise TrainingError(
-            f"intervals {str(path)!r} are on other names than the genome's: {_few(names)} there, "
-            f"{_few(wanted)} in the genome; "
-            f"for {first!r} {suggestion(first, wanted)}"
-        )
+    rows = list(_rows(path, column, kind))
+    if wanted is not None and (problem := other_names(dict.fromkeys(r[0] for r in rows), wanted)):
+        raise TrainingError(f"intervals {str(path)!r} {problem}")
     table = pd.DataFrame(
         [row for row in rows if wanted is None or row[0] in wanted], columns=COLUMNS
     )
@@ -101,110 +94,50 @@ def read_bed(
     genome's other chromosomes.
     """
     wanted = set(chroms)
-    return [Interval(*row) for row in _rows(Path(path), column, kind) if row[0] in wanted]
+    return [Interval(*row) for row in _rows(path, column, kind) if row[0] in wanted]
 
 
-def _few(names: Iterable[str]) -> str:
-    names = list(names)
-    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-
-
-def _rows(path: Path, column: int | None, kind: str) -> Iterator[_Row]:
+def _rows(path: str | Path, column: int | None, kind: str) -> Iterator[_Values]:
     """Every interval of the file, checked."""
-    try:
-        with path.open("rb") as file:
-            magic = file.read(4)
-    except FileNotFoundError:
-        raise TrainingError(f"intervals {str(path)!r} do not exist") from None
-    except OSError as error:
-        raise TrainingError(f"intervals {str(path)!r} cannot be read: {error.strerror}") from error
+    file = TextFile(path, "intervals", TrainingError)
+    magic = file.head[:4]
     if magic in _BIGWIG:
-        raise TrainingError(
-            f"intervals {str(path)!r} are a bigWig, which holds a signal; give its peaks, as "
-            f"BED, narrowPeak or bigBed"
+        raise file.error(
+            "are a bigWig, which holds a signal; give its peaks, as BED, narrowPeak or bigBed"
         )
-    for where, fields in (
-        _bigbed(path, magic) if magic in _BIGBED else _bed(path, magic[:2] == b"\x1f\x8b")
-    ):
-        try:
-            start, end = int(fields[1]), int(fields[2])
-        except (ValueError, IndexError):
-            problem = (
-                "is not BED: chromosome, start, end with tabs between them (a header begins with #)"
-            )
-            raise TrainingError(f"{_line(path, where, fields)} {problem}") from None
-        if start < 0 or end <= start:
-            raise TrainingError(
-                f"{_line(path, where, fields)} is empty, reversed or negative; an end must lie "
-                f"after its start"
-            )
+    for row in _bigbed_rows(file, magic) if magic in _BIGBED else file.rows():
+        region, fields = interval_of(row), row.fields
         if column is not None and not 0 <= column < len(fields):
-            raise TrainingError(
-                f"{_line(path, where, fields)} has no column {column}; it has {len(fields)}, and "
-                f"the chromosome is column 0"
+            raise row.error(
+                f"has no column {column}; it has {len(fields)}, and the chromosome is column 0"
             )
         strand = fields[5] if len(fields) > 5 and fields[5] in ("+", "-") else "."
-        yield fields[0], start, end, kind if column is None else fields[column], strand
+        label = kind if column is None else fields[column]
+        yield region.chrom, region.start, region.end, label, strand
 
 
-def _line(path: Path, where: str, fields: Sequence[object]) -> str:
-    text = "\t".join(map(str, fields))
-    return f"intervals {str(path)!r}{where}: {text[:100]!r}"
-
-
-def _bed(path: Path, gzipped: bool) -> Iterator[tuple[str, list[str]]]:
-    """(where, columns) of each line that is an interval."""
-    number = 0
-    try:
-        with (
-            gzip.open(path, "rt", encoding="utf-8-sig")
-            if gzipped
-            else path.open(encoding="utf-8-sig") as file
-        ):
-            for number, line in enumerate(file, start=1):
-                fields = line.rstrip("\r\n").split("\t") if "\t" in line else line.split()
-                if (
-                    line.isspace()
-                    or line.startswith("#")
-                    or fields[0].split(" ")[0] in ("track", "browser")
-                ):
-                    continue
-                yield f", line {number}", fields
-    except (OSError, EOFError, zlib.error) as error:
-        raise TrainingError(
-            f"intervals {str(path)!r} are damaged after line {number}: {error}"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise TrainingError(
-            f"intervals {str(path)!r} are not text after line {number}; give BED (plain or gzip) "
-            f"or bigBed"
-        ) from error
-
-
-def _bigbed(path: Path, magic: bytes) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """(nothing, columns) of each interval, by chromosome."""
+def _bigbed_rows(file: TextFile, magic: bytes) -> Iterator[Row]:
+    """Intervals of a bigBed file, by chromosome, as lines without numbers."""
     try:
         import bbi
     except ImportError as error:
-        raise TrainingError(
-            f"intervals {str(path)!r} are bigBed, which needs {error.name!r}: pip install "
-            f"'orca-cool[train]'"
+        raise file.error(
+            f"are bigBed, which needs {error.name!r}: pip install 'orca-cool[train]'"
         ) from error
-    # a bigBed ends as it begins; UCSC's library ends the process where one is cut short
-    with path.open("rb") as file:
-        size = file.seek(0, 2)
-        file.seek(max(size - 4, 64))  # behind the header
-        if file.read() != magic:
-            raise TrainingError(
-                f"intervals {str(path)!r} are a bigBed that is cut short or damaged; fetch it again"
-            )
+    # A bigBed ends as it begins; UCSC's library ends the process where one is cut short.
+    with file.path.open("rb") as binary:
+        size = binary.seek(0, 2)
+        binary.seek(max(size - 4, 64))  # behind the header
+        if binary.read() != magic:
+            raise file.error("are a bigBed that is cut short or damaged; fetch it again")
     try:
-        with bbi.open(str(path)) as file:
-            for chrom in file.chromsizes:
-                for fields in file.fetch_intervals(chrom, 0, -1, iterator=True):
-                    yield "", fields
+        with bbi.open(str(file.path)) as bigbed:
+            for chrom in bigbed.chromsizes:
+                for found in bigbed.fetch_intervals(chrom, 0, -1, iterator=True):
+                    fields = [str(field) for field in found]
+                    yield Row(file, None, "\t".join(fields), fields)
     except (OSError, UnicodeDecodeError) as error:
-        raise TrainingError(f"intervals {str(path)!r} cannot be read: {error}") from error
+        raise file.error(f"cannot be read: {error}") from error
 
 
 class _Sorted:
@@ -306,7 +239,7 @@ def labels(
     if len(names := set(chrom)) > 1:
         raise TrainingError(
             f"labels of one window need the intervals of one chromosome, not of "
-            f"{_few(sorted(names))}"
+            f"{few(sorted(names))}"
         )
     return _Sorted(kind, first, last, len(kinds)).labels(start, end, bin_size)
 

@@ -7,11 +7,10 @@ from pathlib import Path
 
 from orca_cool.errors import EditError
 from orca_cool.genome.source import SequenceSource
-from orca_cool.genome.textfile import TextFile
 from orca_cool.variants.grammar import parse_edits, parse_sequence
 from orca_cool.variants.seqstr import parse_seqstr
 from orca_cool.variants.tables import read_table
-from orca_cool.variants.variant import VARIANT_KINDS, Variant, haplotype, of_changes
+from orca_cool.variants.variant import VARIANT_KINDS, Variant, haplotype, of_changes, variants_file
 from orca_cool.variants.vcf import read_vcf
 
 __all__ = [
@@ -39,6 +38,8 @@ def read_variants(
 
     Parameters
     ----------
+    path : the file, or "-" for standard input, where a line that is neither VCF, BEDPE nor BED is
+        taken for an edit.
     source, sample : see :func:`read_vcf`.
     files : see :func:`read_table`.
 
@@ -47,14 +48,14 @@ def read_variants(
     EditError
         As these two do, and if a sample is asked of a table.
     """
-    file = TextFile(path)
+    file = variants_file(path)
     _, first = next(iter(file), (0, ""))
     if file.extension in (".vcf", ".bcf") or first.startswith(
         ("##fileformat=VCF", "#CHROM\tPOS", "BCF")
     ):
-        return read_vcf(path, source, sample=sample)
+        return read_vcf(file, source, sample=sample)
     if sample is not None:
         raise EditError(
             f"sample {sample!r} cannot be read from {str(path)!r}: only VCF has samples"
         )
-    return read_table(path, source, files=files)
+    return read_table(file, source, files=files)

@@ -24,10 +24,10 @@ from pathlib import Path
 from orca_cool.errors import EditError
 from orca_cool.genome.changes import Adjacency, Breakend
 from orca_cool.genome.source import SequenceSource
-from orca_cool.genome.textfile import TextFile
+from orca_cool.genome.textfile import TextFile, holds_data
 from orca_cool.variants.checks import check_adjacency, chrom_length, short
 from orca_cool.variants.grammar import parse_edits, parse_event
-from orca_cool.variants.variant import Variant, of_changes
+from orca_cool.variants.variant import Variant, of_changes, variants_file
 
 #: Types of BEDPE's eleventh column, with the strands (left, right) that tell them.
 TYPES: dict[str, tuple[str, ...]] = {
@@ -42,7 +42,6 @@ TYPES: dict[str, tuple[str, ...]] = {
 NAMED = ("chrom", "start", "end", "event")
 
 _EVENT = re.compile(r"(del|dup|inv|ins|sub)\b", re.IGNORECASE)
-_SKIPPED = re.compile(r"#|track\b|browser\b|\s*$")
 
 _EXPECTED = (
     "expected BEDPE (chrom1 start1 end1 chrom2 start2 end2 name score strand1 strand2 [type]), "
@@ -54,7 +53,7 @@ _EXPECTED = (
 
 
 def read_table(
-    path: str | Path, source: SequenceSource, *, files: bool | Path = True
+    path: str | Path | TextFile, source: SequenceSource, *, files: bool | Path = True
 ) -> Iterator[Variant]:
     """Read variants; the type is told by the first line and, where that leaves it open, by the
     file's extension.
@@ -74,17 +73,17 @@ def read_table(
     EditError At once, if the file is missing, empty or of none of these types; the message says
         what was expected.
     """
-    file = TextFile(path)
+    file = variants_file(path)
     for number, line in file:
         names = [name.strip().lower() for name in line.lstrip("#").split("\t")]
         if set(NAMED) <= set(names):
             return _variants(file, number, _Named(source, files, names))
-        if not _SKIPPED.match(line):
+        if holds_data(line):
             fields = line.split("\t")
             break
     else:
         raise EditError(
-            f"table {str(path)!r} holds no variant"
+            f"table {str(file.path)!r} holds no variant"
             + (f"; it is {file.problem}" if file.problem else f"; {_EXPECTED}")
         )
     if len(fields) >= 10 and all(fields[i].lower().startswith("start") for i in (1, 4)):
@@ -97,10 +96,10 @@ def read_table(
         len(fields) >= 4 and _EVENT.match(fields[3].strip()) and fields[1].strip().isdecimal()
     ):
         return _variants(file, number - 1, _Named(source, files, [*NAMED, "name"]))
-    if file.extension in (".txt", ".edits"):
+    if file.extension in (".txt", ".edits") or file.is_standard_input:
         return _variants(file, number - 1, _Lines(source, files))
     raise EditError(
-        f"table {str(path)!r} is not understood: line {number} is {short(line, 60)!r}; {_EXPECTED}"
+        f"table {str(file.path)!r} is not understood: line {number} is {short(line, 60)!r}; {_EXPECTED}"
     )
 
 
@@ -240,7 +239,7 @@ def _number(text: str, what: str) -> int:
 def _variants(file: TextFile, after: int, rows: _Lines | _Bedpe) -> Iterator[Variant]:
     """Variants of the lines after number ``after``."""
     for number, line in file:
-        if number <= after or _SKIPPED.match(line):
+        if number <= after or not holds_data(line):
             continue
         where = f"{file.name} line {number}"
         fields = [field.strip() for field in line.split("\t")]

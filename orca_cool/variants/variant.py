@@ -7,10 +7,12 @@ from bisect import bisect, insort
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from orca_cool.errors import EditError
 from orca_cool.genome.apply_edits import within
 from orca_cool.genome.changes import Adjacency, Breakend, Change, Contig
+from orca_cool.genome.textfile import TextFile
 
 #: Kinds of variants; EDIT is what has no shorter name (several changes at once, a chromosome given
 #: whole).
@@ -51,6 +53,23 @@ class Variant:
     note: str = ""
     alleles: tuple[int | None, ...] | None = None
     phased: bool = False
+
+
+def variants_file(path: str | Path | TextFile) -> TextFile:
+    """A file of variants, opened; bytes that are not UTF-8 are replaced, since nothing that is
+    used of such files may hold any.
+
+    Raises
+    ------
+    EditError
+        If it cannot be read, or is empty.
+    """
+    if isinstance(path, TextFile):
+        return path
+    file = TextFile(path, "variants", EditError, undecodable="replace")
+    if not file.head:
+        raise EditError(f"variants {str(path)!r}: the file is empty")
+    return file
 
 
 def of_changes(changes: Sequence[Change], where: str, name: str = "", note: str = "") -> Variant:

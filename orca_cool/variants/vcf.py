@@ -30,7 +30,7 @@ from orca_cool.variants.checks import (
     short,
     small_edit,
 )
-from orca_cool.variants.variant import Variant, of_changes
+from orca_cool.variants.variant import Variant, of_changes, variants_file
 
 COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
 
@@ -49,7 +49,7 @@ _OWN = {"END": "Integer", "SVLEN": "Integer"} | dict.fromkeys(
 
 
 def read_vcf(
-    path: str | Path, source: SequenceSource, *, sample: str | None = None
+    path: str | Path | TextFile, source: SequenceSource, *, sample: str | None = None
 ) -> Iterator[Variant]:
     """Read variants and, if asked, a sample's genotypes.
 
@@ -69,13 +69,13 @@ def read_vcf(
     EditError At once, if the file is missing or no VCF, has no header or not that sample, or cyvcf2
         is not installed.
     """
+    file = variants_file(path)
     try:
         import cyvcf2
     except ImportError:
         raise EditError(
-            f'reading {str(path)!r} needs cyvcf2: pip install "orca-cool[variants]"'
+            f'reading {str(file.path)!r} needs cyvcf2: pip install "orca-cool[variants]"'
         ) from None
-    file = TextFile(path)
     meta, columns = _header(file)
     reader = _Reader(file, source, columns, _sample_column(file, columns, sample))
     header = "\n".join([*reader.meta(meta), "\t".join(reader.cut(columns))]) + "\n"
@@ -83,7 +83,7 @@ def read_vcf(
         reader.htslib = cyvcf2.Writer.from_string(os.devnull, header)
     except Exception as error:  # of no class of its own
         raise EditError(
-            f"the header of {str(path)!r} cannot be read: {short(str(error), 200)}"
+            f"the header of {str(file.path)!r} cannot be read: {short(str(error), 200)}"
         ) from error
     return reader.variants()
 
@@ -267,7 +267,7 @@ class _Reader:
         chrom, position, ref = fields[0], int(fields[1]), fields[3]
         if breakends.is_breakend(alt):
             if self.pairs is None:
-                self.pairs = breakends.scan(TextFile(self.file.path))
+                self.pairs = breakends.scan(self.file.again())
             own = breakends.record_of(number, fields)
             assert own is not None
             adjacency = breakends.paired(own, i, self.pairs, self.source)

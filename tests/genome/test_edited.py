@@ -928,7 +928,9 @@ def test_edits_where_cuts_are_unequal():
         "der_A": A[:3] + B[5] + "N" + B[7:],
         "der_B": B[:6] + "N" + B[7] + A[6:],
     }
-    with pytest.raises(EditError, match=r"edit 'A:4-5 del' changes what the joins leave out of A"):
+    with pytest.raises(
+        EditError, match=r"edit 'A:4-5 del' changes what the adjacencies leave out of A"
+    ):
         apply_edits(AB, [*joins, Edit("del", "A", 4, 5)])
 
 
@@ -1213,11 +1215,11 @@ DEL = Edit("del", "A", 2, 6)
             "'A:5(+)::D:13(-)': genome 'text' has no chromosome 'D'; it has: A, B",
         ),
         ([join("A5+", "A11-")], "edit 'A:5-11 del' lies outside A, which is 10 bp long"),
-        ([join("A5+", "A5+")], "the join 'A:5(+)::A:5(+)' has both ends at one place"),
+        ([join("A5+", "A5+")], "the adjacency 'A:5(+)::A:5(+)' has both ends at one place"),
         ([join("A5+", "A5-")], "edit 'A:5 ins ' has no sequence"),
         (
             [join("A5+", "A5+"), join("A2+", "B5-")],
-            "the join 'A:5(+)::A:5(+)' has both ends at one place",
+            "the adjacency 'A:5(+)::A:5(+)' has both ends at one place",
         ),
         (
             [join("A5+", "B5-"), join("A5+", "B7-")],
@@ -1230,7 +1232,7 @@ DEL = Edit("del", "A", 2, 6)
         ),
         (
             [join("A2+", "A6-"), join("A4+", "B5-")],
-            "the joins that leave A:2(-), A:6(+) over contradict each other, or what others make "
+            "the adjacencies that leave A:2(-), A:6(+) over contradict each other, or what others make "
             "of A",
         ),
         # a piece of A with a piece of B, beside the two chromosomes that close up again
@@ -1238,7 +1240,7 @@ DEL = Edit("del", "A", 2, 6)
             [join("A7+", "B3-"), join("B8+", "A3-"), join("A3+", "A7-"), join("B3+", "B8-")],
             "circular chromosomes are not predicted",
         ),
-        ([join("A6+", "A2-"), join("A4+", "B5-")], "the joins run in a circle"),
+        ([join("A6+", "A2-"), join("A4+", "B5-")], "the adjacencies run in a circle"),
     ],
 )
 def test_changes_that_cannot_be(changes, message):

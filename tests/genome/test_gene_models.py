@@ -135,12 +135,15 @@ def test_names_by_rank_of_the_attributes(tmp_path):
     [
         ("c\t10\t20\tx\nc\t30\t30\ty\n", ["line 2", r"c\t30\t30\ty", "end must lie after"]),
         ("c\t10\t20\tx\nc\t30\t20\ty\n", ["line 2", "reversed"]),
-        ("# head\nc\t-1\t20\tx\n", ["line 2", "negative"]),
-        ("c\t10\t20\tx\nc\tten\t20\ty\n", ["line 2", "no whole numbers"]),
+        ("# head\nc\t-1\t20\tx\n", ["line 2", "begins before the chromosome's first base"]),
+        ("c\t10\t20\tx\nc\tten\t20\ty\n", ["line 2", r"'c\tten\t20\ty' is not BED"]),
         ("c\t10\t20\n", ["line 1", "four columns"]),
         ("hello\n", ["line 1", "'hello'", "neither GTF, GFF3 nor BED"]),
         ("c\tx\tgene\t1\t20\t.\t+\t.\n", ["line 1", "fewer than nine columns"]),
-        ("c\tx\tgene\t0\t20\t.\t+\t.\tID=x\n", ["line 1", "negative"]),
+        (
+            "c\tx\tgene\t0\t20\t.\t+\t.\tID=x\n",
+            ["line 1", "begins before the chromosome's first base"],
+        ),
         (
             "c\tx\tgene\t1\t20\t.\t+\t.\tID=x\n\nc\tx\tgene\t1\t20\t.\t+\t.\tcolour=red\n",
             ["line 3", "names no gene", "gene_name"],
@@ -148,8 +151,8 @@ def test_names_by_rank_of_the_attributes(tmp_path):
         ("c\tx\texon\t1\t20\t.\t+\t.\tID=x\n", ["no feature 'gene'", "only exon"]),
         ("", ["no feature 'gene'"]),
         ("chrc\t10\t20\tx\n", ["none on 'c'", "did you mean 'chrc'?"]),
-        (b"\xff\xfe\x00\x01", ["no text after line 0"]),
-        (gzip.compress(b"c\t10\t20\tx\n" * 1000)[:-20], ["cannot be read after line"]),
+        (b"\xff\xfe\x00\x01", ["not text (UTF-8) after line 0"]),
+        (gzip.compress(b"c\t10\t20\tx\n" * 1000)[:-20], ["cannot be read: truncated after line"]),
     ],
 )
 def test_what_is_wrong_and_where(tmp_path, text, words):
@@ -162,7 +165,7 @@ def test_what_is_wrong_and_where(tmp_path, text, words):
 
 
 def test_a_file_that_is_not_there_and_a_chromosome_without_genes(tmp_path, caplog):
-    with pytest.raises(OrcaCoolError, match="no such file"):
+    with pytest.raises(OrcaCoolError, match="No such file"):
         read_genes(tmp_path / "none.gtf", Region("c", 0, 100))
     path = write(tmp_path / "genes.bed", bed())
     assert read_genes(path, Region("e", 0, 100)).empty

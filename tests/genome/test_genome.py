@@ -329,6 +329,9 @@ def test_one_hot(device):
     assert torch.equal(other, hot.flip(0, 1))
 
 
+#: Small files that once went wrong.
+CASES = Path(__file__).resolve().parents[1] / "data" / "cases"
+
 SIZES = {"chrII": 813_184, "HLA:A*01:01": 3000, "1": 500}
 
 
@@ -388,8 +391,8 @@ def test_views(tmp_path):
     assert regions.read_view(path, SIZES)[0].name == "chrII:0-1000"
     for text, message in [
         ("", "holds no region"),
-        ("chrII 0 1000\n", "not BED"),
-        ("chrII\tx\t1000\n", "not a BED line"),
+        ("chrII,0,1000\n", "not BED"),
+        ("chrII\tx\t1000\n", "is not BED"),
         ("chrII\t0\t900000\n", "813,184 bp long"),
         ("chr3\t0\t9\n", "no chromosome 'chr3'"),
         ("1\t0\t9\ta\n1\t20\t30\ta\n", "called 'a'"),
@@ -400,6 +403,16 @@ def test_views(tmp_path):
             regions.read_view(path, SIZES)
     with pytest.raises(RegionError, match="cannot be read"):
         regions.read_view(tmp_path / "absent.bed", SIZES)
+
+
+def test_a_view_with_a_track_line_comments_and_names_with_a_hash(tmp_path):
+    sizes = open_genome("example").chromsizes
+    (region,) = regions.read_view(CASES / "view_track.bed", sizes)
+    assert (region, region.name) == (Region("chrI", 0, 100_000), "a")
+    path = tmp_path / "v.bed"
+    path.write_text("chrI 0 10 a#1 # the first\nchrI\t10\t20\ta#2\nchrI\t20\t30\t# no name\n")
+    names = [region.name for region in regions.read_view(path, sizes)]
+    assert names == ["a#1", "a#2", "chrI:20-30"]
 
 
 def test_check_assembly(tmp_path):

@@ -186,9 +186,12 @@ def test_bigbed_without_its_reader(tmp_path, monkeypatch):
             r"line 1: 'chrom\\tstart\\tend' is not BED.*a header begins with #",
         ),
         ("chrI\t1\t2.5\n", "line 1: .* is not BED"),
-        ("\n\nchrI\t7\t7\n", r"line 3: 'chrI\\t7\\t7' is empty, reversed or negative"),
-        ("chrI\t1\t2\nchrI\t9\t7\n", r"line 2: 'chrI\\t9\\t7' is empty, reversed"),
-        ("chrI\t-1\t7\n", r"line 1: 'chrI\\t-1\\t7' is empty, reversed or negative"),
+        ("\n\nchrI\t7\t7\n", r"line 3: 'chrI\\t7\\t7' is empty: its end must lie after its start"),
+        (
+            "chrI\t1\t2\nchrI\t9\t7\n",
+            r"line 2: 'chrI\\t9\\t7' is reversed: its end 7 lies before its start 9",
+        ),
+        ("chrI\t-1\t7\n", r"line 1: 'chrI\\t-1\\t7' begins before the chromosome's first base"),
         ("chrI\t1\t2\ta\nchrI\t3\t4\n", r"line 2: 'chrI\\t3\\t4' has no column 3; it has 3,"),
         (f"chrI\t1\tx{'y' * 500}\n", f"line 1: 'chrI\\\\t1\\\\tx{'y' * 92}' is not"),
         (
@@ -212,19 +215,21 @@ def test_what_is_not_bed_is_said_with_its_line(tmp_path, text, message):
 
 
 def test_files_that_cannot_be_read(tmp_path):
-    with pytest.raises(TrainingError, match=r"missing\.bed' do not exist"):
+    with pytest.raises(TrainingError, match=r"missing\.bed' cannot be read: No such file"):
         read_intervals(tmp_path / "missing.bed")
     with pytest.raises(TrainingError, match="cannot be read: Is a directory"):
         read_intervals(tmp_path)
     cut = tmp_path / "x.bed.gz"
     cut.write_bytes(gzip.compress(NARROW.encode())[:-12])
-    with pytest.raises(TrainingError, match=r"x\.bed\.gz' are damaged after line \d"):
+    with pytest.raises(TrainingError, match=r"x\.bed\.gz' cannot be read: truncated after line \d"):
         read_intervals(cut)
     (tmp_path / "x.bw").write_bytes(struct.pack("<I", 0x888FFC26) + bytes(100))
     with pytest.raises(TrainingError, match="are a bigWig, which holds a signal"):
         read_intervals(tmp_path / "x.bw")
     (tmp_path / "x.bin").write_bytes(b"\x93\xff\xfe\x00" * 30)
-    with pytest.raises(TrainingError, match="are not text after line 0"):
+    with pytest.raises(
+        TrainingError, match=r"x\.bin' cannot be read: not text \(UTF-8\) after line 0"
+    ):
         read_intervals(tmp_path / "x.bin")
 
 

@@ -301,7 +301,7 @@ def test_the_reader_is_told_by_name_and_content(tmp_path):
     (tmp_path / "y.vcf").write_text("chr1\t2\t5\tinv\n")
     with pytest.raises(EditError, match=r"y\.vcf' is not VCF 4: its first line is"):
         read_variants(tmp_path / "y.vcf", GENOME)
-    with pytest.raises(EditError, match=r"absent\.vcf' does not exist"):
+    with pytest.raises(EditError, match=r"absent\.vcf' cannot be read: No such file"):
         read_variants(tmp_path / "absent.vcf", GENOME)
 
 

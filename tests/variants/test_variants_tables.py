@@ -297,11 +297,11 @@ def test_a_table_that_is_of_no_type(read, name):
 
 
 def test_empty_and_missing_tables(read, tmp_path):
-    with pytest.raises(EditError, match=r"x\.bed' is empty"):
+    with pytest.raises(EditError, match=r"x\.bed': the file is empty"):
         read("x.bed")
     with pytest.raises(EditError, match=r"x\.bed' holds no variant; expected BEDPE"):
         read("x.bed", "# nothing", "")
-    with pytest.raises(EditError, match=r"absent\.bed' does not exist"):
+    with pytest.raises(EditError, match=r"absent\.bed' cannot be read: No such file"):
         read_table(tmp_path / "absent.bed", GENOME)
     assert read("x.tsv", "chrom|start|end|event") == []
 

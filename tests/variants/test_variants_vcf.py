@@ -608,7 +608,7 @@ def test_files_that_are_no_vcf(tmp_path, content, problem):
 
 
 def test_files_that_are_not_there(tmp_path):
-    with pytest.raises(EditError, match=r"x\.vcf' does not exist"):
+    with pytest.raises(EditError, match=r"x\.vcf' cannot be read: No such file"):
         read_vcf(tmp_path / "x.vcf", GENOME)
     with pytest.raises(EditError, match="cannot be read: Is a directory"):
         read_vcf(tmp_path, GENOME)
