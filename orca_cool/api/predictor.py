@@ -334,16 +334,15 @@ class Predictor:
         EditError, ModelError
         """
         from orca_cool.effects.align import Reference
-        from orca_cool.effects.scores import Choices
+        from orca_cool.effects.scores import Choices, read_loops
         from orca_cool.effects.variant_rows import Scoring, iter_rows
-        from orca_cool.genome.loops import read_loops
         from orca_cool.variants import read_variants
 
         source = self.genome.source
         if isinstance(variants, str | os.PathLike):
             variants = list(read_variants(Path(variants), source))
         chosen = self._module_with(resolutions, module)
-        known = read_loops(loops, source.chromsizes) if loops is not None else ()
+        known = read_loops(loops) if loops is not None else ()
         levels = tuple(resolutions or chosen.resolutions)
         scoring = Scoring(levels, Choices(loops=known), tuple(shifts), strict=strict)
         engine = self._opened.new_engine(source, fine_bytes=MANY_EDITS)

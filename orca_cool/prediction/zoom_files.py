@@ -90,10 +90,10 @@ def zoom_to_files(
     tables = [table_path(output, m.resolution) for m in maps]
     check_output(output, force, also=[arrays_path, *tables])
     place = _Place.of(maps, engine.source.chromsizes)
-    layers = [_layer(engine, module, m, place) for m in sorted(maps, key=lambda m: m.resolution)]
     metadata = _metadata(engine, maps, assembly) | provenance
     arrays = {"metadata": np.array(json.dumps(metadata)), **_arrays(engine, maps)}
     try:
+<<<<<<< HEAD
         with atomic_path(arrays_path) as temporary:
             with open(temporary, "wb") as stream:
                 np.savez_compressed(stream, **arrays)
@@ -118,12 +118,50 @@ def zoom_to_files(
                 metadata=metadata,
                 strand_difference=settings.strand_difference,
             )
+=======
+        with open(temporary, "wb") as stream:
+            np.savez_compressed(stream, **arrays)
+        paths = _write_mcool(engine, module, maps, settings, output, assembly, place, metadata)
+        os.replace(temporary, arrays_path)
+>>>>>>> engine
     except OSError as error:
         raise OutputError(f"cannot write {output}: {error.strerror or error}") from error
     return [output, arrays_path, *paths]
 
 
+<<<<<<< HEAD
 def _layer(engine: Engine, module: ModuleSpec, m: ContactMap, place: _Place) -> Layer:
+=======
+def _write_mcool(
+    engine: Engine,
+    module: ModuleSpec,
+    maps: list[ZoomMap],
+    settings: Settings,
+    output: Path,
+    assembly: str,
+    place: _Place,
+    metadata: dict[str, Any],
+) -> list[Path]:
+    """Write the expected tables, whose paths are returned, and the .mcool."""
+    layers = [_layer(engine, module, m, place) for m in sorted(maps, key=lambda m: m.resolution)]
+    view, mode, depth = _view(maps[0], place), settings.mode, settings.pseudo_depth
+    paths = write_expected(output, layers, place.chromsizes, view, mode, depth)
+    write_mcool(
+        output,
+        chromsizes=place.chromsizes,
+        assembly=assembly,
+        layers=layers,
+        row_blocks=lambda r: _row_blocks(maps, layers, place, settings.strand_difference, r),
+        pseudo_depth=depth,
+        mode=mode,
+        metadata=metadata,
+        strand_difference=settings.strand_difference,
+    )
+    return paths
+
+
+def _layer(engine: Engine, module: ModuleSpec, m: ZoomMap, place: _Place) -> Layer:
+>>>>>>> engine
     """What the file needs of a level besides its pixels; all is masked but the window."""
     sizes = place.chromsizes
     masked = {c: np.ones(n_bins(size, m.resolution), dtype=bool) for c, size in sizes.items()}

@@ -33,7 +33,7 @@ from orca_cool.encodings.cache import EncodingCache
 from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.changes import Edit
 from orca_cool.genome.segments import Segment
-from orca_cool.prediction.engine import make_engine
+from orca_cool.prediction.orca_engine import OrcaEngine
 from orca_cool.variants import Variant
 
 MB = 1_000_000
@@ -66,7 +66,7 @@ def genome() -> Random:
 def encode(options: argparse.Namespace) -> dict[str, float]:
     """Seconds and bp of the encodings of a window, both strands."""
     source = genome()
-    engine = make_engine(released_size(), source, options.device, fine_bytes=options.fine)
+    engine = OrcaEngine(released_size(), source, options.device, fine_bytes=options.fine)
     cache, start = engine.encodings, CENTRE - WINDOW // 2
 
     def timed(cache: EncodingCache) -> tuple[float, int]:
@@ -93,7 +93,7 @@ def encode(options: argparse.Namespace) -> dict[str, float]:
 
 def series(options: argparse.Namespace) -> dict[str, float]:
     """One zoom series from nothing, six levels, both strands."""
-    engine = make_engine(released_size(), genome(), options.device)
+    engine = OrcaEngine(released_size(), genome(), options.device)
     begin = time.perf_counter()
     engine.zoom(engine.spec.module("32M"), "chrR", CENTRE, "real")
     return {"seconds": time.perf_counter() - begin}
@@ -132,7 +132,7 @@ def table(
     SNV that brings the reference.
     """
     source = genome()
-    engine = make_engine(released_size(), source, options.device, dtype, fine_bytes=options.fine)
+    engine = OrcaEngine(released_size(), source, options.device, dtype, fine_bytes=options.fine)
     random = np.random.default_rng(1)
     places = np.sort(CENTRE + random.integers(0, count * WINDOW // 1000, count))
     changes = [

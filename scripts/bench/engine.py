@@ -31,8 +31,8 @@ from reference import plain
 from orca_cool.genome.regions import Region
 from orca_cool.model.fast.decoder import FastCascade
 from orca_cool.model.fast.encoder import FastEncoder
-from orca_cool.prediction.engine import make_engine
 from orca_cool.prediction.levels import Settings
+from orca_cool.prediction.orca_engine import OrcaEngine
 from orca_cool.prediction.to_file import predict_to_file
 from orca_cool.prediction.windows import plan, zoom_top, zoom_windows
 
@@ -195,7 +195,7 @@ def series_fast(options: argparse.Namespace, device: torch.device) -> dict[str, 
     """The same series from nothing, a second one elsewhere in the same sequence, that with real
     flanks, and with bfloat16 decoders.
     """
-    engine = make_engine(released_size(), Random(chrR=SERIES), str(device))
+    engine = OrcaEngine(released_size(), Random(chrR=SERIES), str(device))
     module = engine.spec.module("32M")
     found: dict[str, float] = {}
     maps: dict[str, list] = {}
@@ -218,7 +218,7 @@ def series_fast(options: argparse.Namespace, device: torch.device) -> dict[str, 
             torch.from_numpy(padded.values), torch.from_numpy(real.values)
         )
     found["peak"] = peak()
-    rough = make_engine(engine.bundle, engine.source, str(device), "bfloat16")
+    rough = OrcaEngine(engine.bundle, engine.source, str(device), "bfloat16")
     rough.encodings = engine.encodings
     found["bfloat16"] = seconds(
         lambda: maps.update(rough=rough.zoom(module, "chrR", 22 * MB)), device
@@ -235,7 +235,7 @@ def series_wide(options: argparse.Namespace, device: torch.device) -> dict[str, 
     is encoded once.
     """
     sizes = {"chr1": 200 * MB, "chr2": 120 * MB} if options.wide == "full" else {"chr1": 32 * MB}
-    engine = make_engine(released_size(), Random(**sizes), str(device))
+    engine = OrcaEngine(released_size(), Random(**sizes), str(device))
     taken = seconds(lambda: engine.zoom(engine.spec.module("256M"), "chr1", 10 * MB), device)
     return {"seconds": taken, "encoded": engine.encoded_bp / 2 / MB, "peak": peak()}
 
@@ -244,8 +244,8 @@ def region(options: argparse.Namespace, device: torch.device) -> dict[str, float
     """A region at all six levels into a file: from nothing; smaller ones with all encodings at
     hand; that one with bfloat16 decoders.
     """
-    exact = make_engine(released_size(), Random(chrR=250 * MB), str(device))
-    rough = make_engine(exact.bundle, exact.source, str(device), "bfloat16")
+    exact = OrcaEngine(released_size(), Random(chrR=250 * MB), str(device))
+    rough = OrcaEngine(exact.bundle, exact.source, str(device), "bfloat16")
     rough.encodings = exact.encodings
     spent = {"encode": 0.0}
     span = exact.encodings.encoder.encoder.span

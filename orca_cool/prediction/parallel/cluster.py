@@ -85,6 +85,24 @@ def _device(wanted: str) -> str:
     return wanted
 
 
+def _local_cluster(count: int) -> Any:
+    """``count`` processes on this machine, of one thread each for dask."""
+    import dask
+    import distributed
+
+    # dask gives each worker one thread of arithmetic: share what there is
+    threads = os.environ.get("OMP_NUM_THREADS") or max(1, (os.cpu_count() or 1) // count)
+    with dask.config.set({"distributed.nanny.pre-spawn-environ.OMP_NUM_THREADS": threads}):
+        return distributed.LocalCluster(
+            n_workers=count,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address=None,
+            memory_limit=0,
+        )
+
+
 class Dask:
     """Workers of a dask cluster; the helpers of
     :func:`orca_cool.prediction.to_file.predict_to_file`. A context manager.
@@ -115,61 +133,31 @@ class Dask:
     def __enter__(self) -> Dask:
         kind, _, rest = self.where.partition(":")
         count = int(rest) if rest.isdigit() else 0
-        local, slurm = kind == "local" and count > 0, kind == "slurm" and count > 0
-        known = (
-            local
-            or slurm
+        if not (
+            (kind in ("local", "slurm") and count > 0)
             or (kind in ("tcp", "tls") and rest.startswith("//"))
             or self.where.endswith(".json")
-        )
-        if not known:
+        ):
             raise OrcaCoolError(
                 f"--dask {self.where!r} is not understood; write local:N, slurm:N, "
                 f"tcp://host:port or a scheduler file (.json)"
             )
         try:
-            import dask
             import distributed
 
-            if slurm:
-                import dask_jobqueue
+            self.client = self._stack.enter_context(
+                distributed.Client(**self._address(kind, count))
+            )
+            if kind == "slurm":
+                log.info("waiting for the first SLURM job")
+            self.numerics = self.client.submit(describe, self.job, pure=False).result()
+            self.workers = count or max(1, len(self.client.ncores()))
         except ImportError as error:
+            self._stack.close()
             raise OrcaCoolError(
                 f"--dask {self.where!r} needs a package that is missing ({error}); pip install "
                 f"orca-cool[cluster]"
             ) from error
-        try:
-            if local:
-                # dask gives each worker one thread of arithmetic: share what there is
-                threads = os.environ.get("OMP_NUM_THREADS") or max(
-                    1, (os.cpu_count() or 1) // count
-                )
-                with dask.config.set(
-                    {"distributed.nanny.pre-spawn-environ.OMP_NUM_THREADS": threads}
-                ):
-                    cluster: Any = distributed.LocalCluster(
-                        n_workers=count,
-                        threads_per_worker=1,
-                        processes=True,
-                        host="127.0.0.1",
-                        dashboard_address=None,
-                        memory_limit=0,
-                    )
-            elif slurm:
-                cluster = dask_jobqueue.SLURMCluster()
-                cluster.scale(jobs=count)
-            else:
-                cluster = None
-            if cluster is not None:
-                self._stack.enter_context(cluster)
-            arguments = {"address": cluster} if cluster is not None else {"address": self.where}
-            if self.where.endswith(".json"):
-                arguments = {"scheduler_file": self.where}
-            self.client = self._stack.enter_context(distributed.Client(**arguments))
-            if slurm:
-                log.info("waiting for the first SLURM job")
-            self.numerics = self.client.submit(describe, self.job, pure=False).result()
-            self.workers = count or max(1, len(self.client.ncores()))
         except OrcaCoolError:
             self._stack.close()
             raise
@@ -182,6 +170,21 @@ class Dask:
             self._stack.close()
             raise
         return self
+
+    def _address(self, kind: str, count: int) -> dict[str, Any]:
+        """How the client finds the scheduler; a cluster of our own is started, and stopped on
+        leaving.
+        """
+        if kind == "local":
+            return {"address": self._stack.enter_context(_local_cluster(count))}
+        if kind == "slurm":
+            import dask_jobqueue
+
+            cluster = self._stack.enter_context(dask_jobqueue.SLURMCluster())
+            cluster.scale(jobs=count)
+            return {"address": cluster}
+        key = "scheduler_file" if self.where.endswith(".json") else "address"
+        return {key: self.where}
 
     def __exit__(self, *_: Any) -> None:
         with contextlib.suppress(Exception):
