@@ -93,49 +93,19 @@ def zoom_to_files(
     metadata = _metadata(engine, maps, assembly) | provenance
     arrays = {"metadata": np.array(json.dumps(metadata)), **_arrays(engine, maps)}
     try:
-<<<<<<< HEAD
         with atomic_path(arrays_path) as temporary:
             with open(temporary, "wb") as stream:
                 np.savez_compressed(stream, **arrays)
-            paths = write_expected(
-                output,
-                layers,
-                place.chromsizes,
-                _view(maps[0], place),
-                settings.mode,
-                settings.pseudo_depth,
-            )
-            write_mcool(
-                output,
-                chromsizes=place.chromsizes,
-                assembly=assembly,
-                layers=layers,
-                row_blocks=lambda r: _row_blocks(
-                    maps, layers, place, settings.strand_difference, r
-                ),
-                pseudo_depth=settings.pseudo_depth,
-                mode=settings.mode,
-                metadata=metadata,
-                strand_difference=settings.strand_difference,
-            )
-=======
-        with open(temporary, "wb") as stream:
-            np.savez_compressed(stream, **arrays)
-        paths = _write_mcool(engine, module, maps, settings, output, assembly, place, metadata)
-        os.replace(temporary, arrays_path)
->>>>>>> engine
+            paths = _write_mcool(engine, module, maps, settings, output, assembly, place, metadata)
     except OSError as error:
         raise OutputError(f"cannot write {output}: {error.strerror or error}") from error
     return [output, arrays_path, *paths]
 
 
-<<<<<<< HEAD
-def _layer(engine: Engine, module: ModuleSpec, m: ContactMap, place: _Place) -> Layer:
-=======
 def _write_mcool(
     engine: Engine,
     module: ModuleSpec,
-    maps: list[ZoomMap],
+    maps: list[ContactMap],
     settings: Settings,
     output: Path,
     assembly: str,
@@ -160,8 +130,7 @@ def _write_mcool(
     return paths
 
 
-def _layer(engine: Engine, module: ModuleSpec, m: ZoomMap, place: _Place) -> Layer:
->>>>>>> engine
+def _layer(engine: Engine, module: ModuleSpec, m: ContactMap, place: _Place) -> Layer:
     """What the file needs of a level besides its pixels; all is masked but the window."""
     sizes = place.chromsizes
     masked = {c: np.ones(n_bins(size, m.resolution), dtype=bool) for c, size in sizes.items()}
