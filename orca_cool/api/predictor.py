@@ -342,7 +342,7 @@ class Predictor:
         if isinstance(variants, str | os.PathLike):
             variants = list(read_variants(Path(variants), source))
         chosen = self._module_with(resolutions, module)
-        known = read_loops(loops) if loops is not None else ()
+        known = read_loops(Path(loops)) if loops is not None else ()
         levels = tuple(resolutions or chosen.resolutions)
         scoring = Scoring(levels, Choices(loops=known), tuple(shifts), strict=strict)
         engine = self._opened.new_engine(source, fine_bytes=MANY_EDITS)
