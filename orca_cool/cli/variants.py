@@ -10,10 +10,11 @@ import click
 from tqdm import tqdm
 
 from orca_cool.cli.common import assembly_of
-from orca_cool.effects.scores import Choices, read_loops
+from orca_cool.effects.scores import Choices
 from orca_cool.effects.table import score_variants
 from orca_cool.errors import EditError, ModelError
 from orca_cool.files import check_output
+from orca_cool.genome.loops import read_loops
 from orca_cool.genome.open import open_genome
 from orca_cool.model.bundle import load_bundle
 from orca_cool.model.registry import resolve
@@ -192,7 +193,7 @@ def variants(
             output,
             resolutions=wanted,
             identity=identity,
-            choices=Choices(loops=read_loops(loops) if loops else ()),
+            choices=Choices(loops=read_loops(loops, source.chromsizes) if loops else ()),
             shifts=moved,
             maps=maps,
             strict=strict,
