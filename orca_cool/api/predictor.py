@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from orca_cool.api.values import Genome, load_model, open_genome
 from orca_cool.errors import EditError, ModelError
+from orca_cool.genome.loops import read_loops
 from orca_cool.genome.regions import Region, parse_position, parse_region
 from orca_cool.genome.source import SequenceSource
 from orca_cool.prediction.job import EDGES, MANY_EDITS, Job, Opened
@@ -334,7 +335,7 @@ class Predictor:
         EditError, ModelError
         """
         from orca_cool.effects.align import Reference
-        from orca_cool.effects.scores import Choices, read_loops
+        from orca_cool.effects.scores import Choices
         from orca_cool.effects.variant_rows import Scoring, iter_rows
         from orca_cool.variants import read_variants
 
@@ -342,7 +343,7 @@ class Predictor:
         if isinstance(variants, str | os.PathLike):
             variants = list(read_variants(Path(variants), source))
         chosen = self._module_with(resolutions, module)
-        known = read_loops(Path(loops)) if loops is not None else ()
+        known = read_loops(Path(loops), source.chromsizes) if loops is not None else ()
         levels = tuple(resolutions or chosen.resolutions)
         scoring = Scoring(levels, Choices(loops=known), tuple(shifts), strict=strict)
         engine = self._opened.new_engine(source, fine_bytes=MANY_EDITS)

@@ -10,12 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from orca_cool.effects.align import Comparison
-from orca_cool.errors import EditError
 from orca_cool.maps.metrics import compartments, insulation_score, pearson, scc
 
 #: Columns of a table of scores, in order.
@@ -99,37 +97,6 @@ def score(found: Comparison, choices: Choices | None = None) -> dict[str, float]
 def average(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Mean of the finite values of each score, over shifted windows."""
     return {name: _mean(np.array([row[name] for row in rows], dtype=float)) for name in SCORES}
-
-
-def read_loops(path: str | Path) -> tuple[tuple[str, int, int], ...]:
-    """Loops of a BEDPE file (chrom1, start1, end1, chrom2, start2, end2, more), as the middles of
-    their anchors; trans ones are left out.
-
-    Raises
-    ------
-    EditError
-        If it cannot be read, or a line is not BEDPE; the message names the line.
-    """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise EditError(
-            f"loops {str(path)!r} cannot be read: {getattr(error, 'strerror', None) or error}"
-        ) from error
-    out = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        fields = line.split("\t")
-        if not line.strip() or line.startswith("#") or (number == 1 and fields[0] == "chrom1"):
-            continue
-        try:
-            first, second = ((int(fields[k]) + int(fields[k + 1])) // 2 for k in (1, 4))
-        except (ValueError, IndexError):
-            raise EditError(
-                f"loops {str(path)!r}, line {number}: {line[:100]!r} is not BEDPE"
-            ) from None
-        if fields[0] == fields[3]:
-            out.append((fields[0], min(first, second), max(first, second)))
-    return tuple(out)
 
 
 def _mean(values: np.ndarray) -> float:

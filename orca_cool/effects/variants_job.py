@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from orca_cool.errors import EditError, ModelError, RegionError
 from orca_cool.files import check_output, sha256
+from orca_cool.genome.loops import read_loops
 from orca_cool.genome.regions import parse_length
 from orca_cool.genome.source import SequenceSource
 from orca_cool.prediction.job import MANY_EDITS, Job, Opened, Say
@@ -168,10 +169,12 @@ class VariantsJob(Job):
         return summary
 
     def _scoring(self, levels: tuple[int, ...], opened: Opened) -> Scoring:
-        from orca_cool.effects.scores import Choices, read_loops
+        from orca_cool.effects.scores import Choices
         from orca_cool.effects.variant_rows import Scoring
 
-        loops = read_loops(self.loops) if self.loops else ()
+        loops = ()
+        if self.loops:
+            loops = read_loops(self.loops, opened.reference.chromsizes)
         maps = None if self.maps is None else Path(self.maps)
         return Scoring(levels, Choices(loops=loops), self._shifts(), maps, self.strict)
 

@@ -12,6 +12,7 @@ from orca_cool.errors import GenomeError
 from orca_cool.genome.fasta import FastaSource
 from orca_cool.genome.file_source import require_readable
 from orca_cool.genome.source import SequenceSource, length_of
+from orca_cool.genome.textfile import TextFile
 from orca_cool.genome.twobit import TwoBitSource
 
 #: Shipped genomes: name -> file below ``orca_cool/data``.
@@ -59,7 +60,24 @@ class RenamedSource:
         return f"RenamedSource({self.source!r})"
 
 
+def _read_names(path: str) -> dict[str, str]:
+    """{genome's name: wanted name} of a TSV."""
+    try:
+        names = {}
+        for row in TextFile(path, "chromosome names", GenomeError).rows(spaces=False):
+            columns = [column.strip() for column in row.fields]
+            if len(columns) != 2 or not all(columns):
+                raise row.error("is not two names with a tab between them")
+            names[columns[0]] = columns[1]
+        return names
+    except GenomeError as error:
+        raise GenomeError(
+            f"{error}; give 'add-chr', 'strip-chr' or a two-column TSV (genome's name, wanted name)"
+        ) from None
+
+
 def _renaming(source: SequenceSource, chrom_names: str) -> dict[str, str]:
+    """{genome's name: wanted name} that ``chrom_names`` of :func:`open_genome` asks for."""
     if chrom_names == "add-chr":
         names = {old: "chr" + old for old in source.chromsizes if not old.startswith("chr")}
     elif chrom_names == "strip-chr":
@@ -67,24 +85,7 @@ def _renaming(source: SequenceSource, chrom_names: str) -> dict[str, str]:
             old: old[3:] for old in source.chromsizes if old.startswith("chr") and len(old) > 3
         }
     else:
-        try:
-            lines = Path(chrom_names).read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise GenomeError(
-                f"chromosome names {chrom_names!r}: not 'add-chr', 'strip-chr' or a readable "
-                f"two-column TSV (genome's name, wanted name)"
-            ) from error
-        names = {}
-        for number, line in enumerate(lines, 1):
-            if not line.strip() or line.startswith("#"):
-                continue
-            columns = line.split("\t")
-            if len(columns) != 2 or not all(c.strip() for c in columns):
-                raise GenomeError(
-                    f"{chrom_names!r} line {number}: {line!r} is not two names with a tab "
-                    f"between them"
-                )
-            names[columns[0].strip()] = columns[1].strip()
+        names = _read_names(chrom_names)
     if not names:
         raise GenomeError(
             f"chromosome names {chrom_names!r} would rename nothing in genome {source.name!r}"

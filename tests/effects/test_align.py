@@ -10,8 +10,7 @@ from conftest import Drawn, make_toy_expected, make_toy_model
 from edited_genomes import EDITS, GAP, SIZES, Plain, letters, random_letters
 
 from orca_cool.effects.align import Reference, bin_origins, compare, sites
-from orca_cool.effects.scores import SCORES, Choices, average, read_loops, score
-from orca_cool.errors import EditError
+from orca_cool.effects.scores import SCORES, Choices, average, score
 from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.changes import Adjacency, Breakend, Contig, Edit
 from orca_cool.genome.segments import Segment
@@ -362,16 +361,3 @@ def test_each_window_of_the_reference_is_predicted_once(engine, source, module):
         for a, b in zip(found, alone, strict=True):
             assert np.array_equal(a.alternate.values, b.alternate.values)
     assert reference.predicted == 1
-
-
-def test_loops_file(tmp_path):
-    path = tmp_path / "loops.bedpe"
-    path.write_text(
-        "chrom1\tstart1\tend1\tchrom2\tstart2\tend2\nc\t10\t20\tc\t50\t70\t.\nc\t1\t3\td\t5\t9\nc\t90\t92\tc\t4\t6\n"
-    )
-    assert read_loops(path) == (("c", 15, 60), ("c", 5, 91))
-    path.write_text("c\t10\t20\tc\t50\n")
-    with pytest.raises(EditError, match="line 1"):
-        read_loops(path)
-    with pytest.raises(EditError, match="cannot be read"):
-        read_loops(tmp_path / "none")

@@ -29,6 +29,9 @@ from orca_cool.model.spec import ModelSpec
 
 LETTERS = {"A": 0, "C": 1, "G": 2, "T": 3}
 
+#: Small files that once went wrong.
+CASES = Path(__file__).resolve().parents[1] / "data" / "cases"
+
 
 def oracle(text: str, start: int, end: int) -> list[int]:
     return [LETTERS.get(text[i].upper(), 4) if 0 <= i < len(text) else 4 for i in range(start, end)]
@@ -310,6 +313,11 @@ def test_names_are_suggested_and_never_matched_silently(tmp_path):
     assert isinstance(open_genome(path, "add-chr"), RenamedSource)
 
 
+def test_a_table_of_names_with_a_byte_order_mark(tmp_path):
+    path = write_fasta(tmp_path / "ncbi.fa", {"NC_001133.9": "ACGT"})
+    assert open_genome(path, str(CASES / "map_bom.tsv")).chromsizes == {"chrI": 4}
+
+
 def test_one_hot(device):
     codes = np.array([0, 1, 2, 3, 4, 0], dtype=np.uint8)
     hot = source_module.one_hot(codes, device)
@@ -328,9 +336,6 @@ def test_one_hot(device):
     other = source_module.one_hot(source_module.reverse_complement(codes), device)
     assert torch.equal(other, hot.flip(0, 1))
 
-
-#: Small files that once went wrong.
-CASES = Path(__file__).resolve().parents[1] / "data" / "cases"
 
 SIZES = {"chrII": 813_184, "HLA:A*01:01": 3000, "1": 500}
 
