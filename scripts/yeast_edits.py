@@ -27,9 +27,10 @@ from orca_cool.genome.intervals import read_bed
 from orca_cool.genome.open import open_genome
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import SequenceSource
+from orca_cool.maps.contact_map import ContactMap
 from orca_cool.model.bundle import load_bundle
 from orca_cool.model.registry import resolve
-from orca_cool.prediction.engine import Engine, ZoomMap
+from orca_cool.prediction.engine import Engine
 
 CHROM = "chrII"
 #: CEN2 by its bases (SGD): it is looked up, since releases of the genome differ by a few bp
@@ -95,7 +96,7 @@ def centromeres(engine: Engine, picture: str | None) -> None:
 
 
 def draw(
-    maps: dict[str, ZoomMap], breakpoints: dict[str, list[int]], length: int, path: str
+    maps: dict[str, ContactMap], breakpoints: dict[str, list[int]], length: int, path: str
 ) -> None:
     """A panel each; triangles above it mark centromeres."""
     from matplotlib.figure import Figure

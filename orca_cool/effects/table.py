@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 
 from orca_cool import __version__
-from orca_cool.effects.align import Comparison, Reference, compare, sites
+from orca_cool.effects.align import Comparison, Reference, compare
 from orca_cool.effects.scores import SCORES, Choices, average, score
+from orca_cool.effects.sites import sites
 from orca_cool.errors import EditError, OrcaCoolError, OutputError
 from orca_cool.files import check_output
 from orca_cool.genome.apply_edits import apply_edits
@@ -299,7 +300,7 @@ def save_maps(
         m = c.alternate
         arrays |= {
             f"alternate_{key}": m.values,
-            f"reference_{key}": c.reference.astype(np.float32),
+            f"reference_{key}": c.reference.values,
             f"touched_{key}": c.touched,
         }
         row: dict[str, Any] = {

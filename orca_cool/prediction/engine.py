@@ -19,8 +19,10 @@ from orca_cool.encodings.cache import EditedCache, EncodingCache, Notice
 from orca_cool.encodings.store import EncodingStore
 from orca_cool.errors import DeviceError, GenomeError, ModelError
 from orca_cool.genome.edited import EditedGenome
+from orca_cool.genome.regions import Region
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import SequenceSource
+from orca_cool.maps.contact_map import ContactMap
 from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.bundle import Bundle
 from orca_cool.model.cascade import flip_map, mirror
@@ -51,30 +53,6 @@ class WindowMap:
     window: Window
     values: np.ndarray
     strand_difference: np.ndarray
-
-
-@dataclass(frozen=True)
-class ZoomMap:
-    """One level of a zoom: ``start``, ``end`` in bp on ``chrom``; the other fields as in
-    :class:`WindowMap`.
-
-    ``expected`` float64 (bins, bins) and ``eps`` invert the log ratio: F = exp(values) * (expected
-    + eps).
-    """
-
-    chrom: str
-    resolution: int
-    start: int
-    end: int
-    values: np.ndarray
-    strand_difference: np.ndarray
-    expected: np.ndarray
-    eps: float
-
-    @property
-    def frequency(self) -> np.ndarray:
-        """(bins, bins) float64 F, the regularised contact frequency."""
-        return np.exp(self.values.astype(float)) * (self.expected + self.eps)
 
 
 class Engine:
@@ -429,7 +407,7 @@ class Engine:
 
     def zoom(
         self, module: ModuleSpec, chrom: str, position: int, edges: str = "zero-padded"
-    ) -> list[ZoomMap]:
+    ) -> list[ContactMap]:
         """One zoom exactly as Orca's own: see :meth:`encode_zoom`, :meth:`decode`."""
         return self.decode(module, [self.encode_zoom(module, chrom, position, edges)])[0]
 
@@ -482,7 +460,7 @@ class Engine:
 
     def zoom_concatenated(
         self, module: ModuleSpec, pieces: Sequence[Segment], starts: Mapping[int, int]
-    ) -> list[ZoomMap]:
+    ) -> list[ContactMap]:
         """One zoom of chromosome pieces laid end to end, for a module whose input they are
         (256M).
 
@@ -515,7 +493,7 @@ class Engine:
         )[0]
 
     @torch.inference_mode()
-    def decode(self, module: ModuleSpec, zooms: Sequence[EncodedZoom]) -> list[list[ZoomMap]]:
+    def decode(self, module: ModuleSpec, zooms: Sequence[EncodedZoom]) -> list[list[ContactMap]]:
         """EncodedZoom, each level by level. Several together fill a batch; a zoom' numbers do not
         depend on the others.
         """
@@ -525,7 +503,7 @@ class Engine:
         ]
         parents: list[dict[tuple[int, bool], Tensor]] = [{} for _ in zooms]
         before: int | None = None
-        out: list[list[ZoomMap]] = [[] for _ in zooms]
+        out: list[list[ContactMap]] = [[] for _ in zooms]
         for r in module.resolutions:
             tasks = []
             for zoom, found, above in zip(zooms, encodings, parents):
@@ -544,12 +522,11 @@ class Engine:
                     expected = expected_model.normmat(r, bins)
                 else:
                     expected = expected_model.assembled(r, _plain(zoom.pieces), begin, bins)
-                place = (zoom.origin + begin, zoom.origin + begin + self.spec.window(r))
-                out[k].append(
-                    ZoomMap(
-                        zoom.chrom, r, *place, *average(both), expected, expected_model.eps(r, bins)
-                    )
-                )
+                start = zoom.origin + begin
+                region = Region(zoom.chrom, start, start + self.spec.window(r))
+                values, strands = average(both)
+                eps = expected_model.eps(r, bins)
+                out[k].append(ContactMap(values, expected, eps, region, r, strands))
             before = r
         return out
 

@@ -16,11 +16,12 @@ from orca_cool.errors import OutputError
 from orca_cool.files import check_output
 from orca_cool.genome.gaps import MAX_GAP, gap_fraction
 from orca_cool.genome.regions import n_bins
+from orca_cool.maps.contact_map import ContactMap
 from orca_cool.maps.coolfile import write_mcool
 from orca_cool.maps.expected import table_path, write_expected
 from orca_cool.maps.pixels import Layer, RowBlock
 from orca_cool.model.spec import ModuleSpec
-from orca_cool.prediction.engine import Engine, ZoomMap
+from orca_cool.prediction.engine import Engine
 from orca_cool.prediction.levels import Settings, expected_for, known_band
 from orca_cool.prediction.mosaic import band_of
 
@@ -28,7 +29,7 @@ from orca_cool.prediction.mosaic import band_of
 def zoom_to_files(
     engine: Engine,
     module: ModuleSpec,
-    maps: list[ZoomMap],
+    maps: list[ContactMap],
     settings: Settings,
     output: str | Path,
     *,
@@ -111,7 +112,8 @@ def zoom_to_files(
         def banded(y: np.ndarray) -> np.ndarray:
             return np.where(j < rows, band_of(y)[:rows, : j.shape[1]], np.float32(np.nan))
 
-        strand_difference = banded(m.strand_difference) if settings.strand_difference else None
+        wanted = m.strand_difference if settings.strand_difference else None
+        strand_difference = None if wanted is None else banded(wanted)
         yield RowBlock(
             chrom,
             first,
