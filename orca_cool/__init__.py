@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         read_variants,
         score_variants,
     )
-    from orca_cool.effects.comparison import Comparison
+    from orca_cool.effects.align import Comparison
     from orca_cool.errors import OrcaCoolError
     from orca_cool.maps.contact_map import ContactMap
     from orca_cool.maps.open import MapFile, open_map
@@ -66,7 +66,7 @@ __all__ = [
 
 #: Where those live that do not live in :mod:`orca_cool.api`.
 _HOMES = {
-    "Comparison": "orca_cool.effects.comparison",
+    "Comparison": "orca_cool.effects.align",
     "ContactMap": "orca_cool.maps.contact_map",
     "MapFile": "orca_cool.maps.open",
     "OrcaCoolError": "orca_cool.errors",

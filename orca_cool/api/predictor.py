@@ -24,7 +24,7 @@ from orca_cool.variants.options import EditOptions, edited_genome
 if TYPE_CHECKING:
     import pandas as pd
 
-    from orca_cool.effects.comparison import Comparison
+    from orca_cool.effects.align import Comparison
     from orca_cool.maps.contact_map import ContactMap
     from orca_cool.model.spec import ModuleSpec
     from orca_cool.model.window_model import WindowModel
@@ -286,7 +286,6 @@ class Predictor:
         EditError, ModelError
         """
         from orca_cool.effects.align import Reference, compare
-        from orca_cool.effects.comparison import Comparison
 
         chosen = self._module_with(resolutions, module)
         genome = edited_genome(EditOptions((edit,)), self.genome.source).genome
@@ -294,7 +293,7 @@ class Predictor:
             raise EditError(f"{edit!r} changes nothing: the sequence is the reference's")
         reference = Reference(self._engine, chosen)
         (found,) = compare(reference, [genome], keep=resolutions)
-        return [Comparison(one) for one in found]
+        return found
 
     def _module_with(self, resolutions: Sequence[int] | None, name: str | None) -> ModuleSpec:
         """The first module (or the one of this name) that has all resolutions."""

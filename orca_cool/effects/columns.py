@@ -1,5 +1,5 @@
-"""What a zoom shows: a column for each level, with maps of the reference and of an edited
-genome and their insulation.
+"""What the figure of a zoom shows: one column a level, with the maps of the reference and of an
+edited genome and their insulation.
 
 Columns come from predictions (:meth:`Column.of_zoom`, :func:`compared`) or from a file of maps
 (:func:`read_maps`); :func:`orca_cool.effects.figure.draw_columns` draws them.
@@ -19,16 +19,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from orca_cool.errors import EditError
-from orca_cool.files import check_format
 from orca_cool.genome.edited import EditedGenome
-from orca_cool.genome.gaps import gap_fraction
+from orca_cool.genome.gaps import MAX_GAP, gap_fraction
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import GAP, SequenceSource
 from orca_cool.maps.contact_map import ContactMap
 from orca_cool.maps.metrics import insulation_score
 
 if TYPE_CHECKING:
-    from orca_cool.effects.align import Comparison, Reference, Site
+    from orca_cool.effects.align import Comparison, Reference
+    from orca_cool.effects.sites import Site
 
 #: Side of the insulation diamond in bins, as scores take it; maps of fewer than 80 bins have a
 #: smaller one.
@@ -55,12 +55,12 @@ _DAMAGED = (
 
 @dataclass(frozen=True)
 class Map:
-    """A map of ``chrom[start:end)``.
+    """A map of ``chrom[start:end)`` (bp) as it is drawn.
 
     Attributes
     ----------
-    values : (n, n) log observed/expected, NaN where unknown. insulation : (n,) log2, NaN where
-        unknown.
+    values : (n, n) float64 log observed/expected, NaN where unknown.
+    insulation : (n,) insulation score in log2 units, NaN where unknown.
     """
 
     chrom: str
@@ -72,17 +72,18 @@ class Map:
 
 @dataclass(frozen=True)
 class Column:
-    """One level at one place.
+    """One level at one site.
 
     Attributes
     ----------
+    resolution : bin in bp.
     references : maps of the reference; two where the parts that are joined lie far from each other.
     alternate : map of the edited genome, if there is one.
-    aligned, aligned_insulation : (n, n), (n,): the reference in the alternate's bins, NaN where
-        there is none.
-    breakpoints : breakpoints that the figure is about, in bp of the alternate.
+    aligned, aligned_insulation : (n, n) and (n,), the reference's map and insulation in the
+        alternate's bins, NaN where there is none.
+    breakpoints : those that the figure is about, in bp of the alternate's contig.
     genome : the edited genome.
-    of_ratio : insulation is that of observed/expected, not of contact frequency.
+    of_ratio : True if insulation is that of observed/expected, False if of contact frequency.
     """
 
     resolution: int
@@ -103,13 +104,14 @@ class Column:
     def of_comparison(cls, found: Comparison, genome: EditedGenome) -> Column:
         """A level of an edited genome beside its reference."""
         references = tuple(_map(r, genome.source) for r in found.references)
-        lifted = _lifted([r.insulation for r in references], found.bins, len(found.reference))
+        aligned = found.reference.values.astype(float)
+        insulation = _lifted([r.insulation for r in references], found.bins, len(aligned))
         return cls(
             found.resolution,
             references,
             _map(found.alternate, genome),
-            found.reference,
-            lifted,
+            aligned,
+            insulation,
             found.site.breakpoints,
             genome,
         )
@@ -123,20 +125,21 @@ class Column:
 
     @property
     def maps(self) -> list[Map]:
+        """The maps of the reference, then that of the alternate."""
         return [*self.references, *([self.alternate] if self.alternate else [])]
 
     def places(self) -> list[tuple[str, int, int]]:
-        """(chromosome, start, end) of all of the reference that is drawn, the alternate's pieces
+        """(chromosome, start, end) of all of the reference that is drawn, the alternate's segments
         included.
         """
         m = self.alternate
-        pieces = (
+        segments = (
             self.genome.segments(m.chrom, m.start, m.end)
             if m is not None and self.genome is not None and self.edited
             else []
         )
         return [(r.chrom, r.start, r.end) for r in self.references] + [
-            (p.chrom, p.start, p.end) for p in pieces if p.chrom
+            (s.chrom, s.start, s.end) for s in segments if s.chrom
         ]
 
     @property
@@ -149,15 +152,17 @@ class Column:
         )
 
     def breaks(self) -> list[int]:
-        """Breakpoints that are marked in the alternate's window, in bp: all junctions in it
-        (``breakpoints`` if those are many), and ends of the chromosome that are none in the reference.
+        """Breakpoints that are drawn in the alternate's window, in bp of its contig.
+
+        All junctions in the window (``breakpoints`` alone if there are more than MAX_JUNCTIONS), and
+        ends of the contig that are not ends of a chromosome of the reference.
         """
         m, places = self.alternate, list(self.breakpoints)
         if m is None:
             return []
         if self.genome is not None and self.edited:
             junctions = [j for j in self.genome.junctions(m.chrom) if m.start <= j <= m.end]
-            # the mark of a chromosome that is one piece as a whole is no breakpoint
+            # the site of a chromosome that is one segment as a whole is no breakpoint
             real = [
                 b for b in places if b in (0, self.genome.chromsizes[m.chrom]) or b in junctions
             ]
@@ -165,7 +170,9 @@ class Column:
         return [b for b in places if m.start <= b <= m.end]
 
     def origins(self) -> list[tuple[str, int]]:
-        """(chromosome, bp) of the reference that the sides of :meth:`breaks` came from."""
+        """(chromosome, bp) of the reference that the bases on both sides of :meth:`breaks` came
+        from.
+        """
         m = self.alternate
         if m is None:
             return []
@@ -190,9 +197,9 @@ def diamond_side(bins: int) -> int:
 
 
 def _map(m: ContactMap, source: SequenceSource) -> Map:
-    """What lies in gaps and outside the chromosome is predicted too, but means nothing."""
-    from orca_cool.genome.gaps import MAX_GAP  # with torch, which a file of maps is drawn without
-
+    """A predicted map as it is drawn: bins that are mostly gap, or lie outside the chromosome, are
+    predicted too, but mean nothing, and are masked.
+    """
     track = insulation_score(m.frequency, diamond_side(len(m.values)))
     return _masked(
         m.chrom,
@@ -222,46 +229,10 @@ def _lifted(tracks: Sequence[np.ndarray], bins: Sequence[np.ndarray], n: int) ->
     return out
 
 
-def site_at(genome: EditedGenome, chrom: str, position: int, grain: int = 1) -> Site:
-    """The place of an edited genome where a base of the reference went (the first of its copies),
-    for :func:`compared`.
-
-    Parameters
-    ----------
-    chrom, position : of the reference, in bp. grain : both windows are centred where the reference
-        has a multiple of this.
-
-    Raises
-    ------
-    EditError
-        If the edits leave nothing of that base, or change nothing on the chromosome that it is on
-        now.
-    """
-    from orca_cool.effects.align import Site
-
-    place = f"{chrom}:{position:,}"
-    lifted = genome.from_reference(chrom, position, position + 1)
-    if not lifted:
-        raise EditError(
-            f"the edits leave nothing of {place}; choose another place, or none to see the "
-            f"breakpoints"
-        )
-    image = next((i for i in lifted if i.contig in genome.edited), None)
-    if image is None:
-        raise EditError(
-            f"the edits change nothing on {lifted[0].contig}, where {place} is; they change "
-            f"{', '.join(genome.edited)}"
-        )
-    back = position % grain
-    there = image.start - back if image.strand == "+" else image.end + back
-    nearest = min(genome.junctions(image.contig), key=lambda j: abs(j - there), default=there)
-    return Site(image.contig, (nearest,), there, ((chrom, position - back),))
-
-
 def compared(
     reference: Reference, genome: EditedGenome, site: Site, levels: Sequence[int]
 ) -> list[Column]:
-    """Predict the levels of one place of an edited genome beside its reference, coarse to fine."""
+    """Predict the levels of one site of an edited genome beside its reference, coarse to fine."""
     from orca_cool.effects.align import compare_at
 
     return [
@@ -269,17 +240,8 @@ def compared(
     ]
 
 
-def around(genome: EditedGenome, site: Site, reach: int) -> list[tuple[str, int, int]]:
-    """Intervals of the reference that windows of at most ``reach`` bp on either side of a place
-    show.
-    """
-    places = [(chrom, at - reach, at + reach) for chrom, at in site.references]
-    pieces = genome.segments(site.contig, site.position - reach, site.position + reach)
-    return places + [(piece.chrom, piece.start, piece.end) for piece in pieces if piece.chrom]
-
-
 class _Lengths:
-    """A source of which only the lengths of chromosomes are known."""
+    """A sequence source of which only the lengths of chromosomes are known: all of it is N."""
 
     def __init__(self, chromsizes: dict[str, int]):
         self.name, self.chromsizes = "maps", chromsizes
@@ -289,10 +251,14 @@ class _Lengths:
 
 
 def read_maps(path: str | Path) -> tuple[str, list[list[Column]]]:
-    """A file of ``orca-cool variants --maps``.
+    """Read a file of ``orca-cool variants --maps``.
 
-    It has no expected frequencies: insulation is that of observed/expected. What lies in gaps is
-    not known either.
+    The file has no expected frequencies, hence insulation is that of observed/expected; and it does
+    not tell which bins are gaps, hence they are not masked.
+
+    Parameters
+    ----------
+    path : .npz, of format version 1 or 2.
 
     Returns
     -------
@@ -301,14 +267,13 @@ def read_maps(path: str | Path) -> tuple[str, list[list[Column]]]:
     Raises
     ------
     EditError
-        If there is no such file, or it is another.
+        If there is no such file, it is no file of maps, or it holds none.
     """
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             about = json.loads(str(arrays["about"]))
-            check_format(
-                about, "orca-cool.maps", 2, repr(str(path)), EditError, key="format_version"
-            )
+            if about["format"] != "orca-cool.maps" or about["format_version"] not in (1, 2):
+                raise ValueError(f"format {about['format']!r}, version {about['format_version']}")
             genome = _genome(about)
             found: dict[str, list[Column]] = {}
             for row in about["maps"]:
@@ -332,7 +297,7 @@ def read_maps(path: str | Path) -> tuple[str, list[list[Column]]]:
 
 
 def _genome(about: Mapping[str, Any]) -> EditedGenome | None:
-    """The edited chromosomes, letters apart."""
+    """The edited genome, without its letters; None if nothing is edited."""
     contigs = {
         contig: [_segment(text) for text in texts] for contig, texts in about["segments"].items()
     }

@@ -34,7 +34,7 @@ def save_maps(
         m = c.alternate
         arrays |= {
             f"alternate_{key}": m.values,
-            f"reference_{key}": c.reference.astype(np.float32),
+            f"reference_{key}": c.reference.values,
             f"touched_{key}": c.touched,
         }
         row: dict[str, Any] = {

@@ -194,8 +194,9 @@ class PlotJob(Job):
         place: Region | None,
         edited: Edited,
     ) -> list[Path]:
-        from orca_cool.effects.align import Reference, sites
-        from orca_cool.effects.columns import around, compared, site_at
+        from orca_cool.effects.align import Reference
+        from orca_cool.effects.columns import compared
+        from orca_cool.effects.sites import around, site_at, sites
 
         genome, spec = edited.genome, engine.spec
         changes = textwrap.shorten("; ".join(map(str, edited.changes)), 100, placeholder=" ...")

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from orca_cool.effects.align import Comparison
 from orca_cool.maps.metrics import compartments, insulation_score, pearson, scc
+
+if TYPE_CHECKING:
+    from orca_cool.effects.align import Comparison
 
 #: Columns of a table of scores, in order.
 SCORES = (
@@ -74,7 +77,7 @@ def score(found: Comparison, choices: Choices | None = None) -> dict[str, float]
         bins.
     """
     choices = choices or Choices()
-    a, b = found.alternate.values.astype(float), found.reference
+    a, b = found.alternate.values.astype(float), found.reference.values.astype(float)
     known = np.triu(np.isfinite(b))
     out = dict.fromkeys(SCORES, float("nan"))
     out["pixels"] = int(known.sum())
@@ -84,7 +87,8 @@ def score(found: Comparison, choices: Choices | None = None) -> dict[str, float]
     out["mse"] = float(np.mean((a - b)[known] ** 2))
     out["one_minus_r"] = 0.0 if same else 1 - pearson(a, b, nearest=0)[0]
     out["one_minus_scc"] = 0.0 if same else 1 - scc(a, b)
-    out["log_fold_change"] = _mean(np.abs(found.alternate_log - found.reference_log)[found.touched])
+    change = found.alternate.log_frequency - found.reference.log_frequency
+    out["log_fold_change"] = _mean(np.abs(change)[found.touched])
     out["decay"] = _decay(found)
     return (
         out
@@ -110,9 +114,9 @@ def _decay(found: Comparison) -> float:
     """
     if found.unchanged:
         return 0.0
-    n = len(found.reference)
+    n = len(found.reference.values)
     distance = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
-    there = np.isfinite(found.reference)
+    there = np.isfinite(found.reference.values)
     own = _by_distance(found.alternate.values[there], distance[there], n)
     total, count = np.zeros(n), np.zeros(n)
     for r, index in zip(found.references, found.bins):

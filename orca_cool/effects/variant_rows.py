@@ -9,9 +9,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from orca_cool.effects.align import Comparison, Reference, compare, sites
+from orca_cool.effects.align import Comparison, Reference, compare
 from orca_cool.effects.maps_file import save_maps
 from orca_cool.effects.scores import SCORES, Choices, average, score
+from orca_cool.effects.sites import sites
 from orca_cool.errors import EditError, OrcaCoolError
 from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.edited import EditedGenome

@@ -172,7 +172,7 @@ class VariantsJob(Job):
         from orca_cool.effects.scores import Choices
         from orca_cool.effects.variant_rows import Scoring
 
-        loops = ()
+        loops: tuple[tuple[str, int, int], ...] = ()
         if self.loops:
             loops = read_loops(self.loops, opened.reference.chromsizes)
         maps = None if self.maps is None else Path(self.maps)

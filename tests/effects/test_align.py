@@ -9,10 +9,12 @@ import pytest
 from conftest import Drawn, make_toy_expected, make_toy_model
 from edited_genomes import EDITS, GAP, SIZES, Plain, letters, random_letters
 
-from orca_cool.effects.align import Reference, bin_origins, compare, sites
+from orca_cool.effects.align import Comparison, Reference, bin_origins, compare
 from orca_cool.effects.scores import SCORES, Choices, average, score
+from orca_cool.effects.sites import Site, sites
 from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.changes import Adjacency, Breakend, Contig, Edit
+from orca_cool.genome.regions import Region
 from orca_cool.genome.segments import Segment
 from orca_cool.maps.contact_map import ContactMap
 from orca_cool.maps.metrics import pearson
@@ -208,7 +210,7 @@ def test_bins_are_compared_with_those_that_they_came_from(engine, source, module
                             for x in (p, q)
                         ]
                         wanted = np.nan if any(gaps) else r.values[p, q]
-                np.testing.assert_equal(c.reference[i, j], wanted)
+                np.testing.assert_equal(c.reference.values[i, j], wanted)
 
 
 def test_a_bin_whose_middle_is_given_takes_the_nearest_base():
@@ -254,12 +256,20 @@ def test_scores_by_hand(engine, source, module):
     (found,) = compare(Reference(engine, module), [genome])
     for c in found:
         a, b = c.alternate.values.astype(float), c.references[0].values.astype(float)
-        assert np.array_equal(c.reference, b)  # an SNV moves nothing
+        assert np.array_equal(c.reference.values, b)  # an SNV moves nothing
         upper = np.triu_indices(16)
         values = score(c, Choices(diamond=3))
         assert values["mse"] == pytest.approx(np.mean((a - b)[upper] ** 2))
         assert values["one_minus_r"] == pytest.approx(1 - pearson(a, b, nearest=0)[0])
         assert values["mse"] > 0
+        np.testing.assert_equal(c.scores(Choices(diamond=3)), values)
+        d = c.difference
+        assert (d.region, d.resolution) == (c.alternate.region, c.resolution)
+        np.testing.assert_allclose(d.values, a - b, atol=1e-6)
+        # at the same distance the expected cancels: the fold change of observed/expected is that of
+        # the frequency
+        fold = c.alternate.frequency / c.references[0].frequency
+        np.testing.assert_allclose(d.frequency, fold, rtol=1e-5)
         (bin_,) = np.flatnonzero(c.touched)
         assert bin_ == (12_000 - c.alternate.start) // c.resolution
         # at the same distance the expected cancels
@@ -270,28 +280,14 @@ def test_scores_by_hand(engine, source, module):
 
 def crafted(alternate, resolution=1000):
     """A comparison of maps given by hand, on one chromosome without gaps; the expected is 1."""
-    from orca_cool.effects.align import Comparison, Site
-
     y, z = alternate
     n = len(y)
-    maps = [
-        ContactMap("c", resolution, 0, n * resolution, v, np.zeros_like(v), np.ones_like(v), 0.0)
-        for v in (y, z)
-    ]
+    region = Region("c", 0, n * resolution)
+    maps = [ContactMap(v, np.ones_like(v), 0.0, region, resolution) for v in (y, z)]
     touched = np.zeros(n, dtype=bool)
     touched[n // 2] = True
     site = Site("c", (n * resolution // 2,), 0, (("c", 0),))
-    return Comparison(
-        site,
-        resolution,
-        maps[0],
-        (maps[1],),
-        z.astype(float),
-        z.astype(float),
-        y.astype(float),
-        (np.arange(n),),
-        touched,
-    )
+    return Comparison(site, *maps, (maps[1],), (np.arange(n),), touched)
 
 
 def blocks(n, *borders):
