@@ -15,6 +15,7 @@ from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.changes import Change
 from orca_cool.genome.edited import EditedGenome, digest, fingerprint
 from orca_cool.genome.source import SequenceSource
+from orca_cool.genome.textfile import TextFile
 from orca_cool.variants import haplotype, parse_edits, parse_seqstr, read_variants
 
 #: Edits, and segments of each contig, that metadata lists.
@@ -200,16 +201,10 @@ def provenance_of(
 
 
 def _text(option: str, text: str) -> str:
-    """What an option says, or the file that it names."""
+    """What an option says, or the lines of the file that it names."""
     if not text.startswith("@"):
         return text
-    try:
-        return Path(text[1:]).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise EditError(
-            f"{option} {text!r}: the file cannot be read: "
-            f"{getattr(error, 'strerror', None) or error}"
-        ) from error
+    return "\n".join(line for _, line in TextFile(text[1:], f"{option} file", EditError).lines())
 
 
 def _absolute_files(text: str) -> str:

@@ -100,6 +100,8 @@ def _header(file: TextFile) -> tuple[list[str], list[str]]:
             )
         if line.startswith("##"):
             meta.append(line)
+        elif not line.strip():
+            continue
         elif tuple((columns := line.split("\t"))[:8]) == COLUMNS:
             return meta, columns
         else:

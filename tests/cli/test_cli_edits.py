@@ -410,7 +410,7 @@ def test_references_that_do_not_fit(call, place, tmp_path):
         (["--edit", "z:5-10 del"], ["'z'"]),
         (["--edit", "a:5-10 del", "--seqstr", "<a>c:0-10"], ["'a'"]),
         (["--edit", "@none.txt"], ["none.txt", "No such file"]),
-        (["--vcf", "none.vcf"], ["none.vcf", "does not exist"]),
+        (["--vcf", "none.vcf"], ["none.vcf", "No such file"]),
         (["--vcf", "EMPTY"], ["changes nothing"]),
         (["--vcf", "EMPTY", "--haplotype", "1"], ["0 samples"]),
         (["--seqstr", "<x>[other]c:0-10"], ["'other'", "'toyAsm'"]),

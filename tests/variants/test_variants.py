@@ -13,6 +13,7 @@ from orca_cool.genome.changes import Adjacency, Breakend, Change, Contig, Edit
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import encode
 from orca_cool.variants import VARIANT_KINDS, Variant, haplotype, of_changes, read_variants
+from orca_cool.variants.options import EditOptions, edited_genome
 
 ONE = "ACGTTGCAAGGCTTAACCGGATATCGCGTA"
 TWO = "TTGACCAGTACGGATCCATA"
@@ -315,3 +316,12 @@ def test_files_of_sequence_can_be_refused_in_tables(tmp_path):
     assert "files of sequence are not allowed" in variant.problem
     (variant,) = read_variants(tmp_path / "y.edits", GENOME, files=tmp_path)
     assert applied(*variant.changes)["chr1"] == ONE[:2] + "ACG" + ONE[2:]
+
+
+def test_files_of_edits_are_read_as_every_table(tmp_path):
+    path = tmp_path / "edits.txt"
+    path.write_bytes(b"\xef\xbb\xbf# both alleles\r\nchr1:4-9 del\r\n\r\nchr2:1-2 inv\r\n")
+    found = edited_genome(EditOptions(edit=(f"@{path}", "chr1:20-21 del")), GENOME)
+    assert [str(c) for c in found.changes] == ["chr1:4-9 del", "chr2:1-2 inv", "chr1:20-21 del"]
+    with pytest.raises(EditError, match=r"--edit file '.*absent' cannot be read: No such file"):
+        edited_genome(EditOptions(edit=(f"@{tmp_path / 'absent'}",)), GENOME)
