@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Build the page of `orca-cool serve` from higlass_plugin/page into higlass_plugin/static. Needs Node 20 or newer, and npm's registry.
-# The result is committed; SHA256SUMS holds the sums of sources and results, so a stale bundle is noticed without Node (tests/test_page.py).
+# The result is committed; SHA256SUMS holds the sums of sources and results, so a stale bundle is noticed without Node (tests/higlass_plugin/test_page.py).
 set -euo pipefail
 export LC_ALL=C
 cd "$(dirname "$0")/.."

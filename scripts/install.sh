@@ -4,11 +4,11 @@
 _extra="${1:-}"
 _python="${PYTHON:-python3}"
 if ! command -v "$_python" >/dev/null; then
-    echo "error: no $_python here; install Python 3.10 or later, or set PYTHON" >&2
+    echo "error: no $_python here; install Python 3.11, 3.12 or 3.13, or set PYTHON" >&2
     exit 2
 fi
-if ! "$_python" -c 'import sys; sys.exit(sys.version_info < (3, 10))'; then
-    echo "error: $("$_python" --version) is too old; 3.10 or later is needed (set PYTHON to another)" >&2
+if ! "$_python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+    echo "error: $("$_python" --version) is too old; 3.11 to 3.13 is needed (set PYTHON to another)" >&2
     exit 2
 fi
 if [ ! -x .venv/bin/python ] || ! .venv/bin/python -m pip --version >/dev/null 2>&1; then

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # From a bare machine to a predicted map: bash scripts/quickstart.sh
-# Needs Python 3.10 or later. Runs again at any time; what is installed already is kept.
+# Needs Python 3.11 to 3.13. Runs again at any time; what is installed already is kept.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/install.sh ""
@@ -37,6 +37,7 @@ Next:
   orca-cool models list
   pip install -e ".[serve]" && orca-cool serve --model yeast-metaphase --genome example --with orca_cool/data/maps/yeast.10kb.mcool
   orca-cool predict --model yeast-metaphase --genome YOUR.fa -o out.mcool chrII:100,000-400,000
+  python -c 'import orca_cool as oc; help(oc.Predictor)'        (docs/python.md: a working day in Python)
   cooler ls $out/example.mcool
   cooltools insulation $out/example.mcool::resolutions/4000 40000 -o $out/insulation.tsv
 END
