@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from reference import plain
 
 from orca_cool.encodings.cache import BlockEncoder, EncodingCache, block_encoder
+from orca_cool.encodings.reuse import FineCache
 from orca_cool.encodings.store import EncodingStore
 from orca_cool.errors import DeviceError, ModelError
 from orca_cool.genome.edited import EditedGenome
@@ -286,3 +287,16 @@ def test_the_error_of_an_approximation_is_measured(toy_bundle, source):
 def test_unknown_number_types_are_named(toy_bundle, source, name, value):
     with pytest.raises(DeviceError, match=value):
         Engine(toy_bundle, source, "cpu", **{name: value})
+
+
+def test_chunks_larger_than_the_fine_cache_are_computed_and_not_kept(model, source):
+    """A cache too small for one call gives the same numbers; it holds no more than it may."""
+    encoder = FastEncoder(model.encoder)
+    large = FineCache(encoder, source)
+    start, end = 0, 2000 // encoder.fine_bin * encoder.fine_bin
+    wanted = large.read("a", False, start, end)
+    for most in (1, 4 * wanted.numel() // 2):
+        small = FineCache(encoder, source, most)
+        for _ in range(2):
+            assert torch.equal(small.read("a", False, start, end), wanted)
+        assert small._chunks.currsize <= most
