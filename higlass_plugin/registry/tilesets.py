@@ -26,7 +26,7 @@ from higlass_plugin.tilesets.measured import RatioTileset
 from higlass_plugin.tilesets.tracks import CompartmentTileset, InsulationTileset, ProfileTileset
 from orca_cool.errors import OrcaCoolError
 from orca_cool.genome.source import SequenceSource
-from orca_cool.model.bundle import Bundle
+from orca_cool.model.bundle import Model
 from orca_cool.prediction.engine import Engine
 
 
@@ -123,7 +123,7 @@ class TilesetRegistry:
     def add_model(
         self,
         name: str,
-        bundle: Bundle,
+        bundle: Model,
         genome: str,
         source: SequenceSource,
         assembly: str,

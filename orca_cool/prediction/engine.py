@@ -22,7 +22,7 @@ from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import SequenceSource
 from orca_cool.maps.expected_model import ExpectedModel
-from orca_cool.model.bundle import Bundle
+from orca_cool.model.bundle import Model
 from orca_cool.model.cascade import flip_map, mirror
 from orca_cool.model.fast.decoder import DTYPES, FastCascade
 from orca_cool.model.fast.encoder import DTYPES as ENCODER_DTYPES
@@ -102,7 +102,7 @@ class Engine:
 
     def __init__(
         self,
-        bundle: Bundle,
+        bundle: Model,
         source: SequenceSource,
         device: str = "auto",
         dtype: str = "float32",

@@ -11,6 +11,7 @@ from conftest import make_toy_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import plain
+from stores import has
 
 from orca_cool.encodings.cache import BlockEncoder, EncodingCache, block_encoder
 from orca_cool.encodings.reuse import FineCache
@@ -189,7 +190,7 @@ def test_store_serves_what_it_holds_and_grows(tmp_path, model, source):
         reader = EncodingCache(FastEncoder(model.encoder), source, store)
         reader.window("a", 0, 280)
         assert reader.encoded == BLOCK
-        assert not store.has("a", 6, False)
+        assert not has(store, "a", 6, False)
     with open_store(tmp_path / "f.h5", model, source, dtype="float32") as store:
         EncodingCache(FastEncoder(model.encoder), source, store).window("a", 0, 240)
         assert torch.equal(
