@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from orca_cool.maps.expected_model import ExpectedModel
-from orca_cool.model.bundle import Bundle, load_bundle, save_bundle
+from orca_cool.model.bundle import Model, load_bundle, save_bundle
 from orca_cool.model.cascade import Orca
 from orca_cool.model.import_orca import import_released
 from orca_cool.model.spec import DecoderSpec, EncoderSpec, ModelSpec, ModuleSpec, PyramidSpec
@@ -207,7 +207,7 @@ def toy_spec():
 
 
 @pytest.fixture
-def toy_bundle(tmp_path: Path) -> Bundle:
+def toy_bundle(tmp_path: Path) -> Model:
     """A saved and loaded bundle of the toy model, at ``tmp_path / "models" / "toy"``."""
     model = make_toy_model()
     return load_bundle(

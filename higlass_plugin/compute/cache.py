@@ -3,49 +3,56 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any
 
+from cachetools import LRUCache
+
 
 class Cache:
-    """Values by key; what was least recently used is dropped when they take more than
-    ``max_bytes``. Thread-safe.
+    """Values by key, kept in memory up to a number of bytes. Thread-safe.
+
+    Parameters
+    ----------
+    max_bytes : when the values take more, those that were least recently used are dropped.
+
+    Attributes
+    ----------
+    nbytes : bytes of the values that are kept.
+    hits, misses : how often :meth:`get` found a value, and how often it did not.
     """
 
     def __init__(self, max_bytes: int):
-        self.max_bytes = max_bytes
-        self.nbytes, self.hits, self.misses = 0, 0, 0
-        self._kept: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
+        self.max_bytes, self.hits, self.misses = max_bytes, 0, 0
+        self._kept: LRUCache[Hashable, tuple[Any, int]] = LRUCache(
+            max_bytes, getsizeof=lambda entry: entry[1]
+        )
         self._lock = threading.Lock()
+
+    @property
+    def nbytes(self) -> int:
+        return int(self._kept.currsize)
 
     def get(self, key: Hashable) -> Any:
         """The value, None if it is not there."""
         with self._lock:
-            found = self._kept.get(key)
-            if found is None:
-                self.misses += 1
-                return None
-            self.hits += 1
-            self._kept.move_to_end(key)
-            return found[0]
+            value, _ = self._kept.get(key, (None, 0))
+            self.hits += value is not None
+            self.misses += value is None
+            return value
 
     def put(self, key: Hashable, value: Any, nbytes: int) -> None:
-        """Keep a value; one that is larger than the whole cache is not kept."""
+        """Keep a value that takes ``nbytes``; one that is larger than the whole cache is not kept."""
         with self._lock:
-            self._drop(key)
-            if nbytes > self.max_bytes:
-                return
-            self._kept[key] = value, nbytes
-            self.nbytes += nbytes
-            while self.nbytes > self.max_bytes:
-                self._drop(next(iter(self._kept)))
+            self._kept.pop(key, None)
+            if nbytes <= self.max_bytes:
+                self._kept[key] = value, nbytes
 
     def drop(self, unwanted: Callable[[Any], bool]) -> None:
-        """Drop every key that is unwanted."""
+        """Drop the values of all keys for which ``unwanted`` is true."""
         with self._lock:
             for key in [key for key in self._kept if unwanted(key)]:
-                self._drop(key)
+                del self._kept[key]
 
     def __contains__(self, key: Hashable) -> bool:
         with self._lock:
@@ -53,8 +60,3 @@ class Cache:
 
     def __len__(self) -> int:
         return len(self._kept)
-
-    def _drop(self, key: Hashable) -> None:
-        found = self._kept.pop(key, None)
-        if found is not None:
-            self.nbytes -= found[1]

@@ -16,7 +16,7 @@ from orca_cool.variants import parse_edits as parse
 from orca_cool.variants import read_variants as read
 
 if TYPE_CHECKING:
-    from orca_cool.model.bundle import Bundle as Model
+    from orca_cool.model.bundle import Model
 
 _LETTERS = np.frombuffer(b"ACGTN", dtype=np.uint8)
 

@@ -7,11 +7,11 @@ Where the windows go is decided in :mod:`orca_cool.effects.sites`.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from cachetools import LRUCache
 
 from orca_cool.effects.scores import Choices, score
 from orca_cool.effects.sites import Site, sites
@@ -93,9 +93,8 @@ class Reference:
     def __init__(self, engine: Engine, module: ModuleSpec, max_bytes: int = 2**29):
         self.engine, self.module = engine, module
         one = engine.spec.bins**2 * len(module.resolutions) * 16
-        self._most = max(4, max_bytes // one)
-        self._kept: OrderedDict[tuple[str, int], tuple[list[ContactMap], list[np.ndarray]]] = (
-            OrderedDict()
+        self._kept: LRUCache[tuple[str, int], tuple[list[ContactMap], list[np.ndarray]]] = LRUCache(
+            max(4, max_bytes // one)
         )
         self.predicted = 0
 
@@ -112,10 +111,8 @@ class Reference:
     def get(self, place: tuple[str, int]) -> tuple[list[ContactMap], list[np.ndarray]]:
         """Maps by level, and for each (n,) bool: bins that are mostly gap."""
         self.prepare([place])
-        self._kept.move_to_end(place)
-        while len(self._kept) > self._most:
-            self._kept.popitem(last=False)
-        return self._kept[place]
+        found: tuple[list[ContactMap], list[np.ndarray]] = self._kept[place]
+        return found
 
     def _gaps(self, m: ContactMap) -> np.ndarray:
         return gap_fraction(self.engine.source, m.chrom, m.start, m.end, m.resolution) > MAX_GAP

@@ -9,7 +9,6 @@ also where an edit has put them on one contig; the edited genome's own map has t
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ import cooler
 import h5py
 import numpy as np
 import pandas as pd
+from cachetools import LRUCache
 
 from orca_cool.errors import CoolerError, EditError
 from orca_cool.files import replace_file, temporary_path
@@ -182,7 +182,7 @@ class _Band:
         self.pixels, self.band = group["pixels"], band
         self.offset = group["indexes/bin1_offset"][:]
         self.rows = max(1, CELLS // band)
-        self._kept: OrderedDict[int, tuple[np.ndarray, np.ndarray]] = OrderedDict()
+        self._kept: LRUCache[int, tuple[np.ndarray, np.ndarray]] = LRUCache(BLOCKS)
 
     def read(self, row: np.ndarray, distance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(k,) float32 counts, NaN where there is no pixel, and int32 levels."""
@@ -206,10 +206,8 @@ class _Band:
             counts[row[near], distance[near]] = self.pixels["count"][a:b][near]
             levels[row[near], distance[near]] = self.pixels["level"][a:b][near]
             self._kept[k] = counts, levels
-            if len(self._kept) > BLOCKS:
-                self._kept.popitem(last=False)
-        self._kept.move_to_end(k)
-        return self._kept[k]
+        block: tuple[np.ndarray, np.ndarray] = self._kept[k]
+        return block
 
 
 def _moved(

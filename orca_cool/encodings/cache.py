@@ -9,13 +9,13 @@ are asked in turn: memory, the store on disk (:mod:`orca_cool.encodings.store`),
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
+from cachetools import LRUCache
 from torch import Tensor
 
 from orca_cool.encodings.reuse import CONCATENATED, FineCache, known_runs
@@ -175,7 +175,7 @@ class EncodingCache:
         self.spec, self.size = encoder.spec, self.encoder.size
         self.device = encoder.device
         self.max_blocks = max(8, max_bytes // (4 * self.spec.widths[-1] * self.size))
-        self._blocks: OrderedDict[tuple[str, int, bool], Tensor] = OrderedDict()
+        self._blocks: LRUCache[tuple[str, int, bool], Tensor] = LRUCache(self.max_blocks)
 
     @property
     def dtype(self) -> str:
@@ -300,9 +300,6 @@ class EncodingCache:
                 found[k] = self._rounded(y)
         for k in range(first, last + 1):
             self._blocks[chrom, k, reverse] = found[k]
-            self._blocks.move_to_end((chrom, k, reverse))
-        while len(self._blocks) > self.max_blocks:
-            self._blocks.popitem(last=False)
         return [found[k] for k in range(first, last + 1)]
 
     def _encode(
@@ -313,8 +310,9 @@ class EncodingCache:
 
     def _look_up(self, chrom: str, k: int, reverse: bool) -> Tensor | None:
         """A block from memory or from the store, None if neither has it."""
-        if (chrom, k, reverse) in self._blocks:
-            return self._blocks[chrom, k, reverse]
+        kept: Tensor | None = self._blocks.get((chrom, k, reverse))
+        if kept is not None:
+            return kept
         if self.store is not None and 0 <= k < self.store.blocks(chrom):
             values = self.store.read(chrom, k, reverse)
             if values is not None:

@@ -4,11 +4,12 @@ the encoder's work, kept in memory.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import contextlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
+from cachetools import LRUCache
 from torch import Tensor
 
 from orca_cool.genome.edited import EditedGenome
@@ -66,34 +67,32 @@ class FineCache:
     """
 
     def __init__(self, encoder: FastEncoder, source: SequenceSource, max_bytes: int = 2**30):
-        self.encoder, self.source, self.max_bytes = encoder, source, max_bytes
-        self._chunks: OrderedDict[tuple[str, int, bool], Tensor] = OrderedDict()
+        self.encoder, self.source = encoder, source
+        self._chunks: LRUCache[tuple[str, int, bool], Tensor] = LRUCache(
+            max_bytes, getsizeof=lambda y: 4 * y.numel()
+        )
         self._gap: dict[bool, Tensor] = {}
-        self._bytes = 0
 
     def read(self, chrom: str, reverse: bool, start: int, end: int) -> Tensor:
         """(1, channels, 1, n) of ``[start, end)``, multiples of the fine bin."""
-        parts = []
-        missing: tuple[int, int] | None = None
-        chunks = list(self.encoder.grid(start, end))
-        for a, b in chunks:
-            if (chrom, a, reverse) not in self._chunks:
-                missing = (a if missing is None else missing[0], b)
-        if missing is not None:
+        grid = list(self.encoder.grid(start, end))
+        found = {a: y for a, _ in grid if (y := self._chunks.get((chrom, a, reverse))) is not None}
+        missing = [(a, b) for a, b in grid if a not in found]
+        if missing:  # from the first to the last in one run: what surrounds it is paid once
             for a, _, y in self.encoder.fine(
-                lambda i, j: self.source.fetch(chrom, i, j), *missing, reverse=reverse
+                lambda i, j: self.source.fetch(chrom, i, j),
+                missing[0][0],
+                missing[-1][1],
+                reverse=reverse,
             ):
-                if (chrom, a, reverse) not in self._chunks:
-                    self._chunks[chrom, a, reverse] = y
-                    self._bytes += 4 * y.numel()
-        for a, b in chunks:
-            y = self._chunks[chrom, a, reverse]
-            self._chunks.move_to_end((chrom, a, reverse))
-            size = self.encoder.fine_bin
-            parts.append(y[..., max(start - a, 0) // size : (min(end, b) - a) // size])
-        while self._bytes > self.max_bytes and len(self._chunks) > len(chunks):
-            _, dropped = self._chunks.popitem(last=False)
-            self._bytes -= 4 * dropped.numel()
+                found.setdefault(a, y)
+        for a, _ in grid:
+            with contextlib.suppress(ValueError):  # larger than the whole cache
+                self._chunks[chrom, a, reverse] = found[a]
+        size = self.encoder.fine_bin
+        parts = [
+            found[a][..., max(start - a, 0) // size : (min(end, b) - a) // size] for a, b in grid
+        ]
         return torch.cat(parts, dim=-1)
 
     def laid(

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+from cachetools import LRUCache
 
 from orca_cool.errors import CoolerError
 from orca_cool.files import atomic_path
@@ -130,7 +130,9 @@ class ObservedMap:
             str(c): int(n) for c, n in self.cooler.chromsizes.items() if c not in refused
         }
         self._weights: dict[str, np.ndarray] = {}
-        self._kept: OrderedDict[tuple, np.ndarray] = OrderedDict()
+        self._kept: LRUCache[tuple[str, int, str, int], np.ndarray] = LRUCache(
+            KEEP, getsizeof=lambda tile: tile.nbytes
+        )
         self._folder: Path | None = None
         if cache is not None:
             stat = Path(self.path.partition("::")[0]).stat()
@@ -236,9 +238,9 @@ class ObservedMap:
     def _tile(self, chrom1: str, i: int, chrom2: str, j: int) -> np.ndarray:
         """Tile (i, j) between two chromosomes in the file's order, from memory, disk, or computed."""
         key = (chrom1, i, chrom2, j)
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            return self._kept[key]
+        kept: np.ndarray | None = self._kept.get(key)
+        if kept is not None:
+            return kept
         file = self._folder / f"{chrom1}.{i}_{chrom2}.{j}.npy" if self._folder else None
         if file is not None and file.is_file():
             tile: np.ndarray = np.load(file, mmap_mode="r")
@@ -249,8 +251,6 @@ class ObservedMap:
                 with atomic_path(file) as part, open(part, "wb") as out:
                     np.save(out, tile)
         self._kept[key] = tile
-        while len(self._kept) > 1 and sum(t.nbytes for t in self._kept.values()) > KEEP:
-            self._kept.popitem(last=False)
         return tile
 
     def _compute(self, chrom1: str, i: int, chrom2: str, j: int) -> np.ndarray:

@@ -38,16 +38,23 @@ from orca_cool.model.window_model import DIFFERENTIABLE, ENCODE
 
 
 @dataclass
-class Bundle:
-    """An Orca-type model ready to run.
+class Model:
+    """A model ready to run: its networks, and the expected contact frequencies that their maps are
+    relative to.
 
     Attributes
     ----------
-    spec : of the modules that were loaded (all, unless fewer were asked for).
-    model : in eval mode, on the CPU, float32.
-    expected_tables : by resolution of the table in bp.
-    digest : SHA-256 of the weights file, for keys and provenance.
-    path : folder.
+    spec : specification of the modules that were loaded (all, unless fewer were asked for).
+    model : the networks, in eval mode, on the CPU, float32.
+    expected_tables : expected contact frequency by distance, by resolution of the table in bp.
+    digest : SHA-256 of the weights file in hexadecimal: what names the model in stores and files.
+    path : folder of the bundle.
+
+    Examples
+    --------
+    >>> model = orca_cool.load_model("yeast-metaphase")
+    >>> model.modules, model.levels
+    (('1024k',), (2000, 4000, 8000))
     """
 
     spec: ModelSpec
@@ -57,8 +64,45 @@ class Bundle:
     path: Path
 
     @property
+    def name(self) -> str:
+        """The model's name, as in ``orca-cool models list``."""
+        return self.spec.name
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """Names of the modules, each a cascade of levels ("1M", "32M", "256M" in the released
+        models).
+        """
+        return tuple(module.name for module in self.spec.modules)
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """Resolutions in bp that the modules predict, finest first."""
+        return self.spec.resolutions
+
+    @property
+    def cell_types(self) -> tuple[str, ...]:
+        """Cell types whose maps the model predicts; empty if the model names none."""
+        return (self.spec.cell_type,) if self.spec.cell_type else ()
+
+    @property
+    def profiles(self) -> tuple[str, ...]:
+        """Names of the chromatin profiles that the model predicts beside maps; empty if none."""
+        return self.spec.profiles
+
+    @property
+    def licence(self) -> str:
+        """Terms under which the weights may be used."""
+        return self.spec.licence
+
+    @property
+    def assemblies(self) -> tuple[str, ...]:
+        """Names of the genome assemblies that the model was made for."""
+        return tuple(self.spec.assemblies)
+
+    @property
     def capabilities(self) -> frozenset[str]:
-        """See :class:`orca_cool.model.window_model.WindowModel`, which a bundle is."""
+        """See :class:`orca_cool.model.window_model.WindowModel`, which this is."""
         return frozenset({ENCODE, DIFFERENTIABLE})
 
     @property
@@ -108,9 +152,7 @@ class Bundle:
         return maps[:, 0].cpu().numpy()
 
     def expected(self, module: ModuleSpec) -> ExpectedModel:
-        """ExpectedModel of a module.
-
-        See :func:`orca_cool.model.bundle.choose_table`.
+        """The expected table that a module's levels are relative to (:func:`choose_table`).
 
         Raises
         ------
@@ -160,24 +202,15 @@ def save_bundle(
             else "and is not a model bundle: choose another name"
         )
         raise OutputError(f"{folder} exists; {hint}")
-    tensors = {
-        k: v.detach().to("cpu").contiguous().clone()
-        for k, v in model.state_dict().items()
-        if not _counter(k)
-    }
-    tables = []
-    for resolution, b in sorted(expected_tables.items()):
-        tensors[f"expected.cis.{resolution}"] = torch.from_numpy(np.array(b.cis, dtype=np.float64))
-        if b.trans is not None:
-            tensors[f"expected.trans.{resolution}"] = torch.tensor([b.trans], dtype=torch.float64)
-        tables.append(
-            {"resolution": int(resolution), "bins": len(b.cis), "trans": b.trans is not None}
-        )
+    tables = [
+        {"resolution": int(r), "bins": len(t.cis), "trans": t.trans is not None}
+        for r, t in sorted(expected_tables.items())
+    ]
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with atomic_folder(folder, replace=force) as temporary:
             weights = temporary / WEIGHTS_FILE
-            save_file(tensors, weights)
+            save_file(_tensors(model, expected_tables), weights)
             header = {
                 "format": FORMAT,
                 "version": VERSION,
@@ -195,7 +228,25 @@ def save_bundle(
     return folder
 
 
-def load_bundle(folder: str | os.PathLike[str], *, modules: Sequence[str] | None = None) -> Bundle:
+def _tensors(model: Orca, expected_tables: Mapping[int, ExpectedModel]) -> dict[str, torch.Tensor]:
+    """Networks and expected tables as the named tensors of a weights file."""
+    tensors = {
+        k: v.detach().to("cpu").contiguous().clone()
+        for k, v in model.state_dict().items()
+        if not _counter(k)
+    }
+    for resolution, table in sorted(expected_tables.items()):
+        tensors[f"expected.cis.{resolution}"] = torch.from_numpy(
+            np.array(table.cis, dtype=np.float64)
+        )
+        if table.trans is not None:
+            tensors[f"expected.trans.{resolution}"] = torch.tensor(
+                [table.trans], dtype=torch.float64
+            )
+    return tensors
+
+
+def load_bundle(folder: str | os.PathLike[str], *, modules: Sequence[str] | None = None) -> Model:
     """Read a bundle.
 
     Parameters
@@ -241,7 +292,7 @@ def load_bundle(folder: str | os.PathLike[str], *, modules: Sequence[str] | None
             )
         trans = float(tables[f"{prefix}.trans.{resolution}"].reshape(-1)[0]) if b["trans"] else None
         expected_tables[resolution] = ExpectedModel(resolution, cis, trans)
-    return Bundle(spec, model, expected_tables, header["weights"]["sha256"], folder)
+    return Model(spec, model, expected_tables, header["weights"]["sha256"], folder)
 
 
 def reduce_spec(spec: ModelSpec, modules: Sequence[str]) -> ModelSpec:
@@ -314,7 +365,7 @@ def choose_table(
 ) -> ExpectedModel | None:
     """The table that a module's levels are relative to, None if there is none.
 
-    An assembly module (256M) has the coarsest table that carries a trans value; a one-shot module
+    A module of several chromosomes (256M) has the coarsest table that carries a trans value; a one-shot module
     (1M) the finest that averages to its bin (1 kb in the released models); any other the table at
     the base bin.
     """

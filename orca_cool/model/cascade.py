@@ -1,6 +1,4 @@
-"""The whole model as one module tree, and the zoom from coarse to fine. No I/O, no genome, no
-files.
-"""
+"""All networks of a model as one torch module, and the geometry of the reverse complement."""
 
 from __future__ import annotations
 
@@ -41,10 +39,18 @@ class Orca(nn.Module):
                 )
 
     def encodings(self, module: ModuleSpec, base: Tensor) -> dict[int, Tensor]:
-        """Base encodings (batch, width, n) of a module's window to its encodings by resolution.
+        """Encodings of a module's window at the resolutions of its levels.
 
         Only what the module's levels need is kept; the down half of a pyramid whose fine outputs
-        nobody reads is not run.
+        no level reads is not run.
+
+        Parameters
+        ----------
+        base : (batch, width, n) base encodings of the module's top window.
+
+        Returns
+        -------
+        By resolution in bp, (batch, width, bins of the top window at that resolution).
         """
         found = {self.spec.base_bin: base}
         resolution, x = self.spec.base_bin, base
@@ -66,8 +72,10 @@ class Orca(nn.Module):
         distance: Tensor,
         coarse: Tensor | None,
     ) -> Tensor:
-        """One level of one window. The one-shot decoder reads the same encodings as the level's own
-        (in a cascade, the pyramid's).
+        """The map of one window at one level.
+
+        At the base bin of a module with the one-shot decoder, that decoder's map is added to the
+        level's own; both read the same encodings.
 
         Parameters
         ----------
@@ -93,57 +101,23 @@ class Orca(nn.Module):
         return y
 
 
-def zoom(
-    model: Orca,
-    module: ModuleSpec,
-    base: Tensor,
-    distances: dict[int, Tensor],
-    starts: dict[int, int],
-) -> dict[int, Tensor]:
-    """One zoom: a single window at every level, each inside the one before.
+def mirror(starts: dict[int, int], bins_at_top: int, n: int) -> dict[int, int]:
+    """First bins of windows on the reverse complement, for windows on the forward strand.
 
     Parameters
     ----------
-    base : (batch, width, n) base encodings of the top window.
-    distances : by resolution, (1 or batch, 1, bins, bins) log expected of that level's window.
-    starts : by resolution, first bin of the window counted in that resolution's bins from the start
-        of the top window.
+    starts : by resolution in bp, the first bin of a window of ``n`` bins, counted in bins of that
+        resolution from the start of the top window.
+    bins_at_top : bins of the top window at the coarsest of these resolutions.
 
     Returns
     -------
-    By resolution, (batch, 1, bins, bins).
-    """
-    n = model.spec.bins
-    encodings = model.encodings(module, base)
-    maps: dict[int, Tensor] = {}
-    parent: int | None = None
-    for resolution in module.resolutions:
-        start = starts[resolution]
-        coarse = None
-        if parent is not None:
-            first = start // 2 - starts[parent]
-            coarse = maps[parent][:, :, first : first + n // 2, first : first + n // 2]
-        maps[resolution] = model.decode(
-            module,
-            resolution,
-            encodings[resolution][..., start : start + n],
-            distances[resolution],
-            coarse,
-        )
-        parent = resolution
-    return maps
-
-
-def mirror(starts: dict[int, int], bins_at_top: int, n: int) -> dict[int, int]:
-    """Window starts on the reverse complement, for starts on the forward strand.
-
-    ``bins_at_top`` is the number of bins of the top window at the coarsest resolution of
-    ``starts``.
+    By resolution, the same bins counted from the start of the top window's reverse complement.
     """
     top = max(starts)
     return {r: bins_at_top * (top // r) - s - n for r, s in starts.items()}
 
 
 def flip_map(y: Tensor) -> Tensor:
-    """A map predicted on the reverse complement, in forward orientation."""
+    """A map (..., n, n) predicted on the reverse complement, in forward orientation."""
     return torch.flip(y, dims=(-2, -1))

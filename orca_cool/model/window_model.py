@@ -3,7 +3,7 @@ its maps.
 
 A model predicts a square map from one window of sequence. Which windows cover a chromosome, how
 their maps are joined without a seam, the .mcool with its expected tables and the tiles of HiGlass
-follow from what is asked for here. Orca (:class:`orca_cool.model.bundle.Bundle`) is one such model;
+follow from what is asked for here. Orca (:class:`orca_cool.model.bundle.Model`) is one such model;
 an Akita-type network (one resolution, no cascade) is another.
 """
 

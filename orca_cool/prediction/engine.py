@@ -21,7 +21,7 @@ from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import SequenceSource
 from orca_cool.maps.contact_map import ContactMap
 from orca_cool.maps.expected_model import ExpectedModel
-from orca_cool.model.bundle import Bundle
+from orca_cool.model.bundle import Model
 from orca_cool.model.cascade import flip_map
 from orca_cool.model.spec import ModelDescription, ModuleSpec
 from orca_cool.model.window_model import ENCODE, WindowModel
@@ -293,7 +293,7 @@ def make_engine(
     from orca_cool.prediction.window_engine import WindowEngine
 
     if ENCODE in model.capabilities:
-        if not isinstance(model, Bundle):
+        if not isinstance(model, Model):
             raise ModelError(
                 f"model {model.spec.name!r} names the capability {ENCODE!r}, which only Orca-type "
                 f"bundles have here; leave it out, and whole windows are predicted"

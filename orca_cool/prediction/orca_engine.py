@@ -23,7 +23,7 @@ from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import SequenceSource
 from orca_cool.maps.contact_map import ContactMap
 from orca_cool.maps.expected_model import ExpectedModel
-from orca_cool.model.bundle import Bundle
+from orca_cool.model.bundle import Model
 from orca_cool.model.fast.decoder import DTYPES, FastCascade
 from orca_cool.model.fast.encoder import DTYPES as ENCODER_DTYPES
 from orca_cool.model.fast.encoder import FastEncoder
@@ -79,7 +79,7 @@ class OrcaEngine:
 
     def __init__(
         self,
-        bundle: Bundle,
+        bundle: Model,
         source: SequenceSource,
         device: str = "auto",
         dtype: str = "float32",

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from orca_cool.maps.expected_model import ExpectedModel
-from orca_cool.model.bundle import Bundle
+from orca_cool.model.bundle import Model
 from orca_cool.model.cascade import Orca
 from orca_cool.model.spec import orca_spec
 
@@ -38,7 +38,7 @@ class Random:
         return np.where(inside, codes, np.uint8(4))
 
 
-def released_size() -> Bundle:
+def released_size() -> Model:
     """Orca's networks (modules 32M, 256M, 1M) with random weights whose maps are of order one, and
     power laws for expected_tables.
     """
@@ -69,4 +69,4 @@ def released_size() -> Bundle:
                 )  # real encodings and maps give far larger ones than these
     fine = ExpectedModel(4000, 0.1 / (1.0 + np.arange(8200)) ** 0.9)
     coarse = ExpectedModel(32_000, 0.1 / (1.0 + 8 * np.arange(8200)) ** 0.9, 2e-5)
-    return Bundle(model.spec, model, {4000: fine, 32_000: coarse}, "random", Path("random"))
+    return Model(model.spec, model, {4000: fine, 32_000: coarse}, "random", Path("random"))

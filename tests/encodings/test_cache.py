@@ -11,8 +11,10 @@ from conftest import make_toy_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import plain
+from stores import has
 
 from orca_cool.encodings.cache import BlockEncoder, EncodingCache, block_encoder
+from orca_cool.encodings.reuse import FineCache
 from orca_cool.encodings.store import EncodingStore
 from orca_cool.errors import DeviceError, ModelError
 from orca_cool.genome.edited import EditedGenome
@@ -188,7 +190,7 @@ def test_store_serves_what_it_holds_and_grows(tmp_path, model, source):
         reader = EncodingCache(FastEncoder(model.encoder), source, store)
         reader.window("a", 0, 280)
         assert reader.encoded == BLOCK
-        assert not store.has("a", 6, False)
+        assert not has(store, "a", 6, False)
     with open_store(tmp_path / "f.h5", model, source, dtype="float32") as store:
         EncodingCache(FastEncoder(model.encoder), source, store).window("a", 0, 240)
         assert torch.equal(
@@ -288,3 +290,16 @@ def test_the_error_of_an_approximation_is_measured(toy_bundle, source):
 def test_unknown_number_types_are_named(toy_bundle, source, name, value):
     with pytest.raises(DeviceError, match=value):
         make_engine(toy_bundle, source, "cpu", **{name: value})
+
+
+def test_chunks_larger_than_the_fine_cache_are_computed_and_not_kept(model, source):
+    """A cache too small for one call gives the same numbers; it holds no more than it may."""
+    encoder = FastEncoder(model.encoder)
+    large = FineCache(encoder, source)
+    start, end = 0, 2000 // encoder.fine_bin * encoder.fine_bin
+    wanted = large.read("a", False, start, end)
+    for most in (1, 4 * wanted.numel() // 2):
+        small = FineCache(encoder, source, most)
+        for _ in range(2):
+            assert torch.equal(small.read("a", False, start, end), wanted)
+        assert small._chunks.currsize <= most

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from orca_cool.errors import BundleError, ModelError, OutputError
 from orca_cool.files import sha256
 from orca_cool.model import import_orca as released
-from orca_cool.model.bundle import Bundle, load_bundle, save_bundle
+from orca_cool.model.bundle import Model, load_bundle, save_bundle
 from orca_cool.model.header import FORMAT, VERSION
 from orca_cool.model.import_orca import import_released
 
@@ -40,7 +40,7 @@ def edit_tensors(folder: Path, change) -> None:
     )
 
 
-def test_round_trip(toy_bundle: Bundle):
+def test_round_trip(toy_bundle: Model):
     model = make_toy_model()
     for key, value in toy_bundle.model.state_dict().items():
         assert torch.equal(value, model.state_dict()[key]), key
@@ -58,14 +58,14 @@ def test_round_trip(toy_bundle: Bundle):
     assert (header["format"], header["version"]) == (FORMAT, VERSION)
 
 
-def test_same_model_same_bytes(toy_bundle: Bundle, tmp_path: Path):
+def test_same_model_same_bytes(toy_bundle: Model, tmp_path: Path):
     again = load_bundle(
         save_bundle(tmp_path / "again", toy_bundle.model, toy_bundle.expected_tables)
     )
     assert again.digest == toy_bundle.digest
 
 
-def test_background_of_each_module(toy_bundle: Bundle):
+def test_background_of_each_module(toy_bundle: Model):
     spec = toy_bundle.spec
     assert [toy_bundle.expected(m).resolution for m in spec.modules] == [40, 160, 40]
     assert toy_bundle.expected(spec.module("G")).trans == 2e-5
@@ -74,7 +74,7 @@ def test_background_of_each_module(toy_bundle: Bundle):
         toy_bundle.expected(spec.module("G"))
 
 
-def test_only_some_modules(toy_bundle: Bundle):
+def test_only_some_modules(toy_bundle: Model):
     part = load_bundle(toy_bundle.path, modules=["B"])
     assert [m.name for m in part.spec.modules] == ["B"]
     assert not part.spec.pyramids
@@ -94,7 +94,7 @@ def test_only_some_modules(toy_bundle: Bundle):
         load_bundle(toy_bundle.path, modules=["X"])
 
 
-def test_existing_folder_is_refused(toy_bundle: Bundle, tmp_path: Path):
+def test_existing_folder_is_refused(toy_bundle: Model, tmp_path: Path):
     with pytest.raises(OutputError, match="exists; --force"):
         save_bundle(toy_bundle.path, toy_bundle.model, {})
     save_bundle(toy_bundle.path, make_toy_model(seed=2), toy_bundle.expected_tables, force=True)
@@ -106,7 +106,7 @@ def test_existing_folder_is_refused(toy_bundle: Bundle, tmp_path: Path):
         save_bundle(other, toy_bundle.model, {}, force=True)
 
 
-def test_failed_write_leaves_nothing(toy_bundle: Bundle, tmp_path: Path, monkeypatch):
+def test_failed_write_leaves_nothing(toy_bundle: Model, tmp_path: Path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
@@ -132,13 +132,13 @@ def test_failed_write_leaves_nothing(toy_bundle: Bundle, tmp_path: Path, monkeyp
         ({"expected": [{"resolution": "a"}]}, "not understood"),
     ],
 )
-def test_header_not_understood(toy_bundle: Bundle, changes, message):
+def test_header_not_understood(toy_bundle: Model, changes, message):
     edit_header(toy_bundle.path, **changes)
     with pytest.raises(BundleError, match=message):
         load_bundle(toy_bundle.path)
 
 
-def test_damaged_files(toy_bundle: Bundle, tmp_path: Path):
+def test_damaged_files(toy_bundle: Model, tmp_path: Path):
     weights = toy_bundle.path / "weights.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-100])
@@ -186,7 +186,7 @@ def test_damaged_files(toy_bundle: Bundle, tmp_path: Path):
         ),
     ],
 )
-def test_tensors_that_do_not_fit(toy_bundle: Bundle, change, message):
+def test_tensors_that_do_not_fit(toy_bundle: Model, change, message):
     edit_tensors(toy_bundle.path, change)
     with pytest.raises(BundleError, match=message):
         load_bundle(toy_bundle.path)

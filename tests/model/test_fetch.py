@@ -22,7 +22,7 @@ from orca_cool.cli import main
 from orca_cool.errors import BundleError, FetchError, OutputError
 from orca_cool.model import fetch as fetching
 from orca_cool.model import registry
-from orca_cool.model.bundle import Bundle, load_bundle
+from orca_cool.model.bundle import Model, load_bundle
 from orca_cool.model.fetch import download, fetch, import_archive
 from orca_cool.model.registry import Archive
 
@@ -237,7 +237,7 @@ def cli(*args: str) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
-def test_command(server, user_home: Path, toy_bundle: Bundle, tmp_path: Path):
+def test_command(server, user_home: Path, toy_bundle: Model, tmp_path: Path):
     server.body = registry.export_bundle(toy_bundle.path, tmp_path / "toy.zip").read_bytes()
     digest = hashlib.sha256(server.body).hexdigest()
     known_by(user_home, server, digest)
@@ -253,7 +253,7 @@ def test_command(server, user_home: Path, toy_bundle: Bundle, tmp_path: Path):
 
 
 def test_unknown_checksum_is_refused_unless_waived(
-    server, user_home: Path, toy_bundle: Bundle, tmp_path: Path
+    server, user_home: Path, toy_bundle: Model, tmp_path: Path
 ):
     server.body = registry.export_bundle(toy_bundle.path, tmp_path / "toy.zip").read_bytes()
     known_by(user_home, server)
@@ -264,7 +264,7 @@ def test_unknown_checksum_is_refused_unless_waived(
     assert cli("toy", "--accept-unverified")[0] == 0
 
 
-def test_second_address(server, toy_bundle: Bundle, tmp_path: Path):
+def test_second_address(server, toy_bundle: Model, tmp_path: Path):
     file = registry.export_bundle(toy_bundle.path, tmp_path / "toy.zip")
     server.errors = [404]
     digest = hashlib.sha256(file.read_bytes()).hexdigest()

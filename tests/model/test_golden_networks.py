@@ -18,7 +18,7 @@ from conftest import reference_state
 from reference import plain
 
 from orca_cool.maps.expected_model import ExpectedModel
-from orca_cool.model.bundle import Bundle, load_bundle
+from orca_cool.model.bundle import Model, load_bundle
 from orca_cool.model.cascade import Orca, flip_map, mirror, zoom
 from orca_cool.prediction.windows import zoom_windows
 
@@ -41,12 +41,12 @@ def close(record_property):
 
 
 @pytest.fixture(scope="module")
-def h1esc(reference_bundles: dict[str, Path]) -> Bundle:
+def h1esc(reference_bundles: dict[str, Path]) -> Model:
     return load_bundle(reference_bundles["h1esc"])
 
 
 @pytest.fixture(scope="module")
-def hctnoc(reference_bundles: dict[str, Path]) -> Bundle:
+def hctnoc(reference_bundles: dict[str, Path]) -> Model:
     return load_bundle(reference_bundles["hctnoc"])
 
 
@@ -64,9 +64,7 @@ def reverse_complement(x: torch.Tensor) -> torch.Tensor:
     return torch.flip(x, dims=(1, 2))
 
 
-def run_encoder(
-    bundle: Bundle, x: torch.Tensor, device: torch.device, blocks: bool
-) -> torch.Tensor:
+def run_encoder(bundle: Model, x: torch.Tensor, device: torch.device, blocks: bool) -> torch.Tensor:
     encoder = bundle.model.encoder.to(device)
     with torch.inference_mode():
         if not blocks:
@@ -75,7 +73,7 @@ def run_encoder(
         return plain.encode(encoder, codes, device)
 
 
-def test_parameter_names_and_shapes(golden: Path, h1esc: Bundle, hctnoc: Bundle):
+def test_parameter_names_and_shapes(golden: Path, h1esc: Model, hctnoc: Model):
     keys = json.loads((golden / "keys.json").read_text())
 
     def shapes(module: torch.nn.Module) -> dict[str, list[int]]:
@@ -216,7 +214,7 @@ def both_strands(
     "name", ["h1esc_center", "h1esc_left_edge", "h1esc_offset", "h1esc_right_edge", "hctnoc_offset"]
 )
 def test_cascade_32mb(golden, request, device, close, name):
-    bundle: Bundle = request.getfixturevalue(name.split("_")[0])
+    bundle: Model = request.getfixturevalue(name.split("_")[0])
     reference = np.load(golden / f"cascade_32mb_{name}.npz")
     module = bundle.spec.module("32M")
     top = int(reference["wpos"]) - 16_000_000
@@ -286,7 +284,7 @@ def test_every_reference_is_used(golden: Path):
         )
 
 
-def test_table_without_import(golden: Path, h1esc: Bundle):
+def test_table_without_import(golden: Path, h1esc: Model):
     """The imported table is the exponential of the released one."""
     plain = ExpectedModel(4000, np.exp(np.load(golden / "expected_log_4kb.npy")))
     np.testing.assert_array_equal(plain.cis, h1esc.expected_tables[4000].cis)

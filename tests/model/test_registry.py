@@ -13,7 +13,7 @@ from conftest import make_toy_expected, make_toy_model, make_toy_spec
 from orca_cool.cli import main
 from orca_cool.errors import BundleError, ModelError, OutputError
 from orca_cool.model import registry
-from orca_cool.model.bundle import Bundle, load_bundle, save_bundle
+from orca_cool.model.bundle import Model, load_bundle, save_bundle
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,7 @@ def run(*args: object, code: int = 0) -> str:
     return result.output
 
 
-def test_known_and_resolve(toy_bundle: Bundle, user_home: Path, monkeypatch):
+def test_known_and_resolve(toy_bundle: Model, user_home: Path, monkeypatch):
     assert {"h1esc", "hff", "hctnoc"} <= set(registry.known())
     path = registry.import_bundle(toy_bundle.path, registry.user_models(), "mine")
     assert path == user_home / "models" / "mine"
@@ -57,7 +57,7 @@ def test_known_and_resolve(toy_bundle: Bundle, user_home: Path, monkeypatch):
         registry.resolve(user_home)
 
 
-def test_users_model_comes_before_a_shipped_one(toy_bundle: Bundle, tmp_path: Path, monkeypatch):
+def test_users_model_comes_before_a_shipped_one(toy_bundle: Model, tmp_path: Path, monkeypatch):
     monkeypatch.setattr(registry, "DATA", tmp_path / "data")
     save_bundle(tmp_path / "data" / "models" / "toy", toy_bundle.model, {})
     assert registry.known()["toy"].origin == "shipped"
@@ -66,7 +66,7 @@ def test_users_model_comes_before_a_shipped_one(toy_bundle: Bundle, tmp_path: Pa
 
 
 @pytest.mark.parametrize("suffix", ["", ".zip"])
-def test_export_and_import_again(toy_bundle: Bundle, tmp_path: Path, suffix):
+def test_export_and_import_again(toy_bundle: Model, tmp_path: Path, suffix):
     target = tmp_path / "out" / f"copy{suffix}"
     assert "MIT" in run("export", toy_bundle.path, target)
     assert "exists" in run("export", toy_bundle.path, target, code=2)
@@ -79,7 +79,7 @@ def test_export_and_import_again(toy_bundle: Bundle, tmp_path: Path, suffix):
     assert [p.name for p in registry.user_models().iterdir()] == ["again"]
 
 
-def test_import_refuses_what_is_not_sound(toy_bundle: Bundle, tmp_path: Path):
+def test_import_refuses_what_is_not_sound(toy_bundle: Model, tmp_path: Path):
     out = tmp_path / "models2"
     archive = registry.export_bundle(toy_bundle.path, tmp_path / "whole.zip")
     broken = tmp_path / "broken.zip"
@@ -117,7 +117,7 @@ def test_bundle_with_a_bad_name(tmp_path: Path):
     assert not (tmp_path.parent / "evil").exists()
 
 
-def test_list_and_info(toy_bundle: Bundle):
+def test_list_and_info(toy_bundle: Model):
     registry.import_bundle(toy_bundle.path, registry.user_models())
     (registry.user_models() / "bad").mkdir()
     (registry.user_models() / "bad" / "model.json").write_text("{")
@@ -139,7 +139,7 @@ def test_list_and_info(toy_bundle: Bundle):
     assert "truncated" in run("info", "toy", "--verify", code=2)
 
 
-def test_wrong_use_is_one_line_and_exit_2(tmp_path: Path, toy_bundle: Bundle):
+def test_wrong_use_is_one_line_and_exit_2(tmp_path: Path, toy_bundle: Model):
     for verb in ("info", "fetch"):
         text = run(verb, "h1es", code=2)
         assert "did you mean 'h1esc'" in text

@@ -25,7 +25,7 @@ from orca_cool.genome.source import reverse_complement
 from orca_cool.maps.check import check_mcool
 from orca_cool.maps.coolfile import read_log_ratio
 from orca_cool.maps.expected_model import ExpectedModel
-from orca_cool.model.bundle import Bundle, load_bundle, save_bundle
+from orca_cool.model.bundle import Model, load_bundle, save_bundle
 from orca_cool.model.spec import ModelDescription, ModuleSpec
 from orca_cool.model.window_model import ENCODE
 from orca_cool.prediction.engine import average, make_engine
@@ -309,7 +309,7 @@ def test_tiles_are_the_file(model, engine, whole, tmp_path):
         assert registry.metrics()["encoded_bp_total"] > 0
 
 
-class WithoutEncoder(Bundle):
+class WithoutEncoder(Model):
     """A bundle that does not say that it can encode."""
 
     capabilities = frozenset()

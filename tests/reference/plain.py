@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from orca_cool.genome.source import one_hot, reverse_complement
-from orca_cool.model.cascade import Orca, flip_map, mirror, zoom
+from orca_cool.model.cascade import Orca, flip_map, mirror
 from orca_cool.model.encoder import Encoder
 from orca_cool.model.spec import ModuleSpec
 
@@ -33,15 +33,56 @@ def encode(encoder: Encoder, codes: np.ndarray, device: torch.device | str = "cp
     return torch.cat(parts, dim=-1)
 
 
+def one_strand(
+    model: Orca,
+    module: ModuleSpec,
+    base: Tensor,
+    distances: dict[int, Tensor],
+    starts: dict[int, int],
+) -> dict[int, Tensor]:
+    """One zoom: a single window at every level, each inside the one before.
+
+    Parameters
+    ----------
+    base : (batch, width, n) base encodings of the top window.
+    distances : by resolution, (1 or batch, 1, bins, bins) log expected of that level's window.
+    starts : by resolution, first bin of the window counted in that resolution's bins from the start
+        of the top window.
+
+    Returns
+    -------
+    By resolution, (batch, 1, bins, bins).
+    """
+    n = model.spec.bins
+    encodings = model.encodings(module, base)
+    maps: dict[int, Tensor] = {}
+    parent: int | None = None
+    for resolution in module.resolutions:
+        start = starts[resolution]
+        coarse = None
+        if parent is not None:
+            first = start // 2 - starts[parent]
+            coarse = maps[parent][:, :, first : first + n // 2, first : first + n // 2]
+        maps[resolution] = model.decode(
+            module,
+            resolution,
+            encodings[resolution][..., start : start + n],
+            distances[resolution],
+            coarse,
+        )
+        parent = resolution
+    return maps
+
+
 @torch.inference_mode()
-def series(
+def zoom(
     model: Orca,
     module: ModuleSpec,
     codes: np.ndarray,
     distances: dict[int, Tensor],
     starts: dict[int, int],
 ) -> dict[int, Tensor]:
-    """One zoom series over the sequence of a top window, both strands averaged.
+    """One zoom over the sequence of a top window, both strands averaged.
 
     Parameters
     ----------
@@ -56,9 +97,11 @@ def series(
     """
     n = model.spec.bins
     device = next(iter(distances.values())).device
-    forward = zoom(model, module, encode(model.encoder, codes, device)[None], distances, starts)
+    forward = one_strand(
+        model, module, encode(model.encoder, codes, device)[None], distances, starts
+    )
     backward = encode(model.encoder, reverse_complement(codes), device)[None]
-    reverse = zoom(
+    reverse = one_strand(
         model,
         module,
         backward,

@@ -213,33 +213,20 @@ class EncodingStore:
             length_of(self._source, chrom)  # the error with a suggestion
             raise GenomeError(f"store {self.path} has no chromosome {chrom!r}") from None
 
-    def has(self, chrom: str, k: int, reverse: bool) -> bool:
-        """True if a block's checksum is there; the block itself, and the sequence, are verified by
-        :meth:`read`.
-        """
-        return (
-            0 <= k < self.blocks(chrom)
-            and self._sound(chrom)
-            and self._entry(chrom, k, reverse) >> 32 == 1
-        )
-
     def present(self, chrom: str) -> np.ndarray:
-        """(2, blocks) bool: :meth:`has` of all blocks at once."""
-        return (
-            (self.entries(chrom) >> np.uint64(32)) == 1
-            if self._sound(chrom)
-            else np.zeros((2, self.blocks(chrom)), dtype=bool)
-        )
+        """Which blocks of a chromosome have a checksum: (2, blocks) bool, forward strand first.
+
+        The blocks themselves, and the sequence, are verified by :meth:`read`.
+        """
+        if not self._sound(chrom):
+            return np.zeros((2, self.blocks(chrom)), dtype=bool)
+        return (self.entries(chrom) >> np.uint64(32)) == 1
 
     def entries(self, chrom: str) -> np.ndarray:
         """(2, blocks) uint64, the checksums as they are; 0 where no block is claimed to be."""
         size = 16 * self.blocks(chrom)
         data = os.pread(self._fd, size, self.header.checksums[chrom])
         return np.frombuffer(data.ljust(size, b"\0"), dtype="<u8").reshape(2, -1)
-
-    def coverage(self) -> dict[str, float]:
-        """Share of the blocks of each chromosome that are there, over both strands."""
-        return {chrom: float(self.present(chrom).mean()) for chrom in self.header.chromsizes}
 
     def read(self, chrom: str, k: int, reverse: bool) -> np.ndarray | None:
         """One block, verified.
