@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tqdm.auto import tqdm
-
 if TYPE_CHECKING:
     from orca_cool.prediction.engine import Engine
 
@@ -34,6 +32,8 @@ def progress_bar(
     The function to call with (done, total). What was done before the first call (by an earlier run
     that was interrupted) does not count for the speed.
     """
+    from tqdm.auto import tqdm  # a tenth of a second that `--help` need not pay
+
     notebook = "ipykernel" in sys.modules
     bar = tqdm(
         unit=unit,
