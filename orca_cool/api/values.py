@@ -36,7 +36,7 @@ class Genome:
     >>> genome.chromsizes["chrII"]
     813178
     >>> genome.fetch("chrII", 238_207, 238_217)
-    'ATAAGTCACA'
+    'AATCATGTGA'
     """
 
     def __init__(self, source: SequenceSource):
@@ -87,7 +87,7 @@ def open_genome(path_or_name: str | Path, chrom_names: str | None = None) -> Gen
     Examples
     --------
     >>> oc.open_genome("example")
-    <Genome 'example': 2 sequences, 1,043,402 bp>
+    <Genome 'example': 2 sequences, 1,043,386 bp>
     """
     return Genome(open_source(path_or_name, chrom_names))
 
