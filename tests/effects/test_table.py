@@ -187,7 +187,7 @@ def test_a_run_that_fails_anywhere_goes_on_to_the_same_table(
         return real(reference, some, first, *rest)
 
     monkeypatch.setattr(table_module, "batch_rows", failing)
-    monkeypatch.setattr(engine, "batch", 4)
+    monkeypatch.setattr(engine.decoder, "batch", 4)
     out = tmp_path / "scores.tsv"
 
     def run(**changes):
