@@ -12,11 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_variants import GENOME, HLA, ONE, TWO, Genome, applied, turned
 
-from orca_cool.errors import EditError, RegionError
+from orca_cool.errors import EditError
 from orca_cool.genome.changes import Adjacency, Breakend, Contig, Edit
-from orca_cool.genome.regions import parse_number
+from orca_cool.genome.checks import check_adjacency, check_edit
 from orca_cool.genome.segments import Segment
-from orca_cool.variants.checks import check_adjacency, check_edit
 from orca_cool.variants.grammar import parse_edits, parse_event, parse_sequence
 
 
@@ -234,7 +233,7 @@ def test_an_event_alone():
     for start, end, text, problem in [
         (4, 9, "", "'' is no event"),
         (4, 9, "cnv", "'cnv' is no event; write del, dup"),
-        (4, 9, "ins A", "an insertion is at a place, not at an interval as chr1:4-9"),
+        (4, 9, "ins A", "chr1:4-9: an insertion is at a place, not at an interval"),
         (4, 4, "sub A", "chr1:4-4 is empty"),
         (9, 4, "del", "reversed"),
         (9, 34, "del", "outside chr1"),
@@ -395,21 +394,6 @@ def test_any_text_is_read_or_refused(text):
 
 
 @pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("1,000", 1000),
-        ("10k", 10_000),
-        (" 1.5Mb ", 1_500_000),
-        ("1.001M", 1_001_000),
-        ("0", 0),
-        ("2G", 2 * 10**9),
-    ],
-)
-def test_numbers(text, value):
-    assert parse_number(text) == value
-
-
-@pytest.mark.parametrize(
     "text",
     [
         "chr1:{} ins A",
@@ -424,11 +408,3 @@ def test_numbers(text, value):
 def test_numbers_beyond_all_bounds_are_refused(text):
     with pytest.raises(EditError):
         parse_edits(text.format("1" * 5000), GENOME)
-
-
-@pytest.mark.parametrize("text", ["", "x", "-5", "1.5", "0.0001k", "1 000", "1e3"])
-def test_what_is_no_number(text):
-    with pytest.raises(
-        RegionError, match=r"is not a whole number of bp; write it as 100,000, 100k or 0\.1M"
-    ):
-        parse_number(text)
