@@ -181,7 +181,7 @@ class Changes:
         one, *more = merged(derived[chrom])
         whole = Segment(one.chrom, 0, self.genome.source.chromsizes.get(one.chrom, -1))
         free = one.chrom in derived or one.chrom not in self.genome.chromsizes
-        if free and not more and one in (whole, whole.reversed()):
+        if free and not more and one in (whole, whole.reverse_complement()):
             return one.chrom, [whole]
         return f"der_{chrom}", derived[chrom]
 

@@ -149,5 +149,9 @@ def as_edit(adjacency: Adjacency) -> Edit:
         return Edit("sub" if between else "dup", a.chrom, a.position, b.position, sequence=sequence)
     if not between:
         return Edit("inv", a.chrom, a.position, b.position)
-    sequence = (*between, old.reversed()) if a.side == "+" else (old.reversed(), *between)
+    sequence = (
+        (*between, old.reverse_complement())
+        if a.side == "+"
+        else (old.reverse_complement(), *between)
+    )
     return Edit("sub", a.chrom, a.position, b.position, sequence=sequence)

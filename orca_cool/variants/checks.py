@@ -13,7 +13,7 @@ from orca_cool.genome.changes import Edit
 from orca_cool.genome.checks import check_edit
 from orca_cool.genome.regions import suggestion
 from orca_cool.genome.segments import Segment
-from orca_cool.genome.source import GAP, SequenceSource, encode
+from orca_cool.genome.source import GAP, SequenceSource, letters_to_codes
 
 _LETTERS = np.frombuffer(b"ACGTN", dtype=np.uint8)
 
@@ -43,7 +43,7 @@ def genome_letters(source: SequenceSource, chrom: str, start: int, end: int) -> 
 
 def agrees(ref: str, there: str) -> bool:
     """True if letters are the same, in either case, where neither is N."""
-    a, b = encode(ref), encode(there)
+    a, b = letters_to_codes(ref), letters_to_codes(there)
     return len(a) == len(b) and bool(np.all((a == b) | (a == GAP) | (b == GAP)))
 
 

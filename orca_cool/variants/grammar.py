@@ -285,4 +285,4 @@ def _part(text: str, source: SequenceSource, files: bool | Path) -> Segment:
         raise EditError(
             f"{short(what)!r} is neither sequence (A, C, G, T, N) nor a chromosome; {hint}"
         )
-    return segment if strand == "+" else segment.reversed()
+    return segment if strand == "+" else segment.reverse_complement()

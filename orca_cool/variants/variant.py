@@ -116,7 +116,7 @@ def _spans(change: Change) -> list[tuple[str, int, int]]:
     return [(change.chrom, change.start, change.end)]
 
 
-def haplotype(variants: Iterable[Variant], k: int) -> tuple[list[Change], list[str]]:
+def changes_of_haplotype(variants: Iterable[Variant], k: int) -> tuple[list[Change], list[str]]:
     """Changes that haplotype ``k`` of a sample carries.
 
     Phase is taken as it stands in the file: haplotype 1 is the first allele throughout, phase sets

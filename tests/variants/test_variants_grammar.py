@@ -10,7 +10,7 @@ import os
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_variants import GENOME, HLA, ONE, TWO, Genome, applied, turned
+from test_variants import GENOME, HLA, ONE, TWO, Genome, applied, reverse_complement
 
 from orca_cool.errors import EditError
 from orca_cool.genome.changes import Adjacency, Breakend, Contig, Edit
@@ -29,10 +29,10 @@ def edited(text: str, chrom: str = "chr1", **options) -> str:
         ("chr1:4-9 del", ONE[:4] + ONE[9:]),
         ("chr1:4-9 dup", ONE[:9] + ONE[4:9] + ONE[9:]),
         ("chr1:4-9 dup x3", ONE[:9] + ONE[4:9] * 2 + ONE[9:]),
-        ("chr1:4-9 dup inv", ONE[:9] + turned(ONE[4:9]) + ONE[9:]),
-        ("chr1:4-9 dup x3 inv", ONE[:9] + turned(ONE[4:9]) * 2 + ONE[9:]),
-        ("chr1:4-9 inv", ONE[:4] + turned(ONE[4:9]) + ONE[9:]),
-        ("chr1 inv", turned(ONE)),
+        ("chr1:4-9 dup inv", ONE[:9] + reverse_complement(ONE[4:9]) + ONE[9:]),
+        ("chr1:4-9 dup x3 inv", ONE[:9] + reverse_complement(ONE[4:9]) * 2 + ONE[9:]),
+        ("chr1:4-9 inv", ONE[:4] + reverse_complement(ONE[4:9]) + ONE[9:]),
+        ("chr1 inv", reverse_complement(ONE)),
         ("chr1:4- del", ONE[:4]),
         ("  chr1:4 - 9   DEL ", ONE[:4] + ONE[9:]),
         ("chr1:0.004k-0.009kb del", ONE[:4] + ONE[9:]),
@@ -44,15 +44,15 @@ def edited(text: str, chrom: str = "chr1", **options) -> str:
         ("chr1:5 ins 3N", ONE[:5] + "NNN" + ONE[5:]),
         ("chr1:5 ins chr2:5-10", ONE[:5] + TWO[5:10] + ONE[5:]),
         ("chr1:5 ins chr2:5-10(+)", ONE[:5] + TWO[5:10] + ONE[5:]),
-        ("chr1:5 ins chr2:5-10(-)", ONE[:5] + turned(TWO[5:10]) + ONE[5:]),
+        ("chr1:5 ins chr2:5-10(-)", ONE[:5] + reverse_complement(TWO[5:10]) + ONE[5:]),
         ("chr1:5 ins chr2", ONE[:5] + TWO + ONE[5:]),
-        ("chr1:5 ins chr2(-)", ONE[:5] + turned(TWO) + ONE[5:]),
+        ("chr1:5 ins chr2(-)", ONE[:5] + reverse_complement(TWO) + ONE[5:]),
         (
             "chr1:5 ins HLA:1:1-4(-), 2N ,AC,HLA:1",
-            ONE[:5] + turned(HLA[1:4]) + "NNAC" + HLA + ONE[5:],
+            ONE[:5] + reverse_complement(HLA[1:4]) + "NNAC" + HLA + ONE[5:],
         ),
         ("chr1:5-9 sub TTTTTTTT", ONE[:5] + "TTTTTTTT" + ONE[9:]),
-        ("chr1:5-9 sub chr1:0-5(-)", ONE[:5] + turned(ONE[:5]) + ONE[9:]),
+        ("chr1:5-9 sub chr1:0-5(-)", ONE[:5] + reverse_complement(ONE[:5]) + ONE[9:]),
         ("chr1:2 C>T", "AT" + ONE[2:]),
         ("chr1:2 c > t", "AT" + ONE[2:]),
         ("chr1:2 CG>CTTG", "ACTTG" + ONE[3:]),
@@ -83,16 +83,16 @@ def test_small_edits_are_trimmed():
         (
             "chr1:5(+)::2N,HLA:1:0-3(-)::chr2:8(+)",
             "der_chr1",
-            ONE[:5] + "NN" + turned(HLA[:3]) + turned(TWO[:8]),
+            ONE[:5] + "NN" + reverse_complement(HLA[:3]) + reverse_complement(TWO[:8]),
         ),
         ("chr1:5(-)::ACC::chr2:8(+)", "der_chr2", TWO[:8] + "GGT" + ONE[5:]),
         ("chr1:5(+)::HLA:1:4(-)", "der_chr1", ONE[:5] + HLA[4:]),
         ("chr1::chr2", "der_chr1", ONE + TWO),
         ("chr1:end(+)::chr2:0(-)", "der_chr1", ONE + TWO),
-        ("chr1:END(+) :: chr2:end(+)", "der_chr1", ONE + turned(TWO)),
+        ("chr1:END(+) :: chr2:end(+)", "der_chr1", ONE + reverse_complement(TWO)),
         ("chr1::ACC::chr2", "der_chr1", ONE + "ACC" + TWO),
         ("chr1:5(+)::chr1:9(-)", "chr1", ONE[:5] + ONE[9:]),
-        ("new = ACGT,chr2:2-4(-)", "new", "ACGT" + turned(TWO[2:4])),
+        ("new = ACGT,chr2:2-4(-)", "new", "ACGT" + reverse_complement(TWO[2:4])),
         ("new=chr2", "new", TWO),
         ("chr2 = chr1:3-5", "chr2", ONE[3:5]),
     ],
@@ -338,7 +338,7 @@ def spans(draw, empty: bool = False):
 LETTERS = st.text("ACGTN", min_size=1, max_size=30).map(Segment.letters)
 SEGMENTS = st.one_of(
     LETTERS,
-    LETTERS.map(Segment.reversed),
+    LETTERS.map(Segment.reverse_complement),
     st.integers(1, 10**7).map(lambda n: Segment("", 0, n)),
     st.builds(lambda span, strand: Segment(*span, strand), spans(), st.sampled_from("+-")),
 )
