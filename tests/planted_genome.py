@@ -20,10 +20,10 @@ import cooler
 import numpy as np
 import pandas as pd
 
-from orca_cool.genome.source import encode, reverse_complement
+from orca_cool.genome.source import letters_to_codes, reverse_complement
 
 #: Exact occurrences are boundaries. No palindrome: the reverse strand has to be learnt too.
-MOTIF = encode("TGACCAGTAGGCGCATTCAC")
+MOTIF = letters_to_codes("TGACCAGTAGGCGCATTCAC")
 
 #: Bases of a decoy that differ.
 WRONG = 4

@@ -14,7 +14,7 @@ from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.changes import Change
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.source import SequenceSource
-from orca_cool.variants import haplotype, parse_edits, read_variants
+from orca_cool.variants import changes_of_haplotype, parse_edits, read_variants
 
 #: Longest list of contigs or segments that is told.
 MAX_SEGMENTS = 20_000
@@ -118,7 +118,7 @@ def _of_vcf(text: str, source: SequenceSource) -> tuple[list[Change], list[str]]
         path = Path(folder) / "lines.vcf"
         path.write_text(lines + "\n", encoding="utf-8", errors="replace")
         try:
-            return haplotype(
+            return changes_of_haplotype(
                 (replace(v, alleles=(1,), phased=True) for v in read_variants(path, source)), 1
             )
         except EditError as error:

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from orca_cool.errors import EditError, GenomeError
-from orca_cool.genome.changes import KINDS, Adjacency, Breakend, Change, Contig, Edit
+from orca_cool.genome.changes import Adjacency, Breakend, Change, Contig, Edit, as_edit
+from orca_cool.genome.checks import breakend_problem, edit_problem
 from orca_cool.genome.edited import EditedGenome, fingerprint
 from orca_cool.genome.segments import OTHER, Segment, merged, reverse_complement_segments
 from orca_cool.genome.source import SequenceSource, length_of
@@ -90,7 +91,7 @@ class Changes:
                     raise EditError(f"chromosome {change.name!r} is given without a sequence")
                 self.given[change.name] = tuple(_flat(genome, change.segments, str(change)))
             elif not isinstance(change, Adjacency) or change.first.chrom not in cut:
-                edit = within(change) if isinstance(change, Adjacency) else change
+                edit = as_edit(change) if isinstance(change, Adjacency) else change
                 self._check(edit)
                 self.edits[edit.chrom].append(edit)
         for chrom, edits in self.edits.items():
@@ -109,49 +110,23 @@ class Changes:
         self._reciprocal(adjacencies)
 
     def _check(self, edit: Edit) -> None:
-        length = _length(self.genome, edit.chrom, edit)
-        if edit.kind not in KINDS:
-            raise EditError(f"edit kind {edit.kind!r} is not one of {', '.join(KINDS)}")
-        if edit.end < edit.start:
-            raise EditError(
-                f"edit {str(edit)!r} is reversed: its end {edit.end:,} lies before its start "
-                f"{edit.start:,}"
-            )
-        if edit.start < 0 or edit.end > length:
-            raise EditError(
-                f"edit {str(edit)!r} lies outside {edit.chrom}, which is {length:,} bp long"
-            )
-        if (edit.kind == "ins") != (edit.start == edit.end):
-            raise EditError(
-                f"edit {str(edit)!r} has an empty interval; only an insertion is at a place "
-                f"between bases"
-                if edit.start == edit.end
-                else f"edit {str(edit)!r}: an insertion is at a place, not at an interval; to "
-                f"replace an interval use sub"
-            )
-        if edit.kind in ("ins", "sub") and not edit.sequence:
-            raise EditError(f"edit {str(edit)!r} has no sequence")
+        _length(self.genome, edit.chrom, edit)
+        if problem := edit_problem(self.genome, edit):
+            raise EditError(f"edit {str(edit)!r}{problem}")
         if not edit.of_source:
             _flat(self.genome, edit.sequence, str(edit))
-        if edit.kind == "dup" and edit.copies < 2:
-            raise EditError(
-                f"edit {str(edit)!r}: a duplication has at least 2 copies, not {edit.copies}"
-            )
 
     def _join(self, adjacency: Adjacency) -> None:
         if adjacency.first.chrom == adjacency.second.chrom:
-            within(adjacency)
+            as_edit(adjacency)  # an error where both ends are at one place
         between = tuple(_flat(self.genome, adjacency.sequence, str(adjacency)))
         for a, b, sequence in (
             (adjacency.first, adjacency.second, between),
             (adjacency.second, adjacency.first, tuple(reverse_complement_segments(between))),
         ):
-            length = _length(self.genome, a.chrom, adjacency)
-            if not 0 <= a.position <= length:
-                raise EditError(
-                    f"breakend {a} of {str(adjacency)!r} lies outside {a.chrom}, which is {length:,} "
-                    f"bp long"
-                )
+            _length(self.genome, a.chrom, adjacency)
+            if problem := breakend_problem(self.genome, a):
+                raise EditError(f"breakend {a} of {str(adjacency)!r}{problem}")
             if a.chrom in self.given:
                 raise EditError(f"{a.chrom!r} is both joined ({str(adjacency)!r}) and given whole")
             for edit in self.edits.get(a.chrom, ()):
@@ -206,7 +181,7 @@ class Changes:
         one, *more = merged(derived[chrom])
         whole = Segment(one.chrom, 0, self.genome.source.chromsizes.get(one.chrom, -1))
         free = one.chrom in derived or one.chrom not in self.genome.chromsizes
-        if free and not more and one in (whole, whole.reversed()):
+        if free and not more and one in (whole, whole.reverse_complement()):
             return one.chrom, [whole]
         return f"der_{chrom}", derived[chrom]
 
@@ -335,34 +310,6 @@ def _used_up(adjacency: Adjacency, adjacencies: Sequence[Adjacency]) -> bool:
                     reached.add(there)
                     ways.append((there, (*path, other)))
     return goal in reached
-
-
-def within(adjacency: Adjacency) -> Edit:
-    """A adjacency of two places of one chromosome as the edit that it stands for.
-
-    Left to right: a deletion; right to left: a tandem duplication; left to left or right to right:
-    an inversion.
-    """
-    a, b = sorted((adjacency.first, adjacency.second), key=lambda e: (e.position, e.side))
-    backwards = a != adjacency.first
-    between = (
-        tuple(reverse_complement_segments(adjacency.sequence)) if backwards else adjacency.sequence
-    )
-    if a.position == b.position and (a.side, b.side) != ("+", "-"):
-        raise EditError(f"the adjacency {str(adjacency)!r} has both ends at one place")
-    old = Segment(a.chrom, a.position, b.position)
-    if (a.side, b.side) == ("+", "-"):
-        if a.position == b.position:
-            return Edit("ins", a.chrom, a.position, b.position, sequence=between)
-        return Edit("sub" if between else "del", a.chrom, a.position, b.position, sequence=between)
-    if (a.side, b.side) == ("-", "+"):
-        # from the second's left side, over what lies between, to the first's right side
-        sequence = (old, *reverse_complement_segments(between), old) if between else ()
-        return Edit("sub" if between else "dup", a.chrom, a.position, b.position, sequence=sequence)
-    if not between:
-        return Edit("inv", a.chrom, a.position, b.position)
-    sequence = (*between, old.reversed()) if a.side == "+" else (old.reversed(), *between)
-    return Edit("sub", a.chrom, a.position, b.position, sequence=sequence)
 
 
 def replacement(genome: EditedGenome, edit: Edit) -> list[Segment]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from orca_cool.errors import EditError
-from orca_cool.genome.segments import OTHER, Segment, _sequence_text
+from orca_cool.genome.segments import OTHER, Segment, _sequence_text, reverse_complement_segments
 
 KINDS = ("del", "dup", "inv", "ins", "sub")
 
@@ -93,7 +93,7 @@ class Adjacency:
     other (a second adjacency of the same chromosomes the other way round; a three-way translocation).
     What lies between the cuts of such adjacencies is lost, or is there twice.
 
-    Between two places of one chromosome it is an edit (:func:`within`), unless adjacencies to other
+    Between two places of one chromosome it is an edit (:func:`as_edit`), unless adjacencies to other
     chromosomes cut that chromosome too.
     """
 
@@ -118,3 +118,40 @@ class Contig:
 
 
 Change = Edit | Adjacency | Contig
+
+
+def as_edit(adjacency: Adjacency) -> Edit:
+    """The edit that an adjacency of two places of one chromosome stands for.
+
+    From the left of the first place to the right of the second it is a deletion; from right to
+    left a tandem duplication; from left to left, or right to right, an inversion.
+
+    Raises
+    ------
+    EditError
+        If both ends are at one place and it is no insertion.
+    """
+    a, b = sorted((adjacency.first, adjacency.second), key=lambda e: (e.position, e.side))
+    backwards = a != adjacency.first
+    between = (
+        tuple(reverse_complement_segments(adjacency.sequence)) if backwards else adjacency.sequence
+    )
+    if a.position == b.position and (a.side, b.side) != ("+", "-"):
+        raise EditError(f"the adjacency {str(adjacency)!r} has both ends at one place")
+    old = Segment(a.chrom, a.position, b.position)
+    if (a.side, b.side) == ("+", "-"):
+        if a.position == b.position:
+            return Edit("ins", a.chrom, a.position, b.position, sequence=between)
+        return Edit("sub" if between else "del", a.chrom, a.position, b.position, sequence=between)
+    if (a.side, b.side) == ("-", "+"):
+        # from the second's left side, over what lies between, to the first's right side
+        sequence = (old, *reverse_complement_segments(between), old) if between else ()
+        return Edit("sub" if between else "dup", a.chrom, a.position, b.position, sequence=sequence)
+    if not between:
+        return Edit("inv", a.chrom, a.position, b.position)
+    sequence = (
+        (*between, old.reverse_complement())
+        if a.side == "+"
+        else (old.reverse_complement(), *between)
+    )
+    return Edit("sub", a.chrom, a.position, b.position, sequence=sequence)

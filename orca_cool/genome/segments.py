@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from orca_cool.errors import EditError
-from orca_cool.genome.source import GAP, SequenceSource, encode, reverse_complement
+from orca_cool.genome.source import GAP, SequenceSource, letters_to_codes, reverse_complement
 
 OTHER = {"+": "-", "-": "+"}
 
@@ -58,7 +58,7 @@ class Segment:
             )
         return Segment("", 0, len(data), "+", data)
 
-    def reversed(self) -> Segment:
+    def reverse_complement(self) -> Segment:
         return replace(self, strand=OTHER[self.strand])
 
     def part(self, first: int, last: int) -> Segment:
@@ -70,7 +70,7 @@ class Segment:
     def fetch(self, source: SequenceSource) -> np.ndarray:
         """uint8 codes, (len,)."""
         if self.literal is not None:
-            codes = encode(self.literal[self.start : self.end])
+            codes = letters_to_codes(self.literal[self.start : self.end])
         elif not self.chrom:
             return np.full(len(self), GAP, dtype=np.uint8)
         else:
@@ -112,7 +112,7 @@ def merged(segments: Sequence[Segment]) -> tuple[Segment, ...]:
 
 def reverse_complement_segments(segments: Sequence[Segment]) -> list[Segment]:
     """The other strand of segments laid end to end."""
-    return [s.reversed() for s in reversed(segments)]
+    return [s.reverse_complement() for s in reversed(segments)]
 
 
 def _sequence_text(segments: Sequence[Segment]) -> str:

@@ -102,7 +102,7 @@ def one_hot(
     return out.masked_fill_((plain == GAP)[None, :], 0.25)
 
 
-def encode(text: str | bytes) -> np.ndarray:
+def letters_to_codes(text: str | bytes) -> np.ndarray:
     """Letters to codes: either case, U as T; IUPAC codes and everything else 4. Shape (len(text),),
     uint8.
     """

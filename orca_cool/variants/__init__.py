@@ -10,13 +10,19 @@ from orca_cool.genome.source import SequenceSource
 from orca_cool.variants.grammar import parse_edits, parse_sequence
 from orca_cool.variants.seqstr import parse_seqstr
 from orca_cool.variants.tables import read_table
-from orca_cool.variants.variant import VARIANT_KINDS, Variant, haplotype, of_changes, variants_file
+from orca_cool.variants.variant import (
+    VARIANT_KINDS,
+    Variant,
+    changes_of_haplotype,
+    of_changes,
+    variants_file,
+)
 from orca_cool.variants.vcf import read_vcf
 
 __all__ = [
     "VARIANT_KINDS",
     "Variant",
-    "haplotype",
+    "changes_of_haplotype",
     "of_changes",
     "parse_edits",
     "parse_seqstr",

@@ -152,7 +152,9 @@ def paired(
 
 def _same(a: Adjacency, b: Adjacency, source: SequenceSource) -> bool:
     """True if two adjacencies are one, read in the same direction or from its two ends."""
-    turned = Adjacency(b.second, b.first, tuple(s.reversed() for s in reversed(b.sequence)))
+    turned = Adjacency(
+        b.second, b.first, tuple(s.reverse_complement() for s in reversed(b.sequence))
+    )
     return any(
         (a.first, a.second) == (x.first, x.second) and _letters(a, source) == _letters(x, source)
         for x in (b, turned)

@@ -1,7 +1,7 @@
-"""Changes checked against their genome one by one, whatever text or file they come from.
+"""Small variants against the letters of their genome, and texts quoted in messages.
 
-Messages name what is wrong without the change itself: the caller knows how its user wrote it.
-Whether changes overlap is for :func:`orca_cool.genome.apply_edits.apply_edits` to say.
+Messages name what is wrong without quoting the whole change: that is for the readers of each text
+or file, which know how their user wrote it.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 import numpy as np
 
 from orca_cool.errors import EditError
-from orca_cool.genome.apply_edits import within
-from orca_cool.genome.changes import Adjacency, Breakend, Edit
+from orca_cool.genome.changes import Edit
+from orca_cool.genome.checks import check_edit
 from orca_cool.genome.regions import suggestion
 from orca_cool.genome.segments import Segment
-from orca_cool.genome.source import GAP, SequenceSource, encode
+from orca_cool.genome.source import GAP, SequenceSource, letters_to_codes
 
 _LETTERS = np.frombuffer(b"ACGTN", dtype=np.uint8)
 
@@ -36,69 +36,6 @@ def chrom_length(source: SequenceSource, chrom: str) -> int:
     return source.chromsizes[chrom]
 
 
-def check_edit(source: SequenceSource, edit: Edit) -> Edit:
-    """The edit itself.
-
-    Raises
-    ------
-    EditError
-        If it is reversed, outside its chromosome, of the wrong width for its kind, deletes a whole
-        chromosome, has too few copies or no sequence.
-    """
-    length = chrom_length(source, edit.chrom)
-    interval = f"{edit.chrom}:{edit.start:,}-{edit.end:,}"
-    if edit.end < edit.start:
-        raise EditError(
-            f"{interval} is reversed: its end {edit.end:,} lies before its start {edit.start:,}"
-        )
-    if edit.start < 0 or edit.end > length:
-        raise EditError(f"{interval} lies outside {edit.chrom}, which is {length:,} bp long")
-    if edit.kind == "ins" and edit.start != edit.end:
-        raise EditError(
-            f"an insertion is at a place, not at an interval as {interval}; to replace an "
-            f"interval use sub"
-        )
-    if edit.kind != "ins" and edit.start == edit.end:
-        raise EditError(f"{interval} is empty; only an insertion is at a place between bases")
-    if edit.kind == "del" and edit.end - edit.start == length:
-        raise EditError(f"{interval} is the whole of {edit.chrom}: a chromosome cannot be empty")
-    if edit.kind == "dup" and edit.copies < 2:
-        raise EditError(f"a duplication has at least 2 copies in all, not {edit.copies}")
-    if edit.kind in ("ins", "sub") and not edit.sequence:
-        raise EditError(f"{edit.kind} needs a sequence")
-    return edit
-
-
-def check_adjacency(source: SequenceSource, adjacency: Adjacency) -> Adjacency:
-    """The adjacency itself.
-
-    Raises
-    ------
-    EditError
-        If a breakend lies outside its chromosome, neither keeps anything, or both are one place of
-        one chromosome.
-    """
-    for end in (adjacency.first, adjacency.second):
-        length = chrom_length(source, end.chrom)
-        if not 0 <= end.position <= length:
-            raise EditError(f"breakend {end} lies outside {end.chrom}, which is {length:,} bp long")
-    if not any(_kept(source, end) for end in (adjacency.first, adjacency.second)):
-        raise EditError(
-            f"{adjacency.first} and {adjacency.second} both keep nothing; + keeps what lies left of a cut, "
-            f"- what lies right of it"
-        )
-    if adjacency.first.chrom == adjacency.second.chrom:
-        edit = within(adjacency)
-        if edit.kind == "ins" and not edit.sequence:
-            raise EditError(f"{adjacency} joins what is joined already: nothing changes")
-        check_edit(source, edit)
-    return adjacency
-
-
-def _kept(source: SequenceSource, end: Breakend) -> bool:
-    return end.position > 0 if end.side == "+" else end.position < source.chromsizes[end.chrom]
-
-
 def genome_letters(source: SequenceSource, chrom: str, start: int, end: int) -> str:
     """Letters ACGTN of ``chrom[start:end)``, N outside the chromosome."""
     return _LETTERS[source.fetch(chrom, start, end)].tobytes().decode("ascii")
@@ -106,7 +43,7 @@ def genome_letters(source: SequenceSource, chrom: str, start: int, end: int) -> 
 
 def agrees(ref: str, there: str) -> bool:
     """True if letters are the same, in either case, where neither is N."""
-    a, b = encode(ref), encode(there)
+    a, b = letters_to_codes(ref), letters_to_codes(there)
     return len(a) == len(b) and bool(np.all((a == b) | (a == GAP) | (b == GAP)))
 
 

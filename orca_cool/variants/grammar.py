@@ -42,10 +42,11 @@ from pathlib import Path
 
 from orca_cool.errors import EditError, RegionError
 from orca_cool.genome.changes import Adjacency, Breakend, Change, Contig, Edit
-from orca_cool.genome.regions import Region, parse_number, parse_region, suggestion
+from orca_cool.genome.checks import check_adjacency, check_edit
+from orca_cool.genome.regions import Region, parse_length, parse_region, suggestion
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import SequenceSource
-from orca_cool.variants.checks import check_adjacency, check_edit, chrom_length, short, small_edit
+from orca_cool.variants.checks import chrom_length, short, small_edit
 from orca_cool.variants.fasta import read_record
 
 #: What an edit may look like, for messages.
@@ -187,7 +188,7 @@ def _region(text: str, source: SequenceSource) -> Region:
 
 def _number(text: str) -> int:
     try:
-        return parse_number(text)
+        return parse_length(text)
     except RegionError as error:
         raise EditError(str(error)) from None
 
@@ -284,4 +285,4 @@ def _part(text: str, source: SequenceSource, files: bool | Path) -> Segment:
         raise EditError(
             f"{short(what)!r} is neither sequence (A, C, G, T, N) nor a chromosome; {hint}"
         )
-    return segment if strand == "+" else segment.reversed()
+    return segment if strand == "+" else segment.reverse_complement()

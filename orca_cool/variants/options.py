@@ -16,7 +16,7 @@ from orca_cool.genome.changes import Change
 from orca_cool.genome.edited import EditedGenome, digest, fingerprint
 from orca_cool.genome.source import SequenceSource
 from orca_cool.genome.textfile import TextFile
-from orca_cool.variants import haplotype, parse_edits, parse_seqstr, read_variants
+from orca_cool.variants import changes_of_haplotype, parse_edits, parse_seqstr, read_variants
 
 #: Edits, and segments of each contig, that metadata lists.
 LISTED = 1000
@@ -150,11 +150,11 @@ def _of_file(options: EditOptions, source: SequenceSource) -> tuple[list[Change]
     """Changes of a file of variants, and its problems."""
     assert options.vcf is not None
     if options.haplotype is not None:
-        return haplotype(
+        return changes_of_haplotype(
             read_variants(options.vcf, source, sample=options.sample or ""), options.haplotype
         )
     # all of them: as one haplotype that carries each
-    return haplotype(
+    return changes_of_haplotype(
         (replace(v, alleles=(1,), phased=True) for v in read_variants(options.vcf, source)), 1
     )
 

@@ -107,7 +107,7 @@ def _section(text: str, source: SequenceSource, assembly: str | None) -> list[Se
         out += [Segment(region.chrom, at, start)] * (start > at) + [Segment.letters(alt)]
         at = end
     out += [Segment(region.chrom, at, region.end)] * (region.end > at)
-    return [s.reversed() for s in reversed(out)] if match["strand"] == "-" else out
+    return [s.reverse_complement() for s in reversed(out)] if match["strand"] == "-" else out
 
 
 def _modifier(text: str, chrom: str, source: SequenceSource) -> tuple[int, int, str, str]:

@@ -23,9 +23,10 @@ from pathlib import Path
 
 from orca_cool.errors import EditError
 from orca_cool.genome.changes import Adjacency, Breakend
+from orca_cool.genome.checks import check_adjacency
 from orca_cool.genome.source import SequenceSource
 from orca_cool.genome.textfile import TextFile, holds_data
-from orca_cool.variants.checks import check_adjacency, chrom_length, short
+from orca_cool.variants.checks import chrom_length, short
 from orca_cool.variants.grammar import parse_edits, parse_event
 from orca_cool.variants.variant import Variant, of_changes, variants_file
 

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orca_cool.errors import EditError
-from orca_cool.genome.apply_edits import within
-from orca_cool.genome.changes import Adjacency, Breakend, Change, Contig
+from orca_cool.genome.changes import Adjacency, Breakend, Change, Contig, as_edit
 from orca_cool.genome.textfile import TextFile
 
 #: Kinds of variants; EDIT is what has no shorter name (several changes at once, a chromosome given
@@ -113,11 +112,11 @@ def _spans(change: Change) -> list[tuple[str, int, int]]:
     if isinstance(change, Adjacency):
         if change.first.chrom != change.second.chrom:
             return [(e.chrom, e.position, e.position) for e in (change.first, change.second)]
-        change = within(change)
+        change = as_edit(change)
     return [(change.chrom, change.start, change.end)]
 
 
-def haplotype(variants: Iterable[Variant], k: int) -> tuple[list[Change], list[str]]:
+def changes_of_haplotype(variants: Iterable[Variant], k: int) -> tuple[list[Change], list[str]]:
     """Changes that haplotype ``k`` of a sample carries.
 
     Phase is taken as it stands in the file: haplotype 1 is the first allele throughout, phase sets

@@ -17,19 +17,12 @@ from typing import Any
 
 from orca_cool.errors import EditError
 from orca_cool.genome.changes import Change, Edit
+from orca_cool.genome.checks import check_adjacency, check_edit
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import SequenceSource
 from orca_cool.genome.textfile import TextFile
 from orca_cool.variants import breakends
-from orca_cool.variants.checks import (
-    agrees,
-    check_adjacency,
-    check_edit,
-    chrom_length,
-    genome_letters,
-    short,
-    small_edit,
-)
+from orca_cool.variants.checks import agrees, chrom_length, genome_letters, short, small_edit
 from orca_cool.variants.variant import Variant, of_changes, variants_file
 
 COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")

@@ -11,8 +11,14 @@ from orca_cool.errors import EditError
 from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.changes import Adjacency, Breakend, Change, Contig, Edit
 from orca_cool.genome.segments import Segment
-from orca_cool.genome.source import encode
-from orca_cool.variants import VARIANT_KINDS, Variant, haplotype, of_changes, read_variants
+from orca_cool.genome.source import letters_to_codes
+from orca_cool.variants import (
+    VARIANT_KINDS,
+    Variant,
+    changes_of_haplotype,
+    of_changes,
+    read_variants,
+)
 from orca_cool.variants.options import EditOptions, edited_genome
 
 ONE = "ACGTTGCAAGGCTTAACCGGATATCGCGTA"
@@ -32,7 +38,7 @@ class Genome:
 
     def fetch(self, chrom: str, start: int, end: int) -> np.ndarray:
         text = self.texts[chrom]
-        return encode(
+        return letters_to_codes(
             "N" * (min(end, 0) - min(start, 0))
             + text[max(start, 0) : max(end, 0)]
             + "N" * (max(end, len(text)) - max(start, len(text)))
@@ -42,7 +48,7 @@ class Genome:
 GENOME = Genome()
 
 
-def turned(text: str) -> str:
+def reverse_complement(text: str) -> str:
     """The other strand."""
     return text.translate(COMPLEMENT)[::-1]
 
@@ -159,26 +165,26 @@ def test_haplotypes_have_what_is_phased_and_what_is_homozygous():
     unphased = (
         "x.vcf line 5: its genotype is not phased, so which haplotype carries it is not known"
     )
-    assert haplotype(variants, 1) == ([a, c], [unphased])
-    assert haplotype(variants, 2) == ([b, c], [unphased])
+    assert changes_of_haplotype(variants, 1) == ([a, c], [unphased])
+    assert changes_of_haplotype(variants, 2) == ([b, c], [unphased])
 
 
 def test_haplotypes_of_other_ploidies():
     a, b = deletion(0, 1), deletion(2, 3)
     variants = [carried(1, (1,), False, a), carried(2, (0, 1, 1), True, b)]
-    assert haplotype(variants, 1) == ([a], [])
-    assert haplotype(variants, 2) == ([b], [])
-    assert haplotype(variants, 3) == ([b], [])
+    assert changes_of_haplotype(variants, 1) == ([a], [])
+    assert changes_of_haplotype(variants, 2) == ([b], [])
+    assert changes_of_haplotype(variants, 3) == ([b], [])
     with pytest.raises(
         EditError, match="haplotype 4 does not exist: the genotypes have 3 alleles at most"
     ):
-        haplotype(variants, 4)
+        changes_of_haplotype(variants, 4)
     with pytest.raises(
         EditError, match="haplotype 2 does not exist: the genotypes have 1 allele at most"
     ):
-        haplotype(variants[:1], 2)
+        changes_of_haplotype(variants[:1], 2)
     with pytest.raises(EditError, match="haplotype 0 does not exist"):
-        haplotype(variants, 0)
+        changes_of_haplotype(variants, 0)
 
 
 def test_a_haplotype_names_what_it_cannot_use():
@@ -192,7 +198,7 @@ def test_a_haplotype_names_what_it_cannot_use():
         carried(6, (0, 0), True, problem="it is bad, but not carried"),
         carried(7, None, False, problem="it is bad too"),
     ]
-    changes, problems = haplotype(variants, 1)
+    changes, problems = changes_of_haplotype(variants, 1)
     assert changes == []
     assert problems == [
         "x.vcf line 1: it has no genotype",
@@ -202,7 +208,7 @@ def test_a_haplotype_names_what_it_cannot_use():
         "x.vcf line 5: it is bad",
         "x.vcf line 7: it is bad too",
     ]
-    assert haplotype(variants, 2)[0] == [a]
+    assert changes_of_haplotype(variants, 2)[0] == [a]
 
 
 INSERTION = Edit("ins", "chr1", 10, 10, sequence=LETTERS)
@@ -240,7 +246,7 @@ JOIN = Adjacency(Breakend("chr1", 10, "+"), Breakend("chr2", 5, "-"))
 )
 def test_of_overlapping_changes_the_later_is_left_out(first, second, overlap):
     variants = [carried(1, (1, 1), True, first), carried(2, (1, 1), True, second)]
-    changes, problems = haplotype(variants, 1)
+    changes, problems = changes_of_haplotype(variants, 1)
     assert changes == ([first] if overlap else [first, second])
     assert problems == (["x.vcf line 2: it overlaps x.vcf line 1"] if overlap else [])
     # the rule is the one by which a genome refuses changes
@@ -268,7 +274,7 @@ def test_overlaps_are_found_among_many_in_any_order():
             expected.append(line)
         else:
             kept.append(edit)
-    changes, problems = haplotype(variants, 1)
+    changes, problems = changes_of_haplotype(variants, 1)
     assert changes == kept
     assert [int(p.split(":")[0].split()[-1]) for p in problems] == expected
     assert 50 < len(expected) < 350
@@ -279,9 +285,9 @@ def test_a_variant_of_several_changes_is_left_out_whole():
         carried(1, (1,), True, deletion(5, 10)),
         carried(2, (1,), True, deletion(20, 22), deletion(6, 7)),
     ]
-    assert haplotype(variants, 1)[0] == [deletion(5, 10)]
+    assert changes_of_haplotype(variants, 1)[0] == [deletion(5, 10)]
     variants.append(carried(3, (1,), True, deletion(20, 22)))
-    assert haplotype(variants, 1)[0] == [deletion(5, 10), deletion(20, 22)]
+    assert changes_of_haplotype(variants, 1)[0] == [deletion(5, 10), deletion(20, 22)]
 
 
 VCF = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\ts\nchr1\t2\trs1\tC\tG\t.\t.\t.\tGT\t0|1\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from test_variants import GENOME, HLA, ONE, TWO, Genome, applied, turned
+from test_variants import GENOME, HLA, ONE, TWO, Genome, applied, reverse_complement
 
 from orca_cool.errors import EditError
 from orca_cool.genome.changes import Contig
@@ -20,12 +20,12 @@ def sequences(text: str, **options) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("[hg38]chr1:4-9 -", turned(ONE[4:9])),
+        ("[hg38]chr1:4-9 -", reverse_complement(ONE[4:9])),
         ("[hg38]chr1:4-9 +", ONE[4:9]),
         ("chr1:4-9", ONE[4:9]),
         ("TTAAccggGGNaa", "TTAACCGGGGNAA"),
-        ("chr1:4-9 -;TTAA;chr2:0-3;", turned(ONE[4:9]) + "TTAA" + TWO[:3]),
-        ("HLA:1:2-6 -", turned(HLA[2:6])),
+        ("chr1:4-9 -;TTAA;chr2:0-3;", reverse_complement(ONE[4:9]) + "TTAA" + TWO[:3]),
+        ("HLA:1:2-6 -", reverse_complement(HLA[2:6])),
         # ONE[4:9] is TGCAA
         ("chr1:4-9 +, @chr1 4 T C", "CGCAA"),
         ("chr1:4-9 +, @chr1 4 T C, @chr1 5 GC A", "CAAA"),
@@ -44,7 +44,12 @@ def test_what_a_line_composes(text, expected):
 
 def test_lines_and_names():
     text = "<s1>[hg38]chr1:4-9 -\n\n<s2>chr1:4-9 +\nACGT\n<s3>A"
-    assert sequences(text) == {"s1": turned(ONE[4:9]), "s2": ONE[4:9], "2": "ACGT", "s3": "A"}
+    assert sequences(text) == {
+        "s1": reverse_complement(ONE[4:9]),
+        "s2": ONE[4:9],
+        "2": "ACGT",
+        "s3": "A",
+    }
     assert sequences(r"<s1>ACG\n<s2>chr1:4-9") == {"s1": "ACG", "s2": ONE[4:9]}
     assert parse_seqstr("<x>chr1:4-9 -", GENOME) == [Contig("x", (Segment("chr1", 4, 9, "-"),))]
 

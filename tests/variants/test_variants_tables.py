@@ -6,7 +6,7 @@ import gzip
 import random
 
 import pytest
-from test_variants import GENOME, HLA, ONE, TWO, applied, turned
+from test_variants import GENOME, HLA, ONE, TWO, applied, reverse_complement
 
 from orca_cool.errors import EditError
 from orca_cool.variants import Variant, read_table
@@ -38,9 +38,9 @@ def bedpe(place1: str, place2: str, strands: str, *more: str, name: str = "sv") 
     ("line", "expected"),
     [
         (bedpe("chr1:4-5", "chr2:7-8", "+-"), ONE[:5] + TWO[7:]),
-        (bedpe("chr1:4-5", "chr2:7-8", "++"), ONE[:5] + turned(TWO[:8])),
+        (bedpe("chr1:4-5", "chr2:7-8", "++"), ONE[:5] + reverse_complement(TWO[:8])),
         (bedpe("chr1:4-5", "chr2:7-8", "-+"), TWO[:8] + ONE[4:]),
-        (bedpe("chr1:4-5", "chr2:7-8", "--"), turned(ONE[4:]) + TWO[7:]),
+        (bedpe("chr1:4-5", "chr2:7-8", "--"), reverse_complement(ONE[4:]) + TWO[7:]),
         (bedpe("chr1:4-5", "chr2:7-8", "+-", "TRA"), ONE[:5] + TWO[7:]),
         (bedpe("chr1:4-5", "chr2:7-8", "+-", "BND", "more"), ONE[:5] + TWO[7:]),
         (bedpe("chr1:5-5", "chr2:7-7", "+-"), ONE[:5] + TWO[7:]),
@@ -52,9 +52,18 @@ def bedpe(place1: str, place2: str, strands: str, *more: str, name: str = "sv") 
         (bedpe("chr1:9-10", "chr1:4-5", "..", "DEL"), ONE[:5] + ONE[9:]),
         (bedpe("chr1:4-5", "chr1:9-10", "-+", "DUP"), ONE[:10] + ONE[4:10] + ONE[10:]),
         (bedpe("chr1:4-5", "chr1:9-10", "..", "DUP"), ONE[:10] + ONE[4:10] + ONE[10:]),
-        (bedpe("chr1:4-5", "chr1:9-10", "++", "INV"), ONE[:5] + turned(ONE[5:10]) + ONE[10:]),
-        (bedpe("chr1:4-5", "chr1:9-10", "--", "INV"), ONE[:4] + turned(ONE[4:9]) + ONE[9:]),
-        (bedpe("chr1:4-5", "chr1:9-10", "..", "INV"), ONE[:5] + turned(ONE[5:10]) + ONE[10:]),
+        (
+            bedpe("chr1:4-5", "chr1:9-10", "++", "INV"),
+            ONE[:5] + reverse_complement(ONE[5:10]) + ONE[10:],
+        ),
+        (
+            bedpe("chr1:4-5", "chr1:9-10", "--", "INV"),
+            ONE[:4] + reverse_complement(ONE[4:9]) + ONE[9:],
+        ),
+        (
+            bedpe("chr1:4-5", "chr1:9-10", "..", "INV"),
+            ONE[:5] + reverse_complement(ONE[5:10]) + ONE[10:],
+        ),
         (bedpe("chr1:4-5", "chr1:9-10", "-+"), ONE[:10] + ONE[4:10] + ONE[10:]),
         (bedpe("chr1:4-5", "HLA:1:2-3", "+-"), ONE[:5] + HLA[2:]),
     ],
@@ -69,7 +78,7 @@ def test_bedpe(read, line, expected):
             f"{name} line 1",
         )
         letters = applied(*variant.changes).values()
-        assert {expected, turned(expected)} & set(letters)
+        assert {expected, reverse_complement(expected)} & set(letters)
 
 
 def test_kinds_and_names_of_bedpe(read):
@@ -176,8 +185,8 @@ def test_a_header_of_bedpe_is_skipped(read):
 EVENTS = [
     ("chr1|4|9|del", ONE[:4] + ONE[9:]),
     ("chr1|4|9|dup", ONE[:9] + ONE[4:9] + ONE[9:]),
-    ("chr1|4|9|dup x3 inv", ONE[:9] + turned(ONE[4:9]) * 2 + ONE[9:]),
-    ("chr1|4|9|INV", ONE[:4] + turned(ONE[4:9]) + ONE[9:]),
+    ("chr1|4|9|dup x3 inv", ONE[:9] + reverse_complement(ONE[4:9]) * 2 + ONE[9:]),
+    ("chr1|4|9|INV", ONE[:4] + reverse_complement(ONE[4:9]) + ONE[9:]),
     ("chr1|4|4|ins ACGT", ONE[:4] + "ACGT" + ONE[4:]),
     ("chr1|4|9|sub chr2:0-3(-),AC", ONE[:4] + "CAAAC" + ONE[9:]),
 ]
@@ -259,7 +268,7 @@ def test_edits_one_a_line(read):
         assert [v.where for v in (one, two, three)] == [f"{name} line {n}" for n in (2, 3, 5)]
         assert (one.name, two.name, three.kind) == ("chr1:4-9 del", "two", "BND")
         assert applied(*two.changes) == {
-            "chr1": ONE[:4] + turned(ONE[4:9]) + ONE[9:],
+            "chr1": ONE[:4] + reverse_complement(ONE[4:9]) + ONE[9:],
             "chr2": "A" + TWO[1:],
             "HLA:1": HLA,
         }

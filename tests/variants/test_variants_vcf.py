@@ -13,11 +13,11 @@ import pytest
 from Bio.bgzf import BgzfWriter
 from hypothesis import given
 from hypothesis import strategies as st
-from test_variants import GENOME, ONE, TWO, Genome, applied, turned
+from test_variants import GENOME, ONE, TWO, Genome, applied, reverse_complement
 
 from orca_cool.errors import EditError
 from orca_cool.genome.apply_edits import apply_edits
-from orca_cool.variants import Variant, haplotype, read_vcf
+from orca_cool.variants import Variant, changes_of_haplotype, read_vcf
 
 HEADER = "##fileformat=VCFv4.3\n##contig=<ID=chr1>\n##contig=<ID=chrUn>\n"
 COLUMNS = "#CHROM POS ID REF ALT QUAL FILTER INFO"
@@ -76,8 +76,18 @@ def one(chrom: str, start: int, end: int, new: str) -> dict[str, str]:
         ("chr1 0 . N <DEL> END=9", "DEL", ("chr1", 0, 9), one("chr1", 0, 9, "")),
         ("chr1 4 . T <DUP> END=9", "DUP", ("chr1", 4, 9), one("chr1", 4, 9, ONE[4:9] * 2)),
         ("chr1 4 . T <DUP:TANDEM> SVLEN=5", "DUP", ("chr1", 4, 9), one("chr1", 4, 9, ONE[4:9] * 2)),
-        ("chr1 4 . T <INV> END=9", "INV", ("chr1", 4, 9), one("chr1", 4, 9, turned(ONE[4:9]))),
-        ("chr1 4 . T <INV> END=30", "INV", ("chr1", 4, 30), one("chr1", 4, 30, turned(ONE[4:]))),
+        (
+            "chr1 4 . T <INV> END=9",
+            "INV",
+            ("chr1", 4, 9),
+            one("chr1", 4, 9, reverse_complement(ONE[4:9])),
+        ),
+        (
+            "chr1 4 . T <INV> END=30",
+            "INV",
+            ("chr1", 4, 30),
+            one("chr1", 4, 30, reverse_complement(ONE[4:])),
+        ),
         ("chr1 4 . T <INS> SVINSSEQ=ACCa", "INS", ("chr1", 4, 4), one("chr1", 4, 4, "ACCA")),
         (
             "chr1 4 . T <INS> END=4;SVLEN=4;SEQ=ACCA",
@@ -281,14 +291,14 @@ def breakend_texts(first: str, second: str, inserted: str, p: int, q: int) -> tu
     alts = []
     for base, side, letters, other_side, mate in (
         (a, first, inserted, second, f"chr2:{q}"),
-        (b, second, turned(inserted), first, f"chr1:{p}"),
+        (b, second, reverse_complement(inserted), first, f"chr1:{p}"),
     ):
         k = bracket[other_side]
         # what is inserted is written on the forward strand of the record's own chromosome
         alts.append(
             f"{base}{letters}{k}{mate}{k}"
             if side == "+"
-            else f"{k}{mate}{k}{turned(letters)}{base}"
+            else f"{k}{mate}{k}{reverse_complement(letters)}{base}"
         )
     return f"chr1 {p} one {a} {alts[0]} MATEID=two", f"chr2 {q} two {b} {alts[1]} MATEID=one"
 
@@ -316,8 +326,8 @@ def test_the_breakends_of_this_test_are_those_of_the_specification():
 @pytest.mark.parametrize("sides", ["+-", "-+", "++", "--"])
 def test_breakends_of_all_orientations(read, sides, inserted):
     p, q = 12, 7
-    left = ONE[:p] if sides[0] == "+" else turned(ONE[p - 1 :])  # ends at the cut
-    right = TWO[q - 1 :] if sides[1] == "-" else turned(TWO[:q])  # begins at the cut
+    left = ONE[:p] if sides[0] == "+" else reverse_complement(ONE[p - 1 :])  # ends at the cut
+    right = TWO[q - 1 :] if sides[1] == "-" else reverse_complement(TWO[:q])  # begins at the cut
     expected = left + inserted + right
     lines = breakend_texts(*sides, inserted, p, q)
     made = []
@@ -327,7 +337,9 @@ def test_breakends_of_all_orientations(read, sides, inserted):
         assert (variant.kind, variant.problem, variant.where) == ("BND", "", "x.vcf line 5")
         assert variant.name == order[0].split()[2]
         genome = applied(*variant.changes)
-        assert sum(text in (expected, turned(expected)) for text in genome.values()) == 1
+        assert (
+            sum(text in (expected, reverse_complement(expected)) for text in genome.values()) == 1
+        )
         made.append(genome)
     assert made[0] == made[1]
 
@@ -357,7 +369,7 @@ def test_breakends_of_one_chromosome(read):
     (variant,) = read("chr1 4 a T ]chr1:10]T PARID=b", "chr1 10 b G G[chr1:4[ PARID=a")
     assert applied(*variant.changes)["chr1"] == ONE[:10] + ONE[3:10] + ONE[10:]
     (variant,) = read("chr1 4 a T T]chr1:10] MATEID=b", "chr1 10 b G G]chr1:4] MATEID=a")
-    assert applied(*variant.changes)["chr1"] == ONE[:4] + turned(ONE[4:10]) + ONE[10:]
+    assert applied(*variant.changes)["chr1"] == ONE[:4] + reverse_complement(ONE[4:10]) + ONE[10:]
 
 
 def test_breakends_at_the_ends_of_chromosomes(read):
@@ -429,7 +441,7 @@ def test_breakends_that_name_others(read):
     )
     assert [applied(*v.changes)["der_chr1"] for v in (first, second)] == [
         ONE[:4] + TWO[6:],
-        ONE[:4] + turned(TWO[:9]),
+        ONE[:4] + reverse_complement(TWO[:9]),
     ]
     for alt in ("T[chr2:x[", "T[chr2:7]", "T[chr2:7[A", "[chr2:7[", "T[chr2["):
         (variant,) = read(f"chr1 4 a T {alt} MATEID=b", "chr2 7 b A ]chr1:4]A MATEID=a")
@@ -478,10 +490,10 @@ def test_genotypes_of_the_sample_that_is_asked_for(read):
         ((0, 1), False),
     ]
     assert {v.alleles for v in read(*lines, samples="mum dad")} == {None}
-    changes, problems = haplotype(first, 2)
+    changes, problems = changes_of_haplotype(first, 2)
     assert applied(*changes)["chr1"] == "AGTTTGCC" + ONE[8:]
     assert problems == ["x.vcf line 7: it has no genotype"]
-    changes, problems = haplotype(first, 1)
+    changes, problems = changes_of_haplotype(first, 1)
     assert applied(*changes)["chr1"] == "ACATTACA" + ONE[8:]
     assert [p.split(":")[0] for p in problems] == ["x.vcf line 7", "x.vcf line 8", "x.vcf line 10"]
 
@@ -701,7 +713,7 @@ def test_a_haplotype_of_phased_small_variants_is_that_of_a_string(tmp_path):
     (tmp_path / "x.vcf").write_text(text_of(*lines, samples="s"))
     variants = list(read_vcf(tmp_path / "x.vcf", genome, sample=""))
     for h in (0, 1):
-        changes, problems = haplotype(variants, h + 1)
+        changes, problems = changes_of_haplotype(variants, h + 1)
         assert problems == []
         edited = apply_edits(genome, changes)
         letters = "".join("ACGTN"[x] for x in edited.fetch("chrZ", 0, edited.chromsizes["chrZ"]))
