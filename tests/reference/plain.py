@@ -97,7 +97,9 @@ def zoom(
     """
     n = model.spec.bins
     device = next(iter(distances.values())).device
-    forward = one_strand(model, module, encode(model.encoder, codes, device)[None], distances, starts)
+    forward = one_strand(
+        model, module, encode(model.encoder, codes, device)[None], distances, starts
+    )
     backward = encode(model.encoder, reverse_complement(codes), device)[None]
     reverse = one_strand(
         model,
