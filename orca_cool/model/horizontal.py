@@ -10,8 +10,9 @@ layers. Source: Zhou 2022, Methods ("horizontal checkpointing").
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from types import TracebackType
 
 import torch
@@ -63,6 +64,50 @@ def encode_blocks(
         If ``codes`` is no such tensor or shorter than a base bin, or ``block`` and ``flank`` do not
         fit the encoder.
     """
+    base = encoder.spec.base_bin
+    block, flank = _checked(encoder, codes, block, flank)
+    length = codes.shape[-1]
+    device = next(encoder.parameters()).device
+    # on the device before the checkpoint, which saves the random state of its arguments' device
+    codes = codes.reshape(-1, length).to(device)
+    learns = torch.is_grad_enabled() and any(p.requires_grad for p in encoder.parameters())
+    end = length // base * base
+    outputs = []
+    for k, a in enumerate(range(0, end, block)):
+        b = min(a + block, end)
+        left, right = min(flank, a), min(flank, length - b)
+        first, last = left // base, (left + b - a) // base
+        trim = learns and k % TRIM == 0 and device.type == "cpu"
+
+        run = partial(_run_block, encoder, first, last, trim)
+        piece = codes[:, a - left : b + right]
+        outputs.append(_run_twice(run, piece, encoder) if learns else run(piece))
+    return torch.cat(outputs, dim=-1)
+
+
+def _run_twice(run: Callable[[Tensor], Tensor], piece: Tensor, encoder: Encoder) -> Tensor:
+    """``run(piece)`` without keeping its activations: the backward pass runs it again."""
+    output: Tensor = checkpoint(
+        run, piece, use_reentrant=False, context_fn=lambda: (nullcontext(), _Again(encoder))
+    )
+    return output
+
+
+def _run_block(encoder: Encoder, first: int, last: int, trim: bool, codes: Tensor) -> Tensor:
+    """Bins ``[first, last)`` of the encodings of codes (batch, bp)."""
+    if trim:
+        _trim()
+    weight = next(encoder.parameters())
+    with _casts_apart():
+        return encoder(torch.stack([one_hot(c, weight.device, weight.dtype) for c in codes]))[
+            ..., first:last
+        ]
+
+
+def _checked(
+    encoder: Encoder, codes: Tensor, block: int | None, flank: int | None
+) -> tuple[int, int]:
+    """Block and flank in bp, defaults filled in; ModelError if they or the codes do not fit."""
     spec, base = encoder.spec, encoder.spec.base_bin
     block, flank = spec.block if block is None else block, spec.flank if flank is None else flank
     if codes.dtype != torch.uint8 or codes.ndim not in (1, 2):
@@ -76,42 +121,9 @@ def encode_blocks(
             f"its base bin {base}, flank at least "
             f"{spec.half_receptive_field}"
         )
-    length = codes.shape[-1]
-    if length < base:
+    if (length := codes.shape[-1]) < base:
         raise ModelError(f"a sequence of {length} bp is shorter than one base bin of {base} bp")
-    weight = next(encoder.parameters())
-    # on the device before the checkpoint, which saves the random state of its arguments' device
-    codes = codes.reshape(-1, length).to(weight.device)
-    learns = torch.is_grad_enabled() and any(p.requires_grad for p in encoder.parameters())
-    end = length // base * base
-    outputs = []
-    for k, a in enumerate(range(0, end, block)):
-        b = min(a + block, end)
-        left, right = min(flank, a), min(flank, length - b)
-        first, last = left // base, (left + b - a) // base
-        trim = learns and k % TRIM == 0 and weight.device.type == "cpu"
-
-        def run(piece: Tensor, first: int = first, last: int = last, trim: bool = trim) -> Tensor:
-            if trim:
-                _trim()
-            with _casts_apart():
-                return encoder(
-                    torch.stack([one_hot(c, weight.device, weight.dtype) for c in piece])
-                )[..., first:last]
-
-        piece = codes[:, a - left : b + right]
-        if learns:
-            outputs.append(
-                checkpoint(
-                    run,
-                    piece,
-                    use_reentrant=False,
-                    context_fn=lambda: (nullcontext(), _Again(encoder)),
-                )
-            )
-        else:
-            outputs.append(run(piece))
-    return torch.cat(outputs, dim=-1)
+    return block, flank
 
 
 class _Again(AbstractContextManager):

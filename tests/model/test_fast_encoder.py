@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from orca_cool.errors import DeviceError
 from orca_cool.genome.source import one_hot, reverse_complement
 from orca_cool.model.encoder import Encoder
-from orca_cool.model.fast import encoder as fast_encoder
 from orca_cool.model.fast import stage as fast_stage
+from orca_cool.model.fast import tiers as fast_tiers
 from orca_cool.model.fast import winograd
 from orca_cool.model.fast.encoder import FastEncoder
 from orca_cool.model.spec import EncoderSpec
@@ -53,7 +53,7 @@ def codes() -> np.ndarray:
 @pytest.fixture
 def small(monkeypatch):
     """Chunks of the toys' size, few tiles at a time, and Winograd for however few channels."""
-    monkeypatch.setattr(fast_encoder, "CHUNK", 400)
+    monkeypatch.setattr(fast_tiers, "CHUNK", 400)
     monkeypatch.setattr(fast_stage, "MANY", 1)
     monkeypatch.setattr(winograd, "TILES", 50)
 
@@ -104,7 +104,7 @@ def test_equals_the_plain_network(codes, name, data):
     spec = SPECS[name]
     encoder = encoder_of(spec)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fast_encoder, "CHUNK", data.draw(st.sampled_from([60, 400, 32_000]), "chunk"))
+        patch.setattr(fast_tiers, "CHUNK", data.draw(st.sampled_from([60, 400, 32_000]), "chunk"))
         patch.setattr(fast_stage, "MANY", data.draw(st.sampled_from([1, 64]), "many"))
         patch.setattr(winograd, "TILES", data.draw(st.sampled_from([7, 1500]), "tiles"))
         fast = FastEncoder(encoder)

@@ -20,10 +20,11 @@ from click.testing import CliRunner
 
 from orca_cool.cli import main
 from orca_cool.errors import BundleError, FetchError, OutputError
-from orca_cool.model import fetch as fetching
+from orca_cool.model import download as downloading
 from orca_cool.model import registry
 from orca_cool.model.bundle import Model, load_bundle
-from orca_cool.model.fetch import download, fetch, import_archive
+from orca_cool.model.download import download
+from orca_cool.model.fetch import fetch, import_archive
 from orca_cool.model.registry import Archive
 
 BODY = np.random.default_rng(1).bytes(1_000_000)
@@ -158,13 +159,15 @@ def test_wrong_checksum(server, tmp_path: Path):
 
 
 def test_disk_full_while_writing(server, tmp_path: Path, monkeypatch):
-    whole = fetching._pour
+    whole = downloading._pour
 
     class Full(io.BytesIO):
         def write(self, _):
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(fetching, "_pour", lambda source, file, *rest: whole(source, Full(), *rest))
+    monkeypatch.setattr(
+        downloading, "_pour", lambda source, file, *rest: whole(source, Full(), *rest)
+    )
     with pytest.raises(FetchError, match=r"no space left for .*f"):
         download(server.url, tmp_path / "f", DIGEST)
     assert len(server.ranges) == 1  # another attempt would not help

@@ -20,7 +20,6 @@ What is saved, and why it changes nothing (Zhou 2022 describes the network; the 
 from __future__ import annotations
 
 import logging
-import math
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -31,27 +30,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from orca_cool.errors import DeviceError
 from orca_cool.genome.source import GAP
 from orca_cool.model.encoder import Encoder
 from orca_cool.model.fast.precision import convolutions
-from orca_cool.model.fast.stage import crop, fast_stages
+from orca_cool.model.fast.stage import crop
 from orca_cool.model.fast.threads import ahead
-from orca_cool.model.spec import EncoderSpec
+from orca_cool.model.fast.tiers import DTYPES, Tiers
+
+__all__ = ["DTYPES", "FastEncoder", "Fetch", "Fine"]
 
 Fetch = Callable[[int, int], np.ndarray]
 #: (start, end) in bp -> outputs of tier 1, (1, channels, 1, bins), see :meth:`FastEncoder.fine`.
 Fine = Callable[[int, int], Tensor]
 T = TypeVar("T")
-
-DTYPES = ("float32", "tf32", "float16")
-
-#: Tier 1 ends at about this stride in bp; the next pool is taken at its end.
-FINE = 16
-
-#: Longest chunk of tier 1 in bp: its tensors then stay below the size at which allocators go to the
-#: system.
-CHUNK = 32_000
 
 #: Chunks per batch on CUDA; on the CPU batches gain nothing.
 BATCH = 16
@@ -59,7 +50,7 @@ BATCH = 16
 logger = logging.getLogger(__name__)
 
 
-class FastEncoder:
+class FastEncoder(Tiers):
     """An Encoder's encodings of spans of any length; memory does not grow with the span beyond the
     result.
 
@@ -94,38 +85,8 @@ class FastEncoder:
     def __init__(
         self, encoder: Encoder, device: torch.device | str = "cpu", dtype: str = "float32"
     ):
-        self.spec: EncoderSpec = encoder.spec
-        self.device = torch.device(device)
-        if dtype not in DTYPES:
-            raise DeviceError(
-                f"number type {dtype!r} is not known to the encoder; use one of {', '.join(DTYPES)}"
-            )
-        if dtype != "float32" and self.device.type != "cuda":
-            raise DeviceError(
-                f"number type {dtype!r} of the encoder needs a CUDA device, not {str(device)!r}; "
-                f"use float32"
-            )
-        self.dtype = dtype
+        super().__init__(encoder, device, dtype)
         self.batch = BATCH if self.device.type == "cuda" else 1
-        strides = np.cumprod(self.spec.pools).tolist()
-        halos = [2 * (self.spec.kernel - 1) * stride for stride in strides]
-        last = len(strides) - 1
-        #: Stages of tier 1; the pool after them; halos in bp and strides of the outputs of both
-        #: tiers.
-        self._fine = max(1, min(last, sum(stride <= FINE for stride in strides)))
-        self._pool = self.spec.pools[self._fine] if self._fine <= last else 1
-        self._stride = math.prod(self.spec.pools[: self._fine]) * self._pool
-        self._halo, self._flank = sum(halos[: self._fine]), sum(halos[self._fine :])
-        self._chunk = _chunk(self.spec.block, self._stride)
-        number = torch.float16 if dtype == "float16" else torch.float32
-        self._letters = torch.cat([torch.eye(4), torch.full((1, 4), 0.25)]).to(self.device, number)
-        if self.device.type == "cpu":
-            # glibc maps large tensors anew each time, and gives memory back to the system, until it
-            # has freed one this large.
-            torch.empty(31 << 18)
-        self._stages = tuple(
-            fast_stages(encoder, self.device, number, mirrored) for mirrored in (False, True)
-        )
 
     def span(
         self,
@@ -230,16 +191,6 @@ class FastEncoder:
             cut = ((a - first) // base if left else 0, (last - b) // base if right else 0)
             yield partial(self._tier2, (a, b), parts, reverse, left, right, cut)
             a = b
-
-    @property
-    def fine_bin(self) -> int:
-        """bp of a bin of tier 1's outputs (80 for Orca)."""
-        return self._stride
-
-    @property
-    def fine_margin(self) -> int:
-        """Fine bins on either side of one that its output depends on."""
-        return -(-self._halo // self._stride)
 
     def grid(self, start: int, end: int) -> Iterator[tuple[int, int]]:
         """Chunks of tier 1 that touch ``[start, end)`` of a sequence whose bins begin at 0."""
@@ -401,48 +352,3 @@ class FastEncoder:
             if self.device.type == "cuda"
             else found
         )
-
-    def _chunks(
-        self, codes: Tensor, reverse: bool, left: bool, right: bool, cut: tuple[int, int]
-    ) -> Tensor:
-        """Tier 1 over codes (batch, bp); ``cut``: bp left and right that were computed because they
-        reach a true end.
-        """
-        x = self._letters[codes.int()].permute(0, 2, 1)[:, :, None]
-        for s, stage in enumerate(self._stages[reverse][: self._fine]):
-            x = stage(_pool(x, self.spec.pools[s]), left, right)
-        stride = self._stride // self._pool
-        return _pool(
-            crop(x, cut[0] // stride if left else 0, cut[1] // stride if right else 0), self._pool
-        )
-
-    @torch.inference_mode()
-    def _tier2(
-        self,
-        place: tuple[int, int],
-        parts: list[Tensor],
-        reverse: bool,
-        left: bool,
-        right: bool,
-        cut: tuple[int, int],
-    ) -> tuple[int, int, Tensor]:
-        """The other stages over tier-1 outputs (1, channels, 1, n), the first of them pooled
-        already; ``cut`` in bins.
-        """
-        x = torch.cat(parts, dim=-1) if len(parts) > 1 else parts[0]
-        for s, stage in enumerate(self._stages[reverse][self._fine :]):
-            x = stage(_pool(x, self.spec.pools[self._fine + s]) if s else x, left, right)
-        return (*place, crop(x, *cut)[0, :, 0])
-
-
-def _pool(x: Tensor, width: int) -> Tensor:
-    return F.max_pool2d(x, (1, width)) if width > 1 else x
-
-
-def _chunk(block: int, stride: int) -> int:
-    """Length of a chunk in bp: a multiple of ``stride``, if possible a whole part of the block."""
-    least = max(1, -(-block // CHUNK))
-    for parts in range(least, 2 * least + 1):
-        if block % (parts * stride) == 0:
-            return block // parts
-    return max(stride, CHUNK // stride * stride)
