@@ -327,7 +327,7 @@ class Engine:
         """The same for every window of a chromosome, on either strand; kept."""
         key = (cascade.dtype, module.name, resolution)
         if key not in self._prepared:
-            distance = self._log(self.expected(module).normmat(resolution, self.spec.bins))
+            distance = self._log(self.expected(module).expected_matrix(resolution, self.spec.bins))
             self._prepared[key] = cascade.prepare(module, resolution, distance)
         return self._prepared[key]
 
@@ -519,7 +519,7 @@ class Engine:
                 parents[k] = {(zoom.starts[r], strand): y for strand, y in zip((False, True), both)}
                 begin = zoom.starts[r] * r
                 if zoom.pieces is None:
-                    expected = expected_model.normmat(r, bins)
+                    expected = expected_model.expected_matrix(r, bins)
                 else:
                     expected = expected_model.assembled(r, _plain(zoom.pieces), begin, bins)
                 start = zoom.origin + begin
