@@ -20,16 +20,24 @@ LEAST_NAMED = 0.2
 #: Size of names in points, height of a row and gap behind a bar or a name in inches.
 FONT, ROW, GAP = 5.0, 0.09, 0.03
 
+#: White behind what is written over bars.
+BOX = {"boxstyle": "square,pad=0.05", "facecolor": "white", "edgecolor": "none"}
+
 COLOURS = {"+": "#35478c", "-": "#8c4a35", ".": "0.4"}
 
 
 def pack(extents: Sequence[tuple[float, float]], most: int = MAX_ROWS) -> list[int]:
-    """A row for each interval, so that none overlap in a row: from left to right, each in the first
+    """Sort intervals into rows in which none overlap: from left to right, each into the first row
     that is free.
+
+    Parameters
+    ----------
+    extents : (start, end) of each interval.
+    most : number of rows.
 
     Returns
     -------
-    Rows from 0, in the order of ``extents``; -1 where all ``most`` rows are taken.
+    Row of each interval, from 0, in the order of ``extents``; -1 where all rows are taken.
     """
     ends = [float("-inf")] * most
     rows = [-1] * len(extents)
@@ -43,16 +51,17 @@ def pack(extents: Sequence[tuple[float, float]], most: int = MAX_ROWS) -> list[i
 
 @dataclass(frozen=True)
 class Track:
-    """Genes of an axis from ``start`` to ``end`` bp, ``inches`` wide, sorted into rows with their
-    names.
+    """Genes along an axis, sorted into rows so that their names do not overlap.
 
     Attributes
     ----------
-    genes : those that overlap the axis. row : of each, -1 for those of which there is only a tick,
-        and their number.
-    extents : of bar and name in bp; the name is on the right of its bar, or on the left where there
-        is no room. Where there is room on neither side it is on the bar, in the middle of the axis,
-        which is all taken.
+    start, end, inches : ends of the axis in bp, and its width.
+    genes : those that overlap the axis, as :func:`orca_cool.genome.gene_models.read_genes` returns
+        them.
+    row : of each gene; -1 for a gene without a name, of which only a tick is drawn.
+    extents : (start, end) in bp of each gene's bar and name together. The name is on the right of
+        its bar, or on the left where there is no room on the right. Where there is room on neither
+        side it is written over the bar, in the middle of the axis, and the extent is the whole axis.
     """
 
     start: int
@@ -64,6 +73,7 @@ class Track:
 
     @classmethod
     def of(cls, genes: pd.DataFrame, chrom: str, start: int, end: int, inches: float) -> Track:
+        """The genes of ``chrom[start:end)`` on an axis that is so many inches wide."""
         here = genes[
             (genes["chrom"] == chrom) & (genes["start"] < end) & (genes["end"] > start)
         ].reset_index(drop=True)
@@ -87,39 +97,30 @@ class Track:
 
     @property
     def rows(self) -> int:
+        """Rows that are needed: those with names, and one for the ticks if there are any."""
         return max(self.row, default=-1) + 1 + (self.hidden > 0)
 
     def draw(self, axes: Axes) -> None:
-        """Draw it on axes that are :attr:`rows` rows high."""
+        """Draw the genes on axes that are :attr:`rows` rows high."""
         from matplotlib.collections import PolyCollection
 
         inch = (self.end - self.start) / self.inches
         axes.set_xlim(self.start, self.end)
         axes.set_ylim(max(self.rows, 1), 0)
-        box = {"boxstyle": "square,pad=0.05", "facecolor": "white", "edgecolor": "none"}
         named, ticks = [], []
         for gene, row, extent in zip(self.genes.itertuples(), self.row, self.extents):
             a, b = max(gene.start, self.start), min(gene.end, self.end)
-            colour = COLOURS[gene.strand]
             if row < 0:
-                line = self.rows - 0.5
+                line, right = self.rows - 0.5, max(b, a + 0.004 * inch)
                 ticks.append(
-                    (
-                        [
-                            (a, line - 0.15),
-                            (max(b, a + 0.004 * inch), line - 0.15),
-                            (b, line + 0.15),
-                            (a, line + 0.15),
-                        ],
-                        "0.6",
-                    )
+                    [(a, line - 0.15), (right, line - 0.15), (b, line + 0.15), (a, line + 0.15)]
                 )
                 continue
-            named.append(
-                (_arrow(a, max(b, a + 0.01 * inch), row + 0.5, gene.strand, 0.03 * inch), colour)
-            )
+            right = max(b, a + 0.01 * inch)
+            shape = _arrow(a, right, row + 0.5, gene.strand, 0.03 * inch)
+            named.append((shape, COLOURS[gene.strand]))
             if extent == (self.start, self.end):
-                at, side, ground = (self.start + self.end) / 2, "center", box
+                at, side, ground = (self.start + self.end) / 2, "center", BOX
             elif extent[0] < a:
                 at, side, ground = a - GAP * inch, "right", None
             else:
@@ -129,14 +130,14 @@ class Track:
                 row + 0.5,
                 gene.name,
                 fontsize=FONT,
-                color=colour,
+                color=COLOURS[gene.strand],
                 ha=side,
                 va="center_baseline",
                 bbox=ground,
                 clip_on=True,
                 parse_math=False,
             )
-        for shapes in (named, ticks):
+        for shapes in (named, [(tick, "0.6") for tick in ticks]):
             if shapes:
                 axes.add_collection(
                     PolyCollection(
@@ -144,21 +145,24 @@ class Track:
                     )
                 )
         if self.hidden:
-            what = f"+ {self.hidden:,} more" if self.rows > 1 else f"{self.hidden:,} genes"
-            axes.text(
-                self.end,
-                self.rows - 0.5,
-                what,
-                fontsize=FONT,
-                color="0.35",
-                ha="right",
-                va="center_baseline",
-                bbox=box,
-            )
+            self._count_hidden(axes)
+
+    def _count_hidden(self, axes: Axes) -> None:
+        """Write how many genes have only a tick, at the right end of the last row."""
+        axes.text(
+            self.end,
+            self.rows - 0.5,
+            f"+ {self.hidden:,} more" if self.rows > 1 else f"{self.hidden:,} genes",
+            fontsize=FONT,
+            color="0.35",
+            ha="right",
+            va="center_baseline",
+            bbox=BOX,
+        )
 
 
 def _width(name: str) -> float:
-    """Of a name as it is drawn, in inches."""
+    """Width of a name as it is drawn, in inches."""
     from matplotlib.font_manager import FontProperties, findfont, get_font
 
     font = get_font(findfont(FontProperties()))
@@ -168,7 +172,7 @@ def _width(name: str) -> float:
 
 
 def _arrow(a: float, b: float, y: float, strand: str, point: float) -> list[tuple[float, float]]:
-    """A bar that points along its strand."""
+    """Outline of a bar from ``a`` to ``b`` around ``y`` that points along its strand."""
     h, point = 0.28, min(point, b - a)
     if strand == "+":
         return [(a, y - h), (b - point, y - h), (b, y), (b - point, y + h), (a, y + h)]

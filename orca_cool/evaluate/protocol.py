@@ -339,7 +339,7 @@ class _Run:
             start,
             end,
             resolution,
-            expected_model.normmat(resolution, bins)[0][d],
+            expected_model.expected_matrix(resolution, bins)[0][d],
             expected_model.eps(resolution, bins),
         )
 

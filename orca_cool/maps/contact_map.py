@@ -210,16 +210,14 @@ class ContactMap:
         pseudo_depth: float = 1e5,
         force: bool = False,
     ) -> Path:
-        """Write the map as a single-resolution .cool.
+        """Write the map as a single-resolution .cool whose balanced values are :attr:`frequency`.
 
-        Counts are ``pseudo_depth`` times :attr:`frequency` and weights ``1 / sqrt(pseudo_depth)``,
-        so that balanced values are the frequency. Expected and eps are stored too:
-        ``open_map(path).fetch(...)`` gives :attr:`values` back. Bins without any known value are
-        masked, and so is all that lies outside the region.
+        Counts are ``pseudo_depth`` times the frequency, weights ``1 / sqrt(pseudo_depth)``. Expected
+        and eps are stored too: ``open_map(path).fetch(...)`` gives :attr:`values` back. Bins without
+        any known value are masked, and so is all that lies outside the region.
 
         Parameters
         ----------
-        path : the file; it appears whole or not at all.
         chromsizes : {chromosome: bp} of the genome, in its order. Bins that overhang the chromosome
             are left out. Default: the region's chromosome alone, which ends with the region.
         assembly : name of the genome's assembly.
@@ -251,6 +249,23 @@ class ContactMap:
         masked[chrom][first + cut : first + stop] = ~known
         expected = self._expected_by_distance()
         layer = Layer(self.resolution, expected, self.eps, len(expected), None, masked)
+        rows = self._rows(chrom, first, cut, stop)
+        write_cool(
+            path,
+            chromsizes=sizes,
+            assembly=assembly,
+            layer=layer,
+            row_blocks=[rows],
+            pseudo_depth=pseudo_depth,
+            metadata={"orca_cool": __version__, "map_of": str(self.region)},
+            strand_difference=rows.strand_difference is not None,
+        )
+        return path
+
+    def _rows(self, chrom: str, first: int, cut: int, stop: int) -> RowBlock:
+        """Rows and columns ``cut`` to ``stop`` as a writer takes them: by row and distance. Bin 0 of the
+        map is bin ``first`` of the contig ``chrom``.
+        """
         column = np.add.outer(np.arange(cut, stop), np.arange(stop - cut))
 
         def banded(square: np.ndarray) -> np.ndarray:
@@ -260,18 +275,7 @@ class ContactMap:
 
         difference = None if self.strand_difference is None else banded(self.strand_difference)
         levels = np.full(column.shape, self.resolution, np.int32)
-        rows = RowBlock(chrom, first + cut, banded(self.values), levels, difference)
-        write_cool(
-            path,
-            chromsizes=sizes,
-            assembly=assembly,
-            layer=layer,
-            row_blocks=[rows],
-            pseudo_depth=pseudo_depth,
-            metadata={"orca_cool": __version__, "map_of": str(self.region)},
-            strand_difference=difference is not None,
-        )
-        return path
+        return RowBlock(chrom, first + cut, banded(self.values), levels, difference)
 
     def _contig(self, chromsizes: Mapping[str, int] | None) -> tuple[str, int, dict[str, int]]:
         """Contig of a file of this map, its bin that is the map's first, and all contigs' lengths."""

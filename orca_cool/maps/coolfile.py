@@ -24,15 +24,8 @@ import numpy as np
 from orca_cool import __version__
 from orca_cool.errors import CoolerError, OutputError
 from orca_cool.files import check_format, replace_file, temporary_path
-from orca_cool.maps.pixels import (
-    FILTERS,
-    Layer,
-    LayerWriter,
-    RowBlock,
-    TransBlock,
-    frequency,
-    writing,
-)
+from orca_cool.maps.layer_writer import FILTERS, LayerWriter
+from orca_cool.maps.pixels import Layer, RowBlock, TransBlock, frequency, writing
 
 __all__ = [
     "Layer",
@@ -337,24 +330,27 @@ def read_log_ratio(uri: str, region: str | tuple, region2: str | tuple | None = 
     return y
 
 
-def read_pixel_column(uri: str, region: str | tuple, names: Sequence[str]) -> np.ndarray | None:
-    """A column of the pixel table as a symmetric square, (n, n) float32; NaN where there is no pixel.
-
-    Parameters
-    ----------
-    names : the column's name, and those that it had in former versions.
-
-    Returns
-    -------
-    None if the file has no such column.
+def read_strand_difference(uri: str, region: str | tuple) -> np.ndarray | None:
+    """The column ``strand_difference`` of a region's pixels, (n, n) float32; NaN where there is no
+    pixel; None if the file has no such column.
     """
     import cooler
 
+    with cooler.Cooler(uri).open("r") as group:
+        # its name in files of format version 1
+        name = next((n for n in ("strand_difference", "spread") if n in group["pixels"]), None)
+    return None if name is None else _read_column(uri, region, name)
+
+
+def read_count(uri: str, region: str | tuple) -> np.ndarray:
+    """The raw counts of a region's pixels, (n, n) float32; NaN where there is no pixel."""
+    return _read_column(uri, region, "count")
+
+
+def _read_column(uri: str, region: str | tuple, name: str) -> np.ndarray:
+    import cooler
+
     clr = cooler.Cooler(uri)
-    with clr.open("r") as group:
-        name = next((n for n in names if n in group["pixels"]), None)
-    if name is None:
-        return None
     a, b = clr.extent(region)
     pixels = clr.matrix(field=name, balance=False, as_pixels=True)[a:b, a:b]
     i, j = pixels["bin1_id"].to_numpy() - a, pixels["bin2_id"].to_numpy() - a

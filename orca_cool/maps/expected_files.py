@@ -154,37 +154,39 @@ def load_expected(folder: str | os.PathLike[str]) -> dict[int, ExpectedModel]:
     tables = header.get("tables")
     if not isinstance(tables, list) or not tables:
         raise ModelError(f"{str(path)!r}: 'tables' must list the resolutions, not {tables!r}")
-    found_tables: dict[int, ExpectedModel] = {}
+    by_resolution: dict[int, ExpectedModel] = {}
     for entry in tables:
-        resolution, trans, bins = (
-            entry.get(k) if isinstance(entry, dict) else None
-            for k in ("resolution", "trans", "bins")
-        )
-        if (
-            not isinstance(resolution, int)
-            or resolution < 1
-            or not isinstance(bins, int)
-            or bins < 1
-            or resolution in found_tables
-        ):
+        one = _read_entry(path, entry)
+        if one.resolution in by_resolution:
             raise ModelError(
                 f"{str(path)!r}: table {entry!r} needs a resolution of its own and a number of bins"
             )
-        if trans is not None and not (isinstance(trans, (int, float)) and 0 < trans < math.inf):
-            raise ModelError(
-                f"{str(path)!r}: trans at {resolution} bp is {trans!r}, expected a positive "
-                f"number or null"
-            )
-        if entry.get("file") != table_file(resolution):
-            raise ModelError(
-                f"{str(path)!r}: file at {resolution} bp is {entry.get('file')!r}, expected "
-                f"{table_file(resolution)!r}"
-            )
-        cis = _read_table(path.with_name(table_file(resolution)), resolution, bins)
-        found_tables[resolution] = ExpectedModel(
-            resolution, cis, None if trans is None else float(trans)
+        by_resolution[one.resolution] = one
+    return dict(sorted(by_resolution.items()))
+
+
+def _read_entry(header: Path, entry: object) -> ExpectedModel:
+    """The table that an entry of the header's list describes; ModelError if it makes no sense."""
+    resolution, trans, bins, file = (
+        entry.get(k) if isinstance(entry, dict) else None
+        for k in ("resolution", "trans", "bins", "file")
+    )
+    if not isinstance(resolution, int) or resolution < 1 or not isinstance(bins, int) or bins < 1:
+        raise ModelError(
+            f"{str(header)!r}: table {entry!r} needs a resolution of its own and a number of bins"
         )
-    return dict(sorted(found_tables.items()))
+    if trans is not None and not (isinstance(trans, (int, float)) and 0 < trans < math.inf):
+        raise ModelError(
+            f"{str(header)!r}: trans at {resolution} bp is {trans!r}, expected a positive "
+            f"number or null"
+        )
+    if file != table_file(resolution):
+        raise ModelError(
+            f"{str(header)!r}: file at {resolution} bp is {file!r}, expected "
+            f"{table_file(resolution)!r}"
+        )
+    cis = _read_table(header.with_name(table_file(resolution)), resolution, bins)
+    return ExpectedModel(resolution, cis, None if trans is None else float(trans))
 
 
 def _read_table(path: Path, resolution: int, bins: int) -> np.ndarray:

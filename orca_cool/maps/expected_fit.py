@@ -1,9 +1,5 @@
-"""The background of a model from a measured map: balanced contact frequency by distance, averaged
-and smoothed.
-
-Source: Zhou 2022, Methods ("expected"): as measured up to 400 bins of 4 kb, beyond them lowess in
-logs with a span of 0.01 up to 10,000 bins and 0.1 after; the 256 Mb module has the running minimum,
-and one number between chromosomes.
+"""The expected contact frequency of a model, fitted from a measured map: balanced frequency by distance,
+averaged (here) and smoothed (:mod:`orca_cool.maps.expected_smooth`).
 """
 
 from __future__ import annotations
@@ -21,22 +17,14 @@ import cooler
 import numpy as np
 import pandas as pd
 
-from orca_cool.errors import CoolerError, OrcaCoolError, RegionError
+from orca_cool.errors import CoolerError, RegionError
 from orca_cool.genome.regions import Region, read_view, suggestion
 from orca_cool.maps.expected_model import ExpectedModel
+from orca_cool.maps.expected_smooth import KEEP, MIN_PIXELS, Measured, smooth
 from orca_cool.maps.open import check_balanced, sizes_of
 
 log = logging.getLogger(__name__)
 
-#: Distances nearer than this, in bp, are kept as measured: 400 bins of 4 kb.
-KEEP = 1_600_000
-#: A distance with fewer valid pixels is not taken as measured.
-MIN_PIXELS = 20
-#: Up to here, in bp, lowess spans the first share of the table's distances; after it, the second.
-FINE, SPANS = 40_000_000, (0.01, 0.1)
-#: Lowess fits at least so many distances, but never more than the second share, however few the
-#: table of a small genome has.
-WINDOW = 20
 #: Pixels read at once; cooltools needs about 150 bytes for each, in every process.
 CHUNK = 2_000_000
 
@@ -45,33 +33,10 @@ Show = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Measured:
-    """Sums over the regions of a map.
-
-    Attributes
-    ----------
-    resolution : bin in bp.
-    n_valid : (n,) int64, pixels at 0, 1, ... bins of distance of which neither bin is masked.
-    total : (n,) float64, their balanced frequencies summed.
-    trans : mean frequency between chromosomes, or None.
-    """
-
-    resolution: int
-    n_valid: np.ndarray
-    total: np.ndarray
-    trans: float | None = None
-
-    @property
-    def average(self) -> np.ndarray:
-        """(n,) mean frequency by distance, NaN where no pixel is valid."""
-        return np.divide(
-            self.total, self.n_valid, out=np.full(len(self.total), np.nan), where=self.n_valid > 0
-        )
-
-
-@dataclass(frozen=True)
 class Fit:
-    """What was measured, and the background that was made of it."""
+    """What was measured, and the expected by distance that was made of it; ``monotone`` says whether
+    it is a running minimum.
+    """
 
     measured: Measured
     expected: ExpectedModel
@@ -133,40 +98,17 @@ def measure(
         If the map is not balanced, cannot be read, has no finite pixel in the regions or, with
         ``trans``, none between chromosomes.
     """
-    from cooltools.api.expected import blocksum_pairwise, diagsum_symm
-
     check_balanced(clr, weight)
     view = _whole_bins(clr, regions)
+    chroms = _listed(view["chrom"].unique())
     if trans and view["chrom"].nunique() < 2:
-        only = view["chrom"].iloc[0]
         raise CoolerError(
-            f"{clr.uri!r}: {only!r} alone has no contacts between chromosomes; leave --trans out "
-            f"or measure more"
+            f"{clr.uri!r}: {view['chrom'].iloc[0]!r} alone has no contacts between chromosomes; leave "
+            f"--trans out or measure more"
         )
-    transforms = {"balanced": functools.partial(_balanced, weight=weight)}
-    pool = multiprocessing.Pool(nproc) if nproc > 1 else None
-    try:
-        rows = _Rows(
-            clr, view["chrom"].unique(), pool.imap if pool else map, 2 if trans else 1, show
-        )
-        options = {
-            "transforms": transforms,
-            "clr_weight_name": weight,
-            "chunksize": CHUNK,
-            "map": rows,
-        }
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # of pandas, about how cooltools groups
-            table = diagsum_symm(clr, view, ignore_diags=0, **options)
-            between = _between(blocksum_pairwise(clr, view, **options), view) if trans else None
-    except OSError as error:
-        raise CoolerError(f"{clr.uri!r} cannot be read: {error}") from error
-    finally:
-        if pool:
-            pool.terminate()
+    table, between = _sums(clr, view, trans, weight, nproc, show)
     n_valid = np.bincount(table["dist"], table["n_valid"]).astype(np.int64)
     total = np.bincount(table["dist"], table["balanced.sum"])
-    chroms = _listed(view["chrom"].unique())
     if not (np.isfinite(total) & (total > 0)).any():
         raise CoolerError(
             f"{clr.uri!r} has no finite pixel in {chroms}: every bin is masked, or there are no "
@@ -184,71 +126,35 @@ def measure(
     return Measured(int(clr.binsize), n_valid, total, between)
 
 
-def smooth(
-    measured: Measured,
-    *,
-    keep: int = KEEP,
-    min_pixels: int = MIN_PIXELS,
-    monotone: bool | None = None,
-) -> ExpectedModel:
-    """ExpectedModel from the sums by distance.
-
-    Nearer than ``keep``, and at distance 0, the averages themselves; beyond, lowess of log
-    frequency on log distance. A distance with too few pixels lies on the line (in logs) between its
-    neighbours; one without contacts is pooled with those that follow until there is one, so that
-    sparse far distances keep their mean. After the last distance with enough pixels the table is
-    NaN.
-
-    Parameters
-    ----------
-    keep : bp. min_pixels : that a distance needs. monotone : running minimum; default: where there
-        is a trans value.
-
-    Raises
-    ------
-    CoolerError
-        If no distance has enough pixels and contacts.
+def _sums(
+    clr: cooler.Cooler, view: pd.DataFrame, trans: bool, weight: str, nproc: int, show: Show | None
+) -> tuple[pd.DataFrame, float | None]:
+    """Cooltools' sums of balanced frequency by distance in the regions of a view, and with ``trans``
+    the mean frequency between its chromosomes.
     """
-    n_valid, total = measured.n_valid, measured.total
-    usable = (n_valid >= min_pixels) & np.isfinite(total)
-    contacts = usable & (total > 0)
-    if not contacts.any():
-        raise CoolerError(
-            f"no distance at {measured.resolution} bp has contacts and {min_pixels} valid pixels "
-            f"(at most {n_valid.max()}): measure more "
-            "chromosomes or ask for fewer pixels (--min-pixels)"
+    from cooltools.api.expected import blocksum_pairwise, diagsum_symm
+
+    pool = multiprocessing.Pool(nproc) if nproc > 1 else None
+    try:
+        rows = _Rows(
+            clr, view["chrom"].unique(), pool.imap if pool else map, 2 if trans else 1, show
         )
-    first, end = int(np.argmax(contacts)), len(usable) - int(np.argmax(usable[::-1]))
-    if first:
-        log.warning(
-            "%d bp: no contacts nearer than %d bins; the expected there is that of %d bins",
-            measured.resolution,
-            first,
-            first,
-        )
-    where = first + np.flatnonzero(usable[first:])
-    # a group ends with each distance that has contacts; those without at the very end join the last
-    group = np.cumsum(contacts[where]) - contacts[where]
-    group = np.minimum(group, group[contacts[where]][-1])
-    pooled = (np.bincount(group, total[where]) / np.bincount(group, n_valid[where]))[group]
-    nearest = contacts & (np.arange(len(total)) * measured.resolution < max(keep, 1))
-    level = np.where(nearest[where], measured.average[where], pooled)
-    cis = np.full(len(total), np.nan)
-    # distance 0 has no log: its neighbour's value, unless it was measured
-    x = np.log(np.maximum(np.arange(end), 0.5))
-    line = np.interp(x, x[where], np.log(level))
-    cis[:end] = np.exp(line)
-    begin, far = -(-keep // measured.resolution), -(-FINE // measured.resolution)
-    for a, b, span in (
-        (max(begin, 1), min(far, end), SPANS[0]),
-        (max(begin, far, 1), end, SPANS[1]),
-    ):
-        if a < b:
-            cis[a:b] = np.exp(_lowess(line[1:], x[1:], span)[a - 1 : b - 1])
-    cis[nearest] = measured.average[nearest]
-    if monotone if monotone is not None else measured.trans is not None:
-        cis = np.minimum.accumulate(cis)
-    return ExpectedModel(measured.resolution, cis, measured.trans)
+        options = {
+            "transforms": {"balanced": functools.partial(_balanced, weight=weight)},
+            "clr_weight_name": weight,
+            "chunksize": CHUNK,
+            "map": rows,
+        }
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of pandas, about how cooltools groups
+            table = diagsum_symm(clr, view, ignore_diags=0, **options)
+            between = _between(blocksum_pairwise(clr, view, **options), view) if trans else None
+    except OSError as error:
+        raise CoolerError(f"{clr.uri!r} cannot be read: {error}") from error
+    finally:
+        if pool:
+            pool.terminate()
+    return table, between
 
 
 def fit(
@@ -384,38 +290,17 @@ class _Rows:
     def __call__(
         self, job: Callable[[tuple[int, int]], Any], spans: Iterable[tuple[int, int]]
     ) -> Iterator[Any]:
-        pieces = [
+        parts = [
             (max(lo, a), min(hi, b))
             for lo, hi in spans
             for a, b in self._ranges
             if max(lo, a) < min(hi, b)
         ]
-        for (a, b), result in zip(pieces, self._map(job, pieces)):
+        for (a, b), result in zip(parts, self._map(job, parts)):
             self._done += b - a
             if self._show:
                 self._show(self._done, self._total)
             yield result
-
-
-def _lowess(y: np.ndarray, x: np.ndarray, span: float) -> np.ndarray:
-    """Lowess of y on x, both (n,), x ascending; y itself where the span would hold fewer than three
-    points.
-    """
-    try:
-        from statsmodels.nonparametric.smoothers_lowess import lowess
-    except ImportError as error:
-        raise OrcaCoolError(
-            f"smoothing expected by distance needs {error.name!r}: pip install 'orca-cool[train]'"
-        ) from error
-    share = max(span, min(WINDOW / len(x), SPANS[1]))
-    if share * len(x) < 3:
-        return y
-    # fitted at points a tenth of the shortest window apart, straight between them: many times
-    # faster
-    found: np.ndarray = lowess(
-        y, x, frac=share, delta=share / 10, is_sorted=True, return_sorted=False
-    )
-    return found
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""Expected contact frequency by distance: the model's background.
+"""Expected contact frequency by distance, as a model is trained with.
 
 Source: Zhou 2022, Methods; released ``*.expected.res*.npy`` files (natural log of the mean balanced
 frequency by distance).
@@ -39,7 +39,7 @@ class ExpectedModel:
         f, rest = divmod(resolution, self.resolution)
         if rest or f < 1:
             raise ModelError(
-                f"background at {self.resolution} bp cannot be averaged to {resolution} bp"
+                f"expected at {self.resolution} bp cannot be averaged to {resolution} bp"
             )
         reach = max(n * f + f, len(self.cis))
         table = np.full(reach, np.nan)
@@ -54,8 +54,13 @@ class ExpectedModel:
         smallest = float(np.nanmin(self.by_distance(resolution, bins)))
         return smallest if self.trans is None else min(smallest, self.trans)
 
-    def normmat(self, resolution: int, bins: int) -> np.ndarray:
-        """(bins, bins) expected of one window of one chromosome."""
+    def expected_matrix(self, resolution: int, bins: int) -> np.ndarray:
+        """Expected of a window of one chromosome (in the released program ``normmat``).
+
+        Returns
+        -------
+        (bins, bins) float64; past the end of the table the smallest value holds.
+        """
         d = np.abs(np.subtract.outer(np.arange(bins), np.arange(bins)))
         expected = self.by_distance(resolution, bins)
         return np.where(np.isnan(expected), np.nanmin(expected), expected)[d]
@@ -63,7 +68,7 @@ class ExpectedModel:
     def assembled(
         self, resolution: int, segments: Sequence[tuple[str, int, int, str]], start: int, bins: int
     ) -> np.ndarray:
-        """Expected of a window of chromosome pieces laid end to end (256M module).
+        """Expected of a window of chromosome segments laid end to end (256M module).
 
         Assembled at the table's own resolution block by block (cis by genomic distance, trans
         constant), then averaged; cis distances past the table take the smallest finite value of the
@@ -72,10 +77,10 @@ class ExpectedModel:
         Parameters
         ----------
         resolution : bin of the window in bp.
-        segments : (chromosome, start, end, strand) of every piece, in order; lengths are multiples
+        segments : (chromosome, start, end, strand) of each, in order; lengths are multiples
             of the table's bin.
-        start : first base of the window within the layout, in bp; beyond the last piece everything
-            is trans.
+        start : first base of the window from the start of the first segment, in bp; beyond the
+            last segment everything is trans.
         bins : size of the window in bins of ``resolution``.
 
         Returns

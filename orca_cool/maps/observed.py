@@ -94,7 +94,9 @@ def banded_expected(
     """
     d = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
     return np.where(
-        d < bins, expected_model.normmat(resolution, bins)[0][np.minimum(d, bins - 1)], np.nan
+        d < bins,
+        expected_model.expected_matrix(resolution, bins)[0][np.minimum(d, bins - 1)],
+        np.nan,
     )
 
 

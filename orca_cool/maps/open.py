@@ -24,9 +24,10 @@ from orca_cool.maps.contact_map import ContactMap
 from orca_cool.maps.coolfile import (
     DIFF_FORMAT,
     FORMAT,
+    read_count,
     read_layer,
     read_log_ratio,
-    read_pixel_column,
+    read_strand_difference,
 )
 
 #: More bins than this across a region are finer than any screen and only cost memory.
@@ -137,31 +138,32 @@ class MapFile:
         resolution = self.best_resolution(place) if resolution is None else resolution
         clr = self.cooler(resolution)
         where, start, end = whole_bins(clr, place)
-        covered = Region(place.chrom, start, min(end, self.chromsizes[place.chrom]))
         n = (end - start) // resolution
         distance = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
+        strands, eps = None, 0.0
         kind = self._metadata(resolution).get("format")
         if kind == FORMAT:
             layer, _ = read_layer(clr.uri)
-            values = read_log_ratio(clr.uri, where)
-            # the column's name in files of format version 1
-            strands = read_pixel_column(clr.uri, where, ("strand_difference", "spread"))
+            values, eps = read_log_ratio(clr.uri, where), layer.eps
             expected = layer.by_distance(n)[distance]
-            return ContactMap(
-                values.astype(np.float32), expected, layer.eps, covered, resolution, strands
-            )
-        if kind == DIFF_FORMAT:
-            change = read_pixel_column(clr.uri, where, ("count",))
-            assert change is not None
-            return ContactMap(change, np.ones((n, n)), 0.0, covered, resolution)
-        check_balanced(clr)
+            strands = read_strand_difference(clr.uri, where)
+        elif kind == DIFF_FORMAT:
+            values, expected = read_count(clr.uri, where), np.ones((n, n))
+        else:
+            expected = self._measured_expected(resolution)[distance]
+            with np.errstate(divide="ignore", invalid="ignore"):
+                values = np.log(clr.matrix(balance="weight").fetch(where) / expected)
+            values[~np.isfinite(values)] = np.nan
+        covered = Region(place.chrom, start, min(end, self.chromsizes[place.chrom]))
+        return ContactMap(values.astype(np.float32), expected, eps, covered, resolution, strands)
+
+    def _measured_expected(self, resolution: int) -> np.ndarray:
+        """:func:`measured_expected` of a resolution, measured once; CoolerError if the map is not
+        balanced.
+        """
         if resolution not in self._expected:
-            self._expected[resolution] = measured_expected(clr)
-        expected = self._expected[resolution][distance]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            values = np.log(clr.matrix(balance="weight").fetch(where) / expected)
-        values[~np.isfinite(values)] = np.nan
-        return ContactMap(values.astype(np.float32), expected, 0.0, covered, resolution)
+            self._expected[resolution] = measured_expected(self.balanced(resolution))
+        return self._expected[resolution]
 
 
 def open_map(path: str | os.PathLike[str]) -> MapFile:

@@ -1,33 +1,17 @@
-"""Predicted rows -> a sorted pixel table: the data that a writer is fed with, and the table of one
-resolution.
+"""What a writer of predicted maps is fed with: rows of the band along the diagonal, rectangles between
+chromosomes, and what a resolution needs besides.
 """
 
 from __future__ import annotations
 
 import contextlib
-import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import h5py
 import numpy as np
 
 from orca_cool.errors import OutputError
-from orca_cool.genome.regions import n_bins
-
-#: pixels of one HDF5 chunk: 256 kB of counts and 512 kB of bin numbers, which fit HDF5's default
-#: cache; larger ones slow small range queries
-CHUNK = 65536
-#: matrix cells worked on at once
-BATCH = 1 << 19
-FILTERS: dict[str, Any] = {
-    "compression": "gzip",
-    "compression_opts": 1,
-    "shuffle": True,
-    "track_times": False,
-}
 
 
 @dataclass(frozen=True)
@@ -116,12 +100,12 @@ class Layer:
 
 
 def frequency(
-    y: np.ndarray, norm: np.ndarray | float, eps: float, mode: str, depth: float
+    y: np.ndarray, expected: np.ndarray | float, eps: float, mode: str, depth: float
 ) -> np.ndarray:
-    """depth * F of log ratios y, in the number type of y (``norm`` without eps, broadcast against
+    """depth * F of log ratios y, in the number type of y (``expected`` without eps, broadcast against
     y).
     """
-    scale = np.asarray(depth * (np.asarray(norm, np.float64) + eps), y.dtype)
+    scale = np.asarray(depth * (np.asarray(expected, np.float64) + eps), y.dtype)
     out = np.exp(y)
     out *= scale
     if mode == "contact":
@@ -139,281 +123,3 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except (OSError, RuntimeError) as error:
         raise OutputError(f"cannot write {str(path)!r}: {error}") from error
-
-
-class PixelTable:
-    """The pixel table of one resolution: one chunk held in memory in front of growing HDF5 columns.
-
-    Chunks are compressed here and handed to HDF5 as they are (shuffle, then a zlib stream: what its
-    own filters would have read back). Mantissas do not repeat, so looking for matches in them is
-    lost time: run-length and Huffman coding alone takes a third of it, for the same size. Bin
-    numbers do repeat.
-    """
-
-    def __init__(
-        self, group: h5py.Group, path: Path, strand_difference: bool, precision_bits: int | None
-    ) -> None:
-        self.path, self.precision_bits = path, precision_bits
-        types = {"bin1_id": np.int64, "bin2_id": np.int64, "count": np.float32, "level": np.int32}
-        if strand_difference:
-            types["strand_difference"] = np.float32
-        self.held = {name: np.zeros(CHUNK, dtype) for name, dtype in types.items()}
-        self.columns = {
-            name: group.create_dataset(
-                name, shape=(0,), maxshape=(None,), chunks=(CHUNK,), dtype=dtype, **FILTERS
-            )
-            for name, dtype in types.items()
-        }
-        self.n, self.nnz, self.sum = 0, 0, 0.0
-
-    def append(self, **columns: np.ndarray) -> None:
-        """Append columns of equal length."""
-        n, at = len(columns["count"]), 0
-        while at < n:
-            take = min(n - at, CHUNK - self.n)
-            for name, held in self.held.items():
-                held[self.n : self.n + take] = columns[name][at : at + take]
-            self.n += take
-            at += take
-            if self.n == CHUNK:
-                self.flush()
-
-    def flush(self) -> None:
-        """Write what is held: a whole chunk, or the last one."""
-        n, self.n = self.n, 0
-        if not n:
-            return
-        total = float(self.held["count"][:n].sum(dtype=np.float64))
-        if not np.isfinite(total):
-            raise OutputError(
-                f"{str(self.path)!r}: a predicted log ratio is too large to store: its frequency "
-                f"overflows float32"
-            )
-        with writing(self.path):
-            for name, dataset in self.columns.items():
-                values = self.held[name]
-                # what lies beyond the end of the last chunk must not depend on what was there
-                # before
-                values[n:] = 0
-                if self.precision_bits is not None and values.dtype == np.float32:
-                    _round_mantissa(values, self.precision_bits)
-                dataset.resize((self.nnz + n,))
-                dataset.id.write_direct_chunk((self.nnz,), _compress(values))
-        # summed chunk by chunk, hence the same whatever the row_blocks' sizes were
-        self.sum += float(self.held["count"][:n].sum(dtype=np.float64))
-        self.nnz += n
-
-
-def _compress(values: np.ndarray) -> bytes:
-    """HDF5's shuffle (bytes of equal significance together) and deflate."""
-    # ascontiguousarray copies by strides; tobytes() of a transposed array goes byte by byte, eight
-    # times as slow
-    shuffled = np.ascontiguousarray(values.view(np.uint8).reshape(-1, values.itemsize).T).data
-    strategy = zlib.Z_RLE if values.dtype.kind == "f" else zlib.Z_DEFAULT_STRATEGY
-    stream = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, strategy)
-    return stream.compress(shuffled) + stream.flush()
-
-
-def _round_mantissa(values: np.ndarray, bits: int) -> None:
-    """Round float32 numbers in place to ``bits`` explicit mantissa bits (relative error <=
-    2**-(bits+1)).
-    """
-    drop = 23 - bits
-    if drop <= 0:
-        return
-    raw = values.view(np.uint32)
-    raw += np.uint32(1 << (drop - 1))
-    raw &= np.uint32(0xFFFFFFFF << drop & 0xFFFFFFFF)
-
-
-class LayerWriter:
-    """One resolution: takes row_blocks and trans blocks, keeps pixels sorted by (bin1, bin2)."""
-
-    def __init__(
-        self,
-        group: h5py.Group,
-        path: Path,
-        layer: Layer,
-        chromsizes: dict[str, int],
-        mode: str,
-        depth: float,
-        strand_difference: bool,
-        bits: int | None,
-    ):
-        self.layer, self.mode, self.depth, self.strand_difference, self.path = (
-            layer,
-            mode,
-            depth,
-            strand_difference,
-            path,
-        )
-        self.chroms = list(chromsizes)
-        self.nbins = np.array([n_bins(n, layer.resolution) for n in chromsizes.values()], np.int64)
-        self.offset = np.concatenate([[0], np.cumsum(self.nbins)])
-        self.usable = [~layer.mask(c, int(n)) for c, n in zip(self.chroms, self.nbins)]
-        self.expected = layer.by_distance(layer.band)
-        self.filled = np.zeros(self.offset[-1], np.int64)
-        with writing(path):
-            self.pixels = PixelTable(group.create_group("pixels"), path, strand_difference, bits)
-
-    def run(self, row_blocks: Iterable[RowBlock], blocks: Iterable[TransBlock]) -> None:
-        """Write everything; ``blocks`` are held in memory, ``row_blocks`` one at a time."""
-        by_chrom: dict[int, list[TransBlock]] = {}
-        for block in blocks:
-            i, j = self._index(block.chrom1), self._index(block.chrom2)
-            if i >= j:
-                raise OutputError(
-                    f"trans block {block.chrom1} x {block.chrom2}: the first must come before "
-                    f"the second in the file"
-                )
-            n1, n2 = block.values.shape
-            if (
-                min(block.start1, block.start2) < 0
-                or block.start1 + n1 > self.nbins[i]
-                or block.start2 + n2 > self.nbins[j]
-            ):
-                raise OutputError(
-                    f"trans block {block.chrom1}:{block.start1} x {block.chrom2}:{block.start2} "
-                    f"{n1} x {n2} leaves its chromosomes"
-                )
-            if self.layer.trans is None:
-                raise OutputError(
-                    f"trans block {block.chrom1} x {block.chrom2}, but the layer of "
-                    f"{self.layer.resolution} bp has no trans expected"
-                )
-            by_chrom.setdefault(i, []).append(block)
-        at = (0, 0)
-        for row_block in row_blocks:
-            k = self._index(row_block.chrom)
-            end = row_block.start + len(row_block.values)
-            if (
-                (k, row_block.start) < at
-                or row_block.start < 0
-                or end > self.nbins[k]
-                or row_block.values.shape[1] > self.layer.band
-            ):
-                raise OutputError(
-                    f"row_block {row_block.chrom} rows {row_block.start} to {end}, "
-                    f"{row_block.values.shape[1]} wide, at {self.layer.resolution} bp: "
-                    f"out of order or outside {self.nbins[k]} bins and a band of {self.layer.band}"
-                )
-            self._gap(at, (k, row_block.start), by_chrom)
-            self._rows(k, row_block.start, end, row_block, by_chrom.get(k, []))
-            at = (k, end)
-        self._gap(at, (len(self.chroms), 0), by_chrom)
-        self.pixels.flush()
-
-    def _index(self, chrom: str) -> int:
-        if chrom not in self.chroms:
-            raise OutputError(f"chromosome {chrom!r} is not one of {', '.join(self.chroms)}")
-        return self.chroms.index(chrom)
-
-    def _gap(
-        self, begin: tuple[int, int], end: tuple[int, int], by_chrom: dict[int, list[TransBlock]]
-    ) -> None:
-        """Rows between two positions, which have no row_block but may have trans blocks."""
-        for k in range(begin[0], min(end[0] + 1, len(self.chroms))):
-            first = begin[1] if k == begin[0] else 0
-            last = end[1] if k == end[0] else int(self.nbins[k])
-            if k in by_chrom and first < last:
-                self._rows(k, first, last, None, by_chrom[k])
-
-    def _rows(
-        self, k: int, start: int, end: int, row_block: RowBlock | None, blocks: list[TransBlock]
-    ) -> None:
-        partners = sorted({self._index(b.chrom2) for b in blocks})
-        width = (row_block.values.shape[1] if row_block is not None else 0) + sum(
-            int(self.nbins[j]) for j in partners
-        )
-        step = max(1, BATCH // max(1, width))
-        for a in range(start, end, step):
-            b = min(a + step, end)
-            parts = [] if row_block is None else [self._cis(k, a, b, row_block)]
-            parts += [
-                self._trans(k, j, a, b, [x for x in blocks if x.chrom2 == self.chroms[j]])
-                for j in partners
-            ]
-            keep, columns = parts[0]
-            if len(parts) > 1:
-                keep = np.concatenate([p[0] for p in parts], axis=1)
-                columns = {
-                    n: np.concatenate([np.broadcast_to(p[1][n], p[0].shape) for p in parts], axis=1)
-                    for n in columns
-                }
-            rows = np.arange(a, b, dtype=np.int64) + self.offset[k]
-            filled = np.count_nonzero(keep, axis=1)
-            self.filled[rows] = filled
-            # boolean selection walks row by row: exactly the order of a sorted pixel table
-            chosen = {
-                n: c.reshape(-1) if filled.sum() == keep.size else c[keep]
-                for n, c in columns.items()
-            }
-            self.pixels.append(bin1_id=np.repeat(rows, filled), **chosen)
-
-    def _cis(
-        self, k: int, a: int, b: int, row_block: RowBlock
-    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        part = slice(a - row_block.start, b - row_block.start)
-        y = np.asarray(row_block.values[part], np.float32)
-        width = y.shape[1]
-        usable = np.concatenate([self.usable[k][a:], np.zeros(width, bool)])
-        keep = np.isfinite(y)
-        keep &= np.lib.stride_tricks.sliding_window_view(usable[: b - a + width - 1], width)
-        keep &= usable[: b - a, None]
-        unknown = np.isnan(self.expected[:width])
-        if unknown.any() and keep[:, unknown].any():
-            first = int(np.argmax(unknown))
-            raise OutputError(
-                f"{row_block.chrom} at {self.layer.resolution} bp is predicted at {first} bins, "
-                f"where no expected is known"
-            )
-        columns = {
-            "bin2_id": np.add.outer(
-                np.arange(a, b, dtype=np.int64) + self.offset[k], np.arange(width, dtype=np.int64)
-            ),
-            "count": (
-                frequency(y, self.expected[:width], self.layer.eps, self.mode, self.depth)
-                if row_block.count is None
-                else np.asarray(row_block.count[part], np.float32)
-            ),
-            "level": np.asarray(row_block.level[part], np.int32),
-        }
-        if self.strand_difference:
-            columns["strand_difference"] = (
-                np.full(y.shape, np.nan, np.float32)
-                if row_block.strand_difference is None
-                else np.asarray(row_block.strand_difference[part], np.float32)
-            )
-        return keep, columns
-
-    def _trans(
-        self, k: int, j: int, a: int, b: int, blocks: list[TransBlock]
-    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        shape = (b - a, int(self.nbins[j]))
-        y, strand_difference, level = (
-            np.full(shape, np.nan, np.float32),
-            np.full(shape, np.nan, np.float32),
-            np.zeros(shape, np.int32),
-        )
-        for block in blocks:
-            first, last = max(a, block.start1), min(b, block.start1 + len(block.values))
-            if first >= last:
-                continue
-            source = slice(first - block.start1, last - block.start1)
-            target = (
-                slice(first - a, last - a),
-                slice(block.start2, block.start2 + block.values.shape[1]),
-            )
-            y[target], level[target] = block.values[source], block.level
-            if block.strand_difference is not None:
-                strand_difference[target] = block.strand_difference[source]
-        keep = np.isfinite(y) & self.usable[k][a:b, None] & self.usable[j]
-        assert self.layer.trans is not None
-        columns = {
-            "bin2_id": np.broadcast_to(np.arange(shape[1], dtype=np.int64) + self.offset[j], shape),
-            "count": frequency(y, self.layer.trans, self.layer.eps, self.mode, self.depth),
-            "level": level,
-        }
-        return keep, columns | (
-            {"strand_difference": strand_difference} if self.strand_difference else {}
-        )

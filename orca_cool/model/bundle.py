@@ -146,7 +146,7 @@ class Model:
         with torch.inference_mode():
             bases = self.model.encoder(torch.stack([one_hot(c, device) for c in codes]))
             x = self.model.encodings(module, bases[..., margin:-margin])[top]
-            log = np.log(self.expected(module).normmat(top, spec.bins)).astype(np.float32)
+            log = np.log(self.expected(module).expected_matrix(top, spec.bins)).astype(np.float32)
             distance = torch.from_numpy(log).to(device)[None, None]
             maps: torch.Tensor = self.model.decode(module, top, x, distance, None)
         return maps[:, 0].cpu().numpy()

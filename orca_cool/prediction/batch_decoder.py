@@ -153,7 +153,7 @@ class BatchDecoder:
         """The same for every window of a chromosome, on either strand; kept."""
         key = module.name, resolution
         if key not in self._prepared:
-            log = self._log(self.expected(module).normmat(resolution, self.bins))
+            log = self._log(self.expected(module).expected_matrix(resolution, self.bins))
             self._prepared[key] = self.cascade.prepare(module, resolution, log)
         return self._prepared[key]
 

@@ -172,7 +172,7 @@ class WindowEngine:
                 (Root(module, [{1: z.strands[0]}]), Window(r, z.starts[r], None, 0), None)
                 for z in zooms
             ]
-            matrix, eps = expected.normmat(r, bins), expected.eps(r, bins)
+            matrix, eps = expected.expected_matrix(r, bins), expected.eps(r, bins)
             for z, pair, levels in zip(zooms, self.decode_windows(requests), out):
                 levels.append(zoom_map(z.chrom, r, z.origin + z.starts[r] * r, pair, matrix, eps))
         return out

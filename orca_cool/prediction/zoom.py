@@ -165,7 +165,7 @@ def decode_zooms(
             assert pair is not None
             begin = zoom.starts[r] * r
             if zoom.segments is None:
-                matrix = expected.normmat(r, bins)
+                matrix = expected.expected_matrix(r, bins)
             else:
                 matrix = expected.assembled(r, plain(zoom.segments), begin, bins)
             start, eps = zoom.origin + begin, expected.eps(r, bins)

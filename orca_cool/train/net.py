@@ -93,7 +93,7 @@ class StageNet(nn.Module):
         if module is not None and not module.multi_chromosome:
             assert expected_model is not None
             for r in module.resolutions:
-                log = np.log(expected_model.normmat(r, model.spec.bins)).astype(np.float32)
+                log = np.log(expected_model.expected_matrix(r, model.spec.bins)).astype(np.float32)
                 self.register_buffer(
                     f"distance_{r}", torch.from_numpy(log)[None, None], persistent=False
                 )

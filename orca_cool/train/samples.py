@@ -168,7 +168,7 @@ class StageData(Dataset):
     marks: PeakLabels | None = None
     genome: TrainingGenome | None = None
     teacher: Positional | None = None
-    _normmats: dict[tuple[str, int], np.ndarray] = field(default_factory=dict)
+    _matrices: dict[tuple[str, int], np.ndarray] = field(default_factory=dict)
 
     def __getitem__(self, key: tuple[int, int, int]) -> Sample | Failure:
         purpose, step, index = key
@@ -273,7 +273,7 @@ class StageData(Dataset):
                 )
                 expected[r] = np.log(e).astype(np.float32)
             else:
-                e = self._normmat(name, r)
+                e = self._expected_matrix(name, r)
             y = log_ratio(mean, e, expected_model.eps(r, bins))
             if held and module.multi_chromosome:
                 y[np.ix_(*[~self._held_out(pieces, r, s, bins)] * 2)] = np.nan
@@ -286,13 +286,13 @@ class StageData(Dataset):
         where = f"{name} {' '.join(map(str, pieces))}" + (f" shifted by {shift}" if shift else "")
         return Sample(codes, where, self._labels(pieces), targets, starts, expected)
 
-    def _normmat(self, name: str, resolution: int) -> np.ndarray:
+    def _expected_matrix(self, name: str, resolution: int) -> np.ndarray:
         """(bins, bins) expected of a window of one chromosome; kept."""
-        if (name, resolution) not in self._normmats:
-            self._normmats[name, resolution] = self.expected_tables[name].normmat(
+        if (name, resolution) not in self._matrices:
+            self._matrices[name, resolution] = self.expected_tables[name].expected_matrix(
                 resolution, self.spec.bins
             )
-        return self._normmats[name, resolution]
+        return self._matrices[name, resolution]
 
     def _held_out(
         self, pieces: tuple[Segment, ...], resolution: int, start: int, bins: int

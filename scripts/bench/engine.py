@@ -174,9 +174,9 @@ def series_plain(options: argparse.Namespace, device: torch.device) -> dict[str,
     model, module = bundle.model.to(device), bundle.spec.module("32M")
     background = bundle.expected(module)
     logs = {
-        r: torch.from_numpy(np.log(background.normmat(r, 250)).astype(np.float32)).to(device)[
-            None, None
-        ]
+        r: torch.from_numpy(np.log(background.expected_matrix(r, 250)).astype(np.float32)).to(
+            device
+        )[None, None]
         for r in module.resolutions
     }
     top = zoom_top(14 * MB, SERIES, 32 * MB, module.resolutions[0])

@@ -24,7 +24,8 @@ from orca_cool.cli import main
 from orca_cool.effects import figure as figure_module
 from orca_cool.effects.align import Reference, compare
 from orca_cool.effects.columns import Column, Map, compared, diamond_side, read_maps
-from orca_cool.effects.figure import GIVEN_COLOUR, SEGMENT_COLOURS, SQUARE, draw_columns
+from orca_cool.effects.figure import SQUARE, draw_columns
+from orca_cool.effects.figure_axes import LITERAL_COLOUR, SEGMENT_COLOURS
 from orca_cool.effects.gene_track import GAP
 from orca_cool.effects.maps_file import save_maps
 from orca_cool.effects.sites import around, site_at, sites
@@ -419,7 +420,7 @@ def test_strips_of_an_inversion_and_given_sequence(local):
             (start, 5_000, A, None),
             (5_000, 5_160, B, None),
             (5_160, 5_200, C, None),
-            (5_200, 5_280, GIVEN_COLOUR, None),
+            (5_200, 5_280, LITERAL_COLOUR, None),
             (5_280, end, D, None),
         )
         inverted = "<B" if r == 160 else "B"

@@ -15,7 +15,8 @@ from planted import BAND, RESOLUTIONS, Planted, band_of, plant, write
 
 from orca_cool.cli import main
 from orca_cool.errors import CoolerError
-from orca_cool.maps.check import check_mcool, has_weights, is_multires
+from orca_cool.maps.check import check_mcool
+from orca_cool.maps.check_rules import has_weights, is_multires
 from orca_cool.maps.coolfile import Layer, RowBlock, write_mcool
 from orca_cool.maps.expected import table_path, write_expected
 

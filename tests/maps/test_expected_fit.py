@@ -328,9 +328,9 @@ def test_round_trip(mcool, tmp_path) -> None:
     assert result.exit_code == 0, result.output
     assert result.output.strip() == str(out)
     assert sorted(p.name for p in out.iterdir()) == [
-        "expected.json",
         "expected.1000.tsv",
         "expected.2000.tsv",
+        "expected.json",
         "expected.png",
     ]
     assert [p.name for p in out.parent.iterdir()] == ["background"]  # no temporary folder is left

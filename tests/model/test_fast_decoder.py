@@ -359,7 +359,7 @@ def test_cascade_32mb(golden, reference_bundles, device, record_property, name):
     top = int(reference["wpos"]) - 16_000_000
     starts = {r: (int(s) - top) // r for r, s in zip(module.resolutions, reference["start_coords"])}
     background = bundle.expected(module)
-    normmats = {r: background.normmat(r, 250) for r in module.resolutions}
+    normmats = {r: background.expected_matrix(r, 250) for r in module.resolutions}
     fast = FastCascade(bundle.model, device)
     strands = stored_encodings(golden, 4, device)
     maps = both_strands(

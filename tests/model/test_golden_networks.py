@@ -157,7 +157,7 @@ def test_background(golden, h1esc, close):
     background = h1esc.background(h1esc.spec.module("32M"))
     assert background.resolution == 4000
     for level in (1, 8, 32):
-        normmat = background.normmat(4000 * level, 250)
+        normmat = background.expected_matrix(4000 * level, 250)
         np.testing.assert_allclose(normmat, reference[f"normmat_{level}"], rtol=1e-6)
         close(normmat, reference[f"normmat_{level}"], f"background.npz normmat_{level}")
     eps = [background.eps(4000 * level, 250) for level in (1, 2, 4, 8, 16, 32)]
@@ -220,7 +220,7 @@ def test_cascade_32mb(golden, request, device, close, name):
     top = int(reference["wpos"]) - 16_000_000
     starts = {r: (int(s) - top) // r for r, s in zip(module.resolutions, reference["start_coords"])}
     background = bundle.expected(module)
-    normmats = {r: background.normmat(r, 250) for r in module.resolutions}
+    normmats = {r: background.expected_matrix(r, 250) for r in module.resolutions}
     maps = both_strands(
         bundle.model.to(device), module, encodings(golden, 4, device), normmats, starts
     )

@@ -100,9 +100,9 @@ def test_windows_equal_the_plain_networks(engine, genome):
     pad = 4000
     codes = genome.fetch("a", top - pad, top + 2560 + pad)
     distances = {
-        r: torch.from_numpy(np.log(engine.expected(module).normmat(r, 16)).astype(np.float32))[
-            None, None
-        ]
+        r: torch.from_numpy(
+            np.log(engine.expected(module).expected_matrix(r, 16)).astype(np.float32)
+        )[None, None]
         for r in module.resolutions
     }
     with torch.inference_mode():
@@ -324,9 +324,9 @@ def test_series_is_the_plain_zoom_of_its_own_window(engine, genome, tmp_path):
     codes = genome.fetch("a", origin, origin + 2560)
     starts = {160: 0, 80: 8, 40: 24}
     distances = {
-        r: torch.from_numpy(np.log(engine.expected(module).normmat(r, 16)).astype(np.float32))[
-            None, None
-        ]
+        r: torch.from_numpy(
+            np.log(engine.expected(module).expected_matrix(r, 16)).astype(np.float32)
+        )[None, None]
         for r in starts
     }
     with torch.inference_mode():

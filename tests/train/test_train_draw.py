@@ -164,7 +164,7 @@ def test_targets_and_sequence_are_those_of_the_window(tmp_path):
                 s.starts[r] * f : (s.starts[r] + 16) * f, s.starts[r] * f : (s.starts[r] + 16) * f
             ]
             expected = log_ratio(
-                block_mean(fine, f, 0.5), background.normmat(r, 16), background.eps(r, 16)
+                block_mean(fine, f, 0.5), background.expected_matrix(r, 16), background.eps(r, 16)
             )
             np.testing.assert_array_equal(y, expected)
     assert strands == {"+", "-"}
