@@ -70,7 +70,8 @@ def test_a_region_is_the_slice_of_the_file(p, whole, region, resolution):
     assert m.region == read.region
     assert np.array_equal(np.isfinite(m.values), np.isfinite(read.values))
     np.testing.assert_allclose(m.values, read.values, atol=2e-5)
-    np.testing.assert_allclose(m.expected, read.expected, rtol=1e-12)
+    there = np.isfinite(read.expected)  # a file holds what its band reaches
+    np.testing.assert_allclose(m.expected[there], read.expected[there], rtol=1e-12)
     pixels = cooler.Cooler(f"{whole}::resolutions/{resolution}").matrix(
         field="strand_difference", balance=False
     )

@@ -154,7 +154,7 @@ def test_encoder2(golden, h1esc, device, close):
 def test_background(golden, h1esc, close):
     """From expected_log_4kb.npy, through the import, to normmats and eps."""
     reference = np.load(golden / "background.npz")
-    background = h1esc.background(h1esc.spec.module("32M"))
+    background = h1esc.expected(h1esc.spec.module("32M"))
     assert background.resolution == 4000
     for level in (1, 8, 32):
         normmat = background.expected_matrix(4000 * level, 250)
@@ -240,7 +240,7 @@ def test_cascade_256mb(golden, h1esc, device, close, monkeypatch, name):
     """
     reference = np.load(golden / f"cascade_256mb_{name}.npz")
     module = h1esc.spec.module("256M")
-    background = h1esc.background(module)
+    background = h1esc.expected(module)
     assert (background.resolution, background.trans) == (
         32000,
         pytest.approx(float(np.load(golden / "expected_32kb.npz")["trans"])),
