@@ -14,10 +14,11 @@ import torch
 from conftest import make_toy_model, make_toy_spec, reference_state
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reference.plain import zoom
 
 from orca_cool.errors import DeviceError
 from orca_cool.model.bundle import load_bundle
-from orca_cool.model.cascade import flip_map, mirror, zoom
+from orca_cool.model.cascade import flip_map, mirror
 from orca_cool.model.decoder import Decoder
 from orca_cool.model.fast import decoder as fast_decoder
 from orca_cool.model.fast.decoder import FastCascade, FastDecoder, convolutions

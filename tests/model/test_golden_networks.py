@@ -16,10 +16,11 @@ import pytest
 import torch
 from conftest import reference_state
 from reference import plain
+from reference.plain import zoom
 
 from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.bundle import Model, load_bundle
-from orca_cool.model.cascade import Orca, flip_map, mirror, zoom
+from orca_cool.model.cascade import Orca, flip_map, mirror
 from orca_cool.prediction.windows import zoom_windows
 
 TOLERANCE = 1e-3

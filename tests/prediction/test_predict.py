@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from conftest import make_toy_expected, make_toy_model
+from reference.plain import zoom
 
 from orca_cool.errors import DeviceError, ModelError, OutputError, RegionError
 from orca_cool.genome.edited import EditedGenome
@@ -19,7 +20,7 @@ from orca_cool.genome.open import open_genome
 from orca_cool.genome.regions import Region
 from orca_cool.genome.source import one_hot, reverse_complement
 from orca_cool.maps.coolfile import read_log_ratio
-from orca_cool.model.cascade import flip_map, mirror, zoom
+from orca_cool.model.cascade import flip_map, mirror
 from orca_cool.prediction import to_file as pipeline
 from orca_cool.prediction.device import resolve_device
 from orca_cool.prediction.engine import make_engine
