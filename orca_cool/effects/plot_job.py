@@ -157,11 +157,7 @@ class PlotJob(Job):
         """Module, and those of its levels that are drawn, coarse to fine."""
         texts = self.style.levels
         wanted = {spec.parse_level(text) for text in texts.split(",")} if texts else set()
-        offered = [spec.module(self.module)] if self.module else list(spec.modules)
-        chosen = next((m for m in offered if wanted <= set(m.resolutions)), None)
-        if chosen is None:
-            have = "; ".join(f"{m.name}: {', '.join(map(str, m.resolutions))}" for m in offered)
-            raise ModelError(f"--levels {texts!r}: no module has all of them; there are {have}")
+        chosen = spec.module_with(wanted, self.module)
         return chosen, [r for r in chosen.resolutions if not wanted or r in wanted]
 
     def _place(self, chromsizes: dict[str, int]) -> Region | None:

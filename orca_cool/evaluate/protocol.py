@@ -38,7 +38,7 @@ from orca_cool.prediction.windows import (
     zoom_windows,
 )
 
-#: EncodedZoom of which examples are drawn.
+#: Zooms of which examples are drawn.
 EXAMPLES = 3
 
 
@@ -61,7 +61,7 @@ def tile(
     unit: int = 1,
     own: int | None = None,
 ) -> list[Stop]:
-    """EncodedZoom that tile a chromosome of ``length`` bp.
+    """Positions and windows of the zooms that tile a chromosome of ``length`` bp.
 
     Top windows start at ``phase``, ``phase + step``, ... and the zoom zooms into the centre of
     each; the last slides inward. Where one top window holds the chromosome, the positions zoomed

@@ -14,7 +14,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -242,7 +242,7 @@ def _write_cooler(
         "trans": None if layer.trans is None else float(layer.trans),
         "precision_bits": settings.precision_bits,
     }
-    created = datetime.now(timezone.utc).replace(tzinfo=None)
+    created = datetime.now(UTC).replace(tzinfo=None)
     with writing(final):
         _write_bins(group, writer, settings.chromsizes, settings.pseudo_depth)
         # outside cooler's own groups, so that no reader meets it unasked

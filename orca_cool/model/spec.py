@@ -12,7 +12,7 @@ import dataclasses
 import itertools
 import math
 import operator
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -188,6 +188,30 @@ class ModelDescription:
                 return module
         known = ", ".join(m.name for m in self.modules)
         raise ModelError(f"model {self.name!r} has no module {name!r}; it has: {known}")
+
+    def module_with(self, resolutions: Iterable[int], name: str | None = None) -> ModuleSpec:
+        """The first module that predicts all of some resolutions.
+
+        Parameters
+        ----------
+        resolutions : in bp; none: any module will do.
+        name : of the module that is to have them; None: any.
+
+        Raises
+        ------
+        ModelError
+            If there is none; the message lists what the modules have.
+        """
+        wanted = sorted(set(resolutions))
+        offered = self.modules if name is None else (self.module(name),)
+        for module in offered:
+            if set(wanted) <= set(module.resolutions):
+                return module
+        have = "; ".join(f"{m.name}: {', '.join(map(str, m.resolutions))}" for m in offered)
+        raise ModelError(
+            f"model {self.name!r}: no module has all of the levels {', '.join(map(str, wanted))}; "
+            f"there are {have}"
+        )
 
     def check_levels(self) -> None:
         """Raise ModelError unless maps can be halved and every module's resolutions halve."""

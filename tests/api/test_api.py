@@ -167,7 +167,9 @@ def test_what_cannot_be(p, place):
         p.predict("a", 50)
     with pytest.raises(ModelError, match="no cell type 'liver'; it has: toy"):
         oc.Predictor(place / "toy", place / "toy.fa", cell_type="liver", device="cpu")
-    with pytest.raises(ModelError, match="no module has the levels"):
+    with pytest.raises(
+        ModelError, match="no module has all of the levels 50; there are S: 160, 80, 40"
+    ):
         p.compare(EDIT, 50)
     with pytest.raises(EditError, match="changes nothing"):
         p.comparisons("a:1,000-1,001 sub " + p.genome.fetch("a", 1000, 1001))
