@@ -161,7 +161,7 @@ class Changes:
                 self.joined[a], self.joined[b] = (b, ()), (a, ())
 
     def contigs(self) -> dict[str, list[Segment]]:
-        """Segments of the source of every chromosome of the new genome, in the order of the old ones."""
+        """Segments of the source that make each new chromosome, in the order of the old ones."""
         sizes = self.genome.chromsizes
         derived = self._derived()
         out: dict[str, list[Segment]] = {}
@@ -198,8 +198,9 @@ class Changes:
         return f"der_{chrom}", derived[chrom]
 
     def _lies_in(self, edit: Edit, start: int, end: int) -> bool:
-        """True if an edit lies in the fragment ``[start, end)``. An insertion at ``end`` belongs to the
-        next fragment, if there is one.
+        """True if an edit lies in the fragment ``[start, end)``.
+
+        An insertion at ``end`` belongs to the next fragment, if there is one.
         """
         last = start < end == self.genome.chromsizes[edit.chrom]
         return start <= edit.start and edit.end <= end and (edit.start < end or last)
@@ -237,8 +238,8 @@ class Changes:
         fragments = list(zip([0, *places["-"]], [*places["+"], size]))
         if any(start >= end for start, end in fragments[1:-1]):
             raise EditError(
-                f"the adjacencies that leave {', '.join(loose)} over contradict each other, or what "
-                f"others make of {chrom}"
+                f"the adjacencies that leave {', '.join(loose)} over contradict each other, or "
+                f"what others make of {chrom}"
             )
         for edit in self.edits.get(chrom, ()):
             if not any(self._lies_in(edit, *fragment) for fragment in fragments):

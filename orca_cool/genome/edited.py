@@ -131,7 +131,7 @@ class EditedGenome:
         return [*[Segment("", 0, left)] * (left > 0), *out, *[Segment("", 0, right)] * (right > 0)]
 
     def flat(self, segments: Sequence[Segment]) -> list[Segment]:
-        """Segments of this genome, which may overhang their chromosomes, as segments of its source."""
+        """Segments of this genome in terms of its source; they may overhang chromosomes."""
         out: list[Segment] = []
         for s in segments:
             if s.chrom:
@@ -164,7 +164,7 @@ class EditedGenome:
 
     @property
     def edited(self) -> list[str]:
-        """Names of the contigs that are not whole chromosomes of the source under their own names."""
+        """Names of the contigs that are not whole, unchanged chromosomes of the source."""
         sizes = self.source.chromsizes
         return [
             c
@@ -227,12 +227,14 @@ class EditedGenome:
         return out
 
     def __repr__(self) -> str:
-        return f"EditedGenome({self.name!r}, {len(self.contigs)} sequences, edited: {', '.join(self.edited[:5]) or 'none'})"
+        edited = ", ".join(self.edited[:5]) or "none"
+        return f"EditedGenome({self.name!r}, {len(self.contigs)} sequences, edited: {edited})"
 
 
 def digest(contigs: Mapping[str, Sequence[Segment]]) -> str:
-    """SHA-256 (hexadecimal) of the segments of each contig: the same for the same sequence of segments
-    of one source, however they are split.
+    """SHA-256 (hexadecimal) of contigs made of segments of one source.
+
+    How the same sequence is split into segments does not matter.
     """
     found = hashlib.sha256()
     for contig, segments in contigs.items():

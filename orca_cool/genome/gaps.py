@@ -1,4 +1,4 @@
-"""Assembly gaps: the share of bases that are not A, C, G or T, and the bins that are masked for it."""
+"""Assembly gaps: the share of bases that are not A, C, G or T, and the bins masked for it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from orca_cool.genome.source import GAP, PIECE, SequenceSource
 def gap_fraction(
     source: SequenceSource, chrom: str, start: int, end: int, binsize: int
 ) -> np.ndarray:
-    """Fraction of positions that are not A, C, G or T, by bin; the sequence is read in bounded chunks.
+    """Fraction of positions that are not A, C, G or T, by bin; the sequence is read chunk by chunk.
 
     Returns
     -------

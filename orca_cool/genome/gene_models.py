@@ -76,7 +76,8 @@ def read_genes(path: str | Path, region: Region) -> pd.DataFrame:
         )
     if region.chrom not in names:
         other = region.chrom[3:] if region.chrom.startswith("chr") else "chr" + region.chrom
-        message = f"genes {str(path)!r}: there is none on {region.chrom!r}; {suggestion(region.chrom, names)}"
+        hint = suggestion(region.chrom, names)
+        message = f"genes {str(path)!r}: there is none on {region.chrom!r}; {hint}"
         if other in names:
             raise RegionError(message)
         logger.warning(message)

@@ -148,8 +148,8 @@ def _bigbed_rows(file: TextFile, magic: bytes) -> Iterator[Row]:
 
 
 class _Sorted:
-    """Intervals of one chromosome, sorted by kind, then by position; those of a kind that overlap or
-    touch are merged.
+    """Intervals of one chromosome, sorted by kind, then by position and merged where
+    they overlap or touch.
 
     Starts and ends then both increase, so two binary searches find all intervals that overlap a
     window, however long they are. Positions are stored as ``kind * (longest + 1) + position``, so
@@ -294,7 +294,7 @@ class PeakLabels:
             )
 
     def window(self, chrom: str, start: int, end: int, bin_size: int) -> np.ndarray:
-        """Labels of the bins of ``[start, end)`` (see :func:`labels`): float32, shape (kinds, bins).
+        """Labels of the bins of ``[start, end)``, float32, shape (kinds, bins): see :func:`labels`.
 
         The window may overhang the chromosome; bins outside it are 0.
 

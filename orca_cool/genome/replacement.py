@@ -1,4 +1,4 @@
-"""The sequence that an edit puts in the place of its interval, as segments of the genome's source."""
+"""The sequence that an edit puts in place of its interval, as segments of the genome's source."""
 
 from __future__ import annotations
 
@@ -61,8 +61,12 @@ def _alike(a: np.ndarray, b: np.ndarray) -> int:
 
 
 def to_source(genome: EditedGenome, segments: Sequence[Segment], what: str) -> list[Segment]:
-    """Segments of an edited genome as segments of its source; EditError, with ``what`` quoted, if one
-    is not of the genome.
+    """Segments of an edited genome as segments of its source.
+
+    Raises
+    ------
+    EditError
+        If one does not lie in the genome; the message quotes ``what`` it is of.
     """
     for s in segments:
         length = (
@@ -81,7 +85,7 @@ def to_source(genome: EditedGenome, segments: Sequence[Segment], what: str) -> l
 
 
 def require_chrom(genome: EditedGenome, chrom: str, what: object) -> int:
-    """Length of a chromosome in bp; EditError, with the change ``what`` quoted, if there is none."""
+    """Length of a chromosome in bp; EditError, which quotes ``what`` names it, if there is none."""
     try:
         return length_of(genome, chrom)
     except GenomeError as error:

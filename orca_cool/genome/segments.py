@@ -73,7 +73,7 @@ class Segment:
         return replace(self, strand=OTHER[self.strand])
 
     def part(self, first: int, last: int) -> Segment:
-        """The segment of its bases ``[first, last)``, counted from its own first base, along its strand."""
+        """The segment of its bases ``[first, last)``, counted along its strand."""
         if self.strand == "+":
             return replace(self, start=self.start + first, end=self.start + last)
         return replace(self, start=self.end - last, end=self.end - first)
@@ -107,8 +107,9 @@ class Segment:
 
 
 def merged(segments: Sequence[Segment]) -> tuple[Segment, ...]:
-    """The same sequence in as few segments as possible; empty ones are left out, and runs of N begin
-    at 0 on the + strand.
+    """The same sequence in as few segments as possible.
+
+    Empty segments are left out, and runs of N begin at 0 on the + strand.
     """
     out: list[Segment] = []
     for s in segments:

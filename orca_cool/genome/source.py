@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 #: Code of every position that is not A, C, G or T, and of every position outside its chromosome.
 GAP = 4
 
-#: Longest chunk read from a file at a time, in bp: bounds memory, and bgzip's reader takes time that
-#: grows with the square of it.
+#: Longest chunk read from a file at a time, in bp: bounds memory, and the time of bgzip's reader
+#: grows with the square of the chunk.
 PIECE = 1 << 22
 
 BASE_CODES = np.full(256, GAP, dtype=np.uint8)
