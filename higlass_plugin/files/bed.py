@@ -46,8 +46,9 @@ class Intervals:
 
     Parameters
     ----------
-    path : the file. chromsizes : {chromosome: bp} of the genome. any_genome : take ends beyond
-        those of the genome.
+    path : the file.
+    chromsizes : {chromosome: bp} of the genome.
+    any_genome : accept intervals that end beyond the genome's chromosomes.
 
     Raises
     ------
@@ -126,7 +127,7 @@ class Intervals:
         }
 
     def tiles(self, ids: Sequence[str]) -> list[tuple[str, list[dict[str, Any]]]]:
-        """Tiles ``uid.z.x`` as those of a .beddb: what overlaps each."""
+        """The intervals that overlap each tile ``uid.z.x``, as a .beddb gives them."""
         out = []
         for text in ids:
             tile = parse_tile_id(text)
@@ -139,19 +140,21 @@ class Intervals:
         return out
 
     def find(self, text: str) -> list[tuple[list[str], float]]:
-        """Fields and scores of the names that begin so: the name itself, then the most important."""
+        """Fields and scores of the intervals whose names begin with ``text``, those of that very
+        name first, then the most important.
+        """
         found = [k for k, name in enumerate(self.names) if name.startswith(text)]
         best = sorted(found, key=lambda k: (self.names[k] != text, -self.importance[k]))[:MAX_FOUND]
         return [(self.lines[k].split("\t"), float(self.importance[k])) for k in best]
 
     def _levels(self) -> np.ndarray:
-        """The zoom at which each is drawn first: the coarsest where it is among the MAX_DRAWN of
-        the tile that holds its middle.
+        """The coarsest zoom at which each interval is drawn: where it is one of the MAX_DRAWN most
+        important of the tile that holds its middle.
         """
         level = np.full(len(self.lines), self.max_zoom)
         order = np.argsort(-self.importance, kind="stable")
         middles = (self.starts + self.ends)[order] // 2
-        # from fine to coarse: who is among the first of a tile is among the first of its half, too
+        # From fine to coarse: one of the first of a tile is one of the first of its half, too.
         for zoom in reversed(range(self.max_zoom)):
             tile = middles // ((INTERVAL_TILE << self.max_zoom) >> zoom)
             by_tile = np.argsort(tile, kind="stable")
@@ -194,8 +197,9 @@ def _number(text: str) -> float:
 
 
 def _gene_fields(bed: Sequence[str]) -> list[str]:
-    """The 14 columns of HiGlass's gene annotations. What has no strand is drawn with the + strand:
-    it would not be drawn at all.
+    """The 14 columns of HiGlass's gene annotations, of a line of BED.
+
+    Genes without a strand get the + strand: HiGlass would not draw them at all.
     """
     chrom, start, end, name, score, strand = bed[:6]
     first, last = [start], [end]

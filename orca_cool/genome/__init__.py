@@ -1,3 +1,3 @@
-"""Where sequence comes from, and genomes that are edited: sources, regions, gaps, text tables, genes,
-intervals; segments, changes, the edited genome and its coordinates both ways.
+"""Where sequence comes from (FASTA, 2bit, renamed and edited genomes) and where things lie in it
+(regions, intervals, genes, loops); and the one reader of text tables.
 """

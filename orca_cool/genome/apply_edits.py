@@ -1,30 +1,29 @@
-"""Changes of a genome, all in its coordinates, to the segments of the chromosomes that they make."""
+"""Changes applied to a genome: the segments of the chromosomes that they make of it."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
-from orca_cool.errors import EditError, GenomeError
+from orca_cool.errors import EditError
 from orca_cool.genome.changes import Adjacency, Breakend, Change, Contig, Edit, as_edit
 from orca_cool.genome.checks import breakend_problem, edit_problem
 from orca_cool.genome.edited import EditedGenome, fingerprint
-from orca_cool.genome.segments import OTHER, Segment, merged, reverse_complement_segments
-from orca_cool.genome.source import SequenceSource, length_of
+from orca_cool.genome.replacement import replacement, require_chrom, to_source
+from orca_cool.genome.segments import Segment, merged, reverse_complement_segments
+from orca_cool.genome.source import SequenceSource
 
 
 def apply_edits(
     source: SequenceSource, changes: Sequence[Change] = (), name: str = ""
 ) -> EditedGenome:
-    """A genome with changes, all in its coordinates.
+    """Apply changes, which are all in the coordinates of the unchanged genome, to it together.
 
     Parameters
     ----------
     source : the genome. If it is edited already, the result is made of segments of its own source.
-    changes : edits, adjacencies and whole chromosomes, applied together.
-    name : default: the source's, with a fingerprint of the changed sequence.
+    changes : edits, adjacencies and whole chromosomes.
+    name : of the new genome; default: the source's, with a fingerprint of the changed sequence.
 
     Raises
     ------
@@ -41,16 +40,16 @@ def apply_edits(
 
 
 def inverse(genome: EditedGenome, changes: Sequence[Edit]) -> list[Edit]:
-    """Edits that undo ``changes``: of the genome that ``changes`` make of ``genome``, they give
-    ``genome`` back.
+    """Edits that undo ``changes``: applied to the genome that ``changes`` make of ``genome``, they
+    give ``genome`` back.
 
     Raises
     ------
     EditError
-        As :func:`apply_edits`; if the changes join chromosomes or give one whole.
+        As :func:`apply_edits`; if the changes join chromosomes, or add or replace a whole one.
     """
     sorted_out = Changes(genome, changes)
-    if sorted_out.joined or sorted_out.given:
+    if sorted_out.joined or sorted_out.whole:
         raise EditError(
             "only edits within chromosomes have an inverse, not translocations and custom "
             "chromosomes; keep the genome"
@@ -69,13 +68,26 @@ def inverse(genome: EditedGenome, changes: Sequence[Edit]) -> list[Edit]:
 
 
 class Changes:
-    """Changes sorted out: edits by chromosome, joined breakends, contigs."""
+    """Changes sorted by what they do, and checked against the genome and each other.
+
+    Attributes
+    ----------
+    edits : by chromosome, from left to right; adjacencies within a chromosome are among them.
+    joined : breakend -> (the breakend that it is joined to, the sequence between them); every
+        adjacency is there from both of its ends.
+    whole : name -> segments of the source, of the chromosomes that are added or replaced.
+
+    Raises
+    ------
+    EditError
+        If a change does not fit the genome, or two contradict each other.
+    """
 
     def __init__(self, genome: EditedGenome, changes: Sequence[Change]):
         self.genome = genome
         self.edits: dict[str, list[Edit]] = defaultdict(list)
         self.joined: dict[Breakend, tuple[Breakend, tuple[Segment, ...]]] = {}
-        self.given: dict[str, tuple[Segment, ...]] = {}
+        self.whole: dict[str, tuple[Segment, ...]] = {}
         adjacencies = [change for change in changes if isinstance(change, Adjacency)]
         cut = {
             end.chrom
@@ -85,11 +97,11 @@ class Changes:
         }
         for change in changes:
             if isinstance(change, Contig):
-                if change.name in self.given:
+                if change.name in self.whole:
                     raise EditError(f"chromosome {change.name!r} is given twice")
                 if not change.segments:
                     raise EditError(f"chromosome {change.name!r} is given without a sequence")
-                self.given[change.name] = tuple(_flat(genome, change.segments, str(change)))
+                self.whole[change.name] = tuple(to_source(genome, change.segments, str(change)))
             elif not isinstance(change, Adjacency) or change.first.chrom not in cut:
                 edit = as_edit(change) if isinstance(change, Adjacency) else change
                 self._check(edit)
@@ -102,7 +114,7 @@ class Changes:
                         f"edits overlap: {str(a)!r} and {str(b)!r}; write one edit of the "
                         f"interval that holds both"
                     )
-            if chrom in self.given:
+            if chrom in self.whole:
                 raise EditError(f"{chrom!r} is both edited ({str(edits[0])!r}) and given whole")
         adjacencies = [adjacency for adjacency in adjacencies if adjacency.first.chrom in cut]
         for adjacency in adjacencies:
@@ -110,24 +122,24 @@ class Changes:
         self._reciprocal(adjacencies)
 
     def _check(self, edit: Edit) -> None:
-        _length(self.genome, edit.chrom, edit)
+        require_chrom(self.genome, edit.chrom, edit)
         if problem := edit_problem(self.genome, edit):
             raise EditError(f"edit {str(edit)!r}{problem}")
         if not edit.of_source:
-            _flat(self.genome, edit.sequence, str(edit))
+            to_source(self.genome, edit.sequence, str(edit))
 
     def _join(self, adjacency: Adjacency) -> None:
         if adjacency.first.chrom == adjacency.second.chrom:
             as_edit(adjacency)  # an error where both ends are at one place
-        between = tuple(_flat(self.genome, adjacency.sequence, str(adjacency)))
+        between = tuple(to_source(self.genome, adjacency.sequence, str(adjacency)))
         for a, b, sequence in (
             (adjacency.first, adjacency.second, between),
             (adjacency.second, adjacency.first, tuple(reverse_complement_segments(between))),
         ):
-            _length(self.genome, a.chrom, adjacency)
+            require_chrom(self.genome, a.chrom, adjacency)
             if problem := breakend_problem(self.genome, a):
                 raise EditError(f"breakend {a} of {str(adjacency)!r}{problem}")
-            if a.chrom in self.given:
+            if a.chrom in self.whole:
                 raise EditError(f"{a.chrom!r} is both joined ({str(adjacency)!r}) and given whole")
             for edit in self.edits.get(a.chrom, ()):
                 if edit.start < a.position < edit.end:
@@ -139,8 +151,8 @@ class Changes:
             self.joined[a] = (b, sequence)
 
     def _reciprocal(self, adjacencies: Sequence[Adjacency]) -> None:
-        """Adjacency the sides that translocations and inversions leave over, unless other adjacencies use them
-        up.
+        """Join to each other the two sides that an adjacency leaves over, unless other adjacencies
+        use them (see :class:`Adjacency`).
         """
         used_up = [_used_up(adjacency, adjacencies) for adjacency in adjacencies]
         for adjacency, used in zip(adjacencies, used_up):
@@ -149,14 +161,14 @@ class Changes:
                 self.joined[a], self.joined[b] = (b, ()), (a, ())
 
     def contigs(self) -> dict[str, list[Segment]]:
-        """Segments of the source, by contig, in the order of the chromosomes."""
+        """Segments of the source that make each new chromosome, in the order of the old ones."""
         sizes = self.genome.chromsizes
         derived = self._derived()
         out: dict[str, list[Segment]] = {}
-        for chrom in [*sizes, *(name for name in self.given if name not in sizes)]:
+        for chrom in [*sizes, *(name for name in self.whole if name not in sizes)]:
             name = chrom
-            if chrom in self.given:
-                segments = list(self.given[chrom])
+            if chrom in self.whole:
+                segments = list(self.whole[chrom])
             elif chrom in derived:
                 if not derived[chrom]:  # nothing lay beyond a cut at a chromosome's very end
                     continue
@@ -175,8 +187,8 @@ class Changes:
         return out
 
     def _named(self, chrom: str, derived: Mapping[str, list[Segment]]) -> tuple[str, list[Segment]]:
-        """A derivative chromosome is called "der_" and one of those that it is made of; one that is
-        whole again has its old name.
+        """Name and segments of the derivative chromosome that takes the place of ``chrom``: "der_"
+        and that name; one that is a whole chromosome of the source again has its old name.
         """
         one, *more = merged(derived[chrom])
         whole = Segment(one.chrom, 0, self.genome.source.chromsizes.get(one.chrom, -1))
@@ -186,12 +198,15 @@ class Changes:
         return f"der_{chrom}", derived[chrom]
 
     def _lies_in(self, edit: Edit, start: int, end: int) -> bool:
-        """An insertion at ``end`` belongs to what follows, if anything does."""
+        """True if an edit lies in the fragment ``[start, end)``.
+
+        An insertion at ``end`` belongs to the next fragment, if there is one.
+        """
         last = start < end == self.genome.chromsizes[edit.chrom]
         return start <= edit.start and edit.end <= end and (edit.start < end or last)
 
     def _between(self, chrom: str, start: int, end: int) -> list[Segment]:
-        """Segments of ``[start, end)`` with its edits."""
+        """Segments of the source that make ``[start, end)`` with the edits that lie in it."""
         out: list[Segment] = []
         at = start
         for edit in self.edits.get(chrom, ()):
@@ -223,8 +238,8 @@ class Changes:
         fragments = list(zip([0, *places["-"]], [*places["+"], size]))
         if any(start >= end for start, end in fragments[1:-1]):
             raise EditError(
-                f"the adjacencies that leave {', '.join(loose)} over contradict each other, or what "
-                f"others make of {chrom}"
+                f"the adjacencies that leave {', '.join(loose)} over contradict each other, or "
+                f"what others make of {chrom}"
             )
         for edit in self.edits.get(chrom, ()):
             if not any(self._lies_in(edit, *fragment) for fragment in fragments):
@@ -234,11 +249,11 @@ class Changes:
         return fragments
 
     def _derived(self) -> dict[str, list[Segment]]:
-        """Derivative chromosomes, in the place of one each of the chromosomes that they are made
-        of; those that are empty too.
+        """Segments of the derivative chromosomes (those that are empty too), each under the name of
+        one of the chromosomes that it is made of.
 
-        A walk leads from each free end along the fragment, and over each joined side to the one
-        that it is joined to.
+        From each end of a chromosome a walk leads along its fragments, and from each joined side
+        to the one that it is joined to, until it comes to an end of a chromosome.
         """
         fragments = {
             chrom: self._fragments(chrom)
@@ -246,9 +261,9 @@ class Changes:
             if any(b.chrom == chrom for b in self.joined)
         }
         number: dict[Breakend, int] = {}  # of the fragment that a joined side belongs to
-        for chrom, pieces in fragments.items():
-            number |= {Breakend(chrom, start, "-"): k for k, (start, _) in enumerate(pieces) if k}
-            number |= {Breakend(chrom, end, "+"): k for k, (_, end) in enumerate(pieces[:-1])}
+        for chrom, spans in fragments.items():
+            number |= {Breakend(chrom, start, "-"): k for k, (start, _) in enumerate(spans) if k}
+            number |= {Breakend(chrom, end, "+"): k for k, (_, end) in enumerate(spans[:-1])}
         made: dict[
             tuple[str, bool], list[Segment]
         ] = {}  # by both free ends: chromosome, True for the right end
@@ -263,8 +278,8 @@ class Changes:
                 while True:
                     used += 1
                     start, end = fragments[at][k]
-                    piece = self._between(at, start, end)
-                    out += piece if forward else reverse_complement_segments(piece)
+                    part = self._between(at, start, end)
+                    out += part if forward else reverse_complement_segments(part)
                     if k == (len(fragments[at]) - 1 if forward else 0):
                         break
                     there, sequence = self.joined[
@@ -291,11 +306,12 @@ class Changes:
 
 
 def _used_up(adjacency: Adjacency, adjacencies: Sequence[Adjacency]) -> bool:
-    """True if adjacencies, each once, lead from the side that is left over of the second chromosome to
-    that of the first, at any places.
+    """True if other adjacencies use the two sides that this one leaves over.
 
-    Those of a deletion or duplication within a chromosome are one that leads to the other: what is
-    cut out is not closed up.
+    That is so if a path over adjacencies, each taken once and at whatever places, leads from the
+    side that is left over of the second chromosome to that of the first. The two adjacencies that
+    cut a piece out of a chromosome and insert it elsewhere form such a path: the ends of the
+    piece are not joined into a circle.
     """
     goal = (adjacency.first.chrom, adjacency.first.side)
     ways: list[tuple[tuple[str, str], tuple[Adjacency, ...]]] = [
@@ -310,75 +326,3 @@ def _used_up(adjacency: Adjacency, adjacencies: Sequence[Adjacency]) -> bool:
                     reached.add(there)
                     ways.append((there, (*path, other)))
     return goal in reached
-
-
-def replacement(genome: EditedGenome, edit: Edit) -> list[Segment]:
-    """Segments of the genome's source that take the interval's place."""
-    old = genome.segments(edit.chrom, edit.start, edit.end)
-    if edit.kind == "del":
-        return []
-    if edit.kind == "inv":
-        return reverse_complement_segments(old)
-    if edit.kind == "dup":
-        return old + (reverse_complement_segments(old) if edit.inverted else old) * (
-            edit.copies - 1
-        )
-    if edit.of_source:
-        return list(edit.sequence)
-    new = _flat(genome, edit.sequence, str(edit))
-    return (
-        _trimmed(genome, edit, new[0])
-        if edit.kind == "sub" and len(new) == 1 and new[0].literal is not None
-        else new
-    )
-
-
-def _trimmed(genome: EditedGenome, edit: Edit, new: Segment) -> list[Segment]:
-    """Literal letters without what they have in common with the interval at both ends: that stays the
-    genome's own.
-    """
-    chrom, start, end = edit.chrom, edit.start, edit.end
-    letters = new.fetch(genome)
-    shorter = min(
-        end - start, len(new)
-    )  # no more of the interval is read: it may be most of a chromosome
-    head = _alike(genome.fetch(chrom, start, start + shorter), letters[:shorter])
-    rest = shorter - head
-    tail = _alike(genome.fetch(chrom, end - rest, end)[::-1], letters[len(new) - rest :][::-1])
-    core = [new.part(head, len(new) - tail)] if head + tail < len(new) else []
-    return [
-        *genome.segments(chrom, start, start + head),
-        *core,
-        *genome.segments(chrom, end - tail, end),
-    ]
-
-
-def _alike(a: np.ndarray, b: np.ndarray) -> int:
-    """How many of the first codes are the same."""
-    differ = np.flatnonzero(a != b)
-    return int(differ[0]) if len(differ) else len(a)
-
-
-def _flat(genome: EditedGenome, segments: Sequence[Segment], what: str) -> list[Segment]:
-    """Segments of an edited genome as segments of its source."""
-    for s in segments:
-        length = (
-            _length(genome, s.chrom, what)
-            if s.chrom
-            else s.end
-            if s.literal is None
-            else len(s.literal)
-        )
-        if not 0 <= s.start < s.end <= length or s.strand not in OTHER:
-            where = f"{s.chrom}, which is {length:,} bp long" if s.chrom else "its letters"
-            raise EditError(
-                f"{s} of {what!r} is empty, reversed, has no strand, or lies outside {where}"
-            )
-    return genome.flat(segments)
-
-
-def _length(genome: EditedGenome, chrom: str, what: object) -> int:
-    try:
-        return length_of(genome, chrom)
-    except GenomeError as error:
-        raise EditError(f"{str(what)!r}: {error}") from None

@@ -1,9 +1,12 @@
-"""Changes of a genome: edits of an interval, adjacencies that join two breakends, chromosomes given whole.
+"""Changes of a genome, as plain values.
 
-Deletion, duplication, inversion, insertion and substitution replace an interval by segments
-(:class:`Edit`); translocations and fusions join two cut ends (:class:`Adjacency`); a chromosome may also be
-given whole (:class:`Contig`). Changes that are applied together are all in the coordinates of the genome
-that they are applied to.
+* :class:`Edit`: a deletion, duplication, inversion, insertion or substitution replaces an interval
+  of a chromosome by segments.
+* :class:`Adjacency`: a translocation or fusion joins two cut ends (:class:`Breakend`).
+* :class:`Contig`: a whole chromosome is added or replaced.
+
+Changes that are applied together are all in the coordinates of the genome that they are applied to
+(:func:`orca_cool.genome.apply_edits.apply_edits`).
 """
 
 from __future__ import annotations
@@ -22,12 +25,15 @@ class Edit:
 
     Attributes
     ----------
-    kind : "del"; "dup": ``copies`` in all, one after the other, those after the first ``inverted``
-        if so; "inv"; "ins": ``sequence`` before base ``start`` (= ``end``); "sub": ``sequence`` in
-        place of the interval.
-    sequence : segments of the genome that is edited (or letters).
-    of_source : ``sequence`` is of that genome's own source instead; see
-        :func:`orca_cool.genome.apply_edits.inverse`.
+    kind : "del", a deletion; "dup", a tandem duplication; "inv", an inversion; "ins", an insertion
+        of ``sequence`` before base ``start`` (which is ``end``, too); "sub", a substitution of
+        ``sequence`` for the interval.
+    copies : of a duplication: how many there are in all.
+    inverted : of a duplication: the copies after the first are reverse-complemented.
+    sequence : of an insertion or substitution: segments of the genome that is edited, or literal
+        sequence.
+    of_source : ``sequence`` is made of segments of the source of the edited genome instead, as
+        :func:`orca_cool.genome.apply_edits.inverse` needs them.
     """
 
     kind: str
@@ -51,10 +57,12 @@ class Edit:
 
 @dataclass(frozen=True)
 class Breakend:
-    """One side of a cut of ``chrom`` before base ``position``: "+" is what lies to the left of the
-    cut, "-" to the right.
+    """One side of a cut of ``chrom`` before base ``position``.
 
-    These are the strands of BEDPE and of Orca's own program.
+    Attributes
+    ----------
+    side : "+" for what lies to the left of the cut, "-" for what lies to the right: the strands of
+        BEDPE and of Orca's own program.
 
     Raises
     ------
@@ -78,23 +86,25 @@ class Breakend:
 
     @property
     def other(self) -> Breakend:
+        """The other side of the same cut."""
         return Breakend(self.chrom, self.position, OTHER[self.side])
 
 
 @dataclass(frozen=True)
 class Adjacency:
-    """Two breakends joined, with ``sequence`` between them.
+    """Two breakends joined, with ``sequence`` (often none) between them.
 
-    Read from the first to the second: the first's side up to its cut, the sequence, the second's
-    side away from its cut.
+    The new sequence reads: the first breakend's side up to its cut, ``sequence``, the second
+    breakend's side from its cut on.
 
-    The sides that a translocation or an inversion leaves over are joined too, unless other adjacencies
-    use them up: those at the same places, or those that lead from the one chromosome back to the
-    other (a second adjacency of the same chromosomes the other way round; a three-way translocation).
-    What lies between the cuts of such adjacencies is lost, or is there twice.
+    The two sides that a translocation leaves over are joined to each other too (it is reciprocal),
+    unless another adjacency uses them: one at the same places, or one that leads from the one
+    chromosome back to the other, as in a translocation whose two adjacencies have different cuts,
+    or between three chromosomes. What lies between the cuts of such adjacencies is lost, or is
+    there twice.
 
-    Between two places of one chromosome it is an edit (:func:`as_edit`), unless adjacencies to other
-    chromosomes cut that chromosome too.
+    Between two places of one chromosome an adjacency stands for an edit (:func:`as_edit`), unless
+    adjacencies to other chromosomes cut that chromosome too.
     """
 
     first: Breakend
@@ -108,7 +118,9 @@ class Adjacency:
 
 @dataclass(frozen=True)
 class Contig:
-    """A chromosome given whole, added to the genome, or put in the place of one of the same name."""
+    """A whole chromosome made of ``segments``: added to the genome, or in place of the one that has
+    its name.
+    """
 
     name: str
     segments: tuple[Segment, ...]
@@ -144,7 +156,7 @@ def as_edit(adjacency: Adjacency) -> Edit:
             return Edit("ins", a.chrom, a.position, b.position, sequence=between)
         return Edit("sub" if between else "del", a.chrom, a.position, b.position, sequence=between)
     if (a.side, b.side) == ("-", "+"):
-        # from the second's left side, over what lies between, to the first's right side
+        # two copies, with the sequence between them
         sequence = (old, *reverse_complement_segments(between), old) if between else ()
         return Edit("sub" if between else "dup", a.chrom, a.position, b.position, sequence=sequence)
     if not between:

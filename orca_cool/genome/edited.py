@@ -1,7 +1,7 @@
-"""Edited genomes: every chromosome is a list of segments of a source, and the whole is again a genome.
+"""Edited genomes: every chromosome is a list of segments of a source genome.
 
-An :class:`EditedGenome` keeps, for every chromosome of its own, the segments of its source, so it knows
-where each base came from and where each went (to no place, one, or many).
+An :class:`EditedGenome` is itself a genome, and maps coordinates both ways: where each of its bases
+came from, and where a base of the source went (to no place, one, or several).
 """
 
 from __future__ import annotations
@@ -19,8 +19,13 @@ from orca_cool.genome.source import GAP, SequenceSource, length_of
 
 @dataclass(frozen=True)
 class LiftedInterval:
-    """``[start, end)`` of a contig is ``ref_start .. ref_end`` of a chromosome of the source, on
-    ``strand``.
+    """A stretch of an edited chromosome and where it lies in the source.
+
+    Attributes
+    ----------
+    contig, start, end : the stretch, 0-based and end-exclusive, in bp of the edited chromosome.
+    ref_start, ref_end : the same stretch in bp of the source's chromosome.
+    strand : "-" if the stretch is reverse-complemented in the edited genome, else "+".
     """
 
     contig: str
@@ -32,7 +37,8 @@ class LiftedInterval:
 
 
 class EditedGenome:
-    """Chromosomes made of segments of a source; itself a :class:`~orca_cool.genome.source.SequenceSource`.
+    """Chromosomes made of segments of a source; itself a genome
+    (:class:`~orca_cool.genome.source.SequenceSource`).
 
     Parameters
     ----------
@@ -95,10 +101,12 @@ class EditedGenome:
         return out
 
     def overhanging(self, chrom: str, start: int, end: int) -> list[Segment]:
-        """As :meth:`segments`, with N for what lies outside the chromosome: they are ``end - start``
-        long.
+        """Segments of the source that make ``[start, end)``, ``end - start`` bp long: as
+        :meth:`segments`, with N for what lies outside the chromosome.
 
-        A segment at the end of its own chromosome goes on there, since what lies beyond is N too.
+        Where the outermost segment ends at the end of its own chromosome, it is extended beyond
+        that end instead, since what lies there is N as well: fewer segments are more often the
+        same as those of another edited genome.
         """
         length = length_of(self, chrom)
         out = self.segments(chrom, start, end)
@@ -123,18 +131,18 @@ class EditedGenome:
         return [*[Segment("", 0, left)] * (left > 0), *out, *[Segment("", 0, right)] * (right > 0)]
 
     def flat(self, segments: Sequence[Segment]) -> list[Segment]:
-        """Segments of this genome, which may overhang their chromosomes, as segments of its source."""
+        """Segments of this genome in terms of its source; they may overhang chromosomes."""
         out: list[Segment] = []
         for s in segments:
             if s.chrom:
-                pieces = self.overhanging(s.chrom, s.start, s.end)
-                out += pieces if s.strand == "+" else reverse_complement_segments(pieces)
+                parts = self.overhanging(s.chrom, s.start, s.end)
+                out += parts if s.strand == "+" else reverse_complement_segments(parts)
             else:
                 out.append(s)
         return out
 
     def segments(self, chrom: str, start: int, end: int) -> list[Segment]:
-        """Segments of the source that make ``[start, end)``, which is cut at the chromosome's ends."""
+        """Segments of the source that make ``[start, end)``, which is clipped to the chromosome."""
         length = length_of(self, chrom)
         start, end = max(start, 0), min(end, length)
         out: list[Segment] = []
@@ -150,13 +158,13 @@ class EditedGenome:
         return out
 
     def junctions(self, chrom: str) -> list[int]:
-        """Positions in bp where one segment ends and the next begins."""
+        """Positions in bp, on an edited chromosome, where one segment ends and the next begins."""
         length_of(self, chrom)
         return [int(e) for e in self._ends[chrom][:-1]]
 
     @property
     def edited(self) -> list[str]:
-        """Names of the contigs that are not whole chromosomes of the source under their own names."""
+        """Names of the contigs that are not whole, unchanged chromosomes of the source."""
         sizes = self.source.chromsizes
         return [
             c
@@ -175,7 +183,7 @@ class EditedGenome:
 
         Returns
         -------
-        chromosomes : (k,) their numbers in the order of ``source.chromsizes``; -1 for given
+        chromosomes : (k,) their numbers in the order of ``source.chromsizes``; -1 for literal
             sequence, N, or outside the chromosome.
         positions : (k,) bp there, -1 where there is none.
         strands : (k,) 1, -1, or 0 where there is none.
@@ -203,8 +211,8 @@ class EditedGenome:
         )
 
     def from_reference(self, chrom: str, start: int, end: int) -> list[LiftedInterval]:
-        """Where an interval of the source went: to no place, one, or many; in the order of the
-        contigs.
+        """Where an interval of the source went: to no place, one, or several, in the order of the
+        edited chromosomes.
         """
         start, end = max(start, 0), min(end, length_of(self.source, chrom))
         out = []
@@ -219,11 +227,15 @@ class EditedGenome:
         return out
 
     def __repr__(self) -> str:
-        return f"EditedGenome({self.name!r}, {len(self.contigs)} sequences, edited: {', '.join(self.edited[:5]) or 'none'})"
+        edited = ", ".join(self.edited[:5]) or "none"
+        return f"EditedGenome({self.name!r}, {len(self.contigs)} sequences, edited: {edited})"
 
 
 def digest(contigs: Mapping[str, Sequence[Segment]]) -> str:
-    """SHA-256 (hexadecimal) that tells lists of segments of one source apart."""
+    """SHA-256 (hexadecimal) of contigs made of segments of one source.
+
+    How the same sequence is split into segments does not matter.
+    """
     found = hashlib.sha256()
     for contig, segments in contigs.items():
         found.update(f"\n{contig}\n".encode())

@@ -1,4 +1,4 @@
-"""What readers of sequence files have in common: clipping, padding, reading in pieces."""
+"""What readers of sequence files have in common: clipping, padding, and reading chunk by chunk."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from orca_cool.genome.source import GAP, PIECE, length_of
 
 
 class FileSource:
-    """Clipping, padding and piecewise reading, shared by the file sources."""
+    """Base of the genomes that are files: clips, pads, and reads long intervals chunk by chunk."""
 
     name: str
     chromsizes: dict[str, int]
 
     def _read(self, chrom: str, start: int, end: int) -> np.ndarray:
-        """Codes of a piece that lies in the chromosome and is at most PIECE long."""
+        """Codes of an interval that lies in the chromosome and is at most PIECE bp long."""
         raise NotImplementedError
 
     def fetch(self, chrom: str, start: int, end: int) -> np.ndarray:
@@ -32,14 +32,14 @@ class FileSource:
         codes = np.full(end - start, GAP, dtype=np.uint8)
         for a in range(max(start, 0), min(end, length), PIECE):
             b = min(a + PIECE, end, length)
-            piece = self._read(chrom, a, b)
-            if len(piece) != b - a:
+            chunk = self._read(chrom, a, b)
+            if len(chunk) != b - a:
                 raise GenomeError(
-                    f"genome {self.name!r}: {chrom}:{a:,}-{b:,} gave {len(piece):,} of {b - a:,} "
+                    f"genome {self.name!r}: {chrom}:{a:,}-{b:,} gave {len(chunk):,} of {b - a:,} "
                     f"bp; the file is truncated or its "
                     "index is of another file (delete the .fai and .gzi beside it)"
                 )
-            codes[a - start : b - start] = piece
+            codes[a - start : b - start] = chunk
         return codes
 
     def __repr__(self) -> str:
@@ -47,6 +47,7 @@ class FileSource:
 
 
 def require_readable(path: str | Path) -> Path:
+    """The path of a genome file; GenomeError if it is a folder, missing, empty or not readable."""
     path = Path(path)
     if path.is_dir():
         raise GenomeError(f"genome file {str(path)!r} is a folder; give a FASTA or .2bit file")
@@ -64,6 +65,7 @@ def require_readable(path: str | Path) -> Path:
 
 
 def file_stem(path: Path) -> str:
+    """A file's name without the extensions of sequence files: "hg38" of "hg38.fa.gz"."""
     return (
         re.sub(r"\.(fa|fasta|fna|fas|2bit)(\.b?gz)?$|\.b?gz$", "", path.name, flags=re.IGNORECASE)
         or path.name

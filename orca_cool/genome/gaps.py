@@ -1,4 +1,4 @@
-"""Assembly gaps: the share of bases that are not A, C, G or T, and the bins that are masked for it."""
+"""Assembly gaps: the share of bases that are not A, C, G or T, and the bins masked for it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from orca_cool.genome.source import GAP, PIECE, SequenceSource
 def gap_fraction(
     source: SequenceSource, chrom: str, start: int, end: int, binsize: int
 ) -> np.ndarray:
-    """Fraction of positions that are not A, C, G or T, by bin, read in bounded pieces.
+    """Fraction of positions that are not A, C, G or T, by bin; the sequence is read chunk by chunk.
 
     Returns
     -------
@@ -39,11 +39,16 @@ MAX_GAP = 0.5
 def masks(
     source: SequenceSource, regions: Sequence[Region], resolutions: Sequence[int]
 ) -> dict[int, dict[str, np.ndarray]]:
-    """Masked bins by resolution and chromosome: assembly gaps, and whatever lies outside the
-    regions.
+    """Masked bins: assembly gaps (:data:`MAX_GAP`), and whatever lies outside the regions.
 
-    The sequence is read once, at the finest resolution; the others, its multiples, add up its
-    counts.
+    Parameters
+    ----------
+    resolutions : bin sizes in bp, multiples of the finest. The sequence is read once, at the
+        finest; the counts of the others are sums of its counts.
+
+    Returns
+    -------
+    {resolution: {chromosome: bool array, one value a bin, True where it is masked}}.
     """
     sizes = source.chromsizes
     masked = {

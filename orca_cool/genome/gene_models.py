@@ -6,6 +6,7 @@ import itertools
 import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -14,6 +15,7 @@ import numpy as np
 
 from orca_cool.errors import RegionError
 from orca_cool.genome.regions import Region, interval_of, suggestion
+from orca_cool.genome.segments import OTHER
 from orca_cool.genome.textfile import Row, TextFile
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ COLUMNS = ["chrom", "start", "end", "name", "strand"]
 #: Attributes that name a gene, best first. "gene" holds the standard name in SGD's and NCBI's GFF3.
 NAMES = ("gene_name", "gene", "Name", "gene_id", "ID")
 
-#: Parts of a gene on both sides of literal sequence shorter than this are one gene.
+#: Parts of a gene on both sides of an insertion of at most this many bp are drawn as one gene.
 SHORT = 1000
 
 #: chrom, start, end, name, strand
@@ -43,8 +45,7 @@ def read_genes(path: str | Path, region: Region) -> pd.DataFrame:
     Parameters
     ----------
     path : GTF or GFF3 (features ``gene``; the name is the first of :data:`NAMES` that is there), or
-        BED of at least four columns (strand in the sixth); plain or gzip. What it is is told by the
-        content.
+        BED of at least four columns (strand in the sixth); the content tells which.
 
     Returns
     -------
@@ -75,7 +76,8 @@ def read_genes(path: str | Path, region: Region) -> pd.DataFrame:
         )
     if region.chrom not in names:
         other = region.chrom[3:] if region.chrom.startswith("chr") else "chr" + region.chrom
-        message = f"genes {str(path)!r}: there is none on {region.chrom!r}; {suggestion(region.chrom, names)}"
+        hint = suggestion(region.chrom, names)
+        message = f"genes {str(path)!r}: there is none on {region.chrom!r}; {hint}"
         if other in names:
             raise RegionError(message)
         logger.warning(message)
@@ -166,77 +168,103 @@ def _name(attributes: str) -> str:
     return next((found[key] for key in NAMES if found.get(key)), "")
 
 
+@dataclass
+class _Part:
+    """A part of a gene on an edited chromosome, and the same bases in the reference; all in bp."""
+
+    start: int
+    end: int
+    ref_start: int
+    ref_end: int
+
+    def is_followed_by(self, other: _Part, strand: str) -> bool:
+        """True if ``other``, which lies to the right on the edited chromosome, belongs to the same
+        copy of the gene: it is close, and its bases come later in the gene.
+        """
+        in_order = (
+            other.ref_start >= self.ref_end if strand == "+" else other.ref_end <= self.ref_start
+        )
+        return in_order and other.start - self.end <= SHORT
+
+    def extend(self, other: _Part) -> None:
+        self.end = other.end
+        self.ref_start = min(self.ref_start, other.ref_start)
+        self.ref_end = max(self.ref_end, other.ref_end)
+
+
 def lift(
     genes: pd.DataFrame, genome: EditedGenome, contig: str, start: int, end: int
 ) -> pd.DataFrame:
-    """Genes of the reference in a window of an edited genome: each where its bases went, once for
+    """Genes of the reference in a window of an edited genome, where their bases went: once for
     every copy.
 
-    A gene whose other end lies elsewhere, or nowhere, has " (part)" behind its name. What is lost,
-    or inserted (if it is short), inside a gene leaves it whole.
+    A gene has " (part)" behind its name if one of its ends was lost or lies elsewhere. It is whole
+    where only bases inside it were lost, or at most :data:`SHORT` bp were inserted.
 
     Parameters
     ----------
     genes : as :func:`read_genes` returns them, in the reference.
-    contig, start, end : of the edited genome, in bp.
+    contig, start, end : the window, in bp of the edited genome.
 
     Returns
     -------
-    The same columns, ``chrom`` being the contig.
+    DataFrame with the same columns, ``chrom`` being the contig.
     """
     import pandas as pd
 
-    at, length = max(start, 0), genome.chromsizes[contig]
-    by_chrom = {chrom: table for chrom, table in genes.groupby("chrom")}
-    #: (gene's row, strand) -> [start, end, ref_start, ref_end] on the contig and in the reference,
-    #: in order
-    parts: dict[tuple[int, str], list[list[int]]] = {}
-    for piece in genome.segments(contig, start, end):
-        table = by_chrom.get(piece.chrom) if piece.chrom else None
-        if table is not None:
-            a = np.maximum(table["start"].to_numpy(), piece.start)
-            b = np.minimum(table["end"].to_numpy(), piece.end)
-            for k in np.flatnonzero(a < b):
-                first = at + int(a[k] - piece.start if piece.strand == "+" else piece.end - b[k])
-                image = [first, first + int(b[k] - a[k]), int(a[k]), int(b[k])]
-                known = parts.setdefault((int(table.index[k]), piece.strand), [])
-                if known and _goes_on(known[-1], image, piece.strand):
-                    before = known[-1]
-                    known[-1] = [
-                        before[0],
-                        image[1],
-                        min(before[2], image[2]),
-                        max(before[3], image[3]),
-                    ]
-                else:
-                    known.append(image)
-        at += len(piece)
-    rows = []
-    for (index, strand), lifted in parts.items():
+    length = genome.chromsizes[contig]
+    rows: list[Gene] = []
+    for (index, strand), parts in _parts_of_genes(genes, genome, contig, start, end).items():
         gene = genes.loc[index]
-        for first, last, ref_start, ref_end in lifted:
-            # an end that the window cuts off is not missing; one that the contig lacks is
-            cut = [start > 0 and first == start, end < length and last == end]
-            low, high = cut if strand == "+" else cut[::-1]
-            whole = (ref_start == gene["start"] or low) and (ref_end == gene["end"] or high)
-            own = (
-                gene["strand"]
-                if strand == "+" or gene["strand"] == "."
-                else {"+": "-", "-": "+"}[gene["strand"]]
+        turns = strand == "-" and gene["strand"] != "."
+        own_strand = OTHER[gene["strand"]] if turns else gene["strand"]
+        for part in parts:
+            # An end that the window cuts off is not missing; one that the contig lacks is.
+            cut = [start > 0 and part.start == start, end < length and part.end == end]
+            cut_start, cut_end = cut if strand == "+" else cut[::-1]
+            whole = (part.ref_start == gene["start"] or cut_start) and (
+                part.ref_end == gene["end"] or cut_end
             )
-            rows.append((contig, first, last, gene["name"] + ("" if whole else " (part)"), own))
+            name = gene["name"] + ("" if whole else " (part)")
+            rows.append((contig, part.start, part.end, name, own_strand))
     return pd.DataFrame(sorted(rows, key=lambda row: row[1:]), columns=COLUMNS).astype(
         {"start": np.int64, "end": np.int64}
     )
 
 
-def _goes_on(last: list[int], image: list[int], strand: str) -> bool:
-    in_order = image[2] >= last[3] if strand == "+" else image[3] <= last[2]
-    return in_order and image[0] - last[1] <= SHORT
+def _parts_of_genes(
+    genes: pd.DataFrame, genome: EditedGenome, contig: str, start: int, end: int
+) -> dict[tuple[int, str], list[_Part]]:
+    """Parts of each gene in a window, from left to right, by the gene's row and the strand on which
+    its reference is read there; parts of one copy are one.
+    """
+    by_chrom = {chrom: table for chrom, table in genes.groupby("chrom")}
+    parts: dict[tuple[int, str], list[_Part]] = {}
+    at = max(start, 0)
+    for s in genome.segments(contig, start, end):
+        table = by_chrom.get(s.chrom) if s.chrom else None
+        if table is not None:
+            a = np.maximum(table["start"].to_numpy(), s.start)
+            b = np.minimum(table["end"].to_numpy(), s.end)
+            for k in np.flatnonzero(a < b):
+                first = at + int(a[k] - s.start if s.strand == "+" else s.end - b[k])
+                part = _Part(first, first + int(b[k] - a[k]), int(a[k]), int(b[k]))
+                known = parts.setdefault((int(table.index[k]), s.strand), [])
+                if known and known[-1].is_followed_by(part, s.strand):
+                    known[-1].extend(part)
+                else:
+                    known.append(part)
+        at += len(s)
+    return parts
 
 
 def spans(places: Sequence[tuple[str, int, int]]) -> list[Region]:
-    """One region for each chromosome, from the first to the last base of what is given."""
+    """One region for each chromosome, from the first to the last base of its intervals.
+
+    Parameters
+    ----------
+    places : (chromosome, start, end) of each interval, in bp.
+    """
     out = []
     for chrom, group in itertools.groupby(sorted(places), key=lambda place: place[0]):
         several = list(group)

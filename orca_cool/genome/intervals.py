@@ -87,11 +87,18 @@ def read_intervals(
 def read_bed(
     path: str | Path, column: int | None, kind: str, chroms: Iterable[str]
 ) -> list[Interval]:
-    """Intervals of any file that :func:`read_intervals` reads, on ``chroms`` alone, which may be a
-    few of the genome's chromosomes.
+    """Intervals on ``chroms`` of any file that :func:`read_intervals` reads.
 
-    There may be none: that says nothing about names, since the file may have its intervals on the
-    genome's other chromosomes.
+    Parameters
+    ----------
+    path, column, kind : as in :func:`read_intervals`.
+    chroms : some of the genome's chromosomes. That there is no interval on them is no error, since
+        the file may have all of its intervals on others.
+
+    Raises
+    ------
+    TrainingError
+        If the file is missing, damaged or not BED, or has no such column.
     """
     wanted = set(chroms)
     return [Interval(*row) for row in _rows(path, column, kind) if row[0] in wanted]
@@ -141,11 +148,12 @@ def _bigbed_rows(file: TextFile, magic: bytes) -> Iterator[Row]:
 
 
 class _Sorted:
-    """Intervals of one chromosome by kind, those that touch made one: sorted by kind, then by
-    position.
+    """Intervals of one chromosome, sorted by kind, then by position and merged where
+    they overlap or touch.
 
-    Both ends then increase, so that two binary searches find all that overlap a window, however
-    long they are. Keys are ``kind * stride + position``, with which one search does for all kinds.
+    Starts and ends then both increase, so two binary searches find all intervals that overlap a
+    window, however long they are. Positions are stored as ``kind * (longest + 1) + position``, so
+    that one search does for all kinds.
     """
 
     def __init__(self, kind: np.ndarray, start: np.ndarray, end: np.ndarray, kinds: int):
@@ -187,7 +195,7 @@ class _Sorted:
 def _columns(
     intervals: pd.DataFrame | Iterable[Interval], kinds: Sequence[str]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """chrom, index of the kind, start, end of the intervals of ``kinds``."""
+    """Arrays of chromosome, index of the kind, start and end of the intervals of ``kinds``."""
     import pandas as pd
 
     if len(set(kinds)) != len(kinds):
@@ -216,8 +224,9 @@ def labels(
     end: int,
     bin_size: int,
 ) -> np.ndarray:
-    """Which bins of ``[start, end)`` overlap an interval, by one base or more; of many windows,
-    :class:`PeakLabels` is faster.
+    """Label the bins of ``[start, end)`` that overlap an interval by one base or more.
+
+    For many windows :class:`PeakLabels` is faster.
 
     Parameters
     ----------
@@ -245,7 +254,7 @@ def labels(
 
 
 class PeakLabels:
-    """Intervals made ready for thousands of windows.
+    """Intervals of a genome, prepared to label the bins of thousands of windows.
 
     Parameters
     ----------
@@ -285,8 +294,9 @@ class PeakLabels:
             )
 
     def window(self, chrom: str, start: int, end: int, bin_size: int) -> np.ndarray:
-        """(kinds, bins) float32 of ``[start, end)``, see :func:`labels`; it may overhang the
-        chromosome, where nothing is marked.
+        """Labels of the bins of ``[start, end)``, float32, shape (kinds, bins): see :func:`labels`.
+
+        The window may overhang the chromosome; bins outside it are 0.
 
         Raises
         ------
@@ -301,8 +311,14 @@ class PeakLabels:
         return self._by_chrom[chrom].labels(start, end, bin_size)
 
     def frequency(self, bin_size: int) -> np.ndarray:
-        """(kinds,) float64 share of all chromosomes' bins (from 0, the last one partial) that carry
-        each mark; bins are not laid out.
+        """The share of bins, over all chromosomes, that overlap an interval of each kind.
+
+        Bins count from each chromosome's start; the last one is partial. They are counted without
+        being laid out in memory.
+
+        Returns
+        -------
+        np.ndarray of float64, shape (kinds,).
         """
         marked = np.zeros(len(self.kinds))
         for chrom, length in self.chromsizes.items():

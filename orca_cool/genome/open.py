@@ -20,12 +20,12 @@ SHIPPED = {"example": "genomes/example/example.fa.gz"}
 
 
 class RenamedSource:
-    """A source under other chromosome names, asked for explicitly.
+    """A genome under other chromosome names.
 
     Parameters
     ----------
-    source : the source.
-    names : {name in the source: name wanted}; sequences that it does not list keep theirs.
+    source : the genome.
+    names : {name there: wanted name}; chromosomes that it does not list keep theirs.
 
     Raises
     ------

@@ -1,4 +1,8 @@
-"""Segments: stretches of a chromosome, literal letters, or N, of which sequences are made."""
+"""Segments: the stretches that the chromosomes of an edited genome are made of.
+
+A segment is an interval of a chromosome of the source, literal sequence (letters that no chromosome
+has there), or a run of N.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +14,22 @@ import numpy as np
 from orca_cool.errors import EditError
 from orca_cool.genome.source import GAP, SequenceSource, letters_to_codes, reverse_complement
 
+#: The opposite strand, or side of a cut.
 OTHER = {"+": "-", "-": "+"}
 
 
 @dataclass(frozen=True)
 class Segment:
-    """``chrom[start:end]`` (0-based, end-exclusive) on ``strand`` "+" or "-"; what lies outside the
-    chromosome is N.
+    """A stretch of sequence: of a chromosome, of literal letters, or of N.
 
-    With ``literal`` it is a piece of literal letters (ASCII, ACGTN) instead, and ``chrom`` is "".
-    Without either it is all N.
+    Attributes
+    ----------
+    chrom : the chromosome; "" for literal sequence and for N.
+    start, end : 0-based, end-exclusive interval in bp, of the chromosome (what lies outside it is
+        N) or of ``literal``; of N only the length counts.
+    strand : "+", or "-" for the reverse complement of the interval.
+    literal : the letters (ASCII, ACGTN) that the interval is of; None if it is not literal
+        sequence.
     """
 
     chrom: str
@@ -40,7 +50,7 @@ class Segment:
 
     @staticmethod
     def letters(text: str | bytes) -> Segment:
-        """A segment of literal letters, either case.
+        """A segment of literal sequence, in upper or lower case.
 
         Raises
         ------
@@ -59,16 +69,19 @@ class Segment:
         return Segment("", 0, len(data), "+", data)
 
     def reverse_complement(self) -> Segment:
+        """The same stretch on the other strand."""
         return replace(self, strand=OTHER[self.strand])
 
     def part(self, first: int, last: int) -> Segment:
-        """Its bases ``[first, last)``, counted along it."""
+        """The segment of its bases ``[first, last)``, counted along its strand."""
         if self.strand == "+":
             return replace(self, start=self.start + first, end=self.start + last)
         return replace(self, start=self.end - last, end=self.end - first)
 
     def fetch(self, source: SequenceSource) -> np.ndarray:
-        """uint8 codes, (len,)."""
+        """Codes of its bases, read along its strand: uint8, shape (len,), see
+        :mod:`orca_cool.genome.source`.
+        """
         if self.literal is not None:
             codes = letters_to_codes(self.literal[self.start : self.end])
         elif not self.chrom:
@@ -82,8 +95,8 @@ class Segment:
         """True if it is all N."""
         return not self.chrom and self.literal is None
 
-    def goes_on(self, other: Segment) -> bool:
-        """True if ``other`` is what follows in the same sequence."""
+    def is_followed_by(self, other: Segment) -> bool:
+        """True if ``other`` begins where this one ends in the same sequence, on the same strand."""
         if self.is_N:
             return other.is_N
         same = (self.chrom, self.strand) == (
@@ -94,12 +107,15 @@ class Segment:
 
 
 def merged(segments: Sequence[Segment]) -> tuple[Segment, ...]:
-    """The same sequence in as few segments as possible; N has neither place nor strand."""
+    """The same sequence in as few segments as possible.
+
+    Empty segments are left out, and runs of N begin at 0 on the + strand.
+    """
     out: list[Segment] = []
     for s in segments:
         if not len(s):
             continue
-        if out and out[-1].goes_on(s):
+        if out and out[-1].is_followed_by(s):
             a = out.pop()
             s = (
                 Segment("", 0, len(a) + len(s))
@@ -116,6 +132,8 @@ def reverse_complement_segments(segments: Sequence[Segment]) -> list[Segment]:
 
 
 def _sequence_text(segments: Sequence[Segment]) -> str:
+    """Segments as edits write them: "ACGT,100N,chr3:5-10(-)"."""
+
     def one(s: Segment) -> str:
         if s.literal is not None:
             text = s.literal[s.start : s.end].decode("ascii")

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 #: Code of every position that is not A, C, G or T, and of every position outside its chromosome.
 GAP = 4
 
-#: Longest piece read from a file at a time, in bp: bounds memory, and bgzip's reader is quadratic
-#: in the piece.
+#: Longest chunk read from a file at a time, in bp: bounds memory, and the time of bgzip's reader
+#: grows with the square of the chunk.
 PIECE = 1 << 22
 
 BASE_CODES = np.full(256, GAP, dtype=np.uint8)
@@ -76,7 +76,7 @@ def one_hot(
     device: str | torch.device = "cpu",
     dtype: torch.dtype | None = None,
 ) -> torch.Tensor:
-    """Codes to channels A, C, G, T.
+    """Codes as one-hot channels A, C, G, T.
 
     Parameters
     ----------
@@ -103,8 +103,11 @@ def one_hot(
 
 
 def letters_to_codes(text: str | bytes) -> np.ndarray:
-    """Letters to codes: either case, U as T; IUPAC codes and everything else 4. Shape (len(text),),
-    uint8.
+    """Codes of letters, in upper or lower case: U is T; IUPAC codes and everything else are 4.
+
+    Returns
+    -------
+    np.ndarray of uint8, shape (len(text),).
     """
     data = text.encode("latin-1", "replace") if isinstance(text, str) else text
     return BASE_CODES[np.frombuffer(data, dtype=np.uint8)]

@@ -18,14 +18,19 @@ from orca_cool.genome.textfile import TextFile
 from orca_cool.variants.checks import agrees, short
 
 _BND = re.compile(
-    r"(?P<left>[^\[\]]*)(?P<bracket>[\[\]])(?P<chrom>.+):(?P<position>\d{1,18})(?P=bracket)(?P<right>[^\[\]]*)"
+    r"(?P<left>[^\[\]]*)(?P<bracket>[\[\]])(?P<chrom>.+):(?P<position>\d{1,18})(?P=bracket)"
+    r"(?P<right>[^\[\]]*)"
 )
 
 
 @dataclass(frozen=True)
 class Record:
-    """What a line tells of its breakends; ``mates`` are the ids in MATEID (or PARID), one for each
-    of ``alts``.
+    """A line that holds breakends.
+
+    Attributes
+    ----------
+    position : POS, 1-based.
+    mates : the ids in MATEID (or PARID), one for each of ``alts``.
     """
 
     line: int
@@ -38,12 +43,12 @@ class Record:
 
 
 def is_breakend(alt: str) -> bool:
-    """True for an ALT with a mate's position in brackets."""
+    """True for an ALT that holds the position of a mate in brackets."""
     return "[" in alt or "]" in alt
 
 
 def record_of(line: int, fields: Sequence[str]) -> Record | None:
-    """The breakends of a line's columns, None if it has none or is not whole."""
+    """The breakends of a line, from its columns; None if it has none or lacks columns."""
     if len(fields) < 8 or not is_breakend(fields[4]) or not re.fullmatch("[0-9]{1,18}", fields[1]):
         return None
     info = dict(entry.partition("=")[::2] for entry in fields[7].split("\t")[0].split(";"))
@@ -60,7 +65,7 @@ def record_of(line: int, fields: Sequence[str]) -> Record | None:
 
 
 def scan(file: TextFile) -> dict[str, Record | None]:
-    """Breakends of a whole file by id; None where several records have the id."""
+    """All breakends of a file by their id; None for an id that several records have."""
     found: dict[str, Record | None] = {}
     for number, line in file:
         if (
@@ -73,7 +78,7 @@ def scan(file: TextFile) -> dict[str, Record | None]:
 
 
 def join_of(record: Record, alt: str) -> Adjacency:
-    """The adjacency that one ALT tells, read in the direction in which its inserted bases stand.
+    """The adjacency that one ALT describes, in the direction in which its inserted bases are read.
 
     REF at POS is replaced by the letters beside the brackets; where they begin (or end) with REF,
     that base stays the genome's and only the others lie between the breakends.
@@ -111,8 +116,8 @@ def join_of(record: Record, alt: str) -> Adjacency:
 def paired(
     record: Record, number: int, table: Mapping[str, Record | None], source: SequenceSource
 ) -> Adjacency | None:
-    """The adjacency of ALT ``number`` (from 0) and its mate; None if the mate comes first in the file,
-    where the pair's row is.
+    """The adjacency of ALT ``number`` (from 0) and its mate; None if the mate comes first in the
+    file, since a pair is one variant, at its first record.
 
     Raises
     ------
@@ -151,13 +156,13 @@ def paired(
 
 
 def _same(a: Adjacency, b: Adjacency, source: SequenceSource) -> bool:
-    """True if two adjacencies are one, read in the same direction or from its two ends."""
-    turned = Adjacency(
+    """True if two adjacencies are the same, whichever end each is read from."""
+    from_other_end = Adjacency(
         b.second, b.first, tuple(s.reverse_complement() for s in reversed(b.sequence))
     )
     return any(
         (a.first, a.second) == (x.first, x.second) and _letters(a, source) == _letters(x, source)
-        for x in (b, turned)
+        for x in (b, from_other_end)
     )
 
 

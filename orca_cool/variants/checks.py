@@ -19,7 +19,7 @@ _LETTERS = np.frombuffer(b"ACGTN", dtype=np.uint8)
 
 
 def short(text: str, length: int = 30) -> str:
-    """A text to quote in a message: cut where it is longer than ``length``."""
+    """A text to quote in a message, shortened where it is longer than ``length``."""
     return text if len(text) <= length else f"{text[: length - 10]}... ({len(text):,} letters)"
 
 
@@ -42,7 +42,9 @@ def genome_letters(source: SequenceSource, chrom: str, start: int, end: int) -> 
 
 
 def agrees(ref: str, there: str) -> bool:
-    """True if letters are the same, in either case, where neither is N."""
+    """True if two sequences have the same length, and the same letters (in either case) wherever
+    neither has N.
+    """
     a, b = letters_to_codes(ref), letters_to_codes(there)
     return len(a) == len(b) and bool(np.all((a == b) | (a == GAP) | (b == GAP)))
 

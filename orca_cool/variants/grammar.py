@@ -1,24 +1,29 @@
 """Edits written as text.
 
-Changes are separated by ``;`` or new lines. Positions are 0-based, intervals end-exclusive, and a place ``chr2:5`` lies before base 5,
-as everywhere in orca-cool; only ``REF>ALT`` is at a 1-based position, as in VCF. Numbers may hold commas and end in k, M or G. ::
+Changes are separated by ``;`` or new lines. Positions are 0-based and intervals end-exclusive, and
+a place ``chr2:5`` lies before base 5, as everywhere in orca-cool; only ``REF>ALT`` is at a 1-based
+position, as in VCF. Numbers may hold commas and end in k, M or G. ::
 
     changes  = change { ( ";" | new line ) change } ;
     change   = region "del"
-             | region "dup" [ "x" copies ] [ "inv" ]           copies in all; "inv": those after the
-             first are inverted | region "inv" | place "ins" sequence | region "sub" sequence |
-             place letters ">" letters                       1-based; the letters before ">" must be
-             the genome's | end "::" [ sequence "::" ] end | name "=" sequence ;
-             a chromosome given whole
-    region   = chromosome [ ":" number "-" [ number ] ] ; place    = chromosome ":" number ; end
-    = chromosome ":" ( number | "end" ) strand        + keeps the left of the cut, - the right
-             | chromosome ;                                    end(+) of the first, 0(-) of the
-             second
+             | region "dup" [ "x" copies ] [ "inv" ]    copies in all; "inv": those after the first
+                                                        are reverse-complemented
+             | region "inv"
+             | place "ins" sequence
+             | region "sub" sequence
+             | place letters ">" letters                1-based; the letters before ">" must be
+                                                        those of the genome
+             | end "::" [ sequence "::" ] end           an adjacency
+             | name "=" sequence ;                      a whole chromosome
+    region   = chromosome [ ":" number "-" [ number ] ] ;
+    place    = chromosome ":" number ;
+    end      = chromosome ":" ( number | "end" ) strand    + keeps the left of the cut, - the right
+             | chromosome ;                                end(+) of the first, 0(-) of the second
     sequence = part { "," part } ;
-    part     = letters [ strand ]                              A, C, G, T, N, either case
-             | number "N"                                      a run of N
+    part     = letters [ strand ]                       A, C, G, T, N in upper or lower case
+             | number "N"                               a run of N
              | region [ strand ]
-             | "@" file [ ":" record ] [ strand ] ;            FASTA
+             | "@" file [ ":" record ] [ strand ] ;     FASTA
     strand   = "(+)" | "(-)" ;
 
 Examples::
@@ -31,8 +36,8 @@ Examples::
     chrI::chrII
     plasmid = @plasmid.fa
 
-Letters win over a chromosome whose whole name can be read as letters, and a run over one called
-"100N": write those as a region.
+In a sequence, what can be read as letters is letters and "100N" is a run of N, even where a
+chromosome has that name: write such a chromosome as a region.
 """
 
 from __future__ import annotations
@@ -50,7 +55,10 @@ from orca_cool.variants.checks import chrom_length, short, small_edit
 from orca_cool.variants.fasta import read_record
 
 #: What an edit may look like, for messages.
-FORMS = "REGION del, REGION dup x3 inv, REGION inv, PLACE ins SEQ, REGION sub SEQ, CHROM:POS REF>ALT, CHROM:5(+)::CHROM:9(-), NAME = SEQ"
+FORMS = (
+    "REGION del, REGION dup x3 inv, REGION inv, PLACE ins SEQ, REGION sub SEQ, "
+    "CHROM:POS REF>ALT, CHROM:5(+)::CHROM:9(-), NAME = SEQ"
+)
 
 _EVENT = re.compile(
     r"(?P<where>\S.*?)\s+(?P<event>(?:del|dup|inv|ins|sub)\b.*)", re.IGNORECASE | re.DOTALL
@@ -99,7 +107,7 @@ def parse_event(
     *,
     files: bool | Path = True,
 ) -> Edit:
-    """The edit of ``chrom[start:end)`` that ``text`` tells, as it stands behind a region: "del",
+    """Read what happens to ``chrom[start:end)``, as it is written behind a region: "del",
     "dup x3 inv", "ins ACGT".
 
     Raises
@@ -139,7 +147,7 @@ def parse_event(
 def parse_sequence(
     text: str, source: SequenceSource, *, files: bool | Path = True
 ) -> tuple[Segment, ...]:
-    """Segments of "ACGT,100N,chr3:5-10(-),@FILE:RECORD".
+    """Read a sequence such as "ACGT,100N,chr3:5-10(-),@FILE:RECORD" as segments.
 
     Raises
     ------
@@ -194,7 +202,9 @@ def _number(text: str) -> int:
 
 
 def _place(text: str, source: SequenceSource) -> tuple[str, int]:
-    """Chromosome and position of "chr2:5"; where in the chromosome it may be depends on the change."""
+    """Chromosome and position of "chr2:5"; whether it lies in the chromosome is checked with the
+    change, since it depends on its kind.
+    """
     chrom, colon, digits = text.rpartition(":")
     if not colon:
         raise EditError(f"{text!r} is no place; write it as chr2:1,000")
@@ -226,7 +236,7 @@ def _join(text: str, source: SequenceSource, files: bool | Path) -> Adjacency:
 
 
 def _end(text: str, source: SequenceSource, side: str) -> Breakend:
-    """A breakend; ``side`` is the one of a chromosome's name alone."""
+    """The breakend of "chr5:100(+)", or of a chromosome's name alone: then its end on ``side``."""
     if text in source.chromsizes:
         return Breakend(text, source.chromsizes[text] if side == "+" else 0, side)
     match = _STRAND.fullmatch(text)
@@ -244,7 +254,7 @@ def _end(text: str, source: SequenceSource, side: str) -> Breakend:
 
 
 def _parts(text: str) -> list[str]:
-    """Parts between commas, except those commas that lie within a number."""
+    """The parts of a sequence: between commas, except those within a number."""
     parts: list[str] = []
     for piece in text.split(","):
         # a number goes on with three digits, and began behind a colon or a "-" of a region, or the

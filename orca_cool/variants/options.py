@@ -1,5 +1,5 @@
-"""What a command line says about edits, as plain values, and the edited genome that they make, here
-or on a worker.
+"""The options of a command line that say how the genome is edited, as plain values; and the edited
+genome that they make, in this process or on a worker.
 """
 
 from __future__ import annotations
@@ -27,14 +27,16 @@ TOLD = 10
 
 @dataclass(frozen=True)
 class EditOptions:
-    """What a command line says about edits: plain values, so that they can be sent to another
+    """Options of a command line about edits: plain values, so that they can be sent to another
     process.
 
     Attributes
     ----------
-    edit : edits as text, or ``@FILE``. vcf : path of variants. haplotype, sample : of it; without a
-        haplotype all its variants are meant.
-    seqstr : sequences as text, or ``@FILE``. strict : a variant that cannot be used is an error.
+    edit : texts of edits, or ``@FILE`` for a file of them.
+    vcf : path of a file of variants.
+    haplotype, sample : of ``vcf``, whose variants are applied; None: all variants.
+    seqstr : sequences as text, or ``@FILE``.
+    strict : a variant that cannot be used is an error.
     """
 
     edit: tuple[str, ...] = ()
@@ -57,8 +59,8 @@ class EditOptions:
             raise EditError("--strict needs --vcf FILE")
 
     def standalone(self) -> EditOptions:
-        """The same for a process in another folder: files of text are read, and other paths are
-        absolute.
+        """The same options for a process in another folder: files of text are read, and other paths
+        are made absolute.
         """
         edit = tuple(_absolute_files(_text("--edit", text)) for text in self.edit)
         vcf = None if self.vcf is None else str(Path(self.vcf).absolute())
@@ -76,7 +78,8 @@ class Edited:
 
     Attributes
     ----------
-    changes : that were applied. problems : a line for each variant that could not be used.
+    changes : those that were applied.
+    problems : a line for each variant that could not be used.
     """
 
     genome: EditedGenome
@@ -85,7 +88,7 @@ class Edited:
 
     @property
     def fingerprint(self) -> str:
-        """The short one that the genome's name ends with."""
+        """The fingerprint of the changed sequence, with which the genome's name ends."""
         return fingerprint(self.genome.contigs)
 
     def warnings(self) -> list[str]:
@@ -102,12 +105,12 @@ class Edited:
 def edited_genome(
     options: EditOptions, source: SequenceSource, assembly: str | None = None
 ) -> Edited:
-    """The genome that edits make of a source; all of them are in its coordinates, and applied
-    together.
+    """Apply the edits of all options together to a genome, in whose coordinates all of them are.
 
     Parameters
     ----------
-    assembly : name of the source's, if it is known, which Seqstr's brackets must agree with.
+    assembly : name of the genome's assembly, if it is known; the one that Seqstr names in brackets
+        must be the same.
 
     Raises
     ------
@@ -147,13 +150,13 @@ def edited_genome(
 
 
 def _of_file(options: EditOptions, source: SequenceSource) -> tuple[list[Change], list[str]]:
-    """Changes of a file of variants, and its problems."""
+    """The changes of the file of variants, and a line for each variant that cannot be used."""
     assert options.vcf is not None
     if options.haplotype is not None:
         return changes_of_haplotype(
             read_variants(options.vcf, source, sample=options.sample or ""), options.haplotype
         )
-    # all of them: as one haplotype that carries each
+    # All variants: as if one haplotype carried every one of them.
     return changes_of_haplotype(
         (replace(v, alleles=(1,), phased=True) for v in read_variants(options.vcf, source)), 1
     )
@@ -162,12 +165,12 @@ def _of_file(options: EditOptions, source: SequenceSource) -> tuple[list[Change]
 def provenance_of(
     edited: Edited, options: EditOptions, assembly: str, reencode: bool
 ) -> dict[str, Any]:
-    """What identifies a prediction of an edited genome, and goes into the metadata of its file;
-    plain values.
+    """What identifies a prediction of an edited genome, for the metadata of its file: plain values.
 
     Parameters
     ----------
-    assembly : the reference's.
+    assembly : name of the reference's assembly.
+    reencode : the edited genome is encoded without the encodings of the reference.
     """
     genome = edited.genome
 
@@ -208,5 +211,5 @@ def _text(option: str, text: str) -> str:
 
 
 def _absolute_files(text: str) -> str:
-    """Edits with absolute paths of the files of sequence that they name."""
+    """The text of edits, with the paths of the files of sequence that it names made absolute."""
     return re.sub(r"(?<![^\s,=:])@(?=[^/\s])", lambda _: f"@{Path.cwd()}/", text)

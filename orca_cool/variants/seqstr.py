@@ -1,12 +1,12 @@
-"""Seqstr: sequences composed of intervals, variants and letters, one a line
+"""Seqstr: sequences composed of intervals, variants and letters, one on each line
 (github.com/jzhoulab/Seqstr). ::
 
     <name>[hg38]chr7:5530575-5530625 -, @chr7 5530575 C T, @chr7 5530576 GC A;TTAAccggGGNaa
 
 Sections are separated by ``;``. Coordinates are 0-based, end-exclusive, and those of modifiers
 (``@chrom position reference alternate``) are 0-based too, on the forward strand of the unchanged
-reference; the strand behind the interval then turns the whole section. Unlike in the original,
-letters must be A, C, G, T or N.
+reference; ``-`` behind the interval then takes the reverse complement of the whole section. Unlike
+in the original, letters must be A, C, G, T or N.
 """
 
 from __future__ import annotations

@@ -1,17 +1,19 @@
-"""Variants of tables: BEDPE, BED with an event, a table with named columns, or one edit a line;
-plain, gzip or bgzip.
+"""Variants of tables: BEDPE, BED with an event, a table with named columns, or one edit a line.
 
-============
-========================================================================================================
-BEDPE         chrom1 start1 end1 chrom2 start2 end2 name score strand1 strand2 [type]; strand +
-keeps the left of the cut BED           chrom start end event [name], the event as edits are written
-behind a region: ``dup x3``, ``ins ACGT`` named         a header line with chrom, start, end, event
-and, if wanted, name, sequence edits         ``edits`` or ``name<TAB>edits`` (``.txt``, ``.edits``),
-see :mod:`orca_cool.variants.grammar` ============
-========================================================================================================
+BEDPE
+    chrom1 start1 end1 chrom2 start2 end2 name score strand1 strand2 [type]; strand + keeps what
+    lies to the left of the cut.
+BED
+    chrom start end event [name]; the event as edits are written behind a region: ``dup x3``,
+    ``ins ACGT``.
+Named columns
+    a header line with chrom, start, end, event and, if wanted, name and sequence.
+Edits
+    ``edits`` or ``name<TAB>edits`` (``.txt``, ``.edits``, or standard input), see
+    :mod:`orca_cool.variants.grammar`.
 
-All coordinates are 0-based, end-exclusive. Columns are separated by tabs. Empty lines and those
-that begin with ``#`` (except a header of named columns), ``track`` or ``browser`` are skipped.
+All coordinates are 0-based, end-exclusive. Columns are separated by tabs, since events hold spaces.
+Else the files are read as all tables are (:mod:`orca_cool.genome.textfile`).
 """
 
 from __future__ import annotations
@@ -56,8 +58,8 @@ _EXPECTED = (
 def read_table(
     path: str | Path | TextFile, source: SequenceSource, *, files: bool | Path = True
 ) -> Iterator[Variant]:
-    """Read variants; the type is told by the first line and, where that leaves it open, by the
-    file's extension.
+    """Read variants; which kind of table it is, the first line tells or, where that leaves it open,
+    the file's extension.
 
     Parameters
     ----------
@@ -71,8 +73,9 @@ def read_table(
 
     Raises
     ------
-    EditError At once, if the file is missing, empty or of none of these types; the message says
-        what was expected.
+    EditError
+        Before the first variant is asked for, if the file is missing, empty or of none of these
+        types; the message says what was expected.
     """
     file = variants_file(path)
     for number, line in file:
@@ -100,19 +103,20 @@ def read_table(
     if file.extension in (".txt", ".edits") or file.is_standard_input:
         return _variants(file, number - 1, _Lines(source, files))
     raise EditError(
-        f"table {str(file.path)!r} is not understood: line {number} is {short(line, 60)!r}; {_EXPECTED}"
+        f"table {str(file.path)!r} is not understood: line {number} is {short(line, 60)!r}; "
+        f"{_EXPECTED}"
     )
 
 
 class _Lines:
-    """Rows that are an edit, or a name and an edit."""
+    """Reads rows that are edits, or a name and edits."""
 
     def __init__(self, source: SequenceSource, files: bool | Path):
         self.source = source
         self.files = files
 
     def name(self, fields: Sequence[str]) -> str:
-        """Of a row, as far as it has one."""
+        """Name of a row's variant; "" if it has none."""
         return fields[0] if len(fields) == 2 else ""
 
     def variant(self, where: str, fields: Sequence[str]) -> Variant:
@@ -125,14 +129,14 @@ class _Lines:
 
 
 class _Named(_Lines):
-    """Rows that are an interval and its event, in columns whose names are given."""
+    """Reads rows that are an interval and its event, in columns that have ``names``."""
 
     def __init__(self, source: SequenceSource, files: bool | Path, names: Sequence[str]):
         super().__init__(source, files)
         self.names = names
 
     def name(self, fields: Sequence[str]) -> str:
-        """Of a row, as far as it has one."""
+        """Name of a row's variant; "" if it has none."""
         return _name(dict(zip(self.names, fields)).get("name", ""))
 
     def variant(self, where: str, fields: Sequence[str]) -> Variant:
@@ -152,13 +156,13 @@ class _Named(_Lines):
 
 
 class _Bedpe:
-    """Rows that are two breakends."""
+    """Reads rows that are two breakends."""
 
     def __init__(self, source: SequenceSource):
         self.source = source
 
     def name(self, fields: Sequence[str]) -> str:
-        """Of a row, as far as it has one."""
+        """Name of a row's variant; "" if it has none."""
         return _name(fields[6]) if len(fields) > 6 else ""
 
     def variant(self, where: str, fields: Sequence[str]) -> Variant:
@@ -198,10 +202,13 @@ class _Bedpe:
 
 
 def _sides(fields: Sequence[str], places: Sequence[tuple[str, int, int]], type_: str) -> str:
-    """Strands of the two breakends, which a type may tell where they are not given."""
+    """Strands of the two breakends, "+-" for example; where they are missing, those that the type
+    implies.
+    """
     (chrom, *first), (other, *second) = places
-    turned = chrom == other and second < first  # types are told from left to right
-    given = fields[8] + fields[9]
+    # The strands of a type are those from left to right.
+    right_to_left = chrom == other and second < first
+    strands = fields[8] + fields[9]
     if type_ in ("DEL", "DUP", "INV", "TRA") and (chrom == other) == (type_ == "TRA"):
         raise EditError(
             f"type {type_} is "
@@ -209,19 +216,19 @@ def _sides(fields: Sequence[str], places: Sequence[tuple[str, int, int]], type_:
             f"and {other}"
         )
     if fields[8] in ("+", "-") and fields[9] in ("+", "-"):
-        if type_ and (given[::-1] if turned else given) not in TYPES[type_]:
-            strands = " or ".join(f"{pair[0]} and {pair[1]}" for pair in TYPES[type_])
+        if type_ and (strands[::-1] if right_to_left else strands) not in TYPES[type_]:
+            right = " or ".join(f"{pair[0]} and {pair[1]}" for pair in TYPES[type_])
             raise EditError(
                 f"strands {fields[8]} and {fields[9]} contradict type {type_}, which from left "
-                f"to right is {strands}"
+                f"to right is {right}"
             )
-        return given
-    if given.strip(".") or type_ not in ("DEL", "DUP", "INV"):
+        return strands
+    if strands.strip(".") or type_ not in ("DEL", "DUP", "INV"):
         raise EditError(
             f"strands {fields[8]!r} and {fields[9]!r} do not tell which sides are joined; + is "
             f"left of the cut, - right"
         )
-    return TYPES[type_][0][::-1] if turned else TYPES[type_][0]
+    return TYPES[type_][0][::-1] if right_to_left else TYPES[type_][0]
 
 
 def _name(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Variants: what one row of a file of variants does to a genome, and what a haplotype carries."""
+"""Variants: what one row of a file changes in a genome, and what a haplotype carries."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from orca_cool.errors import EditError
 from orca_cool.genome.changes import Adjacency, Breakend, Change, Contig, as_edit
 from orca_cool.genome.textfile import TextFile
 
-#: Kinds of variants; EDIT is what has no shorter name (several changes at once, a chromosome given
-#: whole).
+#: Kinds of variants; EDIT is what has no shorter name: several changes, a whole chromosome.
 VARIANT_KINDS = ("SNV", "MNV", "INDEL", "DEL", "DUP", "INV", "INS", "BND", "EDIT")
 
-# Interval that overlaps everything on its chromosome, insertions at both ends too.
+# An interval that overlaps everything on its chromosome, insertions at both of its ends, too.
 _WHOLE = (-1, sys.maxsize)
 
 
@@ -29,16 +28,16 @@ class Variant:
     ----------
     name : of the variant, as its file gives it, or what it does.
     where : "x.vcf line 17", "edit 2": for messages.
-    chrom, start, end : footprint in the reference (0-based, end-exclusive), for tables; of a adjacency
-        of two chromosomes its first cut. A chromosome given whole has none: 0, 0. What could not be
-        read is "" and 0.
+    chrom, start, end : the interval of the reference that changes (0-based, end-exclusive), for
+        tables; of an adjacency of two chromosomes its first cut. A whole chromosome has none: 0, 0.
+        What could not be read is "" and 0.
     kind : one of :data:`VARIANT_KINDS`.
-    changes : of the genome that it was read for; empty if there is a problem.
+    changes : of the genome that it was read with; empty if there is a problem.
     problem : why it cannot be used; "" if it can.
     note : what was assumed; "" if nothing.
-    alleles : by haplotype of the chosen sample: 1 where it carries this allele, 0 where not, None
-        where that is missing; None if no sample was chosen, or it has no genotype.
-    phased : the order of ``alleles`` means something.
+    alleles : for each haplotype of the chosen sample: 1 if it carries this allele, 0 if not, None
+        if that is missing; None if no sample was chosen, or it has no genotype.
+    phased : True if the order of ``alleles`` says which haplotype carries it.
     """
 
     name: str
@@ -72,7 +71,7 @@ def variants_file(path: str | Path | TextFile) -> TextFile:
 
 
 def of_changes(changes: Sequence[Change], where: str, name: str = "", note: str = "") -> Variant:
-    """The variant of one change or more; its name is what the changes say if none is given."""
+    """The variant of one change or more; without a name it is called as the changes are written."""
     spans = [span for change in changes for span in _spans(change)]
     chrom = spans[0][0]
     here = [(start, end) for c, start, end in spans if c == chrom and (start, end) != _WHOLE]
@@ -106,7 +105,7 @@ def _kind(change: Change) -> str:
 
 
 def _spans(change: Change) -> list[tuple[str, int, int]]:
-    """Intervals that a change claims; a cut, as an insertion, is an empty one."""
+    """Intervals of the reference that a change claims; that of a cut or an insertion is empty."""
     if isinstance(change, Contig):
         return [(change.name, *_WHOLE)]
     if isinstance(change, Adjacency):
@@ -117,7 +116,7 @@ def _spans(change: Change) -> list[tuple[str, int, int]]:
 
 
 def changes_of_haplotype(variants: Iterable[Variant], k: int) -> tuple[list[Change], list[str]]:
-    """Changes that haplotype ``k`` of a sample carries.
+    """The changes that haplotype ``k`` of a sample carries.
 
     Phase is taken as it stands in the file: haplotype 1 is the first allele throughout, phase sets
     (PS) are not looked at. A chromosome with fewer alleles (X in a male) has them on the first
@@ -185,7 +184,7 @@ class _Taken:
         self.breakends: dict[Breakend, str] = {}
 
     def conflict(self, changes: Sequence[Change]) -> str:
-        """``where`` of a variant that claims a part of what the changes claim; "" if there is none."""
+        """``where`` of a variant that claims a part of what the changes claim; "" if none does."""
         for chrom, start, end in (span for change in changes for span in _spans(change)):
             there = self.intervals[chrom]
             at = bisect(there, (start, end))

@@ -1,9 +1,9 @@
-"""Variants of VCF files (4.x; plain, gzip or bgzip): one :class:`Variant` for each ALT, one for
-each pair of breakends.
+"""Variants of VCF files (4.x): one :class:`Variant` for each ALT, and one for each pair of
+breakends, in the order of the file.
 
-Lines are read one by one, so that a bad one is one row with a problem; htslib (through cyvcf2)
-parses each. Small variants are trimmed to what differs. For symbolic ALTs POS is the base before
-the event. Rows are in the order of the file.
+htslib (through cyvcf2) parses lines one by one, so that a line that cannot be used costs only
+itself: it becomes a variant with a problem. Small variants are trimmed to what differs. The POS of
+a symbolic ALT is the base before the event.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from orca_cool.variants.variant import Variant, of_changes, variants_file
 
 COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
 
-#: ALTs that are no variant: none, deleted by another record, any other allele.
+#: ALTs that are no variant: none; deleted by another record; any other allele.
 NOTHING = (".", "*", "<*>", "<NON_REF>")
 
 _SYMBOLIC = re.compile(
@@ -59,8 +59,9 @@ def read_vcf(
 
     Raises
     ------
-    EditError At once, if the file is missing or no VCF, has no header or not that sample, or cyvcf2
-        is not installed.
+    EditError
+        Before the first variant is asked for, if the file is missing or no VCF, has no header or
+        not that sample, or cyvcf2 is not installed.
     """
     file = variants_file(path)
     try:
@@ -130,7 +131,7 @@ def _sample_column(file: TextFile, columns: list[str], sample: str | None) -> in
 
 @dataclass
 class _Reader:
-    """One pass over a file."""
+    """What is known while a file is read from its first to its last line."""
 
     file: TextFile
     source: SequenceSource
@@ -146,8 +147,8 @@ class _Reader:
     )  # position of the last record by chromosome, the present one last
 
     def meta(self, lines: list[str]) -> list[str]:
-        """The file's header with the genome's chromosomes, which spares htslib's warnings, and the
-        types of what is asked for.
+        """Lines of the header for htslib: those of the file, the genome's chromosomes (without
+        which it warns), and the types of the INFO and FORMAT fields that are used.
         """
         own = tuple(f"##INFO=<ID={key}," for key in _OWN) + ("##FORMAT=<ID=GT,",)
         declared = [m[1] for line in lines if (m := re.match(r"##contig=<ID=([^,>]+)", line))]
@@ -169,8 +170,8 @@ class _Reader:
         ]
 
     def cut(self, fields: list[str]) -> list[str]:
-        """Columns that are needed: one sample's at most, so that a file of thousands costs no more
-        than a file of one.
+        """The columns that are needed, with one sample at most, so that a file of thousands of
+        samples takes no longer than a file of one.
         """
         return fields[:8] if self.sample is None else [*fields[:9], fields[self.sample]]
 
@@ -248,7 +249,7 @@ class _Reader:
         return cells if self.sample is None else [*cells[:9], cells[9].lstrip("/|")]
 
     def _order(self, chrom: str, position: int) -> str:
-        """ "not sorted" where a position lies before the one above it, or a chromosome comes again."""
+        """The note "not sorted" if a position lies before the last one, or a chromosome recurs."""
         last = next(reversed(self.seen), chrom)
         wrong = position < self.seen.get(chrom, 0) or (chrom != last and chrom in self.seen)
         self.seen.pop(chrom, None)
@@ -258,7 +259,10 @@ class _Reader:
     def _change(
         self, number: int, fields: list[str], i: int, alt: str, record: Any
     ) -> tuple[Change, str] | None:
-        """The change of an ALT and what was assumed; None where the mate of a breakend tells it."""
+        """The change of an ALT, and a note of what was assumed.
+
+        None for a breakend whose mate comes earlier in the file: the pair's variant is there.
+        """
         chrom, position, ref = fields[0], int(fields[1]), fields[3]
         if breakends.is_breakend(alt):
             if self.pairs is None:
@@ -330,7 +334,7 @@ def _symbolic(kind: str, chrom: str, position: int, i: int, record: Any) -> tupl
 
 
 def _value(record: Any, key: str, i: int) -> Any:
-    """INFO of an ALT; a value that stands alone is that of all."""
+    """The INFO field ``key`` for ALT ``i`` (from 0); a field with one value holds for every ALT."""
     value = record.INFO.get(key)
     if isinstance(value, str):
         values = tuple(None if v == "." else v for v in value.split(","))
@@ -341,7 +345,10 @@ def _value(record: Any, key: str, i: int) -> Any:
 
 
 def _kind(ref: str, alt: str, change: Change | None = None) -> str:
-    """Of letters what differs counts, where that is known."""
+    """Kind of a variant, one of :data:`~orca_cool.variants.variant.VARIANT_KINDS`.
+
+    A small variant is told by its ``change``, which holds only what differs, where that is known.
+    """
     if breakends.is_breakend(alt):
         return "BND"
     if match := _SYMBOLIC.fullmatch(alt):

@@ -425,7 +425,7 @@ def test_merged_keeps_the_sequence_in_fewer_segments(source, data):
     out = merged(segments)
     assert bases_of(source.model(), out) == bases_of(source.model(), segments)
     assert all(len(s) for s in out)
-    assert not any(a.goes_on(b) for a, b in zip(out, out[1:]))
+    assert not any(a.is_followed_by(b) for a, b in zip(out, out[1:]))
     for a, b in zip(
         out, out[1:]
     ):  # what goes on, said by its bases: the next base of the same sequence on the same strand
