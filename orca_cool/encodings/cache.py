@@ -1,10 +1,11 @@
-"""Base encodings of a genome: each stretch of sequence is encoded once and re-used by every window,
-layout and edit that holds it.
+"""Base encodings of a genome: each stretch of sequence is encoded once and used again by every
+window and every edit that holds it.
 
-Blocks lie on a grid fixed by the chromosome and carry real flanks, so an encoding does not depend
-on the window that reads it (the encoder is exactly equivariant on the base-bin grid). Three places
-are asked in turn: memory, the store on disk (:mod:`orca_cool.encodings.store`), the network. An edited genome
-(:class:`EditedCache`) takes from its source's encodings all that its edits do not touch.
+A chromosome is encoded in blocks. They lie on a grid fixed by the chromosome and are encoded with
+real sequence on both sides, so an encoding does not depend on the window that reads it (the encoder
+is exactly equivariant on the grid of base bins). A block is taken from memory, else from the store
+on disk (:mod:`orca_cool.encodings.store`), else from the network. An edited genome
+(:class:`EditedCache`) takes all that its edits do not touch from the encodings of its source.
 """
 
 from __future__ import annotations
@@ -18,112 +19,15 @@ import torch
 from cachetools import LRUCache
 from torch import Tensor
 
+from orca_cool.encodings.blocks import BlockEncoder, Notice
 from orca_cool.encodings.reuse import CONCATENATED, FineCache, known_runs
 from orca_cool.encodings.store import EncodingStore, runs
-from orca_cool.errors import DeviceError, StoreError
+from orca_cool.errors import StoreError
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.segments import Segment
-from orca_cool.genome.source import GAP, SequenceSource
+from orca_cool.genome.source import SequenceSource
 from orca_cool.model.encoder import Encoder
-from orca_cool.model.fast.encoder import FastEncoder, Fine
-
-#: (name, start, end, reverse strand): what is left to encode of a stretch, in bp; called when it is
-#: begun and after each block
-Notice = Callable[[str, int, int, bool], None]
-
-
-class BlockEncoder:
-    """Blocks of a source's chromosomes, as the network gives them; nothing is kept but the one
-    block of which all is N.
-    """
-
-    def __init__(
-        self,
-        encoder: FastEncoder,
-        source: SequenceSource,
-        notice: Notice | None = None,
-        fine: FineCache | None = None,
-    ):
-        self.encoder, self.source, self.notice, self.fine = encoder, source, notice, fine
-        self.spec = encoder.spec
-        self.size = self.spec.block // self.spec.base_bin
-        self.encoded = (
-            0  # base pairs encoded so far, over both strands: what benchmarks and tests look at
-        )
-        self._all_N: dict[bool, Tensor] = {}
-
-    def blocks(
-        self, chrom: str, first: int, last: int, reverse: bool
-    ) -> Iterator[tuple[int, Tensor]]:
-        """Blocks ``first`` to ``last`` (inclusive) as (k, (width, bins of a block)), in the forward
-        order of bins.
-        """
-        unknown = {k for k in range(first, last + 1) if self.is_N(chrom, k)}
-        for k in sorted(unknown):
-            yield k, self.all_N(reverse)
-        block = self.spec.block
-        # in runs: flanks are paid once a run, and who is killed has stored all but the last
-        for a, b in runs([k for k in range(first, last + 1) if k not in unknown]):
-            fine = None if self.fine is None else partial(self.fine.read, chrom, reverse)
-            y = self.span(
-                chrom,
-                a * block,
-                b * block,
-                reverse,
-                lambda i, j: self.source.fetch(chrom, i, j),
-                fine=fine,
-            )
-            for k in range(a, b):
-                yield k, y[:, (k - a) * self.size : (k - a + 1) * self.size].clone()
-
-    def span(
-        self,
-        name: str,
-        start: int,
-        end: int,
-        reverse: bool,
-        fetch: Callable[[int, int], np.ndarray],
-        ends: tuple[bool, bool] = (False, False),
-        fine: Fine | None = None,
-    ) -> Tensor:
-        """(width, bins) of any stretch, in the forward order of bins; ``name`` is only said."""
-        self.encoded += end - start
-        base = self.spec.base_bin
-
-        def say(done: int, total: int) -> None:
-            if self.notice is not None:
-                self.notice(name, start + done * base, end, reverse)
-
-        say(0, (end - start) // base)
-        try:
-            y = self.encoder.span(
-                fetch, start, end, reverse=reverse, ends=ends, progress=say, fine=fine
-            )
-        except torch.cuda.OutOfMemoryError as error:
-            raise DeviceError(
-                f"the memory of {self.encoder.device} does not hold one chunk of sequence being "
-                f"encoded; use cpu"
-            ) from error
-        return y.flip(-1) if reverse else y
-
-    def is_N(self, chrom: str, k: int) -> bool:
-        """True if a block and all that it depends on is N (gaps of the assembly, and beyond its
-        ends).
-        """
-        a, b = k * self.spec.block - self.spec.flank, (k + 1) * self.spec.block + self.spec.flank
-        if a >= self.source.chromsizes[chrom] or b <= 0:
-            return True
-        middle = (a + b) // 2  # nearly every block is told apart by these few bases
-        few = self.source.fetch(chrom, middle - 50, middle + 50)
-        return bool((few == GAP).all()) and bool((self.source.fetch(chrom, a, b) == GAP).all())
-
-    def all_N(self, reverse: bool) -> Tensor:
-        """The block of which every base is N: all such blocks are one and the same."""
-        if reverse not in self._all_N:
-            self._all_N[reverse] = self.span(
-                "N", 0, self.spec.block, reverse, lambda i, j: np.full(j - i, GAP, dtype=np.uint8)
-            )
-        return self._all_N[reverse]
+from orca_cool.model.fast.encoder import FastEncoder
 
 
 def block_encoder(
@@ -132,8 +36,12 @@ def block_encoder(
     device: torch.device | str = "cpu",
     dtype: str = "float32",
 ) -> Callable[[str, int, int, bool], Iterator[tuple[int, np.ndarray]]]:
-    """What :func:`orca_cool.encodings.store.build` fills a store with: (chrom, first, last, reverse) -> (k,
-    (bins of a block, width) float32).
+    """The function that :func:`orca_cool.encodings.store.build` fills a store with.
+
+    Returns
+    -------
+    A function of (chromosome, first block, last block (inclusive), reverse strand) that yields the
+    number of each block and its encodings, (bins of a block, width) float32.
     """
     blocks = BlockEncoder(FastEncoder(encoder, device, dtype), source).blocks
 
@@ -147,11 +55,11 @@ def block_encoder(
 
 
 class EncodingCache:
-    """Encodings of a source's chromosomes on demand, both strands.
+    """Encodings of a genome's chromosomes on demand, both strands.
 
     Parameters
     ----------
-    store : read first; what it lacks is encoded and added to it, unless it was opened read-only.
+    store : encodings on disk, read first; what it lacks is encoded and added to it, unless it was opened read-only.
         All encodings are then rounded to its number type, whether they come from it or not, so that
         a run and its repetition see the same numbers.
     max_bytes : of encodings kept in memory; the least recently used blocks are dropped.
@@ -205,8 +113,10 @@ class EncodingCache:
         return y.flip(-1) if reverse else y
 
     def span(self, chrom: str, start: int, end: int, *, reverse: bool = False) -> Tensor:
-        """Encodings of ``[start, end)``, of any phase, with real flanks; out of phase with the
-        chromosome's bins they are encoded anew.
+        """Encodings of ``[start, end)`` in bp, with real flanks.
+
+        A start that is no multiple of the base bin has bins of its own: the stretch is then encoded
+        anew.
         """
         base = self.spec.base_bin
         if start % base == 0:
@@ -231,16 +141,18 @@ class EncodingCache:
         """Encodings of segments laid end to end, with the network's zero padding where the sequence
         ends, as Orca encodes a window.
 
-        Bins that see one segment only, in the phase of its chromosome's bins, are those of the
-        chromosome; the others (around junctions, at the ends, out of phase) are encoded anew.
+        Bins that depend on one segment only, and lie as the bins of its chromosome do, are taken
+        from the chromosome; the others (around junctions, at the ends, between the chromosome's
+        bins) are encoded anew.
 
         Parameters
         ----------
-        length : in bp, whole base bins; what the segments do not fill is N.
-        inside : bins (first, last) that are wanted, at least ``margin`` from the ends: they are not
-            to see the padding.
-        origin : coordinate in bp of the first base; it decides the encoder's grid of blocks, hence
-            the last bits.
+        length : in bp, a multiple of the base bin; what the segments do not fill is N.
+        inside : bins (first, last) that are wanted, at least ``margin`` from the ends, so that none
+            depends on the padding. Default: all.
+        origin : coordinate in bp of the first base, which decides where the encoder's blocks lie
+            and so how the last bits are rounded.
+        name : of the sequence, for the notice.
 
         Returns
         -------
@@ -249,25 +161,16 @@ class EncodingCache:
         """
         base, bins = self.spec.base_bin, length // self.spec.base_bin
         rest = length - sum(len(s) for s in segments)
-        layout = EditedGenome(
+        joined = EditedGenome(
             self.source, {CONCATENATED: [*segments, *[Segment("", 0, rest)] * (rest > 0)]}
         )
         first, last = inside or (0, bins)
         parts: list[Tensor] = []  # in the forward order of bins
         at = first
-        for a, b, known in known_runs(layout.contigs[CONCATENATED], base, self.margin, first, last):
+        for a, b, known in known_runs(joined.contigs[CONCATENATED], base, self.margin, first, last):
             if at < a:  # up to the next known run
                 ends = (at == 0, a == bins) if inside is None else (False, False)
-                fine = None
-                if (
-                    self.fine is not None and not any(ends) and a - at <= 8 * self.margin
-                ):  # of a long run, out of phase, none is at hand
-                    fine = partial(self.fine.laid, layout, origin, reverse)
-                fetch = partial(_shifted, layout, origin)
-                y = self.encoder.span(
-                    name, origin + at * base, origin + a * base, reverse, fetch, ends, fine
-                )
-                parts.append(self._rounded(y))
+                parts.append(self._anew(joined, (at, a), origin, reverse, ends, name))
             if known is not None and not known.chrom:
                 parts.append(self._rounded(self.encoder.all_N(reverse))[:, :1].expand(-1, b - a))
             elif known is not None:
@@ -281,6 +184,32 @@ class EncodingCache:
             at = b
         out = torch.cat(parts, dim=-1)
         return out.flip(-1) if reverse else out
+
+    def _anew(
+        self,
+        joined: EditedGenome,
+        bins: tuple[int, int],
+        origin: int,
+        reverse: bool,
+        ends: tuple[bool, bool],
+        name: str,
+    ) -> Tensor:
+        """Encode bins (first, last) of segments laid end to end, in the forward order of bins."""
+        first, last = bins
+        base, fine = self.spec.base_bin, None
+        # a long stretch is one that lies otherwise than the chromosome's bins: nothing is at hand
+        if self.fine is not None and not any(ends) and last - first <= 8 * self.margin:
+            fine = partial(self.fine.laid, joined, origin, reverse)
+        y = self.encoder.span(
+            name,
+            origin + first * base,
+            origin + last * base,
+            reverse,
+            partial(_shifted, joined, origin),
+            ends,
+            fine,
+        )
+        return self._rounded(y)
 
     def _get(self, chrom: str, first: int, last: int, reverse: bool) -> list[Tensor]:
         """Blocks ``first`` to ``last`` (inclusive), in the forward order of bins."""
@@ -320,6 +249,7 @@ class EncodingCache:
         return None
 
     def _rounded(self, y: Tensor) -> Tensor:
+        """Encodings as they come back from the store: rounded to its number type, in float32."""
         if self.dtype == "float32":
             return y
         half = y.to(torch.float16)
@@ -331,25 +261,31 @@ class EncodingCache:
 
 
 class EditedCache(EncodingCache):
-    """Encodings of an edited genome: what its edits do not touch is taken from the encodings of its
+    """Encodings of an edited genome; what its edits do not touch is taken from the encodings of its
     source.
 
-    A bin that sees one segment only, in the phase of its chromosome's bins, is the source's; the
-    others are encoded. Equal to encoding the edited sequence anew up to float rounding.
+    A bin that depends on one segment only, and lies as the bins of that segment's chromosome do, is
+    the source's; the others are encoded. The result equals encoding the edited sequence anew, up to
+    float rounding.
+
+    Parameters
+    ----------
+    reference : encodings of the source of ``genome``; what is encoded here is counted, and
+        announced, there.
     """
 
     def __init__(self, reference: EncodingCache, genome: EditedGenome):
         super().__init__(reference.encoder.encoder, genome, max_bytes=2**28)
         self.reference, self.genome = reference, genome
-        self.encoder = reference.encoder  # what is encoded is counted, and said, there
+        self.encoder = reference.encoder
 
     @property
     def dtype(self) -> str:
         return self.reference.dtype
 
     def span(self, chrom: str, start: int, end: int, *, reverse: bool = False) -> Tensor:
-        """Encodings of ``[start, end)``, of any phase, with real flanks; segments that it puts in
-        phase are not encoded anew.
+        """As :meth:`EncodingCache.span`; segments whose bins fall on those of their chromosome are
+        not encoded anew.
         """
         base, around = self.spec.base_bin, self.margin * self.spec.base_bin
         origin, length = start - around, end - start + 2 * around
@@ -362,8 +298,8 @@ class EditedCache(EncodingCache):
     def sequence(
         self, segments: Sequence[Segment], length: int, *, reverse: bool = False, **options: Any
     ) -> Tensor:
-        """As of the source: the segments, which are of the edited genome, are told as segments of
-        the source.
+        """As :meth:`EncodingCache.sequence`, of segments of the edited genome: they are translated
+        into segments of the source.
         """
         return self.reference.sequence(
             self.genome.flat(segments), length, reverse=reverse, **options
@@ -379,5 +315,6 @@ class EditedCache(EncodingCache):
             yield k, y[:, (k - first) * self.size : (k - first + 1) * self.size].clone()
 
 
-def _shifted(layout: EditedGenome, origin: int, start: int, end: int) -> np.ndarray:
-    return layout.fetch(CONCATENATED, start - origin, end - origin)
+def _shifted(joined: EditedGenome, origin: int, start: int, end: int) -> np.ndarray:
+    """Sequence of segments laid end to end, in coordinates that begin at ``origin``."""
+    return joined.fetch(CONCATENATED, start - origin, end - origin)

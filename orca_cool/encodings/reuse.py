@@ -1,5 +1,5 @@
-"""What an edited sequence has in common with the genome that it is made of, and the fine half of
-the encoder's work, kept in memory.
+"""What an edited sequence shares with the genome that it is made of: which bins can be taken from
+its chromosomes, and the outputs of the encoder's first tier, kept in memory.
 """
 
 from __future__ import annotations
@@ -24,19 +24,20 @@ CONCATENATED = "concatenated"
 def known_runs(
     segments: Sequence[Segment], base: int, margin: int, first: int, last: int
 ) -> Iterator[tuple[int, int, Segment | None]]:
-    """Where segments laid end to end are, as far as a network sees, their chromosomes' own sequence
-    in the phase of its bins.
+    """Bins of segments laid end to end whose values are those of their chromosomes: they depend on
+    one segment only, and lie as the bins of its chromosome do.
 
     Parameters
     ----------
-    base : bin in bp. margin : bins on either side of one that its value depends on.
-    first, last : bins of the layout that are wanted.
+    base : bin in bp.
+    margin : bins on either side of a bin that its value depends on.
+    first, last : bins of the segments laid end to end that are wanted.
 
     Yields
     ------
-    Runs of bins (a, b, piece), with the piece of a chromosome in which they lie; it has the empty
-    name where all is N. Runs so short that computing them costs less than two more junctions are
-    left out. The last is (last, last, None).
+    Runs of bins (a, b, piece), with the piece of a chromosome in which they lie; its name is empty
+    where all is N. Runs so short that computing them costs less than two more junctions are left
+    out. The last is (last, last, None).
     """
     offset = 0
     for s in segments:
@@ -55,15 +56,15 @@ def known_runs(
 
 
 class FineCache:
-    """Outputs of the encoder's first tier (about 19 parts in 20 of its work) for a source's
-    chromosomes, in memory, on demand.
+    """Outputs of the encoder's first tier, which is about 95 % of its work, for a genome's
+    chromosomes: computed on demand and kept in memory.
 
-    Many small edits in one place then cost little more than the coarse tier each. For Orca's
-    networks 6.4 bytes a bp and strand.
+    Each of many small edits in one place then costs little more than the second tier. Outputs of
+    the released networks take 6.4 bytes a bp and strand.
 
     Parameters
     ----------
-    max_bytes : the least recently used chunks are dropped.
+    max_bytes : when the outputs take more, the chunks that were least recently used are dropped.
     """
 
     def __init__(self, encoder: FastEncoder, source: SequenceSource, max_bytes: int = 2**30):
@@ -74,7 +75,9 @@ class FineCache:
         self._gap: dict[bool, Tensor] = {}
 
     def read(self, chrom: str, reverse: bool, start: int, end: int) -> Tensor:
-        """(1, channels, 1, n) of ``[start, end)``, multiples of the fine bin."""
+        """Outputs (1, channels, 1, n) of ``[start, end)`` in bp, multiples of the fine bin, in the
+        forward order of bins.
+        """
         grid = list(self.encoder.grid(start, end))
         found = {a: y for a, _ in grid if (y := self._chunks.get((chrom, a, reverse))) is not None}
         missing = [(a, b) for a, b in grid if a not in found]
@@ -96,22 +99,21 @@ class FineCache:
         return torch.cat(parts, dim=-1)
 
     def laid(
-        self, layout: EditedGenome, origin: int, reverse: bool, start: int, end: int
+        self, joined: EditedGenome, origin: int, reverse: bool, start: int, end: int
     ) -> Tensor:
-        """As :meth:`read`, of segments laid end to end from ``origin`` on.
+        """As :meth:`read`, of segments laid end to end, in coordinates that begin at ``origin``.
 
-        What sees one segment only, in the phase of its chromosome's fine bins, is the chromosome's;
-        the rest is computed.
+        Fine bins that :func:`known_runs` finds are taken from the chromosomes, the others computed.
         """
         size, margin = self.encoder.fine_bin, self.encoder.fine_margin
         first, last = (start - origin) // size, (end - origin) // size
         parts: list[Tensor] = []
         at = first
-        for a, b, piece in known_runs(layout.contigs[CONCATENATED], size, margin, first, last):
+        for a, b, piece in known_runs(joined.contigs[CONCATENATED], size, margin, first, last):
             if at < a:
                 parts.append(
                     self.encoder.fine_piece(
-                        lambda i, j: layout.fetch(CONCATENATED, i, j),
+                        lambda i, j: joined.fetch(CONCATENATED, i, j),
                         at * size,
                         a * size,
                         reverse=reverse,

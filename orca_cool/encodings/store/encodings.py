@@ -1,58 +1,49 @@
-"""Encodings of a genome on disk, both strands, filled as they are needed: encode once, then only
-decode.
+"""Encodings of a genome on disk, both strands, filled as they are needed: what was encoded once is
+only decoded from then on.
 
-An ordinary HDF5 file that any h5py reads, with one peculiarity: **its structure never changes after
-it is made**. The skeleton is written under a temporary name with all its space assigned
-(contiguous, early), then linked into place. From then on blocks are written and read at their known
-file offsets with ``pwrite`` and ``pread``, past the HDF5 library. HDF5 itself would not do: it
-keeps metadata in memory and writes it back in its own time, so a writer that is killed leaves a
-file that does not open, and readers beside a writer need its SWMR mode, with one writer only. Here
+A store is an ordinary HDF5 file that any h5py reads, with one peculiarity: **its structure never
+changes after it is made**. The skeleton is written under a temporary name with all its space
+assigned (contiguous, early), then linked into place. From then on blocks are written and read at
+their known file offsets with ``pwrite`` and ``pread``, past the HDF5 library. HDF5 itself would not
+do: it keeps metadata in memory and writes it back in its own time, so a writer that is killed leaves
+a file that does not open, and readers beside a writer need its SWMR mode, with one writer only. Here
 a kill at any moment leaves a sound file, and any number of processes read and write.
 
 What a reader gets is right because every block has a checksum, which is written after the block and
-erased before the block is written again. A block that was torn, lost or altered in any way is no
-block: it is encoded anew. Every chromosome carries the SHA-256 of the sequence that it was made
+erased before the block is written again. A block that was torn, lost or altered in any way counts as
+absent: it is encoded anew. Every chromosome carries the SHA-256 of the sequence that it was made
 from, the file that of the encoder's weights; other sequences and weights are refused.
 
-========================  ==========================================
-========================================================== ``encodings/<chrom>``     (2, bins,
-width) float16 or float32         strand 0; strand 1 is that of the reverse complement, with its
-                                                                      bins in forward order
-``checksums/<chrom>``     (2, blocks) uint64                          0: absent; else 2 ** 32 |
-CRC-32 of the block ``sequences``             (chromosomes, 40) uint8                     SHA-256 of
-the codes 0 to 4, 8 bytes of check; 0: not used yet ``chromsizes/name``,      (chromosomes,)
-bp ``chromsizes/length`` ========================  ==========================================
-==========================================================
+Contents of the file:
+
+``encodings/<chrom>``
+    (2, bins, width) float16 or float32. Strand 0 is the chromosome; strand 1 its reverse complement,
+    with the bins in forward order.
+``checksums/<chrom>``
+    (2, blocks) uint64. 0: the block is absent; otherwise 2 ** 32 | CRC-32 of the block.
+``sequences``
+    (chromosomes, 40) uint8. SHA-256 of the codes 0 to 4, then 8 bytes of check; 0: not used yet.
+``chromsizes/name``, ``chromsizes/length``
+    (chromosomes,) names, and lengths in bp.
 
 ``bins`` are those of whole blocks that cover [0, length + flank); beyond, and before 0, no block is
-stored. All blocks were encoded with real flanks. A store of holes takes no space on most file
-systems until blocks are written.
+stored. All blocks were encoded with real flanks. The space of blocks that were never written takes
+no room on most file systems.
 """
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from orca_cool.encodings.store.key import check_same, describe, record, record_is_sound
-from orca_cool.encodings.store.layout import (
-    RECORD,
-    Header,
-    cannot_write,
-    free_bytes,
-    lock_path,
-    make,
-    no_space,
-    read_header,
-    write_at,
-)
+from orca_cool.encodings.store.file import StoreFile
+from orca_cool.encodings.store.key import describe, record
+from orca_cool.encodings.store.layout import free_bytes, lock_path, make, no_space
 from orca_cool.encodings.store.locks import ByteLocks
 from orca_cool.errors import GenomeError, StoreError
 from orca_cool.genome.source import SequenceSource, length_of
@@ -61,8 +52,6 @@ from orca_cool.model.encoder import Encoder
 DTYPES = ("float16", "float32")
 _PRESENT = 1 << 32
 
-_log = logging.getLogger(__name__)
-
 
 class EncodingStore:
     """An open store; made by :meth:`open`. Threads and processes may share one.
@@ -70,30 +59,27 @@ class EncodingStore:
     Attributes
     ----------
     path : of the file.
+    header : what the store is of, and where its tables lie.
     dtype : "float16" or "float32", on disk; blocks are given and taken as float32.
     block, block_bins, width : bp of a block, its bins, channels.
     read_only : nothing is written, and :meth:`claim` grants nothing.
     """
 
-    def __init__(
-        self, path: Path, fd: int, header: Header, source: SequenceSource, read_only: bool
-    ):
-        self.path, self.read_only, self.header = path, read_only, header
-        self.dtype = str(header.about["dtype"])
-        self.block, self.width = int(header.about["block"]), int(header.about["width"])
-        self.block_bins = self.block // int(header.about["base_bin"])
-        self._fd, self._source = fd, source
+    def __init__(self, file: StoreFile, source: SequenceSource):
+        self._file, self._source = file, source
+        self.path, self.header, self.read_only = file.path, file.header, file.read_only
+        about = file.header.about
+        self.dtype = str(about["dtype"])
+        self.block, self.width = int(about["block"]), int(about["width"])
+        self.block_bins = self.block // int(about["base_bin"])
         self._type = np.dtype(self.dtype).newbyteorder("<")
-        self._bytes = header.block_bytes()
-        self._rows = {chrom: i for i, chrom in enumerate(header.chromsizes)}
-        self._expected: dict[str, bytes] = {}
-        self._warned: set[tuple[Any, ...]] = set()
-        self._locks = ByteLocks(lock_path(path))
+        self._records: dict[str, bytes] = {}  # of the genome, by chromosome
+        self._locks = ByteLocks(lock_path(file.path))
         # bytes of the lock file: 0 making the store, then one a chromosome (its record), then one a
         # block
         self._first_lock: dict[str, int] = {}
-        place = 1 + len(self._rows)
-        for chrom, (_, blocks) in header.chromsizes.items():
+        place = 1 + len(file.header.chromsizes)
+        for chrom, (_, blocks) in file.header.chromsizes.items():
             self._first_lock[chrom] = place
             place += blocks
 
@@ -145,40 +131,7 @@ class EncodingStore:
                 about,
                 {c: (n, -(-(n + spec.flank) // spec.block)) for c, n in source.chromsizes.items()},
             )
-        try:
-            fd = os.open(path, os.O_RDONLY if read_only else os.O_RDWR)
-        except OSError as error:
-            hint = (
-                ""
-                if read_only
-                else "; it can only be read"
-                if os.access(path, os.R_OK) and path.is_file()
-                else ""
-            )
-            raise StoreError(
-                f"store {str(path)!r} cannot be opened: {error.strerror or error}{hint}"
-            ) from error
-        try:
-            header = read_header(fd, path)
-            check_same(path, header, about, source, dtype)
-            short = header.size - os.fstat(fd).st_size
-            if short > 0:
-                _log.warning(
-                    "%s lacks its last %s bytes: blocks that lay there are encoded anew",
-                    path,
-                    f"{short:,}",
-                )
-                if not read_only:
-                    os.ftruncate(
-                        fd, header.size
-                    )  # to its full length; what was lost reads as zeros and fails its checksum
-        except OSError as error:
-            os.close(fd)
-            raise cannot_write(path, error) from error
-        except BaseException:
-            os.close(fd)
-            raise
-        return cls(path, fd, header, source, read_only)
+        return cls(StoreFile.open(path, about, source, dtype, read_only), source)
 
     def __enter__(self) -> EncodingStore:
         return self
@@ -194,19 +147,10 @@ class EncodingStore:
         StoreError
             If the system could not write it after all (network file systems say so only now).
         """
-        fd, self._fd = self._fd, -1
-        if fd < 0:
-            return
-        try:
-            if not self.read_only:
-                os.fsync(fd)
-        except OSError as error:
-            raise cannot_write(self.path, error) from error
-        finally:
-            os.close(fd)
+        self._file.close()
 
     def blocks(self, chrom: str) -> int:
-        """Blocks of a chromosome; they are numbered from 0."""
+        """How many blocks a chromosome has; they are numbered from 0."""
         try:
             return self.header.chromsizes[chrom][1]
         except KeyError:
@@ -218,15 +162,15 @@ class EncodingStore:
 
         The blocks themselves, and the sequence, are verified by :meth:`read`.
         """
-        if not self._sound(chrom):
-            return np.zeros((2, self.blocks(chrom)), dtype=bool)
-        return (self.entries(chrom) >> np.uint64(32)) == 1
+        blocks = self.blocks(chrom)
+        if not self._file.sound_record(chrom):
+            return np.zeros((2, blocks), dtype=bool)
+        return (self._file.checksums(chrom) >> np.uint64(32)) == 1
 
-    def entries(self, chrom: str) -> np.ndarray:
-        """(2, blocks) uint64, the checksums as they are; 0 where no block is claimed to be."""
-        size = 16 * self.blocks(chrom)
-        data = os.pread(self._fd, size, self.header.checksums[chrom])
-        return np.frombuffer(data.ljust(size, b"\0"), dtype="<u8").reshape(2, -1)
+    def checksums(self, chrom: str) -> np.ndarray:
+        """(2, blocks) uint64, the checksums as they are; 0 where there is no block."""
+        self.blocks(chrom)
+        return self._file.checksums(chrom)
 
     def read(self, chrom: str, k: int, reverse: bool) -> np.ndarray | None:
         """One block, verified.
@@ -234,7 +178,7 @@ class EncodingStore:
         Returns
         -------
         (block_bins, width) float32 in forward order of bins, with ``reverse`` too; None if it is
-        absent or damaged (a warning tells), or lies outside what a store holds.
+        absent or damaged (the log warns of that), or lies outside what a store holds.
 
         Raises
         ------
@@ -244,23 +188,18 @@ class EncodingStore:
         if not 0 <= k < self.blocks(chrom) or not self._same_sequence(chrom):
             return None
         for _ in range(3):
-            entry = self._entry(chrom, k, reverse)
-            if entry == 0:
+            checksum = self._file.checksum(chrom, k, reverse)
+            if checksum == 0:
                 return None
-            data = os.pread(self._fd, self._bytes, self._data_offset(chrom, k, reverse))
-            if len(data) == self._bytes and entry == _PRESENT | zlib.crc32(data):
-                return (
-                    np.frombuffer(data, dtype=self._type)
-                    .reshape(self.block_bins, self.width)
-                    .astype(np.float32)
-                )
-            if entry == self._entry(
-                chrom, k, reverse
-            ):  # else another process is writing it just now
-                self._warn(
+            data = self._file.block(chrom, k, reverse)
+            if len(data) == self._file.block_bytes and checksum == _PRESENT | zlib.crc32(data):
+                values = np.frombuffer(data, dtype=self._type)
+                return values.reshape(self.block_bins, self.width).astype(np.float32)
+            # a checksum that has changed: another process is writing the block just now
+            if checksum == self._file.checksum(chrom, k, reverse):
+                self._file.warn(
                     ("block", chrom, k, reverse),
-                    f"{self.path}: block {self.describe(chrom, k, reverse)} is damaged; encoded "
-                    f"anew",
+                    f"block {self.describe(chrom, k, reverse)} is damaged; encoded anew",
                 )
                 return None
         return None
@@ -297,16 +236,16 @@ class EncodingStore:
             )
         data = stored.tobytes()
         self.prepare(chrom)
-        place = self._entry_offset(chrom, k, reverse)
-        if self._entry(chrom, k, reverse):
-            self._put(bytes(8), place)
-        self._put(data, self._data_offset(chrom, k, reverse))
-        self._put((_PRESENT | zlib.crc32(data)).to_bytes(8, "little"), place)
+        if self._file.checksum(chrom, k, reverse):
+            self._file.write_checksum(chrom, k, reverse, 0)
+        self._file.write_block(chrom, k, reverse, data)
+        self._file.write_checksum(chrom, k, reverse, _PRESENT | zlib.crc32(data))
 
     def forget(self, chrom: str, k: int, reverse: bool) -> None:
         """Mark a block as absent."""
         self._writable()
-        self._put(bytes(8), self._entry_offset(chrom, k, reverse))
+        self.blocks(chrom)
+        self._file.write_checksum(chrom, k, reverse, 0)
 
     def prepare(self, chrom: str) -> None:
         """Record which sequence a chromosome has, or compare it with the record; :meth:`write` does
@@ -320,17 +259,12 @@ class EncodingStore:
         if self._same_sequence(chrom):
             return
         self._writable()
-        lock = 1 + self._rows[chrom]
-        self._locks.acquire(
-            lock, wait=True
-        )  # two processes with different genomes must not both find the record empty
+        lock = 1 + self._file.row(chrom)
+        # two processes with different genomes must not both find the record empty
+        self._locks.acquire(lock, wait=True)
         try:
             if not self._same_sequence(chrom):
-                # With no valid record there is no telling what blocks are of; normally there are
-                # none.
-                if self.entries(chrom).any():
-                    self._put(bytes(16 * self.blocks(chrom)), self.header.checksums[chrom])
-                self._put(self._wanted_record(chrom), self._record_offset(chrom))
+                self._file.write_record(chrom, self._record(chrom))
         finally:
             self._locks.release(lock)
 
@@ -355,40 +289,26 @@ class EncodingStore:
 
     def check_space(self, blocks: int) -> None:
         """StoreError if the disk has no room for so many more blocks of one strand."""
-        needed = blocks * self._bytes
+        needed = blocks * self._file.block_bytes
         if needed > free_bytes(self.path):
             raise no_space(self.path, needed)
 
     def describe(self, chrom: str, k: int, reverse: bool) -> str:
-        """ "chr9:0-800,000, reverse strand" of a block, for messages."""
-        return f"{chrom}:{k * self.block:,}-{(k + 1) * self.block:,}, {'reverse' if reverse else 'forward'} strand"
-
-    def _sound(self, chrom: str, found: bytes | None = None) -> bool:
-        """Whether a chromosome has a record that is not damaged. Without one, none of its blocks
-        count.
-        """
-        found = os.pread(self._fd, RECORD, self._record_offset(chrom)) if found is None else found
-        if not any(found):
-            return False
-        if not record_is_sound(found):
-            self._warn(
-                ("record", chrom),
-                f"{self.path}: the sequence record of {chrom} is damaged; its blocks are encoded "
-                f"anew",
-            )
-            return False
-        return True
+        """A block in words, for messages: "chr9:0-800,000, reverse strand"."""
+        strand = "reverse" if reverse else "forward"
+        return f"{chrom}:{k * self.block:,}-{(k + 1) * self.block:,}, {strand} strand"
 
     def _same_sequence(self, chrom: str) -> bool:
         """True if the record fits the genome, False if there is none; read each time, as other
         processes may write it.
         """
-        found = os.pread(self._fd, RECORD, self._record_offset(chrom))
-        if found == self._expected.get(chrom):
+        self.blocks(chrom)
+        found = self._file.record(chrom)
+        if found == self._records.get(chrom):
             return True
-        if not self._sound(chrom, found):
+        if not self._file.sound_record(chrom, found):
             return False
-        if found != self._wanted_record(chrom):
+        if found != self._record(chrom):
             genome = self.header.about["genome"]
             raise StoreError(
                 f"{chrom} of {self.path} was made from another sequence (genome {genome!r}) than "
@@ -397,37 +317,12 @@ class EncodingStore:
             )
         return True
 
-    def _wanted_record(self, chrom: str) -> bytes:
-        if chrom not in self._expected:
-            self._expected[chrom] = record(self._source, chrom)
-        return self._expected[chrom]
-
-    def _entry(self, chrom: str, k: int, reverse: bool) -> int:
-        return int.from_bytes(
-            os.pread(self._fd, 8, self._entry_offset(chrom, k, reverse)), "little"
-        )
-
-    def _record_offset(self, chrom: str) -> int:
-        self.blocks(chrom)
-        return self.header.sequences + RECORD * self._rows[chrom]
-
-    def _entry_offset(self, chrom: str, k: int, reverse: bool) -> int:
-        return self.header.checksums[chrom] + 8 * (self.blocks(chrom) * reverse + k)
-
-    def _data_offset(self, chrom: str, k: int, reverse: bool) -> int:
-        return self.header.encodings[chrom] + self._bytes * (self.blocks(chrom) * reverse + k)
-
-    def _put(self, data: bytes, offset: int) -> None:
-        try:
-            write_at(self._fd, data, offset)
-        except OSError as error:
-            raise cannot_write(self.path, error) from error
+    def _record(self, chrom: str) -> bytes:
+        """The record of the genome's own sequence."""
+        if chrom not in self._records:
+            self._records[chrom] = record(self._source, chrom)
+        return self._records[chrom]
 
     def _writable(self) -> None:
         if self.read_only:
             raise StoreError(f"store {self.path} was opened for reading only")
-
-    def _warn(self, key: tuple[Any, ...], text: str) -> None:
-        if key not in self._warned:
-            self._warned.add(key)
-            _log.warning("%s", text)

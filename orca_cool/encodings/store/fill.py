@@ -22,8 +22,7 @@ EncodeBlocks = Callable[[str, int, int, bool], Iterator[tuple[int, np.ndarray]]]
 #: Called with bp done and bp in all; a block counts half for each strand.
 Progress = Callable[[int, int], None]
 
-#: Blocks that are claimed, and asked of the encoder, at a time: what a kill can lose, for both
-#: strands.
+#: Blocks that are claimed and encoded at a time: a kill loses at most so many of both strands.
 RUN = 16
 
 _PAUSE = 0.05, 2.0  # seconds between looks at what others do: at first, at most
@@ -155,7 +154,7 @@ def verify(
     total = sum(map(len, wanted.values())) * store.block
     done, damaged = 0, []
     for chrom, blocks in wanted.items():
-        recorded = store.entries(chrom)
+        recorded = store.checksums(chrom)
         for k in blocks:
             for reverse in (False, True):
                 if recorded[int(reverse), k] and store.read(chrom, k, reverse) is None:
@@ -168,6 +167,7 @@ def verify(
 
 
 def _missing(store: EncodingStore, chrom: str, blocks: Sequence[int]) -> list[tuple[int, bool]]:
+    """Which of ``blocks`` are absent: (number, reverse strand)."""
     present = store.present(chrom)
     return [
         (k, reverse) for k in blocks for reverse in (False, True) if not present[int(reverse), k]

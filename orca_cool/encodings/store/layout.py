@@ -1,8 +1,9 @@
 """The file of an encoding store: its layout, how it comes into being, and how damage to its
 structure is told.
 
-A plain HDF5 file behind an HDF5 "user block", a stretch at the beginning that HDF5 skips. The user block repeats the attributes and
-holds the file offset of every table, so that this package finds its way without HDF5::
+A plain HDF5 file behind an HDF5 "user block", a stretch at the beginning that HDF5 skips. The user
+block repeats the attributes and holds the file offset of every table, so that this package finds
+its way without HDF5::
 
     magic (8 bytes) | length of the header (8) | SHA-256 of length and header (32) | header (JSON) |
     zeros
@@ -98,6 +99,7 @@ class Header:
         return sha.hexdigest()
 
     def pack(self) -> bytes:
+        """The header as it stands in the user block."""
         text = json.dumps(asdict(self)).encode()
         length = struct.pack("<Q", len(text))
         return MAGIC + length + hashlib.sha256(length + text).digest() + text
@@ -291,6 +293,7 @@ def write_at(fd: int, data: bytes, offset: int) -> None:
 
 
 def free_bytes(path: Path) -> int:
+    """Free bytes on the disk of a file."""
     return shutil.disk_usage(path.parent).free
 
 
@@ -302,6 +305,7 @@ def cannot_write(path: Path, error: OSError) -> StoreError:
 
 
 def no_space(path: Path, needed: int | None = None) -> StoreError:
+    """The error for a disk without room for ``needed`` bytes (None: not known how many)."""
     want = "" if needed is None else f", {needed / 1e6:,.1f} MB are needed"
     try:
         free = f"{free_bytes(path) / 1e6:,.1f} MB free"
