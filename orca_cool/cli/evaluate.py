@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,6 +21,9 @@ from orca_cool.cli.options import (
     say,
 )
 from orca_cool.errors import ModelError
+
+if TYPE_CHECKING:
+    from orca_cool.evaluate.result import Result
 
 #: Options that are about a model alone.
 PROTOCOL = ("module", "step", "window_phase", "trans")
@@ -149,38 +152,41 @@ def evaluate(
         "ceiling": not no_ceiling,
         "progress": not is_quiet(),
     }
-    given = ", ".join(map(repr, maps))
     if job["model"] is None:
-        if len(maps) != 2:
-            raise ModelError(
-                f"{given}: one prediction and one measured map are needed, or --model and one "
-                f"measured map"
-            )
-        refuse_given((*JOB, *PROTOCOL), "needs --model; a PREDICTED file is evaluated as it is")
-        result = api.evaluate_files(maps[0], maps[1], chroms, **shared)
+        result = _of_file(maps, chroms, shared)
     else:
-        model, genome = job.pop("model"), job.pop("genome")
-        if len(maps) != 1:
-            raise ModelError(
-                f"{given} and --model {model!r}: give a predicted file or --model, not both, and "
-                f"one measured map"
-            )
-        if genome is None:
-            raise ModelError(f"--model {model!r} needs --genome, the sequence to predict from")
-        result = api.evaluate_model(
-            model,
-            genome,
-            maps[0],
-            chroms,
-            module=module,
-            step=step,
-            window_phase=window_phase or 0,
-            trans=trans or 0,
-            job=job,
-            say=say,
-            **shared,
-        )
+        protocol = {
+            "module": module,
+            "step": step,
+            "window_phase": window_phase or 0,
+            "trans": trans or 0,
+        }
+        result = _of_model(maps, chroms, job, protocol | shared)
     if as_json:
         click.echo(json.dumps(to_json(result), indent=2, allow_nan=False))
     else:
         click.echo(table(result))
+
+
+def _of_file(maps: tuple[str, ...], chroms: tuple[str, ...], options: dict[str, Any]) -> Result:
+    if len(maps) != 2:
+        raise ModelError(
+            f"{', '.join(map(repr, maps))}: one prediction and one measured map are needed, or "
+            f"--model and one measured map"
+        )
+    refuse_given((*JOB, *PROTOCOL), "needs --model; a PREDICTED file is evaluated as it is")
+    return api.evaluate_files(maps[0], maps[1], chroms, **options)
+
+
+def _of_model(
+    maps: tuple[str, ...], chroms: tuple[str, ...], job: dict[str, Any], options: dict[str, Any]
+) -> Result:
+    model, genome = job.pop("model"), job.pop("genome")
+    if len(maps) != 1:
+        raise ModelError(
+            f"{', '.join(map(repr, maps))} and --model {model!r}: give a predicted file or "
+            f"--model, not both, and one measured map"
+        )
+    if genome is None:
+        raise ModelError(f"--model {model!r} needs --genome, the sequence to predict from")
+    return api.evaluate_model(model, genome, maps[0], chroms, job=job, say=say, **options)

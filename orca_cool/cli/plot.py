@@ -106,21 +106,7 @@ def plot(
     files name.1.png, name.2.png, ...
     """
     if predicted is not None:
-        edit_names = ("edit", "vcf", "haplotype", "sample", "seqstr", "strict")
-        refuse_given(
-            (*JOB, *edit_names, "at", "module"),
-            f"nothing is predicted where {predicted!r} is drawn; leave out one or the other",
-        )
-        if predicted.endswith(".npz"):
-            refuse_given(
-                ("region", "resolution", "contact"),
-                f"{predicted!r} is drawn as it is; choose with --levels alone",
-            )
-        else:
-            refuse_given(
-                ("levels", "genes", "triangles", "dmax"),
-                f"only where all levels are drawn, not for {predicted!r}",
-            )
+        _refuse_useless(predicted)
         paths = api.plot_file(
             predicted,
             output,
@@ -151,3 +137,22 @@ def plot(
         )
     for path in paths:
         click.echo(path)
+
+
+def _refuse_useless(predicted: str) -> None:
+    """Options that would do nothing where a file is drawn are an error."""
+    edit_names = ("edit", "vcf", "haplotype", "sample", "seqstr", "strict")
+    refuse_given(
+        (*JOB, *edit_names, "at", "module"),
+        f"nothing is predicted where {predicted!r} is drawn; leave out one or the other",
+    )
+    if predicted.endswith(".npz"):
+        refuse_given(
+            ("region", "resolution", "contact"),
+            f"{predicted!r} is drawn as it is; choose with --levels alone",
+        )
+    else:
+        refuse_given(
+            ("levels", "genes", "triangles", "dmax"),
+            f"only where all levels are drawn, not for {predicted!r}",
+        )

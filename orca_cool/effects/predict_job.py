@@ -164,29 +164,13 @@ class PredictJob(Job):
             If anything about it is wrong; nothing half-written is left.
         """
         self.check()
-        from orca_cool.prediction.device import resolve_device
         from orca_cool.prediction.levels import Settings
         from orca_cool.prediction.parallel.ranks import Ranks
 
-        job = self
         ranks = Ranks.from_environment()
-        if ranks is not None:
-            job = dataclasses.replace(job, device=ranks.device_name(self.device))
-            if self.workers is not None:
-                raise OutputError(
-                    f"--dask {self.workers!r} and torchrun are two ways to share the work; choose one"
-                )
-            if self.at is not None:
-                raise RegionError(f"--at {self.at!r} predicts one zoom; leave out torchrun")
-            if ranks.rank > 0:
-                say = _silent
-        if self.workers is not None:
-            # this process only merges what others compute, perhaps without their devices
-            job = dataclasses.replace(
-                job, device="cpu", dtype="float32", encoder_dtype="float32", store=None, edges=None
-            )
-        else:
-            resolve_device(job.device)
+        if ranks is not None and ranks.rank > 0:
+            say = _silent
+        job = self._as_shared(ranks)
         opened = opened or job.open(say)
         levels, modules = chosen_levels(opened.spec, self.levels, self.modules)
         settings = Settings(
@@ -214,6 +198,27 @@ class PredictJob(Job):
             )
         regions = self._regions(opened, say)
         return _Run(self, opened, settings, regions, ranks, progress, say).all()
+
+    def _as_shared(self, ranks: Ranks | None) -> PredictJob:
+        """The job as this process does it, one of several or not."""
+        from orca_cool.prediction.device import resolve_device
+
+        if self.workers is not None:
+            if ranks is not None:
+                raise OutputError(
+                    f"--dask {self.workers!r} and torchrun are two ways to share the work; choose one"
+                )
+            # this process only merges what others compute, perhaps without their devices
+            plain = {"device": "cpu", "dtype": "float32", "encoder_dtype": "float32"}
+            return dataclasses.replace(self, **plain, store=None, edges=None)
+        if ranks is None:
+            resolve_device(self.device)
+            return self
+        if self.at is not None:
+            raise RegionError(f"--at {self.at!r} predicts one zoom; leave out torchrun")
+        device = ranks.device_name(self.device)
+        resolve_device(device)
+        return dataclasses.replace(self, device=device)
 
     def _regions(self, opened: Opened, say: Say) -> list[Region]:
         """The regions that are asked for, or those that make sense."""

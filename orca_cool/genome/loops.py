@@ -72,12 +72,17 @@ def read_loops(
             middles = sorted((anchor.start + anchor.end) // 2 for anchor in anchors)
             loops.append((anchors[0].chrom, middles[0], middles[1]))
     if chromsizes is not None:
-        if problem := other_names(names, chromsizes):
-            raise file.error(problem)
-        if others := [name for name in names if name not in chromsizes]:
-            logger.warning(
-                "%s: loops on chromosomes that the genome lacks are left out (%s)",
-                file.name,
-                few(others),
-            )
+        _check_names(file, names, chromsizes)
     return tuple(loops)
+
+
+def _check_names(file: TextFile, names: Mapping[str, None], chromsizes: Mapping[str, int]) -> None:
+    """An error if no chromosome of the file is the genome's; a warning if some are not."""
+    if problem := other_names(names, chromsizes):
+        raise file.error(problem)
+    if others := [name for name in names if name not in chromsizes]:
+        logger.warning(
+            "%s: loops on chromosomes that the genome lacks are left out (%s)",
+            file.name,
+            few(others),
+        )
