@@ -209,7 +209,11 @@ class PredictJob(Job):
                     f"--dask {self.workers!r} and torchrun are two ways to share the work; choose one"
                 )
             # this process only merges what others compute, perhaps without their devices
-            plain = {"device": "cpu", "dtype": "float32", "encoder_dtype": "float32"}
+            plain: dict[str, Any] = {
+                "device": "cpu",
+                "dtype": "float32",
+                "encoder_dtype": "float32",
+            }
             return dataclasses.replace(self, **plain, store=None, edges=None)
         if ranks is None:
             resolve_device(self.device)
