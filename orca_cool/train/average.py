@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import nn
 
-from orca_cool.train.config import Stage
+from orca_cool.train.batch import Batch
 from orca_cool.train.net import StageNet
-from orca_cool.train.samples import Batch
+from orca_cool.train.settings import Stage
 
 
 class Average:

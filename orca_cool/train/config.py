@@ -1,247 +1,25 @@
-"""Training configuration: a YAML file to frozen settings; every key is checked, and a wrong one
-names the nearest right one.
+"""Reads a training configuration: a YAML file becomes frozen settings. Every key is checked; the
+error for an unknown one names the nearest that is known.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from orca_cool.errors import TrainingError
-from orca_cool.model.spec import ModelSpec, ModuleSpec, orca_spec
+from orca_cool.model.spec import ModelSpec, ModuleSpec
+from orca_cool.train.settings import TEACHER, Config, Stage, Transplants
 
-#: Source of map targets besides the names under ``maps``.
-TEACHER = "teacher"
-
-#: What a stage can train, besides the model's pyramids by name.
-PARTS = ("encoder", "profiles", "base_decoder", "decoders")
-
+#: What a stage's settings of these names may be.
 CHOICES = {
     "optimizer": ("sgd", "adamw"),
     "schedule": ("plateau", "onecycle", "constant"),
     "average": ("swa", "ema", "none"),
 }
-
-
-@dataclass(frozen=True)
-class Transplants:
-    """Label-moving augmentation with point centromeres of the training chromosomes (budding
-    yeasts); off unless given.
-
-    Attributes
-    ----------
-    per_window : mean number of pasted centromeres in a window of profiles alone.
-    decoys : mean number of pasted centromeres whose CDEIII is scrambled (label 0).
-    replace : probability that a native centromere is overwritten: by random sequence with label 0
-        (profiles), by another functional centromere (measured maps).
-    flank : up to this many bp beside the centromere are pasted with it.
-    mutate : probability with which a base of CDEII is redrawn from A and T.
-    """
-
-    per_window: float = 0.0
-    decoys: float = 0.0
-    replace: float = 0.0
-    flank: int = 150
-    mutate: float = 0.08
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One stage of training. Defaults are those of the paper where it has any (Zhou 2022, Methods).
-
-    Attributes
-    ----------
-    name : of the stage, unique.
-    module : the module whose levels are learnt; empty: profiles alone.
-    train : what is trained: "encoder", "profiles", "base_decoder", "decoders", or a pyramid's name;
-        all else is frozen, running statistics too. Empty: encoder, base_decoder and profiles of a
-        one-shot module (1M); the last pyramid and the decoders of a cascade (32M, 256M); encoder
-        and profiles without a module.
-    steps, batch : optimiser steps, and samples a step over all devices. microbatch : samples at
-        once on a device, 0 = all of its share.
-    optimizer : "sgd" (with ``momentum``) or "adamw". lr, weight_decay. clip : largest norm of the
-        gradient, 0 = none.
-    schedule : "plateau" (``factor`` after ``plateau`` validations without a new best), "onecycle"
-        or "constant".
-    average : of the weights that are validated and kept: "swa" (equal weights from the share
-        ``average_from`` of the steps on, batch norms recomputed from ``norm_samples`` samples),
-        "ema" (with ``decay``), or "none".
-    resolution : bin of the measured map in bp; 0: the base bin, or the finest level of a 256M-type
-        module.
-    mix : share of each source of targets: names under ``maps``, or "teacher" (see ``positional``).
-        Empty: the target map.
-    window : bp scored in a sample of profiles alone (a map's window otherwise). flank : bp of real
-        sequence beside it, encoded and cropped, so that windows do not end in zero padding; 0 as in
-        the paper.
-    shift : the sequence slides by up to this many bp against the bins. overhang : share of a window
-        that may lie past a chromosome's end.
-    missing : windows with a larger share of missing pixels (of those inside the chromosomes) are
-        rejected.
-    profiles : weight of the profiles' loss in a stage with maps.
-    substitute : share of bases redrawn at random. encoding_dropout : share of encoding channels set
-        to zero, per sample.
-    validate : steps between validations (and checkpoints). validation : samples of one validation,
-        spread over the chromosomes.
-    patience : validations without a new best before the stage ends; 0: never.
-    """
-
-    name: str
-    module: str = ""
-    train: tuple[str, ...] = ()
-    steps: int = 1000
-    batch: int = 4
-    microbatch: int = 0
-    optimizer: str = "sgd"
-    lr: float = 1e-3
-    momentum: float = 0.98
-    weight_decay: float = 0.0
-    clip: float = 1.0
-    schedule: str = "plateau"
-    factor: float = 0.9
-    plateau: int = 10
-    average: str = "swa"
-    average_from: float = 0.667
-    decay: float = 0.99
-    norm_samples: int = 64
-    resolution: int = 0
-    mix: Mapping[str, float] = field(default_factory=dict)
-    window: int = 0
-    flank: int = 0
-    shift: int = 0
-    overhang: float = 0.0
-    missing: float = 0.5
-    profiles: float = 1.0
-    substitute: float = 0.0
-    encoding_dropout: float = 0.0
-    validate: int = 1000
-    validation: int = 64
-    patience: int = 0
-
-
-@dataclass(frozen=True)
-class Config:
-    """Everything a run depends on. Paths are relative to the YAML file.
-
-    Attributes
-    ----------
-    genome : .2bit or FASTA. ``assembly`` : its name in the model's list of known genomes.
-    maps : measured maps by name (.cool or .mcool); ``target`` is the one the model predicts.
-    expected : folder written by ``orca-cool expected``; empty: fitted to the training
-        chromosomes of the target.
-    keep : bp up to which fitted expected is not smoothed.
-    model : keys of a specification, or ``{orca: h1esc, modules: [1M]}`` for a released one.
-    start : folder of a trained model whose networks this one begins with (all that it has by the
-        same name).
-    test, validation : chromosomes never read, and chromosomes only validated on. ``exclude`` :
-        chromosomes left out altogether.
-    peaks : by profile, a BED, narrowPeak or bigBed file. ``factors`` : a BED whose fourth column
-        names the profile; those with ``min_peaks`` or more on the training chromosomes are used.
-    features : BED with the feature type in the seventh column; ``feature_types`` become profiles.
-    emphasis : positives of a profile with frequency f weigh ((1 - f) / f) ** emphasis; 0 as in the
-        paper.
-    profile_weights : weight of a profile's loss, by name; the others share a weight of 1.
-    cutoff : of adaptive coarse-graining (cooltools). ``block_missing`` : a pixel with a larger
-        share of missing fine pixels is missing.
-    workers : processes that draw samples. ``threads`` : of the process that trains on a CPU.
-        ``keep_checkpoints`` : newest ones kept.
-    devices, nodes, accelerator, strategy, precision : of Lightning Fabric.
-    cache : folder of coarse-grained tiles; empty: inside the run's folder.
-    """
-
-    name: str
-    genome: str
-    maps: Mapping[str, str]
-    model: Mapping[str, Any]
-    stages: tuple[Stage, ...]
-    test: tuple[str, ...]
-    validation: tuple[str, ...]
-    target: str = ""
-    exclude: tuple[str, ...] = ()
-    assembly: str = ""
-    expected: str = ""
-    keep: int = 1_600_000
-    start: str = ""
-    peaks: Mapping[str, str] = field(default_factory=dict)
-    factors: str = ""
-    min_peaks: int = 300
-    features: str = ""
-    feature_types: tuple[str, ...] = ()
-    emphasis: float = 0.0
-    profile_weights: Mapping[str, float] = field(default_factory=dict)
-    transplants: Transplants = Transplants()
-    cutoff: float = 5.0
-    block_missing: float = 0.5
-    seed: int = 1
-    threads: int = 2
-    workers: int = 2
-    keep_checkpoints: int = 2
-    devices: str = "auto"
-    nodes: int = 1
-    accelerator: str = "auto"
-    strategy: str = "auto"
-    precision: str = "32-true"
-    cache: str = ""
-    folder: Path = Path(".")
-
-    def path(self, text: str) -> Path:
-        """A path of the configuration, made absolute."""
-        return self.folder / Path(text).expanduser()
-
-    def spec(
-        self, profiles: Sequence[str], assemblies: Mapping[str, Mapping[str, int]]
-    ) -> ModelSpec:
-        """The model to train."""
-        if "orca" in self.model:
-            options = dict(self.model)
-            spec = orca_spec(
-                str(options.pop("orca")),
-                modules=tuple(options.pop("modules", ("32M", "256M", "1M"))),
-            )
-            if options:
-                raise TrainingError(
-                    f"model {self.model['orca']!r} is a released one: beside it 'modules' alone, "
-                    f"not {min(options)!r}"
-                )
-            data = {**spec.to_json(), "licence": ""}
-        else:
-            data = dict(self.model)
-        return ModelSpec.from_json(
-            {**data, "name": self.name, "profiles": list(profiles), "assemblies": dict(assemblies)}
-        )
-
-    def digest(self) -> str:
-        """What a checkpoint must agree with: everything that decides the numbers. Files count by
-        their names.
-        """
-        plain = dataclasses.asdict(self)
-        free = (
-            "folder",
-            "threads",
-            "workers",
-            "keep_checkpoints",
-            "devices",
-            "nodes",
-            "accelerator",
-            "strategy",
-            "cache",
-        )
-        for key in free:
-            plain.pop(key)
-        for key in ("genome", "expected", "start", "factors", "features"):
-            plain[key] = Path(plain[key]).name
-        for key in ("maps", "peaks"):
-            plain[key] = {k: Path(v).name for k, v in plain[key].items()}
-        for stage in plain["stages"]:
-            stage.pop("microbatch")
-        return hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()[
-            :16
-        ]
 
 
 def trained_parts(stage: Stage, module: ModuleSpec | None, spec: ModelSpec) -> tuple[str, ...]:
@@ -350,6 +128,7 @@ def parse_config(data: Mapping[str, Any], folder: Path) -> Config:
 
 
 def _check_stage(config: Config, stage: Stage, where: str) -> None:
+    """TrainingError if a setting of a stage is out of its range; ``where`` names the stage."""
     known = (*config.maps, TEACHER)
     for source, share in stage.mix.items():
         if source not in known:
@@ -390,6 +169,7 @@ def _check_stage(config: Config, stage: Stage, where: str) -> None:
 
 
 def _build(kind: type, data: Any, where: str) -> Any:
+    """A data class from plain data, whose keys and types are checked; ``where`` names the data."""
     if not isinstance(data, Mapping):
         raise TrainingError(f"{where} must be a mapping, not {data!r}")
     fields = {f.name: f for f in dataclasses.fields(kind)}
@@ -431,6 +211,9 @@ def _build(kind: type, data: Any, where: str) -> Any:
 
 
 def _set(data: Any, keys: list[str], value: Any, item: str) -> None:
+    """Set an entry of nested mappings and lists, in place; ``item`` is the override, for the
+    error.
+    """
     try:
         for key in keys[:-1]:
             data = data[int(key)] if isinstance(data, list) else data[key]

@@ -1,4 +1,5 @@
-"""Where training windows lie: pure draws of windows, layouts and zoom. No data, no torch.
+"""Where training windows lie: random windows, concatenated chromosomes, and windows of every level
+within them. No data, no torch.
 
 Source: Zhou 2022, Methods, "training": random windows on the target's grid and random sub-windows
 at every level; the 256M input is chromosomes, whole or in part, permuted, each on a random strand.
@@ -39,11 +40,11 @@ def draw_window(
     return Segment(chrom, first * unit, first * unit + window, "+" if rng.random() < 0.5 else "-")
 
 
-def strand_difference_window(
+def evenly_placed_window(
     k: int, count: int, chromsizes: Mapping[str, int], window: int, unit: int
 ) -> Segment:
-    """The ``k``-th of ``count`` windows strand_difference evenly over the chromosomes, kept inside them;
-    strands alternate.
+    """The ``k``-th of ``count`` windows that are spread evenly over the chromosomes and kept inside
+    them; strands alternate.
     """
     at = int((k + 0.5) / count * sum(chromsizes.values()))
     names, ends = list(chromsizes), np.cumsum(list(chromsizes.values()))
@@ -55,15 +56,15 @@ def strand_difference_window(
     return Segment(chrom, first * unit, first * unit + window, "+-"[k % 2])
 
 
-def draw_layout(
+def draw_concatenated(
     rng: np.random.Generator,
     chromsizes: Mapping[str, int],
     window: int,
     unit: int,
     first: Sequence[str] = (),
 ) -> tuple[Segment, ...]:
-    """Pieces laid end to end until ``window`` bp are full or no chromosome is left, permuted, each
-    on a random strand.
+    """Chromosomes laid end to end until ``window`` bp are full or none is left, permuted, each on a
+    random strand; the last that is drawn may be a part of its chromosome.
 
     Parameters
     ----------

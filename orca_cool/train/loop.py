@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,10 +17,13 @@ from torch import Tensor
 from orca_cool.errors import TrainingError
 from orca_cool.train import checkpoint
 from orca_cool.train.average import Average, recompute_norms
-from orca_cool.train.config import Config, Stage
+from orca_cool.train.batch import Batch, batches
 from orca_cool.train.net import StageNet, map_sums, profile_sums
+from orca_cool.train.optimizer import make_optimizer, make_schedule, plain
 from orca_cool.train.progress import Progress
-from orca_cool.train.samples import NORMS, TRAIN, VALIDATION, Batch, StageData, batches
+from orca_cool.train.samples import NORMS, TRAIN, VALIDATION, StageData
+from orca_cool.train.scores import correlation, correlation_sums, roc_areas
+from orca_cool.train.settings import Config, Stage
 
 log = logging.getLogger(__name__)
 
@@ -114,6 +117,7 @@ class StageLoop:
         log.info("stage %s: best score %.4f", s.name, self.best)
 
     def _stale(self) -> bool:
+        """True if the stage ends early: too many validations without a new best."""
         return bool(self.stage.patience) and self.stale >= self.stage.patience
 
     def _share(self, count: int) -> range:
@@ -199,12 +203,13 @@ class StageLoop:
         )
 
     def _sum(self, value: Tensor) -> Tensor:
-        """Over ranks."""
+        """Sum over ranks."""
         return (
             self.fabric.all_reduce(value, reduce_op="sum") if self.fabric.world_size > 1 else value
         )
 
     def _mean(self, value: Tensor) -> Tensor:
+        """Mean over ranks."""
         return (
             self.fabric.all_reduce(value, reduce_op="mean") if self.fabric.world_size > 1 else value
         )
@@ -213,6 +218,12 @@ class StageLoop:
     # ---------------------------------------------------------------------------------------------
 
     def _validated(self, progress: Progress, losses: list[dict[str, float]]) -> None:
+        """Validate, keep the weights if they are the best, report, and write a checkpoint.
+
+        Parameters
+        ----------
+        losses : of the steps since the last validation.
+        """
         s = self.stage
         net = self.net
         if self.average.begun:
@@ -284,20 +295,21 @@ class StageLoop:
     def _areas(self, found: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
         """Area under the ROC curve of every profile that has positives and negatives, over the
         samples of all ranks.
+
+        Parameters
+        ----------
+        found : (logits, labels) of this rank's batches, each (batch, profiles, bins).
         """
         if not self.net.train_profiles:
             return {}
-        from sklearn.metrics import roc_auc_score
-
-        n, bins = (
-            len(self.net.model.spec.profiles),
-            self.data.window // self.net.model.spec.base_bin,
-        )
+        spec = self.net.model.spec
         # every rank offers as many columns; those that it has no sample for are NaN
-        each = -(-self.stage.validation // self.fabric.world_size) * bins
-        both = np.full((2, n, each), np.nan)
+        each = -(-self.stage.validation // self.fabric.world_size)
+        both = np.full((2, len(spec.profiles), each * (self.data.window // spec.base_bin)), np.nan)
         for k in (0, 1) if found else ():
-            mine = np.concatenate([f[k].swapaxes(0, 1).reshape(n, -1) for f in found], axis=1)
+            mine = np.concatenate(
+                [f[k].swapaxes(0, 1).reshape(len(spec.profiles), -1) for f in found], axis=1
+            )
             both[k, :, : mine.shape[1]] = mine
         if self.fabric.world_size > 1:
             every = (
@@ -305,16 +317,13 @@ class StageLoop:
             )
             both = np.concatenate(list(every), axis=-1)
         logits, labels = both[:, :, np.isfinite(both).all(axis=(0, 1))]
-        mixed = [k for k in range(n) if 0 < labels[k].sum() < labels.shape[1]]
-        return {
-            self.net.model.spec.profiles[k]: float(roc_auc_score(labels[k] > 0, logits[k]))
-            for k in mixed
-        }
+        return roc_areas(spec.profiles, logits, labels)
 
     # -- state
     # --------------------------------------------------------------------------------------------------
 
     def _write(self) -> None:
+        """Write a checkpoint, on the first rank."""
         if not self.fabric.is_global_zero:
             return
         packed, groups = checkpoint.pack_optimizer(self.optimizer)
@@ -343,6 +352,7 @@ class StageLoop:
         )
 
     def _restore(self, path: Path) -> None:
+        """Take up the state of a checkpoint."""
         tensors, state = checkpoint.read(path, self.config.digest())
         for net in (self.net, self.average.net):  # what is frozen is the same in both
             net.model.load_state_dict(checkpoint.under(tensors, "model"))
@@ -361,63 +371,3 @@ class StageLoop:
         )
         self.average.count = state["averaged"]
         log.info("going on from %s", path)
-
-
-def make_optimizer(stage: Stage, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
-    """SGD with momentum (Zhou 2022), or AdamW."""
-    if stage.optimizer == "sgd":
-        return torch.optim.SGD(
-            parameters, lr=stage.lr, momentum=stage.momentum, weight_decay=stage.weight_decay
-        )
-    return torch.optim.AdamW(
-        parameters, lr=stage.lr, weight_decay=stage.weight_decay, betas=(0.9, 0.98)
-    )
-
-
-def make_schedule(stage: Stage, optimizer: torch.optim.Optimizer) -> Any:
-    """Of the learning rate: stepped at validations (plateau), at steps (onecycle), or None."""
-    if stage.schedule == "plateau":
-        return torch.optim.lr_scheduler.ReduceLROnPlateau(
-            optimizer, mode="max", factor=stage.factor, patience=stage.plateau
-        )
-    if stage.schedule == "onecycle":
-        return torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, stage.lr, total_steps=stage.steps + 1, pct_start=0.15
-        )
-    return None
-
-
-def correlation_sums(a: Tensor, b: Tensor, nearest: int = 2) -> Tensor:
-    """(6,) n and sums of a, b, aa, bb, ab over pixels of (batch, n, n) ``nearest`` bins apart or
-    more, finite in b.
-    """
-    n = a.shape[-1]
-    far = torch.ones(n, n, dtype=torch.bool, device=a.device).triu(nearest)
-    keep = torch.isfinite(b) & far
-    x, y = a[keep], b[keep]
-    return torch.stack(
-        [
-            torch.tensor(float(len(x)), dtype=a.dtype, device=a.device),
-            x.sum(),
-            y.sum(),
-            x @ x,
-            y @ y,
-            x @ y,
-        ]
-    )
-
-
-def correlation(sums: list[float]) -> float:
-    """Pearson's r from :func:`correlation_sums`; NaN with fewer than 3 pixels or no variance."""
-    n, a, b, aa, bb, ab = sums
-    if n < 3:
-        return float("nan")
-    va, vb = aa - a * a / n, bb - b * b / n
-    return float((ab - a * b / n) / np.sqrt(va * vb)) if va > 0 and vb > 0 else float("nan")
-
-
-def plain(state: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a schedule's state is numbers, text and lists."""
-    return {
-        k: v for k, v in state.items() if isinstance(v, (int, float, str, bool, list, type(None)))
-    }

@@ -17,7 +17,7 @@ from orca_cool.model.decoder import Decoder
 from orca_cool.model.fast.encoder import FastEncoder
 from orca_cool.model.horizontal import encode_blocks
 from orca_cool.model.spec import ModuleSpec
-from orca_cool.train.samples import Batch
+from orca_cool.train.batch import Batch
 
 
 def set_trained(model: Orca, module: ModuleSpec | None, parts: tuple[str, ...]) -> list[nn.Module]:

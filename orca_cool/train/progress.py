@@ -1,4 +1,4 @@
-"""What a run tells: a bar, lines of the log, a CSV file, TensorBoard, and a picture at every
+"""Progress of a run: a bar, lines of the log, a CSV file, TensorBoard, and a picture at every
 validation.
 """
 
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def log_file(folder: Path, stage: str) -> Path:
-    """One CSV file a stage: stages have other columns."""
+    """The CSV file of a stage. Each stage has its own, as their columns differ."""
     return folder / f"log-{stage}.csv"
 
 
@@ -31,12 +31,13 @@ def best_score(folder: Path, stage: str) -> float:
 
 
 class Progress:
-    """Progress of one stage, told by the first rank alone.
+    """Reports the progress of one stage.
 
     Parameters
     ----------
+    step, steps : optimiser steps done when the run begins, and in all.
     logger : a Fabric logger (TensorBoard), or None.
-    quiet : other ranks say nothing.
+    quiet : report nothing: on all ranks but the first.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Progress:
         )
 
     def step(self, loss: float, waited: float) -> None:
+        """One step is done; ``waited``: seconds that it waited for its samples."""
         self.waited += waited
         self.bar.set_postfix(loss=f"{loss:.4f}", waiting=f"{self.waiting:.0%}", refresh=False)
         self.bar.update()
@@ -79,7 +81,7 @@ class Progress:
         return self.waited / max(1e-9, time.monotonic() - self._last)
 
     def report(self, step: int, values: Mapping[str, float], lr: float) -> None:
-        """One line: at a validation."""
+        """Report a validation: a line of the log, a row of the CSV file, and TensorBoard."""
         if self.quiet:
             return
         now = time.monotonic()
@@ -151,16 +153,9 @@ class Progress:
         for k, r in enumerate(predicted):
             ax = figure.add_subplot(1, len(predicted), k + 1)
             both = np.triu(predicted[r], 1) + np.tril(target[r])
-            strand_difference = (
-                np.nanpercentile(np.abs(target[r]), 98) if np.isfinite(target[r]).any() else 1.0
-            )
-            ax.imshow(
-                both,
-                cmap="RdBu_r",
-                vmin=-strand_difference,
-                vmax=strand_difference,
-                interpolation="none",
-            )
+            known = np.isfinite(target[r]).any()
+            limit = np.nanpercentile(np.abs(target[r]), 98) if known else 1.0
+            ax.imshow(both, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="none")
             ax.set_title(f"{r:,} bp", fontsize=8)
             ax.set_axis_off()
         figure.suptitle(f"step {step}: predicted above, measured below; {where}", fontsize=8)
@@ -172,4 +167,5 @@ class Progress:
             self.logger.experiment.add_image(f"{self.stage}/maps", image, step, dataformats="HWC")
 
     def close(self) -> None:
+        """End the bar."""
         self.bar.close()

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from orca_cool.errors import OrcaCoolError, TrainingError
@@ -27,14 +26,15 @@ from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.maps.observed import ObservedMap, block_mean, log_ratio
 from orca_cool.maps.positional import Positional
 from orca_cool.model.spec import ModelSpec, ModuleSpec
-from orca_cool.train.config import TEACHER, Stage
+from orca_cool.train.batch import Failure, Sample, collate
 from orca_cool.train.draw import (
-    draw_layout,
+    draw_concatenated,
     draw_window,
     draw_zoom,
+    evenly_placed_window,
     extent,
-    strand_difference_window,
 )
+from orca_cool.train.settings import TEACHER, Stage
 from orca_cool.train.teacher import assemble
 from orca_cool.train.transplants import TrainingGenome, substitute
 
@@ -46,110 +46,20 @@ ATTEMPTS = 200
 
 
 @dataclass
-class Sample:
-    """One window.
-
-    Attributes
-    ----------
-    codes : uint8 (flank + window + flank,). labels : (profiles, bins) 0 or 1, or None.
-    targets : by resolution, (bins, bins) float32 log observed/expected, NaN where unknown.
-    starts : by resolution, first bin of the level's window from the start of the top window.
-    expected : by resolution, (bins, bins) float32 log expected: of layouts alone, elsewhere it is
-        the same for all.
-    where : what it is, for messages.
-    """
-
-    codes: np.ndarray
-    where: str
-    labels: np.ndarray | None = None
-    targets: dict[int, np.ndarray] = field(default_factory=dict)
-    starts: dict[int, int] = field(default_factory=dict)
-    expected: dict[int, np.ndarray] = field(default_factory=dict)
-
-
-@dataclass
-class Batch:
-    """Samples stacked; attributes as of :class:`Sample`, with a first axis, as tensors."""
-
-    codes: Tensor
-    where: list[str]
-    labels: Tensor | None
-    targets: dict[int, Tensor]
-    starts: dict[int, list[int]]
-    expected: dict[int, Tensor]
-
-    def __len__(self) -> int:
-        return len(self.where)
-
-    def to(self, device: torch.device) -> Batch:
-        """On a device, but for the codes: encoders take them there piece by piece."""
-
-        def move(t: Tensor) -> Tensor:
-            return t.to(device, non_blocking=True)
-
-        return Batch(
-            self.codes,
-            self.where,
-            None if self.labels is None else move(self.labels),
-            {r: move(t) for r, t in self.targets.items()},
-            self.starts,
-            {r: move(t) for r, t in self.expected.items()},
-        )
-
-    def split(self, size: int) -> list[Batch]:
-        """Runs of at most ``size`` samples."""
-        cuts = [slice(a, a + size) for a in range(0, len(self), size)]
-        return [
-            Batch(
-                self.codes[c],
-                self.where[c],
-                None if self.labels is None else self.labels[c],
-                {r: t[c] for r, t in self.targets.items()},
-                {r: s[c] for r, s in self.starts.items()},
-                {r: t[c] for r, t in self.expected.items()},
-            )
-            for c in cuts
-        ]
-
-
-@dataclass(frozen=True)
-class Failure:
-    """What went wrong in a worker: an exception would bring the worker's traceback along."""
-
-    message: str
-
-
-def collate(samples: list[Sample | Failure]) -> Batch | Failure:
-    """Samples to a batch; the first failure if there is any."""
-    good: list[Sample] = []
-    for s in samples:
-        if isinstance(s, Failure):
-            return s
-        good.append(s)
-    first = good[0]
-    return Batch(
-        torch.from_numpy(np.stack([s.codes for s in good])),
-        [s.where for s in good],
-        None
-        if first.labels is None
-        else torch.from_numpy(np.stack([s.labels for s in good if s.labels is not None])),
-        {r: torch.from_numpy(np.stack([s.targets[r] for s in good])) for r in first.targets},
-        {r: [s.starts[r] for s in good] for r in first.starts},
-        {r: torch.from_numpy(np.stack([s.expected[r] for s in good])) for r in first.expected},
-    )
-
-
-@dataclass
 class StageData(Dataset):
     """All that the samples of one stage are drawn from; indexed by (purpose, step, index).
 
     Attributes
     ----------
-    chromsizes : of the genome. training, validation : names of chromosomes; nothing of any other is
-        read.
-    observed, expected_tables : by name of the map. target : name of the map that validation looks at.
-    marks : of the profiles. genome : training sequence in memory, for transplants and the teacher.
-        teacher : see :mod:`.teacher`.
+    seed : of the run. number : of the stage.
+    module : whose maps are learnt; None: profiles alone.
+    chromsizes : of the genome.
+    training, validation : names of chromosomes; nothing of any other is read.
+    observed, expected_tables : measured maps, and the expected of each, by name of the map.
+    target : name of the map that validation looks at.
+    peaks : labels of the profiles.
+    genome : training sequence in memory, for transplants and the teacher.
+    teacher : see :mod:`orca_cool.train.teacher`.
     """
 
     seed: int
@@ -165,7 +75,7 @@ class StageData(Dataset):
     observed: Mapping[str, ObservedMap]
     expected_tables: Mapping[str, ExpectedModel]
     block_missing: float
-    marks: PeakLabels | None = None
+    peaks: PeakLabels | None = None
     genome: TrainingGenome | None = None
     teacher: Positional | None = None
     _matrices: dict[tuple[str, int], np.ndarray] = field(default_factory=dict)
@@ -224,42 +134,16 @@ class StageData(Dataset):
     def _measured(
         self, rng: np.random.Generator, name: str, held: bool, index: int
     ) -> Sample | None:
+        """A window of the map ``name``; None if too many of its pixels are missing.
+
+        Parameters
+        ----------
+        held : the ``index``-th window of validation, not one of training.
+        """
         module, stage = self.module, self.stage
         assert module is not None
         observed, expected_model = self.observed[name], self.expected_tables[name]
-        sizes = {
-            c: self.chromsizes[c]
-            for c in (self.validation if held else self.training)
-            if c in observed.chromsizes
-        }
-        if not sizes:
-            kind = "validation" if held else "training"
-            raise TrainingError(
-                f"map {observed.path!r} has none of the {kind} chromosomes; it has: "
-                f"{', '.join(observed.chromsizes)}"
-            )
-        pieces: tuple[Segment, ...]
-        if module.multi_chromosome:
-            every = (
-                {
-                    c: self.chromsizes[c]
-                    for c in (*self.training, *self.validation)
-                    if c in observed.chromsizes
-                }
-                if held
-                else sizes
-            )
-            pieces = draw_layout(
-                rng, every, self.window, observed.resolution, self.validation if held else ()
-            )
-        elif held:
-            pieces = (
-                strand_difference_window(
-                    index, stage.validation, sizes, self.window, observed.resolution
-                ),
-            )
-        else:
-            pieces = (draw_window(rng, sizes, self.window, observed.resolution, stage.overhang),)
+        pieces = self._pieces(rng, observed, held, index)
         shift = 0 if held else int(rng.integers(-stage.shift, stage.shift + 1))
         bins, inside = self.spec.bins, extent(pieces, self.chromsizes)
         starts = draw_zoom(rng, module.resolutions, bins, inside)
@@ -286,6 +170,32 @@ class StageData(Dataset):
         where = f"{name} {' '.join(map(str, pieces))}" + (f" shifted by {shift}" if shift else "")
         return Sample(codes, where, self._labels(pieces), targets, starts, expected)
 
+    def _pieces(
+        self, rng: np.random.Generator, observed: ObservedMap, held: bool, index: int
+    ) -> tuple[Segment, ...]:
+        """Where a window lies: in one chromosome, or over several laid end to end."""
+        assert self.module is not None
+        grid = observed.resolution
+
+        def measured(*chroms: str) -> dict[str, int]:
+            return {c: self.chromsizes[c] for c in chroms if c in observed.chromsizes}
+
+        sizes = measured(*(self.validation if held else self.training))
+        if not sizes:
+            kind = "validation" if held else "training"
+            raise TrainingError(
+                f"map {observed.path!r} has none of the {kind} chromosomes; it has: "
+                f"{', '.join(observed.chromsizes)}"
+            )
+        if self.module.multi_chromosome:
+            every = measured(*self.training, *self.validation) if held else sizes
+            first = self.validation if held else ()
+            return draw_concatenated(rng, every, self.window, grid, first)
+        if held:
+            count = self.stage.validation
+            return (evenly_placed_window(index, count, sizes, self.window, grid),)
+        return (draw_window(rng, sizes, self.window, grid, self.stage.overhang),)
+
     def _expected_matrix(self, name: str, resolution: int) -> np.ndarray:
         """(bins, bins) expected of a window of one chromosome; kept."""
         if (name, resolution) not in self._matrices:
@@ -297,8 +207,8 @@ class StageData(Dataset):
     def _held_out(
         self, pieces: tuple[Segment, ...], resolution: int, start: int, bins: int
     ) -> np.ndarray:
-        """(bins,) bins of a layout that lie in validation chromosomes: a validation pixel has at
-        least one of them.
+        """(bins,) bool: bins of concatenated chromosomes that lie in validation chromosomes. A pixel
+        is validated on if at least one of its bins does.
         """
         at = (start + np.arange(bins)) * resolution
         edges = np.cumsum([len(p) for p in pieces])
@@ -308,8 +218,8 @@ class StageData(Dataset):
     def _sequence(
         self, rng: np.random.Generator, pieces: tuple[Segment, ...], shift: int, held: bool
     ) -> np.ndarray:
-        """Codes of the window and its flanks; of a layout the flanks and what no piece fills are
-        unknown.
+        """Codes of the window and its flanks. Of concatenated chromosomes the flanks, and what no
+        piece fills, are N.
         """
         flank = self.stage.flank
         if len(pieces) == 1 and len(pieces[0]) == self.window:
@@ -343,10 +253,10 @@ class StageData(Dataset):
 
     def _labels(self, pieces: tuple[Segment, ...]) -> np.ndarray | None:
         """Profiles of a window of one chromosome, where the stage trains them."""
-        if self.marks is None or len(pieces) != 1:
+        if self.peaks is None or len(pieces) != 1:
             return None
         p = pieces[0]
-        labels = self.marks.window(p.chrom, p.start, p.end, self.spec.base_bin)
+        labels = self.peaks.window(p.chrom, p.start, p.end, self.spec.base_bin)
         return labels if p.strand == "+" else labels[:, ::-1].copy()
 
     # -- the teacher
@@ -384,15 +294,15 @@ class StageData(Dataset):
 
     def _profiles(self, rng: np.random.Generator, purpose: int, index: int) -> Sample:
         stage, base, held = self.stage, self.spec.base_bin, purpose == VALIDATION
-        assert self.marks is not None
+        assert self.peaks is not None
         sizes = {c: self.chromsizes[c] for c in (self.validation if held else self.training)}
         if held:
-            piece = strand_difference_window(index, stage.validation, sizes, self.window, base)
+            piece = evenly_placed_window(index, stage.validation, sizes, self.window, base)
         else:
             piece = draw_window(rng, sizes, self.window, 1, stage.overhang)
         first, last = piece.start - stage.flank, piece.end + stage.flank
         codes = _source(self.genome_path, os.getpid()).fetch(piece.chrom, first, last)
-        labels = self.marks.window(piece.chrom, piece.start, piece.end, base)
+        labels = self.peaks.window(piece.chrom, piece.start, piece.end, base)
         if not held:
             substitute(rng, codes, stage.substitute)
             if self.genome is not None and "centromere" in self.spec.profiles:
@@ -425,14 +335,6 @@ class StageData(Dataset):
             pin_memory=pin,
             **several,
         )
-
-
-def batches(loader: DataLoader) -> Iterator[Batch]:
-    """Batches of a loader; TrainingError with the message of a sample that failed."""
-    for batch in loader:
-        if isinstance(batch, Failure):
-            raise TrainingError(batch.message)
-        yield batch
 
 
 def cut_square(m: np.ndarray, start: int, bins: int) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 from orca_cool.errors import TrainingError
 from orca_cool.genome.intervals import Interval
 from orca_cool.genome.source import GAP, SequenceSource, reverse_complement
-from orca_cool.train.config import Transplants
+from orca_cool.train.settings import Transplants
 
 #: Length in bp of CDEI at the left end and CDEIII at the right end of an annotated centromere
 #: (Hegemann & Fleig 1993).

@@ -45,12 +45,14 @@ from orca_cool.maps.observed import TILE
 from orca_cool.model.cascade import Orca
 from orca_cool.model.horizontal import encode_blocks
 from orca_cool.model.spec import ModuleSpec, orca_spec
-from orca_cool.train.config import Config, parse_config, trained_parts
+from orca_cool.train.batch import Batch, Sample
+from orca_cool.train.config import parse_config, trained_parts
 from orca_cool.train.draw import draw_zoom
 from orca_cool.train.loop import StageLoop
 from orca_cool.train.net import StageNet, set_trained
-from orca_cool.train.run import Run
-from orca_cool.train.samples import TRAIN, Batch, Sample, StageData
+from orca_cool.train.samples import TRAIN, StageData
+from orca_cool.train.settings import Config
+from orca_cool.train.setup import Run
 
 PROFILES = 32
 #: by stage: modules of the model, and batch, steps, resolution of the map, shift (Zhou 2022,

@@ -24,7 +24,7 @@ from orca_cool.maps.coolfile import read_log_ratio
 from orca_cool.maps.metrics import diamond
 from orca_cool.model.bundle import save_bundle
 from orca_cool.train.config import load_config
-from orca_cool.train.run import Run
+from orca_cool.train.setup import Run
 
 TEST = ("t1", "t2")
 TRAINING = {**{f"c{k}": 500 for k in range(16)}, "v": 300}

@@ -30,11 +30,13 @@ from orca_cool.model.bundle import load_bundle
 from orca_cool.train import checkpoint
 from orca_cool.train import loop as loop_module
 from orca_cool.train.average import Average, recompute_norms
+from orca_cool.train.batch import collate
 from orca_cool.train.config import Config, load_config, parse_config, trained_parts
-from orca_cool.train.loop import StageLoop, correlation, correlation_sums
+from orca_cool.train.loop import StageLoop
 from orca_cool.train.net import StageNet, set_trained
 from orca_cool.train.run import Run, train
-from orca_cool.train.samples import TRAIN, StageData, collate
+from orca_cool.train.samples import TRAIN, StageData
+from orca_cool.train.scores import correlation, correlation_sums
 
 CONFIGS = sorted((Path(__file__).parents[2] / "orca_cool" / "data" / "configs").glob("*.yaml"))
 

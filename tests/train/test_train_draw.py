@@ -16,16 +16,18 @@ from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import GAP, reverse_complement
 from orca_cool.maps.observed import block_mean, log_ratio
 from orca_cool.train import samples as samples_module
+from orca_cool.train.batch import Failure, Sample, batches, collate
 from orca_cool.train.config import parse_config
 from orca_cool.train.draw import (
-    draw_layout,
+    draw_concatenated,
     draw_window,
     draw_zoom,
+    evenly_placed_window,
     extent,
-    strand_difference_window,
 )
-from orca_cool.train.run import Run, convergent
-from orca_cool.train.samples import TRAIN, VALIDATION, Failure, Sample, StageData, batches, collate
+from orca_cool.train.peaks import convergent
+from orca_cool.train.samples import TRAIN, VALIDATION, StageData
+from orca_cool.train.setup import Run
 
 LENGTHS = st.dictionaries(st.sampled_from("abcde"), st.integers(3_000, 90_000), min_size=1)
 
@@ -49,9 +51,9 @@ def test_windows_lie_on_the_grid_and_in_their_chromosome(sizes, w, overhang, see
 
 @settings(max_examples=200, deadline=None)
 @given(LENGTHS, st.integers(1, 300), st.integers(0, 10_000))
-def test_layouts_fill_the_window_with_each_chromosome_once(sizes, w, seed):
+def test_concatenated_chromosomes_fill_the_window_with_each_chromosome_once(sizes, w, seed):
     unit = 1000
-    pieces = draw_layout(np.random.default_rng(seed), sizes, w * unit, unit)
+    pieces = draw_concatenated(np.random.default_rng(seed), sizes, w * unit, unit)
     assert len({p.chrom for p in pieces}) == len(pieces)
     room = sum(n // unit * unit for n in sizes.values())
     assert sum(len(p) for p in pieces) == min(w * unit, room)
@@ -91,7 +93,7 @@ def test_every_start_of_a_long_chromosome_is_drawn():
 
 def test_validation_windows_are_spread_over_the_chromosomes():
     windows = [
-        strand_difference_window(k, 6, {"a": 40_000, "b": 20_000}, 16_000, 1000) for k in range(6)
+        evenly_placed_window(k, 6, {"a": 40_000, "b": 20_000}, 16_000, 1000) for k in range(6)
     ]
     assert [w.chrom for w in windows] == list("aaaabb")
     assert all(0 <= w.start and w.end <= {"a": 40_000, "b": 20_000}[w.chrom] for w in windows)
@@ -183,7 +185,7 @@ def test_shifted_sequence_slides_against_its_target(tmp_path):
     )
 
 
-def test_layout_samples_have_cis_and_trans_and_their_own_expected(tmp_path):
+def test_samples_of_concatenated_chromosomes_have_cis_and_trans_and_their_own_expected(tmp_path):
     data = stage_data(tmp_path, 2)
     s = data[TRAIN, 0, 0]
     assert s.where.count(":") >= 2
@@ -242,13 +244,13 @@ def test_nothing_of_test_chromosomes_is_read(tmp_path, monkeypatch):
 
 def test_labels_follow_the_strand(tmp_path):
     data = stage_data(tmp_path, 0, shift=0)
-    assert data.marks is not None
+    assert data.peaks is not None
     strands = set()
     for i in range(20):
         s = data[TRAIN, 0, i]
         chrom, _, rest = s.where.partition(" ")[2].partition(":")
         start, end = (int(x.replace(",", "")) for x in rest[: rest.index("(")].rsplit("-", 1))
-        plain = data.marks.window(chrom, start, end, 2000)
+        plain = data.peaks.window(chrom, start, end, 2000)
         assert plain.shape == (2, 16)
         strands.add(rest[-2])
         np.testing.assert_array_equal(s.labels, plain if rest[-2] == "+" else plain[:, ::-1])

@@ -1,0 +1,120 @@
+"""Samples of training, and batches of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from orca_cool.errors import TrainingError
+
+
+@dataclass
+class Sample:
+    """One window.
+
+    Attributes
+    ----------
+    codes : uint8 (flank + window + flank,), codes 0 to 4.
+    where : the window in words, for messages.
+    labels : (profiles, bins) 0 or 1, or None.
+    targets : by resolution, (bins, bins) float32 log observed/expected, NaN where unknown.
+    starts : by resolution, first bin of the level's window from the start of the top window.
+    expected : by resolution, (bins, bins) float32 log expected; of concatenated chromosomes alone,
+        as it is the same for all windows of one chromosome.
+    """
+
+    codes: np.ndarray
+    where: str
+    labels: np.ndarray | None = None
+    targets: dict[int, np.ndarray] = field(default_factory=dict)
+    starts: dict[int, int] = field(default_factory=dict)
+    expected: dict[int, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass
+class Batch:
+    """Several samples as tensors: attributes are those of :class:`Sample`, with a first axis for the
+    samples.
+    """
+
+    codes: Tensor
+    where: list[str]
+    labels: Tensor | None
+    targets: dict[int, Tensor]
+    starts: dict[int, list[int]]
+    expected: dict[int, Tensor]
+
+    def __len__(self) -> int:
+        return len(self.where)
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch on a device, except the codes: encoders move them there piece by piece."""
+
+        def move(t: Tensor) -> Tensor:
+            return t.to(device, non_blocking=True)
+
+        return Batch(
+            self.codes,
+            self.where,
+            None if self.labels is None else move(self.labels),
+            {r: move(t) for r, t in self.targets.items()},
+            self.starts,
+            {r: move(t) for r, t in self.expected.items()},
+        )
+
+    def split(self, size: int) -> list[Batch]:
+        """The batch in parts of at most ``size`` samples, in order."""
+        cuts = [slice(a, a + size) for a in range(0, len(self), size)]
+        return [
+            Batch(
+                self.codes[c],
+                self.where[c],
+                None if self.labels is None else self.labels[c],
+                {r: t[c] for r, t in self.targets.items()},
+                {r: s[c] for r, s in self.starts.items()},
+                {r: t[c] for r, t in self.expected.items()},
+            )
+            for c in cuts
+        ]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The message of an error in a worker process. The exception itself would bring the worker's
+    traceback along.
+    """
+
+    message: str
+
+
+def collate(samples: list[Sample | Failure]) -> Batch | Failure:
+    """Stack samples to a batch; the first failure, if there is one, in its place."""
+    good: list[Sample] = []
+    for s in samples:
+        if isinstance(s, Failure):
+            return s
+        good.append(s)
+    first = good[0]
+    return Batch(
+        torch.from_numpy(np.stack([s.codes for s in good])),
+        [s.where for s in good],
+        None
+        if first.labels is None
+        else torch.from_numpy(np.stack([s.labels for s in good if s.labels is not None])),
+        {r: torch.from_numpy(np.stack([s.targets[r] for s in good])) for r in first.targets},
+        {r: [s.starts[r] for s in good] for r in first.starts},
+        {r: torch.from_numpy(np.stack([s.expected[r] for s in good])) for r in first.expected},
+    )
+
+
+def batches(loader: DataLoader) -> Iterator[Batch]:
+    """Batches of a loader; TrainingError with the message of a sample that failed."""
+    for batch in loader:
+        if isinstance(batch, Failure):
+            raise TrainingError(batch.message)
+        yield batch
