@@ -14,7 +14,9 @@ from tqdm import tqdm
 from orca_cool.cli.common import assembly_of
 from orca_cool.cli.edits import edit_options, say_problems
 from orca_cool.effects.companion_outputs import companion_path, is_result_of, write_companions
-from orca_cool.effects.reference_coordinates import COPIES, reference_regions, require_comparable
+from orca_cool.effects.difference import require_comparable
+from orca_cool.effects.lift import COPIES
+from orca_cool.effects.reference_coordinates import reference_regions
 from orca_cool.errors import EditError, ModelError, OutputError, RegionError
 from orca_cool.files import check_output
 from orca_cool.genome.open import open_genome
