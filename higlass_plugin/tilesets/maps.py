@@ -153,7 +153,7 @@ class _Copies:
 
 class _LiftedGoal(Drawn):
     """A tile of an edited genome's map at the coordinates of its reference: as
-    :mod:`orca_cool.effects.reference_coordinates` makes the file.
+    :mod:`orca_cool.effects.lift` makes the file.
     """
 
     def __init__(self, key: tuple, tileset: LiftedTileset, resolution: int, x: int, y: int):

@@ -18,7 +18,7 @@ from orca_cool.cli.options import (
     output_option,
     say,
 )
-from orca_cool.effects.predict_job import COPIES
+from orca_cool.effects import COPIES
 from orca_cool.variants.options import EditOptions
 
 

@@ -9,7 +9,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from orca_cool.effects.reference_coordinates import difference, lift_to_reference
+from orca_cool.effects.difference import difference
+from orca_cool.effects.lift import lift_to_reference
 from orca_cool.errors import CoolerError, OutputError
 from orca_cool.files import replace_file
 from orca_cool.genome.edited import EditedGenome

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orca_cool.effects import COPIES
 from orca_cool.errors import EditError, OutputError, RegionError
 from orca_cool.files import check_output
 from orca_cool.genome.regions import Region, parse_region, read_view
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from orca_cool.prediction.engine import Engine
     from orca_cool.prediction.levels import Settings
     from orca_cool.prediction.parallel.ranks import Ranks
-
-#: What a duplicated bin shows of its copies at the coordinates of the reference.
-COPIES = ("mean", "first")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +38,7 @@ class PredictJob(Job):
     trans : also contacts between chromosomes. strand_difference : write that column.
     assembly : name of the assembly in the file; None: the genome's, with a fingerprint of edits.
     lift_to_reference : also write the edited genome's map at the coordinates of the reference.
-    copies : one of :data:`COPIES`; None: the first of them.
+    copies : one of :data:`orca_cool.effects.COPIES`; None: the first of them.
     diff : also write ln(alternate / reference) at the coordinates of the reference.
     reference : the reference's prediction for ``diff``; None: it is made.
     nproc : processes of this machine. dask : compute on dask workers there. force : replace outputs, and start anew.
@@ -310,7 +308,8 @@ class _Run:
         and where the regions came from, is settled before anything is computed.
         """
         from orca_cool.effects.companion_outputs import is_result_of, write_companions
-        from orca_cool.effects.reference_coordinates import reference_regions, require_comparable
+        from orca_cool.effects.difference import require_comparable
+        from orca_cool.effects.reference_coordinates import reference_regions
         from orca_cool.prediction.to_file import prepare
 
         job, opened = self.job, self.opened

@@ -42,7 +42,7 @@ FORMAT = "orca-cool.mcool"
 #: Version 2 calls `strand_difference` what version 1 called `spread`, and `zoom` what it called
 #: `series`; both are read.
 FORMAT_VERSION = 2
-#: of the difference of two maps (:mod:`orca_cool.effects.reference_coordinates`), which is no prediction
+#: of the difference of two maps (:mod:`orca_cool.effects.difference`), which is no prediction
 DIFF_FORMAT = "orca-cool.diff"
 MODES = ("regularised", "contact")
 #: attributes of `cooler balance`, whose absence makes cooltools insulation fail; nothing was

@@ -14,14 +14,11 @@ from conftest import Drawn, make_toy_expected, make_toy_model, make_toy_spec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orca_cool.effects import reference_coordinates as frames
-from orca_cool.effects.reference_coordinates import (
-    difference,
-    lift_to_reference,
-    lifted_bins,
-    reference_regions,
-    require_comparable,
-)
+from orca_cool.effects import difference as difference_module
+from orca_cool.effects import lift
+from orca_cool.effects.difference import difference, require_comparable
+from orca_cool.effects.lift import lift_to_reference
+from orca_cool.effects.reference_coordinates import lifted_bins, reference_regions
 from orca_cool.errors import CoolerError, EditError
 from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.changes import Adjacency, Breakend, Contig, Edit
@@ -154,7 +151,7 @@ def dense(path, resolution, column):
 
 
 def oracle(edited, genome, resolution, copies):
-    """(n, n) balanced frequencies and levels in the reference's frame, NaN where there is no pixel,
+    """(n, n) balanced frequencies and levels in the reference's coordinates, NaN where there is no pixel,
     and (n,) bool masked.
     """
     frequency = cooler.Cooler(f"{edited}::resolutions/{resolution}").matrix(balance=True)[:]
@@ -195,17 +192,17 @@ def oracle(edited, genome, resolution, copies):
     return values, coarsest, masked
 
 
-def assert_is_the_oracles(frame, edited, genome, copies):
+def assert_is_the_oracles(lifted, edited, genome, copies):
     for r in LEVELS:
-        uri = f"{frame}::resolutions/{r}"
+        uri = f"{lifted}::resolutions/{r}"
         values, levels, masked = oracle(edited, genome, r, copies)
         clr = cooler.Cooler(uri)
         assert dict(clr.chromsizes) == SIZES
         assert clr.info["genome-assembly"] == "drawn1"
         found = clr.matrix(balance=True)[:]
         np.testing.assert_array_equal(np.isnan(clr.bins()["weight"][:]), masked)
-        np.testing.assert_array_equal(np.isfinite(dense(frame, r, "count")), np.isfinite(values))
-        np.testing.assert_array_equal(dense(frame, r, "level"), levels)
+        np.testing.assert_array_equal(np.isfinite(dense(lifted, r, "count")), np.isfinite(values))
+        np.testing.assert_array_equal(dense(lifted, r, "level"), levels)
         np.testing.assert_allclose(
             found[~masked][:, ~masked], np.nan_to_num(values)[~masked][:, ~masked], rtol=1e-6
         )
@@ -232,7 +229,7 @@ def test_every_pixel_is_the_oracles(reference, tmp_path, name):
             assert (layer.band, layer.eps, layer.trans) == (source.band, source.eps, None)
             np.testing.assert_array_equal(layer.expected, source.expected[: len(layer.expected)])
             assert (meta["lifted_to_reference"], meta["copies"], meta["more"], meta["x"]) == (
-                "reference",
+                True,
                 copies,
                 5,
                 1,
@@ -309,7 +306,7 @@ def test_difference_is_the_log_ratio_of_the_two_files(reference, tmp_path):
         pseudo_depth=3e4,
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(frames, "CELLS", 100)  # many rounds
+        patch.setattr(difference_module, "CELLS", 100)  # many rounds
         assert difference(tmp_path / "f.mcool", plain, tmp_path / "d.mcool") == tmp_path / "d.mcool"
     assert cooler.fileops.is_multires_file(str(tmp_path / "d.mcool"))
     for r in LEVELS:
@@ -428,7 +425,7 @@ def test_maps_that_cannot_be_compared(reference, tmp_path):
     ):
         with pytest.raises(CoolerError, match=message):
             require_comparable(plain, LEVELS, SIZES, meta | changes)
-    with pytest.raises(CoolerError, match="no level of 320 bp; it has 40, 80, 160"):
+    with pytest.raises(CoolerError, match="no resolution 320; it has: 40, 80, 160"):
         require_comparable(plain, (40, 320), SIZES, meta)
     with pytest.raises(CoolerError, match="b has 3000 bp there, 3001 bp here"):
         require_comparable(plain, LEVELS, SIZES | {"b": 3_001}, meta)
@@ -532,19 +529,19 @@ def test_any_edits_any_map(tmp_path_factory, places, kinds, unit, band, copies, 
     edited = drawn_map(genome, folder / "e.mcool", regions, np.random.default_rng(seed), band, mode)
     with pytest.MonkeyPatch.context() as patch:
         if cells:  # rows a few at a time, blocks of a few rows, all of them dropped again and again
-            patch.setattr(frames, "CELLS", cells)
-            patch.setattr(frames, "BLOCKS", 2)
+            patch.setattr(lift, "CELLS", cells)
+            patch.setattr(lift, "BLOCKS", 2)
         lift_to_reference(edited, genome, folder / "f.mcool", assembly="drawn1", copies=copies)
     assert_has_the_oracles_numbers(folder / "f.mcool", edited, genome, copies)
 
 
-def assert_has_the_oracles_numbers(frame, edited, genome, copies):
+def assert_has_the_oracles_numbers(lifted, edited, genome, copies):
     for r in (40, 80):
         values, levels, masked = oracle(edited, genome, r, copies)
-        np.testing.assert_allclose(dense(frame, r, "count"), 1e5 * values, rtol=1e-6)
-        np.testing.assert_array_equal(dense(frame, r, "level"), levels)
+        np.testing.assert_allclose(dense(lifted, r, "count"), 1e5 * values, rtol=1e-6)
+        np.testing.assert_array_equal(dense(lifted, r, "level"), levels)
         np.testing.assert_array_equal(
-            np.isnan(cooler.Cooler(f"{frame}::resolutions/{r}").bins()["weight"][:]), masked
+            np.isnan(cooler.Cooler(f"{lifted}::resolutions/{r}").bins()["weight"][:]), masked
         )
 
 

@@ -19,7 +19,8 @@ from conftest import Drawn, make_toy_expected, make_toy_model, make_toy_spec
 
 from higlass_plugin.registry.tilesets import TilesetRegistry
 from higlass_plugin.tiles import TILE_BINS, VECTOR_BINS
-from orca_cool.effects.reference_coordinates import difference, lift_to_reference
+from orca_cool.effects.difference import difference
+from orca_cool.effects.lift import lift_to_reference
 from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.regions import Region
 from orca_cool.maps.coolfile import read_log_ratio

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 from cooltools import expected_cis
 
-from orca_cool.effects.reference_coordinates import difference
+from orca_cool.effects.difference import difference
 from orca_cool.errors import CoolerError, RegionError
 from orca_cool.genome.regions import Region
 from orca_cool.maps.coolfile import Layer, RowBlock, read_log_ratio, write_mcool
