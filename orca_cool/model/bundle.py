@@ -1,8 +1,8 @@
 """Models as files: our bundle (a folder with ``model.json`` and ``weights.safetensors``).
 
 A bundle holds no pickle and no path; ``model.json`` names the format and its version, the
-specification, and size and SHA-256 of the weights, so that a damaged copy is told from a sound one
-before anything is computed with it.
+specification, and size and SHA-256 of the weights, so that a damaged copy is recognised before
+anything is computed with it.
 """
 
 from __future__ import annotations

@@ -217,7 +217,7 @@ def _expected_tables(folder: Path, name: str, modules: tuple[str, ...]) -> dict[
 
 
 def read_table(path: str | os.PathLike[str]) -> np.ndarray:
-    """A released background as frequencies by distance, float64 (n,).
+    """A released table of expected frequencies ("background") by distance, float64 (n,).
 
     The files hold natural logs (``misc/process_expectation.py`` of jzhoulab/orca takes them for
     cis, mono and trans). A mean frequency is between 0 and 1, its log below 0: a table with a

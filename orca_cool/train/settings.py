@@ -47,38 +47,40 @@ class Stage:
 
     Attributes
     ----------
-    name : of the stage, unique.
+    name : of the stage; no two stages may have the same.
     module : the module whose levels are learnt; empty: profiles alone.
-    train : what is trained: "encoder", "profiles", "base_decoder", "decoders", or a pyramid's name;
-        all else is frozen, running statistics too. Empty: encoder, base_decoder and profiles of a
+    train : what is trained: "encoder", "profiles", "base_decoder", "decoders", or a pyramid's name.
+        All else is frozen, running statistics too. Empty: encoder, base_decoder and profiles of a
         one-shot module (1M); the last pyramid and the decoders of a cascade (32M, 256M); encoder
         and profiles without a module.
-    steps, batch : optimiser steps, and samples a step over all devices. microbatch : samples at
-        once on a device, 0 = all of its share.
-    optimizer : "sgd" (with ``momentum``) or "adamw". lr, weight_decay. clip : largest norm of the
-        gradient, 0 = none.
-    schedule : "plateau" (``factor`` after ``plateau`` validations without a new best), "onecycle"
-        or "constant".
-    average : of the weights that are validated and kept: "swa" (equal weights from the share
-        ``average_from`` of the steps on, batch norms recomputed from ``norm_samples`` samples),
-        "ema" (with ``decay``), or "none".
-    resolution : bin of the measured map in bp; 0: the base bin, or the finest level of a 256M-type
-        module.
-    mix : share of each source of targets: names under ``maps``, or "teacher" (see ``positional``).
-        Empty: the target map.
-    window : bp scored in a sample of profiles alone (a map's window otherwise). flank : bp of real
-        sequence beside it, encoded and cropped, so that windows do not end in zero padding; 0 as in
-        the paper.
-    shift : the sequence slides by up to this many bp against the bins. overhang : share of a window
-        that may lie past a chromosome's end.
-    missing : windows with a larger share of missing pixels (of those inside the chromosomes) are
-        rejected.
+    steps : of the optimiser.
+    batch : samples a step, over all devices.
+    microbatch : samples at once on a device; 0: all of its share of the batch.
+    optimizer : "sgd" (with ``momentum``) or "adamw".
+    lr, momentum, weight_decay : of the optimiser.
+    clip : largest norm of the gradient; 0: none.
+    schedule : of the learning rate: "plateau" (times ``factor`` after ``plateau`` validations
+        without a new best), "onecycle" or "constant".
+    average : of the weights that are validated and kept: "swa" (equal weights of all steps from the
+        share ``average_from`` on), "ema" (exponential, with ``decay``), or "none".
+    norm_samples : with "swa", samples from which batch norms are computed anew.
+    resolution : bin of the measured map in bp; 0: the base bin, or the finest level of a module of
+        several chromosomes (256M).
+    mix : share of each source of targets: names under ``maps``, or "teacher"
+        (:mod:`orca_cool.train.teacher`). Empty: the target map.
+    window : bp scored in a sample of profiles alone; with a module, that of its top level.
+    flank : bp of real sequence on either side of the window, encoded and then cropped, so that
+        windows do not end in zero padding; 0 as in the paper.
+    shift : the sequence is shifted by up to this many bp against the bins.
+    overhang : share of a window that may lie past a chromosome's end.
+    missing : windows with a larger share of missing pixels are rejected; pixels outside the
+        chromosomes do not count.
     profiles : weight of the profiles' loss in a stage with maps.
-    substitute : share of bases redrawn at random. encoding_dropout : share of encoding channels set
-        to zero, per sample.
-    validate : steps between validations (and checkpoints). validation : samples of one validation,
-        spread over the chromosomes.
-    patience : validations without a new best before the stage ends; 0: never.
+    substitute : share of bases redrawn at random.
+    encoding_dropout : share of encoding channels set to zero, drawn for each sample.
+    validate : steps between validations, each with a checkpoint.
+    validation : samples of one validation, spread evenly over the chromosomes.
+    patience : validations without a new best before the stage ends; 0: it never ends early.
     """
 
     name: str
@@ -120,28 +122,39 @@ class Config:
 
     Attributes
     ----------
-    genome : .2bit or FASTA. ``assembly`` : its name in the model's list of known genomes.
-    maps : measured maps by name (.cool or .mcool); ``target`` is the one the model predicts.
-    expected : folder written by ``orca-cool expected``; empty: fitted to the training
-        chromosomes of the target.
-    keep : bp up to which fitted expected is not smoothed.
+    name : of the model.
+    genome : .2bit or FASTA.
+    maps : measured maps by name (.cool or .mcool).
     model : keys of a specification, or ``{orca: h1esc, modules: [1M]}`` for a released one.
-    start : folder of a trained model whose networks this one begins with (all that it has by the
-        same name).
-    test, validation : chromosomes never read, and chromosomes only validated on. ``exclude`` :
-        chromosomes left out altogether.
-    peaks : by profile, a BED, narrowPeak or bigBed file. ``factors`` : a BED whose fourth column
-        names the profile; those with ``min_peaks`` or more on the training chromosomes are used.
-    features : BED with the feature type in the seventh column; ``feature_types`` become profiles.
+    stages : in the order in which they run.
+    test : chromosomes that are never read.
+    validation : chromosomes that are only validated on.
+    target : the map that the model predicts; empty: the first.
+    exclude : chromosomes left out altogether.
+    assembly : name of the genome in the model's list of known assemblies.
+    expected : folder written by ``orca-cool expected``; empty: fitted to the training chromosomes
+        of the target.
+    keep : bp up to which a fitted expected is not smoothed.
+    start : folder of a trained model; networks that it has under the same name begin as they are
+        there.
+    peaks : by profile, a BED, narrowPeak or bigBed file.
+    factors : a BED whose fourth column names the profile.
+    min_peaks : profiles of ``factors`` with fewer peaks on the training chromosomes are left out.
+    features : BED with the feature type in the seventh column.
+    feature_types : types of features that become profiles.
     emphasis : positives of a profile with frequency f weigh ((1 - f) / f) ** emphasis; 0 as in the
         paper.
     profile_weights : weight of a profile's loss, by name; the others share a weight of 1.
-    cutoff : of adaptive coarse-graining (cooltools). ``block_missing`` : a pixel with a larger
-        share of missing fine pixels is missing.
-    workers : processes that draw samples. ``threads`` : of the process that trains on a CPU.
-        ``keep_checkpoints`` : newest ones kept.
+    transplants : see :class:`Transplants`.
+    cutoff : of adaptive coarse-graining (cooltools).
+    block_missing : a pixel with a larger share of missing fine pixels is missing.
+    seed : of all random draws.
+    workers : processes that draw samples.
+    threads : of the process that trains, on a CPU.
+    keep_checkpoints : how many of the newest checkpoints are kept.
     devices, nodes, accelerator, strategy, precision : of Lightning Fabric.
     cache : folder of coarse-grained tiles; empty: inside the run's folder.
+    folder : of the YAML file.
     """
 
     name: str

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import os
 import shutil
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -206,7 +209,7 @@ def test_import_of_the_released_form(reference_bundles: dict[str, Path]):
     assert len(h1esc["spec"]["profiles"]) == 32
     assert h1esc["spec"]["assemblies"]["hg38"]["chr1"] == 248_956_422
     assert "academic use only" in h1esc["spec"]["licence"]
-    assert [(b["resolution"], b["trans"]) for b in h1esc["expected_tables"]] == [
+    assert [(b["resolution"], b["trans"]) for b in h1esc["expected"]] == [
         (1000, False),
         (4000, False),
         (32000, True),
@@ -295,3 +298,26 @@ def test_tables(tmp_path: Path):
         np.save(tmp_path / "t.npy", bad)
         with pytest.raises(BundleError, match=r"t\.npy"):
             released.read_table(tmp_path / "t.npy")
+
+
+def test_what_a_model_predicts(toy_bundle: Model):
+    spec = toy_bundle.spec
+    assert toy_bundle.name == spec.name
+    assert toy_bundle.modules == tuple(m.name for m in spec.modules)
+    assert toy_bundle.levels == tuple(sorted({r for m in spec.modules for r in m.resolutions}))
+    assert toy_bundle.profiles == spec.profiles
+    assert toy_bundle.assemblies == tuple(spec.assemblies)
+    named = dataclasses.replace(
+        toy_bundle, spec=dataclasses.replace(spec, cell_type="HFF", licence="MIT")
+    )
+    assert (named.cell_types, named.licence) == (("HFF",), "MIT")
+    unnamed = dataclasses.replace(toy_bundle, spec=dataclasses.replace(spec, cell_type=""))
+    assert unnamed.cell_types == ()
+
+
+def test_a_bundle_is_as_public_as_the_umask_allows(toy_bundle: Model):
+    mask = os.umask(0)
+    os.umask(mask)
+    assert stat.S_IMODE(toy_bundle.path.stat().st_mode) == 0o777 & ~mask
+    for file in toy_bundle.path.iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) == 0o666 & ~mask

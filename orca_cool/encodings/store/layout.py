@@ -1,5 +1,5 @@
-"""The file of an encoding store: its layout, how it comes into being, and how damage to its
-structure is told.
+"""The file of an encoding store: its layout, how it is made, and how damage to its structure is
+recognised.
 
 A plain HDF5 file behind an HDF5 "user block", a stretch at the beginning that HDF5 skips. The user
 block repeats the attributes and holds the file offset of every table, so that this package finds

@@ -10,7 +10,7 @@ What differs from the plain form, and why (`n` bins a map):
   that depends on j: two 1-D convolutions in place of a 2-D one, with corrections where a tap falls
   off the map (see :class:`_Head`);
 * its distance channel does not depend on the sequence: :meth:`FastDecoder.prepare` works it out
-  once per background;
+  once per expected table;
 * residuals and activations are in place.
 
 A linear pair (conv, norm, conv, norm) is *not* collapsed to one 5x5 convolution: 2.8 times the
