@@ -168,10 +168,6 @@ def parse_length(text: str) -> int:
         ) from None
 
 
-#: The former name of :func:`parse_length`, for `orca_cool.cli.plot`.
-parse_number = parse_length
-
-
 def parse_position(text: str, chromsizes: Mapping[str, int]) -> tuple[str, int]:
     """Read the position of a base: "chr9:110,404,000", "chrI:100k" or "chrI:0.1Mb".
 

@@ -8,7 +8,6 @@ package.
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import re
@@ -23,6 +22,7 @@ from typing import Any
 
 from orca_cool.errors import BundleError, ModelError, OutputError
 from orca_cool.files import PARTIAL, atomic_folder, atomic_path, check_format, replace_folder
+from orca_cool.genome.regions import closest
 from orca_cool.model.header import SPEC_FILE, check_weights, is_bundle, read_header
 
 DATA = Path(__file__).parents[1] / "data"
@@ -149,8 +149,8 @@ def check_name(name: str) -> str:
 def unknown(name: str) -> ModelError:
     """The error for a name that nobody knows: it lists the known ones, and the closest."""
     names = list(known())
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f"did you mean {close[0]!r}? " if close else ""
+    close = closest(name, names)
+    hint = f"did you mean {close!r}? " if close else ""
     return ModelError(f"unknown model {name!r}; {hint}known models: {', '.join(names) or 'none'}")
 
 

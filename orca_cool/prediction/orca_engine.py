@@ -24,10 +24,9 @@ from orca_cool.genome.source import SequenceSource
 from orca_cool.maps.contact_map import ContactMap
 from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.bundle import Model
-from orca_cool.model.fast.decoder import DTYPES, FastCascade
-from orca_cool.model.fast.encoder import DTYPES as ENCODER_DTYPES
+from orca_cool.model.fast.decoder import FastCascade
 from orca_cool.model.fast.encoder import FastEncoder
-from orca_cool.model.spec import ModuleSpec
+from orca_cool.model.spec import DECODER_DTYPES, ENCODER_DTYPES, ModuleSpec
 from orca_cool.prediction import accuracy, zoom
 from orca_cool.prediction.batch_decoder import BatchDecoder, strand_window
 from orca_cool.prediction.device import default_batch, resolve_device
@@ -40,10 +39,9 @@ from orca_cool.prediction.engine import (
     average,
     decode_root,
 )
+from orca_cool.prediction.job import EDGES
 from orca_cool.prediction.windows import Window, concatenated_chromosomes, fill_with_chromosomes
 from orca_cool.prediction.zoom import EncodedZoom
-
-EDGES = ("real", "zero-padded")
 
 #: Base bins encoded between two looks at whether the caller has something more urgent.
 ENCODED_AT_ONCE = 2000
@@ -93,7 +91,7 @@ class OrcaEngine:
         fine_bytes: int = 0,
     ):
         for kind, value, known in (
-            ("number type", dtype, DTYPES),
+            ("number type", dtype, DECODER_DTYPES),
             ("encoder's number type", encoder_dtype, ENCODER_DTYPES),
         ):
             if value not in known:

@@ -5,12 +5,12 @@ error for an unknown one names the nearest that is known.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from orca_cool.errors import TrainingError
+from orca_cool.genome.regions import closest
 from orca_cool.model.spec import ModelSpec, ModuleSpec
 from orca_cool.train.settings import TEACHER, Config, Stage, Transplants
 
@@ -175,10 +175,9 @@ def _build(kind: type, data: Any, where: str) -> Any:
     fields = {f.name: f for f in dataclasses.fields(kind)}
     for key in data:
         if key not in fields:
-            near = difflib.get_close_matches(str(key), fields, n=1, cutoff=0.0)
-            raise TrainingError(
-                f"unknown key {key!r} in {where}; the nearest known key is {near[0]!r}"
-            )
+            near = closest(str(key), fields)
+            hint = f"did you mean {near!r}?" if near else f"known keys: {', '.join(fields)}"
+            raise TrainingError(f"unknown key {key!r} in {where}; {hint}")
     for name, f in fields.items():
         if (
             name not in data

@@ -32,18 +32,14 @@ from orca_cool.model.decoder import Decoder
 from orca_cool.model.fast.fold import folded
 from orca_cool.model.fast.precision import convolutions
 from orca_cool.model.fast.threads import ahead
-from orca_cool.model.spec import ModuleSpec
-
-#: Number types: exact; TF32 convolutions (10-bit mantissa, CUDA only); bfloat16 maps and weights
-#: (8-bit mantissa).
-DTYPES = ("float32", "tf32", "bfloat16")
+from orca_cool.model.spec import DECODER_DTYPES, ModuleSpec
 
 
 def check_dtype(dtype: str, device: torch.device) -> None:
     """DeviceError unless decoders can run in ``dtype`` on ``device``."""
-    if dtype not in DTYPES:
+    if dtype not in DECODER_DTYPES:
         raise DeviceError(
-            f"number type {dtype!r} is not known to the decoders; use one of {', '.join(DTYPES)}"
+            f"number type {dtype!r} is not known to the decoders; use one of {', '.join(DECODER_DTYPES)}"
         )
     if dtype == "tf32" and device.type != "cuda":
         raise DeviceError(
@@ -132,7 +128,7 @@ class FastDecoder:
     decoder : on any device; it is not changed. Dropout is off whatever its mode.
     device : where to run; all tensors given are there.
     dtype : "float32" (equal to the decoder to rounding), "tf32" (CUDA only), "bfloat16" (see
-        ``DTYPES``). Whatever it is, the first convolution, what the distance and the coarse map
+        ``DECODER_DTYPES``). Whatever it is, the first convolution, what the distance and the coarse map
         add, the sums of the residual stack and the last 1x1 convolutions are in float32. (Sums in
         bfloat16 are about a tenth faster, and five times farther off.)
 

@@ -35,9 +35,9 @@ from orca_cool.model.encoder import Encoder
 from orca_cool.model.fast.precision import convolutions
 from orca_cool.model.fast.stage import crop
 from orca_cool.model.fast.threads import ahead
-from orca_cool.model.fast.tiers import DTYPES, Tiers
+from orca_cool.model.fast.tiers import Tiers
 
-__all__ = ["DTYPES", "FastEncoder", "Fetch", "Fine"]
+__all__ = ["FastEncoder", "Fetch", "Fine"]
 
 Fetch = Callable[[int, int], np.ndarray]
 #: (start, end) in bp -> outputs of tier 1, (1, channels, 1, bins), see :meth:`FastEncoder.fine`.

@@ -17,9 +17,7 @@ from torch import Tensor
 from orca_cool.errors import DeviceError
 from orca_cool.model.encoder import Encoder
 from orca_cool.model.fast.stage import crop, fast_stages
-from orca_cool.model.spec import EncoderSpec
-
-DTYPES = ("float32", "tf32", "float16")
+from orca_cool.model.spec import ENCODER_DTYPES, EncoderSpec
 
 #: Tier 1 ends at about this stride in bp; the next pool is taken at its end.
 FINE = 16
@@ -37,9 +35,9 @@ class Tiers:
     def __init__(self, encoder: Encoder, device: torch.device | str, dtype: str):
         self.spec: EncoderSpec = encoder.spec
         self.device = torch.device(device)
-        if dtype not in DTYPES:
+        if dtype not in ENCODER_DTYPES:
             raise DeviceError(
-                f"number type {dtype!r} is not known to the encoder; use one of {', '.join(DTYPES)}"
+                f"number type {dtype!r} is not known to the encoder; use one of {', '.join(ENCODER_DTYPES)}"
             )
         if dtype != "float32" and self.device.type != "cuda":
             raise DeviceError(
