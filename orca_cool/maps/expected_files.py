@@ -1,8 +1,8 @@
 """A folder of expected tables: ``expected.json``, one ``expected.<resolution>.tsv`` per resolution
 and a picture of them.
 
-The tables hold what was measured beside what the model uses, so that a fit can be judged;
-``balanced.avg.smoothed`` is what is read.
+A table holds both what was measured (``balanced.avg``) and what was fitted to it
+(``balanced.avg.smoothed``), so that the fit can be judged; a model uses the latter.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def table_file(resolution: int) -> str:
 
 def check_target(folder: str | os.PathLike[str], force: bool) -> None:
     """OutputError if the folder exists and may not be replaced: without ``force``, or if it holds
-    no expected_tables.
+    no expected tables.
     """
     folder = Path(folder)
     mine = any((folder / name).is_file() for name in (HEADER_FILE, FORMER_HEADER))
@@ -80,12 +80,12 @@ def save_expected(
     fits : one a resolution.
     about : what to put in the header beside the tables (source, chromosomes, settings): values of
         JSON.
-    force : replace a folder of expected_tables that is there.
+    force : replace a folder of expected tables that is there.
 
     Raises
     ------
     OutputError
-        If the folder exists (without ``force``; or holds no expected_tables), or cannot be written.
+        If the folder exists (without ``force``; or holds no expected tables), or cannot be written.
     """
     folder = Path(folder)
     check_target(folder, force)
