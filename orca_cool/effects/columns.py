@@ -154,8 +154,8 @@ class Column:
     def breaks(self) -> list[int]:
         """Breakpoints that are drawn in the alternate's window, in bp of its contig.
 
-        All junctions in the window (``breakpoints`` alone if there are more than MAX_JUNCTIONS), and
-        ends of the contig that are not ends of a chromosome of the reference.
+        All junctions in the window (``breakpoints`` alone if there are more than MAX_JUNCTIONS),
+        and ends of the contig that are not ends of a chromosome of the reference.
         """
         m, places = self.alternate, list(self.breakpoints)
         if m is None:

@@ -188,8 +188,8 @@ def _write_level(
 def _log_ratios(
     a: h5py.Group, b: h5py.Group, masked: np.ndarray, scale: float
 ) -> Iterator[pd.DataFrame]:
-    """Pixels that two resolutions with the same bins have both, as ln(a / b * scale), some rows at a
-    time.
+    """Pixels that two resolutions with the same bins have both, as ln(a / b * scale), some rows at
+    a time.
     """
     n = len(masked)
     offsets = [group["indexes/bin1_offset"][:] for group in (a, b)]

@@ -114,7 +114,9 @@ def _draw_block(
     colours: str,
     limit: float,
 ) -> None:
-    """Draw one of a figure's rows from ``top`` (inches) down, on a scale from ``-limit`` to ``limit``."""
+    """Draw one of a figure's rows from ``top`` (inches) down, on a scale from ``-limit`` to
+    ``limit``.
+    """
     for k, (panel, column) in enumerate(zip(block.panels, columns)):
         axes = page.panel_axes(block, panel, column.resolution, k, top)
         draw_map(axes["map"], panel, colours, limit, triangles=page.triangles)
@@ -137,8 +139,8 @@ def _draw_block(
 
 
 def _scales(blocks: Sequence[Block], vmax: float | None, dmax: float | None) -> tuple[float, float]:
-    """Ends of the colour scales of log observed/expected and of the difference; CoolerError if there
-    is nothing to draw.
+    """Ends of the colour scales of log observed/expected and of the difference; CoolerError if
+    there is nothing to draw.
     """
 
     def known(*kinds: str) -> np.ndarray:
@@ -209,8 +211,8 @@ class _Page:
         return axes
 
     def label_row(self, block: Block, last: Axes, colours: str, limit: float) -> None:
-        """Write what a row shows on its left, and draw its colour bar on its right, beside ``last``,
-        the map in the last column.
+        """Write what a row shows on its left, and draw its colour bar on its right, beside
+        ``last``, the map in the last column.
         """
         box = last.get_position()
         self.text(

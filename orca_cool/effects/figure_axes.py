@@ -35,8 +35,8 @@ DASHED: dict[str, Any] = {
 
 
 def draw_map(axes: Axes, panel: Panel, colours: str, high: float, *, triangles: bool) -> None:
-    """Draw a panel's map on a scale from ``-high`` to ``high``, as a square, or rotated by 45 degrees
-    up to half the window's distance.
+    """Draw a panel's map on a scale from ``-high`` to ``high``, as a square, or rotated by 45
+    degrees up to half the window's distance.
     """
     start, end = panel.start, panel.end
     _hatch_unknown(axes, panel, triangles)

@@ -1,5 +1,5 @@
-"""What the figure of a zoom shows, without drawing it: rows of panels, each a map with its breakpoints,
-insulation, strip of segments and genes.
+"""What the figure of a zoom shows, without drawing it: rows of panels, each a map with its
+breakpoints, insulation, strip of segments and genes.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ STRIP, INSULATION, SPACE = 0.1, 0.42, 0.05
 
 
 class Stretches:
-    """The reference cut at the places that breakpoints came from. The stretches between are numbered,
-    which gives each its letter and colour.
+    """The reference cut at the places that breakpoints came from. The stretches between are
+    numbered, which gives each its letter and colour.
     """
 
     def __init__(self, columns: Sequence[Column]):

@@ -61,7 +61,8 @@ class Track:
     row : of each gene; -1 for a gene without a name, of which only a tick is drawn.
     extents : (start, end) in bp of each gene's bar and name together. The name is on the right of
         its bar, or on the left where there is no room on the right. Where there is room on neither
-        side it is written over the bar, in the middle of the axis, and the extent is the whole axis.
+        side it is written over the bar, in the middle of the axis, and the extent is the whole
+        axis.
     """
 
     start: int

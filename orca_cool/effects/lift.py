@@ -1,14 +1,14 @@
 """The map of an edited genome at the coordinates of its reference.
 
 It shows contacts of the edited genome where reads of it would be mapped to the reference. Contacts
-between chromosomes of the reference are not shown, also where an edit has put them on one contig; the
-edited genome's own map has them.
+between chromosomes of the reference are not shown, also where an edit has put them on one contig;
+the edited genome's own map has them.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +41,12 @@ def lift_to_reference(
     copies: str = "mean",
     metadata: Mapping[str, Any] | None = None,
 ) -> list[Path]:
-    """Write the predicted map of an edited genome at the coordinates of its reference, with
-    expected tables.
+    """Write the map of an edited genome at its reference's coordinates, with expected tables.
 
-    Frequencies are the predicted ones; what is expected is that of the distance in the reference.
-    Bins are masked that are gaps of the reference, are nowhere in the edited genome, or only where
-    nothing was predicted. There is no pixel for a pair of bins of which no places lie on one contig
-    within the predicted distance.
+    Frequencies are the predicted ones; expected is that of the distance in the reference. Bins are
+    masked that are gaps of the reference, are nowhere in the edited genome, or only where nothing
+    was predicted. A pair of bins has a pixel if places of theirs lie on one contig within the
+    predicted distance.
 
     Parameters
     ----------
@@ -72,20 +71,15 @@ def lift_to_reference(
     """
     if copies not in COPIES:
         raise EditError(f"copies {copies!r} is not one of {', '.join(COPIES)}")
-    source, sizes = genome.source, dict(genome.source.chromsizes)
+    sizes = dict(genome.source.chromsizes)
     edited, meta = _read_edited(edited_path, genome)
     regions = _regions(edited_path, genome, edited, meta)
     lifted = lifted_bins(genome, list(dict.fromkeys(x.chrom for x in regions)), list(edited))
     if copies == "first":
         lifted = {r: {c: x.only_first() for c, x in some.items()} for r, some in lifted.items()}
-    masked = masks(source, regions, list(edited))
+    masked = masks(genome.source, regions, list(edited))
     layers = {r: _lifted_layer(genome, edited[r], lifted[r], masked[r]) for r in edited}
-    whole = {Region(c, 0, n): c for c, n in sizes.items()}
-    rows = [
-        (x.chrom, x.start, x.end, whole.get(x, f"{x.chrom}:{x.start}-{x.end}")) for x in regions
-    ]
-    view = pd.DataFrame(rows, columns=["chrom", "start", "end", "name"])
-    out, ordered = Path(out), list(layers.values())
+    out, ordered, view = Path(out), list(layers.values()), _view(regions, sizes)
     tables = write_expected(out, ordered, sizes, view, meta["mode"], meta["pseudo_depth"])
     write_mcool(
         out,
@@ -95,28 +89,48 @@ def lift_to_reference(
         row_blocks=lambda r: _row_blocks(edited_path, genome, edited[r], lifted[r], layers[r]),
         pseudo_depth=meta["pseudo_depth"],
         mode=meta["mode"],
-        metadata={
-            **meta,
-            "assembly": assembly,
-            "genome": source.name,
-            "edited_genome": genome.name,
-            "edited_assembly": meta.get("assembly"),
-            "regions": [str(x) for x in regions],
-            "bands": {str(x.resolution): x.band for x in ordered},
-            "strand_difference": False,
-            "lifted_to_reference": True,
-            "copies": copies,
-            **(metadata or {}),
-        },
+        metadata=_metadata(meta, genome, regions, layers, assembly, copies) | dict(metadata or {}),
     )
     return [out, *tables]
+
+
+def _metadata(
+    meta: Mapping[str, Any],
+    genome: EditedGenome,
+    regions: Sequence[Region],
+    layers: Mapping[int, Layer],
+    assembly: str,
+    copies: str,
+) -> dict[str, Any]:
+    """The edited map's metadata with what is different at the coordinates of the reference."""
+    return {
+        **meta,
+        "assembly": assembly,
+        "genome": genome.source.name,
+        "edited_genome": genome.name,
+        "edited_assembly": meta.get("assembly"),
+        "regions": [str(x) for x in regions],
+        "bands": {str(r): layer.band for r, layer in layers.items()},
+        "strand_difference": False,
+        "lifted_to_reference": True,
+        "copies": copies,
+    }
+
+
+def _view(regions: Sequence[Region], sizes: Mapping[str, int]) -> pd.DataFrame:
+    """The regions as a view of cooltools; a whole chromosome has its own name."""
+    whole = {Region(c, 0, n): c for c, n in sizes.items()}
+    rows = [
+        (x.chrom, x.start, x.end, whole.get(x, f"{x.chrom}:{x.start}-{x.end}")) for x in regions
+    ]
+    return pd.DataFrame(rows, columns=["chrom", "start", "end", "name"])
 
 
 def _read_edited(
     path: str | os.PathLike[str], genome: EditedGenome
 ) -> tuple[dict[int, Layer], dict[str, Any]]:
-    """Layers by resolution, finest first, and the finest one's metadata; CoolerError if the file is not
-    a prediction of regions of this genome.
+    """Layers by resolution, finest first, and the finest one's metadata; CoolerError if the file is
+    not a prediction of regions of this genome.
     """
     uris = open_map(path).uris
     found = {r: read_layer(uri) for r, uri in uris.items()}
@@ -190,8 +204,8 @@ def _row_blocks(
 
 
 class _Band:
-    """Random access to the pixels of one resolution of a cooler, at distances below ``band`` bins, by
-    row and distance. Blocks of rows are read whole; those lately used are kept.
+    """Random access to the pixels of one resolution of a cooler, at distances below ``band`` bins,
+    by row and distance. Blocks of rows are read whole; those lately used are kept.
     """
 
     def __init__(self, group: h5py.Group, band: int):

@@ -119,9 +119,9 @@ def reference_regions(
 ) -> list[Region]:
     """Where regions of an edited genome came from.
 
-    Segments of one region that are less than ``reach`` apart are one region of the source, with what
-    lies between them, since the map has pairs across a deletion. Segments of different regions are
-    joined only where they overlap, or, with ``join``, where they touch.
+    Segments of one region that are less than ``reach`` apart are one region of the source, with
+    what lies between them, since the map has pairs across a deletion. Segments of different regions
+    are joined only where they overlap, or, with ``join``, where they touch.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How much an edit changes a predicted map: numbers for tables, all exactly 0 where nothing
+"""How much an edit changes a predicted map, as numbers for tables; all are exactly 0 where nothing
 changes.
 
 Every score compares the alternate with the reference aligned to it
@@ -39,7 +39,7 @@ SCORES = (
 
 @dataclass(frozen=True)
 class Choices:
-    """How scores are taken.
+    """How scores are computed.
 
     Attributes
     ----------
@@ -104,13 +104,15 @@ def average(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def _mean(values: np.ndarray) -> float:
+    """Mean of the finite values; NaN if there is none."""
     values = values[np.isfinite(values)]
     return float(values.mean()) if len(values) else float("nan")
 
 
 def _decay(found: Comparison) -> float:
-    """Compared at distances of the alternate with those pairs of the reference that lie as far
-    apart in it, in the bins compared.
+    """Change of the mean log observed/expected by distance: at each distance, pairs of the
+    alternate against pairs of the reference that are as far apart in the reference, among the bins
+    compared.
     """
     if found.unchanged:
         return 0.0
@@ -130,6 +132,7 @@ def _decay(found: Comparison) -> float:
 
 
 def _by_distance(values: np.ndarray, distance: np.ndarray, n: int) -> np.ndarray:
+    """(n,) mean of values, (k,), by their distance in bins; NaN where there is none."""
     count = np.bincount(distance, minlength=n)[:n]
     return np.divide(
         np.bincount(distance, values, n)[:n], count, out=np.full(n, np.nan), where=count > 0
@@ -137,6 +140,7 @@ def _by_distance(values: np.ndarray, distance: np.ndarray, n: int) -> np.ndarray
 
 
 def _minima(track: np.ndarray, prominence: float) -> np.ndarray:
+    """Bins of the minima of an insulation track, (n,) with NaN at the ends."""
     from scipy.signal import find_peaks
 
     known = np.flatnonzero(np.isfinite(track))
@@ -147,7 +151,7 @@ def _minima(track: np.ndarray, prominence: float) -> np.ndarray:
 
 
 def _insulation(found: Comparison, choices: Choices) -> dict[str, float]:
-    """Each map's own insulation, in its own frame, compared through the coordinate map."""
+    """Scores of insulation: computed in each map's own bins, compared where bins correspond."""
     m = found.alternate
     own = insulation_score(m.frequency, choices.diamond)
     n = len(own)
@@ -193,6 +197,7 @@ def _strength(y: np.ndarray, i: int, j: int) -> float:
 
 
 def _loops(found: Comparison, choices: Choices) -> dict[str, float]:
+    """Scores of the listed loops whose two anchors both maps have."""
     changes = []
     for r, index in zip(found.references, found.bins):
         where = {int(k): i for i, k in enumerate(index) if k >= 0}  # of several copies the last

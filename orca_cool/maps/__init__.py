@@ -1,1 +1,3 @@
-"""Contact maps: cooler pixels and files, expected tables, measured maps, scores of two maps, pictures."""
+"""Contact maps: ``ContactMap``, cooler files and their opener, expected tables, measured maps,
+scores of two maps, checks, pictures.
+"""

@@ -1,5 +1,5 @@
-"""What all pictures of contact maps share: the colours, the scale, how a matrix and an axis in bp are
-drawn.
+"""What all pictures of contact maps share: the colours, the scale, how a matrix and an axis in bp
+are drawn.
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ def draw_matrix(
 
 
 def label_bp(axis: Axis, length: int, ticks: int) -> str:
-    """Put at most about ``ticks`` tick labels on an axis of ``length`` bp, in kb or Mb; returns which
-    of the two.
+    """Put at most about ``ticks`` tick labels on an axis of ``length`` bp, in kb or Mb; returns
+    which of the two.
     """
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 

@@ -1,8 +1,8 @@
 """Is an .mcool a valid predicted map, and what is it good for?
 
-The checks that hold for any cooler run on files of any origin; those that only a prediction can pass
-are skipped where a file was measured, save one, which says that it was. Pixels are read once, a
-chunk at a time. The rules are in :mod:`orca_cool.maps.check_rules`.
+The checks that hold for any cooler run on files of any origin; those that only a prediction can
+pass are skipped where a file was measured, save one, which says that it was. Pixels are read once,
+a chunk at a time. The rules are in :mod:`orca_cool.maps.check_rules`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a valid .mcool must be like: one predicate a rule, each with a ``raise_errors`` switch.
 
-A predicate returns True or False; with ``raise_errors`` it raises a CoolerError that names the first
-offender instead of returning False.
+A predicate returns True or False; with ``raise_errors`` it raises a CoolerError that names the
+first offender instead of returning False.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from scipy.signal import fftconvolve
 
 from orca_cool.errors import CoolerError
 from orca_cool.maps.checked_level import Level, Scan
-from orca_cool.maps.coolfile import FORMAT, MODES, read_layer
+from orca_cool.maps.coolfile import BALANCED, FORMAT, MODES, read_layer
 from orca_cool.maps.expected import read_tables
 
 ATTRIBUTES: dict[str, Any] = {
@@ -36,7 +36,7 @@ PRESENT = (
     "metadata",
     "creation-date",
 )
-BALANCE = "ignore_diags divisive_weights cis_only converged scale var tol mad_max min_count min_nnz".split()
+BALANCE = tuple(BALANCED)
 OURS = ("format_version", "model", "mode", "pseudo_depth", "eps", "band")
 
 
@@ -160,7 +160,7 @@ def has_index(level: Level, raise_errors: bool = False) -> bool:
 
 
 def has_sorted_pixels(level: Level, scan: Scan, raise_errors: bool = False) -> bool:
-    """Pixels are sorted, unique, in the upper triangle, inside the bins, and where the index says."""
+    """Pixels are sorted, unique, in the upper triangle, inside the bins, and as the index says."""
     return _judge(
         scan.unsorted
         and f"{scan.unsorted} is not where it must be (sorted, unique, upper triangle, as indexed)",

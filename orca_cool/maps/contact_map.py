@@ -120,7 +120,7 @@ class ContactMap:
 
     @property
     def frequency(self) -> np.ndarray:
-        """(n, n) float64 contact frequency exp(values) * (expected + eps), that is observed + eps."""
+        """(n, n) float64 contact frequency: exp(values) * (expected + eps), or observed + eps."""
         return np.exp(self.values.astype(float)) * (self.expected + self.eps)
 
     @property
@@ -212,9 +212,9 @@ class ContactMap:
     ) -> Path:
         """Write the map as a single-resolution .cool whose balanced values are :attr:`frequency`.
 
-        Counts are ``pseudo_depth`` times the frequency, weights ``1 / sqrt(pseudo_depth)``. Expected
-        and eps are stored too: ``open_map(path).fetch(...)`` gives :attr:`values` back. Bins without
-        any known value are masked, and so is all that lies outside the region.
+        Counts are ``pseudo_depth`` times the frequency, weights ``1 / sqrt(pseudo_depth)``.
+        Expected and eps are stored too: ``open_map(path).fetch(...)`` gives :attr:`values` back.
+        Bins without any known value are masked, and so is all that lies outside the region.
 
         Parameters
         ----------
@@ -263,8 +263,8 @@ class ContactMap:
         return path
 
     def _rows(self, chrom: str, first: int, cut: int, stop: int) -> RowBlock:
-        """Rows and columns ``cut`` to ``stop`` as a writer takes them: by row and distance. Bin 0 of the
-        map is bin ``first`` of the contig ``chrom``.
+        """Rows and columns ``cut`` to ``stop`` as a writer takes them: by row and distance. Bin 0
+        of the map is bin ``first`` of the contig ``chrom``.
         """
         column = np.add.outer(np.arange(cut, stop), np.arange(stop - cut))
 
@@ -278,7 +278,7 @@ class ContactMap:
         return RowBlock(chrom, first + cut, banded(self.values), levels, difference)
 
     def _contig(self, chromsizes: Mapping[str, int] | None) -> tuple[str, int, dict[str, int]]:
-        """Contig of a file of this map, its bin that is the map's first, and all contigs' lengths."""
+        """Contig of a file of this map, its bin that is the map's first, all contigs' lengths."""
         if self.start % self.resolution:
             name = f"{self.chrom}_{self.start}_{self.end}"
             return name, 0, {name: len(self.region)}

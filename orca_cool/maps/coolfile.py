@@ -304,7 +304,7 @@ def read_log_ratio(uri: str, region: str | tuple, region2: str | tuple | None = 
     -------
     (n, n) float64 y of ``region``, or (n, m) between it and ``region2`` on another chromosome; NaN
     where there is no pixel. In mode "contact" a frequency clipped at 0 comes back as log(eps /
-    (expected + eps)), the least that y can be told from.
+    (expected + eps)), the smallest y that such a file can hold.
     """
     import cooler
 

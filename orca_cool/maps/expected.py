@@ -1,7 +1,8 @@
-"""Expected tables of a predicted map in the format of cooltools, from the model's own background.
+"""Expected tables of a predicted map in the format of cooltools, from the model's own expected
+frequencies.
 
-Only that background makes log(observed / expected) the prediction itself; a table computed from the
-predicted map differs from it.
+With these, and only with these, log(observed / expected) is the prediction itself; a table computed
+from the predicted map differs from it.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ def expected_cis(
     averages times ``n_valid``.
     """
     offset = layer.eps if mode == "regularised" else 0.0
-    frames = []
+    tables = []
     for name, _, usable in _usable(layer, chromsizes, view_df):
         n = len(usable)
         dist = np.arange(n)
@@ -107,15 +108,15 @@ def expected_cis(
         columns |= {"count.sum": average * valid * pseudo_depth, "balanced.sum": average * valid}
         columns |= {"count.avg": average * pseudo_depth, "balanced.avg": average}
         columns |= {"balanced.avg.smoothed": average, "balanced.avg.smoothed.agg": average}
-        frames.append(pd.DataFrame(columns)[CIS_COLUMNS])
-    return pd.concat(frames, ignore_index=True)
+        tables.append(pd.DataFrame(columns)[CIS_COLUMNS])
+    return pd.concat(tables, ignore_index=True)
 
 
 def expected_trans(
     layer: Layer, chromsizes: dict[str, int], view_df: pd.DataFrame, mode: str, pseudo_depth: float
 ) -> pd.DataFrame:
-    """Expected between every two regions on different chromosomes: TRANS_COLUMNS; OutputError
-    without a trans background.
+    """Expected between every two regions on different chromosomes, with TRANS_COLUMNS; OutputError
+    if the layer has no trans expected.
     """
     if layer.trans is None:
         raise OutputError(f"the layer of {layer.resolution} bp has no expected between chromosomes")

@@ -1,8 +1,8 @@
 """A folder of expected tables: ``expected.json``, one ``expected.<resolution>.tsv`` per resolution
 and a picture of them.
 
-The tables hold what was measured beside what the model uses, so that a fit can be judged;
-``balanced.avg.smoothed`` is what is read.
+A table holds both what was measured (``balanced.avg``) and what was fitted to it
+(``balanced.avg.smoothed``), so that the fit can be judged; a model uses the latter.
 """
 
 from __future__ import annotations

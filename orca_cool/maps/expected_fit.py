@@ -1,5 +1,5 @@
-"""The expected contact frequency of a model, fitted from a measured map: balanced frequency by distance,
-averaged (here) and smoothed (:mod:`orca_cool.maps.expected_smooth`).
+"""The expected contact frequency of a model, fitted from a measured map: balanced frequency by
+distance, averaged (here) and smoothed (:mod:`orca_cool.maps.expected_smooth`).
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ Show = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Fit:
-    """What was measured, and the expected by distance that was made of it; ``monotone`` says whether
-    it is a running minimum.
+    """What was measured, and the expected by distance that was made of it; ``monotone`` says
+    whether it is a running minimum.
     """
 
     measured: Measured
@@ -103,8 +103,8 @@ def measure(
     chroms = _listed(view["chrom"].unique())
     if trans and view["chrom"].nunique() < 2:
         raise CoolerError(
-            f"{clr.uri!r}: {view['chrom'].iloc[0]!r} alone has no contacts between chromosomes; leave "
-            f"--trans out or measure more"
+            f"{clr.uri!r}: {view['chrom'].iloc[0]!r} alone has no contacts between chromosomes; "
+            f"leave --trans out or measure more"
         )
     table, between = _sums(clr, view, trans, weight, nproc, show)
     n_valid = np.bincount(table["dist"], table["n_valid"]).astype(np.int64)
@@ -129,8 +129,8 @@ def measure(
 def _sums(
     clr: cooler.Cooler, view: pd.DataFrame, trans: bool, weight: str, nproc: int, show: Show | None
 ) -> tuple[pd.DataFrame, float | None]:
-    """Cooltools' sums of balanced frequency by distance in the regions of a view, and with ``trans``
-    the mean frequency between its chromosomes.
+    """Cooltools' sums of balanced frequency by distance in the regions of a view, and with
+    ``trans`` the mean frequency between its chromosomes.
     """
     from cooltools.api.expected import blocksum_pairwise, diagsum_symm
 
@@ -266,7 +266,7 @@ def _between(blocks: pd.DataFrame, view: pd.DataFrame) -> float:
 
 
 class _Rows:
-    """The ``map`` of cooltools' sums, cut to the pixels in rows of some chromosomes, with progress."""
+    """The ``map`` of cooltools' sums, cut to pixels in rows of some chromosomes, with progress."""
 
     def __init__(
         self,

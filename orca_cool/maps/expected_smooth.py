@@ -62,11 +62,11 @@ def smooth(
 ) -> ExpectedModel:
     """Smooth what was measured into the expected contact frequency by distance.
 
-    Nearer than ``keep``, and at distance 0, the result is the measured average itself; beyond, it is
-    lowess of log frequency on log distance. A distance with too few pixels lies on the straight line
-    (in logs) between its neighbours; one without contacts is pooled with those that follow until
-    there is one, so that sparse far distances keep their mean. After the last distance with enough
-    pixels the table is NaN.
+    Nearer than ``keep``, and at distance 0, the result is the measured average itself; beyond, it
+    is lowess of log frequency on log distance. A distance with too few pixels lies on the straight
+    line (in logs) between its neighbours; one without contacts is pooled with those that follow
+    until there is one, so that sparse far distances keep their mean. After the last distance with
+    enough pixels the table is NaN.
 
     Parameters
     ----------

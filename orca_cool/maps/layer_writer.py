@@ -85,7 +85,7 @@ class PixelTable:
                     _round_mantissa(values, self.precision_bits)
                 dataset.resize((self.nnz + n,))
                 dataset.id.write_direct_chunk((self.nnz,), _compress(values))
-        # summed chunk by chunk, hence the same whatever the row_blocks' sizes were
+        # summed chunk by chunk, hence the same whatever the sizes of the row blocks were
         self.sum += float(self.held["count"][:n].sum(dtype=np.float64))
         self.nnz += n
 
@@ -113,7 +113,9 @@ def _round_mantissa(values: np.ndarray, bits: int) -> None:
 
 
 class LayerWriter:
-    """One resolution: takes row_blocks and trans blocks, keeps pixels sorted by (bin1, bin2)."""
+    """Writes the pixels of one resolution, sorted by (bin1, bin2), from row blocks and trans
+    blocks.
+    """
 
     def __init__(
         self,
@@ -179,7 +181,7 @@ class LayerWriter:
                 or row_block.values.shape[1] > self.layer.band
             ):
                 raise OutputError(
-                    f"row_block {row_block.chrom} rows {row_block.start} to {end}, "
+                    f"row block {row_block.chrom} rows {row_block.start} to {end}, "
                     f"{row_block.values.shape[1]} wide, at {self.layer.resolution} bp: "
                     f"out of order or outside {self.nbins[k]} bins and a band of {self.layer.band}"
                 )
@@ -197,7 +199,7 @@ class LayerWriter:
     def _gap(
         self, begin: tuple[int, int], end: tuple[int, int], by_chrom: dict[int, list[TransBlock]]
     ) -> None:
-        """Rows between two positions, which have no row_block but may have trans blocks."""
+        """Write rows between two positions, which have no row block but may have trans blocks."""
         for k in range(begin[0], min(end[0] + 1, len(self.chroms))):
             first = begin[1] if k == begin[0] else 0
             last = end[1] if k == end[0] else int(self.nbins[k])

@@ -245,11 +245,17 @@ def insulation(
 
 
 def eigenvector(y: np.ndarray) -> np.ndarray:
-    """(n,) first eigenvector E1 (of the largest eigenvalue by size) of observed/expected - 1, for y
-    (n, n) the log of it.
+    """First eigenvector E1 of observed/expected - 1: that of the eigenvalue of largest size.
 
-    Each distance is divided by its mean, as cooltools does; NaN counts as the mean. All NaN for a
-    function of distance alone.
+    Each distance is divided by its mean, as cooltools does; NaN counts as the mean.
+
+    Parameters
+    ----------
+    y : (n, n) log observed/expected.
+
+    Returns
+    -------
+    (n,); all NaN if the map depends on distance alone.
     """
     n = len(y)
     d = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
@@ -268,9 +274,9 @@ def eigenvector(y: np.ndarray) -> np.ndarray:
 def compartments(a: np.ndarray, b: np.ndarray, nearest: int = 2, least: int = 32) -> float:
     """|r| of the first eigenvectors of two (n, n) maps of log observed/expected.
 
-    An eigenvector has no sign of its own: the two are turned to agree. Pixels finite in both count,
-    in bins that have at least half of the pixels that they can have; NaN with fewer than ``least``
-    such bins.
+    An eigenvector has no sign of its own: the signs are chosen to agree. The maps are compared at
+    pixels that are finite in both, in bins that have at least half of the pixels that they can
+    have; NaN with fewer than ``least`` such bins.
     """
     n = len(a)
     d = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))

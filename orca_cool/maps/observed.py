@@ -1,9 +1,8 @@
-"""Measured maps as targets: balanced, adaptively coarse-grained, averaged to any level, as log
-observed/expected.
+"""Measured maps as targets of training and evaluation: balanced, adaptively coarse-grained,
+averaged to any level, as log observed/expected.
 
-Training and evaluation read measured maps here and nowhere else. Coarse-graining dominates the cost
-of a training sample, so it is done in square tiles on a grid fixed by the chromosomes, each
-computed once and kept on disk.
+Coarse-graining dominates the cost of a training sample, so it is done in square tiles on a grid
+fixed by the chromosomes, each computed once and kept on disk.
 
 Source: Zhou 2022, Methods; ``cooltools.lib.numutils.adaptive_coarsegrain`` (Akita, Fudenberg 2020).
 """
@@ -34,7 +33,7 @@ KEEP = 512 << 20
 
 
 def coarse_grain(balanced: np.ndarray, raw: np.ndarray, cutoff: float) -> np.ndarray:
-    """Adaptive coarse-graining of one dense square (n, n); float32, NaN in masked rows and columns."""
+    """Adaptive coarse-graining of a dense square (n, n); float32, NaN in masked rows and columns."""
     from cooltools.lib.numutils import adaptive_coarsegrain
 
     with warnings.catch_warnings():
@@ -72,7 +71,9 @@ def block_mean(
 
 
 def _sums(m: np.ndarray, factor: int, kind: type) -> np.ndarray:
-    """Sums of blocks. Rows first: adding whole rows is several times faster than strided columns."""
+    """Sums of ``factor`` x ``factor`` blocks. Rows are added first: that is several times faster
+    than adding strided columns.
+    """
     rows, columns = (s // factor for s in m.shape)
     tall = m.reshape(rows, factor, -1).sum(axis=1, dtype=kind)
     return np.asarray(tall.reshape(rows, columns, factor).sum(axis=2))
@@ -89,8 +90,8 @@ def log_ratio(observed: np.ndarray, expected: np.ndarray, eps: float) -> np.ndar
 def banded_expected(
     expected_model: ExpectedModel, resolution: int, bins: int, n: int
 ) -> np.ndarray:
-    """(n, n) expected of a whole chromosome, NaN from ``bins`` bins of distance on: what no window
-    of the level sees.
+    """(n, n) expected of a whole chromosome; NaN from ``bins`` bins of distance on, which no window
+    of the level holds.
     """
     d = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
     return np.where(
@@ -168,12 +169,12 @@ class ObservedMap:
         return [c for c, (a, b) in ends.items() if offsets[b] > offsets[a]]
 
     def dense(self, first: Segment, second: Segment | None = None) -> np.ndarray:
-        """Coarse-grained balanced frequency between two pieces, each in its own direction.
+        """Coarse-grained balanced frequency between two segments, each in its own direction.
 
         Parameters
         ----------
-        first, second : pieces whose starts are multiples of the resolution; they may overhang their
-            chromosomes. Default: a square.
+        first, second : segments whose starts are multiples of the resolution; they may overhang
+            their chromosomes. Default of the second: the first, for a square.
 
         Returns
         -------
@@ -208,28 +209,37 @@ class ObservedMap:
         out = out.T if swap else out
         return out[:: -1 if first.strand == "-" else 1, :: -1 if second.strand == "-" else 1]
 
-    def assembled(self, pieces: Sequence[Segment], start: int, end: int) -> np.ndarray:
-        """Frequency of a window ``[start, end)`` in bp of pieces laid end to end; (n, n) float32,
-        NaN past the last piece.
+    def assembled(self, segments: Sequence[Segment], start: int, end: int) -> np.ndarray:
+        """Frequency of a window of segments laid end to end.
 
-        Lengths of pieces, ``start`` and ``end`` are multiples of the resolution.
+        Parameters
+        ----------
+        segments : in order; their lengths are multiples of the resolution.
+        start, end : of the window, in bp from the start of the first segment, multiples of the
+            resolution.
+
+        Returns
+        -------
+        (n, n) float32, NaN past the last segment.
         """
         n = (end - start) // self.resolution
         out = np.full((n, n), np.nan, dtype=np.float32)
         inside: list[tuple[int, Segment]] = []
         offset = -start
-        for piece in pieces:
-            a, b = max(offset, 0), min(offset + len(piece), end - start)
+        for segment in segments:
+            a, b = max(offset, 0), min(offset + len(segment), end - start)
             if a < b:
-                left, right = a - offset, offset + len(piece) - b
-                lo, hi = (left, right) if piece.strand == "+" else (right, left)
+                left, right = a - offset, offset + len(segment) - b
+                lo, hi = (left, right) if segment.strand == "+" else (right, left)
                 inside.append(
                     (
                         a // self.resolution,
-                        Segment(piece.chrom, piece.start + lo, piece.end - hi, piece.strand),
+                        Segment(
+                            segment.chrom, segment.start + lo, segment.end - hi, segment.strand
+                        ),
                     )
                 )
-            offset += len(piece)
+            offset += len(segment)
         for k, (at, first) in enumerate(inside):
             for there, second in inside[k:]:
                 y = self.dense(first, second)
@@ -238,7 +248,7 @@ class ObservedMap:
         return out
 
     def _tile(self, chrom1: str, i: int, chrom2: str, j: int) -> np.ndarray:
-        """Tile (i, j) between two chromosomes in the file's order, from memory, disk, or computed."""
+        """Tile (i, j) of two chromosomes in the file's order, from memory or disk, or computed."""
         key = (chrom1, i, chrom2, j)
         kept: np.ndarray | None = self._kept.get(key)
         if kept is not None:

@@ -93,8 +93,8 @@ class MapFile:
         return clr
 
     def best_resolution(self, region: Region) -> int:
-        """The finest resolution that knows every pair of bins of a region (of a predicted map: whose
-        band holds it) and has at most MAX_BINS bins in it; the coarsest if none does.
+        """The finest resolution that knows every pair of bins of a region (of a predicted map:
+        whose band holds it) and has at most MAX_BINS bins in it; the coarsest if none does.
         """
         size = len(region)
         fit = [r for r in self.uris if size <= MAX_BINS * r]
@@ -113,8 +113,8 @@ class MapFile:
 
         Returns
         -------
-        ContactMap. Of a predicted map, ``values`` are what the model predicted, and ``expected`` and
-        ``eps`` its own. Of a measured map, ``values`` are the log of balanced frequency over
+        ContactMap. Of a predicted map, ``values`` are what the model predicted, and ``expected``
+        and ``eps`` its own. Of a measured map, ``values`` are the log of balanced frequency over
         ``expected``, the mean balanced frequency at each distance (cooltools, smoothed, all
         chromosomes together), and ``eps`` is 0. Of a difference (``orca-cool predict --diff``),
         ``values`` are ln(alternate / reference) and ``expected`` is 1.
@@ -240,7 +240,8 @@ def check_balanced(clr: Cooler, weight: str = "weight") -> None:
     """
     if clr.binsize is None or clr.storage_mode != "symmetric-upper":
         raise CoolerError(
-            f"{clr.uri!r} is not a symmetric map with bins of one size; expected by distance needs one"
+            f"{clr.uri!r} is not a symmetric map with bins of one size; expected by distance needs "
+            f"one"
         )
     columns = [str(c) for c in clr.bins().columns if c not in ("chrom", "start", "end")]
     if weight not in columns:
@@ -252,8 +253,8 @@ def check_balanced(clr: Cooler, weight: str = "weight") -> None:
 
 
 def usable_weight(clr: Cooler) -> str | None:
-    """The column of balancing weights, "weight", or None for a map that is not balanced, of which raw
-    counts must serve; CoolerError for weights that divide.
+    """The column of balancing weights, "weight", or None for a map that is not balanced, of which
+    raw counts must serve; CoolerError for weights that divide.
     """
     if "weight" not in clr.bins().columns:
         return None
@@ -292,8 +293,8 @@ def measured_expected(clr: Cooler, chroms: Sequence[str] | None = None) -> np.nd
 
     Returns
     -------
-    (n,) float64 for 0, 1, ... bins of distance, to the end of the longest chromosome of the map; NaN
-    where it is not known, and on the diagonals that balancing left out.
+    (n,) float64 for 0, 1, ... bins of distance, to the end of the longest chromosome of the map;
+    NaN where it is not known, and on the diagonals that balancing left out.
     """
     from cooltools import expected_cis
 

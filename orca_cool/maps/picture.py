@@ -108,7 +108,8 @@ def observed_panel(
 
     Returns
     -------
-    Panel; CoolerError when the file or the chromosome is not there, or the balancing weights divide.
+    Panel; CoolerError when the file or the chromosome is not there, or the balancing weights
+    divide.
     """
     file = open_map(path)
     if resolution is None:

@@ -1,5 +1,5 @@
-"""What a writer of predicted maps is fed with: rows of the band along the diagonal, rectangles between
-chromosomes, and what a resolution needs besides.
+"""What a writer of predicted maps is fed with: rows of the band along the diagonal, rectangles
+between chromosomes, and what a resolution needs besides.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ class RowBlock:
     values : (rows, band) float32, y = log(observed / expected) of pair (start + r, start + r + d);
         NaN = absent.
     level : (rows, band) int32, resolution in bp of the level that predicted the pixel.
-    strand_difference : (rows, band) float32 or None, half the absolute difference between the strands' y.
+    strand_difference : (rows, band) float32 or None, half the absolute difference between the
+        strands' y.
     count : (rows, band) float32 or None, counts that are known already and stored as they are; of
         ``values`` only NaN counts then.
     """
@@ -102,8 +103,8 @@ class Layer:
 def frequency(
     y: np.ndarray, expected: np.ndarray | float, eps: float, mode: str, depth: float
 ) -> np.ndarray:
-    """depth * F of log ratios y, in the number type of y (``expected`` without eps, broadcast against
-    y).
+    """depth * F of log ratios y, in the number type of y (``expected`` without eps, broadcast
+    against y).
     """
     scale = np.asarray(depth * (np.asarray(expected, np.float64) + eps), y.dtype)
     out = np.exp(y)

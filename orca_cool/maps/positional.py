@@ -1,9 +1,9 @@
-"""What position alone predicts: baselines of the evaluation, and the teacher of the first stage of
-map training.
+"""What can be predicted of a map from the position of a pixel alone, without sequence: the
+baselines of the evaluation, and the teacher of the first stage of map training.
 
-Gradient-boosted trees (scikit-learn's HistGradientBoostingRegressor) on the training chromosomes'
-log observed/expected, told (a) distance and distance from the telomeres; (b) the same and where the
-centromere is. They never see sequence.
+Gradient-boosted trees (scikit-learn's HistGradientBoostingRegressor) are fitted to the log
+observed/expected of the training chromosomes. Their features are (a) the distance of the two bins
+and their distances from the telomeres; (b) the same, and where the bins lie from the centromere.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Chromosome:
-    """Length and, where told, centre of the centromere, in bp."""
+    """Length of a chromosome and, if it is known, centre of its centromere, in bp."""
 
     length: int
     centromere: int | None = None
@@ -50,7 +50,14 @@ def features(chrom: Chromosome, resolution: int, i: np.ndarray, j: np.ndarray) -
 
 
 class Positional:
-    """One regressor per resolution."""
+    """One regressor per resolution.
+
+    Parameters
+    ----------
+    told_centromere : use the features of the centromere too.
+    bins : the band: pixels at so many bins of distance or more are neither fitted nor predicted.
+    leaves, iterations, seed : of the regressor.
+    """
 
     def __init__(
         self,

@@ -1,5 +1,5 @@
-"""The one opener of maps: which coolers a path means, whose weights can be used, and what is read of
-predicted, measured and subtracted maps.
+"""The one opener of maps: which coolers a path means, whose weights can be used, and what is read
+of predicted, measured and subtracted maps.
 """
 
 from __future__ import annotations
