@@ -1,13 +1,13 @@
-"""Predicted contact maps in HiGlass: tiles computed as somebody looks, of any locus and any edited
-sequence.
+"""Predicted contact maps in HiGlass: of any locus and any edited sequence, computed tile by tile
+while somebody looks at them.
 
-In a notebook: :func:`tileset`, :func:`watch` and :func:`serve` of :mod:`higlass_plugin.notebook`,
-which are loaded when they are asked for.
+For notebooks there are :func:`tileset`, :func:`watch` and :func:`serve` of
+:mod:`higlass_plugin.notebook`, which is loaded when one of them is first asked for.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from higlass_plugin.notebook import serve, tileset, watch
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["serve", "tileset", "watch"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name in __all__:
         from higlass_plugin import notebook
 

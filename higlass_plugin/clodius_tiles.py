@@ -1,13 +1,14 @@
-"""Predicted tilesets of this process by URL, in the form of the modules of ``clodius.tiles``:
-``tileset_info`` and ``tiles``.
+"""Predicted tilesets of this process by URL, with the functions that modules of ``clodius.tiles``
+have: ``tileset_info`` and ``tiles``.
 
-A source is an ``orca://MODEL/GENOME?edit=...`` URL, as :func:`higlass_plugin.registry.address.parse_url` reads it. It comes from a program on this
-machine, not from a web page, so that MODEL may also be the folder of a model and GENOME a file, both URL-quoted::
+A source is an ``orca://MODEL/GENOME?edit=...`` URL, see
+:func:`higlass_plugin.registry.address.parse_url`. It comes from a program on this machine, not from
+a web page, so MODEL may also be the folder of a model and GENOME a file, both URL-quoted::
 
     orca://yeast-metaphase/%2Fdata%2FsacCer3.fa?edit=chrII:238,208-238,325%20del
 
-All sources share one :class:`~higlass_plugin.registry.tilesets.TilesetRegistry`: a model on a genome is opened once,
-and what was computed is kept for all.
+All sources share one :class:`~higlass_plugin.registry.tilesets.TilesetRegistry`: a model on a genome
+is opened once, and what was computed is kept for all.
 """
 
 from __future__ import annotations
@@ -19,16 +20,15 @@ import warnings
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from higlass_plugin.registry.address import Address, parse_url
 from higlass_plugin.registry.tilesets import TilesetRegistry
-from higlass_plugin.tiles import failed_by_id, told
-from higlass_plugin.tilesets.base import Computed
+from higlass_plugin.tiles import JsonObject, failed_tile_of, public_message
+from higlass_plugin.tilesets.base import ComputedTileset
 from orca_cool.errors import GenomeError, OrcaCoolError
 from orca_cool.genome.open import SHIPPED, open_genome
 from orca_cool.genome.source import SequenceSource
-from orca_cool.model.assembly import check_assembly
+from orca_cool.model.assembly import agreed_assembly
 from orca_cool.model.bundle import load_bundle
 from orca_cool.model.registry import resolve
 from orca_cool.model.spec import ModelSpec
@@ -38,12 +38,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Options:
-    """How a model is opened. With other options the same model is opened anew: its numbers differ.
+    """How a model is opened. The same model with other options is opened again, because its numbers
+    differ.
 
     Attributes
     ----------
-    device : "auto", "cpu", "cuda" or "cuda:N". dtype : of the decoders, as in ``orca-cool
-        predict``.
+    device : "auto", "cpu", "cuda" or "cuda:N".
+    dtype : number type of the decoders, as in ``orca-cool predict``.
     store : folder of encodings (``orca-cool encode``).
     chrom_names : "add-chr", "strip-chr" or a two-column TSV: renames the genome's chromosomes.
     any_genome : accept a genome of another assembly than the model's.
@@ -59,13 +60,13 @@ class Options:
 DEFAULTS = Options()
 
 _lock = threading.RLock()
-_library: TilesetRegistry | None = None
-#: Names of a model and a genome in the registry: by what was asked for, and by where that is on
-#: disk.
+_registry: TilesetRegistry | None = None
+#: The names that a model and a genome have in the registry, both by what was asked for and by where
+#: that is on disk.
 _names: dict[Hashable, tuple[str, str]] = {}
 
 
-def tileset_info(source: str, options: Options = DEFAULTS) -> dict[str, Any]:
+def tileset_info(source: str, options: Options = DEFAULTS) -> JsonObject:
     """HiGlass's ``tileset_info`` of a source.
 
     Raises
@@ -78,9 +79,8 @@ def tileset_info(source: str, options: Options = DEFAULTS) -> dict[str, Any]:
 
 def tiles(
     source: str, ids: Iterable[str], options: Options = DEFAULTS
-) -> list[tuple[str, dict[str, Any]]]:
-    """Tiles of a source, as clodius gives them: ``[(id, tile), ...]``. Waits until they are
-    computed, ten minutes at most.
+) -> list[tuple[str, JsonObject]]:
+    """Tiles of a source. Waits until they are computed, ten minutes at most.
 
     Parameters
     ----------
@@ -88,7 +88,8 @@ def tiles(
 
     Returns
     -------
-    A tile that cannot be made is empty, and its ``error`` says why.
+    ``[(id, tile), ...]``, as clodius gives them. A tile that cannot be made is empty, and its
+    ``error`` says why.
 
     Raises
     ------
@@ -99,33 +100,34 @@ def tiles(
 
 def registry() -> TilesetRegistry:
     """The registry of this process, made when it is first asked for."""
-    global _library
-    found = _library  # without the lock, which is held while a model is opened
+    global _registry
+    found = _registry  # without the lock, which is held while a model is opened
     if found is None:
         with _lock:
-            found = _library = _library or TilesetRegistry()
+            found = _registry = _registry or TilesetRegistry()
     return found
 
 
 def close() -> None:
-    """Stop computing, and forget all that is open; whoever asks again opens it again. Called at
-    exit.
+    """Stop computing, and close all models and genomes. Called at exit; sources that are asked for
+    later are opened again.
     """
-    global _library
+    global _registry
     with _lock:
-        if _library is not None:
-            _library.close()
-        _library = None
+        if _registry is not None:
+            _registry.close()
+        _registry = None
         _names.clear()
 
 
 atexit.register(close)
 
 
-def open_tileset(address: Address, options: Options = DEFAULTS) -> Computed:
+def open_tileset(address: Address, options: Options = DEFAULTS) -> ComputedTileset:
     """The tileset of an address whose model may be a folder, and whose genome may be a file.
 
-    Opened again each time, it is never one of an edit that has made room for others.
+    It should be opened again before each use: an edited genome that nobody used for a while may have
+    been closed.
 
     Raises
     ------
@@ -134,21 +136,21 @@ def open_tileset(address: Address, options: Options = DEFAULTS) -> Computed:
     asked = address.model, address.genome, options
     model, genome = _names.get(asked) or _open(*asked)
     found = registry().open_url(str(replace(address, model=model, genome=genome)))
-    assert isinstance(found, Computed)
+    assert isinstance(found, ComputedTileset)
     return found
 
 
-def failed_tiles(ids: Iterable[str], error: Exception) -> list[tuple[str, dict[str, Any]]]:
-    """Tiles that say what went wrong, for servers in which an exception would take other tilesets'
-    tiles with it, or be lost.
+def failed_tiles(ids: Iterable[str], error: Exception) -> list[tuple[str, JsonObject]]:
+    """Tiles whose ``error`` tells of an exception, for servers in which the exception itself would be
+    lost, or would fail the tiles of other tilesets.
     """
     if not isinstance(error, OrcaCoolError):
         logger.error("tiles cannot be made", exc_info=error)
-    return [(text, failed_by_id(text, told(error))) for text in ids]
+    return [(text, failed_tile_of(text, public_message(error))) for text in ids]
 
 
 def _open(model: str, genome: str, options: Options) -> tuple[str, str]:
-    """Names in the registry of a model and a genome, which are opened if they are not."""
+    """Open a model and a genome if they are not open; returns their names in the registry."""
     with _lock:
         folder = resolve(model).resolve()
         there = folder, genome if genome in SHIPPED else Path(genome).resolve(), options
@@ -156,13 +158,10 @@ def _open(model: str, genome: str, options: Options) -> tuple[str, str]:
             bundle, source = load_bundle(folder), open_genome(genome, options.chrom_names)
             assembly = _assembly(bundle.spec, source, options.any_genome)
             name, n = folder.name, 1
-            while (
-                name,
-                source.name,
-            ) in registry().models():  # another folder's, or opened with other options
+            # the name may be that of another folder, or of other options
+            while (name, source.name) in registry().models():
                 n += 1
                 name = f"{folder.name}-{n}"
-            more = {} if options.store is None else {"store": options.store}
             registry().add_model(
                 name,
                 bundle,
@@ -171,24 +170,20 @@ def _open(model: str, genome: str, options: Options) -> tuple[str, str]:
                 assembly,
                 device=options.device,
                 dtype=options.dtype,
-                **more,
+                store=options.store,
             )
             _names[there] = name, source.name
         return _names.setdefault((model, genome, options), _names[there])
 
 
 def _assembly(spec: ModelSpec, source: SequenceSource, any_genome: bool) -> str:
-    """Name of the assembly; a genome of another one than the model's is an error, and an unknown
-    one is said, unless any will do.
+    """The name of the genome's assembly. Another assembly than the model's is an error, and one that
+    is not known a warning, unless ``any_genome``.
     """
     try:
-        found = check_assembly(spec, source)
+        name, warning = agreed_assembly(spec, source, any_genome)
     except GenomeError as error:
-        if not any_genome:
-            raise GenomeError(f"{error}; any_genome=True predicts it all the same") from error
-        return source.name
-    if found is None and not any_genome:
-        known = ", ".join(spec.assemblies) or "none named"
-        text = f"genome {source.name!r} shares no chromosome name with the assemblies of model {spec.name!r} ({known})"
-        warnings.warn(text, stacklevel=2)
-    return found or source.name
+        raise GenomeError(str(error).replace("--any-genome", "any_genome=True")) from error
+    if warning is not None and not any_genome:
+        warnings.warn(warning, stacklevel=2)
+    return name

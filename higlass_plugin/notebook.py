@@ -37,9 +37,9 @@ from tqdm.auto import tqdm
 from higlass_plugin.clodius_tiles import Options, failed_tiles, open_tileset, registry
 from higlass_plugin.registry.address import Address, tidy
 from higlass_plugin.server import access, listen
-from higlass_plugin.server.viewconf import LINEAR, SCORES, VALUES
+from higlass_plugin.server.viewconf_parts import LINEAR, SCORES, VALUES
 from higlass_plugin.tiles import TileError
-from higlass_plugin.tilesets.base import COMPUTING, Computed
+from higlass_plugin.tilesets.base import COMPUTING, ComputedTileset
 from higlass_plugin.tilesets.maps import TRANSFORMS
 from orca_cool.errors import OrcaCoolError, RegionError
 from orca_cool.genome.regions import parse_region
@@ -114,7 +114,7 @@ class PredictedTileset(hg.Tileset):
         opened = self._open()  # now, while an error has somebody to see it
         self.name, self.datatype = opened.name, opened.datatype
 
-    def _open(self) -> Computed:
+    def _open(self) -> ComputedTileset:
         return open_tileset(self._address, self._options)
 
     @property

@@ -1,7 +1,8 @@
-"""Tile ids, the arithmetic of tiles, and how HiGlass wants an array written. No model, no server.
+"""Tile ids, which bins a tile shows, and how an array is written for HiGlass's front end.
 
-Facts of the front end (higlass 2.3, ``app/scripts/services/tile-proxy.js`` and ``worker.js``) and
-of clodius's cooler tiles.
+Nothing here knows of models or servers. What is stated of the front end was read in higlass 2.3
+(``app/scripts/services/tile-proxy.js`` and ``worker.js``), and what is stated of the layout of bins
+in clodius's cooler tiles.
 """
 
 from __future__ import annotations
@@ -18,12 +19,15 @@ import numpy as np
 from orca_cool.errors import OrcaCoolError
 from orca_cool.genome.regions import n_bins
 
-#: Bins of a 2-D tile's side, and of a 1-D tile: what the front end takes for granted, whatever
-#: tileset_info says.
+#: A JSON object: HiGlass's tileset_info, one tile, a viewconf.
+JsonObject = dict[str, Any]
+
+#: Bins along each side of a 2-D tile, and bins of a 1-D tile. The front end assumes these numbers,
+#: whatever tileset_info says.
 TILE_BINS, VECTOR_BINS = 256, 1024
-#: Tiles along an axis that the front end asks for at most; it drops the others.
+#: The front end asks for at most this many tiles along an axis, and drops the others.
 MAX_TILES = 20
-#: Of the numbers and texts in an id: nothing that exists is larger.
+#: Limits of a tile id: its zoom level, its positions, and its characters. No tileset exceeds them.
 MAX_ZOOM, MAX_POSITION, MAX_TEXT = 64, 2**40, 200
 
 _UID = re.compile(r"[A-Za-z0-9_-]+")
@@ -31,13 +35,24 @@ _TRANSFORM = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
 class TileError(OrcaCoolError):
-    """A tile id is not one, or its tile cannot be made."""
+    """A tile id is malformed, or its tile cannot be made."""
+
+
+class UnknownTileset(OrcaCoolError):
+    """No tileset, or no edited genome, is served under an id."""
 
 
 @dataclass(frozen=True)
 class TileId:
-    """``uid.z.x[.y][.transform]``: ``text`` is the id as it was given, ``position`` (x,) or (x, y)
-    in tiles.
+    """A parsed tile id ``uid.z.x[.y][.transform]``.
+
+    Attributes
+    ----------
+    text : the id as it was given.
+    uid : of the tileset.
+    zoom : zoom level; 0 is the coarsest.
+    position : (x,) or (x, y), counted in tiles.
+    transform : kind of value, such as "logoe"; None if the id names none.
     """
 
     text: str
@@ -48,7 +63,7 @@ class TileId:
 
 
 def parse_tile_id(text: str) -> TileId:
-    """An id's parts; TileError if it is malformed, or a number in it is negative or absurdly large."""
+    """Parse a tile id; TileError if it is malformed, or if its zoom or position exceeds every genome."""
     shown = text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}..."
     parts = text.split(".") if len(text) <= MAX_TEXT else []
     transform = None
@@ -66,23 +81,24 @@ def parse_tile_id(text: str) -> TileId:
     return TileId(text, parts[0], zoom, tuple(position), transform)
 
 
-def dense_tile(values: np.ndarray, *, error: str | None = None) -> dict[str, Any]:
-    """A tile of numbers as the front end reads it.
+def dense_tile(values: np.ndarray, *, error: str | None = None) -> JsonObject:
+    """Write an array as the JSON object that the front end expects for a tile.
 
     Parameters
     ----------
-    values : (n, n), row = y and column = x, or (n,); NaN draws as transparent.
-    error : shown over the track; the array beside it keeps a heatmap from crashing.
+    values : (n, n) with rows along y and columns along x, or (n,). NaN is drawn transparent.
+    error : a message that the front end shows over the track. A tile with a message has an array
+        too, since heatmaps crash without one.
 
     Returns
     -------
-    ``dense`` base64 of little-endian float32: contact frequencies below 6e-5 would not survive the
-    float16 that is allowed too; ``min_value`` and ``max_value``, the string "NaN" where there is no
-    number (a bare NaN is no JSON).
+    ``dense`` is base64 of little-endian float32. (HiGlass reads float16 too, but contact
+    frequencies below 6e-5 would be lost in it.) ``min_value`` and ``max_value`` are the string
+    "NaN" if no value is finite, because JSON has no NaN.
     """
     flat = np.ascontiguousarray(values, dtype="<f4").reshape(-1)
     finite = flat[np.isfinite(flat)]
-    tile: dict[str, Any] = {
+    tile: JsonObject = {
         "dense": base64.b64encode(flat.tobytes()).decode("ascii"),
         "dtype": "float32",
         "min_value": float(finite.min()) if finite.size else "NaN",
@@ -94,30 +110,45 @@ def dense_tile(values: np.ndarray, *, error: str | None = None) -> dict[str, Any
     return tile
 
 
-def failed_tile(error: str, dimensions: int = 2) -> dict[str, Any]:
-    """A tile without a number that says why."""
+def failed_tile(message: str, dimensions: int = 2) -> JsonObject:
+    """A tile of NaN with a message that says why there are no values."""
     shape = (TILE_BINS, TILE_BINS) if dimensions == 2 else (VECTOR_BINS,)
-    return dense_tile(np.full(shape, np.nan, np.float32), error=error)
+    return dense_tile(np.full(shape, np.nan, np.float32), error=message)
 
 
-def failed_by_id(text: str, error: str) -> dict[str, Any]:
-    """A tile that says why, of the dimensions that its id, good or bad, seems to speak of."""
-    return failed_tile(error, 1 if text.count(".") == 2 else 2)
+def failed_tile_of(text: str, message: str) -> JsonObject:
+    """A tile of NaN with a message, for an id whose tileset is not known.
+
+    The id tells whether the tile has one or two dimensions. A malformed id counts as 1-D if it has
+    three parts, as 1-D ids do.
+    """
+    try:
+        dimensions = len(parse_tile_id(text).position)
+    except TileError:
+        dimensions = 1 if text.count(".") == 2 else 2
+    return failed_tile(message, dimensions)
 
 
-def told(error: Exception) -> str:
-    """What a client is told of an error: a user's own in words, of any other its kind alone."""
-    return (
-        str(error)
-        if isinstance(error, OrcaCoolError)
-        else f"internal error: {type(error).__name__}"
-    )
+def public_message(error: Exception) -> str:
+    """The text of an error that a client may see.
+
+    Errors of this package are written for users. Of any other error only the type is given, because
+    its text may hold paths or other details of the server.
+    """
+    if isinstance(error, OrcaCoolError):
+        return str(error)
+    return f"internal error: {type(error).__name__}"
 
 
 @dataclass(frozen=True)
-class Run:
-    """Bins of one chromosome along an axis of a tile: bins ``first`` .. ``last - 1`` are drawn at
-    ``at`` .. of the tile.
+class BinRange:
+    """The bins of one chromosome that a tile shows along one of its axes.
+
+    Attributes
+    ----------
+    chrom : name of the chromosome.
+    first, last : the bins ``first`` to ``last - 1`` of that chromosome.
+    at : pixel of the tile, along the axis, at which bin ``first`` is drawn.
     """
 
     chrom: str
@@ -125,13 +156,33 @@ class Run:
     last: int
     at: int
 
+    @property
+    def bins(self) -> np.ndarray:
+        """(last - first,) the numbers of the bins within their chromosome."""
+        return np.arange(self.first, self.last)
+
+    @property
+    def pixels(self) -> slice:
+        """The pixels of the tile at which the bins are drawn."""
+        return slice(self.at, self.at + self.last - self.first)
+
 
 class Axis:
-    """Chromosomes laid end to end, as HiGlass and clodius lay them.
+    """The chromosomes of a genome laid end to end, as HiGlass and clodius lay them.
 
-    Bins begin anew with each chromosome, and bin b of a chromosome at ``offset`` is drawn at pixel
-    ``b + offset // resolution``: where a chromosome does not begin on a whole bin, its first bin
-    shares a pixel with the last one of the chromosome before, and hides it.
+    Bins are counted anew in each chromosome. Bin b of a chromosome that begins at ``offset`` bp is
+    drawn at pixel ``b + offset // resolution``. So, where a chromosome does not begin at a multiple
+    of the resolution, its first bin shares a pixel with the last bin of the chromosome before, and
+    hides it.
+
+    Parameters
+    ----------
+    chromsizes : {chromosome: bp}, in the order of the axis.
+
+    Attributes
+    ----------
+    offsets : {chromosome: bp} where each chromosome begins on the axis.
+    length : bp of all chromosomes together.
     """
 
     def __init__(self, chromsizes: Mapping[str, int]):
@@ -140,28 +191,37 @@ class Axis:
         self.offsets = dict(zip(self.chromsizes, [0, *ends]))
         self.length = ends[-1]
 
-    def runs(self, resolution: int, tile: int, bins: int) -> list[Run]:
-        """What is drawn in a tile of so many bins, in order."""
+    def bin_ranges(self, resolution: int, tile: int, bins: int) -> list[BinRange]:
+        """The bins that tile number ``tile`` shows, in order; a tile is ``bins`` pixels wide."""
         start, found = tile * bins, []
         for chrom, size in self.chromsizes.items():
             begin = self.offsets[chrom] // resolution
             first, last = max(0, start - begin), min(n_bins(size, resolution), start + bins - begin)
             if first < last:
-                found.append(Run(chrom, first, last, begin + first - start))
+                found.append(BinRange(chrom, first, last, begin + first - start))
         return found
 
     def tiles(self, resolution: int, bins: int) -> int:
-        """Tiles along the axis."""
+        """Number of tiles along the axis, each ``bins`` pixels wide."""
         return n_bins(self.length, resolution * bins)
 
-    def rows(self) -> list[list[Any]]:
-        """``[[chromosome, length], ...]``, as tileset_info gives them."""
+    def rows(self) -> list[list[str | int]]:
+        """``[[chromosome, bp], ...]``, the form of chromosome sizes in tileset_info."""
         return [[chrom, size] for chrom, size in self.chromsizes.items()]
 
 
 def with_overview(resolutions: Sequence[int], length: int, bins: int) -> list[int]:
-    """Resolutions, finest first, and above them doubled ones until the axis has no more tiles than
-    the front end asks for.
+    """Add coarser resolutions until the front end can show the whole axis.
+
+    Parameters
+    ----------
+    resolutions : bp per bin, of the levels that there are.
+    length : bp of the axis. bins : pixels along a tile.
+
+    Returns
+    -------
+    The resolutions, finest first. The coarsest one is doubled until the axis has at most MAX_TILES
+    tiles.
     """
     out = sorted(resolutions)
     while length > out[-1] * bins * MAX_TILES:

@@ -1,10 +1,10 @@
-"""One thread that computes what tiles need: the most wanted tile first, each unit once, however
-many ask for it.
+"""One thread that computes what tiles need: the most wanted tile first, each unit of work once,
+however many tiles need it.
 
-A tile that is asked for becomes a job. Jobs that somebody has asked for of late go before others,
-among them those that are nearly done, among equals those nearest to the middle of the view. Whoever
-looks at a page asks again while a tile is missing; a job that nobody asks for any more is demoted,
-and dropped after a while: what was computed for it stays in the cache.
+A tile that is asked for becomes a job. Jobs that were asked for within the last seconds go first;
+among them those with the fewest units left; among those the ones nearest to the middle of the view.
+A page asks again for as long as a tile is missing, so a job that nobody asks for any more falls
+behind, and is dropped after a while. What was computed for it stays in the cache.
 """
 
 from __future__ import annotations
@@ -23,116 +23,140 @@ import numpy as np
 
 from higlass_plugin.compute.cache import Cache
 from higlass_plugin.compute.units import Preempted, Unit
-from higlass_plugin.tiles import told
+from higlass_plugin.tiles import public_message
 from orca_cool.errors import OrcaCoolError
 
 logger = logging.getLogger(__name__)
 
-#: Seconds: asked for within this, a job is wanted now; not asked for during FORGET, it is dropped;
-#: a failure is remembered for RETRY.
+#: Seconds. A job is wanted now if it was asked for within RECENT; it is dropped if it was not asked
+#: for during FORGET; a tile that failed is not tried again before RETRY.
 RECENT, FORGET, RETRY = 3.0, 60.0, 30.0
-#: Jobs among which units are looked for that can be computed together with those of the first.
+#: Number of other jobs that are searched for units to compute in one batch with those of the first.
 NEIGHBOURS = 32
-#: Niceness of the computing thread: requests are answered first.
+#: Niceness of the computing thread, so that requests are answered first.
 NICENESS = 5
+#: Messages of failed tiles that are kept.
+MAX_ERRORS = 4096
+
+#: Gives the value of a unit, None if it has not been computed.
+Lookup = Callable[[Unit], Any]
 
 
-#: The value of a unit, None if it is not there yet.
-Look = Callable[[Unit], Any]
+class TilePlan(Protocol):
+    """What a tile is made of: the units of work that it needs, and how its numbers follow from
+    their values.
 
+    Attributes
+    ----------
+    key : identifies the tile among all tiles of a server; its first element is the tileset's uid.
+    """
 
-class Goal(Protocol):
-    """What a tile is made of."""
-
-    key: tuple
+    key: tuple[Hashable, ...]
 
     def units(self) -> Sequence[Unit]:
-        """All that it needs, what others need first."""
+        """All units that the tile needs, each after the one that it needs itself."""
         ...
 
-    def build(self, look: Look) -> tuple[Any, int]:
-        """The tile's numbers, and their size in bytes, when all units are there."""
+    def build(self, lookup: Lookup) -> tuple[np.ndarray, int]:
+        """The tile's values and their size in bytes, once all units have values."""
         ...
 
-    def preview(self, look: Look) -> np.ndarray:
-        """What can be shown now, coarser levels where finer ones are not there yet; NaN elsewhere."""
+    def preview(self, lookup: Lookup) -> np.ndarray:
+        """The values that can be shown now: those of coarser levels where finer ones have not been
+        computed, NaN where there is nothing yet.
+        """
         ...
 
 
 @dataclass
 class Job:
-    """A goal that is not reached yet. ``held``: values of its units, which the cache cannot drop
-    under it.
+    """A tile that is being computed.
+
+    Attributes
+    ----------
+    plan : of the tile.
+    missing : units that have no value yet, in the order in which they are to be computed.
+    held : values of the other units. The job keeps them, so that the cache cannot drop what is
+        still needed.
+    asked : when the tile was last asked for, in seconds of the monotonic clock.
+    distance : from the middle of the view, in tiles.
+    done : set when the tile is ready, has failed, or was dropped.
     """
 
-    goal: Goal
+    plan: TilePlan
     missing: OrderedDict[Unit, None]
     held: dict[Unit, Any]
     asked: float
-    rank: float = 0.0
+    distance: float = 0.0
     done: threading.Event = field(default_factory=threading.Event)
 
 
 class Scheduler:
-    """Reach goals in the background.
+    """Computes tiles in a background thread.
 
     Parameters
     ----------
-    units, results : caches of units' values and of what goals built.
-    together : units of a kind computed at once, at most.
-    urgent : set while the job that is being computed should make way for another.
+    units : cache of the values of units.
+    results : cache of the values of tiles, by the keys of their plans.
+    units_per_batch : number of units of one kind that are computed at once, at most.
+    urgent : set by the scheduler while a more urgent job waits; long computations look at it, and
+        raise :class:`Preempted` if it is set.
+
+    Attributes
+    ----------
+    computed : number of units computed. built : number of tiles. failed : number of failed tiles.
+    busy : seconds spent computing.
     """
 
-    def __init__(self, units: Cache, results: Cache, together: int, urgent: threading.Event):
-        self.units, self.results, self.windows_per_batch, self.urgent = (
-            units,
-            results,
-            together,
-            urgent,
-        )
+    def __init__(self, units: Cache, results: Cache, units_per_batch: int, urgent: threading.Event):
+        self.units, self.results = units, results
+        self.units_per_batch, self.urgent = units_per_batch, urgent
         self.computed, self.failed, self.built = 0, 0, 0
         self.busy = 0.0
         self._jobs: dict[Hashable, Job] = {}
         self._errors: dict[Hashable, tuple[str, float]] = {}
-        self._at: Job | None = None
+        self._current: Job | None = None
         self._wake = threading.Condition()
         self._stopped = False
         self._thread = threading.Thread(target=self._run, name="predictions", daemon=True)
         self._thread.start()
 
     def __len__(self) -> int:
-        """Jobs that wait."""
+        """Number of jobs that are not finished."""
         return len(self._jobs)
 
-    def want(self, goals: Iterable[tuple[Goal, float]]) -> list[Job]:
-        """Ask for goals, each with its distance from the middle of the view.
+    def want(self, plans: Iterable[tuple[TilePlan, float]]) -> list[Job]:
+        """Ask for tiles.
+
+        Parameters
+        ----------
+        plans : the plan of each tile, with its distance from the middle of the view in tiles.
 
         Returns
         -------
-        The jobs of those whose results are not there.
+        The jobs of those tiles that are not ready and did not fail a short while ago.
         """
-        out = []
-        for goal, rank in goals:
-            if goal.key in self.results or self.error(goal.key) is not None:
+        jobs = []
+        for plan, distance in plans:
+            if plan.key in self.results or self.error(plan.key) is not None:
                 continue
-            job = self._jobs.get(goal.key)
+            job = self._jobs.get(plan.key)
             if job is None:
-                missing = OrderedDict.fromkeys(
-                    goal.units()
-                )  # planning takes milliseconds: outside the lock
-                job = Job(goal, missing, {}, time.monotonic(), rank)
+                # planning takes milliseconds, so it is done outside the lock
+                missing = OrderedDict.fromkeys(plan.units())
+                job = Job(plan, missing, {}, time.monotonic(), distance)
             with self._wake:
-                job = self._jobs.setdefault(goal.key, job)
-                job.asked, job.rank = time.monotonic(), rank
+                job = self._jobs.setdefault(plan.key, job)
+                job.asked, job.distance = time.monotonic(), distance
                 if self._stopped:
                     self._finish(job)
-                self._consider()
+                self._preempt_unwanted()
                 self._wake.notify_all()
-            out.append(job)
-        return out
+            jobs.append(job)
+        return jobs
 
     def error(self, key: Hashable) -> str | None:
-        """Why a goal failed a short while ago."""
+        """Why a tile failed within the last RETRY seconds; None if it did not."""
         found = self._errors.get(key)
         if found is not None and time.monotonic() - found[1] > RETRY:
             self._errors.pop(key, None)
@@ -140,25 +164,25 @@ class Scheduler:
         return None if found is None else found[0]
 
     def is_pending(self, key: Hashable) -> bool:
-        """True while there is a job; asking keeps it wanted."""
+        """Whether a tile is being computed. Asking counts as asking for the tile."""
         job = self._jobs.get(key)
         if job is None:
             return False
         job.asked = time.monotonic()
         return True
 
-    def look(self, unit: Unit) -> Any:
-        """A unit's value if it is there."""
+    def lookup(self, unit: Unit) -> Any:
+        """The cached value of a unit; None if there is none."""
         return self.units.get(unit)
 
     def drop(self, unwanted: Callable[[Any], bool]) -> None:
-        """Forget jobs by their keys."""
+        """Drop the jobs of tiles whose key ``unwanted`` returns True for."""
         with self._wake:
             for key in [key for key in self._jobs if unwanted(key)]:
                 self._finish(self._jobs[key])
 
     def close(self) -> None:
-        """Stop; what is being computed is finished first (one batch)."""
+        """Stop the thread, after the batch that is being computed. All jobs are dropped."""
         with self._wake:
             self._stopped = True
             self.urgent.set()
@@ -168,27 +192,25 @@ class Scheduler:
         self._thread.join()
 
     def _finish(self, job: Job) -> None:
-        self._jobs.pop(job.goal.key, None)
+        self._jobs.pop(job.plan.key, None)
         job.done.set()
 
-    def _order(self, job: Job) -> tuple[bool, int, float]:
-        return time.monotonic() - job.asked > RECENT, len(job.missing), job.rank
+    def _priority(self, job: Job) -> tuple[bool, int, float]:
+        """Sorts jobs; the smallest is computed first."""
+        return time.monotonic() - job.asked > RECENT, len(job.missing), job.distance
 
-    def _consider(self) -> None:
-        """Tell the computing thread to make way if what it does is not wanted any more and
-        something else is.
-        """
-        at = self._at
+    def _preempt_unwanted(self) -> None:
+        """Set ``urgent`` if the job being computed is not wanted any more and another one is."""
+        current = self._current
         if (
-            at is not None
-            and time.monotonic() - at.asked > RECENT
-            and any(not self._order(job)[0] for job in self._jobs.values())
+            current is not None
+            and time.monotonic() - current.asked > RECENT
+            and any(not self._priority(job)[0] for job in self._jobs.values())
         ):
             self.urgent.set()
 
     def _run(self) -> None:
-        # of this thread and of those that it starts (torch's), where the system lets threads have a
-        # niceness of their own (Linux)
+        # Linux has a niceness for each thread; the threads that torch starts inherit this one's
         with contextlib.suppress(OSError, AttributeError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
         while True:
@@ -201,60 +223,56 @@ class Scheduler:
                     self._finish(job)
                 if not self._jobs:
                     continue
-                job = self._at = min(self._jobs.values(), key=self._order)
+                job = self._current = min(self._jobs.values(), key=self._priority)
                 self.urgent.clear()
             began = time.monotonic()
             try:
-                batch = self._next(job)
+                batch = self._next_batch(job)
                 if batch:
                     self._compute(batch)
                 else:
                     self._build(job)
             except Preempted:
                 pass
-            except Exception as error:  # one tile's failure is its own: the thread goes on
+            except Exception as error:  # a tile that fails must not end the thread
                 if not isinstance(error, OrcaCoolError):
                     logger.exception("a tile cannot be computed")
                 self._fail(job, error)
             self.busy += time.monotonic() - began
-            self._at = None
+            self._current = None
 
-    def _next(self, job: Job) -> list[tuple[Unit, Any]]:
-        """Units to compute now, with the values of what they need: the job's first, and others of
-        its kind; none if all are there.
+    def _next_batch(self, job: Job) -> list[tuple[Unit, Any]]:
+        """Units to compute at once, each with the value of the unit that it needs.
+
+        The units are those of ``job``, and units of the same kind of other jobs. The list is empty
+        if all units of ``job`` have values.
         """
         batch: OrderedDict[Unit, Any] = OrderedDict()
         kind: Hashable = None
         with self._wake:
-            others = sorted((j for j in self._jobs.values() if j is not job), key=self._order)[
-                :NEIGHBOURS
-            ]
-        for j in [job, *others]:
+            others = sorted((j for j in self._jobs.values() if j is not job), key=self._priority)
+        for j in [job, *others[:NEIGHBOURS]]:
             for unit in list(j.missing):
-                value = self._value(j, unit)
-                if value is not None:
-                    continue
-                if batch and unit.kind != kind:
+                if self._value(j, unit) is not None or (batch and unit.kind != kind):
                     continue
                 above = None if unit.needs is None else self._value(j, unit.needs)
                 if unit.needs is not None and above is None:
-                    # of the first job what is above comes first: it was dropped from the cache
-                    # meanwhile
                     if not batch:
+                        # the cache has dropped what this unit needs: that is computed again first
                         j.missing[unit.needs] = None
                         j.missing.move_to_end(unit.needs, last=False)
-                        return self._next(job)
+                        return self._next_batch(job)
                     continue
                 kind = unit.kind
                 batch.setdefault(unit, above)
-                if len(batch) >= self.windows_per_batch:
+                if len(batch) >= self.units_per_batch:
                     return list(batch.items())
             if not batch:
                 return []
         return list(batch.items())
 
     def _value(self, job: Job, unit: Unit) -> Any:
-        """A unit's value; once seen, the job holds it."""
+        """The value of a unit, which the job holds from now on; None if there is none."""
         value = job.held.get(unit)
         if value is None:
             value = self.units.get(unit)
@@ -264,10 +282,9 @@ class Scheduler:
         return value
 
     def _compute(self, batch: Sequence[tuple[Unit, Any]]) -> None:
-        units = [unit for unit, _ in batch]
-        for unit, (value, nbytes) in zip(
-            units, units[0].compute(units, [above for _, above in batch])
-        ):
+        """Compute units, and give their values to the cache and to all jobs that need them."""
+        units, above = [unit for unit, _ in batch], [needed for _, needed in batch]
+        for unit, (value, nbytes) in zip(units, units[0].compute(units, above)):
             self.units.put(unit, value, nbytes)
             self.computed += 1
             with self._wake:
@@ -277,8 +294,8 @@ class Scheduler:
                         job.missing.pop(unit)
 
     def _build(self, job: Job) -> None:
-        value, nbytes = job.goal.build(job.held.get)
-        self.results.put(job.goal.key, value, nbytes)
+        value, nbytes = job.plan.build(job.held.get)
+        self.results.put(job.plan.key, value, nbytes)
         self.built += 1
         with self._wake:
             self._finish(job)
@@ -286,7 +303,7 @@ class Scheduler:
     def _fail(self, job: Job, error: Exception) -> None:
         self.failed += 1
         with self._wake:
-            self._errors[job.goal.key] = told(error), time.monotonic()
-            while len(self._errors) > 4096:
+            self._errors[job.plan.key] = public_message(error), time.monotonic()
+            while len(self._errors) > MAX_ERRORS:
                 self._errors.pop(next(iter(self._errors)))
             self._finish(job)

@@ -1,22 +1,22 @@
 """The Django app, for a higlass-server.
 
-higlass-server asks ``higlass.tilesets.by_filetype`` for filetypes that it does not know, but for
-their tiles only. So :meth:`OrcaConfig.ready` adds the filetype ``orca`` there, and wraps
-``tilesets.views.tileset_info``.
+higlass-server looks up filetypes that it does not know in ``higlass.tilesets.by_filetype``, but only
+when it is asked for their tiles, not for their infos. So :meth:`OrcaConfig.ready` adds the filetype
+``orca`` there, and wraps ``tilesets.views.tileset_info``.
 
 Settings
 --------
-ORCA_COOL_MODELS : ``{name: folder}``, ORCA_COOL_GENOMES : ``{name: file}``, beside the models and
-    genomes that orca-cool knows by name. No others can be named: a datafile may have been uploaded
-    by anybody.
+ORCA_COOL_MODELS : ``{name: folder}``, ORCA_COOL_GENOMES : ``{name: file}``: models and genomes that
+    URLs may name, besides those that orca-cool knows. A URL cannot name others, because anybody may
+    have uploaded the datafile.
 
-A tileset of it is a text file with one ``orca://MODEL/GENOME?edit=...`` URL::
+The datafile of such a tileset is a text file with one ``orca://MODEL/GENOME?edit=...`` URL::
 
     python manage.py ingest_tileset --filename map.orca --filetype orca --datatype matrix
     --coordSystem sacCer3
 
-A request waits for its tiles: higlass-server keeps in Redis, where it has one, whatever it is
-given, so that a tile must be whole.
+A request waits until its tiles are computed, because higlass-server may keep its answer in Redis,
+so that an unfinished tile would stay unfinished.
 
 References
 ----------
@@ -36,7 +36,7 @@ from orca_cool.errors import OrcaCoolError
 
 
 class HiglassServerError(OrcaCoolError):
-    """The Django project is no higlass-server."""
+    """The Django project is not a higlass-server."""
 
 
 class OrcaConfig(AppConfig):
@@ -68,6 +68,5 @@ class OrcaConfig(AppConfig):
             tileset = Tileset.objects.filter(uuid=uid, filetype="orca").first()
             return None if tileset is None else open_file(tileset.datafile.path)
 
-        views.tileset_info = with_predictions(
-            views.tileset_info, find
-        )  # before the URLs are read, which Django does later
+        # Django reads the URLs later, and then finds the wrapped view
+        views.tileset_info = with_predictions(views.tileset_info, find)

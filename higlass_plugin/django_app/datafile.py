@@ -1,4 +1,6 @@
-"""What stands between higlass-server and predicted tilesets; nothing here needs Django."""
+"""Predicted tilesets for higlass-server: its datafiles, and its view of infos. Nothing here needs
+Django.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ from typing import Any
 
 from higlass_plugin.clodius_tiles import failed_tiles, open_tileset
 from higlass_plugin.registry.address import MAX_TEXT, UrlError, parse_url
-from higlass_plugin.tilesets.base import Computed
+from higlass_plugin.tiles import JsonObject
+from higlass_plugin.tilesets.base import ComputedTileset
 from orca_cool.errors import OrcaCoolError
 from orca_cool.genome.open import SHIPPED
 from orca_cool.model.registry import known
@@ -23,8 +26,8 @@ class OrcaFile:
     Parameters
     ----------
     path : the datafile.
-    models, genomes : folders and files by the names that a URL may call them, beside known models
-        and shipped genomes.
+    models, genomes : the folders and files that a URL may name, by their names there; known models
+        and shipped genomes may be named too.
     """
 
     def __init__(
@@ -35,13 +38,13 @@ class OrcaFile:
     ):
         self.path, self.models, self.genomes = Path(path), models or {}, genomes or {}
 
-    def tileset_info(self) -> dict[str, Any]:
+    def tileset_info(self) -> JsonObject:
         """HiGlass's ``tileset_info``; OrcaCoolError if the URL cannot be used."""
         return self._open().info()
 
-    def tiles(self, ids: Iterable[str]) -> list[tuple[str, dict[str, Any]]]:
-        """Tiles by id; waits until they are computed. Raises nothing: it would take the tiles of
-        other tilesets with it.
+    def tiles(self, ids: Iterable[str]) -> list[tuple[str, JsonObject]]:
+        """[(id, tile)]; waits until the tiles are computed. Raises nothing, because an exception
+        would fail the tiles of other tilesets too.
         """
         ids = list(ids)
         try:
@@ -49,7 +52,7 @@ class OrcaFile:
         except Exception as error:
             return failed_tiles(ids, error)
 
-    def _open(self) -> Computed:
+    def _open(self) -> ComputedTileset:
         try:
             with self.path.open(encoding="utf-8") as file:
                 address = parse_url(file.read(4 * MAX_TEXT + 1).strip())
@@ -67,7 +70,15 @@ class OrcaFile:
 
 
 def _named(kind: str, name: str, given: Mapping[str, str], own: Collection[str]) -> str:
-    """What a name stands for; a path is none, so that no URL reaches other files."""
+    """The folder or file that a name in a URL stands for; UrlError if the name is not served.
+
+    A path is not a name, so that a URL cannot reach other files.
+
+    Parameters
+    ----------
+    kind : "model" or "genome", for the message. given : folders or files by name. own : names that
+        orca-cool knows.
+    """
     if name not in given and name not in own:
         names = ", ".join(sorted({*given, *own}))
         raise UrlError(
@@ -80,18 +91,18 @@ def _named(kind: str, name: str, given: Mapping[str, str], own: Collection[str])
 def with_predictions(
     view: Callable[..., Any], find: Callable[[str], OrcaFile | None]
 ) -> Callable[..., Any]:
-    """higlass-server's view ``tileset_info`` with what it does not know: the info of tilesets of
-    filetype ``orca``.
+    """Wrap higlass-server's view ``tileset_info`` so that it has the infos of tilesets of filetype
+    ``orca``.
 
     Parameters
     ----------
-    view : answers with JSON, ``{uid: info}``; ``{"message": "Unknown filetype ..."}`` in the info
-        of a filetype that it does not know. What may not be seen, or is not there, has an ``error``
-        instead, and stays as it is.
-    find : the datafile of a uid, None if it is not of filetype ``orca``.
+    view : answers with JSON, ``{uid: info}``; an info of a filetype that it does not know has a
+        "message". Where a tileset is missing or private, there is an "error" instead, which stays as
+        it is.
+    find : the datafile of a uid; None if its filetype is not ``orca``.
     """
 
-    @functools.wraps(view)  # also what decorators have left on it (csrf_exempt)
+    @functools.wraps(view)  # keeps what decorators have left on it (csrf_exempt)
     def tileset_info(request: Any, *args: Any, **kwargs: Any) -> Any:
         response = view(request, *args, **kwargs)
         if response.status_code != 200:
@@ -100,13 +111,12 @@ def with_predictions(
         for uid, info in infos.items():
             file = find(uid) if "message" in info else None
             if file is not None:
-                told = {
-                    key: value for key, value in info.items() if key != "message" and value
-                }  # name and coordSystem of the database
+                # the name and the coordSystem that the database has
+                given = {key: value for key, value in info.items() if key != "message" and value}
                 try:
-                    infos[uid] = file.tileset_info() | told
+                    infos[uid] = file.tileset_info() | given
                 except OrcaCoolError as error:
-                    infos[uid] = {"error": str(error)} | told
+                    infos[uid] = {"error": str(error)} | given
         response.content = json.dumps(infos)
         return response
 

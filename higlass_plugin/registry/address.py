@@ -1,4 +1,4 @@
-"""``orca://`` URLs: what they say of a predicted tileset."""
+"""``orca://`` URLs, which name a predicted tileset: a model, a genome, edits, and what is shown."""
 
 from __future__ import annotations
 
@@ -10,25 +10,27 @@ from orca_cool.errors import OrcaCoolError
 
 #: What a URL's ``track`` may be.
 TRACKS = ("map", "insulation", "compartments", "profile")
-#: Characters of all the edits of a genome, changes that they may be, and times the reference's
-#: length that it may have.
+#: Limits of an edited genome: characters of all its edits together, number of changes, and length
+#: as a multiple of the reference's.
 MAX_TEXT, MAX_CHANGES, MAX_GROWTH = 200_000, 1000, 2
 
 
 class UrlError(OrcaCoolError):
-    """An ``orca://`` URL is not one, or names something that is not served."""
+    """An ``orca://`` URL is malformed, or names something that is not served."""
 
 
 @dataclass(frozen=True)
 class Address:
-    """What an ``orca://MODEL/GENOME?...`` URL says.
+    """The parts of an ``orca://MODEL/GENOME?...`` URL; ``str(address)`` is the URL.
 
     Attributes
     ----------
-    edits : in the grammar of edits. vcf : lines of VCF, "" for none. track : one of TRACKS; profile
-        : its name.
-    lifted : an edited genome's map at the reference's coordinates. difference : ln
-        alternate / reference, there.
+    model, genome : their names on the server.
+    edits : texts in the grammar of edits; none for the reference.
+    vcf : lines of VCF whose variants are made too; "" for none.
+    track : one of TRACKS. profile : name of the chromatin profile, if the track is "profile".
+    lifted : show the map of the edited genome at the coordinates of the reference.
+    difference : show ln(alternate / reference), at the coordinates of the reference.
     """
 
     model: str
@@ -41,34 +43,38 @@ class Address:
     difference: bool = False
 
     def __str__(self) -> str:
-        query: list[tuple[str, str]] = [("edit", edit) for edit in self.edits]
-        query += [("vcf", self.vcf)] * bool(self.vcf) + [("track", self.track)] * (
-            self.track != "map"
-        )
-        query += [("profile", self.profile)] * bool(self.profile) + [
-            ("lift", "reference")
-        ] * self.lifted
-        query += [("value", "difference")] * self.difference
+        query = [("edit", edit) for edit in self.edits]
+        if self.vcf:
+            query.append(("vcf", self.vcf))
+        if self.track != "map":
+            query.append(("track", self.track))
+        if self.profile:
+            query.append(("profile", self.profile))
+        if self.lifted:
+            query.append(("lift", "reference"))
+        if self.difference:
+            query.append(("value", "difference"))
         where = "/".join(quote(name, safe="") for name in (self.model, self.genome))
         return f"orca://{where}" + (f"?{urlencode(query, quote_via=quote)}" if query else "")
 
     @property
     def sequence(self) -> Address:
-        """The address of the map in its own coordinates: what the tracks of one sequence share."""
+        """The address of the map in its own coordinates, which all tracks of one sequence share."""
         return Address(self.model, self.genome, self.edits, self.vcf)
 
     @property
     def edited(self) -> bool:
+        """Whether there is an edit."""
         return bool(self.edits or self.vcf)
 
 
 def tidy(edits: Iterable[str]) -> tuple[str, ...]:
-    """Texts of edits as an address has them: blanks count once, and empty ones not at all."""
+    """Texts of edits with single spaces, without empty texts: equal edits have equal addresses."""
     return tuple(" ".join(edit.split()) for edit in edits if edit.strip())
 
 
 def parse_url(url: str) -> Address:
-    """Read an ``orca://`` URL; UrlError says what is wrong with it."""
+    """Parse an ``orca://`` URL; UrlError says what is wrong with it."""
     if len(url) > 4 * MAX_TEXT:
         raise UrlError(f"the URL has {len(url):,} characters; at most {4 * MAX_TEXT:,} are read")
     shown = url if len(url) <= 200 else f"{url[:200]}..."
@@ -89,14 +95,11 @@ def parse_url(url: str) -> Address:
     for key, value in query:
         if key == "edit":
             address = replace(address, edits=(*address.edits, " ".join(value.split())))
-        elif key in ("vcf", "profile"):
-            address = (
-                replace(address, vcf=value) if key == "vcf" else replace(address, profile=value)
-            )
-        elif (key, value) in (
-            ("lift", "reference"),
-            ("frame", "reference"),
-        ):  # in version 0.1: frame
+        elif key == "vcf":
+            address = replace(address, vcf=value)
+        elif key == "profile":
+            address = replace(address, profile=value)
+        elif key in ("lift", "frame") and value == "reference":  # "frame" in version 0.1
             address = replace(address, lifted=True)
         elif (key, value) == ("value", "difference"):
             address = replace(address, difference=True, lifted=True)

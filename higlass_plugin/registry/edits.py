@@ -1,4 +1,4 @@
-"""Edited genomes that a server has open: made from what a client sends, within limits."""
+"""Make an edited genome from the edits that a client sends, within limits."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from higlass_plugin.registry.address import MAX_CHANGES, MAX_GROWTH, MAX_TEXT, Address
+from higlass_plugin.tiles import JsonObject
 from orca_cool.errors import EditError
 from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.changes import Change
@@ -16,26 +16,29 @@ from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.source import SequenceSource
 from orca_cool.variants import changes_of_haplotype, parse_edits, read_variants
 
-#: Longest list of contigs or segments that is told.
+#: Segments that an edited genome may have, all contigs together.
 MAX_SEGMENTS = 20_000
 
-_VCF = "##fileformat=VCFv4.3\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+#: Put before lines of VCF that have no header.
+_VCF_HEADER = "##fileformat=VCFv4.3\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
 
 
 @dataclass
 class EditedView:
-    """An edited genome that is open: what its page needs to know. Fields are described in
-    :meth:`to_json`'s names.
+    """What a client needs to know of an open edited genome; :meth:`to_json` has the same names.
 
     Attributes
     ----------
-    id : of the edit. url : of its map. assembly : its name. edits : what was asked for. problems :
-        variants that could not be used.
-    contigs : chromsizes of the edited genome; edited : those that are not as they were.
-    junctions : by edited contig, bp where two pieces meet. places : by chromosome of the reference,
-        bp of the breakpoints there.
-    tilesets : uids: "map", "insulation", "compartments" in its own coordinates; "lifted",
-        "difference" in the reference's.
+    id : of the edit. name : short, as shown. url : ``orca://`` address of its map.
+    assembly : name of its coordinate system.
+    model, genome : names of the model and of the reference.
+    edits : the changes that were made, as texts. problems : variants of the VCF lines that could
+        not be used.
+    contigs : {contig: bp} of the edited genome. edited : contigs that differ from the reference.
+    junctions : by edited contig, bp at which two segments meet.
+    places : by chromosome of the reference, bp of the breakpoints.
+    tilesets : uids of "map", "insulation" and "compartments" in its own coordinates, and of
+        "lifted" and "difference" in those of the reference.
     """
 
     id: str
@@ -52,26 +55,33 @@ class EditedView:
     places: dict[str, list[int]]
     tilesets: dict[str, str] = field(default_factory=dict)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
+        """The fields as a JSON object."""
         return asdict(self)
 
 
 def edited_genome(
     address: Address, source: SequenceSource, least: int
 ) -> tuple[EditedGenome, list[Change], list[str]]:
-    """The genome that an address asks for, its changes, and the variants of its VCF lines that
-    cannot be used.
-
-    No file is read whatever the edits say.
+    """Make the edited genome that an address asks for. No file is read, whatever the edits say.
 
     Parameters
     ----------
-    least : bp that every edited chromosome must have.
+    address : its edits and its lines of VCF are made together.
+    source : the reference.
+    least : bp that every edited chromosome must have: the size of the smallest bin.
+
+    Returns
+    -------
+    genome : the edited genome.
+    changes : that were made.
+    problems : one message for each variant of the VCF lines that could not be used.
 
     Raises
     ------
     EditError
-        If an edit is not understood or cannot be made, or asks for too much.
+        If an edit is not understood or cannot be made, if there is none, or if they exceed the
+        limits.
     """
     size = sum(map(len, address.edits)) + len(address.vcf)
     if size > MAX_TEXT:
@@ -81,7 +91,7 @@ def edited_genome(
     for text in address.edits:
         changes += parse_edits(text, source, files=False)
     if address.vcf:
-        found, problems = _of_vcf(address.vcf, source)
+        found, problems = _changes_of_vcf(address.vcf, source)
         changes += found
     if not changes:
         raise EditError(
@@ -92,6 +102,13 @@ def edited_genome(
             f"there are {len(changes):,} changes; at most {MAX_CHANGES:,} are made at once"
         )
     genome = apply_edits(source, changes)
+    _check_size(genome, least)
+    return genome, changes, problems
+
+
+def _check_size(genome: EditedGenome, least: int) -> None:
+    """EditError if an edited genome is too long, has too many segments, or a contig too short."""
+    source = genome.source
     length, limit = sum(genome.chromsizes.values()), MAX_GROWTH * sum(source.chromsizes.values())
     if length > limit:
         raise EditError(f"the edited genome has {length:,} bp; at most {limit:,} are shown")
@@ -103,15 +120,18 @@ def edited_genome(
                 f"the edits leave {genome.chromsizes[contig]:,} bp of {contig!r}, less than one "
                 f"bin of {least:,} bp"
             )
-    return genome, changes, problems
 
 
-def _of_vcf(text: str, source: SequenceSource) -> tuple[list[Change], list[str]]:
-    """Changes that lines of VCF, with or without a header, ask for: all of them together."""
+def _changes_of_vcf(text: str, source: SequenceSource) -> tuple[list[Change], list[str]]:
+    """The changes that lines of VCF make, and messages on variants that cannot be used.
+
+    All variants are made on one copy, whatever their genotypes. The lines need no header, and may
+    have spaces instead of tabs.
+    """
     lines = text.replace("\r\n", "\n").strip("\n")
     if not lines.startswith("#"):
-        # what is typed or pasted has lost its tabs more often than not
-        lines = _VCF + "\n".join(
+        # typed and pasted lines have often lost their tabs
+        lines = _VCF_HEADER + "\n".join(
             "\t".join(line.split(None, 7)) for line in lines.split("\n") if line.strip()
         )
     with tempfile.TemporaryDirectory() as folder:
@@ -129,8 +149,8 @@ def _of_vcf(text: str, source: SequenceSource) -> tuple[list[Change], list[str]]
             ) from error
 
 
-def places_of(genome: EditedGenome) -> dict[str, list[int]]:
-    """Where on the source the edited contigs were cut, by chromosome, bp."""
+def breakpoints(genome: EditedGenome) -> dict[str, list[int]]:
+    """{chromosome: bp} at which the reference was cut, ascending, for chromosomes with a cut."""
     found: dict[str, set[int]] = {}
     for contig in genome.edited:
         for s in genome.contigs[contig]:
@@ -140,12 +160,10 @@ def places_of(genome: EditedGenome) -> dict[str, list[int]]:
     return {chrom: sorted(found[chrom]) for chrom in genome.source.chromsizes if found.get(chrom)}
 
 
-def changed(edits: Sequence[str], changes: Sequence[Change]) -> str:
-    """A short name of what was changed."""
-    texts = (
-        [str(change) for change in changes]
-        if len(changes) < 4
-        else [str(changes[0]), f"and {len(changes) - 1:,} more"]
-    )
-    name = "; ".join(texts or edits)
+def short_name(changes: Sequence[Change]) -> str:
+    """What was changed, in at most 80 characters."""
+    texts = [str(change) for change in changes[:3]]
+    if len(changes) > 3:
+        texts = [texts[0], f"and {len(changes) - 1:,} more"]
+    name = "; ".join(texts)
     return name if len(name) <= 80 else f"{name[:77]}..."

@@ -1,4 +1,4 @@
-"""Requests read and answers written: JSON bodies within limits, errors as one line of JSON."""
+"""Read requests and write answers: JSON within limits, and every error as one line of JSON."""
 
 from __future__ import annotations
 
@@ -6,74 +6,68 @@ import json
 import logging
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import NoReturn
 
 from flask import Response, request
 from werkzeug.exceptions import HTTPException
 
-from higlass_plugin.registry.tilesets import UnknownTileset
-from higlass_plugin.tiles import MAX_TEXT, TileError, failed_tile, parse_tile_id
+from higlass_plugin.tiles import MAX_TEXT, JsonObject, UnknownTileset, failed_tile_of
 from orca_cool.errors import OrcaCoolError
 
 logger = logging.getLogger(__name__)
 
-#: Tiles of a request that are read; the front end asks for 15 at most. Requests for more than
-#: REFUSED are not answered at all.
+#: Tiles that one request gets; the others of the request get an error. (The front end asks for 15
+#: at most.) A request for more than REFUSED tiles is an error.
 MAX_TILES, REFUSED = 64, 128
-#: Characters of a query: 128 of the longest tile ids.
+#: Characters that a query may have: 128 tile ids of the longest kind.
 MAX_QUERY = 32_768
 
 
 class RequestError(OrcaCoolError):
-    """A request that is not answered; ``status`` is HTTP's."""
+    """A request that cannot be answered, with the HTTP status that says so."""
 
     def __init__(self, message: str, status: int = 400):
         super().__init__(message)
         self.status = status
 
 
-def tiles_json(tiles: Mapping[str, Any]) -> bytes:
-    """``json.dumps(tiles)``, but base64 is put in as it is: nothing in it needs a second look, and
-    it is nearly all there is.
+def tiles_json(tiles: Mapping[str, object]) -> bytes:
+    """Tiles as JSON, as ``json.dumps(tiles)`` writes them.
+
+    The base64 text of dense tiles is inserted as it is, because nothing in it needs escaping and it
+    is nearly all there is to write.
     """
     parts = []
     for key, tile in tiles.items():
         try:
-            dense = tile.get("dense") if isinstance(tile, dict) else None
-            rest = json.dumps(
-                {k: v for k, v in tile.items() if k != "dense"} if dense else tile, allow_nan=False
-            )
+            dense, rest = _split_dense(tile)
         except (TypeError, ValueError):
             logger.exception("tile %s is no JSON", key)
-            tile = failed_tile_of(key, "the server could not write this tile")
-            dense, rest = None, json.dumps(tile)
-        parts += [
-            ",",
-            json.dumps(key),
-            ":",
-            *((rest[:-1], ',"dense":"', dense, '"}') if dense else (rest,)),
-        ]
+            dense, rest = (
+                "",
+                json.dumps(failed_tile_of(key, "the server could not write this tile")),
+            )
+        parts += [",", json.dumps(key), ":"]
+        parts += [rest[:-1], ',"dense":"', dense, '"}'] if dense else [rest]
     return f"{{{''.join(parts[1:])}}}".encode()
 
 
-def failed_tile_of(text: str, message: str) -> Any:
-    """A tile with a message, of the dimensions that its id speaks of."""
-    try:
-        return failed_tile(message, len(parse_tile_id(text).position))
-    except TileError as error:
-        return failed_tile(str(error))
+def _split_dense(tile: object) -> tuple[str, str]:
+    """The base64 text of a tile, "" if it has none, and the rest of the tile as JSON."""
+    if isinstance(tile, dict) and (dense := tile.get("dense")):
+        rest = {key: value for key, value in tile.items() if key != "dense"}
+        return dense, json.dumps(rest, allow_nan=False)
+    return "", json.dumps(tile, allow_nan=False)
 
 
-def posted_tile_ids(body: Any) -> list[str]:
+def posted_tile_ids(body: object) -> list[str]:
+    """The tile ids of a posted ``[{tilesetUid, tileIds}]``."""
     if not isinstance(body, list):
         raise RequestError("the body is not a list of {tilesetUid, tileIds}")
     ids = []
     for part in body:
-        uid, tiles = (
-            (part.get("tilesetUid"), part.get("tileIds"))
-            if isinstance(part, dict)
-            else (None, None)
-        )
+        fields = part if isinstance(part, dict) else {}
+        uid, tiles = fields.get("tilesetUid"), fields.get("tileIds")
         if (
             not isinstance(uid, str)
             or not isinstance(tiles, list)
@@ -84,29 +78,30 @@ def posted_tile_ids(body: Any) -> list[str]:
     return ids
 
 
-def json_body() -> Any:
-    """The request's JSON, whatever its content type says."""
+def json_body() -> object:
+    """The body of the request as JSON, whatever its content type is."""
 
-    def refuse(constant: str) -> Any:
+    def refuse(constant: str) -> NoReturn:
         raise ValueError(f"{constant} is no JSON")
 
     try:
         body = json.loads(request.get_data(), parse_constant=refuse)
-        json.dumps(
-            body, ensure_ascii=False
-        ).encode()  # half a character (\\ud800) is JSON, but can be written to no file
+        # half a character (\\ud800) is valid JSON, but cannot be written to a file
+        json.dumps(body, ensure_ascii=False).encode()
         return body
     except (ValueError, RecursionError) as error:
         raise RequestError(f"the body is no JSON: {str(error)[:MAX_TEXT]}") from None
 
 
-def require_object(body: Any) -> dict[str, Any]:
+def require_object(body: object) -> JsonObject:
+    """The body as a JSON object; RequestError if it is something else."""
     if not isinstance(body, dict):
         raise RequestError("the body is no JSON object")
     return body
 
 
-def text_field(body: Mapping[str, Any], key: str) -> str | None:
+def text_field(body: JsonObject, key: str) -> str | None:
+    """A field of the body that is a text or missing; RequestError if it is something else."""
     value = body.get(key)
     if value is not None and not isinstance(value, str):
         raise RequestError(f"{key!r} is no text")
@@ -114,29 +109,30 @@ def text_field(body: Mapping[str, Any], key: str) -> str | None:
 
 
 def number_argument(key: str, default: int) -> int:
+    """A whole number of the query; RequestError if it is something else."""
     text = request.args.get(key, str(default))
     if not re.fullmatch(r"[0-9]{1,9}", text):
         raise RequestError(f"{key} {text[:MAX_TEXT]!r} is no number")
     return int(text)
 
 
-def json_response(value: Any, status: int = 200) -> Response:
+def json_response(value: object, status: int = 200) -> Response:
     return Response(json.dumps(value, allow_nan=False), status, content_type="application/json")
 
 
 def empty_response(status: int) -> Response:
     answer = Response(status=status)
-    del answer.headers["Content-Type"]  # Flask's is HTML's
+    del answer.headers["Content-Type"]  # Flask sets the one of HTML
     return answer
 
 
 def endpoint_name() -> str | None:
-    """Name of the view, without the blueprint's."""
+    """The name of the request's endpoint, without the blueprint's; None if no route matches."""
     return request.endpoint.rpartition(".")[2] if request.endpoint else None
 
 
 def mount_prefix() -> str:
-    """What the app or the blueprint is mounted below."""
+    """The path below which the app or the blueprint is mounted, "" for none."""
     rule = request.url_rule.rule if request.url_rule else ""
     own = next(
         (mark for mark in ("/api/v1/", "/static/", "/healthz", "/metrics") if mark in rule), "/"
@@ -145,6 +141,9 @@ def mount_prefix() -> str:
 
 
 def add_security_headers(response: Response) -> Response:
+    """Headers that keep a browser from guessing content types, from telling other sites the address,
+    and from running anything that is not the page's.
+    """
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "no-referrer"
     response.headers.setdefault(
@@ -154,14 +153,17 @@ def add_security_headers(response: Response) -> Response:
 
 
 def user_error(error: OrcaCoolError) -> Response:
+    """The answer to an error that is written for users."""
     status = 404 if isinstance(error, UnknownTileset) else getattr(error, "status", 400)
     return json_response({"error": " ".join(str(error).split())}, status)
 
 
 def http_error(error: HTTPException) -> Response:
+    """The answer to an error of Flask, such as 404."""
     return json_response({"error": error.description or error.name}, error.code or 400)
 
 
 def internal_error(error: Exception) -> Response:
+    """The answer to any other error, which is logged: its text may hold details of the server."""
     logger.error("%s %r", request.method, request.path, exc_info=error)
     return json_response({"error": "internal error; the server's log says more"}, 500)

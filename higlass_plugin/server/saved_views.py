@@ -1,4 +1,4 @@
-"""Saved views of the page."""
+"""The views of the page that users have saved."""
 
 from __future__ import annotations
 
@@ -7,17 +7,22 @@ import secrets
 import threading
 from collections import OrderedDict
 from pathlib import Path
-from typing import Any
 
 from higlass_plugin.server.http import RequestError
+from higlass_plugin.tiles import JsonObject
 from orca_cool.files import atomic_write
 
-#: Bytes of a saved view, and views that are kept; the oldest are dropped.
+#: Bytes that a saved view may have, and number of views that are kept.
 MAX_VIEWCONF, MAX_VIEWCONFS = 1 << 18, 1000
 
 
 class SavedViews:
-    """Saved views, the newest MAX_VIEWCONFS: one file each in a folder, or in memory."""
+    """Viewconfs by id; of more than MAX_VIEWCONFS the oldest are dropped. Thread-safe.
+
+    Parameters
+    ----------
+    folder : where each is kept in a file; None: in memory.
+    """
 
     def __init__(self, folder: Path | None):
         self.folder = folder
@@ -27,15 +32,30 @@ class SavedViews:
             for path in sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime_ns):
                 self._kept[path.stem] = ""
 
-    def get(self, uid: str) -> Any:
-        """The view, None if there is none."""
+    def get(self, uid: str) -> JsonObject | None:
+        """The viewconf of an id; None if there is none."""
         with self._lock:
             text = self._text(uid)
-        return None if text is None else json.loads(text)
+        if text is None:
+            return None
+        viewconf: JsonObject = json.loads(text)
+        return viewconf
 
-    def put(self, uid: str | None, viewconf: Any) -> str:
-        """Keep a view, under a new id if none is given; RequestError if it is none, is too large,
-        or the id is another view's.
+    def put(self, uid: str | None, viewconf: object) -> str:
+        """Save a viewconf.
+
+        Parameters
+        ----------
+        uid : its id; None: a new one. viewconf : what a client has sent.
+
+        Returns
+        -------
+        The id.
+
+        Raises
+        ------
+        RequestError
+            If the viewconf is no object or is too large, or another one has the id.
         """
         if not isinstance(viewconf, dict):
             raise RequestError("'viewconf' is missing, or is no object")
@@ -61,7 +81,7 @@ class SavedViews:
         return uid
 
     def _text(self, uid: str) -> str | None:
-        """What is kept, of an id that is known: no other file is looked at."""
+        """The JSON of an id; None if there is none. Only files of known ids are read."""
         if uid not in self._kept or self.folder is None:
             return self._kept.get(uid)
         try:

@@ -18,9 +18,9 @@ from higlass_plugin.files.chromosomes import OrderedGenome, difference
 from higlass_plugin.files.open import map_chromsizes, open_file
 from higlass_plugin.files.tileset import CACHE_BYTES
 from higlass_plugin.registry.tilesets import Limits, TilesetRegistry
+from higlass_plugin.server import listen
 from higlass_plugin.server.access import LOOPBACK
 from higlass_plugin.server.app import create_app
-from higlass_plugin.server.listen import listen, run
 from orca_cool.errors import ModelError, OrcaCoolError
 from orca_cool.genome.open import open_genome
 from orca_cool.genome.source import SequenceSource
@@ -117,7 +117,7 @@ def serve(
             threading.Thread(target=webbrowser.open, args=[page], daemon=True).start()
         # as Ctrl-C, which a process in the background does not get
         signal.signal(signal.SIGTERM, _stop)
-        run(app, listening, BLOCKING_THREADS if options.blocking else THREADS)
+        listen.run(app, listening, BLOCKING_THREADS if options.blocking else THREADS)
     say("stopped")
 
 
@@ -217,7 +217,7 @@ def _is_loopback(host: str) -> bool:
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
-        return listen(host, port)
+        return listen.listen(host, port)
     except (OSError, UnicodeError) as error:
         raise ServeError(
             f"port {port} of {host!r} cannot be listened on: {error}; choose another --port (0 "

@@ -1,21 +1,20 @@
-"""What tilesets are, and what those have in common that are computed in the background."""
+"""What a tileset is, and the tilesets whose tiles are computed in the background."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
-from typing import Any, ClassVar, Protocol
+from collections.abc import Iterable, Sequence
+from typing import ClassVar, Protocol
 
 import numpy as np
 
-from higlass_plugin.compute.scheduler import Goal, Look, Scheduler
-from higlass_plugin.compute.units import PredictedGenome, Unit
+from higlass_plugin.compute.scheduler import Job, Scheduler, TilePlan
+from higlass_plugin.compute.units import PredictedGenome
 from higlass_plugin.tiles import (
     TILE_BINS,
     VECTOR_BINS,
     Axis,
-    Run,
+    JsonObject,
     TileError,
     TileId,
     dense_tile,
@@ -23,18 +22,26 @@ from higlass_plugin.tiles import (
     parse_tile_id,
     with_overview,
 )
-from orca_cool.prediction.patches import Patch, Patchwork
 
-#: Seconds that a request may spend on showing what is there of tiles that are not ready.
-PREVIEWS = 0.1
-#: Seconds after which a blocking request gives up.
-PATIENCE = 600.0
+#: Seconds of a request that may be spent on previews of tiles that are not ready.
+PREVIEW_SECONDS = 0.1
+#: Seconds after which a request that waits for its tiles gives up.
+MAX_WAIT = 600.0
 
+#: The message of a tile that is not ready: the front end shows it, and our page asks again.
 COMPUTING = "computing"
 
 
 class Tileset(Protocol):
-    """What every tileset is, whoever serves it (the shape that servir and higlass-python know)."""
+    """What every tileset offers, predicted or read from a file (servir and higlass-python expect
+    the same).
+
+    Attributes
+    ----------
+    uid : identifies it on its server. name : shown over its track.
+    datatype, filetype, coord_system : in HiGlass's words, such as "matrix", "cooler", "hg38".
+    description : what the list of tilesets says of it.
+    """
 
     uid: str
     name: str
@@ -43,27 +50,31 @@ class Tileset(Protocol):
     coord_system: str
     description: str
 
-    def info(self) -> dict[str, Any]:
-        """The tileset_info of HiGlass."""
+    def info(self) -> JsonObject:
+        """HiGlass's tileset_info."""
         ...
 
-    def tiles(self, ids: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
-        """Tiles by id; waits until they are there."""
+    def tiles(self, ids: Sequence[str]) -> list[tuple[str, JsonObject]]:
+        """[(id, tile)] for every id; waits until the tiles are ready."""
         ...
 
 
-class Computed:
-    """What tilesets that are computed in the background have in common.
+class ComputedTileset:
+    """A tileset whose tiles are computed in the background by a scheduler.
 
     Parameters
     ----------
-    axis : chromosomes. native : resolutions that there are; coarser ones that the front end needs
-        are empty.
+    scheduler : computes the tiles.
+    uid, name, coord_system : see :class:`Tileset`.
+    axis : the chromosomes.
+    native : bp per bin of the levels that can be computed. The front end may need coarser levels to
+        show the whole genome; their tiles are empty.
     """
 
     filetype = "orca"
     datatype = "matrix"
     dimensions = 2
+    #: What tile ids may name behind the position, and what the front end's menu calls it.
     transforms: ClassVar[dict[str, str]] = {}
 
     def __init__(
@@ -75,23 +86,18 @@ class Computed:
         native: Sequence[int],
         coord_system: str,
     ):
-        self.scheduler, self.uid, self.name, self.axis, self.coord_system = (
-            scheduler,
-            uid,
-            name,
-            axis,
-            coord_system,
-        )
+        self.scheduler, self.uid, self.name = scheduler, uid, name
+        self.axis, self.coord_system = axis, coord_system
         self.description = ""
         self.native = sorted(native)
         self.bins = TILE_BINS if self.dimensions == 2 else VECTOR_BINS
-        self.resolutions = with_overview(self.native, self.axis.length, self.bins)[
-            ::-1
-        ]  # as zoom levels count them, coarsest first
+        # by zoom level: the coarsest first
+        self.resolutions = with_overview(self.native, self.axis.length, self.bins)[::-1]
 
-    def info(self) -> dict[str, Any]:
+    def info(self) -> JsonObject:
+        """HiGlass's tileset_info."""
         flat = self.dimensions == 1
-        info: dict[str, Any] = {
+        info: JsonObject = {
             "name": self.name,
             "datatype": self.datatype,
             "coordSystem": self.coord_system,
@@ -114,19 +120,20 @@ class Computed:
             ]
         return info
 
-    def tiles(self, ids: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
-        asked: list[tuple[TileId, Computed]] = []
-        out: dict[str, dict[str, Any]] = {}
+    def tiles(self, ids: Sequence[str]) -> list[tuple[str, JsonObject]]:
+        """[(id, tile)] for every id; waits until the tiles are ready."""
+        requests: list[tuple[TileId, ComputedTileset]] = []
+        out: dict[str, JsonObject] = {}
         for text in ids:
             try:
-                asked.append((parse_tile_id(text), self))
+                requests.append((parse_tile_id(text), self))
             except TileError as error:
                 out[text] = failed_tile(str(error), self.dimensions)
-        out |= answer(asked, None)
+        out |= compute_tiles(requests, None)
         return list(out.items())
 
-    def goal(self, tile: TileId) -> Goal:
-        """What a tile is made of; TileError if there is no such tile."""
+    def plan(self, tile: TileId) -> TilePlan:
+        """The plan of a tile; TileError if the tileset has no such tile."""
         if len(tile.position) != self.dimensions:
             raise TileError(
                 f"tile id {tile.text!r} has {len(tile.position)} positions; {self.name!r} has "
@@ -148,25 +155,40 @@ class Computed:
             raise TileError(f"tile id {tile.text!r} lies outside the genome")
         if resolution > self.native[-1]:
             raise TileError(f"zoom in: the coarsest level has bins of {self.native[-1]:,} bp")
-        return self.make(resolution, tile)
+        return self.plan_at(resolution, tile)
 
-    def make(self, resolution: int, tile: TileId) -> Goal:
+    def plan_at(self, resolution: int, tile: TileId) -> TilePlan:
+        """The plan of a tile that exists; ``resolution`` is the bp per bin of its zoom level."""
         raise NotImplementedError
 
-    def render(self, tile: TileId, values: np.ndarray, error: str | None = None) -> dict[str, Any]:
-        """A tile as it is sent."""
+    def progress(self, tile: TileId) -> str | None:
+        """None if a tile is ready, "computing" if it is not, else why it failed. Asking counts as
+        asking for the tile; TileError if the tileset has no such tile.
+        """
+        key = self.plan(tile).key
+        if key in self.scheduler.results:
+            return None
+        message = self.scheduler.error(key)
+        if message is None and self.scheduler.is_pending(key):
+            return COMPUTING
+        # without a message the job was dropped meanwhile: "ready" makes the page ask again
+        return message
+
+    def render(self, tile: TileId, values: np.ndarray, error: str | None = None) -> JsonObject:
+        """The tile as it is sent, of the values that its plan has built."""
         return dense_tile(values, error=error)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
 
 
-class Predicted(Computed):
-    """What predicted tilesets have in common.
+class ModelTileset(ComputedTileset):
+    """A tileset of a model's predictions of a genome.
 
     Parameters
     ----------
-    predicted : whose levels are shown, on its own axis, or with ``framed`` on that of its reference.
+    predicted : the model and the genome; its levels are shown.
+    lifted : show an edited genome at the coordinates of its reference, not in its own.
     """
 
     def __init__(
@@ -175,170 +197,72 @@ class Predicted(Computed):
         scheduler: Scheduler,
         uid: str,
         name: str,
-        framed: bool = False,
+        lifted: bool = False,
     ):
-        shown = predicted.base if framed else predicted
+        shown = predicted.base if lifted else predicted
         super().__init__(
             scheduler, uid, name, shown.axis, predicted.settings.resolutions, shown.assembly
         )
         self.predicted = predicted
 
 
-def answer(
-    asked: Sequence[tuple[TileId, Computed]], wait: float | None
-) -> dict[str, dict[str, Any]]:
-    """Computed tiles by id: whole, or what is known so far with the message "computing", or empty
-    with what went wrong.
+def compute_tiles(
+    requests: Iterable[tuple[TileId, ComputedTileset]], wait: float | None
+) -> dict[str, JsonObject]:
+    """Compute tiles of any tilesets.
 
     Parameters
     ----------
-    wait : seconds to wait for those that are not there; None: until they are.
+    requests : ids and their tilesets.
+    wait : seconds to wait for tiles that are not ready; None: until they are, MAX_WAIT at most.
+
+    Returns
+    -------
+    Tiles by id. A tile that is not ready has the message "computing" and the values that are known
+    so far; one that failed is empty and its message says why.
     """
-    deadline = time.monotonic() + (PATIENCE if wait is None else wait)
-    out: dict[str, dict[str, Any]] = {}
-    goals: list[tuple[TileId, Computed, Goal]] = []
-    for tile, tileset in asked:
+    deadline = time.monotonic() + (MAX_WAIT if wait is None else wait)
+    out: dict[str, JsonObject] = {}
+    plans: list[tuple[TileId, ComputedTileset, TilePlan]] = []
+    for tile, tileset in requests:
         try:
-            goals.append((tile, tileset, tileset.goal(tile)))
+            plans.append((tile, tileset, tileset.plan(tile)))
         except TileError as error:
             out[tile.text] = failed_tile(str(error), tileset.dimensions)
-    for scheduler in {tileset.scheduler for _, tileset, _ in goals}:
-        mine = [(tile, goal) for tile, tileset, goal in goals if tileset.scheduler is scheduler]
-        middle = {
-            n: np.mean([t.position for t, _ in mine if len(t.position) == n], axis=0)
-            for n in {len(t.position) for t, _ in mine}
-        }
-        jobs = scheduler.want(
-            (goal, float(np.abs(np.subtract(t.position, middle[len(t.position)])).max()))
-            for t, goal in mine
-        )
-        while (
-            waiting := [job for job in jobs if not job.done.is_set()]
-        ) and time.monotonic() < deadline:
-            if not waiting[0].done.wait(min(1.0, max(0.0, deadline - time.monotonic()))):
-                for job in waiting:
-                    scheduler.is_pending(job.goal.key)  # asking keeps it wanted
-    previews = time.monotonic() + PREVIEWS
-    for tile, tileset, goal in goals:
-        values = tileset.scheduler.results.get(goal.key)
-        problem = None
+    for scheduler in {tileset.scheduler for _, tileset, _ in plans}:
+        own = [(tile, plan) for tile, tileset, plan in plans if tileset.scheduler is scheduler]
+        _wait(scheduler, scheduler.want(_with_distances(own)), deadline)
+    end_of_previews = time.monotonic() + PREVIEW_SECONDS
+    for tile, tileset, plan in plans:
+        values = tileset.scheduler.results.get(plan.key)
+        message = None
         if values is None:
-            problem = tileset.scheduler.error(goal.key)
-            if problem is not None or time.monotonic() > previews:
-                out[tile.text] = failed_tile(problem or COMPUTING, tileset.dimensions)
+            message = tileset.scheduler.error(plan.key)
+            if message is not None or time.monotonic() > end_of_previews:
+                out[tile.text] = failed_tile(message or COMPUTING, tileset.dimensions)
                 continue
-            problem, values = COMPUTING, goal.preview(tileset.scheduler.look)
-        out[tile.text] = tileset.render(tile, values, problem)
+            message, values = COMPUTING, plan.preview(tileset.scheduler.lookup)
+        out[tile.text] = tileset.render(tile, values, message)
     return out
 
 
-def in_order(needed: Iterable[Unit]) -> list[Unit]:
-    """Units with all that they need before them, each once."""
-    out: dict[Unit, None] = {}
-
-    def add(unit: Unit) -> None:
-        if unit not in out:
-            if unit.needs is not None:
-                add(unit.needs)
-            out[unit] = None
-
-    for unit in needed:
-        add(unit)
-    return list(out)
+def _with_distances(plans: Sequence[tuple[TileId, TilePlan]]) -> list[tuple[TilePlan, float]]:
+    """The plans, each with its distance in tiles from the middle of those asked for together."""
+    middle = {
+        n: np.mean([tile.position for tile, _ in plans if len(tile.position) == n], axis=0)
+        for n in {len(tile.position) for tile, _ in plans}
+    }
+    return [
+        (plan, float(np.abs(np.subtract(tile.position, middle[len(tile.position)])).max()))
+        for tile, plan in plans
+    ]
 
 
-class PixelBlock:
-    """Pixels of one chromosome of a predicted: ``rows`` and ``columns`` are bins, ascending, each once."""
-
-    def __init__(
-        self,
-        predicted: PredictedGenome,
-        chrom: str,
-        resolution: int,
-        rows: np.ndarray,
-        columns: np.ndarray,
-        within: int | None = None,
-    ):
-        self.predicted, self.chrom, self.resolution = predicted, chrom, resolution
-        self.rows, self.columns, self.within = rows, columns, within
-
-    @cached_property
-    def work(self) -> Patchwork:
-        return self.predicted.patchwork(self.chrom)
-
-    @cached_property
-    def patches(self) -> list[Patch]:
-        return self.work.patches(self.resolution, self.rows, self.columns, within=self.within)
-
-    def units(self) -> Iterator[Unit]:
-        for patch in reversed(self.patches):
-            for placed in patch.windows:
-                yield self.predicted.unit(self.chrom, placed)
-
-    def log_ratio(self, look: Look, preview: bool = False) -> np.ndarray:
-        """(rows, columns) float32 log observed/expected; NaN where there is none."""
-        patches = self.patches
-        if preview:
-            patches = self.work.patches(
-                self.resolution, self.rows, self.columns, within=self.within, every=True
-            )
-
-        def window(placed: Any) -> np.ndarray | None:
-            found = look(self.predicted.unit(self.chrom, placed))
-            return None if found is None else found.values
-
-        return self.work.blend(patches, window)
-
-    @cached_property
-    def expected(self) -> np.ndarray:
-        """(rows, columns) expected plus eps."""
-        return self.predicted.level(self.resolution).cis[
-            np.abs(np.subtract.outer(self.rows, self.columns))
-        ]
-
-    def frequency(self, look: Look, preview: bool = False) -> np.ndarray:
-        """(rows, columns) float32 contact frequency."""
-        y = self.log_ratio(look, preview)
-        return np.exp(y) * self.expected.astype(np.float32)
-
-    def mask(self, values: np.ndarray) -> None:
-        """Set masked bins to NaN, in place."""
-        rows, columns = (
-            self.predicted.masked(self.chrom, self.resolution, int(bins[0]), int(bins[-1]) + 1)[
-                bins - bins[0]
-            ]
-            for bins in (self.rows, self.columns)
-        )
-        values[rows], values[:, columns] = np.nan, np.nan
-
-
-class Drawn:
-    """A goal that is drawn of blocks, whole or with what is there of them."""
-
-    key: tuple
-
-    def parts(self) -> Iterable[PixelBlock]:
-        """The blocks that it needs."""
-        raise NotImplementedError
-
-    def values(self, look: Look, preview: bool) -> np.ndarray:
-        """Its numbers; for a preview without what must be read for them."""
-        raise NotImplementedError
-
-    def units(self) -> list[Unit]:
-        return in_order(unit for block in self.parts() for unit in block.units())
-
-    def build(self, look: Look) -> tuple[np.ndarray, int]:
-        values = self.values(look, False)
-        return values, values.nbytes
-
-    def preview(self, look: Look) -> np.ndarray:
-        return self.values(look, True)
-
-
-def bins_of(run: Run) -> np.ndarray:
-    return np.arange(run.first, run.last)
-
-
-def place_of(run: Run) -> slice:
-    return slice(run.at, run.at + run.last - run.first)
+def _wait(scheduler: Scheduler, jobs: Sequence[Job], deadline: float) -> None:
+    """Wait until jobs are done, or for the deadline; meanwhile they stay wanted."""
+    while (
+        waiting := [job for job in jobs if not job.done.is_set()]
+    ) and time.monotonic() < deadline:
+        if not waiting[0].done.wait(min(1.0, max(0.0, deadline - time.monotonic()))):
+            for job in waiting:
+                scheduler.is_pending(job.plan.key)  # asking keeps it wanted

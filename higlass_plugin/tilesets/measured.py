@@ -1,21 +1,21 @@
-"""Log observed/expected of a measured map, tile by tile, for the half of the view that lies across
-the prediction's.
+"""Log observed/expected of a measured map as a tileset, for the half of a view that lies across the
+diagonal from the prediction.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from higlass_plugin.compute.scheduler import Scheduler
-from higlass_plugin.tiles import TILE_BINS, Axis, TileError, TileId
-from higlass_plugin.tilesets.base import Computed, Tileset
+from higlass_plugin.compute.scheduler import Lookup, Scheduler, TilePlan
+from higlass_plugin.compute.units import Unit
+from higlass_plugin.tiles import TILE_BINS, Axis, BinRange, JsonObject, TileError, TileId
+from higlass_plugin.tilesets.base import ComputedTileset, Tileset
 from orca_cool.errors import OrcaCoolError
 from orca_cool.files import atomic_path
 from orca_cool.maps.open import measured_expected, open_map
@@ -23,8 +23,13 @@ from orca_cool.maps.open import measured_expected, open_map
 
 @dataclass(frozen=True)
 class ExpectedUnit:
-    """Expected contact frequency by distance in bins of one resolution, (n,) float64, by cooltools
-    (smoothed, all chromosomes together).
+    """The expected contact frequency of a measured map; its value is (n,) float64 by distance in
+    bins, see :func:`~orca_cool.maps.open.measured_expected`.
+
+    Attributes
+    ----------
+    path : of the .mcool. resolution : bp per bin.
+    folder : where values are kept, because measuring a large map takes minutes; None: nowhere.
     """
 
     path: Path
@@ -40,13 +45,9 @@ class ExpectedUnit:
     def compute(
         self, others: Sequence[ExpectedUnit], above: Sequence[None]
     ) -> list[tuple[np.ndarray, int]]:
-        kept = None
-        if self.folder is not None:
-            file = self.path.stat()
-            key = repr((str(self.path.resolve()), file.st_mtime_ns, file.st_size, self.resolution))
-            kept = self.folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npy"
+        kept = None if self.folder is None else self._kept_in(self.folder)
         if kept is not None and kept.is_file():
-            values = np.load(kept, allow_pickle=False)
+            values: np.ndarray = np.load(kept, allow_pickle=False)
         else:
             values = measured_expected(open_map(self.path).cooler(self.resolution))
             if kept is not None:
@@ -55,58 +56,81 @@ class ExpectedUnit:
                     np.save(stream, values, allow_pickle=False)
         return [(values, values.nbytes)]
 
+    def _kept_in(self, folder: Path) -> Path:
+        """The file that keeps the values for as long as the map's file stays as it is."""
+        file = self.path.stat()
+        key = repr((str(self.path.resolve()), file.st_mtime_ns, file.st_size, self.resolution))
+        return folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npy"
 
-class _RatioGoal:
-    def __init__(self, key: tuple, tileset: RatioTileset, resolution: int, tile: TileId):
+
+class _RatioPlan:
+    """The plan of a tile of log observed/expected: the file's tile over the expected."""
+
+    def __init__(
+        self, key: tuple[Hashable, ...], tileset: RatioTileset, resolution: int, tile: TileId
+    ):
         self.key, self.tileset, self.resolution, self.tile = key, tileset, resolution, tile
         self.unit = ExpectedUnit(tileset.path, resolution, tileset.folder)
 
-    def units(self) -> list[ExpectedUnit]:
+    def units(self) -> list[Unit]:
         return [self.unit]
 
-    def build(self, look: Callable[[Any], Any]) -> tuple[np.ndarray, int]:
-        expected = look(self.unit)
+    def build(self, lookup: Lookup) -> tuple[np.ndarray, int]:
+        # a distance that is not known, or is beyond the end, has NaN
+        expected = np.append(lookup(self.unit), np.nan)
         x, y = self.tile.position
         text = f"{self.tileset.file.uid}.{self.tile.zoom}.{x}.{y}.{self.tileset.transform}"
         ((_, found),) = self.tileset.file.tiles([text])
-        if "error" in found:
-            raise TileError(found["error"])
-        dtype = "<f2" if found["dtype"] == "float16" else "<f4"
-        values = (
-            np.frombuffer(base64.b64decode(found["dense"]), dtype)
-            .astype(np.float32)
-            .reshape(TILE_BINS, TILE_BINS)
-        )
+        values = _values(found)
         if x == y:  # clodius gives the lower triangle of a tile on the diagonal
             values = np.where(np.tri(TILE_BINS, dtype=bool), values, values.T)
         out = np.full((TILE_BINS, TILE_BINS), np.nan, np.float32)
-        columns, rows = (self.tileset.axis.runs(self.resolution, t, TILE_BINS) for t in (x, y))
+        columns, rows = (
+            self.tileset.axis.bin_ranges(self.resolution, t, TILE_BINS) for t in (x, y)
+        )
         for a in rows:
             for b in columns:
                 if a.chrom == b.chrom:
-                    i, j = (slice(r.at, r.at + r.last - r.first) for r in (a, b))
-                    distance = np.abs(
-                        np.subtract.outer(np.arange(a.first, a.last), np.arange(b.first, b.last))
-                    )
-                    with np.errstate(divide="ignore", invalid="ignore"):
-                        ratio = np.log(
-                            values[i, j]
-                            / np.append(expected, np.nan)[np.minimum(distance, len(expected))]
-                        )
-                    out[i, j] = np.where(np.isfinite(ratio), ratio, np.nan)
+                    out[a.pixels, b.pixels] = _log_ratio(values, expected, a, b)
         return out, out.nbytes
 
-    def preview(self, look: Callable[[Any], Any]) -> np.ndarray:
+    def preview(self, lookup: Lookup) -> np.ndarray:
         return np.full((TILE_BINS, TILE_BINS), np.nan, np.float32)
 
 
-class RatioTileset(Computed):
+def _values(tile: JsonObject) -> np.ndarray:
+    """(256, 256) float32 of a dense tile; TileError if the tile has an error."""
+    if "error" in tile:
+        raise TileError(tile["error"])
+    dtype = "<f2" if tile["dtype"] == "float16" else "<f4"
+    flat = np.frombuffer(base64.b64decode(tile["dense"]), dtype).astype(np.float32)
+    return flat.reshape(TILE_BINS, TILE_BINS)
+
+
+def _log_ratio(values: np.ndarray, expected: np.ndarray, a: BinRange, b: BinRange) -> np.ndarray:
+    """ln of the values of a tile over the expected, for bins of one chromosome; NaN where that is
+    not finite. The last entry of ``expected`` stands for all distances from there on.
+    """
+    distance = np.abs(np.subtract.outer(a.bins, b.bins))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.log(
+            values[a.pixels, b.pixels] / expected[np.minimum(distance, len(expected) - 1)]
+        )
+    return np.where(np.isfinite(ratio), ratio, np.nan)
+
+
+class RatioTileset(ComputedTileset):
     """ln of observed over expected of a measured map; NaN where nothing was observed.
 
     Parameters
     ----------
-    file : the map's tileset. path : its .mcool. folder : where measured expecteds are kept; None:
-        nowhere.
+    file : the tileset of the map. path : its .mcool.
+    folder : where measured expected frequencies are kept; None: nowhere.
+
+    Raises
+    ------
+    OrcaCoolError
+        If the map's zoom levels are not given by their bp per bin.
     """
 
     filetype = "cooler"
@@ -119,22 +143,19 @@ class RatioTileset(Computed):
             raise OrcaCoolError(
                 f"{file.name!r} has no resolutions in bp; make it an .mcool with `cooler zoomify`"
             )
-        axis = Axis({chrom: int(size) for chrom, size in info["chromsizes"]})
         super().__init__(
             scheduler,
             uid,
             f"{file.name}, log observed/expected",
-            axis,
+            Axis({chrom: int(size) for chrom, size in info["chromsizes"]}),
             info["resolutions"],
             file.coord_system,
         )
-        self.resolutions = sorted(
-            self.native, reverse=True
-        )  # the file's zoom levels, whatever they are
+        # the zoom levels of the file, and no others
+        self.resolutions = sorted(self.native, reverse=True)
         self.file, self.path, self.folder = file, path, folder
-        self.transform = (
-            "weight" if any(t["value"] == "weight" for t in info.get("transforms", ())) else "none"
-        )
+        balanced = any(t["value"] == "weight" for t in info.get("transforms", ()))
+        self.transform = "weight" if balanced else "none"
 
-    def make(self, resolution: int, tile: TileId) -> _RatioGoal:
-        return _RatioGoal((self.uid, resolution, tile.position), self, resolution, tile)
+    def plan_at(self, resolution: int, tile: TileId) -> TilePlan:
+        return _RatioPlan((self.uid, resolution, tile.position), self, resolution, tile)

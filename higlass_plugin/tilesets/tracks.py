@@ -1,131 +1,147 @@
-"""Predicted tracks along the genome: insulation, compartments, chromatin profiles."""
+"""Predicted tracks along the genome as tilesets: insulation, compartments, chromatin profiles."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
 
 import numpy as np
 
-from higlass_plugin.compute.scheduler import Goal, Look, Scheduler
+from higlass_plugin.compute.scheduler import Lookup, Scheduler, TilePlan
 from higlass_plugin.compute.units import PredictedGenome, ProfileUnit, Unit
-from higlass_plugin.tiles import VECTOR_BINS, Run, TileId
-from higlass_plugin.tilesets.base import Drawn, PixelBlock, Predicted, bins_of, in_order, place_of
+from higlass_plugin.tiles import VECTOR_BINS, BinRange, TileId
+from higlass_plugin.tilesets.base import ModelTileset
+from higlass_plugin.tilesets.blocks import BlockPlan, PixelBlock, dependencies_first
 from orca_cool.genome.regions import n_bins
 from orca_cool.maps.metrics import diamond, eigenvector
 
-#: Side in bins of the diamond of the insulation track; pixels fewer bins apart than IGNORED are
-#: left out.
+#: The insulation of a bin is taken from a diamond with sides of DIAMOND bins; pixels fewer than
+#: IGNORED bins from the diagonal are left out.
 DIAMOND, IGNORED = 10, 2
-#: Bins of a track worked on at once.
-PIECE = 64
+#: Number of bins of the insulation track that are computed from one block of pixels.
+BLOCK_BINS = 64
 
 
-class _Vector(Predicted):
+class _Track(ModelTileset):
     datatype = "vector"
     dimensions = 1
 
 
-class _InsulationGoal(Drawn):
-    def __init__(self, key: tuple, tileset: Predicted, resolution: int, x: int):
-        self.key, self.resolution = key, resolution
-        self.blocks: list[tuple[slice, slice, PixelBlock]] = []
-        for run in tileset.axis.runs(resolution, x, VECTOR_BINS):
-            bins = n_bins(tileset.axis.chromsizes[run.chrom], resolution)
-            for a in range(run.first, run.last, PIECE):
-                b = min(a + PIECE, run.last)
-                around = np.arange(max(0, a - DIAMOND), min(bins, b + DIAMOND))
-                own = slice(a - around[0], b - around[0])
-                at = run.at + a - run.first
+@dataclass(frozen=True)
+class _InsulationBlock:
+    """A block of pixels around the diagonal, and what is taken from it.
+
+    Attributes
+    ----------
+    pixels : of the tile. own : the bins of the block that are drawn there; the others only lie in
+        their diamonds.
+    """
+
+    pixels: slice
+    own: slice
+    block: PixelBlock
+
+
+class _InsulationPlan(BlockPlan):
+    def __init__(self, key: tuple[Hashable, ...], tileset: ModelTileset, resolution: int, x: int):
+        self.key, self.resolution, self.predicted = key, resolution, tileset.predicted
+        self.blocks: list[_InsulationBlock] = []
+        for bins in tileset.axis.bin_ranges(resolution, x, VECTOR_BINS):
+            length = n_bins(tileset.axis.chromsizes[bins.chrom], resolution)
+            for a in range(bins.first, bins.last, BLOCK_BINS):
+                b = min(a + BLOCK_BINS, bins.last)
+                around = np.arange(max(0, a - DIAMOND), min(length, b + DIAMOND))
+                at = bins.at + a - bins.first
                 self.blocks.append(
-                    (
+                    _InsulationBlock(
                         slice(at, at + b - a),
-                        own,
+                        slice(a - around[0], b - around[0]),
                         PixelBlock(
-                            tileset.predicted, run.chrom, resolution, around, around, 2 * DIAMOND
+                            self.predicted, bins.chrom, resolution, around, around, 2 * DIAMOND
                         ),
                     )
                 )
 
-    def parts(self) -> Iterable[PixelBlock]:
-        return [block for *_, block in self.blocks]
+    def pixel_blocks(self) -> Iterable[PixelBlock]:
+        return [part.block for part in self.blocks]
 
-    def values(self, look: Look, preview: bool) -> np.ndarray:
+    def values(self, lookup: Lookup, preview: bool) -> np.ndarray:
         out = np.full(VECTOR_BINS, np.nan, np.float32)
         side = np.arange(DIAMOND)
         apart = np.add.outer(side, side)
-        for at, own, block in self.blocks:
-            if len(block.rows) <= apart.max():
+        expected = self.predicted.level(self.resolution).cis
+        for part in self.blocks:
+            if len(part.block.rows) <= apart.max():
                 continue  # no diamond fits the chromosome
-            f = block.frequency(look, preview).astype(float)
+            f = part.block.frequency(lookup, preview).astype(float)
             if not preview:
-                block.mask(f)
+                part.block.mask(f)
             mean, _ = diamond(f, DIAMOND, IGNORED)
-            expected = block.predicted.level(self.resolution).cis[apart[apart >= IGNORED]].mean()
             with np.errstate(divide="ignore"):
-                out[at] = np.log2(mean / expected)[own]
+                score = np.log2(mean / expected[apart[apart >= IGNORED]].mean())
+            out[part.pixels] = score[part.own]
         return out
 
 
-class InsulationTileset(_Vector):
-    """Insulation: log2 of the mean contact frequency in a diamond of 10 bins, over what is expected
-    there.
+class InsulationTileset(_Track):
+    """Insulation: log2 of the mean contact frequency in a diamond of 10 bins on the diagonal, over
+    the mean expected there.
 
-    cooltools' score of the same window on the predicted file is this less a constant: it divides by
-    the chromosome's median instead.
+    cooltools' insulation score of the predicted file, with a window of the same size, differs from
+    it by a constant, because cooltools divides by the chromosome's median instead.
     """
 
-    def make(self, resolution: int, tile: TileId) -> Goal:
-        return _InsulationGoal(
-            (self.uid, resolution, tile.position), self, resolution, *tile.position
-        )
+    def plan_at(self, resolution: int, tile: TileId) -> TilePlan:
+        key = self.uid, resolution, tile.position
+        return _InsulationPlan(key, self, resolution, *tile.position)
 
 
-class _CompartmentGoal:
-    def __init__(self, key: tuple, tileset: Predicted, resolution: int, x: int):
+class _CompartmentPlan:
+    def __init__(self, key: tuple[Hashable, ...], tileset: ModelTileset, resolution: int, x: int):
         self.key, self.resolution, self.predicted = key, resolution, tileset.predicted
-        self.runs = tileset.axis.runs(resolution, x, VECTOR_BINS)
-        self.blocks: dict[str, PixelBlock] = {}
-        for run in self.runs:
-            level = compartment_level(tileset.predicted, run.chrom)
+        self.bin_ranges = tileset.axis.bin_ranges(resolution, x, VECTOR_BINS)
+        self.blocks: dict[str, PixelBlock] = {}  # the whole map of each chromosome
+        for chrom in (bins.chrom for bins in self.bin_ranges):
+            level = compartment_level(self.predicted, chrom)
             if level is not None:
-                bins = np.arange(n_bins(tileset.axis.chromsizes[run.chrom], level))
-                self.blocks[run.chrom] = PixelBlock(tileset.predicted, run.chrom, level, bins, bins)
+                every = np.arange(n_bins(tileset.axis.chromsizes[chrom], level))
+                self.blocks[chrom] = PixelBlock(self.predicted, chrom, level, every, every)
 
     def units(self) -> list[Unit]:
         known = self.predicted.compartments
-        return in_order(
+        return dependencies_first(
             unit
             for chrom, block in self.blocks.items()
             if chrom not in known
             for unit in block.units()
         )
 
-    def build(self, look: Look) -> tuple[np.ndarray, int]:
+    def build(self, lookup: Lookup) -> tuple[np.ndarray, int]:
         for chrom, block in self.blocks.items():
             if chrom not in self.predicted.compartments:
-                y = block.log_ratio(look)
+                y = block.log_ratio(lookup)
                 block.mask(y)
                 self.predicted.compartments[chrom] = _first_eigenvector(
                     y, self.predicted.gc(chrom, block.resolution)
                 )
-        values = self.preview(look)
+        values = self.preview(lookup)
         return values, values.nbytes
 
-    def preview(self, look: Look) -> np.ndarray:
+    def preview(self, lookup: Lookup) -> np.ndarray:
         out = np.full(VECTOR_BINS, np.nan, np.float32)
-        for run in self.runs:
-            known = self.predicted.compartments.get(run.chrom)
+        for bins in self.bin_ranges:
+            known = self.predicted.compartments.get(bins.chrom)
             if known is not None:
-                level = self.blocks[run.chrom].resolution
-                out[place_of(run)] = known[
-                    np.minimum(bins_of(run) * self.resolution // level, len(known) - 1)
-                ]
+                level = self.blocks[bins.chrom].resolution
+                at = bins.bins * self.resolution // level
+                out[bins.pixels] = known[np.minimum(at, len(known) - 1)]
         return out
 
 
 def compartment_level(predicted: PredictedGenome, chrom: str) -> int | None:
-    """The finest resolution of which one window covers the chromosome: E1 of anything less would
-    change from window to window.
+    """The finest resolution at which one window covers the whole chromosome, None if there is none.
+
+    The eigenvector of a part of a chromosome would change from window to window.
     """
     fit = [
         r
@@ -136,8 +152,10 @@ def compartment_level(predicted: PredictedGenome, chrom: str) -> int | None:
 
 
 def _first_eigenvector(y: np.ndarray, gc: np.ndarray) -> np.ndarray:
-    """E1 of a chromosome, of mean square 1, positive where there is more G and C; NaN in masked
-    bins.
+    """(bins,) the first eigenvector (E1) of a (bins, bins) map of log observed/expected.
+
+    Its mean square is 1, and it is positive in bins rich in G and C (``gc`` is their share); NaN in
+    masked bins.
     """
     out = np.full(len(y), np.nan)
     keep = np.isfinite(y).any(axis=1)
@@ -148,73 +166,76 @@ def _first_eigenvector(y: np.ndarray, gc: np.ndarray) -> np.ndarray:
     return out
 
 
-class CompartmentTileset(_Vector):
-    """First eigenvector (E1) of each chromosome's log observed/expected, at the finest level of
-    which one window covers it.
+class CompartmentTileset(_Track):
+    """Compartments: the first eigenvector (E1) of each chromosome's log observed/expected, at the
+    finest level at which one window covers the chromosome.
     """
 
-    def make(self, resolution: int, tile: TileId) -> Goal:
-        return _CompartmentGoal(
-            (self.uid, resolution, tile.position), self, resolution, *tile.position
-        )
+    def plan_at(self, resolution: int, tile: TileId) -> TilePlan:
+        key = self.uid, resolution, tile.position
+        return _CompartmentPlan(key, self, resolution, *tile.position)
 
 
-class _ProfileGoal:
-    def __init__(self, key: tuple, tileset: ProfileTileset, resolution: int, x: int):
-        self.key, self.row = key, tileset.row
-        predicted = tileset.predicted
-        self.factor = resolution // predicted.engine.spec.base_bin
-        self.size = predicted.engine.profile_block
-        self.parts: list[tuple[Run, list[ProfileUnit]]] = []
-        for run in tileset.axis.runs(resolution, x, VECTOR_BINS):
-            last = min(
-                run.last * self.factor,
-                n_bins(tileset.axis.chromsizes[run.chrom], predicted.engine.spec.base_bin),
-            )
-            blocks = range(run.first * self.factor // self.size, (last - 1) // self.size + 1)
-            self.parts.append((run, [ProfileUnit(predicted, run.chrom, k) for k in blocks]))
+class _ProfilePlan:
+    def __init__(self, key: tuple[Hashable, ...], tileset: ProfileTileset, resolution: int, x: int):
+        self.key, self.profile, self.predicted = key, tileset.profile, tileset.predicted
+        self.base_bin = self.predicted.engine.spec.base_bin
+        self.factor = resolution // self.base_bin  # base bins in a bin of the tile
+        self.size = self.predicted.engine.profile_block  # base bins in a unit
+        self.parts: list[tuple[BinRange, list[ProfileUnit]]] = []
+        for bins in tileset.axis.bin_ranges(resolution, x, VECTOR_BINS):
+            last = min(bins.last * self.factor, self._base_bins(bins.chrom))
+            blocks = range(bins.first * self.factor // self.size, (last - 1) // self.size + 1)
+            units = [ProfileUnit(self.predicted, bins.chrom, k) for k in blocks]
+            self.parts.append((bins, units))
+
+    def _base_bins(self, chrom: str) -> int:
+        """Number of base bins of a chromosome."""
+        return n_bins(self.predicted.axis.chromsizes[chrom], self.base_bin)
 
     def units(self) -> list[Unit]:
         return [unit for _, units in self.parts for unit in units]
 
-    def build(self, look: Look) -> tuple[np.ndarray, int]:
-        values = self.preview(look)
+    def build(self, lookup: Lookup) -> tuple[np.ndarray, int]:
+        values = self.preview(lookup)
         return values, values.nbytes
 
-    def preview(self, look: Look) -> np.ndarray:
+    def preview(self, lookup: Lookup) -> np.ndarray:
         out = np.full(VECTOR_BINS, np.nan, np.float32)
-        for run, units in self.parts:
+        for bins, units in self.parts:
             base = np.full(len(units) * self.size, np.nan)
             for k, unit in enumerate(units):
-                found = look(unit)
+                found = lookup(unit)
                 if found is not None:
-                    base[k * self.size : (k + 1) * self.size] = found[self.row]
-            begin = run.first * self.factor - units[0].block * self.size
-            length = n_bins(
-                units[0].predicted.axis.chromsizes[run.chrom],
-                units[0].predicted.engine.spec.base_bin,
-            )
-            base[length - units[0].block * self.size :] = np.nan  # beyond the chromosome
-            padded = np.full((run.last - run.first) * self.factor, np.nan)
+                    base[k * self.size : (k + 1) * self.size] = found[self.profile]
+            first = units[0].block * self.size  # the base bin at which ``base`` begins
+            base[self._base_bins(bins.chrom) - first :] = np.nan  # beyond the chromosome
+            padded = np.full((bins.last - bins.first) * self.factor, np.nan)
+            begin = bins.first * self.factor - first
             part = base[begin : begin + len(padded)]
             padded[: len(part)] = part
-            bins = padded.reshape(-1, self.factor)
-            known = np.isfinite(bins)
-            total, number = np.where(known, bins, 0).sum(axis=1), known.sum(axis=1)
-            out[place_of(run)] = np.where(number > 0, total / np.maximum(number, 1), np.nan)
+            grouped = padded.reshape(-1, self.factor)
+            known = np.isfinite(grouped)
+            total, number = np.where(known, grouped, 0).sum(axis=1), known.sum(axis=1)
+            out[bins.pixels] = np.where(number > 0, total / np.maximum(number, 1), np.nan)
         return out
 
 
-class ProfileTileset(_Vector):
-    """Probabilities of one chromatin profile, from the model's profile head; coarser bins are
-    means.
+class ProfileTileset(_Track):
+    """Probabilities of one chromatin profile, from the model's profile head. A bin larger than the
+    model's base bin has their mean.
+
+    Parameters
+    ----------
+    profile : name of the profile in the model's specification.
     """
 
     def __init__(
         self, predicted: PredictedGenome, scheduler: Scheduler, uid: str, name: str, profile: str
     ):
         super().__init__(predicted, scheduler, uid, name)
-        self.row = predicted.engine.spec.profiles.index(profile)
+        self.profile = predicted.engine.spec.profiles.index(profile)
 
-    def make(self, resolution: int, tile: TileId) -> Goal:
-        return _ProfileGoal((self.uid, resolution, tile.position), self, resolution, *tile.position)
+    def plan_at(self, resolution: int, tile: TileId) -> TilePlan:
+        key = self.uid, resolution, tile.position
+        return _ProfilePlan(key, self, resolution, *tile.position)

@@ -42,7 +42,7 @@ def test_tiles_are_logs_of_the_maps_pixels_over_cooltools_expected(served, resol
     tile = served.tiles([text], wait=None)[text]
     assert "error" not in tile
     values = np.frombuffer(base64.b64decode(tile["dense"]), "<f4").reshape(256, 256)
-    for run in ratio.axis.runs(resolution, 0, 256)[:2]:
+    for run in ratio.axis.bin_ranges(resolution, 0, 256)[:2]:
         n = run.last - 1  # the last bin shares a pixel with the next chromosome's first
         m = clr.matrix().fetch(run.chrom)[:n, :n]
         d = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
@@ -54,7 +54,7 @@ def test_tiles_are_logs_of_the_maps_pixels_over_cooltools_expected(served, resol
         np.testing.assert_allclose(
             found[1:, 1:], truth[1:, 1:], atol=2e-3
         )  # clodius may round to float16
-    a, b = ratio.axis.runs(resolution, 0, 256)[:2]
+    a, b = ratio.axis.bin_ranges(resolution, 0, 256)[:2]
     assert np.isnan(values[a.at + 1 : a.last - 1, b.at + 1 : b.at + b.last - 1]).all()
 
 

@@ -125,7 +125,7 @@ def test_an_axis_of_any_genome_has_few_enough_tiles():
     levels = with_overview([4000 * 2**k for k in range(6)], 3_100_000_000, 256)
     assert 3_100_000_000 / (levels[-1] * 256) <= 20 < 3_100_000_000 / (levels[-2] * 256)
     axis = Axis({"a": 100, "b": 50})
-    assert [(r.chrom, r.first, r.last, r.at) for r in axis.runs(40, 0, 4)] == [
+    assert [(r.chrom, r.first, r.last, r.at) for r in axis.bin_ranges(40, 0, 4)] == [
         ("a", 0, 3, 0),
         ("b", 0, 2, 2),
     ]
@@ -136,12 +136,13 @@ def test_an_axis_of_any_genome_has_few_enough_tiles():
 
 
 def test_addresses_go_round():
-    url = "orca://my%20model/hg38.fa?edit=chr1%3A1-2%20del&edit=chr2%3A3%20A%3EG&frame=reference&value=difference"
+    url = "orca://my%20model/hg38.fa?edit=chr1%3A1-2%20del&edit=chr2%3A3%20A%3EG&lift=reference&value=difference"
     address = parse_url(url)
     assert address.model == "my model"
     assert address.edits == ("chr1:1-2 del", "chr2:3 A>G")
     assert address.difference
     assert str(address) == url
+    assert parse_url(url.replace("lift=", "frame=")) == address  # as version 0.1 wrote it
     assert parse_url(str(address.sequence)).sequence == address.sequence
     path = replace(address, model="/models/a b", genome="x/hg38.fa")
     assert parse_url(str(path)) == path
@@ -484,8 +485,8 @@ class Target:
     def units(self):
         return self.steps
 
-    def build(self, look):
-        return [look(step) for step in self.steps], 1
+    def build(self, lookup):
+        return [lookup(step) for step in self.steps], 1
 
 
 def test_order_of_jobs(monkeypatch):
@@ -496,7 +497,7 @@ def test_order_of_jobs(monkeypatch):
     scheduler = Scheduler(Cache(100), Cache(100), 1, threading.Event())
     try:
         scheduler.want([(Target("first", [Step("first", order, gate)]), 0)])
-        while scheduler._at is None:
+        while scheduler._current is None:
             time.sleep(0.001)
         scheduler.want([(Target("long", [Step(f"long {k}", order) for k in range(3)]), 0)])
         scheduler.want(

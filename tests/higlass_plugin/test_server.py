@@ -31,8 +31,7 @@ from flask.testing import FlaskClient
 
 from higlass_plugin.files.open import open_file
 from higlass_plugin.registry.tilesets import TilesetRegistry, UnknownTileset
-from higlass_plugin.server import app as server
-from higlass_plugin.server import listen, saved_views
+from higlass_plugin.server import listen, saved_views, views
 from higlass_plugin.server.app import create_app, create_blueprint
 from higlass_plugin.server.http import tiles_json
 from higlass_plugin.tiles import dense_tile
@@ -809,7 +808,7 @@ def test_nothing_that_was_sent_comes_back_as_html(client):
 def test_the_page(client):
     answer = client.get("/?view=abc")
     assert answer.status_code == 200
-    assert answer.text == (server.STATIC / "index.html").read_text()
+    assert answer.text == (views.STATIC / "index.html").read_text()
     policy = dict(
         part.strip().split(" ", 1) for part in answer.headers["Content-Security-Policy"].split(";")
     )

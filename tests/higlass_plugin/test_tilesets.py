@@ -134,7 +134,7 @@ def lower(values, x, y):
 def alone(axis, resolution, tile):
     """(256,) bool, pixels of an axis that one chromosome has for itself."""
     owners = np.zeros(TILE_BINS, int)
-    for run in axis.runs(resolution, tile, TILE_BINS):
+    for run in axis.bin_ranges(resolution, tile, TILE_BINS):
         owners[run.at : run.at + run.last - run.first] += 1
     return owners == 1
 
@@ -172,7 +172,9 @@ def test_contacts_between_chromosomes(registry, bundle, tmp_path):
     own = alone(axis, LEVELS[-1], 0)
     there = lower(theirs, 0, 0) & np.isfinite(theirs) & (theirs != 0) & np.outer(own, own)
     np.testing.assert_allclose(mine[there], theirs[there], rtol=1e-5)
-    a, b = (next(r for r in axis.runs(LEVELS[-1], 0, TILE_BINS) if r.chrom == c) for c in "ad")
+    a, b = (
+        next(r for r in axis.bin_ranges(LEVELS[-1], 0, TILE_BINS) if r.chrom == c) for c in "ad"
+    )
     assert np.isfinite(mine[b.at + 1 : b.at + 4, a.at : a.at + 20]).all()
     assert np.array_equal(mine, mine.T, equal_nan=True)
 
@@ -192,7 +194,7 @@ def test_tiles_have_the_pixels_of_the_chromosomes_own_file_and_no_others(
         )
         own = np.zeros_like(kept)
         for b, a in itertools.product(
-            axis.runs(resolution, x, TILE_BINS), axis.runs(resolution, y, TILE_BINS)
+            axis.bin_ranges(resolution, x, TILE_BINS), axis.bin_ranges(resolution, y, TILE_BINS)
         ):
             own[a.at : a.at + a.last - a.first, b.at : b.at + b.last - b.first] |= (
                 a.chrom == b.chrom == chrom
@@ -210,7 +212,7 @@ def test_log_observed_over_expected_is_the_models_output(registry, bundle, tmp_p
     uid = uid_of(registry)
     for resolution in LEVELS:
         zoom = registry[uid].resolutions.index(resolution)
-        run = registry[uid].axis.runs(resolution, 0, TILE_BINS)[0]
+        run = registry[uid].axis.bin_ranges(resolution, 0, TILE_BINS)[0]
         last = min(run.last, SIZES["a"] // resolution)  # without the last bin, which may be hidden
         known = read_log_ratio(f"{path}::resolutions/{resolution}", f"a:0-{last * resolution}")
         np.testing.assert_allclose(
@@ -247,7 +249,7 @@ def test_where_clodius_puts_the_bins_of_a_measured_map(registry, tmp_path):
         first = np.cumsum([0, *(-(-n // resolution) for n in SIZES.values())])
         for x in range(axis.tiles(resolution, TILE_BINS)):
             diagonal = np.zeros(TILE_BINS)
-            for run in axis.runs(resolution, x, TILE_BINS):
+            for run in axis.bin_ranges(resolution, x, TILE_BINS):
                 diagonal[run.at : run.at + run.last - run.first] = (
                     first[list(SIZES).index(run.chrom)] + np.arange(run.first, run.last) + 1
                 )
@@ -365,7 +367,9 @@ def test_compartments_are_the_eigenvector_of_the_chromosomes_map(registry, bundl
     axis = registry[uid].axis
     run = next(
         r
-        for r in axis.runs(resolution, axis.offsets["d"] // resolution // VECTOR_BINS, VECTOR_BINS)
+        for r in axis.bin_ranges(
+            resolution, axis.offsets["d"] // resolution // VECTOR_BINS, VECTOR_BINS
+        )
         if r.chrom == "d"
     )
     mine = ours(registry, uid, zoom, axis.offsets["d"] // resolution // VECTOR_BINS)[
@@ -420,5 +424,5 @@ def test_several_clients_at_once_get_what_one_gets(bundle):
         for text in texts:
             from higlass_plugin.tiles import parse_tile_id
 
-            units |= set(registry[uid].goal(parse_tile_id(text)).units())
+            units |= set(registry[uid].plan(parse_tile_id(text)).units())
         assert registry.scheduler.computed == len(units)

@@ -12,13 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from higlass_plugin.registry.tilesets import TilesetRegistry
-from higlass_plugin.server.viewconf import (
-    MARGIN,
-    MAX_MARKS,
-    WHOLE_GENOME,
-    default_viewconf,
-    edit_viewconf,
-)
+from higlass_plugin.server.viewconf import default_viewconf, edit_viewconf
+from higlass_plugin.server.viewconf_edit import MARGIN
+from higlass_plugin.server.viewconf_parts import MAX_MARKS
+from higlass_plugin.server.viewconf_reference import WHOLE_GENOME
 from orca_cool.model.bundle import load_bundle, save_bundle
 
 SIZES = {"a": 9_010, "b": 6_100, "c": 900}

@@ -1,0 +1,171 @@
+"""The edited genomes that a server has open, and those that it can open again."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from higlass_plugin.compute.cache import Cache
+from higlass_plugin.compute.units import PredictedGenome
+from higlass_plugin.registry.address import Address, parse_url
+from higlass_plugin.registry.edits import EditedView, breakpoints, edited_genome, short_name
+from higlass_plugin.registry.limits import Limits
+from higlass_plugin.registry.predicted_tilesets import addresses_of_edit
+from higlass_plugin.registry.state import State
+from orca_cool.errors import OrcaCoolError
+
+#: Seconds between two notes of an edit's last use: each writes a file.
+NOTE_USE = 60.0
+
+
+@dataclass
+class OpenEdit:
+    """An edited genome that is open.
+
+    Attributes
+    ----------
+    predicted : the model on the edited genome. view : what clients know of it.
+    tilesets : uids of its tilesets that are open.
+    used : time of its last use, seconds since the epoch.
+    """
+
+    predicted: PredictedGenome
+    view: EditedView
+    tilesets: list[str] = field(default_factory=list)
+    used: float = field(default_factory=time.time)
+
+
+def open_edit(
+    edit: str, address: Address, base: PredictedGenome, roots: Cache, urgent: threading.Event
+) -> OpenEdit:
+    """Make the edited genome of an address.
+
+    Parameters
+    ----------
+    edit : its id.
+    base : the model on the reference.
+    roots, urgent : see :class:`~higlass_plugin.compute.units.PredictedGenome`.
+
+    Raises
+    ------
+    EditError
+        If an edit is not understood or cannot be made, or the edits ask for too much.
+    """
+    source = base.engine.source
+    genome, changes, problems = edited_genome(address, source, min(base.settings.resolutions))
+    predicted = PredictedGenome(
+        base.engine.for_genome(genome),
+        f"{base.name}#{edit}",
+        f"{base.assembly}.{genome.name.rpartition('.')[2]}",
+        roots,
+        urgent,
+        base,
+    )
+    view = EditedView(
+        id=edit,
+        name=short_name(changes),
+        url=str(address),
+        assembly=predicted.assembly,
+        model=address.model,
+        genome=address.genome,
+        edits=[str(change) for change in changes],
+        problems=problems,
+        contigs=dict(genome.chromsizes),
+        edited=genome.edited,
+        junctions={contig: genome.junctions(contig) for contig in genome.edited},
+        places=breakpoints(genome),
+    )
+    return OpenEdit(predicted, view)
+
+
+class EditedGenomes:
+    """Keeps the most recently used edited genomes open, and remembers the URLs of more.
+
+    The caller serialises the calls, and drops the tilesets of what is closed.
+
+    Parameters
+    ----------
+    state : remembers ids, URLs and times of use over restarts.
+    limits : how many stay open, how many are remembered, and for how long.
+    """
+
+    def __init__(self, state: State, limits: Limits):
+        self._state, self._limits = state, limits
+        self._open: OrderedDict[str, OpenEdit] = OrderedDict()
+        self._urls: dict[str, str] = {}
+
+    def __len__(self) -> int:
+        """Number of open edited genomes."""
+        return len(self._open)
+
+    def get(self, edit: str) -> OpenEdit | None:
+        """An edited genome by its id; None if it is not open."""
+        return self._open.get(edit)
+
+    def url_of_edit(self, edit: str) -> str | None:
+        """The URL of an edit that is remembered, open or not."""
+        return next((url for known, url, _ in list(self._state.saved()) if known == edit), None)
+
+    def url_of_tileset(self, uid: str) -> str | None:
+        """The URL of the edit that a tileset belongs to, so that both can be opened again."""
+        return self._urls.get(uid)
+
+    def recall(self, served: Collection[tuple[str, str]]) -> None:
+        """Learn the tilesets' uids of the edits of earlier runs.
+
+        Parameters
+        ----------
+        served : (model, genome) that are served; edits of others are left alone.
+        """
+        for edit, url, used in list(self._state.saved()):
+            if time.time() - used > self._limits.seconds:
+                self._state.forget(edit)
+                continue
+            try:
+                address = parse_url(url)
+            except OrcaCoolError:
+                continue
+            if (address.model, address.genome) in served:
+                self._learn(address, url)
+
+    def add(self, opened: OpenEdit, address: Address) -> None:
+        """Keep an edited genome open, and remember it by its address."""
+        edit, url = opened.view.id, str(address)
+        self._open[edit] = opened
+        self._learn(address, url)
+        self._state.save(edit, url)
+        for old, old_url, _ in list(self._state.saved())[: -self._limits.saved]:
+            self._state.forget(old)
+            for address in addresses_of_edit(parse_url(old_url)).values():
+                self._urls.pop(self._state.uid(str(address)), None)
+
+    def surplus(self) -> list[str]:
+        """Ids of those that must be closed to make room: the least recently used ones."""
+        return list(self._open)[: max(0, len(self._open) - self._limits.edits)]
+
+    def touch(self, predicted: PredictedGenome) -> None:
+        """Note that an edited genome is used; nothing if it is not open."""
+        edit = predicted.name.rpartition("#")[2]
+        opened = self._open.get(edit)
+        if opened is not None:
+            self._open.move_to_end(edit)
+            if time.time() - opened.used > NOTE_USE:
+                self._state.save(edit, opened.view.url)
+            opened.used = time.time()
+
+    def close(self, edit: str) -> OpenEdit:
+        """Close an edited genome, which can be opened again; returns it."""
+        return self._open.pop(edit)
+
+    def forget(self, opened: OpenEdit) -> None:
+        """Forget an edited genome that was closed."""
+        for uid in opened.view.tilesets.values():
+            self._urls.pop(uid, None)
+        self._state.forget(opened.view.id)
+
+    def _learn(self, address: Address, url: str) -> None:
+        for own in addresses_of_edit(address).values():
+            self._urls[self._state.uid(str(own))] = url

@@ -1,0 +1,24 @@
+"""How much a server keeps in memory and remembers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much a server keeps.
+
+    Attributes
+    ----------
+    cache_bytes : of decoded windows, tiles and encoded top windows together. (Each model has a
+        cache of encodings of its own besides, 512 MB.)
+    edits : number of edited genomes that are open; the least recently used ones are closed.
+    saved : number of edited genomes that are remembered; a tile of theirs opens them again.
+    seconds : lifetime of an edited genome that nobody uses.
+    """
+
+    cache_bytes: int = 2**30
+    edits: int = 32
+    saved: int = 200
+    seconds: float = 7 * 86400.0

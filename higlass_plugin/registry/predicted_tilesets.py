@@ -1,0 +1,66 @@
+"""The tileset that an ``orca://`` address stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from higlass_plugin.compute.scheduler import Scheduler
+from higlass_plugin.compute.units import PredictedGenome
+from higlass_plugin.registry.address import Address
+from higlass_plugin.tilesets.base import ModelTileset
+from higlass_plugin.tilesets.maps import DifferenceTileset, LiftedTileset, MapTileset
+from higlass_plugin.tilesets.tracks import CompartmentTileset, InsulationTileset, ProfileTileset
+
+
+def addresses_of_reference(model: str, genome: str, profiles: Sequence[str]) -> list[Address]:
+    """What a model shows of a genome: the map, insulation, compartments, and its profiles."""
+    own = Address(model, genome)
+    tracks = [replace(own, track=track) for track in ("insulation", "compartments")]
+    return [own, *tracks, *(replace(own, track="profile", profile=name) for name in profiles)]
+
+
+def addresses_of_edit(address: Address) -> dict[str, Address]:
+    """What is shown of an edited genome, by the names that :class:`EditedView` has for it.
+
+    "lifted" and "difference" are in the reference's coordinates, the others in the genome's own.
+    """
+    own = address.sequence
+    lifted = replace(own, lifted=True)
+    return {
+        "map": own,
+        "insulation": replace(own, track="insulation"),
+        "compartments": replace(own, track="compartments"),
+        "lifted": lifted,
+        "difference": replace(lifted, difference=True),
+    }
+
+
+def predicted_tileset(
+    address: Address, predicted: PredictedGenome, scheduler: Scheduler, uid: str, edit: str | None
+) -> ModelTileset:
+    """The tileset of an address.
+
+    Parameters
+    ----------
+    predicted : the model on the genome, with its edits, that the address names.
+    scheduler : computes the tiles. uid : of the tileset.
+    edit : short name of the edited genome; None for the reference.
+    """
+    name = address.model if edit is None else f"{address.model}: {edit}"
+    common = predicted, scheduler, uid
+    made: ModelTileset
+    if address.track == "profile":
+        made = ProfileTileset(*common, f"{name}, {address.profile}", address.profile)
+    elif address.track == "insulation":
+        made = InsulationTileset(*common, f"{name}, insulation")
+    elif address.track == "compartments":
+        made = CompartmentTileset(*common, f"{name}, compartment E1")
+    elif address.difference:
+        made = DifferenceTileset(*common, f"{name}, ln alternate/reference")
+    elif address.lifted:
+        made = LiftedTileset(*common, f"{name}, at the reference's coordinates")
+    else:
+        made = MapTileset(*common, f"{name}, predicted")
+    made.description = str(address)
+    return made

@@ -1,0 +1,54 @@
+"""What a server does and holds, as numbers."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from higlass_plugin.tiles import JsonObject
+
+if TYPE_CHECKING:
+    from higlass_plugin.registry.tilesets import TilesetRegistry
+
+
+def status(registry: TilesetRegistry) -> JsonObject:
+    """What the status page shows: models, numbers of tilesets and jobs, and the use of the caches."""
+    caches = {"windows": registry.units, "tiles": registry.results, "encodings": registry.roots}
+    scheduler = registry.scheduler
+    return {
+        "instance": registry.instance,
+        "uptime_s": round(time.time() - registry.began, 1),
+        "models": [
+            {"model": model, "genome": genome, "assembly": predicted.assembly}
+            for (model, genome), predicted in registry.predicted.items()
+        ],
+        "edits": len(registry.edits),
+        "tilesets": len(registry.tilesets),
+        "queue": 0 if scheduler is None else len(scheduler),
+        "computed": 0 if scheduler is None else scheduler.computed,
+        "failed": 0 if scheduler is None else scheduler.failed,
+        "caches": {
+            k: {"bytes": c.nbytes, "max_bytes": c.max_bytes, "hits": c.hits, "misses": c.misses}
+            for k, c in caches.items()
+        },
+    }
+
+
+def metrics(registry: TilesetRegistry) -> dict[str, float]:
+    """The numbers of :func:`status` and a few more, by name; names of sums end in "_total"."""
+    found = status(registry)
+    out: dict[str, float] = {k: found[k] for k in ("uptime_s", "edits", "tilesets", "queue")}
+    out |= {"units_computed_total": found["computed"], "tiles_failed_total": found["failed"]}
+    if registry.scheduler is not None:
+        out |= {
+            "tiles_built_total": registry.scheduler.built,
+            "compute_seconds_total": registry.scheduler.busy,
+            "encoded_bp_total": sum(p.engine.encoded_bp for p in registry.predicted.values()),
+        }
+    for name, cache in found["caches"].items():
+        out |= {
+            f"cache_{name}_bytes": cache["bytes"],
+            f"cache_{name}_hits_total": cache["hits"],
+            f"cache_{name}_misses_total": cache["misses"],
+        }
+    return out

@@ -1,0 +1,310 @@
+"""What each address of the server answers."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from pathlib import Path
+
+from flask import Response, request, send_from_directory
+
+from higlass_plugin.registry.tilesets import TilesetRegistry
+from higlass_plugin.server import viewconf
+from higlass_plugin.server.access import Access, is_token
+from higlass_plugin.server.http import (
+    MAX_TILES,
+    REFUSED,
+    RequestError,
+    add_security_headers,
+    empty_response,
+    endpoint_name,
+    json_body,
+    json_response,
+    mount_prefix,
+    number_argument,
+    posted_tile_ids,
+    require_object,
+    text_field,
+    tiles_json,
+)
+from higlass_plugin.server.metrics import Metrics
+from higlass_plugin.server.saved_views import SavedViews
+from higlass_plugin.tiles import MAX_TEXT, JsonObject, TileError, failed_tile_of, parse_tile_id
+from higlass_plugin.tilesets.base import Tileset
+from orca_cool.errors import OrcaCoolError
+
+logger = logging.getLogger(__name__)
+
+STATIC = Path(__file__).parents[1] / "static"
+#: Seconds that a request for predicted tiles waits for them, unless the server is blocking.
+WAIT = 0.1
+#: Limits of a request: texts of an edit, and tiles whose progress is asked for.
+MAX_EDITS, MAX_ASKED = 100, 1000
+
+#: The page needs its own script and style sheet, pictures that it draws itself (data:, blob:) and
+#: HiGlass's worker (blob:). Pixi compiles the text of its shaders, hence 'unsafe-eval'.
+CSP = (
+    "default-src 'none'; script-src 'self' 'unsafe-eval'; style-src 'self'; img-src 'self' data: "
+    "blob:; connect-src 'self'; "
+    "worker-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+)
+
+#: When the server was started: the list gives it as the time at which tilesets were made.
+STARTED = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class Views:
+    """The functions that answer requests; the routes to them are in
+    :func:`higlass_plugin.server.app.create_blueprint`.
+
+    Parameters
+    ----------
+    registry : the tilesets.
+    access : the token and its cookie.
+    blocking : requests for tiles wait until they are computed.
+    """
+
+    def __init__(self, registry: TilesetRegistry, access: Access, blocking: bool):
+        self.registry, self.access, self.blocking = registry, access, blocking
+        self.saved = SavedViews(None if registry.state is None else registry.state / "viewconfs")
+        self.counts = Metrics(registry)
+
+    def finish(self, response: Response) -> Response:
+        """Count a request, and add the headers that every answer has."""
+        self.counts.requests.labels(endpoint_name() or "none", response.status_code).inc()
+        if endpoint_name() not in ("page", "static", "healthz", "metrics"):
+            # "*" excludes credentials: only pages of this server can use the cookie
+            response.headers["Access-Control-Allow-Origin"] = "*"
+            if request.method == "OPTIONS":
+                response.headers["Access-Control-Allow-Methods"] = "GET, POST, DELETE, OPTIONS"
+                response.headers["Access-Control-Allow-Headers"] = "content-type, authorization"
+                response.headers["Access-Control-Max-Age"] = "86400"
+                if "Access-Control-Request-Private-Network" in request.headers:
+                    response.headers["Access-Control-Allow-Private-Network"] = "true"
+            response.headers["Cache-Control"] = "no-store"
+        return add_security_headers(response)
+
+    # ---- the page, and what watches over the server
+
+    def page(self) -> Response:
+        """The page. With ``?token=`` the token is put into a cookie, and the browser is sent to the
+        address without it, because histories and screenshots keep addresses.
+        """
+        given, token = request.args.get("token"), self.access.token
+        if token is None or given is None:
+            answer = send_from_directory(STATIC, "index.html")
+            answer.headers["Content-Security-Policy"] = CSP
+            return answer
+        if not is_token(given, token):
+            raise RequestError(
+                "this is not the token of this server; open the address that it printed", 401
+            )
+        view, path = request.args.get("view", ""), f"{mount_prefix()}/"
+        answer = empty_response(303)
+        answer.headers["Location"] = path + (f"?view={view}" if _ID.fullmatch(view) else "")
+        answer.set_cookie(self.access.cookie, token, httponly=True, samesite="Strict", path=path)
+        return answer
+
+    def healthz(self) -> Response:
+        """``{"status": "ok"}``, for whoever checks that the server is up."""
+        return json_response({"status": "ok"})
+
+    def metrics(self) -> Response:
+        """The metrics in the text format of Prometheus."""
+        return Response(self.counts.text(), content_type="text/plain; version=0.0.4; charset=utf-8")
+
+    # ---- HiGlass's API
+
+    def tiles(self) -> Response:
+        """``GET ?d=ID&d=ID``, or ``POST [{tilesetUid, tileIds}]``. Every id gets a tile."""
+        began = time.perf_counter()
+        ids = request.args.getlist("d") if request.method == "GET" else posted_tile_ids(json_body())
+        ids = list(dict.fromkeys(ids))
+        if len(ids) > REFUSED:
+            raise RequestError(f"{len(ids):,} tiles are asked for at once; {MAX_TILES} are allowed")
+        try:
+            found = self.registry.tiles(ids[:MAX_TILES], wait=None if self.blocking else WAIT)
+        except Exception:  # one request may ask for tiles of several tilesets: each gets an answer
+            logger.exception("tiles")
+            found = {}
+        tiles = {
+            i: found[i] if i in found else _failed_tile(i, "the server could not make this tile")
+            for i in ids[:MAX_TILES]
+        }
+        tiles |= {
+            i: _failed_tile(i, f"more than {MAX_TILES} tiles are asked for at once")
+            for i in ids[MAX_TILES:]
+        }
+        answer = Response(tiles_json(tiles), content_type="application/json")
+        self.counts.tile_seconds.observe(time.perf_counter() - began)
+        return answer
+
+    def tileset_info(self) -> Response:
+        """``?d=UID&d=UID``: the info of each, or ``{"error": ...}``."""
+        found: JsonObject = {}
+        for uid in request.args.getlist("d")[:MAX_TILES]:
+            try:
+                found[uid] = self.registry[uid].info()
+            except OrcaCoolError as error:
+                found[uid] = {"error": str(error)}
+        return json_response(found)
+
+    def tilesets(self) -> Response:
+        """The list of tilesets; ``dt`` (datatypes), ``t`` (filetype) and ``ac`` (part of the name)
+        choose among them, ``offset`` and ``limit`` a part of the list.
+        """
+        types, filetype = request.args.getlist("dt"), request.args.get("t")
+        part = request.args.get("ac", "").lower()
+        fit = [
+            tileset
+            for tileset in self.registry.listed()
+            if (not types or tileset.datatype in types)
+            and filetype in (None, tileset.filetype)
+            and part in tileset.name.lower()
+        ]
+        first = number_argument("offset", 0)
+        results = [_entry(t) for t in fit[first : first + number_argument("limit", 10_000)]]
+        return json_response(
+            {"count": len(fit), "next": None, "previous": None, "results": results}
+        )
+
+    def chrom_sizes(self) -> Response:
+        """``?id=UID``: a table; with ``type=json`` an object, with ``cum=1`` also where each
+        chromosome begins.
+        """
+        rows = self.registry[request.args.get("id", "")].info().get("chromsizes")
+        if not rows:
+            raise RequestError(f"tileset {request.args.get('id')!r} has no chromosome sizes", 404)
+        if request.args.get("type") != "json":
+            return Response(
+                "".join(f"{chrom}\t{size}\n" for chrom, size in rows),
+                content_type="text/tab-separated-values; charset=utf-8",
+            )
+        cumulative = request.args.get("cum") not in (None, "0", "")
+        offset, sizes = 0, {}
+        for chrom, size in rows:
+            sizes[chrom] = {"size": size, "offset": offset} if cumulative else {"size": size}
+            offset += size
+        return json_response(sizes)
+
+    def suggest(self) -> Response:
+        """``?d=UID&ac=TEXT``: genes whose names begin with the text; none of a tileset without
+        names.
+        """
+        tileset = self.registry[request.args.get("d", "")]
+        find = getattr(tileset, "suggest", None)
+        return json_response(find(request.args.get("ac", "")[:MAX_TEXT]) if find else [])
+
+    def register_url(self) -> Response:
+        """``{fileurl, filetype: "orca", coordSystem}``: the uid of a prediction. No file is read for
+        it, whatever the URL is.
+        """
+        body = require_object(json_body())
+        url, filetype, coord_system = (
+            text_field(body, key) for key in ("fileurl", "filetype", "coordSystem")
+        )
+        if filetype not in (None, "orca"):
+            raise RequestError(f"filetype {filetype[:MAX_TEXT]!r} cannot be registered; 'orca' can")
+        if url is None or not url.startswith("orca://"):
+            raise RequestError(
+                f"url {(url or '')[:MAX_TEXT]!r} is not of the form "
+                f"orca://MODEL/GENOME?edit=...; files are given with --with"
+            )
+        return json_response({"uid": self.registry.open_url(url, coord_system).uid})
+
+    def viewconfs(self) -> Response:
+        """``GET ?d=ID``: "default", that of an edit, or a saved one. ``POST {uid?, viewconf}``
+        saves one.
+        """
+        if request.method == "POST":
+            return self._save_viewconf()
+        uid = request.args.get("d", "default")
+        saved = self.saved.get(uid)
+        if saved is not None:
+            return json_response(saved)
+        # a page of another server must fetch its tiles from here
+        origin = request.headers.get("Origin")
+        own = origin is None or self.access.is_own_origin(origin)
+        host = "" if own else request.host_url.rstrip("/")
+        server = f"{host}{mount_prefix()}/api/v1"
+        if uid == "default":
+            return json_response(viewconf.default_viewconf(self.registry, server=server))
+        edited = self.registry.edited(uid)
+        return json_response(viewconf.edit_viewconf(self.registry, edited, server=server))
+
+    def _save_viewconf(self) -> Response:
+        body = require_object(json_body())
+        uid = text_field(body, "uid")
+        if uid is not None and (not _ID.fullmatch(uid) or uid == "default"):
+            raise RequestError(
+                f"uid {uid[:MAX_TEXT]!r} is not 1 to 64 letters, digits, '-' and '_', or is taken"
+            )
+        return json_response({"uid": self.saved.put(uid, body.get("viewconf"))}, 201)
+
+    # ---- edited genomes, and progress
+
+    def edits(self) -> Response:
+        """``POST {edit, vcf, model, genome}`` edits a genome; ``GET ?d=ID`` tells of an edited one;
+        ``DELETE ?d=ID`` drops it.
+        """
+        if request.method == "POST":
+            return self._make_edit()
+        uid = request.args.get("d", "")
+        if request.method == "DELETE":
+            self.registry.drop(uid)
+            return empty_response(204)
+        edited = self.registry.edited(uid)
+        return json_response(edited.to_json() | {"viewconf": edited.id})
+
+    def _make_edit(self) -> Response:
+        body = require_object(json_body())
+        texts = body.get("edit") or []
+        texts = [texts] if isinstance(texts, str) else texts
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            raise RequestError("'edit' is neither a text nor a list of texts")
+        if len(texts) > MAX_EDITS:
+            raise RequestError(f"'edit' has {len(texts):,} texts; {MAX_EDITS} are allowed")
+        vcf, model, genome = (text_field(body, key) for key in ("vcf", "model", "genome"))
+        edited = self.registry.edit(texts, vcf=vcf, model=model, genome=genome)
+        return json_response(edited.to_json() | {"viewconf": edited.id}, 201)
+
+    def status(self) -> Response:
+        """What the server does; ``POST {tiles: [ids]}`` also which of these tiles are ready."""
+        status = {"instance": self.registry.instance, **self.registry.status()}
+        if request.method == "POST":
+            ids = require_object(json_body()).get("tiles", [])
+            if not isinstance(ids, list) or not all(isinstance(i, str) for i in ids):
+                raise RequestError("'tiles' is not a list of tile ids")
+            if len(ids) > MAX_ASKED:
+                raise RequestError(f"'tiles' has {len(ids):,} ids; {MAX_ASKED:,} are allowed")
+            status["progress"] = self.registry.progress(ids)
+        return json_response(status)
+
+
+def _failed_tile(text: str, message: str) -> JsonObject:
+    """A tile with a message; if the id is malformed, with what is wrong with the id."""
+    try:
+        parse_tile_id(text)
+    except TileError as error:
+        message = str(error)
+    return failed_tile_of(text, message)
+
+
+def _entry(tileset: Tileset) -> JsonObject:
+    """A tileset in the list, with the fields that higlass-server gives."""
+    return {
+        "uuid": tileset.uid,
+        "name": tileset.name,
+        "filetype": tileset.filetype,
+        "datatype": tileset.datatype,
+        "coordSystem": tileset.coord_system,
+        "coordSystem2": tileset.coord_system,
+        "created": STARTED,
+        "project": "",
+        "project_name": "",
+        "description": tileset.description,
+        "private": False,
+    }
