@@ -7,8 +7,8 @@ a web page, so MODEL may also be the folder of a model and GENOME a file, both U
 
     orca://yeast-metaphase/%2Fdata%2FsacCer3.fa?edit=chrII:238,208-238,325%20del
 
-All sources share one :class:`~higlass_plugin.registry.tilesets.TilesetRegistry`: a model on a genome
-is opened once, and what was computed is kept for all.
+All sources share one :class:`~higlass_plugin.registry.tilesets.TilesetRegistry`: a model on a
+genome is opened once, and what was computed is kept for all.
 """
 
 from __future__ import annotations
@@ -126,8 +126,8 @@ atexit.register(close)
 def open_tileset(address: Address, options: Options = DEFAULTS) -> ComputedTileset:
     """The tileset of an address whose model may be a folder, and whose genome may be a file.
 
-    It should be opened again before each use: an edited genome that nobody used for a while may have
-    been closed.
+    It should be opened again before each use: an edited genome that nobody used for a while may
+    have been closed.
 
     Raises
     ------
@@ -141,8 +141,8 @@ def open_tileset(address: Address, options: Options = DEFAULTS) -> ComputedTiles
 
 
 def failed_tiles(ids: Iterable[str], error: Exception) -> list[tuple[str, JsonObject]]:
-    """Tiles whose ``error`` tells of an exception, for servers in which the exception itself would be
-    lost, or would fail the tiles of other tilesets.
+    """Tiles whose ``error`` tells of an exception, for servers in which the exception itself would
+    be lost, or would fail the tiles of other tilesets.
     """
     if not isinstance(error, OrcaCoolError):
         logger.error("tiles cannot be made", exc_info=error)
@@ -177,8 +177,8 @@ def _open(model: str, genome: str, options: Options) -> tuple[str, str]:
 
 
 def _assembly(spec: ModelSpec, source: SequenceSource, any_genome: bool) -> str:
-    """The name of the genome's assembly. Another assembly than the model's is an error, and one that
-    is not known a warning, unless ``any_genome``.
+    """The name of the genome's assembly. Another assembly than the model's is an error, and one
+    that is not known a warning, unless ``any_genome``.
     """
     try:
         name, warning = agreed_assembly(spec, source, any_genome)

@@ -63,7 +63,9 @@ class TileId:
 
 
 def parse_tile_id(text: str) -> TileId:
-    """Parse a tile id; TileError if it is malformed, or if its zoom or position exceeds every genome."""
+    """Parse a tile id; TileError if it is malformed, or if its zoom or position exceeds every
+    genome.
+    """
     shown = text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}..."
     parts = text.split(".") if len(text) <= MAX_TEXT else []
     transform = None

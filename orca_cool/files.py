@@ -2,8 +2,8 @@
 check of a file's format and version.
 
 Every file and folder of the package is written under a temporary name beside its target
-(``.<name>.<random>.partial``), flushed to the disk, and renamed. A process that is killed, or a disk
-that is full, therefore leaves the target as it was.
+(``.<name>.<random>.partial``), flushed to the disk, and renamed. A process that is killed, or a
+disk that is full, therefore leaves the target as it was.
 """
 
 from __future__ import annotations

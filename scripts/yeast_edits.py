@@ -34,7 +34,10 @@ from orca_cool.prediction.engine import Engine, make_engine
 
 CHROM = "chrII"
 #: CEN2 by its bases (SGD): it is looked up, since releases of the genome differ by a few bp
-CEN2 = "ATCATGTGACTTATTTATTTAATTATTATTAAGTAAAAAAGATTTTCTATTTAAATTTATTAATTAATTTTTTTTCTTAAATAATTATTTTATGTTTTTGTTTTCCGAAAAAGAAAA"
+CEN2 = (
+    "ATCATGTGACTTATTTATTTAATTATTATTAAGTAAAAAAGATTTTCTATTTAAATTTATTAATTAATTTTTTTTCTTAA"
+    "ATAATTATTTTATGTTTTTGTTTTCCGAAAAAGAAAA"
+)
 MOVED = 200_000
 SIZE = 100
 
@@ -48,7 +51,9 @@ def centromere(source: SequenceSource) -> tuple[int, int]:
 
 
 def across(values: np.ndarray, start: int, resolution: int, place: int) -> float:
-    """Mean of pairs of bins 20 to 100 kb apart, on both sides of a place and at most 60 kb from it."""
+    """Mean of pairs of bins 20 to 100 kb apart, on both sides of a place and at most 60 kb
+    from it.
+    """
     middles = start + resolution * (np.arange(len(values)) + 0.5)
     left = np.flatnonzero((middles < place) & (middles > place - 60_000))
     right = np.flatnonzero((middles > place) & (middles < place + 60_000))

@@ -127,7 +127,9 @@ def reference_bundles(
 
 @pytest.fixture(params=DEVICES)
 def device(request: pytest.FixtureRequest) -> torch.device:
-    """Every device of this machine; on CUDA convolutions in full float32 (TF32 rounds to 10 bits)."""
+    """Every device of this machine; on CUDA convolutions in full float32 (TF32 rounds to 10
+    bits).
+    """
     if request.param == "cuda":
         torch.backends.cudnn.allow_tf32 = False
         torch.backends.cuda.matmul.allow_tf32 = False

@@ -1,1 +1,3 @@
-"""What tiles are computed from: units of work, the thread that computes them, and the cache that keeps them."""
+"""What tiles are computed from: units of work, the thread that computes them, and the cache that
+keeps them.
+"""

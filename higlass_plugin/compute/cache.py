@@ -42,7 +42,9 @@ class Cache:
             return value
 
     def put(self, key: Hashable, value: Any, nbytes: int) -> None:
-        """Keep a value that takes ``nbytes``; one that is larger than the whole cache is not kept."""
+        """Keep a value that takes ``nbytes``; one that is larger than the whole cache is
+        not kept.
+        """
         with self._lock:
             self._kept.pop(key, None)
             if nbytes <= self.max_bytes:

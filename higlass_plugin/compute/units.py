@@ -291,8 +291,8 @@ class PredictedGenome:
         self, module: ModuleSpec, chrom: str, root: int
     ) -> tuple[PredictedGenome, str, str, int]:
         """Whose top window one at ``root`` bp is: predicted genome, name of the module, chromosome
-        and start. It is the reference's if it, with its context, is a stretch of it, in the phase of
-        the base bins.
+        and start. It is the reference's if it, with its context, is a stretch of it, in the phase
+        of the base bins.
         """
         genome = self.genome
         if genome is not None and not module.multi_chromosome:

@@ -1,8 +1,8 @@
 """The Django app, for a higlass-server.
 
-higlass-server looks up filetypes that it does not know in ``higlass.tilesets.by_filetype``, but only
-when it is asked for their tiles, not for their infos. So :meth:`OrcaConfig.ready` adds the filetype
-``orca`` there, and wraps ``tilesets.views.tileset_info``.
+higlass-server looks up filetypes that it does not know in ``higlass.tilesets.by_filetype``, but
+only when it is asked for their tiles, not for their infos. So :meth:`OrcaConfig.ready` adds the
+filetype ``orca`` there, and wraps ``tilesets.views.tileset_info``.
 
 Settings
 --------

@@ -97,8 +97,8 @@ def with_predictions(
     Parameters
     ----------
     view : answers with JSON, ``{uid: info}``; an info of a filetype that it does not know has a
-        "message". Where a tileset is missing or private, there is an "error" instead, which stays as
-        it is.
+        "message". Where a tileset is missing or private, there is an "error" instead, which stays
+        as it is.
     find : the datafile of a uid; None if its filetype is not ``orca``.
     """
 

@@ -32,14 +32,20 @@ def difference(theirs: Mapping[str, int], ours: Mapping[str, int], in_place: boo
     """
     shared = [chrom for chrom in theirs if chrom in ours]
     if not shared:
-        return f"it has no chromosome of the genome, which has {some(ours)}; {suggestion(next(iter(ours)), theirs)}"
+        return (
+            f"it has no chromosome of the genome, which has {some(ours)}; "
+            f"{suggestion(next(iter(ours)), theirs)}"
+        )
     for chrom in shared:
         if abs(theirs[chrom] - ours[chrom]) > TOLERANCE * ours[chrom]:
             return f"{chrom} is {theirs[chrom]:,} bp in the file, {ours[chrom]:,} bp in the genome"
     a, b = (dict(zip(sizes, [0, *accumulate(sizes.values())])) for sizes in (theirs, ours))
     for chrom in shared if in_place else ():
         if abs(a[chrom] - b[chrom]) > TOLERANCE * ours[chrom]:
-            return f"{chrom} does not begin at the same place, the chromosomes being {some(theirs)} in the file, {some(ours)} in the genome"
+            return (
+                f"{chrom} does not begin at the same place, the chromosomes being {some(theirs)} "
+                f"in the file, {some(ours)} in the genome"
+            )
     return ""
 
 

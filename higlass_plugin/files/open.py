@@ -316,7 +316,10 @@ def _beddb_datatype(path: str) -> str:
 
 def _find_in_beddb(path: str, text: str) -> list[tuple[list[str], float]]:
     pattern = "%\t" + re.sub(r"([\\%_])", r"\\\1", text) + "%"
-    query = "SELECT fields, importance FROM intervals WHERE fields LIKE ? ESCAPE '\\' ORDER BY importance DESC LIMIT 1000"
+    query = (
+        "SELECT fields, importance FROM intervals WHERE fields LIKE ? ESCAPE '\\' "
+        "ORDER BY importance DESC LIMIT 1000"
+    )
     rows = ((fields.split("\t"), float(score)) for fields, score in _query(path, query, pattern))
     found = [
         (f, score)

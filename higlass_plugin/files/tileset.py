@@ -39,7 +39,8 @@ DEFAULT, NONE = "default", "none"
 
 
 class FileTileset:
-    """A file's tiles: checked ids, a lock, a cache. Made by :func:`higlass_plugin.files.open.open_file`.
+    """A file's tiles: checked ids, a lock, a cache. Made by
+    :func:`higlass_plugin.files.open.open_file`.
 
     Parameters
     ----------
@@ -113,7 +114,9 @@ class FileTileset:
         return [(text, found[text] if text in found else tiles[exact[text]]) for text in ids]
 
     def suggest(self, text: str) -> list[dict[str, Any]]:
-        """Names that begin with a text, best first: ``[{chr, txStart, txEnd, score, geneName}]``."""
+        """Names that begin with a text, best first: ``[{chr, txStart, txEnd, score,
+        geneName}]``.
+        """
         if self._find is None or not text:
             return []
         return [

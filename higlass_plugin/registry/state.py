@@ -46,7 +46,9 @@ class State:
         return base64.urlsafe_b64encode(digest)[:22].decode("ascii")
 
     def saved(self) -> Iterator[tuple[str, str, float]]:
-        """Id, URL, and time of last use of edits, oldest first; of this run, or of the runs before."""
+        """Id, URL, and time of last use of edits, oldest first; of this run, or of the runs
+        before.
+        """
         if self.folder is not None:
             for path in (self.folder / "edits").glob("*.json"):
                 with contextlib.suppress(

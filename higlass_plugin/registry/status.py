@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 
 def status(registry: TilesetRegistry) -> JsonObject:
-    """What the status page shows: models, numbers of tilesets and jobs, and the use of the caches."""
+    """What the status page shows: models, numbers of tilesets and jobs, and the use of the
+    caches.
+    """
     caches = {"windows": registry.units, "tiles": registry.results, "encodings": registry.roots}
     scheduler = registry.scheduler
     return {

@@ -223,7 +223,9 @@ class TilesetRegistry:
     def _open_tileset(
         self, address: Address, predicted: PredictedGenome, opened: OpenEdit | None = None
     ) -> Tileset:
-        """The tileset of an address, made if it is not there yet; ``opened`` is its edited genome."""
+        """The tileset of an address, made if it is not there yet; ``opened`` is its edited
+        genome.
+        """
         assert self.scheduler is not None
         uid = self._state.uid(str(address))
         if uid not in self.tilesets:
@@ -263,8 +265,8 @@ class TilesetRegistry:
         return self._open_edit(address).view
 
     def edited(self, edit: str) -> EditedView:
-        """An edited genome by its id; one of an earlier run is opened again. UnknownTileset if there
-        is none.
+        """An edited genome by its id; one of an earlier run is opened again. UnknownTileset if
+        there is none.
         """
         found = self.edits.get(edit)
         if found is None and (url := self.edits.url_of_edit(edit)) is not None:

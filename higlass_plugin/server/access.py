@@ -91,8 +91,8 @@ class Access:
         return None
 
     def is_own_origin(self, origin: str) -> bool:
-        """Whether a page's origin is this server. The scheme is not compared, since a proxy in front
-        of the server may speak https.
+        """Whether a page's origin is this server. The scheme is not compared, since a proxy in
+        front of the server may speak https.
         """
         return origin.partition("://")[2] == request.host
 

@@ -141,8 +141,8 @@ def mount_prefix() -> str:
 
 
 def add_security_headers(response: Response) -> Response:
-    """Headers that keep a browser from guessing content types, from telling other sites the address,
-    and from running anything that is not the page's.
+    """Headers that keep a browser from guessing content types, from telling other sites the
+    address, and from running anything that is not the page's.
     """
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "no-referrer"

@@ -34,8 +34,8 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def run(app: Flask, listening: socket.socket, threads: int) -> None:
-    """Answer requests until the process is told to stop (SystemExit or KeyboardInterrupt in the main
-    thread).
+    """Answer requests until the process is told to stop (SystemExit or KeyboardInterrupt in the
+    main thread).
 
     Parameters
     ----------

@@ -1,4 +1,6 @@
-"""What ``orca-cool serve`` does: open models, genome and files, listen, and answer until stopped."""
+"""What ``orca-cool serve`` does: open models, genome and files, listen, and answer until
+stopped.
+"""
 
 from __future__ import annotations
 

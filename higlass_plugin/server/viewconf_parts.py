@@ -1,4 +1,6 @@
-"""The parts that viewconfs are made of: how maps and tracks are drawn, and what marks breakpoints."""
+"""The parts that viewconfs are made of: how maps and tracks are drawn, and what marks
+breakpoints.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,8 @@ from higlass_plugin.tiles import Axis, JsonObject
 #: Breakpoints that are marked in a view at most: more lines would hide the map.
 MAX_MARKS = 20
 
-#: The kinds of value of a map, by transform of the predicted tileset: the name in the page's switch,
-#: and how a map of them is drawn.
+#: The kinds of value of a map, by transform of the predicted tileset: the name in the page's
+#: switch, and how a map of them is drawn.
 VALUES: dict[str, JsonObject] = {
     "weight": {
         "label": "contact frequency",

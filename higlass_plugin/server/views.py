@@ -199,8 +199,8 @@ class Views:
         return json_response(find(request.args.get("ac", "")[:MAX_TEXT]) if find else [])
 
     def register_url(self) -> Response:
-        """``{fileurl, filetype: "orca", coordSystem}``: the uid of a prediction. No file is read for
-        it, whatever the URL is.
+        """``{fileurl, filetype: "orca", coordSystem}``: the uid of a prediction. No file is read
+        for it, whatever the URL is.
         """
         body = require_object(json_body())
         url, filetype, coord_system = (

@@ -35,7 +35,8 @@ class _Rectangle:
 
     Attributes
     ----------
-    rows, columns : the pixels. log_ratio : (rows, columns) log observed/expected, NaN where unknown.
+    rows, columns : the pixels. log_ratio : (rows, columns) log observed/expected, NaN where
+        unknown.
     expected : expected contact frequency plus eps, (rows, columns) or one number.
     """
 
@@ -169,8 +170,8 @@ class MapTileset(ModelTileset):
 
 @dataclass(frozen=True)
 class _MatchedBins:
-    """Bins of a tile in the reference's coordinates, and the bins of one contig of the edited genome
-    that hold the same sequence.
+    """Bins of a tile in the reference's coordinates, and the bins of one contig of the edited
+    genome that hold the same sequence.
 
     Attributes
     ----------
@@ -186,13 +187,14 @@ class _MatchedBins:
 
 @dataclass(frozen=True)
 class _LiftedBlock:
-    """Pixels of an edited genome, and where they are drawn in a tile in the reference's coordinates.
+    """Pixels of an edited genome, and where they are drawn in a tile in the reference's
+    coordinates.
 
     Attributes
     ----------
     pair : the bins of the reference along both axes.
-    rows, columns : (n,), (m,) pixels of the tile. from_rows, from_columns : for each of them the row
-        or column of ``block`` that is drawn there.
+    rows, columns : (n,), (m,) pixels of the tile. from_rows, from_columns : for each of them the
+        row or column of ``block`` that is drawn there.
     """
 
     pair: tuple[BinRange, BinRange]
@@ -247,8 +249,8 @@ class _LiftedPlan(BlockPlan):
                 reference.mask(f)
             with np.errstate(divide="ignore"):
                 y = np.log(f / reference.expected.astype(np.float32))
-            # as far from the diagonal as either genome is predicted: an edit that changes the length
-            # of a chromosome can change how far that is
+            # as far from the diagonal as either genome is predicted: an edit that changes the
+            # length of a chromosome can change how far that is
             reach = [
                 lifted.block.patchwork.written[self.resolution]
                 for lifted in self.lifted_blocks
@@ -318,7 +320,9 @@ class LiftedTileset(MapTileset):
                 yield _MatchedBins(names[c], bins.at + at[here], places[here] - offsets[c])
 
     def _first_bins(self, resolution: int) -> tuple[np.ndarray, list[str]]:
-        """The number of each contig's first bin, as a cooler counts bins, and the contigs' names."""
+        """The number of each contig's first bin, as a cooler counts bins, and the contigs'
+        names.
+        """
         sizes = self.predicted.axis.chromsizes
         numbers = [n_bins(n, resolution) for n in sizes.values()]
         return np.cumsum([0, *numbers[:-1]]), list(sizes)

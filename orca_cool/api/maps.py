@@ -147,7 +147,8 @@ class MapPredictor:
 
         Returns
         -------
-        DataFrame with columns chrom, start, end (base bins) and one for each of the model's profiles.
+        DataFrame with columns chrom, start, end (base bins) and one for each of the model's
+        profiles.
 
         Raises
         ------

@@ -200,7 +200,8 @@ def job_options(*, required: bool = True, edges: str = "real") -> Callable[[F], 
             click.option(
                 "--edges",
                 type=click.Choice(EDGES),
-                help="What the encoder sees at the ends of windows: the chromosome going on (real), "
+                help="What the encoder sees at the ends of windows: the chromosome going on "
+                "(real), "
                 f"or zero padding as in the released program [default: {edges}].",
             ),
             genome_options,

@@ -42,7 +42,8 @@ from orca_cool.variants.options import EditOptions
 @click.option(
     "--module",
     "modules",
-    help="Comma-separated modules of the model (32M, 256M, 1M) [default: all that the levels need].",
+    help="Comma-separated modules of the model (32M, 256M, 1M) [default: all that the levels "
+    "need].",
 )
 @click.option(
     "--mode",
@@ -99,7 +100,8 @@ from orca_cool.variants.options import EditOptions
 @click.option(
     "--diff",
     is_flag=True,
-    help="Also write OUT.diff.mcool: ln(alternate / reference) at the coordinates of the reference.",
+    help="Also write OUT.diff.mcool: ln(alternate / reference) at the coordinates of the "
+    "reference.",
 )
 @click.option(
     "--reference",

@@ -56,8 +56,8 @@ def write_companions(
     reference: Path | None,
     beside: Sequence[Path],
 ) -> list[Path]:
-    """Write the files ``beside`` the prediction of an edited genome: in the reference's coordinates, and
-    its difference to ``reference``.
+    """Write the files ``beside`` the prediction of an edited genome: in the reference's
+    coordinates, and its difference to ``reference``.
     """
     scratch = output.with_name(output.name + ".lifted.partial")
     lifted = scratch / companion_path(output, "lifted").name

@@ -71,7 +71,9 @@ class Style:
         genes: pd.DataFrame | None,
         paths: Sequence[Path],
     ) -> None:
-        """Draw and write page by page. ``number`` : of pages, which may be made as they are drawn."""
+        """Draw and write page by page. ``number`` : of pages, which may be made as they are
+        drawn.
+        """
         from orca_cool.effects.figure import draw_columns
 
         def figures() -> Iterator[Figure]:

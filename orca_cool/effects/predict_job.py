@@ -1,4 +1,6 @@
-"""What ``orca-cool predict`` does: regions or one zoom, edits, and the files beside the prediction."""
+"""What ``orca-cool predict`` does: regions or one zoom, edits, and the files beside the
+prediction.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,8 @@ class PredictJob(Job):
     copies : one of :data:`orca_cool.effects.COPIES`; None: the first of them.
     diff : also write ln(alternate / reference) at the coordinates of the reference.
     reference : the reference's prediction for ``diff``; None: it is made.
-    nproc : processes of this machine. dask : compute on dask workers there. force : replace outputs, and start anew.
+    nproc : processes of this machine. dask : compute on dask workers there. force : replace
+        outputs, and start anew.
     """
 
     output: str
@@ -204,7 +207,8 @@ class PredictJob(Job):
         if self.workers is not None:
             if ranks is not None:
                 raise OutputError(
-                    f"--dask {self.workers!r} and torchrun are two ways to share the work; choose one"
+                    f"--dask {self.workers!r} and torchrun are two ways to share the work; "
+                    f"choose one"
                 )
             # this process only merges what others compute, perhaps without their devices
             plain: dict[str, Any] = {

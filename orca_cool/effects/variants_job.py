@@ -1,4 +1,6 @@
-"""What ``orca-cool variants`` does: variants of a file or of a command line to a table of scores."""
+"""What ``orca-cool variants`` does: variants of a file or of a command line to a table of
+scores.
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,3 @@
-"""Encodings of sequence: each stretch is encoded once, in memory and on disk, and used again across edits."""
+"""Encodings of sequence: each stretch is encoded once, in memory and on disk, and used again across
+edits.
+"""

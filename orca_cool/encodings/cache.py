@@ -59,9 +59,9 @@ class EncodingCache:
 
     Parameters
     ----------
-    store : encodings on disk, read first; what it lacks is encoded and added to it, unless it was opened read-only.
-        All encodings are then rounded to its number type, whether they come from it or not, so that
-        a run and its repetition see the same numbers.
+    store : encodings on disk, read first; what it lacks is encoded and added to it, unless it was
+        opened read-only. All encodings are then rounded to its number type, whether they come from
+        it or not, so that a run and its repetition see the same numbers.
     max_bytes : of encodings kept in memory; the least recently used blocks are dropped.
     notice : called while a stretch is encoded.
     fine_bytes : of first-tier outputs kept in memory, for many edits in one place

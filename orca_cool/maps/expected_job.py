@@ -1,4 +1,6 @@
-"""What ``orca-cool expected`` does: expected by distance of a measured map, as a folder of tables."""
+"""What ``orca-cool expected`` does: expected by distance of a measured map, as a folder of
+tables.
+"""
 
 from __future__ import annotations
 

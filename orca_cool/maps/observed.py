@@ -33,7 +33,9 @@ KEEP = 512 << 20
 
 
 def coarse_grain(balanced: np.ndarray, raw: np.ndarray, cutoff: float) -> np.ndarray:
-    """Adaptive coarse-graining of a dense square (n, n); float32, NaN in masked rows and columns."""
+    """Adaptive coarse-graining of a dense square (n, n); float32, NaN in masked rows and
+    columns.
+    """
     from cooltools.lib.numutils import adaptive_coarsegrain
 
     with warnings.catch_warnings():

@@ -365,9 +365,9 @@ def choose_table(
 ) -> ExpectedModel | None:
     """The table that a module's levels are relative to, None if there is none.
 
-    A module of several chromosomes (256M) has the coarsest table that carries a trans value; a one-shot module
-    (1M) the finest that averages to its bin (1 kb in the released models); any other the table at
-    the base bin.
+    A module of several chromosomes (256M) has the coarsest table that carries a trans value; a
+    one-shot module (1M) the finest that averages to its bin (1 kb in the released models); any
+    other the table at the base bin.
     """
     if module.multi_chromosome:
         fits = [

@@ -1,8 +1,8 @@
 """Downloads that can be interrupted and go on: HTTP Range, a checksum, an atomic rename.
 
 Only http, https and file addresses are fetched; a redirect may not leave http(s), nor go from https
-to http, and there are at most five. A download that is not complete is kept as ``<file>.part``, with
-a note of its origin beside it in ``<file>.part.json``.
+to http, and there are at most five. A download that is not complete is kept as ``<file>.part``,
+with a note of its origin beside it in ``<file>.part.json``.
 """
 
 from __future__ import annotations

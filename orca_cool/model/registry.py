@@ -302,7 +302,9 @@ def _refuse_existing(target: Path, force: bool) -> None:
 
 @contextmanager
 def _writing(parent: Path) -> Iterator[None]:
-    """Make the folder ``parent`` if need be; an OSError here or in the block becomes OutputError."""
+    """Make the folder ``parent`` if need be; an OSError here or in the block becomes
+    OutputError.
+    """
     try:
         parent.mkdir(parents=True, exist_ok=True)
         yield

@@ -108,8 +108,8 @@ class ModuleSpec:
     decoder : specification of every decoder of the cascade.
     base_decoder : True if the one-shot decoder (Decoder_1m) is added at the finest level, or is all
         there is.
-    multi_chromosome : True if the module's input is several chromosomes laid end to end (256M), with its
-        own expected table; False if it is one window of one chromosome.
+    multi_chromosome : True if the module's input is several chromosomes laid end to end (256M),
+        with its own expected table; False if it is one window of one chromosome.
     """
 
     name: str
@@ -160,7 +160,9 @@ class ModelDescription:
         return resolution * self.bins
 
     def label(self, resolution: int) -> str:
-        """Name of a level: its window, as Orca names levels ("32M"), or in kb below 1 Mb ("256k")."""
+        """Name of a level: its window, as Orca names levels ("32M"), or in kb below 1 Mb
+        ("256k").
+        """
         window = self.window(resolution)
         return f"{window / 1_000_000:g}M" if window >= 1_000_000 else f"{window / 1000:g}k"
 

@@ -2,8 +2,8 @@
 kill -9 included.
 
 Every step is one checkpoint. Its arrays are written under temporary names, then renamed; then
-``manifest.json``, which lists them, is replaced atomically. What the manifest does not list does not
-exist.
+``manifest.json``, which lists them, is replaced atomically. What the manifest does not list does
+not exist.
 """
 
 from __future__ import annotations

@@ -243,8 +243,8 @@ class Engine(Protocol):
         ...
 
     def profiles(self, chrom: str, first: int, bins: int) -> np.ndarray:
-        """Chromatin profiles of ``bins`` base bins from bin ``first``: float32 (profiles, bins), mean of
-        both strands.
+        """Chromatin profiles of ``bins`` base bins from bin ``first``: float32 (profiles, bins),
+        mean of both strands.
 
         Raises
         ------

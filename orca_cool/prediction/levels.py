@@ -1,4 +1,6 @@
-"""Which module predicts which level, and how far from the diagonal: settled before anything runs."""
+"""Which module predicts which level, and how far from the diagonal: settled before anything
+runs.
+"""
 
 from __future__ import annotations
 

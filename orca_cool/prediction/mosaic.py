@@ -22,7 +22,8 @@ class Rows:
     """Finished rows of one level: ``values[r, d]`` is the pair of bins (start + r, start + r + d).
 
     ``values`` float32 (rows, band), NaN where nothing predicts; ``level`` int32 (rows, band), the
-    resolution in bp of the level that holds most of the weight; ``strand_difference`` float32 or None.
+    resolution in bp of the level that holds most of the weight; ``strand_difference`` float32 or
+    None.
     """
 
     start: int
@@ -44,7 +45,9 @@ def ramp_weights(bins: int, at_start: bool, at_end: bool) -> np.ndarray:
 
 
 def band_of(y: np.ndarray) -> np.ndarray:
-    """(n, n) symmetric map to (n, n) rows by distance: out[i, d] = y[i, i + d], 0 beyond the edge."""
+    """(n, n) symmetric map to (n, n) rows by distance: out[i, d] = y[i, i + d], 0 beyond
+    the edge.
+    """
     n = len(y)
     padded = np.zeros((n, 2 * n), dtype=np.float32)
     padded[:, :n] = y

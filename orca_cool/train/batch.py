@@ -38,8 +38,8 @@ class Sample:
 
 @dataclass
 class Batch:
-    """Several samples as tensors: attributes are those of :class:`Sample`, with a first axis for the
-    samples.
+    """Several samples as tensors: attributes are those of :class:`Sample`, with a first axis for
+    the samples.
     """
 
     codes: Tensor

@@ -70,7 +70,7 @@ class StageLoop:
         self.done = False
 
     # -- training
-    # -----------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------
 
     def run(self, resume: Path | None = None) -> None:
         """Train to the stage's end, from a checkpoint if there is one; the network ends with the
@@ -320,7 +320,7 @@ class StageLoop:
         return roc_areas(spec.profiles, logits, labels)
 
     # -- state
-    # --------------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------
 
     def _write(self) -> None:
         """Write a checkpoint, on the first rank."""

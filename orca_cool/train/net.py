@@ -1,4 +1,6 @@
-"""One stage as a network: what is trained, what is frozen, and the sums of which losses are made."""
+"""One stage as a network: what is trained, what is frozen, and the sums of which losses are
+made.
+"""
 
 from __future__ import annotations
 
@@ -105,7 +107,9 @@ class StageNet(nn.Module):
             )
 
     def train(self, mode: bool = True) -> StageNet:
-        """Training mode for what learns; the rest keeps its running statistics and drops nothing."""
+        """Training mode for what learns; the rest keeps its running statistics and drops
+        nothing.
+        """
         super().train(False)
         if mode:
             for part in self.learning:

@@ -44,7 +44,9 @@ def _read(
     column: int | None,
     kind: str,
 ) -> list[Interval]:
-    """A file's intervals on the chromosomes ``kept``; an error if its names are not the genome's."""
+    """A file's intervals on the chromosomes ``kept``; an error if its names are not the
+    genome's.
+    """
     table = read_intervals(config.path(path), chroms=source.chromsizes, column=column, kind=kind)
     table = table[table["chrom"].isin(list(kept))]
     return [Interval(*row) for row in table.itertuples(index=False)]

@@ -1,4 +1,6 @@
-"""From a configuration to a trained model: the stages are run in turn, then the model is written."""
+"""From a configuration to a trained model: the stages are run in turn, then the model is
+written.
+"""
 
 from __future__ import annotations
 
@@ -31,8 +33,8 @@ def train(config: Config, folder: str | Path, resume: bool = False) -> Path | No
 
     Parameters
     ----------
-    folder : of the run: it gets checkpoints, logs, pictures, TensorBoard events, the cache of tiles,
-        and at the end the bundle ``model``.
+    folder : of the run: it gets checkpoints, logs, pictures, TensorBoard events, the cache of
+        tiles, and at the end the bundle ``model``.
     resume : go on from the last checkpoint in the folder.
 
     Returns

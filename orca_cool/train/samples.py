@@ -207,8 +207,8 @@ class StageData(Dataset):
     def _held_out(
         self, pieces: tuple[Segment, ...], resolution: int, start: int, bins: int
     ) -> np.ndarray:
-        """(bins,) bool: bins of concatenated chromosomes that lie in validation chromosomes. A pixel
-        is validated on if at least one of its bins does.
+        """(bins,) bool: bins of concatenated chromosomes that lie in validation chromosomes. A
+        pixel is validated on if at least one of its bins does.
         """
         at = (start + np.arange(bins)) * resolution
         edges = np.cumsum([len(p) for p in pieces])
@@ -313,7 +313,7 @@ class StageData(Dataset):
         return Sample(codes, str(piece), labels)
 
     # -- loading
-    # ------------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------
 
     def loader(
         self,

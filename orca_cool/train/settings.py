@@ -1,5 +1,5 @@
-"""Settings of a training run, as frozen data classes; :mod:`orca_cool.train.config` reads them from a
-file.
+"""Settings of a training run, as frozen data classes; :mod:`orca_cool.train.config` reads them from
+a file.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""What a training run reads: genome, maps, peaks and expected tables, checked against each other."""
+"""What a training run reads: genome, maps, peaks and expected tables, checked against each
+other.
+"""
 
 from __future__ import annotations
 
@@ -212,8 +214,8 @@ class Run:
                 )
 
     def _expected(self, name: str, module: ModuleSpec, m: ObservedMap) -> ExpectedModel:
-        """Expected of a map by distance. That of the target becomes the model's; every other map has
-        its own, since what is learnt is relative to it.
+        """Expected of a map by distance. That of the target becomes the model's; every other map
+        has its own, since what is learnt is relative to it.
         """
         chroms = [c for c in self.training if c in m.chromsizes]
         options: dict[str, Any] = {"trans": module.multi_chromosome, "keep": self.config.keep}

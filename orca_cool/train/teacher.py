@@ -2,9 +2,9 @@
 sequence.
 
 A handful of measured chromosomes cannot teach where a structure is drawn apart from which structure
-it is. Boosted trees on positions (:mod:`orca_cool.maps.positional`), fitted to the training chromosomes,
-draw the map of any made-up chromosome: with ends of real ones, and a functional centromere at a
-random place.
+it is. Boosted trees on positions (:mod:`orca_cool.maps.positional`), fitted to the training
+chromosomes, draw the map of any made-up chromosome: with ends of real ones, and a functional
+centromere at a random place.
 """
 
 from __future__ import annotations

@@ -110,7 +110,9 @@ class TrainingGenome:
         codes[start:end] = piece[: end - start]
 
     def erase(self, rng: np.random.Generator, codes: np.ndarray, start: int, end: int) -> None:
-        """Overwrite ``codes[start:end]`` and a little more by random training sequence, in place."""
+        """Overwrite ``codes[start:end]`` and a little more by random training sequence, in
+        place.
+        """
         margin = int(rng.integers(10, 200))
         start, end = max(0, start - margin), min(len(codes), end + margin)
         codes[start:end] = self.random_piece(rng, end - start)

@@ -91,13 +91,16 @@ def main() -> None:
             ]
             r = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
             r["seconds"] /= megabases
-            line = f"{text:>4} Mb, {f'blocks of {block} kb' if block else 'plain':>16}: {r['seconds']:5.1f} CPU s/Mb, peak {r['peak']:5.2f} GB"
+            way = f"blocks of {block} kb" if block else "plain"
+            line = f"{text:>4} Mb, {way:>16}: {r['seconds']:5.1f} CPU s/Mb"
+            line += f", peak {r['peak']:5.2f} GB"
             line += f" ({r['before']:.2f} GB before)"
             if block == 0:
                 baseline = "plain", r
             elif told := baseline or known.get(block):
                 name, other = told
-                line += f"; to {name}: memory {r['peak'] / other['peak']:.2f}, time {r['seconds'] / other['seconds']:.2f}"
+                line += f"; to {name}: memory {r['peak'] / other['peak']:.2f}"
+                line += f", time {r['seconds'] / other['seconds']:.2f}"
             if block and (baseline or block not in known):
                 known[block] = f"{text} Mb", r
             print(line, flush=True)

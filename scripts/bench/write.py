@@ -146,7 +146,8 @@ def main() -> None:
     runs |= {"ours, 12 bits": (ours, False, 12)}
     print(f"{pixels:,} pixels: {arguments.megabases:g} Mb at {resolution} bp, band {band}")
     print(
-        f"{'writer':<22}{'CPU s':>8}{'Mpx/CPU s':>11}{'ratio':>8}{'peak MB':>9}{'above':>7}{'bytes/px':>10}"
+        f"{'writer':<22}{'CPU s':>8}{'Mpx/CPU s':>11}{'ratio':>8}"
+        f"{'peak MB':>9}{'above':>7}{'bytes/px':>10}"
     )
     reference = 0.0
     for name, (writer, strand_difference, bits) in runs.items():
@@ -156,7 +157,8 @@ def main() -> None:
             )
         reference = reference or cpu
         print(
-            f"{name:<22}{cpu:>8.2f}{pixels / cpu / 1e6:>11.2f}{reference / cpu:>8.2f}{peak:>9.0f}{extra:>7.0f}{size / pixels:>10.2f}"
+            f"{name:<22}{cpu:>8.2f}{pixels / cpu / 1e6:>11.2f}{reference / cpu:>8.2f}"
+            f"{peak:>9.0f}{extra:>7.0f}{size / pixels:>10.2f}"
         )
 
 

@@ -105,7 +105,9 @@ def test_zoom_is_that_of_the_command_line(p, place, tmp_path):
 
 
 def test_scores_are_those_of_the_table(p, place, tmp_path):
-    """By `compare`, `score_variants`, `iter_scores`, and `orca-cool variants` with standard output."""
+    """By `compare`, `score_variants`, `iter_scores`, and `orca-cool variants` with standard
+    output.
+    """
     (tmp_path / "v.edits").write_text(f"x\t{EDIT}\ny\tb:1,000-2,000 inv\n")
     table = p.score_variants(tmp_path / "v.edits", module="S")
     assert table["status"].str.startswith("ok").all()

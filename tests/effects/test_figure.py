@@ -1,5 +1,5 @@
-"""EncodedZoom series as pictures: which axes there are, what they show and where, and `orca-cool plot`
-that predicts what it draws.
+"""EncodedZoom series as pictures: which axes there are, what they show and where, and `orca-cool
+plot` that predicts what it draws.
 """
 
 from __future__ import annotations

@@ -151,8 +151,8 @@ def dense(path, resolution, column):
 
 
 def oracle(edited, genome, resolution, copies):
-    """(n, n) balanced frequencies and levels in the reference's coordinates, NaN where there is no pixel,
-    and (n,) bool masked.
+    """(n, n) balanced frequencies and levels in the reference's coordinates, NaN where there is no
+    pixel, and (n,) bool masked.
     """
     frequency = cooler.Cooler(f"{edited}::resolutions/{resolution}").matrix(balance=True)[:]
     levels = dense(edited, resolution, "level")

@@ -23,8 +23,8 @@ from orca_cool.genome.source import SequenceSource, length_of
 
 COMPLEMENT = dict(zip("ACGTN", "TGCAN"))
 
-# The oracle: a base is (letter, chromosome, position, strand) of the reference; literal letters and N
-# come from ("", -1, 0).
+# The oracle: a base is (letter, chromosome, position, strand) of the reference; literal letters and
+# N come from ("", -1, 0).
 Base = tuple[str, str, int, int]
 Model = dict[str, list[Base]]
 
@@ -133,7 +133,7 @@ def letters(text: str) -> tuple[Segment]:
 
 
 # Strategies
-# ------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 genomes = st.lists(st.text("ACGTN", min_size=4, max_size=20), min_size=2, max_size=4).map(
     lambda texts: Text(dict(zip("abcd", texts)))
@@ -526,7 +526,7 @@ def test_several_insertions_at_one_place_keep_their_order():
 
 
 # Segments, names and words
-# ---------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 def test_segments():
@@ -606,7 +606,7 @@ def test_fingerprints_tell_segments_apart():
 
 
 # Joins of two chromosomes
-# ----------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 A, B, C = "AACCGGTTAC", "TTTAGAGCCATA", "GGGACACTTTCATTCA"
 AB = Text({"A": A, "B": B})
@@ -939,7 +939,7 @@ def test_edits_where_cuts_are_unequal():
 
 
 # Joins within a chromosome
-# ---------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 def rearranged(text: str, p: int, q: int, sides: str, between: str) -> str:
@@ -1032,7 +1032,7 @@ def test_a_translocation_and_an_inversion_of_each_chromosome():
 
 
 # Chromosomes given whole
-# -----------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 def test_custom_chromosomes():
@@ -1087,7 +1087,7 @@ def test_a_copy_of_a_chromosome_is_joined_under_its_own_name():
 
 
 # Errors
-# ----------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 DEL = Edit("del", "A", 2, 6)
 
@@ -1236,7 +1236,8 @@ DEL = Edit("del", "A", 2, 6)
         ),
         (
             [join("A2+", "A6-"), join("A4+", "B5-")],
-            "the adjacencies that leave A:2(-), A:6(+) over contradict each other, or what others make "
+            "the adjacencies that leave A:2(-), A:6(+) over contradict each other, or what "
+            "others make "
             "of A",
         ),
         # a piece of A with a piece of B, beside the two chromosomes that close up again

@@ -436,7 +436,7 @@ def test_health_and_metrics(client):
 
 
 # ---- saved views
-# ----------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kept", [False, True])
@@ -505,7 +505,7 @@ def test_no_other_file_is_read_as_a_view(tmp_path):
 
 
 # ---- who may do what
-# ------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 #: (method, path, body) of everything; True if a page of another origin may do it with what it
 #: knows.
@@ -726,7 +726,7 @@ def test_a_view_for_another_server_leads_here(served):
 
 
 # ---- limits, and what is no request
-# ----------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("method", "path", "body", "open_to_all"), CALLS)
@@ -856,12 +856,14 @@ def test_inside_another_app(served, registry):
 
 
 # ---- with the real registry
-# ---------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory):
-    """A client of a server of the toy model and the shipped map, as text of an origin of its own."""
+    """A client of a server of the toy model and the shipped map, as text of an origin of
+    its own.
+    """
     folder = tmp_path_factory.mktemp("toy")
     model = make_toy_model()
     bundle = load_bundle(save_bundle(folder / "toy", model, make_toy_expected(model.spec)))
@@ -954,7 +956,7 @@ def test_bad_edits_of_the_real_library(toy):
 
 
 # ---- the verb
-# ---------------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 SERVE = [
     "serve",

@@ -43,8 +43,8 @@ from higlass_plugin import notebook  # noqa: E402
 
 SIZES = {"a": 14_810, "b": 9_007, "c": 500, "d": 3_013}
 EDIT = "a:1,013-2,401 del"
-#: EncodedZoom levels 0 .. 4 are 640, 320, 160, 80 and 40 bp; 27,330 bp are 3 tiles of 256 bins of 40 bp,
-#: and one track of 1024.
+#: EncodedZoom levels 0 .. 4 are 640, 320, 160, 80 and 40 bp; 27,330 bp are 3 tiles of 256 bins of
+#: 40 bp, and one track of 1024.
 FINEST, TILES = 4, 3
 
 

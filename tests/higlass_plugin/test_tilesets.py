@@ -292,7 +292,9 @@ def test_tiles_of_an_edited_genome_are_its_files(registry, bundle, whole, tmp_pa
 
 
 def test_what_an_edit_leaves_alone_is_not_computed_again(bundle):
-    """Of windows in one chromosome; those that hold several (module G) see the edit wherever it is."""
+    """Of windows in one chromosome; those that hold several (module G) see the edit
+    wherever it is.
+    """
     with TilesetRegistry() as registry:
         registry.add_model(
             "toy", load_bundle(bundle.path, modules=["S"]), "drawn", SOURCE, "drawn", device="cpu"

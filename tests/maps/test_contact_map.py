@@ -1,4 +1,6 @@
-"""``ContactMap``: what it derives from its arrays, how it is shown, and the .cool that it writes."""
+"""``ContactMap``: what it derives from its arrays, how it is shown, and the .cool that it
+writes.
+"""
 
 from __future__ import annotations
 

@@ -119,7 +119,9 @@ def test_another_cutoff_or_file_has_other_tiles(path, tmp_path):
 @settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_layouts_are_rectangles_put_together(path, data):
-    """Every pixel of a layout against the whole chromosomes, for any pieces, strands and windows."""
+    """Every pixel of a layout against the whole chromosomes, for any pieces, strands and
+    windows.
+    """
     pieces = []
     for chrom in data.draw(st.permutations(["cA", "cB"])):
         n = SIZES[chrom] // RES

@@ -279,7 +279,9 @@ def test_second_address(server, toy_bundle: Model, tmp_path: Path):
 
 @pytest.fixture(scope="module")
 def released_tar(released_folder: Path, tmp_path_factory) -> Path:
-    """hctnoc in the released form, the genome beside it, and members that try to leave the folder."""
+    """hctnoc in the released form, the genome beside it, and members that try to leave the
+    folder.
+    """
     path = tmp_path_factory.mktemp("tar") / "resources_core.tar.gz"
     with tarfile.open(path, "w:gz", compresslevel=1) as tar:
         for file in sorted(released_folder.rglob("*HCT*")) + sorted(

@@ -1,4 +1,6 @@
-"""Gradients through blocks: those of one pass over the whole sequence, in the memory of one block."""
+"""Gradients through blocks: those of one pass over the whole sequence, in the memory of one
+block.
+"""
 
 from __future__ import annotations
 

@@ -105,7 +105,8 @@ def test_window_files_hold_the_very_numbers(engine, plan, tmp_path, strand_diffe
     assert {p.name for p in tmp_path.iterdir()} == {
         windows_path(tmp_path, s).name for s in (plan.steps[0], plan.steps[-1])
     }
-    # a file without strand_difference is no file for a run that wants it; nor is one of another step
+    # a file without strand_difference is no file for a run that wants it; nor is one of another
+    # step
     assert (load_windows(tmp_path, plan.steps[0], True) is None) is (not strand_difference)
     os.replace(windows_path(tmp_path, plan.steps[-1]), windows_path(tmp_path, plan.steps[0]))
     assert load_windows(tmp_path, plan.steps[0], strand_difference) is None

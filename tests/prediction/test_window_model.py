@@ -203,7 +203,9 @@ def test_the_file_is_valid_and_cooltools_reads_its_expected(model, whole):
 
 
 def test_finer_levels_are_filled_from_coarser_ones(tmp_path):
-    """Two resolutions, each predicted by itself; the fine map goes on where the coarse one reaches."""
+    """Two resolutions, each predicted by itself; the fine map goes on where the coarse one
+    reaches.
+    """
     model = Akita(40, 160)
     path = write(make_engine(model, SOURCE, batch=2), tmp_path / "x.mcool", fill_distance=1_500)
     assert check_mcool(str(path)).valid

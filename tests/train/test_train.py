@@ -225,7 +225,9 @@ def flat(net: torch.nn.Module) -> torch.Tensor:
     ],
 )
 def test_only_what_is_trained_changes(tmp_path, number, frozen, learns):
-    """Frozen parts keep every weight and every running statistic, as in the paper's stages 2 and 3."""
+    """Frozen parts keep every weight and every running statistic, as in the paper's stages
+    2 and 3.
+    """
     loop = make_loop(only(tmp_path, number), tmp_path / "run")
     before = {k: v.clone() for k, v in loop.net.model.state_dict().items()}
     loop.run()
@@ -359,7 +361,7 @@ def test_a_loss_that_is_no_number_stops_and_names_the_sample(tmp_path, monkeypat
 
 
 # -- averages
-# ---------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 def test_swa_is_the_plain_mean_and_ema_the_exponential_one(tmp_path):

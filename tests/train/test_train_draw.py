@@ -1,4 +1,6 @@
-"""Training windows: where they may lie, for any genome; and samples as pure functions of their key."""
+"""Training windows: where they may lie, for any genome; and samples as pure functions of
+their key.
+"""
 
 from __future__ import annotations
 
@@ -109,7 +111,7 @@ def test_extent_by_hand():
 
 
 # -- samples
-# ----------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 def stage_data(tmp_path, number: int, **changes) -> StageData:

@@ -1,4 +1,6 @@
-"""Tables of variants: BEDPE, BED with events, named columns, edits; each bad line as one named row."""
+"""Tables of variants: BEDPE, BED with events, named columns, edits; each bad line as one
+named row.
+"""
 
 from __future__ import annotations
 

@@ -5,20 +5,20 @@ A store is an ordinary HDF5 file that any h5py reads, with one peculiarity: **it
 changes after it is made**. The skeleton is written under a temporary name with all its space
 assigned (contiguous, early), then linked into place. From then on blocks are written and read at
 their known file offsets with ``pwrite`` and ``pread``, past the HDF5 library. HDF5 itself would not
-do: it keeps metadata in memory and writes it back in its own time, so a writer that is killed leaves
-a file that does not open, and readers beside a writer need its SWMR mode, with one writer only. Here
-a kill at any moment leaves a sound file, and any number of processes read and write.
+do: it keeps metadata in memory and writes it back in its own time, so a writer that is killed
+leaves a file that does not open, and readers beside a writer need its SWMR mode, with one writer
+only. Here a kill at any moment leaves a sound file, and any number of processes read and write.
 
 What a reader gets is right because every block has a checksum, which is written after the block and
-erased before the block is written again. A block that was torn, lost or altered in any way counts as
-absent: it is encoded anew. Every chromosome carries the SHA-256 of the sequence that it was made
+erased before the block is written again. A block that was torn, lost or altered in any way counts
+as absent: it is encoded anew. Every chromosome carries the SHA-256 of the sequence that it was made
 from, the file that of the encoder's weights; other sequences and weights are refused.
 
 Contents of the file:
 
 ``encodings/<chrom>``
-    (2, bins, width) float16 or float32. Strand 0 is the chromosome; strand 1 its reverse complement,
-    with the bins in forward order.
+    (2, bins, width) float16 or float32. Strand 0 is the chromosome; strand 1 its reverse
+    complement, with the bins in forward order.
 ``checksums/<chrom>``
     (2, blocks) uint64. 0: the block is absent; otherwise 2 ** 32 | CRC-32 of the block.
 ``sequences``

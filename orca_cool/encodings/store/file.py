@@ -80,7 +80,9 @@ class StoreFile:
         return cls(path, descriptor, header, read_only)
 
     def close(self) -> None:
-        """Flush what was written and close the file; StoreError if the system could not write it."""
+        """Flush what was written and close the file; StoreError if the system could not
+        write it.
+        """
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor < 0:
             return

@@ -50,7 +50,9 @@ class ByteLocks:
         self.path = Path(path)
 
     def acquire(self, byte: int, *, wait: bool = False) -> bool:
-        """Lock one byte; False if another process, thread or object holds it (never with ``wait``)."""
+        """Lock one byte; False if another process, thread or object holds it (never with
+        ``wait``).
+        """
         file = self._file()
         if file is None:
             return True

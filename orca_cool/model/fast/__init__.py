@@ -1,1 +1,3 @@
-"""The same functions as the networks of :mod:`orca_cool.model`, to float rounding, several times faster."""
+"""The same functions as the networks of :mod:`orca_cool.model`, to float rounding, several times
+faster.
+"""

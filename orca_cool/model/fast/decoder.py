@@ -39,7 +39,8 @@ def check_dtype(dtype: str, device: torch.device) -> None:
     """DeviceError unless decoders can run in ``dtype`` on ``device``."""
     if dtype not in DECODER_DTYPES:
         raise DeviceError(
-            f"number type {dtype!r} is not known to the decoders; use one of {', '.join(DECODER_DTYPES)}"
+            f"number type {dtype!r} is not known to the decoders; use one of "
+            f"{', '.join(DECODER_DTYPES)}"
         )
     if dtype == "tf32" and device.type != "cuda":
         raise DeviceError(
@@ -128,9 +129,9 @@ class FastDecoder:
     decoder : on any device; it is not changed. Dropout is off whatever its mode.
     device : where to run; all tensors given are there.
     dtype : "float32" (equal to the decoder to rounding), "tf32" (CUDA only), "bfloat16" (see
-        ``DECODER_DTYPES``). Whatever it is, the first convolution, what the distance and the coarse map
-        add, the sums of the residual stack and the last 1x1 convolutions are in float32. (Sums in
-        bfloat16 are about a tenth faster, and five times farther off.)
+        ``DECODER_DTYPES``). Whatever it is, the first convolution, what the distance and the coarse
+        map add, the sums of the residual stack and the last 1x1 convolutions are in float32. (Sums
+        in bfloat16 are about a tenth faster, and five times farther off.)
 
     Raises
     ------
@@ -318,7 +319,9 @@ class FastCascade:
         return self._decoders[key]
 
     def encodings(self, module: ModuleSpec, base: Tensor) -> dict[int, Tensor]:
-        """As :meth:`Orca.encodings`: base encodings (batch, width, n) to encodings by resolution."""
+        """As :meth:`Orca.encodings`: base encodings (batch, width, n) to encodings by
+        resolution.
+        """
         with torch.no_grad(), convolutions(self.device, False):
             return self.model.encodings(module, base)
 

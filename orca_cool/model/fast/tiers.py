@@ -37,7 +37,8 @@ class Tiers:
         self.device = torch.device(device)
         if dtype not in ENCODER_DTYPES:
             raise DeviceError(
-                f"number type {dtype!r} is not known to the encoder; use one of {', '.join(ENCODER_DTYPES)}"
+                f"number type {dtype!r} is not known to the encoder; use one of "
+                f"{', '.join(ENCODER_DTYPES)}"
             )
         if dtype != "float32" and self.device.type != "cuda":
             raise DeviceError(

@@ -192,7 +192,9 @@ class Dask:
         self._stack.close()
 
     def start(self, plan: Plan, work: WorkFolder, progress: Progress) -> Progress:
-        """Submit what is to do, first steps first. Progress counts the windows of finished tasks."""
+        """Submit what is to do, first steps first. Progress counts the windows of finished
+        tasks.
+        """
         todo = unfinished(plan, work)
         self._folder, self._strand_difference, self._progress = (
             work.folder,

@@ -61,7 +61,9 @@ class Ranks:
         return cls(rank, world, local, int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0)
 
     def device_name(self, wanted: str) -> str:
-        """ "auto" or "cuda" to this rank's own GPU, where there are any; other names as they are."""
+        """ "auto" or "cuda" to this rank's own GPU, where there are any; other names as they
+        are.
+        """
         if wanted == "cuda" or (wanted == "auto" and torch.cuda.is_available()):
             return f"cuda:{self.local}"
         return wanted
@@ -95,7 +97,9 @@ class Ranks:
             dist.barrier()
 
     def start(self, plan: Plan, work: WorkFolder, progress: Progress) -> Progress:
-        """Rank 0: tell the others what there is to do. Windows that they have done count as done."""
+        """Rank 0: tell the others what there is to do. Windows that they have done count as
+        done.
+        """
         self._share = self._agree(plan, unfinished(plan, work))
         mine = {step.number for step in self._share[0]}
         self._files = {
