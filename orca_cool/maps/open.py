@@ -75,6 +75,11 @@ class MapFile:
 
     def uri(self, resolution: int) -> str:
         """URI of a resolution's cooler; CoolerError that lists the resolutions if there is none."""
+        if resolution not in self.uris and len(self.uris) == 1:
+            raise CoolerError(
+                f"contact map {self.path!r} has bins of {self.resolutions[0]} bp; {resolution} are "
+                f"needed"
+            )
         if resolution not in self.uris:
             raise CoolerError(
                 f"contact map {self.path!r} has no resolution {resolution}; it has: "

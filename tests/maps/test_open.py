@@ -133,7 +133,7 @@ def test_what_cannot_be_opened(place, path, message):
 def test_a_resolution_that_is_not_there_is_named(place):
     with pytest.raises(CoolerError, match="no resolution 5000; it has: 1000, 2000"):
         open_map(place / "many.mcool").cooler(5000)
-    with pytest.raises(CoolerError, match="no resolution 5000; it has: 1000"):
+    with pytest.raises(CoolerError, match="bins of 1000 bp; 5000 are needed"):
         ObservedMap(place / "one.cool", 5000)
 
 
