@@ -65,7 +65,7 @@ class FakeTileset:
         }
 
 
-class FakeLibrary:
+class FakeRegistry:
     """The interface of TilesetRegistry, with faults."""
 
     instance = "first"
@@ -140,7 +140,7 @@ def make_client(registry, **options):
 
 @pytest.fixture
 def registry():
-    return FakeLibrary()
+    return FakeRegistry()
 
 
 @pytest.fixture
@@ -231,7 +231,7 @@ def test_more_tiles_than_allowed(client, registry):
     assert len(registry.asked) == 1
 
 
-def test_a_failing_library_fails_no_request_for_tiles(client, registry, caplog):
+def test_a_failing_registry_fails_no_request_for_tiles(client, registry, caplog):
     registry.broken = True
     tiles = client.get(f"{API}/tiles/?d=m1.0.0.0&d=v1.0.0&d=nonsense")
     assert tiles.status_code == 200
@@ -442,7 +442,7 @@ def test_health_and_metrics(client):
 @pytest.mark.parametrize("kept", [False, True])
 def test_saved_views(tmp_path, kept):
     state = tmp_path if kept else None
-    client = make_client(FakeLibrary(state))
+    client = make_client(FakeRegistry(state))
     view = {"views": [{"uid": "ä"}]}
     made = client.post(f"{API}/viewconfs/", json={"viewconf": view})
     assert made.status_code == 201
@@ -461,7 +461,7 @@ def test_saved_views(tmp_path, kept):
         400,
         "another view 'mine'",
     )
-    again = make_client(FakeLibrary(state))
+    again = make_client(FakeRegistry(state))
     if kept:
         assert again.get(f"{API}/viewconfs/?d=mine").get_json() == view
         assert sorted(p.name for p in (tmp_path / "viewconfs").iterdir()) == sorted(
@@ -472,7 +472,7 @@ def test_saved_views(tmp_path, kept):
 
 
 def test_views_that_are_not_saved(tmp_path):
-    client = make_client(FakeLibrary(tmp_path / "state"))
+    client = make_client(FakeRegistry(tmp_path / "state"))
     for uid in ("../x", "a/b", "", "x" * 65, "a.b", "default", "a\n", "ä", 3):
         error(client.post(f"{API}/viewconfs/", json={"uid": uid, "viewconf": {}}), 400, "uid")
     for body in ({}, {"viewconf": []}, {"viewconf": "x"}, []):
@@ -484,7 +484,7 @@ def test_views_that_are_not_saved(tmp_path):
 
 def test_only_the_newest_views_are_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(saved_views, "MAX_VIEWCONFS", 3)
-    client = make_client(FakeLibrary(tmp_path))
+    client = make_client(FakeRegistry(tmp_path))
     for k in range(5):
         client.post(f"{API}/viewconfs/", json={"uid": f"v{k}", "viewconf": {"k": k}})
     assert sorted(p.name for p in (tmp_path / "viewconfs").iterdir()) == [
@@ -498,7 +498,7 @@ def test_only_the_newest_views_are_kept(tmp_path, monkeypatch):
 def test_no_other_file_is_read_as_a_view(tmp_path):
     (tmp_path / "secret.json").write_text('{"secret": 1}')
     (tmp_path / "viewconfs").mkdir()
-    client = make_client(FakeLibrary(tmp_path))
+    client = make_client(FakeRegistry(tmp_path))
     for uid in ("../secret", "..%2Fsecret", str(tmp_path / "secret"), "secret"):
         assert 'secret": 1' not in client.get(f"{API}/viewconfs/?d={uid}").text
         error(client.get(f"{API}/viewconfs/?d={uid}"), 404)
@@ -948,7 +948,7 @@ def test_no_path_in_a_url_is_read(toy, url, opened):
     assert not any("passwd" in path for path in opened)
 
 
-def test_bad_edits_of_the_real_library(toy):
+def test_bad_edits_of_the_real_registry(toy):
     error(toy.post(f"{API}/edits/", json={"edit": "a:1-40,000 del"}), 400, "40,000")
     error(toy.post(f"{API}/edits/", json={"edit": "@/etc/passwd"}), 400)
     error(toy.post(f"{API}/edits/", json={"edit": "a:1-2 del", "model": "none"}), 400, "none")

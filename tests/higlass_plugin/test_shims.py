@@ -37,9 +37,12 @@ from orca_cool.genome.open import open_genome
 from orca_cool.model.bundle import load_bundle, save_bundle
 
 hg = pytest.importorskip("higlass")
+from higlass._tileset_registry import TilesetRegistry as HiglassRegistry  # noqa: E402
 from higlass._widget import JupyterTilesetClient  # noqa: E402
 
 from higlass_plugin import notebook  # noqa: E402
+from higlass_plugin.notebook import predicted as notebook_tilesets  # noqa: E402
+from higlass_plugin.notebook import watching  # noqa: E402
 
 SIZES = {"a": 14_810, "b": 9_007, "c": 500, "d": 3_013}
 EDIT = "a:1,013-2,401 del"
@@ -89,7 +92,7 @@ def _afresh():
     """Every test opens its own registry of the process."""
     yield
     clodius_tiles.close()
-    notebook._kept.clear()
+    notebook_tilesets._kept.clear()
 
 
 @pytest.fixture
@@ -150,7 +153,7 @@ def assert_same(found, registry, url):
         ("?track=profile&profile=b", ["x.4.0"]),
     ],
 )
-def test_clodius_tiles_are_the_librarys(files, registry, query, ids):
+def test_clodius_tiles_are_the_registrys(files, registry, query, ids):
     options = Options(device="cpu")
     found = clodius_tiles.tiles(files.url + query, ids, options)
     assert [text for text, _ in found] == ids
@@ -255,7 +258,7 @@ def test_without_higlass_python(tmp_path):
     assert "pip install higlass-python" in run.stdout
 
 
-def test_notebook_tiles_are_the_librarys(files, registry, predicted):
+def test_notebook_tiles_are_the_registrys(files, registry, predicted):
     assert isinstance(predicted, hg.Tileset)
     predicted.compute("a", pixels=600)
     ids = ["hg_1f.4.0.0", "hg_1f.4.0.1.logoe", "hg_1f.4.1.1.weight"]
@@ -314,7 +317,7 @@ def test_a_tileset_lives_as_long_as_its_track(files):
     """higlass-python's own references are weak."""
     uid = notebook.tileset(files.model, files.genome, device="cpu").track().tilesetUid
     gc.collect()
-    assert TilesetRegistry.get(uid).info()["max_pos"] == [sum(SIZES.values())] * 2
+    assert HiglassRegistry.get(uid).info()["max_pos"] == [sum(SIZES.values())] * 2
 
 
 def test_tracks(files, predicted):
@@ -393,18 +396,18 @@ def test_a_pages_request_is_answered_in_time_while_tiles_are_computed(files, gat
 
 
 def test_who_comes_alone_may_wait(monkeypatch):
-    monkeypatch.setattr(notebook, "PAUSE", 0.05)
-    patience = notebook._Patience()
-    with patience.share() as wait:
-        assert wait == notebook.WAIT
+    monkeypatch.setattr(notebook_tilesets, "PAUSE", 0.05)
+    shared = notebook_tilesets.SharedWait()
+    with shared.share() as wait:
+        assert wait == notebook_tilesets.WAIT
         time.sleep(0.1)
-        with patience.share() as beside:
-            assert 0 < beside <= notebook.WAIT - 0.1
-    with patience.share() as after:
-        assert after <= notebook.WAIT - 0.1
+        with shared.share() as beside:
+            assert 0 < beside <= notebook_tilesets.WAIT - 0.1
+    with shared.share() as after:
+        assert after <= notebook_tilesets.WAIT - 0.1
     time.sleep(0.06)
-    with patience.share() as later:
-        assert later == notebook.WAIT
+    with shared.share() as later:
+        assert later == notebook_tilesets.WAIT
 
 
 def test_compute_covers_the_tiles_of_a_view(predicted):
@@ -457,12 +460,14 @@ def test_a_region_of_which_nothing_is_shown(files, tmp_path):
 def test_an_error_reaches_the_page_as_tiles(predicted, monkeypatch):
     """higlass-python loses exceptions."""
     monkeypatch.setattr(
-        notebook, "open_tileset", lambda *_: (_ for _ in ()).throw(GenomeError("the file is gone"))
+        notebook_tilesets,
+        "open_tileset",
+        lambda *_: (_ for _ in ()).throw(GenomeError("the file is gone")),
     )
     assert [tile["error"] for _, tile in predicted.tiles(["hg_0.0.0.0", "hg_0.1.0.0"])] == [
         "the file is gone"
     ] * 2
-    monkeypatch.setattr(notebook, "open_tileset", lambda *_: 1 / 0)
+    monkeypatch.setattr(notebook_tilesets, "open_tileset", lambda *_: 1 / 0)
     ((text, tile),) = predicted.tiles(["hg_0.0.0"])
     assert (text, tile["error"], len(numbers(tile))) == (
         "hg_0.0.0",
@@ -472,8 +477,8 @@ def test_an_error_reaches_the_page_as_tiles(predicted, monkeypatch):
 
 
 def test_a_watched_widget_fetches_what_became_ready(files, predicted, gate, monkeypatch):
-    monkeypatch.setattr(notebook, "EVERY", 0.05)
-    monkeypatch.setattr(notebook, "WAIT", 0.0)
+    monkeypatch.setattr(watching, "EVERY", 0.05)
+    monkeypatch.setattr(notebook_tilesets, "WAIT", 0.0)
     insulation = notebook.tileset(files.model, files.genome, device="cpu", track="insulation")
     local, below = predicted.track(), insulation.track()
     both = hg.combine(

@@ -1,25 +1,4 @@
-"""Predicted tilesets in a notebook, for higlass-python::
-
-    import higlass as hg
-    import higlass_plugin
-
-    maps = higlass_plugin.tileset("yeast-metaphase", "example")
-    maps.compute("chrII:100,000-400,000")
-    higlass_plugin.watch(hg.view(maps.track()).domain(x=maps.domain("chrII:100,000-400,000")).widget())
-
-higlass-python sends a page's requests for tiles through the notebook's own connection. The page
-waits 3 s for all tiles of a request together, those of other tilesets among them, and never asks
-again; an exception is lost. Hence tiles are answered within a second with what is there,
-:meth:`PredictedTileset.compute` computes tiles before they are shown, and :func:`watch` makes the
-page ask again.
-
-References
-----------
-higlass-python 1.4: ``higlass/tilesets.py`` (``Tileset``), ``higlass/_widget.py`` and ``widget.js``
-(requests, ``reload``), ``higlass/_tileset_registry.py`` (references to tilesets are weak). HiGlass
-front end 2.3: ``app/scripts/services/tile-proxy.js`` (which tiles a view asks for),
-``app/scripts/api.js`` (``reload``).
-"""
+"""Predicted tilesets for higlass-python."""
 
 from __future__ import annotations
 
@@ -35,23 +14,14 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from higlass_plugin.clodius_tiles import Options, failed_tiles, open_tileset, registry
+from higlass_plugin.notebook.errors import MissingPackage, NotebookError
 from higlass_plugin.registry.address import Address, tidy
-from higlass_plugin.server import access, listen
 from higlass_plugin.server.viewconf_parts import LINEAR, SCORES, VALUES
-from higlass_plugin.tiles import TileError
+from higlass_plugin.tiles import JsonObject, TileError
 from higlass_plugin.tilesets.base import COMPUTING, ComputedTileset
 from higlass_plugin.tilesets.maps import TRANSFORMS
-from orca_cool.errors import OrcaCoolError, RegionError
+from orca_cool.errors import RegionError
 from orca_cool.genome.regions import parse_region
-
-
-class NotebookError(OrcaCoolError):
-    """What a notebook asks for cannot be shown."""
-
-
-class MissingPackage(NotebookError, ImportError):
-    """A package that notebooks need is not installed."""
-
 
 try:
     import higlass as hg
@@ -61,18 +31,14 @@ except ImportError as error:
         f"higlass-python"
     ) from error
 
-#: Seconds that a page's request may wait for tiles that are being computed; a request that comes
-#: within PAUSE of another shares its time: the tilesets of a page are asked one after the other,
-#: and requests that come together queue for few threads.
+#: Seconds that requests may wait for tiles that are being computed. The page asks its tilesets one
+#: after the other, and requests that come together queue for few threads, so requests that come
+#: within PAUSE of another one share this time.
 WAIT, PAUSE = 1.0, 0.5
-#: Seconds between two looks at what has become ready.
-EVERY = 2.0
-#: Threads of the HTTP server: requests that wait for their tiles take one each.
-THREADS = 64
 
 
-class _Patience:
-    """Time to wait, shared by all calls that come together."""
+class SharedWait:
+    """The time that requests may wait for their tiles, shared by those that come together."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -80,7 +46,7 @@ class _Patience:
 
     @contextmanager
     def share(self) -> Iterator[float]:
-        """Seconds that a call may still wait."""
+        """Give the seconds that a request may still wait; the request lasts as long as the block."""
         with self._lock:
             now = time.monotonic()
             if not self._calls and now - self._last > PAUSE:
@@ -94,7 +60,7 @@ class _Patience:
                 self._last = time.monotonic()
 
 
-_patience = _Patience()
+_wait = SharedWait()
 
 
 class PredictedTileset(hg.Tileset):
@@ -103,15 +69,17 @@ class PredictedTileset(hg.Tileset):
     Attributes
     ----------
     name, datatype : as HiGlass shows them.
+    registered : the uid under which higlass-python has registered it, once it has a track; None
+        before.
     """
 
     def __init__(self, address: Address, options: Options):
         self._address, self._options = address, options
         self._lock = threading.Lock()
         self._unfinished: dict[str, None] = {}  # tiles that a page was given unfinished
-        self._settled = 0
-        self.registered: str | None = None  # what higlass-python calls it
-        opened = self._open()  # now, while an error has somebody to see it
+        self._settled = 0  # how many of them have been finished since
+        self.registered: str | None = None
+        opened = self._open()  # now, when an error can still be seen
         self.name, self.datatype = opened.name, opened.datatype
 
     def _open(self) -> ComputedTileset:
@@ -122,18 +90,18 @@ class PredictedTileset(hg.Tileset):
         """The uid for ``hg.remote(uid, server)`` and other users of :func:`serve`."""
         return self._open().uid
 
-    def info(self) -> dict[str, Any]:
+    def info(self) -> JsonObject:
         """HiGlass's ``tileset_info``."""
         return self._open().info()
 
-    def tiles(self, tile_ids: Sequence[str], /) -> list[tuple[str, dict[str, Any]]]:
-        """Tiles by id, within about a second: whole, or what is known so far with the message
-        "computing". Raises nothing.
+    def tiles(self, tile_ids: Sequence[str], /) -> list[tuple[str, JsonObject]]:
+        """[(id, tile)], within about a second. A tile that is not ready has the message "computing"
+        and what is known so far. Raises nothing, because an exception would be lost.
         """
         ids = list(tile_ids)
         try:
             own = {f"{self.uid}.{text.partition('.')[2]}": text for text in ids}
-            with _patience.share() as wait:
+            with _wait.share() as wait:
                 found = registry().tiles(list(own), wait=wait)
         except Exception as error:
             return failed_tiles(ids, error)
@@ -154,7 +122,7 @@ class PredictedTileset(hg.Tileset):
         server: str | None = None,
         **kwargs: Any,
     ) -> Any:
-        """A track of it.
+        """A track that shows the tileset.
 
         Parameters
         ----------
@@ -163,14 +131,14 @@ class PredictedTileset(hg.Tileset):
             or "none" (counts).
         server : address of an HTTP server (:func:`serve`) that the page asks for tiles, instead of
             the notebook.
-        kwargs : further properties of the track; ``options`` go before the defaults.
+        kwargs : further properties of the track; ``options`` replace the defaults.
 
         Raises
         ------
         NotebookError
             If there is no such value.
         """
-        kind, drawn = self._drawn(value)
+        kind, drawn = self._style(value)
         options = {**drawn, "name": self.name, **kwargs.pop("options", {})}
         if self.datatype == "vector":
             kwargs.setdefault("height", 40)
@@ -181,8 +149,8 @@ class PredictedTileset(hg.Tileset):
             self.registered = made.tilesetUid
         return made.opts(inplace=True, **options)
 
-    def _drawn(self, value: str | None) -> tuple[str, dict[str, Any]]:
-        """Type of track and its options."""
+    def _style(self, value: str | None) -> tuple[str, JsonObject]:
+        """The type of track that fits the tileset, and its options; ``value`` as for :meth:`track`."""
         about = self._address
         if about.track == "map" and not about.difference:
             value = value or "logoe"
@@ -197,7 +165,7 @@ class PredictedTileset(hg.Tileset):
                 f"value {value!r}: {self.name!r} has one kind of value; leave it out"
             )
         if about.difference:
-            return "heatmap", VALUES["logoe"]["options"]  # logarithms of ratios, both
+            return "heatmap", VALUES["logoe"]["options"]  # both are logarithms of ratios
         return "horizontal-bar", SCORES.get(about.track, LINEAR["vector"][2])
 
     def domain(self, region: str) -> tuple[int, int]:
@@ -206,7 +174,7 @@ class PredictedTileset(hg.Tileset):
         Parameters
         ----------
         region : "chrII", "chrII:100,000-400,000"; of an edited genome in its own coordinates,
-            unless the frame is the reference's.
+            unless the map is lifted to the reference.
 
         Raises
         ------
@@ -218,8 +186,8 @@ class PredictedTileset(hg.Tileset):
         return axis.offsets[at.chrom] + at.start, axis.offsets[at.chrom] + at.end
 
     def compute(self, region: str, *, pixels: int = 1200) -> None:
-        """Compute the tiles that a view of a region asks for, and wait for them; a bar shows how
-        far it is.
+        """Compute the tiles that a view of a region asks for, and wait for them; a bar shows the
+        progress.
 
         Parameters
         ----------
@@ -237,9 +205,8 @@ class PredictedTileset(hg.Tileset):
         failed: dict[str, str] = {}
         with tqdm(total=len(ids), desc=f"{self.name}, {region}", unit="tile") as bar:
             while pending:
-                found = registry().tiles(
-                    pending, wait=1.0
-                )  # short waits: a notebook can be interrupted between them
+                # in short waits, so that the notebook can be interrupted
+                found = registry().tiles(pending, wait=1.0)
                 problems = {key: found[key]["error"] for key in pending if "error" in found[key]}
                 pending = [key for key, problem in problems.items() if problem == COMPUTING]
                 failed |= {
@@ -253,13 +220,15 @@ class PredictedTileset(hg.Tileset):
             )
 
     def _ids(self, region: str, pixels: int) -> list[str]:
-        """Tiles that views of a region ask for that are a quarter of ``pixels`` to ``pixels`` wide."""
+        """Ids of the tiles that views of a region ask for, from a quarter of ``pixels`` wide up to
+        ``pixels``.
+        """
         opened = self._open()
         start, end = self.domain(region)
         origin = opened.info()["min_pos"][0]
 
         def zoom(width: float) -> int:
-            """The finest level whose bins are more than a pixel wide, as HiGlass chooses it."""
+            """The finest zoom level whose bins are wider than a pixel, which HiGlass chooses."""
             return max(
                 (z for z, r in enumerate(opened.resolutions) if r * width > end - start), default=0
             )
@@ -284,8 +253,8 @@ class PredictedTileset(hg.Tileset):
         return ids
 
     def settled(self) -> int:
-        """Tiles so far that were shown unfinished and then became ready, or failed. Asking keeps
-        those wanted that did not.
+        """Number of tiles so far that were shown unfinished, and then became ready or failed. Asking
+        counts as asking for the others.
         """
         with self._lock:
             waiting = list(self._unfinished)
@@ -298,7 +267,7 @@ class PredictedTileset(hg.Tileset):
             return self._settled
 
     def pending(self) -> int:
-        """Tiles that are shown unfinished, and are still being computed."""
+        """Number of tiles that are shown unfinished, and are still being computed."""
         self.settled()
         return len(self._unfinished)
 
@@ -306,8 +275,8 @@ class PredictedTileset(hg.Tileset):
         return f"{type(self).__name__}({self.name!r})"
 
 
-#: Tilesets that were made. They are kept for good, since higlass-python's own references do not
-#: keep them; what is large is in the registry.
+#: All tilesets that were made. They are kept for good, because higlass-python has only weak
+#: references to them. They are small: what is large is in the registry.
 _kept: dict[tuple[Address, Options], PredictedTileset] = {}
 
 
@@ -366,104 +335,10 @@ def tileset(
 
 
 def _text(name_or_path: str | os.PathLike[str]) -> str:
-    """A path object is no name, whatever it looks like."""
+    """A name as it is, a path object as an absolute path: it cannot be meant as a name."""
     return name_or_path if isinstance(name_or_path, str) else str(Path(name_or_path).absolute())
 
 
-def watch(widget: Any) -> Any:
-    """Let a widget fetch predicted tiles again that it was given unfinished, when they are ready,
-    until it is closed.
-
-    Parameters
-    ----------
-    widget : of ``hg.view(...).widget()``.
-
-    Returns
-    -------
-    The widget, to be shown.
-
-    Raises
-    ------
-    NotebookError
-        If it shows no predicted tileset.
-    """
-    ours = {
-        tileset.registered: tileset for tileset in _kept.values() if tileset.registered is not None
-    }
-    shown: dict[PredictedTileset, list[dict[str, str]]] = {}
-    for view in widget._viewconf["views"]:
-        for track in chain.from_iterable(view["tracks"].values()):
-            for part in [track, *(track.get("contents") or [])]:
-                if part.get("tilesetUid") in ours:
-                    shown.setdefault(ours[part["tilesetUid"]], []).append(
-                        {"viewId": view["uid"], "trackId": track["uid"]}
-                    )
-    if not shown:
-        raise NotebookError(
-            "the widget shows no predicted tileset of this notebook; tileset(...).track() makes "
-            "tracks of them"
-        )
-    threading.Thread(target=_follow, args=(widget, shown), name="watch", daemon=True).start()
-    return widget
-
-
-def _follow(widget: Any, shown: dict[PredictedTileset, list[dict[str, str]]]) -> None:
-    seen = {tileset: tileset.settled() for tileset in shown}
-    while widget.comm is not None:  # closed ones have none
-        time.sleep(EVERY)
-        news = {tileset: tileset.settled() for tileset in shown}
-        stale = [
-            track
-            for tileset, tracks in shown.items()
-            if news[tileset] != seen[tileset]
-            for track in tracks
-        ]
-        if stale:
-            widget.reload(*stale)
-        seen = news
-
-
-def serve(port: int = 0, *, hosts: Sequence[str] = (), blocking: bool = True) -> str:
-    """Serve the tilesets of this process over HTTP, for pages that reach this machine but not the
-    notebook's connection.
-
-    Use the address as ``tileset.track(server=address)`` or ``hg.remote(tileset.uid, address)``. The
-    server listens on this machine alone; a notebook elsewhere reaches it through a tunnel (``ssh
-    -L``) or a proxy.
-
-    Parameters
-    ----------
-    port : 0 finds a free one.
-    hosts : names under which a proxy passes requests on, beside those of this machine.
-    blocking : a request waits until its tiles are computed: pages of higlass-python do not ask
-        again.
-
-    Returns
-    -------
-    The address of the API, "http://127.0.0.1:PORT/api/v1".
-
-    Raises
-    ------
-    MissingPackage
-        If what serving needs is not installed.
-    NotebookError
-        If the port cannot be used.
-    """
-    try:
-        from higlass_plugin.server import app as server
-    except ImportError as error:
-        raise MissingPackage(
-            f"{error.name!r} cannot be imported; install what serving needs: pip install "
-            f"'orca-cool[serve]'"
-        ) from error
-    try:
-        listening = listen.listen("127.0.0.1", port)
-    except (OSError, OverflowError) as error:
-        raise NotebookError(
-            f"port {port} cannot be listened on: {error}; choose another (0 finds a free one)"
-        ) from error
-    app = server.create_app(registry(), blocking=blocking, hosts={*access.LOOPBACK, *hosts})
-    threading.Thread(
-        target=listen.run, args=(app, listening, THREADS), name="serve", daemon=True
-    ).start()
-    return f"http://127.0.0.1:{listening.getsockname()[1]}/api/v1"
+def made() -> list[PredictedTileset]:
+    """All tilesets that were made in this process."""
+    return list(_kept.values())
