@@ -147,11 +147,12 @@ def evaluate_files(
 
     Parameters
     ----------
-    options : see :class:`orca_cool.evaluate.job.Against`.
+    options : see :class:`orca_cool.evaluate.options.EvaluationOptions`.
     """
-    from orca_cool.evaluate.job import Against, evaluate_file
+    from orca_cool.evaluate.job import evaluate_file
+    from orca_cool.evaluate.options import EvaluationOptions
 
-    against = Against(observed=str(observed), chroms=tuple(chroms), **_plain(options))
+    against = EvaluationOptions(observed=str(observed), chroms=tuple(chroms), **_plain(options))
     return evaluate_file(str(predicted), against, progress=progress)
 
 
@@ -176,11 +177,12 @@ def evaluate_model(
     ----------
     module, step, window_phase, trans : see :class:`orca_cool.evaluate.job.EvaluateJob`.
     job : further fields of :class:`orca_cool.prediction.job.Job` (device, store, ...).
-    options : see :class:`orca_cool.evaluate.job.Against`.
+    options : see :class:`orca_cool.evaluate.options.EvaluationOptions`.
     """
-    from orca_cool.evaluate.job import Against, EvaluateJob
+    from orca_cool.evaluate.job import EvaluateJob
+    from orca_cool.evaluate.options import EvaluationOptions
 
-    against = Against(observed=str(observed), chroms=tuple(chroms), **_plain(options))
+    against = EvaluationOptions(observed=str(observed), chroms=tuple(chroms), **_plain(options))
     work = EvaluateJob(
         model=model,
         genome=genome,

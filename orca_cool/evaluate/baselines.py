@@ -1,42 +1,29 @@
-"""What position alone predicts (:mod:`orca_cool.maps.positional`), learnt from the measured map's
-training chromosomes, in bounded memory.
+"""Baselines that predict from position alone (:mod:`orca_cool.maps.positional`), learnt from the
+measured map of the training chromosomes, in bounded memory.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 
 import numpy as np
 
 from orca_cool.errors import RegionError
-from orca_cool.genome.intervals import read_bed
 from orca_cool.genome.regions import n_bins
 from orca_cool.maps.positional import Chromosome, Positional
 
-#: Pixels of a level that the baselines learn from; of more a random sample.
+#: Number of pixels of a level that the baselines learn from; if there are more, a random sample.
 LIMIT = 4_000_000
 
-#: Rows of a square.
+#: Number of rows of a square that are not the next square's.
 ROWS = 2048
 
 #: (chromosome, resolution, start, end in bp) -> (n, n) measured log observed/expected.
 Target = Callable[[str, int, int, int], np.ndarray]
 
 
-def centromeres(features: str | Path, chroms: Iterable[str]) -> dict[str, int]:
-    """Centre of the centromere of each chromosome, from a BED file whose seventh column is
-    "centromere" there.
-    """
-    return {
-        i.chrom: (i.start + i.end) // 2
-        for i in read_bed(Path(features), 6, "", chroms)
-        if i.kind == "centromere"
-    }
-
-
 def check_training(chroms: Iterable[str], train: Iterable[str]) -> None:
-    """RegionError if a chromosome is to be evaluated and to train the baselines."""
+    """Raise RegionError if a chromosome is to be evaluated and to train the baselines."""
     both = set(chroms) & set(train)
     if both:
         raise RegionError(
@@ -46,10 +33,17 @@ def check_training(chroms: Iterable[str], train: Iterable[str]) -> None:
 
 
 def squares(n: int, band: int) -> list[tuple[int, int, int]]:
-    """Squares on the diagonal that hold every pixel of a band of n bins: (first bin, last bin + 1,
-    own).
+    """Squares along the diagonal that together hold every pixel of a band.
 
-    A pixel whose both bins are ``own`` or more bins from the first is the next square's.
+    Parameters
+    ----------
+    n : bins of the chromosome.
+    band : pixels fewer than so many bins apart are in the band.
+
+    Returns
+    -------
+    (start, end, own) of each square, in bins. Neighbouring squares overlap: a pixel whose two bins
+    are both ``own`` bins or more from ``start`` belongs to the next square.
     """
     out = []
     for a in range(0, n, ROWS):
@@ -63,23 +57,30 @@ def squares(n: int, band: int) -> list[tuple[int, int, int]]:
 def fit_baselines(
     target: Target,
     lengths: Mapping[str, int],
-    middle: Mapping[str, int],
+    centromeres: Mapping[str, int],
     bands: Mapping[int, int],
     seed: int,
 ) -> dict[str, Positional]:
-    """Baselines "telomere", told distance and telomeres, and "centromere", told the centromere too
-    (where any is known).
+    """Train the baselines on the measured map of the training chromosomes.
 
     Parameters
     ----------
-    lengths : of the training chromosomes, in bp; none, no baselines. middle : centres of
-        centromeres.
-    bands : bins of distance by resolution.
+    target : gives the measured map.
+    lengths : of the training chromosomes, in bp. Without any there are no baselines.
+    centromeres : centres of centromeres in bp, of the chromosomes where they are known.
+    bands : by resolution, the number of distances, in bins, that are learnt.
+    seed : of the random sample of pixels.
+
+    Returns
+    -------
+    By name: "telomere" predicts from the distance of two bins and their distances from the
+    chromosome ends; "centromere" also from their distances from the centromere, and is there only
+    if the centromere of a training chromosome is known.
     """
     models = {}
     if lengths:
         models["telomere"] = Positional(False, max(bands.values()))
-    if set(lengths) & set(middle):
+    if set(lengths) & set(centromeres):
         models["centromere"] = Positional(True, max(bands.values()))
     rng = np.random.default_rng(seed)
     for r, band in bands.items():
@@ -93,7 +94,7 @@ def fit_baselines(
                 if share < 1:
                     found &= rng.random(found.shape) < share
                 i, j = np.nonzero(found)
-                parts.append((Chromosome(size, middle.get(chrom)), i + a, j + a, y[i, j]))
+                parts.append((Chromosome(size, centromeres.get(chrom)), i + a, j + a, y[i, j]))
         for name, model in models.items():
             model.fit_pixels(
                 r, [p for p in parts if name == "telomere" or p[0].centromere is not None]
@@ -104,8 +105,16 @@ def fit_baselines(
 def baseline_windows(
     models: Mapping[str, Positional], chrom: Chromosome, resolution: int, n: int, start: int
 ) -> dict[str, np.ndarray]:
-    """By name, (n, n) log observed/expected of a window from ``start`` bp; the centromere's only
-    where it is known.
+    """What the baselines predict for one window.
+
+    Parameters
+    ----------
+    models : see :func:`fit_baselines`.
+    resolution, n, start : bin in bp, number of bins, and start in bp of the window.
+
+    Returns
+    -------
+    By name, (n, n) log observed/expected; "centromere" only where the chromosome's is known.
     """
     known = {
         name: m for name, m in models.items() if name == "telomere" or chrom.centromere is not None

@@ -7,27 +7,27 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from orca_cool.evaluate.result import Example
-from orca_cool.evaluate.tally import PREDICTORS, Score
+from orca_cool.evaluate.result import PREDICTORS, Example, Score
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+#: Of the predictors that are drawn.
 LABELS = {
     "model": "model",
-    "telomere": "told distance and telomeres",
-    "centromere": "told the centromere too",
+    "telomere": "baseline: distance, telomeres",
+    "centromere": "baseline: centromere too",
     "replicate": "replicate",
-    "halves": "measured map, split halves",
+    "halves": "halves of the measured map",
 }
 COLOURS = {"model": "C0", "telomere": "C7", "centromere": "C1", "replicate": "C2", "halves": "C3"}
 
-#: Distances of fewer pixels are not drawn.
-LEAST = 50
+#: Distances with fewer pixels are not drawn.
+MIN_PIXELS = 50
 
 
 def bp(value: float) -> str:
-    """ "2 kb", "1.024 Mb"."""
+    """A length in bp as a label, "2 kb" or "1.024 Mb"."""
     return (
         f"{value / 1e6:g} Mb"
         if value >= 1e6
@@ -38,7 +38,7 @@ def bp(value: float) -> str:
 
 
 def totals(scores: Sequence[Score]) -> list[Score]:
-    """Scores of all chromosomes pooled, or of the only one; finest level first, trans last."""
+    """Scores of all chromosomes pooled, or of the only chromosome; finest level first, trans last."""
     names = {s.chrom for s in scores}
     return sorted(
         (s for s in scores if s.chrom == "all" or "all" not in names),
@@ -47,16 +47,16 @@ def totals(scores: Sequence[Score]) -> list[Score]:
 
 
 def levels_figure(scores: Sequence[Score]) -> Figure:
-    """Bars: Pearson's r of each level, of the model and of what it is to be measured by."""
+    """Bars of Pearson's r at each level, of the model, the baselines, the replicate and the halves."""
     from matplotlib.figure import Figure
 
     shown = totals(scores)
-    names = [n for n in PREDICTORS if n in LABELS and any(n in s.found for s in shown)]
+    names = [n for n in PREDICTORS if n in LABELS and any(n in s.metrics for s in shown)]
     figure = Figure(figsize=(1.6 + 1.1 * max(4, len(shown)), 4), dpi=150, layout="constrained")
     axes = figure.add_subplot()
     at, width = np.arange(len(shown)), 0.8 / len(names)
     for k, name in enumerate(names):
-        heights = [s.found[name].r if name in s.found else np.nan for s in shown]
+        heights = [s.metrics[name].r if name in s.metrics else np.nan for s in shown]
         axes.bar(
             at + (k - (len(names) - 1) / 2) * width,
             heights,
@@ -75,7 +75,7 @@ def levels_figure(scores: Sequence[Score]) -> Figure:
 
 
 def distance_figure(scores: Sequence[Score]) -> Figure:
-    """Lines: Pearson's r of the pixels of each distance, one panel for each level."""
+    """Lines of Pearson's r by distance, one panel for each level."""
     from matplotlib.figure import Figure
 
     shown = [s for s in totals(scores) if s.kind == "cis"]
@@ -84,9 +84,9 @@ def distance_figure(scores: Sequence[Score]) -> Figure:
     figure = Figure(figsize=(3.6 * columns + 0.6, 2.8 * lines + 0.8), dpi=150, layout="constrained")
     axes = figure.subplots(lines, columns, squeeze=False, sharey=True).ravel()
     for panel, s in zip(axes, shown):
-        for name in [n for n in PREDICTORS if n in LABELS and n in s.found]:
-            m = s.found[name]
-            d = np.flatnonzero(m.pixels_by_distance >= LEAST)
+        for name in [n for n in PREDICTORS if n in LABELS and n in s.metrics]:
+            m = s.metrics[name]
+            d = np.flatnonzero(m.pixels_by_distance >= MIN_PIXELS)
             panel.plot(
                 d * s.resolution / 1000,
                 m.by_distance[d],
@@ -112,12 +112,12 @@ def distance_figure(scores: Sequence[Score]) -> Figure:
 
 
 def examples_figure(examples: Sequence[Example]) -> Figure:
-    """Windows, a row for each place and a column for each level, coarse to fine: predicted above,
-    measured below the diagonal.
+    """Windows as pictures, a row for each place and a column for each level, coarse to fine:
+    predicted above the diagonal, measured below it.
     """
     from matplotlib.figure import Figure
 
-    places = list(dict.fromkeys(e.row for e in examples))
+    places = list(dict.fromkeys(e.place for e in examples))
     levels = sorted({e.resolution for e in examples}, reverse=True)
     figure = Figure(
         figsize=(2.4 * len(levels) + 0.8, 2.4 * len(places) + 0.6), dpi=120, layout="constrained"
@@ -133,7 +133,7 @@ def examples_figure(examples: Sequence[Example]) -> Figure:
         )
         high = max(float(np.percentile(np.abs(values), 98)), 0.1) if len(values) else 1.0
         for e in column:
-            panel = axes[places.index(e.row), k]
+            panel = axes[places.index(e.place), k]
             both = np.where(np.tri(len(e.predicted), k=-1, dtype=bool), e.observed, e.predicted)
             panel.imshow(
                 np.ma.masked_invalid(both),
@@ -152,6 +152,6 @@ def examples_figure(examples: Sequence[Example]) -> Figure:
 
 
 def _subject(shown: Sequence[Score]) -> str:
-    """Which chromosomes a picture is of."""
+    """A title: the chromosomes that a picture is of."""
     names = {s.chrom for s in shown}
     return "all chromosomes, pixels pooled" if "all" in names else ", ".join(sorted(names))

@@ -1,5 +1,5 @@
-"""Measured maps as evaluation reads them: block means in bounded memory, binomial halves,
-replicates, and whose genome it is.
+"""Measured maps as evaluation reads them: block means in bounded memory, random halves of the
+contacts, replicates, and whether two files are of one assembly.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cooler
 import numpy as np
@@ -17,19 +17,30 @@ import numpy as np
 from orca_cool.errors import CoolerError, RegionError
 from orca_cool.genome.regions import n_bins, suggestion
 from orca_cool.genome.segments import Segment
-from orca_cool.maps.observed import ObservedMap, block_mean, coarse_grain, log_ratio
+from orca_cool.maps.observed import ObservedMap, block_mean, log_ratio
+
+if TYPE_CHECKING:
+    from orca_cool.evaluate.options import EvaluationOptions
 
 logger = logging.getLogger(__name__)
 
-#: Fine pixels that are averaged at once.
+#: Number of fine pixels that are averaged at once.
 STRIP = 1 << 24
 
 
 def split_counts(
     counts: np.ndarray, rng: np.random.Generator, symmetric: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Binomial halves (p = 1/2) of contact counts (n, m), int64; a symmetric matrix stays
-    symmetric.
+    """Split contacts at random in two halves: each contact goes to either with probability 1/2.
+
+    Parameters
+    ----------
+    counts : (n, m) contact counts.
+    symmetric : the matrix is symmetric, and so are its halves.
+
+    Returns
+    -------
+    Two (n, m) int64 that add up to the counts.
     """
     whole = np.asarray(counts).astype(np.int64)
     first = rng.binomial(np.triu(whole) if symmetric else whole, 0.5)
@@ -38,27 +49,11 @@ def split_counts(
     return first, whole - first
 
 
-def split_half(
-    raw: np.ndarray, weights: np.ndarray, cutoff: float, seed: int = 1
-) -> tuple[np.ndarray, np.ndarray]:
-    """Two coarse-grained maps from a binomial split of the contacts.
-
-    Parameters
-    ----------
-    raw : (n, n) symmetric contact counts. weights : (n,) balancing weights, NaN where masked.
-    """
-    first, second = split_counts(raw, np.random.default_rng(seed), True)
-    # twice, so that both halves keep the frequency that expected and eps are measured in
-    maps = [
-        coarse_grain(2 * half * np.outer(weights, weights), half.astype(float), cutoff)
-        for half in (first, second)
-    ]
-    return maps[0], maps[1]
-
-
 class _HalfCooler(cooler.Cooler):
-    """A cooler of one binomial half of another's contacts, read as dense rectangles. A rectangle
-    always gives the same half.
+    """A cooler with one random half of the contacts of another, read as dense rectangles.
+
+    The halves of a rectangle depend on the seed and the rectangle alone, so that they are the same
+    whenever it is read.
     """
 
     def __init__(self, uri: str, half: int, seed: int):
@@ -77,12 +72,20 @@ class _HalfCooler(cooler.Cooler):
 
 
 class HalfMap(ObservedMap):
-    """One of two binomial halves of a measured map's contacts (:func:`split_half`, tile by tile),
-    treated as the whole map is.
+    """One random half of a measured map's contacts, coarse-grained as the whole map is.
+
+    Its frequencies are doubled, so that they have the size of the whole map's, in which expected
+    and eps are measured.
 
     Parameters
     ----------
-    half : 0 or 1; both of one ``seed`` add up to the map. Others as in :class:`ObservedMap`.
+    half : 0 or 1; the two halves of one ``seed`` add up to the map. The other parameters are those
+        of :class:`ObservedMap`.
+
+    Raises
+    ------
+    CoolerError
+        If the counts are not integers.
     """
 
     def __init__(
@@ -106,21 +109,22 @@ class HalfMap(ObservedMap):
         self.cooler = _HalfCooler(self.cooler.uri, half, seed)
 
     def weights(self, chrom: str) -> np.ndarray:
-        """(bins,) weights that keep the frequency of the whole map."""
+        """(bins,) weights that double the frequency of the half, so that it is that of the whole."""
         return np.sqrt(2) * super().weights(chrom)
 
 
 def block_window(
     m: ObservedMap, chrom: str, start: int, end: int, resolution: int, missing: float
 ) -> np.ndarray:
-    """Block means of a square of one chromosome, strip by strip.
+    """Block means of a square of one chromosome, computed strip by strip to bound memory.
 
     Parameters
     ----------
-    start, end : bp; ``start`` a multiple of the map's bin, the length one of ``resolution``; may
-        overhang the chromosome.
-    missing : see :func:`orca_cool.maps.observed.block_mean`; what lies past the chromosome's end is not
-        missing.
+    start, end : in bp. ``start`` is a multiple of the map's bin, the length one of ``resolution``;
+        the square may go past the end of the chromosome.
+    missing : largest share of missing fine pixels, see
+        :func:`orca_cool.maps.observed.block_mean`; what lies past the end of the chromosome does
+        not count as missing.
 
     Returns
     -------
@@ -141,9 +145,14 @@ def block_window(
 
 
 @dataclass(frozen=True)
-class Windowed:
-    """One window of everything measured, as log observed/expected, (n, n) float32 each: target,
-    replicate, two halves of the target.
+class MeasuredWindow:
+    """One window of all measured maps, as (n, n) float32 log observed/expected.
+
+    Attributes
+    ----------
+    target : the measured map.
+    replicate : another one, or None.
+    halves : two random halves of the measured map's contacts, or None.
     """
 
     target: np.ndarray
@@ -152,8 +161,16 @@ class Windowed:
 
 
 @dataclass(frozen=True)
-class Measurements:
-    """The measured map, a replicate of it, its two halves, all of one bin size and treated alike."""
+class MeasuredMaps:
+    """The measured map and what it is read beside: all of one bin size, and treated alike.
+
+    Attributes
+    ----------
+    observed : the measured map.
+    replicate : another measured map, or None.
+    halves : two random halves of the measured map's contacts, or None.
+    missing : largest share of missing fine pixels in a coarse pixel that is used.
+    """
 
     observed: ObservedMap
     replicate: ObservedMap | None
@@ -161,31 +178,39 @@ class Measurements:
     missing: float
 
     @classmethod
-    def open(
-        cls,
-        observed: str | Path,
-        base: int,
-        *,
-        cutoff: float = 5.0,
-        missing: float,
-        replicate: str | Path | None = None,
-        ceiling: bool = True,
-        seed: int = 1,
-        cache: Path | None = None,
-    ) -> Measurements:
-        """Open the files; CoolerError if one lacks the bin size ``base`` or is not balanced."""
-        main = ObservedMap(observed, base, cutoff, cache=cache)
-        second = None if replicate is None else ObservedMap(replicate, base, cutoff, cache=cache)
-        if not ceiling:
-            return cls(main, second, None, missing)
-        one, two = (
-            HalfMap(observed, base, half, cutoff, seed=seed, cache=cache) for half in (0, 1)
+    def open(cls, options: EvaluationOptions, base: int, missing: float) -> MeasuredMaps:
+        """Open the files.
+
+        Parameters
+        ----------
+        options : the measured map, its replicate, and how they are treated.
+        base : bin in bp that all of them must have.
+        missing : see :class:`MeasuredMaps`.
+
+        Raises
+        ------
+        CoolerError
+            If a file cannot be read, lacks the bin size or is not balanced.
+        """
+        cutoff = options.cutoff
+        cache = None if options.cache is None else Path(options.cache)
+        observed = ObservedMap(options.observed, base, cutoff, cache=cache)
+        replicate = (
+            None
+            if options.replicate is None
+            else ObservedMap(options.replicate, base, cutoff, cache=cache)
         )
-        return cls(main, second, (one, two), missing)
+        if not options.ceiling:
+            return cls(observed, replicate, None, missing)
+        one, two = (
+            HalfMap(options.observed, base, half, cutoff, seed=options.seed, cache=cache)
+            for half in (0, 1)
+        )
+        return cls(observed, replicate, (one, two), missing)
 
     @property
     def name(self) -> str:
-        """For messages."""
+        """The measured map as messages call it."""
         return f"measured map {self.observed.path!r}"
 
     def check(self, chroms: Sequence[str], train: Sequence[str]) -> None:
@@ -201,45 +226,53 @@ class Measurements:
     def target(
         self, chrom: str, start: int, end: int, resolution: int, expected: np.ndarray, eps: float
     ) -> np.ndarray:
-        """(n, n) log observed/expected of a window of the measured map alone."""
+        """(n, n) log observed/expected of a window of the measured map alone; see :meth:`window`."""
         return log_ratio(
             block_window(self.observed, chrom, start, end, resolution, self.missing), expected, eps
         )
 
     def window(
         self, chrom: str, start: int, end: int, resolution: int, expected: np.ndarray, eps: float
-    ) -> Windowed:
-        """A window ``[start, end)`` of a chromosome; ``expected`` (n, n)."""
-        return self._all(
+    ) -> MeasuredWindow:
+        """A window of a chromosome in all maps.
+
+        Parameters
+        ----------
+        start, end : 0-based, end-exclusive, in bp.
+        resolution : bin of the window in bp, a multiple of the maps' bin.
+        expected : (n, n) expected contact frequency.
+        eps : frequency that is added to observed and expected before the logarithm.
+        """
+        return self._window(
             lambda m: block_window(m, chrom, start, end, resolution, self.missing), expected, eps
         )
 
-    def concatenated_chromosomes(
+    def window_of_segments(
         self,
-        pieces: Sequence[Segment],
+        segments: Sequence[Segment],
         start: int,
         end: int,
         resolution: int,
         expected: np.ndarray,
         eps: float,
-    ) -> Windowed:
-        """A window of pieces laid end to end."""
-        return self._all(
+    ) -> MeasuredWindow:
+        """A window of segments of chromosomes laid end to end; see :meth:`window`."""
+        return self._window(
             lambda m: block_mean(
-                m.assembled(pieces, start, end), resolution // m.resolution, self.missing
+                m.assembled(segments, start, end), resolution // m.resolution, self.missing
             ),
             expected,
             eps,
         )
 
-    def _all(
+    def _window(
         self, read: Callable[[ObservedMap], np.ndarray], expected: np.ndarray, eps: float
-    ) -> Windowed:
+    ) -> MeasuredWindow:
         def ratio(m: ObservedMap) -> np.ndarray:
             return log_ratio(read(m), expected, eps)
 
         halves = None if self.halves is None else (ratio(self.halves[0]), ratio(self.halves[1]))
-        return Windowed(
+        return MeasuredWindow(
             ratio(self.observed), None if self.replicate is None else ratio(self.replicate), halves
         )
 
@@ -252,20 +285,21 @@ def check_sizes(
     other: str,
     resolution: int,
 ) -> None:
-    """Two files must be of one assembly: both have the chromosomes, of one length.
+    """Check that two files are of one assembly: both have the chromosomes, of one length.
 
-    Releases of an assembly that differ by single corrections are accepted as long as the chromosome
-    has as many bins.
+    Releases of an assembly differ by single bases here and there, so that a chromosome of another
+    length is accepted, with a warning, as long as it has the same number of bins.
 
     Parameters
     ----------
-    sizes, others : {chromosome: bp} of the files called ``name`` and ``other`` ("measured map
-        'x.cool'").
+    sizes, others : by chromosome, its length in bp in the two files.
+    name, other : what the two files are called in messages ("measured map 'x.cool'").
+    resolution : bin in bp.
 
     Raises
     ------
     RegionError
-        Naming both, the chromosome and its lengths, or the chromosome that one lacks.
+        Naming both files, the chromosome and its lengths, or the chromosome that one lacks.
     """
     for chrom in chroms:
         for known, where in ((sizes, name), (others, other)):

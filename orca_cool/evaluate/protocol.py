@@ -1,195 +1,305 @@
-"""A model against a measured map by the paper's protocol: zoom that tile the test
-chromosomes, all pixels of a level pooled.
+"""Score a model on a measured map by the paper's protocol: zooms tile the test chromosomes, and all
+pixels of a level are pooled.
 
-Source: Zhou 2022, Methods: 32 Mb windows at steps of 0.5 Mb, zooms into each centre; coarse pixels
-with more than 25 % of their fine values missing are skipped. The 256M module: zooms at steps of
-5,120 kb within the chromosome; and between chromosomes, random inputs of pieces of 64 to 128 Mb.
+Source: Zhou 2022, Methods. Windows of 32 Mb at steps of 0.5 Mb, with zooms into each centre; coarse
+pixels with more than 25 % of their fine values missing are skipped. For the 256M module: zooms at
+steps of 5,120 kb within the chromosome, and, for contacts between chromosomes, random inputs made
+of segments of 64 to 128 Mb.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from orca_cool import __version__
 from orca_cool.errors import ModelError, RegionError
-from orca_cool.evaluate.baselines import (
-    baseline_windows,
-    centromeres,
-    check_training,
-    fit_baselines,
+from orca_cool.evaluate.accumulate import LevelSums, pooled_scores
+from orca_cool.evaluate.baselines import baseline_windows, check_training, fit_baselines
+from orca_cool.evaluate.centromeres import read_centromeres
+from orca_cool.evaluate.inputs import (
+    TilingZoom,
+    draw_segments,
+    pixels_between_chromosomes,
+    tile_chromosome,
 )
-from orca_cool.evaluate.maps import Measurements, check_sizes
-from orca_cool.evaluate.result import Example, Result, pooled
-from orca_cool.evaluate.tally import Choices, Tally
+from orca_cool.evaluate.maps import MeasuredMaps, check_sizes
+from orca_cool.evaluate.options import EvaluationOptions
+from orca_cool.evaluate.result import Example, Result
 from orca_cool.genome.regions import n_bins
-from orca_cool.genome.segments import Segment
 from orca_cool.maps.positional import Chromosome, Positional
 from orca_cool.model.spec import ModuleSpec
 from orca_cool.prediction.engine import Engine
-from orca_cool.prediction.windows import (
-    concatenated_chromosomes,
-    fill_with_chromosomes,
-    zoom_top,
-    zoom_windows,
-)
+from orca_cool.prediction.progress import Report
+from orca_cool.prediction.windows import concatenated_chromosomes, fill_with_chromosomes
 
-#: Zooms of which examples are drawn.
+#: Number of zooms that are kept as examples.
 EXAMPLES = 3
+
+#: Defaults of the paper's protocol: all pixels are scored, and a coarse pixel of which more than
+#: this share is missing is not.
+NEAREST, MISSING = 0, 0.25
+
+#: Top windows overlap: there are so many steps to a window, by default.
+STEPS_PER_WINDOW, STEPS_PER_MULTI_CHROMOSOME_WINDOW = 64, 50
 
 
 @dataclass(frozen=True)
-class Stop:
-    """One zoom of a tiling: its position in bp and, by resolution, where the windows that no
-    earlier one had start, in bp.
-    """
+class ModelEvaluation:
+    """A model and a measured map, open and checked, ready to be scored by :meth:`run`.
 
-    position: int
-    fresh: dict[int, int]
-
-
-def tile(
-    length: int,
-    resolutions: Sequence[int],
-    bins: int,
-    step: int,
-    phase: int = 0,
-    unit: int = 1,
-    own: int | None = None,
-) -> list[Stop]:
-    """Positions and windows of the zooms that tile a chromosome of ``length`` bp.
-
-    Top windows start at ``phase``, ``phase + step``, ... and the zoom zooms into the centre of
-    each; the last slides inward. Where one top window holds the chromosome, the positions zoomed
-    into tile the chromosome instead. A window comes once.
-
-    Parameters
+    Attributes
     ----------
-    resolutions, bins : of the levels, coarsest first, and of every map.
-    unit : bin of the measured map; a window that does not start on it (one that could not slide in
-        phase) is left out.
-    own : for an assembly module, the chromosome's part of the input in bp, at its start, within
-        which zooms are kept.
+    engine, module : the model on its genome, and the module that is scored.
+    options : the measured map, the chromosomes, and how they are scored.
+    maps : the measured maps, open.
+    levels : resolutions in bp that are scored, finest first.
+    step, phase : distance of the top windows, and start of the first, in bp.
+    trans : number of random inputs in which contacts between chromosomes are scored.
+    edges : what the model reads beyond chromosome ends, see
+        :meth:`orca_cool.prediction.engine.Engine.zoom`.
+    zooms : by chromosome, the zooms that tile it.
     """
-    window = resolutions[0] * bins
-    if length <= window or own is not None:
-        positions = range(phase, length if own is None else own, step)
-    else:
-        positions = range(phase + window // 2, length - window // 2 + step, step)
-    stops, seen = [], set()
-    for position in positions:
-        top = 0 if own is not None else zoom_top(position, length, window, resolutions[0])
-        if top % unit:
-            continue
-        starts = {
-            r: top + s * r for r, s in zoom_windows(position, top, resolutions, bins, own).items()
-        }
-        fresh = {r: s for r, s in starts.items() if (r, s) not in seen}
-        seen |= set(fresh.items())
-        if fresh:
-            stops.append(Stop(position, fresh))
-    return stops
 
+    engine: Engine
+    module: ModuleSpec
+    options: EvaluationOptions
+    maps: MeasuredMaps
+    levels: tuple[int, ...]
+    step: int
+    phase: int
+    trans: int
+    edges: str
+    zooms: Mapping[str, Sequence[TilingZoom]]
 
-def draw_trans(
-    rng: np.random.Generator, chromsizes: Mapping[str, int], window: int, unit: int
-) -> list[Segment]:
-    """Pieces of different chromosomes, a quarter to half of a window each, until less than that is
-    left or no chromosome is.
+    @classmethod
+    def open(
+        cls,
+        engine: Engine,
+        module: ModuleSpec,
+        options: EvaluationOptions,
+        *,
+        step: int | None = None,
+        phase: int = 0,
+        trans: int = 0,
+        edges: str = "zero-padded",
+    ) -> ModelEvaluation:
+        """Open the measured maps and check that everything fits together.
 
-    A chromosome shorter than its piece comes whole. Order, place and strand are random; starts and
-    lengths are multiples of ``unit``.
-    """
-    room, quarter = window // unit, -(-window // (4 * unit))
-    pieces = []
-    for name in rng.permutation(list(chromsizes)):
-        size = chromsizes[str(name)] // unit
-        most = room if room <= window // (2 * unit) else min(window // (2 * unit), room - quarter)
-        least = most if most == room else quarter
-        part = min(int(rng.integers(least, max(most, least) + 1)), size)
-        if part > 0:
-            start = int(rng.integers(0, size - part + 1)) * unit
-            pieces.append(
-                Segment(str(name), start, start + part * unit, "+" if rng.random() < 0.5 else "-")
+        Parameters
+        ----------
+        step : in bp, whole bins of the measured map; None: 1/64 of the top window (1/50 for a
+            multi-chromosome module), rounded to whole bins.
+        phase : in bp, whole bins of the measured map.
+        trans : needs a multi-chromosome module.
+        engine, module, options, edges : see :class:`ModelEvaluation`.
+
+        Raises
+        ------
+        RegionError
+            If a chromosome is not there, of another length, or is to train the baselines too; if
+            step or phase are not whole bins.
+        CoolerError
+            If a measured map cannot be read, lacks the bin size, or is not balanced.
+        ModelError
+            If the model lacks a level, or ``trans`` is given for a module that reads one chromosome.
+        """
+        chroms, train = options.scored_chroms, options.training_chroms
+        check_training(chroms, train)
+        base = engine.expected(module).resolution if options.base is None else options.base
+        if step is None:
+            step = default_step(engine.spec.window(module.resolutions[0]), module, base)
+        check_protocol(engine, module, chroms, base, step, phase, trans)
+        levels = scored_levels(engine, module, options.level_names, base)
+        missing = MISSING if options.missing is None else options.missing
+        maps = MeasuredMaps.open(options, base, missing)
+        genome, sizes = engine.source.chromsizes, maps.observed.chromsizes
+        name = f"genome {engine.source.name!r}"
+        check_sizes([*chroms, *train], genome, name, sizes, maps.name, base)
+        maps.check(chroms, train)
+        zooms = {
+            c: tile_chromosome(
+                genome[c],
+                module.resolutions,
+                engine.spec.bins,
+                step,
+                phase,
+                base,
+                scored_length(engine, module, c),
             )
-            room -= part
-        if room < quarter:
-            break
-    return pieces
+            for c in chroms
+        }
+        for c, found in zooms.items():
+            if not found:
+                window = engine.spec.window(module.resolutions[0])
+                raise RegionError(
+                    f"no window of {window:,} bp lies in {c} of {genome[c]:,} bp at --step {step} "
+                    f"and --window-phase {phase}"
+                )
+        return cls(engine, module, options, maps, levels, step, phase, trans, edges, zooms)
+
+    def run(self, progress: Report = lambda done, total: None) -> Result:
+        """Predict and score.
+
+        Parameters
+        ----------
+        progress : called with the number of zooms and random inputs that are done, and of all.
+        """
+        settings = self.options.score_settings(NEAREST)
+        chroms, bins = self.options.scored_chroms, self.engine.spec.bins
+        train = self.options.training_chroms
+        sizes = self.maps.observed.chromsizes
+        centromeres = read_centromeres(self.options.features, [*chroms, *train])
+        baselines = fit_baselines(
+            self.target,
+            {c: sizes[c] for c in train},
+            centromeres,
+            dict.fromkeys(self.levels, bins),
+            settings.seed,
+        )
+        zooms = [(c, zoom) for c, found in self.zooms.items() for zoom in found]
+        shown = {(k * len(zooms) + len(zooms) // 2) // EXAMPLES for k in range(EXAMPLES)}
+        cis = {(c, r): LevelSums(c, r, bins, settings) for c in chroms for r in self.levels}
+        total = len(zooms) + self.trans
+        examples: list[Example] = []
+        for k, (c, zoom) in enumerate(zooms):
+            place = Chromosome(sizes[c], centromeres.get(c))
+            sums = {r: cis[c, r] for r in self.levels}
+            examples += self.score_zoom(c, zoom, place, baselines, sums, k in shown)
+            progress(k + 1, total)
+        found = list(cis.values())
+        if self.trans:
+            rng = np.random.default_rng(settings.seed)
+            between = {r: LevelSums("all", r, 1, settings, "trans") for r in self.levels}
+            for k in range(self.trans):
+                windows = self.score_between_chromosomes(rng, between)
+                examples += [] if k else windows
+                progress(len(zooms) + k + 1, total)
+            found += between.values()
+        return Result(pooled_scores(found), self.provenance(), {}, examples)
+
+    def provenance(self) -> dict[str, object]:
+        """How the evaluation was made, JSON-able."""
+        kind = {
+            "way": "model",
+            "model": self.engine.spec.name,
+            "model_digest": self.engine.digest,
+            "module": self.module.name,
+            "genome": self.engine.source.name,
+            "levels": list(self.levels),
+            "step": self.step,
+            "phase": self.phase,
+            "trans": self.trans,
+            **self.engine.numerics,
+            "edges": self.edges,
+        }
+        settings = self.options.score_settings(NEAREST)
+        base = self.maps.observed.resolution
+        return self.options.provenance(kind, base, self.maps.missing, settings)
+
+    def target(self, chrom: str, resolution: int, start: int, end: int) -> np.ndarray:
+        """(n, n) measured log observed/expected of a square of a chromosome of any size.
+
+        Pixels farther apart than the level's window is wide are divided by the expected at the
+        largest distance within it.
+        """
+        n, bins = (end - start) // resolution, self.engine.spec.bins
+        model = self.engine.expected(self.module)
+        d = np.minimum(np.abs(np.subtract.outer(np.arange(n), np.arange(n))), bins - 1)
+        expected = model.expected_matrix(resolution, bins)[0][d]
+        return self.maps.target(
+            chrom, start, end, resolution, expected, model.eps(resolution, bins)
+        )
+
+    def score_zoom(
+        self,
+        chrom: str,
+        zoom: TilingZoom,
+        place: Chromosome,
+        baselines: Mapping[str, Positional],
+        sums: Mapping[int, LevelSums],
+        shown: bool,
+    ) -> list[Example]:
+        """Add the new windows of one zoom within a chromosome to the sums of their levels.
+
+        Returns
+        -------
+        All windows of the zoom as examples, if they are to be ``shown``.
+        """
+        within = scored_length(self.engine, self.module, chrom)
+        examples = []
+        for m in self.engine.zoom(self.module, chrom, zoom.position, self.edges):
+            r = m.resolution
+            if r not in sums or not (shown or r in zoom.new_windows):
+                continue
+            length = (
+                n_bins(place.length - m.start, r) if within is None else (within - m.start) // r
+            )
+            n = min(len(m.values), length)
+            values, expected = m.values[:n, :n], m.expected[:n, :n]
+            measured = self.maps.window(chrom, m.start, m.start + n * r, r, expected, m.eps)
+            if r in zoom.new_windows:
+                predictions = {"model": values, **baseline_windows(baselines, place, r, n, m.start)}
+                sums[r].add(measured, predictions, np.log(expected + m.eps))
+            if shown:
+                examples.append(Example(f"{chrom}:{zoom.position:,}", r, values, measured.target))
+        return examples
+
+    def score_between_chromosomes(
+        self, rng: np.random.Generator, sums: Mapping[int, LevelSums]
+    ) -> list[Example]:
+        """Draw one random input of several chromosomes, and add its pixels between chromosomes to
+        the sums of their levels.
+
+        Returns
+        -------
+        Its windows as examples.
+        """
+        spec, source = self.engine.spec, self.engine.source
+        unit = math.lcm(self.engine.expected(self.module).resolution, self.maps.observed.resolution)
+        resolutions = self.module.resolutions
+        window = spec.window(resolutions[0])
+        chroms = {c: source.chromsizes[c] for c in self.options.scored_chroms}
+        segments = draw_segments(rng, chroms, window, unit)
+        starts = {resolutions[0]: 0}
+        for coarse, r in zip(resolutions, resolutions[1:]):
+            starts[r] = 2 * (starts[coarse] + int(rng.integers(0, spec.bins // 2 + 1)))
+        examples = []
+        filled = fill_with_chromosomes(segments, source.chromsizes, window, unit)
+        for m in self.engine.zoom_concatenated(self.module, filled, starts):
+            r = m.resolution
+            if r not in sums:
+                continue
+            measured = self.maps.window_of_segments(segments, m.start, m.end, r, m.expected, m.eps)
+            examples.append(Example("between chromosomes", r, m.values, measured.target))
+            between = pixels_between_chromosomes(segments, m.start, r, spec.bins)
+            target = np.where(between, measured.target, np.nan)
+            sums[r].add(
+                replace(measured, target=target), {"model": m.values}, np.log(m.expected + m.eps)
+            )
+        return examples
 
 
-def between(pieces: Sequence[Segment], start: int, resolution: int, bins: int) -> np.ndarray:
-    """(bins, bins) bool: pixels between different chromosomes, of a window from ``start`` bp of
-    pieces laid end to end.
-
-    A bin that lies in two pieces, or past the last, has none.
-    """
-    edges = np.cumsum([0, *map(len, pieces)])
-    left = start + np.arange(bins) * resolution
-    first, last = (
-        np.searchsorted(edges, at, side="right") - 1 for at in (left, left + resolution - 1)
-    )
-    names = {c: k for k, c in enumerate(dict.fromkeys(p.chrom for p in pieces))}
-    owner = np.array([*(names[p.chrom] for p in pieces), -1])[np.minimum(first, len(pieces))]
-    owner[first != last] = -1
-    return (owner[:, None] != owner[None, :]) & (owner[:, None] >= 0) & (owner[None, :] >= 0)
+def default_step(window: int, module: ModuleSpec, base: int) -> int:
+    """Distance of top windows of ``window`` bp, in bp, as in the paper; whole bins of ``base``."""
+    steps = STEPS_PER_MULTI_CHROMOSOME_WINDOW if module.multi_chromosome else STEPS_PER_WINDOW
+    return max(1, round(window / steps / base)) * base
 
 
-def evaluate_model(
+def check_protocol(
     engine: Engine,
     module: ModuleSpec,
-    observed: str | Path,
-    chroms: Iterable[str],
-    *,
-    resolutions: Iterable[int] = (),
-    base: int | None = None,
-    step: int | None = None,
-    phase: int = 0,
-    trans: int = 0,
-    cutoff: float = 5.0,
-    missing: float = 0.25,
-    train: Iterable[str] = (),
-    features: str | Path | None = None,
-    replicate: str | Path | None = None,
-    ceiling: bool = True,
-    cache: Path | None = None,
-    edges: str = "zero-padded",
-    choices: Choices = Choices(nearest=0),
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Result:
-    """Scores of every level of a module on every chromosome.
-
-    Parameters
-    ----------
-    resolutions : levels to score; default: all of the module that are multiples of ``base``.
-    base : bin of the measured map that targets are averaged from; default: the bin of the module's
-        background.
-    step : distance of windows in bp, whole bins of ``base``; default: top window / 64, of an
-        assembly module / 50 (in whole bins).
-    phase : start of the first window in bp, whole bins.
-    trans : random inputs of several of the chromosomes, of which the pixels between chromosomes are
-        scored (assembly modules).
-    edges : see :meth:`orca_cool.prediction.engine.Engine.zoom`. Others: see
-        :func:`orca_cool.evaluate.files.evaluate_files`.
-
-    Raises
-    ------
-    RegionError : a chromosome is not there, of another length, or in ``train`` too; a step or phase
-        that is not whole bins.
-    CoolerError, ModelError : a resolution that is not there, a map that is not balanced, ``trans``
-        without an assembly module.
+    chroms: Sequence[str],
+    base: int,
+    step: int,
+    phase: int,
+    trans: int,
+) -> None:
+    """Raise RegionError if step or phase are not whole bins, RegionError or ModelError if contacts
+    between chromosomes are asked for where there are none.
     """
-    chroms, train = list(dict.fromkeys(chroms)), list(dict.fromkeys(train))
-    check_training(chroms, train)
-    spec, expected_model = engine.spec, engine.expected(module)
-    base = expected_model.resolution if base is None else base
-    window = spec.window(module.resolutions[0])
-    if step is None:
-        step = max(1, round(window / (50 if module.multi_chromosome else 64) / base)) * base
     for name, value in (("--step", step), ("--window-phase", phase)):
         if value % base:
             raise RegionError(
@@ -197,206 +307,54 @@ def evaluate_model(
             )
     if trans and not module.multi_chromosome:
         raise ModelError(
-            f"module {module.name!r} of model {spec.name!r} does not predict contacts between "
-            f"chromosomes; leave --trans out"
+            f"module {module.name!r} of model {engine.spec.name!r} does not predict contacts "
+            f"between chromosomes; leave --trans out"
         )
     if trans and len(chroms) < 2:
         raise RegionError(
             f"--trans {trans} needs two chromosomes or more, not {', '.join(chroms)} alone"
         )
-    levels = _levels(engine, module, resolutions, base)
-    maps = Measurements.open(
-        observed,
-        base,
-        cutoff=cutoff,
-        missing=missing,
-        replicate=replicate,
-        ceiling=ceiling,
-        seed=choices.seed,
-        cache=cache,
-    )
-    sizes, genome = maps.observed.chromsizes, engine.source.chromsizes
-    check_sizes([*chroms, *train], genome, f"genome {engine.source.name!r}", sizes, maps.name, base)
-    maps.check(chroms, train)
-    run = _Run(
-        engine,
-        module,
-        maps,
-        levels,
-        choices,
-        edges,
-        centromeres(features, [*chroms, *train]) if features else {},
-    )
-    tours = {
-        c: tile(genome[c], module.resolutions, spec.bins, step, phase, base, run.own(c))
-        for c in chroms
-    }
-    for c, tour in tours.items():
-        if not tour:
-            raise RegionError(
-                f"no window of {window:,} bp lies in {c} of {genome[c]:,} bp at --step {step} "
-                f"and --window-phase {phase}"
-            )
-    models = fit_baselines(
-        run.target,
-        {c: sizes[c] for c in train},
-        run.middle,
-        dict.fromkeys(levels, spec.bins),
-        choices.seed,
-    )
-    stops = [(c, stop) for c, tour in tours.items() for stop in tour]
-    shown = {(k * len(stops) + len(stops) // 2) // EXAMPLES for k in range(EXAMPLES)}
-    tallies = {(c, r): Tally(c, r, spec.bins, choices) for c in chroms for r in levels}
-    examples: list[Example] = []
-    for k, (c, stop) in enumerate(stops):
-        examples += run.zoom(c, stop, models, {r: tallies[c, r] for r in levels}, k in shown)
-        progress(k + 1, len(stops) + trans)
-    found = list(tallies.values())
-    if trans:
-        rng = np.random.default_rng(choices.seed)
-        across = {r: Tally("all", r, 1, choices, "trans") for r in levels}
-        for k in range(trans):
-            drawn = run.between(rng, {c: genome[c] for c in chroms}, across)
-            examples += [] if k else drawn
-            progress(len(stops) + k + 1, len(stops) + trans)
-        found += across.values()
-    provenance = {
-        "orca_cool": __version__,
-        "way": "model",
-        "model": spec.name,
-        "model_digest": engine.digest,
-        "module": module.name,
-        "genome": engine.source.name,
-        "observed": Path(str(observed)).name,
-        "chroms": chroms,
-        "levels": list(levels),
-        "base": base,
-        "step": step,
-        "phase": phase,
-        "trans": trans,
-        "cutoff": cutoff,
-        "missing": missing,
-        "train": train,
-        "replicate": None if replicate is None else Path(replicate).name,
-        **engine.numerics,
-        "edges": edges,
-        **asdict(choices),
-    }
-    return Result(pooled(found), provenance, {}, examples)
 
 
-def _levels(
-    engine: Engine, module: ModuleSpec, resolutions: Iterable[int], base: int
+def scored_levels(
+    engine: Engine, module: ModuleSpec, names: Sequence[str], base: int
 ) -> tuple[int, ...]:
-    """Levels to score, finest first."""
-    there = f"module {module.name!r} of model {engine.spec.name!r} has: {', '.join(map(str, module.resolutions))}"
-    wanted = sorted(resolutions) or sorted(r for r in module.resolutions if r % base == 0)
+    """Resolutions of the levels to score in bp, finest first.
+
+    Parameters
+    ----------
+    names : the levels that were asked for, "4000" or "1M"; none: all that are multiples of
+        ``base``.
+
+    Raises
+    ------
+    ModelError
+        If the module has no such level, or bins of ``base`` bp cannot be averaged to it.
+    """
+    known = ", ".join(map(str, module.resolutions))
+    there = f"module {module.name!r} of model {engine.spec.name!r} has: {known}"
+    wanted = [engine.spec.parse_level(name) for name in names]
     for r in wanted:
         if r not in module.resolutions:
             raise ModelError(f"there is no level {r}; {there}")
         if r % base:
             raise ModelError(f"bins of {base} bp (--base) cannot be averaged to level {r}")
-    if not wanted:
+    levels = sorted(wanted or [r for r in module.resolutions if r % base == 0])
+    if not levels:
         raise ModelError(f"no level is a multiple of {base} bp (--base); {there}")
-    return tuple(wanted)
+    return tuple(levels)
 
 
-@dataclass(frozen=True)
-class _Run:
-    """What all windows of an evaluation share. ``middle``: centromeres."""
-
-    engine: Engine
-    module: ModuleSpec
-    maps: Measurements
-    levels: tuple[int, ...]
-    choices: Choices
-    edges: str
-    middle: Mapping[str, int]
-
-    def own(self, chrom: str) -> int | None:
-        """bp of an assembly module's input that are the chromosome's."""
-        if not self.module.multi_chromosome:
-            return None
-        window = self.engine.spec.window(self.module.resolutions[0])
-        return len(
-            concatenated_chromosomes(
-                chrom,
-                self.engine.source.chromsizes,
-                window,
-                self.engine.expected(self.module).resolution,
-            )[0]
-        )
-
-    def target(self, chrom: str, resolution: int, start: int, end: int) -> np.ndarray:
-        """Measured log observed/expected of any square of a chromosome; beyond the level's window
-        as at its edge.
-        """
-        n, bins = (end - start) // resolution, self.engine.spec.bins
-        expected_model = self.engine.expected(self.module)
-        d = np.minimum(np.abs(np.subtract.outer(np.arange(n), np.arange(n))), bins - 1)
-        return self.maps.target(
-            chrom,
-            start,
-            end,
-            resolution,
-            expected_model.expected_matrix(resolution, bins)[0][d],
-            expected_model.eps(resolution, bins),
-        )
-
-    def zoom(
-        self,
-        chrom: str,
-        stop: Stop,
-        models: Mapping[str, Positional],
-        tallies: Mapping[int, Tally],
-        shown: bool,
-    ) -> list[Example]:
-        """Score one zoom within a chromosome; returns its windows if they are to be
-        ``shown``.
-        """
-        own = self.own(chrom)
-        length = self.maps.observed.chromsizes[chrom]
-        place = Chromosome(length, self.middle.get(chrom))
-        examples = []
-        for m in self.engine.zoom(self.module, chrom, stop.position, self.edges):
-            r = m.resolution
-            if r not in tallies or not (shown or r in stop.fresh):
-                continue
-            n = min(
-                len(m.values), n_bins(length - m.start, r) if own is None else (own - m.start) // r
-            )
-            values, expected = m.values[:n, :n], m.expected[:n, :n]
-            seen = self.maps.window(chrom, m.start, m.start + n * r, r, expected, m.eps)
-            if r in stop.fresh:
-                told = baseline_windows(models, place, r, n, m.start)
-                tallies[r].add(seen, {"model": values, **told}, np.log(expected + m.eps))
-            if shown:
-                examples.append(Example(f"{chrom}:{stop.position:,}", r, values, seen.target))
-        return examples
-
-    def between(
-        self, rng: np.random.Generator, chromsizes: Mapping[str, int], tallies: Mapping[int, Tally]
-    ) -> list[Example]:
-        """Score the pixels between chromosomes of one random input; returns its windows."""
-        spec = self.engine.spec
-        unit = math.lcm(self.engine.expected(self.module).resolution, self.maps.observed.resolution)
-        window = spec.window(self.module.resolutions[0])
-        pieces = draw_trans(rng, chromsizes, window, unit)
-        starts = {self.module.resolutions[0]: 0}
-        for coarse, r in zip(self.module.resolutions, self.module.resolutions[1:]):
-            starts[r] = 2 * (starts[coarse] + int(rng.integers(0, spec.bins // 2 + 1)))
-        examples = []
-        whole = fill_with_chromosomes(pieces, self.engine.source.chromsizes, window, unit)
-        for m in self.engine.zoom_concatenated(self.module, whole, starts):
-            if m.resolution in tallies:
-                seen = self.maps.concatenated_chromosomes(
-                    pieces, m.start, m.end, m.resolution, m.expected, m.eps
-                )
-                examples.append(Example("between chromosomes", m.resolution, m.values, seen.target))
-                trans = np.where(
-                    between(pieces, m.start, m.resolution, spec.bins), seen.target, np.nan
-                )
-                tallies[m.resolution].add(
-                    replace(seen, target=trans), {"model": m.values}, np.log(m.expected + m.eps)
-                )
-        return examples
+def scored_length(engine: Engine, module: ModuleSpec, chrom: str) -> int | None:
+    """Number of bp at the start of a multi-chromosome module's input that are the chromosome's, the
+    rest being other chromosomes; None for a module that reads one chromosome.
+    """
+    if not module.multi_chromosome:
+        return None
+    segments = concatenated_chromosomes(
+        chrom,
+        engine.source.chromsizes,
+        engine.spec.window(module.resolutions[0]),
+        engine.expected(module).resolution,
+    )
+    return len(segments[0])

@@ -14,11 +14,10 @@ import numpy as np
 
 from orca_cool.errors import OutputError
 from orca_cool.evaluate.figures import distance_figure, examples_figure, levels_figure
-from orca_cool.evaluate.result import COLUMNS, Result, rows
-from orca_cool.evaluate.tally import Score
+from orca_cool.evaluate.result import COLUMNS, Result, Score, rows
 from orca_cool.files import atomic_folder
 
-#: Everything that a folder may hold.
+#: The files that an evaluation writes into its folder.
 FILES = (
     "scores.tsv",
     "scores.json",
@@ -31,8 +30,8 @@ FILES = (
 FORMAT, FORMAT_VERSION = "orca-cool.evaluation", 1
 
 
-#: Title, width and value of the table's columns: what is shown is the model's unless the title says
-#: otherwise.
+#: Title, width and value of the table's columns. Values are the model's unless the title names a
+#: baseline, the halves or the replicate; "d-log" is of the expected alone.
 _TABLE: tuple[tuple[str, int, Callable[[Score], str | int | float | None]], ...] = (
     ("bin", 8, lambda s: s.resolution),
     ("r", 8, lambda s: s.r),
@@ -42,23 +41,23 @@ _TABLE: tuple[tuple[str, int, Callable[[Score], str | int | float | None]], ...]
     ("ceiling", 9, lambda s: s.full_ceiling),
     ("pixels", 12, lambda s: s.pixels),
     ("replicate", 11, lambda s: s.replicate),
-    ("r-dist", 8, lambda s: s.found["model"].r_distance),
-    ("spearman", 10, lambda s: s.found["model"].spearman),
-    ("scc", 7, lambda s: s.found["model"].scc),
-    ("insul", 7, lambda s: s.found["model"].insulation),
-    ("E1", 7, lambda s: s.found["model"].compartments),
-    ("r-log", 7, lambda s: s.found["model"].r_contact),
-    ("d-log", 7, lambda s: s.found["distance"].r_contact if "distance" in s.found else None),
-    ("windows", 9, lambda s: s.found["model"].windows),
+    ("r-dist", 8, lambda s: s.metrics["model"].r_distance),
+    ("spearman", 10, lambda s: s.metrics["model"].spearman),
+    ("scc", 7, lambda s: s.metrics["model"].scc),
+    ("insul", 7, lambda s: s.metrics["model"].insulation),
+    ("E1", 7, lambda s: s.metrics["model"].compartments),
+    ("r-log", 7, lambda s: s.metrics["model"].r_contact),
+    ("d-log", 7, lambda s: s.metrics["distance"].r_contact if "distance" in s.metrics else None),
+    ("windows", 9, lambda s: s.metrics["model"].windows),
     *(
-        (name, 7, lambda s, k=k: s.found["model"].r_window[k])
+        (name, 7, lambda s, k=k: s.metrics["model"].r_window[k])
         for k, name in enumerate(("mean", "10%", "50%", "90%"))
     ),
 )
 
 
 def table(result: Result) -> str:
-    """A line for each chromosome and level, and for each centromere."""
+    """The scores as text: a line for each chromosome and level, and for each centromere."""
     lines = [f"{'chrom':<10}" + "".join(f"{title:>{width}}" for title, width, _ in _TABLE)]
     for s in result.scores:
         name = s.chrom if s.kind == "cis" else "trans"
@@ -82,19 +81,19 @@ def _cell(value: str | int | float | None) -> str:
 
 
 def to_json(result: Result) -> dict[str, Any]:
-    """Everything but the pictures, in plain JSON types; None for what cannot be said.
+    """Everything but the pictures, in plain JSON types; None in place of NaN.
 
-    ``scores`` has a row for each chromosome and level, with the model's numbers and r of what it is
-    to be measured by; ``predictors`` all numbers of all of these.
+    ``scores`` has a row for each chromosome and level, with all numbers of the model and r of the
+    baselines, the replicate and the ceilings; ``predictors`` has all numbers of all predictors.
     """
-    found = []
+    scores = []
     for s in result.scores:
         (model,) = (r for r in rows([s]) if r["predictor"] == "model")
         others = {
             k: getattr(s, k)
             for k in ("telomere", "centromere", "replicate", "ceiling", "full_ceiling")
         }
-        found.append(
+        scores.append(
             {k: v for k, v in model.items() if k != "predictor"}
             | {k: _known(v) for k, v in others.items()}
         )
@@ -102,7 +101,7 @@ def to_json(result: Result) -> dict[str, Any]:
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "provenance": result.provenance,
-        "scores": found,
+        "scores": scores,
         "centromeres": {
             c: {k: _known(v) for k, v in d.items()} for c, d in result.centromeres.items()
         },
@@ -115,8 +114,8 @@ def _known(value: float | None) -> float | None:
 
 
 def check_folder(folder: Path, force: bool) -> None:
-    """OutputError if the folder exists without ``force``, or holds anything that an evaluation did
-    not write.
+    """Raise OutputError if the folder exists and ``force`` is not given, or if it holds anything
+    that an evaluation did not write.
     """
     if not folder.parent.is_dir():
         raise OutputError(
@@ -141,8 +140,9 @@ def write_folder(folder: str | Path, result: Result, force: bool = False) -> Pat
 
     Raises
     ------
-    OutputError It exists (without ``force``), holds other things, or cannot be written; nothing is
-        left behind then.
+    OutputError
+        If the folder exists (without ``force``), holds other things, or cannot be written; nothing
+        is left behind then.
     """
     folder = Path(folder)
     check_folder(folder, force)
@@ -184,9 +184,9 @@ def _tsv(path: Path, columns: tuple[str, ...], lines: Iterator[dict[str, Any]]) 
 
 
 def _distances(scores: list[Score]) -> Iterator[dict[str, Any]]:
-    """r of every distance with pixels."""
+    """Rows of by_distance.tsv: r of every distance that has pixels."""
     for s in scores:
-        for name, m in s.found.items():
+        for name, m in s.metrics.items():
             if s.kind == "trans" or name == "distance":
                 continue
             for d in np.flatnonzero(m.pixels_by_distance):

@@ -5,8 +5,10 @@ not count.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cooler
 import numpy as np
@@ -15,23 +17,32 @@ import pytest
 from conftest import make_toy_expected, make_toy_model
 
 from orca_cool.errors import CoolerError, ModelError, RegionError
-from orca_cool.evaluate import Choices, evaluate_model
+from orca_cool.evaluate.accumulate import LevelSums, ScoreSettings
+from orca_cool.evaluate.inputs import (
+    TilingZoom,
+    draw_segments,
+    pixels_between_chromosomes,
+    tile_chromosome,
+)
 from orca_cool.evaluate.maps import (
     HalfMap,
-    Measurements,
-    Windowed,
+    MeasuredMaps,
+    MeasuredWindow,
     block_window,
     check_sizes,
     split_counts,
 )
-from orca_cool.evaluate.protocol import Stop, between, draw_trans, tile
-from orca_cool.evaluate.tally import Tally
+from orca_cool.evaluate.options import EvaluationOptions
+from orca_cool.evaluate.protocol import ModelEvaluation
+from orca_cool.evaluate.result import Result
 from orca_cool.genome.open import open_genome
 from orca_cool.genome.regions import n_bins
 from orca_cool.genome.segments import Segment
 from orca_cool.maps.observed import ObservedMap, block_mean, log_ratio
 from orca_cool.model.bundle import load_bundle, save_bundle
+from orca_cool.model.spec import ModuleSpec
 from orca_cool.prediction.engine import Engine, make_engine
+from orca_cool.prediction.progress import Report
 from orca_cool.prediction.windows import concatenated_chromosomes, fill_with_chromosomes
 
 SIZES = {"a": 7680, "b": 5120, "c": 9010}
@@ -48,6 +59,24 @@ def engine(tmp_path_factory) -> Engine:
     model = make_toy_model()
     bundle = load_bundle(save_bundle(folder / "toy", model, make_toy_expected(model.spec)))
     return make_engine(bundle, open_genome(folder / "toy.fa"), "cpu")
+
+
+def score_model(
+    engine: Engine,
+    module: ModuleSpec,
+    observed: Path,
+    chroms: Iterable[str],
+    *,
+    step: int | None = None,
+    phase: int = 0,
+    trans: int = 0,
+    progress: Report = lambda done, total: None,
+    **options: Any,
+) -> Result:
+    """A model scored by the paper's protocol; ``options``: see EvaluationOptions."""
+    options = EvaluationOptions(observed=str(observed), chroms=tuple(chroms), **options)
+    evaluation = ModelEvaluation.open(engine, module, options, step=step, phase=phase, trans=trans)
+    return evaluation.run(progress)
 
 
 def write_map(
@@ -116,15 +145,15 @@ def test_a_map_made_of_the_prediction_is_predicted(engine, tmp_path, level):
         {(c, c): from_predictions(engine, c, level, 40) for c in ("a", "b")},
     )
     calls = []
-    options = {"resolutions": [level], "step": 16 * level, "progress": lambda *k: calls.append(k)}
-    result = evaluate_model(engine, module, path, ["a", "b"], **options)
+    options = {"levels": str(level), "step": 16 * level, "progress": lambda *k: calls.append(k)}
+    result = score_model(engine, module, path, ["a", "b"], **options)
     assert [(s.chrom, s.kind, s.resolution) for s in result.scores] == [
         ("a", "cis", level),
         ("b", "cis", level),
         ("all", "cis", level),
     ]
     for s in result.scores:
-        m = s.found["model"]
+        m = s.metrics["model"]
         assert m.r > 0.99
         assert m.r_distance > 0.99
         assert m.scc > 0.95  # of frequencies, which are no straight function of the log ratio here
@@ -133,7 +162,7 @@ def test_a_map_made_of_the_prediction_is_predicted(engine, tmp_path, level):
         assert s.ceiling > 0.99
         assert np.isnan(m.compartments)  # a window of 16 bins
         assert m.r_contact > 0.8
-        assert s.found["distance"].r == 0
+        assert s.metrics["distance"].r == 0
     assert result.scores[2].pixels == result.scores[0].pixels + result.scores[1].pixels
     assert calls[-1] == (len(calls), len(calls))
 
@@ -153,14 +182,14 @@ def test_a_permuted_map_is_not(engine, tmp_path):
     path = write_map(
         tmp_path / "m.cool", 40, {("a", "a"): from_predictions(engine, "a", 40, 40, shuffled)}
     )
-    (s,) = evaluate_model(
-        engine, engine.spec.module("S"), path, ["a"], resolutions=[40], step=640, ceiling=False
+    (s,) = score_model(
+        engine, engine.spec.module("S"), path, ["a"], levels="40", step=640, ceiling=False
     ).scores
     assert s.pixels > 1000
     assert abs(s.r) < 0.1
-    assert abs(s.found["model"].r_distance) < 0.15
+    assert abs(s.metrics["model"].r_distance) < 0.15
     assert s.ceiling is None
-    assert s.found["distance"].r_contact > 0.9
+    assert s.metrics["distance"].r_contact > 0.9
 
 
 def noise(seed: int = 0, sizes: Mapping[str, int] = SIZES) -> dict[tuple[str, str], np.ndarray]:
@@ -178,9 +207,7 @@ def test_pooled_r_is_that_of_all_pixels_in_memory(engine, tmp_path):
     other side.
     """
     path, module = write_map(tmp_path / "m.cool", 40, noise()), engine.spec.module("S")
-    result = evaluate_model(
-        engine, module, path, ["a", "c"], step=360, ceiling=False, choices=Choices(nearest=1)
-    )
+    result = score_model(engine, module, path, ["a", "c"], step=360, ceiling=False, nearest=1)
     observed = ObservedMap(path, 40)
     pixels: dict[tuple[str, int], list] = {}
     seen = set()
@@ -208,11 +235,11 @@ def test_pooled_r_is_that_of_all_pixels_in_memory(engine, tmp_path):
         )
         x, y = np.concatenate(parts, axis=1).astype(float)
         assert s.pixels == len(x)
-        assert s.found["model"].windows == len(parts)
+        assert s.metrics["model"].windows == len(parts)
         assert s.r == pytest.approx(np.corrcoef(x, y)[0, 1], rel=1e-6)
         single = [np.corrcoef(p)[0, 1] for p in parts]
         expected = [np.mean(single), *np.percentile(single, (10, 50, 90))]
-        assert s.found["model"].r_window == pytest.approx(expected, rel=1e-4)
+        assert s.metrics["model"].r_window == pytest.approx(expected, rel=1e-4)
 
 
 def test_pixels_with_too_little_in_them_are_left_out(engine, tmp_path):
@@ -226,20 +253,18 @@ def test_pixels_with_too_little_in_them_are_left_out(engine, tmp_path):
         write_map(tmp_path / "m.cool", 40, noise()),
         write_map(tmp_path / "holed.cool", 40, noise(), masked=[("a", 32)]),
     )
-    options = {"resolutions": [80, 160], "step": 5120, "ceiling": False}
+    options = {"levels": "80,160", "step": 5120, "ceiling": False}
     before = {
-        s.resolution: s.pixels
-        for s in evaluate_model(engine, module, plain, ["a"], **options).scores
+        s.resolution: s.pixels for s in score_model(engine, module, plain, ["a"], **options).scores
     }
     after = {
-        s.resolution: s.pixels
-        for s in evaluate_model(engine, module, holed, ["a"], **options).scores
+        s.resolution: s.pixels for s in score_model(engine, module, holed, ["a"], **options).scores
     }
     assert before == {80: 272, 160: 272}
     assert after == {80: 272 - 16, 160: 272 - 1}
     kept = {
         s.resolution: s.pixels
-        for s in evaluate_model(engine, module, holed, ["a"], missing=0.5, **options).scores
+        for s in score_model(engine, module, holed, ["a"], missing=0.5, **options).scores
     }
     assert kept == {80: 272 - 1, 160: 272}
 
@@ -247,35 +272,37 @@ def test_pixels_with_too_little_in_them_are_left_out(engine, tmp_path):
 def test_tiling_of_a_long_chromosome():
     """chr8 of hg38 as in the paper; each window once, every one on the measured map's bins."""
     levels = tuple(4000 * 2**k for k in range(5, -1, -1))
-    stops = tile(145_138_636, levels, 250, 500_000, unit=4000)
-    top = [s.fresh[128_000] for s in stops]
+    zooms = tile_chromosome(145_138_636, levels, 250, 500_000, unit=4000)
+    top = [s.new_windows[128_000] for s in zooms]
     assert top[:3] == [0, 500_000, 1_000_000]
     assert len(top) == (145_138_636 - 32_000_000) // 500_000 + 2
     assert 145_138_636 - 32_000_000 - 128_000 < top[-1] <= 145_138_636 - 32_000_000
     for r in levels:
-        starts = [s.fresh[r] for s in stops]
+        starts = [s.new_windows[r] for s in zooms]
         assert len(set(starts)) == len(starts)
         assert all(a % 4000 == 0 and 0 <= a and a + 250 * r <= 145_138_636 for a in starts)
-        assert all(abs(a + 125 * r - s.position) <= 128_000 for a, s in zip(starts, stops[:-1]))
-    shifted = tile(145_138_636, levels, 250, 500_000, phase=200_000, unit=4000)
-    assert shifted[0].fresh[128_000] == 200_000
+        assert all(abs(a + 125 * r - s.position) <= 128_000 for a, s in zip(starts, zooms[:-1]))
+    shifted = tile_chromosome(145_138_636, levels, 250, 500_000, phase=200_000, unit=4000)
+    assert shifted[0].new_windows[128_000] == 200_000
 
 
 def test_tiling_of_a_short_chromosome():
     """One top window holds it: it comes once, and the zooms tile the chromosome."""
-    stops = tile(6100, (640, 320, 160), 16, 160)
-    assert [s.fresh for s in stops if 640 in s.fresh] == [{640: 0, 320: 0, 160: 0}]
-    every = [(r, a) for s in stops for r, a in s.fresh.items()]
+    zooms = tile_chromosome(6100, (640, 320, 160), 16, 160)
+    assert [s.new_windows for s in zooms if 640 in s.new_windows] == [{640: 0, 320: 0, 160: 0}]
+    every = [(r, a) for s in zooms for r, a in s.new_windows.items()]
     assert len(set(every)) == len(every)
     assert max(a for r, a in every if r == 160) == 4800  # centred on 6,080, the last position
-    # an assembly module keeps them in the chromosome
-    own = tile(6100, (640, 320, 160), 16, 160, own=6080)
-    assert max(a for s in own for r, a in s.fresh.items() if r == 160) <= 6080 - 2560
-    assert tile(9010, (160, 80, 40), 16, 640, phase=20_000) == []
+    # a multi-chromosome module keeps them in the chromosome
+    own = tile_chromosome(6100, (640, 320, 160), 16, 160, within=6080)
+    assert max(a for s in own for r, a in s.new_windows.items() if r == 160) <= 6080 - 2560
+    assert tile_chromosome(9010, (160, 80, 40), 16, 640, phase=20_000) == []
 
 
 def test_a_window_that_cannot_slide_in_phase_is_left_out():
-    assert tile(2570, (160, 80, 40), 16, 40, unit=40) == [Stop(1280, {160: 0, 80: 640, 40: 960})]
+    assert tile_chromosome(2570, (160, 80, 40), 16, 40, unit=40) == [
+        TilingZoom(1280, {160: 0, 80: 640, 40: 960})
+    ]
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -284,30 +311,30 @@ def test_random_inputs_between_chromosomes(seed):
         f"chr{k}": size
         for k, size in enumerate((145_138_636, 138_394_717, 133_797_422, 242_193_529))
     }
-    pieces = draw_trans(np.random.default_rng(seed), big, 256_000_000, 32_000)
-    assert 256_000_000 - 64_000_000 < sum(map(len, pieces)) <= 256_000_000
-    assert len({p.chrom for p in pieces}) == len(pieces) > 1
-    for p in pieces:
+    segments = draw_segments(np.random.default_rng(seed), big, 256_000_000, 32_000)
+    assert 256_000_000 - 64_000_000 < sum(map(len, segments)) <= 256_000_000
+    assert len({p.chrom for p in segments}) == len(segments) > 1
+    for p in segments:
         assert 64_000_000 <= len(p) <= 128_000_000
         assert p.start % 32_000 == p.end % 32_000 == 0
         assert 0 <= p.start
         assert p.end <= big[p.chrom]
-    small = draw_trans(np.random.default_rng(seed), SIZES, 10_240, 160)
+    small = draw_segments(np.random.default_rng(seed), SIZES, 10_240, 160)
     assert all(len(p) <= 5120 for p in small)
-    assert pieces == draw_trans(np.random.default_rng(seed), big, 256_000_000, 32_000)
-    assert pieces != draw_trans(np.random.default_rng(seed + 100), big, 256_000_000, 32_000)
+    assert segments == draw_segments(np.random.default_rng(seed), big, 256_000_000, 32_000)
+    assert segments != draw_segments(np.random.default_rng(seed + 100), big, 256_000_000, 32_000)
 
 
 def test_pixels_between_chromosomes_by_hand():
-    pieces = [Segment("a", 0, 300), Segment("b", 500, 700), Segment("a", 1000, 1100)]
+    segments = [Segment("a", 0, 300), Segment("b", 500, 700), Segment("a", 1000, 1100)]
     # bins of 100 bp from 100: a, a, b, b, a, nothing
-    one = between(pieces, 100, 100, 6)
+    one = pixels_between_chromosomes(segments, 100, 100, 6)
     a, b = [0, 1, 4], [2, 3]
     expected = np.zeros((6, 6), bool)
     expected[np.ix_(a, b)] = expected[np.ix_(b, a)] = True
     np.testing.assert_array_equal(one, expected)
     # bins of 200 bp: a; a and b; b and a; nothing
-    assert not between(pieces, 0, 200, 4).any()
+    assert not pixels_between_chromosomes(segments, 0, 200, 4).any()
 
 
 def test_contacts_between_chromosomes_of_the_prediction_are_predicted(engine, tmp_path):
@@ -315,10 +342,10 @@ def test_contacts_between_chromosomes_of_the_prediction_are_predicted(engine, tm
     strand by strand; cis is noise.
     """
     module, seed = engine.spec.module("G"), 5
-    pieces = draw_trans(np.random.default_rng(seed), {c: SIZES[c] for c in "abc"}, 10_240, 160)
-    assert {p.strand for p in pieces} == {"+", "-"}
-    layout = fill_with_chromosomes(list(pieces), SIZES, 10_240, 160)
-    (top, *_) = engine.zoom_concatenated(module, layout, {640: 0, 320: 0, 160: 0})
+    segments = draw_segments(np.random.default_rng(seed), {c: SIZES[c] for c in "abc"}, 10_240, 160)
+    assert {p.strand for p in segments} == {"+", "-"}
+    filled = fill_with_chromosomes(list(segments), SIZES, 10_240, 160)
+    (top, *_) = engine.zoom_concatenated(module, filled, {640: 0, 320: 0, 160: 0})
     f = np.kron(frequency(top.values, top.expected, top.eps), np.ones((4, 4)))
     names = list(SIZES)
     maps = {
@@ -327,10 +354,10 @@ def test_contacts_between_chromosomes_of_the_prediction_are_predicted(engine, tm
     }
     rng = np.random.default_rng(0)
     maps |= {(c, c): (lambda y: y + y.T)(rng.random((n_bins(SIZES[c], 160),) * 2)) for c in names}
-    offsets = (np.cumsum([0, *map(len, pieces)]) // 160).tolist()
+    offsets = (np.cumsum([0, *map(len, segments)]) // 160).tolist()
     # whole bins of 640 bp in each piece
-    whole = [(i + len(p) // 160) // 4 - -(-i // 4) for p, i in zip(pieces, offsets)]
-    for (p, i), (q, j) in itertools.permutations(zip(pieces, offsets), 2):
+    whole = [(i + len(p) // 160) // 4 - -(-i // 4) for p, i in zip(segments, offsets)]
+    for (p, i), (q, j) in itertools.permutations(zip(segments, offsets), 2):
         part = f[i : i + len(p) // 160, j : j + len(q) // 160]
         part = part[:: 1 if p.strand == "+" else -1, :: 1 if q.strand == "+" else -1]
         if (p.chrom, q.chrom) in maps:
@@ -338,48 +365,39 @@ def test_contacts_between_chromosomes_of_the_prediction_are_predicted(engine, tm
                 part
             )
     path = write_map(tmp_path / "m.cool", 160, maps)
-    choices = Choices(nearest=3, seed=seed)  # that is a distance within chromosomes
-    result = evaluate_model(
-        engine,
-        module,
-        path,
-        ["a", "b", "c"],
-        resolutions=[640],
-        step=3200,
-        trans=1,
-        ceiling=False,
-        choices=choices,
+    # `nearest` is a distance within chromosomes, and leaves out nothing between them
+    options = {"nearest": 3, "seed": seed, "ceiling": False}
+    result = score_model(
+        engine, module, path, ["a", "b", "c"], levels="640", step=3200, trans=1, **options
     )
     (s,) = (s for s in result.scores if s.kind == "trans")
     assert s.r > 0.99
-    assert s.found["model"].spearman > 0.98
-    assert s.found["model"].windows == 1
+    assert s.metrics["model"].spearman > 0.98
+    assert s.metrics["model"].windows == 1
     assert s.pixels == sum(x * y for x, y in itertools.combinations(whole, 2)) > 50
-    assert np.isnan(s.found["model"].r_distance)
+    assert np.isnan(s.metrics["model"].r_distance)
     assert all(abs(c.r) < 0.7 for c in result.scores if c.kind == "cis")
     # more inputs, at every level
-    result = evaluate_model(
-        engine, module, path, ["a", "b", "c"], step=3200, trans=4, ceiling=False, choices=choices
-    )
+    result = score_model(engine, module, path, ["a", "b", "c"], step=3200, trans=4, **options)
     assert {s.resolution for s in result.scores if s.kind == "trans"} == {160, 320, 640}
     assert (
         next(s for s in result.scores if (s.kind, s.resolution) == ("trans", 640))
-        .found["model"]
+        .metrics["model"]
         .windows
         == 4
     )
 
 
-def test_a_layouts_series_is_the_chromosomes_at_the_top(engine):
-    """Below it only the background of the second strand differs, and not where the window is its
-    own mirror image.
+def test_a_zoom_into_concatenated_chromosomes_is_that_of_the_chromosome(engine):
+    """At the top level; below it only the expected of the second strand differs, and not where the
+    window is its own mirror image.
     """
     module = engine.spec.module("G")
-    pieces = concatenated_chromosomes("c", SIZES, 10_240, 160)
-    series = engine.zoom(module, "c", 5120)
-    starts = {m.resolution: m.start // m.resolution for m in series}
+    segments = concatenated_chromosomes("c", SIZES, 10_240, 160)
+    zoom = engine.zoom(module, "c", 5120)
+    starts = {m.resolution: m.start // m.resolution for m in zoom}
     assert starts == {640: 0, 320: 8, 160: 24}
-    for one, two in zip(series, engine.zoom_concatenated(module, pieces, starts)):
+    for one, two in zip(zoom, engine.zoom_concatenated(module, segments, starts)):
         np.testing.assert_array_equal(one.values, two.values)
         np.testing.assert_array_equal(one.expected, two.expected)
         assert (one.start, one.end, one.eps) == (two.start, two.end, two.eps)
@@ -392,27 +410,29 @@ def test_a_layouts_series_is_the_chromosomes_at_the_top(engine):
     np.testing.assert_allclose(top.values[:8, 8:13], values, atol=1e-5)
 
 
-def test_an_assembly_module_is_scored_within_the_chromosome(engine, tmp_path):
+def test_a_multi_chromosome_module_is_scored_within_the_chromosome(engine, tmp_path):
     """Pixels of the chromosome's own part of the input alone, in whole bins; other chromosomes fill
     the rest.
     """
     path = write_map(
         tmp_path / "m.cool", 160, {("c", "c"): np.ones((57, 57)) * 0.01 + np.diag(np.ones(57))}
     )
-    result = evaluate_model(engine, engine.spec.module("G"), path, ["c"], step=1600, ceiling=False)
+    result = score_model(engine, engine.spec.module("G"), path, ["c"], step=1600, ceiling=False)
     top = next(s for s in result.scores if s.resolution == 640)
     assert top.pixels == 14 * 15 // 2  # 9,010 bp: 56 bins of 160 bp, 14 of 640
     fine = next(s for s in result.scores if s.resolution == 160)
-    assert fine.pixels == fine.found["model"].windows * 136
+    assert fine.pixels == fine.metrics["model"].windows * 136
 
 
 def test_everything_is_scored_on_the_pixels_of_the_model():
     rng = np.random.default_rng(0)
     y, model, other = rng.normal(size=(3, 40, 40))
     y[4], model[9:12], other[20] = np.nan, np.nan, np.nan
-    tally = Tally("a", 40, 40, Choices(nearest=0))
-    tally.add(Windowed(y, other, (y, other)), {"model": model, "telomere": y}, np.zeros((40, 40)))
-    found = tally.score().found
+    sums = LevelSums("a", 40, 40, ScoreSettings(nearest=0))
+    sums.add(
+        MeasuredWindow(y, other, (y, other)), {"model": model, "telomere": y}, np.zeros((40, 40))
+    )
+    found = sums.score().metrics
     count = np.triu(np.isfinite(y) & np.isfinite(model))
     assert {name: m.pixels for name, m in found.items()} == {
         "model": count.sum(),
@@ -435,13 +455,13 @@ def test_a_replicate_is_scored_like_a_prediction(engine, tmp_path):
         {k: v * np.exp(np.random.default_rng(1).normal(0, 0.05)) for k, v in maps.items()},
     )
     options = {"step": 1280, "ceiling": False}
-    for s in evaluate_model(engine, module, path, ["a"], replicate=again, **options).scores:
+    for s in score_model(engine, module, path, ["a"], replicate=str(again), **options).scores:
         assert s.replicate == pytest.approx(1, abs=1e-3)
-        assert s.found["replicate"].pixels == s.pixels
+        assert s.metrics["replicate"].pixels == s.pixels
     other = write_map(tmp_path / "other.cool", 40, noise(2))
     assert (
         abs(
-            evaluate_model(engine, module, path, ["a"], replicate=other, **options)
+            score_model(engine, module, path, ["a"], replicate=str(other), **options)
             .scores[0]
             .replicate
         )
@@ -486,9 +506,10 @@ def test_counts_that_are_no_counts_cannot_be_split(tmp_path):
         pd.DataFrame({"bin1_id": [0], "bin2_id": [1], "count": [0.5]}),
         dtypes={"count": float},
     )
+    options = EvaluationOptions(observed=str(tmp_path / "f.cool"), chroms=("a",))
     with pytest.raises(CoolerError, match=r"float64.*--no-ceiling"):
-        Measurements.open(tmp_path / "f.cool", 40, missing=0.25)
-    assert Measurements.open(tmp_path / "f.cool", 40, missing=0.25, ceiling=False).halves is None
+        MeasuredMaps.open(options, 40, 0.25)
+    assert MeasuredMaps.open(replace(options, ceiling=False), 40, 0.25).halves is None
 
 
 @pytest.mark.parametrize(
@@ -523,8 +544,8 @@ def test_baselines_learn_position_from_the_training_chromosomes(engine, tmp_path
         y = np.where(np.minimum.outer(end, end) < 60, 1.0, 0.0) + rng.normal(0, 0.05, (n, n))
         maps[c, c] = np.exp(np.triu(y) + np.triu(y, 1).T) * 0.1 / (1.0 + d) ** 0.9
     path = write_map(tmp_path / "m.cool", 40, maps)
-    (s,) = evaluate_model(
-        engine, module, path, ["a"], step=640, resolutions=[40], train=["b", "c"], ceiling=False
+    (s,) = score_model(
+        engine, module, path, ["a"], step=640, levels="40", train=("b", "c"), ceiling=False
     ).scores
     assert s.telomere > 0.9
     assert abs(s.r) < 0.4
@@ -535,14 +556,14 @@ BAD = [
     (lambda p: {"step": 60}, RegionError, "--step 60 is not a multiple.*40 bp"),
     (lambda p: {"phase": 30}, RegionError, "--window-phase 30"),
     (lambda p: {"chroms": ["A"]}, RegionError, "'A' is not in .*did you mean 'a'"),
-    (lambda p: {"train": ["b", "a"]}, RegionError, "'a' is to be evaluated and to train"),
-    (lambda p: {"resolutions": [60]}, ModelError, "no level 60.*160, 80, 40"),
+    (lambda p: {"train": ("b", "a")}, RegionError, "'a' is to be evaluated and to train"),
+    (lambda p: {"levels": "60"}, ModelError, "no level '60'; it has: .*40"),
     (
-        lambda p: {"base": 80, "observed": p["coarse"], "resolutions": [40]},
+        lambda p: {"base": 80, "observed": p["coarse"], "levels": "40"},
         ModelError,
         "80 bp .--base. cannot be averaged to level 40",
     ),
-    (lambda p: {"base": 20}, CoolerError, "40 bp; 20"),
+    (lambda p: {"base": 20}, CoolerError, "m.cool' has no resolution 20; it has: 40"),
     (lambda p: {"base": 320, "observed": p["coarse"]}, ModelError, "no level is a multiple of 320"),
     (lambda p: {"trans": 2}, ModelError, "'S'.*--trans"),
     (
@@ -555,8 +576,12 @@ BAD = [
         RegionError,
         "'toy'.*longer.cool.*one assembly: a is 7,680 bp in the first, 7,780 bp",
     ),
-    (lambda p: {"replicate": p["longer"]}, RegionError, "m.cool.*longer.cool.*one assembly"),
-    (lambda p: {"replicate": p["coarse"]}, CoolerError, "coarse.cool' has bins of 80"),
+    (lambda p: {"replicate": str(p["longer"])}, RegionError, "m.cool.*longer.cool.*one assembly"),
+    (
+        lambda p: {"replicate": str(p["coarse"])},
+        CoolerError,
+        "coarse.cool' has no resolution 40; it has: 80",
+    ),
     (lambda p: {"observed": p["raw"]}, CoolerError, "not balanced"),
     (lambda p: {"phase": 40_000}, RegionError, "no window"),
 ]
@@ -581,7 +606,7 @@ def test_bad_input_is_named(engine, paths, changes, error, words):
     options = {"observed": paths["observed"], "chroms": ["a"], "module": "S"} | changes(paths)
     module = engine.spec.module(options.pop("module"))
     with pytest.raises(error, match=words) as caught:
-        evaluate_model(engine, module, options.pop("observed"), options.pop("chroms"), **options)
+        score_model(engine, module, options.pop("observed"), options.pop("chroms"), **options)
     assert "\n" not in str(caught.value)
 
 

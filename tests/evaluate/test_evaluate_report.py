@@ -11,13 +11,12 @@ import pytest
 from click.testing import CliRunner, Result
 from conftest import make_toy_expected, make_toy_model
 from PIL import Image
-from test_evaluate_protocol import SIZES, noise, write_map
+from test_evaluate_protocol import SIZES, noise, score_model, write_map
 
 from orca_cool.cli import main
 from orca_cool.errors import OutputError
-from orca_cool.evaluate import evaluate_model, write_folder
 from orca_cool.evaluate import report as report_module
-from orca_cool.evaluate.report import FILES, table, to_json
+from orca_cool.evaluate.report import FILES, table, to_json, write_folder
 from orca_cool.genome.open import open_genome
 from orca_cool.model.bundle import load_bundle, save_bundle
 from orca_cool.model.registry import resolve
@@ -53,14 +52,14 @@ def result(place):
     """Two chromosomes, cis and trans, all baselines."""
     engine = make_engine(load_bundle(place / "toy"), open_genome(place / "toy.fa"), "cpu")
     options = {
-        "train": ["b"],
-        "features": place / "features.bed",
-        "replicate": place / "m.cool",
+        "train": ("b",),
+        "features": str(place / "features.bed"),
+        "replicate": str(place / "m.cool"),
         "trans": 2,
         "step": 2560,
         "base": 40,
     }
-    return evaluate_model(engine, engine.spec.module("G"), place / "m.cool", ["a", "c"], **options)
+    return score_model(engine, engine.spec.module("G"), place / "m.cool", ["a", "c"], **options)
 
 
 def run(*arguments: object) -> Result:
@@ -80,15 +79,15 @@ def test_folder_holds_what_was_found(result, tmp_path):
     expected = {
         (s.chrom, s.kind, s.resolution, name): m
         for s in result.scores
-        for name, m in s.found.items()
+        for name, m in s.metrics.items()
     }
     assert len(lines) == len(expected)
     for line in lines:
-        m = expected[line["chrom"], line["kind"], int(line["resolution"]), line["engine"]]
+        m = expected[line["chrom"], line["kind"], int(line["resolution"]), line["predictor"]]
         assert float(line["r"]) == pytest.approx(m.r, rel=1e-5, nan_ok=True)
         assert float(line["scc"]) == pytest.approx(m.scc, rel=1e-5, nan_ok=True)
         assert int(line["pixels"]) == m.pixels
-    assert {line["engine"] for line in lines} == {
+    assert {line["predictor"] for line in lines} == {
         "model",
         "distance",
         "telomere",
@@ -99,7 +98,7 @@ def test_folder_holds_what_was_found(result, tmp_path):
     with open(out / "by_distance.tsv", newline="") as stream:
         lines = list(csv.DictReader(stream, delimiter="\t"))
     by_distance = [
-        d for d in lines if (d["chrom"], d["engine"], d["resolution"]) == ("all", "model", "160")
+        d for d in lines if (d["chrom"], d["predictor"], d["resolution"]) == ("all", "model", "160")
     ]
     model = expected["all", "cis", 160, "model"]
     assert sum(int(d["pixels"]) for d in by_distance) == model.pixels
@@ -223,7 +222,7 @@ def test_both_ways_in(place, tmp_path):
         "--json",
         "--step",
         2560,
-        "--level",
+        "--levels",
         160,
         "--nearest",
         2,
@@ -285,11 +284,11 @@ BAD = [
     ),
     (["a", "b", "c"], "'a', 'b', 'c': one prediction"),
     (["m.cool", "--model", "toy"], "--model 'toy' needs --genome"),
-    (["p.mcool", "m.cool", "--step", "40"], "--step 40 needs --model"),
-    (["p.mcool", "m.cool", "--trans", "3"], "--trans 3 needs --model"),
+    (["p.mcool", "m.cool", "--step", "40"], "--step: needs --model"),
+    (["p.mcool", "m.cool", "--trans", "3"], "--trans: needs --model"),
     (["none.mcool", "m.cool"], "'none.mcool'"),
-    (["m.cool", "m.cool", "--level", "1M"], "--level '1M' is not a resolution"),
-    (["m.cool", "--model", "toy", "--genome", "toy.fa", "--level", "7"], "no level '7'"),
+    (["m.cool", "m.cool", "--levels", "1M"], "--levels '1M' is not a resolution"),
+    (["m.cool", "--model", "toy", "--genome", "toy.fa", "--levels", "7"], "no level '7'"),
     (
         ["m.cool", "--model", "toy", "--genome", "toy.fa", "--module", "X"],
         "no module 'X'; it has: S, G, B",
@@ -338,13 +337,13 @@ def test_shipped_model_by_the_papers_protocol(shared):
     bundle = load_bundle(resolve("yeast-metaphase"))
     engine = make_engine(bundle, open_genome(data / "sacCer3.2bit"), "cpu")
     module = engine.spec.modules[0]
-    found = evaluate_model(engine, module, data / "metaphase.mcool", ["chrVIII"], step=64_000)
+    found = score_model(engine, module, data / "metaphase.mcool", ["chrVIII"], step=64_000)
     assert [s.resolution for s in found.scores] == sorted(module.resolutions)
     reported = engine.spec.metrics["chrVIII"]
     for s in found.scores:
-        m = s.found["model"]
+        m = s.metrics["model"]
         assert reported[str(s.resolution)] - 0.2 < s.r < s.ceiling
-        assert m.r_contact > s.found["distance"].r_contact > 0.9
+        assert m.r_contact > s.metrics["distance"].r_contact > 0.9
         assert m.scc > 0.3
         assert m.insulation > 0.2
     assert found.scores[-1].r == pytest.approx(
