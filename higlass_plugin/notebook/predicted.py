@@ -46,7 +46,9 @@ class SharedWait:
 
     @contextmanager
     def share(self) -> Iterator[float]:
-        """Give the seconds that a request may still wait; the request lasts as long as the block."""
+        """Give the seconds that a request may still wait; the request lasts as long as the
+        block.
+        """
         with self._lock:
             now = time.monotonic()
             if not self._calls and now - self._last > PAUSE:
@@ -150,7 +152,9 @@ class PredictedTileset(hg.Tileset):
         return made.opts(inplace=True, **options)
 
     def _style(self, value: str | None) -> tuple[str, JsonObject]:
-        """The type of track that fits the tileset, and its options; ``value`` as for :meth:`track`."""
+        """The type of track that fits the tileset, and its options; ``value`` as for
+        :meth:`track`.
+        """
         about = self._address
         if about.track == "map" and not about.difference:
             value = value or "logoe"
@@ -253,8 +257,8 @@ class PredictedTileset(hg.Tileset):
         return ids
 
     def settled(self) -> int:
-        """Number of tiles so far that were shown unfinished, and then became ready or failed. Asking
-        counts as asking for the others.
+        """Number of tiles so far that were shown unfinished, and then became ready or
+        failed. Asking counts as asking for the others.
         """
         with self._lock:
             waiting = list(self._unfinished)

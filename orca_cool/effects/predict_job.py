@@ -1,6 +1,4 @@
-"""What ``orca-cool predict`` does: regions or one zoom, edits, and the files beside the
-prediction.
-"""
+"""What ``orca-cool predict`` does: regions or one zoom, edits, and the files beside them."""
 
 from __future__ import annotations
 

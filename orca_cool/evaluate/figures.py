@@ -38,7 +38,9 @@ def bp(value: float) -> str:
 
 
 def totals(scores: Sequence[Score]) -> list[Score]:
-    """Scores of all chromosomes pooled, or of the only chromosome; finest level first, trans last."""
+    """Scores of all chromosomes pooled, or of the only chromosome; finest level first,
+    trans last.
+    """
     names = {s.chrom for s in scores}
     return sorted(
         (s for s in scores if s.chrom == "all" or "all" not in names),
@@ -47,7 +49,9 @@ def totals(scores: Sequence[Score]) -> list[Score]:
 
 
 def levels_figure(scores: Sequence[Score]) -> Figure:
-    """Bars of Pearson's r at each level, of the model, the baselines, the replicate and the halves."""
+    """Bars of Pearson's r at each level, of the model, the baselines, the replicate and the
+    halves.
+    """
     from matplotlib.figure import Figure
 
     shown = totals(scores)

@@ -109,7 +109,9 @@ class HalfMap(ObservedMap):
         self.cooler = _HalfCooler(self.cooler.uri, half, seed)
 
     def weights(self, chrom: str) -> np.ndarray:
-        """(bins,) weights that double the frequency of the half, so that it is that of the whole."""
+        """(bins,) weights that double the frequency of the half, so that it is that of the
+        whole.
+        """
         return np.sqrt(2) * super().weights(chrom)
 
 
@@ -226,7 +228,9 @@ class MeasuredMaps:
     def target(
         self, chrom: str, start: int, end: int, resolution: int, expected: np.ndarray, eps: float
     ) -> np.ndarray:
-        """(n, n) log observed/expected of a window of the measured map alone; see :meth:`window`."""
+        """(n, n) log observed/expected of a window of the measured map alone; see
+        :meth:`window`.
+        """
         return log_ratio(
             block_window(self.observed, chrom, start, end, resolution, self.missing), expected, eps
         )

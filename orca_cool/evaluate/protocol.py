@@ -104,7 +104,8 @@ class ModelEvaluation:
         CoolerError
             If a measured map cannot be read, lacks the bin size, or is not balanced.
         ModelError
-            If the model lacks a level, or ``trans`` is given for a module that reads one chromosome.
+            If the model lacks a level, or ``trans`` is given for a module that reads one
+            chromosome.
         """
         chroms, train = options.scored_chroms, options.training_chroms
         check_training(chroms, train)
@@ -119,20 +120,13 @@ class ModelEvaluation:
         name = f"genome {engine.source.name!r}"
         check_sizes([*chroms, *train], genome, name, sizes, maps.name, base)
         maps.check(chroms, train)
-        zooms = {
-            c: tile_chromosome(
-                genome[c],
-                module.resolutions,
-                engine.spec.bins,
-                step,
-                phase,
-                base,
-                scored_length(engine, module, c),
+        zooms, bins = {}, engine.spec.bins
+        for c in chroms:
+            scored = scored_length(engine, module, c)
+            zooms[c] = tile_chromosome(
+                genome[c], module.resolutions, bins, step, phase, base, scored
             )
-            for c in chroms
-        }
-        for c, found in zooms.items():
-            if not found:
+            if not zooms[c]:
                 window = engine.spec.window(module.resolutions[0])
                 raise RegionError(
                     f"no window of {window:,} bp lies in {c} of {genome[c]:,} bp at --step {step} "
