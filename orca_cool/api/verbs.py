@@ -147,7 +147,7 @@ def evaluate_files(
 
     Parameters
     ----------
-    options : see :class:`orca_cool.evaluate.options.EvaluationOptions`.
+    options : fields of :class:`orca_cool.evaluate.options.EvaluationOptions`.
     """
     from orca_cool.evaluate.job import evaluate_file
     from orca_cool.evaluate.options import EvaluationOptions
@@ -177,7 +177,7 @@ def evaluate_model(
     ----------
     module, step, window_phase, trans : see :class:`orca_cool.evaluate.job.EvaluateJob`.
     job : further fields of :class:`orca_cool.prediction.job.Job` (device, store, ...).
-    options : see :class:`orca_cool.evaluate.options.EvaluationOptions`.
+    options : fields of :class:`orca_cool.evaluate.options.EvaluationOptions`.
     """
     from orca_cool.evaluate.job import EvaluateJob
     from orca_cool.evaluate.options import EvaluationOptions

@@ -138,7 +138,7 @@ def evaluate(
     Of a PREDICTED .mcool: whole chromosomes, pixels 2 bins apart or more, within the level's
     window. Of a --model: the paper's protocol, zooms that tile the chromosomes, all pixels pooled.
 
-    Baselines are boosted trees on position alone, learnt from --train: (a) told distance and
+    Baselines are boosted trees on position alone, trained on --train: (a) distance and
     distance from the telomeres, (b) told the centromere too. Columns after these are the model's:
     replicate as predictor, r with each distance's mean subtracted, Spearman, HiCRep's SCC, r of
     insulation, |r| of eigenvectors E1, r of log contacts and that of distance alone (d-log), and

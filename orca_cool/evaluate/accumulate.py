@@ -17,7 +17,7 @@ from orca_cool.maps.metrics import (
     Sample,
     compartments,
     insulation,
-    shared,
+    shared_pixels,
     smooth,
     spearman,
 )
@@ -75,7 +75,7 @@ class PredictorSums:
             :attr:`Metrics.r_window`.
         """
         settings = self.settings
-        i, j = shared(
+        i, j = shared_pixels(
             x, y, 1 if self.trans else settings.nearest, None if self.trans else len(self.log.n) - 1
         )
         if not len(i):

@@ -82,6 +82,7 @@ class FileEvaluation:
     options : the measured map, the chromosomes, and how they are scored.
     maps : the measured maps, open.
     levels : by resolution in bp, finest first, the predicted maps.
+    centromeres : by chromosome, the centre of its centromere in bp, where it is known.
     metadata : what the predicted file says about its model.
     """
 
@@ -89,6 +90,7 @@ class FileEvaluation:
     options: EvaluationOptions
     maps: MeasuredMaps
     levels: dict[int, PredictedLevel]
+    centromeres: dict[str, int]
     metadata: dict[str, Any]
 
     @classmethod
@@ -125,7 +127,8 @@ class FileEvaluation:
             name, measured_sizes = f"predicted map {predicted!r}", maps.observed.chromsizes
             check_sizes(chroms, sizes, name, measured_sizes, maps.name, r)
             levels[r] = PredictedLevel(uri, layer, sizes)
-        return cls(predicted, options, maps, levels, metadata)
+        centromeres = read_centromeres(options.features, [*chroms, *train])
+        return cls(predicted, options, maps, levels, centromeres, metadata)
 
     def run(self, progress: Report = lambda done, total: None) -> Result:
         """Score every level of every chromosome.
@@ -136,8 +139,7 @@ class FileEvaluation:
         """
         settings = self.options.score_settings(NEAREST)
         chroms, train = self.options.scored_chroms, self.options.training_chroms
-        sizes = self.maps.observed.chromsizes
-        centromeres = read_centromeres(self.options.features, [*chroms, *train])
+        sizes, centromeres = self.maps.observed.chromsizes, self.centromeres
         baselines = fit_baselines(
             lambda c, r, a, b: self.levels[r].measured(self.maps, c, a // r, b // r),
             {c: sizes[c] for c in train},

@@ -56,6 +56,7 @@ class ModelEvaluation:
     options : the measured map, the chromosomes, and how they are scored.
     maps : the measured maps, open.
     levels : resolutions in bp that are scored, finest first.
+    centromeres : by chromosome, the centre of its centromere in bp, where it is known.
     step, phase : distance of the top windows, and start of the first, in bp.
     trans : number of random inputs in which contacts between chromosomes are scored.
     edges : what the model reads beyond chromosome ends, see
@@ -68,6 +69,7 @@ class ModelEvaluation:
     options: EvaluationOptions
     maps: MeasuredMaps
     levels: tuple[int, ...]
+    centromeres: Mapping[str, int]
     step: int
     phase: int
     trans: int
@@ -104,8 +106,7 @@ class ModelEvaluation:
         CoolerError
             If a measured map cannot be read, lacks the bin size, or is not balanced.
         ModelError
-            If the model lacks a level, or ``trans`` is given for a module that reads one
-            chromosome.
+            If the model lacks a level, or ``trans`` is given for a module that reads one chromosome.
         """
         chroms, train = options.scored_chroms, options.training_chroms
         check_training(chroms, train)
@@ -120,19 +121,11 @@ class ModelEvaluation:
         name = f"genome {engine.source.name!r}"
         check_sizes([*chroms, *train], genome, name, sizes, maps.name, base)
         maps.check(chroms, train)
-        zooms, bins = {}, engine.spec.bins
-        for c in chroms:
-            scored = scored_length(engine, module, c)
-            zooms[c] = tile_chromosome(
-                genome[c], module.resolutions, bins, step, phase, base, scored
-            )
-            if not zooms[c]:
-                window = engine.spec.window(module.resolutions[0])
-                raise RegionError(
-                    f"no window of {window:,} bp lies in {c} of {genome[c]:,} bp at --step {step} "
-                    f"and --window-phase {phase}"
-                )
-        return cls(engine, module, options, maps, levels, step, phase, trans, edges, zooms)
+        centromeres = read_centromeres(options.features, [*chroms, *train])
+        zooms = tiling_zooms(engine, module, chroms, base, step, phase)
+        return cls(
+            engine, module, options, maps, levels, centromeres, step, phase, trans, edges, zooms
+        )
 
     def run(self, progress: Report = lambda done, total: None) -> Result:
         """Predict and score.
@@ -145,11 +138,10 @@ class ModelEvaluation:
         chroms, bins = self.options.scored_chroms, self.engine.spec.bins
         train = self.options.training_chroms
         sizes = self.maps.observed.chromsizes
-        centromeres = read_centromeres(self.options.features, [*chroms, *train])
         baselines = fit_baselines(
             self.target,
             {c: sizes[c] for c in train},
-            centromeres,
+            self.centromeres,
             dict.fromkeys(self.levels, bins),
             settings.seed,
         )
@@ -159,7 +151,7 @@ class ModelEvaluation:
         total = len(zooms) + self.trans
         examples: list[Example] = []
         for k, (c, zoom) in enumerate(zooms):
-            place = Chromosome(sizes[c], centromeres.get(c))
+            place = Chromosome(sizes[c], self.centromeres.get(c))
             sums = {r: cis[c, r] for r in self.levels}
             examples += self.score_zoom(c, zoom, place, baselines, sums, k in shown)
             progress(k + 1, total)
@@ -308,6 +300,24 @@ def check_protocol(
         raise RegionError(
             f"--trans {trans} needs two chromosomes or more, not {', '.join(chroms)} alone"
         )
+
+
+def tiling_zooms(
+    engine: Engine, module: ModuleSpec, chroms: Sequence[str], base: int, step: int, phase: int
+) -> dict[str, list[TilingZoom]]:
+    """The zooms that tile each chromosome; RegionError if there is one without any."""
+    sizes, resolutions, bins = engine.source.chromsizes, module.resolutions, engine.spec.bins
+    zooms = {}
+    for c in chroms:
+        within = scored_length(engine, module, c)
+        zooms[c] = tile_chromosome(sizes[c], resolutions, bins, step, phase, base, within)
+        if not zooms[c]:
+            window = engine.spec.window(resolutions[0])
+            raise RegionError(
+                f"no window of {window:,} bp lies in {c} of {sizes[c]:,} bp at --step {step} "
+                f"and --window-phase {phase}"
+            )
+    return zooms
 
 
 def scored_levels(

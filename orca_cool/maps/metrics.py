@@ -126,7 +126,7 @@ class Moments:
         return float(weight @ r[use] / weight.sum()) if use.any() else float("nan")
 
 
-def shared(
+def shared_pixels(
     a: np.ndarray, b: np.ndarray, nearest: int = 2, farthest: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """(k,) rows and columns of pixels of the upper triangle finite in both maps, ``nearest`` ..
@@ -141,8 +141,8 @@ def shared(
 
 
 def moments(a: np.ndarray, b: np.ndarray, nearest: int = 2, farthest: int | None = None) -> Moments:
-    """Sums by distance, (n,) strata, of the pixels of two (n, n) maps that :func:`shared` finds."""
-    i, j = shared(a, b, nearest, farthest)
+    """Sums by distance, (n,) strata, of the pixels of two (n, n) maps that :func:`shared_pixels` finds."""
+    i, j = shared_pixels(a, b, nearest, farthest)
     return Moments(min(a.shape[0], b.shape[0])).add(a[i, j], b[i, j], j - i)
 
 

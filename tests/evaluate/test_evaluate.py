@@ -44,7 +44,7 @@ def n_bins(chrom: str) -> int:
 
 
 def truth(chrom: str) -> np.ndarray:
-    """A cross at 40 % of the chromosome on a smooth background."""
+    """A cross at 40 % of the chromosome on a smooth wave."""
     n = n_bins(chrom)
     i = np.arange(n)
     at = int(0.4 * n)
@@ -224,15 +224,15 @@ def test_squares_hold_every_pixel_of_the_band_once(n, band):
     assert (count[d < band] == 1).all()
 
 
-def test_a_chromosome_in_pieces_is_the_chromosome(files, monkeypatch):
+def test_a_chromosome_in_squares_is_the_chromosome(files, monkeypatch):
     predicted, observed, _ = files
     options = {"base": BIN, "train": ("c3",), "ceiling": False}
     (whole,) = score_file(predicted, observed, ["c1"], **options).scores
     monkeypatch.setattr("orca_cool.evaluate.baselines.ROWS", 9)
     monkeypatch.setattr("orca_cool.evaluate.maps.STRIP", 70)
-    (pieces,) = score_file(predicted, observed, ["c1"], **options).scores
-    assert pieces.metrics["model"].windows > whole.metrics["model"].windows == 1
-    for name, m in pieces.metrics.items():
+    (parts,) = score_file(predicted, observed, ["c1"], **options).scores
+    assert parts.metrics["model"].windows > whole.metrics["model"].windows == 1
+    for name, m in parts.metrics.items():
         one = whole.metrics[name]
         assert m.pixels == one.pixels
         for score in ("r", "r_distance", "scc", "spearman", "r_contact"):

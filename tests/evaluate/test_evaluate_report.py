@@ -287,6 +287,7 @@ BAD = [
     (["p.mcool", "m.cool", "--step", "40"], "--step: needs --model"),
     (["p.mcool", "m.cool", "--trans", "3"], "--trans: needs --model"),
     (["none.mcool", "m.cool"], "'none.mcool'"),
+    (["m.cool", "--model", "toy", "--genome", "toy.fa", "--features", "none.bed"], "none.bed"),
     (["m.cool", "m.cool", "--levels", "1M"], "--levels '1M' is not a resolution"),
     (["m.cool", "--model", "toy", "--genome", "toy.fa", "--levels", "7"], "no level '7'"),
     (

@@ -24,7 +24,7 @@ from orca_cool.maps.metrics import (
     moments,
     pearson,
     scc,
-    shared,
+    shared_pixels,
     smooth,
     spearman,
 )
@@ -63,7 +63,7 @@ def test_r_of_all_of_each_distance_and_within_distances():
 def test_pieces_add_up_to_the_whole():
     a, b = pair()
     a += 1e4  # sums of squares would lose the variance
-    i, j = shared(a, b, 1)
+    i, j = shared_pixels(a, b, 1)
     whole = Moments(60).add(a[i, j], b[i, j], j - i)
     streamed = Moments(60)
     for part in np.array_split(np.random.default_rng(1).permutation(len(i)), 23):
