@@ -1,3 +1,1 @@
-"""What tiles are computed from: units of work, the thread that computes them, and the cache that
-keeps them.
-"""
+"""How tiles are computed: units of work, the thread that computes them, and the cache of values."""

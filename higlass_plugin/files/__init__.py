@@ -1,1 +1,1 @@
-"""Real files as tilesets, read through clodius."""
+"""Files as tilesets, read through clodius."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from higlass_plugin.files.chromosomes import TOLERANCE, FileError, some
+from higlass_plugin.files.chromosomes import TOLERANCE, FileError, first_names
 from higlass_plugin.files.tileset import MAX_FOUND
 from higlass_plugin.tiles import parse_tile_id
 from orca_cool.genome.gene_models import is_bed, rows
@@ -91,14 +91,14 @@ class Intervals:
             there = suggestion(next(iter(chromsizes)), others) if others else "it is empty"
             raise FileError(
                 f"file {str(path)!r} has nothing on the chromosomes of the genome, "
-                f"{some(chromsizes)}; {there}"
+                f"{first_names(chromsizes)}; {there}"
             )
         if others:
             logger.warning(
                 "%s: %d lines on chromosomes that the genome lacks (%s)",
                 path.name,
                 sum(others.values()),
-                some(others),
+                first_names(others),
             )
         self.starts, self.ends = np.array(starts), np.array(ends)
         genes = min(columns) > 5 and 2 * stranded >= len(self.lines) and all(self.names)

@@ -1,4 +1,4 @@
-"""Whether a file's chromosomes are the genome's."""
+"""Whether the chromosomes of a file are those of the genome that it is shown on."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ TOLERANCE = 1e-4
 
 
 class FileError(OrcaCoolError):
-    """A file that cannot be shown: missing, damaged, of an unknown kind, or of another genome."""
+    """A file cannot be shown: it is missing, damaged, of an unknown kind, or of another genome."""
 
 
 def difference(theirs: Mapping[str, int], ours: Mapping[str, int], in_place: bool = True) -> str:
-    """What keeps a file from being drawn on a genome; "" if nothing does.
+    """Why a file cannot be drawn on a genome; "" if it can.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def difference(theirs: Mapping[str, int], ours: Mapping[str, int], in_place: boo
     shared = [chrom for chrom in theirs if chrom in ours]
     if not shared:
         return (
-            f"it has no chromosome of the genome, which has {some(ours)}; "
+            f"it has no chromosome of the genome, which has {first_names(ours)}; "
             f"{suggestion(next(iter(ours)), theirs)}"
         )
     for chrom in shared:
@@ -43,13 +43,14 @@ def difference(theirs: Mapping[str, int], ours: Mapping[str, int], in_place: boo
     for chrom in shared if in_place else ():
         if abs(a[chrom] - b[chrom]) > TOLERANCE * ours[chrom]:
             return (
-                f"{chrom} does not begin at the same place, the chromosomes being {some(theirs)} "
-                f"in the file, {some(ours)} in the genome"
+                f"{chrom} does not begin at the same place, the chromosomes being "
+                f"{first_names(theirs)} in the file, {first_names(ours)} in the genome"
             )
     return ""
 
 
-def some(names: Mapping[str, int]) -> str:
+def first_names(names: Mapping[str, int]) -> str:
+    """The first ten names, for a message."""
     return ", ".join(list(names)[:10]) + (", ..." if len(names) > 10 else "")
 
 

@@ -1,8 +1,9 @@
-"""The tiles of a file: ids checked, one reader at a time, answers kept.
+"""The tiles of a file.
 
-clodius's tile functions trust their ids: a zoom that a file lacks raises or is left out of the
-answer, a position far beyond the end makes them ask for all memory. So ids are checked here, and
-every id is answered: what cannot be read is a tile that says so.
+clodius's functions trust the tile ids that they are given: a zoom that the file lacks raises an
+exception or is left out of the answer, and a position far beyond the end makes them ask for all
+memory. So ids are checked here first, one thread at a time reads, tiles are kept in a cache, and
+every id is answered: a tile that cannot be read has an error that says why.
 """
 
 from __future__ import annotations
@@ -19,39 +20,45 @@ from typing import Any
 import numpy as np
 
 from higlass_plugin.compute.cache import Cache
-from higlass_plugin.tiles import TILE_BINS, TileError, TileId, dense_tile, parse_tile_id
+from higlass_plugin.tiles import TILE_BINS, JsonObject, TileError, TileId, dense_tile, parse_tile_id
 
 logger = logging.getLogger(__name__)
 
 #: Bytes of tiles kept for a file that is given no cache.
 CACHE_BYTES = 64 << 20
 
-#: Tiles of a map that are next to each other are read in blocks of this many a side: their pixels
-#: are looked up once.
+#: Tiles of a map are read in blocks of BLOCK x BLOCK, so that the pixels of neighbours are looked
+#: up together.
 BLOCK = 4
 
-#: Names that a search gives at most.
+#: Number of names that a search gives at most.
 MAX_FOUND = 10
 
-#: What the front end puts behind a tile id for the two entries that its menu of transforms always
-#: has.
+#: The transforms of tile ids that the front end's menu always has, whatever tileset_info says.
 DEFAULT, NONE = "default", "none"
+
+#: clodius's tile function of one file: (ids) -> [(id, tile)].
+Reader = Callable[[list[str]], Sequence[tuple[str, Any]]]
+#: Searches names that begin with a text in lower case: [(fields of a BED line, score)], best first.
+Finder = Callable[[str], list[tuple[list[str], float]]]
 
 
 class FileTileset:
-    """A file's tiles: checked ids, a lock, a cache. Made by
-    :func:`higlass_plugin.files.open.open_file`.
+    """A file as a tileset. Made by :func:`higlass_plugin.files.open.open_file`.
 
     Parameters
     ----------
-    uid, name, datatype, filetype, coord_system, description : as HiGlass lists it.
+    uid, name, datatype, filetype, coord_system, description : see
+        :class:`~higlass_plugin.tilesets.base.Tileset`.
     info : the tileset_info as clodius gives it, with ``chromsizes``.
-    read : (ids) -> [(id, tile)], clodius's own; called with ids that exist, by one thread at a
-        time.
-    cache : of encoded tiles; may be shared.
+    read : clodius's function; it is called with ids that exist, by one thread at a time.
+    cache : of encoded tiles, which other files may share; None: one of its own.
     dimensions : numbers of positions that an id may have.
-    find : (text in lower case) -> [(fields of a BED line, score)], best first; None if the file has
-        no names.
+    find : searches the names in the file; None if it has none.
+
+    Attributes
+    ----------
+    map : path of the .mcool, if the file is a contact map; else None.
     """
 
     def __init__(
@@ -62,11 +69,11 @@ class FileTileset:
         filetype: str,
         coord_system: str,
         description: str,
-        info: Mapping[str, Any],
-        read: Callable[[list[str]], Sequence[tuple[str, Any]]],
+        info: JsonObject,
+        read: Reader,
         cache: Cache | None,
         dimensions: tuple[int, ...],
-        find: Callable[[str], list[tuple[list[str], float]]] | None = None,
+        find: Finder | None = None,
     ):
         self.uid, self.name, self.datatype, self.filetype = uid, name, datatype, filetype
         self.coord_system, self.description = coord_system, description
@@ -76,14 +83,14 @@ class FileTileset:
             "coordSystem": coord_system,
             "coordSystem2": coord_system,
         }
-        self._info: dict[str, Any] = json.loads(json.dumps({**info, **names}, default=_plain))
-        self.map: Path | None = None  # of a measured map, the .mcool
+        self._info: JsonObject = json.loads(json.dumps({**info, **names}, default=_plain))
+        self.map: Path | None = None
         self._read, self._dimensions, self._find = read, dimensions, find
         self._cache = Cache(CACHE_BYTES) if cache is None else cache
         self._lock = threading.Lock()
 
-    def info(self) -> dict[str, Any]:
-        """The tileset_info."""
+    def info(self) -> JsonObject:
+        """HiGlass's tileset_info."""
         return dict(self._info)
 
     def tiles(self, ids: Sequence[str]) -> list[tuple[str, Any]]:
@@ -91,8 +98,8 @@ class FileTileset:
 
         Returns
         -------
-        [(id, tile)]: exactly clodius's tile. Where there is none, of a dense tileset NaN with the
-        reason as ``error``, of others an empty list.
+        [(id, tile)]. The tiles are those of clodius. One that cannot be read is NaN, with the
+        reason as ``error``; of tilesets of intervals it is an empty list.
         """
         found: dict[str, Any] = {}
         wanted: dict[str, TileId] = {}
@@ -105,15 +112,15 @@ class FileTileset:
         tiles = {e: self._cache.get((self.uid, e)) for e in exact.values()}
         missing = {e: wanted[text] for text, e in exact.items() if tiles[e] is None}
         if missing:
-            # one reader at a time: HDF5 has one lock anyway, and whoever waited finds what the
-            # other one read
+            # HDF5 lets only one thread read anyway; a thread that has waited may find in the cache
+            # what another one has read
             with self._lock:
                 again = {e: self._cache.get((self.uid, e)) for e in missing}
                 tiles |= again
                 tiles |= self._fetch({e: tile for e, tile in missing.items() if again[e] is None})
         return [(text, found[text] if text in found else tiles[exact[text]]) for text in ids]
 
-    def suggest(self, text: str) -> list[dict[str, Any]]:
+    def suggest(self, text: str) -> list[JsonObject]:
         """Names that begin with a text, best first: ``[{chr, txStart, txEnd, score,
         geneName}]``.
         """
@@ -131,7 +138,7 @@ class FileTileset:
         ]
 
     def _checked(self, tile: TileId) -> TileId:
-        """TileError if the file has no such tile."""
+        """The tile id; TileError if the file has no such tile."""
         if len(tile.position) not in self._dimensions:
             raise TileError(
                 f"tile id {tile.text!r} has {len(tile.position)} positions; a {self.datatype} "
@@ -159,7 +166,7 @@ class FileTileset:
         return tile
 
     def _tiles_along(self, zoom: int) -> int | None:
-        """Tiles along an axis; None if there is no such zoom."""
+        """Number of tiles along an axis; None if there is no such zoom."""
         if "resolutions" in self._info:
             resolutions = sorted(self._info["resolutions"], reverse=True)
             bins = self._info.get("tile_size", TILE_BINS)
@@ -175,7 +182,7 @@ class FileTileset:
         out: dict[str, Any] = {}
         for block in _blocks(missing):
             try:
-                out |= self._kept(block)
+                out |= self._read_block(block)
                 continue
             except Exception as error:
                 if len(block) == 1:
@@ -188,7 +195,8 @@ class FileTileset:
                 out |= self._fetch({one: missing[one]})
         return out
 
-    def _kept(self, block: list[str]) -> dict[str, Any]:
+    def _read_block(self, block: list[str]) -> dict[str, Any]:
+        """Read tiles, and keep them in the cache."""
         tiles = {key: _finite(tile) for key, tile in self._read(block)}
         if lost := [key for key in block if key not in tiles]:
             raise LookupError(f"no answer for {lost[0]}")
@@ -201,7 +209,8 @@ class FileTileset:
             self._cache.put((self.uid, key), tiles[key], nbytes)
         return {key: tiles[key] for key in block}
 
-    def _failed(self, message: str) -> Any:
+    def _failed(self, message: str) -> JsonObject | list[JsonObject]:
+        """A tile without values that says why, in the form that the datatype has."""
         shapes = {
             "matrix": [TILE_BINS, TILE_BINS],
             "vector": [self._info.get("tile_size")],
@@ -214,14 +223,14 @@ class FileTileset:
         return {**tile, "shape": shape} if self.datatype == "multivec" else tile
 
 
-def _plain(value: Any) -> Any:
-    """Numbers and arrays of numpy for json."""
+def _plain(value: np.generic | np.ndarray) -> object:
+    """A number or array of numpy for json."""
     return value.tolist()
 
 
 def _exact(tile: TileId) -> str:
-    """An id without leading zeros: clodius writes numbers its own way, and would answer another id
-    than it was asked.
+    """The id as clodius would write it, without leading zeros: it answers with that one, whatever
+    it was asked for.
     """
     parts = [tile.uid, str(tile.zoom), *map(str, tile.position)]
     if tile.transform is not None:
@@ -232,11 +241,11 @@ def _exact(tile: TileId) -> str:
 
 
 def _blocks(tiles: Mapping[str, TileId]) -> list[list[str]]:
-    """Ids that are near each other, at one zoom and transform: what clodius reads at once stays
-    small.
+    """The ids in groups of one zoom and transform that are near each other, so that what clodius
+    reads at once stays small.
     """
 
-    def place(key: str) -> tuple[Any, ...]:
+    def place(key: str) -> tuple[int | str, ...]:
         tile = tiles[key]
         return tile.zoom, tile.transform or "", *(p // BLOCK for p in tile.position)
 
@@ -244,7 +253,9 @@ def _blocks(tiles: Mapping[str, TileId]) -> list[list[str]]:
 
 
 def _finite(tile: Any) -> Any:
-    """A tile without infinite extremes, which are no JSON: a KR weight of 0 divides by it."""
+    """A tile whose extremes are "NaN" where they are not finite, because JSON has no infinity. A
+    map that is divided by a balancing weight of 0 has such extremes.
+    """
     if isinstance(tile, dict):
         return {
             k: "NaN" if isinstance(v, float) and not math.isfinite(v) else v

@@ -1,1 +1,1 @@
-"""All tilesets of a server: their addresses, edited genomes, and what outlives a restart."""
+"""All tilesets of a server: their addresses, edited genomes, and what is kept over restarts."""

@@ -1,6 +1,4 @@
-"""What ``orca-cool serve`` does: open models, genome and files, listen, and answer until
-stopped.
-"""
+"""``orca-cool serve``: open models, genome and files, listen, and answer until stopped."""
 
 from __future__ import annotations
 
@@ -17,9 +15,11 @@ from pathlib import Path
 
 from higlass_plugin.compute.cache import Cache
 from higlass_plugin.files.chromosomes import OrderedGenome, difference
-from higlass_plugin.files.open import map_chromsizes, open_file
+from higlass_plugin.files.contact_maps import map_chromsizes
+from higlass_plugin.files.open import open_file
 from higlass_plugin.files.tileset import CACHE_BYTES
-from higlass_plugin.registry.tilesets import Limits, TilesetRegistry
+from higlass_plugin.registry.limits import Limits
+from higlass_plugin.registry.tilesets import TilesetRegistry
 from higlass_plugin.server import listen
 from higlass_plugin.server.access import LOOPBACK
 from higlass_plugin.server.app import create_app
@@ -46,14 +46,18 @@ class ServeOptions:
 
     Attributes
     ----------
-    models : names or folders of models. genome : that all of them predict.
-    files : shown beside the predictions: maps, signals, genes, intervals.
+    models : names or folders of models.
+    genome : file, or name of a shipped genome; all models predict it.
+    files : maps, signals, genes and intervals that are shown with the predictions.
     host, port : address to listen on; port 0 finds a free one.
-    token : only who knows it is answered; "auto" makes one up; a must on any host but loopback.
+    token : requests must show it, "auto" makes one up; None: no token, which is allowed on the
+        loopback interface only.
     origins : web pages that may list, edit and save ("https://resgen.io").
-    blocking : answer for a tile when it is computed, for HiGlass pages other than our own.
-    browser : open one.
-    device, dtype, encoder_dtype : of every model. stores : encodings on disk, one for each model.
+    blocking : answer requests for tiles when the tiles are computed, for HiGlass pages that do not
+        ask again as our own does.
+    browser : whether a browser is opened.
+    device, dtype, encoder_dtype : see :class:`orca_cool.prediction.job.Job`.
+    stores : folders of encodings, one for each model; none, or as many as models.
     chrom_names, any_genome : see :class:`orca_cool.prediction.job.Job`.
     state : folder of edits and saved views; None: ``serve`` in the user's folder.
     cache_bytes : memory for windows and tiles.
@@ -85,8 +89,8 @@ def serve(
 
     Parameters
     ----------
-    announce : called with the addresses, when the server listens.
-    say : called with what the user should know besides.
+    announce : called with each address, once the server listens.
+    say : called with each further message for the user.
 
     Raises
     ------
@@ -117,7 +121,8 @@ def serve(
         if options.browser:
             # some browsers do not return until they are closed
             threading.Thread(target=webbrowser.open, args=[page], daemon=True).start()
-        # as Ctrl-C, which a process in the background does not get
+        # so that SIGTERM ends the server as Ctrl-C does, which a process in the background never
+        # gets
         signal.signal(signal.SIGTERM, _stop)
         listen.run(app, listening, BLOCKING_THREADS if options.blocking else THREADS)
     say("stopped")
@@ -130,10 +135,16 @@ def _stop(*_: object) -> None:
 def open_registry(
     registry: TilesetRegistry, options: ServeOptions, say: Callable[[str], None]
 ) -> SequenceSource:
-    """Fill a registry with files and models; returns the genome as it is served.
+    """Open the files and the models that are to be served.
 
-    Its chromosomes are in the order of the first measured map, where that holds the same ones, so
-    that both can share an axis.
+    Parameters
+    ----------
+    registry : gets their tilesets. say : see :func:`serve`.
+
+    Returns
+    -------
+    The genome as it is served. If a measured map has the genome's chromosomes in another order,
+    they are served in that order, so that map and prediction can share an axis.
     """
     resolve_device(options.device)
     bundles = [load_bundle(resolve(model)) for model in options.models]
@@ -195,7 +206,9 @@ def _add_files(
 
 
 def _checked_token(token: str | None, host: str) -> str | None:
-    """The token; ServeError if it cannot stand in an address, or one is needed."""
+    """The token that is used. ServeError if a token is needed and there is none, or if it has
+    characters that cannot stand in an address.
+    """
     if token is None and not _is_loopback(host):
         raise ServeError(
             f"host {host!r} can be reached by others; give --token auto (or a token of your own)"
@@ -228,7 +241,9 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _address(host: str, port: int) -> str:
-    """What a browser is told: a name, where the host stands for all addresses of this machine."""
+    """The address of the page. If the host stands for all addresses of this machine, it has the
+    machine's name instead.
+    """
     name = f"[{host}]" if ":" in host else host
     if host in ("0.0.0.0", "::"):
         name = socket.gethostname()

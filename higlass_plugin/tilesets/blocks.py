@@ -81,19 +81,20 @@ class PixelBlock:
             return None if found is None else found.values
 
         patches = self._patches(every=True) if preview else self.patches
-        blended: np.ndarray = self.patchwork.blend(patches, values_of)
-        return blended
+        return self.patchwork.blend(patches, values_of)
 
     @cached_property
     def expected(self) -> np.ndarray:
         """(rows, columns) float64 expected contact frequency plus eps."""
         distances = np.abs(np.subtract.outer(self.rows, self.columns))
-        return self.predicted.level(self.resolution).cis[distances]
+        expected: np.ndarray = self.predicted.level(self.resolution).cis[distances]
+        return expected
 
     def frequency(self, lookup: Lookup, preview: bool = False) -> np.ndarray:
         """(rows, columns) float32 contact frequency; see :meth:`log_ratio`."""
-        ratio: np.ndarray = np.exp(self.log_ratio(lookup, preview))
-        return ratio * self.expected.astype(np.float32)
+        observed: np.ndarray = np.exp(self.log_ratio(lookup, preview))
+        observed *= self.expected.astype(np.float32)
+        return observed
 
     def mask(self, values: np.ndarray) -> None:
         """Set rows and columns of ``values`` to NaN, in place, whose bins are mostly gaps of the

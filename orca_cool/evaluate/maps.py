@@ -216,7 +216,9 @@ class MeasuredMaps:
         return f"measured map {self.observed.path!r}"
 
     def check(self, chroms: Sequence[str], train: Sequence[str]) -> None:
-        """Raise RegionError if a chromosome is not there, or if the replicate is of another assembly."""
+        """Raise RegionError if a chromosome is not there, or if the replicate is of another
+        assembly.
+        """
         sizes = self.observed.chromsizes
         check_sizes([*chroms, *train], sizes, self.name, sizes, self.name, self.observed.resolution)
         if self.replicate is not None:

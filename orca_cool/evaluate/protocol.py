@@ -105,8 +105,8 @@ class ModelEvaluation:
             step or phase are not whole bins.
         CoolerError
             If a measured map cannot be read, lacks the bin size, or is not balanced.
-        ModelError
-            If the model lacks a level, or ``trans`` is given for a module that reads one chromosome.
+        ModelError If the model lacks a level, or ``trans`` is given for a module that reads one
+            chromosome.
         """
         chroms, train = options.scored_chroms, options.training_chroms
         check_training(chroms, train)

@@ -141,7 +141,9 @@ def shared_pixels(
 
 
 def moments(a: np.ndarray, b: np.ndarray, nearest: int = 2, farthest: int | None = None) -> Moments:
-    """Sums by distance, (n,) strata, of the pixels of two (n, n) maps that :func:`shared_pixels` finds."""
+    """Sums by distance, (n,) strata, of the pixels of two (n, n) maps that
+    :func:`shared_pixels` finds.
+    """
     i, j = shared_pixels(a, b, nearest, farthest)
     return Moments(min(a.shape[0], b.shape[0])).add(a[i, j], b[i, j], j - i)
 

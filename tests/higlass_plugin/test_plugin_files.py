@@ -26,10 +26,11 @@ from clodius.tiles import cooler as maps
 
 from higlass_plugin.compute.cache import Cache
 from higlass_plugin.files import bed as bed_module
-from higlass_plugin.files import open as files
+from higlass_plugin.files import contact_maps
 from higlass_plugin.files.bed import Intervals
 from higlass_plugin.files.chromosomes import FileError, OrderedGenome, difference
-from higlass_plugin.files.open import map_chromsizes, open_file
+from higlass_plugin.files.contact_maps import map_chromsizes
+from higlass_plugin.files.open import open_file
 from orca_cool.errors import CoolerError, OrcaCoolError, RegionError
 from orca_cool.model.registry import DATA
 
@@ -259,7 +260,7 @@ def test_levels_of_a_cool_are_sums_and_balanced(tmp_path):
 
 
 def test_a_large_cool_is_refused_with_the_command(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "MAX_PIXELS", 10)
+    monkeypatch.setattr(contact_maps, "MAX_PIXELS", 10)
     with pytest.raises(CoolerError, match=r"cooler zoomify --balance one\.cool"):
         open_file(single(tmp_path / "one.cool"), uid="u", folder=tmp_path / "maps")
     assert not (tmp_path / "maps").exists()

@@ -22,8 +22,16 @@ from higlass_plugin.compute.cache import Cache
 from higlass_plugin.compute.scheduler import Scheduler
 from higlass_plugin.compute.units import Preempted
 from higlass_plugin.registry.address import MAX_TEXT, UrlError, parse_url
-from higlass_plugin.registry.tilesets import Limits, TilesetRegistry, UnknownTileset
-from higlass_plugin.tiles import Axis, TileError, dense_tile, parse_tile_id, with_overview
+from higlass_plugin.registry.limits import Limits
+from higlass_plugin.registry.tilesets import TilesetRegistry
+from higlass_plugin.tiles import (
+    Axis,
+    TileError,
+    UnknownTileset,
+    dense_tile,
+    parse_tile_id,
+    with_overview,
+)
 from orca_cool.errors import EditError, ModelError, OrcaCoolError
 from orca_cool.model.bundle import load_bundle, save_bundle
 

@@ -30,11 +30,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from higlass_plugin.files.open import open_file
-from higlass_plugin.registry.tilesets import TilesetRegistry, UnknownTileset
+from higlass_plugin.registry.tilesets import TilesetRegistry
 from higlass_plugin.server import listen, saved_views, views
 from higlass_plugin.server.app import create_app, create_blueprint
 from higlass_plugin.server.http import tiles_json
-from higlass_plugin.tiles import dense_tile
+from higlass_plugin.tiles import UnknownTileset, dense_tile
 from orca_cool.cli import main
 from orca_cool.errors import EditError
 from orca_cool.model.bundle import load_bundle, save_bundle
