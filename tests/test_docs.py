@@ -27,3 +27,17 @@ def test_a_working_day(tmp_path, monkeypatch):
             pytest.fail(f"block {number} of docs/python.md: {error!r}\n{block}")
     written = {path.name for path in tmp_path.iterdir()}
     assert {"chrII.png", "chrII.mcool", "scores.tsv", "deleted.diff.mcool", "gc.mcool"} <= written
+
+
+def test_contributing_names_files_that_exist():
+    root = DOCS.parent
+    text = (root / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    files = [
+        path.relative_to(root).as_posix()
+        for folder in ("orca_cool", "higlass_plugin", "tests", "scripts")
+        for path in (root / folder).rglob("*")
+    ]
+    named = set(re.findall(r"`([\w/.]+\.(?:py|sh|toml|json))`", text)) - {"pyproject.toml"}
+    assert len(named) > 30
+    missing = [name for name in named if not any(f"/{file}".endswith(f"/{name}") for file in files)]
+    assert missing == []
