@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from conftest import make_toy_expected, make_toy_model, make_toy_spec
 
 from orca_cool.cli import main
+from orca_cool.errors import EditError
 from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.changes import Edit
 from orca_cool.genome.edited import digest
@@ -24,7 +25,7 @@ from orca_cool.genome.segments import Segment
 from orca_cool.maps.check import check_mcool
 from orca_cool.maps.coolfile import read_log_ratio
 from orca_cool.model.bundle import save_bundle
-from orca_cool.prediction import to_file as pipeline
+from orca_cool.prediction import mcool_writer
 from orca_cool.variants.options import EditOptions, edited_genome
 
 SIZES = {"a": 3_010, "b": 2_100, "c": 500}
@@ -284,10 +285,10 @@ def test_variants_that_cannot_be_used_are_counted(call, tmp_path, source):
     assert "y.vcf' changes nothing; 13 of its variants cannot be used" in unusable
 
 
-def test_frame_and_difference(call, tmp_path):
+def test_lifted_and_difference(call, tmp_path):
     """Both files, the reference's own, and the difference of the two that are there."""
     result = call("--edit", DELETION, "--lift-to-reference", "--diff")
-    names = ["out", "out.reference", "out.reference-frame", "out.diff"]
+    names = ["out", "out.reference", "out.lifted", "out.diff"]
     assert [p for p in result.stdout.split() if p.endswith(".mcool")] == [
         str(tmp_path / f"{name}.mcool") for name in names
     ]
@@ -370,7 +371,6 @@ def test_no_change_in_phase_is_exactly_0(call, tmp_path, source):
         "b",
         "--diff",
         "--lift-to-reference",
-        "reference",
     ]
     call(*line)
     one, two = (pixels(tmp_path / f"out.{x}.mcool") for x in ("lifted", "reference"))
@@ -389,7 +389,7 @@ def test_references_that_do_not_fit(call, place, tmp_path):
     call("a", "--module", "B", "--levels", "40", output="module.mcool")
     for name, words in {
         "contact": ["mode 'contact', not 'regularised'"],
-        "coarse": ["no level of 40 bp"],
+        "coarse": ["no resolution 40; it has: 80, 160"],
         "other": ["another genome", "3200 bp", "3010 bp"],
         "module": ["40 bp of module 'B', not 'S'"],
         "none": ["none.mcool"],
@@ -495,7 +495,7 @@ def test_other_edits_do_not_resume(call, tmp_path, monkeypatch):
         def late(*_):
             raise OSError(28, "No space left on device")
 
-        patch.setattr(pipeline, "write_expected", late)
+        patch.setattr(mcool_writer, "write_expected", late)
         assert "No space left" in call(*line, f"a:500 ins {letters}", code=2).output
     assert (tmp_path / "out.mcool.partial").is_dir()
     other = letters[:40] + "T" + letters[41:]
@@ -540,7 +540,7 @@ def test_a_worker_makes_the_same_genome_and_plan(call, place, tmp_path, source, 
     assert [str(r) for r in plan.regions] == [f"a:0-{3_010 - 487 + 55:,}"]
     (tmp_path / "letters.fa").write_text(">one\nACGTACGTAA\n")
     cluster._kept.clear()
-    with pytest.raises(cluster.EditError, match="have their files changed"):
+    with pytest.raises(EditError, match="have their files changed"):
         cluster._prepared(jobs[0])
     cluster._kept.clear()
 

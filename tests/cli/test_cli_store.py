@@ -132,7 +132,7 @@ def test_an_unfinished_run_is_not_continued_with_other_numbers(place, monkeypatc
     with monkeypatch.context() as patch:
         patch.setattr(work.Merger, "add", broken)
         assert predict(place, "x.mcool").exit_code != 0
-    refused(predict(place, "x.mcool", "--edges", "zero-padded"), "edges", "'real'", "'upstream'")
+    refused(predict(place, "x.mcool", "--edges", "zero-padded"), "edges", "'real'", "'zero-padded'")
     refused(
         predict(place, "x.mcool", "--store", str(place / "s.h5")),
         "encodings",

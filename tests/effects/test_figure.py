@@ -1102,7 +1102,7 @@ def test_a_file_of_maps_is_drawn(call, files, tmp_path):
     [
         (["--at", "a:100", "--genome", "x.fa"], ["nothing to draw", "--model and --genome"]),
         ([], ["nothing to draw", "PREDICTED"]),
-        (["MAPS", "--edit", EDIT], ["--edit, --vcf or --seqstr", "local.npz", "leave out one"]),
+        (["MAPS", "--edit", EDIT], ["--edit: nothing is predicted", "local.npz", "leave out one"]),
         (["MAPS", "--region", "a:1-10"], ["--region", "local.npz"]),
         (["MAPS", "--levels", "41"], ["level '41'", "160, 80, 40"]),
         (["maps.mcool", "--triangles"], ["--triangles", "maps.mcool"]),
@@ -1140,7 +1140,7 @@ def refused(result, words):
         (["--edit", "a:5,000-20,000 del"], ["a:5,000-20,000"]),
         (["--edit", EDIT, "--at", "b:100"], ["change nothing on b"]),
         (["--edit", "a:4,000-6,000 del", "--at", "a:5,000"], ["leave nothing of a:5,000"]),
-        (["--edit", EDIT, "--genes", "none.gtf"], ["'none.gtf'", "no such file"]),
+        (["--edit", EDIT, "--genes", "none.gtf"], ["'none.gtf'", "No such file"]),
     ],
 )
 def test_what_cannot_be_predicted(call, tmp_path, arguments, words):

@@ -14,7 +14,7 @@ import torch
 from conftest import make_toy_model, make_toy_spec, reference_state
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference.plain import zoom
+from reference.plain import one_strand
 
 from orca_cool.errors import DeviceError
 from orca_cool.model.bundle import load_bundle
@@ -267,7 +267,7 @@ def test_tf32_setting_comes_back_after_an_error(tf32):
 
 
 class Zoomed:
-    """A FastCascade with the face that ``zoom`` expects of a model."""
+    """A FastCascade with the face that ``one_strand`` expects of a model."""
 
     def __init__(self, cascade: FastCascade):
         self.cascade, self.spec = cascade, cascade.spec
@@ -294,9 +294,9 @@ def test_cascade_of_the_toy_model(name, device):
     }
     starts = {r: 5 * (2**k - 1) for k, r in enumerate(module.resolutions)}
     fast = FastCascade(model, device)
-    ours = zoom(Zoomed(fast), module, base, distances, starts)
+    ours = one_strand(Zoomed(fast), module, base, distances, starts)
     with torch.inference_mode():
-        wanted = zoom(model, module, base, distances, starts)
+        wanted = one_strand(model, module, base, distances, starts)
     for r in module.resolutions:
         assert off(ours[r], wanted[r]) <= 1e-4
     if module.decoder is None:
@@ -317,8 +317,8 @@ def test_fast_forms_are_kept():
 
 def both_strands(fast: FastCascade, module, strands, distances, starts, reverse_distances):
     """Mean of the two strands' zoom series, by resolution."""
-    a = zoom(Zoomed(fast), module, strands[0], distances, starts)
-    b = zoom(Zoomed(fast), module, strands[1], reverse_distances, mirror(starts, 250, 250))
+    a = one_strand(Zoomed(fast), module, strands[0], distances, starts)
+    b = one_strand(Zoomed(fast), module, strands[1], reverse_distances, mirror(starts, 250, 250))
     return {r: 0.5 * (a[r] + flip_map(b[r]))[0, 0] for r in module.resolutions}
 
 

@@ -16,7 +16,7 @@ import pytest
 import torch
 from conftest import reference_state
 from reference import plain
-from reference.plain import zoom
+from reference.plain import one_strand
 
 from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.bundle import Model, load_bundle
@@ -203,8 +203,8 @@ def both_strands(
     forward = distances(normmats)
     backward = {r: flip_map(d) for r, d in distances(reverse_normmats or normmats).items()}
     with torch.inference_mode():
-        a = zoom(model, module, strands[0], forward, starts)
-        b = zoom(
+        a = one_strand(model, module, strands[0], forward, starts)
+        b = one_strand(
             model, module, strands[1], backward, mirror(starts, model.spec.bins, model.spec.bins)
         )
     return {r: 0.5 * (a[r] + flip_map(b[r]))[0, 0] for r in module.resolutions}

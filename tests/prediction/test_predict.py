@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from conftest import make_toy_expected, make_toy_model
-from reference.plain import zoom
+from reference.plain import one_strand
 
 from orca_cool.errors import DeviceError, ModelError, OutputError, RegionError
 from orca_cool.genome.edited import EditedGenome
@@ -122,8 +122,8 @@ def test_windows_equal_the_plain_networks(engine, genome):
                 80: middle.start - root[0][0].start * 2,
                 40: fine.start - root[0][0].start * 4,
             }
-            one = zoom(model, module, forward, distances, starts)
-            two = zoom(model, module, reverse, distances, mirror(starts, 16, 16))
+            one = one_strand(model, module, forward, distances, starts)
+            two = one_strand(model, module, reverse, distances, mirror(starts, 16, 16))
             for r, w in ((160, root[0][0]), (80, middle), (40, fine)):
                 expected = 0.5 * (one[r] + flip_map(two[r]))[0, 0].numpy()
                 got = found[r, w.start]
@@ -331,8 +331,8 @@ def test_series_is_the_plain_zoom_of_its_own_window(engine, genome, tmp_path):
         for r in starts
     }
     with torch.inference_mode():
-        one = zoom(model, module, model.encoder(one_hot(codes)[None]), distances, starts)
-        two = zoom(
+        one = one_strand(model, module, model.encoder(one_hot(codes)[None]), distances, starts)
+        two = one_strand(
             model,
             module,
             model.encoder(one_hot(reverse_complement(codes))[None]),
@@ -436,9 +436,11 @@ def test_series_in_an_assembly_module_is_the_plain_zoom(engine, genome):
     source = EditedGenome(genome, {"layout": pieces})
     codes = source.fetch("layout", 0, window)
     with torch.inference_mode():
-        one = zoom(model, module, model.encoder(one_hot(codes)[None]), distances(starts), starts)
+        one = one_strand(
+            model, module, model.encoder(one_hot(codes)[None]), distances(starts), starts
+        )
         flipped = {r: flip_map(d) for r, d in distances(mirrored).items()}
-        two = zoom(
+        two = one_strand(
             model,
             module,
             model.encoder(one_hot(reverse_complement(codes))[None]),
