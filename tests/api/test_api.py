@@ -159,7 +159,8 @@ def test_an_edited_genome_is_a_genome(p, place, tmp_path):
     one, two = (runs.contents(tmp_path / f"{name}.mcool") for name in ("one", "two"))
     assert [name for name in {*one, *two} if one.get(name) != two.get(name)] == []
     m = alt.predict("a:3,000-5,000", 160)
-    assert m.values.shape == (13, 13)
+    written = cooler.Cooler(f"{tmp_path / 'two.mcool'}::resolutions/160")
+    assert m.values.shape == written.matrix(balance=True).fetch("a:3000-5000").shape == (14, 14)
 
 
 def test_what_cannot_be(p, place):

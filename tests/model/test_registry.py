@@ -68,9 +68,9 @@ def test_users_model_comes_before_a_shipped_one(toy_bundle: Model, tmp_path: Pat
 @pytest.mark.parametrize("suffix", ["", ".zip"])
 def test_export_and_import_again(toy_bundle: Model, tmp_path: Path, suffix):
     target = tmp_path / "out" / f"copy{suffix}"
-    assert "MIT" in run("export", toy_bundle.path, target)
-    assert "exists" in run("export", toy_bundle.path, target, code=2)
-    run("export", toy_bundle.path, target, "--force")
+    assert "MIT" in run("export", toy_bundle.path, "-o", target)
+    assert "exists" in run("export", toy_bundle.path, "-o", target, code=2)
+    run("export", toy_bundle.path, "-o", target, "--force")
     assert [p.name for p in target.parent.iterdir()] == [target.name]
     assert "modules S G B" in run("import", target, "--name", "again")
     assert load_bundle(registry.resolve("again")).digest == toy_bundle.digest
@@ -148,7 +148,7 @@ def test_wrong_use_is_one_line_and_exit_2(tmp_path: Path, toy_bundle: Model):
     assert "lacks" in run("import", tmp_path, code=2)
     assert "unknown released model 'x'" in run("import", tmp_path, "--name", "x", code=2)
     assert "no SHA-256 is known" in run("fetch", "h1esc", code=2)
-    assert "models fetch hff" in run("export", "hff", tmp_path / "x", code=2)
+    assert "models fetch hff" in run("export", "hff", "-o", tmp_path / "x", code=2)
     assert not (tmp_path / "home" / "models").exists()
 
 
