@@ -46,7 +46,7 @@ def engine(place: Path) -> Engine:
 
 
 def settings(**changes) -> Settings:
-    """Two modules, trans and strand_difference: every kind of step and of part."""
+    """Two modules, contacts between chromosomes and strand differences: every kind of step and of part."""
     return Settings(
         **(
             {"resolutions": LEVELS, "modules": ("S", "G"), "trans": True, "strand_difference": True}
@@ -93,7 +93,7 @@ def arguments(place: Path, output: Path) -> list[str]:
         "--levels",
         ",".join(map(str, LEVELS)),
         "--trans",
-        "--strand_difference",
+        "--strand-difference",
     ]
 
 

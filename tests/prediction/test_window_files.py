@@ -2,6 +2,7 @@
 process, byte for byte.
 """
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -315,24 +316,15 @@ def test_a_rank_is_killed(place, plan, whole, tmp_path, restarts):
 
 
 def job(place, output, **changes):
-    from orca_cool.prediction.parallel.cluster import Job
+    """The run of :mod:`runs`, as it is sent to other processes."""
+    from orca_cool.prediction.job import Job
+    from orca_cool.prediction.regions_job import RegionsJob
 
-    values = {
-        "model": place / "toy",
-        "genome": str(place / "toy.fa"),
-        "chrom_names": None,
-        "device": "cpu",
-        "dtype": "float32",
-    }
-    values |= {
-        "options": {},
-        "regions": runs.regions(),
-        "settings": runs.settings(),
-        "assembly": "toy",
-    }
-    return Job.of(
-        **(values | {"provenance": {"model_name": "toy"}, "folder": work_folder(output)} | changes)
+    base = Job(model=str(place / "toy"), genome=str(place / "toy.fa"), device="cpu")
+    made = RegionsJob.of(
+        base, runs.regions(), runs.settings(), "toy", {"model_name": "toy"}, output, False
     )
+    return dataclasses.replace(made, **changes)
 
 
 @pytest.mark.slow
