@@ -263,6 +263,8 @@ def _wait(scheduler: Scheduler, jobs: Sequence[Job], deadline: float) -> None:
     while (
         waiting := [job for job in jobs if not job.done.is_set()]
     ) and time.monotonic() < deadline:
-        if not waiting[0].done.wait(min(1.0, max(0.0, deadline - time.monotonic()))):
-            for job in waiting:
-                scheduler.is_pending(job.plan.key)  # asking keeps it wanted
+        waiting[0].done.wait(min(1.0, max(0.0, deadline - time.monotonic())))
+        # also where a job was done: many that each take less than a second must not let the last
+        # ones be forgotten
+        for job in waiting:
+            scheduler.is_pending(job.plan.key)  # asking keeps it wanted
