@@ -1059,7 +1059,7 @@ def test_it_serves_with_a_token_until_it_is_told_to_stop(tmp_path):
                 "uid"
             ]
             process.send_signal(signal.SIGINT)
-            _, err = process.communicate(timeout=60)
+            _, err = process.communicate(timeout=180)
         assert process.returncode == 0, err
         assert "Traceback" not in err
         assert err.strip().endswith("stopped")
