@@ -117,10 +117,12 @@ def number_argument(key: str, default: int) -> int:
 
 
 def json_response(value: object, status: int = 200) -> Response:
+    """A value as JSON; ValueError if it holds a number that JSON cannot say (NaN, infinity)."""
     return Response(json.dumps(value, allow_nan=False), status, content_type="application/json")
 
 
 def empty_response(status: int) -> Response:
+    """A status alone, without body and content type."""
     answer = Response(status=status)
     del answer.headers["Content-Type"]  # Flask sets the one of HTML
     return answer

@@ -2,7 +2,6 @@
 process, byte for byte.
 """
 
-import dataclasses
 import os
 import signal
 import subprocess
@@ -315,16 +314,15 @@ def test_a_rank_is_killed(place, plan, whole, tmp_path, restarts):
     runs.assert_same(output, whole)
 
 
-def job(place, output, **changes):
+def job(place, output):
     """The run of :mod:`runs`, as it is sent to other processes."""
     from orca_cool.prediction.job import Job
     from orca_cool.prediction.regions_job import RegionsJob
 
     base = Job(model=str(place / "toy"), genome=str(place / "toy.fa"), device="cpu")
-    made = RegionsJob.of(
+    return RegionsJob.of(
         base, runs.regions(), runs.settings(), "toy", {"model_name": "toy"}, output, False
     )
-    return dataclasses.replace(made, **changes)
 
 
 @pytest.mark.slow
