@@ -563,7 +563,7 @@ BAD = [
         ModelError,
         "80 bp .--base. cannot be averaged to level 40",
     ),
-    (lambda p: {"base": 20}, CoolerError, "m.cool' has no resolution 20; it has: 40"),
+    (lambda p: {"base": 20}, CoolerError, "m.cool' has bins of 40 bp; 20 are needed"),
     (lambda p: {"base": 320, "observed": p["coarse"]}, ModelError, "no level is a multiple of 320"),
     (lambda p: {"trans": 2}, ModelError, "'S'.*--trans"),
     (
@@ -580,7 +580,7 @@ BAD = [
     (
         lambda p: {"replicate": str(p["coarse"])},
         CoolerError,
-        "coarse.cool' has no resolution 40; it has: 80",
+        "coarse.cool' has bins of 80 bp; 40 are needed",
     ),
     (lambda p: {"observed": p["raw"]}, CoolerError, "not balanced"),
     (lambda p: {"phase": 40_000}, RegionError, "no window"),
