@@ -22,6 +22,21 @@ from orca_cool.model.spec import DecoderSpec, EncoderSpec, ModelSpec, ModuleSpec
 #: Facts, reference outputs and data lie next to the repository; they are no part of it.
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="also run the tests that CI leaves out")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is marked ``long`` unless ``--long`` asks for it."""
+    if config.getoption("--long"):
+        return
+    long = [item for item in items if "long" in item.keywords]
+    if long:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if "long" not in item.keywords]
+
+
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
 

@@ -212,7 +212,14 @@ def both_strands(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", ["h1esc_center", "h1esc_left_edge", "h1esc_offset", "h1esc_right_edge", "hctnoc_offset"]
+    "name",
+    [
+        pytest.param("h1esc_center", marks=pytest.mark.long),
+        pytest.param("h1esc_left_edge", marks=pytest.mark.long),
+        "h1esc_offset",
+        pytest.param("h1esc_right_edge", marks=pytest.mark.long),
+        "hctnoc_offset",
+    ],
 )
 def test_cascade_32mb(golden, request, device, close, name):
     bundle: Model = request.getfixturevalue(name.split("_")[0])
@@ -230,7 +237,9 @@ def test_cascade_32mb(golden, request, device, close, name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["one_chromosome", "translocation"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("one_chromosome", marks=pytest.mark.long), "translocation"]
+)
 def test_cascade_256mb(golden, h1esc, device, close, monkeypatch, name):
     """From the made-up 128 kb encodings, with the background that we assemble from the segments.
 
