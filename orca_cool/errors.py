@@ -2,6 +2,20 @@
 
 from __future__ import annotations
 
+import reprlib
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 80
+_SHORT.maxlong = 50
+
+
+def shown(value: object) -> str:
+    """A value of a file as a message quotes it: on one line and short, whatever it is."""
+    try:
+        return _SHORT.repr(value)
+    except (ValueError, RecursionError):  # Python prints no number of more than 4,300 digits
+        return f"a value of type {type(value).__name__} that is too long to show"
+
 
 class OrcaCoolError(Exception):
     """Base of every error that a user can cause; the CLI prints it on one line and exits with 2."""
