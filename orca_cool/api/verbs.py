@@ -228,7 +228,8 @@ def plot_file(
     force: bool = False,
     **style: Any,
 ) -> list[Path]:
-    """Draw a predicted .mcool beside a measured map, or a variant's matrices (.npz).
+    """Draw a predicted .mcool beside a measured map, a difference (.diff.mcool), or the matrices of
+    a variant or a zoom (.npz).
 
     Parameters
     ----------
@@ -243,7 +244,7 @@ def plot_file(
         if region or resolution or contact:
             raise ModelError(f"{str(predicted)!r} is drawn as it is; choose with --levels alone")
         return plot_variant(str(predicted), str(output), drawn, force=force)
-    path = plot_maps(
+    return plot_maps(
         str(predicted),
         Path(output),
         drawn.observed,
@@ -251,9 +252,10 @@ def plot_file(
         resolution,
         contact=contact,
         vmax=drawn.vmax,
+        dmax=drawn.dmax,
+        clr_weight_name=drawn.clr_weight_name,
         force=force,
     )
-    return [path]
 
 
 def _plain(options: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,6 +15,19 @@ from orca_cool.cli.options import Verb, json_option
 
 def _length(bp: int) -> str:
     return f"{bp / 1e6:g} Mb" if bp >= 1_000_000 else f"{bp / 1e3:g} kb"
+
+
+def _uses_of_counts(use: dict[str, Any]) -> Iterator[str]:
+    """Lines about programs of cooltools that take counts for evidence."""
+    dots = use["dots"]
+    if dots is not None:
+        fits = "yes" if dots["fits"] else "no"
+        yield (
+            f"cooltools dots: {fits}, it takes a --pseudo-depth of at most about "
+            f"{dots['largest_pseudo_depth']:.1e} (la_exp); this one has {dots['pseudo_depth']:.1e}"
+        )
+    if not use["integers"]:
+        yield "cooltools random-sample: no, it needs counts that are integers"
 
 
 @click.command(cls=Verb)
@@ -54,6 +69,8 @@ def check(ctx: click.Context, file: Path, as_json: bool) -> None:
                 f"{_length(use['largest_view'])}"
             )
         click.echo(f"  maps between chromosomes: {'yes' if use['trans'] else 'no'}")
+        for line in _uses_of_counts(use):
+            click.echo(f"  {line}")
     failed = sum(r.passed is False for r in report.results)
     click.echo(f"{file}: valid" if report.valid else f"{file}: NOT valid, {failed} checks failed")
     ctx.exit(0 if report.valid else 1)

@@ -12,6 +12,7 @@ from orca_cool.cli.options import (
     JOB,
     Length,
     Verb,
+    clr_weight_name_option,
     force_option,
     is_quiet,
     job_options,
@@ -66,6 +67,7 @@ PROTOCOL = ("module", "step", "window_phase", "trans")
 @click.option(
     "--no-ceiling", is_flag=True, help="Do not split the measured map's contacts in halves."
 )
+@clr_weight_name_option
 @click.option("--cutoff", default=5.0, show_default=True, help="Of adaptive coarse-graining.")
 @click.option(
     "--nearest",
@@ -136,7 +138,8 @@ def evaluate(
     split-half ceiling.
 
     Of a PREDICTED .mcool: whole chromosomes, pixels 2 bins apart or more, within the level's
-    window. Of a --model: the paper's protocol, zooms that tile the chromosomes, all pixels pooled.
+    window; OBSERVED may then be a prediction too, which is compared level by level. Of a --model:
+    the paper's protocol, zooms that tile the chromosomes, all pixels pooled.
 
     Baselines are boosted trees on position alone, trained on --train: on (a) distance and
     distances from the telomeres, (b) distance from the centromere too. Columns after these are

@@ -274,6 +274,13 @@ def levels_option(text: str = "all of the modules used") -> Callable[[F], F]:
 
 force_option = click.option("--force", is_flag=True, help="Replace what is there, and start anew.")
 
+clr_weight_name_option = click.option(
+    "--clr-weight-name",
+    default="weight",
+    show_default=True,
+    help="Column of balancing weights of the measured map.",
+)
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 nproc_option = click.option(

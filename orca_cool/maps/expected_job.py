@@ -55,13 +55,13 @@ class ExpectedJob:
         CoolerError, RegionError, OutputError
         """
         check_target(self.output, self.force)
-        file = open_map(self.observed)
+        file = open_map(self.observed, self.clr_weight_name)
         # the coarsest first: it is read in no time, and has the trans value, so that what is wrong
         # shows early; and all before anything is computed
         levels = sorted(set(self.resolutions) or file.resolutions, reverse=True)
         for resolution in levels:
             file.uri(resolution)
-        chosen = {r: file.balanced(r, self.clr_weight_name) for r in levels}
+        chosen = {r: file.balanced(r) for r in levels}
         view = None if self.view is None else Path(self.view)
         regions = {r: select_regions(clr, list(self.exclude), view) for r, clr in chosen.items()}
         fits = []
@@ -75,7 +75,6 @@ class ExpectedJob:
                         monotone=self.monotone,
                         keep=self.keep,
                         min_pixels=self.min_pixels,
-                        weight=self.clr_weight_name,
                         nproc=self.nproc,
                         show=report,
                     )

@@ -193,6 +193,7 @@ def _metadata(engine: Engine, maps: list[ContactMap], assembly: str) -> dict[str
         "licence": engine.spec.licence,
         "cell_type": engine.spec.cell_type,
         "dtype": engine.dtype,
+        "chromsizes": {c: engine.source.chromsizes[c] for c in {m.chrom for m in maps}},
         "zoom": {str(m.resolution): [m.chrom, m.start, m.end] for m in maps},
     }
 

@@ -146,6 +146,7 @@ class Config:
         paper.
     profile_weights : weight of a profile's loss, by name; the others share a weight of 1.
     transplants : see :class:`Transplants`.
+    clr_weight_name : column of balancing weights of the maps.
     cutoff : of adaptive coarse-graining (cooltools).
     block_missing : a pixel with a larger share of missing fine pixels is missing.
     seed : of all random draws.
@@ -178,6 +179,7 @@ class Config:
     emphasis: float = 0.0
     profile_weights: Mapping[str, float] = field(default_factory=dict)
     transplants: Transplants = Transplants()
+    clr_weight_name: str = "weight"
     cutoff: float = 5.0
     block_missing: float = 0.5
     seed: int = 1
@@ -242,6 +244,8 @@ class Config:
             plain[key] = {k: Path(v).name for k, v in plain[key].items()}
         for stage in plain["stages"]:
             stage.pop("microbatch")
+        if plain["clr_weight_name"] == "weight":  # as before there was a choice
+            plain.pop("clr_weight_name")
         return hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()[
             :16
         ]

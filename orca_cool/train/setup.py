@@ -171,7 +171,8 @@ class Run:
             path = config.path(config.maps[name])
             cache = config.path(config.cache) if config.cache else self.folder / "cache"
             unread = {*config.test, *config.exclude}
-            m = ObservedMap(path, resolution, config.cutoff, cache=cache, exclude=unread)
+            treated: dict[str, Any] = {"cache": cache, "clr_weight_name": config.clr_weight_name}
+            m = ObservedMap(path, resolution, config.cutoff, exclude=unread, **treated)
             for chrom in config.exclude:  # a scaffold may be in one of the two alone
                 if chrom not in self.source.chromsizes and chrom not in m.cooler.chromnames:
                     both = f"genome {self.source.name!r} nor in map {m.path!r}"
@@ -185,8 +186,8 @@ class Run:
                 path,
                 resolution,
                 config.cutoff,
-                cache=cache,
                 exclude=unread | (set(m.chromsizes) - measured),
+                **treated,
             )
             for kind, chroms in (("training", self.training), ("validation", config.validation)):
                 if not measured & set(chroms) and (kind == "training" or name == config.target):
