@@ -278,9 +278,10 @@ class TilesetRegistry:
 
     def drop(self, edit: str) -> None:
         """Close an edited genome and forget it; UnknownTileset if there is none."""
+        self.edited(edit)  # opens it, if need be, outside the lock
         with self._lock:
-            self.edited(edit)
-            self.edits.forget(self._close_edit(edit))
+            if self.edits.get(edit) is not None:
+                self.edits.forget(self._close_edit(edit))
 
     def _open_edit(self, address: Address) -> OpenEdit:
         """The edited genome of an address, made if it is not open."""

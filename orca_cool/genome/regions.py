@@ -134,17 +134,20 @@ class Region:
         return self.end - self.start
 
 
-_NUMBER = r"\s*([\d,]*\.?\d+)\s*([kKmMgG]?)[bB]?[pP]?\s*"
+# "++" and "*+" never give back what they took: no text makes the search go back and forth
+_NUMBER = r"\s*+([\d,]*+(?:\.\d++|(?<=\d)))\s*+([kKmMgG]?)[bB]?[pP]?\s*+"
 _SPAN = re.compile(rf"{_NUMBER}-(?:{_NUMBER})?")
 
 
 def _in_bp(digits: str, unit: str) -> int:
+    # What is longer is no position, Decimal would round it, and it would take long.
+    if len(digits) > 25:
+        raise InvalidOperation
     # The grammar of bioframe, but exact: its float arithmetic reads 1.001M as 1,000,999.
     value = (
         Decimal(digits.replace(",", "")) * {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}[unit.upper()]
     )
-    # What is longer is no position, and Decimal rounds it.
-    if value != int(value) or len(digits) > 25:
+    if value != int(value):
         raise InvalidOperation
     return int(value)
 
