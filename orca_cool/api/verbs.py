@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orca_cool.errors import ModelError
+from orca_cool.locks import locked_outputs
 from orca_cool.prediction.job import Say
 
 if TYPE_CHECKING:
@@ -239,20 +240,23 @@ def plot_file(
     from orca_cool.maps.picture import plot_maps
 
     drawn = Style(**_plain(style))
-    if str(predicted).endswith(".npz"):
-        if region or resolution or contact:
-            raise ModelError(f"{str(predicted)!r} is drawn as it is; choose with --levels alone")
-        return plot_variant(str(predicted), str(output), drawn, force=force)
-    path = plot_maps(
-        str(predicted),
-        Path(output),
-        drawn.observed,
-        region,
-        resolution,
-        contact=contact,
-        vmax=drawn.vmax,
-        force=force,
-    )
+    with locked_outputs(output):
+        if str(predicted).endswith(".npz"):
+            if region or resolution or contact:
+                raise ModelError(
+                    f"{str(predicted)!r} is drawn as it is; choose with --levels alone"
+                )
+            return plot_variant(str(predicted), str(output), drawn, force=force)
+        path = plot_maps(
+            str(predicted),
+            Path(output),
+            drawn.observed,
+            region,
+            resolution,
+            contact=contact,
+            vmax=drawn.vmax,
+            force=force,
+        )
     return [path]
 
 

@@ -23,6 +23,7 @@ from typing import Any
 from orca_cool.errors import BundleError, ModelError, OutputError
 from orca_cool.files import PARTIAL, atomic_folder, atomic_path, check_format, replace_folder
 from orca_cool.genome.regions import closest
+from orca_cool.locks import locked_outputs
 from orca_cool.model.header import SPEC_FILE, check_weights, is_bundle, read_header
 
 DATA = Path(__file__).parents[1] / "data"
@@ -224,8 +225,9 @@ def import_bundle(
             _unzip(source, new)
         bundle = load_bundle(new)  # every tensor, before anything appears under the name
         target = out / check_name(name or bundle.spec.name)
-        _refuse_existing(target, force)
-        replace_folder(new, target)
+        with locked_outputs(target):
+            _refuse_existing(target, force)
+            replace_folder(new, target)
     return target
 
 
