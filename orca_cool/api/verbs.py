@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orca_cool.errors import ModelError
+from orca_cool.locks import locked_outputs
 from orca_cool.prediction.job import Say
 
 if TYPE_CHECKING:
@@ -240,22 +241,25 @@ def plot_file(
     from orca_cool.maps.picture import plot_maps
 
     drawn = Style(**_plain(style))
-    if str(predicted).endswith(".npz"):
-        if region or resolution or contact:
-            raise ModelError(f"{str(predicted)!r} is drawn as it is; choose with --levels alone")
-        return plot_variant(str(predicted), str(output), drawn, force=force)
-    return plot_maps(
-        str(predicted),
-        Path(output),
-        drawn.observed,
-        region,
-        resolution,
-        contact=contact,
-        vmax=drawn.vmax,
-        dmax=drawn.dmax,
-        clr_weight_name=drawn.clr_weight_name,
-        force=force,
-    )
+    with locked_outputs(output):
+        if str(predicted).endswith(".npz"):
+            if region or resolution or contact:
+                raise ModelError(
+                    f"{str(predicted)!r} is drawn as it is; choose with --levels alone"
+                )
+            return plot_variant(str(predicted), str(output), drawn, force=force)
+        return plot_maps(
+            str(predicted),
+            Path(output),
+            drawn.observed,
+            region,
+            resolution,
+            contact=contact,
+            vmax=drawn.vmax,
+            dmax=drawn.dmax,
+            clr_weight_name=drawn.clr_weight_name,
+            force=force,
+        )
 
 
 def _plain(options: dict[str, Any]) -> dict[str, Any]:

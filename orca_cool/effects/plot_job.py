@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from orca_cool.errors import EditError, ModelError, RegionError
 from orca_cool.genome.regions import Region, parse_length, parse_position, parse_region
+from orca_cool.locks import holding
 from orca_cool.maps.open import MapFile, open_map
 from orca_cool.maps.picture import picture_paths, save_figures
 from orca_cool.maps.weights import WEIGHT
@@ -133,6 +134,7 @@ class PlotJob(Job):
         if self.at is None and self.region is None and not self.edits:
             raise RegionError("there is nothing to draw around: give --at, --region or --edit")
 
+    @holding(lambda job: [job.output])
     def run(
         self, opened: Opened | None = None, *, progress: bool = True, say: Say = lambda line: None
     ) -> list[Path]:

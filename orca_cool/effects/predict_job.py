@@ -11,7 +11,9 @@ from orca_cool.effects import COPIES
 from orca_cool.errors import EditError, OutputError, RegionError
 from orca_cool.files import check_output
 from orca_cool.genome.regions import Region, parse_region, read_view
-from orca_cool.prediction.job import EDGES, Job, Opened, Say, chosen_levels
+from orca_cool.locks import holding
+from orca_cool.prediction.job import EDGES, Job, Opened, Say, chosen_levels, require_long_enough
+from orca_cool.prediction.parallel import only_helps
 from orca_cool.prediction.regions_job import RegionsJob
 from orca_cool.prediction.zoom_job import predict_zoom
 
@@ -80,6 +82,15 @@ class PredictJob(Job):
         kinds = ["lifted"] * self.lift_to_reference + ["diff"] * self.diff
         return [companion_path(output, kind) for kind in kinds]
 
+    def _written(self) -> list[Path]:
+        """All files that this process writes, but the expected tables."""
+        from orca_cool.effects.companion_outputs import companion_path
+
+        output = Path(self.output)
+        made = [companion_path(output, "reference")] * (self.diff and self.reference is None)
+        arrays = [output.with_suffix(".npz")] * (self.at is not None)
+        return [] if only_helps() else [output, *arrays, *self.companions, *made]
+
     def check(self) -> None:
         """Raise what can be known to be wrong before model and genome are opened.
 
@@ -107,10 +118,8 @@ class PredictJob(Job):
                 "--lift-to-reference": self.lift_to_reference,
                 "--diff": self.diff,
             }
-            if given := [name for name, value in without.items() if value]:
-                raise RegionError(
-                    f"--at {self.at!r} predicts one zoom; leave out {' and '.join(given)}"
-                )
+            if names := " and ".join(name for name, value in without.items() if value):
+                raise RegionError(f"--at {self.at!r} predicts one zoom; leave out {names}")
         if not self._goes_on():
             check_output(Path(self.output), self.force)
         for path in self.companions:
@@ -141,6 +150,7 @@ class PredictJob(Job):
         """
         return bool(self.companions) and Path(self.output).exists() and not self.force
 
+    @holding(_written)
     def run(
         self, opened: Opened | None = None, *, progress: bool = True, say: Say = lambda line: None
     ) -> list[Path]:
@@ -181,7 +191,7 @@ class PredictJob(Job):
             self.trans,
             self.strand_difference,
         )
-        _require_long_enough(opened, min(levels))
+        require_long_enough(opened, min(levels))
         if self.at is not None:
             return predict_zoom(
                 opened,
@@ -247,18 +257,6 @@ class PredictJob(Job):
 
 def _silent(line: str) -> None:
     """Tell nobody: of several ranks only the first speaks."""
-
-
-def _require_long_enough(opened: Opened, finest: int) -> None:
-    """EditError if the edits leave less of a chromosome than one bin."""
-    if opened.edited is None:
-        return
-    for contig in opened.edited.genome.edited:
-        if (length := opened.source.chromsizes[contig]) < finest:
-            raise EditError(
-                f"the edits leave {length:,} bp of {contig!r}, less than one bin of {finest:,} bp; "
-                f"leave out that level, or edit otherwise"
-            )
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from orca_cool.files import check_output, sha256
 from orca_cool.genome.loops import read_loops
 from orca_cool.genome.regions import parse_length
 from orca_cool.genome.source import SequenceSource
+from orca_cool.locks import holding
 from orca_cool.prediction.job import MANY_EDITS, Job, Opened, Say
 from orca_cool.prediction.progress import progress_bar
 from orca_cool.variants import Variant, of_changes, parse_edits, read_variants
@@ -120,6 +121,12 @@ class VariantsJob(Job):
             raise EditError(f"{bad[0].where}: {bad[0].name}: {bad[0].problem}{more}")
         return found
 
+    def _written(self) -> list[str]:
+        """The table, where it is a file, and the folder of matrices."""
+        table = [] if self.output == STANDARD else [self.output]
+        return table if self.maps is None else [*table, self.maps]
+
+    @holding(_written)
     def run(
         self, opened: Opened | None = None, *, progress: bool = True, say: Say = lambda line: None
     ) -> Summary:

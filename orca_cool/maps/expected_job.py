@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orca_cool import __version__
+from orca_cool.locks import holding
 from orca_cool.maps.expected_files import check_target, save_expected
 from orca_cool.maps.expected_fit import KEEP, MIN_PIXELS, fit, select_regions
 from orca_cool.maps.open import open_map
@@ -47,6 +48,7 @@ class ExpectedJob:
     nproc: int = 1
     force: bool = False
 
+    @holding(lambda job: [job.output])
     def run(self, bar: Bar) -> Path:
         """Measure every resolution, the coarsest first, and write the folder.
 

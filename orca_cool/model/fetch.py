@@ -15,6 +15,7 @@ from pathlib import Path
 
 from orca_cool.errors import FetchError, OrcaCoolError, OutputError
 from orca_cool.files import PARTIAL
+from orca_cool.locks import locked_outputs
 from orca_cool.model.download import Progress, check_space, disk_error, download
 from orca_cool.model.header import is_bundle
 from orca_cool.model.registry import Archive, import_bundle
@@ -60,9 +61,33 @@ def fetch(
     digest = _wanted_digest(archive, digest, accept_unverified)
     if (out / name).exists() and not force:
         raise OutputError(f"{out / name} exists; --force replaces it")
+    folder = out.parent / "downloads"
+    files = {
+        url: folder / (Path(urllib.parse.urlsplit(url).path).name or "download")
+        for url in archive.urls
+    }
+    try:
+        for made in (out, folder):
+            made.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{made} cannot be made: {error.strerror or error}") from error
+    with locked_outputs(out / name, *files.values()):
+        return _fetched(archive, files, name, out, digest, force, keep, progress)
+
+
+def _fetched(
+    archive: Archive,
+    files: dict[str, Path],
+    name: str,
+    out: Path,
+    digest: str | None,
+    force: bool,
+    keep: bool,
+    progress: Progress | None,
+) -> list[Path]:
+    """Download from the first address that works to its file, and import the models."""
     failures: list[FetchError] = []
-    for url in archive.urls:
-        file = out.parent / "downloads" / (Path(urllib.parse.urlsplit(url).path).name or "download")
+    for url, file in files.items():
         try:
             found = download(url, file, digest, progress=progress)
             break

@@ -23,6 +23,7 @@ from typing import Any
 from orca_cool.errors import BundleError, ModelError, OutputError
 from orca_cool.files import PARTIAL, atomic_folder, atomic_path, check_format, replace_folder
 from orca_cool.genome.regions import closest
+from orca_cool.locks import locked_outputs
 from orca_cool.model.header import (
     MAX_HEADER,
     SPEC_FILE,
@@ -229,8 +230,9 @@ def import_bundle(
         bundle = load_bundle(new)  # every tensor, before anything appears under the name
         add_digest(new)  # which former versions did not write
         target = out / check_name(name or bundle.spec.name)
-        _refuse_existing(target, force)
-        replace_folder(new, target)
+        with locked_outputs(target):
+            _refuse_existing(target, force)
+            replace_folder(new, target)
     return target
 
 

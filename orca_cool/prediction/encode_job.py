@@ -73,7 +73,7 @@ class EncodeJob(Job):
                 raise OutputError(
                     f"{output} exists and is not a store of encodings; choose another name"
                 )
-            output.unlink()
+            EncodingStore.delete(output)
         name = bundle.spec.name
         with EncodingStore.open(
             output, bundle.model.encoder, source, model_name=name, dtype=self.store_dtype

@@ -284,3 +284,15 @@ def chosen_levels(
 def _tuples(data: Mapping[str, Any]) -> dict[str, Any]:
     """JSON's lists as tuples, as the dataclasses have them."""
     return {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+
+
+def require_long_enough(opened: Opened, finest: int) -> None:
+    """EditError if the edits leave less of a chromosome than one bin."""
+    if opened.edited is None:
+        return
+    for contig in opened.edited.genome.edited:
+        if (length := opened.source.chromsizes[contig]) < finest:
+            raise EditError(
+                f"the edits leave {length:,} bp of {contig!r}, less than one bin of {finest:,} bp; "
+                f"leave out that level, or edit otherwise"
+            )

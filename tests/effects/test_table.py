@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pandas as pd
 import pytest
 import runs
 from click.testing import CliRunner
+from damage import KINDS, damage
 
 from orca_cool.cli import main
 from orca_cool.effects import table as table_module
@@ -348,6 +350,127 @@ def test_another_run_does_not_go_on_with_it(place, vcf, engine, tmp_path, monkey
     run(identity={"file": "y"}, force=True)
     with pytest.raises(OutputError, match="exists"):
         run()
+
+
+class Stopped(BaseException):
+    """As KeyboardInterrupt, which pytest would take for its own."""
+
+
+@pytest.fixture(scope="module")
+def interrupted(vcf, engine, tmp_path_factory):
+    """How a table is written in blocks of three variants; a work folder with three of them; the
+    whole table.
+    """
+    variants = list(read_variants(vcf, engine.source))
+    module = engine.spec.module("S")
+    folder = tmp_path_factory.mktemp("interrupted")
+
+    def write(output, stop=99):
+        def until(done, total):
+            if done >= stop:
+                raise Stopped
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(table_module, "batch_size", lambda engine: 3)
+            return write_table(
+                Reference(engine, module),
+                variants,
+                output,
+                Scoring(module.resolutions),
+                identity={"file": "x"},
+                progress=until,
+            )
+
+    write(folder / "whole.tsv")
+    with pytest.raises(Stopped):
+        write(folder / "scores.tsv", stop=9)
+    return write, folder / "scores.tsv.partial", folder / "whole.tsv"
+
+
+def go_on(interrupted, tmp_path, caplog):
+    """The table, its summary, and the warnings of a run that goes on with what is in
+    ``tmp_path``.
+    """
+    write, _, whole = interrupted
+    caplog.clear()
+    output = tmp_path / "scores.tsv"
+    summary = write(output)
+    assert summary.scored == 13
+    assert sum(summary.unscored.values()) == 3
+    assert output.read_bytes() == whole.read_bytes()
+    assert json.loads((tmp_path / "scores.tsv.json").read_text())["scored"] == 13
+    for path in tmp_path.glob("scores.tsv*"):
+        path.unlink()  # no folder is left
+    return [r.getMessage() for r in caplog.records if r.name.startswith("orca_cool")]
+
+
+def test_zeros_of_a_power_cut_are_not_in_the_table(interrupted, tmp_path, caplog):
+    """The size is there, the data are not: those rows are told, and scored again."""
+    here = shutil.copytree(interrupted[1], tmp_path / "scores.tsv.partial")
+    data = (here / "rows.tsv").read_bytes()
+    (here / "rows.tsv").write_bytes(data[:-300] + bytes(300))
+    (warning,) = go_on(interrupted, tmp_path, caplog)
+    assert "is damaged (1 of its blocks of rows" in warning
+    assert "these variants are scored again" in warning
+
+
+def test_only_the_lost_block_is_scored_again(interrupted, tmp_path, caplog, monkeypatch):
+    here = shutil.copytree(interrupted[1], tmp_path / "scores.tsv.partial")
+    data = (here / "rows.tsv").read_bytes()
+    (here / "rows.tsv").write_bytes(data[:10] + b"?" + data[11:])
+    calls, real = [], table_module.batch_rows
+
+    def counted(reference, some, first, scoring):
+        calls.append((first, len(some)))
+        return real(reference, some, first, scoring)
+
+    monkeypatch.setattr(table_module, "batch_rows", counted)
+    go_on(interrupted, tmp_path, caplog)
+    assert calls == [(0, 3), (9, 3), (12, 3), (15, 1)]
+
+
+def test_an_unfinished_table_of_a_former_version(interrupted, tmp_path, caplog):
+    """It has no checksums: it is told, and begun anew; one of other settings is refused."""
+    here = shutil.copytree(interrupted[1], tmp_path / "scores.tsv.partial")
+    first = (here / "journal.jsonl").read_text().splitlines()[0]
+    settings = json.loads(first.partition(" ")[2])["settings"]
+    former = json.dumps({"settings": settings | {"file": "y"}, "bytes": 3}) + "\n"
+    (here / "journal.jsonl").write_text(former)
+    with pytest.raises(OutputError, match=r"other settings \(file\)"):
+        go_on(interrupted, tmp_path, caplog)
+    (here / "journal.jsonl").write_text(json.dumps({"settings": settings, "bytes": 3}) + "\n")
+    (warning,) = go_on(interrupted, tmp_path, caplog)
+    assert "was left by a former version; the table begins anew" in warning
+
+
+@pytest.mark.parametrize(
+    "number", [12, pytest.param(200, marks=[pytest.mark.long, pytest.mark.timeout(7200)])]
+)
+def test_any_damage_to_an_unfinished_table(interrupted, tmp_path, caplog, number):
+    """Whatever happens to rows or journal, the table is the undisturbed one."""
+    rng = np.random.default_rng(number)
+    told = 0
+    for k in range(number):
+        here = shutil.copytree(interrupted[1], tmp_path / "scores.tsv.partial")
+        damage(here / ("rows.tsv", "journal.jsonl")[k % 2], KINDS[k // 2 % 6], rng)
+        told += bool(go_on(interrupted, tmp_path, caplog))
+    print(f"{number} damaged, {told} told")
+    assert told >= number // 2  # a journal that is cut at a line's end, or gone, is a shorter one
+
+
+@pytest.mark.slow
+def test_two_processes_on_one_table(place, vcf, whole, tmp_path):
+    """One writes it, the other is told: no row is there twice."""
+    line = [sys.executable, "-m", "orca_cool", *arguments(place, vcf, tmp_path / "v.tsv")]
+    options = {"env": runs.environment(), "stderr": subprocess.PIPE, "text": True}
+    processes = [subprocess.Popen(line, **options) for _ in range(2)]
+    errors = [p.communicate()[1] for p in processes]
+    assert sorted(p.returncode for p in processes) == [0, 2], errors
+    text = next(e for p, e in zip(processes, errors) if p.returncode == 2)
+    assert "is in use" in text or "exists; use --force" in text  # the first may have ended
+    ours = table(tmp_path / "v.tsv")
+    assert not ours.duplicated(["name", "resolution", "site"]).any()
+    pd.testing.assert_frame_equal(ours, table(whole))
 
 
 @pytest.mark.parametrize("moments", [(0.4, 0.9, 1.6)])

@@ -20,7 +20,8 @@ import pytest
 import torch
 import yaml
 from click.testing import CliRunner
-from safetensors.torch import load_file
+from damage import KINDS, damage
+from safetensors.torch import load_file, save_file
 from toy_training import toy_config
 
 from orca_cool.cli import main
@@ -449,6 +450,51 @@ def test_checkpoints_are_whole_or_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
         checkpoint.write(tmp_path / "file", 0, 1, tensors, {}, "d", 1)
+
+
+@pytest.mark.parametrize(
+    "number", [24, pytest.param(200, marks=[pytest.mark.long, pytest.mark.timeout(3600)])]
+)
+def test_any_damage_to_a_checkpoint_is_an_error(tmp_path, number):
+    """Its numbers are those that were written, or it is refused: tensors, step, rates, best score."""
+    loop = make_loop(only(tmp_path, 1), tmp_path / "run")
+    loop.run()
+    path = checkpoint.newest(tmp_path / "run" / "checkpoints")
+    assert path is not None
+    digest, data = loop.config.digest(), path.read_bytes()
+    tensors, state = checkpoint.read(path, digest)
+    assert state["step"] == 6
+    header = int.from_bytes(data[:8], "little")
+    rng, refused = np.random.default_rng(number), 0
+    for k in range(number):
+        path.write_bytes(data)
+        if k % 3:  # a bit, of the header and of the tensors in turn
+            at = int(rng.integers(0, header + 8) if k % 3 == 1 else rng.integers(len(data)))
+            path.write_bytes(data[:at] + bytes([data[at] ^ 1 << k % 8]) + data[at + 1 :])
+        else:
+            damage(path, KINDS[k // 3 % 6], rng)
+        try:
+            found, now = checkpoint.read(path, digest)
+        except TrainingError:
+            refused += 1
+            continue
+        assert now == state
+        assert found.keys() == tensors.keys()
+        assert all(torch.equal(found[k], tensors[k]) for k in tensors)
+    print(f"{number} damaged, {refused} refused")
+    assert refused >= 0.9 * number  # spaces of the header's end, and spelling of JSON, do not count
+
+
+def test_checkpoints_of_a_former_version_are_read(tmp_path):
+    """Version 1 had a checksum over the tensors alone."""
+    tensors = {"model.a": torch.arange(6.0).reshape(2, 3)}
+    header = {"format": checkpoint.FORMAT, "version": 1, "digest": "d", "state": {"step": 3}}
+    header["sha256"] = checkpoint._sum(tensors, {})
+    path = tmp_path / "000-000000003.safetensors"
+    save_file(tensors, path, metadata={"orca_cool": json.dumps(header)})
+    found, state = checkpoint.read(path, "d")
+    assert torch.equal(found["model.a"], tensors["model.a"])
+    assert state == {"step": 3}
 
 
 # -- whole runs
