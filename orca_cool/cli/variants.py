@@ -17,6 +17,9 @@ from orca_cool.cli.options import (
     say,
 )
 
+#: Exit code where a table is written, and no variant in it has scores.
+NOTHING_SCORED = 1
+
 
 @click.command(cls=Verb)
 @click.argument("variants", type=click.Path(), required=False)
@@ -53,9 +56,13 @@ def variants(job: dict[str, Any], output: str, **options: Any) -> None:
     """Score every variant of VARIANTS (VCF, BEDPE, a table of events, or a text of edits, one a
     line; - is standard input) by how much it changes the map.
 
-    A row for each variant, level and breakpoint; a variant that cannot be scored has one row with
-    the reason. A killed run goes on where it was when the same command is repeated.
+    A row for each variant, level and breakpoint, with id, chrom, pos, ref and alt as VARIANTS has
+    them; a variant that cannot be scored has one row with the reason. If none can be scored, the
+    exit code is 1. A killed run goes on where it was when the same command is repeated.
     """
-    api.score_variants(output, **job, **options, progress=not is_quiet(), say=say)
+    summary = api.score_variants(output, **job, **options, progress=not is_quiet(), say=say)
     if output != "-":
         click.echo(output)
+    if not summary.scored:
+        say("Error: no variant could be scored; the column status of the table says why")
+        click.get_current_context().exit(NOTHING_SCORED)

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from orca_cool.effects.scores import log_insulation
 from orca_cool.errors import EditError
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.gaps import MAX_GAP, gap_fraction
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import GAP, SequenceSource
 from orca_cool.maps.contact_map import ContactMap
-from orca_cool.maps.metrics import insulation_score
 
 if TYPE_CHECKING:
     from orca_cool.effects.align import Comparison, Reference
@@ -200,22 +200,26 @@ def _map(m: ContactMap, source: SequenceSource) -> Map:
     """A predicted map as it is drawn: bins that are mostly gap, or lie outside the chromosome, are
     predicted too, but mean nothing, and are masked.
     """
-    track = insulation_score(m.frequency, diamond_side(len(m.values)))
     return _masked(
         m.chrom,
         m.start,
         m.end,
         m.values,
-        track,
+        m.frequency,
         gap_fraction(source, m.chrom, m.start, m.end, m.resolution) > MAX_GAP,
     )
 
 
 def _masked(
-    chrom: str, start: int, end: int, values: np.ndarray, track: np.ndarray, unknown: np.ndarray
+    chrom: str, start: int, end: int, values: np.ndarray, contact: np.ndarray, unknown: np.ndarray
 ) -> Map:
+    """A map whose bins ``unknown``, (n,) bool, are masked, with the insulation of ``contact``,
+    (n, n), as scores take it.
+    """
     values = np.where(unknown[:, None] | unknown[None, :], np.nan, values.astype(float))
-    return Map(chrom, start, end, values, np.where(unknown, np.nan, track))
+    track = log_insulation(contact, unknown, diamond_side(len(values)))
+    known = np.isfinite(track)
+    return Map(chrom, start, end, values, track - (track[known].mean() if known.any() else 0.0))
 
 
 def _lifted(tracks: Sequence[np.ndarray], bins: Sequence[np.ndarray], n: int) -> np.ndarray:
@@ -330,10 +334,8 @@ def _column(
     def a_map(name: str, chrom: str, place: Mapping[str, Any], length: float) -> Map:
         values = arrays[name].astype(float)
         middles = place["start"] + resolution * np.arange(len(values)) + resolution // 2
-        track = insulation_score(np.exp(values), diamond_side(len(values)))
-        return _masked(
-            chrom, place["start"], place["end"], values, track, (middles < 0) | (middles >= length)
-        )
+        outside = (middles < 0) | (middles >= length)
+        return _masked(chrom, place["start"], place["end"], values, np.exp(values), outside)
 
     references = tuple(
         a_map(f"own_{key}_{k}", r["chrom"], r, sizes[r["chrom"]])

@@ -36,7 +36,9 @@ from orca_cool.files import atomic_write, check_output, replace_file
 from orca_cool.variants import Variant
 
 FORMAT = "orca-cool.scores"
-FORMAT_VERSION = 1
+#: Version 2 has the columns id, pos, ref and alt of the input. An unfinished table of another
+#: version is not gone on with.
+FORMAT_VERSION = 2
 
 #: (variants done, variants in all)
 Progress = Callable[[int, int], None]
