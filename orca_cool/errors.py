@@ -7,12 +7,13 @@ import reprlib
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 80
 _SHORT.maxlong = 50
+_SHORT.maxlevel = 2
 
 
 def shown(value: object) -> str:
     """A value of a file as a message quotes it: on one line and short, whatever it is."""
     try:
-        return _SHORT.repr(value)
+        return _SHORT.repr(value)[:300]
     except (ValueError, RecursionError):  # Python prints no number of more than 4,300 digits
         return f"a value of type {type(value).__name__} that is too long to show"
 

@@ -25,7 +25,7 @@ from safetensors.torch import load_file, save_file
 from toy_training import toy_config
 
 from orca_cool.cli import main
-from orca_cool.errors import CoolerError, OutputError, TrainingError
+from orca_cool.errors import CoolerError, ModelError, OutputError, TrainingError
 from orca_cool.genome.open import open_genome
 from orca_cool.model.bundle import load_bundle
 from orca_cool.train import checkpoint
@@ -96,6 +96,46 @@ def test_unknown_key_names_the_nearest(tmp_path):
     for change, message in cases:
         with pytest.raises(TrainingError, match=message):
             parse_config({**data, **change}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seed: " + "9" * 5000, "is not YAML: Exceeds the limit"),
+        ("seed: 0x" + "f" * 100_000, r"seed must be a whole number of at most .* too long to show"),
+        ("0x" + "f" * 900 + ": 1", "unknown key [0-9]+[.]{3}[0-9]+ in the conf"),
+        ("seed: .inf", "seed must be a whole number of at most [0-9,]+, not inf"),
+        ("cutoff: .nan", "cutoff must be a finite number, not nan"),
+        ("cutoff: 0x" + "f" * 1000, "cutoff must be a finite number"),
+        ("threads: -1", "threads must be 1 or more, not -1"),
+        ("maps: {m: 3}", r"maps must be Mapping\[str, str\], not"),
+        ("test: [.nan]", "test must be tuple"),
+        ("x: " + "[" * 5000, "is nested too deep"),
+        ("model: {bins: 1000000000000000000000000000000}", "bins must be .* not 10{30}"),
+        ("model: {encoder: {pools: [1, 0]}}", "a pool must be .* not 0"),
+        (
+            "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n"
+            + "".join(
+                f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]\n" for a, b in zip("abcdefgh", "bcdefghi")
+            )
+            + "stages: *i",
+            r"stages\[0\] must be a mapping, not \[",
+        ),
+        ("x: !!python/object/apply:os.system [true]", "is not YAML: could not determine a constr"),
+    ],
+)
+def test_numbers_and_texts_that_no_configuration_has(tmp_path, text, message):
+    path = write_config(tmp_path)
+    key = text.partition(":")[0]
+    data = yaml.safe_load(path.read_text())
+    data.pop(key, None)
+    path.write_text(yaml.safe_dump(data) + text)
+    began = time.process_time()
+    with pytest.raises((TrainingError, ModelError), match=message) as error:
+        load_config(path).spec((), {})
+    assert time.process_time() - began < 3
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 600
 
 
 def test_digest_holds_what_decides_the_numbers(tmp_path):
