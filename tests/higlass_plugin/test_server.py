@@ -85,7 +85,9 @@ class FakeRegistry:
     def listed(self):
         return list(self.tilesets.values())
 
-    def tiles(self, ids, *, wait=0.1):
+    scheduler = None
+
+    def tiles(self, ids, *, wait=0.1, client=None):
         self.waits.append(wait)
         self.asked.append(list(ids))
         if self.broken:
@@ -95,11 +97,11 @@ class FakeRegistry:
     def progress(self, ids):
         return {"ready": list(ids), "pending": [], "failed": {}}
 
-    def open_url(self, url, coord_system=None):
+    def open_url(self, url, coord_system=None, *, guest=False):
         self.asked.append((url, coord_system))
         return self.tilesets["m2"]
 
-    def edit(self, edits, *, vcf=None, model=None, genome=None):
+    def edit(self, edits, *, vcf=None, model=None, genome=None, guest=False):
         if "wrong" in edits:
             raise EditError("edit 'wrong' is not understood;\n write it otherwise")
         if "broken" in edits:
@@ -114,7 +116,7 @@ class FakeRegistry:
             raise UnknownTileset(f"there is no edit {edit!r}")
         return self.edits[edit]
 
-    def drop(self, edit):
+    def drop(self, edit, *, guest=False):
         self.edited(edit)
         del self.edits[edit]
 
@@ -244,7 +246,7 @@ def test_a_failing_registry_fails_no_request_for_tiles(client, registry, caplog)
 
 
 def test_a_tile_that_is_no_json_fails_alone(client, registry):
-    registry.tiles = lambda ids, wait: {
+    registry.tiles = lambda ids, wait, client: {
         "m1.0.0.0": {"dense": "AAAA", "min_value": float("nan")},
         "v1.0.0": [{"xStart": 1}],
     }
@@ -915,9 +917,8 @@ def test_a_prediction_is_computed_while_the_page_asks(toy):
 def test_an_edit_and_its_url_are_one(toy):
     made = toy.post(f"{API}/edits/", json={"edit": "a:1,000-2,000 del"}).get_json()
     assert made["contigs"] == {"a": 29_000, "b": 9_000}
-    foreign = {"Origin": "https://elsewhere.example"}
     registered = toy.post(
-        f"{API}/register_url/", json={"fileurl": made["url"], "filetype": "orca"}, headers=foreign
+        f"{API}/register_url/", json={"fileurl": made["url"], "filetype": "orca"}
     ).get_json()
     assert registered == {"uid": made["tilesets"]["map"]}
     assert toy.get(f"{API}/chrom-sizes/?id={registered['uid']}").text == "a\t29000\nb\t9000\n"
