@@ -9,6 +9,7 @@ import json
 import re
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import threading
@@ -979,8 +980,10 @@ SERVE = [
         (["--genome", "none.fa"], "'none.fa'"),
         (["--host", "0.0.0.0"], "--token"),
         (["--host", "192.168.0.1"], "--token"),
-        (["--token", "a b"], "'a b'"),
-        (["--token", "short"], "'short'"),
+        (["--token", "a-token-of-mine"], "--token-file"),
+        (["--token-file", "no.such.file"], "'no.such.file'"),
+        (["--token-file", __file__], "8 to 200 letters"),
+        (["--token-file", __file__, "--token", "auto"], "contradict"),
         (["--host", "no.such.host.invalid", "--token", "auto"], "no.such.host.invalid"),
         (["--store", "a", "--store", "b"], "2 --store for 1 --model"),
         (["--model", "yeast-metaphase"], "served twice"),
@@ -1146,14 +1149,19 @@ def test_the_browser_is_opened_unless_it_is_not_wanted(tmp_path, monkeypatch):
         "0",
         "--state",
         str(tmp_path),
-        "--token",
-        "a-token-of-mine",
         "--device",
         "cpu",
     ]
+    monkeypatch.setenv("ORCA_COOL_TOKEN", "a-token-of-mine")
     result = CliRunner().invoke(main, [*line, "--no-browser"])
     assert result.exit_code == 0, result.output
     assert opened == []
     assert CliRunner().invoke(main, line).exit_code == 0
     assert done.wait(10)
-    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/\?token=a-token-of-mine", opened[0])
+    # the token stands in a file of the user's own, not in the browser's command line
+    assert "token" not in opened[0]
+    file = Path(opened[0].removeprefix("file://"))
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    page = r'content="0;url=http://127\.0\.0\.1:\d+/\?token=a-token-of-mine"'
+    assert re.search(page, file.read_text())
+    file.unlink()
