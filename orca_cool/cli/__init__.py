@@ -9,7 +9,7 @@ import click
 
 from orca_cool import __version__
 from orca_cool.cli.options import VerbGroup
-from orca_cool.errors import OrcaCoolError
+from orca_cool.errors import OrcaCoolError, printable
 
 #: verb -> one-line help; the command ``verb`` lives in ``orca_cool.cli.<verb>``.
 VERBS = {
@@ -55,7 +55,7 @@ class _Verbs(VerbGroup):
         try:
             return super().invoke(ctx)
         except OrcaCoolError as error:
-            raise _Failure(" ".join(str(error).split())) from error
+            raise _Failure(printable(" ".join(str(error).split()))) from error
 
 
 @click.group(cls=_Verbs)

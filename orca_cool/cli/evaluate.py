@@ -13,6 +13,7 @@ from orca_cool.cli.options import (
     Length,
     Verb,
     clr_weight_name_option,
+    echo,
     force_option,
     is_quiet,
     job_options,
@@ -166,9 +167,9 @@ def evaluate(
         }
         result = _of_model(maps, chroms, job, protocol | shared)
     if as_json:
-        click.echo(json.dumps(to_json(result), indent=2, allow_nan=False))
+        echo(json.dumps(to_json(result), indent=2, allow_nan=False))
     else:
-        click.echo(table(result))
+        echo(table(result))
 
 
 def _of_file(maps: tuple[str, ...], chroms: tuple[str, ...], options: dict[str, Any]) -> Result:

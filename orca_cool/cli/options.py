@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from orca_cool.errors import ModelError, RegionError
+from orca_cool.errors import ModelError, RegionError, printable
 from orca_cool.genome.regions import parse_length
 from orca_cool.model.spec import DECODER_DTYPES, ENCODER_DTYPES
 from orca_cool.prediction.job import EDGES
@@ -31,8 +31,18 @@ def _set_quiet(ctx: click.Context, parameter: click.Parameter, value: bool) -> N
 def _set_verbose(ctx: click.Context, parameter: click.Parameter, value: int) -> None:
     ctx.meta[VERBOSE] = ctx.meta.get(VERBOSE, 0) + value
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(ctx.meta[VERBOSE], 2)]
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+    logging.basicConfig()
+    for handler in logging.getLogger().handlers:
+        if type(handler.formatter) is logging.Formatter:
+            handler.setFormatter(_Printable("%(levelname)s %(name)s: %(message)s"))
     logging.getLogger().setLevel(level)
+
+
+class _Printable(logging.Formatter):
+    """Messages hold what files say."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
 
 
 def verbosity_options() -> list[click.Option]:
@@ -78,9 +88,14 @@ def is_quiet() -> bool:
     return bool(click.get_current_context().meta.get(QUIET, False))
 
 
+def echo(text: object, err: bool = False) -> None:
+    """Write a text that may hold what a file says, on standard output or standard error."""
+    click.echo(printable(str(text)), err=err)
+
+
 def say(line: str) -> None:
     """A line for the user on standard error, where results do not go."""
-    click.echo(line, err=True)
+    echo(line, err=True)
 
 
 class Length(click.ParamType):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import lzma
@@ -21,6 +22,10 @@ from orca_cool.model.header import is_bundle
 from orca_cool.model.registry import Archive, import_bundle
 
 log = logging.getLogger(__name__)
+
+#: Bytes of one file of released models, and of all that are taken out of an archive, and entries
+#: that an archive may have. The released ones have a tenth of that.
+MAX_FILE, MAX_TOTAL, MAX_ENTRIES = 1 << 30, 8 << 30, 100_000
 
 
 def fetch(
@@ -133,7 +138,7 @@ def import_archive(
 
     Only ``models/*.statedict`` and ``resources/*.npy`` are taken out, as plain files under their
     own names: neither links nor the paths of the archive are followed, and the genome that it also
-    holds costs nothing.
+    holds costs nothing. Their sizes are checked before they are written.
 
     Parameters
     ----------
@@ -143,10 +148,24 @@ def import_archive(
     Raises
     ------
     FetchError
-        If the archive is damaged or the disk full.
+        If the archive is damaged, larger than any that was released, or the disk full.
     BundleError
         If the archive lacks files of a model.
     """
+    made = [folder for folder in (out, *out.parents) if not folder.exists()]
+    try:
+        return _import_archive(file, out, names, others, force)
+    except OrcaCoolError:
+        # nothing is left of an archive that is refused
+        for folder in made:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise
+
+
+def _import_archive(
+    file: Path, out: Path, names: Sequence[str] | None, others: Sequence[str], force: bool
+) -> list[Path]:
     from orca_cool.model.import_orca import ACCESSIONS, import_released  # with torch
 
     try:
@@ -173,8 +192,11 @@ def import_archive(
 def _unpack(file: Path, folder: Path) -> None:
     """Take the files of the released models out of a tar, under their own names."""
     suffixes = {"models": ".statedict", "resources": ".npy"}
+    total = 0
     with tarfile.open(file, "r:*") as archive:
-        for member in archive:
+        for number, member in enumerate(archive, 1):
+            if number > MAX_ENTRIES:
+                raise FetchError(f"{file} has more than {MAX_ENTRIES:,} entries: it is no release")
             parts = member.name.split("/")
             kind = parts[-2] if len(parts) > 1 else ""
             if (
@@ -183,6 +205,13 @@ def _unpack(file: Path, folder: Path) -> None:
                 or not parts[-1].endswith(suffixes[kind])
             ):
                 continue
+            total += member.size
+            if member.size > MAX_FILE or total > MAX_TOTAL:
+                limit = MAX_FILE if member.size > MAX_FILE else MAX_TOTAL
+                raise FetchError(
+                    f"{file} is no release: with {member.name!r} of {member.size:,} bytes it "
+                    f"exceeds {limit:,} bytes"
+                )
             check_space(folder, member.size)
             (folder / kind).mkdir(exist_ok=True)
             source = archive.extractfile(member)
