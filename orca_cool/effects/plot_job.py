@@ -134,6 +134,12 @@ class PlotJob(Job):
         if self.at is None and self.region is None and not self.edits:
             raise RegionError("there is nothing to draw around: give --at, --region or --edit")
 
+    def check_inputs(self) -> None:
+        """Raise what the model's header and the genome tell, before torch is loaded."""
+        super().check_inputs()
+        self._levels(self.spec)
+        self._place(self.source.chromsizes)
+
     @holding(lambda job: [job.output])
     def run(
         self, opened: Opened | None = None, *, progress: bool = True, say: Say = lambda line: None
@@ -149,6 +155,8 @@ class PlotJob(Job):
         OrcaCoolError
         """
         self.check()
+        if opened is None:
+            self.check_inputs()
         opened = opened or self.open(say)
         engine = opened.new_engine(opened.reference, fine_bytes=MANY_EDITS)
         module, levels = self._levels(opened.spec)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orca_cool.effects import COPIES
+from orca_cool.effects import COPIES, companion_path
 from orca_cool.errors import EditError, OutputError, RegionError
 from orca_cool.files import check_output
-from orca_cool.genome.regions import Region, parse_region, read_view
+from orca_cool.genome.regions import Region, parse_position, parse_region, read_view
 from orca_cool.locks import holding
-from orca_cool.prediction.job import EDGES, Job, Opened, Say, chosen_levels, require_long_enough
+from orca_cool.prediction.job import EDGES, Job, Opened, Say, chosen_levels
 from orca_cool.prediction.parallel import only_helps
 from orca_cool.prediction.regions_job import RegionsJob
 from orca_cool.prediction.zoom_job import predict_zoom
@@ -76,8 +77,6 @@ class PredictJob(Job):
     @property
     def companions(self) -> list[Path]:
         """Files that are written beside the output, from it."""
-        from orca_cool.effects.companion_outputs import companion_path
-
         output = Path(self.output)
         kinds = ["lifted"] * self.lift_to_reference + ["diff"] * self.diff
         return [companion_path(output, kind) for kind in kinds]
@@ -124,6 +123,22 @@ class PredictJob(Job):
             check_output(Path(self.output), self.force)
         for path in self.companions:
             check_output(path, self.force)
+
+    def check_inputs(self) -> None:
+        """Raise what the model's header and the genome tell, before torch is loaded."""
+        super().check_inputs()
+        chosen_levels(self.spec, self.levels, self.modules)
+        if not self.edits:  # places are those of the edited genome
+            self._named(self.source.chromsizes)
+            if self.at is not None:
+                parse_position(self.at, self.source.chromsizes)
+
+    def _named(self, chromsizes: Mapping[str, int]) -> list[Region]:
+        """The regions that are asked for by name."""
+        chosen = [parse_region(text, chromsizes) for text in self.regions]
+        if self.view is not None:
+            chosen += read_view(self.view, chromsizes)
+        return chosen
 
     def _check_edit_options(self) -> None:
         for option, there in {
@@ -173,6 +188,8 @@ class PredictJob(Job):
             If anything about it is wrong; nothing half-written is left.
         """
         self.check()
+        if opened is None:
+            self.check_inputs()
         from orca_cool.prediction.levels import Settings
         from orca_cool.prediction.parallel.ranks import Ranks
 
@@ -191,7 +208,7 @@ class PredictJob(Job):
             self.trans,
             self.strand_difference,
         )
-        require_long_enough(opened, min(levels))
+        opened.require_long_enough(min(levels))
         if self.at is not None:
             return predict_zoom(
                 opened,
@@ -237,10 +254,7 @@ class PredictJob(Job):
     def _regions(self, opened: Opened, say: Say) -> list[Region]:
         """The regions that are asked for, or those that make sense."""
         source = opened.source
-        chosen = [parse_region(text, source.chromsizes) for text in self.regions]
-        if self.view is not None:
-            chosen += read_view(self.view, source.chromsizes)
-        if chosen:
+        if chosen := self._named(source.chromsizes):
             return chosen
         if opened.edited is None:
             return [Region(c, 0, n) for c, n in source.chromsizes.items()]
@@ -365,8 +379,6 @@ class _Run:
 
     def _reference_path(self) -> Path:
         """The prediction of the reference that the difference is taken from."""
-        from orca_cool.effects.companion_outputs import companion_path
-
         given = self.job.reference
         return companion_path(self.output, "reference") if given is None else Path(given)
 

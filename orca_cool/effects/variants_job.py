@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orca_cool.errors import EditError, ModelError, RegionError
+from orca_cool.errors import EditError, ModelError, OutputError, RegionError
 from orca_cool.files import check_output, sha256
 from orca_cool.genome.loops import read_loops
 from orca_cool.genome.regions import parse_length
@@ -69,8 +69,16 @@ class VariantsJob(Job):
             raise EditError("there is nothing to score: give VARIANTS or --edit")
         if self.output != STANDARD:
             check_output(Path(self.output), self.force)
+        if self.maps is not None and Path(self.maps).exists() and not Path(self.maps).is_dir():
+            raise OutputError(f"--maps {self.maps!r} is a file; give a folder")
         self._shifts()
         self.chosen(self.spec)
+
+    def check_inputs(self) -> None:
+        """Raise what the model's header, the genome and the loops tell, before torch is loaded."""
+        super().check_inputs()
+        if self.loops:
+            read_loops(self.loops, self.source.chromsizes)
 
     def _shifts(self) -> tuple[int, ...]:
         found = []
@@ -145,6 +153,8 @@ class VariantsJob(Job):
         OrcaCoolError
         """
         self.check()
+        if opened is None:
+            self.check_inputs()
         opened = opened or self.open(say)
         found = self.read(opened.reference)
         module, levels = self.chosen(opened.spec)

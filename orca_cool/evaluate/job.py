@@ -8,6 +8,7 @@ from pathlib import Path
 from orca_cool.evaluate.options import EvaluationOptions
 from orca_cool.evaluate.report import check_folder, write_folder
 from orca_cool.evaluate.result import Result
+from orca_cool.genome.source import length_of
 from orca_cool.locks import holding, locked_outputs
 from orca_cool.prediction.job import EDGES, Job, Opened, Say
 from orca_cool.prediction.progress import progress_bar
@@ -56,6 +57,16 @@ class EvaluateJob(Job):
     window_phase: int = 0
     trans: int = 0
 
+    def check_inputs(self) -> None:
+        """Raise what the model's header and the genome tell, before torch is loaded."""
+        super().check_inputs()
+        if self.module:
+            self.spec.module(self.module)
+        for name in self.against.level_names:
+            self.spec.parse_level(name)
+        for chrom in (*self.against.scored_chroms, *self.against.training_chroms):
+            length_of(self.source, chrom)
+
     @holding(lambda job: outputs(job.against))
     def run(
         self, opened: Opened | None = None, *, progress: bool = True, say: Say = lambda line: None
@@ -73,10 +84,12 @@ class EvaluateJob(Job):
         OrcaCoolError
             If anything that the job names cannot be used; the message says which and why.
         """
-        from orca_cool.evaluate.protocol import ModelEvaluation
-
         self.check()
         check_output(self.against)
+        if opened is None:
+            self.check_inputs()
+        from orca_cool.evaluate.protocol import ModelEvaluation
+
         opened = opened or self.open(say)
         spec = opened.spec
         evaluation = ModelEvaluation.open(

@@ -102,6 +102,22 @@ class Job:
         spec: ModelSpec = read_header(resolve(self.model))["spec"]
         return spec
 
+    @cached_property
+    def source(self) -> SequenceSource:
+        """The genome as it is in its file."""
+        return open_genome(self.genome, self.chrom_names)
+
+    def check_inputs(self) -> None:
+        """Raise what the model's header and the genome tell, before torch is loaded.
+
+        Raises
+        ------
+        ModelError, GenomeError, RegionError
+            If one of them cannot be read, the genome is another assembly than the model's (without
+            ``any_genome``), or one of them lacks what the job names.
+        """
+        agreed_assembly(self.spec, self.source, self.any_genome)
+
     def open(self, say: Say = logger.warning) -> Opened:
         """Load the model, open the genome, hold them against each other, and make the edits.
 
@@ -119,7 +135,7 @@ class Job:
 
         self.check()
         bundle = load_bundle(resolve(self.model))
-        return Opened.of(self, bundle, open_genome(self.genome, self.chrom_names), say)
+        return Opened.of(self, bundle, self.source, say)
 
     def standalone(self: J) -> J:
         """The same job for a process in another working folder: all paths are absolute."""
@@ -192,6 +208,15 @@ class Opened:
     def source(self) -> SequenceSource:
         """The genome that is predicted: the edited one, if it is edited."""
         return self.reference if self.edited is None else self.edited.genome
+
+    def require_long_enough(self, finest: int) -> None:
+        """EditError if the edits leave less of a chromosome than one bin of ``finest`` bp."""
+        for contig in () if self.edited is None else self.edited.genome.edited:
+            if (length := self.source.chromsizes[contig]) < finest:
+                raise EditError(
+                    f"the edits leave {length:,} bp of {contig!r}, less than one bin of "
+                    f"{finest:,} bp; leave out that level, or edit otherwise"
+                )
 
     @property
     def file_assembly(self) -> str:
