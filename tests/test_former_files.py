@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 import orca_cool as oc
 from orca_cool.cli import main
-from orca_cool.effects.columns import read_maps
+from orca_cool.effects.read_maps import read_maps
 from orca_cool.encodings.store import EncodingStore
 from orca_cool.genome.open import open_genome
 from orca_cool.maps.coolfile import read_layer

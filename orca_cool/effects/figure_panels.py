@@ -189,7 +189,7 @@ def _reference_panel(
     r = column.references[k]
     place = (r.start, r.end)
     lines = [at for chrom, at in column.origins() if chrom == r.chrom and r.start <= at <= r.end]
-    tracks = [("reference", place, r.insulation)]
+    tracks = [(column.label, place, r.insulation)]
     panel = Panel(r.chrom, *place, r.values, place, lines, tracks, box)
     if genes is not None:
         panel.genes = Track.of(genes, r.chrom, *place, width)

@@ -16,7 +16,7 @@ from orca_cool.errors import ModelError, OutputError
 from orca_cool.files import check_output
 from orca_cool.genome.regions import Region, merge_regions, n_bins
 from orca_cool.locks import locked_outputs
-from orca_cool.maps.expected import table_path
+from orca_cool.maps.expected import table_path, view_path
 from orca_cool.maps.pixels import Layer
 from orca_cool.prediction.checkpoint import WorkFolder, is_work_folder
 from orca_cool.prediction.engine import Engine
@@ -152,6 +152,7 @@ def predict_to_file(
     with locked_outputs(output):
         folder = work_folder(output)
         tables = [table_path(output, r) for r in sorted(settings.resolutions)]
+        tables.append(view_path(output))
         # a run that was killed at its very end has left tables of its own
         check_output(output, force, also=[] if is_work_folder(folder) else tables)
         writer = McoolWriter(engine, plan, layers(engine, plan), output, assembly)

@@ -18,7 +18,7 @@ from orca_cool.genome.gaps import MAX_GAP, gap_fraction
 from orca_cool.genome.regions import n_bins
 from orca_cool.maps.contact_map import ContactMap
 from orca_cool.maps.coolfile import write_mcool
-from orca_cool.maps.expected import table_path, write_expected
+from orca_cool.maps.expected import table_path, view_path, write_expected
 from orca_cool.maps.pixels import Layer, RowBlock
 from orca_cool.model.spec import ModuleSpec
 from orca_cool.prediction.engine import Engine
@@ -87,7 +87,7 @@ def zoom_to_files(
     output = Path(output)
     arrays_path = output.with_suffix(".npz")
     maps = [m for m in maps if m.resolution in settings.resolutions]
-    tables = [table_path(output, m.resolution) for m in maps]
+    tables = [*(table_path(output, m.resolution) for m in maps), view_path(output)]
     check_output(output, force, also=[arrays_path, *tables])
     place = _Place.of(maps, engine.source.chromsizes)
     metadata = _metadata(engine, maps, assembly) | provenance

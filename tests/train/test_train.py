@@ -154,6 +154,7 @@ def test_digest_holds_what_decides_the_numbers(tmp_path):
         {"seed": 2},
         {"genome": "h.fa"},
         {"cutoff": 3.0},
+        {"clr_weight_name": "KR"},
         {"stages": data["stages"][:2]},
     ):
         assert parse_config({**data, **change}, tmp_path).digest() != digest
@@ -210,6 +211,20 @@ def test_maps_without_the_resolution_or_weights(tmp_path):
         Run(
             parse_config({**data, "maps": {"m": "m.cool"}}, tmp_path), tmp_path / "run", source
         ).data(0)
+
+
+def test_the_maps_weights_may_have_another_name_and_divide(tmp_path):
+    data = toy_config(tmp_path)
+    source = open_genome(tmp_path / "g.fa")
+    c = cooler.Cooler(f"{tmp_path / 'm.mcool'}::resolutions/2000")
+    bins = c.bins()[:].assign(KR=lambda b: 1 / b["weight"]).drop(columns="weight")
+    cooler.create_cooler(str(tmp_path / "kr.cool"), bins, c.pixels()[:])
+    changed = {**data, "maps": {"m": "kr.cool"}, "clr_weight_name": "KR"}
+    found = []
+    for plain in (data, changed):
+        samples = Run(parse_config(plain, tmp_path), tmp_path / "run", source).data(0)
+        found.append(samples.expected_tables["m"].cis)
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-12)
 
 
 def test_peaks_on_other_names(tmp_path):
