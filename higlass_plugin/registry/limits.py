@@ -11,8 +11,8 @@ class Limits:
 
     Attributes
     ----------
-    cache_bytes : of decoded windows, tiles and encoded top windows together. (Each model has a
-        cache of encodings of its own besides, 512 MB.)
+    cache_bytes : of decoded windows, tiles and encoded top windows together. (Each model has caches
+        of encodings of its own besides, 512 MB of the reference and 256 MB of all edited genomes.)
     edits : number of edited genomes that are open; the least recently used ones are closed.
     saved : number of edited genomes that are remembered; a tile of theirs opens them again.
     guest_edits, guest_saved : the same of those that pages of other origins have made. They never

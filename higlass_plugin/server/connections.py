@@ -11,11 +11,15 @@ from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 
+from orca_cool.model import heap
+
 #: Connections at once, where the system allows so many.
 CONNECTIONS = 1000
 #: Seconds: a connection without a request is closed after IDLE; a request must have come within
 #: HEADER up to the end of its header, and within BODY as a whole.
 IDLE, HEADER, BODY = 60, 15.0, 60.0
+#: Seconds after which memory that is free is given back to the system.
+TRIM = 5.0
 #: Bytes: of a header (a query of the longest kind, cookies), and of a body. The app's own limits
 #: are lower, and say so in JSON; above these waitress refuses by itself.
 MAX_HEADER, MAX_BODY = 1 << 16, 16 << 20
@@ -68,10 +72,13 @@ def _connections() -> int:
 
 
 class Server(TcpWSGIServer):
-    """waitress's server. A request that does not come to its end in time is given up; and where
-    there are as many connections as there may be, those that nobody has used for longest make room
-    at once.
+    """waitress's server, which gives free memory back to the system.
+
+    A request that does not come to its end in time is given up; and where there are as many
+    connections as there may be, those that nobody has used for longest make room at once.
     """
+
+    trimmed = 0.0
 
     def readable(self) -> bool:
         """Called before each wait for something to happen on a connection."""
@@ -82,6 +89,9 @@ class Server(TcpWSGIServer):
     def maintenance(self, now: float) -> None:
         """Called every second."""
         super().maintenance(now)
+        if now - self.trimmed > TRIM:
+            self.trimmed = now
+            heap.trim()
         for channel in self.active_channels.values():
             request = channel.request  # one that has not been received completely
             if request is None:

@@ -23,6 +23,7 @@ from higlass_plugin.server.token import ServeError, open_browser, read_token
 from orca_cool.errors import ModelError
 from orca_cool.genome.open import open_genome
 from orca_cool.genome.source import SequenceSource
+from orca_cool.model import heap
 from orca_cool.model.assembly import agreed_assembly
 from orca_cool.model.bundle import load_bundle
 from orca_cool.model.registry import home, resolve
@@ -93,6 +94,7 @@ def serve(
     OrcaCoolError
         If a model, the genome, a file, the address or the token cannot be used.
     """
+    heap.use_few_heaps()
     token = read_token(options.token, options.token_file, options.host)
     if options.stores and len(options.stores) != len(options.models):
         raise ModelError(

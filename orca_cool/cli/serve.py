@@ -80,7 +80,8 @@ PATH = click.Path(path_type=Path)
     default=1 << 30,
     show_default=True,
     type=click.IntRange(min=1 << 20),
-    help="Memory for windows and tiles.",
+    help="Memory for windows and tiles; each model has 768 MB for encodings besides, and the "
+    "program itself takes about 0.5 GB.",
 )
 def serve(no_browser: bool, **options: Any) -> None:
     """Show predicted maps in HiGlass, in a browser, computed as you look; beside them measured maps
