@@ -54,7 +54,9 @@ def variants(job: dict[str, Any], output: str, **options: Any) -> None:
     line; - is standard input) by how much it changes the map.
 
     A row for each variant, level and breakpoint; a variant that cannot be scored has one row with
-    the reason. A killed run goes on where it was when the same command is repeated.
+    the reason. A killed run goes on where it was when the same command is repeated. Its work lies
+    in OUT.partial until then, and .OUT.lock says who works there; both may be deleted when nobody
+    does.
     """
     api.score_variants(output, **job, **options, progress=not is_quiet(), say=say)
     if output != "-":
