@@ -42,6 +42,7 @@ def encode(output: str, **options: object) -> None:
     and for all, in a store.
 
     Whatever predicts from a store reads them instead of encoding again. A killed run goes on where
-    it was when the same command is repeated, and several may fill one store at the same time.
+    it was when the same command is repeated, and several may fill one store at the same time; by
+    OUT.lock, which stays beside it, they agree on who does what.
     """
     click.echo(api.encode_genome(output, **options, progress=not is_quiet(), say=say))

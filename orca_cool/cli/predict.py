@@ -133,6 +133,8 @@ def predict(job: dict[str, Any], edits: EditOptions, output: str, **options: Any
     (default: its edited chromosomes).
 
     A killed run goes on where it was when the same command is repeated, on one process or several.
+    Its work lies in OUT.partial until then, and .OUT.lock says who works there; both may be deleted
+    when nobody does.
     """
     paths = api.predict_to_mcool(
         output, **job, edits=edits, **options, progress=not is_quiet(), say=say

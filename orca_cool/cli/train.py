@@ -70,7 +70,10 @@ def run(
     nodes: int | None,
     overrides: tuple[str, ...],
 ) -> None:
-    """Train the model that CONFIG (YAML) describes, stage by stage, and write it as a bundle."""
+    """Train the model that CONFIG (YAML) describes, stage by stage, and write it as a bundle.
+
+    While it runs, .lock in the folder says who trains there; the checkpoints stay.
+    """
     from orca_cool.train.config import load_config
     from orca_cool.train.run import train as train_model
 

@@ -58,7 +58,9 @@ def variants(job: dict[str, Any], output: str, **options: Any) -> None:
 
     A row for each variant, level and breakpoint, with id, chrom, pos, ref and alt as VARIANTS has
     them; a variant that cannot be scored has one row with the reason. If none can be scored, the
-    exit code is 1. A killed run goes on where it was when the same command is repeated.
+    exit code is 1. A killed run goes on where it was when the same command is repeated. Its work
+    lies in OUT.partial until then, and .OUT.lock says who works there; both may be deleted when
+    nobody does.
     """
     summary = api.score_variants(output, **job, **options, progress=not is_quiet(), say=say)
     if output != "-":
