@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -143,9 +144,8 @@ class Job:
     @classmethod
     def from_json(cls: type[J], text: str) -> J:
         """A job from :meth:`to_json`'s text."""
-        data: dict[str, Any] = json.loads(text)
-        data["edits"] = EditOptions(**_tuples(data["edits"]))
-        return cls(**_tuples(data))
+        job: J = _rebuilt(cls, json.loads(text))
+        return job
 
 
 @dataclass
@@ -215,6 +215,15 @@ class Opened:
             return {}
         return provenance_of(self.edited, self.job.edits, self.assembly, self.job.reencode)
 
+    def require_long_enough(self, finest: int) -> None:
+        """EditError if the edits leave less of a chromosome than one bin of ``finest`` bp."""
+        for contig in () if self.edited is None else self.edited.genome.edited:
+            if (length := self.source.chromsizes[contig]) < finest:
+                raise EditError(
+                    f"the edits leave {length:,} bp of {contig!r}, less than one bin of "
+                    f"{finest:,} bp; leave out that level, or edit otherwise"
+                )
+
     def new_engine(self, source: SequenceSource, *, fine_bytes: int = 0) -> Engine:
         """An engine of its own for a genome, on the job's device."""
         from orca_cool.prediction.engine import make_engine
@@ -281,6 +290,17 @@ def chosen_levels(
     return tuple(sorted(wanted)), names
 
 
-def _tuples(data: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON's lists as tuples, as the dataclasses have them."""
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+def _rebuilt(kind: type, data: Mapping[str, Any]) -> Any:
+    """A dataclass from the plain values of its fields, in which JSON has lists for tuples; fields
+    that are dataclasses too are rebuilt likewise.
+    """
+    hints, values = typing.get_type_hints(kind), {}
+    for name, value in data.items():
+        among = [t for t in (hints[name], *typing.get_args(hints[name])) if isinstance(t, type)]
+        nested = next((t for t in among if dataclasses.is_dataclass(t)), None)
+        if isinstance(value, list):
+            value = tuple(value)
+        elif isinstance(value, dict) and nested is not None:
+            value = _rebuilt(nested, value)
+        values[name] = value
+    return kind(**values)
