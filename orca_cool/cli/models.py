@@ -153,7 +153,10 @@ def import_(source: Path, names: tuple[str, ...], output: str | None, force: boo
     _say(paths)
 
 
-@models.command()
+@models.command(
+    remains=lambda params: "what is downloaded is kept: repeat the command to go on",
+    epilog="An unfinished download is FILE.part, with FILE.part.json, in the folder of downloads.",
+)
 @click.argument("name")
 @click.option("--sha256", "digest", help="Hold the download to this SHA-256.")
 @click.option("--accept-unverified", is_flag=True, help="Go on although no SHA-256 is known.")

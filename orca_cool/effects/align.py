@@ -96,11 +96,15 @@ class Reference:
 
     def __init__(self, engine: Engine, module: ModuleSpec, max_bytes: int = 2**29):
         self.engine, self.module = engine, module
-        one = engine.spec.bins**2 * len(module.resolutions) * 16
         self._kept: LRUCache[tuple[str, int], tuple[list[ContactMap], list[np.ndarray]]] = LRUCache(
-            max(4, max_bytes // one)
+            self.capacity(engine.spec.bins, module, max_bytes)
         )
         self.predicted = 0
+
+    @staticmethod
+    def capacity(bins: int, module: ModuleSpec, max_bytes: int = 2**29) -> int:
+        """Number of zooms that are kept."""
+        return max(4, max_bytes // (bins**2 * len(module.resolutions) * 16))
 
     def prepare(self, wanted: Iterable[tuple[str, int]]) -> None:
         """Predict those that are not at hand, together."""

@@ -19,6 +19,7 @@ from orca_cool.prediction.regions_job import RegionsJob
 from orca_cool.prediction.zoom_job import predict_zoom
 
 if TYPE_CHECKING:
+    from orca_cool.model.estimate import Estimate
     from orca_cool.prediction.engine import Engine
     from orca_cool.prediction.levels import Settings
     from orca_cool.prediction.parallel.ranks import Ranks
@@ -190,7 +191,6 @@ class PredictJob(Job):
         self.check()
         if opened is None:
             self.check_inputs()
-        from orca_cool.prediction.levels import Settings
         from orca_cool.prediction.parallel.ranks import Ranks
 
         ranks = Ranks.from_environment()
@@ -198,17 +198,7 @@ class PredictJob(Job):
             say = _silent
         job = self._as_shared(ranks)
         opened = opened or job.open(say)
-        levels, modules = chosen_levels(opened.spec, self.levels, self.modules)
-        settings = Settings(
-            levels,
-            self.fill_distance,
-            modules,
-            self.mode,
-            self.pseudo_depth,
-            self.trans,
-            self.strand_difference,
-        )
-        opened.require_long_enough(min(levels))
+        settings = self.settings(opened)
         if self.at is not None:
             return predict_zoom(
                 opened,
@@ -222,7 +212,7 @@ class PredictJob(Job):
                 progress=progress,
                 say=say,
             )
-        regions = self._regions(opened, say)
+        regions = self.chosen_regions(opened, say)
         return _Run(self, opened, settings, regions, ranks, progress, say).all()
 
     def _as_shared(self, ranks: Ranks | None) -> PredictJob:
@@ -251,7 +241,25 @@ class PredictJob(Job):
         resolve_device(device)
         return dataclasses.replace(self, device=device)
 
-    def _regions(self, opened: Opened, say: Say) -> list[Region]:
+    def estimate(self, *, say: Say = lambda line: None) -> Estimate:
+        """What :meth:`run` will compute and take; the same OrcaCoolErrors. Nothing is written but
+        the index of a FASTA that has none.
+        """
+        self.check()
+        from orca_cool.effects.estimates import estimate_prediction
+
+        return estimate_prediction(self, dataclasses.replace(self, store=None).open(say), say)
+
+    def settings(self, opened: Opened) -> Settings:
+        """Levels, modules and numbers, held against model and genome."""
+        from orca_cool.prediction.levels import Settings
+
+        levels, modules = chosen_levels(opened.spec, self.levels, self.modules)
+        opened.require_long_enough(min(levels))
+        how = self.mode, self.pseudo_depth, self.trans, self.strand_difference
+        return Settings(levels, self.fill_distance, modules, *how)
+
+    def chosen_regions(self, opened: Opened, say: Say) -> list[Region]:
         """The regions that are asked for, or those that make sense."""
         source = opened.source
         if chosen := self._named(source.chromsizes):

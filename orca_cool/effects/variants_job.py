@@ -4,6 +4,7 @@ scores.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import sys
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from orca_cool.variants import Variant, of_changes, parse_edits, read_variants
 if TYPE_CHECKING:
     from orca_cool.effects.table import Summary
     from orca_cool.effects.variant_rows import Scoring
+    from orca_cool.model.estimate import Estimate
     from orca_cool.model.spec import ModelDescription, ModuleSpec
 
 #: The name of standard input and output.
@@ -186,6 +188,25 @@ class VariantsJob(Job):
         for line in summary.lines():
             say(line)
         return summary
+
+    def estimate(self, *, say: Say = lambda line: None) -> Estimate:
+        """What :meth:`run` will compute, and what it will take; nothing is written but the index of
+        a FASTA that has none.
+
+        Raises
+        ------
+        OrcaCoolError
+            As :meth:`run`, before it computes anything.
+        """
+        self.check()
+        from orca_cool.effects.estimates import estimate_variants
+
+        opened = dataclasses.replace(self, store=None).open(say)
+        found = self.read(opened.reference)
+        module, levels = self.chosen(opened.spec)
+        scoring = self._scoring(levels, opened)
+        engine = opened.new_engine(opened.reference, fine_bytes=MANY_EDITS)
+        return estimate_variants(engine, module, found, scoring)
 
     def _scoring(self, levels: tuple[int, ...], opened: Opened) -> Scoring:
         from orca_cool.effects.scores import Choices

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -159,9 +160,8 @@ class Job:
     @classmethod
     def from_json(cls: type[J], text: str) -> J:
         """A job from :meth:`to_json`'s text."""
-        data: dict[str, Any] = json.loads(text)
-        data["edits"] = EditOptions(**_tuples(data["edits"]))
-        return cls(**_tuples(data))
+        job: J = _rebuilt(cls, json.loads(text))
+        return job
 
 
 @dataclass
@@ -306,18 +306,17 @@ def chosen_levels(
     return tuple(sorted(wanted)), names
 
 
-def _tuples(data: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON's lists as tuples, as the dataclasses have them."""
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
-
-
-def require_long_enough(opened: Opened, finest: int) -> None:
-    """EditError if the edits leave less of a chromosome than one bin."""
-    if opened.edited is None:
-        return
-    for contig in opened.edited.genome.edited:
-        if (length := opened.source.chromsizes[contig]) < finest:
-            raise EditError(
-                f"the edits leave {length:,} bp of {contig!r}, less than one bin of {finest:,} bp; "
-                f"leave out that level, or edit otherwise"
-            )
+def _rebuilt(kind: type, data: Mapping[str, Any]) -> Any:
+    """A dataclass from the plain values of its fields, in which JSON has lists for tuples; fields
+    that are dataclasses too are rebuilt likewise.
+    """
+    hints, values = typing.get_type_hints(kind), {}
+    for name, value in data.items():
+        among = [t for t in (hints[name], *typing.get_args(hints[name])) if isinstance(t, type)]
+        nested = next((t for t in among if dataclasses.is_dataclass(t)), None)
+        if isinstance(value, list):
+            value = tuple(value)
+        elif isinstance(value, dict) and nested is not None:
+            value = _rebuilt(nested, value)
+        values[name] = value
+    return kind(**values)

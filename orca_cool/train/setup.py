@@ -107,7 +107,7 @@ class Run:
     def data(self, number: int) -> StageData:
         """Everything that the samples of a stage are drawn from."""
         config, stage = self.config, self.config.stages[number]
-        module, parts = self._module(stage), self.parts(stage)
+        module, parts = self.module(stage), self.parts(stage)
         observed: dict[str, ObservedMap] = {}
         expected_tables: dict[str, ExpectedModel] = {}
         teacher = None
@@ -147,9 +147,10 @@ class Run:
 
     def parts(self, stage: Stage) -> tuple[str, ...]:
         """What a stage trains."""
-        return trained_parts(stage, self._module(stage), self.spec)
+        return trained_parts(stage, self.module(stage), self.spec)
 
-    def _module(self, stage: Stage) -> ModuleSpec | None:
+    def module(self, stage: Stage) -> ModuleSpec | None:
+        """The module that a stage trains; None: profiles alone."""
         return self.spec.module(stage.module) if stage.module else None
 
     # -- maps
