@@ -38,7 +38,10 @@ def closest(name: str, known: Iterable[str], cutoff: float = 0.7) -> str | None:
     for text in (name.lower(), other.lower()):
         if text in lower:
             return lower[text]
-    similar = difflib.get_close_matches(name.lower(), list(lower), n=1, cutoff=cutoff)
+    # names of such different lengths are never similar, and a long text takes long to compare
+    low = name.lower()
+    near = [n for n in lower if 2 * min(len(n), len(low)) >= cutoff * (len(n) + len(low))]
+    similar = difflib.get_close_matches(low, near, n=1, cutoff=cutoff) if near else []
     return lower[similar[0]] if similar else None
 
 

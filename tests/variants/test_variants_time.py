@@ -156,6 +156,7 @@ def test_no_repetition_takes_long_to_read(before, repeated, after):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(7200)
 @given(
     st.lists(TOKENS, max_size=6).map("".join),
     st.lists(TOKENS, min_size=1, max_size=8).map("".join) | st.text(min_size=1, max_size=3),
