@@ -37,8 +37,12 @@ ATTEMPTS = 3
 
 
 #: Run in each local worker: Ctrl-C reaches all processes of a terminal, and the first of them stops
-#: the others.
-LEAVE_CTRL_C = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+#: the others, which need not complain.
+LEAVE_CTRL_C = """
+import logging, signal
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+logging.getLogger("distributed.worker.state_machine").setLevel(logging.ERROR)
+"""
 
 #: The last job's engine and plan, in each worker process.
 _kept: dict[str, tuple[Engine, Plan]] = {}
