@@ -82,8 +82,6 @@ class PredictJob(Job):
 
     def _written(self) -> list[Path]:
         """All files that this process writes, but the expected tables."""
-        from orca_cool.effects.companion_outputs import companion_path
-
         output = Path(self.output)
         made = [companion_path(output, "reference")] * (self.diff and self.reference is None)
         arrays = [output.with_suffix(".npz")] * (self.at is not None)

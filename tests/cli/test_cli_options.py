@@ -98,16 +98,15 @@ def test_options_that_would_do_nothing(place, tmp_path, arguments, message):
 
 def test_options_of_a_prediction_where_a_file_is_drawn(tmp_path):
     for arguments, message in (
-        (["--store", "x.h5"], "--store: nothing is predicted where 'p.mcool' is drawn"),
-        (["--dtype", "float32"], "--dtype: nothing is predicted"),
-        (["--dmax", "1"], "--dmax: only where all levels are drawn"),
+        (["--store", "x.h5"], "--store 'x.h5': nothing is predicted where 'p.mcool' is drawn"),
+        (["--dtype", "float32"], "--dtype 'float32': nothing is predicted"),
     ):
         result = invoke("plot", "p.mcool", "-o", tmp_path / "x.png", *arguments)
         assert result.exit_code == 2
         assert message in result.stderr
     result = invoke("evaluate", "p.mcool", "o.mcool", "--chrom", "a", "--device", "cpu")
     assert result.exit_code == 2
-    assert "--device: needs --model" in result.stderr
+    assert "--device 'cpu': needs --model" in result.stderr
 
 
 def test_an_output_that_exists_is_told_before_anything_is_opened(tmp_path):

@@ -1104,7 +1104,10 @@ def test_a_file_of_maps_is_drawn(call, files, tmp_path):
     [
         (["--at", "a:100", "--genome", "x.fa"], ["nothing to draw", "--model and --genome"]),
         ([], ["nothing to draw", "PREDICTED"]),
-        (["MAPS", "--edit", EDIT], ["--edit: nothing is predicted", "local.npz", "leave out one"]),
+        (
+            ["MAPS", "--edit", EDIT],
+            [f"--edit {EDIT!r}: nothing is predicted", "local.npz", "leave out one"],
+        ),
         (["MAPS", "--region", "a:1-10"], ["--region", "local.npz"]),
         (["MAPS", "--levels", "41"], ["level '41'", "160, 80, 40"]),
         (["maps.mcool", "--triangles"], ["--triangles", "maps.mcool"]),
