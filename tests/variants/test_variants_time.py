@@ -20,7 +20,10 @@ from orca_cool.variants.grammar import _parts, parse_edits
 from orca_cool.variants.seqstr import parse_seqstr
 
 #: Characters of a text, and seconds of processor time that it may take.
-SIZE, SECONDS = 200_000, 0.5
+SIZE = 200_000
+#: What a text of this size may take is half a second of processor time. Only the long test, which
+#: has the machine to itself, holds that; beside others everything takes longer, by up to four times.
+SECONDS, ALONE = 2.0, 0.5
 
 
 def budget() -> Budget:
@@ -40,7 +43,7 @@ def seconds(read, *arguments, **options) -> float:
         with contextlib.suppress(EditError, RegionError):
             read(*arguments, **options)
         best = min(best, time.thread_time() - begin)
-        if best < SECONDS:
+        if best < ALONE:
             break
     return best
 
@@ -164,16 +167,16 @@ def test_no_repetition_takes_long_to_read(before, repeated, after):
 )
 @settings(max_examples=5_000, deadline=None, suppress_health_check=list(HealthCheck))
 def test_no_repetition_of_thousands_takes_long_to_read(before, repeated, after):
-    hold(before, repeated, after)
+    hold(before, repeated, after, ALONE)
 
 
-def hold(before: str, repeated: str, after: str) -> None:
+def hold(before: str, repeated: str, after: str, most: float = SECONDS) -> None:
     """A text with a long repetition is read in time, by all that read edits."""
     genome = EXAMPLE
     text = before + (repeated * (SIZE // len(repeated)))[: SIZE - len(before + after)] + after
-    assert seconds(parse_edits, text, genome, files=False, budget=budget()) < SECONDS
+    assert seconds(parse_edits, text, genome, files=False, budget=budget()) < most
     if text.count("\n") + text.count("\\n") + text.count(";") < 1_000:
-        assert seconds(parse_seqstr, text, genome) < SECONDS
+        assert seconds(parse_seqstr, text, genome) < most
 
 
 EXAMPLE = open_genome("example")
