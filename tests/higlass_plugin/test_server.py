@@ -1080,7 +1080,7 @@ def test_it_serves_with_a_token_until_it_is_told_to_stop(tmp_path):
         assert requests.get(f"{url}api/v1/edits/?d={made['id']}").json()["url"] == made["url"]
         assert requests.get(f"{url}healthz", headers={"Host": "evil.example"}).status_code == 403
         process.terminate()
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=180)
         assert process.returncode == 0, err
     finally:
         process.kill()
