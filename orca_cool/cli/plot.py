@@ -126,10 +126,8 @@ def plot(
     else:
         refuse_given(("resolution", "contact"), "only for an .mcool; choose levels with --levels")
         if job["model"] is None or job["genome"] is None:
-            raise ModelError(
-                "there is nothing to draw: give PREDICTED (an .mcool or .npz), or --model and "
-                "--genome"
-            )
+            given = "PREDICTED (an .mcool or .npz), or --model and --genome"
+            raise ModelError(f"there is nothing to draw: give {given}")
         paths = api.plot_changes(
             output,
             style=style,
@@ -142,8 +140,7 @@ def plot(
             progress=not is_quiet(),
             say=say,
         )
-    for path in paths:
-        click.echo(path)
+    click.echo("\n".join(map(str, paths)))
 
 
 def _refuse_useless(predicted: str) -> None:
