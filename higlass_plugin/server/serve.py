@@ -119,15 +119,27 @@ def serve(
         if options.browser:
             # some browsers do not return until they are closed
             threading.Thread(target=open_browser, args=[page, token], daemon=True).start()
-        # so that SIGTERM ends the server as Ctrl-C does, which a process in the background never
-        # gets
-        signal.signal(signal.SIGTERM, _stop)
-        listen.run(app, listening, BLOCKING_THREADS if options.blocking else THREADS)
+        threads = BLOCKING_THREADS if options.blocking else THREADS
+        listen.run(app, listening, threads, _stopping())
     say("stopped")
 
 
-def _stop(*_: object) -> None:
-    raise SystemExit(0)
+def _stopping() -> threading.Event:
+    """What is set when SIGTERM or Ctrl-C comes, which a process in the background may not get.
+
+    The signal also raises SystemExit. That alone is not enough: Python drops what is raised while
+    an object is being destroyed.
+    """
+    told = threading.Event()
+
+    def stop(*_: object) -> None:
+        told.set()
+        raise SystemExit(0)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, stop)
+    return told
 
 
 def open_registry(

@@ -1165,3 +1165,17 @@ def test_the_browser_is_opened_unless_it_is_not_wanted(tmp_path, monkeypatch):
     page = r'content="0;url=http://127\.0\.0\.1:\d+/\?token=a-token-of-mine"'
     assert re.search(page, file.read_text())
     file.unlink()
+
+
+def test_a_server_stops_though_what_the_signal_raised_was_dropped():
+    """As it is where Python was about to destroy an object."""
+
+    told = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(
+            target=listen.run, args=(Flask("x"), listening, 1, told), daemon=True
+        )
+        thread.start()
+        told.set()
+        thread.join(30)
+    assert not thread.is_alive()
