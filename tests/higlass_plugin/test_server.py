@@ -1102,7 +1102,7 @@ def test_the_genome_takes_the_order_of_the_map(tmp_path, monkeypatch):
                 + b"\n"
             )
     monkeypatch.setattr(
-        listen, "run", lambda app, listening, threads: served.append((app, threads))
+        listen, "run", lambda app, listening, threads, stopping: served.append((app, threads))
     )
     served = []
     result = CliRunner().invoke(
@@ -1138,7 +1138,7 @@ def test_the_genome_takes_the_order_of_the_map(tmp_path, monkeypatch):
 def test_the_browser_is_opened_unless_it_is_not_wanted(tmp_path, monkeypatch):
     opened, done = [], threading.Event()
     monkeypatch.setattr("webbrowser.open", lambda url: opened.append(url) or done.set())
-    monkeypatch.setattr(listen, "run", lambda app, listening, threads: None)
+    monkeypatch.setattr(listen, "run", lambda app, listening, threads, stopping: None)
     line = [
         "serve",
         "-m",
