@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from higlass_plugin.compute.cache import Cache
@@ -16,6 +16,7 @@ from higlass_plugin.registry.edits import EditedView, edited_genome, short_name
 from higlass_plugin.registry.limits import Limits
 from higlass_plugin.registry.predicted_tilesets import addresses_of_edit
 from higlass_plugin.registry.state import State
+from higlass_plugin.tilesets.base import ModelTileset, Tileset
 from orca_cool.errors import OrcaCoolError
 
 #: Seconds between two notes of an edit's last use: each writes a file.
@@ -181,11 +182,13 @@ class EditedGenomes:
                 self._state.save(edit, opened.view.url, opened.guest)
             opened.used = time.time()
 
-    def add_tileset(self, predicted: PredictedGenome, uid: str) -> None:
-        """Note a tileset that is made of an edited genome; nothing if that is not open."""
-        opened = self._open.get(predicted.name.rpartition("#")[2])
-        if opened is not None:
-            opened.tilesets.append(uid)
+    def add_tileset(self, parts: Iterable[Tileset], uid: str) -> None:
+        """Note a tileset that is made of others: whoever closes an edited genome closes it."""
+        for part in parts:
+            if isinstance(part, ModelTileset):
+                opened = self._open.get(part.predicted.name.rpartition("#")[2])
+                if opened is not None:
+                    opened.tilesets.append(uid)
 
     def close(self, edit: str) -> OpenEdit:
         """Close an edited genome, which can be opened again; returns it."""

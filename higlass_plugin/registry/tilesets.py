@@ -15,6 +15,7 @@ from higlass_plugin.compute.cache import Cache
 from higlass_plugin.compute.scheduler import Scheduler
 from higlass_plugin.compute.shares import NOBODY, Client
 from higlass_plugin.compute.units import PredictedGenome
+from higlass_plugin.files.tileset import FileTileset
 from higlass_plugin.registry.address import (
     DIVIDED,
     Address,
@@ -94,7 +95,7 @@ class TilesetRegistry:
             self.tilesets[tileset.uid] = tileset
             self._listed.append(tileset.uid)
 
-    def add_observed(self, tileset: Tileset, path: Path) -> None:
+    def add_observed(self, tileset: FileTileset, path: Path) -> None:
         """Serve log observed/expected of a measured map.
 
         Parameters
@@ -224,9 +225,7 @@ class TilesetRegistry:
                 predicted = any(isinstance(tileset, ModelTileset) for tileset in maps)
                 scheduler = (self.scheduler if predicted else None) or self._measuring
                 self.tilesets[uid] = DivisionTileset(maps[0], maps[1], scheduler, uid)
-                for tileset in maps:  # whoever closes an edited genome closes what is made of it
-                    if isinstance(tileset, ModelTileset):
-                        self.edits.add_tileset(tileset.predicted, uid)
+                self.edits.add_tileset(maps, uid)
             return self.tilesets[uid]
 
     def _reference(self, model: str | None, genome: str | None) -> PredictedGenome:

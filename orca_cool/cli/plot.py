@@ -12,6 +12,7 @@ from orca_cool.cli.options import (
     Length,
     Verb,
     clr_weight_name_option,
+    echo,
     edit_options,
     force_option,
     is_quiet,
@@ -140,7 +141,8 @@ def plot(
             progress=not is_quiet(),
             say=say,
         )
-    click.echo("\n".join(map(str, paths)))
+    for path in paths:
+        echo(path)
 
 
 def _refuse_useless(predicted: str) -> None:
