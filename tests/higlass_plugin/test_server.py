@@ -1019,6 +1019,8 @@ def start(folder, *extra):
         stderr=subprocess.PIPE,
         text=True,
         cwd=folder,
+        # a test run in the background ignores it, and would hand that down
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None
     line = process.stdout.readline()
