@@ -15,7 +15,7 @@ import pytest
 import runs
 from click.testing import CliRunner
 
-from orca_cool.cli import guard, main, signals
+from orca_cool.cli import main, signals
 
 
 @pytest.fixture(scope="module")
