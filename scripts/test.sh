@@ -28,4 +28,4 @@ export ORCA_COOL_SCREENSHOTS="${ORCA_COOL_SCREENSHOTS:-$PWD/screenshots}"
 if [ $# -eq 0 ]; then
     set -- --cov=orca_cool.api --cov=orca_cool.cli --cov-report=term
 fi
-"$bin/python" -m pytest -n "${TEST_WORKERS:-2}" --dist worksteal --durations 15 "$@"
+"$bin/python" -m pytest -n "${TEST_WORKERS:-2}" --dist worksteal --durations 60 "$@"
