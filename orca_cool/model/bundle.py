@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ from orca_cool.model.header import (
 )
 from orca_cool.model.spec import ModelSpec, ModuleSpec
 from orca_cool.model.window_model import DIFFERENTIABLE, ENCODE
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -268,6 +271,12 @@ def load_bundle(folder: str | os.PathLike[str], *, modules: Sequence[str] | None
     folder = Path(folder)
     header = read_header(folder)
     path = check_weights(folder, header)
+    if header["digest"] is None:
+        logger.warning(
+            "%s was written by orca-cool 0.1, without a digest of what decides its numbers: "
+            "whether it was changed cannot be told; `orca-cool models import` adds one",
+            folder / SPEC_FILE,
+        )
     whole: ModelSpec = header["spec"]
     spec = whole if modules is None else reduce_spec(whole, modules)
     expected = empty_model(whole).state_dict()

@@ -326,3 +326,14 @@ def test_a_bundle_is_as_public_as_the_umask_allows(toy_bundle: Model):
     assert stat.S_IMODE(toy_bundle.path.stat().st_mode) == 0o777 & ~mask
     for file in toy_bundle.path.iterdir():
         assert stat.S_IMODE(file.stat().st_mode) == 0o666 & ~mask
+
+
+def test_a_bundle_without_a_digest_is_told(toy_bundle: Model, caplog):
+    path = toy_bundle.path / "model.json"
+    header = json.loads(path.read_text())
+    load_bundle(toy_bundle.path)
+    assert not caplog.records
+    del header["digest"]
+    path.write_text(json.dumps(header))
+    load_bundle(toy_bundle.path)
+    assert "without a digest" in caplog.text
