@@ -23,6 +23,9 @@ from orca_cool.errors import ModelError
 DECODER_DTYPES = ("float32", "tf32", "bfloat16")
 ENCODER_DTYPES = ("float32", "tf32", "float16")
 
+#: Where windows lie on a chromosome.
+PLACEMENTS = ("start", "centred")
+
 
 @dataclass(frozen=True)
 class EncoderSpec:
@@ -134,6 +137,10 @@ class ModelDescription:
     assemblies : assembly names to {chromosome: length}: the genomes that the model accepts without
         a word.
     organism, cell_type, licence : for people, and the metadata of files.
+    placement : where windows lie on a chromosome (:mod:`orca_cool.prediction.windows`). "start":
+        from its first bin on, as Orca's. "centred": symmetrically, a chromosome shorter than the
+        top window in its middle, N on both sides; for models that were trained so. Modules that
+        read several chromosomes lay them end to end either way.
     """
 
     name: str
@@ -144,6 +151,7 @@ class ModelDescription:
     organism: str = ""
     cell_type: str = ""
     licence: str = ""
+    placement: str = "start"
 
     @property
     def resolutions(self) -> tuple[int, ...]:
@@ -219,6 +227,11 @@ class ModelDescription:
         """Raise ModelError unless maps can be halved and every module's resolutions halve."""
         if self.bins % 2:
             raise ModelError(f"model {self.name!r}: bins per map must be even, not {self.bins}")
+        if self.placement not in PLACEMENTS:
+            raise ModelError(
+                f"model {self.name!r}: placement {self.placement!r} is not known; use one of "
+                f"{', '.join(PLACEMENTS)}"
+            )
         for module in self.modules:
             steps = [a != 2 * b for a, b in zip(module.resolutions, module.resolutions[1:])]
             if not module.resolutions or any(steps):
@@ -276,8 +289,13 @@ class ModelSpec(ModelDescription):
                 )
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON types only."""
-        return dataclasses.asdict(self)
+        """Plain JSON types only. A placement that is Orca's is left out: files of former versions
+        do not name it.
+        """
+        plain = dataclasses.asdict(self)
+        if self.placement == PLACEMENTS[0]:
+            del plain["placement"]
+        return plain
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ModelSpec:

@@ -146,6 +146,8 @@ class Config:
         paper.
     profile_weights : weight of a profile's loss, by name; the others share a weight of 1.
     transplants : see :class:`Transplants`.
+    teacher_lengths : smallest and largest length in bp of the chromosomes that the teacher
+        (:mod:`orca_cool.train.teacher`) makes.
     cutoff : of adaptive coarse-graining (cooltools).
     block_missing : a pixel with a larger share of missing fine pixels is missing.
     seed : of all random draws.
@@ -178,6 +180,7 @@ class Config:
     emphasis: float = 0.0
     profile_weights: Mapping[str, float] = field(default_factory=dict)
     transplants: Transplants = Transplants()
+    teacher_lengths: tuple[int, int] = (270_000, 850_000)
     cutoff: float = 5.0
     block_missing: float = 0.5
     seed: int = 1

@@ -143,6 +143,7 @@ class Run:
             else None,
             genome=self._transplants(teacher is not None),
             teacher=teacher,
+            teacher_lengths=self.config.teacher_lengths,
         )
 
     def parts(self, stage: Stage) -> tuple[str, ...]:

@@ -24,13 +24,14 @@ def assemble(
     genome: TrainingGenome,
     teacher: Positional,
     resolutions: Sequence[int],
-    lengths: tuple[int, int] = (270_000, 850_000),
+    lengths: tuple[int, int],
 ) -> tuple[np.ndarray, dict[int, np.ndarray]]:
     """One made-up chromosome.
 
     Parameters
     ----------
-    lengths : smallest and largest length in bp.
+    lengths : smallest and largest length in bp; no chromosome is longer than the one that it is
+        made from.
 
     Returns
     -------
