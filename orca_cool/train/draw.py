@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from orca_cool.genome.intervals import Interval
 from orca_cool.genome.regions import n_bins
 from orca_cool.genome.segments import Segment
 
@@ -43,6 +44,12 @@ def draw_window(
     else:
         first = 0 if rng.random() < 0.5 else int(rng.integers(n - w - slack, slack + 1))
     return Segment(chrom, first * unit, first * unit + window, "+" if rng.random() < 0.5 else "-")
+
+
+def window_around(rng: np.random.Generator, place: Interval, window: int) -> Segment:
+    """A window of ``window`` bp on a random strand that holds the middle of an interval."""
+    start = (place.start + place.end) // 2 - int(rng.integers(0, window))
+    return Segment(place.chrom, start, start + window, "+" if rng.random() < 0.5 else "-")
 
 
 def evenly_placed_window(

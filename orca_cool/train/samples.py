@@ -33,6 +33,7 @@ from orca_cool.train.draw import (
     draw_zoom,
     evenly_placed_window,
     extent,
+    window_around,
 )
 from orca_cool.train.settings import TEACHER, Stage
 from orca_cool.train.teacher import assemble
@@ -308,7 +309,11 @@ class StageData(Dataset):
         if held:
             piece = evenly_placed_window(index, stage.validation, sizes, self.window, base)
         else:
-            piece = draw_window(rng, sizes, self.window, 1, stage.overhang)
+            negative = None if self.genome is None else self.genome.drawn_negative(rng)
+            if negative is not None:
+                piece = window_around(rng, negative, self.window)
+            else:
+                piece = draw_window(rng, sizes, self.window, 1, stage.overhang)
         first, last = piece.start - stage.flank, piece.end + stage.flank
         codes = _source(self.genome_path, os.getpid()).fetch(piece.chrom, first, last)
         labels = self.peaks.window(piece.chrom, piece.start, piece.end, base)

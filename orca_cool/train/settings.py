@@ -32,6 +32,8 @@ class Transplants:
         (profiles), by another functional centromere (measured maps).
     flank : up to this many bp beside the centromere are pasted with it.
     mutate : probability with which a base of CDEII is redrawn from A and T.
+    negatives : share of the profile windows, and of the teacher's chromosomes, that hold one of
+        the places of ``Config.negatives``.
     """
 
     per_window: float = 0.0
@@ -39,6 +41,7 @@ class Transplants:
     replace: float = 0.0
     flank: int = 150
     mutate: float = 0.08
+    negatives: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -146,6 +149,9 @@ class Config:
         paper.
     profile_weights : weight of a profile's loss, by name; the others share a weight of 1.
     transplants : see :class:`Transplants`.
+    negatives : a BED of places that an earlier model took for a centromere and that are none
+        (``scripts/yeast_centromeres.py`` finds them); those on training chromosomes are shown
+        more often, see :class:`Transplants`.
     teacher_lengths : smallest and largest length in bp of the chromosomes that the teacher
         (:mod:`orca_cool.train.teacher`) makes.
     cutoff : of adaptive coarse-graining (cooltools).
@@ -180,6 +186,7 @@ class Config:
     emphasis: float = 0.0
     profile_weights: Mapping[str, float] = field(default_factory=dict)
     transplants: Transplants = Transplants()
+    negatives: str = ""
     teacher_lengths: tuple[int, int] = (270_000, 850_000)
     cutoff: float = 5.0
     block_missing: float = 0.5
