@@ -2,6 +2,43 @@
 
 from __future__ import annotations
 
+import reprlib
+import unicodedata
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 80
+_SHORT.maxlong = 50
+_SHORT.maxlevel = 2
+
+
+def shown(value: object) -> str:
+    """A value of a file as a message quotes it: on one line and short, whatever it is."""
+    try:
+        return _SHORT.repr(value)[:300]
+    except (ValueError, RecursionError):  # Python prints no number of more than 4,300 digits
+        return f"a value of type {type(value).__name__} that is too long to show"
+
+
+#: What may move a terminal's cursor, change its colours or its title, or turn the order of letters
+#: round: control characters and formats, single halves of characters, ends of lines and paragraphs.
+_UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+#: How the code of a letter below 256 begins, by whether it is beyond ASCII: there as JSON has it.
+_ESCAPE = {False: "\\x", True: "\\u00"}
+
+
+def printable(text: str) -> str:
+    """A text of unknown origin as it may be shown in a terminal: new lines and tabs stay, what else
+    controls a terminal is written as "\\x1b" or "\\u202e".
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        letter
+        if letter in "\n\t" or unicodedata.category(letter) not in _UNPRINTABLE
+        else letter.encode("unicode_escape").decode("ascii").replace("\\x", _ESCAPE[letter > "~"])
+        for letter in text
+    )
+
 
 class OrcaCoolError(Exception):
     """Base of every error that a user can cause; the CLI prints it on one line and exits with 2."""

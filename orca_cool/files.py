@@ -92,7 +92,14 @@ def _make_empty(path: Path, mode: int = 0o666) -> int:
         os.close(descriptor)
 
 
-def atomic_write(path: str | os.PathLike[str], data: str | bytes) -> None:
+def make_folder(path: Path) -> None:
+    """Make a folder, with those above it, unless it is there; its name is on the disk then."""
+    if not path.is_dir():
+        path.mkdir(parents=True, exist_ok=True)
+        flush_folder(path.parent)
+
+
+def atomic_write(path: str | os.PathLike[str], data: str | bytes | memoryview) -> None:
     """Write a whole file by :func:`atomic_path`; text as UTF-8."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(data.encode() if isinstance(data, str) else data)
@@ -117,7 +124,7 @@ def write_once(path: str | os.PathLike[str], data: str | bytes, mode: int = 0o66
         except OSError:  # a file system without links
             if not path.exists():
                 os.replace(temporary, path)
-        _flush_folder(path.parent)
+        flush_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -158,7 +165,7 @@ def replace_file(new: str | os.PathLike[str], path: str | os.PathLike[str]) -> N
     """
     _flush(new)
     os.replace(new, path)
-    _flush_folder(Path(path).parent)
+    flush_folder(Path(path).parent)
 
 
 def replace_folder(new: Path, folder: Path) -> None:
@@ -175,7 +182,7 @@ def replace_folder(new: Path, folder: Path) -> None:
         for name in names:
             os.chmod(os.path.join(root, name), mode)
             _flush(os.path.join(root, name))
-        _flush_folder(root)
+        flush_folder(root)
     if not folder.exists():
         os.replace(new, folder)
     else:
@@ -189,7 +196,7 @@ def replace_folder(new: Path, folder: Path) -> None:
             os.replace(aside, folder)
             raise
         shutil.rmtree(aside, ignore_errors=True)
-    _flush_folder(folder.parent)
+    flush_folder(folder.parent)
 
 
 def _flush(path: str | os.PathLike[str], flags: int = 0) -> None:
@@ -200,7 +207,7 @@ def _flush(path: str | os.PathLike[str], flags: int = 0) -> None:
         os.close(descriptor)
 
 
-def _flush_folder(path: str | os.PathLike[str]) -> None:
+def flush_folder(path: str | os.PathLike[str]) -> None:
     """Flush the names in a folder, where the file system and the folder's mode allow it."""
     try:
         _flush(path, os.O_DIRECTORY)

@@ -1,8 +1,10 @@
 """One thread that computes what tiles need: the most wanted tile first, each unit of work once,
 however many tiles need it.
 
-A tile that is asked for becomes a job. Jobs that were asked for within the last seconds go first;
-among them those with the fewest units left; among those the ones nearest to the middle of the view.
+A tile that is asked for becomes a job. Jobs that were asked for within the last seconds go first.
+Among them it is the turn of the client that has had least of the thread (``shares.py``); of its
+jobs those with the fewest units left go first; among those the ones nearest to the middle of the
+view. Where a job has waited for long, every other turn is its, whatever is asked for meanwhile.
 A page asks again for as long as a tile is missing, so a job that nobody asks for any more falls
 behind, and is dropped after a while. What was computed for it stays in the cache.
 """
@@ -22,6 +24,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from higlass_plugin.compute.cache import Cache
+from higlass_plugin.compute.shares import NOBODY, Client, Shares
 from higlass_plugin.compute.units import Preempted, Unit
 from higlass_plugin.tiles import public_message
 from orca_cool.errors import OrcaCoolError
@@ -31,6 +34,12 @@ logger = logging.getLogger(__name__)
 #: Seconds. A job is wanted now if it was asked for within RECENT; it is dropped if it was not asked
 #: for during FORGET; a tile that failed is not tried again before RETRY.
 RECENT, FORGET, RETRY = 3.0, 60.0, 30.0
+#: Seconds. A job is computed for SLICE at once, where it can be interrupted, while other clients
+#: wait; one that has waited for PATIENCE gets turns of its own.
+SLICE, PATIENCE = 10.0, 5.0
+#: Jobs that a session may have, and an address with all its sessions: more than any page asks for.
+#: Of more, those that were asked for longest ago are dropped.
+MAX_OF_SESSION, MAX_OF_ADDRESS = 256, 1024
 #: Number of other jobs that are searched for units to compute in one batch with those of the first.
 NEIGHBOURS = 32
 #: Niceness of the computing thread, so that requests are answered first.
@@ -80,6 +89,7 @@ class Job:
         still needed.
     asked : when the tile was last asked for, in seconds of the monotonic clock.
     distance : from the middle of the view, in tiles.
+    clients : who asks for it. began : when it was first asked for.
     done : set when the tile is ready, has failed, or was dropped.
     """
 
@@ -88,6 +98,8 @@ class Job:
     held: dict[Unit, Any]
     asked: float
     distance: float = 0.0
+    clients: set[Client] = field(default_factory=set)
+    began: float = field(default_factory=time.monotonic)
     done: threading.Event = field(default_factory=threading.Event)
 
 
@@ -116,6 +128,10 @@ class Scheduler:
         self._jobs: dict[Hashable, Job] = {}
         self._errors: dict[Hashable, tuple[str, float]] = {}
         self._current: Job | None = None
+        self._shares, self._turns, self._since = Shares(), 0, 0.0
+        # the job that waits longest, while it is its turn, and since when it is
+        self._patient: Job | None = None
+        self._patient_since = 0.0
         self._wake = threading.Condition()
         self._stopped = False
         self._thread = threading.Thread(target=self._run, name="predictions", daemon=True)
@@ -125,12 +141,13 @@ class Scheduler:
         """Number of jobs that are not finished."""
         return len(self._jobs)
 
-    def want(self, plans: Iterable[tuple[TilePlan, float]]) -> list[Job]:
+    def want(self, plans: Iterable[tuple[TilePlan, float]], client: Client = NOBODY) -> list[Job]:
         """Ask for tiles.
 
         Parameters
         ----------
         plans : the plan of each tile, with its distance from the middle of the view in tiles.
+        client : who asks. The thread is shared by clients, and each may have a number of jobs.
 
         Returns
         -------
@@ -147,10 +164,13 @@ class Scheduler:
                 job = Job(plan, missing, {}, time.monotonic(), distance)
             with self._wake:
                 job = self._jobs.setdefault(plan.key, job)
+                if client not in job.clients:
+                    job.clients.add(client)
+                    self._drop_surplus(client)
                 job.asked, job.distance = time.monotonic(), distance
                 if self._stopped:
                     self._finish(job)
-                self._preempt_unwanted()
+                self._preempt()
                 self._wake.notify_all()
             jobs.append(job)
         return jobs
@@ -195,17 +215,56 @@ class Scheduler:
         self._jobs.pop(job.plan.key, None)
         job.done.set()
 
+    def _drop_surplus(self, client: Client) -> None:
+        """Drop the jobs that a client has too many, those that were asked for longest ago. One that
+        others ask for, too, stays theirs.
+        """
+        if len(self._jobs) <= MAX_OF_SESSION:
+            return
+        for part, most in ((client, MAX_OF_SESSION), (client[:1], MAX_OF_ADDRESS)):
+            own = [
+                job
+                for job in self._jobs.values()
+                if any(c[: len(part)] == part for c in job.clients)
+            ]
+            for job in sorted(own, key=lambda job: job.asked)[: max(0, len(own) - most)]:
+                job.clients = {c for c in job.clients if c[: len(part)] != part}
+                if not job.clients:
+                    self._finish(job)
+
+    def _next_job(self) -> Job:
+        """The job whose turn it is; there is one."""
+        now = time.monotonic()
+        recent = [job for job in self._jobs.values() if now - job.asked <= RECENT]
+        waiting = recent or list(self._jobs.values())
+        client = self._shares.next({c for job in waiting for c in job.clients})
+        there = [job for job in waiting if any(c[0] == client[0] for c in job.clients)]
+        oldest = min(there, key=lambda job: job.began)
+        self._turns += 1
+        if self._patient in recent and now - self._patient_since < SLICE:
+            return self._patient
+        self._patient = None
+        if self._turns % 2 == 0 and now - oldest.began > PATIENCE:
+            self._patient, self._patient_since = oldest, now
+            return oldest
+        return min((job for job in waiting if client in job.clients), key=self._priority)
+
     def _priority(self, job: Job) -> tuple[bool, int, float]:
         """Sorts jobs; the smallest is computed first."""
         return time.monotonic() - job.asked > RECENT, len(job.missing), job.distance
 
-    def _preempt_unwanted(self) -> None:
-        """Set ``urgent`` if the job being computed is not wanted any more and another one is."""
-        current = self._current
-        if (
-            current is not None
-            and time.monotonic() - current.asked > RECENT
-            and any(not self._priority(job)[0] for job in self._jobs.values())
+    def _preempt(self) -> None:
+        """Set ``urgent`` if another job is wanted, and the one being computed is not any more or
+        has had its time while other clients wait.
+        """
+        current, now = self._current, time.monotonic()
+        if current is None:
+            return
+        had_its_time = now - self._since > SLICE
+        unwanted = now - current.asked > RECENT
+        if any(
+            now - job.asked <= RECENT and (unwanted or job.clients.isdisjoint(current.clients))
+            for job in (self._jobs.values() if unwanted or had_its_time else ())
         ):
             self.urgent.set()
 
@@ -223,13 +282,15 @@ class Scheduler:
                     self._finish(job)
                 if not self._jobs:
                     continue
-                job = self._current = min(self._jobs.values(), key=self._priority)
+                job = self._current = self._next_job()
                 self.urgent.clear()
-            began = time.monotonic()
+            began = self._since = time.monotonic()
+            payers = [job]
             try:
                 batch = self._next_batch(job)
                 if batch:
-                    self._compute(batch)
+                    payers = [payer for _, _, payer in batch]
+                    self._compute([(unit, above) for unit, above, _ in batch])
                 else:
                     self._build(job)
             except Preempted:
@@ -238,16 +299,22 @@ class Scheduler:
                 if not isinstance(error, OrcaCoolError):
                     logger.exception("a tile cannot be computed")
                 self._fail(job, error)
-            self.busy += time.monotonic() - began
-            self._current = None
+            took = time.monotonic() - began
+            self.busy += took
+            with self._wake:
+                for payer in payers:
+                    for client in payer.clients:
+                        self._shares.charge(client, took / len(payers) / len(payer.clients))
+                self._current = None
 
-    def _next_batch(self, job: Job) -> list[tuple[Unit, Any]]:
-        """Units to compute at once, each with the value of the unit that it needs.
+    def _next_batch(self, job: Job) -> list[tuple[Unit, Any, Job]]:
+        """Units to compute at once, each with the value of the unit that it needs, and the job that
+        it is computed for.
 
         The units are those of ``job``, and units of the same kind of other jobs. The list is empty
         if all units of ``job`` have values.
         """
-        batch: OrderedDict[Unit, Any] = OrderedDict()
+        batch: OrderedDict[Unit, tuple[Any, Job]] = OrderedDict()
         kind: Hashable = None
         with self._wake:
             others = sorted((j for j in self._jobs.values() if j is not job), key=self._priority)
@@ -264,12 +331,12 @@ class Scheduler:
                         return self._next_batch(job)
                     continue
                 kind = unit.kind
-                batch.setdefault(unit, above)
+                batch.setdefault(unit, (above, j))
                 if len(batch) >= self.units_per_batch:
-                    return list(batch.items())
+                    return [(unit, *rest) for unit, rest in batch.items()]
             if not batch:
                 return []
-        return list(batch.items())
+        return [(unit, *rest) for unit, rest in batch.items()]
 
     def _value(self, job: Job, unit: Unit) -> Any:
         """The value of a unit, which the job holds from now on; None if there is none."""

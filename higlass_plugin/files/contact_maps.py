@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import hashlib
 import logging
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from higlass_plugin.files.chromosomes import FileError
 from higlass_plugin.files.request import OpenRequest
-from higlass_plugin.files.tileset import FileTileset
+from higlass_plugin.files.tileset import FileTileset, Reader
+from higlass_plugin.tiles import TILE_BINS, JsonObject, TileError, parse_tile_id
 from orca_cool.errors import CoolerError
 from orca_cool.files import atomic_path
-from orca_cool.maps.open import open_map
+from orca_cool.maps.open import cooler_groups, open_map
+from orca_cool.maps.weights import BalancedCooler, is_adjusted
 from orca_cool.model.registry import home
 
 logger = logging.getLogger(__name__)
@@ -25,16 +33,17 @@ def open_hdf5(request: OpenRequest) -> FileTileset:
 
     Raises
     ------
-    FileError If its chromosomes are not the genome's, or it holds maps that are not one map's
-        resolutions. CoolerError
+    FileError
+        If its chromosomes are not the genome's, it holds maps that are not one map's resolutions,
+        or it refers to other files.
+    CoolerError
         If a .cool cannot be coarsened.
     """
-    import cooler
     from clodius.tiles import cooler as maps
     from clodius.tiles import multivec
 
     path, source = request.path, str(request.path)
-    groups = cooler.fileops.list_coolers(source)
+    groups = list(cooler_groups(source, FileError))
     request.check((map_chromsizes(source) or {}).items())  # before anything is coarsened
     if groups == ["/"]:
         path = zoomified(request.path, request.folder)
@@ -43,7 +52,7 @@ def open_hdf5(request: OpenRequest) -> FileTileset:
         info = dict(maps.tileset_info(source))
         # clodius takes the transforms from a set
         info["transforms"] = sorted(info.get("transforms", ()), key=lambda t: str(t["value"]))
-        found = request.tileset("matrix", "cooler", info, lambda ids: maps.tiles(source, ids), (2,))
+        found = request.tileset("matrix", "cooler", info, _reader(source), (2,))
         found.map = path
         return found
     if groups:
@@ -51,10 +60,92 @@ def open_hdf5(request: OpenRequest) -> FileTileset:
             f"file {source!r} holds coolers that are not resolutions of one map "
             f"({groups[0]}); give an .mcool"
         )
+    # a multivec, which refers to no other file either
     info = multivec.tileset_info(source)
     info["chromsizes"] = _multivec_chromsizes(source)
     request.check(info["chromsizes"])
     return request.tileset("multivec", "multivec", info, lambda ids: multivec.tiles(source, ids))
+
+
+def _reader(source: str) -> Reader:
+    """Clodius's tiles of an .mcool; those with weights through
+    :class:`~orca_cool.maps.weights.BalancedCooler` where clodius would take weights that divide, or
+    are infinite, for others.
+    """
+    from clodius.tiles import cooler as maps
+    from clodius.tiles.format import format_dense_tile
+
+    file = open_map(source)
+    weights: dict[int, _TileWeights] = {}
+    for resolution in file.resolutions:
+        with contextlib.suppress(CoolerError):  # not symmetric: clodius can show it all the same
+            clr = file.balanced_or_raw(resolution)
+            if isinstance(clr, BalancedCooler) and is_adjusted(clr):
+                weights[resolution] = _TileWeights.of(clr)
+    zooms = sorted(file.resolutions, reverse=True)
+
+    def read(ids: list[str]) -> list[tuple[str, Any]]:
+        tiles = {text: parse_tile_id(text) for text in ids}
+        raw: dict[str, str] = {}  # id of the counts -> id that was asked for
+        for text, tile in tiles.items():
+            balanced = tile.transform in (None, "default", "weight")
+            if balanced and zooms[tile.zoom] in weights:
+                x, y = tile.position
+                raw[f"{text.partition('.')[0]}.{tile.zoom}.{x}.{y}.none"] = text
+        plain = [text for text in ids if text not in raw.values()]
+        found = list(maps.tiles(source, plain)) if plain else []
+        for key, counts in maps.tiles(source, list(raw)) if raw else ():
+            tile = tiles[raw[key]]
+            x, y = tile.position
+            own = weights[zooms[tile.zoom]]
+            values = dense_values(counts) * np.outer(own.along(y), own.along(x))
+            found.append((raw[key], format_dense_tile(values.astype(np.float32).ravel())))
+        return found
+
+    return read if weights else lambda ids: maps.tiles(source, ids)
+
+
+@dataclass(frozen=True)
+class _TileWeights:
+    """The weights of one resolution along the axis of tiles.
+
+    Attributes
+    ----------
+    pixels : (bins,) number of the pixel, from the start of the axis, in which clodius draws a bin.
+    weights : (bins,) that multiply, NaN where a bin is masked.
+    """
+
+    pixels: np.ndarray
+    weights: np.ndarray
+
+    @classmethod
+    def of(cls, clr: BalancedCooler) -> _TileWeights:
+        bins = clr.bins()[["chrom", "start"]][:]
+        sizes = clr.chromsizes
+        before = dict(zip(sizes.index, np.cumsum(sizes.to_numpy(np.int64)) - sizes.to_numpy()))
+        starts = bins["chrom"].astype(object).map(before).to_numpy(np.int64)
+        pixels = (starts + bins["start"].to_numpy(np.int64)) // int(clr.binsize or 1)
+        return cls(pixels, clr.weights)
+
+    def along(self, tile: int) -> np.ndarray:
+        """(256,) weights of the pixels of a tile, NaN where one of its bins is masked, and past the
+        end.
+        """
+        a, b = np.searchsorted(self.pixels, [tile * TILE_BINS, (tile + 1) * TILE_BINS])
+        at, own = self.pixels[a:b] - tile * TILE_BINS, self.weights[a:b]
+        out = np.full(TILE_BINS, np.nan)
+        out[at] = own
+        out[at[np.isnan(own)]] = np.nan
+        return out
+
+
+def dense_values(tile: JsonObject) -> np.ndarray:
+    """(256, 256) float32 of a dense tile; TileError if the tile has an error."""
+    if "error" in tile:
+        raise TileError(tile["error"])
+    dtype = "<f2" if tile["dtype"] == "float16" else "<f4"
+    flat = np.frombuffer(base64.b64decode(tile["dense"]), dtype).astype(np.float32)
+    return flat.reshape(TILE_BINS, TILE_BINS)
 
 
 def map_chromsizes(path: str | Path) -> dict[str, int] | None:

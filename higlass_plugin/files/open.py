@@ -19,6 +19,7 @@ from higlass_plugin.files.sqlite import open_sqlite
 from higlass_plugin.files.tileset import FileTileset
 from orca_cool.errors import OrcaCoolError
 from orca_cool.genome.textfile import TextFile
+from orca_cool.maps.open import hic_advice
 
 logger = logging.getLogger(__name__)
 
@@ -91,6 +92,8 @@ def _open(request: OpenRequest, head: bytes) -> FileTileset:
         return open_sqlite(request)
     if head[:4] in bigwig.MAGIC:
         return open_bigwig(request)
+    if advice := hic_advice(request.path):
+        raise FileError(f"file {advice}")
     if head[:4] in BIGBED:
         raise FileError(
             f"file {str(request.path)!r} is bigBed; turn it into BED with `bigBedToBed`"

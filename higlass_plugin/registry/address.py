@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from orca_cool.errors import OrcaCoolError
@@ -43,9 +44,7 @@ class Address:
     difference: bool = False
 
     def __str__(self) -> str:
-        query = [("edit", edit) for edit in self.edits]
-        if self.vcf:
-            query.append(("vcf", self.vcf))
+        query = []
         if self.track != "map":
             query.append(("track", self.track))
         if self.profile:
@@ -55,7 +54,9 @@ class Address:
         if self.difference:
             query.append(("value", "difference"))
         where = "/".join(quote(name, safe="") for name in (self.model, self.genome))
-        return f"orca://{where}" + (f"?{urlencode(query, quote_via=quote)}" if query else "")
+        texts = [_quoted(self.edits, self.vcf), urlencode(query, quote_via=quote)]
+        asked = "&".join(filter(None, texts))
+        return f"orca://{where}" + (f"?{asked}" if asked else "")
 
     @property
     def sequence(self) -> Address:
@@ -66,6 +67,13 @@ class Address:
     def edited(self) -> bool:
         """Whether there is an edit."""
         return bool(self.edits or self.vcf)
+
+
+@lru_cache(maxsize=8)  # a dozen addresses are made of the same edits, which may be long
+def _quoted(edits: tuple[str, ...], vcf: str) -> str:
+    """The part of an address that tells the edits."""
+    query = [("edit", edit) for edit in edits] + [("vcf", vcf)] * bool(vcf)
+    return urlencode(query, quote_via=quote)
 
 
 def tidy(edits: Iterable[str]) -> tuple[str, ...]:

@@ -30,12 +30,14 @@ class OpenEdit:
     predicted : the model on the edited genome. view : what clients know of it.
     tilesets : uids of its tilesets that are open.
     used : time of its last use, seconds since the epoch.
+    guest : whether a page of another origin has made it.
     """
 
     predicted: PredictedGenome
     view: EditedView
     tilesets: list[str] = field(default_factory=list)
     used: float = field(default_factory=time.time)
+    guest: bool = False
 
 
 def open_edit(
@@ -107,7 +109,13 @@ class EditedGenomes:
 
     def url_of_edit(self, edit: str) -> str | None:
         """The URL of an edit that is remembered, open or not."""
-        return next((url for known, url, _ in list(self._state.saved()) if known == edit), None)
+        saved = self._state.get(edit)
+        return None if saved is None else saved.url
+
+    def is_guests(self, edit: str) -> bool:
+        """Whether an edit that is remembered was made by a page of another origin alone."""
+        saved = self._state.get(edit)
+        return saved is not None and saved.guest
 
     def url_of_tileset(self, uid: str) -> str | None:
         """The URL of the edit that a tileset belongs to, so that both can be opened again."""
@@ -120,31 +128,45 @@ class EditedGenomes:
         ----------
         served : (model, genome) that are served; edits of others are left alone.
         """
-        for edit, url, used in list(self._state.saved()):
-            if time.time() - used > self._limits.seconds:
-                self._state.forget(edit)
+        for saved in self._state.saved():
+            if time.time() - saved.used > self._limits.seconds:
+                self._state.forget(saved.edit)
                 continue
             try:
-                address = parse_url(url)
+                address = parse_url(saved.url)
             except OrcaCoolError:
                 continue
             if (address.model, address.genome) in served:
-                self._learn(address, url)
+                self._learn(address, saved.url)
 
     def add(self, opened: OpenEdit, address: Address) -> None:
-        """Keep an edited genome open, and remember it by its address."""
+        """Keep an edited genome open, and remember it by its address. Of those that are remembered,
+        only one that was made by the same (guests, or others) is forgotten for it.
+        """
         edit, url = opened.view.id, str(address)
         self._open[edit] = opened
         self._learn(address, url)
-        self._state.save(edit, url)
-        for old, old_url, _ in list(self._state.saved())[: -self._limits.saved]:
-            self._state.forget(old)
-            for address in addresses_of_edit(parse_url(old_url)).values():
+        self._state.save(edit, url, opened.guest)
+        most = self._limits.guest_saved if opened.guest else self._limits.saved
+        same = [saved for saved in self._state.saved() if saved.guest == opened.guest]
+        for old in same[:-most]:
+            self._state.forget(old.edit)
+            for address in addresses_of_edit(parse_url(old.url)).values():
                 self._urls.pop(self._state.uid(str(address)), None)
+
+    def adopt(self, edit: str) -> None:
+        """Note that somebody else than a guest has made an open edit, too."""
+        opened = self._open[edit]
+        opened.guest = False
+        self._state.save(edit, opened.view.url)
 
     def surplus(self) -> list[str]:
         """Ids of those that must be closed to make room: the least recently used ones."""
-        return list(self._open)[: max(0, len(self._open) - self._limits.edits)]
+        out = []
+        for guest, most in ((True, self._limits.guest_edits), (False, self._limits.edits)):
+            same = [edit for edit, opened in self._open.items() if opened.guest == guest]
+            out += same[: max(0, len(same) - most)]
+        return out
 
     def touch(self, predicted: PredictedGenome) -> None:
         """Note that an edited genome is used; nothing if it is not open."""
@@ -153,7 +175,7 @@ class EditedGenomes:
         if opened is not None:
             self._open.move_to_end(edit)
             if time.time() - opened.used > NOTE_USE:
-                self._state.save(edit, opened.view.url)
+                self._state.save(edit, opened.view.url, opened.guest)
             opened.used = time.time()
 
     def close(self, edit: str) -> OpenEdit:

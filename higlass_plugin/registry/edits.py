@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -11,13 +12,19 @@ from higlass_plugin.registry.address import MAX_CHANGES, MAX_GROWTH, MAX_TEXT, A
 from higlass_plugin.tiles import JsonObject
 from orca_cool.errors import EditError
 from orca_cool.genome.apply_edits import apply_edits
-from orca_cool.genome.changes import Change
+from orca_cool.genome.changes import Adjacency, Change, Contig, Edit
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.source import SequenceSource
 from orca_cool.variants import changes_of_haplotype, parse_edits, read_variants
+from orca_cool.variants.budget import Budget
 
-#: Segments that an edited genome may have, all contigs together.
-MAX_SEGMENTS = 20_000
+#: Segments that an edited genome may have, all contigs together; parts of sequences and copies that
+#: its edits may name; seconds of processor time that they may take to read, which none within the
+#: other limits has been seen to need.
+MAX_SEGMENTS, MAX_PIECES, MAX_SECONDS = 20_000, 4_000, 2.0
+#: Different names in the columns FILTER, INFO and FORMAT of lines of VCF: for each that the
+#: header does not define htslib takes longer than for the one before.
+MAX_FIELDS = 300
 
 #: Put before lines of VCF that have no header.
 _VCF_HEADER = "##fileformat=VCFv4.3\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
@@ -86,24 +93,43 @@ def edited_genome(
     size = sum(map(len, address.edits)) + len(address.vcf)
     if size > MAX_TEXT:
         raise EditError(f"the edits have {size:,} characters; at most {MAX_TEXT:,} are read")
+    budget = Budget(changes=MAX_CHANGES, pieces=MAX_PIECES, seconds=MAX_SECONDS)
     changes: list[Change] = []
     problems: list[str] = []
     for text in address.edits:
-        changes += parse_edits(text, source, files=False)
+        changes += parse_edits(text, source, files=False, budget=budget)
     if address.vcf:
-        found, problems = _changes_of_vcf(address.vcf, source)
+        found, problems = _changes_of_vcf(address.vcf, source, budget)
         changes += found
     if not changes:
         raise EditError(
             problems[0] if problems else "there is no edit; write one as chrII:238,208-238,325 del"
         )
-    if len(changes) > MAX_CHANGES:
-        raise EditError(
-            f"there are {len(changes):,} changes; at most {MAX_CHANGES:,} are made at once"
-        )
+    _check_growth(changes, source)
+    budget.spend()
     genome = apply_edits(source, changes)
+    budget.spend()
     _check_size(genome, least)
     return genome, changes, problems
+
+
+def _check_growth(changes: Sequence[Change], source: SequenceSource) -> None:
+    """EditError if the edits bring more sequence than an edited genome may have, before it is
+    made.
+    """
+    brought = 0
+    for change in changes:
+        if isinstance(change, Edit):
+            brought += sum(map(len, change.sequence))
+            if change.kind == "dup":
+                brought += (change.copies - 1) * (change.end - change.start)
+        elif isinstance(change, Contig):
+            brought += sum(map(len, change.segments))
+        elif isinstance(change, Adjacency):
+            brought += sum(map(len, change.sequence))
+    limit = MAX_GROWTH * sum(source.chromsizes.values())
+    if brought > limit:
+        raise EditError(f"the edits bring {brought:,} bp; genomes of at most {limit:,} are shown")
 
 
 def _check_size(genome: EditedGenome, least: int) -> None:
@@ -122,7 +148,9 @@ def _check_size(genome: EditedGenome, least: int) -> None:
             )
 
 
-def _changes_of_vcf(text: str, source: SequenceSource) -> tuple[list[Change], list[str]]:
+def _changes_of_vcf(
+    text: str, source: SequenceSource, budget: Budget
+) -> tuple[list[Change], list[str]]:
     """The changes that lines of VCF make, and messages on variants that cannot be used.
 
     All variants are made on one copy, whatever their genotypes. The lines need no header, and may
@@ -133,6 +161,15 @@ def _changes_of_vcf(text: str, source: SequenceSource) -> tuple[list[Change], li
         # typed and pasted lines have often lost their tabs
         lines = _VCF_HEADER + "\n".join(
             "\t".join(line.split(None, 7)) for line in lines.split("\n") if line.strip()
+        )
+    rows = [line for line in lines.split("\n") if line.strip() and not line.startswith("#")]
+    cells = [line.split("\t", 9) for line in rows]
+    budget.spend(changes=sum(1 + alts.count(",") for row in cells for alts in row[4:5]))
+    fields = {f.partition("=")[0] for row in cells for c in row[6:9] for f in re.split("[;:]", c)}
+    if len(fields) > MAX_FIELDS:
+        raise EditError(
+            f"the VCF lines have {len(fields):,} different FILTER, INFO and FORMAT fields; at most "
+            f"{MAX_FIELDS} are read; leave out those that say nothing of the variants"
         )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "lines.vcf"

@@ -11,14 +11,18 @@ class Limits:
 
     Attributes
     ----------
-    cache_bytes : of decoded windows, tiles and encoded top windows together. (Each model has a
-        cache of encodings of its own besides, 512 MB.)
+    cache_bytes : of decoded windows, tiles and encoded top windows together. (Each model has caches
+        of encodings of its own besides, 512 MB of the reference and 256 MB of all edited genomes.)
     edits : number of edited genomes that are open; the least recently used ones are closed.
     saved : number of edited genomes that are remembered; a tile of theirs opens them again.
+    guest_edits, guest_saved : the same of those that pages of other origins have made. They never
+        take the place of the others.
     seconds : lifetime of an edited genome that nobody uses.
     """
 
     cache_bytes: int = 2**30
     edits: int = 32
     saved: int = 200
+    guest_edits: int = 8
+    guest_saved: int = 50
     seconds: float = 7 * 86400.0

@@ -9,12 +9,28 @@ import hmac
 import json
 import secrets
 import time
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from orca_cool.errors import OrcaCoolError
 from orca_cool.files import atomic_write, write_once
+
+
+@dataclass(frozen=True)
+class SavedEdit:
+    """An edit that is remembered.
+
+    Attributes
+    ----------
+    edit : its id. url : ``orca://`` address of its map.
+    used : time of its last use, seconds since the epoch.
+    guest : whether a page of another origin has made it.
+    """
+
+    edit: str
+    url: str
+    used: float
+    guest: bool = False
 
 
 class State:
@@ -28,7 +44,7 @@ class State:
 
     def __init__(self, folder: Path | None):
         self.folder = folder
-        self._edits: dict[str, dict[str, Any]] = {}
+        self._edits: dict[str, SavedEdit] = {}
         secret: bytes | None = None
         if folder is not None:
             try:
@@ -45,28 +61,33 @@ class State:
         digest = hmac.new(self._secret, text.encode(), hashlib.sha256).digest()
         return base64.urlsafe_b64encode(digest)[:22].decode("ascii")
 
-    def saved(self) -> Iterator[tuple[str, str, float]]:
-        """Id, URL, and time of last use of edits, oldest first; of this run, or of the runs
-        before.
-        """
+    def saved(self) -> list[SavedEdit]:
+        """The edits of this run and of the runs before, those used longest ago first."""
         if self.folder is not None:
             for path in (self.folder / "edits").glob("*.json"):
+                if path.stem in self._edits:
+                    continue
                 with contextlib.suppress(
                     OSError, ValueError, KeyError, TypeError
                 ):  # of another version, or half removed
                     said = json.loads(path.read_text(encoding="utf-8"))
-                    self._edits.setdefault(
-                        path.stem, {"url": str(said["url"]), "used": float(said["used"])}
+                    self._edits[path.stem] = SavedEdit(
+                        path.stem, str(said["url"]), float(said["used"]), bool(said.get("guest"))
                     )
-        yield from sorted(
-            ((k, v["url"], v["used"]) for k, v in self._edits.items()), key=lambda item: item[2]
-        )
+        return sorted(self._edits.values(), key=lambda saved: saved.used)
 
-    def save(self, edit: str, url: str) -> None:
+    def get(self, edit: str) -> SavedEdit | None:
+        """What is remembered of an edit; None if nothing is."""
+        if edit not in self._edits:
+            self.saved()
+        return self._edits.get(edit)
+
+    def save(self, edit: str, url: str, guest: bool = False) -> None:
         """Remember an edit, used now."""
-        self._edits[edit] = {"url": url, "used": time.time()}
+        saved = self._edits[edit] = SavedEdit(edit, url, time.time(), guest)
         if self.folder is not None:
-            atomic_write(self.folder / "edits" / f"{edit}.json", json.dumps(self._edits[edit]))
+            said = {"url": url, "used": saved.used} | ({"guest": True} if guest else {})
+            atomic_write(self.folder / "edits" / f"{edit}.json", json.dumps(said))
 
     def forget(self, edit: str) -> None:
         """Forget an edit."""

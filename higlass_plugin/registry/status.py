@@ -29,6 +29,12 @@ def status(registry: TilesetRegistry) -> JsonObject:
         "queue": 0 if scheduler is None else len(scheduler),
         "computed": 0 if scheduler is None else scheduler.computed,
         "failed": 0 if scheduler is None else scheduler.failed,
+        # of the sequence, in the models' own caches
+        "encoded_bytes": sum(
+            encodings.nbytes
+            for predicted in registry.predicted.values()
+            if (encodings := getattr(predicted.engine, "encodings", None)) is not None
+        ),
         "caches": {
             k: {"bytes": c.nbytes, "max_bytes": c.max_bytes, "hits": c.hits, "misses": c.misses}
             for k, c in caches.items()
@@ -40,6 +46,7 @@ def metrics(registry: TilesetRegistry) -> dict[str, float]:
     """The numbers of :func:`status` and a few more, by name; names of sums end in "_total"."""
     found = status(registry)
     out: dict[str, float] = {k: found[k] for k in ("uptime_s", "edits", "tilesets", "queue")}
+    out["encoded_bytes"] = found["encoded_bytes"]
     out |= {"units_computed_total": found["computed"], "tiles_failed_total": found["failed"]}
     if registry.scheduler is not None:
         out |= {

@@ -13,6 +13,7 @@ from typing import Any
 
 from higlass_plugin.compute.cache import Cache
 from higlass_plugin.compute.scheduler import Scheduler
+from higlass_plugin.compute.shares import NOBODY, Client
 from higlass_plugin.compute.units import PredictedGenome
 from higlass_plugin.registry.address import Address, UrlError, parse_url, tidy
 from higlass_plugin.registry.edited_genomes import EditedGenomes, OpenEdit, open_edit
@@ -25,21 +26,9 @@ from higlass_plugin.registry.predicted_tilesets import (
 )
 from higlass_plugin.registry.state import State
 from higlass_plugin.registry.status import metrics, status
-from higlass_plugin.tiles import (
-    JsonObject,
-    TileError,
-    TileId,
-    UnknownTileset,
-    failed_tile_of,
-    parse_tile_id,
-)
-from higlass_plugin.tilesets.base import (
-    COMPUTING,
-    ComputedTileset,
-    ModelTileset,
-    Tileset,
-    compute_tiles,
-)
+from higlass_plugin.registry.tiles import progress, tiles
+from higlass_plugin.tiles import JsonObject, UnknownTileset
+from higlass_plugin.tilesets.base import ModelTileset, Tileset
 from higlass_plugin.tilesets.measured import RatioTileset
 from orca_cool.errors import OrcaCoolError
 from orca_cool.genome.source import SequenceSource
@@ -80,6 +69,7 @@ class TilesetRegistry:
         # with a thread of its own, because the expected of a large file takes minutes
         self._measuring: Scheduler | None = None
         self._lock = threading.RLock()
+        self._opening = threading.Semaphore(2)  # edited genomes that are made at once
         self.predicted: dict[tuple[str, str], PredictedGenome] = {}
         self.tilesets: dict[str, Tileset] = {}
         self._listed: list[str] = []
@@ -168,7 +158,7 @@ class TilesetRegistry:
         """The tileset of a uid; UnknownTileset if there is none."""
         found = self.tilesets.get(uid)
         if found is None and (url := self.edits.url_of_tileset(uid)) is not None:
-            self.open_url(url)
+            self.open_url(url, guest=True)
             found = self.tilesets.get(uid)
         if found is None:
             raise UnknownTileset(
@@ -179,12 +169,16 @@ class TilesetRegistry:
                 self.edits.touch(found.predicted)
         return found
 
-    def open_url(self, url: str, coord_system: str | None = None) -> Tileset:
+    def open_url(
+        self, url: str, coord_system: str | None = None, *, guest: bool = False
+    ) -> Tileset:
         """The tileset of an ``orca://`` URL; its edited genome is opened if it is not open.
 
         Parameters
         ----------
         coord_system : what the client takes for the tileset's; None or "" if it does not say.
+        guest : whether a page of another origin asks. What it makes takes the place of nothing that
+            others have made.
 
         Raises
         ------
@@ -197,7 +191,7 @@ class TilesetRegistry:
         base = self._reference(address.model, address.genome)
         if address.track == "profile" and address.profile not in base.engine.spec.profiles:
             raise UrlError(f"model {address.model!r} has no profile {address.profile[:100]!r}")
-        opened = self._open_edit(address) if address.edited else None
+        opened = self._open_edit(address, guest) if address.edited else None
         with self._lock:
             tileset = self._open_tileset(address, opened.predicted if opened else base, opened)
         if coord_system not in (None, "", tileset.coord_system, base.assembly):
@@ -244,6 +238,7 @@ class TilesetRegistry:
         vcf: str | None = None,
         model: str | None = None,
         genome: str | None = None,
+        guest: bool = False,
     ) -> EditedView:
         """Open an edited genome.
 
@@ -251,6 +246,7 @@ class TilesetRegistry:
         ----------
         edits : in the grammar of edits, in the reference's coordinates. vcf : lines of VCF.
         model, genome : names of those served; None: the first that fits.
+        guest : see :meth:`open_url`.
 
         Raises
         ------
@@ -262,7 +258,7 @@ class TilesetRegistry:
         predicted = self._reference(model, genome)
         model, genome = next(names for names, p in self.predicted.items() if p is predicted)
         address = Address(model, genome, tidy(edits), (vcf or "").strip("\n"))
-        return self._open_edit(address).view
+        return self._open_edit(address, guest).view
 
     def edited(self, edit: str) -> EditedView:
         """An edited genome by its id; one of an earlier run is opened again. UnknownTileset if
@@ -270,31 +266,53 @@ class TilesetRegistry:
         """
         found = self.edits.get(edit)
         if found is None and (url := self.edits.url_of_edit(edit)) is not None:
-            self.open_url(url)
+            self.open_url(url, guest=True)
             found = self.edits.get(edit)
         if found is None:
             raise UnknownTileset(f"there is no edit {edit[:64]!r} here; make it again")
         return found.view
 
-    def drop(self, edit: str) -> None:
-        """Close an edited genome and forget it; UnknownTileset if there is none."""
-        with self._lock:
-            self.edited(edit)
-            self.edits.forget(self._close_edit(edit))
+    def drop(self, edit: str, *, guest: bool = False) -> None:
+        """Close an edited genome and forget it.
 
-    def _open_edit(self, address: Address) -> OpenEdit:
-        """The edited genome of an address, made if it is not open."""
+        Raises
+        ------
+        UnknownTileset
+            If there is none.
+        OrcaCoolError
+            If a guest asks, and others have made it.
+        """
+        self.edited(edit)  # opens it, if need be, outside the lock
+        if guest and not self.edits.is_guests(edit):
+            raise OrcaCoolError(
+                f"edit {edit!r} was not made by a page of another origin, which may drop only what "
+                f"such pages have made"
+            )
+        with self._lock:
+            if self.edits.get(edit) is not None:
+                self.edits.forget(self._close_edit(edit))
+
+    def _open_edit(self, address: Address, guest: bool) -> OpenEdit:
+        """The edited genome of an address, made if it is not open.
+
+        What a guest asks for stays what it was: a guest's, or somebody else's.
+        """
         address = address.sequence
         edit = self._state.uid(f"edit {address}")
         found = self.edits.get(edit)
         if found is None:
             # outside the lock, since it may take a second: others are served meanwhile
             base = self._reference(address.model, address.genome)
-            made = open_edit(edit, address, base, self.roots, self.urgent)
+            with self._opening:
+                made = open_edit(edit, address, base, self.roots, self.urgent)
+            known = self.edits.url_of_edit(edit) is not None
+            made.guest = guest and (not known or self.edits.is_guests(edit))
             with self._lock:
                 found = self.edits.get(edit) or self._keep_edit(made, address)
         with self._lock:
             self.edits.touch(found.predicted)
+            if found.guest and not guest:
+                self.edits.adopt(edit)
         return found
 
     def _keep_edit(self, made: OpenEdit, address: Address) -> OpenEdit:
@@ -321,59 +339,15 @@ class TilesetRegistry:
 
     # ---- tiles
 
-    def tiles(self, ids: Sequence[str], *, wait: float | None = 0.1) -> dict[str, JsonObject]:
-        """A tile for every id, whatever it is.
-
-        Parameters
-        ----------
-        wait : seconds to wait for predicted tiles; None: until they are ready. Tiles of files are
-            always read at once.
-
-        Returns
-        -------
-        Tiles by id. One that is not ready has the message "computing" and what is known so far; one
-        that cannot be made is empty and says why.
-        """
-        out: dict[str, JsonObject] = {}
-        computed: list[tuple[TileId, ComputedTileset]] = []
-        files: dict[str, list[str]] = {}
-        for text in dict.fromkeys(ids):
-            try:
-                tile = parse_tile_id(text)
-                tileset = self[tile.uid]
-            except OrcaCoolError as error:
-                out[text] = failed_tile_of(text, str(error))
-                continue
-            if isinstance(tileset, ComputedTileset):
-                computed.append((tile, tileset))
-            else:
-                files.setdefault(tile.uid, []).append(text)
-        for uid, texts in files.items():
-            out |= dict(self.tilesets[uid].tiles(texts))
-        out |= compute_tiles(computed, wait)
-        return out
+    def tiles(
+        self, ids: Sequence[str], *, wait: float | None = 0.1, client: Client = NOBODY
+    ) -> dict[str, JsonObject]:
+        """See :func:`higlass_plugin.registry.tiles.tiles`."""
+        return tiles(self, ids, wait, client)
 
     def progress(self, ids: Sequence[str]) -> JsonObject:
-        """Which tiles are ready and which are pending, as lists of ids, and the messages of those
-        that failed, by id. Asking counts as asking for the tiles.
-        """
-        ready: list[str] = []
-        pending: list[str] = []
-        failed: dict[str, str] = {}
-        for text in dict.fromkeys(ids):
-            try:
-                tile = parse_tile_id(text)
-                tileset = self[tile.uid]
-                message = tileset.progress(tile) if isinstance(tileset, ComputedTileset) else None
-            except (TileError, UnknownTileset) as error:
-                message = str(error)
-            if message is None:
-                ready.append(text)
-            elif message == COMPUTING:
-                pending.append(text)
-            else:
-                failed[text] = message
-        return {"ready": ready, "pending": pending, "failed": failed}
+        """See :func:`higlass_plugin.registry.tiles.progress`."""
+        return progress(self, ids)
 
     # ---- the registry itself
 

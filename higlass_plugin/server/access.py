@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+import time
 from collections.abc import Collection
 
-from flask import Response, request
+from flask import Response, g, request
 
 from higlass_plugin.server.http import MAX_QUERY, RequestError, empty_response, endpoint_name
 from higlass_plugin.tiles import MAX_TEXT
@@ -30,9 +31,10 @@ class Access:
       name of its own.
     * uids cannot be guessed, so pages of any origin may read the tiles of a uid that they know:
       that is how a tileset is shown in another HiGlass. ``register_url`` reaches predictions only,
-      never a file.
+      never a file, and those of the reference only.
     * What tells or changes more (the list of tilesets, the first view, edits, saved views, the
       status) is for pages of this machine, for programs, and for the origins that are allowed.
+    * What pages of allowed origins make has room of its own: it takes the place of nothing else.
 
     With a token, whoever shows it may do everything, and nobody else may do anything, except for
     reading the chromosome sizes of a uid: the front end fetches those without the header that it
@@ -76,6 +78,7 @@ class Access:
         RequestError
             If the request is too large, or may not do what it asks for.
         """
+        g.began = time.thread_time()
         request.max_content_length = self.max_body
         self._check_host_and_size()
         if request.method == "OPTIONS":
@@ -95,6 +98,18 @@ class Access:
         front of the server may speak https.
         """
         return origin.partition("://")[2] == request.host
+
+    def is_guest(self) -> bool:
+        """Whether the request comes from a page of another origin that does not show the token."""
+        origin = request.headers.get("Origin")
+        if origin is None or self.is_own_origin(origin) or self._is_this_machine(origin):
+            return False
+        return self.token is None or not any(is_token(t, self.token) for t in _shown_tokens())
+
+    def check_edits(self) -> None:
+        """RequestError if the request comes from a page that may not make edits."""
+        if self.is_guest():
+            self._check_origin("edits")
 
     def _check_host_and_size(self) -> None:
         if self._hosts is not None and hostname_of(request.host) not in self._hosts:

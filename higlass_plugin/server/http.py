@@ -11,6 +11,7 @@ from typing import NoReturn
 from flask import Response, request
 from werkzeug.exceptions import HTTPException
 
+from higlass_plugin.compute.shares import Client
 from higlass_plugin.tiles import MAX_TEXT, JsonObject, UnknownTileset, failed_tile_of
 from orca_cool.errors import OrcaCoolError
 
@@ -119,6 +120,17 @@ def number_argument(key: str, default: int) -> int:
 def json_response(value: object, status: int = 200) -> Response:
     """A value as JSON; ValueError if it holds a number that JSON cannot say (NaN, infinity)."""
     return Response(json.dumps(value, allow_nan=False), status, content_type="application/json")
+
+
+def client() -> Client:
+    """Who sends the request: its address, and the session that HiGlass tells (``s``).
+
+    Behind a proxy on this machine the address is the one that the proxy tells.
+    """
+    address, told = request.remote_addr or "", request.headers.get("X-Forwarded-For", "")
+    if told and address in ("127.0.0.1", "::1"):
+        address = told.rpartition(",")[2].strip()
+    return address[:MAX_TEXT], request.args.get("s", "")[:MAX_TEXT]
 
 
 def empty_response(status: int) -> Response:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import socket
+import sys
 
 from flask import Flask
 
@@ -41,18 +41,8 @@ def run(app: Flask, listening: socket.socket, threads: int) -> None:
     ----------
     listening : see :func:`listen`. threads : number of requests that are answered at once.
     """
-    import waitress
+    from higlass_plugin.server.connections import make_server
 
-    # waitress warns of every request that waits for a thread
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
-    waitress.create_server(
-        app,
-        sockets=[listening],
-        threads=threads,
-        ident=None,
-        connection_limit=1000,
-        asyncore_use_poll=True,  # select() cannot take more than 1024 descriptors
-        outbuf_overflow=64 << 20,  # a response is kept in memory, not in a temporary file
-        # the app's own limit is lower, and says so in JSON; above this waitress refuses by itself
-        max_request_body_size=64 << 20,
-    ).run()
+    # the computing thread waits this long for each of the threads that answer requests
+    sys.setswitchinterval(0.001)
+    make_server(app, listening, threads).run()

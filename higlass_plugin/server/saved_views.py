@@ -12,8 +12,9 @@ from higlass_plugin.server.http import RequestError
 from higlass_plugin.tiles import JsonObject
 from orca_cool.files import atomic_write
 
-#: Bytes that a saved view may have, and number of views that are kept.
-MAX_VIEWCONF, MAX_VIEWCONFS = 1 << 18, 1000
+#: Bytes that a saved view may have; number of views that are kept, and of those that pages of other
+#: origins have saved, which never take the place of the others.
+MAX_VIEWCONF, MAX_VIEWCONFS, MAX_GUEST_VIEWCONFS = 1 << 18, 1000, 100
 
 
 class SavedViews:
@@ -21,16 +22,17 @@ class SavedViews:
 
     Parameters
     ----------
-    folder : where each is kept in a file; None: in memory.
+    folder : where each is kept in a file; None: in memory. Those of guests are in a folder in it.
     """
 
     def __init__(self, folder: Path | None):
-        self.folder = folder
-        self._kept: OrderedDict[str, str] = OrderedDict()
+        self._folders = {False: folder, True: None if folder is None else folder / "guests"}
+        self._kept: dict[bool, OrderedDict[str, str]] = {False: OrderedDict(), True: OrderedDict()}
         self._lock = threading.Lock()
-        if folder is not None and folder.is_dir():
-            for path in sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime_ns):
-                self._kept[path.stem] = ""
+        for guest, where in self._folders.items():
+            if where is not None and where.is_dir():
+                for path in sorted(where.glob("*.json"), key=lambda path: path.stat().st_mtime_ns):
+                    self._kept[guest][path.stem] = ""
 
     def get(self, uid: str) -> JsonObject | None:
         """The viewconf of an id; None if there is none."""
@@ -41,12 +43,13 @@ class SavedViews:
         viewconf: JsonObject = json.loads(text)
         return viewconf
 
-    def put(self, uid: str | None, viewconf: object) -> str:
+    def put(self, uid: str | None, viewconf: object, guest: bool = False) -> str:
         """Save a viewconf.
 
         Parameters
         ----------
         uid : its id; None: a new one. viewconf : what a client has sent.
+        guest : whether a page of another origin saves it.
 
         Returns
         -------
@@ -69,22 +72,25 @@ class SavedViews:
             there = self._text(uid)
             if there not in (None, text):
                 raise RequestError(f"there is another view {uid!r}; leave out the uid")
+            folder, kept = self._folders[guest], self._kept[guest]
             if there is None:
-                if self.folder is not None:
-                    self.folder.mkdir(parents=True, exist_ok=True)
-                    atomic_write(self.folder / f"{uid}.json", text)
-                self._kept[uid] = text if self.folder is None else ""
-            while len(self._kept) > MAX_VIEWCONFS:
-                oldest, _ = self._kept.popitem(last=False)
-                if self.folder is not None:
-                    (self.folder / f"{oldest}.json").unlink(missing_ok=True)
+                if folder is not None:
+                    folder.mkdir(parents=True, exist_ok=True)
+                    atomic_write(folder / f"{uid}.json", text)
+                kept[uid] = text if folder is None else ""
+            while len(kept) > (MAX_GUEST_VIEWCONFS if guest else MAX_VIEWCONFS):
+                oldest, _ = kept.popitem(last=False)
+                if folder is not None:
+                    (folder / f"{oldest}.json").unlink(missing_ok=True)
         return uid
 
     def _text(self, uid: str) -> str | None:
         """The JSON of an id; None if there is none. Only files of known ids are read."""
-        if uid not in self._kept or self.folder is None:
-            return self._kept.get(uid)
+        guest = uid not in self._kept[False]
+        text, folder = self._kept[guest].get(uid), self._folders[guest]
+        if text is None or folder is None:
+            return text
         try:
-            return (self.folder / f"{uid}.json").read_text(encoding="utf-8")
+            return (folder / f"{uid}.json").read_text(encoding="utf-8")
         except OSError:
             return None

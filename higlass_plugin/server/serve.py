@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
-import re
-import secrets
 import signal
 import socket
 import threading
-import webbrowser
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +19,11 @@ from higlass_plugin.registry.tilesets import TilesetRegistry
 from higlass_plugin.server import listen
 from higlass_plugin.server.access import LOOPBACK
 from higlass_plugin.server.app import create_app
-from orca_cool.errors import ModelError, OrcaCoolError
+from higlass_plugin.server.token import ServeError, open_browser, read_token
+from orca_cool.errors import ModelError
 from orca_cool.genome.open import open_genome
 from orca_cool.genome.source import SequenceSource
+from orca_cool.model import heap
 from orca_cool.model.assembly import agreed_assembly
 from orca_cool.model.bundle import load_bundle
 from orca_cool.model.registry import home, resolve
@@ -34,10 +32,6 @@ from orca_cool.prediction.device import resolve_device
 #: Threads that answer requests: many of them wait for predictions, those of a blocking server for
 #: minutes.
 THREADS, BLOCKING_THREADS = 64, 256
-
-
-class ServeError(OrcaCoolError):
-    """An address or token that cannot be served with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +44,10 @@ class ServeOptions:
     genome : file, or name of a shipped genome; all models predict it.
     files : maps, signals, genes and intervals that are shown with the predictions.
     host, port : address to listen on; port 0 finds a free one.
-    token : requests must show it, "auto" makes one up; None: no token, which is allowed on the
-        loopback interface only.
+    token : "auto" makes one up, which requests must show. One of your own is no option, because
+        other users of the machine see those.
+    token_file : file with the token; None: that of the environment variable ORCA_COOL_TOKEN. Where
+        there is neither, there is no token, which is allowed on the loopback interface only.
     origins : web pages that may list, edit and save ("https://resgen.io").
     blocking : answer requests for tiles when the tiles are computed, for HiGlass pages that do not
         ask again as our own does.
@@ -69,6 +65,7 @@ class ServeOptions:
     host: str = "127.0.0.1"
     port: int = 8989
     token: str | None = None
+    token_file: Path | None = None
     origins: tuple[str, ...] = ()
     blocking: bool = False
     browser: bool = True
@@ -97,7 +94,8 @@ def serve(
     OrcaCoolError
         If a model, the genome, a file, the address or the token cannot be used.
     """
-    token = _checked_token(options.token, options.host)
+    heap.use_few_heaps()
+    token = read_token(options.token, options.token_file, options.host)
     if options.stores and len(options.stores) != len(options.models):
         raise ModelError(
             f"{len(options.stores)} --store for {len(options.models)} --model; give one for each, "
@@ -120,7 +118,7 @@ def serve(
         announce(f"as a server for any HiGlass: {address}api/v1 (Ctrl-C ends it)")
         if options.browser:
             # some browsers do not return until they are closed
-            threading.Thread(target=webbrowser.open, args=[page], daemon=True).start()
+            threading.Thread(target=open_browser, args=[page, token], daemon=True).start()
         # so that SIGTERM ends the server as Ctrl-C does, which a process in the background never
         # gets
         signal.signal(signal.SIGTERM, _stop)
@@ -203,31 +201,6 @@ def _add_files(
         registry.add(file)
         if file.map is not None:
             registry.add_observed(file, file.map)
-
-
-def _checked_token(token: str | None, host: str) -> str | None:
-    """The token that is used. ServeError if a token is needed and there is none, or if it has
-    characters that cannot stand in an address.
-    """
-    if token is None and not _is_loopback(host):
-        raise ServeError(
-            f"host {host!r} can be reached by others; give --token auto (or a token of your own)"
-        )
-    if token == "auto":
-        return secrets.token_urlsafe(24)
-    if token is not None and not re.fullmatch(r"[A-Za-z0-9._~-]{8,200}", token):
-        raise ServeError(
-            f"token {token!r} is not 8 to 200 letters, digits, '-', '.', '_' and '~'; `--token "
-            f"auto` makes one up"
-        )
-    return token
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _listen(host: str, port: int) -> socket.socket:

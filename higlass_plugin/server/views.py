@@ -7,8 +7,9 @@ import re
 import time
 from pathlib import Path
 
-from flask import Response, request, send_from_directory
+from flask import Response, g, request, send_from_directory
 
+from higlass_plugin.registry.address import parse_url
 from higlass_plugin.registry.tilesets import TilesetRegistry
 from higlass_plugin.server import viewconf
 from higlass_plugin.server.access import Access, is_token
@@ -17,6 +18,7 @@ from higlass_plugin.server.http import (
     REFUSED,
     RequestError,
     add_security_headers,
+    client,
     empty_response,
     endpoint_name,
     json_body,
@@ -29,6 +31,7 @@ from higlass_plugin.server.http import (
     tiles_json,
 )
 from higlass_plugin.server.metrics import Metrics
+from higlass_plugin.server.places import Pace, Places
 from higlass_plugin.server.saved_views import SavedViews
 from higlass_plugin.tiles import MAX_TEXT, JsonObject, TileError, failed_tile_of, parse_tile_id
 from higlass_plugin.tilesets.base import Tileset
@@ -39,6 +42,9 @@ logger = logging.getLogger(__name__)
 STATIC = Path(__file__).parents[1] / "static"
 #: Seconds that a request for predicted tiles waits for them, unless the server is blocking.
 WAIT = 0.1
+#: Requests of one address that wait for tiles at once (further ones are answered at once, with what
+#: is there), and that make edits at once (further ones are told to try again).
+MAX_WAITING, MAX_EDITING = 48, 8
 #: Limits of a request: texts of an edit, and tiles whose progress is asked for.
 MAX_EDITS, MAX_ASKED = 100, 1000
 
@@ -71,11 +77,14 @@ class Views:
         self.registry, self.access, self.blocking = registry, access, blocking
         self.saved = SavedViews(None if registry.state is None else registry.state / "viewconfs")
         self.counts = Metrics(registry)
+        self.waiting, self.editing = Places(MAX_WAITING), Places(MAX_EDITING)
+        self.pace = Pace()
 
     def finish(self, response: Response) -> Response:
         """Count a request, and add the headers that every answer has."""
         self.counts.requests.labels(endpoint_name() or "none", response.status_code).inc()
         if endpoint_name() not in ("page", "static", "healthz", "metrics"):
+            self._pace()
             # "*" excludes credentials: only pages of this server can use the cookie
             response.headers["Access-Control-Allow-Origin"] = "*"
             if request.method == "OPTIONS":
@@ -86,6 +95,13 @@ class Views:
                     response.headers["Access-Control-Allow-Private-Network"] = "true"
             response.headers["Cache-Control"] = "no-store"
         return add_security_headers(response)
+
+    def _pace(self) -> None:
+        """Delay an answer whose client takes more than its share while predictions are computed."""
+        delay = self.pace.delay(client(), time.thread_time() - g.get("began", time.thread_time()))
+        scheduler = self.registry.scheduler
+        if delay and scheduler is not None and len(scheduler):
+            time.sleep(delay)
 
     # ---- the page, and what watches over the server
 
@@ -126,7 +142,9 @@ class Views:
         if len(ids) > REFUSED:
             raise RequestError(f"{len(ids):,} tiles are asked for at once; {MAX_TILES} are allowed")
         try:
-            found = self.registry.tiles(ids[:MAX_TILES], wait=None if self.blocking else WAIT)
+            with self.waiting.take(client()[0]) as free:
+                wait = 0.0 if not free else None if self.blocking else WAIT
+                found = self.registry.tiles(ids[:MAX_TILES], wait=wait, client=client())
         except Exception:  # one request may ask for tiles of several tilesets: each gets an answer
             logger.exception("tiles")
             found = {}
@@ -200,7 +218,7 @@ class Views:
 
     def register_url(self) -> Response:
         """``{fileurl, filetype: "orca", coordSystem}``: the uid of a prediction. No file is read
-        for it, whatever the URL is.
+        for it, whatever the URL is. Of an edit, it is for those that may edit.
         """
         body = require_object(json_body())
         url, filetype, coord_system = (
@@ -213,7 +231,13 @@ class Views:
                 f"url {(url or '')[:MAX_TEXT]!r} is not of the form "
                 f"orca://MODEL/GENOME?edit=...; files are given with --with"
             )
-        return json_response({"uid": self.registry.open_url(url, coord_system).uid})
+        if parse_url(url).edited:
+            self.access.check_edits()
+        guest = self.access.is_guest()
+        with self.editing.take(client()[0]) as free:
+            _require_place(free)
+            tileset = self.registry.open_url(url, coord_system, guest=guest)
+        return json_response({"uid": tileset.uid})
 
     def viewconfs(self) -> Response:
         """``GET ?d=ID``: "default", that of an edit, or a saved one. ``POST {uid?, viewconf}``
@@ -242,7 +266,8 @@ class Views:
             raise RequestError(
                 f"uid {uid[:MAX_TEXT]!r} is not 1 to 64 letters, digits, '-' and '_', or is taken"
             )
-        return json_response({"uid": self.saved.put(uid, body.get("viewconf"))}, 201)
+        viewconf = body.get("viewconf")
+        return json_response({"uid": self.saved.put(uid, viewconf, self.access.is_guest())}, 201)
 
     # ---- edited genomes, and progress
 
@@ -254,7 +279,7 @@ class Views:
             return self._make_edit()
         uid = request.args.get("d", "")
         if request.method == "DELETE":
-            self.registry.drop(uid)
+            self.registry.drop(uid, guest=self.access.is_guest())
             return empty_response(204)
         edited = self.registry.edited(uid)
         return json_response(edited.to_json() | {"viewconf": edited.id})
@@ -268,7 +293,10 @@ class Views:
         if len(texts) > MAX_EDITS:
             raise RequestError(f"'edit' has {len(texts):,} texts; {MAX_EDITS} are allowed")
         vcf, model, genome = (text_field(body, key) for key in ("vcf", "model", "genome"))
-        edited = self.registry.edit(texts, vcf=vcf, model=model, genome=genome)
+        guest = self.access.is_guest()
+        with self.editing.take(client()[0]) as free:
+            _require_place(free)
+            edited = self.registry.edit(texts, vcf=vcf, model=model, genome=genome, guest=guest)
         return json_response(edited.to_json() | {"viewconf": edited.id}, 201)
 
     def status(self) -> Response:
@@ -282,6 +310,14 @@ class Views:
                 raise RequestError(f"'tiles' has {len(ids):,} ids; {MAX_ASKED:,} are allowed")
             status["progress"] = self.registry.progress(ids)
         return json_response(status)
+
+
+def _require_place(free: bool) -> None:
+    """RequestError if there is none."""
+    if not free:
+        raise RequestError(
+            f"{MAX_EDITING} edits of this address are being made; try again when they are", 429
+        )
 
 
 def _failed_tile(text: str, message: str) -> JsonObject:

@@ -9,6 +9,7 @@ from typing import ClassVar, Protocol
 import numpy as np
 
 from higlass_plugin.compute.scheduler import Job, Scheduler, TilePlan
+from higlass_plugin.compute.shares import NOBODY, Client
 from higlass_plugin.compute.units import PredictedGenome
 from higlass_plugin.tiles import (
     TILE_BINS,
@@ -207,7 +208,7 @@ class ModelTileset(ComputedTileset):
 
 
 def compute_tiles(
-    requests: Iterable[tuple[TileId, ComputedTileset]], wait: float | None
+    requests: Iterable[tuple[TileId, ComputedTileset]], wait: float | None, client: Client = NOBODY
 ) -> dict[str, JsonObject]:
     """Compute tiles of any tilesets.
 
@@ -215,6 +216,7 @@ def compute_tiles(
     ----------
     requests : ids and their tilesets.
     wait : seconds to wait for tiles that are not ready; None: until they are, MAX_WAIT at most.
+    client : who asks; see :meth:`~higlass_plugin.compute.scheduler.Scheduler.want`.
 
     Returns
     -------
@@ -231,7 +233,7 @@ def compute_tiles(
             out[tile.text] = failed_tile(str(error), tileset.dimensions)
     for scheduler in {tileset.scheduler for _, tileset, _ in plans}:
         own = [(tile, plan) for tile, tileset, plan in plans if tileset.scheduler is scheduler]
-        _wait(scheduler, scheduler.want(_with_distances(own)), deadline)
+        _wait(scheduler, scheduler.want(_with_distances(own), client), deadline)
     end_of_previews = time.monotonic() + PREVIEW_SECONDS
     for tile, tileset, plan in plans:
         values = tileset.scheduler.results.get(plan.key)

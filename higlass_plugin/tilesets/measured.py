@@ -4,7 +4,6 @@ diagonal from the prediction.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -14,17 +13,19 @@ import numpy as np
 
 from higlass_plugin.compute.scheduler import Lookup, Scheduler, TilePlan
 from higlass_plugin.compute.units import Unit
-from higlass_plugin.tiles import TILE_BINS, Axis, BinRange, JsonObject, TileError, TileId
+from higlass_plugin.files.contact_maps import dense_values
+from higlass_plugin.tiles import TILE_BINS, Axis, BinRange, TileId
 from higlass_plugin.tilesets.base import ComputedTileset, Tileset
 from orca_cool.errors import OrcaCoolError
 from orca_cool.files import atomic_path
-from orca_cool.maps.open import measured_expected, open_map
+from orca_cool.maps.open import open_map
+from orca_cool.maps.weights import is_adjusted, measured_expected
 
 
 @dataclass(frozen=True)
 class ExpectedUnit:
     """The expected contact frequency of a measured map; its value is (n,) float64 by distance in
-    bins, see :func:`~orca_cool.maps.open.measured_expected`.
+    bins, see :func:`~orca_cool.maps.weights.measured_expected`.
 
     Attributes
     ----------
@@ -45,21 +46,25 @@ class ExpectedUnit:
     def compute(
         self, others: Sequence[ExpectedUnit], above: Sequence[None]
     ) -> list[tuple[np.ndarray, int]]:
-        kept = None if self.folder is None else self._kept_in(self.folder)
+        clr = open_map(self.path).balanced_or_raw(self.resolution)
+        kept = None if self.folder is None else self._kept_in(self.folder, is_adjusted(clr))
         if kept is not None and kept.is_file():
             values: np.ndarray = np.load(kept, allow_pickle=False)
         else:
-            values = measured_expected(open_map(self.path).cooler(self.resolution))
+            values = measured_expected(clr)
             if kept is not None:
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 with atomic_path(kept) as temporary, open(temporary, "wb") as stream:
                     np.save(stream, values, allow_pickle=False)
         return [(values, values.nbytes)]
 
-    def _kept_in(self, folder: Path) -> Path:
-        """The file that keeps the values for as long as the map's file stays as it is."""
+    def _kept_in(self, folder: Path, adjusted: bool) -> Path:
+        """The file that keeps the values for as long as the map's file stays as it is. Weights that
+        are ``adjusted`` were once used as they are in the file.
+        """
         file = self.path.stat()
         key = repr((str(self.path.resolve()), file.st_mtime_ns, file.st_size, self.resolution))
+        key += " adjusted" if adjusted else ""
         return folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npy"
 
 
@@ -81,7 +86,7 @@ class _RatioPlan:
         x, y = self.tile.position
         text = f"{self.tileset.file.uid}.{self.tile.zoom}.{x}.{y}.{self.tileset.transform}"
         ((_, found),) = self.tileset.file.tiles([text])
-        values = _values(found)
+        values = dense_values(found)
         if x == y:  # clodius gives the lower triangle of a tile on the diagonal
             values = np.where(np.tri(TILE_BINS, dtype=bool), values, values.T)
         out = np.full((TILE_BINS, TILE_BINS), np.nan, np.float32)
@@ -96,15 +101,6 @@ class _RatioPlan:
 
     def preview(self, lookup: Lookup) -> np.ndarray:
         return np.full((TILE_BINS, TILE_BINS), np.nan, np.float32)
-
-
-def _values(tile: JsonObject) -> np.ndarray:
-    """(256, 256) float32 of a dense tile; TileError if the tile has an error."""
-    if "error" in tile:
-        raise TileError(tile["error"])
-    dtype = "<f2" if tile["dtype"] == "float16" else "<f4"
-    flat = np.frombuffer(base64.b64decode(tile["dense"]), dtype).astype(np.float32)
-    return flat.reshape(TILE_BINS, TILE_BINS)
 
 
 def _log_ratio(values: np.ndarray, expected: np.ndarray, a: BinRange, b: BinRange) -> np.ndarray:

@@ -9,36 +9,57 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from orca_cool.errors import ModelError
+from orca_cool.locks import locked_outputs
 from orca_cool.prediction.job import Say
 
 if TYPE_CHECKING:
     from orca_cool.effects.table import Summary
     from orca_cool.evaluate.result import Result
     from orca_cool.maps.check import Report
+    from orca_cool.model.estimate import Estimate
 
 
 def _silent(line: str) -> None:
     """Tell nobody."""
 
 
+@overload
 def predict_to_mcool(
-    output: str | Path, *, progress: bool = True, say: Say = _silent, **options: Any
-) -> list[Path]:
+    output: str | Path, *, dry_run: Literal[True], say: Say = ..., **options: Any
+) -> Estimate: ...
+@overload
+def predict_to_mcool(
+    output: str | Path,
+    *,
+    dry_run: Literal[False] = ...,
+    progress: bool = ...,
+    say: Say = ...,
+    **options: Any,
+) -> list[Path]: ...
+def predict_to_mcool(
+    output: str | Path,
+    *,
+    dry_run: bool = False,
+    progress: bool = True,
+    say: Say = _silent,
+    **options: Any,
+) -> list[Path] | Estimate:
     """Predict contact maps and write them as an .mcool with expected tables.
 
     Parameters
     ----------
     output : the .mcool.
+    dry_run : compute and write nothing; tell what would be computed, and what it takes.
     progress : show a progress bar. say : called with what the user should know, line by line.
     options : see :class:`orca_cool.effects.predict_job.PredictJob`; ``model`` and ``genome`` are
         needed.
 
     Returns
     -------
-    Paths written.
+    Paths written; with ``dry_run`` an :class:`~orca_cool.model.estimate.Estimate`.
 
     Raises
     ------
@@ -54,26 +75,47 @@ def predict_to_mcool(
     from orca_cool.effects.predict_job import PredictJob
 
     job = PredictJob(output=str(output), **_plain(options))
-    return job.run(progress=progress, say=say)
+    return job.estimate(say=say) if dry_run else job.run(progress=progress, say=say)
 
 
+@overload
 def score_variants(
-    output: str | Path, *, progress: bool = True, say: Say = _silent, **options: Any
-) -> Summary:
+    output: str | Path, *, dry_run: Literal[True], say: Say = ..., **options: Any
+) -> Estimate: ...
+@overload
+def score_variants(
+    output: str | Path,
+    *,
+    dry_run: Literal[False] = ...,
+    progress: bool = ...,
+    say: Say = ...,
+    **options: Any,
+) -> Summary: ...
+def score_variants(
+    output: str | Path,
+    *,
+    dry_run: bool = False,
+    progress: bool = True,
+    say: Say = _silent,
+    **options: Any,
+) -> Summary | Estimate:
     """Score variants, and write the table (``orca-cool variants``).
 
     Parameters
     ----------
     output : the table (.tsv), or "-" for standard output.
+    dry_run : compute and write nothing; tell what would be computed, and what it takes.
     options : see :class:`orca_cool.effects.variants_job.VariantsJob`.
 
     Returns
     -------
-    How many were scored, and why others were not.
+    How many were scored, and why others were not; with ``dry_run`` an
+    :class:`~orca_cool.model.estimate.Estimate`.
     """
     from orca_cool.effects.variants_job import VariantsJob
 
-    return VariantsJob(output=str(output), **_plain(options)).run(progress=progress, say=say)
+    job = VariantsJob(output=str(output), **_plain(options))
+    return job.estimate(say=say) if dry_run else job.run(progress=progress, say=say)
 
 
 def check_mcool(path: str | Path) -> Report:
@@ -228,7 +270,8 @@ def plot_file(
     force: bool = False,
     **style: Any,
 ) -> list[Path]:
-    """Draw a predicted .mcool beside a measured map, or a variant's matrices (.npz).
+    """Draw a predicted .mcool beside a measured map, a difference (.diff.mcool), or the matrices of
+    a variant or a zoom (.npz).
 
     Parameters
     ----------
@@ -239,21 +282,25 @@ def plot_file(
     from orca_cool.maps.picture import plot_maps
 
     drawn = Style(**_plain(style))
-    if str(predicted).endswith(".npz"):
-        if region or resolution or contact:
-            raise ModelError(f"{str(predicted)!r} is drawn as it is; choose with --levels alone")
-        return plot_variant(str(predicted), str(output), drawn, force=force)
-    path = plot_maps(
-        str(predicted),
-        Path(output),
-        drawn.observed,
-        region,
-        resolution,
-        contact=contact,
-        vmax=drawn.vmax,
-        force=force,
-    )
-    return [path]
+    with locked_outputs(output):
+        if str(predicted).endswith(".npz"):
+            if region or resolution or contact:
+                raise ModelError(
+                    f"{str(predicted)!r} is drawn as it is; choose with --levels alone"
+                )
+            return plot_variant(str(predicted), str(output), drawn, force=force)
+        return plot_maps(
+            str(predicted),
+            Path(output),
+            drawn.observed,
+            region,
+            resolution,
+            contact=contact,
+            vmax=drawn.vmax,
+            dmax=drawn.dmax,
+            clr_weight_name=drawn.clr_weight_name,
+            force=force,
+        )
 
 
 def _plain(options: dict[str, Any]) -> dict[str, Any]:

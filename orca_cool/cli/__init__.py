@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import Any
 
 import click
 
 from orca_cool import __version__
+from orca_cool.cli.guard import guarded, hidden_from_click
 from orca_cool.cli.options import VerbGroup
-from orca_cool.errors import OrcaCoolError
 
 #: verb -> one-line help; the command ``verb`` lives in ``orca_cool.cli.<verb>``.
 VERBS = {
@@ -26,15 +27,9 @@ VERBS = {
 }
 
 
-class _Failure(click.ClickException):
-    """Bad input: one line, exit code 2."""
-
-    exit_code = 2
-
-
 class _Verbs(VerbGroup):
-    """Imports a verb's module on demand, so that ``--help`` does not pay for torch; errors become
-    one line, exit 2.
+    """Imports a verb's module on demand, so that ``--help`` does not pay for torch; whatever ends
+    a verb becomes one line and an exit code (:mod:`orca_cool.cli.guard`).
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -51,11 +46,23 @@ class _Verbs(VerbGroup):
         with formatter.section("Commands"):
             formatter.write_dl(list(VERBS.items()))
 
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        with hidden_from_click():
+            return super().make_context(*args, **kwargs)
+
     def invoke(self, ctx: click.Context) -> Any:
-        try:
+        with hidden_from_click():
             return super().invoke(ctx)
-        except OrcaCoolError as error:
-            raise _Failure(" ".join(str(error).split())) from error
+
+    def main(self, args: Any = None, *rest: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+        """Run the command line; ``standalone_mode`` as in click: exit at the end."""
+        run: Any = super().main
+        if not standalone_mode:
+            return run(args, *rest, standalone_mode=False, **extra)
+        code = guarded(
+            lambda: run(args, *rest, standalone_mode=False, **extra), own_process=args is None
+        )
+        sys.exit(code)
 
 
 @click.group(cls=_Verbs)

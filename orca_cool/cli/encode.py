@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import click
 
 from orca_cool import api
@@ -18,7 +21,21 @@ from orca_cool.cli.options import (
 from orca_cool.prediction.encode_job import STORE_DTYPES
 
 
-@click.command(cls=Verb)
+def _remains(params: dict[str, Any]) -> str | None:
+    """What a run that was stopped has left."""
+    if not Path(params["output"]).exists():
+        return None
+    how = " without --force" if params["force"] else ""
+    return f"what is encoded is kept in {params['output']!r}: repeat the command{how} to go on"
+
+
+@click.command(
+    cls=Verb,
+    remains=_remains,
+    epilog="Beside OUT.h5: OUT.h5.lock, an empty file by which several processes take turns, "
+    "which may be deleted when nobody uses the store. Beside a FASTA: its index, .fai and for "
+    "bgzip .gzi.",
+)
 @click.argument("regions", nargs=-1)
 @click.option("--model", "-m", required=True, help=MODEL_HELP)
 @click.option("--genome", "-g", required=True, help=GENOME_HELP)
@@ -42,6 +59,7 @@ def encode(output: str, **options: object) -> None:
     and for all, in a store.
 
     Whatever predicts from a store reads them instead of encoding again. A killed run goes on where
-    it was when the same command is repeated, and several may fill one store at the same time.
+    it was when the same command is repeated, and several may fill one store at the same time; by
+    OUT.lock, which stays beside it, they agree on who does what.
     """
     click.echo(api.encode_genome(output, **options, progress=not is_quiet(), say=say))

@@ -12,6 +12,8 @@ from orca_cool.cli.options import (
     JOB,
     Length,
     Verb,
+    clr_weight_name_option,
+    echo,
     force_option,
     is_quiet,
     job_options,
@@ -66,6 +68,7 @@ PROTOCOL = ("module", "step", "window_phase", "trans")
 @click.option(
     "--no-ceiling", is_flag=True, help="Do not split the measured map's contacts in halves."
 )
+@clr_weight_name_option
 @click.option("--cutoff", default=5.0, show_default=True, help="Of adaptive coarse-graining.")
 @click.option(
     "--nearest",
@@ -136,7 +139,8 @@ def evaluate(
     split-half ceiling.
 
     Of a PREDICTED .mcool: whole chromosomes, pixels 2 bins apart or more, within the level's
-    window. Of a --model: the paper's protocol, zooms that tile the chromosomes, all pixels pooled.
+    window; OBSERVED may then be a prediction too, which is compared level by level. Of a --model:
+    the paper's protocol, zooms that tile the chromosomes, all pixels pooled.
 
     Baselines are boosted trees on position alone, trained on --train: on (a) distance and
     distances from the telomeres, (b) distance from the centromere too. Columns after these are
@@ -163,9 +167,9 @@ def evaluate(
         }
         result = _of_model(maps, chroms, job, protocol | shared)
     if as_json:
-        click.echo(json.dumps(to_json(result), indent=2, allow_nan=False))
+        echo(json.dumps(to_json(result), indent=2, allow_nan=False))
     else:
-        click.echo(table(result))
+        echo(table(result))
 
 
 def _of_file(maps: tuple[str, ...], chroms: tuple[str, ...], options: dict[str, Any]) -> Result:

@@ -7,7 +7,15 @@ from typing import Any
 import click
 
 from orca_cool import api
-from orca_cool.cli.options import Length, Verb, force_option, is_quiet, nproc_option, output_option
+from orca_cool.cli.options import (
+    Length,
+    Verb,
+    clr_weight_name_option,
+    force_option,
+    is_quiet,
+    nproc_option,
+    output_option,
+)
 
 
 @click.command(cls=Verb)
@@ -46,9 +54,7 @@ from orca_cool.cli.options import Length, Verb, force_option, is_quiet, nproc_op
     type=click.Path(),
     help="BED of regions to measure within [default: whole chromosomes].",
 )
-@click.option(
-    "--clr-weight-name", default="weight", show_default=True, help="Column of balancing weights."
-)
+@clr_weight_name_option
 @nproc_option
 @force_option
 def expected(observed: str, output: str, exclude: tuple[str, ...], **options: Any) -> None:

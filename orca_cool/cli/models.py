@@ -8,7 +8,14 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
-from orca_cool.cli.options import VerbGroup, force_option, is_quiet, json_option, output_option
+from orca_cool.cli.options import (
+    VerbGroup,
+    echo,
+    force_option,
+    is_quiet,
+    json_option,
+    output_option,
+)
 from orca_cool.errors import ModelError
 from orca_cool.model.spec import ModelSpec
 
@@ -48,11 +55,11 @@ def list_(as_json: bool) -> None:
             }
         )
     if as_json:
-        click.echo(json.dumps(rows, indent=1))
+        echo(json.dumps(rows, indent=1))
         return
     width = max((len(str(row["name"])) for row in rows), default=0)
     for row in rows:
-        click.echo(f"{row['name']:<{width}}  {row['origin']:<9}  {row['about']}")
+        echo(f"{row['name']:<{width}}  {row['origin']:<9}  {row['about']}")
 
 
 @models.command()
@@ -67,18 +74,18 @@ def info(model: str, as_json: bool, verify: bool) -> None:
     entry = known().get(model)
     if entry is not None and entry.path is None and entry.archive is not None:
         a = entry.archive
-        click.echo(
+        echo(
             f"{model}: {entry.about}\nnot on this machine: `orca-cool models fetch {model}` "
             f"({a.size})\nfrom: {', '.join(a.urls)}"
         )
-        click.echo(f"SHA-256: {a.sha256 or 'not known'}\nlicence: {a.licence}")
+        echo(f"SHA-256: {a.sha256 or 'not known'}\nlicence: {a.licence}")
         return
     path = resolve(model)
     header = read_header(path)
     if verify:
         check_weights(path, header)
     if as_json:
-        click.echo((path / SPEC_FILE).read_text(encoding="utf-8").rstrip())
+        echo((path / SPEC_FILE).read_text(encoding="utf-8").rstrip())
         return
     spec: ModelSpec = header["spec"]
     lines = {
@@ -110,7 +117,7 @@ def info(model: str, as_json: bool, verify: bool) -> None:
     }
     for key, value in lines.items():
         if value:
-            click.echo(f"{key:<13} {value}")
+            echo(f"{key:<13} {value}")
 
 
 @models.command("import")
@@ -146,7 +153,10 @@ def import_(source: Path, names: tuple[str, ...], output: str | None, force: boo
     _say(paths)
 
 
-@models.command()
+@models.command(
+    remains=lambda params: "what is downloaded is kept: repeat the command to go on",
+    epilog="An unfinished download is FILE.part, with FILE.part.json, in the folder of downloads.",
+)
 @click.argument("name")
 @click.option("--sha256", "digest", help="Hold the download to this SHA-256.")
 @click.option("--accept-unverified", is_flag=True, help="Go on although no SHA-256 is known.")
@@ -168,8 +178,8 @@ def fetch(name: str, digest: str | None, accept_unverified: bool, keep: bool, fo
             else ModelError(f"model {name!r} is here already: {entry.path}")
         )
     archive = found[0]
-    click.echo(f"licence: {archive.licence or 'not stated'}", err=True)
-    click.echo(f"{archive.urls[0]} ({archive.size or 'size not known'})", err=True)
+    echo(f"licence: {archive.licence or 'not stated'}", err=True)
+    echo(f"{archive.urls[0]} ({archive.size or 'size not known'})", err=True)
     with tqdm(
         unit="B",
         unit_scale=True,
@@ -207,8 +217,8 @@ def export(model: str, output: str, force: bool) -> None:
     from orca_cool.model.registry import export_bundle, resolve
 
     path = resolve(model)
-    click.echo(f"licence: {read_header(path)['spec'].licence or 'not stated'}", err=True)
-    click.echo(str(export_bundle(path, output, force=force)))
+    echo(f"licence: {read_header(path)['spec'].licence or 'not stated'}", err=True)
+    echo(str(export_bundle(path, output, force=force)))
 
 
 def _say(paths: list[Path]) -> None:
@@ -217,5 +227,5 @@ def _say(paths: list[Path]) -> None:
 
     for path in paths:
         spec: ModelSpec = read_header(path)["spec"]
-        click.echo(f"{path.name}\t{path}\tmodules {' '.join(m.name for m in spec.modules)}")
-        click.echo(f"licence of {path.name}: {spec.licence or 'not stated'}", err=True)
+        echo(f"{path.name}\t{path}\tmodules {' '.join(m.name for m in spec.modules)}")
+        echo(f"licence of {path.name}: {spec.licence or 'not stated'}", err=True)

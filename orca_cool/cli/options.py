@@ -5,16 +5,21 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
-from orca_cool.errors import ModelError, RegionError
+from orca_cool.cli.guard import Stopped
+from orca_cool.errors import ModelError, RegionError, printable
 from orca_cool.genome.regions import parse_length
 from orca_cool.model.spec import DECODER_DTYPES, ENCODER_DTYPES
 from orca_cool.prediction.job import EDGES
 from orca_cool.variants.options import EditOptions
+
+if TYPE_CHECKING:
+    from orca_cool.model.estimate import Estimate
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -31,8 +36,18 @@ def _set_quiet(ctx: click.Context, parameter: click.Parameter, value: bool) -> N
 def _set_verbose(ctx: click.Context, parameter: click.Parameter, value: int) -> None:
     ctx.meta[VERBOSE] = ctx.meta.get(VERBOSE, 0) + value
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(ctx.meta[VERBOSE], 2)]
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+    logging.basicConfig()
+    for handler in logging.getLogger().handlers:
+        if type(handler.formatter) is logging.Formatter:
+            handler.setFormatter(_Printable("%(levelname)s %(name)s: %(message)s"))
     logging.getLogger().setLevel(level)
+
+
+class _Printable(logging.Formatter):
+    """Messages hold what files say."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
 
 
 def verbosity_options() -> list[click.Option]:
@@ -55,12 +70,51 @@ def verbosity_options() -> list[click.Option]:
     ]
 
 
-class Verb(click.Command):
-    """A command with ``-q`` and ``-v``."""
+#: What became of the work of a verb that was stopped, by its parameters.
+Remains = Callable[[dict[str, Any]], str | None]
 
-    def __init__(self, *args: Any, **kwargs: Any):
+
+class Verb(click.Command):
+    """A command with ``-q`` and ``-v``.
+
+    Parameters
+    ----------
+    remains : from the parameters, what a run that was stopped has left and how to go on; None (or
+        returning None): nothing was written.
+    """
+
+    def __init__(self, *args: Any, remains: Remains | None = None, **kwargs: Any):
         super().__init__(*args, **({"context_settings": CONTEXT} | kwargs))
         self.params += verbosity_options()
+        self.remains = remains
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb; Ctrl-C and SIGTERM say what became of the work."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            left = None if self.remains is None else self.remains(ctx.params)
+            raise Stopped(f"stopped; {left or 'nothing was written'}") from stop
+
+
+def unfinished_folder(params: dict[str, Any], *also: Path) -> str | None:
+    """What remains of a verb that keeps its unfinished work in a folder beside its output.
+
+    Parameters
+    ----------
+    params : with ``output`` and ``force``.
+    also : files or folders that also say that there is something to go on from.
+    """
+    output = Path(params["output"])
+    folder = output.with_name(f"{output.name}.partial")
+    kept = next((path for path in (folder, *also) if path.exists()), None)
+    if kept is None:
+        return None
+    if not params["force"]:
+        return f"what is done is kept in {str(kept)!r}: repeat the command to go on"
+    if not output.exists():
+        return f"what is done is kept in {str(kept)!r}: repeat the command without --force to go on"
+    return f"{str(output)!r} is as it was; with --force the command starts anew"
 
 
 class VerbGroup(click.Group):
@@ -78,9 +132,14 @@ def is_quiet() -> bool:
     return bool(click.get_current_context().meta.get(QUIET, False))
 
 
+def echo(text: object, err: bool = False) -> None:
+    """Write a text that may hold what a file says, on standard output or standard error."""
+    click.echo(printable(str(text)), err=err)
+
+
 def say(line: str) -> None:
     """A line for the user on standard error, where results do not go."""
-    click.echo(line, err=True)
+    echo(line, err=True)
 
 
 class Length(click.ParamType):
@@ -274,7 +333,27 @@ def levels_option(text: str = "all of the modules used") -> Callable[[F], F]:
 
 force_option = click.option("--force", is_flag=True, help="Replace what is there, and start anew.")
 
+clr_weight_name_option = click.option(
+    "--clr-weight-name",
+    default="weight",
+    show_default=True,
+    help="Column of balancing weights of the measured map.",
+)
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+dry_run_option = click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Only say what would be computed, and the disk, memory and time that it takes; with "
+    "--json as JSON.",
+)
+
+
+def say_estimate(estimate: Estimate, as_json: bool) -> None:
+    """Print what ``--dry-run`` asks for."""
+    click.echo(estimate.to_json() if as_json else str(estimate))
+
 
 nproc_option = click.option(
     "--nproc", "-p", default=1, show_default=True, type=click.IntRange(min=1), help="Processes."
@@ -296,9 +375,15 @@ def refuse_given(names: Iterable[str], why: str) -> None:
     ctx = click.get_current_context()
     option = {p.name: p.opts[0] for p in ctx.command.params}
     given = [
-        option[name]
+        _as_given(option[name], ctx.params[name])
         for name in names
         if ctx.get_parameter_source(name) not in (None, ParameterSource.DEFAULT)
     ]
     if given:
         raise ModelError(f"{', '.join(given)}: {why}")
+
+
+def _as_given(option: str, value: Any) -> str:
+    """An option as it stands on the command line: a flag by its name, others with their values."""
+    values = value if isinstance(value, tuple) else (value,)
+    return " ".join(option if v is True else f"{option} {str(v)!r}" for v in values)

@@ -11,6 +11,7 @@ from orca_cool.cli.options import (
     JOB,
     Length,
     Verb,
+    clr_weight_name_option,
     edit_options,
     force_option,
     is_quiet,
@@ -32,10 +33,11 @@ STYLE = ("levels", "genes", "observed", "triangles", "vmax", "dmax")
 @click.option(
     "--observed", help="Measured .cool or .mcool; FILE.mcool::resolutions/10000 picks a resolution."
 )
+@clr_weight_name_option
 @click.option(
     "--region",
     "-r",
-    help="chrII or chrII:100,000-500,000 [default of an .mcool: the longest chromosome].",
+    help="chrII or chrII:100,000-500,000 [default of an .mcool: the regions that it holds].",
 )
 @click.option(
     "--resolution",
@@ -94,17 +96,22 @@ def plot(
 ) -> None:
     """Draw predicted maps.
 
-    PREDICTED an .mcool of `orca-cool predict`: one region of it above the diagonal, and a measured
-    map below it.
+    PREDICTED an .mcool of `orca-cool predict`: each region of it, or --region, above the diagonal,
+    and a measured map below it. A .diff.mcool of `predict --diff`: the logarithm of alternate /
+    reference.
 
     PREDICTED an .npz of `orca-cool variants --maps`: a variant's maps, reference, alternate and
-    difference at every level.
+    difference at every level. An .npz of `orca-cool predict --at`: every level of the zoom.
 
     Without PREDICTED, with --model and --genome: maps are predicted and drawn at every level,
     around each breakpoint of the edits, around --at, or around the middle of --region at the levels
-    whose windows hold it. Several breakpoints that are far from each other are pages of a .pdf, or
-    files name.1.png, name.2.png, ...
+    whose windows hold it.
+
+    Several regions, or breakpoints that are far from each other, are pages of a .pdf, or files
+    name.1.png, name.2.png, ...
     """
+    if style["observed"] is None:
+        refuse_given(("clr_weight_name",), "it is about the map of --observed; give that too")
     if predicted is not None:
         _refuse_useless(predicted)
         paths = api.plot_file(
@@ -153,6 +160,6 @@ def _refuse_useless(predicted: str) -> None:
         )
     else:
         refuse_given(
-            ("levels", "genes", "triangles", "dmax"),
+            ("levels", "genes", "triangles"),
             f"only where all levels are drawn, not for {predicted!r}",
         )

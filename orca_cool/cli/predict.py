@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import os
+from pathlib import Path
 from typing import Any
 
 import click
@@ -10,19 +13,38 @@ from orca_cool import api
 from orca_cool.cli.options import (
     Length,
     Verb,
+    dry_run_option,
     edit_options,
     force_option,
     is_quiet,
     job_options,
+    json_option,
     levels_option,
     output_option,
+    refuse_given,
     say,
+    say_estimate,
+    unfinished_folder,
 )
 from orca_cool.effects import COPIES
 from orca_cool.variants.options import EditOptions
 
 
-@click.command(cls=Verb)
+def _remains(params: dict[str, Any]) -> str | None:
+    """What a prediction that was stopped has left."""
+    if params["at"] is not None:
+        return None
+    companions = params["lift_to_reference"] or params["diff"]
+    return unfinished_folder(params, *[Path(params["output"])] * bool(companions))
+
+
+@click.command(
+    cls=Verb,
+    remains=_remains,
+    epilog="Beside OUT.mcool: OUT.expected.*.tsv; while it is made OUT.mcool.partial, a folder "
+    "with what is done, which stays if the run is stopped, and .OUT.mcool.partial. Beside a "
+    "FASTA: its index, .fai and for bgzip .gzi.",
+)
 @click.argument("regions", nargs=-1)
 @job_options(edges="real; zero-padded with --at")
 @output_option("The .mcool; expected tables appear beside it.")
@@ -124,8 +146,17 @@ from orca_cool.variants.options import EditOptions
     "system that all of them see. For several GPUs of one machine also: torchrun "
     "--nproc-per-node N -m orca_cool predict ...",
 )
+@dry_run_option
+@json_option
 @force_option
-def predict(job: dict[str, Any], edits: EditOptions, output: str, **options: Any) -> None:
+def predict(
+    job: dict[str, Any],
+    edits: EditOptions,
+    output: str,
+    dry_run: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Predict contact maps of REGIONs (chrII, chrII:100,000-500,000; default: all chromosomes) as
     an .mcool.
 
@@ -133,7 +164,18 @@ def predict(job: dict[str, Any], edits: EditOptions, output: str, **options: Any
     (default: its edited chromosomes).
 
     A killed run goes on where it was when the same command is repeated, on one process or several.
+    Its work lies in OUT.partial until then, and .OUT.lock says who works there; both may be deleted
+    when nobody does.
     """
+    if dry_run:
+        say_estimate(
+            api.predict_to_mcool(output, **job, edits=edits, **options, dry_run=True, say=say),
+            as_json,
+        )
+        return
+    refuse_given(["as_json"], "is about --dry-run")
+    if logging.getLogger().level > logging.INFO:  # dask tells each step of its workers' lives
+        os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "warning")
     paths = api.predict_to_mcool(
         output, **job, edits=edits, **options, progress=not is_quiet(), say=say
     )

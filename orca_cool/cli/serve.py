@@ -31,7 +31,7 @@ PATH = click.Path(path_type=Path)
     "--host",
     default="127.0.0.1",
     show_default=True,
-    help="Address to listen on; any but this machine's own needs --token.",
+    help="Address to listen on; any but this machine's own needs a token.",
 )
 @click.option(
     "--port",
@@ -40,7 +40,14 @@ PATH = click.Path(path_type=Path)
     type=click.IntRange(0, 65535),
     help="0 finds a free one.",
 )
-@click.option("--token", help="Answer only to who knows it; `auto` makes one up.")
+@click.option(
+    "--token",
+    metavar="auto",
+    help="Answer only to who knows a token: `auto` makes one up. One of your own is given in "
+    "--token-file or the environment variable ORCA_COOL_TOKEN, since other users of the machine "
+    "see options.",
+)
+@click.option("--token-file", type=PATH, help="Answer only to who knows the token in this file.")
 @click.option(
     "--allow-origin",
     "origins",
@@ -73,7 +80,8 @@ PATH = click.Path(path_type=Path)
     default=1 << 30,
     show_default=True,
     type=click.IntRange(min=1 << 20),
-    help="Memory for windows and tiles.",
+    help="Memory for windows and tiles; each model has 768 MB for encodings besides, and the "
+    "program itself takes about 0.5 GB.",
 )
 def serve(no_browser: bool, **options: Any) -> None:
     """Show predicted maps in HiGlass, in a browser, computed as you look; beside them measured maps

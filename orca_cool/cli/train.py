@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import click
 
-from orca_cool.cli.options import VerbGroup, force_option, output_option
+from orca_cool.cli.options import (
+    VerbGroup,
+    dry_run_option,
+    force_option,
+    json_option,
+    output_option,
+    refuse_given,
+    say_estimate,
+)
 
 
 class _RunByDefault(VerbGroup):
@@ -40,7 +49,24 @@ def init(name: str, output: str, force: bool) -> None:
     click.echo(write_config(name, Path(output), force=force))
 
 
-@train.command()
+def _remains(params: dict[str, Any]) -> str:
+    """What a run that was stopped has left."""
+    from orca_cool.train import checkpoint
+
+    output = params["output"]
+    # without -o the folder is named in the configuration, which may be what was being read
+    last = None if output is None else checkpoint.newest(Path(output) / "checkpoints")
+    if output is not None and last is None:
+        return "there is no checkpoint yet: repeat the command to begin again"
+    kept = "its checkpoints are kept" if last is None else f"the last checkpoint is {str(last)!r}"
+    return f"{kept}: repeat the command with --resume to go on"
+
+
+@train.command(
+    remains=_remains,
+    epilog="All that a run writes is in its folder: checkpoints, log.csv, pictures, tensorboard, "
+    "cache (tiles of the maps), and at the end model. A run that is stopped goes on with --resume.",
+)
 @click.argument("config", type=click.Path(dir_okay=False))
 @output_option(
     "Folder of the run: checkpoints, log, pictures, cache, the bundle [default: runs/NAME].",
@@ -62,6 +88,8 @@ def init(name: str, output: str, force: bool) -> None:
     metavar="KEY=VALUE",
     help="Override a key, e.g. genome=/data/sacCer3.2bit, stages.0.steps=10.",
 )
+@dry_run_option
+@json_option
 def run(
     config: str,
     output: str | None,
@@ -69,8 +97,13 @@ def run(
     devices: str | None,
     nodes: int | None,
     overrides: tuple[str, ...],
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
-    """Train the model that CONFIG (YAML) describes, stage by stage, and write it as a bundle."""
+    """Train the model that CONFIG (YAML) describes, stage by stage, and write it as a bundle.
+
+    While it runs, .lock in the folder says who trains there; the checkpoints stay.
+    """
     from orca_cool.train.config import load_config
     from orca_cool.train.run import train as train_model
 
@@ -81,6 +114,12 @@ def run(
         config, [*overrides, *(f"{k}={v}" for k, v in given.items() if v is not None)]
     )
     folder = Path(output) if output else Path("runs") / settings.name
+    if dry_run:
+        from orca_cool.train.estimate import estimate_training
+
+        say_estimate(estimate_training(settings, folder), as_json)
+        return
+    refuse_given(["as_json"], "is about --dry-run")
     path = train_model(settings, folder, resume)
     if path is not None:
         click.echo(f"model written to {path}")

@@ -9,16 +9,37 @@ import click
 from orca_cool import api
 from orca_cool.cli.options import (
     Verb,
+    dry_run_option,
     force_option,
     is_quiet,
     job_options,
+    json_option,
     levels_option,
     output_option,
+    refuse_given,
     say,
+    say_estimate,
+    unfinished_folder,
 )
 
+#: Exit code where a table is written, and no variant in it has scores.
+NOTHING_SCORED = 1
 
-@click.command(cls=Verb)
+
+def _remains(params: dict[str, Any]) -> str | None:
+    """What a run that was stopped has left."""
+    if params["output"] == "-":
+        return "the table on standard output is not complete; with -o FILE a run can go on"
+    return unfinished_folder(params)
+
+
+@click.command(
+    cls=Verb,
+    remains=_remains,
+    epilog="Beside OUT.tsv: OUT.tsv.json, the settings; while it is made OUT.tsv.partial, a folder "
+    "with the rows that are done, which stays if the run is stopped. Beside a FASTA: its index, "
+    ".fai and for bgzip .gzi.",
+)
 @click.argument("variants", type=click.Path(), required=False)
 @job_options()
 @output_option("The table (.tsv); its settings appear beside it. - is standard output.")
@@ -48,14 +69,28 @@ from orca_cool.cli.options import (
     is_flag=True,
     help="A variant that cannot be scored is an error, not a row with the reason.",
 )
+@dry_run_option
+@json_option
 @force_option
-def variants(job: dict[str, Any], output: str, **options: Any) -> None:
+def variants(
+    job: dict[str, Any], output: str, dry_run: bool, as_json: bool, **options: Any
+) -> None:
     """Score every variant of VARIANTS (VCF, BEDPE, a table of events, or a text of edits, one a
     line; - is standard input) by how much it changes the map.
 
-    A row for each variant, level and breakpoint; a variant that cannot be scored has one row with
-    the reason. A killed run goes on where it was when the same command is repeated.
+    A row for each variant, level and breakpoint, with id, chrom, pos, ref and alt as VARIANTS has
+    them; a variant that cannot be scored has one row with the reason. If none can be scored, the
+    exit code is 1. A killed run goes on where it was when the same command is repeated. Its work
+    lies in OUT.partial until then, and .OUT.lock says who works there; both may be deleted when
+    nobody does.
     """
-    api.score_variants(output, **job, **options, progress=not is_quiet(), say=say)
+    if dry_run:
+        say_estimate(api.score_variants(output, **job, **options, dry_run=True, say=say), as_json)
+        return
+    refuse_given(["as_json"], "is about --dry-run")
+    summary = api.score_variants(output, **job, **options, progress=not is_quiet(), say=say)
     if output != "-":
         click.echo(output)
+    if not summary.scored:
+        say("Error: no variant could be scored; the column status of the table says why")
+        click.get_current_context().exit(NOTHING_SCORED)

@@ -1,5 +1,14 @@
 """What an edit changes: reference and alternate aligned, scores, tables, lifted maps, pictures."""
 
+from __future__ import annotations
+
+from pathlib import Path
+
 #: What a bin of the reference shows that the edited genome has several times: the mean of the
 #: copies, or the first of them.
 COPIES = ("mean", "first")
+
+
+def companion_path(output: Path, kind: str) -> Path:
+    """``out.mcool`` -> ``out.<kind>.mcool``."""
+    return output.with_name(f"{output.name.removesuffix('.mcool')}.{kind}.mcool")

@@ -40,6 +40,9 @@ class Comparison:
         -1 where none.
     touched : (n,) bool, bins that hold literal sequence, or a base next to a breakpoint between two
         segments of the reference.
+    gaps : for the alternate's map, then for each of ``references``, (n,) bool: bins that are mostly
+        gap or lie outside the chromosome, where a model predicts too, but nothing is meant. Empty:
+        none is.
     """
 
     site: Site
@@ -48,6 +51,7 @@ class Comparison:
     references: tuple[ContactMap, ...]
     bins: tuple[np.ndarray, ...]
     touched: np.ndarray
+    gaps: tuple[np.ndarray, ...] = ()
 
     @property
     def resolution(self) -> int:
@@ -92,11 +96,15 @@ class Reference:
 
     def __init__(self, engine: Engine, module: ModuleSpec, max_bytes: int = 2**29):
         self.engine, self.module = engine, module
-        one = engine.spec.bins**2 * len(module.resolutions) * 16
         self._kept: LRUCache[tuple[str, int], tuple[list[ContactMap], list[np.ndarray]]] = LRUCache(
-            max(4, max_bytes // one)
+            self.capacity(engine.spec.bins, module, max_bytes)
         )
         self.predicted = 0
+
+    @staticmethod
+    def capacity(bins: int, module: ModuleSpec, max_bytes: int = 2**29) -> int:
+        """Number of zooms that are kept."""
+        return max(4, max_bytes // (bins**2 * len(module.resolutions) * 16))
 
     def prepare(self, wanted: Iterable[tuple[str, int]]) -> None:
         """Predict those that are not at hand, together."""
@@ -244,7 +252,39 @@ def _aligned(
     # eps is one number per level of a model
     reference = ContactMap(values, expected, m.eps, m.region, m.resolution)
     touched = _touched(genome, site, m)
-    return Comparison(site, m, reference, tuple(r for r, _ in own), tuple(bins), touched)
+    its = [gaps for _, gaps in own]
+    alternate_gaps = _gaps(genome, m, list(zip(bins, its)))
+    return Comparison(
+        site, m, reference, tuple(r for r, _ in own), tuple(bins), touched, (alternate_gaps, *its)
+    )
+
+
+def _gaps(
+    genome: EditedGenome, m: ContactMap, own: Sequence[tuple[np.ndarray, np.ndarray]]
+) -> np.ndarray:
+    """(n,) bool, bins of a map of an edited genome that are mostly gap, or outside its contig.
+
+    A bin that came from a bin of the reference is a gap where that is, so that what is masked in
+    one map is masked in the other, and little sequence is read.
+
+    Parameters
+    ----------
+    own : for each map of the reference, (n,) its bin that each bin came from, and its gaps.
+    """
+    n, resolution = len(m.values), m.resolution
+    gaps, open_ = np.ones(n, dtype=bool), np.ones(n, dtype=bool)
+    for index, its in own:
+        here = open_ & (index >= 0)
+        gaps[here] = its[index[here]]
+        open_ &= ~here
+    first = m.start + resolution * np.arange(n)
+    open_ &= (first < genome.chromsizes[m.chrom]) & (first + resolution > 0)
+    left = np.flatnonzero(open_)
+    for run in np.split(left, np.flatnonzero(np.diff(left) > 1) + 1):
+        if len(run):
+            a, b = int(first[run[0]]), int(first[run[-1]]) + resolution
+            gaps[run] = gap_fraction(genome, m.chrom, a, b, resolution) > MAX_GAP
+    return gaps
 
 
 def _touched(genome: EditedGenome, site: Site, m: ContactMap) -> np.ndarray:

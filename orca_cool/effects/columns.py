@@ -2,29 +2,23 @@
 edited genome and their insulation.
 
 Columns come from predictions (:meth:`Column.of_zoom`, :func:`compared`) or from a file of maps
-(:func:`read_maps`); :func:`orca_cool.effects.figure.draw_columns` draws them.
+(:func:`orca_cool.effects.read_maps.read_maps`);
+:func:`orca_cool.effects.figure.draw_columns` draws them.
 """
 
 from __future__ import annotations
 
-import json
-import re
-import zipfile
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from orca_cool.errors import EditError
+from orca_cool.effects.scores import log_insulation
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.gaps import MAX_GAP, gap_fraction
-from orca_cool.genome.segments import Segment
-from orca_cool.genome.source import GAP, SequenceSource
+from orca_cool.genome.source import SequenceSource
 from orca_cool.maps.contact_map import ContactMap
-from orca_cool.maps.metrics import insulation_score
 
 if TYPE_CHECKING:
     from orca_cool.effects.align import Comparison, Reference
@@ -37,20 +31,6 @@ DIAMOND = 10
 #: Where a window has more junctions than this (a haplotype's), only those that the figure is about
 #: are marked.
 MAX_JUNCTIONS = 24
-
-#: What numpy, zipfile and json raise on a file that is another or damaged (RuntimeError: encrypted;
-#: AttributeError: a bare .npy).
-_DAMAGED = (
-    OSError,
-    EOFError,
-    ValueError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    RuntimeError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 
 @dataclass(frozen=True)
@@ -84,6 +64,7 @@ class Column:
     breakpoints : those that the figure is about, in bp of the alternate's contig.
     genome : the edited genome.
     of_ratio : True if insulation is that of observed/expected, False if of contact frequency.
+    label : what the figure calls the maps of ``references``.
     """
 
     resolution: int
@@ -94,6 +75,7 @@ class Column:
     breakpoints: tuple[int, ...] = ()
     genome: EditedGenome | None = None
     of_ratio: bool = False
+    label: str = "reference"
 
     @classmethod
     def of_zoom(cls, m: ContactMap, source: SequenceSource) -> Column:
@@ -105,7 +87,7 @@ class Column:
         """A level of an edited genome beside its reference."""
         references = tuple(_map(r, genome.source) for r in found.references)
         aligned = found.reference.values.astype(float)
-        insulation = _lifted([r.insulation for r in references], found.bins, len(aligned))
+        insulation = lifted_insulation([r.insulation for r in references], found.bins, len(aligned))
         return cls(
             found.resolution,
             references,
@@ -200,25 +182,31 @@ def _map(m: ContactMap, source: SequenceSource) -> Map:
     """A predicted map as it is drawn: bins that are mostly gap, or lie outside the chromosome, are
     predicted too, but mean nothing, and are masked.
     """
-    track = insulation_score(m.frequency, diamond_side(len(m.values)))
-    return _masked(
+    return masked(
         m.chrom,
         m.start,
         m.end,
         m.values,
-        track,
+        m.frequency,
         gap_fraction(source, m.chrom, m.start, m.end, m.resolution) > MAX_GAP,
     )
 
 
-def _masked(
-    chrom: str, start: int, end: int, values: np.ndarray, track: np.ndarray, unknown: np.ndarray
+def masked(
+    chrom: str, start: int, end: int, values: np.ndarray, contact: np.ndarray, unknown: np.ndarray
 ) -> Map:
+    """A map as it is drawn, with the insulation of ``contact``, (n, n), as scores take it; bins
+    that are ``unknown``, (n,) bool, are masked.
+    """
     values = np.where(unknown[:, None] | unknown[None, :], np.nan, values.astype(float))
-    return Map(chrom, start, end, values, np.where(unknown, np.nan, track))
+    track = log_insulation(contact, unknown, diamond_side(len(values)))
+    known = np.isfinite(track)
+    return Map(chrom, start, end, values, track - (track[known].mean() if known.any() else 0.0))
 
 
-def _lifted(tracks: Sequence[np.ndarray], bins: Sequence[np.ndarray], n: int) -> np.ndarray:
+def lifted_insulation(
+    tracks: Sequence[np.ndarray], bins: Sequence[np.ndarray], n: int
+) -> np.ndarray:
     """Insulation of the reference in the alternate's bins: of the first reference map that knows
     it.
     """
@@ -238,120 +226,3 @@ def compared(
     return [
         Column.of_comparison(c, genome) for c in compare_at(reference, genome, site, keep=levels)
     ]
-
-
-class _Lengths:
-    """A sequence source of which only the lengths of chromosomes are known: all of it is N."""
-
-    def __init__(self, chromsizes: dict[str, int]):
-        self.name, self.chromsizes = "maps", chromsizes
-
-    def fetch(self, chrom: str, start: int, end: int) -> np.ndarray:
-        return np.full(end - start, GAP, dtype=np.uint8)
-
-
-def read_maps(path: str | Path) -> tuple[str, list[list[Column]]]:
-    """Read a file of ``orca-cool variants --maps``.
-
-    The file has no expected frequencies, hence insulation is that of observed/expected; and it does
-    not tell which bins are gaps, hence they are not masked.
-
-    Parameters
-    ----------
-    path : .npz, of format version 1 or 2.
-
-    Returns
-    -------
-    The variant (name and changes), and for each of its sites the columns, coarse to fine.
-
-    Raises
-    ------
-    EditError
-        If there is no such file, it is no file of maps, or it holds none.
-    """
-    try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-            about = json.loads(str(arrays["about"]))
-            if about["format"] != "orca-cool.maps" or about["format_version"] not in (1, 2):
-                raise ValueError(f"format {about['format']!r}, version {about['format_version']}")
-            genome = _genome(about)
-            found: dict[str, list[Column]] = {}
-            for row in about["maps"]:
-                found.setdefault(row["key"].partition("_")[0], []).append(
-                    _column(arrays, row, genome, about["chromsizes"])
-                )
-    except FileNotFoundError:
-        raise EditError(f"there is no file {str(path)!r}") from None
-    except _DAMAGED as error:
-        raise EditError(
-            f"{str(path)!r} is not a file of maps of `orca-cool variants --maps`, or is damaged: "
-            f"{error}"
-        ) from None
-    if not found:
-        raise EditError(
-            f"{str(path)!r} holds no map: the variant could not be scored, or changes nothing"
-        )
-    changes = "; ".join(about["changes"])
-    title = changes if about["name"] in ("", changes) else f"{about['name']}: {changes}"
-    return title, [sorted(columns, key=lambda c: -c.resolution) for columns in found.values()]
-
-
-def _genome(about: Mapping[str, Any]) -> EditedGenome | None:
-    """The edited genome, without its letters; None if nothing is edited."""
-    contigs = {
-        contig: [_segment(text) for text in texts] for contig, texts in about["segments"].items()
-    }
-    ends: dict[str, int] = {}
-    for s in [s for segments in contigs.values() for s in segments if s.chrom]:
-        ends[s.chrom] = max(ends.get(s.chrom, 0), s.end)
-    return EditedGenome(_Lengths(ends | about["chromsizes"]), contigs) if contigs else None
-
-
-def _segment(text: str) -> Segment:
-    """Inverse of ``str(Segment)``; literal sequence comes back as letters N."""
-    if match := re.fullmatch(r"(.+):([\d,]+)-([\d,]+)\(([+-])\)", text):
-        return Segment(
-            match[1], int(match[2].replace(",", "")), int(match[3].replace(",", "")), match[4]
-        )
-    if match := re.fullmatch(r"([\d,]+) bp of (N|literal sequence|given sequence)", text):
-        length = int(match[1].replace(",", ""))
-        return Segment("", 0, length, "+", None if match[2] == "N" else b"N" * length)
-    raise ValueError(f"segment {text!r}")
-
-
-def _column(
-    arrays: Mapping[str, np.ndarray],
-    row: Mapping[str, Any],
-    genome: EditedGenome | None,
-    sizes: Mapping[str, int],
-) -> Column:
-    key, resolution = row["key"], row["resolution"]
-
-    def a_map(name: str, chrom: str, place: Mapping[str, Any], length: float) -> Map:
-        values = arrays[name].astype(float)
-        middles = place["start"] + resolution * np.arange(len(values)) + resolution // 2
-        track = insulation_score(np.exp(values), diamond_side(len(values)))
-        return _masked(
-            chrom, place["start"], place["end"], values, track, (middles < 0) | (middles >= length)
-        )
-
-    references = tuple(
-        a_map(f"own_{key}_{k}", r["chrom"], r, sizes[r["chrom"]])
-        for k, r in enumerate(row["references"])
-    )
-    bins = [arrays[f"bins_{key}_{k}"] for k in range(len(references))]
-    length = np.inf if genome is None else genome.chromsizes.get(row["contig"], np.inf)
-    former = f"alternative_{key}"  # its name in version 1
-    name = former if former in arrays else f"alternate_{key}"
-    alternate = a_map(name, row["contig"], row, length)
-    lifted = _lifted([r.insulation for r in references], bins, len(alternate.values))
-    return Column(
-        resolution,
-        references,
-        alternate,
-        arrays[f"reference_{key}"],
-        lifted,
-        tuple(row.get("breakpoints", row.get("marks", ()))),
-        genome,
-        of_ratio=True,
-    )

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from orca_cool.effects import companion_path
 from orca_cool.effects.difference import difference
 from orca_cool.effects.lift import lift_to_reference
 from orca_cool.errors import CoolerError, OutputError
@@ -16,11 +17,6 @@ from orca_cool.files import replace_file
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.maps.coolfile import read_layer
 from orca_cool.prediction.plan import Plan
-
-
-def companion_path(output: Path, kind: str) -> Path:
-    """``out.mcool`` -> ``out.<kind>.mcool``."""
-    return output.with_name(f"{output.name.removesuffix('.mcool')}.{kind}.mcool")
 
 
 def is_result_of(path: Path, whole: Plan, numbers: dict[str, str]) -> bool:

@@ -28,7 +28,14 @@ from orca_cool.effects.figure_axes import (
 from orca_cool.effects.figure_panels import SPACE, Block, Panel, insulation_limits, make_blocks
 from orca_cool.effects.gene_track import ROW
 from orca_cool.errors import CoolerError
-from orca_cool.maps.axes import RATIO_COLOURS, RATIO_LABEL, bp_label, ratio_limit
+from orca_cool.maps.axes import (
+    DIFFERENCE_COLOURS,
+    RATIO_COLOURS,
+    RATIO_LABEL,
+    bp_label,
+    ratio_limit,
+)
+from orca_cool.maps.open import MapFile
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,9 +46,6 @@ if TYPE_CHECKING:
 SQUARE, ROTATED = 2.3, 3.2
 LEFT, RIGHT, TOP, BOTTOM, COLUMN_GAP, ROW_GAP = 0.75, 1.1, 0.6, 0.1, 0.28, 0.42
 
-#: Colour map of the difference.
-DIFFERENCE_COLOURS = "RdBu_r"
-
 
 def draw_columns(
     columns: Sequence[Column],
@@ -49,7 +53,7 @@ def draw_columns(
     title: str = "",
     triangles: bool = False,
     genes: pd.DataFrame | None = None,
-    observed: str | Path | None = None,
+    observed: str | Path | MapFile | None = None,
     vmax: float | None = None,
     dmax: float | None = None,
 ) -> Figure:
@@ -66,7 +70,8 @@ def draw_columns(
     triangles : maps are rotated by 45 degrees and drawn up to half the window's distance.
     genes : as :func:`orca_cool.genome.gene_models.read_genes` returns them, in the reference;
         drawn below it, and below the alternate where the edits put them.
-    observed : .cool, .mcool or a URI; see :func:`orca_cool.maps.picture.observed_panel`.
+    observed : .cool, .mcool, a URI, or an open map; see
+        :func:`orca_cool.maps.panels.observed_panel`.
     vmax : end of the symmetric scale of log observed/expected; default: the 98th percentile of what
         is predicted.
     dmax : end of the symmetric scale of the difference; default: its 99.5th percentile.

@@ -20,6 +20,7 @@ LITERAL_COLOUR = "0.25"
 
 LINE_COLOURS = {
     "reference": "0.35",
+    "predicted": "0.35",
     "alternate": "#7b3294",
     "measured": "0.35",
     "difference": "#7b3294",

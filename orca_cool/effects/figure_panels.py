@@ -17,7 +17,8 @@ from orca_cool.effects.gene_track import ROW, Track
 from orca_cool.genome.gene_models import lift
 from orca_cool.genome.regions import Region
 from orca_cool.maps.metrics import insulation_score
-from orca_cool.maps.picture import observed_panel
+from orca_cool.maps.open import MapFile
+from orca_cool.maps.panels import observed_panel
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -132,7 +133,10 @@ class Block:
 
 
 def make_blocks(
-    columns: Sequence[Column], width: float, genes: pd.DataFrame | None, observed: str | Path | None
+    columns: Sequence[Column],
+    width: float,
+    genes: pd.DataFrame | None,
+    observed: str | Path | MapFile | None,
 ) -> list[Block]:
     """All panels of a figure, row by row.
 
@@ -156,7 +160,7 @@ def make_blocks(
             present = {bar.number for some in bars for bar in some}
             for column, panel in zip(columns, panels):
                 panel.bars = _reference_bars(column, panel, stretches, present)
-        out.append(Block("reference", "reference" + suffix[k], panels))
+        out.append(Block("reference", columns[0].label + suffix[k], panels))
     if alternates := [c.alternate for c in columns if c.alternate is not None]:
         upper, lower = [], []
         for column, m, own, box in zip(columns, alternates, bars, _next_windows(alternates)):
@@ -185,7 +189,7 @@ def _reference_panel(
     r = column.references[k]
     place = (r.start, r.end)
     lines = [at for chrom, at in column.origins() if chrom == r.chrom and r.start <= at <= r.end]
-    tracks = [("reference", place, r.insulation)]
+    tracks = [(column.label, place, r.insulation)]
     panel = Panel(r.chrom, *place, r.values, place, lines, tracks, box)
     if genes is not None:
         panel.genes = Track.of(genes, r.chrom, *place, width)
@@ -267,7 +271,7 @@ def _alternate_bars(column: Column, stretches: Stretches) -> list[Bar]:
     )
 
 
-def _measured(observed: str | Path, r: Map, column: Column, panel: Panel) -> Panel:
+def _measured(observed: str | Path | MapFile, r: Map, column: Column, panel: Panel) -> Panel:
     """The measured map of a reference window, with breakpoints and next window as in its panel."""
     region = Region(r.chrom, max(r.start, 0), r.end)
     found = observed_panel(observed, region, column.resolution)

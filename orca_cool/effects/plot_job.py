@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from orca_cool.errors import EditError, ModelError, RegionError
 from orca_cool.genome.regions import Region, parse_length, parse_position, parse_region
-from orca_cool.maps.open import open_map
+from orca_cool.locks import holding
+from orca_cool.maps.open import MapFile, open_map
 from orca_cool.maps.picture import picture_paths, save_figures
+from orca_cool.maps.weights import WEIGHT
 from orca_cool.prediction.job import EDGES, MANY_EDITS, Job, Opened, Say
 
 if TYPE_CHECKING:
@@ -35,7 +37,8 @@ class Style:
     ----------
     levels : comma-separated resolutions or windows; None: all.
     genes : GTF, GFF3 or BED of genes to draw below the maps.
-    observed : measured .cool or .mcool to draw beside them.
+    observed : measured .cool or .mcool to draw beside them. clr_weight_name : column of its
+        balancing weights.
     triangles : maps rotated by 45 degrees.
     vmax, dmax : ends of the colour scales of log observed/expected, and of the difference.
     """
@@ -43,14 +46,19 @@ class Style:
     levels: str | None = None
     genes: str | None = None
     observed: str | None = None
+    clr_weight_name: str = WEIGHT
     triangles: bool = False
     vmax: float | None = None
     dmax: float | None = None
 
     def check(self) -> None:
-        """Raise if the measured map cannot be opened, before anything is predicted."""
-        if self.observed is not None:
-            open_map(self.observed)
+        """Raise if the measured map cannot be used, before anything is predicted."""
+        if (file := self.open_observed()) is not None:
+            file.balanced_or_raw(file.resolutions[0])
+
+    def open_observed(self) -> MapFile | None:
+        """The measured map; None if none is drawn."""
+        return None if self.observed is None else open_map(self.observed, self.clr_weight_name)
 
     def read_genes(self, places: Sequence[tuple[str, int, int]]) -> pd.DataFrame | None:
         """Genes around some intervals of the reference; None if none are drawn."""
@@ -76,6 +84,8 @@ class Style:
         """
         from orca_cool.effects.figure import draw_columns
 
+        observed = self.open_observed()
+
         def figures() -> Iterator[Figure]:
             for k, columns in enumerate(pages, start=1):
                 which = f" (place {k} of {number})" if number > 1 else ""
@@ -84,7 +94,7 @@ class Style:
                     title=f"{title}{which}, mean of both strands",
                     genes=genes,
                     triangles=self.triangles,
-                    observed=self.observed,
+                    observed=observed,
                     vmax=self.vmax,
                     dmax=self.dmax,
                 )
@@ -124,6 +134,13 @@ class PlotJob(Job):
         if self.at is None and self.region is None and not self.edits:
             raise RegionError("there is nothing to draw around: give --at, --region or --edit")
 
+    def check_inputs(self) -> None:
+        """Raise what the model's header and the genome tell, before torch is loaded."""
+        super().check_inputs()
+        self._levels(self.spec)
+        self._place(self.source.chromsizes)
+
+    @holding(lambda job: [job.output])
     def run(
         self, opened: Opened | None = None, *, progress: bool = True, say: Say = lambda line: None
     ) -> list[Path]:
@@ -138,6 +155,8 @@ class PlotJob(Job):
         OrcaCoolError
         """
         self.check()
+        if opened is None:
+            self.check_inputs()
         opened = opened or self.open(say)
         engine = opened.new_engine(opened.reference, fine_bytes=MANY_EDITS)
         module, levels = self._levels(opened.spec)
@@ -222,13 +241,14 @@ class PlotJob(Job):
 
 
 def plot_variant(predicted: str, output: str, style: Style, *, force: bool = False) -> list[Path]:
-    """Draw a file of ``orca-cool variants --maps``: reference, alternate, difference, each level.
+    """Draw a file of ``orca-cool variants --maps``: reference, alternate, difference, each level;
+    or one of ``orca-cool predict --at``: each level.
 
     Raises
     ------
     EditError, OutputError, ModelError
     """
-    from orca_cool.effects.columns import read_maps
+    from orca_cool.effects.read_maps import read_maps
 
     style.check()
     title, pages = read_maps(predicted)

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orca_cool.effects import COPIES
+from orca_cool.effects import companion_path
 from orca_cool.errors import EditError, OutputError, RegionError
 from orca_cool.files import check_output
-from orca_cool.genome.regions import Region, parse_region, read_view
+from orca_cool.genome.regions import Region, parse_position, parse_region, read_view
+from orca_cool.locks import holding
 from orca_cool.prediction.job import EDGES, Job, Opened, Say, chosen_levels
-from orca_cool.prediction.regions_job import RegionsJob
+from orca_cool.prediction.parallel import only_helps
 from orca_cool.prediction.zoom_job import predict_zoom
 
 if TYPE_CHECKING:
-    from orca_cool.prediction.engine import Engine
+    from orca_cool.model.estimate import Estimate
     from orca_cool.prediction.levels import Settings
     from orca_cool.prediction.parallel.ranks import Ranks
 
@@ -74,11 +76,16 @@ class PredictJob(Job):
     @property
     def companions(self) -> list[Path]:
         """Files that are written beside the output, from it."""
-        from orca_cool.effects.companion_outputs import companion_path
-
         output = Path(self.output)
         kinds = ["lifted"] * self.lift_to_reference + ["diff"] * self.diff
         return [companion_path(output, kind) for kind in kinds]
+
+    def _written(self) -> list[Path]:
+        """All files that this process writes, but the expected tables."""
+        output = Path(self.output)
+        made = [companion_path(output, "reference")] * (self.diff and self.reference is None)
+        arrays = [output.with_suffix(".npz")] * (self.at is not None)
+        return [] if only_helps() else [output, *arrays, *self.companions, *made]
 
     def check(self) -> None:
         """Raise what can be known to be wrong before model and genome are opened.
@@ -107,14 +114,28 @@ class PredictJob(Job):
                 "--lift-to-reference": self.lift_to_reference,
                 "--diff": self.diff,
             }
-            if given := [name for name, value in without.items() if value]:
-                raise RegionError(
-                    f"--at {self.at!r} predicts one zoom; leave out {' and '.join(given)}"
-                )
-        if not self._goes_on():
+            if names := " and ".join(name for name, value in without.items() if value):
+                raise RegionError(f"--at {self.at!r} predicts one zoom; leave out {names}")
+        if not self.goes_on():
             check_output(Path(self.output), self.force)
         for path in self.companions:
             check_output(path, self.force)
+
+    def check_inputs(self) -> None:
+        """Raise what the model's header and the genome tell, before torch is loaded."""
+        super().check_inputs()
+        chosen_levels(self.spec, self.levels, self.modules)
+        if not self.edits:  # places are those of the edited genome
+            self._named(self.source.chromsizes)
+            if self.at is not None:
+                parse_position(self.at, self.source.chromsizes)
+
+    def _named(self, chromsizes: Mapping[str, int]) -> list[Region]:
+        """The regions that are asked for by name."""
+        chosen = [parse_region(text, chromsizes) for text in self.regions]
+        if self.view is not None:
+            chosen += read_view(self.view, chromsizes)
+        return chosen
 
     def _check_edit_options(self) -> None:
         for option, there in {
@@ -135,12 +156,13 @@ class PredictJob(Job):
                 f"give the --reference's prediction"
             )
 
-    def _goes_on(self) -> bool:
+    def goes_on(self) -> bool:
         """The prediction is there, and only files beside it are to be made: left by a run that was
         killed, or by one that was not asked for them.
         """
         return bool(self.companions) and Path(self.output).exists() and not self.force
 
+    @holding(_written)
     def run(
         self, opened: Opened | None = None, *, progress: bool = True, say: Say = lambda line: None
     ) -> list[Path]:
@@ -163,7 +185,8 @@ class PredictJob(Job):
             If anything about it is wrong; nothing half-written is left.
         """
         self.check()
-        from orca_cool.prediction.levels import Settings
+        if opened is None:
+            self.check_inputs()
         from orca_cool.prediction.parallel.ranks import Ranks
 
         ranks = Ranks.from_environment()
@@ -171,17 +194,7 @@ class PredictJob(Job):
             say = _silent
         job = self._as_shared(ranks)
         opened = opened or job.open(say)
-        levels, modules = chosen_levels(opened.spec, self.levels, self.modules)
-        settings = Settings(
-            levels,
-            self.fill_distance,
-            modules,
-            self.mode,
-            self.pseudo_depth,
-            self.trans,
-            self.strand_difference,
-        )
-        _require_long_enough(opened, min(levels))
+        settings = self.settings(opened)
         if self.at is not None:
             return predict_zoom(
                 opened,
@@ -195,8 +208,10 @@ class PredictJob(Job):
                 progress=progress,
                 say=say,
             )
-        regions = self._regions(opened, say)
-        return _Run(self, opened, settings, regions, ranks, progress, say).all()
+        regions = self.chosen_regions(opened, say)
+        from orca_cool.effects.predict_run import PredictRun
+
+        return PredictRun(self, opened, settings, regions, ranks, progress, say).all()
 
     def _as_shared(self, ranks: Ranks | None) -> PredictJob:
         """The job as this process does it, one of several or not."""
@@ -224,13 +239,28 @@ class PredictJob(Job):
         resolve_device(device)
         return dataclasses.replace(self, device=device)
 
-    def _regions(self, opened: Opened, say: Say) -> list[Region]:
+    def estimate(self, *, say: Say = lambda line: None) -> Estimate:
+        """What :meth:`run` will compute and take; the same OrcaCoolErrors. Nothing is written but
+        the index of a FASTA that has none.
+        """
+        self.check()
+        from orca_cool.effects.estimates import estimate_prediction
+
+        return estimate_prediction(self, dataclasses.replace(self, store=None).open(say), say)
+
+    def settings(self, opened: Opened) -> Settings:
+        """Levels, modules and numbers, held against model and genome."""
+        from orca_cool.prediction.levels import Settings
+
+        levels, modules = chosen_levels(opened.spec, self.levels, self.modules)
+        opened.require_long_enough(min(levels))
+        how = self.mode, self.pseudo_depth, self.trans, self.strand_difference
+        return Settings(levels, self.fill_distance, modules, *how)
+
+    def chosen_regions(self, opened: Opened, say: Say) -> list[Region]:
         """The regions that are asked for, or those that make sense."""
         source = opened.source
-        chosen = [parse_region(text, source.chromsizes) for text in self.regions]
-        if self.view is not None:
-            chosen += read_view(self.view, source.chromsizes)
-        if chosen:
+        if chosen := self._named(source.chromsizes):
             return chosen
         if opened.edited is None:
             return [Region(c, 0, n) for c, n in source.chromsizes.items()]
@@ -247,154 +277,3 @@ class PredictJob(Job):
 
 def _silent(line: str) -> None:
     """Tell nobody: of several ranks only the first speaks."""
-
-
-def _require_long_enough(opened: Opened, finest: int) -> None:
-    """EditError if the edits leave less of a chromosome than one bin."""
-    if opened.edited is None:
-        return
-    for contig in opened.edited.genome.edited:
-        if (length := opened.source.chromsizes[contig]) < finest:
-            raise EditError(
-                f"the edits leave {length:,} bp of {contig!r}, less than one bin of {finest:,} bp; "
-                f"leave out that level, or edit otherwise"
-            )
-
-
-@dataclass(frozen=True)
-class _Run:
-    """One run of a job: the prediction, and the files beside it."""
-
-    job: PredictJob
-    opened: Opened
-    settings: Settings
-    regions: list[Region]
-    ranks: Ranks | None
-    progress: bool
-    say: Say
-
-    @property
-    def output(self) -> Path:
-        return Path(self.job.output)
-
-    @property
-    def assembly(self) -> str:
-        return self.job.assembly or self.opened.file_assembly
-
-    def all(self) -> list[Path]:
-        """Everything that the job asks for."""
-        if not self.job.companions or self.opened.edited is None:
-            return self._prediction()
-        return self._with_companions()
-
-    def _prediction(self) -> list[Path]:
-        job, opened = self.job, self.opened
-        regions = RegionsJob.of(
-            job,
-            self.regions,
-            self.settings,
-            self.assembly,
-            opened.provenance,
-            self.output,
-            job.force,
-        )
-        return self._run(regions, opened.engine, self.ranks)
-
-    def _run(self, job: RegionsJob, engine: Engine, ranks: Ranks | None) -> list[Path]:
-        return job.run(
-            engine, dask=self.job.workers, ranks=ranks, progress=self.progress, say=self.say
-        )
-
-    def _with_companions(self) -> list[Path]:
-        """The prediction of an edited genome, and what is derived from it. What is there already,
-        and where the regions came from, is settled before anything is computed.
-        """
-        from orca_cool.effects.companion_outputs import is_result_of, write_companions
-        from orca_cool.effects.difference import require_comparable
-        from orca_cool.effects.reference_coordinates import reference_regions
-        from orca_cool.prediction.to_file import prepare
-
-        job, opened = self.job, self.opened
-        assert opened.edited is not None
-        genome = opened.edited.genome
-        whole = prepare(
-            opened.engine,
-            self.regions,
-            self.settings,
-            assembly=self.assembly,
-            provenance=opened.provenance,
-        )
-        reach = max(b * r for r, b in whole.written.items() if r in self.settings.resolutions)
-        came_from = reference_regions(genome, whole.regions, reach, join=True)
-        if not came_from:
-            raise EditError(
-                f"no part of {', '.join(map(str, whole.regions))} comes from the reference; "
-                f"leave out --lift-to-reference and --diff"
-            )
-        goes_on = self.job._goes_on()
-        if goes_on and not is_result_of(self.output, whole, self._numerics()):
-            raise OutputError(
-                f"{self.output} exists, and is another prediction than this; use --force to "
-                f"replace it"
-            )
-        if job.reference is not None:
-            require_comparable(
-                Path(job.reference),
-                self.settings.resolutions,
-                opened.reference.chromsizes,
-                {**whole.identity, "mode": job.mode},
-            )
-        reference = self._reference_job(came_from)
-        paths = [] if goes_on else self._prediction()
-        if self.ranks is not None and self.ranks.rank > 0:
-            return []
-        if reference is not None:
-            paths += self._run(reference, opened.reference_engine, None)
-        return paths + write_companions(
-            self.output,
-            genome,
-            opened.assembly,
-            job.copies or COPIES[0],
-            self._reference_path() if job.diff else None,
-            job.companions,
-        )
-
-    def _numerics(self) -> dict[str, str]:
-        """What decides the numbers, wherever they are computed."""
-        job = self.job
-        edges = job.edges or EDGES[0]
-        return {"dtype": job.dtype, "encoder_dtype": job.encoder_dtype, "edges": edges}
-
-    def _reference_path(self) -> Path:
-        """The prediction of the reference that the difference is taken from."""
-        from orca_cool.effects.companion_outputs import companion_path
-
-        given = self.job.reference
-        return companion_path(self.output, "reference") if given is None else Path(given)
-
-    def _reference_job(self, regions: list[Region]) -> RegionsJob | None:
-        """How the reference is predicted for the difference; None if that is not needed, or done.
-
-        Its regions are those that the edited genome's came from.
-        """
-        from orca_cool.effects.companion_outputs import is_result_of
-
-        job, opened = self.job, self.opened
-        if not job.diff or job.reference is not None:
-            return None
-        path = self._reference_path()
-        base = dataclasses.replace(job, edits=type(job.edits)(), reencode=False)
-        made = RegionsJob.of(
-            base,
-            regions,
-            self.settings,
-            opened.assembly,
-            opened.reference_provenance,
-            path,
-            job.force,
-        )
-        plan = made.plan(opened.reference_engine)
-        if path.exists() and not job.force and is_result_of(path, plan, self._numerics()):
-            return None
-        check_output(path, job.force)
-        return made

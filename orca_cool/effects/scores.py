@@ -2,7 +2,9 @@
 changes.
 
 Every score compares the alternate with the reference aligned to it
-(:class:`orca_cool.effects.align.Comparison`). What the paper (Zhou 2022) scores variants by is
+(:class:`orca_cool.effects.align.Comparison`) at the pixels that both have; insulation, which looks
+at what lies around a bin in each of the two, leaves out gaps and what lies beyond the ends of
+chromosomes. What the paper (Zhou 2022) scores variants by is
 ``log_fold_change``: the mean absolute log fold change of the contacts of the variant's own bins.
 """
 
@@ -14,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from orca_cool.maps.metrics import compartments, insulation_score, pearson, scc
+from orca_cool.maps.metrics import compartments, diamond, pearson, scc
 
 if TYPE_CHECKING:
     from orca_cool.effects.align import Comparison
@@ -63,14 +65,16 @@ def score(found: Comparison, choices: Choices | None = None) -> dict[str, float]
     pixels : pairs of bins (upper triangle) that could be compared; all else is NaN if there are
         fewer than three.
     mse : mean squared difference of log observed/expected.
-    one_minus_r, one_minus_scc : of Pearson's r, and of HiCRep's stratum-adjusted r, of the same.
+    one_minus_r, one_minus_scc : of Pearson's r, and of HiCRep's stratum-adjusted r (which leaves
+        out the main diagonal), of the same.
     log_fold_change : mean \\|log(alternate / reference)\\| of the contact frequencies (plus eps)
         of the touched bins with their window.
-    decay : mean over distances of the \\|change\\| of the mean log observed/expected at that
-        distance.
-    insulation : mean \\|change\\| of the insulation score (log2) over the window; insulation_at :
-        its change at the touched bins, signed.
-    boundaries_gained, boundaries_lost : minima of insulation that one has and the other has not.
+    decay : mean over distances of the \\|mean change\\| of log observed/expected of the pixels at
+        that distance in the alternate, up to three quarters of the window.
+    insulation : mean \\|change\\| of the insulation score (log2, less its mean over the bins that
+        both have) over the window; insulation_at : its change at the touched bins, signed.
+    boundaries_gained, boundaries_lost : minima of insulation that one has and the other has not,
+        near bins that both have.
     loops, loop_change : loops of the list that could be compared; mean change of their strength (3
         x 3 bins against the ring around).
     compartment : 1 - \\|r\\| of the first eigenvectors; NaN in windows of fewer than 32 comparable
@@ -86,14 +90,14 @@ def score(found: Comparison, choices: Choices | None = None) -> dict[str, float]
     same = found.unchanged
     out["mse"] = float(np.mean((a - b)[known] ** 2))
     out["one_minus_r"] = 0.0 if same else 1 - pearson(a, b, nearest=0)[0]
-    out["one_minus_scc"] = 0.0 if same else 1 - scc(a, b)
+    out["one_minus_scc"] = 0.0 if same else 1 - scc(a, b, nearest=1)
     change = found.alternate.log_frequency - found.reference.log_frequency
     out["log_fold_change"] = _mean(np.abs(change)[found.touched])
-    out["decay"] = _decay(found)
+    out["decay"] = _decay(a - b)
     return (
         out
         | _insulation(found, choices)
-        | _loops(found, choices)
+        | _loops(found, a - b, choices.loops)
         | {"compartment": 0.0 if same else 1 - compartments(a, b, nearest=0)}
     )
 
@@ -109,106 +113,131 @@ def _mean(values: np.ndarray) -> float:
     return float(values.mean()) if len(values) else float("nan")
 
 
-def _decay(found: Comparison) -> float:
-    """Change of the mean log observed/expected by distance: at each distance, pairs of the
-    alternate against pairs of the reference that are as far apart in the reference, among the bins
-    compared.
+def _decay(change: np.ndarray) -> float:
+    """Change of the mean log observed/expected by distance; both sides are of the same pixels.
+
+    Parameters
+    ----------
+    change : (n, n) of log observed/expected, NaN where it is not known.
     """
-    if found.unchanged:
-        return 0.0
-    n = len(found.reference.values)
-    distance = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
-    there = np.isfinite(found.reference.values)
-    own = _by_distance(found.alternate.values[there], distance[there], n)
-    total, count = np.zeros(n), np.zeros(n)
-    for r, index in zip(found.references, found.bins):
-        used = np.unique(index[index >= 0])
-        part = r.values[np.ix_(used, used)]
-        far = np.abs(np.subtract.outer(used, used))
-        total += np.bincount(far.ravel(), part.ravel(), n)[:n]
-        count += np.bincount(far.ravel(), minlength=n)[:n]
-    other = np.divide(total, count, out=np.full(n, np.nan), where=count > 0)
-    return _mean(np.abs(own - other)[: 3 * n // 4])
-
-
-def _by_distance(values: np.ndarray, distance: np.ndarray, n: int) -> np.ndarray:
-    """(n,) mean of values, (k,), by their distance in bins; NaN where there is none."""
-    count = np.bincount(distance, minlength=n)[:n]
-    return np.divide(
-        np.bincount(distance, values, n)[:n], count, out=np.full(n, np.nan), where=count > 0
-    )
+    n = len(change)
+    i, j = np.nonzero(np.triu(np.isfinite(change)))
+    count = np.bincount(j - i, minlength=n)
+    total = np.bincount(j - i, change[i, j], n)
+    by_distance = np.divide(total, count, out=np.full(n, np.nan), where=count > 0)
+    return _mean(np.abs(by_distance)[: 3 * n // 4])
 
 
 def _minima(track: np.ndarray, prominence: float) -> np.ndarray:
-    """Bins of the minima of an insulation track, (n,) with NaN at the ends."""
+    """Bins of the minima of an insulation track, (n,) with NaN at the ends and in gaps."""
     from scipy.signal import find_peaks
 
     known = np.flatnonzero(np.isfinite(track))
-    if not len(known):
-        return known
-    peaks, _ = find_peaks(-track[known[0] : known[-1] + 1], prominence=prominence)
-    return np.asarray(peaks + known[0])
+    found = [known[:0]]
+    for run in np.split(known, np.flatnonzero(np.diff(known) > 1) + 1):
+        if len(run) > 2:
+            peaks, _ = find_peaks(-track[run], prominence=prominence)
+            found.append(run[peaks])
+    return np.concatenate(found)
+
+
+def log_insulation(frequency: np.ndarray, gaps: np.ndarray | None, side: int) -> np.ndarray:
+    """(n,) log2 of the mean contact across each bin; NaN in gaps, where less than half of the
+    diamond is known, and where it does not lie in the map.
+
+    Parameters
+    ----------
+    frequency : (n, n) contact frequency.
+    gaps : (n,) bool, bins that are not known; None: none.
+    side : of the diamond in bins.
+    """
+    known = np.ones(len(frequency), dtype=bool) if gaps is None else ~gaps
+    mean, count = diamond(np.where(known[:, None] & known, frequency, np.nan), side)
+    most = side**2 - 3  # the diamond leaves out the two diagonals nearest to the main one
+    enough = known & (count > 0) & (2 * count >= most)
+    return np.log2(np.where(enough, mean, np.nan))
 
 
 def _insulation(found: Comparison, choices: Choices) -> dict[str, float]:
-    """Scores of insulation: computed in each map's own bins, compared where bins correspond."""
-    m = found.alternate
-    own = insulation_score(m.frequency, choices.diamond)
-    n = len(own)
-    other, minima = np.full(n, np.nan), np.zeros(n, dtype=bool)
-    seen = np.zeros(
-        n, dtype=bool
-    )  # bins of which the reference's insulation is known, hence its boundaries
-    for r, index in zip(found.references, found.bins):
-        track = insulation_score(r.frequency, choices.diamond)
-        here = (index >= 0) & ~seen
-        here[here] = np.isfinite(track[index[here]])
-        other[here] = track[index[here]]
-        minima[here] = np.isin(index[here], _minima(track, choices.prominence))
-        seen |= here
-    seen &= np.isfinite(own)
+    """Scores of insulation: computed in each map's own bins, compared where bins correspond.
+
+    Where no breakpoint lies in a diamond, that of the alternate and that of the reference hold the
+    same pixels, since gaps are the same bins in both.
+    """
+    gaps = found.gaps or [None] * (1 + len(found.references))
+    own = log_insulation(found.alternate.frequency, gaps[0], choices.diamond)
     boundaries = _minima(own, choices.prominence)
-    before = np.flatnonzero(minima & seen)
-    boundaries = boundaries[seen[boundaries]]
-
-    def only(these: np.ndarray, those: np.ndarray) -> int:
-        return int(sum(not len(those) or np.abs(those - k).min() > choices.near for k in these))
-
-    change = own - other
+    n = len(own)
+    change = np.full(n, np.nan)
+    gained, lost = 0, 0
+    for r, index, its in zip(found.references, found.bins, gaps[1:]):
+        track = log_insulation(r.frequency, its, choices.diamond)
+        here = np.flatnonzero((index >= 0) & ~np.isfinite(change) & np.isfinite(own))
+        here = here[np.isfinite(track[index[here]])]
+        change[here] = own[here] - track[index[here]]
+        before = _minima(track, choices.prominence)
+        # Each is looked for in the other's own map, where it may lie beyond what corresponds.
+        gained += _missing(index[np.intersect1d(boundaries, here)], before, choices.near)
+        lost += _missing(here[np.isin(index[here], before)], boundaries, choices.near)
+    change -= _mean(change)
+    if found.unchanged:  # what is left is rounding, or lies beyond what can be compared
+        change, gained, lost = change * 0, 0, 0
     return {
         "insulation": _mean(np.abs(change)),
         "insulation_at": _mean(change[found.touched]),
-        "boundaries_gained": only(boundaries, before),
-        "boundaries_lost": only(before, boundaries),
+        "boundaries_gained": gained,
+        "boundaries_lost": lost,
     }
 
 
-def _strength(y: np.ndarray, i: int, j: int) -> float:
-    """Mean of 3 x 3 bins less that of the ring from 5 x 5 to 11 x 11 around them; NaN at the map's
-    edge.
+def _missing(these: np.ndarray, those: np.ndarray, near: int) -> int:
+    """How many of these bins have none of those within ``near`` bins."""
+    return int(sum(not len(those) or np.abs(those - k).min() > near for k in these))
+
+
+def _strength(change: np.ndarray, i: int, j: int) -> float:
+    """Change of the mean of 3 x 3 bins less that of the ring from 5 x 5 to 11 x 11 around them.
+
+    Parameters
+    ----------
+    change : (n, n) of log observed/expected, NaN where it is not known.
+
+    Returns
+    -------
+    NaN at the map's edge, and where less than half of the square or of the ring is known.
     """
-    n = len(y)
+    n = len(change)
     if not (5 <= min(i, j) and max(i, j) < n - 5):
         return float("nan")
-    square = y[i - 5 : i + 6, j - 5 : j + 6].astype(float)
-    ring = np.ones((11, 11), dtype=bool)
-    ring[3:8, 3:8] = False
-    return float(square[4:7, 4:7].mean() - square[ring].mean())
+    around = change[i - 5 : i + 6, j - 5 : j + 6]
+    outside = np.ones((11, 11), dtype=bool)
+    outside[3:8, 3:8] = False
+    square, ring = around[4:7, 4:7].ravel(), around[outside]
+    if any(2 * np.isfinite(part).sum() < len(part) for part in (square, ring)):
+        return float("nan")
+    return float(np.nanmean(square) - np.nanmean(ring))
 
 
-def _loops(found: Comparison, choices: Choices) -> dict[str, float]:
-    """Scores of the listed loops whose two anchors both maps have."""
-    changes = []
+def _loops(
+    found: Comparison, change: np.ndarray, loops: Sequence[tuple[str, int, int]]
+) -> dict[str, float]:
+    """Scores of the listed loops whose two anchors both maps have.
+
+    Parameters
+    ----------
+    change : (n, n) of log observed/expected, NaN where it is not known.
+    loops : as in :class:`Choices`.
+    """
+    changes: dict[int, float] = {}
     for r, index in zip(found.references, found.bins):
         where = {int(k): i for i, k in enumerate(index) if k >= 0}  # of several copies the last
-        for chrom, first, second in choices.loops:
-            if chrom != r.chrom:
+        for number, (chrom, first, second) in enumerate(loops):
+            # Windows of the reference may overlap: a loop that two of them show is one.
+            if chrom != r.chrom or number in changes:
                 continue
             p, q = (first - r.start) // r.resolution, (second - r.start) // r.resolution
             if q - p > 5 and p in where and q in where:
-                changes.append(
-                    _strength(found.alternate.values, where[p], where[q])
-                    - _strength(r.values, p, q)
-                )
-    values = np.array(changes)[np.isfinite(changes)] if changes else np.array([])
-    return {"loops": len(values), "loop_change": _mean(values)}
+                strength = _strength(change, where[p], where[q])
+                if np.isfinite(strength):
+                    changes[number] = strength
+    return {"loops": len(changes), "loop_change": _mean(np.array(list(changes.values())))}

@@ -1,23 +1,25 @@
 """Thousands of variants to a table of scores: streamed, and resumed exactly after any interruption.
 
-Rows are appended to a file in a work folder beside the output; after the rows of a group of
-variants a line of a journal says how many variants are done and how long the file is. A run that is
-killed is repeated: the file is cut to the length that the journal's last line says, and the run
-goes on from there. The table appears, by a rename, when it is complete.
+Rows are appended to a file in a work folder beside the output; when the rows of a group of variants
+are on the disk, a line of a journal (:mod:`orca_cool.journal`) says which variants they are of,
+where they are, and what their checksum is. A run that is killed is repeated: it goes on where it
+was, and scores again those variants whose rows are damaged. The table appears, by a rename, when it
+is complete.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
 
 from orca_cool import __version__
 from orca_cool.effects.align import Reference
@@ -32,11 +34,19 @@ from orca_cool.effects.variant_rows import (
     iter_rows,
 )
 from orca_cool.errors import OutputError
-from orca_cool.files import atomic_write, check_output, replace_file
+from orca_cool.files import atomic_path, atomic_write, check_output, flush_folder, make_folder
+from orca_cool.journal import Journal, checksum
+from orca_cool.locks import locked_outputs
 from orca_cool.variants import Variant
 
 FORMAT = "orca-cool.scores"
-FORMAT_VERSION = 1
+#: Version 2 has the columns id, pos, ref and alt of the input. An unfinished table of another
+#: version is not gone on with.
+FORMAT_VERSION = 2
+#: Of the journal of an unfinished table.
+WORK_FORMAT = "orca-cool.unfinished-scores"
+
+log = logging.getLogger(__name__)
 
 #: (variants done, variants in all)
 Progress = Callable[[int, int], None]
@@ -103,18 +113,20 @@ def write_table(
         **engine.numerics,
         **identity,
     }
-    check_output(output, force)
-    if scoring.maps is not None:
-        scoring.maps.mkdir(parents=True, exist_ok=True)
-    journal = _Journal(output, settings, restart=force)
     report = progress or (lambda done, total: None)
     try:
-        report(journal.done, len(variants))
-        while journal.done < len(variants):
-            some = variants[journal.done : journal.done + batch_size(engine)]
-            journal.add(batch_rows(reference, some, journal.done, scoring))
-            report(journal.done, len(variants))
-        return journal.finish()
+        with locked_outputs(output):
+            check_output(output, force)
+            if scoring.maps is not None:
+                scoring.maps.mkdir(parents=True, exist_ok=True)
+            table = _Unfinished(output, settings, restart=force)
+            report(table.done, len(variants))
+            for start, end in list(table.todo(len(variants))):
+                for first in range(start, end, batch_size(engine)):
+                    some = variants[first : min(end, first + batch_size(engine))]
+                    table.add(first, batch_rows(reference, some, first, scoring))
+                    report(table.done, len(variants))
+            return table.finish()
     except OSError as error:
         raise OutputError(
             f"cannot write {output}: {error.strerror or error}; free some space and repeat the "
@@ -151,94 +163,144 @@ def row_text(row: dict[str, Any]) -> str:
     return "\t".join(re.sub(r"\s+", " ", text) for text in fields) + "\n"
 
 
-class _Journal:
-    """The unfinished table and how much of it is certain."""
+class _Unfinished:
+    """The work folder of a table: blocks of rows, and a journal that says where each is and what
+    its checksum is.
+
+    Blocks are known by the first of their variants. One that is damaged is left out, and scored
+    again; rows are put in order when the table is finished.
+    """
 
     def __init__(self, output: Path, settings: dict[str, Any], restart: bool):
-        self.output, self.settings = output, settings
+        self.output, self.settings = output, json.loads(json.dumps(settings))
         self.folder = output.with_name(output.name + ".partial")
-        self.rows, self.path = self.folder / "rows.tsv", self.folder / "journal.jsonl"
-        self.done, self.scored = 0, 0
-        self.unscored: Counter[str] = Counter()
+        self.rows = self.folder / "rows.tsv"
+        self.journal = Journal(self.folder / "journal.jsonl", WORK_FORMAT, 1, self.settings)
+        self.blocks: dict[int, dict[str, Any]] = {}
+        self.done = 0  # variants
         if restart:
             shutil.rmtree(self.folder, ignore_errors=True)
-        entries = self._read()
         try:
-            self.folder.mkdir(exist_ok=True)
-            if not entries:
-                self.rows.write_text("\t".join(COLUMNS) + "\n")
-                self.path.write_text(
-                    json.dumps({"settings": settings, "bytes": self.rows.stat().st_size}) + "\n"
-                )
-                return
-            if entries[0]["settings"] != json.loads(json.dumps(settings)):
-                differ = [
-                    k
-                    for k in settings
-                    if entries[0]["settings"].get(k) != json.loads(json.dumps(settings[k]))
-                ]
-                raise OutputError(
-                    f"{self.folder} holds an unfinished table of other settings "
-                    f"({', '.join(differ) or 'unknown'}); "
-                    "repeat the command that began it, or use --force to start anew"
-                )
-            for entry in entries[1:]:
-                self.done += entry["variants"]
-                self.scored += entry["scored"]
-                self.unscored.update(entry["unscored"])
-            os.truncate(self.rows, entries[-1]["bytes"])
-            # the journal's own last line may be torn, and what is added must begin a line
-            whole = "".join(json.dumps(entry) + "\n" for entry in entries)
-            atomic_write(self.path, whole)
+            self._open()
         except OSError as error:
             raise OutputError(f"cannot write {self.folder}: {error.strerror or error}") from error
 
-    def _read(self) -> list[dict[str, Any]]:
-        """Whole lines of the journal; none if the run had not begun."""
-        try:
-            lines = self.path.read_text().splitlines()
-            size = self.rows.stat().st_size
-        except FileNotFoundError:
-            return []
-        except (OSError, UnicodeDecodeError) as error:
-            raise OutputError(
-                f"{self.path} cannot be read ({error}); use --force to start anew"
-            ) from error
-        entries = []
-        for line in lines:
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                break
-            if (
-                entry["bytes"] > size
-            ):  # a machine that lost its power may have kept the journal and not the rows
-                break
-            entries.append(entry)
-        return entries
+    def _open(self) -> None:
+        """Take up what an unfinished run has left, or begin."""
+        found = None if self._is_former() else self.journal.read()
+        if found is not None and found.settings is None:
+            log.warning("the beginning of %s is damaged; the table begins anew", self.journal.path)
+            found = None
+        if found is None or found.settings is None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            make_folder(self.folder)
+            self.journal.begin()
+            return
+        self._require_same(found.settings)
+        lost = found.damaged
+        with open(self.rows, "a+b") as stream:
+            for entry in found.entries:
+                if _is_block(entry) and _rows_of(entry, stream) is not None:
+                    self.blocks[entry["first"]] = entry
+                else:
+                    lost += 1
+        self.done = sum(entry["variants"] for entry in self.blocks.values())
+        if lost:
+            log.warning(
+                "%s is damaged (%d of its blocks of rows or lines of its journal); these variants "
+                "are scored again",
+                self.folder,
+                lost,
+            )
+            self.journal.rewrite(self.blocks[first] for first in sorted(self.blocks))
 
-    def add(self, found: Iterable[VariantRows]) -> None:
-        """Rows of the next variants."""
-        found = list(found)
-        with open(self.rows, "a") as stream:
-            stream.write("".join(row_text(row) for one in found for row in one.rows))
+    def _is_former(self) -> bool:
+        """True of what a version without checksums left; OutputError if it is of other settings."""
+        try:
+            with open(self.journal.path, "rb") as stream:
+                settings = json.loads(stream.readline())["settings"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+        self._require_same(dict(settings))
+        log.warning("%s was left by a former version; the table begins anew", self.folder)
+        return True
+
+    def _require_same(self, found: dict[str, Any]) -> None:
+        if found != self.settings:
+            differ = [k for k in self.settings if found.get(k) != self.settings[k]]
+            raise OutputError(
+                f"{self.folder} holds an unfinished table of other settings "
+                f"({', '.join(differ) or 'unknown'}); "
+                "repeat the command that began it, or use --force to start anew"
+            )
+
+    def todo(self, total: int) -> Iterator[tuple[int, int]]:
+        """Gaps between the blocks, in order: (first variant, end)."""
+        first = 0
+        for start in [*sorted(self.blocks), total]:
+            if first < start:
+                yield first, start
+            first = max(first, start + self.blocks.get(start, {"variants": 0})["variants"])
+
+    def add(self, first: int, found: Sequence[VariantRows]) -> None:
+        """Rows of some variants; they are on the disk before the journal names them."""
+        data = "".join(row_text(row) for one in found for row in one.rows).encode()
+        with open(self.rows, "ab") as stream:
+            at = stream.seek(0, os.SEEK_END)
+            stream.write(data)
             stream.flush()
-            size = os.fstat(stream.fileno()).st_size
+            os.fsync(stream.fileno())
+        flush_folder(self.folder)
         reasons = Counter(one.status for one in found if one.status != "ok")
-        scored = len(found) - sum(reasons.values())
-        entry = {"variants": len(found), "scored": scored, "unscored": dict(reasons), "bytes": size}
-        with open(self.path, "a") as stream:
-            stream.write(json.dumps(entry) + "\n")
+        entry = {
+            "first": first,
+            "variants": len(found),
+            "scored": len(found) - sum(reasons.values()),
+            "unscored": dict(reasons),
+            "at": at,
+            "bytes": len(data),
+            "checksum": checksum(data),
+        }
+        self.journal.add(entry)
+        self.blocks[first] = entry
         self.done += len(found)
-        self.scored += scored
-        self.unscored.update(reasons)
 
     def finish(self) -> Summary:
         """Put the table in its place."""
-        summary = Summary(self.scored, dict(self.unscored.most_common()))
+        entries = [self.blocks[first] for first in sorted(self.blocks)]
+        unscored: Counter[str] = Counter()
+        for entry in entries:
+            unscored.update(entry["unscored"])
+        summary = Summary(sum(e["scored"] for e in entries), dict(unscored.most_common()))
         beside = self.output.with_name(self.output.name + ".json")
         about = self.settings | {"scored": summary.scored, "unscored": summary.unscored}
-        atomic_write(beside, json.dumps(about, indent=1) + "\n")
-        replace_file(self.rows, self.output)
+        with atomic_path(self.output) as temporary:
+            with open(self.rows, "a+b") as rows, open(temporary, "wb") as stream:
+                stream.write(("\t".join(COLUMNS) + "\n").encode())
+                for entry in entries:
+                    if (block := _rows_of(entry, rows)) is None:
+                        raise OutputError(
+                            f"{self.rows} is damaged; repeat the command, which scores again what "
+                            f"is lost"
+                        )
+                    stream.write(block)
+            atomic_write(beside, json.dumps(about, indent=1) + "\n")
         shutil.rmtree(self.folder, ignore_errors=True)
         return summary
+
+
+#: Fields of a block in the journal that are numbers, none of them negative.
+_NUMBERS = ("first", "variants", "scored", "at", "bytes")
+
+
+def _is_block(entry: dict[str, Any]) -> bool:
+    """True of an entry of the journal that says where a block of rows is."""
+    whole = all(isinstance(entry.get(k), int) and entry[k] >= 0 for k in _NUMBERS)
+    return whole and entry["variants"] > 0 and isinstance(entry.get("unscored"), dict)
+
+
+def _rows_of(entry: dict[str, Any], stream: BinaryIO) -> bytes | None:
+    """A block's rows; None if they are not as they were written."""
+    stream.seek(entry["at"])
+    rows = stream.read(entry["bytes"])
+    return rows if checksum(rows) == entry.get("checksum") else None

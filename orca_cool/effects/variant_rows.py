@@ -20,10 +20,15 @@ from orca_cool.model.spec import ModuleSpec
 from orca_cool.prediction.engine import Engine
 from orca_cool.variants import Variant
 
-#: Columns of the table before the scores.
+#: Columns of the table before the scores. The second to the sixth are those of the input, so that
+#: the table can be joined with it; start and end are the interval of the reference that changes.
 ABOUT = (
     "name",
+    "id",
     "chrom",
+    "pos",
+    "ref",
+    "alt",
     "start",
     "end",
     "kind",
@@ -186,10 +191,16 @@ def _row(
     scores: dict[str, float],
     status: str,
 ) -> dict[str, Any]:
-    """One row by column; without a comparison resolution, site and reference are None."""
+    """One row by column; without a comparison resolution, site and reference are None, and so is
+    pos where the input has none.
+    """
     row: dict[str, Any] = {
         "name": variant.name,
+        "id": variant.id,
         "chrom": variant.chrom,
+        "pos": variant.pos,
+        "ref": variant.ref,
+        "alt": variant.alt,
         "start": variant.start,
         "end": variant.end,
         "kind": variant.kind,

@@ -4,17 +4,19 @@ scores.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orca_cool.errors import EditError, ModelError, RegionError
+from orca_cool.errors import EditError, ModelError, OutputError, RegionError
 from orca_cool.files import check_output, sha256
 from orca_cool.genome.loops import read_loops
 from orca_cool.genome.regions import parse_length
 from orca_cool.genome.source import SequenceSource
+from orca_cool.locks import holding
 from orca_cool.prediction.job import MANY_EDITS, Job, Opened, Say
 from orca_cool.prediction.progress import progress_bar
 from orca_cool.variants import Variant, of_changes, parse_edits, read_variants
@@ -22,6 +24,7 @@ from orca_cool.variants import Variant, of_changes, parse_edits, read_variants
 if TYPE_CHECKING:
     from orca_cool.effects.table import Summary
     from orca_cool.effects.variant_rows import Scoring
+    from orca_cool.model.estimate import Estimate
     from orca_cool.model.spec import ModelDescription, ModuleSpec
 
 #: The name of standard input and output.
@@ -68,8 +71,16 @@ class VariantsJob(Job):
             raise EditError("there is nothing to score: give VARIANTS or --edit")
         if self.output != STANDARD:
             check_output(Path(self.output), self.force)
+        if self.maps is not None and Path(self.maps).exists() and not Path(self.maps).is_dir():
+            raise OutputError(f"--maps {self.maps!r} is a file; give a folder")
         self._shifts()
         self.chosen(self.spec)
+
+    def check_inputs(self) -> None:
+        """Raise what the model's header, the genome and the loops tell, before torch is loaded."""
+        super().check_inputs()
+        if self.loops:
+            read_loops(self.loops, self.source.chromsizes)
 
     def _shifts(self) -> tuple[int, ...]:
         found = []
@@ -120,6 +131,12 @@ class VariantsJob(Job):
             raise EditError(f"{bad[0].where}: {bad[0].name}: {bad[0].problem}{more}")
         return found
 
+    def _written(self) -> list[str]:
+        """The table, where it is a file, and the folder of matrices."""
+        table = [] if self.output == STANDARD else [self.output]
+        return table if self.maps is None else [*table, self.maps]
+
+    @holding(_written)
     def run(
         self, opened: Opened | None = None, *, progress: bool = True, say: Say = lambda line: None
     ) -> Summary:
@@ -138,6 +155,8 @@ class VariantsJob(Job):
         OrcaCoolError
         """
         self.check()
+        if opened is None:
+            self.check_inputs()
         opened = opened or self.open(say)
         found = self.read(opened.reference)
         module, levels = self.chosen(opened.spec)
@@ -169,6 +188,25 @@ class VariantsJob(Job):
         for line in summary.lines():
             say(line)
         return summary
+
+    def estimate(self, *, say: Say = lambda line: None) -> Estimate:
+        """What :meth:`run` will compute, and what it will take; nothing is written but the index of
+        a FASTA that has none.
+
+        Raises
+        ------
+        OrcaCoolError
+            As :meth:`run`, before it computes anything.
+        """
+        self.check()
+        from orca_cool.effects.estimates import estimate_variants
+
+        opened = dataclasses.replace(self, store=None).open(say)
+        found = self.read(opened.reference)
+        module, levels = self.chosen(opened.spec)
+        scoring = self._scoring(levels, opened)
+        engine = opened.new_engine(opened.reference, fine_bytes=MANY_EDITS)
+        return estimate_variants(engine, module, found, scoring)
 
     def _scoring(self, levels: tuple[int, ...], opened: Opened) -> Scoring:
         from orca_cool.effects.scores import Choices

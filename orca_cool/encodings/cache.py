@@ -10,6 +10,7 @@ on disk (:mod:`orca_cool.encodings.store`), else from the network. An edited gen
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -54,6 +55,11 @@ def block_encoder(
     return encode
 
 
+#: Bytes of the blocks that are kept of all edited genomes of one genome.
+EDITED_BYTES = 2**28
+_NUMBERS = itertools.count(1)
+
+
 class EncodingCache:
     """Encodings of a genome's chromosomes on demand, both strands.
 
@@ -83,12 +89,23 @@ class EncodingCache:
         self.spec, self.size = encoder.spec, self.encoder.size
         self.device = encoder.device
         self.max_blocks = max(8, max_bytes // (4 * self.spec.widths[-1] * self.size))
-        self._blocks: LRUCache[tuple[str, int, bool], Tensor] = LRUCache(self.max_blocks)
+        self._blocks: LRUCache[tuple[int, str, int, bool], Tensor] = LRUCache(self.max_blocks)
+        # of all edited genomes together, and the number that tells this one's apart
+        self._edited: LRUCache[tuple[int, str, int, bool], Tensor] = LRUCache(
+            max(8, EDITED_BYTES // (4 * self.spec.widths[-1] * self.size))
+        )
+        self._number = 0
 
     @property
     def dtype(self) -> str:
         """Number type to which encodings are rounded."""
         return "float32" if self.store is None else self.store.dtype
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the encodings that are kept in memory, those of edited genomes among them."""
+        blocks = [*self._blocks.values(), *self._edited.values()]
+        return sum(4 * y.numel() for y in blocks)
 
     @property
     def encoded(self) -> int:
@@ -228,7 +245,7 @@ class EncodingCache:
                     self.store.write(chrom, k, reverse, y.T.cpu().numpy())
                 found[k] = self._rounded(y)
         for k in range(first, last + 1):
-            self._blocks[chrom, k, reverse] = found[k]
+            self._blocks[self._number, chrom, k, reverse] = found[k]
         return [found[k] for k in range(first, last + 1)]
 
     def _encode(
@@ -239,7 +256,7 @@ class EncodingCache:
 
     def _look_up(self, chrom: str, k: int, reverse: bool) -> Tensor | None:
         """A block from memory or from the store, None if neither has it."""
-        kept: Tensor | None = self._blocks.get((chrom, k, reverse))
+        kept: Tensor | None = self._blocks.get((self._number, chrom, k, reverse))
         if kept is not None:
             return kept
         if self.store is not None and 0 <= k < self.store.blocks(chrom):
@@ -275,9 +292,11 @@ class EditedCache(EncodingCache):
     """
 
     def __init__(self, reference: EncodingCache, genome: EditedGenome):
-        super().__init__(reference.encoder.encoder, genome, max_bytes=2**28)
+        super().__init__(reference.encoder.encoder, genome)
         self.reference, self.genome = reference, genome
         self.encoder = reference.encoder
+        # dozens may be open: their memory together is bounded
+        self._blocks, self._number = reference._edited, next(_NUMBERS)
 
     @property
     def dtype(self) -> str:

@@ -116,7 +116,7 @@ class FileEvaluation:
         base = min(file.uris) if options.base is None else options.base
         wanted = scored_levels(predicted, file, resolutions, base)
         missing = MISSING if options.missing is None else options.missing
-        maps = MeasuredMaps.open(options, base, missing)
+        maps = MeasuredMaps.open(options, base, missing, wanted)
         maps.check(chroms, train)
         levels: dict[int, PredictedLevel] = {}
         metadata: dict[str, Any] = {}

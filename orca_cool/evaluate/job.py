@@ -8,6 +8,8 @@ from pathlib import Path
 from orca_cool.evaluate.options import EvaluationOptions
 from orca_cool.evaluate.report import check_folder, write_folder
 from orca_cool.evaluate.result import Result
+from orca_cool.genome.source import length_of
+from orca_cool.locks import holding, locked_outputs
 from orca_cool.prediction.job import EDGES, Job, Opened, Say
 from orca_cool.prediction.progress import progress_bar
 
@@ -27,11 +29,12 @@ def evaluate_file(predicted: str, options: EvaluationOptions, *, progress: bool 
     """
     from orca_cool.evaluate.files import FileEvaluation
 
-    check_output(options)
-    evaluation = FileEvaluation.open(predicted, options)
-    with progress_bar(progress, "level", "evaluate") as report:
-        result = evaluation.run(report)
-    return written(result, options)
+    with locked_outputs(*outputs(options)):
+        check_output(options)
+        evaluation = FileEvaluation.open(predicted, options)
+        with progress_bar(progress, "level", "evaluate") as report:
+            result = evaluation.run(report)
+        return written(result, options)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +57,17 @@ class EvaluateJob(Job):
     window_phase: int = 0
     trans: int = 0
 
+    def check_inputs(self) -> None:
+        """Raise what the model's header and the genome tell, before torch is loaded."""
+        super().check_inputs()
+        if self.module:
+            self.spec.module(self.module)
+        for name in self.against.level_names:
+            self.spec.parse_level(name)
+        for chrom in (*self.against.scored_chroms, *self.against.training_chroms):
+            length_of(self.source, chrom)
+
+    @holding(lambda job: outputs(job.against))
     def run(
         self, opened: Opened | None = None, *, progress: bool = True, say: Say = lambda line: None
     ) -> Result:
@@ -70,10 +84,12 @@ class EvaluateJob(Job):
         OrcaCoolError
             If anything that the job names cannot be used; the message says which and why.
         """
-        from orca_cool.evaluate.protocol import ModelEvaluation
-
         self.check()
         check_output(self.against)
+        if opened is None:
+            self.check_inputs()
+        from orca_cool.evaluate.protocol import ModelEvaluation
+
         opened = opened or self.open(say)
         spec = opened.spec
         evaluation = ModelEvaluation.open(
@@ -88,6 +104,11 @@ class EvaluateJob(Job):
         with progress_bar(progress, "window", "evaluate") as report:
             result = evaluation.run(report)
         return written(result, self.against)
+
+
+def outputs(options: EvaluationOptions) -> list[str]:
+    """The output folder, if there is to be one."""
+    return [] if options.output is None else [str(options.output)]
 
 
 def check_output(options: EvaluationOptions) -> None:

@@ -11,18 +11,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cooler
 import numpy as np
 
 from orca_cool.errors import CoolerError, RegionError
+from orca_cool.evaluate.predicted import PredictedMap
 from orca_cool.genome.regions import n_bins, suggestion
 from orca_cool.genome.segments import Segment
 from orca_cool.maps.observed import ObservedMap, block_mean, log_ratio
+from orca_cool.maps.open import open_map
+from orca_cool.maps.weights import WEIGHT, BalancedCooler, has_contacts, require_contacts
 
 if TYPE_CHECKING:
     from orca_cool.evaluate.options import EvaluationOptions
 
 logger = logging.getLogger(__name__)
+
+#: What to do where a map is empty.
+EMPTY = "choose other chromosomes, or another map"
 
 #: Number of fine pixels that are averaged at once.
 STRIP = 1 << 24
@@ -49,18 +54,18 @@ def split_counts(
     return first, whole - first
 
 
-class _HalfCooler(cooler.Cooler):
+class _HalfCooler(BalancedCooler):
     """A cooler with one random half of the contacts of another, read as dense rectangles.
 
     The halves of a rectangle depend on the seed and the rectangle alone, so that they are the same
     whenever it is read.
     """
 
-    def __init__(self, uri: str, half: int, seed: int):
-        super().__init__(uri)
+    def __init__(self, whole: BalancedCooler, half: int, seed: int):
+        super().__init__(whole.uri, whole.column)
         self.half, self.seed = half, seed
 
-    def matrix(self, **options: Any) -> _HalfCooler:
+    def matrix(self, *arguments: Any, **options: Any) -> Any:
         return self
 
     def fetch(self, first: tuple[str, int, int], second: tuple[str, int, int]) -> np.ndarray:
@@ -97,8 +102,10 @@ class HalfMap(ObservedMap):
         *,
         seed: int = 1,
         cache: Path | None = None,
+        clr_weight_name: str = WEIGHT,
     ):
-        super().__init__(path, resolution, cutoff, cache=cache and cache / f"half{half}.{seed}")
+        folder = cache and cache / f"half{half}.{seed}"
+        super().__init__(path, resolution, cutoff, cache=folder, clr_weight_name=clr_weight_name)
         with self.cooler.open("r") as group:
             kind = group["pixels/count"].dtype
         if not np.issubdtype(kind, np.integer):
@@ -106,7 +113,7 @@ class HalfMap(ObservedMap):
                 f"contact map {str(path)!r} holds counts of type {kind}, which cannot be split "
                 f"in halves; use --no-ceiling"
             )
-        self.cooler = _HalfCooler(self.cooler.uri, half, seed)
+        self.cooler = _HalfCooler(self.cooler, half, seed)
 
     def weights(self, chrom: str) -> np.ndarray:
         """(bins,) weights that double the frequency of the half, so that it is that of the
@@ -116,9 +123,10 @@ class HalfMap(ObservedMap):
 
 
 def block_window(
-    m: ObservedMap, chrom: str, start: int, end: int, resolution: int, missing: float
+    m: ObservedMap | PredictedMap, chrom: str, start: int, end: int, resolution: int, missing: float
 ) -> np.ndarray:
-    """Block means of a square of one chromosome, computed strip by strip to bound memory.
+    """Block means of a square of one chromosome, computed strip by strip to bound memory. Of a
+    predicted map, what it has at that resolution.
 
     Parameters
     ----------
@@ -132,6 +140,8 @@ def block_window(
     -------
     (n, n) float64, NaN where too much is missing.
     """
+    if isinstance(m, PredictedMap):
+        return m.window(chrom, start, end, resolution)
     f, n = resolution // m.resolution, (end - start) // resolution
     there = m.bins(chrom) - start // m.resolution
     out = np.full((n, n), np.nan)
@@ -174,13 +184,19 @@ class MeasuredMaps:
     missing : largest share of missing fine pixels in a coarse pixel that is used.
     """
 
-    observed: ObservedMap
-    replicate: ObservedMap | None
+    observed: ObservedMap | PredictedMap
+    replicate: ObservedMap | PredictedMap | None
     halves: tuple[HalfMap, HalfMap] | None
     missing: float
 
     @classmethod
-    def open(cls, options: EvaluationOptions, base: int, missing: float) -> MeasuredMaps:
+    def open(
+        cls,
+        options: EvaluationOptions,
+        base: int,
+        missing: float,
+        levels: Sequence[int] | None = None,
+    ) -> MeasuredMaps:
         """Open the files.
 
         Parameters
@@ -188,24 +204,34 @@ class MeasuredMaps:
         options : the measured map, its replicate, and how they are treated.
         base : bin in bp that all of them must have.
         missing : see :class:`MeasuredMaps`.
+        levels : resolutions in bp whose windows lie on the bins of the chromosomes, so that a
+            predicted map can stand for a measured one, level by level; None: it cannot.
 
         Raises
         ------
         CoolerError
-            If a file cannot be read, lacks the bin size or is not balanced.
+            If a file cannot be read, lacks the bin size or is not balanced, or is predicted and
+            cannot be.
         """
-        cutoff = options.cutoff
         cache = None if options.cache is None else Path(options.cache)
-        observed = ObservedMap(options.observed, base, cutoff, cache=cache)
-        replicate = (
-            None
-            if options.replicate is None
-            else ObservedMap(options.replicate, base, cutoff, cache=cache)
-        )
-        if not options.ceiling:
+        treated: dict[str, Any] = {"cache": cache, "clr_weight_name": options.clr_weight_name}
+
+        def opened(path: str) -> ObservedMap | PredictedMap:
+            if open_map(path).predicted:
+                return PredictedMap.open(path, base, levels)
+            return ObservedMap(path, base, options.cutoff, **treated)
+
+        observed = opened(options.observed)
+        replicate = None if options.replicate is None else opened(options.replicate)
+        if isinstance(observed, PredictedMap):
+            logger.warning(
+                "%s was predicted: it is compared level by level, and has no split halves",
+                observed.path,
+            )
+        if not options.ceiling or isinstance(observed, PredictedMap):
             return cls(observed, replicate, None, missing)
         one, two = (
-            HalfMap(options.observed, base, half, cutoff, seed=options.seed, cache=cache)
+            HalfMap(options.observed, base, half, options.cutoff, seed=options.seed, **treated)
             for half in (0, 1)
         )
         return cls(observed, replicate, (one, two), missing)
@@ -217,7 +243,7 @@ class MeasuredMaps:
 
     def check(self, chroms: Sequence[str], train: Sequence[str]) -> None:
         """Raise RegionError if a chromosome is not there, or if the replicate is of another
-        assembly.
+        assembly; CoolerError if a map has no contacts within a chromosome.
         """
         sizes = self.observed.chromsizes
         check_sizes([*chroms, *train], sizes, self.name, sizes, self.name, self.observed.resolution)
@@ -226,6 +252,17 @@ class MeasuredMaps:
             check_sizes(
                 chroms, sizes, self.name, self.replicate.chromsizes, other, self.observed.resolution
             )
+            require_contacts(self.replicate.cooler, chroms, other, EMPTY)
+        require_contacts(self.observed.cooler, [*chroms, *train], self.name, EMPTY)
+
+    def check_between(self, chroms: Sequence[str]) -> None:
+        """Raise CoolerError if the measured map has no contacts between a chromosome and others."""
+        for chrom in chroms:
+            if not has_contacts(self.observed.cooler, chrom, between=True):
+                raise CoolerError(
+                    f"{self.name} has no contacts between {chrom!r} and other chromosomes; leave "
+                    f"--trans out, or {EMPTY}"
+                )
 
     def target(
         self, chrom: str, start: int, end: int, resolution: int, expected: np.ndarray, eps: float
@@ -263,18 +300,21 @@ class MeasuredMaps:
         eps: float,
     ) -> MeasuredWindow:
         """A window of segments of chromosomes laid end to end; see :meth:`window`."""
-        return self._window(
-            lambda m: block_mean(
-                m.assembled(segments, start, end), resolution // m.resolution, self.missing
-            ),
-            expected,
-            eps,
-        )
+
+        def read(m: ObservedMap | PredictedMap) -> np.ndarray:
+            assert isinstance(m, ObservedMap)  # as it was opened
+            fine = m.assembled(segments, start, end)
+            return block_mean(fine, resolution // m.resolution, self.missing)
+
+        return self._window(read, expected, eps)
 
     def _window(
-        self, read: Callable[[ObservedMap], np.ndarray], expected: np.ndarray, eps: float
+        self,
+        read: Callable[[ObservedMap | PredictedMap], np.ndarray],
+        expected: np.ndarray,
+        eps: float,
     ) -> MeasuredWindow:
-        def ratio(m: ObservedMap) -> np.ndarray:
+        def ratio(m: ObservedMap | PredictedMap) -> np.ndarray:
             return log_ratio(read(m), expected, eps)
 
         halves = None if self.halves is None else (ratio(self.halves[0]), ratio(self.halves[1]))

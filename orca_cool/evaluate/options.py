@@ -8,6 +8,7 @@ from typing import Any
 
 from orca_cool import __version__
 from orca_cool.evaluate.accumulate import ScoreSettings
+from orca_cool.maps.weights import WEIGHT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +19,9 @@ class EvaluationOptions:
 
     Attributes
     ----------
-    observed : balanced .cool or .mcool, the measured map.
+    observed : balanced .cool or .mcool, the measured map. For a predicted file it may be another
+        prediction, which is compared level by level.
+    clr_weight_name : column of balancing weights of the measured maps.
     chroms : chromosomes that are scored; one that is named twice is scored once.
     levels : comma-separated resolutions in bp (with a model also windows, "1M"); None: all that the
         measured map can be averaged to.
@@ -59,6 +62,7 @@ class EvaluationOptions:
     seed: int = 1
     output: str | None = None
     force: bool = False
+    clr_weight_name: str = WEIGHT
 
     @property
     def scored_chroms(self) -> list[str]:
@@ -98,6 +102,7 @@ class EvaluationOptions:
             "orca_cool": __version__,
             **kind,
             "observed": Path(self.observed).name,
+            "clr_weight_name": self.clr_weight_name,
             "chroms": self.scored_chroms,
             "base": base,
             "cutoff": self.cutoff,

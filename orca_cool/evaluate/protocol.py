@@ -122,6 +122,8 @@ class ModelEvaluation:
         name = f"genome {engine.source.name!r}"
         check_sizes([*chroms, *train], genome, name, sizes, maps.name, base)
         maps.check(chroms, train)
+        if trans:
+            maps.check_between(chroms)
         centromeres = read_centromeres(options.features, [*chroms, *train])
         zooms = tiling_zooms(engine, module, chroms, base, step, phase)
         return cls(

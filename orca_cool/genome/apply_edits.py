@@ -154,7 +154,8 @@ class Changes:
         """Join to each other the two sides that an adjacency leaves over, unless other adjacencies
         use them (see :class:`Adjacency`).
         """
-        used_up = [_used_up(adjacency, adjacencies) for adjacency in adjacencies]
+        leading = _leading(adjacencies)
+        used_up = [_used_up(adjacency, leading) for adjacency in adjacencies]
         for adjacency, used in zip(adjacencies, used_up):
             a, b = adjacency.first.other, adjacency.second.other
             if not used and not {a, b} & self.joined.keys():
@@ -305,24 +306,49 @@ class Changes:
         return {chrom: found[chrom] for chrom in fragments}
 
 
-def _used_up(adjacency: Adjacency, adjacencies: Sequence[Adjacency]) -> bool:
+#: A chromosome and the side of its cut that is left over.
+_Place = tuple[str, str]
+
+
+def _leading(
+    adjacencies: Sequence[Adjacency],
+) -> dict[_Place, dict[_Place, list[tuple[int, Adjacency]]]]:
+    """For each end of adjacencies, where they lead from there, and by which of them, with their
+    numbers.
+    """
+    out: dict[_Place, dict[_Place, list[tuple[int, Adjacency]]]] = defaultdict(dict)
+    for k, adjacency in enumerate(adjacencies):
+        ends = (adjacency.first, adjacency.second)
+        for n, (near, far) in enumerate((ends, ends[::-1])):
+            there = (far.chrom, far.other.side)
+            by = out[near.chrom, near.side].setdefault(there, [])
+            by.append((2 * k + n, adjacency))
+    return out
+
+
+def _used_up(
+    adjacency: Adjacency, leading: Mapping[_Place, Mapping[_Place, list[tuple[int, Adjacency]]]]
+) -> bool:
     """True if other adjacencies use the two sides that this one leaves over.
 
     That is so if a path over adjacencies, each taken once and at whatever places, leads from the
     side that is left over of the second chromosome to that of the first. The two adjacencies that
     cut a piece out of a chromosome and insert it elsewhere form such a path: the ends of the
-    piece are not joined into a circle.
+    piece are not joined into a circle. ``leading``: see :func:`_leading`.
     """
     goal = (adjacency.first.chrom, adjacency.first.side)
-    ways: list[tuple[tuple[str, str], tuple[Adjacency, ...]]] = [
+    ways: list[tuple[_Place, tuple[Adjacency, ...]]] = [
         ((adjacency.second.chrom, adjacency.second.other.side), (adjacency,))
     ]
     reached = {ways[0][0]}
     for at, path in ways:
-        for other in adjacencies:
-            for near, far in ((other.first, other.second), (other.second, other.first)):
-                there = (far.chrom, far.other.side)
-                if (near.chrom, near.side) == at and there not in reached and other not in path:
-                    reached.add(there)
-                    ways.append((there, (*path, other)))
+        steps = []
+        for there, by in leading.get(at, {}).items():
+            if there not in reached:
+                # the path is short, so that one of the first is not on it
+                taken = next(((k, other) for k, other in by if other not in path), None)
+                steps += [] if taken is None else [(taken[0], there, taken[1])]
+        for _, there, other in sorted(steps, key=lambda step: step[0]):
+            reached.add(there)
+            ways.append((there, (*path, other)))
     return goal in reached

@@ -1,86 +1,79 @@
-"""FASTA files, plain or bgzip, read through samtools' indexes."""
+"""FASTA files, plain or bgzip."""
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
+import logging
 import os
-import struct
-import tempfile
-import warnings
-import zlib
+import threading
+import weakref
 from pathlib import Path
 
 import numpy as np
+from cachetools import LRUCache
 
 from orca_cool.errors import GenomeError
-from orca_cool.files import replace_file
+from orca_cool.files import atomic_write
+from orca_cool.genome import index_cache
+from orca_cool.genome.bgzf import HEADER, is_bgzip, unpack
+from orca_cool.genome.fasta_index import FastaIndex, difference
+from orca_cool.genome.fasta_survey import survey
 from orca_cool.genome.file_source import FileSource, file_stem, require_readable
 from orca_cool.genome.source import BASE_CODES
 
+logger = logging.getLogger(__name__)
+
+#: Blocks of a bgzip file (64 kB or less each) that are kept unpacked.
+BLOCKS = 16
+
 
 class FastaSource(FileSource):
-    """A FASTA file, plain or bgzip, read through its index (.fai, and .gzi for bgzip).
+    """A FASTA file, plain or bgzip.
 
-    A missing or stale index is built: beside the file where that can be written, else in a cache
-    folder. Indexes are samtools' own format. Names are the first word of each header.
+    When a file is opened for the first time, all of it is read once: its lines are looked at, the
+    checksum of every bgzip block is compared, and its index is made and kept in the user's cache
+    folder (:mod:`orca_cool.genome.index_cache`). Indexes of samtools beside the file (.fai, and
+    .gzi for bgzip) must fit it; missing ones are written there if that is possible. Names are the
+    first word of each header. Sequences without a base are left out, with a warning.
 
     Parameters
     ----------
     path : the file.
     name : name for messages and provenance; default: the file's name without extensions.
-    trust_index : read the index beside the file whatever its time stamp says (shipped data:
-        installers set times as they like).
 
     Raises
     ------
     GenomeError
-        If the file is missing, empty, damaged, not FASTA, gzip but not bgzip, or holds a name
-        twice.
+        If the file is missing, empty, damaged, not FASTA, gzip but not bgzip, holds a name twice or
+        a protein, or if an index beside it, no older than it, is of another file.
     """
 
-    def __init__(self, path: str | Path, name: str | None = None, *, trust_index: bool = False):
-        from pyfaidx import Faidx
-
+    def __init__(self, path: str | Path, name: str | None = None):
         self.path = require_readable(path)
         self.name = name or file_stem(self.path)
-        bgzip = self._check_compression()
-        if not bgzip and self.path.suffix.lower() in (".gz", ".bgz"):
+        self._bgzip = self._check_compression()
+        if not self._bgzip and self.path.suffix.lower() in (".gz", ".bgz"):
             raise GenomeError(
                 f"genome file {str(self.path)!r} is called {self.path.suffix} but is not "
                 f"compressed; rename it"
             )
-        stem = self._index_stem(bgzip, trust_index)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", RuntimeWarning)  # "index is older": judged above
-                self._faidx = Faidx(
-                    str(self.path),
-                    indexname=stem + ".fai",
-                    gzi_indexname=stem + ".gzi",
-                    as_raw=True,
-                    rebuild=False,
-                    build_index=False,
-                )
-                if bgzip:
-                    self._faidx.read_gzi()
-        except (OSError, ValueError, IndexError, struct.error, zlib.error, AssertionError) as error:
-            raise GenomeError(
-                f"genome file {str(self.path)!r}: index {stem + '.fai'!r} cannot be used "
-                f"({error}); delete it"
-            ) from error
-        self.chromsizes: dict[str, int] = {k: int(v.rlen) for k, v in self._faidx.index.items()}
-        self._regular: set[str] = set()  # chromosomes whose lines were looked at
-        if not self.chromsizes:
-            raise GenomeError(f"genome file {str(self.path)!r} holds no sequence")
+        self._descriptor = os.open(self.path, os.O_RDONLY)
+        weakref.finalize(self, os.close, self._descriptor)
+        index = self._index()
+        self._records = index.records
+        self._blocks = index.blocks
+        self._unpacked: LRUCache[int, bytes] = LRUCache(BLOCKS)
+        self._lock = threading.Lock()
+        self.chromsizes: dict[str, int] = {n: r.length for n, r in index.records.items()}
+        for note in index.notes:
+            logger.warning("genome file %r: %s", str(self.path), note)
 
     def _check_compression(self) -> bool:
         """True for bgzip, False for plain text; GenomeError for anything else."""
         with self.path.open("rb") as file:
-            head = file.read(18)
+            head = file.read(HEADER)
         if head[:2] == b"\x1f\x8b":
-            # A bgzip block is a gzip member with the extra field "BC" (SAM specification, section
-            # 4.1).
-            if len(head) < 18 or not head[3] & 4 or head[12:14] != b"BC":
+            if not is_bgzip(head):
                 raise GenomeError(
                     f"genome file {str(self.path)!r} is plain gzip, which cannot be read in "
                     f"pieces; recompress it: "
@@ -96,143 +89,99 @@ class FastaSource(FileSource):
                 f"genome file {str(self.path)!r} is compressed, but not with bgzip; decompress "
                 f"it or use bgzip"
             )
-        if head.lstrip()[:1] not in (b">", b";"):
+        if head.lstrip()[:1] != b">":
             raise GenomeError(
                 f"genome file {str(self.path)!r} is not FASTA: it begins with {head[:12]!r}, not "
                 f"with '>'"
             )
         return False
 
-    def _index_stem(self, bgzip: bool, trust_index: bool) -> str:
-        """Path of a usable index without its .fai / .gzi, building one where there is none."""
-        endings = (".fai", ".gzi") if bgzip else (".fai",)
-        stat = self.path.stat()
-        key = hashlib.sha256(
-            f"{self.path.resolve()}\n{stat.st_size}\n{stat.st_mtime_ns}".encode()
-        ).hexdigest()[:24]
-        folder = (
-            Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "orca-cool" / "fai"
-        )
-        places = [
-            str(self.path),
-            str(folder / key),
-            str(Path(tempfile.gettempdir()) / f"orca-cool-fai-{os.getuid()}" / key),
-        ]
-        for place in places:
-            found = [Path(place + ending) for ending in endings]
-            if all(f.is_file() and f.stat().st_size for f in found):
-                # A cached index carries the file's size and time in its name, so only those beside
-                # the file can be stale.
-                if (
-                    place != places[0]
-                    or trust_index
-                    or all(f.stat().st_mtime >= stat.st_mtime for f in found)
-                ):
-                    return place
-        problem: OSError | None = None
-        for place in places:
-            try:
-                Path(place).parent.mkdir(parents=True, exist_ok=True)
-                self._build_index(place, endings)
-                return place
-            except OSError as error:
-                problem = error
-        raise GenomeError(
-            f"genome file {str(self.path)!r}: its index can be written nowhere ({problem})"
-        )
+    def _index(self) -> FastaIndex:
+        """The index of the file as it is now, and those beside it made or held against it."""
+        stat = os.fstat(self._descriptor)
+        found = index_cache.kept(self.path, stat)
+        index = found or self._survey(stat)
+        for ending, data in index.files().items():
+            self._beside(ending, data, index, stat)
+        if found is None:
+            index_cache.keep(self.path, stat, index)
+        return index
 
-    def _build_index(self, place: str, endings: tuple[str, ...]) -> None:
-        """Build the index at ``place`` and move it there whole, so that other processes never see
-        half of one.
+    def _survey(self, stat: os.stat_result) -> FastaIndex:
+        with open(self._descriptor, "rb", closefd=False) as file:
+            index = survey(self.path, file, self._bgzip)
+        now = os.fstat(self._descriptor)
+        if (now.st_size, now.st_mtime_ns) != (stat.st_size, stat.st_mtime_ns):
+            raise GenomeError(f"genome file {str(self.path)!r} was written while it was read")
+        return index
 
-        Raises
-        ------
-        OSError
-            If ``place`` cannot be written.
-        GenomeError
-            If the file is to blame.
+    def _beside(self, ending: str, data: bytes, index: FastaIndex, stat: os.stat_result) -> None:
+        """Hold an index file beside the FASTA against it; write it if it is missing, or of a former
+        state of the file.
         """
-        from pyfaidx import Faidx, FastaIndexingError
-
-        with tempfile.TemporaryDirectory(prefix=".fai-", dir=Path(place).parent) as folder:
-            temporary = str(Path(folder) / "index")
-            try:
-                Faidx(
-                    str(self.path),
-                    indexname=temporary + ".fai",
-                    gzi_indexname=temporary + ".gzi",
-                    as_raw=True,
-                ).close()
-            except FastaIndexingError as error:
-                raise GenomeError(
-                    f"genome file {str(self.path)!r} is not regular FASTA: {error}"
-                ) from error
-            except (
-                ValueError,
-                RuntimeError,
-                struct.error,
-                zlib.error,
-                EOFError,
-                IndexError,
-            ) as error:
-                if "Duplicate key" in str(error):
-                    twice = str(error).split('"')[1]
-                    raise GenomeError(
-                        f"genome file {str(self.path)!r} holds the sequence name {twice!r} "
-                        f"twice; rename one"
-                    ) from error
-                raise GenomeError(
-                    f"genome file {str(self.path)!r} is damaged or truncated: {error}"
-                ) from error
-            except OSError as error:
-                if (
-                    error.errno is None
-                ):  # pyfaidx and Bio.bgzf raise a bare OSError for damaged bgzip files
-                    raise GenomeError(
-                        f"genome file {str(self.path)!r} is damaged or truncated: {error}"
-                    ) from error
-                raise
-            for ending in reversed(endings):  # .fai last: it is the one that others look for first
-                replace_file(temporary + ending, place + ending)
+        path = Path(f"{self.path}{ending}")
+        try:
+            time, found = path.stat().st_mtime_ns, path.read_bytes()
+        except OSError:
+            time, found = 0, b""
+        if found == data or (found and not (problem := difference(index, ending, found))):
+            return
+        if found and time >= stat.st_mtime_ns:
+            raise GenomeError(
+                f"genome file {str(self.path)!r} does not fit its index {path.name!r}: {problem}; "
+                f"the file is truncated or its index is of another file (then delete the index, "
+                f"which is made anew)"
+            )
+        with contextlib.suppress(OSError):
+            atomic_write(path, data)
 
     def _read(self, chrom: str, start: int, end: int) -> np.ndarray:
-        if chrom not in self._regular:
-            # pyfaidx lets a longer last line pass, and would then find bases of that line at wrong
-            # places
-            last = self.chromsizes[chrom]
-            first = max(0, last - 3 * int(self._faidx.index[chrom].lenc))
-            spans = [(first, last), (first, last - 1), (last - 1, last)]
-            texts = [self._text(chrom, a, b) for a, b in spans if a < b]
-            if (
-                any(
-                    len(text) != b - a
-                    for text, (a, b) in zip(texts, [s for s in spans if s[0] < s[1]])
-                )
-                or ">" in texts[-1]
-            ):
-                raise GenomeError(
-                    f"genome file {str(self.path)!r} is not regular FASTA: the last line of "
-                    f"{chrom!r} is longer than the others; or "
-                    "the file is truncated or its index is of another file (delete the .fai and "
-                    ".gzi beside it)"
-                )
-            self._regular.add(chrom)
-        return BASE_CODES[
-            np.frombuffer(
-                self._text(chrom, start, end).encode("latin-1", "replace"), dtype=np.uint8
-            )
-        ]
-
-    def _text(self, chrom: str, start: int, end: int) -> str:
-        try:
-            return str(self._faidx.fetch(chrom, start + 1, end))
-        except (
-            OSError,
-            ValueError,
-            RuntimeError,
-            struct.error,
-            zlib.error,
-        ) as error:  # Bio.bgzf: RuntimeError
+        record = self._records[chrom]
+        first, last = record.byte(start), record.byte(end - 1) + 1
+        data = self._bytes(first, last)
+        # Lines are the rows of a table, whose first and last row are filled up.
+        lead = start % record.bases
+        rows = -(-(lead + len(data)) // record.width)
+        table = np.full(rows * record.width, ord("\n"), np.uint8)
+        table[lead : lead + len(data)] = np.frombuffer(data, np.uint8)
+        columns = table.reshape(rows, record.width)[:, : record.bases]
+        bases = columns.reshape(-1)[lead : lead + end - start]
+        if len(data) != last - first or (bases <= ord(" ")).any() or (bases == ord(">")).any():
             raise GenomeError(
-                f"genome file {str(self.path)!r} is damaged at {chrom}:{start:,}-{end:,}: {error}"
+                f"genome file {str(self.path)!r} has changed since it was opened: "
+                f"{chrom}:{start:,}-{end:,} is not where it was"
+            )
+        return BASE_CODES[bases]
+
+    def _bytes(self, first: int, last: int) -> bytes:
+        """Bytes ``[first, last)`` of what the file holds; fewer if it ends before."""
+        if self._blocks is None:
+            return os.pread(self._descriptor, last - first, first)
+        offsets = self._blocks[:, 1]
+        a = int(np.searchsorted(offsets, first, side="right")) - 1
+        b = int(np.searchsorted(offsets, last, side="left"))
+        data = b"".join(self._block(k) for k in range(a, b))
+        return data[first - int(offsets[a]) : last - int(offsets[a])]
+
+    def _block(self, number: int) -> bytes:
+        """What a block of a bgzip file holds."""
+        with self._lock:
+            if (known := self._unpacked.get(number)) is not None:
+                return known
+        assert self._blocks is not None
+        start, offset = (int(x) for x in self._blocks[number])
+        following = self._blocks[number + 1 : number + 2]
+        size = int(following[0, 0]) - start if len(following) else 1 << 16
+        packed = os.pread(self._descriptor, size, start)
+        try:
+            data = unpack(packed)
+            if len(following) and len(data) != int(following[0, 1]) - offset:
+                raise ValueError("it holds another number of bytes than when it was first read")
+        except ValueError as error:
+            raise GenomeError(
+                f"genome file {str(self.path)!r} is damaged in the bgzip block at byte "
+                f"{start:,}: {error}; copy it again"
             ) from error
+        with self._lock:
+            self._unpacked[number] = data
+        return data

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -70,3 +71,8 @@ def file_stem(path: Path) -> str:
         re.sub(r"\.(fa|fasta|fna|fas|2bit)(\.b?gz)?$|\.b?gz$", "", path.name, flags=re.IGNORECASE)
         or path.name
     )
+
+
+def few(names: Sequence[str], most: int = 5) -> str:
+    """Names for a message: the first ones, and how many more there are."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" * (len(names) > most))

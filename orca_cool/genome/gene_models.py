@@ -5,15 +5,16 @@ from __future__ import annotations
 import itertools
 import logging
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import numpy as np
 
 from orca_cool.errors import RegionError
+from orca_cool.genome.intervals import require_bed
 from orca_cool.genome.regions import Region, interval_of, suggestion
 from orca_cool.genome.segments import OTHER
 from orca_cool.genome.textfile import Row, TextFile
@@ -32,6 +33,19 @@ COLUMNS = ["chrom", "start", "end", "name", "strand"]
 #: Attributes that name a gene, best first. "gene" holds the standard name in SGD's and NCBI's GFF3.
 NAMES = ("gene_name", "gene", "Name", "gene_id", "ID")
 
+#: Types of features that are genes: the Sequence Ontology's names for kinds of genes too
+#: (ncRNA_gene and pseudogene of Ensembl, tRNA_gene of SGD, transposable_element_gene of TAIR).
+_GENE = re.compile(r"(\w+_)?(pseudo)?gene")
+
+#: Features of GTF from which a gene is made that has no line of its own.
+_PARTS = ("transcript", "mRNA", "exon", "CDS")
+
+#: The gene that a line of GTF is of; GFF3 writes "=", and names parents instead.
+_GENE_ID = re.compile(r'(?:^|[\s;])gene_id\s+(?:"([^"]*)"|([^\s;"]+))')
+
+#: What UCSC's genePredToGtf puts behind the id of a transcript that is found at several places.
+_COPY = re.compile(r'transcript_id "[^"]*(_dup\d+)"')
+
 #: Parts of a gene on both sides of an insertion of at most this many bp are drawn as one gene.
 SHORT = 1000
 
@@ -44,8 +58,10 @@ def read_genes(path: str | Path, region: Region) -> pd.DataFrame:
 
     Parameters
     ----------
-    path : GTF or GFF3 (features ``gene``; the name is the first of :data:`NAMES` that is there), or
-        BED of at least four columns (strand in the sixth); the content tells which.
+    path : GTF or GFF3 (features ``gene`` and kinds of it, such as ``ncRNA_gene`` and
+        ``pseudogene``; the name is the first of :data:`NAMES` that is there), or BED of at least
+        four columns (strand in the sixth); the content tells which. Genes of GTF that have no line
+        of their own reach from the first to the last base of their transcripts and exons.
 
     Returns
     -------
@@ -60,20 +76,13 @@ def read_genes(path: str | Path, region: Region) -> pd.DataFrame:
     """
     import pandas as pd
 
-    features: set[str] = set()
     names: dict[str, None] = {}
     found: list[Gene] = []
-    for _, gene in rows(path, features):
+    for _, gene in rows(path):
         chrom, start, end = gene[:3]
         names[chrom] = None
         if chrom == region.chrom and start < region.end and end > region.start:
             found.append(gene)
-    if not names:
-        only = f", only {', '.join(sorted(features)[:10])}" if features else ""
-        raise RegionError(
-            f"genes {str(path)!r}: there is no feature 'gene'{only}; give a file that has genes, "
-            f"or BED"
-        )
     if region.chrom not in names:
         other = region.chrom[3:] if region.chrom.startswith("chr") else "chr" + region.chrom
         hint = suggestion(region.chrom, names)
@@ -85,8 +94,9 @@ def read_genes(path: str | Path, region: Region) -> pd.DataFrame:
     return table.astype({"start": np.int64, "end": np.int64})
 
 
-def rows(path: str | Path, features: set[str]) -> Iterator[tuple[int | None, Gene]]:
-    """(number of the line, gene) of every gene of a file, checked.
+def rows(path: str | Path, features: set[str] | None = None) -> Iterator[tuple[int | None, Gene]]:
+    """(number of the line, gene) of every gene of a file, checked; genes of GTF that have no line
+    of their own come last.
 
     Parameters
     ----------
@@ -99,73 +109,131 @@ def rows(path: str | Path, features: set[str]) -> Iterator[tuple[int | None, Gen
         As :func:`read_genes`.
     """
     file = TextFile(path, "genes", RegionError)
-    parse = None
+    features = set() if features is None else features
+    bed, found, unlisted = None, False, _Unlisted()
     # GFF3 may end with the sequence itself, as FASTA.
     for row in file.rows(until="##FASTA"):
-        if parse is None:
-            parse = _format_of(row)
-        gene = parse(row, features)
+        if bed is None:
+            bed = _is_bed_not_gff(row)
+        gene = _of_bed(row) if bed else _of_gff(row, features, unlisted)
         if gene is not None:
+            found = True
             yield row.number, gene
+    for number, gene in unlisted.genes():
+        found = True
+        yield number, gene
+    if not found:
+        only = f", only {', '.join(sorted(features)[:10])}" if features else ""
+        raise file.error(
+            f"hold no gene: there is no feature 'gene'{only}; give a file that has genes, or BED"
+        )
 
 
-def _format_of(row: Row) -> Callable[[Row, set[str]], Gene | None]:
+class _Unlisted:
+    """Genes of GTF that have transcripts and exons, and no line of their own."""
+
+    def __init__(self) -> None:
+        self.listed: set[str] = set()
+        # (gene_id, chromosome, strand, copy) -> [line, start, end, name]
+        self.found: dict[tuple[str, str, str, str], list[Any]] = {}
+
+    def add(self, row: Row, gene: str) -> None:
+        """A part of the gene of that gene_id."""
+        if not gene or gene in self.listed:
+            return
+        region, strand = _region_of_gff(row), _strand(row.fields[6])
+        copy = _COPY.search(row.fields[8])
+        key = (gene, region.chrom, strand, copy[1] if copy else "")
+        its = self.found.setdefault(key, [row.number, region.start, region.end, ""])
+        its[1:3] = min(its[1], region.start), max(its[2], region.end)
+        its[3] = its[3] or _name(_attributes(row.fields[8]))
+
+    def genes(self) -> Iterator[tuple[int | None, Gene]]:
+        """In the order in which they first appear."""
+        for (gene, chrom, strand, _), (number, start, end, name) in self.found.items():
+            if gene not in self.listed:
+                yield number, (chrom, start, end, name.strip(), strand)
+
+
+def _is_bed_not_gff(row: Row) -> bool:
     if is_bed(row):
-        return _of_bed
+        return True
     if len(row.fields) >= 8 and _are_numbers(row.fields[3:5]):
-        return _of_gff
+        return False
     raise row.error("is neither GTF, GFF3 nor BED with tabs between its columns")
 
 
 def is_bed(row: Row) -> bool:
-    """True if the second and third column are whole numbers, as in BED."""
-    return _are_numbers(row.fields[1:3])
+    """True if the second and third column are whole numbers, as in BED.
+
+    Raises
+    ------
+    OrcaCoolError
+        The error of the row's file, if the line is BEDPE or bedGraph.
+    """
+    if not _are_numbers(row.fields[1:3]):
+        return False
+    require_bed(row)
+    return True
 
 
 def _are_numbers(fields: Sequence[str]) -> bool:
     return len(fields) == 2 and all(re.fullmatch(r"-?\d+", f.strip()) for f in fields)
 
 
-def _of_bed(row: Row, features: set[str]) -> Gene | None:
+def _of_bed(row: Row) -> Gene:
+    require_bed(row)
     if len(row.fields) < 4:
         raise row.error("has no name: BED needs four columns here (chromosome, start, end, name)")
-    strand = row.fields[5] if len(row.fields) > 5 else "."
-    return _gene(interval_of(row), row.fields[3], strand)
+    region, strand = interval_of(row), row.fields[5] if len(row.fields) > 5 else "."
+    return region.chrom, region.start, region.end, row.fields[3].strip(), _strand(strand)
 
 
-def _of_gff(row: Row, features: set[str]) -> Gene | None:
+def _of_gff(row: Row, features: set[str], unlisted: _Unlisted) -> Gene | None:
     if len(row.fields) < 9:
         raise row.error("is not GTF or GFF3: it has fewer than nine columns")
-    if row.fields[2] != "gene":
-        features.add(row.fields[2])
+    feature, text = row.fields[2], row.fields[8]
+    if not _GENE.fullmatch(feature):
+        features.add(feature)
+        if feature in _PARTS and (gene := _GENE_ID.search(text)):
+            unlisted.add(row, gene[1] or gene[2])
         return None
-    region = interval_of(
-        row, columns=(0, 3, 4), first=1, form="GTF or GFF3: start and end are no whole numbers"
-    )
-    name = _name(row.fields[8])
+    region, attributes = _region_of_gff(row), _attributes(text)
+    name = _name(attributes)
     if not name:
         raise row.error(f"names no gene; it must have one of {', '.join(NAMES)}")
-    return _gene(region, name, row.fields[6])
+    unlisted.listed.add(attributes.get("gene_id", ""))
+    return region.chrom, region.start, region.end, name.strip(), _strand(row.fields[6])
 
 
-def _gene(region: Region, name: str, strand: str) -> Gene:
-    strand = strand if strand in ("+", "-") else "."
-    return region.chrom, region.start, region.end, name.strip(), strand
+def _region_of_gff(row: Row) -> Region:
+    return interval_of(
+        row, columns=(0, 3, 4), first=1, form="GTF or GFF3: start and end are no whole numbers"
+    )
 
 
-def _name(attributes: str) -> str:
-    """The gene's name in the ninth column of GTF or GFF3; "" if there is none."""
-    if re.match(r"\s*[^\s=;]+=", attributes):
-        pairs = (part.strip().partition("=") for part in attributes.split(";"))
-        found = {key: unquote(value) for key, _, value in pairs}
-    else:
-        found = {
-            key: quoted or plain
-            for key, quoted, plain in re.findall(
-                r'([^\s;]+)\s+(?:"([^"]*)"|([^\s;"]+))', attributes
-            )
-        }
-    return next((found[key] for key in NAMES if found.get(key)), "")
+def _strand(text: str) -> str:
+    return text if text in ("+", "-") else "."
+
+
+def _is_gff3(attributes: str) -> bool:
+    return re.match(r"\s*[^\s=;]+=", attributes) is not None
+
+
+def _attributes(text: str) -> dict[str, str]:
+    """The ninth column of GTF or GFF3."""
+    if _is_gff3(text):
+        pairs = (part.strip().partition("=") for part in text.split(";"))
+        return {key: unquote(value) for key, _, value in pairs}
+    return {
+        key: quoted or plain
+        for key, quoted, plain in re.findall(r'([^\s;]+)\s+(?:"([^"]*)"|([^\s;"]+))', text)
+    }
+
+
+def _name(attributes: Mapping[str, str]) -> str:
+    """The gene's name; "" if there is none."""
+    return next((attributes[key] for key in NAMES if attributes.get(key)), "")
 
 
 @dataclass

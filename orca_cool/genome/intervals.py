@@ -4,6 +4,7 @@ a bin.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,14 @@ COLUMNS = ["chrom", "start", "end", "kind", "strand"]
 #: First four bytes, in either byte order (UCSC's description of the formats).
 _BIGBED = (b"\xeb\xf2\x89\x87", b"\x87\x89\xf2\xeb")
 _BIGWIG = (b"\x26\xfc\x8f\x88", b"\x88\x8f\xfc\x26")
+
+#: Extensions of bedGraph (MACS writes .bdg).
+_BEDGRAPH = (".bedgraph", ".bdg", ".bg")
+
+_WHOLE = re.compile(r"\s*\d{1,18}\s*")
+
+#: A number with a decimal point or an exponent: a value, where BED has a name.
+_DECIMAL = re.compile(r"\s*[+-]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][+-]?\d+)?\s*")
 
 #: chrom, start, end, kind, strand
 _Values = tuple[str, int, int, str, str]
@@ -52,8 +61,9 @@ def read_intervals(
     """Read BED3 or more (narrowPeak and broadPeak too), plain or gzip, or bigBed; which of them is
     told by the content.
 
-    It is read as all tables are (:mod:`orca_cool.genome.textfile`). Columns are separated by tabs,
-    or by spaces where a line has no tab.
+    BEDPE and bedGraph, which begin as BED does, are refused. The file is read as all tables are
+    (:mod:`orca_cool.genome.textfile`). Columns are separated by tabs, or by spaces where a line has
+    no tab.
 
     Parameters
     ----------
@@ -69,8 +79,8 @@ def read_intervals(
     Raises
     ------
     TrainingError
-        If the file is missing, damaged or not BED, has no such column, or none of its chromosomes
-        is one of ``chroms``.
+        If the file is missing, damaged or not BED (BEDPE and bedGraph are not), has no such column,
+        or none of its chromosomes is one of ``chroms``.
     """
     import pandas as pd
 
@@ -104,6 +114,24 @@ def read_bed(
     return [Interval(*row) for row in _rows(path, column, kind) if row[0] in wanted]
 
 
+def require_bed(row: Row) -> None:
+    """Raise the error of the row's file if a line is BEDPE or bedGraph.
+
+    Both begin as BED does; the one holds pairs of intervals, the other a signal.
+    """
+    fields, file = row.fields, row.file
+    pairs = len(fields) >= 6 and all(_WHOLE.fullmatch(fields[k]) for k in (1, 2, 4, 5))
+    strands = len(fields) >= 10 and {fields[8], fields[9]} <= {"+", "-", "."}
+    if pairs and (file.extension == ".bedpe" or fields[3] == fields[0] or strands):
+        raise row.error("is BEDPE, a pair of intervals; give BED, an interval a line")
+    signal = file.extension in _BEDGRAPH or re.search(r"\btype=['\"]?bedGraph\b", file.track, re.I)
+    if len(fields) == 4 and (signal or _DECIMAL.fullmatch(fields[3])):
+        raise row.error(
+            "is bedGraph, which holds a signal; give its peaks, as BED (its first three columns "
+            "alone are BED, too)"
+        )
+
+
 def _rows(path: str | Path, column: int | None, kind: str) -> Iterator[_Values]:
     """Every interval of the file, checked."""
     file = TextFile(path, "intervals", TrainingError)
@@ -113,6 +141,8 @@ def _rows(path: str | Path, column: int | None, kind: str) -> Iterator[_Values]:
             "are a bigWig, which holds a signal; give its peaks, as BED, narrowPeak or bigBed"
         )
     for row in _bigbed_rows(file, magic) if magic in _BIGBED else file.rows():
+        if row.number is not None:  # bigBed is no text
+            require_bed(row)
         region, fields = interval_of(row), row.fields
         if column is not None and not 0 <= column < len(fields):
             raise row.error(

@@ -112,7 +112,7 @@ def open_genome(path_or_name: str | Path, chrom_names: str | None = None) -> Seq
     source: SequenceSource
     if isinstance(path_or_name, str) and text in SHIPPED:
         path = Path(str(resources.files("orca_cool") / "data" / SHIPPED[text]))
-        source = FastaSource(path, name=text, trust_index=True)
+        source = FastaSource(path, name=text)
     elif not Path(text).exists():
         raise GenomeError(
             f"genome {text!r} is neither a file nor a shipped genome ({', '.join(SHIPPED)})"

@@ -38,7 +38,10 @@ def closest(name: str, known: Iterable[str], cutoff: float = 0.7) -> str | None:
     for text in (name.lower(), other.lower()):
         if text in lower:
             return lower[text]
-    similar = difflib.get_close_matches(name.lower(), list(lower), n=1, cutoff=cutoff)
+    # names of such different lengths are never similar, and a long text takes long to compare
+    low = name.lower()
+    near = [n for n in lower if 2 * min(len(n), len(low)) >= cutoff * (len(n) + len(low))]
+    similar = difflib.get_close_matches(low, near, n=1, cutoff=cutoff) if near else []
     return lower[similar[0]] if similar else None
 
 
@@ -134,17 +137,20 @@ class Region:
         return self.end - self.start
 
 
-_NUMBER = r"\s*([\d,]*\.?\d+)\s*([kKmMgG]?)[bB]?[pP]?\s*"
+# "++" and "*+" never give back what they took: no text makes the search go back and forth
+_NUMBER = r"\s*+([\d,]*+(?:\.\d++|(?<=\d)))\s*+([kKmMgG]?)[bB]?[pP]?\s*+"
 _SPAN = re.compile(rf"{_NUMBER}-(?:{_NUMBER})?")
 
 
 def _in_bp(digits: str, unit: str) -> int:
+    # What is longer is no position, Decimal would round it, and it would take long.
+    if len(digits) > 25:
+        raise InvalidOperation
     # The grammar of bioframe, but exact: its float arithmetic reads 1.001M as 1,000,999.
     value = (
         Decimal(digits.replace(",", "")) * {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}[unit.upper()]
     )
-    # What is longer is no position, and Decimal rounds it.
-    if value != int(value) or len(digits) > 25:
+    if value != int(value):
         raise InvalidOperation
     return int(value)
 

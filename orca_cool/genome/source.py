@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 #: Code of every position that is not A, C, G or T, and of every position outside its chromosome.
 GAP = 4
 
-#: Longest chunk read from a file at a time, in bp: bounds memory, and the time of bgzip's reader
-#: grows with the square of the chunk.
+#: Longest chunk read from a file at a time, in bp: bounds memory.
 PIECE = 1 << 22
 
 BASE_CODES = np.full(256, GAP, dtype=np.uint8)

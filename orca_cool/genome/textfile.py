@@ -79,6 +79,8 @@ class TextFile:
     head : the first 16 bytes, by which binary formats are told.
     last : number of the last whole line read so far.
     problem : after reading: why the file is not whole, "" if it is.
+    track : the last ``track`` line that :meth:`lines` came by, which may tell the format of the
+        lines behind it; "" if there was none.
 
     Raises
     ------
@@ -96,7 +98,7 @@ class TextFile:
     ):
         self.path = Path(path)
         self.noun, self.error_class, self.undecodable = noun, error, undecodable
-        self.last, self.problem = 0, ""
+        self.last, self.problem, self.track = 0, "", ""
         self.is_standard_input = str(path) == STANDARD_INPUT
         self.name = "standard input" if self.is_standard_input else self.path.name
         extensions = [e.lower() for e in self.path.suffixes]
@@ -160,11 +162,14 @@ class TextFile:
         OrcaCoolError
             Behind the last whole line, if the file is cut short, damaged or not text.
         """
+        self.track = ""
         for number, line in self:
             if until is not None and line.startswith(until):
                 return
             if holds_data(line):
                 yield number, line
+            elif line.split(maxsplit=1)[:1] == ["track"]:
+                self.track = line
         if self.problem:
             raise self.error(f"cannot be read: {self.problem}")
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
 
 from orca_cool.errors import GenomeError
-from orca_cool.genome.file_source import FileSource, file_stem, require_readable
+from orca_cool.genome.file_source import FileSource, few, file_stem, require_readable
 from orca_cool.genome.source import GAP
+
+logger = logging.getLogger(__name__)
 
 # Four bases a byte, the first in the highest bits; T 0, C 1, A 2, G 3 (UCSC's description of the
 # format).
@@ -22,7 +25,8 @@ class TwoBitSource(FileSource):
     """A UCSC .2bit file, mapped into memory and decoded where it is asked for.
 
     Soft masking is ignored (lower case is upper case); N blocks become code 4. Both byte orders,
-    and version 1 (64-bit offsets), are read.
+    and version 1 (64-bit offsets), are read. Sequences without a base are left out, with a warning.
+    The format has no checksum: a damaged base is another base.
 
     Raises
     ------
@@ -47,13 +51,14 @@ class TwoBitSource(FileSource):
             )
         self.chromsizes: dict[str, int] = {}
         self._records: dict[str, tuple[int, np.ndarray, np.ndarray]] = {}
+        self._empty: list[str] = []
         place, width = 16, 8 if version else 4
         for _ in range(count):
             letters = int(self._bytes(place, 1)[0])
             chrom = self._bytes(place + 1, letters).tobytes().decode("latin-1")
             offset = int(self._bytes(place + 1 + letters, width).view(f"{self._order}u{width}")[0])
             place += 1 + letters + width
-            if chrom in self._records:
+            if chrom in self._records or chrom in self._empty:
                 raise GenomeError(
                     f"genome file {str(self.path)!r} holds the sequence name {chrom!r} twice; "
                     f"rename one"
@@ -61,6 +66,12 @@ class TwoBitSource(FileSource):
             self._add(chrom, offset)
         if not self.chromsizes:
             raise GenomeError(f"genome file {str(self.path)!r} holds no sequence")
+        if self._empty:
+            logger.warning(
+                "genome file %r: sequences without a base are left out: %s",
+                str(self.path),
+                few(self._empty),
+            )
 
     def _bytes(self, place: int, count: int) -> np.ndarray:
         if place + count > len(self._data):
@@ -86,7 +97,15 @@ class TwoBitSource(FileSource):
                 f"{packed + (length + 3) // 4:,} is needed, "
                 f"it has {len(self._data):,}"
             )
+        if not length:
+            self._empty.append(chrom)
+            return
         order = np.argsort(starts, kind="stable")
+        if blocks and (int(ends.max()) > length or (starts[order][1:] < ends[order][:-1]).any()):
+            raise GenomeError(
+                f"genome file {str(self.path)!r} is damaged: blocks of N in {chrom!r} overlap, or "
+                f"go beyond its {length:,} bp"
+            )
         self._records[chrom] = packed, starts[order], ends[order]
         self.chromsizes[chrom] = length
 

@@ -19,6 +19,9 @@ RATIO_COLOURS, CONTACT_COLOURS = "coolwarm", "YlOrRd"
 #: Labels of the colour bars of the two.
 RATIO_LABEL, CONTACT_LABEL = "log (observed / expected)", "log10 contact frequency"
 
+#: Colour map of a difference of two predictions, and label of its colour bar.
+DIFFERENCE_COLOURS, DIFFERENCE_LABEL = "RdBu_r", "log (alternate / reference)"
+
 
 def bp_label(value: float) -> str:
     """A length in bp as people write it: "2 kb", "1.024 Mb"."""

@@ -18,7 +18,25 @@ import numpy as np
 
 from orca_cool.errors import CoolerError
 from orca_cool.maps import check_rules as rules
-from orca_cool.maps.checked_level import Level, Scan, read_level, scan_pixels
+from orca_cool.maps.checked_level import Level, Scan, nearest_dot, read_level, scan_pixels
+from orca_cool.maps.hdf5 import check_self_contained
+from orca_cool.maps.open import hic_advice
+
+#: What readers raise on tables that are not what they should be.
+DAMAGED = (
+    KeyError,
+    ValueError,
+    IndexError,
+    OSError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    RuntimeError,
+)
+
+#: Upper edge of the last bin for expected counts that cooltools' dots has: 2 ** (39 / 3), with its
+#: ``n_lambda_bins`` of 40; a pixel above it is an error there.
+DOTS_LIMIT = 8192
 
 
 @dataclass(frozen=True)
@@ -61,7 +79,7 @@ class Report:
         try:
             rule(*arguments, raise_errors=True)
             self.results.append(Result(resolution, name, True))
-        except (CoolerError, KeyError, ValueError, IndexError, OSError) as error:
+        except (CoolerError, *DAMAGED) as error:
             # a damaged file may fail in ways that no rule foresaw; that too is a failed check
             self.results.append(Result(resolution, name, False, " ".join(str(error).split())))
 
@@ -80,12 +98,12 @@ def check_mcool(path: str | os.PathLike[str]) -> Report:
         report.add(None, "multires", rules.is_multires, file)
         first: Level | None = None
         for name in sorted(
-            file["resolutions"], key=lambda x: (not x.isdigit(), int(x) if x.isdigit() else 0)
+            file["resolutions"], key=lambda x: (not x.isdecimal(), len(x.lstrip("0")), x)
         ):
             try:
                 level = read_level(path, name, file["resolutions"][name])
-            except (CoolerError, KeyError, ValueError) as error:
-                number = int(name) if name.isdigit() else None
+            except (CoolerError, *DAMAGED) as error:
+                number = int(name) if name.isdecimal() and len(name) < 11 else None
                 report.results.append(Result(number, "cooler", False, str(error)))
                 continue
             first = first or level
@@ -115,7 +133,7 @@ def _check_pixels(report: Report, level: Level) -> None:
     r = level.resolution
     try:
         scan = scan_pixels(level)
-    except (OSError, ValueError, IndexError) as error:
+    except DAMAGED as error:
         report.results.append(Result(r, "pixels", False, f"cannot be read: {error}"))
         return
     subtracted = "a difference of two predictions" if level.difference else ""
@@ -153,16 +171,35 @@ def uses_of(level: Level, scan: Scan) -> dict:
         "whole_chromosomes": whole,
         "largest_view": min(band, widest) * level.resolution,
         "trans": scan.trans > 0,
+        "integers": bool(np.issubdtype(level.group["pixels/count"].dtype, np.integer)),
+        "dots": _dots(level, scan),
     }
+
+
+def _dots(level: Level, scan: Scan) -> dict[str, float | bool] | None:
+    """Whether cooltools' dots can bin the expected counts of a predicted map, and up to which
+    pseudo-depth; None where that is not known, as of a measured map.
+    """
+    if level.meta is None or "pseudo_depth" not in level.meta:
+        return None
+    depth = float(level.meta["pseudo_depth"])
+    if nearest_dot(level.resolution) is None or not scan.brightest:
+        return None
+    most = depth * DOTS_LIMIT / scan.brightest
+    return {"pseudo_depth": depth, "largest_pseudo_depth": most, "fits": depth <= most}
 
 
 @contextlib.contextmanager
 def _opened(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
     if not Path(path).is_file():
         raise CoolerError(f"no such file: {str(path)!r}")
+    if advice := hic_advice(path):
+        raise CoolerError(advice)
+    check_self_contained(path)
     try:
         with h5py.File(path, "r") as file:
-            if "resolutions" not in file or not len(file["resolutions"]):
+            levels = file.get("resolutions")
+            if not isinstance(levels, h5py.Group) or not len(levels):
                 raise CoolerError(
                     f"{str(path)!r} is not an .mcool: it has no /resolutions; attributes "
                     f"{dict(file.attrs)}"

@@ -14,9 +14,24 @@ import numpy as np
 
 from orca_cool.errors import CoolerError
 from orca_cool.maps.coolfile import DIFF_FORMAT, FORMAT
+from orca_cool.maps.open import MAX_RESOLUTION
 
 #: Pixels that are read at once.
 STEP = 1 << 20
+
+#: Half widths of the kernels that cooltools' dots takes by itself, by the finest bin in bp from
+#: which on it does, and the coarsest bin for which it has any (``recommend_kernels`` of its
+#: ``dotfinder``).
+KERNELS = {4000: 7, 8000: 5, 18000: 3}
+COARSEST = 28_000
+
+
+def nearest_dot(resolution: int) -> int | None:
+    """Bins between the nearest two loci that cooltools' dots looks at with its own kernels, which
+    must not reach across the diagonal; None where it has no kernels for such bins.
+    """
+    found = [half for finest, half in KERNELS.items() if finest <= resolution <= COARSEST]
+    return 2 * found[-1] if found else None
 
 
 @dataclass(frozen=True)
@@ -71,6 +86,8 @@ class Scan:
     trans : number of pixels between chromosomes.
     largest : largest distance within a chromosome in bins, -1 if there is no pixel.
     by_distance : number of pixels within a predicted region, by distance in bins.
+    brightest : largest count within a chromosome at the distances of :func:`nearest_dot`; 0 if
+        there is none.
     """
 
     unsorted: str = ""
@@ -80,14 +97,20 @@ class Scan:
     trans: int = 0
     largest: int = -1
     by_distance: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    brightest: float = 0.0
 
 
 def read_level(path: str | os.PathLike[str], name: str, group: h5py.Group) -> Level:
     """A resolution without its pixels; CoolerError where even that is impossible."""
     try:
+        if not (name.isdecimal() and 0 < int(name[:11]) <= MAX_RESOLUTION):
+            raise CoolerError(f"resolutions/{name[:40]} is not named by the bp of its bins")
         resolution = int(name)
         chroms = [c.decode() for c in group["chroms/name"][:]]
         lengths = group["chroms/length"][:].astype(np.int64)
+        needed, there = int((-(-lengths // resolution)).sum()), len(group["bins/start"])
+        if (lengths < 1).any() or needed > 10 * there + 1000:
+            raise CoolerError(f"resolutions/{name} has {there} bins, its chromosomes need {needed}")
         weight = group["bins/weight"][:] if "weight" in group["bins"] else None
         for required in (
             "bins/chrom",
@@ -99,7 +122,7 @@ def read_level(path: str | os.PathLike[str], name: str, group: h5py.Group) -> Le
             group[required]
         for required in ("bin1_id", "bin2_id", "count"):
             group["pixels"][required]
-    except (KeyError, ValueError, AttributeError) as error:
+    except (KeyError, ValueError, AttributeError, TypeError) as error:
         raise CoolerError(f"resolutions/{name} is not a cooler: {error}") from error
     try:
         meta = json.loads(group.attrs.get("metadata", "{}"))
@@ -156,6 +179,9 @@ def scan_pixels(level: Level) -> Scan:
         scan.trans += int((~cis).sum())
         d = (j0 - i0)[cis & inside]
         scan.largest = max(scan.largest, int(d.max(initial=-1)))
+        if (nearest := nearest_dot(level.resolution)) is not None:
+            far = count[cis & inside][d >= nearest]
+            scan.brightest = max(scan.brightest, float(far.max(initial=0)))
         scan.by_distance += np.bincount(
             (j0 - i0)[cis & inside & (level.region[i0] == level.region[j0])], minlength=widest
         )

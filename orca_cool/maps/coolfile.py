@@ -24,6 +24,7 @@ import numpy as np
 from orca_cool import __version__
 from orca_cool.errors import CoolerError, OutputError
 from orca_cool.files import check_format, replace_file, temporary_path
+from orca_cool.maps.hdf5_output import HDF5Output
 from orca_cool.maps.layer_writer import FILTERS, LayerWriter
 from orca_cool.maps.pixels import Layer, RowBlock, TransBlock, frequency, writing
 
@@ -141,15 +142,15 @@ def write_mcool(
     settings = _Settings(
         chromsizes, assembly, mode, pseudo_depth, metadata, strand_difference, precision_bits
     )
-    with _new_file(final) as file:
-        with writing(final):
+    with _new_file(final) as (file, output):
+        with writing(final, output):
             file.attrs.update({"format": "HDF5::MCOOL", "format-version": 2, "bin-type": "fixed"})
         for layer in layers:
-            with writing(final):
+            with writing(final, output):
                 group = file.create_group(f"resolutions/{layer.resolution}")
             rows = row_blocks(layer.resolution)
             between = () if trans is None else trans(layer.resolution)
-            _write_cooler(group, final, layer, rows, between, settings)
+            _write_cooler(group, final, output, layer, rows, between, settings)
 
 
 def write_cool(
@@ -167,8 +168,8 @@ def write_cool(
     """Write one resolution as a .cool; parameters and errors are those of :func:`write_mcool`."""
     final = Path(path)
     settings = _Settings(chromsizes, assembly, mode, pseudo_depth, metadata, strand_difference)
-    with _new_file(final) as file:
-        _write_cooler(file, final, layer, row_blocks, (), settings)
+    with _new_file(final) as (file, output):
+        _write_cooler(file, final, output, layer, row_blocks, (), settings)
 
 
 @dataclass(frozen=True)
@@ -191,23 +192,27 @@ class _Settings:
 
 
 @contextlib.contextmanager
-def _new_file(final: Path) -> Iterator[h5py.File]:
+def _new_file(final: Path) -> Iterator[tuple[h5py.File, HDF5Output]]:
     """An HDF5 file under a temporary name, renamed to ``final`` when the block ends without an
-    error, removed otherwise.
+    error, removed otherwise; and its bytes, which know whether the disk has failed.
     """
     temporary = temporary_path(final, unique=False)
     with writing(final):
-        file = h5py.File(temporary, "w")
+        output = HDF5Output(temporary)
+    file = h5py.File(output, "w")
     try:
-        yield file
-        with writing(final):
+        yield file, output
+        with writing(final, output):
             file.close()
+            output.close()
+        with writing(final):
             replace_file(temporary, final)
     except BaseException:
         # a disk that is full fails again while closing; what matters is the first error, and that
         # nothing is left
         with contextlib.suppress(Exception):
             file.close()
+        output.close()
         temporary.unlink(missing_ok=True)
         raise
 
@@ -215,6 +220,7 @@ def _new_file(final: Path) -> Iterator[h5py.File]:
 def _write_cooler(
     group: h5py.Group,
     final: Path,
+    output: HDF5Output,
     layer: Layer,
     row_blocks: Iterable[RowBlock],
     trans: Iterable[TransBlock],
@@ -224,6 +230,7 @@ def _write_cooler(
     writer = LayerWriter(
         group,
         final,
+        output,
         layer,
         settings.chromsizes,
         settings.mode,
@@ -243,7 +250,7 @@ def _write_cooler(
         "precision_bits": settings.precision_bits,
     }
     created = datetime.now(UTC).replace(tzinfo=None)
-    with writing(final):
+    with writing(final, output):
         _write_bins(group, writer, settings.chromsizes, settings.pseudo_depth)
         # outside cooler's own groups, so that no reader meets it unasked
         group.create_dataset(

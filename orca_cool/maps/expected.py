@@ -149,6 +149,20 @@ def table_path(out_path: str | os.PathLike[str], resolution: int, kind: str = "e
     return out.with_name(f"{out.name.removesuffix('.mcool')}.{kind}.{resolution}.tsv")
 
 
+def view_path(out_path: str | os.PathLike[str]) -> Path:
+    """``out.mcool`` -> ``out.view.bed`` beside it."""
+    out = Path(out_path)
+    return out.with_name(f"{out.name.removesuffix('.mcool')}.view.bed")
+
+
+def needs_view(view_df: pd.DataFrame, chromsizes: dict[str, int]) -> bool:
+    """True unless a view is that of all whole chromosomes, which cooltools takes where it is given
+    none.
+    """
+    columns = ["chrom", "start", "end", "name"]
+    return view_df[columns].to_numpy().tolist() != whole_chromosomes(chromsizes).to_numpy().tolist()
+
+
 def write_expected(
     out_path: str | os.PathLike[str],
     layers: Sequence[Layer],
@@ -158,11 +172,12 @@ def write_expected(
     pseudo_depth: float,
 ) -> list[Path]:
     """Write the tables of every resolution beside the .mcool ``out_path``; each is renamed from a
-    temporary name when whole.
+    temporary name when whole. Where the view is not that of all whole chromosomes it is written
+    too, as BED: cooltools reads the tables with it, and not without.
 
     Returns
     -------
-    The paths, cis before trans. OutputError when one cannot be written.
+    The paths, cis before trans, the view last. OutputError when one cannot be written.
     """
     written = []
     for layer in layers:
@@ -175,12 +190,21 @@ def write_expected(
             final = table_path(out_path, layer.resolution, kind)
             # 17 digits: a float64 comes back as it was
             text = table.to_csv(sep="\t", index=False, na_rep="nan", float_format="%.17g")
-            try:
-                atomic_write(final, text)
-            except OSError as error:
-                raise OutputError(f"cannot write {str(final)!r}: {error}") from error
-            written.append(final)
+            written.append(_write(final, text))
+    if needs_view(view_df, chromsizes):
+        columns = ["chrom", "start", "end", "name"]
+        text = view_df[columns].to_csv(sep="\t", index=False, header=False)
+        written.append(_write(view_path(out_path), text))
     return written
+
+
+def _write(path: Path, text: str) -> Path:
+    """Write a file; OutputError when it cannot be written."""
+    try:
+        atomic_write(path, text)
+    except OSError as error:
+        raise OutputError(f"cannot write {str(path)!r}: {error}") from error
+    return path
 
 
 def read_tables(

@@ -4,7 +4,6 @@ distance, averaged (here) and smoothed (:mod:`orca_cool.maps.expected_smooth`).
 
 from __future__ import annotations
 
-import functools
 import logging
 import multiprocessing
 import warnings
@@ -21,7 +20,8 @@ from orca_cool.errors import CoolerError, RegionError
 from orca_cool.genome.regions import Region, read_view, suggestion
 from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.maps.expected_smooth import KEEP, MIN_PIXELS, Measured, smooth
-from orca_cool.maps.open import check_balanced, sizes_of
+from orca_cool.maps.open import sizes_of
+from orca_cool.maps.weights import WEIGHT, BalancedCooler, has_contacts, require_contacts
 
 log = logging.getLogger(__name__)
 
@@ -89,24 +89,26 @@ def measure(
     Parameters
     ----------
     regions : not overlapping; names are unique.
-    weight : column of multiplicative balancing weights, NaN where a bin is masked.
+    weight : column of balancing weights, if ``clr`` is not opened by one.
     nproc : processes that read.
 
     Raises
     ------
     CoolerError
-        If the map is not balanced, cannot be read, has no finite pixel in the regions or, with
-        ``trans``, none between chromosomes.
+        If the map is not balanced, cannot be read, has no finite pixel in the regions or on one of
+        their chromosomes or, with ``trans``, none between chromosomes.
     """
-    check_balanced(clr, weight)
+    clr = clr if isinstance(clr, BalancedCooler) else BalancedCooler(clr.uri, weight)
     view = _whole_bins(clr, regions)
-    chroms = _listed(view["chrom"].unique())
+    measured = [str(c) for c in view["chrom"].unique()]
+    chroms = _listed(measured)
     if trans and view["chrom"].nunique() < 2:
         raise CoolerError(
             f"{clr.uri!r}: {view['chrom'].iloc[0]!r} alone has no contacts between chromosomes; "
             f"leave --trans out or measure more"
         )
-    table, between = _sums(clr, view, trans, weight, nproc, show)
+    _require_contacts(clr, measured)
+    table, between = _sums(clr, view, trans, nproc, show)
     n_valid = np.bincount(table["dist"], table["n_valid"]).astype(np.int64)
     total = np.bincount(table["dist"], table["balanced.sum"])
     if not (np.isfinite(total) & (total > 0)).any():
@@ -116,18 +118,28 @@ def measure(
         )
     if between is not None and not (between > 0 and np.isfinite(between)):
         raise CoolerError(f"{clr.uri!r} has no contacts between {chroms}; leave --trans out")
-    with clr.open("r") as group:
-        if trans and group[f"bins/{weight}"].attrs.get("cis_only", False):
-            log.warning(
-                "%s was balanced by chromosome (cis_only): between chromosomes its frequencies "
-                "have no common scale",
-                clr.uri,
-            )
+    if trans and clr.attributes.get("cis_only", False):
+        log.warning(
+            "%s was balanced by chromosome (cis_only): between chromosomes its frequencies "
+            "have no common scale",
+            clr.uri,
+        )
     return Measured(int(clr.binsize), n_valid, total, between)
 
 
+def _require_contacts(clr: BalancedCooler, chroms: Sequence[str]) -> None:
+    """CoolerError if a chromosome has bins that count, but no contacts: as zeros they would pull
+    the mean down at every distance.
+    """
+    used = [c for c in chroms if np.isfinite(clr.weights[slice(*clr.extent(c))]).any()]
+    if used and not any(has_contacts(clr, c) for c in used):
+        return  # there are none at all, which has a message of its own
+    advice = "leave it out (--exclude), or mask it (`cooler balance --force`)"
+    require_contacts(clr, used, repr(clr.uri), advice)
+
+
 def _sums(
-    clr: cooler.Cooler, view: pd.DataFrame, trans: bool, weight: str, nproc: int, show: Show | None
+    clr: BalancedCooler, view: pd.DataFrame, trans: bool, nproc: int, show: Show | None
 ) -> tuple[pd.DataFrame, float | None]:
     """Cooltools' sums of balanced frequency by distance in the regions of a view, and with
     ``trans`` the mean frequency between its chromosomes.
@@ -140,8 +152,8 @@ def _sums(
             clr, view["chrom"].unique(), pool.imap if pool else map, 2 if trans else 1, show
         )
         options = {
-            "transforms": {"balanced": functools.partial(_balanced, weight=weight)},
-            "clr_weight_name": weight,
+            "transforms": {"balanced": _balanced},
+            "clr_weight_name": WEIGHT,
             "chunksize": CHUNK,
             "map": rows,
         }
@@ -232,8 +244,8 @@ def fit_expected(
     return fit(clr, regions, trans=trans, monotone=monotone, **options).expected
 
 
-def _balanced(pixels: pd.DataFrame, weight: str) -> pd.Series:
-    return pixels["count"] * pixels[f"{weight}1"] * pixels[f"{weight}2"]
+def _balanced(pixels: pd.DataFrame) -> pd.Series:
+    return pixels["count"] * pixels[f"{WEIGHT}1"] * pixels[f"{WEIGHT}2"]
 
 
 def _whole_bins(clr: cooler.Cooler, regions: Iterable[Region]) -> pd.DataFrame:

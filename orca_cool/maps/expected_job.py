@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orca_cool import __version__
+from orca_cool.locks import holding
 from orca_cool.maps.expected_files import check_target, save_expected
 from orca_cool.maps.expected_fit import KEEP, MIN_PIXELS, fit, select_regions
 from orca_cool.maps.open import open_map
@@ -47,6 +48,7 @@ class ExpectedJob:
     nproc: int = 1
     force: bool = False
 
+    @holding(lambda job: [job.output])
     def run(self, bar: Bar) -> Path:
         """Measure every resolution, the coarsest first, and write the folder.
 
@@ -55,13 +57,13 @@ class ExpectedJob:
         CoolerError, RegionError, OutputError
         """
         check_target(self.output, self.force)
-        file = open_map(self.observed)
+        file = open_map(self.observed, self.clr_weight_name)
         # the coarsest first: it is read in no time, and has the trans value, so that what is wrong
         # shows early; and all before anything is computed
         levels = sorted(set(self.resolutions) or file.resolutions, reverse=True)
         for resolution in levels:
             file.uri(resolution)
-        chosen = {r: file.balanced(r, self.clr_weight_name) for r in levels}
+        chosen = {r: file.balanced(r) for r in levels}
         view = None if self.view is None else Path(self.view)
         regions = {r: select_regions(clr, list(self.exclude), view) for r, clr in chosen.items()}
         fits = []
@@ -75,7 +77,6 @@ class ExpectedJob:
                         monotone=self.monotone,
                         keep=self.keep,
                         min_pixels=self.min_pixels,
-                        weight=self.clr_weight_name,
                         nproc=self.nproc,
                         show=report,
                     )

@@ -12,6 +12,7 @@ import numpy as np
 
 from orca_cool.errors import OutputError
 from orca_cool.genome.regions import n_bins
+from orca_cool.maps.hdf5_output import HDF5Output
 from orca_cool.maps.pixels import Layer, RowBlock, TransBlock, frequency, writing
 
 #: pixels of one HDF5 chunk: 256 kB of counts and 512 kB of bin numbers, which fit HDF5's default
@@ -37,9 +38,14 @@ class PixelTable:
     """
 
     def __init__(
-        self, group: h5py.Group, path: Path, strand_difference: bool, precision_bits: int | None
+        self,
+        group: h5py.Group,
+        path: Path,
+        output: HDF5Output,
+        strand_difference: bool,
+        precision_bits: int | None,
     ) -> None:
-        self.path, self.precision_bits = path, precision_bits
+        self.path, self.output, self.precision_bits = path, output, precision_bits
         types = {"bin1_id": np.int64, "bin2_id": np.int64, "count": np.float32, "level": np.int32}
         if strand_difference:
             types["strand_difference"] = np.float32
@@ -75,7 +81,7 @@ class PixelTable:
                 f"{str(self.path)!r}: a predicted log ratio is too large to store: its frequency "
                 f"overflows float32"
             )
-        with writing(self.path):
+        with writing(self.path, self.output):
             for name, dataset in self.columns.items():
                 values = self.held[name]
                 # what lies beyond the end of the last chunk must not depend on what was there
@@ -121,6 +127,7 @@ class LayerWriter:
         self,
         group: h5py.Group,
         path: Path,
+        output: HDF5Output,
         layer: Layer,
         chromsizes: dict[str, int],
         mode: str,
@@ -141,8 +148,9 @@ class LayerWriter:
         self.usable = [~layer.mask(c, int(n)) for c, n in zip(self.chroms, self.nbins)]
         self.expected = layer.by_distance(layer.band)
         self.filled = np.zeros(self.offset[-1], np.int64)
-        with writing(path):
-            self.pixels = PixelTable(group.create_group("pixels"), path, strand_difference, bits)
+        with writing(path, output):
+            pixels = group.create_group("pixels")
+            self.pixels = PixelTable(pixels, path, output, strand_difference, bits)
 
     def run(self, row_blocks: Iterable[RowBlock], blocks: Iterable[TransBlock]) -> None:
         """Write everything; ``blocks`` are held in memory, ``row_blocks`` one at a time."""

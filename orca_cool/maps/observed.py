@@ -23,6 +23,7 @@ from orca_cool.genome.regions import n_bins, suggestion
 from orca_cool.genome.segments import Segment
 from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.maps.open import open_map
+from orca_cool.maps.weights import WEIGHT, is_adjusted
 
 #: Bins of a tile. Coarse-graining pools at most 8 times and stops at 8 bins, so a tile of 2,048
 #: gets what a whole chromosome gets.
@@ -113,6 +114,7 @@ class ObservedMap:
     cache : folder for tiles (about 16 MB each), shared by any number of processes and runs; None
         keeps the last ones in memory.
     exclude : chromosomes that are never read; asking for one is an error.
+    clr_weight_name : column of balancing weights.
 
     Attributes
     ----------
@@ -127,8 +129,9 @@ class ObservedMap:
         *,
         cache: Path | None = None,
         exclude: Iterable[str] = (),
+        clr_weight_name: str = WEIGHT,
     ):
-        self.cooler = open_map(path).balanced(resolution)
+        self.cooler = open_map(path, clr_weight_name).balanced(resolution)
         self.path, self.resolution, self.cutoff = str(path), resolution, cutoff
         refused = set(exclude)
         self.chromsizes = {
@@ -142,6 +145,9 @@ class ObservedMap:
         if cache is not None:
             stat = Path(self.path.partition("::")[0]).stat()
             facts = f"{stat.st_size} {stat.st_mtime_ns} {resolution} {cutoff} {TILE}"
+            facts += self.cooler.uri.partition("::")[2] if "::" in self.path else ""
+            facts += f" {clr_weight_name}" if clr_weight_name != WEIGHT else ""
+            facts += " adjusted" if is_adjusted(self.cooler) else ""
             self._folder = Path(cache) / hashlib.sha256(facts.encode()).hexdigest()[:16]
 
     def bins(self, chrom: str) -> int:
@@ -157,7 +163,7 @@ class ObservedMap:
         """(bins,) balancing weights, NaN where masked."""
         if chrom not in self._weights:
             self.bins(chrom)
-            self._weights[chrom] = self.cooler.bins().fetch(chrom)["weight"].to_numpy(float)
+            self._weights[chrom] = self.cooler.weights[slice(*self.cooler.extent(chrom))]
         return self._weights[chrom]
 
     def measured(self) -> list[str]:

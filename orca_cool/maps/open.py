@@ -1,25 +1,26 @@
 """Files of contact maps, predicted or measured: the one place where they are opened.
 
-It decides which coolers a file holds and which one a path means, whether a map is balanced by
-weights that can be used, and whether orca-cool predicted it.
+It decides which coolers a file holds and which one a path means, which weights balance a measured
+map and how they are used (:mod:`orca_cool.maps.weights`), and whether orca-cool predicted it. A
+file that refers to other files, or whose links lead in a circle, is refused
+(:mod:`orca_cool.maps.hdf5`).
 """
 
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
-import pandas as pd
 from cooler import Cooler
-from cooler.fileops import list_coolers
 
-from orca_cool.errors import CoolerError
-from orca_cool.genome.regions import Region, n_bins, parse_region
+from orca_cool.errors import CoolerError, OrcaCoolError
+from orca_cool.genome.regions import Region, parse_region
 from orca_cool.maps.contact_map import ContactMap
 from orca_cool.maps.coolfile import (
     DIFF_FORMAT,
@@ -29,13 +30,20 @@ from orca_cool.maps.coolfile import (
     read_log_ratio,
     read_strand_difference,
 )
+from orca_cool.maps.hdf5 import groups_of
+from orca_cool.maps.weights import (
+    WEIGHT,
+    BalancedCooler,
+    balanced_or_raw,
+    measured_expected,
+    require_contacts,
+)
 
 #: More bins than this across a region are finer than any screen and only cost memory.
 MAX_BINS = 2000
 
-#: Expected by distance is measured on the longest chromosomes, until they have so many bp together:
-#: bounded work for any genome.
-MEASURED = 300_000_000
+#: Bins of more bp than this are in no genome, and cooler has no numbers for them.
+MAX_RESOLUTION = 2**31 - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,10 +54,12 @@ class MapFile:
     ----------
     path : as it was given to :func:`open_map`.
     uris : resolution in bp -> URI of its cooler, finest first.
+    clr_weight_name : column of balancing weights by which a measured map is read.
     """
 
     path: str
     uris: Mapping[int, str]
+    clr_weight_name: str = WEIGHT
     _expected: dict[int, np.ndarray] = field(default_factory=dict, repr=False)
 
     @property
@@ -67,9 +77,17 @@ class MapFile:
         """True if orca-cool wrote the map, with its own expected frequencies; False if it was
         measured, or is the difference of two predictions.
         """
-        return self._metadata(self.resolutions[0]).get("format") == FORMAT
+        return self.metadata(self.resolutions[0]).get("format") == FORMAT
 
-    def _metadata(self, resolution: int) -> dict[str, Any]:
+    @property
+    def difference(self) -> bool:
+        """True if it is the difference of two predictions (``orca-cool predict --diff``)."""
+        return self.metadata(self.resolutions[0]).get("format") == DIFF_FORMAT
+
+    def metadata(self, resolution: int) -> dict[str, Any]:
+        """What the file says about a resolution beside cooler's own attributes; empty if
+        nothing.
+        """
         found = self.cooler(resolution).info.get("metadata")
         return found if isinstance(found, dict) else {}
 
@@ -91,11 +109,26 @@ class MapFile:
         """A resolution, as it is; CoolerError if there is none such."""
         return Cooler(self.uri(resolution))
 
-    def balanced(self, resolution: int, weight: str = "weight") -> Cooler:
-        """A resolution that has balancing weights which multiply; CoolerError otherwise."""
-        clr = self.cooler(resolution)
-        check_balanced(clr, weight)
-        return clr
+    def balanced(self, resolution: int) -> BalancedCooler:
+        """A resolution with its balancing weights; CoolerError if it has none that can be used, or
+        is the difference of two predictions.
+        """
+        self._require_frequencies()
+        return BalancedCooler(self.uri(resolution), self.clr_weight_name)
+
+    def balanced_or_raw(self, resolution: int) -> Cooler:
+        """A resolution with its balancing weights, or as it is if it was not balanced and no column
+        of weights was asked for; CoolerError as :meth:`balanced`.
+        """
+        self._require_frequencies()
+        return balanced_or_raw(self.cooler(resolution), self.clr_weight_name)
+
+    def _require_frequencies(self) -> None:
+        if self.difference:
+            raise CoolerError(
+                f"contact map {self.path!r} is the difference of two predictions, ln(alternate / "
+                f"reference), and has no contacts; give a measured map"
+            )
 
     def best_resolution(self, region: Region) -> int:
         """The finest resolution that knows every pair of bins of a region (of a predicted map:
@@ -105,6 +138,9 @@ class MapFile:
         fit = [r for r in self.uris if size <= MAX_BINS * r]
         if self.predicted:
             fit = [r for r in fit if read_layer(self.uris[r])[0].band * r >= size]
+        if self.difference:  # older ones do not say how far they reach
+            bands = self.metadata(self.resolutions[0]).get("bands", {})
+            fit = [r for r in fit if int(bands.get(str(r), MAX_BINS)) * r >= size]
         return min(fit, default=max(self.uris))
 
     def fetch(self, region: str | Region, resolution: int | None = None) -> ContactMap:
@@ -129,7 +165,8 @@ class MapFile:
         RegionError
             If the region does not lie in the map's chromosomes.
         CoolerError
-            If there is no such resolution, or a measured map is not balanced.
+            If there is no such resolution, or a measured map is not balanced, or has no contacts
+            within the chromosome.
 
         Examples
         --------
@@ -146,7 +183,7 @@ class MapFile:
         n = (end - start) // resolution
         distance = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
         strands, eps = None, 0.0
-        kind = self._metadata(resolution).get("format")
+        kind = self.metadata(resolution).get("format")
         if kind == FORMAT:
             layer, _ = read_layer(clr.uri)
             values, eps = read_log_ratio(clr.uri, where), layer.eps
@@ -155,23 +192,24 @@ class MapFile:
         elif kind == DIFF_FORMAT:
             values, expected = read_count(clr.uri, where), np.ones((n, n))
         else:
-            expected = self._measured_expected(resolution)[distance]
+            clr = self.balanced(resolution)
+            name = f"contact map {self.path!r}"
+            require_contacts(clr, [place.chrom], name, "choose another chromosome")
+            expected = self._measured_expected(clr, resolution)[distance]
             with np.errstate(divide="ignore", invalid="ignore"):
-                values = np.log(clr.matrix(balance="weight").fetch(where) / expected)
+                values = np.log(clr.matrix().fetch(where) / expected)
             values[~np.isfinite(values)] = np.nan
         covered = Region(place.chrom, start, min(end, self.chromsizes[place.chrom]))
         return ContactMap(values.astype(np.float32), expected, eps, covered, resolution, strands)
 
-    def _measured_expected(self, resolution: int) -> np.ndarray:
-        """:func:`measured_expected` of a resolution, measured once; CoolerError if the map is not
-        balanced.
-        """
+    def _measured_expected(self, clr: BalancedCooler, resolution: int) -> np.ndarray:
+        """:func:`measured_expected` of a resolution, measured once."""
         if resolution not in self._expected:
-            self._expected[resolution] = measured_expected(self.balanced(resolution))
+            self._expected[resolution] = measured_expected(clr)
         return self._expected[resolution]
 
 
-def open_map(path: str | os.PathLike[str]) -> MapFile:
+def open_map(path: str | os.PathLike[str], clr_weight_name: str = WEIGHT) -> MapFile:
     """Open a .cool or .mcool, predicted or measured.
 
     Parameters
@@ -179,12 +217,16 @@ def open_map(path: str | os.PathLike[str]) -> MapFile:
     path : ``file.mcool`` or ``file.cool``; ``file.mcool::4000`` or ``file.mcool::resolutions/4000``
         for one resolution; ``file::GROUP`` for a cooler, or a map of several resolutions, anywhere
         in a file.
+    clr_weight_name : of a measured map, the column of balancing weights ("weight" is that of
+        ``cooler balance``; maps that were .hic have "KR", "SCALE", ...). Whether they multiply or
+        divide is told by the file (its attribute ``divisive_weights``) or by the name.
 
     Raises
     ------
     CoolerError
         If there is no such file or resolution, it is no cooler, it holds no map with bins of one
-        size, or it holds several maps and the path does not say which (the message lists them).
+        size, or it holds several maps and the path does not say which (the message lists them); if
+        it refers to other files, or has links that lead in a circle.
 
     Examples
     --------
@@ -195,16 +237,7 @@ def open_map(path: str | os.PathLike[str]) -> MapFile:
     name, _, inner = str(path).partition("::")
     if not Path(name).is_file():
         raise CoolerError(f"contact map {name!r} does not exist: there is no file of that name")
-    try:
-        groups = ["/" + g.strip("/") for g in list_coolers(name)]
-        sizes = {g: Cooler(f"{name}::{g}").binsize for g in groups}
-    except (OSError, KeyError, ValueError) as error:
-        raise CoolerError(
-            f"contact map {name!r} cannot be opened, it is not a cooler file: {error}"
-        ) from error
-    found = {g: int(size) for g, size in sizes.items() if size}
-    if not found:
-        raise CoolerError(f"contact map {name!r} holds no cooler with bins of one size")
+    found = _coolers(name)
     chosen = _chosen(found, inner.strip("/")) if inner else found
     if not chosen:
         have = ", ".join(str(r) for r in sorted(set(found.values())))
@@ -216,7 +249,62 @@ def open_map(path: str | os.PathLike[str]) -> MapFile:
             f"contact map {str(path)!r} holds several maps; give the path of one: {listed}{more}"
         )
     by_size = sorted((size, g) for g, size in chosen.items())
-    return MapFile(str(path), {size: f"{name}::{g}" for size, g in by_size})
+    uris = {size: f"{name}::{g}" for size, g in by_size}
+    return MapFile(str(path), uris, clr_weight_name)
+
+
+def hic_advice(path: str | os.PathLike[str]) -> str | None:
+    """What to do with a .hic file, as a sentence about it; None if a file is something else."""
+    with open(path, "rb") as file:
+        if file.read(4) != b"HIC\0":
+            return None
+    made = shlex.quote(str(Path(path).with_suffix(".mcool")))
+    return (
+        f"{os.fspath(path)!r} is a .hic file; make it an .mcool with `hictk convert "
+        f"{shlex.quote(os.fspath(path))} {made}`, and name its normalization (KR, SCALE, VC, ...) "
+        f"with --clr-weight-name, or balance it with `cooler balance`"
+    )
+
+
+def cooler_groups(
+    path: str | os.PathLike[str], error: type[OrcaCoolError] = CoolerError
+) -> dict[str, int | None]:
+    """The coolers in a file: group -> bp of its bins, None if they are of different sizes.
+
+    Raises
+    ------
+    OrcaCoolError
+        The ``error``, as :func:`orca_cool.maps.hdf5.check_self_contained`; if a cooler lacks a
+        table.
+    """
+    found: dict[str, int | None] = {}
+    for group in groups_of(path, error):
+        if group.attrs.get("format") != "HDF5::Cooler":
+            continue
+        for table in ("chroms/name", "chroms/length", "bins/chrom", "bins/start", "bins/end"):
+            if table not in group:
+                raise error(
+                    f"contact map {os.fspath(path)!r} cannot be opened, it is not a cooler file: "
+                    f"{group.name} has no {table}"
+                )
+        size = str(group.attrs.get("bin-size"))
+        known = size.isdecimal() and 0 < int(size[:11]) <= MAX_RESOLUTION
+        found["/" + group.name.strip("/")] = int(size) if known else None
+    return found
+
+
+def _coolers(name: str) -> dict[str, int]:
+    """The coolers with bins of one size in a file: group -> bp; CoolerError if there is none."""
+    if advice := hic_advice(name):
+        raise CoolerError(f"contact map {advice}")
+    if not h5py.is_hdf5(name):
+        raise CoolerError(
+            f"contact map {name!r} cannot be opened, it is not a cooler file: it is no HDF5"
+        )
+    found = {group: size for group, size in cooler_groups(name).items() if size is not None}
+    if not found:
+        raise CoolerError(f"contact map {name!r} holds no cooler with bins of one size")
+    return found
 
 
 def _chosen(found: Mapping[str, int], inner: str) -> dict[str, int]:
@@ -237,99 +325,6 @@ def _is_one_map(found: Mapping[str, int]) -> bool:
     numbered = all(g.rpartition("/")[2].isdigit() for g in found)
     different = len(set(found.values())) == len(found)
     return len(found) == 1 or (len(parents) == 1 and numbered and different)
-
-
-def check_balanced(clr: Cooler, weight: str = "weight") -> None:
-    """CoolerError unless a map has bins of one size, its upper triangle, and a column of balancing
-    weights that multiply.
-    """
-    if clr.binsize is None or clr.storage_mode != "symmetric-upper":
-        raise CoolerError(
-            f"{clr.uri!r} is not a symmetric map with bins of one size; expected by distance needs "
-            f"one"
-        )
-    columns = [str(c) for c in clr.bins().columns if c not in ("chrom", "start", "end")]
-    if weight not in columns:
-        hint = f"; it has {', '.join(columns)} (--clr-weight-name)" if columns else ""
-        raise CoolerError(
-            f"{clr.uri!r} is not balanced: it has no column {weight!r} (run `cooler balance`){hint}"
-        )
-    _require_multiplicative(clr, weight)
-
-
-def usable_weight(clr: Cooler) -> str | None:
-    """The column of balancing weights, "weight", or None for a map that is not balanced, of which
-    raw counts must serve; CoolerError for weights that divide.
-    """
-    if "weight" not in clr.bins().columns:
-        return None
-    _require_multiplicative(clr, "weight")
-    return "weight"
-
-
-def _require_multiplicative(clr: Cooler, weight: str) -> None:
-    from cooltools.lib.schemas import DIVISIVE_WEIGHTS_4DN
-
-    with clr.open("r") as group:
-        divisive = bool(group[f"bins/{weight}"].attrs.get("divisive_weights", False))
-    if divisive or weight in DIVISIVE_WEIGHTS_4DN:
-        raise CoolerError(
-            f"the weights {weight!r} of {clr.uri!r} divide; multiplicative ones are needed (run "
-            f"`cooler balance`)"
-        )
-
-
-def ignored_diagonals(clr: Cooler, weight: str | None) -> int:
-    """Diagonals, from the main one, that balancing left out; 2 where the map does not say."""
-    if weight is None:
-        return 2
-    with clr.open("r") as group:
-        return int(group[f"bins/{weight}"].attrs.get("ignore_diags", 2))
-
-
-def measured_expected(clr: Cooler, chroms: Sequence[str] | None = None) -> np.ndarray:
-    """Mean frequency by distance of a measured map (``cooltools.expected_cis``, smoothed).
-
-    Parameters
-    ----------
-    clr : balanced by multiplicative weights; of a map that is not balanced the raw counts are used.
-    chroms : chromosomes that are measured, together; default: the longest, until they have MEASURED
-        bp together.
-
-    Returns
-    -------
-    (n,) float64 for 0, 1, ... bins of distance, to the end of the longest chromosome of the map;
-    NaN where it is not known, and on the diagonals that balancing left out.
-    """
-    from cooltools import expected_cis
-
-    sizes = sizes_of(clr)
-    if chroms is None:
-        ordered = clr.chromsizes.sort_values(ascending=False, kind="stable")
-        chosen = ordered[(ordered.cumsum() - ordered) < MEASURED].index
-        chroms = [c for c in sizes if c in chosen]
-    view = pd.DataFrame(
-        {"chrom": chroms, "start": 0, "end": [sizes[c] for c in chroms], "name": chroms}
-    )
-    weight = usable_weight(clr)
-    ignored = ignored_diagonals(clr, weight)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # cooltools warns of every empty diagonal
-        table = expected_cis(
-            clr,
-            view_df=view,
-            clr_weight_name=weight,
-            ignore_diags=ignored,
-            smooth=True,
-            aggregate_smoothed=True,
-            nproc=1,
-        )
-    column = ("balanced" if weight else "count") + ".avg.smoothed.agg"
-    by_distance = table.groupby("dist")[column].max()  # the same in every region
-    longest = n_bins(max(sizes.values()), int(clr.binsize or 1))
-    expected = by_distance.reindex(np.arange(longest)).to_numpy(float)
-    expected[:ignored] = np.nan  # what smoothing leaks onto them
-    return expected
 
 
 def sizes_of(clr: Cooler) -> dict[str, int]:

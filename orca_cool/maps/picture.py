@@ -1,12 +1,15 @@
-"""One picture of a region: a predicted map above the diagonal, a measured map below it."""
+"""One picture of a region: a predicted map above the diagonal, a measured map below it; or the
+difference of two predictions.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +19,8 @@ from orca_cool.genome.regions import Region, parse_region
 from orca_cool.maps.axes import (
     CONTACT_COLOURS,
     CONTACT_LABEL,
+    DIFFERENCE_COLOURS,
+    DIFFERENCE_LABEL,
     RATIO_COLOURS,
     RATIO_LABEL,
     bp_label,
@@ -24,15 +29,9 @@ from orca_cool.maps.axes import (
     label_bp,
     ratio_limit,
 )
-from orca_cool.maps.coolfile import read_layer, read_log_ratio
-from orca_cool.maps.open import (
-    MAX_BINS,
-    ignored_diagonals,
-    measured_expected,
-    open_map,
-    usable_weight,
-    whole_bins,
-)
+from orca_cool.maps.open import MapFile, open_map
+from orca_cool.maps.panels import Panel, difference_panel, observed_panel, predicted_panel
+from orca_cool.maps.weights import WEIGHT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,98 +40,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+#: Regions of a file that are drawn, each on a page; of more, the longest one.
+MAX_PAGES = 24
+
 FORMATS = ("png", "pdf", "svg", "jpg", "jpeg", "tif", "tiff", "webp")
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One map over a region.
-
-    Attributes
-    ----------
-    label : what it is, for the corner of the picture.
-    start, end : bp of the matrix' first and last edge (bins need not meet the region's borders).
-    values : (n, n) float64, symmetric, NaN where unknown.
-    resolution : bin in bp.
-    """
-
-    label: str
-    start: int
-    end: int
-    values: np.ndarray
-    resolution: int
-
-
-def predicted_panel(
-    path: str | Path, region: Region, resolution: int | None = None, *, contact: bool = False
-) -> tuple[Panel, dict[str, Any]]:
-    """A predicted map as log observed/expected (exactly what the model predicted), or as log10
-    contact frequency.
-
-    Parameters
-    ----------
-    path : predicted .mcool, or a URI into it.
-    resolution : bin in bp; default: see :meth:`orca_cool.maps.open.MapFile.best_resolution`.
-
-    Returns
-    -------
-    The panel, and the resolution's metadata. CoolerError when the file, the chromosome or the
-    resolution is not there, or the map is no prediction.
-    """
-    file = open_map(path)
-    if resolution is None:
-        resolution = file.best_resolution(region)
-    clr = file.cooler(resolution)
-    layer, metadata = read_layer(clr.uri)
-    where, start, end = whole_bins(clr, region)
-    values = read_log_ratio(clr.uri, where)
-    if contact:
-        n = len(values)
-        distance = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
-        values = (values + np.log(layer.by_distance(n) + layer.eps)[distance]) / np.log(10)
-    label = f"predicted: {metadata.get('model_name', 'unnamed model')}, {bp_label(resolution)}"
-    return Panel(label, start, end, values, resolution), metadata
-
-
-def observed_panel(
-    path: str | Path, region: Region, resolution: int | None = None, *, contact: bool = False
-) -> Panel:
-    """A measured map as log observed/expected, the expected by cooltools on this chromosome
-    (smoothed), or as log10 contact frequency.
-
-    Parameters
-    ----------
-    path : .cool, .mcool or a URI into it; of a map that is not balanced the raw counts are drawn.
-    resolution : of the map's resolutions the nearest to this is taken (default: the finest with at
-        most MAX_BINS bins).
-
-    Returns
-    -------
-    Panel; CoolerError when the file or the chromosome is not there, or the balancing weights
-    divide.
-    """
-    file = open_map(path)
-    if resolution is None:
-        fit = (r for r in file.resolutions if len(region) <= MAX_BINS * r)
-        resolution = min(fit, default=max(file.resolutions))
-    nearest = min(file.resolutions, key=lambda r: abs(np.log(r / resolution)))
-    clr = file.cooler(nearest)
-    where, start, end = whole_bins(clr, region)
-    weight = usable_weight(clr)
-    if weight is None:
-        logger.warning("%s is not balanced: raw counts are drawn", clr.uri)
-    values = clr.matrix(balance=weight or False).fetch(where).astype(float)
-    distance = np.abs(np.subtract.outer(np.arange(len(values)), np.arange(len(values))))
-    values[distance < ignored_diagonals(clr, weight)] = np.nan
-    with np.errstate(divide="ignore", invalid="ignore"):
-        if contact:
-            ratio = np.log10(values)
-        else:
-            ratio = np.log(values / measured_expected(clr, [region.chrom])[distance])
-    ratio[~np.isfinite(ratio)] = np.nan
-    name = Path(str(path).partition("::")[0]).name
-    label = f"measured: {name}, {bp_label(nearest)}{'' if weight else ', raw'}"
-    return Panel(label, start, end, ratio, nearest)
 
 
 def draw(
@@ -142,6 +53,7 @@ def draw(
     *,
     title: str = "",
     contact: bool = False,
+    difference: bool = False,
     vmax: float | None = None,
 ) -> Figure:
     """Draw two maps of one region on one colour scale.
@@ -152,8 +64,9 @@ def draw(
         the picture is symmetric.
     contact : the values are log10 contact frequencies; ``lower`` is shifted to the same median,
         since depths differ.
-    vmax : end of the (symmetric) log observed/expected scale; default: the 98th percentile of what
-        is drawn.
+    difference : the values are logs of alternate / reference.
+    vmax : end of the (symmetric) scale of log observed/expected, or of the difference; default:
+        the 98th (99.5th) percentile of what is drawn.
 
     Returns
     -------
@@ -175,6 +88,10 @@ def draw(
     else:
         high = vmax or ratio_limit(known)
         limits, colours, label = (-high, high), RATIO_COLOURS, RATIO_LABEL
+    if difference:
+        # a difference at the size of rounding errors is none
+        high = vmax or max(float(np.percentile(np.abs(known), 99.5)), 0.01)
+        limits, colours, label = (-high, high), DIFFERENCE_COLOURS, DIFFERENCE_LABEL
 
     figure = Figure(figsize=(7.2, 6.6), dpi=150, layout="constrained")
     axes = figure.add_subplot()
@@ -223,6 +140,25 @@ def _label_corner(axes: Axes, text: str, *, above: bool) -> None:
     )
 
 
+def own_regions(file: MapFile) -> list[Region]:
+    """What a predicted file holds: the regions, or the window of a zoom, that its metadata name,
+    the longest first; its longest chromosome if they name none.
+    """
+    sizes, about = file.chromsizes, file.metadata(file.resolutions[0])
+    found = []
+    for text in about.get("regions", ()):
+        with contextlib.suppress(RegionError):  # of another genome than the file's is no region
+            found.append(parse_region(text, sizes))
+    windows = [w for w in about.get("zoom", about.get("series", {})).values() if w[0] in sizes]
+    if windows:
+        chrom, start, end = max(windows, key=lambda w: w[2] - w[1])
+        found.append(Region(chrom, max(start, 0), min(end, sizes[chrom])))
+    if not found:
+        longest = max(sizes, key=lambda c: sizes[c])
+        found = [Region(longest, 0, sizes[longest])]
+    return sorted(found, key=len, reverse=True)
+
+
 def plot_maps(
     predicted: str | Path,
     out: str | Path,
@@ -232,50 +168,102 @@ def plot_maps(
     *,
     contact: bool = False,
     vmax: float | None = None,
+    dmax: float | None = None,
+    clr_weight_name: str = WEIGHT,
     force: bool = False,
-) -> Path:
-    """Write one picture: prediction above the diagonal, measured map below it.
+) -> list[Path]:
+    """Write a picture of each region: prediction above the diagonal, measured map below it. Of the
+    difference of two predictions (``orca-cool predict --diff``) the picture is symmetric.
 
     Parameters
     ----------
-    predicted : predicted .mcool, or a URI into it.
-    out : picture; its ending (png, pdf, svg, ...) says the format.
+    predicted : predicted .mcool, a difference, or a URI into one.
+    out : picture; its ending (png, pdf, svg, ...) says the format. Several regions are pages of a
+        .pdf, or files name.1.png, name.2.png, ...
     observed : .cool, .mcool or a URI; its resolution and chromosome lengths may differ from the
         prediction's.
-    region : "chrII:100,000-500,000"; default: the file's longest chromosome.
-    resolution : of the prediction, in bp; see :func:`predicted_panel`.
+    region : "chrII:100,000-500,000"; default: the regions that the file holds (of more than
+        MAX_PAGES the longest).
+    resolution : of the prediction, in bp; see :func:`orca_cool.maps.panels.predicted_panel`.
+    vmax, dmax : ends of the scales of log observed/expected, and of a difference.
+    clr_weight_name : column of balancing weights of ``observed``.
 
     Returns
     -------
-    The path. Nothing is left behind when it fails.
+    The paths. Nothing is left behind when it fails.
 
     Raises
     ------
-    OutputError, CoolerError, RegionError If the picture exists (without ``force``) or cannot be
-        written; if a map or the region cannot be read.
+    OutputError, CoolerError, RegionError
+        If a picture exists (without ``force``) or cannot be written; if a map or the region cannot
+        be read; if a measured map, or contact frequency, is to be drawn beside a difference.
     """
-    (path,) = picture_paths(out, 1, force)
-    sizes = open_map(predicted).chromsizes
-    place = parse_region(
-        region if region is not None else max(sizes, key=lambda c: sizes[c]), sizes
-    )
-    upper, metadata = predicted_panel(predicted, place, resolution, contact=contact)
+    picture_paths(out, 1, force=True)  # a wrong ending or folder
+    file = open_map(predicted)
+    _refuse_useless(file, observed, contact, vmax, dmax)
+    below = None if observed is None else open_map(observed, clr_weight_name)
+    places = own_regions(file)
+    if region is not None:
+        places = [parse_region(region, file.chromsizes)]
+    elif len(places) > MAX_PAGES:
+        logger.warning(
+            "%s holds %d regions: the longest is drawn; choose others with --region",
+            file.path,
+            len(places),
+        )
+        places = places[:1]
+    paths = picture_paths(out, len(places), force)
+    limit = dmax if file.difference else vmax
+    figures = (_figure(file, place, below, resolution, contact, limit) for place in places)
+    save_figures(figures, paths)
+    return paths
+
+
+def _refuse_useless(
+    file: MapFile,
+    observed: str | Path | None,
+    contact: bool,
+    vmax: float | None,
+    dmax: float | None,
+) -> None:
+    """CoolerError for options that would do nothing for this kind of file."""
+    if file.difference:
+        useless = {"--observed": observed is not None, "--contact": contact, "--vmax": vmax}
+        why = "is the difference of two predictions, and has no contacts to draw"
+    else:
+        useless = {"--dmax": dmax}
+        why = "is no difference of two predictions"
+    if given := [name for name, value in useless.items() if value]:
+        raise CoolerError(f"{file.path!r} {why}; leave out {' and '.join(given)}")
+
+
+def _figure(
+    file: MapFile,
+    place: Region,
+    observed: MapFile | None,
+    resolution: int | None,
+    contact: bool,
+    vmax: float | None,
+) -> Figure:
+    """The picture of one region; see :func:`plot_maps`."""
+    if file.difference:
+        upper = difference_panel(file, place, resolution)
+        about = file.metadata(upper.resolution)
+    else:
+        upper, about = predicted_panel(file, place, resolution, contact=contact)
     if len(place) < 4 * upper.resolution:
         raise RegionError(
             f"region {str(place)!r} has fewer than four bins of {upper.resolution:,} bp; take a "
             f"longer one or a finer resolution"
         )
-    lower = (
-        None
-        if observed is None
-        else observed_panel(observed, place, upper.resolution, contact=contact)
-    )
-    title = (
-        f"{metadata.get('model_name', 'unnamed model')} at {bp_label(upper.resolution)}\n{place}"
-    )
-    figure = draw(place, upper, lower, title=title, contact=contact, vmax=vmax)
-    save_figures([figure], [path])
-    return path
+    lower = None
+    if observed is not None:
+        lower = observed_panel(observed, place, upper.resolution, contact=contact)
+    model = about.get("model_name", "unnamed model")
+    what = f"{model} at {bp_label(upper.resolution)}"
+    title = f"{what}{', difference' if file.difference else ''}\n{place}"
+    difference = file.difference
+    return draw(place, upper, lower, title=title, contact=contact, difference=difference, vmax=vmax)
 
 
 def picture_paths(out: str | Path, figures: int, force: bool = False) -> list[Path]:

@@ -5,6 +5,7 @@ between chromosomes, and what a resolution needs besides.
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from orca_cool.errors import OutputError
+from orca_cool.maps.hdf5_output import HDF5Output
 
 
 @dataclass(frozen=True)
@@ -116,11 +118,23 @@ def frequency(
 
 
 @contextlib.contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn what HDF5 raises when it cannot write (OSError; RuntimeError for late flushes) into an
-    OutputError.
+def writing(path: Path, output: HDF5Output | None = None) -> Iterator[None]:
+    """Turn what HDF5 raises when it cannot write (OSError; RuntimeError for late flushes), and what
+    ``output`` has met, into an OutputError.
     """
+    error: OSError | RuntimeError
     try:
         yield
-    except (OSError, RuntimeError) as error:
-        raise OutputError(f"cannot write {str(path)!r}: {error}") from error
+        if output is not None:
+            output.check()
+    except (OSError, RuntimeError) as raised:
+        error = raised if output is None else output.error or raised
+        number = error.errno if isinstance(error, OSError) else None
+        full = number in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+        hint = "; free some space and repeat the command to go on" if full else ""
+        raise OutputError(f"cannot write {str(path)!r}: {_reason(error)}{hint}") from error
+
+
+def _reason(error: OSError | RuntimeError) -> str:
+    """What the system says, if it is the system that says it, else HDF5's text."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)

@@ -1,8 +1,8 @@
 """Models as files: our bundle (a folder with ``model.json`` and ``weights.safetensors``).
 
 A bundle holds no pickle and no path; ``model.json`` names the format and its version, the
-specification, and size and SHA-256 of the weights, so that a damaged copy is recognised before
-anything is computed with it.
+specification, size and SHA-256 of the weights, and a digest of all that decides numbers, so that a
+damaged or changed copy is recognised before anything is computed with it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,6 +32,7 @@ from orca_cool.model.header import (
     WEIGHTS_FILE,
     check_weights,
     is_bundle,
+    numbers_digest,
     read_header,
 )
 from orca_cool.model.spec import ModelSpec, ModuleSpec
@@ -211,7 +213,7 @@ def save_bundle(
         with atomic_folder(folder, replace=force) as temporary:
             weights = temporary / WEIGHTS_FILE
             save_file(_tensors(model, expected_tables), weights)
-            header = {
+            header: dict[str, Any] = {
                 "format": FORMAT,
                 "version": VERSION,
                 "spec": model.spec.to_json(),
@@ -222,6 +224,7 @@ def save_bundle(
                 },
                 "expected": tables,
             }
+            header["digest"] = numbers_digest(header)
             (temporary / SPEC_FILE).write_text(json.dumps(header, indent=1) + "\n", "utf-8")
     except (OSError, SafetensorError) as error:
         raise OutputError(f"model bundle {folder} could not be written: {error}") from error
@@ -290,6 +293,8 @@ def load_bundle(folder: str | os.PathLike[str], *, modules: Sequence[str] | None
             raise BundleError(
                 f"{path}: {prefix}.cis.{resolution} has shape {cis.shape}, expected ({b['bins']},)"
             )
+        if not np.isfinite(cis[0]) or np.isinf(cis).any() or (cis < 0).any():
+            raise BundleError(f"{path}: {prefix}.cis.{resolution} holds what are no frequencies")
         trans = float(tables[f"{prefix}.trans.{resolution}"].reshape(-1)[0]) if b["trans"] else None
         expected_tables[resolution] = ExpectedModel(resolution, cis, trans)
     return Model(spec, model, expected_tables, header["weights"]["sha256"], folder)
@@ -312,8 +317,11 @@ def empty_model(spec: ModelSpec) -> Orca:
     """The networks of a specification without storage ("meta" device): names and shapes, no random
     draws.
     """
-    with torch.device("meta"):
-        return Orca(spec).eval()
+    try:
+        with torch.device("meta"):
+            return Orca(spec).eval()
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:  # a module called "keys"
+        raise ModelError(f"model {spec.name!r} cannot be made: {error}") from error
 
 
 def fill(model: Orca, state: Mapping[str, torch.Tensor], source: object) -> None:

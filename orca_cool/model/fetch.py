@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import lzma
@@ -15,11 +16,16 @@ from pathlib import Path
 
 from orca_cool.errors import FetchError, OrcaCoolError, OutputError
 from orca_cool.files import PARTIAL
+from orca_cool.locks import locked_outputs
 from orca_cool.model.download import Progress, check_space, disk_error, download
 from orca_cool.model.header import is_bundle
 from orca_cool.model.registry import Archive, import_bundle
 
 log = logging.getLogger(__name__)
+
+#: Bytes of one file of released models, and of all that are taken out of an archive, and entries
+#: that an archive may have. The released ones have a tenth of that.
+MAX_FILE, MAX_TOTAL, MAX_ENTRIES = 1 << 30, 8 << 30, 100_000
 
 
 def fetch(
@@ -60,9 +66,33 @@ def fetch(
     digest = _wanted_digest(archive, digest, accept_unverified)
     if (out / name).exists() and not force:
         raise OutputError(f"{out / name} exists; --force replaces it")
+    folder = out.parent / "downloads"
+    files = {
+        url: folder / (Path(urllib.parse.urlsplit(url).path).name or "download")
+        for url in archive.urls
+    }
+    try:
+        for made in (out, folder):
+            made.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{made} cannot be made: {error.strerror or error}") from error
+    with locked_outputs(out / name, *files.values()):
+        return _fetched(archive, files, name, out, digest, force, keep, progress)
+
+
+def _fetched(
+    archive: Archive,
+    files: dict[str, Path],
+    name: str,
+    out: Path,
+    digest: str | None,
+    force: bool,
+    keep: bool,
+    progress: Progress | None,
+) -> list[Path]:
+    """Download from the first address that works to its file, and import the models."""
     failures: list[FetchError] = []
-    for url in archive.urls:
-        file = out.parent / "downloads" / (Path(urllib.parse.urlsplit(url).path).name or "download")
+    for url, file in files.items():
         try:
             found = download(url, file, digest, progress=progress)
             break
@@ -108,7 +138,7 @@ def import_archive(
 
     Only ``models/*.statedict`` and ``resources/*.npy`` are taken out, as plain files under their
     own names: neither links nor the paths of the archive are followed, and the genome that it also
-    holds costs nothing.
+    holds costs nothing. Their sizes are checked before they are written.
 
     Parameters
     ----------
@@ -118,10 +148,24 @@ def import_archive(
     Raises
     ------
     FetchError
-        If the archive is damaged or the disk full.
+        If the archive is damaged, larger than any that was released, or the disk full.
     BundleError
         If the archive lacks files of a model.
     """
+    made = [folder for folder in (out, *out.parents) if not folder.exists()]
+    try:
+        return _import_archive(file, out, names, others, force)
+    except OrcaCoolError:
+        # nothing is left of an archive that is refused
+        for folder in made:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise
+
+
+def _import_archive(
+    file: Path, out: Path, names: Sequence[str] | None, others: Sequence[str], force: bool
+) -> list[Path]:
     from orca_cool.model.import_orca import ACCESSIONS, import_released  # with torch
 
     try:
@@ -148,8 +192,11 @@ def import_archive(
 def _unpack(file: Path, folder: Path) -> None:
     """Take the files of the released models out of a tar, under their own names."""
     suffixes = {"models": ".statedict", "resources": ".npy"}
+    total = 0
     with tarfile.open(file, "r:*") as archive:
-        for member in archive:
+        for number, member in enumerate(archive, 1):
+            if number > MAX_ENTRIES:
+                raise FetchError(f"{file} has more than {MAX_ENTRIES:,} entries: it is no release")
             parts = member.name.split("/")
             kind = parts[-2] if len(parts) > 1 else ""
             if (
@@ -158,6 +205,13 @@ def _unpack(file: Path, folder: Path) -> None:
                 or not parts[-1].endswith(suffixes[kind])
             ):
                 continue
+            total += member.size
+            if member.size > MAX_FILE or total > MAX_TOTAL:
+                limit = MAX_FILE if member.size > MAX_FILE else MAX_TOTAL
+                raise FetchError(
+                    f"{file} is no release: with {member.name!r} of {member.size:,} bytes it "
+                    f"exceeds {limit:,} bytes"
+                )
             check_space(folder, member.size)
             (folder / kind).mkdir(exist_ok=True)
             source = archive.extractfile(member)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from orca_cool.errors import BundleError, ModelError
-from orca_cool.files import check_format, sha256
+from orca_cool.errors import BundleError, ModelError, shown
+from orca_cool.files import atomic_write, check_format, sha256
+from orca_cool.model.bounds import RESOLUTION
 from orca_cool.model.spec import ModelSpec
 
 FORMAT = "orca-cool-model"
@@ -19,58 +21,134 @@ VERSION = 2
 SPEC_FILE = "model.json"
 WEIGHTS_FILE = "weights.safetensors"
 
+#: A ``model.json`` is some kilobytes; a larger one is none.
+MAX_HEADER = 16 << 20
+
+#: Most distances of an expected table.
+MOST_DISTANCES = 100_000_000
+
+#: What a specification tells people; none of it changes a number, and it may be edited.
+PROSE = frozenset(
+    {"name", "organism", "cell_type", "licence", "training_data", "metrics", "notes", "assemblies"}
+)
+
 
 def is_bundle(folder: str | os.PathLike[str]) -> bool:
     """True if the folder looks like a bundle (has a ``model.json``)."""
     return (Path(folder) / SPEC_FILE).is_file()
 
 
+def numbers_digest(header: Mapping[str, Any]) -> str:
+    """SHA-256 in hexadecimal of all that decides a model's numbers, as ``model.json`` holds it:
+    specification without :data:`PROSE`, expected tables, size and SHA-256 of the weights.
+    """
+    weights, spec = header["weights"], header["spec"]
+    plain = {
+        "spec": {key: value for key, value in spec.items() if key not in PROSE},
+        "expected": header.get("expected", header.get("backgrounds")),
+        "weights": {key: weights[key] for key in ("sha256", "bytes")},
+    }
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def read_header(folder: str | os.PathLike[str]) -> dict[str, Any]:
-    """``model.json`` of a bundle, its format and version checked, with ``spec`` as a
-    :class:`ModelSpec`.
+    """``model.json`` of a bundle, its format, version and digest checked, with ``spec`` as a
+    :class:`ModelSpec`. "digest" is None in a bundle of a version that wrote none.
 
     Raises
     ------
     BundleError
-        If the file is missing, is not JSON, is of another format or of a newer version.
+        If the file is missing, is not JSON, is of another format or of a newer version, holds a
+        number out of its bounds, or was changed since it was written.
     """
     path = Path(folder) / SPEC_FILE
-    try:
-        header = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BundleError(f"{folder} is not a model bundle: it has no {SPEC_FILE}") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise BundleError(f"{path} cannot be read: {error}") from error
-    version = check_format(header, FORMAT, VERSION, path, BundleError)
+    raw = _read_json(path)
+    version = check_format(raw, FORMAT, VERSION, path, BundleError)
+    header = dict(raw)
     if version == 1:
         header["expected"] = header.pop("backgrounds", None)
     missing = [key for key in ("spec", "weights", "expected") if header.get(key) is None]
     if missing:
         raise BundleError(f"{path} lacks {', '.join(missing)}")
-    weights = header["weights"]
+    _check_named_weights(path, header["weights"])
+    try:
+        header["spec"] = ModelSpec.from_json(header["spec"])
+        header["expected"] = _tables(header["expected"])
+    except ModelError as error:
+        raise BundleError(f"{path}: {error}") from error
+    header.setdefault("digest", None)
+    if header["digest"] not in (None, numbers_digest(raw)):
+        raise BundleError(
+            f"{path} was changed or damaged since it was written: specification, expected tables "
+            f"or weights are not those of its digest {shown(header['digest'])}; fetch or import "
+            f"the model again"
+        )
+    return header
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """A file's JSON; BundleError if it is none."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_HEADER + 1)
+        if len(data) > MAX_HEADER:
+            raise BundleError(f"{path} has more than {MAX_HEADER:,} bytes; it is no {SPEC_FILE}")
+        header: dict[str, Any] = json.loads(data.decode())
+        return header
+    except FileNotFoundError:
+        raise BundleError(f"{path.parent} is not a model bundle: it has no {SPEC_FILE}") from None
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{path} cannot be read: {error}") from error
+    except RecursionError:
+        raise BundleError(f"{path} cannot be read: it is nested too deep") from None
+
+
+def _check_named_weights(path: Path, weights: Any) -> None:
+    """BundleError if the entry that names the weights file is not of its form."""
     types = {"file": str, "sha256": str, "bytes": int}
     if not isinstance(weights, dict) or any(
         not isinstance(weights.get(k), t) for k, t in types.items()
     ):
-        raise BundleError(f"{path}: 'weights' must hold file, sha256 and bytes, not {weights!r}")
-    if Path(weights["file"]).name != weights["file"] or weights["file"] in ("", ".", ".."):
         raise BundleError(
-            f"{path}: weights file {weights['file']!r} must be a plain name inside the bundle"
+            f"{path}: 'weights' must hold file, sha256 and bytes, not {shown(weights)}"
         )
-    try:
-        header["spec"] = ModelSpec.from_json(header["spec"])
-        tables = header["expected"]
-        header["expected"] = [
-            {"resolution": int(b["resolution"]), "bins": int(b["bins"]), "trans": bool(b["trans"])}
-            for b in tables
-        ]
-    except ModelError as error:
-        raise BundleError(f"{path}: {error}") from error
-    except (TypeError, KeyError, ValueError) as error:
+    file = weights["file"]
+    if Path(file).name != file or file in ("", ".", "..") or not file.isprintable():
         raise BundleError(
-            f"{path}: specification or expected tables not understood: {error!r}"
-        ) from error
-    return header
+            f"{path}: weights file {shown(file)} must be a plain name inside the bundle"
+        )
+
+
+def _tables(entries: Any) -> list[dict[str, Any]]:
+    """The entries of the expected tables; ModelError if one is not of its form."""
+    wanted = {"resolution": int, "bins": int, "trans": bool}
+    if not isinstance(entries, list):
+        raise ModelError(f"'expected' must be a list of tables, not {shown(entries)}")
+    for entry in entries:
+        if (
+            not isinstance(entry, dict)
+            or set(entry) != set(wanted)
+            or any(type(entry[key]) is not kind for key, kind in wanted.items())
+            or not 1 <= entry["resolution"] <= RESOLUTION[1]
+            or not 1 <= entry["bins"] <= MOST_DISTANCES
+        ):
+            raise ModelError(
+                f"an expected table must have resolution (1 to {RESOLUTION[1]:,}), bins (1 to "
+                f"{MOST_DISTANCES:,}) and trans (true or false), not {shown(entry)}"
+            )
+    if len({entry["resolution"] for entry in entries}) < len(entries):
+        raise ModelError(f"two expected tables are of one resolution: {shown(entries)}")
+    return entries
+
+
+def add_digest(folder: Path) -> None:
+    """Write the digest into the ``model.json`` of a sound bundle that has none."""
+    path = folder / SPEC_FILE
+    header = _read_json(path)
+    if header.get("digest") is None:
+        header["digest"] = numbers_digest(header)
+        atomic_write(path, json.dumps(header, indent=1) + "\n")
 
 
 def check_weights(folder: str | os.PathLike[str], header: Mapping[str, Any]) -> Path:

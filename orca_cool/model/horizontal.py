@@ -9,7 +9,6 @@ layers. Source: Zhou 2022, Methods ("horizontal checkpointing").
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
@@ -22,6 +21,7 @@ from torch.utils.checkpoint import checkpoint
 
 from orca_cool.errors import ModelError
 from orca_cool.genome.source import one_hot
+from orca_cool.model import heap
 from orca_cool.model.encoder import Encoder
 
 #: Every so many blocks the heap is trimmed, in either run.
@@ -96,7 +96,11 @@ def _run_twice(run: Callable[[Tensor], Tensor], piece: Tensor, encoder: Encoder)
 def _run_block(encoder: Encoder, first: int, last: int, trim: bool, codes: Tensor) -> Tensor:
     """Bins ``[first, last)`` of the encodings of codes (batch, bp)."""
     if trim:
-        _trim()
+        # The small things that a block leaves behind (nodes of the graph) lie between the
+        # activations of which it was made, and glibc's heap then has no hole that is large enough
+        # for those of the next: without this, 32 Mb in blocks of 200 kb through an encoder of 8 to
+        # 16 channels take 2.3 GB instead of 1.0.
+        heap.trim()
     weight = next(encoder.parameters())
     with _casts_apart():
         return encoder(torch.stack([one_hot(c, weight.device, weight.dtype) for c in codes]))[
@@ -160,18 +164,6 @@ class _Again(AbstractContextManager):
         for m, training in self._before:
             m.training = training
         self._before, self._buffers = [], []
-
-
-def _trim() -> None:
-    """Give the heap's free pages back to the system.
-
-    The small things that a block leaves behind (nodes of the graph) lie between the activations of
-    which it was made, and glibc's heap then has no hole that is large enough for those of the next:
-    without this, 32 Mb in blocks of 200 kb through an encoder of 8 to 16 channels take 2.3 GB
-    instead of 1.0. Other allocators have no such function.
-    """
-    if hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
-        libc.malloc_trim(0)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from orca_cool.errors import BundleError, ModelError
+from orca_cool.locks import locked_outputs
 from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.bundle import empty_model, fill, save_bundle
 from orca_cool.model.spec import ModelSpec, orca_spec
@@ -99,7 +100,9 @@ def import_released(
             len(missing),
             ", ".join(missing),
         )
-    return [_import_one(folder, Path(out) / name, name, modules, force) for name, modules in found]
+    targets = {name: Path(out) / name for name, _ in found}
+    with locked_outputs(*targets.values()):
+        return [_import_one(folder, targets[name], name, modules, force) for name, modules in found]
 
 
 def read_statedict(path: str | os.PathLike[str]) -> dict[str, torch.Tensor]:

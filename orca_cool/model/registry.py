@@ -23,14 +23,19 @@ from typing import Any
 from orca_cool.errors import BundleError, ModelError, OutputError
 from orca_cool.files import PARTIAL, atomic_folder, atomic_path, check_format, replace_folder
 from orca_cool.genome.regions import closest
-from orca_cool.model.header import SPEC_FILE, check_weights, is_bundle, read_header
+from orca_cool.locks import locked_outputs
+from orca_cool.model.header import (
+    MAX_HEADER,
+    SPEC_FILE,
+    add_digest,
+    check_weights,
+    is_bundle,
+    read_header,
+)
 
 DATA = Path(__file__).parents[1] / "data"
 REGISTRY_FORMAT = "orca-cool-registry"
 REGISTRY_VERSION = 1
-
-#: A ``model.json`` is some kilobytes; more is not read out of an archive.
-MAX_HEADER = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -132,7 +137,7 @@ def _read_registry(path: Path) -> dict[str, tuple[Archive, str]]:
             check_name(n): (archives[m["archive"]], m.get("about", ""))
             for n, m in data["models"].items()
         }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ModelError(f"{path} is not a registry of models: {error!r}") from error
 
 
@@ -223,9 +228,11 @@ def import_bundle(
         else:
             _unzip(source, new)
         bundle = load_bundle(new)  # every tensor, before anything appears under the name
+        add_digest(new)  # which former versions did not write
         target = out / check_name(name or bundle.spec.name)
-        _refuse_existing(target, force)
-        replace_folder(new, target)
+        with locked_outputs(target):
+            _refuse_existing(target, force)
+            replace_folder(new, target)
     return target
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orca_cool.errors import ModelError
+from orca_cool.model.bounds import check_bounds
 
 #: Number types in which the decoders run, and the encoder; float32 is exact, the others approximate
 #: (tf32 and float16 need a GPU).
@@ -261,12 +262,13 @@ class ModelSpec(ModelDescription):
         return self.encoder.base_bin
 
     def check(self) -> None:
-        """Raise ModelError if the parts do not fit each other."""
+        """Raise ModelError if a number is out of its bounds, or the parts do not fit each other."""
+        check_bounds(self)
         e = self.encoder
-        if len(e.widths) != len(e.pools) or e.pools[0] != 1 or e.kernel % 2 == 0:
+        if len(e.widths) != len(e.pools) or e.pools[0] != 1:
             raise ModelError(
                 f"encoder of {self.name!r}: pools {e.pools} and widths {e.widths} do not fit "
-                f"(first pool 1, odd kernel)"
+                f"(as many, first pool 1)"
             )
         if e.block % e.base_bin or e.flank % e.base_bin or e.flank < e.half_receptive_field:
             raise ModelError(
@@ -275,18 +277,42 @@ class ModelSpec(ModelDescription):
                 f"{e.base_bin}, flank at least {e.half_receptive_field}"
             )
         self.check_levels()
+        self._check_widths()
         for module in self.modules:
-            if module.decoder is None and not (module.base_decoder and self.base_decoder):
-                raise ModelError(f"module {module.name!r} has no decoder")
-            for name in module.pyramids:
-                if name not in self.pyramids:
-                    raise ModelError(f"module {module.name!r} names an unknown pyramid {name!r}")
-            reach = self.base_bin * 2 ** sum(self.pyramids[p].steps for p in module.pyramids)
-            if module.resolutions[0] > reach or module.resolutions[-1] % self.base_bin:
+            self._check_module(module)
+
+    def _check_widths(self) -> None:
+        """All networks behind the encoder read encodings of one width, the encoder's last."""
+        width = self.encoder.widths[-1]
+        readers = {f"pyramid {name!r}": p.width for name, p in self.pyramids.items()}
+        for m in self.modules:
+            readers |= {f"decoder of {m.name!r}": m.decoder.channels} if m.decoder else {}
+        if self.base_decoder:
+            readers["base decoder"] = self.base_decoder.channels
+            if not self.base_decoder.one_shot:
+                raise ModelError(f"base decoder of {self.name!r}: one_shot must be true, not False")
+        for reader, found in readers.items():
+            if found != width:
                 raise ModelError(
-                    f"module {module.name!r}: its encodings end at {reach} bp, its levels start "
-                    f"at {module.resolutions[0]}"
+                    f"{reader} of {self.name!r} reads {found} channels, the encoder makes {width}"
                 )
+
+    def _check_module(self, module: ModuleSpec) -> None:
+        if [m.name for m in self.modules].count(module.name) > 1:
+            raise ModelError(f"module {module.name!r} comes twice; names must differ")
+        if not (module.base_decoder and self.base_decoder):
+            if module.base_decoder or module.decoder is None:
+                raise ModelError(f"module {module.name!r} has no decoder")
+        for name in module.pyramids:
+            if name not in self.pyramids:
+                raise ModelError(f"module {module.name!r} names an unknown pyramid {name!r}")
+        steps = sum(self.pyramids[p].steps for p in module.pyramids)
+        reach = self.base_bin * 2**steps if module.decoder else self.base_bin
+        if module.resolutions[0] > reach or module.resolutions[-1] % self.base_bin:
+            raise ModelError(
+                f"module {module.name!r}: its encodings end at {reach} bp, its levels start "
+                f"at {module.resolutions[0]}"
+            )
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types only. A placement that is Orca's is left out: files of former versions
@@ -317,8 +343,8 @@ class ModelSpec(ModelDescription):
             plain["modules"] = tuple(modules)
             plain["profiles"] = tuple(plain.get("profiles", ()))
             spec = cls(**plain)
-        except (TypeError, AttributeError, ValueError) as error:
-            raise ModelError(f"model specification not understood: {error}") from error
+        except (TypeError, AttributeError, ValueError, RecursionError) as error:
+            raise ModelError(f"model specification not understood: {str(error)[:200]}") from error
         spec.check()
         return spec
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +40,14 @@ class EncodeJob(Job):
         if Path(self.output).is_dir():
             raise OutputError(f"the output {self.output!r} is a folder; give a file")
 
+    def check_inputs(self) -> None:
+        """Raise what the model's header and the genome tell, before torch is loaded."""
+        super().check_inputs()
+        self._regions(self.source.chromsizes)
+
+    def _regions(self, chromsizes: Mapping[str, int]) -> list[Region]:
+        return [parse_region(text, chromsizes) for text in self.regions]
+
     def run(
         self, opened: Opened | None = None, *, progress: bool = True, say: Say = lambda line: None
     ) -> Path:
@@ -56,6 +65,8 @@ class EncodeJob(Job):
         OrcaCoolError
         """
         self.check()
+        if opened is None:
+            self.check_inputs()
         from orca_cool.encodings.cache import block_encoder
         from orca_cool.encodings.store import EncodingStore, build, verify
         from orca_cool.encodings.store.layout import is_store
@@ -67,13 +78,13 @@ class EncodeJob(Job):
         opened = opened or self.open(say)
         source, output = opened.reference, Path(self.output)
         bundle = load_bundle(resolve(self.model))
-        chosen: list[Region] | None = [parse_region(t, source.chromsizes) for t in self.regions]
+        chosen: list[Region] | None = self._regions(source.chromsizes)
         if self.force and output.exists():
             if not is_store(output):
                 raise OutputError(
                     f"{output} exists and is not a store of encodings; choose another name"
                 )
-            output.unlink()
+            EncodingStore.delete(output)
         name = bundle.spec.name
         with EncodingStore.open(
             output, bundle.model.encoder, source, model_name=name, dtype=self.store_dtype

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -102,6 +103,22 @@ class Job:
         spec: ModelSpec = read_header(resolve(self.model))["spec"]
         return spec
 
+    @cached_property
+    def source(self) -> SequenceSource:
+        """The genome as it is in its file."""
+        return open_genome(self.genome, self.chrom_names)
+
+    def check_inputs(self) -> None:
+        """Raise what the model's header and the genome tell, before torch is loaded.
+
+        Raises
+        ------
+        ModelError, GenomeError, RegionError
+            If one of them cannot be read, the genome is another assembly than the model's (without
+            ``any_genome``), or one of them lacks what the job names.
+        """
+        agreed_assembly(self.spec, self.source, self.any_genome)
+
     def open(self, say: Say = logger.warning) -> Opened:
         """Load the model, open the genome, hold them against each other, and make the edits.
 
@@ -119,7 +136,7 @@ class Job:
 
         self.check()
         bundle = load_bundle(resolve(self.model))
-        return Opened.of(self, bundle, open_genome(self.genome, self.chrom_names), say)
+        return Opened.of(self, bundle, self.source, say)
 
     def standalone(self: J) -> J:
         """The same job for a process in another working folder: all paths are absolute."""
@@ -143,9 +160,8 @@ class Job:
     @classmethod
     def from_json(cls: type[J], text: str) -> J:
         """A job from :meth:`to_json`'s text."""
-        data: dict[str, Any] = json.loads(text)
-        data["edits"] = EditOptions(**_tuples(data["edits"]))
-        return cls(**_tuples(data))
+        job: J = _rebuilt(cls, json.loads(text))
+        return job
 
 
 @dataclass
@@ -192,6 +208,15 @@ class Opened:
     def source(self) -> SequenceSource:
         """The genome that is predicted: the edited one, if it is edited."""
         return self.reference if self.edited is None else self.edited.genome
+
+    def require_long_enough(self, finest: int) -> None:
+        """EditError if the edits leave less of a chromosome than one bin of ``finest`` bp."""
+        for contig in () if self.edited is None else self.edited.genome.edited:
+            if (length := self.source.chromsizes[contig]) < finest:
+                raise EditError(
+                    f"the edits leave {length:,} bp of {contig!r}, less than one bin of "
+                    f"{finest:,} bp; leave out that level, or edit otherwise"
+                )
 
     @property
     def file_assembly(self) -> str:
@@ -281,6 +306,17 @@ def chosen_levels(
     return tuple(sorted(wanted)), names
 
 
-def _tuples(data: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON's lists as tuples, as the dataclasses have them."""
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+def _rebuilt(kind: type, data: Mapping[str, Any]) -> Any:
+    """A dataclass from the plain values of its fields, in which JSON has lists for tuples; fields
+    that are dataclasses too are rebuilt likewise.
+    """
+    hints, values = typing.get_type_hints(kind), {}
+    for name, value in data.items():
+        among = [t for t in (hints[name], *typing.get_args(hints[name])) if isinstance(t, type)]
+        nested = next((t for t in among if dataclasses.is_dataclass(t)), None)
+        if isinstance(value, list):
+            value = tuple(value)
+        elif isinstance(value, dict) and nested is not None:
+            value = _rebuilt(nested, value)
+        values[name] = value
+    return kind(**values)

@@ -24,6 +24,7 @@ class Merger:
         self.bins, self.chromsizes = engine.spec.bins, engine.source.chromsizes
         self.plan, self.work = plan, work
         self.mosaic: Mosaic | None = None
+        self._before = -1  # number of the step that the mosaic holds last
 
     def add(self, step: Step, maps: Sequence[WindowMap]) -> list[str]:
         """Merge and checkpoint a step.
@@ -33,7 +34,7 @@ class Merger:
         Names of the parts that it finished: rows of a level, or a rectangle between chromosomes.
         """
         parts, state = self._trans(step, maps) if step.pair is not None else self._cis(step, maps)
-        self.work.checkpoint(parts, state)
+        self.work.checkpoint(step.number, parts, state)
         windows_path(self.work.folder, step).unlink(missing_ok=True)
         return list(parts)
 
@@ -41,8 +42,9 @@ class Merger:
         plan, settings, region = self.plan, self.plan.settings, step.region
         assert region is not None
         assert step.next_starts is not None
-        if step.first or self.mosaic is None:
+        if step.first or self.mosaic is None or self._before != step.number - 1:
             self.mosaic = self._open_mosaic(step)
+        self._before = step.number
         for found in maps:
             r = found.window.resolution
             if plan.assignment.module_of(r) is step.module:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from orca_cool.errors import EditError
 from orca_cool.genome.edited import EditedGenome, digest
 from orca_cool.genome.regions import Region
+from orca_cool.maps.expected import view_path
 from orca_cool.prediction.job import Job, Opened, Say
 from orca_cool.prediction.progress import progress_bar
 
@@ -158,7 +159,7 @@ class RegionsJob(Job):
                     errors = engine.approximation_error(first.module, chrom, first.levels)
                     for line in told_errors(engine, chrom, errors):
                         say(line)
-                return predict_to_file(
+                paths = predict_to_file(
                     engine,
                     plan.regions,
                     plan.settings,
@@ -169,6 +170,12 @@ class RegionsJob(Job):
                     progress=report,
                     helpers=others,
                 )
+        if (view := view_path(self.output)) in paths:
+            say(
+                f"cooltools (saddle, pileup, dots, insulation ...) takes the expected tables of "
+                f"these regions with --view {view}"
+            )
+        return paths
 
 
 def told_errors(engine: Engine, chrom: str, errors: dict[str, tuple[float, float]]) -> list[str]:

@@ -56,7 +56,7 @@ def run(
     helpers: Helpers | None = None,
     progress: Progress | None = None,
 ) -> None:
-    """Compute, merge and write every step that the work folder does not hold yet.
+    """Compute, merge and write every step that the work folder does not hold, whole and sound.
 
     Parameters
     ----------
@@ -68,10 +68,8 @@ def run(
     report: Progress = progress or (lambda done, total: None)
     if helpers is not None:
         report = helpers.start(plan, work, report)
-    todo = plan.steps[work.step :]
-    queue = StepQueue(work.parts)
-    if not todo:
-        queue.publish([], whole=True)
+    todo = work.todo(plan.steps)
+    queue = StepQueue(len(plan.steps), work.done)
 
     def parts_named(prefix: str) -> Iterator[dict[str, np.ndarray]]:
         for name in queue.parts():
@@ -81,7 +79,7 @@ def run(
     def merge() -> None:
         merger = Merger(engine, plan, work)
         for step, maps in queue.steps():
-            queue.publish(merger.add(step, maps), whole=step is todo[-1])
+            queue.publish(step.number, merger.add(step, maps))
 
     threads = [
         threading.Thread(target=queue.guard, args=(task,), name=name)
@@ -113,7 +111,7 @@ def _compute_all(
     report: Progress,
 ) -> None:
     """Compute the steps that are to do, or take their windows from others, and hand them over."""
-    total, finished = len(plan), sum(len(step) for step in plan.steps[: work.step])
+    total, finished = len(plan), len(plan) - sum(map(len, todo))
     report(finished, total)
     for step in todo:
         if helpers is not None:

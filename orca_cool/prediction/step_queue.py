@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from orca_cool.prediction.engine import WindowMap
 from orca_cool.prediction.plan import Step
@@ -23,18 +23,19 @@ class StepQueue:
 
     Parameters
     ----------
-    parts : names of the parts that an earlier run has stored already.
+    steps : number of steps of the plan.
+    parts : names of the parts that an earlier run has stored already, by the number of their step.
     bound : steps that may wait to be merged.
     """
 
-    def __init__(self, parts: Sequence[str], bound: int = BOUND):
+    def __init__(self, steps: int, parts: Mapping[int, Iterable[str]], bound: int = BOUND):
         self.bound = bound
         self.error: BaseException | None = None
         self._changed = threading.Condition()
         self._steps: deque[tuple[Step, list[WindowMap]]] = deque()
         self._closed = False
-        self._parts = list(parts)
-        self._all_parts = False
+        self._all = steps
+        self._parts = {step: list(names) for step, names in parts.items()}
 
     # ---- computing thread
 
@@ -77,29 +78,24 @@ class StepQueue:
                 self._steps.popleft()
                 self._changed.notify_all()
 
-    def publish(self, parts: Sequence[str], whole: bool) -> None:
-        """Add names of parts that are safely stored; ``whole``: there will be no others."""
+    def publish(self, step: int, parts: Iterable[str]) -> None:
+        """Add the names of all parts of a step, which are safely stored."""
         with self._changed:
-            self._parts += parts
-            self._all_parts = self._all_parts or whole
+            self._parts[step] = list(parts)
             self._changed.notify_all()
 
     # ---- writing thread
 
     def parts(self) -> Iterator[str]:
-        """Names of all parts from the first, as they are stored; Stopped after an error."""
-        seen = 0
-        while True:
+        """Names of all parts, step by step, as they are stored; Stopped after an error."""
+        for step in range(self._all):
             with self._changed:
-                while len(self._parts) == seen and not self._all_parts and self.error is None:
+                while step not in self._parts and self.error is None:
                     self._changed.wait()
                 if self.error is not None:
                     raise Stopped
-                if len(self._parts) == seen:
-                    return
-                name = self._parts[seen]
-            seen += 1
-            yield name
+                names = self._parts[step]
+            yield from names
 
     # ---- any thread
 

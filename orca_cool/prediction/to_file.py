@@ -15,7 +15,8 @@ from orca_cool import __version__
 from orca_cool.errors import ModelError, OutputError
 from orca_cool.files import check_output
 from orca_cool.genome.regions import Region, merge_regions, n_bins
-from orca_cool.maps.expected import table_path
+from orca_cool.locks import locked_outputs
+from orca_cool.maps.expected import table_path, view_path
 from orca_cool.maps.pixels import Layer
 from orca_cool.prediction.checkpoint import WorkFolder, is_work_folder
 from orca_cool.prediction.engine import Engine
@@ -136,7 +137,8 @@ def predict_to_file(
     Returns
     -------
     Paths written: the .mcool and the tables. They appear when they are complete; a killed run goes
-    on from its last checkpoint (one top window) when it is repeated. Bits may depend on the device
+    on from its last checkpoint (one top window) when it is repeated, and computes again what has
+    been damaged since. Bits may depend on the device
     and its libraries, on a CPU also on the number of threads: what is equal is equal for the same
     of these.
 
@@ -153,16 +155,18 @@ def predict_to_file(
         provenance=provenance,
         numerics=helpers.numerics if helpers else None,
     )
-    folder = work_folder(output)
-    tables = [table_path(output, r) for r in sorted(settings.resolutions)]
-    # a run that was killed at its very end has left tables of its own
-    check_output(output, force, also=[] if is_work_folder(folder) else tables)
-    writer = McoolWriter(engine, plan, layers(engine, plan), output, assembly)
-    _check_space(output, writer.layers, plan.regions, settings)
-    restart = force and not (helpers and helpers.restarted)
-    work = WorkFolder(folder, plan.identity, restart=restart, shared=helpers is not None)
-    run(engine, plan, work, writer.write, helpers=helpers, progress=progress)
-    work.remove()
+    with locked_outputs(output):
+        folder = work_folder(output)
+        tables = [table_path(output, r) for r in sorted(settings.resolutions)]
+        tables.append(view_path(output))
+        # a run that was killed at its very end has left tables of its own
+        check_output(output, force, also=[] if is_work_folder(folder) else tables)
+        writer = McoolWriter(engine, plan, layers(engine, plan), output, assembly)
+        _check_space(output, writer.layers, plan.regions, settings)
+        restart = force and not (helpers and helpers.restarted)
+        work = WorkFolder(folder, plan.identity, restart=restart, shared=helpers is not None)
+        run(engine, plan, work, writer.write, helpers=helpers, progress=progress)
+        work.remove()
     return [output, *writer.tables]
 
 

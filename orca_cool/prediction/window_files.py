@@ -104,7 +104,7 @@ def unfinished(plan: Plan, work: WorkFolder) -> list[Step]:
     """Steps that are neither merged nor left as a sound file of windows."""
     return [
         s
-        for s in plan.steps[work.step :]
+        for s in work.todo(plan.steps)
         if load_windows(work.folder, s, plan.settings.strand_difference) is None
     ]
 
@@ -137,13 +137,14 @@ def compute_steps(
         If the folder holds work of other settings, or cannot be written.
     """
     steps = list(steps)
-    work = WorkFolder(folder, plan.identity, shared=True)
+    work = WorkFolder(folder, plan.identity, shared=True, owner=False)
+    todo = {step.number for step in work.todo(plan.steps)}
     report = progress or (lambda done, total: None)
     total, finished, computed = sum(len(s) for s in steps), 0, 0
     report(finished, total)
     for step in steps:
         if (
-            step.number < work.step
+            step.number not in todo
             or load_windows(folder, step, plan.settings.strand_difference) is not None
         ):
             finished += len(step)

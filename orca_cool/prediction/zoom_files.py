@@ -19,7 +19,7 @@ from orca_cool.genome.gaps import MAX_GAP, gap_fraction
 from orca_cool.genome.regions import n_bins
 from orca_cool.maps.contact_map import ContactMap
 from orca_cool.maps.coolfile import write_mcool
-from orca_cool.maps.expected import table_path, write_expected
+from orca_cool.maps.expected import table_path, view_path, write_expected
 from orca_cool.maps.pixels import Layer, RowBlock
 from orca_cool.model.spec import ModuleSpec
 from orca_cool.prediction.engine import Engine
@@ -89,7 +89,7 @@ def zoom_to_files(
     arrays_path = output.with_suffix(".npz")
     sizes = engine.source.chromsizes
     maps = [_from_start(m, sizes) for m in maps if m.resolution in settings.resolutions]
-    tables = [table_path(output, m.resolution) for m in maps]
+    tables = [*(table_path(output, m.resolution) for m in maps), view_path(output)]
     check_output(output, force, also=[arrays_path, *tables])
     place = _Place.of(maps, sizes)
     metadata = _metadata(engine, maps, assembly) | provenance
@@ -212,6 +212,7 @@ def _metadata(engine: Engine, maps: list[ContactMap], assembly: str) -> dict[str
         "licence": engine.spec.licence,
         "cell_type": engine.spec.cell_type,
         "dtype": engine.dtype,
+        "chromsizes": {c: engine.source.chromsizes[c] for c in {m.chrom for m in maps}},
         "zoom": {str(m.resolution): [m.chrom, m.start, m.end] for m in maps},
     }
 

@@ -1,8 +1,8 @@
 """Checkpoints: everything a run needs to go on, in one safetensors file that is whole or not there.
 
 Tensors are under ``model.``, ``average.``, ``best.`` and ``optimizer.``; the rest is JSON in the
-file's metadata, with a SHA-256 over all tensors, so that a damaged file is an error and never a
-silent restart.
+file's metadata, with a SHA-256 over that and all tensors, so that a damaged file is an error and
+never a silent restart.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from orca_cool.errors import OutputError, TrainingError
 from orca_cool.files import atomic_path
 
 FORMAT = "orca-cool-checkpoint"
-VERSION = 1
+#: In version 1 the checksum was over the tensors alone.
+VERSION = 2
 _NAME = re.compile(r"(\d{3})-(\d{9})\.safetensors")
 
 
@@ -48,13 +49,14 @@ def write(
 ) -> Path:
     """Write the checkpoint of a step, then remove all but the ``keep`` newest."""
     plain = {k: v.detach().to("cpu").contiguous().clone() for k, v in tensors.items()}
-    header = {
+    header: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,
         "digest": digest,
-        "sha256": _sum(plain),
         "state": dict(state),
     }
+    header = json.loads(json.dumps(header))  # as it will be read
+    header["sha256"] = _sum(plain, header)
     target = folder / f"{stage:03d}-{step:09d}.safetensors"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -83,21 +85,22 @@ def read(path: Path, digest: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
             tensors = {k: file.get_tensor(k) for k in file.keys()}
     except (SafetensorError, OSError, ValueError) as error:
         raise TrainingError(f"checkpoint {str(path)!r} cannot be read ({error}); {hint}") from error
-    if header.get("format") != FORMAT or header.get("version") != VERSION:
+    if header.get("format") != FORMAT or header.get("version") not in (1, VERSION):
         raise TrainingError(
             f"{str(path)!r} is no checkpoint of this version ({header.get('format')!r} "
             f"{header.get('version')!r}); {hint}"
         )
-    if header["digest"] != digest:
+    found = header.pop("sha256", None)
+    if found != _sum(tensors, header if header["version"] > 1 else {}):
         raise TrainingError(
-            f"checkpoint {str(path)!r} belongs to another configuration ({header['digest']}, "
+            f"checkpoint {str(path)!r} is damaged: it does not have the checksum that it was "
+            f"written with; {hint}"
+        )
+    if header.get("digest") != digest:
+        raise TrainingError(
+            f"checkpoint {str(path)!r} belongs to another configuration ({header.get('digest')}, "
             f"this one is {digest}); "
             "restore the configuration, or start in another folder"
-        )
-    if header["sha256"] != _sum(tensors):
-        raise TrainingError(
-            f"checkpoint {str(path)!r} is damaged: its tensors do not have the checksum they "
-            f"were written with; {hint}"
         )
     return tensors, header["state"]
 
@@ -132,8 +135,9 @@ def unpack_optimizer(
     optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
-def _sum(tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256()
+def _sum(tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> str:
+    """SHA-256 of tensors, and of a header unless it is empty."""
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode() if header else b"")
     for key in sorted(tensors):
         t = tensors[key].contiguous()
         digest.update(f"{key} {t.dtype} {tuple(t.shape)}".encode())

@@ -5,14 +5,24 @@ error for an unknown one names the nearest that is known.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from orca_cool.errors import TrainingError
+from orca_cool.errors import TrainingError, shown
 from orca_cool.genome.regions import closest
 from orca_cool.model.spec import ModelSpec, ModuleSpec
 from orca_cool.train.settings import TEACHER, Config, Stage, Transplants
+
+#: A configuration is some kilobytes; a larger file is none.
+LARGEST = 1 << 20
+
+#: Whole numbers of a configuration are at most this.
+MOST = 2**53
+
+#: What numbers out of their bounds should be.
+BOUNDED = {"int": f"a whole number of at most {MOST:,}", "float": "a finite number"}
 
 #: What a stage's settings of these names may be.
 CHOICES = {
@@ -66,6 +76,10 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         ) from error
     path = Path(path)
     try:
+        if (size := path.stat().st_size) > LARGEST:
+            raise TrainingError(
+                f"configuration {str(path)!r} has {size:,} bytes; at most {LARGEST:,} are read"
+            )
         data = yaml.safe_load(path.read_text())
         values = [(item, *item.partition("=")) for item in overrides]
         parsed = [(item, key, sign, yaml.safe_load(value)) for item, key, sign, value in values]
@@ -73,8 +87,11 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         raise TrainingError(
             f"configuration {str(path)!r} cannot be read: {error.strerror}"
         ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise TrainingError(f"configuration {str(path)!r} is not YAML: {error}") from error
+    except (yaml.YAMLError, ValueError) as error:  # a number of more than 4,300 digits, too
+        reason = " ".join(str(error).split())[:300]
+        raise TrainingError(f"configuration {str(path)!r} is not YAML: {reason}") from error
+    except RecursionError:
+        raise TrainingError(f"configuration {str(path)!r} is nested too deep") from None
     if not isinstance(data, dict):
         raise TrainingError(f"configuration {str(path)!r} is not a mapping of keys to values")
     for item, key, sign, value in parsed:
@@ -91,13 +108,13 @@ def parse_config(data: Mapping[str, Any], folder: Path) -> Config:
         plain.setdefault("expected", plain.pop("background"))
     stages = plain.get("stages")
     if not isinstance(stages, list) or not stages:
-        raise TrainingError(f"key 'stages' must be a list of stages, not {stages!r}")
+        raise TrainingError(f"key 'stages' must be a list of stages, not {shown(stages)}")
     plain["stages"] = tuple(_build(Stage, item, f"stages[{k}]") for k, item in enumerate(stages))
     plain["transplants"] = _build(Transplants, plain.get("transplants") or {}, "transplants")
     plain["folder"] = folder
     if not isinstance(plain.get("maps"), Mapping) or not plain["maps"]:
         raise TrainingError(
-            f"key 'maps' must name at least one contact map, not {plain.get('maps')!r}"
+            f"key 'maps' must name at least one contact map, not {shown(plain.get('maps'))}"
         )
     plain.setdefault("target", next(iter(plain["maps"])))
     config: Config = _build(Config, plain, "the configuration")
@@ -140,9 +157,10 @@ def _check_stage(config: Config, stage: Stage, where: str) -> None:
             raise TrainingError(
                 f"{where}.mix names an unknown source {source!r}; known: {', '.join(known)}"
             )
-        if not isinstance(share, (int, float)) or share < 0:
+        if not isinstance(share, (int, float)) or not 0 <= share <= MOST:
             raise TrainingError(
-                f"{where}.mix: the share of {source!r} must be a number from 0 on, not {share!r}"
+                f"{where}.mix: the share of {source!r} must be a number from 0 on, not "
+                f"{shown(share)}"
             )
     if stage.mix and sum(stage.mix.values()) <= 0:
         raise TrainingError(f"{where}.mix has no share above 0: {dict(stage.mix)}")
@@ -176,13 +194,13 @@ def _check_stage(config: Config, stage: Stage, where: str) -> None:
 def _build(kind: type, data: Any, where: str) -> Any:
     """A data class from plain data, whose keys and types are checked; ``where`` names the data."""
     if not isinstance(data, Mapping):
-        raise TrainingError(f"{where} must be a mapping, not {data!r}")
+        raise TrainingError(f"{where} must be a mapping, not {shown(data)}")
     fields = {f.name: f for f in dataclasses.fields(kind)}
     for key in data:
         if key not in fields:
-            near = closest(str(key), fields)
+            near = closest(key, fields) if isinstance(key, str) else None
             hint = f"did you mean {near!r}?" if near else f"known keys: {', '.join(fields)}"
-            raise TrainingError(f"unknown key {key!r} in {where}; {hint}")
+            raise TrainingError(f"unknown key {shown(key)} in {where}; {hint}")
     for name, f in fields.items():
         if (
             name not in data
@@ -190,28 +208,49 @@ def _build(kind: type, data: Any, where: str) -> Any:
             and f.default_factory is dataclasses.MISSING
         ):
             raise TrainingError(f"key {name!r} is missing in {where}")
-    values = {}
-    for key, value in data.items():
-        wanted = str(fields[key].type)
-        try:
-            if wanted == "float":
-                value = float(value)
-            elif wanted == "int" and (isinstance(value, bool) or int(value) != value):
+    return kind(**{key: _checked(key, v, str(fields[key].type), where) for key, v in data.items()})
+
+
+def _checked(key: str, value: Any, wanted: str, where: str) -> Any:
+    """A setting in the type that its data class names; TrainingError if it is of another, or out of
+    bounds.
+    """
+    try:
+        if wanted == "float":
+            value = float(value)
+            if not math.isfinite(value):
                 raise ValueError
-            elif wanted == "str":
-                if not isinstance(value, (str, int)) or isinstance(value, bool):
-                    raise ValueError
-                value = str(value)
-            elif wanted.startswith("tuple") and isinstance(value, list):
-                value = tuple(value)
-            elif wanted.startswith("tuple") and not isinstance(value, tuple):
+        elif wanted == "int" and not _whole(value):
+            raise ValueError
+        elif wanted == "str":
+            if isinstance(value, float) or not (isinstance(value, str) or _whole(value)):
                 raise ValueError
-            elif wanted.startswith("Mapping") and not isinstance(value, Mapping):
-                raise ValueError
-        except (TypeError, ValueError) as error:
-            raise TrainingError(f"{where}: {key} must be {wanted}, not {value!r}") from error
-        values[key] = value
-    return kind(**values)
+            value = str(value)
+        elif wanted.startswith("tuple") and isinstance(value, list):
+            value = tuple(value)
+        elif wanted.startswith("tuple") and not isinstance(value, tuple):
+            raise ValueError
+        elif wanted.startswith("Mapping") and not isinstance(value, Mapping):
+            raise ValueError
+        if wanted == "tuple[str, ...]" and not all(isinstance(v, str) or _whole(v) for v in value):
+            raise ValueError
+        if wanted == "Mapping[str, str]" and not all(isinstance(v, str) for v in value.values()):
+            raise ValueError
+    except (TypeError, ValueError, OverflowError) as error:
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        noun = BOUNDED.get(wanted, wanted) if number else wanted
+        raise TrainingError(f"{where}: {key} must be {noun}, not {shown(value)}") from error
+    return value
+
+
+def _whole(value: Any) -> bool:
+    """Whether it is a whole number within the bounds."""
+    return (
+        isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and abs(value) <= MOST
+        and int(value) == value
+    )
 
 
 def _set(data: Any, keys: list[str], value: Any, item: str) -> None:

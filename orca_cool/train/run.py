@@ -14,6 +14,7 @@ import torch
 
 from orca_cool.errors import OutputError, TrainingError
 from orca_cool.genome.open import open_genome
+from orca_cool.locks import locked_outputs
 from orca_cool.model.bundle import choose_table, save_bundle
 from orca_cool.model.cascade import Orca
 from orca_cool.train import checkpoint
@@ -47,16 +48,31 @@ def train(config: Config, folder: str | Path, resume: bool = False) -> Path | No
         If the configuration or its data cannot be used, the folder holds a run (without
         ``resume``) or none (with it), or a loss is not a number.
     OutputError
-        If the folder cannot be written.
+        If the folder cannot be written, or another process trains there.
     """
     folder = Path(folder)
-    last = _last_checkpoint(folder, resume)
+    _last_checkpoint(folder, resume)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(
             f"folder {str(folder)!r} cannot be made: {error.strerror or error}"
         ) from error
+    with locked_outputs(*([] if _only_helps() else [folder]), inside=True):
+        return _train(config, folder, _last_checkpoint(folder, resume))
+
+
+def _only_helps() -> bool:
+    """True in a process that Lightning or another launcher started beside the first one: it
+    computes, and leaves writing to that.
+    """
+    names = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")  # as Lightning looks
+    rank = next((os.environ[name] for name in names if name in os.environ), "0")
+    return any(r.isdigit() and int(r) > 0 for r in (rank, os.environ.get("NODE_RANK", "0")))
+
+
+def _train(config: Config, folder: Path, last: Path | None) -> Path | None:
+    """Run the stages from a checkpoint on, in every process."""
     torch.set_num_threads(config.threads)
     fabric = _launch(config, folder)
     if not fabric.is_global_zero:

@@ -154,6 +154,7 @@ class Config:
         more often, see :class:`Transplants`.
     teacher_lengths : smallest and largest length in bp of the chromosomes that the teacher
         (:mod:`orca_cool.train.teacher`) makes.
+    clr_weight_name : column of balancing weights of the maps.
     cutoff : of adaptive coarse-graining (cooltools).
     block_missing : a pixel with a larger share of missing fine pixels is missing.
     seed : of all random draws.
@@ -188,6 +189,7 @@ class Config:
     transplants: Transplants = Transplants()
     negatives: str = ""
     teacher_lengths: tuple[int, int] = (270_000, 850_000)
+    clr_weight_name: str = "weight"
     cutoff: float = 5.0
     block_missing: float = 0.5
     seed: int = 1
@@ -252,6 +254,13 @@ class Config:
             plain[key] = {k: Path(v).name for k, v in plain[key].items()}
         for stage in plain["stages"]:
             stage.pop("microbatch")
+        # as before there was a choice
+        fields = {f.name: f.default for f in dataclasses.fields(self)}
+        for key in ("clr_weight_name", "negatives", "teacher_lengths"):
+            if plain[key] == fields[key]:
+                plain.pop(key)
+        if not plain["transplants"]["negatives"]:
+            plain["transplants"].pop("negatives")
         return hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()[
             :16
         ]

@@ -107,7 +107,7 @@ class Run:
     def data(self, number: int) -> StageData:
         """Everything that the samples of a stage are drawn from."""
         config, stage = self.config, self.config.stages[number]
-        module, parts = self._module(stage), self.parts(stage)
+        module, parts = self.module(stage), self.parts(stage)
         observed: dict[str, ObservedMap] = {}
         expected_tables: dict[str, ExpectedModel] = {}
         teacher = None
@@ -148,9 +148,10 @@ class Run:
 
     def parts(self, stage: Stage) -> tuple[str, ...]:
         """What a stage trains."""
-        return trained_parts(stage, self._module(stage), self.spec)
+        return trained_parts(stage, self.module(stage), self.spec)
 
-    def _module(self, stage: Stage) -> ModuleSpec | None:
+    def module(self, stage: Stage) -> ModuleSpec | None:
+        """The module that a stage trains; None: profiles alone."""
         return self.spec.module(stage.module) if stage.module else None
 
     # -- maps
@@ -172,7 +173,8 @@ class Run:
             path = config.path(config.maps[name])
             cache = config.path(config.cache) if config.cache else self.folder / "cache"
             unread = {*config.test, *config.exclude}
-            m = ObservedMap(path, resolution, config.cutoff, cache=cache, exclude=unread)
+            treated: dict[str, Any] = {"cache": cache, "clr_weight_name": config.clr_weight_name}
+            m = ObservedMap(path, resolution, config.cutoff, exclude=unread, **treated)
             for chrom in config.exclude:  # a scaffold may be in one of the two alone
                 if chrom not in self.source.chromsizes and chrom not in m.cooler.chromnames:
                     both = f"genome {self.source.name!r} nor in map {m.path!r}"
@@ -186,8 +188,8 @@ class Run:
                 path,
                 resolution,
                 config.cutoff,
-                cache=cache,
                 exclude=unread | (set(m.chromsizes) - measured),
+                **treated,
             )
             for kind, chroms in (("training", self.training), ("validation", config.validation)):
                 if not measured & set(chroms) and (kind == "training" or name == config.target):

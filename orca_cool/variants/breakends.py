@@ -1,11 +1,16 @@
-"""Breakends of VCF (BND): pairs of records that tell one adjacency, each from its own side (VCF
+"""Breakends of VCF (BND): records that tell an adjacency, each from its own side (VCF
 specification, section 5.4).
+
+A bracketed ALT tells the whole adjacency. The mate's record, where there is one, tells it again
+from the other side: a pair is one variant, at its first record, and the two must agree. Sniffles
+and DELLY write each adjacency once and without MATEID, and a filter may have removed a mate: then
+the one record is taken.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +46,11 @@ class Record:
     alts: tuple[str, ...]
     mates: tuple[str, ...]
 
+    def mate(self, number: int) -> str:
+        """The id of the mate of ALT ``number`` (from 0); "" if none is named."""
+        mate = self.mates[number] if number < len(self.mates) else "."
+        return "" if mate == "." else mate
+
 
 def is_breakend(alt: str) -> bool:
     """True for an ALT that holds the position of a mate in brackets."""
@@ -64,17 +74,38 @@ def record_of(line: int, fields: Sequence[str]) -> Record | None:
     )
 
 
-def scan(file: TextFile) -> dict[str, Record | None]:
-    """All breakends of a file by their id; None for an id that several records have."""
-    found: dict[str, Record | None] = {}
+@dataclass(frozen=True)
+class Table:
+    """All breakends of a file.
+
+    Attributes
+    ----------
+    by_id : by their id; None for an id that several records have.
+    unmated : records and their adjacencies, of the ALTs that name no mate, by their two breakends.
+    """
+
+    by_id: dict[str, Record | None]
+    unmated: dict[frozenset[Breakend], list[tuple[Record, Adjacency]]]
+
+
+def scan(file: TextFile) -> Table:
+    """Read all breakends of a file."""
+    table = Table({}, {})
     for number, line in file:
-        if (
-            not line.startswith("#")
-            and (record := record_of(number, line.split("\t", 7)))
-            and record.id != "."
-        ):
-            found[record.id] = None if record.id in found else record
-    return found
+        if line.startswith("#") or not (record := record_of(number, line.split("\t", 7))):
+            continue
+        if record.id != ".":
+            table.by_id[record.id] = None if record.id in table.by_id else record
+        for k, alt in enumerate(record.alts):
+            if record.mate(k) or not is_breakend(alt):
+                continue
+            try:
+                adjacency = join_of(record, alt)
+            except EditError:
+                continue  # is told where the record itself is read
+            ends = frozenset((adjacency.first, adjacency.second))
+            table.unmated.setdefault(ends, []).append((record, adjacency))
+    return table
 
 
 def join_of(record: Record, alt: str) -> Adjacency:
@@ -113,24 +144,28 @@ def join_of(record: Record, alt: str) -> Adjacency:
     return Adjacency(own, mate, between) if forward else Adjacency(mate, own, between)
 
 
-def paired(
-    record: Record, number: int, table: Mapping[str, Record | None], source: SequenceSource
-) -> Adjacency | None:
-    """The adjacency of ALT ``number`` (from 0) and its mate; None if the mate comes first in the
-    file, since a pair is one variant, at its first record.
+def told_by(
+    record: Record, number: int, table: Table, source: SequenceSource
+) -> tuple[Adjacency, str] | None:
+    """The adjacency of ALT ``number`` (from 0), and a note if there is no mate that confirms it.
+
+    None if its mate comes first in the file, since a pair is one variant, at its first record.
 
     Raises
     ------
     EditError
-        If it has no mate, the mate's record is not in the file, or the two contradict each other.
+        If ALT is no breakend, or it and its mate contradict each other.
     """
-    mate_id = record.mates[number] if number < len(record.mates) else "."
-    if mate_id == ".":
-        raise EditError("BND without mate: INFO has no MATEID")
-    if mate_id not in table:
-        raise EditError(f"BND without mate: no breakend in the file has the ID {mate_id!r}")
-    mate = table[mate_id]
-    if mate is None or table.get(record.id, record) is None:
+    mate_id = record.mate(number)
+    if not mate_id:
+        return _unmated(record, number, table, source)
+    if mate_id not in table.by_id:
+        return join_of(record, record.alts[number]), (
+            f"no breakend in the file has the ID of its mate, {mate_id!r}: the join is taken from "
+            f"this record alone"
+        )
+    mate = table.by_id[mate_id]
+    if mate is None or table.by_id.get(record.id, record) is None:
         raise EditError(
             f"several breakends have the ID {(mate_id if mate is None else record.id)!r}; give "
             f"each its own"
@@ -146,13 +181,34 @@ def paired(
     for alt, back in zip(mate.alts, mate.mates):
         try:
             if back == record.id and _same(adjacency, join_of(mate, alt), source):
-                return adjacency
+                return adjacency, ""
         except EditError as error:
             raise EditError(f"its mate {mate_id!r} (line {mate.line}): {error}") from None
     told = f"{mate.chrom}:{mate.position} {short(','.join(mate.alts))}"
     raise EditError(
         f"it tells {adjacency}, which its mate {mate_id!r} contradicts (line {mate.line}: {told})"
     )
+
+
+def _unmated(
+    record: Record, number: int, table: Table, source: SequenceSource
+) -> tuple[Adjacency, str] | None:
+    """As :func:`told_by`, of an ALT that names no mate: another one that names none either, and
+    tells the same from the other side, is its mate.
+    """
+    adjacency = join_of(record, record.alts[number])
+    ends = frozenset((adjacency.first, adjacency.second))
+    mates = [
+        other.line
+        for other, its in table.unmated.get(ends, ())
+        if (other.chrom, other.position) != (record.chrom, record.position)
+        and _same(adjacency, its, source)
+    ]
+    if mates and min(mates) < record.line:
+        return None
+    if mates:
+        return adjacency, f"no MATEID: its mate is line {min(mates)}, which tells the same join"
+    return adjacency, "no MATEID: the join is taken from this record alone"
 
 
 def _same(a: Adjacency, b: Adjacency, source: SequenceSource) -> bool:

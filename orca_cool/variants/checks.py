@@ -15,6 +15,9 @@ from orca_cool.genome.regions import suggestion
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import GAP, SequenceSource, letters_to_codes
 
+#: A line that cannot be used and has no name is called by its text, up to this many letters.
+LONGEST_NAME = 200
+
 _LETTERS = np.frombuffer(b"ACGTN", dtype=np.uint8)
 
 

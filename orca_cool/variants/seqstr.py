@@ -22,7 +22,7 @@ from orca_cool.variants.checks import agrees, genome_letters, short
 
 _NAME = re.compile(r"<(?P<name>[^<>]*)>(?P<rest>.*)", re.DOTALL)
 _INTERVAL = re.compile(
-    r"(?:\[(?P<assembly>[^\]]*)\])?\s*(?P<region>.+:\d+-\d+)(?:\s+(?P<strand>[+-]))?"
+    r"(?:\[(?P<assembly>[^\]]*)\])?+\s*+(?P<region>.+:\d++-\d++)(?:\s+(?P<strand>[+-]))?"
 )
 _MODIFIER = re.compile(
     r"@(?P<chrom>\S+)\s+(?P<position>\d{1,18})\s+(?P<ref>[A-Za-z]+)\s+(?P<alt>[A-Za-z]+)"
@@ -50,6 +50,7 @@ def parse_seqstr(text: str, source: SequenceSource, *, assembly: str | None = No
         is no sequence. The message quotes the section.
     """
     contigs: list[Contig] = []
+    names: set[str] = set()
     for line in re.split(r"\n|\\n", text):
         if not line.strip():
             continue
@@ -57,7 +58,7 @@ def parse_seqstr(text: str, source: SequenceSource, *, assembly: str | None = No
         name, rest = (match["name"].strip(), match["rest"]) if match else (str(len(contigs)), line)
         if not re.fullmatch(r"[^\s,;=()]+", name):
             raise EditError(f"sequence name {name!r} is empty or holds a space or one of , ; = ( )")
-        if name in source.chromsizes or name in (c.name for c in contigs):
+        if name in source.chromsizes or name in names:
             other = "a chromosome" if name in source.chromsizes else "another sequence"
             raise EditError(
                 f"sequence {short(line)!r} would have the name of {other}, {name!r}; begin it "
@@ -75,6 +76,7 @@ def parse_seqstr(text: str, source: SequenceSource, *, assembly: str | None = No
         if not segments:
             raise EditError(f"sequence {name!r} is empty")
         contigs.append(Contig(name, tuple(segments)))
+        names.add(name)
     if not contigs:
         raise EditError(
             f"{text!r} holds no sequence; write it as <name>chr7:5530575-5530625 -;ACGT"

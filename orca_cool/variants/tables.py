@@ -28,7 +28,7 @@ from orca_cool.genome.changes import Adjacency, Breakend
 from orca_cool.genome.checks import check_adjacency
 from orca_cool.genome.source import SequenceSource
 from orca_cool.genome.textfile import TextFile, holds_data
-from orca_cool.variants.checks import chrom_length, short
+from orca_cool.variants.checks import LONGEST_NAME, chrom_length, short
 from orca_cool.variants.grammar import parse_edits, parse_event
 from orca_cool.variants.variant import Variant, of_changes, variants_file
 
@@ -251,10 +251,13 @@ def _variants(file: TextFile, after: int, rows: _Lines | _Bedpe) -> Iterator[Var
             continue
         where = f"{file.name} line {number}"
         fields = [field.strip() for field in line.split("\t")]
+        name = rows.name(fields)
         try:
-            yield rows.variant(where, fields)
+            yield replace(rows.variant(where, fields), id=name)
         except EditError as error:
-            yield Variant(rows.name(fields), where, "", 0, 0, "EDIT", (), problem=str(error))
+            # Its text is all by which the user may know a line that has no name.
+            called = name or short(" ".join(line.split()), LONGEST_NAME)
+            yield Variant(called, where, "", 0, 0, "EDIT", (), problem=str(error), id=name)
     if file.problem:
         yield Variant(
             "", f"{file.name} line {file.last + 1}", "", 0, 0, "EDIT", (), problem=file.problem

@@ -30,7 +30,7 @@ class Variant:
     where : "x.vcf line 17", "edit 2": for messages.
     chrom, start, end : the interval of the reference that changes (0-based, end-exclusive), for
         tables; of an adjacency of two chromosomes its first cut. A whole chromosome has none: 0, 0.
-        What could not be read is "" and 0.
+        What could not be read is "" and 0. Of a line of VCF the chromosome is its CHROM.
     kind : one of :data:`VARIANT_KINDS`.
     changes : of the genome that it was read with; empty if there is a problem.
     problem : why it cannot be used; "" if it can.
@@ -38,6 +38,9 @@ class Variant:
     alleles : for each haplotype of the chosen sample: 1 if it carries this allele, 0 if not, None
         if that is missing; None if no sample was chosen, or it has no genotype.
     phased : True if the order of ``alleles`` says which haplotype carries it.
+    id, pos, ref, alt : as the input writes them, so that results can be joined with it: of VCF its
+        columns, with the one ALT that this is; of tables the name, if there is one. "" and None
+        where the input has no such column.
     """
 
     name: str
@@ -51,6 +54,10 @@ class Variant:
     note: str = ""
     alleles: tuple[int | None, ...] | None = None
     phased: bool = False
+    id: str = ""
+    pos: int | None = None
+    ref: str = ""
+    alt: str = ""
 
 
 def variants_file(path: str | Path | TextFile) -> TextFile:

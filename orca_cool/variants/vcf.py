@@ -3,7 +3,7 @@ breakends, in the order of the file.
 
 htslib (through cyvcf2) parses lines one by one, so that a line that cannot be used costs only
 itself: it becomes a variant with a problem. Small variants are trimmed to what differs. The POS of
-a symbolic ALT is the base before the event.
+a symbolic ALT is the base before the event (:mod:`orca_cool.variants.symbolic`).
 """
 
 from __future__ import annotations
@@ -16,13 +16,20 @@ from pathlib import Path
 from typing import Any
 
 from orca_cool.errors import EditError
-from orca_cool.genome.changes import Change, Edit
+from orca_cool.genome.changes import Adjacency, Change, Edit
 from orca_cool.genome.checks import check_adjacency, check_edit
-from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import SequenceSource
 from orca_cool.genome.textfile import TextFile
-from orca_cool.variants import breakends
-from orca_cool.variants.checks import agrees, chrom_length, genome_letters, short, small_edit
+from orca_cool.variants import breakends, symbolic
+from orca_cool.variants.checks import (
+    LONGEST_NAME,
+    agrees,
+    chrom_length,
+    genome_letters,
+    short,
+    small_edit,
+)
+from orca_cool.variants.symbolic import joined
 from orca_cool.variants.variant import Variant, of_changes, variants_file
 
 COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
@@ -30,14 +37,10 @@ COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
 #: ALTs that are no variant: none; deleted by another record; any other allele.
 NOTHING = (".", "*", "<*>", "<NON_REF>")
 
-_SYMBOLIC = re.compile(
-    r"<(?P<kind>DEL|INS)(:ME(:[^>]+)?)?>|<(?P<dup>DUP)(:TANDEM)?>|<(?P<inv>INV)>"
-)
-
 # INFO of structural variants, under the types of the specification whatever the file's own header
 # says, or does not say.
 _OWN = {"END": "Integer", "SVLEN": "Integer"} | dict.fromkeys(
-    ("SVTYPE", "SVINSSEQ", "SEQ", "MATEID", "PARID"), "String"
+    ("SVTYPE", "SVINSSEQ", "SEQ", "SVCLAIM", "MATEID", "PARID"), "String"
 )
 
 
@@ -71,7 +74,9 @@ def read_vcf(
             f'reading {str(file.path)!r} needs cyvcf2: pip install "orca-cool[variants]"'
         ) from None
     meta, columns = _header(file)
-    reader = _Reader(file, source, columns, _sample_column(file, columns, sample))
+    minor = re.match(r"##fileformat=VCFv4\.(\d{1,3})", meta[0])
+    column = _sample_column(file, columns, sample)
+    reader = _Reader(file, source, columns, column, int(minor[1]) if minor else 0)
     header = "\n".join([*reader.meta(meta), "\t".join(reader.cut(columns))]) + "\n"
     try:
         reader.htslib = cyvcf2.Writer.from_string(os.devnull, header)
@@ -137,11 +142,10 @@ class _Reader:
     source: SequenceSource
     columns: list[str]
     sample: int | None  # index of its column
+    minor: int  # of the version of VCF 4
     htslib: Any = None
     contigs: set[str] = field(default_factory=set)
-    pairs: dict[str, breakends.Record | None] | None = (
-        None  # read at the first breakend: most files have none
-    )
+    breakends: breakends.Table | None = None  # read at the first one: most files have none
     seen: dict[str, int] = field(
         default_factory=dict
     )  # position of the last record by chromosome, the present one last
@@ -189,18 +193,19 @@ class _Reader:
     def _line(self, number: int, line: str) -> Iterator[Variant]:
         where = f"{self.file.name} line {number}"
         fields = line.split("\t")
-        bad = Variant("", where, "", 0, 0, "EDIT", ())
+        bad = Variant(short(" ".join(line.split()), LONGEST_NAME), where, "", 0, 0, "EDIT", ())
         if len(fields) != len(self.columns):
             yield replace(
                 bad, problem=f"it has {len(fields)} columns, the header has {len(self.columns)}"
             )
             return
         chrom, pos, name, ref, alts = fields[:5]
+        bad = replace(bad, name=_label(fields, alts), chrom=chrom, id=name, ref=ref, alt=alts)
         if not re.fullmatch("[0-9]{1,18}", pos):
-            yield replace(bad, problem=f"POS {short(pos)!r} is not a position", chrom=chrom)
+            yield replace(bad, problem=f"POS {short(pos)!r} is not a position")
             return
-        position = int(pos)
-        note = self._order(chrom, position)
+        bad = replace(bad, pos=int(pos))
+        note = self._order(chrom, int(pos))
         record, alleles = None, None
         if chrom in self.contigs:
             try:
@@ -212,38 +217,33 @@ class _Reader:
                 )
             except Exception as error:  # of no class of its own
                 reason = str(error).rpartition("(")[2].rstrip(")")
-                yield replace(
-                    bad, problem=f"htslib cannot parse the line ({short(reason)})", chrom=chrom
-                )
+                yield replace(bad, problem=f"htslib cannot parse the line ({short(reason)})")
                 return
+        start = max(int(pos) - 1, 0)
+        bad = replace(bad, start=start, end=start + len(ref))
         for i, alt in enumerate(alts.split(",")):
             if alt in NOTHING:
                 continue
-            label = (
-                name
-                if name != "."
-                else f"{chrom}:{position} "
-                + (alt if alt[:1] == "<" else f"{short(ref)}>{short(alt)}")
-            )
-            label += f"_{i + 1}" * (name != "." and "," in alts)
-            start = max(position - 1, 0)
-            variant = Variant(label, where, chrom, start, start + len(ref), _kind(ref, alt), ())
+            label = _label(fields, alt) + f"_{i + 1}" * (name != "." and "," in alts)
+            one = replace(bad, name=label, kind=_kind(ref, alt), alt=alt)
             try:
                 made = self._change(number, fields, i, alt, record)
                 if made is None:
                     continue
-                change, more = made
-                made_of = of_changes([change], where, label, "; ".join(filter(None, [note, more])))
-                variant = replace(made_of, kind=_kind(ref, alt, change))
+                variant = _changed(one, *made, note)
             except EditError as error:
-                variant = replace(variant, problem=str(error))
+                variant = replace(one, problem=str(error))
             if alleles is not None:
                 called = tuple(None if a < 0 else int(a == i + 1) for a in alleles[:-1])
                 variant = replace(variant, alleles=called, phased=bool(alleles[-1]))
             yield variant
 
     def _cells(self, fields: list[str]) -> list[str]:
+        """What htslib reads of a line."""
         cells = self.cut(fields)
+        # htslib warns of every FILTER and INFO that the header does not declare
+        info = [e for e in cells[7].split(";") if e.partition("=")[0] in _OWN]
+        cells[6:8] = [".", ";".join(info) or "."]
         # VCF 4.4 may tell the phase of the first allele too, which htslib of today's cyvcf2 does
         # not parse
         return cells if self.sample is None else [*cells[:9], cells[9].lstrip("/|")]
@@ -265,33 +265,30 @@ class _Reader:
         """
         chrom, position, ref = fields[0], int(fields[1]), fields[3]
         if breakends.is_breakend(alt):
-            if self.pairs is None:
-                self.pairs = breakends.scan(self.file.again())
+            if self.breakends is None:
+                self.breakends = breakends.scan(self.file.again())
             own = breakends.record_of(number, fields)
             assert own is not None
-            adjacency = breakends.paired(own, i, self.pairs, self.source)
-            return (
-                None
-                if adjacency is None
-                else (check_adjacency(self.source, adjacency), self._ref_note(chrom, position, ref))
-            )
+            told = breakends.told_by(own, i, self.breakends, self.source)
+            if told is None:
+                return None
+            adjacency = check_adjacency(self.source, told[0])
+            return adjacency, joined(told[1], self._ref_note(chrom, position, ref))
         length = chrom_length(self.source, chrom)
         if position > length:
             raise EditError(
                 f"POS {position:,} lies beyond the end of {chrom}, which is {length:,} bp long"
             )
-        match = _SYMBOLIC.fullmatch(alt)
-        if match:
-            edit, note = _symbolic(
-                match["kind"] or match["dup"] or match["inv"], chrom, position, i, record
+        if kind := symbolic.kind_of(alt):
+            several = sum(other[:1] == "<" for other in fields[4].split(",")) > 1
+            edit, note = symbolic.edit_of(
+                kind, chrom, position, i, record, several=several, minor=self.minor
             )
-            return check_edit(self.source, edit), "; ".join(
-                filter(None, [note, self._ref_note(chrom, position, ref)])
-            )
+            return check_edit(self.source, edit), joined(note, self._ref_note(chrom, position, ref))
         if alt.startswith("<"):
-            known = "DEL, DUP, INV, INS and breakends in pairs are"
+            known = "DEL, DUP, INV, INS and breakends are"
             raise EditError(f"ALT type {short(alt)!r} is not known; {known}")
-        if "." in alt:
+        if _is_single_breakend(alt):
             raise EditError(
                 f"ALT {short(alt)!r} is a single breakend: where it is joined to is not known"
             )
@@ -304,44 +301,36 @@ class _Reader:
         )
 
 
-def _symbolic(kind: str, chrom: str, position: int, i: int, record: Any) -> tuple[Edit, str]:
-    """The edit of a symbolic ALT. POS is 1-based and the base before the event, so that is the
-    event's 0-based start.
-    """
-    end, length = _value(record, "END", i), _value(record, "SVLEN", i)
-    size = None if length is None else abs(length)
-    if kind == "INS":
-        letters = _value(record, "SVINSSEQ", i) or _value(record, "SEQ", i)
-        if letters:
-            return Edit("ins", chrom, position, position, sequence=(Segment.letters(letters),)), ""
-        if not size:
-            raise EditError(
-                "neither the inserted sequence (INFO SVINSSEQ, SEQ) nor its length (SVLEN) is given"
-            )
-        return Edit(
-            "ins", chrom, position, position, sequence=(Segment("", 0, size),)
-        ), "sequence not given: N"
-    note = ""
-    if end is None:
-        if size is None:
-            raise EditError(f"neither INFO END nor SVLEN tells where the {kind} ends")
-        end = position + size
-    elif end < position:
-        raise EditError(f"END {end:,} lies before POS {position:,}")
-    elif size is not None and end - position != size:
-        note = f"END is taken, though SVLEN is {length:,}"
-    return Edit(kind.lower(), chrom, position, end), note
+def _label(fields: list[str], alt: str) -> str:
+    """What a record is called: its ID, or where it is and what it does."""
+    chrom, pos, name, ref = fields[:4]
+    if name != ".":
+        return name
+    return f"{chrom}:{pos} " + (alt if alt[:1] == "<" else f"{short(ref)}>{short(alt)}")
 
 
-def _value(record: Any, key: str, i: int) -> Any:
-    """The INFO field ``key`` for ALT ``i`` (from 0); a field with one value holds for every ALT."""
-    value = record.INFO.get(key)
-    if isinstance(value, str):
-        values = tuple(None if v == "." else v for v in value.split(","))
-        value = values[0] if len(values) == 1 else values
-    if isinstance(value, tuple):
-        return value[i] if i < len(value) else None
-    return None if isinstance(value, bool) else value  # False: the key stands without a value
+def _changed(variant: Variant, change: Change, more: str, note: str) -> Variant:
+    """The variant of an ALT with its change, where the change is."""
+    made = of_changes([change], variant.where)
+    chrom, start, end = made.chrom, made.start, made.end
+    if isinstance(change, Adjacency) and change.first.chrom != change.second.chrom:
+        # the record's own side, not that which is read first, so that the chromosome is CHROM
+        own = next(e for e in (change.first, change.second) if e.chrom == variant.chrom)
+        chrom, start, end = own.chrom, own.position, own.position
+    return replace(
+        variant,
+        chrom=chrom,
+        start=start,
+        end=end,
+        kind=_kind(variant.ref, variant.alt, change),
+        changes=(change,),
+        note=joined(note, more),
+    )
+
+
+def _is_single_breakend(alt: str) -> bool:
+    """True for ``t.`` and ``.t``: the side that it is joined to is not known."""
+    return "." in alt and alt[:1] != "<" and not breakends.is_breakend(alt)
 
 
 def _kind(ref: str, alt: str, change: Change | None = None) -> str:
@@ -349,12 +338,10 @@ def _kind(ref: str, alt: str, change: Change | None = None) -> str:
 
     A small variant is told by its ``change``, which holds only what differs, where that is known.
     """
-    if breakends.is_breakend(alt):
+    if breakends.is_breakend(alt) or _is_single_breakend(alt):
         return "BND"
-    if match := _SYMBOLIC.fullmatch(alt):
-        return match["kind"] or match["dup"] or match["inv"]
-    if alt.startswith("<") or "." in alt:
-        return "EDIT"
+    if alt.startswith("<"):
+        return symbolic.kind_of(alt) or "EDIT"
     if isinstance(change, Edit):
         old, new = change.end - change.start, sum(map(len, change.sequence))
     else:

@@ -143,7 +143,9 @@ def test_the_file_is_of_the_edited_genome(call, tmp_path, source):
     assert result.stdout.split() == [
         str(out),
         *(str(tmp_path / f"out.expected.{r}.tsv") for r in LEVELS),
+        str(tmp_path / "out.view.bed"),
     ]
+    assert f"--view {tmp_path / 'out.view.bed'}" in result.stderr
     genome = apply_edits(source, [Edit("del", "a", 1_013, 1_500)])
     clr = cooler.Cooler(f"{out}::resolutions/40")
     assert clr.chromsizes.to_dict() == {"a": 2_523, "b": 2_100, "c": 500}
@@ -292,9 +294,11 @@ def test_lifted_and_difference(call, tmp_path):
     assert [p for p in result.stdout.split() if p.endswith(".mcool")] == [
         str(tmp_path / f"{name}.mcool") for name in names
     ]
-    assert {p.name for p in tmp_path.iterdir()} == {f"{name}.mcool" for name in names} | {
-        f"{name}.expected.{r}.tsv" for name in names[:3] for r in LEVELS
-    }
+    assert {p.name for p in tmp_path.iterdir()} == (
+        {f"{name}.mcool" for name in names}
+        | {f"{name}.expected.{r}.tsv" for name in names[:3] for r in LEVELS}
+        | {f"{name}.view.bed" for name in names[:3]}
+    )
     for name in names:
         assert check_mcool(tmp_path / f"{name}.mcool").valid
         checked = CliRunner().invoke(main, ["check", str(tmp_path / f"{name}.mcool")])

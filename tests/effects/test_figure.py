@@ -23,11 +23,12 @@ from PIL import Image
 from orca_cool.cli import main
 from orca_cool.effects import figure as figure_module
 from orca_cool.effects.align import Reference, compare
-from orca_cool.effects.columns import Column, Map, compared, diamond_side, read_maps
+from orca_cool.effects.columns import Column, Map, compared, diamond_side
 from orca_cool.effects.figure import SQUARE, draw_columns
 from orca_cool.effects.figure_axes import LITERAL_COLOUR, SEGMENT_COLOURS
 from orca_cool.effects.gene_track import GAP
 from orca_cool.effects.maps_file import save_maps
+from orca_cool.effects.read_maps import read_maps
 from orca_cool.effects.sites import around, site_at, sites
 from orca_cool.errors import CoolerError, EditError, OutputError
 from orca_cool.genome.apply_edits import apply_edits
@@ -37,7 +38,8 @@ from orca_cool.genome.open import open_genome
 from orca_cool.genome.regions import Region
 from orca_cool.genome.segments import Segment
 from orca_cool.maps.metrics import insulation_score
-from orca_cool.maps.picture import observed_panel, picture_paths
+from orca_cool.maps.panels import observed_panel
+from orca_cool.maps.picture import picture_paths
 from orca_cool.model.bundle import load_bundle, save_bundle
 from orca_cool.prediction.engine import make_engine
 from orca_cool.variants.variant import of_changes
@@ -1102,7 +1104,10 @@ def test_a_file_of_maps_is_drawn(call, files, tmp_path):
     [
         (["--at", "a:100", "--genome", "x.fa"], ["nothing to draw", "--model and --genome"]),
         ([], ["nothing to draw", "PREDICTED"]),
-        (["MAPS", "--edit", EDIT], ["--edit: nothing is predicted", "local.npz", "leave out one"]),
+        (
+            ["MAPS", "--edit", EDIT],
+            [f"--edit {EDIT!r}: nothing is predicted", "local.npz", "leave out one"],
+        ),
         (["MAPS", "--region", "a:1-10"], ["--region", "local.npz"]),
         (["MAPS", "--levels", "41"], ["level '41'", "160, 80, 40"]),
         (["maps.mcool", "--triangles"], ["--triangles", "maps.mcool"]),

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pandas as pd
 import pytest
 import runs
 from click.testing import CliRunner
+from damage import KINDS, damage
 
 from orca_cool.cli import main
 from orca_cool.effects import table as table_module
@@ -232,6 +234,97 @@ def test_a_haplotype_is_no_variant(engine, tmp_path, monkeypatch):
     )
 
 
+def dialects(place, engine):
+    """A VCF as several callers would write it together: alleles in letters, several ALTs, symbolic
+    ones, breakends in pairs (GRIDSS) and alone (Sniffles, DELLY), and what cannot be scored.
+    """
+    a, b = (lambda p, c=c: letter(engine, c, p) for c in "ab")
+    other = {k: "ACGT"[("ACGT".find(k) + 1) % 4] for k in "ACGTN"}
+    lines = [
+        f"a\t3000\trs1\t{a(3000)}\t{other[a(3000)]},{a(3000)}TTAT\t.\tPASS\t.",
+        f"a\t3500\t.\t{a(3500)}\t<DEL>,<DUP>\t.\tPASS\tSVLEN=-200,600;END=4100",
+        f"a\t4000\tpair_o\t{a(4000)}\t{a(4000)}[b:2001[\t.\tPASS\tSVTYPE=BND;MATEID=pair_h",
+        f"a\t5000\tsingle\t{a(5000)}\t{a(5000)}ACG.\t.\tPASS\tSVTYPE=BND",
+        f"a\t5000\t.\t{a(5000)}\t<CNV>\t.\tPASS\tEND=5400",
+        f"b\t2001\tpair_h\t{b(2001)}\t]a:4000]{b(2001)}\t.\tPASS\tSVTYPE=BND;MATEID=pair_o",
+        "b\t3000\tSniffles2.BND.1\tN\t]a:7000]N\t.\tPASS\tSVTYPE=BND;CHR2=a",
+        f"b\t4000\trs2\t{other[b(4000)]}\t{b(4000)}\t.\tq10\t.",
+    ]
+    info = ["END,Number=1,Type=Integer", "SVLEN,Number=.,Type=Integer"]
+    info += [f"{key},Number=.,Type=String" for key in ("SVTYPE", "MATEID", "CHR2")]
+    head = ["##fileformat=VCFv4.3", '##FILTER=<ID=q10,Description="">']
+    head += [f"##contig=<ID={c},length={n}>" for c, n in runs.SIZES.items()]
+    head += [f'##INFO=<ID={text},Description="">' for text in info]
+    head += [f'##ALT=<ID={kind},Description="">' for kind in ("DEL", "DUP", "CNV")]
+    path = place / "dialects.vcf"
+    path.write_text("\n".join([*head, HEADER.splitlines()[-1], *lines]) + "\n")
+    return path
+
+
+def test_the_table_joins_with_its_vcf(place, engine, tmp_path):
+    """By id, chrom, pos, ref and alt, with the file as pysam reads it."""
+    import pysam
+
+    path, out = dialects(place, engine), tmp_path / "t.tsv"
+    result = CliRunner().invoke(main, arguments(place, path, out))
+    assert result.exit_code == 0, result.output
+    assert "6 of 9 variants scored" in result.output
+    keys = ["id", "chrom", "pos", "ref", "alt"]
+    ours = table(out)
+    with pysam.VariantFile(str(path)) as file:
+        theirs = pd.DataFrame(
+            [(r.id or ".", r.chrom, r.pos, r.ref, alt) for r in file for alt in r.alts],
+            columns=keys,
+        )
+    joined = theirs.merge(ours, on=keys, how="outer", indicator=True)
+    assert list(joined.loc[joined["_merge"] != "both", "id"]) == ["pair_h"]  # told by pair_o
+    status = joined[joined["_merge"] == "both"].drop_duplicates(keys).set_index(keys)["status"]
+    assert {k[0] for k, s in status.items() if not s.startswith("ok")} == {"single", ".", "rs2"}
+    assert sum(s.startswith("ok") for s in status) == 6
+    rows = ours[ours["resolution"] == 40].drop_duplicates("name").set_index("name")
+    assert [rows.loc[f"a:3500 <{k}>", "end"] for k in ("DEL", "DUP")] == [3_700, 4_100]
+    assert rows.loc["Sniffles2.BND.1", "start"] == 3_000 - 1
+
+
+def test_nothing_scored_is_another_exit_code(place, engine, tmp_path):
+    """A table is written that says why; --strict stops before it."""
+    lines = dialects(place, engine).read_text().splitlines(keepends=True)
+    bad = tmp_path / "bad.vcf"
+    bad.write_text("".join(x for x in lines if x[0] == "#" or "single" in x or "<CNV>" in x))
+    for output in (tmp_path / "t.tsv", "-"):
+        result = CliRunner().invoke(main, arguments(place, bad, output))
+        assert result.exit_code == 1
+        assert "0 of 2 variants scored" in result.stderr
+        assert "Error: no variant could be scored; the column status" in result.stderr
+        assert "Traceback" not in result.output
+    statuses = list(table(tmp_path / "t.tsv")["status"])
+    assert statuses[0].endswith("ACG.' is a single breakend: where it is joined to is not known")
+    assert "'<CNV>' is not known" in statuses[1]
+    strict = CliRunner().invoke(main, [*arguments(place, bad, tmp_path / "s.tsv"), "--strict"])
+    assert strict.exit_code == 2
+    assert not (tmp_path / "s.tsv").exists()
+
+
+def test_an_unfinished_table_with_other_columns_is_not_gone_on_with(
+    place, vcf, engine, tmp_path, monkeypatch
+):
+    variants = list(read_variants(vcf, engine.source))[:2]
+    out = tmp_path / "scores.tsv"
+
+    def run(**changes):
+        reference = Reference(engine, engine.spec.module("S"))
+        return write_table(reference, variants, out, Scoring((40,)), identity={}, **changes)
+
+    monkeypatch.setattr(table_module, "batch_rows", lambda *a: 1 / 0)
+    monkeypatch.setattr(table_module, "FORMAT_VERSION", 1)
+    with pytest.raises(ZeroDivisionError):
+        run()
+    monkeypatch.undo()
+    with pytest.raises(OutputError, match=r"other settings \(format_version\); .*--force"):
+        run()
+    assert run(force=True).scored == 2
+
+
 def test_another_run_does_not_go_on_with_it(place, vcf, engine, tmp_path, monkeypatch):
     variants = list(read_variants(vcf, engine.source))[:3]
     module = engine.spec.module("S")
@@ -257,6 +350,127 @@ def test_another_run_does_not_go_on_with_it(place, vcf, engine, tmp_path, monkey
     run(identity={"file": "y"}, force=True)
     with pytest.raises(OutputError, match="exists"):
         run()
+
+
+class Stopped(BaseException):
+    """As KeyboardInterrupt, which pytest would take for its own."""
+
+
+@pytest.fixture(scope="module")
+def interrupted(vcf, engine, tmp_path_factory):
+    """How a table is written in blocks of three variants; a work folder with three of them; the
+    whole table.
+    """
+    variants = list(read_variants(vcf, engine.source))
+    module = engine.spec.module("S")
+    folder = tmp_path_factory.mktemp("interrupted")
+
+    def write(output, stop=99):
+        def until(done, total):
+            if done >= stop:
+                raise Stopped
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(table_module, "batch_size", lambda engine: 3)
+            return write_table(
+                Reference(engine, module),
+                variants,
+                output,
+                Scoring(module.resolutions),
+                identity={"file": "x"},
+                progress=until,
+            )
+
+    write(folder / "whole.tsv")
+    with pytest.raises(Stopped):
+        write(folder / "scores.tsv", stop=9)
+    return write, folder / "scores.tsv.partial", folder / "whole.tsv"
+
+
+def go_on(interrupted, tmp_path, caplog):
+    """The table, its summary, and the warnings of a run that goes on with what is in
+    ``tmp_path``.
+    """
+    write, _, whole = interrupted
+    caplog.clear()
+    output = tmp_path / "scores.tsv"
+    summary = write(output)
+    assert summary.scored == 13
+    assert sum(summary.unscored.values()) == 3
+    assert output.read_bytes() == whole.read_bytes()
+    assert json.loads((tmp_path / "scores.tsv.json").read_text())["scored"] == 13
+    for path in tmp_path.glob("scores.tsv*"):
+        path.unlink()  # no folder is left
+    return [r.getMessage() for r in caplog.records if r.name.startswith("orca_cool")]
+
+
+def test_zeros_of_a_power_cut_are_not_in_the_table(interrupted, tmp_path, caplog):
+    """The size is there, the data are not: those rows are told, and scored again."""
+    here = shutil.copytree(interrupted[1], tmp_path / "scores.tsv.partial")
+    data = (here / "rows.tsv").read_bytes()
+    (here / "rows.tsv").write_bytes(data[:-300] + bytes(300))
+    (warning,) = go_on(interrupted, tmp_path, caplog)
+    assert "is damaged (1 of its blocks of rows" in warning
+    assert "these variants are scored again" in warning
+
+
+def test_only_the_lost_block_is_scored_again(interrupted, tmp_path, caplog, monkeypatch):
+    here = shutil.copytree(interrupted[1], tmp_path / "scores.tsv.partial")
+    data = (here / "rows.tsv").read_bytes()
+    (here / "rows.tsv").write_bytes(data[:10] + b"?" + data[11:])
+    calls, real = [], table_module.batch_rows
+
+    def counted(reference, some, first, scoring):
+        calls.append((first, len(some)))
+        return real(reference, some, first, scoring)
+
+    monkeypatch.setattr(table_module, "batch_rows", counted)
+    go_on(interrupted, tmp_path, caplog)
+    assert calls == [(0, 3), (9, 3), (12, 3), (15, 1)]
+
+
+def test_an_unfinished_table_of_a_former_version(interrupted, tmp_path, caplog):
+    """It has no checksums: it is told, and begun anew; one of other settings is refused."""
+    here = shutil.copytree(interrupted[1], tmp_path / "scores.tsv.partial")
+    first = (here / "journal.jsonl").read_text().splitlines()[0]
+    settings = json.loads(first.partition(" ")[2])["settings"]
+    former = json.dumps({"settings": settings | {"file": "y"}, "bytes": 3}) + "\n"
+    (here / "journal.jsonl").write_text(former)
+    with pytest.raises(OutputError, match=r"other settings \(file\)"):
+        go_on(interrupted, tmp_path, caplog)
+    (here / "journal.jsonl").write_text(json.dumps({"settings": settings, "bytes": 3}) + "\n")
+    (warning,) = go_on(interrupted, tmp_path, caplog)
+    assert "was left by a former version; the table begins anew" in warning
+
+
+@pytest.mark.parametrize(
+    "number", [12, pytest.param(200, marks=[pytest.mark.long, pytest.mark.timeout(7200)])]
+)
+def test_any_damage_to_an_unfinished_table(interrupted, tmp_path, caplog, number):
+    """Whatever happens to rows or journal, the table is the undisturbed one."""
+    rng = np.random.default_rng(number)
+    told = 0
+    for k in range(number):
+        here = shutil.copytree(interrupted[1], tmp_path / "scores.tsv.partial")
+        damage(here / ("rows.tsv", "journal.jsonl")[k % 2], KINDS[k // 2 % 6], rng)
+        told += bool(go_on(interrupted, tmp_path, caplog))
+    print(f"{number} damaged, {told} told")
+    assert told >= number // 2  # a journal that is cut at a line's end, or gone, is a shorter one
+
+
+@pytest.mark.slow
+def test_two_processes_on_one_table(place, vcf, whole, tmp_path):
+    """One writes it, the other is told: no row is there twice."""
+    line = [sys.executable, "-m", "orca_cool", *arguments(place, vcf, tmp_path / "v.tsv")]
+    options = {"env": runs.environment(), "stderr": subprocess.PIPE, "text": True}
+    processes = [subprocess.Popen(line, **options) for _ in range(2)]
+    errors = [p.communicate()[1] for p in processes]
+    assert sorted(p.returncode for p in processes) == [0, 2], errors
+    text = next(e for p, e in zip(processes, errors) if p.returncode == 2)
+    assert "is in use" in text or "exists; use --force" in text  # the first may have ended
+    ours = table(tmp_path / "v.tsv")
+    assert not ours.duplicated(["name", "resolution", "site"]).any()
+    pd.testing.assert_frame_equal(ours, table(whole))
 
 
 @pytest.mark.parametrize("moments", [(0.4, 0.9, 1.6)])

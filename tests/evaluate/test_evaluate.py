@@ -20,6 +20,7 @@ from orca_cool.errors import CoolerError, RegionError
 from orca_cool.evaluate.baselines import fit_baselines, squares
 from orca_cool.evaluate.centromeres import depletion
 from orca_cool.evaluate.files import FileEvaluation
+from orca_cool.evaluate.maps import MeasuredMaps
 from orca_cool.evaluate.options import EvaluationOptions
 from orca_cool.evaluate.result import Result
 from orca_cool.maps.coolfile import Layer, RowBlock, write_mcool
@@ -339,3 +340,82 @@ def test_shipped_model_reaches_its_reported_r(tmp_path):
     d = found.centromeres["chrII"]
     assert d["across"] < d["elsewhere"] - 0.2
     assert abs(d["minimum"] - d["at"]) < 10_000
+
+
+# ---- maps of others
+
+
+CASES = Path(__file__).parents[1] / "data" / "cases"
+
+
+@pytest.fixture(scope="module")
+def yeast(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A made-up prediction of yeast's chrI and chrII, whose levels are independent of each
+    other.
+    """
+    sizes = dict(cooler.Cooler(f"{CASES / 'divisive.mcool'}::resolutions/8000").chromsizes)
+    rng = np.random.default_rng(4)
+    layers, rows = [], {}
+    for r, band in ((4000, 64), (8000, 60)):
+        layers.append(Layer(r, 0.2 / (np.arange(band) + 1.0), 1e-4, band, None, {}))
+        rows[r] = []
+        for c, size in sizes.items():
+            n = -(-size // r)
+            y = rng.normal(size=(n, min(band, n))).astype(np.float32)
+            y[np.arange(n)[:, None] + np.arange(y.shape[1]) >= n] = np.nan
+            rows[r].append(RowBlock(c, 0, y, np.full(y.shape, r, np.int32)))
+    path = tmp_path_factory.mktemp("yeast") / "E.mcool"
+    write_mcool(
+        path,
+        chromsizes={c: int(n) for c, n in sizes.items()},
+        assembly="x",
+        layers=layers,
+        row_blocks=lambda r: rows[r],
+        metadata={},
+    )
+    return path
+
+
+def test_weights_that_divide_score_as_their_inverses(yeast, tmp_path):
+    plain = tmp_path / "plain.mcool"
+    for r in (4000, 8000):
+        clr = cooler.Cooler(f"{CASES / 'divisive.mcool'}::resolutions/{r}")
+        bins = clr.bins()[:]
+        bins["weight"] = 1 / bins["weight"]
+        cooler.create_cooler(f"{plain}::resolutions/{r}", bins, clr.pixels()[:], mode="a")
+    one, two = (
+        score_file(yeast, path, ["chrII"], base=4000) for path in (CASES / "divisive.mcool", plain)
+    )
+    for a, b in zip(one.scores, two.scores):
+        assert (a.resolution, a.pixels) == (b.resolution, b.pixels)
+        assert a.r == pytest.approx(b.r, abs=1e-6)
+        assert a.ceiling == pytest.approx(b.ceiling, abs=1e-6)
+
+
+def test_a_chromosome_without_contacts_has_no_ceiling(yeast, caplog):
+    with pytest.raises(CoolerError, match="no contacts within 'chrII'"):
+        score_file(yeast, CASES / "nochrII.cool", ["chrII"])
+    for options in ({"train": ("chrII",)}, {"replicate": str(CASES / "nochrII.cool")}):
+        chroms, observed = ["chrI"], CASES / "nochrII.cool"
+        if "replicate" in options:
+            chroms, observed = ["chrII"], CASES / "plain.cool"
+        with pytest.raises(CoolerError, match="no contacts within 'chrII'"):
+            score_file(yeast, observed, chroms, **options)
+
+
+def test_a_prediction_is_compared_level_by_level(yeast, caplog):
+    result = score_file(yeast, yeast, ["chrI", "chrII"], replicate=str(yeast), train=())
+    assert "compared level by level" in caplog.text
+    assert {s.resolution for s in result.scores} == {4000, 8000}
+    for s in result.scores:
+        assert s.r == pytest.approx(1, abs=1e-6)
+        assert s.replicate == pytest.approx(1, abs=1e-6)
+        assert s.ceiling is None
+    with pytest.raises(CoolerError, match="bins of 4000 bp; 8000 are needed"):
+        score_file(yeast, f"{yeast}::resolutions/4000", ["chrII"])
+
+
+def test_a_model_is_not_held_against_a_prediction(yeast, tmp_path):
+    options = EvaluationOptions(observed=str(yeast), chroms=("chrII",))
+    with pytest.raises(CoolerError, match="was predicted by orca-cool"):
+        MeasuredMaps.open(options, 4000, 0.25)

@@ -5,6 +5,7 @@ axes.
 from __future__ import annotations
 
 import gzip
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
+from higlass_plugin.files.bed import Intervals
 from orca_cool.effects.gene_track import COLOURS, MAX_ROWS, ROW, Track, pack
 from orca_cool.errors import OrcaCoolError, RegionError
 from orca_cool.genome.apply_edits import apply_edits
@@ -70,6 +72,10 @@ def bed():
 
 
 FORMATS = {"gtf": gtf, "gff3": gff3, "bed": bed}
+
+
+#: Small files that once went wrong.
+CASES = Path(__file__).resolve().parents[1] / "data" / "cases"
 
 
 def write(path, text):
@@ -130,9 +136,91 @@ def test_names_by_rank_of_the_attributes(tmp_path):
     assert list(found["start"]) == [0, 10, 20, 30, 40, 50]
 
 
+def test_kinds_of_genes_of_ensembl():
+    found = read_genes(CASES / "ens.gff3", Region("chrII", 0, 20_000))
+    assert found.values.tolist() == [
+        ["chrII", 1_000, 5_000, "A,A1", "+"],
+        ["chrII", 7_000, 7_100, "SNR1", "+"],
+        ["chrII", 8_000, 8_100, "PS1", "+"],
+        ["chrII", 9_000, 9_500, "gene:Q", "."],
+    ]
+
+
+def test_what_is_a_gene_by_its_type(tmp_path):
+    genes = ["gene", "pseudogene", "ncRNA_gene", "tRNA_gene", "transposable_element_gene"]
+    others = [
+        "mRNA",
+        "gene_segment",
+        "V_gene_segment",
+        "pseudogenic_transcript",
+        "biological_region",
+    ]
+    text = "".join(f"c\tx\t{f}\t1\t9\t.\t+\t.\tID={f}\n" for f in genes + others)
+    found = read_genes(write(tmp_path / "x.gff3", text), Region("c", 0, 10))
+    assert sorted(found["name"]) == sorted(genes)
+
+
+def gtf_line(feature, start, end, about, chrom="c", strand="+"):
+    return f"{chrom}\tx\t{feature}\t{start}\t{end}\t.\t{strand}\t.\t{about}\n"
+
+
+def test_genes_of_gtf_without_lines_of_their_own(tmp_path):
+    """They reach over all of their transcripts and exons, as gffutils infers them."""
+    found = read_genes(CASES / "ucsc_notgene.gtf", Region("chrII", 0, 10_000))
+    assert found.values.tolist() == [["chrII", 1_000, 5_000, "YBL1", "+"]]
+    one, two = 'gene_id "G1"; transcript_id "T1"; gene_name "one";', 'gene_id "G2";'
+    text = (
+        gtf_line("exon", 51, 60, one)
+        + gtf_line("exon", 11, 20, one)
+        + gtf_line("exon", 91, 99, two, strand="-")
+        + gtf_line("CDS", 12, 95, 'gene_id "G1"; transcript_id "T2";')
+        + gtf_line("exon", 5, 9, one, chrom="d")
+        + gtf_line("start_codon", 1, 3, 'gene_id "G4";')
+        # found at two places: genePredToGtf gives the copies' transcripts names of their own
+        + gtf_line("exon", 11, 20, 'gene_id "G5"; transcript_id "N";')
+        + gtf_line("exon", 9001, 9020, 'gene_id "G5"; transcript_id "N_dup1";')
+        # has its line, behind its exon
+        + gtf_line("exon", 31, 40, 'gene_id "G3";')
+        + gtf_line("gene", 31, 45, 'gene_id "G3"; gene_name "three";')
+        + gtf_line("exon", 46, 48, 'gene_id "G3";')
+    )
+    path = write(tmp_path / "x.gtf", text)
+    assert read_genes(path, Region("c", 0, 10_000)).values.tolist() == [
+        ["c", 10, 20, "G5", "+"],
+        ["c", 10, 95, "one", "+"],
+        ["c", 30, 45, "three", "+"],
+        ["c", 90, 99, "G2", "-"],
+        ["c", 9_000, 9_020, "G5", "+"],
+    ]
+    served = Intervals(path, {"c": 10_000, "d": 100})
+    assert sorted(served.names) == ["g2", "g5", "g5", "one", "one", "three"]
+    assert served.datatype == "gene-annotation"
+
+
+def test_genes_without_gene_lines_are_those_of_the_lines(tmp_path):
+    """A GTF of random genes, and the same without its gene lines."""
+    random, lines = np.random.default_rng(5), []
+    for k in range(60):
+        start, strand = int(random.integers(1, 9_000)), "+-"[k % 2]
+        ends = sorted(random.choice(900, 6, replace=False) + start)
+        about = f'gene_id "G{k}"; gene_name "g{k}";'
+        lines.append(("gene", gtf_line("gene", ends[0], ends[-1], about, strand=strand)))
+        for j in (0, 2, 4):
+            exon = f'{about} transcript_id "T{k}";'
+            lines.append(("exon", gtf_line("exon", ends[j], ends[j + 1], exon, strand=strand)))
+    whole = write(tmp_path / "whole.gtf", "".join(text for _, text in lines))
+    random.shuffle(lines)
+    bare = write(tmp_path / "bare.gtf", "".join(text for kind, text in lines if kind == "exon"))
+    region = Region("c", 2_000, 7_000)
+    pd.testing.assert_frame_equal(read_genes(bare, region), read_genes(whole, region))
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
+        ("c\t10\t20\tc\t30\t40\n", ["line 1", "is BEDPE, a pair of intervals"]),
+        ("c\t10\t20\tx\nc\t20\t30\t0.5\n", ["line 2", "is bedGraph, which holds a signal"]),
+        ("c\tx\tmRNA\t1\t20\t.\t+\t.\tID=x;gene_id=y\n", ["no feature 'gene', only mRNA"]),
         ("c\t10\t20\tx\nc\t30\t30\ty\n", ["line 2", r"c\t30\t30\ty", "end must lie after"]),
         ("c\t10\t20\tx\nc\t30\t20\ty\n", ["line 2", "reversed"]),
         ("# head\nc\t-1\t20\tx\n", ["line 2", "begins before the chromosome's first base"]),

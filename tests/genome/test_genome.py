@@ -17,9 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orca_cool.errors import GenomeError, RegionError
-from orca_cool.genome import gaps, regions
+from orca_cool.genome import fasta, gaps, regions
 from orca_cool.genome import source as source_module
-from orca_cool.genome.fasta import FastaSource
+from orca_cool.genome.bgzf import unpack
 from orca_cool.genome.open import RenamedSource, open_genome
 from orca_cool.genome.regions import Region, parse_region
 from orca_cool.genome.source import SequenceSource
@@ -139,12 +139,9 @@ def test_iupac_and_case(tmp_path):
 def test_a_region_costs_that_region(tmp_path, monkeypatch):
     source = open_genome(write_fasta(tmp_path / "a.fa.gz", {"c": "ACGT" * 500_000}))
     loaded = []
-    original = bgzf._load_bgzf_block
-    monkeypatch.setattr(
-        bgzf, "_load_bgzf_block", lambda *a, **k: loaded.append(1) or original(*a, **k)
-    )
+    monkeypatch.setattr(fasta, "unpack", lambda block: loaded.append(1) or unpack(block))
     source.fetch("c", 1_900_000, 1_900_100)
-    assert len(loaded) <= 2
+    assert 1 <= len(loaded) <= 2
 
 
 def test_the_index_is_samtools_own(tmp_path):
@@ -168,31 +165,6 @@ def test_stale_index_is_rebuilt(tmp_path):
     write_fasta(path, {"d": "GGGGGGG"})
     os.utime(f"{path}.fai", (1, 1))
     assert open_genome(path).chromsizes == {"d": 7}
-
-
-@pytest.mark.parametrize("suffix", ["fa", "fa.gz"])
-def test_index_goes_elsewhere_when_the_folder_is_read_only(tmp_path, monkeypatch, suffix):
-    path = write_fasta(tmp_path / f"a.{suffix}", {"c": "ACGTTT"})
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    original = FastaSource._build_index
-
-    def refuse(
-        self, place, endings
-    ):  # root may write everywhere, so permissions cannot be used here
-        if place == str(path):
-            raise PermissionError(13, "read-only")
-        original(self, place, endings)
-
-    monkeypatch.setattr(FastaSource, "_build_index", refuse)
-    assert open_genome(path).fetch("c", 0, 6).tolist() == [0, 1, 2, 3, 3, 3]
-    assert not Path(f"{path}.fai").exists()
-    assert len(list((tmp_path / "cache/orca-cool/fai").iterdir())) == (
-        2 if suffix == "fa.gz" else 1
-    )
-    monkeypatch.setattr(
-        FastaSource, "_build_index", lambda *a: pytest.fail("the cached index was not used")
-    )
-    assert open_genome(path).chromsizes == {"c": 6}
 
 
 def test_the_example_genome_ships():
@@ -483,7 +455,7 @@ def test_real_bgzip(shared, tmp_path):
 
 @pytest.mark.parametrize("last", [61, 75, 119, 500])
 def test_a_longer_last_line_is_no_regular_fasta(tmp_path, last):
-    """An index cannot address it, and pyfaidx would answer with bases of other places."""
+    """An index cannot address it."""
     text = "".join(random.Random(last).choices("ACGT", k=180 + last))
     path = tmp_path / "a.fa"
     path.write_text(
@@ -492,8 +464,5 @@ def test_a_longer_last_line_is_no_regular_fasta(tmp_path, last):
         + text[180:]
         + "\n"
     )
-    source = open_genome(path)
-    assert source.fetch("fine", 0, 8).tolist() == [0, 1, 2, 3, 0, 0, 1, 2]
-    for a, b in ((0, 10), (185, 190), (0, 180 + last)):
-        with pytest.raises(GenomeError, match=r"not regular FASTA: the last line of 'long'"):
-            source.fetch("long", a, b)
+    with pytest.raises(GenomeError, match=r"not regular FASTA: the last line of 'long'"):
+        open_genome(path)

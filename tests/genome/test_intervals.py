@@ -15,6 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from higlass_plugin.files.bed import Intervals as Served
+from higlass_plugin.files.chromosomes import FileError
 from orca_cool.errors import TrainingError
 from orca_cool.genome.intervals import Interval, PeakLabels, labels, read_bed, read_intervals
 
@@ -212,6 +214,50 @@ def test_what_is_not_bed_is_said_with_its_line(tmp_path, text, message):
             chroms=["chrI", "chrIII"],
             column=3 if "a\n" in text else None,
         )
+
+
+BEDPE_LINE = "chrI\t1\t20\tchrII\t30\t40\tx\t.\t+\t-\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "line", "format_"),
+    [
+        ("x.bedpe", "chrI\t1\t20\tchrII\t30\t40\n", 1, "BEDPE"),
+        ("x.bed", "chrI\t1\t20\tchrI\t30\t40\n", 1, "BEDPE"),
+        ("x.bed", "chrI 1 20 chrI 30 40\n", 1, "BEDPE"),
+        ("x.bed", "chrI\t1\t9\n" + BEDPE_LINE, 2, "BEDPE"),
+        ("x.bedGraph", "chrI\t1\t20\t7\n", 1, "bedGraph"),
+        ("x.bdg.gz", "chrI\t1\t20\t7\n", 1, "bedGraph"),
+        ("x.bed", "chrI\t1\t20\t0.00\n", 1, "bedGraph"),
+        ("x.bed", "chrI\t1\t9\ta\nchrI 1 20 -1e-05\n", 2, "bedGraph"),
+        ("x.txt", "track type=bedGraph name=x\nchrI\t1\t20\t7\n", 2, "bedGraph"),
+        ("x.txt", 'browser hide all\ntrack name=x type="bedGraph"\nchrI\t1\t2\t7\n', 3, "bedGraph"),
+    ],
+)
+def test_what_only_begins_as_bed_is_refused(tmp_path, name, text, line, format_):
+    path = write(tmp_path / name, text)
+    for read in (read_intervals, lambda p: read_bed(p, None, "", ["chrI"])):
+        with pytest.raises(TrainingError, match=f"line {line}: .* is {format_}, "):
+            read(path)
+    if len([x for x in text.splitlines() if x.startswith("chr")]) == 1:
+        with pytest.raises(FileError, match=f"line {line}: .* is {format_}, "):
+            Served(path, {"chrI": 100, "chrII": 100})
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "chrI\t1\t20\t7",  # a name may be a number
+        "chrI\t1\t20\tpeak\t30\t40",
+        "chrI\t1\t20\tpeak\t0.5",
+        "chrI\t1\t20\tx\t30\t+\t1\t20\t0",
+        "chrI\t1\t20\tx\t30\t.\t2.5\t-1\t3.1\t9",
+        "chrI\t1\t20\t3e",
+    ],
+)
+def test_what_looks_a_little_like_bedpe_or_bedgraph_is_bed(tmp_path, line):
+    path = write(tmp_path / "x.bed", f"track name=bedGraph_of_mine\n{line}\n")
+    assert [(i.start, i.end) for i in as_list(read_intervals(path))] == [(1, 20)]
 
 
 def test_files_that_cannot_be_read(tmp_path):

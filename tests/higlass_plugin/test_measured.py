@@ -13,7 +13,7 @@ from cooltools import expected_cis
 
 from higlass_plugin.files.open import open_file
 from higlass_plugin.registry.tilesets import TilesetRegistry
-from orca_cool.maps.open import measured_expected
+from orca_cool.maps.weights import measured_expected
 
 MAP = Path(__file__).resolve().parents[2] / "orca_cool" / "data" / "maps" / "yeast.10kb.mcool"
 
@@ -77,7 +77,7 @@ def test_the_expected_is_kept_and_measured_once(served, tmp_path, monkeypatch):
 def test_a_large_genome_is_measured_on_its_longest_chromosomes(monkeypatch):
     clr = cooler.Cooler(f"{MAP}::resolutions/10000")
     whole = measured_expected(clr)
-    monkeypatch.setattr("orca_cool.maps.open.MEASURED", 1)
+    monkeypatch.setattr("orca_cool.maps.weights.MEASURED", 1)
     longest = measured_expected(clr)
     assert len(whole) == len(longest)
     assert np.isnan(whole[:2]).all()

@@ -9,6 +9,7 @@ import json
 import re
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import threading
@@ -85,7 +86,9 @@ class FakeRegistry:
     def listed(self):
         return list(self.tilesets.values())
 
-    def tiles(self, ids, *, wait=0.1):
+    scheduler = None
+
+    def tiles(self, ids, *, wait=0.1, client=None):
         self.waits.append(wait)
         self.asked.append(list(ids))
         if self.broken:
@@ -95,11 +98,11 @@ class FakeRegistry:
     def progress(self, ids):
         return {"ready": list(ids), "pending": [], "failed": {}}
 
-    def open_url(self, url, coord_system=None):
+    def open_url(self, url, coord_system=None, *, guest=False):
         self.asked.append((url, coord_system))
         return self.tilesets["m2"]
 
-    def edit(self, edits, *, vcf=None, model=None, genome=None):
+    def edit(self, edits, *, vcf=None, model=None, genome=None, guest=False):
         if "wrong" in edits:
             raise EditError("edit 'wrong' is not understood;\n write it otherwise")
         if "broken" in edits:
@@ -114,7 +117,7 @@ class FakeRegistry:
             raise UnknownTileset(f"there is no edit {edit!r}")
         return self.edits[edit]
 
-    def drop(self, edit):
+    def drop(self, edit, *, guest=False):
         self.edited(edit)
         del self.edits[edit]
 
@@ -244,7 +247,7 @@ def test_a_failing_registry_fails_no_request_for_tiles(client, registry, caplog)
 
 
 def test_a_tile_that_is_no_json_fails_alone(client, registry):
-    registry.tiles = lambda ids, wait: {
+    registry.tiles = lambda ids, wait, client: {
         "m1.0.0.0": {"dense": "AAAA", "min_value": float("nan")},
         "v1.0.0": [{"xStart": 1}],
     }
@@ -915,9 +918,8 @@ def test_a_prediction_is_computed_while_the_page_asks(toy):
 def test_an_edit_and_its_url_are_one(toy):
     made = toy.post(f"{API}/edits/", json={"edit": "a:1,000-2,000 del"}).get_json()
     assert made["contigs"] == {"a": 29_000, "b": 9_000}
-    foreign = {"Origin": "https://elsewhere.example"}
     registered = toy.post(
-        f"{API}/register_url/", json={"fileurl": made["url"], "filetype": "orca"}, headers=foreign
+        f"{API}/register_url/", json={"fileurl": made["url"], "filetype": "orca"}
     ).get_json()
     assert registered == {"uid": made["tilesets"]["map"]}
     assert toy.get(f"{API}/chrom-sizes/?id={registered['uid']}").text == "a\t29000\nb\t9000\n"
@@ -978,8 +980,10 @@ SERVE = [
         (["--genome", "none.fa"], "'none.fa'"),
         (["--host", "0.0.0.0"], "--token"),
         (["--host", "192.168.0.1"], "--token"),
-        (["--token", "a b"], "'a b'"),
-        (["--token", "short"], "'short'"),
+        (["--token", "a-token-of-mine"], "--token-file"),
+        (["--token-file", "no.such.file"], "'no.such.file'"),
+        (["--token-file", __file__], "8 to 200 letters"),
+        (["--token-file", __file__, "--token", "auto"], "contradict"),
         (["--host", "no.such.host.invalid", "--token", "auto"], "no.such.host.invalid"),
         (["--store", "a", "--store", "b"], "2 --store for 1 --model"),
         (["--model", "yeast-metaphase"], "served twice"),
@@ -1145,14 +1149,19 @@ def test_the_browser_is_opened_unless_it_is_not_wanted(tmp_path, monkeypatch):
         "0",
         "--state",
         str(tmp_path),
-        "--token",
-        "a-token-of-mine",
         "--device",
         "cpu",
     ]
+    monkeypatch.setenv("ORCA_COOL_TOKEN", "a-token-of-mine")
     result = CliRunner().invoke(main, [*line, "--no-browser"])
     assert result.exit_code == 0, result.output
     assert opened == []
     assert CliRunner().invoke(main, line).exit_code == 0
     assert done.wait(10)
-    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/\?token=a-token-of-mine", opened[0])
+    # the token stands in a file of the user's own, not in the browser's command line
+    assert "token" not in opened[0]
+    file = Path(opened[0].removeprefix("file://"))
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    page = r'content="0;url=http://127\.0\.0\.1:\d+/\?token=a-token-of-mine"'
+    assert re.search(page, file.read_text())
+    file.unlink()

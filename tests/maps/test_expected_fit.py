@@ -283,15 +283,35 @@ def test_library_errors(tmp_path) -> None:
         measure(clr, [Region("chrA", 100, 900)])
 
 
-def test_divisive_weights_are_refused(tmp_path) -> None:
-    make_map(tmp_path / "m.cool", KR=1.0)
+def test_weights_that_divide_give_what_their_inverses_give(tmp_path) -> None:
+    make_map(tmp_path / "m.cool")
     clr = cooler.Cooler(str(tmp_path / "m.cool"))
-    with pytest.raises(CoolerError, match=r"'KR' .* divide"):
-        fit_expected(clr, KEPT, weight="KR")
+    truth = fit_expected(clr, KEPT)
     with clr.open("r+") as group:
-        group["bins/weight"].attrs["divisive_weights"] = True
-    with pytest.raises(CoolerError, match=r"'weight' .* divide"):
-        fit_expected(clr, KEPT)
+        weight = group["bins/weight"][:]
+        group["bins/KR"] = 1 / weight  # divides by its name
+        group["bins/mine"] = 1 / weight
+        group["bins/mine"].attrs["divisive_weights"] = True
+        group["bins/VC"] = weight
+        group["bins/VC"].attrs["divisive_weights"] = False  # the file has the last word
+    for name in ("KR", "mine", "VC"):
+        found = fit_expected(clr, KEPT, weight=name)
+        np.testing.assert_allclose(found.cis, truth.cis, rtol=1e-12)
+
+
+def test_an_empty_chromosome_whose_bins_count_is_an_error(tmp_path) -> None:
+    make_map(tmp_path / "m.cool")
+    clr = cooler.Cooler(str(tmp_path / "m.cool"))
+    bins, pixels, (a, b) = clr.bins()[:], clr.pixels()[:], clr.extent(KEPT[-1])
+    inside = (pixels["bin1_id"] < b) & (pixels["bin2_id"] >= a)
+    path = str(tmp_path / "empty.cool")
+    cooler.create_cooler(path, bins, pixels[~inside])
+    with pytest.raises(CoolerError, match=rf"no contacts within '{KEPT[-1]}'.*--exclude"):
+        fit_expected(cooler.Cooler(path), KEPT)
+    bins.loc[a : b - 1, "weight"] = np.nan  # as balancing would have it
+    cooler.create_cooler(path, bins, pixels[~inside])
+    without = fit_expected(cooler.Cooler(path), KEPT[:-1])
+    np.testing.assert_array_equal(fit_expected(cooler.Cooler(path), KEPT).cis, without.cis)
 
 
 # ---- the verb and its folder

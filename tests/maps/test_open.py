@@ -5,6 +5,7 @@ of predicted, measured and subtracted maps.
 from __future__ import annotations
 
 import logging
+import pickle
 import warnings
 from importlib import resources
 from pathlib import Path
@@ -19,10 +20,12 @@ from cooltools import expected_cis
 from orca_cool.effects.difference import difference
 from orca_cool.errors import CoolerError, RegionError
 from orca_cool.genome.regions import Region
+from orca_cool.genome.segments import Segment
 from orca_cool.maps.coolfile import Layer, RowBlock, read_log_ratio, write_mcool
+from orca_cool.maps.expected_fit import fit_expected
 from orca_cool.maps.observed import ObservedMap
 from orca_cool.maps.open import open_map
-from orca_cool.maps.picture import observed_panel
+from orca_cool.maps.panels import observed_panel
 
 SIZES = {"cA": 70_500, "cB": 41_000}
 MEASURED = Path(str(resources.files("orca_cool") / "data" / "maps" / "yeast.10kb.mcool"))
@@ -151,19 +154,69 @@ def test_a_map_must_be_balanced(place):
         open_map(place / "raw.cool").fetch("cA")
 
 
-def test_weights_that_divide_are_refused_wherever_a_map_is_read(place):
-    path = place / "divisive.cool"
-    write_measured(str(path))
+def test_weights_that_divide_read_as_their_inverses_wherever_a_map_is_read(place):
+    path, plain = place / "divisive.cool", place / "plain.cool"
+    for p in (path, plain):
+        write_measured(str(p))
     with h5py.File(path, "r+") as file:
+        file["bins/weight"][:] = 1 / file["bins/weight"][:]
         file["bins/weight"].attrs["divisive_weights"] = True
+    region = Region("cA", 0, 50_000)
     for read in (
-        lambda: open_map(path).balanced(1000),
-        lambda: open_map(path).fetch("cA"),
-        lambda: ObservedMap(path, 1000),
-        lambda: observed_panel(path, Region("cA", 0, 50_000)),
+        lambda p: open_map(p).balanced(1000).weights,
+        lambda p: open_map(p).balanced(1000).bins()["weight"][3:20],
+        lambda p: open_map(p).balanced(1000).matrix().fetch("cA"),
+        lambda p: open_map(p).fetch("cA").values,
+        lambda p: ObservedMap(p, 1000).dense(Segment("cA", 0, 50_000)),
+        lambda p: observed_panel(p, region).values,
+        lambda p: observed_panel(p, region, contact=True).values,
+        lambda p: fit_expected(cooler.Cooler(str(p)), ["cA", "cB"], min_pixels=1).cis,
     ):
-        with pytest.raises(CoolerError, match=r"the weights 'weight' of .* divide"):
-            read()
+        np.testing.assert_allclose(read(path), read(plain), rtol=1e-5, atol=1e-7)
+
+
+def test_weights_that_are_no_numbers_mask_their_bins(place, caplog):
+    path, plain = place / "odd.cool", place / "masked.cool"
+    for p, odd in ((path, (np.inf, -np.inf, 0.0, -1.0)), (plain, (np.nan,) * 4)):
+        write_measured(str(p))
+        with h5py.File(p, "r+") as file:
+            for k, value in enumerate(odd):
+                file["bins/weight"][20 + k] = value
+    with caplog.at_level(logging.WARNING):
+        clr = open_map(path).balanced(1000)
+        open_map(path).balanced(1000)
+    assert np.isnan(clr.weights[20:24]).all()
+    told = [r.getMessage() for r in caplog.records]
+    assert len(told) == 1
+    assert "4 of 112 bins of" in told[0]
+    np.testing.assert_array_equal(
+        open_map(path).fetch("cA").values, open_map(plain).fetch("cA").values
+    )
+    np.testing.assert_array_equal(
+        ObservedMap(path, 1000).dense(Segment("cA", 0, 70_000)),
+        ObservedMap(plain, 1000).dense(Segment("cA", 0, 70_000)),
+    )
+
+
+def test_the_balanced_cooler_is_read_as_any_cooler_is(place):
+    plain = cooler.Cooler(f"{place / 'many.mcool'}::resolutions/1000")
+    clr = open_map(place / "many.mcool").balanced(1000)
+    pd.testing.assert_frame_equal(clr.bins()[:], plain.bins()[:])
+    pd.testing.assert_frame_equal(clr.bins().fetch("cB"), plain.bins().fetch("cB"))
+    pd.testing.assert_frame_equal(
+        clr.bins()[["weight", "start"]][5:9], plain.bins()[["weight", "start"]][5:9]
+    )
+    pd.testing.assert_series_equal(clr.bins()["weight"][5:9], plain.bins()["weight"][5:9])
+    pd.testing.assert_series_equal(clr.bins()["end"][5:9], plain.bins()["end"][5:9])
+    assert list(clr.bins().columns) == list(plain.bins().columns)
+    np.testing.assert_array_equal(clr.matrix()[3:30, 10:60], plain.matrix()[3:30, 10:60])
+    np.testing.assert_array_equal(
+        clr.matrix(balance=False).fetch("cA", "cB"), plain.matrix(balance=False).fetch("cA", "cB")
+    )
+    with pytest.raises(NotImplementedError):
+        clr.matrix(sparse=True)
+    again = pickle.loads(pickle.dumps(clr))  # as to another process
+    np.testing.assert_array_equal(again.weights, clr.weights)
 
 
 # ---- what is read

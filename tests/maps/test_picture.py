@@ -18,7 +18,8 @@ from orca_cool.cli import main
 from orca_cool.errors import CoolerError, OutputError, RegionError
 from orca_cool.genome.regions import Region
 from orca_cool.maps.coolfile import Layer, RowBlock, write_mcool
-from orca_cool.maps.picture import Panel, draw, observed_panel, plot_maps, predicted_panel
+from orca_cool.maps.panels import Panel, observed_panel, predicted_panel
+from orca_cool.maps.picture import draw, plot_maps
 
 SIZES = {"chrI": 230_208, "chrII": 813_178}
 MEASURED = Path(str(resources.files("orca_cool") / "data" / "maps" / "yeast.10kb.mcool"))
@@ -69,7 +70,7 @@ def halves(path: Path) -> tuple[np.ndarray, np.ndarray]:
 def test_halves_come_from_the_two_maps(predictions, tmp_path):
     pictures = []
     for k, path in enumerate(predictions):
-        out = plot_maps(path, tmp_path / f"{k}.png", MEASURED, "chrII", vmax=1.0)
+        (out,) = plot_maps(path, tmp_path / f"{k}.png", MEASURED, "chrII", vmax=1.0)
         pictures.append(halves(out))
     (up0, low0), (up1, low1) = pictures
     assert up0.reshape(-1, 3).std(0).max() < 3  # one value everywhere: one colour
@@ -149,16 +150,14 @@ def test_unbalanced_and_single_resolution(tmp_path):
 
 
 def test_contact_view_and_single_map(predictions, tmp_path):
-    assert (
-        plot_maps(predictions[0], tmp_path / "a.png", MEASURED, "chrII:100k-400k", contact=True)
-        .stat()
-        .st_size
-        > 10_000
-    )
-    assert plot_maps(predictions[0], tmp_path / "b.svg").stat().st_size > 1000
+    where = "chrII:100k-400k"
+    (path,) = plot_maps(predictions[0], tmp_path / "a.png", MEASURED, where, contact=True)
+    assert path.stat().st_size > 10_000
+    (path,) = plot_maps(predictions[0], tmp_path / "b.svg")
+    assert path.stat().st_size > 1000
     with pytest.raises(OutputError, match="exists; use --force"):
         plot_maps(predictions[0], tmp_path / "b.svg")
-    assert plot_maps(predictions[0], tmp_path / "b.svg", force=True).exists()
+    assert plot_maps(predictions[0], tmp_path / "b.svg", force=True) == [path]
 
 
 def test_bad_input(predictions, tmp_path):

@@ -39,7 +39,9 @@ ORIGIN = 100_000  # of the random chromosome below, so that coordinates may be n
 
 
 def encoder_of(spec: EncoderSpec, seed: int = 1) -> Encoder:
-    return make_toy_model(make_toy_spec(encoder=spec, modules=(), pyramids={}), seed).encoder
+    return make_toy_model(
+        make_toy_spec(encoder=spec, modules=(), pyramids={}, base_decoder=None), seed
+    ).encoder
 
 
 @pytest.fixture(scope="module")

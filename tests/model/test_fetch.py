@@ -21,6 +21,7 @@ from click.testing import CliRunner
 from orca_cool.cli import main
 from orca_cool.errors import BundleError, FetchError, OutputError
 from orca_cool.model import download as downloading
+from orca_cool.model import fetch as fetch_module
 from orca_cool.model import registry
 from orca_cool.model.bundle import Model, load_bundle
 from orca_cool.model.download import download
@@ -309,10 +310,49 @@ def test_released_archive(released_tar: Path, tmp_path: Path):
         fetch(archive, "hff", out, accept_unverified=True)
 
 
+@pytest.mark.parametrize("kind", ["gz", "xz", "sparse"])
+def test_an_archive_is_bounded_before_it_is_unpacked(kind, tmp_path: Path, monkeypatch):
+    """A few kB that would become terabytes."""
+    monkeypatch.setattr(fetch_module, "check_space", lambda part, need: None)
+    written = []
+    monkeypatch.setattr(shutil, "copyfileobj", lambda *a: written.append(a))
+    path, member = tmp_path / "bomb.tar", tarfile.TarInfo("models/orca_h1esc.net0.statedict")
+    with tarfile.open(path, "w" if kind == "sparse" else f"w:{kind}") as tar:
+        if kind == "sparse":
+            member.size = 1 << 12
+            member.pax_headers = {"GNU.sparse.size": str(1 << 42), "GNU.sparse.map": "0,1"}
+            tar.addfile(member, io.BytesIO(bytes(1 << 12)))
+        else:
+            member.size = 1 << 42
+            tar.addfile(member)
+    with pytest.raises(FetchError, match=r"net0\.statedict' of 4,398,046,511,104 bytes"):
+        import_archive(path, tmp_path / "a" / "out")
+    assert not written
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_many_files_of_an_archive_are_bounded_together(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(fetch_module, "MAX_TOTAL", 25)
+    monkeypatch.setattr(fetch_module, "MAX_ENTRIES", 5)
+    for names, told in (
+        ([f"models/{k}.statedict" for k in range(4)], "exceeds 25 bytes"),
+        ([f"other/{k}" for k in range(6)], "more than 5 entries"),
+    ):
+        with tarfile.open(tmp_path / "t.tar", "w") as tar:
+            for name in names:
+                member = tarfile.TarInfo(name)
+                member.size = 10
+                tar.addfile(member, io.BytesIO(bytes(10)))
+        (tmp_path / "there").mkdir(exist_ok=True)
+        with pytest.raises(FetchError, match=told):
+            import_archive(tmp_path / "t.tar", tmp_path / "there")
+        assert list((tmp_path / "there").iterdir()) == []  # it was there before: it stays
+
+
 def test_damaged_archive(released_tar: Path, tmp_path: Path):
     (tmp_path / "cut.tar.gz").write_bytes(released_tar.read_bytes()[:100_000])
     (tmp_path / "no.tar.gz").write_bytes(b"nothing")
     for name in ("cut.tar.gz", "no.tar.gz"):
         with pytest.raises(FetchError, match=f"{name} is not a sound tar archive"):
             import_archive(tmp_path / name, tmp_path / "out")
-    assert list((tmp_path / "out").iterdir()) == []
+    assert not (tmp_path / "out").exists()

@@ -347,7 +347,7 @@ def test_memory_is_that_of_one_block():
 def test_the_heap_is_trimmed_in_both_runs_where_gradients_are_wanted(monkeypatch):
     encoder, codes = make(SPECS[0]), sequences(1, 9 * SPECS[0].block)
     calls = []
-    monkeypatch.setattr(horizontal, "_trim", lambda: calls.append(1))
+    monkeypatch.setattr(horizontal.heap, "trim", lambda: calls.append(1))
     y = encode_blocks(encoder, codes)
     assert len(calls) == 3  # blocks 0, 4, 8
     y.sum().backward()
@@ -358,7 +358,7 @@ def test_the_heap_is_trimmed_in_both_runs_where_gradients_are_wanted(monkeypatch
 
 
 def test_a_heap_that_cannot_be_trimmed_is_left_alone(monkeypatch):
-    monkeypatch.setattr(horizontal.ctypes, "CDLL", lambda _: object())
+    monkeypatch.setattr(horizontal.heap.ctypes, "CDLL", lambda _: object())
     encoder, codes = make(SPECS[0]), sequences(1, 500)
     assert torch.equal(encode_blocks(encoder, codes), encode_blocks(encoder, codes))
 

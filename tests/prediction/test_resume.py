@@ -79,7 +79,7 @@ def test_memory_is_bounded(place, engine, whole, tmp_path, monkeypatch):
 
 
 def test_parts_reach_the_writer_in_order_or_stop_it():
-    queue = StepQueue(["a", "b"])
+    queue = StepQueue(4, {0: ["a"], 2: ["c"]})
     got, stopped = [], []
 
     def read():
@@ -91,11 +91,11 @@ def test_parts_reach_the_writer_in_order_or_stop_it():
 
     thread = threading.Thread(target=read)
     thread.start()
-    queue.publish(["c"], whole=False)
-    queue.publish([], whole=True)
+    queue.publish(1, ["b"])
+    queue.publish(3, [])
     thread.join(10)
     assert (got, stopped) == (["a", "b", "c"], [])
-    queue = StepQueue([])
+    queue = StepQueue(1, {})
     thread = threading.Thread(target=read)
     thread.start()
     queue.stop(ValueError("first"))
@@ -203,7 +203,7 @@ def test_killed_at_random_moments(place, whole, tmp_path, seed):
     line, output = runs.command(place, tmp_path / "x.mcool"), tmp_path / "x.mcool"
     environment = runs.environment()
     killed = 0
-    work = work_folder(output) / "manifest.json"
+    work = work_folder(output) / "journal.jsonl"
     for _ in range(3):
         before = work.stat().st_mtime_ns if work.exists() else 0
         process = subprocess.Popen(
@@ -239,7 +239,7 @@ def test_interrupted_from_the_keyboard(place, whole, tmp_path):
         stderr=subprocess.PIPE,
         text=True,
     )
-    while process.poll() is None and not (work_folder(output) / "manifest.json").exists():
+    while process.poll() is None and not (work_folder(output) / "journal.jsonl").exists():
         time.sleep(0.001)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)

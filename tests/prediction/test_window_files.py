@@ -158,7 +158,7 @@ def test_a_shard_refuses_work_of_other_settings(engine, plan, tmp_path):
     assert compute_steps(engine, plan, [], folder) == 0
     with pytest.raises(OutputError, match="fill_distance None, not 900"):
         compute_steps(engine, plan_of(engine, fill_distance=900), plan.steps[:1], folder)
-    assert [p.name for p in folder.iterdir()] == ["manifest.json"]
+    assert [p.name for p in folder.iterdir()] == ["journal.jsonl"]
 
 
 def test_processes_that_make_the_folder_at_once_agree(plan, tmp_path):
@@ -182,7 +182,7 @@ def test_processes_that_make_the_folder_at_once_agree(plan, tmp_path):
             thread.join()
         assert len(won) == len(lost) == 2
         assert len(set(won)) == len(set(lost)) == 1
-        assert [p.name for p in folder.iterdir()] == ["manifest.json"]
+        assert [p.name for p in folder.iterdir()] == ["journal.jsonl"]
 
 
 SHARD = """

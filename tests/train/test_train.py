@@ -20,11 +20,12 @@ import pytest
 import torch
 import yaml
 from click.testing import CliRunner
-from safetensors.torch import load_file
+from damage import KINDS, damage
+from safetensors.torch import load_file, save_file
 from toy_training import toy_config
 
 from orca_cool.cli import main
-from orca_cool.errors import CoolerError, OutputError, TrainingError
+from orca_cool.errors import CoolerError, ModelError, OutputError, TrainingError
 from orca_cool.genome.open import open_genome
 from orca_cool.model.bundle import load_bundle
 from orca_cool.train import checkpoint
@@ -97,6 +98,46 @@ def test_unknown_key_names_the_nearest(tmp_path):
             parse_config({**data, **change}, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seed: " + "9" * 5000, "is not YAML: Exceeds the limit"),
+        ("seed: 0x" + "f" * 100_000, r"seed must be a whole number of at most .* too long to show"),
+        ("0x" + "f" * 900 + ": 1", "unknown key [0-9]+[.]{3}[0-9]+ in the conf"),
+        ("seed: .inf", "seed must be a whole number of at most [0-9,]+, not inf"),
+        ("cutoff: .nan", "cutoff must be a finite number, not nan"),
+        ("cutoff: 0x" + "f" * 1000, "cutoff must be a finite number"),
+        ("threads: -1", "threads must be 1 or more, not -1"),
+        ("maps: {m: 3}", r"maps must be Mapping\[str, str\], not"),
+        ("test: [.nan]", "test must be tuple"),
+        ("x: " + "[" * 5000, "is nested too deep"),
+        ("model: {bins: 1000000000000000000000000000000}", "bins must be .* not 10{30}"),
+        ("model: {encoder: {pools: [1, 0]}}", "a pool must be .* not 0"),
+        (
+            "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n"
+            + "".join(
+                f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]\n" for a, b in zip("abcdefgh", "bcdefghi")
+            )
+            + "stages: *i",
+            r"stages\[0\] must be a mapping, not \[",
+        ),
+        ("x: !!python/object/apply:os.system [true]", "is not YAML: could not determine a constr"),
+    ],
+)
+def test_numbers_and_texts_that_no_configuration_has(tmp_path, text, message):
+    path = write_config(tmp_path)
+    key = text.partition(":")[0]
+    data = yaml.safe_load(path.read_text())
+    data.pop(key, None)
+    path.write_text(yaml.safe_dump(data) + text)
+    began = time.process_time()
+    with pytest.raises((TrainingError, ModelError), match=message) as error:
+        load_config(path).spec((), {})
+    assert time.process_time() - began < 3
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 600
+
+
 def test_digest_holds_what_decides_the_numbers(tmp_path):
     data = toy_config(tmp_path)
     digest = parse_config(data, tmp_path).digest()
@@ -113,6 +154,7 @@ def test_digest_holds_what_decides_the_numbers(tmp_path):
         {"seed": 2},
         {"genome": "h.fa"},
         {"cutoff": 3.0},
+        {"clr_weight_name": "KR"},
         {"stages": data["stages"][:2]},
     ):
         assert parse_config({**data, **change}, tmp_path).digest() != digest
@@ -169,6 +211,20 @@ def test_maps_without_the_resolution_or_weights(tmp_path):
         Run(
             parse_config({**data, "maps": {"m": "m.cool"}}, tmp_path), tmp_path / "run", source
         ).data(0)
+
+
+def test_the_maps_weights_may_have_another_name_and_divide(tmp_path):
+    data = toy_config(tmp_path)
+    source = open_genome(tmp_path / "g.fa")
+    c = cooler.Cooler(f"{tmp_path / 'm.mcool'}::resolutions/2000")
+    bins = c.bins()[:].assign(KR=lambda b: 1 / b["weight"]).drop(columns="weight")
+    cooler.create_cooler(str(tmp_path / "kr.cool"), bins, c.pixels()[:])
+    changed = {**data, "maps": {"m": "kr.cool"}, "clr_weight_name": "KR"}
+    found = []
+    for plain in (data, changed):
+        samples = Run(parse_config(plain, tmp_path), tmp_path / "run", source).data(0)
+        found.append(samples.expected_tables["m"].cis)
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-12)
 
 
 def test_peaks_on_other_names(tmp_path):
@@ -449,6 +505,51 @@ def test_checkpoints_are_whole_or_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
         checkpoint.write(tmp_path / "file", 0, 1, tensors, {}, "d", 1)
+
+
+@pytest.mark.parametrize(
+    "number", [24, pytest.param(200, marks=[pytest.mark.long, pytest.mark.timeout(3600)])]
+)
+def test_any_damage_to_a_checkpoint_is_an_error(tmp_path, number):
+    """Its numbers are those that were written, or it is refused: tensors, step, rates, best score."""
+    loop = make_loop(only(tmp_path, 1), tmp_path / "run")
+    loop.run()
+    path = checkpoint.newest(tmp_path / "run" / "checkpoints")
+    assert path is not None
+    digest, data = loop.config.digest(), path.read_bytes()
+    tensors, state = checkpoint.read(path, digest)
+    assert state["step"] == 6
+    header = int.from_bytes(data[:8], "little")
+    rng, refused = np.random.default_rng(number), 0
+    for k in range(number):
+        path.write_bytes(data)
+        if k % 3:  # a bit, of the header and of the tensors in turn
+            at = int(rng.integers(0, header + 8) if k % 3 == 1 else rng.integers(len(data)))
+            path.write_bytes(data[:at] + bytes([data[at] ^ 1 << k % 8]) + data[at + 1 :])
+        else:
+            damage(path, KINDS[k // 3 % 6], rng)
+        try:
+            found, now = checkpoint.read(path, digest)
+        except TrainingError:
+            refused += 1
+            continue
+        assert now == state
+        assert found.keys() == tensors.keys()
+        assert all(torch.equal(found[k], tensors[k]) for k in tensors)
+    print(f"{number} damaged, {refused} refused")
+    assert refused >= 0.9 * number  # spaces of the header's end, and spelling of JSON, do not count
+
+
+def test_checkpoints_of_a_former_version_are_read(tmp_path):
+    """Version 1 had a checksum over the tensors alone."""
+    tensors = {"model.a": torch.arange(6.0).reshape(2, 3)}
+    header = {"format": checkpoint.FORMAT, "version": 1, "digest": "d", "state": {"step": 3}}
+    header["sha256"] = checkpoint._sum(tensors, {})
+    path = tmp_path / "000-000000003.safetensors"
+    save_file(tensors, path, metadata={"orca_cool": json.dumps(header)})
+    found, state = checkpoint.read(path, "d")
+    assert torch.equal(found["model.a"], tensors["model.a"])
+    assert state == {"step": 3}
 
 
 # -- whole runs

@@ -6,12 +6,17 @@ from __future__ import annotations
 
 import gzip
 import random
+from pathlib import Path
 
 import pytest
 from test_variants import GENOME, HLA, ONE, TWO, applied, reverse_complement
 
 from orca_cool.errors import EditError
-from orca_cool.variants import Variant, read_table
+from orca_cool.genome.open import open_genome
+from orca_cool.variants import Variant, read_table, read_variants
+
+#: Small files that once went wrong.
+CASES = Path(__file__).resolve().parents[1] / "data" / "cases"
 
 
 @pytest.fixture
@@ -334,6 +339,23 @@ def test_a_truncated_table_ends_with_a_problem(tmp_path):
         read_table(path, GENOME)
 
 
+def test_a_line_that_cannot_be_used_and_has_no_name_is_called_by_its_text(read):
+    first, second = read_variants(CASES / "unread.txt", open_genome("example"))
+    assert (first.name, first.id, first.changes) == ("chrII:300,000-300,100 sub shuffle", "", ())
+    assert first.problem
+    assert (second.name, second.problem) == ("chrII:300,000-300,100 del", "")
+    (variant,) = read("x.edits", "chr1:2-4 " + "x" * 5000)
+    assert variant.name == "chr1:2-4 " + "x" * 181 + "... (5,009 letters)"
+
+
+def test_names_of_the_file_are_kept_as_ids(read):
+    assert [v.id for v in read("x.edits", "a\tchr1:2-4 del\nchr1:2-4 inv\n")] == ["a", ""]
+    lines = "chr1\t2\t4\tdel\tfine\nchr1\t2\t4\tdell\tbad\nchr1\t2\t4\tdel\n"
+    assert [v.id for v in read("x.bed", lines)] == ["fine", "bad", ""]
+    (variant,) = read("x.bedpe", "chr1\t4\t5\tchr2\t9\t10\tj\t.\t+\t-\n")
+    assert (variant.id, variant.pos, variant.ref, variant.alt) == ("j", None, "", "")
+
+
 def test_a_line_that_cannot_be_used_keeps_its_name(read):
     assert [v.name for v in read("x.edits", "fine\tchr1:2-4 del\nbad\tchr9:2-4 del\n")] == [
         "fine",
@@ -342,5 +364,5 @@ def test_a_line_that_cannot_be_used_keeps_its_name(read):
     assert [
         v.name
         for v in read("x.bed", "chr1\t2\t4\tdel\tfine\nchr1\t2\t4\tdell\tbad\nchr9\t2\t4\tdel\n")
-    ] == ["fine", "bad", ""]
+    ] == ["fine", "bad", "chr9 2 4 del"]
     assert [v.name for v in read("x.bedpe", "chr1\t4\t5\tchr9\t9\t10\tbad\t.\t+\t-\n")] == ["bad"]

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import builtins
 import gzip
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,11 @@ from test_variants import GENOME, ONE, TWO, Genome, applied, reverse_complement
 
 from orca_cool.errors import EditError
 from orca_cool.genome.apply_edits import apply_edits
+from orca_cool.genome.open import open_genome
 from orca_cool.variants import Variant, changes_of_haplotype, read_vcf
+
+#: Small files that once went wrong.
+CASES = Path(__file__).resolve().parents[1] / "data" / "cases"
 
 HEADER = "##fileformat=VCFv4.3\n##contig=<ID=chr1>\n##contig=<ID=chrUn>\n"
 COLUMNS = "#CHROM POS ID REF ALT QUAL FILTER INFO"
@@ -178,7 +183,7 @@ BAD = [
     ("1 2 . A T", "there is no chromosome '1'; did you mean 'chr1'?"),
     (
         "chr1 4 . T <CNV> END=9",
-        "ALT type '<CNV>' is not known; DEL, DUP, INV, INS and breakends in pairs are",
+        "ALT type '<CNV>' is not known; DEL, DUP, INV, INS and breakends are",
     ),
     ("chr1 4 . T <CN0> END=9", "ALT type '<CN0>' is not known"),
     ("chr1 4 . T <DUP:DISPERSED> END=9", "ALT type '<DUP:DISPERSED>' is not known"),
@@ -197,8 +202,7 @@ BAD = [
     ("chr1 4 . T <INS> SVLEN=0", "neither the inserted sequence"),
     ("chr1 4 . T <INS> SVINSSEQ=AXG", "AXG holds 'X'"),
     ("chr1 4 . T T.", "ALT 'T.' is a single breakend"),
-    ("chr1 4 a T T[chr2:7[", "BND without mate: INFO has no MATEID"),
-    ("chr1 4 a T T[chr2:7[ MATEID=b", "BND without mate: no breakend in the file has the ID 'b'"),
+    ("chr1 4 . T .GT", "ALT '.GT' is a single breakend: where it is joined to is not known"),
     ("chr1 4 a T T[chr2:7[ MATEID=a", "its mate 'a' (line 6) names a as its own mate"),
     ("chr1 4 a T T[chr2:7] MATEID=m1", "its mate 'm1' (line 8) names m2 as its own mate"),
 ]
@@ -232,6 +236,113 @@ def test_bad_rows_keep_what_is_known_of_them(read):
     )
     (variant,) = read("chr1 2 . G <CNV>")
     assert (variant.name, variant.kind) == ("chr1:2 <CNV>", "EDIT")
+    (variant,) = read("chr1 x . G T")
+    assert (variant.name, variant.pos, variant.ref, variant.alt) == ("chr1:x G>T", None, "G", "T")
+    single, other = read("chr1 4 s5 T T.", "chr1 5 s6 T .T")
+    assert [(v.kind, v.id, v.pos, v.alt) for v in (single, other)] == [
+        ("BND", "s5", 4, "T."),
+        ("BND", "s6", 5, ".T"),
+    ]
+
+
+def test_the_columns_of_the_file_are_kept(read):
+    lines = [
+        "chr1 2 rs1 C G,CA",
+        "chr1 4 . TTG <DEL> END=9",
+        "chr1 12 one C C[chr2:7[ MATEID=two",
+        "chr2 7 two A ]chr1:12]A MATEID=one",
+        "chr2 9 alone A ]chr1:20]A",
+        "chr2 10 bad G <CNV>",
+    ]
+    variants = read(*lines)
+    assert [(v.id, v.chrom, v.pos, v.ref, v.alt) for v in variants] == [
+        ("rs1", "chr1", 2, "C", "G"),
+        ("rs1", "chr1", 2, "C", "CA"),
+        (".", "chr1", 4, "TTG", "<DEL>"),
+        ("one", "chr1", 12, "C", "C[chr2:7["),
+        ("alone", "chr2", 9, "A", "]chr1:20]A"),
+        ("bad", "chr2", 10, "G", "<CNV>"),
+    ]
+    # the interval is on that chromosome, where the record's own side is cut
+    assert [(v.start, v.end) for v in variants[3:5]] == [(12, 12), (8, 8)]
+
+
+# where symbolic ALTs end, in the versions of VCF
+
+
+def versions(read, tmp_path, minor, *lines):
+    path = tmp_path / "v.vcf"
+    path.write_text(text_of(*lines).replace("VCFv4.3", f"VCFv4.{minor}"))
+    return [(v.end, v.note or v.problem) for v in read_vcf(path, GENOME)]
+
+
+OLD, NEW = (0, 1, 2, 3), (4, 5)
+
+
+@pytest.mark.parametrize("minor", [*OLD, *NEW])
+def test_one_symbolic_alt_by_version(read, tmp_path, minor):
+    """Up to 4.3 END tells where it ends, then SVLEN; each where the other is missing, and a sign
+    means nothing.
+    """
+    lines = [
+        "chr1 4 . T <DEL> END=9;SVLEN=-5",
+        "chr1 4 . T <DEL> END=9;SVLEN=5",
+        "chr1 4 . T <DUP> SVLEN=5",
+        "chr1 4 . T <INV> END=9",
+        "chr1 4 . T <INV> END=9;SVLEN=0",
+        "chr1 4 . T A,<DEL> END=9;SVLEN=.,-5",
+    ]
+    found = versions(read, tmp_path, minor, *lines)
+    assert [end for end, _ in found] == [9, 9, 9, 9, 9, 4, 9]
+    assert {note for _, note in found} == {""}  # nor where SVLEN is 0, as an inversion's may be
+    both = "chr1 4 . T <DEL> END=9;SVLEN=-7"
+    assert versions(read, tmp_path, minor, both) == [
+        (9, "END is taken, though SVLEN is -7")
+        if minor in OLD
+        else (11, "SVLEN is taken, though END is 9")
+    ]
+
+
+@pytest.mark.parametrize("minor", [*OLD, *NEW])
+def test_several_symbolic_alts_have_a_length_each(read, tmp_path, minor):
+    """A record has one END: that of the longest."""
+    two = versions(read, tmp_path, minor, "chr1 4 . T <DEL>,<DUP> SVLEN=-5,12;END=16")
+    assert two == [(9, ""), (16, "")]
+    two = versions(read, tmp_path, minor, "chr1 4 . T <DEL>,<DEL> SVLEN=-5,.;END=16")
+    assert two[0] == (9, "")
+    if minor in OLD:
+        assert two[1] == (16, "SVLEN has no length for this ALT: END of the record is taken")
+    else:
+        assert two[1][1] == (
+            "SVLEN has no length for this DEL, and END 16 is that of the longest ALT of the record"
+        )
+    # an ALT for all other alleles is a symbolic one, whose END it may be
+    (one,) = versions(read, tmp_path, minor, "chr1 4 . T <DEL>,<*> SVLEN=5,.;END=16")
+    assert one == (9, "")
+
+
+def test_the_case_of_two_symbolic_alts():
+    variants = list(read_vcf(CASES / "symbolic-two-alts.vcf", open_genome("example")))
+    assert [(v.name, v.kind, v.start, v.end - v.start, v.problem, v.note) for v in variants] == [
+        ("two_1", "DEL", 300_000, 8_000, "", ""),
+        ("two_2", "DUP", 300_000, 20_000, "", ""),
+        ("twodel_1", "DEL", 350_000, 4_000, "", ""),
+        ("twodel_2", "DEL", 350_000, 16_000, "", ""),
+    ]
+
+
+def test_a_copy_number_that_is_taken_for_an_adjacency_is_noted(read, tmp_path):
+    lines = [f"chr1 4 . T <{kind}> SVLEN=5;SVCLAIM={claim}" for kind, claim in CLAIMS]
+    assert [note for _, note in versions(read, tmp_path, 4, *lines)] == [
+        "SVCLAIM=D tells a copy number alone: a deletion in place is assumed",
+        "SVCLAIM=D tells a copy number alone: a duplication in tandem is assumed",
+        "",
+        "",
+        "",
+    ]
+
+
+CLAIMS = [("DEL", "D"), ("DUP", "D"), ("DUP", "DJ"), ("DEL", "J"), ("INV", ".")]
 
 
 def test_lines_of_another_width_are_named(tmp_path):
@@ -244,8 +355,8 @@ def test_lines_of_another_width_are_named(tmp_path):
     variants = list(read_vcf(path, GENOME))
     assert [(v.where, v.name) for v in variants] == [
         ("x.vcf line 5", "a"),
-        ("x.vcf line 6", ""),
-        ("x.vcf line 8", ""),
+        ("x.vcf line 6", "chr1 3 b G"),
+        ("x.vcf line 8", "chr1 4 c T A . . ."),
         ("x.vcf line 9", "d"),
     ]
     assert variants[1].problem == "it has 4 columns, the header has 8"
@@ -454,6 +565,80 @@ def test_breakends_that_name_others(read):
     assert "no chromosome 'chr9'" in variant.problem
 
 
+# breakends that no mate confirms
+
+ALONE = "no MATEID: the join is taken from this record alone"
+
+
+@pytest.mark.parametrize("inserted", ["", "G", "CCA"])
+@pytest.mark.parametrize("sides", ["+-", "-+", "++", "--"])
+def test_a_breakend_without_mate_is_the_join_of_the_pair(read, sides, inserted):
+    """Either record of a pair, alone, and with a MATEID whose record is not in the file."""
+    lines = breakend_texts(*sides, inserted, 12, 7)
+    (paired,) = read(*lines)
+    wanted = sorted(applied(*paired.changes).values())
+    for line, mate in zip(lines, ("two", "one")):
+        alone, filtered = read(line.rsplit(" ", 1)[0])[0], read(line)[0]
+        assert alone.note == ALONE
+        assert filtered.note == (
+            f"no breakend in the file has the ID of its mate, {mate!r}: the join is taken from "
+            f"this record alone"
+        )
+        for variant in (alone, filtered):
+            assert (variant.kind, variant.problem) == ("BND", "")
+            made = applied(*variant.changes).values()
+            either = {text for x in made for text in (x, reverse_complement(x))}
+            assert set(wanted) <= either
+            assert len(made) == len(wanted)
+        # both without MATEID: a pair is one variant, at its first record
+    first, second = (line.rsplit(" ", 1)[0] for line in lines)
+    (variant,) = read(first, second)
+    assert (variant.name, variant.note) == (
+        "one",
+        "no MATEID: its mate is line 6, which tells the same join",
+    )
+    (variant,) = read(second.replace(" two ", " . "), first.replace(" one ", " . "))
+    assert variant.name.startswith("chr2:7 ")
+
+
+def test_breakends_that_only_look_like_mates_are_variants_of_their_own(read):
+    variants = read(
+        "chr1 4 a T T[chr2:7[",
+        "chr1 4 b T T[chr2:7[",  # told twice from one side
+        "chr2 7 c A ]chr1:4]CA",  # another sequence between
+        "chr2 7 d A [chr1:4[A",  # another side
+        "chr2 8 e G ]chr1:4]G",
+        "chr1 9 f A A[chr2:3[ MATEID=g",  # confirms g, not h
+        "chr2 3 g G ]chr1:9]G MATEID=f",
+        "chr2 3 h G ]chr1:9]G",
+    )
+    assert [v.name for v in variants] == ["a", "b", "c", "d", "e", "f", "h"]
+    assert [v.note == ALONE for v in variants] == [True] * 5 + [False, True]
+    assert not any(v.problem for v in variants)
+
+
+def test_the_case_of_breakends_told_once(tmp_path):
+    source = open_genome("example")
+    variants = list(read_vcf(CASES / "bnd-single-records.vcf", source))
+    assert [v.name for v in variants] == ["s1", "s2", "s3", "s4", "s5", "s6"]
+    assert [str(v.changes[0]) for v in variants[:4]] == [
+        "chrII:300,000(+)::chrI:100,000(-)",
+        "chrI:120,000(+)::chrII:304,999(-)",
+        "chrII:309,000(+)::chrI:130,000(+)",
+        "chrI:139,999(-)::chrII:309,499(-)",
+    ]
+    assert {v.note for v in variants[:4]} == {ALONE}
+    assert [v.problem for v in variants[4:]] == [
+        f"ALT {alt!r} is a single breakend: where it is joined to is not known"
+        for alt in ("T.", ".G")
+    ]
+    assert [(v.chrom, v.start) for v in variants[:2]] == [("chrII", 300_000), ("chrII", 304_999)]
+    changes, problems = changes_of_haplotype(
+        [replace(v, alleles=(1,), phased=True) for v in variants[:1]], 1
+    )
+    assert (len(changes), problems) == (1, [])
+
+
 # genotypes
 
 
@@ -648,8 +833,9 @@ def test_htslib_says_nothing_of_sound_files(read, capfd):
         "chrUn 2 . A C",
         "chr99 2 . A C",
         *breakend_texts("+", "-", "", 12, 7),
+        "chr1 9 . A A[chr2:3[ SVTYPE=BND;CHR2=chr2;STRANDS=+-;PRECISE",
     )
-    assert len(variants) == 6
+    assert len(variants) == 7
     assert capfd.readouterr().err == ""
 
 

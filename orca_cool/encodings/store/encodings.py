@@ -35,6 +35,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import weakref
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,10 +44,11 @@ import numpy as np
 
 from orca_cool.encodings.store.file import StoreFile
 from orca_cool.encodings.store.key import describe, record
-from orca_cool.encodings.store.layout import free_bytes, lock_path, make, no_space
-from orca_cool.encodings.store.locks import ByteLocks
+from orca_cool.encodings.store.layout import cannot_write, free_bytes, lock_path, make, no_space
+from orca_cool.encodings.store.locks import ByteLocks, Users
 from orca_cool.errors import GenomeError, StoreError
 from orca_cool.genome.source import SequenceSource, length_of
+from orca_cool.locks import Owner, in_use
 from orca_cool.model.encoder import Encoder
 
 DTYPES = ("float16", "float32")
@@ -65,8 +67,9 @@ class EncodingStore:
     read_only : nothing is written, and :meth:`claim` grants nothing.
     """
 
-    def __init__(self, file: StoreFile, source: SequenceSource):
+    def __init__(self, file: StoreFile, source: SequenceSource, users: Users):
         self._file, self._source = file, source
+        self._leave = weakref.finalize(self, users.leave)
         self.path, self.header, self.read_only = file.path, file.header, file.read_only
         about = file.header.about
         self.dtype = str(about["dtype"])
@@ -123,15 +126,39 @@ class EncodingStore:
             )
         about = describe(encoder, source, model_name, dtype or DTYPES[0])
         spec = encoder.spec
-        if not path.exists():
-            if read_only or not create:
-                raise StoreError(f"there is no store {str(path)!r}; `orca-cool encode` makes it")
-            make(
-                path,
-                about,
-                {c: (n, -(-(n + spec.flank) // spec.block)) for c, n in source.chromsizes.items()},
-            )
-        return cls(StoreFile.open(path, about, source, dtype, read_only), source)
+        if not path.exists() and (read_only or not create):
+            raise StoreError(f"there is no store {str(path)!r}; `orca-cool encode` makes it")
+        users = Users(ByteLocks(lock_path(path)))
+        blocks = {c: (n, -(-(n + spec.flank) // spec.block)) for c, n in source.chromsizes.items()}
+        while True:
+            if not path.exists():
+                make(path, about, blocks)
+            file = StoreFile.open(path, about, source, dtype, read_only)
+            if not read_only:
+                users.enter()
+                if not file.has_name():  # it was replaced just now
+                    users.leave()
+                    file.close()
+                    continue
+            return cls(file, source, users)
+
+    @staticmethod
+    def delete(path: str | os.PathLike[str]) -> None:
+        """Delete a store that nobody writes to.
+
+        Raises
+        ------
+        StoreError
+            If a process has it open for writing (the message says which), or it cannot be deleted.
+        """
+        path = Path(path)
+        with Users(ByteLocks(lock_path(path))).nobody() as user:
+            if user:
+                raise in_use(path, user if isinstance(user, Owner) else None, error=StoreError)
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise cannot_write(path, error) from error
 
     def __enter__(self) -> EncodingStore:
         return self
@@ -147,7 +174,10 @@ class EncodingStore:
         StoreError
             If the system could not write it after all (network file systems say so only now).
         """
-        self._file.close()
+        try:
+            self._file.close()
+        finally:
+            self._leave()
 
     def blocks(self, chrom: str) -> int:
         """How many blocks a chromosome has; they are numbered from 0."""

@@ -79,6 +79,14 @@ class StoreFile:
             raise
         return cls(path, descriptor, header, read_only)
 
+    def has_name(self) -> bool:
+        """True if the file of that name is this one, and no other that took its place."""
+        try:
+            named = os.stat(self.path)
+        except FileNotFoundError:
+            return False
+        return os.path.samestat(named, os.fstat(self._descriptor))
+
     def close(self) -> None:
         """Flush what was written and close the file; StoreError if the system could not
         write it.

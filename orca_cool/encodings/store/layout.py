@@ -246,11 +246,16 @@ def _skeleton(
         )
 
     # one piece for all metadata, before the data: a file cut short then loses encodings only
-    pieces = {
+    pieces: dict[str, Any] = {
         "userblock_size": userblock,
         "meta_block_size": (1 << 14) + 2048 * len(chromsizes),
         "libver": ("earliest", "v110"),
     }
+    data_bytes = sum(
+        2 * blocks * (8 + bins * width * dtype.itemsize) + RECORD
+        for _, blocks in chromsizes.values()
+    )
+    _require_room(path, userblock + pieces["meta_block_size"], data_bytes)
     with h5py.File(path, "w", **pieces) as file:
         file.attrs.update(about)
         file["chromsizes/name"] = np.array([c.encode() for c in chromsizes])
@@ -271,6 +276,15 @@ def _skeleton(
     size = max(path.stat().st_size, *(offset + size for offset, size in header.changing()))
     os.truncate(path, size)
     return Header(**{**vars(header), "size": size})
+
+
+def _require_room(path: Path, metadata: int, data: int) -> None:
+    """OSError if the disk does not take a file of so many bytes of metadata, and holes for the
+    data: HDF5 may crash the process when it meets that itself.
+    """
+    with open(path, "wb") as file:
+        file.write(bytes(metadata))
+        file.truncate(metadata + data)
 
 
 def _link(chrom: str) -> str:

@@ -15,8 +15,17 @@ import fcntl
 import logging
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from orca_cool.locks import Owner
+
+#: Byte that is locked while a user enters or a store is replaced; the users' own bytes follow it.
+GUARD = 1 << 40
+#: Processes that may be told by name, and bytes of the lock file for each name.
+USERS, NAME = 256, 512
 
 _log = logging.getLogger(__name__)
 
@@ -113,3 +122,76 @@ class ByteLocks:
                     return None
                 _FILES[key] = file
             return file
+
+    @property
+    def useless(self) -> bool:
+        """True if a lock was asked for, and the file system turned out to have none."""
+        file = self._file()
+        return file is not None and file.useless
+
+    def write(self, data: bytes, offset: int) -> None:
+        """Write into the lock file; nothing if there is none, or the disk is full."""
+        file = self._file()
+        if file is not None:
+            with suppress(OSError):
+                os.pwrite(file.descriptor, data, offset)
+
+    def read(self, size: int, offset: int) -> bytes:
+        """What is written there."""
+        file = self._file()
+        return b"" if file is None else os.pread(file.descriptor, size, offset)
+
+
+class Users:
+    """Those who have a store open for writing: each holds a byte of the lock file, and leaves its
+    name in the file.
+
+    Parameters
+    ----------
+    locks : of the store.
+    """
+
+    def __init__(self, locks: ByteLocks):
+        self._locks = locks
+        self._place: tuple[int, int] | None = None  # of which process
+
+    def enter(self) -> None:
+        """Count this object as a user, until :meth:`leave`; waits while the store is replaced."""
+        self._locks.acquire(GUARD, wait=True)
+        try:
+            for place in range(USERS):
+                if self._locks.acquire(GUARD + 1 + place):
+                    self._locks.write(Owner.me().pack().ljust(NAME, b"\0"), place * NAME)
+                    self._place = os.getpid(), place
+                    return
+        finally:
+            self._locks.release(GUARD)
+
+    def leave(self) -> None:
+        """Count no more."""
+        process, place = self._place or (0, 0)
+        if process == os.getpid():  # and not a child of the user
+            self._locks.write(bytes(NAME), place * NAME)
+            self._locks.release(GUARD + 1 + place)
+        self._place = None
+
+    @contextmanager
+    def nobody(self) -> Iterator[Owner | bool]:
+        """Keep users out for a block, which is given one who is in already (True: of unknown name),
+        or False.
+        """
+        self._locks.acquire(GUARD, wait=True)
+        try:
+            found: Owner | bool = False
+            for place in range(USERS):
+                owner = Owner.parse(self._locks.read(NAME, place * NAME))
+                if not self._locks.acquire(GUARD + 1 + place):
+                    found = owner or True
+                    break
+                self._locks.release(GUARD + 1 + place)
+                if self._locks.useless and owner is not None and not owner.gone:
+                    found = owner  # the name is all that there is
+                    break
+            yield found
+        finally:
+            self._locks.release(GUARD)

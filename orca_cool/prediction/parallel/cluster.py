@@ -36,6 +36,14 @@ LOOK, LAG = 0.05, 90.0
 ATTEMPTS = 3
 
 
+#: Run in each local worker: Ctrl-C reaches all processes of a terminal, and the first of them stops
+#: the others, which need not complain.
+LEAVE_CTRL_C = """
+import logging, signal
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+logging.getLogger("distributed.worker.state_machine").setLevel(logging.ERROR)
+"""
+
 #: The last job's engine and plan, in each worker process.
 _kept: dict[str, tuple[Engine, Plan]] = {}
 
@@ -92,7 +100,11 @@ def _local_cluster(count: int) -> Any:
 
     # dask gives each worker one thread of arithmetic: share what there is
     threads = os.environ.get("OMP_NUM_THREADS") or max(1, (os.cpu_count() or 1) // count)
-    with dask.config.set({"distributed.nanny.pre-spawn-environ.OMP_NUM_THREADS": threads}):
+    settings = {
+        "distributed.nanny.pre-spawn-environ.OMP_NUM_THREADS": threads,
+        "distributed.worker.preload": [LEAVE_CTRL_C],
+    }
+    with dask.config.set(settings):
         return distributed.LocalCluster(
             n_workers=count,
             threads_per_worker=1,
@@ -187,8 +199,9 @@ class Dask:
         return {key: self.where}
 
     def __exit__(self, *_: Any) -> None:
-        with contextlib.suppress(Exception):
-            self.client.cancel(self._futures)
+        if not self.where.startswith(("local:", "slurm:")):  # workers of our own just end
+            with contextlib.suppress(Exception):
+                self.client.cancel(self._futures)
         self._stack.close()
 
     def start(self, plan: Plan, work: WorkFolder, progress: Progress) -> Progress:

@@ -103,7 +103,7 @@ class Ranks:
         self._share = self._agree(plan, unfinished(plan, work))
         mine = {step.number for step in self._share[0]}
         self._files = {
-            step.number: step for step in plan.steps[work.step :] if step.number not in mine
+            step.number: step for step in work.todo(plan.steps) if step.number not in mine
         }
         self._theirs = {step.number for part in self._share[1:] for step in part}
         looked, found = 0.0, 0

@@ -1,0 +1,80 @@
+"""Tiles of any tilesets of a server, and how far they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from higlass_plugin.compute.shares import Client
+from higlass_plugin.tiles import (
+    JsonObject,
+    TileError,
+    TileId,
+    UnknownTileset,
+    failed_tile_of,
+    parse_tile_id,
+)
+from higlass_plugin.tilesets.base import COMPUTING, ComputedTileset, compute_tiles
+from orca_cool.errors import OrcaCoolError
+
+if TYPE_CHECKING:
+    from higlass_plugin.registry.tilesets import TilesetRegistry
+
+
+def tiles(
+    registry: TilesetRegistry, ids: Sequence[str], wait: float | None, client: Client
+) -> dict[str, JsonObject]:
+    """A tile for every id, whatever it is.
+
+    Parameters
+    ----------
+    wait : seconds to wait for predicted tiles; None: until they are ready. Tiles of files are
+        always read at once.
+    client : who asks; see :meth:`higlass_plugin.compute.scheduler.Scheduler.want`.
+
+    Returns
+    -------
+    Tiles by id. One that is not ready has the message "computing" and what is known so far; one
+    that cannot be made is empty and says why.
+    """
+    out: dict[str, JsonObject] = {}
+    computed: list[tuple[TileId, ComputedTileset]] = []
+    files: dict[str, list[str]] = {}
+    for text in dict.fromkeys(ids):
+        try:
+            tile = parse_tile_id(text)
+            tileset = registry[tile.uid]
+        except OrcaCoolError as error:
+            out[text] = failed_tile_of(text, str(error))
+            continue
+        if isinstance(tileset, ComputedTileset):
+            computed.append((tile, tileset))
+        else:
+            files.setdefault(tile.uid, []).append(text)
+    for uid, texts in files.items():
+        out |= dict(registry.tilesets[uid].tiles(texts))
+    out |= compute_tiles(computed, wait, client)
+    return out
+
+
+def progress(registry: TilesetRegistry, ids: Sequence[str]) -> JsonObject:
+    """Which tiles are ready and which are pending, as lists of ids, and the messages of those that
+    failed, by id. Asking counts as asking for the tiles.
+    """
+    ready: list[str] = []
+    pending: list[str] = []
+    failed: dict[str, str] = {}
+    for text in dict.fromkeys(ids):
+        try:
+            tile = parse_tile_id(text)
+            tileset = registry[tile.uid]
+            message = tileset.progress(tile) if isinstance(tileset, ComputedTileset) else None
+        except (TileError, UnknownTileset) as error:
+            message = str(error)
+        if message is None:
+            ready.append(text)
+        elif message == COMPUTING:
+            pending.append(text)
+        else:
+            failed[text] = message
+    return {"ready": ready, "pending": pending, "failed": failed}

@@ -1,0 +1,158 @@
+"""One run of ``orca-cool predict``: the prediction, and the files beside it."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orca_cool.effects import COPIES, companion_path
+from orca_cool.errors import EditError, OutputError
+from orca_cool.files import check_output
+from orca_cool.genome.regions import Region
+from orca_cool.prediction.job import EDGES, Opened, Say
+from orca_cool.prediction.regions_job import RegionsJob
+
+if TYPE_CHECKING:
+    from orca_cool.effects.predict_job import PredictJob
+    from orca_cool.prediction.engine import Engine
+    from orca_cool.prediction.levels import Settings
+    from orca_cool.prediction.parallel.ranks import Ranks
+
+
+@dataclass(frozen=True)
+class PredictRun:
+    """A run of a :class:`~orca_cool.effects.predict_job.PredictJob` on an open model and genome."""
+
+    job: PredictJob
+    opened: Opened
+    settings: Settings
+    regions: list[Region]
+    ranks: Ranks | None
+    progress: bool
+    say: Say
+
+    @property
+    def output(self) -> Path:
+        return Path(self.job.output)
+
+    @property
+    def assembly(self) -> str:
+        return self.job.assembly or self.opened.file_assembly
+
+    def all(self) -> list[Path]:
+        """Everything that the job asks for."""
+        if not self.job.companions or self.opened.edited is None:
+            return self._prediction()
+        return self._with_companions()
+
+    def _prediction(self) -> list[Path]:
+        job, opened = self.job, self.opened
+        regions = RegionsJob.of(
+            job,
+            self.regions,
+            self.settings,
+            self.assembly,
+            opened.provenance,
+            self.output,
+            job.force,
+        )
+        return self._run(regions, opened.engine, self.ranks)
+
+    def _run(self, job: RegionsJob, engine: Engine, ranks: Ranks | None) -> list[Path]:
+        return job.run(
+            engine, dask=self.job.workers, ranks=ranks, progress=self.progress, say=self.say
+        )
+
+    def _with_companions(self) -> list[Path]:
+        """The prediction of an edited genome, and what is derived from it. What is there already,
+        and where the regions came from, is settled before anything is computed.
+        """
+        from orca_cool.effects.companion_outputs import is_result_of, write_companions
+        from orca_cool.effects.difference import require_comparable
+        from orca_cool.effects.reference_coordinates import reference_regions
+        from orca_cool.prediction.to_file import prepare
+
+        job, opened = self.job, self.opened
+        assert opened.edited is not None
+        genome = opened.edited.genome
+        whole = prepare(
+            opened.engine,
+            self.regions,
+            self.settings,
+            assembly=self.assembly,
+            provenance=opened.provenance,
+        )
+        reach = max(b * r for r, b in whole.written.items() if r in self.settings.resolutions)
+        came_from = reference_regions(genome, whole.regions, reach, join=True)
+        if not came_from:
+            raise EditError(
+                f"no part of {', '.join(map(str, whole.regions))} comes from the reference; "
+                f"leave out --lift-to-reference and --diff"
+            )
+        goes_on = self.job.goes_on()
+        if goes_on and not is_result_of(self.output, whole, self._numerics()):
+            raise OutputError(
+                f"{self.output} exists, and is another prediction than this; use --force to "
+                f"replace it"
+            )
+        if job.reference is not None:
+            require_comparable(
+                Path(job.reference),
+                self.settings.resolutions,
+                opened.reference.chromsizes,
+                {**whole.identity, "mode": job.mode},
+            )
+        reference = self._reference_job(came_from)
+        paths = [] if goes_on else self._prediction()
+        if self.ranks is not None and self.ranks.rank > 0:
+            return []
+        if reference is not None:
+            paths += self._run(reference, opened.reference_engine, None)
+        return paths + write_companions(
+            self.output,
+            genome,
+            opened.assembly,
+            job.copies or COPIES[0],
+            self._reference_path() if job.diff else None,
+            job.companions,
+        )
+
+    def _numerics(self) -> dict[str, str]:
+        """What decides the numbers, wherever they are computed."""
+        job = self.job
+        edges = job.edges or EDGES[0]
+        return {"dtype": job.dtype, "encoder_dtype": job.encoder_dtype, "edges": edges}
+
+    def _reference_path(self) -> Path:
+        """The prediction of the reference that the difference is taken from."""
+        given = self.job.reference
+        return companion_path(self.output, "reference") if given is None else Path(given)
+
+    def _reference_job(self, regions: list[Region]) -> RegionsJob | None:
+        """How the reference is predicted for the difference; None if that is not needed, or done.
+
+        Its regions are those that the edited genome's came from.
+        """
+        from orca_cool.effects.companion_outputs import is_result_of
+
+        job, opened = self.job, self.opened
+        if not job.diff or job.reference is not None:
+            return None
+        path = self._reference_path()
+        base = dataclasses.replace(job, edits=type(job.edits)(), reencode=False)
+        made = RegionsJob.of(
+            base,
+            regions,
+            self.settings,
+            opened.assembly,
+            opened.reference_provenance,
+            path,
+            job.force,
+        )
+        plan = made.plan(opened.reference_engine)
+        if path.exists() and not job.force and is_result_of(path, plan, self._numerics()):
+            return None
+        check_output(path, job.force)
+        return made
