@@ -19,7 +19,7 @@ from higlass_plugin.tiles import TILE_BINS, JsonObject, TileError, parse_tile_id
 from orca_cool.errors import CoolerError
 from orca_cool.files import atomic_path
 from orca_cool.maps.open import cooler_groups, open_map
-from orca_cool.maps.weights import BalancedCooler, is_adjusted
+from orca_cool.maps.weights import WEIGHT, BalancedCooler, is_adjusted
 from orca_cool.model.registry import home
 
 logger = logging.getLogger(__name__)
@@ -52,8 +52,12 @@ def open_hdf5(request: OpenRequest) -> FileTileset:
         info = dict(maps.tileset_info(source))
         # clodius takes the transforms from a set
         info["transforms"] = sorted(info.get("transforms", ()), key=lambda t: str(t["value"]))
-        found = request.tileset("matrix", "cooler", info, _reader(source), (2,))
-        found.map = path
+        read = _reader(source, request.clr_weight_name)
+        if request.clr_weight_name != WEIGHT:  # which the front end calls by the usual name
+            others = [t for t in info["transforms"] if t["value"] != WEIGHT]
+            info["transforms"] = [{"name": request.clr_weight_name, "value": WEIGHT}, *others]
+        found = request.tileset("matrix", "cooler", info, read, (2,))
+        found.map, found.clr_weight_name = path, request.clr_weight_name
         return found
     if groups:
         raise FileError(
@@ -67,20 +71,27 @@ def open_hdf5(request: OpenRequest) -> FileTileset:
     return request.tileset("multivec", "multivec", info, lambda ids: multivec.tiles(source, ids))
 
 
-def _reader(source: str) -> Reader:
+def _reader(source: str, clr_weight_name: str) -> Reader:
     """Clodius's tiles of an .mcool; those with weights through
     :class:`~orca_cool.maps.weights.BalancedCooler` where clodius would take weights that divide, or
-    are infinite, for others.
+    are infinite, for others, or another column than it takes.
+
+    Raises
+    ------
+    CoolerError
+        If a resolution lacks the column, unless that is the usual one.
     """
     from clodius.tiles import cooler as maps
     from clodius.tiles.format import format_dense_tile
 
-    file = open_map(source)
+    file = open_map(source, clr_weight_name)
+    named = clr_weight_name != WEIGHT
     weights: dict[int, _TileWeights] = {}
     for resolution in file.resolutions:
-        with contextlib.suppress(CoolerError):  # not symmetric: clodius can show it all the same
+        # not symmetric: clodius can show it all the same
+        with contextlib.nullcontext() if named else contextlib.suppress(CoolerError):
             clr = file.balanced_or_raw(resolution)
-            if isinstance(clr, BalancedCooler) and is_adjusted(clr):
+            if isinstance(clr, BalancedCooler) and (named or is_adjusted(clr)):
                 weights[resolution] = _TileWeights.of(clr)
     zooms = sorted(file.resolutions, reverse=True)
 

@@ -20,6 +20,7 @@ from higlass_plugin.files.tileset import FileTileset
 from orca_cool.errors import OrcaCoolError
 from orca_cool.genome.textfile import TextFile
 from orca_cool.maps.open import hic_advice
+from orca_cool.maps.weights import WEIGHT
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ def open_file(
     any_genome: bool = False,
     folder: Path | None = None,
     cache: Cache | None = None,
+    clr_weight_name: str = WEIGHT,
 ) -> FileTileset:
     """Open a file as a tileset.
 
@@ -52,6 +54,8 @@ def open_file(
     any_genome : show a file of another genome too.
     folder : where coarsened maps are kept; None: ``maps`` in the user's folder of orca-cool.
     cache : of encoded tiles; None: one of its own.
+    clr_weight_name : column of balancing weights of a contact map; see
+        :func:`orca_cool.maps.open.open_map`.
 
     Raises
     ------
@@ -71,7 +75,15 @@ def open_file(
     if not head:
         raise FileError(f"file {str(path)!r} is empty")
     request = OpenRequest(
-        path, uid, name or path.name, chromsizes, assembly, any_genome, folder, cache
+        path,
+        uid,
+        name or path.name,
+        chromsizes,
+        assembly,
+        any_genome,
+        folder,
+        cache,
+        clr_weight_name,
     )
     try:
         return _open(request, head)

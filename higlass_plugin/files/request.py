@@ -26,6 +26,7 @@ class OpenRequest:
     any_genome: bool
     folder: Path | None
     cache: Cache | None
+    clr_weight_name: str
 
     def check(self, theirs: Iterable[Sequence[str | int]], in_place: bool = True) -> None:
         """FileError if the chromosomes of the file are not those of the genome.

@@ -21,6 +21,7 @@ import numpy as np
 
 from higlass_plugin.compute.cache import Cache
 from higlass_plugin.tiles import TILE_BINS, JsonObject, TileError, TileId, dense_tile, parse_tile_id
+from orca_cool.maps.weights import WEIGHT
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ class FileTileset:
     Attributes
     ----------
     map : path of the .mcool, if the file is a contact map; else None.
+    clr_weight_name : column of its balancing weights.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class FileTileset:
         }
         self._info: JsonObject = json.loads(json.dumps({**info, **names}, default=_plain))
         self.map: Path | None = None
+        self.clr_weight_name = WEIGHT
         self._read, self._dimensions, self._find = read, dimensions, find
         self._cache = Cache(CACHE_BYTES) if cache is None else cache
         self._lock = threading.Lock()

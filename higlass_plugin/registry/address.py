@@ -123,3 +123,32 @@ def parse_url(url: str) -> Address:
     if (address.track == "profile") != bool(address.profile):
         raise UrlError(f"the URL {shown!r}: track=profile and profile=NAME go together")
     return address
+
+
+#: How a URL begins that divides one contact map by another.
+DIVIDED = "divided://"
+
+
+def divided_url(numerator: str, denominator: str) -> str:
+    """The URL of one contact map divided by another; each is a uid or an ``orca://`` URL."""
+    return DIVIDED + "/".join(quote(text, safe="") for text in (numerator, denominator))
+
+
+def parse_divided(url: str) -> tuple[str, str]:
+    """The two uids or ``orca://`` URLs of a ``divided://`` URL; UrlError if there are not two."""
+    names = [unquote(text) for text in url.removeprefix(DIVIDED).split("/")]
+    if len(names) != 2 or not all(names):
+        shown = url if len(url) <= 200 else f"{url[:200]}..."
+        raise UrlError(
+            f"the URL {shown!r} is not divided://NUMERATOR/DENOMINATOR, each a uid or an orca:// "
+            f"URL with its special characters quoted"
+        )
+    return names[0], names[1]
+
+
+def is_edited(url: str) -> bool:
+    """Whether a URL asks for an edited genome; UrlError if it is malformed."""
+    if url.startswith(DIVIDED):
+        parts = parse_divided(url)
+        return any(parse_url(part).edited for part in parts if part.startswith("orca://"))
+    return parse_url(url).edited

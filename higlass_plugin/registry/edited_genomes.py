@@ -5,16 +5,18 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from higlass_plugin.compute.cache import Cache
 from higlass_plugin.compute.units import PredictedGenome
 from higlass_plugin.registry.address import Address, parse_url
-from higlass_plugin.registry.edits import EditedView, breakpoints, edited_genome, short_name
+from higlass_plugin.registry.breakpoints import breakpoints, places
+from higlass_plugin.registry.edits import EditedView, edited_genome, short_name
 from higlass_plugin.registry.limits import Limits
 from higlass_plugin.registry.predicted_tilesets import addresses_of_edit
 from higlass_plugin.registry.state import State
+from higlass_plugin.tilesets.base import ModelTileset, Tileset
 from orca_cool.errors import OrcaCoolError
 
 #: Seconds between two notes of an edit's last use: each writes a file.
@@ -66,6 +68,7 @@ def open_edit(
         urgent,
         base,
     )
+    found = breakpoints(genome)
     view = EditedView(
         id=edit,
         name=short_name(changes),
@@ -78,7 +81,8 @@ def open_edit(
         contigs=dict(genome.chromsizes),
         edited=genome.edited,
         junctions={contig: genome.junctions(contig) for contig in genome.edited},
-        places=breakpoints(genome),
+        places=places(found, genome),
+        breakpoints=found,
     )
     return OpenEdit(predicted, view)
 
@@ -177,6 +181,14 @@ class EditedGenomes:
             if time.time() - opened.used > NOTE_USE:
                 self._state.save(edit, opened.view.url, opened.guest)
             opened.used = time.time()
+
+    def add_tileset(self, parts: Iterable[Tileset], uid: str) -> None:
+        """Note a tileset that is made of others: whoever closes an edited genome closes it."""
+        for part in parts:
+            if isinstance(part, ModelTileset):
+                opened = self._open.get(part.predicted.name.rpartition("#")[2])
+                if opened is not None:
+                    opened.tilesets.append(uid)
 
     def close(self, edit: str) -> OpenEdit:
         """Close an edited genome, which can be opened again; returns it."""

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from higlass_plugin.registry.address import MAX_CHANGES, MAX_GROWTH, MAX_TEXT, Address
+from higlass_plugin.registry.breakpoints import Breakpoint
 from higlass_plugin.tiles import JsonObject
 from orca_cool.errors import EditError
 from orca_cool.genome.apply_edits import apply_edits
@@ -44,6 +45,7 @@ class EditedView:
     contigs : {contig: bp} of the edited genome. edited : contigs that differ from the reference.
     junctions : by edited contig, bp at which two segments meet.
     places : by chromosome of the reference, bp of the breakpoints.
+    breakpoints : each breakpoint in both genomes, in the order of the contigs.
     tilesets : uids of "map", "insulation" and "compartments" in its own coordinates, and of
         "lifted" and "difference" in those of the reference.
     """
@@ -60,6 +62,7 @@ class EditedView:
     edited: list[str]
     junctions: dict[str, list[int]]
     places: dict[str, list[int]]
+    breakpoints: list[Breakpoint]
     tilesets: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> JsonObject:
@@ -184,17 +187,6 @@ def _changes_of_vcf(
                 .replace(repr(str(path)), "the VCF text")
                 .replace(str(path), "the VCF text")
             ) from error
-
-
-def breakpoints(genome: EditedGenome) -> dict[str, list[int]]:
-    """{chromosome: bp} at which the reference was cut, ascending, for chromosomes with a cut."""
-    found: dict[str, set[int]] = {}
-    for contig in genome.edited:
-        for s in genome.contigs[contig]:
-            if s.chrom:
-                ends = {s.start, s.end} - {0, genome.source.chromsizes[s.chrom]}
-                found.setdefault(s.chrom, set()).update(ends)
-    return {chrom: sorted(found[chrom]) for chrom in genome.source.chromsizes if found.get(chrom)}
 
 
 def short_name(changes: Sequence[Change]) -> str:

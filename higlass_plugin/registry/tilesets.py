@@ -15,7 +15,15 @@ from higlass_plugin.compute.cache import Cache
 from higlass_plugin.compute.scheduler import Scheduler
 from higlass_plugin.compute.shares import NOBODY, Client
 from higlass_plugin.compute.units import PredictedGenome
-from higlass_plugin.registry.address import Address, UrlError, parse_url, tidy
+from higlass_plugin.files.tileset import FileTileset
+from higlass_plugin.registry.address import (
+    DIVIDED,
+    Address,
+    UrlError,
+    parse_divided,
+    parse_url,
+    tidy,
+)
 from higlass_plugin.registry.edited_genomes import EditedGenomes, OpenEdit, open_edit
 from higlass_plugin.registry.edits import EditedView
 from higlass_plugin.registry.limits import Limits
@@ -29,6 +37,7 @@ from higlass_plugin.registry.status import metrics, status
 from higlass_plugin.registry.tiles import progress, tiles
 from higlass_plugin.tiles import JsonObject, UnknownTileset
 from higlass_plugin.tilesets.base import ModelTileset, Tileset
+from higlass_plugin.tilesets.division import DivisionTileset
 from higlass_plugin.tilesets.measured import RatioTileset
 from orca_cool.errors import OrcaCoolError
 from orca_cool.genome.source import SequenceSource
@@ -67,7 +76,7 @@ class TilesetRegistry:
         self.scheduler: Scheduler | None = None
         self.observed_over_expected: Tileset | None = None
         # with a thread of its own, because the expected of a large file takes minutes
-        self._measuring: Scheduler | None = None
+        self._measuring = Scheduler(self.units, self.results, 1, threading.Event())
         self._lock = threading.RLock()
         self._opening = threading.Semaphore(2)  # edited genomes that are made at once
         self.predicted: dict[tuple[str, str], PredictedGenome] = {}
@@ -86,7 +95,7 @@ class TilesetRegistry:
             self.tilesets[tileset.uid] = tileset
             self._listed.append(tileset.uid)
 
-    def add_observed(self, tileset: Tileset, path: Path) -> None:
+    def add_observed(self, tileset: FileTileset, path: Path) -> None:
         """Serve log observed/expected of a measured map.
 
         Parameters
@@ -94,8 +103,6 @@ class TilesetRegistry:
         tileset : of the map, which is served. path : its .mcool.
         """
         with self._lock:
-            if self._measuring is None:
-                self._measuring = Scheduler(self.units, self.results, 1, threading.Event())
             uid = self.uid(f"observed/expected {tileset.uid}")
             folder = None if self.state is None else self.state / "expected"
             ratio = RatioTileset(tileset, path, self._measuring, uid, folder)
@@ -172,7 +179,8 @@ class TilesetRegistry:
     def open_url(
         self, url: str, coord_system: str | None = None, *, guest: bool = False
     ) -> Tileset:
-        """The tileset of an ``orca://`` URL; its edited genome is opened if it is not open.
+        """The tileset of an ``orca://`` or a ``divided://`` URL; edited genomes that it names are
+        opened if they are not open.
 
         Parameters
         ----------
@@ -186,7 +194,11 @@ class TilesetRegistry:
             If the URL is malformed, names what is not served, or has another coordinate system.
         EditError
             If its edits cannot be made.
+        NotDivisible
+            If maps that are to be divided cannot be brought to one grid of bins.
         """
+        if url.startswith(DIVIDED):
+            return self._open_division(url, guest)
         address = parse_url(url)
         base = self._reference(address.model, address.genome)
         if address.track == "profile" and address.profile not in base.engine.spec.profiles:
@@ -200,6 +212,21 @@ class TilesetRegistry:
                 f"{str(coord_system)[:100]!r}"
             )
         return tileset
+
+    def _open_division(self, url: str, guest: bool) -> Tileset:
+        """The tileset of a ``divided://`` URL."""
+        maps = [
+            self.open_url(text, guest=guest) if text.startswith("orca://") else self[text]
+            for text in parse_divided(url)
+        ]
+        with self._lock:
+            uid = self._state.uid(f"divided {maps[0].uid} {maps[1].uid}")
+            if uid not in self.tilesets:
+                predicted = any(isinstance(tileset, ModelTileset) for tileset in maps)
+                scheduler = (self.scheduler if predicted else None) or self._measuring
+                self.tilesets[uid] = DivisionTileset(maps[0], maps[1], scheduler, uid)
+                self.edits.add_tileset(maps, uid)
+            return self.tilesets[uid]
 
     def _reference(self, model: str | None, genome: str | None) -> PredictedGenome:
         """A model on a genome that is served; None is any model or genome, and the first is taken.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
+import threading
 
 from flask import Flask
 from waitress.adjustments import Adjustments
@@ -79,9 +80,12 @@ class Server(TcpWSGIServer):
     """
 
     trimmed = 0.0
+    stopping: threading.Event | None = None
 
     def readable(self) -> bool:
-        """Called before each wait for something to happen on a connection."""
+        """Called before each wait, of a second at most, for something to happen on a connection."""
+        if self.stopping is not None and self.stopping.is_set():
+            raise SystemExit(0)
         if len(self._map) >= self.adj.connection_limit:
             self.make_room()
         return bool(super().readable())

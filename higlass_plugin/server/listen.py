@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
+import threading
 
 from flask import Flask
 
@@ -33,16 +34,21 @@ def listen(host: str, port: int) -> socket.socket:
     return found
 
 
-def run(app: Flask, listening: socket.socket, threads: int) -> None:
+def run(
+    app: Flask, listening: socket.socket, threads: int, stopping: threading.Event | None = None
+) -> None:
     """Answer requests until the process is told to stop (SystemExit or KeyboardInterrupt in the
     main thread).
 
     Parameters
     ----------
     listening : see :func:`listen`. threads : number of requests that are answered at once.
+    stopping : looked at every second; once it is set the server stops.
     """
     from higlass_plugin.server.connections import make_server
 
     # the computing thread waits this long for each of the threads that answer requests
     sys.setswitchinterval(0.001)
-    make_server(app, listening, threads).run()
+    server = make_server(app, listening, threads)
+    server.stopping = stopping
+    server.run()

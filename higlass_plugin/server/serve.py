@@ -23,6 +23,7 @@ from higlass_plugin.server.token import ServeError, open_browser, read_token
 from orca_cool.errors import ModelError
 from orca_cool.genome.open import open_genome
 from orca_cool.genome.source import SequenceSource
+from orca_cool.maps.weights import WEIGHT
 from orca_cool.model import heap
 from orca_cool.model.assembly import agreed_assembly
 from orca_cool.model.bundle import load_bundle
@@ -43,6 +44,7 @@ class ServeOptions:
     models : names or folders of models.
     genome : file, or name of a shipped genome; all models predict it.
     files : maps, signals, genes and intervals that are shown with the predictions.
+    clr_weight_name : column of balancing weights of the maps among them.
     host, port : address to listen on; port 0 finds a free one.
     token : "auto" makes one up, which requests must show. One of your own is no option, because
         other users of the machine see those.
@@ -62,6 +64,7 @@ class ServeOptions:
     models: tuple[str, ...]
     genome: str
     files: tuple[Path, ...] = ()
+    clr_weight_name: str = WEIGHT
     host: str = "127.0.0.1"
     port: int = 8989
     token: str | None = None
@@ -119,15 +122,27 @@ def serve(
         if options.browser:
             # some browsers do not return until they are closed
             threading.Thread(target=open_browser, args=[page, token], daemon=True).start()
-        # so that SIGTERM ends the server as Ctrl-C does, which a process in the background never
-        # gets
-        signal.signal(signal.SIGTERM, _stop)
-        listen.run(app, listening, BLOCKING_THREADS if options.blocking else THREADS)
+        threads = BLOCKING_THREADS if options.blocking else THREADS
+        listen.run(app, listening, threads, _stopping())
     say("stopped")
 
 
-def _stop(*_: object) -> None:
-    raise SystemExit(0)
+def _stopping() -> threading.Event:
+    """What is set when SIGTERM or Ctrl-C comes, which a process in the background may not get.
+
+    The signal also raises SystemExit. That alone is not enough: Python drops what is raised while
+    an object is being destroyed.
+    """
+    told = threading.Event()
+
+    def stop(*_: object) -> None:
+        told.set()
+        raise SystemExit(0)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, stop)
+    return told
 
 
 def open_registry(
@@ -197,6 +212,7 @@ def _add_files(
             any_genome=options.any_genome,
             folder=folder,
             cache=cache,
+            clr_weight_name=options.clr_weight_name,
         )
         registry.add(file)
         if file.map is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from higlass_plugin.registry.address import Address, parse_url
@@ -23,6 +22,8 @@ from higlass_plugin.tiles import Axis, JsonObject
 
 #: Fewest bp on both sides of an edit that its first view shows.
 MARGIN = 60_000
+#: Breakpoints that the page can go to at most: nobody steps through more.
+MAX_STOPS = 1000
 
 
 class EditViews:
@@ -36,9 +37,12 @@ class EditViews:
 
     Attributes
     ----------
-    domain : start and end of what is shown at first, on the reference's axis.
+    stops : [position on the reference's axis, on that of the edited genome] of each breakpoint.
+    domain : start and end of what is shown at first, on the reference's axis: all breakpoints of
+        the first chromosome that has any. Those of others are stops too, but no view could show
+        both.
     shift : what is added to a position of the reference for the same position in the edited genome,
-        left of the first breakpoint.
+        at the first breakpoint.
     """
 
     def __init__(self, reference: ReferenceView, edited: EditedView, server: str):
@@ -46,7 +50,14 @@ class EditViews:
         self.assembly, self.value = reference.assembly, reference.value
         self.axis, self.edited_axis = Axis(reference.chromsizes), Axis(edited.contigs)
         self.junctions = on_axis(self.edited_axis, edited.junctions)
-        self.shift = self._shift()
+        self.stops = [
+            [
+                self.axis.offsets[b.chrom] + b.reference,
+                self.edited_axis.offsets[b.contig] + b.position,
+            ]
+            for b in edited.breakpoints[:MAX_STOPS]
+        ]
+        self.shift = self.stops[0][1] - self.stops[0][0] if self.stops else 0
         self.domain = self._domain()
 
     def alternate(self) -> JsonObject:
@@ -68,7 +79,7 @@ class EditViews:
             for name in SCORES
             if name in self.edited.tilesets
         ]
-        orca = {"role": "edit", "shift": self.shift, **self._shared()}
+        orca = {"role": "edit", "shift": self.shift, "stops": self.stops, **self._shared()}
         return {
             "uid": f"edit-{self.edited.id}",
             "layout": {"x": 4, "y": 0, "w": 4, "h": 12},
@@ -131,34 +142,12 @@ class EditViews:
         }
 
     def _domain(self) -> list[int]:
-        extent = _extent(self.axis, self.edited.places)
-        if extent is None:
-            # chromosomes were joined end to end, which leaves no breakpoint in the reference
-            place = min(self.junctions[0], self.axis.length) if self.junctions else 0
-            extent = place, place
-        start, end = extent
+        first = self.edited.breakpoints[0].chrom if self.edited.breakpoints else None
+        shown = [
+            self.axis.offsets[b.chrom] + b.reference
+            for b in self.edited.breakpoints
+            if b.chrom == first
+        ]
+        start, end = min(shown, default=0), max(shown, default=0)
         margin = max(MARGIN, end - start)
         return [max(0, start - margin), min(self.axis.length, end + margin)]
-
-    def _shift(self) -> int:
-        edited = self.edited
-        extent = _extent(self.axis, edited.places)
-        if extent is None:
-            return 0
-        first = next(chrom for chrom, positions in edited.places.items() if positions)
-        # the contig with the name of the chromosome comes first, if it is still there
-        for contig in sorted(edited.junctions, key=lambda contig: contig != first):
-            if edited.junctions[contig]:
-                offset = self.edited_axis.offsets[contig]
-                return offset + min(edited.junctions[contig]) - extent[0]
-        return 0
-
-
-def _extent(axis: Axis, places: Mapping[str, list[int]]) -> tuple[int, int] | None:
-    """First and last position, on the axis, of the first chromosome that has any. Those of other
-    chromosomes are marked, but no view could show both.
-    """
-    for chrom, positions in places.items():
-        if positions:
-            return axis.offsets[chrom] + min(positions), axis.offsets[chrom] + max(positions)
-    return None

@@ -79,6 +79,7 @@ def reference_view(
 
     orca: JsonObject = {
         "role": REFERENCE,
+        "shift": 0,
         "suggest": next((t.uid for t in listed if t.datatype == "gene-annotation"), None),
     }
     domain = [0, 1]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from flask import Response, g, request, send_from_directory
 
-from higlass_plugin.registry.address import parse_url
+from higlass_plugin.registry.address import DIVIDED, is_edited
 from higlass_plugin.registry.tilesets import TilesetRegistry
 from higlass_plugin.server import viewconf
 from higlass_plugin.server.access import Access, is_token
@@ -217,8 +217,9 @@ class Views:
         return json_response(find(request.args.get("ac", "")[:MAX_TEXT]) if find else [])
 
     def register_url(self) -> Response:
-        """``{fileurl, filetype: "orca", coordSystem}``: the uid of a prediction. No file is read
-        for it, whatever the URL is. Of an edit, it is for those that may edit.
+        """``{fileurl, filetype: "orca", coordSystem}``: the uid of a prediction, or of one map
+        divided by another. No file is opened for it, whatever the URL is. Of an edit, it is for
+        those that may edit.
         """
         body = require_object(json_body())
         url, filetype, coord_system = (
@@ -226,12 +227,12 @@ class Views:
         )
         if filetype not in (None, "orca"):
             raise RequestError(f"filetype {filetype[:MAX_TEXT]!r} cannot be registered; 'orca' can")
-        if url is None or not url.startswith("orca://"):
+        if url is None or not url.startswith(("orca://", DIVIDED)):
             raise RequestError(
                 f"url {(url or '')[:MAX_TEXT]!r} is not of the form "
-                f"orca://MODEL/GENOME?edit=...; files are given with --with"
+                f"orca://MODEL/GENOME?edit=... or divided://UID/UID; files are given with --with"
             )
-        if parse_url(url).edited:
+        if is_edited(url):
             self.access.check_edits()
         guest = self.access.is_guest()
         with self.editing.take(client()[0]) as free:

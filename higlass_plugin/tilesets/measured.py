@@ -14,12 +14,13 @@ import numpy as np
 from higlass_plugin.compute.scheduler import Lookup, Scheduler, TilePlan
 from higlass_plugin.compute.units import Unit
 from higlass_plugin.files.contact_maps import dense_values
+from higlass_plugin.files.tileset import FileTileset
 from higlass_plugin.tiles import TILE_BINS, Axis, BinRange, TileId
-from higlass_plugin.tilesets.base import ComputedTileset, Tileset
+from higlass_plugin.tilesets.base import ComputedTileset
 from orca_cool.errors import OrcaCoolError
 from orca_cool.files import atomic_path
 from orca_cool.maps.open import open_map
-from orca_cool.maps.weights import is_adjusted, measured_expected
+from orca_cool.maps.weights import WEIGHT, is_adjusted, measured_expected
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,13 @@ class ExpectedUnit:
     ----------
     path : of the .mcool. resolution : bp per bin.
     folder : where values are kept, because measuring a large map takes minutes; None: nowhere.
+    clr_weight_name : the map's column of balancing weights.
     """
 
     path: Path
     resolution: int
     folder: Path | None
+    clr_weight_name: str = WEIGHT
 
     needs = None
 
@@ -46,7 +49,7 @@ class ExpectedUnit:
     def compute(
         self, others: Sequence[ExpectedUnit], above: Sequence[None]
     ) -> list[tuple[np.ndarray, int]]:
-        clr = open_map(self.path).balanced_or_raw(self.resolution)
+        clr = open_map(self.path, self.clr_weight_name).balanced_or_raw(self.resolution)
         kept = None if self.folder is None else self._kept_in(self.folder, is_adjusted(clr))
         if kept is not None and kept.is_file():
             values: np.ndarray = np.load(kept, allow_pickle=False)
@@ -65,6 +68,7 @@ class ExpectedUnit:
         file = self.path.stat()
         key = repr((str(self.path.resolve()), file.st_mtime_ns, file.st_size, self.resolution))
         key += " adjusted" if adjusted else ""
+        key += "" if self.clr_weight_name == WEIGHT else f" {self.clr_weight_name}"
         return folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npy"
 
 
@@ -75,7 +79,9 @@ class _RatioPlan:
         self, key: tuple[Hashable, ...], tileset: RatioTileset, resolution: int, tile: TileId
     ):
         self.key, self.tileset, self.resolution, self.tile = key, tileset, resolution, tile
-        self.unit = ExpectedUnit(tileset.path, resolution, tileset.folder)
+        self.unit = ExpectedUnit(
+            tileset.path, resolution, tileset.folder, tileset.file.clr_weight_name
+        )
 
     def units(self) -> list[Unit]:
         return [self.unit]
@@ -132,7 +138,7 @@ class RatioTileset(ComputedTileset):
     filetype = "cooler"
 
     def __init__(
-        self, file: Tileset, path: Path, scheduler: Scheduler, uid: str, folder: Path | None
+        self, file: FileTileset, path: Path, scheduler: Scheduler, uid: str, folder: Path | None
     ):
         info = file.info()
         if "resolutions" not in info:

@@ -12,6 +12,7 @@ from orca_cool.cli.options import (
     GENOME_HELP,
     MODEL_HELP,
     Verb,
+    echo,
     force_option,
     genome_options,
     is_quiet,
@@ -62,4 +63,4 @@ def encode(output: str, **options: object) -> None:
     it was when the same command is repeated, and several may fill one store at the same time; by
     OUT.lock, which stays beside it, they agree on who does what.
     """
-    click.echo(api.encode_genome(output, **options, progress=not is_quiet(), say=say))
+    echo(api.encode_genome(output, **options, progress=not is_quiet(), say=say))

@@ -11,6 +11,7 @@ from orca_cool.cli.options import (
     Length,
     Verb,
     clr_weight_name_option,
+    echo,
     force_option,
     is_quiet,
     nproc_option,
@@ -68,4 +69,4 @@ def expected(observed: str, output: str, exclude: tuple[str, ...], **options: An
     names = tuple(dict.fromkeys(n for text in exclude for n in text.split(",") if n))
     given = {name: value for name, value in options.items() if value is not None}
     folder = api.measure_expected(observed, output, exclude=names, **given, progress=not is_quiet())
-    click.echo(folder)
+    echo(folder)

@@ -21,24 +21,21 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
-import logging
 import os
 import platform
 import signal
 import sys
-import threading
-import time
 import traceback
 from collections.abc import Callable, Iterator
-from types import FrameType
 from typing import Any
 
 import click
 
 from orca_cool import __version__
+from orca_cool.cli.signals import SIGNAL, Signals, is_debugging
 from orca_cool.errors import OrcaCoolError, printable
 
-NOT_DONE, DEFECT, SIGNAL = 2, 70, 128
+NOT_DONE, DEFECT = 2, 70
 
 #: Errors of the system that are no defect of the program.
 SURROUNDINGS = {
@@ -64,14 +61,6 @@ NO_MEMORY = (
     "could not create a primitive",  # oneDNN
     "resource temporarily unavailable",
 )
-#: Signals that stop a verb, if the process does not ignore them already (nohup).
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-#: Seconds in which the same signal counts once: `timeout` and terminals may send it twice.
-TWICE = 1.0
-
-
-class Stop(KeyboardInterrupt):
-    """A signal that asks the process to stop; libraries treat it as Ctrl-C."""
 
 
 class Stopped(Exception):
@@ -111,7 +100,7 @@ def guarded(run: Callable[[], int | None], *, own_process: bool) -> int:
     if own_process:
         _open_standard_streams()
         _watch_standard_streams()
-    with _Signals() as signals:
+    with Signals() as signals:
         try:
             code = run() or 0
             if sys.stdout is not None:
@@ -121,7 +110,7 @@ def guarded(run: Callable[[], int | None], *, own_process: bool) -> int:
             code, memory = _told(error, signals.received)
             if signals.received:
                 signals.end_children()
-    if signals.received and own_process and not _debugging():
+    if signals.received and own_process and not is_debugging():
         _to_nowhere(2)  # likewise what threads and destructors say
     if memory and own_process:
         # libraries that met the end of memory (HDF5) may crash when they clean up
@@ -144,7 +133,7 @@ def _told(error: BaseException, received: int | None) -> tuple[int, bool]:
             return SIGNAL + signal.SIGPIPE, False
         _line(f"cannot write to standard output: {error.strerror}")
         return NOT_DONE, False
-    if _debugging() and not isinstance(error, click.ClickException | click.Abort):
+    if is_debugging() and not isinstance(error, click.ClickException | click.Abort):
         with contextlib.suppress(OSError, ValueError):
             traceback.print_exception(error)
     if received or isinstance(error, KeyboardInterrupt | Stopped):
@@ -215,11 +204,6 @@ def _memory_limit() -> str:
     except (ImportError, OSError, ValueError):
         return ""
     return "" if limit == resource.RLIM_INFINITY else f" (ulimit -v is {limit / 1e9:.2f} GB)"
-
-
-def _debugging() -> bool:
-    """Whether -vv or the environment asks for tracebacks."""
-    return bool(os.environ.get("ORCA_COOL_DEBUG")) or logging.getLogger().level == logging.DEBUG
 
 
 def _line(text: str, before: str = "Error: ") -> None:
@@ -305,82 +289,3 @@ def _to_nowhere(number: int) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, number)
     os.close(nowhere)
-
-
-# -- signals
-
-
-def _rank() -> int:
-    """The number of this process among those of torchrun or Lightning; 0 outside of them."""
-    text = os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or "0"
-    return int(text) if text.isdigit() else 0
-
-
-class _Signals:
-    """While the block runs, SIGINT, SIGTERM and SIGHUP raise :class:`Stop` in the main thread, so
-    that everything is put in order on the way out. A second signal, after a second or more, ends
-    the process and its children at once.
-
-    Attributes
-    ----------
-    received : number of the first signal, or None.
-    """
-
-    def __init__(self) -> None:
-        self.received: int | None = None
-        self._process = os.getpid()
-        self._at = 0.0
-        self._children: list = []
-        self._before: dict[int, object] = {}
-
-    def __enter__(self) -> _Signals:
-        if threading.current_thread() is not threading.main_thread():
-            return self
-        for number in STOPPING:
-            handler = signal.getsignal(number)
-            if handler in (signal.SIG_IGN, None):
-                continue
-            self._before[number] = handler
-            # a rank that only helps waits inside of torch, where no handler runs: it just ends, and
-            # the first rank speaks for all
-            signal.signal(number, signal.SIG_DFL if _rank() else self._handle)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
-        if self.received:
-            logging.disable(logging.NOTSET)
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        if os.getpid() != self._process:  # a forked worker, which leaves order to its parent
-            raise Stop
-        if self.received is None:
-            self.received, self._at = number, time.monotonic()
-            self._children = _descendants()
-            if not _debugging():
-                logging.disable(logging.CRITICAL)  # what libraries say of their sudden end
-            raise Stop
-        if time.monotonic() - self._at > TWICE:
-            self.end_children()
-            os._exit(SIGNAL + number)
-
-    def end_children(self) -> None:
-        """End the processes that this one has started and that the way out has not ended."""
-        import psutil
-
-        for child in {*self._children, *_descendants()}:
-            with contextlib.suppress(psutil.Error):
-                # it cleans up behind this process, and ends by itself after it
-                if "multiprocessing.resource_tracker" not in " ".join(child.cmdline()):
-                    child.kill()
-
-
-def _descendants() -> list:
-    """All processes below this one (psutil.Process)."""
-    import psutil
-
-    try:
-        return psutil.Process().children(recursive=True)
-    except psutil.Error:
-        return []

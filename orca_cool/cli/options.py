@@ -12,6 +12,7 @@ import click
 from click.core import ParameterSource
 
 from orca_cool.cli.guard import Stopped
+from orca_cool.cli.signals import is_stopping
 from orca_cool.errors import ModelError, RegionError, printable
 from orca_cool.genome.regions import parse_length
 from orca_cool.model.spec import DECODER_DTYPES, ENCODER_DTYPES
@@ -92,7 +93,9 @@ class Verb(click.Command):
         """Run the verb; Ctrl-C and SIGTERM say what became of the work."""
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt as stop:
+        except BaseException as stop:
+            if not (isinstance(stop, KeyboardInterrupt) or is_stopping()):
+                raise
             left = None if self.remains is None else self.remains(ctx.params)
             raise Stopped(f"stopped; {left or 'nothing was written'}") from stop
 

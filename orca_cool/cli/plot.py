@@ -12,6 +12,7 @@ from orca_cool.cli.options import (
     Length,
     Verb,
     clr_weight_name_option,
+    echo,
     edit_options,
     force_option,
     is_quiet,
@@ -126,10 +127,8 @@ def plot(
     else:
         refuse_given(("resolution", "contact"), "only for an .mcool; choose levels with --levels")
         if job["model"] is None or job["genome"] is None:
-            raise ModelError(
-                "there is nothing to draw: give PREDICTED (an .mcool or .npz), or --model and "
-                "--genome"
-            )
+            given = "PREDICTED (an .mcool or .npz), or --model and --genome"
+            raise ModelError(f"there is nothing to draw: give {given}")
         paths = api.plot_changes(
             output,
             style=style,
@@ -143,7 +142,7 @@ def plot(
             say=say,
         )
     for path in paths:
-        click.echo(path)
+        echo(path)
 
 
 def _refuse_useless(predicted: str) -> None:

@@ -14,6 +14,7 @@ from orca_cool.cli.options import (
     Length,
     Verb,
     dry_run_option,
+    echo,
     edit_options,
     force_option,
     is_quiet,
@@ -180,4 +181,4 @@ def predict(
         output, **job, edits=edits, **options, progress=not is_quiet(), say=say
     )
     for path in paths:
-        click.echo(path)
+        echo(path)

@@ -7,7 +7,16 @@ from typing import Any
 
 import click
 
-from orca_cool.cli.options import GENOME_HELP, MODEL_HELP, Verb, device_options, genome_options, say
+from orca_cool.cli.options import (
+    GENOME_HELP,
+    MODEL_HELP,
+    Verb,
+    clr_weight_name_option,
+    device_options,
+    echo,
+    genome_options,
+    say,
+)
 from orca_cool.errors import OrcaCoolError
 
 PATH = click.Path(path_type=Path)
@@ -27,6 +36,7 @@ PATH = click.Path(path_type=Path)
     help="Show a file beside it: .mcool, .cool, bigWig, .beddb, .mv5, BED, GTF or GFF3. "
     "Repeatable.",
 )
+@clr_weight_name_option
 @click.option(
     "--host",
     default="127.0.0.1",
@@ -98,4 +108,4 @@ def serve(no_browser: bool, **options: Any) -> None:
             f"{error.name!r} is not installed; install what `serve` needs: pip install "
             f"'orca-cool[serve]'"
         ) from error
-    run(ServeOptions(browser=not no_browser, **options), click.echo, say)
+    run(ServeOptions(browser=not no_browser, **options), echo, say)

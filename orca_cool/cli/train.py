@@ -11,6 +11,7 @@ import click
 from orca_cool.cli.options import (
     VerbGroup,
     dry_run_option,
+    echo,
     force_option,
     json_option,
     output_option,
@@ -46,7 +47,7 @@ def init(name: str, output: str, force: bool) -> None:
     """Write the configuration NAME that comes with the package, to be edited; `?` lists them."""
     from orca_cool.train.configs import write_config
 
-    click.echo(write_config(name, Path(output), force=force))
+    echo(write_config(name, Path(output), force=force))
 
 
 def _remains(params: dict[str, Any]) -> str:
@@ -122,4 +123,4 @@ def run(
     refuse_given(["as_json"], "is about --dry-run")
     path = train_model(settings, folder, resume)
     if path is not None:
-        click.echo(f"model written to {path}")
+        echo(f"model written to {path}")

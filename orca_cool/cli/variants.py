@@ -10,6 +10,7 @@ from orca_cool import api
 from orca_cool.cli.options import (
     Verb,
     dry_run_option,
+    echo,
     force_option,
     is_quiet,
     job_options,
@@ -90,7 +91,7 @@ def variants(
     refuse_given(["as_json"], "is about --dry-run")
     summary = api.score_variants(output, **job, **options, progress=not is_quiet(), say=say)
     if output != "-":
-        click.echo(output)
+        echo(output)
     if not summary.scored:
         say("Error: no variant could be scored; the column status of the table says why")
         click.get_current_context().exit(NOTHING_SCORED)

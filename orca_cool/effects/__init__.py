@@ -12,3 +12,10 @@ COPIES = ("mean", "first")
 def companion_path(output: Path, kind: str) -> Path:
     """``out.mcool`` -> ``out.<kind>.mcool``."""
     return output.with_name(f"{output.name.removesuffix('.mcool')}.{kind}.mcool")
+
+
+def companions_folder(output: Path) -> Path:
+    """Where the files beside a prediction are made before all of them are renamed. It is left only
+    by a run that was killed, so that those which it had renamed already are no reason to stop.
+    """
+    return output.with_name(output.name + ".lifted.partial")

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from orca_cool.effects import companion_path
+from orca_cool.effects import companion_path, companions_folder
 from orca_cool.effects.difference import difference
 from orca_cool.effects.lift import lift_to_reference
 from orca_cool.errors import CoolerError, OutputError
@@ -55,7 +55,7 @@ def write_companions(
     """Write the files ``beside`` the prediction of an edited genome: in the reference's
     coordinates, and its difference to ``reference``.
     """
-    scratch = output.with_name(output.name + ".lifted.partial")
+    scratch = companions_folder(output)
     lifted = scratch / companion_path(output, "lifted").name
     made: list[Path] = []
     try:

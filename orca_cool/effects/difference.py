@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,16 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from orca_cool.errors import CoolerError
+from orca_cool.errors import CoolerError, OutputError
 from orca_cool.files import replace_file, temporary_path
 from orca_cool.maps.coolfile import BALANCED, DIFF_FORMAT, read_layer
 from orca_cool.maps.open import open_map, sizes_of
 from orca_cool.maps.pixels import writing
+
+try:
+    import resource
+except ImportError:  # Windows has no limit of this kind
+    resource = None  # type: ignore[assignment]
 
 DIFF_FORMAT_VERSION = 1
 
@@ -115,6 +121,7 @@ def difference(
     other = read_layer(f"{reference}::resolutions/{min(levels)}")[1]
     scale = other["pseudo_depth"] / meta["pseudo_depth"]
     about = _metadata(meta, alternate, reference)
+    _check_space(out, max(os.path.getsize(path) for path in (alternate, reference)))
     temporary = temporary_path(out)
     nnz = 0
     try:
@@ -138,6 +145,21 @@ def difference(
     finally:
         temporary.unlink(missing_ok=True)
     return out
+
+
+def _check_space(out: Path, wanted: int) -> None:
+    """OutputError if the disk has less room than a file of about the same pixels takes. Known
+    before, because HDF5 may crash the process where a write fails.
+    """
+    free = shutil.disk_usage(out.parent).free
+    if resource is not None:
+        limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+        free = free if limit == resource.RLIM_INFINITY else min(free, limit)
+    if wanted > free:
+        raise OutputError(
+            f"{str(out)!r} needs about {wanted / 1e6:.1f} MB; {free / 1e6:.1f} MB can be written "
+            f"there"
+        )
 
 
 def _metadata(

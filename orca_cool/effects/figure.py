@@ -59,9 +59,8 @@ def draw_columns(
 ) -> Figure:
     """Draw the levels of one site side by side.
 
-    Rows from the top: the reference (each of its windows), the alternate, the alternate minus
-    the reference, the measured map of each reference window. Without an alternate only the
-    reference and the measured map.
+    Rows from the top: the reference (each of its windows), the alternate, the alternate minus the
+    reference, the measured map of each reference window. Without an alternate: first and last.
 
     Parameters
     ----------

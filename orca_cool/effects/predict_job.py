@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orca_cool.effects import companion_path
+from orca_cool.effects import companion_path, companions_folder
 from orca_cool.errors import EditError, OutputError, RegionError
 from orca_cool.files import check_output
 from orca_cool.genome.regions import Region, parse_position, parse_region, read_view
@@ -118,8 +118,9 @@ class PredictJob(Job):
                 raise RegionError(f"--at {self.at!r} predicts one zoom; leave out {names}")
         if not self.goes_on():
             check_output(Path(self.output), self.force)
+        killed = companions_folder(Path(self.output)).is_dir()
         for path in self.companions:
-            check_output(path, self.force)
+            check_output(path, self.force or killed)
 
     def check_inputs(self) -> None:
         """Raise what the model's header and the genome tell, before torch is loaded."""

@@ -99,20 +99,7 @@ def write_table(
     """
     output = Path(output)
     engine = reference.engine
-    settings = {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "orca_cool": __version__,
-        "model": engine.spec.name,
-        "model_digest": engine.digest,
-        "genome": engine.source.name,
-        "module": reference.module.name,
-        "resolutions": list(scoring.resolutions),
-        "shifts": list(scoring.shifts),
-        "maps": None if scoring.maps is None else str(scoring.maps),
-        **engine.numerics,
-        **identity,
-    }
+    settings = _settings(reference, scoring, identity)
     report = progress or (lambda done, total: None)
     try:
         with locked_outputs(output):
@@ -132,6 +119,25 @@ def write_table(
             f"cannot write {output}: {error.strerror or error}; free some space and repeat the "
             f"command to go on"
         ) from error
+
+
+def _settings(reference: Reference, scoring: Scoring, identity: dict[str, Any]) -> dict[str, Any]:
+    """What the table's numbers depend on, for the file beside it and to recognise its own work."""
+    engine = reference.engine
+    return {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "orca_cool": __version__,
+        "model": engine.spec.name,
+        "model_digest": engine.digest,
+        "genome": engine.source.name,
+        "module": reference.module.name,
+        "resolutions": list(scoring.resolutions),
+        "shifts": list(scoring.shifts),
+        "maps": None if scoring.maps is None else str(scoring.maps),
+        **engine.numerics,
+        **identity,
+    }
 
 
 def stream_table(

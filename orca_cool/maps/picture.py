@@ -83,16 +83,7 @@ def draw(
         raise CoolerError(
             f"there is nothing to draw in {region}: every pixel is masked or outside the band"
         )
-    if contact:
-        limits, colours, label = contact_limits(known), CONTACT_COLOURS, CONTACT_LABEL
-    else:
-        high = vmax or ratio_limit(known)
-        limits, colours, label = (-high, high), RATIO_COLOURS, RATIO_LABEL
-    if difference:
-        # a difference at the size of rounding errors is none
-        high = vmax or max(float(np.percentile(np.abs(known), 99.5)), 0.01)
-        limits, colours, label = (-high, high), DIFFERENCE_COLOURS, DIFFERENCE_LABEL
-
+    limits, colours, label = _scale(known, contact, difference, vmax)
     figure = Figure(figsize=(7.2, 6.6), dpi=150, layout="constrained")
     axes = figure.add_subplot()
     axes.set_facecolor("white")  # unknown; the colour map's zero is light grey
@@ -111,6 +102,20 @@ def draw(
     axes.set_title(title or str(region), fontsize=10)
     figure.colorbar(drawn, ax=axes, shrink=0.7, label=label, extend="both")
     return figure
+
+
+def _scale(
+    known: np.ndarray, contact: bool, difference: bool, vmax: float | None
+) -> tuple[tuple[float, float], str, str]:
+    """Limits, colour map and label of the values that are drawn; see :func:`draw`."""
+    if contact:
+        return contact_limits(known), CONTACT_COLOURS, CONTACT_LABEL
+    if difference:
+        # a difference at the size of rounding errors is none
+        high = vmax or max(float(np.percentile(np.abs(known), 99.5)), 0.01)
+        return (-high, high), DIFFERENCE_COLOURS, DIFFERENCE_LABEL
+    high = vmax or ratio_limit(known)
+    return (-high, high), RATIO_COLOURS, RATIO_LABEL
 
 
 def _triangle(axes: Axes, region: Region, above: bool) -> Polygon:

@@ -15,7 +15,7 @@ import pytest
 import runs
 from click.testing import CliRunner
 
-from orca_cool.cli import guard, main
+from orca_cool.cli import main, signals
 
 
 @pytest.fixture(scope="module")
@@ -184,9 +184,9 @@ def test_errors_of_the_system_are_no_defects(monkeypatch):
 
 
 def test_handlers_of_signals_are_put_back(monkeypatch):
-    before = [signal.getsignal(number) for number in guard.STOPPING]
+    before = [signal.getsignal(number) for number in signals.STOPPING]
     CliRunner().invoke(main, ["models", "list"])
-    assert [signal.getsignal(number) for number in guard.STOPPING] == before
+    assert [signal.getsignal(number) for number in signals.STOPPING] == before
 
 
 # -- Ctrl-C and SIGTERM
@@ -314,3 +314,29 @@ def test_useless_options_are_quoted_with_their_values(predicted):
     result = CliRunner().invoke(main, line)
     assert result.exit_code == 2
     assert "--edit 'x' --edit 'y', --strict, --at 'a:100': nothing is predicted" in result.stderr
+
+
+DROPPED = """
+import os, signal, sys, time, threading
+from orca_cool.cli.guard import guarded
+
+class Slow:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)  # Python drops what is raised here
+        time.sleep(0.1)
+
+def run():
+    Slow()
+    time.sleep(60)
+
+sys.exit(guarded(run, own_process=True))
+"""
+
+
+def test_a_stop_that_python_drops_is_asked_for_again():
+    begun = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", DROPPED], capture_output=True, text=True, env=runs.environment()
+    )
+    assert (done.returncode, done.stderr) == (143, "stopped; nothing was written\n")
+    assert time.monotonic() - begun < 50

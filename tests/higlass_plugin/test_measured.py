@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import shutil
 from pathlib import Path
 
 import cooler
@@ -13,6 +14,8 @@ from cooltools import expected_cis
 
 from higlass_plugin.files.open import open_file
 from higlass_plugin.registry.tilesets import TilesetRegistry
+from orca_cool.errors import CoolerError
+from orca_cool.maps.open import open_map
 from orca_cool.maps.weights import measured_expected
 
 MAP = Path(__file__).resolve().parents[2] / "orca_cool" / "data" / "maps" / "yeast.10kb.mcool"
@@ -95,3 +98,29 @@ def test_without_resolutions_it_says_what_to_do(tmp_path):
 
     with TilesetRegistry() as registry, pytest.raises(OrcaCoolError, match="zoomify"):
         registry.add_observed(Old(), MAP)
+
+
+def test_another_column_of_weights(tmp_path):
+    """Tiles and log observed/expected have the weights that are asked for."""
+    path = tmp_path / "two.mcool"
+    shutil.copy(MAP, path)
+    for resolution in open_map(MAP).resolutions:
+        with cooler.Cooler(f"{path}::resolutions/{resolution}").open("r+") as group:
+            group["bins/KR"] = 2 / group["bins/weight"][:]  # of juicer: divides
+    names = ["weight", "KR"]
+    shown = {}
+    for name in names:
+        with TilesetRegistry() as registry:
+            file = open_file(path, uid="file", assembly="sacCer3", clr_weight_name=name)
+            registry.add(file)
+            registry.add_observed(file, path)
+            ids = ["file.3.0.0.weight", f"{registry.observed_over_expected.uid}.3.0.0"]
+            tiles = registry.tiles(ids, wait=None)
+            shown[name] = [np.frombuffer(base64.b64decode(tiles[i]["dense"]), "<f4") for i in ids]
+            assert {"name": {"weight": "ICE"}.get(name, name), "value": "weight"} in file.info()[
+                "transforms"
+            ]
+    np.testing.assert_allclose(shown["KR"][0], shown["weight"][0] / 4, rtol=1e-3, atol=1e-7)
+    np.testing.assert_allclose(shown["KR"][1], shown["weight"][1], rtol=1e-3, atol=1e-3)
+    with pytest.raises(CoolerError, match="VC"):
+        open_file(path, uid="file", assembly="sacCer3", clr_weight_name="VC")

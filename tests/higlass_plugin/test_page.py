@@ -8,6 +8,7 @@ import json
 import signal
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
@@ -665,3 +666,79 @@ def test_another_higlass_shows_it_by_url(browser: Any, server: Server, elsewhere
     _, values = compare(other, "v", "t", lambda drawn, i, j: i != j, name="another-higlass")
     assert values.min() < 0 < values.max()
     tab.close()
+
+
+def test_every_breakpoint_of_an_edit_can_be_gone_to(browser: Any, server: Server):
+    """The views stay aligned at the breakpoint that is looked at, on whatever chromosome."""
+    page = Page(browser, server).open()
+    edit = page.edit("chrI:50,000-60,000 del; chrII:300,000-310,000 inv")
+    expected = [  # in the reference, and in the edited genome
+        (50_000, 50_000),
+        (60_000, 50_000),
+        (CHR_I + 300_000, CHR_I + 290_000),
+        (CHR_I + 310_000, CHR_I + 300_000),
+    ]
+    seen = [page.tab.inner_text("#edits .stop")]
+    for n in (1, 2, 3, 0):
+        page.tab.click("#edits button[title='Next breakpoint']")
+        page.wait(
+            "(text) => document.querySelector('#edits .stop').textContent === text", f"{n + 1}/4"
+        )
+        page.settle()
+        seen.append(page.tab.inner_text("#edits .stop"))
+        for view, place in zip(("reference", f"edit-{edit}", f"difference-{edit}"), (0, 1, 0)):
+            for axis in ("xDomain", "yDomain"):
+                domain = page.tab.evaluate(
+                    "([view, axis]) => window.orcaCool.hgApi.getLocation(view)[axis]", [view, axis]
+                )
+                assert np.mean(domain) == pytest.approx(expected[n][place], abs=500), (view, axis)
+        page.picture(f"breakpoint-{n + 1}")
+    assert seen == ["1/4", "2/4", "3/4", "4/4", "1/4"]
+    assert page.problems == []
+    page.close()
+
+
+def test_maps_of_different_bins_are_divided_on_one_grid(browser: Any, server: Server):
+    """HiGlass itself would divide tiles that show different places. The prediction has bins of 2,
+    4 and 8 kb, the measured map of 10 kb and more.
+    """
+    names = {t["name"]: t["uuid"] for t in server.get("/api/v1/tilesets/")["results"]}
+    api = f"{server.url}/api/v1"
+    children = [
+        {"server": api, "tilesetUid": names[name]}
+        for name in ("yeast-metaphase, predicted", MAP.name)
+    ]
+    divided = {
+        "type": "heatmap",
+        "uid": "ratio",
+        "options": {
+            "heatmapValueScaling": "log",
+            "colorRange": ["#2166ac", "#f7f7f7", "#b2182b"],
+            "labelPosition": "topRight",
+        },
+        "data": {"type": "divided", "children": children},
+    }
+    place = [CHR_I + 200_000, CHR_I + 700_000]
+    view = {
+        "uid": "a",
+        "layout": {"x": 0, "y": 0, "w": 12, "h": 12},
+        "initialXDomain": place,
+        "initialYDomain": place,
+        "tracks": {"center": [{"uid": "c", "type": "combined", "contents": [divided]}]},
+    }
+    conf = {"editable": True, "trackSourceServers": [api], "views": [view]}
+    request = urllib.request.Request(
+        f"{api}/viewconfs/",
+        json.dumps({"viewconf": conf}).encode(),
+        {"content-type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        saved = json.load(answer)["uid"]
+    page = Page(browser, server).open(f"/?view={saved}")
+    page.settle()
+    drawn, values = compare(page, "a", "ratio", lambda drawn, i, j: True, name="divided")
+    assert drawn.resolution == 10_000
+    assert np.isfinite(values).mean() > 0.9
+    assert page.tab.inner_text("#message") == ""
+    assert page.problems == []
+    page.close()

@@ -11,9 +11,9 @@ from conftest import Drawn, make_toy_expected, make_toy_model, make_toy_spec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from higlass_plugin.registry.breakpoints import Breakpoint
 from higlass_plugin.registry.tilesets import TilesetRegistry
 from higlass_plugin.server.viewconf import default_viewconf, edit_viewconf
-from higlass_plugin.server.viewconf_edit import MARGIN
 from higlass_plugin.server.viewconf_parts import MAX_MARKS
 from higlass_plugin.server.viewconf_reference import WHOLE_GENOME
 from orca_cool.model.bundle import load_bundle, save_bundle
@@ -116,6 +116,7 @@ def test_the_prediction_is_above_the_measured_map(registry):
     assert view["initialXDomain"] == view["initialYDomain"] == [0, 16_010]
     assert orca(view) | {"values": None} == {
         "role": "reference",
+        "shift": 0,
         "model": "toy",
         "genome": "drawn",
         "assembly": "drawn",
@@ -309,6 +310,9 @@ def test_an_edit_is_beside_its_reference(registry):
         ("b:3000-3400 del", 0),  # what lies before it is where it was
         ("a:100-500 del; b:3000-3400 del", 0),
         ("b:3000 ins ACGTACGT", 0),
+        ("b:3000 ins b:1500-1900", 0),  # where the copy came from, nothing is changed
+        ("b:3000 ins b:5000-5400", 0),
+        ("b:3000 ins a:1500-1900", 0),
         ("a:2000-2400 inv", 0),
         ("b:3000(+)::a:4000(+)", None),
         ("new = a:1000-3000, b:2000-5000(-)", None),
@@ -333,23 +337,25 @@ def test_the_first_breakpoint_is_at_one_place_in_all_views(registry, edit, shift
 @settings(deadline=None, max_examples=300)
 @given(lengths=st.lists(st.integers(10, 10**9), min_size=1, max_size=5), data=st.data())
 def test_shift_domain_and_marks_of_any_edit(lengths, data):
-    """Whatever is cut where: the first cut of the shown chromosome meets the first junction, in
-    view, and few lines are drawn.
+    """Whatever is cut where: the view is aligned at the first breakpoint, which is in view, and few
+    lines are drawn.
     """
     sizes = {f"c{n}": length for n, length in enumerate(lengths)}
-    places = data.draw(
-        st.dictionaries(
-            st.sampled_from(sorted(sizes)),
-            st.lists(st.integers(1, 9), min_size=1, max_size=50),
-            max_size=5,
-        )
-    )
-    places = {chrom: places[chrom] for chrom in sizes if chrom in places}
     contigs = {
         chrom: data.draw(st.integers(10, 10**9))
         for chrom in data.draw(st.permutations(sorted(sizes)))
     }
-    junctions = {chrom: data.draw(st.lists(st.integers(1, 9), max_size=50)) for chrom in contigs}
+    names = st.sampled_from(sorted(sizes))
+    within = st.integers(1, 9)
+    breakpoints = data.draw(
+        st.lists(st.builds(Breakpoint, names, within, names, within), max_size=50)
+    )
+    places = {
+        chrom: sorted({b.reference for b in breakpoints if b.chrom == chrom})
+        for chrom in sizes
+        if any(b.chrom == chrom for b in breakpoints)
+    }
+    junctions = {chrom: [b.position for b in breakpoints if b.contig == chrom] for chrom in contigs}
     edited = SimpleNamespace(
         id="e",
         name="e",
@@ -360,6 +366,7 @@ def test_shift_domain_and_marks_of_any_edit(lengths, data):
         contigs=contigs,
         junctions=junctions,
         places=places,
+        breakpoints=breakpoints,
         tilesets={"map": "", "difference": "", "lifted": ""},
     )
     served = SimpleNamespace(
@@ -377,13 +384,16 @@ def test_shift_domain_and_marks_of_any_edit(lengths, data):
     start, end = reference["initialXDomain"]
     assert 0 <= start < end <= sum(lengths)
     assert difference["initialXDomain"] == [start, end]
-    if places:
-        first = next(iter(places))
-        at = sum(list(sizes.values())[: list(sizes).index(first)]) + min(places[first])
-        assert start <= at <= end
-        assert (start == max(0, at - MARGIN)) or max(places[first]) - min(places[first]) > MARGIN
-        if junctions[first]:
-            there = sum(list(contigs.values())[: list(contigs).index(first)]) + min(
-                junctions[first]
+    if breakpoints:
+        first = breakpoints[0]
+        at, there = (
+            sum(list(of.values())[: list(of).index(chrom)]) + position
+            for of, chrom, position in (
+                (sizes, first.chrom, first.reference),
+                (contigs, first.contig, first.position),
             )
-            assert at + orca(own)["shift"] == there
+        )
+        assert start <= at <= end
+        assert at + orca(own)["shift"] == there
+        assert orca(own)["stops"][0] == [at, there]
+    assert len(orca(own)["stops"]) == len(breakpoints)

@@ -2,16 +2,18 @@
 
 import dataclasses
 import json
+import subprocess
+import sys
 
 import cooler
 import numpy as np
-import psutil
 import pytest
 import runs
 from click.testing import CliRunner
 
 import orca_cool as oc
 from orca_cool.cli import main
+from orca_cool.prediction.estimate import largest
 from orca_cool.prediction.orca_engine import OrcaEngine
 from orca_cool.variants.options import EditOptions
 
@@ -64,19 +66,29 @@ def test_windows_and_pixels_of_a_prediction_are_exact(place, tmp_path, decoded, 
     assert told.pixels == pixels(out)
     assert [f"/resolutions/{r}" for r in told.levels] == cooler.fileops.list_coolers(str(out))
     assert 0 < told.seconds < 60
-    assert told.memory < 4 * psutil.Process().memory_info().rss
+    # not the present size: this process holds other tests, and what it has had at most counts
+    assert told.memory < 4 * largest()
 
 
-def test_disk_and_time_of_the_example(tmp_path):
-    """Within the factors that the text names."""
-    what = {"model": "yeast-metaphase", "genome": "example", "device": "cpu"}
-    told = oc.predict_to_mcool(tmp_path / "x.mcool", **what, dry_run=True)
-    oc.predict_to_mcool(tmp_path / "x.mcool", **what, progress=False)
-    assert told.pixels == pixels(tmp_path / "x.mcool")
+def test_disk_and_memory_of_the_example(tmp_path):
+    """Within the factors that the text names, in a process that does nothing else."""
+    script = f"""
+import orca_cool as oc
+from orca_cool.prediction.estimate import largest
+
+what = dict(model="yeast-metaphase", genome="example", device="cpu")
+told = oc.predict_to_mcool({str(tmp_path / "x.mcool")!r}, **what, dry_run=True)
+oc.predict_to_mcool({str(tmp_path / "x.mcool")!r}, **what, progress=False)
+print(told.pixels, told.disk, told.memory, largest())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=600
+    )
+    count, disk, memory, peak = map(int, done.stdout.split())
+    assert count == pixels(tmp_path / "x.mcool")
     size = sum(p.stat().st_size for p in tmp_path.iterdir())
-    assert 0.5 < told.disk / size < 2
-    # the peak of this process, which holds the tests too
-    assert 0.3 < told.memory / psutil.Process().memory_info().rss < 2
+    assert 0.5 < disk / size < 2
+    assert 0.5 < memory / peak < 2
 
 
 VARIANTS = """a:1,001-1,400 del

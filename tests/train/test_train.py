@@ -133,7 +133,7 @@ def test_numbers_and_texts_that_no_configuration_has(tmp_path, text, message):
     began = time.process_time()
     with pytest.raises((TrainingError, ModelError), match=message) as error:
         load_config(path).spec((), {})
-    assert time.process_time() - began < 3
+    assert time.process_time() - began < 30  # of this process with all its threads, in any company
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < 600
 

@@ -5,7 +5,7 @@ import { CSS, viewer } from "higlass";
 import { request } from "./api.js";
 import { formatRegion, offsets, parseRegion } from "./region.js";
 import { computing, fetchMissing, patchTracks, refresh, tiledTracks, uninformed } from "./tiles.js";
-import { about, edits, lookAt, portable, reference, withEdit, withValue, withoutEdit } from "./views.js";
+import { about, aligned, divisions, edits, lookAt, portable, reference, withEdit, withValue, withoutEdit } from "./views.js";
 
 const BUSY = 500; // ms between questions to the server while tiles are being computed, or it does not answer
 const IDLE = 5000;
@@ -64,8 +64,16 @@ function showEdits(conf) {
         return made;
       };
       const link = Object.assign(document.createElement("a"), { href: `?view=${encodeURIComponent(edit.viewconf)}`, textContent: "link" });
+      const { stops = [] } = edit;
       item.append(
-        button(edit.name, `Show ${edit.url}`, () => goTo(edit.domain)),
+        button(edit.name, `Show ${edit.url}`, () => goToStop(edit, 0, edit.domain)),
+        ...(stops.length > 1
+          ? [
+              button("‹", "Previous breakpoint", () => goToStop(edit, stopOf(edit) - 1)),
+              Object.assign(document.createElement("span"), { className: "stop", title: "Breakpoints of this edit", textContent: `${stopOf(edit) + 1}/${stops.length}` }),
+              button("›", "Next breakpoint", () => goToStop(edit, stopOf(edit) + 1)),
+            ]
+          : []),
         link,
         button("×", "Close", () => closeEdit(edit.id)),
       );
@@ -91,6 +99,20 @@ async function settle(conf) {
   for (const plot of plots()) sizes.observe(plot.element);
 }
 
+const isOurs = (server) => new URL(`${server}/`, document.baseURI).href === new URL("api/v1/", document.baseURI).href;
+
+/** HiGlass divides tiles of equal numbers, which show equal places only if both maps have the same resolutions: the server divides maps of ours. */
+async function divideOnServer(conf) {
+  for (const data of divisions(conf)) {
+    if (!data.children.every(({ server, tilesetUid, url }) => isOurs(server) && (tilesetUid || url?.startsWith("orca://")))) continue;
+    const [{ server }] = data.children;
+    const url = `divided://${data.children.map((child) => encodeURIComponent(child.tilesetUid ?? child.url)).join("/")}`;
+    await request("register_url/", { body: { fileurl: url, filetype: "orca" } });
+    for (const key of Object.keys(data)) delete data[key];
+    Object.assign(data, { server, url, filetype: "orca" });
+  }
+}
+
 /** Puts a viewconf in the place of the one that is shown. */
 async function show(conf) {
   api.setViewConfig({ ...conf, valueScaleLocks: {} }, true);
@@ -109,6 +131,25 @@ function goTo(domain) {
   // HiGlass tells locked views of a movement by the mouse only, so each view is told; 1 ms: without a transition it forgets the place.
   const { views } = lookAt(current(), domain);
   for (const view of views) api.zoomTo(view.uid, ...view.initialXDomain, ...view.initialYDomain, 1);
+}
+
+const stopped = new Map(); // edit's id -> number of the breakpoint that was gone to last
+const stopOf = ({ id }) => stopped.get(id) ?? 0;
+
+/** Goes to a breakpoint: every view has it in its middle, or shows `domain` of the reference, with the edit's view aligned there. */
+async function goToStop(edit, wanted, domain) {
+  const { stops = [], id } = edit;
+  if (!stops.length) return goTo(edit.domain);
+  const n = (wanted + stops.length) % stops.length;
+  const conf = current();
+  const [place] = stops[n];
+  const [start, end] = reference(conf).initialXDomain;
+  const shown = domain ?? [place - (end - start) / 2, place + (end - start) / 2];
+  const before = about(conf.views.find((view) => about(view).id === id && about(view).role === "edit")).shift;
+  stopped.set(id, n);
+  if (before !== stops[n][1] - place) await show(aligned(conf, id, stops[n]));
+  else showEdits(conf);
+  goTo(shown); // what is shown already does not move to other initial domains
 }
 
 async function findRegion() {
@@ -153,6 +194,7 @@ async function openEdit(asked) {
 }
 
 async function closeEdit(id) {
+  stopped.delete(id);
   await show(withoutEdit(current(), id));
   await request(`edits/?d=${encodeURIComponent(id)}`, { method: "DELETE" }).catch((error) => {
     if (error.status !== 404) throw error; // the server may have dropped it itself
@@ -238,6 +280,7 @@ async function poll() {
 // ---- beginning ----------------------------------------------------------------------------------------------------------------------
 
 async function mount(conf) {
+  await divideOnServer(conf).catch((error) => say(error.message)); // the other tracks are shown
   api = await viewer(element("higlass"), { ...conf, valueScaleLocks: {} }, { bounded: true, sizeMode: "bounded" });
   window.orcaCool.hgApi = api;
   await settle(conf);

@@ -2,8 +2,9 @@
 // export and import of HiGlass, and other pages ignore it.
 //
 //   role: "reference" | "edit" | "difference";  value, values: {name: {label, contents}}, the centre's tracks by kind of value
-//   reference: model, genome, chromsizes, suggest (uid of a gene annotation, or null)
-//   edit and difference: id, name, url, viewconf, shift (bp from the reference's coordinates to the view's), domain (of the reference, around the breakpoints)
+//   shift (bp from the reference's coordinates to the view's);  reference: model, genome, chromsizes, suggest (uid of a gene annotation, or null)
+//   edit and difference: id, name, url, viewconf, domain (of the reference, around the breakpoints)
+//   edit: stops ([position in the reference, in the view's coordinates] of each breakpoint)
 
 const COLUMNS = 12;
 const LOCKS = ["locationLocks", "zoomLocks", "valueScaleLocks"];
@@ -32,6 +33,16 @@ export function portable(conf) {
       return url.origin === window.location.origin ? url.pathname : value; // HiGlass also copies the page's ?view=
     }),
   );
+}
+
+const allTracks = (tracks) => tracks.flatMap((track) => [track, ...allTracks(track.contents ?? [])]);
+
+/** Data that divides one map by another, wherever in a viewconf. */
+export function divisions(conf) {
+  return conf.views
+    .flatMap((view) => allTracks(Object.values(view.tracks ?? {}).flat()))
+    .map((track) => track.data)
+    .filter((data) => data?.type === "divided" && data.children?.length === 2);
 }
 
 /** Every view shows the same kind of value, if it has it. */
@@ -68,6 +79,15 @@ export function lookAt(conf, domain, yDomain = domain) {
     view.initialXDomain = domain.map((position) => position + shift);
     view.initialYDomain = yDomain.map((position) => position + shift);
   }
+  return conf;
+}
+
+/** The view of an edit shows position `at` of its coordinates where the others show position `reference` of theirs. */
+export function aligned(conf, id, [reference, at]) {
+  const view = conf.views.find((v) => about(v).role === "edit" && about(v).id === id);
+  const shift = at - reference;
+  about(view).shift = shift;
+  for (const group of Object.values(conf.locationLocks?.locksDict ?? {})) if (group[view.uid]) group[view.uid] = [shift, shift, 1];
   return conf;
 }
 

@@ -229,10 +229,7 @@ def _skeleton(
         about["width"],
         np.dtype(about["dtype"]),
     )
-    early = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-    early.set_layout(h5py.h5d.CONTIGUOUS)
-    early.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
-    early.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    early = _allocated_early()
 
     def table(group: h5py.Group, name: str, shape: tuple[int, ...], kind: np.dtype) -> int:
         return int(
@@ -276,6 +273,15 @@ def _skeleton(
     size = max(path.stat().st_size, *(offset + size for offset, size in header.changing()))
     os.truncate(path, size)
     return Header(**{**vars(header), "size": size})
+
+
+def _allocated_early() -> h5py.h5p.PropDCID:
+    """Data sets in one piece, whose space is assigned when they are made, and not filled."""
+    early = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    early.set_layout(h5py.h5d.CONTIGUOUS)
+    early.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    early.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    return early
 
 
 def _require_room(path: Path, metadata: int, data: int) -> None:
