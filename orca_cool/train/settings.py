@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from orca_cool.errors import TrainingError
-from orca_cool.model.spec import ModelSpec, orca_spec
+from orca_cool.model.orca_spec import orca_spec
+from orca_cool.model.spec import ModelSpec
 
 #: Source of map targets besides the names under ``maps``.
 TEACHER = "teacher"
