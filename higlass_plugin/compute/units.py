@@ -25,7 +25,14 @@ from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import GAP
 from orca_cool.model.spec import ModuleSpec
 from orca_cool.prediction.engine import Engine, Request, Root, StrandMaps, average
-from orca_cool.prediction.levels import Settings, assign_levels, bands, expected_for, known_band
+from orca_cool.prediction.levels import (
+    Settings,
+    assign_levels,
+    bands,
+    centred_on,
+    expected_for,
+    known_band,
+)
 from orca_cool.prediction.patches import Patchwork, PlannedWindow, symmetric
 from orca_cool.prediction.windows import Window, plan_trans
 
@@ -231,9 +238,12 @@ class PredictedGenome:
         with self._lock:
             if chrom not in self._patchworks:
                 bins, length = self.engine.spec.bins, self.axis.chromsizes[chrom]
-                held, written = bands(bins, self.assignment, self.settings, [length])
+                centred = centred_on(self.engine.spec, self.engine.source, chrom)
+                held, written = bands(bins, self.assignment, self.settings, [length], [centred])
                 written = {r: known_band(self.level(r).cis, band) for r, band in written.items()}
-                self._patchworks[chrom] = Patchwork(bins, self.assignment, length, held, written)
+                self._patchworks[chrom] = Patchwork(
+                    bins, self.assignment, length, held, written, centred
+                )
             return self._patchworks[chrom]
 
     def level(self, resolution: int) -> Level:

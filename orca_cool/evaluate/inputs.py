@@ -36,6 +36,7 @@ def tile_chromosome(
     phase: int = 0,
     unit: int = 1,
     within: int | None = None,
+    centred: int | None = None,
 ) -> list[TilingZoom]:
     """Zooms that tile a chromosome, such that every window comes once.
 
@@ -52,6 +53,7 @@ def tile_chromosome(
         could not slide inward by whole bins) is left out.
     within : for a multi-chromosome module, the number of bp at the start of its input that are
         the chromosome's; zooms are kept within them. None for other modules.
+    centred : see :func:`orca_cool.prediction.levels.centred_on`.
     """
     window = resolutions[0] * bins
     if length <= window or within is not None:
@@ -61,7 +63,9 @@ def tile_chromosome(
     zooms = []
     seen: set[tuple[int, int]] = set()
     for position in positions:
-        top = 0 if within is not None else zoom_top(position, length, window, resolutions[0])
+        top = 0
+        if within is None:
+            top = zoom_top(position, length, window, resolutions[0], centred)
         if top % unit:
             continue
         starts = {

@@ -32,6 +32,7 @@ from orca_cool.genome.regions import n_bins
 from orca_cool.maps.positional import Chromosome, Positional
 from orca_cool.model.spec import ModuleSpec
 from orca_cool.prediction.engine import Engine
+from orca_cool.prediction.levels import centred_on
 from orca_cool.prediction.progress import Report
 from orca_cool.prediction.windows import concatenated_chromosomes, fill_with_chromosomes
 
@@ -312,7 +313,8 @@ def tiling_zooms(
     zooms = {}
     for c in chroms:
         within = scored_length(engine, module, c)
-        zooms[c] = tile_chromosome(sizes[c], resolutions, bins, step, phase, base, within)
+        centred = centred_on(engine.spec, engine.source, c)
+        zooms[c] = tile_chromosome(sizes[c], resolutions, bins, step, phase, base, within, centred)
         if not zooms[c]:
             window = engine.spec.window(resolutions[0])
             raise RegionError(

@@ -19,7 +19,8 @@ from orca_cool.errors import BundleError, ModelError
 from orca_cool.locks import locked_outputs
 from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.bundle import empty_model, fill, save_bundle
-from orca_cool.model.spec import ModelSpec, orca_spec
+from orca_cool.model.orca_spec import orca_spec
+from orca_cool.model.spec import ModelSpec
 
 log = logging.getLogger(__name__)
 

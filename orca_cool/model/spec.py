@@ -24,6 +24,9 @@ from orca_cool.model.bounds import check_bounds
 DECODER_DTYPES = ("float32", "tf32", "bfloat16")
 ENCODER_DTYPES = ("float32", "tf32", "float16")
 
+#: Where windows lie on a chromosome.
+PLACEMENTS = ("start", "centred")
+
 
 @dataclass(frozen=True)
 class EncoderSpec:
@@ -135,6 +138,10 @@ class ModelDescription:
     assemblies : assembly names to {chromosome: length}: the genomes that the model accepts without
         a word.
     organism, cell_type, licence : for people, and the metadata of files.
+    placement : where windows lie on a chromosome (:mod:`orca_cool.prediction.windows`). "start":
+        from its first bin on, as Orca's. "centred": symmetrically, a chromosome shorter than the
+        top window in its middle, N on both sides; for models that were trained so. Modules that
+        read several chromosomes lay them end to end either way.
     """
 
     name: str
@@ -145,6 +152,7 @@ class ModelDescription:
     organism: str = ""
     cell_type: str = ""
     licence: str = ""
+    placement: str = "start"
 
     @property
     def resolutions(self) -> tuple[int, ...]:
@@ -220,6 +228,11 @@ class ModelDescription:
         """Raise ModelError unless maps can be halved and every module's resolutions halve."""
         if self.bins % 2:
             raise ModelError(f"model {self.name!r}: bins per map must be even, not {self.bins}")
+        if self.placement not in PLACEMENTS:
+            raise ModelError(
+                f"model {self.name!r}: placement {self.placement!r} is not known; use one of "
+                f"{', '.join(PLACEMENTS)}"
+            )
         for module in self.modules:
             steps = [a != 2 * b for a, b in zip(module.resolutions, module.resolutions[1:])]
             if not module.resolutions or any(steps):
@@ -302,8 +315,13 @@ class ModelSpec(ModelDescription):
             )
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON types only."""
-        return dataclasses.asdict(self)
+        """Plain JSON types only. A placement that is Orca's is left out: files of former versions
+        do not name it.
+        """
+        plain = dataclasses.asdict(self)
+        if self.placement == PLACEMENTS[0]:
+            del plain["placement"]
+        return plain
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ModelSpec:
@@ -333,66 +351,3 @@ class ModelSpec(ModelDescription):
 
 def _tuples(data: Mapping[str, Any]) -> dict[str, Any]:
     return {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
-
-
-#: Dilations of the one-shot decoder: 19 steps, the dilation 1 only once.
-ONE_SHOT_DILATIONS = (1,) + (2, 4, 8, 16, 32, 64) * 3
-
-ORCA_LICENCE = "Orca weights and code: academic use only (Zhou lab; see github.com/jzhoulab/orca)."
-
-
-def orca_spec(
-    cell_type: str,
-    *,
-    modules: tuple[str, ...] = ("32M", "256M", "1M"),
-    profiles: int = 0,
-    assemblies: Mapping[str, Mapping[str, int]] | None = None,
-) -> ModelSpec:
-    """Specification of the released Orca models.
-
-    Parameters
-    ----------
-    cell_type : "h1esc", "hff" or "hctnoc" (cohesin-depleted HCT116: 32M only, nearest upsampling,
-        no 1M decoder).
-    modules : the modules that are present.
-    profiles : number of chromatin profiles of the 1M model (32 for h1esc, 22 for hff).
-    """
-    depleted = cell_type == "hctnoc"
-    decoder = DecoderSpec(upsample="nearest" if depleted else "bilinear")
-    first = "encoder2b" if depleted else "encoder2"
-    pyramids = {first: PyramidSpec(steps=5, down=not depleted)}
-    known = {
-        "32M": ModuleSpec(
-            "32M",
-            tuple(4000 * 2**k for k in range(5, -1, -1)),
-            (first,),
-            decoder,
-            base_decoder=not depleted,
-        ),
-        "256M": ModuleSpec(
-            "256M",
-            tuple(4000 * 2**k for k in range(8, 4, -1)),
-            (first, "encoder3"),
-            decoder,
-            multi_chromosome=True,
-        ),
-        "1M": ModuleSpec("1M", (4000,), base_decoder=True),
-    }
-    if "256M" in modules:
-        pyramids["encoder3"] = PyramidSpec(steps=3)
-    spec = ModelSpec(
-        name=cell_type,
-        encoder=EncoderSpec(),
-        pyramids=pyramids,
-        base_decoder=None if depleted else DecoderSpec(one_shot=True, dilations=ONE_SHOT_DILATIONS),
-        modules=tuple(known[name] for name in modules),
-        profiles=tuple(f"profile_{k}" for k in range(profiles)),
-        assemblies=assemblies or {},
-        organism="Homo sapiens",
-        cell_type={"h1esc": "H1-ESC", "hff": "HFF", "hctnoc": "HCT116, cohesin depleted"}.get(
-            cell_type, cell_type
-        ),
-        licence=ORCA_LICENCE,
-    )
-    spec.check()
-    return spec

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from orca_cool.errors import ModelError
+from orca_cool.genome.edited import EditedGenome
+from orca_cool.genome.source import SequenceSource
 from orca_cool.model.spec import ModelDescription, ModuleSpec
 from orca_cool.prediction.engine import Engine
-from orca_cool.prediction.windows import grid, reach
+from orca_cool.prediction.windows import one_window_holds, reach
 
 
 @dataclass(frozen=True)
@@ -91,8 +93,27 @@ def assign_levels(spec: ModelDescription, settings: Settings) -> LevelAssignment
     return LevelAssignment(modules, tuple(sorted(used, reverse=True)))
 
 
+def centred_on(spec: ModelDescription, source: SequenceSource, chrom: str) -> int | None:
+    """Length in bp of the chromosome about whose middle the windows on ``chrom`` are placed; None
+    if they begin at its first bin, as those of modules that read several chromosomes always do.
+
+    An edited chromosome keeps the windows of its reference, so that what no edit touches is
+    predicted as before.
+    """
+    if spec.placement != "centred":
+        return None
+    length = source.chromsizes[chrom]
+    while isinstance(source, EditedGenome):
+        source = source.source
+    return source.chromsizes.get(chrom, length)
+
+
 def bands(
-    bins: int, assignment: LevelAssignment, settings: Settings, lengths: Sequence[int]
+    bins: int,
+    assignment: LevelAssignment,
+    settings: Settings,
+    lengths: Sequence[int],
+    centred: Sequence[int | None] = (),
 ) -> tuple[dict[int, int], dict[int, int]]:
     """How many bins of distance, from the diagonal on, each level reaches.
 
@@ -104,6 +125,7 @@ def bands(
     ----------
     bins : of a window.
     lengths : of the chromosomes, bp.
+    centred : for each chromosome, see :func:`centred_on`; default: none is.
 
     Returns
     -------
@@ -116,7 +138,9 @@ def bands(
     for r in assignment.resolutions:
         want = max(bins, 0 if settings.fill_distance is None else -(-settings.fill_distance // r))
         if coarser is None:
-            alone = all(len(grid(length, r, bins, top=True)) == 1 for length in lengths)
+            placed = () if assignment.module_of(r).multi_chromosome else centred
+            each = zip(lengths, placed or [None] * len(lengths))
+            alone = all(one_window_holds(length, r, bins, c) for length, c in each)
             possible[r] = bins if alone else reach(bins)
         else:
             possible[r] = (coarser // r) * (possible[coarser] - 1) + 1

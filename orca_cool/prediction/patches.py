@@ -75,6 +75,8 @@ class Patchwork:
     length : of the chromosome, bp.
     held, written : by resolution, distances in bins that the mosaic holds, and that are shown
         (:func:`orca_cool.prediction.levels.bands`).
+    centred : see :func:`orca_cool.prediction.levels.centred_on`; it does not concern modules that
+        read several chromosomes.
     """
 
     def __init__(
@@ -84,8 +86,10 @@ class Patchwork:
         length: int,
         held: dict[int, int],
         written: dict[int, int],
+        centred: int | None = None,
     ):
         self.bins, self.assignment, self.length = bins, assignment, length
+        self.centred = centred
         self.held, self.written = held, written
         self._weights: dict[tuple[int, bool, bool], np.ndarray] = {}
 
@@ -97,15 +101,17 @@ class Patchwork:
             own = self.assignment.resolutions_of(module)
             if not own:
                 continue
-            above: dict[int, PlannedWindow] = {}
-            for level in plan(
-                self.length, [r for r in module.resolutions if r >= min(own)], self.bins
-            ):
+            above: dict[tuple[int, int], PlannedWindow] = {}
+            centred = None if module.multi_chromosome else self.centred
+            down_to = [r for r in module.resolutions if r >= min(own)]
+            for level in plan(self.length, down_to, self.bins, centred=centred):
                 placed = [
-                    PlannedWindow(module.name, w, None if w.parent is None else above[w.parent])
+                    PlannedWindow(
+                        module.name, w, None if w.parent is None else above[w.parent, w.root]
+                    )
                     for w in level
                 ]
-                above = {p.window.start: p for p in placed}
+                above = {(p.window.start, p.window.root): p for p in placed}
                 if level[0].resolution in own:
                     out[level[0].resolution] = placed
         return out
@@ -220,7 +226,7 @@ class Patchwork:
     def _over(
         self, resolution: int, rows: np.ndarray, columns: np.ndarray
     ) -> Iterator[tuple[PlannedWindow, slice, slice]]:
-        """Windows that share a pixel with the patch, by start, and its rows and columns in them."""
+        """Windows that share a pixel with the patch, and its rows and columns in them."""
         if not (len(rows) and len(columns)):
             return
         starts = self._starts[resolution]
@@ -229,7 +235,9 @@ class Patchwork:
             np.searchsorted(starts, low - self.bins, side="right"),
             np.searchsorted(starts, high, side="right"),
         )
-        for placed in self.windows[resolution][first:last]:
+        # as files add them: one root's windows after the other's
+        near = self.windows[resolution][first:last]
+        for placed in sorted(near, key=lambda p: (p.window.root, p.window.start)):
             a, b = placed.window.start, placed.window.start + self.bins
             i = slice(*np.searchsorted(rows, [a, b]))
             j = slice(*np.searchsorted(columns, [a, b]))

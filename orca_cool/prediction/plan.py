@@ -13,8 +13,9 @@ import numpy as np
 
 from orca_cool.genome.regions import Region
 from orca_cool.genome.segments import Segment
+from orca_cool.genome.source import SequenceSource
 from orca_cool.model.spec import ModelDescription, ModuleSpec
-from orca_cool.prediction.levels import LevelAssignment, Settings
+from orca_cool.prediction.levels import LevelAssignment, Settings, centred_on
 from orca_cool.prediction.windows import Window, by_root, plan
 
 #: Called with (windows done, windows in all).
@@ -86,7 +87,7 @@ class Plan:
 
 def root_steps(
     spec: ModelDescription,
-    chromsizes: dict[str, int],
+    source: SequenceSource,
     regions: Sequence[Region],
     assignment: LevelAssignment,
 ) -> list[Step]:
@@ -97,7 +98,7 @@ def root_steps(
     for region, before in zip(regions, [None, *regions]):
         same = before is not None and before.chrom == region.chrom
         previous_end = before.end if before is not None and same else 0
-        roots = _roots(spec, chromsizes[region.chrom], region, assignment)
+        roots = _roots(spec, source, region, assignment)
         later = _next_starts(roots, assignment)
         for k, ((module, levels), next_starts) in enumerate(zip(roots, later)):
             first, last = k == 0, k == len(roots) - 1
@@ -112,7 +113,7 @@ _RootWindows = tuple[ModuleSpec, list[list[Window]]]
 
 
 def _roots(
-    spec: ModelDescription, length: int, region: Region, assignment: LevelAssignment
+    spec: ModelDescription, source: SequenceSource, region: Region, assignment: LevelAssignment
 ) -> list[_RootWindows]:
     """The root windows of a region, coarser modules first."""
     roots = []
@@ -120,7 +121,11 @@ def _roots(
         own = assignment.resolutions_of(module)
         if own:
             down_to = [r for r in module.resolutions if r >= min(own)]
-            levels = plan(length, down_to, spec.bins, region.start, region.end)
+            length = source.chromsizes[region.chrom]
+            centred = None
+            if not module.multi_chromosome:
+                centred = centred_on(spec, source, region.chrom)
+            levels = plan(length, down_to, spec.bins, region.start, region.end, centred)
             roots += [(module, root) for root in by_root(levels)]
     # the order is stable: roots stay in order within a module
     return sorted(roots, key=lambda item: -item[0].resolutions[0])

@@ -12,7 +12,14 @@ from orca_cool.genome.gaps import MAX_GAP, gap_fraction
 from orca_cool.genome.regions import Region, n_bins
 from orca_cool.maps.contact_map import ContactMap
 from orca_cool.prediction.engine import Engine, WindowMap
-from orca_cool.prediction.levels import Settings, assign_levels, bands, expected_for, known_band
+from orca_cool.prediction.levels import (
+    Settings,
+    assign_levels,
+    bands,
+    centred_on,
+    expected_for,
+    known_band,
+)
 from orca_cool.prediction.patches import Patch, Patchwork, PlannedWindow, symmetric
 from orca_cool.prediction.windows import Window
 
@@ -105,20 +112,22 @@ class RegionMaps:
 
     def _plan(self, chrom: str, fill: bool) -> _Plan:
         if (chrom, fill) not in self._plans:
-            length = self.engine.source.chromsizes[chrom]
+            source, spec = self.engine.source, self.engine.spec
+            length = source.chromsizes[chrom]
             settings = Settings(self.resolutions, fill_distance=length if fill else None)
-            levels = assign_levels(self.engine.spec, settings)
-            held, written = bands(self.engine.spec.bins, levels, settings, [length])
+            levels = assign_levels(spec, settings)
+            centred = centred_on(spec, source, chrom)
+            held, written = bands(spec.bins, levels, settings, [length], [centred])
             for r, band in written.items():
                 expected = expected_for(self.engine, levels.module_of(r), r, n_bins(length, r))
                 written[r] = known_band(expected, band)
-            work = Patchwork(self.engine.spec.bins, levels, length, held, written)
+            work = Patchwork(spec.bins, levels, length, held, written, centred)
             self._plans[chrom, fill] = _Plan(work, written)
         return self._plans[chrom, fill]
 
     def _decode(
         self, chrom: str, patches: list[Patch], progress: Callable[[int, int], None]
-    ) -> dict[tuple[str, int, int], WindowMap]:
+    ) -> dict[tuple[str, int, int, int], WindowMap]:
         """All windows that the patches need, each with those above it decoded once."""
         needed: dict[tuple[str, int], dict[PlannedWindow, None]] = {}
         for patch in patches:
@@ -127,7 +136,7 @@ class RegionMaps:
                     needed.setdefault((one.module, placed.path()[0].window.start), {})[one] = None
         total, done = sum(map(len, needed.values())), 0
         progress(0, total)
-        found: dict[tuple[str, int, int], WindowMap] = {}
+        found: dict[tuple[str, int, int, int], WindowMap] = {}
         for (name, _), some in needed.items():
             module = self.engine.spec.module(name)
             levels: dict[int, list[Window]] = {}
@@ -136,11 +145,12 @@ class RegionMaps:
             ordered = [sorted(levels[r], key=lambda w: w.start) for r in sorted(levels)[::-1]]
             for window_map in self.engine.windows(module, chrom, ordered):
                 window = window_map.window
-                found[name, window.resolution, window.start] = window_map
+                found[name, window.resolution, window.start, window.root] = window_map
                 done += 1
                 progress(done, total)
         return found
 
 
-def _key(placed: PlannedWindow) -> tuple[str, int, int]:
-    return placed.module, placed.window.resolution, placed.window.start
+def _key(placed: PlannedWindow) -> tuple[str, int, int, int]:
+    window = placed.window
+    return placed.module, window.resolution, window.start, window.root

@@ -20,7 +20,7 @@ from orca_cool.maps.expected import table_path, view_path
 from orca_cool.maps.pixels import Layer
 from orca_cool.prediction.checkpoint import WorkFolder, is_work_folder
 from orca_cool.prediction.engine import Engine
-from orca_cool.prediction.levels import LevelAssignment, Settings, assign_levels, bands
+from orca_cool.prediction.levels import LevelAssignment, Settings, assign_levels, bands, centred_on
 from orca_cool.prediction.mcool_writer import McoolWriter, layers
 from orca_cool.prediction.plan import Plan, Progress, Step, root_steps
 from orca_cool.prediction.run import Helpers, run
@@ -51,8 +51,14 @@ def prepare(
     assignment = assign_levels(spec, settings)
     sizes = dict(source.chromsizes)
     regions = merge_regions(regions, sizes)
-    held, written = bands(spec.bins, assignment, settings, [sizes[r.chrom] for r in regions])
-    steps = root_steps(spec, sizes, regions, assignment)
+    held, written = bands(
+        spec.bins,
+        assignment,
+        settings,
+        [sizes[r.chrom] for r in regions],
+        [centred_on(spec, source, r.chrom) for r in regions],
+    )
+    steps = root_steps(spec, source, regions, assignment)
     if settings.trans:
         steps += _trans_steps(engine, regions, assignment, settings, len(steps))
     identity = {

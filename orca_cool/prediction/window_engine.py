@@ -27,6 +27,7 @@ from orca_cool.prediction.engine import (
     WindowMap,
     decode_root,
 )
+from orca_cool.prediction.levels import centred_on
 from orca_cool.prediction.windows import Window, zoom_top, zoom_windows
 from orca_cool.prediction.zoom import EncodedZoom, zoom_map
 
@@ -157,7 +158,8 @@ class WindowEngine:
                 f"the sequence around them; use 'real'"
             )
         top, length = module.resolutions[0], self.source.chromsizes[chrom]
-        origin = zoom_top(position, length, self.spec.window(top), top)
+        centred = centred_on(self.spec, self.source, chrom)
+        origin = zoom_top(position, length, self.spec.window(top), top, centred)
         starts = zoom_windows(position, origin, module.resolutions, self.spec.bins)
         codes = self.root(module, chrom, origin).strands[0][1]
         return EncodedZoom(chrom, [codes], starts, origin)

@@ -5,6 +5,12 @@ Files and HiGlass tiles use the same plan, so that a tile is a slice of the file
 of every level lie on a grid fixed by the chromosome alone (never by the region asked for), at steps
 of about half a window (a quarter at the top) that are whole bins of the parent level. No I/O, no
 torch.
+
+There are two grids (``ModelDescription.placement``). Windows of a model with the placement "start"
+begin at the chromosome's first bin, as Orca's do; a chromosome shorter than the top window then
+ends inside it, while its start lies on the window's border. With the placement "centred" the grid
+is its own mirror image: a short chromosome lies in the middle of its window, with N on both sides,
+and a chromosome and its reverse complement have the same windows.
 """
 
 from __future__ import annotations
@@ -66,8 +72,56 @@ def grid(length: int, resolution: int, bins: int, top: bool = False) -> list[int
     return [*range(0, last, step(bins, top)), last]
 
 
+def centred_grid(
+    length: int, centred: int, resolution: int, bins: int, top: bool = False
+) -> list[int]:
+    """First bins of all windows of a level on a chromosome, placed symmetrically about its middle.
+
+    A chromosome shorter than the window lies in the middle of it; where what is left cannot be
+    shared evenly there are two windows, the two nearest ones, whose maps are averaged. On a longer
+    one the windows are spread evenly, the first and the last ending with the chromosome.
+
+    Parameters
+    ----------
+    length : of the chromosome in bp.
+    centred : length in bp of the chromosome about whose middle the grid is symmetric: that of the
+        reference for an edited chromosome, whose windows then stay where they are. What an edit
+        adds is covered by further windows on the right.
+    resolution, bins : of the level in bp; of a window.
+    top : True for the coarsest level. Windows of the others start on bins of their parents, that
+        is on even bins.
+    """
+    unit = 1 if top else 2
+    n, total = n_bins(centred, resolution), n_bins(length, resolution)
+    over = n - bins
+    if over <= 0:
+        first, last = _nearest(over, unit)
+        starts = sorted({first, last})
+    else:
+        # an even number of windows: none lies in the middle, so each has a mirror image
+        half = (-(-over // (step(bins, top) - unit)) + 2) // 2
+        left = [unit * round(k * over / (2 * half - 1) / unit) for k in range(half)]
+        starts = sorted({*left, *(-(-(over - s) // unit) * unit for s in left)})
+    starts = [s for s in starts if s < total]
+    while starts[-1] + bins < total:
+        rest = -(-(total - bins) // 2) * 2
+        starts.append(min(starts[-1] + step(bins, top), rest))
+    return starts
+
+
+def _nearest(over: int, unit: int) -> tuple[int, int]:
+    """The multiples of ``unit`` nearest to ``over / 2`` from below and from above."""
+    below = over // (2 * unit) * unit
+    return below, below if 2 * below == over else below + unit
+
+
 def plan(
-    length: int, resolutions: Sequence[int], bins: int, start: int = 0, end: int | None = None
+    length: int,
+    resolutions: Sequence[int],
+    bins: int,
+    start: int = 0,
+    end: int | None = None,
+    centred: int | None = None,
 ) -> list[list[Window]]:
     """Windows that predict ``[start, end)`` of a chromosome, level by level.
 
@@ -78,10 +132,13 @@ def plan(
     bins : bins per window.
     start, end : region in bp. Every grid window that shares a bin with it is planned, so that a
         region's pixels are those of the whole chromosome's prediction.
+    centred : None: windows begin at the chromosome's first bin. Otherwise they are placed
+        symmetrically on a chromosome of so many bp (:func:`centred_grid`).
 
     Returns
     -------
-    For each level its windows by start, parents contained in the level before.
+    For each level its windows by start, parents contained in the level before. Where windows are
+    centred, one in the middle may come twice, with either of two parents.
     """
     end = length if end is None else end
     levels: list[list[Window]] = []
@@ -89,19 +146,49 @@ def plan(
     for resolution in resolutions:
         first, last = start // resolution, n_bins(end, resolution)
         windows = []
-        for s in grid(length, resolution, bins, top=not levels):
+        for s in _starts(length, resolution, bins, not levels, centred):
             if s >= last or s + bins <= first:
                 continue
             if not levels:
                 windows.append(Window(resolution, s, None, s))
                 continue
-            inside = [p for p in parents if 2 * p.start <= s and s + bins <= 2 * (p.start + bins)]
-            # the parent that holds the window most centrally; the leftmost of equals
-            best = min(inside, key=lambda p: (abs(2 * p.start + bins // 2 - s), p.start))
-            windows.append(Window(resolution, s, best.start, best.root))
+            side = 0 if centred is None else 2 * s - (n_bins(centred, resolution) - bins)
+            for p in _parents(s, parents, bins, -1 if centred is None else side):
+                windows.append(Window(resolution, s, p.start, p.root))
         levels.append(windows)
         parents = windows
     return levels
+
+
+def _starts(length: int, resolution: int, bins: int, top: bool, centred: int | None) -> list[int]:
+    if centred is None:
+        return grid(length, resolution, bins, top)
+    return centred_grid(length, centred, resolution, bins, top)
+
+
+def one_window_holds(length: int, resolution: int, bins: int, centred: int | None = None) -> bool:
+    """Whether every top window of a chromosome holds all of it."""
+    total = n_bins(length, resolution)
+    starts = _starts(length, resolution, bins, True, centred)
+    return all(s <= 0 and s + bins >= total for s in starts)
+
+
+def _parents(start: int, parents: Sequence[Window], bins: int, side: int) -> list[Window]:
+    """The windows one level up that hold a window most centrally.
+
+    Parameters
+    ----------
+    side : negative: of equals the leftmost is taken; positive: the rightmost; 0, for a window that
+        is its own mirror image: both.
+    """
+    inside = [p for p in parents if 2 * p.start <= start and start + bins <= 2 * (p.start + bins)]
+    nearest = min(abs(2 * p.start + bins // 2 - start) for p in inside)
+    equals = [p for p in inside if abs(2 * p.start + bins // 2 - start) == nearest]
+    equals.sort(key=lambda p: (p.start, p.root))
+    if side:
+        return equals[:1] if side < 0 else equals[-1:]
+    # within one root the leftmost: this happens only where the chromosome ends within a bin
+    return equals[:1] if equals[0].root == equals[-1].root else [equals[0], equals[-1]]
 
 
 def by_root(levels: Sequence[Sequence[Window]]) -> list[list[list[Window]]]:
@@ -110,15 +197,23 @@ def by_root(levels: Sequence[Sequence[Window]]) -> list[list[list[Window]]]:
     return [[[w for w in level if w.root == root] for level in levels] for root in roots]
 
 
-def zoom_top(position: int, length: int, window: int, resolution: int) -> int:
+def zoom_top(
+    position: int, length: int, window: int, resolution: int, centred: int | None = None
+) -> int:
     """Start of the top window of a zoom (Orca, released code), in bp, of arbitrary phase.
 
     Centred on ``position``; near the ends the window slides inward by whole bins of ``resolution``
     as seen from the position, so that its phase on that grid is kept. A chromosome shorter than the
-    window is overhung from 0.
+    window is overhung from 0, or, where windows are ``centred`` (:func:`plan`), lies in the middle
+    of it, to a bin.
     """
     if length <= window:
-        return 0
+        if centred is None:
+            return 0
+        bins = window // resolution
+        first, _ = _nearest(min(0, n_bins(centred, resolution) - bins), 1)
+        # an edited chromosome may be too long for the place of its reference
+        return max(first, n_bins(length, resolution) - bins) * resolution
     start = position - window // 2
     if start < 0:
         start %= resolution

@@ -23,6 +23,7 @@ from orca_cool.model.cascade import mirror
 from orca_cool.model.spec import ModuleSpec
 from orca_cool.prediction.batch_decoder import plain, strand_window
 from orca_cool.prediction.engine import StrandMaps, average
+from orca_cool.prediction.levels import centred_on
 from orca_cool.prediction.windows import Window, concatenated_chromosomes, zoom_top, zoom_windows
 
 if TYPE_CHECKING:
@@ -88,7 +89,8 @@ def encode_zoom(
         segments = concatenated_chromosomes(chrom, sizes, window, unit, origin)
         bases = engine.concatenated(segments, window)
     else:
-        origin = zoom_top(position, length, window, top)
+        centred = centred_on(spec, engine.source, chrom)
+        origin = zoom_top(position, length, window, top, centred)
         if edges == "zero-padded":
             bases = engine.concatenated([Segment(chrom, origin, origin + window)], window)
         else:

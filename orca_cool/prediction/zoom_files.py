@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -86,10 +87,11 @@ def zoom_to_files(
     """
     output = Path(output)
     arrays_path = output.with_suffix(".npz")
-    maps = [m for m in maps if m.resolution in settings.resolutions]
+    sizes = engine.source.chromsizes
+    maps = [_from_start(m, sizes) for m in maps if m.resolution in settings.resolutions]
     tables = [*(table_path(output, m.resolution) for m in maps), view_path(output)]
     check_output(output, force, also=[arrays_path, *tables])
-    place = _Place.of(maps, engine.source.chromsizes)
+    place = _Place.of(maps, sizes)
     metadata = _metadata(engine, maps, assembly) | provenance
     arrays = {"metadata": np.array(json.dumps(metadata)), **_arrays(engine, maps)}
     try:
@@ -100,6 +102,23 @@ def zoom_to_files(
     except OSError as error:
         raise OutputError(f"cannot write {output}: {error.strerror or error}") from error
     return [output, arrays_path, *paths]
+
+
+def _from_start(m: ContactMap, chromsizes: dict[str, int]) -> ContactMap:
+    """A map without its bins before the chromosome, which a window in whose middle a short
+    chromosome lies has.
+    """
+    if m.start >= 0 or m.chrom not in chromsizes:
+        return m
+    cut = -m.start // m.resolution
+    difference = m.strand_difference
+    return dataclasses.replace(
+        m,
+        values=m.values[cut:, cut:],
+        expected=m.expected[cut:, cut:],
+        strand_difference=None if difference is None else difference[cut:, cut:],
+        region=dataclasses.replace(m.region, start=0),
+    )
 
 
 def _write_mcool(

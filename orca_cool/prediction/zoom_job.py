@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from orca_cool.genome.regions import parse_position
 from orca_cool.prediction.job import Opened, Say
+from orca_cool.prediction.levels import centred_on
 from orca_cool.prediction.progress import progress_bar
 from orca_cool.prediction.regions_job import told_errors
 from orca_cool.prediction.windows import by_root, plan
@@ -58,7 +59,8 @@ def predict_zoom(
     with progress_bar(progress, "zoom", spec.name, engine) as report:
         maps = engine.zoom(module, chrom, position, edges)
         report(1, 1)
-    windows = plan(length, module.resolutions, spec.bins, position, position + 1)
+    centred = None if module.multi_chromosome else centred_on(spec, source, chrom)
+    windows = plan(length, module.resolutions, spec.bins, position, position + 1, centred)
     levels = next(levels for levels in by_root(windows) if levels[-1])
     for line in told_errors(engine, chrom, engine.approximation_error(module, chrom, levels)):
         say(line)

@@ -136,6 +136,11 @@ def parse_config(data: Mapping[str, Any], folder: Path) -> Config:
     ):
         if getattr(config, key) < least:
             raise TrainingError(f"{key} must be {least} or more, not {getattr(config, key)}")
+    lengths = config.teacher_lengths
+    if len(lengths) != 2 or not 0 < lengths[0] < lengths[1]:
+        raise TrainingError(
+            f"teacher_lengths must be the smallest and the largest length in bp, not {lengths}"
+        )
     names = [s.name for s in config.stages]
     if len(set(names)) < len(names):
         raise TrainingError(f"stages must have different names, not {', '.join(names)}")

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from orca_cool.genome.intervals import Interval
 from orca_cool.genome.regions import n_bins
 from orca_cool.genome.segments import Segment
 
@@ -21,12 +22,15 @@ def draw_window(
     window: int,
     unit: int,
     overhang: float = 0.0,
+    centred: bool = False,
 ) -> Segment:
     """One window of ``window`` bp on a random strand, on the grid of ``unit`` bp.
 
     Chromosomes are drawn by length. A window may lie past a chromosome's ends by the share
-    ``overhang`` of itself; one that is larger than its chromosome contains it: half of the draws
-    place the chromosome at the window's first bin, as prediction does.
+    ``overhang`` of itself. One that is larger than its chromosome contains it: half of the draws
+    place the chromosome at the window's first bin, as prediction does; for a model whose windows
+    are ``centred`` (:class:`~orca_cool.model.spec.ModelDescription`) it lies anywhere inside, with
+    N on both sides.
     """
     names = list(chromsizes)
     share = np.array([chromsizes[c] for c in names], dtype=float)
@@ -35,24 +39,35 @@ def draw_window(
     slack = int(overhang * w)
     if n >= w:
         first = int(rng.integers(-slack, n - w + slack + 1))
+    elif centred and w - n >= 2:
+        first = int(rng.integers(n - w + 1, 0))
     else:
         first = 0 if rng.random() < 0.5 else int(rng.integers(n - w - slack, slack + 1))
     return Segment(chrom, first * unit, first * unit + window, "+" if rng.random() < 0.5 else "-")
 
 
+def window_around(rng: np.random.Generator, place: Interval, window: int) -> Segment:
+    """A window of ``window`` bp on a random strand that holds the middle of an interval."""
+    start = (place.start + place.end) // 2 - int(rng.integers(0, window))
+    return Segment(place.chrom, start, start + window, "+" if rng.random() < 0.5 else "-")
+
+
 def evenly_placed_window(
-    k: int, count: int, chromsizes: Mapping[str, int], window: int, unit: int
+    k: int, count: int, chromsizes: Mapping[str, int], window: int, unit: int, centred: bool = False
 ) -> Segment:
     """The ``k``-th of ``count`` windows that are spread evenly over the chromosomes and kept inside
-    them; strands alternate.
+    them; strands alternate. A chromosome shorter than the window lies at its start, or, if windows
+    are ``centred``, in its middle.
     """
     at = int((k + 0.5) / count * sum(chromsizes.values()))
     names, ends = list(chromsizes), np.cumsum(list(chromsizes.values()))
     which = int(np.searchsorted(ends, at, side="right"))
     chrom = names[which]
     at -= int(ends[which]) - chromsizes[chrom]
-    last = max(0, n_bins(chromsizes[chrom], unit) - window // unit)
-    first = min(max((at - window // 2) // unit, 0), last)
+    room = n_bins(chromsizes[chrom], unit) - window // unit
+    first = min(max((at - window // 2) // unit, 0), max(0, room))
+    if centred and room < 0:
+        first = room // 2
     return Segment(chrom, first * unit, first * unit + window, "+-"[k % 2])
 
 

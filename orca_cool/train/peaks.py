@@ -85,6 +85,13 @@ def centromeres(config: Config, source: SequenceSource, training: Sequence[str])
     return [i for i in features if i.kind == "centromere"]
 
 
+def negatives(config: Config, source: SequenceSource, training: Sequence[str]) -> list[Interval]:
+    """Places on the training chromosomes that look like a centromere and are none."""
+    if not config.negatives:
+        return []
+    return _read(config, source, training, config.negatives, None, "negative")
+
+
 def convergent(genes: Iterable[Interval]) -> list[Interval]:
     """One base between each gene on + and the next gene if that is on -."""
     chroms: dict[str, list[Interval]] = {}

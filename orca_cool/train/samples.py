@@ -33,6 +33,7 @@ from orca_cool.train.draw import (
     draw_zoom,
     evenly_placed_window,
     extent,
+    window_around,
 )
 from orca_cool.train.settings import TEACHER, Stage
 from orca_cool.train.teacher import assemble
@@ -60,6 +61,7 @@ class StageData(Dataset):
     peaks : labels of the profiles.
     genome : training sequence in memory, for transplants and the teacher.
     teacher : see :mod:`orca_cool.train.teacher`.
+    teacher_lengths : smallest and largest length in bp of the chromosomes that it draws.
     """
 
     seed: int
@@ -78,6 +80,7 @@ class StageData(Dataset):
     peaks: PeakLabels | None = None
     genome: TrainingGenome | None = None
     teacher: Positional | None = None
+    teacher_lengths: tuple[int, int] = (270_000, 850_000)
     _matrices: dict[tuple[str, int], np.ndarray] = field(default_factory=dict)
 
     def __getitem__(self, key: tuple[int, int, int]) -> Sample | Failure:
@@ -107,6 +110,11 @@ class StageData(Dataset):
             if self.module is None
             else self.spec.window(self.module.resolutions[0])
         )
+
+    @property
+    def centred(self) -> bool:
+        """Whether a chromosome shorter than a window of maps lies inside it, N on both sides."""
+        return self.spec.placement == "centred"
 
     @property
     def unit(self) -> int:
@@ -193,8 +201,8 @@ class StageData(Dataset):
             return draw_concatenated(rng, every, self.window, grid, first)
         if held:
             count = self.stage.validation
-            return (evenly_placed_window(index, count, sizes, self.window, grid),)
-        return (draw_window(rng, sizes, self.window, grid, self.stage.overhang),)
+            return (evenly_placed_window(index, count, sizes, self.window, grid, self.centred),)
+        return (draw_window(rng, sizes, self.window, grid, self.stage.overhang, self.centred),)
 
     def _expected_matrix(self, name: str, resolution: int) -> np.ndarray:
         """(bins, bins) expected of a window of one chromosome; kept."""
@@ -267,10 +275,12 @@ class StageData(Dataset):
         assert module is not None
         assert self.teacher is not None
         assert self.genome is not None
-        chromosome, maps = assemble(rng, self.genome, self.teacher, module.resolutions)
+        chromosome, maps = assemble(
+            rng, self.genome, self.teacher, module.resolutions, self.teacher_lengths
+        )
         substitute(rng, chromosome, stage.substitute)
         sizes, unit = {"made": len(chromosome)}, module.resolutions[-1]
-        piece = draw_window(rng, sizes, self.window, unit, stage.overhang)
+        piece = draw_window(rng, sizes, self.window, unit, stage.overhang, self.centred)
         inside = extent((piece,), sizes)
         starts = draw_zoom(rng, module.resolutions, bins, inside)
         step = 1 if piece.strand == "+" else -1
@@ -299,7 +309,11 @@ class StageData(Dataset):
         if held:
             piece = evenly_placed_window(index, stage.validation, sizes, self.window, base)
         else:
-            piece = draw_window(rng, sizes, self.window, 1, stage.overhang)
+            negative = None if self.genome is None else self.genome.drawn_negative(rng)
+            if negative is not None:
+                piece = window_around(rng, negative, self.window)
+            else:
+                piece = draw_window(rng, sizes, self.window, 1, stage.overhang)
         first, last = piece.start - stage.flank, piece.end + stage.flank
         codes = _source(self.genome_path, os.getpid()).fetch(piece.chrom, first, last)
         labels = self.peaks.window(piece.chrom, piece.start, piece.end, base)

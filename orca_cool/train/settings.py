@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from orca_cool.errors import TrainingError
-from orca_cool.model.spec import ModelSpec, orca_spec
+from orca_cool.model.orca_spec import orca_spec
+from orca_cool.model.spec import ModelSpec
 
 #: Source of map targets besides the names under ``maps``.
 TEACHER = "teacher"
@@ -32,6 +33,8 @@ class Transplants:
         (profiles), by another functional centromere (measured maps).
     flank : up to this many bp beside the centromere are pasted with it.
     mutate : probability with which a base of CDEII is redrawn from A and T.
+    negatives : share of the profile windows, and of the teacher's chromosomes, that hold one of
+        the places of ``Config.negatives``.
     """
 
     per_window: float = 0.0
@@ -39,6 +42,7 @@ class Transplants:
     replace: float = 0.0
     flank: int = 150
     mutate: float = 0.08
+    negatives: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -146,6 +150,11 @@ class Config:
         paper.
     profile_weights : weight of a profile's loss, by name; the others share a weight of 1.
     transplants : see :class:`Transplants`.
+    negatives : a BED of places that an earlier model took for a centromere and that are none
+        (``scripts/yeast_centromeres.py`` finds them); those on training chromosomes are shown
+        more often, see :class:`Transplants`.
+    teacher_lengths : smallest and largest length in bp of the chromosomes that the teacher
+        (:mod:`orca_cool.train.teacher`) makes.
     clr_weight_name : column of balancing weights of the maps.
     cutoff : of adaptive coarse-graining (cooltools).
     block_missing : a pixel with a larger share of missing fine pixels is missing.
@@ -179,6 +188,8 @@ class Config:
     emphasis: float = 0.0
     profile_weights: Mapping[str, float] = field(default_factory=dict)
     transplants: Transplants = Transplants()
+    negatives: str = ""
+    teacher_lengths: tuple[int, int] = (270_000, 850_000)
     clr_weight_name: str = "weight"
     cutoff: float = 5.0
     block_missing: float = 0.5
@@ -244,8 +255,13 @@ class Config:
             plain[key] = {k: Path(v).name for k, v in plain[key].items()}
         for stage in plain["stages"]:
             stage.pop("microbatch")
-        if plain["clr_weight_name"] == "weight":  # as before there was a choice
-            plain.pop("clr_weight_name")
+        # as before there was a choice
+        fields = {f.name: f.default for f in dataclasses.fields(self)}
+        for key in ("clr_weight_name", "negatives", "teacher_lengths"):
+            if plain[key] == fields[key]:
+                plain.pop(key)
+        if not plain["transplants"]["negatives"]:
+            plain["transplants"].pop("negatives")
         return hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()[
             :16
         ]

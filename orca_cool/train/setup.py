@@ -26,7 +26,7 @@ from orca_cool.model.bundle import choose_table, load_bundle
 from orca_cool.model.cascade import Orca
 from orca_cool.model.spec import ModelSpec, ModuleSpec
 from orca_cool.train.config import trained_parts
-from orca_cool.train.peaks import centromeres, profile_names, read_peaks
+from orca_cool.train.peaks import centromeres, negatives, profile_names, read_peaks
 from orca_cool.train.samples import StageData
 from orca_cool.train.settings import TEACHER, Config, Stage
 from orca_cool.train.transplants import TrainingGenome
@@ -143,6 +143,7 @@ class Run:
             else None,
             genome=self._transplants(teacher is not None),
             teacher=teacher,
+            teacher_lengths=self.config.teacher_lengths,
         )
 
     def parts(self, stage: Stage) -> tuple[str, ...]:
@@ -287,7 +288,13 @@ class Run:
         if not (needed or t.replace or t.per_window or t.decoys):
             return None
         if self._genome is None:
-            self._genome = TrainingGenome(self.source, self.training, self._centromeres(), t)
+            self._genome = TrainingGenome(
+                self.source,
+                self.training,
+                self._centromeres(),
+                t,
+                negatives(self.config, self.source, self.training),
+            )
         return self._genome
 
     def _teacher(

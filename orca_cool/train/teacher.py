@@ -24,22 +24,29 @@ def assemble(
     genome: TrainingGenome,
     teacher: Positional,
     resolutions: Sequence[int],
-    lengths: tuple[int, int] = (270_000, 850_000),
+    lengths: tuple[int, int],
 ) -> tuple[np.ndarray, dict[int, np.ndarray]]:
     """One made-up chromosome.
 
     Parameters
     ----------
-    lengths : smallest and largest length in bp.
+    lengths : smallest and largest length in bp; no chromosome is longer than the one that it is
+        made from.
 
     Returns
     -------
     uint8 codes (bp,), and by resolution its (n, n) log observed/expected as the teacher has it.
     """
+    negative = genome.drawn_negative(rng)
     chrom = genome.chroms[rng.choice(len(genome.chroms), p=genome.share)]
+    if negative is not None:
+        chrom = negative.chrom
     native = genome.codes[chrom]
     length = min(len(native), int(rng.integers(*lengths)))
-    start = int(rng.integers(0, len(native) - length + 1))
+    first, last = 0, len(native) - length
+    if negative is not None:  # the piece that is cut out holds it
+        first, last = max(first, negative.end - length), min(last, negative.start)
+    start = int(rng.integers(first, max(first, last) + 1))
     codes = native[start : start + length].copy()
     cen = genome.centromeres.get(chrom)
     if cen is not None and start < cen.end and cen.start < start + length:

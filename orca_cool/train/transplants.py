@@ -25,6 +25,7 @@ class TrainingGenome:
     ----------
     chroms : the training chromosomes; nothing of any other chromosome can be drawn.
     centromeres : annotated centromeres; those elsewhere are ignored.
+    negatives : places that look like a centromere and are none, on the training chromosomes.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class TrainingGenome:
         chroms: Iterable[str],
         centromeres: Iterable[Interval],
         transplants: Transplants,
+        negatives: Iterable[Interval] = (),
     ):
         self.codes = {c: source.fetch(c, 0, source.chromsizes[c]) for c in chroms}
         self.chroms = tuple(self.codes)
@@ -40,6 +42,7 @@ class TrainingGenome:
         self.share = lengths / lengths.sum()
         self.transplants = transplants
         self.centromeres = {i.chrom: i for i in centromeres if i.chrom in self.codes}
+        self.negatives = [i for i in negatives if i.chrom in self.codes]
         self._pieces = [self._piece(i) for i in self.centromeres.values()]
 
     def _piece(self, i: Interval) -> tuple[np.ndarray, int, int]:
@@ -53,6 +56,12 @@ class TrainingGenome:
         if i.strand == "-":
             return reverse_complement(piece), end - i.end, end - i.start
         return piece, i.start - start, i.end - start
+
+    def drawn_negative(self, rng: np.random.Generator) -> Interval | None:
+        """One of the negatives, in the share of the samples that are to hold one; else None."""
+        if not self.negatives or rng.random() >= self.transplants.negatives:
+            return None
+        return self.negatives[int(rng.integers(len(self.negatives)))]
 
     def random_piece(self, rng: np.random.Generator, length: int) -> np.ndarray:
         """Random training sequence of ``length`` bp, on a random strand, without an annotated

@@ -11,7 +11,7 @@ import torch
 from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.bundle import Model
 from orca_cool.model.cascade import Orca
-from orca_cool.model.spec import orca_spec
+from orca_cool.model.orca_spec import orca_spec
 
 #: the plain formulation, against which everything is measured, lies with the tests that hold the
 #: fast paths to it

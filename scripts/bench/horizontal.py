@@ -26,7 +26,7 @@ from torch import Tensor
 from orca_cool.genome.source import one_hot
 from orca_cool.model.encoder import Encoder
 from orca_cool.model.horizontal import encode_blocks
-from orca_cool.model.spec import orca_spec
+from orca_cool.model.orca_spec import orca_spec
 
 
 def one(megabases: float, block: int, narrow: int) -> dict[str, float]:

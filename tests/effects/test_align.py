@@ -19,7 +19,7 @@ from orca_cool.genome.segments import Segment
 from orca_cool.maps.contact_map import ContactMap
 from orca_cool.maps.metrics import pearson
 from orca_cool.model.bundle import load_bundle, save_bundle
-from orca_cool.model.spec import orca_spec
+from orca_cool.model.orca_spec import orca_spec
 from orca_cool.prediction.engine import make_engine
 
 

@@ -15,8 +15,9 @@ from conftest import make_toy_spec
 from orca_cool.errors import BundleError, ModelError, OrcaCoolError
 from orca_cool.model.bundle import Model, load_bundle
 from orca_cool.model.header import PROSE, numbers_digest, read_header
+from orca_cool.model.orca_spec import orca_spec
 from orca_cool.model.registry import import_bundle, shipped_models
-from orca_cool.model.spec import ModelSpec, orca_spec
+from orca_cool.model.spec import ModelSpec
 
 #: Where in the specification of the toy model, what stands there instead, and how that is quoted.
 BAD = [

@@ -4,6 +4,9 @@ hold them.
 
 from __future__ import annotations
 
+import dataclasses
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from conftest import make_toy_spec
@@ -25,29 +28,36 @@ ASSIGNMENTS = {
 
 def drawn(placed):
     """A map for every window, unlike any other's, and not symmetric below the diagonal."""
-    key = [placed.window.resolution, placed.window.start, len(placed.module)]
+    window = placed.window
+    # starts may be negative
+    key = [window.resolution, 10_000 + window.start, 10_000 + window.root, len(placed.module)]
     return np.random.default_rng(key).normal(size=(SPEC.bins, SPEC.bins)).astype(np.float32)
 
 
-def bands_of(assignment, length):
+def bands_of(assignment, length, centred=None):
     """As orca_cool.prediction.levels.bands for one chromosome whose levels are all asked for."""
     from orca_cool.prediction.levels import Settings, bands
 
-    return bands(SPEC.bins, assignment, Settings(tuple(sorted(assignment.resolutions))), [length])
+    chosen = Settings(tuple(sorted(assignment.resolutions)))
+    return bands(SPEC.bins, assignment, chosen, [length], [centred])
 
 
-def whole(assignment, length, held, written):
+def whole(assignment, length, held, written, centred=None):
     """By resolution, the whole map (n, n) from the streaming mosaic, NaN where it has no pixel."""
-    work = Patchwork(SPEC.bins, assignment, length, held, written)
-    placed = {(r, p.window.start): p for r, level in work.windows.items() for p in level}
+    work = Patchwork(SPEC.bins, assignment, length, held, written, centred)
+    placed = {
+        (r, p.window.start, p.window.root): p for r, level in work.windows.items() for p in level
+    }
     region = Region("a", 0, length)
     mosaic = Mosaic(list(assignment.resolutions), held, SPEC.bins, length, 0, length)
     out = {r: np.full((n_bins(length, r),) * 2, np.nan, np.float32) for r in assignment.resolutions}
-    for step in root_steps(SPEC, {"a": length}, [region], assignment):
+    source = SimpleNamespace(name="drawn", chromsizes={"a": length})
+    spec = SPEC if centred is None else dataclasses.replace(SPEC, placement="centred")
+    for step in root_steps(spec, source, [region], assignment):
         for window in (w for level in step.levels for w in level):
             if assignment.module_of(window.resolution) is step.module:
                 mosaic.levels[window.resolution].add(
-                    window.start, drawn(placed[window.resolution, window.start])
+                    window.start, drawn(placed[window.resolution, window.start, window.root])
                 )
         for r, rows in mosaic.close(step.next_starts):
             for k, row in enumerate(rows.values):
@@ -57,11 +67,12 @@ def whole(assignment, length, held, written):
 
 
 @pytest.mark.parametrize("name", ASSIGNMENTS)
-@pytest.mark.parametrize("length", [40, 2_000, 2_560, 9_990, 30_017])
-def test_every_pixel_is_the_mosaics(name, length):
-    assignment = ASSIGNMENTS[name]
-    held, written = bands_of(assignment, length)
-    work, maps = whole(assignment, length, held, written)
+@pytest.mark.parametrize("length", [40, 1_440, 2_000, 2_560, 9_990, 30_017])
+@pytest.mark.parametrize("placement", ["start", "centred"])
+def test_every_pixel_is_the_mosaics(name, length, placement):
+    assignment, centred = ASSIGNMENTS[name], length if placement == "centred" else None
+    held, written = bands_of(assignment, length, centred)
+    work, maps = whole(assignment, length, held, written, centred)
     for r, expected in maps.items():
         assert np.isfinite(expected).any()
         bins = np.arange(n_bins(length, r))

@@ -26,10 +26,14 @@ from orca_cool.train.draw import (
     draw_zoom,
     evenly_placed_window,
     extent,
+    window_around,
 )
 from orca_cool.train.peaks import convergent
 from orca_cool.train.samples import TRAIN, VALIDATION, StageData
+from orca_cool.train.settings import Transplants
 from orca_cool.train.setup import Run
+from orca_cool.train.teacher import assemble
+from orca_cool.train.transplants import TrainingGenome
 
 LENGTHS = st.dictionaries(st.sampled_from("abcde"), st.integers(3_000, 90_000), min_size=1)
 
@@ -82,6 +86,73 @@ def test_zooms_are_nested_and_see_sequence(first, length, seed):
         assert starts[r] + bins <= 2 * (starts[coarse] + bins)
     seen = min((starts[1000] + bins) * 1000, inside[1]) - max(starts[1000] * 1000, inside[0])
     assert seen > 0
+
+
+@settings(max_examples=200, deadline=None)
+@given(LENGTHS, st.integers(3, 200), st.integers(0, 10_000))
+def test_centred_models_never_see_a_short_chromosome_at_the_border(sizes, w, seed):
+    """On its border a window is padded with zeros, which N is not."""
+    s = draw_window(np.random.default_rng(seed), sizes, w * 1000, 1000, centred=True)
+    n = -(-sizes[s.chrom] // 1000)
+    if w - n >= 2:
+        assert s.start < 0
+        assert s.end > n * 1000
+
+
+def test_centred_models_are_validated_with_short_chromosomes_in_the_middle():
+    s = evenly_placed_window(0, 1, {"a": 10_000}, 16_000, 1000, centred=True)
+    assert (s.start, s.end) == (-3_000, 13_000)
+    assert evenly_placed_window(0, 1, {"a": 10_000}, 16_000, 1000).start == 0
+
+
+@given(st.integers(0, 5_000), st.integers(1, 500), st.integers(1, 4_000), st.integers(0, 99))
+def test_a_window_around_a_place_holds_its_middle(start, length, window, seed):
+    place = Interval("a", start, start + length, "", "+")
+    s = window_around(np.random.default_rng(seed), place, window)
+    assert len(s) == window
+    assert s.start <= start + length // 2 < s.end
+
+
+@pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
+def test_places_that_are_no_centromere_are_shown_as_often_as_asked(tmp_path, share):
+    toy_config(tmp_path)
+    source, place = open_genome(tmp_path / "g.fa"), Interval("c2", 9_000, 9_100, "", "+")
+    elsewhere = Interval("c4", 5_000, 5_100, "", "+")  # no training chromosome
+    centromeres = [
+        Interval(c, SIZES[c] // 2, SIZES[c] // 2 + 118, "centromere", "+") for c in ("c1", "c2")
+    ]
+    chosen = Transplants(negatives=share)
+    genome = TrainingGenome(source, ("c1", "c2"), centromeres, chosen, [place, elsewhere])
+    rng = np.random.default_rng(1)
+    drawn = [genome.drawn_negative(rng) for _ in range(400)]
+    assert {i for i in drawn if i is not None} <= {place}
+    assert np.mean([i is not None for i in drawn]) == pytest.approx(share, abs=0.08)
+
+
+def test_a_made_up_chromosome_holds_the_place_that_is_none(tmp_path):
+    toy_config(tmp_path)
+    source = open_genome(tmp_path / "g.fa")
+    chrom = max(SIZES, key=lambda c: SIZES[c])
+    length = SIZES[chrom]
+    place = Interval(chrom, int(0.3 * length), int(0.3 * length) + 60, "", "+")
+    centromere = Interval(chrom, length // 2, length // 2 + 118, "centromere", "+")
+    chosen = Transplants(negatives=1.0, flank=20)
+    genome = TrainingGenome(source, (chrom,), [centromere], chosen, [place])
+
+    class Teacher:
+        def predict(self, where, resolution, bins):
+            return np.zeros((bins, bins))
+
+    wanted = bytes(source.fetch(chrom, place.start, place.end))
+    lengths = int(0.5 * length), int(0.8 * length)
+    held = 0
+    for seed in range(40):
+        codes, maps = assemble(np.random.default_rng(seed), genome, Teacher(), [1000], lengths)
+        assert lengths[0] <= len(codes) <= lengths[1]
+        assert maps[1000].shape == (-(-len(codes) // 1000),) * 2
+        held += wanted in bytes(codes)
+    # not where the new centromere or the ends of other chromosomes have been put on it
+    assert held > 20
 
 
 def test_every_start_of_a_long_chromosome_is_drawn():
