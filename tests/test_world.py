@@ -18,6 +18,7 @@ import rules
 from contacts import Physics, frequencies
 from make import World, make
 from sequence import chromosome
+from truth import truth
 
 BEST = "".join("ACGT"[k] for k in rules.LOG_ODDS.argmax(1))
 
@@ -136,6 +137,39 @@ def test_deleting_a_strong_pair_of_sites_removes_its_boundary():
     )
     assert gone - there > 0.3
     assert abs(gone - again) < 0.5 * (gone - there), "a replicate differs by less than the edit"
+
+
+class Chromosome:
+    """One chromosome in memory."""
+
+    name = "made"
+
+    def __init__(self, codes: np.ndarray):
+        self.codes, self.chromsizes = codes, {"c": len(codes)}
+
+    def fetch(self, chrom: str, start: int, end: int) -> np.ndarray:
+        return self.codes[start:end]
+
+
+def test_the_truth_of_an_edit_changes_where_it_is_and_elsewhere_by_chance_alone():
+    length, left, right = 1_200_000, 300_000, 500_000
+    codes, site = without_sites(length), rules.encoded(BEST)
+    codes[left : left + len(site)] = site
+    codes[right : right + len(site)] = rules.reverse_complement(site)
+    source = Chromosome(codes)
+    found = truth(source, f"c:{right - 100}-{right + 200} del", physics=Physics(snapshots=300))
+    loop = left // 4000, right // 4000
+    there, chance, gone = (
+        enrichment(m[:300, :300], *loop)
+        for m in (found.reference, found.replicate, found.alternate[:300, :300])
+    )
+    assert there > 0.7
+    assert abs(there - chance) < 0.3
+    assert gone < 0.4 * there
+    far = [np.log(m[200:290, 200:290]).mean() for m in (found.reference, found.alternate)]
+    assert abs(far[0] - far[1]) < 0.1
+    with pytest.raises(ValueError, match="the edits change nothing"):
+        truth(source, "c:1000-1001 sub " + "ACGT"[codes[1000]])
 
 
 def test_everything_follows_from_the_seed():
