@@ -25,16 +25,9 @@ from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import GAP
 from orca_cool.model.spec import ModuleSpec
 from orca_cool.prediction.engine import Engine, Request, Root, StrandMaps, average
-from orca_cool.prediction.levels import (
-    Settings,
-    assign_levels,
-    bands,
-    centred_on,
-    expected_for,
-    known_band,
-)
+from orca_cool.prediction.levels import Settings, assign_levels, bands, expected_for, known_band
 from orca_cool.prediction.patches import Patchwork, PlannedWindow, symmetric
-from orca_cool.prediction.windows import Window, plan_trans
+from orca_cool.prediction.windows import Window, centred_on, plan_trans
 
 
 class Unit(Hashable, Protocol):

@@ -53,7 +53,7 @@ def tile_chromosome(
         could not slide inward by whole bins) is left out.
     within : for a multi-chromosome module, the number of bp at the start of its input that are
         the chromosome's; zooms are kept within them. None for other modules.
-    centred : see :func:`orca_cool.prediction.levels.centred_on`.
+    centred : see :func:`orca_cool.prediction.windows.centred_on`.
     """
     window = resolutions[0] * bins
     if length <= window or within is not None:

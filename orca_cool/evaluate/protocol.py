@@ -32,9 +32,8 @@ from orca_cool.genome.regions import n_bins
 from orca_cool.maps.positional import Chromosome, Positional
 from orca_cool.model.spec import ModuleSpec
 from orca_cool.prediction.engine import Engine
-from orca_cool.prediction.levels import centred_on
 from orca_cool.prediction.progress import Report
-from orca_cool.prediction.windows import concatenated_chromosomes, fill_with_chromosomes
+from orca_cool.prediction.windows import centred_on, concatenated_chromosomes, fill_with_chromosomes
 
 #: Number of zooms that are kept as examples.
 EXAMPLES = 3

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from orca_cool.errors import ModelError
-from orca_cool.genome.edited import EditedGenome
-from orca_cool.genome.source import SequenceSource
 from orca_cool.model.spec import ModelDescription, ModuleSpec
 from orca_cool.prediction.engine import Engine
 from orca_cool.prediction.windows import one_window_holds, reach
@@ -91,21 +89,6 @@ def assign_levels(spec: ModelDescription, settings: Settings) -> LevelAssignment
         module = every.module_of(resolution)
         used |= {r for r in every.resolutions_of(module) if r >= resolution}
     return LevelAssignment(modules, tuple(sorted(used, reverse=True)))
-
-
-def centred_on(spec: ModelDescription, source: SequenceSource, chrom: str) -> int | None:
-    """Length in bp of the chromosome about whose middle the windows on ``chrom`` are placed; None
-    if they begin at its first bin, as those of modules that read several chromosomes always do.
-
-    An edited chromosome keeps the windows of its reference, so that what no edit touches is
-    predicted as before.
-    """
-    if spec.placement != "centred":
-        return None
-    length = source.chromsizes[chrom]
-    while isinstance(source, EditedGenome):
-        source = source.source
-    return source.chromsizes.get(chrom, length)
 
 
 def bands(

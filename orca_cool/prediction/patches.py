@@ -75,7 +75,7 @@ class Patchwork:
     length : of the chromosome, bp.
     held, written : by resolution, distances in bins that the mosaic holds, and that are shown
         (:func:`orca_cool.prediction.levels.bands`).
-    centred : see :func:`orca_cool.prediction.levels.centred_on`; it does not concern modules that
+    centred : see :func:`orca_cool.prediction.windows.centred_on`; it does not concern modules that
         read several chromosomes.
     """
 

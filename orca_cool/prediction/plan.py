@@ -15,8 +15,8 @@ from orca_cool.genome.regions import Region
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import SequenceSource
 from orca_cool.model.spec import ModelDescription, ModuleSpec
-from orca_cool.prediction.levels import LevelAssignment, Settings, centred_on
-from orca_cool.prediction.windows import Window, by_root, plan
+from orca_cool.prediction.levels import LevelAssignment, Settings
+from orca_cool.prediction.windows import Window, by_root, centred_on, plan
 
 #: Called with (windows done, windows in all).
 Progress = Callable[[int, int], None]

@@ -12,16 +12,9 @@ from orca_cool.genome.gaps import MAX_GAP, gap_fraction
 from orca_cool.genome.regions import Region, n_bins
 from orca_cool.maps.contact_map import ContactMap
 from orca_cool.prediction.engine import Engine, WindowMap
-from orca_cool.prediction.levels import (
-    Settings,
-    assign_levels,
-    bands,
-    centred_on,
-    expected_for,
-    known_band,
-)
+from orca_cool.prediction.levels import Settings, assign_levels, bands, expected_for, known_band
 from orca_cool.prediction.patches import Patch, Patchwork, PlannedWindow, symmetric
-from orca_cool.prediction.windows import Window
+from orca_cool.prediction.windows import Window, centred_on
 
 
 @dataclass(frozen=True)

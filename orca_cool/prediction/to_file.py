@@ -20,11 +20,11 @@ from orca_cool.maps.expected import table_path, view_path
 from orca_cool.maps.pixels import Layer
 from orca_cool.prediction.checkpoint import WorkFolder, is_work_folder
 from orca_cool.prediction.engine import Engine
-from orca_cool.prediction.levels import LevelAssignment, Settings, assign_levels, bands, centred_on
+from orca_cool.prediction.levels import LevelAssignment, Settings, assign_levels, bands
 from orca_cool.prediction.mcool_writer import McoolWriter, layers
 from orca_cool.prediction.plan import Plan, Progress, Step, root_steps
 from orca_cool.prediction.run import Helpers, run
-from orca_cool.prediction.windows import Window, plan_trans
+from orca_cool.prediction.windows import Window, centred_on, plan_trans
 
 
 def prepare(

@@ -27,8 +27,7 @@ from orca_cool.prediction.engine import (
     WindowMap,
     decode_root,
 )
-from orca_cool.prediction.levels import centred_on
-from orca_cool.prediction.windows import Window, zoom_top, zoom_windows
+from orca_cool.prediction.windows import Window, centred_on, zoom_top, zoom_windows
 from orca_cool.prediction.zoom import EncodedZoom, zoom_map
 
 #: Windows and strands predicted at once, unless the caller says how many.

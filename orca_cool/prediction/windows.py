@@ -18,8 +18,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.regions import n_bins
 from orca_cool.genome.segments import Segment
+from orca_cool.genome.source import SequenceSource
+from orca_cool.model.spec import ModelDescription
+
+
+def centred_on(spec: ModelDescription, source: SequenceSource, chrom: str) -> int | None:
+    """Length in bp of the chromosome about whose middle the windows on ``chrom`` are placed; None
+    if they begin at its first bin, as those of modules that read several chromosomes always do.
+
+    An edited chromosome keeps the windows of its reference, so that what no edit touches is
+    predicted as before.
+    """
+    if spec.placement != "centred":
+        return None
+    length = source.chromsizes[chrom]
+    while isinstance(source, EditedGenome):
+        source = source.source
+    return source.chromsizes.get(chrom, length)
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,13 @@ from orca_cool.model.cascade import mirror
 from orca_cool.model.spec import ModuleSpec
 from orca_cool.prediction.batch_decoder import plain, strand_window
 from orca_cool.prediction.engine import StrandMaps, average
-from orca_cool.prediction.levels import centred_on
-from orca_cool.prediction.windows import Window, concatenated_chromosomes, zoom_top, zoom_windows
+from orca_cool.prediction.windows import (
+    Window,
+    centred_on,
+    concatenated_chromosomes,
+    zoom_top,
+    zoom_windows,
+)
 
 if TYPE_CHECKING:
     from orca_cool.prediction.orca_engine import OrcaEngine

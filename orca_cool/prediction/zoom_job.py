@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 from orca_cool.genome.regions import parse_position
 from orca_cool.prediction.job import Opened, Say
-from orca_cool.prediction.levels import centred_on
 from orca_cool.prediction.progress import progress_bar
 from orca_cool.prediction.regions_job import told_errors
-from orca_cool.prediction.windows import by_root, plan
+from orca_cool.prediction.windows import by_root, centred_on, plan
 
 if TYPE_CHECKING:
     from orca_cool.model.spec import ModelDescription, ModuleSpec

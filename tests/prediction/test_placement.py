@@ -5,6 +5,7 @@ leaves windows where they are.
 import cooler
 import numpy as np
 import pytest
+from conftest import make_toy_expected, make_toy_model, make_toy_spec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,12 +15,11 @@ from orca_cool.genome.regions import Region, n_bins
 from orca_cool.genome.source import reverse_complement
 from orca_cool.model.bundle import load_bundle, save_bundle
 from orca_cool.prediction.engine import make_engine
-from orca_cool.prediction.levels import Settings, centred_on
+from orca_cool.prediction.levels import Settings
 from orca_cool.prediction.region import RegionMaps
 from orca_cool.prediction.to_file import predict_to_file
-from orca_cool.prediction.windows import by_root, centred_grid, plan, ramp, reach, step
+from orca_cool.prediction.windows import by_root, centred_grid, centred_on, plan, ramp, reach, step
 from orca_cool.variants import parse_edits
-from tests.conftest import make_toy_expected, make_toy_model, make_toy_spec
 
 RESOLUTIONS = (160, 80, 40)
 BINS = 16
