@@ -180,7 +180,7 @@ def test_check_of_what_is_no_mcool(place):
     assert "noise.mcool" in result.output
 
 
-@pytest.mark.slow
+@pytest.mark.long  # like test_kills.py, which kills every verb
 def test_killed_for_real_and_repeated(place):
     """kill -9 in the middle of a run, three times, then to the end: the same bytes in every dataset
     as in one go.

@@ -187,7 +187,7 @@ def test_bad_paths(place):
     assert not list(place.glob("s.h5*"))
 
 
-@pytest.mark.slow
+@pytest.mark.long  # like test_kills.py, which kills every verb
 def test_killed_for_real_and_repeated(place):
     """kill -9 three times, then to the end, then beside a second one from the start: the same
     blocks as in one go.

@@ -473,6 +473,7 @@ def test_two_processes_on_one_table(place, vcf, whole, tmp_path):
     pd.testing.assert_frame_equal(ours, table(whole))
 
 
+@pytest.mark.long  # like test_kills.py, which kills every verb
 @pytest.mark.parametrize("moments", [(0.4, 0.9, 1.6)])
 def test_killed_on_the_command_line(place, vcf, whole, tmp_path, moments):
     line = [sys.executable, "-m", "orca_cool", *arguments(place, vcf, tmp_path / "scores.tsv")]
