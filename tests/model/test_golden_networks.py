@@ -95,8 +95,15 @@ def test_parameter_names_and_shapes(golden: Path, h1esc: Model, hctnoc: Model):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("blocks", [False, True], ids=["whole", "blocks"])
-@pytest.mark.parametrize("strand", ["forward", "reverse"])
+@pytest.mark.parametrize(
+    ("strand", "blocks"),
+    [
+        pytest.param("forward", False, id="forward-whole", marks=pytest.mark.long),
+        pytest.param("forward", True, id="forward-blocks"),
+        pytest.param("reverse", False, id="reverse-whole", marks=pytest.mark.long),
+        pytest.param("reverse", True, id="reverse-blocks", marks=pytest.mark.long),
+    ],
+)
 def test_encoder(golden, h1esc, sequence, device, close, strand, blocks):
     x = sequence if strand == "forward" else reverse_complement(sequence)
     close(
@@ -216,12 +223,13 @@ def both_strands(
     [
         pytest.param("h1esc_center", marks=pytest.mark.long),
         pytest.param("h1esc_left_edge", marks=pytest.mark.long),
-        "h1esc_offset",
+        pytest.param("h1esc_offset", marks=pytest.mark.long),
         pytest.param("h1esc_right_edge", marks=pytest.mark.long),
-        "hctnoc_offset",
+        pytest.param("hctnoc_offset", marks=pytest.mark.long),
     ],
 )
 def test_cascade_32mb(golden, request, device, close, name):
+    """The plain networks. CI compares the fast ones with the same outputs, in test_fast_decoder."""
     bundle: Model = request.getfixturevalue(name.split("_")[0])
     reference = np.load(golden / f"cascade_32mb_{name}.npz")
     module = bundle.spec.module("32M")
