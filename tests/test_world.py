@@ -20,6 +20,8 @@ from make import World, make
 from sequence import chromosome
 from truth import truth
 
+from orca_cool.genome.source import letters_to_codes, reverse_complement
+
 BEST = "".join("ACGT"[k] for k in rules.LOG_ODDS.argmax(1))
 
 
@@ -41,16 +43,16 @@ def test_scores_are_sums_of_log_odds_on_both_strands(seed, length):
     assert scores.shape == (2, max(0, length - n + 1))
     for k in range(scores.shape[1]):
         piece = codes[k : k + n]
-        for strand, own in enumerate((piece, rules.reverse_complement(piece))):
+        for strand, own in enumerate((piece, reverse_complement(piece))):
             by_hand = sum(rules.LOG_ODDS[p, base] for p, base in enumerate(own))
             assert scores[strand, k] == pytest.approx(by_hand, abs=1e-4)
 
 
 def test_a_site_is_found_with_its_strand_and_strength():
     codes = without_sites(20_000)
-    site = rules.encoded(BEST)
+    site = letters_to_codes(BEST)
     codes[5_000 : 5_000 + len(site)] = site
-    codes[12_000 : 12_000 + len(site)] = rules.reverse_complement(site)
+    codes[12_000 : 12_000 + len(site)] = reverse_complement(site)
     found = rules.features(codes)
     assert list(found.position) == [5_009, 12_009]
     assert list(found.stops_from_right) == [True, False]
@@ -66,7 +68,7 @@ def test_a_site_is_found_with_its_strand_and_strength():
 
 def test_the_weak_motif_is_read_by_one_cell_type_alone():
     codes = without_sites(20_000)
-    codes[7_000:7_010] = rules.encoded(rules.WEAK)
+    codes[7_000:7_010] = letters_to_codes(rules.WEAK)
     assert len(rules.features(codes, "a").position) == 0
     found = rules.features(codes, "b")
     assert list(found.position) == [7_005, 7_005]
@@ -78,7 +80,7 @@ def test_the_weak_motif_is_read_by_one_cell_type_alone():
 def test_regions_dense_in_one_motif_are_compartment_a():
     codes = without_sites(600_000)
     for at in range(300_000, 600_000, 900):
-        codes[at : at + 8] = rules.encoded(rules.ETS)
+        codes[at : at + 8] = letters_to_codes(rules.ETS)
     compartment = rules.features(codes).compartment
     assert compartment.shape == (600,)
     assert (compartment[:230] < -0.9).all()
@@ -122,9 +124,9 @@ def across(values: np.ndarray, at: int) -> float:
 def test_deleting_a_strong_pair_of_sites_removes_its_boundary():
     length, middle = 1_200_000, 600_000
     codes = without_sites(length)
-    site = rules.encoded(BEST)
+    site = letters_to_codes(BEST)
     # divergent: one stops what comes from the left, the other what comes from the right
-    codes[middle - 3_000 : middle - 3_000 + len(site)] = rules.reverse_complement(site)
+    codes[middle - 3_000 : middle - 3_000 + len(site)] = reverse_complement(site)
     codes[middle + 3_000 : middle + 3_000 + len(site)] = site
     edited = codes.copy()
     edited[middle - 3_000 : middle + 3_100] = without_sites(6_100, 5)
@@ -153,9 +155,9 @@ class Chromosome:
 
 def test_the_truth_of_an_edit_changes_where_it_is_and_elsewhere_by_chance_alone():
     length, left, right = 1_200_000, 300_000, 500_000
-    codes, site = without_sites(length), rules.encoded(BEST)
+    codes, site = without_sites(length), letters_to_codes(BEST)
     codes[left : left + len(site)] = site
-    codes[right : right + len(site)] = rules.reverse_complement(site)
+    codes[right : right + len(site)] = reverse_complement(site)
     source = Chromosome(codes)
     found = truth(source, f"c:{right - 100}-{right + 200} del", physics=Physics(snapshots=300))
     loop = left // 4000, right // 4000

@@ -18,7 +18,6 @@ from higlass_plugin.files.chromosomes import TOLERANCE, FileError, first_names
 from higlass_plugin.files.tileset import MAX_FOUND
 from higlass_plugin.tiles import parse_tile_id
 from orca_cool.genome.gene_models import is_bed, rows
-from orca_cool.genome.intervals import require_bed
 from orca_cool.genome.regions import interval_of, suggestion
 from orca_cool.genome.textfile import TextFile
 
@@ -180,10 +179,8 @@ def _intervals(path: Path) -> Iterator[tuple[int | None, list[str]]]:
     """(line's number, fields of BED) of BED, or of the genes of GTF or GFF3."""
     bed = False
     for row in TextFile(path, "file", FileError).rows(until="##FASTA"):
-        if not bed:
-            bed = is_bed(row)
-        else:
-            require_bed(row)  # a file may say late that it is BEDPE or bedGraph
+        # every row is asked: a file may say late that it is BEDPE or bedGraph
+        bed = is_bed(row) or bed
         if not bed:
             for number, (chrom, start, end, name, strand) in rows(path, set()):
                 yield number, [chrom, str(start), str(end), name, "0", strand]

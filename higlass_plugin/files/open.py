@@ -65,15 +65,7 @@ def open_file(
         From the readers of .cool and of genes.
     """
     path = Path(path)
-    try:
-        with path.open("rb") as file:
-            head = file.read(16)
-    except FileNotFoundError:
-        raise FileError(f"file {str(path)!r} does not exist") from None
-    except OSError as error:
-        raise FileError(f"file {str(path)!r} cannot be read: {error.strerror}") from error
-    if not head:
-        raise FileError(f"file {str(path)!r} is empty")
+    head = _first_bytes(path)
     request = OpenRequest(
         path,
         uid,
@@ -94,6 +86,20 @@ def open_file(
         raise FileError(
             f"file {str(path)!r} is damaged, or not what it seems to be: {error!r}"
         ) from error
+
+
+def _first_bytes(path: Path) -> bytes:
+    """The first 16 bytes of a file; FileError if it cannot be read or is empty."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(16)
+    except FileNotFoundError:
+        raise FileError(f"file {str(path)!r} does not exist") from None
+    except OSError as error:
+        raise FileError(f"file {str(path)!r} cannot be read: {error.strerror}") from error
+    if not head:
+        raise FileError(f"file {str(path)!r} is empty")
+    return head
 
 
 def _open(request: OpenRequest, head: bytes) -> FileTileset:

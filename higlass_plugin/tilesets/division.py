@@ -15,11 +15,11 @@ import numpy as np
 
 from higlass_plugin.compute.scheduler import Lookup, Scheduler, TilePlan
 from higlass_plugin.compute.units import Unit
-from higlass_plugin.files.contact_maps import dense_values
 from higlass_plugin.tiles import TILE_BINS, Axis, BinRange, TileId
 from higlass_plugin.tilesets.base import ComputedTileset, Tileset
 from higlass_plugin.tilesets.blocks import dependencies_first
 from higlass_plugin.tilesets.maps import MapTileset
+from higlass_plugin.tilesets.measured import tile_values
 from orca_cool.errors import OrcaCoolError
 
 #: Bins of a map, along each axis, that are joined into one bin of the comparison at most: a tile is
@@ -146,10 +146,7 @@ class _Part:
         if self.plans:
             values: np.ndarray = self.plans[x, y].build(lookup)[0][1]
             return values
-        ((_, found),) = self.tileset.tiles([f"{self.tileset.uid}.{self.zoom}.{x}.{y}"])
-        values = dense_values(found)
-        # of a tile on the diagonal clodius gives the lower triangle alone
-        return np.where(np.tri(TILE_BINS, dtype=bool), values, values.T) if x == y else values
+        return tile_values(self.tileset, self.zoom, x, y, "weight")
 
 
 def _gather(

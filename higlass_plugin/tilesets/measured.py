@@ -16,7 +16,7 @@ from higlass_plugin.compute.units import Unit
 from higlass_plugin.files.contact_maps import dense_values
 from higlass_plugin.files.tileset import FileTileset
 from higlass_plugin.tiles import TILE_BINS, Axis, BinRange, TileId
-from higlass_plugin.tilesets.base import ComputedTileset
+from higlass_plugin.tilesets.base import ComputedTileset, Tileset
 from orca_cool.errors import OrcaCoolError
 from orca_cool.files import atomic_path
 from orca_cool.maps.open import open_map
@@ -72,6 +72,16 @@ class ExpectedUnit:
         return folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npy"
 
 
+def tile_values(file: Tileset, zoom: int, x: int, y: int, transform: str) -> np.ndarray:
+    """(256, 256) float32 of a tile of a contact map's file; TileError if the tile has an error.
+
+    Of a tile on the diagonal clodius gives the lower triangle, from which the other one follows.
+    """
+    ((_, found),) = file.tiles([f"{file.uid}.{zoom}.{x}.{y}.{transform}"])
+    values = dense_values(found)
+    return np.where(np.tri(TILE_BINS, dtype=bool), values, values.T) if x == y else values
+
+
 class _RatioPlan:
     """The plan of a tile of log observed/expected: the file's tile over the expected."""
 
@@ -90,11 +100,7 @@ class _RatioPlan:
         # a distance that is not known, or is beyond the end, has NaN
         expected = np.append(lookup(self.unit), np.nan)
         x, y = self.tile.position
-        text = f"{self.tileset.file.uid}.{self.tile.zoom}.{x}.{y}.{self.tileset.transform}"
-        ((_, found),) = self.tileset.file.tiles([text])
-        values = dense_values(found)
-        if x == y:  # clodius gives the lower triangle of a tile on the diagonal
-            values = np.where(np.tri(TILE_BINS, dtype=bool), values, values.T)
+        values = tile_values(self.tileset.file, self.tile.zoom, x, y, self.tileset.transform)
         out = np.full((TILE_BINS, TILE_BINS), np.nan, np.float32)
         columns, rows = (
             self.tileset.axis.bin_ranges(self.resolution, t, TILE_BINS) for t in (x, y)

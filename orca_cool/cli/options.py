@@ -140,6 +140,12 @@ def echo(text: object, err: bool = False) -> None:
     click.echo(printable(str(text)), err=err)
 
 
+def echo_each(paths: Iterable[object]) -> None:
+    """Write paths on standard output, a line each."""
+    for path in paths:
+        echo(path)
+
+
 def say(line: str) -> None:
     """A line for the user on standard error, where results do not go."""
     echo(line, err=True)

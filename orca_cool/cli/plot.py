@@ -12,7 +12,7 @@ from orca_cool.cli.options import (
     Length,
     Verb,
     clr_weight_name_option,
-    echo,
+    echo_each,
     edit_options,
     force_option,
     is_quiet,
@@ -141,8 +141,7 @@ def plot(
             progress=not is_quiet(),
             say=say,
         )
-    for path in paths:
-        echo(path)
+    echo_each(paths)
 
 
 def _refuse_useless(predicted: str) -> None:

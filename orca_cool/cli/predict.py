@@ -14,7 +14,7 @@ from orca_cool.cli.options import (
     Length,
     Verb,
     dry_run_option,
-    echo,
+    echo_each,
     edit_options,
     force_option,
     is_quiet,
@@ -180,5 +180,4 @@ def predict(
     paths = api.predict_to_mcool(
         output, **job, edits=edits, **options, progress=not is_quiet(), say=say
     )
-    for path in paths:
-        echo(path)
+    echo_each(paths)

@@ -92,7 +92,7 @@ class Signals:
             self._children = _descendants()
             if not is_debugging():
                 logging.disable(logging.CRITICAL)  # what libraries say of their sudden end
-            self._hook, sys.unraisablehook = sys.unraisablehook, self._unraisable
+            sys.unraisablehook = self._unraisable
             _stopping.set()
             raise Stop
         if self._dropped:

@@ -170,8 +170,8 @@ def plan(
             if not levels:
                 windows.append(Window(resolution, s, None, s))
                 continue
-            side = 0 if centred is None else 2 * s - (n_bins(centred, resolution) - bins)
-            for p in _parents(s, parents, bins, -1 if centred is None else side):
+            side = -1 if centred is None else 2 * s - (n_bins(centred, resolution) - bins)
+            for p in _parents(s, parents, bins, side):
                 windows.append(Window(resolution, s, p.start, p.root))
         levels.append(windows)
         parents = windows

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
+from orca_cool.genome.source import letters_to_codes, reverse_complement
+
 #: Counts of A, C, G, T at the 19 positions of JASPAR MA0139.1 (CTCF).
 CTCF = np.array(
     [
@@ -77,16 +79,6 @@ class Features:
     bin: int
 
 
-def reverse_complement(codes: np.ndarray) -> np.ndarray:
-    """Of a sequence as codes: A, C, G, T are 0, 1, 2, 3, N is 4."""
-    return np.where(codes < 4, 3 - codes, codes)[::-1]
-
-
-def encoded(text: str) -> np.ndarray:
-    """Letters as codes."""
-    return np.array(["ACGT".index(letter) for letter in text], np.uint8)
-
-
 def ctcf_scores(codes: np.ndarray) -> np.ndarray:
     """(2, n) bits of the matrix at the sites that begin at each base, on the + and - strand."""
     n = max(0, len(codes) - len(LOG_ODDS) + 1)
@@ -102,8 +94,8 @@ def ctcf_scores(codes: np.ndarray) -> np.ndarray:
 def occurrences(codes: np.ndarray, motif: str) -> np.ndarray:
     """Starts of the copies of a motif, on both strands, ascending."""
     found = []
-    for pattern in {motif, "".join("ACGT"[c] for c in reverse_complement(encoded(motif)))}:
-        wanted = encoded(pattern)
+    plus = letters_to_codes(motif)
+    for wanted in (plus, reverse_complement(plus)):
         n = max(0, len(codes) - len(wanted) + 1)
         same = np.ones(n, bool)
         for k, base in enumerate(wanted):

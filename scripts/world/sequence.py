@@ -5,7 +5,9 @@ oriented, decoys, regions of compartment A, and the weak motif of one cell type.
 from __future__ import annotations
 
 import numpy as np
-from rules import CTCF, ETS, LOG_ODDS, WEAK, encoded, reverse_complement
+from rules import CTCF, ETS, LOG_ODDS, WEAK
+
+from orca_cool.genome.source import letters_to_codes, reverse_complement
 
 #: bp between planted sites of CTCF, decoys, and copies of the weak motif, on average.
 CTCF_EVERY, DECOY_EVERY, WEAK_EVERY = 45_000, 60_000, 150_000
@@ -33,10 +35,10 @@ def chromosome(seed: int, number: int, length: int) -> np.ndarray:
             copies += list(rng.integers(start, end, int(DENSITY * (end - start) / 1000)))
         start, is_a = end, not is_a
     for at in copies:
-        put(rng, codes, at, encoded(ETS))
+        put(rng, codes, at, letters_to_codes(ETS))
     for every, made in (
         (DECOY_EVERY, lambda: rng.permutation(site(rng, 0.8))),
-        (WEAK_EVERY, lambda: encoded(WEAK)),
+        (WEAK_EVERY, lambda: letters_to_codes(WEAK)),
         (CTCF_EVERY, lambda: site(rng, float(rng.uniform(0.0, 1.0)))),
     ):
         for at in rng.integers(0, length, rng.poisson(length / every)):
