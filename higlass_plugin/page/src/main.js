@@ -145,9 +145,8 @@ async function goToStop(edit, wanted, domain) {
   const [place] = stops[n];
   const [start, end] = reference(conf).initialXDomain;
   const shown = domain ?? [place - (end - start) / 2, place + (end - start) / 2];
-  const before = about(conf.views.find((view) => about(view).id === id && about(view).role === "edit")).shift;
   stopped.set(id, n);
-  if (before !== stops[n][1] - place) await show(aligned(conf, id, stops[n]));
+  if (edit.shift !== stops[n][1] - place) await show(aligned(conf, id, stops[n]));
   else showEdits(conf);
   goTo(shown); // what is shown already does not move to other initial domains
 }
