@@ -15,6 +15,10 @@ from orca_cool.genome.intervals import Interval
 from orca_cool.genome.regions import n_bins
 from orca_cool.genome.segments import Segment
 
+#: Share of the pixels beyond a chromosome's ends that are taught to be 0, in models whose windows
+#: are centred: see :func:`settle_beyond`.
+BEYOND = 0.1
+
 
 def draw_window(
     rng: np.random.Generator,
@@ -110,6 +114,24 @@ def extent(pieces: Sequence[Segment], chromsizes: Mapping[str, int]) -> tuple[in
     (p,) = pieces
     left, right = max(0, -p.start), max(0, p.end - chromsizes[p.chrom])
     return (left, len(p) - right) if p.strand == "+" else (right, len(p) - left)
+
+
+def settle_beyond(
+    rng: np.random.Generator,
+    targets: Mapping[int, np.ndarray],
+    starts: Mapping[int, int],
+    inside: tuple[int, int],
+) -> None:
+    """Give some pixels beyond the chromosome, where nothing is measured, the target 0 (in place).
+
+    Most of a window may lie there when a short chromosome stands in its middle. Without a target
+    a decoder's output grows there without bounds, and its convolutions carry that to the pixels
+    that count.
+    """
+    for r, y in targets.items():
+        middle = (starts[r] + np.arange(len(y)) + 0.5) * r
+        beyond = (middle < inside[0]) | (middle >= inside[1])
+        y[(beyond[:, None] | beyond) & (rng.random(y.shape) < BEYOND)] = 0
 
 
 def draw_zoom(

@@ -33,6 +33,7 @@ from orca_cool.train.draw import (
     draw_zoom,
     evenly_placed_window,
     extent,
+    settle_beyond,
     window_around,
 )
 from orca_cool.train.settings import TEACHER, Stage
@@ -174,6 +175,8 @@ class StageData(Dataset):
                 there = n_inside(inside, r, bins)
                 if not there or np.isfinite(y).sum() < max(1.0, (1 - stage.missing) * there**2):
                     return None
+        if self.centred and not held:
+            settle_beyond(rng, targets, starts, inside)
         codes = self._sequence(rng, pieces, shift, held)
         where = f"{name} {' '.join(map(str, pieces))}" + (f" shifted by {shift}" if shift else "")
         return Sample(codes, where, self._labels(pieces), targets, starts, expected)
@@ -290,6 +293,8 @@ class StageData(Dataset):
             # the teacher's bins lie on the chromosome's grid: the nearest one, at most half a bin
             # off
             targets[r] = cut_square(maps[r], round(first / r), bins)[::step, ::step].copy()
+        if self.centred:
+            settle_beyond(rng, targets, starts, inside)
         shift = int(rng.integers(-stage.shift, stage.shift + 1))
         first, last = piece.start + shift - stage.flank, piece.end + shift + stage.flank
         codes = np.full(last - first, GAP, dtype=np.uint8)
