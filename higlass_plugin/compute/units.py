@@ -104,10 +104,9 @@ class WindowUnit:
         finest = resolution == module.resolutions[-1]
         out = []
         for pair in engine.decode_windows(requests):
-            values = symmetric(average(pair)[0])
-            out.append(
-                (WindowMaps(values, None if finest else pair), values.nbytes * (1 if finest else 3))
-            )
+            values = symmetric(average(pair, engine.spec.map_number)[0])
+            kept = 0 if finest else pair[0].nbytes + pair[1].nbytes
+            out.append((WindowMaps(values, None if finest else pair), values.nbytes + kept))
         return out
 
 

@@ -30,6 +30,8 @@ LENGTH = (1, 2**62)
 
 #: Most stages, pyramids, modules, dilations and profiles; most steps of all decoders together.
 STAGES, PYRAMIDS, MODULES, DILATIONS, PROFILES = 64, 64, 64, 1024, 100_000
+#: Most cell types.
+CELL_TYPES = 1000
 DECODER_STEPS = 10_000
 
 #: How deep what is told of a model's quality may be nested.
@@ -48,6 +50,14 @@ def check_bounds(spec: ModelSpec) -> None:
     _many(f"{where}: profiles", spec.profiles, PROFILES)
     for profile in spec.profiles:
         _kind(f"{where}: a profile's name", profile, str, "a text")
+    _many(f"{where}: cell_types", spec.cell_types, CELL_TYPES)
+    for cell_type in spec.cell_types:
+        _file_name(f"{where}: a cell type", cell_type)
+    if len(set(spec.cell_types)) < len(spec.cell_types) or len(spec.cell_types) == 1:
+        raise ModelError(
+            f"{where}: cell_types must be two or more different names (a model of one has "
+            f"cell_type), not {shown(list(spec.cell_types))}"
+        )
     _shallow(f"{where}: metrics", spec.metrics)
     _check_assemblies(where, spec.assemblies)
     _check_encoder(f"encoder of {where}", spec.encoder)
@@ -158,6 +168,15 @@ def _name(where: str, name: Any) -> None:
     _kind(where, name, str, "a text")
     if not name or len(name) > 100 or not all(c.isalnum() or c in "_-" for c in name):
         raise ModelError(f"{where} must be of letters, digits, '_' and '-', not {shown(name)}")
+
+
+def _file_name(where: str, name: Any) -> None:
+    """A cell type becomes part of the names of files and of addresses."""
+    _kind(where, name, str, "a text")
+    if not 0 < len(name) <= 100 or not all(c.isalnum() or c in "_-+." for c in name):
+        raise ModelError(
+            f"{where} must be of letters, digits, '_', '-', '+' and '.', not {shown(name)}"
+        )
 
 
 def _shallow(where: str, value: Any) -> None:

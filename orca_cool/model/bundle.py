@@ -11,7 +11,7 @@ import dataclasses
 import json
 import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.cascade import Orca
 from orca_cool.model.header import (
     FORMAT,
+    NEW_IN_3,
     SPEC_FILE,
     VERSION,
     WEIGHTS_FILE,
@@ -36,6 +37,7 @@ from orca_cool.model.header import (
     numbers_digest,
     read_header,
 )
+from orca_cool.model.networks import empty_model, fill, is_counter, reduce_spec, same_names
 from orca_cool.model.spec import ModelSpec, ModuleSpec
 from orca_cool.model.window_model import DIFFERENTIABLE, ENCODE
 
@@ -51,9 +53,11 @@ class Model:
     ----------
     spec : specification of the modules that were loaded (all, unless fewer were asked for).
     model : the networks, in eval mode, on the CPU, float32.
-    expected_tables : expected contact frequency by distance, by resolution of the table in bp.
+    expected_tables : expected contact frequency by distance, by resolution of the table in bp; of a
+        model of several cell types that of the chosen one.
     digest : SHA-256 of the weights file in hexadecimal: what names the model in stores and files.
     path : folder of the bundle.
+    by_cell_type : of a model of several cell types, the expected tables of each.
 
     Examples
     --------
@@ -67,6 +71,25 @@ class Model:
     expected_tables: dict[int, ExpectedModel]
     digest: str
     path: Path
+    by_cell_type: Mapping[str, dict[int, ExpectedModel]] = dataclasses.field(default_factory=dict)
+
+    def for_cell_type(self, name: str) -> Model:
+        """The same model with the maps of one of its :attr:`cell_types`; networks are shared.
+
+        Raises
+        ------
+        ModelError
+            If it has no such cell type; the message lists those it has.
+
+        Examples
+        --------
+        >>> orca_cool.load_model("extrusion").for_cell_type("a").spec.cell_type
+        'a'
+        """
+        spec = dataclasses.replace(self.spec, cell_type=self.spec.check_cell_type(name))
+        if not self.by_cell_type:
+            return self
+        return dataclasses.replace(self, spec=spec, expected_tables=self.by_cell_type[name])
 
     @property
     def name(self) -> str:
@@ -88,7 +111,7 @@ class Model:
     @property
     def cell_types(self) -> tuple[str, ...]:
         """Cell types whose maps the model predicts; empty if the model names none."""
-        return (self.spec.cell_type,) if self.spec.cell_type else ()
+        return self.spec.cell_types or ((self.spec.cell_type,) if self.spec.cell_type else ())
 
     @property
     def profiles(self) -> tuple[str, ...]:
@@ -127,13 +150,15 @@ class Model:
 
         Returns
         -------
-        float32, shape (n, bins, bins): log observed/expected.
+        float32, shape (n, bins, bins): log observed/expected, of the chosen cell type.
 
         Raises
         ------
         ModelError
-            If no module that reads a single chromosome has such a window at its top.
+            If no module that reads a single chromosome has such a window at its top, or the model
+            has several cell types and none is chosen.
         """
+        number = self.spec.map_number
         spec, margin = self.spec, self.context // self.spec.base_bin
         width = codes.shape[1] - 2 * self.context
         fits = [
@@ -151,10 +176,11 @@ class Model:
         with torch.inference_mode():
             bases = self.model.encoder(torch.stack([one_hot(c, device) for c in codes]))
             x = self.model.encodings(module, bases[..., margin:-margin])[top]
-            log = np.log(self.expected(module).expected_matrix(top, spec.bins)).astype(np.float32)
-            distance = torch.from_numpy(log).to(device)[None, None]
+            tables = [t.expected_matrix(top, spec.bins) for t in self.every_expected(module)]
+            log = np.log(np.stack(tables)).astype(np.float32)
+            distance = torch.from_numpy(log).to(device)[None]
             maps: torch.Tensor = self.model.decode(module, top, x, distance, None)
-        return maps[:, 0].cpu().numpy()
+        return maps[:, number].cpu().numpy()
 
     def expected(self, module: ModuleSpec) -> ExpectedModel:
         """The expected table that a module's levels are relative to (:func:`choose_table`).
@@ -163,8 +189,18 @@ class Model:
         ------
         BundleError
             If the bundle has no such table.
+        ModelError
+            If the model has several cell types and none is chosen.
         """
-        table = choose_table(self.expected_tables, module, self.spec.base_bin)
+        return self.every_expected(module)[self.spec.map_number]
+
+    def every_expected(self, module: ModuleSpec) -> list[ExpectedModel]:
+        """:meth:`expected` of every map that the networks make, in order: of every cell type."""
+        tables = self.by_cell_type.values() or (self.expected_tables,)
+        return [self._chosen(t, module) for t in tables]
+
+    def _chosen(self, tables: Mapping[int, ExpectedModel], module: ModuleSpec) -> ExpectedModel:
+        table = choose_table(tables, module, self.spec.base_bin)
         if table is None:
             wanted = {
                 True: "a table with a trans value",
@@ -174,7 +210,7 @@ class Model:
                 wanted = f"a table that averages to {module.resolutions[-1]} bp"
             raise BundleError(
                 f"{self.path}: module {module.name!r} needs {wanted}; the bundle has tables at "
-                f"{sorted(self.expected_tables)} bp"
+                f"{sorted(tables)} bp"
             )
         return table
 
@@ -182,8 +218,9 @@ class Model:
 def save_bundle(
     folder: str | os.PathLike[str],
     model: Orca,
-    expected_tables: Mapping[int, ExpectedModel],
+    expected_tables: Mapping[int, ExpectedModel] | None = None,
     *,
+    by_cell_type: Mapping[str, Mapping[int, ExpectedModel]] | None = None,
     force: bool = False,
 ) -> Path:
     """Write a bundle; the folder appears whole or not at all.
@@ -192,6 +229,7 @@ def save_bundle(
     ----------
     folder : to be made; its parent is made if need be.
     expected_tables : by resolution in bp.
+    by_cell_type : in its place, for a model of several cell types: the same of each of them.
     force : replace a bundle that is already there.
 
     Raises
@@ -207,18 +245,16 @@ def save_bundle(
             else "and is not a model bundle: choose another name"
         )
         raise OutputError(f"{folder} exists; {hint}")
-    tables = [
-        {"resolution": int(r), "bins": len(t.cis), "trans": t.trans is not None}
-        for r, t in sorted(expected_tables.items())
-    ]
+    named = _named_tables(expected_tables or {}, by_cell_type or {})
+    tables = [entry for entry, _ in named]
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with atomic_folder(folder, replace=force) as temporary:
             weights = temporary / WEIGHTS_FILE
-            save_file(_tensors(model, expected_tables), weights)
+            save_file(_tensors(model, named), weights)
             header: dict[str, Any] = {
                 "format": FORMAT,
-                "version": VERSION,
+                "version": VERSION if NEW_IN_3 & model.spec.to_json().keys() else 2,
                 "spec": model.spec.to_json(),
                 "weights": {
                     "file": WEIGHTS_FILE,
@@ -234,21 +270,43 @@ def save_bundle(
     return folder
 
 
-def _tensors(model: Orca, expected_tables: Mapping[int, ExpectedModel]) -> dict[str, torch.Tensor]:
+def _named_tables(
+    tables: Mapping[int, ExpectedModel], by_cell_type: Mapping[str, Mapping[int, ExpectedModel]]
+) -> list[tuple[dict[str, Any], ExpectedModel]]:
+    """Expected tables, each with its entry in ``model.json``."""
+    named: list[tuple[dict[str, Any], ExpectedModel]] = []
+    for cell_type, own in by_cell_type.items() or (("", tables),):
+        for resolution, table in sorted(own.items()):
+            entry: dict[str, Any] = {
+                "resolution": int(resolution),
+                "bins": len(table.cis),
+                "trans": table.trans is not None,
+            }
+            named.append((entry | ({"cell_type": cell_type} if cell_type else {}), table))
+    return named
+
+
+def _tensor_name(entry: Mapping[str, Any], kind: str, prefix: str = "expected") -> str:
+    """Name of an expected table's tensor, of ``kind`` "cis" or "trans"."""
+    cell_type = f"{entry['cell_type']}." if "cell_type" in entry else ""
+    return f"{prefix}.{kind}.{cell_type}{entry['resolution']}"
+
+
+def _tensors(
+    model: Orca, named: Sequence[tuple[dict[str, Any], ExpectedModel]]
+) -> dict[str, torch.Tensor]:
     """Networks and expected tables as the named tensors of a weights file."""
     tensors = {
         k: v.detach().to("cpu").contiguous().clone()
         for k, v in model.state_dict().items()
-        if not _counter(k)
+        if not is_counter(k)
     }
-    for resolution, table in sorted(expected_tables.items()):
-        tensors[f"expected.cis.{resolution}"] = torch.from_numpy(
+    for entry, table in named:
+        tensors[_tensor_name(entry, "cis")] = torch.from_numpy(
             np.array(table.cis, dtype=np.float64)
         )
         if table.trans is not None:
-            tensors[f"expected.trans.{resolution}"] = torch.tensor(
-                [table.trans], dtype=torch.float64
-            )
+            tensors[_tensor_name(entry, "trans")] = torch.tensor([table.trans], dtype=torch.float64)
     return tensors
 
 
@@ -281,100 +339,43 @@ def load_bundle(folder: str | os.PathLike[str], *, modules: Sequence[str] | None
     spec = whole if modules is None else reduce_spec(whole, modules)
     expected = empty_model(whole).state_dict()
     prefix = "background" if header["version"] == 1 else "expected"
-    names = {f"{prefix}.cis.{b['resolution']}" for b in header["expected"]}
-    names |= {f"{prefix}.trans.{b['resolution']}" for b in header["expected"] if b["trans"]}
+    names = {_tensor_name(b, "cis", prefix) for b in header["expected"]}
+    names |= {_tensor_name(b, "trans", prefix) for b in header["expected"] if b["trans"]}
     model = empty_model(spec)
     mine = model.state_dict().keys()
     try:
         with safe_open(path, framework="pt") as file:
             present = set(file.keys())
-            _same_names(path, present, {k for k in expected if not _counter(k)} | names)
+            same_names(path, present, {k for k in expected if not is_counter(k)} | names)
             state = {k: file.get_tensor(k) for k in present if k in mine}
             tables = {k: file.get_tensor(k).numpy().astype(np.float64) for k in names}
     except (SafetensorError, OSError) as error:
         raise BundleError(f"{path} is not a sound safetensors file: {error}") from error
     fill(model, state, path)
-    expected_tables = {}
+    by_cell_type: dict[str, dict[int, ExpectedModel]] = {c: {} for c in spec.cell_types or ("",)}
     for b in header["expected"]:
-        resolution = b["resolution"]
-        cis = tables[f"{prefix}.cis.{resolution}"]
-        if cis.shape != (b["bins"],):
-            raise BundleError(
-                f"{path}: {prefix}.cis.{resolution} has shape {cis.shape}, expected ({b['bins']},)"
-            )
-        if not np.isfinite(cis[0]) or np.isinf(cis).any() or (cis < 0).any():
-            raise BundleError(f"{path}: {prefix}.cis.{resolution} holds what are no frequencies")
-        trans = float(tables[f"{prefix}.trans.{resolution}"].reshape(-1)[0]) if b["trans"] else None
-        expected_tables[resolution] = ExpectedModel(resolution, cis, trans)
-    return Model(spec, model, expected_tables, header["weights"]["sha256"], folder)
+        found = _read_table(path, tables, b, prefix)
+        by_cell_type[b.get("cell_type", "")][b["resolution"]] = found
+    digest = header["weights"]["sha256"]
+    if not spec.cell_types:
+        return Model(spec, model, by_cell_type[""], digest, folder)
+    return Model(spec, model, {}, digest, folder, by_cell_type)
 
 
-def reduce_spec(spec: ModelSpec, modules: Sequence[str]) -> ModelSpec:
-    """The specification with only some modules, and only the networks that they need."""
-    wanted = {spec.module(name).name for name in modules}
-    kept = tuple(m for m in spec.modules if m.name in wanted)
-    used = {p for m in kept for p in m.pyramids}
-    return dataclasses.replace(
-        spec,
-        modules=kept,
-        pyramids={k: p for k, p in spec.pyramids.items() if k in used},
-        base_decoder=spec.base_decoder if any(m.base_decoder for m in kept) else None,
+def _read_table(
+    path: Path, tables: Mapping[str, np.ndarray], entry: Mapping[str, Any], prefix: str
+) -> ExpectedModel:
+    """The expected table of an entry of ``model.json``; BundleError if it is none."""
+    name = _tensor_name(entry, "cis", prefix)
+    cis = tables[name]
+    if cis.shape != (entry["bins"],):
+        raise BundleError(f"{path}: {name} has shape {cis.shape}, expected ({entry['bins']},)")
+    if not np.isfinite(cis[0]) or np.isinf(cis).any() or (cis < 0).any():
+        raise BundleError(f"{path}: {name} holds what are no frequencies")
+    trans = tables[_tensor_name(entry, "trans", prefix)] if entry["trans"] else None
+    return ExpectedModel(
+        entry["resolution"], cis, None if trans is None else float(trans.reshape(-1)[0])
     )
-
-
-def empty_model(spec: ModelSpec) -> Orca:
-    """The networks of a specification without storage ("meta" device): names and shapes, no random
-    draws.
-    """
-    try:
-        with torch.device("meta"):
-            return Orca(spec).eval()
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:  # a module called "keys"
-        raise ModelError(f"model {spec.name!r} cannot be made: {error}") from error
-
-
-def fill(model: Orca, state: Mapping[str, torch.Tensor], source: object) -> None:
-    """Put tensors into an empty model, in place; BundleError names ``source`` and the first tensors
-    that do not fit.
-    """
-    expected = model.state_dict()
-    _same_names(
-        source, {k for k in state if not _counter(k)}, {k for k in expected if not _counter(k)}
-    )
-    ready = {}
-    for key, blank in expected.items():
-        if _counter(key):
-            ready[key] = torch.zeros(
-                (), dtype=torch.long
-            )  # batches seen in training: inference never reads it
-            continue
-        tensor = state[key]
-        if tensor.shape != blank.shape:
-            raise BundleError(
-                f"{source}: {key} has shape {tuple(tensor.shape)}, expected {tuple(blank.shape)}"
-            )
-        if not tensor.is_floating_point() or not bool(torch.isfinite(tensor).all()):
-            raise BundleError(
-                f"{source}: {key} holds values that are not finite numbers ({tensor.dtype})"
-            )
-        ready[key] = tensor.to(torch.float32).clone(memory_format=torch.contiguous_format)
-    model.load_state_dict(ready, strict=True, assign=True)
-    model.eval()
-
-
-def _counter(key: str) -> bool:
-    return key.endswith("num_batches_tracked")
-
-
-def _same_names(source: object, found: set[str], expected: set[str]) -> None:
-    def few(names: Iterable[str]) -> str:
-        names = sorted(names)
-        return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-
-    if expected - found:
-        raise BundleError(f"{source} lacks tensors: {few(expected - found)}")
-    if found - expected:
-        raise BundleError(f"{source} holds unexpected tensors: {few(found - expected)}")
 
 
 def choose_table(

@@ -25,7 +25,7 @@ class Orca(nn.Module):
         self.spec = spec
         self.encoder = Encoder(spec.encoder)
         self.pyramids = nn.ModuleDict({name: Pyramid(p) for name, p in spec.pyramids.items()})
-        self.base_decoder = Decoder(spec.base_decoder) if spec.base_decoder else None
+        self.base_decoder = Decoder(spec.base_decoder, spec.n_maps) if spec.base_decoder else None
         self.final_1d = (
             profile_head(spec.encoder.widths[-1], spec.profile_width, len(spec.profiles))
             if spec.profiles
@@ -35,7 +35,7 @@ class Orca(nn.Module):
         for module in spec.modules:
             if module.decoder is not None:
                 self.decoders[module.name] = nn.ModuleDict(
-                    {str(r): Decoder(module.decoder) for r in module.resolutions}
+                    {str(r): Decoder(module.decoder, spec.n_maps) for r in module.resolutions}
                 )
 
     def encodings(self, module: ModuleSpec, base: Tensor) -> dict[int, Tensor]:
@@ -72,7 +72,7 @@ class Orca(nn.Module):
         distance: Tensor,
         coarse: Tensor | None,
     ) -> Tensor:
-        """The map of one window at one level.
+        """The maps of one window at one level, one for each cell type.
 
         At the base bin of a module with the one-shot decoder, that decoder's map is added to the
         level's own; both read the same encodings.
@@ -80,12 +80,12 @@ class Orca(nn.Module):
         Parameters
         ----------
         x : (batch, width, bins) this level's encodings of the window.
-        distance : (batch or 1, 1, bins, bins) log expected.
-        coarse : (batch, 1, bins/2, bins/2) the parent's map over this window, None at the top.
+        distance : (batch or 1, maps, bins, bins) log expected.
+        coarse : (batch, maps, bins/2, bins/2) the parent's maps over this window, None at the top.
 
         Returns
         -------
-        (batch, 1, bins, bins) log observed/expected.
+        (batch, maps, bins, bins) log observed/expected.
         """
         one_shot = module.base_decoder and resolution == self.spec.base_bin
         y: Tensor | None = None

@@ -38,14 +38,19 @@ def _conv2(width: int, mid: int, dilation: int = 1) -> nn.Sequential:
 
 
 class Decoder(nn.Module):
-    """Encodings of n bins to a symmetric n x n map of log observed/expected.
+    """Encodings of n bins to symmetric n x n maps of log observed/expected, one for each cell type.
 
-    With ``spec.one_shot`` this is Decoder_1m: neither distance encoding nor coarse map.
+    With ``spec.one_shot`` this is Decoder_1m: neither distance encoding nor coarse maps.
+
+    Parameters
+    ----------
+    maps : number of maps. They share all but the last layer, and each level reads all maps of the
+        coarser one, as in the published models of several cell types (OrcaLeukemia).
     """
 
-    def __init__(self, spec: DecoderSpec):
+    def __init__(self, spec: DecoderSpec, maps: int = 1):
         super().__init__()
-        self.spec = spec
+        self.spec, self.maps = spec, maps
         w, mid = spec.width, spec.bottleneck
         first = spec.channels if spec.one_shot else w
         self.lconvtwos = nn.ModuleList(
@@ -57,12 +62,12 @@ class Decoder(nn.Module):
             nn.Conv2d(w, spec.head, 1),
             nn.BatchNorm2d(spec.head),
             nn.ReLU(inplace=True),
-            nn.Conv2d(spec.head, 1, 1),
+            nn.Conv2d(spec.head, maps, 1),
         )
         if not spec.one_shot:
-            self.lcombinerD = _linear2(spec.channels + 1, w, w)
+            self.lcombinerD = _linear2(spec.channels + maps, w, w)
             self.combinerD = _conv2(w, w)
-            self.lcombiner = _linear2(w + 1, w, w, dropout=spec.dropout)
+            self.lcombiner = _linear2(w + maps, w, w, dropout=spec.dropout)
             self.combiner = _conv2(w, w)
 
     def forward(
@@ -73,12 +78,13 @@ class Decoder(nn.Module):
         Parameters
         ----------
         x : (batch, channels, n) encodings at this level.
-        distance : (batch or 1, 1, n, n) log expected; None for the one-shot decoder only.
-        coarse : (batch, 1, n/2, n/2) the parent's map over this window, or None at the top level.
+        distance : (batch or 1, maps, n, n) log expected; None for the one-shot decoder only.
+        coarse : (batch, maps, n/2, n/2) the parent's maps over this window, or None at the top
+            level.
 
         Returns
         -------
-        (batch, 1, n, n), equal to its transpose.
+        (batch, maps, n, n), equal to its transpose.
         """
         m = x[:, :, :, None] + x[:, :, None, :]
         first = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,11 @@ from orca_cool.model.spec import ModelSpec
 
 FORMAT = "orca-cool-model"
 #: Version 2 calls "expected" what version 1 called "background", and "multi_chromosome" what it
-#: called "assembly"; both are read.
-VERSION = 2
+#: called "assembly". Version 3 is written for models that have one of :data:`NEW_IN_3`. All are
+#: read.
+VERSION = 3
+#: Keys of a specification that former versions do not know.
+NEW_IN_3 = frozenset({"placement", "cell_types"})
 SPEC_FILE = "model.json"
 WEIGHTS_FILE = "weights.safetensors"
 
@@ -74,7 +77,7 @@ def read_header(folder: str | os.PathLike[str]) -> dict[str, Any]:
     _check_named_weights(path, header["weights"])
     try:
         header["spec"] = ModelSpec.from_json(header["spec"])
-        header["expected"] = _tables(header["expected"])
+        header["expected"] = _tables(header["expected"], header["spec"].cell_types)
     except ModelError as error:
         raise BundleError(f"{path}: {error}") from error
     header.setdefault("digest", None)
@@ -120,9 +123,13 @@ def _check_named_weights(path: Path, weights: Any) -> None:
         )
 
 
-def _tables(entries: Any) -> list[dict[str, Any]]:
-    """The entries of the expected tables; ModelError if one is not of its form."""
-    wanted = {"resolution": int, "bins": int, "trans": bool}
+def _tables(entries: Any, cell_types: Sequence[str]) -> list[dict[str, Any]]:
+    """The entries of the expected tables; ModelError if one is not of its form. Those of a model of
+    several cell types name one of them each.
+    """
+    wanted: dict[str, type] = {"resolution": int, "bins": int, "trans": bool}
+    if cell_types:
+        wanted["cell_type"] = str
     if not isinstance(entries, list):
         raise ModelError(f"'expected' must be a list of tables, not {shown(entries)}")
     for entry in entries:
@@ -132,12 +139,15 @@ def _tables(entries: Any) -> list[dict[str, Any]]:
             or any(type(entry[key]) is not kind for key, kind in wanted.items())
             or not 1 <= entry["resolution"] <= RESOLUTION[1]
             or not 1 <= entry["bins"] <= MOST_DISTANCES
+            or (cell_types and entry["cell_type"] not in cell_types)
         ):
             raise ModelError(
                 f"an expected table must have resolution (1 to {RESOLUTION[1]:,}), bins (1 to "
-                f"{MOST_DISTANCES:,}) and trans (true or false), not {shown(entry)}"
+                f"{MOST_DISTANCES:,}) and trans (true or false)"
+                + (f" and cell_type (one of {', '.join(cell_types)})" if cell_types else "")
+                + f", not {shown(entry)}"
             )
-    if len({entry["resolution"] for entry in entries}) < len(entries):
+    if len({(e["resolution"], e.get("cell_type")) for e in entries}) < len(entries):
         raise ModelError(f"two expected tables are of one resolution: {shown(entries)}")
     return entries
 

@@ -18,7 +18,8 @@ import torch
 from orca_cool.errors import BundleError, ModelError
 from orca_cool.locks import locked_outputs
 from orca_cool.maps.expected_model import ExpectedModel
-from orca_cool.model.bundle import empty_model, fill, save_bundle
+from orca_cool.model.bundle import save_bundle
+from orca_cool.model.networks import empty_model, fill
 from orca_cool.model.orca_spec import orca_spec
 from orca_cool.model.spec import ModelSpec
 

@@ -134,10 +134,15 @@ class ModelDescription:
     bins : a window's map is ``bins`` x ``bins``.
     modules : which resolutions are predicted; a resolution that several modules offer is predicted
         by the first.
-    profiles : names of the chromatin profiles that the model predicts besides maps.
+    profiles : names of the chromatin profiles that the model predicts besides maps. Two that end in
+        "(+)" and "(-)" and are otherwise the same are of the two strands: each is the other on the
+        reverse complement.
     assemblies : assembly names to {chromosome: length}: the genomes that the model accepts without
         a word.
-    organism, cell_type, licence : for people, and the metadata of files.
+    cell_types : names of the maps that each window has, one for each cell type or condition; empty
+        for a model of a single map.
+    organism, cell_type, licence : for people, and the metadata of files. Of a model with
+        ``cell_types``, ``cell_type`` is the one whose maps are wanted; empty until one is chosen.
     placement : where windows lie on a chromosome (:mod:`orca_cool.prediction.windows`). "start":
         from its first bin on, as Orca's. "centred": symmetrically, a chromosome shorter than the
         top window in its middle, N on both sides; for models that were trained so. Modules that
@@ -153,6 +158,45 @@ class ModelDescription:
     cell_type: str = ""
     licence: str = ""
     placement: str = "start"
+    cell_types: tuple[str, ...] = ()
+
+    @property
+    def n_maps(self) -> int:
+        """Maps that each window has: one for each cell type."""
+        return max(1, len(self.cell_types))
+
+    @property
+    def map_number(self) -> int:
+        """Which of a window's maps is wanted: that of ``cell_type``.
+
+        Raises
+        ------
+        ModelError
+            If the model has several cell types and none of them is chosen.
+        """
+        if not self.cell_types:
+            return 0
+        return self.cell_types.index(self.check_cell_type(self.cell_type))
+
+    def check_cell_type(self, name: str) -> str:
+        """``name``, if the model has that cell type; else ModelError lists those it has."""
+        known = self.cell_types or ((self.cell_type,) if self.cell_type else ())
+        if name in known:
+            return name
+        have = ", ".join(known) or "none named"
+        if not name:
+            raise ModelError(f"model {self.name!r} has several cell types; choose one of: {have}")
+        raise ModelError(f"model {self.name!r} has no cell type {name!r}; it has: {have}")
+
+    @property
+    def profiles_of_reverse(self) -> list[int]:
+        """For each profile, the number of the one that it is on the reverse complement."""
+        numbers = {name: k for k, name in enumerate(self.profiles)}
+        swapped = {"(+)": "(-)", "(-)": "(+)"}
+        return [
+            numbers.get(name[:-3] + swapped[name[-3:]], k) if name[-3:] in swapped else k
+            for k, name in enumerate(self.profiles)
+        ]
 
     @property
     def resolutions(self) -> tuple[int, ...]:
@@ -315,12 +359,16 @@ class ModelSpec(ModelDescription):
             )
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON types only. A placement that is Orca's is left out: files of former versions
-        do not name it.
+        """Plain JSON types only. What files of former versions do not name is left out where it is
+        as in them: Orca's placement, and no cell types.
         """
         plain = dataclasses.asdict(self)
         if self.placement == PLACEMENTS[0]:
             del plain["placement"]
+        if self.cell_types:
+            plain["cell_type"] = ""  # a choice of whoever uses it
+        else:
+            del plain["cell_types"]
         return plain
 
     @classmethod
@@ -341,7 +389,8 @@ class ModelSpec(ModelDescription):
                     item["multi_chromosome"] = item.pop("assembly")
                 modules.append(ModuleSpec(**item))
             plain["modules"] = tuple(modules)
-            plain["profiles"] = tuple(plain.get("profiles", ()))
+            for key in ("profiles", "cell_types"):
+                plain[key] = tuple(plain.get(key, ()))
             spec = cls(**plain)
         except (TypeError, AttributeError, ValueError, RecursionError) as error:
             raise ModelError(f"model specification not understood: {str(error)[:200]}") from error

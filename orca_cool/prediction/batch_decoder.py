@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,7 +28,8 @@ class StrandWindow:
     Attributes
     ----------
     x : (1, width, bins) encodings, in the orientation of the strand.
-    coarse : (1, 1, bins/2, bins/2) the part of the map above it that it covers; None at the top.
+    coarse : (1, maps, bins/2, bins/2) the part of the maps above it that it covers; None at the
+        top.
     expected_start : where its expected begins, in bp from the start of the top window.
     segments : what the top window consists of, for a module that reads several chromosomes.
     """
@@ -53,7 +54,7 @@ def strand_window(
     Parameters
     ----------
     encodings : of the top window on that strand, by resolution, (1, width, n).
-    above : (1, 1, bins, bins) map of the window above it on that strand, None at the top.
+    above : (1, maps, bins, bins) maps of the window above it on that strand, None at the top.
     """
     top, r = module.resolutions[0], window.resolution
     n = encodings[top].shape[-1]
@@ -72,7 +73,8 @@ class BatchDecoder:
 
     Parameters
     ----------
-    expected : expected contact frequency of a module; its logarithm is an input of the decoders.
+    expected : expected contact frequencies of a module, one for each cell type; their logarithms
+        are inputs of the decoders.
     bins : of a map.
     batch : strands of windows decoded at once. Where they do not fit the memory it is halved, for
         good.
@@ -82,7 +84,7 @@ class BatchDecoder:
         self,
         cascade: FastCascade,
         device: torch.device,
-        expected: Callable[[ModuleSpec], ExpectedModel],
+        expected: Callable[[ModuleSpec], Sequence[ExpectedModel]],
         bins: int,
         batch: int,
     ):
@@ -93,7 +95,7 @@ class BatchDecoder:
     def decode(
         self, module: ModuleSpec, resolution: int, windows: Sequence[StrandWindow]
     ) -> list[Tensor]:
-        """Maps (1, 1, bins, bins) of strands of windows of one resolution.
+        """Maps (1, maps, bins, bins) of strands of windows of one resolution.
 
         Raises
         ------
@@ -139,7 +141,8 @@ class BatchDecoder:
         expected = self.expected(module)
         logs = [
             self._log(
-                expected.assembled(resolution, plain(w.segments), w.expected_start, self.bins)
+                e.assembled(resolution, plain(w.segments), w.expected_start, self.bins)
+                for e in expected
             )
             for w in windows
         ]
@@ -153,12 +156,14 @@ class BatchDecoder:
         """The same for every window of a chromosome, on either strand; kept."""
         key = module.name, resolution
         if key not in self._prepared:
-            log = self._log(self.expected(module).expected_matrix(resolution, self.bins))
+            log = self._log(e.expected_matrix(resolution, self.bins) for e in self.expected(module))
             self._prepared[key] = self.cascade.prepare(module, resolution, log)
         return self._prepared[key]
 
-    def _log(self, expected: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.log(expected).astype(np.float32)).to(self.device)[None, None]
+    def _log(self, expected: Iterable[np.ndarray]) -> Tensor:
+        """(1, maps, bins, bins) log of the expected of each cell type."""
+        log = np.log(np.stack(list(expected))).astype(np.float32)
+        return torch.from_numpy(log).to(self.device)[None]
 
 
 def plain(segments: Sequence[Segment] | None) -> list[tuple[str, int, int, str]]:

@@ -30,8 +30,8 @@ from orca_cool.prediction.windows import Window
 if TYPE_CHECKING:
     from orca_cool.prediction.zoom import EncodedZoom
 
-#: A window's maps on both strands, (1, 1, bins, bins) each, the second in the orientation of the
-#: reverse complement; :func:`average` makes numbers of them.
+#: A window's maps on both strands, (1, maps, bins, bins) each, one map for each cell type, the
+#: second in the orientation of the reverse complement; :func:`average` makes numbers of them.
 StrandMaps = tuple[Tensor, Tensor]
 
 #: (name, start, end, reverse strand): what is left to encode of a stretch, in bp; called when it is
@@ -315,11 +315,15 @@ def make_engine(
     return WindowEngine(model, source, batch=batch)
 
 
-def average(pair: StrandMaps) -> tuple[np.ndarray, np.ndarray]:
+def average(pair: StrandMaps, number: int) -> tuple[np.ndarray, np.ndarray]:
     """The mean of both strands' maps of a window, and half their absolute difference: (bins, bins)
     float32 each.
+
+    Parameters
+    ----------
+    number : which of the maps: :attr:`orca_cool.model.spec.ModelDescription.map_number`.
     """
-    forward, reverse = pair[0][0, 0], flip_map(pair[1])[0, 0]
+    forward, reverse = pair[0][0, number], flip_map(pair[1])[0, number]
     return (0.5 * (forward + reverse)).cpu().numpy(), (
         0.5 * (forward - reverse).abs()
     ).cpu().numpy()
@@ -330,7 +334,7 @@ def decode_root(
 ) -> Iterator[WindowMap]:
     """The windows of one root, level by level, in batches; each is handed the map above it."""
     parents: dict[int, StrandMaps] = {}
-    size = engine.windows_per_batch
+    size, number = engine.windows_per_batch, engine.spec.map_number
     for level in levels:
         maps: dict[int, StrandMaps] = {}
         for at in range(0, len(level), size):
@@ -340,5 +344,5 @@ def decode_root(
             ]
             for window, pair in zip(part, engine.decode_windows(requests)):
                 maps[window.start] = pair
-                yield WindowMap(window, *average(pair))
+                yield WindowMap(window, *average(pair, number))
         parents = maps

@@ -89,7 +89,7 @@ def rates(engine: Engine, levels: Mapping[str, Sequence[int]], chrom: str) -> Ra
                     engine.decode_windows(requests)  # the first is slower than all others
                 at = time.perf_counter()
                 above = engine.decode_windows(requests)[0]
-                average(above)
+                average(above, 0)
                 last = (time.perf_counter() - at) / size
             per_window[name, r] = last
     return Rates(per_bp, per_window, largest())

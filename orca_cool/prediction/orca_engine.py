@@ -101,6 +101,7 @@ class OrcaEngine:
         if edges not in EDGES:
             raise ModelError(f"edges {edges!r} are not known; use one of {', '.join(EDGES)}")
         self.bundle, self.source, self.spec = bundle, source, bundle.spec
+        _ = self.spec.map_number  # ModelError at once where none of several is chosen
         self.device = resolve_device(device)
         self.dtype, self.encoder_dtype, self.edges = dtype, encoder_dtype, edges
         self.model = bundle.model.to(self.device).eval()
@@ -123,7 +124,8 @@ class OrcaEngine:
 
     def new_decoder(self, cascade: FastCascade, batch: int) -> BatchDecoder:
         """Decoders of this model, with its expected."""
-        return BatchDecoder(cascade, self.device, self.expected, self.spec.bins, batch)
+        expected = self.bundle.every_expected
+        return BatchDecoder(cascade, self.device, expected, self.spec.bins, batch)
 
     # ---- what it is
 
@@ -137,7 +139,8 @@ class OrcaEngine:
 
     @property
     def numerics(self) -> dict[str, str]:
-        return {
+        chosen = {"cell_type": self.spec.cell_type} if self.spec.cell_types else {}
+        return chosen | {
             "device": self.device.type,
             "dtype": self.dtype,
             "encoder_dtype": self.encoder_dtype,
@@ -256,7 +259,7 @@ class OrcaEngine:
         )
         root = self._root(module, self.concatenated(segments, window), segments)
         (pair,) = self.decode_windows([(root, Window(top, 0, None, 0), None)])
-        values, strand_difference = average(pair)
+        values, strand_difference = average(pair, self.spec.map_number)
         a, b = len(first) // top, len(second) // top
         return values[:a, a : a + b], strand_difference[:a, a : a + b]
 
@@ -299,7 +302,7 @@ class OrcaEngine:
         strands = []
         for reverse in (False, True):
             y = head(self.encodings.window(chrom, first, bins, reverse=reverse)[None])[0]
-            strands.append(y.flip(-1) if reverse else y)
+            strands.append(y.flip(-1)[self.spec.profiles_of_reverse] if reverse else y)
         values: np.ndarray = (0.5 * (strands[0] + strands[1])).float().cpu().numpy()
         return values
 

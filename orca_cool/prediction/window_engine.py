@@ -25,6 +25,7 @@ from orca_cool.prediction.engine import (
     Root,
     StrandMaps,
     WindowMap,
+    average,
     decode_root,
 )
 from orca_cool.prediction.windows import Window, centred_on, zoom_top, zoom_windows
@@ -57,6 +58,11 @@ class WindowEngine:
 
     def __init__(self, model: WindowModel, source: SequenceSource, *, batch: int | None = None):
         model.spec.check_levels()
+        if model.spec.cell_types:
+            raise ModelError(
+                f"model {model.spec.name!r} predicts one map of a window; leave out cell_types, "
+                f"and give a model for each cell type"
+            )
         for module in model.spec.modules:
             if module.multi_chromosome:
                 raise ModelError(
@@ -175,7 +181,8 @@ class WindowEngine:
             ]
             matrix, eps = expected.expected_matrix(r, bins), expected.eps(r, bins)
             for z, pair, levels in zip(zooms, self.decode_windows(requests), out):
-                levels.append(zoom_map(z.chrom, r, z.origin + z.starts[r] * r, pair, matrix, eps))
+                start = z.origin + z.starts[r] * r
+                levels.append(zoom_map(z.chrom, r, start, average(pair, 0), matrix, eps))
         return out
 
     def zoom_concatenated(

@@ -59,11 +59,16 @@ class EncodedZoom:
 
 
 def zoom_map(
-    chrom: str, resolution: int, start: int, pair: StrandMaps, expected: np.ndarray, eps: float
+    chrom: str,
+    resolution: int,
+    start: int,
+    maps: tuple[np.ndarray, np.ndarray],
+    expected: np.ndarray,
+    eps: float,
 ) -> ContactMap:
-    """One level of a zoom, from a window's maps on both strands."""
+    """One level of a zoom, from what :func:`~orca_cool.prediction.engine.average` made."""
     end = start + resolution * len(expected)
-    values, strand_difference = average(pair)
+    values, strand_difference = maps
     region = Region(chrom, start, end)
     return ContactMap(values, expected, eps, region, resolution, strand_difference)
 
@@ -176,6 +181,7 @@ def decode_zooms(
             else:
                 matrix = expected.assembled(r, plain(zoom.segments), begin, bins)
             start, eps = zoom.origin + begin, expected.eps(r, bins)
-            levels.append(zoom_map(zoom.chrom, r, start, pair, matrix, eps))
+            averaged = average(pair, engine.spec.map_number)
+            levels.append(zoom_map(zoom.chrom, r, start, averaged, matrix, eps))
         before = r
     return out

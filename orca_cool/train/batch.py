@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from orca_cool.errors import TrainingError
+from orca_cool.genome.segments import Segment
 
 
 @dataclass
@@ -22,10 +23,13 @@ class Sample:
     codes : uint8 (flank + window + flank,), codes 0 to 4.
     where : the window in words, for messages.
     labels : (profiles, bins) 0 or 1, or None.
-    targets : by resolution, (bins, bins) float32 log observed/expected, NaN where unknown.
+    targets : by resolution, (maps, bins, bins) float32 log observed/expected, NaN where unknown;
+        a map for each cell type.
     starts : by resolution, first bin of the level's window from the start of the top window.
-    expected : by resolution, (bins, bins) float32 log expected; of concatenated chromosomes alone,
-        as it is the same for all windows of one chromosome.
+    expected : by resolution, (maps, bins, bins) float32 log expected; of concatenated chromosomes
+        alone, as it is the same for all windows of one chromosome.
+    piece : where the window lies, if its encodings are kept
+        (:mod:`orca_cool.train.kept_encodings`); ``codes`` are then empty.
     """
 
     codes: np.ndarray
@@ -34,6 +38,7 @@ class Sample:
     targets: dict[int, np.ndarray] = field(default_factory=dict)
     starts: dict[int, int] = field(default_factory=dict)
     expected: dict[int, np.ndarray] = field(default_factory=dict)
+    piece: Segment | None = None
 
 
 @dataclass
@@ -48,6 +53,7 @@ class Batch:
     targets: dict[int, Tensor]
     starts: dict[int, list[int]]
     expected: dict[int, Tensor]
+    pieces: list[Segment] | None = None
 
     def __len__(self) -> int:
         return len(self.where)
@@ -65,6 +71,7 @@ class Batch:
             {r: move(t) for r, t in self.targets.items()},
             self.starts,
             {r: move(t) for r, t in self.expected.items()},
+            self.pieces,
         )
 
     def split(self, size: int) -> list[Batch]:
@@ -78,6 +85,7 @@ class Batch:
                 {r: t[c] for r, t in self.targets.items()},
                 {r: s[c] for r, s in self.starts.items()},
                 {r: t[c] for r, t in self.expected.items()},
+                None if self.pieces is None else self.pieces[c],
             )
             for c in cuts
         ]
@@ -109,6 +117,7 @@ def collate(samples: list[Sample | Failure]) -> Batch | Failure:
         {r: torch.from_numpy(np.stack([s.targets[r] for s in good])) for r in first.targets},
         {r: [s.starts[r] for s in good] for r in first.starts},
         {r: torch.from_numpy(np.stack([s.expected[r] for s in good])) for r in first.expected},
+        None if first.piece is None else [s.piece for s in good if s.piece is not None],
     )
 
 

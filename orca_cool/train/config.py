@@ -116,12 +116,16 @@ def parse_config(data: Mapping[str, Any], folder: Path) -> Config:
         raise TrainingError(
             f"key 'maps' must name at least one contact map, not {shown(plain.get('maps'))}"
         )
-    plain.setdefault("target", next(iter(plain["maps"])))
+    several = plain.get("cell_types") or ()
+    first = next(iter(several)) if isinstance(several, (list, tuple)) and several else None
+    plain.setdefault("target", first or next(iter(plain["maps"])))
     config: Config = _build(Config, plain, "the configuration")
     if config.target not in config.maps:
         raise TrainingError(
             f"target {config.target!r} is not among the maps: {', '.join(config.maps)}"
         )
+    if config.cell_types:
+        _check_cell_types(config)
     for a, b in (("test", "validation"), ("test", "exclude"), ("validation", "exclude")):
         both = set(getattr(config, a)) & set(getattr(config, b))
         if both:
@@ -147,6 +151,32 @@ def parse_config(data: Mapping[str, Any], folder: Path) -> Config:
     for k, stage in enumerate(config.stages):
         _check_stage(config, stage, f"stages[{k}]")
     return config
+
+
+def _check_cell_types(config: Config) -> None:
+    """TrainingError unless the maps of the cell types are known, and nothing is asked that is only
+    there for a single map.
+    """
+    for name in config.cell_types:
+        if name not in config.maps:
+            raise TrainingError(
+                f"cell type {name!r} is not among the maps: {', '.join(config.maps)}"
+            )
+    if config.target != config.cell_types[0]:
+        raise TrainingError(
+            f"target {config.target!r}: a model of several cell types predicts all of them; leave "
+            f"it out"
+        )
+    if config.expected:
+        raise TrainingError(
+            "expected: of several cell types it is fitted to the map of each; leave it out"
+        )
+    for k, stage in enumerate(config.stages):
+        if stage.mix:
+            raise TrainingError(
+                f"stages[{k}].mix: samples of several cell types are always of all their maps; "
+                f"leave it out"
+            )
 
 
 def _check_stage(config: Config, stage: Stage, where: str) -> None:

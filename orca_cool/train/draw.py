@@ -127,11 +127,15 @@ def settle_beyond(
     Most of a window may lie there when a short chromosome stands in its middle. Without a target
     a decoder's output grows there without bounds, and its convolutions carry that to the pixels
     that count.
+
+    Parameters
+    ----------
+    targets : by resolution, (maps, bins, bins). starts, inside : see :func:`draw_zoom`.
     """
     for r, y in targets.items():
-        middle = (starts[r] + np.arange(len(y)) + 0.5) * r
+        middle = (starts[r] + np.arange(y.shape[-1]) + 0.5) * r
         beyond = (middle < inside[0]) | (middle >= inside[1])
-        y[(beyond[:, None] | beyond) & (rng.random(y.shape) < BEYOND)] = 0
+        y[..., (beyond[:, None] | beyond) & (rng.random(y.shape[-2:]) < BEYOND)] = 0
 
 
 def draw_zoom(
@@ -155,3 +159,17 @@ def draw_zoom(
         good = options[overlap >= min(overlap.max(), bins * r // 2)]
         starts[r] = int(good[rng.integers(len(good))])
     return starts
+
+
+def cut_square(m: np.ndarray, start: int, bins: int) -> np.ndarray:
+    """(bins, bins) of a square matrix from ``start`` on, NaN outside it."""
+    out = np.full((bins, bins), np.nan, dtype=np.float32)
+    a, b = max(0, start), min(start + bins, len(m))
+    if a < b:
+        out[a - start : b - start, a - start : b - start] = m[a:b, a:b]
+    return out
+
+
+def n_inside(inside: tuple[int, int], resolution: int, bins: int) -> int:
+    """Whole bins of the top window inside ``[start, end)`` bp."""
+    return min(inside[1] // resolution, bins) - max(0, -(-inside[0] // resolution))

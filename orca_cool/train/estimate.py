@@ -121,7 +121,7 @@ def _trial(run: Run, stage: Stage, module: ModuleSpec | None, bins: int) -> _Cos
         model,
         module,
         set_trained(model, module, run.parts(stage)),
-        None if module is None or module.multi_chromosome else fine,
+        [fine] * spec.n_maps,
         flank=stage.flank,
         positive=np.ones(max(1, len(spec.profiles))),
     ).to(device)
@@ -160,7 +160,7 @@ def _made_up(net: StageNet, stage: Stage, whole: int) -> Batch:
     else:
         window = max(1, stage.window * n // whole // base) * base
     levels: tuple[int, ...] = module.resolutions if module is not None else ()
-    maps: dict[int, Any] = {r: torch.randn(1, n, n) for r in levels}
+    maps: dict[int, Any] = {r: torch.randn(1, spec.n_maps, n, n) for r in levels}
     labels = torch.rand(1, len(spec.profiles), window // base).round()
     return Batch(
         torch.randint(0, 4, (1, window + 2 * stage.flank), dtype=torch.uint8),

@@ -260,29 +260,39 @@ class StageLoop:
         """
         net.eval()
         levels = self.data.module.resolutions if self.data.module else ()
-        sums = torch.zeros(len(levels), 6, dtype=torch.float64, device=self.fabric.device)
+        names = self.data.spec.cell_types
+        shape = len(levels), self.data.spec.n_maps, 6
+        sums = torch.zeros(shape, dtype=torch.float64, device=self.fabric.device)
         found: list[tuple[np.ndarray, np.ndarray]] = []
-        for k, batch in enumerate(self._fixed(VALIDATION, self.stage.validation)):
+        for number, batch in enumerate(self._fixed(VALIDATION, self.stage.validation)):
             with self.fabric.autocast():
                 maps, logits = net(batch)
             for i, r in enumerate(levels):
-                sums[i] += correlation_sums(maps[r].double(), batch.targets[r].double())
+                for k in range(shape[1]):
+                    own, target = maps[r][:, k].double(), batch.targets[r][:, k].double()
+                    sums[i, k] += correlation_sums(own, target)
             if logits is not None and batch.labels is not None:
                 found.append((logits.float().cpu().numpy(), batch.labels.cpu().numpy()))
-            if k == 0 and maps:
+            if number == 0 and maps:
+                panels = [(r, k) for k in range(shape[1]) for r in levels]
+                titles = [f"{r:,} bp" + (f", {names[k]}" if names else "") for r, k in panels]
                 progress.picture(
                     self.step,
-                    {r: y[0].float().cpu().numpy() for r, y in maps.items()},
-                    {r: y[0].cpu().numpy() for r, y in batch.targets.items()},
+                    titles,
+                    [maps[r][0, k].float().cpu().numpy() for r, k in panels],
+                    [batch.targets[r][0, k].cpu().numpy() for r, k in panels],
                     batch.where[0],
                 )
         sums = self._sum(sums)
-        scores = {f"r{r}": correlation(sums[i].tolist()) for i, r in enumerate(levels)}
+        each = [[correlation(s.tolist()) for s in level] for level in sums]
+        scores = {f"r{r}": float(np.mean(own)) for r, own in zip(levels, each)}
+        rs = [v for v in scores.values() if np.isfinite(v)]
+        for r, own in zip(levels, each):  # and of each cell type, beside their mean
+            scores |= {f"r{r}_{name}": v for name, v in zip(names, own)}
         areas = self._areas(found)
         named = {f"auroc_{p}": areas[p] for p in self.config.profile_weights if p in areas}
         if areas:
             scores |= {"auroc": float(np.mean(list(areas.values()))), **named}
-        rs = [v for k, v in scores.items() if k.startswith("r") and np.isfinite(v)]
         score = (
             float(np.mean(rs))
             if rs

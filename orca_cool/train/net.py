@@ -4,7 +4,7 @@ made.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import numpy as np
@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from orca_cool.genome.source import one_hot
+from orca_cool.genome.source import SequenceSource, one_hot
 from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.cascade import Orca
 from orca_cool.model.decoder import Decoder
@@ -20,6 +20,7 @@ from orca_cool.model.fast.encoder import FastEncoder
 from orca_cool.model.horizontal import encode_blocks
 from orca_cool.model.spec import ModuleSpec
 from orca_cool.train.batch import Batch
+from orca_cool.train.kept_encodings import KeptEncodings
 
 
 def set_trained(model: Orca, module: ModuleSpec | None, parts: tuple[str, ...]) -> list[nn.Module]:
@@ -65,7 +66,8 @@ class StageNet(nn.Module):
     ----------
     model : its trained parts are marked by :func:`set_trained`.
     module : None trains profiles alone.
-    expected_model : of the module. encoding_dropout : share of encoding channels set to zero.
+    expected_models : of the module, one for each map.
+    encoding_dropout : share of encoding channels set to zero.
     flank : bp beside the window in every sample.
     positive : (profiles,) weight of a positive.
     """
@@ -75,7 +77,7 @@ class StageNet(nn.Module):
         model: Orca,
         module: ModuleSpec | None,
         learning: list[nn.Module],
-        expected_model: ExpectedModel | None,
+        expected_models: Sequence[ExpectedModel],
         *,
         flank: int = 0,
         encoding_dropout: float = 0.0,
@@ -92,13 +94,13 @@ class StageNet(nn.Module):
         self.train_encoder = any(m is model.encoder for m in learning)
         self.train_profiles = any(m is model.final_1d for m in learning)
         self._fast: FastEncoder | None = None
+        self._kept: KeptEncodings | None = None
         if module is not None and not module.multi_chromosome:
-            assert expected_model is not None
+            assert len(expected_models) == model.spec.n_maps
             for r in module.resolutions:
-                log = np.log(expected_model.expected_matrix(r, model.spec.bins)).astype(np.float32)
-                self.register_buffer(
-                    f"distance_{r}", torch.from_numpy(log)[None, None], persistent=False
-                )
+                matrices = [e.expected_matrix(r, model.spec.bins) for e in expected_models]
+                log = np.log(np.stack(matrices)).astype(np.float32)
+                self.register_buffer(f"distance_{r}", torch.from_numpy(log)[None], persistent=False)
         if positive is not None:
             self.register_buffer(
                 "positive",
@@ -122,18 +124,19 @@ class StageNet(nn.Module):
 
         Returns
         -------
-        maps : by resolution, (batch, bins, bins); parents are detached before they go down.
+        maps : by resolution, (batch, maps, bins, bins); parents are detached before they go down.
         logits : (batch, profiles, bins) before the head's sigmoid, or None.
         """
-        base = self._drop(self._encode(batch.codes))
+        base = self._drop(self._encode(batch))
+        margin = 0 if batch.pieces is not None else self.flank // self.model.spec.base_bin
         logits = None
         if self.train_profiles and batch.labels is not None:
             assert self.model.final_1d is not None
-            logits = self._crop(self.model.final_1d[:-1](base))  # the loss is stable on logits
+            logits = _crop(self.model.final_1d[:-1](base), margin)  # the loss is stable on logits
         if self.module is None:
             return {}, logits
         module, n = self.module, self.model.spec.bins
-        encodings = self.model.encodings(module, self._crop(base))
+        encodings = self.model.encodings(module, _crop(base, margin))
         maps: dict[int, Tensor] = {}
         parent: int | None = None
         for r in module.resolutions:
@@ -149,27 +152,31 @@ class StageNet(nn.Module):
                     ]
                 ).detach()
             distance = (
-                batch.expected[r][:, None]
-                if module.multi_chromosome
-                else getattr(self, f"distance_{r}")
+                batch.expected[r] if module.multi_chromosome else getattr(self, f"distance_{r}")
             )
             maps[r] = self.model.decode(module, r, x, distance, coarse)
             parent = r
-        return {r: y[:, 0] for r, y in maps.items()}, logits
+        return maps, logits
 
-    def _encode(self, codes: Tensor) -> Tensor:
-        """(batch, width, bins) base encodings of the windows with their flanks."""
-        encoder, spec = self.model.encoder, self.model.spec.encoder
+    def keep_encodings(self, source: SequenceSource) -> None:
+        """Have the encodings of samples that say where they lie made once, and kept."""
+        encoder = FastEncoder(self.model.encoder, next(self.model.encoder.parameters()).device)
+        self._kept = KeptEncodings(encoder, source)
+
+    def _encode(self, batch: Batch) -> Tensor:
+        """(batch, width, bins) base encodings of the windows with their flanks, if they have
+        any.
+        """
+        if batch.pieces is not None:
+            assert self._kept is not None
+            return torch.stack([self._kept.window(piece) for piece in batch.pieces])
+        encoder, spec, codes = self.model.encoder, self.model.spec.encoder, batch.codes
         device = next(encoder.parameters()).device
         if self.train_encoder:
             if codes.shape[1] > spec.block:
                 return encode_blocks(encoder, codes)
             return encoder(torch.stack([one_hot(c, device) for c in codes]))
         return torch.stack([self._frozen(c, device) for c in codes])
-
-    def _crop(self, y: Tensor) -> Tensor:
-        margin = self.flank // self.model.spec.base_bin
-        return y[..., margin : y.shape[-1] - margin]
 
     def _frozen(self, codes: Tensor, device: torch.device) -> Tensor:
         if self._fast is None:
@@ -189,6 +196,11 @@ class StageNet(nn.Module):
         return base * keep / (1 - self.encoding_dropout)
 
 
+def _crop(y: Tensor, margin: int) -> Tensor:
+    """All but ``margin`` bins on either side."""
+    return y[..., margin : y.shape[-1] - margin]
+
+
 def map_sums(maps: Mapping[int, Tensor], targets: Mapping[int, Tensor]) -> dict[int, Tensor]:
     """By resolution, (batch,) sums of squared errors over the targets' finite pixels."""
     out = {}
@@ -197,7 +209,7 @@ def map_sums(maps: Mapping[int, Tensor], targets: Mapping[int, Tensor]) -> dict[
         error = torch.where(
             found, y.float() - torch.nan_to_num(targets[r]), torch.zeros_like(targets[r])
         )
-        out[r] = error.square().sum(dim=(1, 2))
+        out[r] = error.square().sum(dim=(1, 2, 3))
     return out
 
 

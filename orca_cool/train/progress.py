@@ -8,7 +8,7 @@ import csv
 import logging
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -136,11 +136,12 @@ class Progress:
     def picture(
         self,
         step: int,
-        predicted: Mapping[int, np.ndarray],
-        target: Mapping[int, np.ndarray],
+        titles: Sequence[str],
+        predicted: Sequence[np.ndarray],
+        target: Sequence[np.ndarray],
         where: str,
     ) -> None:
-        """Predicted map above the diagonal, target below, level by level:
+        """Predicted maps above the diagonal, targets below, side by side:
         ``pictures/<stage>-<step>.png``, and TensorBoard.
         """
         if self.quiet or not predicted:
@@ -150,13 +151,13 @@ class Progress:
 
         figure = Figure(figsize=(3.2 * len(predicted), 3.6), layout="constrained")
         canvas = FigureCanvasAgg(figure)
-        for k, r in enumerate(predicted):
+        for k, (title, own, measured) in enumerate(zip(titles, predicted, target)):
             ax = figure.add_subplot(1, len(predicted), k + 1)
-            both = np.triu(predicted[r], 1) + np.tril(target[r])
-            known = np.isfinite(target[r]).any()
-            limit = np.nanpercentile(np.abs(target[r]), 98) if known else 1.0
+            both = np.triu(own, 1) + np.tril(measured)
+            known = np.isfinite(measured).any()
+            limit = np.nanpercentile(np.abs(measured), 98) if known else 1.0
             ax.imshow(both, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="none")
-            ax.set_title(f"{r:,} bp", fontsize=8)
+            ax.set_title(title, fontsize=8)
             ax.set_axis_off()
         figure.suptitle(f"step {step}: predicted above, measured below; {where}", fontsize=8)
         path = self.folder / "pictures" / f"{self.stage}-{step:09d}.png"

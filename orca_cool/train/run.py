@@ -15,6 +15,7 @@ import torch
 from orca_cool.errors import OutputError, TrainingError
 from orca_cool.genome.open import open_genome
 from orca_cool.locks import locked_outputs
+from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.bundle import choose_table, save_bundle
 from orca_cool.model.cascade import Orca
 from orca_cool.train import checkpoint
@@ -164,8 +165,10 @@ def _run_stage(run: Run, fabric: Fabric, model: Orca, data: StageData, last: Pat
         "positive": run.positive(stage),
     }
     learning = set_trained(model, data.module, run.parts(stage))
-    expected_model = data.expected_tables.get(run.config.target)
-    net = StageNet(model, data.module, learning, expected_model, **options).to(fabric.device)
+    tables = [data.expected_tables[name] for name in data.predicted if data.module is not None]
+    net = StageNet(model, data.module, learning, tables, **options).to(fabric.device)
+    if data.encodings_kept:
+        net.keep_encodings(run.source)
     # twice as fast on CPUs, usual on CUDA
     model.decoders.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     StageLoop(fabric, run.config, net, data, run.folder, run.profile_weights()).run(last)
@@ -186,5 +189,11 @@ def _save(run: Run, model: Orca, path: Path) -> None:
     }
     training_data = "; ".join(t for t in (run.spec.training_data, about) if t)
     model.spec = dataclasses.replace(model.spec, training_data=training_data, metrics=metrics)
-    used = [choose_table(run.tables, m, run.spec.base_bin) for m in run.spec.modules]
-    save_bundle(path, model, {t.resolution: t for t in used if t is not None}, force=True)
+    used: dict[str, dict[int, ExpectedModel]] = {}
+    for name, tables in run.tables.items():
+        chosen = [choose_table(tables, m, run.spec.base_bin) for m in run.spec.modules]
+        used[name] = {t.resolution: t for t in chosen if t is not None}
+    if config.cell_types:
+        save_bundle(path, model, by_cell_type=used, force=True)
+    else:
+        save_bundle(path, model, used[config.target], force=True)

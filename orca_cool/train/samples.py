@@ -28,11 +28,13 @@ from orca_cool.maps.positional import Positional
 from orca_cool.model.spec import ModelSpec, ModuleSpec
 from orca_cool.train.batch import Failure, Sample, collate
 from orca_cool.train.draw import (
+    cut_square,
     draw_concatenated,
     draw_window,
     draw_zoom,
     evenly_placed_window,
     extent,
+    n_inside,
     settle_beyond,
     window_around,
 )
@@ -58,11 +60,13 @@ class StageData(Dataset):
     chromsizes : of the genome.
     training, validation : names of chromosomes; nothing of any other is read.
     observed, expected_tables : measured maps, and the expected of each, by name of the map.
-    target : name of the map that validation looks at.
+    predicted : names of the maps that the model predicts, at which validation looks.
     peaks : labels of the profiles.
     genome : training sequence in memory, for transplants and the teacher.
     teacher : see :mod:`orca_cool.train.teacher`.
     teacher_lengths : smallest and largest length in bp of the chromosomes that it draws.
+    encodings_kept : samples say where they lie instead of bringing their sequence
+        (:mod:`orca_cool.train.kept_encodings`).
     """
 
     seed: int
@@ -74,7 +78,7 @@ class StageData(Dataset):
     chromsizes: Mapping[str, int]
     training: tuple[str, ...]
     validation: tuple[str, ...]
-    target: str
+    predicted: tuple[str, ...]
     observed: Mapping[str, ObservedMap]
     expected_tables: Mapping[str, ExpectedModel]
     block_missing: float
@@ -82,6 +86,7 @@ class StageData(Dataset):
     genome: TrainingGenome | None = None
     teacher: Positional | None = None
     teacher_lengths: tuple[int, int] = (270_000, 850_000)
+    encodings_kept: bool = False
     _matrices: dict[tuple[str, int], np.ndarray] = field(default_factory=dict)
 
     def __getitem__(self, key: tuple[int, int, int]) -> Sample | Failure:
@@ -120,7 +125,7 @@ class StageData(Dataset):
     @property
     def unit(self) -> int:
         """bp: windows of maps start on multiples of it."""
-        return self.observed[self.target].resolution
+        return self.observed[self.predicted[0]].resolution
 
     def _draw(
         self, rng: np.random.Generator, purpose: int, index: int, last: bool
@@ -128,22 +133,19 @@ class StageData(Dataset):
         if self.module is None:
             return self._profiles(rng, purpose, index)
         held = purpose == VALIDATION
-        name = self.target
+        maps = self.predicted
         if not held and self.stage.mix:
             names = sorted(self.stage.mix)
             share = np.array([self.stage.mix[n] for n in names], dtype=float)
-            name = names[rng.choice(len(names), p=share / share.sum())]
-        if name == TEACHER:
+            maps = (names[rng.choice(len(names), p=share / share.sum())],)
+        if maps == (TEACHER,):
             return self._taught(rng)
-        return self._measured(rng, name, held, index)
-
-    # -- measured maps
-    # ------------------------------------------------------------------------------------------
+        return self._measured(rng, maps, held, index)
 
     def _measured(
-        self, rng: np.random.Generator, name: str, held: bool, index: int
+        self, rng: np.random.Generator, maps: tuple[str, ...], held: bool, index: int
     ) -> Sample | None:
-        """A window of the map ``name``; None if too many of its pixels are missing.
+        """A window of some maps; None if too many of its pixels are missing.
 
         Parameters
         ----------
@@ -151,45 +153,72 @@ class StageData(Dataset):
         """
         module, stage = self.module, self.stage
         assert module is not None
-        observed, expected_model = self.observed[name], self.expected_tables[name]
-        pieces = self._pieces(rng, observed, held, index)
+        pieces = self._pieces(rng, maps, held, index)
         shift = 0 if held else int(rng.integers(-stage.shift, stage.shift + 1))
         bins, inside = self.spec.bins, extent(pieces, self.chromsizes)
         starts = draw_zoom(rng, module.resolutions, bins, inside)
         targets, expected = {}, {}
         for r, s in starts.items():
-            fine = observed.assembled(pieces, s * r, (s + bins) * r)
-            mean = block_mean(fine, r // observed.resolution, self.block_missing)
+            both = [self._target(name, pieces, r, s) for name in maps]
+            y = np.stack([target for target, _ in both])
             if module.multi_chromosome:
-                e = expected_model.assembled(
-                    r, [(p.chrom, p.start, p.end, p.strand) for p in pieces], s * r, bins
-                )
-                expected[r] = np.log(e).astype(np.float32)
-            else:
-                e = self._expected_matrix(name, r)
-            y = log_ratio(mean, e, expected_model.eps(r, bins))
-            if held and module.multi_chromosome:
-                y[np.ix_(*[~self._held_out(pieces, r, s, bins)] * 2)] = np.nan
+                expected[r] = np.log(np.stack([e for _, e in both])).astype(np.float32)
+                if held:
+                    other = ~self._held_out(pieces, r, s, bins)
+                    y[:, other[:, None] & other] = np.nan
             targets[r] = y
             if not held and r == module.resolutions[0]:
                 there = n_inside(inside, r, bins)
-                if not there or np.isfinite(y).sum() < max(1.0, (1 - stage.missing) * there**2):
+                least = max(1.0, (1 - stage.missing) * there**2)
+                if not there or np.isfinite(y).sum(axis=(1, 2)).min() < least:
                     return None
         if self.centred and not held:
             settle_beyond(rng, targets, starts, inside)
+        where = f"{'+'.join(maps)} {' '.join(map(str, pieces))}"
+        where += f" shifted by {shift}" if shift else ""
+        labels = self._labels(pieces)
+        if self.encodings_kept:
+            codes = np.empty(0, np.uint8)
+            return Sample(codes, where, labels, targets, starts, expected, pieces[0])
         codes = self._sequence(rng, pieces, shift, held)
-        where = f"{name} {' '.join(map(str, pieces))}" + (f" shifted by {shift}" if shift else "")
-        return Sample(codes, where, self._labels(pieces), targets, starts, expected)
+        return Sample(codes, where, labels, targets, starts, expected)
+
+    def _target(
+        self, name: str, pieces: tuple[Segment, ...], resolution: int, start: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(bins, bins) log observed/expected of a map in a window of one level, and its expected.
+
+        Parameters
+        ----------
+        start : bins from the start of the top window.
+        """
+        assert self.module is not None
+        observed, expected_model = self.observed[name], self.expected_tables[name]
+        bins, r = self.spec.bins, resolution
+        fine = observed.assembled(pieces, start * r, (start + bins) * r)
+        mean = block_mean(fine, r // observed.resolution, self.block_missing)
+        if self.module.multi_chromosome:
+            segments = [(p.chrom, p.start, p.end, p.strand) for p in pieces]
+            e = expected_model.assembled(r, segments, start * r, bins)
+        else:
+            e = self._expected_matrix(name, r)
+        return log_ratio(mean, e, expected_model.eps(r, bins)), e
 
     def _pieces(
-        self, rng: np.random.Generator, observed: ObservedMap, held: bool, index: int
+        self, rng: np.random.Generator, maps: tuple[str, ...], held: bool, index: int
     ) -> tuple[Segment, ...]:
         """Where a window lies: in one chromosome, or over several laid end to end."""
         assert self.module is not None
+        all_observed = [self.observed[name] for name in maps]
+        observed = all_observed[0]
         grid = observed.resolution
 
         def measured(*chroms: str) -> dict[str, int]:
-            return {c: self.chromsizes[c] for c in chroms if c in observed.chromsizes}
+            return {
+                c: self.chromsizes[c]
+                for c in chroms
+                if all(c in o.chromsizes for o in all_observed)
+            }
 
         sizes = measured(*(self.validation if held else self.training))
         if not sizes:
@@ -268,10 +297,11 @@ class StageData(Dataset):
             return None
         p = pieces[0]
         labels = self.peaks.window(p.chrom, p.start, p.end, self.spec.base_bin)
-        return labels if p.strand == "+" else labels[:, ::-1].copy()
+        return labels if p.strand == "+" else self._turned(labels)
 
-    # -- the teacher
-    # --------------------------------------------------------------------------------------------
+    def _turned(self, labels: np.ndarray) -> np.ndarray:
+        """Profiles in the orientation of the reverse complement."""
+        return labels[self.spec.profiles_of_reverse, ::-1]
 
     def _taught(self, rng: np.random.Generator) -> Sample:
         module, stage, bins = self.module, self.stage, self.spec.bins
@@ -292,7 +322,7 @@ class StageData(Dataset):
             first = piece.start + s * r if step == 1 else piece.end - (s + bins) * r
             # the teacher's bins lie on the chromosome's grid: the nearest one, at most half a bin
             # off
-            targets[r] = cut_square(maps[r], round(first / r), bins)[::step, ::step].copy()
+            targets[r] = cut_square(maps[r], round(first / r), bins)[None, ::step, ::step].copy()
         if self.centred:
             settle_beyond(rng, targets, starts, inside)
         shift = int(rng.integers(-stage.shift, stage.shift + 1))
@@ -328,7 +358,7 @@ class StageData(Dataset):
                 row = labels[self.spec.profiles.index("centromere")]
                 self.genome.move_centromeres(rng, codes, row, piece.chrom, first, stage.flank, base)
         if piece.strand == "-":
-            codes, labels = reverse_complement(codes), labels[:, ::-1].copy()
+            codes, labels = reverse_complement(codes), self._turned(labels)
         return Sample(codes, str(piece), labels)
 
     # -- loading
@@ -354,20 +384,6 @@ class StageData(Dataset):
             pin_memory=pin,
             **several,
         )
-
-
-def cut_square(m: np.ndarray, start: int, bins: int) -> np.ndarray:
-    """(bins, bins) of a square matrix from ``start`` on, NaN outside it."""
-    out = np.full((bins, bins), np.nan, dtype=np.float32)
-    a, b = max(0, start), min(start + bins, len(m))
-    if a < b:
-        out[a - start : b - start, a - start : b - start] = m[a:b, a:b]
-    return out
-
-
-def n_inside(inside: tuple[int, int], resolution: int, bins: int) -> int:
-    """Whole bins of the top window inside ``[start, end)`` bp."""
-    return min(inside[1] // resolution, bins) - max(0, -(-inside[0] // resolution))
 
 
 @lru_cache(maxsize=2)

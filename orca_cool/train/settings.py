@@ -134,6 +134,8 @@ class Config:
     test : chromosomes that are never read.
     validation : chromosomes that are only validated on.
     target : the map that the model predicts; empty: the first.
+    cell_types : in its place, two or more of ``maps``, each of a cell type or condition: the model
+        predicts all of them at once (:class:`~orca_cool.model.spec.ModelDescription`).
     exclude : chromosomes left out altogether.
     assembly : name of the genome in the model's list of known assemblies.
     expected : folder written by ``orca-cool expected``; empty: fitted to the training chromosomes
@@ -175,6 +177,7 @@ class Config:
     test: tuple[str, ...]
     validation: tuple[str, ...]
     target: str = ""
+    cell_types: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     assembly: str = ""
     expected: str = ""
@@ -205,6 +208,11 @@ class Config:
     cache: str = ""
     folder: Path = Path(".")
 
+    @property
+    def predicted(self) -> tuple[str, ...]:
+        """Names of the maps that the model predicts."""
+        return self.cell_types or (self.target,)
+
     def path(self, text: str) -> Path:
         """A path of the configuration, made absolute."""
         return self.folder / Path(text).expanduser()
@@ -227,9 +235,10 @@ class Config:
             data = {**spec.to_json(), "licence": ""}
         else:
             data = dict(self.model)
-        return ModelSpec.from_json(
-            {**data, "name": self.name, "profiles": list(profiles), "assemblies": dict(assemblies)}
-        )
+        data |= {"name": self.name, "profiles": list(profiles), "assemblies": dict(assemblies)}
+        if self.cell_types:
+            data["cell_types"] = list(self.cell_types)
+        return ModelSpec.from_json(data)
 
     def digest(self) -> str:
         """What a checkpoint must agree with: everything that decides the numbers. Files count by
@@ -257,7 +266,7 @@ class Config:
             stage.pop("microbatch")
         # as before there was a choice
         fields = {f.name: f.default for f in dataclasses.fields(self)}
-        for key in ("clr_weight_name", "negatives", "teacher_lengths"):
+        for key in ("clr_weight_name", "negatives", "teacher_lengths", "cell_types"):
             if plain[key] == fields[key]:
                 plain.pop(key)
         if not plain["transplants"]["negatives"]:

@@ -26,6 +26,7 @@ from orca_cool.model.bundle import choose_table, load_bundle
 from orca_cool.model.cascade import Orca
 from orca_cool.model.spec import ModelSpec, ModuleSpec
 from orca_cool.train.config import trained_parts
+from orca_cool.train.kept_encodings import keeps_encodings
 from orca_cool.train.peaks import centromeres, negatives, profile_names, read_peaks
 from orca_cool.train.samples import StageData
 from orca_cool.train.settings import TEACHER, Config, Stage
@@ -43,7 +44,8 @@ class Run:
     intervals : peaks and features on training and validation chromosomes.
     profiles : names of the profiles.
     spec : of the model.
-    tables : expected tables of the model by resolution; a stage that needs another adds it.
+    tables : by name of each predicted map, expected tables of the model by resolution; a stage that
+        needs another adds it.
     """
 
     def __init__(self, config: Config, folder: Path, source: SequenceSource):
@@ -63,11 +65,7 @@ class Run:
                 f"validation or excluded"
             )
         self.start = load_bundle(config.path(config.start)) if config.start else None
-        self.tables: dict[int, ExpectedModel] = (
-            dict(self.start.expected_tables) if self.start else {}
-        )
-        if config.expected:
-            self.tables |= load_expected(config.path(config.expected))
+        self.tables = self._known_tables()
         self.intervals = read_peaks(config, source, self.training)
         self.profiles = profile_names(config, self.intervals, self.training)
         self.spec: ModelSpec = config.spec(
@@ -84,6 +82,17 @@ class Run:
         self._maps: dict[tuple[str, int], ObservedMap] = {}
         self._teachers: dict[str, Positional] = {}
         self._genome: TrainingGenome | None = None
+
+    def _known_tables(self) -> dict[str, dict[int, ExpectedModel]]:
+        """Expected tables that the model brings, or that are given."""
+        config, start = self.config, self.start
+        if config.cell_types:
+            kept = start.by_cell_type if start else {}
+            return {name: dict(kept.get(name, {})) for name in config.cell_types}
+        tables = dict(start.expected_tables) if start else {}
+        if config.expected:
+            tables |= load_expected(config.path(config.expected))
+        return {config.target: tables}
 
     def model(self) -> Orca:
         """A fresh model, or one that begins with the networks of ``start``."""
@@ -113,7 +122,7 @@ class Run:
         teacher = None
         if module is not None:
             for name in {
-                config.target,
+                *config.predicted,
                 *(n for n, share in stage.mix.items() if n != TEACHER and share),
             }:
                 observed[name] = self._map(name, stage, module)
@@ -134,7 +143,7 @@ class Run:
             chromsizes=dict(self.source.chromsizes),
             training=self.training,
             validation=config.validation,
-            target=config.target,
+            predicted=config.predicted,
             observed=observed,
             expected_tables=expected_tables,
             block_missing=config.block_missing,
@@ -144,6 +153,15 @@ class Run:
             genome=self._transplants(teacher is not None),
             teacher=teacher,
             teacher_lengths=self.config.teacher_lengths,
+            encodings_kept=module is not None
+            and self._transplants(teacher is not None) is None
+            and keeps_encodings(
+                stage,
+                self.spec,
+                parts,
+                module.multi_chromosome,
+                observed[config.predicted[0]].resolution,
+            ),
         )
 
     def parts(self, stage: Stage) -> tuple[str, ...]:
@@ -192,7 +210,7 @@ class Run:
                 **treated,
             )
             for kind, chroms in (("training", self.training), ("validation", config.validation)):
-                if not measured & set(chroms) and (kind == "training" or name == config.target):
+                if not measured & set(chroms) and (kind == "training" or name in config.predicted):
                     raise TrainingError(
                         f"map {str(path)!r} has no contacts on any {kind} chromosome "
                         f"({', '.join(chroms) or 'none'})"
@@ -217,18 +235,19 @@ class Run:
                 )
 
     def _expected(self, name: str, module: ModuleSpec, m: ObservedMap) -> ExpectedModel:
-        """Expected of a map by distance. That of the target becomes the model's; every other map
-        has its own, since what is learnt is relative to it.
+        """Expected of a map by distance. Those of the predicted maps become the model's; every
+        other map has its own, since what is learnt is relative to it.
         """
         chroms = [c for c in self.training if c in m.chromsizes]
         options: dict[str, Any] = {"trans": module.multi_chromosome, "keep": self.config.keep}
-        if name != self.config.target:
+        if name not in self.tables:
             return fit_expected(m.cooler, chroms, **options)
-        found = choose_table(self.tables, module, self.spec.base_bin)
+        tables = self.tables[name]
+        found = choose_table(tables, module, self.spec.base_bin)
         if found is None:
             log.info("fitting expected by distance of %s", m.path)
             found = fit_expected(m.cooler, chroms, **options)
-            if found.resolution in self.tables:
+            if found.resolution in tables:
                 kind = "with" if module.multi_chromosome else "without"
                 raise TrainingError(
                     f"module {module.name!r} needs an expected table {kind} a trans value, and the "
@@ -236,8 +255,8 @@ class Run:
                     f"{found.resolution} bp: set the stage's 'resolution' to that of another "
                     f"level of the map"
                 )
-            self.tables[found.resolution] = found
-            if choose_table(self.tables, module, self.spec.base_bin) is not found:
+            tables[found.resolution] = found
+            if choose_table(tables, module, self.spec.base_bin) is not found:
                 raise TrainingError(
                     f"module {module.name!r} needs another expected table than one of "
                     f"{found.resolution} bp: set 'expected'"

@@ -227,15 +227,11 @@ def _steps(bench: Bench, spec: Any, module: ModuleSpec, mixed: bool) -> dict[str
     learning = set_trained(model, module, trained_parts(stage, module, spec))
     fine = ExpectedModel(spec.base_bin, 0.1 / (1.0 + np.arange(1 << 16)) ** 0.9)
     net = StageNet(
-        model,
-        module,
-        learning,
-        None if module.multi_chromosome else fine,
-        positive=np.ones(max(1, len(spec.profiles))),
+        model, module, learning, [fine], positive=np.ones(max(1, len(spec.profiles)))
     ).to(bench.device)
     model.decoders.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     n, window, levels = spec.bins, spec.window(module.resolutions[0]), module.resolutions
-    maps = {r: torch.randn(1, n, n) for r in levels}
+    maps = {r: torch.randn(1, 1, n, n) for r in levels}
     batch = Batch(
         torch.randint(0, 4, (1, window), dtype=torch.uint8),
         ["made up"],

@@ -102,8 +102,8 @@ def human(name: str, folder: Path, device: str = "cpu", **changes: Any) -> Confi
 class FromEncodings(StageNet):
     """A stage without its encoder: what it is given for sequence are encodings."""
 
-    def _encode(self, codes: Tensor) -> Tensor:
-        return codes.to(next(self.model.encoder.parameters()).device)
+    def _encode(self, batch: Batch) -> Tensor:
+        return batch.codes.to(next(self.model.encoder.parameters()).device)
 
 
 def part_of(name: str, levels: int = 9) -> ModuleSpec:
@@ -119,13 +119,7 @@ def build(name: str, module: ModuleSpec, kind: type[StageNet]) -> StageNet:
     stage = human(name, Path(".")).stages[0]
     learning = set_trained(model, module, trained_parts(stage, module, spec))
     fine = ExpectedModel(4000, 0.1 / (1.0 + np.arange(8200)) ** 0.9)
-    return kind(
-        model,
-        module,
-        learning,
-        None if module.multi_chromosome else fine,
-        positive=np.ones(PROFILES),
-    )
+    return kind(model, module, learning, [fine], positive=np.ones(PROFILES))
 
 
 def made_up(net: StageNet, name: str, count: int) -> Batch:
@@ -145,9 +139,9 @@ def made_up(net: StageNet, name: str, count: int) -> Batch:
         codes,
         ["made up"] * count,
         torch.rand(count, PROFILES, n).round() if module.decoder is None else None,
-        {r: torch.randn(count, n, n) for r in levels},
+        {r: torch.randn(count, 1, n, n) for r in levels},
         {r: [s[r] for s in starts] for r in levels},
-        {r: torch.randn(count, n, n) for r in levels} if module.multi_chromosome else {},
+        {r: torch.randn(count, 1, n, n) for r in levels} if module.multi_chromosome else {},
     )
 
 
@@ -189,7 +183,7 @@ def step(options: argparse.Namespace, name: str, levels: str) -> dict[str, float
         chromsizes={},
         training=(),
         validation=(),
-        target="m",
+        predicted=("m",),
         observed={},
         expected_tables={},
         block_missing=0.5,
@@ -205,13 +199,18 @@ def step(options: argparse.Namespace, name: str, levels: str) -> dict[str, float
     return {"seconds": float(np.median(taken[1:])), "peak": used(options.device), "before": before}
 
 
+def batch_of(codes: torch.Tensor) -> Batch:
+    """A batch of sequence alone."""
+    return Batch(codes, ["made up"], None, {}, {}, {})
+
+
 def frozen(options: argparse.Namespace) -> dict[str, float]:
     """Seconds per Mb of a frozen encoder."""
     net = build("32M", part_of("32M"), StageNet).to(options.device)
     codes = torch.randint(0, 4, (int(options.megabases * MB),), dtype=torch.uint8)[None]
-    net._encode(codes[:, :400_000])
+    net._encode(batch_of(codes[:, :400_000]))
     before, begin = used(options.device), clock(options.device)
-    net._encode(codes)
+    net._encode(batch_of(codes))
     return {
         "seconds": (clock(options.device) - begin) / options.megabases,
         "peak": used(options.device),

@@ -3,9 +3,10 @@
     pip install lefsim
     python scripts/world/make.py -o world --chromosomes 75 --length 4000000 --nproc 2
 
-Writes ``world.fa`` and, for each cell type, ``world.TYPE.mcool`` (counts drawn from the simulated
-frequencies, balanced by cooler) and ``TYPE/chrN.npz`` (these frequencies, without that noise). A
-run that was stopped goes on where it was. Everything follows from the seed, bit for bit.
+Writes ``world.fa``, ``world.peaks.bed`` (what its sequence holds) and, for each cell type,
+``world.TYPE.mcool`` (counts drawn from the simulated frequencies, balanced by cooler) and
+``TYPE/chrN.npz`` (these frequencies, without that noise). A run that was stopped goes on where it
+was. Everything follows from the seed, bit for bit.
 
 It is a simulation of known physics, for models whose reactions are to be held against the truth. No
 cell has such a genome.
@@ -26,7 +27,7 @@ import h5py
 import numpy as np
 import pandas as pd
 from contacts import Physics, frequencies
-from rules import CELL_TYPES, features
+from rules import CELL_TYPES, ETS, LEAST, LOG_ODDS, WEAK, ctcf_scores, features, occurrences
 from sequence import chromosome
 from tqdm import tqdm
 
@@ -34,6 +35,11 @@ from orca_cool.files import atomic_path
 from orca_cool.genome.regions import n_bins
 
 ASSEMBLY = "extrusion1"
+#: Scores in bits from which on sites of CTCF are listed as a kind of their own.
+GRADES = (int(LEAST), 14, 16, 18)
+#: Variance of the sums of balanced rows at which balancing ends. Rows of a simulated map differ by
+#: counting noise and by chromosome ends alone; the tenth of it that is usual takes 200 iterations.
+TOLERANCE = 1e-4
 #: Bases of a line of FASTA.
 LINE = 60
 
@@ -103,8 +109,9 @@ def pixels(world: World, cell_type: str) -> Iterator[pd.DataFrame]:
         )
 
 
-def write_map(world: World, cell_type: str) -> Path:
+def write_map(job: tuple[World, str]) -> Path:
     """The .mcool of a cell type."""
+    world, cell_type = job
     sizes = pd.Series({name: world.length for name in world.names})
     path = world.folder / f"world.{cell_type}.mcool"
     resolutions = [world.resolution * 2**k for k in range(world.levels)]
@@ -128,7 +135,7 @@ def write_map(world: World, cell_type: str) -> Path:
                 file[f"resolutions/{resolution}"].attrs["metadata"] = json.dumps(about)
             # without contacts between chromosomes there is nothing to balance there
             clr = cooler.Cooler(f"{temporary}::resolutions/{resolution}")
-            cooler.balance_cooler(clr, cis_only=True, store=True)
+            cooler.balance_cooler(clr, cis_only=True, store=True, tol=TOLERANCE)
     return path
 
 
@@ -144,16 +151,40 @@ def write_genome(world: World) -> Path:
     return path
 
 
+def write_peaks(world: World) -> Path:
+    """What sequence holds, as a BED with the kind in its fourth column: the ChIP-seq of this world.
+
+    Sites of CTCF by their strand, and again those of a score of at least so many bits; copies of
+    the motif of compartment A, and of the one that a single cell type reads.
+    """
+    path = world.folder / "world.peaks.bed"
+    with atomic_path(path) as temporary, temporary.open("w") as out:
+        for number, name in enumerate(world.names):
+            codes = chromosome(world.seed, number, world.length)
+            scores = ctcf_scores(codes)
+            found = [
+                (int(start), int(start) + len(LOG_ODDS), f"CTCF_{bits}_bits({sign})")
+                for strand, sign in enumerate("+-")
+                for bits in GRADES
+                for start in np.flatnonzero(scores[strand] >= bits)
+            ]
+            for kind, motif in (("ETS", ETS), ("AP1", WEAK)):
+                starts = occurrences(codes, motif)
+                found += [(int(start), int(start) + len(motif), kind) for start in starts]
+            out.writelines(f"{name}\t{a}\t{b}\t{kind}\n" for a, b, kind in sorted(found))
+    return path
+
+
 def make(world: World, nproc: int = 1) -> None:
     """Make all files of a world."""
     world.folder.mkdir(parents=True, exist_ok=True)
     write_genome(world)
+    write_peaks(world)
     jobs = [(world, c, k) for k in range(world.chromosomes) for c in CELL_TYPES]
     with multiprocessing.get_context("spawn").Pool(nproc) as pool:
         for _ in tqdm(pool.imap_unordered(make_part, jobs), total=len(jobs), unit="map"):
             pass
-    for cell_type in CELL_TYPES:
-        write_map(world, cell_type)
+        pool.map(write_map, [(world, cell_type) for cell_type in CELL_TYPES])
 
 
 @click.command()

@@ -184,7 +184,7 @@ def score(folder: Path, genome: Genome, seed: int) -> dict[str, float]:
     fresh = Run(settings, folder / "fresh", open_genome(folder / "genome.fa"))
     fresh.data(0)
     untrained = insulation(
-        save_bundle(folder / "untrained", fresh.model().eval(), fresh.tables),
+        save_bundle(folder / "untrained", fresh.model().eval(), fresh.tables[settings.target]),
         edited.genome,
         folder,
         "untrained",

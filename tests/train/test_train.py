@@ -249,7 +249,7 @@ def make_loop(config: Config, folder: Path, seed: int = 1) -> StageLoop:
     torch.manual_seed(seed)
     model, data = run.model(), run.data(0)
     learning = set_trained(model, data.module, trained_parts(data.stage, data.module, run.spec))
-    background, positive = data.expected_tables.get(config.target), run.positive(data.stage)
+    background, positive = list(data.expected_tables.values()), run.positive(data.stage)
     net = StageNet(
         model, data.module, learning, background, flank=data.stage.flank, positive=positive
     )
@@ -401,7 +401,7 @@ def test_a_loss_that_is_no_number_stops_and_names_the_sample(tmp_path, monkeypat
     def poisoned(self: StageData, key: tuple[int, int, int]) -> Any:
         sample = plain(self, key)
         if key == (TRAIN, 4, 1):
-            sample.targets[2000][3, 4] = 3e38  # type: ignore[union-attr]
+            sample.targets[2000][0, 3, 4] = 3e38  # type: ignore[union-attr]
             sample.where = "the poisoned one"  # type: ignore[union-attr]
         return sample
 

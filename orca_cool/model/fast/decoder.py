@@ -187,7 +187,7 @@ class FastDecoder:
 
         Parameters
         ----------
-        distance : (1 or batch, 1, n, n) log expected.
+        distance : (1 or batch, maps, n, n) log expected.
 
         Returns
         -------
@@ -207,11 +207,12 @@ class FastDecoder:
         x : (batch, channels, n) float32 encodings at this level.
         prepared : (1 or batch, width, n, n) from :meth:`prepare`; None for the one-shot decoder
             only.
-        coarse : (batch, 1, n/2, n/2) the parent's map over this window, or None at the top level.
+        coarse : (batch, maps, n/2, n/2) the parent's maps over this window, or None at the top
+            level.
 
         Returns
         -------
-        (batch, 1, n, n) float32, equal to its transpose.
+        (batch, maps, n, n) float32, equal to its transpose.
         """
         assert (prepared is None) == self.spec.one_shot
         with torch.no_grad(), convolutions(self.device, False):
@@ -244,7 +245,7 @@ class FastDecoder:
         return 0.5 * (m + m.transpose(2, 3))
 
     def _last(self, m: Tensor) -> Tensor:
-        """Map (b, width, n, n) to (b, 1, n, n)."""
+        """(b, width, n, n) to maps (b, maps, n, n)."""
         a, b = self._final
         if self.device.type != "cpu":
             return b(a(m).relu_())
@@ -329,7 +330,7 @@ class FastCascade:
         """:meth:`FastDecoder.prepare` of a level's decoder; None where the one-shot decoder is all
         there is.
 
-        ``distance``: (1 or batch, 1, bins, bins) log expected.
+        ``distance``: (1 or batch, maps, bins, bins) log expected.
         """
         return (
             None
@@ -351,11 +352,11 @@ class FastCascade:
         ----------
         x : (batch, width, bins) this level's encodings of the window.
         prepared : (1 or batch, decoder's width, bins, bins) of :meth:`prepare`.
-        coarse : (batch, 1, bins/2, bins/2) the parent's map over this window, None at the top.
+        coarse : (batch, maps, bins/2, bins/2) the parent's maps over this window, None at the top.
 
         Returns
         -------
-        (batch, 1, bins, bins) float32 log observed/expected.
+        (batch, maps, bins, bins) float32 log observed/expected.
         """
         y: Tensor | None = None
         if module.decoder is not None:

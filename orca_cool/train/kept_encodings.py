@@ -1,0 +1,66 @@
+"""Encodings that a stage with a frozen encoder needs again and again: made once, then kept.
+
+A stage whose encoder is frozen, and whose sequence is the genome's as it is, sees the same
+encodings in every window that lies over them. They are those of prediction
+(:mod:`orca_cool.encodings.cache`), of whole chromosomes on both strands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from orca_cool.encodings.cache import EncodingCache
+from orca_cool.genome.segments import Segment
+from orca_cool.genome.source import SequenceSource
+from orca_cool.model.fast.encoder import FastEncoder
+from orca_cool.model.spec import ModelSpec
+from orca_cool.train.settings import TEACHER, Stage
+
+
+def keeps_encodings(
+    stage: Stage, spec: ModelSpec, parts: Sequence[str], multi_chromosome: bool, unit: int
+) -> bool:
+    """Whether a stage's windows have the encodings of the genome as it is.
+
+    Parameters
+    ----------
+    parts : what the stage trains. unit : bp; windows start on multiples of it.
+    """
+    base = spec.base_bin
+    context = -(-spec.encoder.half_receptive_field // base) * base
+    return (
+        "encoder" not in parts
+        and not multi_chromosome
+        and not stage.shift
+        and not stage.substitute
+        and not stage.mix.get(TEACHER)
+        and stage.flank >= context
+        and unit % base == 0
+    )
+
+
+class KeptEncodings:
+    """Encodings of windows by a frozen encoder. Copies of a network share them."""
+
+    def __init__(self, encoder: FastEncoder, source: SequenceSource):
+        spec = encoder.spec
+        bp = 2 * sum(source.chromsizes.values()) + 4 * len(source.chromsizes) * spec.block
+        bytes_of_all = 4 * spec.widths[-1] * (bp // spec.base_bin)
+        self._cache = EncodingCache(encoder, source, max_bytes=2 * bytes_of_all)
+
+    def window(self, piece: Segment) -> Tensor:
+        """(width, bins) of a stretch of a chromosome, in the orientation of its strand."""
+        base = self._cache.spec.base_bin
+        reverse = piece.strand == "-"
+        with torch.no_grad():
+            y = self._cache.window(
+                piece.chrom, piece.start // base, len(piece) // base, reverse=reverse
+            )
+        return y.clone()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> KeptEncodings:
+        return self
