@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from orca_cool.api.values import Genome, load_model, open_genome
-from orca_cool.errors import ModelError
 from orca_cool.genome.regions import Region, parse_position, parse_region
 from orca_cool.genome.source import SequenceSource
 from orca_cool.prediction.job import EDGES, Job, Opened
@@ -44,6 +43,8 @@ class MapPredictor:
         any_genome: bool = False,
         progress: bool = True,
     ):
+        from orca_cool.model.bundle import Model
+
         self.model = load_model(model) if isinstance(model, str | os.PathLike) else model
         if isinstance(genome, str | os.PathLike):
             name = os.fspath(genome)
@@ -52,15 +53,17 @@ class MapPredictor:
             self.genome = genome if isinstance(genome, Genome) else Genome(genome)
             name = self.genome.name
         spec = self.model.spec
-        if cell_type not in (None, spec.cell_type):
-            raise ModelError(
-                f"model {spec.name!r} has no cell type {cell_type!r}; it has: "
-                f"{spec.cell_type or 'none named'}"
-            )
+        if cell_type is not None:
+            spec.check_cell_type(cell_type)
+            if isinstance(self.model, Model):
+                self.model = self.model.for_cell_type(cell_type)
+        spec = self.model.spec
+        _ = spec.map_number  # ModelError that lists them, where one of several is to be chosen
         self.progress = progress
         job = Job(
             model=str(getattr(self.model, "path", spec.name)),
             genome=name,
+            cell_type=spec.cell_type if spec.cell_types else None,
             any_genome=any_genome,
             device=device,
             dtype=dtype,

@@ -41,7 +41,7 @@ class Predictor(MapPredictor):
     dtype, encoder_dtype : number types of decoders and encoder; "float32" is exact.
     store : file of encodings to read from and add to.
     edges : what the encoder sees at the ends of windows: "real" sequence, or "zero-padded".
-    cell_type : one of ``model.cell_types``; None: the only one.
+    cell_type : one of ``model.cell_types``; None: the only one. A model of several needs it.
     any_genome : accept a genome of another assembly than the model's.
     progress : show progress bars.
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from orca_cool.errors import ModelError
 from orca_cool.locks import locked_outputs
-from orca_cool.prediction.job import Say
+from orca_cool.model.estimate import together
+from orca_cool.prediction.job import J, Say
 
 if TYPE_CHECKING:
     from orca_cool.effects.table import Summary
@@ -51,7 +52,8 @@ def predict_to_mcool(
 
     Parameters
     ----------
-    output : the .mcool.
+    output : the .mcool; of a model of several cell types, unless ``cell_type`` chooses one,
+        "X.mcool" stands for "X.<cell type>.mcool" of each.
     dry_run : compute and write nothing; tell what would be computed, and what it takes.
     progress : show a progress bar. say : called with what the user should know, line by line.
     options : see :class:`orca_cool.effects.predict_job.PredictJob`; ``model`` and ``genome`` are
@@ -74,8 +76,10 @@ def predict_to_mcool(
     """
     from orca_cool.effects.predict_job import PredictJob
 
-    job = PredictJob(output=str(output), **_plain(options))
-    return job.estimate(say=say) if dry_run else job.run(progress=progress, say=say)
+    jobs = _each(PredictJob(output=str(output), **_plain(options)))
+    if dry_run:
+        return together([job.estimate(say=say) for job in jobs])
+    return [path for job in jobs for path in job.run(progress=progress, say=say)]
 
 
 @overload
@@ -114,8 +118,11 @@ def score_variants(
     """
     from orca_cool.effects.variants_job import VariantsJob
 
-    job = VariantsJob(output=str(output), **_plain(options))
-    return job.estimate(say=say) if dry_run else job.run(progress=progress, say=say)
+    jobs = _each(VariantsJob(output=str(output), **_plain(options)))
+    if dry_run:
+        return together([job.estimate(say=say) for job in jobs])
+    *_, last = [job.run(progress=progress, say=say) for job in jobs]
+    return last  # which variants can be scored does not depend on the cell type
 
 
 def check_mcool(path: str | Path) -> Report:
@@ -256,8 +263,8 @@ def plot_changes(
     """
     from orca_cool.effects.plot_job import PlotJob, Style
 
-    job = PlotJob(output=str(output), style=Style(**(style or {})), **_plain(options))
-    return job.run(progress=progress, say=say)
+    jobs = _each(PlotJob(output=str(output), style=Style(**(style or {})), **_plain(options)))
+    return [path for job in jobs for path in job.run(progress=progress, say=say)]
 
 
 def plot_file(
@@ -301,6 +308,15 @@ def plot_file(
             clr_weight_name=drawn.clr_weight_name,
             force=force,
         )
+
+
+def _each(job: J) -> list[J]:
+    """The job for each cell type that is wanted, all of them checked before the first runs."""
+    job.check()
+    jobs = job.each_cell_type()
+    for one in jobs:
+        one.check()
+    return jobs
 
 
 def _plain(options: dict[str, Any]) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def list_(as_json: bool) -> None:
                 about = "; ".join(
                     filter(
                         None,
-                        [spec.organism, spec.cell_type, " ".join(m.name for m in spec.modules)],
+                        [spec.organism, cell_types(spec), " ".join(m.name for m in spec.modules)],
                     )
                 )
             except ModelError as error:  # one damaged bundle must not hide the others
@@ -91,7 +91,7 @@ def info(model: str, as_json: bool, verify: bool) -> None:
     lines = {
         "model": spec.name,
         "organism": spec.organism,
-        "cell type": spec.cell_type,
+        "cell types" if spec.cell_types else "cell type": cell_types(spec),
         "genomes": ", ".join(spec.assemblies) or "not named",
         "bins per map": str(spec.bins),
         "base bin": f"{spec.base_bin} bp",
@@ -229,3 +229,8 @@ def _say(paths: list[Path]) -> None:
         spec: ModelSpec = read_header(path)["spec"]
         echo(f"{path.name}\t{path}\tmodules {' '.join(m.name for m in spec.modules)}")
         echo(f"licence of {path.name}: {spec.licence or 'not stated'}", err=True)
+
+
+def cell_types(spec: ModelSpec) -> str:
+    """Names of a model's cell types, as text."""
+    return ", ".join(spec.cell_types) or spec.cell_type

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -100,26 +99,6 @@ class Verb(click.Command):
             raise Stopped(f"stopped; {left or 'nothing was written'}") from stop
 
 
-def unfinished_folder(params: dict[str, Any], *also: Path) -> str | None:
-    """What remains of a verb that keeps its unfinished work in a folder beside its output.
-
-    Parameters
-    ----------
-    params : with ``output`` and ``force``.
-    also : files or folders that also say that there is something to go on from.
-    """
-    output = Path(params["output"])
-    folder = output.with_name(f"{output.name}.partial")
-    kept = next((path for path in (folder, *also) if path.exists()), None)
-    if kept is None:
-        return None
-    if not params["force"]:
-        return f"what is done is kept in {str(kept)!r}: repeat the command to go on"
-    if not output.exists():
-        return f"what is done is kept in {str(kept)!r}: repeat the command without --force to go on"
-    return f"{str(output)!r} is as it was; with --force the command starts anew"
-
-
 class VerbGroup(click.Group):
     """A command with commands below it, all of them with ``-q`` and ``-v``."""
 
@@ -180,6 +159,10 @@ def _all(function: F, options: Iterable[Callable[[Any], Any]]) -> F:
 
 MODEL_HELP = "A model's name (see `orca-cool models list`) or its folder."
 GENOME_HELP = "FASTA (plain or bgzip), .2bit, or the name of a shipped genome (`example`)."
+CELL_TYPE_HELP = (
+    "Of a model of several cell types, the one whose maps are wanted [default: each; OUT.mcool is "
+    "then OUT.TYPE.mcool]."
+)
 STORE_HELP = (
     "Encodings of the genome on disk (`orca-cool encode`): read from it, and add what it lacks."
 )
@@ -234,6 +217,7 @@ def genome_options(function: F) -> F:
 JOB = (
     "model",
     "genome",
+    "cell_type",
     "device",
     "dtype",
     "encoder_dtype",
@@ -263,6 +247,7 @@ def job_options(*, required: bool = True, edges: str = "real") -> Callable[[F], 
         options = [
             click.option("--model", "-m", required=required, help=MODEL_HELP),
             click.option("--genome", "-g", required=required, help=GENOME_HELP),
+            click.option("--cell-type", help=CELL_TYPE_HELP),
             device_options,
             click.option("--store", type=click.Path(), help=STORE_HELP),
             click.option(

@@ -25,8 +25,8 @@ from orca_cool.cli.options import (
     refuse_given,
     say,
     say_estimate,
-    unfinished_folder,
 )
+from orca_cool.cli.unfinished import unfinished_folder
 from orca_cool.effects import COPIES
 from orca_cool.variants.options import EditOptions
 

@@ -20,8 +20,8 @@ from orca_cool.cli.options import (
     refuse_given,
     say,
     say_estimate,
-    unfinished_folder,
 )
+from orca_cool.cli.unfinished import unfinished_folder
 
 #: Exit code where a table is written, and no variant in it has scores.
 NOTHING_SCORED = 1

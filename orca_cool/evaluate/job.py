@@ -60,6 +60,8 @@ class EvaluateJob(Job):
     def check_inputs(self) -> None:
         """Raise what the model's header and the genome tell, before torch is loaded."""
         super().check_inputs()
+        if self.cell_type is None and self.spec.cell_types:
+            self.spec.check_cell_type("")  # a measured map is of one of them
         if self.module:
             self.spec.module(self.module)
         for name in self.against.level_names:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -47,6 +48,22 @@ class Estimate:
         }
         lines = [f"{name:<9}{text}" for name, text in rows.items()]
         return "\n".join([*lines, *self.notes])
+
+
+def together(parts: Sequence[Estimate]) -> Estimate:
+    """What several runs, one after the other, take together."""
+    if len(parts) == 1:
+        return parts[0]
+    return Estimate(
+        windows=sum(p.windows for p in parts),
+        levels=tuple(sorted({r for p in parts for r in p.levels})),
+        pixels=sum(p.pixels for p in parts),
+        disk=sum(p.disk for p in parts),
+        work=max(p.work for p in parts),
+        memory=max(p.memory for p in parts),
+        seconds=sum(p.seconds for p in parts),
+        notes=(f"of {len(parts)} cell types together", *parts[0].notes),
+    )
 
 
 def _bytes(n: int) -> str:

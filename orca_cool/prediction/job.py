@@ -55,6 +55,8 @@ class Job:
     ----------
     model : a model's name (``orca-cool models list``) or its folder.
     genome : FASTA (plain or bgzip), .2bit, or the name of a shipped genome.
+    cell_type : one of the model's; None: its only one, or each of them in turn
+        (:meth:`each_cell_type`).
     chrom_names : "add-chr", "strip-chr" or a two-column TSV by which chromosomes are renamed.
     any_genome : accept a genome of another assembly than the model's.
     edits : how the genome is edited before anything is predicted.
@@ -68,6 +70,7 @@ class Job:
 
     model: str
     genome: str
+    cell_type: str | None = None
     chrom_names: str | None = None
     any_genome: bool = False
     edits: EditOptions = field(default_factory=EditOptions)
@@ -117,7 +120,21 @@ class Job:
             If one of them cannot be read, the genome is another assembly than the model's (without
             ``any_genome``), or one of them lacks what the job names.
         """
+        if self.cell_type is not None:
+            self.spec.check_cell_type(self.cell_type)
         agreed_assembly(self.spec, self.source, self.any_genome)
+
+    def each_cell_type(self: J) -> list[J]:
+        """The job once for each cell type whose maps are wanted, with an output of its own: of
+        "X.mcool" "X.<cell type>.mcool". Only itself where one is chosen, or the model has but one.
+        """
+        if self.cell_type is not None or not self.spec.cell_types:
+            return [self]
+        changes: list[dict[str, Any]] = [{"cell_type": name} for name in self.spec.cell_types]
+        if output := getattr(self, "output", None):
+            for change in changes:
+                change["output"] = output_of_cell_type(output, change["cell_type"])
+        return [dataclasses.replace(self, **change) for change in changes]
 
     def open(self, say: Say = logger.warning) -> Opened:
         """Load the model, open the genome, hold them against each other, and make the edits.
@@ -136,6 +153,8 @@ class Job:
 
         self.check()
         bundle = load_bundle(resolve(self.model))
+        if self.cell_type is not None:
+            bundle = bundle.for_cell_type(self.cell_type)
         return Opened.of(self, bundle, self.source, say)
 
     def standalone(self: J) -> J:
@@ -233,7 +252,8 @@ class Opened:
     @property
     def reference_provenance(self) -> dict[str, Any]:
         """The same of the reference."""
-        return {"model_name": self.spec.name, "genome_file": Path(self.job.genome).name}
+        about = {"model_name": self.spec.name, "genome_file": Path(self.job.genome).name}
+        return about | ({"cell_type": self.spec.cell_type} if self.spec.cell_types else {})
 
     def _edits_told(self) -> dict[str, Any]:
         if self.edited is None:
@@ -270,6 +290,23 @@ class Opened:
         if self.job.reencode:
             return self.new_engine(self.edited.genome)
         return self.reference_engine.for_genome(self.edited.genome)
+
+
+def output_of_cell_type(output: str, cell_type: str) -> str:
+    """ "X.a.mcool" for "X.mcool" and cell type "a"; standard output ("-") has no name to change.
+
+    Raises
+    ------
+    ModelError
+        If the output is standard output.
+    """
+    if output == "-":
+        raise ModelError(
+            f"the tables of several cell types cannot all go to standard output; choose one with "
+            f"--cell-type {cell_type}, or give a file"
+        )
+    path = Path(output)
+    return str(path.with_name(f"{path.stem}.{cell_type}{path.suffix}"))
 
 
 def chosen_levels(
