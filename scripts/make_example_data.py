@@ -16,9 +16,8 @@ from pathlib import Path
 
 import click
 import cooler
-import numpy as np
-import pandas as pd
 from Bio import bgzf
+from cut_map import cut_map
 
 from orca_cool.genome.fasta import FastaSource
 
@@ -75,35 +74,9 @@ def make_map(sdist: Path, folder: Path) -> None:
             weights, stats = cooler.balance_cooler(
                 clr, ignore_diags=2, min_nnz=10 if resolution == BASE else 5, mad_max=5
             )
-            bins = clr.bins()[:][["chrom", "start", "end"]]
-            bins["weight"] = weights
-            keep = np.flatnonzero(bins["chrom"].isin(CHROMS))
-            new = pd.Series(np.arange(len(keep)), index=keep)
-            pixels = clr.pixels()[:]
-            pixels = pixels[pixels["bin1_id"].isin(keep) & pixels["bin2_id"].isin(keep)].copy()
-            pixels["bin1_id"], pixels["bin2_id"] = (
-                new[pixels["bin1_id"]].values,
-                new[pixels["bin2_id"]].values,
-            )
-            cut = bins.iloc[keep].reset_index(drop=True)
-            cut["chrom"] = cut["chrom"].astype(str)
+            about = {"origin": f"{MAP}, chrI and chrII", "licence": "BSD-3-Clause"}
             uri = f"{out}::resolutions/{resolution}"
-            cooler.create_cooler(
-                uri,
-                cut,
-                pixels,
-                assembly="sacCer",
-                metadata={"origin": f"{MAP}, chrI and chrII", "licence": "BSD-3-Clause"},
-                h5opts={"compression": "gzip", "compression_opts": 6, "shuffle": True},
-                mode="a",
-                ordered=True,
-            )
-            with cooler.Cooler(uri).open("r+") as group:
-                group["bins/weight"].attrs.update({k: v for k, v in stats.items() if k != "scale"})
-                group["bins/weight"].attrs["scale"] = np.atleast_1d(stats["scale"])[0]
-                group.file.attrs.update(
-                    {"format": "HDF5::MCOOL", "format-version": 2, "bin-type": "fixed"}
-                )
+            cut_map(clr, CHROMS, uri, weights, stats, assembly="sacCer", metadata=about)
 
 
 @click.command()

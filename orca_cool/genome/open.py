@@ -16,7 +16,10 @@ from orca_cool.genome.textfile import TextFile
 from orca_cool.genome.twobit import TwoBitSource
 
 #: Shipped genomes: name -> file below ``orca_cool/data``.
-SHIPPED = {"example": "genomes/example/example.fa.gz"}
+SHIPPED = {
+    "example": "genomes/example/example.fa.gz",
+    "extrusion-example": "genomes/extrusion-example/extrusion-example.fa.gz",
+}
 
 
 class RenamedSource:
