@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the tests that are too long for CI (marked `long`): bash scripts/test_long.sh [pytest arguments]
-# Hundreds of damaged bits, kills of every verb, servers under load for minutes, all reference outputs.
+# Trainings from nothing, hundreds of damaged bits, kills of every verb, servers under load for minutes, all reference outputs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/install.sh test

@@ -29,8 +29,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is marked ``long`` unless ``--long`` asks for it."""
-    # eight minutes: begun last, it would keep one worker waiting for the other
-    items.sort(key=lambda item: "test_planted_truth" not in item.nodeid)
     if config.getoption("--long"):
         return
     long = [item for item in items if "long" in item.keywords]

@@ -112,7 +112,7 @@ def test_an_edit_is_encoded_as_the_edited_sequence(place, reference_bundles):
             assert float((ours - wanted).abs().max() / wanted.std()) < 1e-4
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_inversion_at_all_levels(place, reference_bundles):
     """Six levels, although the contig fills a sixth of the window: the rest is N."""
     source = open_genome(place / "mhc.fa.gz")

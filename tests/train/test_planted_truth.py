@@ -209,7 +209,7 @@ def score(folder: Path, genome: Genome, seed: int) -> dict[str, float]:
     }
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_boundaries_move_with_their_motif(tmp_path):
     found = prove(tmp_path, seed=1, steps=(180, 40))
     for key in ("boundaries", "moved", "change", "decoys"):
