@@ -1,0 +1,108 @@
+"""The shipped model of the simulated world: on a chromosome that it never saw, with its two cell
+types.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import cooler
+import numpy as np
+import pytest
+
+import orca_cool as oc
+
+ROOT = Path(__file__).parents[2]
+DATA = ROOT / "orca_cool" / "data"
+sys.path.insert(0, str(ROOT / "scripts" / "world"))
+
+import rules  # noqa: E402
+
+GENOME, CHROM, LENGTH = "extrusion-example", "chr70", 4_000_000
+TYPES = ("a", "b")
+
+
+@pytest.fixture(scope="module", params=TYPES)
+def predictor(request) -> oc.Predictor:
+    return oc.Predictor("extrusion", GENOME, cell_type=request.param, progress=False)
+
+
+def over_expected(values: np.ndarray) -> np.ndarray:
+    """ln of a map over its mean at each distance."""
+    y = np.full(values.shape, np.nan)
+    for d in range(len(values)):
+        i = np.arange(len(values) - d)
+        diagonal = values[i, i + d]
+        if np.isfinite(diagonal).any():
+            with np.errstate(divide="ignore"):
+                y[i, i + d] = y[i + d, i] = np.log(diagonal / np.nanmean(diagonal))
+    y[~np.isfinite(y)] = np.nan
+    return y
+
+
+def test_it_is_a_simulation_and_says_so(predictor):
+    model = predictor.model
+    assert model.cell_types == TYPES
+    assert "simulat" in model.spec.organism
+    assert model.licence == "MIT"
+    assert max(model.spec.window(r) for r in model.levels) >= 2_000_000
+    assert min(model.levels) == 4000
+    size = sum(f.stat().st_size for f in (DATA / "models" / "extrusion").iterdir())
+    assert size < 15e6
+
+
+def test_it_predicts_a_chromosome_that_it_never_saw(predictor):
+    """Pixels 2 to 125 bins apart at 16 kb, against the counts, which are noisy."""
+    cell_type = predictor.model.spec.cell_type
+    clr = cooler.Cooler(f"{DATA}/maps/extrusion.{cell_type}.mcool::resolutions/16000")
+    measured = over_expected(clr.matrix().fetch(CHROM))
+    predicted = predictor.predict(CHROM, 16_000).values
+    i, j = np.triu_indices(len(measured), 2)
+    keep = np.isfinite(measured[i, j]) & np.isfinite(predicted[i, j]) & (j - i <= 125)
+    r = np.corrcoef(measured[i, j][keep], predicted[i, j][keep])[0, 1]
+    assert r > 0.5
+
+
+def test_a_chromosome_and_its_reverse_complement_are_predicted_alike(predictor):
+    turned = predictor.edit(f"{CHROM}:0-{LENGTH} inv")
+    for resolution in (16_000, 4000):
+        region = f"{CHROM}:0-{LENGTH}"
+        a = predictor.predict(region, resolution).values
+        b = turned.predict(region, resolution).values[::-1, ::-1]
+        known = np.isfinite(a) & np.isfinite(b)
+        assert known.mean() > 0.1
+        np.testing.assert_allclose(a[known], b[known], atol=2e-3)
+
+
+def across(values: np.ndarray, at: int, side: int = 10) -> float:
+    """Mean log observed/expected of the contacts across a bin."""
+    return float(np.nanmean(values[at - side : at - 1, at + 2 : at + side + 1]))
+
+
+def test_deleting_the_strongest_sites_removes_their_boundaries(predictor):
+    """Contacts across a deleted strong site rise; across a deleted stretch without a site they do
+    not. The places are found with the matrix, not by the model.
+    """
+    codes = predictor.genome.source.fetch(CHROM, 0, LENGTH)
+    scores = rules.ctcf_scores(codes).max(axis=0)
+    starts = np.flatnonzero(scores >= rules.LEAST)
+    alone = [
+        int(s)
+        for s in starts[np.argsort(-scores[starts])]
+        if 400_000 < s < LENGTH - 400_000 and (np.abs(starts - s) < 20_000).sum() == 1
+    ][:5]
+    gaps = [int(s) for s in alone]
+    there, none = [], []
+    for s, control in zip(alone, (s + 12_000 for s in gaps)):
+        for at, found in ((s, there), (control, none)):
+            middle = at + 9
+            start = max(0, middle - 256_000) // 4000 * 4000
+            region = f"{CHROM}:{start}-{start + 512_000}"
+            before = predictor.predict(region, 4000).values
+            edited = predictor.edit(f"{CHROM}:{at}-{at + 19} del")
+            after = edited.predict(region, 4000).values
+            k = (middle - start) // 4000
+            found.append(across(after, k) - across(before, k))
+    assert np.median(there) > 0.05
+    assert np.median(np.abs(none)) < 0.3 * np.median(there)
