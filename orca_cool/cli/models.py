@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 from tqdm import tqdm
@@ -41,7 +42,11 @@ def list_(as_json: bool) -> None:
                 about = "; ".join(
                     filter(
                         None,
-                        [spec.organism, cell_types(spec), " ".join(m.name for m in spec.modules)],
+                        [
+                            spec.organism,
+                            spec.cell_type or ", ".join(spec.cell_types),
+                            " ".join(m.name for m in spec.modules),
+                        ],
                     )
                 )
             except ModelError as error:  # one damaged bundle must not hide the others
@@ -91,7 +96,8 @@ def info(model: str, as_json: bool, verify: bool) -> None:
     lines = {
         "model": spec.name,
         "organism": spec.organism,
-        "cell types" if spec.cell_types else "cell type": cell_types(spec),
+        "cell type": spec.cell_type,
+        "cell types": ", ".join(spec.cell_types),
         "genomes": ", ".join(spec.assemblies) or "not named",
         "bins per map": str(spec.bins),
         "base bin": f"{spec.base_bin} bp",
@@ -104,7 +110,9 @@ def info(model: str, as_json: bool, verify: bool) -> None:
     lines |= {
         "profiles": str(len(spec.profiles)) if spec.profiles else "",
         "expected tables": ", ".join(
-            f"{b['resolution']} bp" + (" with trans" if b["trans"] else "")
+            f"{b['resolution']} bp"
+            + (" with trans" if b["trans"] else "")
+            + (f" of {b['cell_type']}" if "cell_type" in b else "")
             for b in header["expected"]
         ),
         "training data": spec.training_data,
@@ -126,13 +134,35 @@ def info(model: str, as_json: bool, verify: bool) -> None:
     "--name",
     "names",
     multiple=True,
-    help="Released models to import (repeatable; default: all), or the name for a bundle.",
+    help="Released models to import (repeatable; default: all): NAME of the files "
+    "models/orca_NAME.*; or the name for a bundle.",
+)
+@click.option(
+    "--cell-type",
+    "cell_types",
+    multiple=True,
+    help="Of one released model of several cell types, a cell type; repeat it, in the order of the "
+    "maps [default: those of leukemiaA and leukemiaB].",
+)
+@click.option(
+    "--expected",
+    "tables",
+    multiple=True,
+    metavar="NAME=FILE",
+    help="The .npy of the expected table (logs, 4 kb) of the cell type NAME (repeatable).",
 )
 @output_option("Folder for the bundles [default: your models].", required=False)
 @force_option
-def import_(source: Path, names: tuple[str, ...], output: str | None, force: bool) -> None:
-    """Import SOURCE: the folder or tar of the released Orca resources, or a model bundle (folder or
-    .zip).
+def import_(
+    source: Path,
+    names: tuple[str, ...],
+    cell_types: tuple[str, ...],
+    tables: tuple[str, ...],
+    output: str | None,
+    force: bool,
+) -> None:
+    """Import SOURCE: the folder or tar of the released Orca or OrcaLeukemia resources, or a model
+    bundle (folder or .zip).
     """
     from orca_cool.model.fetch import import_archive
     from orca_cool.model.header import is_bundle
@@ -142,15 +172,32 @@ def import_(source: Path, names: tuple[str, ...], output: str | None, force: boo
     out = user_models() if output is None else Path(output)
     if not source.exists():
         raise ModelError(f"{source}: no such file or folder")
+    several: dict[str, Any] = {"cell_types": cell_types, "expected": _files_by_name(tables)}
     if is_bundle(source) or source.suffix == ".zip":
         if len(names) > 1:
             raise ModelError(f"one bundle has one name, not {', '.join(names)}")
+        if cell_types or tables:
+            given = "--cell-type " + cell_types[0] if cell_types else "--expected " + tables[0]
+            raise ModelError(f"{given}: {source} is a bundle, which names its cell types itself")
         paths = [import_bundle(source, out, names[0] if names else None, force=force)]
     elif source.is_dir():
-        paths = import_released(source, out, names or None, force=force)
+        paths = import_released(source, out, names or None, force=force, **several)
     else:
-        paths = import_archive(source, out, names or None, force=force)
+        paths = import_archive(source, out, names or None, force=force, **several)
     _say(paths)
+
+
+def _files_by_name(texts: tuple[str, ...]) -> dict[str, str]:
+    """``NAME=FILE`` as file by name; ModelError if one is not of that form, or comes twice."""
+    files: dict[str, str] = {}
+    for text in texts:
+        name, separator, file = text.partition("=")
+        if not (name and separator and file):
+            raise ModelError(f"--expected must be NAME=FILE, not {text!r}")
+        if name in files:
+            raise ModelError(f"--expected {name}: given twice, {files[name]!r} and {file!r}")
+        files[name] = file
+    return files
 
 
 @models.command(
@@ -229,8 +276,3 @@ def _say(paths: list[Path]) -> None:
         spec: ModelSpec = read_header(path)["spec"]
         echo(f"{path.name}\t{path}\tmodules {' '.join(m.name for m in spec.modules)}")
         echo(f"licence of {path.name}: {spec.licence or 'not stated'}", err=True)
-
-
-def cell_types(spec: ModelSpec) -> str:
-    """Names of a model's cell types, as text."""
-    return ", ".join(spec.cell_types) or spec.cell_type

@@ -173,9 +173,11 @@ def _name(where: str, name: Any) -> None:
 def _file_name(where: str, name: Any) -> None:
     """A cell type becomes part of the names of files and of addresses."""
     _kind(where, name, str, "a text")
-    if not 0 < len(name) <= 100 or not all(c.isalnum() or c in "_-+." for c in name):
+    fits = 0 < len(name) <= 100 and all(c.isalnum() or c in "_-+." for c in name)
+    if not fits or not name[0].isalnum():
         raise ModelError(
-            f"{where} must be of letters, digits, '_', '-', '+' and '.', not {shown(name)}"
+            f"{where} must be of letters, digits, '_', '-', '+' and '.', a letter or digit first, "
+            f"not {shown(name)}"
         )
 
 

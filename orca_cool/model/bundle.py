@@ -32,6 +32,7 @@ from orca_cool.model.header import (
     SPEC_FILE,
     VERSION,
     WEIGHTS_FILE,
+    check_tables,
     check_weights,
     is_bundle,
     numbers_digest,
@@ -236,6 +237,8 @@ def save_bundle(
     ------
     OutputError
         If the folder exists (without ``force``; or is no bundle), or cannot be written.
+    ModelError
+        If the tables are not those of the model's cell types.
     """
     folder = Path(folder)
     if folder.exists() and not (force and is_bundle(folder)):
@@ -246,7 +249,7 @@ def save_bundle(
         )
         raise OutputError(f"{folder} exists; {hint}")
     named = _named_tables(expected_tables or {}, by_cell_type or {})
-    tables = [entry for entry, _ in named]
+    tables = check_tables([entry for entry, _ in named], model.spec.cell_types)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with atomic_folder(folder, replace=force) as temporary:
@@ -302,9 +305,8 @@ def _tensors(
         if not is_counter(k)
     }
     for entry, table in named:
-        tensors[_tensor_name(entry, "cis")] = torch.from_numpy(
-            np.array(table.cis, dtype=np.float64)
-        )
+        cis = np.array(table.cis, dtype=np.float64)
+        tensors[_tensor_name(entry, "cis")] = torch.from_numpy(cis)
         if table.trans is not None:
             tensors[_tensor_name(entry, "trans")] = torch.tensor([table.trans], dtype=torch.float64)
     return tensors

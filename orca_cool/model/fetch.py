@@ -11,8 +11,9 @@ import tarfile
 import tempfile
 import urllib.parse
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from orca_cool.errors import FetchError, OrcaCoolError, OutputError
 from orca_cool.files import PARTIAL
@@ -133,6 +134,7 @@ def import_archive(
     others: Sequence[str] = (),
     *,
     force: bool = False,
+    **several: Any,
 ) -> list[Path]:
     """Bundles from a tar of the released resources.
 
@@ -144,6 +146,8 @@ def import_archive(
     ----------
     names : models that must be complete; default: every complete one.
     others : models that are imported too where they are complete and not there yet.
+    several : ``cell_types`` and ``expected`` of
+        :func:`~orca_cool.model.import_orca.import_released`.
 
     Raises
     ------
@@ -154,7 +158,7 @@ def import_archive(
     """
     made = [folder for folder in (out, *out.parents) if not folder.exists()]
     try:
-        return _import_archive(file, out, names, others, force)
+        return _import_archive(file, out, names, others, force, several)
     except OrcaCoolError:
         # nothing is left of an archive that is refused
         for folder in made:
@@ -164,7 +168,12 @@ def import_archive(
 
 
 def _import_archive(
-    file: Path, out: Path, names: Sequence[str] | None, others: Sequence[str], force: bool
+    file: Path,
+    out: Path,
+    names: Sequence[str] | None,
+    others: Sequence[str],
+    force: bool,
+    several: Mapping[str, Any],
 ) -> list[Path]:
     from orca_cool.model.import_orca import ACCESSIONS, import_released  # with torch
 
@@ -173,7 +182,7 @@ def _import_archive(
         with tempfile.TemporaryDirectory(prefix=".released.", suffix=PARTIAL, dir=out) as temporary:
             folder = Path(temporary)
             _unpack(file, folder)
-            paths = import_released(folder, out, names, force=force)
+            paths = import_released(folder, out, names, force=force, **several)
             for other in others:
                 if other in ACCESSIONS and not is_bundle(out / other):
                     try:

@@ -77,7 +77,7 @@ def read_header(folder: str | os.PathLike[str]) -> dict[str, Any]:
     _check_named_weights(path, header["weights"])
     try:
         header["spec"] = ModelSpec.from_json(header["spec"])
-        header["expected"] = _tables(header["expected"], header["spec"].cell_types)
+        header["expected"] = check_tables(header["expected"], header["spec"].cell_types)
     except ModelError as error:
         raise BundleError(f"{path}: {error}") from error
     header.setdefault("digest", None)
@@ -123,9 +123,10 @@ def _check_named_weights(path: Path, weights: Any) -> None:
         )
 
 
-def _tables(entries: Any, cell_types: Sequence[str]) -> list[dict[str, Any]]:
-    """The entries of the expected tables; ModelError if one is not of its form. Those of a model of
-    several cell types name one of them each.
+def check_tables(entries: Any, cell_types: Sequence[str]) -> list[dict[str, Any]]:
+    """The entries of the expected tables, as they are; ModelError if one is not of its form. Those
+    of a model of several cell types name one of them each, and all have tables of the same
+    resolutions, since a map of one is made from the expected of all.
     """
     wanted: dict[str, type] = {"resolution": int, "bins": int, "trans": bool}
     if cell_types:
@@ -149,6 +150,13 @@ def _tables(entries: Any, cell_types: Sequence[str]) -> list[dict[str, Any]]:
             )
     if len({(e["resolution"], e.get("cell_type")) for e in entries}) < len(entries):
         raise ModelError(f"two expected tables are of one resolution: {shown(entries)}")
+    have = {c: sorted(e["resolution"] for e in entries if e["cell_type"] == c) for c in cell_types}
+    for cell_type, own in have.items():
+        if own != have[cell_types[0]]:
+            raise ModelError(
+                f"cell type {cell_type!r} has expected tables at {own} bp, {cell_types[0]!r} at "
+                f"{have[cell_types[0]]} bp; they must be the same"
+            )
     return entries
 
 

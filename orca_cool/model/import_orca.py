@@ -8,29 +8,29 @@ from __future__ import annotations
 
 import logging
 import os
-import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-
-import numpy as np
-import torch
 
 from orca_cool.errors import BundleError, ModelError
 from orca_cool.locks import locked_outputs
 from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.bundle import save_bundle
-from orca_cool.model.networks import empty_model, fill
+from orca_cool.model.import_cell_types import SEVERAL, several_maps
 from orca_cool.model.orca_spec import orca_spec
-from orca_cool.model.spec import ModelSpec
+from orca_cool.model.released_files import (
+    filled,
+    hg38,
+    profiles_in,
+    read_networks,
+    read_statedict,
+    read_table,
+)
 
 log = logging.getLogger(__name__)
 
 #: Cell type -> accession in the names of the released background files.
 ACCESSIONS = {"h1esc": "4DNFI9GMP2J8", "hff": "4DNFI643OYP9", "hctnoc": "4DNFILP99QJS.HCT_auxin6h"}
-
-#: Base bin of the released models: the decoder file ``d<L>`` belongs to the level of ``BIN * L``
-#: bp.
-BIN = 4000
 
 
 def files_of(name: str) -> dict[str, list[str]]:
@@ -56,6 +56,8 @@ def import_released(
     out: str | os.PathLike[str],
     names: Sequence[str] | None = None,
     *,
+    cell_types: Sequence[str] = (),
+    expected: Mapping[str, str | os.PathLike[str]] | None = None,
     force: bool = False,
 ) -> list[Path]:
     """Turn the folder of the released resources into bundles.
@@ -64,8 +66,12 @@ def import_released(
     ----------
     folder : holds ``models/`` and ``resources/``.
     out : folder of the bundles, one sub-folder a model.
-    names : of "h1esc", "hff", "hctnoc"; each must then be complete. Default: every model, each with
-        those modules whose files are all there (what is left out is logged).
+    names : of "h1esc", "hff", "hctnoc", "leukemiaA", "leukemiaB"; each must then be complete.
+        Default: every model that the folder has; of h1esc, hff and hctnoc those modules whose files
+        are all there. What is left out is logged.
+    cell_types : of one other model of several cell types, ``names[0]``, in the order of its maps.
+    expected : the files of expected tables by cell type, where they are not those that are known;
+        logs of frequencies by distance at 4 kb, or frequencies (:func:`read_table`).
     force : replace bundles that exist.
 
     Returns
@@ -77,22 +83,17 @@ def import_released(
     BundleError
         If files are missing (the message lists them), damaged or do not fit the networks.
     ModelError
-        If a name is not one of the released models.
+        If a name is not one of the released models, or cell types are wrong or not known.
+
+    Examples
+    --------
+    >>> import_released("orca_leukemia", "models", ["leukemiaA"])
+    [PosixPath('models/leukemiaA')]
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise BundleError(f"{folder} is not a folder with the released models and resources")
-    for name in names or ():
-        if name not in ACCESSIONS:
-            raise ModelError(f"unknown released model {name!r}; known: {', '.join(ACCESSIONS)}")
-    found, missing = [], []
-    for name in names or ACCESSIONS:
-        needs = files_of(name)
-        absent = {f for files in needs.values() for f in files if not (folder / f).is_file()}
-        missing += sorted(absent)
-        modules = tuple(m for m, files in needs.items() if not absent.intersection(files))
-        if modules:
-            found.append((name, modules))
+    found, missing = _found(folder, names, cell_types, expected)
     if missing and (names or not found):
         raise BundleError(f"{folder} lacks {len(missing)} file(s): {', '.join(missing)}")
     if missing:
@@ -102,108 +103,63 @@ def import_released(
             len(missing),
             ", ".join(missing),
         )
-    targets = {name: Path(out) / name for name, _ in found}
+    targets = {name: Path(out) / name for name in found}
     with locked_outputs(*targets.values()):
-        return [_import_one(folder, targets[name], name, modules, force) for name, modules in found]
+        return [write(targets[name], force) for name, write in found.items()]
 
 
-def read_statedict(path: str | os.PathLike[str]) -> dict[str, torch.Tensor]:
-    """A released state dict without its ``module.`` prefixes; BundleError if it is anything but
-    tensors by name.
-    """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise BundleError(f"{path} is not a sound PyTorch state dict: {first}") from error
-    if not isinstance(state, dict) or not all(
-        isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in state.items()
-    ):
-        raise BundleError(f"{path} does not hold a state dict (tensors by name)")
-    stripped = {}
-    for key, value in state.items():
-        while key.startswith("module."):
-            key = key.removeprefix("module.")
-        stripped[key] = value
-    return stripped
+def _found(
+    folder: Path,
+    names: Sequence[str] | None,
+    cell_types: Sequence[str],
+    expected: Mapping[str, str | os.PathLike[str]] | None,
+) -> tuple[dict[str, Callable[[Path, bool], Path]], list[str]]:
+    """For each model that is there, what writes its bundle; and the files that are missing."""
+    if (cell_types or expected) and len(names or ()) != 1:
+        raise ModelError(
+            f"cell types and expected tables are of one model, not of "
+            f"{', '.join(names or ()) or 'all'}; give its name: NAME of models/orca_NAME.*"
+        )
+    found: dict[str, Callable[[Path, bool], Path]] = {}
+    missing: list[str] = []
+    nothing: list[str] = []  # files of models of which the folder has not one
+    for name in dict.fromkeys(names or [*ACCESSIONS, *SEVERAL]):
+        if cell_types or expected or name in SEVERAL:
+            tables = {c: Path(file) for c, file in (expected or {}).items()}
+            model = several_maps(folder, name, cell_types, tables)
+            if not names and not Path(f"{model.stem}.net0.statedict").is_file():
+                continue
+            missing += (absent := model.missing())
+            if not absent:
+                found[name] = model.write
+        elif name in ACCESSIONS:
+            needs = files_of(name)
+            lacking = {f for files in needs.values() for f in files if not (folder / f).is_file()}
+            whole = lacking == {f for files in needs.values() for f in files}
+            (nothing if whole and not names else missing).extend(sorted(lacking))
+            modules = tuple(m for m, files in needs.items() if not lacking.intersection(files))
+            if modules:
+                found[name] = partial(_import_one, folder, name, modules)
+        else:
+            known = ", ".join([*ACCESSIONS, *SEVERAL])
+            raise ModelError(f"unknown released model {name!r}; known: {known}")
+    return found, missing or ([] if found else nothing)
 
 
 def _import_one(
-    folder: Path, target: Path, name: str, modules: tuple[str, ...], force: bool
+    folder: Path, name: str, modules: tuple[str, ...], target: Path, force: bool
 ) -> Path:
     stem = folder / "models" / f"orca_{name}"
     net0 = read_statedict(f"{stem}.net0.statedict")
-    head = net0.get("final_1d.3.weight")
     spec = orca_spec(
         name,
         modules=modules,
-        profiles=0 if head is None or name == "hctnoc" else len(head),
-        assemblies=_hg38(),
+        profiles=0 if name == "hctnoc" else profiles_in(net0),
+        assemblies=hg38(),
     )
-    state = _split_net(net0, spec, f"{stem}.net0.statedict")
-
-    def add(prefix: str, path: str) -> None:
-        state.update({f"{prefix}.{k}": v for k, v in read_statedict(path).items()})
-
-    for pyramid in spec.pyramids:
-        part = "_256m.net" if pyramid == "encoder3" else ".net"
-        add(f"pyramids.{pyramid}", f"{stem}{part}.statedict")
-    for module in spec.modules:
-        for resolution in module.resolutions if module.decoder else ():
-            part = f"{'_256m' if module.multi_chromosome else ''}.d{resolution // BIN}"
-            add(f"decoders.{module.name}.{resolution}", f"{stem}{part}.statedict")
-    model = empty_model(spec)
-    # The released program loads HFF's files non-strictly, so they may hold more than the networks;
-    # nothing may be missing.
-    more = sorted(set(state) - set(model.state_dict()))
-    if more:
-        log.warning(
-            "%s: %d tensor(s) that the networks do not have are left out: %s ...",
-            name,
-            len(more),
-            ", ".join(more[:3]),
-        )
-    fill(
-        model,
-        {k: v for k, v in state.items() if k not in more},
-        f"released model {name!r} in {folder}",
-    )
+    state = read_networks(stem, spec, net0)
+    model = filled(spec, state, f"released model {name!r} in {folder}")
     return save_bundle(target, model, _expected_tables(folder, name, modules), force=force)
-
-
-def _split_net(
-    net0: dict[str, torch.Tensor], spec: ModelSpec, path: str
-) -> dict[str, torch.Tensor]:
-    """Net (encoder, one-shot decoder and profile head under one set of names) to our names.
-
-    Parts that the model does not use (hctnoc has neither decoder nor profiles) are dropped; an
-    unknown name is an error.
-    """
-    parts: list[tuple[str, Callable[[str], bool], bool]] = [
-        (
-            "encoder",
-            lambda k: (
-                k.startswith(("lconv", "conv")) and not k.startswith(("lconvtwos", "convtwos"))
-            ),
-            True,
-        ),
-        (
-            "base_decoder",
-            lambda k: k.startswith(("lconvtwos.", "convtwos.", "final.")),
-            spec.base_decoder is not None,
-        ),
-        ("final_1d", lambda k: k.startswith("final_1d."), bool(spec.profiles)),
-    ]
-    state = {}
-    for key, value in net0.items():
-        for prefix, mine, used in parts:
-            if mine(key):
-                if used:
-                    state[f"{prefix}.{key.removeprefix('final_1d.')}"] = value
-                break
-        else:
-            raise BundleError(f"{path} holds an unexpected tensor: {key}")
-    return state
 
 
 def _expected_tables(folder: Path, name: str, modules: tuple[str, ...]) -> dict[int, ExpectedModel]:
@@ -219,43 +175,3 @@ def _expected_tables(folder: Path, name: str, modules: tuple[str, ...]) -> dict[
             raise BundleError(f"{stem}32000.trans.npy holds {trans.size} values, expected one")
         tables[32000] = ExpectedModel(32000, read_table(f"{stem}32000.mono.npy"), float(trans[0]))
     return tables
-
-
-def read_table(path: str | os.PathLike[str]) -> np.ndarray:
-    """A released table of expected frequencies ("background") by distance, float64 (n,).
-
-    The files hold natural logs (``misc/process_expectation.py`` of jzhoulab/orca takes them for
-    cis, mono and trans). A mean frequency is between 0 and 1, its log below 0: a table with a
-    negative value is taken as logs, one without as frequencies, so that both forms of the 32 kb
-    files are read right.
-
-    Raises
-    ------
-    BundleError
-        If the file is not a .npy of numbers, or holds no usable value.
-    """
-    try:
-        values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise BundleError(f"{path} is not a .npy of numbers: {error}") from error
-    if (
-        not isinstance(values, np.ndarray)
-        or values.dtype.kind not in "fiu"
-        or np.squeeze(values).ndim > 1
-        or values.size == 0
-    ):
-        raise BundleError(
-            f"{path}: expected one row of numbers, found "
-            f"{getattr(values, 'dtype', type(values))} {np.shape(values)}"
-        )
-    table = np.atleast_1d(np.squeeze(values)).astype(np.float64)
-    table[np.isinf(table)] = np.nan  # log of 0: not measured
-    if np.isnan(table[0]):
-        raise BundleError(f"{path}: the first value is not finite: {values.reshape(-1)[0]}")
-    return np.exp(table) if np.nanmin(table) < 0 else table
-
-
-def _hg38() -> dict[str, dict[str, int]]:
-    import bioframe
-
-    return {"hg38": {str(k): int(v) for k, v in bioframe.assembly_info("hg38").chromsizes.items()}}

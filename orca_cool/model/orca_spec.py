@@ -18,6 +18,7 @@ def orca_spec(
     modules: tuple[str, ...] = ("32M", "256M", "1M"),
     profiles: int = 0,
     assemblies: Mapping[str, Mapping[str, int]] | None = None,
+    cell_types: tuple[str, ...] = (),
 ) -> ModelSpec:
     """Specification of the released Orca models.
 
@@ -27,11 +28,20 @@ def orca_spec(
         no 1M decoder).
     modules : the modules that are present.
     profiles : number of chromatin profiles of the 1M model (32 for h1esc, 22 for hff).
+    cell_types : of a model of several, in the order of its maps (OrcaLeukemia: nearest upsampling
+        and a pyramid without second half as hctnoc, but with the 1M decoder); ``cell_type`` is then
+        the model's name.
+
+    Raises
+    ------
+    ModelError
+        If a name of a cell type cannot be used, or only one is given.
     """
     depleted = cell_type == "hctnoc"
-    decoder = DecoderSpec(upsample="nearest" if depleted else "bilinear")
-    first = "encoder2b" if depleted else "encoder2"
-    pyramids = {first: PyramidSpec(steps=5, down=not depleted)}
+    plain, head = depleted or bool(cell_types), max(5, len(cell_types))
+    decoder = DecoderSpec(upsample="nearest" if plain else "bilinear", head=head)
+    first = "encoder2b" if plain else "encoder2"
+    pyramids = {first: PyramidSpec(steps=5, down=not plain)}
     known = {
         "32M": ModuleSpec(
             "32M",
@@ -51,18 +61,19 @@ def orca_spec(
     }
     if "256M" in modules:
         pyramids["encoder3"] = PyramidSpec(steps=3)
+    one_shot = DecoderSpec(one_shot=True, dilations=ONE_SHOT_DILATIONS, head=head)
+    named = {"h1esc": "H1-ESC", "hff": "HFF", "hctnoc": "HCT116, cohesin depleted"}
     spec = ModelSpec(
         name=cell_type,
         encoder=EncoderSpec(),
         pyramids=pyramids,
-        base_decoder=None if depleted else DecoderSpec(one_shot=True, dilations=ONE_SHOT_DILATIONS),
+        base_decoder=None if depleted else one_shot,
         modules=tuple(known[name] for name in modules),
         profiles=tuple(f"profile_{k}" for k in range(profiles)),
         assemblies=assemblies or {},
         organism="Homo sapiens",
-        cell_type={"h1esc": "H1-ESC", "hff": "HFF", "hctnoc": "HCT116, cohesin depleted"}.get(
-            cell_type, cell_type
-        ),
+        cell_type="" if cell_types else named.get(cell_type, cell_type),
+        cell_types=cell_types,
         licence=ORCA_LICENCE,
     )
     spec.check()
