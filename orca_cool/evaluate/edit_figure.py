@@ -29,7 +29,8 @@ def edits_figure(
 
     columns = -(-len(examples) // 2)
     figure = Figure(figsize=(6.5 + 3 * columns, 6), dpi=130, layout="constrained")
-    left, right = np.ravel(figure.subfigures(1, 2, width_ratios=(6.5, max(3 * columns, 0.1))))
+    grid = figure.add_gridspec(1, 2, width_ratios=(6.5, max(3 * columns, 0.1)))
+    left, right = figure.add_subfigure(grid[0, 0]), figure.add_subfigure(grid[0, 1])
     _insulation(left.subplots(), numbers)
     if examples:
         panels = np.ravel(right.subplots(min(2, len(examples)), columns, squeeze=False))
