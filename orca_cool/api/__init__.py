@@ -9,6 +9,7 @@ from orca_cool.api.values import Genome, load_model, open_genome, parse_edits, r
 from orca_cool.api.verbs import (
     check_mcool,
     encode_genome,
+    evaluate_edits,
     evaluate_files,
     evaluate_model,
     measure_expected,
@@ -23,6 +24,7 @@ __all__ = [
     "Predictor",
     "check_mcool",
     "encode_genome",
+    "evaluate_edits",
     "evaluate_files",
     "evaluate_model",
     "load_model",

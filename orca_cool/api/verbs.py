@@ -18,6 +18,7 @@ from orca_cool.prediction.job import J, Say
 
 if TYPE_CHECKING:
     from orca_cool.effects.table import Summary
+    from orca_cool.evaluate.edit_report import EditResult
     from orca_cool.evaluate.result import Result
     from orca_cool.maps.check import Report
     from orca_cool.model.estimate import Estimate
@@ -241,6 +242,57 @@ def evaluate_model(
         window_phase=window_phase,
         trans=trans,
         **(job or {}),
+    )
+    return work.run(progress=progress, say=say)
+
+
+def evaluate_edits(
+    table: str | Path,
+    model: str | None = None,
+    genome: str | None = None,
+    *,
+    predicted: str | Path | None = None,
+    module: str | None = None,
+    job: dict[str, Any] | None = None,
+    progress: bool = True,
+    say: Say = _silent,
+    **options: Any,
+) -> EditResult:
+    """Hold predicted changes of maps against true ones (``orca-cool evaluate --edits``).
+
+    Parameters
+    ----------
+    table : of edits with their true changes (docs/training.md has the format).
+    model, genome : that predict. predicted : in their place a folder with a file ``ID.npz`` for
+        each row, which holds the predicted change.
+    module : of the model; None: for each edit the first that has its resolution.
+    job : further fields of :class:`orca_cool.prediction.job.Job` (device, store, ...).
+    options : fields of :class:`orca_cool.evaluate.edit_job.EditsOptions`.
+
+    Returns
+    -------
+    EditResult: ``.scores`` of all edits and of each kind, ``.numbers`` of each edit.
+
+    Raises
+    ------
+    OrcaCoolError
+        If anything about it is wrong; the message quotes what.
+
+    Examples
+    --------
+    >>> oc.evaluate_edits("bench/edits.tsv", predicted="mine").scores[0].pixels.r  # doctest: +SKIP
+    """
+    from orca_cool.evaluate.edit_job import EditsOptions, EvaluateEditsJob, evaluate_predicted_edits
+
+    against = EditsOptions(table=str(table), **_plain(options))
+    if predicted is not None:
+        if model is not None or genome is not None:
+            raise ModelError(f"predicted {str(predicted)!r} takes the place of model and genome")
+        return evaluate_predicted_edits(predicted, against, progress=progress)
+    if model is None or genome is None:
+        raise ModelError(f"edits {str(table)!r} need a model and a genome, or predicted changes")
+    work = EvaluateEditsJob(
+        model=model, genome=genome, against=against, module=module, **(job or {})
     )
     return work.run(progress=progress, say=say)
 

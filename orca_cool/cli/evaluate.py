@@ -29,16 +29,37 @@ if TYPE_CHECKING:
 
 #: Options that are about a model alone.
 PROTOCOL = ("module", "step", "window_phase", "trans")
+#: Options that are about measured maps alone.
+MEASURED = (
+    "maps",
+    "chroms",
+    "levels",
+    "base",
+    "train",
+    "features",
+    "replicate",
+    "no_ceiling",
+    "clr_weight_name",
+    "cutoff",
+    "scc_smooth",
+    *PROTOCOL[1:],
+    "cache",
+    "seed",
+)
 
 
 @click.command(cls=Verb)
-@click.argument("maps", nargs=-1, required=True, metavar="[PREDICTED] OBSERVED", type=click.Path())
+@click.argument("maps", nargs=-1, metavar="[PREDICTED] OBSERVED", type=click.Path())
+@click.option("--chrom", "chroms", multiple=True, help="Chromosome to evaluate; repeat for more.")
 @click.option(
-    "--chrom",
-    "chroms",
-    multiple=True,
-    required=True,
-    help="Chromosome to evaluate; repeat for more.",
+    "--edits",
+    type=click.Path(),
+    help="Table of edits whose true changes are known, in place of maps.",
+)
+@click.option(
+    "--predicted",
+    type=click.Path(),
+    help="With --edits: folder with ID.npz of predicted changes, in place of --model.",
 )
 @click.option(
     "--levels",
@@ -73,7 +94,7 @@ PROTOCOL = ("module", "step", "window_phase", "trans")
 @click.option(
     "--nearest",
     type=click.IntRange(min=0),
-    help="Leave out pixels fewer bins apart [default: 2; 0 with --model].",
+    help="Leave out pixels fewer bins apart [default: 2; 0 with --model and maps].",
 )
 @click.option(
     "--insulation",
@@ -133,6 +154,8 @@ def evaluate(
     step: int | None,
     window_phase: int | None,
     trans: int | None,
+    edits: str | None,
+    predicted: str | None,
     **options: Any,
 ) -> None:
     """Correlation of log observed/expected per level, beside baselines and the measured map's
@@ -147,7 +170,15 @@ def evaluate(
     the model's: replicate as predictor, r with each distance's mean subtracted, Spearman,
     HiCRep's SCC, r of insulation, |r| of eigenvectors E1, r of log contacts and that of distance
     alone (d-log), and mean, 10th, 50th and 90th percentile of single windows' r.
+
+    Of --edits: predicted changes of maps against true ones; docs/training.md has the format.
     """
+    if edits is not None:
+        _of_edits(edits, predicted, job, module, as_json, options)
+        return
+    if predicted is not None:
+        raise ModelError(f"--predicted {predicted!r} needs --edits, the table of true changes")
+    _require_maps(maps, chroms)
     from orca_cool.evaluate.report import table, to_json
 
     shared: dict[str, Any] = {
@@ -170,6 +201,54 @@ def evaluate(
         echo(json.dumps(to_json(result), indent=2, allow_nan=False))
     else:
         echo(table(result))
+
+
+def _require_maps(maps: tuple[str, ...], chroms: tuple[str, ...]) -> None:
+    """What click says of parameters that are missing, which only --edits makes needless."""
+    ctx = click.get_current_context()
+    for name, given in (("maps", maps), ("chroms", chroms)):
+        if not given:
+            parameter = next(p for p in ctx.command.params if p.name == name)
+            raise click.MissingParameter(ctx=ctx, param=parameter)
+
+
+def _of_edits(
+    table: str,
+    predicted: str | None,
+    job: dict[str, Any],
+    module: str | None,
+    as_json: bool,
+    options: dict[str, Any],
+) -> None:
+    from orca_cool.evaluate.edit_report import edits_json, edits_table
+
+    refuse_given(MEASURED, "not with --edits, which has no measured map")
+    if predicted is not None:
+        refuse_given((*JOB, "module"), "not with --predicted, which needs no model")
+    elif job["model"] is None or job["genome"] is None:
+        raise ModelError(
+            f"--edits {table!r} needs --model and --genome, or --predicted: the changes that are "
+            f"scored"
+        )
+    nearest = 2 if options["nearest"] is None else options["nearest"]
+    result = api.evaluate_edits(
+        table,
+        job.pop("model"),
+        job.pop("genome"),
+        predicted=predicted,
+        module=module,
+        nearest=nearest,
+        insulation=options["insulation"],
+        output=options["output"],
+        force=options["force"],
+        job=job,
+        progress=not is_quiet(),
+        say=say,
+    )
+    if as_json:
+        echo(json.dumps(edits_json(result), indent=2, allow_nan=False))
+    else:
+        echo(edits_table(result))
 
 
 def _of_file(maps: tuple[str, ...], chroms: tuple[str, ...], options: dict[str, Any]) -> Result:

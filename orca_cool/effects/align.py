@@ -131,7 +131,7 @@ def compare(
     genomes: Sequence[EditedGenome],
     *,
     footprints: Sequence[tuple[str, int, int] | None] | None = None,
-    shift: int = 0,
+    shift: int | Sequence[int] = 0,
     keep: Sequence[int] | None = None,
 ) -> list[list[Comparison]]:
     """Windows of edited genomes beside those of their reference.
@@ -139,7 +139,8 @@ def compare(
     Parameters
     ----------
     genomes : edited genomes of the reference engine's source; they are decoded together.
-    footprints, shift : see :func:`orca_cool.effects.sites.sites`.
+    footprints, shift : see :func:`orca_cool.effects.sites.sites`; a shift of all genomes, or one
+        for each.
     keep : resolutions that are wanted; all of the module's are predicted, since the coarse ones
         lead to the fine.
 
@@ -150,9 +151,10 @@ def compare(
     """
     engine, module = reference.engine, reference.module
     footprints = footprints or [None] * len(genomes)
+    shifts = [shift] * len(genomes) if isinstance(shift, int) else shift
     found = [
-        sites(g, engine.spec, module, shift=shift, footprint=f)
-        for g, f in zip(genomes, footprints, strict=True)
+        sites(g, engine.spec, module, shift=s, footprint=f)
+        for g, f, s in zip(genomes, footprints, shifts, strict=True)
     ]
     reference.prepare(place for some in found for site in some for place in site.references)
     zooms: list[EncodedZoom] = []

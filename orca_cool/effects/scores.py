@@ -195,7 +195,7 @@ def _missing(these: np.ndarray, those: np.ndarray, near: int) -> int:
     return int(sum(not len(those) or np.abs(those - k).min() > near for k in these))
 
 
-def _strength(change: np.ndarray, i: int, j: int) -> float:
+def dot_change(change: np.ndarray, i: int, j: int) -> float:
     """Change of the mean of 3 x 3 bins less that of the ring from 5 x 5 to 11 x 11 around them.
 
     Parameters
@@ -237,7 +237,7 @@ def _loops(
                 continue
             p, q = (first - r.start) // r.resolution, (second - r.start) // r.resolution
             if q - p > 5 and p in where and q in where:
-                strength = _strength(change, where[p], where[q])
+                strength = dot_change(change, where[p], where[q])
                 if np.isfinite(strength):
                     changes[number] = strength
     return {"loops": len(changes), "loop_change": _mean(np.array(list(changes.values())))}

@@ -62,7 +62,7 @@ def table(result: Result) -> str:
     for s in result.scores:
         name = s.chrom if s.kind == "cis" else "trans"
         lines.append(
-            f"{name:<10}" + "".join(f"{_cell(value(s)):>{width}}" for _, width, value in _TABLE)
+            f"{name:<10}" + "".join(f"{cell(value(s)):>{width}}" for _, width, value in _TABLE)
         )
     for chrom, d in result.centromeres.items():
         lines.append(
@@ -74,7 +74,8 @@ def table(result: Result) -> str:
     return "\n".join(lines)
 
 
-def _cell(value: str | int | float | None) -> str:
+def cell(value: str | int | float | None) -> str:
+    """A value as the table on standard output has it: "-" where there is none."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "-"
     return f"{value:.3f}" if isinstance(value, float) else f"{value}"
@@ -113,9 +114,9 @@ def _known(value: float | None) -> float | None:
     return None if value is None or math.isnan(value) else value
 
 
-def check_folder(folder: Path, force: bool) -> None:
+def check_folder(folder: Path, force: bool, files: tuple[str, ...] = FILES) -> None:
     """Raise OutputError if the folder exists and ``force`` is not given, or if it holds anything
-    that an evaluation did not write.
+    but the ``files`` of an evaluation.
     """
     if not folder.parent.is_dir():
         raise OutputError(
@@ -127,7 +128,7 @@ def check_folder(folder: Path, force: bool) -> None:
         raise OutputError(f"the output {str(folder)!r} exists; use --force to replace it")
     if folder.is_symlink() or not folder.is_dir():
         raise OutputError(f"the output {str(folder)!r} is no folder; choose another name")
-    strange = sorted(p.name for p in folder.iterdir() if p.name not in FILES)
+    strange = sorted(p.name for p in folder.iterdir() if p.name not in files)
     if strange:
         raise OutputError(
             f"the output {str(folder)!r} holds {strange[0]!r}, which no evaluation wrote; choose "
@@ -148,12 +149,12 @@ def write_folder(folder: str | Path, result: Result, force: bool = False) -> Pat
     check_folder(folder, force)
     try:
         with atomic_folder(folder, replace=force) as part:
-            _tsv(
+            write_tsv(
                 part / "scores.tsv",
                 ("chrom", "kind", "resolution", "predictor", *COLUMNS),
                 rows(result.scores),
             )
-            _tsv(
+            write_tsv(
                 part / "by_distance.tsv",
                 ("chrom", "resolution", "predictor", "distance", "pixels", "r"),
                 _distances(result.scores),
@@ -170,7 +171,8 @@ def write_folder(folder: str | Path, result: Result, force: bool = False) -> Pat
     return folder
 
 
-def _tsv(path: Path, columns: tuple[str, ...], lines: Iterator[dict[str, Any]]) -> None:
+def write_tsv(path: Path, columns: tuple[str, ...], lines: Iterator[dict[str, Any]]) -> None:
+    """Write rows as a tab-separated table with a header, "nan" for None."""
     with open(path, "w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, columns, delimiter="\t", lineterminator="\n")
         writer.writeheader()
