@@ -5,7 +5,7 @@ import { CSS, viewer } from "higlass";
 import { request } from "./api.js";
 import { formatRegion, offsets, parseRegion } from "./region.js";
 import { computing, fetchMissing, patchTracks, refresh, tiledTracks, uninformed } from "./tiles.js";
-import { about, aligned, divisions, edits, lookAt, portable, reference, withEdit, withValue, withoutEdit } from "./views.js";
+import { about, aligned, divisions, edits, lookAt, portable, reference, withCellType, withEdit, withValue, withoutEdit } from "./views.js";
 
 const BUSY = 500; // ms between questions to the server while tiles are being computed, or it does not answer
 const IDLE = 5000;
