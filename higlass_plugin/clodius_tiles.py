@@ -7,6 +7,8 @@ a web page, so MODEL may also be the folder of a model and GENOME a file, both U
 
     orca://yeast-metaphase/%2Fdata%2FsacCer3.fa?edit=chrII:238,208-238,325%20del
 
+Of a model of several cell types a URL says which: ``&cell_type=NAME``.
+
 All sources share one :class:`~higlass_plugin.registry.tilesets.TilesetRegistry`: a model on a
 genome is opened once, and what was computed is kept for all.
 """

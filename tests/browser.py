@@ -88,10 +88,15 @@ def free_port() -> int:
 
 
 class Server:
-    """``orca-cool serve`` on the example genome, with the measured map and other files."""
+    """``orca-cool serve`` on the example genome, with the measured map and other files; or of
+    another model and genome, with ``files`` alone.
+    """
 
-    def __init__(self, folder: Path, *files: Path):
-        self.folder, self.port, self.files = folder, free_port(), [MAP, *files]
+    def __init__(
+        self, folder: Path, *files: Path, model: str = "yeast-metaphase", genome: str = "example"
+    ):
+        self.folder, self.port, self.model, self.genome = folder, free_port(), model, genome
+        self.files = [MAP, *files] if genome == "example" else list(files)
         self.url = f"http://127.0.0.1:{self.port}"
         self.process: subprocess.Popen | None = None
 
@@ -102,9 +107,9 @@ class Server:
             "orca_cool",
             "serve",
             "--model",
-            "yeast-metaphase",
+            self.model,
             "--genome",
-            "example",
+            self.genome,
         ]
         command += [word for file in self.files for word in ("--with", str(file))]
         command += [

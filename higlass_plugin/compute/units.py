@@ -52,8 +52,8 @@ class Unit(Hashable, Protocol):
 
 @dataclass(frozen=True)
 class WindowMaps:
-    """A decoded window: ``values`` (bins, bins) float32, symmetric; ``strands`` for the windows
-    below it, None if there are none.
+    """A decoded window: ``values`` (maps, bins, bins) float32, symmetric, a map for each cell type
+    of the model; ``strands`` for the windows below it, None if there are none.
     """
 
     values: np.ndarray
@@ -104,7 +104,7 @@ class WindowUnit:
         finest = resolution == module.resolutions[-1]
         out = []
         for pair in engine.decode_windows(requests):
-            values = symmetric(average(pair, engine.spec.map_number)[0])
+            values = np.stack([symmetric(average(pair, k)[0]) for k in range(engine.spec.n_maps)])
             kept = 0 if finest else pair[0].nbytes + pair[1].nbytes
             out.append((WindowMaps(values, None if finest else pair), values.nbytes + kept))
         return out
@@ -183,9 +183,11 @@ class PredictedGenome:
     roots : cache of the top windows that have been read.
     urgent : when it is set, the reading of a top window makes way for something else.
     base : the same of the reference, for an edited genome.
+    like : the same model on the same genome for another cell type, with which it shares windows.
 
     Attributes
     ----------
+    owner : whose windows are computed: one of the same model and genome for all cell types.
     compartments : E1 by chromosome, once it is known.
     """
 
@@ -197,9 +199,11 @@ class PredictedGenome:
         roots: Cache,
         urgent: threading.Event,
         base: PredictedGenome | None = None,
+        like: PredictedGenome | None = None,
     ):
         self.engine, self.name, self.assembly = engine, name, assembly
         self.base = base or self
+        self.owner: PredictedGenome = self if like is None else like.owner
         self.roots, self.urgent = roots, urgent
         self.axis = Axis(engine.source.chromsizes)
         # as far as there is anything: beyond a level's own reach its tiles show the coarser levels
@@ -213,7 +217,10 @@ class PredictedGenome:
         self._patchworks: dict[str, Patchwork] = {}
         self._units: dict[tuple[str, PlannedWindow], WindowUnit] = {}
         self._levels: dict[int, Level] = {}
-        self._masked: dict[tuple[str, int, int, int], np.ndarray] = {}
+        # of the sequence alone
+        self._masked: dict[tuple[str, int, int, int], np.ndarray] = (
+            {} if like is None else like._masked
+        )
         self._lock = threading.RLock()
 
     __hash__ = object.__hash__
@@ -308,8 +315,15 @@ class PredictedGenome:
                 and whole.strand == "+"
                 and (whole.start + context) % self.engine.spec.base_bin == 0
             ):
-                return self.base, module.name, whole.chrom, whole.start + context
-        return self, module.name, chrom, root
+                return self.base.owner_of(module), module.name, whole.chrom, whole.start + context
+        return self.owner_of(module), module.name, chrom, root
+
+    def owner_of(self, module: ModuleSpec) -> PredictedGenome:
+        """Whose windows those of a module are: its own where the expected of its cell type has
+        other bins, which decide how chromosomes are laid end to end.
+        """
+        first, own = (p.engine.expected(module).resolution for p in (self.owner, self))
+        return self.owner if first == own or not module.multi_chromosome else self
 
     def root(self, module: str, chrom: str, start: int) -> Root:
         """A top window, from memory or read anew.

@@ -10,7 +10,8 @@ ORCA_COOL_MODELS : ``{name: folder}``, ORCA_COOL_GENOMES : ``{name: file}``: mod
     URLs may name, besides those that orca-cool knows. A URL cannot name others, because anybody may
     have uploaded the datafile.
 
-The datafile of such a tileset is a text file with one ``orca://MODEL/GENOME?edit=...`` URL::
+The datafile of such a tileset is a text file with one ``orca://MODEL/GENOME?edit=...`` URL, which
+says ``cell_type=NAME`` too if the model has several cell types::
 
     python manage.py ingest_tileset --filename map.orca --filetype orca --datatype matrix
     --coordSystem sacCer3

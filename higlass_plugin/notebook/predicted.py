@@ -294,6 +294,7 @@ def tileset(
     profile: str | None = None,
     lift_to_reference: bool = False,
     difference: bool = False,
+    cell_type: str | None = None,
     device: str = "auto",
     dtype: str = "float32",
     store: str | os.PathLike[str] | None = None,
@@ -312,6 +313,7 @@ def tileset(
     lift_to_reference : show the map of an edited genome at the coordinates of its reference, NaN
         where sequence is deleted.
     difference : ln alternate / reference, at the reference's coordinates.
+    cell_type : whose maps, of a model of several cell types; such a model needs one.
     device, dtype, store, chrom_names, any_genome : see
         :class:`higlass_plugin.clodius_tiles.Options`.
 
@@ -329,6 +331,7 @@ def tileset(
         profile or "",
         lift_to_reference or difference,
         difference,
+        cell_type or "",
     )
     options = Options(
         device, dtype, None if store is None else os.fspath(store), chrom_names, any_genome

@@ -32,6 +32,7 @@ class Address:
     track : one of TRACKS. profile : name of the chromatin profile, if the track is "profile".
     lifted : show the map of the edited genome at the coordinates of the reference.
     difference : show ln(alternate / reference), at the coordinates of the reference.
+    cell_type : whose maps, of a model of several cell types; "" of a model of one.
     """
 
     model: str
@@ -42,9 +43,12 @@ class Address:
     profile: str = ""
     lifted: bool = False
     difference: bool = False
+    cell_type: str = ""
 
     def __str__(self) -> str:
         query = []
+        if self.cell_type:
+            query.append(("cell_type", self.cell_type))
         if self.track != "map":
             query.append(("track", self.track))
         if self.profile:
@@ -61,7 +65,7 @@ class Address:
     @property
     def sequence(self) -> Address:
         """The address of the map in its own coordinates, which all tracks of one sequence share."""
-        return Address(self.model, self.genome, self.edits, self.vcf)
+        return Address(self.model, self.genome, self.edits, self.vcf, cell_type=self.cell_type)
 
     @property
     def edited(self) -> bool:
@@ -107,6 +111,8 @@ def parse_url(url: str) -> Address:
             address = replace(address, vcf=value)
         elif key == "profile":
             address = replace(address, profile=value)
+        elif key == "cell_type":
+            address = replace(address, cell_type=value)
         elif key in ("lift", "frame") and value == "reference":  # "frame" in version 0.1
             address = replace(address, lifted=True)
         elif (key, value) == ("value", "difference"):
@@ -115,7 +121,8 @@ def parse_url(url: str) -> Address:
             address = replace(address, track=value)
         else:
             known = (
-                f"edit, vcf, track ({', '.join(TRACKS)}), profile, lift=reference, value=difference"
+                f"edit, vcf, cell_type, track ({', '.join(TRACKS)}), profile, lift=reference, "
+                f"value=difference"
             )
             raise UrlError(f"the URL {shown!r} says {key[:100]}={value[:100]!r}; it takes {known}")
     if address.lifted and (not address.edited or address.track != "map"):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 from higlass_plugin.compute.cache import Cache
 from higlass_plugin.compute.units import PredictedGenome
@@ -15,9 +15,12 @@ from higlass_plugin.registry.breakpoints import breakpoints, places
 from higlass_plugin.registry.edits import EditedView, edited_genome, short_name
 from higlass_plugin.registry.limits import Limits
 from higlass_plugin.registry.predicted_tilesets import addresses_of_edit
+from higlass_plugin.registry.served import for_cell_type
 from higlass_plugin.registry.state import State
 from higlass_plugin.tilesets.base import ModelTileset, Tileset
 from orca_cool.errors import OrcaCoolError
+from orca_cool.genome.changes import Change
+from orca_cool.genome.edited import EditedGenome
 
 #: Seconds between two notes of an edit's last use: each writes a file.
 NOTE_USE = 60.0
@@ -30,6 +33,7 @@ class OpenEdit:
     Attributes
     ----------
     predicted : the model on the edited genome. view : what clients know of it.
+    address : of its map.
     tilesets : uids of its tilesets that are open.
     used : time of its last use, seconds since the epoch.
     guest : whether a page of another origin has made it.
@@ -37,13 +41,19 @@ class OpenEdit:
 
     predicted: PredictedGenome
     view: EditedView
+    address: Address
     tilesets: list[str] = field(default_factory=list)
     used: float = field(default_factory=time.time)
     guest: bool = False
 
 
 def open_edit(
-    edit: str, address: Address, base: PredictedGenome, roots: Cache, urgent: threading.Event
+    edit: str,
+    address: Address,
+    base: PredictedGenome,
+    roots: Cache,
+    urgent: threading.Event,
+    like: OpenEdit | None = None,
 ) -> OpenEdit:
     """Make the edited genome of an address.
 
@@ -52,28 +62,42 @@ def open_edit(
     edit : its id.
     base : the model on the reference.
     roots, urgent : see :class:`~higlass_plugin.compute.units.PredictedGenome`.
+    like : the same edit for another cell type, with which genome, encodings and windows are shared.
 
     Raises
     ------
     EditError
         If an edit is not understood or cannot be made, or the edits ask for too much.
     """
-    source = base.engine.source
-    genome, changes, problems = edited_genome(address, source, min(base.settings.resolutions))
-    predicted = PredictedGenome(
-        base.engine.for_genome(genome),
-        f"{base.name}#{edit}",
-        f"{base.assembly}.{genome.name.rpartition('.')[2]}",
-        roots,
-        urgent,
-        base,
-    )
+    if like is not None:
+        engine = for_cell_type(like.predicted.engine, address.cell_type)
+        view = replace(like.view, id=edit, url=str(address), cell_type=address.cell_type)
+        view.tilesets = {}
+    else:
+        source = base.engine.source
+        genome, changes, problems = edited_genome(address, source, min(base.settings.resolutions))
+        engine = base.engine.for_genome(genome)
+        assembly = f"{base.assembly}.{genome.name.rpartition('.')[2]}"
+        view = replace(_view(edit, address, genome, changes, problems), assembly=assembly)
+    name, shared = f"{base.name}#{edit}", None if like is None else like.predicted
+    predicted = PredictedGenome(engine, name, view.assembly, roots, urgent, base, shared)
+    return OpenEdit(predicted, view, address)
+
+
+def _view(
+    edit: str,
+    address: Address,
+    genome: EditedGenome,
+    changes: Sequence[Change],
+    problems: list[str],
+) -> EditedView:
+    """What clients know of an edited genome, but for its assembly."""
     found = breakpoints(genome)
-    view = EditedView(
+    return EditedView(
         id=edit,
         name=short_name(changes),
         url=str(address),
-        assembly=predicted.assembly,
+        assembly="",
         model=address.model,
         genome=address.genome,
         edits=[str(change) for change in changes],
@@ -83,8 +107,8 @@ def open_edit(
         junctions={contig: genome.junctions(contig) for contig in genome.edited},
         places=places(found, genome),
         breakpoints=found,
+        cell_type=address.cell_type,
     )
-    return OpenEdit(predicted, view)
 
 
 class EditedGenomes:
@@ -111,6 +135,27 @@ class EditedGenomes:
         """An edited genome by its id; None if it is not open."""
         return self._open.get(edit)
 
+    def like(self, address: Address) -> OpenEdit | None:
+        """An open edited genome that differs from that of an address by the cell type alone."""
+        if not address.cell_type:
+            return None
+        return next(
+            (
+                opened
+                for opened in list(self._open.values())
+                if replace(opened.address, cell_type=address.cell_type) == address
+            ),
+            None,
+        )
+
+    def owners_left(self, gone: OpenEdit) -> set[PredictedGenome]:
+        """Whose windows and top windows nobody needs any more after an edited genome was closed:
+        its own, and those that it shared with other cell types if it was the last of them.
+        """
+        owner = gone.predicted.owner
+        needed = any(opened.predicted.owner is owner for opened in self._open.values())
+        return {gone.predicted, owner} - ({owner} if needed else set())
+
     def url_of_edit(self, edit: str) -> str | None:
         """The URL of an edit that is remembered, open or not."""
         saved = self._state.get(edit)
@@ -125,12 +170,12 @@ class EditedGenomes:
         """The URL of the edit that a tileset belongs to, so that both can be opened again."""
         return self._urls.get(uid)
 
-    def recall(self, served: Collection[tuple[str, str]]) -> None:
+    def recall(self, is_served: Callable[[Address], bool]) -> None:
         """Learn the tilesets' uids of the edits of earlier runs.
 
         Parameters
         ----------
-        served : (model, genome) that are served; edits of others are left alone.
+        is_served : whether what an address names is served; edits of others are left alone.
         """
         for saved in self._state.saved():
             if time.time() - saved.used > self._limits.seconds:
@@ -140,7 +185,7 @@ class EditedGenomes:
                 address = parse_url(saved.url)
             except OrcaCoolError:
                 continue
-            if (address.model, address.genome) in served:
+            if is_served(address):
                 self._learn(address, saved.url)
 
     def add(self, opened: OpenEdit, address: Address) -> None:

@@ -39,7 +39,8 @@ class EditedView:
     ----------
     id : of the edit. name : short, as shown. url : ``orca://`` address of its map.
     assembly : name of its coordinate system.
-    model, genome : names of the model and of the reference.
+    model, genome : names of the model and of the reference. cell_type : whose maps, of a model of
+        several cell types; "" of a model of one.
     edits : the changes that were made, as texts. problems : variants of the VCF lines that could
         not be used.
     contigs : {contig: bp} of the edited genome. edited : contigs that differ from the reference.
@@ -63,6 +64,7 @@ class EditedView:
     junctions: dict[str, list[int]]
     places: dict[str, list[int]]
     breakpoints: list[Breakpoint]
+    cell_type: str = ""
     tilesets: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> JsonObject:

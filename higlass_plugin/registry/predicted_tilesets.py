@@ -13,9 +13,10 @@ from higlass_plugin.tilesets.maps import DifferenceTileset, LiftedTileset, MapTi
 from higlass_plugin.tilesets.tracks import CompartmentTileset, InsulationTileset, ProfileTileset
 
 
-def addresses_of_reference(model: str, genome: str, profiles: Sequence[str]) -> list[Address]:
-    """What a model shows of a genome: the map, insulation, compartments, and its profiles."""
-    own = Address(model, genome)
+def addresses_of_reference(own: Address, profiles: Sequence[str]) -> list[Address]:
+    """What a model shows of a genome: the map, whose address is ``own``, insulation, compartments,
+    and its profiles.
+    """
     tracks = [replace(own, track=track) for track in ("insulation", "compartments")]
     return [own, *tracks, *(replace(own, track="profile", profile=name) for name in profiles)]
 
@@ -47,11 +48,14 @@ def predicted_tileset(
     scheduler : computes the tiles. uid : of the tileset.
     edit : short name of the edited genome; None for the reference.
     """
-    name = address.model if edit is None else f"{address.model}: {edit}"
+    after = "" if edit is None else f": {edit}"
+    model = f"{address.model}, {address.cell_type}" if address.cell_type else address.model
+    name = f"{model}{after}"
     common = predicted, scheduler, uid
     made: ModelTileset
-    if address.track == "profile":
-        made = ProfileTileset(*common, f"{name}, {address.profile}", address.profile)
+    if address.track == "profile":  # the same for all cell types
+        shown = f"{address.model}{after}, {address.profile}"
+        made = ProfileTileset(*common, shown, address.profile)
     elif address.track == "insulation":
         made = InsulationTileset(*common, f"{name}, insulation")
     elif address.track == "compartments":

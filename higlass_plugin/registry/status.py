@@ -21,8 +21,13 @@ def status(registry: TilesetRegistry) -> JsonObject:
         "instance": registry.instance,
         "uptime_s": round(time.time() - registry.began, 1),
         "models": [
-            {"model": model, "genome": genome, "assembly": predicted.assembly}
-            for (model, genome), predicted in registry.predicted.items()
+            {
+                "model": model,
+                "genome": genome,
+                "assembly": predicted.assembly,
+                "cell_types": registry.served.cell_types(model, genome),
+            }
+            for model, genome, predicted in registry.served.each()
         ],
         "edits": len(registry.edits),
         "tilesets": len(registry.tilesets),
@@ -32,7 +37,7 @@ def status(registry: TilesetRegistry) -> JsonObject:
         # of the sequence, in the models' own caches
         "encoded_bytes": sum(
             encodings.nbytes
-            for predicted in registry.predicted.values()
+            for _, _, predicted in registry.served.each()
             if (encodings := getattr(predicted.engine, "encodings", None)) is not None
         ),
         "caches": {
@@ -52,7 +57,7 @@ def metrics(registry: TilesetRegistry) -> dict[str, float]:
         out |= {
             "tiles_built_total": registry.scheduler.built,
             "compute_seconds_total": registry.scheduler.busy,
-            "encoded_bp_total": sum(p.engine.encoded_bp for p in registry.predicted.values()),
+            "encoded_bp_total": sum(p.engine.encoded_bp for _, _, p in registry.served.each()),
         }
     for name, cache in found["caches"].items():
         out |= {

@@ -8,6 +8,7 @@ import secrets
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from higlass_plugin.registry.predicted_tilesets import (
     addresses_of_reference,
     predicted_tileset,
 )
+from higlass_plugin.registry.served import ServedModels, engines_of
 from higlass_plugin.registry.state import State
 from higlass_plugin.registry.status import metrics, status
 from higlass_plugin.registry.tiles import progress, tiles
@@ -42,7 +44,6 @@ from higlass_plugin.tilesets.measured import RatioTileset
 from orca_cool.errors import OrcaCoolError
 from orca_cool.genome.source import SequenceSource
 from orca_cool.model.window_model import WindowModel
-from orca_cool.prediction.engine import make_engine
 
 
 class TilesetRegistry:
@@ -61,7 +62,7 @@ class TilesetRegistry:
     observed_over_expected : log observed/expected of the first measured map, None if there is none.
     units, results, roots : caches of the values of units, of tiles, and of encoded top windows.
     urgent : see :class:`~higlass_plugin.compute.scheduler.Scheduler`.
-    predicted : by the names of model and genome, the predictions of the reference.
+    served : the models on genomes, with the predictions of the reference.
     edits : the edited genomes. tilesets : all that are open, by uid.
     began : when the registry was made, seconds since the epoch.
     """
@@ -79,7 +80,7 @@ class TilesetRegistry:
         self._measuring = Scheduler(self.units, self.results, 1, threading.Event())
         self._lock = threading.RLock()
         self._opening = threading.Semaphore(2)  # edited genomes that are made at once
-        self.predicted: dict[tuple[str, str], PredictedGenome] = {}
+        self.served = ServedModels()
         self.tilesets: dict[str, Tileset] = {}
         self._listed: list[str] = []
         self.edits = EditedGenomes(self._state, self.limits)
@@ -124,7 +125,7 @@ class TilesetRegistry:
         assembly: str,
         **options: Any,
     ) -> None:
-        """Serve a model's predictions of a genome.
+        """Serve a model's predictions of a genome, those of each of its cell types.
 
         Parameters
         ----------
@@ -132,21 +133,19 @@ class TilesetRegistry:
         source : the genome. assembly : name of its coordinate system.
         options : further arguments of :func:`~orca_cool.prediction.engine.make_engine`.
         """
-        engine = make_engine(model, source, **options)
+        engines = engines_of(model, source, **options)
         with self._lock:
-            if (name, genome) in self.predicted:
-                raise OrcaCoolError(f"model {name!r} on genome {genome!r} is served twice")
             if self.scheduler is None:
-                self.scheduler = Scheduler(
-                    self.units, self.results, engine.windows_per_batch, self.urgent
-                )
-            predicted = PredictedGenome(
-                engine, f"{name}/{genome}", assembly, self.roots, self.urgent
-            )
-            self.predicted[name, genome] = predicted
-            for address in addresses_of_reference(name, genome, model.spec.profiles):
-                self._listed.append(self._open_tileset(address, predicted).uid)
-            self.edits.recall(self.predicted)
+                size = next(iter(engines.values())).windows_per_batch
+                self.scheduler = Scheduler(self.units, self.results, size, self.urgent)
+            self.served.add(name, genome, engines, assembly, self.roots, self.urgent)
+            for n, cell_type in enumerate(engines):
+                own = Address(name, genome, cell_type=cell_type)
+                # profiles do not depend on the cell type
+                for address in addresses_of_reference(own, () if n else model.spec.profiles):
+                    predicted = self.served.predicted(address)
+                    self._listed.append(self._open_tileset(address, predicted).uid)
+            self.edits.recall(self.served.is_served)
 
     # ---- finding tilesets
 
@@ -159,7 +158,7 @@ class TilesetRegistry:
 
     def models(self) -> list[tuple[str, str]]:
         """(model, genome) names of the predictions that are served."""
-        return list(self.predicted)
+        return self.served.names()
 
     def __getitem__(self, uid: str) -> Tileset:
         """The tileset of a uid; UnknownTileset if there is none."""
@@ -199,8 +198,8 @@ class TilesetRegistry:
         """
         if url.startswith(DIVIDED):
             return self._open_division(url, guest)
-        address = parse_url(url)
-        base = self._reference(address.model, address.genome)
+        address = self.served.canonical(parse_url(url))
+        base = self.served.predicted(address)
         if address.track == "profile" and address.profile not in base.engine.spec.profiles:
             raise UrlError(f"model {address.model!r} has no profile {address.profile[:100]!r}")
         opened = self._open_edit(address, guest) if address.edited else None
@@ -228,19 +227,6 @@ class TilesetRegistry:
                 self.edits.add_tileset(maps, uid)
             return self.tilesets[uid]
 
-    def _reference(self, model: str | None, genome: str | None) -> PredictedGenome:
-        """A model on a genome that is served; None is any model or genome, and the first is taken.
-        UrlError if there is none.
-        """
-        for (m, g), predicted in self.predicted.items():
-            if model in (None, m) and genome in (None, g):
-                return predicted
-        served = ", ".join(f"{m}/{g}" for m, g in self.predicted) or "none"
-        raise UrlError(
-            f"model {str(model)[:100]!r} on genome {str(genome)[:100]!r} is not served here; "
-            f"served: {served}"
-        )
-
     def _open_tileset(
         self, address: Address, predicted: PredictedGenome, opened: OpenEdit | None = None
     ) -> Tileset:
@@ -265,6 +251,7 @@ class TilesetRegistry:
         vcf: str | None = None,
         model: str | None = None,
         genome: str | None = None,
+        cell_type: str | None = None,
         guest: bool = False,
     ) -> EditedView:
         """Open an edited genome.
@@ -272,19 +259,18 @@ class TilesetRegistry:
         Parameters
         ----------
         edits : in the grammar of edits, in the reference's coordinates. vcf : lines of VCF.
-        model, genome : names of those served; None: the first that fits.
+        model, genome, cell_type : names of those served; None: the first that fits.
         guest : see :meth:`open_url`.
 
         Raises
         ------
         UrlError
-            If the model or the genome is not served.
+            If the model, the genome or the cell type is not served.
         EditError
             If the edits cannot be made.
         """
-        predicted = self._reference(model, genome)
-        model, genome = next(names for names, p in self.predicted.items() if p is predicted)
-        address = Address(model, genome, tidy(edits), (vcf or "").strip("\n"))
+        reference = self.served.reference(model, genome, cell_type)
+        address = replace(reference, edits=tidy(edits), vcf=(vcf or "").strip("\n"))
         return self._open_edit(address, guest).view
 
     def edited(self, edit: str) -> EditedView:
@@ -329,9 +315,9 @@ class TilesetRegistry:
         found = self.edits.get(edit)
         if found is None:
             # outside the lock, since it may take a second: others are served meanwhile
-            base = self._reference(address.model, address.genome)
+            base, like = self.served.predicted(address), self.edits.like(address)
             with self._opening:
-                made = open_edit(edit, address, base, self.roots, self.urgent)
+                made = open_edit(edit, address, base, self.roots, self.urgent, like)
             known = self.edits.url_of_edit(edit) is not None
             made.guest = guest and (not known or self.edits.is_guests(edit))
             with self._lock:
@@ -360,8 +346,9 @@ class TilesetRegistry:
         if self.scheduler is not None:
             self.scheduler.drop(lambda key: key[0] in uids)
         self.results.drop(lambda key: key[0] in uids)
-        self.units.drop(lambda unit: getattr(unit, "predicted", None) is gone.predicted)
-        self.roots.drop(lambda key: key[0] is gone.predicted)
+        owners = self.edits.owners_left(gone)
+        self.units.drop(lambda unit: getattr(unit, "predicted", None) in owners)
+        self.roots.drop(lambda key: key[0] in owners)
         return gone
 
     # ---- tiles

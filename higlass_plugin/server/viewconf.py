@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from higlass_plugin.registry.address import Address
 from higlass_plugin.registry.edits import EditedView
 from higlass_plugin.registry.tilesets import TilesetRegistry
 from higlass_plugin.server.viewconf_edit import EditViews
@@ -23,7 +24,13 @@ from higlass_plugin.server.viewconf_reference import REFERENCE, Locked, referenc
 from higlass_plugin.tiles import JsonObject
 
 
-def default_viewconf(registry: TilesetRegistry, server: str = "/api/v1") -> JsonObject:
+def default_viewconf(
+    registry: TilesetRegistry,
+    server: str = "/api/v1",
+    model: str | None = None,
+    genome: str | None = None,
+    cell_type: str | None = None,
+) -> JsonObject:
     """The first view of a registry: the prediction above the diagonal, the first measured map below
     it, tracks along two sides.
 
@@ -31,14 +38,23 @@ def default_viewconf(registry: TilesetRegistry, server: str = "/api/v1") -> Json
     ----------
     registry : what it lists is shown.
     server : address of the API as the front end will call it.
+    model, genome, cell_type : of the prediction; None: the first that fits.
 
     Returns
     -------
-    A viewconf with one view, ``reference``, of the first prediction, or without predictions of the
-    first measured map. A small genome is shown whole; of a large one a window of the finest
-    resolution, away from the ends of the chromosomes, which are often gaps.
+    A viewconf with one view, ``reference``, of the prediction, or without predictions of the first
+    measured map. A small genome is shown whole; of a large one a window of the finest resolution,
+    away from the ends of the chromosomes, which are often gaps.
+
+    Raises
+    ------
+    UrlError
+        If the model, the genome or the cell type is not served.
     """
-    reference = reference_view(registry, server)
+    shown = None
+    if registry.models() or model or genome or cell_type:
+        shown = registry.served.reference(model, genome, cell_type)
+    reference = reference_view(registry, server, shown)
     return _viewconf(server, reference.locked, [reference.view])
 
 
@@ -61,7 +77,8 @@ def edit_viewconf(
     and from there to the next one as far as the lengths agree. The tracks of the edit name their
     ``orca://`` URL, so that a server that has forgotten the edit makes it again.
     """
-    reference = reference_view(registry, server, (edited.model, edited.genome))
+    shown = Address(edited.model, edited.genome, cell_type=edited.cell_type)
+    reference = reference_view(registry, server, shown)
     views = EditViews(reference, edited, server)
     alternate, difference = views.alternate(), views.difference()
     view = reference.view | {

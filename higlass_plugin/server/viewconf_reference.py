@@ -51,20 +51,17 @@ class ReferenceView:
     chromsizes: dict[str, int]
 
 
-def reference_view(
-    registry: TilesetRegistry, server: str, names: tuple[str, str] | None = None
-) -> ReferenceView:
+def reference_view(registry: TilesetRegistry, server: str, shown: Address | None) -> ReferenceView:
     """The view of the reference.
 
     Parameters
     ----------
     registry : what it lists is shown.
     server : address of the API as the front end will call it.
-    names : of the model and the genome; None: the first prediction.
+    shown : address of the prediction; None if there is none.
     """
     listed = registry.listed()
-    names = names or next(iter(registry.models()), None)
-    prediction = None if names is None else registry.open_url(str(Address(*names)))
+    prediction = None if shown is None else registry.open_url(str(shown))
     measured = next((t for t in listed if t.filetype != "orca" and t.datatype == "matrix"), None)
     main = prediction or measured
 
@@ -75,7 +72,7 @@ def reference_view(
     values = {value: maps.of(value) for value in VALUES}
     values = {value: found for value, found in values.items() if found["contents"]}
     first = next(reversed(values), None)
-    shown = "weight" if "weight" in values and measured is not None else first
+    value = "weight" if "weight" in values and measured is not None else first
 
     orca: JsonObject = {
         "role": REFERENCE,
@@ -87,9 +84,12 @@ def reference_view(
         info = main.info()
         orca |= {"chromsizes": info["chromsizes"], "assembly": main.coord_system}
         domain = _first_domain(dict(info["chromsizes"]), min(info["resolutions"]))
-    if names is not None:
-        orca["model"], orca["genome"] = names
-    top, left = _side_tracks(registry, server, main, names)
+    if shown is not None:
+        orca |= {"model": shown.model, "genome": shown.genome}
+        if shown.cell_type:
+            known = registry.served.cell_types(shown.model, shown.genome)
+            orca |= {"cell_type": shown.cell_type, "cell_types": known}
+    top, left = _side_tracks(registry, server, main, shown)
     view = {
         "uid": REFERENCE,
         "layout": {"x": 0, "y": 0, "w": 12, "h": 12},
@@ -98,23 +98,23 @@ def reference_view(
         "tracks": {
             "top": top,
             "left": left,
-            "center": [maps_track(values, shown, orca)] if values else [],
+            "center": [maps_track(values, value, orca)] if values else [],
         },
     }
     locked = _locked(prediction is not None, zoom is not None)
     chromsizes = dict(orca.get("chromsizes", ()))
-    return ReferenceView(view, locked, shown, orca.get("assembly", ""), chromsizes)
+    return ReferenceView(view, locked, value, orca.get("assembly", ""), chromsizes)
 
 
 def _side_tracks(
-    registry: TilesetRegistry, server: str, main: Tileset | None, names: tuple[str, str] | None
+    registry: TilesetRegistry, server: str, main: Tileset | None, shown: Address | None
 ) -> tuple[list[JsonObject], list[JsonObject]]:
     """The tracks above the map and at its left: chromosomes, files, predicted scores.
 
     Parameters
     ----------
     main : the map; None if there is none.
-    names : model and genome of the prediction; None if there is none.
+    shown : address of the prediction; None if there is none.
     """
     top: list[JsonObject] = []
     left: list[JsonObject] = []
@@ -128,9 +128,9 @@ def _side_tracks(
         options = {"name": tileset.name, **options}
         source = _source(server, tileset)
         top.append(track(kind, f"along-{n}", source, height=height, options=options))
-    if names is not None:
+    if shown is not None:
         for name in SCORES:
-            score = registry.open_url(str(replace(Address(*names), track=name)))
+            score = registry.open_url(str(replace(shown, track=name)))
             top.append(score_track(name, _source(server, score)))
     return top, left
 

@@ -241,8 +241,8 @@ class Views:
         return json_response({"uid": tileset.uid})
 
     def viewconfs(self) -> Response:
-        """``GET ?d=ID``: "default", that of an edit, or a saved one. ``POST {uid?, viewconf}``
-        saves one.
+        """``GET ?d=ID``: "default" (of ``model``, ``genome`` and ``cell_type``, or of the first),
+        that of an edit, or a saved one. ``POST {uid?, viewconf}`` saves one.
         """
         if request.method == "POST":
             return self._save_viewconf()
@@ -256,7 +256,8 @@ class Views:
         host = "" if own else request.host_url.rstrip("/")
         server = f"{host}{mount_prefix()}/api/v1"
         if uid == "default":
-            return json_response(viewconf.default_viewconf(self.registry, server=server))
+            names = (request.args.get(name) for name in ("model", "genome", "cell_type"))
+            return json_response(viewconf.default_viewconf(self.registry, server, *names))
         edited = self.registry.edited(uid)
         return json_response(viewconf.edit_viewconf(self.registry, edited, server=server))
 
@@ -273,8 +274,8 @@ class Views:
     # ---- edited genomes, and progress
 
     def edits(self) -> Response:
-        """``POST {edit, vcf, model, genome}`` edits a genome; ``GET ?d=ID`` tells of an edited one;
-        ``DELETE ?d=ID`` drops it.
+        """``POST {edit, vcf, model, genome, cell_type}`` edits a genome; ``GET ?d=ID`` tells of an
+        edited one; ``DELETE ?d=ID`` drops it.
         """
         if request.method == "POST":
             return self._make_edit()
@@ -293,11 +294,12 @@ class Views:
             raise RequestError("'edit' is neither a text nor a list of texts")
         if len(texts) > MAX_EDITS:
             raise RequestError(f"'edit' has {len(texts):,} texts; {MAX_EDITS} are allowed")
-        vcf, model, genome = (text_field(body, key) for key in ("vcf", "model", "genome"))
+        vcf = text_field(body, "vcf")
+        names = {key: text_field(body, key) for key in ("model", "genome", "cell_type")}
         guest = self.access.is_guest()
         with self.editing.take(client()[0]) as free:
             _require_place(free)
-            edited = self.registry.edit(texts, vcf=vcf, model=model, genome=genome, guest=guest)
+            edited = self.registry.edit(texts, vcf=vcf, guest=guest, **names)
         return json_response(edited.to_json() | {"viewconf": edited.id}, 201)
 
     def status(self) -> Response:

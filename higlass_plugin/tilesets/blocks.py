@@ -76,9 +76,11 @@ class PixelBlock:
         For a preview, coarser windows stand in for those that have no value yet.
         """
 
+        number = self.predicted.engine.spec.map_number
+
         def values_of(placed: PlannedWindow) -> np.ndarray | None:
             found = lookup(self.predicted.unit(self.chrom, placed))
-            return None if found is None else found.values
+            return None if found is None else found.values[number]
 
         patches = self._patches(every=True) if preview else self.patches
         return self.patchwork.blend(patches, values_of)

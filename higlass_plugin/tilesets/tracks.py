@@ -186,7 +186,8 @@ class _ProfilePlan:
         for bins in tileset.axis.bin_ranges(resolution, x, VECTOR_BINS):
             last = min(bins.last * self.factor, self._base_bins(bins.chrom))
             blocks = range(bins.first * self.factor // self.size, (last - 1) // self.size + 1)
-            units = [ProfileUnit(self.predicted, bins.chrom, k) for k in blocks]
+            # profiles do not depend on the cell type
+            units = [ProfileUnit(self.predicted.owner, bins.chrom, k) for k in blocks]
             self.parts.append((bins, units))
 
     def _base_bins(self, chrom: str) -> int:

@@ -171,6 +171,20 @@ class OrcaEngine:
         other.source, other.encodings = genome, EditedCache(self.encodings, genome)
         return other
 
+    def for_cell_type(self, name: str) -> OrcaEngine:
+        """The same engine for another of the model's cell types; networks, encodings and decoders
+        are shared.
+
+        Raises
+        ------
+        ModelError
+            If the model has no such cell type.
+        """
+        other = copy.copy(self)
+        other.bundle = self.bundle.for_cell_type(name)
+        other.spec = other.bundle.spec
+        return other
+
     # ---- encodings
 
     def on_encoding(self, notice: OnEncoding | None) -> None:

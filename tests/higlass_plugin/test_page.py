@@ -18,8 +18,11 @@ import cooler
 import numpy as np
 import pytest
 from browser import FLAGS, MAP, PATIENCE, ROOT, STATIC, Drawn, Page, Server, chromium
+from conftest import Drawn as DrawnGenome
+from conftest import make_toy_expected, make_toy_model, make_toy_spec
 
 from higlass_plugin.tiles import failed_tile
+from orca_cool.model.bundle import save_bundle
 
 CHR_I, CHR_II = 230_208, 813_178
 #: The centromere of chromosome II in the example genome, 0-based.
@@ -193,6 +196,7 @@ def test_the_page_loads_without_an_error(page: Page):
     assert page.problems == []
     assert page.tab.title() == "yeast-metaphase · example"
     assert page.tab.inner_text("#message") == ""
+    assert page.tab.is_hidden("#cell-type")
     hosts = {url.split("/")[2] for _, url in page.requests if url.startswith("http")}
     assert hosts == {f"127.0.0.1:{page.server.port}"}
     page.picture("whole-genome")
@@ -740,5 +744,90 @@ def test_maps_of_different_bins_are_divided_on_one_grid(browser: Any, server: Se
     assert drawn.resolution == 10_000
     assert np.isfinite(values).mean() > 0.9
     assert page.tab.inner_text("#message") == ""
+    assert page.problems == []
+    page.close()
+
+
+@pytest.fixture
+def two_types(browser: Any, tmp_path: Path) -> Iterator[Server]:
+    """A server of a toy model of the cell types "a" and "b"."""
+    sizes = {"chrA": 14_810, "chrB": 9_007}
+    source = DrawnGenome(sizes, ("chrB", 1_000, 1_415))
+    genome = tmp_path / "drawn.fa"
+    letters = {c: "".join("ACGTN"[k] for k in source.fetch(c, 0, n)) for c, n in sizes.items()}
+    genome.write_text("".join(f">{chrom}\n{text}\n" for chrom, text in letters.items()))
+    spec = make_toy_spec(cell_type="", cell_types=("a", "b"), assemblies={"drawn": sizes})
+    tables = {name: make_toy_expected(spec) for name in spec.cell_types}
+    model = save_bundle(tmp_path / "toy", make_toy_model(spec), by_cell_type=tables)
+    made = Server(tmp_path, model=str(model), genome=str(genome))
+    made.start()
+    yield made
+    made.stop()
+
+
+def test_the_menu_switches_cell_types(browser: Any, two_types: Server):
+    """Maps, tracks, the edit and the difference are those of the cell type that is chosen, at the
+    place that was looked at; a link brings them back.
+    """
+    uids = {t["name"]: t["uuid"] for t in two_types.get("/api/v1/tilesets/")["results"]}
+    page = Page(browser, two_types).open()
+    page.settle()
+    menu = "(select) => [...select.options].map((option) => option.value)"
+    assert page.tab.eval_on_selector("#cell-type", menu) == ["a", "b"]
+    assert page.tab.input_value("#cell-type") == "a"
+    edit = page.edit("chrA:5,013-5,401 del")
+    page.go("chrA:3,000-7,000", (3_000, 7_000))
+
+    def shown(cell_type: str, edit: str) -> np.ndarray:
+        """What is drawn has the colours of the cell type's tiles; the values of the map."""
+        made = two_types.get(f"/api/v1/edits/?d={edit}")
+        assert made["cell_type"] == cell_type
+        views = {
+            ("reference", "predicted-logoe"): uids[f"toy, {cell_type}, predicted"],
+            (f"edit-{edit}", "edited-logoe"): made["tilesets"]["map"],
+            (f"difference-{edit}", "difference"): made["tilesets"]["difference"],
+        }
+        values = {}
+        for (view, track), tileset in views.items():
+            # not where breakpoints are drawn
+            drawn, values[track] = compare(
+                page, view, track, lambda drawn, i, j: max(i, j) < 110, name=f"{cell_type}-{track}"
+            )
+            assert drawn.tileset == tileset
+            assert drawn.resolution == 40
+        track = "window.orcaCool.hgApi.getTrackObject('reference', 'insulation').tilesetUid"
+        assert page.tab.evaluate(track) == uids[f"toy, {cell_type}, insulation"]
+        return values["predicted-logoe"]
+
+    before = shown("a", edit)
+    page.tab.select_option("#cell-type", "b")
+    page.wait(
+        "(old) => window.orcaCool.state.edits.length === 1 "
+        "&& window.orcaCool.state.edits[0] !== old",
+        edit,
+    )
+    page.wait("() => !document.getElementById('cell-type').disabled")
+    page.settle()
+    assert page.tab.inner_text("#message") == ""
+    assert page.tab.input_value("#cell-type") == "b"
+    (other,) = page.state()["edits"]
+    where = page.tab.evaluate("window.orcaCool.hgApi.getLocation('reference').xDomain")
+    assert where == pytest.approx([3_000, 7_000], abs=50)
+    after = shown("b", other)
+    assert np.abs(before[:50] - after[:50]).max() > 0.1
+
+    page.tab.click("#link")
+    page.tab.wait_for_selector("#shared:visible")
+    url = page.tab.input_value("#shared-url")
+    page.close()
+    page = Page(browser, two_types).open(url.removeprefix(two_types.url))
+    page.settle()
+    assert page.tab.input_value("#cell-type") == "b"
+    assert page.state()["edits"] == [other]
+    shown("b", other)
+
+    # a further edit is of what is shown
+    further = page.edit("chrB:3,000-3,400 inv")
+    assert two_types.get(f"/api/v1/edits/?d={further}")["cell_type"] == "b"
     assert page.problems == []
     page.close()

@@ -368,6 +368,7 @@ def test_shift_domain_and_marks_of_any_edit(lengths, data):
         places=places,
         breakpoints=breakpoints,
         tilesets={"map": "", "difference": "", "lifted": ""},
+        cell_type="",
     )
     served = SimpleNamespace(
         listed=list,

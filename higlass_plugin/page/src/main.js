@@ -5,7 +5,7 @@ import { CSS, viewer } from "higlass";
 import { request } from "./api.js";
 import { formatRegion, offsets, parseRegion } from "./region.js";
 import { computing, fetchMissing, patchTracks, refresh, tiledTracks, uninformed } from "./tiles.js";
-import { about, aligned, divisions, edits, lookAt, portable, reference, withEdit, withValue, withoutEdit } from "./views.js";
+import { about, aligned, divisions, edits, lookAt, portable, reference, withCellType, withEdit, withValue, withoutEdit } from "./views.js";
 
 const BUSY = 500; // ms between questions to the server while tiles are being computed, or it does not answer
 const IDLE = 5000;
@@ -178,12 +178,16 @@ function watchRegion(view) {
 
 // ---- edits --------------------------------------------------------------------------------------------------------------------------
 
+/** An edit as the server has made it for the model, genome and cell type of a reference, and its viewconf. */
+async function makeEdit(asked, { model, genome, cell_type }) {
+  const edited = await request("edits/", { body: { ...asked, model, genome, cell_type } });
+  return [edited, await request(`viewconfs/?d=${encodeURIComponent(edited.viewconf)}`)];
+}
+
 async function openEdit(asked) {
-  const { model, genome } = about(reference(current()));
   element("apply").disabled = true;
   try {
-    const edited = await request("edits/", { body: { ...asked, model, genome } });
-    const view = await request(`viewconfs/?d=${encodeURIComponent(edited.viewconf)}`);
+    const [edited, view] = await makeEdit(asked, about(reference(current())));
     const { domain } = edits(view)[0];
     await show(lookAt(withEdit(current(), view), domain));
     say(edited.problems?.length ? `Not used: ${edited.problems.join("; ")}` : null);
@@ -209,6 +213,42 @@ async function dropped(event) {
   element("edit").classList.remove("over");
   const [file] = event.dataTransfer.files;
   await openEdit(file ? { vcf: await file.text() } : asEdit(event.dataTransfer.getData("text/plain")));
+}
+
+// ---- cell types ---------------------------------------------------------------------------------------------------------------------
+
+/** What `makeEdit` is asked for to have an edit again. */
+function askedFor({ url }) {
+  const said = new URL(url).searchParams;
+  return { edit: said.getAll("edit"), vcf: said.get("vcf") ?? undefined };
+}
+
+/** The same views of another cell type, at the same place; the edits are made for it, too. */
+async function ofCellType(conf, cellType) {
+  const { model, genome } = about(reference(conf));
+  const { initialXDomain, initialYDomain } = reference(conf);
+  const query = new URLSearchParams({ d: "default", model, genome, cell_type: cellType });
+  let changed = withCellType(conf, await request(`viewconfs/?${query}`));
+  for (const edit of edits(conf)) {
+    const [{ id }, view] = await makeEdit(askedFor(edit), { model, genome, cell_type: cellType });
+    changed = withEdit(withoutEdit(changed, edit.id), view);
+    const n = stopOf(edit);
+    if (n) {
+      stopped.set(id, n);
+      changed = aligned(changed, id, edit.stops[n]);
+    }
+  }
+  return lookAt(changed, initialXDomain, initialYDomain);
+}
+
+async function chooseCellType() {
+  element("cell-type").disabled = true;
+  try {
+    await rebuild(await ofCellType(current(), element("cell-type").value));
+  } finally {
+    describe(current()); // where it failed, the menu says again what is shown
+    element("cell-type").disabled = false;
+  }
 }
 
 // ---- links and pictures -------------------------------------------------------------------------------------------------------------
@@ -262,6 +302,19 @@ async function ask() {
 
 let asking = false;
 
+/** Builds the views of a viewconf from nothing: HiGlass keeps a track whose tileset alone has changed. Nothing asks the server meanwhile. */
+async function rebuild(conf) {
+  while (asking) await new Promise(requestAnimationFrame);
+  asking = true;
+  try {
+    api.destroy();
+    await mount(conf);
+  } finally {
+    asking = false;
+  }
+  await poll();
+}
+
 async function poll() {
   clearTimeout(timer);
   if (asking) return; // it will set the timer when it is done
@@ -305,18 +358,21 @@ async function firstView() {
 }
 
 function describe(conf) {
-  const { model, genome, value, values = {} } = about(reference(conf));
+  const { model, genome, value, values = {}, cell_type, cell_types = [] } = about(reference(conf));
   const title = model ? `${model} · ${genome}` : "orca-cool";
   element("title").textContent = title;
   document.title = title;
   element("value").replaceChildren(...Object.entries(values).map(([name, { label }]) => new Option(label, name, false, name === value)));
   element("value").hidden = Object.keys(values).length < 2;
+  element("cell-type").replaceChildren(...cell_types.map((name) => new Option(name, name, false, name === cell_type)));
+  element("cell-type").hidden = cell_types.length < 2;
   element("edit-form").hidden = !model;
 }
 
 function listen() {
   element("region-form").addEventListener("submit", attempt(findRegion));
   element("value").addEventListener("change", attempt(() => show(withValue(current(), element("value").value))));
+  element("cell-type").addEventListener("change", attempt(chooseCellType));
   element("edit-form").addEventListener("submit", attempt(() => openEdit(asEdit(element("edit").value))));
   element("edit").addEventListener("dragover", (event) => {
     event.preventDefault();

@@ -3,6 +3,7 @@
 //
 //   role: "reference" | "edit" | "difference";  value, values: {name: {label, contents}}, the centre's tracks by kind of value
 //   shift (bp from the reference's coordinates to the view's);  reference: model, genome, chromsizes, suggest (uid of a gene annotation, or null)
+//   reference of a model of several cell types: cell_type (the one that is shown), cell_types
 //   edit and difference: id, name, url, viewconf, domain (of the reference, around the breakpoints)
 //   edit: stops ([position in the reference, in the view's coordinates] of each breakpoint)
 
@@ -43,6 +44,33 @@ export function divisions(conf) {
     .flatMap((view) => allTracks(Object.values(view.tracks ?? {}).flat()))
     .map((track) => track.data)
     .filter((data) => data?.type === "divided" && data.children?.length === 2);
+}
+
+/** All tracks of a view, also those of the kinds of value that it does not show. */
+function everyTrack(view) {
+  const hidden = Object.values(about(view).values ?? {}).flatMap(({ contents }) => contents);
+  return allTracks([...Object.values(view.tracks ?? {}).flat(), ...hidden]);
+}
+
+/** The reference's view shows the tilesets of another viewconf's, which is of another cell type: wherever it names one of a track that both have. */
+export function withCellType(conf, other) {
+  const wanted = reference(other);
+  const there = new Map(everyTrack(wanted).map((track) => [track.uid, track]));
+  const renamed = new Map();
+  for (const track of everyTrack(reference(conf))) {
+    const fresh = there.get(track.uid);
+    if (!fresh || !track.tilesetUid || fresh.tilesetUid === track.tilesetUid) continue;
+    renamed.set(track.tilesetUid, fresh.tilesetUid);
+    if (track.options?.name) renamed.set(track.options.name, fresh.options.name);
+  }
+  const follow = (_, value) => {
+    if (typeof value !== "string" || !value.startsWith("divided://")) return renamed.get(value) ?? value;
+    return [...renamed].reduce((url, [old, now]) => url.replaceAll(old, () => now), value);
+  };
+  const changed = JSON.parse(JSON.stringify(reference(conf)), follow);
+  Object.assign(about(changed), { cell_type: about(wanted).cell_type });
+  conf.views = conf.views.map((view) => (view === reference(conf) ? changed : view));
+  return conf;
 }
 
 /** Every view shows the same kind of value, if it has it. */
