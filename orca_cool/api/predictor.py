@@ -286,6 +286,7 @@ class Predictor(MapPredictor):
             dtype=job.dtype,
             store=job.store,
             any_genome=job.any_genome,
+            cell_type=job.cell_type,
             **options,
         )
 

@@ -6,7 +6,7 @@ what needs torch is imported inside the functions.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -80,7 +80,7 @@ def predict_to_mcool(
     jobs = _each(PredictJob(output=str(output), **_plain(options)))
     if dry_run:
         return together([job.estimate(say=say) for job in jobs])
-    return [path for job in jobs for path in job.run(progress=progress, say=say)]
+    return [path for paths in _run(jobs, progress, say) for path in paths]
 
 
 @overload
@@ -122,7 +122,7 @@ def score_variants(
     jobs = _each(VariantsJob(output=str(output), **_plain(options)))
     if dry_run:
         return together([job.estimate(say=say) for job in jobs])
-    *_, last = [job.run(progress=progress, say=say) for job in jobs]
+    *_, last = _run(jobs, progress, say)
     return last  # which variants can be scored does not depend on the cell type
 
 
@@ -316,7 +316,7 @@ def plot_changes(
     from orca_cool.effects.plot_job import PlotJob, Style
 
     jobs = _each(PlotJob(output=str(output), style=Style(**(style or {})), **_plain(options)))
-    return [path for job in jobs for path in job.run(progress=progress, say=say)]
+    return [path for paths in _run(jobs, progress, say) for path in paths]
 
 
 def plot_file(
@@ -369,6 +369,24 @@ def _each(job: J) -> list[J]:
     for one in jobs:
         one.check()
     return jobs
+
+
+def _run(jobs: Sequence[Any], progress: bool, say: Say) -> Iterator[Any]:
+    """What the jobs return, one after the other. Those of several cell types share the model and
+    what it has encoded, unless several processes do the work.
+    """
+    from orca_cool.prediction.parallel.ranks import Ranks
+
+    first, *others = jobs
+    if not others or getattr(first, "workers", None) or Ranks.from_environment():
+        for job in jobs:
+            yield job.run(progress=progress, say=say)
+        return
+    first.check_inputs()
+    opened = first.open(say)
+    yield first.run(opened, progress=progress, say=say)
+    for job in others:
+        yield job.run(opened.for_cell_type(job), progress=progress, say=say)
 
 
 def _plain(options: dict[str, Any]) -> dict[str, Any]:

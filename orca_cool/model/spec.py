@@ -191,12 +191,9 @@ class ModelDescription:
     @property
     def profiles_of_reverse(self) -> list[int]:
         """For each profile, the number of the one that it is on the reverse complement."""
-        numbers = {name: k for k, name in enumerate(self.profiles)}
-        swapped = {"(+)": "(-)", "(-)": "(+)"}
-        return [
-            numbers.get(name[:-3] + swapped[name[-3:]], k) if name[-3:] in swapped else k
-            for k, name in enumerate(self.profiles)
-        ]
+        names, other = list(self.profiles), {"(+)": "(-)", "(-)": "(+)"}
+        turned = [name[:-3] + other.get(name[-3:], name[-3:]) for name in names]
+        return [names.index(t) if t in names else k for k, t in enumerate(turned)]
 
     @property
     def resolutions(self) -> tuple[int, ...]:

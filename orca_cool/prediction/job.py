@@ -218,6 +218,21 @@ class Opened:
                 say(line)
         return cls(job, model, reference, assembly, known, edited)
 
+    def for_cell_type(self, job: Job) -> Opened:
+        """The same for another cell type of the model: engines that there are share their networks
+        and encodings.
+
+        Parameters
+        ----------
+        job : as this one's, but for its ``cell_type`` and output.
+        """
+        assert job.cell_type is not None
+        other = dataclasses.replace(self, job=job, model=self.model.for_cell_type(job.cell_type))  # type: ignore[attr-defined]
+        for name in ("reference_engine", "engine"):
+            if name in self.__dict__:
+                other.__dict__[name] = self.__dict__[name].for_cell_type(job.cell_type)
+        return other
+
     @property
     def spec(self) -> ModelDescription:
         """The model's bins, levels and names."""

@@ -46,11 +46,17 @@ def run(*arguments: object) -> str:
     return result.stdout
 
 
-def test_predict_writes_a_file_for_each_cell_type(folder):
+def test_predict_writes_a_file_for_each_cell_type(folder, monkeypatch):
+    made = []
+    plain = OrcaEngine.__init__
+    monkeypatch.setattr(
+        OrcaEngine, "__init__", lambda self, *a, **k: made.append(self) or plain(self, *a, **k)
+    )
     model, genome = folder / "two", folder / "g.fa"
     options = ["-m", model, "-g", genome, "--module", "S", "--any-genome"]
     run("-q", "predict", *options, "-o", folder / "X.mcool")
     run("-q", "predict", *options, "-o", folder / "one.mcool", "--cell-type", "b")
+    assert len(made) == 2  # one that does both, and one
     written = {p.name for p in folder.glob("*.mcool")}
     assert written == {"X.a.mcool", "X.b.mcool", "one.mcool"}
     maps = {}
