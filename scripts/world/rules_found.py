@@ -7,7 +7,8 @@ A line for each class of places: their number, the mean in the simulated map, an
 one. (1) Loops of pairs of strong CTCF sites by orientation, as ln observed/expected of 3 x 3 bins
 above the ring around them. (2) Contacts across single CTCF sites by score, and (3) across motifs
 that one cell type reads, as ln of the mean contact of a diamond, less that of places without a
-site.
+site. (4) The whole map: Pearson's r of ln observed/expected between the prediction and the simulated
+map, and between that and a second simulation, of other chance, which is what can be expected.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from pathlib import Path
 import click
 import numpy as np
 import pandas as pd
-from rules import CELL_TYPES, LEAST, LOG_ODDS, WEAK, ctcf_scores, occurrences
+from contacts import frequencies
+from rules import CELL_TYPES, LEAST, LOG_ODDS, WEAK, ctcf_scores, features, occurrences
 
 import orca_cool as oc
 from orca_cool.effects.scores import log_insulation
@@ -48,6 +50,25 @@ def loop(y: np.ndarray, i: int, j: int) -> float:
     """Mean of 3 x 3 bins less that of 13 x 13 around them."""
     square = y[i - 1 : i + 2, j - 1 : j + 2]
     return float(np.nanmean(square) - np.nanmean(y[i - 6 : i + 7, j - 6 : j + 7]))
+
+
+def agreement(a: np.ndarray, b: np.ndarray, known: np.ndarray) -> float:
+    """Pearson's r of two maps over the pixels that are known, 2 bins apart or more."""
+    keep = np.triu(known, 2)
+    return float(np.corrcoef(by_distance(a)[keep], by_distance(b)[keep])[0, 1])
+
+
+def whole(maps: dict[str, np.ndarray], cell_type: str, codes: np.ndarray) -> dict[str, object]:
+    """(4), at the finest level."""
+    again = frequencies(features(codes, cell_type), len(codes), RESOLUTION, seed=10**6)
+    known = np.isfinite(maps["predicted"])
+    own = agreement(maps["predicted"], maps["simulated"], known)
+    return {
+        "rule": "r of the map",
+        "class": f"{RESOLUTION} bp",
+        "simulated": agreement(again, maps["simulated"], known),
+        "predicted": own,
+    }
 
 
 def places(codes: np.ndarray) -> tuple[dict[str, list[tuple[int, int]]], dict[str, list[int]]]:
@@ -116,7 +137,7 @@ def main(model: str, world: Path, chroms: tuple[str, ...], output: Path) -> None
             predicted = predictor.predict(chrom, RESOLUTION).frequency
             codes = predictor.genome.source.fetch(chrom, 0, predictor.genome.chromsizes[chrom])
             maps = {"simulated": simulated, "predicted": predicted}
-            own = pd.DataFrame(rows(maps, codes))
+            own = pd.DataFrame([whole(maps, cell_type, codes), *rows(maps, codes)])
             tables.append(own.assign(cell_type=cell_type))
     table = pd.concat(tables)
     found = table.groupby(["rule", "class", "cell_type"])[["simulated", "predicted"]]

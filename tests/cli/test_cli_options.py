@@ -149,7 +149,10 @@ def test_a_configuration_to_begin_with(tmp_path):
     assert "exists" in again.stderr
     unknown = invoke("train", "init", "mouse", "-o", tmp_path / "m.yaml")
     assert unknown.exit_code == 2
-    assert "there is no configuration 'mouse'; there are: extrusion, extrusion-motifs, h1esc-1M" in unknown.stderr
+    assert (
+        "there is no configuration 'mouse'; there are: extrusion, extrusion-motifs, h1esc-1M"
+        in unknown.stderr
+    )
     short, whole = (invoke("train", *run, tmp_path / "absent.yaml") for run in ([], ["run"]))
     assert short.exit_code == whole.exit_code == 2
     assert short.stderr == whole.stderr
