@@ -7,7 +7,7 @@ A line for each class of places: their number, the mean in the simulated map, an
 one. (1) Loops of pairs of strong CTCF sites by orientation, as ln observed/expected of 3 x 3 bins
 above the ring around them. (2) Contacts across single CTCF sites by score, and (3) across motifs
 that one cell type reads, as ln of the mean contact of a diamond, less that of places without a
-site. (4) The whole map: Pearson's r of ln observed/expected between the prediction and the simulated
+site. (4) The whole map: r of ln observed/expected between the prediction and the simulated
 map, and between that and a second simulation, of other chance, which is what can be expected.
 """
 
