@@ -315,15 +315,8 @@ class PredictedGenome:
                 and whole.strand == "+"
                 and (whole.start + context) % self.engine.spec.base_bin == 0
             ):
-                return self.base.owner_of(module), module.name, whole.chrom, whole.start + context
-        return self.owner_of(module), module.name, chrom, root
-
-    def owner_of(self, module: ModuleSpec) -> PredictedGenome:
-        """Whose windows those of a module are: its own where the expected of its cell type has
-        other bins, which decide how chromosomes are laid end to end.
-        """
-        first, own = (p.engine.expected(module).resolution for p in (self.owner, self))
-        return self.owner if first == own or not module.multi_chromosome else self
+                return self.base.owner, module.name, whole.chrom, whole.start + context
+        return self.owner, module.name, chrom, root
 
     def root(self, module: str, chrom: str, start: int) -> Root:
         """A top window, from memory or read anew.

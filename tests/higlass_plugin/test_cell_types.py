@@ -15,7 +15,7 @@ import cooler
 import numpy as np
 import pytest
 from conftest import make_toy_expected, make_toy_model, make_toy_spec
-from test_tilesets import LEVELS, SIZES, SOURCE, all_tiles, alone, clodius, lower, ours, predict
+from test_tilesets import SIZES, SOURCE, all_tiles, alone, clodius, lower, ours, predict
 
 from higlass_plugin import clodius_tiles
 from higlass_plugin.clodius_tiles import Options
@@ -38,17 +38,12 @@ EDIT = "a:1,013-2,401 del"
 EDIT_URL = f"edit={quote(EDIT)}"
 
 
-def save(folder, coarse=160):
-    """A toy of two cell types.
-
-    Parameters
-    ----------
-    coarse : bins of the table with trans of cell type b, bp; those of a are of 160 bp.
-    """
+def save(folder):
+    """A toy of two cell types."""
     spec = make_toy_spec(cell_type="", cell_types=NAMES, assemblies={"drawn": SIZES})
     other = {
         40: ExpectedModel(40, 0.05 / (1.0 + np.arange(4000)) ** 0.6),
-        coarse: ExpectedModel(coarse, 0.05 / (1.0 + np.arange(1000) * coarse / 40) ** 0.6, 7e-5),
+        160: ExpectedModel(160, 0.05 / (1.0 + np.arange(1000) * 4) ** 0.6, 7e-5),
     }
     tables = {"a": make_toy_expected(spec), "b": other}
     return save_bundle(folder, make_toy_model(spec), by_cell_type=tables)
@@ -127,25 +122,6 @@ def test_tiles_of_an_edit_are_those_of_the_cell_types_own_file(registry, files, 
     )
     known = np.isfinite(ratio)
     np.testing.assert_allclose(ratio[known], np.log(mine / theirs)[known], atol=1e-5)
-
-
-def test_tables_of_other_bins(tmp_path):
-    """How chromosomes are laid end to end depends on the bins of a cell type's own table."""
-    path = save(tmp_path / "toy", coarse=80)
-    with serve(path) as registry:
-        for name in NAMES:
-            engine = make_engine(load_bundle(path).for_cell_type(name), SOURCE, "cpu")
-            file = predict(engine, tmp_path / f"{name}.mcool", trans=True)
-            uid = registry.open_url(f"orca://toy/drawn?cell_type={name}").uid
-            axis = registry[uid].axis
-            for zoom in (0, 1):
-                resolution = sorted(LEVELS, reverse=True)[zoom]
-                mine, theirs = ours(registry, uid, zoom, 0, 0), clodius(file, zoom, 0, 0)
-                there = lower(theirs, 0, 0) & np.isfinite(theirs) & (theirs != 0)
-                own = alone(axis, resolution, 0)
-                there &= np.outer(own, own)
-                assert there.sum() > 200
-                np.testing.assert_allclose(mine[there], theirs[there], rtol=1e-3, atol=1e-7)
 
 
 def test_sequence_is_read_and_windows_are_decoded_once(path):
