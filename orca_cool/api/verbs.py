@@ -6,15 +6,16 @@ what needs torch is imported inside the functions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from orca_cool.api.cell_types import each_cell_type, run_each
 from orca_cool.errors import ModelError
 from orca_cool.locks import locked_outputs
 from orca_cool.model.estimate import together
-from orca_cool.prediction.job import J, Say
+from orca_cool.prediction.job import Say
 
 if TYPE_CHECKING:
     from orca_cool.effects.table import Summary
@@ -77,10 +78,10 @@ def predict_to_mcool(
     """
     from orca_cool.effects.predict_job import PredictJob
 
-    jobs = _each(PredictJob(output=str(output), **_plain(options)))
+    jobs = each_cell_type(PredictJob(output=str(output), **_plain(options)))
     if dry_run:
         return together([job.estimate(say=say) for job in jobs])
-    return [path for paths in _run(jobs, progress, say) for path in paths]
+    return [path for paths in run_each(jobs, progress, say) for path in paths]
 
 
 @overload
@@ -119,10 +120,10 @@ def score_variants(
     """
     from orca_cool.effects.variants_job import VariantsJob
 
-    jobs = _each(VariantsJob(output=str(output), **_plain(options)))
+    jobs = each_cell_type(VariantsJob(output=str(output), **_plain(options)))
     if dry_run:
         return together([job.estimate(say=say) for job in jobs])
-    *_, last = _run(jobs, progress, say)
+    *_, last = run_each(jobs, progress, say)
     return last  # which variants can be scored does not depend on the cell type
 
 
@@ -315,8 +316,10 @@ def plot_changes(
     """
     from orca_cool.effects.plot_job import PlotJob, Style
 
-    jobs = _each(PlotJob(output=str(output), style=Style(**(style or {})), **_plain(options)))
-    return [path for paths in _run(jobs, progress, say) for path in paths]
+    jobs = each_cell_type(
+        PlotJob(output=str(output), style=Style(**(style or {})), **_plain(options))
+    )
+    return [path for paths in run_each(jobs, progress, say) for path in paths]
 
 
 def plot_file(
@@ -360,33 +363,6 @@ def plot_file(
             clr_weight_name=drawn.clr_weight_name,
             force=force,
         )
-
-
-def _each(job: J) -> list[J]:
-    """The job for each cell type that is wanted, all of them checked before the first runs."""
-    job.check()
-    jobs = job.each_cell_type()
-    for one in jobs:
-        one.check()
-    return jobs
-
-
-def _run(jobs: Sequence[Any], progress: bool, say: Say) -> Iterator[Any]:
-    """What the jobs return, one after the other. Those of several cell types share the model and
-    what it has encoded, unless several processes do the work.
-    """
-    from orca_cool.prediction.parallel.ranks import Ranks
-
-    first, *others = jobs
-    if not others or getattr(first, "workers", None) or Ranks.from_environment():
-        for job in jobs:
-            yield job.run(progress=progress, say=say)
-        return
-    first.check_inputs()
-    opened = first.open(say)
-    yield first.run(opened, progress=progress, say=say)
-    for job in others:
-        yield job.run(opened.for_cell_type(job), progress=progress, say=say)
 
 
 def _plain(options: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from orca_cool.model.registry import DATA
 
 def known_configs() -> dict[str, Path]:
     """Name -> file of each configuration."""
-    return {path.stem: path for path in sorted((DATA / "configs").glob("*.yaml"))}
+    paths = (DATA / "configs").glob("*.yaml")
+    return {path.stem: path for path in sorted(paths, key=lambda path: path.stem)}
 
 
 def write_config(name: str, output: Path, *, force: bool = False) -> Path:

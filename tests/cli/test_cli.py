@@ -17,6 +17,7 @@ from conftest import make_toy_expected, make_toy_model, make_toy_spec
 
 from orca_cool.cli import main
 from orca_cool.model.bundle import save_bundle
+from orca_cool.model.header import VERSION
 
 SIZES = {"a": 3010, "b": 2100}
 
@@ -154,9 +155,7 @@ def test_models_that_cannot_be_read(place):
     refused(place, call(place, model="cut"), "weights.safetensors")
     shutil.copytree(place / "toy", place / "new")
     header = json.loads((place / "new" / "model.json").read_text())
-    (place / "new" / "model.json").write_text(
-        json.dumps(header | {"version": header["version"] + 1})
-    )
+    (place / "new" / "model.json").write_text(json.dumps(header | {"version": VERSION + 1}))
     refused(place, call(place, model="new"), "version")
     (place / "new" / "model.json").write_text("{")
     refused(place, call(place, model="new"), "model.json")

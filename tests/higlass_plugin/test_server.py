@@ -102,7 +102,7 @@ class FakeRegistry:
         self.asked.append((url, coord_system))
         return self.tilesets["m2"]
 
-    def edit(self, edits, *, vcf=None, model=None, genome=None, guest=False):
+    def edit(self, edits, *, vcf=None, model=None, genome=None, cell_type=None, guest=False):
         if "wrong" in edits:
             raise EditError("edit 'wrong' is not understood;\n write it otherwise")
         if "broken" in edits:
@@ -537,7 +537,9 @@ def served(registry, monkeypatch):
     """Maker of a client of an app with options, which has an edit and a saved view."""
     import higlass_plugin.server.viewconf as module
 
-    monkeypatch.setattr(module, "default_viewconf", lambda registry, server: {"server": server})
+    monkeypatch.setattr(
+        module, "default_viewconf", lambda registry, server, *names: {"server": server}
+    )
     monkeypatch.setattr(
         module,
         "edit_viewconf",
