@@ -158,7 +158,10 @@ def _all(function: F, options: Iterable[Callable[[Any], Any]]) -> F:
 
 
 MODEL_HELP = "A model's name (see `orca-cool models list`) or its folder."
-GENOME_HELP = "FASTA (plain or bgzip), .2bit, or the name of a shipped genome (`example`)."
+GENOME_HELP = (
+    "FASTA (plain or bgzip), .2bit, or the name of a shipped genome (`example`, "
+    "`extrusion-example`)."
+)
 CELL_TYPE_HELP = (
     "Of a model of several cell types, the one whose maps are wanted [default: each; OUT.mcool is "
     "then OUT.TYPE.mcool]."
