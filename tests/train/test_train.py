@@ -62,13 +62,17 @@ def only(folder: Path, number: int, **changes: Any) -> Config:
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
 def test_shipped_configurations_are_valid(path):
     config = load_config(path)
-    profiles = [*config.feature_types, *config.peaks]
+    profiles = [*config.feature_types, *config.peaks, *["a factor"] * bool(config.factors)]
     spec = config.spec(profiles, {})
     for stage in config.stages:
         trained_parts(stage, spec.module(stage.module) if stage.module else None, spec)
     if "yeast" in path.stem:
         assert config.test == ("chrI", "chrII")
         assert config.validation == ("chrVIII",)
+    elif "extrusion" in path.stem:
+        assert config.test == tuple(f"chr{k}" for k in range(70, 76))
+        assert config.validation == ("chr67", "chr68", "chr69")
+        assert config.cell_types == spec.cell_types == ("a", "b")
     else:
         assert config.test == ("chr9", "chr10")
         assert config.validation == ("chr8",)
