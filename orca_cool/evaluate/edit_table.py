@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -232,12 +232,3 @@ def _arrays(
                 f"{edit.bins} bins, so numbers of shape {(edit.bins, edit.bins)} are needed"
             )
     return {name: array.astype(float) for name, array in out.items()}
-
-
-def each_true(
-    edits: Sequence[TrueEdit], report: Callable[[int, int], None] = lambda done, total: None
-) -> None:
-    """Raise what is wrong with the maps of a table, before anything is predicted."""
-    for done, edit in enumerate(edits, start=1):
-        read_true(edit)
-        report(done, len(edits))

@@ -66,6 +66,7 @@ def fill(model: Orca, state: Mapping[str, torch.Tensor], source: object) -> None
 
 
 def is_counter(key: str) -> bool:
+    """Whether a tensor counts batches seen in training: inference never reads it."""
     return key.endswith("num_batches_tracked")
 
 

@@ -12,6 +12,23 @@ ONE_SHOT_DILATIONS = (1,) + (2, 4, 8, 16, 32, 64) * 3
 ORCA_LICENCE = "Orca weights and code: academic use only (Zhou lab; see github.com/jzhoulab/orca)."
 
 
+def _modules(first: str, decoder: DecoderSpec, one_shot: bool) -> dict[str, ModuleSpec]:
+    """The modules by name.
+
+    Parameters
+    ----------
+    first : the first pyramid. decoder : of every level.
+    one_shot : whether the 32M module adds the one-shot decoder at its finest level.
+    """
+    fine = tuple(4000 * 2**k for k in range(5, -1, -1))
+    coarse = tuple(4000 * 2**k for k in range(8, 4, -1))
+    return {
+        "32M": ModuleSpec("32M", fine, (first,), decoder, base_decoder=one_shot),
+        "256M": ModuleSpec("256M", coarse, (first, "encoder3"), decoder, multi_chromosome=True),
+        "1M": ModuleSpec("1M", (4000,), base_decoder=True),
+    }
+
+
 def orca_spec(
     cell_type: str,
     *,
@@ -42,23 +59,7 @@ def orca_spec(
     decoder = DecoderSpec(upsample="nearest" if plain else "bilinear", head=head)
     first = "encoder2b" if plain else "encoder2"
     pyramids = {first: PyramidSpec(steps=5, down=not plain)}
-    known = {
-        "32M": ModuleSpec(
-            "32M",
-            tuple(4000 * 2**k for k in range(5, -1, -1)),
-            (first,),
-            decoder,
-            base_decoder=not depleted,
-        ),
-        "256M": ModuleSpec(
-            "256M",
-            tuple(4000 * 2**k for k in range(8, 4, -1)),
-            (first, "encoder3"),
-            decoder,
-            multi_chromosome=True,
-        ),
-        "1M": ModuleSpec("1M", (4000,), base_decoder=True),
-    }
+    known = _modules(first, decoder, one_shot=not depleted)
     if "256M" in modules:
         pyramids["encoder3"] = PyramidSpec(steps=3)
     one_shot = DecoderSpec(one_shot=True, dilations=ONE_SHOT_DILATIONS, head=head)

@@ -32,6 +32,7 @@ from pathlib import Path
 
 import click
 import numpy as np
+from arrays import save
 from contacts import Physics, frequencies
 from draw import Chromosome, Drawn
 from rules import CELL_TYPES, features
@@ -40,7 +41,7 @@ from scipy.sparse import csr_array
 from tqdm import tqdm
 
 from orca_cool.effects.reference_coordinates import lifted_bins
-from orca_cool.files import atomic_path, atomic_write
+from orca_cool.files import atomic_write
 from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.open import open_genome
@@ -147,13 +148,6 @@ def rows_of(bench: Bench) -> list[Row]:
             ]
     order = {c: k for k, c in enumerate(bench.chroms)}
     return sorted(found, key=lambda r: (order[r.chrom], r.cell_type, r.number, r.place))
-
-
-def save(path: Path, **arrays: np.ndarray) -> None:
-    """Write arrays; the file appears whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(path) as temporary, temporary.open("wb") as stream:
-        np.savez_compressed(stream, **arrays)
 
 
 def make_unedited(bench: Bench, chrom: str, cell_type: str, replicate: int) -> None:

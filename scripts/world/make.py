@@ -26,6 +26,7 @@ import cooler
 import h5py
 import numpy as np
 import pandas as pd
+from arrays import save
 from contacts import Physics, frequencies
 from rules import CELL_TYPES, ETS, LEAST, LOG_ODDS, WEAK, ctcf_scores, features, occurrences
 from sequence import chromosome
@@ -81,14 +82,12 @@ def make_part(job: tuple[World, str, int]) -> None:
     path = part_path(world, cell_type, number)
     if path.exists():
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
     codes = chromosome(world.seed, number, world.length)
     # cell types differ in what they read, not in their noise alone
     seed = 2 * (world.seed * 100_003 + number) + CELL_TYPES.index(cell_type)
     found = features(codes, cell_type)
     values = frequencies(found, len(codes), world.resolution, world.physics, seed)
-    with atomic_path(path) as temporary, temporary.open("wb") as stream:
-        np.savez_compressed(stream, frequency=values.astype(np.float32))
+    save(path, frequency=values.astype(np.float32))
 
 
 def pixels(world: World, cell_type: str) -> Iterator[pd.DataFrame]:

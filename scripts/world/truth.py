@@ -13,10 +13,10 @@ from pathlib import Path
 
 import click
 import numpy as np
+from arrays import save
 from contacts import Physics, frequencies
 from rules import CELL_TYPES, features
 
-from orca_cool.files import atomic_path
 from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.open import open_genome
@@ -87,15 +87,14 @@ def main(folder: Path, edit: str, output: Path, cell_type: str, snapshots: int, 
     """Simulate EDIT in the world of FOLDER."""
     source = open_genome(str(folder / "world.fa"))
     made = truth(source, edit, cell_type, physics=Physics(snapshots=snapshots), seed=seed)
-    with atomic_path(output) as temporary, temporary.open("wb") as stream:
-        np.savez_compressed(
-            stream,
-            reference=made.reference,
-            replicate=made.replicate,
-            alternate=made.alternate,
-            edit=edit,
-            cell_type=cell_type,
-        )
+    save(
+        output,
+        reference=made.reference,
+        replicate=made.replicate,
+        alternate=made.alternate,
+        edit=edit,
+        cell_type=cell_type,
+    )
 
 
 if __name__ == "__main__":

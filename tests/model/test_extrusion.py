@@ -78,9 +78,8 @@ def test_deleting_the_strongest_sites_removes_their_boundaries(predictor):
         for s in starts[np.argsort(-scores[starts])]
         if 400_000 < s < LENGTH - 400_000 and (np.abs(starts - s) < 20_000).sum() == 1
     ][:5]
-    gaps = [int(s) for s in alone]
     there, none = [], []
-    for s, control in zip(alone, (s + 12_000 for s in gaps)):
+    for s, control in zip(alone, (s + 12_000 for s in alone)):
         for at, found in ((s, there), (control, none)):
             middle = at + 9
             start = max(0, middle - 256_000) // 4000 * 4000
