@@ -66,9 +66,9 @@ def test_a_site_is_found_with_its_strand_and_strength():
     assert list(rules.features(codes).position) == [12_009]
 
 
-def test_the_weak_motif_is_read_by_one_cell_type_alone():
+def test_ap1_is_read_by_one_cell_type_alone():
     codes = without_sites(20_000)
-    codes[7_000:7_010] = letters_to_codes(rules.WEAK)
+    codes[7_000:7_010] = letters_to_codes(rules.AP1)
     assert len(rules.features(codes, "a").position) == 0
     found = rules.features(codes, "b")
     assert list(found.position) == [7_005, 7_005]

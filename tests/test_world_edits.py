@@ -75,7 +75,7 @@ def test_edits_are_drawn_far_apart_and_each_does_what_its_kind_says(world):
                 assert sum(right for right, _ in new) - sum(right for right, _ in sites) in (-1, 1)
             elif e.kind == "motif_weakened":
                 assert sum(s for _, s in new) < sum(s for _, s in sites) - 0.2
-            elif e.kind == "weak_motif_deleted":
+            elif e.kind == "ap1_deleted":
                 assert change == -2
                 assert strong(after, "a")[1] == strong(before, "a")[1]
             else:

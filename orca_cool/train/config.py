@@ -215,6 +215,13 @@ def _check_stage(config: Config, stage: Stage, where: str) -> None:
     ):
         if getattr(stage, key) < 0:
             raise TrainingError(f"{where}.{key} must not be negative, not {getattr(stage, key)}")
+    if not 0 <= stage.around <= 1:
+        raise TrainingError(f"{where}.around must be a share from 0 to 1, not {stage.around}")
+    if stage.around and stage.module:
+        raise TrainingError(
+            f"{where}.around is for stages of profiles alone; this one learns maps of module "
+            f"{stage.module!r}"
+        )
     if not stage.module and stage.window < 1:
         raise TrainingError(
             f"{where} has no module, so it needs 'window', the bp of a sample of profiles"

@@ -50,6 +50,16 @@ def draw_window(
     return Segment(chrom, first * unit, first * unit + window, "+" if rng.random() < 0.5 else "-")
 
 
+def draw_interval(
+    rng: np.random.Generator, by_profile: Sequence[Sequence[Interval]], share: float
+) -> Interval | None:
+    """In a ``share`` of the draws an interval of a profile, each as likely; else None."""
+    if not share or rng.random() >= share:
+        return None
+    intervals = by_profile[int(rng.integers(len(by_profile)))]
+    return intervals[int(rng.integers(len(intervals)))]
+
+
 def window_around(rng: np.random.Generator, place: Interval, window: int) -> Segment:
     """A window of ``window`` bp on a random strand that holds the middle of an interval."""
     start = (place.start + place.end) // 2 - int(rng.integers(0, window))

@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from orca_cool.errors import TrainingError
 from orca_cool.train import checkpoint
 from orca_cool.train.average import Average, recompute_norms
 from orca_cool.train.batch import Batch, batches
-from orca_cool.train.net import StageNet, map_sums, profile_sums
+from orca_cool.train.net import StageNet, map_sums
 from orca_cool.train.optimizer import make_optimizer, make_schedule, plain
 from orca_cool.train.progress import Progress
 from orca_cool.train.samples import NORMS, TRAIN, VALIDATION, StageData
@@ -164,9 +164,7 @@ class StageLoop:
                 if logits is not None and part.labels is not None:
                     bins = part.labels.shape[2] * s.batch
                     weight = self.weights * (s.profiles if levels else 1.0)
-                    own = (
-                        profile_sums(logits, part.labels, cast(Tensor, self.net.positive)) * weight
-                    ).sum(dim=1) / bins
+                    own = (self.net.profile_sums(logits, part.labels) * weight).sum(dim=1) / bins
                     each, loss = each + own, loss + own.sum()
                     total[-1] += own.detach().sum()
                 self._finite(each, part)

@@ -158,6 +158,17 @@ class StageNet(nn.Module):
             parent = r
         return maps, logits
 
+    def profile_sums(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """(batch, profiles) sums over bins of the cross entropy. A bin with an interval weighs
+        ``positive``, and so does one with an interval on the other strand: were it a negative like
+        all others, to say "on either strand" would cost next to nothing, and an encoder that has
+        learnt to say so does not learn to tell the strands apart.
+        """
+        either = (labels > 0) | (labels[:, self.model.spec.profiles_of_reverse] > 0)
+        weight = torch.where(either, cast(Tensor, self.positive), 1.0)
+        cross_entropy = F.binary_cross_entropy_with_logits(logits.float(), labels, reduction="none")
+        return (cross_entropy * weight).sum(dim=2)
+
     def keep_encodings(self, source: SequenceSource) -> None:
         """Have the encodings of samples that say where they lie made once, and kept."""
         encoder = FastEncoder(self.model.encoder, next(self.model.encoder.parameters()).device)
@@ -211,13 +222,3 @@ def map_sums(maps: Mapping[int, Tensor], targets: Mapping[int, Tensor]) -> dict[
         )
         out[r] = error.square().sum(dim=(1, 2, 3))
     return out
-
-
-def profile_sums(logits: Tensor, labels: Tensor, positive: Tensor) -> Tensor:
-    """(batch, profiles) sums over bins of the cross entropy, positives weighted by ``positive`` (1,
-    profiles, 1).
-    """
-    weight = torch.where(labels > 0, positive, torch.ones_like(positive))
-    return (
-        F.binary_cross_entropy_with_logits(logits.float(), labels, reduction="none") * weight
-    ).sum(dim=2)

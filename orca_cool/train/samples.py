@@ -18,7 +18,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from orca_cool.errors import OrcaCoolError, TrainingError
-from orca_cool.genome.intervals import PeakLabels
+from orca_cool.genome.intervals import Interval, PeakLabels
 from orca_cool.genome.open import open_genome
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import GAP, SequenceSource, reverse_complement
@@ -30,6 +30,7 @@ from orca_cool.train.batch import Failure, Sample, collate
 from orca_cool.train.draw import (
     cut_square,
     draw_concatenated,
+    draw_interval,
     draw_window,
     draw_zoom,
     evenly_placed_window,
@@ -62,6 +63,7 @@ class StageData(Dataset):
     observed, expected_tables : measured maps, and the expected of each, by name of the map.
     predicted : names of the maps that the model predicts, at which validation looks.
     peaks : labels of the profiles.
+    intervals : of each profile, those on training chromosomes, around which windows are drawn.
     genome : training sequence in memory, for transplants and the teacher.
     teacher : see :mod:`orca_cool.train.teacher`.
     teacher_lengths : smallest and largest length in bp of the chromosomes that it draws.
@@ -83,6 +85,7 @@ class StageData(Dataset):
     expected_tables: Mapping[str, ExpectedModel]
     block_missing: float
     peaks: PeakLabels | None = None
+    intervals: tuple[tuple[Interval, ...], ...] = ()
     genome: TrainingGenome | None = None
     teacher: Positional | None = None
     teacher_lengths: tuple[int, int] = (270_000, 850_000)
@@ -130,9 +133,9 @@ class StageData(Dataset):
     def _draw(
         self, rng: np.random.Generator, purpose: int, index: int, last: bool
     ) -> Sample | None:
-        if self.module is None:
-            return self._profiles(rng, purpose, index)
         held = purpose == VALIDATION
+        if self.module is None:
+            return self._profiles(rng, held, index)
         maps = self.predicted
         if not held and self.stage.mix:
             names = sorted(self.stage.mix)
@@ -335,18 +338,18 @@ class StageData(Dataset):
         return Sample(codes, f"teacher {piece}", None, targets, starts, {})
 
     # -- profiles alone
-    # -----------------------------------------------------------------------------------------
 
-    def _profiles(self, rng: np.random.Generator, purpose: int, index: int) -> Sample:
-        stage, base, held = self.stage, self.spec.base_bin, purpose == VALIDATION
+    def _profiles(self, rng: np.random.Generator, held: bool, index: int) -> Sample:
+        stage, base = self.stage, self.spec.base_bin
         assert self.peaks is not None
         sizes = {c: self.chromsizes[c] for c in (self.validation if held else self.training)}
         if held:
             piece = evenly_placed_window(index, stage.validation, sizes, self.window, base)
         else:
-            negative = None if self.genome is None else self.genome.drawn_negative(rng)
-            if negative is not None:
-                piece = window_around(rng, negative, self.window)
+            place = None if self.genome is None else self.genome.drawn_negative(rng)
+            place = place or draw_interval(rng, self.intervals, stage.around)
+            if place is not None:
+                piece = window_around(rng, place, self.window)
             else:
                 piece = draw_window(rng, sizes, self.window, 1, stage.overhang)
         first, last = piece.start - stage.flank, piece.end + stage.flank
@@ -362,7 +365,6 @@ class StageData(Dataset):
         return Sample(codes, str(piece), labels)
 
     # -- loading
-    # ----------------------------------------------------------------------------------------------
 
     def loader(
         self,

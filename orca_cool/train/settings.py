@@ -80,6 +80,9 @@ class Stage:
     missing : windows with a larger share of missing pixels are rejected; pixels outside the
         chromosomes do not count.
     profiles : weight of the profiles' loss in a stage with maps.
+    around : share of the windows of profiles alone that are drawn around an interval: first a
+        profile, each as likely as another, then one of its intervals. Motifs that a thousandth of
+        all bins hold are learnt from such windows in a fraction of the steps.
     substitute : share of bases redrawn at random.
     encoding_dropout : share of encoding channels set to zero, drawn for each sample.
     validate : steps between validations, each with a checkpoint.
@@ -113,6 +116,7 @@ class Stage:
     overhang: float = 0.0
     missing: float = 0.5
     profiles: float = 1.0
+    around: float = 0.0
     substitute: float = 0.0
     encoding_dropout: float = 0.0
     validate: int = 1000
@@ -264,6 +268,8 @@ class Config:
             plain[key] = {k: Path(v).name for k, v in plain[key].items()}
         for stage in plain["stages"]:
             stage.pop("microbatch")
+            if not stage["around"]:
+                stage.pop("around")
         # as before there was a choice
         fields = {f.name: f.default for f in dataclasses.fields(self)}
         for key in ("clr_weight_name", "negatives", "teacher_lengths", "cell_types"):

@@ -150,6 +150,7 @@ class Run:
             peaks=self._peak_labels((*self.training, *config.validation))
             if "profiles" in parts
             else None,
+            intervals=self._intervals_around() if stage.around else (),
             genome=self._transplants(teacher is not None),
             teacher=teacher,
             teacher_lengths=self.config.teacher_lengths,
@@ -269,6 +270,14 @@ class Run:
         """Labels of the profiles on some chromosomes."""
         sizes = {c: self.source.chromsizes[c] for c in chroms}
         return PeakLabels([i for i in self.intervals if i.chrom in sizes], self.profiles, sizes)
+
+    def _intervals_around(self) -> tuple[tuple[Interval, ...], ...]:
+        """Of each profile, the intervals on training chromosomes."""
+        found: dict[str, list[Interval]] = {profile: [] for profile in self.profiles}
+        for i in self.intervals:
+            if i.chrom in self.training:
+                found[i.kind].append(i)
+        return tuple(map(tuple, found.values()))
 
     def positive(self, stage: Stage) -> np.ndarray | None:
         """(profiles,) weight of a positive in the profiles' loss; None without profiles."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-from rules import CELL_TYPES, ETS, LEAST, LOG_ODDS, WEAK, ctcf_scores, features, occurrences
+from rules import AP1, CELL_TYPES, ETS, LEAST, LOG_ODDS, ctcf_scores, features, occurrences
 from sequence import site
 
 from orca_cool.genome.apply_edits import apply_edits
@@ -28,7 +28,7 @@ KINDS = {
     "inversion": 2,
     "duplication": 2,
     "fusion": 2,
-    "weak_motif_deleted": 3,
+    "ap1_deleted": 3,
     "decoy_deleted": 2,
     "random_deleted": 2,
     "synonymous": 2,
@@ -104,7 +104,7 @@ class Chromosome:
             "motif_inserted": np.sort(empty),
             "boundary_deleted": middle - BOUNDARY // 2,
             **dict.fromkeys(("inversion", "duplication", "fusion"), np.sort(anywhere)),
-            "weak_motif_deleted": occurrences(self.codes, WEAK),
+            "ap1_deleted": occurrences(self.codes, AP1),
             "decoy_deleted": np.flatnonzero((best >= DECOY[0]) & (best < DECOY[1])),
             **dict.fromkeys(("random_deleted", "synonymous"), np.sort(anywhere)),
         }
@@ -116,7 +116,7 @@ class Chromosome:
         for k in range(number):
             both = k % BOTH_EVERY == BOTH_EVERY - 1
             types = CELL_TYPES if both else (CELL_TYPES[k % len(CELL_TYPES)],)
-            yield types, self.one_set("weak_motif_deleted" if both else None)
+            yield types, self.one_set("ap1_deleted" if both else None)
 
     def one_set(self, every_other: str | None) -> list[Drawn]:
         """Edits from the chromosome's left to its right, as many as there is room for.
@@ -203,7 +203,7 @@ class Chromosome:
                 "motif_inserted": not lost and len(gained) == 1,
                 "motif_weakened": len(lost) == 1
                 and (not gained or (len(gained) == 1 and gained[0][1] < 0.6 * lost[0][1])),
-                "weak_motif_deleted": lost == own and len(own) == 2 and not gained,
+                "ap1_deleted": lost == own and len(own) == 2 and not gained,
             }.get(drawn.kind, not lost and not gained)
         )
 
@@ -308,7 +308,7 @@ _MAKERS: dict[str, Callable[[Chromosome, int], Made | None]] = {
     "inversion": _interval("inv", LARGE),
     "duplication": _interval("dup", LARGE),
     "fusion": _interval("del", LARGE),
-    "weak_motif_deleted": _interval("del", len(WEAK)),
+    "ap1_deleted": _interval("del", len(AP1)),
     "decoy_deleted": _interval("del", SITE),
     "random_deleted": _interval("del", SITE),
     "synonymous": _synonymous,

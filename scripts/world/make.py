@@ -28,7 +28,7 @@ import numpy as np
 import pandas as pd
 from arrays import save
 from contacts import Physics, frequencies
-from rules import CELL_TYPES, ETS, LEAST, LOG_ODDS, WEAK, ctcf_scores, features, occurrences
+from rules import AP1, CELL_TYPES, ETS, LEAST, LOG_ODDS, ctcf_scores, features, occurrences
 from sequence import chromosome
 from tqdm import tqdm
 
@@ -167,7 +167,7 @@ def write_peaks(world: World) -> Path:
                 for bits in GRADES
                 for start in np.flatnonzero(scores[strand] >= bits)
             ]
-            for kind, motif in (("ETS", ETS), ("AP1", WEAK)):
+            for kind, motif in (("ETS", ETS), ("AP1", AP1)):
                 starts = occurrences(codes, motif)
                 found += [(int(start), int(start) + len(motif), kind) for start in starts]
             out.writelines(f"{name}\t{a}\t{b}\t{kind}\n" for a, b, kind in sorted(found))

@@ -4,7 +4,7 @@ the truth of an edited sequence can be asked as well.
 Three rules. (1) Sites of CTCF, found with the matrix MA0139.1 of JASPAR (Rauluseviciute et al.,
 Nucleic Acids Res 2024), stop loop extrusion from one side; the higher the score, the more often.
 (2) Copies of an ETS motif, dense in some regions, make these regions compartment A. (3) A motif of
-ten bases stops extrusion weakly, from both sides, in one of the two cell types alone. It is a
+ten bases stops extrusion from both sides, in one of the two cell types alone. It is a
 simulation: the matrix is real, all else is made up.
 """
 
@@ -55,7 +55,7 @@ ETS = "CCGGAAGT"
 REACH, MIDDLE = 20_000, 0.5
 
 #: The motif that only cell type "b" reads, on both strands, and the share of extruders it stops.
-WEAK, WEAK_STRENGTH = "TGACTCAGCA", 0.5
+AP1, AP1_STRENGTH = "TGACTCAGCA", 0.9
 CELL_TYPES = ("a", "b")
 
 
@@ -119,10 +119,10 @@ def features(codes: np.ndarray, cell_type: str = "a", bin: int = 1000) -> Featur
     from_right = strand == 0
     strength = strength_of(scores[strand, start])
     if cell_type == "b":
-        weak = occurrences(codes, WEAK) + len(WEAK) // 2
-        position = np.concatenate([position, weak, weak])
-        from_right = np.concatenate([from_right, np.repeat([True, False], len(weak))])
-        strength = np.concatenate([strength, np.full(2 * len(weak), WEAK_STRENGTH)])
+        ap1 = occurrences(codes, AP1) + len(AP1) // 2
+        position = np.concatenate([position, ap1, ap1])
+        from_right = np.concatenate([from_right, np.repeat([True, False], len(ap1))])
+        strength = np.concatenate([strength, np.full(2 * len(ap1), AP1_STRENGTH)])
     order = np.argsort(position, kind="stable")
     bins = -(-len(codes) // bin)
     copies = np.bincount(occurrences(codes, ETS) // bin, minlength=bins)[:bins].astype(float)

@@ -21,7 +21,7 @@ import click
 import numpy as np
 import pandas as pd
 from contacts import frequencies
-from rules import CELL_TYPES, LEAST, LOG_ODDS, WEAK, ctcf_scores, features, occurrences
+from rules import AP1, CELL_TYPES, LEAST, LOG_ODDS, ctcf_scores, features, occurrences
 
 import orca_cool as oc
 from orca_cool.effects.scores import log_insulation
@@ -79,8 +79,8 @@ def places(codes: np.ndarray) -> tuple[dict[str, list[tuple[int, int]]], dict[st
     strand, start = strand[order], start[order]
     bits = scores[strand, start]
     bins, n = (start + len(LOG_ODDS) // 2) // RESOLUTION, len(codes) // RESOLUTION
-    weak = (occurrences(codes, WEAK) + len(WEAK) // 2) // RESOLUTION
-    every = np.concatenate([bins, weak])
+    ap1 = (occurrences(codes, AP1) + len(AP1) // 2) // RESOLUTION
+    every = np.concatenate([bins, ap1])
     strong = np.flatnonzero(bits >= STRONG)
     lone = [k for k in strong if (np.abs(bins[strong] - bins[k]) <= ALONE).sum() == 1]
     pairs: dict[str, list[tuple[int, int]]] = {"convergent": [], "tandem": [], "divergent": []}
@@ -101,7 +101,7 @@ def places(codes: np.ndarray) -> tuple[dict[str, list[tuple[int, int]]], dict[st
         ]
         for low, high in CLASSES
     }
-    single["AP1"] = [int(b) for b in weak if alone(int(b))]
+    single["AP1"] = [int(b) for b in ap1 if alone(int(b))]
     single["none"] = [b for b in range(SIDE + 1, n - SIDE - 1) if (np.abs(every - b) > SIDE).all()]
     return pairs, single
 

@@ -1,16 +1,16 @@
 """Made-up chromosomes of the world `extrusion`: regional composition, sites of CTCF graded and
-oriented, decoys, regions of compartment A, and the weak motif of one cell type.
+oriented, decoys, regions of compartment A, and the motif that one cell type reads.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from rules import CTCF, ETS, LOG_ODDS, WEAK
+from rules import AP1, CTCF, ETS, LOG_ODDS
 
 from orca_cool.genome.source import letters_to_codes, reverse_complement
 
-#: bp between planted sites of CTCF, decoys, and copies of the weak motif, on average.
-CTCF_EVERY, DECOY_EVERY, WEAK_EVERY = 45_000, 60_000, 150_000
+#: bp between planted sites of CTCF, decoys, and copies of AP1, on average.
+CTCF_EVERY, DECOY_EVERY, AP1_EVERY = 45_000, 60_000, 150_000
 #: bp of a region of one compartment, least and most; copies of the ETS motif per kb in A.
 REGION, DENSITY = (150_000, 700_000), 1.0
 #: G+C of the compartments A and B, and how much a stretch of 20 kb departs from it.
@@ -38,7 +38,7 @@ def chromosome(seed: int, number: int, length: int) -> np.ndarray:
         put(rng, codes, at, letters_to_codes(ETS))
     for every, made in (
         (DECOY_EVERY, lambda: rng.permutation(site(rng, 0.8))),
-        (WEAK_EVERY, lambda: letters_to_codes(WEAK)),
+        (AP1_EVERY, lambda: letters_to_codes(AP1)),
         (CTCF_EVERY, lambda: site(rng, float(rng.uniform(0.0, 1.0)))),
     ):
         for at in rng.integers(0, length, rng.poisson(length / every)):

@@ -173,6 +173,65 @@ def test_profiles_of_two_strands_change_places_on_the_reverse_complement(tmp_pat
     assert seen == {"+", "-"}
 
 
+def strands(folder: Path, **stage: Any) -> Run:
+    """A run of profiles alone: of two strands, and of one that knows none."""
+    data = toy_config(folder)
+    lines = [f"c1\t{a}\t{a + 19}\tS(+)\n" for a in range(3_000, 60_000, 9_000)]
+    lines += [f"{c}\t5000\t5019\tS(-)\n" for c in ("c1", "c2", "c3", "c4")]
+    lines += [f"c2\t{a}\t{a + 19}\tT\n" for a in range(7_000, 30_000, 11_000)]
+    (folder / "sites.bed").write_text("".join(lines))
+    data |= {"peaks": {}, "feature_types": [], "factors": "sites.bed", "min_peaks": 1}
+    plain = {"name": "profiles", "window": 4_000, "steps": 2, "batch": 2, "validation": 2}
+    return run_of({**data, "emphasis": 0.7, "stages": [{**plain, **stage}]}, folder)
+
+
+def test_a_bin_with_the_other_strand_weighs_as_a_positive(tmp_path):
+    run = strands(tmp_path)
+    model, positive = run.model(), run.positive(run.data(0).stage)
+    learning = set_trained(model, None, ("encoder", "profiles"))
+    net = StageNet(model, None, learning, [], positive=positive)
+    labels = torch.tensor([[[1, 0, 0, 1], [0, 1, 0, 1], [0, 0, 1, 0]]]).float()
+    logits = torch.randn((1, 3, 4), generator=torch.Generator().manual_seed(1))
+    either = np.array([[1, 1, 0, 1], [1, 1, 0, 1], [0, 0, 1, 0]], bool)
+    p, y = 1 / (1 + np.exp(-logits[0].double().numpy())), labels[0].numpy()
+    plain = -np.where(y > 0, np.log(p), np.log(1 - p))
+    wanted = (plain * np.where(either, positive[:, None], 1)).sum(axis=1)
+    assert positive.min() > 1
+    np.testing.assert_allclose(net.profile_sums(logits, labels)[0].numpy(), wanted, rtol=1e-5)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_windows_are_drawn_around_intervals_as_often_as_asked(tmp_path, share):
+    """First a profile, each as likely, then an interval: those of chromosomes that are not trained
+    on are none of them.
+    """
+    run = strands(tmp_path, around=share)
+    samples = run.data(0)
+    held = np.zeros(3)
+    for i in range(300):
+        s = samples[TRAIN, 0, i]
+        assert isinstance(s, Sample)
+        assert s.where.partition(":")[0] in ("c1", "c2")
+        there = s.labels.max(axis=1) > 0  # type: ignore[union-attr]
+        turned = s.where.endswith("(-)")
+        held += there[[1, 0, 2]] if turned else there
+    assert (held / 300 >= share / 3 - 0.1).all()
+    if share == 1:
+        assert held.sum() >= 300
+
+
+@pytest.mark.parametrize(
+    ("stage", "message"),
+    [
+        ({"around": 1.5}, "around must be a share from 0 to 1, not 1.5"),
+        ({"around": 0.5, "module": "64k"}, "is for stages of profiles alone; this one learns maps"),
+    ],
+)
+def test_shares_around_intervals_that_make_no_sense(tmp_path, stage, message):
+    with pytest.raises(TrainingError, match=message):
+        strands(tmp_path, **stage)
+
+
 def test_an_engine_turns_the_profiles_of_the_reverse_strand(toy_spec):
     """A profile head that finds one motif on the + strand alone calls the other where the reverse
     complement holds it; the mean of both strands is then the same for both.
