@@ -17,7 +17,8 @@ from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.bundle import Model, load_bundle, save_bundle
 from orca_cool.model.cascade import Orca
 from orca_cool.model.import_orca import import_released
-from orca_cool.model.spec import DecoderSpec, EncoderSpec, ModelSpec, ModuleSpec, PyramidSpec
+from orca_cool.model.network_spec import DecoderSpec, EncoderSpec, ModuleSpec, PyramidSpec
+from orca_cool.model.spec import ModelSpec
 
 #: Facts, reference outputs and data lie next to the repository; they are no part of it.
 SHARED = Path(__file__).resolve().parents[2] / "shared"

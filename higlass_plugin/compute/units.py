@@ -23,7 +23,7 @@ from orca_cool.genome.gaps import MAX_GAP, gap_fraction
 from orca_cool.genome.regions import n_bins
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import GAP
-from orca_cool.model.spec import ModuleSpec
+from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.prediction.engine import Engine, Request, Root, StrandMaps, average
 from orca_cool.prediction.levels import Settings, assign_levels, bands, expected_for, known_band
 from orca_cool.prediction.patches import Patchwork, PlannedWindow, symmetric

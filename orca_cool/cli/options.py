@@ -14,7 +14,7 @@ from orca_cool.cli.guard import Stopped
 from orca_cool.cli.signals import is_stopping
 from orca_cool.errors import ModelError, RegionError, printable
 from orca_cool.genome.regions import parse_length
-from orca_cool.model.spec import DECODER_DTYPES, ENCODER_DTYPES
+from orca_cool.model.network_spec import DECODER_DTYPES, ENCODER_DTYPES
 from orca_cool.prediction.job import EDGES
 from orca_cool.variants.options import EditOptions
 

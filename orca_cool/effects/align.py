@@ -18,7 +18,7 @@ from orca_cool.effects.sites import Site, sites
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.gaps import MAX_GAP, gap_fraction
 from orca_cool.maps.contact_map import ContactMap
-from orca_cool.model.spec import ModuleSpec
+from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.prediction.engine import Engine
 from orca_cool.prediction.zoom import EncodedZoom
 

@@ -15,7 +15,7 @@ from orca_cool.effects.variant_rows import Scoring, batch_size, genome_with
 from orca_cool.errors import OrcaCoolError, RegionError
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.model.estimate import Estimate
-from orca_cool.model.spec import ModuleSpec
+from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.prediction.engine import Engine
 from orca_cool.prediction.estimate import estimate_plan, rates
 from orca_cool.prediction.job import Opened, Say

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from orca_cool.effects.columns import Column
-    from orca_cool.model.spec import ModelDescription, ModuleSpec
+    from orca_cool.model.network_spec import ModuleSpec
+    from orca_cool.model.spec import ModelDescription
     from orca_cool.prediction.engine import Engine
     from orca_cool.variants.options import Edited
 

@@ -16,7 +16,8 @@ import numpy as np
 
 from orca_cool.errors import EditError
 from orca_cool.genome.edited import EditedGenome
-from orca_cool.model.spec import ModelDescription, ModuleSpec
+from orca_cool.model.network_spec import ModuleSpec
+from orca_cool.model.spec import ModelDescription
 
 
 @dataclass(frozen=True)

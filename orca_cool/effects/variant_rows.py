@@ -16,7 +16,7 @@ from orca_cool.effects.sites import sites
 from orca_cool.errors import EditError, OrcaCoolError
 from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.edited import EditedGenome
-from orca_cool.model.spec import ModuleSpec
+from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.prediction.engine import Engine
 from orca_cool.variants import Variant
 

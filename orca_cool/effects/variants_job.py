@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from orca_cool.effects.table import Summary
     from orca_cool.effects.variant_rows import Scoring
     from orca_cool.model.estimate import Estimate
-    from orca_cool.model.spec import ModelDescription, ModuleSpec
+    from orca_cool.model.network_spec import ModuleSpec
+    from orca_cool.model.spec import ModelDescription
 
 #: The name of standard input and output.
 STANDARD = "-"

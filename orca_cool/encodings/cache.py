@@ -115,7 +115,7 @@ class EncodingCache:
     @property
     def margin(self) -> int:
         """Bins on either side of a bin that its encoding depends on."""
-        return -(-self.spec.half_receptive_field // self.spec.base_bin)
+        return self.spec.context // self.spec.base_bin
 
     def window(self, chrom: str, start: int, bins: int, *, reverse: bool = False) -> Tensor:
         """(width, bins) encodings from base bin ``start``; with ``reverse``, of the reverse

@@ -14,7 +14,8 @@ from orca_cool.evaluate.edit_table import TrueEdit
 from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.source import SequenceSource, length_of
-from orca_cool.model.spec import ModelDescription, ModuleSpec
+from orca_cool.model.network_spec import ModuleSpec
+from orca_cool.model.spec import ModelDescription
 from orca_cool.model.window_model import WindowModel
 from orca_cool.prediction.engine import Engine
 from orca_cool.variants import parse_edits

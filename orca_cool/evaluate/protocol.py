@@ -30,7 +30,7 @@ from orca_cool.evaluate.options import EvaluationOptions
 from orca_cool.evaluate.result import Example, Result
 from orca_cool.genome.regions import n_bins
 from orca_cool.maps.positional import Chromosome, Positional
-from orca_cool.model.spec import ModuleSpec
+from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.prediction.engine import Engine
 from orca_cool.prediction.progress import Report
 from orca_cool.prediction.windows import centred_on, concatenated_chromosomes, fill_with_chromosomes

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from orca_cool.errors import ModelError, shown
 
 if TYPE_CHECKING:
-    from orca_cool.model.spec import DecoderSpec, EncoderSpec, ModelSpec, ModuleSpec, PyramidSpec
+    from orca_cool.model.network_spec import DecoderSpec, EncoderSpec, ModuleSpec, PyramidSpec
+    from orca_cool.model.spec import ModelSpec
 
 #: Least and most of whole numbers.
 BINS = (2, 4096)

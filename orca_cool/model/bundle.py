@@ -38,8 +38,9 @@ from orca_cool.model.header import (
     numbers_digest,
     read_header,
 )
+from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.model.networks import empty_model, fill, is_counter, reduce_spec, same_names
-from orca_cool.model.spec import ModelSpec, ModuleSpec
+from orca_cool.model.spec import ModelSpec
 from orca_cool.model.window_model import DIFFERENTIABLE, ENCODE
 
 logger = logging.getLogger(__name__)
@@ -112,7 +113,7 @@ class Model:
     @property
     def cell_types(self) -> tuple[str, ...]:
         """Cell types whose maps the model predicts; empty if the model names none."""
-        return self.spec.cell_types or ((self.spec.cell_type,) if self.spec.cell_type else ())
+        return self.spec.known_cell_types
 
     @property
     def profiles(self) -> tuple[str, ...]:
@@ -137,8 +138,7 @@ class Model:
     @property
     def context(self) -> int:
         """Sequence in bp that base encodings depend on, on either side: whole base bins."""
-        base = self.spec.base_bin
-        return -(-self.spec.encoder.half_receptive_field // base) * base
+        return self.spec.encoder.context
 
     def predict(self, codes: np.ndarray) -> np.ndarray:
         """Maps of windows at the coarsest resolution of a module, from one strand, by the plain

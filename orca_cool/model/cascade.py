@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from orca_cool.model.decoder import Decoder
 from orca_cool.model.encoder import Encoder, Pyramid, profile_head
-from orca_cool.model.spec import ModelSpec, ModuleSpec
+from orca_cool.model.network_spec import ModuleSpec
+from orca_cool.model.spec import ModelSpec
 
 
 class Orca(nn.Module):

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from orca_cool.model.spec import DecoderSpec
+from orca_cool.model.network_spec import DecoderSpec
 
 
 def _linear2(

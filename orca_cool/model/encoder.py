@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from orca_cool.model.spec import EncoderSpec, PyramidSpec
+from orca_cool.model.network_spec import EncoderSpec, PyramidSpec
 
 
 def _linear_pair(a: int, b: int, kernel: int, *before: nn.Module) -> nn.Sequential:

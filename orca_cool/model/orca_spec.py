@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from orca_cool.model.spec import DecoderSpec, EncoderSpec, ModelSpec, ModuleSpec, PyramidSpec
+from orca_cool.model.network_spec import DecoderSpec, EncoderSpec, ModuleSpec, PyramidSpec
+from orca_cool.model.spec import ModelSpec
 
 #: Dilations of the one-shot decoder: 19 steps, the dilation 1 only once.
 ONE_SHOT_DILATIONS = (1,) + (2, 4, 8, 16, 32, 64) * 3

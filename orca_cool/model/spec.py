@@ -2,126 +2,23 @@
 base bin, pools and widths of an Orca-type model).
 
 The released Orca models are one specification, small-genome models another, a toy for tests a
-third. Figures of the released networks: Zhou, Nature Genetics 2022, Methods and the released state
-dicts.
+third. Their networks: :mod:`orca_cool.model.network_spec`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
-import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from orca_cool.errors import ModelError
 from orca_cool.model.bounds import check_bounds
-
-#: Number types in which the decoders run, and the encoder; float32 is exact, the others approximate
-#: (tf32 and float16 need a GPU).
-DECODER_DTYPES = ("float32", "tf32", "bfloat16")
-ENCODER_DTYPES = ("float32", "tf32", "float16")
+from orca_cool.model.network_spec import DecoderSpec, EncoderSpec, ModuleSpec, PyramidSpec
 
 #: Where windows lie on a chromosome.
 PLACEMENTS = ("start", "centred")
-
-
-@dataclass(frozen=True)
-class EncoderSpec:
-    """Base pairs to base bins.
-
-    Attributes
-    ----------
-    widths : channels of each stage.
-    pools : max-pool before each stage (the first must be 1); their product is the base bin in bp.
-    kernel : width of every convolution (odd).
-    block, flank : the encoder runs in blocks of ``block`` bp with ``flank`` bp of real sequence on
-        each side ("horizontal checkpointing"), both multiples of the base bin; ``flank`` must
-        exceed half the receptive field, so that blocks change nothing.
-    """
-
-    widths: tuple[int, ...] = (64, 96, 128, 128, 128, 128, 128)
-    pools: tuple[int, ...] = (1, 4, 4, 5, 5, 5, 2)
-    kernel: int = 9
-    block: int = 800_000
-    flank: int = 112_000
-    dropout: float = 0.0
-
-    @property
-    def base_bin(self) -> int:
-        """Bin of the encodings in bp."""
-        return math.prod(self.pools)
-
-    @property
-    def half_receptive_field(self) -> int:
-        """Distance in bp from a bin's edge beyond which a base cannot change the bin (104,016 for
-        Orca).
-
-        Pools lie on the bin's own grid and add nothing; each stage has four convolutions.
-        """
-        strides = itertools.accumulate(self.pools, operator.mul)
-        return sum(4 * (self.kernel // 2) * stride for stride in strides)
-
-
-@dataclass(frozen=True)
-class PyramidSpec:
-    """Encodings at one bin size to encodings at ``2 ** steps`` times coarser bins (Encoder2, 2b,
-    3).
-    """
-
-    steps: int
-    width: int = 128
-    kernel: int = 9
-    down: bool = True
-    dropout: float = 0.0
-
-
-@dataclass(frozen=True)
-class DecoderSpec:
-    """Encodings to a contact map.
-
-    ``steps`` residual steps of width ``width`` with bottleneck ``bottleneck``; dilations of step i
-    > 0 cycle through ``dilations``. With ``one_shot`` (Decoder_1m) there is neither distance
-    encoding nor coarse input.
-    """
-
-    channels: int = 128
-    width: int = 64
-    bottleneck: int = 32
-    head: int = 5
-    dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64) * 4
-    one_shot: bool = False
-    upsample: str = "bilinear"
-    dropout: float = 0.1
-
-
-@dataclass(frozen=True)
-class ModuleSpec:
-    """A part of a model that predicts maps at some resolutions, coarsest first.
-
-    A model that is not a cascade gives ``name`` and ``resolutions`` alone; ``pyramids``,
-    ``decoder`` and ``base_decoder`` say which of Orca's networks a module is made of.
-
-    Attributes
-    ----------
-    name : "1M", "32M", "256M" in the released models.
-    resolutions : bin of every level in bp, coarsest first, each half of the one before.
-    pyramids : names of the pyramids that run, in turn, on the base encodings.
-    decoder : specification of every decoder of the cascade.
-    base_decoder : True if the one-shot decoder (Decoder_1m) is added at the finest level, or is all
-        there is.
-    multi_chromosome : True if the module's input is several chromosomes laid end to end (256M),
-        with its own expected table; False if it is one window of one chromosome.
-    """
-
-    name: str
-    resolutions: tuple[int, ...]
-    pyramids: tuple[str, ...] = ()
-    decoder: DecoderSpec | None = None
-    base_decoder: bool = False
-    multi_chromosome: bool = False
 
 
 @dataclass(frozen=True)
@@ -178,9 +75,16 @@ class ModelDescription:
             return 0
         return self.cell_types.index(self.check_cell_type(self.cell_type))
 
+    @property
+    def known_cell_types(self) -> tuple[str, ...]:
+        """Cell types whose maps the model predicts: of a model of a single map, its own, if it is
+        named.
+        """
+        return self.cell_types or ((self.cell_type,) if self.cell_type else ())
+
     def check_cell_type(self, name: str) -> str:
         """``name``, if the model has that cell type; else ModelError lists those it has."""
-        known = self.cell_types or ((self.cell_type,) if self.cell_type else ())
+        known = self.known_cell_types
         if name in known:
             return name
         have = ", ".join(known) or "none named"

@@ -14,7 +14,8 @@ from typing import Protocol
 import numpy as np
 
 from orca_cool.maps.expected_model import ExpectedModel
-from orca_cool.model.spec import ModelDescription, ModuleSpec
+from orca_cool.model.network_spec import ModuleSpec
+from orca_cool.model.spec import ModelDescription
 
 #: Capability: sequence is encoded first, and encodings are shared by windows and by edits.
 ENCODE = "encode"

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from orca_cool.model.fast.decoder import FastCascade
 from orca_cool.model.fast.encoder import FastEncoder
-from orca_cool.model.spec import ModuleSpec
+from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.prediction.batch_decoder import BatchDecoder, strand_window
 from orca_cool.prediction.windows import Window
 

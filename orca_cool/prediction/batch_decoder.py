@@ -15,7 +15,7 @@ from orca_cool.genome.segments import Segment
 from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.cascade import flip_map, mirror
 from orca_cool.model.fast.decoder import FastCascade
-from orca_cool.model.spec import ModuleSpec
+from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.prediction.windows import Window
 
 logger = logging.getLogger("orca_cool.prediction")

@@ -23,7 +23,8 @@ from orca_cool.maps.contact_map import ContactMap
 from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.bundle import Model
 from orca_cool.model.cascade import flip_map
-from orca_cool.model.spec import ModelDescription, ModuleSpec
+from orca_cool.model.network_spec import ModuleSpec
+from orca_cool.model.spec import ModelDescription
 from orca_cool.model.window_model import ENCODE, WindowModel
 from orca_cool.prediction.windows import Window
 

@@ -16,7 +16,7 @@ import torch
 from orca_cool.genome.regions import n_bins
 from orca_cool.maps.pixels import Layer
 from orca_cool.model.estimate import Estimate
-from orca_cool.model.spec import ModuleSpec
+from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.prediction.engine import Engine, Root, average
 from orca_cool.prediction.mcool_writer import layers
 from orca_cool.prediction.orca_engine import OrcaEngine

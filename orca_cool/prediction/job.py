@@ -23,8 +23,9 @@ from orca_cool.genome.open import SHIPPED, open_genome
 from orca_cool.genome.source import SequenceSource
 from orca_cool.model.assembly import agreed_assembly
 from orca_cool.model.header import read_header
+from orca_cool.model.network_spec import DECODER_DTYPES, ENCODER_DTYPES
 from orca_cool.model.registry import resolve
-from orca_cool.model.spec import DECODER_DTYPES, ENCODER_DTYPES, ModelDescription, ModelSpec
+from orca_cool.model.spec import ModelDescription, ModelSpec
 from orca_cool.variants.options import Edited, EditOptions, edited_genome, provenance_of
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from orca_cool.errors import ModelError
-from orca_cool.model.spec import ModelDescription, ModuleSpec
+from orca_cool.model.network_spec import ModuleSpec
+from orca_cool.model.spec import ModelDescription
 from orca_cool.prediction.engine import Engine
 from orca_cool.prediction.windows import one_window_holds, reach
 

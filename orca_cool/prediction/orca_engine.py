@@ -26,7 +26,7 @@ from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.bundle import Model
 from orca_cool.model.fast.decoder import FastCascade
 from orca_cool.model.fast.encoder import FastEncoder
-from orca_cool.model.spec import DECODER_DTYPES, ENCODER_DTYPES, ModuleSpec
+from orca_cool.model.network_spec import DECODER_DTYPES, ENCODER_DTYPES, ModuleSpec
 from orca_cool.prediction import accuracy, zoom
 from orca_cool.prediction.batch_decoder import BatchDecoder, strand_window
 from orca_cool.prediction.device import default_batch, resolve_device

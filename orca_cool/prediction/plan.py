@@ -14,7 +14,8 @@ import numpy as np
 from orca_cool.genome.regions import Region
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import SequenceSource
-from orca_cool.model.spec import ModelDescription, ModuleSpec
+from orca_cool.model.network_spec import ModuleSpec
+from orca_cool.model.spec import ModelDescription
 from orca_cool.prediction.levels import LevelAssignment, Settings
 from orca_cool.prediction.windows import Window, by_root, centred_on, plan
 

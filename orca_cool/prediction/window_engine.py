@@ -17,7 +17,7 @@ from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import SequenceSource, reverse_complement
 from orca_cool.maps.contact_map import ContactMap
 from orca_cool.maps.expected_model import ExpectedModel
-from orca_cool.model.spec import ModuleSpec
+from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.model.window_model import WindowModel
 from orca_cool.prediction.engine import (
     OnEncoding,

@@ -20,7 +20,7 @@ from orca_cool.genome.regions import Region
 from orca_cool.genome.segments import Segment
 from orca_cool.maps.contact_map import ContactMap
 from orca_cool.model.cascade import mirror
-from orca_cool.model.spec import ModuleSpec
+from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.prediction.batch_decoder import plain, strand_window
 from orca_cool.prediction.engine import StrandMaps, average
 from orca_cool.prediction.windows import (

@@ -21,7 +21,7 @@ from orca_cool.maps.contact_map import ContactMap
 from orca_cool.maps.coolfile import write_mcool
 from orca_cool.maps.expected import table_path, view_path, write_expected
 from orca_cool.maps.pixels import Layer, RowBlock
-from orca_cool.model.spec import ModuleSpec
+from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.prediction.engine import Engine
 from orca_cool.prediction.levels import Settings, expected_for, known_band
 from orca_cool.prediction.mosaic import band_of

@@ -13,7 +13,8 @@ from orca_cool.prediction.regions_job import told_errors
 from orca_cool.prediction.windows import by_root, centred_on, plan
 
 if TYPE_CHECKING:
-    from orca_cool.model.spec import ModelDescription, ModuleSpec
+    from orca_cool.model.network_spec import ModuleSpec
+    from orca_cool.model.spec import ModelDescription
     from orca_cool.prediction.levels import Settings
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from orca_cool.errors import TrainingError, shown
 from orca_cool.genome.regions import closest
-from orca_cool.model.spec import ModelSpec, ModuleSpec
+from orca_cool.model.network_spec import ModuleSpec
+from orca_cool.model.spec import ModelSpec
 from orca_cool.train.settings import TEACHER, Config, Stage, Transplants
 
 #: A configuration is some kilobytes; a larger file is none.

@@ -18,7 +18,7 @@ from orca_cool.genome.open import open_genome
 from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.cascade import Orca
 from orca_cool.model.estimate import Estimate
-from orca_cool.model.spec import ModuleSpec
+from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.train.batch import Batch
 from orca_cool.train.net import StageNet, set_trained
 from orca_cool.train.settings import Config, Stage

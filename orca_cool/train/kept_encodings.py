@@ -30,16 +30,14 @@ def keeps_encodings(
     ----------
     parts : what the stage trains. unit : bp; windows start on multiples of it.
     """
-    base = spec.base_bin
-    context = -(-spec.encoder.half_receptive_field // base) * base
     return (
         "encoder" not in parts
         and not multi_chromosome
         and not stage.shift
         and not stage.substitute
         and not stage.mix.get(TEACHER)
-        and stage.flank >= context
-        and unit % base == 0
+        and stage.flank >= spec.encoder.context
+        and unit % spec.base_bin == 0
     )
 
 

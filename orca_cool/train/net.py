@@ -18,7 +18,7 @@ from orca_cool.model.cascade import Orca
 from orca_cool.model.decoder import Decoder
 from orca_cool.model.fast.encoder import FastEncoder
 from orca_cool.model.horizontal import encode_blocks
-from orca_cool.model.spec import ModuleSpec
+from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.train.batch import Batch
 from orca_cool.train.kept_encodings import KeptEncodings
 

@@ -25,7 +25,8 @@ from orca_cool.genome.source import GAP, SequenceSource, reverse_complement
 from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.maps.observed import ObservedMap, block_mean, log_ratio
 from orca_cool.maps.positional import Positional
-from orca_cool.model.spec import ModelSpec, ModuleSpec
+from orca_cool.model.network_spec import ModuleSpec
+from orca_cool.model.spec import ModelSpec
 from orca_cool.train.batch import Failure, Sample, collate
 from orca_cool.train.draw import (
     cut_square,

@@ -24,7 +24,8 @@ from orca_cool.maps.observed import ObservedMap, banded_expected, block_mean, lo
 from orca_cool.maps.positional import Chromosome, Positional
 from orca_cool.model.bundle import choose_table, load_bundle
 from orca_cool.model.cascade import Orca
-from orca_cool.model.spec import ModelSpec, ModuleSpec
+from orca_cool.model.network_spec import ModuleSpec
+from orca_cool.model.spec import ModelSpec
 from orca_cool.train.config import trained_parts
 from orca_cool.train.kept_encodings import keeps_encodings
 from orca_cool.train.peaks import centromeres, negatives, profile_names, read_peaks

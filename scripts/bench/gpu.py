@@ -52,8 +52,8 @@ from orca_cool.genome.regions import Region
 from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.bundle import Model
 from orca_cool.model.cascade import Orca
+from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.model.orca_spec import orca_spec
-from orca_cool.model.spec import ModuleSpec
 from orca_cool.prediction.levels import Settings
 from orca_cool.prediction.orca_engine import OrcaEngine
 from orca_cool.prediction.to_file import predict_to_file

@@ -27,7 +27,8 @@ from orca_cool.genome.regions import Region
 from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.bundle import load_bundle, save_bundle
 from orca_cool.model.cascade import Orca
-from orca_cool.model.spec import DecoderSpec, EncoderSpec, ModelSpec, ModuleSpec, PyramidSpec
+from orca_cool.model.network_spec import DecoderSpec, EncoderSpec, ModuleSpec, PyramidSpec
+from orca_cool.model.spec import ModelSpec
 from orca_cool.prediction.engine import make_engine
 from orca_cool.prediction.levels import Settings
 from orca_cool.prediction.to_file import predict_to_file

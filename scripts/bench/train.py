@@ -44,8 +44,8 @@ from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.maps.observed import TILE
 from orca_cool.model.cascade import Orca
 from orca_cool.model.horizontal import encode_blocks
+from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.model.orca_spec import orca_spec
-from orca_cool.model.spec import ModuleSpec
 from orca_cool.train.batch import Batch, Sample
 from orca_cool.train.config import parse_config, trained_parts
 from orca_cool.train.draw import draw_zoom

@@ -150,7 +150,7 @@ def test_a_configuration_to_begin_with(tmp_path):
     unknown = invoke("train", "init", "mouse", "-o", tmp_path / "m.yaml")
     assert unknown.exit_code == 2
     assert (
-        "there is no configuration 'mouse'; there are: extrusion, extrusion-motifs, h1esc-1M"
+        "there is no configuration 'mouse'; there are: extrusion, extrusion-motifs-20"
         in unknown.stderr
     )
     short, whole = (invoke("train", *run, tmp_path / "absent.yaml") for run in ([], ["run"]))

@@ -19,7 +19,8 @@ from orca_cool.evaluate.edit_report import edits_json, edits_table
 from orca_cool.evaluate.edit_scores import auroc
 from orca_cool.evaluate.edit_table import TrueEdit, read_edits, read_true
 from orca_cool.maps.expected_model import ExpectedModel
-from orca_cool.model.spec import ModelDescription, ModuleSpec
+from orca_cool.model.network_spec import ModuleSpec
+from orca_cool.model.spec import ModelDescription
 from orca_cool.prediction.engine import make_engine
 from orca_cool.prediction.job import Opened
 

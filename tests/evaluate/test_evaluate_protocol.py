@@ -40,7 +40,7 @@ from orca_cool.genome.regions import n_bins
 from orca_cool.genome.segments import Segment
 from orca_cool.maps.observed import ObservedMap, block_mean, log_ratio
 from orca_cool.model.bundle import load_bundle, save_bundle
-from orca_cool.model.spec import ModuleSpec
+from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.prediction.engine import Engine, make_engine
 from orca_cool.prediction.progress import Report
 from orca_cool.prediction.windows import concatenated_chromosomes, fill_with_chromosomes

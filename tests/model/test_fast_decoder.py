@@ -22,8 +22,8 @@ from orca_cool.model.cascade import flip_map, mirror
 from orca_cool.model.decoder import Decoder
 from orca_cool.model.fast import decoder as fast_decoder
 from orca_cool.model.fast.decoder import FastCascade, FastDecoder, convolutions
+from orca_cool.model.network_spec import DecoderSpec, ModuleSpec
 from orca_cool.model.orca_spec import ONE_SHOT_DILATIONS
-from orca_cool.model.spec import DecoderSpec, ModuleSpec
 
 TOY = DecoderSpec(channels=8, width=8, bottleneck=4, dilations=(1, 2, 4), head=3)
 

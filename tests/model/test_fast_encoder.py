@@ -22,7 +22,7 @@ from orca_cool.model.fast import stage as fast_stage
 from orca_cool.model.fast import tiers as fast_tiers
 from orca_cool.model.fast import winograd
 from orca_cool.model.fast.encoder import FastEncoder
-from orca_cool.model.spec import EncoderSpec
+from orca_cool.model.network_spec import EncoderSpec
 
 TOY = make_toy_spec().encoder
 #: Kernels of whole threes (3 and 9) and others; one, two and more stages; a block that no chunk

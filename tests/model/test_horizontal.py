@@ -19,7 +19,7 @@ from orca_cool.genome.source import one_hot
 from orca_cool.model import horizontal
 from orca_cool.model.encoder import Encoder
 from orca_cool.model.horizontal import encode_blocks
-from orca_cool.model.spec import EncoderSpec
+from orca_cool.model.network_spec import EncoderSpec
 
 #: base bins of 6, 40 and 4 bp; the flank of the last is exactly half its receptive field
 SPECS = [

@@ -26,7 +26,8 @@ from orca_cool.maps.check import check_mcool
 from orca_cool.maps.coolfile import read_log_ratio
 from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.bundle import Model, load_bundle, save_bundle
-from orca_cool.model.spec import ModelDescription, ModuleSpec
+from orca_cool.model.network_spec import ModuleSpec
+from orca_cool.model.spec import ModelDescription
 from orca_cool.model.window_model import ENCODE
 from orca_cool.prediction.engine import average, make_engine
 from orca_cool.prediction.levels import Settings

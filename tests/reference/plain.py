@@ -19,7 +19,7 @@ from torch import Tensor
 from orca_cool.genome.source import one_hot, reverse_complement
 from orca_cool.model.cascade import Orca, flip_map, mirror
 from orca_cool.model.encoder import Encoder
-from orca_cool.model.spec import ModuleSpec
+from orca_cool.model.network_spec import ModuleSpec
 
 
 @torch.inference_mode()

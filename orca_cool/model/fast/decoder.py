@@ -32,7 +32,7 @@ from orca_cool.model.decoder import Decoder
 from orca_cool.model.fast.fold import folded
 from orca_cool.model.fast.precision import convolutions
 from orca_cool.model.fast.threads import ahead
-from orca_cool.model.spec import DECODER_DTYPES, ModuleSpec
+from orca_cool.model.network_spec import DECODER_DTYPES, ModuleSpec
 
 
 def check_dtype(dtype: str, device: torch.device) -> None:
