@@ -4,11 +4,12 @@ what the simulation says there.
     python scripts/world/rules_found.py extrusion world chr70 chr71 chr72 -o rules.tsv
 
 A line for each class of places: their number, the mean in the simulated map, and in the predicted
-one. (1) Loops of pairs of strong CTCF sites by orientation, as ln observed/expected of 3 x 3 bins
-above the ring around them. (2) Contacts across single CTCF sites by score, and (3) across motifs
-that one cell type reads, as ln of the mean contact of a diamond, less that of places without a
-site. (4) The whole map: r of ln observed/expected between the prediction and the simulated
-map, and between that and a second simulation, of other chance, which is what can be expected.
+one. (1) Dots of pairs of strong CTCF sites by orientation, as ln observed/expected of 3 x 3 bins
+less the ring around them (``effects.scores.dot_change``). (2) Contacts across single CTCF sites by
+score, and (3) across motifs that one cell type reads, as ln of the mean contact of a diamond, less
+that of places without a site. (4) The whole map: r of ln observed/expected between the prediction
+and the simulated map, and between that and a second simulation, of other chance, which is what can
+be expected.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from contacts import frequencies
 from rules import AP1, CELL_TYPES, LEAST, LOG_ODDS, ctcf_scores, features, occurrences
 
 import orca_cool as oc
-from orca_cool.effects.scores import log_insulation
+from orca_cool.effects.scores import dot_change, log_insulation
 from orca_cool.files import atomic_write
 
 RESOLUTION = 4000
@@ -44,12 +45,6 @@ def by_distance(frequency: np.ndarray) -> np.ndarray:
         warnings.simplefilter("ignore", RuntimeWarning)  # diagonals beyond a level's reach
         mean = np.array([np.nanmean(np.diagonal(frequency, k)) for k in range(n)])
     return np.asarray(np.log(frequency / mean[d]))
-
-
-def loop(y: np.ndarray, i: int, j: int) -> float:
-    """Mean of 3 x 3 bins less that of 13 x 13 around them."""
-    square = y[i - 1 : i + 2, j - 1 : j + 2]
-    return float(np.nanmean(square) - np.nanmean(y[i - 6 : i + 7, j - 6 : j + 7]))
 
 
 def agreement(a: np.ndarray, b: np.ndarray, known: np.ndarray) -> float:
@@ -113,7 +108,7 @@ def rows(maps: dict[str, np.ndarray], codes: np.ndarray) -> Iterator[dict[str, o
     across = {name: log_insulation(m, None, SIDE) * np.log(2) for name, m in maps.items()}
     for kind, found in pairs.items():
         for i, j in found:
-            yield {"rule": "loop", "class": kind, **{k: loop(v, i, j) for k, v in y.items()}}
+            yield {"rule": "loop", "class": kind, **{k: dot_change(v, i, j) for k, v in y.items()}}
     for kind, bins in single.items():
         for b in bins:
             yield {"rule": "across", "class": kind, **{k: v[b] for k, v in across.items()}}

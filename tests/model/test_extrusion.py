@@ -61,6 +61,21 @@ def test_a_chromosome_and_its_reverse_complement_are_predicted_alike(predictor):
         np.testing.assert_allclose(a[known], b[known], atol=2e-3)
 
 
+def test_its_profiles_tell_the_strands_of_sites_apart(predictor):
+    """Of the bins with a site of 16 bits or more on one strand alone, found with the matrix, nearly
+    all have a higher probability for that strand. Chance is 0.5.
+    """
+    codes = predictor.genome.source.fetch(CHROM, 0, LENGTH)
+    there = np.zeros((2, LENGTH // 4000), bool)
+    for strand, score in enumerate(rules.ctcf_scores(codes)):
+        there[strand, (np.flatnonzero(score >= 16) + 9) // 4000] = True
+    one = there[0] ^ there[1]
+    found = predictor.profiles(f"{CHROM}:0-{LENGTH}")
+    higher = found["CTCF_16_bits(+)"] > found["CTCF_16_bits(-)"]
+    assert one.sum() > 50
+    assert (np.asarray(higher)[one] == there[0][one]).mean() > 0.95
+
+
 def across(values: np.ndarray, at: int, side: int = 10) -> float:
     """Mean log observed/expected of the contacts across a bin."""
     return float(np.nanmean(values[at - side : at - 1, at + 2 : at + side + 1]))
