@@ -16,16 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 from orca_cool.api.cell_types import each_cell_type, run_each
 from orca_cool.genome.regions import Region
-from orca_cool.perturb.attribute_job import AttributeJob, Settings, attributed
-from orca_cool.perturb.attribution import Attribution
 from orca_cool.perturb.objective_text import parse_objective
 from orca_cool.prediction.job import Say
 
 if TYPE_CHECKING:
     from orca_cool.api.predictor import Predictor
+    from orca_cool.perturb.attribution import Attribution
     from orca_cool.perturb.objective import Objective
 
-__all__ = ["Attribution", "deletion", "gradient", "integrated", "ism", "shuffle", "to_files"]
+__all__ = ["deletion", "gradient", "integrated", "ism", "shuffle", "to_files"]
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +52,7 @@ def gradient(
         If region, objective or level cannot be used; an objective that is the size of a change
         ("row") has no gradient where nothing is changed.
     """
-    return _attributed(predictor, region, objective, level, Settings(method="gradient"))
+    return _attributed(predictor, region, objective, level, method="gradient")
 
 
 def integrated(
@@ -66,7 +65,7 @@ def integrated(
     """Integrated gradients from a baseline in which the region is N: they sum to the objective's
     difference to it, within 1 %. Parameters as in :func:`gradient`.
     """
-    return _attributed(predictor, region, objective, level, Settings(method="integrated"))
+    return _attributed(predictor, region, objective, level, method="integrated")
 
 
 def ism(
@@ -79,7 +78,7 @@ def ism(
     """In-silico saturation mutagenesis: the change of an objective by every substitution of every
     base. Parameters as in :func:`gradient`.
     """
-    return _attributed(predictor, region, objective, level, Settings(method="ism"))
+    return _attributed(predictor, region, objective, level, method="ism")
 
 
 def deletion(
@@ -94,8 +93,8 @@ def deletion(
     """The change of an objective by deleting ``width`` bp at every ``step`` bp (None: the width).
     Other parameters as in :func:`gradient`.
     """
-    settings = Settings(method="deletion", width=width, step=step)
-    return _attributed(predictor, region, objective, level, settings)
+    chosen: dict[str, Any] = {"method": "deletion", "width": width, "step": step}
+    return _attributed(predictor, region, objective, level, **chosen)
 
 
 def shuffle(
@@ -112,8 +111,8 @@ def shuffle(
     """The mean change of an objective by shuffling the bases of ``width`` bp, ``runs`` times, at
     every ``step`` bp (None: the width). Other parameters as in :func:`gradient`.
     """
-    settings = Settings(method="shuffle", width=width, step=step, runs=runs, seed=seed)
-    return _attributed(predictor, region, objective, level, settings)
+    chosen: dict[str, Any] = {"method": "shuffle", "width": width, "step": step}
+    return _attributed(predictor, region, objective, level, **chosen, runs=runs, seed=seed)
 
 
 def to_files(
@@ -143,6 +142,8 @@ def to_files(
     OrcaCoolError
         If anything about it is wrong; the message quotes what.
     """
+    from orca_cool.perturb.attribute_job import AttributeJob, Settings
+
     job = AttributeJob(output=str(output), settings=Settings(**(settings or {})), **options)
     jobs = each_cell_type(job)
     return [path for paths in run_each(jobs, progress, say) for path in paths]
@@ -153,15 +154,17 @@ def _attributed(
     region: str | Region,
     objective: str | Objective,
     level: str | int | None,
-    settings: Settings,
+    **settings: Any,
 ) -> Attribution:
+    from orca_cool.perturb.attribute_job import Settings, attributed
+
     wanted = parse_objective(objective) if isinstance(objective, str) else objective
     return attributed(
         predictor._opened,
         region,
         wanted,
         None if level is None else str(level),
-        settings,
+        Settings(**settings),
         progress=predictor.progress,
         say=logger.warning,
     )

@@ -241,7 +241,10 @@ def _scores(
 
     method = settings.method
     if method == "gradient":
-        return gradient(Differentiable(watched, where)), [], {}
+        report(0, 1)
+        slope = gradient(Differentiable(watched, where))
+        report(1, 1)
+        return slope, [], {}
     if method == "integrated":
         found, difference, missing = integrated(Differentiable(watched, where), progress=report)
         if missing > max(0.01 * abs(difference), 1e-5):

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from orca_cool.errors import OutputError
 from orca_cool.files import atomic_path, atomic_write, check_output
 from orca_cool.genome.regions import Region
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
     from orca_cool.maps.contact_map import ContactMap
@@ -103,6 +103,8 @@ class Attribution:
         """A line for each base (chrom, start, end, ref, A, C, G, T, projected) or, of methods of
         units, for each unit (chrom, start, end, change). Positions are 0-based and end-exclusive.
         """
+        import pandas as pd
+
         if self.method in OF_UNITS:
             start, end = self.units[:, 0], self.units[:, 1]
             table = {"chrom": self.region.chrom, "start": start, "end": end, "change": self.scores}

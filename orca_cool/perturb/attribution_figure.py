@@ -41,13 +41,13 @@ def draw_attribution(found: Attribution, letters: int = 120) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 8.5), dpi=120, layout="constrained")
-    grid = figure.add_gridspec(3, 1, height_ratios=(1, 1, 3.4))
+    grid = figure.add_gridspec(3, 3, height_ratios=(1, 1, 3.4), width_ratios=(1, 4, 1))
     values = np.nan_to_num(found.projected)
     first = strongest(values, letters)
     last = min(first + letters, len(values))
-    _logo(logomaker, figure.add_subplot(grid[0]), found, values, first, last)
-    _track(figure.add_subplot(grid[1]), found, values, first, last)
-    axes = found.map.plot(figure.add_subplot(grid[2]), title="")
+    _logo(logomaker, figure.add_subplot(grid[0, :]), found, values, first, last)
+    _track(figure.add_subplot(grid[1, :]), found, values, first, last)
+    axes = found.map.plot(figure.add_subplot(grid[2, 1]), title="")
     _objective(axes, found)
     model = found.about.get("model", "")
     figure.suptitle(
