@@ -4,6 +4,7 @@
 what needs torch is imported when it is called.
 """
 
+from orca_cool.api import attribute, objective
 from orca_cool.api.predictor import Predictor
 from orca_cool.api.values import Genome, load_model, open_genome, parse_edits, read_variants
 from orca_cool.api.verbs import (
@@ -22,6 +23,7 @@ from orca_cool.api.verbs import (
 __all__ = [
     "Genome",
     "Predictor",
+    "attribute",
     "check_mcool",
     "encode_genome",
     "evaluate_edits",
@@ -29,6 +31,7 @@ __all__ = [
     "evaluate_model",
     "load_model",
     "measure_expected",
+    "objective",
     "open_genome",
     "parse_edits",
     "plot_changes",

@@ -1,0 +1,170 @@
+"""Which bases a number of a predicted map depends on: ``oc.attribute.gradient(p, region,
+objective)`` and the other methods, all with one result.
+
+    >>> import orca_cool as oc
+    >>> p = oc.Predictor("yeast-metaphase", "example", progress=False)
+    >>> found = oc.attribute.gradient(p, "chrII:238,207-238,325", "insulation chrII:238,265")
+    >>> found.projected.shape
+    (118,)
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orca_cool.api.cell_types import each_cell_type, run_each
+from orca_cool.genome.regions import Region
+from orca_cool.perturb.objective_text import parse_objective
+from orca_cool.prediction.job import Say
+
+if TYPE_CHECKING:
+    from orca_cool.api.predictor import Predictor
+    from orca_cool.perturb.attribution import Attribution
+    from orca_cool.perturb.objective import Objective
+
+__all__ = ["deletion", "gradient", "integrated", "ism", "shuffle", "to_files"]
+
+logger = logging.getLogger(__name__)
+
+
+def gradient(
+    predictor: Predictor,
+    region: str | Region,
+    objective: str | Objective,
+    *,
+    level: str | int | None = None,
+) -> Attribution:
+    """The gradient of an objective with respect to the one-hot bases of a region, through both
+    strands and all levels; ``projected`` is input x gradient.
+
+    Parameters
+    ----------
+    predictor : of the genome (edited or not) and cell type.
+    region : whose bases are looked at; inside the window from which the map is predicted.
+    objective : a text ("dot chr9:100,000 chr9:400,000"), or of :mod:`orca_cool.api.objective`.
+    level : a resolution or window; None: the finest level whose window holds the objective.
+
+    Raises
+    ------
+    RegionError, ModelError
+        If region, objective or level cannot be used; an objective that is the size of a change
+        ("row") has no gradient where nothing is changed.
+    """
+    return _attributed(predictor, region, objective, level, method="gradient")
+
+
+def integrated(
+    predictor: Predictor,
+    region: str | Region,
+    objective: str | Objective,
+    *,
+    level: str | int | None = None,
+) -> Attribution:
+    """Integrated gradients from a baseline in which the region is N: they sum to the objective's
+    difference to it, within 1 %. Parameters as in :func:`gradient`.
+    """
+    return _attributed(predictor, region, objective, level, method="integrated")
+
+
+def ism(
+    predictor: Predictor,
+    region: str | Region,
+    objective: str | Objective,
+    *,
+    level: str | int | None = None,
+) -> Attribution:
+    """In-silico saturation mutagenesis: the change of an objective by every substitution of every
+    base. Parameters as in :func:`gradient`.
+    """
+    return _attributed(predictor, region, objective, level, method="ism")
+
+
+def deletion(
+    predictor: Predictor,
+    region: str | Region,
+    objective: str | Objective,
+    *,
+    level: str | int | None = None,
+    width: int = 10,
+    step: int | None = None,
+) -> Attribution:
+    """The change of an objective by deleting ``width`` bp at every ``step`` bp (None: the width).
+    Other parameters as in :func:`gradient`.
+    """
+    chosen: dict[str, Any] = {"method": "deletion", "width": width, "step": step}
+    return _attributed(predictor, region, objective, level, **chosen)
+
+
+def shuffle(
+    predictor: Predictor,
+    region: str | Region,
+    objective: str | Objective,
+    *,
+    level: str | int | None = None,
+    width: int = 10,
+    step: int | None = None,
+    runs: int = 3,
+    seed: int = 0,
+) -> Attribution:
+    """The mean change of an objective by shuffling the bases of ``width`` bp, ``runs`` times, at
+    every ``step`` bp (None: the width). Other parameters as in :func:`gradient`.
+    """
+    chosen: dict[str, Any] = {"method": "shuffle", "width": width, "step": step}
+    return _attributed(predictor, region, objective, level, **chosen, runs=runs, seed=seed)
+
+
+def to_files(
+    output: str | Path,
+    *,
+    settings: dict[str, Any] | None = None,
+    progress: bool = True,
+    say: Say = lambda line: None,
+    **options: Any,
+) -> list[Path]:
+    """Attribute and write OUT.tsv.gz, OUT.bw and OUT.png (``orca-cool attribute``).
+
+    Parameters
+    ----------
+    output : OUT; of a model of several cell types, unless one is chosen, OUT.TYPE for each.
+    settings : see :class:`orca_cool.perturb.attribute_job.Settings`: method, width, ...
+    progress : show a progress bar. say : called with what the user should know, line by line.
+    options : see :class:`orca_cool.perturb.attribute_job.AttributeJob`; ``region``, ``objective``,
+        ``model`` and ``genome`` are needed.
+
+    Returns
+    -------
+    Paths written.
+
+    Raises
+    ------
+    OrcaCoolError
+        If anything about it is wrong; the message quotes what.
+    """
+    from orca_cool.perturb.attribute_job import AttributeJob, Settings
+
+    job = AttributeJob(output=str(output), settings=Settings(**(settings or {})), **options)
+    jobs = each_cell_type(job)
+    return [path for paths in run_each(jobs, progress, say) for path in paths]
+
+
+def _attributed(
+    predictor: Predictor,
+    region: str | Region,
+    objective: str | Objective,
+    level: str | int | None,
+    **settings: Any,
+) -> Attribution:
+    from orca_cool.perturb.attribute_job import Settings, attributed
+
+    wanted = parse_objective(objective) if isinstance(objective, str) else objective
+    return attributed(
+        predictor._opened,
+        region,
+        wanted,
+        None if level is None else str(level),
+        Settings(**settings),
+        progress=predictor.progress,
+        say=logger.warning,
+    )

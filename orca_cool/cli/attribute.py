@@ -1,0 +1,107 @@
+"""``orca-cool attribute``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from orca_cool import api
+from orca_cool.cli.options import (
+    Length,
+    Verb,
+    echo_each,
+    edit_options,
+    force_option,
+    is_quiet,
+    job_options,
+    output_option,
+    refuse_given,
+    say,
+)
+from orca_cool.perturb.attribution import METHODS, OF_UNITS
+from orca_cool.variants.options import EditOptions
+
+
+@click.command(cls=Verb)
+@click.argument("region")
+@click.option(
+    "--objective",
+    required=True,
+    metavar="TEXT",
+    help="What is explained: `pixel POSITION POSITION`, `dot POSITION POSITION`, `rect REGION "
+    "REGION`, `insulation POSITION`, `row POSITION`, `profile NAME POSITION`, `difference TYPE "
+    "TYPE OBJECTIVE` (two cell types).",
+)
+@click.option(
+    "--method",
+    default="gradient",
+    show_default=True,
+    type=click.Choice(METHODS),
+    help="Input x gradient, integrated gradients, every substitution (ism), or deletions or "
+    "shuffles of short stretches.",
+)
+@click.option(
+    "--level",
+    help="Resolution (4000) or window (1M) at which the objective is read [default: the finest "
+    "whose window holds it].",
+)
+@click.option(
+    "--width", default=10, show_default=True, type=Length(1), help="Of a deletion or shuffle."
+)
+@click.option(
+    "--step", type=Length(1), help="From one deletion or shuffle to the next [default: the width]."
+)
+@click.option(
+    "--runs",
+    default=3,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Shuffles of each stretch, whose mean is taken.",
+)
+@click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="That shuffles are drawn from.",
+)
+@job_options()
+@edit_options
+@output_option("Prefix of what is written: OUT.tsv.gz, OUT.bw, OUT.png.")
+@force_option
+def attribute(
+    region: str,
+    objective: str,
+    method: str,
+    level: str | None,
+    job: dict[str, Any],
+    edits: EditOptions,
+    output: str,
+    force: bool,
+    **settings: Any,
+) -> None:
+    """Which bases of REGION a number of the predicted map depends on.
+
+    REGION and the objective's positions are 0-based and, where the genome is edited, those of the
+    edited genome. Written are OUT.tsv.gz (each base, or each stretch), OUT.bw (what each base
+    contributes) and OUT.png (logo, track, and the map with the objective drawn in).
+    """
+    if method not in OF_UNITS:
+        refuse_given(("width", "step"), f"only for deletion and shuffle, not for {method!r}")
+    if method != "shuffle":
+        refuse_given(("runs", "seed"), f"only for shuffle, not for {method!r}")
+    echo_each(
+        api.attribute.to_files(
+            output,
+            region=region,
+            objective=objective,
+            level=level,
+            settings={"method": method} | settings,
+            **job,
+            edits=edits,
+            force=force,
+            progress=not is_quiet(),
+            say=say,
+        )
+    )

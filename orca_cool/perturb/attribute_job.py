@@ -1,0 +1,264 @@
+"""What ``orca-cool attribute`` does: an objective, attributed to the bases of a region."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from orca_cool.errors import ModelError, OutputError, RegionError
+from orca_cool.files import check_output
+from orca_cool.genome.regions import Region, parse_region
+from orca_cool.locks import holding
+from orca_cool.maps.picture import save_figures
+from orca_cool.perturb.attribution import METHODS, OF_UNITS, Attribution, needed
+from orca_cool.perturb.objective_text import parse_objective
+from orca_cool.prediction.job import MANY_EDITS, Job, Opened, Say
+from orca_cool.prediction.progress import progress_bar
+
+if TYPE_CHECKING:
+    from orca_cool.perturb.gradient import Report
+    from orca_cool.perturb.objective import Objective
+    from orca_cool.perturb.watched import Watched
+
+#: Longest region of methods that predict each change by itself, in bp.
+LONGEST = 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How an objective is attributed.
+
+    Attributes
+    ----------
+    method : one of :data:`~orca_cool.perturb.attribution.METHODS`.
+    width, step : of deletions and shuffles, in bp; step None: the width.
+    runs : shuffles of each unit, whose mean is taken. seed : that they are drawn from.
+    """
+
+    method: str = "gradient"
+    width: int = 10
+    step: int | None = None
+    runs: int = 3
+    seed: int = 0
+
+    def check(self) -> None:
+        """Raise what is wrong.
+
+        Raises
+        ------
+        ModelError, RegionError
+        """
+        if self.method not in METHODS:
+            raise ModelError(f"method {self.method!r} is not one of {', '.join(METHODS)}")
+        if self.width < 1 or (self.step is not None and self.step < 1) or self.runs < 1:
+            step = self.width if self.step is None else self.step
+            raise RegionError(
+                f"width {self.width}, step {step} and runs {self.runs} must be at least 1"
+            )
+        if self.seed < 0:
+            raise RegionError(f"seed {self.seed} must be 0 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttributeJob(Job):
+    """Attribute an objective to the bases of a region, and write table, track and picture.
+
+    Attributes
+    ----------
+    output : prefix of what is written: OUT.tsv.gz, OUT.bw, OUT.png.
+    region : whose bases are looked at ("chrII:238,000-239,000").
+    objective : as :func:`orca_cool.perturb.objective_text.parse_objective` reads it.
+    level : at which it is read; None: the finest whose window holds it.
+    settings : method, and what it needs.
+    force : replace files that are there.
+    """
+
+    output: str
+    region: str
+    objective: str
+    level: str | None = None
+    settings: Settings = Settings()
+    force: bool = False
+
+    def check(self) -> None:
+        """Raise what can be known to be wrong before model and genome are opened.
+
+        Raises
+        ------
+        RegionError, ModelError, OutputError, DeviceError
+        """
+        super().check()
+        self.settings.check()
+        objective = parse_objective(self.objective)
+        if objective.unsigned and self.settings.method == "gradient":
+            raise RegionError(
+                f"objective {self.objective!r} is the size of a change, whose gradient is zero at "
+                f"the reference; use --method integrated or ism, or another objective"
+            )
+        if objective.cell_types and self.cell_type not in (None, objective.cell_types[0]):
+            raise ModelError(
+                f"objective {self.objective!r} names its cell types; leave out cell type "
+                f"{self.cell_type!r}"
+            )
+        for path in self.paths():
+            check_output(path, self.force)
+        needed("pyBigWig", "a bigWig")
+        needed("logomaker", "the logo of an attribution")
+
+    def paths(self) -> list[Path]:
+        """What is written."""
+        return [Path(f"{self.output}{ending}") for ending in (".tsv.gz", ".bw", ".png")]
+
+    def each_cell_type(self) -> list[AttributeJob]:
+        """The job once for each cell type that is wanted; of an objective that compares two, once
+        (its map is the first one's).
+        """
+        names = parse_objective(self.objective).cell_types
+        if names:
+            return [dataclasses.replace(self, cell_type=names[0])]
+        if self.cell_type is not None or not self.spec.cell_types:
+            return [self]
+        return [
+            dataclasses.replace(self, cell_type=name, output=f"{self.output}.{name}")
+            for name in self.spec.cell_types
+        ]
+
+    def check_inputs(self) -> None:
+        """Raise what the model's header and the genome tell, before torch is loaded."""
+        super().check_inputs()
+        if self.level is not None:
+            self.spec.parse_level(self.level)
+        if not self.edits:
+            parse_objective(self.objective).check(self.source.chromsizes)
+            parse_region(self.region, self.source.chromsizes)
+
+    @holding(lambda job: [str(path) for path in job.paths()])
+    def run(
+        self, opened: Opened | None = None, *, progress: bool = True, say: Say = lambda line: None
+    ) -> list[Path]:
+        """Attribute, and write.
+
+        Parameters
+        ----------
+        opened : the job's model and genome, if they are open already.
+        progress : show a progress bar. say : called with what the user should know, line by line.
+
+        Returns
+        -------
+        Paths of the table, the bigWig and the picture.
+
+        Raises
+        ------
+        OrcaCoolError
+        """
+        self.check()
+        if opened is None:
+            self.check_inputs()
+        opened = opened or self.open(say)
+        objective = parse_objective(self.objective)
+        found = attributed(
+            opened, self.region, objective, self.level, self.settings, progress=progress, say=say
+        )
+        table, track, picture = self.paths()
+        try:
+            found.to_tsv(table, force=True)
+            found.to_bigwig(track, force=True)
+            save_figures([found.plot()], [picture])
+        except OSError as error:
+            raise OutputError(f"cannot write {self.output!r}: {error}") from error
+        return [table, track, picture]
+
+
+def attributed(
+    opened: Opened,
+    region: str | Region,
+    objective: Objective,
+    level: str | None,
+    settings: Settings,
+    *,
+    progress: bool = False,
+    say: Say = lambda line: None,
+) -> Attribution:
+    """What an objective of an open model and genome depends on.
+
+    Parameters
+    ----------
+    region : whose bases are looked at.
+    level : see :class:`AttributeJob`.
+
+    Raises
+    ------
+    RegionError, ModelError
+        If region or objective cannot be used; the message quotes it.
+    """
+    from orca_cool.perturb.watched import Watched
+
+    settings.check()
+    source = opened.source
+    where = parse_region(region, source.chromsizes) if isinstance(region, str) else region
+    many = settings.method in ("ism", *OF_UNITS)
+    if many and len(where) > LONGEST:
+        raise RegionError(
+            f"region {str(where)!r} is longer than {LONGEST:,} bp, which method "
+            f"{settings.method!r} would change one by one; take a part of it, or --method gradient"
+        )
+    engine = opened.new_engine(opened.reference, fine_bytes=MANY_EDITS * many)
+    if opened.edited is not None:
+        engine = engine.for_genome(opened.edited.genome)
+    watched = Watched(engine, objective, level)
+    watched.require_inside(where)
+    with progress_bar(progress, "change" if many else "step", settings.method, engine) as report:
+        scores, units, told = _scores(watched, where, settings, report, say)
+    return Attribution(
+        settings.method,
+        objective,
+        where,
+        source.fetch(where.chrom, where.start, where.end),
+        scores,
+        watched.value,
+        watched.reference_map(),
+        dict(source.chromsizes),
+        np.array(units, int).reshape(-1, 2),
+        {key: str(value) for key, value in opened.provenance.items()} | _named(opened) | told,
+    )
+
+
+def _named(opened: Opened) -> dict[str, Any]:
+    cell_type = opened.spec.cell_type if opened.spec.cell_types else ""
+    return {"model": f"{opened.spec.name}{f', {cell_type}' * bool(cell_type)}"}
+
+
+def _scores(
+    watched: Watched, where: Region, settings: Settings, report: Report, say: Say
+) -> tuple[np.ndarray, list[tuple[int, int]], dict[str, Any]]:
+    """Scores, units, and what else the method tells."""
+    from orca_cool.perturb.gradient import Differentiable, gradient, integrated
+    from orca_cool.perturb.ism import deletions, shuffles, substitutions, units
+
+    method = settings.method
+    if method == "gradient":
+        report(0, 1)
+        slope = gradient(Differentiable(watched, where))
+        report(1, 1)
+        return slope, [], {}
+    if method == "integrated":
+        found, difference, missing = integrated(Differentiable(watched, where), progress=report)
+        if missing > max(0.01 * abs(difference), 1e-5):
+            say(
+                f"warning: integrated gradients sum to {found.sum():.4g}, the objective differs "
+                f"from the baseline's by {difference:.4g}"
+            )
+        return found, [], {"difference_to_baseline": difference, "sum_differs_by": missing}
+    if method == "ism":
+        return substitutions(watched, where, report), [], {}
+    step = settings.width if settings.step is None else settings.step
+    chosen = units(where, settings.width, step)
+    about = {"width": settings.width, "step": step}
+    if method == "deletion":
+        return deletions(watched, chosen, report), chosen, about
+    found = shuffles(watched, chosen, runs=settings.runs, seed=settings.seed, progress=report)
+    return found, chosen, about | {"runs": settings.runs, "seed": settings.seed}

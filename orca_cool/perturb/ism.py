@@ -1,0 +1,178 @@
+"""In-silico mutagenesis: how an objective changes where bases are substituted, deleted or shuffled.
+
+Each change is an edited genome, of which only what is changed is encoded anew. Substitutions and
+shuffles leave the length as it is, so that is little; behind a deletion all sequence moves against
+the bins, and up to half of the window is encoded for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from orca_cool.errors import RegionError
+from orca_cool.genome.edited import EditedGenome
+from orca_cool.genome.regions import Region
+from orca_cool.genome.segments import Segment
+from orca_cool.genome.source import GAP
+from orca_cool.perturb.gradient import Report, _silent
+from orca_cool.perturb.watched import Watched
+
+LETTERS = b"ACGTN"
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """``[start, end)`` of the objective's chromosome in bp, and the codes in its place: as many, or
+    none.
+    """
+
+    start: int
+    end: int
+    codes: tuple[int, ...] = ()
+
+
+def substitutions(watched: Watched, region: Region, progress: Report = _silent) -> np.ndarray:
+    """The change of an objective by every substitution of every base of a region.
+
+    Returns
+    -------
+    (L, 4) float64; 0 for the base that is there, NaN where that is N.
+
+    Raises
+    ------
+    RegionError
+        If the region lies outside the sequence that the objective is predicted from.
+    """
+    watched.require_inside(region)
+    codes = watched.engine.source.fetch(region.chrom, region.start, region.end)
+    out = np.zeros((len(region), 4))
+    out[codes == GAP] = np.nan
+    places = [(k, b) for k in range(len(region)) for b in range(4) if codes[k] not in (b, GAP)]
+    edits = [Replaced(region.start + k, region.start + k + 1, (b,)) for k, b in places]
+    for (k, b), change in zip(places, changes(watched, edits, progress)):
+        out[k, b] = change
+    return out
+
+
+def units(region: Region, width: int, step: int) -> list[tuple[int, int]]:
+    """Intervals of ``width`` bp every ``step`` bp that lie in a region.
+
+    Raises
+    ------
+    RegionError
+        If none does, or width or step are not at least 1.
+    """
+    if width < 1 or step < 1:
+        raise RegionError(f"width {width} and step {step} must be at least 1 bp")
+    found = [(a, a + width) for a in range(region.start, region.end - width + 1, step)]
+    if not found:
+        raise RegionError(f"region {str(region)!r} is shorter than the width, {width:,} bp")
+    return found
+
+
+def deletions(
+    watched: Watched, intervals: Sequence[tuple[int, int]], progress: Report = _silent
+) -> np.ndarray:
+    """The change of an objective by deleting each interval: (units,) float64.
+
+    Windows are laid so that the longer part of them keeps its bins; the objective's positions move
+    with the sequence, and one that is deleted lies where the deletion is.
+    """
+    edits = [Replaced(a, b) for a, b in intervals]
+    return np.array(list(changes(watched, edits, progress)))
+
+
+def shuffles(
+    watched: Watched,
+    intervals: Sequence[tuple[int, int]],
+    *,
+    runs: int = 3,
+    seed: int = 0,
+    progress: Report = _silent,
+) -> np.ndarray:
+    """The change of an objective by shuffling the bases of each interval: (units,) float64, the
+    mean of some runs.
+
+    Each interval's order is drawn from the seed, the run and its start alone, so that it does not
+    depend on what else is asked for.
+    """
+    edits = []
+    for a, b in intervals:
+        codes = watched.engine.source.fetch(watched.chrom, a, b)
+        for run in range(runs):
+            drawn = np.random.default_rng([seed, run, a]).permutation(codes)
+            edits.append(Replaced(a, b, tuple(int(c) for c in drawn)))
+    found = np.array(list(changes(watched, edits, progress)))
+    return found.reshape(len(intervals), runs).mean(axis=1)
+
+
+def changes(
+    watched: Watched, edits: Sequence[Replaced], progress: Report = _silent
+) -> Iterable[float]:
+    """The change of an objective by each of some edits; the edits are predicted in batches."""
+    size = watched.engine.windows_per_batch
+    for edit in edits:
+        watched.require_inside(Region(watched.chrom, edit.start, edit.end))
+    before = watched.value
+    progress(0, len(edits))
+    for at in range(0, len(edits), size):
+        some = edits[at : at + size]
+        for value in _values(watched, some):
+            yield value - before
+        progress(at + len(some), len(edits))
+
+
+def _values(watched: Watched, edits: Sequence[Replaced]) -> list[float]:
+    """The objective of each edited genome."""
+    engines = [watched.engine.for_genome(_genome(watched, edit)) for edit in edits]
+    if not watched.objective.reads_map:
+        maps = [watched.reference] * len(edits)
+        starts = [watched.placed.start] * len(edits)
+    else:
+        zooms = [watched.encoded(e, _centre(watched, edit)) for e, edit in zip(engines, edits)]
+        maps = watched.decoded(zooms)
+        r = watched.placed.resolution
+        starts = [z.origin + z.starts[r] * r for z in zooms]
+    return [
+        float(
+            watched.objective(
+                watched.view(m, start=s, profile=watched.profile_of(e), lift=_lift(edit))
+            )
+        )
+        for m, s, e, edit in zip(maps, starts, engines, edits)
+    ]
+
+
+def _genome(watched: Watched, edit: Replaced) -> EditedGenome:
+    """The objective's chromosome with the edit."""
+    source, chrom = watched.engine.source, watched.chrom
+    length = source.chromsizes[chrom]
+    segments = [Segment(chrom, 0, edit.start)] * (edit.start > 0)
+    if edit.codes:
+        letters = bytes(LETTERS[c] for c in edit.codes)
+        segments.append(Segment("", 0, len(letters), literal=letters))
+    if edit.end < length:
+        segments.append(Segment(chrom, edit.end, length))
+    return EditedGenome(source, {chrom: segments})
+
+
+def _centre(watched: Watched, edit: Replaced) -> int:
+    """What the windows of the edited genome centre on: the longer part of them keeps its bins."""
+    lost = edit.end - edit.start - len(edit.codes)
+    position = watched.placed.position
+    return position if edit.start >= position else position - lost
+
+
+def _lift(edit: Replaced) -> Callable[[int], int]:
+    """Where positions of the genome lie after an edit."""
+    lost = edit.end - edit.start - len(edit.codes)
+
+    def lift(position: int) -> int:
+        if position < edit.start or not lost:
+            return position
+        return position - lost if position >= edit.end else edit.start
+
+    return lift
