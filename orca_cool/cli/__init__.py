@@ -16,6 +16,7 @@ from orca_cool.cli.options import VerbGroup
 VERBS = {
     "predict": "Predict contact maps and write an .mcool with expected tables.",
     "variants": "Score variants by how much they change the map.",
+    "screen": "Ask which base pairs a map hangs on: virtual screens.",
     "encode": "Encode a genome once and keep it, so that predictions only decode.",
     "check": "Check that a predicted .mcool is valid, and say what it is good for.",
     "models": "List, inspect, import, fetch and export models.",

@@ -1,0 +1,1 @@
+"""Asking a model why: virtual screens, and attribution at base resolution."""
