@@ -79,7 +79,7 @@ class LocalScreenJob(Job):
     output: str | None = None
     regions: tuple[str, ...] = ()
     module: str | None = None
-    resolution: str | None = None
+    resolution: str | int | None = None
     unit: int = 10
     width: int | None = None
     step: int | None = None

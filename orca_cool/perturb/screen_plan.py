@@ -126,8 +126,7 @@ def frames(
     for (chrom, k), numbers in groups.items():
         length = source.chromsizes[chrom]
         position = min(first + k * step, (length - 1) // top * top)
-        origin = zoom_top(position, length, spec.window(top), top, centred_on(spec, source, chrom))
-        origin -= origin % top  # only where the chromosome has less than a bin of room
+        origin = _origin(position, length, spec.window(top), top, centred_on(spec, source, chrom))
         levels = module.resolutions[: module.resolutions.index(resolution) + 1]
         starts = zoom_windows(position, origin, levels, spec.bins)
         frame = Frame(chrom, position, origin, starts, tuple(numbers))
@@ -141,6 +140,18 @@ def frames(
                 )
         out.append(frame)
     return out
+
+
+def _origin(position: int, length: int, window: int, top: int, centred: int | None) -> int:
+    """Start of the top window in bp, a multiple of its bin ``top``.
+
+    That of :func:`orca_cool.prediction.windows.zoom_top`; but the last one reaches the chromosome's
+    last base, and so overhangs it by less than a bin.
+    """
+    if length <= window:
+        return zoom_top(position, length, window, top, centred)
+    last = -(-(length - window) // top) * top
+    return min(max(position - window // 2, 0) // top * top, last)
 
 
 def rng_of(seed: int, chrom: str, *numbers: int) -> np.random.Generator:
