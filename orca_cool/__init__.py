@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         predict_to_mcool,
         read_variants,
         score_variants,
+        screen,
     )
     from orca_cool.effects.align import Comparison
     from orca_cool.errors import OrcaCoolError
@@ -68,6 +69,7 @@ __all__ = [
     "predict_to_mcool",
     "read_variants",
     "score_variants",
+    "screen",
 ]
 
 #: Where those live that do not live in :mod:`orca_cool.api`.

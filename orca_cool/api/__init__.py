@@ -4,7 +4,7 @@
 what needs torch is imported when it is called.
 """
 
-from orca_cool.api import attribute, objective
+from orca_cool.api import attribute, objective, screen
 from orca_cool.api.predictor import Predictor
 from orca_cool.api.values import Genome, load_model, open_genome, parse_edits, read_variants
 from orca_cool.api.verbs import (
@@ -39,4 +39,5 @@ __all__ = [
     "predict_to_mcool",
     "read_variants",
     "score_variants",
+    "screen",
 ]

@@ -17,6 +17,7 @@ VERBS = {
     "predict": "Predict contact maps and write an .mcool with expected tables.",
     "variants": "Score variants by how much they change the map.",
     "attribute": "Say which bases a number of the predicted map depends on.",
+    "screen": "Find the base pairs that hold contacts: virtual screens.",
     "encode": "Encode a genome once and keep it, so that predictions only decode.",
     "check": "Check that a predicted .mcool is valid, and say what it is good for.",
     "models": "List, inspect, import, fetch and export models.",

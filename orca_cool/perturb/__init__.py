@@ -1,1 +1,3 @@
-"""Asking a map why: objectives (numbers taken from it), and the bases that they depend on."""
+"""Asking a model why: objectives (numbers taken from a map), the bases that they depend on, and
+virtual screens.
+"""

@@ -1,0 +1,64 @@
+"""Virtual screens: which base pairs a predicted map hangs on.
+
+>>> import orca_cool as oc
+>>> found = oc.screen.local(
+...     "chrII:238,200-238,330", model="yeast-metaphase", genome="example", per_sequence=1
+... )  # doctest: +SKIP
+>>> found.top(3)  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from orca_cool.prediction.job import Say
+
+if TYPE_CHECKING:
+    from orca_cool.perturb.screen_output import ScreenResult
+
+__all__ = ["local"]
+
+
+def _silent(line: str) -> None:
+    """Tell nobody."""
+
+
+def local(
+    regions: str | Sequence[str] = (),
+    *,
+    output: str | os.PathLike[str] | None = None,
+    progress: bool = True,
+    say: Say = _silent,
+    **options: Any,
+) -> ScreenResult:
+    """Score units of regions by how much the contacts of their bin change when they are replaced.
+
+    Parameters
+    ----------
+    regions : UCSC strings, "chrII:238,000-239,000"; none where ``sites`` names a BED.
+    output : what the names of files begin with; None: nothing is written, and a run that is stopped
+        begins anew.
+    progress : show a progress bar. say : called with what the user should know, line by line.
+    options : see :class:`orca_cool.perturb.screen_job.LocalScreenJob`; ``model`` and ``genome`` are
+        needed. Those of ``orca-cool screen local``: unit, per_sequence, runs, aggregate, replace,
+        strands, mask, sites, width, step, seed, resolution, module, cell_type, preset, ...
+
+    Returns
+    -------
+    ScreenResult : ``.table`` (a DataFrame: chrom, start, end, a column of scores for each cell
+    type), ``.top()``, ``.to_bigwig()``, ``.plot()``.
+
+    Raises
+    ------
+    OrcaCoolError
+        If anything about it is wrong; the message quotes what.
+    """
+    from orca_cool.perturb.screen_job import LocalScreenJob
+
+    where = (regions,) if isinstance(regions, str) else tuple(regions)
+    paths = {"model", "genome", "store", "mask", "sites"}
+    plain = {k: os.fspath(v) if k in paths and v is not None else v for k, v in options.items()}
+    name = None if output is None else os.fspath(output)
+    return LocalScreenJob(output=name, regions=where, **plain).run(progress=progress, say=say)

@@ -1,0 +1,117 @@
+"""``orca-cool screen``: virtual screens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from orca_cool import api
+from orca_cool.cli.options import (
+    Length,
+    Verb,
+    VerbGroup,
+    echo_each,
+    edit_options,
+    force_option,
+    is_quiet,
+    job_options,
+    output_option,
+    say,
+)
+from orca_cool.variants.options import EditOptions
+
+_REPLACE = ("sample", "shuffle", "dinucleotide", "N", "delete")
+
+
+def _remains(params: dict[str, Any]) -> str | None:
+    """What a run that was stopped has left."""
+    folder = Path(f"{params['output']}.partial")
+    if not folder.exists():
+        return None
+    without = " without --force" if params["force"] else ""
+    return f"what is done is kept in {str(folder)!r}: repeat the command{without} to go on"
+
+
+@click.group(cls=VerbGroup)
+def screen() -> None:
+    """Ask a model which base pairs its maps hang on: virtual screens."""
+
+
+@screen.command(
+    cls=Verb,
+    remains=_remains,
+    epilog="OUT.bw and OUT.bedgraph.gz (OUT.TYPE.bw ... of several cell types), OUT.json (settings "
+    "and counts), OUT.top.tsv and OUT.top.fa (the strongest units and the sequence around them).",
+)
+@click.argument("regions", metavar="[REGION]...", nargs=-1)
+@job_options()
+@output_option("What the names of the files begin with.")
+@click.option("--module", help="Module of the model [default: the first, with --preset orca 1M].")
+@click.option(
+    "--resolution", metavar="BP", help="Level: its resolution or window [default: the finest]."
+)
+@click.option("--unit", type=Length(1), default=10, show_default=True, help="Bases of a unit.")
+@click.option("--width", type=Length(1), help="Tile with units so wide ... [default: --unit].")
+@click.option("--step", type=Length(1), help="... every so many bp [default: the width].")
+@click.option(
+    "--per-sequence",
+    default=20,
+    show_default=True,
+    help="Units that are changed together in a sequence, each of another part of the window.",
+)
+@click.option(
+    "--runs", default=3, show_default=True, help="How often each unit is changed, in other company."
+)
+@click.option(
+    "--aggregate",
+    type=click.Choice(["min", "mean", "median"]),
+    default="min",
+    show_default=True,
+    help="What of the runs is a unit's score. The minimum leaves out those that only share "
+    "sequences with a strong one.",
+)
+@click.option(
+    "--replace",
+    type=click.Choice(_REPLACE),
+    default="sample",
+    show_default=True,
+    help="By bases drawn from the window; by the unit's own in another order, of which "
+    "dinucleotide keeps the neighbours; by N; or by nothing (needs --per-sequence 1).",
+)
+@click.option(
+    "--strands",
+    type=click.Choice(["both", "forward"]),
+    help="Maps of both strands, averaged, or of the forward one [default: both, with --preset "
+    "orca forward].",
+)
+@click.option("--mask", metavar="BED", help="What is not to count: bins that it touches.")
+@click.option("--sites", metavar="BED", help="Score these places alone, each a unit.")
+@click.option("--seed", default=0, show_default=True, help="Of all that is drawn.")
+@click.option(
+    "--preset", type=click.Choice(["orca"]), help="As in the paper: module 1M, forward strand."
+)
+@click.option(
+    "--top", default=100, show_default=True, type=click.IntRange(0), help="Units in OUT.top.*."
+)
+@click.option(
+    "--flank", type=Length(), default=50, show_default=True, help="bp around them in OUT.top.fa."
+)
+@edit_options
+@force_option
+def local(
+    regions: tuple[str, ...], job: dict[str, Any], edits: EditOptions, **options: Any
+) -> None:
+    """Score every unit of the REGIONs by how much its bin's contacts change when it is replaced.
+
+    The score is the mean change, without its sign, of ln(observed/expected) over the row of the
+    unit's bin. A killed run goes on where it was when the same command is repeated; its work lies
+    in OUT.partial until then.
+    """
+    from orca_cool.perturb.screen_output import paths_of
+
+    found = api.screen.local(
+        regions, **job, edits=edits, **options, progress=not is_quiet(), say=say
+    )
+    echo_each(paths_of(options["output"], found.names).values())

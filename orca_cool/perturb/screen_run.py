@@ -1,0 +1,280 @@
+"""A screen while it runs: sequences are predicted, and what is done is kept in a journal, so that a
+run that was killed goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from orca_cool.errors import EditError, OutputError
+from orca_cool.files import make_folder
+from orca_cool.genome.regions import Region, few
+from orca_cool.journal import Journal
+from orca_cool.perturb.screen_job import AGGREGATES, Drawn, LocalScreenJob
+from orca_cool.perturb.screen_local import DeletionScreen, FrameScreen, Level, Mask, unmasked
+from orca_cool.perturb.screen_output import SCORE, ScreenResult
+from orca_cool.perturb.screen_plan import Frame, frames
+from orca_cool.prediction.engine import Engine
+from orca_cool.prediction.job import MANY_EDITS, Opened
+from orca_cool.prediction.progress import Report
+
+#: Of the journal of an unfinished screen.
+WORK_FORMAT = "orca-cool.unfinished-screen"
+
+log = logging.getLogger(__name__)
+
+#: What names a sequence: window, run, number.
+_Key = tuple[int, int, int]
+
+
+class Screen:
+    """A screen of units.
+
+    Parameters
+    ----------
+    opened : model and genome; of a model of several cell types, for one of them.
+    units : in the genome's order. mask : what does not count in rows.
+
+    Raises
+    ------
+    EditError
+        If no unit can be scored: all hold N, or their windows are mostly masked.
+    """
+
+    def __init__(self, job: LocalScreenJob, opened: Opened, units: Sequence[Region], mask: Mask):
+        self.job, self.opened, self.units, self.mask = job, opened, units, mask
+        self.engine: Engine = opened.new_engine(opened.reference, fine_bytes=MANY_EDITS)
+        module, resolution = job.chosen(opened.spec)
+        names, spec = job.names, opened.spec
+        several = len(names) > 1
+        maps = tuple(spec.cell_types.index(n) for n in names) if several else (spec.map_number,)
+        self.level = Level(module, resolution, maps, job.both_or_forward)
+        self.source = opened.source
+        self.frames = self._frames()
+        self.scores = np.full((len(units), job.runs, len(names)), np.nan)
+        self.settings = json.loads(json.dumps(job.settings(opened, self.level)))
+        self.settings |= {
+            key: value
+            for key, value in self.engine.numerics.items()
+            if not (several and key == "cell_type")
+        }
+        self.skipped: list[Frame] = []
+        self.n_units = self.gaps = self.done = 0
+        self.total = self._prepare()
+        self.unfinished = None if job.output is None else _Unfinished(job, self.settings)
+
+    def _frames(self) -> list[Frame]:
+        spec, level = self.opened.spec, self.level
+        if self.job.replace != "delete":
+            return frames(spec, level.module, level.resolution, self.source, self.units)
+        numbers: dict[str, list[int]] = {}  # windows are chosen deletion by deletion
+        for k, unit in enumerate(self.units):
+            numbers.setdefault(unit.chrom, []).append(k)
+        return [Frame(chrom, 0, 0, {level.resolution: 0}, tuple(n)) for chrom, n in numbers.items()]
+
+    def _prepare(self) -> int:
+        """Leave out windows that are mostly masked, score units with an N 0; count sequences."""
+        kept, total = [], 0
+        for frame in self.frames:
+            drawn = self._drawn(frame)
+            if self.job.replace != "delete" and not self._columns(frame)[1]:
+                self.skipped.append(frame)
+                continue
+            for k in frame.units:
+                if k not in drawn.codes:
+                    self.scores[k] = 0.0
+                    self.gaps += 1
+            self.n_units += len(drawn.codes)
+            kept.append(frame)
+            total += self.job.runs * -(-len(drawn.codes) // self.job.per_sequence)
+        self.frames = kept
+        if not self.n_units:
+            where = few(map(str, self.units), 3)
+            why = (
+                f"their windows are mostly masked by {self.job.mask!r}"
+                if self.skipped
+                else "all of them hold an N"
+            )
+            raise EditError(f"none of the units {where} can be scored: {why}")
+        return total
+
+    def _columns(self, frame: Frame) -> tuple[np.ndarray, bool]:
+        r, n = self.level.resolution, self.opened.spec.bins
+        return unmasked(self.source, self.mask, frame.chrom, frame.start(r), r, n)
+
+    def _drawn(self, frame: Frame) -> Drawn:
+        r = self.level.resolution
+        start, width = frame.start(r), self.opened.spec.window(r)
+        if self.job.replace == "delete":
+            start, width = 0, 0
+        return Drawn(self.job, self.source, frame, self.units, start, width)
+
+    def _scorer(self, frame: Frame) -> FrameScreen | DeletionScreen:
+        if self.job.replace != "delete":
+            columns, _ = self._columns(frame)
+            return FrameScreen(self.engine, self.source, frame, self.level, columns)
+        names = self.job.names
+        engines: list[Any] = [self.engine]
+        if names != [SCORE]:
+            engines = [self.engine.for_cell_type(name) for name in names]  # type: ignore[attr-defined]
+        return DeletionScreen(engines, self.level, self.mask)
+
+    def run(self, report: Report = lambda done, total: None) -> ScreenResult:
+        """Predict all sequences that are not done yet.
+
+        Parameters
+        ----------
+        report : called with (sequences done, in all).
+
+        Raises
+        ------
+        OutputError
+            If what is done cannot be kept.
+        """
+        known = {} if self.unfinished is None else self.unfinished.begin()
+        for w, frame in enumerate(self.frames):
+            drawn, scorer = self._drawn(frame), self._scorer(frame)
+            for run in range(self.job.runs):
+                todo = []
+                for j, (numbers, edits) in enumerate(drawn.sequences(run)):
+                    found = _fitting(known.get((w, run, j)), len(numbers), self.scores.shape[-1])
+                    if found is None:
+                        todo.append(((w, run, j), numbers, edits))
+                    else:
+                        self.scores[numbers, run] = found
+                        self.done += 1
+                report(self.done, self.total)
+                size = self.engine.windows_per_batch
+                for at in range(0, len(todo), size):
+                    self._score(scorer, todo[at : at + size])
+                    report(self.done, self.total)
+        return self._result()
+
+    def _score(
+        self, scorer: FrameScreen | DeletionScreen, part: Sequence[tuple[_Key, list[int], Any]]
+    ) -> None:
+        """Score some sequences of one run of a window."""
+        for (key, numbers, _), found in zip(part, scorer.scores([edits for _, _, edits in part])):
+            self.scores[numbers, key[1]] = found
+            if self.unfinished is not None:
+                self.unfinished.add(key, found)
+            self.done += 1
+
+    def _result(self) -> ScreenResult:
+        import pandas as pd
+
+        combined = AGGREGATES[self.job.aggregate](self.scores, axis=1)
+        table = pd.DataFrame(
+            {
+                "chrom": [u.chrom for u in self.units],
+                "start": [u.start for u in self.units],
+                "end": [u.end for u in self.units],
+            }
+        )
+        for name, values in zip(self.job.names, combined.T):
+            table[name] = values
+        width, step = self.job.shape
+        overlap = self.job.sites is None and step < width
+        sizes = dict(self.source.chromsizes)
+        return ScreenResult(table, sizes, self.settings, step if overlap else None)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """For the settings of the files."""
+        return {
+            "units": len(self.units),
+            "units_with_N": self.gaps,
+            "units_skipped": sum(len(frame.units) for frame in self.skipped),
+            "windows": len(self.frames),
+            "sequences": self.total,
+        }
+
+    def told(self) -> list[str]:
+        """What the user should know, in lines."""
+        out = []
+        if self.gaps:
+            out.append(f"{self.gaps:,} units hold an N and score 0")
+        if skipped := sum(len(frame.units) for frame in self.skipped):
+            out.append(
+                f"{skipped:,} units lie in windows that are mostly masked; they have no score"
+            )
+        return out
+
+    def forget(self) -> None:
+        """Remove what was kept of the run; its files are written."""
+        if self.unfinished is not None:
+            shutil.rmtree(self.unfinished.folder, ignore_errors=True)
+
+
+def _fitting(found: Any, units: int, maps: int) -> np.ndarray | None:
+    """What a journal has of a sequence; None if it has nothing that fits."""
+    if found is None:
+        return None
+    values = np.array(found, dtype=float)
+    return values if values.shape == (units, maps) else None
+
+
+class _Unfinished:
+    """The folder of an unfinished screen, with its journal: a line for each sequence."""
+
+    def __init__(self, job: LocalScreenJob, settings: dict[str, Any]):
+        output = Path(str(job.output))
+        self.folder, self.settings = output.with_name(f"{output.name}.partial"), settings
+        self.journal = Journal(self.folder / "journal.jsonl", WORK_FORMAT, 1, settings)
+        self.restart = job.force
+
+    def begin(self) -> dict[_Key, Any]:
+        """What an unfinished run has left: the scores of each of its sequences.
+
+        Raises
+        ------
+        OutputError
+            If it is of other settings, or cannot be written.
+        """
+        if self.restart:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        found = self.journal.read()
+        if found is not None and found.settings is None:
+            log.warning("the beginning of %s is damaged; the screen begins anew", self.journal.path)
+            found = None
+        try:
+            if found is None:
+                shutil.rmtree(self.folder, ignore_errors=True)
+                make_folder(self.folder)
+                self.journal.begin()
+                return {}
+            if found.settings != self.settings:
+                before = found.settings or {}
+                differ = [k for k in self.settings if before.get(k) != self.settings[k]]
+                raise OutputError(
+                    f"{self.folder} holds an unfinished screen of other settings "
+                    f"({', '.join(differ) or 'unknown'}); repeat the command that began it, or use "
+                    f"--force to start anew"
+                )
+            if found.damaged:
+                log.warning(
+                    "%d lines of %s are damaged; these sequences are predicted again",
+                    found.damaged,
+                    self.journal.path,
+                )
+                self.journal.rewrite(found.entries)
+        except OSError as error:
+            raise OutputError(f"cannot write {self.folder}: {error.strerror or error}") from error
+        return {tuple(e["key"]): e["scores"] for e in found.entries if {"key", "scores"} <= {*e}}
+
+    def add(self, key: _Key, scores: np.ndarray) -> None:
+        """Keep the scores of a sequence; they are on the disk then."""
+        try:
+            self.journal.add({"key": list(key), "scores": scores.tolist()})
+        except OSError as error:
+            raise OutputError(
+                f"cannot write {self.journal.path}: {error.strerror or error}; free some space and "
+                f"repeat the command to go on"
+            ) from error
