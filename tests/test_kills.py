@@ -59,6 +59,13 @@ def same_edited(one: Path, two: Path, place: Path) -> None:
         assert runs.contents(a) == runs.contents(b)
 
 
+def same_tracks(one: Path, two: Path, place: Path) -> None:
+    assert runs.contents(one) == runs.contents(two)
+    for track in ("insulation", "e1", "a", "b"):
+        a, b = (p.with_name(f"{p.stem}.{track}.bw") for p in (one, two))
+        same_bytes(a, b, place)
+
+
 def same_store(one: Path, two: Path, place: Path) -> None:
     engine = runs.engine(place)
     encoder = load_bundle(place / "toy").model.encoder
@@ -106,6 +113,11 @@ VERBS = {
         f"predict -q {MODEL} --edit a:3000-3400_del --lift-to-reference --diff -o {{out}}",
         "x.mcool",
         same_edited,
+    ),
+    "predict --tracks": Verb(
+        f"predict -q {MODEL} --fill-distance 760 --tracks insulation,e1,profiles -o {{out}}",
+        "x.mcool",
+        same_tracks,
     ),
     "predict --at": Verb(
         f"predict -q {MODEL} --at a:4000 -o {{out}}",

@@ -22,7 +22,6 @@ from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.gaps import MAX_GAP, gap_fraction
 from orca_cool.genome.regions import n_bins
 from orca_cool.genome.segments import Segment
-from orca_cool.genome.source import GAP
 from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.prediction.engine import Engine, Request, Root, StrandMaps, average
 from orca_cool.prediction.levels import Settings, assign_levels, bands, expected_for, known_band
@@ -271,18 +270,6 @@ class PredictedGenome:
                 self._masked.clear()
             self._masked[key] = gaps > MAX_GAP
         return self._masked[key]
-
-    def gc(self, chrom: str, resolution: int) -> np.ndarray:
-        """(bins,) share of G and C of each bin's known bases, NaN where there is none."""
-        out = np.full(n_bins(self.axis.chromsizes[chrom], resolution), np.nan)
-        for k in range(len(out)):
-            codes = self.engine.source.fetch(
-                chrom, k * resolution, min((k + 1) * resolution, self.axis.chromsizes[chrom])
-            )
-            known = codes[codes != GAP]
-            if len(known):
-                out[k] = np.mean((known == 1) | (known == 2))
-        return out
 
     def unit(self, chrom: str, placed: PlannedWindow) -> WindowUnit:
         """The unit that a window of a chromosome's plan is."""

@@ -12,12 +12,10 @@ from higlass_plugin.compute.units import PredictedGenome, ProfileUnit, Unit
 from higlass_plugin.tiles import VECTOR_BINS, BinRange, TileId
 from higlass_plugin.tilesets.base import ModelTileset
 from higlass_plugin.tilesets.blocks import BlockPlan, PixelBlock, dependencies_first
+from orca_cool.genome.composition import gc_content
 from orca_cool.genome.regions import n_bins
-from orca_cool.maps.metrics import diamond, eigenvector
+from orca_cool.maps.tracks import DIAMOND, first_eigenvector, insulation_over_expected
 
-#: The insulation of a bin is taken from a diamond with sides of DIAMOND bins; pixels fewer than
-#: IGNORED bins from the diagonal are left out.
-DIAMOND, IGNORED = 10, 2
 #: Number of bins of the insulation track that are computed from one block of pixels.
 BLOCK_BINS = 64
 
@@ -67,19 +65,14 @@ class _InsulationPlan(BlockPlan):
 
     def values(self, lookup: Lookup, preview: bool) -> np.ndarray:
         out = np.full(VECTOR_BINS, np.nan, np.float32)
-        side = np.arange(DIAMOND)
-        apart = np.add.outer(side, side)
         expected = self.predicted.level(self.resolution).cis
         for part in self.blocks:
-            if len(part.block.rows) <= apart.max():
+            if len(part.block.rows) < 2 * DIAMOND - 1:
                 continue  # no diamond fits the chromosome
             f = part.block.frequency(lookup, preview).astype(float)
             if not preview:
                 part.block.mask(f)
-            mean, _ = diamond(f, DIAMOND, IGNORED)
-            with np.errstate(divide="ignore"):
-                score = np.log2(mean / expected[apart[apart >= IGNORED]].mean())
-            out[part.pixels] = score[part.own]
+            out[part.pixels] = insulation_over_expected(f, expected, DIAMOND)[part.own]
         return out
 
 
@@ -121,8 +114,8 @@ class _CompartmentPlan:
             if chrom not in self.predicted.compartments:
                 y = block.log_ratio(lookup)
                 block.mask(y)
-                self.predicted.compartments[chrom] = _first_eigenvector(
-                    y, self.predicted.gc(chrom, block.resolution)
+                self.predicted.compartments[chrom] = first_eigenvector(
+                    y, gc_content(self.predicted.engine.source, chrom, block.resolution)
                 )
         values = self.preview(lookup)
         return values, values.nbytes
@@ -149,21 +142,6 @@ def compartment_level(predicted: PredictedGenome, chrom: str) -> int | None:
         if r * predicted.engine.spec.bins >= predicted.axis.chromsizes[chrom]
     ]
     return min(fit, default=None)
-
-
-def _first_eigenvector(y: np.ndarray, gc: np.ndarray) -> np.ndarray:
-    """(bins,) the first eigenvector (E1) of a (bins, bins) map of log observed/expected.
-
-    Its mean square is 1, and it is positive in bins rich in G and C (``gc`` is their share); NaN in
-    masked bins.
-    """
-    out = np.full(len(y), np.nan)
-    keep = np.isfinite(y).any(axis=1)
-    if keep.sum() > 2:
-        e1 = eigenvector(y[np.ix_(keep, keep)])
-        content = np.nan_to_num(gc[keep] - np.nanmean(gc[keep]))
-        out[keep] = e1 * np.sqrt(len(e1)) * (-1 if e1 @ content < 0 else 1)
-    return out
 
 
 class CompartmentTileset(_Track):

@@ -35,7 +35,7 @@ def _remains(params: dict[str, Any]) -> str | None:
     """What a prediction that was stopped has left."""
     if params["at"] is not None:
         return None
-    companions = params["lift_to_reference"] or params["diff"]
+    companions = params["lift_to_reference"] or params["diff"] or params["tracks"]
     return unfinished_folder(params, *[Path(params["output"])] * bool(companions))
 
 
@@ -130,6 +130,13 @@ def _remains(params: dict[str, Any]) -> str | None:
     "--reference",
     type=click.Path(),
     help="With --diff: the reference's prediction [default: made as OUT.reference.mcool].",
+)
+@click.option(
+    "--tracks",
+    metavar="LIST",
+    help="Also write bigWigs, comma-separated: insulation and e1 (OUT.insulation.bw, OUT.e1.bw), "
+    "profiles (OUT.PROFILE.bw for each chromatin profile of the model). Needs "
+    "orca-cool[perturb].",
 )
 @click.option(
     "--nproc",

@@ -1,12 +1,12 @@
-"""What lies beside the prediction of an edited genome: the same in the reference's coordinates, the
-reference's own, and the difference.
+"""What lies beside a prediction: of an edited genome the same in the reference's coordinates, the
+reference's own, and the difference; of any genome tracks.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from orca_cool.effects import companion_path, companions_folder
@@ -44,30 +44,23 @@ def is_result_of(path: Path, whole: Plan, numbers: dict[str, str]) -> bool:
     return same_trans and all(found.get(k) == v for k, v in json.loads(json.dumps(wanted)).items())
 
 
-def write_companions(
-    output: Path,
-    genome: EditedGenome,
-    assembly: str,
-    copies: str,
-    reference: Path | None,
-    beside: Sequence[Path],
-) -> list[Path]:
-    """Write the files ``beside`` the prediction of an edited genome: in the reference's
-    coordinates, and its difference to ``reference``.
+def place_companions(output: Path, make: Callable[[Path], list[Path]]) -> list[Path]:
+    """Make files in a folder, and put all of them beside ``output`` when the last one is whole.
+
+    Parameters
+    ----------
+    make : called with the folder; it returns what it has made there.
+
+    Returns
+    -------
+    Paths written.
     """
     scratch = companions_folder(output)
-    lifted = scratch / companion_path(output, "lifted").name
     made: list[Path] = []
     try:
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir()
-        made = lift_to_reference(output, genome, lifted, assembly=assembly, copies=copies)
-        if companion_path(output, "lifted") not in beside:
-            made = []
-        if reference is not None:
-            made.append(
-                difference(lifted, reference, scratch / companion_path(output, "diff").name)
-            )
+        made = make(scratch)
         for path in made:
             replace_file(path, output.parent / path.name)
     except OSError as error:
@@ -75,3 +68,24 @@ def write_companions(
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return [output.parent / path.name for path in made]
+
+
+def lifted_and_difference(
+    output: Path,
+    folder: Path,
+    genome: EditedGenome,
+    assembly: str,
+    copies: str,
+    reference: Path | None,
+    beside: Sequence[Path],
+) -> list[Path]:
+    """Make, of the files ``beside`` the prediction of an edited genome, that in the reference's
+    coordinates, and its difference to ``reference``.
+    """
+    lifted = folder / companion_path(output, "lifted").name
+    made = lift_to_reference(output, genome, lifted, assembly=assembly, copies=copies)
+    if companion_path(output, "lifted") not in beside:
+        made = []
+    if reference is not None:
+        made.append(difference(lifted, reference, folder / companion_path(output, "diff").name))
+    return made

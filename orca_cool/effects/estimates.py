@@ -20,6 +20,7 @@ from orca_cool.prediction.engine import Engine
 from orca_cool.prediction.estimate import estimate_plan, rates
 from orca_cool.prediction.job import Opened, Say
 from orca_cool.prediction.regions_job import RegionsJob
+from orca_cool.prediction.track_writer import Tracks
 from orca_cool.variants import Variant
 
 if TYPE_CHECKING:
@@ -46,12 +47,17 @@ def estimate_prediction(job: PredictJob, opened: Opened, say: Say) -> Estimate:
     settings, regions = job.settings(opened), job.chosen_regions(opened, say)
     work = RegionsJob.of(job, regions, settings, opened.file_assembly, {}, Path(job.output), False)
     engine = opened.engine
-    found = estimate_plan(engine, work.plan(engine))
+    plan = work.plan(engine)
+    job.check_tracks(opened.spec)
+    Tracks(job.track_names, engine, plan).check(say)
+    found = estimate_plan(engine, plan)
     notes = found.notes
     if job.store is not None:
         notes += (f"what is encoded already in {job.store!r} is not subtracted",)
     if job.companions:
         notes += (f"without {', '.join(map(str, job.companions))} and a reference's prediction",)
+    if job.track_names:
+        notes += (f"without tracks ({', '.join(job.track_names)})",)
     seconds = found.seconds
     if job.nproc > 1:
         seconds /= job.nproc

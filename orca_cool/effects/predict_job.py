@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,12 +13,21 @@ from orca_cool.errors import EditError, OutputError, RegionError
 from orca_cool.files import check_output
 from orca_cool.genome.regions import Region, parse_position, parse_region, read_view
 from orca_cool.locks import holding
+from orca_cool.maps.bigwig import import_pybigwig
 from orca_cool.prediction.job import EDGES, Job, Opened, Say, chosen_levels
 from orca_cool.prediction.parallel import only_helps
+from orca_cool.prediction.tracks import (
+    PROFILES,
+    chosen_tracks,
+    profile_paths,
+    require_profiles,
+    track_path,
+)
 from orca_cool.prediction.zoom_job import predict_zoom
 
 if TYPE_CHECKING:
     from orca_cool.model.estimate import Estimate
+    from orca_cool.model.spec import ModelDescription
     from orca_cool.prediction.levels import Settings
     from orca_cool.prediction.parallel.ranks import Ranks
 
@@ -43,6 +52,9 @@ class PredictJob(Job):
     copies : one of :data:`orca_cool.effects.COPIES`; None: the first of them.
     diff : also write ln(alternate / reference) at the coordinates of the reference.
     reference : the reference's prediction for ``diff``; None: it is made.
+    tracks : of :data:`orca_cool.prediction.tracks.TRACKS`, written beside the output as bigWigs; a
+        text has commas between them. profiles_beside : the output after which the files of
+        profiles are named; None: ``output``.
     nproc : processes of this machine. dask : compute on dask workers there. force : replace
         outputs, and start anew.
     """
@@ -64,6 +76,8 @@ class PredictJob(Job):
     copies: str | None = None
     diff: bool = False
     reference: str | None = None
+    tracks: str | tuple[str, ...] | None = None
+    profiles_beside: str | None = None
     nproc: int = 1
     dask: str | None = None
     force: bool = False
@@ -75,10 +89,37 @@ class PredictJob(Job):
 
     @property
     def companions(self) -> list[Path]:
-        """Files that are written beside the output, from it."""
+        """Maps that are written beside the output, from it."""
         output = Path(self.output)
         kinds = ["lifted"] * self.lift_to_reference + ["diff"] * self.diff
         return [companion_path(output, kind) for kind in kinds]
+
+    @property
+    def track_names(self) -> tuple[str, ...]:
+        """The tracks that are written, checked; ModelError if one is not known."""
+        return () if self.tracks is None else chosen_tracks(self.tracks)
+
+    def track_paths(self, profiles: Sequence[str]) -> list[Path]:
+        """Files of the tracks, by the names of the model's profiles; without these (or any of
+        them) those of the others.
+        """
+        plain = [track_path(Path(self.output), t) for t in self.track_names if t != PROFILES]
+        if PROFILES not in self.track_names:
+            return plain
+        return plain + profile_paths(Path(self.profiles_beside or self.output), profiles)
+
+    def each_cell_type(self) -> list[PredictJob]:
+        """As of any job; profiles, which are the same for all cell types, are the first one's, and
+        named without its name.
+        """
+        first, *others = super().each_cell_type()
+        if not others or PROFILES not in self.track_names:
+            return [first, *others]
+        rest = tuple(name for name in self.track_names if name != PROFILES)
+        return [
+            dataclasses.replace(first, profiles_beside=self.output),
+            *(dataclasses.replace(job, tracks=rest) for job in others),
+        ]
 
     def _written(self) -> list[Path]:
         """All files that this process writes, but the expected tables."""
@@ -100,6 +141,8 @@ class PredictJob(Job):
         if Path(self.output).suffix != ".mcool":
             raise OutputError(f"the output {self.output!r} must end in .mcool")
         self._check_edit_options()
+        if self.track_names:
+            import_pybigwig()
         if self.at is None:
             if self.snap:
                 raise RegionError("--snap moves the position of --at; give --at too")
@@ -113,19 +156,30 @@ class PredictJob(Job):
                 "--nproc": self.nproc > 1,
                 "--lift-to-reference": self.lift_to_reference,
                 "--diff": self.diff,
+                "--tracks": self.tracks is not None,
             }
             if names := " and ".join(name for name, value in without.items() if value):
                 raise RegionError(f"--at {self.at!r} predicts one zoom; leave out {names}")
         if not self.goes_on():
             check_output(Path(self.output), self.force)
+        self._check_free([*self.companions, *self.track_paths(())])
+
+    def check_tracks(self, spec: ModelDescription) -> None:
+        """ModelError if the model has not what tracks ask for, OutputError if a file is there."""
+        require_profiles(spec, self.track_names)
+        self._check_free(self.track_paths(spec.profiles))
+
+    def _check_free(self, beside: Sequence[Path]) -> None:
+        """OutputError if one of the files beside the output is there and may not be replaced."""
         killed = companions_folder(Path(self.output)).is_dir()
-        for path in self.companions:
+        for path in beside:
             check_output(path, self.force or killed)
 
     def check_inputs(self) -> None:
         """Raise what the model's header and the genome tell, before torch is loaded."""
         super().check_inputs()
         chosen_levels(self.spec, self.levels, self.modules)
+        self.check_tracks(self.spec)
         if not self.edits:  # places are those of the edited genome
             self._named(self.source.chromsizes)
             if self.at is not None:
@@ -161,7 +215,8 @@ class PredictJob(Job):
         """The prediction is there, and only files beside it are to be made: left by a run that was
         killed, or by one that was not asked for them.
         """
-        return bool(self.companions) and Path(self.output).exists() and not self.force
+        beside = self.companions or self.track_names
+        return bool(beside) and Path(self.output).exists() and not self.force
 
     @holding(_written)
     def run(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from orca_cool.prediction.engine import Engine
     from orca_cool.prediction.levels import Settings
     from orca_cool.prediction.parallel.ranks import Ranks
+    from orca_cool.prediction.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class PredictRun:
 
     def all(self) -> list[Path]:
         """Everything that the job asks for."""
-        if not self.job.companions or self.opened.edited is None:
+        if not (self.job.companions or self.job.track_names):
             return self._prediction()
         return self._with_companions()
 
@@ -66,17 +67,18 @@ class PredictRun:
         )
 
     def _with_companions(self) -> list[Path]:
-        """The prediction of an edited genome, and what is derived from it. What is there already,
-        and where the regions came from, is settled before anything is computed.
+        """The prediction, and what is derived from it. What is there already, and whether there is
+        anything to derive, is settled before anything is computed.
         """
-        from orca_cool.effects.companion_outputs import is_result_of, write_companions
-        from orca_cool.effects.difference import require_comparable
-        from orca_cool.effects.reference_coordinates import reference_regions
+        from orca_cool.effects.companion_outputs import (
+            is_result_of,
+            lifted_and_difference,
+            place_companions,
+        )
         from orca_cool.prediction.to_file import prepare
+        from orca_cool.prediction.track_writer import Tracks
 
         job, opened = self.job, self.opened
-        assert opened.edited is not None
-        genome = opened.edited.genome
         whole = prepare(
             opened.engine,
             self.regions,
@@ -84,40 +86,39 @@ class PredictRun:
             assembly=self.assembly,
             provenance=opened.provenance,
         )
-        reach = max(b * r for r, b in whole.written.items() if r in self.settings.resolutions)
-        came_from = reference_regions(genome, whole.regions, reach, join=True)
-        if not came_from:
-            raise EditError(
-                f"no part of {', '.join(map(str, whole.regions))} comes from the reference; "
-                f"leave out --lift-to-reference and --diff"
-            )
-        goes_on = self.job.goes_on()
+        tracks = Tracks(job.track_names, opened.engine, whole)
+        job.check_tracks(opened.spec)
+        tracks.check(self.say)
+        goes_on = job.goes_on()
         if goes_on and not is_result_of(self.output, whole, self._numerics()):
             raise OutputError(
                 f"{self.output} exists, and is another prediction than this; use --force to "
                 f"replace it"
             )
-        if job.reference is not None:
-            require_comparable(
-                Path(job.reference),
-                self.settings.resolutions,
-                opened.reference.chromsizes,
-                {**whole.identity, "mode": job.mode},
-            )
-        reference = self._reference_job(came_from)
+        reference = self._reference_job(whole) if job.companions else None
         paths = [] if goes_on else self._prediction()
         if self.ranks is not None and self.ranks.rank > 0:
             return []
         if reference is not None:
             paths += self._run(reference, opened.reference_engine, None)
-        return paths + write_companions(
-            self.output,
-            genome,
-            opened.assembly,
-            job.copies or COPIES[0],
-            self._reference_path() if job.diff else None,
-            job.companions,
-        )
+
+        def make(folder: Path) -> list[Path]:
+            made: list[Path] = []
+            if job.companions:
+                assert opened.edited is not None
+                made += lifted_and_difference(
+                    self.output,
+                    folder,
+                    opened.edited.genome,
+                    opened.assembly,
+                    job.copies or COPIES[0],
+                    self._reference_path() if job.diff else None,
+                    job.companions,
+                )
+            beside = Path(job.profiles_beside or job.output)
+            return made + tracks.write(self.output, folder, beside, self.progress)
+
+        return paths + place_companions(self.output, make)
 
     def _numerics(self) -> dict[str, str]:
         """What decides the numbers, wherever they are computed."""
@@ -130,14 +131,38 @@ class PredictRun:
         given = self.job.reference
         return companion_path(self.output, "reference") if given is None else Path(given)
 
-    def _reference_job(self, regions: list[Region]) -> RegionsJob | None:
+    def _reference_job(self, whole: Plan) -> RegionsJob | None:
         """How the reference is predicted for the difference; None if that is not needed, or done.
 
         Its regions are those that the edited genome's came from.
+
+        Raises
+        ------
+        EditError
+            If no part of the regions comes from the reference.
+        CoolerError
+            If the reference's prediction that was given cannot stand beside this one.
         """
         from orca_cool.effects.companion_outputs import is_result_of
+        from orca_cool.effects.difference import require_comparable
+        from orca_cool.effects.reference_coordinates import reference_regions
 
         job, opened = self.job, self.opened
+        assert opened.edited is not None
+        reach = max(b * r for r, b in whole.written.items() if r in self.settings.resolutions)
+        regions = reference_regions(opened.edited.genome, whole.regions, reach, join=True)
+        if not regions:
+            raise EditError(
+                f"no part of {', '.join(map(str, whole.regions))} comes from the reference; "
+                f"leave out --lift-to-reference and --diff"
+            )
+        if job.reference is not None:
+            require_comparable(
+                Path(job.reference),
+                self.settings.resolutions,
+                opened.reference.chromsizes,
+                {**whole.identity, "mode": job.mode},
+            )
         if not job.diff or job.reference is not None:
             return None
         path = self._reference_path()
