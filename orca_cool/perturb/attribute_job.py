@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from orca_cool.errors import ModelError, OutputError, RegionError
+from orca_cool.errors import DeviceError, ModelError, OutputError, RegionError
 from orca_cool.files import check_output
 from orca_cool.genome.regions import Region, parse_region
 from orca_cool.locks import holding
 from orca_cool.maps.picture import save_figures
+from orca_cool.model.window_model import ENCODE
 from orca_cool.perturb.attribution import METHODS, OF_UNITS, Attribution, needed
 from orca_cool.perturb.objective_text import parse_objective
 from orca_cool.prediction.job import MANY_EDITS, Job, Opened, Say
@@ -94,6 +95,12 @@ class AttributeJob(Job):
         super().check()
         self.settings.check()
         objective = parse_objective(self.objective)
+        approximate = [t for t in (self.dtype, self.encoder_dtype) if t != "float32"]
+        if approximate and self.settings.method in ("gradient", "integrated"):
+            raise DeviceError(
+                f"number type {approximate[0]!r}: gradients are float32; leave it out, or use "
+                f"--method ism"
+            )
         if objective.unsigned and self.settings.method == "gradient":
             raise RegionError(
                 f"objective {self.objective!r} is the size of a change, whose gradient is zero at "
@@ -198,6 +205,11 @@ def attributed(
     from orca_cool.perturb.watched import Watched
 
     settings.check()
+    if ENCODE not in opened.model.capabilities:
+        raise ModelError(
+            f"objective {objective.text!r} cannot be attributed: model {opened.spec.name!r} "
+            f"predicts whole windows by itself"
+        )
     source = opened.source
     where = parse_region(region, source.chromsizes) if isinstance(region, str) else region
     many = settings.method in ("ism", *OF_UNITS)

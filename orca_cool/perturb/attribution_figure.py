@@ -110,8 +110,8 @@ def _objective(axes: Axes, found: Attribution) -> None:
     from matplotlib.patches import Rectangle
 
     m, r = found.map, found.map.resolution
-    kind = next(w for w in found.objective.text.split() if w != "difference")
-    wider = {"dot": DOT}.get(kind, 0)
+    words = found.objective.text.split()  # of a difference, those of what is compared
+    wider = DOT * ("dot" in words)
     for one, two in found.objective.boxes:
         spans = []
         for a, b in (one, two):
@@ -119,7 +119,7 @@ def _objective(axes: Axes, found: Attribution) -> None:
             high = min(-(-(b - m.start) // r) + wider, len(m.values))
             spans.append((m.start + low * r, (high - low) * r))
         (x, width), (y, height) = spans
-        if kind == "insulation" or "insulation" in found.objective.text:
+        if "insulation" in words:
             y, width, height = x - (DIAMOND - 1) * r, DIAMOND * r, DIAMOND * r
         for corner, w, h in (((x, y), width, height), ((y, x), height, width)):
             axes.add_patch(Rectangle(corner, w, h, fill=False, edgecolor="black", lw=1.4))

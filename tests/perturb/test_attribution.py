@@ -13,10 +13,11 @@ from conftest import make_toy_expected, make_toy_model, make_toy_spec
 
 import orca_cool as oc
 from orca_cool.cli import main
-from orca_cool.errors import RegionError
+from orca_cool.errors import ModelError, RegionError
 from orca_cool.genome.regions import Region
 from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.bundle import save_bundle
+from orca_cool.model.spec import ModelDescription, ModuleSpec
 from orca_cool.perturb.gradient import Differentiable, gradient, integrated
 from orca_cool.perturb.objective_text import parse_objective
 from orca_cool.perturb.watched import Watched
@@ -252,6 +253,8 @@ def test_the_verb_writes_table_track_and_picture_for_each_cell_type(toy, folder)
         ([], {"region": "a:90-10"}, "'a:90-10' is reversed"),
         (["--width", "5"], {}, "only for deletion and shuffle, not for 'gradient'"),
         (["--method", "ism", "--seed", "5"], {}, "only for shuffle, not for 'ism'"),
+        (["--dtype", "bfloat16"], {}, "'bfloat16': gradients are float32"),
+        (["--cell-type", "y"], {"objective": "difference x y pixel a:1 a:2"}, "leave out cell"),
         (["--method", "deletion", "--width", "50"], {}, "shorter than the width, 50 bp"),
     ],
 )
@@ -263,6 +266,23 @@ def test_bad_input_is_one_line_that_quotes_it(folder, monkeypatch, arguments, ch
     assert message in result.stderr
     assert len([line for line in result.stderr.splitlines() if "warning" not in line]) == 1
     assert not list(folder.glob("bad*"))
+
+
+def test_a_model_of_whole_windows_is_refused(toy):
+    class Flat:
+        spec = ModelDescription("flat", bins=8, modules=(ModuleSpec("w", (40,)),))
+        digest, context, capabilities = "0" * 64, 0, frozenset()
+
+        def expected(self, module):
+            return ExpectedModel(40, np.full(8, 0.1))
+
+        def predict(self, codes):
+            return np.zeros((len(codes), 8, 8), np.float32)
+
+    flat = oc.Predictor(Flat(), toy.genome, any_genome=True, progress=False)
+    for method in (oc.attribute.gradient, oc.attribute.ism):
+        with pytest.raises(ModelError, match="'flat' predicts whole windows by itself"):
+            method(flat, "a:5,980-6,020", PIXEL)
 
 
 @pytest.mark.parametrize("package", ["logomaker", "pyBigWig"])
