@@ -171,7 +171,7 @@ def test_units_with_an_N_score_0(here):
     found = screen(here, "a:2,980-3,020", module="S", runs=1, per_sequence=2, say=told.append)
     zero = (found.table["score"] == 0).tolist()
     assert zero == [False, False, True, False]
-    assert told == ["1 units hold an N and score 0"]
+    assert told[-1] == "1 units hold an N and score 0"
 
 
 def test_deletions_are_compared_bin_by_bin(here, predictor):
@@ -268,7 +268,7 @@ def test_files_hold_the_table(here, tmp_path):
     pd.testing.assert_frame_equal(rows, table, rtol=1e-6)
 
     top = pd.read_csv(f"{out}.top.tsv", sep="\t")
-    order = np.argsort(-table["score"].to_numpy())[:5]
+    order = np.argsort(-table["score"].to_numpy(), kind="stable")[:5]
     assert top["start"].tolist() == table["start"][order].tolist()
     genome = "".join((here / "g.fa").read_text().split("\n")[1])
     lines = Path(f"{out}.top.fa").read_text().splitlines()
