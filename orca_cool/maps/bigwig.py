@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +13,9 @@ from types import ModuleType
 import numpy as np
 
 from orca_cool.errors import OutputError
+
+#: Bytes of a file at the most: of each bin, its share of the summaries included, and of the rest.
+BIN, REST = 20, 1 << 16
 
 
 def import_pybigwig() -> ModuleType:
@@ -28,6 +34,27 @@ def import_pybigwig() -> ModuleType:
         ) from None
     module: ModuleType = pyBigWig
     return module
+
+
+def require_room(folder: Path, bins: int, files: int = 1) -> None:
+    """See whether the disk has room for bigWigs. pyBigWig does not survive a disk that is full, so
+    this has to be asked before.
+
+    Parameters
+    ----------
+    folder : where they will be. bins : of each file that have a value, at the most.
+    files : how many.
+
+    Raises
+    ------
+    OutputError
+    """
+    wanted, free = files * (bins * BIN + REST), shutil.disk_usage(folder).free
+    if wanted > free:
+        raise OutputError(
+            f"bigWigs in {str(folder)!r} need about {wanted / 1e9:.1f} GB; {free / 1e9:.1f} GB are "
+            f"free ({os.strerror(errno.ENOSPC)})"
+        )
 
 
 class BigWig:
@@ -88,7 +115,8 @@ class BigWig:
 def writing_bigwig(path: Path, chromsizes: Mapping[str, int]) -> Iterator[BigWig]:
     """Write a bigWig: ``with writing_bigwig(path, chromsizes) as track: track.add(...)``.
 
-    Nothing is held in memory but a block of what is written. The file is not renamed when it is
+    Nothing is held in memory but a block of what is written. Ask for room before
+    (:func:`require_room`). The file is not renamed when it is
     done: write it under a temporary name, or in a folder that is put in place.
 
     Parameters

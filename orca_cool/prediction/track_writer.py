@@ -15,7 +15,7 @@ import numpy as np
 from orca_cool.errors import ModelError, RegionError
 from orca_cool.genome.composition import gc_content
 from orca_cool.genome.regions import Region, few, n_bins
-from orca_cool.maps.bigwig import BigWig, writing_bigwig
+from orca_cool.maps.bigwig import BigWig, require_room, writing_bigwig
 from orca_cool.maps.coolfile import read_layer, read_log_ratio
 from orca_cool.maps.tracks import DIAMOND, first_eigenvector, insulation_over_expected
 from orca_cool.prediction.engine import Engine
@@ -152,7 +152,10 @@ class Tracks:
         # bigWigs have their chromosomes in the order of the names
         regions = sorted(self.plan.regions, key=lambda r: (r.chrom, r.start))
         chromsizes = self.engine.source.chromsizes
-        made = [folder / path.name for path in self.paths(predicted, profiles_beside)]
+        paths = self.paths(predicted, profiles_beside)
+        smallest = min(self.finest, self.engine.spec.base_bin)
+        require_room(folder, sum(len(_bins(r, smallest)) for r in regions), len(paths))
+        made = [folder / path.name for path in paths]
         for name, path in zip(self.names, made):
             if name == PROFILES:
                 break
