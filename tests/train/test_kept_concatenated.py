@@ -7,6 +7,7 @@ import pytest
 import torch
 from toy_training import toy_config
 
+from orca_cool.errors import TrainingError
 from orca_cool.genome.open import open_genome
 from orca_cool.genome.source import one_hot
 from orca_cool.model.fast.encoder import FastEncoder
@@ -72,3 +73,13 @@ def test_windows_of_fewer_chromosomes_have_some_targets_behind_them(tmp_path):
     assert len(values) > 1000
     assert not known.any()
     assert 0.07 < len(known) / len(values) < 0.13
+
+
+def test_fewer_is_a_share_and_for_windows_of_several_chromosomes(tmp_path):
+    with pytest.raises(TrainingError, match=r"fewer must be a share from 0 to 1, not 1[.]5"):
+        toy_run(tmp_path, fewer=1.5)
+    config = toy_config(tmp_path)
+    config["stages"][1]["fewer"] = 0.5
+    run = Run(parse_config(config, tmp_path), tmp_path / "run", open_genome(tmp_path / "g.fa"))
+    with pytest.raises(TrainingError, match=r"'two' has fewer: 0[.]5, which is for modules that"):
+        run.data(1)
