@@ -166,10 +166,11 @@ def evaluate(
     the paper's protocol, zooms that tile the chromosomes, all pixels pooled.
 
     Baselines are boosted trees on position alone, trained on --train: on (a) distance and
-    distances from the telomeres, (b) distance from the centromere too. Columns after these are
-    the model's: replicate as predictor, r with each distance's mean subtracted, Spearman,
-    HiCRep's SCC, r of insulation, |r| of eigenvectors E1, r of log contacts and that of distance
-    alone (d-log), and mean, 10th, 50th and 90th percentile of single windows' r.
+    distances from the telomeres, (b) distance from the centromere too; "beyond" is the model's
+    partial r given the latter. Other columns are the model's: replicate as predictor, r with
+    each distance's mean subtracted, Spearman, HiCRep's SCC, r of insulation, |r| of eigenvectors
+    E1, r of log contacts and that of distance alone (d-log), and mean, 10th, 50th and 90th
+    percentile of single windows' r.
 
     Of --edits: predicted changes of maps against true ones; docs/training.md has the format.
     """

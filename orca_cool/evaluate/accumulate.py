@@ -4,6 +4,7 @@ memory.
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from orca_cool.evaluate.maps import MeasuredWindow
-from orca_cool.evaluate.result import PREDICTORS, Metrics, Score
+from orca_cool.evaluate.result import BASELINES, PREDICTORS, Metrics, Score
 from orca_cool.maps.metrics import (
     Moments,
     Sample,
@@ -161,6 +162,7 @@ class LevelSums:
         self.chrom, self.resolution, self.kind = chrom, resolution, kind
         self.strata, self.settings = strata, settings
         self.predictors: dict[str, PredictorSums] = {}
+        self.with_model = {name: Moments() for name in BASELINES}
 
     def add(
         self,
@@ -189,6 +191,11 @@ class LevelSums:
             pairs["halves"] = (measured.halves[0], np.where(count, measured.halves[1], np.nan))
         for name, (x, target) in pairs.items():
             self._sums(name).add(x, target, expected, whole)
+        if self.kind == "cis":
+            x = np.where(count, predictions["model"], np.nan)
+            for name in set(BASELINES) & set(predictions):
+                i, j = shared_pixels(x, predictions[name], self.settings.nearest, self.strata - 1)
+                self.with_model[name].add(x[i, j], predictions[name][i, j])
 
     def _sums(self, name: str) -> PredictorSums:
         if name not in self.predictors:
@@ -201,6 +208,8 @@ class LevelSums:
         """Add the same level of another chromosome."""
         for name, sums in other.predictors.items():
             self._sums(name).merge(sums)
+        for name, sums_with_model in other.with_model.items():
+            self.with_model[name].merge(sums_with_model)
 
     def score(self) -> Score:
         """The scores so far; 0 pixels and NaN where no pixel was seen."""
@@ -210,7 +219,19 @@ class LevelSums:
         }
         if "distance" in metrics:  # it predicts a constant: its r is undefined, and counts as 0
             metrics["distance"] = replace(metrics["distance"], r=0.0, r_distance=0.0, spearman=0.0)
-        return Score(self.chrom, self.resolution, self.kind, metrics)
+        return Score(self.chrom, self.resolution, self.kind, metrics, self._beyond(metrics))
+
+    def _beyond(self, metrics: Mapping[str, Metrics]) -> float | None:
+        """See :attr:`Score.beyond`."""
+        told = [name for name in BASELINES if name in metrics]
+        if not told:
+            return None
+        name = told[-1]
+        if not metrics["model"].pixels == metrics[name].pixels == self.with_model[name].pixels:
+            return None  # the baseline is not known everywhere
+        model, other, both = metrics["model"].r, metrics[name].r, self.with_model[name].r()
+        rest = (1 - other**2) * (1 - both**2)
+        return (model - other * both) / math.sqrt(rest) if rest > 0 else None
 
 
 def pooled_scores(levels: Sequence[LevelSums]) -> list[Score]:

@@ -39,6 +39,7 @@ _TABLE: tuple[tuple[str, int, Callable[[Score], str | int | float | None]], ...]
     ("(b) +cen", 10, lambda s: s.centromere),
     ("halves", 8, lambda s: s.ceiling),
     ("ceiling", 9, lambda s: s.full_ceiling),
+    ("beyond", 8, lambda s: s.beyond),
     ("pixels", 12, lambda s: s.pixels),
     ("replicate", 11, lambda s: s.replicate),
     ("r-dist", 8, lambda s: s.metrics["model"].r_distance),
@@ -92,7 +93,7 @@ def to_json(result: Result) -> dict[str, Any]:
         (model,) = (r for r in rows([s]) if r["predictor"] == "model")
         others = {
             k: getattr(s, k)
-            for k in ("telomere", "centromere", "replicate", "ceiling", "full_ceiling")
+            for k in ("telomere", "centromere", "beyond", "replicate", "ceiling", "full_ceiling")
         }
         scores.append(
             {k: v for k, v in model.items() if k != "predictor"}

@@ -14,6 +14,9 @@ import numpy as np
 #: scored against the other half.
 PREDICTORS = ("model", "distance", "telomere", "centromere", "replicate", "halves")
 
+#: Those that predict from position alone, the one that is told most last.
+BASELINES = ("telomere", "centromere")
+
 
 @dataclass(frozen=True)
 class Metrics:
@@ -66,12 +69,17 @@ class Score:
     kind : "cis" for pixels within a chromosome, "trans" for pixels between chromosomes.
     metrics : by predictor (:data:`PREDICTORS`), over the pixels that both the model and the
         measured map have. "model" is always there, the others where they were asked for.
+    beyond : partial correlation of predicted and measured log observed/expected given what the
+        baseline that is told most (:data:`BASELINES`) predicts: r of what is left of both when a
+        line in its prediction is taken off each. It is above 0 where the model knows something
+        that the baseline does not. None without a baseline, or where it is not known everywhere.
     """
 
     chrom: str
     resolution: int
     kind: str
     metrics: dict[str, Metrics]
+    beyond: float | None = None
 
     def _r(self, predictor: str) -> float | None:
         return self.metrics[predictor].r if predictor in self.metrics else None

@@ -18,7 +18,8 @@ from orca_cool.genome.regions import Region, interval_of, merge_regions, parse_r
 from orca_cool.genome.source import GAP, SequenceSource
 from orca_cool.genome.textfile import TextFile
 from orca_cool.locks import holding
-from orca_cool.model.spec import ModelDescription, ModuleSpec
+from orca_cool.model.network_spec import ModuleSpec
+from orca_cool.model.spec import ModelDescription
 from orca_cool.perturb.screen_output import (
     SCORE,
     ScreenResult,

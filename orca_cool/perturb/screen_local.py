@@ -15,7 +15,7 @@ from orca_cool.genome.gaps import MAX_GAP, gap_fraction
 from orca_cool.genome.regions import Region
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import SequenceSource
-from orca_cool.model.spec import ModuleSpec
+from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.perturb.screen_plan import Frame
 from orca_cool.prediction.engine import Engine, Request, StrandMaps, average
 from orca_cool.prediction.windows import Window

@@ -16,7 +16,8 @@ import numpy as np
 from orca_cool.errors import EditError, RegionError
 from orca_cool.genome.regions import Region
 from orca_cool.genome.source import GAP, SequenceSource
-from orca_cool.model.spec import ModelDescription, ModuleSpec
+from orca_cool.model.network_spec import ModuleSpec
+from orca_cool.model.spec import ModelDescription
 from orca_cool.prediction.windows import centred_on, zoom_top, zoom_windows
 
 #: What may be put in the place of a unit.

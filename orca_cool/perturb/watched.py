@@ -21,7 +21,8 @@ from orca_cool.genome.regions import Region
 from orca_cool.genome.source import SequenceSource
 from orca_cool.maps.contact_map import ContactMap
 from orca_cool.model.cascade import flip_map
-from orca_cool.model.spec import ModelDescription, ModuleSpec
+from orca_cool.model.network_spec import ModuleSpec
+from orca_cool.model.spec import ModelDescription
 from orca_cool.perturb.objective import Objective, PredictedMap
 from orca_cool.prediction.batch_decoder import strand_window
 from orca_cool.prediction.engine import Engine, StrandMaps

@@ -28,7 +28,7 @@ class Sample:
     starts : by resolution, first bin of the level's window from the start of the top window.
     expected : by resolution, (maps, bins, bins) float32 log expected; of concatenated chromosomes
         alone, as it is the same for all windows of one chromosome.
-    piece : where the window lies, if its encodings are kept
+    pieces : where the window lies, if its encodings are kept
         (:mod:`orca_cool.train.kept_encodings`); ``codes`` are then empty.
     """
 
@@ -38,7 +38,7 @@ class Sample:
     targets: dict[int, np.ndarray] = field(default_factory=dict)
     starts: dict[int, int] = field(default_factory=dict)
     expected: dict[int, np.ndarray] = field(default_factory=dict)
-    piece: Segment | None = None
+    pieces: tuple[Segment, ...] | None = None
 
 
 @dataclass
@@ -53,7 +53,7 @@ class Batch:
     targets: dict[int, Tensor]
     starts: dict[int, list[int]]
     expected: dict[int, Tensor]
-    pieces: list[Segment] | None = None
+    pieces: list[tuple[Segment, ...]] | None = None
 
     def __len__(self) -> int:
         return len(self.where)
@@ -117,7 +117,7 @@ def collate(samples: list[Sample | Failure]) -> Batch | Failure:
         {r: torch.from_numpy(np.stack([s.targets[r] for s in good])) for r in first.targets},
         {r: [s.starts[r] for s in good] for r in first.starts},
         {r: torch.from_numpy(np.stack([s.expected[r] for s in good])) for r in first.expected},
-        None if first.piece is None else [s.piece for s in good if s.piece is not None],
+        None if first.pieces is None else [s.pieces for s in good if s.pieces is not None],
     )
 
 

@@ -216,8 +216,11 @@ def _check_stage(config: Config, stage: Stage, where: str) -> None:
     ):
         if getattr(stage, key) < 0:
             raise TrainingError(f"{where}.{key} must not be negative, not {getattr(stage, key)}")
-    if not 0 <= stage.around <= 1:
-        raise TrainingError(f"{where}.around must be a share from 0 to 1, not {stage.around}")
+    for key in ("around", "fewer"):
+        if not 0 <= getattr(stage, key) <= 1:
+            raise TrainingError(
+                f"{where}.{key} must be a share from 0 to 1, not {getattr(stage, key)}"
+            )
     if stage.around and stage.module:
         raise TrainingError(
             f"{where}.around is for stages of profiles alone; this one learns maps of module "

@@ -15,9 +15,12 @@ from orca_cool.genome.intervals import Interval
 from orca_cool.genome.regions import n_bins
 from orca_cool.genome.segments import Segment
 
-#: Share of the pixels beyond a chromosome's ends that are taught to be 0, in models whose windows
-#: are centred: see :func:`settle_beyond`.
+#: Share of the pixels beyond a chromosome's ends that are taught to be 0, where windows may lie
+#: there for the most part: see :func:`settle_beyond`.
 BEYOND = 0.1
+
+#: Chromosomes of a window of several that holds fewer than fit: one to so many.
+FEW = 3
 
 
 def draw_window(
@@ -91,6 +94,7 @@ def draw_concatenated(
     window: int,
     unit: int,
     first: Sequence[str] = (),
+    fewer: float = 0.0,
 ) -> tuple[Segment, ...]:
     """Chromosomes laid end to end until ``window`` bp are full or none is left, permuted, each on a
     random strand; the last that is drawn may be a part of its chromosome.
@@ -99,13 +103,15 @@ def draw_concatenated(
     ----------
     unit : lengths and starts are multiples of it; a chromosome's incomplete last bin is left out.
     first : chromosomes that are drawn before all others.
+    fewer : share of the draws that have one to ``FEW`` chromosomes, if so many fit.
     """
+    most = int(rng.integers(1, FEW + 1)) if fewer and rng.random() < fewer else None
     order = [
         *rng.permutation(list(first)),
         *rng.permutation([c for c in chromsizes if c not in first]),
     ]
     pieces, room = [], window
-    for name in order:
+    for name in order[:most]:
         chrom = str(name)
         size = chromsizes[chrom] // unit * unit
         part = min(size, room)

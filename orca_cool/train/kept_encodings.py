@@ -2,7 +2,9 @@
 
 A stage whose encoder is frozen, and whose sequence is the genome's as it is, sees the same
 encodings in every window that lies over them. They are those of prediction
-(:mod:`orca_cool.encodings.cache`), of whole chromosomes on both strands.
+(:mod:`orca_cool.encodings.cache`), of whole chromosomes on both strands. Of chromosomes laid end to
+end, the bins near a junction or an end depend on what is beside them: they are encoded for each
+window, as in prediction, and all others once.
 """
 
 from __future__ import annotations
@@ -20,6 +22,9 @@ from orca_cool.model.fast.encoder import FastEncoder
 from orca_cool.model.spec import ModelSpec
 from orca_cool.train.settings import TEACHER, Stage
 
+#: Bytes of the encoder's first tier that are kept for what is encoded for each window.
+FINE_BYTES = 2**29
+
 
 def keeps_encodings(
     stage: Stage, spec: ModelSpec, parts: Sequence[str], multi_chromosome: bool, unit: int
@@ -28,30 +33,44 @@ def keeps_encodings(
 
     Parameters
     ----------
-    parts : what the stage trains. unit : bp; windows start on multiples of it.
+    parts : what the stage trains. unit : bp; windows, and the pieces of concatenated chromosomes,
+        start on multiples of it.
     """
     return (
         "encoder" not in parts
-        and not multi_chromosome
         and not stage.shift
         and not stage.substitute
         and not stage.mix.get(TEACHER)
-        and stage.flank >= spec.encoder.context
+        and (not stage.flank if multi_chromosome else stage.flank >= spec.encoder.context)
         and unit % spec.base_bin == 0
     )
 
 
 class KeptEncodings:
-    """Encodings of windows by a frozen encoder. Copies of a network share them."""
+    """Encodings of windows by a frozen encoder. Copies of a network share them.
 
-    def __init__(self, encoder: FastEncoder, source: SequenceSource):
+    Parameters
+    ----------
+    concatenated : bp of the window that chromosomes laid end to end fill, N behind them; 0:
+        windows are of one chromosome, with its sequence on both sides.
+    """
+
+    def __init__(self, encoder: FastEncoder, source: SequenceSource, concatenated: int = 0):
+        self._concatenated = concatenated
         spec = encoder.spec
         bp = 2 * sum(source.chromsizes.values()) + 4 * len(source.chromsizes) * spec.block
         bytes_of_all = 4 * spec.widths[-1] * (bp // spec.base_bin)
-        self._cache = EncodingCache(encoder, source, max_bytes=2 * bytes_of_all)
+        fine = FINE_BYTES if concatenated else 0
+        self._cache = EncodingCache(encoder, source, max_bytes=2 * bytes_of_all, fine_bytes=fine)
 
-    def window(self, piece: Segment) -> Tensor:
-        """(width, bins) of a stretch of a chromosome, in the orientation of its strand."""
+    def window(self, pieces: Sequence[Segment]) -> Tensor:
+        """(width, bins) of a stretch of a chromosome, in the orientation of its strand, or of
+        stretches laid end to end.
+        """
+        if self._concatenated:
+            with torch.no_grad():
+                return self._cache.sequence(pieces, self._concatenated).clone()
+        (piece,) = pieces
         base = self._cache.spec.base_bin
         reverse = piece.strand == "-"
         with torch.no_grad():

@@ -172,7 +172,11 @@ class StageNet(nn.Module):
     def keep_encodings(self, source: SequenceSource) -> None:
         """Have the encodings of samples that say where they lie made once, and kept."""
         encoder = FastEncoder(self.model.encoder, next(self.model.encoder.parameters()).device)
-        self._kept = KeptEncodings(encoder, source)
+        module = self.module
+        length = 0
+        if module is not None and module.multi_chromosome:
+            length = self.model.spec.window(module.resolutions[0])
+        self._kept = KeptEncodings(encoder, source, length)
 
     def _encode(self, batch: Batch) -> Tensor:
         """(batch, width, bins) base encodings of the windows with their flanks, if they have
@@ -180,7 +184,7 @@ class StageNet(nn.Module):
         """
         if batch.pieces is not None:
             assert self._kept is not None
-            return torch.stack([self._kept.window(piece) for piece in batch.pieces])
+            return torch.stack([self._kept.window(pieces) for pieces in batch.pieces])
         encoder, spec, codes = self.model.encoder, self.model.spec.encoder, batch.codes
         device = next(encoder.parameters()).device
         if self.train_encoder:

@@ -176,14 +176,14 @@ class StageData(Dataset):
                 least = max(1.0, (1 - stage.missing) * there**2)
                 if not there or np.isfinite(y).sum(axis=(1, 2)).min() < least:
                     return None
-        if self.centred and not held:
+        if (self.centred or stage.fewer) and not held:
             settle_beyond(rng, targets, starts, inside)
         where = f"{'+'.join(maps)} {' '.join(map(str, pieces))}"
         where += f" shifted by {shift}" if shift else ""
         labels = self._labels(pieces)
         if self.encodings_kept:
             codes = np.empty(0, np.uint8)
-            return Sample(codes, where, labels, targets, starts, expected, pieces[0])
+            return Sample(codes, where, labels, targets, starts, expected, pieces)
         codes = self._sequence(rng, pieces, shift, held)
         return Sample(codes, where, labels, targets, starts, expected)
 
@@ -234,7 +234,7 @@ class StageData(Dataset):
         if self.module.multi_chromosome:
             every = measured(*self.training, *self.validation) if held else sizes
             first = self.validation if held else ()
-            return draw_concatenated(rng, every, self.window, grid, first)
+            return draw_concatenated(rng, every, self.window, grid, first, self.stage.fewer)
         if held:
             count = self.stage.validation
             return (evenly_placed_window(index, count, sizes, self.window, grid, self.centred),)

@@ -83,6 +83,8 @@ class Stage:
     around : share of the windows of profiles alone that are drawn around an interval: first a
         profile, each as likely as another, then one of its intervals. Motifs that a thousandth of
         all bins hold are learnt from such windows in a fraction of the steps.
+    fewer : share of the windows of several chromosomes that hold one to three of them and N behind,
+        as windows of genomes that have no more; of the pixels there some have the target 0.
     substitute : share of bases redrawn at random.
     encoding_dropout : share of encoding channels set to zero, drawn for each sample.
     validate : steps between validations, each with a checkpoint.
@@ -117,6 +119,7 @@ class Stage:
     missing: float = 0.5
     profiles: float = 1.0
     around: float = 0.0
+    fewer: float = 0.0
     substitute: float = 0.0
     encoding_dropout: float = 0.0
     validate: int = 1000
@@ -268,8 +271,9 @@ class Config:
             plain[key] = {k: Path(v).name for k, v in plain[key].items()}
         for stage in plain["stages"]:
             stage.pop("microbatch")
-            if not stage["around"]:
-                stage.pop("around")
+            for key in ("around", "fewer"):
+                if not stage[key]:
+                    stage.pop(key)
         # as before there was a choice
         fields = {f.name: f.default for f in dataclasses.fields(self)}
         for key in ("clr_weight_name", "negatives", "teacher_lengths", "cell_types"):

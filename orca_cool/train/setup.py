@@ -118,6 +118,11 @@ class Run:
         """Everything that the samples of a stage are drawn from."""
         config, stage = self.config, self.config.stages[number]
         module, parts = self.module(stage), self.parts(stage)
+        if stage.fewer and (module is None or not module.multi_chromosome):
+            raise TrainingError(
+                f"stage {stage.name!r} has fewer: {stage.fewer}, which is for modules that read "
+                f"several chromosomes (multi_chromosome: true)"
+            )
         observed: dict[str, ObservedMap] = {}
         expected_tables: dict[str, ExpectedModel] = {}
         teacher = None

@@ -71,6 +71,19 @@ def test_concatenated_chromosomes_fill_the_window_with_each_chromosome_once(size
     assert len(cut) <= 1  # whole chromosomes, but for one that does not fit
 
 
+def test_a_share_of_the_concatenated_windows_holds_one_to_three_chromosomes():
+    sizes, first = {f"c{k}": 100_000 for k in range(12)}, ("c3", "c4")
+    rng = np.random.default_rng(1)
+    counts = [len(draw_concatenated(rng, sizes, 10**6, 1000, first, 0.4)) for _ in range(2000)]
+    n = np.bincount(counts, minlength=11)
+    assert n[[1, 2, 3, 10]].sum() == 2000  # else ten of them fill the window
+    assert 0.36 < n[1:4].sum() / 2000 < 0.44
+    assert n[1:4].min() > 0.8 * n[1:4].max()
+    alone = [draw_concatenated(rng, sizes, 10**6, 1000, first, 1.0) for _ in range(200)]
+    assert {p[0].chrom for p in alone if len(p) == 1} == set(first)
+    assert all(p.start == 0 and len(p) == 100_000 for pieces in alone for p in pieces)
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.integers(0, 60), st.integers(1, 64), st.integers(0, 10_000))
 def test_zooms_are_nested_and_see_sequence(first, length, seed):
