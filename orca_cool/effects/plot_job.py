@@ -155,10 +155,7 @@ class PlotJob(Job):
         ------
         OrcaCoolError
         """
-        self.check()
-        if opened is None:
-            self.check_inputs()
-        opened = opened or self.open(say)
+        opened = self.ready(opened, say)
         engine = opened.new_engine(opened.reference, fine_bytes=MANY_EDITS)
         module, levels = self._levels(opened.spec)
         place = self._place(opened.reference.chromsizes)

@@ -155,10 +155,7 @@ class VariantsJob(Job):
         ------
         OrcaCoolError
         """
-        self.check()
-        if opened is None:
-            self.check_inputs()
-        opened = opened or self.open(say)
+        opened = self.ready(opened, say)
         found = self.read(opened.reference)
         module, levels = self.chosen(opened.spec)
         from orca_cool.effects.align import Reference

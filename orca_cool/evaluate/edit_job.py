@@ -93,11 +93,8 @@ class EvaluateEditsJob(Job):
         OrcaCoolError
             If anything that the job names cannot be used; the message says which and why.
         """
-        self.check()
         _check_output(self.against)
-        if opened is None:
-            self.check_inputs()
-        opened = opened or self.open(say)
+        opened = self.ready(opened, say)
         spec = opened.spec
         about = {
             "model": spec.name,

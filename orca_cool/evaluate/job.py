@@ -86,13 +86,10 @@ class EvaluateJob(Job):
         OrcaCoolError
             If anything that the job names cannot be used; the message says which and why.
         """
-        self.check()
         check_output(self.against)
-        if opened is None:
-            self.check_inputs()
+        opened = self.ready(opened, say)
         from orca_cool.evaluate.protocol import ModelEvaluation
 
-        opened = opened or self.open(say)
         spec = opened.spec
         evaluation = ModelEvaluation.open(
             opened.engine,

@@ -158,6 +158,26 @@ class Job:
             bundle = bundle.for_cell_type(self.cell_type)
         return Opened.of(self, bundle, self.source, say)
 
+    def ready(self, opened: Opened | None, say: Say) -> Opened:
+        """What :meth:`run` begins with: all is checked, the cheapest first, then model and genome
+        are opened.
+
+        Parameters
+        ----------
+        opened : the job's model and genome, if they are open already; they are not checked again.
+        say : see :meth:`open`.
+
+        Raises
+        ------
+        OrcaCoolError
+            If anything about the job is wrong.
+        """
+        self.check()
+        if opened is not None:
+            return opened
+        self.check_inputs()
+        return self.open(say)
+
     def standalone(self: J) -> J:
         """The same job for a process in another working folder: all paths are absolute."""
         genome = self.genome if self.genome in SHIPPED else str(Path(self.genome).absolute())
