@@ -34,7 +34,7 @@ def gradient(
     region: str | Region,
     objective: str | Objective,
     *,
-    level: str | int | None = None,
+    resolution: str | int | None = None,
 ) -> Attribution:
     """The gradient of an objective with respect to the one-hot bases of a region, through both
     strands and all levels; ``projected`` is input x gradient.
@@ -44,15 +44,15 @@ def gradient(
     predictor : of the genome (edited or not) and cell type.
     region : whose bases are looked at; inside the window from which the map is predicted.
     objective : a text ("dot chr9:100,000 chr9:400,000"), or of :mod:`orca_cool.api.objective`.
-    level : a resolution or window; None: the finest level whose window holds the objective.
+    resolution : of the level, or its window; None: the finest whose window holds the objective.
 
     Raises
     ------
     RegionError, ModelError
-        If region, objective or level cannot be used; an objective that is the size of a change
+        If region, objective or resolution cannot be used; an objective that is the size of a change
         ("row") has no gradient where nothing is changed.
     """
-    return _attributed(predictor, region, objective, level, method="gradient")
+    return _attributed(predictor, region, objective, resolution, method="gradient")
 
 
 def integrated(
@@ -60,12 +60,12 @@ def integrated(
     region: str | Region,
     objective: str | Objective,
     *,
-    level: str | int | None = None,
+    resolution: str | int | None = None,
 ) -> Attribution:
     """Integrated gradients from a baseline in which the region is N: they sum to the objective's
     difference to it, within 1 %. Parameters as in :func:`gradient`.
     """
-    return _attributed(predictor, region, objective, level, method="integrated")
+    return _attributed(predictor, region, objective, resolution, method="integrated")
 
 
 def ism(
@@ -73,12 +73,12 @@ def ism(
     region: str | Region,
     objective: str | Objective,
     *,
-    level: str | int | None = None,
+    resolution: str | int | None = None,
 ) -> Attribution:
     """In-silico saturation mutagenesis: the change of an objective by every substitution of every
     base. Parameters as in :func:`gradient`.
     """
-    return _attributed(predictor, region, objective, level, method="ism")
+    return _attributed(predictor, region, objective, resolution, method="ism")
 
 
 def deletion(
@@ -86,7 +86,7 @@ def deletion(
     region: str | Region,
     objective: str | Objective,
     *,
-    level: str | int | None = None,
+    resolution: str | int | None = None,
     width: int = 10,
     step: int | None = None,
 ) -> Attribution:
@@ -94,7 +94,7 @@ def deletion(
     Other parameters as in :func:`gradient`.
     """
     chosen: dict[str, Any] = {"method": "deletion", "width": width, "step": step}
-    return _attributed(predictor, region, objective, level, **chosen)
+    return _attributed(predictor, region, objective, resolution, **chosen)
 
 
 def shuffle(
@@ -102,7 +102,7 @@ def shuffle(
     region: str | Region,
     objective: str | Objective,
     *,
-    level: str | int | None = None,
+    resolution: str | int | None = None,
     width: int = 10,
     step: int | None = None,
     runs: int = 3,
@@ -112,7 +112,7 @@ def shuffle(
     every ``step`` bp (None: the width). Other parameters as in :func:`gradient`.
     """
     chosen: dict[str, Any] = {"method": "shuffle", "width": width, "step": step}
-    return _attributed(predictor, region, objective, level, **chosen, runs=runs, seed=seed)
+    return _attributed(predictor, region, objective, resolution, **chosen, runs=runs, seed=seed)
 
 
 def to_files(
@@ -153,7 +153,7 @@ def _attributed(
     predictor: Predictor,
     region: str | Region,
     objective: str | Objective,
-    level: str | int | None,
+    resolution: str | int | None,
     **settings: Any,
 ) -> Attribution:
     from orca_cool.perturb.attribute_job import Settings, attributed
@@ -163,7 +163,7 @@ def _attributed(
         predictor._opened,
         region,
         wanted,
-        None if level is None else str(level),
+        None if resolution is None else str(resolution),
         Settings(**settings),
         progress=predictor.progress,
         say=logger.warning,

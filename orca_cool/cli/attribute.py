@@ -42,7 +42,7 @@ from orca_cool.variants.options import EditOptions
     "shuffles of short stretches.",
 )
 @click.option(
-    "--level",
+    "--resolution",
     help="Resolution (4000) or window (1M) at which the objective is read [default: the finest "
     "whose window holds it].",
 )
@@ -74,7 +74,7 @@ def attribute(
     region: str,
     objective: str,
     method: str,
-    level: str | None,
+    resolution: str | None,
     job: dict[str, Any],
     edits: EditOptions,
     output: str,
@@ -96,7 +96,7 @@ def attribute(
             output,
             region=region,
             objective=objective,
-            level=level,
+            resolution=resolution,
             settings={"method": method} | settings,
             **job,
             edits=edits,

@@ -73,7 +73,7 @@ class AttributeJob(Job):
     output : prefix of what is written: OUT.tsv.gz, OUT.bw, OUT.png.
     region : whose bases are looked at ("chrII:238,000-239,000").
     objective : as :func:`orca_cool.perturb.objective_text.parse_objective` reads it.
-    level : at which it is read; None: the finest whose window holds it.
+    resolution : of the level at which it is read; None: the finest whose window holds it.
     settings : method, and what it needs.
     force : replace files that are there.
     """
@@ -81,7 +81,7 @@ class AttributeJob(Job):
     output: str
     region: str
     objective: str
-    level: str | None = None
+    resolution: str | None = None
     settings: Settings = Settings()
     force: bool = False
 
@@ -137,8 +137,8 @@ class AttributeJob(Job):
     def check_inputs(self) -> None:
         """Raise what the model's header and the genome tell, before torch is loaded."""
         super().check_inputs()
-        if self.level is not None:
-            self.spec.parse_level(self.level)
+        if self.resolution is not None:
+            self.spec.parse_level(self.resolution)
         if not self.edits:
             parse_objective(self.objective).check(self.source.chromsizes)
             parse_region(self.region, self.source.chromsizes)
@@ -168,7 +168,13 @@ class AttributeJob(Job):
         opened = opened or self.open(say)
         objective = parse_objective(self.objective)
         found = attributed(
-            opened, self.region, objective, self.level, self.settings, progress=progress, say=say
+            opened,
+            self.region,
+            objective,
+            self.resolution,
+            self.settings,
+            progress=progress,
+            say=say,
         )
         table, track, picture = self.paths()
         try:

@@ -391,9 +391,7 @@ class StageData(Dataset):
 
 @lru_cache(maxsize=2)
 def _source(path: Path, pid: int) -> SequenceSource:
-    """A genome of this process: a file position that forked processes share would be moved by all
-    of them.
-    """
+    """A genome of this process: forked processes that share one would move its file position."""
     return open_genome(path)
 
 

@@ -144,7 +144,7 @@ def test_ism_is_what_variants_scores(toy, folder):
     table = toy.score_variants(str(folder / "my.edits"), module="S", resolutions=[40])
     assert (table["status"] == "ok").all()
     for text, column in ((ROW, "log_fold_change"), (INSULATION, "insulation_at")):
-        found = oc.attribute.ism(toy, "a:6,008-6,012", text, level=40)
+        found = oc.attribute.ism(toy, "a:6,008-6,012", text, resolution=40)
         mine = [found.scores[k, b] for k, b in places]
         np.testing.assert_allclose(mine, table[column], rtol=1e-3, atol=2e-6)
         assert np.abs(mine).max() > 1e-4
@@ -243,8 +243,12 @@ def test_the_verb_writes_table_track_and_picture_for_each_cell_type(toy, folder)
         ([], {"objective": "pixel a:100 a:20,000"}, "lies outside a, which is 12,000 bp long"),
         ([], {"objective": "pixel b:100 b:200"}, "there is no chromosome 'b'"),
         ([], {"objective": "pixel a:100 a:9,000"}, "'pixel a:100 a:9,000' is beyond the reach"),
-        (["--level", "40"], {"objective": "pixel a:5,000 a:7,000"}, "beyond the reach of level 40"),
-        (["--level", "41"], {}, "no level '41'"),
+        (
+            ["--resolution", "40"],
+            {"objective": "pixel a:5,000 a:7,000"},
+            "beyond the reach of level 40",
+        ),
+        (["--resolution", "41"], {}, "no level '41'"),
         ([], {"objective": "dot a:6,000 a:6,100"}, "2 bins of 40 bp apart, fewer than 6"),
         ([], {"objective": "pixel a:5,991 a:6,300", "region": "a:10-90"}, "'a:10-90' lies outside"),
         ([], {"objective": "profile z a:6,000"}, "no profile 'z'; it has: a, b"),
