@@ -10,6 +10,7 @@ window, as in prediction, and all others once.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor
 from orca_cool.encodings.cache import EncodingCache
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import SequenceSource
+from orca_cool.model.encoder import Encoder
 from orca_cool.model.fast.encoder import FastEncoder
 from orca_cool.model.spec import ModelSpec
 from orca_cool.train.settings import TEACHER, Stage
@@ -55,13 +57,20 @@ class KeptEncodings:
         windows are of one chromosome, with its sequence on both sides.
     """
 
-    def __init__(self, encoder: FastEncoder, source: SequenceSource, concatenated: int = 0):
-        self._concatenated = concatenated
-        spec = encoder.spec
-        bp = 2 * sum(source.chromsizes.values()) + 4 * len(source.chromsizes) * spec.block
+    def __init__(self, encoder: Encoder, source: SequenceSource, concatenated: int = 0):
+        self._encoder, self._source, self._concatenated = encoder, source, concatenated
+
+    @cached_property
+    def _cache(self) -> EncodingCache:
+        """Made when a window is first asked for: a run that goes on reads its weights only after
+        its networks were put together.
+        """
+        encoder = FastEncoder(self._encoder, next(self._encoder.parameters()).device)
+        spec, sizes = encoder.spec, self._source.chromsizes
+        bp = 2 * sum(sizes.values()) + 4 * len(sizes) * spec.block
         bytes_of_all = 4 * spec.widths[-1] * (bp // spec.base_bin)
-        fine = FINE_BYTES if concatenated else 0
-        self._cache = EncodingCache(encoder, source, max_bytes=2 * bytes_of_all, fine_bytes=fine)
+        fine = FINE_BYTES if self._concatenated else 0
+        return EncodingCache(encoder, self._source, max_bytes=2 * bytes_of_all, fine_bytes=fine)
 
     def window(self, pieces: Sequence[Segment]) -> Tensor:
         """(width, bins) of a stretch of a chromosome, in the orientation of its strand, or of

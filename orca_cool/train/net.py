@@ -171,12 +171,10 @@ class StageNet(nn.Module):
 
     def keep_encodings(self, source: SequenceSource) -> None:
         """Have the encodings of samples that say where they lie made once, and kept."""
-        encoder = FastEncoder(self.model.encoder, next(self.model.encoder.parameters()).device)
-        module = self.module
-        length = 0
+        module, length = self.module, 0
         if module is not None and module.multi_chromosome:
             length = self.model.spec.window(module.resolutions[0])
-        self._kept = KeptEncodings(encoder, source, length)
+        self._kept = KeptEncodings(self.model.encoder, source, length)
 
     def _encode(self, batch: Batch) -> Tensor:
         """(batch, width, bins) base encodings of the windows with their flanks, if they have

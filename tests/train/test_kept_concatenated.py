@@ -10,7 +10,6 @@ from toy_training import toy_config
 from orca_cool.errors import TrainingError
 from orca_cool.genome.open import open_genome
 from orca_cool.genome.source import one_hot
-from orca_cool.model.fast.encoder import FastEncoder
 from orca_cool.train.config import parse_config
 from orca_cool.train.kept_encodings import KeptEncodings
 from orca_cool.train.samples import TRAIN, VALIDATION
@@ -33,7 +32,7 @@ def test_kept_encodings_are_those_of_the_joined_sequence(tmp_path, fewer):
     where = [data[k] for k in keys]
     data.encodings_kept = False
     plain = [data[k] for k in keys]
-    kept = KeptEncodings(FastEncoder(model.encoder), run.source, data.window)
+    kept = KeptEncodings(model.encoder, run.source, data.window)
     strands, filled = set(), set()
     for a, b in zip(where, plain):
         assert (a.where, len(a.codes), len(b.codes)) == (b.where, 0, data.window)

@@ -257,6 +257,8 @@ def make_loop(config: Config, folder: Path, seed: int = 1) -> StageLoop:
     net = StageNet(
         model, data.module, learning, background, flank=data.stage.flank, positive=positive
     )
+    if data.encodings_kept:
+        net.keep_encodings(run.source)
     return StageLoop(fabric, config, net, data, folder, run.profile_weights())
 
 
@@ -310,12 +312,16 @@ def test_every_trained_parameter_gets_a_gradient(tmp_path):
         assert not [n for n, p in loop.net.named_parameters() if p.requires_grad and p.grad is None]
 
 
-@pytest.mark.parametrize("number", [0, 1, 2])
-def test_a_killed_run_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch, number):
+@pytest.mark.parametrize(
+    ("number", "changes"),
+    [(0, {}), (1, {}), (1, {"shift": 0, "flank": 20_000}), (2, {})],
+    ids=["one-shot", "cascade", "kept-encodings", "several-chromosomes"],
+)
+def test_a_killed_run_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch, number, changes):
     """Weights, averages, best state, schedule, optimiser, log: all as in an uninterrupted run, to
     the last bit.
     """
-    config = only(tmp_path, number)
+    config = only(tmp_path, number, **changes)
     whole = make_loop(config, tmp_path / "whole")
     whole.run()
 

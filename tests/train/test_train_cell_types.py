@@ -104,7 +104,7 @@ def test_kept_encodings_are_those_of_the_sequence(tmp_path):
     kept = collate([samples[k] for k in keys])
     samples.encodings_kept = False
     plain = collate([samples[k] for k in keys])
-    assert {p.strand for p in kept.pieces} == {"+", "-"}  # type: ignore[union-attr]
+    assert {p.strand for (p,) in kept.pieces} == {"+", "-"}  # type: ignore[union-attr]
     torch.manual_seed(1)
     model = Orca(run.spec)
     learning = set_trained(model, samples.module, run.parts(samples.stage))
