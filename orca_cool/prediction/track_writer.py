@@ -67,17 +67,17 @@ class Tracks:
 
     def compartment_levels(self) -> dict[str, int]:
         """For each chromosome that is predicted as a whole the finest level of the file, in bp, at
-        which one window covers it and all its distances are there; chromosomes without one are
-        left out.
+        which one window covers it and all its distances are written, as far as the model has an
+        expected for them; chromosomes without one are left out.
         """
         out = {}
         levels = sorted(self.plan.settings.resolutions)
-        bands = {r: self._band(r) for r in levels}
+        written = self.plan.written
         for region in self.plan.regions:
             if (region.start, region.end) != (0, self.engine.source.chromsizes[region.chrom]):
                 continue
             held = (
-                r for r in levels if n_bins(region.end, r) <= min(self.engine.spec.bins, bands[r])
+                r for r in levels if n_bins(region.end, r) <= min(self.engine.spec.bins, written[r])
             )
             if (finest := next(held, None)) is not None:
                 out[region.chrom] = finest
