@@ -76,6 +76,41 @@ def test_its_profiles_tell_the_strands_of_sites_apart(predictor):
     assert (np.asarray(higher)[one] == there[0][one]).mean() > 0.95
 
 
+def lone_sites(codes: np.ndarray) -> list[int]:
+    """Starts of sites in the middle of the chromosome without another within 20 kb, strongest
+    first; found with the matrix, not by the model.
+    """
+    scores = rules.ctcf_scores(codes).max(axis=0)
+    starts = np.flatnonzero(scores >= rules.LEAST)
+    return [
+        int(s)
+        for s in starts[np.argsort(-scores[starts])]
+        if 400_000 < s < LENGTH - 400_000 and (np.abs(starts - s) < 20_000).sum() == 1
+    ]
+
+
+def test_what_insulates_are_the_bases_of_the_site_as_the_matrix_weighs_them():
+    """The two strongest sites, one on each strand: the ten bases of 200 that matter most are theirs,
+    hold the boundary (less contact across it), and matter as the matrix's information says.
+    """
+    predictor = oc.Predictor("extrusion", GENOME, cell_type="a", progress=False)
+    codes = predictor.genome.source.fetch(CHROM, 0, LENGTH)
+    information = (rules.LOG_ODDS * 2**rules.LOG_ODDS / 4).sum(axis=1)
+    strands = set()
+    for at in lone_sites(codes)[:2]:
+        site, reverse = slice(90, 109), int(rules.ctcf_scores(codes[at : at + 19]).argmax())
+        found = oc.attribute.gradient(
+            predictor, f"{CHROM}:{at - 90}-{at + 110}", f"insulation {CHROM}:{at + 9}"
+        )
+        share = np.asarray(found.projected)
+        assert set(np.argsort(-np.abs(share))[:10]) <= set(range(site.start, site.stop))
+        own = -share[site][:: -1 if reverse else 1]
+        assert own.sum() > 0
+        assert np.corrcoef(own, information)[0, 1] > 0.6
+        strands.add(reverse)
+    assert strands == {0, 1}
+
+
 def across(values: np.ndarray, at: int, side: int = 10) -> float:
     """Mean log observed/expected of the contacts across a bin."""
     return float(np.nanmean(values[at - side : at - 1, at + 2 : at + side + 1]))
@@ -86,13 +121,7 @@ def test_deleting_the_strongest_sites_removes_their_boundaries(predictor):
     not. The places are found with the matrix, not by the model.
     """
     codes = predictor.genome.source.fetch(CHROM, 0, LENGTH)
-    scores = rules.ctcf_scores(codes).max(axis=0)
-    starts = np.flatnonzero(scores >= rules.LEAST)
-    alone = [
-        int(s)
-        for s in starts[np.argsort(-scores[starts])]
-        if 400_000 < s < LENGTH - 400_000 and (np.abs(starts - s) < 20_000).sum() == 1
-    ][:5]
+    alone = lone_sites(codes)[:5]
     there, none = [], []
     for s, control in zip(alone, (s + 12_000 for s in alone)):
         for at, found in ((s, there), (control, none)):
