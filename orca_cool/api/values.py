@@ -6,19 +6,15 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from orca_cool.genome.changes import Change
 from orca_cool.genome.open import open_genome as open_source
-from orca_cool.genome.source import SequenceSource
+from orca_cool.genome.source import SequenceSource, codes_to_letters
 from orca_cool.variants import Variant
 from orca_cool.variants import parse_edits as parse
 from orca_cool.variants import read_variants as read
 
 if TYPE_CHECKING:
     from orca_cool.model.bundle import Model
-
-_LETTERS = np.frombuffer(b"ACGTN", dtype=np.uint8)
 
 
 class Genome:
@@ -62,7 +58,7 @@ class Genome:
         RegionError
             If the end lies before the start.
         """
-        return _LETTERS[self.source.fetch(chrom, start, end)].tobytes().decode("ascii")
+        return codes_to_letters(self.source.fetch(chrom, start, end)).decode("ascii")
 
     def __repr__(self) -> str:
         total = sum(self.source.chromsizes.values())

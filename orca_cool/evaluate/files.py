@@ -31,7 +31,7 @@ from orca_cool.maps.coolfile import read_layer, read_log_ratio
 from orca_cool.maps.open import MapFile, open_map, sizes_of
 from orca_cool.maps.pixels import Layer
 from orca_cool.maps.positional import Chromosome, Positional
-from orca_cool.prediction.progress import Report
+from orca_cool.prediction.progress import Report, no_report
 
 #: Number of places of which examples are shown.
 EXAMPLES = 3
@@ -130,7 +130,7 @@ class FileEvaluation:
         centromeres = read_centromeres(options.features, [*chroms, *train])
         return cls(predicted, options, maps, levels, centromeres, metadata)
 
-    def run(self, progress: Report = lambda done, total: None) -> Result:
+    def run(self, progress: Report = no_report) -> Result:
         """Score every level of every chromosome.
 
         Parameters

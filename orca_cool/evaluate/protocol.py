@@ -32,7 +32,7 @@ from orca_cool.genome.regions import n_bins
 from orca_cool.maps.positional import Chromosome, Positional
 from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.prediction.engine import Engine
-from orca_cool.prediction.progress import Report
+from orca_cool.prediction.progress import Report, no_report
 from orca_cool.prediction.windows import centred_on, concatenated_chromosomes, fill_with_chromosomes
 
 #: Number of zooms that are kept as examples.
@@ -129,7 +129,7 @@ class ModelEvaluation:
             engine, module, options, maps, levels, centromeres, step, phase, trans, edges, zooms
         )
 
-    def run(self, progress: Report = lambda done, total: None) -> Result:
+    def run(self, progress: Report = no_report) -> Result:
         """Predict and score.
 
         Parameters

@@ -27,6 +27,7 @@ for _code, _letters in enumerate(("Aa", "Cc", "Gg", "TtUu")):
     for _letter in _letters:
         BASE_CODES[ord(_letter)] = _code
 
+_LETTERS = np.frombuffer(b"ACGTN", dtype=np.uint8)
 _COMPLEMENT = np.array([3, 2, 1, 0, GAP], dtype=np.uint8)
 
 
@@ -110,6 +111,11 @@ def letters_to_codes(text: str | bytes) -> np.ndarray:
     """
     data = text.encode("latin-1", "replace") if isinstance(text, str) else text
     return BASE_CODES[np.frombuffer(data, dtype=np.uint8)]
+
+
+def codes_to_letters(codes: np.ndarray) -> bytes:
+    """Letters A, C, G, T, N of codes 0 to 4."""
+    return _LETTERS[codes].tobytes()
 
 
 def reverse_complement(codes: np.ndarray) -> np.ndarray:

@@ -30,7 +30,8 @@ def import_pybigwig() -> ModuleType:
         import pyBigWig
     except ImportError as error:
         raise OutputError(
-            f"writing bigWigs needs {error.name!r}: pip install 'orca-cool[perturb]'"
+            f"a bigWig needs {error.name!r}, which is not installed: pip install "
+            f"'orca-cool[perturb]'"
         ) from None
     module: ModuleType = pyBigWig
     return module
@@ -97,6 +98,24 @@ class BigWig:
                 if last < end:
                     self._file.addEntries([chrom], [last], ends=[end], values=run[-1:])
             self.covered += end - start
+
+    def add_intervals(
+        self, chrom: str, starts: np.ndarray, ends: np.ndarray, values: np.ndarray
+    ) -> None:
+        """Add intervals (bp) that do not overlap, in order, as :meth:`add` adds bins.
+
+        Parameters
+        ----------
+        values : (n,) finite numbers.
+        """
+        with _errors_of(self.path):
+            self._file.addEntries(
+                [chrom] * len(values),
+                np.asarray(starts).tolist(),
+                ends=np.asarray(ends).tolist(),
+                values=np.asarray(values, dtype=float).tolist(),
+            )
+        self.covered += int(np.sum(ends - starts))
 
     def close(self) -> None:
         """Write what is left, and look whether all of it is there."""

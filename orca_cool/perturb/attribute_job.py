@@ -13,15 +13,15 @@ from orca_cool.errors import DeviceError, ModelError, OutputError, RegionError
 from orca_cool.files import check_output
 from orca_cool.genome.regions import Region, parse_region
 from orca_cool.locks import holding
+from orca_cool.maps.bigwig import import_pybigwig
 from orca_cool.maps.picture import save_figures
 from orca_cool.model.window_model import ENCODE
-from orca_cool.perturb.attribution import METHODS, OF_UNITS, Attribution, needed
+from orca_cool.perturb.attribution import METHODS, OF_UNITS, Attribution, import_logomaker
 from orca_cool.perturb.objective_text import parse_objective
 from orca_cool.prediction.job import MANY_EDITS, Job, Opened, Say
-from orca_cool.prediction.progress import progress_bar
+from orca_cool.prediction.progress import Report, progress_bar
 
 if TYPE_CHECKING:
-    from orca_cool.perturb.gradient import Report
     from orca_cool.perturb.objective import Objective
     from orca_cool.perturb.watched import Watched
 
@@ -113,8 +113,8 @@ class AttributeJob(Job):
             )
         for path in self.paths():
             check_output(path, self.force)
-        needed("pyBigWig", "a bigWig")
-        needed("logomaker", "the logo of an attribution")
+        import_pybigwig()
+        import_logomaker()
 
     def paths(self) -> list[Path]:
         """What is written."""

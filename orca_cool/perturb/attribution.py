@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import gzip
-import io
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from orca_cool.errors import OutputError
 from orca_cool.files import atomic_path, atomic_write, check_output
 from orca_cool.genome.regions import Region
+from orca_cool.maps.bigwig import writing_bigwig
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,26 +132,13 @@ class Attribution:
         OutputError
             If the file exists or cannot be written, or pyBigWig is missing.
         """
-        pybigwig = needed("pyBigWig", "a bigWig")
         path = Path(path)
         check_output(path, force)
         values = self.projected
-        known = np.flatnonzero(np.isfinite(values))
-        if not len(known):
+        if not np.isfinite(values).any():
             raise OutputError(f"no base of {str(self.region)!r} has a number; {path} is not made")
-        with atomic_path(path) as temporary:
-            file = pybigwig.open(str(temporary), "w")
-            file.addHeader(list(self.chromsizes.items()))
-            for run in np.split(known, np.flatnonzero(np.diff(known) > 1) + 1):
-                first = int(run[0])
-                file.addEntries(
-                    self.region.chrom,
-                    self.region.start + first,
-                    values=values[run].astype(float).tolist(),
-                    span=1,
-                    step=1,
-                )
-            file.close()
+        with atomic_path(path) as temporary, writing_bigwig(temporary, self.chromsizes) as track:
+            track.add(self.region.chrom, self.region.start, 1, values)
         return path
 
     def to_tsv(self, path: str | os.PathLike[str], *, force: bool = False) -> Path:
@@ -170,10 +158,7 @@ class Attribution:
         text = lines + self.matrix.to_csv(sep="\t", index=False, float_format="%.9g", na_rep="nan")
         data = text.encode()
         if path.suffix == ".gz":
-            packed = io.BytesIO()
-            with gzip.GzipFile("", "wb", fileobj=packed, mtime=0) as file:
-                file.write(data)
-            data = packed.getvalue()
+            data = gzip.compress(data, mtime=0)
         atomic_write(path, data)
         return path
 
@@ -201,13 +186,14 @@ class Attribution:
         )
 
 
-def needed(package: str, purpose: str) -> Any:
-    """A package that is not always installed; OutputError that names the extra it comes with."""
-    import importlib
-
+def import_logomaker() -> ModuleType:
+    """The library that draws logos; OutputError that names the extra where it is missing."""
     try:
-        return importlib.import_module(package)
+        import logomaker
     except ImportError as error:
         raise OutputError(
-            f"{purpose} needs {package!r}, which is not installed: pip install 'orca-cool[perturb]'"
+            f"the logo of an attribution needs {error.name!r}, which is not installed: pip install "
+            f"'orca-cool[perturb]'"
         ) from error
+    module: ModuleType = logomaker
+    return module

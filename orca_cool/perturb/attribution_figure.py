@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from orca_cool.maps.axes import label_bp
-from orca_cool.perturb.attribution import OF_UNITS, Attribution, needed
+from orca_cool.perturb.attribution import OF_UNITS, Attribution, import_logomaker
 from orca_cool.perturb.objective import DIAMOND, DOT
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def draw_attribution(found: Attribution, letters: int = 120) -> Figure:
     OutputError
         If logomaker is missing.
     """
-    logomaker = needed("logomaker", "the logo of an attribution")
+    logomaker = import_logomaker()
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 8.5), dpi=120, layout="constrained")

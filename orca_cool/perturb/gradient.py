@@ -9,7 +9,7 @@ that of one block and one decoder, however long the window and the region are.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
@@ -24,6 +24,7 @@ from orca_cool.model.cascade import Orca, flip_map
 from orca_cool.model.fast.precision import convolutions
 from orca_cool.perturb.watched import Watched
 from orca_cool.prediction.batch_decoder import strand_window
+from orca_cool.prediction.progress import Report, no_report
 from orca_cool.prediction.windows import Window
 
 #: Steps of integrated gradients: the first number, doubled until the sum is right, and the last.
@@ -36,13 +37,6 @@ TOLERANCE, NOTHING = 0.01, 1e-5
 #: Bins of the largest map whose decoder's activations are kept until the backward pass; those of
 #: larger ones are made a second time.
 KEPT_BINS = 128
-
-#: Called with (pieces done, pieces in all).
-Report = Callable[[int, int], None]
-
-
-def _silent(done: int, total: int) -> None:
-    """Tell nobody."""
 
 
 class Differentiable:
@@ -69,7 +63,7 @@ class Differentiable:
         self.model: Orca = model if dtype == torch.float32 else copy.deepcopy(model).to(dtype)
         base, origin = self.spec.base_bin, watched.placed.origin
         self.bins = self.spec.window(watched.placed.module.resolutions[0]) // base
-        margin = -(-self.spec.encoder.half_receptive_field // base)
+        margin = self.spec.encoder.context // base
         first = (region.start - origin) // base - margin
         last = -(-(region.end - origin) // base) + margin
         #: Base bins of the top window that depend on the region.
@@ -220,7 +214,7 @@ def gradient(function: Differentiable) -> np.ndarray:
 
 
 def integrated(
-    function: Differentiable, baseline: Tensor | None = None, progress: Report = _silent
+    function: Differentiable, baseline: Tensor | None = None, progress: Report = no_report
 ) -> tuple[np.ndarray, float, float]:
     """Integrated gradients (Sundararajan 2017) of an objective, on the straight way from a
     baseline.

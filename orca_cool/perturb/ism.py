@@ -16,11 +16,9 @@ from orca_cool.errors import RegionError
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.regions import Region
 from orca_cool.genome.segments import Segment
-from orca_cool.genome.source import GAP
-from orca_cool.perturb.gradient import Report, _silent
+from orca_cool.genome.source import GAP, codes_to_letters
 from orca_cool.perturb.watched import Watched
-
-LETTERS = b"ACGTN"
+from orca_cool.prediction.progress import Report, no_report
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ class Replaced:
     codes: tuple[int, ...] = ()
 
 
-def substitutions(watched: Watched, region: Region, progress: Report = _silent) -> np.ndarray:
+def substitutions(watched: Watched, region: Region, progress: Report = no_report) -> np.ndarray:
     """The change of an objective by every substitution of every base of a region.
 
     Returns
@@ -74,7 +72,7 @@ def units(region: Region, width: int, step: int) -> list[tuple[int, int]]:
 
 
 def deletions(
-    watched: Watched, intervals: Sequence[tuple[int, int]], progress: Report = _silent
+    watched: Watched, intervals: Sequence[tuple[int, int]], progress: Report = no_report
 ) -> np.ndarray:
     """The change of an objective by deleting each interval: (units,) float64.
 
@@ -91,7 +89,7 @@ def shuffles(
     *,
     runs: int = 3,
     seed: int = 0,
-    progress: Report = _silent,
+    progress: Report = no_report,
 ) -> np.ndarray:
     """The change of an objective by shuffling the bases of each interval: (units,) float64, the
     mean of some runs.
@@ -110,7 +108,7 @@ def shuffles(
 
 
 def changes(
-    watched: Watched, edits: Sequence[Replaced], progress: Report = _silent
+    watched: Watched, edits: Sequence[Replaced], progress: Report = no_report
 ) -> Iterable[float]:
     """The change of an objective by each of some edits; the edits are predicted in batches."""
     size = watched.engine.windows_per_batch
@@ -152,7 +150,7 @@ def _genome(watched: Watched, edit: Replaced) -> EditedGenome:
     length = source.chromsizes[chrom]
     segments = [Segment(chrom, 0, edit.start)] * (edit.start > 0)
     if edit.codes:
-        letters = bytes(LETTERS[c] for c in edit.codes)
+        letters = codes_to_letters(np.array(edit.codes, np.uint8))
         segments.append(Segment("", 0, len(letters), literal=letters))
     if edit.end < length:
         segments.append(Segment(chrom, edit.end, length))

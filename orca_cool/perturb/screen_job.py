@@ -18,15 +18,10 @@ from orca_cool.genome.regions import Region, interval_of, merge_regions, parse_r
 from orca_cool.genome.source import GAP, SequenceSource
 from orca_cool.genome.textfile import TextFile
 from orca_cool.locks import holding
+from orca_cool.maps.bigwig import import_pybigwig
 from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.model.spec import ModelDescription
-from orca_cool.perturb.screen_output import (
-    SCORE,
-    ScreenResult,
-    paths_of,
-    require_bigwig,
-    write_files,
-)
+from orca_cool.perturb.screen_output import SCORE, ScreenResult, paths_of, write_files
 from orca_cool.perturb.screen_plan import (
     REPLACEMENTS,
     Frame,
@@ -132,7 +127,7 @@ class LocalScreenJob(Job):
         if self.output is not None:
             json, *others = paths_of(self.output, self.names).values()
             check_output(json, self.force, others)
-            require_bigwig()
+            import_pybigwig()
 
     def _check_deletion(self) -> None:
         if self.replace != "delete":

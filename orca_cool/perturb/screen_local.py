@@ -14,7 +14,7 @@ from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.gaps import MAX_GAP, gap_fraction
 from orca_cool.genome.regions import Region
 from orca_cool.genome.segments import Segment
-from orca_cool.genome.source import SequenceSource
+from orca_cool.genome.source import SequenceSource, codes_to_letters
 from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.perturb.screen_plan import Frame
 from orca_cool.prediction.engine import Engine, Request, StrandMaps, average
@@ -55,12 +55,12 @@ def changed(source: SequenceSource, edits: Sequence[tuple[Region, np.ndarray]]) 
     edits : a unit, and the codes that replace it; none of them: the unit is deleted. Where they are
         what stands there, nothing is changed.
     """
-    letters, changes = np.frombuffer(b"ACGTN", dtype=np.uint8), []
+    changes = []
     for unit, codes in edits:
         if not len(codes):
             changes.append(Edit("del", unit.chrom, unit.start, unit.end))
         elif not np.array_equal(codes, source.fetch(unit.chrom, unit.start, unit.end)):
-            text = (Segment.letters(letters[codes].tobytes()),)
+            text = (Segment.letters(codes_to_letters(codes)),)
             changes.append(Edit("sub", unit.chrom, unit.start, unit.end, sequence=text))
     return apply_edits(source, changes, name=f"{source.name}.screened")
 

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from orca_cool.errors import OutputError
 from orca_cool.files import atomic_path, atomic_write
-from orca_cool.genome.source import SequenceSource
+from orca_cool.genome.source import SequenceSource, codes_to_letters
+from orca_cool.maps.bigwig import writing_bigwig
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,17 +23,6 @@ FORMAT_VERSION = 1
 
 #: Column of the scores of a model without named cell types.
 SCORE = "score"
-
-
-def require_bigwig() -> Any:
-    """The library that writes bigWigs; OutputError that names the extra where it is missing."""
-    try:
-        import pyBigWig
-    except ImportError as error:
-        raise OutputError(
-            f"bigWigs need {error.name!r}: pip install 'orca-cool[perturb]'"
-        ) from error
-    return pyBigWig
 
 
 @dataclass(frozen=True)
@@ -89,21 +77,14 @@ class ScreenResult:
         Raises
         ------
         OutputError
-            If there are several columns and none is named, or the library is missing.
+            If there are several columns and none is named, the column has no number, or the
+            library is missing.
         """
-        library, path = require_bigwig(), Path(path)
-        track = self.track(self._chosen(name))
-        with atomic_path(path) as temporary:
-            out = library.open(str(temporary), "w")
-            out.addHeader(list(self.chromsizes.items()))
-            for chrom, part in track.groupby("chrom", sort=False):
-                out.addEntries(
-                    [str(chrom)] * len(part),
-                    part["start"].tolist(),
-                    ends=part["end"].tolist(),
-                    values=part["value"].astype(float).tolist(),
-                )
-            out.close()
+        path, track = Path(path), self.track(self._chosen(name))
+        with atomic_path(path) as temporary, writing_bigwig(temporary, self.chromsizes) as out:
+            for chrom, part in track.groupby("chrom", sort=True):
+                columns = (part[column].to_numpy() for column in ("start", "end", "value"))
+                out.add_intervals(str(chrom), *columns)
         return path
 
     def _chosen(self, name: str | None) -> str:
@@ -184,10 +165,9 @@ def write_files(
 
 
 def _fasta(table: pd.DataFrame, source: SequenceSource, flank: int) -> str:
-    letters = np.frombuffer(b"ACGTN", dtype=np.uint8)
     out = []
     for chrom, start, end in table[["chrom", "start", "end"]].itertuples(index=False):
         a, b = max(start - flank, 0), min(end + flank, source.chromsizes[chrom])
-        text = letters[source.fetch(chrom, int(a), int(b))].tobytes().decode()
+        text = codes_to_letters(source.fetch(chrom, int(a), int(b))).decode()
         out.append(f">{chrom}:{a}-{b} unit={start}-{end}\n{text}\n")
     return "".join(out)

@@ -23,7 +23,7 @@ from orca_cool.perturb.screen_output import SCORE, ScreenResult
 from orca_cool.perturb.screen_plan import Frame, frames
 from orca_cool.prediction.engine import Engine
 from orca_cool.prediction.job import MANY_EDITS, Opened
-from orca_cool.prediction.progress import Report
+from orca_cool.prediction.progress import Report, no_report
 
 #: Of the journal of an unfinished screen.
 WORK_FORMAT = "orca-cool.unfinished-screen"
@@ -126,7 +126,7 @@ class Screen:
             engines = [self.engine.for_cell_type(name) for name in names]  # type: ignore[attr-defined]
         return DeletionScreen(engines, self.level, self.mask)
 
-    def run(self, report: Report = lambda done, total: None) -> ScreenResult:
+    def run(self, report: Report = no_report) -> ScreenResult:
         """Predict all sequences that are not done yet.
 
         Parameters

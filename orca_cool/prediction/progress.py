@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 Report = Callable[[int, int], None]
 
 
+def no_report(done: int, total: int) -> None:
+    """A :data:`Report` that tells nobody."""
+
+
 @contextmanager
 def progress_bar(
     show: bool, unit: str, name: str, engine: Engine | None = None

@@ -13,12 +13,10 @@ from orca_cool.genome.changes import Edit
 from orca_cool.genome.checks import check_edit
 from orca_cool.genome.regions import suggestion
 from orca_cool.genome.segments import Segment
-from orca_cool.genome.source import GAP, SequenceSource, letters_to_codes
+from orca_cool.genome.source import GAP, SequenceSource, codes_to_letters, letters_to_codes
 
 #: A line that cannot be used and has no name is called by its text, up to this many letters.
 LONGEST_NAME = 200
-
-_LETTERS = np.frombuffer(b"ACGTN", dtype=np.uint8)
 
 
 def short(text: str, length: int = 30) -> str:
@@ -41,7 +39,7 @@ def chrom_length(source: SequenceSource, chrom: str) -> int:
 
 def genome_letters(source: SequenceSource, chrom: str, start: int, end: int) -> str:
     """Letters ACGTN of ``chrom[start:end)``, N outside the chromosome."""
-    return _LETTERS[source.fetch(chrom, start, end)].tobytes().decode("ascii")
+    return codes_to_letters(source.fetch(chrom, start, end)).decode("ascii")
 
 
 def agrees(ref: str, there: str) -> bool:
