@@ -162,10 +162,7 @@ class AttributeJob(Job):
         ------
         OrcaCoolError
         """
-        self.check()
-        if opened is None:
-            self.check_inputs()
-        opened = opened or self.open(say)
+        opened = self.ready(opened, say)
         objective = parse_objective(self.objective)
         found = attributed(
             opened,
