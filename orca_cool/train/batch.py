@@ -28,6 +28,8 @@ class Sample:
     starts : by resolution, first bin of the level's window from the start of the top window.
     expected : by resolution, (maps, bins, bins) float32 log expected; of concatenated chromosomes
         alone, as it is the same for all windows of one chromosome.
+    dots : by resolution, (maps, bins, bins) bool, pixels whose dots are compared, where a stage
+        learns dots (:mod:`orca_cool.train.dots`).
     pieces : where the window lies, if its encodings are kept
         (:mod:`orca_cool.train.kept_encodings`); ``codes`` are then empty.
     """
@@ -38,6 +40,7 @@ class Sample:
     targets: dict[int, np.ndarray] = field(default_factory=dict)
     starts: dict[int, int] = field(default_factory=dict)
     expected: dict[int, np.ndarray] = field(default_factory=dict)
+    dots: dict[int, np.ndarray] = field(default_factory=dict)
     pieces: tuple[Segment, ...] | None = None
 
 
@@ -53,6 +56,7 @@ class Batch:
     targets: dict[int, Tensor]
     starts: dict[int, list[int]]
     expected: dict[int, Tensor]
+    dots: dict[int, Tensor] = field(default_factory=dict)
     pieces: list[tuple[Segment, ...]] | None = None
 
     def __len__(self) -> int:
@@ -71,6 +75,7 @@ class Batch:
             {r: move(t) for r, t in self.targets.items()},
             self.starts,
             {r: move(t) for r, t in self.expected.items()},
+            {r: move(t) for r, t in self.dots.items()},
             self.pieces,
         )
 
@@ -85,6 +90,7 @@ class Batch:
                 {r: t[c] for r, t in self.targets.items()},
                 {r: s[c] for r, s in self.starts.items()},
                 {r: t[c] for r, t in self.expected.items()},
+                {r: t[c] for r, t in self.dots.items()},
                 None if self.pieces is None else self.pieces[c],
             )
             for c in cuts
@@ -117,6 +123,7 @@ def collate(samples: list[Sample | Failure]) -> Batch | Failure:
         {r: torch.from_numpy(np.stack([s.targets[r] for s in good])) for r in first.targets},
         {r: [s.starts[r] for s in good] for r in first.starts},
         {r: torch.from_numpy(np.stack([s.expected[r] for s in good])) for r in first.expected},
+        {r: torch.from_numpy(np.stack([s.dots[r] for s in good])) for r in first.dots},
         None if first.pieces is None else [s.pieces for s in good if s.pieces is not None],
     )
 

@@ -213,6 +213,7 @@ def _check_stage(config: Config, stage: Stage, where: str) -> None:
         "microbatch",
         "window",
         "norm_samples",
+        "dots",
     ):
         if getattr(stage, key) < 0:
             raise TrainingError(f"{where}.{key} must not be negative, not {getattr(stage, key)}")

@@ -132,6 +132,16 @@ def extent(pieces: Sequence[Segment], chromsizes: Mapping[str, int]) -> tuple[in
     return (left, len(p) - right) if p.strand == "+" else (right, len(p) - left)
 
 
+def bins_of(
+    chroms: Sequence[str], pieces: Sequence[Segment], resolution: int, start: int, bins: int
+) -> np.ndarray:
+    """(bins,) bool: bins of concatenated chromosomes that lie in some of them."""
+    at = (start + np.arange(bins)) * resolution
+    edges = np.cumsum([len(p) for p in pieces])
+    which = np.searchsorted(edges, at, side="right")
+    return np.array([k < len(pieces) and pieces[k].chrom in chroms for k in which])
+
+
 def settle_beyond(
     rng: np.random.Generator,
     targets: Mapping[int, np.ndarray],

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from orca_cool.errors import TrainingError
 from orca_cool.train import checkpoint
 from orca_cool.train.average import Average, recompute_norms
 from orca_cool.train.batch import Batch, batches
+from orca_cool.train.dots import dot_sums
 from orca_cool.train.net import StageNet, map_sums
 from orca_cool.train.optimizer import make_optimizer, make_schedule, plain
 from orca_cool.train.progress import Progress
@@ -141,15 +142,11 @@ class StageLoop:
         )
         torch.manual_seed(int(seed.generate_state(1)[0]))
         levels = list(batch.targets)
-        counts = (
-            torch.stack([torch.isfinite(batch.targets[r]).sum() for r in levels])
-            if levels
-            else torch.zeros(0)
-        )
-        counts = self._sum(counts.to(fabric.device, torch.float64)).clamp(min=1)
+        counts = self._counts({r: torch.isfinite(batch.targets[r]) for r in levels})
+        dots = self._counts(batch.dots)
         self.net.train()
         optimizer.zero_grad()
-        total = torch.zeros(len(levels) + 1, dtype=torch.float64, device=fabric.device)
+        total = torch.zeros(len(levels) + 2, dtype=torch.float64, device=fabric.device)
         parts = batch.split(s.microbatch or len(batch))
         for k, part in enumerate(parts):
             with fabric.no_backward_sync(wrapped, enabled=k + 1 < len(parts)):
@@ -160,6 +157,9 @@ class StageLoop:
                 for i, r in enumerate(levels):
                     each = each + errors[r] / counts[i]
                     total[i] += errors[r].detach().sum() / counts[i]
+                for i, own in enumerate(dot_sums(maps, part.targets, part.dots).values()):
+                    each = each + s.dots * own / dots[i]
+                    total[-2] += s.dots * own.detach().sum() / dots[i]
                 loss = each.sum()
                 if logits is not None and part.labels is not None:
                     bins = part.labels.shape[2] * s.batch
@@ -177,7 +177,14 @@ class StageLoop:
         values = {"loss": float(total.sum())} | {
             f"loss{r}": float(v) for r, v in zip(levels, total)
         }
+        values |= {"loss_dots": float(total[-2])} if s.dots else {}
         return values | ({"loss_profiles": float(total[-1])} if self.net.train_profiles else {})
+
+    def _counts(self, chosen: Mapping[int, Tensor]) -> Tensor:
+        """(levels,) how many pixels are chosen at each level, on all ranks; at least 1."""
+        own = [y.sum() for y in chosen.values()]
+        counts = torch.stack(own) if own else torch.zeros(0)
+        return self._sum(counts.to(self.fabric.device, torch.float64)).clamp(min=1)
 
     def _finite(self, each: Tensor, batch: Batch) -> None:
         """TrainingError on every rank if any sample's loss is not a number; nothing has been

@@ -28,7 +28,9 @@ from orca_cool.maps.positional import Positional
 from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.model.spec import ModelSpec
 from orca_cool.train.batch import Failure, Sample, collate
+from orca_cool.train.dots import Loops, dots_of_window
 from orca_cool.train.draw import (
+    bins_of,
     cut_square,
     draw_concatenated,
     draw_interval,
@@ -68,6 +70,7 @@ class StageData(Dataset):
     genome : training sequence in memory, for transplants and the teacher.
     teacher : see :mod:`orca_cool.train.teacher`.
     teacher_lengths : smallest and largest length in bp of the chromosomes that it draws.
+    loops : of the measured maps, by name, whose dots are learnt.
     encodings_kept : samples say where they lie instead of bringing their sequence
         (:mod:`orca_cool.train.kept_encodings`).
     """
@@ -90,6 +93,7 @@ class StageData(Dataset):
     genome: TrainingGenome | None = None
     teacher: Positional | None = None
     teacher_lengths: tuple[int, int] = (270_000, 850_000)
+    loops: Mapping[str, Loops] = field(default_factory=dict)
     encodings_kept: bool = False
     _matrices: dict[tuple[str, int], np.ndarray] = field(default_factory=dict)
 
@@ -168,7 +172,7 @@ class StageData(Dataset):
             if module.multi_chromosome:
                 expected[r] = np.log(np.stack([e for _, e in both])).astype(np.float32)
                 if held:
-                    other = ~self._held_out(pieces, r, s, bins)
+                    other = ~bins_of(self.validation, pieces, r, s, bins)
                     y[:, other[:, None] & other] = np.nan
             targets[r] = y
             if not held and r == module.resolutions[0]:
@@ -176,6 +180,8 @@ class StageData(Dataset):
                 least = max(1.0, (1 - stage.missing) * there**2)
                 if not there or np.isfinite(y).sum(axis=(1, 2)).min() < least:
                     return None
+        loops = {} if held else self.loops
+        dots = dots_of_window(rng, loops, maps, pieces[0], targets, starts)
         if (self.centred or stage.fewer) and not held:
             settle_beyond(rng, targets, starts, inside)
         where = f"{'+'.join(maps)} {' '.join(map(str, pieces))}"
@@ -183,9 +189,9 @@ class StageData(Dataset):
         labels = self._labels(pieces)
         if self.encodings_kept:
             codes = np.empty(0, np.uint8)
-            return Sample(codes, where, labels, targets, starts, expected, pieces)
+            return Sample(codes, where, labels, targets, starts, expected, dots, pieces)
         codes = self._sequence(rng, pieces, shift, held)
-        return Sample(codes, where, labels, targets, starts, expected)
+        return Sample(codes, where, labels, targets, starts, expected, dots)
 
     def _target(
         self, name: str, pieces: tuple[Segment, ...], resolution: int, start: int
@@ -247,17 +253,6 @@ class StageData(Dataset):
                 resolution, self.spec.bins
             )
         return self._matrices[name, resolution]
-
-    def _held_out(
-        self, pieces: tuple[Segment, ...], resolution: int, start: int, bins: int
-    ) -> np.ndarray:
-        """(bins,) bool: bins of concatenated chromosomes that lie in validation chromosomes. A
-        pixel is validated on if at least one of its bins does.
-        """
-        at = (start + np.arange(bins)) * resolution
-        edges = np.cumsum([len(p) for p in pieces])
-        which = np.searchsorted(edges, at, side="right")
-        return np.array([k < len(pieces) and pieces[k].chrom in self.validation for k in which])
 
     def _sequence(
         self, rng: np.random.Generator, pieces: tuple[Segment, ...], shift: int, held: bool
@@ -336,7 +331,8 @@ class StageData(Dataset):
         codes[a - first : b - first] = chromosome[a:b]
         if step == -1:
             codes = reverse_complement(codes)
-        return Sample(codes, f"teacher {piece}", None, targets, starts, {})
+        dots = dots_of_window(rng, self.loops, (TEACHER,), piece, targets, starts)
+        return Sample(codes, f"teacher {piece}", None, targets, starts, {}, dots)
 
     # -- profiles alone
 

@@ -83,6 +83,8 @@ class Stage:
     around : share of the windows of profiles alone that are drawn around an interval: first a
         profile, each as likely as another, then one of its intervals. Motifs that a thousandth of
         all bins hold are learnt from such windows in a fraction of the steps.
+    dots : weight of the loss of the strengths of dots at ``Config.loops``, beside that of all
+        pixels (:func:`orca_cool.train.dots.dot_sums`); 0: none.
     fewer : share of the windows of several chromosomes that hold one to three of them and N behind,
         as windows of genomes that have no more; of the pixels there some have the target 0.
     substitute : share of bases redrawn at random.
@@ -120,6 +122,7 @@ class Stage:
     profiles: float = 1.0
     around: float = 0.0
     fewer: float = 0.0
+    dots: float = 0.0
     substitute: float = 0.0
     encoding_dropout: float = 0.0
     validate: int = 1000
@@ -164,6 +167,8 @@ class Config:
         more often, see :class:`Transplants`.
     teacher_lengths : smallest and largest length in bp of the chromosomes that the teacher
         (:mod:`orca_cool.train.teacher`) makes.
+    loops : by name of a map, a BEDPE file of its loops; those on training chromosomes are learnt as
+        dots in stages with ``dots``.
     clr_weight_name : column of balancing weights of the maps.
     cutoff : of adaptive coarse-graining (cooltools).
     block_missing : a pixel with a larger share of missing fine pixels is missing.
@@ -200,6 +205,7 @@ class Config:
     transplants: Transplants = Transplants()
     negatives: str = ""
     teacher_lengths: tuple[int, int] = (270_000, 850_000)
+    loops: Mapping[str, str] = field(default_factory=dict)
     clr_weight_name: str = "weight"
     cutoff: float = 5.0
     block_missing: float = 0.5
@@ -267,14 +273,16 @@ class Config:
             plain.pop(key)
         for key in ("genome", "expected", "start", "factors", "features"):
             plain[key] = Path(plain[key]).name
-        for key in ("maps", "peaks"):
+        for key in ("maps", "peaks", "loops"):
             plain[key] = {k: Path(v).name for k, v in plain[key].items()}
         for stage in plain["stages"]:
             stage.pop("microbatch")
-            for key in ("around", "fewer"):
+            for key in ("around", "fewer", "dots"):
                 if not stage[key]:
                     stage.pop(key)
         # as before there was a choice
+        if not plain["loops"]:
+            plain.pop("loops")
         fields = {f.name: f.default for f in dataclasses.fields(self)}
         for key in ("clr_weight_name", "negatives", "teacher_lengths", "cell_types"):
             if plain[key] == fields[key]:

@@ -27,6 +27,7 @@ from orca_cool.model.cascade import Orca
 from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.model.spec import ModelSpec
 from orca_cool.train.config import trained_parts
+from orca_cool.train.dots import loops_of
 from orca_cool.train.kept_encodings import keeps_encodings
 from orca_cool.train.peaks import centromeres, negatives, profile_names, read_peaks
 from orca_cool.train.samples import StageData
@@ -68,6 +69,7 @@ class Run:
         self.start = load_bundle(config.path(config.start)) if config.start else None
         self.tables = self._known_tables()
         self.intervals = read_peaks(config, source, self.training)
+        self.loops = loops_of(config, source.chromsizes, self.training)
         self.profiles = profile_names(config, self.intervals, self.training)
         self.spec: ModelSpec = config.spec(
             self.profiles, {config.assembly: dict(source.chromsizes)} if config.assembly else {}
@@ -123,6 +125,15 @@ class Run:
                 f"stage {stage.name!r} has fewer: {stage.fewer}, which is for modules that read "
                 f"several chromosomes (multi_chromosome: true)"
             )
+        if stage.dots and (module is None or module.multi_chromosome):
+            raise TrainingError(
+                f"stage {stage.name!r} has dots: {stage.dots}, which is for modules of maps of a "
+                f"single chromosome"
+            )
+        if stage.dots and not self.loops:
+            raise TrainingError(
+                f"stage {stage.name!r} has dots: {stage.dots}, and the configuration has no loops"
+            )
         observed: dict[str, ObservedMap] = {}
         expected_tables: dict[str, ExpectedModel] = {}
         teacher = None
@@ -160,6 +171,7 @@ class Run:
             genome=self._transplants(teacher is not None),
             teacher=teacher,
             teacher_lengths=self.config.teacher_lengths,
+            loops=self.loops if stage.dots else {},
             encodings_kept=module is not None
             and self._transplants(teacher is not None) is None
             and keeps_encodings(
