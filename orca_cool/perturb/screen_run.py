@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,7 @@ from typing import Any
 import numpy as np
 
 from orca_cool.errors import EditError, OutputError
-from orca_cool.files import make_folder
 from orca_cool.genome.regions import Region, few
-from orca_cool.journal import Journal
 from orca_cool.perturb.screen_job import AGGREGATES, Drawn, LocalScreenJob
 from orca_cool.perturb.screen_local import DeletionScreen, FrameScreen, Level, Mask, unmasked
 from orca_cool.perturb.screen_output import SCORE, ScreenResult
@@ -24,6 +21,7 @@ from orca_cool.perturb.screen_plan import Frame, frames
 from orca_cool.prediction.engine import Engine
 from orca_cool.prediction.job import MANY_EDITS, Opened
 from orca_cool.prediction.progress import Report, no_report
+from orca_cool.unfinished import Unfinished
 
 #: Of the journal of an unfinished screen.
 WORK_FORMAT = "orca-cool.unfinished-screen"
@@ -68,7 +66,11 @@ class Screen:
         self.skipped: list[Frame] = []
         self.n_units = self.gaps = self.done = 0
         self.total = self._prepare()
-        self.unfinished = None if job.output is None else _Unfinished(job, self.settings)
+        self.journal = (
+            None
+            if job.output is None
+            else ScreenJournal(job.output, self.settings, restart=job.force)
+        )
 
     def _frames(self) -> list[Frame]:
         spec, level = self.opened.spec, self.level
@@ -138,7 +140,7 @@ class Screen:
         OutputError
             If what is done cannot be kept.
         """
-        known = {} if self.unfinished is None else self.unfinished.begin()
+        known = {} if self.journal is None else self.journal.begin()
         for w, frame in enumerate(self.frames):
             drawn, scorer = self._drawn(frame), self._scorer(frame)
             for run in range(self.job.runs):
@@ -163,8 +165,8 @@ class Screen:
         """Score some sequences of one run of a window."""
         for (key, numbers, _), found in zip(part, scorer.scores([edits for _, _, edits in part])):
             self.scores[numbers, key[1]] = found
-            if self.unfinished is not None:
-                self.unfinished.add(key, found)
+            if self.journal is not None:
+                self.journal.add(key, found)
             self.done += 1
 
     def _result(self) -> ScreenResult:
@@ -209,8 +211,8 @@ class Screen:
 
     def forget(self) -> None:
         """Remove what was kept of the run; its files are written."""
-        if self.unfinished is not None:
-            shutil.rmtree(self.unfinished.folder, ignore_errors=True)
+        if self.journal is not None:
+            self.journal.run.remove()
 
 
 def _fitting(found: Any, units: int, maps: int) -> np.ndarray | None:
@@ -221,14 +223,12 @@ def _fitting(found: Any, units: int, maps: int) -> np.ndarray | None:
     return values if values.shape == (units, maps) else None
 
 
-class _Unfinished:
-    """The folder of an unfinished screen, with its journal: a line for each sequence."""
+class ScreenJournal:
+    """What is done of an unfinished screen: a line for each sequence."""
 
-    def __init__(self, job: LocalScreenJob, settings: dict[str, Any]):
-        output = Path(str(job.output))
-        self.folder, self.settings = output.with_name(f"{output.name}.partial"), settings
-        self.journal = Journal(self.folder / "journal.jsonl", WORK_FORMAT, 1, settings)
-        self.restart = job.force
+    def __init__(self, output: str, settings: dict[str, Any], restart: bool):
+        self.run = Unfinished(Path(output), WORK_FORMAT, settings, "screen")
+        self.restart = restart
 
     def begin(self) -> dict[_Key, Any]:
         """What an unfinished run has left: the scores of each of its sequences.
@@ -238,43 +238,28 @@ class _Unfinished:
         OutputError
             If it is of other settings, or cannot be written.
         """
+        run = self.run
         if self.restart:
-            shutil.rmtree(self.folder, ignore_errors=True)
-        found = self.journal.read()
-        if found is not None and found.settings is None:
-            log.warning("the beginning of %s is damaged; the screen begins anew", self.journal.path)
-            found = None
+            run.remove()
         try:
-            if found is None:
-                shutil.rmtree(self.folder, ignore_errors=True)
-                make_folder(self.folder)
-                self.journal.begin()
-                return {}
-            if found.settings != self.settings:
-                before = found.settings or {}
-                differ = [k for k in self.settings if before.get(k) != self.settings[k]]
-                raise OutputError(
-                    f"{self.folder} holds an unfinished screen of other settings "
-                    f"({', '.join(differ) or 'unknown'}); repeat the command that began it, or use "
-                    f"--force to start anew"
-                )
+            found = run.begin()
             if found.damaged:
                 log.warning(
                     "%d lines of %s are damaged; these sequences are predicted again",
                     found.damaged,
-                    self.journal.path,
+                    run.journal.path,
                 )
-                self.journal.rewrite(found.entries)
+                run.journal.rewrite(found.entries)
         except OSError as error:
-            raise OutputError(f"cannot write {self.folder}: {error.strerror or error}") from error
+            raise OutputError(f"cannot write {run.folder}: {error.strerror or error}") from error
         return {tuple(e["key"]): e["scores"] for e in found.entries if {"key", "scores"} <= {*e}}
 
     def add(self, key: _Key, scores: np.ndarray) -> None:
         """Keep the scores of a sequence; they are on the disk then."""
         try:
-            self.journal.add({"key": list(key), "scores": scores.tolist()})
+            self.run.journal.add({"key": list(key), "scores": scores.tolist()})
         except OSError as error:
             raise OutputError(
-                f"cannot write {self.journal.path}: {error.strerror or error}; free some space and "
-                f"repeat the command to go on"
+                f"cannot write {self.run.journal.path}: {error.strerror or error}; free some space "
+                f"and repeat the command to go on"
             ) from error
