@@ -118,7 +118,7 @@ def test_hits_and_backgrounds_score_as_sites_and_the_table_compares_them(here, t
 def test_units_that_overlap_never_share_a_sequence(here):
     units = [Region("a", s, s + 10) for s in (0, 4, 8, 10, 14, 40)]
     found = apart(units, range(6))
-    assert sorted(sum(found, [])) == list(range(6))
+    assert sorted(k for layer in found for k in layer) == list(range(6))
     for layer in found:
         assert all(units[a].end <= units[b].start for a, b in zip(layer, layer[1:]))
     both = screen(here, per_sequence=3, cell_type="x")
@@ -180,3 +180,31 @@ def write_ctcf(path: Path) -> Path:
     lines = [f"{base} [ {row} ]" for base, row in zip("ACGT", rows)]
     path.write_text("\n".join([">MA0139.1 CTCF", *lines]) + "\n")
     return path
+
+
+@pytest.mark.slow
+def test_the_motif_of_the_simulated_world_holds_its_contacts_and_the_more_the_stronger(tmp_path):
+    """Its model was never shown the matrix."""
+    found = oc.screen.motifs(
+        "chr70:500,000-800,000",
+        motifs=write_ctcf(tmp_path / "ctcf.jaspar"),
+        model="extrusion",
+        genome="extrusion-example",
+        cell_type="a",
+        runs=1,
+        device="cpu",
+        progress=False,
+    )
+    (row,) = found.table.itertuples()
+    assert row.motif == "MA0139.1 CTCF"
+    assert row.n >= 10
+    assert row.mean_A > 20 * row.mean_B
+    assert row.q < 1e-3
+    # the rule of the world: bits of its own matrix, against a quarter of each base
+    genome = oc.open_genome("extrusion-example").source
+    codes = [genome.fetch(h.chrom, h.start, h.end) for h in found.hits.itertuples()]
+    bits = np.array([rules.ctcf_scores(c).max() for c in codes])
+    assert spearmanr(bits, found.hits["score"]).statistic > 0.7
+    strength = rules.strength_of(bits)
+    strong, weak = (found.hits["score"][part].mean() for part in (strength > 0.8, strength < 0.2))
+    assert strong > 3 * weak
