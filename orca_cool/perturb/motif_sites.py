@@ -151,7 +151,7 @@ def _bed(path: str, source: SequenceSource, told: list[str]) -> list[Hit]:
         if (source.fetch(where.chrom, where.start, where.end) == GAP).any():
             gaps += 1
             continue
-        strand = row.fields[5] if len(row.fields) > 5 and row.fields[5] in "+-" else "."
+        strand = row.fields[5] if len(row.fields) > 5 and row.fields[5] in ("+", "-") else "."
         try:
             score = float(row.fields[4]) if len(row.fields) > 4 else float("nan")
         except ValueError:
