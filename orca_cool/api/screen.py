@@ -10,15 +10,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from orca_cool.errors import ModelError
 from orca_cool.prediction.job import Say
 
 if TYPE_CHECKING:
+    from orca_cool.perturb.motif_result import MotifScreenResult
     from orca_cool.perturb.screen_output import ScreenResult
 
-__all__ = ["local"]
+__all__ = ["local", "motifs"]
 
 
 def _silent(line: str) -> None:
@@ -42,8 +44,9 @@ def local(
         begins anew.
     progress : show a progress bar. say : called with what the user should know, line by line.
     options : see :class:`orca_cool.perturb.screen_job.LocalScreenJob`; ``model`` and ``genome`` are
-        needed. Those of ``orca-cool screen local``: unit, per_sequence, runs, aggregate, replace,
-        strands, mask, sites, width, step, seed, resolution, module, cell_type, preset, ...
+        needed; ``model`` may be a list, whose models all score the same sequences. Those of
+        ``orca-cool screen local``: unit, per_sequence, runs, aggregate, replace, strands, mask,
+        sites, width, step, seed, resolution, module, cell_type, preset, ...
 
     Returns
     -------
@@ -57,8 +60,63 @@ def local(
     """
     from orca_cool.perturb.screen_job import LocalScreenJob
 
-    where = (regions,) if isinstance(regions, str) else tuple(regions)
-    paths = {"model", "genome", "store", "mask", "sites"}
+    job = LocalScreenJob(**_plain(regions, output, options))
+    return job.run(progress=progress, say=say)
+
+
+def motifs(
+    regions: str | Sequence[str] = (),
+    *,
+    motifs: str | os.PathLike[str],
+    output: str | os.PathLike[str] | None = None,
+    progress: bool = True,
+    say: Say = _silent,
+    **options: Any,
+) -> MotifScreenResult:
+    """Score motif hits, and a matched background of each, by how much the contacts of their bin
+    change when they are knocked out.
+
+    Parameters
+    ----------
+    regions : UCSC strings, where hits are looked for; none is needed where ``motifs`` is a BED.
+    motifs : file of JASPAR or MEME, or BED of hits with the motif's name in column 4.
+    output, progress, say : as in :func:`local`.
+    options : see :class:`orca_cool.perturb.motif_job.MotifScreenJob`; ``model`` (one or several)
+        and ``genome`` are needed. Those of ``orca-cool screen motifs``: threshold, per_sequence,
+        runs, aggregate, replace, strands, mask, seed, resolution, module, cell_type, ...
+
+    Returns
+    -------
+    MotifScreenResult : ``.table`` (a DataFrame: motif, A, B, n, mean_A, mean_B, difference, p, q)
+    and ``.hits`` (a row a hit, with its scores and its background's).
+
+    Raises
+    ------
+    OrcaCoolError
+        If anything about it is wrong; the message quotes what.
+    """
+    from orca_cool.perturb.motif_job import MotifScreenJob
+
+    job = MotifScreenJob(**_plain(regions, output, options | {"motifs": motifs}))
+    return job.run(progress=progress, say=say)
+
+
+def _plain(
+    regions: str | Sequence[str], output: str | os.PathLike[str] | None, options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Fields of a screen's job, as plain values."""
+    paths = {"genome", "store", "mask", "sites", "motifs"}
     plain = {k: os.fspath(v) if k in paths and v is not None else v for k, v in options.items()}
-    name = None if output is None else os.fspath(output)
-    return LocalScreenJob(output=name, regions=where, **plain).run(progress=progress, say=say)
+    model = plain.pop("model", None)
+    if model is None:
+        raise ModelError("a screen needs a model: give its name or folder")
+    every = [model] if isinstance(model, str | os.PathLike) else list(model)
+    if not every:
+        raise ModelError("a screen needs a model; [] holds none")
+    first, *others = (os.fspath(name) for name in every)
+    return plain | {
+        "model": first,
+        "other_models": tuple(others),
+        "output": None if output is None else os.fspath(output),
+        "regions": (regions,) if isinstance(regions, str) else tuple(regions),
+    }

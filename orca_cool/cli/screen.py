@@ -34,6 +34,13 @@ def _remains(params: dict[str, Any]) -> str | None:
     return f"what is done is kept in {str(folder)!r}: repeat the command{without} to go on"
 
 
+_resolution = click.option(
+    "--resolution", metavar="BP", help="Level: its resolution or window [default: the finest]."
+)
+_mask = click.option("--mask", metavar="BED", help="What is not to count: bins that it touches.")
+_seed = click.option("--seed", default=0, show_default=True, help="Of all that is drawn.")
+
+
 @click.group(cls=VerbGroup)
 def screen() -> None:
     """Ask a model which base pairs its maps hang on: virtual screens."""
@@ -42,16 +49,15 @@ def screen() -> None:
 @screen.command(
     cls=Verb,
     remains=_remains,
-    epilog="OUT.bw and OUT.bedgraph.gz (OUT.TYPE.bw ... of several cell types), OUT.json (settings "
-    "and counts), OUT.top.tsv and OUT.top.fa (the strongest units and the sequence around them).",
+    epilog="OUT.bw and OUT.bedgraph.gz (OUT.TYPE.bw ... of several cell types, OUT.MODEL.bw or "
+    "OUT.MODEL.TYPE.bw ... of several models), OUT.json (settings and counts), OUT.top.tsv and "
+    "OUT.top.fa (the strongest units and the sequence around them).",
 )
 @click.argument("regions", metavar="[REGION]...", nargs=-1)
-@job_options()
+@job_options(several=True)
 @output_option("What the names of the files begin with.")
 @click.option("--module", help="Module of the model [default: the first, with --preset orca 1M].")
-@click.option(
-    "--resolution", metavar="BP", help="Level: its resolution or window [default: the finest]."
-)
+@_resolution
 @click.option("--unit", type=Length(1), default=10, show_default=True, help="Bases of a unit.")
 @click.option("--width", type=Length(1), help="Tile with units so wide ... [default: --unit].")
 @click.option("--step", type=Length(1), help="... every so many bp [default: the width].")
@@ -86,9 +92,9 @@ def screen() -> None:
     help="Maps of both strands, averaged, or of the forward one [default: both, with --preset "
     "orca forward].",
 )
-@click.option("--mask", metavar="BED", help="What is not to count: bins that it touches.")
+@_mask
 @click.option("--sites", metavar="BED", help="Score these places alone, each a unit.")
-@click.option("--seed", default=0, show_default=True, help="Of all that is drawn.")
+@_seed
 @click.option(
     "--preset", type=click.Choice(["orca"]), help="As in the paper: module 1M, forward strand."
 )
@@ -115,3 +121,77 @@ def local(
         regions, **job, edits=edits, **options, progress=not is_quiet(), say=say
     )
     echo_each(paths_of(options["output"], found.names).values())
+
+
+@screen.command(
+    cls=Verb,
+    remains=_remains,
+    epilog="OUT.motifs.tsv (a row for each motif and comparison: motif, A, B, n, mean_A, mean_B, "
+    "difference, p, q), OUT.hits.tsv (each hit with its scores and its background's), OUT.json "
+    "(settings and counts).",
+)
+@click.argument("regions", metavar="[REGION]...", nargs=-1)
+@job_options(several=True)
+@output_option("What the names of the files begin with.")
+@click.option(
+    "--motifs",
+    metavar="FILE",
+    required=True,
+    help="Matrices of JASPAR or MEME, looked for in the REGIONs on both strands; or a BED of hits "
+    "with the motif's name in column 4.",
+)
+@click.option(
+    "--threshold",
+    type=float,
+    default=1e-5,
+    show_default=True,
+    help="p-value of a hit at the most: of bases of the REGIONs' composition.",
+)
+@click.option("--module", help="Module of the model [default: the first].")
+@_resolution
+@click.option(
+    "--per-sequence",
+    default=1,
+    show_default=True,
+    help="Places that are knocked out together in a sequence, each of another part of the window.",
+)
+@click.option("--runs", default=3, show_default=True, help="How often each place is knocked out.")
+@click.option(
+    "--aggregate",
+    type=click.Choice(["min", "mean", "median"]),
+    default="mean",
+    show_default=True,
+    help="What of the runs is a place's score.",
+)
+@click.option(
+    "--replace",
+    type=click.Choice(_REPLACE),
+    default="shuffle",
+    show_default=True,
+    help="By the place's own bases in another order, of which dinucleotide keeps the neighbours; "
+    "by bases drawn from the window; by N; or by nothing (needs --per-sequence 1).",
+)
+@click.option(
+    "--strands",
+    type=click.Choice(["both", "forward"]),
+    help="Maps of both strands, averaged, or of the forward one [default: both].",
+)
+@_mask
+@_seed
+@edit_options
+@force_option
+def motifs(
+    regions: tuple[str, ...], job: dict[str, Any], edits: EditOptions, **options: Any
+) -> None:
+    """Knock out each hit of motifs, and a matched background of each: per motif, how much its
+    contacts change, and in which cell type.
+
+    A background is a place in the same REGION, as wide and as rich in G+C, that overlaps no hit.
+    With several models or cell types all score the same sequences. A killed run goes on where it
+    was when the same command is repeated; its work lies in OUT.partial until then.
+    """
+    from orca_cool.perturb.motif_result import paths_of
+
+    api.screen.motifs(regions, **job, edits=edits, **options, progress=not is_quiet(), say=say)
+    first, *others = paths_of(options["output"])
+    echo_each([*others, first])

@@ -14,7 +14,6 @@ import logging
 import math
 import os
 import re
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -34,9 +33,10 @@ from orca_cool.effects.variant_rows import (
     iter_rows,
 )
 from orca_cool.errors import OutputError
-from orca_cool.files import atomic_path, atomic_write, check_output, flush_folder, make_folder
-from orca_cool.journal import Journal, checksum
+from orca_cool.files import atomic_path, atomic_write, check_output, flush_folder
+from orca_cool.journal import checksum
 from orca_cool.locks import locked_outputs
+from orca_cool.unfinished import Unfinished
 from orca_cool.variants import Variant
 
 FORMAT = "orca-cool.scores"
@@ -178,31 +178,24 @@ class _Unfinished:
     """
 
     def __init__(self, output: Path, settings: dict[str, Any], restart: bool):
-        self.output, self.settings = output, json.loads(json.dumps(settings))
-        self.folder = output.with_name(output.name + ".partial")
-        self.rows = self.folder / "rows.tsv"
-        self.journal = Journal(self.folder / "journal.jsonl", WORK_FORMAT, 1, self.settings)
+        self.output = output
+        self.run = Unfinished(output, WORK_FORMAT, settings, "table")
+        self.settings, self.journal = self.run.settings, self.run.journal
+        self.rows = self.run.folder / "rows.tsv"
         self.blocks: dict[int, dict[str, Any]] = {}
         self.done = 0  # variants
-        if restart:
-            shutil.rmtree(self.folder, ignore_errors=True)
+        if restart or self._is_former():
+            self.run.remove()
         try:
             self._open()
         except OSError as error:
-            raise OutputError(f"cannot write {self.folder}: {error.strerror or error}") from error
+            raise OutputError(
+                f"cannot write {self.run.folder}: {error.strerror or error}"
+            ) from error
 
     def _open(self) -> None:
         """Take up what an unfinished run has left, or begin."""
-        found = None if self._is_former() else self.journal.read()
-        if found is not None and found.settings is None:
-            log.warning("the beginning of %s is damaged; the table begins anew", self.journal.path)
-            found = None
-        if found is None or found.settings is None:
-            shutil.rmtree(self.folder, ignore_errors=True)
-            make_folder(self.folder)
-            self.journal.begin()
-            return
-        self._require_same(found.settings)
+        found = self.run.begin()
         lost = found.damaged
         with open(self.rows, "a+b") as stream:
             for entry in found.entries:
@@ -215,7 +208,7 @@ class _Unfinished:
             log.warning(
                 "%s is damaged (%d of its blocks of rows or lines of its journal); these variants "
                 "are scored again",
-                self.folder,
+                self.run.folder,
                 lost,
             )
             self.journal.rewrite(self.blocks[first] for first in sorted(self.blocks))
@@ -227,18 +220,9 @@ class _Unfinished:
                 settings = json.loads(stream.readline())["settings"]
         except (OSError, ValueError, KeyError, TypeError):
             return False
-        self._require_same(dict(settings))
-        log.warning("%s was left by a former version; the table begins anew", self.folder)
+        self.run.require_same(dict(settings))
+        log.warning("%s was left by a former version; the table begins anew", self.run.folder)
         return True
-
-    def _require_same(self, found: dict[str, Any]) -> None:
-        if found != self.settings:
-            differ = [k for k in self.settings if found.get(k) != self.settings[k]]
-            raise OutputError(
-                f"{self.folder} holds an unfinished table of other settings "
-                f"({', '.join(differ) or 'unknown'}); "
-                "repeat the command that began it, or use --force to start anew"
-            )
 
     def todo(self, total: int) -> Iterator[tuple[int, int]]:
         """Gaps between the blocks, in order: (first variant, end)."""
@@ -256,7 +240,7 @@ class _Unfinished:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        flush_folder(self.folder)
+        flush_folder(self.run.folder)
         reasons = Counter(one.status for one in found if one.status != "ok")
         entry = {
             "first": first,
@@ -291,7 +275,7 @@ class _Unfinished:
                         )
                     stream.write(block)
             atomic_write(beside, json.dumps(about, indent=1) + "\n")
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self.run.remove()
         return summary
 
 

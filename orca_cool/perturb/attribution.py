@@ -14,7 +14,7 @@ import numpy as np
 from orca_cool.errors import OutputError
 from orca_cool.files import atomic_path, atomic_write, check_output
 from orca_cool.genome.regions import Region
-from orca_cool.maps.bigwig import writing_bigwig
+from orca_cool.maps.bigwig import require_room, writing_bigwig
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -130,10 +130,11 @@ class Attribution:
         Raises
         ------
         OutputError
-            If the file exists or cannot be written, or pyBigWig is missing.
+            If the file exists or cannot be written, the disk has no room, or pyBigWig is missing.
         """
         path = Path(path)
         check_output(path, force)
+        require_room(path.parent, len(self.codes))
         values = self.projected
         if not np.isfinite(values).any():
             raise OutputError(f"no base of {str(self.region)!r} has a number; {path} is not made")

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from orca_cool.errors import RegionError
-from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.regions import Region
-from orca_cool.genome.segments import Segment
-from orca_cool.genome.source import GAP, codes_to_letters
+from orca_cool.genome.source import GAP
+from orca_cool.perturb.changed import changed
+from orca_cool.perturb.screen_plan import tiled
 from orca_cool.perturb.watched import Watched
+from orca_cool.prediction.orca_engine import OrcaEngine
 from orca_cool.prediction.progress import Report, no_report
 
 
@@ -65,10 +66,7 @@ def units(region: Region, width: int, step: int) -> list[tuple[int, int]]:
     """
     if width < 1 or step < 1:
         raise RegionError(f"width {width} and step {step} must be at least 1 bp")
-    found = [(a, a + width) for a in range(region.start, region.end - width + 1, step)]
-    if not found:
-        raise RegionError(f"region {str(region)!r} is shorter than the width, {width:,} bp")
-    return found
+    return [(unit.start, unit.end) for unit in tiled([region], width, step)]
 
 
 def deletions(
@@ -125,7 +123,7 @@ def changes(
 
 def _values(watched: Watched, edits: Sequence[Replaced]) -> list[float]:
     """The objective of each edited genome."""
-    engines = [watched.engine.for_genome(_genome(watched, edit)) for edit in edits]
+    engines = [_engine(watched, edit) for edit in edits]
     if not watched.objective.reads_map:
         maps = [watched.reference] * len(edits)
         starts = [watched.placed.start] * len(edits)
@@ -144,17 +142,11 @@ def _values(watched: Watched, edits: Sequence[Replaced]) -> list[float]:
     ]
 
 
-def _genome(watched: Watched, edit: Replaced) -> EditedGenome:
-    """The objective's chromosome with the edit."""
-    source, chrom = watched.engine.source, watched.chrom
-    length = source.chromsizes[chrom]
-    segments = [Segment(chrom, 0, edit.start)] * (edit.start > 0)
-    if edit.codes:
-        letters = codes_to_letters(np.array(edit.codes, np.uint8))
-        segments.append(Segment("", 0, len(letters), literal=letters))
-    if edit.end < length:
-        segments.append(Segment(chrom, edit.end, length))
-    return EditedGenome(source, {chrom: segments})
+def _engine(watched: Watched, edit: Replaced) -> OrcaEngine:
+    """The engine of the genome with the edit."""
+    where = Region(watched.chrom, edit.start, edit.end)
+    genome = changed(watched.engine.source, [(where, np.array(edit.codes, np.uint8))])
+    return watched.engine.for_genome(genome)
 
 
 def _centre(watched: Watched, edit: Replaced) -> int:

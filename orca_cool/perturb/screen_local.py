@@ -8,14 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from orca_cool.effects.align import Comparison, Reference, compare
-from orca_cool.genome.apply_edits import apply_edits
-from orca_cool.genome.changes import Edit
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.gaps import MAX_GAP, gap_fraction
 from orca_cool.genome.regions import Region
-from orca_cool.genome.segments import Segment
-from orca_cool.genome.source import SequenceSource, codes_to_letters
+from orca_cool.genome.source import SequenceSource
 from orca_cool.model.network_spec import ModuleSpec
+from orca_cool.perturb.changed import changed
 from orca_cool.perturb.screen_plan import Frame
 from orca_cool.prediction.engine import Engine, Request, StrandMaps, average
 from orca_cool.prediction.windows import Window
@@ -47,24 +45,6 @@ class Level:
         return levels[: levels.index(self.resolution) + 1]
 
 
-def changed(source: SequenceSource, edits: Sequence[tuple[Region, np.ndarray]]) -> EditedGenome:
-    """The genome with other bases in the place of units.
-
-    Parameters
-    ----------
-    edits : a unit, and the codes that replace it; none of them: the unit is deleted. Where they are
-        what stands there, nothing is changed.
-    """
-    changes = []
-    for unit, codes in edits:
-        if not len(codes):
-            changes.append(Edit("del", unit.chrom, unit.start, unit.end))
-        elif not np.array_equal(codes, source.fetch(unit.chrom, unit.start, unit.end)):
-            text = (Segment.letters(codes_to_letters(codes)),)
-            changes.append(Edit("sub", unit.chrom, unit.start, unit.end, sequence=text))
-    return apply_edits(source, changes, name=f"{source.name}.screened")
-
-
 def predict(engines: Sequence[Engine], frame: Frame, level: Level) -> list[np.ndarray]:
     """The window of a frame, of several genomes.
 
@@ -77,7 +57,8 @@ def predict(engines: Sequence[Engine], frame: Frame, level: Level) -> list[np.nd
     For each genome float32 (maps, bins, bins), log observed/expected.
     """
     module, top = level.module, level.module.resolutions[0]
-    roots = [engine.root(module, frame.chrom, frame.origin) for engine in engines]
+    forward = level.strands == "forward"
+    roots = [engine.root(module, frame.chrom, frame.origin, forward) for engine in engines]
     above: list[StrandMaps | None] = [None] * len(roots)
     before: int | None = None
     pairs: list[StrandMaps] = []
@@ -87,14 +68,7 @@ def predict(engines: Sequence[Engine], frame: Frame, level: Level) -> list[np.nd
         requests: list[Request] = [(root, window, maps) for root, maps in zip(roots, above)]
         pairs = engines[0].decode_windows(requests)
         above, before = [*pairs], start
-    return [np.stack([_values(pair, k, level.strands) for k in level.maps]) for pair in pairs]
-
-
-def _values(pair: StrandMaps, number: int, strands: str) -> np.ndarray:
-    if strands == "both":
-        return average(pair, number)[0]
-    values: np.ndarray = pair[0][0, number].float().cpu().numpy()
-    return values
+    return [np.stack([average(pair, k)[0] for k in level.maps]) for pair in pairs]
 
 
 def bins_of(unit: Region, start: int, resolution: int) -> slice:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from orca_cool.errors import OutputError
 from orca_cool.files import atomic_path, atomic_write
 from orca_cool.genome.source import SequenceSource, codes_to_letters
-from orca_cool.maps.bigwig import writing_bigwig
+from orca_cool.maps.bigwig import require_room, writing_bigwig
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,10 +77,11 @@ class ScreenResult:
         Raises
         ------
         OutputError
-            If there are several columns and none is named, the column has no number, or the
-            library is missing.
+            If there are several columns and none is named, the column has no number, the disk has
+            no room, or the library is missing.
         """
         path, track = Path(path), self.track(self._chosen(name))
+        require_room(path.parent, len(track))
         with atomic_path(path) as temporary, writing_bigwig(temporary, self.chromsizes) as out:
             for chrom, part in track.groupby("chrom", sort=True):
                 columns = (part[column].to_numpy() for column in ("start", "end", "value"))
@@ -147,8 +148,14 @@ def write_files(
     source : the screened genome.
     counts : of units, sequences and windows, for the settings.
     top : how many of the strongest units are listed. flank : bp of sequence on either side of them.
+
+    Raises
+    ------
+    OutputError
+        If the disk has no room; nothing is written then.
     """
     paths = paths_of(output, result.names)
+    require_room(paths["json"].parent, 2 * len(result.table), len(result.names))
     for name in result.names:
         result.to_bigwig(paths[f"bw {name}"], name)
         track = result.track(name)

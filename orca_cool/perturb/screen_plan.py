@@ -92,6 +92,24 @@ def require_apart(units: Sequence[Region]) -> None:
             )
 
 
+def apart(units: Sequence[Region], numbers: Sequence[int]) -> list[list[int]]:
+    """Units of one chromosome, in order, in as few lists as need be so that those of one list do
+    not overlap.
+
+    Examples
+    --------
+    >>> apart([Region("a", 0, 10), Region("a", 5, 15), Region("a", 10, 20)], [0, 1, 2])
+    [[0, 2], [1]]
+    """
+    out: list[list[int]] = []
+    for k in numbers:
+        free = (layer for layer in out if units[layer[-1]].end <= units[k].start)
+        if (layer := next(free, None)) is None:
+            out.append(layer := [])
+        layer.append(k)
+    return out or [[]]
+
+
 def frames(
     spec: ModelDescription,
     module: ModuleSpec,
@@ -161,7 +179,7 @@ def rng_of(seed: int, chrom: str, *numbers: int) -> np.random.Generator:
 
 
 def sequences(
-    units: Sequence[int], per_sequence: int, seed: int, frame: Frame, run: int
+    units: Sequence[int], per_sequence: int, seed: int, frame: Frame, run: int, layer: int = 0
 ) -> list[list[int]]:
     """Which units are changed together, in one run of one window.
 
@@ -171,6 +189,7 @@ def sequences(
     Parameters
     ----------
     units : of the frame that are changed at all, in order.
+    layer : tells units from those that overlap them.
 
     Returns
     -------
@@ -187,7 +206,7 @@ def sequences(
     blocks = []
     for k, first in enumerate(range(0, len(units), max(size, 1))):
         block = list(units[first : first + size])
-        rng = rng_of(seed, frame.chrom, _ORDER, frame.position, run, k)
+        rng = rng_of(seed, frame.chrom, _ORDER, frame.position, run, k, *[layer] * (layer > 0))
         blocks.append([block[i] for i in rng.permutation(len(block))])
     return [[block[j] for block in blocks if j < len(block)] for j in range(size)]
 

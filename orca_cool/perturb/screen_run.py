@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,16 +13,16 @@ from typing import Any
 import numpy as np
 
 from orca_cool.errors import EditError, OutputError
-from orca_cool.files import make_folder
 from orca_cool.genome.regions import Region, few
-from orca_cool.journal import Journal
-from orca_cool.perturb.screen_job import AGGREGATES, Drawn, LocalScreenJob
+from orca_cool.perturb.screen_base import AGGREGATES, ScreenJob
+from orca_cool.perturb.screen_drawn import Drawn
 from orca_cool.perturb.screen_local import DeletionScreen, FrameScreen, Level, Mask, unmasked
-from orca_cool.perturb.screen_output import SCORE, ScreenResult
+from orca_cool.perturb.screen_output import ScreenResult
 from orca_cool.perturb.screen_plan import Frame, frames
 from orca_cool.prediction.engine import Engine
 from orca_cool.prediction.job import MANY_EDITS, Opened
 from orca_cool.prediction.progress import Report, no_report
+from orca_cool.unfinished import Unfinished
 
 #: Of the journal of an unfinished screen.
 WORK_FORMAT = "orca-cool.unfinished-screen"
@@ -39,7 +38,7 @@ class Screen:
 
     Parameters
     ----------
-    opened : model and genome; of a model of several cell types, for one of them.
+    every : models on one genome; of a model of several cell types, for one of them.
     units : in the genome's order. mask : what does not count in rows.
 
     Raises
@@ -48,27 +47,46 @@ class Screen:
         If no unit can be scored: all hold N, or their windows are mostly masked.
     """
 
-    def __init__(self, job: LocalScreenJob, opened: Opened, units: Sequence[Region], mask: Mask):
-        self.job, self.opened, self.units, self.mask = job, opened, units, mask
-        self.engine: Engine = opened.new_engine(opened.reference, fine_bytes=MANY_EDITS)
-        module, resolution = job.chosen(opened.spec)
-        names, spec = job.names, opened.spec
-        several = len(names) > 1
-        maps = tuple(spec.cell_types.index(n) for n in names) if several else (spec.map_number,)
-        self.level = Level(module, resolution, maps, job.both_or_forward)
-        self.source = opened.source
+    def __init__(
+        self, job: ScreenJob, every: Sequence[Opened], units: Sequence[Region], mask: Mask
+    ):
+        self.job, self.opened, self.units, self.mask = job, every[0], units, mask
+        self.source = self.opened.source
+        memory = MANY_EDITS // len(every)
+        self.engines = [o.new_engine(o.reference, fine_bytes=memory) for o in every]
+        self.types = [job.types_of(o.spec) for o in every]
+        self.levels = [self._level(o, types) for o, types in zip(every, self.types)]
         self.frames = self._frames()
-        self.scores = np.full((len(units), job.runs, len(names)), np.nan)
-        self.settings = json.loads(json.dumps(job.settings(opened, self.level)))
+        self.scores = np.full((len(units), job.runs, len(job.names)), np.nan)
+        self.settings = json.loads(json.dumps(job.settings(every, self.level)))
         self.settings |= {
             key: value
             for key, value in self.engine.numerics.items()
-            if not (several and key == "cell_type")
+            if not (len(job.names) > 1 and key == "cell_type")
         }
         self.skipped: list[Frame] = []
         self.n_units = self.gaps = self.done = 0
         self.total = self._prepare()
-        self.unfinished = None if job.output is None else _Unfinished(job, self.settings)
+        self.journal = (
+            None
+            if job.output is None
+            else ScreenJournal(job.output, self.settings, restart=job.force)
+        )
+
+    @property
+    def engine(self) -> Engine:
+        """Of the first model."""
+        return self.engines[0]
+
+    @property
+    def level(self) -> Level:
+        """Of the first model; the others' differs in its maps alone."""
+        return self.levels[0]
+
+    def _level(self, opened: Opened, types: Sequence[str]) -> Level:
+        module, resolution = self.job.chosen(opened.spec)
+        maps = tuple(map(opened.spec.cell_types.index, types)) or (opened.spec.map_number,)
+        return Level(module, resolution, maps, self.job.both_or_forward)
 
     def _frames(self) -> list[Frame]:
         spec, level = self.opened.spec, self.level
@@ -93,7 +111,7 @@ class Screen:
                     self.gaps += 1
             self.n_units += len(drawn.codes)
             kept.append(frame)
-            total += self.job.runs * -(-len(drawn.codes) // self.job.per_sequence)
+            total += self.job.runs * drawn.count
         self.frames = kept
         if not self.n_units:
             where = few(map(str, self.units), 3)
@@ -116,15 +134,19 @@ class Screen:
             start, width = 0, 0
         return Drawn(self.job, self.source, frame, self.units, start, width)
 
-    def _scorer(self, frame: Frame) -> FrameScreen | DeletionScreen:
+    def _scorers(self, frame: Frame) -> list[FrameScreen | DeletionScreen]:
+        """One for each model."""
         if self.job.replace != "delete":
             columns, _ = self._columns(frame)
-            return FrameScreen(self.engine, self.source, frame, self.level, columns)
-        names = self.job.names
-        engines: list[Any] = [self.engine]
-        if names != [SCORE]:
-            engines = [self.engine.for_cell_type(name) for name in names]  # type: ignore[attr-defined]
-        return DeletionScreen(engines, self.level, self.mask)
+            return [
+                FrameScreen(engine, self.source, frame, level, columns)
+                for engine, level in zip(self.engines, self.levels)
+            ]
+        out: list[FrameScreen | DeletionScreen] = []
+        for engine, types, level in zip(self.engines, self.types, self.levels):
+            by_type = [engine.for_cell_type(name) for name in types]  # type: ignore[attr-defined]
+            out.append(DeletionScreen(by_type or [engine], level, self.mask))
+        return out
 
     def run(self, report: Report = no_report) -> ScreenResult:
         """Predict all sequences that are not done yet.
@@ -138,9 +160,9 @@ class Screen:
         OutputError
             If what is done cannot be kept.
         """
-        known = {} if self.unfinished is None else self.unfinished.begin()
+        known = {} if self.journal is None else self.journal.begin()
         for w, frame in enumerate(self.frames):
-            drawn, scorer = self._drawn(frame), self._scorer(frame)
+            drawn, scorers = self._drawn(frame), self._scorers(frame)
             for run in range(self.job.runs):
                 todo = []
                 for j, (numbers, edits) in enumerate(drawn.sequences(run)):
@@ -153,18 +175,22 @@ class Screen:
                 report(self.done, self.total)
                 size = self.engine.windows_per_batch
                 for at in range(0, len(todo), size):
-                    self._score(scorer, todo[at : at + size])
+                    self._score(scorers, todo[at : at + size])
                     report(self.done, self.total)
         return self._result()
 
     def _score(
-        self, scorer: FrameScreen | DeletionScreen, part: Sequence[tuple[_Key, list[int], Any]]
+        self,
+        scorers: Sequence[FrameScreen | DeletionScreen],
+        part: Sequence[tuple[_Key, list[int], Any]],
     ) -> None:
-        """Score some sequences of one run of a window."""
-        for (key, numbers, _), found in zip(part, scorer.scores([edits for _, _, edits in part])):
+        """Score some sequences of one run of a window, by all models."""
+        every = [scorer.scores([edits for _, _, edits in part]) for scorer in scorers]
+        for (key, numbers, _), *by_model in zip(part, *every):
+            found = np.concatenate(by_model, axis=1)
             self.scores[numbers, key[1]] = found
-            if self.unfinished is not None:
-                self.unfinished.add(key, found)
+            if self.journal is not None:
+                self.journal.add(key, found)
             self.done += 1
 
     def _result(self) -> ScreenResult:
@@ -180,10 +206,7 @@ class Screen:
         )
         for name, values in zip(self.job.names, combined.T):
             table[name] = values
-        width, step = self.job.shape
-        overlap = self.job.sites is None and step < width
-        sizes = dict(self.source.chromsizes)
-        return ScreenResult(table, sizes, self.settings, step if overlap else None)
+        return ScreenResult(table, dict(self.source.chromsizes), self.settings, self.job.overlap)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -209,8 +232,8 @@ class Screen:
 
     def forget(self) -> None:
         """Remove what was kept of the run; its files are written."""
-        if self.unfinished is not None:
-            shutil.rmtree(self.unfinished.folder, ignore_errors=True)
+        if self.journal is not None:
+            self.journal.run.remove()
 
 
 def _fitting(found: Any, units: int, maps: int) -> np.ndarray | None:
@@ -221,14 +244,12 @@ def _fitting(found: Any, units: int, maps: int) -> np.ndarray | None:
     return values if values.shape == (units, maps) else None
 
 
-class _Unfinished:
-    """The folder of an unfinished screen, with its journal: a line for each sequence."""
+class ScreenJournal:
+    """What is done of an unfinished screen: a line for each sequence."""
 
-    def __init__(self, job: LocalScreenJob, settings: dict[str, Any]):
-        output = Path(str(job.output))
-        self.folder, self.settings = output.with_name(f"{output.name}.partial"), settings
-        self.journal = Journal(self.folder / "journal.jsonl", WORK_FORMAT, 1, settings)
-        self.restart = job.force
+    def __init__(self, output: str, settings: dict[str, Any], restart: bool):
+        self.run = Unfinished(Path(output), WORK_FORMAT, settings, "screen")
+        self.restart = restart
 
     def begin(self) -> dict[_Key, Any]:
         """What an unfinished run has left: the scores of each of its sequences.
@@ -238,43 +259,28 @@ class _Unfinished:
         OutputError
             If it is of other settings, or cannot be written.
         """
+        run = self.run
         if self.restart:
-            shutil.rmtree(self.folder, ignore_errors=True)
-        found = self.journal.read()
-        if found is not None and found.settings is None:
-            log.warning("the beginning of %s is damaged; the screen begins anew", self.journal.path)
-            found = None
+            run.remove()
         try:
-            if found is None:
-                shutil.rmtree(self.folder, ignore_errors=True)
-                make_folder(self.folder)
-                self.journal.begin()
-                return {}
-            if found.settings != self.settings:
-                before = found.settings or {}
-                differ = [k for k in self.settings if before.get(k) != self.settings[k]]
-                raise OutputError(
-                    f"{self.folder} holds an unfinished screen of other settings "
-                    f"({', '.join(differ) or 'unknown'}); repeat the command that began it, or use "
-                    f"--force to start anew"
-                )
+            found = run.begin()
             if found.damaged:
                 log.warning(
                     "%d lines of %s are damaged; these sequences are predicted again",
                     found.damaged,
-                    self.journal.path,
+                    run.journal.path,
                 )
-                self.journal.rewrite(found.entries)
+                run.journal.rewrite(found.entries)
         except OSError as error:
-            raise OutputError(f"cannot write {self.folder}: {error.strerror or error}") from error
+            raise OutputError(f"cannot write {run.folder}: {error.strerror or error}") from error
         return {tuple(e["key"]): e["scores"] for e in found.entries if {"key", "scores"} <= {*e}}
 
     def add(self, key: _Key, scores: np.ndarray) -> None:
         """Keep the scores of a sequence; they are on the disk then."""
         try:
-            self.journal.add({"key": list(key), "scores": scores.tolist()})
+            self.run.journal.add({"key": list(key), "scores": scores.tolist()})
         except OSError as error:
             raise OutputError(
-                f"cannot write {self.journal.path}: {error.strerror or error}; free some space and "
-                f"repeat the command to go on"
+                f"cannot write {self.run.journal.path}: {error.strerror or error}; free some space "
+                f"and repeat the command to go on"
             ) from error

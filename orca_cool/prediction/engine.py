@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from orca_cool.prediction.zoom import EncodedZoom
 
 #: A window's maps on both strands, (1, maps, bins, bins) each, one map for each cell type, the
-#: second in the orientation of the reverse complement; :func:`average` makes numbers of them.
-StrandMaps = tuple[Tensor, Tensor]
+#: second in the orientation of the reverse complement; :func:`average` makes numbers of them. Of a
+#: root that was read on the forward strand alone, that one's.
+StrandMaps = tuple[Tensor, ...]
 
 #: (name, start, end, reverse strand): what is left to encode of a stretch, in bp; called when it is
 #: begun and after each block.
@@ -66,11 +67,13 @@ class Root:
         of every level, (1, width, n). A WindowModel: one element, ``{1: codes}``, of the forward
         strand, uint8 (window + 2 context,).
     segments : what the top window consists of, for a module that reads several chromosomes.
+    forward_only : only maps of the forward strand are decoded.
     """
 
     module: ModuleSpec
     strands: list[dict[int, Tensor]]
     segments: list[Segment] | None = None
+    forward_only: bool = False
 
     @property
     def nbytes(self) -> int:
@@ -147,7 +150,8 @@ class Engine(Protocol):
         ...
 
     def for_genome(self, genome: EditedGenome) -> Engine:
-        """The same model on an edited genome of this engine's source; the two share what they can.
+        """The same model on an edited genome of this engine's source (or, of an engine of an edited
+        genome, of that one's); the two share what they can.
 
         Raises
         ------
@@ -169,15 +173,21 @@ class Engine(Protocol):
         """
         ...
 
-    def root(self, module: ModuleSpec, chrom: str, start: int) -> Root:
-        """Read the top window that begins at ``start`` bp, a multiple of the base bin."""
+    def root(self, module: ModuleSpec, chrom: str, start: int, forward_only: bool = False) -> Root:
+        """Read the top window that begins at ``start`` bp, a multiple of the base bin.
+
+        Parameters
+        ----------
+        forward_only : leave out the reverse strand.
+        """
         ...
 
     def decode_windows(self, requests: Sequence[Request]) -> list[StrandMaps]:
         """Maps of windows of one module and one resolution.
 
         Their roots may lie on any chromosome, also of edited genomes of the same source
-        (:meth:`for_genome`). On a CPU the numbers of a window do not depend on the others.
+        (:meth:`for_genome`); all are read on the same strands. On a CPU the numbers of a window do
+        not depend on the others.
         """
         ...
 
@@ -318,12 +328,15 @@ def make_engine(
 
 def average(pair: StrandMaps, number: int) -> tuple[np.ndarray, np.ndarray]:
     """The mean of both strands' maps of a window, and half their absolute difference: (bins, bins)
-    float32 each.
+    float32 each. Of the forward strand alone: its map, and no difference.
 
     Parameters
     ----------
     number : which of the maps: :attr:`orca_cool.model.spec.ModelDescription.map_number`.
     """
+    if len(pair) == 1:
+        only = pair[0][0, number].float().cpu().numpy()
+        return only, np.zeros_like(only)
     forward, reverse = pair[0][0, number], flip_map(pair[1])[0, number]
     return (0.5 * (forward + reverse)).cpu().numpy(), (
         0.5 * (forward - reverse).abs()

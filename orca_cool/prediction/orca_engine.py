@@ -8,6 +8,7 @@ stored here.
 from __future__ import annotations
 
 import copy
+import itertools
 import os
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -165,10 +166,13 @@ class OrcaEngine:
         return self.bundle.expected(module)
 
     def for_genome(self, genome: EditedGenome) -> OrcaEngine:
-        if genome.source is not self.source:
+        encodings = self.encodings
+        if isinstance(encodings, EditedCache) and genome.source is encodings.genome.source:
+            encodings = encodings.reference  # edited otherwise
+        elif genome.source is not self.source:
             raise GenomeError(f"genome {genome.name!r} is not an edited {self.source.name!r}")
         other = copy.copy(self)
-        other.source, other.encodings = genome, EditedCache(self.encodings, genome)
+        other.source, other.encodings = genome, EditedCache(encodings, genome)
         return other
 
     def for_cell_type(self, name: str) -> OrcaEngine:
@@ -201,8 +205,8 @@ class OrcaEngine:
                 bins = min(ENCODED_AT_ONCE, last - at)
                 self.encodings.window(chrom, at, bins, reverse=reverse)
 
-    def root(self, module: ModuleSpec, chrom: str, start: int) -> Root:
-        bases, segments = self.top_window(module, chrom, start)
+    def root(self, module: ModuleSpec, chrom: str, start: int, forward_only: bool = False) -> Root:
+        bases, segments = self.top_window(module, chrom, start, forward_only)
         return self._root(module, bases, segments)
 
     @torch.inference_mode()
@@ -210,32 +214,38 @@ class OrcaEngine:
         self, module: ModuleSpec, bases: Sequence[Tensor], segments: list[Segment] | None
     ) -> Root:
         strands = [self.cascade.encodings(module, base[None]) for base in bases]
-        return Root(module, strands, segments)
+        return Root(module, strands, segments, forward_only=len(strands) == 1)
 
     def top_window(
-        self, module: ModuleSpec, chrom: str, start: int
+        self, module: ModuleSpec, chrom: str, start: int, forward_only: bool = False
     ) -> tuple[list[Tensor], list[Segment] | None]:
-        """Base encodings (width, bins) of a top window on both strands, and the segments that it
-        consists of if the module reads several chromosomes.
+        """Base encodings (width, bins) of a top window on both strands, or the forward one alone,
+        and the segments that it consists of if the module reads several chromosomes.
         """
+        strands = (False,) if forward_only else (False, True)
         base, width = self.spec.base_bin, self.spec.window(module.resolutions[0])
         if module.multi_chromosome:
             segments = concatenated_chromosomes(
                 chrom, self.source.chromsizes, width, self.expected(module).resolution, start
             )
-            return self.concatenated(segments, width), segments
+            return self.concatenated(segments, width, strands), segments
         if self.edges == "zero-padded":
-            return self.concatenated([Segment(chrom, start, start + width)], width), None
+            return self.concatenated([Segment(chrom, start, start + width)], width, strands), None
         return [
-            self.encodings.window(chrom, start // base, width // base, reverse=r)
-            for r in (False, True)
+            self.encodings.window(chrom, start // base, width // base, reverse=r) for r in strands
         ], None
 
-    def concatenated(self, segments: Sequence[Segment], length: int) -> list[Tensor]:
+    def concatenated(
+        self, segments: Sequence[Segment], length: int, strands: Sequence[bool] = (False, True)
+    ) -> list[Tensor]:
         """Base encodings (width, bins) of segments laid end to end, on both strands; the sequence
         ends with them. What they leave of ``length`` bp is N.
+
+        Parameters
+        ----------
+        strands : of each that is wanted, whether it is the reverse one.
         """
-        return [self.encodings.sequence(segments, length, reverse=r) for r in (False, True)]
+        return [self.encodings.sequence(segments, length, reverse=r) for r in strands]
 
     # ---- maps of windows
 
@@ -258,10 +268,10 @@ class OrcaEngine:
                 root.segments,
             )
             for root, window, above in requests
-            for reverse in (False, True)
+            for reverse in (False, True)[: len(root.strands)]
         ]
-        maps = self.decoder.decode(module, resolution, strands)
-        return list(zip(maps[::2], maps[1::2]))
+        maps = iter(self.decoder.decode(module, resolution, strands))
+        return [tuple(itertools.islice(maps, len(root.strands))) for root, _, _ in requests]
 
     def trans(
         self, module: ModuleSpec, first: Segment, second: Segment

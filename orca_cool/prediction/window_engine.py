@@ -108,10 +108,10 @@ class WindowEngine:
 
     # ---- maps of windows
 
-    def root(self, module: ModuleSpec, chrom: str, start: int) -> Root:
+    def root(self, module: ModuleSpec, chrom: str, start: int, forward_only: bool = False) -> Root:
         end = start + self.spec.window(module.resolutions[0])
         codes = self.source.fetch(chrom, start - self.context, end + self.context)
-        return Root(module, [{1: torch.from_numpy(codes)}])
+        return Root(module, [{1: torch.from_numpy(codes)}], forward_only=forward_only)
 
     def windows(
         self, module: ModuleSpec, chrom: str, levels: Sequence[Sequence[Window]]
@@ -126,25 +126,28 @@ class WindowEngine:
         for root, window, _ in requests:
             offset = (window.start - window.root * (module.resolutions[0] // r)) * r
             codes.append(root.strands[0][1].numpy()[offset : offset + width])
-        return self._predict(codes)
+        return self._predict(codes, forward_only=requests[0][0].forward_only)
 
-    def _predict(self, codes: Sequence[np.ndarray]) -> list[StrandMaps]:
-        """Both strands' maps of windows, given as the codes of their forward strands."""
+    def _predict(self, codes: Sequence[np.ndarray], forward_only: bool) -> list[StrandMaps]:
+        """Maps of windows, given as the codes of their forward strands: of both strands, or of that
+        one alone.
+        """
         bins, size = self.spec.bins, self.windows_per_batch
         out: list[StrandMaps] = []
         for at in range(0, len(codes), size):
             part = codes[at : at + size]
-            both = np.stack([*part, *map(reverse_complement, part)])
-            self._read["bp"] += both.size
-            maps = np.asarray(self.model.predict(both))
-            if maps.shape != (len(both), bins, bins) or not np.isfinite(maps).all():
+            reverse = [] if forward_only else list(map(reverse_complement, part))
+            read = np.stack([*part, *reverse])
+            self._read["bp"] += read.size
+            maps = np.asarray(self.model.predict(read))
+            if maps.shape != (len(read), bins, bins) or not np.isfinite(maps).all():
                 raise ModelError(
                     f"model {self.spec.name!r} predicts maps of shape {maps.shape} from codes of "
-                    f"shape {both.shape}; finite values of shape ({len(both)}, {bins}, {bins}) are "
+                    f"shape {read.shape}; finite values of shape ({len(read)}, {bins}, {bins}) are "
                     f"needed"
                 )
             y = torch.from_numpy(np.ascontiguousarray(maps, dtype=np.float32))[:, None, None]
-            out += zip(y[: len(part)], y[len(part) :])
+            out += zip(y) if forward_only else zip(y[: len(part)], y[len(part) :])
         return out
 
     # ---- zooms

@@ -259,7 +259,7 @@ def test_the_verb_writes_table_track_and_picture_for_each_cell_type(toy, folder)
         (["--method", "ism", "--seed", "5"], {}, "only for shuffle, not for 'ism'"),
         (["--dtype", "bfloat16"], {}, "'bfloat16': gradients are float32"),
         (["--cell-type", "y"], {"objective": "difference x y pixel a:1 a:2"}, "leave out cell"),
-        (["--method", "deletion", "--width", "50"], {}, "shorter than the width, 50 bp"),
+        (["--method", "deletion", "--width", "50"], {}, "shorter than one unit of 50 bp"),
     ],
 )
 def test_bad_input_is_one_line_that_quotes_it(folder, monkeypatch, arguments, changes, message):

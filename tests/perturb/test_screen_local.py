@@ -21,8 +21,11 @@ from orca_cool.journal import Journal
 from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.bundle import save_bundle
 from orca_cool.perturb import screen_run
+from orca_cool.perturb.changed import changed
+from orca_cool.perturb.screen_local import Level, predict
 from orca_cool.perturb.screen_plan import frames, replacement, sequences, tiled
 from orca_cool.prediction.orca_engine import OrcaEngine
+from orca_cool.prediction.windows import Window
 from orca_cool.variants.options import EditOptions
 
 LENGTH = 6010
@@ -207,33 +210,35 @@ def test_each_cell_type_has_a_track(here, tmp_path):
     np.testing.assert_allclose(values, both.table["y"], rtol=1e-6)
 
 
-def test_forward_strand(here, predictor):
-    found = screen(here, "a:2,000-2,040", module="S", per_sequence=1, runs=1, strands="forward")
-    both = screen(here, "a:2,000-2,040", module="S", per_sequence=1, runs=1)
-    # |f| and |r| of half the sum: the forward strand alone is another number, of the same order
-    assert (found.table["score"] != both.table["score"]).all()
-    # mean and half difference of the strands give the forward strand's map, up to its sign
+def test_forward_strand_alone_is_the_forward_half_of_both(here, predictor):
+    """Bit for bit, and the other strand is not even encoded."""
+    model, genome = predictor.model, predictor.genome.source
     frame, units, window = plan(predictor, units=4)
-    before = zoomed(predictor, frame, [])
-    genome = predictor.genome.source
+    level = Level(predictor.model.spec.module("S"), 40, strands="forward")
+    engine, alone = (OrcaEngine(model, genome, "cpu") for _ in range(2))
     codes = genome.fetch("a", units[0].start, units[0].end)
     new = replacement(codes, "sample", window, 0, frame, 0, units[0].start)
-    after = zoomed(predictor, frame, [(units[0], new)])
-    b = (units[0].start + 5 - before.start) // 40
-    change = np.abs(
-        [
-            (
-                after.values
-                + s * after.strand_difference
-                - before.values
-                - t * before.strand_difference
-            )[b]
-            for s in (1, -1)
-            for t in (1, -1)
-        ]
-    )
-    score = found.table["score"][0]
-    assert change.min(axis=0).mean() - 2e-5 <= score <= change.max(axis=0).mean() + 2e-5
+    wanted = []
+    for one in (engine, engine.for_genome(changed(genome, [(units[0], new)]))):
+        root, above, before = one.root(level.module, "a", frame.origin), None, None
+        for r in level.resolutions:
+            start = frame.origin // r + frame.starts[r]
+            at = Window(r, start, before, frame.origin // level.resolutions[0])
+            (above,) = one.decode_windows([(root, at, above)])
+            before = start
+        wanted.append(above[0][0, 0].numpy())
+    for expected, source in zip(wanted, (genome, changed(genome, [(units[0], new)]))):
+        of = alone if source is genome else alone.for_genome(source)
+        (found,) = predict([of], frame, level)
+        np.testing.assert_array_equal(found[0], expected)
+    assert 2 * alone.encoded_bp == engine.encoded_bp > 0
+
+    found = screen(here, "a:2,000-2,040", module="S", per_sequence=1, runs=1, strands="forward")
+    start = frame.start(40)
+    b = (units[0].start + 5 - start) // 40
+    counted = (start + 40 * np.arange(16) < LENGTH) & (start + 40 * np.arange(16) >= 0)
+    change = np.abs(wanted[1][b].astype(float) - wanted[0][b])[counted]
+    assert found.table["score"][0] == change.mean() > 1e-3
 
 
 def test_an_edited_genome_is_screened(here):

@@ -1,0 +1,112 @@
+"""What ``orca-cool screen motifs`` does: which motifs hold the contacts of their bins, and in which
+cell type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orca_cool.errors import EditError
+from orca_cool.files import sha256
+from orca_cool.genome.regions import merge_regions, parse_region
+from orca_cool.genome.source import SequenceSource
+from orca_cool.locks import holding
+from orca_cool.perturb.motif_result import MotifScreenResult, motif_result, paths_of
+from orca_cool.perturb.motif_sites import Sites, counted, find_sites
+from orca_cool.perturb.motifs import read_matrices
+from orca_cool.perturb.screen_base import ScreenJob
+from orca_cool.prediction.job import Opened, Say
+
+if TYPE_CHECKING:
+    from orca_cool.perturb.screen_local import Level
+
+
+@dataclass(frozen=True, kw_only=True)
+class MotifScreenJob(ScreenJob):
+    """Knock out every hit of motifs, and a matched background of each.
+
+    Attributes
+    ----------
+    motifs : file of JASPAR or MEME, whose motifs are looked for in ``regions`` on both strands; or
+        BED of hits, with the motif's name in column 4.
+    threshold : p-value of a hit at the most.
+    regions : where hits are looked for; with a BED none is needed.
+    """
+
+    motifs: str
+    threshold: float = 1e-5
+    per_sequence: int = 1
+    aggregate: str = "mean"
+    replace: str = "shuffle"
+
+    def check(self) -> None:
+        """As :meth:`ScreenJob.check`."""
+        super().check()
+        if not 0 < self.threshold < 1:
+            raise EditError(f"--threshold {self.threshold} is no p-value between 0 and 1")
+        if read_matrices(self.motifs) is not None and not self.regions:
+            raise EditError(
+                f"motifs file {self.motifs!r} holds matrices: give a REGION in which to look"
+            )
+
+    def paths(self) -> list[Path]:
+        """What is written; the file with the settings first."""
+        return paths_of(str(self.output))
+
+    def check_inputs(self) -> None:
+        """Raise what the models' headers, the genome and the files tell, before torch is loaded."""
+        super().check_inputs()
+        if not self.edits:
+            self.sites(self.source)
+
+    def sites(self, source: SequenceSource) -> Sites:
+        """Hits and their backgrounds.
+
+        Raises
+        ------
+        RegionError, EditError
+            If a region is not in the genome, or there is no hit.
+        """
+        sizes = source.chromsizes
+        regions = merge_regions([parse_region(text, sizes) for text in self.regions], sizes)
+        where = ", ".join(self.regions) or "the genome"
+        return find_sites(self.motifs, regions, source, self.threshold, self.seed, where)
+
+    def _written(self) -> list[str]:
+        return [] if self.output is None else [self.output]
+
+    @holding(_written)
+    def run(
+        self, opened: Opened | None = None, *, progress: bool = True, say: Say = lambda line: None
+    ) -> MotifScreenResult:
+        """Screen, and write the files if an output is named.
+
+        A killed run goes on where it was when the same job is run again.
+
+        Parameters
+        ----------
+        opened : the job's (first) model and genome, if they are open already.
+        progress : show a progress bar. say : called with what the user should know, line by line.
+
+        Raises
+        ------
+        OrcaCoolError
+        """
+        opened = self.ready(opened, say)
+        sites = self.sites(opened.source)
+        for line in sites.told:
+            say(line)
+        screen, scored = self.screened(opened, sites.units, progress, say)
+        result = motif_result(sites, scored)
+        if self.output is not None:
+            result.write(self.output, {**counted(sites), **screen.counts})
+            screen.forget()
+        return result
+
+    def settings(self, every: Sequence[Opened], level: Level) -> dict[str, Any]:
+        """What the scores depend on: plain values."""
+        own = {"motifs_sha256": sha256(self.motifs), "threshold": self.threshold}
+        return super().settings(every, level) | own

@@ -1,0 +1,316 @@
+"""What all screens are described by: models, what is changed together, and how it is scored."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from orca_cool import __version__
+from orca_cool.errors import EditError, ModelError, RegionError
+from orca_cool.files import check_output, sha256
+from orca_cool.genome.regions import Region, interval_of
+from orca_cool.genome.source import SequenceSource
+from orca_cool.genome.textfile import TextFile
+from orca_cool.model.assembly import agreed_assembly
+from orca_cool.model.header import read_header
+from orca_cool.model.network_spec import ModuleSpec
+from orca_cool.model.registry import resolve
+from orca_cool.model.spec import ModelDescription, ModelSpec
+from orca_cool.perturb.screen_output import SCORE, ScreenResult
+from orca_cool.perturb.screen_plan import REPLACEMENTS
+from orca_cool.prediction.job import Job, Opened, Say
+from orca_cool.prediction.progress import progress_bar
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from orca_cool.perturb.screen_local import Level
+    from orca_cool.perturb.screen_run import Screen
+
+log = logging.getLogger(__name__)
+
+#: How the scores of several runs become one.
+AGGREGATES: dict[str, Callable[..., Any]] = {"min": np.min, "mean": np.mean, "median": np.median}
+
+STRANDS = ("both", "forward")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScreenJob(Job):
+    """Score places of a genome by how much the contacts of their bins change without them.
+
+    A place's score: with b its bin, the mean over unmasked bins c of its window of
+    \\|mutated[b, c] - reference[b, c]\\| in natural log of observed/expected.
+
+    Attributes
+    ----------
+    other_models : models that score the same sequences as ``model``, each a column of its own.
+    output : what the names of the files begin with; None: nothing is written.
+    regions : what is screened.
+    module : of the models; None: their first. resolution : of the level, or its window, as text;
+        None: the finest.
+    per_sequence : places changed together in one sequence. runs : how often all of it is done.
+    aggregate : of the runs: "min", "mean" or "median".
+    replace : what stands in the place of a unit: one of
+        :data:`orca_cool.perturb.screen_plan.REPLACEMENTS`.
+    strands : "both" (the mean of their maps) or "forward"; None: both.
+    mask : BED of what is not to count in rows.
+    seed : of all that is drawn.
+    force : replace the files, and start anew.
+    """
+
+    other_models: tuple[str, ...] = ()
+    output: str | None = None
+    regions: tuple[str, ...] = ()
+    module: str | None = None
+    resolution: str | int | None = None
+    per_sequence: int = 20
+    runs: int = 3
+    aggregate: str = "min"
+    replace: str = "sample"
+    strands: str | None = None
+    mask: str | None = None
+    seed: int = 0
+    force: bool = False
+
+    def check(self) -> None:
+        """Raise what can be known to be wrong before models and genome are opened.
+
+        Raises
+        ------
+        EditError, OutputError, ModelError, DeviceError, RegionError
+        """
+        super().check()
+        for name, value, known in (
+            ("--aggregate", self.aggregate, tuple(AGGREGATES)),
+            ("--replace", self.replace, REPLACEMENTS),
+            ("--strands", self.both_or_forward, STRANDS),
+        ):
+            if value not in known:
+                raise EditError(f"{name} {value!r} is not known; use one of {', '.join(known)}")
+        for name in ("per_sequence", "runs"):
+            if getattr(self, name) < 1:
+                option = f"--{name.replace('_', '-')}"
+                raise EditError(f"{option} {getattr(self, name)} is less than 1")
+        if self.seed < 0:
+            raise EditError(f"--seed {self.seed} is negative; give a whole number from 0")
+        self._check_deletion()
+        if self.reencode:
+            raise EditError("a screen re-uses encodings; --reencode means nothing to it")
+        self._check_models()
+        if self.output is not None:
+            first, *others = self.paths()
+            check_output(first, self.force, others)
+
+    def _check_deletion(self) -> None:
+        if self.replace != "delete":
+            return
+        if self.per_sequence != 1:
+            raise EditError(
+                f"--replace delete moves what lies behind it, so that it needs one site a "
+                f"sequence, not {self.per_sequence}: give --per-sequence 1"
+            )
+        if self.both_or_forward != "both":
+            raise EditError("--replace delete is scored on both strands; leave out --strands")
+        if self.edits:
+            raise EditError("--replace delete is of the genome in its file; leave out --edit")
+
+    def _check_models(self) -> None:
+        """Several models must have names of their own, one assembly, and the same windows."""
+        module, resolution = self.chosen(self.spec)
+        first, shown = self.spec, _windows(self.spec, module, resolution)
+        if self.store is not None and self.other_models:
+            raise ModelError(
+                f"the store {self.store!r} holds the encodings of one model; leave it out with "
+                f"several"
+            )
+        known = {first.name: self.model}
+        for spec, model in zip(self.specs[1:], self.other_models):
+            if spec.name in known:
+                raise ModelError(
+                    f"the models {known[spec.name]!r} and {model!r} are both called {spec.name!r}, "
+                    f"and so would be their scores; give each model once"
+                )
+            known[spec.name] = model
+            a, b = list(first.assemblies), list(spec.assemblies)
+            if a and b and not {*a} & {*b}:
+                raise ModelError(
+                    f"the models {first.name!r} ({', '.join(a)}) and {spec.name!r} "
+                    f"({', '.join(b)}) are of different assemblies, so that they cannot score the "
+                    f"same sequences"
+                )
+            found = _windows(spec, *self.chosen(spec))
+            if found != shown:
+                raise ModelError(
+                    f"the models {first.name!r} and {spec.name!r} see different windows: {shown} "
+                    f"and {found}; choose --module and --resolution so that they are the same"
+                )
+
+    @cached_property
+    def specs(self) -> list[ModelSpec]:
+        """Specifications of all models, from their headers alone."""
+        others = [read_header(resolve(name))["spec"] for name in self.other_models]
+        return [self.spec, *others]
+
+    @property
+    def both_or_forward(self) -> str:
+        """The strands."""
+        return self.strands or "both"
+
+    @property
+    def module_name(self) -> str | None:
+        """The module that is asked for, if any is."""
+        return self.module
+
+    def types_of(self, spec: ModelDescription) -> list[str]:
+        """Cell types of a model whose maps are all wanted; none of a model of a single map, or
+        where one is chosen.
+        """
+        several = spec.cell_types if self.cell_type is None else ()
+        return list(several) if len(several) > 1 else []
+
+    @property
+    def names(self) -> list[str]:
+        """Columns of scores: the cell types that are wanted, "score" if there is but one; of
+        several models NAME, or NAME.TYPE.
+        """
+        if not self.other_models:
+            return self.types_of(self.spec) or [SCORE]
+        out = []
+        for spec in self.specs:
+            types = self.types_of(spec)
+            out += [f"{spec.name}.{t}" for t in types] if types else [spec.name]
+        return out
+
+    def chosen(self, spec: ModelDescription) -> tuple[ModuleSpec, int]:
+        """The module and the resolution of the level that is screened.
+
+        Raises
+        ------
+        ModelError
+            If the model has no such module or level, or the module reads several chromosomes.
+        """
+        name = self.module_name
+        module = spec.module(name) if name else spec.modules[0]
+        if module.multi_chromosome:
+            raise ModelError(
+                f"module {module.name!r} reads several chromosomes; a local screen needs one of a "
+                f"single chromosome"
+            )
+        resolution = (
+            module.resolutions[-1] if self.resolution is None else spec.parse_level(self.resolution)
+        )
+        if resolution not in module.resolutions:
+            raise ModelError(
+                f"level {self.resolution!r} is not of module {module.name!r}; levels there: "
+                f"{list(module.resolutions)}"
+            )
+        return module, resolution
+
+    @property
+    def overlap(self) -> int | None:
+        """bp between units that overlap their neighbours; None: they do not."""
+        return None
+
+    def paths(self) -> list[Path]:
+        """What is written; the file with the settings first."""
+        raise NotImplementedError
+
+    def check_inputs(self) -> None:
+        """Raise what the models' headers, the genome and the files tell, before torch is loaded."""
+        super().check_inputs()
+        for spec in self.specs[1:]:
+            if self.cell_type is not None:
+                spec.check_cell_type(self.cell_type)
+            agreed_assembly(spec, self.source, self.any_genome)
+        self.masked(self.source)
+
+    def masked(self, source: SequenceSource) -> dict[str, np.ndarray]:
+        """Masked intervals of each chromosome: (n, 2) starts and ends."""
+        if self.mask is None:
+            return {}
+        file = TextFile(self.mask, "mask", RegionError)
+        found: dict[str, list[tuple[int, int]]] = {}
+        for row in file.rows():
+            region = interval_of(row, source.chromsizes, may_overhang=True)
+            found.setdefault(region.chrom, []).append((region.start, region.end))
+        return {chrom: np.array(rows) for chrom, rows in found.items()}
+
+    def open(self, say: Say = log.warning) -> Opened:
+        """As :meth:`Job.open`; of a model of several cell types whose maps are all wanted, for the
+        first of them.
+        """
+        opened = super().open(say)
+        if types := self.types_of(self.spec):
+            opened = opened.for_cell_type(dataclasses.replace(self, cell_type=types[0]))
+        return opened
+
+    def open_others(self, opened: Opened, say: Say = lambda line: None) -> list[Opened]:
+        """The other models, on the same genome with the same edits."""
+        from orca_cool.model.bundle import load_bundle
+
+        out = []
+        for name, spec in zip(self.other_models, self.specs[1:]):
+            _, warning = agreed_assembly(spec, opened.reference, self.any_genome)
+            if warning is not None:
+                say(f"warning: {warning}")
+            model, types = load_bundle(resolve(name)), self.types_of(spec)
+            if cell_type := self.cell_type or (types[0] if types else None):
+                model = model.for_cell_type(cell_type)
+            out.append(dataclasses.replace(opened, model=model))
+        return out
+
+    def screened(
+        self, opened: Opened, units: Sequence[Region], progress: bool, say: Say
+    ) -> tuple[Screen, ScreenResult]:
+        """Score units, which are in the genome's order, or go on with a run that was killed."""
+        from orca_cool.perturb.screen_run import Screen
+
+        every = [opened, *self.open_others(opened, say)]
+        screen = Screen(self, every, units, self.masked(opened.source))
+        name = f"{', '.join(o.spec.name for o in every)} {screen.level.module.name}"
+        with progress_bar(progress, "sequence", name, screen.engine) as report:
+            result = screen.run(report)
+        for line in screen.told():
+            say(line)
+        return screen, result
+
+    def settings(self, every: Sequence[Opened], level: Level) -> dict[str, Any]:
+        """What the scores depend on: plain values."""
+        opened = every[0]
+        sizes = repr(dict(opened.source.chromsizes)).encode()
+        names = [o.spec.name for o in every]
+        digests = [o.model.digest for o in every]
+        return {
+            "orca_cool": __version__,
+            "model": names if self.other_models else names[0],
+            "model_digest": digests if self.other_models else digests[0],
+            "genome": opened.source.name,
+            "assembly": opened.file_assembly,
+            "chromsizes_sha256": hashlib.sha256(sizes).hexdigest(),
+            "cell_types": [] if self.names == [SCORE] else self.names,
+            "module": level.module.name,
+            "resolution": level.resolution,
+            "regions": list(self.regions),
+            "mask_sha256": None if self.mask is None else sha256(self.mask),
+            "per_sequence": self.per_sequence,
+            "runs": self.runs,
+            "aggregate": self.aggregate,
+            "replace": self.replace,
+            "strands": level.strands,
+            "seed": self.seed,
+        }
+
+
+def _windows(spec: ModelDescription, module: ModuleSpec, resolution: int) -> str:
+    """What decides where the windows of a screen lie, in words."""
+    levels = module.resolutions[: module.resolutions.index(resolution) + 1]
+    shown = ", ".join(f"{r:,}" for r in levels)
+    return f"{spec.bins} bins of {shown} bp, placed {spec.placement!r}"

@@ -1,0 +1,70 @@
+"""What is drawn in one window of a screen: which units share a sequence, and their new bases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from orca_cool.genome.regions import Region
+from orca_cool.genome.source import GAP, SequenceSource
+from orca_cool.perturb.screen_base import ScreenJob
+from orca_cool.perturb.screen_plan import Frame, apart, replacement, sequences
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The units of one frame that can be changed, and what is put in their place.
+
+    Attributes
+    ----------
+    job : whose settings count. source : the screened genome.
+    units : all units of the screen. width : of the frame's window in bp; start : its first base.
+    """
+
+    job: ScreenJob
+    source: SequenceSource
+    frame: Frame
+    units: Sequence[Region]
+    start: int
+    width: int
+
+    @cached_property
+    def codes(self) -> dict[int, np.ndarray]:
+        """By number, the bases of the units without an N."""
+        chrom = self.frame.chrom
+        found = {
+            k: self.source.fetch(chrom, self.units[k].start, self.units[k].end)
+            for k in self.frame.units
+        }
+        return {k: codes for k, codes in found.items() if not (codes == GAP).any()}
+
+    @cached_property
+    def window(self) -> np.ndarray:
+        """The bases A, C, G and T of the window."""
+        codes = self.source.fetch(self.frame.chrom, self.start, self.start + self.width)
+        return codes[codes != GAP]
+
+    @cached_property
+    def layers(self) -> list[list[int]]:
+        """The units that can be changed, by number; those of a layer do not overlap."""
+        return apart(self.units, list(self.codes)) if self.job.per_sequence > 1 else [[*self.codes]]
+
+    @property
+    def count(self) -> int:
+        """Sequences of a run."""
+        return sum(-(-len(layer) // self.job.per_sequence) for layer in self.layers)
+
+    def sequences(self, run: int) -> Iterator[tuple[list[int], list[tuple[Region, np.ndarray]]]]:
+        """The sequences of a run: the units of each, by number, and what replaces them."""
+        job, frame = self.job, self.frame
+        for number, layer in enumerate(self.layers):
+            for together in sequences(layer, job.per_sequence, job.seed, frame, run, number):
+                yield together, [(self.units[k], self._replaced(k, run)) for k in together]
+
+    def _replaced(self, k: int, run: int) -> np.ndarray:
+        start, job = self.units[k].start, self.job
+        codes = self.codes[k]
+        return replacement(codes, job.replace, self.window, job.seed, self.frame, run, start)

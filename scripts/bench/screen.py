@@ -1,0 +1,125 @@
+"""What the paper's local screen costs at the released size (random weights), with encodings used
+again, against a whole window encoded and decoded for each sequence, as the original does it.
+
+    python scripts/bench/screen.py [--device cpu] [--sequences 4] [--full 1]
+
+The screen is that of ``orca-cool screen local --preset orca``: the 1M module's 4 kb level, the
+forward strand, units of 10 bp, 20 of them a sequence, three runs. So 800 kb take 4,000 sequences a
+run, and 1 Mb takes 15,000 in all. A few sequences are measured, by wall clock and by the CPU time
+of the process (which other work on the machine does not lengthen), and multiplied. ``re-used``:
+what this package does, without the first sequence, which brings the reference. ``anew``: the same
+encoder and decoders, the window of each sequence encoded from nothing. ``plain``: the formulation
+to which the fast paths are held, likewise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from common import Random, released_size
+
+from orca_cool.genome.regions import Region
+from orca_cool.perturb.changed import changed
+from orca_cool.perturb.screen_local import FrameScreen, Level, predict
+from orca_cool.perturb.screen_plan import frames, replacement, sequences, tiled
+from orca_cool.prediction.orca_engine import OrcaEngine
+
+MB = 1_000_000
+#: Units of one window, all of them scored in it.
+CENTRAL = Region("chrR", 40 * MB, 40 * MB + 800_000)
+UNIT, PER_SEQUENCE, RUNS = 10, 20, 3
+#: Sequences of 1 Mb.
+PER_MB = RUNS * MB // UNIT // PER_SEQUENCE
+
+
+def timed(work: Callable[[], object]) -> tuple[float, float]:
+    """Seconds of wall clock and of CPU."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--sequences", type=int, default=4, help="measured with re-use")
+    parser.add_argument("--full", type=int, default=1, help="measured without")
+    options = parser.parse_args()
+
+    model, source = released_size(), Random(chrR=100 * MB)
+    module = model.spec.module("1M")
+    level = Level(module, module.resolutions[-1], strands="forward")
+    units = tiled([CENTRAL], UNIT, UNIT)
+    every = frames(model.spec, module, level.resolution, source, units)
+    frame = max(every, key=lambda f: len(f.units))
+    start = frame.start(level.resolution)
+    window = source.fetch("chrR", start, start + MB)
+    drawn = []
+    for numbers in sequences(frame.units, PER_SEQUENCE, 0, frame, 0)[: options.sequences + 1]:
+        places = [units[k] for k in numbers]
+        bases = [source.fetch("chrR", u.start, u.end) for u in places]
+        drawn.append(
+            [
+                (u, replacement(codes, "sample", window, 0, frame, 0, u.start))
+                for u, codes in zip(places, bases)
+            ]
+        )
+
+    engine = OrcaEngine(model, source, options.device, fine_bytes=2**30)
+    columns = np.ones(model.spec.bins, bool)
+    screen = FrameScreen(engine, source, frame, level, columns)
+    first = timed(lambda: screen.scores(drawn[:1]))
+    before = engine.encoded_bp
+    wall, cpu = timed(lambda: [screen.scores([edits]) for edits in drawn[1:]])
+    n = len(drawn) - 1
+    read = (engine.encoded_bp - before) / n
+    reused = wall / n, cpu / n
+
+    def anew() -> None:
+        for edits in drawn[: options.full]:
+            genome = changed(source, edits)
+            whole = OrcaEngine(model, genome, options.device, reuse=False)
+            predict([whole], frame, level)
+
+    found_anew = tuple(x / options.full for x in timed(anew))
+    found_plain = timed(lambda: plain(model, module, window, options.device))
+    rows = {"re-used": reused, "anew": found_anew, "plain": found_plain}
+    report = {
+        name: {
+            "s a sequence": round(wall, 3),
+            "CPU s a sequence": round(cpu, 3),
+            "CPU h per Mb": round(cpu * PER_MB / 3600, 2),
+            "times re-used": round(cpu / reused[1], 2),
+        }
+        for name, (wall, cpu) in rows.items()
+    }
+    about = {
+        "threads": torch.get_num_threads(),
+        "sequences per Mb": PER_MB,
+        "first sequence, with the reference: CPU s": round(first[1], 1),
+        "bp encoded a sequence, re-used": round(read),
+    }
+    print(json.dumps(about | report, indent=1))
+
+
+def plain(model: object, module: object, codes: np.ndarray, device: str) -> None:
+    """One window by the plain formulation: encoded whole, decoded on the forward strand."""
+    from reference import plain as reference
+
+    networks = model.model.to(device)  # type: ignore[attr-defined]
+    reference.encode(networks.encoder, codes, device)
+    x = torch.randn(1, 128, 250, device=device)
+    distance = torch.randn(1, 1, 250, 250, device=device)
+    with torch.inference_mode():
+        networks.decode(module, 4000, x, distance, None)
+
+
+if __name__ == "__main__":
+    main()
