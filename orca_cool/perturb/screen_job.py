@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from orca_cool import __version__
-from orca_cool.errors import EditError, ModelError, RegionError
+from orca_cool.errors import EditError, RegionError
 from orca_cool.files import check_output, sha256
 from orca_cool.genome.regions import Region, interval_of, merge_regions, parse_region
 from orca_cool.genome.source import GAP, SequenceSource
@@ -21,6 +21,7 @@ from orca_cool.locks import holding
 from orca_cool.maps.bigwig import import_pybigwig
 from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.model.spec import ModelDescription
+from orca_cool.perturb.screen_options import chosen_level, read_mask
 from orca_cool.perturb.screen_output import SCORE, ScreenResult, paths_of, write_files
 from orca_cool.perturb.screen_plan import (
     REPLACEMENTS,
@@ -168,21 +169,7 @@ class LocalScreenJob(Job):
             If the model has no such module or level, or the module reads several chromosomes.
         """
         name = self.module or PRESETS.get(self.preset or "", {}).get("module")
-        module = spec.module(name) if name else spec.modules[0]
-        if module.multi_chromosome:
-            raise ModelError(
-                f"module {module.name!r} reads several chromosomes; a local screen needs one of a "
-                f"single chromosome"
-            )
-        resolution = (
-            module.resolutions[-1] if self.resolution is None else spec.parse_level(self.resolution)
-        )
-        if resolution not in module.resolutions:
-            raise ModelError(
-                f"level {self.resolution!r} is not of module {module.name!r}; levels there: "
-                f"{list(module.resolutions)}"
-            )
-        return module, resolution
+        return chosen_level(spec, name, self.resolution, "local")
 
     def check_inputs(self) -> None:
         """Raise what the model's header, the genome and the files tell, before torch is loaded."""
@@ -232,14 +219,7 @@ class LocalScreenJob(Job):
 
     def masked(self, source: SequenceSource) -> dict[str, np.ndarray]:
         """Masked intervals of each chromosome: (n, 2) starts and ends."""
-        if self.mask is None:
-            return {}
-        file = TextFile(self.mask, "mask", RegionError)
-        found: dict[str, list[tuple[int, int]]] = {}
-        for row in file.rows():
-            region = interval_of(row, source.chromsizes, may_overhang=True)
-            found.setdefault(region.chrom, []).append((region.start, region.end))
-        return {chrom: np.array(rows) for chrom, rows in found.items()}
+        return read_mask(self.mask, source)
 
     def _written(self) -> list[str]:
         return [] if self.output is None else [self.output]
