@@ -143,7 +143,7 @@ class InsertResult:
         ----------
         column : of :attr:`columns`; None: the first.
         """
-        varied = [name for name in _HOW if self._varies(name)]
+        varied = self._varied()
         labels = self.table["source"].astype(str)
         for name in varied:
             text = self.table[name].astype(str)
@@ -153,9 +153,16 @@ class InsertResult:
         wide = found.pivot(index="label", columns="site", values=value)
         return wide.loc[labels.unique(), self.table["site"].unique()]
 
-    def _varies(self, name: str) -> bool:
-        """Whether one source was put in several such ways."""
-        return bool((self.table.groupby("source", sort=False)[name].nunique() > 1).any())
+    def _varied(self) -> list[str]:
+        """The columns that tell the ways apart in which a source was put at a site."""
+        kept = ["source"]
+        for name in ("orientation", "length", "number", "spacing"):
+            if len(self.table[[*kept, name]].drop_duplicates()) > len(
+                self.table[kept].drop_duplicates()
+            ):
+                kept.append(name)
+        # one source may have a length that another has not
+        return [n for n in kept[1:] if (self.table.groupby("source")[n].nunique() > 1).any()]
 
     def plot(self) -> Figure:
         """Insertion matrices: sources (rows) x sites (columns), a panel for each score."""
