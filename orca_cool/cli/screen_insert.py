@@ -129,5 +129,5 @@ def insert(job: dict[str, Any], edits: EditOptions, output: str, **options: Any)
     found = api.screen.insert(
         **job, edits=edits, output=output, **options, progress=not is_quiet(), say=say
     )
-    paths = paths_of(output, found.columns, bigwigs=True).values()
+    paths = paths_of(output, found.columns).values()
     echo_each(path for path in paths if Path(path).exists())

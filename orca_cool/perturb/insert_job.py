@@ -117,7 +117,7 @@ class InsertScreenJob(Job):
         self._check_mode()
         self._check_scores()
         if self.output is not None:
-            json, *others = paths_of(self.output, self.columns, bigwigs=True).values()
+            json, *others = paths_of(self.output, self.columns).values()
             check_output(json, self.force, others)
             import_pyarrow()
             import_pybigwig()

@@ -30,7 +30,7 @@ def frame_of(
     level, as far as the chromosome's ends allow.
     """
     top, length = module.resolutions[0], source.chromsizes[site.chrom]
-    position = min(round(site.start / top) * top, (length - 1) // top * top)
+    position = min((site.start + top // 2) // top * top, (length - 1) // top * top)
     centred = centred_on(spec, source, site.chrom)
     origin = top_origin(position, length, spec.window(top), top, centred)
     levels = module.resolutions[: module.resolutions.index(resolution) + 1]

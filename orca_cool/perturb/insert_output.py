@@ -87,8 +87,8 @@ class InsertResult:
             If no source lies in the genome, two overlap, or none has a number.
         """
         known = self.table.dropna(subset=["source_chrom", column])
-        found = known.groupby(_PLACE, sort=False)[column].mean().reset_index()
-        found.columns = ["chrom", "start", "end", "value"]
+        found = known.groupby(["source", *_PLACE], sort=False)[column].mean().reset_index()
+        found.columns = ["source", "chrom", "start", "end", "value"]
         found = found.sort_values(["chrom", "start", "end"], kind="stable", ignore_index=True)
         same = found["chrom"].eq(found["chrom"].shift())
         before = found["end"].shift().fillna(0)
@@ -97,7 +97,7 @@ class InsertResult:
                 f"there is no track of {column!r}: no source with a number lies in the genome, or "
                 f"two overlap"
             )
-        return found
+        return found.drop(columns="source")
 
     def to_parquet(self, path: str | Path) -> Path:
         """Write :attr:`table`.
@@ -248,12 +248,10 @@ def make_table(
     return table
 
 
-def paths_of(output: str, columns: Sequence[str], bigwigs: bool) -> dict[str, Path]:
+def paths_of(output: str, columns: Sequence[str]) -> dict[str, Path]:
     """The files of a screen by what they are; the settings first, which are written last."""
     out = {name: Path(f"{output}.{name}") for name in ("json", "parquet", "tsv", "png")}
-    if bigwigs:
-        out |= {f"bw {column}": Path(f"{output}.{column}.bw") for column in columns}
-    return out
+    return out | {f"bw {column}": Path(f"{output}.{column}.bw") for column in columns}
 
 
 def write_files(result: InsertResult, output: str, counts: Mapping[str, int]) -> list[Path]:
@@ -264,18 +262,19 @@ def write_files(result: InsertResult, output: str, counts: Mapping[str, int]) ->
     output : what their names begin with.
     counts : of sources, sites and sequences, for the settings.
     """
-    tracks = {}
+    paths = paths_of(output, result.columns)
     for column in result.columns:
+        path = paths[f"bw {column}"]
         try:
-            tracks[column] = result.track(column)
+            result.track(column)
         except OutputError:
+            del paths[f"bw {column}"]
+            path.unlink(missing_ok=True)  # of another screen, which this one replaces
             continue
-    paths = paths_of(output, list(tracks), bigwigs=True)
+        result.to_bigwig(path, column)
     result.to_parquet(paths["parquet"])
     text = result.means.to_csv(sep="\t", index=False, float_format="%.8g", na_rep="nan")
     atomic_write(paths["tsv"], text)
-    for column in tracks:
-        result.to_bigwig(paths[f"bw {column}"], column)
     with atomic_path(paths["png"]) as temporary:
         result.plot().savefig(temporary, format="png")
     about = {"format": FORMAT, "version": FORMAT_VERSION, **result.settings, **counts}

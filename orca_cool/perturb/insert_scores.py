@@ -87,6 +87,8 @@ def scores(
     -------
     Of each of ``wanted`` its number, NaN where nothing can be compared.
     """
+    if not columns.keep.any():
+        return [float("nan")] * len(wanted)
     change = found.alternate.values.astype(float) - found.reference.values.astype(float)
     index = found.bins[0]
     keep = (index >= 0) & columns.keep[index]

@@ -225,7 +225,9 @@ class InsertSite:
         own = found.references[0]
         key = (k, own.start)
         if key not in self._columns:
-            self._columns[key], _ = columns_of(self.source, self.mask, own, self.with_e1)
+            columns, enough = columns_of(self.source, self.mask, own, self.with_e1)
+            # where too little is known nothing counts, so that there is no score
+            self._columns[key] = columns if enough else Columns(columns.keep & False)
         first = self.site.start - found.alternate.start
         rows = np.zeros(len(found.touched), dtype=bool)
         middles = []

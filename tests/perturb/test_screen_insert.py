@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -18,8 +19,10 @@ from orca_cool.cli import main
 from orca_cool.genome.regions import Region
 from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.bundle import save_bundle
+from orca_cool.model.orca_spec import orca_spec
 from orca_cool.perturb import insert_run
 from orca_cool.perturb.insert_job import InsertScreenJob
+from orca_cool.perturb.insert_layout import frame_of
 from orca_cool.perturb.insert_sources import Backgrounds, Source, read_sources
 from orca_cool.perturb.screen_plan import dinucleotide_shuffle
 from orca_cool.variants.options import EditOptions
@@ -86,7 +89,7 @@ def letters(here) -> dict[str, str]:
 
 def zooms(predictor, edit: str, site: int):
     """The window of a site before and after an edit, through the public predictor."""
-    at = f"a:{round(site / 160) * 160}"
+    at = f"a:{(site + 80) // 160 * 160}"
     before = predictor.zoom(at, module="S", edges="real")[R]
     return before, predictor.edit(edit).zoom(at, module="S", edges="real")[R]
 
@@ -303,6 +306,17 @@ def test_what_is_drawn_depends_on_source_site_and_copy(here, predictor):
     assert dinucleotide_shuffle(one.codes, np.random.default_rng(0)).shape == one.codes.shape
 
 
+@pytest.mark.parametrize("target", [0, 12_800_000, 16_000_000, 64_000_000, 100_096_000])
+def test_the_papers_window(target):
+    """32 Mb, from 16 Mb before the target on, as far as the chromosome's ends allow."""
+    spec = orca_spec("hctnoc", modules=("32M",))
+    length = 128_000 * 900  # so that windows at the end are whole, too
+    source = SimpleNamespace(name="g", chromsizes={"chr8": length})
+    site = Region("chr8", target, target + 12_800)
+    frame = frame_of(spec, spec.module("32M"), 128_000, source, site)
+    assert frame.start(128_000) == min(max(target - 16_000_000, 0), length - 32_000_000)
+
+
 def test_only_what_is_touched_is_encoded_anew(here):
     """The window is 2,560 bp; an insertion costs its own bp and what the encoder sees around."""
     encoded = []
@@ -319,7 +333,8 @@ def test_only_what_is_touched_is_encoded_anew(here):
         screen.run()
         encoded.append(screen.engines[0].encoded_bp)
     a_sequence = (encoded[1] - encoded[0]) / 4  # two more sources at two sites
-    assert 0 < a_sequence <= 2 * (2 * 400 + 40 + 2 * 40)  # both strands, flanks of 400 bp
+    # both strands: what a change of 40 bp reaches (400 bp on either side), and what that sees
+    assert 0 < a_sequence <= 2 * (40 + 2 * 400 + 2 * 400) < 2 * 2560
 
 
 def test_masked_bins_do_not_count_and_mostly_masked_sites_have_no_score(
@@ -340,6 +355,10 @@ def test_masked_bins_do_not_count_and_mostly_masked_sites_have_no_score(
     found = insert(here, mask=bed, say=told.append).table
     assert found["row"].isna().tolist() == [True, False] * 2
     assert "1 sites lie in windows that are mostly masked" in told[-1]
+    bed.write_text("a\t1500\t2300\n")
+    found = insert(here, mask=bed, overwrite=False, scores="row,mse").table
+    assert found["row"].isna().tolist() == [True, False] * 2
+    assert found["mse"].isna().tolist() == [True, False] * 2
 
 
 def test_an_edited_genome_is_inserted_into(here, tmp_path):
