@@ -17,10 +17,11 @@ from orca_cool.errors import ModelError
 from orca_cool.prediction.job import Say
 
 if TYPE_CHECKING:
+    from orca_cool.perturb.insert_output import InsertResult
     from orca_cool.perturb.motif_result import MotifScreenResult
     from orca_cool.perturb.screen_output import ScreenResult
 
-__all__ = ["local", "motifs"]
+__all__ = ["insert", "local", "motifs"]
 
 
 def _silent(line: str) -> None:
@@ -120,3 +121,61 @@ def _plain(
         "output": None if output is None else os.fspath(output),
         "regions": (regions,) if isinstance(regions, str) else tuple(regions),
     }
+
+
+def insert(
+    sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    sites: str | os.PathLike[str],
+    *,
+    output: str | os.PathLike[str] | None = None,
+    progress: bool = True,
+    say: Say = _silent,
+    **options: Any,
+) -> InsertResult:
+    """Put sequences at sites, and score each by how much the contacts there change.
+
+    Parameters
+    ----------
+    sources : BED or FASTA files, ``"shuffle:FILE"``, ``"dinucleotide:FILE"`` or
+        ``"background:GC"``: one or several.
+    sites : a BED, or ``"background:GC:N"``: the middles of N random chromosomes.
+    output : what the names of files begin with; None: nothing is written, and a run that is stopped
+        begins anew.
+    progress : show a progress bar. say : called with what the user should know, line by line.
+    options : see :class:`orca_cool.perturb.insert_job.InsertScreenJob`; ``model`` and ``genome``
+        are needed. Those of ``orca-cool screen insert``: overwrite (False: insert), lengths,
+        orientations, number, spacing, scores, loops, resolution, module, mask, seed, ...
+
+    Returns
+    -------
+    InsertResult : ``.table`` (a DataFrame with a row for each sequence), ``.means`` (of each
+    source), ``.matrix()``, ``.to_parquet()``, ``.to_bigwig()``, ``.plot()``.
+
+    Raises
+    ------
+    OrcaCoolError
+        If anything about it is wrong; the message quotes what.
+
+    Examples
+    --------
+    >>> found = insert(
+    ...     "ctcf.fa", "sites.bed", model="extrusion", genome="extrusion-example",
+    ...     orientations="+,-", scores="row,insulation_at",
+    ... )  # doctest: +SKIP
+    >>> found.matrix("insulation_at.a")  # doctest: +SKIP
+    """
+    from orca_cool.perturb.insert_job import InsertScreenJob
+
+    several = [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
+    paths = {"model", "genome", "store", "mask", "loops"}
+    plain = {k: os.fspath(v) if k in paths and v is not None else v for k, v in options.items()}
+    for name in ("lengths", "number", "spacing"):
+        if name in plain:
+            value = plain[name]
+            plain[name] = (value,) if isinstance(value, int) else tuple(value)
+    return InsertScreenJob(
+        output=None if output is None else os.fspath(output),
+        sources=tuple(os.fspath(s) for s in several),
+        sites=os.fspath(sites),
+        **plain,
+    ).run(progress=progress, say=say)

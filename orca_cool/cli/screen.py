@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -20,18 +19,11 @@ from orca_cool.cli.options import (
     output_option,
     say,
 )
+from orca_cool.cli.screen_insert import insert
+from orca_cool.cli.unfinished import kept_beside
 from orca_cool.variants.options import EditOptions
 
 _REPLACE = ("sample", "shuffle", "dinucleotide", "N", "delete")
-
-
-def _remains(params: dict[str, Any]) -> str | None:
-    """What a run that was stopped has left."""
-    folder = Path(f"{params['output']}.partial")
-    if not folder.exists():
-        return None
-    without = " without --force" if params["force"] else ""
-    return f"what is done is kept in {str(folder)!r}: repeat the command{without} to go on"
 
 
 _resolution = click.option(
@@ -46,9 +38,12 @@ def screen() -> None:
     """Ask a model which base pairs its maps hang on: virtual screens."""
 
 
+screen.add_command(insert)
+
+
 @screen.command(
     cls=Verb,
-    remains=_remains,
+    remains=kept_beside,
     epilog="OUT.bw and OUT.bedgraph.gz (OUT.TYPE.bw ... of several cell types, OUT.MODEL.bw or "
     "OUT.MODEL.TYPE.bw ... of several models), OUT.json (settings and counts), OUT.top.tsv and "
     "OUT.top.fa (the strongest units and the sequence around them).",
@@ -125,7 +120,7 @@ def local(
 
 @screen.command(
     cls=Verb,
-    remains=_remains,
+    remains=kept_beside,
     epilog="OUT.motifs.tsv (a row for each motif and comparison: motif, A, B, n, mean_A, mean_B, "
     "difference, p, q), OUT.hits.tsv (each hit with its scores and its background's), OUT.json "
     "(settings and counts).",

@@ -26,3 +26,12 @@ def unfinished_folder(params: dict[str, Any], *also: Path) -> str | None:
     if not output.exists():
         return f"what is done is kept in {str(kept)!r}: repeat the command without --force to go on"
     return f"{str(output)!r} is as it was; with --force the command starts anew"
+
+
+def kept_beside(params: dict[str, Any]) -> str | None:
+    """What a screen that was stopped has left: the folder beside its output."""
+    folder = Path(f"{params['output']}.partial")
+    if not folder.exists():
+        return None
+    without = " without --force" if params["force"] else ""
+    return f"what is done is kept in {str(folder)!r}: repeat the command{without} to go on"

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from orca_cool import __version__
-from orca_cool.errors import EditError, ModelError, RegionError
+from orca_cool.errors import EditError, ModelError
 from orca_cool.files import check_output, sha256
-from orca_cool.genome.regions import Region, interval_of
+from orca_cool.genome.regions import Region
 from orca_cool.genome.source import SequenceSource
-from orca_cool.genome.textfile import TextFile
 from orca_cool.model.assembly import agreed_assembly
 from orca_cool.model.header import read_header
 from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.model.registry import resolve
 from orca_cool.model.spec import ModelDescription, ModelSpec
+from orca_cool.perturb.screen_options import chosen_level, read_mask
 from orca_cool.perturb.screen_output import SCORE, ScreenResult
 from orca_cool.perturb.screen_plan import REPLACEMENTS
 from orca_cool.prediction.job import Job, Opened, Say
@@ -197,22 +197,7 @@ class ScreenJob(Job):
         ModelError
             If the model has no such module or level, or the module reads several chromosomes.
         """
-        name = self.module_name
-        module = spec.module(name) if name else spec.modules[0]
-        if module.multi_chromosome:
-            raise ModelError(
-                f"module {module.name!r} reads several chromosomes; a local screen needs one of a "
-                f"single chromosome"
-            )
-        resolution = (
-            module.resolutions[-1] if self.resolution is None else spec.parse_level(self.resolution)
-        )
-        if resolution not in module.resolutions:
-            raise ModelError(
-                f"level {self.resolution!r} is not of module {module.name!r}; levels there: "
-                f"{list(module.resolutions)}"
-            )
-        return module, resolution
+        return chosen_level(spec, self.module_name, self.resolution, "local")
 
     @property
     def overlap(self) -> int | None:
@@ -234,14 +219,7 @@ class ScreenJob(Job):
 
     def masked(self, source: SequenceSource) -> dict[str, np.ndarray]:
         """Masked intervals of each chromosome: (n, 2) starts and ends."""
-        if self.mask is None:
-            return {}
-        file = TextFile(self.mask, "mask", RegionError)
-        found: dict[str, list[tuple[int, int]]] = {}
-        for row in file.rows():
-            region = interval_of(row, source.chromsizes, may_overhang=True)
-            found.setdefault(region.chrom, []).append((region.start, region.end))
-        return {chrom: np.array(rows) for chrom, rows in found.items()}
+        return read_mask(self.mask, source)
 
     def open(self, say: Say = log.warning) -> Opened:
         """As :meth:`Job.open`; of a model of several cell types whose maps are all wanted, for the

@@ -145,7 +145,8 @@ def frames(
     for (chrom, k), numbers in groups.items():
         length = source.chromsizes[chrom]
         position = min(first + k * step, (length - 1) // top * top)
-        origin = _origin(position, length, spec.window(top), top, centred_on(spec, source, chrom))
+        centred = centred_on(spec, source, chrom)
+        origin = top_origin(position, length, spec.window(top), top, centred)
         levels = module.resolutions[: module.resolutions.index(resolution) + 1]
         starts = zoom_windows(position, origin, levels, spec.bins)
         frame = Frame(chrom, position, origin, starts, tuple(numbers))
@@ -161,7 +162,7 @@ def frames(
     return out
 
 
-def _origin(position: int, length: int, window: int, top: int, centred: int | None) -> int:
+def top_origin(position: int, length: int, window: int, top: int, centred: int | None) -> int:
     """Start of the top window in bp, a multiple of its bin ``top``.
 
     That of :func:`orca_cool.prediction.windows.zoom_top`; but the last one reaches the chromosome's

@@ -1,0 +1,133 @@
+"""``orca-cool screen insert``: which sequence, put at a place, changes its contacts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from orca_cool import api
+from orca_cool.cli.options import (
+    Length,
+    Verb,
+    echo_each,
+    edit_options,
+    force_option,
+    is_quiet,
+    job_options,
+    output_option,
+    say,
+)
+from orca_cool.cli.unfinished import kept_beside
+from orca_cool.variants.options import EditOptions
+
+
+@click.command(
+    cls=Verb,
+    remains=kept_beside,
+    epilog="OUT.parquet (a row for each sequence: source x site), OUT.tsv (means of each source), "
+    "OUT.SCORE.bw (the same as tracks, where sources lie in the genome and do not overlap), "
+    "OUT.png (the insertion matrix), OUT.json (settings and counts). Of several cell types scores "
+    "are called SCORE.TYPE.",
+)
+@job_options()
+@output_option("What the names of the files begin with.")
+@click.option(
+    "--sources",
+    multiple=True,
+    required=True,
+    metavar="WHAT",
+    help="What is inserted: a BED or FASTA file, shuffle:FILE or dinucleotide:FILE (the same in "
+    "another order, drawn anew at each site), background:GC or background:GC:N (random bases; "
+    "needs --lengths). Repeatable.",
+)
+@click.option(
+    "--sites",
+    required=True,
+    metavar="WHERE",
+    help="A BED, whose intervals' first bases are the sites, or background:GC:N, the middles of N "
+    "random chromosomes.",
+)
+@click.option(
+    "--overwrite/--insert",
+    default=True,
+    show_default=True,
+    help="Replace the site's bases, or move what lies behind it.",
+)
+@click.option(
+    "--lengths",
+    type=Length(1),
+    multiple=True,
+    help="bp around the middle of each source [default: all of it]. Repeatable.",
+)
+@click.option(
+    "--orientations",
+    default="+",
+    show_default=True,
+    metavar="LIST",
+    help="With commas: + and - (of all copies), and patterns with a letter for each copy: >><<.",
+)
+@click.option(
+    "--number",
+    "-n",
+    type=int,
+    multiple=True,
+    default=(1,),
+    help="Copies, of + and - [default: 1]. Repeatable.",
+)
+@click.option(
+    "--spacing",
+    type=int,
+    multiple=True,
+    default=(0,),
+    help="bp of the site's sequence between copies [default: 0]. Repeatable.",
+)
+@click.option(
+    "--scores",
+    default="row",
+    show_default=True,
+    metavar="LIST",
+    help="With commas: row, signed, dot (first copy to last), loop_change (with --loops), "
+    "insulation, insulation_at and others of `orca-cool variants`.",
+)
+@click.option("--loops", metavar="BEDPE", help="Pairs of places, of the score loop_change.")
+@click.option("--module", help="Module of the model [default: the first, with --preset orca 32M].")
+@click.option(
+    "--resolution",
+    metavar="BP",
+    help="Level: its resolution or window [default: the finest, with --preset orca 128000].",
+)
+@click.option(
+    "--strands",
+    type=click.Choice(["both", "forward"]),
+    default="both",
+    show_default=True,
+    help="Maps of both strands, averaged, or of the forward one.",
+)
+@click.option(
+    "--mask", metavar="BED", help="What does not count: bins of which it holds more than a quarter."
+)
+@click.option("--seed", default=0, show_default=True, help="Of all that is drawn.")
+@click.option(
+    "--preset",
+    type=click.Choice(["orca"]),
+    help="The paper's compartment activity screen: 12,800 bp, the level of 128 kb of module 32M, "
+    "sites at multiples of 128 kb.",
+)
+@edit_options
+@force_option
+def insert(job: dict[str, Any], edits: EditOptions, output: str, **options: Any) -> None:
+    """Put sequences at sites, and score each by how much the contacts there change.
+
+    All combinations of sources, sites, lengths, orientations, numbers and spacings are predicted. A
+    killed run goes on where it was when the same command is repeated; its work lies in OUT.partial
+    until then.
+    """
+    from orca_cool.perturb.insert_output import paths_of
+
+    found = api.screen.insert(
+        **job, edits=edits, output=output, **options, progress=not is_quiet(), say=say
+    )
+    paths = paths_of(output, found.columns).values()
+    echo_each(path for path in paths if Path(path).exists())

@@ -1,0 +1,322 @@
+"""What ``orca-cool screen insert`` does: which sequence, put at a place, changes its contacts."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orca_cool import __version__
+from orca_cool.errors import EditError, RegionError
+from orca_cool.files import check_output, sha256
+from orca_cool.genome.loops import read_loops
+from orca_cool.genome.regions import Region
+from orca_cool.genome.source import SequenceSource
+from orca_cool.genome.textfile import STANDARD_INPUT
+from orca_cool.locks import holding
+from orca_cool.maps.bigwig import import_pybigwig
+from orca_cool.model.network_spec import ModuleSpec
+from orca_cool.perturb.insert_layout import require_layout
+from orca_cool.perturb.insert_output import InsertResult, import_pyarrow, paths_of, write_files
+from orca_cool.perturb.insert_plan import Cassette, cassettes
+from orca_cool.perturb.insert_scores import DOT, DOT_APART, chosen_scores
+from orca_cool.perturb.insert_sources import (
+    BACKGROUND,
+    SHUFFLES,
+    Backgrounds,
+    Source,
+    parse_background,
+    read_sites,
+    read_sources,
+)
+from orca_cool.perturb.screen_base import STRANDS
+from orca_cool.perturb.screen_options import chosen_level, read_mask
+from orca_cool.perturb.screen_output import SCORE
+from orca_cool.prediction.job import Job, Opened, Say
+from orca_cool.prediction.progress import progress_bar
+
+if TYPE_CHECKING:
+    from orca_cool.perturb.screen_local import Level
+
+
+#: Settings that the paper's screen has and ours has not.
+PRESETS: dict[str, dict[str, Any]] = {
+    "orca": {"module": "32M", "resolution": 128_000, "lengths": (12_800,)}
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class InsertScreenJob(Job):
+    """Put sequences at sites, and score each by how much the contacts there change.
+
+    Attributes
+    ----------
+    output : what the names of the files begin with; None: nothing is written.
+    sources : files of BED or FASTA, ``shuffle:FILE``, ``dinucleotide:FILE``, ``background:GC``.
+    sites : a BED, or ``background:GC:N``: the middles of N random chromosomes.
+    overwrite : the site's bases are replaced, from its first one on; else sequence is inserted
+        before it, and what lies behind it moves.
+    lengths : in bp, that each source is cut to, or grown to in its genome; none: its own.
+    orientations : "+", "-" and patterns such as ">><<", with commas between them.
+    number : of copies, of "+" and "-". spacing : bp of the genome between copies.
+    scores : names of :data:`orca_cool.perturb.insert_scores.SCORES`, with commas between them.
+    loops : BEDPE, of the score loop_change.
+    module : of the model; None: its first. resolution : of the level, or its window, as text;
+        None: the finest.
+    strands : "both" (the mean of their maps) or "forward".
+    mask : BED of what does not count: bins of which more than a quarter is masked.
+    seed : of all that is drawn.
+    preset : "orca": the paper's compartment activity screen where nothing else is given.
+    force : replace the files, and start anew.
+    """
+
+    output: str | None = None
+    sources: tuple[str, ...] = ()
+    sites: str = ""
+    overwrite: bool = True
+    lengths: tuple[int, ...] = ()
+    orientations: str = "+"
+    number: tuple[int, ...] = (1,)
+    spacing: tuple[int, ...] = (0,)
+    scores: str = "row"
+    loops: str | None = None
+    module: str | None = None
+    resolution: str | int | None = None
+    strands: str = "both"
+    mask: str | None = None
+    seed: int = 0
+    preset: str | None = None
+    force: bool = False
+
+    def check(self) -> None:
+        """Raise what can be known to be wrong before model and genome are opened.
+
+        Raises
+        ------
+        EditError, OutputError, ModelError, DeviceError, RegionError
+        """
+        super().check()
+        for name, value, known in (
+            ("--strands", self.strands, STRANDS),
+            ("--preset", self.preset, (None, *PRESETS)),
+        ):
+            if value not in known:
+                raise EditError(
+                    f"{name} {value!r} is not known; use one of {', '.join(filter(None, known))}"
+                )
+        if not self.sources or not self.sites:
+            raise EditError("a screen by insertion needs --sources and --sites")
+        if any(text.rpartition(":")[2] == STANDARD_INPUT for text in (*self.sources, self.sites)):
+            raise EditError("--sources and --sites are read twice; give files, not standard input")
+        if self.seed < 0:
+            raise EditError(f"--seed {self.seed} is negative; give a whole number from 0")
+        if self.reencode:
+            raise EditError("a screen re-uses encodings; --reencode means nothing to it")
+        self._check_mode()
+        self._check_scores()
+        if self.output is not None:
+            json, *others = paths_of(self.output, self.columns).values()
+            check_output(json, self.force, others)
+            import_pyarrow()
+            import_pybigwig()
+
+    def _check_mode(self) -> None:
+        if self.background and self.store is not None:
+            raise EditError(f"--sites {self.sites!r} are not in the genome of --store")
+        if self.background and self.mask is not None:
+            raise EditError(f"--mask {self.mask!r} means nothing to --sites {self.sites!r}")
+        if self.overwrite:
+            return
+        if self.strands != "both":
+            raise EditError("--insert is scored on both strands; leave out --strands")
+        if self.edits:
+            raise EditError("--insert is into the genome in its file; leave out --edit")
+        if self.preset is not None:
+            raise EditError(f"--preset {self.preset!r} overwrites; leave out --insert")
+
+    def _check_scores(self) -> None:
+        _, resolution = self.chosen()
+        if ("loop_change" in self.names_of_scores) != (self.loops is not None):
+            raise EditError(
+                f"--scores {self.scores!r} and --loops {self.loops!r} do not fit: loop_change is "
+                f"of the loops of --loops, and only it"
+            )
+        if DOT in self.names_of_scores and not any(
+            c.number > 1 and (c.length is None or c.span(c.length) > DOT_APART * resolution)
+            for c in self.cassettes
+        ):
+            raise EditError(
+                f"--scores {self.scores!r}: dot is between the first copy and the last, which must "
+                f"lie {DOT_APART} bins of {resolution:,} bp apart; give --number and --spacing, or "
+                f"--loops and the score loop_change"
+            )
+
+    @property
+    def background(self) -> tuple[float, int] | None:
+        """Share of G and C and number of the random chromosomes; None: sites lie in the genome."""
+        if not self.sites.startswith(f"{BACKGROUND}:"):
+            return None
+        return parse_background(self.sites, "--sites")
+
+    @property
+    def names(self) -> list[str]:
+        """The cell types that are wanted, "score" if there is but one."""
+        several = self.spec.cell_types if self.cell_type is None else ()
+        return list(several) if len(several) > 1 else [SCORE]
+
+    @property
+    def names_of_scores(self) -> tuple[str, ...]:
+        """The scores that are wanted."""
+        return chosen_scores(self.scores)
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns of the table: a score, or score and cell type."""
+        if self.names == [SCORE]:
+            return list(self.names_of_scores)
+        return [f"{score}.{name}" for name in self.names for score in self.names_of_scores]
+
+    @property
+    def cassettes(self) -> list[Cassette]:
+        """All combinations of lengths, orientations, numbers and spacings."""
+        lengths = self.lengths or PRESETS.get(self.preset or "", {}).get("lengths", ())
+        return cassettes(lengths, self.orientations, self.number, self.spacing)
+
+    def chosen(self) -> tuple[ModuleSpec, int]:
+        """The module and the resolution of the level that is screened.
+
+        Raises
+        ------
+        ModelError
+            If the model has no such module or level, or the module reads several chromosomes.
+        """
+        preset = PRESETS.get(self.preset or "", {})
+        level = preset.get("resolution") if self.resolution is None else self.resolution
+        return chosen_level(self.spec, self.module or preset.get("module"), level, "insert")
+
+    def check_inputs(self) -> None:
+        """Raise what the model's header, the genome and the files tell, before torch is loaded."""
+        super().check_inputs()
+        read_mask(self.mask, self.source)
+        if not self.edits:
+            self.plan(self.source, self.genome_of(self.source))
+        self.loops_of(self.genome_of(self.source))
+
+    def genome_of(self, source: SequenceSource) -> SequenceSource:
+        """The genome that is inserted into: that of the sources, or random chromosomes."""
+        if self.background is None:
+            return source
+        gc, number = self.background
+        module, _ = self.chosen()
+        return Backgrounds(gc, number, self.spec.window(module.resolutions[0]), self.seed)
+
+    def loops_of(self, genome: SequenceSource) -> tuple[tuple[str, int, int], ...]:
+        """The loops of ``loops``."""
+        return () if self.loops is None else read_loops(self.loops, genome.chromsizes)
+
+    def plan(
+        self, source: SequenceSource, genome: SequenceSource
+    ) -> tuple[list[Source], list[Region]]:
+        """The sources and the sites.
+
+        Parameters
+        ----------
+        source : the genome of the sources. genome : that of the sites.
+
+        Raises
+        ------
+        EditError, RegionError
+            If one of them cannot be used; the message quotes it.
+        """
+        sources = read_sources(self.sources, source)
+        if isinstance(genome, Backgrounds):
+            sites = genome.sites()
+        else:
+            sites = read_sites(self.sites, genome)
+        _, resolution = self.chosen()
+        if self.preset is not None:
+            for site in sites:
+                if site.start % resolution:
+                    raise RegionError(
+                        f"the site {str(site)!r} does not begin at a multiple of {resolution:,} "
+                        f"bp, as those of --preset {self.preset} do"
+                    )
+        require_layout(self, sources, source, sites, genome)
+        return sources, sites
+
+    def _written(self) -> list[str]:
+        return [] if self.output is None else [self.output]
+
+    @holding(_written)
+    def run(
+        self, opened: Opened | None = None, *, progress: bool = True, say: Say = lambda line: None
+    ) -> InsertResult:
+        """Screen, and write the files if an output is named.
+
+        A killed run goes on where it was when the same job is run again.
+
+        Parameters
+        ----------
+        opened : the job's model and genome, if they are open already.
+        progress : show a progress bar. say : called with what the user should know, line by line.
+
+        Raises
+        ------
+        OrcaCoolError
+        """
+        self.check()
+        if opened is None:
+            self.check_inputs()
+        from orca_cool.perturb.insert_run import InsertScreen
+
+        several = len(self.names) > 1
+        one = dataclasses.replace(self, cell_type=self.names[0]) if several else self
+        opened = opened or one.open(say)
+        screen = InsertScreen(self, opened)
+        name = f"{opened.spec.name} {screen.level.module.name}"
+        with progress_bar(progress, "sequence", name, screen.engines[0]) as report:
+            result = screen.run(report)
+        for line in screen.told():
+            say(line)
+        if self.output is not None:
+            write_files(result, self.output, screen.counts)
+            screen.forget()
+        return result
+
+    def settings(self, opened: Opened, level: Level) -> dict[str, Any]:
+        """What the scores depend on: plain values."""
+        sizes = repr(dict(opened.source.chromsizes)).encode()
+        return {
+            "orca_cool": __version__,
+            "model": opened.spec.name,
+            "model_digest": opened.model.digest,
+            "genome": opened.source.name,
+            "assembly": opened.file_assembly,
+            "chromsizes_sha256": hashlib.sha256(sizes).hexdigest(),
+            "cell_types": [] if self.names == [SCORE] else self.names,
+            "module": level.module.name,
+            "resolution": level.resolution,
+            "sources": [_told(text) for text in self.sources],
+            "sites": _told(self.sites),
+            "overwrite": self.overwrite,
+            "lengths": [c.length for c in self.cassettes],
+            "orientations": [c.orientation for c in self.cassettes],
+            "number": [c.number for c in self.cassettes],
+            "spacing": [c.spacing for c in self.cassettes],
+            "scores": list(self.names_of_scores),
+            "loops_sha256": None if self.loops is None else sha256(self.loops),
+            "mask_sha256": None if self.mask is None else sha256(self.mask),
+            "strands": level.strands,
+            "seed": self.seed,
+        }
+
+
+def _told(text: str) -> dict[str, str]:
+    """A text of sources or sites, with the digest of its file."""
+    word, colon, rest = text.partition(":")
+    if colon and word == BACKGROUND:
+        return {"text": text}
+    path = rest if colon and word in SHUFFLES else text
+    return {"text": text.replace(path, Path(path).name), "sha256": sha256(path)}

@@ -1,0 +1,239 @@
+"""A site of an insertion screen: its reference, predicted once, and the comparisons of edited
+genomes with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from orca_cool.effects.align import Comparison, Reference, compare
+from orca_cool.effects.sites import Site
+from orca_cool.genome.apply_edits import apply_edits
+from orca_cool.genome.composition import gc_of_bins
+from orca_cool.genome.edited import EditedGenome
+from orca_cool.genome.regions import Region
+from orca_cool.genome.source import SequenceSource
+from orca_cool.maps.contact_map import ContactMap
+from orca_cool.maps.tracks import first_eigenvector
+from orca_cool.perturb.insert_layout import frame_of
+from orca_cool.perturb.insert_plan import Cassette, inserting, oriented, overwriting
+from orca_cool.perturb.insert_scores import Columns
+from orca_cool.perturb.screen_local import Level, Mask, bins_of, changed, predict, unmasked
+from orca_cool.prediction.engine import Engine
+
+#: A bin is masked if more than this share of it is: 8 of the 32 fine bins of the paper's.
+MASKED = 0.25
+
+
+@dataclass(frozen=True)
+class Insertion:
+    """What is put at a site.
+
+    Attributes
+    ----------
+    cassette : how. copies : their codes, uint8, all of one length, not on their strands yet.
+    """
+
+    cassette: Cassette
+    copies: list[np.ndarray]
+
+    @property
+    def length(self) -> int:
+        """Of each copy in bp."""
+        return len(self.copies[0])
+
+
+@dataclass(frozen=True)
+class Seen:
+    """An insertion in the map of one cell type.
+
+    Attributes
+    ----------
+    found : the map beside its reference.
+    rows : (n,) bool, the bins of what was inserted. ends : bins of the first and the last copy.
+    columns : what counts, in the bins of the reference.
+    """
+
+    found: Comparison
+    rows: np.ndarray
+    ends: tuple[int, int]
+    columns: Columns
+
+
+def columns_of(
+    source: SequenceSource, mask: Mask, m: ContactMap, with_e1: bool
+) -> tuple[Columns, bool]:
+    """Bins of a reference's map that count, and whether they are half of those in the chromosome.
+
+    Parameters
+    ----------
+    with_e1 : the first eigenvector is needed.
+    """
+    start, r, n = m.start, m.resolution, len(m.values)
+    keep, _ = unmasked(source, {}, m.chrom, start, r, n)
+    keep = keep & (masked_share(mask, m.chrom, start, r, n) <= MASKED)
+    first = start + r * np.arange(n)
+    inside = (first < source.chromsizes[m.chrom]) & (first + r > 0)
+    enough = bool(keep.any() and 2 * keep.sum() >= inside.sum())
+    e1 = None
+    if with_e1:
+        y = np.where(np.logical_and.outer(keep, keep), m.values, np.nan).astype(float)
+        e1 = first_eigenvector(y, gc_of_bins(source, m.chrom, start, r, n))
+    return Columns(keep, e1), enough
+
+
+def masked_share(mask: Mask, chrom: str, start: int, resolution: int, n: int) -> np.ndarray:
+    """(n,) share of each bin that intervals of a mask hold; what two of them hold counts once.
+
+    Examples
+    --------
+    >>> masked_share({"a": np.array([(5, 25), (10, 12)])}, "a", 0, 10, 3).tolist()
+    [0.5, 1.0, 0.5]
+    """
+    covered, reached = np.zeros(n), start
+    for a, b in sorted(map(tuple, mask.get(chrom, np.zeros((0, 2), dtype=int)).tolist())):
+        a, b = max(a, reached), min(b, start + n * resolution)
+        reached = max(reached, b)
+        for k in range((a - start) // resolution, -(-(b - start) // resolution) if b > a else 0):
+            low = start + k * resolution
+            covered[k] += min(b, low + resolution) - max(a, low)
+    return covered / resolution
+
+
+class OverwriteSite:
+    """A site whose bases are overwritten: the windows of the reference and of the edited genomes
+    are the same, bin by bin.
+
+    Parameters
+    ----------
+    engines : of the genome in its file, one for each cell type; the first one predicts.
+    source : the genome that is screened: that of the engines, or an edited one.
+    """
+
+    def __init__(
+        self,
+        engines: Sequence[Engine],
+        source: SequenceSource,
+        site: Region,
+        level: Level,
+        mask: Mask,
+        with_e1: bool,
+    ):
+        self.engines, self.source, self.site, self.level = engines, source, site, level
+        self.mask, self.with_e1 = mask, with_e1
+        spec = engines[0].spec
+        self.frame = frame_of(spec, level.module, level.resolution, source, site)
+        self.start = self.frame.start(level.resolution)
+
+    @cached_property
+    def reference(self) -> list[ContactMap]:
+        """Maps of each cell type."""
+        engine = self.engines[0]
+        if isinstance(self.source, EditedGenome):
+            engine = engine.for_genome(self.source)
+        (values,) = predict([engine], self.frame, self.level)
+        return self._maps(values)
+
+    @cached_property
+    def columns(self) -> list[tuple[Columns, bool]]:
+        """What counts in the maps of each cell type, and whether it is enough."""
+        return [columns_of(self.source, self.mask, m, self.with_e1) for m in self.reference]
+
+    def _maps(self, values: np.ndarray) -> list[ContactMap]:
+        r, n = self.level.resolution, values.shape[-1]
+        region = Region(self.site.chrom, self.start, self.start + r * n)
+        tables = [engine.expected(self.level.module) for engine in self.engines]
+        return [
+            ContactMap(v, t.expected_matrix(r, n), t.eps(r, n), region, r)
+            for v, t in zip(values, tables)
+        ]
+
+    def compared(self, several: Sequence[Insertion]) -> list[list[Seen]]:
+        """Insertions, which are predicted together, each in the map of each cell type."""
+        parts = [
+            overwriting(self.source, self.site, oriented(one.copies, one.cassette), one.cassette)
+            for one in several
+        ]
+        engine = self.engines[0]
+        genomes = [engine.for_genome(changed(self.source, edits)) for edits in parts]
+        return [
+            [self._seen(edits, k, m) for k, m in enumerate(self._maps(values))]
+            for edits, values in zip(parts, predict(genomes, self.frame, self.level))
+        ]
+
+    def _seen(self, edits: Sequence[tuple[Region, np.ndarray]], k: int, m: ContactMap) -> Seen:
+        r, n = m.resolution, len(m.values)
+        columns, _ = self.columns[k]
+        rows, touched = np.zeros((2, n), dtype=bool)
+        for unit, _ in edits:
+            rows[bins_of(unit, self.start, r)] = True
+            touched[(unit.start - self.start) // r : (unit.end - 1 - self.start) // r + 1] = True
+        before = self.reference[k]
+        values = np.where(np.logical_and.outer(columns.keep, columns.keep), before.values, np.nan)
+        known = ContactMap(values, before.expected, before.eps, before.region, r)
+        units = [unit for unit, _ in edits]
+        breakpoints = tuple(sorted({b for u in units for b in (u.start, u.end)}))
+        place = (self.site.chrom, self.frame.position)
+        at = Site(self.site.chrom, breakpoints, self.frame.position, (place,))
+        bins, gaps = np.arange(n), ~columns.keep
+        found = Comparison(at, m, known, (before,), (bins,), touched, (gaps, gaps))
+        middles = [((u.start + u.end) // 2 - self.start) // r for u in (units[0], units[-1])]
+        return Seen(found, rows, (middles[0], middles[1]), columns)
+
+
+class InsertSite:
+    """A site at which sequence is inserted: what lies behind it moves, and bins are compared in the
+    windows of ``orca-cool variants``.
+
+    Parameters
+    ----------
+    references : of the genome, one for each cell type.
+    """
+
+    def __init__(
+        self, references: Sequence[Reference], site: Region, level: Level, mask: Mask, with_e1: bool
+    ):
+        self.references, self.site, self.level = references, site, level
+        self.mask, self.with_e1 = mask, with_e1
+        self.source = references[0].engine.source
+        self._columns: dict[tuple[int, int], Columns] = {}
+
+    def compared(self, several: Sequence[Insertion]) -> list[list[Seen]]:
+        """As :meth:`OverwriteSite.compared`."""
+        genomes = [
+            apply_edits(
+                self.source,
+                inserting(self.site, oriented(one.copies, one.cassette), one.cassette),
+                name=f"{self.source.name}.screened",
+            )
+            for one in several
+        ]
+        by_map = [
+            compare(reference, genomes, keep=(self.level.resolution,))
+            for reference in self.references
+        ]
+        return [
+            [self._seen(one, k, found[number][0]) for k, found in enumerate(by_map)]
+            for number, one in enumerate(several)
+        ]
+
+    def _seen(self, one: Insertion, k: int, found: Comparison) -> Seen:
+        own = found.references[0]
+        key = (k, own.start)
+        if key not in self._columns:
+            columns, enough = columns_of(self.source, self.mask, own, self.with_e1)
+            # where too little is known nothing counts, so that there is no score
+            self._columns[key] = columns if enough else Columns(columns.keep & False)
+        first = self.site.start - found.alternate.start
+        rows = np.zeros(len(found.touched), dtype=bool)
+        middles = []
+        for at in one.cassette.starts(one.length):
+            begin, r = first + at, found.resolution
+            # from the base before a copy to the one behind it: both are the reference's
+            rows[max((begin - 1) // r, 0) : (begin + one.length) // r + 1] = True
+            middles.append((begin + one.length // 2) // r)
+        return Seen(found, rows, (middles[0], middles[-1]), self._columns[key])
