@@ -7,10 +7,7 @@
 
 from __future__ import annotations
 
-from orca_cool.perturb.objective import (
-    Objective,
-    PredictedMap,
-    custom,
+from orca_cool.perturb.named_objectives import (
     difference,
     dot,
     insulation,
@@ -19,6 +16,7 @@ from orca_cool.perturb.objective import (
     rect,
     row,
 )
+from orca_cool.perturb.objective import Objective, PredictedMap, custom
 from orca_cool.perturb.objective_text import parse_objective as parse
 
 __all__ = [

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from orca_cool.errors import RegionError
-from orca_cool.perturb.objective import (
-    Objective,
+from orca_cool.perturb.named_objectives import (
     difference,
     dot,
     insulation,
@@ -15,6 +14,7 @@ from orca_cool.perturb.objective import (
     rect,
     row,
 )
+from orca_cool.perturb.objective import Objective
 
 #: The grammar: how each objective is written, by its first word.
 FORMS = {
