@@ -10,6 +10,7 @@ from __future__ import annotations
 from orca_cool.perturb.named_objectives import (
     difference,
     dot,
+    e1,
     insulation,
     pixel,
     profile,
@@ -25,6 +26,7 @@ __all__ = [
     "custom",
     "difference",
     "dot",
+    "e1",
     "insulation",
     "parse",
     "pixel",

@@ -231,7 +231,9 @@ JOB = (
 )
 
 
-def job_options(*, required: bool = True, edges: str = "real") -> Callable[[F], F]:
+def job_options(
+    *, required: bool = True, edges: str = "real", models: bool = False
+) -> Callable[[F], F]:
     """Decorator: model, genome, device, store; they arrive as one argument ``job``, the fields of
     :class:`orca_cool.prediction.job.Job` by name.
 
@@ -239,6 +241,7 @@ def job_options(*, required: bool = True, edges: str = "real") -> Callable[[F], 
     ----------
     required : model and genome must be given.
     edges : the default that the help names.
+    models : several may be given, and "model" is a tuple of them.
     """
 
     def decorate(function: F) -> F:
@@ -248,7 +251,13 @@ def job_options(*, required: bool = True, edges: str = "real") -> Callable[[F], 
             return function(*args, job=job, **rest)
 
         options = [
-            click.option("--model", "-m", required=required, help=MODEL_HELP),
+            click.option(
+                "--model",
+                "-m",
+                required=required,
+                multiple=models,
+                help=MODEL_HELP + " Repeatable." * models,
+            ),
             click.option("--genome", "-g", required=required, help=GENOME_HELP),
             click.option("--cell-type", help=CELL_TYPE_HELP),
             device_options,

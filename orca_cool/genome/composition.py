@@ -19,10 +19,17 @@ def gc_content(source: SequenceSource, chrom: str, resolution: int) -> np.ndarra
     -------
     (bins,) float64 from 0 to 1; NaN in bins without a known base.
     """
-    size = source.chromsizes[chrom]
-    out = np.full(n_bins(size, resolution), np.nan)
-    for k in range(len(out)):
-        codes = source.fetch(chrom, k * resolution, min((k + 1) * resolution, size))
+    return gc_of_bins(source, chrom, 0, resolution, n_bins(source.chromsizes[chrom], resolution))
+
+
+def gc_of_bins(
+    source: SequenceSource, chrom: str, start: int, resolution: int, bins: int
+) -> np.ndarray:
+    """The same of some bins from ``start`` bp on, which may lie beyond the chromosome."""
+    out = np.full(bins, np.nan)
+    for k in range(bins):
+        at = start + k * resolution
+        codes = source.fetch(chrom, at, at + resolution)
         known = codes[codes != GAP]
         if len(known):
             out[k] = np.mean((known == 1) | (known == 2))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _LABELS = {
     "gradient": "input x gradient",
     "integrated": "integrated gradients",
+    "expected": "expected gradients",
     "ism": "mean effect of the base",
     "deletion": "- change by deletion",
     "shuffle": "- change by shuffling",

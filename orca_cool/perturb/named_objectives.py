@@ -4,12 +4,14 @@ regions ("chr9:100,000-140,000").
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from orca_cool.errors import ModelError, RegionError
 from orca_cool.genome.regions import Region
+from orca_cool.perturb.compartment import e1_at
 from orca_cool.perturb.objective import (
     ANY,
     Objective,
@@ -162,6 +164,37 @@ def row(position: str) -> Objective:
     return Objective(text, Region(chrom, at, at + 1), value, boxes=boxes, unsigned=True)
 
 
+def e1(position: str) -> Objective:
+    """The compartment of a position's bin: its value in the first eigenvector (E1) of the map,
+    which has a mean square of 1 and is positive where G and C are frequent
+    (:func:`orca_cool.maps.tracks.first_eigenvector`, as ``predict --tracks e1`` writes it). Where
+    something is changed, it is turned as the reference's.
+
+    By default the map is that of the finest level whose window holds the whole chromosome, or of
+    the coarsest level; at another one it is E1 of that window alone.
+
+    Raises
+    ------
+    RegionError
+        If the position is not understood.
+    """
+    text = f"e1 {position}"
+    (at,), chrom = positions_of(text, position)
+
+    def value(m: PredictedMap) -> Tensor:
+        if m.gc is None:
+            raise RegionError(f"objective {text!r} needs the share of G and C of the map's bins")
+        k = m.bin(at)
+        require_known(bool(m.known[k].any()), text)
+        try:
+            return e1_at(m.values, m.known, k, m.gc, m.reference)
+        except RegionError as error:
+            raise RegionError(f"objective {text!r}: there is no E1, as {error}") from None
+
+    boxes = (((at, at + 1), (-ANY, ANY)),)
+    return Objective(text, Region(chrom, at, at + 1), value, boxes=boxes, whole=True)
+
+
 def profile(name: str, position: str) -> Objective:
     """A predicted chromatin profile (0 to 1) at a position's base bin.
 
@@ -182,7 +215,7 @@ def profile(name: str, position: str) -> Objective:
 
 
 def difference(first: str, second: str, objective: Objective) -> Objective:
-    """An objective of one cell type's map less that of another's, of one model.
+    """An objective of one cell type's map less that of another's; of two models if there are two.
 
     Raises
     ------
@@ -203,13 +236,6 @@ def difference(first: str, second: str, objective: Objective) -> Objective:
         one, two = (objective.function(m.cell_types[name]) for name in (first, second))
         return one - two
 
-    return Objective(
-        text,
-        objective.region,
-        value,
-        objective.margin,
-        objective.apart,
-        objective.boxes,
-        objective.unsigned,
-        cell_types=(first, second),
+    return dataclasses.replace(
+        objective, text=text, function=value, cell_types=(first, second), compared=objective
     )

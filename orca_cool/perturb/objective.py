@@ -40,6 +40,8 @@ class PredictedMap:
     profile : from a profile's name and a position, its prediction there; None: there are none.
     cell_types : the same map of each cell type of the model, by name.
     lift : where a position lies now, if the sequence was changed.
+    gc : (n,) share of G and C of each bin before anything is changed, NaN where nothing is known;
+        None: it was not looked at.
     """
 
     values: Tensor
@@ -52,6 +54,7 @@ class PredictedMap:
     profile: Callable[[str, int], Tensor] | None = None
     cell_types: Mapping[str, PredictedMap] = field(default_factory=dict)
     lift: Callable[[int], int] = lambda position: position
+    gc: np.ndarray | None = None
 
     @property
     def frequency(self) -> Tensor:
@@ -63,7 +66,9 @@ class PredictedMap:
         return (self.lift(position) - self.start) // self.resolution
 
     @classmethod
-    def of(cls, m: ContactMap, reference: ContactMap | None = None) -> PredictedMap:
+    def of(
+        cls, m: ContactMap, reference: ContactMap | None = None, gc: np.ndarray | None = None
+    ) -> PredictedMap:
         """A :class:`~orca_cool.maps.contact_map.ContactMap`, in float64."""
         import torch
 
@@ -71,7 +76,7 @@ class PredictedMap:
         expected = torch.from_numpy(np.asarray(m.expected, float)) + m.eps
         before = None if reference is None else torch.from_numpy(reference.values.astype(float))
         known = values.isfinite() if before is None else values.isfinite() & before.isfinite()
-        return cls(values, expected, known, m.chrom, m.start, m.resolution, before)
+        return cls(values, expected, known, m.chrom, m.start, m.resolution, before, gc=gc)
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,10 @@ class Objective:
     unsigned : it says how much a map differs from the reference's: 0 there, and never less. Its
         gradient is 0 there too, or has none.
     reads_map : False if it reads a profile alone.
-    cell_types : those that it compares; empty: it is of one.
+    cell_types : those (or the models) that it compares; empty: it is of one.
+    compared : the objective of which it is the difference between the two.
+    whole : it is about a whole chromosome ("e1"), and by default seen at the finest level whose
+        window holds that, or, where none does, at the coarsest.
 
     Examples
     --------
@@ -107,6 +115,8 @@ class Objective:
     unsigned: bool = False
     reads_map: bool = True
     cell_types: tuple[str, ...] = ()
+    compared: Objective | None = None
+    whole: bool = False
 
     def __call__(self, m: PredictedMap | ContactMap, reference: ContactMap | None = None) -> Tensor:
         """The number. ``reference`` : the map to compare with, of objectives that do.
