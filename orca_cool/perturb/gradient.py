@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -72,12 +72,16 @@ class Differentiable:
         codes = engine.source.fetch(region.chrom, region.start, region.end)
         #: (4, L) one-hot bases of the region as they are in the genome.
         self.bases = one_hot(codes, self.device, dtype)
-        # encodings that the region does not reach; clones are no inference tensors
-        strands = watched.reference_zoom.strands
-        self._constant = [s.clone().to(dtype) for s in (strands[0], strands[1].flip(-1))]
-        self._logs = self._log_expected()
 
-    def _log_expected(self) -> dict[int, Tensor]:
+    @cached_property
+    def _constant(self) -> list[Tensor]:
+        """(width, bins) base encodings of both strands as the genome is, in the forward order."""
+        strands = self.watched.reference_zoom.strands
+        # clones are no inference tensors
+        return [s.clone().to(self.dtype) for s in (strands[0], strands[1].flip(-1))]
+
+    @cached_property
+    def _logs(self) -> dict[int, Tensor]:
         """By resolution, (1, maps, n, n) log expected: an input of the decoders."""
         module = self.watched.placed.module
         tables = self.watched.engine.bundle.every_expected(module)
