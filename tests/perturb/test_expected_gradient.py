@@ -72,7 +72,7 @@ def test_a_mean_of_many_seeds_is_the_mean_over_all_shuffles_and_the_whole_way(to
     some = np.array([expected(f, 3, seed).scores for seed in range(60)])
     error = some.std(axis=0, ddof=1) / np.sqrt(len(some))
     assert (np.abs(some.mean(axis=0) - exact) <= 4 * error + 1e-8).all()
-    assert error.max() < 0.2 * np.abs(exact).max()  # so that the line before says something
+    assert error.max() < 0.25 * np.abs(exact).max()  # so that the line before says something
 
 
 def test_the_sum_is_the_mean_difference_within_its_error(toy):
