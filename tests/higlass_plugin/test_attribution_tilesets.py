@@ -104,8 +104,6 @@ def test_it_has_the_numbers_of_the_gradient(registry, predictor, edit):
         np.add.at(exact, bins, wanted if resolution == 1 else np.abs(wanted))
         np.testing.assert_allclose(found, exact, rtol=1e-3, atol=1e-5 * scale)
     assert tileset.native[-1] == 128  # 20 bins; of 256 bp there would be 10
-    tile = registry.tiles([f"{tileset.uid}.0.0"], wait=None)[f"{tileset.uid}.0.0"]
-    assert tileset.resolutions[0] == 128 or "zoom in" in tile["error"]
 
 
 def test_a_close_view_computes_a_block_and_elsewhere_nothing(folder, predictor):
@@ -163,8 +161,7 @@ def test_wrong_objectives_are_one_line_and_400(registry, address, message):
     assert set(registry.tilesets) == before
 
 
-def test_a_tile_says_why_there_is_none(registry, folder):
-    """A gap is seen when the map is there."""
+def test_a_tile_says_why_there_is_none(registry):
     tileset = registry.open_url(url("profile z b:4,000"))
     zoom = tileset.resolutions.index(tileset.native[-1])
     text = f"{tileset.uid}.{zoom}.0"
