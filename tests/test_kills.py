@@ -66,6 +66,11 @@ def same_tracks(one: Path, two: Path, place: Path) -> None:
         same_bytes(a, b, place)
 
 
+def same_attribution(one: Path, two: Path, place: Path) -> None:
+    for ending in (".tsv.gz", ".parquet", ".bw", *(f".{base}.bw" for base in "ACGT")):
+        same_bytes(one.with_name(f"x{ending}"), two.with_name(f"x{ending}"), place)
+
+
 def same_store(one: Path, two: Path, place: Path) -> None:
     engine = runs.engine(place)
     encoder = load_bundle(place / "toy").model.encoder
@@ -126,6 +131,12 @@ VERBS = {
         True,
     ),
     "variants": Verb(f"variants -q {{place}}/edits.txt {MODEL} -o {{out}}", "x.tsv", same_bytes),
+    "attribute": Verb(
+        f"attribute -q a:3990-4030 --objective pixel_a:3900_a:4100 --method ism {MODEL} -o {{out}}",
+        "x",
+        same_attribution,
+        True,
+    ),
     "encode": Verb(f"encode -q {MODEL} -o {{out}}", "x.h5", same_store),
     "train": Verb("train {place}/c.yaml -o {out} --resume", "run", same_training),
     "expected": Verb("expected -q {place}/m.mcool -o {out}", "x", same_expected, True),
@@ -166,7 +177,12 @@ def command(verb: Verb, place: Path, output: Path, again: bool) -> list[str]:
     words = verb.line.format(place=place, out=output).split()
     if not again:
         words = [word for word in words if word != "--resume"]
-    return [sys.executable, "-m", "orca_cool", *(word.replace("_del", " del") for word in words)]
+    return [
+        sys.executable,
+        "-m",
+        "orca_cool",
+        *(word.replace("_del", " del").replace("_a:", " a:") for word in words),
+    ]
 
 
 def to_the_end(verb: Verb, place: Path, output: Path) -> None:

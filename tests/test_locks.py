@@ -251,6 +251,10 @@ VERBS = {
     "variants --maps": ("variants v.vcf -m toy -g toy.fa -o w.tsv --maps maps", "maps"),
     "evaluate": ("evaluate p.mcool m.mcool --chrom a -o e", "e"),
     "expected": ("expected m.mcool -o x", "x"),
+    "attribute": (
+        "attribute a:4000-4020 --objective pixel_a:3900_a:4100 -m toy -g toy.fa -o t",
+        "t.tsv.gz",
+    ),
     "plot": ("plot p.mcool -o p.png", "p.png"),
     "plot --at": ("plot -m toy -g toy.fa --at a:100 -o p.png", "p.png"),
 }

@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 from higlass_plugin.clodius_tiles import Options, failed_tiles, open_tileset, registry
 from higlass_plugin.notebook.errors import MissingPackage, NotebookError
 from higlass_plugin.registry.address import Address, tidy
-from higlass_plugin.server.viewconf_parts import LINEAR, SCORES, VALUES
+from higlass_plugin.server.viewconf_parts import ATTRIBUTION, LINEAR, SCORES, VALUES
 from higlass_plugin.tiles import JsonObject, TileError
 from higlass_plugin.tilesets.base import COMPUTING, ComputedTileset
 from higlass_plugin.tilesets.maps import TRANSFORMS
@@ -170,7 +170,8 @@ class PredictedTileset(hg.Tileset):
             )
         if about.difference:
             return "heatmap", VALUES["logoe"]["options"]  # both are logarithms of ratios
-        return "horizontal-bar", SCORES.get(about.track, LINEAR["vector"][2])
+        looks = {**SCORES, "attribution": ATTRIBUTION}
+        return "horizontal-bar", looks.get(about.track, LINEAR["vector"][2])
 
     def domain(self, region: str) -> tuple[int, int]:
         """Start and end of a region as HiGlass counts them, the chromosomes laid end to end, bp.
@@ -295,6 +296,8 @@ def tileset(
     lift_to_reference: bool = False,
     difference: bool = False,
     cell_type: str | None = None,
+    objective: str | None = None,
+    resolution: str | None = None,
     device: str = "auto",
     dtype: str = "float32",
     store: str | os.PathLike[str] | None = None,
@@ -308,8 +311,9 @@ def tileset(
     model : a model's name or folder. genome : a file (FASTA or .2bit), or the name of a shipped
         genome ("example").
     edit : one or several edits, in the grammar of edits. vcf : lines of VCF, all of them made.
-    track : "map", "insulation", "compartments", or "profile" with ``profile``, the name of one of
-        the model's chromatin profiles.
+    track : "map", "insulation", "compartments", "profile" with ``profile``, the name of one of the
+        model's chromatin profiles, or "attribution" with ``objective``, a text such as "insulation
+        chrII:238,265", and, if need be, ``resolution``, the level at which it is read.
     lift_to_reference : show the map of an edited genome at the coordinates of its reference, NaN
         where sequence is deleted.
     difference : ln alternate / reference, at the reference's coordinates.
@@ -332,6 +336,8 @@ def tileset(
         lift_to_reference or difference,
         difference,
         cell_type or "",
+        objective or "",
+        resolution or "",
     )
     options = Options(
         device, dtype, None if store is None else os.fspath(store), chrom_names, any_genome

@@ -8,12 +8,15 @@ from functools import lru_cache
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from orca_cool.errors import OrcaCoolError
+from orca_cool.perturb.objective_text import parse_objective
 
 #: What a URL's ``track`` may be.
-TRACKS = ("map", "insulation", "compartments", "profile")
+TRACKS = ("map", "insulation", "compartments", "profile", "attribution")
 #: Limits of an edited genome: characters of all its edits together, number of changes, and length
 #: as a multiple of the reference's.
 MAX_TEXT, MAX_CHANGES, MAX_GROWTH = 200_000, 1000, 2
+#: Characters of the text of an objective at most.
+MAX_OBJECTIVE = 500
 
 
 class UrlError(OrcaCoolError):
@@ -33,6 +36,8 @@ class Address:
     lifted : show the map of the edited genome at the coordinates of the reference.
     difference : show ln(alternate / reference), at the coordinates of the reference.
     cell_type : whose maps, of a model of several cell types; "" of a model of one.
+    objective : whose attribution it is, if the track is "attribution". resolution : level at which
+        the objective is read; "" for the finest that holds it.
     """
 
     model: str
@@ -44,6 +49,8 @@ class Address:
     lifted: bool = False
     difference: bool = False
     cell_type: str = ""
+    objective: str = ""
+    resolution: str = ""
 
     def __str__(self) -> str:
         query = []
@@ -53,6 +60,10 @@ class Address:
             query.append(("track", self.track))
         if self.profile:
             query.append(("profile", self.profile))
+        if self.objective:
+            query.append(("objective", self.objective))
+        if self.resolution:
+            query.append(("resolution", self.resolution))
         if self.lifted:
             query.append(("lift", "reference"))
         if self.difference:
@@ -113,6 +124,10 @@ def parse_url(url: str) -> Address:
             address = replace(address, profile=value)
         elif key == "cell_type":
             address = replace(address, cell_type=value)
+        elif key == "objective":
+            address = replace(address, objective=_objective(value))
+        elif key == "resolution":
+            address = replace(address, resolution=value.strip()[:100])
         elif key in ("lift", "frame") and value == "reference":  # "frame" in version 0.1
             address = replace(address, lifted=True)
         elif (key, value) == ("value", "difference"):
@@ -121,15 +136,32 @@ def parse_url(url: str) -> Address:
             address = replace(address, track=value)
         else:
             known = (
-                f"edit, vcf, cell_type, track ({', '.join(TRACKS)}), profile, lift=reference, "
-                f"value=difference"
+                f"edit, vcf, cell_type, track ({', '.join(TRACKS)}), profile, objective, "
+                f"resolution, lift=reference, value=difference"
             )
             raise UrlError(f"the URL {shown!r} says {key[:100]}={value[:100]!r}; it takes {known}")
     if address.lifted and (not address.edited or address.track != "map"):
         raise UrlError(f"the URL {shown!r}: lift and value are of the map of an edited genome")
     if (address.track == "profile") != bool(address.profile):
         raise UrlError(f"the URL {shown!r}: track=profile and profile=NAME go together")
+    if (address.track == "attribution") != bool(address.objective):
+        raise UrlError(f"the URL {shown!r}: track=attribution and objective=TEXT go together")
+    if address.resolution and not address.objective:
+        raise UrlError(f"the URL {shown!r}: resolution is that of an objective")
     return address
+
+
+def _objective(text: str) -> str:
+    """The text of an objective with single spaces; UrlError if it is none."""
+    if len(text) > MAX_OBJECTIVE:
+        raise UrlError(
+            f"objective {text[:50]!r}... has {len(text):,} characters; at most {MAX_OBJECTIVE} are "
+            f"read"
+        )
+    try:
+        return parse_objective(text).text
+    except OrcaCoolError as error:
+        raise UrlError(str(error)) from None
 
 
 #: How a URL begins that divides one contact map by another.

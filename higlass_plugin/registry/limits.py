@@ -17,6 +17,8 @@ class Limits:
     saved : number of edited genomes that are remembered; a tile of theirs opens them again.
     guest_edits, guest_saved : the same of those that pages of other origins have made. They never
         take the place of the others.
+    attributions : number of attributions that are open; the least recently used ones are closed.
+    guest_attributions : the same of those that pages of other origins have asked for.
     seconds : lifetime of an edited genome that nobody uses.
     """
 
@@ -25,4 +27,6 @@ class Limits:
     saved: int = 200
     guest_edits: int = 8
     guest_saved: int = 50
+    attributions: int = 64
+    guest_attributions: int = 16
     seconds: float = 7 * 86400.0

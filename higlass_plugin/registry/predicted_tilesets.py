@@ -8,6 +8,7 @@ from dataclasses import replace
 from higlass_plugin.compute.scheduler import Scheduler
 from higlass_plugin.compute.units import PredictedGenome
 from higlass_plugin.registry.address import Address
+from higlass_plugin.tilesets.attribution import AttributionTileset
 from higlass_plugin.tilesets.base import ModelTileset
 from higlass_plugin.tilesets.maps import DifferenceTileset, LiftedTileset, MapTileset
 from higlass_plugin.tilesets.tracks import CompartmentTileset, InsulationTileset, ProfileTileset
@@ -60,6 +61,9 @@ def predicted_tileset(
         made = InsulationTileset(*common, f"{name}, insulation")
     elif address.track == "compartments":
         made = CompartmentTileset(*common, f"{name}, compartment E1")
+    elif address.track == "attribution":
+        shown = f"{name}, attribution of {address.objective}"
+        made = AttributionTileset(*common, shown, address.objective, address.resolution)
     elif address.difference:
         made = DifferenceTileset(*common, f"{name}, ln alternate/reference")
     elif address.lifted:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from higlass_plugin.compute.attribution_units import ATTRIBUTION
 from higlass_plugin.compute.cache import Cache
 from higlass_plugin.compute.scheduler import Scheduler
 from higlass_plugin.compute.shares import NOBODY, Client
@@ -25,6 +26,7 @@ from higlass_plugin.registry.address import (
     parse_url,
     tidy,
 )
+from higlass_plugin.registry.attributions import Attributions
 from higlass_plugin.registry.edited_genomes import EditedGenomes, OpenEdit, open_edit
 from higlass_plugin.registry.edits import EditedView
 from higlass_plugin.registry.limits import Limits
@@ -63,7 +65,7 @@ class TilesetRegistry:
     units, results, roots : caches of the values of units, of tiles, and of encoded top windows.
     urgent : see :class:`~higlass_plugin.compute.scheduler.Scheduler`.
     served : the models on genomes, with the predictions of the reference.
-    edits : the edited genomes. tilesets : all that are open, by uid.
+    edits, attributions : those that are open. tilesets : all that are open, by uid.
     began : when the registry was made, seconds since the epoch.
     """
 
@@ -84,6 +86,7 @@ class TilesetRegistry:
         self.tilesets: dict[str, Tileset] = {}
         self._listed: list[str] = []
         self.edits = EditedGenomes(self._state, self.limits)
+        self.attributions = Attributions(self.limits)
         self.began = time.time()
 
     # ---- adding files and models
@@ -168,11 +171,14 @@ class TilesetRegistry:
             found = self.tilesets.get(uid)
         if found is None:
             raise UnknownTileset(
-                f"there is no tileset {uid[:64]!r} here; if it was of an edit, make the edit again"
+                f"there is no tileset {uid[:64]!r} here; if it was of an edit or an "
+                f"attribution, make that again"
             )
         if isinstance(found, ModelTileset) and found.predicted.genome is not None:
             with self._lock:
                 self.edits.touch(found.predicted)
+        with self._lock:
+            self.attributions.touch(uid)
         return found
 
     def open_url(
@@ -205,6 +211,9 @@ class TilesetRegistry:
         opened = self._open_edit(address, guest) if address.edited else None
         with self._lock:
             tileset = self._open_tileset(address, opened.predicted if opened else base, opened)
+            if address.track == "attribution":
+                for uid in self.attributions.use(tileset.uid, guest):
+                    self._close_tilesets({uid})
         if coord_system not in (None, "", tileset.coord_system, base.assembly):
             raise UrlError(
                 f"the URL is of {tileset.coord_system!r}, not of coordSystem "
@@ -340,16 +349,21 @@ class TilesetRegistry:
     def _close_edit(self, edit: str) -> OpenEdit:
         """Close an edited genome, and drop its tilesets and all that was computed for it."""
         gone = self.edits.close(edit)
-        uids = set(gone.tilesets)
-        for uid in uids:
-            self.tilesets.pop(uid, None)
-        if self.scheduler is not None:
-            self.scheduler.drop(lambda key: key[0] in uids)
-        self.results.drop(lambda key: key[0] in uids)
+        self._close_tilesets(set(gone.tilesets))
         owners = self.edits.owners_left(gone)
         self.units.drop(lambda unit: getattr(unit, "predicted", None) in owners)
         self.roots.drop(lambda key: key[0] in owners)
         return gone
+
+    def _close_tilesets(self, uids: set[str]) -> None:
+        """Drop tilesets, with their tiles and what was computed for them alone."""
+        for uid in uids:
+            self.tilesets.pop(uid, None)
+            self.attributions.forget(uid)
+        if self.scheduler is not None:
+            self.scheduler.drop(lambda key: key[0] in uids)
+        self.results.drop(lambda key: key[0] in uids)
+        self.units.drop(lambda unit: isinstance(unit, ATTRIBUTION) and unit.asked.uid in uids)
 
     # ---- tiles
 

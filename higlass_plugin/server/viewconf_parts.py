@@ -58,6 +58,9 @@ SCORES: dict[str, JsonObject] = {
     },
 }
 
+#: How the track of an attribution is drawn, which no view shows by itself.
+ATTRIBUTION: JsonObject = {"name": "attribution", "barFillColor": "#1b7837"}
+
 _LABELS = {
     "color": "#555555",
     "tickPositions": "even",

@@ -11,10 +11,12 @@ objective)`` and the other methods, all with one result.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orca_cool.api.cell_types import each_cell_type, run_each
+from orca_cool.errors import ModelError
 from orca_cool.genome.regions import Region
 from orca_cool.perturb.objective_text import parse_objective
 from orca_cool.prediction.job import Say
@@ -24,13 +26,13 @@ if TYPE_CHECKING:
     from orca_cool.perturb.attribution import Attribution
     from orca_cool.perturb.objective import Objective
 
-__all__ = ["deletion", "gradient", "integrated", "ism", "shuffle", "to_files"]
+__all__ = ["deletion", "expected", "gradient", "integrated", "ism", "shuffle", "to_files"]
 
 logger = logging.getLogger(__name__)
 
 
 def gradient(
-    predictor: Predictor,
+    predictor: Predictor | Sequence[Predictor],
     region: str | Region,
     objective: str | Objective,
     *,
@@ -41,7 +43,8 @@ def gradient(
 
     Parameters
     ----------
-    predictor : of the genome (edited or not) and cell type.
+    predictor : of the genome (edited or not) and cell type; a list of two models' of the objective
+        "difference MODEL MODEL OBJECTIVE".
     region : whose bases are looked at; inside the window from which the map is predicted.
     objective : a text ("dot chr9:100,000 chr9:400,000"), or of :mod:`orca_cool.api.objective`.
     resolution : of the level, or its window; None: the finest whose window holds the objective.
@@ -56,7 +59,7 @@ def gradient(
 
 
 def integrated(
-    predictor: Predictor,
+    predictor: Predictor | Sequence[Predictor],
     region: str | Region,
     objective: str | Objective,
     *,
@@ -68,8 +71,31 @@ def integrated(
     return _attributed(predictor, region, objective, resolution, method="integrated")
 
 
+def expected(
+    predictor: Predictor | Sequence[Predictor],
+    region: str | Region,
+    objective: str | Objective,
+    *,
+    resolution: str | int | None = None,
+    baselines: int = 20,
+    seed: int = 0,
+) -> Attribution:
+    """Expected gradients: as :func:`integrated`, but against shuffles of the region that keep the
+    count of every pair of neighbours, with one random step on the way from each. Unbiased for any
+    number; the sum tends to the objective less its mean over the shuffles, and
+    ``about["standard_error_of_sum"]`` tells how near it is.
+
+    Parameters
+    ----------
+    baselines : shuffles; each takes a gradient and a prediction. seed : that they are drawn from.
+        Other parameters as in :func:`gradient`.
+    """
+    chosen: dict[str, Any] = {"method": "expected", "baselines": baselines, "seed": seed}
+    return _attributed(predictor, region, objective, resolution, **chosen)
+
+
 def ism(
-    predictor: Predictor,
+    predictor: Predictor | Sequence[Predictor],
     region: str | Region,
     objective: str | Objective,
     *,
@@ -82,7 +108,7 @@ def ism(
 
 
 def deletion(
-    predictor: Predictor,
+    predictor: Predictor | Sequence[Predictor],
     region: str | Region,
     objective: str | Objective,
     *,
@@ -98,7 +124,7 @@ def deletion(
 
 
 def shuffle(
-    predictor: Predictor,
+    predictor: Predictor | Sequence[Predictor],
     region: str | Region,
     objective: str | Objective,
     *,
@@ -118,20 +144,23 @@ def shuffle(
 def to_files(
     output: str | Path,
     *,
+    model: str | Sequence[str],
     settings: dict[str, Any] | None = None,
     progress: bool = True,
     say: Say = lambda line: None,
     **options: Any,
 ) -> list[Path]:
-    """Attribute and write OUT.tsv.gz, OUT.bw and OUT.png (``orca-cool attribute``).
+    """Attribute and write OUT.tsv.gz, OUT.parquet, OUT.bw, OUT.A.bw ... OUT.T.bw and OUT.png
+    (``orca-cool attribute``).
 
     Parameters
     ----------
     output : OUT; of a model of several cell types, unless one is chosen, OUT.TYPE for each.
     settings : see :class:`orca_cool.perturb.attribute_job.Settings`: method, width, ...
     progress : show a progress bar. say : called with what the user should know, line by line.
-    options : see :class:`orca_cool.perturb.attribute_job.AttributeJob`; ``region``, ``objective``,
-        ``model`` and ``genome`` are needed.
+    model : a name or folder, or a list of two, whose difference the objective is.
+    options : see :class:`orca_cool.perturb.attribute_job.AttributeJob`; ``region``, ``objective``
+        and ``genome`` are needed.
 
     Returns
     -------
@@ -144,27 +173,37 @@ def to_files(
     """
     from orca_cool.perturb.attribute_job import AttributeJob, Settings
 
-    job = AttributeJob(output=str(output), settings=Settings(**(settings or {})), **options)
+    models = [model] if isinstance(model, str) else [str(name) for name in model]
+    if not 1 <= len(models) <= 2:
+        raise ModelError(f"{len(models)} models are given; there may be one or two")
+    job = AttributeJob(
+        output=str(output),
+        model=models[0],
+        other_model=models[1] if len(models) == 2 else None,
+        settings=Settings(**(settings or {})),
+        **options,
+    )
     jobs = each_cell_type(job)
     return [path for paths in run_each(jobs, progress, say) for path in paths]
 
 
 def _attributed(
-    predictor: Predictor,
+    predictor: Predictor | Sequence[Predictor],
     region: str | Region,
     objective: str | Objective,
     resolution: str | int | None,
     **settings: Any,
 ) -> Attribution:
-    from orca_cool.perturb.attribute_job import Settings, attributed
+    from orca_cool.perturb.attribute_job import Settings, explained
 
     wanted = parse_objective(objective) if isinstance(objective, str) else objective
-    return attributed(
-        predictor._opened,
+    several = list(predictor) if isinstance(predictor, Sequence) else [predictor]
+    return explained(
+        [one._opened for one in several],
         region,
         wanted,
         None if resolution is None else str(resolution),
         Settings(**settings),
-        progress=predictor.progress,
+        progress=all(one.progress for one in several),
         say=logger.warning,
     )

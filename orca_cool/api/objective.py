@@ -7,18 +7,17 @@
 
 from __future__ import annotations
 
-from orca_cool.perturb.objective import (
-    Objective,
-    PredictedMap,
-    custom,
+from orca_cool.perturb.named_objectives import (
     difference,
     dot,
+    e1,
     insulation,
     pixel,
     profile,
     rect,
     row,
 )
+from orca_cool.perturb.objective import Objective, PredictedMap, custom
 from orca_cool.perturb.objective_text import parse_objective as parse
 
 __all__ = [
@@ -27,6 +26,7 @@ __all__ = [
     "custom",
     "difference",
     "dot",
+    "e1",
     "insulation",
     "parse",
     "pixel",

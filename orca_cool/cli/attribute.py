@@ -30,16 +30,16 @@ from orca_cool.variants.options import EditOptions
     required=True,
     metavar="TEXT",
     help="What is explained: `pixel POSITION POSITION`, `dot POSITION POSITION`, `rect REGION "
-    "REGION`, `insulation POSITION`, `row POSITION`, `profile NAME POSITION`, `difference TYPE "
-    "TYPE OBJECTIVE` (two cell types).",
+    "REGION`, `insulation POSITION`, `row POSITION`, `e1 POSITION`, `profile NAME POSITION`, "
+    "`difference TYPE TYPE OBJECTIVE` (two cell types, or the two models of --model).",
 )
 @click.option(
     "--method",
     default="gradient",
     show_default=True,
     type=click.Choice(METHODS),
-    help="Input x gradient, integrated gradients, every substitution (ism), or deletions or "
-    "shuffles of short stretches.",
+    help="Input x gradient, integrated gradients (from N), expected gradients (from shuffles), "
+    "every substitution (ism), or deletions or shuffles of short stretches.",
 )
 @click.option(
     "--resolution",
@@ -60,15 +60,22 @@ from orca_cool.variants.options import EditOptions
     help="Shuffles of each stretch, whose mean is taken.",
 )
 @click.option(
+    "--baselines",
+    default=20,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Shuffles of REGION of which expected gradients take the mean.",
+)
+@click.option(
     "--seed",
     default=0,
     show_default=True,
     type=click.IntRange(min=0),
     help="That shuffles are drawn from.",
 )
-@job_options()
+@job_options(several=True)
 @edit_options
-@output_option("Prefix of what is written: OUT.tsv.gz, OUT.bw, OUT.png.")
+@output_option("Prefix of what is written: OUT.parquet, OUT.bw, OUT.png, ...")
 @force_option
 def attribute(
     region: str,
@@ -84,13 +91,18 @@ def attribute(
     """Which bases of REGION a number of the predicted map depends on.
 
     REGION and the objective's positions are 0-based and, where the genome is edited, those of the
-    edited genome. Written are OUT.tsv.gz (each base, or each stretch), OUT.bw (what each base
-    contributes) and OUT.png (logo, track, and the map with the objective drawn in).
+    edited genome. Written are OUT.tsv.gz and OUT.parquet (each base, or each stretch), OUT.bw (what
+    each base contributes), OUT.A.bw to OUT.T.bw (the numbers of each base that may stand there) and
+    OUT.png (logo, track, and the map with the objective drawn in).
     """
     if method not in OF_UNITS:
         refuse_given(("width", "step"), f"only for deletion and shuffle, not for {method!r}")
     if method != "shuffle":
-        refuse_given(("runs", "seed"), f"only for shuffle, not for {method!r}")
+        refuse_given(("runs",), f"only for shuffle, not for {method!r}")
+    if method != "expected":
+        refuse_given(("baselines",), f"only for expected, not for {method!r}")
+    if method not in ("shuffle", "expected"):
+        refuse_given(("seed",), f"only for shuffle and expected, not for {method!r}")
     echo_each(
         api.attribute.to_files(
             output,

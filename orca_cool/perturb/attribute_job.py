@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,11 +14,19 @@ from orca_cool.errors import DeviceError, ModelError, OutputError, RegionError
 from orca_cool.files import check_output
 from orca_cool.genome.regions import Region, parse_region
 from orca_cool.locks import holding
-from orca_cool.maps.bigwig import import_pybigwig
+from orca_cool.maps.bigwig import import_pybigwig, require_room
 from orca_cool.maps.picture import save_figures
 from orca_cool.model.window_model import ENCODE
-from orca_cool.perturb.attribution import METHODS, OF_UNITS, Attribution, import_logomaker
+from orca_cool.perturb.attribution import (
+    METHODS,
+    OF_BASES,
+    OF_UNITS,
+    Attribution,
+    import_logomaker,
+    import_pyarrow,
+)
 from orca_cool.perturb.objective_text import parse_objective
+from orca_cool.perturb.two_models import check_models, difference_of, in_order
 from orca_cool.prediction.job import MANY_EDITS, Job, Opened, Say
 from orca_cool.prediction.progress import Report, progress_bar
 
@@ -37,13 +46,15 @@ class Settings:
     ----------
     method : one of :data:`~orca_cool.perturb.attribution.METHODS`.
     width, step : of deletions and shuffles, in bp; step None: the width.
-    runs : shuffles of each unit, whose mean is taken. seed : that they are drawn from.
+    runs : shuffles of each unit, whose mean is taken. baselines : of expected gradients.
+    seed : that shuffles and baselines are drawn from.
     """
 
     method: str = "gradient"
     width: int = 10
     step: int | None = None
     runs: int = 3
+    baselines: int = 20
     seed: int = 0
 
     def check(self) -> None:
@@ -60,17 +71,21 @@ class Settings:
             raise RegionError(
                 f"width {self.width}, step {step} and runs {self.runs} must be at least 1"
             )
+        if self.baselines < 1:
+            raise RegionError(f"baselines {self.baselines} must be at least 1")
         if self.seed < 0:
             raise RegionError(f"seed {self.seed} must be 0 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
 class AttributeJob(Job):
-    """Attribute an objective to the bases of a region, and write table, track and picture.
+    """Attribute an objective to the bases of a region, and write tables, tracks and a picture.
 
     Attributes
     ----------
-    output : prefix of what is written: OUT.tsv.gz, OUT.bw, OUT.png.
+    output : prefix of what is written: OUT.tsv.gz, OUT.parquet, OUT.bw, OUT.png and, of methods
+        that have a number for each base, OUT.A.bw ... OUT.T.bw.
+    other_model : the second of two models, whose difference the objective is; it names both.
     region : whose bases are looked at ("chrII:238,000-239,000").
     objective : as :func:`orca_cool.perturb.objective_text.parse_objective` reads it.
     resolution : of the level at which it is read; None: the finest whose window holds it.
@@ -83,6 +98,7 @@ class AttributeJob(Job):
     objective: str
     resolution: str | None = None
     settings: Settings = Settings()
+    other_model: str | None = None
     force: bool = False
 
     def check(self) -> None:
@@ -96,7 +112,7 @@ class AttributeJob(Job):
         self.settings.check()
         objective = parse_objective(self.objective)
         approximate = [t for t in (self.dtype, self.encoder_dtype) if t != "float32"]
-        if approximate and self.settings.method in ("gradient", "integrated"):
+        if approximate and self.settings.method in ("gradient", "integrated", "expected"):
             raise DeviceError(
                 f"number type {approximate[0]!r}: gradients are float32; leave it out, or use "
                 f"--method ism"
@@ -104,9 +120,15 @@ class AttributeJob(Job):
         if objective.unsigned and self.settings.method == "gradient":
             raise RegionError(
                 f"objective {self.objective!r} is the size of a change, whose gradient is zero at "
-                f"the reference; use --method integrated or ism, or another objective"
+                f"the reference; use --method integrated, expected or ism, or another objective"
             )
-        if objective.cell_types and self.cell_type not in (None, objective.cell_types[0]):
+        if self.other_model is not None:
+            if not objective.cell_types:
+                raise ModelError(
+                    f"objective {self.objective!r} is of one model; with two models it is written "
+                    f"as 'difference MODEL MODEL OBJECTIVE'"
+                )
+        elif objective.cell_types and self.cell_type not in (None, objective.cell_types[0]):
             raise ModelError(
                 f"objective {self.objective!r} names its cell types; leave out cell type "
                 f"{self.cell_type!r}"
@@ -114,17 +136,32 @@ class AttributeJob(Job):
         for path in self.paths():
             check_output(path, self.force)
         import_pybigwig()
+        import_pyarrow()
         import_logomaker()
 
+    def bases(self) -> list[str]:
+        """The bases of which there are tracks."""
+        return list("ACGT") if self.settings.method in OF_BASES else []
+
     def paths(self) -> list[Path]:
-        """What is written."""
-        return [Path(f"{self.output}{ending}") for ending in (".tsv.gz", ".bw", ".png")]
+        """What is written: two tables, the tracks, the picture."""
+        tracks = [".bw", *(f".{base}.bw" for base in self.bases())]
+        endings = [".tsv.gz", ".parquet", *tracks, ".png"]
+        return [Path(f"{self.output}{ending}") for ending in endings]
+
+    def other(self) -> AttributeJob | None:
+        """The job of the second model."""
+        if self.other_model is None:
+            return None
+        return dataclasses.replace(self, model=self.other_model, other_model=None)
 
     def each_cell_type(self) -> list[AttributeJob]:
         """The job once for each cell type that is wanted; of an objective that compares two, once
         (its map is the first one's).
         """
         names = parse_objective(self.objective).cell_types
+        if self.other_model is not None:
+            return [self]
         if names:
             return [dataclasses.replace(self, cell_type=names[0])]
         if self.cell_type is not None or not self.spec.cell_types:
@@ -137,6 +174,9 @@ class AttributeJob(Job):
     def check_inputs(self) -> None:
         """Raise what the model's header and the genome tell, before torch is loaded."""
         super().check_inputs()
+        if (other := self.other()) is not None:
+            other.check_inputs()
+            check_models(self.objective, self, other)
         if self.resolution is not None:
             self.spec.parse_level(self.resolution)
         if not self.edits:
@@ -156,31 +196,68 @@ class AttributeJob(Job):
 
         Returns
         -------
-        Paths of the table, the bigWig and the picture.
+        Paths of the tables, the bigWigs and the picture.
 
         Raises
         ------
         OrcaCoolError
         """
         opened = self.ready(opened, say)
+        both = [opened]
+        if (other := self.other()) is not None:
+            both.append(other.open(say))
+        where = parse_region(self.region, opened.source.chromsizes)
+        bases, paths = self.bases(), self.paths()
+        require_room(paths[0].parent, len(where), 1 + len(bases))
         objective = parse_objective(self.objective)
-        found = attributed(
-            opened,
-            self.region,
-            objective,
-            self.resolution,
-            self.settings,
-            progress=progress,
-            say=say,
+        found = explained(
+            both, where, objective, self.resolution, self.settings, progress=progress, say=say
         )
-        table, track, picture = self.paths()
+        table, parquet, track, *others, picture = paths
         try:
             found.to_tsv(table, force=True)
+            found.to_parquet(parquet, force=True)
             found.to_bigwig(track, force=True)
+            for base, path in zip(bases, others, strict=True):
+                found.to_bigwig(path, base=base, force=True)
             save_figures([found.plot()], [picture])
         except OSError as error:
             raise OutputError(f"cannot write {self.output!r}: {error}") from error
-        return [table, track, picture]
+        return paths
+
+
+def explained(
+    both: Sequence[Opened],
+    region: str | Region,
+    objective: Objective,
+    level: str | None,
+    settings: Settings,
+    *,
+    progress: bool = False,
+    say: Say = lambda line: None,
+) -> Attribution:
+    """What an objective depends on; of two models, which it then compares, the difference of what
+    its inner one depends on in each.
+
+    Parameters
+    ----------
+    both : one model and genome, or two.
+
+    Raises
+    ------
+    RegionError, ModelError
+        As :func:`attributed`, or if the two do not fit.
+    """
+    if len(both) == 1:
+        return attributed(both[0], region, objective, level, settings, progress=progress, say=say)
+    first, second = in_order(objective, both)
+    inner = objective.compared
+    assert inner is not None
+    found = [
+        attributed(one, region, inner, level, settings, progress=progress, say=say)
+        for one in (first, second)
+    ]
+    return difference_of(found[0], found[1], objective)
 
 
 def attributed(
@@ -251,6 +328,7 @@ def _scores(
     watched: Watched, where: Region, settings: Settings, report: Report, say: Say
 ) -> tuple[np.ndarray, list[tuple[int, int]], dict[str, Any]]:
     """Scores, units, and what else the method tells."""
+    from orca_cool.perturb.expected_gradient import expected
     from orca_cool.perturb.gradient import Differentiable, gradient, integrated
     from orca_cool.perturb.ism import deletions, shuffles, substitutions, units
 
@@ -268,6 +346,11 @@ def _scores(
                 f"from the baseline's by {difference:.4g}"
             )
         return found, [], {"difference_to_baseline": difference, "sum_differs_by": missing}
+    if method == "expected":
+        mean = expected(Differentiable(watched, where), settings.baselines, settings.seed, report)
+        told: dict[str, Any] = {"baselines": settings.baselines, "seed": settings.seed}
+        told |= {"difference_to_baselines": mean.difference, "sum": float(mean.scores.sum())}
+        return mean.scores, [], told | {"standard_error_of_sum": mean.error}
     if method == "ism":
         return substitutions(watched, where, report), [], {}
     step = settings.width if settings.step is None else settings.step

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,11 +26,14 @@ if TYPE_CHECKING:
 
 #: The methods, by what each gives: a number for each base that may stand at a position, or one for
 #: each stretch of sequence.
-OF_BASES = ("gradient", "integrated", "ism")
+OF_BASES = ("gradient", "integrated", "expected", "ism")
 OF_UNITS = ("deletion", "shuffle")
 METHODS = (*OF_BASES, *OF_UNITS)
 
 _BASES = list("ACGT")
+
+#: What Parquet tables call themselves.
+PARQUET, PARQUET_VERSION = "orca-cool attribution", 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,9 +46,9 @@ class Attribution:
     region : whose bases were looked at, L bp.
     codes : (L,) uint8, the bases: 0 A, 1 C, 2 G, 3 T, 4 N.
     scores : (L, 4) for bases A, C, G, T. "gradient": the objective's derivative by the one-hot
-        bases; "integrated": what each contributes to the difference from the baseline; "ism": the
-        change of the objective by that base in the place of the one that is there. For methods of
-        units (units,): the change of the objective.
+        bases; "integrated", "expected": what each contributes to the difference from the baseline
+        (of N, or the mean of shuffled ones); "ism": the change of the objective by that base in the
+        place of the one that is there. For methods of units (units,): the change of the objective.
     units : (units, 2) start and end in bp, of methods of units; else empty.
     value : the objective where nothing is changed.
     map : the map that it is taken from, of the level that was chosen.
@@ -75,14 +79,14 @@ class Attribution:
     def projected(self) -> np.ndarray:
         """(L,) what each base contributes to the objective, signed: positive where it holds it up.
 
-        "gradient": input x gradient. "integrated": the sum over the four bases. "ism": the change
-        by the base that is there, which is none, less the mean of the four. "deletion" and
-        "shuffle": minus the mean change by the units that hold the base. Of an objective that
+        "gradient": input x gradient. "integrated", "expected": the sum over the four bases. "ism":
+        the change by the base that is there, which is none, less the mean of the four. "deletion"
+        and "shuffle": minus the mean change by the units that hold the base. Of an objective that
         is the size of a change ("row") the size stands here, positive. NaN where nothing is known.
         """
         if self.method in OF_UNITS:
             found = -self._mean_of_units()
-        elif self.method == "integrated":
+        elif self.method in ("integrated", "expected"):
             found = self.scores.sum(axis=1)
         else:
             centre = self.scores.mean(axis=1, keepdims=True) if self.method == "ism" else 0.0
@@ -123,19 +127,28 @@ class Attribution:
 
     # ---- files
 
-    def to_bigwig(self, path: str | os.PathLike[str], *, force: bool = False) -> Path:
+    def to_bigwig(
+        self, path: str | os.PathLike[str], *, base: str | None = None, force: bool = False
+    ) -> Path:
         """Write :attr:`projected` as a bigWig, base by base; positions without a number are left
         out.
+
+        Parameters
+        ----------
+        base : "A", "C", "G" or "T": the scores of that one instead, of methods that have them.
 
         Raises
         ------
         OutputError
-            If the file exists or cannot be written, the disk has no room, or pyBigWig is missing.
+            If the file exists or cannot be written, there is no room or nothing to write, or
+            pyBigWig is missing.
         """
         path = Path(path)
         check_output(path, force)
+        if base is not None and (self.method in OF_UNITS or base not in _BASES):
+            raise OutputError(f"method {self.method!r} has no scores of base {base!r}")
         require_room(path.parent, len(self.codes))
-        values = self.projected
+        values = self.projected if base is None else self.scores[:, _BASES.index(base)]
         if not np.isfinite(values).any():
             raise OutputError(f"no base of {str(self.region)!r} has a number; {path} is not made")
         with atomic_path(path) as temporary, writing_bigwig(temporary, self.chromsizes) as track:
@@ -153,15 +166,37 @@ class Attribution:
         """
         path = Path(path)
         check_output(path, force)
-        about = {"method": self.method, "objective": self.objective.text, "value": self.value}
-        about |= {"region": str(self.region), "resolution": self.map.resolution} | self.about
-        lines = "".join(f"# {name}: {value}\n" for name, value in about.items())
+        lines = "".join(f"# {name}: {value}\n" for name, value in self._told().items())
         text = lines + self.matrix.to_csv(sep="\t", index=False, float_format="%.9g", na_rep="nan")
         data = text.encode()
         if path.suffix == ".gz":
             data = gzip.compress(data, mtime=0)
         atomic_write(path, data)
         return path
+
+    def to_parquet(self, path: str | os.PathLike[str], *, force: bool = False) -> Path:
+        """Write :attr:`matrix` as Parquet, with numbers as they are. What the lines with "#" of
+        :meth:`to_tsv` say stands as JSON in the file's metadata, under "orca_cool".
+
+        Raises
+        ------
+        OutputError
+            If the file exists or cannot be written, or pyarrow is missing.
+        """
+        path = Path(path)
+        check_output(path, force)
+        pyarrow, parquet = import_pyarrow()
+        table = pyarrow.Table.from_pandas(self.matrix, preserve_index=False)
+        about = {"format": PARQUET, "version": PARQUET_VERSION} | self._told()
+        told = {**(table.schema.metadata or {}), b"orca_cool": json.dumps(about).encode()}
+        with atomic_path(path) as temporary:
+            parquet.write_table(table.replace_schema_metadata(told), str(temporary))
+        return path
+
+    def _told(self) -> dict[str, Any]:
+        """What files say of themselves."""
+        told = {"method": self.method, "objective": self.objective.text, "value": self.value}
+        return told | {"region": str(self.region), "resolution": self.map.resolution} | self.about
 
     def plot(self, *, letters: int = 120) -> Figure:
         """Draw the logo of the strongest stretch, the track of the region, and the map with the
@@ -185,6 +220,19 @@ class Attribution:
             f"<Attribution of {self.objective.text!r} by {self.method} to {self.region}: value "
             f"{self.value:.4g}>"
         )
+
+
+def import_pyarrow() -> tuple[ModuleType, ModuleType]:
+    """The library that writes Parquet; OutputError that names the extra where it is missing."""
+    try:
+        import pyarrow
+        import pyarrow.parquet as parquet
+    except ImportError as error:
+        raise OutputError(
+            f"a Parquet table needs {error.name!r}, which is not installed: pip install "
+            f"'orca-cool[perturb]'"
+        ) from error
+    return pyarrow, parquet
 
 
 def import_logomaker() -> ModuleType:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from orca_cool.maps.axes import label_bp
 from orca_cool.perturb.attribution import OF_UNITS, Attribution, import_logomaker
-from orca_cool.perturb.objective import DIAMOND, DOT
+from orca_cool.perturb.named_objectives import DIAMOND, DOT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _LABELS = {
     "gradient": "input x gradient",
     "integrated": "integrated gradients",
+    "expected": "expected gradients",
     "ism": "mean effect of the base",
     "deletion": "- change by deletion",
     "shuffle": "- change by shuffling",

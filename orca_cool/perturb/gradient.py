@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from orca_cool.genome.regions import Region
 from orca_cool.genome.source import one_hot
 from orca_cool.model.cascade import Orca, flip_map
 from orca_cool.model.fast.precision import convolutions
+from orca_cool.perturb.objective import Objective
 from orca_cool.perturb.watched import Watched
 from orca_cool.prediction.batch_decoder import strand_window
 from orca_cool.prediction.progress import Report, no_report
@@ -71,12 +72,16 @@ class Differentiable:
         codes = engine.source.fetch(region.chrom, region.start, region.end)
         #: (4, L) one-hot bases of the region as they are in the genome.
         self.bases = one_hot(codes, self.device, dtype)
-        # encodings that the region does not reach; clones are no inference tensors
-        strands = watched.reference_zoom.strands
-        self._constant = [s.clone().to(dtype) for s in (strands[0], strands[1].flip(-1))]
-        self._logs = self._log_expected()
 
-    def _log_expected(self) -> dict[int, Tensor]:
+    @cached_property
+    def _constant(self) -> list[Tensor]:
+        """(width, bins) base encodings of both strands as the genome is, in the forward order."""
+        strands = self.watched.reference_zoom.strands
+        # clones are no inference tensors
+        return [s.clone().to(self.dtype) for s in (strands[0], strands[1].flip(-1))]
+
+    @cached_property
+    def _logs(self) -> dict[int, Tensor]:
         """By resolution, (1, maps, n, n) log expected: an input of the decoders."""
         module = self.watched.placed.module
         tables = self.watched.engine.bundle.every_expected(module)
@@ -108,6 +113,29 @@ class Differentiable:
                 parts = [g[:, a - self.first : b - self.first] for g in above]
                 self._back(bases, a, b, parts, out)
         return float(value.detach()), out
+
+    def gradient_at_encodings(self) -> list[Tensor]:
+        """The gradient of the objective at the base encodings of the whole top window: (width,
+        bins) of both strands, in the forward order of bins. It does not depend on the region.
+        """
+        with convolutions(self.device, False), torch.enable_grad():
+            leaves = [y.clone().requires_grad_() for y in self._constant]
+            return list(torch.autograd.grad(self._objective_of(leaves), leaves))
+
+    def gradient_through(self, above: list[Tensor]) -> Tensor:
+        """The gradient (4, L) with respect to the region's bases as they are in the genome.
+
+        Parameters
+        ----------
+        above : what :meth:`gradient_at_encodings` gives, for a region of the same window.
+        """
+        out = torch.zeros_like(self.bases)
+        with convolutions(self.device, False):
+            for a, b in self._blocks():
+                parts = [g[:, a:b].to(self.dtype) for g in above]
+                if any(bool(part.any()) for part in parts):
+                    self._back(self.bases, a, b, parts, out)
+        return out
 
     def _encodings(self, bases: Tensor) -> list[Tensor]:
         """(width, last - first) of both strands, in the forward order of bins."""
@@ -147,11 +175,16 @@ class Differentiable:
         out += found
 
     def _objective(self, encodings: list[Tensor]) -> Tensor:
+        return self._objective_of(
+            [
+                torch.cat([rest[:, : self.first], y, rest[:, self.last :]], dim=-1)
+                for rest, y in zip(self._constant, encodings)
+            ]
+        )
+
+    def _objective_of(self, strands: list[Tensor]) -> Tensor:
+        """The objective of base encodings of the top window, in the forward order."""
         watched = self.watched
-        strands = [
-            torch.cat([rest[:, : self.first], y, rest[:, self.last :]], dim=-1)
-            for rest, y in zip(self._constant, encodings)
-        ]
         profile = partial(self._profile, strands)
         if watched.objective.reads_map:
             maps = self._maps([strands[0], strands[1].flip(-1)])
@@ -203,14 +236,18 @@ def gradient(function: Differentiable) -> np.ndarray:
     RegionError
         If the objective is one that has no gradient where nothing is changed.
     """
-    objective = function.watched.objective
+    require_gradient(function.watched.objective)
+    _, found = function.gradient(function.bases)
+    return found.T.double().cpu().numpy()
+
+
+def require_gradient(objective: Objective) -> None:
+    """RegionError if an objective is one that has no gradient where nothing is changed."""
     if objective.unsigned:
         raise RegionError(
             f"objective {objective.text!r} is the size of a change, whose gradient is zero at the "
-            f"reference; use --method integrated or ism, or another objective"
+            f"reference; use --method integrated, expected or ism, or another objective"
         )
-    _, found = function.gradient(function.bases)
-    return found.T.double().cpu().numpy()
 
 
 def integrated(

@@ -1,8 +1,8 @@
 """Objectives: numbers taken from a predicted map, differentiable in torch.
 
 An :class:`Objective` is a function of a :class:`PredictedMap` and the interval that the map must
-hold. The ones below have names and texts; one's own is a function of tensors away
-(:func:`custom`).
+hold. Those that have names and texts stand in :mod:`orca_cool.perturb.named_objectives`; one's own
+is a function of tensors away (:func:`custom`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from orca_cool.errors import ModelError, RegionError
+from orca_cool.errors import RegionError
 from orca_cool.genome.regions import Region, interval_problem, parse_position, parse_region
 
 if TYPE_CHECKING:
@@ -21,15 +21,8 @@ if TYPE_CHECKING:
 
     from orca_cool.maps.contact_map import ContactMap
 
-#: Bins from a dot's middle to the border of its square, and to that of the ring, which begins two
-#: bins beyond the square.
-DOT, RING = 1, 5
-
-#: Bins on either side of which a diamond of insulation consists.
-DIAMOND = 10
-
 #: Longer than any chromosome: positions are held against the genome later.
-_ANY = 2**62
+ANY = 2**62
 
 
 @dataclass(frozen=True)
@@ -47,6 +40,8 @@ class PredictedMap:
     profile : from a profile's name and a position, its prediction there; None: there are none.
     cell_types : the same map of each cell type of the model, by name.
     lift : where a position lies now, if the sequence was changed.
+    gc : (n,) share of G and C of each bin before anything is changed, NaN where nothing is known;
+        None: it was not looked at.
     """
 
     values: Tensor
@@ -59,6 +54,7 @@ class PredictedMap:
     profile: Callable[[str, int], Tensor] | None = None
     cell_types: Mapping[str, PredictedMap] = field(default_factory=dict)
     lift: Callable[[int], int] = lambda position: position
+    gc: np.ndarray | None = None
 
     @property
     def frequency(self) -> Tensor:
@@ -70,7 +66,9 @@ class PredictedMap:
         return (self.lift(position) - self.start) // self.resolution
 
     @classmethod
-    def of(cls, m: ContactMap, reference: ContactMap | None = None) -> PredictedMap:
+    def of(
+        cls, m: ContactMap, reference: ContactMap | None = None, gc: np.ndarray | None = None
+    ) -> PredictedMap:
         """A :class:`~orca_cool.maps.contact_map.ContactMap`, in float64."""
         import torch
 
@@ -78,7 +76,7 @@ class PredictedMap:
         expected = torch.from_numpy(np.asarray(m.expected, float)) + m.eps
         before = None if reference is None else torch.from_numpy(reference.values.astype(float))
         known = values.isfinite() if before is None else values.isfinite() & before.isfinite()
-        return cls(values, expected, known, m.chrom, m.start, m.resolution, before)
+        return cls(values, expected, known, m.chrom, m.start, m.resolution, before, gc=gc)
 
 
 @dataclass(frozen=True)
@@ -96,11 +94,14 @@ class Objective:
     unsigned : it says how much a map differs from the reference's: 0 there, and never less. Its
         gradient is 0 there too, or has none.
     reads_map : False if it reads a profile alone.
-    cell_types : those that it compares; empty: it is of one.
+    cell_types : those (or the models) that it compares; empty: it is of one.
+    compared : the objective of which it is the difference between the two.
+    whole : it is about a whole chromosome ("e1"), and by default seen at the finest level whose
+        window holds that, or, where none does, at the coarsest.
 
     Examples
     --------
-    >>> from orca_cool.perturb.objective import pixel
+    >>> from orca_cool.perturb.named_objectives import pixel
     >>> pixel("chrII:238,265", "chrII:302,000").region
     Region(chrom='chrII', start=238265, end=302001, name='')
     """
@@ -114,6 +115,8 @@ class Objective:
     unsigned: bool = False
     reads_map: bool = True
     cell_types: tuple[str, ...] = ()
+    compared: Objective | None = None
+    whole: bool = False
 
     def __call__(self, m: PredictedMap | ContactMap, reference: ContactMap | None = None) -> Tensor:
         """The number. ``reference`` : the map to compare with, of objectives that do.
@@ -145,189 +148,6 @@ class Objective:
         return first - self.margin >= 0 and last + self.margin < bins
 
 
-def pixel(first: str, second: str) -> Objective:
-    """Log observed/expected of the two bins in which two positions ("chr9:100,000") lie.
-
-    Raises
-    ------
-    RegionError
-        If a position is not understood, or they lie on two chromosomes.
-    """
-    text = f"pixel {first} {second}"
-    (a, b), chrom = _positions(text, first, second)
-
-    def value(m: PredictedMap) -> Tensor:
-        i, j = m.bin(a), m.bin(b)
-        _require(bool(m.known[i, j]), text)
-        return m.values[i, j]
-
-    boxes = (((a, a + 1), (b, b + 1)),)
-    return Objective(text, Region(chrom, min(a, b), max(a, b) + 1), value, boxes=boxes)
-
-
-def rect(first: str, second: str) -> Objective:
-    """Mean log observed/expected of the bins that two regions ("chr9:100,000-140,000") touch.
-
-    Raises
-    ------
-    RegionError
-        If a region is not understood, or they lie on two chromosomes.
-    """
-    text = f"rect {first} {second}"
-    one, two = (_region(text, part) for part in (first, second))
-    _same_chromosome(text, one.chrom, two.chrom)
-
-    def value(m: PredictedMap) -> Tensor:
-        i, j = (slice(m.bin(r.start), m.bin(r.end - 1) + 1) for r in (one, two))
-        known = m.known[i, j]
-        _require(bool(known.any()), text)
-        return _mean(m.values[i, j], known)
-
-    region = Region(one.chrom, min(one.start, two.start), max(one.end, two.end))
-    boxes = (((one.start, one.end), (two.start, two.end)),)
-    return Objective(text, region, value, boxes=boxes)
-
-
-def dot(first: str, second: str) -> Objective:
-    """A loop's strength: mean log observed/expected of the 3 x 3 bins around the pixel of two
-    positions, less that of the 11 x 11 bins around it without the inner 5 x 5, as loops of
-    ``orca-cool variants --loops`` are scored.
-
-    Raises
-    ------
-    RegionError
-        If a position is not understood, or they lie on two chromosomes.
-    """
-    text = f"dot {first} {second}"
-    (a, b), chrom = _positions(text, first, second)
-    outside = np.ones((2 * RING + 1,) * 2, dtype=bool)
-    outside[RING - DOT - 1 : RING + DOT + 2, RING - DOT - 1 : RING + DOT + 2] = False
-    square = np.zeros_like(outside)
-    square[RING - DOT : RING + DOT + 1, RING - DOT : RING + DOT + 1] = True
-
-    def value(m: PredictedMap) -> Tensor:
-        i, j = (slice(m.bin(p) - RING, m.bin(p) + RING + 1) for p in (a, b))
-        around, known = m.values[i, j], m.known[i, j]
-        parts = [known & known.new_tensor(part) for part in (square, outside)]
-        enough = all(2 * int(p.sum()) >= part.sum() for p, part in zip(parts, (square, outside)))
-        _require(enough, text)
-        return _mean(around, parts[0]) - _mean(around, parts[1])
-
-    region, boxes = Region(chrom, min(a, b), max(a, b) + 1), (((a, a + 1), (b, b + 1)),)
-    return Objective(text, region, value, margin=RING, apart=RING + 1, boxes=boxes)
-
-
-def insulation(position: str) -> Objective:
-    """The insulation score of a position's bin: log2 of the mean contact frequency across it, in a
-    diamond of 10 bins, less its mean over the window. Low at a boundary.
-
-    The change of it is ``insulation_at`` of ``orca-cool variants``.
-
-    Raises
-    ------
-    RegionError
-        If the position is not understood.
-    """
-    text = f"insulation {position}"
-    (at,), chrom = _positions(text, position)
-
-    def value(m: PredictedMap) -> Tensor:
-        n, side = len(m.values), DIAMOND
-        bins = np.arange(side - 1, n - side + 1)
-        a, b = (x.ravel() for x in np.meshgrid(np.arange(side), np.arange(side), indexing="ij"))
-        a, b = a[a + b >= 2], b[a + b >= 2]  # the two nearest diagonals are left out
-        rows, columns = bins[:, None] - a, bins[:, None] + b
-        known = m.known[rows, columns]
-        count = known.sum(dim=1)
-        total = m.frequency[rows, columns].where(known, 0.0).sum(dim=1)
-        good = (2 * count >= len(a)) & m.known.diagonal()[bins]
-        k = m.bin(at) - bins[0]
-        _require(bool(good[k]), text)
-        score = (total / count.clamp(min=1)).where(good, 1.0).log2()
-        return score[k] - _mean(score, good)
-
-    return Objective(
-        text, Region(chrom, at, at + 1), value, margin=DIAMOND - 1, boxes=(((at, at + 1),) * 2,)
-    )
-
-
-def row(position: str) -> Objective:
-    """How much the contacts of a position's bin change: mean absolute difference of its row from
-    the reference's, in natural log, as the paper scores variants (``log_fold_change`` of
-    ``orca-cool variants``).
-
-    Raises
-    ------
-    RegionError
-        If the position is not understood.
-    """
-    text = f"row {position}"
-    (at,), chrom = _positions(text, position)
-
-    def value(m: PredictedMap) -> Tensor:
-        if m.reference is None:
-            raise RegionError(f"objective {text!r} compares with a reference, and there is none")
-        k = m.bin(at)
-        _require(bool(m.known[k].any()), text)
-        return _mean((m.values[k] - m.reference[k]).abs(), m.known[k])
-
-    boxes = (((at, at + 1), (-_ANY, _ANY)),)
-    return Objective(text, Region(chrom, at, at + 1), value, boxes=boxes, unsigned=True)
-
-
-def profile(name: str, position: str) -> Objective:
-    """A predicted chromatin profile (0 to 1) at a position's base bin.
-
-    Raises
-    ------
-    RegionError
-        If the position is not understood.
-    """
-    text = f"profile {name} {position}"
-    (at,), chrom = _positions(text, position)
-
-    def value(m: PredictedMap) -> Tensor:
-        if m.profile is None:
-            raise ModelError(f"objective {text!r}: a contact map has no chromatin profiles")
-        return m.profile(name, m.lift(at))
-
-    return Objective(text, Region(chrom, at, at + 1), value, reads_map=False)
-
-
-def difference(first: str, second: str, objective: Objective) -> Objective:
-    """An objective of one cell type's map less that of another's, of one model.
-
-    Raises
-    ------
-    ModelError
-        If the objective compares cell types already, or reads no map.
-    """
-    text = f"difference {first} {second} {objective.text}"
-    if objective.cell_types or not objective.reads_map:
-        raise ModelError(f"objective {text!r}: {objective.text!r} is not one of a cell type's map")
-
-    def value(m: PredictedMap) -> Tensor:
-        for name in (first, second):
-            if name not in m.cell_types:
-                known = ", ".join(m.cell_types) or "no others"
-                raise ModelError(
-                    f"objective {text!r}: there is no map of cell type {name!r}; there are: {known}"
-                )
-        one, two = (objective.function(m.cell_types[name]) for name in (first, second))
-        return one - two
-
-    return Objective(
-        text,
-        objective.region,
-        value,
-        objective.margin,
-        objective.apart,
-        objective.boxes,
-        objective.unsigned,
-        cell_types=(first, second),
-    )
-
-
 def custom(
     function: Callable[[PredictedMap], Tensor], region: str, *, margin: int = 0, text: str = ""
 ) -> Objective:
@@ -348,29 +168,30 @@ def custom(
     'custom chrII:238,000-239,000'
     """
     name = text or f"custom {region}"
-    return Objective(name, _region(name, region), function, margin)
+    return Objective(name, region_of(name, region), function, margin)
 
 
-def _positions(text: str, *positions: str) -> tuple[list[int], str]:
+def positions_of(text: str, *positions: str) -> tuple[list[int], str]:
     """Positions (bp), and the chromosome that they share; the error quotes the objective."""
     found = []
     for one in positions:
         chrom = one.strip().rpartition(":")[0]
         try:
-            found.append(parse_position(one, {chrom: _ANY}))
+            found.append(parse_position(one, {chrom: ANY}))
         except RegionError:
             raise RegionError(
                 f"objective {text!r}: position {one!r} is not understood; write it as "
                 f"chr9:110,404,000"
             ) from None
-    _same_chromosome(text, found[0][0], found[-1][0])
+    same_chromosome(text, found[0][0], found[-1][0])
     return [at for _, at in found], found[0][0]
 
 
-def _region(text: str, region: str) -> Region:
+def region_of(text: str, region: str) -> Region:
+    """A region of an objective; the error quotes the objective."""
     chrom = region.strip().rpartition(":")[0]
     try:
-        return parse_region(region, {chrom: _ANY})
+        return parse_region(region, {chrom: ANY})
     except RegionError:
         raise RegionError(
             f"objective {text!r}: region {region!r} is not understood; write it as "
@@ -378,7 +199,8 @@ def _region(text: str, region: str) -> Region:
         ) from None
 
 
-def _same_chromosome(text: str, first: str, second: str) -> None:
+def same_chromosome(text: str, first: str, second: str) -> None:
+    """RegionError if two parts of an objective lie on two chromosomes."""
     if first != second:
         raise RegionError(
             f"objective {text!r} is between {first!r} and {second!r}; objectives are of one "
@@ -386,7 +208,7 @@ def _same_chromosome(text: str, first: str, second: str) -> None:
         )
 
 
-def _require(known: bool, text: str) -> None:
+def require_known(known: bool, text: str) -> None:
     """RegionError if what an objective reads is not known."""
     if not known:
         raise RegionError(
@@ -395,6 +217,6 @@ def _require(known: bool, text: str) -> None:
         )
 
 
-def _mean(values: Tensor, known: Tensor) -> Tensor:
+def mean_of(values: Tensor, known: Tensor) -> Tensor:
     """Mean of the known values."""
     return values.where(known, 0.0).sum() / known.sum()

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from orca_cool.errors import RegionError
-from orca_cool.perturb.objective import (
-    Objective,
+from orca_cool.perturb.named_objectives import (
     difference,
     dot,
+    e1,
     insulation,
     pixel,
     profile,
     rect,
     row,
 )
+from orca_cool.perturb.objective import Objective
 
 #: The grammar: how each objective is written, by its first word.
 FORMS = {
@@ -23,8 +24,9 @@ FORMS = {
     "rect": "rect REGION REGION",
     "insulation": "insulation POSITION",
     "row": "row POSITION",
+    "e1": "e1 POSITION",
     "profile": "profile NAME POSITION",
-    "difference": "difference CELL_TYPE CELL_TYPE OBJECTIVE",
+    "difference": "difference TYPE TYPE OBJECTIVE",
 }
 
 _PLAIN: dict[str, tuple[int, Callable[..., Objective]]] = {
@@ -33,6 +35,7 @@ _PLAIN: dict[str, tuple[int, Callable[..., Objective]]] = {
     "rect": (2, rect),
     "insulation": (1, insulation),
     "row": (1, row),
+    "e1": (1, e1),
 }
 
 

@@ -8,7 +8,7 @@ objective ``row`` is scored in the same windows as by ``variants``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from orca_cool.errors import ModelError, RegionError
+from orca_cool.genome.composition import gc_of_bins
 from orca_cool.genome.gaps import MAX_GAP, gap_fraction
 from orca_cool.genome.regions import Region
 from orca_cool.genome.source import SequenceSource
@@ -89,6 +90,10 @@ def place(
             f"{spec.name!r} reads several"
         )
     wanted = offered if level is None else [spec.parse_level(level)]
+    if objective.whole and level is None:
+        if (found := _place_whole(spec, source, objective, modules, offered)) is not None:
+            return found
+        wanted = offered[-1:]
     for resolution in wanted:
         for module in modules:
             if resolution in module.resolutions:
@@ -103,6 +108,25 @@ def place(
         f"({spec.label(wanted[-1])}): no window of {spec.window(wanted[-1]):,} bp on "
         f"{objective.region.chrom} holds it{around}"
     )
+
+
+def _place_whole(
+    spec: ModelDescription,
+    source: SequenceSource,
+    objective: Objective,
+    modules: Sequence[ModuleSpec],
+    offered: Sequence[int],
+) -> Placed | None:
+    """The finest level with a window that holds all of the objective's chromosome."""
+    chrom = objective.region.chrom
+    everything = replace(objective, region=Region(chrom, 0, source.chromsizes[chrom]))
+    found = (
+        _placed(spec, source, everything, module, resolution)
+        for resolution in offered
+        for module in modules
+        if resolution in module.resolutions
+    )
+    return next((placed for placed in found if placed is not None), None)
 
 
 def _placed(
@@ -273,6 +297,7 @@ class Watched:
                 its.to(maps),
                 profile,
                 lift=lift,
+                gc=self._gc,
             )
             for values, expected, its in zip(maps, self._expected, before)
         ]
@@ -287,6 +312,14 @@ class Watched:
         end = start + r * self.spec.bins
         good = gap_fraction(self.engine.source, self.chrom, start, end, r) <= MAX_GAP
         return np.logical_and.outer(good, good)
+
+    @cached_property
+    def _gc(self) -> np.ndarray | None:
+        """(n,) share of G and C of each bin, of objectives that need it."""
+        if not self.objective.whole:
+            return None
+        start, r = self.placed.start, self.placed.resolution
+        return gc_of_bins(self.engine.source, self.chrom, start, r, self.spec.bins)
 
     @cached_property
     def _expected(self) -> list[np.ndarray]:

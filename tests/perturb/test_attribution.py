@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 import numpy as np
@@ -215,15 +216,27 @@ def run(folder, *arguments, region="a:5,980-6,020", objective=PIXEL):
 def test_the_verb_writes_table_track_and_picture_for_each_cell_type(toy, folder):
     pytest.importorskip("logomaker", reason="logomaker is not installed (orca-cool[perturb])")
     pybigwig = pytest.importorskip("pyBigWig")
+    parquet = pytest.importorskip("pyarrow.parquet")
     result = run(folder, "-o", folder / "out")
     assert result.exit_code == 0, result.output
-    endings = (".tsv.gz", ".bw", ".png")
+    endings = (".tsv.gz", ".parquet", ".bw", *(f".{b}.bw" for b in "ACGT"), ".png")
     names = [f"out.{cell_type}{ending}" for cell_type in "xy" for ending in endings]
     assert [line.rsplit("/", 1)[1] for line in result.stdout.splitlines()] == names
     wanted = oc.attribute.gradient(toy, "a:5,980-6,020", PIXEL)
     table = pd.read_csv(folder / "out.x.tsv.gz", sep="\t", comment="#")
     np.testing.assert_allclose(table[list("ACGT")], wanted.scores, rtol=1e-4, atol=1e-9)
     assert table["start"].tolist() == list(range(5_980, 6_020))
+    exact = parquet.read_table(folder / "out.x.parquet")
+    about = json.loads(exact.schema.metadata[b"orca_cool"])
+    assert about["objective"] == PIXEL
+    assert about["format"] == "orca-cool attribution"
+    np.testing.assert_allclose(
+        exact.to_pandas()[list("ACGT")], wanted.scores, rtol=1e-5, atol=1e-12
+    )
+    for k, base in enumerate("ACGT"):
+        with pybigwig.open(str(folder / f"out.x.{base}.bw")) as track:
+            values = track.values("a", 5_980, 6_020)
+        np.testing.assert_allclose(values, wanted.scores[:, k], rtol=1e-4, atol=1e-9)
     with pybigwig.open(str(folder / "out.x.bw")) as track:
         assert track.chroms() == {"a": LENGTH}
         values = track.values("a", 5_980, 6_020)
@@ -256,14 +269,16 @@ def test_the_verb_writes_table_track_and_picture_for_each_cell_type(toy, folder)
         ([], {"objective": ROW}, "gradient is zero at the reference"),
         ([], {"region": "a:90-10"}, "'a:90-10' is reversed"),
         (["--width", "5"], {}, "only for deletion and shuffle, not for 'gradient'"),
-        (["--method", "ism", "--seed", "5"], {}, "only for shuffle, not for 'ism'"),
+        (["--method", "ism", "--seed", "5"], {}, "only for shuffle and expected, not for 'ism'"),
+        (["--baselines", "5"], {}, "only for expected, not for 'gradient'"),
         (["--dtype", "bfloat16"], {}, "'bfloat16': gradients are float32"),
         (["--cell-type", "y"], {"objective": "difference x y pixel a:1 a:2"}, "leave out cell"),
         (["--method", "deletion", "--width", "50"], {}, "shorter than one unit of 50 bp"),
     ],
 )
 def test_bad_input_is_one_line_that_quotes_it(folder, monkeypatch, arguments, changes, message):
-    monkeypatch.setitem(sys.modules, "logomaker", object())  # which comes last
+    for package in ("logomaker", "pyarrow", "pyarrow.parquet"):  # which come last
+        monkeypatch.setitem(sys.modules, package, object())
     cell_type = [] if "difference" in changes.get("objective", "") else ["--cell-type", "x"]
     result = run(folder, "-o", folder / "bad", *cell_type, *arguments, **changes)
     assert result.exit_code == 2, result.output
@@ -289,9 +304,10 @@ def test_a_model_of_whole_windows_is_refused(toy):
             method(flat, "a:5,980-6,020", PIXEL)
 
 
-@pytest.mark.parametrize("package", ["logomaker", "pyBigWig"])
+@pytest.mark.parametrize("package", ["logomaker", "pyBigWig", "pyarrow"])
 def test_a_missing_package_names_the_extra(folder, monkeypatch, package):
-    monkeypatch.setitem(sys.modules, "logomaker", object())
+    for other in ("logomaker", "pyarrow", "pyarrow.parquet"):
+        monkeypatch.setitem(sys.modules, other, object())
     monkeypatch.setitem(sys.modules, package, None)
     result = run(folder, "-o", folder / "none", "--cell-type", "x")
     assert result.exit_code == 2

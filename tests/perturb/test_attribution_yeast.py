@@ -47,5 +47,5 @@ def test_the_python_of_the_documentation_runs(tmp_path, monkeypatch):
     assert len(blocks) == 2
     for block in blocks:
         exec(block, names)
-    assert {path.name for path in tmp_path.iterdir()} == {"cen2.bw", "cen2.png"}
+    assert {path.name for path in tmp_path.iterdir()} == {"cen2.bw", "cen2.parquet", "cen2.png"}
     assert np.abs(names["found"].projected).max() > 0

@@ -158,7 +158,7 @@ def test_one_s_own_objective_is_a_function():
         ("rect chr1:5-9 chr1:9-5", "region 'chr1:9-5' is not understood"),
         ("row chr1", "position 'chr1' is not understood"),
         ("profile CTCF", "write it as 'profile NAME POSITION'"),
-        ("difference a b", "write it as 'difference CELL_TYPE CELL_TYPE OBJECTIVE'"),
+        ("difference a b", "write it as 'difference TYPE TYPE OBJECTIVE'"),
         ("difference a b loop 1 2", "'loop 1 2' is not understood"),
         ("difference a b profile CTCF chr1:5", "is not one of a cell type's map"),
     ],

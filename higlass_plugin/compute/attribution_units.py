@@ -1,0 +1,150 @@
+"""The attribution of an objective as units of work: the gradient at the base encodings of its
+window, and from there the bases, block by block.
+
+A tile needs the first and the blocks that it shows, so that a close view costs a block, and all of
+the window is only carried back to the bases where somebody looks at all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from higlass_plugin.compute.units import PredictedGenome, Preempted
+from orca_cool.errors import RegionError
+from orca_cool.genome.regions import Region, n_bins
+from orca_cool.perturb.gradient import Differentiable, require_gradient
+from orca_cool.perturb.objective import Objective
+from orca_cool.perturb.watched import Watched
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Asked:
+    """An objective that is asked of a predicted genome.
+
+    Parameters
+    ----------
+    predicted : whose map it is taken from. uid : of its tileset.
+    level : see :func:`orca_cool.perturb.watched.place`.
+
+    Attributes
+    ----------
+    reach : the sequence that it is predicted from. block : bp of a block.
+
+    Raises
+    ------
+    RegionError, ModelError
+        If the objective does not lie in the genome, no window holds it, or it has no gradient.
+    """
+
+    def __init__(
+        self, predicted: PredictedGenome, objective: Objective, level: str | None, uid: str
+    ):
+        require_gradient(objective)
+        self.predicted, self.objective, self.level, self.uid = predicted, objective, level, uid
+        placed = self.watched().placed
+        self.placed = placed
+        chrom = objective.region.chrom
+        spec = predicted.engine.spec
+        top = placed.top(spec, chrom)
+        self.reach = Region(
+            chrom, max(top.start, 0), min(top.end, predicted.axis.chromsizes[chrom])
+        )
+        self.block: int = spec.encoder.block  # type: ignore[attr-defined]
+
+    def watched(self) -> Watched:
+        """The objective with nothing computed yet. What it keeps goes with it: the caches of a
+        server hold the units' values, and nothing else.
+        """
+        return Watched(self.predicted.engine, self.objective, self.level)
+
+    def region(self, block: int) -> Region:
+        """The bases of a block."""
+        start = self.reach.start + block * self.block
+        return Region(self.reach.chrom, start, min(start + self.block, self.reach.end))
+
+    def blocks(self, start: int, end: int) -> range:
+        """The blocks that an interval in bp touches."""
+        a, b = max(start, self.reach.start), min(end, self.reach.end)
+        if a >= b:
+            return range(0)
+        first = (a - self.reach.start) // self.block
+        return range(first, n_bins(b - self.reach.start, self.block))
+
+
+@dataclass(frozen=True)
+class EncodingGradientUnit:
+    """The gradient of an objective at the base encodings of its window: a tensor (width, bins) for
+    each strand, in the forward order of bins.
+    """
+
+    asked: Asked
+
+    needs = None
+
+    @property
+    def predicted(self) -> PredictedGenome:
+        """Whose unit it is."""
+        return self.asked.predicted
+
+    @property
+    def kind(self) -> Hashable:
+        return self
+
+    def compute(
+        self, others: Sequence[EncodingGradientUnit], above: Sequence[None]
+    ) -> list[tuple[list[Tensor], int]]:
+        asked, predicted = self.asked, self.asked.predicted
+        placed = asked.placed
+        # encoding a large window makes way for what is more urgent; what is done stays in a cache
+        for _ in predicted.engine.encode_ahead(placed.module, asked.reach.chrom, placed.origin):
+            if predicted.urgent.is_set():
+                raise Preempted
+        anywhere = Region(asked.reach.chrom, asked.reach.start, asked.reach.start + 1)
+        found = Differentiable(asked.watched(), anywhere).gradient_at_encodings()
+        return [(found, sum(g.numel() * g.element_size() for g in found))]
+
+
+@dataclass(frozen=True)
+class AttributionUnit:
+    """What the bases of a block contribute to an objective, as ``OUT.bw`` of ``orca-cool attribute
+    --method gradient`` has it: (bp,) float32 input x gradient.
+    """
+
+    asked: Asked
+    block: int
+
+    @property
+    def predicted(self) -> PredictedGenome:
+        """Whose unit it is."""
+        return self.asked.predicted
+
+    @property
+    def needs(self) -> EncodingGradientUnit:
+        return EncodingGradientUnit(self.asked)
+
+    @property
+    def kind(self) -> Hashable:
+        return self
+
+    def compute(
+        self, others: Sequence[AttributionUnit], above: Sequence[list[Tensor]]
+    ) -> list[tuple[np.ndarray, int]]:
+        function = Differentiable(self.asked.watched(), self.asked.region(self.block))
+        slope = function.gradient_through(above[0])
+        values = (function.bases * slope).sum(dim=0).float().cpu().numpy()
+        if not np.isfinite(values).all():
+            raise RegionError(
+                f"objective {self.asked.objective.text!r} has no finite gradient in "
+                f"{self.asked.region(self.block)}"
+            )
+        return [(values, values.nbytes)]
+
+
+#: The units of attributions.
+ATTRIBUTION = (EncodingGradientUnit, AttributionUnit)
