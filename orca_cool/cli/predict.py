@@ -48,8 +48,9 @@ def _remains(params: dict[str, Any]) -> str | None:
     cls=Verb,
     remains=_remains,
     epilog="Beside OUT.mcool: OUT.expected.*.tsv; while it is made OUT.mcool.partial, a folder "
-    "with what is done, which stays if the run is stopped, and .OUT.mcool.partial. Beside a "
-    "FASTA: its index, .fai and for bgzip .gzi.",
+    "with what is done, which stays if the run is stopped, and .OUT.mcool.partial; of several cell "
+    "types also OUT.mcool.cell_types.partial, a note that not all are done. Beside a FASTA: its "
+    "index, .fai and for bgzip .gzi.",
 )
 @click.argument("regions", nargs=-1)
 @job_options(edges="real; zero-padded with --at")
