@@ -65,7 +65,7 @@ DRAWN = """([view, uid]) => {
     width: track.dimensions[0], height: track.dimensions[1],
     x: track._xScale.domain(), y: track._yScale.domain(),
     tileset: track.tilesetUid, zoom: track.zoomLevel, resolutions: track.tilesetInfo.resolutions,
-    transform: track.options.dataTransform ?? null, colours: track.options.colorRange,
+    transform: track.options.dataTransform ?? null, scale: track.options.colorRange,
     low: track.limitedValueScale.domain()[0], high: track.limitedValueScale.domain()[1],
     scaling: track.options.heatmapValueScaling,
   };
@@ -172,7 +172,7 @@ class Drawn:
     zoom: int
     resolutions: list[int]
     transform: str | None
-    colours: list[str]
+    scale: list[str]
     low: float
     high: float
     scaling: str
@@ -223,22 +223,21 @@ class Drawn:
             ]
         )
 
-    def colour(self, value: float) -> np.ndarray:
-        """RGB that HiGlass gives a value: 255 steps from low to high, the colours laid out evenly;
-        no value, no colour.
+    def colours(self, values: np.ndarray) -> np.ndarray:
+        """(n, 3) RGB that HiGlass gives n values: 255 steps from low to high, the colours laid out
+        evenly; no value, no colour.
         """
-        if np.isnan(value) or (self.scaling == "log" and value <= 0):
-            return np.full(3, 255.0)
-        low, high, v = (
-            np.log([self.low, self.high, value])
-            if self.scaling == "log"
-            else (self.low, self.high, value)
-        )
+        none = np.isnan(values)
+        low, high, v = self.low, self.high, np.where(none, 1.0, values)
+        if self.scaling == "log":
+            none = none | (v <= 0)
+            low, high, v = np.log(low), np.log(high), np.log(np.where(none, 1.0, v))
         step = 254 - np.clip(np.floor(254 * (high - v) / (high - low)), 0, 254)
-        stops = np.array([_rgb(c) for c in self.colours])
-        return np.array(
-            [np.interp(step, np.linspace(0, 255, len(stops)), channel) for channel in stops.T]
-        )
+        stops = np.array([_rgb(c) for c in self.scale])
+        places = np.linspace(0, 255, len(stops))
+        found = np.stack([np.interp(step, places, channel) for channel in stops.T], axis=-1)
+        found[none] = 255.0
+        return found
 
 
 def _rgb(text: str) -> tuple[float, ...]:
@@ -273,7 +272,8 @@ class Page:
         return self.tab.evaluate("window.orcaCool.state")
 
     def wait(self, condition: str, argument: Any = None) -> None:
-        self.tab.wait_for_function(condition, arg=argument)
+        # asking at every frame would draw frames for nothing, on the cores that compute tiles
+        self.tab.wait_for_function(condition, arg=argument, polling=100)
 
     def settle(self) -> None:
         """Wait until all is computed and drawn."""

@@ -4,8 +4,12 @@ milliseconds.
 
 from __future__ import annotations
 
+import fcntl
 import importlib.util
 import json
+import os
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -82,6 +86,23 @@ def reference_state(
     return golden_weights.named_weights(SimpleNamespace(state_dict=lambda: blank), tag)
 
 
+def made_once(
+    tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]
+) -> Path:
+    """A folder that ``make`` fills, once for all workers of a run. Tests only read in it."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent  # of all workers
+    folder = base / name
+    with open(base / f"{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            begun = Path(tempfile.mkdtemp(prefix=name, dir=base))
+            make(begun)
+            begun.rename(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def released_folder(
     golden: Path, golden_weights: ModuleType, tmp_path_factory: pytest.TempPathFactory
@@ -89,7 +110,13 @@ def released_folder(
     """The released resources in their own form (h1esc 1M, 32M, 256M; hctnoc 32M), filled with the
     reference weights.
     """
-    folder = tmp_path_factory.mktemp("released")
+    return made_once(
+        tmp_path_factory, "released", lambda folder: _release(folder, golden, golden_weights)
+    )
+
+
+def _release(folder: Path, golden: Path, golden_weights: ModuleType) -> None:
+    """Write the released resources."""
     (folder / "models").mkdir()
     (folder / "resources").mkdir()
 
@@ -129,7 +156,6 @@ def released_folder(
         )
         np.save(f"{stem}32000.mono.npy", np.log(wide["cis"]))
         np.save(f"{stem}32000.trans.npy", np.log(wide["trans"]))
-    return folder
 
 
 @pytest.fixture(scope="session")
@@ -137,8 +163,10 @@ def reference_bundles(
     released_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Path]:
     """The bundles that the import makes of the released form, by name (h1esc, hctnoc)."""
-    paths = import_released(released_folder, tmp_path_factory.mktemp("bundles"))
-    return {path.name: path for path in paths}
+    folder = made_once(
+        tmp_path_factory, "bundles", lambda folder: import_released(released_folder, folder)
+    )
+    return {path.name: path for path in folder.iterdir()}
 
 
 @pytest.fixture(params=DEVICES)

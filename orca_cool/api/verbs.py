@@ -77,11 +77,14 @@ def predict_to_mcool(
     ... )  # doctest: +SKIP
     """
     from orca_cool.effects.predict_job import PredictJob
+    from orca_cool.effects.types_run import TypesRun
 
-    jobs = each_cell_type(PredictJob(output=str(output), **_plain(options)))
+    whole = PredictJob(output=str(output), **_plain(options))
+    jobs = each_cell_type(whole)
     if dry_run:
         return together([job.estimate(say=say) for job in jobs])
-    return [path for paths in run_each(jobs, progress, say) for path in paths]
+    with TypesRun.of(whole).noted(jobs):
+        return [path for paths in run_each(jobs, progress, say) for path in paths]
 
 
 @overload

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import logging
 import os
 from pathlib import Path
@@ -28,6 +29,7 @@ from orca_cool.cli.options import (
 )
 from orca_cool.cli.unfinished import unfinished_folder
 from orca_cool.effects import COPIES
+from orca_cool.effects.types_run import note_path
 from orca_cool.variants.options import EditOptions
 
 
@@ -35,16 +37,20 @@ def _remains(params: dict[str, Any]) -> str | None:
     """What a prediction that was stopped has left."""
     if params["at"] is not None:
         return None
+    output = Path(params["output"])
     companions = params["lift_to_reference"] or params["diff"] or params["tracks"]
-    return unfinished_folder(params, *[Path(params["output"])] * bool(companions))
+    finished = sorted(output.parent.glob(f"{glob.escape(output.stem)}.*.mcool"))
+    of_types = finished[:1] if note_path(output).exists() else []
+    return unfinished_folder(params, *[output] * bool(companions), *of_types)
 
 
 @click.command(
     cls=Verb,
     remains=_remains,
     epilog="Beside OUT.mcool: OUT.expected.*.tsv; while it is made OUT.mcool.partial, a folder "
-    "with what is done, which stays if the run is stopped, and .OUT.mcool.partial. Beside a "
-    "FASTA: its index, .fai and for bgzip .gzi.",
+    "with what is done, which stays if the run is stopped, and .OUT.mcool.partial; of several cell "
+    "types also OUT.mcool.cell_types.partial, a note that not all are done. Beside a FASTA: its "
+    "index, .fai and for bgzip .gzi.",
 )
 @click.argument("regions", nargs=-1)
 @job_options(edges="real; zero-padded with --at")

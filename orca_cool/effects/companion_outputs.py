@@ -9,6 +9,8 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import cooler
+
 from orca_cool.effects import companion_path, companions_folder
 from orca_cool.effects.difference import difference
 from orca_cool.effects.lift import lift_to_reference
@@ -32,16 +34,21 @@ def is_result_of(path: Path, whole: Plan, numbers: dict[str, str]) -> bool:
         "mode": whole.settings.mode,
         "pseudo_depth": whole.settings.pseudo_depth,
     }
-    # of the plan alone; of whoever computes; told otherwise
-    wanted = {
-        k: v for k, v in wanted.items() if k not in ("chromsizes", "device", "encodings", "trans")
-    }
+    # told otherwise; of whoever computes
+    sizes = wanted.pop("chromsizes")
+    wanted = {k: v for k, v in wanted.items() if k not in ("device", "encodings", "trans")}
     try:
-        found = read_layer(f"{path}::resolutions/{max(whole.settings.resolutions)}")[1]
+        uri = f"{path}::resolutions/{max(whole.settings.resolutions)}"
+        found = read_layer(uri)[1]
+        same_sizes = dict(cooler.Cooler(uri).chromsizes) == sizes
     except CoolerError:
         return False
     same_trans = (found["trans"] is not None) == whole.settings.trans
-    return same_trans and all(found.get(k) == v for k, v in json.loads(json.dumps(wanted)).items())
+    return (
+        same_sizes
+        and same_trans
+        and all(found.get(k) == v for k, v in json.loads(json.dumps(wanted)).items())
+    )
 
 
 def place_companions(output: Path, make: Callable[[Path], list[Path]]) -> list[Path]:

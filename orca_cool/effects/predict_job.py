@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orca_cool.effects import companion_path, companions_folder
+from orca_cool.effects.types_run import TypesRun
 from orca_cool.errors import EditError, OutputError, RegionError
 from orca_cool.files import check_output
 from orca_cool.genome.regions import Region, parse_position, parse_region, read_view
@@ -54,7 +55,8 @@ class PredictJob(Job):
     reference : the reference's prediction for ``diff``; None: it is made.
     tracks : of :data:`orca_cool.prediction.tracks.TRACKS`, written beside the output as bigWigs; a
         text has commas between them. profiles_beside : the output after which the files of
-        profiles are named; None: ``output``.
+        profiles are named; None: ``output``. of_unfinished : the output may be there already: the
+        job is one of several cell types', of which a killed run has finished some.
     nproc : processes of this machine. dask : compute on dask workers there. force : replace
         outputs, and start anew.
     """
@@ -78,6 +80,7 @@ class PredictJob(Job):
     reference: str | None = None
     tracks: str | tuple[str, ...] | None = None
     profiles_beside: str | None = None
+    of_unfinished: bool = False
     nproc: int = 1
     dask: str | None = None
     force: bool = False
@@ -110,9 +113,13 @@ class PredictJob(Job):
 
     def each_cell_type(self) -> list[PredictJob]:
         """As of any job; profiles, which are the same for all cell types, are the first one's, and
-        named without its name.
+        named without its name. What a killed run of these jobs has finished is not made again.
         """
         first, *others = super().each_cell_type()
+        if others and not self.force and TypesRun.of(self).is_unfinished():
+            first, *others = (
+                dataclasses.replace(job, of_unfinished=True) for job in (first, *others)
+            )
         if not others or PROFILES not in self.track_names:
             return [first, *others]
         rest = tuple(name for name in self.track_names if name != PROFILES)
@@ -171,7 +178,7 @@ class PredictJob(Job):
 
     def _check_free(self, beside: Sequence[Path]) -> None:
         """OutputError if one of the files beside the output is there and may not be replaced."""
-        killed = companions_folder(Path(self.output)).is_dir()
+        killed = self.of_unfinished or companions_folder(Path(self.output)).is_dir()
         for path in beside:
             check_output(path, self.force or killed)
 
@@ -212,10 +219,10 @@ class PredictJob(Job):
             )
 
     def goes_on(self) -> bool:
-        """The prediction is there, and only files beside it are to be made: left by a run that was
-        killed, or by one that was not asked for them.
+        """The prediction is there, and at most files beside it are to be made: left by a run that
+        was killed, or by one that was not asked for them.
         """
-        beside = self.companions or self.track_names
+        beside = self.companions or self.track_names or self.of_unfinished
         return bool(beside) and Path(self.output).exists() and not self.force
 
     @holding(_written)

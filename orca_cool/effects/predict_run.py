@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,9 +45,39 @@ class PredictRun:
 
     def all(self) -> list[Path]:
         """Everything that the job asks for."""
-        if not (self.job.companions or self.job.track_names):
-            return self._prediction()
-        return self._with_companions()
+        if self.job.companions or self.job.track_names:
+            return self._with_companions()
+        if self.job.goes_on():
+            self._require_result_of(self._whole())
+            return []
+        return self._prediction()
+
+    def _whole(self) -> Plan:
+        """The plan of the prediction."""
+        from orca_cool.prediction.to_file import prepare
+
+        return prepare(
+            self.opened.engine,
+            self.regions,
+            self.settings,
+            assembly=self.assembly,
+            provenance=self.opened.provenance,
+        )
+
+    def _require_result_of(self, whole: Plan) -> None:
+        """OutputError if the output that is there is not what the plan leads to. What a run that
+        was killed after it had renamed it has left is removed.
+        """
+        from orca_cool.effects.companion_outputs import is_result_of
+        from orca_cool.prediction.to_file import work_folder
+
+        if not is_result_of(self.output, whole, self._numerics()):
+            raise OutputError(
+                f"{self.output} exists, and is another prediction than this; use --force to "
+                f"replace it"
+            )
+        if self.ranks is None or self.ranks.rank == 0:
+            shutil.rmtree(work_folder(self.output), ignore_errors=True)
 
     def _prediction(self) -> list[Path]:
         job, opened = self.job, self.opened
@@ -70,31 +101,17 @@ class PredictRun:
         """The prediction, and what is derived from it. What is there already, and whether there is
         anything to derive, is settled before anything is computed.
         """
-        from orca_cool.effects.companion_outputs import (
-            is_result_of,
-            lifted_and_difference,
-            place_companions,
-        )
-        from orca_cool.prediction.to_file import prepare
+        from orca_cool.effects.companion_outputs import lifted_and_difference, place_companions
         from orca_cool.prediction.track_writer import Tracks
 
         job, opened = self.job, self.opened
-        whole = prepare(
-            opened.engine,
-            self.regions,
-            self.settings,
-            assembly=self.assembly,
-            provenance=opened.provenance,
-        )
+        whole = self._whole()
         tracks = Tracks(job.track_names, opened.engine, whole)
         job.check_tracks(opened.spec)
         tracks.check(self.say)
         goes_on = job.goes_on()
-        if goes_on and not is_result_of(self.output, whole, self._numerics()):
-            raise OutputError(
-                f"{self.output} exists, and is another prediction than this; use --force to "
-                f"replace it"
-            )
+        if goes_on:
+            self._require_result_of(whole)
         reference = self._reference_job(whole) if job.companions else None
         paths = [] if goes_on else self._prediction()
         if self.ranks is not None and self.ranks.rank > 0:

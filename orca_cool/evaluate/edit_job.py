@@ -13,7 +13,7 @@ import numpy as np
 
 from orca_cool import __version__
 from orca_cool.errors import EditError
-from orca_cool.evaluate.edit_table import TrueEdit, read_edits, read_predicted, read_true
+from orca_cool.evaluate.edit_table import TrueEdit, Truths, read_edits, read_predicted
 from orca_cool.locks import holding, locked_outputs
 from orca_cool.model.window_model import ENCODE
 from orca_cool.prediction.job import MANY_EDITS, Job, Opened, Say
@@ -66,6 +66,11 @@ class EvaluateEditsJob(Job):
         """The edits."""
         return read_edits(self.against.table)
 
+    @cached_property
+    def _truths(self) -> Truths:
+        """Their true changes."""
+        return Truths()
+
     def check_inputs(self) -> None:
         """Raise what the table, the model's header and the genome tell, before torch is loaded."""
         from orca_cool.evaluate.edit_changes import check_cell_type, edited_genome, module_of
@@ -75,7 +80,7 @@ class EvaluateEditsJob(Job):
             module_of(self.spec, edit, self.module)
             check_cell_type(self.spec, edit)
             edited_genome(edit, self.source)
-            read_true(edit)
+            self._truths.check(edit)
 
     @holding(lambda job: job.against.outputs)
     def run(
@@ -102,7 +107,8 @@ class EvaluateEditsJob(Job):
             "genome": Path(self.genome).name,
         }
         with progress_bar(progress, "edit", f"{spec.name} edits") as report:
-            return _scored(self.table, self._changes(opened), self.against, about, report)
+            changes = self._changes(opened)
+            return _scored(self.table, changes, self._truths, self.against, about, report)
 
     def _changes(self, opened: Opened) -> Iterator[tuple[TrueEdit, np.ndarray]]:
         """The predicted change of each edit; those of a cell type and a module together."""
@@ -143,7 +149,7 @@ def evaluate_predicted_edits(
         changes = ((edit, read_predicted(edit, Path(folder))) for edit in table)
         about = {"predicted": Path(folder).name}
         with progress_bar(progress, "edit", "edits") as report:
-            return _scored(table, changes, options, about, report)
+            return _scored(table, changes, Truths(), options, about, report)
 
 
 def _check_output(options: EditsOptions) -> None:
@@ -157,6 +163,7 @@ def _check_output(options: EditsOptions) -> None:
 def _scored(
     table: list[TrueEdit],
     changes: Iterable[tuple[TrueEdit, np.ndarray]],
+    truths: Truths,
     options: EditsOptions,
     about: dict[str, Any],
     report: Callable[[int, int], None],
@@ -168,7 +175,7 @@ def _scored(
     found, examples = {}, Examples()
     report(0, len(table))
     for done, (edit, change) in enumerate(changes, start=1):
-        true = read_true(edit)
+        true = truths.take(edit)
         found[edit.id] = numbers_of(
             edit, true, change, nearest=options.nearest, side=options.insulation
         )

@@ -82,6 +82,43 @@ class TrueChange:
             return self.change
         return np.asarray((self.change + self.replicate) / 2)
 
+    @property
+    def nbytes(self) -> int:
+        """Memory of the arrays."""
+        arrays = (self.change, self.replicate, self.reference)
+        return sum(array.nbytes for array in arrays if array is not None)
+
+
+class Truths:
+    """The true changes of a table: all are checked before anything is predicted, and kept until
+    they are asked for, so that each file is read once.
+
+    Parameters
+    ----------
+    most : bytes that are kept; what is beyond is read again.
+    """
+
+    def __init__(self, most: int = 2**30):
+        self._left = most
+        self._kept: dict[str, TrueChange] = {}
+
+    def check(self, edit: TrueEdit) -> None:
+        """Read the true change of a row; EditError as of :func:`read_true`."""
+        if edit.id in self._kept:
+            return
+        true = read_true(edit)
+        if true.nbytes <= self._left:
+            self._left -= true.nbytes
+            self._kept[edit.id] = true
+
+    def take(self, edit: TrueEdit) -> TrueChange:
+        """The true change of a row, which is kept no longer; EditError as of :func:`read_true`."""
+        true = self._kept.pop(edit.id, None)
+        if true is None:
+            return read_true(edit)
+        self._left += true.nbytes
+        return true
+
 
 def read_edits(path: str | Path) -> list[TrueEdit]:
     """Read a table of edits: tab-separated, with a header; the maps are not opened.

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +18,7 @@ from orca_cool.evaluate.edit_changes import edited_genome, module_of, predicted_
 from orca_cool.evaluate.edit_job import EditsOptions, EvaluateEditsJob, evaluate_predicted_edits
 from orca_cool.evaluate.edit_report import edits_json, edits_table
 from orca_cool.evaluate.edit_scores import auroc
-from orca_cool.evaluate.edit_table import TrueEdit, read_edits, read_true
+from orca_cool.evaluate.edit_table import TrueEdit, Truths, read_edits, read_true
 from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.model.spec import ModelDescription
@@ -428,6 +429,33 @@ def test_maps_that_are_wrong(tmp_path):
     edit.maps.unlink()
     with pytest.raises(EditError, match="is not there"):
         read_true(edit)
+
+
+@pytest.mark.parametrize(("most", "twice"), [(2**30, 0), (3 * N * N * 8, 3), (0, 4)])
+def test_each_truth_is_read_once_where_there_is_room(tmp_path, monkeypatch, most, twice):
+    """All are looked at before any is taken; what does not fit the room is read again."""
+    _, arrays = made_up(tmp_path, edits=4)
+    table = read_edits(tmp_path / "edits.tsv")
+    opened = Counter()
+    load = np.load
+
+    def counted(path, **options):
+        opened[path] += 1
+        return load(path, **options)
+
+    monkeypatch.setattr(np, "load", counted)
+    truths = Truths(most)
+    for edit in table * 2:  # a job may be checked again
+        truths.check(edit)
+    for edit in reversed(table):
+        one, two, reference, _ = arrays[edit.id]
+        true = truths.take(edit)
+        np.testing.assert_array_equal(true.change, one)
+        np.testing.assert_array_equal(true.replicate, two)
+        np.testing.assert_array_equal(true.reference, reference)
+    again = [opened[edit.maps] > 1 for edit in table]
+    assert sum(again) == twice
+    assert sorted(again) == again  # the first ones are kept
 
 
 @pytest.mark.parametrize(

@@ -165,7 +165,7 @@ def colours(
     x).
     """
     values = np.array([value(i, j) for i, j in bins])
-    expected = np.array([drawn.colour(v) for v in values])
+    expected = drawn.colours(values)
     found = np.array(
         [
             picture[drawn.pixel((j + 0.5) * drawn.resolution, (i + 0.5) * drawn.resolution)]

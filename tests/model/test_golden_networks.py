@@ -99,12 +99,15 @@ def test_parameter_names_and_shapes(golden: Path, h1esc: Model, hctnoc: Model):
     ("strand", "blocks"),
     [
         pytest.param("forward", False, id="forward-whole", marks=pytest.mark.long),
-        pytest.param("forward", True, id="forward-blocks"),
+        pytest.param("forward", True, id="forward-blocks", marks=pytest.mark.long),
         pytest.param("reverse", False, id="reverse-whole", marks=pytest.mark.long),
         pytest.param("reverse", True, id="reverse-blocks", marks=pytest.mark.long),
     ],
 )
 def test_encoder(golden, h1esc, sequence, device, close, strand, blocks):
+    """The plain network, of which CI does 900 kb (below). It compares the fast one with the same
+    outputs, in test_fast_encoder.
+    """
     x = sequence if strand == "forward" else reverse_complement(sequence)
     close(
         run_encoder(h1esc, x, device, blocks),
@@ -244,12 +247,37 @@ def test_cascade_32mb(golden, request, device, close, name):
         close(maps[r], wanted, f"cascade_32mb_{name}.npz {bundle.spec.label(r)}")
 
 
+@pytest.mark.parametrize("name", ["one_chromosome", "translocation"])
+def test_background_of_segments(golden, h1esc, close, name):
+    """What we assemble from the segments, against the background of the released program."""
+    expected = h1esc.expected(h1esc.spec.module("256M"))
+    assert (expected.resolution, expected.trans) == (
+        32000,
+        pytest.approx(float(np.load(golden / "expected_32kb.npz")["trans"])),
+    )
+    reference = np.load(golden / f"cascade_256mb_{name}.npz")
+    normmats = background_256mb(h1esc, reference)
+    for (r, found), wanted in zip(normmats.items(), reference["normmats"], strict=True):
+        close(found, wanted, f"cascade_256mb_{name}.npz normmat {h1esc.spec.label(r)}")
+        np.testing.assert_allclose(found, wanted, rtol=1e-4)
+
+
+def background_256mb(bundle: Model, reference) -> dict[int, np.ndarray]:
+    """The background of each level, at the places of a reference output."""
+    module = bundle.spec.module("256M")
+    segments = [tuple(s) for s in json.loads(str(reference["segments"]))]
+    return {
+        r: bundle.expected(module).assembled(r, segments, int(start), 250)
+        for r, start in zip(module.resolutions, reference["start_coords"])
+    }
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", [pytest.param("one_chromosome", marks=pytest.mark.long), "translocation"]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["one_chromosome", "translocation"])
 def test_cascade_256mb(golden, h1esc, device, close, monkeypatch, name):
     """From the made-up 128 kb encodings, with the background that we assemble from the segments.
+    The plain networks; CI compares the fast ones with the same outputs, in test_fast_decoder.
 
     The released program takes the reverse strand's background at the *mirrored* start of the matrix
     in forward orientation, and flips that window: below the top level it is another window than the
@@ -259,18 +287,8 @@ def test_cascade_256mb(golden, h1esc, device, close, monkeypatch, name):
     reference = np.load(golden / f"cascade_256mb_{name}.npz")
     module = h1esc.spec.module("256M")
     background = h1esc.expected(module)
-    assert (background.resolution, background.trans) == (
-        32000,
-        pytest.approx(float(np.load(golden / "expected_32kb.npz")["trans"])),
-    )
     segments = [tuple(s) for s in json.loads(str(reference["segments"]))]
-    normmats = {}
-    for r, start, wanted in zip(
-        module.resolutions, reference["start_coords"], reference["normmats"]
-    ):
-        normmats[r] = background.assembled(r, segments, int(start), 250)
-        close(normmats[r], wanted, f"cascade_256mb_{name}.npz normmat {h1esc.spec.label(r)}")
-        np.testing.assert_allclose(normmats[r], wanted, rtol=1e-4)
+    normmats = background_256mb(h1esc, reference)
     starts = {r: int(s) // r for r, s in zip(module.resolutions, reference["start_coords"])}
     mirrored = mirror(starts, 250, 250)
     reverse_normmats = {

@@ -196,7 +196,7 @@ def test_killed_after_its_tables_were_written(place, engine, whole, tmp_path, mo
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, *(pytest.param(k, marks=pytest.mark.long) for k in (2, 3))])
 def test_killed_at_random_moments(place, whole, tmp_path, seed):
     """kill -9 whenever, again and again, then to the end: the same bytes."""
     rng = np.random.default_rng(seed)
@@ -224,28 +224,4 @@ def test_killed_at_random_moments(place, whole, tmp_path, seed):
     assert killed
     if not output.exists():
         subprocess.run(line, env=environment, cwd=tmp_path, check=True, capture_output=True)
-    runs.assert_same(output, whole)
-
-
-@pytest.mark.slow
-def test_interrupted_from_the_keyboard(place, whole, tmp_path):
-    """Ctrl-C: one line, no trace of a half-written file, and the run goes on."""
-    line, output = runs.command(place, tmp_path / "x.mcool"), tmp_path / "x.mcool"
-    process = subprocess.Popen(
-        line,
-        env=runs.environment(),
-        cwd=tmp_path,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    while process.poll() is None and not (work_folder(output) / "journal.jsonl").exists():
-        time.sleep(0.001)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "Traceback" not in errors
-    assert "repeat the command to go on" in errors
-    assert left(tmp_path) == ["x.mcool.partial"]
-    subprocess.run(line, env=runs.environment(), cwd=tmp_path, check=True, capture_output=True)
     runs.assert_same(output, whole)
