@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
@@ -278,7 +279,7 @@ def test_the_verb_writes_table_track_and_picture_for_each_cell_type(toy, folder)
 )
 def test_bad_input_is_one_line_that_quotes_it(folder, monkeypatch, arguments, changes, message):
     for package in ("logomaker", "pyarrow", "pyarrow.parquet"):  # which come last
-        monkeypatch.setitem(sys.modules, package, object())
+        monkeypatch.setitem(sys.modules, package, ModuleType(package))
     cell_type = [] if "difference" in changes.get("objective", "") else ["--cell-type", "x"]
     result = run(folder, "-o", folder / "bad", *cell_type, *arguments, **changes)
     assert result.exit_code == 2, result.output
@@ -307,7 +308,7 @@ def test_a_model_of_whole_windows_is_refused(toy):
 @pytest.mark.parametrize("package", ["logomaker", "pyBigWig", "pyarrow"])
 def test_a_missing_package_names_the_extra(folder, monkeypatch, package):
     for other in ("logomaker", "pyarrow", "pyarrow.parquet"):
-        monkeypatch.setitem(sys.modules, other, object())
+        monkeypatch.setitem(sys.modules, other, ModuleType(other))
     monkeypatch.setitem(sys.modules, package, None)
     result = run(folder, "-o", folder / "none", "--cell-type", "x")
     assert result.exit_code == 2

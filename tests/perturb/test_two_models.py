@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
@@ -88,7 +89,7 @@ def test_the_verb_takes_two_models(folder, both):
 )
 def test_pairs_that_do_not_fit_are_one_line(folder, monkeypatch, changes, message):
     for package in ("logomaker", "pyarrow", "pyarrow.parquet"):
-        monkeypatch.setitem(sys.modules, package, object())
+        monkeypatch.setitem(sys.modules, package, ModuleType(package))
     result = run(folder, "-o", folder / "bad", **changes)
     assert result.exit_code == 2, result.output
     assert message in result.stderr
