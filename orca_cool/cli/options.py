@@ -163,8 +163,8 @@ GENOME_HELP = (
     "`extrusion-example`)."
 )
 CELL_TYPE_HELP = (
-    "Of a model of several cell types, the one whose maps are wanted [default: each; OUT.mcool is "
-    "then OUT.TYPE.mcool]."
+    "Of a model of several cell types, the one whose maps are wanted [default: each; its name "
+    "stands in that of its file (OUT.TYPE.mcool) or of its column]."
 )
 STORE_HELP = (
     "Encodings of the genome on disk (`orca-cool encode`): read from it, and add what it lacks."
