@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from orca_cool.maps.metrics import compartments, diamond, pearson, scc
+from orca_cool.maps.metrics import RING, compartments, diamond, dot_parts, pearson, scc
 
 if TYPE_CHECKING:
     from orca_cool.effects.align import Comparison
@@ -207,12 +207,10 @@ def dot_change(change: np.ndarray, i: int, j: int) -> float:
     NaN at the map's edge, and where less than half of the square or of the ring is known.
     """
     n = len(change)
-    if not (5 <= min(i, j) and max(i, j) < n - 5):
+    if not (RING <= min(i, j) and max(i, j) < n - RING):
         return float("nan")
-    around = change[i - 5 : i + 6, j - 5 : j + 6]
-    outside = np.ones((11, 11), dtype=bool)
-    outside[3:8, 3:8] = False
-    square, ring = around[4:7, 4:7].ravel(), around[outside]
+    around = change[i - RING : i + RING + 1, j - RING : j + RING + 1]
+    square, ring = (around[part] for part in dot_parts())
     if any(2 * np.isfinite(part).sum() < len(part) for part in (square, ring)):
         return float("nan")
     return float(np.nanmean(square) - np.nanmean(ring))
@@ -236,7 +234,7 @@ def _loops(
             if chrom != r.chrom or number in changes:
                 continue
             p, q = (first - r.start) // r.resolution, (second - r.start) // r.resolution
-            if q - p > 5 and p in where and q in where:
+            if q - p > RING and p in where and q in where:
                 strength = dot_change(change, where[p], where[q])
                 if np.isfinite(strength):
                     changes[number] = strength

@@ -11,6 +11,25 @@ import numpy as np
 #: A spread below this share of the values' size is rounding, not variance.
 ROUNDING = 1e-12
 
+#: Bins on either side of a dot's middle that belong to the dot, and to what it is compared with.
+DOT, RING = 1, 5
+
+
+def dot_parts() -> tuple[np.ndarray, np.ndarray]:
+    """What the strength of a dot is taken from: the bins of the dot (3 x 3), and those around it
+    that it is compared with (11 x 11 without the inner 5 x 5): (11, 11) bool each.
+
+    Examples
+    --------
+    >>> [int(part.sum()) for part in dot_parts()]
+    [9, 96]
+    """
+    square = np.zeros((2 * RING + 1,) * 2, dtype=bool)
+    around = ~square
+    inner, wider = (slice(RING - k, RING + k + 1) for k in (DOT, DOT + 1))
+    square[inner, inner], around[wider, wider] = True, False
+    return square, around
+
 
 def pearson(
     a: np.ndarray, b: np.ndarray, nearest: int = 2, farthest: int | None = None

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from orca_cool.maps.axes import label_bp
+from orca_cool.maps.metrics import DOT
 from orca_cool.perturb.attribution import OF_UNITS, Attribution, import_logomaker
-from orca_cool.perturb.named_objectives import DIAMOND, DOT
+from orca_cool.perturb.named_objectives import DIAMOND
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,6 +12,7 @@ from orca_cool.effects.scores import SCORES as EFFECTS
 from orca_cool.effects.scores import Choices, dot_change
 from orca_cool.errors import EditError
 from orca_cool.genome.regions import closest
+from orca_cool.maps.metrics import RING
 
 if TYPE_CHECKING:
     from orca_cool.effects.align import Comparison
@@ -26,7 +27,7 @@ UNSIGNED = tuple(
 )
 
 #: Bins that the two places of a dot must lie apart.
-DOT_APART = 6
+DOT_APART = RING + 1
 
 
 def chosen_scores(text: str) -> tuple[str, ...]:

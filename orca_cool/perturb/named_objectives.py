@@ -11,6 +11,7 @@ import numpy as np
 
 from orca_cool.errors import ModelError, RegionError
 from orca_cool.genome.regions import Region
+from orca_cool.maps.metrics import RING, dot_parts
 from orca_cool.perturb.compartment import e1_at
 from orca_cool.perturb.objective import (
     ANY,
@@ -25,10 +26,6 @@ from orca_cool.perturb.objective import (
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-#: Bins from a dot's middle to the border of its square, and to that of the ring, which begins two
-#: bins beyond the square.
-DOT, RING = 1, 5
 
 #: Bins on either side of which a diamond of insulation consists.
 DIAMOND = 10
@@ -89,16 +86,13 @@ def dot(first: str, second: str) -> Objective:
     """
     text = f"dot {first} {second}"
     (a, b), chrom = positions_of(text, first, second)
-    outside = np.ones((2 * RING + 1,) * 2, dtype=bool)
-    outside[RING - DOT - 1 : RING + DOT + 2, RING - DOT - 1 : RING + DOT + 2] = False
-    square = np.zeros_like(outside)
-    square[RING - DOT : RING + DOT + 1, RING - DOT : RING + DOT + 1] = True
+    both = dot_parts()
 
     def value(m: PredictedMap) -> Tensor:
         i, j = (slice(m.bin(p) - RING, m.bin(p) + RING + 1) for p in (a, b))
         around, known = m.values[i, j], m.known[i, j]
-        parts = [known & known.new_tensor(part) for part in (square, outside)]
-        enough = all(2 * int(p.sum()) >= part.sum() for p, part in zip(parts, (square, outside)))
+        parts = [known & known.new_tensor(part) for part in both]
+        enough = all(2 * int(p.sum()) >= part.sum() for p, part in zip(parts, both))
         require_known(enough, text)
         return mean_of(around, parts[0]) - mean_of(around, parts[1])
 

@@ -18,10 +18,8 @@ from torch import Tensor
 from orca_cool.errors import TrainingError
 from orca_cool.genome.loops import read_loops
 from orca_cool.genome.segments import Segment
+from orca_cool.maps.metrics import RING, dot_parts
 from orca_cool.train.settings import Config
-
-#: Bins on either side of a dot's middle that belong to the dot, and to its surroundings.
-DOT, RING = 1, 5
 
 #: A control of a loop lies at its distance, this many bins up or down the diagonal.
 CONTROL_SHIFT = 6, 20
@@ -30,19 +28,8 @@ CONTROL_SHIFT = 6, 20
 Loops = Mapping[str, np.ndarray]
 
 
-def _parts() -> np.ndarray:
-    n = 2 * RING + 1
-    both = np.ones((2, n, n), dtype=bool)
-    inner = slice(RING - DOT, RING + DOT + 1)
-    both[0] = False
-    both[0, inner, inner] = True
-    around = slice(RING - DOT - 1, RING + DOT + 2)
-    both[1, around, around] = False
-    return both
-
-
 #: (2, 11, 11) bool: the bins of a dot, and those that it is compared with.
-PARTS = _parts()
+PARTS = np.stack(dot_parts())
 
 
 def loops_of(

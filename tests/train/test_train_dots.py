@@ -10,8 +10,9 @@ from toy_training import toy_config
 from orca_cool.errors import TrainingError
 from orca_cool.genome.open import open_genome
 from orca_cool.genome.segments import Segment
+from orca_cool.maps.metrics import RING
 from orca_cool.train.config import parse_config
-from orca_cool.train.dots import CONTROL_SHIFT, RING, dot_pixels, dot_sums
+from orca_cool.train.dots import CONTROL_SHIFT, dot_pixels, dot_sums
 from orca_cool.train.run import Run, train
 from orca_cool.train.samples import TRAIN
 
