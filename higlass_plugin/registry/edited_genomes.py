@@ -235,6 +235,12 @@ class EditedGenomes:
                 if opened is not None:
                     opened.tilesets.append(uid)
 
+    def drop_tileset(self, uid: str) -> None:
+        """Note that a tileset was closed; nothing if it is of no edited genome that is open."""
+        for opened in self._open.values():
+            if uid in opened.tilesets:
+                opened.tilesets.remove(uid)
+
     def close(self, edit: str) -> OpenEdit:
         """Close an edited genome, which can be opened again; returns it."""
         return self._open.pop(edit)

@@ -360,6 +360,7 @@ class TilesetRegistry:
         for uid in uids:
             self.tilesets.pop(uid, None)
             self.attributions.forget(uid)
+            self.edits.drop_tileset(uid)
         if self.scheduler is not None:
             self.scheduler.drop(lambda key: key[0] in uids)
         self.results.drop(lambda key: key[0] in uids)

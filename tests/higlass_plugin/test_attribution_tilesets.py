@@ -201,3 +201,12 @@ def test_it_goes_with_its_edited_genome(folder, predictor):
         assert tileset.uid not in registry.tilesets
         assert len(registry.attributions) == 0
         assert not [u for u in registry.units._kept if isinstance(u, ATTRIBUTION)]
+
+
+def test_an_edited_genome_keeps_no_list_of_what_is_closed(folder, predictor):
+    with new_registry(folder, predictor, attributions=1) as registry:
+        edit = registry.edit([EDIT]).id
+        before = len(registry.edits.get(edit).tilesets)
+        for k in range(3):
+            registry.open_url(url(f"pixel b:4,000 b:{4_100 + k:,}", f"&edit={EDIT}"))
+        assert len(registry.edits.get(edit).tilesets) == before + 1
