@@ -26,8 +26,15 @@ def check_models(text: str, first: Job, second: Job) -> None:
     Raises
     ------
     ModelError
-        If it does not name both; or one has several cell types, and none is chosen.
+        If it does not name both; one has several cell types, and none is chosen; both are one
+        model; or there is a store of encodings, which are of one model.
     """
+    if first.model == second.model:
+        raise ModelError(f"model {first.model!r} is given twice; it does not differ from itself")
+    if first.store is not None:
+        raise ModelError(
+            f"the store {first.store!r} holds the encodings of one model; leave it out with two"
+        )
     for job in (first, second):
         if job.spec.cell_types and job.cell_type is None:
             raise ModelError(

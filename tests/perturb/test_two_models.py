@@ -85,12 +85,14 @@ def test_the_verb_takes_two_models(folder, both):
         ({"objective": f"difference one three {PIXEL}"}, "the models are 'one' and 'two'"),
         ({"models": ("one", "two", "one")}, "3 models are given; there may be one or two"),
         ({"models": ("one",)}, "no cell type 'one'"),
+        ({"models": ("one", "one")}, "one' is given twice"),
+        ({"more": ("--store", "here.zarr")}, "the store 'here.zarr' holds the encodings of one"),
     ],
 )
 def test_pairs_that_do_not_fit_are_one_line(folder, monkeypatch, changes, message):
     for package in ("logomaker", "pyarrow", "pyarrow.parquet"):
         monkeypatch.setitem(sys.modules, package, ModuleType(package))
-    result = run(folder, "-o", folder / "bad", **changes)
+    result = run(folder, "-o", folder / "bad", *changes.pop("more", ()), **changes)
     assert result.exit_code == 2, result.output
     assert message in result.stderr
     assert len([line for line in result.stderr.splitlines() if "warning" not in line]) == 1
