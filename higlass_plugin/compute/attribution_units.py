@@ -16,8 +16,8 @@ import numpy as np
 from higlass_plugin.compute.units import PredictedGenome, Preempted
 from orca_cool.errors import RegionError
 from orca_cool.genome.regions import Region, n_bins
-from orca_cool.perturb.gradient import Differentiable, require_gradient
-from orca_cool.perturb.objective import Objective
+from orca_cool.perturb.gradient import Differentiable
+from orca_cool.perturb.objective import Objective, require_gradient
 from orca_cool.perturb.watched import Watched
 
 if TYPE_CHECKING:

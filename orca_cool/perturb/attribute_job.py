@@ -17,15 +17,10 @@ from orca_cool.locks import holding
 from orca_cool.maps.bigwig import import_pybigwig, require_room
 from orca_cool.maps.picture import save_figures
 from orca_cool.model.window_model import ENCODE
-from orca_cool.perturb.attribution import (
-    METHODS,
-    OF_BASES,
-    OF_UNITS,
-    Attribution,
-    import_logomaker,
-    import_pyarrow,
-)
+from orca_cool.perturb.attribution import METHODS, OF_BASES, OF_UNITS, Attribution, import_logomaker
+from orca_cool.perturb.objective import require_gradient
 from orca_cool.perturb.objective_text import parse_objective
+from orca_cool.perturb.parquet import import_pyarrow
 from orca_cool.perturb.two_models import check_models, difference_of, in_order
 from orca_cool.prediction.job import MANY_EDITS, Job, Opened, Say
 from orca_cool.prediction.progress import Report, progress_bar
@@ -117,11 +112,8 @@ class AttributeJob(Job):
                 f"number type {approximate[0]!r}: gradients are float32; leave it out, or use "
                 f"--method ism"
             )
-        if objective.unsigned and self.settings.method == "gradient":
-            raise RegionError(
-                f"objective {self.objective!r} is the size of a change, whose gradient is zero at "
-                f"the reference; use --method integrated, expected or ism, or another objective"
-            )
+        if self.settings.method == "gradient":
+            require_gradient(objective)
         if self.other_model is not None:
             if not objective.cell_types:
                 raise ModelError(

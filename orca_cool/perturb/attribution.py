@@ -16,6 +16,7 @@ from orca_cool.errors import OutputError
 from orca_cool.files import atomic_path, atomic_write, check_output
 from orca_cool.genome.regions import Region
 from orca_cool.maps.bigwig import require_room, writing_bigwig
+from orca_cool.perturb.parquet import import_pyarrow
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -220,19 +221,6 @@ class Attribution:
             f"<Attribution of {self.objective.text!r} by {self.method} to {self.region}: value "
             f"{self.value:.4g}>"
         )
-
-
-def import_pyarrow() -> tuple[ModuleType, ModuleType]:
-    """The library that writes Parquet; OutputError that names the extra where it is missing."""
-    try:
-        import pyarrow
-        import pyarrow.parquet as parquet
-    except ImportError as error:
-        raise OutputError(
-            f"a Parquet table needs {error.name!r}, which is not installed: pip install "
-            f"'orca-cool[perturb]'"
-        ) from error
-    return pyarrow, parquet
 
 
 def import_logomaker() -> ModuleType:

@@ -17,12 +17,11 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from orca_cool.errors import RegionError
 from orca_cool.genome.regions import Region
 from orca_cool.genome.source import one_hot
 from orca_cool.model.cascade import Orca, flip_map
 from orca_cool.model.fast.precision import convolutions
-from orca_cool.perturb.objective import Objective
+from orca_cool.perturb.objective import require_gradient
 from orca_cool.perturb.watched import Watched
 from orca_cool.prediction.batch_decoder import strand_window
 from orca_cool.prediction.progress import Report, no_report
@@ -239,15 +238,6 @@ def gradient(function: Differentiable) -> np.ndarray:
     require_gradient(function.watched.objective)
     _, found = function.gradient(function.bases)
     return found.T.double().cpu().numpy()
-
-
-def require_gradient(objective: Objective) -> None:
-    """RegionError if an objective is one that has no gradient where nothing is changed."""
-    if objective.unsigned:
-        raise RegionError(
-            f"objective {objective.text!r} is the size of a change, whose gradient is zero at the "
-            f"reference; use --method integrated, expected or ism, or another objective"
-        )
 
 
 def integrated(

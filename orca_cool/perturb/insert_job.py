@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orca_cool import __version__
 from orca_cool.errors import EditError, RegionError
 from orca_cool.files import check_output, sha256
 from orca_cool.genome.loops import read_loops
@@ -19,7 +17,7 @@ from orca_cool.locks import holding
 from orca_cool.maps.bigwig import import_pybigwig
 from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.perturb.insert_layout import require_layout
-from orca_cool.perturb.insert_output import InsertResult, import_pyarrow, paths_of, write_files
+from orca_cool.perturb.insert_output import InsertResult, paths_of, write_files
 from orca_cool.perturb.insert_plan import Cassette, cassettes
 from orca_cool.perturb.insert_scores import DOT, DOT_APART, chosen_scores
 from orca_cool.perturb.insert_sources import (
@@ -31,8 +29,16 @@ from orca_cool.perturb.insert_sources import (
     read_sites,
     read_sources,
 )
-from orca_cool.perturb.screen_base import STRANDS
-from orca_cool.perturb.screen_options import chosen_level, read_mask
+from orca_cool.perturb.parquet import import_pyarrow
+from orca_cool.perturb.screen_options import (
+    STRANDS,
+    check_drawing,
+    chosen_level,
+    common_settings,
+    digest_of,
+    read_mask,
+    require_known,
+)
 from orca_cool.perturb.screen_output import SCORE
 from orca_cool.prediction.job import Job, Opened, Say
 from orca_cool.prediction.progress import progress_bar
@@ -98,22 +104,14 @@ class InsertScreenJob(Job):
         EditError, OutputError, ModelError, DeviceError, RegionError
         """
         super().check()
-        for name, value, known in (
-            ("--strands", self.strands, STRANDS),
-            ("--preset", self.preset, (None, *PRESETS)),
-        ):
-            if value not in known:
-                raise EditError(
-                    f"{name} {value!r} is not known; use one of {', '.join(filter(None, known))}"
-                )
+        require_known("--strands", self.strands, STRANDS)
+        if self.preset is not None:
+            require_known("--preset", self.preset, PRESETS)
         if not self.sources or not self.sites:
             raise EditError("a screen by insertion needs --sources and --sites")
         if any(text.rpartition(":")[2] == STANDARD_INPUT for text in (*self.sources, self.sites)):
             raise EditError("--sources and --sites are read twice; give files, not standard input")
-        if self.seed < 0:
-            raise EditError(f"--seed {self.seed} is negative; give a whole number from 0")
-        if self.reencode:
-            raise EditError("a screen re-uses encodings; --reencode means nothing to it")
+        check_drawing(self.seed, self.reencode)
         self._check_mode()
         self._check_scores()
         if self.output is not None:
@@ -287,17 +285,10 @@ class InsertScreenJob(Job):
 
     def settings(self, opened: Opened, level: Level) -> dict[str, Any]:
         """What the scores depend on: plain values."""
-        sizes = repr(dict(opened.source.chromsizes)).encode()
-        return {
-            "orca_cool": __version__,
+        return common_settings(opened, level) | {
             "model": opened.spec.name,
             "model_digest": opened.model.digest,
-            "genome": opened.source.name,
-            "assembly": opened.file_assembly,
-            "chromsizes_sha256": hashlib.sha256(sizes).hexdigest(),
             "cell_types": [] if self.names == [SCORE] else self.names,
-            "module": level.module.name,
-            "resolution": level.resolution,
             "sources": [_told(text) for text in self.sources],
             "sites": _told(self.sites),
             "overwrite": self.overwrite,
@@ -306,9 +297,8 @@ class InsertScreenJob(Job):
             "number": [c.number for c in self.cassettes],
             "spacing": [c.spacing for c in self.cassettes],
             "scores": list(self.names_of_scores),
-            "loops_sha256": None if self.loops is None else sha256(self.loops),
-            "mask_sha256": None if self.mask is None else sha256(self.mask),
-            "strands": level.strands,
+            "loops_sha256": digest_of(self.loops),
+            "mask_sha256": digest_of(self.mask),
             "seed": self.seed,
         }
 

@@ -17,6 +17,7 @@ from orca_cool.maps.bigwig import writing_bigwig
 from orca_cool.perturb.insert_plan import Cassette
 from orca_cool.perturb.insert_scores import UNSIGNED
 from orca_cool.perturb.insert_sources import Source
+from orca_cool.perturb.parquet import import_pyarrow
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,17 +33,6 @@ _PLACE = ["source_chrom", "source_start", "source_end"]
 
 #: Rows or columns of a figure that have labels, at the most.
 _LABELLED = 40
-
-
-def import_pyarrow() -> None:
-    """OutputError if the library that writes Parquet is missing; it names the extra."""
-    try:
-        import pyarrow  # noqa: F401
-    except ImportError as error:
-        raise OutputError(
-            f"a Parquet table needs {error.name!r}, which is not installed: pip install "
-            f"'orca-cool[perturb]'"
-        ) from None
 
 
 @dataclass(frozen=True)

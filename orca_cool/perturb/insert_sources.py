@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 
@@ -276,7 +277,8 @@ def read_sites(path: str, genome: SequenceSource) -> list[Region]:
 
 class Backgrounds:
     """A genome of random chromosomes (:class:`orca_cool.genome.source.SequenceSource`): what
-    is inserted there meets nothing else.
+    is inserted there meets nothing else. Their bases are drawn when they are looked at, and those
+    of a few are kept: a chromosome is as long as a window, which may be 32 Mb.
 
     Parameters
     ----------
@@ -287,10 +289,13 @@ class Backgrounds:
     def __init__(self, gc: float, number: int, length: int, seed: int):
         self.name = f"{BACKGROUND}:{gc:g}:{number}"
         self.chromsizes = {f"background{k + 1}": length for k in range(number)}
-        self._codes = {
-            name: random_bases(length, gc, rng_of(seed, "", _CHROMOSOME, k))
-            for k, name in enumerate(self.chromsizes)
-        }
+
+        @lru_cache(maxsize=4)
+        def codes(chrom: str) -> np.ndarray:
+            k = list(self.chromsizes).index(chrom)
+            return random_bases(length, gc, rng_of(seed, "", _CHROMOSOME, k))
+
+        self._codes = codes
 
     def fetch(self, chrom: str, start: int, end: int) -> np.ndarray:
         """See :meth:`orca_cool.genome.source.SequenceSource.fetch`."""
@@ -298,7 +303,7 @@ class Backgrounds:
         out = np.full(end - start, GAP, dtype=np.uint8)
         a, b = min(max(start, 0), size), min(max(end, 0), size)
         if b > a:
-            out[a - start : b - start] = self._codes[chrom][a:b]
+            out[a - start : b - start] = self._codes(chrom)[a:b]
         return out
 
     def sites(self) -> list[Region]:

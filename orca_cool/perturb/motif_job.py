@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orca_cool.errors import EditError
-from orca_cool.files import sha256
 from orca_cool.genome.regions import merge_regions, parse_region
 from orca_cool.genome.source import SequenceSource
 from orca_cool.locks import holding
@@ -18,6 +17,7 @@ from orca_cool.perturb.motif_result import MotifScreenResult, motif_result, path
 from orca_cool.perturb.motif_sites import Sites, counted, find_sites
 from orca_cool.perturb.motifs import read_matrices
 from orca_cool.perturb.screen_base import ScreenJob
+from orca_cool.perturb.screen_options import digest_of
 from orca_cool.prediction.job import Opened, Say
 
 if TYPE_CHECKING:
@@ -108,5 +108,5 @@ class MotifScreenJob(ScreenJob):
 
     def settings(self, every: Sequence[Opened], level: Level) -> dict[str, Any]:
         """What the scores depend on: plain values."""
-        own = {"motifs_sha256": sha256(self.motifs), "threshold": self.threshold}
+        own = {"motifs_sha256": digest_of(self.motifs), "threshold": self.threshold}
         return super().settings(every, level) | own

@@ -217,6 +217,15 @@ def require_known(known: bool, text: str) -> None:
         )
 
 
+def require_gradient(objective: Objective) -> None:
+    """RegionError if an objective is one that has no gradient where nothing is changed."""
+    if objective.unsigned:
+        raise RegionError(
+            f"objective {objective.text!r} is the size of a change, whose gradient is zero at the "
+            f"reference; use --method integrated, expected or ism, or another objective"
+        )
+
+
 def mean_of(values: Tensor, known: Tensor) -> Tensor:
     """Mean of the known values."""
     return values.where(known, 0.0).sum() / known.sum()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from orca_cool import __version__
 from orca_cool.errors import EditError, ModelError
-from orca_cool.files import check_output, sha256
+from orca_cool.files import check_output
 from orca_cool.genome.regions import Region
 from orca_cool.genome.source import SequenceSource
 from orca_cool.model.assembly import agreed_assembly
@@ -22,7 +20,15 @@ from orca_cool.model.header import read_header
 from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.model.registry import resolve
 from orca_cool.model.spec import ModelDescription, ModelSpec
-from orca_cool.perturb.screen_options import chosen_level, read_mask
+from orca_cool.perturb.screen_options import (
+    STRANDS,
+    check_drawing,
+    chosen_level,
+    common_settings,
+    digest_of,
+    read_mask,
+    require_known,
+)
 from orca_cool.perturb.screen_output import SCORE, ScreenResult
 from orca_cool.perturb.screen_plan import REPLACEMENTS
 from orca_cool.prediction.job import Job, Opened, Say
@@ -38,8 +44,6 @@ log = logging.getLogger(__name__)
 
 #: How the scores of several runs become one.
 AGGREGATES: dict[str, Callable[..., Any]] = {"min": np.min, "mean": np.mean, "median": np.median}
-
-STRANDS = ("both", "forward")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,22 +92,15 @@ class ScreenJob(Job):
         EditError, OutputError, ModelError, DeviceError, RegionError
         """
         super().check()
-        for name, value, known in (
-            ("--aggregate", self.aggregate, tuple(AGGREGATES)),
-            ("--replace", self.replace, REPLACEMENTS),
-            ("--strands", self.both_or_forward, STRANDS),
-        ):
-            if value not in known:
-                raise EditError(f"{name} {value!r} is not known; use one of {', '.join(known)}")
+        require_known("--aggregate", self.aggregate, AGGREGATES)
+        require_known("--replace", self.replace, REPLACEMENTS)
+        require_known("--strands", self.both_or_forward, STRANDS)
         for name in ("per_sequence", "runs"):
             if getattr(self, name) < 1:
                 option = f"--{name.replace('_', '-')}"
                 raise EditError(f"{option} {getattr(self, name)} is less than 1")
-        if self.seed < 0:
-            raise EditError(f"--seed {self.seed} is negative; give a whole number from 0")
+        check_drawing(self.seed, self.reencode)
         self._check_deletion()
-        if self.reencode:
-            raise EditError("a screen re-uses encodings; --reencode means nothing to it")
         self._check_models()
         if self.output is not None:
             first, *others = self.paths()
@@ -262,27 +259,18 @@ class ScreenJob(Job):
 
     def settings(self, every: Sequence[Opened], level: Level) -> dict[str, Any]:
         """What the scores depend on: plain values."""
-        opened = every[0]
-        sizes = repr(dict(opened.source.chromsizes)).encode()
         names = [o.spec.name for o in every]
         digests = [o.model.digest for o in every]
-        return {
-            "orca_cool": __version__,
+        return common_settings(every[0], level) | {
             "model": names if self.other_models else names[0],
             "model_digest": digests if self.other_models else digests[0],
-            "genome": opened.source.name,
-            "assembly": opened.file_assembly,
-            "chromsizes_sha256": hashlib.sha256(sizes).hexdigest(),
             "cell_types": [] if self.names == [SCORE] else self.names,
-            "module": level.module.name,
-            "resolution": level.resolution,
             "regions": list(self.regions),
-            "mask_sha256": None if self.mask is None else sha256(self.mask),
+            "mask_sha256": digest_of(self.mask),
             "per_sequence": self.per_sequence,
             "runs": self.runs,
             "aggregate": self.aggregate,
             "replace": self.replace,
-            "strands": level.strands,
             "seed": self.seed,
         }
 

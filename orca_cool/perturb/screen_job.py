@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orca_cool.errors import EditError, RegionError
-from orca_cool.files import sha256
 from orca_cool.genome.regions import Region, interval_of, merge_regions, parse_region
 from orca_cool.genome.source import SequenceSource
 from orca_cool.genome.textfile import TextFile
 from orca_cool.locks import holding
 from orca_cool.maps.bigwig import import_pybigwig
 from orca_cool.perturb.screen_base import ScreenJob
+from orca_cool.perturb.screen_options import digest_of, require_known
 from orca_cool.perturb.screen_output import ScreenResult, paths_of, write_files
 from orca_cool.perturb.screen_plan import frames, require_apart, tiled
 from orca_cool.prediction.job import Opened, Say
@@ -49,10 +49,8 @@ class LocalScreenJob(ScreenJob):
 
     def check(self) -> None:
         """As :meth:`ScreenJob.check`."""
-        if self.preset not in (None, *PRESETS):
-            raise EditError(
-                f"--preset {self.preset!r} is not known; use one of {', '.join(PRESETS)}"
-            )
+        if self.preset is not None:
+            require_known("--preset", self.preset, PRESETS)
         super().check()
         for name in ("unit", "width", "step"):
             value = getattr(self, name)
@@ -167,6 +165,5 @@ class LocalScreenJob(ScreenJob):
     def settings(self, every: Sequence[Opened], level: Level) -> dict[str, Any]:
         """What the scores depend on: plain values."""
         width, step = self.shape
-        sites = None if self.sites is None else sha256(self.sites)
-        own = {"width": width, "step": step, "sites_sha256": sites}
+        own = {"width": width, "step": step, "sites_sha256": digest_of(self.sites)}
         return super().settings(every, level) | own

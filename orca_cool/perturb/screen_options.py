@@ -1,15 +1,44 @@
-"""What the options of every screen mean: the level that is screened, and what does not count."""
+"""What the options of every screen mean: the level that is screened, what does not count, and what
+of it is told in the files.
+"""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
-from orca_cool.errors import ModelError, RegionError
+from orca_cool import __version__
+from orca_cool.errors import EditError, ModelError, RegionError
+from orca_cool.files import sha256
 from orca_cool.genome.regions import interval_of
 from orca_cool.genome.source import SequenceSource
-from orca_cool.genome.textfile import TextFile
+from orca_cool.genome.textfile import STANDARD_INPUT, TextFile, standard_input
 from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.model.spec import ModelDescription
+
+if TYPE_CHECKING:
+    from orca_cool.perturb.screen_local import Level
+    from orca_cool.prediction.job import Opened
+
+#: Of which strands the maps are taken: the mean of both, or the forward one's.
+STRANDS = ("both", "forward")
+
+
+def require_known(option: str, value: str, known: Collection[str]) -> None:
+    """EditError that quotes the value of an option if it is none of those that are known."""
+    if value not in known:
+        raise EditError(f"{option} {value!r} is not known; use one of {', '.join(known)}")
+
+
+def check_drawing(seed: int, reencode: bool) -> None:
+    """EditError if a seed is negative, or encodings are not to be used again."""
+    if seed < 0:
+        raise EditError(f"--seed {seed} is negative; give a whole number from 0")
+    if reencode:
+        raise EditError("a screen re-uses encodings; --reencode means nothing to it")
 
 
 def chosen_level(
@@ -62,3 +91,26 @@ def read_mask(path: str | None, source: SequenceSource) -> dict[str, np.ndarray]
         region = interval_of(row, source.chromsizes, may_overhang=True)
         found.setdefault(region.chrom, []).append((region.start, region.end))
     return {chrom: np.array(rows) for chrom, rows in found.items()}
+
+
+def common_settings(opened: Opened, level: Level) -> dict[str, Any]:
+    """What the scores of every screen depend on, as plain values: the version, the genome and the
+    level.
+    """
+    sizes = repr(dict(opened.source.chromsizes)).encode()
+    return {
+        "orca_cool": __version__,
+        "genome": opened.source.name,
+        "assembly": opened.file_assembly,
+        "chromsizes_sha256": hashlib.sha256(sizes).hexdigest(),
+        "module": level.module.name,
+        "resolution": level.resolution,
+        "strands": level.strands,
+    }
+
+
+def digest_of(path: str | None) -> str | None:
+    """SHA-256 of a file of an option, or of standard input ("-"); None: there is none."""
+    if path == STANDARD_INPUT:
+        return hashlib.sha256(standard_input()).hexdigest()
+    return None if path is None else sha256(path)

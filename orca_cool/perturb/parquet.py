@@ -1,0 +1,20 @@
+"""The library that writes Parquet tables."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from orca_cool.errors import OutputError
+
+
+def import_pyarrow() -> tuple[ModuleType, ModuleType]:
+    """``pyarrow`` and ``pyarrow.parquet``; OutputError that names the extra where it is missing."""
+    try:
+        import pyarrow
+        import pyarrow.parquet as parquet
+    except ImportError as error:
+        raise OutputError(
+            f"a Parquet table needs {error.name!r}, which is not installed: pip install "
+            f"'orca-cool[perturb]'"
+        ) from error
+    return pyarrow, parquet
