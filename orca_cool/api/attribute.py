@@ -144,7 +144,7 @@ def shuffle(
 def to_files(
     output: str | Path,
     *,
-    model: str | Sequence[str],
+    model: str | Path | Sequence[str | Path],
     settings: dict[str, Any] | None = None,
     progress: bool = True,
     say: Say = lambda line: None,
@@ -173,7 +173,7 @@ def to_files(
     """
     from orca_cool.perturb.attribute_job import AttributeJob, Settings
 
-    models = [model] if isinstance(model, str) else [str(name) for name in model]
+    models = [str(name) for name in ([model] if isinstance(model, str | Path) else model)]
     if not 1 <= len(models) <= 2:
         raise ModelError(f"{len(models)} models are given; there may be one or two")
     job = AttributeJob(

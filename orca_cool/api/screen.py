@@ -61,7 +61,7 @@ def local(
     """
     from orca_cool.perturb.screen_job import LocalScreenJob
 
-    job = LocalScreenJob(**_plain(regions, output, options))
+    job = LocalScreenJob(**_plain(regions, options | {"output": output}))
     return job.run(progress=progress, say=say)
 
 
@@ -98,29 +98,8 @@ def motifs(
     """
     from orca_cool.perturb.motif_job import MotifScreenJob
 
-    job = MotifScreenJob(**_plain(regions, output, options | {"motifs": motifs}))
+    job = MotifScreenJob(**_plain(regions, options | {"output": output, "motifs": motifs}))
     return job.run(progress=progress, say=say)
-
-
-def _plain(
-    regions: str | Sequence[str], output: str | os.PathLike[str] | None, options: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Fields of a screen's job, as plain values."""
-    paths = {"genome", "store", "mask", "sites", "motifs"}
-    plain = {k: os.fspath(v) if k in paths and v is not None else v for k, v in options.items()}
-    model = plain.pop("model", None)
-    if model is None:
-        raise ModelError("a screen needs a model: give its name or folder")
-    every = [model] if isinstance(model, str | os.PathLike) else list(model)
-    if not every:
-        raise ModelError("a screen needs a model; [] holds none")
-    first, *others = (os.fspath(name) for name in every)
-    return plain | {
-        "model": first,
-        "other_models": tuple(others),
-        "output": None if output is None else os.fspath(output),
-        "regions": (regions,) if isinstance(regions, str) else tuple(regions),
-    }
 
 
 def insert(
@@ -166,16 +145,50 @@ def insert(
     """
     from orca_cool.perturb.insert_job import InsertScreenJob
 
-    several = [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
-    paths = {"model", "genome", "store", "mask", "loops"}
-    plain = {k: os.fspath(v) if k in paths and v is not None else v for k, v in options.items()}
+    model, *others = _models(options)
+    if others:
+        raise ModelError(
+            f"screen insert takes one model, not {1 + len(others)}: {model!r} and {others[0]!r}"
+        )
+    several = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
+    plain = _paths_as_text(options | {"output": output, "sites": sites, "model": model})
     for name in ("lengths", "number", "spacing"):
-        if name in plain:
-            value = plain[name]
-            plain[name] = (value,) if isinstance(value, int) else tuple(value)
-    return InsertScreenJob(
-        output=None if output is None else os.fspath(output),
-        sources=tuple(os.fspath(s) for s in several),
-        sites=os.fspath(sites),
-        **plain,
-    ).run(progress=progress, say=say)
+        if isinstance(plain.get(name), int):
+            plain[name] = (plain[name],)
+        elif name in plain:
+            plain[name] = tuple(plain[name])
+    plain["sources"] = tuple(os.fspath(source) for source in several)
+    return InsertScreenJob(**plain).run(progress=progress, say=say)
+
+
+#: Options that are paths, which may be given as such.
+_PATHS = {"genome", "store", "mask", "sites", "motifs", "loops", "output"}
+
+
+def _plain(regions: str | Sequence[str], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of the job of a screen of regions, as plain values."""
+    first, *others = _models(options)
+    return _paths_as_text(options) | {
+        "model": first,
+        "other_models": tuple(others),
+        "regions": (regions,) if isinstance(regions, str) else tuple(regions),
+    }
+
+
+def _models(options: Mapping[str, Any]) -> list[str]:
+    """The models that are named; ModelError if there is none."""
+    model = options.get("model")
+    if model is None:
+        raise ModelError("a screen needs a model: give its name or folder")
+    every = [model] if isinstance(model, str | os.PathLike) else list(model)
+    if not every:
+        raise ModelError(f"a screen needs a model; {model!r} holds none")
+    return [os.fspath(name) for name in every]
+
+
+def _paths_as_text(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options with their paths as text."""
+    return {
+        name: os.fspath(value) if name in _PATHS and value is not None else value
+        for name, value in options.items()
+    }

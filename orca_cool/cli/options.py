@@ -356,6 +356,9 @@ dry_run_option = click.option(
 )
 
 
+seed_option = click.option("--seed", default=0, show_default=True, help="Of all that is drawn.")
+
+
 def say_estimate(estimate: Estimate, as_json: bool) -> None:
     """Print what ``--dry-run`` asks for."""
     click.echo(estimate.to_json() if as_json else str(estimate))

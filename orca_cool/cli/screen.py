@@ -17,20 +17,23 @@ from orca_cool.cli.options import (
     is_quiet,
     job_options,
     output_option,
+    refuse_given,
     say,
+    seed_option,
 )
 from orca_cool.cli.screen_insert import insert
 from orca_cool.cli.unfinished import kept_beside
+from orca_cool.perturb.motifs import read_matrices
+from orca_cool.perturb.screen_base import AGGREGATES
+from orca_cool.perturb.screen_job import PRESETS
+from orca_cool.perturb.screen_options import STRANDS
+from orca_cool.perturb.screen_plan import REPLACEMENTS
 from orca_cool.variants.options import EditOptions
-
-_REPLACE = ("sample", "shuffle", "dinucleotide", "N", "delete")
-
 
 _resolution = click.option(
     "--resolution", metavar="BP", help="Level: its resolution or window [default: the finest]."
 )
 _mask = click.option("--mask", metavar="BED", help="What is not to count: bins that it touches.")
-_seed = click.option("--seed", default=0, show_default=True, help="Of all that is drawn.")
 
 
 @click.group(cls=VerbGroup)
@@ -67,7 +70,7 @@ screen.add_command(insert)
 )
 @click.option(
     "--aggregate",
-    type=click.Choice(["min", "mean", "median"]),
+    type=click.Choice(tuple(AGGREGATES)),
     default="min",
     show_default=True,
     help="What of the runs is a unit's score. The minimum leaves out those that only share "
@@ -75,7 +78,7 @@ screen.add_command(insert)
 )
 @click.option(
     "--replace",
-    type=click.Choice(_REPLACE),
+    type=click.Choice(REPLACEMENTS),
     default="sample",
     show_default=True,
     help="By bases drawn from the window; by the unit's own in another order, of which "
@@ -83,15 +86,17 @@ screen.add_command(insert)
 )
 @click.option(
     "--strands",
-    type=click.Choice(["both", "forward"]),
+    type=click.Choice(STRANDS),
     help="Maps of both strands, averaged, or of the forward one [default: both, with --preset "
     "orca forward].",
 )
 @_mask
 @click.option("--sites", metavar="BED", help="Score these places alone, each a unit.")
-@_seed
+@seed_option
 @click.option(
-    "--preset", type=click.Choice(["orca"]), help="As in the paper: module 1M, forward strand."
+    "--preset",
+    type=click.Choice(tuple(PRESETS)),
+    help="As in the paper: module 1M, forward strand.",
 )
 @click.option(
     "--top", default=100, show_default=True, type=click.IntRange(0), help="Units in OUT.top.*."
@@ -140,7 +145,7 @@ def local(
     type=float,
     default=1e-5,
     show_default=True,
-    help="p-value of a hit at the most: of bases of the REGIONs' composition.",
+    help="Largest p-value of a hit, among bases of the REGIONs' composition; for matrices only.",
 )
 @click.option("--module", help="Module of the model [default: the first].")
 @_resolution
@@ -153,14 +158,14 @@ def local(
 @click.option("--runs", default=3, show_default=True, help="How often each place is knocked out.")
 @click.option(
     "--aggregate",
-    type=click.Choice(["min", "mean", "median"]),
+    type=click.Choice(tuple(AGGREGATES)),
     default="mean",
     show_default=True,
     help="What of the runs is a place's score.",
 )
 @click.option(
     "--replace",
-    type=click.Choice(_REPLACE),
+    type=click.Choice(REPLACEMENTS),
     default="shuffle",
     show_default=True,
     help="By the place's own bases in another order, of which dinucleotide keeps the neighbours; "
@@ -168,11 +173,11 @@ def local(
 )
 @click.option(
     "--strands",
-    type=click.Choice(["both", "forward"]),
+    type=click.Choice(STRANDS),
     help="Maps of both strands, averaged, or of the forward one [default: both].",
 )
 @_mask
-@_seed
+@seed_option
 @edit_options
 @force_option
 def motifs(
@@ -187,6 +192,8 @@ def motifs(
     """
     from orca_cool.perturb.motif_result import paths_of
 
+    if read_matrices(options["motifs"]) is None:
+        refuse_given(["threshold"], f"{options['motifs']!r} holds no matrices, but hits")
     api.screen.motifs(regions, **job, edits=edits, **options, progress=not is_quiet(), say=say)
     first, *others = paths_of(options["output"])
     echo_each([*others, first])

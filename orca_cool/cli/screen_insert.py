@@ -18,8 +18,11 @@ from orca_cool.cli.options import (
     job_options,
     output_option,
     say,
+    seed_option,
 )
 from orca_cool.cli.unfinished import kept_beside
+from orca_cool.perturb.insert_job import PRESETS
+from orca_cool.perturb.screen_options import STRANDS
 from orca_cool.variants.options import EditOptions
 
 
@@ -100,7 +103,7 @@ from orca_cool.variants.options import EditOptions
 )
 @click.option(
     "--strands",
-    type=click.Choice(["both", "forward"]),
+    type=click.Choice(STRANDS),
     default="both",
     show_default=True,
     help="Maps of both strands, averaged, or of the forward one.",
@@ -108,10 +111,10 @@ from orca_cool.variants.options import EditOptions
 @click.option(
     "--mask", metavar="BED", help="What does not count: bins of which it holds more than a quarter."
 )
-@click.option("--seed", default=0, show_default=True, help="Of all that is drawn.")
+@seed_option
 @click.option(
     "--preset",
-    type=click.Choice(["orca"]),
+    type=click.Choice(tuple(PRESETS)),
     help="The paper's compartment activity screen: 12,800 bp, the level of 128 kb of module 32M, "
     "sites at multiples of 128 kb.",
 )
