@@ -158,7 +158,11 @@ def test_killed_and_gone_on_is_as_not_killed(here, tmp_path, monkeypatch):
         ("# nothing\nMA0139 CTCF\n", REGION, "'MA0139 CTCF' is neither JASPAR (>ID), MEME"),
         (">m\nA [ 1 ]\nC [ 1 ]\nG [ 1 ]\nT [ 1 ]\n", "", "give a REGION in which to look"),
         (">m\nA [ 1 ]\nC [ 1 ]\nG [ 1 ]\nT [ 1 ]\n", REGION, "has no hit in a:2,000-2,400"),
-        ("a\t10\t20\tm\n", f"{REGION} --threshold 2", "--threshold 2.0 is no p-value"),
+        (
+            ">m\nA [ 1 ]\nC [ 1 ]\nG [ 1 ]\nT [ 1 ]\n",
+            f"{REGION} --threshold 2",
+            "--threshold 2.0 is no p-value",
+        ),
         ("a\t10\t20\tm\n", REGION, "has no hit in a:2,000-2,400"),
         ("a\t10\t20\tm\n", "a:1-7,000", "'a:1-7,000' lies outside a, which is 6,010 bp long"),
     ],
