@@ -21,6 +21,7 @@ from yeast_centromeres import measured_values
 from orca_cool.effects.scores import dot_change
 from orca_cool.genome.intervals import read_intervals
 from orca_cool.genome.loops import read_loops
+from orca_cool.maps.metrics import RING
 
 #: Distances of pairs in bp.
 NEAREST, FURTHEST = 10_000, 60_000
@@ -69,7 +70,7 @@ def main() -> None:
     r = options.resolution
     loops = [loop[1:] for loop in read_loops(options.loops) if loop[0] == options.chrom]
     at = np.array(loops) // r
-    at = at[at[:, 1] - at[:, 0] > 5]
+    at = at[at[:, 1] - at[:, 0] > RING]
     maps = [measured_values(path, options.chrom, r) for path in options.maps]
     last = strengths(maps[-1], at)
     print("map", "pairs", "strength", "elsewhere", "r", sep="\t")

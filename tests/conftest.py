@@ -246,6 +246,18 @@ def make_toy_expected(spec: ModelSpec | None = None) -> dict[int, ExpectedModel]
     return tables
 
 
+def save_model_of_two_cell_types(folder: Path, **changes) -> None:
+    """The model "two" in a folder: a map for each of the cell types x and y, whose expected differ
+    by a factor of 2.
+    """
+    spec = make_toy_spec("two", cell_types=("x", "y"), cell_type="", **changes)
+    tables = {
+        name: {r: ExpectedModel(r, t.cis * k, t.trans) for r, t in make_toy_expected(spec).items()}
+        for k, name in enumerate(("x", "y"), start=1)
+    }
+    save_bundle(folder / "two", make_toy_model(spec), by_cell_type=tables)
+
+
 @pytest.fixture
 def toy_spec():
     """Maker of a small specification: ``toy_spec(**changes)``."""

@@ -174,11 +174,10 @@ class TilesetRegistry:
                 f"there is no tileset {uid[:64]!r} here; if it was of an edit or an "
                 f"attribution, make that again"
             )
-        if isinstance(found, ModelTileset) and found.predicted.genome is not None:
-            with self._lock:
-                self.edits.touch(found.predicted)
         with self._lock:
             self.attributions.touch(uid)
+            if isinstance(found, ModelTileset) and found.predicted.genome is not None:
+                self.edits.touch(found.predicted)
         return found
 
     def open_url(

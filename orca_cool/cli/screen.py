@@ -17,13 +17,12 @@ from orca_cool.cli.options import (
     is_quiet,
     job_options,
     output_option,
-    refuse_given,
     say,
     seed_option,
 )
 from orca_cool.cli.screen_insert import insert
 from orca_cool.cli.unfinished import kept_beside
-from orca_cool.perturb.motifs import read_matrices
+from orca_cool.perturb.motif_job import THRESHOLD
 from orca_cool.perturb.screen_base import AGGREGATES
 from orca_cool.perturb.screen_job import PRESETS
 from orca_cool.perturb.screen_options import STRANDS
@@ -143,9 +142,8 @@ def local(
 @click.option(
     "--threshold",
     type=float,
-    default=1e-5,
-    show_default=True,
-    help="Largest p-value of a hit, among bases of the REGIONs' composition; for matrices only.",
+    help="Largest p-value of a hit, among bases of the REGIONs' composition; for matrices only "
+    f"[default: {THRESHOLD}].",
 )
 @click.option("--module", help="Module of the model [default: the first].")
 @_resolution
@@ -192,8 +190,6 @@ def motifs(
     """
     from orca_cool.perturb.motif_result import paths_of
 
-    if read_matrices(options["motifs"]) is None:
-        refuse_given(["threshold"], f"{options['motifs']!r} holds no matrices, but hits")
     api.screen.motifs(regions, **job, edits=edits, **options, progress=not is_quiet(), say=say)
     first, *others = paths_of(options["output"])
     echo_each([*others, first])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +29,7 @@ from orca_cool.perturb.insert_sources import (
     read_sources,
 )
 from orca_cool.perturb.parquet import import_pyarrow
+from orca_cool.perturb.screen_base import VirtualScreenJob
 from orca_cool.perturb.screen_options import (
     STRANDS,
     check_drawing,
@@ -40,7 +40,7 @@ from orca_cool.perturb.screen_options import (
     require_known,
 )
 from orca_cool.perturb.screen_output import SCORE
-from orca_cool.prediction.job import Job, Opened, Say
+from orca_cool.prediction.job import Opened, Say
 from orca_cool.prediction.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -54,12 +54,11 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class InsertScreenJob(Job):
+class InsertScreenJob(VirtualScreenJob):
     """Put sequences at sites, and score each by how much the contacts there change.
 
     Attributes
     ----------
-    output : what the names of the files begin with; None: nothing is written.
     sources : files of BED or FASTA, ``shuffle:FILE``, ``dinucleotide:FILE``, ``background:GC``.
     sites : a BED, or ``background:GC:N``: the middles of N random chromosomes.
     overwrite : the site's bases are replaced, from its first one on; else sequence is inserted
@@ -69,16 +68,11 @@ class InsertScreenJob(Job):
     number : of copies, of "+" and "-". spacing : bp of the genome between copies.
     scores : names of :data:`orca_cool.perturb.insert_scores.SCORES`, with commas between them.
     loops : BEDPE, of the score loop_change.
-    module : of the model; None: its first. resolution : of the level, or its window, as text;
-        None: the finest.
     strands : "both" (the mean of their maps) or "forward".
     mask : BED of what does not count: bins of which more than a quarter is masked.
-    seed : of all that is drawn.
     preset : "orca": the paper's compartment activity screen where nothing else is given.
-    force : replace the files, and start anew.
     """
 
-    output: str | None = None
     sources: tuple[str, ...] = ()
     sites: str = ""
     overwrite: bool = True
@@ -88,13 +82,8 @@ class InsertScreenJob(Job):
     spacing: tuple[int, ...] = (0,)
     scores: str = "row"
     loops: str | None = None
-    module: str | None = None
-    resolution: str | int | None = None
     strands: str = "both"
-    mask: str | None = None
-    seed: int = 0
     preset: str | None = None
-    force: bool = False
 
     def check(self) -> None:
         """Raise what can be known to be wrong before model and genome are opened.
@@ -157,12 +146,6 @@ class InsertScreenJob(Job):
         if not self.sites.startswith(f"{BACKGROUND}:"):
             return None
         return parse_background(self.sites, "--sites")
-
-    @property
-    def names(self) -> list[str]:
-        """The cell types that are wanted, "score" if there is but one."""
-        several = self.spec.cell_types if self.cell_type is None else ()
-        return list(several) if len(several) > 1 else [SCORE]
 
     @property
     def names_of_scores(self) -> tuple[str, ...]:
@@ -244,10 +227,7 @@ class InsertScreenJob(Job):
         require_layout(self, sources, source, sites, genome)
         return sources, sites
 
-    def _written(self) -> list[str]:
-        return [] if self.output is None else [self.output]
-
-    @holding(_written)
+    @holding(lambda job: job.written)
     def run(
         self, opened: Opened | None = None, *, progress: bool = True, say: Say = lambda line: None
     ) -> InsertResult:
@@ -264,14 +244,9 @@ class InsertScreenJob(Job):
         ------
         OrcaCoolError
         """
-        self.check()
-        if opened is None:
-            self.check_inputs()
         from orca_cool.perturb.insert_run import InsertScreen
 
-        several = len(self.names) > 1
-        one = dataclasses.replace(self, cell_type=self.names[0]) if several else self
-        opened = opened or one.open(say)
+        opened = self.ready(opened, say)
         screen = InsertScreen(self, opened)
         name = f"{opened.spec.name} {screen.level.module.name}"
         with progress_bar(progress, "sequence", name, screen.engines[0]) as report:

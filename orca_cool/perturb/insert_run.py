@@ -1,11 +1,11 @@
-"""An insertion screen while it runs: site by site. What is done is kept in a journal, so that
-a run that was killed goes on.
+"""An insertion screen while it runs: site by site. What is done is kept in a journal, where a
+sequence is named by the numbers of its site, source and cassette, so that a run that was killed
+goes on.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -19,16 +19,13 @@ from orca_cool.perturb.insert_job import InsertScreenJob
 from orca_cool.perturb.insert_output import InsertResult, make_table
 from orca_cool.perturb.insert_scores import SIGNED, scores
 from orca_cool.perturb.insert_sites import Insertion, InsertSite, OverwriteSite
+from orca_cool.perturb.screen_journal import Key, ScreenJournal, with_numerics
 from orca_cool.perturb.screen_local import Level
 from orca_cool.perturb.screen_options import read_mask
 from orca_cool.perturb.screen_output import SCORE
-from orca_cool.perturb.screen_run import ScreenJournal
 from orca_cool.prediction.engine import Engine
 from orca_cool.prediction.job import MANY_EDITS, Opened
 from orca_cool.prediction.progress import Report, no_report
-
-#: What names a sequence: numbers of the site, the source and the cassette.
-_Key = tuple[int, int, int]
 
 
 class InsertScreen:
@@ -65,15 +62,9 @@ class InsertScreen:
         self.masked: list[Region] = []
         self.done = 0
         self.total = shape[0] * (shape[1] - len(self.with_N)) * shape[2]
-        self.settings = json.loads(json.dumps(job.settings(opened, self.level)))
-        self.settings |= {
-            key: value
-            for key, value in self.engines[0].numerics.items()
-            if not (several and key == "cell_type")
-        }
-        self.journal = (
-            None if job.output is None else ScreenJournal(job.output, self.settings, job.force)
-        )
+        settings = job.settings(opened, self.level)
+        self.settings = with_numerics(settings, self.engines[0], several)
+        self.journal = ScreenJournal.of(job, self.settings)
 
     def _engines(self) -> list[Engine]:
         """Of the genome that is inserted into, for each cell type."""
@@ -122,7 +113,7 @@ class InsertScreen:
         """
         known = {} if self.journal is None else self.journal.begin()
         for number, scorer in self._scorers():
-            todo: list[_Key] = []
+            todo: list[Key] = []
             for key in self._keys(number):
                 found = known.get(key)
                 if found is not None and len(found) == self.scores.shape[-1]:
@@ -147,13 +138,13 @@ class InsertScreen:
             )
         return self._result()
 
-    def _keys(self, site: int) -> Iterator[_Key]:
+    def _keys(self, site: int) -> Iterator[Key]:
         for source in range(len(self.sources)):
             if source not in self.with_N:
                 for cassette in range(len(self.cassettes)):
                     yield site, source, cassette
 
-    def _insertion(self, key: _Key) -> Insertion:
+    def _insertion(self, key: Key) -> Insertion:
         site, source, number = self.sites[key[0]], self.sources[key[1]], key[2]
         cassette = self.cassettes[number]
         return Insertion(
@@ -164,7 +155,7 @@ class InsertScreen:
             ],
         )
 
-    def _score(self, scorer: OverwriteSite | InsertSite, keys: Sequence[_Key]) -> None:
+    def _score(self, scorer: OverwriteSite | InsertSite, keys: Sequence[Key]) -> None:
         """Score some sequences of a site."""
         wanted, choices = self.job.names_of_scores, Choices(loops=self.loops)
         for key, by_map in zip(keys, scorer.compared([self._insertion(key) for key in keys])):

@@ -19,10 +19,11 @@ from orca_cool.genome.regions import Region
 from orca_cool.genome.source import SequenceSource
 from orca_cool.maps.contact_map import ContactMap
 from orca_cool.maps.tracks import first_eigenvector
+from orca_cool.perturb.changed import changed
 from orca_cool.perturb.insert_layout import frame_of
 from orca_cool.perturb.insert_plan import Cassette, inserting, oriented, overwriting
 from orca_cool.perturb.insert_scores import Columns
-from orca_cool.perturb.screen_local import Level, Mask, bins_of, changed, predict, unmasked
+from orca_cool.perturb.screen_local import Level, Mask, bins_of, predict, unmasked
 from orca_cool.prediction.engine import Engine
 
 #: A bin is masked if more than this share of it is: 8 of the 32 fine bins of the paper's.
@@ -74,11 +75,8 @@ def columns_of(
     with_e1 : the first eigenvector is needed.
     """
     start, r, n = m.start, m.resolution, len(m.values)
-    keep, _ = unmasked(source, {}, m.chrom, start, r, n)
-    keep = keep & (masked_share(mask, m.chrom, start, r, n) <= MASKED)
-    first = start + r * np.arange(n)
-    inside = (first < source.chromsizes[m.chrom]) & (first + r > 0)
-    enough = bool(keep.any() and 2 * keep.sum() >= inside.sum())
+    masked = masked_share(mask, m.chrom, start, r, n) > MASKED
+    keep, enough = unmasked(source, masked, m.chrom, start, r)
     e1 = None
     if with_e1:
         y = np.where(np.logical_and.outer(keep, keep), m.values, np.nan).astype(float)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from orca_cool.perturb.screen_local import Level
 
 
+#: Largest p-value of a hit, unless another is given.
+THRESHOLD = 1e-5
+
+
 @dataclass(frozen=True, kw_only=True)
 class MotifScreenJob(ScreenJob):
     """Knock out every hit of motifs, and a matched background of each.
@@ -32,12 +37,12 @@ class MotifScreenJob(ScreenJob):
     ----------
     motifs : file of JASPAR or MEME, whose motifs are looked for in ``regions`` on both strands; or
         BED of hits, with the motif's name in column 4.
-    threshold : p-value of a hit at the most.
+    threshold : p-value of a hit of a matrix at the most; None: 1e-5.
     regions : where hits are looked for; with a BED none is needed.
     """
 
     motifs: str
-    threshold: float = 1e-5
+    threshold: float | None = None
     per_sequence: int = 1
     aggregate: str = "mean"
     replace: str = "shuffle"
@@ -45,12 +50,23 @@ class MotifScreenJob(ScreenJob):
     def check(self) -> None:
         """As :meth:`ScreenJob.check`."""
         super().check()
-        if not 0 < self.threshold < 1:
+        if not 0 < self.largest_p < 1:
             raise EditError(f"--threshold {self.threshold} is no p-value between 0 and 1")
-        if read_matrices(self.motifs) is not None and not self.regions:
+        if read_matrices(self.motifs) is None:
+            if self.threshold is not None:
+                raise EditError(
+                    f"--threshold {str(self.threshold)!r}: {self.motifs!r} holds no matrices, but "
+                    f"hits"
+                )
+        elif not self.regions:
             raise EditError(
                 f"motifs file {self.motifs!r} holds matrices: give a REGION in which to look"
             )
+
+    @property
+    def largest_p(self) -> float:
+        """The p-value of a hit at the most."""
+        return THRESHOLD if self.threshold is None else self.threshold
 
     def paths(self) -> list[Path]:
         """What is written; the file with the settings first."""
@@ -62,6 +78,11 @@ class MotifScreenJob(ScreenJob):
         if not self.edits:
             self.sites(self.source)
 
+    @cached_property
+    def _in_file(self) -> Sites:
+        """Those of the genome in its file, which is scanned once."""
+        return self._found(self.source)
+
     def sites(self, source: SequenceSource) -> Sites:
         """Hits and their backgrounds.
 
@@ -70,15 +91,15 @@ class MotifScreenJob(ScreenJob):
         RegionError, EditError
             If a region is not in the genome, or there is no hit.
         """
+        return self._in_file if source is self.source else self._found(source)
+
+    def _found(self, source: SequenceSource) -> Sites:
         sizes = source.chromsizes
         regions = merge_regions([parse_region(text, sizes) for text in self.regions], sizes)
         where = ", ".join(self.regions) or "the genome"
-        return find_sites(self.motifs, regions, source, self.threshold, self.seed, where)
+        return find_sites(self.motifs, regions, source, self.largest_p, self.seed, where)
 
-    def _written(self) -> list[str]:
-        return [] if self.output is None else [self.output]
-
-    @holding(_written)
+    @holding(lambda job: job.written)
     def run(
         self, opened: Opened | None = None, *, progress: bool = True, say: Say = lambda line: None
     ) -> MotifScreenResult:
@@ -108,5 +129,5 @@ class MotifScreenJob(ScreenJob):
 
     def settings(self, every: Sequence[Opened], level: Level) -> dict[str, Any]:
         """What the scores depend on: plain values."""
-        own = {"motifs_sha256": digest_of(self.motifs), "threshold": self.threshold}
+        own = {"motifs_sha256": digest_of(self.motifs), "threshold": self.largest_p}
         return super().settings(every, level) | own

@@ -47,7 +47,54 @@ AGGREGATES: dict[str, Callable[..., Any]] = {"min": np.min, "mean": np.mean, "me
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScreenJob(Job):
+class VirtualScreenJob(Job):
+    """What all virtual screens have: a level, a mask, a seed, and files.
+
+    Attributes
+    ----------
+    output : what the names of the files begin with; None: nothing is written.
+    module : of the model; None: its first. resolution : of the level, or its window, as text;
+        None: the finest.
+    mask : BED of what is not to count. seed : of all that is drawn.
+    force : replace the files, and start anew.
+    """
+
+    output: str | None = None
+    module: str | None = None
+    resolution: str | int | None = None
+    mask: str | None = None
+    seed: int = 0
+    force: bool = False
+
+    @property
+    def written(self) -> list[str]:
+        """What the job holds the lock of."""
+        return [] if self.output is None else [self.output]
+
+    def types_of(self, spec: ModelDescription) -> list[str]:
+        """Cell types of a model whose maps are all wanted; none of a model of a single map, or
+        where one is chosen.
+        """
+        several = spec.cell_types if self.cell_type is None else ()
+        return list(several) if len(several) > 1 else []
+
+    @property
+    def names(self) -> list[str]:
+        """Columns of scores: the cell types that are wanted, "score" if there is but one."""
+        return self.types_of(self.spec) or [SCORE]
+
+    def open(self, say: Say = log.warning) -> Opened:
+        """As :meth:`Job.open`; of a model of several cell types whose maps are all wanted, for the
+        first of them.
+        """
+        opened = super().open(say)
+        if types := self.types_of(self.spec):
+            opened = opened.for_cell_type(dataclasses.replace(self, cell_type=types[0]))
+        return opened
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScreenJob(VirtualScreenJob):
     """Score places of a genome by how much the contacts of their bins change without them.
 
     A place's score: with b its bin, the mean over unmasked bins c of its window of
@@ -56,33 +103,21 @@ class ScreenJob(Job):
     Attributes
     ----------
     other_models : models that score the same sequences as ``model``, each a column of its own.
-    output : what the names of the files begin with; None: nothing is written.
     regions : what is screened.
-    module : of the models; None: their first. resolution : of the level, or its window, as text;
-        None: the finest.
     per_sequence : places changed together in one sequence. runs : how often all of it is done.
     aggregate : of the runs: "min", "mean" or "median".
     replace : what stands in the place of a unit: one of
         :data:`orca_cool.perturb.screen_plan.REPLACEMENTS`.
     strands : "both" (the mean of their maps) or "forward"; None: both.
-    mask : BED of what is not to count in rows.
-    seed : of all that is drawn.
-    force : replace the files, and start anew.
     """
 
     other_models: tuple[str, ...] = ()
-    output: str | None = None
     regions: tuple[str, ...] = ()
-    module: str | None = None
-    resolution: str | int | None = None
     per_sequence: int = 20
     runs: int = 3
     aggregate: str = "min"
     replace: str = "sample"
     strands: str | None = None
-    mask: str | None = None
-    seed: int = 0
-    force: bool = False
 
     def check(self) -> None:
         """Raise what can be known to be wrong before models and genome are opened.
@@ -166,20 +201,13 @@ class ScreenJob(Job):
         """The module that is asked for, if any is."""
         return self.module
 
-    def types_of(self, spec: ModelDescription) -> list[str]:
-        """Cell types of a model whose maps are all wanted; none of a model of a single map, or
-        where one is chosen.
-        """
-        several = spec.cell_types if self.cell_type is None else ()
-        return list(several) if len(several) > 1 else []
-
     @property
     def names(self) -> list[str]:
         """Columns of scores: the cell types that are wanted, "score" if there is but one; of
         several models NAME, or NAME.TYPE.
         """
         if not self.other_models:
-            return self.types_of(self.spec) or [SCORE]
+            return super().names
         out = []
         for spec in self.specs:
             types = self.types_of(spec)
@@ -217,15 +245,6 @@ class ScreenJob(Job):
     def masked(self, source: SequenceSource) -> dict[str, np.ndarray]:
         """Masked intervals of each chromosome: (n, 2) starts and ends."""
         return read_mask(self.mask, source)
-
-    def open(self, say: Say = log.warning) -> Opened:
-        """As :meth:`Job.open`; of a model of several cell types whose maps are all wanted, for the
-        first of them.
-        """
-        opened = super().open(say)
-        if types := self.types_of(self.spec):
-            opened = opened.for_cell_type(dataclasses.replace(self, cell_type=types[0]))
-        return opened
 
     def open_others(self, opened: Opened, say: Say = lambda line: None) -> list[Opened]:
         """The other models, on the same genome with the same edits."""

@@ -134,10 +134,7 @@ class LocalScreenJob(ScreenJob):
         order = {chrom: k for k, chrom in enumerate(sizes)}
         return sorted(found, key=lambda r: (order[r.chrom], r.start, r.end))
 
-    def _written(self) -> list[str]:
-        return [] if self.output is None else [self.output]
-
-    @holding(_written)
+    @holding(lambda job: job.written)
     def run(
         self, opened: Opened | None = None, *, progress: bool = True, say: Say = lambda line: None
     ) -> ScreenResult:

@@ -121,19 +121,24 @@ def is_masked(mask: Mask, chrom: str, start: int, resolution: int, n: int) -> np
 
 
 def unmasked(
-    source: SequenceSource, mask: Mask, chrom: str, start: int, resolution: int, n: int
+    source: SequenceSource, masked: np.ndarray, chrom: str, start: int, resolution: int
 ) -> tuple[np.ndarray, bool]:
     """Bins of a window that count.
+
+    Parameters
+    ----------
+    masked : (n,) bool, bins of the window that do not.
 
     Returns
     -------
     (n,) bool: bins that are neither masked nor mostly gap, inside the chromosome; and whether they
     are at least half of those inside it, without which the window is skipped.
     """
+    n = len(masked)
     end = start + n * resolution
     first = start + resolution * np.arange(n)
     inside = (first < source.chromsizes[chrom]) & (first + resolution > 0)
-    keep = inside & ~is_masked(mask, chrom, start, resolution, n)
+    keep = inside & ~masked
     if keep.any():
         keep &= gap_fraction(source, chrom, start, end, resolution) <= MAX_GAP
     return keep, bool(keep.any() and 2 * keep.sum() >= inside.sum())

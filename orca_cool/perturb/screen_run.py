@@ -1,36 +1,32 @@
-"""A screen while it runs: sequences are predicted, and what is done is kept in a journal, so that a
-run that was killed goes on.
+"""A screen while it runs: sequences, each named by the numbers of its window and run and its own,
+are predicted, and what is done is kept in a journal, so that a run that was killed goes on.
 """
 
 from __future__ import annotations
 
-import json
-import logging
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from orca_cool.errors import EditError, OutputError
+from orca_cool.errors import EditError
 from orca_cool.genome.regions import Region, few
 from orca_cool.perturb.screen_base import AGGREGATES, ScreenJob
 from orca_cool.perturb.screen_drawn import Drawn
-from orca_cool.perturb.screen_local import DeletionScreen, FrameScreen, Level, Mask, unmasked
+from orca_cool.perturb.screen_journal import Key, ScreenJournal, with_numerics
+from orca_cool.perturb.screen_local import (
+    DeletionScreen,
+    FrameScreen,
+    Level,
+    Mask,
+    is_masked,
+    unmasked,
+)
 from orca_cool.perturb.screen_output import ScreenResult
 from orca_cool.perturb.screen_plan import Frame, frames
 from orca_cool.prediction.engine import Engine
 from orca_cool.prediction.job import MANY_EDITS, Opened
 from orca_cool.prediction.progress import Report, no_report
-from orca_cool.unfinished import Unfinished
-
-#: Of the journal of an unfinished screen.
-WORK_FORMAT = "orca-cool.unfinished-screen"
-
-log = logging.getLogger(__name__)
-
-#: What names a sequence: window, run, number.
-_Key = tuple[int, int, int]
 
 
 class Screen:
@@ -58,20 +54,12 @@ class Screen:
         self.levels = [self._level(o, types) for o, types in zip(every, self.types)]
         self.frames = self._frames()
         self.scores = np.full((len(units), job.runs, len(job.names)), np.nan)
-        self.settings = json.loads(json.dumps(job.settings(every, self.level)))
-        self.settings |= {
-            key: value
-            for key, value in self.engine.numerics.items()
-            if not (len(job.names) > 1 and key == "cell_type")
-        }
+        settings = job.settings(every, self.level)
+        self.settings = with_numerics(settings, self.engine, several=len(job.names) > 1)
         self.skipped: list[Frame] = []
         self.n_units = self.gaps = self.done = 0
         self.total = self._prepare()
-        self.journal = (
-            None
-            if job.output is None
-            else ScreenJournal(job.output, self.settings, restart=job.force)
-        )
+        self.journal = ScreenJournal.of(job, self.settings)
 
     @property
     def engine(self) -> Engine:
@@ -125,7 +113,8 @@ class Screen:
 
     def _columns(self, frame: Frame) -> tuple[np.ndarray, bool]:
         r, n = self.level.resolution, self.opened.spec.bins
-        return unmasked(self.source, self.mask, frame.chrom, frame.start(r), r, n)
+        masked = is_masked(self.mask, frame.chrom, frame.start(r), r, n)
+        return unmasked(self.source, masked, frame.chrom, frame.start(r), r)
 
     def _drawn(self, frame: Frame) -> Drawn:
         r = self.level.resolution
@@ -182,7 +171,7 @@ class Screen:
     def _score(
         self,
         scorers: Sequence[FrameScreen | DeletionScreen],
-        part: Sequence[tuple[_Key, list[int], Any]],
+        part: Sequence[tuple[Key, list[int], Any]],
     ) -> None:
         """Score some sequences of one run of a window, by all models."""
         every = [scorer.scores([edits for _, _, edits in part]) for scorer in scorers]
@@ -242,45 +231,3 @@ def _fitting(found: Any, units: int, maps: int) -> np.ndarray | None:
         return None
     values = np.array(found, dtype=float)
     return values if values.shape == (units, maps) else None
-
-
-class ScreenJournal:
-    """What is done of an unfinished screen: a line for each sequence."""
-
-    def __init__(self, output: str, settings: dict[str, Any], restart: bool):
-        self.run = Unfinished(Path(output), WORK_FORMAT, settings, "screen")
-        self.restart = restart
-
-    def begin(self) -> dict[_Key, Any]:
-        """What an unfinished run has left: the scores of each of its sequences.
-
-        Raises
-        ------
-        OutputError
-            If it is of other settings, or cannot be written.
-        """
-        run = self.run
-        if self.restart:
-            run.remove()
-        try:
-            found = run.begin()
-            if found.damaged:
-                log.warning(
-                    "%d lines of %s are damaged; these sequences are predicted again",
-                    found.damaged,
-                    run.journal.path,
-                )
-                run.journal.rewrite(found.entries)
-        except OSError as error:
-            raise OutputError(f"cannot write {run.folder}: {error.strerror or error}") from error
-        return {tuple(e["key"]): e["scores"] for e in found.entries if {"key", "scores"} <= {*e}}
-
-    def add(self, key: _Key, scores: np.ndarray) -> None:
-        """Keep the scores of a sequence; they are on the disk then."""
-        try:
-            self.run.journal.add({"key": list(key), "scores": scores.tolist()})
-        except OSError as error:
-            raise OutputError(
-                f"cannot write {self.run.journal.path}: {error.strerror or error}; free some space "
-                f"and repeat the command to go on"
-            ) from error

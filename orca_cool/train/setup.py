@@ -120,20 +120,7 @@ class Run:
         """Everything that the samples of a stage are drawn from."""
         config, stage = self.config, self.config.stages[number]
         module, parts = self.module(stage), self.parts(stage)
-        if stage.fewer and (module is None or not module.multi_chromosome):
-            raise TrainingError(
-                f"stage {stage.name!r} has fewer: {stage.fewer}, which is for modules that read "
-                f"several chromosomes (multi_chromosome: true)"
-            )
-        if stage.dots and (module is None or module.multi_chromosome):
-            raise TrainingError(
-                f"stage {stage.name!r} has dots: {stage.dots}, which is for modules of maps of a "
-                f"single chromosome"
-            )
-        if stage.dots and not self.loops:
-            raise TrainingError(
-                f"stage {stage.name!r} has dots: {stage.dots}, and the configuration has no loops"
-            )
+        self._check_stage(stage, module)
         observed: dict[str, ObservedMap] = {}
         expected_tables: dict[str, ExpectedModel] = {}
         teacher = None
@@ -182,6 +169,25 @@ class Run:
                 observed[config.predicted[0]].resolution,
             ),
         )
+
+    def _check_stage(self, stage: Stage, module: ModuleSpec | None) -> None:
+        """TrainingError if a stage has a setting that its module, or the files given, cannot
+        follow.
+        """
+        if stage.fewer and (module is None or not module.multi_chromosome):
+            raise TrainingError(
+                f"stage {stage.name!r} has fewer: {stage.fewer}, which is for modules that read "
+                f"several chromosomes (multi_chromosome: true)"
+            )
+        if stage.dots and (module is None or module.multi_chromosome):
+            raise TrainingError(
+                f"stage {stage.name!r} has dots: {stage.dots}, which is for modules of maps of a "
+                f"single chromosome"
+            )
+        if stage.dots and not self.loops:
+            raise TrainingError(
+                f"stage {stage.name!r} has dots: {stage.dots}, and the configuration has no loops"
+            )
 
     def parts(self, stage: Stage) -> tuple[str, ...]:
         """What a stage trains."""

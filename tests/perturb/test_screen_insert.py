@@ -12,7 +12,7 @@ import pyarrow.parquet
 import pyBigWig
 import pytest
 from click.testing import CliRunner
-from conftest import make_toy_expected, make_toy_model, make_toy_spec
+from conftest import make_toy_expected, make_toy_model, make_toy_spec, save_model_of_two_cell_types
 
 import orca_cool as oc
 from orca_cool.cli import main
@@ -21,7 +21,6 @@ from orca_cool.effects.scores import Choices
 from orca_cool.effects.sites import Site
 from orca_cool.genome.regions import Region
 from orca_cool.maps.contact_map import ContactMap
-from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.bundle import save_bundle
 from orca_cool.model.orca_spec import orca_spec
 from orca_cool.perturb import insert_run
@@ -47,12 +46,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("insert")
     spec = make_toy_spec()
     save_bundle(folder / "toy", make_toy_model(spec), make_toy_expected(spec))
-    spec = make_toy_spec("two", cell_types=("x", "y"), cell_type="")
-    tables = {
-        name: {r: ExpectedModel(r, t.cis * k, t.trans) for r, t in make_toy_expected(spec).items()}
-        for k, name in enumerate(("x", "y"), start=1)
-    }
-    save_bundle(folder / "two", make_toy_model(spec), by_cell_type=tables)
+    save_model_of_two_cell_types(folder)
     random = np.random.default_rng(5)
     letters = random.choice(list("ACGT"), LENGTH)
     letters[3000:3005] = "N"

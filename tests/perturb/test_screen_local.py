@@ -12,13 +12,12 @@ import numpy as np
 import pandas as pd
 import pyBigWig
 import pytest
-from conftest import make_toy_expected, make_toy_model, make_toy_spec
+from conftest import make_toy_expected, make_toy_model, make_toy_spec, save_model_of_two_cell_types
 
 import orca_cool as oc
 from orca_cool.errors import OutputError
 from orca_cool.genome.regions import Region
 from orca_cool.journal import Journal
-from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.bundle import save_bundle
 from orca_cool.perturb import screen_run
 from orca_cool.perturb.changed import changed
@@ -38,12 +37,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("screen")
     spec = make_toy_spec()
     save_bundle(folder / "toy", make_toy_model(spec), make_toy_expected(spec))
-    spec = make_toy_spec("two", cell_types=("x", "y"), cell_type="")
-    tables = {
-        name: {r: ExpectedModel(r, t.cis * k, t.trans) for r, t in make_toy_expected(spec).items()}
-        for k, name in enumerate(("x", "y"), start=1)
-    }
-    save_bundle(folder / "two", make_toy_model(spec), by_cell_type=tables)
+    save_model_of_two_cell_types(folder)
     letters = np.random.default_rng(5).choice(list("ACGT"), LENGTH)
     letters[3000:3005] = "N"
     (folder / "g.fa").write_text(f">a\n{''.join(letters)}\n>b\n{''.join(letters[:700])}\n")

@@ -10,11 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from conftest import make_toy_expected, make_toy_model, make_toy_spec
+from conftest import make_toy_expected, make_toy_model, make_toy_spec, save_model_of_two_cell_types
 
 import orca_cool as oc
 from orca_cool.cli import main
-from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.bundle import save_bundle
 
 REGION = "a:2,000-2,060"
@@ -30,12 +29,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ours = {"one": SIZES}
     spec = make_toy_spec("one", assemblies=ours)
     save_bundle(folder / "one", make_toy_model(spec), make_toy_expected(spec))
-    spec = make_toy_spec("two", assemblies=ours, cell_types=("x", "y"), cell_type="")
-    tables = {
-        name: {r: ExpectedModel(r, t.cis * k, t.trans) for r, t in make_toy_expected(spec).items()}
-        for k, name in enumerate(("x", "y"), start=1)
-    }
-    save_bundle(folder / "two", make_toy_model(spec), by_cell_type=tables)
+    save_model_of_two_cell_types(folder, assemblies=ours)
     spec = make_toy_spec("far", assemblies={"mars": {"a": 123}})
     save_bundle(folder / "far", make_toy_model(spec), make_toy_expected(spec))
     spec = dataclasses.replace(make_toy_spec("wide", assemblies=ours), placement="centred")

@@ -11,15 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from conftest import make_toy_expected, make_toy_model, make_toy_spec
+from conftest import save_model_of_two_cell_types
 from scipy.stats import mannwhitneyu, spearmanr, wilcoxon
 
 import orca_cool as oc
 from orca_cool.cli import main
 from orca_cool.genome.regions import Region
 from orca_cool.journal import Journal
-from orca_cool.maps.expected_model import ExpectedModel
-from orca_cool.model.bundle import save_bundle
 from orca_cool.perturb.screen_plan import apart
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts" / "world"))
@@ -38,12 +36,7 @@ HITS = [
 def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model of two cell types, a genome, and a BED of hits of 10 bp."""
     folder = tmp_path_factory.mktemp("motifs")
-    spec = make_toy_spec("two", cell_types=("x", "y"), cell_type="")
-    tables = {
-        name: {r: ExpectedModel(r, t.cis * k, t.trans) for r, t in make_toy_expected(spec).items()}
-        for k, name in enumerate(("x", "y"), start=1)
-    }
-    save_bundle(folder / "two", make_toy_model(spec), by_cell_type=tables)
+    save_model_of_two_cell_types(folder)
     letters = np.random.default_rng(5).choice(list("ACGT"), 6010)
     (folder / "g.fa").write_text(f">a\n{''.join(letters)}\n")
     rows = zip(HITS[::2], HITS[1::2])
