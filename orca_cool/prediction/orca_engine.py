@@ -30,6 +30,7 @@ from orca_cool.model.network_spec import DECODER_DTYPES, ENCODER_DTYPES, ModuleS
 from orca_cool.prediction import accuracy, zoom
 from orca_cool.prediction.batch_decoder import BatchDecoder, strand_window
 from orca_cool.prediction.device import default_batch, resolve_device
+from orca_cool.prediction.end_to_end import input_of, input_of_pair, turned, turns_in_place
 from orca_cool.prediction.engine import (
     OnEncoding,
     Request,
@@ -40,7 +41,7 @@ from orca_cool.prediction.engine import (
     decode_root,
 )
 from orca_cool.prediction.job import EDGES
-from orca_cool.prediction.windows import Window, concatenated_chromosomes, fill_with_chromosomes
+from orca_cool.prediction.windows import Window
 from orca_cool.prediction.zoom import EncodedZoom
 
 #: Base bins encoded between two looks at whether the caller has something more urgent.
@@ -203,14 +204,28 @@ class OrcaEngine:
 
     def root(self, module: ModuleSpec, chrom: str, start: int) -> Root:
         bases, segments = self.top_window(module, chrom, start)
-        return self._root(module, bases, segments)
+        return self._root(module, bases, segments, self.second_strand(module, segments))
 
     @torch.inference_mode()
     def _root(
-        self, module: ModuleSpec, bases: Sequence[Tensor], segments: list[Segment] | None
+        self,
+        module: ModuleSpec,
+        bases: Sequence[Tensor],
+        segments: list[Segment] | None,
+        other: list[Segment] | None = None,
     ) -> Root:
         strands = [self.cascade.encodings(module, base[None]) for base in bases]
-        return Root(module, strands, segments)
+        return Root(module, strands, segments, other)
+
+    def second_strand(
+        self, module: ModuleSpec, segments: Sequence[Segment] | None
+    ) -> list[Segment] | None:
+        """The second strand of the input for a chromosome's map, where it is not the reverse
+        complement of the whole.
+        """
+        if segments is None or not turns_in_place(self.spec, module):
+            return None
+        return turned(segments, 0)
 
     def top_window(
         self, module: ModuleSpec, chrom: str, start: int
@@ -220,10 +235,10 @@ class OrcaEngine:
         """
         base, width = self.spec.base_bin, self.spec.window(module.resolutions[0])
         if module.multi_chromosome:
-            segments = concatenated_chromosomes(
-                chrom, self.source.chromsizes, width, self.expected(module).resolution, start
-            )
-            return self.concatenated(segments, width), segments
+            unit = self.expected(module).resolution
+            segments = input_of(self.spec, self.source, module, unit, chrom, start)
+            other = self.second_strand(module, segments)
+            return self.concatenated(segments, width, other), segments
         if self.edges == "zero-padded":
             return self.concatenated([Segment(chrom, start, start + width)], width), None
         return [
@@ -231,10 +246,18 @@ class OrcaEngine:
             for r in (False, True)
         ], None
 
-    def concatenated(self, segments: Sequence[Segment], length: int) -> list[Tensor]:
+    def concatenated(
+        self, segments: Sequence[Segment], length: int, other: Sequence[Segment] | None = None
+    ) -> list[Tensor]:
         """Base encodings (width, bins) of segments laid end to end, on both strands; the sequence
         ends with them. What they leave of ``length`` bp is N.
+
+        Parameters
+        ----------
+        other : the second strand; None: the reverse complement of the whole.
         """
+        if other is not None:
+            return [self.encodings.sequence(s, length) for s in (segments, other)]
         return [self.encodings.sequence(segments, length, reverse=r) for r in (False, True)]
 
     # ---- maps of windows
@@ -256,6 +279,7 @@ class OrcaEngine:
                 root.strands[reverse],
                 None if above is None else above[reverse],
                 root.segments,
+                root.turned,
             )
             for root, window, above in requests
             for reverse in (False, True)
@@ -266,16 +290,31 @@ class OrcaEngine:
     def trans(
         self, module: ModuleSpec, first: Segment, second: Segment
     ) -> tuple[np.ndarray, np.ndarray]:
-        top = module.resolutions[0]
-        window = self.spec.window(top)
-        segments = fill_with_chromosomes(
-            [first, second], self.source.chromsizes, window, self.expected(module).resolution
-        )
-        root = self._root(module, self.concatenated(segments, window), segments)
-        (pair,) = self.decode_windows([(root, Window(top, 0, None, 0), None)])
-        values, strand_difference = average(pair, self.spec.map_number)
+        top, unit = module.resolutions[0], self.expected(module).resolution
+        segments = input_of_pair(self.spec, self.source, module, unit, (first, second))
+        inputs: list[tuple[list[Segment], list[Segment] | None]] = [(segments, None)]
+        if turns_in_place(self.spec, module):
+            # each of the two on either strand
+            inputs = [
+                (segments, turned(segments, 0, 1)),
+                (turned(segments, 0), turned(segments, 1)),
+            ]
+        width = self.spec.window(top)
+        found = []
+        for one, other in inputs:
+            root = self._root(module, self.concatenated(one, width, other), one, other)
+            (pair,) = self.decode_windows([(root, Window(top, 0, None, 0), None)])
+            found.append(average(pair, self.spec.map_number))
+        a, b = (len(s) // top for s in segments[:2])
+        blocks = [[y[:a, a : a + b] for y in maps] for maps in found]
+        values, strand_difference = blocks[0]
+        if len(blocks) > 1:
+            across, spread = (y[::-1] for y in blocks[1])
+            half = 0.5 * (values - across)
+            strand_difference = np.sqrt(0.5 * (strand_difference**2 + spread**2) + half**2)
+            values = 0.5 * (values + across)
         a, b = len(first) // top, len(second) // top
-        return values[:a, a : a + b], strand_difference[:a, a : a + b]
+        return values[:a, :b], strand_difference[:a, :b]
 
     # ---- zooms
 
