@@ -123,10 +123,9 @@ def _roots(
         if own:
             down_to = [r for r in module.resolutions if r >= min(own)]
             length = source.chromsizes[region.chrom]
-            centred = None
-            if not module.multi_chromosome:
-                centred = centred_on(spec, source, region.chrom)
-            levels = plan(length, down_to, spec.bins, region.start, region.end, centred)
+            centred = centred_on(spec, source, region.chrom)
+            laid = module.multi_chromosome
+            levels = plan(length, down_to, spec.bins, region.start, region.end, centred, laid)
             roots += [(module, root) for root in by_root(levels)]
     # the order is stable: roots stay in order within a module
     return sorted(roots, key=lambda item: -item[0].resolutions[0])
