@@ -19,10 +19,12 @@ from orca_cool.genome.source import one_hot, reverse_complement
 from orca_cool.model.bundle import load_bundle, save_bundle
 from orca_cool.prediction.end_to_end import input_of, input_of_pair, mirrored, turned
 from orca_cool.prediction.engine import make_engine
+from orca_cool.prediction.estimate import windows_of
 from orca_cool.prediction.levels import Settings
+from orca_cool.prediction.plan import costs
 from orca_cool.prediction.region import RegionMaps
 from orca_cool.prediction.to_file import predict_to_file, prepare
-from orca_cool.prediction.windows import by_root, centred_grid, plan, plan_trans
+from orca_cool.prediction.windows import Window, by_root, centred_grid, plan, plan_trans
 from orca_cool.variants import parse_edits
 
 TOP, BINS, UNIT = 640, 16, 160
@@ -191,6 +193,56 @@ def test_runs_of_the_two_placements_are_not_continued_by_each_other(bundle, tmp_
     )
     assert one != other
     assert one | {"placement": None} == other | {"placement": None}
+
+
+def test_the_forward_strand_alone_is_that_of_both(bundle):
+    """Of a short chromosome and of a long one, and the other is not even encoded. Encodings are the
+    same bit for bit, maps to rounding: alone, a strand is decoded in a smaller batch.
+    """
+    source, module = genome(c=7 * TOP, d=21 * TOP), bundle.spec.module("G")
+    both, alone = (make_engine(bundle, source, "cpu") for _ in range(2))
+    for chrom, start in (("c", 0), ("d", 5 * TOP)):
+        window = Window(TOP, start // TOP, None, start // TOP)
+        one, two = (
+            e.root(module, chrom, start, only) for e, only in ((both, False), (alone, True))
+        )
+        ((forward, reverse),) = both.decode_windows([(one, window, None)])
+        ((found,),) = alone.decode_windows([(two, window, None)])
+        for r, y in one.strands[0].items():
+            assert torch.equal(two.strands[0][r], y)
+        np.testing.assert_allclose(found.numpy(), forward.numpy(), atol=1e-5)
+        assert (found - reverse).abs().max() > 1e-2
+        assert len(one.turned) == len(one.segments)
+        assert two.forward_only
+        assert two.turned is None
+    assert alone.encoded_bp < both.encoded_bp
+
+
+@pytest.mark.parametrize(("placement", "inputs"), [("centred", 2), ("start", 1)])
+def test_estimates_count_the_inputs_of_a_pair(tmp_path, monkeypatch, placement, inputs):
+    """Windows by which time is told are those that the networks decode, both strands of each."""
+    source, toy = genome(c=5 * TOP, d=4 * TOP), bundle_of(tmp_path, placement)
+    engine = make_engine(toy, source, "cpu")
+    regions = [Region(c, 0, n) for c, n in source.chromsizes.items()]
+    wanted = Settings((TOP,), trans=True)
+    work = prepare(engine, regions, wanted, assembly="drawn", provenance={})
+    decoded, decode = [], engine.decoder.decode
+
+    def counted(module, resolution, windows):
+        decoded.extend(windows)
+        return decode(module, resolution, windows)
+
+    monkeypatch.setattr(engine.decoder, "decode", counted)
+    for step in work.steps:
+        if step.pair is None:
+            list(engine.windows(step.module, step.region.chrom, step.levels))
+        else:
+            engine.trans(step.module, *step.pair)
+    assert 2 * windows_of(work)["G", TOP] == len(decoded) == 2 * (2 + inputs)
+    of_c, of_d, of_pair = costs(toy.spec, work.steps)
+    assert of_c == of_d
+    assert of_pair == inputs * of_c
+    assert len(work) == 3
 
 
 def test_an_edit_leaves_everything_in_its_place(bundle):
