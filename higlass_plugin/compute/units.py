@@ -23,6 +23,7 @@ from orca_cool.genome.gaps import MAX_GAP, gap_fraction
 from orca_cool.genome.regions import n_bins
 from orca_cool.genome.segments import Segment
 from orca_cool.model.network_spec import ModuleSpec
+from orca_cool.prediction.end_to_end import placed_sizes, turns_in_place
 from orca_cool.prediction.engine import Engine, Request, Root, StrandMaps, average
 from orca_cool.prediction.levels import Settings, assign_levels, bands, expected_for, known_band
 from orca_cool.prediction.patches import Patchwork, PlannedWindow, symmetric
@@ -334,7 +335,10 @@ class PredictedGenome:
         module = self.assignment.module_of(max(self.assignment.resolutions))
         if module.multi_chromosome and np.isfinite(self.level(module.resolutions[0]).trans):
             top = module.resolutions[0]
-            for a, b in plan_trans(self.axis.chromsizes, self.engine.spec.window(top), top):
+            spec, placed = self.engine.spec, None
+            if turns_in_place(spec, module):
+                placed = placed_sizes(spec, self.engine.source)
+            for a, b in plan_trans(self.axis.chromsizes, spec.window(top), top, placed):
                 out.setdefault((a.chrom, b.chrom), []).append(TransUnit(self, module.name, a, b))
         return out
 

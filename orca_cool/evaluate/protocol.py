@@ -31,9 +31,10 @@ from orca_cool.evaluate.result import Example, Result
 from orca_cool.genome.regions import n_bins
 from orca_cool.maps.positional import Chromosome, Positional
 from orca_cool.model.network_spec import ModuleSpec
+from orca_cool.prediction.end_to_end import input_of, turns_in_place
 from orca_cool.prediction.engine import Engine
 from orca_cool.prediction.progress import Report, no_report
-from orca_cool.prediction.windows import centred_on, concatenated_chromosomes, fill_with_chromosomes
+from orca_cool.prediction.windows import centred_on, fill_with_chromosomes
 
 #: Number of zooms that are kept as examples.
 EXAMPLES = 3
@@ -222,9 +223,9 @@ class ModelEvaluation:
             r = m.resolution
             if r not in sums or not (shown or r in zoom.new_windows):
                 continue
-            length = (
-                n_bins(place.length - m.start, r) if within is None else (within - m.start) // r
-            )
+            length = n_bins(place.length - m.start, r)
+            if within is not None and not turns_in_place(self.engine.spec, self.module):
+                length = (within - m.start) // r
             n = min(len(m.values), length)
             values, expected = m.values[:n, :n], m.expected[:n, :n]
             measured = self.maps.window(chrom, m.start, m.start + n * r, r, expected, m.eps)
@@ -358,10 +359,5 @@ def scored_length(engine: Engine, module: ModuleSpec, chrom: str) -> int | None:
     """
     if not module.multi_chromosome:
         return None
-    segments = concatenated_chromosomes(
-        chrom,
-        engine.source.chromsizes,
-        engine.spec.window(module.resolutions[0]),
-        engine.expected(module).resolution,
-    )
-    return len(segments[0])
+    unit = engine.expected(module).resolution
+    return len(input_of(engine.spec, engine.source, module, unit, chrom)[0])

@@ -43,7 +43,9 @@ class ModelDescription:
     placement : where windows lie on a chromosome (:mod:`orca_cool.prediction.windows`). "start":
         from its first bin on, as Orca's. "centred": symmetrically, a chromosome shorter than the
         top window in its middle, N on both sides; for models that were trained so. Modules that
-        read several chromosomes lay them end to end either way.
+        read several chromosomes lay them end to end either way; where windows are centred, the
+        second strand has the chromosome turned in its own place
+        (:mod:`orca_cool.prediction.end_to_end`).
     """
 
     name: str

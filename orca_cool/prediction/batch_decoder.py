@@ -16,6 +16,7 @@ from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.cascade import flip_map, mirror
 from orca_cool.model.fast.decoder import FastCascade
 from orca_cool.model.network_spec import ModuleSpec
+from orca_cool.prediction.end_to_end import mirrored
 from orca_cool.prediction.windows import Window
 
 logger = logging.getLogger("orca_cool.prediction")
@@ -32,6 +33,8 @@ class StrandWindow:
         top.
     expected_start : where its expected begins, in bp from the start of the top window.
     segments : what the top window consists of, for a module that reads several chromosomes.
+    order : of a strand on which chromosomes are turned in place, which of its bins are the
+        window's, in turn; None: all of them backwards, as on any reverse strand.
     """
 
     reverse: bool
@@ -39,6 +42,7 @@ class StrandWindow:
     coarse: Tensor | None
     expected_start: int
     segments: list[Segment] | None
+    order: np.ndarray | None = None
 
 
 def strand_window(
@@ -48,6 +52,7 @@ def strand_window(
     encodings: dict[int, Tensor],
     above: Tensor | None,
     segments: list[Segment] | None,
+    turned: list[Segment] | None = None,
 ) -> StrandWindow:
     """Cut one strand of a window out of its top window.
 
@@ -55,7 +60,10 @@ def strand_window(
     ----------
     encodings : of the top window on that strand, by resolution, (1, width, n).
     above : (1, maps, bins, bins) maps of the window above it on that strand, None at the top.
+    turned : the input of the second strand, where chromosomes are turned in their own places.
     """
+    if reverse and turned is not None and segments is not None:
+        return _turned_window(module, window, encodings, above, segments, turned)
     top, r = module.resolutions[0], window.resolution
     n = encodings[top].shape[-1]
     offset = window.start - window.root * (top // r)
@@ -66,6 +74,34 @@ def strand_window(
         crop = n // 2 - crop if reverse else crop
         coarse = above[..., crop : crop + n // 2, crop : crop + n // 2]
     return StrandWindow(reverse, encodings[r][..., at : at + n], coarse, offset * r, segments)
+
+
+def _turned_window(
+    module: ModuleSpec,
+    window: Window,
+    encodings: dict[int, Tensor],
+    above: Tensor | None,
+    segments: list[Segment],
+    turned: list[Segment],
+) -> StrandWindow:
+    """The second strand of a window, where chromosomes are turned in their own places."""
+    top, r = module.resolutions[0], window.resolution
+    n = encodings[top].shape[-1]
+    at, order = mirrored(segments, turned, r, window.start - window.root * (top // r), n)
+    coarse = None
+    if window.parent is not None and above is not None:
+        parent = window.parent - window.root * (top // (2 * r))
+        up, order_above = mirrored(segments, turned, 2 * r, parent, n)
+        crop = at // 2 - up
+        there = above if order_above is None else _in_order(flip_map(above), order_above)
+        coarse = there[..., crop : crop + n // 2, crop : crop + n // 2]
+    return StrandWindow(False, encodings[r][..., at : at + n], coarse, at * r, turned, order)
+
+
+def _in_order(y: Tensor, order: np.ndarray) -> Tensor:
+    """A map (..., n, n) whose rows and columns are those of ``order``."""
+    index = torch.from_numpy(order).to(y.device)
+    return y[..., index, :][..., index]
 
 
 class BatchDecoder:
@@ -95,7 +131,8 @@ class BatchDecoder:
     def decode(
         self, module: ModuleSpec, resolution: int, windows: Sequence[StrandWindow]
     ) -> list[Tensor]:
-        """Maps (1, maps, bins, bins) of strands of windows of one resolution.
+        """Maps (1, maps, bins, bins) of strands of windows of one resolution; those of the second
+        strand have the window's bins backwards.
 
         Raises
         ------
@@ -115,7 +152,10 @@ class BatchDecoder:
                 out += self.cascade.decode(
                     module, resolution, torch.cat([w.x for w in part]), prepared, coarse
                 ).split(1)
-            return out
+            return [
+                y if w.order is None else flip_map(_in_order(y, w.order))
+                for y, w in zip(out, windows)
+            ]
         except torch.cuda.OutOfMemoryError as error:
             if self.batch == 1:
                 raise DeviceError(

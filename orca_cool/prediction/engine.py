@@ -67,12 +67,15 @@ class Root:
         of every level, (1, width, n). A WindowModel: one element, ``{1: codes}``, of the forward
         strand, uint8 (window + 2 context,).
     segments : what the top window consists of, for a module that reads several chromosomes.
+    turned : the same of the second strand, where it is not the reverse complement of the whole
+        (:mod:`orca_cool.prediction.end_to_end`).
     forward_only : only maps of the forward strand are decoded.
     """
 
     module: ModuleSpec
     strands: list[dict[int, Tensor]]
     segments: list[Segment] | None = None
+    turned: list[Segment] | None = None
     forward_only: bool = False
 
     @property
@@ -214,7 +217,8 @@ class Engine(Protocol):
         Returns
         -------
         values, strand_difference : float32 (bins of first, bins of second), as in
-            :class:`WindowMap`.
+            :class:`WindowMap`. Where each of the two is turned in its own place these are the mean
+            and the standard deviation of four predictions, of either on either strand.
 
         Raises
         ------

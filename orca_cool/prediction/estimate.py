@@ -17,12 +17,13 @@ from orca_cool.genome.regions import n_bins
 from orca_cool.maps.pixels import Layer
 from orca_cool.model.estimate import Estimate
 from orca_cool.model.network_spec import ModuleSpec
+from orca_cool.prediction.end_to_end import input_of, second_strand
 from orca_cool.prediction.engine import Engine, Root, average
 from orca_cool.prediction.mcool_writer import layers
 from orca_cool.prediction.orca_engine import OrcaEngine
-from orca_cool.prediction.plan import Plan
+from orca_cool.prediction.plan import Plan, inputs_of_step
 from orca_cool.prediction.step_queue import BOUND
-from orca_cool.prediction.windows import Window, concatenated_chromosomes
+from orca_cool.prediction.windows import Window
 
 #: Bytes of a pixel in the .mcool, compressed; and of a bin, at each level (whole yeast genome).
 PIXEL, BIN = 5.3, 6.0
@@ -103,9 +104,10 @@ def _trial_root(engine: Engine, module: ModuleSpec, chrom: str) -> Root:
     segments = None
     if module.multi_chromosome:
         unit = engine.expected(module).resolution
-        segments = concatenated_chromosomes(chrom, engine.source.chromsizes, window, unit, 0)
+        segments = input_of(spec, engine.source, module, unit, chrom)
+    other = second_strand(spec, module, segments)
     shape = spec.encoder.widths[-1], window // spec.base_bin
-    return engine._root(module, [torch.randn(shape, device=engine.device)] * 2, segments)
+    return engine._root(module, [torch.randn(shape, device=engine.device)] * 2, segments, other)
 
 
 def largest() -> int:
@@ -153,13 +155,16 @@ def estimate_plan(engine: Engine, plan: Plan) -> Estimate:
 
 
 def windows_of(plan: Plan) -> dict[Level, int]:
-    """Number of windows by module and resolution."""
+    """Number of windows to decode by module and resolution; one that is the mean of two inputs
+    counts twice.
+    """
     counts: dict[Level, int] = {}
     for step in plan.steps:
+        inputs = inputs_of_step(plan.spec, step)
         for level in step.levels:
             for window in level:
                 key = (step.module.name, window.resolution)
-                counts[key] = counts.get(key, 0) + 1
+                counts[key] = counts.get(key, 0) + inputs
     return counts
 
 

@@ -122,9 +122,9 @@ def bands(
     for r in assignment.resolutions:
         want = max(bins, 0 if settings.fill_distance is None else -(-settings.fill_distance // r))
         if coarser is None:
-            placed = () if assignment.module_of(r).multi_chromosome else centred
-            each = zip(lengths, placed or [None] * len(lengths))
-            alone = all(one_window_holds(length, r, bins, c) for length, c in each)
+            laid = assignment.module_of(r).multi_chromosome
+            each = zip(lengths, centred or [None] * len(lengths))
+            alone = all(one_window_holds(length, r, bins, c, laid) for length, c in each)
             possible[r] = bins if alone else reach(bins)
         else:
             possible[r] = (coarser // r) * (possible[coarser] - 1) + 1

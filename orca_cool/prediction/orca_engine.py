@@ -31,6 +31,13 @@ from orca_cool.model.network_spec import DECODER_DTYPES, ENCODER_DTYPES, ModuleS
 from orca_cool.prediction import accuracy, zoom
 from orca_cool.prediction.batch_decoder import BatchDecoder, strand_window
 from orca_cool.prediction.device import default_batch, resolve_device
+from orca_cool.prediction.end_to_end import (
+    between,
+    input_of,
+    input_of_pair,
+    inputs_of_pair,
+    second_strand,
+)
 from orca_cool.prediction.engine import (
     OnEncoding,
     Request,
@@ -41,7 +48,7 @@ from orca_cool.prediction.engine import (
     decode_root,
 )
 from orca_cool.prediction.job import EDGES
-from orca_cool.prediction.windows import Window, concatenated_chromosomes, fill_with_chromosomes
+from orca_cool.prediction.windows import Window
 from orca_cool.prediction.zoom import EncodedZoom
 
 #: Base bins encoded between two looks at whether the caller has something more urgent.
@@ -207,14 +214,19 @@ class OrcaEngine:
 
     def root(self, module: ModuleSpec, chrom: str, start: int, forward_only: bool = False) -> Root:
         bases, segments = self.top_window(module, chrom, start, forward_only)
-        return self._root(module, bases, segments)
+        other = None if forward_only else second_strand(self.spec, module, segments)
+        return self._root(module, bases, segments, other)
 
     @torch.inference_mode()
     def _root(
-        self, module: ModuleSpec, bases: Sequence[Tensor], segments: list[Segment] | None
+        self,
+        module: ModuleSpec,
+        bases: Sequence[Tensor],
+        segments: list[Segment] | None,
+        other: list[Segment] | None = None,
     ) -> Root:
         strands = [self.cascade.encodings(module, base[None]) for base in bases]
-        return Root(module, strands, segments, forward_only=len(strands) == 1)
+        return Root(module, strands, segments, other, forward_only=len(strands) == 1)
 
     def top_window(
         self, module: ModuleSpec, chrom: str, start: int, forward_only: bool = False
@@ -225,10 +237,10 @@ class OrcaEngine:
         strands = (False,) if forward_only else (False, True)
         base, width = self.spec.base_bin, self.spec.window(module.resolutions[0])
         if module.multi_chromosome:
-            segments = concatenated_chromosomes(
-                chrom, self.source.chromsizes, width, self.expected(module).resolution, start
-            )
-            return self.concatenated(segments, width, strands), segments
+            unit = self.expected(module).resolution
+            segments = input_of(self.spec, self.source, module, unit, chrom, start)
+            other = second_strand(self.spec, module, segments)
+            return self.concatenated(segments, width, strands, other), segments
         if self.edges == "zero-padded":
             return self.concatenated([Segment(chrom, start, start + width)], width, strands), None
         return [
@@ -236,7 +248,11 @@ class OrcaEngine:
         ], None
 
     def concatenated(
-        self, segments: Sequence[Segment], length: int, strands: Sequence[bool] = (False, True)
+        self,
+        segments: Sequence[Segment],
+        length: int,
+        strands: Sequence[bool] = (False, True),
+        other: Sequence[Segment] | None = None,
     ) -> list[Tensor]:
         """Base encodings (width, bins) of segments laid end to end, on both strands; the sequence
         ends with them. What they leave of ``length`` bp is N.
@@ -244,8 +260,11 @@ class OrcaEngine:
         Parameters
         ----------
         strands : of each that is wanted, whether it is the reverse one.
+        other : what the reverse strand is made of; None: it is the reverse complement of the whole.
         """
-        return [self.encodings.sequence(segments, length, reverse=r) for r in strands]
+        if other is None:
+            return [self.encodings.sequence(segments, length, reverse=r) for r in strands]
+        return [self.encodings.sequence(other if r else segments, length) for r in strands]
 
     # ---- maps of windows
 
@@ -266,6 +285,7 @@ class OrcaEngine:
                 root.strands[reverse],
                 None if above is None else above[reverse],
                 root.segments,
+                root.turned,
             )
             for root, window, above in requests
             for reverse in (False, True)[: len(root.strands)]
@@ -276,16 +296,17 @@ class OrcaEngine:
     def trans(
         self, module: ModuleSpec, first: Segment, second: Segment
     ) -> tuple[np.ndarray, np.ndarray]:
-        top = module.resolutions[0]
-        window = self.spec.window(top)
-        segments = fill_with_chromosomes(
-            [first, second], self.source.chromsizes, window, self.expected(module).resolution
-        )
-        root = self._root(module, self.concatenated(segments, window), segments)
-        (pair,) = self.decode_windows([(root, Window(top, 0, None, 0), None)])
-        values, strand_difference = average(pair, self.spec.map_number)
+        top, unit = module.resolutions[0], self.expected(module).resolution
+        segments = input_of_pair(self.spec, self.source, module, unit, (first, second))
+        width, found = self.spec.window(top), []
+        for one, other in inputs_of_pair(self.spec, module, segments):
+            bases = self.concatenated(one, width, other=other)
+            root = self._root(module, bases, one, other)
+            (pair,) = self.decode_windows([(root, Window(top, 0, None, 0), None)])
+            found.append(average(pair, self.spec.map_number))
+        values, strand_difference = between(found, [len(s) // top for s in segments[:2]])
         a, b = len(first) // top, len(second) // top
-        return values[:a, a : a + b], strand_difference[:a, a : a + b]
+        return values[:a, :b], strand_difference[:a, :b]
 
     # ---- zooms
 

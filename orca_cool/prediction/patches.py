@@ -75,8 +75,7 @@ class Patchwork:
     length : of the chromosome, bp.
     held, written : by resolution, distances in bins that the mosaic holds, and that are shown
         (:func:`orca_cool.prediction.levels.bands`).
-    centred : see :func:`orca_cool.prediction.windows.centred_on`; it does not concern modules that
-        read several chromosomes.
+    centred : see :func:`orca_cool.prediction.windows.centred_on`.
     """
 
     def __init__(
@@ -102,9 +101,9 @@ class Patchwork:
             if not own:
                 continue
             above: dict[tuple[int, int], PlannedWindow] = {}
-            centred = None if module.multi_chromosome else self.centred
+            centred, laid = self.centred, module.multi_chromosome
             down_to = [r for r in module.resolutions if r >= min(own)]
-            for level in plan(self.length, down_to, self.bins, centred=centred):
+            for level in plan(self.length, down_to, self.bins, centred=centred, laid=laid):
                 placed = [
                     PlannedWindow(
                         module.name, w, None if w.parent is None else above[w.parent, w.root]

@@ -16,6 +16,7 @@ from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import SequenceSource
 from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.model.spec import ModelDescription
+from orca_cool.prediction.end_to_end import turns_in_place
 from orca_cool.prediction.levels import LevelAssignment, Settings
 from orca_cool.prediction.windows import Window, by_root, centred_on, plan
 
@@ -123,10 +124,9 @@ def _roots(
         if own:
             down_to = [r for r in module.resolutions if r >= min(own)]
             length = source.chromsizes[region.chrom]
-            centred = None
-            if not module.multi_chromosome:
-                centred = centred_on(spec, source, region.chrom)
-            levels = plan(length, down_to, spec.bins, region.start, region.end, centred)
+            centred = centred_on(spec, source, region.chrom)
+            laid = module.multi_chromosome
+            levels = plan(length, down_to, spec.bins, region.start, region.end, centred, laid)
             roots += [(module, root) for root in by_root(levels)]
     # the order is stable: roots stay in order within a module
     return sorted(roots, key=lambda item: -item[0].resolutions[0])
@@ -149,6 +149,13 @@ def _next_starts(
     return out[::-1]
 
 
+def inputs_of_step(spec: ModelDescription, step: Step) -> int:
+    """Inputs that each window of a step is predicted from, on two strands each: two for a pair
+    whose chromosomes are turned in place, else one.
+    """
+    return 2 if step.pair is not None and turns_in_place(spec, step.module) else 1
+
+
 def costs(spec: ModelDescription, steps: Sequence[Step]) -> list[float]:
     """Relative cost of each step after the ones before it: its windows, and the sequence that it is
     the first to encode.
@@ -165,7 +172,8 @@ def costs(spec: ModelDescription, steps: Sequence[Step]) -> list[float]:
                 encoded_to = max(end, encoded_to)
             else:
                 chrom, encoded_to = step.region.chrom, end
-        out.append(len(step) + new / (PIXEL_BP * spec.bins**2))
+        inputs = inputs_of_step(spec, step)
+        out.append(inputs * (len(step) + new / (PIXEL_BP * spec.bins**2)))
     return out
 
 

@@ -18,7 +18,9 @@ from orca_cool.genome.regions import Region, merge_regions, n_bins
 from orca_cool.locks import locked_outputs
 from orca_cool.maps.expected import table_path, view_path
 from orca_cool.maps.pixels import Layer
+from orca_cool.model.spec import PLACEMENTS
 from orca_cool.prediction.checkpoint import WorkFolder, is_work_folder
+from orca_cool.prediction.end_to_end import placed_sizes, turns_in_place
 from orca_cool.prediction.engine import Engine
 from orca_cool.prediction.levels import LevelAssignment, Settings, assign_levels, bands
 from orca_cool.prediction.mcool_writer import McoolWriter, layers
@@ -78,6 +80,8 @@ def prepare(
         **(numerics or engine.numerics),
         **provenance,
     }
+    if spec.placement != PLACEMENTS[0]:  # the digest is that of the weights alone
+        identity["placement"] = spec.placement
     return Plan(spec, regions, settings, assignment, held, written, steps, identity)
 
 
@@ -100,7 +104,12 @@ def _trans_steps(
     if top not in settings.resolutions:
         raise ModelError(f"--trans writes the level {top} bp; add it to --levels")
     whole = {r.chrom: engine.source.chromsizes[r.chrom] for r in regions}
-    pairs = plan_trans(whole, engine.spec.window(top), top)
+    pairs = plan_trans(
+        whole,
+        engine.spec.window(top),
+        top,
+        placed_sizes(engine.spec, engine.source) if turns_in_place(engine.spec, module) else None,
+    )
     return [
         Step(number, module, [[Window(top, 0, None, 0)]], pair=pair)
         for number, pair in enumerate(pairs, start=first)

@@ -10,7 +10,10 @@ There are two grids (``ModelDescription.placement``). Windows of a model with th
 begin at the chromosome's first bin, as Orca's do; a chromosome shorter than the top window then
 ends inside it, while its start lies on the window's border. With the placement "centred" the grid
 is its own mirror image: a short chromosome lies in the middle of its window, with N on both sides,
-and a chromosome and its reverse complement have the same windows.
+and a chromosome and its reverse complement have the same windows. A module that reads several
+chromosomes (``laid``: it lays them end to end) has the chromosome first and others behind it, on
+either grid; where it is short its windows begin at its first bin
+(:mod:`orca_cool.prediction.end_to_end`).
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ from orca_cool.model.spec import ModelDescription
 
 def centred_on(spec: ModelDescription, source: SequenceSource, chrom: str) -> int | None:
     """Length in bp of the chromosome about whose middle the windows on ``chrom`` are placed; None
-    if they begin at its first bin, as those of modules that read several chromosomes always do.
+    if they begin at its first bin.
 
     An edited chromosome keeps the windows of its reference, so that what no edit touches is
     predicted as before.
@@ -91,7 +94,7 @@ def grid(length: int, resolution: int, bins: int, top: bool = False) -> list[int
 
 
 def centred_grid(
-    length: int, centred: int, resolution: int, bins: int, top: bool = False
+    length: int, centred: int, resolution: int, bins: int, top: bool = False, laid: bool = False
 ) -> list[int]:
     """First bins of all windows of a level on a chromosome, placed symmetrically about its middle.
 
@@ -108,13 +111,13 @@ def centred_grid(
     resolution, bins : of the level in bp; of a window.
     top : True for the coarsest level. Windows of the others start on bins of their parents, that
         is on even bins.
+    laid : other chromosomes follow: one shorter than the window begins with it.
     """
     unit = 1 if top else 2
     n, total = n_bins(centred, resolution), n_bins(length, resolution)
     over = n - bins
     if over <= 0:
-        first, last = _nearest(over, unit)
-        starts = sorted({first, last})
+        starts = [0] if laid else sorted(set(_nearest(over, unit)))
     else:
         # an even number of windows: none lies in the middle, so each has a mirror image
         half = (-(-over // (step(bins, top) - unit)) + 2) // 2
@@ -140,6 +143,7 @@ def plan(
     start: int = 0,
     end: int | None = None,
     centred: int | None = None,
+    laid: bool = False,
 ) -> list[list[Window]]:
     """Windows that predict ``[start, end)`` of a chromosome, level by level.
 
@@ -152,6 +156,7 @@ def plan(
         region's pixels are those of the whole chromosome's prediction.
     centred : None: windows begin at the chromosome's first bin. Otherwise they are placed
         symmetrically on a chromosome of so many bp (:func:`centred_grid`).
+    laid : for a module that reads several chromosomes.
 
     Returns
     -------
@@ -164,7 +169,7 @@ def plan(
     for resolution in resolutions:
         first, last = start // resolution, n_bins(end, resolution)
         windows = []
-        for s in _starts(length, resolution, bins, not levels, centred):
+        for s in _starts(length, resolution, bins, not levels, centred, laid):
             if s >= last or s + bins <= first:
                 continue
             if not levels:
@@ -178,16 +183,20 @@ def plan(
     return levels
 
 
-def _starts(length: int, resolution: int, bins: int, top: bool, centred: int | None) -> list[int]:
+def _starts(
+    length: int, resolution: int, bins: int, top: bool, centred: int | None, laid: bool
+) -> list[int]:
     if centred is None:
         return grid(length, resolution, bins, top)
-    return centred_grid(length, centred, resolution, bins, top)
+    return centred_grid(length, centred, resolution, bins, top, laid)
 
 
-def one_window_holds(length: int, resolution: int, bins: int, centred: int | None = None) -> bool:
+def one_window_holds(
+    length: int, resolution: int, bins: int, centred: int | None = None, laid: bool = False
+) -> bool:
     """Whether every top window of a chromosome holds all of it."""
     total = n_bins(length, resolution)
-    starts = _starts(length, resolution, bins, True, centred)
+    starts = _starts(length, resolution, bins, True, centred, laid)
     return all(s <= 0 and s + bins >= total for s in starts)
 
 
@@ -302,24 +311,59 @@ def fill_with_chromosomes(
 
 
 def plan_trans(
-    chromsizes: Mapping[str, int], window: int, resolution: int
+    chromsizes: Mapping[str, int],
+    window: int,
+    resolution: int,
+    centred: Mapping[str, int] | None = None,
 ) -> list[tuple[Segment, Segment]]:
     """Pairs of stretches whose contacts together make every inter-chromosomal map.
 
     Whole chromosomes where both fit the window, else stretches of at most half a window. They are
     rounded *up* to whole bins of the top level (N beyond the chromosome), so that the bins of both
     chromosomes lie on the bins of the window that holds them end to end.
+
+    Parameters
+    ----------
+    centred : for each chromosome the length by which it is cut, such that the stretches are their
+        own mirror image (:func:`centred_on`); what an edit adds is cut off on the right.
     """
+    placed = chromsizes if centred is None else centred
+
+    def longest(chrom: str) -> int:
+        return n_bins(max(chromsizes[chrom], placed[chrom]), resolution)
 
     def stretches(chrom: str, limit: int) -> list[Segment]:
-        full = n_bins(chromsizes[chrom], resolution) * resolution
-        return [Segment(chrom, a, min(a + limit, full)) for a in range(0, full, limit)]
+        total, most = n_bins(chromsizes[chrom], resolution), limit // resolution
+        if centred is None:
+            edges = list(range(0, total, most))
+        else:
+            edges = [0]
+            for size in _symmetric_parts(n_bins(centred[chrom], resolution), most):
+                edges.append(edges[-1] + size)
+            if longest(chrom) <= most:
+                edges = [0]
+            edges += range(edges[-1] + most, total, most)
+        edges = [*(e for e in edges if e < total), total]
+        return [Segment(chrom, a * resolution, b * resolution) for a, b in zip(edges, edges[1:])]
 
     pairs = []
     names = list(chromsizes)
     for i, a in enumerate(names):
         for b in names[i + 1 :]:
-            both = sum(n_bins(chromsizes[c], resolution) for c in (a, b)) * resolution
+            both = (longest(a) + longest(b)) * resolution
             limit = window if both <= window else window // 2 // resolution * resolution
             pairs += [(x, y) for x in stretches(a, limit) for y in stretches(b, limit)]
     return pairs
+
+
+def _symmetric_parts(n: int, most: int) -> list[int]:
+    """``n`` bins cut into parts of at most ``most``, the same from the left and from the right."""
+    count = -(-n // most)
+    count += count % 2 == 0 and n % 2  # an odd number has a middle
+    size, rest = divmod(n, count)
+    parts = [size] * count
+    parts[count // 2] += rest % 2
+    for k in range(rest // 2):
+        parts[k] += 1
+        parts[-1 - k] += 1
+    return parts

@@ -22,14 +22,9 @@ from orca_cool.maps.contact_map import ContactMap
 from orca_cool.model.cascade import mirror
 from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.prediction.batch_decoder import plain, strand_window
+from orca_cool.prediction.end_to_end import input_of, second_strand
 from orca_cool.prediction.engine import StrandMaps, average
-from orca_cool.prediction.windows import (
-    Window,
-    centred_on,
-    concatenated_chromosomes,
-    zoom_top,
-    zoom_windows,
-)
+from orca_cool.prediction.windows import Window, centred_on, zoom_top, zoom_windows
 
 if TYPE_CHECKING:
     from orca_cool.prediction.orca_engine import OrcaEngine
@@ -48,6 +43,7 @@ class EncodedZoom:
     segments : what the top window consists of, for a module that reads several chromosomes.
     reverse_expected_starts : by resolution, where, in bp from the top window's start, the expected
         of the second strand's window is taken; it is flipped.
+    turned : the second strand's segments, where chromosomes are turned in their own places.
     """
 
     chrom: str
@@ -56,6 +52,7 @@ class EncodedZoom:
     origin: int
     segments: list[Segment] | None = None
     reverse_expected_starts: Mapping[int, int] = dataclasses.field(default_factory=dict)
+    turned: list[Segment] | None = None
 
 
 def zoom_map(
@@ -91,13 +88,14 @@ def encode_zoom(
     spec, top = engine.spec, module.resolutions[0]
     sizes = engine.source.chromsizes
     window, length = spec.window(top), sizes[chrom]
-    segments, origin = None, 0
+    segments, other, origin = None, None, 0
     if module.multi_chromosome:
         unit = engine.expected(module).resolution
         if length > window:  # of a fused chromosome, say: the part around the position
             origin = min(max(position - window // 2, 0), length - window) // unit * unit
-        segments = concatenated_chromosomes(chrom, sizes, window, unit, origin)
-        bases = engine.concatenated(segments, window)
+        segments = input_of(spec, engine.source, module, unit, chrom, origin)
+        other = second_strand(spec, module, segments)
+        bases = engine.concatenated(segments, window, other=other)
     else:
         centred = centred_on(spec, engine.source, chrom)
         origin = zoom_top(position, length, window, top, centred)
@@ -116,7 +114,7 @@ def encode_zoom(
     # `windows` takes the window's own; here its numbers are to be had, so its way is followed.
     mirrored = mirror(starts, spec.bins, spec.bins)
     reverse_starts = {r: s * r for r, s in mirrored.items()}
-    return EncodedZoom(chrom, bases, starts, origin, segments, reverse_starts)
+    return EncodedZoom(chrom, bases, starts, origin, segments, reverse_starts, other)
 
 
 def zoom_concatenated(
@@ -125,7 +123,9 @@ def zoom_concatenated(
     """One zoom into segments of chromosomes laid end to end, for a module whose input they are
     (256M).
 
-    Unlike in :func:`encode_zoom` the second strand's expected is always that of the window itself.
+    Unlike in :func:`encode_zoom` the second strand's expected is always that of the window itself,
+    and the second strand is the reverse complement of the whole, whatever the model's placement: a
+    window may lie across the end of any of the segments.
 
     Parameters
     ----------
@@ -165,12 +165,20 @@ def decode_zooms(
             w = Window(r, zoom.starts[r], None if before is None else zoom.starts[before], 0)
             forward, reverse = (
                 strand_window(
-                    module, w, s, found[s], None if maps is None else maps[s], zoom.segments
+                    module,
+                    w,
+                    s,
+                    found[s],
+                    None if maps is None else maps[s],
+                    zoom.segments,
+                    zoom.turned,
                 )
                 for s in (False, True)
             )
-            there = zoom.reverse_expected_starts[r]
-            windows += [forward, dataclasses.replace(reverse, expected_start=there)]
+            if zoom.turned is None:
+                there = zoom.reverse_expected_starts[r]
+                reverse = dataclasses.replace(reverse, expected_start=there)
+            windows += [forward, reverse]
         decoded = engine.decoder.decode(module, r, windows)
         above = list(zip(decoded[::2], decoded[1::2]))
         for zoom, pair, levels in zip(zooms, above, out):

@@ -59,8 +59,8 @@ def predict_zoom(
     with progress_bar(progress, "zoom", spec.name, engine) as report:
         maps = engine.zoom(module, chrom, position, edges)
         report(1, 1)
-    centred = None if module.multi_chromosome else centred_on(spec, source, chrom)
-    windows = plan(length, module.resolutions, spec.bins, position, position + 1, centred)
+    centred, laid = centred_on(spec, source, chrom), module.multi_chromosome
+    windows = plan(length, module.resolutions, spec.bins, position, position + 1, centred, laid)
     levels = next(levels for levels in by_root(windows) if levels[-1])
     for line in told_errors(engine, chrom, engine.approximation_error(module, chrom, levels)):
         say(line)
