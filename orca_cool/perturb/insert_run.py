@@ -84,6 +84,8 @@ class InsertScreen:
         self.total = shape[0] * (shape[1] - len(self.with_N)) * shape[2]
         settings = job.settings(every, self.level)
         self.settings = with_numerics(settings, self.engine, several=len(job.names) > 1)
+        if job.phasing_track is not None:
+            self._check_phasing()
         self.journal = ScreenJournal.of(job, self.settings)
 
     @property
@@ -114,6 +116,20 @@ class InsertScreen:
             (plain.sequence(self.opened.source, c.length, 0, self.sites[0], 0) == GAP).any()
             for c in {dataclasses.replace(c, orientation="+") for c in self.cassettes}
         )
+
+    def _check_phasing(self) -> None:
+        """See, before anything is predicted, whether a track orients E1 at the sites."""
+        assert self.phasing is not None
+        for number, site in enumerate(self.sites):
+            scorer, key = self._scorers(site)[0], next(self._keys(number))
+            if not self._is_masked(scorer, key):
+                start = (
+                    scorer.start
+                    if isinstance(scorer, OverwriteSite)
+                    else scorer.start_of(self._insertion(key))
+                )
+                r, n = self.level.resolution, self.engine.spec.bins
+                self.phasing(self.genome, site.chrom, start, r, n)
 
     def _scorers(self, site: Region) -> list[OverwriteSite | InsertSite]:
         """Of a site, one for each model."""

@@ -243,16 +243,20 @@ class InsertSite:
             self._counted[start] = found
         return self._counted[start]
 
-    def is_masked(self, one: Insertion) -> bool:
-        """Whether too little of the reference's window counts for a score."""
+    def start_of(self, one: Insertion) -> int:
+        """Where the reference's window begins, in bp."""
         spec, module = self.references[0].engine.spec, self.level.module
         (place, *_) = sites(self._genome(one), spec, module)
         chrom, position = place.references[0]
         top, length = module.resolutions[0], self.source.chromsizes[chrom]
         centred = centred_on(spec, self.source, chrom)
         origin = zoom_top(position, length, spec.window(top), top, centred)
-        starts, r = zoom_windows(position, origin, module.resolutions, spec.bins), self.level
-        return not self._counted_from(origin + starts[r.resolution] * r.resolution)[1]
+        r = self.level.resolution
+        return origin + zoom_windows(position, origin, module.resolutions, spec.bins)[r] * r
+
+    def is_masked(self, one: Insertion) -> bool:
+        """Whether too little of the reference's window counts for a score."""
+        return not self._counted_from(self.start_of(one))[1]
 
     def compared(self, several: Sequence[Insertion]) -> list[list[Seen]]:
         """As :meth:`OverwriteSite.compared`."""
