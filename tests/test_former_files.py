@@ -83,7 +83,7 @@ def test_scores_are_the_same(files, tmp_path):
     )
     assert result.exit_code == 0, result.output
     old, new = (pd.read_csv(folder / "scores.tsv", sep="\t") for folder in (files, tmp_path))
-    assert set(new.columns) - set(old.columns) == {"id", "pos", "ref", "alt"}
+    assert set(new.columns) - set(old.columns) == {"id", "pos", "ref", "alt", "scd", "ssd"}
     # of the same pixels on both sides, and without the main diagonal, since 0.2
     redefined = ["decay", "one_minus_scc"]
     kept = [name for name in old.columns if name not in redefined]

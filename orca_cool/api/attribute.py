@@ -11,6 +11,7 @@ objective)`` and the other methods, all with one result.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,7 @@ def gradient(
     objective: str | Objective,
     *,
     resolution: str | int | None = None,
+    phasing_track: str | Path | None = None,
 ) -> Attribution:
     """The gradient of an objective with respect to the one-hot bases of a region, through both
     strands and all levels; ``projected`` is input x gradient.
@@ -48,6 +50,8 @@ def gradient(
     region : whose bases are looked at; inside the window from which the map is predicted.
     objective : a text ("dot chr9:100,000 chr9:400,000"), or of :mod:`orca_cool.api.objective`.
     resolution : of the level, or its window; None: the finest whose window holds the objective.
+    phasing_track : bigWig or bedGraph that an objective "e1" is oriented by; None: the share of G
+        and C.
 
     Raises
     ------
@@ -55,7 +59,7 @@ def gradient(
         If region, objective or resolution cannot be used; an objective that is the size of a change
         ("row") has no gradient where nothing is changed.
     """
-    return _attributed(predictor, region, objective, resolution, method="gradient")
+    return _attributed(predictor, region, objective, resolution, phasing_track, method="gradient")
 
 
 def integrated(
@@ -64,11 +68,12 @@ def integrated(
     objective: str | Objective,
     *,
     resolution: str | int | None = None,
+    phasing_track: str | Path | None = None,
 ) -> Attribution:
     """Integrated gradients from a baseline in which the region is N: they sum to the objective's
     difference to it, within 1 %. Parameters as in :func:`gradient`.
     """
-    return _attributed(predictor, region, objective, resolution, method="integrated")
+    return _attributed(predictor, region, objective, resolution, phasing_track, method="integrated")
 
 
 def expected(
@@ -77,6 +82,7 @@ def expected(
     objective: str | Objective,
     *,
     resolution: str | int | None = None,
+    phasing_track: str | Path | None = None,
     baselines: int = 20,
     seed: int = 0,
 ) -> Attribution:
@@ -91,7 +97,7 @@ def expected(
         Other parameters as in :func:`gradient`.
     """
     chosen: dict[str, Any] = {"method": "expected", "baselines": baselines, "seed": seed}
-    return _attributed(predictor, region, objective, resolution, **chosen)
+    return _attributed(predictor, region, objective, resolution, phasing_track, **chosen)
 
 
 def ism(
@@ -100,11 +106,12 @@ def ism(
     objective: str | Objective,
     *,
     resolution: str | int | None = None,
+    phasing_track: str | Path | None = None,
 ) -> Attribution:
     """In-silico saturation mutagenesis: the change of an objective by every substitution of every
     base. Parameters as in :func:`gradient`.
     """
-    return _attributed(predictor, region, objective, resolution, method="ism")
+    return _attributed(predictor, region, objective, resolution, phasing_track, method="ism")
 
 
 def deletion(
@@ -113,6 +120,7 @@ def deletion(
     objective: str | Objective,
     *,
     resolution: str | int | None = None,
+    phasing_track: str | Path | None = None,
     width: int = 10,
     step: int | None = None,
 ) -> Attribution:
@@ -120,7 +128,7 @@ def deletion(
     Other parameters as in :func:`gradient`.
     """
     chosen: dict[str, Any] = {"method": "deletion", "width": width, "step": step}
-    return _attributed(predictor, region, objective, resolution, **chosen)
+    return _attributed(predictor, region, objective, resolution, phasing_track, **chosen)
 
 
 def shuffle(
@@ -129,6 +137,7 @@ def shuffle(
     objective: str | Objective,
     *,
     resolution: str | int | None = None,
+    phasing_track: str | Path | None = None,
     width: int = 10,
     step: int | None = None,
     runs: int = 3,
@@ -138,7 +147,9 @@ def shuffle(
     every ``step`` bp (None: the width). Other parameters as in :func:`gradient`.
     """
     chosen: dict[str, Any] = {"method": "shuffle", "width": width, "step": step}
-    return _attributed(predictor, region, objective, resolution, **chosen, runs=runs, seed=seed)
+    return _attributed(
+        predictor, region, objective, resolution, phasing_track, **chosen, runs=runs, seed=seed
+    )
 
 
 def to_files(
@@ -192,6 +203,7 @@ def _attributed(
     region: str | Region,
     objective: str | Objective,
     resolution: str | int | None,
+    phasing_track: str | Path | None,
     **settings: Any,
 ) -> Attribution:
     from orca_cool.perturb.attribute_job import Settings, explained
@@ -203,7 +215,9 @@ def _attributed(
         region,
         wanted,
         None if resolution is None else str(resolution),
-        Settings(**settings),
+        Settings(
+            **settings, phasing_track=None if phasing_track is None else os.fspath(phasing_track)
+        ),
         progress=all(one.progress for one in several),
         say=logger.warning,
     )

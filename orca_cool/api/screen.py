@@ -61,8 +61,8 @@ def local(
     """
     from orca_cool.perturb.screen_job import LocalScreenJob
 
-    job = LocalScreenJob(**_plain(regions, options | {"output": output}))
-    return job.run(progress=progress, say=say)
+    plain = _plain(options | {"output": output})
+    return LocalScreenJob(**plain, regions=_several(regions)).run(progress=progress, say=say)
 
 
 def motifs(
@@ -98,8 +98,8 @@ def motifs(
     """
     from orca_cool.perturb.motif_job import MotifScreenJob
 
-    job = MotifScreenJob(**_plain(regions, options | {"output": output, "motifs": motifs}))
-    return job.run(progress=progress, say=say)
+    plain = _plain(options | {"output": output, "motifs": motifs})
+    return MotifScreenJob(**plain, regions=_several(regions)).run(progress=progress, say=say)
 
 
 def insert(
@@ -122,8 +122,9 @@ def insert(
         begins anew.
     progress : show a progress bar. say : called with what the user should know, line by line.
     options : see :class:`orca_cool.perturb.insert_job.InsertScreenJob`; ``model`` and ``genome``
-        are needed. Those of ``orca-cool screen insert``: overwrite (False: insert), lengths,
-        orientations, number, spacing, scores, loops, resolution, module, mask, seed, ...
+        are needed; ``model`` may be a list, whose models all score the same sequences. Those of
+        ``orca-cool screen insert``: overwrite (False: insert), lengths, orientations, number,
+        spacing, scores, loops, phasing_track, resolution, module, mask, seed, ...
 
     Returns
     -------
@@ -145,13 +146,8 @@ def insert(
     """
     from orca_cool.perturb.insert_job import InsertScreenJob
 
-    model, *others = _models(options)
-    if others:
-        raise ModelError(
-            f"screen insert takes one model, not {1 + len(others)}: {model!r} and {others[0]!r}"
-        )
     several = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
-    plain = _paths_as_text(options | {"output": output, "sites": sites, "model": model})
+    plain = _plain(options | {"output": output, "sites": sites})
     for name in ("lengths", "number", "spacing"):
         if isinstance(plain.get(name), int):
             plain[name] = (plain[name],)
@@ -162,17 +158,18 @@ def insert(
 
 
 #: Options that are paths, which may be given as such.
-_PATHS = {"genome", "store", "mask", "sites", "motifs", "loops", "output"}
+_PATHS = {"genome", "store", "mask", "sites", "motifs", "loops", "output", "phasing_track"}
 
 
-def _plain(regions: str | Sequence[str], options: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields of the job of a screen of regions, as plain values."""
+def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of the job of a screen, as plain values."""
     first, *others = _models(options)
-    return _paths_as_text(options) | {
-        "model": first,
-        "other_models": tuple(others),
-        "regions": (regions,) if isinstance(regions, str) else tuple(regions),
-    }
+    return _paths_as_text(options) | {"model": first, "other_models": tuple(others)}
+
+
+def _several(regions: str | Sequence[str]) -> tuple[str, ...]:
+    """One region or several, as several."""
+    return (regions,) if isinstance(regions, str) else tuple(regions)
 
 
 def _models(options: Mapping[str, Any]) -> list[str]:

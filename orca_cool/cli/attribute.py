@@ -16,6 +16,7 @@ from orca_cool.cli.options import (
     is_quiet,
     job_options,
     output_option,
+    phasing_track_option,
     refuse_given,
     say,
 )
@@ -73,6 +74,7 @@ from orca_cool.variants.options import EditOptions
     type=click.IntRange(min=0),
     help="That shuffles are drawn from.",
 )
+@phasing_track_option
 @job_options(several=True)
 @edit_options
 @output_option("Prefix of what is written: OUT.parquet, OUT.bw, OUT.png, ...")

@@ -354,9 +354,11 @@ dry_run_option = click.option(
     help="Only say what would be computed, and the disk, memory and time that it takes; with "
     "--json as JSON.",
 )
-
-
-seed_option = click.option("--seed", default=0, show_default=True, help="Of all that is drawn.")
+phasing_track_option = click.option(
+    "--phasing-track",
+    metavar="FILE",
+    help="BigWig or bedGraph by which E1 is oriented: positive where it is high [default: G+C].",
+)
 
 
 def say_estimate(estimate: Estimate, as_json: bool) -> None:

@@ -23,6 +23,7 @@ from orca_cool.cli.options import (
     json_option,
     levels_option,
     output_option,
+    phasing_track_option,
     refuse_given,
     say,
     say_estimate,
@@ -144,6 +145,7 @@ def _remains(params: dict[str, Any]) -> str | None:
     "profiles (OUT.PROFILE.bw for each chromatin profile of the model). Needs "
     "orca-cool[perturb].",
 )
+@phasing_track_option
 @click.option(
     "--nproc",
     "-p",

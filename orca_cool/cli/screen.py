@@ -15,24 +15,14 @@ from orca_cool.cli.options import (
     edit_options,
     force_option,
     is_quiet,
-    job_options,
-    output_option,
     say,
-    seed_option,
 )
 from orca_cool.cli.screen_insert import insert
+from orca_cool.cli.screen_options import place_options, screen_options
 from orca_cool.cli.unfinished import kept_beside
 from orca_cool.perturb.motif_job import THRESHOLD
-from orca_cool.perturb.screen_base import AGGREGATES
 from orca_cool.perturb.screen_job import PRESETS
-from orca_cool.perturb.screen_options import STRANDS
-from orca_cool.perturb.screen_plan import REPLACEMENTS
 from orca_cool.variants.options import EditOptions
-
-_resolution = click.option(
-    "--resolution", metavar="BP", help="Level: its resolution or window [default: the finest]."
-)
-_mask = click.option("--mask", metavar="BED", help="What is not to count: bins that it touches.")
 
 
 @click.group(cls=VerbGroup)
@@ -51,47 +41,21 @@ screen.add_command(insert)
     "OUT.top.fa (the strongest units and the sequence around them).",
 )
 @click.argument("regions", metavar="[REGION]...", nargs=-1)
-@job_options(several=True)
-@output_option("What the names of the files begin with.")
-@click.option("--module", help="Module of the model [default: the first, with --preset orca 1M].")
-@_resolution
+@screen_options(
+    module="the first, with --preset orca 1M", strands="both, with --preset orca forward"
+)
 @click.option("--unit", type=Length(1), default=10, show_default=True, help="Bases of a unit.")
 @click.option("--width", type=Length(1), help="Tile with units so wide ... [default: --unit].")
 @click.option("--step", type=Length(1), help="... every so many bp [default: the width].")
-@click.option(
-    "--per-sequence",
-    default=20,
-    show_default=True,
-    help="Units that are changed together in a sequence, each of another part of the window.",
+@place_options(
+    "unit",
+    changed="replaced",
+    per_sequence=20,
+    aggregate="min",
+    replace="sample",
+    why=" The minimum leaves out those that only share sequences with a strong one.",
 )
-@click.option(
-    "--runs", default=3, show_default=True, help="How often each unit is changed, in other company."
-)
-@click.option(
-    "--aggregate",
-    type=click.Choice(tuple(AGGREGATES)),
-    default="min",
-    show_default=True,
-    help="What of the runs is a unit's score. The minimum leaves out those that only share "
-    "sequences with a strong one.",
-)
-@click.option(
-    "--replace",
-    type=click.Choice(REPLACEMENTS),
-    default="sample",
-    show_default=True,
-    help="By bases drawn from the window; by the unit's own in another order, of which "
-    "dinucleotide keeps the neighbours; by N; or by nothing (needs --per-sequence 1).",
-)
-@click.option(
-    "--strands",
-    type=click.Choice(STRANDS),
-    help="Maps of both strands, averaged, or of the forward one [default: both, with --preset "
-    "orca forward].",
-)
-@_mask
 @click.option("--sites", metavar="BED", help="Score these places alone, each a unit.")
-@seed_option
 @click.option(
     "--preset",
     type=click.Choice(tuple(PRESETS)),
@@ -130,8 +94,7 @@ def local(
     "(settings and counts).",
 )
 @click.argument("regions", metavar="[REGION]...", nargs=-1)
-@job_options(several=True)
-@output_option("What the names of the files begin with.")
+@screen_options()
 @click.option(
     "--motifs",
     metavar="FILE",
@@ -145,37 +108,7 @@ def local(
     help="Largest p-value of a hit, among bases of the REGIONs' composition; for matrices only "
     f"[default: {THRESHOLD}].",
 )
-@click.option("--module", help="Module of the model [default: the first].")
-@_resolution
-@click.option(
-    "--per-sequence",
-    default=1,
-    show_default=True,
-    help="Places that are knocked out together in a sequence, each of another part of the window.",
-)
-@click.option("--runs", default=3, show_default=True, help="How often each place is knocked out.")
-@click.option(
-    "--aggregate",
-    type=click.Choice(tuple(AGGREGATES)),
-    default="mean",
-    show_default=True,
-    help="What of the runs is a place's score.",
-)
-@click.option(
-    "--replace",
-    type=click.Choice(REPLACEMENTS),
-    default="shuffle",
-    show_default=True,
-    help="By the place's own bases in another order, of which dinucleotide keeps the neighbours; "
-    "by bases drawn from the window; by N; or by nothing (needs --per-sequence 1).",
-)
-@click.option(
-    "--strands",
-    type=click.Choice(STRANDS),
-    help="Maps of both strands, averaged, or of the forward one [default: both].",
-)
-@_mask
-@seed_option
+@place_options("place", changed="knocked out", per_sequence=1, aggregate="mean", replace="shuffle")
 @edit_options
 @force_option
 def motifs(

@@ -15,14 +15,12 @@ from orca_cool.cli.options import (
     edit_options,
     force_option,
     is_quiet,
-    job_options,
-    output_option,
+    phasing_track_option,
     say,
-    seed_option,
 )
+from orca_cool.cli.screen_options import screen_options
 from orca_cool.cli.unfinished import kept_beside
 from orca_cool.perturb.insert_job import PRESETS
-from orca_cool.perturb.screen_options import STRANDS
 from orca_cool.variants.options import EditOptions
 
 
@@ -32,10 +30,13 @@ from orca_cool.variants.options import EditOptions
     epilog="OUT.parquet (a row for each sequence: source x site), OUT.tsv (means of each source), "
     "OUT.SCORE.bw (the same as tracks, where sources lie in the genome and do not overlap), "
     "OUT.png (the insertion matrix), OUT.json (settings and counts). Of several cell types scores "
-    "are called SCORE.TYPE.",
+    "are called SCORE.TYPE, of several models SCORE.MODEL or SCORE.MODEL.TYPE.",
 )
-@job_options()
-@output_option("What the names of the files begin with.")
+@screen_options(
+    module="the first, with --preset orca 32M",
+    level="the finest, with --preset orca 128000",
+    mask="What does not count: bins of which it holds more than a quarter.",
+)
 @click.option(
     "--sources",
     multiple=True,
@@ -92,26 +93,10 @@ from orca_cool.variants.options import EditOptions
     show_default=True,
     metavar="LIST",
     help="With commas: row, signed, dot (first copy to last), loop_change (with --loops), "
-    "insulation, insulation_at and others of `orca-cool variants`.",
+    "insulation, insulation_at, Akita's scd and ssd and others of `orca-cool variants`.",
 )
 @click.option("--loops", metavar="BEDPE", help="Pairs of places, of the score loop_change.")
-@click.option("--module", help="Module of the model [default: the first, with --preset orca 32M].")
-@click.option(
-    "--resolution",
-    metavar="BP",
-    help="Level: its resolution or window [default: the finest, with --preset orca 128000].",
-)
-@click.option(
-    "--strands",
-    type=click.Choice(STRANDS),
-    default="both",
-    show_default=True,
-    help="Maps of both strands, averaged, or of the forward one.",
-)
-@click.option(
-    "--mask", metavar="BED", help="What does not count: bins of which it holds more than a quarter."
-)
-@seed_option
+@phasing_track_option
 @click.option(
     "--preset",
     type=click.Choice(tuple(PRESETS)),

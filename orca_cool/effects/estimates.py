@@ -14,6 +14,7 @@ from orca_cool.effects.sites import Site, sites
 from orca_cool.effects.variant_rows import Scoring, batch_size, genome_with
 from orca_cool.errors import OrcaCoolError, RegionError
 from orca_cool.genome.edited import EditedGenome
+from orca_cool.maps.phasing import phasing_of
 from orca_cool.model.estimate import Estimate
 from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.prediction.engine import Engine
@@ -49,7 +50,7 @@ def estimate_prediction(job: PredictJob, opened: Opened, say: Say) -> Estimate:
     engine = opened.engine
     plan = work.plan(engine)
     job.check_tracks(opened.spec)
-    Tracks(job.track_names, engine, plan).check(say)
+    Tracks(job.track_names, engine, plan, phasing_of(job.phasing_track)).check(say)
     found = estimate_plan(engine, plan)
     notes = found.notes
     if job.store is not None:

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from orca_cool.effects import companion_path, companions_folder
 from orca_cool.effects.types_run import TypesRun
-from orca_cool.errors import EditError, OutputError, RegionError
+from orca_cool.errors import EditError, ModelError, OutputError, RegionError
 from orca_cool.files import check_output
 from orca_cool.genome.regions import Region, parse_position, parse_region, read_view
 from orca_cool.locks import holding
 from orca_cool.maps.bigwig import import_pybigwig
+from orca_cool.maps.phasing import phasing_of
 from orca_cool.prediction.job import EDGES, Job, Opened, Say, chosen_levels
 from orca_cool.prediction.parallel import only_helps
 from orca_cool.prediction.tracks import (
+    E1,
     PROFILES,
     chosen_tracks,
     profile_paths,
@@ -54,8 +56,10 @@ class PredictJob(Job):
     diff : also write ln(alternate / reference) at the coordinates of the reference.
     reference : the reference's prediction for ``diff``; None: it is made.
     tracks : of :data:`orca_cool.prediction.tracks.TRACKS`, written beside the output as bigWigs; a
-        text has commas between them. profiles_beside : the output after which the files of
-        profiles are named; None: ``output``. of_unfinished : the output may be there already: the
+        text has commas between them. phasing_track : bigWig or bedGraph that the track "e1" is
+        oriented by; None: the share of G and C.
+    profiles_beside : the output after which the files of profiles are named; None: ``output``.
+    of_unfinished : the output may be there already: the
         job is one of several cell types', of which a killed run has finished some.
     nproc : processes of this machine. dask : compute on dask workers there. force : replace
         outputs, and start anew.
@@ -79,6 +83,7 @@ class PredictJob(Job):
     diff: bool = False
     reference: str | None = None
     tracks: str | tuple[str, ...] | None = None
+    phasing_track: str | None = None
     profiles_beside: str | None = None
     of_unfinished: bool = False
     nproc: int = 1
@@ -150,6 +155,10 @@ class PredictJob(Job):
         self._check_edit_options()
         if self.track_names:
             import_pybigwig()
+        if self.phasing_track is not None and E1 not in self.track_names:
+            raise ModelError(
+                f"--phasing-track {self.phasing_track!r} orients E1; it needs --tracks e1"
+            )
         if self.at is None:
             if self.snap:
                 raise RegionError("--snap moves the position of --at; give --at too")
@@ -187,6 +196,7 @@ class PredictJob(Job):
         super().check_inputs()
         chosen_levels(self.spec, self.levels, self.modules)
         self.check_tracks(self.spec)
+        phasing_of(self.phasing_track)
         if not self.edits:  # places are those of the edited genome
             self._named(self.source.chromsizes)
             if self.at is not None:

@@ -12,6 +12,7 @@ from orca_cool.effects import COPIES, companion_path
 from orca_cool.errors import EditError, OutputError
 from orca_cool.files import check_output
 from orca_cool.genome.regions import Region
+from orca_cool.maps.phasing import phasing_of
 from orca_cool.prediction.job import EDGES, Opened, Say
 from orca_cool.prediction.regions_job import RegionsJob
 
@@ -106,7 +107,8 @@ class PredictRun:
 
         job, opened = self.job, self.opened
         whole = self._whole()
-        tracks = Tracks(job.track_names, opened.engine, whole)
+        phasing = phasing_of(job.phasing_track)
+        tracks = Tracks(job.track_names, opened.engine, whole, phasing)
         job.check_tracks(opened.spec)
         tracks.check(self.say)
         goes_on = job.goes_on()

@@ -36,7 +36,15 @@ SCORES = (
     "loops",
     "loop_change",
     "compartment",
+    "scd",
+    "ssd",
 )
+
+#: Scores that may be negative: what they say has a direction.
+SIGNED = ("insulation_at", "loop_change", "ssd")
+
+#: Bins that the pixels of Akita's scores lie apart at least.
+AKITA_APART = 2
 
 
 @dataclass(frozen=True)
@@ -79,6 +87,7 @@ def score(found: Comparison, choices: Choices | None = None) -> dict[str, float]
         x 3 bins against the ring around).
     compartment : 1 - \\|r\\| of the first eigenvectors; NaN in windows of fewer than 32 comparable
         bins.
+    scd, ssd : Akita's squared contact differences: see :func:`akita_scores`.
     """
     choices = choices or Choices()
     a, b = found.alternate.values.astype(float), found.reference.values.astype(float)
@@ -99,12 +108,49 @@ def score(found: Comparison, choices: Choices | None = None) -> dict[str, float]
         | _insulation(found, choices)
         | _loops(found, a - b, choices.loops)
         | {"compartment": 0.0 if same else 1 - compartments(a, b, nearest=0)}
+        | akita_scores(a, b)
     )
 
 
 def average(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Mean of the finite values of each score, over shifted windows."""
     return {name: _mean(np.array([row[name] for row in rows], dtype=float)) for name in SCORES}
+
+
+def akita_scores(alternate: np.ndarray, reference: np.ndarray) -> dict[str, float]:
+    """SCD and SSD, the scores of Akita (Fudenberg, Kelley and Pollard 2020), over the pairs of bins
+    that both maps have, two bins apart or more, as Akita's maps do.
+
+    They are sums, so that they compare maps of one size only, with the same bins known.
+
+    Parameters
+    ----------
+    alternate, reference : (n, n) natural log of observed/expected; a pixel that is NaN in one of
+        them does not count.
+
+    Returns
+    -------
+    scd : root of the sum of the squared differences, as ``bin/akita_scd.py`` of calico/basenji and
+        ``calculate_SCD`` of akita_utils (on symmetric maps, each pair twice, with a half) define
+        it.
+    ssd : root of the sum of the squares of the alternate, less that of the reference, as
+        ``bin/akita_scd.py`` defines it: positive where the map's structure grows. (A former version
+        of akita_utils called the difference of the plain sums SSD.)
+        Both NaN if there is no such pair.
+
+    Examples
+    --------
+    >>> before, after = np.zeros((2, 4, 4))
+    >>> after[0, 2:] = 3, 4
+    >>> akita_scores(after, before)
+    {'scd': 5.0, 'ssd': 5.0}
+    """
+    known = np.triu(np.isfinite(alternate) & np.isfinite(reference), AKITA_APART)
+    if not known.any():
+        return {"scd": float("nan"), "ssd": float("nan")}
+    a, b = alternate[known], reference[known]
+    size = np.linalg.norm
+    return {"scd": float(size(a - b)), "ssd": float(size(a) - size(b))}
 
 
 def _mean(values: np.ndarray) -> float:

@@ -15,6 +15,7 @@ from orca_cool.files import check_output
 from orca_cool.genome.regions import Region, parse_region
 from orca_cool.locks import holding
 from orca_cool.maps.bigwig import import_pybigwig, require_room
+from orca_cool.maps.phasing import PhasingTrack, phasing_of
 from orca_cool.maps.picture import save_figures
 from orca_cool.model.window_model import ENCODE
 from orca_cool.perturb.attribution import METHODS, OF_BASES, OF_UNITS, Attribution, import_logomaker
@@ -43,6 +44,7 @@ class Settings:
     width, step : of deletions and shuffles, in bp; step None: the width.
     runs : shuffles of each unit, whose mean is taken. baselines : of expected gradients.
     seed : that shuffles and baselines are drawn from.
+    phasing_track : bigWig or bedGraph that E1 is oriented by; None: the share of G and C.
     """
 
     method: str = "gradient"
@@ -51,6 +53,7 @@ class Settings:
     runs: int = 3
     baselines: int = 20
     seed: int = 0
+    phasing_track: str | None = None
 
     def check(self) -> None:
         """Raise what is wrong.
@@ -70,6 +73,14 @@ class Settings:
             raise RegionError(f"baselines {self.baselines} must be at least 1")
         if self.seed < 0:
             raise RegionError(f"seed {self.seed} must be 0 or more")
+
+    def check_objective(self, objective: Objective) -> None:
+        """ModelError if there is a phasing track, and nothing that it would orient."""
+        if self.phasing_track is not None and not objective.whole:
+            raise ModelError(
+                f"phasing track {self.phasing_track!r} orients E1, which objective "
+                f"{objective.text!r} does not read; leave it out"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +117,7 @@ class AttributeJob(Job):
         super().check()
         self.settings.check()
         objective = parse_objective(self.objective)
+        self.settings.check_objective(objective)
         approximate = [t for t in (self.dtype, self.encoder_dtype) if t != "float32"]
         if approximate and self.settings.method in ("gradient", "integrated", "expected"):
             raise DeviceError(
@@ -171,9 +183,13 @@ class AttributeJob(Job):
             check_models(self.objective, self, other)
         if self.resolution is not None:
             self.spec.parse_level(self.resolution)
+        track, objective = self.settings.phasing_track, parse_objective(self.objective)
+        phasing = None if track is None else PhasingTrack(track)
         if not self.edits:
-            parse_objective(self.objective).check(self.source.chromsizes)
+            objective.check(self.source.chromsizes)
             parse_region(self.region, self.source.chromsizes)
+            if phasing is not None:
+                phasing.require(objective.region.chrom)
 
     @holding(lambda job: [str(path) for path in job.paths()])
     def run(
@@ -277,6 +293,7 @@ def attributed(
     from orca_cool.perturb.watched import Watched
 
     settings.check()
+    settings.check_objective(objective)
     if ENCODE not in opened.model.capabilities:
         raise ModelError(
             f"objective {objective.text!r} cannot be attributed: model {opened.spec.name!r} "
@@ -293,8 +310,9 @@ def attributed(
     engine = opened.new_engine(opened.reference, fine_bytes=MANY_EDITS * many)
     if opened.edited is not None:
         engine = engine.for_genome(opened.edited.genome)
-    watched = Watched(engine, objective, level)
+    watched = Watched(engine, objective, level, phasing_of(settings.phasing_track))
     watched.require_inside(where)
+    phased = {} if settings.phasing_track is None else {"phasing_track": settings.phasing_track}
     with progress_bar(progress, "change" if many else "step", settings.method, engine) as report:
         scores, units, told = _scores(watched, where, settings, report, say)
     return Attribution(
@@ -307,7 +325,10 @@ def attributed(
         watched.reference_map(),
         dict(source.chromsizes),
         np.array(units, int).reshape(-1, 2),
-        {key: str(value) for key, value in opened.provenance.items()} | _named(opened) | told,
+        {key: str(value) for key, value in opened.provenance.items()}
+        | _named(opened)
+        | phased
+        | told,
     )
 
 

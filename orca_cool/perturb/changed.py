@@ -14,6 +14,15 @@ from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import SequenceSource, codes_to_letters
 
 
+def unchanged(source: SequenceSource) -> EditedGenome:
+    """The genome with nothing changed, whose bases are its own: what is made of it by edits is
+    compared with it, and with no other, also where it is an edited one.
+    """
+    return EditedGenome(
+        source, {c: (Segment(c, 0, n),) for c, n in source.chromsizes.items()}, source.name
+    )
+
+
 def changed(source: SequenceSource, edits: Sequence[tuple[Region, np.ndarray]]) -> EditedGenome:
     """The genome with other bases in the place of units; of an edited one, made of segments of its
     own source.

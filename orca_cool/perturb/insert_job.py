@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,13 +13,14 @@ from orca_cool.genome.loops import read_loops
 from orca_cool.genome.regions import Region
 from orca_cool.genome.source import SequenceSource
 from orca_cool.genome.textfile import STANDARD_INPUT
-from orca_cool.locks import holding
 from orca_cool.maps.bigwig import import_pybigwig
+from orca_cool.maps.phasing import PhasingTrack
 from orca_cool.model.network_spec import ModuleSpec
+from orca_cool.model.spec import ModelDescription
 from orca_cool.perturb.insert_layout import require_layout
 from orca_cool.perturb.insert_output import InsertResult, paths_of, write_files
 from orca_cool.perturb.insert_plan import Cassette, cassettes
-from orca_cool.perturb.insert_scores import DOT, DOT_APART, chosen_scores
+from orca_cool.perturb.insert_scores import DOT, DOT_APART, SIGNED, chosen_scores
 from orca_cool.perturb.insert_sources import (
     BACKGROUND,
     SHUFFLES,
@@ -30,15 +32,7 @@ from orca_cool.perturb.insert_sources import (
 )
 from orca_cool.perturb.parquet import import_pyarrow
 from orca_cool.perturb.screen_base import VirtualScreenJob
-from orca_cool.perturb.screen_options import (
-    STRANDS,
-    check_drawing,
-    chosen_level,
-    common_settings,
-    digest_of,
-    read_mask,
-    require_known,
-)
+from orca_cool.perturb.screen_options import chosen_level, digest_of, require_known
 from orca_cool.perturb.screen_output import SCORE
 from orca_cool.prediction.job import Opened, Say
 from orca_cool.prediction.progress import progress_bar
@@ -54,7 +48,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class InsertScreenJob(VirtualScreenJob):
+class InsertScreenJob(VirtualScreenJob[InsertResult]):
     """Put sequences at sites, and score each by how much the contacts there change.
 
     Attributes
@@ -68,7 +62,8 @@ class InsertScreenJob(VirtualScreenJob):
     number : of copies, of "+" and "-". spacing : bp of the genome between copies.
     scores : names of :data:`orca_cool.perturb.insert_scores.SCORES`, with commas between them.
     loops : BEDPE, of the score loop_change.
-    strands : "both" (the mean of their maps) or "forward".
+    phasing_track : bigWig or bedGraph that says where A is, of the score signed; None: the share of
+        G and C.
     mask : BED of what does not count: bins of which more than a quarter is masked.
     preset : "orca": the paper's compartment activity screen where nothing else is given.
     """
@@ -82,7 +77,7 @@ class InsertScreenJob(VirtualScreenJob):
     spacing: tuple[int, ...] = (0,)
     scores: str = "row"
     loops: str | None = None
-    strands: str = "both"
+    phasing_track: str | None = None
     preset: str | None = None
 
     def check(self) -> None:
@@ -93,15 +88,14 @@ class InsertScreenJob(VirtualScreenJob):
         EditError, OutputError, ModelError, DeviceError, RegionError
         """
         super().check()
-        require_known("--strands", self.strands, STRANDS)
         if self.preset is not None:
             require_known("--preset", self.preset, PRESETS)
         if not self.sources or not self.sites:
             raise EditError("a screen by insertion needs --sources and --sites")
         if any(text.rpartition(":")[2] == STANDARD_INPUT for text in (*self.sources, self.sites)):
             raise EditError("--sources and --sites are read twice; give files, not standard input")
-        check_drawing(self.seed, self.reencode)
         self._check_mode()
+        self.check_models()
         self._check_scores()
         if self.output is not None:
             json, *others = paths_of(self.output, self.columns).values()
@@ -116,15 +110,20 @@ class InsertScreenJob(VirtualScreenJob):
             raise EditError(f"--mask {self.mask!r} means nothing to --sites {self.sites!r}")
         if self.overwrite:
             return
-        if self.strands != "both":
+        if self.both_or_forward != "both":
             raise EditError("--insert is scored on both strands; leave out --strands")
-        if self.edits:
-            raise EditError("--insert is into the genome in its file; leave out --edit")
         if self.preset is not None:
             raise EditError(f"--preset {self.preset!r} overwrites; leave out --insert")
 
     def _check_scores(self) -> None:
-        _, resolution = self.chosen()
+        _, resolution = self.chosen(self.spec)
+        if self.phasing_track is not None and (
+            SIGNED not in self.names_of_scores or self.background is not None
+        ):
+            raise EditError(
+                f"--phasing-track {self.phasing_track!r} is for the score {SIGNED} of sites in "
+                f"the genome; --scores are {self.scores!r}, --sites {self.sites!r}"
+            )
         if ("loop_change" in self.names_of_scores) != (self.loops is not None):
             raise EditError(
                 f"--scores {self.scores!r} and --loops {self.loops!r} do not fit: loop_change is "
@@ -165,24 +164,27 @@ class InsertScreenJob(VirtualScreenJob):
         lengths = self.lengths or PRESETS.get(self.preset or "", {}).get("lengths", ())
         return cassettes(lengths, self.orientations, self.number, self.spacing)
 
-    def chosen(self) -> tuple[ModuleSpec, int]:
-        """The module and the resolution of the level that is screened.
+    @property
+    def module_name(self) -> str | None:
+        """The module that is asked for, by option or preset, if any is."""
+        module: str | None = self.module or PRESETS.get(self.preset or "", {}).get("module")
+        return module
 
-        Raises
-        ------
-        ModelError
-            If the model has no such module or level, or the module reads several chromosomes.
-        """
-        preset = PRESETS.get(self.preset or "", {})
-        level = preset.get("resolution") if self.resolution is None else self.resolution
-        return chosen_level(self.spec, self.module or preset.get("module"), level, "insert")
+    def chosen(self, spec: ModelDescription) -> tuple[ModuleSpec, int]:
+        """As :meth:`VirtualScreenJob.chosen`; a preset has a resolution of its own."""
+        level = PRESETS.get(self.preset or "", {}).get("resolution")
+        wanted = level if self.resolution is None else self.resolution
+        return chosen_level(spec, self.module_name, wanted, "insert")
 
     def check_inputs(self) -> None:
         """Raise what the model's header, the genome and the files tell, before torch is loaded."""
         super().check_inputs()
-        read_mask(self.mask, self.source)
+        phasing = None if self.phasing_track is None else PhasingTrack(self.phasing_track)
         if not self.edits:
-            self.plan(self.source, self.genome_of(self.source))
+            _, sites = self.plan(self.source, self.genome_of(self.source))
+            if phasing is not None:
+                for chrom in dict.fromkeys(site.chrom for site in sites):
+                    phasing.require(chrom)
         self.loops_of(self.genome_of(self.source))
 
     def genome_of(self, source: SequenceSource) -> SequenceSource:
@@ -190,7 +192,7 @@ class InsertScreenJob(VirtualScreenJob):
         if self.background is None:
             return source
         gc, number = self.background
-        module, _ = self.chosen()
+        module, _ = self.chosen(self.spec)
         return Backgrounds(gc, number, self.spec.window(module.resolutions[0]), self.seed)
 
     def loops_of(self, genome: SequenceSource) -> tuple[tuple[str, int, int], ...]:
@@ -216,7 +218,7 @@ class InsertScreenJob(VirtualScreenJob):
             sites = genome.sites()
         else:
             sites = read_sites(self.sites, genome)
-        _, resolution = self.chosen()
+        _, resolution = self.chosen(self.spec)
         if self.preset is not None:
             for site in sites:
                 if site.start % resolution:
@@ -227,29 +229,14 @@ class InsertScreenJob(VirtualScreenJob):
         require_layout(self, sources, source, sites, genome)
         return sources, sites
 
-    @holding(lambda job: job.written)
-    def run(
-        self, opened: Opened | None = None, *, progress: bool = True, say: Say = lambda line: None
-    ) -> InsertResult:
-        """Screen, and write the files if an output is named.
-
-        A killed run goes on where it was when the same job is run again.
-
-        Parameters
-        ----------
-        opened : the job's model and genome, if they are open already.
-        progress : show a progress bar. say : called with what the user should know, line by line.
-
-        Raises
-        ------
-        OrcaCoolError
-        """
+    def screen(self, opened: Opened, progress: bool, say: Say) -> InsertResult:
+        """As :meth:`VirtualScreenJob.screen`."""
         from orca_cool.perturb.insert_run import InsertScreen
 
-        opened = self.ready(opened, say)
-        screen = InsertScreen(self, opened)
-        name = f"{opened.spec.name} {screen.level.module.name}"
-        with progress_bar(progress, "sequence", name, screen.engines[0]) as report:
+        every = self.every(opened, say)
+        screen = InsertScreen(self, every)
+        name = f"{', '.join(o.spec.name for o in every)} {screen.level.module.name}"
+        with progress_bar(progress, "sequence", name, screen.engine) as report:
             result = screen.run(report)
         for line in screen.told():
             say(line)
@@ -258,12 +245,9 @@ class InsertScreenJob(VirtualScreenJob):
             screen.forget()
         return result
 
-    def settings(self, opened: Opened, level: Level) -> dict[str, Any]:
+    def settings(self, every: Sequence[Opened], level: Level) -> dict[str, Any]:
         """What the scores depend on: plain values."""
-        return common_settings(opened, level) | {
-            "model": opened.spec.name,
-            "model_digest": opened.model.digest,
-            "cell_types": [] if self.names == [SCORE] else self.names,
+        return super().settings(every, level) | {
             "sources": [_told(text) for text in self.sources],
             "sites": _told(self.sites),
             "overwrite": self.overwrite,
@@ -273,8 +257,7 @@ class InsertScreenJob(VirtualScreenJob):
             "spacing": [c.spacing for c in self.cassettes],
             "scores": list(self.names_of_scores),
             "loops_sha256": digest_of(self.loops),
-            "mask_sha256": digest_of(self.mask),
-            "seed": self.seed,
+            "phasing_track_sha256": digest_of(self.phasing_track),
         }
 
 

@@ -85,7 +85,7 @@ def _require_fits(
     job: InsertScreenJob, site: Region, genome: SequenceSource, what: str, span: int
 ) -> None:
     """EditError if ``span`` bp at a site are longer than what its window holds."""
-    module, resolution = job.chosen()
+    module, resolution = job.chosen(job.spec)
     if job.overwrite:
         window = job.spec.window(resolution)
         start = frame_of(job.spec, module, resolution, genome, site).start(resolution)

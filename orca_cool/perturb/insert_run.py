@@ -7,25 +7,47 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from orca_cool.effects.align import Reference
 from orca_cool.effects.scores import Choices
 from orca_cool.errors import EditError
+from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.regions import Region, few
 from orca_cool.genome.source import GAP
+from orca_cool.maps.phasing import phasing_of
 from orca_cool.perturb.insert_job import InsertScreenJob
 from orca_cool.perturb.insert_output import InsertResult, make_table
 from orca_cool.perturb.insert_scores import SIGNED, scores
 from orca_cool.perturb.insert_sites import Insertion, InsertSite, OverwriteSite
 from orca_cool.perturb.screen_journal import Key, ScreenJournal, with_numerics
 from orca_cool.perturb.screen_local import Level
-from orca_cool.perturb.screen_options import read_mask
-from orca_cool.perturb.screen_output import SCORE
 from orca_cool.prediction.engine import Engine
 from orca_cool.prediction.job import MANY_EDITS, Opened
 from orca_cool.prediction.progress import Report, no_report
+
+
+@dataclass(frozen=True)
+class OfModel:
+    """What one model predicts with.
+
+    Attributes
+    ----------
+    engines : one for each cell type; of the genome in its file where sites are overwritten, else of
+        the genome that is screened.
+    level : that is screened.
+    """
+
+    engines: list[Engine]
+    level: Level
+
+    @cached_property
+    def references(self) -> list[Reference]:
+        """Zooms of the genome that is screened, each predicted once."""
+        return [Reference(engine, self.level.module) for engine in self.engines]
 
 
 class InsertScreen:
@@ -33,7 +55,7 @@ class InsertScreen:
 
     Parameters
     ----------
-    opened : model and genome; of a model of several cell types, for one of them.
+    every : models on one genome; of a model of several cell types, for one of them.
 
     Raises
     ------
@@ -41,18 +63,16 @@ class InsertScreen:
         If a source or site cannot be used, or all sources hold N.
     """
 
-    def __init__(self, job: InsertScreenJob, opened: Opened):
-        self.job, self.opened = job, opened
-        self.mask = read_mask(job.mask, opened.source)
-        self.genome = job.genome_of(opened.source)
-        self.sources, self.sites = job.plan(opened.source, self.genome)
+    def __init__(self, job: InsertScreenJob, every: Sequence[Opened]):
+        self.job, self.opened = job, every[0]
+        source = self.opened.source
+        self.mask = job.masked(source)
+        self.genome = job.genome_of(source)
+        self.sources, self.sites = job.plan(source, self.genome)
         self.loops = job.loops_of(self.genome)
-        self.engines = self._engines()
-        spec, names = opened.spec, job.names
-        several = len(names) > 1
-        maps = tuple(spec.cell_types.index(n) for n in names) if several else (spec.map_number,)
-        module, resolution = job.chosen()
-        self.level = Level(module, resolution, maps, job.strands)
+        with_e1 = SIGNED in job.names_of_scores
+        self.phasing = phasing_of(job.phasing_track) if with_e1 else None
+        self.models = [self._of_model(o, MANY_EDITS // len(every)) for o in every]
         self.cassettes = job.cassettes
         shape = (len(self.sites), len(self.sources), len(self.cassettes), len(job.columns))
         self.scores = np.full(shape, np.nan)
@@ -62,18 +82,30 @@ class InsertScreen:
         self.masked: list[Region] = []
         self.done = 0
         self.total = shape[0] * (shape[1] - len(self.with_N)) * shape[2]
-        settings = job.settings(opened, self.level)
-        self.settings = with_numerics(settings, self.engines[0], several)
+        settings = job.settings(every, self.level)
+        self.settings = with_numerics(settings, self.engine, several=len(job.names) > 1)
+        if job.phasing_track is not None:
+            self._check_phasing()
         self.journal = ScreenJournal.of(job, self.settings)
 
-    def _engines(self) -> list[Engine]:
-        """Of the genome that is inserted into, for each cell type."""
-        job, names = self.job, self.job.names
-        file = self.opened.reference if job.background is None else self.genome
-        first = self.opened.new_engine(file, fine_bytes=MANY_EDITS)
-        if names == [SCORE]:
-            return [first]
-        return [first.for_cell_type(name) for name in names]  # type: ignore[attr-defined]
+    @property
+    def engine(self) -> Engine:
+        """Of the first model."""
+        return self.models[0].engines[0]
+
+    @property
+    def level(self) -> Level:
+        """Of the first model; the others' differs in its maps alone."""
+        return self.models[0].level
+
+    def _of_model(self, opened: Opened, memory: int) -> OfModel:
+        job, types = self.job, self.job.types_of(opened.spec)
+        file = opened.reference if job.background is None else self.genome
+        engine = opened.new_engine(file, fine_bytes=memory)
+        if not job.overwrite and isinstance(self.genome, EditedGenome):
+            engine = engine.for_genome(self.genome)
+        by_type = [engine.for_cell_type(name) for name in types]  # type: ignore[attr-defined]
+        return OfModel(by_type or [engine], job.level_of(opened))
 
     def _holds_N(self, k: int) -> bool:
         source = self.sources[k]
@@ -85,19 +117,35 @@ class InsertScreen:
             for c in {dataclasses.replace(c, orientation="+") for c in self.cassettes}
         )
 
-    def _scorers(self) -> Iterator[tuple[int, OverwriteSite | InsertSite]]:
-        """Of each site."""
-        with_e1 = SIGNED in self.job.names_of_scores
-        references: list[Reference] = []
+    def _check_phasing(self) -> None:
+        """See, before anything is predicted, whether a track orients E1 at the sites."""
+        assert self.phasing is not None
         for number, site in enumerate(self.sites):
-            if self.job.overwrite:
-                yield (
-                    number,
-                    OverwriteSite(self.engines, self.genome, site, self.level, self.mask, with_e1),
+            scorer, key = self._scorers(site)[0], next(self._keys(number))
+            if not self._is_masked(scorer, key):
+                start = (
+                    scorer.start
+                    if isinstance(scorer, OverwriteSite)
+                    else scorer.start_of(self._insertion(key))
                 )
-            else:
-                references = references or [Reference(e, self.level.module) for e in self.engines]
-                yield number, InsertSite(references, site, self.level, self.mask, with_e1)
+                r, n = self.level.resolution, self.engine.spec.bins
+                self.phasing(self.genome, site.chrom, start, r, n)
+
+    def _scorers(self, site: Region) -> list[OverwriteSite | InsertSite]:
+        """Of a site, one for each model."""
+        mask, phasing = self.mask, self.phasing
+        if self.job.overwrite:
+            return [
+                OverwriteSite(m.engines, self.genome, site, m.level, mask, phasing)
+                for m in self.models
+            ]
+        return [InsertSite(m.references, site, m.level, mask, phasing) for m in self.models]
+
+    def _is_masked(self, scorer: OverwriteSite | InsertSite, key: Key) -> bool:
+        """Whether too little of a sequence's window counts for a score."""
+        if isinstance(scorer, OverwriteSite):
+            return scorer.is_masked
+        return scorer.is_masked(self._insertion(key))
 
     def run(self, report: Report = no_report) -> InsertResult:
         """Predict all sequences that are not done yet.
@@ -112,24 +160,25 @@ class InsertScreen:
             If what is done cannot be kept.
         """
         known = {} if self.journal is None else self.journal.begin()
-        for number, scorer in self._scorers():
+        for number, site in enumerate(self.sites):
+            scorers, masked = self._scorers(site), 0
             todo: list[Key] = []
-            for key in self._keys(number):
+            keys = list(self._keys(number))
+            for key in keys:
                 found = known.get(key)
                 if found is not None and len(found) == self.scores.shape[-1]:
                     self.scores[key] = found
-                    self.done += 1
+                elif self._is_masked(scorers[0], key):  # so it is of every model
+                    masked += 1
                 else:
                     todo.append(key)
+            if masked == len(keys):
+                self.masked.append(site)
+            self.done += len(keys) - len(todo)
             report(self.done, self.total)
-            size = self.engines[0].windows_per_batch
-            if todo and isinstance(scorer, OverwriteSite):
-                if not all(enough for _, enough in scorer.columns):
-                    self.masked.append(self.sites[number])
-                    self.done += len(todo)
-                    continue
+            size = self.engine.windows_per_batch
             for at in range(0, len(todo), size):
-                self._score(scorer, todo[at : at + size])
+                self._score(scorers, todo[at : at + size])
                 report(self.done, self.total)
         if len(self.masked) == len(self.sites):
             raise EditError(
@@ -155,12 +204,13 @@ class InsertScreen:
             ],
         )
 
-    def _score(self, scorer: OverwriteSite | InsertSite, keys: Sequence[Key]) -> None:
-        """Score some sequences of a site."""
+    def _score(self, scorers: Sequence[OverwriteSite | InsertSite], keys: Sequence[Key]) -> None:
+        """Score some sequences of a site, by all models."""
         wanted, choices = self.job.names_of_scores, Choices(loops=self.loops)
-        for key, by_map in zip(keys, scorer.compared([self._insertion(key) for key in keys])):
+        several = [self._insertion(key) for key in keys]
+        for key, *by_model in zip(keys, *(scorer.compared(several) for scorer in scorers)):
             values: list[float] = []
-            for seen in by_map:
+            for seen in (seen for by_map in by_model for seen in by_map):
                 values += scores(seen.found, seen.rows, seen.columns, wanted, seen.ends, choices)
             self.scores[key] = values
             if self.journal is not None:

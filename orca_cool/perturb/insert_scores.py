@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from orca_cool.effects.scores import SCORES as EFFECTS
+from orca_cool.effects.scores import SIGNED as SIGNED_EFFECTS
 from orca_cool.effects.scores import Choices, dot_change
 from orca_cool.errors import EditError
 from orca_cool.genome.regions import closest
@@ -22,9 +23,7 @@ ROW, SIGNED, DOT = OWN = ("row", "signed", "dot")
 SCORES = OWN + tuple(name for name in EFFECTS if name not in ("pixels", "loops"))
 
 #: Scores that are never negative, for figures.
-UNSIGNED = tuple(
-    name for name in SCORES if name not in (SIGNED, DOT, "insulation_at", "loop_change")
-)
+UNSIGNED = tuple(name for name in SCORES if name not in (SIGNED, DOT, *SIGNED_EFFECTS))
 
 #: Bins that the two places of a dot must lie apart.
 DOT_APART = RING + 1

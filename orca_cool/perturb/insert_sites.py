@@ -11,20 +11,21 @@ from functools import cached_property
 import numpy as np
 
 from orca_cool.effects.align import Comparison, Reference, compare
-from orca_cool.effects.sites import Site
+from orca_cool.effects.sites import Site, sites
 from orca_cool.genome.apply_edits import apply_edits
-from orca_cool.genome.composition import gc_of_bins
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.regions import Region
 from orca_cool.genome.source import SequenceSource
 from orca_cool.maps.contact_map import ContactMap
+from orca_cool.maps.phasing import Phasing
 from orca_cool.maps.tracks import first_eigenvector
-from orca_cool.perturb.changed import changed
+from orca_cool.perturb.changed import changed, unchanged
 from orca_cool.perturb.insert_layout import frame_of
 from orca_cool.perturb.insert_plan import Cassette, inserting, oriented, overwriting
 from orca_cool.perturb.insert_scores import Columns
 from orca_cool.perturb.screen_local import Level, Mask, bins_of, predict, unmasked
 from orca_cool.prediction.engine import Engine
+from orca_cool.prediction.windows import centred_on, zoom_top, zoom_windows
 
 #: A bin is masked if more than this share of it is: 8 of the 32 fine bins of the paper's.
 MASKED = 0.25
@@ -65,23 +66,31 @@ class Seen:
     columns: Columns
 
 
+def counted(
+    source: SequenceSource, mask: Mask, chrom: str, start: int, resolution: int, n: int
+) -> tuple[np.ndarray, bool]:
+    """(n,) bool, bins of a reference's window that count, and whether they are half of those in the
+    chromosome.
+    """
+    masked = masked_share(mask, chrom, start, resolution, n) > MASKED
+    return unmasked(source, masked, chrom, start, resolution)
+
+
 def columns_of(
-    source: SequenceSource, mask: Mask, m: ContactMap, with_e1: bool
-) -> tuple[Columns, bool]:
-    """Bins of a reference's map that count, and whether they are half of those in the chromosome.
+    source: SequenceSource, keep: np.ndarray, m: ContactMap, phasing: Phasing | None
+) -> Columns:
+    """What the bins of a reference's map are.
 
     Parameters
     ----------
-    with_e1 : the first eigenvector is needed.
+    keep : (n,) bool, those that count.
+    phasing : what the first eigenvector is oriented by; None: it is not needed.
     """
-    start, r, n = m.start, m.resolution, len(m.values)
-    masked = masked_share(mask, m.chrom, start, r, n) > MASKED
-    keep, enough = unmasked(source, masked, m.chrom, start, r)
     e1 = None
-    if with_e1:
+    if phasing is not None:
         y = np.where(np.logical_and.outer(keep, keep), m.values, np.nan).astype(float)
-        e1 = first_eigenvector(y, gc_of_bins(source, m.chrom, start, r, n))
-    return Columns(keep, e1), enough
+        e1 = first_eigenvector(y, phasing(source, m.chrom, m.start, m.resolution, len(y)))
+    return Columns(keep, e1)
 
 
 def masked_share(mask: Mask, chrom: str, start: int, resolution: int, n: int) -> np.ndarray:
@@ -110,6 +119,7 @@ class OverwriteSite:
     ----------
     engines : of the genome in its file, one for each cell type; the first one predicts.
     source : the genome that is screened: that of the engines, or an edited one.
+    phasing : what E1 is oriented by; None: it is not needed.
     """
 
     def __init__(
@@ -119,10 +129,10 @@ class OverwriteSite:
         site: Region,
         level: Level,
         mask: Mask,
-        with_e1: bool,
+        phasing: Phasing | None,
     ):
         self.engines, self.source, self.site, self.level = engines, source, site, level
-        self.mask, self.with_e1 = mask, with_e1
+        self.mask, self.phasing = mask, phasing
         spec = engines[0].spec
         self.frame = frame_of(spec, level.module, level.resolution, source, site)
         self.start = self.frame.start(level.resolution)
@@ -137,9 +147,20 @@ class OverwriteSite:
         return self._maps(values)
 
     @cached_property
-    def columns(self) -> list[tuple[Columns, bool]]:
-        """What counts in the maps of each cell type, and whether it is enough."""
-        return [columns_of(self.source, self.mask, m, self.with_e1) for m in self.reference]
+    def _counted(self) -> tuple[np.ndarray, bool]:
+        r, n = self.level.resolution, self.engines[0].spec.bins
+        return counted(self.source, self.mask, self.site.chrom, self.start, r, n)
+
+    @property
+    def is_masked(self) -> bool:
+        """Whether too little of the window counts for a score."""
+        return not self._counted[1]
+
+    @cached_property
+    def columns(self) -> list[Columns]:
+        """What counts in the maps of each cell type."""
+        keep, _ = self._counted
+        return [columns_of(self.source, keep, m, self.phasing) for m in self.reference]
 
     def _maps(self, values: np.ndarray) -> list[ContactMap]:
         r, n = self.level.resolution, values.shape[-1]
@@ -165,7 +186,7 @@ class OverwriteSite:
 
     def _seen(self, edits: Sequence[tuple[Region, np.ndarray]], k: int, m: ContactMap) -> Seen:
         r, n = m.resolution, len(m.values)
-        columns, _ = self.columns[k]
+        columns = self.columns[k]
         rows, touched = np.zeros((2, n), dtype=bool)
         for unit, _ in edits:
             rows[bins_of(unit, self.start, r)] = True
@@ -189,27 +210,57 @@ class InsertSite:
 
     Parameters
     ----------
-    references : of the genome, one for each cell type.
+    references : of the genome that is screened, edited or not; one for each cell type.
+    phasing : what E1 is oriented by; None: it is not needed.
     """
 
     def __init__(
-        self, references: Sequence[Reference], site: Region, level: Level, mask: Mask, with_e1: bool
+        self,
+        references: Sequence[Reference],
+        site: Region,
+        level: Level,
+        mask: Mask,
+        phasing: Phasing | None,
     ):
         self.references, self.site, self.level = references, site, level
-        self.mask, self.with_e1 = mask, with_e1
+        self.mask, self.phasing = mask, phasing
         self.source = references[0].engine.source
+        self._counted: dict[int, tuple[np.ndarray, bool]] = {}
         self._columns: dict[tuple[int, int], Columns] = {}
+
+    @cached_property
+    def _unchanged(self) -> EditedGenome:
+        return unchanged(self.source)
+
+    def _genome(self, one: Insertion) -> EditedGenome:
+        edits = inserting(self.site, oriented(one.copies, one.cassette), one.cassette)
+        return apply_edits(self._unchanged, edits, name=f"{self.source.name}.screened")
+
+    def _counted_from(self, start: int) -> tuple[np.ndarray, bool]:
+        if start not in self._counted:
+            r, n = self.level.resolution, self.references[0].engine.spec.bins
+            found = counted(self.source, self.mask, self.site.chrom, start, r, n)
+            self._counted[start] = found
+        return self._counted[start]
+
+    def start_of(self, one: Insertion) -> int:
+        """Where the reference's window begins, in bp."""
+        spec, module = self.references[0].engine.spec, self.level.module
+        (place, *_) = sites(self._genome(one), spec, module)
+        chrom, position = place.references[0]
+        top, length = module.resolutions[0], self.source.chromsizes[chrom]
+        centred = centred_on(spec, self.source, chrom)
+        origin = zoom_top(position, length, spec.window(top), top, centred)
+        r = self.level.resolution
+        return origin + zoom_windows(position, origin, module.resolutions, spec.bins)[r] * r
+
+    def is_masked(self, one: Insertion) -> bool:
+        """Whether too little of the reference's window counts for a score."""
+        return not self._counted_from(self.start_of(one))[1]
 
     def compared(self, several: Sequence[Insertion]) -> list[list[Seen]]:
         """As :meth:`OverwriteSite.compared`."""
-        genomes = [
-            apply_edits(
-                self.source,
-                inserting(self.site, oriented(one.copies, one.cassette), one.cassette),
-                name=f"{self.source.name}.screened",
-            )
-            for one in several
-        ]
+        genomes = [self._genome(one) for one in several]
         by_map = [
             compare(reference, genomes, keep=(self.level.resolution,))
             for reference in self.references
@@ -223,9 +274,8 @@ class InsertSite:
         own = found.references[0]
         key = (k, own.start)
         if key not in self._columns:
-            columns, enough = columns_of(self.source, self.mask, own, self.with_e1)
-            # where too little is known nothing counts, so that there is no score
-            self._columns[key] = columns if enough else Columns(columns.keep & False)
+            keep, _ = self._counted_from(own.start)
+            self._columns[key] = columns_of(self.source, keep, own, self.phasing)
         first = self.site.start - found.alternate.start
         rows = np.zeros(len(found.touched), dtype=bool)
         middles = []

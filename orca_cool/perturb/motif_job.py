@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from orca_cool.errors import EditError
 from orca_cool.genome.regions import merge_regions, parse_region
 from orca_cool.genome.source import SequenceSource
-from orca_cool.locks import holding
 from orca_cool.perturb.motif_result import MotifScreenResult, motif_result, paths_of
 from orca_cool.perturb.motif_sites import Sites, counted, find_sites
 from orca_cool.perturb.motifs import read_matrices
@@ -30,7 +29,7 @@ THRESHOLD = 1e-5
 
 
 @dataclass(frozen=True, kw_only=True)
-class MotifScreenJob(ScreenJob):
+class MotifScreenJob(ScreenJob[MotifScreenResult]):
     """Knock out every hit of motifs, and a matched background of each.
 
     Attributes
@@ -99,24 +98,8 @@ class MotifScreenJob(ScreenJob):
         where = ", ".join(self.regions) or "the genome"
         return find_sites(self.motifs, regions, source, self.largest_p, self.seed, where)
 
-    @holding(lambda job: job.written)
-    def run(
-        self, opened: Opened | None = None, *, progress: bool = True, say: Say = lambda line: None
-    ) -> MotifScreenResult:
-        """Screen, and write the files if an output is named.
-
-        A killed run goes on where it was when the same job is run again.
-
-        Parameters
-        ----------
-        opened : the job's (first) model and genome, if they are open already.
-        progress : show a progress bar. say : called with what the user should know, line by line.
-
-        Raises
-        ------
-        OrcaCoolError
-        """
-        opened = self.ready(opened, say)
+    def screen(self, opened: Opened, progress: bool, say: Say) -> MotifScreenResult:
+        """As :meth:`VirtualScreenJob.screen`."""
         sites = self.sites(opened.source)
         for line in sites.told:
             say(line)

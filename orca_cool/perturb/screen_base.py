@@ -7,14 +7,15 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
-from orca_cool.errors import EditError, ModelError
+from orca_cool.errors import EditError
 from orca_cool.files import check_output
 from orca_cool.genome.regions import Region
 from orca_cool.genome.source import SequenceSource
+from orca_cool.locks import holding
 from orca_cool.model.assembly import agreed_assembly
 from orca_cool.model.header import read_header
 from orca_cool.model.network_spec import ModuleSpec
@@ -31,6 +32,7 @@ from orca_cool.perturb.screen_options import (
 )
 from orca_cool.perturb.screen_output import SCORE, ScreenResult
 from orca_cool.perturb.screen_plan import REPLACEMENTS
+from orca_cool.perturb.several_models import refuse_store, require_together
 from orca_cool.prediction.job import Job, Opened, Say
 from orca_cool.prediction.progress import progress_bar
 
@@ -45,79 +47,33 @@ log = logging.getLogger(__name__)
 #: How the scores of several runs become one.
 AGGREGATES: dict[str, Callable[..., Any]] = {"min": np.min, "mean": np.mean, "median": np.median}
 
+#: What a screen returns.
+R = TypeVar("R")
+
 
 @dataclass(frozen=True, kw_only=True)
-class VirtualScreenJob(Job):
-    """What all virtual screens have: a level, a mask, a seed, and files.
+class VirtualScreenJob(Job, Generic[R]):
+    """What all virtual screens have: models, a level, a mask, a seed, and files.
 
     Attributes
     ----------
+    other_models : models that score the same sequences as ``model``, each with scores of its own.
     output : what the names of the files begin with; None: nothing is written.
     module : of the model; None: its first. resolution : of the level, or its window, as text;
         None: the finest.
+    strands : "both" (the mean of their maps) or "forward"; None: both.
     mask : BED of what is not to count. seed : of all that is drawn.
     force : replace the files, and start anew.
     """
 
+    other_models: tuple[str, ...] = ()
     output: str | None = None
     module: str | None = None
     resolution: str | int | None = None
+    strands: str | None = None
     mask: str | None = None
     seed: int = 0
     force: bool = False
-
-    @property
-    def written(self) -> list[str]:
-        """What the job holds the lock of."""
-        return [] if self.output is None else [self.output]
-
-    def types_of(self, spec: ModelDescription) -> list[str]:
-        """Cell types of a model whose maps are all wanted; none of a model of a single map, or
-        where one is chosen.
-        """
-        several = spec.cell_types if self.cell_type is None else ()
-        return list(several) if len(several) > 1 else []
-
-    @property
-    def names(self) -> list[str]:
-        """Columns of scores: the cell types that are wanted, "score" if there is but one."""
-        return self.types_of(self.spec) or [SCORE]
-
-    def open(self, say: Say = log.warning) -> Opened:
-        """As :meth:`Job.open`; of a model of several cell types whose maps are all wanted, for the
-        first of them.
-        """
-        opened = super().open(say)
-        if types := self.types_of(self.spec):
-            opened = opened.for_cell_type(dataclasses.replace(self, cell_type=types[0]))
-        return opened
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScreenJob(VirtualScreenJob):
-    """Score places of a genome by how much the contacts of their bins change without them.
-
-    A place's score: with b its bin, the mean over unmasked bins c of its window of
-    \\|mutated[b, c] - reference[b, c]\\| in natural log of observed/expected.
-
-    Attributes
-    ----------
-    other_models : models that score the same sequences as ``model``, each a column of its own.
-    regions : what is screened.
-    per_sequence : places changed together in one sequence. runs : how often all of it is done.
-    aggregate : of the runs: "min", "mean" or "median".
-    replace : what stands in the place of a unit: one of
-        :data:`orca_cool.perturb.screen_plan.REPLACEMENTS`.
-    strands : "both" (the mean of their maps) or "forward"; None: both.
-    """
-
-    other_models: tuple[str, ...] = ()
-    regions: tuple[str, ...] = ()
-    per_sequence: int = 20
-    runs: int = 3
-    aggregate: str = "min"
-    replace: str = "sample"
-    strands: str | None = None
 
     def check(self) -> None:
         """Raise what can be known to be wrong before models and genome are opened.
@@ -127,63 +83,20 @@ class ScreenJob(VirtualScreenJob):
         EditError, OutputError, ModelError, DeviceError, RegionError
         """
         super().check()
-        require_known("--aggregate", self.aggregate, AGGREGATES)
-        require_known("--replace", self.replace, REPLACEMENTS)
         require_known("--strands", self.both_or_forward, STRANDS)
-        for name in ("per_sequence", "runs"):
-            if getattr(self, name) < 1:
-                option = f"--{name.replace('_', '-')}"
-                raise EditError(f"{option} {getattr(self, name)} is less than 1")
         check_drawing(self.seed, self.reencode)
-        self._check_deletion()
-        self._check_models()
-        if self.output is not None:
-            first, *others = self.paths()
-            check_output(first, self.force, others)
 
-    def _check_deletion(self) -> None:
-        if self.replace != "delete":
-            return
-        if self.per_sequence != 1:
-            raise EditError(
-                f"--replace delete moves what lies behind it, so that it needs one site a "
-                f"sequence, not {self.per_sequence}: give --per-sequence 1"
-            )
-        if self.both_or_forward != "both":
-            raise EditError("--replace delete is scored on both strands; leave out --strands")
-        if self.edits:
-            raise EditError("--replace delete is of the genome in its file; leave out --edit")
+    def check_models(self) -> None:
+        """ModelError if several models do not go together."""
+        if self.other_models:
+            refuse_store(self.store)
+        given = [self.model, *self.other_models]
+        require_together(self.specs, given, [self.chosen(spec) for spec in self.specs])
 
-    def _check_models(self) -> None:
-        """Several models must have names of their own, one assembly, and the same windows."""
-        module, resolution = self.chosen(self.spec)
-        first, shown = self.spec, _windows(self.spec, module, resolution)
-        if self.store is not None and self.other_models:
-            raise ModelError(
-                f"the store {self.store!r} holds the encodings of one model; leave it out with "
-                f"several"
-            )
-        known = {first.name: self.model}
-        for spec, model in zip(self.specs[1:], self.other_models):
-            if spec.name in known:
-                raise ModelError(
-                    f"the models {known[spec.name]!r} and {model!r} are both called {spec.name!r}, "
-                    f"and so would be their scores; give each model once"
-                )
-            known[spec.name] = model
-            a, b = list(first.assemblies), list(spec.assemblies)
-            if a and b and not {*a} & {*b}:
-                raise ModelError(
-                    f"the models {first.name!r} ({', '.join(a)}) and {spec.name!r} "
-                    f"({', '.join(b)}) are of different assemblies, so that they cannot score the "
-                    f"same sequences"
-                )
-            found = _windows(spec, *self.chosen(spec))
-            if found != shown:
-                raise ModelError(
-                    f"the models {first.name!r} and {spec.name!r} see different windows: {shown} "
-                    f"and {found}; choose --module and --resolution so that they are the same"
-                )
+    @property
+    def written(self) -> list[str]:
+        """What the job holds the lock of."""
+        return [] if self.output is None else [self.output]
 
     @cached_property
     def specs(self) -> list[ModelSpec]:
@@ -201,19 +114,6 @@ class ScreenJob(VirtualScreenJob):
         """The module that is asked for, if any is."""
         return self.module
 
-    @property
-    def names(self) -> list[str]:
-        """Columns of scores: the cell types that are wanted, "score" if there is but one; of
-        several models NAME, or NAME.TYPE.
-        """
-        if not self.other_models:
-            return super().names
-        out = []
-        for spec in self.specs:
-            types = self.types_of(spec)
-            out += [f"{spec.name}.{t}" for t in types] if types else [spec.name]
-        return out
-
     def chosen(self, spec: ModelDescription) -> tuple[ModuleSpec, int]:
         """The module and the resolution of the level that is screened.
 
@@ -222,16 +122,41 @@ class ScreenJob(VirtualScreenJob):
         ModelError
             If the model has no such module or level, or the module reads several chromosomes.
         """
-        return chosen_level(spec, self.module_name, self.resolution, "local")
+        return chosen_level(spec, self.module_name, self.resolution, self.kind)
 
     @property
-    def overlap(self) -> int | None:
-        """bp between units that overlap their neighbours; None: they do not."""
-        return None
+    def kind(self) -> str:
+        """What the screen is called in messages."""
+        return "local"
 
-    def paths(self) -> list[Path]:
-        """What is written; the file with the settings first."""
-        raise NotImplementedError
+    def types_of(self, spec: ModelDescription) -> list[str]:
+        """Cell types of a model whose maps are all wanted; none of a model of a single map, or
+        where one is chosen.
+        """
+        several = spec.cell_types if self.cell_type is None else ()
+        return list(several) if len(several) > 1 else []
+
+    def level_of(self, opened: Opened) -> Level:
+        """What of an open model is screened."""
+        from orca_cool.perturb.screen_local import Level
+
+        module, resolution = self.chosen(opened.spec)
+        types = self.types_of(opened.spec)
+        maps = tuple(map(opened.spec.cell_types.index, types)) or (opened.spec.map_number,)
+        return Level(module, resolution, maps, self.both_or_forward)
+
+    @property
+    def names(self) -> list[str]:
+        """Columns of scores: the cell types that are wanted, "score" if there is but one; of
+        several models NAME, or NAME.TYPE.
+        """
+        if not self.other_models:
+            return self.types_of(self.spec) or [SCORE]
+        out = []
+        for spec in self.specs:
+            types = self.types_of(spec)
+            out += [f"{spec.name}.{t}" for t in types] if types else [spec.name]
+        return out
 
     def check_inputs(self) -> None:
         """Raise what the models' headers, the genome and the files tell, before torch is loaded."""
@@ -246,11 +171,20 @@ class ScreenJob(VirtualScreenJob):
         """Masked intervals of each chromosome: (n, 2) starts and ends."""
         return read_mask(self.mask, source)
 
-    def open_others(self, opened: Opened, say: Say = lambda line: None) -> list[Opened]:
-        """The other models, on the same genome with the same edits."""
+    def open(self, say: Say = log.warning) -> Opened:
+        """As :meth:`Job.open`; of a model of several cell types whose maps are all wanted, for the
+        first of them.
+        """
+        opened = super().open(say)
+        if types := self.types_of(self.spec):
+            opened = opened.for_cell_type(dataclasses.replace(self, cell_type=types[0]))
+        return opened
+
+    def every(self, opened: Opened, say: Say = lambda line: None) -> list[Opened]:
+        """All models, on the same genome with the same edits; the first is open."""
         from orca_cool.model.bundle import load_bundle
 
-        out = []
+        out = [opened]
         for name, spec in zip(self.other_models, self.specs[1:]):
             _, warning = agreed_assembly(spec, opened.reference, self.any_genome)
             if warning is not None:
@@ -261,13 +195,106 @@ class ScreenJob(VirtualScreenJob):
             out.append(dataclasses.replace(opened, model=model))
         return out
 
+    @holding(lambda job: job.written)
+    def run(
+        self, opened: Opened | None = None, *, progress: bool = True, say: Say = lambda line: None
+    ) -> R:
+        """Screen, and write the files if an output is named.
+
+        A killed run goes on where it was when the same job is run again.
+
+        Parameters
+        ----------
+        opened : the job's (first) model and genome, if they are open already.
+        progress : show a progress bar. say : called with what the user should know, line by line.
+
+        Raises
+        ------
+        OrcaCoolError
+        """
+        return self.screen(self.ready(opened, say), progress, say)
+
+    def screen(self, opened: Opened, progress: bool, say: Say) -> R:
+        """What :meth:`run` does when all is checked and open."""
+        raise NotImplementedError
+
+    def settings(self, every: Sequence[Opened], level: Level) -> dict[str, Any]:
+        """What the scores depend on: plain values."""
+        names = [o.spec.name for o in every]
+        digests = [o.model.digest for o in every]
+        return common_settings(every[0], level) | {
+            "model": names if self.other_models else names[0],
+            "model_digest": digests if self.other_models else digests[0],
+            "cell_types": [] if self.names == [SCORE] else self.names,
+            "mask_sha256": digest_of(self.mask),
+            "seed": self.seed,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScreenJob(VirtualScreenJob[R]):
+    """Score places of a genome by how much the contacts of their bins change without them.
+
+    A place's score: with b its bin, the mean over unmasked bins c of its window of
+    \\|mutated[b, c] - reference[b, c]\\| in natural log of observed/expected.
+
+    Attributes
+    ----------
+    regions : what is screened.
+    per_sequence : places changed together in one sequence. runs : how often all of it is done.
+    aggregate : of the runs: "min", "mean" or "median".
+    replace : what stands in the place of a unit: one of
+        :data:`orca_cool.perturb.screen_plan.REPLACEMENTS`.
+    """
+
+    regions: tuple[str, ...] = ()
+    per_sequence: int = 20
+    runs: int = 3
+    aggregate: str = "min"
+    replace: str = "sample"
+
+    def check(self) -> None:
+        """As :meth:`VirtualScreenJob.check`."""
+        super().check()
+        require_known("--aggregate", self.aggregate, AGGREGATES)
+        require_known("--replace", self.replace, REPLACEMENTS)
+        for name in ("per_sequence", "runs"):
+            if getattr(self, name) < 1:
+                option = f"--{name.replace('_', '-')}"
+                raise EditError(f"{option} {getattr(self, name)} is less than 1")
+        self._check_deletion()
+        self.check_models()
+        if self.output is not None:
+            first, *others = self.paths()
+            check_output(first, self.force, others)
+
+    def _check_deletion(self) -> None:
+        if self.replace != "delete":
+            return
+        if self.per_sequence != 1:
+            raise EditError(
+                f"--replace delete moves what lies behind it, so that it needs one site a "
+                f"sequence, not {self.per_sequence}: give --per-sequence 1"
+            )
+        if self.both_or_forward != "both":
+            raise EditError("--replace delete is scored on both strands; leave out --strands")
+
+    @property
+    def overlap(self) -> int | None:
+        """bp between units that overlap their neighbours; None: they do not."""
+        return None
+
+    def paths(self) -> list[Path]:
+        """What is written; the file with the settings first."""
+        raise NotImplementedError
+
     def screened(
         self, opened: Opened, units: Sequence[Region], progress: bool, say: Say
     ) -> tuple[Screen, ScreenResult]:
         """Score units, which are in the genome's order, or go on with a run that was killed."""
         from orca_cool.perturb.screen_run import Screen
 
-        every = [opened, *self.open_others(opened, say)]
+        every = self.every(opened, say)
         screen = Screen(self, every, units, self.masked(opened.source))
         name = f"{', '.join(o.spec.name for o in every)} {screen.level.module.name}"
         with progress_bar(progress, "sequence", name, screen.engine) as report:
@@ -278,24 +305,10 @@ class ScreenJob(VirtualScreenJob):
 
     def settings(self, every: Sequence[Opened], level: Level) -> dict[str, Any]:
         """What the scores depend on: plain values."""
-        names = [o.spec.name for o in every]
-        digests = [o.model.digest for o in every]
-        return common_settings(every[0], level) | {
-            "model": names if self.other_models else names[0],
-            "model_digest": digests if self.other_models else digests[0],
-            "cell_types": [] if self.names == [SCORE] else self.names,
+        return super().settings(every, level) | {
             "regions": list(self.regions),
-            "mask_sha256": digest_of(self.mask),
             "per_sequence": self.per_sequence,
             "runs": self.runs,
             "aggregate": self.aggregate,
             "replace": self.replace,
-            "seed": self.seed,
         }
-
-
-def _windows(spec: ModelDescription, module: ModuleSpec, resolution: int) -> str:
-    """What decides where the windows of a screen lie, in words."""
-    levels = module.resolutions[: module.resolutions.index(resolution) + 1]
-    shown = ", ".join(f"{r:,}" for r in levels)
-    return f"{spec.bins} bins of {shown} bp, placed {spec.placement!r}"

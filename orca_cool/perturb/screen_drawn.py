@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +25,7 @@ class Drawn:
     units : all units of the screen. width : of the frame's window in bp; start : its first base.
     """
 
-    job: ScreenJob
+    job: ScreenJob[Any]
     source: SequenceSource
     frame: Frame
     units: Sequence[Region]

@@ -11,7 +11,6 @@ from orca_cool.errors import EditError, RegionError
 from orca_cool.genome.regions import Region, interval_of, merge_regions, parse_region
 from orca_cool.genome.source import SequenceSource
 from orca_cool.genome.textfile import TextFile
-from orca_cool.locks import holding
 from orca_cool.maps.bigwig import import_pybigwig
 from orca_cool.perturb.screen_base import ScreenJob
 from orca_cool.perturb.screen_options import digest_of, require_known
@@ -27,7 +26,7 @@ PRESETS = {"orca": {"module": "1M", "strands": "forward"}}
 
 
 @dataclass(frozen=True, kw_only=True)
-class LocalScreenJob(ScreenJob):
+class LocalScreenJob(ScreenJob[ScreenResult]):
     """Score units of regions, or given sites.
 
     Attributes
@@ -134,24 +133,8 @@ class LocalScreenJob(ScreenJob):
         order = {chrom: k for k, chrom in enumerate(sizes)}
         return sorted(found, key=lambda r: (order[r.chrom], r.start, r.end))
 
-    @holding(lambda job: job.written)
-    def run(
-        self, opened: Opened | None = None, *, progress: bool = True, say: Say = lambda line: None
-    ) -> ScreenResult:
-        """Screen, and write the files if an output is named.
-
-        A killed run goes on where it was when the same job is run again.
-
-        Parameters
-        ----------
-        opened : the job's (first) model and genome, if they are open already.
-        progress : show a progress bar. say : called with what the user should know, line by line.
-
-        Raises
-        ------
-        OrcaCoolError
-        """
-        opened = self.ready(opened, say)
+    def screen(self, opened: Opened, progress: bool, say: Say) -> ScreenResult:
+        """As :meth:`VirtualScreenJob.screen`."""
         source = opened.source
         screen, result = self.screened(opened, self.units(source), progress, say)
         if self.output is not None:

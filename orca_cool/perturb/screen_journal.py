@@ -48,7 +48,7 @@ class ScreenJournal:
         self.restart = restart
 
     @classmethod
-    def of(cls, job: VirtualScreenJob, settings: dict[str, Any]) -> ScreenJournal | None:
+    def of(cls, job: VirtualScreenJob[Any], settings: dict[str, Any]) -> ScreenJournal | None:
         """The journal of a job; None if it writes nothing."""
         return None if job.output is None else cls(job.output, settings, restart=job.force)
 

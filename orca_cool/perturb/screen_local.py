@@ -13,7 +13,7 @@ from orca_cool.genome.gaps import MAX_GAP, gap_fraction
 from orca_cool.genome.regions import Region
 from orca_cool.genome.source import SequenceSource
 from orca_cool.model.network_spec import ModuleSpec
-from orca_cool.perturb.changed import changed
+from orca_cool.perturb.changed import changed, unchanged
 from orca_cool.perturb.screen_plan import Frame
 from orca_cool.prediction.engine import Engine, Request, StrandMaps, average
 from orca_cool.prediction.windows import Window
@@ -202,7 +202,7 @@ class DeletionScreen:
 
     Parameters
     ----------
-    engines : of the genome, one for each cell type.
+    engines : of the genome that is screened, edited or not; one for each cell type.
     """
 
     def __init__(self, engines: Sequence[Engine], level: Level, mask: Mask):
@@ -211,7 +211,7 @@ class DeletionScreen:
 
     def scores(self, several: Sequence[Sequence[tuple[Region, np.ndarray]]]) -> list[np.ndarray]:
         """As :meth:`FrameScreen.scores`."""
-        source = self.references[0].engine.source
+        source = unchanged(self.references[0].engine.source)
         genomes = [changed(source, edits) for edits in several]
         by_map = [
             compare(reference, genomes, keep=(self.level.resolution,))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from orca_cool.errors import EditError
+from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.regions import Region, few
 from orca_cool.perturb.screen_base import AGGREGATES, ScreenJob
 from orca_cool.perturb.screen_drawn import Drawn
@@ -44,14 +45,14 @@ class Screen:
     """
 
     def __init__(
-        self, job: ScreenJob, every: Sequence[Opened], units: Sequence[Region], mask: Mask
+        self, job: ScreenJob[Any], every: Sequence[Opened], units: Sequence[Region], mask: Mask
     ):
         self.job, self.opened, self.units, self.mask = job, every[0], units, mask
         self.source = self.opened.source
         memory = MANY_EDITS // len(every)
         self.engines = [o.new_engine(o.reference, fine_bytes=memory) for o in every]
         self.types = [job.types_of(o.spec) for o in every]
-        self.levels = [self._level(o, types) for o, types in zip(every, self.types)]
+        self.levels = [job.level_of(o) for o in every]
         self.frames = self._frames()
         self.scores = np.full((len(units), job.runs, len(job.names)), np.nan)
         settings = job.settings(every, self.level)
@@ -70,11 +71,6 @@ class Screen:
     def level(self) -> Level:
         """Of the first model; the others' differs in its maps alone."""
         return self.levels[0]
-
-    def _level(self, opened: Opened, types: Sequence[str]) -> Level:
-        module, resolution = self.job.chosen(opened.spec)
-        maps = tuple(map(opened.spec.cell_types.index, types)) or (opened.spec.map_number,)
-        return Level(module, resolution, maps, self.job.both_or_forward)
 
     def _frames(self) -> list[Frame]:
         spec, level = self.opened.spec, self.level
@@ -133,6 +129,8 @@ class Screen:
             ]
         out: list[FrameScreen | DeletionScreen] = []
         for engine, types, level in zip(self.engines, self.types, self.levels):
+            if isinstance(self.source, EditedGenome):
+                engine = engine.for_genome(self.source)
             by_type = [engine.for_cell_type(name) for name in types]  # type: ignore[attr-defined]
             out.append(DeletionScreen(by_type or [engine], level, self.mask))
         return out

@@ -14,6 +14,7 @@ import numpy as np
 from orca_cool.errors import ModelError
 from orca_cool.perturb.attribution import Attribution
 from orca_cool.perturb.objective_text import parse_objective
+from orca_cool.perturb.several_models import refuse_store
 
 if TYPE_CHECKING:
     from orca_cool.perturb.objective import Objective
@@ -31,10 +32,7 @@ def check_models(text: str, first: Job, second: Job) -> None:
     """
     if first.model == second.model:
         raise ModelError(f"model {first.model!r} is given twice; it does not differ from itself")
-    if first.store is not None:
-        raise ModelError(
-            f"the store {first.store!r} holds the encodings of one model; leave it out with two"
-        )
+    refuse_store(first.store)
     for job in (first, second):
         if job.spec.cell_types and job.cell_type is None:
             raise ModelError(

@@ -21,6 +21,7 @@ from orca_cool.genome.gaps import MAX_GAP, gap_fraction
 from orca_cool.genome.regions import Region
 from orca_cool.genome.source import SequenceSource
 from orca_cool.maps.contact_map import ContactMap
+from orca_cool.maps.phasing import Phasing
 from orca_cool.model.cascade import flip_map
 from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.model.spec import ModelDescription
@@ -181,6 +182,7 @@ class Watched:
     Parameters
     ----------
     level : see :func:`place`.
+    phasing : what E1 is oriented by.
 
     Attributes
     ----------
@@ -192,9 +194,15 @@ class Watched:
         As :func:`place`; if the objective lies in a gap.
     """
 
-    def __init__(self, engine: Engine, objective: Objective, level: str | None = None):
+    def __init__(
+        self,
+        engine: Engine,
+        objective: Objective,
+        level: str | None = None,
+        phasing: Phasing = gc_of_bins,
+    ):
         self.engine = require_orca(engine, objective)
-        self.objective = objective
+        self.objective, self.phasing = objective, phasing
         self.placed = place(self.spec, engine.source, objective, level)
 
     @property
@@ -315,11 +323,11 @@ class Watched:
 
     @cached_property
     def _gc(self) -> np.ndarray | None:
-        """(n,) share of G and C of each bin, of objectives that need it."""
+        """(n,) what E1 is oriented by, of each bin, of objectives that need it."""
         if not self.objective.whole:
             return None
         start, r = self.placed.start, self.placed.resolution
-        return gc_of_bins(self.engine.source, self.chrom, start, r, self.spec.bins)
+        return self.phasing(self.engine.source, self.chrom, start, r, self.spec.bins)
 
     @cached_property
     def _expected(self) -> list[np.ndarray]:

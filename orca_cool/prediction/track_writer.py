@@ -13,10 +13,11 @@ import h5py
 import numpy as np
 
 from orca_cool.errors import ModelError, RegionError
-from orca_cool.genome.composition import gc_content
+from orca_cool.genome.composition import gc_of_bins
 from orca_cool.genome.regions import Region, few, n_bins
 from orca_cool.maps.bigwig import BigWig, require_room, writing_bigwig
 from orca_cool.maps.coolfile import read_layer, read_log_ratio
+from orca_cool.maps.phasing import Phasing
 from orca_cool.maps.tracks import DIAMOND, first_eigenvector, insulation_over_expected
 from orca_cool.prediction.engine import Engine
 from orca_cool.prediction.job import Say
@@ -47,11 +48,13 @@ class Tracks:
     ----------
     names : of :data:`orca_cool.prediction.tracks.TRACKS`.
     engine, plan : of the prediction.
+    phasing : what E1 is oriented by.
     """
 
     names: Sequence[str]
     engine: Engine
     plan: Plan
+    phasing: Phasing = gc_of_bins
 
     @property
     def finest(self) -> int:
@@ -115,12 +118,28 @@ class Tracks:
                     f"track {E1!r} needs a whole chromosome that one window covers at a level of "
                     f"the file, with all its distances; there are {regions}"
                 )
+            if self.phasing is not gc_of_bins:  # a track, which may have nothing there
+                for chrom, resolution in levels.items():
+                    self._phasing(chrom, resolution)
             without = [r.chrom for r in self.plan.regions if r.chrom not in levels]
             if without:
                 say(
                     f"track {E1!r} has no values on {few(dict.fromkeys(without))}: no level has "
                     f"all of it, in one window and with all distances"
                 )
+
+    def _phasing(self, chrom: str, resolution: int) -> np.ndarray:
+        """(bins,) what E1 of a chromosome is oriented by."""
+        source = self.engine.source
+        n = n_bins(source.chromsizes[chrom], resolution)
+        return self.phasing(source, chrom, 0, resolution, n)
+
+    def _write_e1(self, track: BigWig, predicted: Path) -> None:
+        """E1 of whole chromosomes, each at its own level."""
+        for chrom, resolution in sorted(self.compartment_levels().items()):
+            y = read_log_ratio(f"{predicted}::resolutions/{resolution}", chrom)
+            values = first_eigenvector(y, self._phasing(chrom, resolution))
+            track.add(chrom, 0, resolution, values)
 
     def paths(self, output: Path, profiles_beside: Path) -> list[Path]:
         """Names of the files: beside ``output``, profiles named after ``profiles_beside``."""
@@ -163,8 +182,7 @@ class Tracks:
                 if name == INSULATION:
                     _write_insulation(track, predicted, self.finest, regions)
                 else:
-                    levels = self.compartment_levels()
-                    _write_e1(track, predicted, levels, self.engine)
+                    self._write_e1(track, predicted)
         if PROFILES in self.names:
             with ExitStack() as stack:
                 of_profiles = made[-len(self.engine.spec.profiles) :]
@@ -240,14 +258,6 @@ def _write_insulation(
                     pixels.square(region.chrom, first, last), pixels.expected
                 )
                 track.add(region.chrom, a, resolution, values[a - first : b - first])
-
-
-def _write_e1(track: BigWig, predicted: Path, levels: dict[str, int], engine: Engine) -> None:
-    """E1 of whole chromosomes, each at its own level."""
-    for chrom, resolution in sorted(levels.items()):
-        y = read_log_ratio(f"{predicted}::resolutions/{resolution}", chrom)
-        gc = gc_content(engine.source, chrom, resolution)
-        track.add(chrom, 0, resolution, first_eigenvector(y, gc))
 
 
 def _write_profiles(

@@ -188,6 +188,26 @@ def test_scc_is_that_of_hicrep(gaps):
     assert 0.01 < found["one_minus_scc"] < 0.5
 
 
+@pytest.mark.parametrize("gaps", [(), (0, 1, 30, 31, 79)])
+def test_scores_of_akita_are_those_of_its_dense_maps(gaps):
+    """Akita's maps are symmetric, with 0 on the two diagonals nearest to the main one."""
+    a, b = noisy(5, gaps=gaps)
+    n = len(a)
+    near = np.abs(np.subtract.outer(np.arange(n), np.arange(n))) < 2
+    dense = [np.where(near, 0.0, np.nan_to_num(m)) for m in (a, b)]
+    found = score(crafted(a, b))
+    assert found["scd"] == pytest.approx(np.sqrt(((dense[0] - dense[1]) ** 2).sum() / 2))
+    # and as a list of pairs, each once
+    pairs = [(i, j) for i in range(n) for j in range(i + 2, n) if np.isfinite(b[i, j])]
+    sums = [sum(m[i, j] ** 2 for i, j in pairs) for m in (a, b)]
+    assert found["ssd"] == pytest.approx(sums[0] ** 0.5 - sums[1] ** 0.5)
+    assert score(crafted(b, a))["ssd"] == pytest.approx(-found["ssd"])
+    assert found["scd"] > 1 > 0.01 < abs(found["ssd"])
+    # the two nearest diagonals do not count
+    c = a + np.where(near, 7.0, 0.0)
+    assert [score(crafted(c, a))[name] for name in ("scd", "ssd")] == [0.0, 0.0]
+
+
 def test_a_map_against_itself_is_exactly_nothing():
     a, _ = noisy(4, gaps=(0, 1, 33))
     loops = (("c", 20_500, 55_500), ("c", 30_500, 60_500))

@@ -19,6 +19,7 @@ from orca_cool.cli import main
 from orca_cool.effects.align import Comparison
 from orca_cool.effects.scores import Choices
 from orca_cool.effects.sites import Site
+from orca_cool.errors import EditError
 from orca_cool.genome.regions import Region
 from orca_cool.maps.contact_map import ContactMap
 from orca_cool.model.bundle import save_bundle
@@ -357,9 +358,9 @@ def test_only_what_is_touched_is_encoded_anew(here):
             sources=tuple(str(here / s) if s == "s.fa" else s for s in sources),
             sites=str(here / "sites.bed"),
         )
-        screen = insert_run.InsertScreen(job, job.open())
+        screen = insert_run.InsertScreen(job, [job.open()])
         screen.run()
-        encoded.append(screen.engines[0].encoded_bp)
+        encoded.append(screen.engine.encoded_bp)
     a_sequence = (encoded[1] - encoded[0]) / 4  # two more sources at two sites
     # both strands: what a change of 40 bp reaches (400 bp on either side), and what that sees
     assert 0 < a_sequence <= 2 * (40 + 2 * 400 + 2 * 400) < 2 * 2560
@@ -384,9 +385,26 @@ def test_masked_bins_do_not_count_and_mostly_masked_sites_have_no_score(
     assert found["row"].isna().tolist() == [True, False] * 2
     assert "1 sites lie in windows that are mostly masked" in told[-1]
     bed.write_text("a\t1500\t2300\n")
-    found = insert(here, mask=bed, overwrite=False, scores="row,mse").table
+    lines = []
+    for overwrite in (True, False):
+        told.clear()
+        out = tmp_path / f"o{overwrite}"
+        found = insert(
+            here, mask=bed, overwrite=overwrite, scores="row,mse", output=out, say=told.append
+        ).table
+        lines.append(told[-1])
+        assert json.loads(Path(f"{out}.json").read_text())["sites_masked"] == 1
+    assert lines[0] == lines[1]
+    assert (
+        "1 sites lie in windows that are mostly masked or N; they have no score: a:2,000"
+        in lines[0]
+    )
     assert found["row"].isna().tolist() == [True, False] * 2
     assert found["mse"].isna().tolist() == [True, False] * 2
+    bed.write_text(f"a\t0\t{LENGTH}\n")
+    for overwrite in (True, False):
+        with pytest.raises(EditError, match=r"none of the sites .* can be scored"):
+            insert(here, mask=bed, overwrite=overwrite)
 
 
 def test_an_edited_genome_is_inserted_into(here, tmp_path):

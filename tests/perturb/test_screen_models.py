@@ -101,3 +101,67 @@ def test_the_command_line_takes_several(here, tmp_path):
     done = CliRunner().invoke(main, [*line, "--device", "cpu"])
     assert done.exit_code == 0, done.output
     assert str(tmp_path / "o.two.y.bw") in done.stdout.splitlines()
+
+
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_an_insertion_screen_of_several(here, tmp_path, overwrite):
+    (tmp_path / "s.fa").write_text(
+        ">s\nACGTTGCAAGGCTTAACCGGATATCGCGAT\n>r\nGGGCATTACCATTTTTTTACG\n"
+    )
+    (tmp_path / "sites.bed").write_text("a\t2000\t2001\na\t2611\t2612\n")
+
+    def insert(model, **options):
+        return oc.screen.insert(
+            tmp_path / "s.fa",
+            tmp_path / "sites.bed",
+            model=model,
+            genome=here / "g.fa",
+            module="S",
+            overwrite=overwrite,
+            scores="row,ssd",
+            device="cpu",
+            progress=False,
+            **options,
+        )
+
+    out = tmp_path / "o"
+    found = insert([here / "one", here / "two"], output=out)
+    assert list(found.columns) == [
+        f"{s}.{n}" for n in ("one", "two.x", "two.y") for s in ("row", "ssd")
+    ]
+    one, two = (insert(here / name).table for name in ("one", "two"))
+    assert len(found.table) == 4
+    for score in ("row", "ssd"):
+        np.testing.assert_array_equal(found.table[f"{score}.one"], one[score])
+        for name in "xy":
+            np.testing.assert_array_equal(
+                found.table[f"{score}.two.{name}"], two[f"{score}.{name}"]
+            )
+    assert found.table["row.one"].min() > 1e-3
+    assert (found.table["row.one"] != found.table["row.two.x"]).all()
+    about = json.loads((tmp_path / "o.json").read_text())
+    assert about["model"] == ["one", "two"]
+    assert pd.read_csv(f"{out}.tsv", sep="\t")["row.two.y"].notna().all()
+
+
+@pytest.mark.parametrize(
+    ("models", "more", "words"),
+    [
+        ("one far", "", "'one' (one) and 'far' (mars) are of different assemblies"),
+        ("one wide", "", "'one' and 'wide' see different windows: 16 bins of"),
+        ("one two", "--store s.h5", "store 's.h5' holds the encodings of one model"),
+    ],
+)
+def test_models_of_an_insertion_screen_that_do_not_go_together(here, tmp_path, models, more, words):
+    (tmp_path / "s.fa").write_text(">s\nACGTTGCAAGGCTTAACCGGATATCGCGAT\n")
+    line = ["-q", "screen", "insert", "-g", here / "g.fa", "-o", tmp_path / "o", "--module", "S"]
+    line += ["--sources", tmp_path / "s.fa", "--sites", "background:0.4:1", "--device", "cpu"]
+    line += [word for name in models.split() for word in ("-m", here / name)]
+    if "--store" in more:
+        line[line.index("background:0.4:1")] = tmp_path / "sites.bed"
+        (tmp_path / "sites.bed").write_text("a\t2000\t2001\n")
+    before = set(tmp_path.iterdir())
+    done = CliRunner().invoke(main, [*map(str, line), *more.split()])
+    assert done.exit_code == 2, done.output
+    assert words in " ".join(done.stderr.split())
+    assert set(tmp_path.iterdir()) == before

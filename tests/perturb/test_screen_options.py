@@ -26,14 +26,9 @@ def test_standard_input_has_the_digest_of_its_bytes(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("models", "message"),
-    [
-        ({}, "needs a model"),
-        ({"model": ()}, r"\(\) holds none"),
-        ({"model": ["one", "two"]}, "takes one model, not 2: 'one' and 'two'"),
-    ],
+    ("models", "message"), [({}, "needs a model"), ({"model": ()}, r"\(\) holds none")]
 )
-def test_an_insertion_screen_is_of_one_model(models, message):
+def test_an_insertion_screen_needs_a_model(models, message):
     with pytest.raises(ModelError, match=message):
         oc.screen.insert("sources.bed", "sites.bed", genome="example", **models)
 
