@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,7 @@ from orca_cool.perturb.insert_sources import (
     read_sources,
 )
 from orca_cool.perturb.parquet import import_pyarrow
-from orca_cool.perturb.screen_base import VirtualScreenJob
+from orca_cool.perturb.screen_base import VirtualScreenJob, silent
 from orca_cool.perturb.screen_options import (
     STRANDS,
     check_drawing,
@@ -40,10 +41,13 @@ from orca_cool.perturb.screen_options import (
     require_known,
 )
 from orca_cool.perturb.screen_output import SCORE
+from orca_cool.perturb.screen_share import Alone
 from orca_cool.prediction.job import Opened, Say
+from orca_cool.prediction.parallel import only_helps
 from orca_cool.prediction.progress import progress_bar
 
 if TYPE_CHECKING:
+    from orca_cool.perturb.insert_run import InsertScreen
     from orca_cool.perturb.screen_local import Level
 
 
@@ -244,19 +248,37 @@ class InsertScreenJob(VirtualScreenJob):
         ------
         OrcaCoolError
         """
+        say = silent if only_helps() else say
+        opened = self.ready(opened, say)
+        name = f"{opened.spec.name} {self.chosen()[0].name}"
+        with self.sharing() as share:
+            screen = self.screen_of(share.opened(opened), share, say)
+            shown = progress and not share.rank
+            with progress_bar(shown, "sequence", name, screen.engines[0]) as report:
+                result = screen.run(report)
+            for line in screen.told():
+                say(line)
+            if self.output is not None and share.rank == 0:
+                write_files(result, self.output, screen.counts)
+                screen.forget()
+        return result
+
+    def screen_of(self, opened: Opened, share: Alone, say: Say) -> InsertScreen:
+        """As of any screen."""
         from orca_cool.perturb.insert_run import InsertScreen
 
-        opened = self.ready(opened, say)
-        screen = InsertScreen(self, opened)
-        name = f"{opened.spec.name} {screen.level.module.name}"
-        with progress_bar(progress, "sequence", name, screen.engines[0]) as report:
-            result = screen.run(report)
-        for line in screen.told():
-            say(line)
-        if self.output is not None:
-            write_files(result, self.output, screen.counts)
-            screen.forget()
-        return result
+        return InsertScreen(self, opened, share)
+
+    @property
+    def files(self) -> dict[str, str | None]:
+        """The files that are read beside model, genome, sources and sites, by option."""
+        return super().files | {"loops": self.loops}
+
+    def standalone(self) -> InsertScreenJob:
+        """As of any screen."""
+        sites = self.sites if self.background else _absolute(self.sites)
+        sources = tuple(map(_absolute, self.sources))
+        return dataclasses.replace(super().standalone(), sources=sources, sites=sites)
 
     def settings(self, opened: Opened, level: Level) -> dict[str, Any]:
         """What the scores depend on: plain values."""
@@ -276,6 +298,16 @@ class InsertScreenJob(VirtualScreenJob):
             "mask_sha256": digest_of(self.mask),
             "seed": self.seed,
         }
+
+
+def _absolute(text: str) -> str:
+    """A text of sources or sites, with the path of its file absolute."""
+    word, colon, rest = text.partition(":")
+    if colon and word == BACKGROUND:
+        return text
+    if colon and word in SHUFFLES:
+        return f"{word}:{Path(rest).absolute()}"
+    return str(Path(text).absolute())
 
 
 def _told(text: str) -> dict[str, str]:

@@ -1,12 +1,11 @@
-"""An insertion screen while it runs: site by site. What is done is kept in a journal, where a
-sequence is named by the numbers of its site, source and cassette, so that a run that was killed
-goes on.
+"""An insertion screen while it runs: site by site, by one process or by several. What is done is
+kept in a journal, where a sequence is named by the numbers of its site, source and cassette, so
+that a run that was killed goes on.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -23,6 +22,7 @@ from orca_cool.perturb.screen_journal import Key, ScreenJournal, with_numerics
 from orca_cool.perturb.screen_local import Level
 from orca_cool.perturb.screen_options import read_mask
 from orca_cool.perturb.screen_output import SCORE
+from orca_cool.perturb.screen_share import ALONE, Alone, run_shared
 from orca_cool.prediction.engine import Engine
 from orca_cool.prediction.job import MANY_EDITS, Opened
 from orca_cool.prediction.progress import Report, no_report
@@ -34,6 +34,7 @@ class InsertScreen:
     Parameters
     ----------
     opened : model and genome; of a model of several cell types, for one of them.
+    share : who predicts the sequences.
 
     Raises
     ------
@@ -41,8 +42,8 @@ class InsertScreen:
         If a source or site cannot be used, or all sources hold N.
     """
 
-    def __init__(self, job: InsertScreenJob, opened: Opened):
-        self.job, self.opened = job, opened
+    def __init__(self, job: InsertScreenJob, opened: Opened, share: Alone = ALONE):
+        self.job, self.opened, self.share = job, opened, share
         self.mask = read_mask(job.mask, opened.source)
         self.genome = job.genome_of(opened.source)
         self.sources, self.sites = job.plan(opened.source, self.genome)
@@ -59,12 +60,21 @@ class InsertScreen:
         self.with_N = {k for k in range(len(self.sources)) if self._holds_N(k)}
         if len(self.with_N) == len(self.sources):
             raise EditError(f"all sources hold an N: {few([s.name for s in self.sources], 3)}")
-        self.masked: list[Region] = []
-        self.done = 0
-        self.total = shape[0] * (shape[1] - len(self.with_N)) * shape[2]
+        self.sequences = [
+            (source, cassette)
+            for source in range(len(self.sources))
+            if source not in self.with_N
+            for cassette in range(len(self.cassettes))
+        ]
+        self.total = len(self.sites) * len(self.sequences)
+        self.masked, self.sizes = self._usable()
+        self.done = self.total - sum(self.sizes)
         settings = job.settings(opened, self.level)
-        self.settings = with_numerics(settings, self.engines[0], several)
+        numerics = share.numerics or self.engines[0].numerics
+        self.settings = with_numerics(settings, numerics, several)
         self.journal = ScreenJournal.of(job, self.settings)
+        self._at: tuple[int, OverwriteSite | InsertSite | None] = (-1, None)
+        self._references: list[Reference] = []
 
     def _engines(self) -> list[Engine]:
         """Of the genome that is inserted into, for each cell type."""
@@ -85,19 +95,38 @@ class InsertScreen:
             for c in {dataclasses.replace(c, orientation="+") for c in self.cassettes}
         )
 
-    def _scorers(self) -> Iterator[tuple[int, OverwriteSite | InsertSite]]:
-        """Of each site."""
+    def _usable(self) -> tuple[list[Region], list[int]]:
+        """The sites that lie in windows that are mostly masked, and sequences of each site."""
+        masked, sizes = [], []
+        for site in self.sites:
+            enough = not self.job.overwrite or self._overwritten(site).enough
+            if not enough:
+                masked.append(site)
+            sizes.append(len(self.sequences) if enough else 0)
+        if len(masked) == len(self.sites):
+            raise EditError(
+                f"none of the sites {few(map(str, self.sites), 3)} can be scored: their windows "
+                f"are mostly masked by {self.job.mask!r}, or N"
+            )
+        return masked, sizes
+
+    def _overwritten(self, site: Region) -> OverwriteSite:
         with_e1 = SIGNED in self.job.names_of_scores
-        references: list[Reference] = []
-        for number, site in enumerate(self.sites):
+        return OverwriteSite(self.engines, self.genome, site, self.level, self.mask, with_e1)
+
+    def _scorer(self, number: int) -> OverwriteSite | InsertSite:
+        """Of a site; that of the last one is kept, with its reference."""
+        if self._at[1] is None or self._at[0] != number:
+            site = self.sites[number]
             if self.job.overwrite:
-                yield (
-                    number,
-                    OverwriteSite(self.engines, self.genome, site, self.level, self.mask, with_e1),
-                )
+                self._at = number, self._overwritten(site)
             else:
-                references = references or [Reference(e, self.level.module) for e in self.engines]
-                yield number, InsertSite(references, site, self.level, self.mask, with_e1)
+                with_e1, module = SIGNED in self.job.names_of_scores, self.level.module
+                self._references = self._references or [Reference(e, module) for e in self.engines]
+                inserted = InsertSite(self._references, site, self.level, self.mask, with_e1)
+                self._at = number, inserted
+        assert self._at[1] is not None
+        return self._at[1]
 
     def run(self, report: Report = no_report) -> InsertResult:
         """Predict all sequences that are not done yet.
@@ -111,38 +140,25 @@ class InsertScreen:
         OutputError
             If what is done cannot be kept.
         """
-        known = {} if self.journal is None else self.journal.begin()
-        for number, scorer in self._scorers():
-            todo: list[Key] = []
-            for key in self._keys(number):
-                found = known.get(key)
-                if found is not None and len(found) == self.scores.shape[-1]:
-                    self.scores[key] = found
-                    self.done += 1
-                else:
-                    todo.append(key)
-            report(self.done, self.total)
-            size = self.engines[0].windows_per_batch
-            if todo and isinstance(scorer, OverwriteSite):
-                if not all(enough for _, enough in scorer.columns):
-                    self.masked.append(self.sites[number])
-                    self.done += len(todo)
-                    continue
-            for at in range(0, len(todo), size):
-                self._score(scorer, todo[at : at + size])
-                report(self.done, self.total)
-        if len(self.masked) == len(self.sites):
-            raise EditError(
-                f"none of the sites {few(map(str, self.sites), 3)} can be scored: their windows "
-                f"are mostly masked by {self.job.mask!r}, or N"
-            )
+        run_shared(self, self.share, report)
         return self._result()
 
-    def _keys(self, site: int) -> Iterator[Key]:
-        for source in range(len(self.sources)):
-            if source not in self.with_N:
-                for cassette in range(len(self.cassettes)):
-                    yield site, source, cassette
+    @property
+    def windows_per_batch(self) -> int:
+        """How many sequences are best predicted at once."""
+        return self.engines[0].windows_per_batch
+
+    def key(self, group: int, number: int) -> Key:
+        """A sequence by its site, source and cassette."""
+        return group, *self.sequences[number]
+
+    def fits(self, group: int, number: int, scores: np.ndarray) -> bool:
+        """True if there is a score for each column."""
+        return scores.shape == self.scores.shape[-1:]
+
+    def place(self, group: int, number: int, scores: np.ndarray) -> None:
+        """Take the scores of a sequence into the result."""
+        self.scores[self.key(group, number)] = scores
 
     def _insertion(self, key: Key) -> Insertion:
         site, source, number = self.sites[key[0]], self.sources[key[1]], key[2]
@@ -155,17 +171,17 @@ class InsertScreen:
             ],
         )
 
-    def _score(self, scorer: OverwriteSite | InsertSite, keys: Sequence[Key]) -> None:
-        """Score some sequences of a site."""
+    def score(self, group: int, numbers: range) -> list[np.ndarray]:
+        """Scores of some sequences of a site."""
         wanted, choices = self.job.names_of_scores, Choices(loops=self.loops)
-        for key, by_map in zip(keys, scorer.compared([self._insertion(key) for key in keys])):
+        insertions = [self._insertion(self.key(group, number)) for number in numbers]
+        out = []
+        for by_map in self._scorer(group).compared(insertions):
             values: list[float] = []
             for seen in by_map:
                 values += scores(seen.found, seen.rows, seen.columns, wanted, seen.ends, choices)
-            self.scores[key] = values
-            if self.journal is not None:
-                self.journal.add(key, np.array(values))
-            self.done += 1
+            out.append(np.array(values))
+        return out
 
     def _result(self) -> InsertResult:
         lengths = [

@@ -75,13 +75,22 @@ def columns_of(
     with_e1 : the first eigenvector is needed.
     """
     start, r, n = m.start, m.resolution, len(m.values)
-    masked = masked_share(mask, m.chrom, start, r, n) > MASKED
-    keep, enough = unmasked(source, masked, m.chrom, start, r)
+    keep, enough = kept(source, mask, m.chrom, start, r, n)
     e1 = None
     if with_e1:
         y = np.where(np.logical_and.outer(keep, keep), m.values, np.nan).astype(float)
         e1 = first_eigenvector(y, gc_of_bins(source, m.chrom, start, r, n))
     return Columns(keep, e1), enough
+
+
+def kept(
+    source: SequenceSource, mask: Mask, chrom: str, start: int, resolution: int, n: int
+) -> tuple[np.ndarray, bool]:
+    """Bins of a window that count, as :func:`~orca_cool.perturb.screen_local.unmasked`, and whether
+    they are enough; what is masked of a bin may be a quarter.
+    """
+    masked = masked_share(mask, chrom, start, resolution, n) > MASKED
+    return unmasked(source, masked, chrom, start, resolution)
 
 
 def masked_share(mask: Mask, chrom: str, start: int, resolution: int, n: int) -> np.ndarray:
@@ -127,6 +136,12 @@ class OverwriteSite:
         self.frame = frame_of(spec, level.module, level.resolution, source, site)
         self.start = self.frame.start(level.resolution)
 
+    @property
+    def enough(self) -> bool:
+        """Whether at least half of the window's bins count."""
+        r, n = self.level.resolution, self.engines[0].spec.bins
+        return kept(self.source, self.mask, self.site.chrom, self.start, r, n)[1]
+
     @cached_property
     def reference(self) -> list[ContactMap]:
         """Maps of each cell type."""
@@ -137,9 +152,9 @@ class OverwriteSite:
         return self._maps(values)
 
     @cached_property
-    def columns(self) -> list[tuple[Columns, bool]]:
-        """What counts in the maps of each cell type, and whether it is enough."""
-        return [columns_of(self.source, self.mask, m, self.with_e1) for m in self.reference]
+    def columns(self) -> list[Columns]:
+        """What counts in the maps of each cell type."""
+        return [columns_of(self.source, self.mask, m, self.with_e1)[0] for m in self.reference]
 
     def _maps(self, values: np.ndarray) -> list[ContactMap]:
         r, n = self.level.resolution, values.shape[-1]
@@ -165,7 +180,7 @@ class OverwriteSite:
 
     def _seen(self, edits: Sequence[tuple[Region, np.ndarray]], k: int, m: ContactMap) -> Seen:
         r, n = m.resolution, len(m.values)
-        columns, _ = self.columns[k]
+        columns = self.columns[k]
         rows, touched = np.zeros((2, n), dtype=bool)
         for unit, _ in edits:
             rows[bins_of(unit, self.start, r)] = True

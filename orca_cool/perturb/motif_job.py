@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orca_cool.errors import EditError
-from orca_cool.genome.regions import merge_regions, parse_region
+from orca_cool.genome.regions import Region, merge_regions, parse_region
 from orca_cool.genome.source import SequenceSource
 from orca_cool.locks import holding
 from orca_cool.perturb.motif_result import MotifScreenResult, motif_result, paths_of
 from orca_cool.perturb.motif_sites import Sites, counted, find_sites
 from orca_cool.perturb.motifs import read_matrices
-from orca_cool.perturb.screen_base import ScreenJob
+from orca_cool.perturb.screen_base import ScreenJob, silent
 from orca_cool.perturb.screen_options import digest_of
 from orca_cool.prediction.job import Opened, Say
+from orca_cool.prediction.parallel import only_helps
 
 if TYPE_CHECKING:
     from orca_cool.perturb.screen_local import Level
@@ -99,6 +100,15 @@ class MotifScreenJob(ScreenJob):
         where = ", ".join(self.regions) or "the genome"
         return find_sites(self.motifs, regions, source, self.largest_p, self.seed, where)
 
+    @property
+    def files(self) -> dict[str, str | None]:
+        """The files that are read beside model and genome, by option."""
+        return super().files | {"motifs": self.motifs}
+
+    def units_of(self, opened: Opened) -> Sequence[Region]:
+        """Hits and backgrounds, in the genome's order."""
+        return self.sites(opened.source).units
+
     @holding(lambda job: job.written)
     def run(
         self, opened: Opened | None = None, *, progress: bool = True, say: Say = lambda line: None
@@ -116,15 +126,17 @@ class MotifScreenJob(ScreenJob):
         ------
         OrcaCoolError
         """
+        say = silent if only_helps() else say
         opened = self.ready(opened, say)
         sites = self.sites(opened.source)
         for line in sites.told:
             say(line)
-        screen, scored = self.screened(opened, sites.units, progress, say)
-        result = motif_result(sites, scored)
-        if self.output is not None:
-            result.write(self.output, {**counted(sites), **screen.counts})
-            screen.forget()
+        with self.sharing() as share:
+            screen, scored = self.screened(opened, share, progress, say)
+            result = motif_result(sites, scored)
+            if self.output is not None and share.rank == 0:
+                result.write(self.output, {**counted(sites), **screen.counts})
+                screen.forget()
         return result
 
     def settings(self, every: Sequence[Opened], level: Level) -> dict[str, Any]:

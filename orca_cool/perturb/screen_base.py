@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -15,6 +17,7 @@ from orca_cool.errors import EditError, ModelError
 from orca_cool.files import check_output
 from orca_cool.genome.regions import Region
 from orca_cool.genome.source import SequenceSource
+from orca_cool.genome.textfile import STANDARD_INPUT
 from orca_cool.model.assembly import agreed_assembly
 from orca_cool.model.header import read_header
 from orca_cool.model.network_spec import ModuleSpec
@@ -31,23 +34,31 @@ from orca_cool.perturb.screen_options import (
 )
 from orca_cool.perturb.screen_output import SCORE, ScreenResult
 from orca_cool.perturb.screen_plan import REPLACEMENTS
-from orca_cool.prediction.job import Job, Opened, Say
+from orca_cool.perturb.screen_share import Alone, OfRanks
+from orca_cool.prediction.job import Opened, Say
+from orca_cool.prediction.parallel import is_rank, only_helps
 from orca_cool.prediction.progress import progress_bar
+from orca_cool.prediction.shared_job import SharedJob
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from orca_cool.perturb.insert_run import InsertScreen
     from orca_cool.perturb.screen_local import Level
     from orca_cool.perturb.screen_run import Screen
 
 log = logging.getLogger(__name__)
 
+J = TypeVar("J", bound="VirtualScreenJob")
+
 #: How the scores of several runs become one.
 AGGREGATES: dict[str, Callable[..., Any]] = {"min": np.min, "mean": np.mean, "median": np.median}
 
 
+def silent(line: str) -> None:
+    """Tell nobody: of several ranks only the first speaks."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class VirtualScreenJob(Job):
+class VirtualScreenJob(SharedJob):
     """What all virtual screens have: a level, a mask, a seed, and files.
 
     Attributes
@@ -69,7 +80,62 @@ class VirtualScreenJob(Job):
     @property
     def written(self) -> list[str]:
         """What the job holds the lock of."""
-        return [] if self.output is None else [self.output]
+        return [] if self.output is None or only_helps() else [self.output]
+
+    @property
+    def files(self) -> dict[str, str | None]:
+        """The files that are read beside model and genome, by option."""
+        return {"mask": self.mask}
+
+    def check(self) -> None:
+        """As :meth:`SharedJob.check`."""
+        super().check()
+        if self.workers is not None or is_rank():
+            for name, path in self.files.items():
+                if path == STANDARD_INPUT:
+                    raise EditError(
+                        f"--{name} {path!r}: several processes share the work, and standard input "
+                        f"is read by one; give a file"
+                    )
+
+    def standalone(self: J) -> J:
+        """As :meth:`Job.standalone`; nothing is written."""
+        paths = {n: None if p is None else str(Path(p).absolute()) for n, p in self.files.items()}
+        return dataclasses.replace(super().standalone(), output=None, **paths)  # type: ignore[arg-type]
+
+    @contextlib.contextmanager
+    def sharing(self) -> Iterator[Alone]:
+        """Those who share the work, as a ``with`` block.
+
+        Raises
+        ------
+        OrcaCoolError
+            If dask workers cannot be reached, or there are ranks of torchrun, too.
+        """
+        from orca_cool.prediction.parallel.ranks import Ranks
+
+        ranks = Ranks.from_environment()
+        job = self.as_shared(ranks)
+        if self.workers is not None:
+            from orca_cool.perturb.screen_workers import OfWorkers
+
+            with OfWorkers(self.workers, self) as workers:
+                yield workers
+        elif ranks is not None:
+            with ranks:
+                yield OfRanks(ranks, job.device)
+        else:
+            yield Alone()
+
+    def screen_of(self, opened: Opened, share: Alone, say: Say) -> Screen | InsertScreen:
+        """The screen, ready to run.
+
+        Parameters
+        ----------
+        opened : the job's (first) model and genome. share : who predicts the sequences.
+        say : called with what the user should know, line by line.
+        """
+        raise NotImplementedError
 
     def types_of(self, spec: ModelDescription) -> list[str]:
         """Cell types of a model whose maps are all wanted; none of a model of a single map, or
@@ -261,20 +327,34 @@ class ScreenJob(VirtualScreenJob):
             out.append(dataclasses.replace(opened, model=model))
         return out
 
-    def screened(
-        self, opened: Opened, units: Sequence[Region], progress: bool, say: Say
-    ) -> tuple[Screen, ScreenResult]:
-        """Score units, which are in the genome's order, or go on with a run that was killed."""
+    def units_of(self, opened: Opened) -> Sequence[Region]:
+        """What is scored, in the genome's order."""
+        raise NotImplementedError
+
+    def screen_of(self, opened: Opened, share: Alone, say: Say) -> Screen:
+        """As of any screen."""
         from orca_cool.perturb.screen_run import Screen
 
         every = [opened, *self.open_others(opened, say)]
-        screen = Screen(self, every, units, self.masked(opened.source))
-        name = f"{', '.join(o.spec.name for o in every)} {screen.level.module.name}"
-        with progress_bar(progress, "sequence", name, screen.engine) as report:
+        return Screen(self, every, self.units_of(opened), self.masked(opened.source), share)
+
+    def screened(
+        self, opened: Opened, share: Alone, progress: bool, say: Say
+    ) -> tuple[Screen, ScreenResult]:
+        """Score the units, or go on with a run that was killed."""
+        screen = self.screen_of(share.opened(opened), share, say)
+        models = ", ".join(spec.name for spec in self.specs)
+        name = f"{models} {screen.level.module.name}"
+        with progress_bar(progress and not share.rank, "sequence", name, screen.engine) as report:
             result = screen.run(report)
         for line in screen.told():
             say(line)
         return screen, result
+
+    def standalone(self) -> ScreenJob:
+        """As of any screen."""
+        others = tuple(str(resolve(name).absolute()) for name in self.other_models)
+        return dataclasses.replace(super().standalone(), other_models=others)
 
     def settings(self, every: Sequence[Opened], level: Level) -> dict[str, Any]:
         """What the scores depend on: plain values."""

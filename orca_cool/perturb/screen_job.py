@@ -13,11 +13,12 @@ from orca_cool.genome.source import SequenceSource
 from orca_cool.genome.textfile import TextFile
 from orca_cool.locks import holding
 from orca_cool.maps.bigwig import import_pybigwig
-from orca_cool.perturb.screen_base import ScreenJob
+from orca_cool.perturb.screen_base import ScreenJob, silent
 from orca_cool.perturb.screen_options import digest_of, require_known
 from orca_cool.perturb.screen_output import ScreenResult, paths_of, write_files
 from orca_cool.perturb.screen_plan import frames, require_apart, tiled
 from orca_cool.prediction.job import Opened, Say
+from orca_cool.prediction.parallel import only_helps
 
 if TYPE_CHECKING:
     from orca_cool.perturb.screen_local import Level
@@ -134,6 +135,15 @@ class LocalScreenJob(ScreenJob):
         order = {chrom: k for k, chrom in enumerate(sizes)}
         return sorted(found, key=lambda r: (order[r.chrom], r.start, r.end))
 
+    @property
+    def files(self) -> dict[str, str | None]:
+        """The files that are read beside model and genome, by option."""
+        return super().files | {"sites": self.sites}
+
+    def units_of(self, opened: Opened) -> Sequence[Region]:
+        """What is screened, in the genome's order."""
+        return self.units(opened.source)
+
     @holding(lambda job: job.written)
     def run(
         self, opened: Opened | None = None, *, progress: bool = True, say: Say = lambda line: None
@@ -151,12 +161,14 @@ class LocalScreenJob(ScreenJob):
         ------
         OrcaCoolError
         """
+        say = silent if only_helps() else say
         opened = self.ready(opened, say)
-        source = opened.source
-        screen, result = self.screened(opened, self.units(source), progress, say)
-        if self.output is not None:
-            write_files(result, self.output, source, screen.counts, self.top, self.flank)
-            screen.forget()
+        with self.sharing() as share:
+            screen, result = self.screened(opened, share, progress, say)
+            if self.output is not None and share.rank == 0:
+                source = opened.source
+                write_files(result, self.output, source, screen.counts, self.top, self.flank)
+                screen.forget()
         return result
 
     def settings(self, every: Sequence[Opened], level: Level) -> dict[str, Any]:
