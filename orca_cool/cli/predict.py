@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import glob
-import logging
-import os
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +27,7 @@ from orca_cool.cli.options import (
     say_estimate,
 )
 from orca_cool.cli.unfinished import unfinished_folder
+from orca_cool.cli.workers import quieten_dask, workers_options
 from orca_cool.effects import COPIES
 from orca_cool.effects.types_run import note_path
 from orca_cool.variants.options import EditOptions
@@ -146,22 +145,7 @@ def _remains(params: dict[str, Any]) -> str | None:
     "orca-cool[perturb].",
 )
 @phasing_track_option
-@click.option(
-    "--nproc",
-    "-p",
-    default=1,
-    show_default=True,
-    type=click.IntRange(min=1),
-    help="Processes on this machine (dask workers; needs orca-cool[cluster]).",
-)
-@click.option(
-    "--dask",
-    metavar="WHERE",
-    help="Compute on dask workers: local:N processes, slurm:N jobs (as dask-jobqueue is "
-    "configured), tcp://host:port, or a scheduler file (.json). The output must be on a file "
-    "system that all of them see. For several GPUs of one machine also: torchrun "
-    "--nproc-per-node N -m orca_cool predict ...",
-)
+@workers_options("predict", "The output must be on a file system that all of them see.")
 @dry_run_option
 @json_option
 @force_option
@@ -190,8 +174,7 @@ def predict(
         )
         return
     refuse_given(["as_json"], "is about --dry-run")
-    if logging.getLogger().level > logging.INFO:  # dask tells each step of its workers' lives
-        os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "warning")
+    quieten_dask()
     paths = api.predict_to_mcool(
         output, **job, edits=edits, **options, progress=not is_quiet(), say=say
     )

@@ -20,8 +20,10 @@ from orca_cool.cli.options import (
 from orca_cool.cli.screen_insert import insert
 from orca_cool.cli.screen_options import place_options, screen_options
 from orca_cool.cli.unfinished import kept_beside
+from orca_cool.cli.workers import NEEDS, quieten_dask, workers_options
 from orca_cool.perturb.motif_job import THRESHOLD
 from orca_cool.perturb.screen_job import PRESETS
+from orca_cool.prediction.parallel import only_helps
 from orca_cool.variants.options import EditOptions
 
 
@@ -68,6 +70,7 @@ screen.add_command(insert)
     "--flank", type=Length(), default=50, show_default=True, help="bp around them in OUT.top.fa."
 )
 @edit_options
+@workers_options("screen local", NEEDS)
 @force_option
 def local(
     regions: tuple[str, ...], job: dict[str, Any], edits: EditOptions, **options: Any
@@ -80,10 +83,12 @@ def local(
     """
     from orca_cool.perturb.screen_output import paths_of
 
+    quieten_dask()
     found = api.screen.local(
         regions, **job, edits=edits, **options, progress=not is_quiet(), say=say
     )
-    echo_each(paths_of(options["output"], found.names).values())
+    if not only_helps():
+        echo_each(paths_of(options["output"], found.names).values())
 
 
 @screen.command(
@@ -110,6 +115,7 @@ def local(
 )
 @place_options("place", changed="knocked out", per_sequence=1, aggregate="mean", replace="shuffle")
 @edit_options
+@workers_options("screen motifs", NEEDS)
 @force_option
 def motifs(
     regions: tuple[str, ...], job: dict[str, Any], edits: EditOptions, **options: Any
@@ -123,6 +129,8 @@ def motifs(
     """
     from orca_cool.perturb.motif_result import paths_of
 
+    quieten_dask()
     api.screen.motifs(regions, **job, edits=edits, **options, progress=not is_quiet(), say=say)
     first, *others = paths_of(options["output"])
-    echo_each([*others, first])
+    if not only_helps():
+        echo_each([*others, first])

@@ -20,7 +20,9 @@ from orca_cool.cli.options import (
 )
 from orca_cool.cli.screen_options import screen_options
 from orca_cool.cli.unfinished import kept_beside
+from orca_cool.cli.workers import NEEDS, quieten_dask, workers_options
 from orca_cool.perturb.insert_job import PRESETS
+from orca_cool.prediction.parallel import only_helps
 from orca_cool.variants.options import EditOptions
 
 
@@ -104,6 +106,7 @@ from orca_cool.variants.options import EditOptions
     "sites at multiples of 128 kb.",
 )
 @edit_options
+@workers_options("screen insert", NEEDS)
 @force_option
 def insert(job: dict[str, Any], edits: EditOptions, output: str, **options: Any) -> None:
     """Put sequences at sites, and score each by how much the contacts there change.
@@ -114,8 +117,10 @@ def insert(job: dict[str, Any], edits: EditOptions, output: str, **options: Any)
     """
     from orca_cool.perturb.insert_output import paths_of
 
+    quieten_dask()
     found = api.screen.insert(
         **job, edits=edits, output=output, **options, progress=not is_quiet(), say=say
     )
     paths = paths_of(output, found.columns).values()
-    echo_each(path for path in paths if Path(path).exists())
+    if not only_helps():
+        echo_each(path for path in paths if Path(path).exists())

@@ -16,8 +16,9 @@ from orca_cool.genome.regions import Region, parse_position, parse_region, read_
 from orca_cool.locks import holding
 from orca_cool.maps.bigwig import import_pybigwig
 from orca_cool.maps.phasing import phasing_of
-from orca_cool.prediction.job import EDGES, Job, Opened, Say, chosen_levels
+from orca_cool.prediction.job import EDGES, Opened, Say, chosen_levels
 from orca_cool.prediction.parallel import only_helps
+from orca_cool.prediction.shared_job import SharedJob
 from orca_cool.prediction.tracks import (
     E1,
     PROFILES,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PredictJob(Job):
+class PredictJob(SharedJob):
     """Predict contact maps and write them as files.
 
     Attributes
@@ -61,8 +62,7 @@ class PredictJob(Job):
     profiles_beside : the output after which the files of profiles are named; None: ``output``.
     of_unfinished : the output may be there already: the
         job is one of several cell types', of which a killed run has finished some.
-    nproc : processes of this machine. dask : compute on dask workers there. force : replace
-        outputs, and start anew.
+    force : replace outputs, and start anew.
     """
 
     output: str
@@ -86,14 +86,7 @@ class PredictJob(Job):
     phasing_track: str | None = None
     profiles_beside: str | None = None
     of_unfinished: bool = False
-    nproc: int = 1
-    dask: str | None = None
     force: bool = False
-
-    @property
-    def workers(self) -> str | None:
-        """Where dask workers compute, None if this process does."""
-        return f"local:{self.nproc}" if self.nproc > 1 else self.dask
 
     @property
     def companions(self) -> list[Path]:
@@ -148,8 +141,6 @@ class PredictJob(Job):
         OutputError, EditError, RegionError, DeviceError, ModelError
         """
         super().check()
-        if self.nproc > 1 and self.dask is not None:
-            raise OutputError(f"--nproc {self.nproc} and --dask {self.dask!r}: give one of them")
         if Path(self.output).suffix != ".mcool":
             raise OutputError(f"the output {self.output!r} must end in .mcool")
         self._check_edit_options()
@@ -265,7 +256,7 @@ class PredictJob(Job):
         ranks = Ranks.from_environment()
         if ranks is not None and ranks.rank > 0:
             say = _silent
-        job = self._as_shared(ranks)
+        job = self.as_shared(ranks)
         opened = opened or job.open(say)
         settings = self.settings(opened)
         if self.at is not None:
@@ -286,31 +277,11 @@ class PredictJob(Job):
 
         return PredictRun(self, opened, settings, regions, ranks, progress, say).all()
 
-    def _as_shared(self, ranks: Ranks | None) -> PredictJob:
-        """The job as this process does it, one of several or not."""
-        from orca_cool.prediction.device import resolve_device
-
-        if self.workers is not None:
-            if ranks is not None:
-                raise OutputError(
-                    f"--dask {self.workers!r} and torchrun are two ways to share the work; "
-                    f"choose one"
-                )
-            # this process only merges what others compute, perhaps without their devices
-            plain: dict[str, Any] = {
-                "device": "cpu",
-                "dtype": "float32",
-                "encoder_dtype": "float32",
-            }
-            return dataclasses.replace(self, **plain, store=None, edges=None)
-        if ranks is None:
-            resolve_device(self.device)
-            return self
-        if self.at is not None:
+    def as_shared(self, ranks: Ranks | None) -> PredictJob:
+        """As of any job that is shared; a zoom is not."""
+        if self.at is not None and ranks is not None:
             raise RegionError(f"--at {self.at!r} predicts one zoom; leave out torchrun")
-        device = ranks.device_name(self.device)
-        resolve_device(device)
-        return dataclasses.replace(self, device=device)
+        return super().as_shared(ranks)
 
     def estimate(self, *, say: Say = lambda line: None) -> Estimate:
         """What :meth:`run` will compute and take; the same OrcaCoolErrors. Nothing is written but

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,10 +35,12 @@ from orca_cool.perturb.parquet import import_pyarrow
 from orca_cool.perturb.screen_base import VirtualScreenJob
 from orca_cool.perturb.screen_options import chosen_level, digest_of, require_known
 from orca_cool.perturb.screen_output import SCORE
+from orca_cool.perturb.screen_share import Alone
 from orca_cool.prediction.job import Opened, Say
 from orca_cool.prediction.progress import progress_bar
 
 if TYPE_CHECKING:
+    from orca_cool.perturb.insert_run import InsertScreen
     from orca_cool.perturb.screen_local import Level
 
 
@@ -229,21 +232,36 @@ class InsertScreenJob(VirtualScreenJob[InsertResult]):
         require_layout(self, sources, source, sites, genome)
         return sources, sites
 
-    def screen(self, opened: Opened, progress: bool, say: Say) -> InsertResult:
+    def screen(self, opened: Opened, share: Alone, progress: bool, say: Say) -> InsertResult:
         """As :meth:`VirtualScreenJob.screen`."""
-        from orca_cool.perturb.insert_run import InsertScreen
-
-        every = self.every(opened, say)
-        screen = InsertScreen(self, every)
-        name = f"{', '.join(o.spec.name for o in every)} {screen.level.module.name}"
-        with progress_bar(progress, "sequence", name, screen.engine) as report:
+        screen = self.screen_of(share.opened(opened), share, say)
+        names = ", ".join(spec.name for spec in self.specs)
+        name, shown = f"{names} {screen.level.module.name}", progress and not share.rank
+        with progress_bar(shown, "sequence", name, screen.engine) as report:
             result = screen.run(report)
         for line in screen.told():
             say(line)
-        if self.output is not None:
+        if self.output is not None and share.rank == 0:
             write_files(result, self.output, screen.counts)
             screen.forget()
         return result
+
+    def screen_of(self, opened: Opened, share: Alone, say: Say) -> InsertScreen:
+        """As of any screen."""
+        from orca_cool.perturb.insert_run import InsertScreen
+
+        return InsertScreen(self, self.every(opened, say), share)
+
+    @property
+    def files(self) -> dict[str, str | None]:
+        """The files that are read beside model, genome, sources and sites, by option."""
+        return super().files | {"loops": self.loops, "phasing_track": self.phasing_track}
+
+    def standalone(self) -> InsertScreenJob:
+        """As of any screen."""
+        sites = self.sites if self.background else _absolute(self.sites)
+        sources = tuple(map(_absolute, self.sources))
+        return dataclasses.replace(super().standalone(), sources=sources, sites=sites)
 
     def settings(self, every: Sequence[Opened], level: Level) -> dict[str, Any]:
         """What the scores depend on: plain values."""
@@ -259,6 +277,16 @@ class InsertScreenJob(VirtualScreenJob[InsertResult]):
             "loops_sha256": digest_of(self.loops),
             "phasing_track_sha256": digest_of(self.phasing_track),
         }
+
+
+def _absolute(text: str) -> str:
+    """A text of sources or sites, with the path of its file absolute."""
+    word, colon, rest = text.partition(":")
+    if colon and word == BACKGROUND:
+        return text
+    if colon and word in SHUFFLES:
+        return f"{word}:{Path(rest).absolute()}"
+    return str(Path(text).absolute())
 
 
 def _told(text: str) -> dict[str, str]:

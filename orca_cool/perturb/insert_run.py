@@ -1,12 +1,12 @@
-"""An insertion screen while it runs: site by site. What is done is kept in a journal, where a
-sequence is named by the numbers of its site, source and cassette, so that a run that was killed
-goes on.
+"""An insertion screen while it runs: site by site, by one process or by several. What is done is
+kept in a journal, where a sequence is named by the numbers of its site, source and cassette, so
+that a run that was killed goes on.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -25,6 +25,7 @@ from orca_cool.perturb.insert_scores import SIGNED, scores
 from orca_cool.perturb.insert_sites import Insertion, InsertSite, OverwriteSite
 from orca_cool.perturb.screen_journal import Key, ScreenJournal, with_numerics
 from orca_cool.perturb.screen_local import Level
+from orca_cool.perturb.screen_share import ALONE, Alone, run_shared
 from orca_cool.prediction.engine import Engine
 from orca_cool.prediction.job import MANY_EDITS, Opened
 from orca_cool.prediction.progress import Report, no_report
@@ -56,6 +57,7 @@ class InsertScreen:
     Parameters
     ----------
     every : models on one genome; of a model of several cell types, for one of them.
+    share : who predicts the sequences.
 
     Raises
     ------
@@ -63,8 +65,8 @@ class InsertScreen:
         If a source or site cannot be used, or all sources hold N.
     """
 
-    def __init__(self, job: InsertScreenJob, every: Sequence[Opened]):
-        self.job, self.opened = job, every[0]
+    def __init__(self, job: InsertScreenJob, every: Sequence[Opened], share: Alone = ALONE):
+        self.job, self.opened, self.share = job, every[0], share
         source = self.opened.source
         self.mask = job.masked(source)
         self.genome = job.genome_of(source)
@@ -79,13 +81,21 @@ class InsertScreen:
         self.with_N = {k for k in range(len(self.sources)) if self._holds_N(k)}
         if len(self.with_N) == len(self.sources):
             raise EditError(f"all sources hold an N: {few([s.name for s in self.sources], 3)}")
+        self.sequences = [
+            (source, cassette)
+            for source in range(len(self.sources))
+            if source not in self.with_N
+            for cassette in range(len(self.cassettes))
+        ]
+        self.total = len(self.sites) * len(self.sequences)
+        self._at: tuple[int, list[OverwriteSite | InsertSite]] = (-1, [])
         self.masked: list[Region] = []
-        self.done = 0
-        self.total = shape[0] * (shape[1] - len(self.with_N)) * shape[2]
+        self.usable = self._usable()
+        self.sizes = list(map(len, self.usable))
+        self.done = self.total - sum(self.sizes)
         settings = job.settings(every, self.level)
-        self.settings = with_numerics(settings, self.engine, several=len(job.names) > 1)
-        if job.phasing_track is not None:
-            self._check_phasing()
+        numerics = share.numerics or self.engine.numerics
+        self.settings = with_numerics(settings, numerics, several=len(job.names) > 1)
         self.journal = ScreenJournal.of(job, self.settings)
 
     @property
@@ -117,35 +127,61 @@ class InsertScreen:
             for c in {dataclasses.replace(c, orientation="+") for c in self.cassettes}
         )
 
-    def _check_phasing(self) -> None:
-        """See, before anything is predicted, whether a track orients E1 at the sites."""
-        assert self.phasing is not None
+    def _usable(self) -> list[list[tuple[int, int]]]:
+        """Of each site the sequences, by source and cassette, in whose windows enough bins count,
+        and note the sites that have none.
+
+        Raises
+        ------
+        EditError
+            If no site has any, or a phasing track does not orient E1 in a window.
+        """
+        out = []
         for number, site in enumerate(self.sites):
-            scorer, key = self._scorers(site)[0], next(self._keys(number))
-            if not self._is_masked(scorer, key):
-                start = (
-                    scorer.start
-                    if isinstance(scorer, OverwriteSite)
-                    else scorer.start_of(self._insertion(key))
-                )
-                r, n = self.level.resolution, self.engine.spec.bins
-                self.phasing(self.genome, site.chrom, start, r, n)
+            usable = self._usable_at(number)
+            if not usable:
+                self.masked.append(site)
+            elif self.job.phasing_track is not None:
+                self._check_phasing(number, *usable[0])
+            out.append(usable)
+        if len(self.masked) == len(self.sites):
+            raise EditError(
+                f"none of the sites {few(map(str, self.sites), 3)} can be scored: their windows "
+                f"are mostly masked by {self.job.mask!r}, or N"
+            )
+        return out
 
-    def _scorers(self, site: Region) -> list[OverwriteSite | InsertSite]:
-        """Of a site, one for each model."""
-        mask, phasing = self.mask, self.phasing
-        if self.job.overwrite:
-            return [
-                OverwriteSite(m.engines, self.genome, site, m.level, mask, phasing)
-                for m in self.models
-            ]
-        return [InsertSite(m.references, site, m.level, mask, phasing) for m in self.models]
-
-    def _is_masked(self, scorer: OverwriteSite | InsertSite, key: Key) -> bool:
-        """Whether too little of a sequence's window counts for a score."""
+    def _usable_at(self, number: int) -> list[tuple[int, int]]:
+        scorer = self._scorers(number)[0]  # windows are those of every model
         if isinstance(scorer, OverwriteSite):
-            return scorer.is_masked
-        return scorer.is_masked(self._insertion(key))
+            return [] if scorer.is_masked else self.sequences
+        return [s for s in self.sequences if not scorer.is_masked(self._insertion((number, *s)))]
+
+    def _check_phasing(self, number: int, source: int, cassette: int) -> None:
+        """See, before anything is predicted, whether the track orients E1 at a site."""
+        assert self.phasing is not None
+        scorer = self._scorers(number)[0]
+        start = (
+            scorer.start
+            if isinstance(scorer, OverwriteSite)
+            else scorer.start_of(self._insertion((number, source, cassette)))
+        )
+        r, n = self.level.resolution, self.engine.spec.bins
+        self.phasing(self.genome, self.sites[number].chrom, start, r, n)
+
+    def _scorers(self, number: int) -> list[OverwriteSite | InsertSite]:
+        """Of a site, one for each model; those of the last one are kept, with its reference."""
+        if self._at[0] != number:
+            site, mask, phasing = self.sites[number], self.mask, self.phasing
+            made: list[OverwriteSite | InsertSite] = []
+            for m in self.models:
+                if self.job.overwrite:
+                    one = OverwriteSite(m.engines, self.genome, site, m.level, mask, phasing)
+                    made.append(one)
+                else:
+                    made.append(InsertSite(m.references, site, m.level, mask, phasing))
+            self._at = number, made
+        return self._at[1]
 
     def run(self, report: Report = no_report) -> InsertResult:
         """Predict all sequences that are not done yet.
@@ -159,39 +195,25 @@ class InsertScreen:
         OutputError
             If what is done cannot be kept.
         """
-        known = {} if self.journal is None else self.journal.begin()
-        for number, site in enumerate(self.sites):
-            scorers, masked = self._scorers(site), 0
-            todo: list[Key] = []
-            keys = list(self._keys(number))
-            for key in keys:
-                found = known.get(key)
-                if found is not None and len(found) == self.scores.shape[-1]:
-                    self.scores[key] = found
-                elif self._is_masked(scorers[0], key):  # so it is of every model
-                    masked += 1
-                else:
-                    todo.append(key)
-            if masked == len(keys):
-                self.masked.append(site)
-            self.done += len(keys) - len(todo)
-            report(self.done, self.total)
-            size = self.engine.windows_per_batch
-            for at in range(0, len(todo), size):
-                self._score(scorers, todo[at : at + size])
-                report(self.done, self.total)
-        if len(self.masked) == len(self.sites):
-            raise EditError(
-                f"none of the sites {few(map(str, self.sites), 3)} can be scored: their windows "
-                f"are mostly masked by {self.job.mask!r}, or N"
-            )
+        run_shared(self, self.share, report)
         return self._result()
 
-    def _keys(self, site: int) -> Iterator[Key]:
-        for source in range(len(self.sources)):
-            if source not in self.with_N:
-                for cassette in range(len(self.cassettes)):
-                    yield site, source, cassette
+    @property
+    def windows_per_batch(self) -> int:
+        """How many sequences are best predicted at once."""
+        return self.engine.windows_per_batch
+
+    def key(self, group: int, number: int) -> Key:
+        """A sequence by its site, source and cassette."""
+        return group, *self.usable[group][number]
+
+    def fits(self, group: int, number: int, scores: np.ndarray) -> bool:
+        """True if there is a score for each column."""
+        return scores.shape == self.scores.shape[-1:]
+
+    def place(self, group: int, number: int, scores: np.ndarray) -> None:
+        """Take the scores of a sequence into the result."""
+        self.scores[self.key(group, number)] = scores
 
     def _insertion(self, key: Key) -> Insertion:
         site, source, number = self.sites[key[0]], self.sources[key[1]], key[2]
@@ -204,18 +226,17 @@ class InsertScreen:
             ],
         )
 
-    def _score(self, scorers: Sequence[OverwriteSite | InsertSite], keys: Sequence[Key]) -> None:
-        """Score some sequences of a site, by all models."""
+    def score(self, group: int, numbers: range) -> list[np.ndarray]:
+        """Scores of some sequences of a site, by all models."""
         wanted, choices = self.job.names_of_scores, Choices(loops=self.loops)
-        several = [self._insertion(key) for key in keys]
-        for key, *by_model in zip(keys, *(scorer.compared(several) for scorer in scorers)):
+        insertions = [self._insertion(self.key(group, number)) for number in numbers]
+        out = []
+        for by_model in zip(*(scorer.compared(insertions) for scorer in self._scorers(group))):
             values: list[float] = []
             for seen in (seen for by_map in by_model for seen in by_map):
                 values += scores(seen.found, seen.rows, seen.columns, wanted, seen.ends, choices)
-            self.scores[key] = values
-            if self.journal is not None:
-                self.journal.add(key, np.array(values))
-            self.done += 1
+            out.append(np.array(values))
+        return out
 
     def _result(self) -> InsertResult:
         lengths = [

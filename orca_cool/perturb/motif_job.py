@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orca_cool.errors import EditError
-from orca_cool.genome.regions import merge_regions, parse_region
+from orca_cool.genome.regions import Region, merge_regions, parse_region
 from orca_cool.genome.source import SequenceSource
 from orca_cool.perturb.motif_result import MotifScreenResult, motif_result, paths_of
 from orca_cool.perturb.motif_sites import Sites, counted, find_sites
 from orca_cool.perturb.motifs import read_matrices
 from orca_cool.perturb.screen_base import ScreenJob
 from orca_cool.perturb.screen_options import digest_of
+from orca_cool.perturb.screen_share import Alone
 from orca_cool.prediction.job import Opened, Say
 
 if TYPE_CHECKING:
@@ -98,14 +99,23 @@ class MotifScreenJob(ScreenJob[MotifScreenResult]):
         where = ", ".join(self.regions) or "the genome"
         return find_sites(self.motifs, regions, source, self.largest_p, self.seed, where)
 
-    def screen(self, opened: Opened, progress: bool, say: Say) -> MotifScreenResult:
+    @property
+    def files(self) -> dict[str, str | None]:
+        """The files that are read beside model and genome, by option."""
+        return super().files | {"motifs": self.motifs}
+
+    def units_of(self, opened: Opened) -> Sequence[Region]:
+        """Hits and backgrounds, in the genome's order."""
+        return self.sites(opened.source).units
+
+    def screen(self, opened: Opened, share: Alone, progress: bool, say: Say) -> MotifScreenResult:
         """As :meth:`VirtualScreenJob.screen`."""
         sites = self.sites(opened.source)
         for line in sites.told:
             say(line)
-        screen, scored = self.screened(opened, sites.units, progress, say)
+        screen, scored = self.screened(opened, share, progress, say)
         result = motif_result(sites, scored)
-        if self.output is not None:
+        if self.output is not None and share.rank == 0:
             result.write(self.output, {**counted(sites), **screen.counts})
             screen.forget()
         return result

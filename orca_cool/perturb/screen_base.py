@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
@@ -15,6 +17,7 @@ from orca_cool.errors import EditError
 from orca_cool.files import check_output
 from orca_cool.genome.regions import Region
 from orca_cool.genome.source import SequenceSource
+from orca_cool.genome.textfile import STANDARD_INPUT
 from orca_cool.locks import holding
 from orca_cool.model.assembly import agreed_assembly
 from orca_cool.model.header import read_header
@@ -32,17 +35,21 @@ from orca_cool.perturb.screen_options import (
 )
 from orca_cool.perturb.screen_output import SCORE, ScreenResult
 from orca_cool.perturb.screen_plan import REPLACEMENTS
+from orca_cool.perturb.screen_share import Alone, OfRanks
 from orca_cool.perturb.several_models import refuse_store, require_together
-from orca_cool.prediction.job import Job, Opened, Say
+from orca_cool.prediction.job import Opened, Say
+from orca_cool.prediction.parallel import is_rank, only_helps
 from orca_cool.prediction.progress import progress_bar
+from orca_cool.prediction.shared_job import SharedJob
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from orca_cool.perturb.insert_run import InsertScreen
     from orca_cool.perturb.screen_local import Level
     from orca_cool.perturb.screen_run import Screen
 
 log = logging.getLogger(__name__)
+
+J = TypeVar("J", bound="VirtualScreenJob")
 
 #: How the scores of several runs become one.
 AGGREGATES: dict[str, Callable[..., Any]] = {"min": np.min, "mean": np.mean, "median": np.median}
@@ -51,8 +58,12 @@ AGGREGATES: dict[str, Callable[..., Any]] = {"min": np.min, "mean": np.mean, "me
 R = TypeVar("R")
 
 
+def silent(line: str) -> None:
+    """Tell nobody: of several ranks only the first speaks."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class VirtualScreenJob(Job, Generic[R]):
+class VirtualScreenJob(SharedJob, Generic[R]):
     """What all virtual screens have: models, a level, a mask, a seed, and files.
 
     Attributes
@@ -75,6 +86,57 @@ class VirtualScreenJob(Job, Generic[R]):
     seed: int = 0
     force: bool = False
 
+    @property
+    def written(self) -> list[str]:
+        """What the job holds the lock of."""
+        return [] if self.output is None or only_helps() else [self.output]
+
+    @property
+    def files(self) -> dict[str, str | None]:
+        """The files that are read beside model and genome, by option."""
+        return {"mask": self.mask}
+
+    def standalone(self: J) -> J:
+        """As :meth:`Job.standalone`; nothing is written."""
+        paths = {n: None if p is None else str(Path(p).absolute()) for n, p in self.files.items()}
+        others = tuple(str(resolve(name).absolute()) for name in self.other_models)
+        job = dataclasses.replace(super().standalone(), output=None, other_models=others)
+        return dataclasses.replace(job, **paths)  # type: ignore[arg-type]
+
+    @contextlib.contextmanager
+    def sharing(self) -> Iterator[Alone]:
+        """Those who share the work, as a ``with`` block.
+
+        Raises
+        ------
+        OrcaCoolError
+            If dask workers cannot be reached, or there are ranks of torchrun, too.
+        """
+        from orca_cool.prediction.parallel.ranks import Ranks
+
+        ranks = Ranks.from_environment()
+        job = self.as_shared(ranks)
+        if self.workers is not None:
+            from orca_cool.perturb.screen_workers import OfWorkers
+
+            with OfWorkers(self.workers, self) as workers:
+                yield workers
+        elif ranks is not None:
+            with ranks:
+                yield OfRanks(ranks, job.device)
+        else:
+            yield Alone()
+
+    def screen_of(self, opened: Opened, share: Alone, say: Say) -> Screen | InsertScreen:
+        """The screen, ready to run.
+
+        Parameters
+        ----------
+        opened : the job's (first) model and genome. share : who predicts the sequences.
+        say : called with what the user should know, line by line.
+        """
+        raise NotImplementedError
+
     def check(self) -> None:
         """Raise what can be known to be wrong before models and genome are opened.
 
@@ -83,6 +145,14 @@ class VirtualScreenJob(Job, Generic[R]):
         EditError, OutputError, ModelError, DeviceError, RegionError
         """
         super().check()
+        if self.workers is not None or is_rank():
+            for name, path in self.files.items():
+                if path == STANDARD_INPUT:
+                    option = f"--{name.replace('_', '-')}"
+                    raise EditError(
+                        f"{option} {path!r}: several processes share the work, and standard input "
+                        f"is read by one; give a file"
+                    )
         require_known("--strands", self.both_or_forward, STRANDS)
         check_drawing(self.seed, self.reencode)
 
@@ -92,11 +162,6 @@ class VirtualScreenJob(Job, Generic[R]):
             refuse_store(self.store)
         given = [self.model, *self.other_models]
         require_together(self.specs, given, [self.chosen(spec) for spec in self.specs])
-
-    @property
-    def written(self) -> list[str]:
-        """What the job holds the lock of."""
-        return [] if self.output is None else [self.output]
 
     @cached_property
     def specs(self) -> list[ModelSpec]:
@@ -212,10 +277,18 @@ class VirtualScreenJob(Job, Generic[R]):
         ------
         OrcaCoolError
         """
-        return self.screen(self.ready(opened, say), progress, say)
+        say = silent if only_helps() else say
+        opened = self.ready(opened, say)
+        with self.sharing() as share:
+            return self.screen(opened, share, progress, say)
 
-    def screen(self, opened: Opened, progress: bool, say: Say) -> R:
-        """What :meth:`run` does when all is checked and open."""
+    def screen(self, opened: Opened, share: Alone, progress: bool, say: Say) -> R:
+        """What :meth:`run` does when all is checked and open.
+
+        Parameters
+        ----------
+        share : who predicts the sequences; the first of them writes the files.
+        """
         raise NotImplementedError
 
     def settings(self, every: Sequence[Opened], level: Level) -> dict[str, Any]:
@@ -288,16 +361,25 @@ class ScreenJob(VirtualScreenJob[R]):
         """What is written; the file with the settings first."""
         raise NotImplementedError
 
-    def screened(
-        self, opened: Opened, units: Sequence[Region], progress: bool, say: Say
-    ) -> tuple[Screen, ScreenResult]:
-        """Score units, which are in the genome's order, or go on with a run that was killed."""
+    def units_of(self, opened: Opened) -> Sequence[Region]:
+        """What is scored, in the genome's order."""
+        raise NotImplementedError
+
+    def screen_of(self, opened: Opened, share: Alone, say: Say) -> Screen:
+        """As of any screen."""
         from orca_cool.perturb.screen_run import Screen
 
         every = self.every(opened, say)
-        screen = Screen(self, every, units, self.masked(opened.source))
-        name = f"{', '.join(o.spec.name for o in every)} {screen.level.module.name}"
-        with progress_bar(progress, "sequence", name, screen.engine) as report:
+        return Screen(self, every, self.units_of(opened), self.masked(opened.source), share)
+
+    def screened(
+        self, opened: Opened, share: Alone, progress: bool, say: Say
+    ) -> tuple[Screen, ScreenResult]:
+        """Score the units, or go on with a run that was killed."""
+        screen = self.screen_of(share.opened(opened), share, say)
+        models = ", ".join(spec.name for spec in self.specs)
+        name = f"{models} {screen.level.module.name}"
+        with progress_bar(progress and not share.rank, "sequence", name, screen.engine) as report:
             result = screen.run(report)
         for line in screen.told():
             say(line)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -58,12 +58,17 @@ class Drawn:
         """Sequences of a run."""
         return sum(-(-len(layer) // self.job.per_sequence) for layer in self.layers)
 
-    def sequences(self, run: int) -> Iterator[tuple[list[int], list[tuple[Region, np.ndarray]]]]:
-        """The sequences of a run: the units of each, by number, and what replaces them."""
+    def sequences(self, run: int) -> list[list[int]]:
+        """The units of each sequence of a run, by number."""
         job, frame = self.job, self.frame
+        out = []
         for number, layer in enumerate(self.layers):
-            for together in sequences(layer, job.per_sequence, job.seed, frame, run, number):
-                yield together, [(self.units[k], self._replaced(k, run)) for k in together]
+            out += sequences(layer, job.per_sequence, job.seed, frame, run, number)
+        return out
+
+    def edits(self, together: Sequence[int], run: int) -> list[tuple[Region, np.ndarray]]:
+        """Units by number, and what replaces each of them in a run."""
+        return [(self.units[k], self._replaced(k, run)) for k in together]
 
     def _replaced(self, k: int, run: int) -> np.ndarray:
         start, job = self.units[k].start, self.job

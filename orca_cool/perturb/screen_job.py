@@ -16,6 +16,7 @@ from orca_cool.perturb.screen_base import ScreenJob
 from orca_cool.perturb.screen_options import digest_of, require_known
 from orca_cool.perturb.screen_output import ScreenResult, paths_of, write_files
 from orca_cool.perturb.screen_plan import frames, require_apart, tiled
+from orca_cool.perturb.screen_share import Alone
 from orca_cool.prediction.job import Opened, Say
 
 if TYPE_CHECKING:
@@ -133,11 +134,20 @@ class LocalScreenJob(ScreenJob[ScreenResult]):
         order = {chrom: k for k, chrom in enumerate(sizes)}
         return sorted(found, key=lambda r: (order[r.chrom], r.start, r.end))
 
-    def screen(self, opened: Opened, progress: bool, say: Say) -> ScreenResult:
+    @property
+    def files(self) -> dict[str, str | None]:
+        """The files that are read beside model and genome, by option."""
+        return super().files | {"sites": self.sites}
+
+    def units_of(self, opened: Opened) -> Sequence[Region]:
+        """What is screened, in the genome's order."""
+        return self.units(opened.source)
+
+    def screen(self, opened: Opened, share: Alone, progress: bool, say: Say) -> ScreenResult:
         """As :meth:`VirtualScreenJob.screen`."""
-        source = opened.source
-        screen, result = self.screened(opened, self.units(source), progress, say)
-        if self.output is not None:
+        screen, result = self.screened(opened, share, progress, say)
+        if self.output is not None and share.rank == 0:
+            source = opened.source
             write_files(result, self.output, source, screen.counts, self.top, self.flank)
             screen.forget()
         return result

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from orca_cool.errors import OutputError
+from orca_cool.journal import Journal
 from orca_cool.unfinished import Unfinished
 
 if TYPE_CHECKING:
     from orca_cool.perturb.screen_base import VirtualScreenJob
-    from orca_cool.prediction.engine import Engine
 
 #: Of the journal of an unfinished screen.
 WORK_FORMAT = "orca-cool.unfinished-screen"
@@ -28,24 +28,31 @@ log = logging.getLogger(__name__)
 Key = tuple[int, int, int]
 
 
-def with_numerics(settings: Mapping[str, Any], engine: Engine, several: bool) -> dict[str, Any]:
+def with_numerics(
+    settings: Mapping[str, Any], numerics: Mapping[str, str], several: bool
+) -> dict[str, Any]:
     """Settings as plain values, with how the engine computes.
 
     Parameters
     ----------
+    numerics : of the engine, or of those that compute in its place.
     several : there are several columns of scores, so that none is that of the engine's cell type.
     """
     plain: dict[str, Any] = json.loads(json.dumps(settings))
-    numerics = engine.numerics.items()
-    return plain | {k: v for k, v in numerics if not (several and k == "cell_type")}
+    return plain | {k: v for k, v in numerics.items() if not (several and k == "cell_type")}
 
 
 class ScreenJournal:
-    """What is done of an unfinished screen: a line for each sequence."""
+    """What is done of an unfinished screen: a line for each sequence.
+
+    Of several ranks each writes a journal of its own beside the first one's, which takes up all of
+    them when the screen goes on.
+    """
 
     def __init__(self, output: str, settings: dict[str, Any], restart: bool):
         self.run = Unfinished(Path(output), WORK_FORMAT, settings, "screen")
         self.restart = restart
+        self._own = self.run.journal
 
     @classmethod
     def of(cls, job: VirtualScreenJob[Any], settings: dict[str, Any]) -> ScreenJournal | None:
@@ -65,23 +72,57 @@ class ScreenJournal:
             run.remove()
         try:
             found = run.begin()
-            if found.damaged:
-                log.warning(
-                    "%d lines of %s are damaged; these sequences are predicted again",
-                    found.damaged,
-                    run.journal.path,
-                )
-                run.journal.rewrite(found.entries)
+            entries = list(found.entries)
+            self._tell(found.damaged, run.journal.path)
+            beside = sorted(run.folder.glob("journal.*.jsonl"))
+            for path in beside:
+                entries += self._of_rank(path)
+            if found.damaged or beside:
+                run.journal.rewrite(entries)
+            for path in beside:
+                path.unlink()
         except OSError as error:
             raise OutputError(f"cannot write {run.folder}: {error.strerror or error}") from error
-        return {tuple(e["key"]): e["scores"] for e in found.entries if {"key", "scores"} <= {*e}}
+        return {tuple(e["key"]): e["scores"] for e in entries if {"key", "scores"} <= {*e}}
+
+    def _of_rank(self, path: Path) -> list[dict[str, Any]]:
+        """What the journal of another rank holds."""
+        found = Journal(path, WORK_FORMAT, 1, self.run.settings).read()
+        if found is None or found.settings != self.run.settings:
+            return []
+        self._tell(found.damaged, path)
+        return found.entries
+
+    def _tell(self, damaged: int, path: Path) -> None:
+        if damaged:
+            log.warning(
+                "%d lines of %s are damaged; these sequences are predicted again", damaged, path
+            )
+
+    def begin_beside(self, rank: int) -> None:
+        """Write to the journal of a rank other than the first, once the first has begun.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written: the ranks do not share the folder.
+        """
+        path = self.run.folder / f"journal.{rank}.jsonl"
+        self._own = Journal(path, WORK_FORMAT, 1, self.run.settings)
+        try:
+            self._own.begin()
+        except OSError as error:
+            raise OutputError(
+                f"cannot write {path}: {error.strerror or error}; the output must be on a file "
+                f"system that all ranks share"
+            ) from error
 
     def add(self, key: Key, scores: np.ndarray) -> None:
         """Keep the scores of a sequence; they are on the disk then."""
         try:
-            self.run.journal.add({"key": list(key), "scores": scores.tolist()})
+            self._own.add({"key": list(key), "scores": scores.tolist()})
         except OSError as error:
             raise OutputError(
-                f"cannot write {self.run.journal.path}: {error.strerror or error}; free some space "
+                f"cannot write {self._own.path}: {error.strerror or error}; free some space "
                 f"and repeat the command to go on"
             ) from error

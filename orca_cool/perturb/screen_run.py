@@ -1,5 +1,6 @@
 """A screen while it runs: sequences, each named by the numbers of its window and run and its own,
-are predicted, and what is done is kept in a journal, so that a run that was killed goes on.
+are predicted by one process or by several, and what is done is kept in a journal, so that a run
+that was killed goes on.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from orca_cool.perturb.screen_local import (
 )
 from orca_cool.perturb.screen_output import ScreenResult
 from orca_cool.perturb.screen_plan import Frame, frames
+from orca_cool.perturb.screen_share import ALONE, Alone, run_shared
 from orca_cool.prediction.engine import Engine
 from orca_cool.prediction.job import MANY_EDITS, Opened
 from orca_cool.prediction.progress import Report, no_report
@@ -37,6 +39,7 @@ class Screen:
     ----------
     every : models on one genome; of a model of several cell types, for one of them.
     units : in the genome's order. mask : what does not count in rows.
+    share : who predicts the sequences.
 
     Raises
     ------
@@ -45,9 +48,15 @@ class Screen:
     """
 
     def __init__(
-        self, job: ScreenJob[Any], every: Sequence[Opened], units: Sequence[Region], mask: Mask
+        self,
+        job: ScreenJob[Any],
+        every: Sequence[Opened],
+        units: Sequence[Region],
+        mask: Mask,
+        share: Alone = ALONE,
     ):
         self.job, self.opened, self.units, self.mask = job, every[0], units, mask
+        self.share = share
         self.source = self.opened.source
         memory = MANY_EDITS // len(every)
         self.engines = [o.new_engine(o.reference, fine_bytes=memory) for o in every]
@@ -56,11 +65,15 @@ class Screen:
         self.frames = self._frames()
         self.scores = np.full((len(units), job.runs, len(job.names)), np.nan)
         settings = job.settings(every, self.level)
-        self.settings = with_numerics(settings, self.engine, several=len(job.names) > 1)
+        numerics = share.numerics or self.engine.numerics
+        self.settings = with_numerics(settings, numerics, several=len(job.names) > 1)
         self.skipped: list[Frame] = []
         self.n_units = self.gaps = self.done = 0
-        self.total = self._prepare()
+        self.sizes = self._prepare()
+        self.total = sum(self.sizes)
         self.journal = ScreenJournal.of(job, self.settings)
+        self._at: tuple[int, list[FrameScreen | DeletionScreen]] = (-1, [])
+        self._last: tuple[int, list[list[int]], Drawn | None] = (-1, [], None)
 
     @property
     def engine(self) -> Engine:
@@ -81,9 +94,14 @@ class Screen:
             numbers.setdefault(unit.chrom, []).append(k)
         return [Frame(chrom, 0, 0, {level.resolution: 0}, tuple(n)) for chrom, n in numbers.items()]
 
-    def _prepare(self) -> int:
-        """Leave out windows that are mostly masked, score units with an N 0; count sequences."""
-        kept, total = [], 0
+    def _prepare(self) -> list[int]:
+        """Leave out windows that are mostly masked, score units with an N 0.
+
+        Returns
+        -------
+        Sequences of each run of each window.
+        """
+        kept, sizes = [], []
         for frame in self.frames:
             drawn = self._drawn(frame)
             if self.job.replace != "delete" and not self._columns(frame)[1]:
@@ -95,7 +113,7 @@ class Screen:
                     self.gaps += 1
             self.n_units += len(drawn.codes)
             kept.append(frame)
-            total += self.job.runs * drawn.count
+            sizes += [drawn.count] * self.job.runs
         self.frames = kept
         if not self.n_units:
             where = few(map(str, self.units), 3)
@@ -105,7 +123,7 @@ class Screen:
                 else "all of them hold an N"
             )
             raise EditError(f"none of the units {where} can be scored: {why}")
-        return total
+        return sizes
 
     def _columns(self, frame: Frame) -> tuple[np.ndarray, bool]:
         r, n = self.level.resolution, self.opened.spec.bins
@@ -135,6 +153,47 @@ class Screen:
             out.append(DeletionScreen(by_type or [engine], level, self.mask))
         return out
 
+    @property
+    def windows_per_batch(self) -> int:
+        """How many sequences are best predicted at once."""
+        return self.engine.windows_per_batch
+
+    def key(self, group: int, number: int) -> Key:
+        """A sequence by its window, its run and its own number."""
+        window, run = divmod(group, self.job.runs)
+        return window, run, number
+
+    def fits(self, group: int, number: int, scores: np.ndarray) -> bool:
+        """True if there is a score for each unit of the sequence and each column."""
+        together, _ = self._sequences(group)
+        return scores.shape == (len(together[number]), self.scores.shape[-1])
+
+    def place(self, group: int, number: int, scores: np.ndarray) -> None:
+        """Take the scores of a sequence into those of its units."""
+        together, _ = self._sequences(group)
+        self.scores[together[number], group % self.job.runs] = scores
+
+    def score(self, group: int, numbers: range) -> list[np.ndarray]:
+        """Scores of some sequences of one run of a window, by all models: (units, columns)."""
+        window, run = divmod(group, self.job.runs)
+        together, drawn = self._sequences(group)
+        if self._at[0] != window:  # the reference of a window serves all of its runs
+            self._at = window, self._scorers(self.frames[window])
+        edits = [drawn.edits(together[j], run) for j in numbers]
+        by_model = [scorer.scores(edits) for scorer in self._at[1]]
+        return [np.concatenate(of_one, axis=1) for of_one in zip(*by_model)]
+
+    def _sequences(self, group: int) -> tuple[list[list[int]], Drawn]:
+        """Units of each sequence of a run of a window, by number, and what they are drawn from."""
+        before, together, drawn = self._last
+        window, run = divmod(group, self.job.runs)
+        if drawn is None or before // self.job.runs != window:
+            drawn = self._drawn(self.frames[window])
+        if before != group:
+            together = list(drawn.sequences(run))
+        self._last = group, together, drawn
+        return together, drawn
+
     def run(self, report: Report = no_report) -> ScreenResult:
         """Predict all sequences that are not done yet.
 
@@ -147,38 +206,8 @@ class Screen:
         OutputError
             If what is done cannot be kept.
         """
-        known = {} if self.journal is None else self.journal.begin()
-        for w, frame in enumerate(self.frames):
-            drawn, scorers = self._drawn(frame), self._scorers(frame)
-            for run in range(self.job.runs):
-                todo = []
-                for j, (numbers, edits) in enumerate(drawn.sequences(run)):
-                    found = _fitting(known.get((w, run, j)), len(numbers), self.scores.shape[-1])
-                    if found is None:
-                        todo.append(((w, run, j), numbers, edits))
-                    else:
-                        self.scores[numbers, run] = found
-                        self.done += 1
-                report(self.done, self.total)
-                size = self.engine.windows_per_batch
-                for at in range(0, len(todo), size):
-                    self._score(scorers, todo[at : at + size])
-                    report(self.done, self.total)
+        run_shared(self, self.share, report)
         return self._result()
-
-    def _score(
-        self,
-        scorers: Sequence[FrameScreen | DeletionScreen],
-        part: Sequence[tuple[Key, list[int], Any]],
-    ) -> None:
-        """Score some sequences of one run of a window, by all models."""
-        every = [scorer.scores([edits for _, _, edits in part]) for scorer in scorers]
-        for (key, numbers, _), *by_model in zip(part, *every):
-            found = np.concatenate(by_model, axis=1)
-            self.scores[numbers, key[1]] = found
-            if self.journal is not None:
-                self.journal.add(key, found)
-            self.done += 1
 
     def _result(self) -> ScreenResult:
         import pandas as pd
@@ -221,11 +250,3 @@ class Screen:
         """Remove what was kept of the run; its files are written."""
         if self.journal is not None:
             self.journal.run.remove()
-
-
-def _fitting(found: Any, units: int, maps: int) -> np.ndarray | None:
-    """What a journal has of a sequence; None if it has nothing that fits."""
-    if found is None:
-        return None
-    values = np.array(found, dtype=float)
-    return values if values.shape == (units, maps) else None

@@ -224,18 +224,16 @@ def test_killed_and_resumed_is_the_same(here, tmp_path, monkeypatch):
     options = {"orientations": "+,-", "lengths": (12, 20), "seed": 3}
     sources = [f"shuffle:{here / 's.fa'}", "background:0.4"]
     whole = insert(here, sources, **options).table
-    plain = insert_run.InsertScreen._score
+    plain = insert_run.InsertScreen.score
     calls: list[int] = []
 
-    def stopping(self, scorer, keys):
+    def stopping(self, site, numbers):
         if len(calls) == 2:
             raise KeyboardInterrupt
-        calls.append(len(keys))
-        plain(self, scorer, keys[:3])
-        if len(keys) > 3:
-            plain(self, scorer, keys[3:])
+        calls.append(len(numbers))
+        return plain(self, site, numbers)
 
-    monkeypatch.setattr(insert_run.InsertScreen, "_score", stopping)
+    monkeypatch.setattr(insert_run.InsertScreen, "score", stopping)
     monkeypatch.setattr("orca_cool.prediction.orca_engine.OrcaEngine.windows_per_batch", 4)
     with pytest.raises(KeyboardInterrupt):
         insert(here, sources, output=tmp_path / "o", **options)
@@ -244,11 +242,11 @@ def test_killed_and_resumed_is_the_same(here, tmp_path, monkeypatch):
     assert done == 8
     again: list[int] = []
 
-    def counting(self, scorer, keys):
-        again.append(len(keys))
-        plain(self, scorer, keys)
+    def counting(self, site, numbers):
+        again.append(len(numbers))
+        return plain(self, site, numbers)
 
-    monkeypatch.setattr(insert_run.InsertScreen, "_score", counting)
+    monkeypatch.setattr(insert_run.InsertScreen, "score", counting)
     found = insert(here, sources, output=tmp_path / "o", **options).table
     assert sum(again) == len(whole) - done
     assert not (tmp_path / "o.partial").exists()

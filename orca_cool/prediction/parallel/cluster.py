@@ -8,7 +8,6 @@ them again. Needs ``pip install orca-cool[cluster]``.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import logging
 import os
@@ -16,11 +15,10 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-import torch
-
-from orca_cool.errors import OrcaCoolError, OutputError
+from orca_cool.errors import OutputError
 from orca_cool.prediction.checkpoint import WorkFolder
 from orca_cool.prediction.engine import Engine, WindowMap
+from orca_cool.prediction.parallel.connection import Cluster, device_of_worker
 from orca_cool.prediction.plan import Plan, Progress, Step, split
 from orca_cool.prediction.regions_job import RegionsJob
 from orca_cool.prediction.window_files import compute_steps, load_windows, unfinished, windows_path
@@ -35,15 +33,6 @@ LOOK, LAG = 0.05, 90.0
 #: Attempts at a task whose files turn out to be damaged.
 ATTEMPTS = 3
 
-
-#: Run in each local worker: Ctrl-C reaches all processes of a terminal, and the first of them stops
-#: the others, which need not complain.
-LEAVE_CTRL_C = """
-import logging, signal
-signal.signal(signal.SIGINT, signal.SIG_IGN)
-logging.getLogger("distributed.worker.state_machine").setLevel(logging.ERROR)
-"""
-
 #: The last job's engine and plan, in each worker process.
 _kept: dict[str, tuple[Engine, Plan]] = {}
 
@@ -53,7 +42,7 @@ def _prepared(job: str) -> tuple[Engine, Plan]:
     if job not in _kept:
         _kept.clear()
         here = RegionsJob.from_json(job)
-        here = dataclasses.replace(here, device=_device(here.device))
+        here = dataclasses.replace(here, device=device_of_worker(here.device))
         engine = here.open().engine
         _kept[job] = engine, here.plan(engine)
     return _kept[job]
@@ -81,49 +70,13 @@ def work(job: str, numbers: Sequence[int]) -> int:
     return compute_steps(engine, plan, steps, RegionsJob.from_json(job).folder)
 
 
-def _device(wanted: str) -> str:
-    """ "auto" or "cuda" to one of the GPUs: workers of a local cluster, which are numbered, take
-    them in turn.
-    """
-    from distributed import get_worker
-
-    if wanted in ("auto", "cuda") and torch.cuda.is_available():
-        name = get_worker().name
-        return f"cuda:{name % torch.cuda.device_count()}" if isinstance(name, int) else "cuda"
-    return wanted
-
-
-def _local_cluster(count: int) -> Any:
-    """``count`` processes on this machine, of one thread each for dask."""
-    import dask
-    import distributed
-
-    # dask gives each worker one thread of arithmetic: share what there is
-    threads = os.environ.get("OMP_NUM_THREADS") or max(1, (os.cpu_count() or 1) // count)
-    settings = {
-        "distributed.nanny.pre-spawn-environ.OMP_NUM_THREADS": threads,
-        "distributed.worker.preload": [LEAVE_CTRL_C],
-    }
-    with dask.config.set(settings):
-        return distributed.LocalCluster(
-            n_workers=count,
-            threads_per_worker=1,
-            processes=True,
-            host="127.0.0.1",
-            dashboard_address=None,
-            memory_limit=0,
-        )
-
-
-class Dask:
+class Dask(Cluster):
     """Workers of a dask cluster; the helpers of
     :func:`orca_cool.prediction.to_file.predict_to_file`. A context manager.
 
     Parameters
     ----------
-    where : ``local:N`` (N processes of one thread for dask on 127.0.0.1), ``slurm:N`` (N jobs of
-        dask_jobqueue.SLURMCluster, as its own configuration file has it), ``tcp://host:port`` or
-        ``tls://host:port``, or the path of a scheduler file (.json).
+    where : see :class:`~orca_cool.prediction.parallel.connection.Cluster`.
     job : what to compute.
 
     Raises
@@ -135,74 +88,19 @@ class Dask:
     restarted = False
 
     def __init__(self, where: str, job: RegionsJob):
-        self.where, self.job = where, job.to_json()
-        self.numbers: dict[str, str] | None = None
-        self._stack = contextlib.ExitStack()
+        super().__init__(where)
+        self.job = job.to_json()
         self._tasks: dict[int, int] = {}  # step -> task
         self._numbers: list[list[int]] = []
         self._futures: list[Any] = []
 
-    def __enter__(self) -> Dask:
-        kind, _, rest = self.where.partition(":")
-        count = int(rest) if rest.isdigit() else 0
-        if not (
-            (kind in ("local", "slurm") and count > 0)
-            or (kind in ("tcp", "tls") and rest.startswith("//"))
-            or self.where.endswith(".json")
-        ):
-            raise OrcaCoolError(
-                f"--dask {self.where!r} is not understood; write local:N, slurm:N, "
-                f"tcp://host:port or a scheduler file (.json)"
-            )
-        try:
-            import distributed
+    def greet(self) -> None:
+        """Learn of a worker how it computes."""
+        self.numerics = self.client.submit(describe, self.job, pure=False).result()
 
-            self.client = self._stack.enter_context(
-                distributed.Client(**self._address(kind, count))
-            )
-            if kind == "slurm":
-                log.info("waiting for the first SLURM job")
-            self.numerics = self.client.submit(describe, self.job, pure=False).result()
-            self.workers = count or max(1, len(self.client.ncores()))
-        except ImportError as error:
-            self._stack.close()
-            raise OrcaCoolError(
-                f"--dask {self.where!r} needs a package that is missing ({error}); pip install "
-                f"orca-cool[cluster]"
-            ) from error
-        except OrcaCoolError:
-            self._stack.close()
-            raise
-        except (OSError, ValueError, RuntimeError, TypeError) as error:
-            self._stack.close()
-            raise OrcaCoolError(
-                f"--dask {self.where!r}: the cluster cannot be used ({error})"
-            ) from error
-        except BaseException:
-            self._stack.close()
-            raise
-        return self
-
-    def _address(self, kind: str, count: int) -> dict[str, Any]:
-        """How the client finds the scheduler; a cluster of our own is started, and stopped on
-        leaving.
-        """
-        if kind == "local":
-            return {"address": self._stack.enter_context(_local_cluster(count))}
-        if kind == "slurm":
-            import dask_jobqueue
-
-            cluster = self._stack.enter_context(dask_jobqueue.SLURMCluster())
-            cluster.scale(jobs=count)
-            return {"address": cluster}
-        key = "scheduler_file" if self.where.endswith(".json") else "address"
-        return {key: self.where}
-
-    def __exit__(self, *_: Any) -> None:
-        if not self.where.startswith(("local:", "slurm:")):  # workers of our own just end
-            with contextlib.suppress(Exception):
-                self.client.cancel(self._futures)
-        self._stack.close()
+    def __exit__(self, *raised: Any) -> None:
+        self.cancel(self._futures)
+        super().__exit__(*raised)
 
     def start(self, plan: Plan, work: WorkFolder, progress: Progress) -> Progress:
         """Submit what is to do, first steps first. Progress counts the windows of finished
@@ -250,23 +148,11 @@ class Dask:
         return self.client.submit(work, self.job, numbers, retries=2, pure=False)
 
     def _wait(self, task: int, step: Step) -> None:
-        from distributed import CancelledError, KilledWorker
-
         while not self._futures[task].done():
             time.sleep(LOOK)
             self._report()
         self._report()
-        try:
-            self._futures[task].result()
-        except KilledWorker as error:
-            raise OrcaCoolError(
-                f"dask workers died again and again over the same task ({error}); is their "
-                f"memory enough?"
-            ) from error
-        except (CancelledError, OSError) as error:
-            raise OrcaCoolError(
-                f"--dask {self.where!r}: the cluster is lost ({error}); repeat the command to go on"
-            ) from error
+        self.result(self._futures[task])
         # a network file system may show a file late; a folder that the workers do not share never
         # does
         path, last = windows_path(self._folder, step), time.monotonic() + LAG

@@ -1,4 +1,4 @@
-"""The ranks of ``torchrun`` as helpers: each takes a slice of the steps, rank 0 merges and writes.
+"""The ranks of ``torchrun`` as helpers: each takes a slice of the work, rank 0 merges and writes.
 
 ``torchrun --nproc-per-node 4 -m orca_cool predict ...``; a rank that dies makes torchrun stop all,
 and the same command goes on.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ import torch.distributed as dist
 from orca_cool.errors import OrcaCoolError
 from orca_cool.prediction.checkpoint import WorkFolder
 from orca_cool.prediction.engine import Engine, WindowMap
+from orca_cool.prediction.parallel import is_rank
 from orca_cool.prediction.plan import Plan, Progress, Step, split
 from orca_cool.prediction.window_files import compute_steps, load_windows, unfinished, windows_path
 
@@ -40,6 +41,9 @@ class Ranks:
     restarted : torchrun has restarted the processes.
     """
 
+    #: How often the ranks have met in this process: each counts for itself, and all alike.
+    _meetings = 0
+
     numerics = None  # every rank's are those of rank 0: the work folder's settings say so
 
     def __init__(self, rank: int, world: int, local: int, restarted: bool = False):
@@ -54,10 +58,10 @@ class Ranks:
         """The rank that the environment names; None outside torchrun, or if there is one process
         only.
         """
-        names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
-        if not all(name in os.environ for name in names) or int(os.environ["WORLD_SIZE"]) < 2:
+        if not is_rank():
             return None
-        rank, world, local = (int(os.environ[name]) for name in names[:3])
+        names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
+        rank, world, local = (int(os.environ[name]) for name in names)
         return cls(rank, world, local, int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0)
 
     def device_name(self, wanted: str) -> str:
@@ -77,6 +81,8 @@ class Ranks:
                 store = dist.PrefixStore(
                     f"orca-cool/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store
                 )
+            Ranks._meetings += 1
+            self._store = dist.PrefixStore(f"meeting/{Ranks._meetings}", store)
             dist.init_process_group(
                 "gloo", store=store, rank=rank, world_size=world, timeout=PATIENCE
             )
@@ -87,6 +93,36 @@ class Ranks:
             if kind is None and self.rank == 0 and not self._waited:
                 dist.barrier()  # the others wait there
             dist.destroy_process_group()
+
+    def agree(self, value: Any) -> Any:
+        """Rank 0's value, on every rank; OrcaCoolError if rank 0 has stopped."""
+        found = [value]
+        with _peers():
+            dist.broadcast_object_list(found, 0)
+        return found[0]
+
+    def count(self, number: int) -> int:
+        """Add to what the ranks have done together; all of it."""
+        with _peers():
+            return int(self._store.add("done", number))
+
+    def gather(self, value: Any, look: Callable[[], object]) -> list[Any]:
+        """The values of all ranks, on every rank; OrcaCoolError if one has stopped.
+
+        Parameters
+        ----------
+        look : called again and again while the others are at work.
+        """
+        with _peers():
+            barrier = dist.barrier(async_op=True)
+            while not barrier.is_completed():
+                time.sleep(LOOK)
+                look()
+            barrier.wait()
+            found: list[Any] = [None] * self.world
+            dist.all_gather_object(found, value)
+        self._waited = True
+        return found
 
     def work(self, engine: Engine, plan: Plan, folder: Path) -> None:
         """Ranks other than 0: compute this rank's slice. OutputError as
