@@ -2,6 +2,7 @@
 again, against a whole window encoded and decoded for each sequence, as the original does it.
 
     python scripts/bench/screen.py [--device cpu] [--sequences 4] [--full 1]
+    OMP_NUM_THREADS=1 python scripts/bench/screen.py --count
 
 The screen is that of ``orca-cool screen local --preset orca``: the 1M module's 4 kb level, the
 forward strand, units of 10 bp, 20 of them a sequence, three runs. So 800 kb take 4,000 sequences a
@@ -10,23 +11,32 @@ of the process (which other work on the machine does not lengthen), and multipli
 what this package does, without the first sequence, which brings the reference. ``anew``: the same
 encoder and decoders, the window of each sequence encoded from nothing. ``plain``: the formulation
 to which the fast paths are held, likewise.
+
+``--count`` measures no time: it counts the floating-point operations of a sequence, and says what
+those of a whole genome would take on one H100.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from common import Random, released_size
+from torch.utils.flop_counter import FlopCounterMode
 
 from orca_cool.genome.regions import Region
+from orca_cool.model.fast import stage
+from orca_cool.model.fast.tiers import Tiers
 from orca_cool.perturb.changed import changed
 from orca_cool.perturb.screen_local import FrameScreen, Level, predict
-from orca_cool.perturb.screen_plan import frames, replacement, sequences, tiled
+from orca_cool.perturb.screen_plan import Frame, frames, replacement, sequences, tiled
 from orca_cool.prediction.orca_engine import OrcaEngine
 
 MB = 1_000_000
@@ -35,6 +45,13 @@ CENTRAL = Region("chrR", 40 * MB, 40 * MB + 800_000)
 UNIT, PER_SEQUENCE, RUNS = 10, 20, 3
 #: Sequences of 1 Mb.
 PER_MB = RUNS * MB // UNIT // PER_SEQUENCE
+
+#: bp of chr1 to chr22 of hg38. Windows of the paper's screen begin every 800 kb of them.
+AUTOSOMES = 2_875_001_522
+#: Dense peak of an H100 SXM by its data sheet, floating-point operations a second, and the share of
+#: it that convolutions are assumed to reach.
+PEAK = {"TF32": 494.7e12, "16 bit": 989.4e12}
+SHARE = 0.3
 
 
 def timed(work: Callable[[], object]) -> tuple[float, float]:
@@ -51,6 +68,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--sequences", type=int, default=4, help="measured with re-use")
     parser.add_argument("--full", type=int, default=1, help="measured without")
+    parser.add_argument("--count", action="store_true", help="count operations, measure nothing")
     options = parser.parse_args()
 
     model, source = released_size(), Random(chrR=100 * MB)
@@ -72,6 +90,9 @@ def main() -> None:
             ]
         )
 
+    if options.count:
+        print(count(model, source, frame, level, drawn[:2]))
+        return
     engine = OrcaEngine(model, source, options.device, fine_bytes=2**30)
     columns = np.ones(model.spec.bins, bool)
     screen = FrameScreen(engine, source, frame, level, columns)
@@ -107,6 +128,90 @@ def main() -> None:
         "bp encoded a sequence, re-used": round(read),
     }
     print(json.dumps(about | report, indent=1))
+
+
+@contextlib.contextmanager
+def counting() -> Iterator[Counter[str]]:
+    """Floating-point operations (a multiplication and its addition are two) by part of the network;
+    Winograd, which only a CPU uses, is off.
+    """
+    found: Counter[str] = Counter()
+    plain: dict[str, Callable[..., Any]] = {n: getattr(Tiers, n) for n in ("_chunks", "_tier2")}
+
+    def watched(name: str, part: str) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            before = counter.get_total_flops()
+            result = plain[name](*arguments)
+            found[part] += counter.get_total_flops() - before
+            return result
+
+        return call
+
+    many, stage.MANY = stage.MANY, 10**9
+    Tiers._chunks = watched("_chunks", "fine tier")  # type: ignore[method-assign]
+    Tiers._tier2 = watched("_tier2", "upper tier")  # type: ignore[method-assign]
+    try:
+        with FlopCounterMode(display=False) as counter:
+            yield found
+        found["decoder"] = counter.get_total_flops() - found.total()
+    finally:
+        stage.MANY = many
+        for name, function in plain.items():
+            setattr(Tiers, name, function)
+
+
+def count(
+    model: Any, source: Any, frame: Frame, level: Level, drawn: Sequence[Sequence[Any]]
+) -> str:
+    """A table of operations a sequence, and of hours for chr1 to chr22 on an H100.
+
+    Parameters
+    ----------
+    drawn : the first sequence, which brings the reference, and one that is counted.
+    """
+    if torch.get_num_threads() > 1:
+        raise SystemExit("what other threads do is not counted; set OMP_NUM_THREADS=1")
+    reused = OrcaEngine(model, source, "cpu", fine_bytes=2**30)
+    with counting():  # also makes the networks, which are made when they are first used
+        screen = FrameScreen(reused, source, frame, level, np.ones(model.spec.bins, bool))
+        screen.scores(drawn[:1])
+    with counting() as again:
+        screen.scores(drawn[1:])
+    anew = OrcaEngine(model, changed(source, drawn[1]), "cpu", reuse=False)
+    with counting() as whole:
+        predict([anew], frame, level)
+    rows = {"encodings used again": again, "each window encoded from nothing": whole}
+    rows["plain formulation, each window from nothing"] = plain_count(model, level.module)
+    sequences = AUTOSOMES / 800_000 * 4000 * RUNS
+    lines = [
+        f"{sequences / 1e6:.1f} million sequences",
+        "| | fine tier | upper tier | decoder | TFLOP a sequence | "
+        + " | ".join(f"hours, {name}" for name in PEAK)
+        + " |",
+        "|---" * (5 + len(PEAK)) + "|",
+    ]
+    for name, found in rows.items():
+        parts = [found["fine tier"], found["upper tier"], found["decoder"], found.total()]
+        hours = [found.total() * sequences / (SHARE * peak) / 3600 for peak in PEAK.values()]
+        cells = [f"{x / 1e12:.3f}" for x in parts] + [f"{h:,.0f}" for h in hours]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def plain_count(model: Any, module: Any) -> Counter[str]:
+    """Operations of the plain formulation, of which only shapes are needed."""
+    from reference import plain as reference
+
+    networks = model.model.to("meta")
+    found: Counter[str] = Counter()
+    with FlopCounterMode(display=False) as counter:
+        reference.encode(networks.encoder, np.zeros(MB, np.uint8), "meta")
+    found["upper tier"] = counter.get_total_flops()
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        x = torch.zeros(1, 128, 250, device="meta")
+        networks.decode(module, 4000, x, torch.zeros(1, 1, 250, 250, device="meta"), None)
+    found["decoder"] = counter.get_total_flops()
+    return found
 
 
 def plain(model: object, module: object, codes: np.ndarray, device: str) -> None:
