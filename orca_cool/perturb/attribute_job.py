@@ -308,6 +308,7 @@ def attributed(
         dict(source.chromsizes),
         np.array(units, int).reshape(-1, 2),
         {key: str(value) for key, value in opened.provenance.items()} | _named(opened) | told,
+        watched.pair,
     )
 
 
@@ -349,6 +350,7 @@ def _scores(
     chosen = units(where, settings.width, step)
     about = {"width": settings.width, "step": step}
     if method == "deletion":
-        return deletions(watched, chosen, report), chosen, about
-    found = shuffles(watched, chosen, runs=settings.runs, seed=settings.seed, progress=report)
-    return found, chosen, about | {"runs": settings.runs, "seed": settings.seed}
+        return deletions(watched, where.chrom, chosen, report), chosen, about
+    runs, seed = settings.runs, settings.seed
+    found = shuffles(watched, where.chrom, chosen, runs=runs, seed=seed, progress=report)
+    return found, chosen, about | {"runs": runs, "seed": seed}
