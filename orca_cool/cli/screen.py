@@ -33,6 +33,12 @@ _resolution = click.option(
     "--resolution", metavar="BP", help="Level: its resolution or window [default: the finest]."
 )
 _mask = click.option("--mask", metavar="BED", help="What is not to count: bins that it touches.")
+_between = click.option(
+    "--between",
+    metavar="CHROM",
+    help="Score the contacts with this other chromosome, at the top level of a module that reads "
+    "several [default: those within the unit's own].",
+)
 
 
 @click.group(cls=VerbGroup)
@@ -89,6 +95,7 @@ screen.add_command(insert)
     help="Maps of both strands, averaged, or of the forward one [default: both, with --preset "
     "orca forward].",
 )
+@_between
 @_mask
 @click.option("--sites", metavar="BED", help="Score these places alone, each a unit.")
 @seed_option
@@ -174,6 +181,7 @@ def local(
     type=click.Choice(STRANDS),
     help="Maps of both strands, averaged, or of the forward one [default: both].",
 )
+@_between
 @_mask
 @seed_option
 @edit_options

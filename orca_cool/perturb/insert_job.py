@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orca_cool.errors import EditError, RegionError
+from orca_cool.errors import EditError, ModelError, RegionError
 from orca_cool.files import check_output, sha256
 from orca_cool.genome.loops import read_loops
 from orca_cool.genome.regions import Region
@@ -175,7 +175,13 @@ class InsertScreenJob(VirtualScreenJob):
         """
         preset = PRESETS.get(self.preset or "", {})
         level = preset.get("resolution") if self.resolution is None else self.resolution
-        return chosen_level(self.spec, self.module or preset.get("module"), level, "insert")
+        module, resolution = chosen_level(self.spec, self.module or preset.get("module"), level)
+        if module.multi_chromosome:
+            raise ModelError(
+                f"module {module.name!r} reads several chromosomes; a screen (insert) needs one of "
+                f"a single chromosome"
+            )
+        return module, resolution
 
     def check_inputs(self) -> None:
         """Raise what the model's header, the genome and the files tell, before torch is loaded."""

@@ -22,15 +22,17 @@ from orca_cool.model.registry import resolve
 from orca_cool.model.spec import ModelDescription, ModelSpec
 from orca_cool.perturb.screen_options import (
     STRANDS,
+    check_between,
     check_drawing,
     chosen_level,
     common_settings,
     digest_of,
+    level_between,
     read_mask,
     require_known,
 )
 from orca_cool.perturb.screen_output import SCORE, ScreenResult
-from orca_cool.perturb.screen_plan import REPLACEMENTS
+from orca_cool.perturb.screen_plan import REPLACEMENTS, Frame, frames, frames_between
 from orca_cool.prediction.job import Job, Opened, Say
 from orca_cool.prediction.progress import progress_bar
 
@@ -109,6 +111,8 @@ class ScreenJob(VirtualScreenJob):
     replace : what stands in the place of a unit: one of
         :data:`orca_cool.perturb.screen_plan.REPLACEMENTS`.
     strands : "both" (the mean of their maps) or "forward"; None: both.
+    between : chromosome; the score is that of the row of a unit's bin over the bins of this other
+        chromosome, at the top level of a module that reads several. None: over those of its window.
     """
 
     other_models: tuple[str, ...] = ()
@@ -118,6 +122,7 @@ class ScreenJob(VirtualScreenJob):
     aggregate: str = "min"
     replace: str = "sample"
     strands: str | None = None
+    between: str | None = None
 
     def check(self) -> None:
         """Raise what can be known to be wrong before models and genome are opened.
@@ -136,6 +141,8 @@ class ScreenJob(VirtualScreenJob):
                 raise EditError(f"{option} {getattr(self, name)} is less than 1")
         check_drawing(self.seed, self.reencode)
         self._check_deletion()
+        if self.between is not None:
+            self._check_between()
         self._check_models()
         if self.output is not None:
             first, *others = self.paths()
@@ -153,6 +160,16 @@ class ScreenJob(VirtualScreenJob):
             raise EditError("--replace delete is scored on both strands; leave out --strands")
         if self.edits:
             raise EditError("--replace delete is of the genome in its file; leave out --edit")
+
+    def _check_between(self) -> None:
+        if self.replace == "delete":
+            raise EditError(
+                "--replace delete moves what lies behind it against the bins; leave out --between"
+            )
+        if self.both_or_forward != "both":
+            raise EditError(
+                f"--between {self.between!r} is scored on both strands, not {self.both_or_forward}"
+            )
 
     def _check_models(self) -> None:
         """Several models must have names of their own, one assembly, and the same windows."""
@@ -220,9 +237,12 @@ class ScreenJob(VirtualScreenJob):
         Raises
         ------
         ModelError
-            If the model has no such module or level, or the module reads several chromosomes.
+            If the model has no such module or level, or the module does not read several
+            chromosomes where one between them is screened.
         """
-        return chosen_level(spec, self.module_name, self.resolution, "local")
+        if self.between is not None:
+            return level_between(spec, self.module_name, self.resolution)
+        return chosen_level(spec, self.module_name, self.resolution)
 
     @property
     def overlap(self) -> int | None:
@@ -241,6 +261,22 @@ class ScreenJob(VirtualScreenJob):
                 spec.check_cell_type(self.cell_type)
             agreed_assembly(spec, self.source, self.any_genome)
         self.masked(self.source)
+        if not self.edits:
+            check_between(self.between, self.source.chromsizes)
+
+    def frames(self, source: SequenceSource, units: Sequence[Region]) -> list[Frame]:
+        """The windows that score units of a genome.
+
+        Raises
+        ------
+        EditError, RegionError
+            If a unit does not fit its window, or lies on the chromosome of ``between``.
+        """
+        module, resolution = self.chosen(self.spec)
+        if self.between is None:
+            return frames(self.spec, module, resolution, source, units)
+        check_between(self.between, source.chromsizes)
+        return frames_between(self.spec, module, source, units, self.between)
 
     def masked(self, source: SequenceSource) -> dict[str, np.ndarray]:
         """Masked intervals of each chromosome: (n, 2) starts and ends."""
@@ -291,6 +327,7 @@ class ScreenJob(VirtualScreenJob):
             "aggregate": self.aggregate,
             "replace": self.replace,
             "seed": self.seed,
+            **({} if self.between is None else {"between": self.between}),
         }
 
 

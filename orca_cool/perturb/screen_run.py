@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from orca_cool.errors import EditError
-from orca_cool.genome.regions import Region, few
+from orca_cool.genome.regions import Region, few, n_bins
 from orca_cool.perturb.screen_base import AGGREGATES, ScreenJob
+from orca_cool.perturb.screen_between import BetweenScreen
 from orca_cool.perturb.screen_drawn import Drawn
 from orca_cool.perturb.screen_journal import Key, ScreenJournal, with_numerics
 from orca_cool.perturb.screen_local import (
@@ -23,10 +24,13 @@ from orca_cool.perturb.screen_local import (
     unmasked,
 )
 from orca_cool.perturb.screen_output import ScreenResult
-from orca_cool.perturb.screen_plan import Frame, frames
+from orca_cool.perturb.screen_plan import Frame
 from orca_cool.prediction.engine import Engine
 from orca_cool.prediction.job import MANY_EDITS, Opened
 from orca_cool.prediction.progress import Report, no_report
+
+#: What scores the sequences of a frame.
+Scorer = FrameScreen | DeletionScreen | BetweenScreen
 
 
 class Screen:
@@ -77,9 +81,9 @@ class Screen:
         return Level(module, resolution, maps, self.job.both_or_forward)
 
     def _frames(self) -> list[Frame]:
-        spec, level = self.opened.spec, self.level
+        level = self.level
         if self.job.replace != "delete":
-            return frames(spec, level.module, level.resolution, self.source, self.units)
+            return self.job.frames(self.source, self.units)
         numbers: dict[str, list[int]] = {}  # windows are chosen deletion by deletion
         for k, unit in enumerate(self.units):
             numbers.setdefault(unit.chrom, []).append(k)
@@ -113,25 +117,37 @@ class Screen:
 
     def _columns(self, frame: Frame) -> tuple[np.ndarray, bool]:
         r, n = self.level.resolution, self.opened.spec.bins
-        masked = is_masked(self.mask, frame.chrom, frame.start(r), r, n)
-        return unmasked(self.source, masked, frame.chrom, frame.start(r), r)
+        chrom, start = frame.chrom, frame.start(r)
+        if self.job.between is not None:
+            chrom, start = self.job.between, 0
+            n = n_bins(self.source.chromsizes[chrom], r)
+        masked = is_masked(self.mask, chrom, start, r, n)
+        return unmasked(self.source, masked, chrom, start, r)
 
     def _drawn(self, frame: Frame) -> Drawn:
         r = self.level.resolution
         start, width = frame.start(r), self.opened.spec.window(r)
+        if frame.pairs:
+            width = len(frame.stretch)
         if self.job.replace == "delete":
             start, width = 0, 0
         return Drawn(self.job, self.source, frame, self.units, start, width)
 
-    def _scorers(self, frame: Frame) -> list[FrameScreen | DeletionScreen]:
+    def _scorers(self, frame: Frame) -> list[Scorer]:
         """One for each model."""
+        if frame.pairs:
+            columns, _ = self._columns(frame)
+            return [
+                BetweenScreen(engine, types, self.source, frame, level, columns)
+                for engine, types, level in zip(self.engines, self.types, self.levels)
+            ]
         if self.job.replace != "delete":
             columns, _ = self._columns(frame)
             return [
                 FrameScreen(engine, self.source, frame, level, columns)
                 for engine, level in zip(self.engines, self.levels)
             ]
-        out: list[FrameScreen | DeletionScreen] = []
+        out: list[Scorer] = []
         for engine, types, level in zip(self.engines, self.types, self.levels):
             by_type = [engine.for_cell_type(name) for name in types]  # type: ignore[attr-defined]
             out.append(DeletionScreen(by_type or [engine], level, self.mask))
@@ -168,11 +184,7 @@ class Screen:
                     report(self.done, self.total)
         return self._result()
 
-    def _score(
-        self,
-        scorers: Sequence[FrameScreen | DeletionScreen],
-        part: Sequence[tuple[Key, list[int], Any]],
-    ) -> None:
+    def _score(self, scorers: Sequence[Scorer], part: Sequence[tuple[Key, list[int], Any]]) -> None:
         """Score some sequences of one run of a window, by all models."""
         every = [scorer.scores([edits for _, _, edits in part]) for scorer in scorers]
         for (key, numbers, _), *by_model in zip(part, *every):
