@@ -117,8 +117,9 @@ def _chromosomes(axes: Axes, laid: Laid) -> None:
             line(at, color="0.3", lw=0.8)
         axes.text(at + len(s) / 2, 1.01, s.chrom, transform=axes.get_xaxis_transform(), ha="center")
         at += len(s)
-    names = ", ".join(str(s) for s in laid.segments)
-    axes.set_xlabel(f"{names}, end to end", fontsize=8)
+    names = " and ".join(f"{s.chrom}:{s.start:,}-{s.end:,}" for s in laid.segments)
+    unit = axes.get_xlabel().rpartition(" ")[2]
+    axes.set_xlabel(f"{names}, end to end {unit}", fontsize=8)
 
 
 def _objective(axes: Axes, found: Attribution) -> None:
