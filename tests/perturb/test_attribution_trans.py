@@ -16,8 +16,10 @@ from conftest import make_toy_expected, make_toy_model, make_toy_spec
 import orca_cool as oc
 from orca_cool.cli import main
 from orca_cool.errors import RegionError
+from orca_cool.genome.composition import gc_of_bins
 from orca_cool.genome.regions import Region
 from orca_cool.maps.coolfile import read_log_ratio
+from orca_cool.maps.tracks import first_eigenvector
 from orca_cool.model.bundle import save_bundle
 from orca_cool.perturb.gradient import Differentiable
 from orca_cool.perturb.objective_text import parse_objective
@@ -95,8 +97,13 @@ def test_modules_of_single_chromosomes_come_first(folder):
     both = predictor(folder, "toy")
     assert watched(both, WITHIN).placed.module.name == "S"
     assert watched(both, "pixel a:100 a:5,900").placed.module.name == "G"
-    # E1 is of whole chromosomes where a window holds one
-    assert watched(both, "e1 a:3,000").placed.resolution == 640
+    # E1 is of whole chromosomes where a window holds one; of a's last bin too little is there
+    found = watched(both, "e1 a:3,000")
+    assert found.placed.resolution == 640
+    values = both.zoom("a:3,000", module="G", edges="real")[640].values[:9, :9]
+    gc = gc_of_bins(both.genome.source, "a", 0, 640, 9)
+    wanted = first_eigenvector(np.asarray(values, float), gc)
+    assert found.value == pytest.approx(wanted[4], abs=1e-4)
 
 
 def watched(one, text, level=None) -> Watched:
