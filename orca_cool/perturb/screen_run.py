@@ -107,11 +107,12 @@ class Screen:
         self.frames = kept
         if not self.n_units:
             where = few(map(str, self.units), 3)
-            why = (
-                f"their windows are mostly masked by {self.job.mask!r}"
-                if self.skipped
-                else "all of them hold an N"
-            )
+            why = "all of them hold an N"
+            if self.skipped:
+                seen = f"{self.job.between} is" if self.job.between else "their windows are"
+                why = f"{seen} mostly N, or beyond the chromosome's end"
+                if self.job.mask is not None:
+                    why = f"{seen} mostly masked by {self.job.mask!r}"
             raise EditError(f"none of the units {where} can be scored: {why}")
         return total
 

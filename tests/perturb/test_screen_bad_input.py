@@ -42,7 +42,7 @@ BEDS = {
         ("a:100-200 --between b --strands forward", "'b' is scored on both strands, not forward"),
         ("a:100-200 --between b --preset orca", "'b' is scored on both strands, not forward"),
         ("a:100-200 --between b --replace delete --per-sequence 1", "leave out --between"),
-        ("a:5000-6000 --between b --module G --unit 1kb", "across a:5,120, where the parts meet"),
+        ("a:100-200 --between b", "can be scored: b is mostly N, or beyond the chromosome's end"),
         ("a:100-200 --module S --resolution 320", "level '320' is not of module 'S'"),
         ("a:100-200 --mask all.bed", "mostly masked by 'all.bed'"),
         ("a:100-200 --runs 0", "--runs 0 is less than 1"),
