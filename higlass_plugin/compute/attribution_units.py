@@ -47,14 +47,16 @@ class Asked:
     ):
         require_gradient(objective)
         self.predicted, self.objective, self.level, self.uid = predicted, objective, level, uid
-        placed = self.watched().placed
-        self.placed = placed
-        chrom = objective.region.chrom
+        if objective.second is not None:
+            raise RegionError(
+                f"objective {objective.text!r} is between chromosomes, and a track of attribution "
+                f"is of one; orca-cool attribute writes it"
+            )
+        watched = self.watched()
+        self.placed = watched.placed
+        # of several chromosomes that are read together the objective's own comes first
+        self.reach = watched.sequence[0]
         spec = predicted.engine.spec
-        top = placed.top(spec, chrom)
-        self.reach = Region(
-            chrom, max(top.start, 0), min(top.end, predicted.axis.chromsizes[chrom])
-        )
         self.block: int = spec.encoder.block  # type: ignore[attr-defined]
 
     def watched(self) -> Watched:

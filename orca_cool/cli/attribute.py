@@ -92,7 +92,8 @@ def attribute(
 ) -> None:
     """Which bases of REGION a number of the predicted map depends on.
 
-    REGION and the objective's positions are 0-based and, where the genome is edited, those of the
+    Of the contact of two chromosomes (`pixel` and `rect`) REGION may be on either. REGION and the
+    objective's positions are 0-based and, where the genome is edited, those of the
     edited genome. Written are OUT.tsv.gz and OUT.parquet (each base, or each stretch), OUT.bw (what
     each base contributes), OUT.A.bw to OUT.T.bw (the numbers of each base that may stand there) and
     OUT.png (logo, track, and the map with the objective drawn in).

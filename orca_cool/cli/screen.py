@@ -26,6 +26,13 @@ from orca_cool.perturb.screen_job import PRESETS
 from orca_cool.prediction.parallel import only_helps
 from orca_cool.variants.options import EditOptions
 
+_between = click.option(
+    "--between",
+    metavar="CHROM",
+    help="Score the contacts with this other chromosome, at the top level of a module that reads "
+    "several [default: those within the unit's own].",
+)
+
 
 @click.group(cls=VerbGroup)
 def screen() -> None:
@@ -57,6 +64,7 @@ screen.add_command(insert)
     replace="sample",
     why=" The minimum leaves out those that only share sequences with a strong one.",
 )
+@_between
 @click.option("--sites", metavar="BED", help="Score these places alone, each a unit.")
 @click.option(
     "--preset",
@@ -114,6 +122,7 @@ def local(
     f"[default: {THRESHOLD}].",
 )
 @place_options("place", changed="knocked out", per_sequence=1, aggregate="mean", replace="shuffle")
+@_between
 @edit_options
 @workers_options("screen motifs", NEEDS)
 @force_option

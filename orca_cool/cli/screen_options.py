@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 import click
 
 from orca_cool.cli.options import job_options, output_option
-from orca_cool.perturb.screen_base import AGGREGATES
 from orca_cool.perturb.screen_options import STRANDS
+from orca_cool.perturb.screen_places import AGGREGATES
 from orca_cool.perturb.screen_plan import REPLACEMENTS
 
 F = TypeVar("F", bound=Callable[..., Any])

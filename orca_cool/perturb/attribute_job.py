@@ -329,6 +329,7 @@ def attributed(
         | _named(opened)
         | phased
         | told,
+        watched.pair,
     )
 
 
@@ -370,6 +371,7 @@ def _scores(
     chosen = units(where, settings.width, step)
     about = {"width": settings.width, "step": step}
     if method == "deletion":
-        return deletions(watched, chosen, report), chosen, about
-    found = shuffles(watched, chosen, runs=settings.runs, seed=settings.seed, progress=report)
-    return found, chosen, about | {"runs": settings.runs, "seed": settings.seed}
+        return deletions(watched, where.chrom, chosen, report), chosen, about
+    runs, seed = settings.runs, settings.seed
+    found = shuffles(watched, where.chrom, chosen, runs=runs, seed=seed, progress=report)
+    return found, chosen, about | {"runs": runs, "seed": seed}

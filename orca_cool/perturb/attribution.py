@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from orca_cool.maps.contact_map import ContactMap
+    from orca_cool.perturb.laid import Laid
     from orca_cool.perturb.objective import Objective
 
 #: The methods, by what each gives: a number for each base that may stand at a position, or one for
@@ -52,9 +53,11 @@ class Attribution:
         place of the one that is there. For methods of units (units,): the change of the objective.
     units : (units, 2) start and end in bp, of methods of units; else empty.
     value : the objective where nothing is changed.
-    map : the map that it is taken from, of the level that was chosen.
+    map : the map that it is taken from, of the level that was chosen. Of an objective between two
+        chromosomes it is that of two stretches end to end.
     chromsizes : {chromosome: bp} of the genome.
     about : model, genome, settings, and what else the method tells, as plain values.
+    laid : the two stretches of an objective between chromosomes; None: it is of one.
 
     Examples
     --------
@@ -75,6 +78,7 @@ class Attribution:
     chromsizes: dict[str, int]
     units: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), int))
     about: dict[str, Any] = field(default_factory=dict)
+    laid: Laid | None = None
 
     @property
     def projected(self) -> np.ndarray:

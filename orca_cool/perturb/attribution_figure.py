@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from orca_cool.perturb.laid import Laid
+
 #: What stands at the logo's and the track's axis.
 _LABELS = {
     "gradient": "input x gradient",
@@ -50,6 +52,8 @@ def draw_attribution(found: Attribution, letters: int = 120) -> Figure:
     _logo(logomaker, figure.add_subplot(grid[0, :]), found, values, first, last)
     _track(figure.add_subplot(grid[1, :]), found, values, first, last)
     axes = found.map.plot(figure.add_subplot(grid[2, 1]), title="")
+    if found.laid is not None:
+        _chromosomes(axes, found.laid)
     _objective(axes, found)
     model = found.about.get("model", "")
     figure.suptitle(
@@ -105,6 +109,19 @@ def _track(axes: Axes, found: Attribution, values: np.ndarray, first: int, last:
     axes.set_ylabel(_LABELS[found.method], fontsize=8)
 
 
+def _chromosomes(axes: Axes, laid: Laid) -> None:
+    """A line where one chromosome ends and the other begins, and their names."""
+    at = 0
+    for s in laid.segments:
+        for line in (axes.axvline, axes.axhline):
+            line(at, color="0.3", lw=0.8)
+        axes.text(at + len(s) / 2, 1.01, s.chrom, transform=axes.get_xaxis_transform(), ha="center")
+        at += len(s)
+    names = " and ".join(f"{s.chrom}:{s.start:,}-{s.end:,}" for s in laid.segments)
+    unit = axes.get_xlabel().rpartition(" ")[2]
+    axes.set_xlabel(f"{names}, end to end {unit}", fontsize=8)
+
+
 def _objective(axes: Axes, found: Attribution) -> None:
     """The bins that the objective reads, and where the region lies, on both sides of the
     diagonal.
@@ -114,9 +131,12 @@ def _objective(axes: Axes, found: Attribution) -> None:
     m, r = found.map, found.map.resolution
     words = found.objective.text.split()  # of a difference, those of what is compared
     wider = DOT * ("dot" in words)
+    laid, parts = found.laid, found.objective.parts
     for one, two in found.objective.boxes:
         spans = []
-        for a, b in (one, two):
+        for (a, b), part in zip((one, two), (parts[0], parts[-1])):
+            moved = 0 if laid is None else (laid.at(part.chrom, a) or 0) - a
+            a, b = a + moved, b + moved
             low = max((a - m.start) // r - wider, 0)
             high = min(-(-(b - m.start) // r) + wider, len(m.values))
             spans.append((m.start + low * r, (high - low) * r))
@@ -125,6 +145,12 @@ def _objective(axes: Axes, found: Attribution) -> None:
             y, width, height = x - (DIAMOND - 1) * r, DIAMOND * r, DIAMOND * r
         for corner, w, h in (((x, y), width, height), ((y, x), height, width)):
             axes.add_patch(Rectangle(corner, w, h, fill=False, edgecolor="black", lw=1.4))
-    at = (found.region.start + found.region.end) / 2
+    at: float | None = (found.region.start + found.region.end) / 2
+    if laid is not None:
+        at = laid.at(found.region.chrom, (found.region.start + found.region.end) // 2)
+    elif found.region.chrom != m.chrom:
+        at = None
+    if at is None:  # it lies behind what is drawn
+        return
     axes.plot([at], [at], marker="x", color="tab:green", ms=8, mew=2, ls="none")
     label_bp(axes.xaxis, len(m.region), 6)

@@ -17,13 +17,14 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from orca_cool.encodings.reuse import CONCATENATED
 from orca_cool.genome.regions import Region
 from orca_cool.genome.source import one_hot
 from orca_cool.model.cascade import Orca, flip_map
 from orca_cool.model.fast.precision import convolutions
 from orca_cool.perturb.objective import require_gradient
 from orca_cool.perturb.watched import Watched
-from orca_cool.prediction.batch_decoder import strand_window
+from orca_cool.prediction.batch_decoder import plain, strand_window
 from orca_cool.prediction.progress import Report, no_report
 from orca_cool.prediction.windows import Window
 
@@ -45,7 +46,8 @@ class Differentiable:
     Parameters
     ----------
     watched : the objective.
-    region : whose bases are variables; it lies in the top window.
+    region : whose bases are variables; it lies in the top window, or, where a module reads several
+        chromosomes, in one of the stretches of its input.
     dtype : of the networks: float32, or float64 for checks.
 
     Raises
@@ -61,14 +63,22 @@ class Differentiable:
         self.device, self.spec = engine.device, engine.bundle.spec
         model = engine.bundle.model
         self.model: Orca = model if dtype == torch.float32 else copy.deepcopy(model).to(dtype)
-        base, origin = self.spec.base_bin, watched.placed.origin
+        base, laid = self.spec.base_bin, watched.placed.laid
         self.bins = self.spec.window(watched.placed.module.resolutions[0]) // base
         margin = self.spec.encoder.context // base
-        first = (region.start - origin) // base - margin
-        last = -(-(region.end - origin) // base) + margin
+        #: Where the region begins, in bp from the start of the top window.
+        self.at = region.start - watched.placed.origin
+        #: Whether the sequence ends with the top window.
+        self.ends = laid is not None or engine.edges == "zero-padded"
+        self._joined = None if laid is None else laid.genome(engine.source)
+        if laid is not None:
+            self.at = laid.span(region) or 0
+        first = self.at // base - margin
+        last = -(-(self.at + len(region)) // base) + margin
         #: Base bins of the top window that depend on the region.
         self.first, self.last = max(first, 0), min(last, self.bins)
         codes = engine.source.fetch(region.chrom, region.start, region.end)
+        self._logs: dict[tuple[int, bool], Tensor] = {}
         #: (4, L) one-hot bases of the region as they are in the genome.
         self.bases = one_hot(codes, self.device, dtype)
 
@@ -79,17 +89,36 @@ class Differentiable:
         # clones are no inference tensors
         return [s.clone().to(self.dtype) for s in (strands[0], strands[1].flip(-1))]
 
-    @cached_property
-    def _logs(self) -> dict[int, Tensor]:
-        """By resolution, (1, maps, n, n) log expected: an input of the decoders."""
-        module = self.watched.placed.module
-        tables = self.watched.engine.bundle.every_expected(module)
-        out = {}
-        for r in module.resolutions:
-            log = np.log(np.stack([t.expected_matrix(r, self.spec.bins) for t in tables]))
-            plain = torch.from_numpy(log.astype(np.float32)).to(self.device)
-            out[r] = plain.to(self.dtype)[None]
-        return out
+    def _log(self, resolution: int, reverse: bool) -> Tensor:
+        """(1, maps, n, n) log expected of a strand's window: an input of the decoders."""
+        zoom = self.watched.reference_zoom
+        key = resolution, reverse and zoom.segments is not None
+        if key not in self._logs:
+            tables = self.watched.engine.bundle.every_expected(self.watched.placed.module)
+            n, pieces = self.spec.bins, plain(zoom.segments)
+            begin = zoom.starts[resolution] * resolution
+            if reverse:
+                begin = zoom.reverse_expected_starts.get(resolution, begin)
+            log = np.log(
+                np.stack(
+                    [
+                        t.assembled(resolution, pieces, begin, n)
+                        if pieces
+                        else t.expected_matrix(resolution, n)
+                        for t in tables
+                    ]
+                )
+            )
+            one = torch.from_numpy(log.astype(np.float32)).to(self.device, self.dtype)[None]
+            self._logs[key] = flip_map(one) if key[1] else one
+        return self._logs[key]
+
+    def _fetch(self, start: int, end: int) -> np.ndarray:
+        """Codes of the top window's sequence, in bp from its start, and of what lies around it."""
+        if self._joined is not None:
+            return self._joined.fetch(CONCATENATED, start, end)
+        source, origin = self.watched.engine.source, self.watched.placed.origin
+        return source.fetch(self.region.chrom, origin + start, origin + end)
 
     # ---- forward
 
@@ -150,13 +179,11 @@ class Differentiable:
     def _encode(self, bases: Tensor, a: int, b: int) -> list[Tensor]:
         """Encodings (width, b - a) of bins [a, b) of both strands, in the forward order."""
         base, flank = self.spec.base_bin, self.spec.encoder.flank
-        origin, engine = self.watched.placed.origin, self.watched.engine
         start, end = a * base - flank, b * base + flank
-        if engine.edges == "zero-padded":
+        if self.ends:
             start, end = max(start, 0), min(end, self.bins * base)
-        codes = engine.source.fetch(self.region.chrom, origin + start, origin + end)
-        x = one_hot(codes, self.device, self.dtype)
-        at = self.region.start - origin - start  # of the region's first base in this piece
+        x = one_hot(self._fetch(start, end), self.device, self.dtype)
+        at = self.at - start  # of the region's first base in this piece
         i, j = max(at, 0), min(at + len(self.region), end - start)
         if i < j:
             x = torch.cat([x[:, :i], bases[:, i - at : j - at], x[:, j:]], dim=1)
@@ -206,7 +233,7 @@ class Differentiable:
                 decode = partial(model.decode, module, r)
                 if self.spec.bins > KEPT_BINS:
                     decode = partial(checkpoint, decode, use_reentrant=False)
-                above = decode(w.x, self._logs[r], w.coarse)
+                above = decode(w.x, self._log(r, bool(reverse)), w.coarse)
                 if r == placed.resolution:
                     break
                 before = r

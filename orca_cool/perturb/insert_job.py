@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orca_cool.errors import EditError, RegionError
+from orca_cool.errors import EditError, ModelError, RegionError
 from orca_cool.files import check_output, sha256
 from orca_cool.genome.loops import read_loops
 from orca_cool.genome.regions import Region
@@ -174,10 +174,18 @@ class InsertScreenJob(VirtualScreenJob[InsertResult]):
         return module
 
     def chosen(self, spec: ModelDescription) -> tuple[ModuleSpec, int]:
-        """As :meth:`VirtualScreenJob.chosen`; a preset has a resolution of its own."""
+        """As :meth:`VirtualScreenJob.chosen`; a preset has a resolution of its own, and a module
+        that reads several chromosomes is an error.
+        """
         level = PRESETS.get(self.preset or "", {}).get("resolution")
         wanted = level if self.resolution is None else self.resolution
-        return chosen_level(spec, self.module_name, wanted, "insert")
+        module, resolution = chosen_level(spec, self.module_name, wanted)
+        if module.multi_chromosome:
+            raise ModelError(
+                f"module {module.name!r} reads several chromosomes; a screen (insert) needs one of "
+                f"a single chromosome"
+            )
+        return module, resolution
 
     def check_inputs(self) -> None:
         """Raise what the model's header, the genome and the files tell, before torch is loaded."""

@@ -20,14 +20,14 @@ from orca_cool.perturb.screen_plan import tiled
 from orca_cool.perturb.watched import Watched
 from orca_cool.prediction.orca_engine import OrcaEngine
 from orca_cool.prediction.progress import Report, no_report
+from orca_cool.prediction.zoom import EncodedZoom
 
 
 @dataclass(frozen=True)
 class Replaced:
-    """``[start, end)`` of the objective's chromosome in bp, and the codes in its place: as many, or
-    none.
-    """
+    """``[start, end)`` of a chromosome in bp, and the codes in its place: as many, or none."""
 
+    chrom: str
     start: int
     end: int
     codes: tuple[int, ...] = ()
@@ -50,7 +50,9 @@ def substitutions(watched: Watched, region: Region, progress: Report = no_report
     out = np.zeros((len(region), 4))
     out[codes == GAP] = np.nan
     places = [(k, b) for k in range(len(region)) for b in range(4) if codes[k] not in (b, GAP)]
-    edits = [Replaced(region.start + k, region.start + k + 1, (b,)) for k, b in places]
+    edits = [
+        Replaced(region.chrom, region.start + k, region.start + k + 1, (b,)) for k, b in places
+    ]
     for (k, b), change in zip(places, changes(watched, edits, progress)):
         out[k, b] = change
     return out
@@ -70,37 +72,39 @@ def units(region: Region, width: int, step: int) -> list[tuple[int, int]]:
 
 
 def deletions(
-    watched: Watched, intervals: Sequence[tuple[int, int]], progress: Report = no_report
+    watched: Watched, chrom: str, intervals: Sequence[tuple[int, int]], progress: Report = no_report
 ) -> np.ndarray:
-    """The change of an objective by deleting each interval: (units,) float64.
+    """The change of an objective by deleting each interval of a chromosome: (units,) float64.
 
-    Windows are laid so that the longer part of them keeps its bins; the objective's positions move
-    with the sequence, and one that is deleted lies where the deletion is.
+    Windows are laid so that the longer part of them keeps its bins (where a module reads several
+    chromosomes: what lies before the deletion); the objective's positions move with the sequence,
+    and one that is deleted lies where the deletion is.
     """
-    edits = [Replaced(a, b) for a, b in intervals]
+    edits = [Replaced(chrom, a, b) for a, b in intervals]
     return np.array(list(changes(watched, edits, progress)))
 
 
 def shuffles(
     watched: Watched,
+    chrom: str,
     intervals: Sequence[tuple[int, int]],
     *,
     runs: int = 3,
     seed: int = 0,
     progress: Report = no_report,
 ) -> np.ndarray:
-    """The change of an objective by shuffling the bases of each interval: (units,) float64, the
-    mean of some runs.
+    """The change of an objective by shuffling the bases of each interval of a chromosome: (units,)
+    float64, the mean of some runs.
 
     Each interval's order is drawn from the seed, the run and its start alone, so that it does not
     depend on what else is asked for.
     """
     edits = []
     for a, b in intervals:
-        codes = watched.engine.source.fetch(watched.chrom, a, b)
+        codes = watched.engine.source.fetch(chrom, a, b)
         for run in range(runs):
             drawn = np.random.default_rng([seed, run, a]).permutation(codes)
-            edits.append(Replaced(a, b, tuple(int(c) for c in drawn)))
+            edits.append(Replaced(chrom, a, b, tuple(int(c) for c in drawn)))
     found = np.array(list(changes(watched, edits, progress)))
     return found.reshape(len(intervals), runs).mean(axis=1)
 
@@ -111,7 +115,7 @@ def changes(
     """The change of an objective by each of some edits; the edits are predicted in batches."""
     size = watched.engine.windows_per_batch
     for edit in edits:
-        watched.require_inside(Region(watched.chrom, edit.start, edit.end))
+        watched.require_inside(Region(edit.chrom, edit.start, edit.end))
     before = watched.value
     progress(0, len(edits))
     for at in range(0, len(edits), size):
@@ -124,27 +128,26 @@ def changes(
 def _values(watched: Watched, edits: Sequence[Replaced]) -> list[float]:
     """The objective of each edited genome."""
     engines = [_engine(watched, edit) for edit in edits]
-    if not watched.objective.reads_map:
-        maps = [watched.reference] * len(edits)
-        starts = [watched.placed.start] * len(edits)
-    else:
-        zooms = [watched.encoded(e, _centre(watched, edit)) for e, edit in zip(engines, edits)]
-        maps = watched.decoded(zooms)
-        r = watched.placed.resolution
-        starts = [z.origin + z.starts[r] * r for z in zooms]
-    return [
-        float(
-            watched.objective(
-                watched.view(m, start=s, profile=watched.profile_of(e), lift=_lift(edit))
-            )
-        )
-        for m, s, e, edit in zip(maps, starts, engines, edits)
-    ]
+    lifts = [_lift(edit) for edit in edits]
+    zooms: list[EncodedZoom | None] = [None] * len(edits)
+    maps = [watched.reference] * len(edits)
+    if watched.objective.reads_map:
+        encoded = [
+            watched.encoded(e, _centre(watched, edit), lift)
+            for e, edit, lift in zip(engines, edits, lifts)
+        ]
+        zooms, maps = [*encoded], watched.decoded(encoded)
+    out = []
+    for m, zoom, e, lift in zip(maps, zooms, engines, lifts):
+        profile = watched.profile_of(e)
+        seen = watched.view(m, zoom=zoom, profile=profile, lift=lift, source=e.source)
+        out.append(float(watched.objective(seen)))
+    return out
 
 
 def _engine(watched: Watched, edit: Replaced) -> OrcaEngine:
     """The engine of the genome with the edit."""
-    where = Region(watched.chrom, edit.start, edit.end)
+    where = Region(edit.chrom, edit.start, edit.end)
     genome = changed(watched.engine.source, [(where, np.array(edit.codes, np.uint8))])
     return watched.engine.for_genome(genome)
 
@@ -153,15 +156,16 @@ def _centre(watched: Watched, edit: Replaced) -> int:
     """What the windows of the edited genome centre on: the longer part of them keeps its bins."""
     lost = edit.end - edit.start - len(edit.codes)
     position = watched.placed.position
-    return position if edit.start >= position else position - lost
+    stays = edit.chrom != watched.chrom or edit.start >= position
+    return position if stays else position - lost
 
 
-def _lift(edit: Replaced) -> Callable[[int], int]:
+def _lift(edit: Replaced) -> Callable[[str, int], int]:
     """Where positions of the genome lie after an edit."""
     lost = edit.end - edit.start - len(edit.codes)
 
-    def lift(position: int) -> int:
-        if position < edit.start or not lost:
+    def lift(chrom: str, position: int) -> int:
+        if chrom != edit.chrom or position < edit.start or not lost:
             return position
         return position - lost if position >= edit.end else edit.start
 

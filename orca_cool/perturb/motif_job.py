@@ -16,8 +16,8 @@ from orca_cool.genome.source import SequenceSource
 from orca_cool.perturb.motif_result import MotifScreenResult, motif_result, paths_of
 from orca_cool.perturb.motif_sites import Sites, counted, find_sites
 from orca_cool.perturb.motifs import read_matrices
-from orca_cool.perturb.screen_base import ScreenJob
 from orca_cool.perturb.screen_options import digest_of
+from orca_cool.perturb.screen_places import ScreenJob
 from orca_cool.perturb.screen_share import Alone
 from orca_cool.prediction.job import Opened, Say
 

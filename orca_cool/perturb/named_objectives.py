@@ -5,6 +5,7 @@ regions ("chr9:100,000-140,000").
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,10 +19,10 @@ from orca_cool.perturb.objective import (
     Objective,
     PredictedMap,
     mean_of,
+    places_of,
     positions_of,
     region_of,
     require_known,
-    same_chromosome,
 )
 
 if TYPE_CHECKING:
@@ -32,46 +33,55 @@ DIAMOND = 10
 
 
 def pixel(first: str, second: str) -> Objective:
-    """Log observed/expected of the two bins in which two positions ("chr9:100,000") lie.
+    """Log observed/expected of the two bins in which two positions ("chr9:100,000") lie, which may
+    be of two chromosomes.
 
     Raises
     ------
     RegionError
-        If a position is not understood, or they lie on two chromosomes.
+        If a position is not understood.
     """
     text = f"pixel {first} {second}"
-    (a, b), chrom = positions_of(text, first, second)
+    (one, a), (two, b) = places_of(text, first, second)
 
     def value(m: PredictedMap) -> Tensor:
-        i, j = m.bin(a), m.bin(b)
+        i, j = m.bin(a, one), m.bin(b, two)
         require_known(bool(m.known[i, j]), text)
         return m.values[i, j]
 
-    boxes = (((a, a + 1), (b, b + 1)),)
-    return Objective(text, Region(chrom, min(a, b), max(a, b) + 1), value, boxes=boxes)
+    return _of_two(text, value, Region(one, a, a + 1), Region(two, b, b + 1))
+
+
+def _of_two(
+    text: str, value: Callable[[PredictedMap], Tensor], one: Region, two: Region
+) -> Objective:
+    """An objective of the contacts of two regions, of one chromosome or of two."""
+    boxes = (((one.start, one.end), (two.start, two.end)),)
+    if one.chrom != two.chrom:
+        return Objective(text, one, value, boxes=boxes, second=two)
+    region = Region(one.chrom, min(one.start, two.start), max(one.end, two.end))
+    return Objective(text, region, value, boxes=boxes)
 
 
 def rect(first: str, second: str) -> Objective:
-    """Mean log observed/expected of the bins that two regions ("chr9:100,000-140,000") touch.
+    """Mean log observed/expected of the bins that two regions ("chr9:100,000-140,000") touch; they
+    may be of two chromosomes.
 
     Raises
     ------
     RegionError
-        If a region is not understood, or they lie on two chromosomes.
+        If a region is not understood.
     """
     text = f"rect {first} {second}"
     one, two = (region_of(text, part) for part in (first, second))
-    same_chromosome(text, one.chrom, two.chrom)
 
     def value(m: PredictedMap) -> Tensor:
-        i, j = (slice(m.bin(r.start), m.bin(r.end - 1) + 1) for r in (one, two))
+        i, j = (slice(m.bin(r.start, r.chrom), m.bin(r.end - 1, r.chrom) + 1) for r in (one, two))
         known = m.known[i, j]
         require_known(bool(known.any()), text)
         return mean_of(m.values[i, j], known)
 
-    region = Region(one.chrom, min(one.start, two.start), max(one.end, two.end))
-    boxes = (((one.start, one.end), (two.start, two.end)),)
-    return Objective(text, region, value, boxes=boxes)
+    return _of_two(text, value, one, two)
 
 
 def dot(first: str, second: str) -> Objective:
@@ -203,7 +213,7 @@ def profile(name: str, position: str) -> Objective:
     def value(m: PredictedMap) -> Tensor:
         if m.profile is None:
             raise ModelError(f"objective {text!r}: a contact map has no chromatin profiles")
-        return m.profile(name, m.lift(at))
+        return m.profile(name, m.lift(chrom, at))
 
     return Objective(text, Region(chrom, at, at + 1), value, reads_map=False)
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from orca_cool.maps.contact_map import ContactMap
+    from orca_cool.perturb.laid import Laid
 
 #: Longer than any chromosome: positions are held against the genome later.
 ANY = 2**62
@@ -28,6 +29,9 @@ ANY = 2**62
 @dataclass(frozen=True)
 class PredictedMap:
     """The map of one window as an objective sees it: n bins, tensors of one number type.
+
+    A map between chromosomes has the bins of the module's whole input, whose stretches are laid end
+    to end.
 
     Attributes
     ----------
@@ -39,9 +43,10 @@ class PredictedMap:
     reference : (n, n) the values of the genome before anything is changed; None: there are none.
     profile : from a profile's name and a position, its prediction there; None: there are none.
     cell_types : the same map of each cell type of the model, by name.
-    lift : where a position lies now, if the sequence was changed.
+    lift : where a position of a chromosome lies now, if the sequence was changed.
     gc : (n,) share of G and C of each bin before anything is changed, NaN where nothing is known;
         None: it was not looked at.
+    laid : what the bins are of, in a map between chromosomes; ``start`` is then 0.
     """
 
     values: Tensor
@@ -53,17 +58,36 @@ class PredictedMap:
     reference: Tensor | None = None
     profile: Callable[[str, int], Tensor] | None = None
     cell_types: Mapping[str, PredictedMap] = field(default_factory=dict)
-    lift: Callable[[int], int] = lambda position: position
+    lift: Callable[[str, int], int] = lambda chrom, position: position
     gc: np.ndarray | None = None
+    laid: Laid | None = None
 
     @property
     def frequency(self) -> Tensor:
         """(n, n) contact frequency."""
         return self.values.exp() * self.expected
 
-    def bin(self, position: int) -> int:
-        """The bin in which a position (bp) lies."""
-        return (self.lift(position) - self.start) // self.resolution
+    def bin(self, position: int, chrom: str | None = None) -> int:
+        """The bin in which a position (bp) lies.
+
+        Parameters
+        ----------
+        chrom : its chromosome; None: the map's own, or first.
+
+        Raises
+        ------
+        RegionError
+            If the map is between chromosomes, and holds no such position.
+        """
+        chrom = self.chrom if chrom is None else chrom
+        at = self.lift(chrom, position)
+        if self.laid is None:
+            return (at - self.start) // self.resolution
+        offset = self.laid.at(chrom, at)
+        if offset is None:
+            there = ", ".join(dict.fromkeys(s.chrom for s in self.laid.segments))
+            raise RegionError(f"position {chrom}:{position:,} does not lie in the map of {there}")
+        return offset // self.resolution
 
     @classmethod
     def of(
@@ -98,6 +122,8 @@ class Objective:
     compared : the objective of which it is the difference between the two.
     whole : it is about a whole chromosome ("e1"), and by default seen at the finest level whose
         window holds that, or, where none does, at the coarsest.
+    second : what the map must hold of a second chromosome, of an objective between two. Its map is
+        then that of ``orca-cool predict --trans``.
 
     Examples
     --------
@@ -117,6 +143,7 @@ class Objective:
     cell_types: tuple[str, ...] = ()
     compared: Objective | None = None
     whole: bool = False
+    second: Region | None = None
 
     def __call__(self, m: PredictedMap | ContactMap, reference: ContactMap | None = None) -> Tensor:
         """The number. ``reference`` : the map to compare with, of objectives that do.
@@ -127,7 +154,12 @@ class Objective:
             If the map does not hold the objective, or not enough of it is known.
         """
         seen = m if isinstance(m, PredictedMap) else PredictedMap.of(m, reference)
-        if self.reads_map and not self.held_by(seen.start, seen.resolution, len(seen.values)):
+        if self.second is not None:
+            if seen.laid is None:
+                raise RegionError(
+                    f"objective {self.text!r} is between chromosomes; this map is of {seen.chrom}"
+                )
+        elif self.reads_map and not self.held_by(seen.start, seen.resolution, len(seen.values)):
             end = seen.start + seen.resolution * len(seen.values)
             raise RegionError(
                 f"objective {self.text!r} does not lie in {seen.chrom}:{seen.start:,}-{end:,} with "
@@ -135,11 +167,16 @@ class Objective:
             )
         return self.function(seen)
 
+    @property
+    def parts(self) -> list[Region]:
+        """What the map must hold, on one chromosome or on two."""
+        return [self.region] if self.second is None else [self.region, self.second]
+
     def check(self, chromsizes: Mapping[str, int]) -> None:
         """RegionError that quotes the objective if it does not lie in a genome."""
-        where = self.region
-        if problem := interval_problem(where.chrom, where.start, where.end, chromsizes):
-            raise RegionError(f"objective {self.text!r}: {where}{problem}")
+        for where in self.parts:
+            if problem := interval_problem(where.chrom, where.start, where.end, chromsizes):
+                raise RegionError(f"objective {self.text!r}: {where}{problem}")
 
     def held_by(self, start: int, resolution: int, bins: int) -> bool:
         """Whether a window of ``bins`` bins from ``start`` bp holds it."""
@@ -149,7 +186,12 @@ class Objective:
 
 
 def custom(
-    function: Callable[[PredictedMap], Tensor], region: str, *, margin: int = 0, text: str = ""
+    function: Callable[[PredictedMap], Tensor],
+    region: str,
+    *,
+    margin: int = 0,
+    text: str = "",
+    second: str | None = None,
 ) -> Objective:
     """An objective of one's own.
 
@@ -159,6 +201,8 @@ def custom(
         torch's operations, so that it has a gradient.
     region : what the map must hold ("chr9:100,000-400,000"). margin : bins beyond it.
     text : how messages and files call it.
+    second : what the map must hold of another chromosome; it is then one between the two, in which
+        bins are found by ``m.bin(position, chromosome)``.
 
     Examples
     --------
@@ -167,12 +211,23 @@ def custom(
     >>> mine.text
     'custom chrII:238,000-239,000'
     """
-    name = text or f"custom {region}"
-    return Objective(name, region_of(name, region), function, margin)
+    name = text or f"custom {region}" + (f" {second}" if second else "")
+    other = region_of(name, second) if second else None
+    first = region_of(name, region)
+    if other is not None and other.chrom == first.chrom:
+        raise RegionError(f"objective {name!r}: both regions are of {first.chrom!r}; give one")
+    return Objective(name, first, function, margin, second=other)
 
 
 def positions_of(text: str, *positions: str) -> tuple[list[int], str]:
     """Positions (bp), and the chromosome that they share; the error quotes the objective."""
+    found = places_of(text, *positions)
+    same_chromosome(text, found[0][0], found[-1][0])
+    return [at for _, at in found], found[0][0]
+
+
+def places_of(text: str, *positions: str) -> list[tuple[str, int]]:
+    """Chromosome and position (bp) of each; the error quotes the objective."""
     found = []
     for one in positions:
         chrom = one.strip().rpartition(":")[0]
@@ -183,8 +238,7 @@ def positions_of(text: str, *positions: str) -> tuple[list[int], str]:
                 f"objective {text!r}: position {one!r} is not understood; write it as "
                 f"chr9:110,404,000"
             ) from None
-    same_chromosome(text, found[0][0], found[-1][0])
-    return [at for _, at in found], found[0][0]
+    return found
 
 
 def region_of(text: str, region: str) -> Region:
@@ -203,8 +257,8 @@ def same_chromosome(text: str, first: str, second: str) -> None:
     """RegionError if two parts of an objective lie on two chromosomes."""
     if first != second:
         raise RegionError(
-            f"objective {text!r} is between {first!r} and {second!r}; objectives are of one "
-            f"chromosome"
+            f"objective {text!r} is between {first!r} and {second!r}; only pixel and rect may be "
+            f"of two chromosomes"
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import numpy as np
 
 from orca_cool.errors import EditError
-from orca_cool.files import check_output
-from orca_cool.genome.regions import Region
 from orca_cool.genome.source import SequenceSource
 from orca_cool.genome.textfile import STANDARD_INPUT
 from orca_cool.locks import holding
@@ -33,13 +31,11 @@ from orca_cool.perturb.screen_options import (
     read_mask,
     require_known,
 )
-from orca_cool.perturb.screen_output import SCORE, ScreenResult
-from orca_cool.perturb.screen_plan import REPLACEMENTS
+from orca_cool.perturb.screen_output import SCORE
 from orca_cool.perturb.screen_share import Alone, OfRanks
 from orca_cool.perturb.several_models import refuse_store, require_together
 from orca_cool.prediction.job import Opened, Say
 from orca_cool.prediction.parallel import is_rank, only_helps
-from orca_cool.prediction.progress import progress_bar
 from orca_cool.prediction.shared_job import SharedJob
 
 if TYPE_CHECKING:
@@ -50,9 +46,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 J = TypeVar("J", bound="VirtualScreenJob")
-
-#: How the scores of several runs become one.
-AGGREGATES: dict[str, Callable[..., Any]] = {"min": np.min, "mean": np.mean, "median": np.median}
 
 #: What a screen returns.
 R = TypeVar("R")
@@ -185,14 +178,9 @@ class VirtualScreenJob(SharedJob, Generic[R]):
         Raises
         ------
         ModelError
-            If the model has no such module or level, or the module reads several chromosomes.
+            If the model has no such module or level.
         """
-        return chosen_level(spec, self.module_name, self.resolution, self.kind)
-
-    @property
-    def kind(self) -> str:
-        """What the screen is called in messages."""
-        return "local"
+        return chosen_level(spec, self.module_name, self.resolution)
 
     def types_of(self, spec: ModelDescription) -> list[str]:
         """Cell types of a model whose maps are all wanted; none of a model of a single map, or
@@ -301,96 +289,4 @@ class VirtualScreenJob(SharedJob, Generic[R]):
             "cell_types": [] if self.names == [SCORE] else self.names,
             "mask_sha256": digest_of(self.mask),
             "seed": self.seed,
-        }
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScreenJob(VirtualScreenJob[R]):
-    """Score places of a genome by how much the contacts of their bins change without them.
-
-    A place's score: with b its bin, the mean over unmasked bins c of its window of
-    \\|mutated[b, c] - reference[b, c]\\| in natural log of observed/expected.
-
-    Attributes
-    ----------
-    regions : what is screened.
-    per_sequence : places changed together in one sequence. runs : how often all of it is done.
-    aggregate : of the runs: "min", "mean" or "median".
-    replace : what stands in the place of a unit: one of
-        :data:`orca_cool.perturb.screen_plan.REPLACEMENTS`.
-    """
-
-    regions: tuple[str, ...] = ()
-    per_sequence: int = 20
-    runs: int = 3
-    aggregate: str = "min"
-    replace: str = "sample"
-
-    def check(self) -> None:
-        """As :meth:`VirtualScreenJob.check`."""
-        super().check()
-        require_known("--aggregate", self.aggregate, AGGREGATES)
-        require_known("--replace", self.replace, REPLACEMENTS)
-        for name in ("per_sequence", "runs"):
-            if getattr(self, name) < 1:
-                option = f"--{name.replace('_', '-')}"
-                raise EditError(f"{option} {getattr(self, name)} is less than 1")
-        self._check_deletion()
-        self.check_models()
-        if self.output is not None:
-            first, *others = self.paths()
-            check_output(first, self.force, others)
-
-    def _check_deletion(self) -> None:
-        if self.replace != "delete":
-            return
-        if self.per_sequence != 1:
-            raise EditError(
-                f"--replace delete moves what lies behind it, so that it needs one site a "
-                f"sequence, not {self.per_sequence}: give --per-sequence 1"
-            )
-        if self.both_or_forward != "both":
-            raise EditError("--replace delete is scored on both strands; leave out --strands")
-
-    @property
-    def overlap(self) -> int | None:
-        """bp between units that overlap their neighbours; None: they do not."""
-        return None
-
-    def paths(self) -> list[Path]:
-        """What is written; the file with the settings first."""
-        raise NotImplementedError
-
-    def units_of(self, opened: Opened) -> Sequence[Region]:
-        """What is scored, in the genome's order."""
-        raise NotImplementedError
-
-    def screen_of(self, opened: Opened, share: Alone, say: Say) -> Screen:
-        """As of any screen."""
-        from orca_cool.perturb.screen_run import Screen
-
-        every = self.every(opened, say)
-        return Screen(self, every, self.units_of(opened), self.masked(opened.source), share)
-
-    def screened(
-        self, opened: Opened, share: Alone, progress: bool, say: Say
-    ) -> tuple[Screen, ScreenResult]:
-        """Score the units, or go on with a run that was killed."""
-        screen = self.screen_of(share.opened(opened), share, say)
-        models = ", ".join(spec.name for spec in self.specs)
-        name = f"{models} {screen.level.module.name}"
-        with progress_bar(progress and not share.rank, "sequence", name, screen.engine) as report:
-            result = screen.run(report)
-        for line in screen.told():
-            say(line)
-        return screen, result
-
-    def settings(self, every: Sequence[Opened], level: Level) -> dict[str, Any]:
-        """What the scores depend on: plain values."""
-        return super().settings(every, level) | {
-            "regions": list(self.regions),
-            "per_sequence": self.per_sequence,
-            "runs": self.runs,
-            "aggregate": self.aggregate,
-            "replace": self.replace,
         }

@@ -11,7 +11,7 @@ import numpy as np
 
 from orca_cool.genome.regions import Region
 from orca_cool.genome.source import GAP, SequenceSource
-from orca_cool.perturb.screen_base import ScreenJob
+from orca_cool.perturb.screen_places import ScreenJob
 from orca_cool.perturb.screen_plan import Frame, apart, replacement, sequences
 
 

@@ -12,10 +12,10 @@ from orca_cool.genome.regions import Region, interval_of, merge_regions, parse_r
 from orca_cool.genome.source import SequenceSource
 from orca_cool.genome.textfile import TextFile
 from orca_cool.maps.bigwig import import_pybigwig
-from orca_cool.perturb.screen_base import ScreenJob
 from orca_cool.perturb.screen_options import digest_of, require_known
 from orca_cool.perturb.screen_output import ScreenResult, paths_of, write_files
-from orca_cool.perturb.screen_plan import frames, require_apart, tiled
+from orca_cool.perturb.screen_places import ScreenJob
+from orca_cool.perturb.screen_plan import require_apart, tiled
 from orca_cool.perturb.screen_share import Alone
 from orca_cool.prediction.job import Opened, Say
 
@@ -113,9 +113,8 @@ class LocalScreenJob(ScreenJob[ScreenResult]):
             found = self._sites(source, wanted)
         if self.per_sequence > 1:
             require_apart(found)
-        module, resolution = self.chosen(self.spec)
         if self.replace != "delete":
-            frames(self.spec, module, resolution, source, found)
+            self.frames(source, found)
         return found
 
     def _sites(self, source: SequenceSource, wanted: Sequence[Region]) -> list[Region]:

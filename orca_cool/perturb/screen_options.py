@@ -5,7 +5,7 @@ of it is told in the files.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy as np
 from orca_cool import __version__
 from orca_cool.errors import EditError, ModelError, RegionError
 from orca_cool.files import sha256
-from orca_cool.genome.regions import interval_of
+from orca_cool.genome.regions import interval_of, suggestion
 from orca_cool.genome.source import SequenceSource
 from orca_cool.genome.textfile import STANDARD_INPUT, TextFile, standard_input
 from orca_cool.model.network_spec import ModuleSpec
@@ -42,7 +42,7 @@ def check_drawing(seed: int, reencode: bool) -> None:
 
 
 def chosen_level(
-    spec: ModelDescription, name: str | None, level: str | int | None, kind: str
+    spec: ModelDescription, name: str | None, level: str | int | None
 ) -> tuple[ModuleSpec, int]:
     """The module and the resolution of the level that is screened.
 
@@ -50,19 +50,13 @@ def chosen_level(
     ----------
     name : of the module; None: the model's first.
     level : its resolution or window, as text; None: the module's finest.
-    kind : of screen, for messages: "local".
 
     Raises
     ------
     ModelError
-        If the model has no such module or level, or the module reads several chromosomes.
+        If the model has no such module or level.
     """
     module = spec.module(name) if name else spec.modules[0]
-    if module.multi_chromosome:
-        raise ModelError(
-            f"module {module.name!r} reads several chromosomes; a screen ({kind}) needs one of a "
-            f"single chromosome"
-        )
     resolution = module.resolutions[-1] if level is None else spec.parse_level(level)
     if resolution not in module.resolutions:
         raise ModelError(
@@ -70,6 +64,46 @@ def chosen_level(
             f"{list(module.resolutions)}"
         )
     return module, resolution
+
+
+def level_between(
+    spec: ModelDescription, name: str | None, level: str | int | None
+) -> tuple[ModuleSpec, int]:
+    """The module and the resolution of its level between chromosomes: the top one.
+
+    Parameters
+    ----------
+    name : of the module; None: the first that reads several chromosomes.
+    level : its resolution or window, as text; None: the top level.
+
+    Raises
+    ------
+    ModelError
+        If the model has no such module, or the level is another.
+    """
+    able = [m for m in spec.modules if m.multi_chromosome]
+    module = spec.module(name) if name else next(iter(able), None)
+    if module is None or not module.multi_chromosome:
+        names = ", ".join(m.name for m in able)
+        which = f"model {spec.name!r} has none"
+        if names:
+            which = f"module {name!r} reads one; of model {spec.name!r} {names} could"
+        raise ModelError(f"--between needs a module that reads several chromosomes; {which}")
+    top = module.resolutions[0]
+    if level is not None and spec.parse_level(level) != top:
+        raise ModelError(
+            f"level {str(level)!r}: contacts between chromosomes are of the level {top} of module "
+            f"{module.name!r} alone"
+        )
+    return module, top
+
+
+def check_between(chrom: str | None, chromsizes: Mapping[str, int]) -> None:
+    """RegionError that quotes the chromosome of --between if a genome has none of that name."""
+    if chrom is not None and chrom not in chromsizes:
+        raise RegionError(
+            f"--between {chrom!r}: there is no such chromosome; {suggestion(chrom, chromsizes)}"
+        )
 
 
 def read_mask(path: str | None, source: SequenceSource) -> dict[str, np.ndarray]:

@@ -15,9 +15,11 @@ import numpy as np
 
 from orca_cool.errors import EditError, RegionError
 from orca_cool.genome.regions import Region
+from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import GAP, SequenceSource
 from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.model.spec import ModelDescription
+from orca_cool.perturb.laid import between
 from orca_cool.prediction.windows import centred_on, zoom_top, zoom_windows
 
 #: What may be put in the place of a unit.
@@ -42,6 +44,8 @@ class Frame:
         where the window overhangs.
     starts : by resolution, the window's first bin from ``origin``.
     units : numbers of the units, in order.
+    pairs : of a screen between chromosomes: the stretches whose contacts are predicted, in the
+        genome's order. One of each is the same stretch of ``chrom``, from ``origin``.
     """
 
     chrom: str
@@ -49,6 +53,12 @@ class Frame:
     origin: int
     starts: dict[int, int]
     units: tuple[int, ...]
+    pairs: tuple[tuple[Segment, Segment], ...] = ()
+
+    @property
+    def stretch(self) -> Segment:
+        """The stretch of the chromosome, of a screen between chromosomes."""
+        return next(s for s in self.pairs[0] if s.chrom == self.chrom)
 
     def start(self, resolution: int) -> int:
         """First base in bp of the window of a level."""
@@ -145,10 +155,13 @@ def frames(
     for (chrom, k), numbers in groups.items():
         length = source.chromsizes[chrom]
         position = min(first + k * step, (length - 1) // top * top)
-        centred = centred_on(spec, source, chrom)
+        several = module.multi_chromosome
+        centred = None if several else centred_on(spec, source, chrom)
         origin = top_origin(position, length, spec.window(top), top, centred)
         levels = module.resolutions[: module.resolutions.index(resolution) + 1]
-        starts = zoom_windows(position, origin, levels, spec.bins)
+        # where others follow in the input, windows keep inside the chromosome if they can
+        inside = min(length - origin, spec.window(top)) if several else None
+        starts = zoom_windows(position, origin, levels, spec.bins, inside)
         frame = Frame(chrom, position, origin, starts, tuple(numbers))
         start = frame.start(resolution)
         for number in numbers:
@@ -157,6 +170,57 @@ def frames(
                 raise EditError(
                     f"the unit {str(unit)!r} of {len(unit):,} bp does not fit the window of "
                     f"{width:,} bp around it; choose smaller units or a coarser --resolution"
+                )
+        out.append(frame)
+    return out
+
+
+def frames_between(
+    spec: ModelDescription,
+    module: ModuleSpec,
+    source: SequenceSource,
+    units: Sequence[Region],
+    other: str,
+) -> list[Frame]:
+    """The stretches of chromosomes that score units by their contacts with another chromosome, as
+    ``predict --trans`` lays them: whole chromosomes where both fit the input, else parts.
+
+    Parameters
+    ----------
+    units : in the genome's order. other : the other chromosome.
+
+    Raises
+    ------
+    EditError
+        If a unit lies on the other chromosome itself, or in two stretches.
+    """
+    top = module.resolutions[0]
+    groups: dict[tuple[str, int], list[tuple[Segment, Segment]]] = {}
+    numbers: dict[tuple[str, int], list[int]] = {}
+    for number, unit in enumerate(units):
+        if unit.chrom == other:
+            raise EditError(
+                f"the unit {str(unit)!r} lies on the chromosome of --between {other!r} itself; "
+                f"leave it out, or --between"
+            )
+        if not any(chrom == unit.chrom for chrom, _ in groups):
+            for pair in between(source, spec.window(top), top, unit.chrom, other):
+                own = next(s for s in pair if s.chrom == unit.chrom)
+                groups.setdefault((own.chrom, own.start), []).append(pair)
+        middle = (unit.start + unit.end) // 2
+        at = max(start for chrom, start in groups if chrom == unit.chrom and start <= middle)
+        numbers.setdefault((unit.chrom, at), []).append(number)
+    out = []
+    for key, some in numbers.items():
+        chrom, origin = key
+        frame = Frame(chrom, origin, origin, {top: 0}, tuple(some), tuple(groups[key]))
+        end = frame.stretch.end
+        for unit in (units[k] for k in some):
+            if unit.start < origin or unit.end > end:
+                border = end if unit.end > end else origin
+                raise EditError(
+                    f"the unit {str(unit)!r} lies across {chrom}:{border:,}, where the parts meet "
+                    f"in which {chrom} is predicted beside {other}; choose smaller units"
                 )
         out.append(frame)
     return out

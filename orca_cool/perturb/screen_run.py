@@ -12,8 +12,8 @@ import numpy as np
 
 from orca_cool.errors import EditError
 from orca_cool.genome.edited import EditedGenome
-from orca_cool.genome.regions import Region, few
-from orca_cool.perturb.screen_base import AGGREGATES, ScreenJob
+from orca_cool.genome.regions import Region, few, n_bins
+from orca_cool.perturb.screen_between import BetweenScreen
 from orca_cool.perturb.screen_drawn import Drawn
 from orca_cool.perturb.screen_journal import Key, ScreenJournal, with_numerics
 from orca_cool.perturb.screen_local import (
@@ -25,11 +25,15 @@ from orca_cool.perturb.screen_local import (
     unmasked,
 )
 from orca_cool.perturb.screen_output import ScreenResult
-from orca_cool.perturb.screen_plan import Frame, frames
+from orca_cool.perturb.screen_places import AGGREGATES, ScreenJob
+from orca_cool.perturb.screen_plan import Frame
 from orca_cool.perturb.screen_share import ALONE, Alone, run_shared
 from orca_cool.prediction.engine import Engine
 from orca_cool.prediction.job import MANY_EDITS, Opened
 from orca_cool.prediction.progress import Report, no_report
+
+#: What scores the sequences of a frame.
+Scorer = FrameScreen | DeletionScreen | BetweenScreen
 
 
 class Screen:
@@ -72,7 +76,7 @@ class Screen:
         self.sizes = self._prepare()
         self.total = sum(self.sizes)
         self.journal = ScreenJournal.of(job, self.settings)
-        self._at: tuple[int, list[FrameScreen | DeletionScreen]] = (-1, [])
+        self._at: tuple[int, list[Scorer]] = (-1, [])
         self._last: tuple[int, list[list[int]], Drawn | None] = (-1, [], None)
 
     @property
@@ -86,9 +90,9 @@ class Screen:
         return self.levels[0]
 
     def _frames(self) -> list[Frame]:
-        spec, level = self.opened.spec, self.level
+        level = self.level
         if self.job.replace != "delete":
-            return frames(spec, level.module, level.resolution, self.source, self.units)
+            return self.job.frames(self.source, self.units)
         numbers: dict[str, list[int]] = {}  # windows are chosen deletion by deletion
         for k, unit in enumerate(self.units):
             numbers.setdefault(unit.chrom, []).append(k)
@@ -117,35 +121,48 @@ class Screen:
         self.frames = kept
         if not self.n_units:
             where = few(map(str, self.units), 3)
-            why = (
-                f"their windows are mostly masked by {self.job.mask!r}"
-                if self.skipped
-                else "all of them hold an N"
-            )
+            why = "all of them hold an N"
+            if self.skipped:
+                seen = f"{self.job.between} is" if self.job.between else "their windows are"
+                why = f"{seen} mostly N, or beyond the chromosome's end"
+                if self.job.mask is not None:
+                    why = f"{seen} mostly masked by {self.job.mask!r}"
             raise EditError(f"none of the units {where} can be scored: {why}")
         return sizes
 
     def _columns(self, frame: Frame) -> tuple[np.ndarray, bool]:
         r, n = self.level.resolution, self.opened.spec.bins
-        masked = is_masked(self.mask, frame.chrom, frame.start(r), r, n)
-        return unmasked(self.source, masked, frame.chrom, frame.start(r), r)
+        chrom, start = frame.chrom, frame.start(r)
+        if self.job.between is not None:
+            chrom, start = self.job.between, 0
+            n = n_bins(self.source.chromsizes[chrom], r)
+        masked = is_masked(self.mask, chrom, start, r, n)
+        return unmasked(self.source, masked, chrom, start, r)
 
     def _drawn(self, frame: Frame) -> Drawn:
         r = self.level.resolution
         start, width = frame.start(r), self.opened.spec.window(r)
+        if frame.pairs:
+            width = len(frame.stretch)
         if self.job.replace == "delete":
             start, width = 0, 0
         return Drawn(self.job, self.source, frame, self.units, start, width)
 
-    def _scorers(self, frame: Frame) -> list[FrameScreen | DeletionScreen]:
+    def _scorers(self, frame: Frame) -> list[Scorer]:
         """One for each model."""
+        if frame.pairs:
+            columns, _ = self._columns(frame)
+            return [
+                BetweenScreen(engine, types, self.source, frame, level, columns)
+                for engine, types, level in zip(self.engines, self.types, self.levels)
+            ]
         if self.job.replace != "delete":
             columns, _ = self._columns(frame)
             return [
                 FrameScreen(engine, self.source, frame, level, columns)
                 for engine, level in zip(self.engines, self.levels)
             ]
-        out: list[FrameScreen | DeletionScreen] = []
+        out: list[Scorer] = []
         for engine, types, level in zip(self.engines, self.types, self.levels):
             if isinstance(self.source, EditedGenome):
                 engine = engine.for_genome(self.source)

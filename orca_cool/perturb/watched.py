@@ -1,169 +1,44 @@
-"""An objective on a model and a genome: the window in which it is seen, its maps, and its value.
-
-The windows are those of ``orca-cool predict --at`` and ``orca-cool variants``: a cascade centred on
-the objective's middle, to an eighth of the finest window, so that a substitution in the bin of an
-objective ``row`` is scored in the same windows as by ``variants``.
+"""An objective on a model and a genome: its maps and its value, in the window in which it is seen
+(:mod:`orca_cool.perturb.placed`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import dataclasses
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from orca_cool.encodings.reuse import CONCATENATED
 from orca_cool.errors import ModelError, RegionError
 from orca_cool.genome.composition import gc_of_bins
 from orca_cool.genome.gaps import MAX_GAP, gap_fraction
-from orca_cool.genome.regions import Region
+from orca_cool.genome.regions import Region, few
+from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import SequenceSource
 from orca_cool.maps.contact_map import ContactMap
 from orca_cool.maps.phasing import Phasing
 from orca_cool.model.cascade import flip_map
-from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.model.spec import ModelDescription
+from orca_cool.perturb.laid import Laid, input_of_pair, known_between, pair_of
 from orca_cool.perturb.objective import Objective, PredictedMap
-from orca_cool.prediction.batch_decoder import strand_window
+from orca_cool.perturb.placed import place
+from orca_cool.prediction.batch_decoder import plain, strand_window
 from orca_cool.prediction.engine import Engine, StrandMaps
 from orca_cool.prediction.orca_engine import OrcaEngine
-from orca_cool.prediction.windows import Window, centred_on, zoom_top, zoom_windows
+from orca_cool.prediction.windows import Window
 from orca_cool.prediction.zoom import EncodedZoom
 
-
-@dataclass(frozen=True)
-class Placed:
-    """Where an objective is seen.
-
-    Attributes
-    ----------
-    module, resolution : the level.
-    position : what the cascade centres on, in bp.
-    origin : start of the top window, in bp.
-    starts : by resolution, the window's first bin from the start of the top window.
-    """
-
-    module: ModuleSpec
-    resolution: int
-    position: int
-    origin: int
-    starts: Mapping[int, int]
-
-    @property
-    def start(self) -> int:
-        """Start of the level's window in bp."""
-        return self.origin + self.starts[self.resolution] * self.resolution
-
-    def top(self, spec: ModelDescription, chrom: str) -> Region:
-        """The top window; it may overhang the chromosome."""
-        window = spec.window(self.module.resolutions[0])
-        return Region(chrom, self.origin, self.origin + window)
+#: Where a position of a chromosome lies after a change.
+Lift = Callable[[str, int], int]
 
 
-def place(
-    spec: ModelDescription, source: SequenceSource, objective: Objective, level: str | None = None
-) -> Placed:
-    """The level and the window in which an objective is seen.
-
-    Parameters
-    ----------
-    level : a resolution ("4000") or a window ("1M"); None: the finest level whose window holds the
-        objective.
-
-    Raises
-    ------
-    RegionError
-        If the objective does not lie in the genome, or no window (of the level) holds it; the
-        message quotes it.
-    ModelError
-        If there is no such level, cell type or profile.
-    """
-    objective.check(source.chromsizes)
-    for name in objective.cell_types:
-        spec.check_cell_type(name)
-    modules = [m for m in spec.modules if not m.multi_chromosome]
-    offered = sorted({r for m in modules for r in m.resolutions})
-    if not offered:
-        raise ModelError(
-            f"objective {objective.text!r} is of one chromosome; every module of model "
-            f"{spec.name!r} reads several"
-        )
-    wanted = offered if level is None else [spec.parse_level(level)]
-    if objective.whole and level is None:
-        if (found := _place_whole(spec, source, objective, modules, offered)) is not None:
-            return found
-        wanted = offered[-1:]
-    for resolution in wanted:
-        for module in modules:
-            if resolution in module.resolutions:
-                found = _placed(spec, source, objective, module, resolution)
-                if found is not None:
-                    return _far_enough(objective, found)
-    if level is not None and wanted[0] not in offered:
-        raise ModelError(f"level {level!r} of model {spec.name!r} reads several chromosomes")
-    around = f" with {objective.margin} bins on either side" * (objective.margin > 0)
-    raise RegionError(
-        f"objective {objective.text!r} is beyond the reach of level {wanted[-1]} "
-        f"({spec.label(wanted[-1])}): no window of {spec.window(wanted[-1]):,} bp on "
-        f"{objective.region.chrom} holds it{around}"
-    )
-
-
-def _place_whole(
-    spec: ModelDescription,
-    source: SequenceSource,
-    objective: Objective,
-    modules: Sequence[ModuleSpec],
-    offered: Sequence[int],
-) -> Placed | None:
-    """The finest level with a window that holds all of the objective's chromosome."""
-    chrom = objective.region.chrom
-    everything = replace(objective, region=Region(chrom, 0, source.chromsizes[chrom]))
-    found = (
-        _placed(spec, source, everything, module, resolution)
-        for resolution in offered
-        for module in modules
-        if resolution in module.resolutions
-    )
-    return next((placed for placed in found if placed is not None), None)
-
-
-def _placed(
-    spec: ModelDescription,
-    source: SequenceSource,
-    objective: Objective,
-    module: ModuleSpec,
-    resolution: int,
-) -> Placed | None:
-    """The window of a level that holds an objective, None if none does."""
-    region = objective.region
-    length = source.chromsizes[region.chrom]
-    finest, top = module.resolutions[-1], module.resolutions[0]
-    middle = (region.start + region.end - 1) // 2
-    grain = max(1, spec.bins // 8) * finest
-    snapped = min(round(middle / grain) * grain, (length - 1) // grain * grain)
-    centred = centred_on(spec, source, region.chrom)
-    for position in (snapped, middle // spec.base_bin * spec.base_bin):
-        origin = zoom_top(position, length, spec.window(top), top, centred)
-        starts = zoom_windows(position, origin, module.resolutions, spec.bins)
-        found = Placed(module, resolution, position, origin, starts)
-        if not objective.reads_map or objective.held_by(found.start, resolution, spec.bins):
-            return found
-    return None
-
-
-def _far_enough(objective: Objective, found: Placed) -> Placed:
-    region = objective.region
-    first, last = ((p - found.start) // found.resolution for p in (region.start, region.end - 1))
-    if last - first < objective.apart:
-        raise RegionError(
-            f"objective {objective.text!r}: its anchors are {last - first} bins of "
-            f"{found.resolution:,} bp apart, fewer than {objective.apart}; choose a finer level or "
-            f"anchors that lie further apart"
-        )
-    return found
+def nothing_moved(chrom: str, position: int) -> int:
+    """Positions of a genome of which nothing was changed."""
+    return position
 
 
 def require_orca(engine: Engine, objective: Objective) -> OrcaEngine:
@@ -181,7 +56,7 @@ class Watched:
 
     Parameters
     ----------
-    level : see :func:`place`.
+    level : see :func:`orca_cool.perturb.placed.place`.
     phasing : what E1 is oriented by.
 
     Attributes
@@ -191,7 +66,7 @@ class Watched:
     Raises
     ------
     RegionError, ModelError
-        As :func:`place`; if the objective lies in a gap.
+        As :func:`~orca_cool.perturb.placed.place`; if the objective lies in a gap.
     """
 
     def __init__(
@@ -203,7 +78,7 @@ class Watched:
     ):
         self.engine = require_orca(engine, objective)
         self.objective, self.phasing = objective, phasing
-        self.placed = place(self.spec, engine.source, objective, level)
+        self.placed = place(self.engine, objective, level)
 
     @property
     def spec(self) -> ModelDescription:
@@ -217,14 +92,25 @@ class Watched:
 
     def require_inside(self, region: Region) -> None:
         """RegionError if a region does not lie in the sequence that the map is predicted from."""
-        top = self.placed.top(self.spec, self.chrom)
-        if region.chrom != top.chrom or region.start < top.start or region.end > top.end:
-            length = self.engine.source.chromsizes[self.chrom]
-            seen = Region(self.chrom, max(top.start, 0), min(top.end, length))
+        seen = self.sequence
+        if not any(
+            region.chrom == s.chrom and s.start <= region.start and region.end <= s.end
+            for s in seen
+        ):
             raise RegionError(
-                f"region {str(region)!r} lies outside {seen}, the sequence from which objective "
-                f"{self.objective.text!r} is predicted"
+                f"region {str(region)!r} lies outside {few(map(str, seen), 4)}, the sequence from "
+                f"which objective {self.objective.text!r} is predicted"
             )
+
+    @property
+    def pair(self) -> Laid | None:
+        """The two stretches between which an objective of two chromosomes is seen."""
+        return None if self.objective.second is None else Laid(self.placed.segments[:2])
+
+    @cached_property
+    def sequence(self) -> list[Region]:
+        """The sequence that the map is predicted from: one region, or those that lie end to end."""
+        return self.placed.sequence(self.spec, self.chrom, self.engine.source.chromsizes)
 
     # ---- maps
 
@@ -233,9 +119,31 @@ class Watched:
         """Base encodings of the top window, of both strands."""
         return self.encoded(self.engine, self.placed.position)
 
-    def encoded(self, engine: OrcaEngine, position: int) -> EncodedZoom:
-        """The window of a genome (edited, perhaps) around a position."""
-        return engine.encode_zoom(self.placed.module, self.chrom, position, engine.edges)
+    def encoded(self, engine: OrcaEngine, position: int, lift: Lift = nothing_moved) -> EncodedZoom:
+        """The window of a genome (edited, perhaps) around a position.
+
+        Parameters
+        ----------
+        lift : where positions lie in that genome, of an objective between chromosomes.
+        """
+        module = self.placed.module
+        if self.objective.second is None:
+            return engine.encode_zoom(module, self.chrom, position, engine.edges)
+        top = module.resolutions[0]
+        window = self.spec.window(top)
+        parts = [
+            Region(r.chrom, lift(r.chrom, r.start), lift(r.chrom, r.end - 1) + 1)
+            for r in self.objective.parts
+        ]
+        pair = pair_of(engine.source, window, top, parts)
+        if pair is None:
+            raise RegionError(
+                f"objective {self.objective.text!r} lies in several windows where sequence is "
+                f"deleted; take smaller regions"
+            )
+        segments = input_of_pair(engine, module, pair)
+        bases = engine.concatenated(segments, window)
+        return EncodedZoom(CONCATENATED, bases, {top: 0}, 0, segments, {top: 0})
 
     @cached_property
     def reference(self) -> Tensor:
@@ -254,20 +162,18 @@ class Watched:
         above: list[StrandMaps | None] = [None for _ in zooms]
         before: int | None = None
         for r in module.resolutions:
-            windows = [
-                strand_window(
-                    module,
-                    Window(r, zoom.starts[r], None if before is None else zoom.starts[before], 0),
-                    reverse,
-                    found[reverse],
-                    None if maps is None else maps[reverse],
-                    None,
+            windows = []
+            for zoom, found, maps in zip(zooms, strands, above):
+                parent = None if before is None else zoom.starts[before]
+                w = Window(r, zoom.starts[r], parent, 0)
+                forward, reverse = (
+                    strand_window(module, w, s, found[s], maps[s] if maps else None, zoom.segments)
+                    for s in (False, True)
                 )
-                for zoom, found, maps in zip(zooms, strands, above)
-                for reverse in (False, True)
-            ]
-            maps = engine.decoder.decode(module, r, windows)
-            above = list(zip(maps[::2], maps[1::2]))
+                there = zoom.reverse_expected_starts[r]
+                windows += [forward, dataclasses.replace(reverse, expected_start=there)]
+            decoded = engine.decoder.decode(module, r, windows)
+            above = list(zip(decoded[::2], decoded[1::2]))
             if r == self.placed.resolution:
                 break
             before = r
@@ -279,33 +185,42 @@ class Watched:
         self,
         maps: Tensor,
         *,
-        start: int | None = None,
+        zoom: EncodedZoom | None = None,
         reference: Tensor | None = None,
         profile: Callable[[str, int], Tensor] | None = None,
-        lift: Callable[[int], int] = lambda position: position,
+        lift: Lift = nothing_moved,
+        source: SequenceSource | None = None,
     ) -> PredictedMap:
         """Maps (maps, n, n) as the objective sees them.
 
         Parameters
         ----------
-        start : of the window in bp; None: that of the reference.
+        zoom : whose maps they are; None: the reference's.
         reference : the reference's maps; None: those predicted here.
+        lift : where positions lie now. source : the changed genome; None: the reference's.
         """
         before = self.reference if reference is None else reference
-        known = torch.from_numpy(self._known).to(maps.device)
-        start = self.placed.start if start is None else start
+        placed, start, laid, known = self.placed, self.placed.start, None, self._known
+        if self.objective.second is not None:
+            laid = Laid(placed.segments if zoom is None else tuple(zoom.segments or ()))
+            if source is not None and [*map(len, laid.segments)] != [*map(len, placed.segments)]:
+                known = self._known_of(source, laid.segments)
+        elif zoom is not None:
+            start = zoom.origin + zoom.starts[placed.resolution] * placed.resolution
+        there = torch.from_numpy(known).to(maps.device)
         views = [
             PredictedMap(
                 values,
                 torch.from_numpy(expected).to(maps),
-                known,
+                there,
                 self.chrom,
                 start,
-                self.placed.resolution,
+                placed.resolution,
                 its.to(maps),
                 profile,
                 lift=lift,
                 gc=self._gc,
+                laid=laid,
             )
             for values, expected, its in zip(maps, self._expected, before)
         ]
@@ -316,9 +231,15 @@ class Watched:
     @cached_property
     def _known(self) -> np.ndarray:
         """(n, n) bool, pixels outside gaps."""
-        start, r = self.placed.start, self.placed.resolution
-        end = start + r * self.spec.bins
-        good = gap_fraction(self.engine.source, self.chrom, start, end, r) <= MAX_GAP
+        return self._known_of(self.engine.source, self.placed.segments)
+
+    def _known_of(self, source: SequenceSource, segments: Sequence[Segment]) -> np.ndarray:
+        """(n, n) bool, pixels outside gaps, in bins of a genome."""
+        start, r, n = self.placed.start, self.placed.resolution, self.spec.bins
+        if self.objective.second is not None:
+            good = known_between(source, segments[:2], r, n)
+        else:
+            good = gap_fraction(source, self.chrom, start, start + r * n, r) <= MAX_GAP
         return np.logical_and.outer(good, good)
 
     @cached_property
@@ -330,21 +251,34 @@ class Watched:
         return self.phasing(self.engine.source, self.chrom, start, r, self.spec.bins)
 
     @cached_property
-    def _expected(self) -> list[np.ndarray]:
+    def _tables(self) -> list[tuple[np.ndarray, float]]:
         """(n, n) expected and its pseudo-frequency, of each map."""
-        r, n = self.placed.resolution, self.spec.bins
-        tables = self.engine.bundle.every_expected(self.placed.module)
-        return [t.expected_matrix(r, n) + t.eps(r, n) for t in tables]
+        placed, r, n = self.placed, self.placed.resolution, self.spec.bins
+        tables = self.engine.bundle.every_expected(placed.module)
+        pieces, begin = plain(placed.segments), placed.starts[r] * r
+        return [
+            (t.assembled(r, pieces, begin, n) if pieces else t.expected_matrix(r, n), t.eps(r, n))
+            for t in tables
+        ]
+
+    @cached_property
+    def _expected(self) -> list[np.ndarray]:
+        """(n, n) expected plus its pseudo-frequency, of each map."""
+        return [expected + eps for expected, eps in self._tables]
 
     def reference_map(self) -> ContactMap:
-        """The reference's map of the objective's level, NaN in gaps."""
+        """The reference's map of the objective's level, NaN in gaps; of an objective between
+        chromosomes that of the two stretches, laid end to end ("concatenated").
+        """
         number, r, n = self.spec.map_number, self.placed.resolution, self.spec.bins
         values = self.reference[number].cpu().numpy().copy()
         values[~self._known] = np.nan
-        table = self.engine.expected(self.placed.module)
-        start = self.placed.start
-        region = Region(self.chrom, start, start + r * n)
-        return ContactMap(values, table.expected_matrix(r, n), table.eps(r, n), region, r)
+        expected, eps = self._tables[number]
+        chrom, start = self.chrom, self.placed.start
+        if self.pair is not None:
+            chrom, n = CONCATENATED, len(self.pair) // r
+        region = Region(chrom, start, start + r * n)
+        return ContactMap(values[:n, :n], expected[:n, :n], eps, region, r)
 
     def profile_of(self, engine: OrcaEngine) -> Callable[[str, int], Tensor]:
         """Profiles of a genome (edited, perhaps) at a position."""

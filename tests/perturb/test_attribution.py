@@ -253,10 +253,15 @@ def test_the_verb_writes_table_track_and_picture_for_each_cell_type(toy, folder)
 @pytest.mark.parametrize(
     ("arguments", "changes", "message"),
     [
-        ([], {"objective": "pixel a:100 b:200"}, "between 'a' and 'b'"),
+        ([], {"objective": "dot a:100 b:200"}, "'a' and 'b'; only pixel and rect may be of two"),
+        ([], {"objective": "pixel a:100 b:200"}, "b:200-201: there is no chromosome 'b'"),
         ([], {"objective": "pixel a:100 a:20,000"}, "lies outside a, which is 12,000 bp long"),
         ([], {"objective": "pixel b:100 b:200"}, "there is no chromosome 'b'"),
-        ([], {"objective": "pixel a:100 a:9,000"}, "'pixel a:100 a:9,000' is beyond the reach"),
+        (
+            ["--resolution", "160"],
+            {"objective": "pixel a:100 a:9,000"},
+            "'pixel a:100 a:9,000' is beyond the reach",
+        ),
         (
             ["--resolution", "40"],
             {"objective": "pixel a:5,000 a:7,000"},

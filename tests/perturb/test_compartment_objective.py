@@ -126,7 +126,10 @@ def test_the_level_is_the_finest_that_holds_the_chromosome(toy):
     placed = seen.placed
     assert placed.resolution == 80  # 32 bins are 2,560 bp
     assert placed.start == 0
-    assert Watched(toy._engine, parse_objective("e1 a:6,000")).placed.resolution == 160
+    # of the module that reads several chromosomes: 32 bins are 20,480 bp
+    whole = Watched(toy._engine, parse_objective("e1 a:6,000")).placed
+    assert (whole.module.name, whole.resolution) == ("G", 640)
+    assert Watched(toy._engine, parse_objective("e1 a:6,000"), "160").placed.module.name == "S"
     assert Watched(toy._engine, parse_objective("e1 b:1,000"), "40").placed.resolution == 40
     # the map that is predicted around there, without what overhangs, and what its bins consist of
     m = toy.zoom(f"b:{placed.position}", module="S", edges="real")[80]

@@ -1,0 +1,147 @@
+"""The input of a module that reads several chromosomes (256M): stretches of them laid end to end.
+
+Which stretches, and in which order, is what ``orca-cool predict`` decides: of one chromosome's map
+the chromosome, then others until the window is full; of the contacts between two (``--trans``) both
+in the genome's order, whole where they fit the window together, and then others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from orca_cool.genome.edited import EditedGenome
+from orca_cool.genome.gaps import MAX_GAP, gap_fraction
+from orca_cool.genome.regions import Region
+from orca_cool.genome.segments import Segment
+from orca_cool.genome.source import SequenceSource
+from orca_cool.prediction.windows import concatenated_chromosomes, fill_with_chromosomes, plan_trans
+
+if TYPE_CHECKING:
+    from orca_cool.model.network_spec import ModuleSpec
+    from orca_cool.prediction.orca_engine import OrcaEngine
+
+
+@dataclass(frozen=True)
+class Laid:
+    """Stretches of chromosomes laid end to end.
+
+    Attributes
+    ----------
+    segments : the stretches in order, all on the + strand; the last bases of one may lie beyond its
+        chromosome, where all is N.
+
+    Examples
+    --------
+    >>> laid = Laid((Segment("a", 0, 1000), Segment("b", 0, 400)))
+    >>> laid.at("b", 50), laid.at("b", 500)
+    (1050, None)
+    """
+
+    segments: tuple[Segment, ...]
+
+    def __len__(self) -> int:
+        """bp."""
+        return sum(len(s) for s in self.segments)
+
+    def at(self, chrom: str, position: int) -> int | None:
+        """Where a base (bp of its chromosome) lies, in bp from the start of the first stretch; None
+        if it is not there.
+        """
+        offset = 0
+        for s in self.segments:
+            if s.chrom == chrom and s.start <= position < s.end:
+                return offset + position - s.start
+            offset += len(s)
+        return None
+
+    def span(self, region: Region) -> int | None:
+        """Where a region begins; None unless one stretch holds all of it."""
+        first, last = self.at(region.chrom, region.start), self.at(region.chrom, region.end - 1)
+        whole = first is not None and last is not None and last - first == len(region) - 1
+        return first if whole else None
+
+    def regions(self, chromsizes: Mapping[str, int]) -> Iterator[Region]:
+        """The stretches, without what lies beyond their chromosomes."""
+        for s in self.segments:
+            yield Region(s.chrom, s.start, min(s.end, chromsizes[s.chrom]))
+
+    def genome(self, source: SequenceSource) -> EditedGenome:
+        """The sequence, as the one chromosome "concatenated" of a genome.
+
+        Parameters
+        ----------
+        source : the genome of which these are stretches; it may be an edited one.
+        """
+        from orca_cool.encodings.reuse import CONCATENATED
+
+        if isinstance(source, EditedGenome):
+            return EditedGenome(source.source, {CONCATENATED: source.flat(self.segments)})
+        return EditedGenome(source, {CONCATENATED: self.segments})
+
+
+def between(
+    source: SequenceSource, window: int, top: int, first: str, second: str
+) -> list[tuple[Segment, Segment]]:
+    """The pairs of stretches of which ``predict --trans`` makes the map between two chromosomes.
+
+    Parameters
+    ----------
+    window, top : a top window and its bin, in bp.
+    first, second : chromosomes, in any order; stretches come in the genome's.
+    """
+    sizes = {c: n for c, n in source.chromsizes.items() if c in (first, second)}
+    return plan_trans(sizes, window, top)
+
+
+def pair_of(
+    source: SequenceSource, window: int, top: int, parts: Sequence[Region]
+) -> tuple[Segment, Segment] | None:
+    """The pair of stretches (:func:`between`) that holds parts of two chromosomes whole; None if
+    they lie in several.
+    """
+    first, second = parts
+    for pair in between(source, window, top, first.chrom, second.chrom):
+        laid = Laid(pair)
+        if all(laid.span(part) is not None for part in parts):
+            return pair
+    return None
+
+
+def input_of_pair(
+    engine: OrcaEngine, module: ModuleSpec, pair: tuple[Segment, Segment]
+) -> list[Segment]:
+    """The input from which a module's contacts between two stretches are predicted, as
+    :meth:`OrcaEngine.trans` has it.
+    """
+    window, unit = engine.spec.window(module.resolutions[0]), engine.expected(module).resolution
+    return fill_with_chromosomes([*pair], engine.source.chromsizes, window, unit)
+
+
+def input_of_chromosome(
+    engine: OrcaEngine, module: ModuleSpec, chrom: str, position: int
+) -> tuple[int, list[Segment]]:
+    """Where the input for a chromosome's map begins on it (bp), and what it consists of, as
+    :func:`orca_cool.prediction.zoom.encode_zoom` has it around a position.
+    """
+    sizes, window = engine.source.chromsizes, engine.spec.window(module.resolutions[0])
+    unit, origin = engine.expected(module).resolution, 0
+    if sizes[chrom] > window:
+        origin = min(max(position - window // 2, 0), sizes[chrom] - window) // unit * unit
+    return origin, concatenated_chromosomes(chrom, sizes, window, unit, origin)
+
+
+def known_between(
+    source: SequenceSource, pair: Sequence[Segment], resolution: int, bins: int
+) -> np.ndarray:
+    """(bins,) bool, bins of two stretches laid end to end that are not mostly gap, and not beyond
+    their chromosomes; False behind them.
+    """
+    found = [gap_fraction(source, s.chrom, s.start, s.end, resolution) <= MAX_GAP for s in pair]
+    out = np.zeros(bins, dtype=bool)
+    known = np.concatenate(found)[:bins]
+    out[: len(known)] = known
+    return out
