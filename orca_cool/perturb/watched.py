@@ -79,6 +79,12 @@ class Watched:
         self.engine = require_orca(engine, objective)
         self.objective, self.phasing = objective, phasing
         self.placed = place(self.engine, objective, level)
+        if self.placed.segments and self.spec.placement == "centred":
+            raise ModelError(
+                f"objective {objective.text!r}: module {self.placed.module.name!r} reads several "
+                f"chromosomes and model {self.spec.name!r} places them 'centred', which cannot be "
+                f"attributed yet; take one placed 'start'"
+            )
 
     @property
     def spec(self) -> ModelDescription:
