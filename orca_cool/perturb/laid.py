@@ -18,10 +18,12 @@ from orca_cool.genome.gaps import MAX_GAP, gap_fraction
 from orca_cool.genome.regions import Region
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import SequenceSource
+from orca_cool.prediction.end_to_end import placed_sizes, turns_in_place
 from orca_cool.prediction.windows import concatenated_chromosomes, fill_with_chromosomes, plan_trans
 
 if TYPE_CHECKING:
     from orca_cool.model.network_spec import ModuleSpec
+    from orca_cool.model.spec import ModelDescription
     from orca_cool.prediction.orca_engine import OrcaEngine
 
 
@@ -84,27 +86,29 @@ class Laid:
 
 
 def between(
-    source: SequenceSource, window: int, top: int, first: str, second: str
+    spec: ModelDescription, module: ModuleSpec, source: SequenceSource, first: str, second: str
 ) -> list[tuple[Segment, Segment]]:
     """The pairs of stretches of which ``predict --trans`` makes the map between two chromosomes.
 
     Parameters
     ----------
-    window, top : a top window and its bin, in bp.
+    module : one that reads several chromosomes.
     first, second : chromosomes, in any order; stretches come in the genome's.
     """
     sizes = {c: n for c, n in source.chromsizes.items() if c in (first, second)}
-    return plan_trans(sizes, window, top)
+    placed = placed_sizes(spec, source) if turns_in_place(spec, module) else None
+    top = module.resolutions[0]
+    return plan_trans(sizes, spec.window(top), top, placed)
 
 
 def pair_of(
-    source: SequenceSource, window: int, top: int, parts: Sequence[Region]
+    spec: ModelDescription, module: ModuleSpec, source: SequenceSource, parts: Sequence[Region]
 ) -> tuple[Segment, Segment] | None:
     """The pair of stretches (:func:`between`) that holds parts of two chromosomes whole; None if
     they lie in several.
     """
     first, second = parts
-    for pair in between(source, window, top, first.chrom, second.chrom):
+    for pair in between(spec, module, source, first.chrom, second.chrom):
         laid = Laid(pair)
         if all(laid.span(part) is not None for part in parts):
             return pair

@@ -187,7 +187,7 @@ def _between(engine: OrcaEngine, objective: Objective, wanted: int | None) -> Pl
         )
     module = modules[0 if wanted is None else tops.index(wanted)]
     top = module.resolutions[0]
-    pair = pair_of(engine.source, spec.window(top), top, objective.parts)
+    pair = pair_of(spec, module, engine.source, objective.parts)
     if pair is None:
         raise RegionError(
             f"objective {objective.text!r} lies in several windows: {names} do not fit one of "

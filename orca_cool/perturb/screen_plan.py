@@ -204,7 +204,7 @@ def frames_between(
                 f"leave it out, or --between"
             )
         if not any(chrom == unit.chrom for chrom, _ in groups):
-            for pair in between(source, spec.window(top), top, unit.chrom, other):
+            for pair in between(spec, module, source, unit.chrom, other):
                 own = next(s for s in pair if s.chrom == unit.chrom)
                 groups.setdefault((own.chrom, own.start), []).append(pair)
         middle = (unit.start + unit.end) // 2

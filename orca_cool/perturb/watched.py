@@ -135,20 +135,18 @@ class Watched:
         module = self.placed.module
         if self.objective.second is None:
             return engine.encode_zoom(module, self.chrom, position, engine.edges)
-        top = module.resolutions[0]
-        window = self.spec.window(top)
         parts = [
             Region(r.chrom, lift(r.chrom, r.start), lift(r.chrom, r.end - 1) + 1)
             for r in self.objective.parts
         ]
-        pair = pair_of(engine.source, window, top, parts)
+        pair = pair_of(self.spec, module, engine.source, parts)
         if pair is None:
             raise RegionError(
                 f"objective {self.objective.text!r} lies in several windows where sequence is "
                 f"deleted; take smaller regions"
             )
-        segments = input_of_pair(engine, module, pair)
-        bases = engine.concatenated(segments, window)
+        segments, top = input_of_pair(engine, module, pair), module.resolutions[0]
+        bases = engine.concatenated(segments, self.spec.window(top))
         return EncodedZoom(CONCATENATED, bases, {top: 0}, 0, segments, {top: 0})
 
     @cached_property

@@ -4,6 +4,7 @@ against predictions of whole edited genomes.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -29,6 +30,8 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("screen-trans")
     spec = make_toy_spec()
     save_bundle(folder / "toy", make_toy_model(spec), make_toy_expected(spec))
+    centred = dataclasses.replace(spec, placement="centred")
+    save_bundle(folder / "centred", make_toy_model(centred), make_toy_expected(centred))
     save_model_of_two_cell_types(folder)
     rng = np.random.default_rng(5)
     with open(folder / "g.fa", "w") as out:
@@ -94,6 +97,18 @@ def test_chromosomes_that_do_not_fit_together_and_a_mask(here, predictor, tmp_pa
     expected = np.abs(change[8, [1, 3, 4, 5, 7]]).mean()
     assert expected > 1e-4
     assert found["score"].tolist() == pytest.approx([expected] * 2, abs=2e-5)
+
+
+def test_chromosomes_placed_in_the_middle(here, tmp_path):
+    """Stretches are the mirror images of themselves, as predict --trans has them."""
+    predictor = oc.Predictor(here / "centred", here / "g.fa", device="cpu", progress=False)
+    found = screen(here, "a:5,200-5,210", model="centred", between="b").table
+    edited = without(predictor, ("a", 5_200, 5_210))
+    change = written(edited, tmp_path, "a", "b") - written(predictor, tmp_path, "a", "b")
+    counted = [k for k in range(8) if k != 2]  # bin 2 is a gap
+    expected = np.abs(change[8, counted]).mean()
+    assert expected > 1e-4
+    assert found["score"].tolist() == pytest.approx([expected], abs=2e-5)
 
 
 def test_a_unit_of_several_bins_has_the_mean_of_their_rows(here, predictor, tmp_path):
