@@ -248,11 +248,13 @@ def _rgb(text: str) -> tuple[float, ...]:
 
 
 class Page:
-    """The page in a browser tab, and what went wrong in it."""
+    """The page in a browser tab, and what went wrong in it. WebGL in software costs by the pixel: a
+    tab of which no colours are asked may be small.
+    """
 
-    def __init__(self, browser: Any, server: Server):
+    def __init__(self, browser: Any, server: Server, size: tuple[int, int] = (960, 640)):
         self.server = server
-        self.tab = browser.new_page(viewport={"width": 960, "height": 640})
+        self.tab = browser.new_page(viewport=dict(zip(("width", "height"), size)))
         self.tab.set_default_timeout(PATIENCE)
         self.problems: list[str] = []
         self.requests: list[tuple[str, str]] = []

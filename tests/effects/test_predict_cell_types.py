@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
+import processes
 import pytest
 import runs
 from click.testing import CliRunner
@@ -20,23 +20,23 @@ from orca_cool.model.bundle import save_bundle
 TYPES = ("a", "b")
 TRACKS = "--fill-distance", "760", "--tracks", "insulation,profiles"
 
-#: Kills itself just before the file whose name is given is put in its place, or just after.
-KILLED = """
-import os, signal, sys
-from orca_cool import files
-from orca_cool.cli import main
-when, name = sys.argv[1:3]
-plain = os.replace
-def killing(new, path, **options):
-    here = os.path.basename(path) == name
-    if here and when == "before":
-        os.kill(os.getpid(), signal.SIGKILL)
-    plain(new, path, **options)
-    if here:
-        os.kill(os.getpid(), signal.SIGKILL)
-os.replace = killing
-main(sys.argv[3:])
-"""
+
+def killing(when: str, name: str, line: list[str]) -> None:
+    """``orca-cool`` that kills itself just before the file whose name is given is put in its place,
+    or just after.
+    """
+    plain = os.replace
+
+    def replace(new, path, **options):
+        here = os.path.basename(path) == name
+        if here and when == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        plain(new, path, **options)
+        if here:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    os.replace = replace
+    main(line)
 
 
 @pytest.fixture(scope="module")
@@ -86,12 +86,8 @@ def unkilled(two: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple,
 
 
 def kill(two: Path, folder: Path, when: str, name: str, *more: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, when, name, *line(two, folder, *more)],
-        env=runs.environment(),
-        capture_output=True,
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    process = processes.start(killing, when, name, line(two, folder, *more))
+    assert processes.ended(process) == -signal.SIGKILL
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ profiles that Python gives.
 from __future__ import annotations
 
 import base64
+import os
 import signal
-import subprocess
 import sys
 
 import bioframe
@@ -14,6 +14,7 @@ import cooler
 import cooltools
 import numpy as np
 import pandas as pd
+import processes
 import pytest
 import runs
 from click.testing import CliRunner
@@ -21,8 +22,10 @@ from conftest import make_toy_expected, make_toy_model, make_toy_spec
 
 import orca_cool as oc
 from orca_cool.cli import main
+from orca_cool.effects import companion_outputs
 from orca_cool.errors import ModelError, OutputError
 from orca_cool.genome.open import open_genome
+from orca_cool.maps.bigwig import BigWig
 from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.bundle import save_bundle
 from orca_cool.prediction import track_writer
@@ -325,26 +328,24 @@ def test_tracks_of_a_prediction_that_is_there(written, place, tmp_path):
     assert "x.e1.bw exists; use --force to replace it" in done.stderr
 
 
-KILLED = """
-import os, signal, sys
-from orca_cool.cli import main
-from orca_cool.effects import companion_outputs
-from orca_cool.maps.bigwig import BigWig
-left = int(sys.argv[2])
-def killing(function):
-    def after_some(*arguments):
-        global left
-        left -= 1
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return function(*arguments)
-    return after_some
-if sys.argv[1] == "renaming":
-    companion_outputs.replace_file = killing(companion_outputs.replace_file)
-else:
-    BigWig.add = killing(BigWig.add)
-main(sys.argv[3:])
-"""
+def killing(doing: str, left: int, line: list[str]) -> None:
+    """``orca-cool`` that kills itself when it does something for the ``left``-th time."""
+
+    def counted(function):
+        def call(*arguments):
+            nonlocal left
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return function(*arguments)
+
+        return call
+
+    if doing == "renaming":
+        companion_outputs.replace_file = counted(companion_outputs.replace_file)
+    else:
+        BigWig.add = counted(BigWig.add)
+    main(line)
 
 
 @pytest.mark.parametrize(("doing", "number", "there"), [("writing", 3, 0), ("renaming", 2, 1)])
@@ -353,12 +354,8 @@ def test_killed_and_repeated_it_ends_as_if_it_had_not_been(
 ):
     line = ["predict", "-q", "-m", place / "toy", "-g", place / "toy.fa", "--device", "cpu", "a"]
     line += ["c", *FILL, "--tracks", "insulation,profiles", "-o", tmp_path / "x.mcool"]
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, doing, str(number), *map(str, line)],
-        env=runs.environment(),
-        capture_output=True,
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    process = processes.start(killing, doing, number, [str(word) for word in line])
+    assert processes.ended(process) == -signal.SIGKILL
     assert len(list(tmp_path.glob("*.bw"))) == there
     again = CliRunner().invoke(main, [str(word) for word in line])
     assert again.exit_code == 0, again.output

@@ -175,10 +175,11 @@ def test_bfloat16_is_near():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("n", [64, pytest.param(250, marks=pytest.mark.long)])
 @pytest.mark.parametrize("network", ["Decoder", "Decoder_1m"])
-def test_bfloat16_of_released_size(golden, golden_weights, device, record_property, network):
-    """At most 0.2 standard deviations off and r >= 0.9995; sums of the residual stack in bfloat16
-    fail this (r 0.9986).
+def test_bfloat16_of_released_size(golden, golden_weights, device, record_property, network, n):
+    """Networks of the released size, on a part of their window in CI: at most 0.2 standard
+    deviations off and r >= 0.9995; sums of the residual stack in bfloat16 fail this (r 0.9986).
     """
     one_shot = network == "Decoder_1m"
     spec = DecoderSpec(one_shot=True, dilations=ONE_SHOT_DILATIONS) if one_shot else DecoderSpec()
@@ -190,9 +191,9 @@ def test_bfloat16_of_released_size(golden, golden_weights, device, record_proper
     )
     random = torch.Generator().manual_seed(2)
     x, coarse = (
-        torch.randn(s, generator=random).to(device) for s in ((1, 128, 250), (1, 1, 125, 125))
+        torch.randn(s, generator=random).to(device) for s in ((1, 128, n), (1, 1, n // 2, n // 2))
     )
-    distance = -torch.log1p((torch.arange(250)[:, None] - torch.arange(250)).abs().float())[
+    distance = -torch.log1p((torch.arange(n)[:, None] - torch.arange(n)).abs().float())[
         None, None
     ].to(device)
     fast = FastDecoder(decoder, device, "bfloat16")
@@ -353,7 +354,9 @@ def compare(maps: dict[int, torch.Tensor], reference, record_property) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["h1esc_center", "hctnoc_offset"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("h1esc_center", marks=pytest.mark.long), "hctnoc_offset"]
+)
 def test_cascade_32mb(golden, reference_bundles, device, record_property, name):
     bundle = load_bundle(reference_bundles[name.split("_")[0]])
     reference = np.load(golden / f"cascade_32mb_{name}.npz")

@@ -3,11 +3,11 @@ on to the same file.
 """
 
 import signal
-import subprocess
 import threading
 import time
 
 import numpy as np
+import processes
 import pytest
 import runs
 
@@ -200,28 +200,23 @@ def test_killed_after_its_tables_were_written(place, engine, whole, tmp_path, mo
 def test_killed_at_random_moments(place, whole, tmp_path, seed):
     """kill -9 whenever, again and again, then to the end: the same bytes."""
     rng = np.random.default_rng(seed)
-    line, output = runs.command(place, tmp_path / "x.mcool"), tmp_path / "x.mcool"
-    environment = runs.environment()
+    line, output = runs.arguments(place, tmp_path / "x.mcool"), tmp_path / "x.mcool"
     killed = 0
     work = work_folder(output) / "journal.jsonl"
     for _ in range(3):
         before = work.stat().st_mtime_ns if work.exists() else 0
-        process = subprocess.Popen(
-            line,
-            env=environment,
-            cwd=tmp_path,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        process = processes.start(processes.orca, *line)
         # from the first new checkpoint on, at any moment of computing, merging or writing
-        while process.poll() is None and not (work.exists() and work.stat().st_mtime_ns != before):
+        while process.exitcode is None and not (
+            work.exists() and work.stat().st_mtime_ns != before
+        ):
             time.sleep(0.001)
         time.sleep(float(rng.uniform(0, 0.15)))
-        process.send_signal(signal.SIGKILL)
-        killed += process.wait() == -signal.SIGKILL
+        process.kill()
+        killed += processes.ended(process) == -signal.SIGKILL
         if output.exists():
             break
     assert killed
     if not output.exists():
-        subprocess.run(line, env=environment, cwd=tmp_path, check=True, capture_output=True)
+        assert processes.ended(processes.start(processes.orca, *line)) == 0
     runs.assert_same(output, whole)

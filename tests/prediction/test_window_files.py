@@ -8,8 +8,10 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
+import processes
 import pytest
 import runs
 from click.testing import CliRunner
@@ -185,48 +187,32 @@ def test_processes_that_make_the_folder_at_once_agree(plan, tmp_path):
         assert [p.name for p in folder.iterdir()] == ["journal.jsonl"]
 
 
-SHARD = """
-import sys, runs
-from pathlib import Path
-from orca_cool.prediction.to_file import prepare, work_folder
-from orca_cool.prediction.plan import split
-from orca_cool.prediction.window_files import compute_steps
-place, output, k = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-engine = runs.engine(place)
-plan = prepare(engine, runs.regions(), runs.settings(), assembly="toy", provenance={"model_name": "toy"})
-print(compute_steps(engine, plan, split(engine.spec, plan.steps, 2)[k], work_folder(output)))
-"""
+def shard(place: Path, output: Path, k: int) -> None:
+    """Compute one of two parts of the steps; how many those are is written beside the output."""
+    engine = runs.engine(place)
+    plan = plan_of(engine)
+    part = split(engine.spec, plan.steps, 2)[k]
+    done = compute_steps(engine, plan, part, work_folder(output))
+    output.with_name(f"done.{k}").write_text(str(done))
 
 
 @pytest.mark.slow
 def test_two_shards_one_killed_repeated_and_merged(place, engine, plan, whole, tmp_path):
     output = tmp_path / "x.mcool"
-    line = [sys.executable, "-c", SHARD, str(place), str(output)]
     parts = split(engine.spec, plan.steps, 2)
-    processes = [
-        subprocess.Popen(
-            [*line, str(k)], env=runs.environment(), cwd=tmp_path, stdout=subprocess.PIPE, text=True
-        )
-        for k in range(2)
-    ]
+    first, second = (processes.start(shard, place, output, k) for k in range(2))
     victim = parts[1][len(parts[1]) // 3]
-    while not windows_path(work_folder(output), victim).exists() and processes[1].poll() is None:
+    while not windows_path(work_folder(output), victim).exists() and second.exitcode is None:
         time.sleep(0.001)
-    processes[1].send_signal(signal.SIGKILL)
-    assert processes[1].wait() == -signal.SIGKILL
-    processes[1].stdout.close()
-    assert int(processes[0].communicate()[0]) == len(parts[0])
+    second.kill()
+    assert processes.ended(second) == -signal.SIGKILL
+    assert processes.ended(first) == 0
+    assert int((tmp_path / "done.0").read_text()) == len(parts[0])
     left = unfinished(plan, WorkFolder(work_folder(output), plan.identity))
     assert 0 < len(left) < len(parts[1])
-    again = subprocess.run(
-        [*line, "1"],
-        env=runs.environment(),
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert int(again.stdout) == len(left)  # what had been done was not done again
+    assert processes.ended(processes.start(shard, place, output, 1)) == 0
+    # what had been done was not done again
+    assert int((tmp_path / "done.1").read_text()) == len(left)
     done = []
     runs.write(place, output, engine_=engine, progress=lambda n, total: done.append(n))
     assert len(done) == len(plan.steps) + 1  # every step came from a file, at once
@@ -275,7 +261,7 @@ def test_ranks_of_torchrun(place, whole, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("restarts", [0, 1])
+@pytest.mark.parametrize("restarts", [0, pytest.param(1, marks=pytest.mark.long)])
 def test_a_rank_is_killed(place, plan, whole, tmp_path, restarts):
     """torchrun stops all, or starts all again; either way what was computed is used."""
     psutil = pytest.importorskip("psutil")

@@ -634,9 +634,15 @@ def run_cli(
     )
 
 
+def train_here(path: Path, folder: Path, *more: str) -> None:
+    """``orca-cool train`` in this process."""
+    done = CliRunner().invoke(main, ["train", str(path), "-o", str(folder), *more])
+    assert done.exit_code == 0, done.output
+
+
 def finish(process: subprocess.Popen[str], good: bool = True) -> str:
     """Wait for the end, which must be good or bad; what was said."""
-    said, _ = process.communicate(timeout=300)
+    said, _ = process.communicate(timeout=600)
     assert (process.returncode == 0) is good, said
     return said
 
@@ -647,8 +653,8 @@ def test_kill_and_resume_with_workers(tmp_path):
     that was left alone.
     """
     path = write_config(tmp_path, workers=2)
-    left_alone = run_cli(tmp_path, [str(path), "-o", "whole", "--set", "stages.1.steps=24"])
-    killed = run_cli(tmp_path, [str(path), "-o", "run", "--set", "stages.1.steps=24"])
+    more = ["--set", "stages.1.steps=24"]
+    killed = run_cli(tmp_path, [str(path), "-o", "run", *more])
     folder = tmp_path / "run" / "checkpoints"
     end = time.monotonic() + 240
     while not list(folder.glob("001-*.safetensors")) and time.monotonic() < end:
@@ -656,12 +662,17 @@ def test_kill_and_resume_with_workers(tmp_path):
     killed.send_signal(signal.SIGKILL)
     finish(killed, good=False)
     assert checkpoint.newest(folder) is not None
-    resumed = run_cli(tmp_path, [str(path), "-o", "run", "--resume", "--set", "stages.1.steps=24"])
-    finish(resumed)
-    finish(left_alone)
+    train_here(path, tmp_path / "run", "--resume", *more)
+    train_here(path, tmp_path / "whole", *more)
     a, b = (load_file(tmp_path / f / "model" / "weights.safetensors") for f in ("whole", "run"))
     assert a.keys() == b.keys()
     assert not [k for k in a if not np.array_equal(a[k].numpy(), b[k].numpy(), equal_nan=True)]
+
+
+TORCHRUN = [
+    *[sys.executable, "-m", "torch.distributed.run", "--standalone"],
+    *["--nproc-per-node", "2"],
+]
 
 
 @pytest.mark.slow
@@ -679,15 +690,7 @@ def test_two_processes_train_as_one_in_microbatches(tmp_path):
     path = write_config(tmp_path, stages=[stage], model=model)
     alone = run_cli(tmp_path, [str(path), "-o", "one", "--set", "stages.0.microbatch=2"])
     finish(alone)
-    launcher = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node",
-        "2",
-    ]
-    two = run_cli(tmp_path, [str(path), "-o", "two", "--devices", "2"], launcher)
+    two = run_cli(tmp_path, [str(path), "-o", "two", "--devices", "2"], TORCHRUN)
     finish(two)
     a, b = (load_bundle(tmp_path / f / "model").model for f in ("one", "two"))
     for (name, p), q in zip(a.named_parameters(), b.parameters()):
@@ -696,14 +699,27 @@ def test_two_processes_train_as_one_in_microbatches(tmp_path):
         )
     rows = [table(tmp_path / f / "log-two.csv") for f in ("one", "two")]
     assert float(rows[0][0]["loss"]) == pytest.approx(float(rows[1][0]["loss"]), rel=1e-3)
-    uneven = run_cli(
-        tmp_path,
-        [str(path), "-o", "three", "--set", "devices=auto", "--set", "stages.0.batch=3"],
-        launcher,
-    )  # as many as the launcher started
+
+
+@pytest.mark.long  # in CI two processes train, in the test above
+def test_a_batch_that_cannot_be_divided_among_processes(tmp_path):
+    stage = {**toy_config(tmp_path)["stages"][1], "batch": 3}
+    path = write_config(tmp_path, stages=[stage])
+    line = [str(path), "-o", "run", "--set", "devices=auto"]  # as many as the launcher started
+    uneven = run_cli(tmp_path, line, TORCHRUN)
     assert "batch 3 cannot be divided among 2 processes" in finish(uneven, good=False)
-    lonely = run_cli(tmp_path, [str(path), "-o", "four", "--devices", "1"], launcher)
-    assert "make 1 processes, the launcher started 2" in finish(lonely, good=False)
+
+
+def test_a_launcher_that_started_more_processes_than_devices(tmp_path, monkeypatch):
+    path = write_config(tmp_path)
+    # what torchrun tells the first of two processes
+    told = {"RANK": 0, "LOCAL_RANK": 0, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2}
+    for name, value in {**told, "TORCHELASTIC_RUN_ID": "lonely"}.items():
+        monkeypatch.setenv(name, str(value))
+    lonely = ["train", str(path), "-o", str(tmp_path / "run"), "--devices", "1"]
+    refused = CliRunner().invoke(main, lonely)
+    assert refused.exit_code == 2
+    assert "make 1 processes, the launcher started 2" in refused.output
 
 
 def test_seeds_of_steps_and_ranks_differ(tmp_path, monkeypatch):
