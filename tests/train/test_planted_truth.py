@@ -15,9 +15,20 @@ import numpy as np
 import pytest
 import yaml
 from click.testing import CliRunner
-from planted_genome import BIN, Genome, erase_boundaries, move_boundaries, plant, simulate
+from planted_genome import (
+    BIN,
+    MOTIF,
+    WRONG,
+    Genome,
+    erase_boundaries,
+    move_boundaries,
+    occurrences,
+    plant,
+    simulate,
+)
 from sklearn.metrics import roc_auc_score
 
+import orca_cool as oc
 from orca_cool.cli import main
 from orca_cool.genome.open import open_genome
 from orca_cool.maps.coolfile import read_log_ratio
@@ -209,6 +220,52 @@ def score(folder: Path, genome: Genome, seed: int) -> dict[str, float]:
     }
 
 
+def screened(folder: Path, genome: Genome) -> dict[str, float]:
+    """Knock out every copy of the motif on a held-out chromosome, every decoy, and empty places."""
+    codes = genome.codes[TEST[0]]
+    motifs, decoys = occurrences(codes), occurrences(codes, mismatches=WRONG)
+    near = np.concatenate([motifs, decoys])
+    empty = [a for a in range(2_000, len(codes) - 2_000, 1_500) if np.abs(near - a).min() > 400]
+    places = {"motif": motifs, "decoy": decoys, "empty": np.array(empty)}
+    kinds = {int(a): kind for kind, starts in places.items() for a in starts}
+    sites = folder / "sites.bed"
+    sites.write_text("".join(f"{TEST[0]}\t{a}\t{a + len(MOTIF)}\n" for a in sorted(kinds)))
+    table = oc.screen.local(
+        sites=sites,
+        model=folder / "run" / "model",
+        genome=folder / "genome.fa",
+        module="25k",
+        replace="shuffle",
+        per_sequence=1,
+        progress=False,
+    ).table
+    table["kind"] = table["start"].map(kinds)
+    found = {kind: table.loc[table["kind"] == kind, "score"].to_numpy() for kind in places}
+    strongest = table.sort_values("score", ascending=False).head(len(motifs) // 2)
+    return {
+        "motifs among the strongest": float((strongest["kind"] == "motif").mean()),
+        "area": area(found["motif"], np.concatenate([found["decoy"], found["empty"]])),
+        "decoys": float(np.median(found["decoy"]) / np.median(found["motif"])),
+        "strongest": float(strongest["start"].iloc[0]),
+    }
+
+
+def read_genome(path: Path) -> dict[str, np.ndarray]:
+    """Codes of each chromosome of a FASTA."""
+    source = open_genome(path)
+    return {c: source.fetch(c, 0, n) for c, n in source.chromsizes.items()}
+
+
+def logo(folder: Path, genome: Genome, start: int) -> tuple[np.ndarray, np.ndarray]:
+    """What each base of a copy of the motif, and of 20 bp on both sides, adds to its boundary."""
+    p = oc.Predictor(folder / "run" / "model", folder / "genome.fa", progress=False)
+    middle = start + len(MOTIF) // 2
+    region = f"{TEST[0]}:{start - 20}-{start + len(MOTIF) + 20}"
+    found = oc.attribute.ism(p, region, f"insulation {TEST[0]}:{middle}", resolution=BIN)
+    numbers = -found.projected  # the motif lowers insulation
+    return numbers[20:-20], np.concatenate([numbers[:20], numbers[-20:]])
+
+
 @pytest.mark.long
 def test_boundaries_move_with_their_motif(tmp_path):
     found = prove(tmp_path, seed=1, steps=(180, 40))
@@ -216,3 +273,12 @@ def test_boundaries_move_with_their_motif(tmp_path):
         assert found[key] > 0.95, found
     assert found["untrained"] < 0.7, found  # what is found is learnt
     assert found["kept over bare"] > 0.9, found  # no sequence without a motif looks like one
+
+    genome = Genome(read_genome(tmp_path / "genome.fa"))
+    screen = screened(tmp_path, genome)
+    assert screen["motifs among the strongest"] == 1, screen
+    assert screen["area"] > 0.95, screen
+    assert screen["decoys"] < 0.2, screen  # scrambled copies are silent
+    inside, outside = logo(tmp_path, genome, int(screen["strongest"]))
+    assert (inside > 0).mean() > 0.8, inside  # the motif's own base is the best one
+    assert np.abs(inside).mean() > 5 * np.abs(outside).mean(), (inside, outside)
