@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from orca_cool.errors import ModelError
 from orca_cool.genome.apply_edits import apply_edits
+from orca_cool.genome.open import open_genome
 from orca_cool.genome.regions import Region, n_bins
 from orca_cool.genome.source import reverse_complement
 from orca_cool.model.bundle import load_bundle, save_bundle
+from orca_cool.model.registry import resolve
 from orca_cool.prediction.engine import make_engine
 from orca_cool.prediction.levels import Settings
 from orca_cool.prediction.region import RegionMaps
@@ -144,6 +146,17 @@ def test_symmetry_of_a_module_alone(tmp_path, module):
         maps = RegionMaps(make_engine(bundle, source, "cpu"))
         one, other = (maps.predict(Region(c, 0, len(codes)), 40).values for c in ("a", "b"))
         np.testing.assert_allclose(one, other[::-1, ::-1], atol=2e-5)
+
+
+def test_the_shipped_yeast_model_draws_both_ends_alike():
+    """The first 28 bins of 8 kb of chrI, and the same sequence read from its other strand."""
+    codes = open_genome("example").fetch("chrI", 0, 224_000)
+    bundle = load_bundle(resolve("yeast-metaphase"))
+    source = Chromosomes(c=codes, r=reverse_complement(codes))
+    maps = RegionMaps(make_engine(bundle, source, "cpu"))
+    one, other = (maps.predict(Region(c, 0, 224_000), 8_000).values for c in ("c", "r"))
+    np.testing.assert_allclose(one, other[::-1, ::-1], atol=2e-4)
+    assert np.nanstd(one) > 0.05
 
 
 @pytest.mark.parametrize("length", [2_080, 2_200, 9_000])
