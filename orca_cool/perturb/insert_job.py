@@ -182,8 +182,8 @@ class InsertScreenJob(VirtualScreenJob[InsertResult]):
         module, resolution = chosen_level(spec, self.module_name, wanted)
         if module.multi_chromosome:
             raise ModelError(
-                f"module {module.name!r} reads several chromosomes; a screen (insert) needs one of "
-                f"a single chromosome"
+                f"module {module.name!r} reads several chromosomes; screen insert needs one that "
+                f"reads a single one"
             )
         return module, resolution
 

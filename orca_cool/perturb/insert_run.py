@@ -96,7 +96,7 @@ class InsertScreen:
         settings = job.settings(every, self.level)
         numerics = share.numerics or self.engine.numerics
         self.settings = with_numerics(settings, numerics, several=len(job.names) > 1)
-        self.journal = ScreenJournal.of(job, self.settings)
+        self.journal = ScreenJournal.of(job, self.settings, share.restarted)
 
     @property
     def engine(self) -> Engine:

@@ -55,9 +55,18 @@ class ScreenJournal:
         self._own = self.run.journal
 
     @classmethod
-    def of(cls, job: VirtualScreenJob[Any], settings: dict[str, Any]) -> ScreenJournal | None:
-        """The journal of a job; None if it writes nothing."""
-        return None if job.output is None else cls(job.output, settings, restart=job.force)
+    def of(
+        cls, job: VirtualScreenJob[Any], settings: dict[str, Any], restarted: bool = False
+    ) -> ScreenJournal | None:
+        """The journal of a job; None if it writes nothing.
+
+        Parameters
+        ----------
+        restarted : torchrun has restarted the ranks, which go on even where the job is to begin
+            anew.
+        """
+        restart = job.force and not restarted
+        return None if job.output is None else cls(job.output, settings, restart=restart)
 
     def begin(self) -> dict[Key, Any]:
         """What an unfinished run has left: the scores of each of its sequences.

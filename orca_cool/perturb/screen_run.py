@@ -75,7 +75,7 @@ class Screen:
         self.n_units = self.gaps = self.done = 0
         self.sizes = self._prepare()
         self.total = sum(self.sizes)
-        self.journal = ScreenJournal.of(job, self.settings)
+        self.journal = ScreenJournal.of(job, self.settings, share.restarted)
         self._at: tuple[int, list[Scorer]] = (-1, [])
         self._last: tuple[int, list[list[int]], Drawn | None] = (-1, [], None)
 

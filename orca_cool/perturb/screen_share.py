@@ -76,11 +76,13 @@ class Alone:
     numerics : how those who predict compute, None: as this process's engine does.
     batch : sequences of a piece, None: as this process's engine likes best.
     rank : number of this process among those that share; the first, 0, writes the files.
+    restarted : those who share were killed and have been started again.
     """
 
     numerics: dict[str, str] | None = None
     batch: int | None = None
     rank = 0
+    restarted = False
 
     def opened(self, opened: Opened) -> Opened:
         """Model and genome, as this process uses them."""
@@ -113,6 +115,7 @@ class OfRanks(Alone):
 
     def __init__(self, ranks: Ranks, device: str):
         self.ranks, self.rank, self.device = ranks, ranks.rank, device
+        self.restarted = ranks.restarted
 
     def opened(self, opened: Opened) -> Opened:
         """On this rank's own device."""

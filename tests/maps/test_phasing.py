@@ -33,8 +33,9 @@ def path(request, tmp_path):
     if path.suffix == ".bw":
         with pyBigWig.open(str(path), "w") as out:
             out.addHeader(sorted(SIZES.items()))
-            starts, ends, values = zip(*ROWS, strict=True)
-            out.addEntries(["a"] * len(ROWS), list(starts), ends=list(ends), values=list(values))
+            rows = sorted([*ROWS, (140, 200, np.nan)])  # NaN says as little as no value
+            starts, ends, values = zip(*rows, strict=True)
+            out.addEntries(["a"] * len(rows), list(starts), ends=list(ends), values=list(values))
     elif path.suffix == ".gz":
         header = "chrom\tstart\tend\tvalue\n"
         path.write_bytes(gzip.compress((header + text + "a\t130\t290\tnan\n").encode()))
