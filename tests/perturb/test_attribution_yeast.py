@@ -11,7 +11,7 @@ import pytest
 import orca_cool as oc
 
 #: The centromere of chromosome II.
-CEN2 = (238_207, 238_325)
+CEN2 = (238_208, 238_325)
 OBJECTIVE = "insulation chrII:238,265"
 
 

@@ -7,7 +7,7 @@ import pytest
 import orca_cool as oc
 
 #: CEN2 of the yeast genome, 0-based.
-CEN2 = (238_207, 238_323)
+CEN2 = (238_208, 238_325)
 
 
 @pytest.mark.slow

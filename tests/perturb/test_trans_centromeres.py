@@ -10,7 +10,7 @@ import pytest
 
 import orca_cool as oc
 
-CEN1, CEN2 = ("chrI", 151_464, 151_582), ("chrII", 238_207, 238_325)
+CEN1, CEN2 = ("chrI", 151_466, 151_584), ("chrII", 238_208, 238_325)
 OBJECTIVE = "pixel chrI:151,523 chrII:238,265"
 
 
