@@ -153,7 +153,7 @@ def test_one_s_own_objective_is_a_function():
         ("loop chr1:5 chr1:9", "'loop chr1:5 chr1:9' is not understood; it is one of: pixel"),
         ("", "objective '' is not understood"),
         ("pixel chr1:5", "write it as 'pixel POSITION POSITION'"),
-        ("pixel chr1:5 chr2:9", "is between 'chr1' and 'chr2'"),
+        ("dot chr1:5 chr2:9", "is between 'chr1' and 'chr2'"),
         ("dot chr1:5 chr1:x", "position 'chr1:x' is not understood"),
         ("rect chr1:5-9 chr1:9-5", "region 'chr1:9-5' is not understood"),
         ("row chr1", "position 'chr1' is not understood"),
