@@ -772,14 +772,14 @@ def _between(first: int, last: int, _: Drawn, i: int, j: int) -> bool:
     return first <= min(i, j) and max(i, j) < last
 
 
-@pytest.mark.parametrize("link", [False, pytest.param(True, marks=pytest.mark.long)])
-def test_the_menu_switches_cell_types(browser: Any, two_types: Server, link: bool):
+@pytest.mark.parametrize("again", [False, pytest.param(True, marks=pytest.mark.long)])
+def test_the_menu_switches_cell_types(browser: Any, two_types: Server, again: bool):
     """Maps, tracks, the edit and the difference are those of the cell type that is chosen, at the
-    place that was looked at; a link brings them back (in CI a link is followed in
-    ``test_a_link_brings_the_views_back``).
+    place that was looked at; a link brings them back: the tilesets and the place, and where this
+    may take long the colours ``again``.
     """
     uids = {t["name"]: t["uuid"] for t in two_types.get("/api/v1/tilesets/")["results"]}
-    page = Page(browser, two_types).open()
+    page = Page(browser, two_types, (960, 480)).open()
     page.settle()
     menu = "(select) => [...select.options].map((option) => option.value)"
     assert page.tab.eval_on_selector("#cell-type", menu) == ["a", "b"]
@@ -787,24 +787,27 @@ def test_the_menu_switches_cell_types(browser: Any, two_types: Server, link: boo
     edit = page.edit("chrA:5,013-5,401 del")
     page.go("chrA:3,000-7,000", (3_000, 7_000))
 
-    def shown(cell_type: str, edit: str) -> np.ndarray:
-        """What is drawn has the colours of the cell type's tiles; the values of the map."""
+    def tilesets(cell_type: str, edit: str) -> dict[tuple[str, str], str]:
+        """The tileset that each map must be drawn of; asserts it of the track that is no map."""
         made = two_types.get(f"/api/v1/edits/?d={edit}")
         assert made["cell_type"] == cell_type
-        views = {
+        track = "window.orcaCool.hgApi.getTrackObject('reference', 'insulation').tilesetUid"
+        assert page.tab.evaluate(track) == uids[f"toy, {cell_type}, insulation"]
+        return {
             ("reference", "predicted-logoe"): uids[f"toy, {cell_type}, predicted"],
             (f"edit-{edit}", "edited-logoe"): made["tilesets"]["map"],
             (f"difference-{edit}", "difference"): made["tilesets"]["difference"],
         }
+
+    def shown(cell_type: str, edit: str) -> np.ndarray:
+        """What is drawn has the colours of the cell type's tiles; the values of the map."""
         values = {}
-        for (view, track), tileset in views.items():
+        for (view, track), tileset in tilesets(cell_type, edit).items():
             # not where breakpoints are drawn; nor, of the difference, where there is hardly any
             keep = partial(_between, *((138, 300) if track == "difference" else (0, 110)))
             drawn, values[track] = compare(page, view, track, keep, name=f"{cell_type}-{track}")
             assert drawn.tileset == tileset
             assert drawn.resolution == 40
-        track = "window.orcaCool.hgApi.getTrackObject('reference', 'insulation').tilesetUid"
-        assert page.tab.evaluate(track) == uids[f"toy, {cell_type}, insulation"]
         return values["predicted-logoe"]
 
     before = shown("a", edit)
@@ -825,15 +828,19 @@ def test_the_menu_switches_cell_types(browser: Any, two_types: Server, link: boo
     parts = np.linspace(0, 1, 11)
     assert np.abs(np.quantile(before, parts) - np.quantile(after, parts)).max() > 0.1
 
-    if link:
-        page.tab.click("#link")
-        page.tab.wait_for_selector("#shared:visible")
-        url = page.tab.input_value("#shared-url")
-        page.close()
-        page = Page(browser, two_types).open(url.removeprefix(two_types.url))
-        page.settle()
-        assert page.tab.input_value("#cell-type") == "b"
-        assert page.state()["edits"] == [other]
+    page.tab.click("#link")
+    page.tab.wait_for_selector("#shared:visible")
+    url = page.tab.input_value("#shared-url")
+    page.close()
+    page = Page(browser, two_types, (960, 480)).open(url.removeprefix(two_types.url))
+    page.settle()
+    assert page.tab.input_value("#cell-type") == "b"
+    assert page.state()["edits"] == [other]
+    where = page.tab.evaluate("window.orcaCool.hgApi.getLocation('reference').xDomain")
+    assert where == pytest.approx([3_000, 7_000], abs=50)
+    for (view, track), tileset in tilesets("b", other).items():
+        assert page.drawn(view, track).tileset == tileset
+    if again:
         shown("b", other)
 
     # a further edit is of what is shown
