@@ -53,8 +53,8 @@ def require_room(folder: Path, bins: int, files: int = 1) -> None:
     wanted, free = files * (bins * BIN + REST), shutil.disk_usage(folder).free
     if wanted > free:
         raise OutputError(
-            f"bigWigs in {str(folder)!r} need about {wanted / 1e9:.1f} GB; {free / 1e9:.1f} GB are "
-            f"free ({os.strerror(errno.ENOSPC)})"
+            f"bigWigs in {str(folder)!r} need about {wanted / 1e6:,.1f} MB; {free / 1e6:,.1f} MB "
+            f"are free ({os.strerror(errno.ENOSPC)})"
         )
 
 

@@ -66,7 +66,7 @@ def test_room_is_asked_for_before_the_library_meets_a_full_disk(tmp_path, monkey
     size = (tmp_path / "x.bw").stat().st_size
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage._replace(free=2 * size))
-    with pytest.raises(OutputError, match=r"need about 0\.0 GB; 0\.0 GB are free \(No space"):
+    with pytest.raises(OutputError, match=r"need about 8\.1 MB; \d\.\d MB are free \(No"):
         require_room(tmp_path, len(values), files=2)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage._replace(free=10 * size))
     require_room(tmp_path, len(values), files=2)
