@@ -54,7 +54,8 @@ def _local_cluster(count: int) -> Any:
             threads_per_worker=1,
             processes=True,
             host="127.0.0.1",
-            dashboard_address=None,
+            # any free port: None is port 8787, of which a second cluster here warns
+            dashboard_address="127.0.0.1:0",
             memory_limit=0,
         )
 
