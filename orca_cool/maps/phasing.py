@@ -129,11 +129,13 @@ class PhasingTrack:
             if start >= end:
                 return 0.0, 0.0
             try:
-                values = np.array(track.values(chrom, start, end), dtype=float)
+                rows = track.intervals(chrom, start, end) or ()
             except RuntimeError as error:
                 raise self.file.error(f"is a bigWig that cannot be read: {error}") from error
-            known = values[np.isfinite(values)]  # NaN: bases without a value
-            return float(known.sum()), float(len(known))
+            known = [  # NaN: bases without a value
+                (min(b, end) - max(a, start), value) for a, b, value in rows if math.isfinite(value)
+            ]
+            return sum(n * value for n, value in known), float(sum(n for n, _ in known))
 
         self._sums = sums
 
