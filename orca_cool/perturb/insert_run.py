@@ -155,7 +155,16 @@ class InsertScreen:
         scorer = self._scorers(number)[0]  # windows are those of every model
         if isinstance(scorer, OverwriteSite):
             return [] if scorer.is_masked else self.sequences
-        return [s for s in self.sequences if not scorer.is_masked(self._insertion((number, *s)))]
+        masked: dict[tuple[int, int | None], bool] = {}
+        out = []
+        for source, cassette in self.sequences:
+            length = self.cassettes[cassette].length or self.sources[source].own_length()
+            shape = cassette, length  # where the window lies depends on no base
+            if shape not in masked:
+                masked[shape] = scorer.is_masked(self._insertion((number, source, cassette)))
+            if not masked[shape]:
+                out.append((source, cassette))
+        return out
 
     def _check_phasing(self, number: int, source: int, cassette: int) -> None:
         """See, before anything is predicted, whether the track orients E1 at a site."""
