@@ -19,12 +19,11 @@ from orca_cool.genome.regions import Region
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import SequenceSource
 from orca_cool.prediction.end_to_end import placed_sizes, turns_in_place
-from orca_cool.prediction.windows import concatenated_chromosomes, fill_with_chromosomes, plan_trans
+from orca_cool.prediction.windows import plan_trans
 
 if TYPE_CHECKING:
     from orca_cool.model.network_spec import ModuleSpec
     from orca_cool.model.spec import ModelDescription
-    from orca_cool.prediction.orca_engine import OrcaEngine
 
 
 @dataclass(frozen=True)
@@ -113,29 +112,6 @@ def pair_of(
         if all(laid.span(part) is not None for part in parts):
             return pair
     return None
-
-
-def input_of_pair(
-    engine: OrcaEngine, module: ModuleSpec, pair: tuple[Segment, Segment]
-) -> list[Segment]:
-    """The input from which a module's contacts between two stretches are predicted, as
-    :meth:`OrcaEngine.trans` has it.
-    """
-    window, unit = engine.spec.window(module.resolutions[0]), engine.expected(module).resolution
-    return fill_with_chromosomes([*pair], engine.source.chromsizes, window, unit)
-
-
-def input_of_chromosome(
-    engine: OrcaEngine, module: ModuleSpec, chrom: str, position: int
-) -> tuple[int, list[Segment]]:
-    """Where the input for a chromosome's map begins on it (bp), and what it consists of, as
-    :func:`orca_cool.prediction.zoom.encode_zoom` has it around a position.
-    """
-    sizes, window = engine.source.chromsizes, engine.spec.window(module.resolutions[0])
-    unit, origin = engine.expected(module).resolution, 0
-    if sizes[chrom] > window:
-        origin = min(max(position - window // 2, 0), sizes[chrom] - window) // unit * unit
-    return origin, concatenated_chromosomes(chrom, sizes, window, unit, origin)
 
 
 def known_between(

@@ -16,8 +16,9 @@ from orca_cool.genome.regions import Region, few
 from orca_cool.genome.segments import Segment
 from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.model.spec import ModelDescription
-from orca_cool.perturb.laid import Laid, input_of_chromosome, input_of_pair, pair_of
+from orca_cool.perturb.laid import Laid, pair_of
 from orca_cool.perturb.objective import Objective
+from orca_cool.prediction.end_to_end import input_around, input_of_pair
 from orca_cool.prediction.orca_engine import OrcaEngine
 from orca_cool.prediction.windows import centred_on, zoom_top, zoom_windows
 
@@ -156,7 +157,10 @@ def _placed(
     for position in (snapped, middle // spec.base_bin * spec.base_bin):
         segments: list[Segment] = []
         if module.multi_chromosome:
-            origin, segments = input_of_chromosome(engine, module, region.chrom, position)
+            unit = engine.expected(module).resolution
+            origin, segments = input_around(
+                spec, engine.source, module, unit, region.chrom, position
+            )
         else:
             centred = centred_on(spec, engine.source, region.chrom)
             origin = zoom_top(position, length, spec.window(top), top, centred)
@@ -193,7 +197,8 @@ def _between(engine: OrcaEngine, objective: Objective, wanted: int | None) -> Pl
             f"objective {objective.text!r} lies in several windows: {names} do not fit one of "
             f"{spec.window(top):,} bp together and are predicted in parts; take smaller regions"
         )
-    segments = input_of_pair(engine, module, pair)
+    unit = engine.expected(module).resolution
+    segments = input_of_pair(spec, engine.source, module, unit, pair)
     return Placed(module, top, 0, 0, {top: 0}, tuple(segments))
 
 

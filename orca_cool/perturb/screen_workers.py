@@ -27,6 +27,7 @@ from orca_cool.perturb.screen_share import (
 from orca_cool.prediction.job import Opened
 from orca_cool.prediction.parallel.connection import Cluster, device_of_worker
 from orca_cool.prediction.progress import Report
+from orca_cool.prediction.shared_job import MERGES
 
 #: Sequences of a task, as far as pieces allow: more, and a lost worker or a run that is killed
 #: costs more; fewer, and more time goes into handing them out.
@@ -103,8 +104,7 @@ class OfWorkers(Cluster, Alone):
 
     def opened(self, opened: Opened) -> Opened:
         """On this machine's processor: here nothing is predicted."""
-        plain: dict[str, Any] = {"device": "cpu", "dtype": "float32", "encoder_dtype": "float32"}
-        return on_device(opened, **plain, store=None, edges=None)
+        return on_device(opened, **MERGES)
 
     def predict(self, screen: Shareable, pieces: Pieces, keep: Keep, tick: Report) -> None:
         """As :meth:`Alone.predict`; tasks are handed out as others are done, so that all workers

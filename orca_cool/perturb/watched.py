@@ -23,10 +23,11 @@ from orca_cool.maps.contact_map import ContactMap
 from orca_cool.maps.phasing import Phasing
 from orca_cool.model.cascade import flip_map
 from orca_cool.model.spec import ModelDescription
-from orca_cool.perturb.laid import Laid, input_of_pair, known_between, pair_of
+from orca_cool.perturb.laid import Laid, known_between, pair_of
 from orca_cool.perturb.objective import Objective, PredictedMap
 from orca_cool.perturb.placed import place
 from orca_cool.prediction.batch_decoder import plain, strand_window
+from orca_cool.prediction.end_to_end import input_of_pair
 from orca_cool.prediction.engine import Engine, StrandMaps
 from orca_cool.prediction.orca_engine import OrcaEngine
 from orca_cool.prediction.windows import Window
@@ -145,7 +146,8 @@ class Watched:
                 f"objective {self.objective.text!r} lies in several windows where sequence is "
                 f"deleted; take smaller regions"
             )
-        segments, top = input_of_pair(engine, module, pair), module.resolutions[0]
+        top, unit = module.resolutions[0], engine.expected(module).resolution
+        segments = input_of_pair(self.spec, engine.source, module, unit, pair)
         bases = engine.concatenated(segments, self.spec.window(top))
         return EncodedZoom(CONCATENATED, bases, {top: 0}, 0, segments, {top: 0})
 

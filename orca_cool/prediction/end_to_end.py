@@ -64,6 +64,31 @@ def input_of(
     return fill_with_chromosomes([first], placed, window, unit)
 
 
+def input_around(
+    spec: ModelDescription,
+    source: SequenceSource,
+    module: ModuleSpec,
+    unit: int,
+    chrom: str,
+    position: int,
+) -> tuple[int, list[Segment]]:
+    """Where the input for a chromosome's map around a position begins on it, and the input
+    (:func:`input_of`): on one longer than the window, the part around the position.
+
+    Parameters
+    ----------
+    unit : bin of the expected in bp. position : in bp.
+
+    Returns
+    -------
+    origin : in bp. segments : of the input.
+    """
+    window, length, origin = spec.window(module.resolutions[0]), source.chromsizes[chrom], 0
+    if length > window:  # a fused chromosome, say
+        origin = min(max(position - window // 2, 0), length - window) // unit * unit
+    return origin, input_of(spec, source, module, unit, chrom, origin)
+
+
 def input_of_pair(
     spec: ModelDescription,
     source: SequenceSource,

@@ -14,6 +14,15 @@ if TYPE_CHECKING:
 
 J = TypeVar("J", bound="SharedJob")
 
+#: Settings of a process that only merges what others compute, perhaps without their devices.
+MERGES: dict[str, Any] = {
+    "device": "cpu",
+    "dtype": "float32",
+    "encoder_dtype": "float32",
+    "store": None,
+    "edges": None,
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class SharedJob(Job):
@@ -57,13 +66,7 @@ class SharedJob(Job):
                     f"--dask {self.workers!r} and torchrun are two ways to share the work; "
                     f"choose one"
                 )
-            # this process only merges what others compute, perhaps without their devices
-            plain: dict[str, Any] = {
-                "device": "cpu",
-                "dtype": "float32",
-                "encoder_dtype": "float32",
-            }
-            return dataclasses.replace(self, **plain, store=None, edges=None)
+            return dataclasses.replace(self, **MERGES)
         if ranks is None:
             resolve_device(self.device)
             return self

@@ -22,7 +22,7 @@ from orca_cool.maps.contact_map import ContactMap
 from orca_cool.model.cascade import mirror
 from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.prediction.batch_decoder import plain, strand_window
-from orca_cool.prediction.end_to_end import input_of, second_strand
+from orca_cool.prediction.end_to_end import input_around, second_strand
 from orca_cool.prediction.engine import StrandMaps, average
 from orca_cool.prediction.windows import Window, centred_on, zoom_top, zoom_windows
 
@@ -91,9 +91,7 @@ def encode_zoom(
     segments, other, origin = None, None, 0
     if module.multi_chromosome:
         unit = engine.expected(module).resolution
-        if length > window:  # of a fused chromosome, say: the part around the position
-            origin = min(max(position - window // 2, 0), length - window) // unit * unit
-        segments = input_of(spec, engine.source, module, unit, chrom, origin)
+        origin, segments = input_around(spec, engine.source, module, unit, chrom, position)
         other = second_strand(spec, module, segments)
         bases = engine.concatenated(segments, window, other=other)
     else:
