@@ -273,22 +273,14 @@ def toy_bundle(tmp_path: Path) -> Model:
     )
 
 
-class Drawn:
-    """Random chromosomes in memory, always the same for the same sizes.
-
-    Parameters
-    ----------
-    gap : (chromosome, start, end) that is N.
-    """
+class Chromosomes:
+    """Chromosomes in memory, {name: codes}."""
 
     name = "drawn"
 
-    def __init__(self, chromsizes: dict[str, int], gap: tuple[str, int, int]):
-        random = np.random.default_rng(3)
-        self.codes = {c: random.integers(0, 4, n).astype(np.uint8) for c, n in chromsizes.items()}
-        chrom, start, end = gap
-        self.codes[chrom][start:end] = 4
-        self.chromsizes = dict(chromsizes)
+    def __init__(self, **codes: np.ndarray):
+        self.codes = codes
+        self.chromsizes = {c: len(x) for c, x in codes.items()}
 
     def fetch(self, chrom: str, start: int, end: int) -> np.ndarray:
         out = np.full(end - start, 4, np.uint8)
@@ -296,6 +288,22 @@ class Drawn:
         if a < b:
             out[a - start : b - start] = self.codes[chrom][a:b]
         return out
+
+
+class Drawn(Chromosomes):
+    """Random chromosomes in memory, always the same for the same sizes.
+
+    Parameters
+    ----------
+    gap : (chromosome, start, end) that is N.
+    """
+
+    def __init__(self, chromsizes: dict[str, int], gap: tuple[str, int, int]):
+        random = np.random.default_rng(3)
+        codes = {c: random.integers(0, 4, n).astype(np.uint8) for c, n in chromsizes.items()}
+        chrom, start, end = gap
+        codes[chrom][start:end] = 4
+        super().__init__(**codes)
 
 
 @pytest.fixture(scope="module")

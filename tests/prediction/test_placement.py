@@ -5,7 +5,7 @@ leaves windows where they are.
 import cooler
 import numpy as np
 import pytest
-from conftest import make_toy_expected, make_toy_model, make_toy_spec
+from conftest import Chromosomes, make_toy_expected, make_toy_model, make_toy_spec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,23 +25,6 @@ from orca_cool.variants import parse_edits
 
 RESOLUTIONS = (160, 80, 40)
 BINS = 16
-
-
-class Chromosomes:
-    """Chromosomes in memory, {name: codes}."""
-
-    name = "drawn"
-
-    def __init__(self, **codes):
-        self.codes = codes
-        self.chromsizes = {c: len(x) for c, x in codes.items()}
-
-    def fetch(self, chrom, start, end):
-        out = np.full(end - start, 4, np.uint8)
-        a, b = max(start, 0), min(end, self.chromsizes[chrom])
-        if a < b:
-            out[a - start : b - start] = self.codes[chrom][a:b]
-        return out
 
 
 def drawn(length, seed=0):
