@@ -151,10 +151,9 @@ class Length(click.ParamType):
         return length
 
 
-def _all(function: F, options: Iterable[Callable[[Any], Any]]) -> F:
-    for option in reversed(list(options)):
-        function = option(function)
-    return function
+def all_options(function: F, options: Iterable[Callable[[Any], Any]]) -> F:
+    """A function with several options, in the order of its help."""
+    return functools.reduce(lambda f, option: option(f), reversed(list(options)), function)
 
 
 MODEL_HELP = "A model's name (see `orca-cool models list`) or its folder."
@@ -173,7 +172,7 @@ STORE_HELP = (
 
 def device_options(function: F) -> F:
     """Where networks run, and in which number types."""
-    return _all(
+    return all_options(
         function,
         [
             click.option(
@@ -199,7 +198,7 @@ def device_options(function: F) -> F:
 
 def genome_options(function: F) -> F:
     """How chromosomes are called, and whether the assembly must be the model's."""
-    return _all(
+    return all_options(
         function,
         [
             click.option(
@@ -271,7 +270,7 @@ def job_options(
             ),
             genome_options,
         ]
-        return _all(wrapped, options)  # type: ignore[return-value]
+        return all_options(wrapped, options)  # type: ignore[return-value]
 
     return decorate
 
@@ -322,7 +321,7 @@ def edit_options(function: F) -> F:
             help="With --vcf: a variant that cannot be used is an error, not a warning.",
         ),
     ]
-    return _all(wrapped, options)  # type: ignore[return-value]
+    return all_options(wrapped, options)  # type: ignore[return-value]
 
 
 def output_option(text: str, *, required: bool = True) -> Callable[[F], F]:

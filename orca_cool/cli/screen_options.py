@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import click
 
-from orca_cool.cli.options import job_options, output_option
+from orca_cool.cli.options import all_options, job_options, output_option
 from orca_cool.perturb.screen_options import STRANDS
 from orca_cool.perturb.screen_places import AGGREGATES
 from orca_cool.perturb.screen_plan import REPLACEMENTS
@@ -28,8 +29,9 @@ def screen_options(
     ----------
     module, level, strands : the defaults, in words. mask : the help of ``--mask``.
     """
-    return _all(
-        [
+    return partial(
+        all_options,
+        options=[
             job_options(several=True),
             output_option("What the names of the files begin with."),
             click.option("--module", help=f"Module of the model [default: {module}]."),
@@ -45,7 +47,7 @@ def screen_options(
             ),
             click.option("--mask", metavar="BED", help=mask),
             click.option("--seed", default=0, show_default=True, help="Of all that is drawn."),
-        ]
+        ],
     )
 
 
@@ -59,8 +61,9 @@ def place_options(
     what : a place's name ("unit"). changed : what becomes of it ("replaced").
     per_sequence, aggregate, replace : the defaults. why : more help on ``--aggregate``.
     """
-    return _all(
-        [
+    return partial(
+        all_options,
+        options=[
             click.option(
                 "--per-sequence",
                 default=per_sequence,
@@ -87,14 +90,5 @@ def place_options(
                 "which dinucleotide keeps the neighbours; by N; or by nothing (needs "
                 "--per-sequence 1).",
             ),
-        ]
+        ],
     )
-
-
-def _all(options: Iterable[Callable[[Any], Any]]) -> Callable[[F], F]:
-    def decorate(function: F) -> F:
-        for option in reversed(list(options)):
-            function = option(function)
-        return function
-
-    return decorate

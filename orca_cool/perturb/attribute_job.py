@@ -312,7 +312,6 @@ def attributed(
         engine = engine.for_genome(opened.edited.genome)
     watched = Watched(engine, objective, level, phasing_of(settings.phasing_track))
     watched.require_inside(where)
-    phased = {} if settings.phasing_track is None else {"phasing_track": settings.phasing_track}
     with progress_bar(progress, "change" if many else "step", settings.method, engine) as report:
         scores, units, told = _scores(watched, where, settings, report, say)
     return Attribution(
@@ -325,17 +324,19 @@ def attributed(
         watched.reference_map(),
         dict(source.chromsizes),
         np.array(units, int).reshape(-1, 2),
-        {key: str(value) for key, value in opened.provenance.items()}
-        | _named(opened)
-        | phased
-        | told,
+        _about(opened, settings) | told,
         watched.pair,
     )
 
 
-def _named(opened: Opened) -> dict[str, Any]:
+def _about(opened: Opened, settings: Settings) -> dict[str, Any]:
+    """Model, genome, and what E1 is oriented by, as plain values."""
+    out: dict[str, Any] = {key: str(value) for key, value in opened.provenance.items()}
     cell_type = opened.spec.cell_type if opened.spec.cell_types else ""
-    return {"model": f"{opened.spec.name}{f', {cell_type}' * bool(cell_type)}"}
+    out["model"] = f"{opened.spec.name}{f', {cell_type}' * bool(cell_type)}"
+    if settings.phasing_track is not None:
+        out["phasing_track"] = settings.phasing_track
+    return out
 
 
 def _scores(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,7 +37,6 @@ from orca_cool.perturb.screen_options import chosen_level, digest_of, require_kn
 from orca_cool.perturb.screen_output import SCORE
 from orca_cool.perturb.screen_share import Alone
 from orca_cool.prediction.job import Opened, Say
-from orca_cool.prediction.progress import progress_bar
 
 if TYPE_CHECKING:
     from orca_cool.perturb.insert_run import InsertScreen
@@ -240,19 +239,10 @@ class InsertScreenJob(VirtualScreenJob[InsertResult]):
         require_layout(self, sources, source, sites, genome)
         return sources, sites
 
-    def screen(self, opened: Opened, share: Alone, progress: bool, say: Say) -> InsertResult:
-        """As :meth:`VirtualScreenJob.screen`."""
-        screen = self.screen_of(share.opened(opened), share, say)
-        names = ", ".join(spec.name for spec in self.specs)
-        name, shown = f"{names} {screen.level.module.name}", progress and not share.rank
-        with progress_bar(shown, "sequence", name, screen.engine) as report:
-            result = screen.run(report)
-        for line in screen.told():
-            say(line)
-        if self.output is not None and share.rank == 0:
-            write_files(result, self.output, screen.counts)
-            screen.forget()
-        return result
+    def write(self, result: InsertResult, counts: Mapping[str, int], opened: Opened) -> None:
+        """As of any screen."""
+        assert self.output is not None
+        write_files(result, self.output, dict(counts))
 
     def screen_of(self, opened: Opened, share: Alone, say: Say) -> InsertScreen:
         """As of any screen."""

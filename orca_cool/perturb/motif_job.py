@@ -4,7 +4,7 @@ cell type.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from orca_cool.perturb.motif_result import MotifScreenResult, motif_result, path
 from orca_cool.perturb.motif_sites import Sites, counted, find_sites
 from orca_cool.perturb.motifs import read_matrices
 from orca_cool.perturb.screen_options import digest_of
+from orca_cool.perturb.screen_output import ScreenResult
 from orca_cool.perturb.screen_places import ScreenJob
 from orca_cool.perturb.screen_share import Alone
 from orca_cool.prediction.job import Opened, Say
@@ -110,15 +111,18 @@ class MotifScreenJob(ScreenJob[MotifScreenResult]):
 
     def screen(self, opened: Opened, share: Alone, progress: bool, say: Say) -> MotifScreenResult:
         """As :meth:`VirtualScreenJob.screen`."""
-        sites = self.sites(opened.source)
-        for line in sites.told:
+        for line in self.sites(opened.source).told:
             say(line)
-        screen, scored = self.screened(opened, share, progress, say)
-        result = motif_result(sites, scored)
-        if self.output is not None and share.rank == 0:
-            result.write(self.output, {**counted(sites), **screen.counts})
-            screen.forget()
-        return result
+        return super().screen(opened, share, progress, say)
+
+    def result_of(self, scored: ScreenResult, opened: Opened) -> MotifScreenResult:
+        """Scores of units, put together by motif."""
+        return motif_result(self.sites(opened.source), scored)
+
+    def write(self, result: MotifScreenResult, counts: Mapping[str, int], opened: Opened) -> None:
+        """As of any screen."""
+        assert self.output is not None
+        result.write(self.output, {**counted(self.sites(opened.source)), **counts})
 
     def settings(self, every: Sequence[Opened], level: Level) -> dict[str, Any]:
         """What the scores depend on: plain values."""

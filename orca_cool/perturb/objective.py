@@ -44,8 +44,8 @@ class PredictedMap:
     profile : from a profile's name and a position, its prediction there; None: there are none.
     cell_types : the same map of each cell type of the model, by name.
     lift : where a position of a chromosome lies now, if the sequence was changed.
-    gc : (n,) share of G and C of each bin before anything is changed, NaN where nothing is known;
-        None: it was not looked at.
+    gc : (n,) what E1 is oriented by: the share of G and C of each bin, or a phasing track's values,
+        before anything is changed; NaN where nothing is known. None: it was not looked at.
     laid : what the bins are of, in a map between chromosomes; ``start`` is then 0.
     """
 

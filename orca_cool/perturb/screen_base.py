@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -36,6 +36,7 @@ from orca_cool.perturb.screen_share import Alone, OfRanks
 from orca_cool.perturb.several_models import refuse_store, require_together
 from orca_cool.prediction.job import Opened, Say
 from orca_cool.prediction.parallel import is_rank, only_helps
+from orca_cool.prediction.progress import progress_bar
 from orca_cool.prediction.shared_job import SharedJob
 
 if TYPE_CHECKING:
@@ -271,11 +272,37 @@ class VirtualScreenJob(SharedJob, Generic[R]):
             return self.screen(opened, share, progress, say)
 
     def screen(self, opened: Opened, share: Alone, progress: bool, say: Say) -> R:
-        """What :meth:`run` does when all is checked and open.
+        """What :meth:`run` does when all is checked and open: score, or go on with a run that was
+        killed, and write.
 
         Parameters
         ----------
         share : who predicts the sequences; the first of them writes the files.
+        """
+        screen = self.screen_of(share.opened(opened), share, say)
+        models = ", ".join(spec.name for spec in self.specs)
+        name, shown = f"{models} {screen.level.module.name}", progress and not share.rank
+        with progress_bar(shown, "sequence", name, screen.engine) as report:
+            scored = screen.run(report)
+        for line in screen.told():
+            say(line)
+        result = self.result_of(scored, opened)
+        if self.output is not None and share.rank == 0:
+            self.write(result, screen.counts, opened)
+            screen.forget()
+        return result
+
+    def result_of(self, scored: Any, opened: Opened) -> R:
+        """What :meth:`run` returns, of what the screen has scored."""
+        result: R = scored
+        return result
+
+    def write(self, result: R, counts: Mapping[str, int], opened: Opened) -> None:
+        """Write the files.
+
+        Parameters
+        ----------
+        counts : of units and sequences, for the settings in the files.
         """
         raise NotImplementedError
 

@@ -12,7 +12,7 @@ from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.regions import Region
 from orca_cool.genome.source import SequenceSource
 from orca_cool.perturb.changed import changed
-from orca_cool.perturb.screen_local import Level, bins_of, row_change
+from orca_cool.perturb.screen_local import Level, unit_changes
 from orca_cool.perturb.screen_plan import Frame
 from orca_cool.prediction.engine import Engine
 
@@ -81,6 +81,5 @@ class BetweenScreen:
         reference, out = self.reference, []
         for edits in several:
             values = self.predicted(changed(self.source, edits))
-            rows = [bins_of(unit, start, r) for unit, _ in edits]
-            out.append(np.stack([row_change(values, reference, k, self.columns) for k in rows]))
+            out.append(unit_changes(values, reference, edits, start, r, self.columns))
         return out

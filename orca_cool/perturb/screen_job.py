@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +16,7 @@ from orca_cool.perturb.screen_options import digest_of, require_known
 from orca_cool.perturb.screen_output import ScreenResult, paths_of, write_files
 from orca_cool.perturb.screen_places import ScreenJob
 from orca_cool.perturb.screen_plan import require_apart, tiled
-from orca_cool.perturb.screen_share import Alone
-from orca_cool.prediction.job import Opened, Say
+from orca_cool.prediction.job import Opened
 
 if TYPE_CHECKING:
     from orca_cool.perturb.screen_local import Level
@@ -142,14 +141,10 @@ class LocalScreenJob(ScreenJob[ScreenResult]):
         """What is screened, in the genome's order."""
         return self.units(opened.source)
 
-    def screen(self, opened: Opened, share: Alone, progress: bool, say: Say) -> ScreenResult:
-        """As :meth:`VirtualScreenJob.screen`."""
-        screen, result = self.screened(opened, share, progress, say)
-        if self.output is not None and share.rank == 0:
-            source = opened.source
-            write_files(result, self.output, source, screen.counts, self.top, self.flank)
-            screen.forget()
-        return result
+    def write(self, result: ScreenResult, counts: Mapping[str, int], opened: Opened) -> None:
+        """As of any screen."""
+        assert self.output is not None
+        write_files(result, self.output, opened.source, dict(counts), self.top, self.flank)
 
     def settings(self, every: Sequence[Opened], level: Level) -> dict[str, Any]:
         """What the scores depend on: plain values."""

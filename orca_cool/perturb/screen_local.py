@@ -110,6 +110,28 @@ def row_change(
     return scores
 
 
+def unit_changes(
+    mutated: np.ndarray,
+    reference: np.ndarray,
+    edits: Sequence[tuple[Region, np.ndarray]],
+    start: int,
+    resolution: int,
+    columns: np.ndarray,
+) -> np.ndarray:
+    """The scores (:func:`row_change`) of the units that are changed together in a sequence.
+
+    Parameters
+    ----------
+    edits : units, with the codes that replace them. start : of the maps' first row, in bp.
+
+    Returns
+    -------
+    float64 (units, maps).
+    """
+    rows = [bins_of(unit, start, resolution) for unit, _ in edits]
+    return np.stack([row_change(mutated, reference, r, columns) for r in rows])
+
+
 def is_masked(mask: Mask, chrom: str, start: int, resolution: int, n: int) -> np.ndarray:
     """(n,) bool, bins that an interval of the mask touches."""
     out = np.zeros(n, dtype=bool)
@@ -189,11 +211,11 @@ class FrameScreen:
         For each sequence float64 (units, maps).
         """
         engines = [self.engine.for_genome(changed(self.source, edits)) for edits in several]
-        start = self.frame.start(self.level.resolution)
+        r = self.level.resolution
+        start = self.frame.start(r)
         reference, out = self.reference, []
         for edits, values in zip(several, predict(engines, self.frame, self.level)):
-            rows = [bins_of(unit, start, self.level.resolution) for unit, _ in edits]
-            out.append(np.stack([row_change(values, reference, r, self.columns) for r in rows]))
+            out.append(unit_changes(values, reference, edits, start, r, self.columns))
         return out
 
 

@@ -17,18 +17,15 @@ from orca_cool.genome.regions import Region
 from orca_cool.genome.source import SequenceSource
 from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.model.spec import ModelDescription
+from orca_cool.perturb.screen_base import R, VirtualScreenJob
 from orca_cool.perturb.screen_options import check_between, level_between, require_known
-from orca_cool.perturb.screen_output import ScreenResult
 from orca_cool.perturb.screen_plan import REPLACEMENTS, Frame, frames, frames_between
 from orca_cool.perturb.screen_share import Alone
 from orca_cool.prediction.job import Opened, Say
-from orca_cool.prediction.progress import progress_bar
 
 if TYPE_CHECKING:
     from orca_cool.perturb.screen_local import Level
     from orca_cool.perturb.screen_run import Screen
-
-from orca_cool.perturb.screen_base import R, VirtualScreenJob
 
 #: How the scores of several runs become one.
 AGGREGATES: dict[str, Callable[..., Any]] = {"min": np.min, "mean": np.mean, "median": np.median}
@@ -144,19 +141,6 @@ class ScreenJob(VirtualScreenJob[R]):
 
         every = self.every(opened, say)
         return Screen(self, every, self.units_of(opened), self.masked(opened.source), share)
-
-    def screened(
-        self, opened: Opened, share: Alone, progress: bool, say: Say
-    ) -> tuple[Screen, ScreenResult]:
-        """Score the units, or go on with a run that was killed."""
-        screen = self.screen_of(share.opened(opened), share, say)
-        models = ", ".join(spec.name for spec in self.specs)
-        name = f"{models} {screen.level.module.name}"
-        with progress_bar(progress and not share.rank, "sequence", name, screen.engine) as report:
-            result = screen.run(report)
-        for line in screen.told():
-            say(line)
-        return screen, result
 
     def settings(self, every: Sequence[Opened], level: Level) -> dict[str, Any]:
         """What the scores depend on: plain values."""
