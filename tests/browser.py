@@ -322,4 +322,6 @@ class Page:
         return np.round(255 * matplotlib.image.imread(io.BytesIO(png), format="png")[..., :3])
 
     def close(self) -> None:
+        # a handler that still answers a request of a closed tab would fail in the next test
+        self.tab.unroute_all(behavior="wait")
         self.tab.close()
