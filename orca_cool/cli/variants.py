@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from orca_cool import api
+import orca_cool as oc
 from orca_cool.cli.options import (
     Verb,
     dry_run_option,
@@ -86,10 +86,10 @@ def variants(
     nobody does.
     """
     if dry_run:
-        say_estimate(api.score_variants(output, **job, **options, dry_run=True, say=say), as_json)
+        say_estimate(oc.score_variants(output, **job, **options, dry_run=True, say=say), as_json)
         return
     refuse_given(["as_json"], "is about --dry-run")
-    summary = api.score_variants(output, **job, **options, progress=not is_quiet(), say=say)
+    summary = oc.score_variants(output, **job, **options, progress=not is_quiet(), say=say)
     if output != "-":
         echo(output)
     if not summary.scored:

@@ -16,7 +16,8 @@ from orca_cool.genome.regions import Region, parse_position, parse_region, read_
 from orca_cool.locks import holding
 from orca_cool.maps.bigwig import import_pybigwig
 from orca_cool.maps.phasing import phasing_of
-from orca_cool.prediction.job import EDGES, Opened, Say, chosen_levels
+from orca_cool.prediction import EDGES
+from orca_cool.prediction.job import Opened, Say, chosen_levels
 from orca_cool.prediction.parallel import only_helps
 from orca_cool.prediction.shared_job import SharedJob
 from orca_cool.prediction.tracks import (

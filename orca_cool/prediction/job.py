@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from orca_cool.errors import DeviceError, EditError, ModelError
 from orca_cool.genome.open import SHIPPED, open_genome
 from orca_cool.genome.source import SequenceSource
+from orca_cool.model import DECODER_DTYPES, ENCODER_DTYPES
 from orca_cool.model.assembly import agreed_assembly
 from orca_cool.model.header import read_header
-from orca_cool.model.network_spec import DECODER_DTYPES, ENCODER_DTYPES
 from orca_cool.model.registry import resolve
 from orca_cool.model.spec import ModelDescription, ModelSpec
+from orca_cool.prediction import EDGES
 from orca_cool.variants.options import Edited, EditOptions, edited_genome, provenance_of
 
 if TYPE_CHECKING:
@@ -33,10 +34,6 @@ if TYPE_CHECKING:
     from orca_cool.prediction.engine import Engine
 
 logger = logging.getLogger(__name__)
-
-#: What the encoder sees at the ends of a window: the chromosome going on, or zero padding as in the
-#: released program.
-EDGES = ("real", "zero-padded")
 
 #: Bytes of first-tier encodings kept in memory where many edits in one place are predicted.
 MANY_EDITS = 2**30
@@ -66,7 +63,7 @@ class Job:
     device : "auto", "cpu", "cuda" or "cuda:N".
     dtype, encoder_dtype : number types of decoders and encoder; all but "float32" approximate.
     store : file of encodings to read from and add to (``orca-cool encode``).
-    edges : one of :data:`EDGES`; None: the default of the kind of work.
+    edges : one of :data:`orca_cool.prediction.EDGES`; None: the default of the kind of work.
     """
 
     model: str

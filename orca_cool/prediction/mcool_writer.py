@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from orca_cool.errors import OutputError
 from orca_cool.genome.edited import EditedGenome
@@ -139,10 +139,9 @@ class McoolWriter:
             "licence": spec.licence,
         }
 
-    def _view(self) -> pd.DataFrame:
-        """The regions as a bioframe view."""
-        rows = [(r.chrom, r.start, r.end, self._name(r)) for r in self.plan.regions]
-        return pd.DataFrame(rows, columns=["chrom", "start", "end", "name"])
+    def _view(self) -> list[Region]:
+        """The regions, each with the name that the tables call it by."""
+        return [dataclasses.replace(r, name=self._name(r)) for r in self.plan.regions]
 
     def _name(self, region: Region) -> str:
         """A region's own name, else the chromosome's where it is whole, else its UCSC string."""

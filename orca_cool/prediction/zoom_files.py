@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from orca_cool import __version__
 from orca_cool.errors import OutputError
 from orca_cool.files import atomic_path, check_output
 from orca_cool.genome.gaps import MAX_GAP, gap_fraction
-from orca_cool.genome.regions import n_bins
+from orca_cool.genome.regions import Region, n_bins
 from orca_cool.maps.contact_map import ContactMap
 from orca_cool.maps.coolfile import write_mcool
 from orca_cool.maps.expected import table_path, view_path, write_expected
@@ -192,14 +191,12 @@ def _row_blocks(
     )
 
 
-def _view(top: ContactMap, place: _Place) -> pd.DataFrame:
-    """The top window as a bioframe view."""
+def _view(top: ContactMap, place: _Place) -> list[Region]:
+    """The top window as a view."""
     start = max(0, top.start - place.origin)
     end = min(top.end - place.origin, place.chromsizes[place.chrom])
     name = f"{top.chrom}:{top.start}-{top.end}"
-    return pd.DataFrame(
-        [(place.chrom, start, end, name)], columns=["chrom", "start", "end", "name"]
-    )
+    return [Region(place.chrom, start, end, name)]
 
 
 def _metadata(engine: Engine, maps: list[ContactMap], assembly: str) -> dict[str, Any]:
