@@ -26,6 +26,7 @@ from orca_cool.cli.options import (
     say,
     say_estimate,
 )
+from orca_cool.cli.profiling import profile_option
 from orca_cool.cli.unfinished import unfinished_folder
 from orca_cool.cli.workers import quieten_dask, workers_options
 from orca_cool.effects import COPIES
@@ -151,6 +152,7 @@ def _remains(params: dict[str, Any]) -> str | None:
 @workers_options("predict", "The output must be on a file system that all of them see.")
 @dry_run_option
 @json_option
+@profile_option
 @force_option
 def predict(
     job: dict[str, Any],

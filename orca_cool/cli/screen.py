@@ -17,6 +17,7 @@ from orca_cool.cli.options import (
     is_quiet,
     say,
 )
+from orca_cool.cli.profiling import profile_option
 from orca_cool.cli.screen_insert import insert
 from orca_cool.cli.screen_options import place_options, screen_options
 from orca_cool.cli.unfinished import kept_beside
@@ -81,6 +82,7 @@ screen.add_command(insert)
 )
 @edit_options
 @workers_options("screen local", NEEDS)
+@profile_option
 @force_option
 def local(
     regions: tuple[str, ...], job: dict[str, Any], edits: EditOptions, **options: Any
@@ -127,6 +129,7 @@ def local(
 @_between
 @edit_options
 @workers_options("screen motifs", NEEDS)
+@profile_option
 @force_option
 def motifs(
     regions: tuple[str, ...], job: dict[str, Any], edits: EditOptions, **options: Any

@@ -18,6 +18,7 @@ from orca_cool.cli.options import (
     phasing_track_option,
     say,
 )
+from orca_cool.cli.profiling import profile_option
 from orca_cool.cli.screen_options import screen_options
 from orca_cool.cli.unfinished import kept_beside
 from orca_cool.cli.workers import NEEDS, quieten_dask, workers_options
@@ -109,6 +110,7 @@ if TYPE_CHECKING:
 )
 @edit_options
 @workers_options("screen insert", NEEDS)
+@profile_option
 @force_option
 def insert(job: dict[str, Any], edits: EditOptions, output: str, **options: Any) -> None:
     """Put sequences at sites, and score each by how much the contacts there change.

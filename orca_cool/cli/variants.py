@@ -21,6 +21,7 @@ from orca_cool.cli.options import (
     say,
     say_estimate,
 )
+from orca_cool.cli.profiling import profile_option
 from orca_cool.cli.unfinished import unfinished_folder
 
 #: Exit code where a table is written, and no variant in it has scores.
@@ -72,6 +73,7 @@ def _remains(params: dict[str, Any]) -> str | None:
 )
 @dry_run_option
 @json_option
+@profile_option
 @force_option
 def variants(
     job: dict[str, Any], output: str, dry_run: bool, as_json: bool, **options: Any

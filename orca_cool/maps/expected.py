@@ -21,6 +21,7 @@ from orca_cool.errors import CoolerError, OutputError
 from orca_cool.files import atomic_write
 from orca_cool.genome.regions import Region, n_bins
 from orca_cool.maps.coolfile import Layer
+from orca_cool.profile import staged
 
 if TYPE_CHECKING:
     import cooler
@@ -178,6 +179,7 @@ def needs_view(view: Sequence[Region], chromsizes: dict[str, int]) -> bool:
     return _rows(view) != _rows(whole_chromosomes(chromsizes))
 
 
+@staged("expected")
 def write_expected(
     out_path: str | os.PathLike[str],
     layers: Sequence[Layer],

@@ -27,6 +27,7 @@ from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.model.spec import ModelDescription
 from orca_cool.model.window_model import ENCODE, WindowModel
 from orca_cool.prediction.windows import Window
+from orca_cool.profile import staged
 
 if TYPE_CHECKING:
     from orca_cool.prediction.zoom import EncodedZoom
@@ -330,6 +331,7 @@ def make_engine(
     return WindowEngine(model, source, batch=batch)
 
 
+@staged("decoding")  # on a GPU it waits for the networks
 def average(pair: StrandMaps, number: int) -> tuple[np.ndarray, np.ndarray]:
     """The mean of both strands' maps of a window, and half their absolute difference: (bins, bins)
     float32 each. Of the forward strand alone: its map, and no difference.

@@ -27,6 +27,7 @@ from orca_cool.model.header import read_header
 from orca_cool.model.registry import resolve
 from orca_cool.model.spec import ModelDescription, ModelSpec
 from orca_cool.prediction import EDGES
+from orca_cool.profile import stage, staged
 from orca_cool.variants.options import Edited, EditOptions, edited_genome, provenance_of
 
 if TYPE_CHECKING:
@@ -134,6 +135,7 @@ class Job:
                 change["output"] = output_of_cell_type(output, change["cell_type"])
         return [dataclasses.replace(self, **change) for change in changes]
 
+    @staged("opening")
     def open(self, say: Say = logger.warning) -> Opened:
         """Load the model, open the genome, hold them against each other, and make the edits.
 
@@ -147,9 +149,10 @@ class Job:
         OrcaCoolError
             If any of them cannot be used; the message says which and why.
         """
-        from orca_cool.model.bundle import load_bundle
-
         self.check()
+        with stage("libraries"):
+            from orca_cool.model.bundle import load_bundle
+
         bundle = load_bundle(resolve(self.model))
         if self.cell_type is not None:
             bundle = bundle.for_cell_type(self.cell_type)
@@ -293,9 +296,11 @@ class Opened:
             return {}
         return provenance_of(self.edited, self.job.edits, self.assembly, self.job.reencode)
 
+    @staged("opening")
     def new_engine(self, source: SequenceSource, *, fine_bytes: int = 0) -> Engine:
         """An engine of its own for a genome, on the job's device."""
-        from orca_cool.prediction.engine import make_engine
+        with stage("libraries"):
+            from orca_cool.prediction.engine import make_engine
 
         job = self.job
         return make_engine(

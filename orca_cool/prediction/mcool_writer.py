@@ -19,6 +19,7 @@ from orca_cool.prediction.engine import Engine
 from orca_cool.prediction.levels import expected_for, known_band
 from orca_cool.prediction.plan import Plan
 from orca_cool.prediction.run import PartsNamed
+from orca_cool.profile import staged
 
 
 def layers(engine: Engine, plan: Plan) -> list[Layer]:
@@ -65,6 +66,7 @@ class McoolWriter:
         self.tables: list[Path] = []  # expected tables, once they are written
         self._coarsest = layers_[-1].resolution
 
+    @staged("writing")
     def write(self, parts: PartsNamed) -> None:
         """Write all parts, in order, as they come; the .mcool appears when it is whole.
 

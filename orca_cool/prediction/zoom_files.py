@@ -24,6 +24,7 @@ from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.prediction.engine import Engine
 from orca_cool.prediction.levels import Settings, expected_for, known_band
 from orca_cool.prediction.mosaic import band_of
+from orca_cool.profile import staged
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class _Place:
         return cls(name, top.start, {name: top.end - top.start})
 
 
+@staged("writing")
 def zoom_to_files(
     engine: Engine,
     module: ModuleSpec,

@@ -34,6 +34,7 @@ from orca_cool.model.fast.fold import folded
 from orca_cool.model.fast.precision import convolutions
 from orca_cool.model.fast.threads import ahead
 from orca_cool.model.network_spec import ModuleSpec
+from orca_cool.profile import staged
 
 
 def check_dtype(dtype: str, device: torch.device) -> None:
@@ -320,6 +321,7 @@ class FastCascade:
             self._decoders[key] = FastDecoder(cast(Decoder, plain), self.device, self.dtype)
         return self._decoders[key]
 
+    @staged("encoding")
     def encodings(self, module: ModuleSpec, base: Tensor) -> dict[int, Tensor]:
         """As :meth:`Orca.encodings`: base encodings (batch, width, n) to encodings by
         resolution.
