@@ -28,6 +28,7 @@ from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.model.spec import ModelDescription
 from orca_cool.model.window_model import ENCODE, WindowModel
 from orca_cool.prediction.windows import Window
+from orca_cool.profile import staged
 
 if TYPE_CHECKING:
     from orca_cool.prediction.zoom import EncodedZoom
@@ -364,6 +365,7 @@ def averages(pairs: Sequence[StrandMaps], number: int) -> tuple[Tensor, Tensor]:
     return 0.5 * (forward + reverse), 0.5 * (forward - reverse).abs()
 
 
+@staged("decoding")  # on a GPU it waits for the networks
 def average(pair: StrandMaps, number: int) -> tuple[np.ndarray, np.ndarray]:
     """The mean of both strands' maps of a window, and half their absolute difference: (bins, bins)
     float32 each. Of the forward strand alone: its map, and no difference.

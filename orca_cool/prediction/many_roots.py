@@ -24,6 +24,7 @@ from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.prediction.engine import Engine, Root, StrandMaps, WindowMap, average, averages
 from orca_cool.prediction.ready_queue import Place, ReadyQueue
 from orca_cool.prediction.windows import Window
+from orca_cool.profile import stage, staged
 
 logger = logging.getLogger("orca_cool.prediction")
 
@@ -183,7 +184,9 @@ class _OneByOne(_Roots[Tensor]):
                     self._running[task] = place
                 if not self._running:
                     return
-                for future in wait(self._running, return_when=FIRST_COMPLETED).done:
+                with stage("waiting"):
+                    done = wait(self._running, return_when=FIRST_COMPLETED).done
+                for future in done:
                     self._take(future)
                 yield from self.finished()
         finally:
@@ -243,6 +246,7 @@ class _Batches(_Roots[StrandMaps]):
 Fetch = Callable[[], list[tuple[np.ndarray, np.ndarray]]]
 
 
+@staged("decoding")
 def fetching(pairs: Sequence[StrandMaps], number: int) -> Fetch:
     """Begin to fetch the averages of windows from their device; on a GPU this waits for nothing,
     and what is computed next goes on beside it.
@@ -259,6 +263,7 @@ def fetching(pairs: Sequence[StrandMaps], number: int) -> Fetch:
             y.record_stream(stream)
         event = stream.record_event()
 
+    @staged("decoding")
     def fetch() -> list[tuple[np.ndarray, np.ndarray]]:
         event.synchronize()
         # copies, as pinned memory is scarce

@@ -24,11 +24,12 @@ from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import SequenceSource
 from orca_cool.maps.contact_map import ContactMap
 from orca_cool.maps.expected_model import ExpectedModel
+from orca_cool.model import DECODER_DTYPES, ENCODER_DTYPES
 from orca_cool.model.bundle import Model
 from orca_cool.model.fast.decoder import FastCascade
 from orca_cool.model.fast.encoder import FastEncoder
-from orca_cool.model.network_spec import DECODER_DTYPES, ENCODER_DTYPES, ModuleSpec
-from orca_cool.prediction import accuracy, zoom
+from orca_cool.model.network_spec import ModuleSpec
+from orca_cool.prediction import EDGES, accuracy, zoom
 from orca_cool.prediction.batch_decoder import BatchDecoder, StrandWindow, strand_window
 from orca_cool.prediction.device import default_batch, resolve_device
 from orca_cool.prediction.end_to_end import (
@@ -39,7 +40,6 @@ from orca_cool.prediction.end_to_end import (
     second_strand,
 )
 from orca_cool.prediction.engine import OnEncoding, Request, Root, StrandMaps, WindowMap, average
-from orca_cool.prediction.job import EDGES
 from orca_cool.prediction.many_roots import RootWindows, decode_roots
 from orca_cool.prediction.windows import Window
 from orca_cool.prediction.zoom import EncodedZoom

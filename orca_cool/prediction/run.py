@@ -20,6 +20,7 @@ from orca_cool.prediction.merger import Merger
 from orca_cool.prediction.plan import Plan, Progress, Step
 from orca_cool.prediction.step_queue import StepQueue
 from orca_cool.prediction.window_files import compute, load_windows, windows_path
+from orca_cool.profile import stage
 
 #: Stored parts whose names begin with a prefix, in order; waits for those that are still to come.
 PartsNamed = Callable[[str], Iterator[dict[str, np.ndarray]]]
@@ -97,8 +98,9 @@ def run(
     try:
         _compute_all(engine, plan, work, todo, queue, helpers, report)
         queue.close()
-        for thread in threads:  # here, too, Ctrl-C must stop them
-            thread.join()
+        with stage("waiting"):
+            for thread in threads:  # here, too, Ctrl-C must stop them
+                thread.join()
     except BaseException as error:
         queue.stop(error)
         raise

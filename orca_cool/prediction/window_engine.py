@@ -24,6 +24,7 @@ from orca_cool.prediction.engine import OnEncoding, Request, Root, StrandMaps, W
 from orca_cool.prediction.many_roots import RootWindows, decode_roots
 from orca_cool.prediction.windows import Window, centred_on, zoom_top, zoom_windows
 from orca_cool.prediction.zoom import EncodedZoom, zoom_map
+from orca_cool.profile import staged
 
 #: Windows and strands predicted at once, unless the caller says how many.
 BATCH = 8
@@ -128,6 +129,7 @@ class WindowEngine:
         (pair,) = self.decode_windows([(root, window, None)])
         return pair[reverse]
 
+    @staged("decoding")
     def _predict(self, codes: Sequence[np.ndarray], forward_only: bool) -> list[StrandMaps]:
         """Maps of windows, given as the codes of their forward strands: of both strands, or of that
         one alone.

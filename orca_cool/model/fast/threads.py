@@ -16,6 +16,8 @@ from typing import TypeVar
 
 import torch
 
+from orca_cool.profile import carried
+
 T = TypeVar("T")
 
 
@@ -33,7 +35,7 @@ def ahead(calls: Iterable[Callable[[], T]]) -> Iterator[T]:
     waiting: deque[Future[T]] = deque()
     try:
         for call in calls:
-            waiting.append(pool.submit(call))
+            waiting.append(pool.submit(carried(call)))
             if len(waiting) > 2 * threads:
                 yield waiting.popleft().result()
         while waiting:
