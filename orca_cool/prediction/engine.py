@@ -176,7 +176,9 @@ class Engine(Protocol):
         """Have ``notice`` called while sequence is encoded; None: nothing."""
         ...
 
-    def encode_ahead(self, module: ModuleSpec, chrom: str, start: int) -> Iterator[None]:
+    def encode_ahead(
+        self, module: ModuleSpec, chrom: str, start: int, forward_only: bool = False
+    ) -> Iterator[None]:
         """Read the top window at ``start`` bp in short steps, so that :meth:`root` has it at hand.
 
         Yields
@@ -185,21 +187,35 @@ class Engine(Protocol):
         """
         ...
 
-    def root(self, module: ModuleSpec, chrom: str, start: int, forward_only: bool = False) -> Root:
+    def root(
+        self,
+        module: ModuleSpec,
+        chrom: str,
+        start: int,
+        forward_only: bool = False,
+        forward: Root | None = None,
+    ) -> Root:
         """Read the top window that begins at ``start`` bp, a multiple of the base bin.
 
         Parameters
         ----------
         forward_only : leave out the reverse strand.
+        forward : the same top window without the reverse strand, which is not read again.
         """
         ...
 
-    def decode_windows(self, requests: Sequence[Request]) -> list[StrandMaps]:
+    def decode_windows(
+        self, requests: Sequence[Request], reverse_only: bool = False
+    ) -> list[StrandMaps]:
         """Maps of windows of one module and one resolution.
 
         Their roots may lie on any chromosome, also of edited genomes of the same source
         (:meth:`for_genome`); all are read on the same strands. On a CPU the numbers of a window do
         not depend on the others.
+
+        Parameters
+        ----------
+        reverse_only : leave out the forward strand, of roots that have both: one map of each.
         """
         ...
 
@@ -355,9 +371,7 @@ def make_engine(
 
 
 def averages(pairs: Sequence[StrandMaps], number: int) -> tuple[Tensor, Tensor]:
-    """As :func:`average` of several windows, on their device: (windows, bins, bins) float32
-    each.
-    """
+    """As :func:`average` of several windows, on their device: (windows, bins, bins) float32."""
     forward = torch.stack([pair[0][0, number] for pair in pairs]).float()
     if len(pairs[0]) == 1:
         return forward, torch.zeros_like(forward)

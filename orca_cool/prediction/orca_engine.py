@@ -11,6 +11,7 @@ import copy
 import itertools
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -198,19 +199,33 @@ class OrcaEngine:
     def on_encoding(self, notice: OnEncoding | None) -> None:
         self.encodings.encoder.notice = notice
 
-    def encode_ahead(self, module: ModuleSpec, chrom: str, start: int) -> Iterator[None]:
+    def encode_ahead(
+        self, module: ModuleSpec, chrom: str, start: int, forward_only: bool = False
+    ) -> Iterator[None]:
         if module.multi_chromosome:
             return
         base = self.spec.base_bin
         first, last = start // base, (start + self.spec.window(module.resolutions[0])) // base
         for at in range(first, last, ENCODED_AT_ONCE):
-            for reverse in (False, True):
+            for reverse in (False,) if forward_only else (False, True):
                 yield
                 bins = min(ENCODED_AT_ONCE, last - at)
                 self.encodings.window(chrom, at, bins, reverse=reverse)
 
-    def root(self, module: ModuleSpec, chrom: str, start: int, forward_only: bool = False) -> Root:
-        bases, segments = self.top_window(module, chrom, start, forward_only)
+    def root(
+        self,
+        module: ModuleSpec,
+        chrom: str,
+        start: int,
+        forward_only: bool = False,
+        forward: Root | None = None,
+    ) -> Root:
+        if forward is not None:
+            bases, segments = self.top_window(module, chrom, start, (True,))
+            rest = self._root(module, bases, segments, second_strand(self.spec, module, segments))
+            return replace(rest, strands=[*forward.strands, *rest.strands], forward_only=False)
+        strands = (False,) if forward_only else (False, True)
+        bases, segments = self.top_window(module, chrom, start, strands)
         other = None if forward_only else second_strand(self.spec, module, segments)
         return self._root(module, bases, segments, other)
 
@@ -226,12 +241,15 @@ class OrcaEngine:
         return Root(module, strands, segments, other, forward_only=len(strands) == 1)
 
     def top_window(
-        self, module: ModuleSpec, chrom: str, start: int, forward_only: bool = False
+        self, module: ModuleSpec, chrom: str, start: int, strands: Sequence[bool] = (False, True)
     ) -> tuple[list[Tensor], list[Segment] | None]:
-        """Base encodings (width, bins) of a top window on both strands, or the forward one alone,
-        and the segments that it consists of if the module reads several chromosomes.
+        """Base encodings (width, bins) of a top window, and the segments that it consists of if the
+        module reads several chromosomes.
+
+        Parameters
+        ----------
+        strands : of each that is wanted, whether it is the reverse one.
         """
-        strands = (False,) if forward_only else (False, True)
         base, width = self.spec.base_bin, self.spec.window(module.resolutions[0])
         if module.multi_chromosome:
             unit = self.expected(module).resolution
@@ -271,15 +289,21 @@ class OrcaEngine:
         yield from next(decode_roots(self, [RootWindows(module, chrom, levels)]))
 
     @torch.inference_mode()
-    def decode_windows(self, requests: Sequence[Request]) -> list[StrandMaps]:
+    def decode_windows(
+        self, requests: Sequence[Request], reverse_only: bool = False
+    ) -> list[StrandMaps]:
         module, resolution = requests[0][0].module, requests[0][1].resolution
+        wanted = [
+            (True,) if reverse_only else (False, True)[: len(root.strands)]
+            for root, _, _ in requests
+        ]
         strands = [
             _strand(root, window, reverse, None if above is None else above[reverse])
-            for root, window, above in requests
-            for reverse in (False, True)[: len(root.strands)]
+            for (root, window, above), own in zip(requests, wanted)
+            for reverse in own
         ]
         maps = iter(self.decoder.decode(module, resolution, strands))
-        return [tuple(itertools.islice(maps, len(root.strands))) for root, _, _ in requests]
+        return [tuple(itertools.islice(maps, len(own))) for own in wanted]
 
     @torch.inference_mode()
     def decode_strand(

@@ -98,13 +98,22 @@ class WindowEngine:
     def on_encoding(self, notice: OnEncoding | None) -> None:
         """Nothing is encoded, so ``notice`` is never called."""
 
-    def encode_ahead(self, module: ModuleSpec, chrom: str, start: int) -> Iterator[None]:
+    def encode_ahead(
+        self, module: ModuleSpec, chrom: str, start: int, forward_only: bool = False
+    ) -> Iterator[None]:
         """Nothing is encoded: no steps."""
         return iter(())
 
     # ---- maps of windows
 
-    def root(self, module: ModuleSpec, chrom: str, start: int, forward_only: bool = False) -> Root:
+    def root(
+        self,
+        module: ModuleSpec,
+        chrom: str,
+        start: int,
+        forward_only: bool = False,
+        forward: Root | None = None,
+    ) -> Root:
         end = start + self.spec.window(module.resolutions[0])
         codes = self.source.fetch(chrom, start - self.context, end + self.context)
         return Root(module, [{1: torch.from_numpy(codes)}], forward_only=forward_only)
@@ -114,14 +123,17 @@ class WindowEngine:
     ) -> Iterator[WindowMap]:
         yield from next(decode_roots(self, [RootWindows(module, chrom, levels)]))
 
-    def decode_windows(self, requests: Sequence[Request]) -> list[StrandMaps]:
+    def decode_windows(
+        self, requests: Sequence[Request], reverse_only: bool = False
+    ) -> list[StrandMaps]:
         module, r = requests[0][0].module, requests[0][1].resolution
         width = self.spec.window(r) + 2 * self.context
         codes = []
         for root, window, _ in requests:
             offset = (window.start - window.root * (module.resolutions[0] // r)) * r
             codes.append(root.strands[0][1].numpy()[offset : offset + width])
-        return self._predict(codes, forward_only=requests[0][0].forward_only)
+        found = self._predict(codes, forward_only=requests[0][0].forward_only)
+        return [pair[1:] for pair in found] if reverse_only else found
 
     def decode_strand(
         self, root: Root, window: Window, reverse: bool, above: Tensor | None
