@@ -252,6 +252,8 @@ def compute_tiles(
             message = tileset.scheduler.error(plan.key)
             if message is not None or time.monotonic() > end_of_previews:
                 out[tile.text] = failed_tile(message or COMPUTING, tileset.dimensions)
+                if message is None:  # there was no time to look
+                    out[tile.text]["shows"] = ""
                 continue
             # said first: what becomes known meanwhile makes the picture better than its name
             lookup = tileset.scheduler.lookup

@@ -28,7 +28,7 @@ export function patchTracks(onLost) {
       if (this.tileDataToCanvas && !tile.dense) delete loaded[id];
     }
     received.call(this, loaded);
-    this.drawLabel?.();
+    relabel(this);
   };
   // What is drawn before it is final says so on the map itself, in pictures of the screen too.
   const { getName } = base;
@@ -80,6 +80,13 @@ function provisional(track) {
   return [...new Set(unfinished(track).map((data) => data.shows))].filter((words) => words).sort();
 }
 
+/** Draws the label anew where it says something else than before. */
+function relabel(track) {
+  const words = provisional(track).join();
+  if (words !== (track.provisionalWords ?? "")) track.drawLabel?.();
+  track.provisionalWords = words;
+}
+
 /** The tiles that are drawn unfinished: full id -> what is shown of each, in words. */
 export function computing(api) {
   return new Map(tiledTracks(api).flatMap((track) => unfinished(track).map((data) => [data.tileId, data.shows ?? ""])));
@@ -108,7 +115,7 @@ function swap(track, loaded) {
     }
   }
   track.receivedTiles({}); // value scale, drawing, events: all that follows new tiles
-  track.drawLabel?.();
+  relabel(track);
 }
 
 /** Fetches these tiles (of full ids) again, or with no ids all that are drawn, and puts them where they were. */
