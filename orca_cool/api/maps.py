@@ -12,6 +12,7 @@ from orca_cool.genome.regions import Region, parse_position, parse_region
 from orca_cool.genome.source import SequenceSource
 from orca_cool.prediction.job import EDGES, Job, Opened
 from orca_cool.prediction.progress import progress_bar
+from orca_cool.prediction.window_store import DEFAULT_SIZE, WINDOW_DTYPES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,6 +43,9 @@ class MapPredictor:
         cell_type: str | None = None,
         any_genome: bool = False,
         progress: bool = True,
+        window_store: str | os.PathLike[str] | None = None,
+        window_store_dtype: str = WINDOW_DTYPES[0],
+        window_store_size: float = DEFAULT_SIZE,
     ):
         from orca_cool.model.bundle import Model
 
@@ -70,6 +74,9 @@ class MapPredictor:
             encoder_dtype=encoder_dtype,
             store=None if store is None else os.fspath(store),
             edges=edges,
+            window_store=None if window_store is None else os.fspath(window_store),
+            window_store_dtype=window_store_dtype,
+            window_store_size=window_store_size,
         )
         job.check()
         self._opened = Opened.of(job, self.model, self.genome.source, logger.warning)

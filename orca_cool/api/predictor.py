@@ -44,6 +44,9 @@ class Predictor(MapPredictor):
     cell_type : one of ``model.cell_types``; None: the only one. A model of several needs it.
     any_genome : accept a genome of another assembly than the model's.
     progress : show progress bars.
+    window_store : file of decoded windows to read from and add to.
+    window_store_dtype : "float32"; with "float16" all windows are rounded to it.
+    window_store_size : gigabytes that the file takes at most.
 
     Attributes
     ----------

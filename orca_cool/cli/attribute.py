@@ -75,7 +75,7 @@ from orca_cool.variants.options import EditOptions
     help="That shuffles are drawn from.",
 )
 @phasing_track_option
-@job_options(several=True)
+@job_options(several=True, windows=False)
 @edit_options
 @output_option("Prefix of what is written: OUT.parquet, OUT.bw, OUT.png, ...")
 @force_option

@@ -159,7 +159,7 @@ def compare(
     reference.prepare(place for some in found for site in some for place in site.references)
     zooms: list[EncodedZoom] = []
     for genome, some in zip(genomes, found):
-        edited = engine.for_genome(genome)
+        edited = engine.for_genome(genome, keep=False)
         zooms += [
             edited.encode_zoom(module, site.contig, site.position, edited.edges) for site in some
         ]
@@ -174,7 +174,7 @@ def compare_at(
     reference: Reference, genome: EditedGenome, site: Site, keep: Sequence[int] | None = None
 ) -> list[Comparison]:
     """As :func:`compare`, of one genome at a site of the caller's choice."""
-    engine, module = reference.engine.for_genome(genome), reference.module
+    engine, module = reference.engine.for_genome(genome, keep=False), reference.module
     (zoom,) = engine.decode_zooms(
         module, [engine.encode_zoom(module, site.contig, site.position, engine.edges)]
     )

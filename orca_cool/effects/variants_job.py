@@ -4,7 +4,6 @@ scores.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import sys
 from dataclasses import dataclass
@@ -199,7 +198,7 @@ class VariantsJob(Job):
         self.check()
         from orca_cool.effects.estimates import estimate_variants
 
-        opened = dataclasses.replace(self, store=None).open(say)
+        opened = self.without_stores().open(say)
         found = self.read(opened.reference)
         module, levels = self.chosen(opened.spec)
         scoring = self._scoring(levels, opened)

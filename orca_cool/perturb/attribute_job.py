@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from orca_cool.errors import DeviceError, ModelError, OutputError, RegionError
+from orca_cool.errors import DeviceError, ModelError, OutputError, RegionError, StoreError
 from orca_cool.files import check_output
 from orca_cool.genome.regions import Region, parse_region
 from orca_cool.locks import holding
@@ -115,6 +115,10 @@ class AttributeJob(Job):
         RegionError, ModelError, OutputError, DeviceError
         """
         super().check()
+        if self.window_store is not None:
+            raise StoreError(
+                f"window store {self.window_store!r}: attribution stores no windows; leave it out"
+            )
         self.settings.check()
         objective = parse_objective(self.objective)
         self.settings.check_objective(objective)

@@ -149,7 +149,7 @@ def _engine(watched: Watched, edit: Replaced) -> OrcaEngine:
     """The engine of the genome with the edit."""
     where = Region(edit.chrom, edit.start, edit.end)
     genome = changed(watched.engine.source, [(where, np.array(edit.codes, np.uint8))])
-    return watched.engine.for_genome(genome)
+    return watched.engine.for_genome(genome, keep=False)
 
 
 def _centre(watched: Watched, edit: Replaced) -> int:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -148,8 +148,8 @@ class Watched:
             )
         top, unit = module.resolutions[0], engine.expected(module).resolution
         segments = input_of_pair(self.spec, engine.source, module, unit, pair)
-        bases = engine.concatenated(segments, self.spec.window(top))
-        return EncodedZoom(CONCATENATED, bases, {top: 0}, 0, segments, {top: 0})
+        read = partial(engine.concatenated, segments, self.spec.window(top))
+        return EncodedZoom(CONCATENATED, read, {top: 0}, 0, segments, {top: 0})
 
     @cached_property
     def reference(self) -> Tensor:

@@ -26,6 +26,7 @@ from orca_cool.model.cascade import flip_map
 from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.model.spec import ModelDescription
 from orca_cool.model.window_model import ENCODE, WindowModel
+from orca_cool.prediction.root import Root
 from orca_cool.prediction.windows import Window
 
 if TYPE_CHECKING:
@@ -54,34 +55,6 @@ class WindowMap:
     window: Window
     values: np.ndarray
     strand_difference: np.ndarray
-
-
-@dataclass(frozen=True)
-class Root:
-    """A top window that has been read from the genome, ready to decode every window inside it.
-
-    Attributes
-    ----------
-    module : whose top window it is.
-    strands : what windows are decoded from, by bin size in bp. Orca: for each strand the encodings
-        of every level, (1, width, n). A WindowModel: one element, ``{1: codes}``, of the forward
-        strand, uint8 (window + 2 context,).
-    segments : what the top window consists of, for a module that reads several chromosomes.
-    turned : the same of the second strand, where it is not the reverse complement of the whole
-        (:mod:`orca_cool.prediction.end_to_end`).
-    forward_only : only maps of the forward strand are decoded.
-    """
-
-    module: ModuleSpec
-    strands: list[dict[int, Tensor]]
-    segments: list[Segment] | None = None
-    turned: list[Segment] | None = None
-    forward_only: bool = False
-
-    @property
-    def nbytes(self) -> int:
-        """Memory of the tensors."""
-        return sum(y.nbytes for strand in self.strands for y in strand.values())
 
 
 #: One window to decode: its root, itself, and the maps of the window above it (None at the top).
@@ -152,9 +125,14 @@ class Engine(Protocol):
         """Expected contact frequency that a module's maps are relative to."""
         ...
 
-    def for_genome(self, genome: EditedGenome) -> Engine:
+    def for_genome(self, genome: EditedGenome, keep: bool = True) -> Engine:
         """The same model on an edited genome of this engine's source (or, of an engine of an edited
         genome, of that one's); the two share what they can.
+
+        Parameters
+        ----------
+        keep : add what is decoded to the window store, where there is one; False for the many
+            genomes that are looked at but once.
 
         Raises
         ------
@@ -177,7 +155,8 @@ class Engine(Protocol):
         ...
 
     def root(self, module: ModuleSpec, chrom: str, start: int, forward_only: bool = False) -> Root:
-        """Read the top window that begins at ``start`` bp, a multiple of the base bin.
+        """The top window that begins at ``start`` bp, a multiple of the base bin. It is read when
+        it is first needed.
 
         Parameters
         ----------
@@ -321,13 +300,14 @@ def make_engine(
         "edges": "real",
     }
     free |= {"store": None, "notice": None, "reuse": True, "fine_bytes": 0}
+    windows = options.pop("window_store", None)
     for name, value in {"device": device, "dtype": dtype, **options}.items():
         if name not in free or value != free[name]:
             raise ModelError(
                 f"{name} {value!r} means nothing to model {model.spec.name!r}, which predicts "
                 f"whole windows by itself"
             )
-    return WindowEngine(model, source, batch=batch)
+    return WindowEngine(model, source, batch=batch, window_store=windows)
 
 
 def average(pair: StrandMaps, number: int) -> tuple[np.ndarray, np.ndarray]:

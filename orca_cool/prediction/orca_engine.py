@@ -10,7 +10,8 @@ from __future__ import annotations
 import copy
 import itertools
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -29,7 +30,7 @@ from orca_cool.model.fast.decoder import FastCascade
 from orca_cool.model.fast.encoder import FastEncoder
 from orca_cool.model.network_spec import DECODER_DTYPES, ENCODER_DTYPES, ModuleSpec
 from orca_cool.prediction import accuracy, zoom
-from orca_cool.prediction.batch_decoder import BatchDecoder, strand_window
+from orca_cool.prediction.batch_decoder import BatchDecoder
 from orca_cool.prediction.device import default_batch, resolve_device
 from orca_cool.prediction.end_to_end import (
     between,
@@ -41,13 +42,15 @@ from orca_cool.prediction.end_to_end import (
 from orca_cool.prediction.engine import (
     OnEncoding,
     Request,
-    Root,
     StrandMaps,
     WindowMap,
     average,
     decode_root,
 )
 from orca_cool.prediction.job import EDGES
+from orca_cool.prediction.root import Root, of_root
+from orca_cool.prediction.window_key import Content, content_of, key_of, through_store
+from orca_cool.prediction.window_store import WindowStore
 from orca_cool.prediction.windows import Window
 from orca_cool.prediction.zoom import EncodedZoom
 
@@ -76,6 +79,7 @@ class OrcaEngine:
     reuse : of an edited genome, take from its source's encodings (and their store) what the edits
         do not touch; False encodes it anew, as any other genome.
     fine_bytes : see :class:`~orca_cool.encodings.cache.EncodingCache`.
+    window_store : decoded windows on disk to read from and add to.
 
     Raises
     ------
@@ -97,6 +101,7 @@ class OrcaEngine:
         notice: OnEncoding | None = None,
         reuse: bool = True,
         fine_bytes: int = 0,
+        window_store: WindowStore | None = None,
     ):
         for kind, value, known in (
             ("number type", dtype, DECODER_DTYPES),
@@ -129,6 +134,7 @@ class OrcaEngine:
         self.decoder = self.new_decoder(
             self.cascade, batch or default_batch(self.spec, self.device)
         )
+        self.window_store, self.keep = window_store, True
 
     def new_decoder(self, cascade: FastCascade, batch: int) -> BatchDecoder:
         """Decoders of this model, with its expected."""
@@ -148,12 +154,15 @@ class OrcaEngine:
     @property
     def numerics(self) -> dict[str, str]:
         chosen = {"cell_type": self.spec.cell_type} if self.spec.cell_types else {}
+        store = self.window_store
+        rounded = {} if store is None or store.dtype == "float32" else {"windows": store.dtype}
         return chosen | {
             "device": self.device.type,
             "dtype": self.dtype,
             "encoder_dtype": self.encoder_dtype,
             "encodings": self.encodings.dtype,
             "edges": self.edges,
+            **rounded,
         }
 
     @property
@@ -172,7 +181,7 @@ class OrcaEngine:
     def expected(self, module: ModuleSpec) -> ExpectedModel:
         return self.bundle.expected(module)
 
-    def for_genome(self, genome: EditedGenome) -> OrcaEngine:
+    def for_genome(self, genome: EditedGenome, keep: bool = True) -> OrcaEngine:
         encodings = self.encodings
         if isinstance(encodings, EditedCache) and genome.source is encodings.genome.source:
             encodings = encodings.reference  # edited otherwise
@@ -180,6 +189,7 @@ class OrcaEngine:
             raise GenomeError(f"genome {genome.name!r} is not an edited {self.source.name!r}")
         other = copy.copy(self)
         other.source, other.encodings = genome, EditedCache(encodings, genome)
+        other.keep = keep
         return other
 
     def for_cell_type(self, name: str) -> OrcaEngine:
@@ -213,20 +223,40 @@ class OrcaEngine:
                 self.encodings.window(chrom, at, bins, reverse=reverse)
 
     def root(self, module: ModuleSpec, chrom: str, start: int, forward_only: bool = False) -> Root:
-        bases, segments = self.top_window(module, chrom, start, forward_only)
+        segments = self._several(module, chrom, start)
         other = None if forward_only else second_strand(self.spec, module, segments)
-        return self._root(module, bases, segments, other)
+        return self._root(
+            module,
+            lambda: self.top_window(module, chrom, start, forward_only)[0],
+            segments,
+            other,
+            forward_only,
+            content_of(self, module, chrom, start, self.edges, segments, other),
+        )
 
-    @torch.inference_mode()
     def _root(
         self,
         module: ModuleSpec,
-        bases: Sequence[Tensor],
+        bases: Callable[[], Sequence[Tensor]],
         segments: list[Segment] | None,
         other: list[Segment] | None = None,
+        forward_only: bool = False,
+        content: Content | None = None,
     ) -> Root:
-        strands = [self.cascade.encodings(module, base[None]) for base in bases]
-        return Root(module, strands, segments, other, forward_only=len(strands) == 1)
+        def read() -> list[dict[int, Tensor]]:
+            with torch.inference_mode(False):  # what is kept is a tensor like any other
+                found = bases()
+            with torch.inference_mode():
+                return [self.cascade.encodings(module, base[None]) for base in found]
+
+        return Root(module, read, segments, other, forward_only, content)
+
+    def _several(self, module: ModuleSpec, chrom: str, start: int) -> list[Segment] | None:
+        """What a top window consists of, if the module reads several chromosomes."""
+        if not module.multi_chromosome:
+            return None
+        unit = self.expected(module).resolution
+        return input_of(self.spec, self.source, module, unit, chrom, start)
 
     def top_window(
         self, module: ModuleSpec, chrom: str, start: int, forward_only: bool = False
@@ -236,9 +266,8 @@ class OrcaEngine:
         """
         strands = (False,) if forward_only else (False, True)
         base, width = self.spec.base_bin, self.spec.window(module.resolutions[0])
-        if module.multi_chromosome:
-            unit = self.expected(module).resolution
-            segments = input_of(self.spec, self.source, module, unit, chrom, start)
+        segments = self._several(module, chrom, start)
+        if segments is not None:
             other = second_strand(self.spec, module, segments)
             return self.concatenated(segments, width, strands, other), segments
         if self.edges == "zero-padded":
@@ -275,23 +304,31 @@ class OrcaEngine:
         yield from decode_root(self, self.root(module, chrom, start), levels)
 
     @torch.inference_mode()
-    def decode_windows(self, requests: Sequence[Request]) -> list[StrandMaps]:
+    def decode_windows(
+        self, requests: Sequence[Request], reverse_expected: Sequence[int | None] = ()
+    ) -> list[StrandMaps]:
+        """As :meth:`Engine.decode_windows`.
+
+        Parameters
+        ----------
+        reverse_expected : for each, where in bp from the top window's start the expected of its
+            reverse strand is taken; None: where the window lies.
+        """
+        starts = reverse_expected or [None] * len(requests)
+        wanted = list(zip(requests, starts))
         module, resolution = requests[0][0].module, requests[0][1].resolution
-        strands = [
-            strand_window(
-                module,
-                window,
-                reverse,
-                root.strands[reverse],
-                None if above is None else above[reverse],
-                root.segments,
-                root.turned,
-            )
-            for root, window, above in requests
-            for reverse in (False, True)[: len(root.strands)]
-        ]
-        maps = iter(self.decoder.decode(module, resolution, strands))
-        return [tuple(itertools.islice(maps, len(root.strands))) for root, _, _ in requests]
+
+        def decode(which: Sequence[int]) -> list[StrandMaps]:
+            strands = [
+                of_root(root, window, s, None if above is None else above[s], at if s else None)
+                for (root, window, above), at in (wanted[k] for k in which)
+                for s in (False, True)[: root.n_strands]
+            ]
+            maps = iter(self.decoder.decode(module, resolution, strands))
+            return [tuple(itertools.islice(maps, wanted[k][0][0].n_strands)) for k in which]
+
+        keys = [key_of(*request, at) for request, at in wanted]
+        return through_store(self.window_store, keys, decode, self.device)
 
     def trans(
         self, module: ModuleSpec, first: Segment, second: Segment
@@ -300,8 +337,9 @@ class OrcaEngine:
         segments = input_of_pair(self.spec, self.source, module, unit, (first, second))
         width, found = self.spec.window(top), []
         for one, other in inputs_of_pair(self.spec, module, segments):
-            bases = self.concatenated(one, width, other=other)
-            root = self._root(module, bases, one, other)
+            bases = partial(self.concatenated, one, width, other=other)
+            content = content_of(self, module, "", 0, self.edges, one, other)
+            root = self._root(module, bases, one, other, content=content)
             (pair,) = self.decode_windows([(root, Window(top, 0, None, 0), None)])
             found.append(average(pair, self.spec.map_number))
         values, strand_difference = between(found, [len(s) // top for s in segments[:2]])

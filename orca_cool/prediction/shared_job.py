@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from orca_cool.errors import OutputError
 from orca_cool.prediction.job import Job
+from orca_cool.prediction.window_store import DEFAULT_SIZE, WINDOW_DTYPES
 
 if TYPE_CHECKING:
     from orca_cool.prediction.parallel.ranks import Ranks
@@ -21,6 +22,9 @@ MERGES: dict[str, Any] = {
     "encoder_dtype": "float32",
     "store": None,
     "edges": None,
+    "window_store": None,
+    "window_store_dtype": WINDOW_DTYPES[0],
+    "window_store_size": DEFAULT_SIZE,
 }
 
 
