@@ -30,13 +30,13 @@ def resolve_device(name: str) -> torch.device:
 
 def default_batch(spec: ModelSpec, device: torch.device) -> int:
     """Windows (times strands) decoded at once: two for each thread of a CPU, or what half of a
-    GPU's memory holds; at most 64.
+    GPU's memory holds, at most 64.
 
     It does not depend on what else is on the GPU: the same kind of GPU decodes the same batches,
     hence the same bits.
     """
     if device.type != "cuda":
-        return min(64, 2 * torch.get_num_threads())
+        return 2 * torch.get_num_threads()
     width = (
         max(m.decoder.width for m in spec.modules if m.decoder)
         if any(m.decoder for m in spec.modules)

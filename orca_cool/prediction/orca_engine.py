@@ -8,7 +8,6 @@ stored here.
 from __future__ import annotations
 
 import copy
-import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -25,11 +24,12 @@ from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import SequenceSource
 from orca_cool.maps.contact_map import ContactMap
 from orca_cool.maps.expected_model import ExpectedModel
+from orca_cool.model import DECODER_DTYPES, ENCODER_DTYPES
 from orca_cool.model.bundle import Model
 from orca_cool.model.fast.decoder import FastCascade
 from orca_cool.model.fast.encoder import FastEncoder
-from orca_cool.model.network_spec import DECODER_DTYPES, ENCODER_DTYPES, ModuleSpec
-from orca_cool.prediction import accuracy, zoom
+from orca_cool.model.network_spec import ModuleSpec
+from orca_cool.prediction import EDGES, accuracy, zoom
 from orca_cool.prediction.batch_decoder import BatchDecoder
 from orca_cool.prediction.device import default_batch, resolve_device
 from orca_cool.prediction.end_to_end import (
@@ -39,18 +39,11 @@ from orca_cool.prediction.end_to_end import (
     inputs_of_pair,
     second_strand,
 )
-from orca_cool.prediction.engine import (
-    OnEncoding,
-    Request,
-    StrandMaps,
-    WindowMap,
-    average,
-    decode_root,
-)
-from orca_cool.prediction.job import EDGES
+from orca_cool.prediction.engine import OnEncoding, Request, StrandMaps, WindowMap, average
+from orca_cool.prediction.many_roots import RootWindows, decode_roots
 from orca_cool.prediction.root import Root, of_root
 from orca_cool.prediction.window_key import Content, content_of, key_of, through_store
-from orca_cool.prediction.window_store import WindowStore
+from orca_cool.prediction.window_store import WindowStore, numerics_of
 from orca_cool.prediction.windows import Window
 from orca_cool.prediction.zoom import EncodedZoom
 
@@ -154,15 +147,13 @@ class OrcaEngine:
     @property
     def numerics(self) -> dict[str, str]:
         chosen = {"cell_type": self.spec.cell_type} if self.spec.cell_types else {}
-        store = self.window_store
-        rounded = {} if store is None or store.dtype == "float32" else {"windows": store.dtype}
         return chosen | {
             "device": self.device.type,
             "dtype": self.dtype,
             "encoder_dtype": self.encoder_dtype,
             "encodings": self.encodings.dtype,
             "edges": self.edges,
-            **rounded,
+            **numerics_of(self.window_store),
         }
 
     @property
@@ -173,6 +164,10 @@ class OrcaEngine:
     @property
     def windows_per_batch(self) -> int:
         return max(1, self.batch // 2)
+
+    @property
+    def concurrent(self) -> bool:
+        return self.device.type == "cpu"
 
     @property
     def encoded_bp(self) -> int:
@@ -225,14 +220,12 @@ class OrcaEngine:
     def root(self, module: ModuleSpec, chrom: str, start: int, forward_only: bool = False) -> Root:
         segments = self._several(module, chrom, start)
         other = None if forward_only else second_strand(self.spec, module, segments)
-        return self._root(
-            module,
-            lambda: self.top_window(module, chrom, start, forward_only)[0],
-            segments,
-            other,
-            forward_only,
-            content_of(self, module, chrom, start, self.edges, segments, other),
-        )
+        content = content_of(self, module, chrom, start, self.edges, segments, other)
+
+        def bases() -> list[Tensor]:
+            return self.top_window(module, chrom, start, forward_only)[0]
+
+        return self._root(module, bases, segments, other, forward_only, content)
 
     def _root(
         self,
@@ -300,8 +293,7 @@ class OrcaEngine:
     def windows(
         self, module: ModuleSpec, chrom: str, levels: Sequence[Sequence[Window]]
     ) -> Iterator[WindowMap]:
-        start = levels[0][0].start * module.resolutions[0]
-        yield from decode_root(self, self.root(module, chrom, start), levels)
+        yield from next(decode_roots(self, [RootWindows(module, chrom, levels)]))
 
     @torch.inference_mode()
     def decode_windows(
@@ -315,20 +307,32 @@ class OrcaEngine:
             reverse strand is taken; None: where the window lies.
         """
         starts = reverse_expected or [None] * len(requests)
-        wanted = list(zip(requests, starts))
         module, resolution = requests[0][0].module, requests[0][1].resolution
+        wanted = [
+            (root, window, s, None if above is None else above[s], at if s else None)
+            for (root, window, above), at in zip(requests, starts)
+            for s in (False, True)[: root.n_strands]
+        ]
 
-        def decode(which: Sequence[int]) -> list[StrandMaps]:
-            strands = [
-                of_root(root, window, s, None if above is None else above[s], at if s else None)
-                for (root, window, above), at in (wanted[k] for k in which)
-                for s in (False, True)[: root.n_strands]
-            ]
-            maps = iter(self.decoder.decode(module, resolution, strands))
-            return [tuple(itertools.islice(maps, wanted[k][0][0].n_strands)) for k in which]
+        def decode(which: Sequence[int]) -> list[Tensor]:
+            return self.decoder.decode(module, resolution, [of_root(*wanted[k]) for k in which])
 
-        keys = [key_of(*request, at) for request, at in wanted]
-        return through_store(self.window_store, keys, decode, self.device)
+        keys = [key_of(*one) for one in wanted]
+        together = requests[0][0].n_strands
+        maps = through_store(self.window_store, keys, decode, self.device, together)
+        return [tuple(maps[k : k + together]) for k in range(0, len(maps), together)]
+
+    @torch.inference_mode()
+    def decode_strand(
+        self, root: Root, window: Window, reverse: bool, above: Tensor | None
+    ) -> Tensor:
+        def decode(which: Sequence[int]) -> list[Tensor]:
+            strand = of_root(root, window, reverse, above)
+            return self.decoder.decode(root.module, window.resolution, [strand])
+
+        key = key_of(root, window, reverse, above)
+        (found,) = through_store(self.window_store, [key], decode, self.device)
+        return found
 
     def trans(
         self, module: ModuleSpec, first: Segment, second: Segment

@@ -21,19 +21,14 @@ from orca_cool.maps.contact_map import ContactMap
 from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.model.window_model import WindowModel
-from orca_cool.prediction.engine import (
-    OnEncoding,
-    Request,
-    StrandMaps,
-    WindowMap,
-    average,
-    decode_root,
-)
+from orca_cool.prediction.engine import OnEncoding, Request, StrandMaps, WindowMap, average
+from orca_cool.prediction.many_roots import RootWindows, decode_roots
 from orca_cool.prediction.root import Root
 from orca_cool.prediction.window_key import Content, model_digest, through_store
-from orca_cool.prediction.window_store import WindowStore
+from orca_cool.prediction.window_store import WindowStore, numerics_of
 from orca_cool.prediction.windows import Window, centred_on, zoom_top, zoom_windows
 from orca_cool.prediction.zoom import EncodedZoom, zoom_map
+from orca_cool.profile import staged
 
 #: Windows and strands predicted at once, unless the caller says how many.
 BATCH = 8
@@ -59,6 +54,7 @@ class WindowEngine:
     """
 
     dtype, encoder_dtype, edges = "float32", "float32", "real"
+    concurrent = False
     profile_block = 1
 
     def __init__(
@@ -96,9 +92,7 @@ class WindowEngine:
 
     @property
     def numerics(self) -> dict[str, str]:
-        store = self.window_store
-        rounded = {} if store is None or store.dtype == "float32" else {"windows": store.dtype}
-        return {"dtype": self.dtype, "edges": self.edges, **rounded}
+        return {"dtype": self.dtype, "edges": self.edges} | numerics_of(self.window_store)
 
     @property
     def encoded_bp(self) -> int:
@@ -141,8 +135,7 @@ class WindowEngine:
     def windows(
         self, module: ModuleSpec, chrom: str, levels: Sequence[Sequence[Window]]
     ) -> Iterator[WindowMap]:
-        start = levels[0][0].start * module.resolutions[0]
-        yield from decode_root(self, self.root(module, chrom, start), levels)
+        yield from next(decode_roots(self, [RootWindows(module, chrom, levels)]))
 
     def decode_windows(self, requests: Sequence[Request]) -> list[StrandMaps]:
         module, r = requests[0][0].module, requests[0][1].resolution
@@ -152,16 +145,28 @@ class WindowEngine:
             offset = (window.start - window.root * (module.resolutions[0] // r)) * r
             codes.append(root.strands[0][1].numpy()[offset : offset + width])
         strands = requests[0][0].n_strands
+        contents = [root.content for root, _, _ in requests]
         keys = [
-            content.key([r], strands, [torch.from_numpy(read)]) if content else None
-            for read, content in zip(codes, (root.content for root, _, _ in requests))
+            content.key([r, s], [torch.from_numpy(read)]) if content else None
+            for read, content in zip(codes, contents)
+            for s in range(strands)
         ]
 
-        def decode(which: Sequence[int]) -> list[StrandMaps]:
-            return self._predict([codes[k] for k in which], forward_only=strands == 1)
+        def decode(which: Sequence[int]) -> list[Tensor]:
+            # both strands of a window are predicted together
+            pairs = self._predict([codes[k // strands] for k in which[::strands]], strands == 1)
+            return [y for pair in pairs for y in pair]
 
-        return through_store(self.window_store, keys, decode, torch.device("cpu"))
+        maps = through_store(self.window_store, keys, decode, torch.device("cpu"), strands)
+        return [tuple(maps[k : k + strands]) for k in range(0, len(maps), strands)]
 
+    def decode_strand(
+        self, root: Root, window: Window, reverse: bool, above: Tensor | None
+    ) -> Tensor:
+        (pair,) = self.decode_windows([(root, window, None)])
+        return pair[reverse]
+
+    @staged("decoding")
     def _predict(self, codes: Sequence[np.ndarray], forward_only: bool) -> list[StrandMaps]:
         """Maps of windows, given as the codes of their forward strands: of both strands, or of that
         one alone.

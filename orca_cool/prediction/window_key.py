@@ -37,7 +37,6 @@ from orca_cool.prediction.window_store import WindowStore
 from orca_cool.prediction.windows import Window
 
 if TYPE_CHECKING:
-    from orca_cool.prediction.engine import StrandMaps
     from orca_cool.prediction.orca_engine import OrcaEngine
     from orca_cool.prediction.root import Root
 
@@ -47,16 +46,15 @@ PIECE = 1 << 24
 
 @dataclass(frozen=True)
 class Key:
-    """By what a window is found in the store.
+    """By what one strand of a window is found in the store.
 
     Attributes
     ----------
-    digest : of all that its numbers depend on. strands : on how many strands it is decoded.
+    digest : of all that its numbers depend on.
     keep : it is added to the store if it is decoded.
     """
 
     digest: bytes
-    strands: int
     keep: bool
 
 
@@ -78,18 +76,18 @@ class Content:
         """Of 32 bytes."""
         return self.digest_of()
 
-    def key(self, place: Sequence[int | None], strands: int, read: Sequence[Tensor]) -> Key:
-        """The key of a window.
+    def key(self, place: Sequence[int | None], read: Sequence[Tensor]) -> Key:
+        """The key of one strand of a window.
 
         Parameters
         ----------
-        place : where it lies. strands : on how many strands it is decoded.
+        place : where it lies, and which strand it is.
         read : what it is decoded from besides, above all the maps of the window above it.
         """
-        sha = hashlib.sha256(self.digest + json.dumps([*place, strands]).encode())
+        sha = hashlib.sha256(self.digest + json.dumps([*place]).encode())
         for y in read:
             sha.update(np.ascontiguousarray(y.detach().cpu().numpy()).tobytes())
-        return Key(sha.digest(), strands, self.keep)
+        return Key(sha.digest(), self.keep)
 
 
 def model_digest(
@@ -184,23 +182,24 @@ def content_of(
 
 
 def key_of(
-    root: Root, window: Window, above: StrandMaps | None, reverse_expected: int | None = None
+    root: Root, window: Window, reverse: bool, above: Tensor | None, expected_at: int | None = None
 ) -> Key | None:
-    """By what a window is found; None if it is not looked for.
+    """By what one strand of a window is found; None if it is not looked for.
 
     Parameters
     ----------
-    above : the maps of the window above it, None at the top.
-    reverse_expected : where the expected of its reverse strand is taken in bp from the start of the
-        top window, if that is not where the window lies.
+    above : the maps of the window above it on that strand, None at the top.
+    expected_at : where its expected is taken in bp from the start of the top window, if that is not
+        where it lies.
     """
     if root.content is None:
         return None
     resolution, scale = window.resolution, root.module.resolutions[0] // window.resolution
     start = window.start - window.root * scale
     parent = None if window.parent is None else window.parent - window.root * scale // 2
-    place = [resolution, start, parent, reverse_expected if root.segments else None]
-    return root.content.key(place, root.n_strands, above or ())
+    expected = expected_at if root.segments else None
+    place = [resolution, start, parent, reverse, root.n_strands, expected]
+    return root.content.key(place, [] if above is None else [above])
 
 
 def _layout(segments: Sequence[Segment], start: int, base: int, block: int) -> list[Any]:
@@ -217,40 +216,44 @@ def _layout(segments: Sequence[Segment], start: int, base: int, block: int) -> l
     return [*pieces, start % block]
 
 
+def stored(
+    store: WindowStore | None, keys: Sequence[Key | None], device: torch.device
+) -> list[Tensor | None]:
+    """What the store has, (1, maps, bins, bins) each."""
+    asked = {k: key.digest for k, key in enumerate(keys) if key}
+    if store is None or not asked:
+        return [None] * len(keys)
+    found = dict(zip(asked, store.get(list(asked.values()))))
+    values = [found.get(k) for k in range(len(keys))]
+    return [None if y is None else torch.from_numpy(y)[None].to(device) for y in values]
+
+
 def through_store(
     store: WindowStore | None,
     keys: Sequence[Key | None],
-    decode: Callable[[Sequence[int]], Sequence[StrandMaps]],
+    decode: Callable[[Sequence[int]], Sequence[Tensor]],
     device: torch.device,
-) -> list[StrandMaps]:
-    """Maps of windows: what the store has is taken from it, the rest decoded and added.
-
-    Windows are decoded with all of their strands or not at all: the last bits of a strand that is
-    decoded alone may differ.
+    together: int = 1,
+) -> list[Tensor]:
+    """Maps of strands of windows: what the store has is taken from it, the rest decoded and added.
 
     Parameters
     ----------
-    keys : of each window; None: it is not looked for.
-    decode : from the numbers of some windows, their maps.
+    keys : of each; None: it is not looked for.
+    decode : from the numbers of some, their maps, (1, maps, bins, bins) each.
+    together : strands of a window, which are decoded together or not at all.
     """
-    if store is None or not any(keys):
+    if store is None:
         return list(decode(range(len(keys))))
-    asked = [(k, key) for k, key in enumerate(keys) if key]
-    out: dict[int, StrandMaps] = {}
-    for (k, key), values in zip(asked, store.get([key.digest for _, key in asked])):
-        if values is not None and len(values) % key.strands == 0:
-            each = torch.from_numpy(values).to(device).chunk(key.strands)
-            out[k] = tuple(y[None] for y in each)
-    missing = [k for k in range(len(keys)) if k not in out]
+    found = stored(store, keys, device)
+    lacking = {k // together for k, y in enumerate(found) if y is None}
+    missing = [k for k in range(len(keys)) if k // together in lacking]
     new: list[tuple[bytes, np.ndarray]] = []
-    for k, maps in zip(missing, decode(missing) if missing else ()):
-        values = torch.cat([y[0] for y in maps]).float().cpu().numpy()
+    for k, y in zip(missing, decode(missing) if missing else ()):
+        values = y[0].float().cpu().numpy()
         rounded = store.rounded(values)
         if (wanted := keys[k]) and wanted.keep:
             new.append((wanted.digest, rounded))
-        if rounded is not values:
-            each = torch.from_numpy(rounded).to(device).chunk(len(maps))
-            maps = tuple(y[None] for y in each)
-        out[k] = maps
+        found[k] = y if rounded is values else torch.from_numpy(rounded)[None].to(device)
     store.add([digest for digest, _ in new], [values for _, values in new])
-    return [out[k] for k in range(len(keys))]
+    return [y for y in found if y is not None]

@@ -1,7 +1,7 @@
 """Decoded windows on disk: what was decoded once, from the same sequence with the same networks, is
 read from then on.
 
-A store is one SQLite database. Its entries are windows, each found by a digest of all
+A store is one SQLite database. Its entries are strands of windows, each found by a digest of all
 that its numbers depend on (:mod:`orca_cool.prediction.window_key`); so one file may serve any
 models, genomes, edits and number types, and what does not fit is not found. Any number of processes
 may read and write it at once, and a kill at any moment leaves it sound: SQLite sees to both, in one
@@ -20,8 +20,8 @@ Tables of the file:
     brought up to date once an hour). The least recently used entries are deleted when the file
     reaches its size.
 ``maps``
-    ``number``, and ``data``: a header (:data:`_HEAD`), the maps of both strands, and 16 bytes of
-    checksum. Of symmetric maps, as those of Orca's decoders are, the upper triangle, row by row.
+    ``number``, and ``data``: a header (:data:`_HEAD`), the numbers, and 16 bytes of checksum. Of
+    symmetric maps, as those of Orca's decoders are, the upper triangle, row by row.
 """
 
 from __future__ import annotations
@@ -111,8 +111,8 @@ class WindowStore:
 
     Attributes
     ----------
-    hits, misses : windows that were found, and that were not.
-    read_only : nothing is added.
+    hits, misses : strands of windows that were found, and that were not. read_only : nothing is
+        added.
 
     Raises
     ------
@@ -217,12 +217,6 @@ class WindowStore:
         with self._lock:
             self._usable = False
             self._database.close()
-
-    def __enter__(self) -> WindowStore:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     # ---- the database
 
@@ -337,6 +331,11 @@ class WindowStore:
             for name in ("page_count", "freelist_count", "page_size")
         )
         return int((pages - free) * size)
+
+
+def numerics_of(store: WindowStore | None) -> dict[str, str]:
+    """What a store does to the numbers of a prediction: nothing, or rounding."""
+    return {} if store is None or store.dtype == "float32" else {"windows": store.dtype}
 
 
 class _Transaction:

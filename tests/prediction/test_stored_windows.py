@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -87,20 +88,21 @@ def assert_equal(one, two):
 # ---- an engine
 
 
-@pytest.mark.parametrize("name", ["S", "G", "B"])
-@pytest.mark.parametrize("edges", ["real", "zero-padded"])
+@pytest.mark.parametrize(
+    ("name", "edges"), [("S", "real"), ("S", "zero-padded"), ("G", "real"), ("B", "real")]
+)
 def test_what_is_stored_is_neither_encoded_nor_decoded(
     bundle, source, tmp_path, decoded, name, edges
 ):
     plain = everything(engine_of(bundle, source, edges=edges), name)
-    with WindowStore(tmp_path / "w") as store:
+    with closing(WindowStore(tmp_path / "w")) as store:
         assert_equal(plain, everything(engine_of(bundle, source, store, edges=edges), name))
     decoded.clear()
-    with WindowStore(tmp_path / "w") as store:
+    with closing(WindowStore(tmp_path / "w")) as store:
         engine = engine_of(bundle, source, store, edges=edges)
         assert_equal(plain, everything(engine, name))
         assert (engine.encoded_bp, decoded.total(), store.misses) == (0, 0, 0)
-        assert store.hits == len(plain)
+        assert store.hits == 2 * len(plain)
 
 
 @pytest.mark.parametrize("name", ["S", "G"])
@@ -118,7 +120,7 @@ def test_zooms_and_contacts_between_chromosomes(bundle, source, tmp_path, decode
     plain = list(found(engine_of(bundle, source)))
     for again in (False, True):
         decoded.clear()
-        with WindowStore(tmp_path / "w") as store:
+        with closing(WindowStore(tmp_path / "w")) as store:
             engine = engine_of(bundle, source, store)
             for a, b in zip(plain, found(engine), strict=True):
                 assert np.array_equal(a, b)
@@ -140,7 +142,7 @@ def test_other_weights_and_numerics_do_not_meet(bundle, source, tmp_path):
             expected | {40: dataclasses.replace(table, cis=2 * table.cis)},
         )
     )
-    with WindowStore(tmp_path / "w") as store:
+    with closing(WindowStore(tmp_path / "w")) as store:
         everything(engine_of(bundle, source, store), "S")
         for model, options in (
             (other, {}),
@@ -156,16 +158,16 @@ def test_other_weights_and_numerics_do_not_meet(bundle, source, tmp_path):
 
 def test_float16_is_rounded_the_same_from_the_store_and_without(bundle, source, tmp_path):
     plain = everything(engine_of(bundle, source), "S")
-    with WindowStore(tmp_path / "w", dtype="float16") as store:
+    with closing(WindowStore(tmp_path / "w", dtype="float16")) as store:
         engine = engine_of(bundle, source, store)
         assert engine.numerics["windows"] == "float16"
         first, again = everything(engine, "S"), everything(engine, "S")
-        assert store.hits == store.misses == len(plain)
+        assert store.hits == store.misses == 2 * len(plain)
     assert_equal(first, again)
     spread = np.std([v for v, _ in plain.values()])
     off = max(np.abs(first[k][0] - plain[k][0]).max() for k in plain)
     assert 0 < off < 0.01 * spread
-    with WindowStore(tmp_path / "w") as store:  # the exact ones are others
+    with closing(WindowStore(tmp_path / "w")) as store:  # the exact ones are others
         assert_equal(plain, everything(engine_of(bundle, source, store), "S"))
         assert store.hits == 0
 
@@ -174,13 +176,13 @@ def test_one_strand_is_stored_by_itself(bundle, source, tmp_path):
     module = bundle.spec.module("S")
     window = levels_of(bundle, "S", 9_010)[1][2][0][0]
     start = window.start * 160
-    with WindowStore(tmp_path / "w") as store:
+    with closing(WindowStore(tmp_path / "w")) as store:
         engine = engine_of(bundle, source, store)
         for only, strands in ((True, 1), (False, 2), (True, 1)):
             root = engine.root(module, "a", start, only)
             (maps,) = engine.decode_windows([(root, window, None)])
             assert len(maps) == strands
-        assert (store.hits, store.misses) == (1, 2)
+        assert (store.hits, store.misses) == (1, 3)
 
 
 def test_cell_types_share_their_windows(source, tmp_path, decoded):
@@ -188,7 +190,7 @@ def test_cell_types_share_their_windows(source, tmp_path, decoded):
 
     save_model_of_two_cell_types(tmp_path)
     model = load_bundle(tmp_path / "two")
-    with WindowStore(tmp_path / "w") as store:
+    with closing(WindowStore(tmp_path / "w")) as store:
         everything(engine_of(model.for_cell_type("x"), source, store), "S")
         decoded.clear()
         found = everything(engine_of(model.for_cell_type("y"), source, store), "S")
@@ -216,11 +218,11 @@ def touched(bundle, roots, first, last):
     )
 
 
-@pytest.mark.parametrize("position", [1, 2_000, 4_444, 9_009])
+@pytest.mark.parametrize("position", [1, 4_444])
 def test_an_edit_decodes_what_sees_it(bundle, source, tmp_path, decoded, position):
     genome = apply_edits(source, [substitution(source, position)])
     _, roots = levels_of(bundle, "S", SIZES["a"])
-    with WindowStore(tmp_path / "w") as store:
+    with closing(WindowStore(tmp_path / "w")) as store:
         engine = engine_of(bundle, source, store)
         assert engine.context == CONTEXT
         everything(engine, "S")
@@ -231,10 +233,10 @@ def test_an_edit_decodes_what_sees_it(bundle, source, tmp_path, decoded, positio
     assert_equal(found, everything(engine_of(bundle, source).for_genome(genome), "S"))
 
 
-@pytest.mark.parametrize("length", [640, 1_600, 100, 13])
+@pytest.mark.parametrize("length", [640, 13])
 def test_downstream_of_a_deletion(bundle, source, tmp_path, decoded, length):
     genome = apply_edits(source, [Edit("del", "a", 1_000, 1_000 + length)])
-    with WindowStore(tmp_path / "w") as store:
+    with closing(WindowStore(tmp_path / "w")) as store:
         engine = engine_of(bundle, source, store)
         everything(engine, "S")
         decoded.clear()
@@ -242,9 +244,9 @@ def test_downstream_of_a_deletion(bundle, source, tmp_path, decoded, length):
         anew = decoded.total()
     assert_equal(found, everything(engine_of(bundle, source).for_genome(genome), "S"))
     if length == 640:  # windows lie as those of the reference do: most are found
-        assert anew < len(found)
+        assert anew < len(found)  # strands: less than half
     # of the whole sequence encoded by itself, nothing is taken but what has the same bits
-    with WindowStore(tmp_path / "w") as store:
+    with closing(WindowStore(tmp_path / "w")) as store:
         alone = everything(engine_of(bundle, genome, store, reuse=False), "S")
     assert_equal(alone, everything(engine_of(bundle, genome, reuse=False), "S"))
 
@@ -264,10 +266,10 @@ def test_a_second_table_of_variants_decodes_alternates_only(bundle, source, tmp_
             for row in found.rows
         ]
 
-    with WindowStore(tmp_path / "w") as store:
+    with closing(WindowStore(tmp_path / "w")) as store:
         rows(store, 1)
         assert decoded.total() == 2 * 2 * 3 * 3  # strands, genomes, places, levels
-        assert store.misses == 2 * 3 * 3
+        assert store.misses == decoded.total()
         found = rows(store, 2)
         assert decoded.total() == 2 * 3 * 3
         rows(store, 2)  # alternates are looked at once: they are not kept

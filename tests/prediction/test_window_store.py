@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def filled(path: Path, n: int = 40) -> Path:
-    with WindowStore(path) as store:
+    with closing(WindowStore(path)) as store:
         for k in range(n):
             store.add([key(k)], [window(k)])
     return path
@@ -54,7 +55,7 @@ def test_bits_come_back(tmp_path_factory, values, symmetric):
     if symmetric:
         lower = np.tril_indices(5, -1)
         values[:, lower[0], lower[1]] = values.transpose(0, 2, 1)[:, lower[0], lower[1]]
-    with WindowStore(tmp_path_factory.mktemp("s") / "w") as store:
+    with closing(WindowStore(tmp_path_factory.mktemp("s") / "w")) as store:
         store.add([key(1)], [values])
         (found, none) = store.get([key(1), key(2)])
     assert found.view(np.uint32).tolist() == values.view(np.uint32).tolist()
@@ -70,7 +71,7 @@ def test_symmetric_maps_take_half_the_room():
 
 
 def test_float16_rounds_whether_windows_are_stored_or_not(path):
-    with WindowStore(path, dtype="float16") as store:
+    with closing(WindowStore(path, dtype="float16")) as store:
         rounded = store.rounded(window(3))
         assert np.abs(rounded - window(3)).max() <= 2**-11 * np.abs(window(3)).max()
         store.add([key(3)], [rounded])
@@ -78,7 +79,7 @@ def test_float16_rounds_whether_windows_are_stored_or_not(path):
         assert np.array_equal(store.rounded(rounded), rounded)
         with pytest.raises(StoreError, match="reach 70000, more than float16 holds"):
             store.rounded(np.full((1, 2, 2), 7e4, np.float32))
-    with WindowStore(path) as store:
+    with closing(WindowStore(path)) as store:
         assert store.rounded(window(3)).tolist() == window(3).tolist()
 
 
@@ -89,13 +90,13 @@ def test_the_least_recently_used_make_room(path, monkeypatch):
     now = [10_000.0]
     monkeypatch.setattr(window_store.time, "time", lambda: now[0])
     monkeypatch.setattr(window_store, "_TOLD_AT", 1)
-    with WindowStore(path, size=0.001) as store:  # 1 MB
+    with closing(WindowStore(path, size=0.001)) as store:  # 1 MB
         for k in range(1000):
             now[0] += 10_000
             store.add([key(k)], [window(k)])
             assert store.get([key(0)])[0] is not None  # it is used all the time
     assert path.stat().st_size <= 1.1e6
-    with WindowStore(path) as store:
+    with closing(WindowStore(path)) as store:
         there = [y is not None for y in store.get([key(k) for k in range(1000)])]
     assert there[0]
     assert there[-1]
@@ -149,7 +150,7 @@ def test_paths_and_numbers_that_cannot_be(tmp_path):
 def readable(path: Path, n: int = 40) -> int:
     """Entries that can still be read, all of which are right; -1: the file is refused."""
     try:
-        with WindowStore(path) as store:
+        with closing(WindowStore(path)) as store:
             found = store.get([key(k) for k in range(n)])
     except StoreError:
         return -1
@@ -187,7 +188,7 @@ def test_a_damaged_window_is_replaced(path, caplog):
     inside = window(1)[0][np.triu_indices(20)].astype("<f4").tobytes()[200:240]
     assert data.count(inside) == 1
     path.write_bytes(data.replace(inside, bytes(40)))
-    with WindowStore(path) as store:
+    with closing(WindowStore(path)) as store:
         assert [y is None for y in store.get([key(0), key(1), key(2)])] == [False, True, False]
         assert "is damaged; it is decoded again" in caplog.text
         store.add([key(1)], [window(1)])
@@ -213,7 +214,7 @@ def test_a_file_that_can_only_be_read(path, caplog, monkeypatch):
     path.chmod(0o444)
     before = path.read_bytes()
     monkeypatch.setattr(window_store.os, "access", lambda *_: False)  # root may write anything
-    with WindowStore(path) as store:
+    with closing(WindowStore(path)) as store:
         assert "can only be read" in caplog.text
         assert np.array_equal(store.get([key(7)])[0], window(7))
         store.add([key(99)], [window(99)])
@@ -222,7 +223,7 @@ def test_a_file_that_can_only_be_read(path, caplog, monkeypatch):
 
 
 def test_a_full_disk_only_ends_the_adding(path, caplog):
-    with WindowStore(path) as store:
+    with closing(WindowStore(path)) as store:
         store.add([key(0)], [window(0)])
         store._database.execute("PRAGMA max_page_count = 10")
         for k in range(1, 40):
@@ -236,7 +237,7 @@ def test_a_full_disk_only_ends_the_adding(path, caplog):
 
 
 def _fill(path: Path, numbers: range) -> None:
-    with WindowStore(path) as store:
+    with closing(WindowStore(path)) as store:
         for k in numbers:
             store.add([key(k)], [window(k)])
 
@@ -253,7 +254,7 @@ def test_many_make_and_fill_one_file_at_once(path):
 
 
 def test_a_fork_has_a_connection_of_its_own(path):
-    with WindowStore(path) as store:
+    with closing(WindowStore(path)) as store:
         store.add([key(0)], [window(0)])
         child = os.fork()
         if not child:
@@ -267,8 +268,8 @@ def test_a_fork_has_a_connection_of_its_own(path):
 WRITER = """
 import sys
 sys.path.insert(0, {tests!r})
-from test_window_store import WindowStore, key, window
-with WindowStore({path!r}) as store:
+from test_window_store import WindowStore, closing, key, window
+with closing(WindowStore({path!r})) as store:
     for k in range(100000):
         store.add([key(k % 40)], [window(k % 40)])
         print(k, flush=True)

@@ -27,12 +27,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from orca_cool.errors import DeviceError
+from orca_cool.model import DECODER_DTYPES
 from orca_cool.model.cascade import Orca
 from orca_cool.model.decoder import Decoder
 from orca_cool.model.fast.fold import folded
 from orca_cool.model.fast.precision import convolutions
 from orca_cool.model.fast.threads import ahead
-from orca_cool.model.network_spec import DECODER_DTYPES, ModuleSpec
+from orca_cool.model.network_spec import ModuleSpec
+from orca_cool.profile import staged
 
 
 def check_dtype(dtype: str, device: torch.device) -> None:
@@ -319,6 +321,7 @@ class FastCascade:
             self._decoders[key] = FastDecoder(cast(Decoder, plain), self.device, self.dtype)
         return self._decoders[key]
 
+    @staged("encoding")
     def encodings(self, module: ModuleSpec, base: Tensor) -> dict[int, Tensor]:
         """As :meth:`Orca.encodings`: base encodings (batch, width, n) to encodings by
         resolution.
