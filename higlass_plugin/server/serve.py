@@ -28,13 +28,9 @@ from orca_cool.model import heap
 from orca_cool.model.assembly import agreed_assembly
 from orca_cool.model.bundle import load_bundle
 from orca_cool.model.registry import home, resolve
+from orca_cool.prediction import WINDOW_DTYPES, WINDOW_STORE_SIZE
 from orca_cool.prediction.device import resolve_device
-from orca_cool.prediction.window_store import (
-    DEFAULT_SIZE,
-    WINDOW_DTYPES,
-    WindowStore,
-    check_window_store,
-)
+from orca_cool.prediction.window_store import WindowStore, check_window_store
 
 #: Threads that answer requests: many of them wait for predictions, those of a blocking server for
 #: minutes.
@@ -85,7 +81,7 @@ class ServeOptions:
     stores: tuple[Path, ...] = ()
     window_store: str | None = None
     window_store_dtype: str = WINDOW_DTYPES[0]
-    window_store_size: float = DEFAULT_SIZE
+    window_store_size: float = WINDOW_STORE_SIZE
     chrom_names: str | None = None
     any_genome: bool = False
     state: Path | None = None

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 from orca_cool.api.values import Genome, load_model, open_genome
 from orca_cool.genome.regions import Region, parse_position, parse_region
 from orca_cool.genome.source import SequenceSource
-from orca_cool.prediction import EDGES
+from orca_cool.prediction import EDGES, WINDOW_DTYPES, WINDOW_STORE_SIZE
 from orca_cool.prediction.job import Job, Opened
 from orca_cool.prediction.progress import progress_bar
-from orca_cool.prediction.window_store import DEFAULT_SIZE, WINDOW_DTYPES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +45,7 @@ class MapPredictor:
         progress: bool = True,
         window_store: str | os.PathLike[str] | None = None,
         window_store_dtype: str = WINDOW_DTYPES[0],
-        window_store_size: float = DEFAULT_SIZE,
+        window_store_size: float = WINDOW_STORE_SIZE,
     ):
         from orca_cool.model.bundle import Model
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from orca_cool.prediction.window_store import DEFAULT_SIZE, WINDOW_DTYPES
+from orca_cool.prediction import WINDOW_DTYPES, WINDOW_STORE_SIZE
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -34,7 +34,7 @@ def window_store_options(function: F) -> F:
         click.option(
             "--window-store-size",
             metavar="GB",
-            default=DEFAULT_SIZE,
+            default=WINDOW_STORE_SIZE,
             show_default=True,
             type=click.FloatRange(min=0, min_open=True),
             help="Gigabytes that the file takes at most; the windows least recently used make "

@@ -26,14 +26,9 @@ from orca_cool.model.assembly import agreed_assembly
 from orca_cool.model.header import read_header
 from orca_cool.model.registry import resolve
 from orca_cool.model.spec import ModelDescription, ModelSpec
-from orca_cool.prediction import EDGES
+from orca_cool.prediction import EDGES, WINDOW_DTYPES, WINDOW_STORE_SIZE
 from orca_cool.prediction.chosen import output_of_cell_type
-from orca_cool.prediction.window_store import (
-    DEFAULT_SIZE,
-    WINDOW_DTYPES,
-    WindowStore,
-    check_window_store,
-)
+from orca_cool.prediction.window_store import WindowStore, check_window_store
 from orca_cool.profile import stage, staged
 from orca_cool.variants.options import Edited, EditOptions, edited_genome, provenance_of
 
@@ -92,7 +87,7 @@ class Job:
     edges: str | None = None
     window_store: str | None = None
     window_store_dtype: str = WINDOW_DTYPES[0]
-    window_store_size: float = DEFAULT_SIZE
+    window_store_size: float = WINDOW_STORE_SIZE
 
     def check(self) -> None:
         """Raise what can be known to be wrong without opening anything.
@@ -180,7 +175,7 @@ class Job:
             store=None,
             window_store=None,
             window_store_dtype=WINDOW_DTYPES[0],
-            window_store_size=DEFAULT_SIZE,
+            window_store_size=WINDOW_STORE_SIZE,
         )
 
     def ready(self, opened: Opened | None, say: Say) -> Opened:

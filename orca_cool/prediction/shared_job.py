@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from orca_cool.errors import OutputError
+from orca_cool.prediction import WINDOW_DTYPES, WINDOW_STORE_SIZE
 from orca_cool.prediction.job import Job
-from orca_cool.prediction.window_store import DEFAULT_SIZE, WINDOW_DTYPES
 
 if TYPE_CHECKING:
     from orca_cool.prediction.parallel.ranks import Ranks
@@ -24,7 +24,7 @@ MERGES: dict[str, Any] = {
     "edges": None,
     "window_store": None,
     "window_store_dtype": WINDOW_DTYPES[0],
-    "window_store_size": DEFAULT_SIZE,
+    "window_store_size": WINDOW_STORE_SIZE,
 }
 
 

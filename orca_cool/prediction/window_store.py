@@ -41,14 +41,9 @@ import numpy as np
 
 from orca_cool.errors import StoreError
 from orca_cool.files import check_format
+from orca_cool.prediction import WINDOW_DTYPES, WINDOW_STORE_SIZE
 
 FORMAT, VERSION = "orca-cool.windows", 1
-
-#: Number types on disk; the first is exact.
-WINDOW_DTYPES = ("float32", "float16")
-
-#: Gigabytes (10^9 bytes) that a store takes at most, unless told otherwise.
-DEFAULT_SIZE = 8.0
 
 #: Whether a triangle, number of the type, maps, bins.
 _HEAD = struct.Struct("<BBHH")
@@ -83,7 +78,7 @@ def check_window_store(path: str | None, dtype: str, size: float) -> None:
     if not size > 0:
         raise StoreError(f"a window store of {size:g} GB holds nothing; give more than 0")
     if path is None:
-        if dtype != WINDOW_DTYPES[0] or size != DEFAULT_SIZE:
+        if dtype != WINDOW_DTYPES[0] or size != WINDOW_STORE_SIZE:
             raise StoreError(
                 "--window-store-dtype and --window-store-size are about a store of windows; they "
                 "need --window-store"
@@ -121,7 +116,11 @@ class WindowStore:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], *, dtype: str = "float32", size: float = DEFAULT_SIZE
+        self,
+        path: str | os.PathLike[str],
+        *,
+        dtype: str = "float32",
+        size: float = WINDOW_STORE_SIZE,
     ):
         check_window_store(os.fspath(path), dtype, size)
         self.path, self.dtype, self.max_bytes = Path(path), dtype, int(size * 1e9)
