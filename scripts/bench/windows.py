@@ -1,113 +1,71 @@
-"""What the window store saves at the released size (random weights), in one run: seconds to predict
-a stretch of a chromosome at every level of a module
+"""How many windows a second a prediction can take in, whatever computes them: networks stubbed out.
 
-* without a store, which is the baseline,
-* with an empty store, which it fills,
-* with that store, by another process,
-* with one base changed.
+A released-size prediction (32M module, six levels, 250 bins, random genome) in which maps are there
+at once, and windows are planned, averaged, merged into the mosaic and written, with the expected
+tables, as always. CPU seconds of each stage a window; what limits a fast GPU is the slowest thread.
 
-    python scripts/bench/windows.py [--module 1M] [--mb 4] [--dtype float16]
-
-With them: bytes of a window in the file, so of a whole genome, and the seconds to find by content
-what a top window of 32 Mb is.
+    python scripts/bench/windows.py
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
+import torch
 from common import Random, released_size
 
-from orca_cool.genome.apply_edits import apply_edits
-from orca_cool.genome.changes import Edit
-from orca_cool.genome.segments import Segment
-from orca_cool.prediction.orca_engine import OrcaEngine
-from orca_cool.prediction.window_store import WindowStore
-from orca_cool.prediction.windows import by_root, plan
+from orca_cool.genome.regions import Region
+from orca_cool.prediction.engine import Root, make_engine
+from orca_cool.prediction.levels import Settings
+from orca_cool.prediction.to_file import predict_to_file
+from orca_cool.profile import Profile
 
-MB = 1_000_000
-#: Windows of six levels of the whole human genome at half-window steps.
-HG38_WINDOWS = 12_206
-
-
-def run(options: argparse.Namespace) -> dict[str, float]:
-    """Predict once, as a process of its own."""
-    source = Random(chrR=int(options.mb * MB))
-    store = None
-    if options.store is not None:
-        store = WindowStore(options.store, dtype=options.dtype)
-    engine = OrcaEngine(released_size(), source, options.device, window_store=store)
-    if options.edited:
-        base = Edit("sub", "chrR", 500_000, 500_001, sequence=(Segment.letters("N"),))
-        engine = engine.for_genome(apply_edits(source, [base]))
-    module = engine.spec.module(options.module)
-    levels = plan(source.chromsizes["chrR"], module.resolutions, engine.spec.bins)
-    begin = time.perf_counter()
-    windows = sum(1 for root in by_root(levels) for _ in engine.windows(module, "chrR", root))
-    seconds = time.perf_counter() - begin
-    found = {"seconds": seconds, "windows": windows, "encoded Mb": engine.encoded_bp / 2 / MB}
-    if store is not None:
-        found |= {"found": store.hits / 2, "bytes": Path(options.store).stat().st_size}
-    return found
-
-
-def hashing(options: argparse.Namespace) -> dict[str, float]:
-    """Seconds to digest the content of a top window of the 32M module."""
-    with tempfile.TemporaryDirectory() as folder:
-        store = WindowStore(Path(folder) / "w")
-        engine = OrcaEngine(released_size(), Random(chrR=40 * MB), "cpu", window_store=store)
-        root = engine.root(engine.spec.module("32M"), "chrR", 0)
-        drawing = time.perf_counter()
-        engine.source.fetch("chrR", 0, 32 * MB)
-        begin = time.perf_counter()
-        assert root.content is not None
-        assert len(root.content.digest) == 32
-        return {"seconds": time.perf_counter() - begin, "of which drawing": begin - drawing}
-
-
-def measure(*arguments: str) -> dict[str, float]:
-    done = subprocess.run(
-        [sys.executable, __file__, *arguments], check=True, stdout=subprocess.PIPE, text=True
-    )
-    return dict(json.loads(done.stdout.splitlines()[-1]))
+#: Maps of the stub, a few different ones.
+MAPS = 8
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--module", default="1M")
-    parser.add_argument("--mb", type=float, default=4)
-    parser.add_argument("--dtype", default="float32")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--run", choices=["predict", "hash"], help=argparse.SUPPRESS)
-    parser.add_argument("--store", help=argparse.SUPPRESS)
-    parser.add_argument("--edited", action="store_true", help=argparse.SUPPRESS)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--megabases", type=int, default=100)
+    parser.add_argument("--strand-difference", action="store_true")
     options = parser.parse_args()
-    if options.run is not None:
-        print(json.dumps((run if options.run == "predict" else hashing)(options)))
-        return
-    base = ["--run", "predict", "--module", options.module, "--mb", str(options.mb)]
-    base += ["--dtype", options.dtype, "--device", options.device]
-    with tempfile.TemporaryDirectory() as folder:
-        store = ["--store", str(Path(folder) / "windows.db")]
-        found = {
-            "without a store": measure(*base),
-            "with an empty one": measure(*base, *store),
-            "with the filled one": measure(*base, *store),
-            "one base changed": measure(*base, *store, "--edited"),
-        }
-    first = found["without a store"]["seconds"]
-    for name, one in found.items():
-        print(f"{name:20}  {first / one['seconds']:8.2f} x  {json.dumps(one)}")
-    filled = found["with the filled one"]
-    each = filled["bytes"] / filled["windows"]
-    print(f"{each / 1000:.0f} kB a window: hg38, six levels, {each * HG38_WINDOWS / 1e9:.2f} GB")
-    print(f"content of 32 Mb: {json.dumps(measure('--run', 'hash'))}")
+    length = options.megabases * 1_000_000
+    bundle = released_size()
+    engine = make_engine(bundle, Random(chr1=length), "cpu")
+    bins, generator = bundle.spec.bins, torch.Generator().manual_seed(1)
+    maps = [torch.randn(1, 1, bins, bins, generator=generator) for _ in range(MAPS)]
+    maps = [y + y.transpose(2, 3) for y in maps]
+    count = iter(range(1 << 30))
+    engine.root = lambda module, *_: Root(module, [])  # type: ignore[method-assign, assignment]
+    engine.decode_strand = lambda *_: maps[next(count) % MAPS]  # type: ignore[method-assign]
+    engine.decode_windows = lambda requests: [  # type: ignore[method-assign, assignment]
+        (maps[next(count) % MAPS], maps[next(count) % MAPS]) for _ in requests
+    ]
+    module = bundle.spec.module("32M")
+    settings = Settings(module.resolutions, strand_difference=options.strand_difference)
+    done = [0]
+    with tempfile.TemporaryDirectory() as folder, Profile() as profile:
+        at = time.perf_counter()
+        predict_to_file(
+            engine,
+            [Region("chr1", 0, length)],
+            settings,
+            Path(folder) / "x.mcool",
+            assembly="random",
+            provenance={},
+            progress=lambda windows, total: done.__setitem__(0, total),
+        )
+        wall = time.perf_counter() - at
+    windows = done[0]
+    print(profile)
+    print(f"{windows:,} windows in {wall:.1f} s: {windows / wall:,.0f} a second")
+    for stage in profile.stages:
+        print(f"  {stage.name:12} {1000 * stage.cpu / windows:6.2f} ms of CPU a window")
 
 
 if __name__ == "__main__":
