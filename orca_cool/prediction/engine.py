@@ -191,7 +191,8 @@ class Engine(Protocol):
     def decode_strand(
         self, root: Root, window: Window, reverse: bool, above: Tensor | None
     ) -> Tensor:
-        """One strand of one window, the same numbers as those of :meth:`decode_windows`.
+        """One strand of one window, the same numbers as those of :meth:`decode_windows`; it is not
+        looked for in the window store, but added.
 
         Parameters
         ----------

@@ -42,7 +42,7 @@ from orca_cool.prediction.end_to_end import (
 from orca_cool.prediction.engine import OnEncoding, Request, StrandMaps, WindowMap, average
 from orca_cool.prediction.many_roots import RootWindows, decode_roots
 from orca_cool.prediction.root import Root, of_root
-from orca_cool.prediction.window_key import Content, content_of, key_of, through_store
+from orca_cool.prediction.window_key import Content, add, content_of, key_of, through_store
 from orca_cool.prediction.window_store import WindowStore, numerics_of
 from orca_cool.prediction.windows import Window
 from orca_cool.prediction.zoom import EncodedZoom
@@ -326,13 +326,9 @@ class OrcaEngine:
     def decode_strand(
         self, root: Root, window: Window, reverse: bool, above: Tensor | None
     ) -> Tensor:
-        def decode(which: Sequence[int]) -> list[Tensor]:
-            strand = of_root(root, window, reverse, above)
-            return self.decoder.decode(root.module, window.resolution, [strand])
-
-        key = key_of(root, window, reverse, above)
-        (found,) = through_store(self.window_store, [key], decode, self.device)
-        return found
+        strand = of_root(root, window, reverse, above)
+        maps = self.decoder.decode(root.module, window.resolution, [strand])
+        return add(self.window_store, [key_of(root, window, reverse, above)], maps)[0]
 
     def trans(
         self, module: ModuleSpec, first: Segment, second: Segment

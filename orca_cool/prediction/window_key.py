@@ -248,12 +248,27 @@ def through_store(
     found = stored(store, keys, device)
     lacking = {k // together for k, y in enumerate(found) if y is None}
     missing = [k for k in range(len(keys)) if k // together in lacking]
-    new: list[tuple[bytes, np.ndarray]] = []
-    for k, y in zip(missing, decode(missing) if missing else ()):
+    if missing:
+        made = add(store, [keys[k] for k in missing], decode(missing))
+        for k, y in zip(missing, made):
+            found[k] = y
+    return [y for y in found if y is not None]
+
+
+def add(
+    store: WindowStore | None, keys: Sequence[Key | None], maps: Sequence[Tensor]
+) -> list[Tensor]:
+    """Add decoded strands, (1, maps, bins, bins) each, to the store; the same as they will come
+    back from it.
+    """
+    if store is None:
+        return list(maps)
+    out, new = [], []
+    for key, y in zip(keys, maps):
         values = y[0].float().cpu().numpy()
         rounded = store.rounded(values)
-        if (wanted := keys[k]) and wanted.keep:
-            new.append((wanted.digest, rounded))
-        found[k] = y if rounded is values else torch.from_numpy(rounded)[None].to(device)
+        if key and key.keep:
+            new.append((key.digest, rounded))
+        out.append(y if rounded is values else torch.from_numpy(rounded)[None].to(y.device))
     store.add([digest for digest, _ in new], [values for _, values in new])
-    return [y for y in found if y is not None]
+    return out

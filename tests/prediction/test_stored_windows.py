@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 from conftest import Drawn, make_toy_expected, make_toy_model, make_toy_spec
 from runs import arguments, assert_same, contents
@@ -103,6 +104,22 @@ def test_what_is_stored_is_neither_encoded_nor_decoded(
         assert_equal(plain, everything(engine, name))
         assert (engine.encoded_bp, decoded.total(), store.misses) == (0, 0, 0)
         assert store.hits == 2 * len(plain)
+
+
+def test_threads_that_decode_strands_share_the_store(bundle, source, tmp_path, decoded):
+    plain, threads = everything(engine_of(bundle, source), "S"), torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        for again in (False, True):
+            decoded.clear()
+            with closing(WindowStore(tmp_path / "w")) as store:
+                engine = engine_of(bundle, source, store)
+                assert_equal(plain, everything(engine, "S"))
+                assert (store.hits, store.misses)[not again] == 2 * len(plain)
+                assert decoded.total() == (0 if again else 2 * len(plain))
+                assert (engine.encoded_bp == 0) is again
+    finally:
+        torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("name", ["S", "G"])
