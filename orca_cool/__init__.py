@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from orca_cool.maps.contact_map import ContactMap
     from orca_cool.maps.open import MapFile, open_map
     from orca_cool.model.window_model import WindowModel
+    from orca_cool.profile import Profile
 
 __version__ = "0.2.0"
 
@@ -51,6 +52,7 @@ __all__ = [
     "MapFile",
     "OrcaCoolError",
     "Predictor",
+    "Profile",
     "WindowModel",
     "attribute",
     "check_mcool",
@@ -78,6 +80,7 @@ _HOMES = {
     "ContactMap": "orca_cool.maps.contact_map",
     "MapFile": "orca_cool.maps.open",
     "OrcaCoolError": "orca_cool.errors",
+    "Profile": "orca_cool.profile",
     "WindowModel": "orca_cool.model.window_model",
     "open_map": "orca_cool.maps.open",
 }

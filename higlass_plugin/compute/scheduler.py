@@ -28,6 +28,7 @@ from higlass_plugin.compute.shares import NOBODY, Client, Shares
 from higlass_plugin.compute.units import Preempted, Unit
 from higlass_plugin.tiles import public_message
 from orca_cool.errors import OrcaCoolError
+from orca_cool.profile import Profile, stage
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +118,7 @@ class Scheduler:
     Attributes
     ----------
     computed : number of units computed. built : number of tiles. failed : number of failed tiles.
-    busy : seconds spent computing.
+    busy : seconds spent computing. profile : the stages of that.
     """
 
     def __init__(self, units: Cache, results: Cache, units_per_batch: int, urgent: threading.Event):
@@ -125,6 +126,7 @@ class Scheduler:
         self.units_per_batch, self.urgent = units_per_batch, urgent
         self.computed, self.failed, self.built = 0, 0, 0
         self.busy = 0.0
+        self.profile = Profile()
         self._jobs: dict[Hashable, Job] = {}
         self._errors: dict[Hashable, tuple[str, float]] = {}
         self._current: Job | None = None
@@ -272,6 +274,10 @@ class Scheduler:
         # Linux has a niceness for each thread; the threads that torch starts inherit this one's
         with contextlib.suppress(OSError, AttributeError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        with self.profile:
+            self._work()
+
+    def _work(self) -> None:
         while True:
             with self._wake:
                 self._wake.wait_for(lambda: self._jobs or self._stopped)
@@ -361,7 +367,8 @@ class Scheduler:
                         job.missing.pop(unit)
 
     def _build(self, job: Job) -> None:
-        value, nbytes = job.plan.build(job.held.get)
+        with stage("tiles"):
+            value, nbytes = job.plan.build(job.held.get)
         self.results.put(job.plan.key, value, nbytes)
         self.built += 1
         with self._wake:

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from higlass_plugin.tiles import JsonObject
+from orca_cool.profile import REST
 
 if TYPE_CHECKING:
     from higlass_plugin.registry.tilesets import TilesetRegistry
@@ -34,6 +35,14 @@ def status(registry: TilesetRegistry) -> JsonObject:
         "queue": 0 if scheduler is None else len(scheduler),
         "computed": 0 if scheduler is None else scheduler.computed,
         "failed": 0 if scheduler is None else scheduler.failed,
+        # what the computing thread did, in seconds of the clock and of its CPU
+        "stages": []
+        if scheduler is None
+        else [
+            {"stage": s.name, "wall_s": round(s.wall, 3), "cpu_s": round(s.cpu, 3)}
+            for s in scheduler.profile.stages
+            if s.name != REST  # the time in which nothing was asked for, and other threads
+        ],
         # of the sequence, in the models' own caches
         "encoded_bytes": sum(
             encodings.nbytes
@@ -53,6 +62,10 @@ def metrics(registry: TilesetRegistry) -> dict[str, float]:
     out: dict[str, float] = {k: found[k] for k in ("uptime_s", "edits", "tilesets", "queue")}
     out["encoded_bytes"] = found["encoded_bytes"]
     out |= {"units_computed_total": found["computed"], "tiles_failed_total": found["failed"]}
+    for s in found["stages"]:
+        name = s["stage"].replace(" ", "_")
+        out |= {f"stage_{name}_cpu_seconds_total": s["cpu_s"]}
+        out |= {f"stage_{name}_seconds_total": s["wall_s"]}
     if registry.scheduler is not None:
         out |= {
             "tiles_built_total": registry.scheduler.built,

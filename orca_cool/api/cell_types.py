@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from orca_cool.prediction.job import J, Say
+from orca_cool.profile import stage
 
 
 def each_cell_type(job: J) -> list[J]:
@@ -26,7 +27,8 @@ def run_each(jobs: Sequence[Any], progress: bool, say: Say) -> Iterator[Any]:
         yield first.run(progress=progress, say=say)
         return
     first.check_inputs()
-    from orca_cool.prediction.parallel.ranks import Ranks
+    with stage("libraries"):
+        from orca_cool.prediction.parallel.ranks import Ranks
 
     if getattr(first, "workers", None) or Ranks.from_environment():
         for job in jobs:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from orca_cool.api.values import Genome, load_model, open_genome
 from orca_cool.genome.regions import Region, parse_position, parse_region
 from orca_cool.genome.source import SequenceSource
-from orca_cool.prediction.job import EDGES, Job, Opened
+from orca_cool.prediction import EDGES
+from orca_cool.prediction.job import Job, Opened
 from orca_cool.prediction.progress import progress_bar
 
 if TYPE_CHECKING:

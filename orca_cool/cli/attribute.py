@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from orca_cool import api
+import orca_cool as oc
 from orca_cool.cli.options import (
     Length,
     Verb,
@@ -21,7 +21,9 @@ from orca_cool.cli.options import (
     say,
 )
 from orca_cool.perturb.attribution import METHODS, OF_UNITS
-from orca_cool.variants.options import EditOptions
+
+if TYPE_CHECKING:
+    from orca_cool.variants.options import EditOptions
 
 
 @click.command(cls=Verb)
@@ -107,7 +109,7 @@ def attribute(
     if method not in ("shuffle", "expected"):
         refuse_given(("seed",), f"only for shuffle and expected, not for {method!r}")
     echo_each(
-        api.attribute.to_files(
+        oc.attribute.to_files(
             output,
             region=region,
             objective=objective,

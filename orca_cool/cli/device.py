@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from orca_cool.model.network_spec import DECODER_DTYPES, ENCODER_DTYPES
+from orca_cool.model import DECODER_DTYPES, ENCODER_DTYPES
 
 DEVICE_OPTIONS: list[Callable[[Any], Any]] = [
     click.option(

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from orca_cool import api
+import orca_cool as oc
 from orca_cool.cli.options import (
     GENOME_HELP,
     MODEL_HELP,
@@ -63,4 +63,4 @@ def encode(output: str, **options: object) -> None:
     it was when the same command is repeated, and several may fill one store at the same time; by
     OUT.lock, which stays beside it, they agree on who does what.
     """
-    echo(api.encode_genome(output, **options, progress=not is_quiet(), say=say))
+    echo(oc.encode_genome(output, **options, progress=not is_quiet(), say=say))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orca_cool import api
+import orca_cool as oc
 from orca_cool.cli.options import (
     JOB,
     Length,
@@ -232,7 +232,7 @@ def _of_edits(
             f"scored"
         )
     nearest = 2 if options["nearest"] is None else options["nearest"]
-    result = api.evaluate_edits(
+    result = oc.evaluate_edits(
         table,
         job.pop("model"),
         job.pop("genome"),
@@ -259,7 +259,7 @@ def _of_file(maps: tuple[str, ...], chroms: tuple[str, ...], options: dict[str, 
             f"--model and one measured map"
         )
     refuse_given((*JOB, *PROTOCOL), "needs --model; a PREDICTED file is evaluated as it is")
-    return api.evaluate_files(maps[0], maps[1], chroms, **options)
+    return oc.evaluate_files(maps[0], maps[1], chroms, **options)
 
 
 def _of_model(
@@ -273,4 +273,4 @@ def _of_model(
         )
     if genome is None:
         raise ModelError(f"--model {model!r} needs --genome, the sequence to predict from")
-    return api.evaluate_model(model, genome, maps[0], chroms, job=job, say=say, **options)
+    return oc.evaluate_model(model, genome, maps[0], chroms, job=job, say=say, **options)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from orca_cool import api
+import orca_cool as oc
 from orca_cool.cli.options import (
     Length,
     Verb,
@@ -68,5 +68,5 @@ def expected(observed: str, output: str, exclude: tuple[str, ...], **options: An
     """
     names = tuple(dict.fromkeys(n for text in exclude for n in text.split(",") if n))
     given = {name: value for name, value in options.items() if value is not None}
-    folder = api.measure_expected(observed, output, exclude=names, **given, progress=not is_quiet())
+    folder = oc.measure_expected(observed, output, exclude=names, **given, progress=not is_quiet())
     echo(folder)

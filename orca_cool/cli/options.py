@@ -14,9 +14,7 @@ from orca_cool.cli.device import DEVICE_OPTIONS
 from orca_cool.cli.guard import Stopped
 from orca_cool.cli.signals import is_stopping
 from orca_cool.errors import ModelError, RegionError, printable
-from orca_cool.genome.regions import parse_length
-from orca_cool.prediction.job import EDGES
-from orca_cool.variants.options import EditOptions
+from orca_cool.prediction import EDGES
 
 if TYPE_CHECKING:
     from orca_cool.model.estimate import Estimate
@@ -142,6 +140,8 @@ class Length(click.ParamType):
         """The length as a whole number of bp."""
         if isinstance(value, int):
             return value
+        from orca_cool.genome.regions import parse_length  # with numpy, which --help need not load
+
         try:
             length = parse_length(str(value))
         except RegionError as error:
@@ -266,6 +266,8 @@ def edit_options(function: F) -> F:
 
     @functools.wraps(function)
     def wrapped(*args: Any, **rest: Any) -> Any:
+        from orca_cool.variants.options import EditOptions  # likewise
+
         edits = EditOptions(**{name: rest.pop(name) for name in EDITS})
         return function(*args, edits=edits, **rest)
 

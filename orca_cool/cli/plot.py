@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from orca_cool import api
+import orca_cool as oc
 from orca_cool.cli.options import (
     JOB,
     Length,
@@ -23,7 +23,9 @@ from orca_cool.cli.options import (
     say,
 )
 from orca_cool.errors import ModelError
-from orca_cool.variants.options import EditOptions
+
+if TYPE_CHECKING:
+    from orca_cool.variants.options import EditOptions
 
 STYLE = ("levels", "genes", "observed", "triangles", "vmax", "dmax")
 
@@ -115,7 +117,7 @@ def plot(
         refuse_given(("clr_weight_name",), "it is about the map of --observed; give that too")
     if predicted is not None:
         _refuse_useless(predicted)
-        paths = api.plot_file(
+        paths = oc.plot_file(
             predicted,
             output,
             region=region,
@@ -129,7 +131,7 @@ def plot(
         if job["model"] is None or job["genome"] is None:
             given = "PREDICTED (an .mcool or .npz), or --model and --genome"
             raise ModelError(f"there is nothing to draw: give {given}")
-        paths = api.plot_changes(
+        paths = oc.plot_changes(
             output,
             style=style,
             **job,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import glob
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from orca_cool import api
+import orca_cool as oc
 from orca_cool.cli.options import (
     Length,
     Verb,
@@ -26,15 +26,19 @@ from orca_cool.cli.options import (
     say,
     say_estimate,
 )
+from orca_cool.cli.profiling import profile_option
 from orca_cool.cli.unfinished import unfinished_folder
 from orca_cool.cli.workers import quieten_dask, workers_options
 from orca_cool.effects import COPIES
-from orca_cool.effects.types_run import note_path
-from orca_cool.variants.options import EditOptions
+
+if TYPE_CHECKING:
+    from orca_cool.variants.options import EditOptions
 
 
 def _remains(params: dict[str, Any]) -> str | None:
     """What a prediction that was stopped has left."""
+    from orca_cool.effects.types_run import note_path
+
     if params["at"] is not None:
         return None
     output = Path(params["output"])
@@ -148,6 +152,7 @@ def _remains(params: dict[str, Any]) -> str | None:
 @workers_options("predict", "The output must be on a file system that all of them see.")
 @dry_run_option
 @json_option
+@profile_option
 @force_option
 def predict(
     job: dict[str, Any],
@@ -169,13 +174,13 @@ def predict(
     """
     if dry_run:
         say_estimate(
-            api.predict_to_mcool(output, **job, edits=edits, **options, dry_run=True, say=say),
+            oc.predict_to_mcool(output, **job, edits=edits, **options, dry_run=True, say=say),
             as_json,
         )
         return
     refuse_given(["as_json"], "is about --dry-run")
     quieten_dask()
-    paths = api.predict_to_mcool(
+    paths = oc.predict_to_mcool(
         output, **job, edits=edits, **options, progress=not is_quiet(), say=say
     )
     echo_each(paths)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from orca_cool import api
+import orca_cool as oc
 from orca_cool.cli.options import (
     Length,
     Verb,
@@ -17,6 +17,7 @@ from orca_cool.cli.options import (
     is_quiet,
     say,
 )
+from orca_cool.cli.profiling import profile_option
 from orca_cool.cli.screen_insert import insert
 from orca_cool.cli.screen_options import place_options, screen_options
 from orca_cool.cli.unfinished import kept_beside
@@ -24,7 +25,9 @@ from orca_cool.cli.workers import NEEDS, quieten_dask, workers_options
 from orca_cool.perturb.motif_job import THRESHOLD
 from orca_cool.perturb.screen_job import PRESETS
 from orca_cool.prediction.parallel import only_helps
-from orca_cool.variants.options import EditOptions
+
+if TYPE_CHECKING:
+    from orca_cool.variants.options import EditOptions
 
 _between = click.option(
     "--between",
@@ -79,6 +82,7 @@ screen.add_command(insert)
 )
 @edit_options
 @workers_options("screen local", NEEDS)
+@profile_option
 @force_option
 def local(
     regions: tuple[str, ...], job: dict[str, Any], edits: EditOptions, **options: Any
@@ -92,7 +96,7 @@ def local(
     from orca_cool.perturb.screen_output import paths_of
 
     quieten_dask()
-    found = api.screen.local(
+    found = oc.screen.local(
         regions, **job, edits=edits, **options, progress=not is_quiet(), say=say
     )
     if not only_helps():
@@ -125,6 +129,7 @@ def local(
 @_between
 @edit_options
 @workers_options("screen motifs", NEEDS)
+@profile_option
 @force_option
 def motifs(
     regions: tuple[str, ...], job: dict[str, Any], edits: EditOptions, **options: Any
@@ -139,7 +144,7 @@ def motifs(
     from orca_cool.perturb.motif_result import paths_of
 
     quieten_dask()
-    api.screen.motifs(regions, **job, edits=edits, **options, progress=not is_quiet(), say=say)
+    oc.screen.motifs(regions, **job, edits=edits, **options, progress=not is_quiet(), say=say)
     first, *others = paths_of(options["output"])
     if not only_helps():
         echo_each([*others, first])

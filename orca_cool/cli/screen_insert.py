@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from orca_cool import api
+import orca_cool as oc
 from orca_cool.cli.options import (
     Length,
     Verb,
@@ -18,12 +18,15 @@ from orca_cool.cli.options import (
     phasing_track_option,
     say,
 )
+from orca_cool.cli.profiling import profile_option
 from orca_cool.cli.screen_options import screen_options
 from orca_cool.cli.unfinished import kept_beside
 from orca_cool.cli.workers import NEEDS, quieten_dask, workers_options
 from orca_cool.perturb.insert_job import PRESETS
 from orca_cool.prediction.parallel import only_helps
-from orca_cool.variants.options import EditOptions
+
+if TYPE_CHECKING:
+    from orca_cool.variants.options import EditOptions
 
 
 @click.command(
@@ -107,6 +110,7 @@ from orca_cool.variants.options import EditOptions
 )
 @edit_options
 @workers_options("screen insert", NEEDS)
+@profile_option
 @force_option
 def insert(job: dict[str, Any], edits: EditOptions, output: str, **options: Any) -> None:
     """Put sequences at sites, and score each by how much the contacts there change.
@@ -118,7 +122,7 @@ def insert(job: dict[str, Any], edits: EditOptions, output: str, **options: Any)
     from orca_cool.perturb.insert_output import paths_of
 
     quieten_dask()
-    found = api.screen.insert(
+    found = oc.screen.insert(
         **job, edits=edits, output=output, **options, progress=not is_quiet(), say=say
     )
     paths = paths_of(output, found.columns).values()

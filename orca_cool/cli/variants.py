@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from orca_cool import api
+import orca_cool as oc
 from orca_cool.cli.options import (
     Verb,
     dry_run_option,
@@ -21,6 +21,7 @@ from orca_cool.cli.options import (
     say,
     say_estimate,
 )
+from orca_cool.cli.profiling import profile_option
 from orca_cool.cli.unfinished import unfinished_folder
 
 #: Exit code where a table is written, and no variant in it has scores.
@@ -72,6 +73,7 @@ def _remains(params: dict[str, Any]) -> str | None:
 )
 @dry_run_option
 @json_option
+@profile_option
 @force_option
 def variants(
     job: dict[str, Any], output: str, dry_run: bool, as_json: bool, **options: Any
@@ -86,10 +88,10 @@ def variants(
     nobody does.
     """
     if dry_run:
-        say_estimate(api.score_variants(output, **job, **options, dry_run=True, say=say), as_json)
+        say_estimate(oc.score_variants(output, **job, **options, dry_run=True, say=say), as_json)
         return
     refuse_given(["as_json"], "is about --dry-run")
-    summary = api.score_variants(output, **job, **options, progress=not is_quiet(), say=say)
+    summary = oc.score_variants(output, **job, **options, progress=not is_quiet(), say=say)
     if output != "-":
         echo(output)
     if not summary.scored:

@@ -19,6 +19,7 @@ from orca_cool.files import replace_file
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.maps.coolfile import read_layer
 from orca_cool.prediction.plan import Plan
+from orca_cool.profile import staged
 
 
 def is_result_of(path: Path, whole: Plan, numbers: dict[str, str]) -> bool:
@@ -77,6 +78,7 @@ def place_companions(output: Path, make: Callable[[Path], list[Path]]) -> list[P
     return [output.parent / path.name for path in made]
 
 
+@staged("companions")
 def lifted_and_difference(
     output: Path,
     folder: Path,

@@ -7,6 +7,7 @@ the edited genome's own map has them.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,6 @@ from typing import Any
 
 import h5py
 import numpy as np
-import pandas as pd
 from cachetools import LRUCache
 
 from orca_cool.effects import COPIES
@@ -117,13 +117,12 @@ def _metadata(
     }
 
 
-def _view(regions: Sequence[Region], sizes: Mapping[str, int]) -> pd.DataFrame:
+def _view(regions: Sequence[Region], sizes: Mapping[str, int]) -> list[Region]:
     """The regions as a view of cooltools; a whole chromosome has its own name."""
     whole = {Region(c, 0, n): c for c, n in sizes.items()}
-    rows = [
-        (x.chrom, x.start, x.end, whole.get(x, f"{x.chrom}:{x.start}-{x.end}")) for x in regions
+    return [
+        dataclasses.replace(x, name=whole.get(x, f"{x.chrom}:{x.start}-{x.end}")) for x in regions
     ]
-    return pd.DataFrame(rows, columns=["chrom", "start", "end", "name"])
 
 
 def _read_edited(

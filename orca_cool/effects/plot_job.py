@@ -14,7 +14,8 @@ from orca_cool.locks import holding
 from orca_cool.maps.open import MapFile, open_map
 from orca_cool.maps.picture import picture_paths, save_figures
 from orca_cool.maps.weights import WEIGHT
-from orca_cool.prediction.job import EDGES, MANY_EDITS, Job, Opened, Say
+from orca_cool.prediction import EDGES
+from orca_cool.prediction.job import MANY_EDITS, Job, Opened, Say
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,7 +16,8 @@ from orca_cool.genome.regions import Region, parse_position, parse_region, read_
 from orca_cool.locks import holding
 from orca_cool.maps.bigwig import import_pybigwig
 from orca_cool.maps.phasing import phasing_of
-from orca_cool.prediction.job import EDGES, Opened, Say, chosen_levels
+from orca_cool.prediction import EDGES
+from orca_cool.prediction.job import Opened, Say, chosen_levels
 from orca_cool.prediction.parallel import only_helps
 from orca_cool.prediction.shared_job import SharedJob
 from orca_cool.prediction.tracks import (
@@ -28,6 +29,7 @@ from orca_cool.prediction.tracks import (
     track_path,
 )
 from orca_cool.prediction.zoom_job import predict_zoom
+from orca_cool.profile import stage, staged
 
 if TYPE_CHECKING:
     from orca_cool.model.estimate import Estimate
@@ -182,6 +184,7 @@ class PredictJob(SharedJob):
         for path in beside:
             check_output(path, self.force or killed)
 
+    @staged("opening")
     def check_inputs(self) -> None:
         """Raise what the model's header and the genome tell, before torch is loaded."""
         super().check_inputs()
@@ -251,7 +254,9 @@ class PredictJob(SharedJob):
         self.check()
         if opened is None:
             self.check_inputs()
-        from orca_cool.prediction.parallel.ranks import Ranks
+        with stage("libraries"):
+            from orca_cool.effects.predict_run import PredictRun
+            from orca_cool.prediction.parallel.ranks import Ranks
 
         ranks = Ranks.from_environment()
         if ranks is not None and ranks.rank > 0:
@@ -276,8 +281,6 @@ class PredictJob(SharedJob):
                 say=say,
             )
         regions = self.chosen_regions(opened, say)
-        from orca_cool.effects.predict_run import PredictRun
-
         return PredictRun(self, opened, settings, regions, ranks, progress, say).all()
 
     def as_shared(self, ranks: Ranks | None) -> PredictJob:

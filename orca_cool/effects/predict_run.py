@@ -13,7 +13,8 @@ from orca_cool.errors import EditError, OutputError
 from orca_cool.files import check_output
 from orca_cool.genome.regions import Region
 from orca_cool.maps.phasing import phasing_of
-from orca_cool.prediction.job import EDGES, Opened, Say
+from orca_cool.prediction import EDGES
+from orca_cool.prediction.job import Opened, Say
 from orca_cool.prediction.number_types import NumberTypes
 from orca_cool.prediction.regions_job import RegionsJob
 

@@ -36,6 +36,7 @@ from orca_cool.errors import OutputError
 from orca_cool.files import atomic_path, atomic_write, check_output, flush_folder
 from orca_cool.journal import checksum
 from orca_cool.locks import locked_outputs
+from orca_cool.profile import staged
 from orca_cool.unfinished import Unfinished
 from orca_cool.variants import Variant
 
@@ -232,6 +233,7 @@ class _Unfinished:
                 yield first, start
             first = max(first, start + self.blocks.get(start, {"variants": 0})["variants"])
 
+    @staged("writing")
     def add(self, first: int, found: Sequence[VariantRows]) -> None:
         """Rows of some variants; they are on the disk before the journal names them."""
         data = "".join(row_text(row) for one in found for row in one.rows).encode()
@@ -255,6 +257,7 @@ class _Unfinished:
         self.blocks[first] = entry
         self.done += len(found)
 
+    @staged("writing")
     def finish(self) -> Summary:
         """Put the table in its place."""
         entries = [self.blocks[first] for first in sorted(self.blocks)]

@@ -18,6 +18,7 @@ from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.prediction.engine import Engine
+from orca_cool.profile import staged
 from orca_cool.variants import Variant
 
 #: Columns of the table before the scores. The second to the sixth are those of the input, so that
@@ -124,6 +125,7 @@ def iter_rows(
         first += len(some)
 
 
+@staged("scoring")
 def batch_rows(
     reference: Reference, variants: Sequence[Variant], first: int, scoring: Scoring
 ) -> list[VariantRows]:

@@ -19,6 +19,7 @@ from orca_cool.genome.source import SequenceSource
 from orca_cool.locks import holding
 from orca_cool.prediction.job import MANY_EDITS, Job, Opened, Say
 from orca_cool.prediction.progress import progress_bar
+from orca_cool.profile import stage
 from orca_cool.variants import Variant, of_changes, parse_edits, read_variants
 
 if TYPE_CHECKING:
@@ -158,8 +159,9 @@ class VariantsJob(Job):
         opened = self.ready(opened, say)
         found = self.read(opened.reference)
         module, levels = self.chosen(opened.spec)
-        from orca_cool.effects.align import Reference
-        from orca_cool.effects.table import stream_table, write_table
+        with stage("libraries"):
+            from orca_cool.effects.align import Reference
+            from orca_cool.effects.table import stream_table, write_table
 
         scoring = self._scoring(levels, opened)
         engine = opened.new_engine(opened.reference, fine_bytes=MANY_EDITS)

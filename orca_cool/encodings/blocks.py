@@ -14,6 +14,7 @@ from orca_cool.encodings.store import runs
 from orca_cool.errors import DeviceError
 from orca_cool.genome.source import GAP, SequenceSource
 from orca_cool.model.fast.encoder import FastEncoder, Fine
+from orca_cool.profile import staged
 
 #: Called with (chromosome or other name, start, end, reverse strand) when a stretch of sequence is
 #: begun to be encoded, and after each block of it; start and end, in bp, are what is left of it.
@@ -75,6 +76,7 @@ class BlockEncoder:
             for k in range(a, b):
                 yield k, y[:, (k - a) * self.size : (k - a + 1) * self.size].clone()
 
+    @staged("encoding")
     def span(
         self,
         name: str,

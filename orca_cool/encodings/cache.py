@@ -29,6 +29,7 @@ from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import SequenceSource
 from orca_cool.model.encoder import Encoder
 from orca_cool.model.fast.encoder import FastEncoder
+from orca_cool.profile import staged
 
 
 def block_encoder(
@@ -145,6 +146,7 @@ class EncodingCache:
         )
         return y.flip(-1) if reverse else y
 
+    @staged("encoding")
     def sequence(
         self,
         segments: Sequence[Segment],
@@ -228,6 +230,7 @@ class EncodingCache:
         )
         return self._rounded(y)
 
+    @staged("encoding")
     def _get(self, chrom: str, first: int, last: int, reverse: bool) -> list[Tensor]:
         """Blocks ``first`` to ``last`` (inclusive), in the forward order of bins."""
         found = {

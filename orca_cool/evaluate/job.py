@@ -10,7 +10,8 @@ from orca_cool.evaluate.report import check_folder, write_folder
 from orca_cool.evaluate.result import Result
 from orca_cool.genome.source import length_of
 from orca_cool.locks import holding, locked_outputs
-from orca_cool.prediction.job import EDGES, Job, Opened, Say
+from orca_cool.prediction import EDGES
+from orca_cool.prediction.job import Job, Opened, Say
 from orca_cool.prediction.progress import progress_bar
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from orca_cool.errors import GenomeError, RegionError
 from orca_cool.genome.source import GAP, PIECE, length_of
+from orca_cool.profile import staged
 
 
 class FileSource:
@@ -22,6 +23,7 @@ class FileSource:
         """Codes of an interval that lies in the chromosome and is at most PIECE bp long."""
         raise NotImplementedError
 
+    @staged("reading sequence")
     def fetch(self, chrom: str, start: int, end: int) -> np.ndarray:
         """See :meth:`SequenceSource.fetch`."""
         length = length_of(self, chrom)

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import cooler
 import h5py
 import numpy as np
-from scipy.signal import fftconvolve
 
 from orca_cool.errors import CoolerError
 from orca_cool.maps.checked_level import Level, Scan
 from orca_cool.maps.coolfile import BALANCED, FORMAT, MODES, read_layer
-from orca_cool.maps.expected import read_tables
+from orca_cool.maps.expected import pairs_by_distance, read_tables
 
 ATTRIBUTES: dict[str, Any] = {
     "format": "HDF5::Cooler",
@@ -192,8 +190,8 @@ def has_whole_band(level: Level, scan: Scan, raise_errors: bool = False) -> bool
     ends = np.cumsum(level.nbins)
     for a, b in zip(ends - level.nbins, ends):
         for k in np.unique(level.region[a:b]):
-            x = (level.usable[a:b] & (level.region[a:b] == k) & (k >= 0)).astype(float)
-            valid[: b - a] += np.rint(fftconvolve(x, x[::-1])[b - a - 1 :]).astype(np.int64)
+            usable = level.usable[a:b] & (level.region[a:b] == k) & (k >= 0)
+            valid[: b - a] += pairs_by_distance(usable)
     lacking = (scan.by_distance != valid)[:band]
     problem = (
         f"a pixel at distance {scan.largest} bins lies beyond the band of {band}"
@@ -230,6 +228,8 @@ def has_expected_tables(level: Level, raise_errors: bool = False) -> bool:
     """The tables beside the file are what cooltools reads, and hold the expected that the file was
     made with.
     """
+    import cooler
+
     path = level.uri.split("::")[0]
     problem = ""
     try:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from orca_cool import __version__
 from orca_cool.errors import CoolerError, OutputError
@@ -35,6 +34,7 @@ from orca_cool.maps.coolfile import write_cool
 from orca_cool.maps.pixels import Layer, RowBlock
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
 
 
@@ -131,6 +131,8 @@ class ContactMap:
     @property
     def bins(self) -> pd.DataFrame:
         """Bins of the rows (and columns) as bioframe has intervals: chrom, start, end."""
+        import pandas as pd  # a prediction to a file does without
+
         start = self.start + self.resolution * np.arange(len(self.values))
         end = np.minimum(start + self.resolution, self.end)
         return pd.DataFrame({"chrom": self.chrom, "start": start, "end": end})

@@ -7,21 +7,28 @@ from the predicted map differs from it.
 
 from __future__ import annotations
 
+import csv
+import io
 import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import bioframe
-import cooler
 import numpy as np
-import pandas as pd
-from scipy.signal import fftconvolve
 
 from orca_cool.errors import CoolerError, OutputError
 from orca_cool.files import atomic_write
-from orca_cool.genome.regions import n_bins
+from orca_cool.genome.regions import Region, n_bins
 from orca_cool.maps.coolfile import Layer
+from orca_cool.profile import staged
+
+if TYPE_CHECKING:
+    import cooler
+    import pandas as pd
+
+#: Columns of a table by name, all of one length.
+Table = dict[str, np.ndarray]
 
 CIS_COLUMNS = [
     "region1",
@@ -45,24 +52,24 @@ TRANS_COLUMNS = [
 ]
 
 
-def whole_chromosomes(chromsizes: dict[str, int]) -> pd.DataFrame:
-    """The view (chrom, start, end, name) of whole chromosomes."""
-    names = list(chromsizes)
-    return pd.DataFrame(
-        {"chrom": names, "start": 0, "end": list(chromsizes.values()), "name": names}
-    )
+def whole_chromosomes(chromsizes: dict[str, int]) -> list[Region]:
+    """The view of whole chromosomes, each under its own name."""
+    return [Region(chrom, 0, length, chrom) for chrom, length in chromsizes.items()]
+
+
+def _rows(view: Sequence[Region]) -> list[tuple[str, int, int, str]]:
+    """A view as rows (chrom, start, end, name)."""
+    return [(r.chrom, r.start, r.end, r.name) for r in view]
 
 
 def _usable(
-    layer: Layer, chromsizes: dict[str, int], view_df: pd.DataFrame
+    layer: Layer, chromsizes: dict[str, int], view: Sequence[Region]
 ) -> list[tuple[str, str, np.ndarray]]:
     """(name, chromosome, (bins,) bool not masked) of every region; partly covered bins belong to
     it, as cooler has it.
     """
     out = []
-    for chrom, start, end, name in view_df[["chrom", "start", "end", "name"]].itertuples(
-        index=False
-    ):
+    for chrom, start, end, name in _rows(view):
         if chrom not in chromsizes or not 0 <= start < end <= chromsizes[chrom]:
             raise OutputError(
                 f"view region {name} = {chrom}:{start}-{end} does not lie in the file's chromosomes"
@@ -72,49 +79,58 @@ def _usable(
     return out
 
 
+def pairs_by_distance(usable: np.ndarray) -> np.ndarray:
+    """(n,) int64 number of pairs of bins, neither of which is masked, at each distance in bins.
+
+    Parameters
+    ----------
+    usable : (n,) bool, False where a bin is masked.
+    """
+    # the autocorrelation by numpy's FFT, whose error is far below a half; scipy.signal, which has a
+    # function for it, takes half a second to be imported
+    n = len(usable)
+    size = 1 << (2 * n - 1).bit_length()
+    power = np.abs(np.fft.rfft(usable.astype(float), size)) ** 2
+    return np.rint(np.fft.irfft(power, size)[:n]).astype(np.int64)
+
+
 def expected_cis(
-    layer: Layer, chromsizes: dict[str, int], view_df: pd.DataFrame, mode: str, pseudo_depth: float
-) -> pd.DataFrame:
+    layer: Layer, chromsizes: dict[str, int], view: Sequence[Region], mode: str, pseudo_depth: float
+) -> list[Table]:
     """Expected by distance in every region of a view, one row per diagonal, NaN from the band on.
 
     Parameters
     ----------
-    view_df : columns chrom, start, end, name (a bioframe view).
+    view : regions with their names.
     mode : "regularised": expected + eps; "contact": expected.
     pseudo_depth : N; ``count.*`` is N times ``balanced.*``.
 
     Returns
     -------
-    DataFrame with CIS_COLUMNS; ``n_valid`` counts pairs of which neither bin is masked, sums are
-    averages times ``n_valid``.
+    For each region a table with CIS_COLUMNS; ``n_valid`` counts pairs of which neither bin is
+    masked, sums are averages times ``n_valid``.
     """
     offset = layer.eps if mode == "regularised" else 0.0
     tables = []
-    for name, _, usable in _usable(layer, chromsizes, view_df):
+    for name, _, usable in _usable(layer, chromsizes, view):
         n = len(usable)
         dist = np.arange(n)
-        # autocorrelation of the mask = pairs at each distance; the FFT's error is far below a half
-        valid = np.rint(
-            fftconvolve(usable.astype(float), usable[::-1].astype(float))[n - 1 :]
-        ).astype(np.int64)
+        valid = pairs_by_distance(usable)
         average = layer.by_distance(n) + offset
-        columns: dict[str, object] = {
-            "region1": name,
-            "region2": name,
-            "dist": dist,
-            "dist_bp": dist * layer.resolution,
-        }
+        names = np.full(n, name, dtype=object)
+        columns: Table = {"region1": names, "region2": names}
+        columns |= {"dist": dist, "dist_bp": dist * layer.resolution}
         columns |= {"contact_frequency": average, "n_total": n - dist, "n_valid": valid}
         columns |= {"count.sum": average * valid * pseudo_depth, "balanced.sum": average * valid}
         columns |= {"count.avg": average * pseudo_depth, "balanced.avg": average}
         columns |= {"balanced.avg.smoothed": average, "balanced.avg.smoothed.agg": average}
-        tables.append(pd.DataFrame(columns)[CIS_COLUMNS])
-    return pd.concat(tables, ignore_index=True)
+        tables.append({name: columns[name] for name in CIS_COLUMNS})
+    return tables
 
 
 def expected_trans(
-    layer: Layer, chromsizes: dict[str, int], view_df: pd.DataFrame, mode: str, pseudo_depth: float
-) -> pd.DataFrame:
+    layer: Layer, chromsizes: dict[str, int], view: Sequence[Region], mode: str, pseudo_depth: float
+) -> Table:
     """Expected between every two regions on different chromosomes, with TRANS_COLUMNS; OutputError
     if the layer has no trans expected.
     """
@@ -123,7 +139,7 @@ def expected_trans(
     average = layer.trans + (layer.eps if mode == "regularised" else 0.0)
     rows: list[tuple] = []
     for (name1, chrom1, usable1), (name2, chrom2, usable2) in itertools.combinations(
-        _usable(layer, chromsizes, view_df), 2
+        _usable(layer, chromsizes, view), 2
     ):
         if chrom1 != chrom2:
             valid = int(usable1.sum()) * int(usable2.sum())
@@ -138,7 +154,8 @@ def expected_trans(
                     average,
                 )
             )
-    return pd.DataFrame(rows, columns=TRANS_COLUMNS)
+    columns = zip(*rows) if rows else [()] * len(TRANS_COLUMNS)
+    return {name: np.array(c, dtype=object) for name, c in zip(TRANS_COLUMNS, columns)}
 
 
 def table_path(out_path: str | os.PathLike[str], resolution: int, kind: str = "expected") -> Path:
@@ -155,19 +172,19 @@ def view_path(out_path: str | os.PathLike[str]) -> Path:
     return out.with_name(f"{out.name.removesuffix('.mcool')}.view.bed")
 
 
-def needs_view(view_df: pd.DataFrame, chromsizes: dict[str, int]) -> bool:
+def needs_view(view: Sequence[Region], chromsizes: dict[str, int]) -> bool:
     """True unless a view is that of all whole chromosomes, which cooltools takes where it is given
     none.
     """
-    columns = ["chrom", "start", "end", "name"]
-    return view_df[columns].to_numpy().tolist() != whole_chromosomes(chromsizes).to_numpy().tolist()
+    return _rows(view) != _rows(whole_chromosomes(chromsizes))
 
 
+@staged("expected")
 def write_expected(
     out_path: str | os.PathLike[str],
     layers: Sequence[Layer],
     chromsizes: dict[str, int],
-    view_df: pd.DataFrame,
+    view: Sequence[Region],
     mode: str,
     pseudo_depth: float,
 ) -> list[Path]:
@@ -181,21 +198,33 @@ def write_expected(
     """
     written = []
     for layer in layers:
-        tables = {"expected": expected_cis(layer, chromsizes, view_df, mode, pseudo_depth)}
-        if layer.trans is not None and view_df["chrom"].nunique() > 1:
-            tables["expected-trans"] = expected_trans(
-                layer, chromsizes, view_df, mode, pseudo_depth
-            )
-        for kind, table in tables.items():
+        tables = {"expected": expected_cis(layer, chromsizes, view, mode, pseudo_depth)}
+        if layer.trans is not None and len({region.chrom for region in view}) > 1:
+            tables["expected-trans"] = [expected_trans(layer, chromsizes, view, mode, pseudo_depth)]
+        for kind, parts in tables.items():
             final = table_path(out_path, layer.resolution, kind)
-            # 17 digits: a float64 comes back as it was
-            text = table.to_csv(sep="\t", index=False, na_rep="nan", float_format="%.17g")
-            written.append(_write(final, text))
-    if needs_view(view_df, chromsizes):
-        columns = ["chrom", "start", "end", "name"]
-        text = view_df[columns].to_csv(sep="\t", index=False, header=False)
-        written.append(_write(view_path(out_path), text))
+            lines = [list(parts[0]), *itertools.chain.from_iterable(map(_lines, parts))]
+            written.append(_write(final, _tsv(lines)))
+    if needs_view(view, chromsizes):
+        written.append(_write(view_path(out_path), _tsv(_rows(view))))
     return written
+
+
+def _lines(table: Table) -> Iterable[tuple[str, ...]]:
+    """The rows of a table as texts; 17 digits, so that a float64 comes back as it was."""
+    texts: dict[int, list[str]] = {}  # by column: several are the same array
+    for column in table.values():
+        if id(column) not in texts:
+            values = column.tolist()
+            texts[id(column)] = [f"{v:.17g}" if isinstance(v, float) else str(v) for v in values]
+    return zip(*(texts[id(column)] for column in table.values()))
+
+
+def _tsv(rows: Iterable[Sequence[object]]) -> str:
+    """Rows as text with tabs between columns."""
+    stream = io.StringIO()
+    csv.writer(stream, delimiter="\t", lineterminator="\n").writerows(rows)
+    return stream.getvalue()
 
 
 def _write(path: Path, text: str) -> Path:
@@ -267,13 +296,18 @@ def _view_of(names: list[str], metadata: dict, clr: cooler.Cooler) -> pd.DataFra
     chromosomes, or unknown.
     """
     chromsizes = {str(c): int(n) for c, n in clr.chromsizes.items()}
+    import bioframe
+    import pandas as pd
+
     regions = metadata.get("regions")
     if regions:
         if len(regions) != len(names):
             raise ValueError(f"{len(names)} regions, the file was made for {len(regions)}")
-        rows = [bioframe.parse_region(text, chromsizes) for text in regions]
-        return pd.DataFrame(
-            [(*row, name) for row, name in zip(rows, names)],
-            columns=["chrom", "start", "end", "name"],
-        )
-    return whole_chromosomes(chromsizes) if names == list(chromsizes) else None
+        rows = [
+            (*bioframe.parse_region(text, chromsizes), name) for text, name in zip(regions, names)
+        ]
+    elif names == list(chromsizes):
+        rows = _rows(whole_chromosomes(chromsizes))
+    else:
+        return None
+    return pd.DataFrame(rows, columns=["chrom", "start", "end", "name"])

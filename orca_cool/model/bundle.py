@@ -339,16 +339,16 @@ def load_bundle(folder: str | os.PathLike[str], *, modules: Sequence[str] | None
         )
     whole: ModelSpec = header["spec"]
     spec = whole if modules is None else reduce_spec(whole, modules)
-    expected = empty_model(whole).state_dict()
+    model = empty_model(spec)
+    mine = model.state_dict().keys()
+    every = mine if spec is whole else empty_model(whole).state_dict().keys()
     prefix = "background" if header["version"] == 1 else "expected"
     names = {_tensor_name(b, "cis", prefix) for b in header["expected"]}
     names |= {_tensor_name(b, "trans", prefix) for b in header["expected"] if b["trans"]}
-    model = empty_model(spec)
-    mine = model.state_dict().keys()
     try:
         with safe_open(path, framework="pt") as file:
             present = set(file.keys())
-            same_names(path, present, {k for k in expected if not is_counter(k)} | names)
+            same_names(path, present, {k for k in every if not is_counter(k)} | names)
             state = {k: file.get_tensor(k) for k in present if k in mine}
             tables = {k: file.get_tensor(k).numpy().astype(np.float64) for k in names}
     except (SafetensorError, OSError) as error:

@@ -18,6 +18,7 @@ from orca_cool.model.fast.decoder import FastCascade
 from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.prediction.end_to_end import mirrored
 from orca_cool.prediction.windows import Window
+from orca_cool.profile import staged
 
 logger = logging.getLogger("orca_cool.prediction")
 
@@ -128,6 +129,7 @@ class BatchDecoder:
         self.bins, self.batch = bins, batch
         self._prepared: dict[tuple[str, int], Tensor | None] = {}
 
+    @staged("decoding")
     def decode(
         self, module: ModuleSpec, resolution: int, windows: Sequence[StrandWindow]
     ) -> list[Tensor]:

@@ -42,7 +42,7 @@ def default_batch(spec: ModelSpec, device: torch.device) -> int:
     hence the same bits.
     """
     if device.type == "cpu":
-        return min(64, 2 * torch.get_num_threads())
+        return 2 * torch.get_num_threads()
     width = (
         max(m.decoder.width for m in spec.modules if m.decoder)
         if any(m.decoder for m in spec.modules)

@@ -24,8 +24,10 @@ from orca_cool.model.assembly import agreed_assembly
 from orca_cool.model.header import read_header
 from orca_cool.model.registry import resolve
 from orca_cool.model.spec import ModelDescription, ModelSpec
+from orca_cool.prediction import EDGES
 from orca_cool.prediction.number_types import Choice, NumberTypes, check_types
 from orca_cool.prediction.plain_values import rebuilt
+from orca_cool.profile import stage, staged
 from orca_cool.variants.options import Edited, EditOptions, edited_genome, provenance_of
 
 if TYPE_CHECKING:
@@ -33,10 +35,6 @@ if TYPE_CHECKING:
     from orca_cool.prediction.engine import Engine
 
 logger = logging.getLogger(__name__)
-
-#: What the encoder sees at the ends of a window: the chromosome going on, or zero padding as in the
-#: released program.
-EDGES = ("real", "zero-padded")
 
 #: Bytes of first-tier encodings kept in memory where many edits in one place are predicted.
 MANY_EDITS = 2**30
@@ -70,7 +68,7 @@ class Job:
     force_dtype : take them all the same.
     settled : the two that another process of the same run has settled on.
     store : file of encodings to read from and add to (``orca-cool encode``).
-    edges : one of :data:`EDGES`; None: the default of the kind of work.
+    edges : one of :data:`orca_cool.prediction.EDGES`; None: the default of the kind of work.
     """
 
     model: str
@@ -142,6 +140,7 @@ class Job:
                 change["output"] = output_of_cell_type(output, change["cell_type"])
         return [dataclasses.replace(self, **change) for change in changes]
 
+    @staged("opening")
     def open(self, say: Say = logger.warning) -> Opened:
         """Load the model, open the genome, hold them against each other, and make the edits.
 
@@ -155,9 +154,10 @@ class Job:
         OrcaCoolError
             If any of them cannot be used; the message says which and why.
         """
-        from orca_cool.model.bundle import load_bundle
-
         self.check()
+        with stage("libraries"):
+            from orca_cool.model.bundle import load_bundle
+
         bundle = load_bundle(resolve(self.model))
         if self.cell_type is not None:
             bundle = bundle.for_cell_type(self.cell_type)
@@ -305,9 +305,11 @@ class Opened:
             return {}
         return provenance_of(self.edited, self.job.edits, self.assembly, self.job.reencode)
 
+    @staged("opening")
     def new_engine(self, source: SequenceSource, *, fine_bytes: int = 0) -> Engine:
         """An engine of its own for a genome, on the job's device."""
-        from orca_cool.prediction.engine import make_engine
+        with stage("libraries"):
+            from orca_cool.prediction.engine import make_engine
 
         job, types = self.job, self.number_types
         return make_engine(

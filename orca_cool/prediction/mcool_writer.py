@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from orca_cool.errors import OutputError
 from orca_cool.genome.edited import EditedGenome
@@ -19,6 +19,7 @@ from orca_cool.prediction.engine import Engine
 from orca_cool.prediction.levels import expected_for, known_band
 from orca_cool.prediction.plan import Plan
 from orca_cool.prediction.run import PartsNamed
+from orca_cool.profile import staged
 
 
 def layers(engine: Engine, plan: Plan) -> list[Layer]:
@@ -65,6 +66,7 @@ class McoolWriter:
         self.tables: list[Path] = []  # expected tables, once they are written
         self._coarsest = layers_[-1].resolution
 
+    @staged("writing")
     def write(self, parts: PartsNamed) -> None:
         """Write all parts, in order, as they come; the .mcool appears when it is whole.
 
@@ -139,10 +141,9 @@ class McoolWriter:
             "licence": spec.licence,
         }
 
-    def _view(self) -> pd.DataFrame:
-        """The regions as a bioframe view."""
-        rows = [(r.chrom, r.start, r.end, self._name(r)) for r in self.plan.regions]
-        return pd.DataFrame(rows, columns=["chrom", "start", "end", "name"])
+    def _view(self) -> list[Region]:
+        """The regions, each with the name that the tables call it by."""
+        return [dataclasses.replace(r, name=self._name(r)) for r in self.plan.regions]
 
     def _name(self, region: Region) -> str:
         """A region's own name, else the chromosome's where it is whole, else its UCSC string."""

@@ -12,6 +12,7 @@ from orca_cool.prediction.engine import Engine, WindowMap
 from orca_cool.prediction.mosaic import Mosaic, Rows
 from orca_cool.prediction.plan import Plan, Step
 from orca_cool.prediction.window_files import windows_path
+from orca_cool.profile import staged
 
 #: Arrays of parts, by the parts' names.
 Parts = dict[str, dict[str, np.ndarray]]
@@ -26,6 +27,7 @@ class Merger:
         self.mosaic: Mosaic | None = None
         self._before = -1  # number of the step that the mosaic holds last
 
+    @staged("merging")
     def add(self, step: Step, maps: Sequence[WindowMap]) -> list[str]:
         """Merge and checkpoint a step.
 

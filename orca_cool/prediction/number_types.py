@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from orca_cool.errors import CoolerError, DeviceError, OrcaCoolError
 from orca_cool.journal import settings_in
-from orca_cool.model.network_spec import DECODER_DTYPES, ENCODER_DTYPES
+from orca_cool.model import DECODER_DTYPES, ENCODER_DTYPES
 from orca_cool.prediction.parallel import is_restarted
 
 if TYPE_CHECKING:

@@ -24,12 +24,13 @@ from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import SequenceSource
 from orca_cool.maps.contact_map import ContactMap
 from orca_cool.maps.expected_model import ExpectedModel
+from orca_cool.model import DECODER_DTYPES, ENCODER_DTYPES
 from orca_cool.model.bundle import Model
 from orca_cool.model.fast.decoder import FastCascade
 from orca_cool.model.fast.encoder import FastEncoder
-from orca_cool.model.network_spec import DECODER_DTYPES, ENCODER_DTYPES, ModuleSpec
-from orca_cool.prediction import accuracy, zoom
-from orca_cool.prediction.batch_decoder import BatchDecoder, strand_window
+from orca_cool.model.network_spec import ModuleSpec
+from orca_cool.prediction import EDGES, accuracy, zoom
+from orca_cool.prediction.batch_decoder import BatchDecoder, StrandWindow, strand_window
 from orca_cool.prediction.device import default_batch, resolve_device
 from orca_cool.prediction.end_to_end import (
     between,
@@ -38,16 +39,8 @@ from orca_cool.prediction.end_to_end import (
     inputs_of_pair,
     second_strand,
 )
-from orca_cool.prediction.engine import (
-    OnEncoding,
-    Request,
-    Root,
-    StrandMaps,
-    WindowMap,
-    average,
-    decode_root,
-)
-from orca_cool.prediction.job import EDGES
+from orca_cool.prediction.engine import OnEncoding, Request, Root, StrandMaps, WindowMap, average
+from orca_cool.prediction.many_roots import RootWindows, decode_roots
 from orca_cool.prediction.windows import Window
 from orca_cool.prediction.zoom import EncodedZoom
 
@@ -175,6 +168,10 @@ class OrcaEngine:
         return max(1, self.batch // 2)
 
     @property
+    def concurrent(self) -> bool:
+        return self.device.type == "cpu"
+
+    @property
     def encoded_bp(self) -> int:
         return self.encodings.encoded
 
@@ -280,27 +277,26 @@ class OrcaEngine:
     def windows(
         self, module: ModuleSpec, chrom: str, levels: Sequence[Sequence[Window]]
     ) -> Iterator[WindowMap]:
-        start = levels[0][0].start * module.resolutions[0]
-        yield from decode_root(self, self.root(module, chrom, start), levels)
+        yield from next(decode_roots(self, [RootWindows(module, chrom, levels)]))
 
     @torch.inference_mode()
     def decode_windows(self, requests: Sequence[Request]) -> list[StrandMaps]:
         module, resolution = requests[0][0].module, requests[0][1].resolution
         strands = [
-            strand_window(
-                module,
-                window,
-                reverse,
-                root.strands[reverse],
-                None if above is None else above[reverse],
-                root.segments,
-                root.turned,
-            )
+            _strand(root, window, reverse, None if above is None else above[reverse])
             for root, window, above in requests
             for reverse in (False, True)[: len(root.strands)]
         ]
         maps = iter(self.decoder.decode(module, resolution, strands))
         return [tuple(itertools.islice(maps, len(root.strands))) for root, _, _ in requests]
+
+    @torch.inference_mode()
+    def decode_strand(
+        self, root: Root, window: Window, reverse: bool, above: Tensor | None
+    ) -> Tensor:
+        strand = _strand(root, window, reverse, above)
+        (found,) = self.decoder.decode(root.module, window.resolution, [strand])
+        return found
 
     def trans(
         self, module: ModuleSpec, first: Segment, second: Segment
@@ -364,3 +360,9 @@ class OrcaEngine:
         self, module: ModuleSpec, chrom: str, levels: Sequence[Sequence[Window]]
     ) -> dict[str, tuple[float, float]]:
         return accuracy.approximation_error(self, module, chrom, levels)
+
+
+def _strand(root: Root, window: Window, reverse: bool, above: Tensor | None) -> StrandWindow:
+    """What a decoder reads of one strand of a window."""
+    encodings, several = root.strands[reverse], (root.segments, root.turned)
+    return strand_window(root.module, window, reverse, encodings, above, *several)

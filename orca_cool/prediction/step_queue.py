@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from orca_cool.prediction.engine import WindowMap
 from orca_cool.prediction.plan import Step
+from orca_cool.profile import stage
 
 #: Steps that may be computed and not yet checkpointed.
 BOUND = 2
@@ -41,7 +42,7 @@ class StepQueue:
 
     def put(self, step: Step, maps: list[WindowMap]) -> None:
         """Hand over a computed step; waits while ``bound`` steps are not checkpointed yet."""
-        with self._changed:
+        with stage("waiting"), self._changed:
             self._changed.wait_for(lambda: len(self._steps) < self.bound or self.error is not None)
             if self.error is not None:
                 raise self.error
@@ -66,7 +67,7 @@ class StepQueue:
         at hand still come.
         """
         while True:
-            with self._changed:
+            with stage("waiting"), self._changed:
                 self._changed.wait_for(
                     lambda: self._steps or self._closed or self.error is not None
                 )
@@ -89,7 +90,7 @@ class StepQueue:
     def parts(self) -> Iterator[str]:
         """Names of all parts, step by step, as they are stored; Stopped after an error."""
         for step in range(self._all):
-            with self._changed:
+            with stage("waiting"), self._changed:
                 while step not in self._parts and self.error is None:
                     self._changed.wait()
                 if self.error is not None:

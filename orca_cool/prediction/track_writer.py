@@ -32,6 +32,7 @@ from orca_cool.prediction.tracks import (
     require_profiles,
     track_path,
 )
+from orca_cool.profile import staged
 
 #: Bins whose insulation is taken from one square of pixels; pixels that are read at once.
 BLOCK, CELLS = 512, 1 << 20
@@ -148,6 +149,7 @@ class Tracks:
             return plain
         return plain + profile_paths(profiles_beside, self.engine.spec.profiles)
 
+    @staged("tracks")
     def write(
         self, predicted: Path, folder: Path, profiles_beside: Path, progress: bool
     ) -> list[Path]:

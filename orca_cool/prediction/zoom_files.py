@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from orca_cool import __version__
 from orca_cool.errors import OutputError
 from orca_cool.files import atomic_path, check_output
 from orca_cool.genome.gaps import MAX_GAP, gap_fraction
-from orca_cool.genome.regions import n_bins
+from orca_cool.genome.regions import Region, n_bins
 from orca_cool.maps.contact_map import ContactMap
 from orca_cool.maps.coolfile import write_mcool
 from orca_cool.maps.expected import table_path, view_path, write_expected
@@ -25,6 +24,7 @@ from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.prediction.engine import Engine
 from orca_cool.prediction.levels import Settings, expected_for, known_band
 from orca_cool.prediction.mosaic import band_of
+from orca_cool.profile import staged
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ class _Place:
         return cls(name, top.start, {name: top.end - top.start})
 
 
+@staged("writing")
 def zoom_to_files(
     engine: Engine,
     module: ModuleSpec,
@@ -192,14 +193,12 @@ def _row_blocks(
     )
 
 
-def _view(top: ContactMap, place: _Place) -> pd.DataFrame:
-    """The top window as a bioframe view."""
+def _view(top: ContactMap, place: _Place) -> list[Region]:
+    """The top window as a view."""
     start = max(0, top.start - place.origin)
     end = min(top.end - place.origin, place.chromsizes[place.chrom])
     name = f"{top.chrom}:{top.start}-{top.end}"
-    return pd.DataFrame(
-        [(place.chrom, start, end, name)], columns=["chrom", "start", "end", "name"]
-    )
+    return [Region(place.chrom, start, end, name)]
 
 
 def _metadata(engine: Engine, maps: list[ContactMap], assembly: str) -> dict[str, Any]:

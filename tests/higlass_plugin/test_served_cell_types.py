@@ -140,6 +140,11 @@ def test_sequence_is_read_and_windows_are_decoded_once(path):
         assert seen > 1000
         assert second == [0, 0, 1]
         assert registry.status()["encoded_bytes"] > 0
+        stages = {s["stage"]: s for s in registry.status()["stages"]}
+        assert {"encoding", "decoding", "tiles"} <= set(stages)
+        assert stages["encoding"]["cpu_s"] > 0
+        seconds = registry.metrics()["stage_encoding_cpu_seconds_total"]
+        assert seconds >= stages["encoding"]["cpu_s"]
 
         edits = [registry.edit([EDIT], cell_type=name) for name in NAMES]
         (_, first), (seen, second) = (work(edit.tilesets["map"], 1) for edit in edits)

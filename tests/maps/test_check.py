@@ -15,6 +15,7 @@ from planted import BAND, RESOLUTIONS, Planted, band_of, plant, write
 
 from orca_cool.cli import main
 from orca_cool.errors import CoolerError
+from orca_cool.genome.regions import Region
 from orca_cool.maps.check import check_mcool
 from orca_cool.maps.check_rules import has_weights, is_multires
 from orca_cool.maps.coolfile import Layer, RowBlock, write_mcool
@@ -285,8 +286,6 @@ def test_pairs_between_regions_may_be_absent(tmp_path: Path, lost: tuple[int, in
         row_blocks=lambda _: [row_block],
         metadata=metadata,
     )
-    view = pd.DataFrame(
-        [("a", 0, 5500, "p"), ("a", 5500, 10_000, "q")], columns=["chrom", "start", "end", "name"]
-    )
+    view = [Region("a", 0, 5500, "p"), Region("a", 5500, 10_000, "q")]
     write_expected(path, [layer], {"a": 10_000}, view, "regularised", 1e5)
     assert list(failures(path)) == (["1000: whole band"] if lost else [])

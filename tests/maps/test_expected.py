@@ -13,12 +13,15 @@ from cooltools.lib.io import read_expected_from_file
 from planted import BAND, CHROMSIZES, LOOPS, RESOLUTIONS, Planted, plant, write
 
 from orca_cool.errors import CoolerError, OutputError
+from orca_cool.genome.regions import Region
 from orca_cool.maps.coolfile import Layer, read_layer
 from orca_cool.maps.expected import (
     expected_cis,
     expected_trans,
+    pairs_by_distance,
     read_tables,
     table_path,
+    view_path,
     whole_chromosomes,
     write_expected,
 )
@@ -110,17 +113,16 @@ def test_log_observed_over_expected_is_the_prediction(
 
 
 def test_views_by_region_and_modes(planted: Planted, tmp_path: Path) -> None:
-    view = pd.DataFrame(
-        [
-            ("chrA", 1_000_000, 5_000_000, "left"),
-            ("chrA", 5_000_000, 16_000_300, "right"),
-            ("chrB", 0, 64_000, "small"),
-        ]
-    )
-    view.columns = pd.Index(["chrom", "start", "end", "name"])
+    rows = [
+        ("chrA", 1_000_000, 5_000_000, "left"),
+        ("chrA", 5_000_000, 16_000_300, "right"),
+        ("chrB", 0, 64_000, "small"),
+    ]
+    regions = [Region(*row) for row in rows]
+    view = pd.DataFrame(rows, columns=["chrom", "start", "end", "name"])
     path = write(planted, tmp_path / "v.mcool", trans=False)
     for mode in ("regularised", "contact"):
-        write_expected(path, planted.layers, CHROMSIZES, view, mode, 1e5)
+        write_expected(path, planted.layers, CHROMSIZES, regions, mode, 1e5)
         for r in RESOLUTIONS:
             layer = planted.layer(r)
             read = read_expected_from_file(
@@ -235,19 +237,43 @@ def test_pileup(path: Path) -> None:
     assert mean[4:7, 4:7].mean() > 2.5 * corners
 
 
+def test_tables_are_written_as_pandas_writes_them(planted: Planted, tmp_path: Path) -> None:
+    """To the byte: numbers, NaN, and names that need quotes."""
+    view = [Region("chrA", 0, 999_000, 'a "b"'), Region("chrB", 32_000, 1_000_000, "c\td")]
+    layer = planted.layers[0]
+    out = tmp_path / "x.mcool"
+    for path, tables in zip(
+        write_expected(out, [layer], CHROMSIZES, view, "regularised", 3e5),
+        (
+            expected_cis(layer, CHROMSIZES, view, "regularised", 3e5),
+            [expected_trans(layer, CHROMSIZES, view, "regularised", 3e5)],
+        ),
+    ):
+        stock = pd.concat([pd.DataFrame(t).infer_objects() for t in tables], ignore_index=True)
+        assert stock["n_valid"].dtype == np.int64
+        stock.to_csv(tmp_path / "t", sep="\t", index=False, na_rep="nan", float_format="%.17g")
+        assert path.read_bytes() == (tmp_path / "t").read_bytes()
+    rows = pd.DataFrame([(r.chrom, r.start, r.end, r.name) for r in view])
+    rows.to_csv(tmp_path / "t", sep="\t", index=False, header=False)
+    assert view_path(out).read_bytes() == (tmp_path / "t").read_bytes()
+
+
+@pytest.mark.parametrize("n", [1, 2, 31, 32, 33, 1000, 40_961])
+def test_pairs_by_distance_are_counted_exactly(n: int) -> None:
+    usable = np.random.default_rng(n).random(n) < 0.8
+    pairs = np.correlate(usable.astype(np.int64), usable.astype(np.int64), "full")[n - 1 :]
+    np.testing.assert_array_equal(pairs_by_distance(usable), pairs)
+    everything = pairs_by_distance(np.ones(n, bool))
+    np.testing.assert_array_equal(everything, n - np.arange(n))
+
+
 def test_bad_input(planted: Planted, path: Path, tmp_path: Path) -> None:
     layer = Layer(1000, np.ones(5), 1e-3, 5, None, {})
     with pytest.raises(OutputError, match="1000 bp has no expected between"):
-        expected_trans(layer, CHROMSIZES, VIEW, "contact", 1e5)
+        expected_trans(layer, CHROMSIZES, whole_chromosomes(CHROMSIZES), "contact", 1e5)
     for row in (("chrZ", 0, 5, "z"), ("chrA", 5, 5, "empty"), ("chrA", 0, 16_000_301, "long")):
         with pytest.raises(OutputError, match=row[3]):
-            expected_cis(
-                layer,
-                CHROMSIZES,
-                pd.DataFrame([row], columns=["chrom", "start", "end", "name"]),
-                "contact",
-                1e5,
-            )
+            expected_cis(layer, CHROMSIZES, [Region(*row)], "contact", 1e5)
     with pytest.raises(OutputError, match="absent"):
         write_expected(
             tmp_path / "absent" / "x.mcool",

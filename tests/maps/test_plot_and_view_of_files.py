@@ -4,11 +4,11 @@ views beside expected tables, and what check tells of cooltools' programs.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import warnings
 from pathlib import Path
 
-import bioframe
 import cooler
 import h5py
 import numpy as np
@@ -24,7 +24,7 @@ from orca_cool.effects.read_maps import read_maps
 from orca_cool.genome.regions import Region
 from orca_cool.maps.check import check_mcool
 from orca_cool.maps.coolfile import Layer, RowBlock, write_mcool
-from orca_cool.maps.expected import view_path, write_expected
+from orca_cool.maps.expected import view_path, whole_chromosomes, write_expected
 from orca_cool.maps.open import open_map
 from orca_cool.maps.picture import own_regions
 
@@ -50,10 +50,7 @@ def write(path: Path, regions: list[Region], depth: float = 1e5, **metadata: obj
         rows.append(RowBlock(r.chrom, a, y, np.full(y.shape, RES, np.int32)))
     layer = Layer(RES, expected[:BAND], 1e-4, BAND, None, masked)
     about = {"model_name": "m", "model_digest": "d", "model": "m", **metadata}
-    view = pd.DataFrame(
-        [(r.chrom, r.start, r.end, str(r)) for r in regions],
-        columns=["chrom", "start", "end", "name"],
-    )
+    view = [dataclasses.replace(r, name=str(r)) for r in regions]
     write_mcool(
         path,
         chromsizes=SIZES,
@@ -108,7 +105,7 @@ def test_cooltools_takes_the_tables_with_the_view(path):
 
 
 def test_whole_genomes_need_no_view(tmp_path):
-    out, view = tmp_path / "whole.mcool", bioframe.make_viewframe(SIZES)
+    out, view = tmp_path / "whole.mcool", whole_chromosomes(SIZES)
     layer = Layer(RES, np.ones(BAND), 1e-4, BAND, None, {})
     paths = write_expected(out, [layer], SIZES, view, "regularised", 1e5)
     assert view_path(out) not in paths

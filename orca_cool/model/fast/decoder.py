@@ -29,6 +29,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from orca_cool.errors import DeviceError
+from orca_cool.model import DECODER_DTYPES
 from orca_cool.model.cascade import Orca
 from orca_cool.model.decoder import Decoder
 from orca_cool.model.fast.convolutions import Conv, Head
@@ -36,7 +37,8 @@ from orca_cool.model.fast.fold import folded
 from orca_cool.model.fast.phases import PhaseConv, Rows, fuses
 from orca_cool.model.fast.precision import convolutions
 from orca_cool.model.fast.threads import ahead
-from orca_cool.model.network_spec import DECODER_DTYPES, ModuleSpec
+from orca_cool.model.network_spec import ModuleSpec
+from orca_cool.profile import staged
 
 
 def check_dtype(dtype: str, device: torch.device) -> None:
@@ -302,6 +304,7 @@ class FastCascade:
         plain = module.decoder is None
         return self._fast(None if plain else (module.name, module.resolutions[-1])).sample(bins)
 
+    @staged("encoding")
     def encodings(self, module: ModuleSpec, base: Tensor) -> dict[int, Tensor]:
         """As :meth:`Orca.encodings`: base encodings (batch, width, n) to encodings by
         resolution.

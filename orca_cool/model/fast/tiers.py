@@ -15,9 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from orca_cool.errors import DeviceError
+from orca_cool.model import ENCODER_DTYPES
 from orca_cool.model.encoder import Encoder
 from orca_cool.model.fast.stage import crop, fast_stages
-from orca_cool.model.network_spec import ENCODER_DTYPES, EncoderSpec
+from orca_cool.model.network_spec import EncoderSpec
 
 #: Tier 1 ends at about this stride in bp; the next pool is taken at its end.
 FINE = 16

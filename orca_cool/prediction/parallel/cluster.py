@@ -133,6 +133,10 @@ class Dask(Cluster):
         self._report()
         return lambda done, total: None
 
+    def elsewhere(self, step: Step) -> bool:
+        """True: workers compute all steps that no former run has left as a file."""
+        return True
+
     def windows(self, step: Step) -> list[WindowMap] | None:
         """A step's windows once its task is done.
 

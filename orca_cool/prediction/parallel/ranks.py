@@ -162,6 +162,10 @@ class Ranks:
         self._load = lambda step: load_windows(work.folder, step, plan.settings.strand_difference)
         return report
 
+    def elsewhere(self, step: Step) -> bool:
+        """Rank 0: true unless the step is in its own slice."""
+        return step.number in self._files
+
     def windows(self, step: Step) -> list[WindowMap] | None:
         """Rank 0: the first step of another rank waits until all are done; a step without a sound
         file is the caller's.
