@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from orca_cool.perturb.insert_run import InsertScreen
-from orca_cool.perturb.screen_base import VirtualScreenJob
+from orca_cool.perturb.screen_base import VirtualScreenJob, silent
 from orca_cool.perturb.screen_run import Screen
 from orca_cool.perturb.screen_share import (
     Alone,
@@ -47,7 +47,7 @@ def _prepared(kind: type[VirtualScreenJob], text: str) -> Screen | InsertScreen:
         _kept.clear()
         job = kind.from_json(text)
         job = dataclasses.replace(job, device=device_of_worker(job.device))
-        _kept[text] = job.screen_of(job.open(), Alone(), lambda line: None)
+        _kept[text] = job.screen_of(job.open(silent), Alone(), silent)
     return _kept[text]
 
 
