@@ -206,8 +206,8 @@ def chosen(model: WindowModel, device: str, dtype: str, encoder_dtype: str) -> N
         if after < before:
             return kind
         told.append(
-            f"{kind} {part} is slower here than float32 ({1000 * after:.2g} ms against "
-            f"{1000 * before:.2g} ms for the same work), so float32 is used; --force-dtype keeps "
+            f"{kind} {part} is slower here than float32 ({_ms(after)} against {_ms(before)} "
+            f"for the same work), so float32 is used; --force-dtype keeps "
             f"{kind}"
         )
         return FLOAT32
@@ -221,6 +221,10 @@ def chosen(model: WindowModel, device: str, dtype: str, encoder_dtype: str) -> N
         ),
         tuple(told),
     )
+
+
+def _ms(seconds: float) -> str:
+    return f"{1000 * seconds:.{0 if seconds > 0.01 else 2}f} ms"
 
 
 def compare(
