@@ -30,6 +30,7 @@ from orca_cool.model.bundle import load_bundle
 from orca_cool.model.registry import home, resolve
 from orca_cool.prediction import WINDOW_DTYPES, WINDOW_STORE_SIZE
 from orca_cool.prediction.device import resolve_device
+from orca_cool.prediction.number_types import check_types
 from orca_cool.prediction.window_store import WindowStore, check_window_store
 
 #: Threads that answer requests: many of them wait for predictions, those of a blocking server for
@@ -56,7 +57,7 @@ class ServeOptions:
     blocking : answer requests for tiles when the tiles are computed, for HiGlass pages that do not
         ask again as our own does.
     browser : whether a browser is opened.
-    device, dtype, encoder_dtype : see :class:`orca_cool.prediction.job.Job`.
+    device, dtype, encoder_dtype, force_dtype : see :class:`orca_cool.prediction.job.Job`.
     stores : folders of encodings, one for each model; none, or as many as models.
     window_store, window_store_dtype, window_store_size, chrom_names, any_genome : see
         :class:`orca_cool.prediction.job.Job`; all models share the store of windows.
@@ -78,6 +79,7 @@ class ServeOptions:
     device: str = "auto"
     dtype: str = "float32"
     encoder_dtype: str = "float32"
+    force_dtype: bool = False
     stores: tuple[Path, ...] = ()
     window_store: str | None = None
     window_store_dtype: str = WINDOW_DTYPES[0]
@@ -167,6 +169,7 @@ def open_registry(
     they are served in that order, so that map and prediction can share an axis.
     """
     resolve_device(options.device)
+    check_types(options.dtype, options.encoder_dtype, options.force_dtype)
     bundles = [load_bundle(resolve(model)) for model in options.models]
     source = open_genome(options.genome, options.chrom_names)
     assemblies = []
@@ -192,6 +195,8 @@ def open_registry(
             device=options.device,
             dtype=options.dtype,
             encoder_dtype=options.encoder_dtype,
+            force_dtype=options.force_dtype,
+            say=say,
             store=options.stores[k] if options.stores else None,
             window_store=windows,
         )

@@ -330,7 +330,7 @@ def make_engine(
         "encoder_dtype": "float32",
         "edges": "real",
     }
-    free |= {"store": None, "notice": None, "reuse": True, "fine_bytes": 0}
+    free |= {"asked": {}, "store": None, "notice": None, "reuse": True, "fine_bytes": 0}
     windows = options.pop("window_store", None)
     for name, value in {"device": device, "dtype": dtype, **options}.items():
         if name not in free or value != free[name]:
