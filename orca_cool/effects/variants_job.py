@@ -165,7 +165,7 @@ class VariantsJob(Job):
 
         scoring = self._scoring(levels, opened)
         engine = opened.new_engine(opened.reference, fine_bytes=MANY_EDITS)
-        approximate = [k for k in (self.dtype, self.encoder_dtype) if k != "float32"]
+        approximate = [k for k in (engine.dtype, engine.encoder_dtype) if k != "float32"]
         if approximate:
             say(
                 f"approximate numbers: {', '.join(approximate)} (run `orca-cool predict` with them "

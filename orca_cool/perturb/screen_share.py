@@ -77,12 +77,14 @@ class Alone:
     batch : sequences of a piece, None: as this process's engine likes best.
     rank : number of this process among those that share; the first, 0, writes the files.
     restarted : those who share were killed and have been started again.
+    told : what the user should know of how they compute, in lines.
     """
 
     numerics: dict[str, str] | None = None
     batch: int | None = None
     rank = 0
     restarted = False
+    told: tuple[str, ...] = ()
 
     def opened(self, opened: Opened) -> Opened:
         """Model and genome, as this process uses them."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from orca_cool.perturb.insert_run import InsertScreen
-from orca_cool.perturb.screen_base import VirtualScreenJob
+from orca_cool.perturb.screen_base import VirtualScreenJob, silent
 from orca_cool.perturb.screen_run import Screen
 from orca_cool.perturb.screen_share import (
     Alone,
@@ -25,6 +25,7 @@ from orca_cool.perturb.screen_share import (
     require_same,
 )
 from orca_cool.prediction.job import Opened
+from orca_cool.prediction.number_types import Choice, settled_by
 from orca_cool.prediction.parallel.connection import Cluster, device_of_worker
 from orca_cool.prediction.progress import Report
 from orca_cool.prediction.shared_job import MERGES
@@ -46,16 +47,20 @@ def _prepared(kind: type[VirtualScreenJob], text: str) -> Screen | InsertScreen:
         _kept.clear()
         job = kind.from_json(text)
         job = dataclasses.replace(job, device=device_of_worker(job.device))
-        _kept[text] = job.screen_of(job.open(), Alone(), lambda line: None)
+        _kept[text] = job.screen_of(job.open(silent), Alone(), silent)
     return _kept[text]
 
 
-def describe(kind: type[VirtualScreenJob], text: str) -> tuple[dict[str, str], int]:
-    """A task: how a worker computes, and how many sequences it likes best to predict at once."""
+def describe(
+    kind: type[VirtualScreenJob], text: str
+) -> tuple[dict[str, str], int, tuple[str, ...]]:
+    """A task: how a worker computes, how many sequences it likes best to predict at once, and what
+    the user should know of its number types.
+    """
     with _one:
         screen = _prepared(kind, text)
         engine = screen.engine
-        return engine.numerics, screen.windows_per_batch
+        return engine.numerics, screen.windows_per_batch, screen.opened.number_types.told
 
 
 def work(
@@ -89,14 +94,23 @@ class OfWorkers(Cluster, Alone):
 
     def __init__(self, where: str, job: VirtualScreenJob):
         super().__init__(where)
-        alone = dataclasses.replace(job.standalone(), nproc=1, dask=None, force=False)
-        self.kind, self.text = type(job), alone.to_json()
+        known = Choice().known(job)
+        self._alone = dataclasses.replace(
+            job.standalone(),
+            nproc=1,
+            dask=None,
+            force=False,
+            settled=None if known is None else (known.dtype, known.encoder_dtype),
+        )
+        self.kind, self.text = type(job), self._alone.to_json()
         self._futures: dict[Any, list[Piece]] = {}
 
     def greet(self) -> None:
-        """Learn of a worker how it computes."""
+        """Learn of a worker how it computes; the others do as it does."""
         asked = self.client.submit(describe, self.kind, self.text, pure=False)
-        self.numerics, self.batch = asked.result()
+        self.numerics, self.batch, self.told = asked.result()
+        settled = settled_by(self._alone, self.numerics)
+        self.text = dataclasses.replace(self._alone, settled=settled).to_json()
 
     def __exit__(self, *raised: Any) -> None:
         self.cancel(list(self._futures))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from orca_cool.errors import ModelError
@@ -140,6 +141,13 @@ class Engine(Protocol):
         ...
 
     @property
+    def concurrent(self) -> bool:
+        """Whether several threads may call :meth:`decode_strand` at once, each of which then
+        computes on one core; otherwise :meth:`decode_windows` is called, for many at once.
+        """
+        ...
+
+    @property
     def encoded_bp(self) -> int:
         """Sequence in bp that the networks have read so far, over both strands."""
         ...
@@ -192,6 +200,21 @@ class Engine(Protocol):
         Their roots may lie on any chromosome, also of edited genomes of the same source
         (:meth:`for_genome`); all are read on the same strands. On a CPU the numbers of a window do
         not depend on the others.
+        """
+        ...
+
+    def decode_strand(
+        self, root: Root, window: Window, reverse: bool, above: Tensor | None
+    ) -> Tensor:
+        """One strand of one window, the same numbers as those of :meth:`decode_windows`.
+
+        Parameters
+        ----------
+        above : (1, maps, bins, bins) that strand of the window above it, None at the top.
+
+        Returns
+        -------
+        (1, maps, bins, bins), of the reverse strand in its own orientation.
         """
         ...
 
@@ -321,7 +344,7 @@ def make_engine(
         "encoder_dtype": "float32",
         "edges": "real",
     }
-    free |= {"store": None, "notice": None, "reuse": True, "fine_bytes": 0}
+    free |= {"asked": {}, "store": None, "notice": None, "reuse": True, "fine_bytes": 0}
     for name, value in {"device": device, "dtype": dtype, **options}.items():
         if name not in free or value != free[name]:
             raise ModelError(
@@ -329,6 +352,17 @@ def make_engine(
                 f"whole windows by itself"
             )
     return WindowEngine(model, source, batch=batch)
+
+
+def averages(pairs: Sequence[StrandMaps], number: int) -> tuple[Tensor, Tensor]:
+    """As :func:`average` of several windows, on their device: (windows, bins, bins) float32
+    each.
+    """
+    forward = torch.stack([pair[0][0, number] for pair in pairs]).float()
+    if len(pairs[0]) == 1:
+        return forward, torch.zeros_like(forward)
+    reverse = flip_map(torch.stack([pair[1][0, number] for pair in pairs]))
+    return 0.5 * (forward + reverse), 0.5 * (forward - reverse).abs()
 
 
 @staged("decoding")  # on a GPU it waits for the networks
@@ -340,29 +374,13 @@ def average(pair: StrandMaps, number: int) -> tuple[np.ndarray, np.ndarray]:
     ----------
     number : which of the maps: :attr:`orca_cool.model.spec.ModelDescription.map_number`.
     """
-    if len(pair) == 1:
-        only = pair[0][0, number].float().cpu().numpy()
-        return only, np.zeros_like(only)
-    forward, reverse = pair[0][0, number], flip_map(pair[1])[0, number]
-    return (0.5 * (forward + reverse)).cpu().numpy(), (
-        0.5 * (forward - reverse).abs()
-    ).cpu().numpy()
-
-
-def decode_root(
-    engine: Engine, root: Root, levels: Sequence[Sequence[Window]]
-) -> Iterator[WindowMap]:
-    """The windows of one root, level by level, in batches; each is handed the map above it."""
-    parents: dict[int, StrandMaps] = {}
-    size, number = engine.windows_per_batch, engine.spec.map_number
-    for level in levels:
-        maps: dict[int, StrandMaps] = {}
-        for at in range(0, len(level), size):
-            part = level[at : at + size]
-            requests: list[Request] = [
-                (root, w, None if w.parent is None else parents[w.parent]) for w in part
-            ]
-            for window, pair in zip(part, engine.decode_windows(requests)):
-                maps[window.start] = pair
-                yield WindowMap(window, *average(pair, number))
-        parents = maps
+    # by numpy: torch would spread so little over all cores, which costs more than it saves
+    found = [strand[0, number].float().cpu().numpy() for strand in pair]
+    if len(found) == 1:
+        return found[0], np.zeros_like(found[0])
+    forward, reverse = found[0], found[1][::-1, ::-1]
+    mean, difference = forward + reverse, forward - reverse
+    np.abs(difference, out=difference)
+    mean *= np.float32(0.5)
+    difference *= np.float32(0.5)
+    return mean, difference

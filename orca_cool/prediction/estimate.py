@@ -19,6 +19,7 @@ from orca_cool.model.estimate import Estimate
 from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.prediction.end_to_end import input_of, second_strand
 from orca_cool.prediction.engine import Engine, Root, average
+from orca_cool.prediction.many_roots import roots_at_once
 from orca_cool.prediction.mcool_writer import layers
 from orca_cool.prediction.orca_engine import OrcaEngine
 from orca_cool.prediction.plan import Plan, inputs_of_step
@@ -224,9 +225,10 @@ def _encodings_bytes(engine: Engine, bp: int) -> int:
 
 
 def _merging_bytes(plan: Plan) -> int:
-    """Memory of computed steps that wait, and of rows that are not finished."""
+    """Memory of steps that are computed together or wait, and of rows that are not finished."""
     bins, largest_step = plan.spec.bins, max(len(step) for step in plan.steps)
-    return 8 * bins**2 * largest_step * (BOUND + 1) + 3 * _state_bytes(plan)
+    at_once = roots_at_once(torch.get_num_threads())
+    return 8 * bins**2 * largest_step * (BOUND + at_once) + 3 * _state_bytes(plan)
 
 
 def _state_bytes(plan: Plan) -> int:

@@ -30,7 +30,7 @@ from orca_cool.model.fast.decoder import FastCascade
 from orca_cool.model.fast.encoder import FastEncoder
 from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.prediction import EDGES, accuracy, zoom
-from orca_cool.prediction.batch_decoder import BatchDecoder, strand_window
+from orca_cool.prediction.batch_decoder import BatchDecoder, StrandWindow, strand_window
 from orca_cool.prediction.device import default_batch, resolve_device
 from orca_cool.prediction.end_to_end import (
     between,
@@ -39,15 +39,8 @@ from orca_cool.prediction.end_to_end import (
     inputs_of_pair,
     second_strand,
 )
-from orca_cool.prediction.engine import (
-    OnEncoding,
-    Request,
-    Root,
-    StrandMaps,
-    WindowMap,
-    average,
-    decode_root,
-)
+from orca_cool.prediction.engine import OnEncoding, Request, Root, StrandMaps, WindowMap, average
+from orca_cool.prediction.many_roots import RootWindows, decode_roots
 from orca_cool.prediction.windows import Window
 from orca_cool.prediction.zoom import EncodedZoom
 
@@ -65,7 +58,9 @@ class OrcaEngine:
     device : see :func:`orca_cool.prediction.device.resolve_device`.
     dtype : of the decoders: "float32"; "tf32" (GPU) and "bfloat16" are approximations, see
         :meth:`approximation_error`.
-    encoder_dtype : of the encoder: "float32"; "tf32" and "float16" (GPU) are approximations.
+    encoder_dtype : of the encoder: "float32"; "tf32", "float16" (CUDA) and "bfloat16" (CPU) are
+        approximations.
+    asked : number types that were asked for and are not used, for :attr:`numerics`.
     store : encodings on disk to read from and add to, or the path where such a store is or is to be
         made.
     edges : "real": encodings see the chromosome beyond their window; "zero-padded": windows end in
@@ -91,6 +86,7 @@ class OrcaEngine:
         dtype: str = "float32",
         *,
         encoder_dtype: str = "float32",
+        asked: Mapping[str, str] | None = None,
         store: EncodingStore | str | os.PathLike[str] | None = None,
         edges: str = "real",
         batch: int | None = None,
@@ -112,12 +108,17 @@ class OrcaEngine:
         _ = self.spec.map_number  # ModelError at once where none of several is chosen
         self.device = resolve_device(device)
         self.dtype, self.encoder_dtype, self.edges = dtype, encoder_dtype, edges
+        self.asked = dict(asked or {})
         self.model = bundle.model.to(self.device).eval()
         edited = source if isinstance(source, EditedGenome) and reuse else None
         encoded = edited.source if edited else source
         if isinstance(store, str | os.PathLike):
             store = EncodingStore.open(
-                store, self.model.encoder, encoded, model_name=self.spec.name
+                store,
+                self.model.encoder,
+                encoded,
+                model_name=self.spec.name,
+                encoder_dtype=encoder_dtype,
             )
         self.cascade = FastCascade(self.model, self.device, dtype)
         encoder = FastEncoder(self.model.encoder, self.device, encoder_dtype)
@@ -152,6 +153,7 @@ class OrcaEngine:
             "device": self.device.type,
             "dtype": self.dtype,
             "encoder_dtype": self.encoder_dtype,
+            **self.asked,
             "encodings": self.encodings.dtype,
             "edges": self.edges,
         }
@@ -164,6 +166,10 @@ class OrcaEngine:
     @property
     def windows_per_batch(self) -> int:
         return max(1, self.batch // 2)
+
+    @property
+    def concurrent(self) -> bool:
+        return self.device.type == "cpu"
 
     @property
     def encoded_bp(self) -> int:
@@ -271,27 +277,26 @@ class OrcaEngine:
     def windows(
         self, module: ModuleSpec, chrom: str, levels: Sequence[Sequence[Window]]
     ) -> Iterator[WindowMap]:
-        start = levels[0][0].start * module.resolutions[0]
-        yield from decode_root(self, self.root(module, chrom, start), levels)
+        yield from next(decode_roots(self, [RootWindows(module, chrom, levels)]))
 
     @torch.inference_mode()
     def decode_windows(self, requests: Sequence[Request]) -> list[StrandMaps]:
         module, resolution = requests[0][0].module, requests[0][1].resolution
         strands = [
-            strand_window(
-                module,
-                window,
-                reverse,
-                root.strands[reverse],
-                None if above is None else above[reverse],
-                root.segments,
-                root.turned,
-            )
+            _strand(root, window, reverse, None if above is None else above[reverse])
             for root, window, above in requests
             for reverse in (False, True)[: len(root.strands)]
         ]
         maps = iter(self.decoder.decode(module, resolution, strands))
         return [tuple(itertools.islice(maps, len(root.strands))) for root, _, _ in requests]
+
+    @torch.inference_mode()
+    def decode_strand(
+        self, root: Root, window: Window, reverse: bool, above: Tensor | None
+    ) -> Tensor:
+        strand = _strand(root, window, reverse, above)
+        (found,) = self.decoder.decode(root.module, window.resolution, [strand])
+        return found
 
     def trans(
         self, module: ModuleSpec, first: Segment, second: Segment
@@ -355,3 +360,9 @@ class OrcaEngine:
         self, module: ModuleSpec, chrom: str, levels: Sequence[Sequence[Window]]
     ) -> dict[str, tuple[float, float]]:
         return accuracy.approximation_error(self, module, chrom, levels)
+
+
+def _strand(root: Root, window: Window, reverse: bool, above: Tensor | None) -> StrandWindow:
+    """What a decoder reads of one strand of a window."""
+    encodings, several = root.strands[reverse], (root.segments, root.turned)
+    return strand_window(root.module, window, reverse, encodings, above, *several)

@@ -7,6 +7,7 @@ any of them stops all, and is raised in the calling thread.
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
@@ -18,7 +19,7 @@ from orca_cool.prediction.engine import Engine, WindowMap
 from orca_cool.prediction.merger import Merger
 from orca_cool.prediction.plan import Plan, Progress, Step
 from orca_cool.prediction.step_queue import StepQueue
-from orca_cool.prediction.window_files import compute, load_windows
+from orca_cool.prediction.window_files import compute, load_windows, windows_path
 from orca_cool.profile import stage
 
 #: Stored parts whose names begin with a prefix, in order; waits for those that are still to come.
@@ -43,8 +44,14 @@ class Helpers(Protocol):
         """
         ...
 
+    def elsewhere(self, step: Step) -> bool:
+        """True if another process computes a step, or has computed it."""
+        ...
+
     def windows(self, step: Step) -> list[WindowMap] | None:
-        """A step's windows, as soon as they are there; None if the caller is to compute them."""
+        """The windows of such a step, as soon as they are there; None if the caller is to compute
+        them.
+        """
         ...
 
 
@@ -114,22 +121,32 @@ def _compute_all(
 ) -> None:
     """Compute the steps that are to do, or take their windows from others, and hand them over."""
     total, finished = len(plan), len(plan) - sum(map(len, todo))
-    report(finished, total)
-    for step in todo:
-        if helpers is not None:
-            maps = helpers.windows(step)
-        else:
-            maps = load_windows(work.folder, step, plan.settings.strand_difference)
+
+    def tick(windows: int = 1) -> None:
+        nonlocal finished
+        finished += windows
+        report(finished, total)
         queue.check()
-        if maps is not None:
-            finished += len(step)
-            report(finished, total)
-        else:
-            maps = []
-            for found in compute(engine, step):
-                maps.append(found)
-                finished += 1
-                report(finished, total)
-                queue.check()
-        queue.put(step, maps)
-        del maps
+
+    def elsewhere(step: Step) -> bool:
+        if helpers is not None:
+            return helpers.elsewhere(step)
+        return windows_path(work.folder, step).exists()
+
+    tick(0)
+    for others, some in itertools.groupby(todo, elsewhere):
+        if not others:
+            for step, maps in compute(engine, some, tick):
+                queue.put(step, maps)
+            continue
+        for step in some:
+            if helpers is not None:
+                found = helpers.windows(step)
+            else:
+                found = load_windows(work.folder, step, plan.settings.strand_difference)
+            if found is None:
+                ((_, found),) = compute(engine, [step], tick)
+            else:
+                tick(len(step))
+            queue.put(step, found)
+            del found

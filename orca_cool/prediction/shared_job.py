@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from orca_cool.errors import OutputError
 from orca_cool.prediction.job import Job
+from orca_cool.prediction.parallel import is_rank
 
 if TYPE_CHECKING:
     from orca_cool.prediction.parallel.ranks import Ranks
 
 J = TypeVar("J", bound="SharedJob")
+T = TypeVar("T")
 
 #: Settings of a process that only merges what others compute, perhaps without their devices.
 MERGES: dict[str, Any] = {
     "device": "cpu",
     "dtype": "float32",
     "encoder_dtype": "float32",
+    "force_dtype": False,
     "store": None,
     "edges": None,
 }
@@ -47,6 +51,16 @@ class SharedJob(Job):
         super().check()
         if self.nproc > 1 and self.dask is not None:
             raise OutputError(f"--nproc {self.nproc} and --dask {self.dask!r}: give one of them")
+
+    def agreed(self, value: Callable[[], T]) -> T:
+        """As rank 0 of torchrun has it; without ranks, as this process has it."""
+        if not is_rank():
+            return value()
+        from orca_cool.prediction.parallel.ranks import Ranks, same_for_all
+
+        ranks = Ranks.from_environment()
+        assert ranks is not None
+        return same_for_all(ranks, value)
 
     def as_shared(self: J, ranks: Ranks | None) -> J:
         """The job as this process does it, one of several or not.

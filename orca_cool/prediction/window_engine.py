@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from orca_cool.errors import GenomeError, ModelError
 from orca_cool.genome.edited import EditedGenome
@@ -19,15 +20,8 @@ from orca_cool.maps.contact_map import ContactMap
 from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.model.window_model import WindowModel
-from orca_cool.prediction.engine import (
-    OnEncoding,
-    Request,
-    Root,
-    StrandMaps,
-    WindowMap,
-    average,
-    decode_root,
-)
+from orca_cool.prediction.engine import OnEncoding, Request, Root, StrandMaps, WindowMap, average
+from orca_cool.prediction.many_roots import RootWindows, decode_roots
 from orca_cool.prediction.windows import Window, centred_on, zoom_top, zoom_windows
 from orca_cool.prediction.zoom import EncodedZoom, zoom_map
 from orca_cool.profile import staged
@@ -55,6 +49,7 @@ class WindowEngine:
     """
 
     dtype, encoder_dtype, edges = "float32", "float32", "real"
+    concurrent = False
     profile_block = 1
 
     def __init__(self, model: WindowModel, source: SequenceSource, *, batch: int | None = None):
@@ -117,8 +112,7 @@ class WindowEngine:
     def windows(
         self, module: ModuleSpec, chrom: str, levels: Sequence[Sequence[Window]]
     ) -> Iterator[WindowMap]:
-        start = levels[0][0].start * module.resolutions[0]
-        yield from decode_root(self, self.root(module, chrom, start), levels)
+        yield from next(decode_roots(self, [RootWindows(module, chrom, levels)]))
 
     def decode_windows(self, requests: Sequence[Request]) -> list[StrandMaps]:
         module, r = requests[0][0].module, requests[0][1].resolution
@@ -128,6 +122,12 @@ class WindowEngine:
             offset = (window.start - window.root * (module.resolutions[0] // r)) * r
             codes.append(root.strands[0][1].numpy()[offset : offset + width])
         return self._predict(codes, forward_only=requests[0][0].forward_only)
+
+    def decode_strand(
+        self, root: Root, window: Window, reverse: bool, above: Tensor | None
+    ) -> Tensor:
+        (pair,) = self.decode_windows([(root, window, None)])
+        return pair[reverse]
 
     @staged("decoding")
     def _predict(self, codes: Sequence[np.ndarray], forward_only: bool) -> list[StrandMaps]:

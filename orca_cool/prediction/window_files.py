@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +19,34 @@ from orca_cool.errors import OutputError
 from orca_cool.files import atomic_path
 from orca_cool.prediction.checkpoint import WorkFolder
 from orca_cool.prediction.engine import Engine, WindowMap
+from orca_cool.prediction.many_roots import RootWindows, decode_roots
 from orca_cool.prediction.plan import Plan, Progress, Step
 
 #: Bytes of the digest at the end of a file.
 DIGEST = 16
 
 
-def compute(engine: Engine, step: Step) -> Iterator[WindowMap]:
-    """A step's windows, level by level, windows by start."""
-    if step.pair is not None:
-        values, strand_difference = engine.trans(step.module, *step.pair)
-        yield WindowMap(step.levels[0][0], values, strand_difference)
-    else:
-        assert step.region is not None
-        yield from engine.windows(step.module, step.region.chrom, step.levels)
+def compute(
+    engine: Engine, steps: Iterable[Step], tick: Callable[[], object] = lambda: None
+) -> Iterator[tuple[Step, list[WindowMap]]]:
+    """The windows of steps, step by step; of each level by level, windows by start. Neighbouring
+    steps are computed together (:mod:`orca_cool.prediction.many_roots`).
+
+    Parameters
+    ----------
+    tick : called after each window; an exception that it raises ends all.
+    """
+    for pair, some in itertools.groupby(steps, lambda step: step.pair is not None):
+        if pair:
+            for step in some:
+                assert step.pair is not None
+                values, strand_difference = engine.trans(step.module, *step.pair)
+                tick()
+                yield step, [WindowMap(step.levels[0][0], values, strand_difference)]
+            continue
+        these, others = itertools.tee(some)
+        roots = (RootWindows(s.module, s.region.chrom, s.levels) for s in others if s.region)
+        yield from zip(these, decode_roots(engine, roots, tick))
 
 
 def windows_path(folder: Path, step: Step) -> Path:
@@ -141,20 +156,23 @@ def compute_steps(
     todo = {step.number for step in work.todo(plan.steps)}
     report = progress or (lambda done, total: None)
     total, finished, computed = sum(len(s) for s in steps), 0, 0
-    report(finished, total)
+
+    def tick(windows: int = 1) -> None:
+        nonlocal finished
+        finished += windows
+        report(finished, total)
+
+    tick(0)
+    missing = []
     for step in steps:
         if (
-            step.number not in todo
-            or load_windows(folder, step, plan.settings.strand_difference) is not None
+            step.number in todo
+            and load_windows(folder, step, plan.settings.strand_difference) is None
         ):
-            finished += len(step)
-            report(finished, total)
-            continue
-        maps = []
-        for found in compute(engine, step):
-            maps.append(found)
-            finished += 1
-            report(finished, total)
+            missing.append(step)
+        else:
+            tick(len(step))
+    for step, maps in compute(engine, missing, tick):
         save_windows(folder, step, maps, plan.settings.strand_difference)
         computed += 1
     return computed

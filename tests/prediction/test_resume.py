@@ -10,10 +10,10 @@ import numpy as np
 import processes
 import pytest
 import runs
+import torch
 
 from orca_cool.errors import OutputError
 from orca_cool.prediction import mcool_writer
-from orca_cool.prediction import run as work
 from orca_cool.prediction.checkpoint import WorkFolder
 from orca_cool.prediction.merger import Merger
 from orca_cool.prediction.step_queue import BOUND, StepQueue, Stopped
@@ -110,7 +110,7 @@ class Interrupted(BaseException):
     """As KeyboardInterrupt, which pytest would take for its own."""
 
 
-@pytest.mark.parametrize("where", ["compute", "merge", "write", "progress"])
+@pytest.mark.parametrize("where", ["encode", "decode", "merge", "write", "progress"])
 def test_an_error_in_any_thread_is_raised_and_the_run_goes_on(
     place, engine, whole, tmp_path, monkeypatch, where
 ):
@@ -129,8 +129,11 @@ def test_an_error_in_any_thread_is_raised_and_the_run_goes_on(
 
     with monkeypatch.context() as patch:
         progress = None
-        if where == "compute":
-            patch.setattr(work, "compute", failing(work.compute, 5))
+        if where == "encode":
+            patch.setattr(type(engine), "root", failing(type(engine).root, 5))
+        elif where == "decode":
+            name = "decode_windows" if torch.get_num_threads() == 1 else "decode_strand"
+            patch.setattr(type(engine), name, failing(getattr(type(engine), name), 30))
         elif where == "merge":
             patch.setattr(WorkFolder, "checkpoint", failing(WorkFolder.checkpoint, 5))
         elif where == "write":
@@ -139,7 +142,11 @@ def test_an_error_in_any_thread_is_raised_and_the_run_goes_on(
             progress = failing(lambda done, total: None, 40)
         with pytest.raises(type(error), match="here"):
             runs.write(place, output, engine_=engine, progress=progress)
-    assert set(names) == {{"compute": "MainThread", "progress": "MainThread"}.get(where, where)}
+    if where != "decode" or torch.get_num_threads() == 1:
+        expected = {where if where in ("merge", "write") else "MainThread"}
+        assert set(names) == expected
+    else:
+        assert all(name.startswith("orca-cool") for name in names)
     assert threading.active_count() == threads  # all have ended
     assert left(tmp_path) == ["x.mcool.partial"]
     seen = []

@@ -31,7 +31,7 @@ def ahead(calls: Iterable[Callable[[], T]]) -> Iterator[T]:
     if threads == 1:
         yield from (call() for call in calls)
         return
-    pool = _pool(threads, os.getpid())
+    pool = one_thread_each()
     waiting: deque[Future[T]] = deque()
     try:
         for call in calls:
@@ -43,6 +43,11 @@ def ahead(calls: Iterable[Callable[[], T]]) -> Iterator[T]:
     finally:
         for future in waiting:
             future.cancel()
+
+
+def one_thread_each() -> ThreadPoolExecutor:
+    """As many threads as torch has here, each of which computes by itself."""
+    return _pool(torch.get_num_threads(), os.getpid())
 
 
 @functools.lru_cache(maxsize=1)
