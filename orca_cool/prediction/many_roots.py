@@ -173,6 +173,7 @@ class _OneByOne(_Roots[Tensor]):
         # twice as many as threads, so that none is idle while this thread encodes
         self.at_once = 2 * threads
         self._running: dict[Future[Tensor], Place] = {}
+        self._alone: Place | None = None  # what was begun when nothing else was at work
         self._strands: dict[Place, Tensor] = {}  # of windows of which the other is not there
 
     def run(self) -> Iterator[list[WindowMap]]:
@@ -184,6 +185,7 @@ class _OneByOne(_Roots[Tensor]):
                     return
                 while len(self.queue) and len(self._running) < self.at_once:
                     place = self.queue.take()
+                    self._alone = None if self._running else place
                     root, window, above = self.input(place)
                     strand = root, window, place.strand == 1, above
                     store, cpu = self.engine.window_store, torch.device("cpu")
@@ -210,7 +212,7 @@ class _OneByOne(_Roots[Tensor]):
         try:
             found = future.result()
         except Exception as error:
-            if not is_out_of_memory(error) or (self.at_once == 1 and not self._running):
+            if not is_out_of_memory(error) or (self.at_once == 1 and place == self._alone):
                 raise
             self.queue.give_back(place)
             self.at_once = max(1, min(self.at_once, len(self._running) + 1) // 2)
