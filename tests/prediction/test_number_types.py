@@ -3,6 +3,7 @@ goes on, the same for all who share it.
 """
 
 import json
+import os
 import subprocess
 import sys
 
@@ -264,7 +265,7 @@ def files(place, stem):
     return {p.name[len(stem) :]: p.read_bytes() for p in place.glob(f"{stem}.*") if p.is_file()}
 
 
-TORCHRUN = "-m torch.distributed.run --nproc-per-node 2 --master-addr 127.0.0.1 --master-port 29377"
+TORCHRUN = "-m torch.distributed.run --nproc-per-node 2 --master-addr 127.0.0.1 --master-port"
 
 
 @pytest.mark.slow
@@ -280,7 +281,8 @@ def test_those_who_share_a_run_compute_in_the_same_types(place, tmp_path, verb, 
     name = f"{how}.{verb}.mcool" if verb == "predict" else f"{how}.{verb}"
     line = runs.arguments(place, place / name) if verb == "predict" else screen(place, name)
     line += ["--dtype", "bfloat16", *(["--nproc", "2"] if how == "nproc" else [])]
-    before = TORCHRUN.split() if how == "torchrun" else []
+    port = str(29500 + os.getpid() % 1000)
+    before = [*TORCHRUN.split(), port] if how == "torchrun" else []
     ran = subprocess.run(
         [sys.executable, *before, "-m", "orca_cool", *line],
         env=environment, cwd=tmp_path, capture_output=True, text=True,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pickle
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
@@ -45,6 +46,8 @@ class Ranks:
 
     #: How often the ranks have met in this process: each counts for itself, and all alike.
     _meetings = 0
+    #: Likewise, how often something was asked that is the same for all.
+    _asked = 0
 
     numerics = None  # every rank's are those of rank 0: the work folder's settings say so
 
@@ -76,13 +79,7 @@ class Ranks:
 
     def __enter__(self) -> Ranks:
         with _peers():
-            store, rank, world = next(dist.rendezvous("env://", timeout=PATIENCE))
-            if os.environ.get("GROUP_WORLD_SIZE") == "1":
-                # torchrun's store on a single node lives on through restarts, with the addresses of
-                # ranks that are dead
-                store = dist.PrefixStore(
-                    f"orca-cool/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store
-                )
+            store, rank, world = _shared_store()
             Ranks._meetings += 1
             self._store = dist.PrefixStore(f"meeting/{Ranks._meetings}", store)
             dist.init_process_group(
@@ -206,12 +203,27 @@ def same_for_all(ranks: Ranks, value: Callable[[], T]) -> T:
     if dist.is_initialized():
         found: T = ranks.agree(value() if ranks.rank == 0 else None)
         return found
-    with ranks:
-        found = ranks.agree(value() if ranks.rank == 0 else None)
-        if ranks.rank > 0:
-            with _peers():
-                dist.barrier()  # where rank 0 waits before it leaves
+    made = value() if ranks.rank == 0 else None
+    with _peers():
+        store, _, _ = _shared_store()
+        Ranks._asked += 1
+        key = f"same for all/{Ranks._asked}"
+        if ranks.rank == 0:
+            store.set(key, pickle.dumps(made))
+        store.wait([key], PATIENCE)
+        found = pickle.loads(store.get(key))
     return found
+
+
+def _shared_store() -> tuple[Any, int, int]:
+    """The store of torchrun that all ranks see, this rank, and their number."""
+    store, rank, world = next(dist.rendezvous("env://", timeout=PATIENCE))
+    if os.environ.get("GROUP_WORLD_SIZE") == "1":
+        # torchrun's store on a single node lives on through restarts, with the addresses of ranks
+        # that are dead
+        restart = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+        store = dist.PrefixStore(f"orca-cool/{restart}", store)
+    return store, rank, world
 
 
 @contextlib.contextmanager
