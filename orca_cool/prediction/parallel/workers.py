@@ -1,0 +1,149 @@
+"""Dask workers that do pieces of shared work. What they find comes back with the tasks; the files
+that a job reads must lie where all workers see them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from orca_cool.prediction.job import Opened
+from orca_cool.prediction.parallel.connection import Cluster, device_of_worker
+from orca_cool.prediction.progress import Report
+from orca_cool.prediction.shared_job import MERGES, PiecewiseJob
+from orca_cool.prediction.sharing import (
+    ALONE,
+    Alone,
+    Keep,
+    Piece,
+    Pieces,
+    Shareable,
+    on_device,
+    require_same,
+)
+
+#: Items of a task, as far as pieces allow: more, and a lost worker or a run that is killed costs
+#: more; fewer, and more time goes into handing them out.
+PER_TASK = 32
+#: Tasks at hand for each worker.
+AT_HAND = 2
+
+#: The last job's work in each worker process, of whose threads one predicts at a time.
+_kept: dict[str, Shareable] = {}
+_one = threading.Lock()
+
+
+def _prepared(kind: type[PiecewiseJob], text: str) -> Shareable:
+    """The work of a job, made once in each worker process."""
+    if text not in _kept:
+        _kept.clear()
+        job = kind.from_json(text)
+        job = dataclasses.replace(job, device=device_of_worker(job.device))
+        _kept[text] = job.work_of(job.open(), ALONE, lambda line: None)
+    return _kept[text]
+
+
+def describe(kind: type[PiecewiseJob], text: str) -> tuple[dict[str, str], int]:
+    """A task: how a worker computes, and how many items it likes best to predict at once."""
+    with _one:
+        prepared = _prepared(kind, text)
+        return prepared.engine.numerics, prepared.windows_per_batch
+
+
+def work(
+    kind: type[PiecewiseJob], text: str, settings: Mapping[str, Any], pieces: Sequence[Piece]
+) -> list[list[Any]]:
+    """A task: predict pieces of a job's work.
+
+    Parameters
+    ----------
+    kind, text : class of the job, and the job as JSON.
+    settings : of the work; OutputError if this worker's are others.
+
+    Returns
+    -------
+    For each piece what was found of each item.
+    """
+    with _one:
+        prepared = _prepared(kind, text)
+        require_same(settings, prepared.settings)
+        return [prepared.score(*piece) for piece in pieces]
+
+
+class OfWorkers(Cluster, Alone):
+    """The workers of a dask cluster; a context manager.
+
+    Parameters
+    ----------
+    where : see :class:`~orca_cool.prediction.parallel.connection.Cluster`.
+    job : what to compute.
+    """
+
+    def __init__(self, where: str, job: PiecewiseJob):
+        super().__init__(where)
+        self.kind, self.text = type(job), job.of_worker().to_json()
+        self._futures: dict[Any, list[Piece]] = {}
+        self._told: tuple[dict[str, str], int] | None = None
+
+    def greet(self) -> None:
+        """Ask a worker how it computes; it answers while this process makes itself ready."""
+        self._asked = self.client.submit(describe, self.kind, self.text, pure=False)
+
+    def _answer(self) -> tuple[dict[str, str], int]:
+        if self._told is None:
+            self._told = self.result(self._asked)
+        return self._told
+
+    @property
+    def numerics(self) -> dict[str, str]:
+        """How the workers compute."""
+        return self._answer()[0]
+
+    @property
+    def batch(self) -> int:
+        """Items of a piece, as the workers like best."""
+        return self._answer()[1]
+
+    def __exit__(self, *raised: Any) -> None:
+        self.cancel(list(self._futures))
+        super().__exit__(*raised)
+
+    def opened(self, opened: Opened) -> Opened:
+        """On this machine's processor: here nothing is predicted."""
+        return on_device(opened, **MERGES)
+
+    def predict(self, shared: Shareable, pieces: Pieces, keep: Keep, tick: Report) -> None:
+        """As :meth:`Alone.predict`; tasks are handed out as others are done, so that all workers
+        have some at hand.
+        """
+        from distributed import wait
+
+        tasks = self._tasks(pieces)
+        while True:
+            room = max(1, len(self.client.ncores()), self.workers) * AT_HAND - len(self._futures)
+            for part in islice(tasks, max(0, room)):
+                task = self.client.submit(
+                    work, self.kind, self.text, shared.settings, part, retries=2, pure=False
+                )
+                self._futures[task] = part
+            if not self._futures:
+                return
+            for task in wait(list(self._futures), return_when="FIRST_COMPLETED").done:
+                found = self.result(task)
+                for piece, its in zip(self._futures.pop(task), found):
+                    keep(piece, its)
+                tick(shared.done, shared.total)
+
+    def _tasks(self, pieces: Pieces) -> Iterator[list[Piece]]:
+        """Runs of neighbouring pieces, which share a window; towards the end they are shorter, so
+        that all workers end together.
+        """
+        every, left = iter(pieces), len(pieces)
+        while left:
+            fair = -(-left // (self.workers * AT_HAND))
+            part = list(islice(every, max(1, min(fair, PER_TASK // self.batch))))
+            left -= len(part)
+            yield part
