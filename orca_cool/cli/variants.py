@@ -73,6 +73,13 @@ def _remains(params: dict[str, Any]) -> str | None:
     is_flag=True,
     help="A variant that cannot be scored is an error, not a row with the reason.",
 )
+@click.option(
+    "--stop-below",
+    type=float,
+    metavar="X",
+    help="Leave out a variant's finer levels where no pixel's ln(observed/expected) changes by X "
+    "or more at the coarsest [default: all levels].",
+)
 @workers_options("variants", NEEDS)
 @dry_run_option
 @json_option

@@ -226,6 +226,7 @@ def settings_of(
         "resolutions": list(scoring.resolutions),
         "shifts": list(scoring.shifts),
         "maps": None if scoring.maps is None else str(scoring.maps),
+        **({} if scoring.stop_below is None else {"stop_below": scoring.stop_below}),
         **(share.numerics or engine.numerics),
         **identity,
     }

@@ -52,6 +52,8 @@ class VariantsJob(PiecewiseJob):
     maps : folder for the matrices, one .npz a variant.
     shifts : comma-separated bp by which windows are also moved; scores are averaged.
     strict : a variant that cannot be scored is an error, not a row with the reason.
+    stop_below : a variant's finer levels are left out where no pixel's log observed/expected
+        changes by so much at the coarsest; None: none are.
     force : replace the output, and start anew.
     """
 
@@ -64,6 +66,7 @@ class VariantsJob(PiecewiseJob):
     maps: str | None = None
     shifts: str = ""
     strict: bool = False
+    stop_below: float | None = None
     force: bool = False
 
     def check(self) -> None:
@@ -80,7 +83,13 @@ class VariantsJob(PiecewiseJob):
             check_output(Path(self.output), self.force)
         if self.maps is not None and Path(self.maps).exists() and not Path(self.maps).is_dir():
             raise OutputError(f"--maps {self.maps!r} is a file; give a folder")
-        self._shifts()
+        if self._shifts() and self.stop_below is not None:
+            raise EditError(
+                f"--stop-below {self.stop_below:g} and --shifts {self.shifts!r}: an average is of "
+                f"levels that are predicted in all windows; leave one out"
+            )
+        if self.stop_below is not None and not self.stop_below > 0:
+            raise EditError(f"--stop-below {self.stop_below:g} is not a number above 0")
         self.chosen(self.spec)
 
     def check_inputs(self) -> None:
@@ -254,7 +263,8 @@ class VariantsJob(PiecewiseJob):
         if self.loops:
             loops = read_loops(self.loops, opened.reference.chromsizes)
         maps = None if self.maps is None else Path(self.maps)
-        return Scoring(levels, Choices(loops=loops), self._shifts(), maps, self.strict)
+        choices = Choices(loops=loops)
+        return Scoring(levels, choices, self._shifts(), maps, self.strict, self.stop_below)
 
     def _identity(self, opened: Opened) -> dict[str, str | None]:
         """What tells this table from another, beside model and settings."""

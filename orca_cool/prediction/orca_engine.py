@@ -42,7 +42,7 @@ from orca_cool.prediction.end_to_end import (
 from orca_cool.prediction.engine import OnEncoding, Request, Root, StrandMaps, WindowMap, average
 from orca_cool.prediction.many_roots import RootWindows, decode_roots
 from orca_cool.prediction.windows import Window
-from orca_cool.prediction.zoom import EncodedZoom
+from orca_cool.prediction.zoom import EncodedZoom, GoOn
 
 #: Base bins encoded between two looks at whether the caller has something more urgent.
 ENCODED_AT_ONCE = 2000
@@ -320,9 +320,9 @@ class OrcaEngine:
         return zoom.encode_zoom(self, module, chrom, position, edges)
 
     def decode_zooms(
-        self, module: ModuleSpec, zooms: Sequence[EncodedZoom]
+        self, module: ModuleSpec, zooms: Sequence[EncodedZoom], go_on: GoOn | None = None
     ) -> list[list[ContactMap]]:
-        return zoom.decode_zooms(self, module, zooms)
+        return zoom.decode_zooms(self, module, zooms, go_on)
 
     def zoom_concatenated(
         self, module: ModuleSpec, segments: Sequence[Segment], starts: Mapping[int, int]

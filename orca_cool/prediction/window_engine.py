@@ -23,7 +23,7 @@ from orca_cool.model.window_model import WindowModel
 from orca_cool.prediction.engine import OnEncoding, Request, Root, StrandMaps, WindowMap, average
 from orca_cool.prediction.many_roots import RootWindows, decode_roots
 from orca_cool.prediction.windows import Window, centred_on, zoom_top, zoom_windows
-from orca_cool.prediction.zoom import EncodedZoom, zoom_map
+from orca_cool.prediction.zoom import EncodedZoom, GoOn, still_wanted, zoom_map
 from orca_cool.profile import staged
 
 #: Windows and strands predicted at once, unless the caller says how many.
@@ -175,19 +175,28 @@ class WindowEngine:
         return EncodedZoom(chrom, [codes], starts, origin)
 
     def decode_zooms(
-        self, module: ModuleSpec, zooms: Sequence[EncodedZoom]
+        self, module: ModuleSpec, zooms: Sequence[EncodedZoom], go_on: GoOn | None = None
     ) -> list[list[ContactMap]]:
         expected, bins = self.expected(module), self.spec.bins
         out: list[list[ContactMap]] = [[] for _ in zooms]
+        live = list(range(len(zooms)))
         for r in module.resolutions:
             requests: list[Request] = [
-                (Root(module, [{1: z.strands[0]}]), Window(r, z.starts[r], None, 0), None)
-                for z in zooms
+                (
+                    Root(module, [{1: zooms[k].strands[0]}]),
+                    Window(r, zooms[k].starts[r], None, 0),
+                    None,
+                )
+                for k in live
             ]
             matrix, eps = expected.expected_matrix(r, bins), expected.eps(r, bins)
-            for z, pair, levels in zip(zooms, self.decode_windows(requests), out):
+            for k, pair in zip(live, self.decode_windows(requests)):
+                z = zooms[k]
                 start = z.origin + z.starts[r] * r
-                levels.append(zoom_map(z.chrom, r, start, average(pair, 0), matrix, eps))
+                out[k].append(zoom_map(z.chrom, r, start, average(pair, 0), matrix, eps))
+            live = still_wanted(live, out, go_on)
+            if not live:
+                break
         return out
 
     def zoom_concatenated(

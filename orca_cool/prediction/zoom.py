@@ -7,7 +7,7 @@ The windows' phase is arbitrary: they need not lie on the bins of the chromosome
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -53,6 +53,18 @@ class EncodedZoom:
     segments: list[Segment] | None = None
     reverse_expected_starts: Mapping[int, int] = dataclasses.field(default_factory=dict)
     turned: list[Segment] | None = None
+
+
+#: Called with the maps of each zoom so far; which of them are wanted at the next level.
+GoOn = Callable[[Sequence[Sequence["ContactMap"]]], Sequence[bool]]
+
+
+def still_wanted(
+    live: Sequence[int], out: Sequence[Sequence[ContactMap]], go_on: GoOn | None
+) -> list[int]:
+    """Of the zooms that have come so far, by number, those that go on."""
+    wanted = None if go_on is None else go_on(out)
+    return [k for k in live if wanted is None or wanted[k]]
 
 
 def zoom_map(
@@ -144,11 +156,15 @@ def zoom_concatenated(
 
 @torch.inference_mode()
 def decode_zooms(
-    engine: OrcaEngine, module: ModuleSpec, zooms: Sequence[EncodedZoom]
+    engine: OrcaEngine, module: ModuleSpec, zooms: Sequence[EncodedZoom], go_on: GoOn | None = None
 ) -> list[list[ContactMap]]:
     """The maps of several zooms, each level by level.
 
     Several together fill a batch; the numbers of a zoom do not depend on the others.
+
+    Parameters
+    ----------
+    go_on : asked after each level which zooms are wanted any finer; None: all are.
     """
     expected, bins = engine.expected(module), engine.spec.bins
     encodings = [
@@ -157,9 +173,11 @@ def decode_zooms(
     above: list[StrandMaps | None] = [None for _ in zooms]
     before: int | None = None
     out: list[list[ContactMap]] = [[] for _ in zooms]
+    live = list(range(len(zooms)))
     for r in module.resolutions:
         windows = []
-        for zoom, found, maps in zip(zooms, encodings, above):
+        for k in live:
+            zoom, found, maps = zooms[k], encodings[k], above[k]
             w = Window(r, zoom.starts[r], None if before is None else zoom.starts[before], 0)
             forward, reverse = (
                 strand_window(
@@ -178,9 +196,8 @@ def decode_zooms(
                 reverse = dataclasses.replace(reverse, expected_start=there)
             windows += [forward, reverse]
         decoded = engine.decoder.decode(module, r, windows)
-        above = list(zip(decoded[::2], decoded[1::2]))
-        for zoom, pair, levels in zip(zooms, above, out):
-            assert pair is not None
+        for k, pair in zip(live, zip(decoded[::2], decoded[1::2])):
+            zoom, above[k] = zooms[k], pair
             begin = zoom.starts[r] * r
             if zoom.segments is None:
                 matrix = expected.expected_matrix(r, bins)
@@ -188,6 +205,9 @@ def decode_zooms(
                 matrix = expected.assembled(r, plain(zoom.segments), begin, bins)
             start, eps = zoom.origin + begin, expected.eps(r, bins)
             averaged = average(pair, engine.spec.map_number)
-            levels.append(zoom_map(zoom.chrom, r, start, averaged, matrix, eps))
+            out[k].append(zoom_map(zoom.chrom, r, start, averaged, matrix, eps))
         before = r
+        live = still_wanted(live, out, go_on)
+        if not live:
+            break
     return out
