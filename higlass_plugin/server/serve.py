@@ -29,6 +29,7 @@ from orca_cool.model.assembly import agreed_assembly
 from orca_cool.model.bundle import load_bundle
 from orca_cool.model.registry import home, resolve
 from orca_cool.prediction.device import resolve_device
+from orca_cool.prediction.number_types import check_types
 
 #: Threads that answer requests: many of them wait for predictions, those of a blocking server for
 #: minutes.
@@ -54,7 +55,7 @@ class ServeOptions:
     blocking : answer requests for tiles when the tiles are computed, for HiGlass pages that do not
         ask again as our own does.
     browser : whether a browser is opened.
-    device, dtype, encoder_dtype : see :class:`orca_cool.prediction.job.Job`.
+    device, dtype, encoder_dtype, force_dtype : see :class:`orca_cool.prediction.job.Job`.
     stores : folders of encodings, one for each model; none, or as many as models.
     chrom_names, any_genome : see :class:`orca_cool.prediction.job.Job`.
     state : folder of edits and saved views; None: ``serve`` in the user's folder.
@@ -75,6 +76,7 @@ class ServeOptions:
     device: str = "auto"
     dtype: str = "float32"
     encoder_dtype: str = "float32"
+    force_dtype: bool = False
     stores: tuple[Path, ...] = ()
     chrom_names: str | None = None
     any_genome: bool = False
@@ -160,6 +162,7 @@ def open_registry(
     they are served in that order, so that map and prediction can share an axis.
     """
     resolve_device(options.device)
+    check_types(options.dtype, options.encoder_dtype, options.force_dtype)
     bundles = [load_bundle(resolve(model)) for model in options.models]
     source = open_genome(options.genome, options.chrom_names)
     assemblies = []
@@ -180,6 +183,8 @@ def open_registry(
             device=options.device,
             dtype=options.dtype,
             encoder_dtype=options.encoder_dtype,
+            force_dtype=options.force_dtype,
+            say=say,
             store=options.stores[k] if options.stores else None,
         )
     return source

@@ -38,6 +38,7 @@ class MapPredictor:
         device: str = "auto",
         dtype: str = "float32",
         encoder_dtype: str = "float32",
+        force_dtype: bool = False,
         store: str | os.PathLike[str] | None = None,
         edges: str = EDGES[0],
         cell_type: str | None = None,
@@ -69,6 +70,7 @@ class MapPredictor:
             device=device,
             dtype=dtype,
             encoder_dtype=encoder_dtype,
+            force_dtype=force_dtype,
             store=None if store is None else os.fspath(store),
             edges=edges,
         )

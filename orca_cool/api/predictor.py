@@ -37,8 +37,9 @@ class Predictor(MapPredictor):
     model : a model (:func:`orca_cool.load_model`), its name or folder, or anybody's model that
         has what :class:`orca_cool.model.window_model.WindowModel` lists.
     genome : a genome (:func:`orca_cool.open_genome`), or its file or name.
-    device : "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:N".
-    dtype, encoder_dtype : number types of decoders and encoder; "float32" is exact.
+    device : "auto" (a CUDA GPU where there is one), "cpu", "cuda", "cuda:N" or "mps".
+    dtype, encoder_dtype : number types of decoders and encoder; "float32" is exact, others give way
+        to it where they are slower. force_dtype : take them all the same.
     store : file of encodings to read from and add to.
     edges : what the encoder sees at the ends of windows: "real" sequence, or "zero-padded".
     cell_type : one of ``model.cell_types``; None: the only one. A model of several needs it.
@@ -290,6 +291,7 @@ class Predictor(MapPredictor):
             list(job.edits.edit),
             device=job.device,
             dtype=job.dtype,
+            force_dtype=job.force_dtype,
             store=job.store,
             any_genome=job.any_genome,
             cell_type=job.cell_type,

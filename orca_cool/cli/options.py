@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from orca_cool.cli.device import DEVICE_OPTIONS
 from orca_cool.cli.guard import Stopped
 from orca_cool.cli.signals import is_stopping
 from orca_cool.errors import ModelError, RegionError, printable
-from orca_cool.model import DECODER_DTYPES, ENCODER_DTYPES
 from orca_cool.prediction import EDGES
 
 if TYPE_CHECKING:
@@ -172,28 +172,7 @@ STORE_HELP = (
 
 def device_options(function: F) -> F:
     """Where networks run, and in which number types."""
-    return all_options(
-        function,
-        [
-            click.option(
-                "--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."
-            ),
-            click.option(
-                "--dtype",
-                default="float32",
-                show_default=True,
-                type=click.Choice(DECODER_DTYPES),
-                help="Number type of the decoders; tf32 (GPU) and bfloat16 approximate.",
-            ),
-            click.option(
-                "--encoder-dtype",
-                default="float32",
-                show_default=True,
-                type=click.Choice(ENCODER_DTYPES),
-                help="Number type of the encoder; tf32 and float16 (GPU) approximate.",
-            ),
-        ],
-    )
+    return all_options(function, DEVICE_OPTIONS)
 
 
 def genome_options(function: F) -> F:
@@ -223,6 +202,7 @@ JOB = (
     "device",
     "dtype",
     "encoder_dtype",
+    "force_dtype",
     "store",
     "edges",
     "chrom_names",

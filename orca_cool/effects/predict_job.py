@@ -262,7 +262,10 @@ class PredictJob(SharedJob):
         if ranks is not None and ranks.rank > 0:
             say = _silent
         job = self.as_shared(ranks)
-        opened = opened or job.open(say)
+        if opened is None:
+            opened = job.open(say)
+        elif ranks is None:
+            opened.choice.learn(self, say)
         settings = self.settings(opened)
         if self.at is not None:
             return predict_zoom(

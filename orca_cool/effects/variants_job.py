@@ -194,8 +194,8 @@ class VariantsJob(PiecewiseJob):
         with self.sharing() as share:  # workers make themselves ready while the model is loaded
             opened = share.opened(self.ready(opened, say))
             summary = self._table(opened, share, progress, say)
-        for line in summary.lines():
-            say(line)
+            for line in (*share.told, *summary.lines()):
+                say(line)
         return summary
 
     def _table(self, opened: Opened, share: Alone, progress: bool, say: Say) -> Summary:
@@ -203,13 +203,15 @@ class VariantsJob(PiecewiseJob):
         with stage("libraries"):
             from orca_cool.effects.table import stream_table, write_table
 
-        approximate = [k for k in (self.dtype, self.encoder_dtype) if k != "float32"]
+        reference, found, scoring = self._prepared(opened)
+        numerics = share.numerics or reference.engine.numerics
+        used = (numerics.get("dtype"), numerics.get("encoder_dtype"))
+        approximate = [k for k in used if k not in (None, "float32")]
         if approximate:
             say(
-                f"approximate numbers: {', '.join(approximate)} (run `orca-cool predict` with them "
-                f"to see by how much)"
+                f"approximate numbers: {', '.join(map(str, approximate))} (run `orca-cool predict` "
+                f"with them to see by how much)"
             )
-        reference, found, scoring = self._prepared(opened)
         told: dict[str, Any] = {"identity": self._identity(opened), "share": share}
         name, shown = f"{opened.spec.name} {reference.module.name}", progress and not share.rank
         with progress_bar(shown, "variant", name, reference.engine) as bar:

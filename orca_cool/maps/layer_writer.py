@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import zlib
+from collections import deque
 from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -18,6 +22,8 @@ from orca_cool.maps.pixels import Layer, RowBlock, TransBlock, frequency, writin
 #: pixels of one HDF5 chunk: 256 kB of counts and 512 kB of bin numbers, which fit HDF5's default
 #: cache; larger ones slow small range queries
 CHUNK = 65536
+#: threads that compress, and chunks of a table that may wait for them (1.8 MB each)
+COMPRESSORS, AHEAD = 8, 4
 #: matrix cells worked on at once
 BATCH = 1 << 19
 FILTERS: dict[str, Any] = {
@@ -57,6 +63,7 @@ class PixelTable:
             for name, dtype in types.items()
         }
         self.n, self.nnz, self.sum = 0, 0, 0.0
+        self._waiting: deque[_Chunk] = deque()
 
     def append(self, **columns: np.ndarray) -> None:
         """Append columns of equal length."""
@@ -81,19 +88,51 @@ class PixelTable:
                 f"{str(self.path)!r}: a predicted log ratio is too large to store: its frequency "
                 f"overflows float32"
             )
-        with writing(self.path, self.output):
-            for name, dataset in self.columns.items():
-                values = self.held[name]
-                # what lies beyond the end of the last chunk must not depend on what was there
-                # before
-                values[n:] = 0
-                if self.precision_bits is not None and values.dtype == np.float32:
-                    _round_mantissa(values, self.precision_bits)
-                dataset.resize((self.nnz + n,))
-                dataset.id.write_direct_chunk((self.nnz,), _compress(values))
-        # summed chunk by chunk, hence the same whatever the sizes of the row blocks were
-        self.sum += float(self.held["count"][:n].sum(dtype=np.float64))
+        chunk = _Chunk(self.nnz, n, {})
+        for name, held in self.held.items():
+            values = held.copy()
+            # what lies beyond the end of the last chunk must not depend on what was there before
+            values[n:] = 0
+            if self.precision_bits is not None and values.dtype == np.float32:
+                _round_mantissa(values, self.precision_bits)
+            if name == "count":
+                # summed chunk by chunk, hence the same whatever the sizes of the row blocks were
+                self.sum += float(values[:n].sum(dtype=np.float64))
+            chunk.columns[name] = _compressors(os.getpid()).submit(_compress, values)
         self.nnz += n
+        self._waiting.append(chunk)
+        self._write(AHEAD)
+
+    def finish(self) -> None:
+        """Write all that is left."""
+        self.flush()
+        self._write(0)
+
+    def _write(self, ahead: int) -> None:
+        """Write chunks, in order, until no more than ``ahead`` are being compressed."""
+        while len(self._waiting) > ahead:
+            chunk = self._waiting.popleft()
+            compressed = {name: future.result() for name, future in chunk.columns.items()}
+            with writing(self.path, self.output):
+                for name, data in compressed.items():
+                    self.columns[name].resize((chunk.start + chunk.n,))
+                    self.columns[name].id.write_direct_chunk((chunk.start,), data)
+
+
+class _Chunk(NamedTuple):
+    """A chunk of all columns that is being compressed: its first pixel, how many, and the bytes."""
+
+    start: int
+    n: int
+    columns: dict[str, Future[bytes]]
+
+
+@functools.lru_cache(maxsize=1)
+def _compressors(process: int) -> ThreadPoolExecutor:
+    """Threads that compress beside the one that writes (zlib holds no lock of Python's); of
+    ``process``, since threads do not outlive a fork.
+    """
+    return ThreadPoolExecutor(min(COMPRESSORS, os.cpu_count() or 1), "orca-cool-zlib")
 
 
 def _compress(values: np.ndarray) -> bytes:
@@ -197,7 +236,7 @@ class LayerWriter:
             self._rows(k, row_block.start, end, row_block, by_chrom.get(k, []))
             at = (k, end)
         self._gap(at, (len(self.chroms), 0), by_chrom)
-        self.pixels.flush()
+        self.pixels.finish()
 
     def _index(self, chrom: str) -> int:
         if chrom not in self.chroms:

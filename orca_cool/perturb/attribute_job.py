@@ -287,6 +287,8 @@ class AttributeJob(PiecewiseJob):
                 said["progress"], "change", self.settings.method, work.engine
             ) as report:
                 run_shared(work, share, report)
+            for line in share.told:
+                say(line)
         return result_of(work, opened, self.settings), work
 
     def _difference(

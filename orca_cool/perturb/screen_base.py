@@ -240,7 +240,7 @@ class VirtualScreenJob(PiecewiseJob, Generic[R]):
         name, shown = f"{models} {screen.level.module.name}", progress and not share.rank
         with progress_bar(shown, "sequence", name, screen.engine) as report:
             scored = screen.run(report)
-        for line in screen.told():
+        for line in (*share.told, *screen.told()):
             say(line)
         result = self.result_of(scored, opened)
         if self.output is not None and share.rank == 0:

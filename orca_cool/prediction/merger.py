@@ -106,7 +106,10 @@ def _part(
     """
     first = min(max(0, first_bin - rows.start), len(rows.values))
     keep = (slice(first, None), slice(band))
-    level = np.round(np.log2(rows.level[keep] / resolution)).astype(np.uint8)
+    level, power = np.zeros(rows.values[keep].shape, np.uint8), 1
+    while (coarser := rows.level[keep] >= resolution << power).any():
+        level += coarser
+        power += 1
     part = {
         "chrom": np.array(chrom),
         "start": np.array(rows.start + first),

@@ -44,17 +44,24 @@ def ramp_weights(bins: int, at_start: bool, at_end: bool) -> np.ndarray:
     return np.where(i + d < bins, weights, 0.0).astype(np.float32)
 
 
+class Bands:
+    """Symmetric maps (n, n) to rows by distance: out[i, d] = y[i, i + d], 0 beyond the edge."""
+
+    def __init__(self, n: int):
+        self._padded = np.zeros((n, 2 * n), dtype=np.float32)
+        # row i of the flat view, read from column i on
+        step, item = self._padded.strides
+        self._view = np.lib.stride_tricks.as_strided(self._padded, (n, n), (step + item, item))
+
+    def of(self, y: np.ndarray) -> np.ndarray:
+        """(n, n) float32, good until the next call."""
+        self._padded[:, : len(y)] = y
+        return self._view
+
+
 def band_of(y: np.ndarray) -> np.ndarray:
-    """(n, n) symmetric map to (n, n) rows by distance: out[i, d] = y[i, i + d], 0 beyond
-    the edge.
-    """
-    n = len(y)
-    padded = np.zeros((n, 2 * n), dtype=np.float32)
-    padded[:, :n] = y
-    # row i of the flat view, read from column i on
-    return np.lib.stride_tricks.as_strided(
-        padded, (n, n), (padded.strides[0] + padded.strides[1], padded.strides[1])
-    )
+    """One map, as :class:`Bands`."""
+    return Bands(len(y)).of(y)
 
 
 class LevelMosaic:
@@ -93,10 +100,11 @@ class LevelMosaic:
         self.width = min(bins, self.band)
         self.done = self.first  # rows before this have left
         self._weights: dict[tuple[bool, bool], np.ndarray] = {}
-        planes = 3 if strand_difference else 2
-        self._open = np.zeros(
-            (planes, 0, self.width), dtype=np.float32
-        )  # sums from row `done` on: values, weights, strand_difference
+        # sums from row `done` on: values, weights, strand_difference; rows beyond `_rows` are 0
+        self._sums = np.zeros((3 if strand_difference else 2, 0, self.width), dtype=np.float32)
+        self._rows = 0
+        self._bands = Bands(bins)
+        self._product = np.empty((bins, self.width), np.float32)
         self._closed: Rows | None = None  # finished rows that the finer level may still read
 
     def add(self, start: int, y: np.ndarray, strand_difference: np.ndarray | None = None) -> None:
@@ -110,18 +118,27 @@ class LevelMosaic:
         if b <= a:
             return
         rows = slice(a - start, b - start)
-        need = b - self.done - self._open.shape[1]
-        if need > 0:
-            self._open = np.concatenate(
-                [self._open, np.zeros((len(self._open), need, self.width), np.float32)], axis=1
-            )
-        target = self._open[:, a - self.done : b - self.done]
+        self._make_room(b - self.done)
+        target = self._sums[:, a - self.done : b - self.done]
         weights = self._weights[edges][rows, : self.width]
-        target[0] += weights * band_of(y)[rows, : self.width]
+        product = self._product[: b - a]
+        target[0] += np.multiply(weights, self._bands.of(y)[rows, : self.width], out=product)
         target[1] += weights
         if self.with_strand_difference:
             assert strand_difference is not None
-            target[2] += weights * band_of(strand_difference)[rows, : self.width]
+            band = self._bands.of(strand_difference)[rows, : self.width]
+            target[2] += np.multiply(weights, band, out=product)
+
+    def _make_room(self, rows: int) -> None:
+        """Have at least ``rows`` rows of sums; more are made than are asked for, so that they are
+        seldom moved.
+        """
+        if rows > self._sums.shape[1]:
+            planes, _, width = self._sums.shape
+            larger = np.zeros((planes, max(2 * self._sums.shape[1], rows), width), np.float32)
+            larger[:, : self._rows] = self._sums[:, : self._rows]
+            self._sums = larger
+        self._rows = max(self._rows, rows)
 
     def close(self, upto: int) -> Rows:
         """Finish the rows before bin ``upto`` (no later window may touch them; the coarser level
@@ -129,36 +146,34 @@ class LevelMosaic:
         """
         upto = min(max(upto, self.done), self.last)
         rows = upto - self.done
-        missing = rows - self._open.shape[1]
-        if missing > 0:
-            self._open = np.concatenate(
-                [self._open, np.zeros((len(self._open), missing, self.width), np.float32)], axis=1
-            )
-        sums, self._open = self._open[:, :rows], self._open[:, rows:].copy()
-        weight = np.zeros((rows, self.band), np.float32)
-        weight[:, : self.width] = sums[1]
-        value = np.zeros_like(weight)
-        value[:, : self.width] = sums[0]
+        self._make_room(rows)
+        shape = rows, self.band
+        weight, value = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        weight[:, : self.width], value[:, : self.width] = self._sums[1, :rows], self._sums[0, :rows]
         strand_difference = None
         if self.with_strand_difference:
-            strand_difference = np.zeros_like(weight)
-            strand_difference[:, : self.width] = sums[2]
-        level = np.full(weight.shape, self.resolution, np.int32)
-        i = np.arange(self.done, upto)[:, None]
-        j = i + np.arange(self.band)[None, :]
+            strand_difference = np.zeros(shape, np.float32)
+            strand_difference[:, : self.width] = self._sums[2, :rows]
+        self._drop(rows)
+        level = np.full(shape, self.resolution, np.int32)
         if self.coarser is not None and rows:
             rest = np.maximum(0.0, 1.0 - weight)
-            use = rest > 0
-            f = self.coarser.resolution // self.resolution
-            up = self.coarser.look_up(i // f, j // f - i // f)
-            known = use & np.isfinite(up.values)
-            rest = np.where(known, rest, 0.0).astype(np.float32)
-            level = np.where(known & (weight < 0.5), up.level, level)
-            value += rest * np.where(known, up.values, 0.0)
+            factor = self.coarser.resolution // self.resolution
+            up = self.coarser.stretched(factor, self.done, shape)
+            known = (rest > 0) & np.isfinite(up.values)
+            rest *= known
+            np.copyto(level, up.level, where=known & (weight < 0.5))
+            sums = [(value, up.values)]
             if strand_difference is not None and up.strand_difference is not None:
-                strand_difference += rest * np.where(known, up.strand_difference, 0.0)
+                sums.append((strand_difference, up.strand_difference))
+            for total, part in sums:
+                np.copyto(part, 0.0, where=~known)
+                part *= rest
+                total += part
             weight += rest
-        empty = (weight <= 0) | (j >= self.last)
+        empty = weight <= 0
+        for row in range(max(0, self.last - self.band - self.done), rows):
+            empty[row, self.last - self.done - row :] = True  # pairs beyond the last bin
         weight[empty] = 1.0
         value /= weight
         value[empty] = np.nan
@@ -170,17 +185,39 @@ class LevelMosaic:
         self.done = upto
         return out
 
-    def look_up(self, row: np.ndarray, distance: np.ndarray) -> Rows:
-        """Finished pixels at (row, row + distance), broadcast; NaN beyond the band."""
-        kept = self._closed
+    def _drop(self, rows: int) -> None:
+        """Forget the sums of the first rows, which are finished."""
+        left = self._rows - rows
+        if left:
+            self._sums[:, :left] = self._sums[:, rows : self._rows].copy()
+        self._sums[:, left : self._rows] = 0.0
+        self._rows = left
+
+    def stretched(self, factor: int, first: int, shape: tuple[int, int]) -> Rows:
+        """Finished pixels for the rows by distance of a finer level; NaN beyond the band.
+
+        Parameters
+        ----------
+        factor : bins of the finer level to one here. first : its first row. shape : of its rows.
+        """
+        kept, (rows, band) = self._closed, shape
         assert kept is not None
-        shape = np.broadcast_shapes(row.shape, distance.shape)
-        inside = np.broadcast_to(distance < self.band, shape)
-        r = np.broadcast_to(row - kept.start, shape)
-        d = np.minimum(distance, self.band - 1)
-        values = np.where(inside, kept.values[r, d], np.float32(np.nan))
-        strand_difference = None if kept.strand_difference is None else kept.strand_difference[r, d]
-        return Rows(kept.start, values, kept.level[r, d], strand_difference)
+        values, level = np.empty(shape, np.float32), np.empty(shape, np.int32)
+        difference = None if kept.strand_difference is None else np.empty(shape, np.float32)
+        for k in range(min(factor, rows)):
+            # the pair (i, i + d) there is (i // factor, (i % factor + d) // factor) here
+            i = first + k
+            distance = (i % factor + np.arange(band)) // factor
+            inside = int(np.searchsorted(distance, self.band))
+            distance = np.minimum(distance, self.band - 1)
+            start = i // factor - kept.start
+            here = slice(start, start + -(-(rows - k) // factor))
+            values[k::factor] = kept.values[here].take(distance, axis=1)
+            values[k::factor, inside:] = np.nan
+            level[k::factor] = kept.level[here].take(distance, axis=1)
+            if difference is not None and kept.strand_difference is not None:
+                difference[k::factor] = kept.strand_difference[here].take(distance, axis=1)
+        return Rows(first, values, level, difference)
 
     def forget(self, before: int) -> None:
         """Drop finished rows before bin ``before``: the finer level has passed them."""
@@ -213,7 +250,7 @@ class LevelMosaic:
 
     def state(self) -> dict[str, np.ndarray]:
         """Arrays that, with :meth:`restore`, continue the mosaic bit for bit."""
-        out = {"done": np.array(self.done), "open": self._open}
+        out = {"done": np.array(self.done), "open": self._sums[:, : self._rows]}
         if self._closed is not None:
             out |= {
                 "closed_start": np.array(self._closed.start),
@@ -226,7 +263,8 @@ class LevelMosaic:
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """Inverse of :meth:`state`."""
-        self.done, self._open = int(state["done"]), state["open"]
+        self.done, self._sums = int(state["done"]), np.array(state["open"])
+        self._rows = self._sums.shape[1]
         self._closed = None
         if "closed" in state:
             self._closed = Rows(

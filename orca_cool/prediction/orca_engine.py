@@ -58,7 +58,9 @@ class OrcaEngine:
     device : see :func:`orca_cool.prediction.device.resolve_device`.
     dtype : of the decoders: "float32"; "tf32" (GPU) and "bfloat16" are approximations, see
         :meth:`approximation_error`.
-    encoder_dtype : of the encoder: "float32"; "tf32" and "float16" (GPU) are approximations.
+    encoder_dtype : of the encoder: "float32"; "tf32", "float16" (CUDA) and "bfloat16" (CPU) are
+        approximations.
+    asked : number types that were asked for and are not used, for :attr:`numerics`.
     store : encodings on disk to read from and add to, or the path where such a store is or is to be
         made.
     edges : "real": encodings see the chromosome beyond their window; "zero-padded": windows end in
@@ -84,6 +86,7 @@ class OrcaEngine:
         dtype: str = "float32",
         *,
         encoder_dtype: str = "float32",
+        asked: Mapping[str, str] | None = None,
         store: EncodingStore | str | os.PathLike[str] | None = None,
         edges: str = "real",
         batch: int | None = None,
@@ -105,12 +108,17 @@ class OrcaEngine:
         _ = self.spec.map_number  # ModelError at once where none of several is chosen
         self.device = resolve_device(device)
         self.dtype, self.encoder_dtype, self.edges = dtype, encoder_dtype, edges
+        self.asked = dict(asked or {})
         self.model = bundle.model.to(self.device).eval()
         edited = source if isinstance(source, EditedGenome) and reuse else None
         encoded = edited.source if edited else source
         if isinstance(store, str | os.PathLike):
             store = EncodingStore.open(
-                store, self.model.encoder, encoded, model_name=self.spec.name
+                store,
+                self.model.encoder,
+                encoded,
+                model_name=self.spec.name,
+                encoder_dtype=encoder_dtype,
             )
         self.cascade = FastCascade(self.model, self.device, dtype)
         encoder = FastEncoder(self.model.encoder, self.device, encoder_dtype)
@@ -145,6 +153,7 @@ class OrcaEngine:
             "device": self.device.type,
             "dtype": self.dtype,
             "encoder_dtype": self.encoder_dtype,
+            **self.asked,
             "encodings": self.encodings.dtype,
             "edges": self.edges,
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 
 J = TypeVar("J", bound="SharedJob")
 P = TypeVar("P", bound="PiecewiseJob")
+T = TypeVar("T")
 
 #: Settings of a process that only merges what others compute, perhaps without their devices.
 MERGES: dict[str, Any] = {
     "device": "cpu",
     "dtype": "float32",
     "encoder_dtype": "float32",
+    "force_dtype": False,
     "store": None,
     "edges": None,
 }
@@ -54,6 +56,16 @@ class SharedJob(Job):
         super().check()
         if self.nproc > 1 and self.dask is not None:
             raise OutputError(f"--nproc {self.nproc} and --dask {self.dask!r}: give one of them")
+
+    def agreed(self, value: Callable[[], T]) -> T:
+        """As rank 0 of torchrun has it; without ranks, as this process has it."""
+        if not is_rank():
+            return value()
+        from orca_cool.prediction.parallel.ranks import Ranks, same_for_all
+
+        ranks = Ranks.from_environment()
+        assert ranks is not None
+        return same_for_all(ranks, value)
 
     def as_shared(self: J, ranks: Ranks | None) -> J:
         """The job as this process does it, one of several or not.

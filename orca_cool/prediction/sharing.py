@@ -107,6 +107,7 @@ class Alone:
     batch : items of a piece, None: as this process's engine likes best.
     rank : number of this process among those that share; the first, 0, writes the files.
     restarted : those who share were killed and have been started again.
+    told : what the user should know of how they compute, in lines.
     """
 
     rank = 0
@@ -119,6 +120,10 @@ class Alone:
     @property
     def batch(self) -> int | None:
         return None
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        return ()
 
     def opened(self, opened: Opened) -> Opened:
         """Model and genome, as this process uses them."""

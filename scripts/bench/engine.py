@@ -29,6 +29,7 @@ from common import Random, released_size
 from reference import plain
 
 from orca_cool.genome.regions import Region
+from orca_cool.model.cascade import Orca
 from orca_cool.model.fast.decoder import FastCascade
 from orca_cool.model.fast.encoder import FastEncoder
 from orca_cool.prediction.levels import Settings
@@ -37,6 +38,8 @@ from orca_cool.prediction.to_file import predict_to_file
 from orca_cool.prediction.windows import plan, zoom_top, zoom_windows
 
 MB = 1_000_000
+#: bfloat16 decoders as version 0.1 has them.
+UNPHASED = "bfloat16 of 0.1"
 #: chromosome of the 32 Mb series: whole blocks, a little more than the window
 SERIES = 33_600_000
 #: chromosomes of hg38, Mb: what the whole-genome time is worked out for
@@ -106,10 +109,11 @@ def encoder(options: argparse.Namespace, device: torch.device, kind: str) -> dic
     found |= {"plain": statistics.median(a for a, _ in runs) / options.megabases}
     found |= {"fast": statistics.median(b for _, b in runs) / options.megabases}
     found |= {"ratio": statistics.median(a / b for a, b in runs)}
-    for dtype in ("tf32", "float16") if device.type == "cuda" else ():
+    for dtype in ("tf32", "float16") if device.type == "cuda" else ("bfloat16",):
         rough = FastEncoder(net, device, dtype)
         y = rough.span(lambda a, b: codes[a:b], 0, size, ends=(True, True))
         found[f"{dtype} sd"] = sd(quick(), y)
+        found[f"{dtype} r"] = float(np.corrcoef(quick().cpu().flatten(), y.cpu().flatten())[0, 1])
         found[dtype] = (
             seconds(
                 lambda rough=rough: rough.span(lambda a, b: codes[a:b], 0, size, ends=(True, True)),
@@ -118,6 +122,22 @@ def encoder(options: argparse.Namespace, device: torch.device, kind: str) -> dic
             / options.megabases
         )
     return found
+
+
+def unphased(model: Orca, name: str, resolutions: tuple[int, ...]) -> FastCascade:
+    """Decoders of a module in bfloat16 on the CPU as they were in version 0.1: convolutions as they
+    are, not by phase.
+    """
+    cascade = FastCascade(model, "cpu", "bfloat16")
+    for key in (*((name, r) for r in resolutions), None):
+        decoder = cascade._fast(key)
+        net = model.base_decoder if key is None else model.decoders[name][str(key[1])]
+        decoder._linear, decoder._convs = (
+            [decoder._pair(m, d) for m, d in zip(modules, decoder.spec.dilations)]
+            for modules in (net.lconvtwos, net.convtwos)
+        )
+        decoder._phased = []
+    return cascade
 
 
 def decoder(options: argparse.Namespace, device: torch.device) -> dict[str, float]:
@@ -134,6 +154,9 @@ def decoder(options: argparse.Namespace, device: torch.device) -> dict[str, floa
     found: dict[str, float] = {}
     kinds = ["float32", "bfloat16"] + (["tf32"] if device.type == "cuda" else [])
     cascades = {dtype: FastCascade(model, device, dtype) for dtype in kinds}
+    if device.type == "cpu":
+        kinds.append(UNPHASED)
+        cascades[UNPHASED] = unphased(model, module.name, (8000, 4000))
     for name, resolution in (("level", 8000), ("finest", 4000)):
         runs: dict[str, list[float]] = {"plain": [], **{k: [] for k in kinds}}
         prepared = {k: c.prepare(module, resolution, distance) for k, c in cascades.items()}
@@ -223,6 +246,15 @@ def series_fast(options: argparse.Namespace, device: torch.device) -> dict[str, 
     found["bfloat16"] = seconds(
         lambda: maps.update(rough=rough.zoom(module, "chrR", 22 * MB)), device
     )
+    if device.type == "cpu":
+        both = OrcaEngine(engine.bundle, engine.source, "cpu", "bfloat16", encoder_dtype="bfloat16")
+        found["bfloat16 both"] = seconds(
+            lambda: maps.update(both=both.zoom(module, "chrR", 14 * MB)), device
+        )
+        for exact, m in zip(maps["first"], maps["both"]):
+            found[f"both {m.resolution}"] = sd(
+                torch.from_numpy(exact.values), torch.from_numpy(m.values)
+            )
     for exact, m in zip(maps["second"], maps["rough"]):
         found[f"bfloat16 {m.resolution}"] = sd(
             torch.from_numpy(exact.values), torch.from_numpy(m.values)
@@ -358,9 +390,12 @@ def report(options: argparse.Namespace, parts: list[str]) -> None:
         f"encoder: plain {e['plain']:.2f} s/Mb, fast {e['fast']:.2f} s/Mb: {e['ratio']:.1f} "
         f"times; differ by {e['difference']:.0e} sd"
     )
-    for dtype in ("tf32", "float16"):
+    for dtype in ("tf32", "float16", "bfloat16"):
         if dtype in e:
-            say(f"encoder, {dtype}: {e[dtype]:.3f} s/Mb, off by {e[dtype + ' sd']:.0e} sd")
+            say(
+                f"encoder, {dtype}: {e[dtype]:.3f} s/Mb ({e['fast'] / e[dtype]:.2f} times as fast "
+                f"as float32), off by {e[dtype + ' sd']:.0e} sd, r {e[dtype + ' r']:.5f}"
+            )
     if "networks" in parts:
         a, b = (measure(options, "encoder", kind)["peak"] for kind in ("plain", "fast"))
         say(f"encoder, peak memory: plain {a:.2f} GB, fast {b:.2f} GB")
@@ -370,10 +405,16 @@ def report(options: argparse.Namespace, parts: list[str]) -> None:
             f"{kind} {d[f'{level} {kind}']:.3f} s ({d[f'{level} {kind} ratio']:.2f} times, off "
             f"by {d[f'{level} {kind} sd']:.0e} sd, "
             f"r {d[f'{level} {kind} r']:.5f})"
-            for kind in ("float32", "tf32", "bfloat16")
+            for kind in ("float32", "tf32", "bfloat16", UNPHASED)
             if f"{level} {kind}" in d
         )
         say(f"decoder, {level}, per window and strand: plain {d[f'{level} plain']:.3f} s, {text}")
+        if f"{level} {UNPHASED}" in d:
+            phased = d[f"{level} bfloat16"]
+            say(
+                f"decoder, {level}: bfloat16 {d[f'{level} {UNPHASED}'] / phased:.2f} times as fast "
+                f"as {UNPHASED}, {d[f'{level} float32'] / phased:.2f} times as float32"
+            )
     p = {"seconds": 2 * (32 * e["plain"] + 5 * d["level plain"] + d["finest plain"])}
     if "series" in parts:
         p = measure(options, "series_plain")
@@ -390,13 +431,21 @@ def report(options: argparse.Namespace, parts: list[str]) -> None:
         for what, prefix in (
             ("real flanks instead of zero padding at its ends", "edges"),
             ("bfloat16 decoders", "bfloat16"),
+            ("bfloat16 encoder and decoders", "both"),
         ):
             levels = ", ".join(
                 f"{key.split()[1]} bp {value:.2g}"
                 for key, value in f.items()
-                if key.startswith(prefix + " ")
+                if key.startswith(prefix + " ") and key.split()[1].isdigit()
             )
-            say(f"the second with {what}: at most so many sd off: {levels}")
+            if levels:
+                say(f"a series with {what}: at most so many sd off: {levels}")
+        if "bfloat16 both" in f:
+            say(
+                f"32 Mb series from nothing, bfloat16 encoder and decoders: "
+                f"{f['bfloat16 both']:.1f} s ({p['seconds'] / f['bfloat16 both']:.1f} times plain, "
+                f"{f['first'] / f['bfloat16 both']:.2f} times float32)"
+            )
         if options.wide != "none":
             w = measure(options, "series_wide")
             rest = 256 * 2 * e["fast"] * (1 - w["encoded"] / 256)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -20,9 +20,11 @@ import torch.distributed as dist
 from orca_cool.errors import OrcaCoolError
 from orca_cool.prediction.checkpoint import WorkFolder
 from orca_cool.prediction.engine import Engine, WindowMap
-from orca_cool.prediction.parallel import is_rank
+from orca_cool.prediction.parallel import is_rank, is_restarted
 from orca_cool.prediction.plan import Plan, Progress, Step, split
 from orca_cool.prediction.window_files import compute_steps, load_windows, unfinished, windows_path
+
+T = TypeVar("T")
 
 #: A rank may wait for the others as long as they compute.
 PATIENCE = timedelta(days=365)
@@ -64,7 +66,7 @@ class Ranks:
             return None
         names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
         rank, world, local = (int(os.environ[name]) for name in names)
-        return cls(rank, world, local, int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0)
+        return cls(rank, world, local, is_restarted())
 
     def device_name(self, wanted: str) -> str:
         """ "auto" or "cuda" to this rank's own GPU, where there are any; other names as they
@@ -205,6 +207,25 @@ class Ranks:
         return split(
             plan.spec, [step for step, flag in zip(plan.steps, flags.tolist()) if flag], self.world
         )
+
+
+def same_for_all(ranks: Ranks, value: Callable[[], T]) -> T:
+    """What rank 0 makes, on every rank. All ranks call this, whether they have met or not.
+
+    Raises
+    ------
+    OrcaCoolError
+        If rank 0 has stopped.
+    """
+    if dist.is_initialized():
+        found: T = ranks.agree(value() if ranks.rank == 0 else None)
+        return found
+    with ranks:
+        found = ranks.agree(value() if ranks.rank == 0 else None)
+        if ranks.rank > 0:
+            with _peers():
+                dist.barrier()  # where rank 0 waits before it leaves
+    return found
 
 
 @contextlib.contextmanager

@@ -11,9 +11,10 @@ from itertools import islice
 from typing import Any
 
 from orca_cool.prediction.job import Opened
+from orca_cool.prediction.number_types import Choice, settled_by
 from orca_cool.prediction.parallel.connection import Cluster, device_of_worker
 from orca_cool.prediction.progress import Report
-from orca_cool.prediction.shared_job import MERGES, PiecewiseJob
+from orca_cool.prediction.shared_job import MERGES, PiecewiseJob, silent
 from orca_cool.prediction.sharing import (
     ALONE,
     Alone,
@@ -32,25 +33,32 @@ PER_TASK = 32
 AT_HAND = 2
 
 #: The last job's work in each worker process, of whose threads one predicts at a time.
-_kept: dict[str, Shareable] = {}
+_kept: dict[str, tuple[Shareable, Opened]] = {}
 _one = threading.Lock()
 
 
-def _prepared(kind: type[PiecewiseJob], text: str) -> Shareable:
-    """The work of a job, made once in each worker process."""
+def _prepared(kind: type[PiecewiseJob], text: str) -> tuple[Shareable, Opened]:
+    """The work of a job, its model and genome, made once in each worker process."""
     if text not in _kept:
         _kept.clear()
         job = kind.from_json(text)
         job = dataclasses.replace(job, device=device_of_worker(job.device))
-        _kept[text] = job.work_of(job.open(), ALONE, lambda line: None)
+        opened = job.open(silent)
+        _kept[text] = job.work_of(opened, ALONE, silent), opened
     return _kept[text]
 
 
-def describe(kind: type[PiecewiseJob], text: str) -> tuple[dict[str, str], int]:
-    """A task: how a worker computes, and how many items it likes best to predict at once."""
+#: How a worker computes, how many items it likes best to predict at once, and what the user should
+#: know of its number types.
+Answer = tuple[dict[str, str], int, tuple[str, ...]]
+
+
+def describe(kind: type[PiecewiseJob], text: str) -> Answer:
+    """A task: what a worker says of itself."""
     with _one:
-        prepared = _prepared(kind, text)
-        return prepared.engine.numerics, prepared.windows_per_batch
+        prepared, opened = _prepared(kind, text)
+        engine = prepared.engine
+        return engine.numerics, prepared.windows_per_batch, opened.number_types.told
 
 
 def work(
@@ -68,7 +76,7 @@ def work(
     For each piece what was found of each item.
     """
     with _one:
-        prepared = _prepared(kind, text)
+        prepared, _ = _prepared(kind, text)
         require_same(settings, prepared.settings)
         return [prepared.score(*piece) for piece in pieces]
 
@@ -84,18 +92,26 @@ class OfWorkers(Cluster, Alone):
 
     def __init__(self, where: str, job: PiecewiseJob):
         super().__init__(where)
-        self.kind, self.text = type(job), job.of_worker().to_json()
+        known = Choice().known(job)
+        settled = None if known is None else (known.dtype, known.encoder_dtype)
+        self._of_worker = dataclasses.replace(job.of_worker(), settled=settled)
+        self.kind, self.text = type(job), self._of_worker.to_json()
         self._futures: dict[Any, list[Piece]] = {}
-        self._told: tuple[dict[str, str], int] | None = None
+        self._said: Answer | None = None
 
     def greet(self) -> None:
-        """Ask a worker how it computes; it answers while this process makes itself ready."""
+        """Ask a worker how it computes; it answers while this process makes itself ready, and the
+        others do as it does.
+        """
         self._asked = self.client.submit(describe, self.kind, self.text, pure=False)
 
-    def _answer(self) -> tuple[dict[str, str], int]:
-        if self._told is None:
-            self._told = self.result(self._asked)
-        return self._told
+    def _answer(self) -> Answer:
+        if self._said is None:
+            self._said = self.result(self._asked)
+            settled = settled_by(self._of_worker, self._said[0])
+            if settled is not None:
+                self.text = dataclasses.replace(self._of_worker, settled=settled).to_json()
+        return self._said
 
     @property
     def numerics(self) -> dict[str, str]:
@@ -106,6 +122,11 @@ class OfWorkers(Cluster, Alone):
     def batch(self) -> int:
         """Items of a piece, as the workers like best."""
         return self._answer()[1]
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What the user should know of their number types."""
+        return self._answer()[2]
 
     def __exit__(self, *raised: Any) -> None:
         self.cancel(list(self._futures))
