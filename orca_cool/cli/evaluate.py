@@ -22,13 +22,15 @@ from orca_cool.cli.options import (
     refuse_given,
     say,
 )
+from orca_cool.cli.workers import NEEDS, quieten_dask, workers_options
 from orca_cool.errors import ModelError
+from orca_cool.prediction.parallel import only_helps
 
 if TYPE_CHECKING:
     from orca_cool.evaluate.result import Result
 
 #: Options that are about a model alone.
-PROTOCOL = ("module", "step", "window_phase", "trans")
+PROTOCOL = ("module", "step", "window_phase", "trans", "nproc", "dask")
 #: Options that are about measured maps alone.
 MEASURED = (
     "maps",
@@ -140,6 +142,7 @@ MEASURED = (
     type=click.IntRange(min=0),
     help="Of all that is random.",
 )
+@workers_options("evaluate", f"With --model. {NEEDS}")
 @output_option("Folder for scores.tsv, scores.json and figures.", required=False)
 @force_option
 @json_option
@@ -154,6 +157,8 @@ def evaluate(
     step: int | None,
     window_phase: int | None,
     trans: int | None,
+    nproc: int,
+    dask: str | None,
     edits: str | None,
     predicted: str | None,
     **options: Any,
@@ -197,7 +202,11 @@ def evaluate(
             "window_phase": window_phase or 0,
             "trans": trans or 0,
         }
-        result = _of_model(maps, chroms, job, protocol | shared)
+        quieten_dask()
+        shares = {"nproc": nproc, "dask": dask}
+        result = _of_model(maps, chroms, job | shares, protocol | shared)
+        if only_helps():
+            return
     if as_json:
         echo(json.dumps(to_json(result), indent=2, allow_nan=False))
     else:

@@ -79,7 +79,7 @@ def test_levels_are_left_out_below_those_that_hardly_change(here, share):
     assert left_out > 0
     assert left_out < len(whole) or share == 1
     if share == 1:
-        assert (ours["status"] == "ok").sum() == len(tops)  # the top levels alone
+        assert ours["status"].str.startswith("ok").sum() == len(tops)  # the top levels alone
 
 
 def test_fewer_windows_are_decoded(here, monkeypatch):
@@ -103,12 +103,12 @@ def test_fewer_windows_are_decoded(here, monkeypatch):
     assert none[top] == every[top] > 0
     assert all(none[r] < every[r] / 4 and every[r] > 0.8 * every[top] for r in finer), (every, none)
     reference = Reference(engine, module)
-    variants = [v for v in read_variants(here / "in.edits", engine.source) if v.name == "snv2"]
+    variants = [v for v in read_variants(here / "in.edits", engine.source) if v.name == "del40"]
     for below in (1e9, 1e-9):  # first the top alone, then all of it
         scoring = Scoring(module.resolutions, stop_below=below)
         rows = [row for one in iter_rows(reference, variants, scoring) for row in one.rows]
     fresh = scored(engine, module, here / "in.edits", None)
-    wanted = fresh.loc[fresh["name"] == "snv2", "mse"].tolist()
+    wanted = fresh.loc[fresh["name"] == "del40", "mse"].tolist()
     assert [row["mse"] for row in rows] == pytest.approx(wanted, rel=1e-4)
 
 
@@ -122,7 +122,7 @@ def test_on_the_command_line(here, tmp_path):
     done = CliRunner().invoke(main, line(here, tmp_path / "t.tsv", "--stop-below", "1e6"))
     assert done.exit_code == 0, done.output
     rows = pd.read_csv(tmp_path / "t.tsv", sep="\t")
-    assert set(rows.loc[rows["status"] == "ok", "resolution"]) == {160}
+    assert set(rows.loc[rows["status"].str.startswith("ok"), "resolution"]) == {160}
     assert rows.loc[rows["resolution"] < 160, "status"].str.startswith("not predicted: ").all()
     assert '"stop_below": 1000000.0' in (tmp_path / "t.tsv.json").read_text()
 
