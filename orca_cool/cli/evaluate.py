@@ -196,21 +196,13 @@ def evaluate(
     if job["model"] is None:
         result = _of_file(maps, chroms, shared)
     else:
-        protocol = {
-            "module": module,
-            "step": step,
-            "window_phase": window_phase or 0,
-            "trans": trans or 0,
-        }
-        quieten_dask()
-        shares = {"nproc": nproc, "dask": dask}
-        result = _of_model(maps, chroms, job | shares, protocol | shared)
-        if only_helps():
-            return
-    if as_json:
-        echo(json.dumps(to_json(result), indent=2, allow_nan=False))
-    else:
-        echo(table(result))
+        protocol = {"module": module, "step": step}
+        protocol |= {"window_phase": window_phase or 0, "trans": trans or 0}
+        work = job | {"nproc": nproc, "dask": dask}
+        result = _of_model(maps, chroms, work, protocol | shared)
+    if not only_helps():
+        as_text = json.dumps(to_json(result), indent=2, allow_nan=False) if as_json else None
+        echo(table(result) if as_text is None else as_text)
 
 
 def _require_maps(maps: tuple[str, ...], chroms: tuple[str, ...]) -> None:
@@ -275,6 +267,7 @@ def _of_model(
     maps: tuple[str, ...], chroms: tuple[str, ...], job: dict[str, Any], options: dict[str, Any]
 ) -> Result:
     model, genome = job.pop("model"), job.pop("genome")
+    quieten_dask()
     if len(maps) != 1:
         raise ModelError(
             f"{', '.join(map(repr, maps))} and --model {model!r}: give a predicted file or "
