@@ -169,6 +169,7 @@ class _OneByOne(_Roots[Tensor]):
         # twice as many as threads, so that none is idle while this thread encodes
         self.at_once = 2 * threads
         self._running: dict[Future[Tensor], Place] = {}
+        self._alone: Place | None = None  # what was begun when nothing else was at work
         self._strands: dict[Place, Tensor] = {}  # of windows of which the other is not there
 
     def run(self) -> Iterator[list[WindowMap]]:
@@ -178,6 +179,7 @@ class _OneByOne(_Roots[Tensor]):
                 self.open_more(lambda: len(self.queue) + len(self._running))
                 while len(self.queue) and len(self._running) < self.at_once:
                     place = self.queue.take()
+                    self._alone = None if self._running else place
                     root, window, above = self.input(place)
                     reverse = place.strand == 1
                     task = pool.submit(self.engine.decode_strand, root, window, reverse, above)
@@ -199,7 +201,7 @@ class _OneByOne(_Roots[Tensor]):
         try:
             found = future.result()
         except Exception as error:
-            if not is_out_of_memory(error) or (self.at_once == 1 and not self._running):
+            if not is_out_of_memory(error) or (self.at_once == 1 and place == self._alone):
                 raise
             self.queue.give_back(place)
             self.at_once = max(1, min(self.at_once, len(self._running) + 1) // 2)
