@@ -33,7 +33,7 @@ from orca_cool.prediction.windows import Window
 from orca_cool.profile import staged
 
 if TYPE_CHECKING:
-    from orca_cool.prediction.zoom import EncodedZoom
+    from orca_cool.prediction.zoom import EncodedZoom, GoOn
 
 #: A window's maps on both strands, (1, maps, bins, bins) each, one map for each cell type, the
 #: second in the orientation of the reverse complement; :func:`average` makes numbers of them. Of a
@@ -250,9 +250,15 @@ class Engine(Protocol):
         ...
 
     def decode_zooms(
-        self, module: ModuleSpec, zooms: Sequence[EncodedZoom]
+        self, module: ModuleSpec, zooms: Sequence[EncodedZoom], go_on: GoOn | None = ...
     ) -> list[list[ContactMap]]:
-        """The second half of :meth:`zoom`, for several; none depends on the others."""
+        """The second half of :meth:`zoom`, for several; none depends on the others.
+
+        Parameters
+        ----------
+        go_on : asked after each level, with the maps of each zoom so far, which zooms are wanted
+            any finer; None: all are.
+        """
         ...
 
     def zoom_concatenated(

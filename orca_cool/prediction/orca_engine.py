@@ -45,7 +45,7 @@ from orca_cool.prediction.root import Root, of_root
 from orca_cool.prediction.window_key import Content, add, content_of, key_of, through_store
 from orca_cool.prediction.window_store import WindowStore, numerics_of
 from orca_cool.prediction.windows import Window
-from orca_cool.prediction.zoom import EncodedZoom
+from orca_cool.prediction.zoom import EncodedZoom, GoOn
 
 #: Base bins encoded between two looks at whether the caller has something more urgent.
 ENCODED_AT_ONCE = 2000
@@ -367,9 +367,9 @@ class OrcaEngine:
         return zoom.encode_zoom(self, module, chrom, position, edges)
 
     def decode_zooms(
-        self, module: ModuleSpec, zooms: Sequence[EncodedZoom]
+        self, module: ModuleSpec, zooms: Sequence[EncodedZoom], go_on: GoOn | None = None
     ) -> list[list[ContactMap]]:
-        return zoom.decode_zooms(self, module, zooms)
+        return zoom.decode_zooms(self, module, zooms, go_on)
 
     def zoom_concatenated(
         self, module: ModuleSpec, segments: Sequence[Segment], starts: Mapping[int, int]

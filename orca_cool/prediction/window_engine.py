@@ -27,7 +27,7 @@ from orca_cool.prediction.root import Root
 from orca_cool.prediction.window_key import Content, model_digest, through_store
 from orca_cool.prediction.window_store import WindowStore, numerics_of
 from orca_cool.prediction.windows import Window, centred_on, zoom_top, zoom_windows
-from orca_cool.prediction.zoom import EncodedZoom, zoom_map
+from orca_cool.prediction.zoom import EncodedZoom, GoOn, still_wanted, zoom_map
 from orca_cool.profile import staged
 
 #: Windows and strands predicted at once, unless the caller says how many.
@@ -214,19 +214,24 @@ class WindowEngine:
         )
 
     def decode_zooms(
-        self, module: ModuleSpec, zooms: Sequence[EncodedZoom]
+        self, module: ModuleSpec, zooms: Sequence[EncodedZoom], go_on: GoOn | None = None
     ) -> list[list[ContactMap]]:
         expected, bins = self.expected(module), self.spec.bins
         out: list[list[ContactMap]] = [[] for _ in zooms]
         roots = [Root(module, partial(_read, z), content=z.content) for z in zooms]
+        live = list(range(len(zooms)))
         for r in module.resolutions:
             requests: list[Request] = [
-                (root, Window(r, z.starts[r], None, 0), None) for z, root in zip(zooms, roots)
+                (roots[k], Window(r, zooms[k].starts[r], None, 0), None) for k in live
             ]
             matrix, eps = expected.expected_matrix(r, bins), expected.eps(r, bins)
-            for z, pair, levels in zip(zooms, self.decode_windows(requests), out):
+            for k, pair in zip(live, self.decode_windows(requests)):
+                z = zooms[k]
                 start = z.origin + z.starts[r] * r
-                levels.append(zoom_map(z.chrom, r, start, average(pair, 0), matrix, eps))
+                out[k].append(zoom_map(z.chrom, r, start, average(pair, 0), matrix, eps))
+            live = still_wanted(live, out, go_on)
+            if not live:
+                break
         return out
 
     def zoom_concatenated(

@@ -74,6 +74,18 @@ class EncodedZoom:
         )
 
 
+#: Called with the maps of each zoom so far; which of them are wanted at the next level.
+GoOn = Callable[[Sequence[Sequence["ContactMap"]]], Sequence[bool]]
+
+
+def still_wanted(
+    live: Sequence[int], out: Sequence[Sequence[ContactMap]], go_on: GoOn | None
+) -> list[int]:
+    """Of the zooms that have come so far, by number, those that go on."""
+    wanted = None if go_on is None else go_on(out)
+    return [k for k in live if wanted is None or wanted[k]]
+
+
 def zoom_map(
     chrom: str,
     resolution: int,
@@ -166,28 +178,34 @@ def zoom_concatenated(
 
 @torch.inference_mode()
 def decode_zooms(
-    engine: OrcaEngine, module: ModuleSpec, zooms: Sequence[EncodedZoom]
+    engine: OrcaEngine, module: ModuleSpec, zooms: Sequence[EncodedZoom], go_on: GoOn | None = None
 ) -> list[list[ContactMap]]:
     """The maps of several zooms, each level by level.
 
     Several together fill a batch; the numbers of a zoom do not depend on the others.
+
+    Parameters
+    ----------
+    go_on : asked after each level which zooms are wanted any finer; None: all are.
     """
     expected, bins = engine.expected(module), engine.spec.bins
     roots = [zoom.root(engine, module) for zoom in zooms]
     above: list[StrandMaps | None] = [None for _ in zooms]
     before: int | None = None
     out: list[list[ContactMap]] = [[] for _ in zooms]
+    live = list(range(len(zooms)))
     for r in module.resolutions:
         requests: list[Request] = []
-        for zoom, root, maps in zip(zooms, roots, above):
-            w = Window(r, zoom.starts[r], None if before is None else zoom.starts[before], 0)
-            requests.append((root, w, maps))
+        for k in live:
+            starts = zooms[k].starts
+            w = Window(r, starts[r], None if before is None else starts[before], 0)
+            requests.append((roots[k], w, above[k]))
         reverse_expected = [
-            None if zoom.turned is not None else zoom.reverse_expected_starts[r] for zoom in zooms
+            None if zooms[k].turned is not None else zooms[k].reverse_expected_starts[r]
+            for k in live
         ]
-        above = list(engine.decode_windows(requests, reverse_expected))
-        for zoom, pair, levels in zip(zooms, above, out):
-            assert pair is not None
+        for k, pair in zip(live, engine.decode_windows(requests, reverse_expected)):
+            zoom, above[k] = zooms[k], pair
             begin = zoom.starts[r] * r
             if zoom.segments is None:
                 matrix = expected.expected_matrix(r, bins)
@@ -195,6 +213,9 @@ def decode_zooms(
                 matrix = expected.assembled(r, plain(zoom.segments), begin, bins)
             start, eps = zoom.origin + begin, expected.eps(r, bins)
             averaged = average(pair, engine.spec.map_number)
-            levels.append(zoom_map(zoom.chrom, r, start, averaged, matrix, eps))
+            out[k].append(zoom_map(zoom.chrom, r, start, averaged, matrix, eps))
         before = r
+        live = still_wanted(live, out, go_on)
+        if not live:
+            break
     return out

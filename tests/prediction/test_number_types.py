@@ -209,8 +209,9 @@ def scores(place, output, *more):
 @pytest.mark.parametrize(("found", "used"), [(SLOWER, "float32"), (FASTER, "bfloat16")])
 def test_a_table_that_goes_on_keeps_its_types(place, monkeypatch, found, used):
     from orca_cool.effects import table
+    from orca_cool.effects.unfinished_table import UnfinishedTable
 
-    add, name = table._Unfinished.add, f"{used}.tsv"
+    add, name = UnfinishedTable.add, f"{used}.tsv"
 
     def broken(self, first, rows):
         add(self, first, rows)
@@ -219,7 +220,7 @@ def test_a_table_that_goes_on_keeps_its_types(place, monkeypatch, found, used):
     timers.install(monkeypatch, found)
     monkeypatch.setattr(table, "batch_size", lambda engine: 3)
     with monkeypatch.context() as patch:
-        patch.setattr(table._Unfinished, "add", broken)
+        patch.setattr(UnfinishedTable, "add", broken)
         assert scores(place, name, "--dtype", "bfloat16").exit_code != 0
     timers.install(monkeypatch)
     result = scores(place, name, "--dtype", "bfloat16")
@@ -240,9 +241,9 @@ def screen(place, output, *more):
 
 
 def test_a_screen_that_goes_on_keeps_its_types(place, monkeypatch):
-    from orca_cool.perturb.screen_journal import ScreenJournal
+    from orca_cool.prediction.item_journal import ItemJournal
 
-    add = ScreenJournal.add
+    add = ItemJournal.add
 
     def broken(self, key, values):
         add(self, key, values)
@@ -250,7 +251,7 @@ def test_a_screen_that_goes_on_keeps_its_types(place, monkeypatch):
 
     timers.install(monkeypatch, FASTER)
     with monkeypatch.context() as patch:
-        patch.setattr(ScreenJournal, "add", broken)
+        patch.setattr(ItemJournal, "add", broken)
         assert CliRunner().invoke(main, screen(place, "s", "--dtype", "bfloat16")).exit_code != 0
     timers.install(monkeypatch)
     result = CliRunner().invoke(main, screen(place, "s", "--dtype", "bfloat16"))

@@ -31,6 +31,8 @@ T = TypeVar("T")
 PATIENCE = timedelta(days=365)
 #: Seconds between two looks at what the others have done.
 LOOK = 0.5
+#: Seconds that a rank waits for the others when all is done; one that has failed does not come.
+FAREWELL = 60.0
 
 
 class Ranks:
@@ -81,9 +83,10 @@ class Ranks:
         with _peers():
             store, rank, world = _shared_store()
             Ranks._meetings += 1
+            # a store of its own for each meeting: the addresses of the one before lead nowhere
             self._store = dist.PrefixStore(f"meeting/{Ranks._meetings}", store)
             dist.init_process_group(
-                "gloo", store=store, rank=rank, world_size=world, timeout=PATIENCE
+                "gloo", store=self._store, rank=rank, world_size=world, timeout=PATIENCE
             )
         return self
 
@@ -91,7 +94,18 @@ class Ranks:
         with contextlib.suppress(Exception):
             if kind is None and self.rank == 0 and not self._waited:
                 dist.barrier()  # the others wait there
+            if kind is None:
+                self._leave_together()
             dist.destroy_process_group()
+
+    def _leave_together(self) -> None:
+        """Hang up when nobody listens any more: what a rank has sent is lost to those that have not
+        yet read it when it goes.
+        """
+        self._store.add("leaving", 1)
+        last = time.monotonic() + FAREWELL
+        while int(self._store.add("leaving", 0)) < self.world and time.monotonic() < last:
+            time.sleep(0.01)
 
     def agree(self, value: Any) -> Any:
         """Rank 0's value, on every rank; OrcaCoolError if rank 0 has stopped."""
