@@ -127,7 +127,10 @@ def measured(options: argparse.Namespace, figures: Figures) -> dict[int, float]:
             f"(busy {share:.2f}): {told / wall:.2f} of it"
         )
         figures.add(name, {"seconds": wall, "busy": busy})
-        figures.modelled |= {f"{name}: seconds": told, f"{name}: busy": share}
+        figures.modelled |= {
+            f"{name}: seconds by the model": told,
+            f"{name}: busy by the model": share,
+        }
     return {r: mean.get(r, mean[max(mean)]) for r in LEVELS} | {4000: mean[max(mean)] * 1.6}
 
 

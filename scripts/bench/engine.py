@@ -471,6 +471,8 @@ def region_report(
     expected = model(w["encoded"], w["windows"], w["finest"])
     factor = w["seconds"] / expected
     figures.add("region", {"bfloat16": rough, "s/Mb": slope, "at the start": offset})
+    figures.add("region", {f"{s:g} Mb at hand": t for s, t in zip(sizes, times)})
+    figures.add("region", {"off the line": off})
     told = {"plain": slow, "ratio": slow / w["seconds"], "bfloat16 ratio": slow / rough}
     told |= {"seconds": expected, "factor": factor}
     say(

@@ -374,7 +374,8 @@ def main() -> None:
     arguments = options_of(options, "device", "dtype", "clients", "seconds")
     for part in options.parts.split(","):
         found = apart(__file__, "--run", part, *arguments)
-        figures.add(part, found)
+        in_ms = {f"{k} ms": 1000 * v for k, v in found.items() if re.search(r" p\d+$", k)}
+        figures.add(part, {k: v for k, v in found.items() if f"{k} ms" not in in_ms} | in_ms)
         if part == "cache":
             ratio = found["cache"] / found["clodius"]
             figures.add(part, {"ratio": ratio})
