@@ -78,7 +78,8 @@ def encoder(options: argparse.Namespace, device: torch.device, kind: str) -> dic
     found |= {"plain": statistics.median(a for a, _ in runs) / options.megabases}
     found |= {"fast": statistics.median(b for _, b in runs) / options.megabases}
     found |= {"ratio": statistics.median(a / b for a, b in runs)}
-    for dtype in ("tf32", "float16") if device.type == "cuda" else ("bfloat16",):
+    kinds = {"tf32", "float16"} if device.type == "cuda" else {"bfloat16"}
+    for dtype in sorted(kinds & set(options.types.split(","))):
         rough = FastEncoder(net, device, dtype)
         y = rough.span(lambda a, b: codes[a:b], 0, size, ends=(True, True))
         found[f"{dtype} sd"] = sd(quick(), y)
@@ -121,9 +122,11 @@ def decoder(options: argparse.Namespace, device: torch.device) -> dict[str, floa
     )
     distance = torch.randn(1, 1, 250, 250, device=device)
     found: dict[str, float] = {}
-    kinds = ["float32", "bfloat16"] + (["tf32"] if device.type == "cuda" else [])
+    asked = options.types.split(",")
+    kinds = ["float32", *(["bfloat16"] if "bfloat16" in asked else [])]
+    kinds += ["tf32"] if device.type == "cuda" and "tf32" in asked else []
     cascades = {dtype: FastCascade(model, device, dtype) for dtype in kinds}
-    if device.type == "cpu":
+    if device.type == "cpu" and "bfloat16" in asked:
         kinds.append(UNPHASED)
         cascades[UNPHASED] = unphased(model, module.name, (8000, 4000))
     for name, resolution in (("level", 8000), ("finest", 4000)):
@@ -304,7 +307,9 @@ MEASURES: dict[str, Callable[..., dict[str, float]]] = {
 
 def measure(options: argparse.Namespace, name: str, *arguments: str) -> dict[str, float]:
     """Run one measurement in a process of its own."""
-    given = options_of(options, "folder", "device", "megabases", "repeats", "region", "wide")
+    given = options_of(
+        options, "folder", "device", "megabases", "repeats", "region", "wide", "types"
+    )
     return apart(__file__, "--measure", ",".join([name, *arguments]), *given)
 
 
@@ -315,6 +320,11 @@ def main() -> None:
         "--megabases", type=float, default=2, help="sequence of the encoder's benchmark"
     )
     given.add_argument("--repeats", type=int, default=3)
+    given.add_argument(
+        "--types",
+        default="float32,bfloat16,tf32,float16",
+        help="of the networks' benchmarks; float32 alone is fast where bfloat16 is slow",
+    )
     given.add_argument("--region", type=float, default=20, help="Mb")
     given.add_argument(
         "--wide", default="part", choices=["part", "full", "none"], help="the 256 Mb series"
@@ -348,6 +358,7 @@ def report(options: argparse.Namespace, parts: list[str], figures: Figures) -> N
                 f"encoder, {dtype}: {e[dtype]:.3f} s/Mb ({e['fast'] / e[dtype]:.2f} times as fast "
                 f"as float32), off by {e[dtype + ' sd']:.0e} sd, r {e[dtype + ' r']:.5f}"
             )
+            figures.add("encoder", {f"{dtype} of float32's time": e[dtype] / e["fast"]})
     if "networks" in parts:
         a, b = (measure(options, "encoder", kind)["peak"] for kind in ("plain", "fast"))
         say(f"encoder, peak memory: plain {a:.2f} GB, fast {b:.2f} GB")

@@ -40,9 +40,9 @@ ROWS = [
     ),
     Row(
         "engine",
-        "encoder in bfloat16",
-        "{encoder: bfloat16|.2f} s; r {encoder: bfloat16 r|.5f}, "
-        "at most {encoder: bfloat16 sd|.2g} sd off",
+        "encoder in bfloat16, against float32",
+        "{encoder: bfloat16 of float32's time|.2g} times the time; "
+        "r {encoder: bfloat16 r|.5f}, at most {encoder: bfloat16 sd|.2g} sd off",
     ),
     Row(
         "engine",
@@ -57,12 +57,7 @@ ROWS = [
     ),
     Row(
         "engine",
-        "these two in bfloat16, rows by phase",
-        f"{_decoder('level', 'bfloat16')}; {_decoder('finest', 'bfloat16')}",
-    ),
-    Row(
-        "engine",
-        "in bfloat16 as in version 0.1",
+        "these two in bfloat16, as version 0.1 had it",
         f"{_decoder('level', 'bfloat16 of 0.1')}; {_decoder('finest', 'bfloat16 of 0.1')}",
     ),
     Row(
@@ -120,22 +115,21 @@ ROWS = [
             "only wait",
             f"{{{cores} cores: by itself|.2f}}; {{{cores} cores: together|.2f}}; "
             f"{{{cores} cores: waiting|.2f}}",
-            ZEN3 if cores == 16 else None,
+            OLD if cores == 16 else None,
         )
         for cores in (8, 16, 32, 64)
     ),
-    *(
-        Row(
-            "cores",
-            f"two real cores, four roots {way}: seconds; by the model",
-            f"{{{way}: seconds|.0f}} s[, busy {{{way}: busy|.2f}}]; {{{way}: seconds by the "
-            f"model|.0f}} s",
-        )
-        for way in ("each root by itself", "together")
+    Row(
+        "cores",
+        "seconds of four roots on two real cores, together: measured; by the model; each root by "
+        "itself, likewise",
+        "{together: seconds|.0f} s; {together: seconds by the model|.0f} s"
+        "[; {each root by itself: seconds|.0f} s; "
+        "{each root by itself: seconds by the model|.0f} s]",
     ),
     Row(
         "windows",
-        "windows a second that planning, merging and writing bear, networks stubbed out",
+        "windows a second, networks stubbed out: planned, merged, written (goal on a GPU: 1,000)",
         "{stubbed: windows/s|,.0f}",
         ZEN3,
     ),
@@ -147,12 +141,12 @@ ROWS = [
     ),
     Row(
         "start",
-        "`predict --help`, against version 0.2 before its start was looked at",
+        "`predict --help`, against commit cc96f86, before starting was looked at",
         "{predict --help: CPU s|.2f} s of CPU, {predict --help: baseline, CPU s|.2f} s before",
     ),
     Row(
         "start",
-        "the prediction of the example, against the same; `import torch` alone",
+        "CPU of the whole prediction of the example, against commit cc96f86; of `import torch` alone",
         "{predict (example): CPU s|.2f} s of CPU, "
         "{predict (example): baseline, CPU s|.2f} s before; {import torch: CPU s|.2f} s",
         ZEN3,
