@@ -53,7 +53,6 @@ ROWS = [
         "engine",
         "decoder of the finest level (Decoder + Decoder_1m), likewise",
         f"plain {{decoder: finest plain|.2f}} s, here {_decoder('finest', 'float32')}",
-        ZEN4,
     ),
     Row(
         "engine",
@@ -131,7 +130,6 @@ ROWS = [
         "windows",
         "windows a second, networks stubbed out: planned, merged, written (goal on a GPU: 1,000)",
         "{stubbed: windows/s|,.0f}",
-        ZEN3,
     ),
     Row(
         "windows",
@@ -146,7 +144,7 @@ ROWS = [
     ),
     Row(
         "start",
-        "CPU of the whole prediction of the example, against commit cc96f86; of `import torch` alone",
+        "the whole prediction of the example, against that commit; `import torch` alone",
         "{predict (example): CPU s|.2f} s of CPU, "
         "{predict (example): baseline, CPU s|.2f} s before; {import torch: CPU s|.2f} s",
         ZEN3,
