@@ -33,7 +33,7 @@ def _decoder(which: str, kind: str) -> str:
 ROWS = [
     Row(
         "engine",
-        "encoder, a Mb and strand",
+        "released size, random weights: encoder, a Mb and strand",
         "plain {encoder: plain|.2f} s, here {encoder: fast|.2f} s: {encoder: ratio|.1f} times"
         "[; peak {encoder: plain peak|.2f} and {encoder: fast peak|.2f} GB]",
         ZEN4,
@@ -110,8 +110,8 @@ ROWS = [
     *(
         Row(
             "cores",
-            f"{cores} cores: each root by itself (before); together; together, with threads that "
-            "only wait",
+            f"{cores} cores on chromosome 1 of hg38, six levels, share of the time in which they "
+            "decode: each root by itself (before); together; with threads that only wait",
             f"{{{cores} cores: by itself|.2f}}; {{{cores} cores: together|.2f}}; "
             f"{{{cores} cores: waiting|.2f}}",
             OLD if cores == 16 else None,
@@ -144,7 +144,8 @@ ROWS = [
     ),
     Row(
         "start",
-        "the whole prediction of the example, against that commit; `import torch` alone",
+        "the example's prediction, against commit cc96f86, before starting was looked at; "
+        "`import torch` alone",
         "{predict (example): CPU s|.2f} s of CPU, "
         "{predict (example): baseline, CPU s|.2f} s before; {import torch: CPU s|.2f} s",
         ZEN3,
