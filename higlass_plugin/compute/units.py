@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
+from torch import Tensor
 
 from higlass_plugin.compute.cache import Cache
 from higlass_plugin.tiles import Axis
@@ -24,9 +25,10 @@ from orca_cool.genome.regions import n_bins
 from orca_cool.genome.segments import Segment
 from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.prediction.end_to_end import placed_sizes, turns_in_place
-from orca_cool.prediction.engine import Engine, Request, Root, StrandMaps, average
+from orca_cool.prediction.engine import Engine, Request, StrandMaps, average
 from orca_cool.prediction.levels import Settings, assign_levels, bands, expected_for, known_band
 from orca_cool.prediction.patches import Patchwork, PlannedWindow, symmetric
+from orca_cool.prediction.root import Root
 from orca_cool.prediction.windows import Window, centred_on, plan_trans
 
 
@@ -307,23 +309,28 @@ class PredictedGenome:
         return self.owner, module.name, chrom, root
 
     def root(self, module: str, chrom: str, start: int) -> Root:
-        """A top window, from memory or read anew.
+        """A top window, from memory or as it is to be read.
 
-        Raises
-        ------
-        Preempted
-            If something else has become urgent meanwhile; what was encoded stays in the encodings'
-            cache.
+        Reading it (:attr:`~orca_cool.prediction.root.Root.strands`, when a window of it is decoded)
+        raises :class:`Preempted` if something else has become urgent meanwhile; what was encoded
+        stays in the encodings' cache.
         """
         key = self, module, chrom, start
-        found = self.roots.get(key)
+        found: Root | None = self.roots.get(key)
         if found is None:
             spec = self.engine.spec.module(module)
-            for _ in self.engine.encode_ahead(spec, chrom, start):
-                if self.urgent.is_set():
-                    raise Preempted
-            found = self.engine.root(spec, chrom, start)
-            self.roots.put(key, found, found.nbytes)
+            unread = self.engine.root(spec, chrom, start)
+
+            def read() -> list[dict[int, Tensor]]:
+                for _ in self.engine.encode_ahead(spec, chrom, start):
+                    if self.urgent.is_set():
+                        raise Preempted
+                strands = unread.strands
+                self.roots.put(key, found, unread.nbytes)
+                return strands
+
+            found = replace(unread, read=read)
+            self.roots.put(key, found, 0)
         return found
 
     @cached_property

@@ -8,13 +8,13 @@ from typing import Any
 import click
 
 import orca_cool as oc
+from orca_cool.cli.genome_options import genome_options
 from orca_cool.cli.options import (
     GENOME_HELP,
     MODEL_HELP,
     Verb,
     echo,
     force_option,
-    genome_options,
     is_quiet,
     output_option,
     say,

@@ -24,9 +24,11 @@ from orca_cool.model.assembly import agreed_assembly
 from orca_cool.model.header import read_header
 from orca_cool.model.registry import resolve
 from orca_cool.model.spec import ModelDescription, ModelSpec
-from orca_cool.prediction import EDGES
+from orca_cool.prediction import EDGES, WINDOW_DTYPES, WINDOW_STORE_SIZE
+from orca_cool.prediction.chosen import output_of_cell_type
 from orca_cool.prediction.number_types import Choice, NumberTypes, check_types
 from orca_cool.prediction.plain_values import rebuilt
+from orca_cool.prediction.window_store import WindowStore, check_window_store
 from orca_cool.profile import stage, staged
 from orca_cool.variants.options import Edited, EditOptions, edited_genome, provenance_of
 
@@ -69,6 +71,10 @@ class Job:
     settled : the two that another process of the same run has settled on.
     store : file of encodings to read from and add to (``orca-cool encode``).
     edges : one of :data:`orca_cool.prediction.EDGES`; None: the default of the kind of work.
+    window_store : file of decoded windows to read from and add to
+        (:class:`orca_cool.prediction.window_store.WindowStore`).
+    window_store_dtype : "float32"; with "float16" all windows are rounded to it.
+    window_store_size : gigabytes that the file takes at most.
     """
 
     model: str
@@ -85,13 +91,16 @@ class Job:
     settled: tuple[str, str] | None = None
     store: str | None = None
     edges: str | None = None
+    window_store: str | None = None
+    window_store_dtype: str = WINDOW_DTYPES[0]
+    window_store_size: float = WINDOW_STORE_SIZE
 
     def check(self) -> None:
         """Raise what can be known to be wrong without opening anything.
 
         Raises
         ------
-        EditError, DeviceError, ModelError
+        EditError, DeviceError, ModelError, StoreError
         """
         self.edits.require_consistent()
         if self.reencode and not self.edits:
@@ -99,6 +108,7 @@ class Job:
         check_types(self.dtype, self.encoder_dtype, self.force_dtype)
         if self.edges is not None and self.edges not in EDGES:
             raise ModelError(f"edges {self.edges!r} are not known; use {' or '.join(EDGES)}")
+        check_window_store(self.window_store, self.window_store_dtype, self.window_store_size)
 
     @cached_property
     def spec(self) -> ModelSpec:
@@ -163,6 +173,16 @@ class Job:
             bundle = bundle.for_cell_type(self.cell_type)
         return Opened.of(self, bundle, self.source, say)
 
+    def without_stores(self: J) -> J:
+        """The same job with nothing at hand from before, for an estimate."""
+        return dataclasses.replace(
+            self,
+            store=None,
+            window_store=None,
+            window_store_dtype=WINDOW_DTYPES[0],
+            window_store_size=WINDOW_STORE_SIZE,
+        )
+
     def ready(self, opened: Opened | None, say: Say) -> Opened:
         """What :meth:`run` begins with: all is checked, the cheapest first, then model and genome
         are opened.
@@ -189,12 +209,17 @@ class Job:
         names = self.chrom_names
         if names is not None and Path(names).exists():
             names = str(Path(names).absolute())
+
+        def absolute(path: str | None) -> str | None:
+            return None if path is None else str(Path(path).absolute())
+
         return dataclasses.replace(
             self,
             model=str(resolve(self.model).absolute()),
             genome=genome,
             chrom_names=names,
-            store=None if self.store is None else str(Path(self.store).absolute()),
+            store=absolute(self.store),
+            window_store=absolute(self.window_store),
             edits=self.edits.standalone(),
         )
 
@@ -323,6 +348,17 @@ class Opened:
             edges=job.edges or EDGES[0],
             reuse=not job.reencode,
             fine_bytes=fine_bytes,
+            window_store=self.window_store,
+        )
+
+    @cached_property
+    def window_store(self) -> WindowStore | None:
+        """The store of windows that is read from and added to."""
+        job = self.job
+        if job.window_store is None:
+            return None
+        return WindowStore(
+            job.window_store, dtype=job.window_store_dtype, size=job.window_store_size
         )
 
     @property
@@ -343,54 +379,3 @@ class Opened:
         if self.job.reencode:
             return self.new_engine(self.edited.genome)
         return self.reference_engine.for_genome(self.edited.genome)
-
-
-def output_of_cell_type(output: str, cell_type: str) -> str:
-    """ "X.a.mcool" for "X.mcool" and cell type "a"; standard output ("-") has no name to change.
-
-    Raises
-    ------
-    ModelError
-        If the output is standard output.
-    """
-    if output == "-":
-        raise ModelError(
-            f"the tables of several cell types cannot all go to standard output; choose one with "
-            f"--cell-type {cell_type}, or give a file"
-        )
-    path = Path(output)
-    return str(path.with_name(f"{path.stem}.{cell_type}{path.suffix}"))
-
-
-def chosen_levels(
-    spec: ModelDescription, levels: str | None, modules: str | None
-) -> tuple[tuple[int, ...], tuple[str, ...] | None]:
-    """Levels and modules by the texts of ``--levels`` and ``--module``.
-
-    Parameters
-    ----------
-    levels : comma-separated resolutions ("4000") or windows ("1M"); None: all of the modules.
-    modules : comma-separated names of modules; None: whatever the levels need.
-
-    Returns
-    -------
-    resolutions : in bp, finest first. names : of the modules, or None.
-
-    Raises
-    ------
-    ModelError
-        If the model has no such level or module, or none of the modules has the level.
-    """
-    names = None
-    if modules:
-        names = tuple(spec.module(name.strip()).name for name in modules.split(","))
-    offered = {r for m in spec.modules if names is None or m.name in names for r in m.resolutions}
-    if levels is None:
-        return tuple(sorted(offered)), names
-    wanted = {spec.parse_level(text) for text in levels.split(",")}
-    for resolution in sorted(wanted - offered):
-        raise ModelError(
-            f"level {resolution} ({spec.label(resolution)}) is not of module "
-            f"{', '.join(names or ())}; levels there: {sorted(offered)}"
-        )
-    return tuple(sorted(wanted)), names

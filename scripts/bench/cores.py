@@ -25,9 +25,10 @@ import numpy as np
 import torch
 from common import Figures, Random, parser, released_size
 
-from orca_cool.prediction.engine import Root, make_engine
+from orca_cool.prediction.engine import make_engine
 from orca_cool.prediction.many_roots import RootWindows, decode_roots, roots_at_once
 from orca_cool.prediction.ready_queue import ReadyQueue
+from orca_cool.prediction.root import Root
 from orca_cool.prediction.windows import Window, by_root, plan
 
 CHR1, BINS = 248_956_422, 250
@@ -142,7 +143,7 @@ def waiting(roots: Sequence[Levels], threads: int, seconds: Mapping[int, float])
     bundle = released_size()
     engine = make_engine(bundle, Random(a=CHR1), "cpu")
     module, nothing = bundle.spec.module("32M"), torch.zeros(1, 1, BINS, BINS)
-    engine.root = lambda *_: Root(module, [])  # type: ignore[method-assign]
+    engine.root = lambda *_: Root(module, list)  # type: ignore[method-assign]
     lock, total = threading.Lock(), 0.0
 
     def wait(root: Root, window: Window, *_: object) -> torch.Tensor:

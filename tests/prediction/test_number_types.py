@@ -3,6 +3,7 @@ goes on, the same for all who share it.
 """
 
 import json
+import os
 import subprocess
 import sys
 
@@ -208,8 +209,9 @@ def scores(place, output, *more):
 @pytest.mark.parametrize(("found", "used"), [(SLOWER, "float32"), (FASTER, "bfloat16")])
 def test_a_table_that_goes_on_keeps_its_types(place, monkeypatch, found, used):
     from orca_cool.effects import table
+    from orca_cool.effects.unfinished_table import UnfinishedTable
 
-    add, name = table._Unfinished.add, f"{used}.tsv"
+    add, name = UnfinishedTable.add, f"{used}.tsv"
 
     def broken(self, first, rows):
         add(self, first, rows)
@@ -218,7 +220,7 @@ def test_a_table_that_goes_on_keeps_its_types(place, monkeypatch, found, used):
     timers.install(monkeypatch, found)
     monkeypatch.setattr(table, "batch_size", lambda engine: 3)
     with monkeypatch.context() as patch:
-        patch.setattr(table._Unfinished, "add", broken)
+        patch.setattr(UnfinishedTable, "add", broken)
         assert scores(place, name, "--dtype", "bfloat16").exit_code != 0
     timers.install(monkeypatch)
     result = scores(place, name, "--dtype", "bfloat16")
@@ -239,9 +241,9 @@ def screen(place, output, *more):
 
 
 def test_a_screen_that_goes_on_keeps_its_types(place, monkeypatch):
-    from orca_cool.perturb.screen_journal import ScreenJournal
+    from orca_cool.prediction.item_journal import ItemJournal
 
-    add = ScreenJournal.add
+    add = ItemJournal.add
 
     def broken(self, key, values):
         add(self, key, values)
@@ -249,7 +251,7 @@ def test_a_screen_that_goes_on_keeps_its_types(place, monkeypatch):
 
     timers.install(monkeypatch, FASTER)
     with monkeypatch.context() as patch:
-        patch.setattr(ScreenJournal, "add", broken)
+        patch.setattr(ItemJournal, "add", broken)
         assert CliRunner().invoke(main, screen(place, "s", "--dtype", "bfloat16")).exit_code != 0
     timers.install(monkeypatch)
     result = CliRunner().invoke(main, screen(place, "s", "--dtype", "bfloat16"))
@@ -264,7 +266,7 @@ def files(place, stem):
     return {p.name[len(stem) :]: p.read_bytes() for p in place.glob(f"{stem}.*") if p.is_file()}
 
 
-TORCHRUN = "-m torch.distributed.run --nproc-per-node 2 --master-addr 127.0.0.1 --master-port 29377"
+TORCHRUN = "-m torch.distributed.run --nproc-per-node 2 --master-addr 127.0.0.1 --master-port"
 
 
 @pytest.mark.slow
@@ -280,7 +282,8 @@ def test_those_who_share_a_run_compute_in_the_same_types(place, tmp_path, verb, 
     name = f"{how}.{verb}.mcool" if verb == "predict" else f"{how}.{verb}"
     line = runs.arguments(place, place / name) if verb == "predict" else screen(place, name)
     line += ["--dtype", "bfloat16", *(["--nproc", "2"] if how == "nproc" else [])]
-    before = TORCHRUN.split() if how == "torchrun" else []
+    port = str(29500 + os.getpid() % 1000)
+    before = [*TORCHRUN.split(), port] if how == "torchrun" else []
     ran = subprocess.run(
         [sys.executable, *before, "-m", "orca_cool", *line],
         env=environment, cwd=tmp_path, capture_output=True, text=True,

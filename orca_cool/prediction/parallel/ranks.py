@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pickle
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
@@ -30,6 +31,8 @@ T = TypeVar("T")
 PATIENCE = timedelta(days=365)
 #: Seconds between two looks at what the others have done.
 LOOK = 0.5
+#: Seconds that a rank waits for the others when all is done; one that has failed does not come.
+FAREWELL = 60.0
 
 
 class Ranks:
@@ -45,6 +48,8 @@ class Ranks:
 
     #: How often the ranks have met in this process: each counts for itself, and all alike.
     _meetings = 0
+    #: Likewise, how often something was asked that is the same for all.
+    _asked = 0
 
     numerics = None  # every rank's are those of rank 0: the work folder's settings say so
 
@@ -76,17 +81,12 @@ class Ranks:
 
     def __enter__(self) -> Ranks:
         with _peers():
-            store, rank, world = next(dist.rendezvous("env://", timeout=PATIENCE))
-            if os.environ.get("GROUP_WORLD_SIZE") == "1":
-                # torchrun's store on a single node lives on through restarts, with the addresses of
-                # ranks that are dead
-                store = dist.PrefixStore(
-                    f"orca-cool/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store
-                )
+            store, rank, world = _shared_store()
             Ranks._meetings += 1
+            # a store of its own for each meeting: the addresses of the one before lead nowhere
             self._store = dist.PrefixStore(f"meeting/{Ranks._meetings}", store)
             dist.init_process_group(
-                "gloo", store=store, rank=rank, world_size=world, timeout=PATIENCE
+                "gloo", store=self._store, rank=rank, world_size=world, timeout=PATIENCE
             )
         return self
 
@@ -94,7 +94,18 @@ class Ranks:
         with contextlib.suppress(Exception):
             if kind is None and self.rank == 0 and not self._waited:
                 dist.barrier()  # the others wait there
+            if kind is None:
+                self._leave_together()
             dist.destroy_process_group()
+
+    def _leave_together(self) -> None:
+        """Hang up when nobody listens any more: what a rank has sent is lost to those that have not
+        yet read it when it goes.
+        """
+        self._store.add("leaving", 1)
+        last = time.monotonic() + FAREWELL
+        while int(self._store.add("leaving", 0)) < self.world and time.monotonic() < last:
+            time.sleep(0.01)
 
     def agree(self, value: Any) -> Any:
         """Rank 0's value, on every rank; OrcaCoolError if rank 0 has stopped."""
@@ -206,12 +217,27 @@ def same_for_all(ranks: Ranks, value: Callable[[], T]) -> T:
     if dist.is_initialized():
         found: T = ranks.agree(value() if ranks.rank == 0 else None)
         return found
-    with ranks:
-        found = ranks.agree(value() if ranks.rank == 0 else None)
-        if ranks.rank > 0:
-            with _peers():
-                dist.barrier()  # where rank 0 waits before it leaves
+    made = value() if ranks.rank == 0 else None
+    with _peers():
+        store, _, _ = _shared_store()
+        Ranks._asked += 1
+        key = f"same for all/{Ranks._asked}"
+        if ranks.rank == 0:
+            store.set(key, pickle.dumps(made))
+        store.wait([key], PATIENCE)
+        found = pickle.loads(store.get(key))
     return found
+
+
+def _shared_store() -> tuple[Any, int, int]:
+    """The store of torchrun that all ranks see, this rank, and their number."""
+    store, rank, world = next(dist.rendezvous("env://", timeout=PATIENCE))
+    if os.environ.get("GROUP_WORLD_SIZE") == "1":
+        # torchrun's store on a single node lives on through restarts, with the addresses of ranks
+        # that are dead
+        restart = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+        store = dist.PrefixStore(f"orca-cool/{restart}", store)
+    return store, rank, world
 
 
 @contextlib.contextmanager
