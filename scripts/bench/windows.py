@@ -19,8 +19,9 @@ from common import MB, Figures, Random, parser, released_size
 
 from orca_cool.genome.regions import Region
 from orca_cool.model.bundle import Model
-from orca_cool.prediction.engine import Root, make_engine
+from orca_cool.prediction.engine import make_engine
 from orca_cool.prediction.levels import Settings
+from orca_cool.prediction.root import Root
 from orca_cool.prediction.to_file import predict_to_file
 from orca_cool.profile import Profile
 
@@ -42,7 +43,7 @@ def stubbed(
     maps = [torch.randn(1, 1, bins, bins, generator=generator) for _ in range(MAPS)]
     maps = [(y + y.transpose(2, 3)).to(device) for y in maps]
     count = itertools.count()
-    engine.root = lambda module, *_: Root(module, [])  # type: ignore[method-assign, assignment]
+    engine.root = lambda module, *_: Root(module, list)  # type: ignore[method-assign, assignment]
     engine.decode_strand = lambda *_: maps[next(count) % MAPS]  # type: ignore[method-assign]
     engine.decode_windows = lambda requests: [  # type: ignore[method-assign, assignment]
         (maps[next(count) % MAPS], maps[next(count) % MAPS]) for _ in requests
