@@ -13,7 +13,6 @@ what ``-p`` takes more of it than one thread is what sharing costs. It is told w
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import resource
@@ -25,6 +24,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from common import Figures, parser
 
 import orca_cool as oc
 from orca_cool.genome.source import codes_to_letters
@@ -70,13 +70,13 @@ def timed(arguments: list[str], threads: int, output: Path) -> tuple[float, floa
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="yeast-deep")
-    parser.add_argument("--genome", default="example")
-    parser.add_argument("--variants", type=int, default=200)
-    parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
+    given = parser(__doc__)
+    given.add_argument("--model", default="yeast-deep")
+    given.add_argument("--genome", default="example")
+    given.add_argument("--variants", type=int, default=200)
+    given.add_argument("--processes", type=int, default=2)
+    given.add_argument("--rounds", type=int, default=3)
+    options, figures = given.parse_args(), Figures(__file__)
     n = options.processes
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -118,6 +118,13 @@ def main() -> None:
         f"table of {n} threads is that of one": threads_same,
     }
     print(json.dumps(report, indent=1))
+    for way in seconds:
+        figures.add(way, {"seconds": middle[way], "CPU s": statistics.median(used[way])})
+        figures.add(way, {"variants/s": options.variants / middle[way]})
+        if way != shared:
+            figures.add(f"{shared} against {way}", {"times": middle[way] / middle[shared]})
+    figures.measured |= {"table is the same": int(same)}
+    figures.keep(options.json)
 
 
 if __name__ == "__main__":

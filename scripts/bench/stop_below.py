@@ -11,11 +11,11 @@ variants whose finest level was left out although its change is X or more (``at 
 
 from __future__ import annotations
 
-import argparse
 import json
 from typing import Any
 
 import numpy as np
+from common import Figures, parser
 from processes import MARGIN, snvs
 
 import orca_cool as oc
@@ -66,20 +66,20 @@ def row(found: np.ndarray, below: float) -> dict[str, Any]:
         "levels": round(float(predicted.mean() / found.shape[1]), 3),
         "finest left out": int(skipped.sum()),
         "missed at X": int((skipped & (finest >= below)).sum()),
-        "of": int((finest >= below).sum()),
+        "of those that change by X": int((finest >= below).sum()),
         "missed at 2 X": int((skipped & (finest >= 2 * below)).sum()),
-        "of ": int((finest >= 2 * below).sum()),
+        "of those that change by 2 X": int((finest >= 2 * below).sum()),
         "largest left out": round(float(finest[skipped].max()), 4) if skipped.any() else None,
     }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="yeast-deep")
-    parser.add_argument("--genome", default="example")
-    parser.add_argument("--variants", type=int, default=200, help="of each kind")
-    parser.add_argument("--below", type=float, nargs="+", default=[0.005, 0.01, 0.02, 0.05, 0.1])
-    options = parser.parse_args()
+    given = parser(__doc__)
+    given.add_argument("--model", default="yeast-deep")
+    given.add_argument("--genome", default="example")
+    given.add_argument("--variants", type=int, default=200, help="of each kind")
+    given.add_argument("--below", type=float, nargs="+", default=[0.005, 0.01, 0.02, 0.05, 0.1])
+    options, figures = given.parse_args(), Figures(__file__)
     kinds = {
         "SNVs": snvs(options.genome, options.variants).splitlines(),
         "deletions": deletions(options.genome, options.variants),
@@ -91,9 +91,13 @@ def main() -> None:
             "median, 90th and 99th percentile of the change, by level, coarsest first": [
                 [float(f"{q:.3g}") for q in np.percentile(level, (50, 90, 99))] for level in found.T
             ],
-            "rows": [row(found, below) for below in options.below],
+            "rows": (rows := [row(found, below) for below in options.below]),
         }
+        for one in rows:
+            told = {key: value for key, value in one.items() if value is not None}
+            figures.add(f"{kind}, X {told.pop('X'):g}", told)
     print(json.dumps(report, indent=1))
+    figures.keep(options.json)
 
 
 if __name__ == "__main__":

@@ -16,13 +16,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-from common import Random, released_size
+from common import MB, Figures, Random, apart, options_of, parser, released_size
 
 from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.changes import Edit
@@ -31,7 +29,6 @@ from orca_cool.prediction.orca_engine import OrcaEngine
 from orca_cool.prediction.window_store import WindowStore
 from orca_cool.prediction.windows import by_root, plan
 
-MB = 1_000_000
 #: Windows of six levels of the whole human genome at half-window steps.
 HG38_WINDOWS = 12_206
 
@@ -71,43 +68,41 @@ def hashing(options: argparse.Namespace) -> dict[str, float]:
         return {"seconds": time.perf_counter() - begin, "of which drawing": begin - drawing}
 
 
-def measure(*arguments: str) -> dict[str, float]:
-    done = subprocess.run(
-        [sys.executable, __file__, *arguments], check=True, stdout=subprocess.PIPE, text=True
-    )
-    return dict(json.loads(done.stdout.splitlines()[-1]))
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--module", default="1M")
-    parser.add_argument("--mb", type=float, default=4)
-    parser.add_argument("--dtype", default="float32")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--run", choices=["predict", "hash"], help=argparse.SUPPRESS)
-    parser.add_argument("--store", help=argparse.SUPPRESS)
-    parser.add_argument("--edited", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    given = parser(__doc__)
+    given.add_argument("--module", default="1M")
+    given.add_argument("--mb", type=float, default=4)
+    given.add_argument("--dtype", default="float32")
+    given.add_argument("--device", default="cpu")
+    given.add_argument("--run", choices=["predict", "hash"], help=argparse.SUPPRESS)
+    given.add_argument("--store", help=argparse.SUPPRESS)
+    given.add_argument("--edited", action="store_true", help=argparse.SUPPRESS)
+    options, figures = given.parse_args(), Figures(__file__)
     if options.run is not None:
         print(json.dumps((run if options.run == "predict" else hashing)(options)))
         return
-    base = ["--run", "predict", "--module", options.module, "--mb", str(options.mb)]
-    base += ["--dtype", options.dtype, "--device", options.device]
+    base = ["--run", "predict", *options_of(options, "module", "mb", "dtype", "device")]
     with tempfile.TemporaryDirectory() as folder:
         store = ["--store", str(Path(folder) / "windows.db")]
         found = {
-            "without a store": measure(*base),
-            "with an empty one": measure(*base, *store),
-            "with the filled one": measure(*base, *store),
-            "one base changed": measure(*base, *store, "--edited"),
+            "without a store": apart(__file__, *base),
+            "with an empty one": apart(__file__, *base, *store),
+            "with the filled one": apart(__file__, *base, *store),
+            "one base changed": apart(__file__, *base, *store, "--edited"),
         }
     first = found["without a store"]["seconds"]
     for name, one in found.items():
+        figures.add(name, one | {"times": first / one["seconds"]})
         print(f"{name:20}  {first / one['seconds']:8.2f} x  {json.dumps(one)}")
     filled = found["with the filled one"]
     each = filled["bytes"] / filled["windows"]
     print(f"{each / 1000:.0f} kB a window: hg38, six levels, {each * HG38_WINDOWS / 1e9:.2f} GB")
-    print(f"content of 32 Mb: {json.dumps(measure('--run', 'hash'))}")
+    digest = apart(__file__, "--run", "hash")
+    print(f"content of 32 Mb: {json.dumps(digest)}")
+    figures.add("content of 32 Mb", digest)
+    figures.measured["kB a window"] = each / 1000
+    figures.modelled["hg38, six levels: GB"] = each * HG38_WINDOWS / 1e9
+    figures.keep(options.json)
 
 
 if __name__ == "__main__":
