@@ -45,11 +45,13 @@ class Options:
 
     Attributes
     ----------
-    device : "auto", "cpu", "cuda" or "cuda:N".
-    dtype : number type of the decoders, as in ``orca-cool predict``.
+    device : "auto", "cpu", "cuda", "cuda:N" or "mps".
+    dtype : number type of the decoders, as in ``orca-cool predict``; one that is slower than
+        float32 gives way to it.
     store : folder of encodings (``orca-cool encode``).
     chrom_names : "add-chr", "strip-chr" or a two-column TSV: renames the genome's chromosomes.
     any_genome : accept a genome of another assembly than the model's.
+    force_dtype : take ``dtype`` all the same.
     """
 
     device: str = "auto"
@@ -57,6 +59,7 @@ class Options:
     store: str | None = None
     chrom_names: str | None = None
     any_genome: bool = False
+    force_dtype: bool = False
 
 
 DEFAULTS = Options()
@@ -172,6 +175,7 @@ def _open(model: str, genome: str, options: Options) -> tuple[str, str]:
                 assembly,
                 device=options.device,
                 dtype=options.dtype,
+                force_dtype=options.force_dtype,
                 store=options.store,
             )
             _names[there] = name, source.name

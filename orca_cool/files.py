@@ -15,6 +15,7 @@ import os
 import secrets
 import shutil
 import stat
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,17 @@ from orca_cool.errors import OrcaCoolError, OutputError
 
 #: Ending of every temporary name.
 PARTIAL = ".partial"
+
+
+def cache_folders(kind: str) -> list[Path]:
+    """Where this user's files of a kind that can be made again are kept, the first that can be
+    written. Of a folder only what is the user's own is to be believed.
+    """
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return [
+        cache / "orca-cool" / kind,
+        Path(tempfile.gettempdir()) / f"orca-cool-{kind}-{os.getuid()}",
+    ]
 
 
 def check_output(output: Path, force: bool, also: Sequence[Path] = ()) -> None:

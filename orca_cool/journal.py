@@ -104,6 +104,19 @@ class Journal:
         return {"format": self.kind, "version": self.version, "settings": self.settings}
 
 
+def settings_in(path: Path) -> dict[str, Any]:
+    """Settings of the run whose journal lies there, of whatever format; empty if there is none, or
+    its first line is damaged.
+    """
+    try:
+        with open(path, "rb") as stream:
+            header = _parse(stream.readline().removesuffix(b"\n"))
+    except OSError:
+        return {}
+    settings = (header or {}).get("settings")
+    return settings if isinstance(settings, dict) else {}
+
+
 def _line(entry: Mapping[str, Any]) -> bytes:
     text = json.dumps(entry).encode()
     return checksum(text).encode() + b" " + text + b"\n"

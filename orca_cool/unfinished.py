@@ -73,6 +73,10 @@ class Unfinished:
                 "repeat the command that began it, or use --force to start anew"
             )
 
+    def beside(self, path: Path) -> Journal:
+        """A journal of the same run in another file, of a process that shares the work."""
+        return Journal(path, self.journal.kind, self.journal.version, self.settings)
+
     def remove(self) -> None:
         """Remove the folder: its run is finished, or begins anew."""
         shutil.rmtree(self.folder, ignore_errors=True)

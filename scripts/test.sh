@@ -23,8 +23,8 @@ fi
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" MPLBACKEND=Agg
 # What the browser showed, for whoever wants to look.
 export ORCA_COOL_SCREENSHOTS="${ORCA_COOL_SCREENSHOTS:-$PWD/screenshots}"
-# All tests: which lines of the public API and of the command line they reach. Tracing the other rooms
-# too would double the time of tests that are Python alone.
+# All tests: which lines of the public API and of the command line they reach. Tracing doubles the time
+# of tests that are Python alone: those of modules that import neither are not traced (tests/conftest.py).
 if [ $# -eq 0 ]; then
     set -- --cov=orca_cool.api --cov=orca_cool.cli --cov-report=term
 fi

@@ -27,7 +27,8 @@ def test_quick_form_on_a_cpu(tmp_path):
     assert found["about"]["torch"] == torch.__version__
     assert not found["failed"]
     parts = found["parts"]
-    assert set(parts) == {"parity", "precision", "steps", "end_to_end", "ddp", "repeat"}
+    new = {"stubbed", "batches", "start"}
+    assert set(parts) == {"parity", "precision", "steps", "end_to_end", "ddp", "repeat"} | new
     assert found["not run"]["golden"] == "--quick"
     assert all(name in found["not run"] for name in parts)
     assert (
@@ -39,6 +40,11 @@ def test_quick_form_on_a_cpu(tmp_path):
     assert set(parts["repeat"]) >= {"equal seeds, largest difference of weights"}
     assert {v for k, v in parts["repeat"].items() if k != "took"} == {0}
     assert parts["end_to_end"]["windows a second"] > 0
+    assert parts["stubbed"]["windows a second"] > 0
+    alone, together = (parts["batches"][k] for k in ("each root by itself", "together"))
+    assert together["windows a batch"] > alone["windows a batch"] >= 1
+    assert 0 < parts["start"]["predict --help"]["CPU seconds"]
+    assert 0 < parts["start"]["example"]["CPU seconds"]
     assert parts["precision"]["decoders bfloat16, encoder float32"][
         "r and largest difference in sd"
     ]

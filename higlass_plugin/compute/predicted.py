@@ -5,10 +5,11 @@ levels.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from torch import Tensor
 
 from higlass_plugin.compute.cache import Cache
 from higlass_plugin.compute.units import Preempted, TransUnit, WindowUnit
@@ -18,9 +19,10 @@ from orca_cool.genome.gaps import MAX_GAP, gap_fraction
 from orca_cool.genome.regions import n_bins
 from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.prediction.end_to_end import placed_sizes, turns_in_place
-from orca_cool.prediction.engine import Engine, Root
+from orca_cool.prediction.engine import Engine
 from orca_cool.prediction.levels import Settings, assign_levels, bands, expected_for, known_band
 from orca_cool.prediction.patches import Patchwork, PlannedWindow
+from orca_cool.prediction.root import Root
 from orca_cool.prediction.windows import centred_on, plan_trans
 
 
@@ -174,40 +176,30 @@ class PredictedGenome:
                 return self.base.owner, module.name, whole.chrom, whole.start + context
         return self.owner, module.name, chrom, root
 
-    def root(self, module: str, chrom: str, start: int, draft: bool = False) -> Root:
-        """A top window, from memory or read anew.
+    def root(self, module: str, chrom: str, start: int) -> Root:
+        """A top window, from memory or as it is to be read.
 
-        Parameters
-        ----------
-        draft : without its reverse strand, where that would have to be encoded.
-
-        Raises
-        ------
-        Preempted
-            If something else has become urgent meanwhile; what was encoded stays in the encodings'
-            cache.
+        Reading it (:attr:`~orca_cool.prediction.root.Root.strands`, when a window of it is decoded)
+        raises :class:`Preempted` if something else has become urgent meanwhile; what was encoded
+        stays in the encodings' cache.
         """
         key = self, module, chrom, start
         found: Root | None = self.roots.get(key)
-        if found is None or (found.forward_only and not draft):
+        if found is None:
             spec = self.engine.spec.module(module)
-            before = self.engine.encoded_bp
-            if draft:
-                self._encode(spec, chrom, start, forward_only=True)
-            # what is stored of one strand is stored of both
-            forward_only = draft and self.engine.encoded_bp > before
-            if not forward_only:
-                self._encode(spec, chrom, start)
-            found = self.engine.root(spec, chrom, start, forward_only, found)
-            self.roots.put(key, found, found.nbytes)
-        return found
+            unread = self.engine.root(spec, chrom, start)
 
-    def _encode(
-        self, module: ModuleSpec, chrom: str, start: int, forward_only: bool = False
-    ) -> None:
-        for _ in self.engine.encode_ahead(module, chrom, start, forward_only):
-            if self.urgent.is_set():
-                raise Preempted
+            def read() -> list[dict[int, Tensor]]:
+                for _ in self.engine.encode_ahead(spec, chrom, start):
+                    if self.urgent.is_set():
+                        raise Preempted
+                strands = unread.strands
+                self.roots.put(key, found, unread.nbytes)
+                return strands
+
+            found = replace(unread, read=read)
+            self.roots.put(key, found, 0)
+        return found
 
     @cached_property
     def trans_pairs(self) -> dict[tuple[str, str], list[TransUnit]]:

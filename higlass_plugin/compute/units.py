@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from orca_cool.genome.segments import Segment
-from orca_cool.prediction.engine import Engine, Request, Root, StrandMaps, average
+from orca_cool.prediction.engine import Engine, Request, StrandMaps, average
 from orca_cool.prediction.patches import symmetric
+from orca_cool.prediction.root import Root
 from orca_cool.prediction.windows import Window
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ class WindowUnit:
                 root = unit.predicted.root(unit.module, unit.chrom, unit.root)
                 requests.append(unit.request(root, parent.strands if parent else None))
             if requests:
-                decoded = engine.decode_windows(requests, reverse_only=known == 1)
+                decoded = engine.decode_windows(requests, only=True if known else None)
                 for k, pair in zip(which, decoded):
                     pairs[k] = (*pairs[k], *pair)
         module = engine.spec.module(self.module)
@@ -164,19 +165,17 @@ class DraftUnit:
     ) -> list[tuple[WindowMaps, int]]:
         engine = self.predicted.engine
         windows = [unit.final for unit in others]
-        roots = [w.predicted.root(w.module, w.chrom, w.root, draft=True) for w in windows]
+        roots = [w.predicted.root(w.module, w.chrom, w.root) for w in windows]
         forward_only = not roots[0].module.multi_chromosome and (
             2 * len(others) > engine.windows_per_batch
-            or any(root.forward_only for root in roots)
             or any(parent is not None and parent.forward_only for parent in above)
         )
-        if forward_only:
-            roots = [replace(r, strands=r.strands[:1], forward_only=True) for r in roots]
         requests = [
             window.request(root, parent.strands if parent else None)
             for window, root, parent in zip(windows, roots, above)
         ]
-        return [_maps(engine, pair, keep=True) for pair in engine.decode_windows(requests)]
+        pairs = engine.decode_windows(requests, only=False if forward_only else None)
+        return [_maps(engine, pair, keep=True) for pair in pairs]
 
 
 def _maps(engine: Engine, pair: StrandMaps, keep: bool) -> tuple[WindowMaps, int]:

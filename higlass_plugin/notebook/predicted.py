@@ -303,6 +303,7 @@ def tileset(
     store: str | os.PathLike[str] | None = None,
     chrom_names: str | None = None,
     any_genome: bool = False,
+    force_dtype: bool = False,
 ) -> PredictedTileset:
     """A predicted tileset for higlass-python; the same one for the same arguments.
 
@@ -318,7 +319,7 @@ def tileset(
         where sequence is deleted.
     difference : ln alternate / reference, at the reference's coordinates.
     cell_type : whose maps, of a model of several cell types; such a model needs one.
-    device, dtype, store, chrom_names, any_genome : see
+    device, dtype, store, chrom_names, any_genome, force_dtype : see
         :class:`higlass_plugin.clodius_tiles.Options`.
 
     Raises
@@ -340,7 +341,12 @@ def tileset(
         resolution or "",
     )
     options = Options(
-        device, dtype, None if store is None else os.fspath(store), chrom_names, any_genome
+        device,
+        dtype,
+        None if store is None else os.fspath(store),
+        chrom_names,
+        any_genome,
+        force_dtype,
     )
     if (address, options) not in _kept:
         _kept.setdefault((address, options), PredictedTileset(address, options))

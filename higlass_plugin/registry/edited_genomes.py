@@ -76,7 +76,8 @@ def open_edit(
     else:
         source = base.engine.source
         genome, changes, problems = edited_genome(address, source, min(base.settings.resolutions))
-        engine = base.engine.for_genome(genome)
+        # anybody may edit: what they look at must not push out what the owner has stored
+        engine = base.engine.for_genome(genome, keep=False)
         assembly = f"{base.assembly}.{genome.name.rpartition('.')[2]}"
         view = replace(_view(edit, address, genome, changes, problems), assembly=assembly)
     name, shared = f"{base.name}#{edit}", None if like is None else like.predicted

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -15,18 +16,38 @@ from orca_cool.genome.source import SequenceSource
 from orca_cool.model.bundle import Model
 from orca_cool.model.window_model import WindowModel
 from orca_cool.prediction.engine import Engine, make_engine
+from orca_cool.prediction.number_types import FLOAT32, chosen
 from orca_cool.prediction.orca_engine import OrcaEngine
 
+logger = logging.getLogger(__name__)
 
-def engines_of(model: WindowModel, source: SequenceSource, **options: Any) -> dict[str, Engine]:
+
+def engines_of(
+    model: WindowModel,
+    source: SequenceSource,
+    *,
+    dtype: str = FLOAT32,
+    encoder_dtype: str = FLOAT32,
+    force_dtype: bool = False,
+    say: Callable[[str], None] = logger.warning,
+    **options: Any,
+) -> dict[str, Engine]:
     """The engines of a model on a genome by cell type, {"": engine} of a model of a single map.
     They share networks and encodings.
 
     Parameters
     ----------
     model : if one of its cell types is chosen, the engine of that one is made.
+    dtype, encoder_dtype, force_dtype : see :class:`orca_cool.prediction.job.Job`.
+    say : told what becomes of number types that are slower than float32.
     options : further arguments of :func:`~orca_cool.prediction.engine.make_engine`.
     """
+    if not force_dtype:
+        types = chosen(model, options.get("device", "auto"), dtype, encoder_dtype)
+        dtype, encoder_dtype = types.dtype, types.encoder_dtype
+        for line in types.told:
+            say(line)
+    options |= {"dtype": dtype, "encoder_dtype": encoder_dtype}
     if not isinstance(model, Model) or not model.spec.cell_types:
         return {"": make_engine(model, source, **options)}
     names = (model.spec.cell_type,) if model.spec.cell_type else model.spec.cell_types

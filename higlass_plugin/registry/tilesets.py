@@ -134,7 +134,7 @@ class TilesetRegistry:
         ----------
         name, genome : what ``orca://`` URLs call them.
         source : the genome. assembly : name of its coordinate system.
-        options : further arguments of :func:`~orca_cool.prediction.engine.make_engine`.
+        options : further arguments of :func:`~higlass_plugin.registry.served.engines_of`.
         """
         engines = engines_of(model, source, **options)
         with self._lock:

@@ -28,7 +28,10 @@ from orca_cool.model import heap
 from orca_cool.model.assembly import agreed_assembly
 from orca_cool.model.bundle import load_bundle
 from orca_cool.model.registry import home, resolve
+from orca_cool.prediction import WINDOW_DTYPES, WINDOW_STORE_SIZE
 from orca_cool.prediction.device import resolve_device
+from orca_cool.prediction.number_types import check_types
+from orca_cool.prediction.window_store import WindowStore, check_window_store
 
 #: Threads that answer requests: many of them wait for predictions, those of a blocking server for
 #: minutes.
@@ -54,9 +57,10 @@ class ServeOptions:
     blocking : answer requests for tiles when the tiles are computed, for HiGlass pages that do not
         ask again as our own does.
     browser : whether a browser is opened.
-    device, dtype, encoder_dtype : see :class:`orca_cool.prediction.job.Job`.
+    device, dtype, encoder_dtype, force_dtype : see :class:`orca_cool.prediction.job.Job`.
     stores : folders of encodings, one for each model; none, or as many as models.
-    chrom_names, any_genome : see :class:`orca_cool.prediction.job.Job`.
+    window_store, window_store_dtype, window_store_size, chrom_names, any_genome : see
+        :class:`orca_cool.prediction.job.Job`; all models share the store of windows.
     state : folder of edits and saved views; None: ``serve`` in the user's folder.
     cache_bytes : memory for windows and tiles.
     """
@@ -75,7 +79,11 @@ class ServeOptions:
     device: str = "auto"
     dtype: str = "float32"
     encoder_dtype: str = "float32"
+    force_dtype: bool = False
     stores: tuple[Path, ...] = ()
+    window_store: str | None = None
+    window_store_dtype: str = WINDOW_DTYPES[0]
+    window_store_size: float = WINDOW_STORE_SIZE
     chrom_names: str | None = None
     any_genome: bool = False
     state: Path | None = None
@@ -104,6 +112,7 @@ def serve(
             f"{len(options.stores)} --store for {len(options.models)} --model; give one for each, "
             f"in their order"
         )
+    check_window_store(options.window_store, options.window_store_dtype, options.window_store_size)
     listening = _listen(options.host, options.port)
     limits = Limits(cache_bytes=options.cache_bytes)
     with listening, TilesetRegistry(options.state or home() / "serve", limits) as registry:
@@ -160,6 +169,7 @@ def open_registry(
     they are served in that order, so that map and prediction can share an axis.
     """
     resolve_device(options.device)
+    check_types(options.dtype, options.encoder_dtype, options.force_dtype)
     bundles = [load_bundle(resolve(model)) for model in options.models]
     source = open_genome(options.genome, options.chrom_names)
     assemblies = []
@@ -169,6 +179,11 @@ def open_registry(
         if warning is not None:
             say(f"warning: {warning}")
     source = _in_order_of_maps(source, options.files, say)
+    windows = None
+    if options.window_store is not None:
+        windows = WindowStore(
+            options.window_store, dtype=options.window_store_dtype, size=options.window_store_size
+        )
     _add_files(registry, options, source, assemblies[0])
     for k, (name, bundle) in enumerate(zip(options.models, bundles)):
         registry.add_model(
@@ -180,7 +195,10 @@ def open_registry(
             device=options.device,
             dtype=options.dtype,
             encoder_dtype=options.encoder_dtype,
+            force_dtype=options.force_dtype,
+            say=say,
             store=options.stores[k] if options.stores else None,
+            window_store=windows,
         )
     return source
 

@@ -206,7 +206,8 @@ def _attributed(
     phasing_track: str | Path | None,
     **settings: Any,
 ) -> Attribution:
-    from orca_cool.perturb.attribute_job import Settings, explained
+    from orca_cool.perturb.attribute_job import Settings
+    from orca_cool.perturb.attributed import explained
 
     wanted = parse_objective(objective) if isinstance(objective, str) else objective
     several = list(predictor) if isinstance(predictor, Sequence) else [predictor]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from orca_cool.api.values import Genome, load_model, open_genome
 from orca_cool.genome.regions import Region, parse_position, parse_region
 from orca_cool.genome.source import SequenceSource
-from orca_cool.prediction import EDGES
+from orca_cool.prediction import EDGES, WINDOW_DTYPES, WINDOW_STORE_SIZE
 from orca_cool.prediction.job import Job, Opened
 from orca_cool.prediction.progress import progress_bar
 
@@ -38,11 +38,15 @@ class MapPredictor:
         device: str = "auto",
         dtype: str = "float32",
         encoder_dtype: str = "float32",
+        force_dtype: bool = False,
         store: str | os.PathLike[str] | None = None,
         edges: str = EDGES[0],
         cell_type: str | None = None,
         any_genome: bool = False,
         progress: bool = True,
+        window_store: str | os.PathLike[str] | None = None,
+        window_store_dtype: str = WINDOW_DTYPES[0],
+        window_store_size: float = WINDOW_STORE_SIZE,
     ):
         from orca_cool.model.bundle import Model
 
@@ -69,8 +73,12 @@ class MapPredictor:
             device=device,
             dtype=dtype,
             encoder_dtype=encoder_dtype,
+            force_dtype=force_dtype,
             store=None if store is None else os.fspath(store),
             edges=edges,
+            window_store=None if window_store is None else os.fspath(window_store),
+            window_store_dtype=window_store_dtype,
+            window_store_size=window_store_size,
         )
         job.check()
         self._opened = Opened.of(job, self.model, self.genome.source, logger.warning)

@@ -37,13 +37,17 @@ class Predictor(MapPredictor):
     model : a model (:func:`orca_cool.load_model`), its name or folder, or anybody's model that
         has what :class:`orca_cool.model.window_model.WindowModel` lists.
     genome : a genome (:func:`orca_cool.open_genome`), or its file or name.
-    device : "auto" (a GPU where there is one), "cpu", "cuda" or "cuda:N".
-    dtype, encoder_dtype : number types of decoders and encoder; "float32" is exact.
+    device : "auto" (a CUDA GPU where there is one), "cpu", "cuda", "cuda:N" or "mps".
+    dtype, encoder_dtype : number types of decoders and encoder; "float32" is exact, others give way
+        to it where they are slower. force_dtype : take them all the same.
     store : file of encodings to read from and add to.
     edges : what the encoder sees at the ends of windows: "real" sequence, or "zero-padded".
     cell_type : one of ``model.cell_types``; None: the only one. A model of several needs it.
     any_genome : accept a genome of another assembly than the model's.
     progress : show progress bars.
+    window_store : file of decoded windows to read from and add to.
+    window_store_dtype : "float32"; with "float16" all windows are rounded to it.
+    window_store_size : gigabytes that the file takes at most.
 
     Attributes
     ----------
@@ -179,6 +183,7 @@ class Predictor(MapPredictor):
         loops: str | os.PathLike[str] | None = None,
         shifts: Sequence[int] = (),
         strict: bool = False,
+        stop_below: float | None = None,
     ) -> Iterator[dict[str, Any]]:
         """Scores of variants, one by one, as rows of the table of ``orca-cool variants``.
 
@@ -189,6 +194,8 @@ class Predictor(MapPredictor):
         loops : BEDPE of loops of the reference whose strength is compared.
         shifts : bp by which windows are also moved; scores are averaged.
         strict : a variant that cannot be scored is an error, not a row with the reason.
+        stop_below : finer levels are left out where no pixel's log observed/expected changes by so
+            much at the coarsest (docs/edits.md); None: none are.
 
         Yields
         ------
@@ -209,7 +216,10 @@ class Predictor(MapPredictor):
         chosen = self.model.spec.module_with(resolutions or (), module)
         known = read_loops(Path(loops), source.chromsizes) if loops is not None else ()
         levels = tuple(resolutions or chosen.resolutions)
-        scoring = Scoring(levels, Choices(loops=known), tuple(shifts), strict=strict)
+        if shifts and stop_below is not None:
+            raise EditError(f"stop_below {stop_below:g} and shifts {shifts!r}: leave one out")
+        choices = Choices(loops=known)
+        scoring = Scoring(levels, choices, tuple(shifts), strict=strict, stop_below=stop_below)
         engine = self._opened.new_engine(source, fine_bytes=MANY_EDITS)
         for found in iter_rows(Reference(engine, chosen), variants, scoring):
             yield from found.rows
@@ -284,6 +294,7 @@ class Predictor(MapPredictor):
             list(job.edits.edit),
             device=job.device,
             dtype=job.dtype,
+            force_dtype=job.force_dtype,
             store=job.store,
             any_genome=job.any_genome,
             cell_type=job.cell_type,

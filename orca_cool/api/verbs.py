@@ -18,7 +18,7 @@ from orca_cool.model.estimate import together
 from orca_cool.prediction.job import Say
 
 if TYPE_CHECKING:
-    from orca_cool.effects.table import Summary
+    from orca_cool.effects.unfinished_table import Summary
     from orca_cool.evaluate.edit_report import EditResult
     from orca_cool.evaluate.result import Result
     from orca_cool.maps.check import Report

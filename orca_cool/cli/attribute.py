@@ -20,13 +20,16 @@ from orca_cool.cli.options import (
     refuse_given,
     say,
 )
+from orca_cool.cli.unfinished import kept_beside
+from orca_cool.cli.workers import NEEDS, quieten_dask, workers_options
 from orca_cool.perturb.attribution import METHODS, OF_UNITS
+from orca_cool.prediction.parallel import only_helps
 
 if TYPE_CHECKING:
     from orca_cool.variants.options import EditOptions
 
 
-@click.command(cls=Verb)
+@click.command(cls=Verb, remains=kept_beside)
 @click.argument("region")
 @click.option(
     "--objective",
@@ -77,9 +80,10 @@ if TYPE_CHECKING:
     help="That shuffles are drawn from.",
 )
 @phasing_track_option
-@job_options(several=True)
+@job_options(several=True, windows=False)
 @edit_options
 @output_option("Prefix of what is written: OUT.parquet, OUT.bw, OUT.png, ...")
+@workers_options("attribute", NEEDS)
 @force_option
 def attribute(
     region: str,
@@ -90,6 +94,8 @@ def attribute(
     edits: EditOptions,
     output: str,
     force: bool,
+    nproc: int,
+    dask: str | None,
     **settings: Any,
 ) -> None:
     """Which bases of REGION a number of the predicted map depends on.
@@ -108,17 +114,20 @@ def attribute(
         refuse_given(("baselines",), f"only for expected, not for {method!r}")
     if method not in ("shuffle", "expected"):
         refuse_given(("seed",), f"only for shuffle and expected, not for {method!r}")
-    echo_each(
-        oc.attribute.to_files(
-            output,
-            region=region,
-            objective=objective,
-            resolution=resolution,
-            settings={"method": method} | settings,
-            **job,
-            edits=edits,
-            force=force,
-            progress=not is_quiet(),
-            say=say,
-        )
+    quieten_dask()
+    paths = oc.attribute.to_files(
+        output,
+        region=region,
+        objective=objective,
+        resolution=resolution,
+        settings={"method": method} | settings,
+        **job,
+        edits=edits,
+        force=force,
+        nproc=nproc,
+        dask=dask,
+        progress=not is_quiet(),
+        say=say,
     )
+    if not only_helps():
+        echo_each(paths)

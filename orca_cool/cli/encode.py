@@ -8,13 +8,13 @@ from typing import Any
 import click
 
 import orca_cool as oc
+from orca_cool.cli.genome_options import genome_options
 from orca_cool.cli.options import (
     GENOME_HELP,
     MODEL_HELP,
     Verb,
     echo,
     force_option,
-    genome_options,
     is_quiet,
     output_option,
     say,
@@ -47,7 +47,7 @@ def _remains(params: dict[str, Any]) -> str | None:
     type=click.Choice(STORE_DTYPES),
     help="Number type on disk [default: float16, or what the store has].",
 )
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
 @click.option(
     "--verify",
     is_flag=True,

@@ -22,13 +22,15 @@ from orca_cool.cli.options import (
     refuse_given,
     say,
 )
+from orca_cool.cli.workers import NEEDS, quieten_dask, workers_options
 from orca_cool.errors import ModelError
+from orca_cool.prediction.parallel import only_helps
 
 if TYPE_CHECKING:
     from orca_cool.evaluate.result import Result
 
 #: Options that are about a model alone.
-PROTOCOL = ("module", "step", "window_phase", "trans")
+PROTOCOL = ("module", "step", "window_phase", "trans", "nproc", "dask")
 #: Options that are about measured maps alone.
 MEASURED = (
     "maps",
@@ -140,6 +142,7 @@ MEASURED = (
     type=click.IntRange(min=0),
     help="Of all that is random.",
 )
+@workers_options("evaluate", f"With --model. {NEEDS}")
 @output_option("Folder for scores.tsv, scores.json and figures.", required=False)
 @force_option
 @json_option
@@ -154,6 +157,8 @@ def evaluate(
     step: int | None,
     window_phase: int | None,
     trans: int | None,
+    nproc: int,
+    dask: str | None,
     edits: str | None,
     predicted: str | None,
     **options: Any,
@@ -191,17 +196,13 @@ def evaluate(
     if job["model"] is None:
         result = _of_file(maps, chroms, shared)
     else:
-        protocol = {
-            "module": module,
-            "step": step,
-            "window_phase": window_phase or 0,
-            "trans": trans or 0,
-        }
-        result = _of_model(maps, chroms, job, protocol | shared)
-    if as_json:
-        echo(json.dumps(to_json(result), indent=2, allow_nan=False))
-    else:
-        echo(table(result))
+        protocol = {"module": module, "step": step}
+        protocol |= {"window_phase": window_phase or 0, "trans": trans or 0}
+        work = job | {"nproc": nproc, "dask": dask}
+        result = _of_model(maps, chroms, work, protocol | shared)
+    if not only_helps():
+        as_text = json.dumps(to_json(result), indent=2, allow_nan=False) if as_json else None
+        echo(table(result) if as_text is None else as_text)
 
 
 def _require_maps(maps: tuple[str, ...], chroms: tuple[str, ...]) -> None:
@@ -266,6 +267,7 @@ def _of_model(
     maps: tuple[str, ...], chroms: tuple[str, ...], job: dict[str, Any], options: dict[str, Any]
 ) -> Result:
     model, genome = job.pop("model"), job.pop("genome")
+    quieten_dask()
     if len(maps) != 1:
         raise ModelError(
             f"{', '.join(map(repr, maps))} and --model {model!r}: give a predicted file or "

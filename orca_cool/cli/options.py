@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from orca_cool.cli.device import DEVICE_OPTIONS
+from orca_cool.cli.genome_options import genome_options
 from orca_cool.cli.guard import Stopped
 from orca_cool.cli.signals import is_stopping
+from orca_cool.cli.window_options import WINDOW_STORE, window_store_options
 from orca_cool.errors import ModelError, RegionError, printable
-from orca_cool.model import DECODER_DTYPES, ENCODER_DTYPES
 from orca_cool.prediction import EDGES
 
 if TYPE_CHECKING:
@@ -172,47 +174,7 @@ STORE_HELP = (
 
 def device_options(function: F) -> F:
     """Where networks run, and in which number types."""
-    return all_options(
-        function,
-        [
-            click.option(
-                "--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N."
-            ),
-            click.option(
-                "--dtype",
-                default="float32",
-                show_default=True,
-                type=click.Choice(DECODER_DTYPES),
-                help="Number type of the decoders; tf32 (GPU) and bfloat16 approximate.",
-            ),
-            click.option(
-                "--encoder-dtype",
-                default="float32",
-                show_default=True,
-                type=click.Choice(ENCODER_DTYPES),
-                help="Number type of the encoder; tf32 and float16 (GPU) approximate.",
-            ),
-        ],
-    )
-
-
-def genome_options(function: F) -> F:
-    """How chromosomes are called, and whether the assembly must be the model's."""
-    return all_options(
-        function,
-        [
-            click.option(
-                "--chrom-names",
-                metavar="HOW",
-                help="add-chr, strip-chr or a two-column TSV: rename the genome's chromosomes.",
-            ),
-            click.option(
-                "--any-genome",
-                is_flag=True,
-                help="Accept a genome of another assembly than the model's.",
-            ),
-        ],
-    )
+    return all_options(function, DEVICE_OPTIONS)
 
 
 #: Names of the options of :func:`job_options`, which are fields of a job.
@@ -223,15 +185,17 @@ JOB = (
     "device",
     "dtype",
     "encoder_dtype",
+    "force_dtype",
     "store",
     "edges",
     "chrom_names",
     "any_genome",
+    *WINDOW_STORE,
 )
 
 
 def job_options(
-    *, required: bool = True, edges: str = "real", several: bool = False
+    *, required: bool = True, edges: str = "real", several: bool = False, windows: bool = True
 ) -> Callable[[F], F]:
     """Decorator: model, genome, device, store; they arrive as one argument ``job``, the fields of
     :class:`orca_cool.prediction.job.Job` by name.
@@ -241,12 +205,13 @@ def job_options(
     required : model and genome must be given.
     edges : the default that the help names.
     several : ``--model`` may be given several times; ``job["model"]`` is a tuple then.
+    windows : decoded windows may be stored.
     """
 
     def decorate(function: F) -> F:
         @functools.wraps(function)
         def wrapped(*args: Any, **rest: Any) -> Any:
-            job = {name: rest.pop(name) for name in JOB}
+            job = {name: rest.pop(name) for name in JOB if name in rest}
             return function(*args, job=job, **rest)
 
         options = [
@@ -268,6 +233,7 @@ def job_options(
                 "(real), "
                 f"or zero padding as in the released program [default: {edges}].",
             ),
+            *([window_store_options] if windows else []),
             genome_options,
         ]
         return all_options(wrapped, options)  # type: ignore[return-value]

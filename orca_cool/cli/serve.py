@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from orca_cool.cli.genome_options import genome_options
 from orca_cool.cli.options import (
     GENOME_HELP,
     MODEL_HELP,
@@ -14,9 +15,9 @@ from orca_cool.cli.options import (
     clr_weight_name_option,
     device_options,
     echo,
-    genome_options,
     say,
 )
+from orca_cool.cli.window_options import window_store_options
 from orca_cool.errors import OrcaCoolError
 
 PATH = click.Path(path_type=Path)
@@ -79,6 +80,7 @@ PATH = click.Path(path_type=Path)
     type=PATH,
     help="Encodings on disk (`orca-cool encode`), one for each --model.",
 )
+@window_store_options
 @genome_options
 @click.option(
     "--state",

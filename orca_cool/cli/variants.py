@@ -23,6 +23,8 @@ from orca_cool.cli.options import (
 )
 from orca_cool.cli.profiling import profile_option
 from orca_cool.cli.unfinished import unfinished_folder
+from orca_cool.cli.workers import NEEDS, quieten_dask, workers_options
+from orca_cool.prediction.parallel import only_helps
 
 #: Exit code where a table is written, and no variant in it has scores.
 NOTHING_SCORED = 1
@@ -71,6 +73,14 @@ def _remains(params: dict[str, Any]) -> str | None:
     is_flag=True,
     help="A variant that cannot be scored is an error, not a row with the reason.",
 )
+@click.option(
+    "--stop-below",
+    type=float,
+    metavar="X",
+    help="Leave out a variant's finer levels where no pixel's ln(observed/expected) changes by X "
+    "or more at the coarsest [default: all levels].",
+)
+@workers_options("variants", NEEDS)
 @dry_run_option
 @json_option
 @profile_option
@@ -87,13 +97,15 @@ def variants(
     lies in OUT.partial until then, and .OUT.lock says who works there; both may be deleted when
     nobody does.
     """
+    quieten_dask()
     if dry_run:
         say_estimate(oc.score_variants(output, **job, **options, dry_run=True, say=say), as_json)
         return
     refuse_given(["as_json"], "is about --dry-run")
     summary = oc.score_variants(output, **job, **options, progress=not is_quiet(), say=say)
-    if output != "-":
+    if output != "-" and not only_helps():
         echo(output)
     if not summary.scored:
-        say("Error: no variant could be scored; the column status of the table says why")
+        if not only_helps():
+            say("Error: no variant could be scored; the column status of the table says why")
         click.get_current_context().exit(NOTHING_SCORED)

@@ -108,13 +108,33 @@ class Reference:
 
     def prepare(self, wanted: Iterable[tuple[str, int]]) -> None:
         """Predict those that are not at hand, together."""
-        missing = [w for w in dict.fromkeys(wanted) if w not in self._kept]
+        missing = [w for w in dict.fromkeys(wanted) if not self._is_whole(w)]
         zooms = [self.engine.encode_zoom(self.module, *w, self.engine.edges) for w in missing]
         for place, maps in zip(
             missing, self.engine.decode_zooms(self.module, zooms) if zooms else ()
         ):
-            self._kept[place] = maps, [self._gaps(m) for m in maps]
-            self.predicted += 1
+            self.keep(place, maps)
+
+    def keep(self, place: tuple[str, int], maps: list[ContactMap]) -> None:
+        """Have a zoom at hand, or its coarse levels."""
+        self._kept[place] = maps, [self.gaps(m) for m in maps]
+        self.predicted += 1
+
+    def _is_whole(self, place: tuple[str, int]) -> bool:
+        return place in self._kept and len(self._kept[place][0]) == len(self.module.resolutions)
+
+    def has(self, place: tuple[str, int]) -> bool:
+        """True if a zoom, or its coarse levels, are at hand."""
+        return place in self._kept
+
+    def level(self, place: tuple[str, int], number: int) -> tuple[ContactMap, np.ndarray]:
+        """The map of one level and its gaps; a zoom of which only coarser ones are at hand is
+        predicted whole.
+        """
+        maps, gaps = self._kept.get(place, ([], []))
+        if number >= len(maps):
+            maps, gaps = self.get(place)
+        return maps[number], gaps[number]
 
     def get(self, place: tuple[str, int]) -> tuple[list[ContactMap], list[np.ndarray]]:
         """Maps by level, and for each (n,) bool: bins that are mostly gap."""
@@ -122,7 +142,8 @@ class Reference:
         found: tuple[list[ContactMap], list[np.ndarray]] = self._kept[place]
         return found
 
-    def _gaps(self, m: ContactMap) -> np.ndarray:
+    def gaps(self, m: ContactMap) -> np.ndarray:
+        """(n,) bool: bins of a map that are mostly gap."""
         return gap_fraction(self.engine.source, m.chrom, m.start, m.end, m.resolution) > MAX_GAP
 
 
@@ -159,7 +180,7 @@ def compare(
     reference.prepare(place for some in found for site in some for place in site.references)
     zooms: list[EncodedZoom] = []
     for genome, some in zip(genomes, found):
-        edited = engine.for_genome(genome)
+        edited = engine.for_genome(genome, keep=False)
         zooms += [
             edited.encode_zoom(module, site.contig, site.position, edited.edges) for site in some
         ]
@@ -174,7 +195,7 @@ def compare_at(
     reference: Reference, genome: EditedGenome, site: Site, keep: Sequence[int] | None = None
 ) -> list[Comparison]:
     """As :func:`compare`, of one genome at a site of the caller's choice."""
-    engine, module = reference.engine.for_genome(genome), reference.module
+    engine, module = reference.engine.for_genome(genome, keep=False), reference.module
     (zoom,) = engine.decode_zooms(
         module, [engine.encode_zoom(module, site.contig, site.position, engine.edges)]
     )
@@ -191,7 +212,7 @@ def _compared(
     """A zoom of an edited genome beside those of its reference, level by level."""
     own = [reference.get(place) for place in site.references]
     return [
-        _aligned(genome, site, m, [(maps[k], gaps[k]) for maps, gaps in own])
+        compared_at(genome, site, m, [(maps[k], gaps[k]) for maps, gaps in own])
         for k, m in enumerate(zoom)
         if keep is None or m.resolution in keep
     ]
@@ -231,7 +252,7 @@ def bin_origins(
     return chroms, places
 
 
-def _aligned(
+def compared_at(
     genome: EditedGenome, site: Site, m: ContactMap, own: Sequence[tuple[ContactMap, np.ndarray]]
 ) -> Comparison:
     """A level's map of an edited genome beside maps of its reference (each with (n,) bool: bins

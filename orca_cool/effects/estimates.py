@@ -55,6 +55,8 @@ def estimate_prediction(job: PredictJob, opened: Opened, say: Say) -> Estimate:
     notes = found.notes
     if job.store is not None:
         notes += (f"what is encoded already in {job.store!r} is not subtracted",)
+    if job.window_store is not None:
+        notes += (f"what is decoded already in {job.window_store!r} is not subtracted",)
     if job.companions:
         notes += (f"without {', '.join(map(str, job.companions))} and a reference's prediction",)
     if job.track_names:

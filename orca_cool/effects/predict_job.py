@@ -17,7 +17,8 @@ from orca_cool.locks import holding
 from orca_cool.maps.bigwig import import_pybigwig
 from orca_cool.maps.phasing import phasing_of
 from orca_cool.prediction import EDGES
-from orca_cool.prediction.job import Opened, Say, chosen_levels
+from orca_cool.prediction.chosen import chosen_levels
+from orca_cool.prediction.job import Opened, Say
 from orca_cool.prediction.parallel import only_helps
 from orca_cool.prediction.shared_job import SharedJob
 from orca_cool.prediction.tracks import (
@@ -49,7 +50,7 @@ class PredictJob(SharedJob):
         the edits change. view : BED of more regions.
     at : predict one zoom around this position ("chr9:110,404,000"), as the released program does,
         instead of regions. snap : move it to the nearest base bin.
-    levels, modules : see :func:`orca_cool.prediction.job.chosen_levels`.
+    levels, modules : see :func:`orca_cool.prediction.chosen.chosen_levels`.
     mode : "regularised" or "contact"; pseudo_depth : N of ``count = N * frequency``.
     fill_distance : bp out to which coarser levels fill finer ones; None: each level's own reach.
     trans : also contacts between chromosomes. strand_difference : write that column.
@@ -262,7 +263,10 @@ class PredictJob(SharedJob):
         if ranks is not None and ranks.rank > 0:
             say = _silent
         job = self.as_shared(ranks)
-        opened = opened or job.open(say)
+        if opened is None:
+            opened = job.open(say)
+        elif ranks is None:
+            opened.choice.learn(self, say)
         settings = self.settings(opened)
         if self.at is not None:
             return predict_zoom(
@@ -293,7 +297,7 @@ class PredictJob(SharedJob):
         self.check()
         from orca_cool.effects.estimates import estimate_prediction
 
-        return estimate_prediction(self, dataclasses.replace(self, store=None).open(say), say)
+        return estimate_prediction(self, self.without_stores().open(say), say)
 
     def settings(self, opened: Opened) -> Settings:
         """Levels, modules and numbers, held against model and genome."""

@@ -15,6 +15,7 @@ from orca_cool.genome.regions import Region
 from orca_cool.maps.phasing import phasing_of
 from orca_cool.prediction import EDGES
 from orca_cool.prediction.job import Opened, Say
+from orca_cool.prediction.number_types import NumberTypes
 from orca_cool.prediction.regions_job import RegionsJob
 
 if TYPE_CHECKING:
@@ -95,9 +96,13 @@ class PredictRun:
         return self._run(regions, opened.engine, self.ranks)
 
     def _run(self, job: RegionsJob, engine: Engine, ranks: Ranks | None) -> list[Path]:
-        return job.run(
-            engine, dask=self.job.workers, ranks=ranks, progress=self.progress, say=self.say
-        )
+        dask, choice = self.job.workers, self.opened.choice
+        if dask is not None and (known := choice.known(job)) is not None:
+            job = dataclasses.replace(job, settled=(known.dtype, known.encoder_dtype))
+        paths = job.run(engine, dask=dask, ranks=ranks, progress=self.progress, say=self.say)
+        if dask is not None:
+            choice.learn(dataclasses.replace(job, force=False))  # of what workers have chosen
+        return paths
 
     def _with_companions(self) -> list[Path]:
         """The prediction, and what is derived from it. What is there already, and whether there is
@@ -142,9 +147,13 @@ class PredictRun:
 
     def _numerics(self) -> dict[str, str]:
         """What decides the numbers, wherever they are computed."""
-        job = self.job
-        edges = job.edges or EDGES[0]
-        return {"dtype": job.dtype, "encoder_dtype": job.encoder_dtype, "edges": edges}
+        job, types = self.job, NumberTypes(self.job.dtype, self.job.encoder_dtype)
+        if job.workers is None:
+            types = self.opened.number_types
+        elif (known := self.opened.choice.known(job)) is not None:
+            types = known
+        used = {"dtype": types.dtype, "encoder_dtype": types.encoder_dtype}
+        return used | types.given_up(job) | {"edges": job.edges or EDGES[0]}
 
     def _reference_path(self) -> Path:
         """The prediction of the reference that the difference is taken from."""

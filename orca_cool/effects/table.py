@@ -1,74 +1,164 @@
 """Thousands of variants to a table of scores: streamed, and resumed exactly after any interruption.
 
-Rows are appended to a file in a work folder beside the output; when the rows of a group of variants
-are on the disk, a line of a journal (:mod:`orca_cool.journal`) says which variants they are of,
-where they are, and what their checksum is. A run that is killed is repeated: it goes on where it
-was, and scores again those variants whose rows are damaged. The table appears, by a rename, when it
-is complete.
+The variants are scored in pieces, by one process or by several
+(:mod:`orca_cool.prediction.sharing`); what is done lies on the disk
+(:mod:`orca_cool.effects.unfinished_table`) until the table is complete.
 """
 
 from __future__ import annotations
 
-import json
-import logging
+import contextlib
 import math
-import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import Any, Protocol, TextIO
+
+import numpy as np
 
 from orca_cool import __version__
 from orca_cool.effects.align import Reference
 from orca_cool.effects.scores import SCORES
-from orca_cool.effects.variant_rows import (
-    ABOUT,
-    COLUMNS,
-    Scoring,
-    VariantRows,
-    batch_rows,
-    batch_size,
-    iter_rows,
-)
+from orca_cool.effects.unfinished_table import Scored, Summary, UnfinishedTable
+from orca_cool.effects.variant_rows import ABOUT, COLUMNS, Scoring, batch_rows, batch_size
 from orca_cool.errors import OutputError
-from orca_cool.files import atomic_path, atomic_write, check_output, flush_folder
-from orca_cool.journal import checksum
+from orca_cool.files import check_output
 from orca_cool.locks import locked_outputs
-from orca_cool.profile import staged
-from orca_cool.unfinished import Unfinished
+from orca_cool.prediction.engine import Engine
+from orca_cool.prediction.sharing import ALONE, Alone, Piece, run_shared
 from orca_cool.variants import Variant
 
 FORMAT = "orca-cool.scores"
 #: Version 2 has the columns id, pos, ref and alt of the input. An unfinished table of another
 #: version is not gone on with.
 FORMAT_VERSION = 2
-#: Of the journal of an unfinished table.
-WORK_FORMAT = "orca-cool.unfinished-scores"
-
-log = logging.getLogger(__name__)
 
 #: (variants done, variants in all)
 Progress = Callable[[int, int], None]
 
+#: The first line of a table.
+HEADER = "\t".join(COLUMNS) + "\n"
 
-@dataclass(frozen=True)
-class Summary:
-    """What became of a list of variants: how many were scored, and the reasons of those that were
-    not, counted.
+
+class Sink(Protocol):
+    """Where the rows of a table go: :class:`UnfinishedTable`, :class:`Stream`."""
+
+    def begin(self, batch: int, total: int) -> np.ndarray | None:
+        """Begin, or take up what is there: (total,) bool, variants that are done."""
+        ...
+
+    def begin_beside(self, rank: int) -> None:
+        """Be ready to keep what a rank other than the first does."""
+        ...
+
+    def take(self, first: int, found: Sequence[Scored]) -> None:
+        """Rows of the variants from number ``first`` on, whoever scored them."""
+        ...
+
+    def keep(self, first: int, found: Sequence[Scored]) -> None:
+        """Rows that this process has scored."""
+        ...
+
+
+class Stream:
+    """A table that goes to a text stream, in order, and is kept nowhere else."""
+
+    def __init__(self, out: TextIO):
+        self.out, self.mute, self.next = out, False, 0
+        self.statuses: Counter[str] = Counter()
+        self._waiting: dict[int, Sequence[Scored]] = {}
+
+    def begin(self, batch: int, total: int) -> None:
+        """Write the header."""
+        self.out.write(HEADER)
+
+    def begin_beside(self, rank: int) -> None:
+        """Of several ranks the first one writes."""
+        self.mute = True
+
+    def take(self, first: int, found: Sequence[Scored]) -> None:
+        """Write rows when all those before them are written."""
+        if self.mute:
+            return
+        self._waiting[first] = found
+        while (ready := self._waiting.pop(self.next, None)) is not None:
+            self.next += len(ready)
+            self.statuses.update(one.status for one in ready)
+            self.out.write("".join(one.text for one in ready))
+            self.out.flush()
+
+    def keep(self, first: int, found: Sequence[Scored]) -> None:
+        """Nothing is kept."""
+
+
+class VariantsWork:
+    """The scoring of variants; a :class:`~orca_cool.prediction.sharing.Shareable`.
+
+    Parameters
+    ----------
+    settings : all that the numbers depend on. sink : where rows go; None: nowhere, in a process
+        that only scores.
     """
 
-    scored: int
-    unscored: dict[str, int]
+    def __init__(
+        self,
+        reference: Reference,
+        variants: Sequence[Variant],
+        scoring: Scoring,
+        settings: dict[str, Any],
+        sink: Sink | None = None,
+    ):
+        self.reference, self.variants, self.scoring = reference, variants, scoring
+        # each process has its own name for the folder of matrices
+        self.settings = {k: v for k, v in settings.items() if k != "maps"}
+        self.sink = sink
+        self.total, self.done = len(variants), 0
 
-    def lines(self, most: int = 10) -> list[str]:
-        """The same in words: the most frequent reasons, and how many were scored."""
-        total = self.scored + sum(self.unscored.values())
-        out = [f"not scored: {n:,} x {reason}" for reason, n in list(self.unscored.items())[:most]]
-        if len(self.unscored) > most:
-            out.append(f"not scored: and {len(self.unscored) - most:,} other reasons, in the table")
-        return [*out, f"{self.scored:,} of {total:,} variants scored"]
+    @property
+    def engine(self) -> Engine:
+        """Of the reference."""
+        return self.reference.engine
+
+    @property
+    def sizes(self) -> Sequence[int]:
+        """Of the one group."""
+        return [len(self.variants)]
+
+    @property
+    def windows_per_batch(self) -> int:
+        """Variants that are predicted together."""
+        return batch_size(self.engine)
+
+    def score(self, group: int, numbers: range) -> list[Scored]:
+        """Score variants together."""
+        some = self.variants[numbers.start : numbers.stop]
+        found = batch_rows(self.reference, some, numbers.start, self.scoring)
+        return [Scored("".join(map(row_text, one.rows)), one.status) for one in found]
+
+    def begin(self, batch: int) -> list[bool]:
+        """Which variants are done."""
+        known = None if self.sink is None else self.sink.begin(batch, self.total)
+        return [] if known is None else known.tolist()
+
+    def begin_beside(self, rank: int) -> None:
+        """As of any work."""
+        if self.sink is not None:
+            self.sink.begin_beside(rank)
+
+    def take_up(self, piece: Piece, known: list[bool]) -> bool:
+        """The rows are there already."""
+        return all(known[piece[1].start : piece[1].stop])
+
+    def take(self, piece: Piece, found: Sequence[Scored]) -> None:
+        """As of any work."""
+        if self.sink is not None:
+            self.sink.take(piece[1].start, found)
+
+    def keep(self, piece: Piece, found: Sequence[Scored]) -> None:
+        """As of any work."""
+        if self.sink is not None:
+            self.sink.keep(piece[1].start, found)
 
 
 def write_table(
@@ -80,6 +170,7 @@ def write_table(
     identity: dict[str, Any],
     force: bool = False,
     progress: Progress | None = None,
+    share: Alone = ALONE,
 ) -> Summary:
     """Score variants against the reference, and write a table, tab-separated, with a header.
 
@@ -89,6 +180,7 @@ def write_table(
         unfinished run is recognised.
     force : replace the output, and start anew.
     progress : called with (variants done, variants in all).
+    share : who scores the variants; the first of them writes the table.
 
     Returns
     -------
@@ -99,22 +191,18 @@ def write_table(
     OutputError, EditError
     """
     output = Path(output)
-    engine = reference.engine
-    settings = _settings(reference, scoring, identity)
-    report = progress or (lambda done, total: None)
+    settings = settings_of(reference, scoring, identity, share)
+    lock = contextlib.nullcontext() if share.rank else locked_outputs(output)
     try:
-        with locked_outputs(output):
+        with lock:
             check_output(output, force)
             if scoring.maps is not None:
                 scoring.maps.mkdir(parents=True, exist_ok=True)
-            table = _Unfinished(output, settings, restart=force)
-            report(table.done, len(variants))
-            for start, end in list(table.todo(len(variants))):
-                for first in range(start, end, batch_size(engine)):
-                    some = variants[first : min(end, first + batch_size(engine))]
-                    table.add(first, batch_rows(reference, some, first, scoring))
-                    report(table.done, len(variants))
-            return table.finish()
+            table = UnfinishedTable(output, settings, restart=force and not share.restarted)
+            work = VariantsWork(reference, variants, scoring, settings, table)
+            run_shared(work, share, progress or (lambda done, total: None))
+            summary: Summary = share.agree(lambda: table.finish(HEADER))
+            return summary
     except OSError as error:
         raise OutputError(
             f"cannot write {output}: {error.strerror or error}; free some space and repeat the "
@@ -122,7 +210,9 @@ def write_table(
         ) from error
 
 
-def _settings(reference: Reference, scoring: Scoring, identity: dict[str, Any]) -> dict[str, Any]:
+def settings_of(
+    reference: Reference, scoring: Scoring, identity: dict[str, Any], share: Alone = ALONE
+) -> dict[str, Any]:
     """What the table's numbers depend on, for the file beside it and to recognise its own work."""
     engine = reference.engine
     return {
@@ -136,7 +226,8 @@ def _settings(reference: Reference, scoring: Scoring, identity: dict[str, Any]) 
         "resolutions": list(scoring.resolutions),
         "shifts": list(scoring.shifts),
         "maps": None if scoring.maps is None else str(scoring.maps),
-        **engine.numerics,
+        **({} if scoring.stop_below is None else {"stop_below": scoring.stop_below}),
+        **(share.numerics or engine.numerics),
         **identity,
     }
 
@@ -147,19 +238,16 @@ def stream_table(
     out: TextIO,
     scoring: Scoring,
     *,
+    identity: dict[str, Any],
     progress: Progress | None = None,
+    share: Alone = ALONE,
 ) -> Summary:
     """The same table, row by row to a text stream; what is interrupted begins anew."""
-    report = progress or (lambda done, total: None)
-    out.write("\t".join(COLUMNS) + "\n")
-    reasons: Counter[str] = Counter()
-    for done, found in enumerate(iter_rows(reference, variants, scoring), start=1):
-        out.write("".join(map(row_text, found.rows)))
-        out.flush()
-        reasons[found.status] += 1
-        report(done, len(variants))
-    scored = reasons.pop("ok", 0)
-    return Summary(scored, dict(reasons.most_common()))
+    stream, settings = Stream(out), settings_of(reference, scoring, identity, share)
+    work = VariantsWork(reference, variants, scoring, settings, stream)
+    run_shared(work, share, progress or (lambda done, total: None))
+    summary: Summary = share.agree(lambda: Summary.of(stream.statuses))
+    return summary
 
 
 def row_text(row: dict[str, Any]) -> str:
@@ -168,132 +256,3 @@ def row_text(row: dict[str, Any]) -> str:
     values = ["nan" if math.isnan(row[name]) else f"{row[name]:.8g}" for name in SCORES]
     fields = [*about, *values, row["status"]]
     return "\t".join(re.sub(r"\s+", " ", text) for text in fields) + "\n"
-
-
-class _Unfinished:
-    """The work folder of a table: blocks of rows, and a journal that says where each is and what
-    its checksum is.
-
-    Blocks are known by the first of their variants. One that is damaged is left out, and scored
-    again; rows are put in order when the table is finished.
-    """
-
-    def __init__(self, output: Path, settings: dict[str, Any], restart: bool):
-        self.output = output
-        self.run = Unfinished(output, WORK_FORMAT, settings, "table")
-        self.settings, self.journal = self.run.settings, self.run.journal
-        self.rows = self.run.folder / "rows.tsv"
-        self.blocks: dict[int, dict[str, Any]] = {}
-        self.done = 0  # variants
-        if restart or self._is_former():
-            self.run.remove()
-        try:
-            self._open()
-        except OSError as error:
-            raise OutputError(
-                f"cannot write {self.run.folder}: {error.strerror or error}"
-            ) from error
-
-    def _open(self) -> None:
-        """Take up what an unfinished run has left, or begin."""
-        found = self.run.begin()
-        lost = found.damaged
-        with open(self.rows, "a+b") as stream:
-            for entry in found.entries:
-                if _is_block(entry) and _rows_of(entry, stream) is not None:
-                    self.blocks[entry["first"]] = entry
-                else:
-                    lost += 1
-        self.done = sum(entry["variants"] for entry in self.blocks.values())
-        if lost:
-            log.warning(
-                "%s is damaged (%d of its blocks of rows or lines of its journal); these variants "
-                "are scored again",
-                self.run.folder,
-                lost,
-            )
-            self.journal.rewrite(self.blocks[first] for first in sorted(self.blocks))
-
-    def _is_former(self) -> bool:
-        """True of what a version without checksums left; OutputError if it is of other settings."""
-        try:
-            with open(self.journal.path, "rb") as stream:
-                settings = json.loads(stream.readline())["settings"]
-        except (OSError, ValueError, KeyError, TypeError):
-            return False
-        self.run.require_same(dict(settings))
-        log.warning("%s was left by a former version; the table begins anew", self.run.folder)
-        return True
-
-    def todo(self, total: int) -> Iterator[tuple[int, int]]:
-        """Gaps between the blocks, in order: (first variant, end)."""
-        first = 0
-        for start in [*sorted(self.blocks), total]:
-            if first < start:
-                yield first, start
-            first = max(first, start + self.blocks.get(start, {"variants": 0})["variants"])
-
-    @staged("writing")
-    def add(self, first: int, found: Sequence[VariantRows]) -> None:
-        """Rows of some variants; they are on the disk before the journal names them."""
-        data = "".join(row_text(row) for one in found for row in one.rows).encode()
-        with open(self.rows, "ab") as stream:
-            at = stream.seek(0, os.SEEK_END)
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        flush_folder(self.run.folder)
-        reasons = Counter(one.status for one in found if one.status != "ok")
-        entry = {
-            "first": first,
-            "variants": len(found),
-            "scored": len(found) - sum(reasons.values()),
-            "unscored": dict(reasons),
-            "at": at,
-            "bytes": len(data),
-            "checksum": checksum(data),
-        }
-        self.journal.add(entry)
-        self.blocks[first] = entry
-        self.done += len(found)
-
-    @staged("writing")
-    def finish(self) -> Summary:
-        """Put the table in its place."""
-        entries = [self.blocks[first] for first in sorted(self.blocks)]
-        unscored: Counter[str] = Counter()
-        for entry in entries:
-            unscored.update(entry["unscored"])
-        summary = Summary(sum(e["scored"] for e in entries), dict(unscored.most_common()))
-        beside = self.output.with_name(self.output.name + ".json")
-        about = self.settings | {"scored": summary.scored, "unscored": summary.unscored}
-        with atomic_path(self.output) as temporary:
-            with open(self.rows, "a+b") as rows, open(temporary, "wb") as stream:
-                stream.write(("\t".join(COLUMNS) + "\n").encode())
-                for entry in entries:
-                    if (block := _rows_of(entry, rows)) is None:
-                        raise OutputError(
-                            f"{self.rows} is damaged; repeat the command, which scores again what "
-                            f"is lost"
-                        )
-                    stream.write(block)
-            atomic_write(beside, json.dumps(about, indent=1) + "\n")
-        self.run.remove()
-        return summary
-
-
-#: Fields of a block in the journal that are numbers, none of them negative.
-_NUMBERS = ("first", "variants", "scored", "at", "bytes")
-
-
-def _is_block(entry: dict[str, Any]) -> bool:
-    """True of an entry of the journal that says where a block of rows is."""
-    whole = all(isinstance(entry.get(k), int) and entry[k] >= 0 for k in _NUMBERS)
-    return whole and entry["variants"] > 0 and isinstance(entry.get("unscored"), dict)
-
-
-def _rows_of(entry: dict[str, Any], stream: BinaryIO) -> bytes | None:
-    """A block's rows; None if they are not as they were written."""
-    stream.seek(entry["at"])
-    rows = stream.read(entry["bytes"])
-    return rows if checksum(rows) == entry.get("checksum") else None

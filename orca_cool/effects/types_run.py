@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 FORMAT, VERSION = "orca-cool-cell-types", 1
 
 #: Fields of a job that say where and how it runs, not what comes out.
-_FREE = ("force", "nproc", "dask", "device", "store", "of_unfinished")
+_FREE = ("force", "nproc", "dask", "device", "store", "of_unfinished", "settled")
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from orca_cool.effects.align import Comparison, Reference, compare
 from orca_cool.effects.maps_file import save_maps
 from orca_cool.effects.scores import SCORES, Choices, average, score
 from orca_cool.effects.sites import sites
+from orca_cool.effects.stop_below import Skipped, compare_until
 from orca_cool.errors import EditError, OrcaCoolError
 from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.edited import EditedGenome
@@ -60,6 +61,8 @@ class Scoring:
     shifts : bp by which windows are moved, besides 0; scores are averaged over all.
     maps : folder for the matrices, one .npz for each variant; None: they are not kept.
     strict : the first variant that cannot be scored is an error.
+    stop_below : finer levels are left out where no pixel's log observed/expected changes by so much
+        at the coarsest (:mod:`orca_cool.effects.stop_below`); None: none are.
     """
 
     resolutions: tuple[int, ...]
@@ -67,6 +70,7 @@ class Scoring:
     shifts: tuple[int, ...] = ()
     maps: Path | None = None
     strict: bool = False
+    stop_below: float | None = None
 
 
 @dataclass(frozen=True)
@@ -144,17 +148,7 @@ def batch_rows(
         (variants[k].chrom, variants[k].start, max(variants[k].end, variants[k].start + 1))
         for k in genomes
     ]
-    by_shift = [
-        compare(
-            reference,
-            list(genomes.values()),
-            footprints=footprints,
-            shift=shift,
-            keep=scoring.resolutions,
-        )
-        for shift in (0, *scoring.shifts)
-    ]
-    of_scored = iter(zip(*by_shift, strict=True))
+    of_scored = iter(_compared(reference, list(genomes.values()), footprints, scoring))
     out = []
     for k, variant in enumerate(variants):
         if k in failed:
@@ -165,15 +159,35 @@ def batch_rows(
         out.append(_scored(variant, genomes[k], reference.module, found, scoring))
         if scoring.maps is not None:
             path = scoring.maps / f"{first + k + 1:06d}_{_safe(variant.name)}.npz"
-            save_maps(path, variant, genomes[k], found[0])
+            there = [c for c in found[0] if isinstance(c, Comparison)]
+            save_maps(path, variant, genomes[k], there)
     return out
+
+
+def _compared(
+    reference: Reference,
+    genomes: Sequence[EditedGenome],
+    footprints: Sequence[tuple[str, int, int]],
+    scoring: Scoring,
+) -> Iterable[Sequence[Sequence[Comparison | Skipped]]]:
+    """For each genome, for each shift of the windows, its levels and sites."""
+    if scoring.stop_below is not None:
+        found = compare_until(
+            reference, genomes, scoring.stop_below, footprints=footprints, keep=scoring.resolutions
+        )
+        return [[one] for one in found]
+    by_shift = [
+        compare(reference, genomes, footprints=footprints, shift=shift, keep=scoring.resolutions)
+        for shift in (0, *scoring.shifts)
+    ]
+    return zip(*by_shift, strict=True)
 
 
 def _scored(
     variant: Variant,
     genome: EditedGenome,
     module: ModuleSpec,
-    found: Sequence[Sequence[Comparison]],
+    found: Sequence[Sequence[Comparison | Skipped]],
     scoring: Scoring,
 ) -> VariantRows:
     """Rows of a variant from its comparisons, one list a shift of the windows."""
@@ -181,6 +195,13 @@ def _scored(
     status = "; ".join(filter(None, [ok, variant.note]))
     rows = []
     for same in zip(*found):
+        if isinstance(same[0], Skipped):
+            why = (
+                f"not predicted: at the levels above no pixel changes by more than "
+                f"{same[0].largest:.3g}, less than --stop-below {scoring.stop_below:g}"
+            )
+            rows.append(_row(variant, module, same[0], {}, why))
+            continue
         scores = average([score(c, scoring.choices) for c in same])
         rows.append(_row(variant, module, same[0], scores, status))
     return VariantRows(rows, "ok")
@@ -189,7 +210,7 @@ def _scored(
 def _row(
     variant: Variant,
     module: ModuleSpec,
-    found: Comparison | None,
+    found: Comparison | Skipped | None,
     scores: dict[str, float],
     status: str,
 ) -> dict[str, Any]:

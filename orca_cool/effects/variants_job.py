@@ -9,7 +9,7 @@ import hashlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orca_cool.errors import EditError, ModelError, OutputError, RegionError
 from orca_cool.files import check_output, sha256
@@ -17,24 +17,29 @@ from orca_cool.genome.loops import read_loops
 from orca_cool.genome.regions import parse_length
 from orca_cool.genome.source import SequenceSource
 from orca_cool.locks import holding
-from orca_cool.prediction.job import MANY_EDITS, Job, Opened, Say
+from orca_cool.prediction.job import MANY_EDITS, Opened, Say
+from orca_cool.prediction.parallel import only_helps
 from orca_cool.prediction.progress import progress_bar
+from orca_cool.prediction.shared_job import PiecewiseJob, silent
 from orca_cool.profile import stage
 from orca_cool.variants import Variant, of_changes, parse_edits, read_variants
 
 if TYPE_CHECKING:
-    from orca_cool.effects.table import Summary
+    from orca_cool.effects.align import Reference
+    from orca_cool.effects.table import VariantsWork
+    from orca_cool.effects.unfinished_table import Summary
     from orca_cool.effects.variant_rows import Scoring
     from orca_cool.model.estimate import Estimate
     from orca_cool.model.network_spec import ModuleSpec
     from orca_cool.model.spec import ModelDescription
+    from orca_cool.prediction.sharing import Alone
 
 #: The name of standard input and output.
 STANDARD = "-"
 
 
 @dataclass(frozen=True, kw_only=True)
-class VariantsJob(Job):
+class VariantsJob(PiecewiseJob):
     """Score variants by how much they change the predicted map.
 
     Attributes
@@ -47,6 +52,8 @@ class VariantsJob(Job):
     maps : folder for the matrices, one .npz a variant.
     shifts : comma-separated bp by which windows are also moved; scores are averaged.
     strict : a variant that cannot be scored is an error, not a row with the reason.
+    stop_below : a variant's finer levels are left out where no pixel's log observed/expected
+        changes by so much at the coarsest; None: none are.
     force : replace the output, and start anew.
     """
 
@@ -59,6 +66,7 @@ class VariantsJob(Job):
     maps: str | None = None
     shifts: str = ""
     strict: bool = False
+    stop_below: float | None = None
     force: bool = False
 
     def check(self) -> None:
@@ -75,7 +83,13 @@ class VariantsJob(Job):
             check_output(Path(self.output), self.force)
         if self.maps is not None and Path(self.maps).exists() and not Path(self.maps).is_dir():
             raise OutputError(f"--maps {self.maps!r} is a file; give a folder")
-        self._shifts()
+        if self._shifts() and self.stop_below is not None:
+            raise EditError(
+                f"--stop-below {self.stop_below:g} and --shifts {self.shifts!r}: an average is of "
+                f"levels that are predicted in all windows; leave one out"
+            )
+        if self.stop_below is not None and not self.stop_below > 0:
+            raise EditError(f"--stop-below {self.stop_below:g} is not a number above 0")
         self.chosen(self.spec)
 
     def check_inputs(self) -> None:
@@ -133,8 +147,25 @@ class VariantsJob(Job):
             raise EditError(f"{bad[0].where}: {bad[0].name}: {bad[0].problem}{more}")
         return found
 
+    @property
+    def files(self) -> dict[str, str | None]:
+        """The files that are read beside model and genome, by field."""
+        return {"variants": self.variants, "loops": self.loops}
+
+    @staticmethod
+    def option_of(name: str) -> str:
+        """As of any job whose work is shared; the variants are no option."""
+        return "VARIANTS" if name == "variants" else PiecewiseJob.option_of(name)
+
+    def of_worker(self) -> VariantsJob:
+        """As of any job whose work is shared; matrices are written by who scores."""
+        maps = None if self.maps is None else str(Path(self.maps).absolute())
+        return dataclasses.replace(super().of_worker(), output=STANDARD, maps=maps, force=False)
+
     def _written(self) -> list[str]:
         """The table, where it is a file, and the folder of matrices."""
+        if only_helps():
+            return []
         table = [] if self.output == STANDARD else [self.output]
         return table if self.maps is None else [*table, self.maps]
 
@@ -156,38 +187,56 @@ class VariantsJob(Job):
         ------
         OrcaCoolError
         """
-        opened = self.ready(opened, say)
-        found = self.read(opened.reference)
-        module, levels = self.chosen(opened.spec)
+        say = silent if only_helps() else say
+        self.check()
+        if opened is None:
+            self.check_inputs()
+        with self.sharing() as share:  # workers make themselves ready while the model is loaded
+            opened = share.opened(self.ready(opened, say))
+            summary = self._table(opened, share, progress, say)
+            for line in (*share.told, *summary.lines()):
+                say(line)
+        return summary
+
+    def _table(self, opened: Opened, share: Alone, progress: bool, say: Say) -> Summary:
+        """Score the variants, and write the table."""
         with stage("libraries"):
-            from orca_cool.effects.align import Reference
             from orca_cool.effects.table import stream_table, write_table
 
-        scoring = self._scoring(levels, opened)
-        engine = opened.new_engine(opened.reference, fine_bytes=MANY_EDITS)
-        approximate = [k for k in (self.dtype, self.encoder_dtype) if k != "float32"]
+        reference, found, scoring = self._prepared(opened)
+        numerics = share.numerics or reference.engine.numerics
+        used = (numerics.get("dtype"), numerics.get("encoder_dtype"))
+        approximate = [k for k in used if k not in (None, "float32")]
         if approximate:
             say(
-                f"approximate numbers: {', '.join(approximate)} (run `orca-cool predict` with them "
-                f"to see by how much)"
+                f"approximate numbers: {', '.join(map(str, approximate))} (run `orca-cool predict` "
+                f"with them to see by how much)"
             )
-        reference = Reference(engine, module)
-        with progress_bar(progress, "variant", f"{opened.spec.name} {module.name}", engine) as bar:
+        told: dict[str, Any] = {"identity": self._identity(opened), "share": share}
+        name, shown = f"{opened.spec.name} {reference.module.name}", progress and not share.rank
+        with progress_bar(shown, "variant", name, reference.engine) as bar:
+            told["progress"] = bar
             if self.output == STANDARD:
-                summary = stream_table(reference, found, sys.stdout, scoring, progress=bar)
-            else:
-                summary = write_table(
-                    reference,
-                    found,
-                    self.output,
-                    scoring,
-                    identity=self._identity(opened),
-                    force=self.force,
-                    progress=bar,
-                )
-        for line in summary.lines():
-            say(line)
-        return summary
+                return stream_table(reference, found, sys.stdout, scoring, **told)
+            return write_table(reference, found, self.output, scoring, force=self.force, **told)
+
+    def work_of(self, opened: Opened, share: Alone, say: Say) -> VariantsWork:
+        """The scoring of the variants by a worker, which writes no rows."""
+        from orca_cool.effects.table import VariantsWork, settings_of
+
+        reference, found, scoring = self._prepared(opened)
+        settings = settings_of(reference, scoring, self._identity(opened), share)
+        return VariantsWork(reference, found, scoring, settings)
+
+    def _prepared(self, opened: Opened) -> tuple[Reference, list[Variant], Scoring]:
+        """The reference, the variants, and how they are scored."""
+        with stage("libraries"):
+            from orca_cool.effects.align import Reference
+
+        found = self.read(opened.reference)
+        module, levels = self.chosen(opened.spec)
+        engine = opened.new_engine(opened.reference, fine_bytes=MANY_EDITS)
+        return Reference(engine, module), found, self._scoring(levels, opened)
 
     def estimate(self, *, say: Say = lambda line: None) -> Estimate:
         """What :meth:`run` will compute, and what it will take; nothing is written but the index of
@@ -201,7 +250,7 @@ class VariantsJob(Job):
         self.check()
         from orca_cool.effects.estimates import estimate_variants
 
-        opened = dataclasses.replace(self, store=None).open(say)
+        opened = self.without_stores().open(say)
         found = self.read(opened.reference)
         module, levels = self.chosen(opened.spec)
         scoring = self._scoring(levels, opened)
@@ -216,7 +265,8 @@ class VariantsJob(Job):
         if self.loops:
             loops = read_loops(self.loops, opened.reference.chromsizes)
         maps = None if self.maps is None else Path(self.maps)
-        return Scoring(levels, Choices(loops=loops), self._shifts(), maps, self.strict)
+        choices = Choices(loops=loops)
+        return Scoring(levels, choices, self._shifts(), maps, self.strict, self.stop_below)
 
     def _identity(self, opened: Opened) -> dict[str, str | None]:
         """What tells this table from another, beside model and settings."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orca_cool.evaluate.options import EvaluationOptions
 from orca_cool.evaluate.report import check_folder, write_folder
@@ -11,8 +13,15 @@ from orca_cool.evaluate.result import Result
 from orca_cool.genome.source import length_of
 from orca_cool.locks import holding, locked_outputs
 from orca_cool.prediction import EDGES
-from orca_cool.prediction.job import Job, Opened, Say
+from orca_cool.prediction.job import Opened, Say
+from orca_cool.prediction.parallel import only_helps
 from orca_cool.prediction.progress import progress_bar
+from orca_cool.prediction.shared_job import PiecewiseJob, silent
+from orca_cool.prediction.sharing import Alone
+
+if TYPE_CHECKING:
+    from orca_cool.evaluate.protocol import ModelEvaluation
+    from orca_cool.evaluate.shared_zooms import ZoomsWork
 
 
 def evaluate_file(predicted: str, options: EvaluationOptions, *, progress: bool = True) -> Result:
@@ -39,7 +48,7 @@ def evaluate_file(predicted: str, options: EvaluationOptions, *, progress: bool 
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateJob(Job):
+class EvaluateJob(PiecewiseJob):
     """Score a model by the paper's protocol: zooms tile the chromosomes, and pixels are pooled.
 
     Attributes
@@ -70,7 +79,7 @@ class EvaluateJob(Job):
         for chrom in (*self.against.scored_chroms, *self.against.training_chroms):
             length_of(self.source, chrom)
 
-    @holding(lambda job: outputs(job.against))
+    @holding(lambda job: [] if only_helps() else outputs(job.against))
     def run(
         self, opened: Opened | None = None, *, progress: bool = True, say: Say = lambda line: None
     ) -> Result:
@@ -87,12 +96,26 @@ class EvaluateJob(Job):
         OrcaCoolError
             If anything that the job names cannot be used; the message says which and why.
         """
+        say = silent if only_helps() else say
         check_output(self.against)
-        opened = self.ready(opened, say)
+        self.check()
+        if opened is None:
+            self.check_inputs()
+        with self.sharing() as share:  # workers make themselves ready while the model is loaded
+            evaluation = self._evaluation(share.opened(self.ready(opened, say)))
+            shown = progress and not share.rank
+            with progress_bar(shown, "window", "evaluate") as report:
+                result = evaluation.run(report, share)
+            for line in share.told:
+                say(line)
+        return result if only_helps() else written(result, self.against)
+
+    def _evaluation(self, opened: Opened) -> ModelEvaluation:
+        """Model and measured map, open and checked."""
         from orca_cool.evaluate.protocol import ModelEvaluation
 
         spec = opened.spec
-        evaluation = ModelEvaluation.open(
+        return ModelEvaluation.open(
             opened.engine,
             spec.module(self.module) if self.module else spec.modules[0],
             self.against,
@@ -101,9 +124,26 @@ class EvaluateJob(Job):
             trans=self.trans,
             edges=self.edges or EDGES[1],
         )
-        with progress_bar(progress, "window", "evaluate") as report:
-            result = evaluation.run(report)
-        return written(result, self.against)
+
+    def work_of(self, opened: Opened, share: Alone, say: Say) -> ZoomsWork:
+        """As of any job whose work is shared."""
+        return self._evaluation(opened).work(share)
+
+    @property
+    def files(self) -> dict[str, str | None]:
+        """The files that are read beside model and genome."""
+        names = ("observed", "features", "replicate", "cache")
+        return {name: getattr(self.against, name) for name in names}
+
+    def with_files(self, **paths: str | None) -> EvaluateJob:
+        """The same job with other files."""
+        against = dataclasses.replace(self.against, **paths)  # type: ignore[arg-type]
+        return dataclasses.replace(self, against=against)
+
+    def of_worker(self) -> EvaluateJob:
+        """As of any job whose work is shared."""
+        job = super().of_worker()
+        return dataclasses.replace(job, against=dataclasses.replace(job.against, output=None))
 
 
 def outputs(options: EvaluationOptions) -> list[str]:

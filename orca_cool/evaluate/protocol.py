@@ -17,7 +17,7 @@ import numpy as np
 
 from orca_cool.errors import ModelError, RegionError
 from orca_cool.evaluate.accumulate import LevelSums, pooled_scores
-from orca_cool.evaluate.baselines import baseline_windows, check_training, fit_baselines
+from orca_cool.evaluate.baselines import baseline_windows, check_training
 from orca_cool.evaluate.centromeres import read_centromeres
 from orca_cool.evaluate.inputs import (
     TilingZoom,
@@ -28,16 +28,17 @@ from orca_cool.evaluate.inputs import (
 from orca_cool.evaluate.maps import MeasuredMaps, check_sizes
 from orca_cool.evaluate.options import EvaluationOptions
 from orca_cool.evaluate.result import Example, Result
+from orca_cool.evaluate.shared_zooms import ZoomsWork
 from orca_cool.genome.regions import n_bins
+from orca_cool.genome.segments import Segment
+from orca_cool.maps.contact_map import ContactMap
 from orca_cool.maps.positional import Chromosome, Positional
 from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.prediction.end_to_end import input_of, turns_in_place
 from orca_cool.prediction.engine import Engine
 from orca_cool.prediction.progress import Report, no_report
+from orca_cool.prediction.sharing import ALONE, Alone, run_shared
 from orca_cool.prediction.windows import centred_on, fill_with_chromosomes
-
-#: Number of zooms that are kept as examples.
-EXAMPLES = 3
 
 #: Defaults of the paper's protocol: all pixels are scored, and a coarse pixel of which more than
 #: this share is missing is not.
@@ -130,46 +131,32 @@ class ModelEvaluation:
             engine, module, options, maps, levels, centromeres, step, phase, trans, edges, zooms
         )
 
-    def run(self, progress: Report = no_report) -> Result:
+    @property
+    def nearest(self) -> int:
+        """Pixels fewer bins apart are left out, where the options do not say otherwise."""
+        return NEAREST
+
+    def run(self, progress: Report = no_report, share: Alone = ALONE) -> Result:
         """Predict and score.
 
         Parameters
         ----------
         progress : called with the number of zooms and random inputs that are done, and of all.
+        share : who predicts; the first of them scores.
         """
-        settings = self.options.score_settings(NEAREST)
-        chroms, bins = self.options.scored_chroms, self.engine.spec.bins
-        train = self.options.training_chroms
-        sizes = self.maps.observed.chromsizes
-        baselines = fit_baselines(
-            self.target,
-            {c: sizes[c] for c in train},
-            self.centromeres,
-            dict.fromkeys(self.levels, bins),
-            settings.seed,
+        work = self.work(share)
+        run_shared(work, share, lambda done, total: progress(done, total) if done else None)
+        result: Result = share.agree(
+            lambda: Result(pooled_scores(work.levels), self.provenance(share), {}, work.examples)
         )
-        zooms = [(c, zoom) for c, found in self.zooms.items() for zoom in found]
-        shown = {(k * len(zooms) + len(zooms) // 2) // EXAMPLES for k in range(EXAMPLES)}
-        cis = {(c, r): LevelSums(c, r, bins, settings) for c in chroms for r in self.levels}
-        total = len(zooms) + self.trans
-        examples: list[Example] = []
-        for k, (c, zoom) in enumerate(zooms):
-            place = Chromosome(sizes[c], self.centromeres.get(c))
-            sums = {r: cis[c, r] for r in self.levels}
-            examples += self.score_zoom(c, zoom, place, baselines, sums, k in shown)
-            progress(k + 1, total)
-        found = list(cis.values())
-        if self.trans:
-            rng = np.random.default_rng(settings.seed)
-            between = {r: LevelSums("all", r, 1, settings, "trans") for r in self.levels}
-            for k in range(self.trans):
-                windows = self.score_between_chromosomes(rng, between)
-                examples += [] if k else windows
-                progress(len(zooms) + k + 1, total)
-            found += between.values()
-        return Result(pooled_scores(found), self.provenance(), {}, examples)
+        return result
 
-    def provenance(self) -> dict[str, object]:
+    def work(self, share: Alone = ALONE) -> ZoomsWork:
+        """What is predicted, ready to be shared."""
+        about = {k: v for k, v in self.provenance(share).items() if k != "observed"}
+        return ZoomsWork(self, about)
+
+    def provenance(self, share: Alone = ALONE) -> dict[str, object]:
         """How the evaluation was made, JSON-able."""
         kind = {
             "way": "model",
@@ -181,7 +168,7 @@ class ModelEvaluation:
             "step": self.step,
             "phase": self.phase,
             "trans": self.trans,
-            **self.engine.numerics,
+            **(share.numerics or self.engine.numerics),
             "edges": self.edges,
         }
         settings = self.options.score_settings(NEAREST)
@@ -206,6 +193,7 @@ class ModelEvaluation:
         self,
         chrom: str,
         zoom: TilingZoom,
+        maps: Sequence[ContactMap],
         place: Chromosome,
         baselines: Mapping[str, Positional],
         sums: Mapping[int, LevelSums],
@@ -213,13 +201,17 @@ class ModelEvaluation:
     ) -> list[Example]:
         """Add the new windows of one zoom within a chromosome to the sums of their levels.
 
+        Parameters
+        ----------
+        maps : of the zoom: those that are new, or all if they are ``shown``.
+
         Returns
         -------
         All windows of the zoom as examples, if they are to be ``shown``.
         """
         within = scored_length(self.engine, self.module, chrom)
         examples = []
-        for m in self.engine.zoom(self.module, chrom, zoom.position, self.edges):
+        for m in maps:
             r = m.resolution
             if r not in sums or not (shown or r in zoom.new_windows):
                 continue
@@ -236,15 +228,15 @@ class ModelEvaluation:
                 examples.append(Example(f"{chrom}:{zoom.position:,}", r, values, measured.target))
         return examples
 
-    def score_between_chromosomes(
-        self, rng: np.random.Generator, sums: Mapping[int, LevelSums]
-    ) -> list[Example]:
-        """Draw one random input of several chromosomes, and add its pixels between chromosomes to
-        the sums of their levels.
+    def draw_input(
+        self, rng: np.random.Generator
+    ) -> tuple[list[Segment], list[Segment], dict[int, int]]:
+        """One random input of several chromosomes.
 
         Returns
         -------
-        Its windows as examples.
+        Its segments; those and what the rest is filled with; the start of the window of each level,
+        in bins.
         """
         spec, source = self.engine.spec, self.engine.source
         unit = math.lcm(self.engine.expected(self.module).resolution, self.maps.observed.resolution)
@@ -255,15 +247,28 @@ class ModelEvaluation:
         starts = {resolutions[0]: 0}
         for coarse, r in zip(resolutions, resolutions[1:]):
             starts[r] = 2 * (starts[coarse] + int(rng.integers(0, spec.bins // 2 + 1)))
-        examples = []
         filled = fill_with_chromosomes(segments, source.chromsizes, window, unit)
-        for m in self.engine.zoom_concatenated(self.module, filled, starts):
+        return segments, filled, starts
+
+    def score_between_chromosomes(
+        self, segments: Sequence[Segment], maps: Sequence[ContactMap], sums: Mapping[int, LevelSums]
+    ) -> list[Example]:
+        """Add the pixels between chromosomes of one random input to the sums of their levels.
+
+        Parameters
+        ----------
+        segments : of :meth:`draw_input`. maps : that are predicted from it.
+
+        Returns
+        -------
+        Its windows as examples.
+        """
+        examples = []
+        for m in maps:
             r = m.resolution
-            if r not in sums:
-                continue
             measured = self.maps.window_of_segments(segments, m.start, m.end, r, m.expected, m.eps)
             examples.append(Example("between chromosomes", r, m.values, measured.target))
-            between = pixels_between_chromosomes(segments, m.start, r, spec.bins)
+            between = pixels_between_chromosomes(segments, m.start, r, self.engine.spec.bins)
             target = np.where(between, measured.target, np.nan)
             sums[r].add(
                 replace(measured, target=target), {"model": m.values}, np.log(m.expected + m.eps)

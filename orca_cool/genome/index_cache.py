@@ -11,11 +11,10 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 from pathlib import Path
 
 from orca_cool.errors import GenomeError, OrcaCoolError
-from orca_cool.files import atomic_write, check_format
+from orca_cool.files import atomic_write, cache_folders, check_format
 from orca_cool.genome.fasta_index import FastaIndex, parse_fai, parse_gzi
 
 FORMAT = "orca-cool-fasta-index"
@@ -30,7 +29,7 @@ MOST = 256
 
 def kept(path: Path, stat: os.stat_result) -> FastaIndex | None:
     """The index of a file that is as it was; None if there is none, or a damaged one."""
-    for folder in _folders() if stat.st_size >= SMALL else ():
+    for folder in cache_folders("fasta") if stat.st_size >= SMALL else ():
         try:
             if folder.stat().st_uid == os.getuid():  # a folder for all users has anybody's files
                 return _parse((folder / _key(path, stat)).read_bytes(), path)
@@ -50,7 +49,7 @@ def keep(path: Path, stat: os.stat_result, index: FastaIndex) -> None:
         "notes": list(index.notes),
     }
     head["sha256"] = _digest(head, body)
-    for folder in _folders() if stat.st_size >= SMALL else ():
+    for folder in cache_folders("fasta") if stat.st_size >= SMALL else ():
         with contextlib.suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             if folder.stat().st_uid == os.getuid():
@@ -73,15 +72,6 @@ def _parse(data: bytes, path: Path) -> FastaIndex:
 def _digest(head: dict[str, object], body: bytes) -> str:
     text = json.dumps(head, sort_keys=True).encode()
     return hashlib.sha256(text + b"\n" + body).hexdigest()
-
-
-def _folders() -> list[Path]:
-    """Where indexes are kept: the first that can be written."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return [
-        cache / "orca-cool" / "fasta",
-        Path(tempfile.gettempdir()) / f"orca-cool-fasta-{os.getuid()}",
-    ]
 
 
 def _key(path: Path, stat: os.stat_result) -> str:

@@ -8,30 +8,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from orca_cool.errors import DeviceError, ModelError, OutputError, RegionError
+from orca_cool.errors import DeviceError, ModelError, OutputError, RegionError, StoreError
 from orca_cool.files import check_output
-from orca_cool.genome.regions import Region, parse_region
+from orca_cool.genome.regions import parse_region
 from orca_cool.locks import holding
 from orca_cool.maps.bigwig import import_pybigwig, require_room
-from orca_cool.maps.phasing import PhasingTrack, phasing_of
+from orca_cool.maps.phasing import PhasingTrack
 from orca_cool.maps.picture import save_figures
-from orca_cool.model.window_model import ENCODE
-from orca_cool.perturb.attribution import METHODS, OF_BASES, OF_UNITS, Attribution, import_logomaker
+from orca_cool.perturb.attribution import CHANGING, METHODS, OF_BASES, Attribution, import_logomaker
 from orca_cool.perturb.objective import require_gradient
 from orca_cool.perturb.objective_text import parse_objective
 from orca_cool.perturb.parquet import import_pyarrow
 from orca_cool.perturb.two_models import check_models, difference_of, in_order
-from orca_cool.prediction.job import MANY_EDITS, Job, Opened, Say
-from orca_cool.prediction.progress import Report, progress_bar
+from orca_cool.prediction.item_journal import ItemJournal
+from orca_cool.prediction.job import Opened, Say
+from orca_cool.prediction.parallel import is_rank, only_helps
+from orca_cool.prediction.progress import progress_bar
+from orca_cool.prediction.shared_job import PiecewiseJob, silent
+from orca_cool.prediction.sharing import Alone, run_shared
 
 if TYPE_CHECKING:
+    from orca_cool.perturb.attributed import Changes
     from orca_cool.perturb.objective import Objective
-    from orca_cool.perturb.watched import Watched
 
-#: Longest region of methods that predict each change by itself, in bp.
-LONGEST = 1_000_000
+#: Of the journal of an unfinished attribution.
+WORK_FORMAT = "orca-cool.unfinished-attribution"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +85,7 @@ class Settings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AttributeJob(Job):
+class AttributeJob(PiecewiseJob):
     """Attribute an objective to the bases of a region, and write tables, tracks and a picture.
 
     Attributes
@@ -115,7 +116,12 @@ class AttributeJob(Job):
         RegionError, ModelError, OutputError, DeviceError
         """
         super().check()
+        if self.window_store is not None:
+            raise StoreError(
+                f"window store {self.window_store!r}: attribution stores no windows; leave it out"
+            )
         self.settings.check()
+        self._check_shared()
         objective = parse_objective(self.objective)
         self.settings.check_objective(objective)
         approximate = [t for t in (self.dtype, self.encoder_dtype) if t != "float32"]
@@ -142,6 +148,33 @@ class AttributeJob(Job):
         import_pybigwig()
         import_pyarrow()
         import_logomaker()
+
+    def _check_shared(self) -> None:
+        """ModelError if several processes are to share what one of them computes."""
+        if self.settings.method in CHANGING or not (self.workers or is_rank()):
+            return
+        how = "torchrun" if is_rank() else "--nproc" if self.nproc > 1 else "--dask"
+        raise ModelError(
+            f"{how} with method {self.settings.method!r}: a gradient goes back through the whole "
+            f"of a prediction, which one process computes; leave it out, or use "
+            f"{', '.join(CHANGING)}, whose changes are predicted one by one"
+        )
+
+    @property
+    def files(self) -> dict[str, str | None]:
+        """The files that are read beside model and genome."""
+        return {"phasing_track": self.settings.phasing_track}
+
+    def with_files(self, **paths: str | None) -> AttributeJob:
+        """The same job with other files."""
+        return dataclasses.replace(
+            self, settings=dataclasses.replace(self.settings, phasing_track=paths["phasing_track"])
+        )
+
+    def of_worker(self) -> AttributeJob:
+        """As of any job whose work is shared."""
+        output = str(Path(self.output).absolute())
+        return dataclasses.replace(super().of_worker(), output=output, force=True)
 
     def bases(self) -> list[str]:
         """The bases of which there are tracks."""
@@ -191,11 +224,12 @@ class AttributeJob(Job):
             if phasing is not None:
                 phasing.require(objective.region.chrom)
 
-    @holding(lambda job: [str(path) for path in job.paths()])
+    @holding(lambda job: [] if only_helps() else [str(path) for path in job.paths()])
     def run(
         self, opened: Opened | None = None, *, progress: bool = True, say: Say = lambda line: None
     ) -> list[Path]:
-        """Attribute, and write.
+        """Attribute, and write. Of methods that predict each change by itself a run that was
+        killed goes on where it was when the same job is run again.
 
         Parameters
         ----------
@@ -210,17 +244,83 @@ class AttributeJob(Job):
         ------
         OrcaCoolError
         """
+        say = silent if only_helps() else say
         opened = self.ready(opened, say)
         both = [opened]
         if (other := self.other()) is not None:
             both.append(other.open(say))
         where = parse_region(self.region, opened.source.chromsizes)
-        bases, paths = self.bases(), self.paths()
-        require_room(paths[0].parent, len(where), 1 + len(bases))
+        paths = self.paths()
+        require_room(paths[0].parent, len(where), 1 + len(self.bases()))
         objective = parse_objective(self.objective)
-        found = explained(
-            both, where, objective, self.resolution, self.settings, progress=progress, say=say
+        if other is None:
+            found, *works = self._attributed(opened, objective, progress, say)
+        else:
+            found, *works = self._difference(both, objective, progress, say)
+        if not only_helps():
+            self._write(found)
+            for work in works:
+                work.forget()
+        return paths
+
+    def _attributed(
+        self, opened: Opened, objective: Objective, progress: bool, say: Say, output: str = ""
+    ) -> tuple[Attribution, Changes] | tuple[Attribution]:
+        """Attribute an objective of one model; what is kept of the work, too, if any is.
+
+        Parameters
+        ----------
+        output : beside which unfinished work is kept; else beside the job's.
+        """
+        from orca_cool.perturb.attributed import attributed, result_of
+
+        said: dict[str, Any] = {"progress": progress and not only_helps(), "say": say}
+        if self.settings.method not in CHANGING:
+            level = self.resolution
+            return (attributed(opened, self.region, objective, level, self.settings, **said),)
+        job = dataclasses.replace(
+            self,
+            model=opened.job.model,
+            other_model=None,
+            objective=objective.text,
+            output=output or self.output,
         )
+        with job.sharing() as share:
+            work = job.work_of(share.opened(opened), share, say)
+            with progress_bar(
+                said["progress"], "change", self.settings.method, work.engine
+            ) as report:
+                run_shared(work, share, report)
+            for line in share.told:
+                say(line)
+        return result_of(work, opened, self.settings), work
+
+    def _difference(
+        self, both: Sequence[Opened], objective: Objective, progress: bool, say: Say
+    ) -> tuple[Any, ...]:
+        """The same of an objective that compares two models."""
+        inner, found, works = objective.compared, [], []
+        assert inner is not None
+        for k, opened in enumerate(in_order(objective, both)):
+            one, *kept = self._attributed(opened, inner, progress, say, f"{self.output}.{k + 1}")
+            found.append(one)
+            works += kept
+        return difference_of(found[0], found[1], objective), *works
+
+    def work_of(self, opened: Opened, share: Alone, say: Say) -> Changes:
+        """The changes of the sequence, ready to be predicted."""
+        from orca_cool.perturb.attributed import changes_of
+
+        objective = parse_objective(self.objective)
+        work = changes_of(opened, self.region, objective, self.resolution, self.settings, share)
+        work.journal = ItemJournal.of(
+            self, WORK_FORMAT, work.settings, "attribution", share.restarted
+        )
+        return work
+
+    def _write(self, found: Attribution) -> None:
+        """Write the tables, the tracks and the picture."""
+        bases, paths = self.bases(), self.paths()
         table, parquet, track, *others, picture = paths
         try:
             found.to_tsv(table, force=True)
@@ -231,148 +331,3 @@ class AttributeJob(Job):
             save_figures([found.plot()], [picture])
         except OSError as error:
             raise OutputError(f"cannot write {self.output!r}: {error}") from error
-        return paths
-
-
-def explained(
-    both: Sequence[Opened],
-    region: str | Region,
-    objective: Objective,
-    level: str | None,
-    settings: Settings,
-    *,
-    progress: bool = False,
-    say: Say = lambda line: None,
-) -> Attribution:
-    """What an objective depends on; of two models, which it then compares, the difference of what
-    its inner one depends on in each.
-
-    Parameters
-    ----------
-    both : one model and genome, or two.
-
-    Raises
-    ------
-    RegionError, ModelError
-        As :func:`attributed`, or if the two do not fit.
-    """
-    if len(both) == 1:
-        return attributed(both[0], region, objective, level, settings, progress=progress, say=say)
-    first, second = in_order(objective, both)
-    inner = objective.compared
-    assert inner is not None
-    found = [
-        attributed(one, region, inner, level, settings, progress=progress, say=say)
-        for one in (first, second)
-    ]
-    return difference_of(found[0], found[1], objective)
-
-
-def attributed(
-    opened: Opened,
-    region: str | Region,
-    objective: Objective,
-    level: str | None,
-    settings: Settings,
-    *,
-    progress: bool = False,
-    say: Say = lambda line: None,
-) -> Attribution:
-    """What an objective of an open model and genome depends on.
-
-    Parameters
-    ----------
-    region : whose bases are looked at.
-    level : see :class:`AttributeJob`.
-
-    Raises
-    ------
-    RegionError, ModelError
-        If region or objective cannot be used; the message quotes it.
-    """
-    from orca_cool.perturb.watched import Watched
-
-    settings.check()
-    settings.check_objective(objective)
-    if ENCODE not in opened.model.capabilities:
-        raise ModelError(
-            f"objective {objective.text!r} cannot be attributed: model {opened.spec.name!r} "
-            f"predicts whole windows by itself"
-        )
-    source = opened.source
-    where = parse_region(region, source.chromsizes) if isinstance(region, str) else region
-    many = settings.method in ("ism", *OF_UNITS)
-    if many and len(where) > LONGEST:
-        raise RegionError(
-            f"region {str(where)!r} is longer than {LONGEST:,} bp, which method "
-            f"{settings.method!r} would change one by one; take a part of it, or --method gradient"
-        )
-    engine = opened.new_engine(opened.reference, fine_bytes=MANY_EDITS * many)
-    if opened.edited is not None:
-        engine = engine.for_genome(opened.edited.genome)
-    watched = Watched(engine, objective, level, phasing_of(settings.phasing_track))
-    watched.require_inside(where)
-    with progress_bar(progress, "change" if many else "step", settings.method, engine) as report:
-        scores, units, told = _scores(watched, where, settings, report, say)
-    return Attribution(
-        settings.method,
-        objective,
-        where,
-        source.fetch(where.chrom, where.start, where.end),
-        scores,
-        watched.value,
-        watched.reference_map(),
-        dict(source.chromsizes),
-        np.array(units, int).reshape(-1, 2),
-        _about(opened, settings) | told,
-        watched.pair,
-    )
-
-
-def _about(opened: Opened, settings: Settings) -> dict[str, Any]:
-    """Model, genome, and what E1 is oriented by, as plain values."""
-    out: dict[str, Any] = {key: str(value) for key, value in opened.provenance.items()}
-    cell_type = opened.spec.cell_type if opened.spec.cell_types else ""
-    out["model"] = f"{opened.spec.name}{f', {cell_type}' * bool(cell_type)}"
-    if settings.phasing_track is not None:
-        out["phasing_track"] = settings.phasing_track
-    return out
-
-
-def _scores(
-    watched: Watched, where: Region, settings: Settings, report: Report, say: Say
-) -> tuple[np.ndarray, list[tuple[int, int]], dict[str, Any]]:
-    """Scores, units, and what else the method tells."""
-    from orca_cool.perturb.expected_gradient import expected
-    from orca_cool.perturb.gradient import Differentiable, gradient, integrated
-    from orca_cool.perturb.ism import deletions, shuffles, substitutions, units
-
-    method = settings.method
-    if method == "gradient":
-        report(0, 1)
-        slope = gradient(Differentiable(watched, where))
-        report(1, 1)
-        return slope, [], {}
-    if method == "integrated":
-        found, difference, missing = integrated(Differentiable(watched, where), progress=report)
-        if missing > max(0.01 * abs(difference), 1e-5):
-            say(
-                f"warning: integrated gradients sum to {found.sum():.4g}, the objective differs "
-                f"from the baseline's by {difference:.4g}"
-            )
-        return found, [], {"difference_to_baseline": difference, "sum_differs_by": missing}
-    if method == "expected":
-        mean = expected(Differentiable(watched, where), settings.baselines, settings.seed, report)
-        told: dict[str, Any] = {"baselines": settings.baselines, "seed": settings.seed}
-        told |= {"difference_to_baselines": mean.difference, "sum": float(mean.scores.sum())}
-        return mean.scores, [], told | {"standard_error_of_sum": mean.error}
-    if method == "ism":
-        return substitutions(watched, where, report), [], {}
-    step = settings.width if settings.step is None else settings.step
-    chosen = units(where, settings.width, step)
-    about = {"width": settings.width, "step": step}
-    if method == "deletion":
-        return deletions(watched, where.chrom, chosen, report), chosen, about
-    runs, seed = settings.runs, settings.seed
-    found = shuffles(watched, where.chrom, chosen, runs=runs, seed=seed, progress=report)
-    return found, chosen, about | {"runs": runs, "seed": seed}

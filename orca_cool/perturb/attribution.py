@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 OF_BASES = ("gradient", "integrated", "expected", "ism")
 OF_UNITS = ("deletion", "shuffle")
 METHODS = (*OF_BASES, *OF_UNITS)
+#: Those that change the sequence and predict each change by itself.
+CHANGING = ("ism", *OF_UNITS)
 
 _BASES = list("ACGT")
 

@@ -35,8 +35,8 @@ from orca_cool.perturb.parquet import import_pyarrow
 from orca_cool.perturb.screen_base import VirtualScreenJob
 from orca_cool.perturb.screen_options import chosen_level, digest_of, require_known
 from orca_cool.perturb.screen_output import SCORE
-from orca_cool.perturb.screen_share import Alone
 from orca_cool.prediction.job import Opened, Say
+from orca_cool.prediction.sharing import Alone
 
 if TYPE_CHECKING:
     from orca_cool.perturb.insert_run import InsertScreen
@@ -244,7 +244,7 @@ class InsertScreenJob(VirtualScreenJob[InsertResult]):
         assert self.output is not None
         write_files(result, self.output, dict(counts))
 
-    def screen_of(self, opened: Opened, share: Alone, say: Say) -> InsertScreen:
+    def work_of(self, opened: Opened, share: Alone, say: Say) -> InsertScreen:
         """As of any screen."""
         from orca_cool.perturb.insert_run import InsertScreen
 

@@ -23,12 +23,13 @@ from orca_cool.perturb.insert_job import InsertScreenJob
 from orca_cool.perturb.insert_output import InsertResult, make_table
 from orca_cool.perturb.insert_scores import SIGNED, scores
 from orca_cool.perturb.insert_sites import Insertion, InsertSite, OverwriteSite
-from orca_cool.perturb.screen_journal import Key, ScreenJournal, with_numerics
 from orca_cool.perturb.screen_local import Level
-from orca_cool.perturb.screen_share import ALONE, Alone, run_shared
+from orca_cool.perturb.screen_options import WORK_FORMAT
 from orca_cool.prediction.engine import Engine
+from orca_cool.prediction.item_journal import ItemJournal, Journaled, Key, with_numerics
 from orca_cool.prediction.job import MANY_EDITS, Opened
 from orca_cool.prediction.progress import Report, no_report
+from orca_cool.prediction.sharing import ALONE, Alone, run_shared
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class OfModel:
         return [Reference(engine, self.level.module) for engine in self.engines]
 
 
-class InsertScreen:
+class InsertScreen(Journaled):
     """Sources at sites.
 
     Parameters
@@ -96,7 +97,7 @@ class InsertScreen:
         settings = job.settings(every, self.level)
         numerics = share.numerics or self.engine.numerics
         self.settings = with_numerics(settings, numerics, several=len(job.names) > 1)
-        self.journal = ScreenJournal.of(job, self.settings, share.restarted)
+        self.journal = ItemJournal.of(job, WORK_FORMAT, self.settings, "screen", share.restarted)
 
     @property
     def engine(self) -> Engine:
@@ -281,8 +282,3 @@ class InsertScreen:
                 f"no score: {few(map(str, self.masked), 3)}"
             )
         return out
-
-    def forget(self) -> None:
-        """Remove what was kept of the run; its files are written."""
-        if self.journal is not None:
-            self.journal.run.remove()

@@ -178,7 +178,7 @@ class OverwriteSite:
             for one in several
         ]
         engine = self.engines[0]
-        genomes = [engine.for_genome(changed(self.source, edits)) for edits in parts]
+        genomes = [engine.for_genome(changed(self.source, edits), keep=False) for edits in parts]
         return [
             [self._seen(edits, k, m) for k, m in enumerate(self._maps(values))]
             for edits, values in zip(parts, predict(genomes, self.frame, self.level))

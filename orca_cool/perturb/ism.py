@@ -7,19 +7,18 @@ the bins, and up to half of the window is encoded for each.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from orca_cool.errors import RegionError
 from orca_cool.genome.regions import Region
-from orca_cool.genome.source import GAP
+from orca_cool.genome.source import GAP, SequenceSource
 from orca_cool.perturb.changed import changed
 from orca_cool.perturb.screen_plan import tiled
 from orca_cool.perturb.watched import Watched
 from orca_cool.prediction.orca_engine import OrcaEngine
-from orca_cool.prediction.progress import Report, no_report
 from orca_cool.prediction.zoom import EncodedZoom
 
 
@@ -33,29 +32,33 @@ class Replaced:
     codes: tuple[int, ...] = ()
 
 
-def substitutions(watched: Watched, region: Region, progress: Report = no_report) -> np.ndarray:
-    """The change of an objective by every substitution of every base of a region.
+def substitutions(codes: np.ndarray, region: Region) -> list[Replaced]:
+    """Every substitution of every base of a region that is not N, base by base.
 
-    Returns
-    -------
-    (L, 4) float64; 0 for the base that is there, NaN where that is N.
-
-    Raises
-    ------
-    RegionError
-        If the region lies outside the sequence that the objective is predicted from.
+    Parameters
+    ----------
+    codes : (L,) of the region's bases.
     """
-    watched.require_inside(region)
-    codes = watched.engine.source.fetch(region.chrom, region.start, region.end)
-    out = np.zeros((len(region), 4))
-    out[codes == GAP] = np.nan
-    places = [(k, b) for k in range(len(region)) for b in range(4) if codes[k] not in (b, GAP)]
-    edits = [
-        Replaced(region.chrom, region.start + k, region.start + k + 1, (b,)) for k, b in places
+    return [
+        Replaced(region.chrom, region.start + k, region.start + k + 1, (b,))
+        for k, b in _places(codes)
     ]
-    for (k, b), change in zip(places, changes(watched, edits, progress)):
+
+
+def of_bases(codes: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """What was found of :func:`substitutions`, by base: (L, 4) float64; 0 for the base that is
+    there, NaN where that is N.
+    """
+    out = np.zeros((len(codes), 4))
+    out[codes == GAP] = np.nan
+    for (k, b), change in zip(_places(codes), found, strict=True):
         out[k, b] = change
     return out
+
+
+def _places(codes: np.ndarray) -> list[tuple[int, int]]:
+    """Each base's number and what it may be substituted by."""
+    return [(k, b) for k in range(len(codes)) for b in range(4) if codes[k] not in (b, GAP)]
 
 
 def units(region: Region, width: int, step: int) -> list[tuple[int, int]]:
@@ -71,61 +74,39 @@ def units(region: Region, width: int, step: int) -> list[tuple[int, int]]:
     return [(unit.start, unit.end) for unit in tiled([region], width, step)]
 
 
-def deletions(
-    watched: Watched, chrom: str, intervals: Sequence[tuple[int, int]], progress: Report = no_report
-) -> np.ndarray:
-    """The change of an objective by deleting each interval of a chromosome: (units,) float64.
+def deletions(chrom: str, intervals: Sequence[tuple[int, int]]) -> list[Replaced]:
+    """The deletion of each interval of a chromosome.
 
     Windows are laid so that the longer part of them keeps its bins (where a module reads several
     chromosomes: what lies before the deletion); the objective's positions move with the sequence,
     and one that is deleted lies where the deletion is.
     """
-    edits = [Replaced(chrom, a, b) for a, b in intervals]
-    return np.array(list(changes(watched, edits, progress)))
+    return [Replaced(chrom, a, b) for a, b in intervals]
 
 
 def shuffles(
-    watched: Watched,
+    source: SequenceSource,
     chrom: str,
     intervals: Sequence[tuple[int, int]],
     *,
     runs: int = 3,
     seed: int = 0,
-    progress: Report = no_report,
-) -> np.ndarray:
-    """The change of an objective by shuffling the bases of each interval of a chromosome: (units,)
-    float64, the mean of some runs.
+) -> list[Replaced]:
+    """Shuffles of the bases of each interval of a chromosome, some runs of each.
 
     Each interval's order is drawn from the seed, the run and its start alone, so that it does not
     depend on what else is asked for.
     """
     edits = []
     for a, b in intervals:
-        codes = watched.engine.source.fetch(chrom, a, b)
+        codes = source.fetch(chrom, a, b)
         for run in range(runs):
             drawn = np.random.default_rng([seed, run, a]).permutation(codes)
             edits.append(Replaced(chrom, a, b, tuple(int(c) for c in drawn)))
-    found = np.array(list(changes(watched, edits, progress)))
-    return found.reshape(len(intervals), runs).mean(axis=1)
+    return edits
 
 
-def changes(
-    watched: Watched, edits: Sequence[Replaced], progress: Report = no_report
-) -> Iterable[float]:
-    """The change of an objective by each of some edits; the edits are predicted in batches."""
-    size = watched.engine.windows_per_batch
-    for edit in edits:
-        watched.require_inside(Region(edit.chrom, edit.start, edit.end))
-    before = watched.value
-    progress(0, len(edits))
-    for at in range(0, len(edits), size):
-        some = edits[at : at + size]
-        for value in _values(watched, some):
-            yield value - before
-        progress(at + len(some), len(edits))
-
-
-def _values(watched: Watched, edits: Sequence[Replaced]) -> list[float]:
+def values(watched: Watched, edits: Sequence[Replaced]) -> list[float]:
     """The objective of each edited genome."""
     engines = [_engine(watched, edit) for edit in edits]
     lifts = [_lift(edit) for edit in edits]
@@ -149,7 +130,7 @@ def _engine(watched: Watched, edit: Replaced) -> OrcaEngine:
     """The engine of the genome with the edit."""
     where = Region(edit.chrom, edit.start, edit.end)
     genome = changed(watched.engine.source, [(where, np.array(edit.codes, np.uint8))])
-    return watched.engine.for_genome(genome)
+    return watched.engine.for_genome(genome, keep=False)
 
 
 def _centre(watched: Watched, edit: Replaced) -> int:

@@ -19,8 +19,8 @@ from orca_cool.perturb.motifs import read_matrices
 from orca_cool.perturb.screen_options import digest_of
 from orca_cool.perturb.screen_output import ScreenResult
 from orca_cool.perturb.screen_places import ScreenJob
-from orca_cool.perturb.screen_share import Alone
 from orca_cool.prediction.job import Opened, Say
+from orca_cool.prediction.sharing import Alone
 
 if TYPE_CHECKING:
     from orca_cool.perturb.screen_local import Level

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
-from orca_cool.errors import EditError
 from orca_cool.genome.source import SequenceSource
-from orca_cool.genome.textfile import STANDARD_INPUT
 from orca_cool.locks import holding
 from orca_cool.model.assembly import agreed_assembly
 from orca_cool.model.header import read_header
@@ -32,12 +28,12 @@ from orca_cool.perturb.screen_options import (
     require_known,
 )
 from orca_cool.perturb.screen_output import SCORE
-from orca_cool.perturb.screen_share import Alone, OfRanks
 from orca_cool.perturb.several_models import refuse_store, require_together
 from orca_cool.prediction.job import Opened, Say
-from orca_cool.prediction.parallel import is_rank, only_helps
+from orca_cool.prediction.parallel import only_helps
 from orca_cool.prediction.progress import progress_bar
-from orca_cool.prediction.shared_job import SharedJob
+from orca_cool.prediction.shared_job import PiecewiseJob, silent
+from orca_cool.prediction.sharing import Alone
 
 if TYPE_CHECKING:
     from orca_cool.perturb.insert_run import InsertScreen
@@ -52,12 +48,8 @@ J = TypeVar("J", bound="VirtualScreenJob")
 R = TypeVar("R")
 
 
-def silent(line: str) -> None:
-    """Tell nobody: of several ranks only the first speaks."""
-
-
 @dataclass(frozen=True, kw_only=True)
-class VirtualScreenJob(SharedJob, Generic[R]):
+class VirtualScreenJob(PiecewiseJob, Generic[R]):
     """What all virtual screens have: models, a level, a mask, a seed, and files.
 
     Attributes
@@ -91,44 +83,16 @@ class VirtualScreenJob(SharedJob, Generic[R]):
         return {"mask": self.mask}
 
     def standalone(self: J) -> J:
-        """As :meth:`Job.standalone`; nothing is written."""
-        paths = {n: None if p is None else str(Path(p).absolute()) for n, p in self.files.items()}
+        """As :meth:`Job.standalone`."""
         others = tuple(str(resolve(name).absolute()) for name in self.other_models)
-        job = dataclasses.replace(super().standalone(), output=None, other_models=others)
-        return dataclasses.replace(job, **paths)  # type: ignore[arg-type]
+        return dataclasses.replace(super().standalone(), other_models=others)
 
-    @contextlib.contextmanager
-    def sharing(self) -> Iterator[Alone]:
-        """Those who share the work, as a ``with`` block.
+    def of_worker(self: J) -> J:
+        """As of any job whose work is shared."""
+        return dataclasses.replace(super().of_worker(), output=None, force=False)
 
-        Raises
-        ------
-        OrcaCoolError
-            If dask workers cannot be reached, or there are ranks of torchrun, too.
-        """
-        from orca_cool.prediction.parallel.ranks import Ranks
-
-        ranks = Ranks.from_environment()
-        job = self.as_shared(ranks)
-        if self.workers is not None:
-            from orca_cool.perturb.screen_workers import OfWorkers
-
-            with OfWorkers(self.workers, self) as workers:
-                yield workers
-        elif ranks is not None:
-            with ranks:
-                yield OfRanks(ranks, job.device)
-        else:
-            yield Alone()
-
-    def screen_of(self, opened: Opened, share: Alone, say: Say) -> Screen | InsertScreen:
-        """The screen, ready to run.
-
-        Parameters
-        ----------
-        opened : the job's (first) model and genome. share : who predicts the sequences.
-        say : called with what the user should know, line by line.
-        """
+    def work_of(self, opened: Opened, share: Alone, say: Say) -> Screen | InsertScreen:
+        """The screen, ready to run."""
         raise NotImplementedError
 
     def check(self) -> None:
@@ -139,14 +103,6 @@ class VirtualScreenJob(SharedJob, Generic[R]):
         EditError, OutputError, ModelError, DeviceError, RegionError
         """
         super().check()
-        if self.workers is not None or is_rank():
-            for name, path in self.files.items():
-                if path == STANDARD_INPUT:
-                    option = f"--{name.replace('_', '-')}"
-                    raise EditError(
-                        f"{option} {path!r}: several processes share the work, and standard input "
-                        f"is read by one; give a file"
-                    )
         require_known("--strands", self.both_or_forward, STRANDS)
         check_drawing(self.seed, self.reencode)
 
@@ -279,12 +235,12 @@ class VirtualScreenJob(SharedJob, Generic[R]):
         ----------
         share : who predicts the sequences; the first of them writes the files.
         """
-        screen = self.screen_of(share.opened(opened), share, say)
+        screen = self.work_of(share.opened(opened), share, say)
         models = ", ".join(spec.name for spec in self.specs)
         name, shown = f"{models} {screen.level.module.name}", progress and not share.rank
         with progress_bar(shown, "sequence", name, screen.engine) as report:
             scored = screen.run(report)
-        for line in screen.told():
+        for line in (*share.told, *screen.told()):
             say(line)
         result = self.result_of(scored, opened)
         if self.output is not None and share.rank == 0:

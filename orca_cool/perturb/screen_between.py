@@ -54,7 +54,7 @@ class BetweenScreen:
         """As :attr:`reference`, of a genome: float32, log observed/expected."""
         engine = self.engine
         if isinstance(source, EditedGenome):
-            engine = engine.for_genome(source)
+            engine = engine.for_genome(source, keep=source is self.source)
         several = [engine.for_cell_type(name) for name in self.types]  # type: ignore[attr-defined]
         return np.stack([self._between(one) for one in several or [engine]])
 

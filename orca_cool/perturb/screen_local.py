@@ -210,7 +210,9 @@ class FrameScreen:
         -------
         For each sequence float64 (units, maps).
         """
-        engines = [self.engine.for_genome(changed(self.source, edits)) for edits in several]
+        engines = [
+            self.engine.for_genome(changed(self.source, edits), keep=False) for edits in several
+        ]
         r = self.level.resolution
         start = self.frame.start(r)
         reference, out = self.reference, []

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from orca_cool.perturb.screen_local import Level
     from orca_cool.prediction.job import Opened
 
+#: Of the journal of an unfinished screen.
+WORK_FORMAT = "orca-cool.unfinished-screen"
+
 #: Of which strands the maps are taken: the mean of both, or the forward one's.
 STRANDS = ("both", "forward")
 

@@ -20,8 +20,8 @@ from orca_cool.model.spec import ModelDescription
 from orca_cool.perturb.screen_base import R, VirtualScreenJob
 from orca_cool.perturb.screen_options import check_between, level_between, require_known
 from orca_cool.perturb.screen_plan import REPLACEMENTS, Frame, frames, frames_between
-from orca_cool.perturb.screen_share import Alone
 from orca_cool.prediction.job import Opened, Say
+from orca_cool.prediction.sharing import Alone
 
 if TYPE_CHECKING:
     from orca_cool.perturb.screen_local import Level
@@ -135,7 +135,7 @@ class ScreenJob(VirtualScreenJob[R]):
         """What is scored, in the genome's order."""
         raise NotImplementedError
 
-    def screen_of(self, opened: Opened, share: Alone, say: Say) -> Screen:
+    def work_of(self, opened: Opened, share: Alone, say: Say) -> Screen:
         """As of any screen."""
         from orca_cool.perturb.screen_run import Screen
 

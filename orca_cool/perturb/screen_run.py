@@ -15,7 +15,6 @@ from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.regions import Region, few, n_bins
 from orca_cool.perturb.screen_between import BetweenScreen
 from orca_cool.perturb.screen_drawn import Drawn
-from orca_cool.perturb.screen_journal import Key, ScreenJournal, with_numerics
 from orca_cool.perturb.screen_local import (
     DeletionScreen,
     FrameScreen,
@@ -24,19 +23,21 @@ from orca_cool.perturb.screen_local import (
     is_masked,
     unmasked,
 )
+from orca_cool.perturb.screen_options import WORK_FORMAT
 from orca_cool.perturb.screen_output import ScreenResult
 from orca_cool.perturb.screen_places import AGGREGATES, ScreenJob
 from orca_cool.perturb.screen_plan import Frame
-from orca_cool.perturb.screen_share import ALONE, Alone, run_shared
 from orca_cool.prediction.engine import Engine
+from orca_cool.prediction.item_journal import ItemJournal, Journaled, Key, with_numerics
 from orca_cool.prediction.job import MANY_EDITS, Opened
 from orca_cool.prediction.progress import Report, no_report
+from orca_cool.prediction.sharing import ALONE, Alone, run_shared
 
 #: What scores the sequences of a frame.
 Scorer = FrameScreen | DeletionScreen | BetweenScreen
 
 
-class Screen:
+class Screen(Journaled):
     """A screen of units.
 
     Parameters
@@ -75,7 +76,7 @@ class Screen:
         self.n_units = self.gaps = self.done = 0
         self.sizes = self._prepare()
         self.total = sum(self.sizes)
-        self.journal = ScreenJournal.of(job, self.settings, share.restarted)
+        self.journal = ItemJournal.of(job, WORK_FORMAT, self.settings, "screen", share.restarted)
         self._at: tuple[int, list[Scorer]] = (-1, [])
         self._last: tuple[int, list[list[int]], Drawn | None] = (-1, [], None)
 
@@ -262,8 +263,3 @@ class Screen:
                 f"{skipped:,} units lie in windows that are mostly masked; they have no score"
             )
         return out
-
-    def forget(self) -> None:
-        """Remove what was kept of the run; its files are written."""
-        if self.journal is not None:
-            self.journal.run.remove()

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -148,8 +148,8 @@ class Watched:
             )
         top, unit = module.resolutions[0], engine.expected(module).resolution
         segments = input_of_pair(self.spec, engine.source, module, unit, pair)
-        bases = engine.concatenated(segments, self.spec.window(top))
-        return EncodedZoom(CONCATENATED, bases, {top: 0}, 0, segments, {top: 0})
+        read = partial(engine.concatenated, segments, self.spec.window(top))
+        return EncodedZoom(CONCATENATED, read, {top: 0}, 0, segments, {top: 0})
 
     @cached_property
     def reference(self) -> Tensor:
@@ -272,13 +272,17 @@ class Watched:
         """(n, n) expected plus its pseudo-frequency, of each map."""
         return [expected + eps for expected, eps in self._tables]
 
-    def reference_map(self) -> ContactMap:
-        """The reference's map of the objective's level, NaN in gaps; of an objective between
-        chromosomes that of the two stretches, laid end to end ("concatenated").
+    def reference_values(self) -> np.ndarray:
+        """(n, n) float32 of the objective's level before anything is changed, NaN in gaps."""
+        values: np.ndarray = self.reference[self.spec.map_number].cpu().numpy().copy()
+        values[~self._known] = np.nan
+        return values
+
+    def map_of(self, values: np.ndarray) -> ContactMap:
+        """The map with :meth:`reference_values`; of an objective between chromosomes that of the
+        two stretches, laid end to end ("concatenated").
         """
         number, r, n = self.spec.map_number, self.placed.resolution, self.spec.bins
-        values = self.reference[number].cpu().numpy().copy()
-        values[~self._known] = np.nan
         expected, eps = self._tables[number]
         chrom, start = self.chrom, self.placed.start
         if self.pair is not None:

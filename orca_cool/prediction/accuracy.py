@@ -83,5 +83,5 @@ def _descend(
 
 def _differ(exact: Tensor, approximate: Tensor) -> tuple[float, float]:
     """Pearson's r, and the largest difference in standard deviations of the exact values."""
-    a, b = (y.double().flatten().cpu().numpy() for y in (exact, approximate))
+    a, b = (y.flatten().cpu().double().numpy() for y in (exact, approximate))
     return float(np.corrcoef(a, b)[0, 1]), float(np.abs(a - b).max() / a.std())

@@ -188,11 +188,12 @@ class BatchDecoder:
             )
             for w in windows
         ]
-        return self.cascade.prepare(
-            module,
-            resolution,
-            torch.cat([flip_map(y) if w.reverse else y for y, w in zip(logs, windows)]),
-        )
+        logs = [flip_map(y) if w.reverse else y for y, w in zip(logs, windows)]
+        if self.device.type != "cpu":
+            return self.cascade.prepare(module, resolution, torch.cat(logs))
+        # one by one, so that its bits do not depend on which others there are
+        each = [self.cascade.prepare(module, resolution, y) for y in logs]
+        return torch.cat([y for y in each if y is not None]) if each[0] is not None else None
 
     def _by_distance(self, module: ModuleSpec, resolution: int) -> Tensor | None:
         """The same for every window of a chromosome, on either strand; kept."""

@@ -27,11 +27,13 @@ from orca_cool.model.cascade import flip_map
 from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.model.spec import ModelDescription
 from orca_cool.model.window_model import ENCODE, WindowModel
+from orca_cool.prediction.root import Root
+from orca_cool.prediction.window_store import WindowStore
 from orca_cool.prediction.windows import Window
 from orca_cool.profile import staged
 
 if TYPE_CHECKING:
-    from orca_cool.prediction.zoom import EncodedZoom
+    from orca_cool.prediction.zoom import EncodedZoom, GoOn
 
 #: A window's maps on both strands, (1, maps, bins, bins) each, one map for each cell type, the
 #: second in the orientation of the reverse complement; :func:`average` makes numbers of them. Of a
@@ -56,34 +58,6 @@ class WindowMap:
     window: Window
     values: np.ndarray
     strand_difference: np.ndarray
-
-
-@dataclass(frozen=True)
-class Root:
-    """A top window that has been read from the genome, ready to decode every window inside it.
-
-    Attributes
-    ----------
-    module : whose top window it is.
-    strands : what windows are decoded from, by bin size in bp. Orca: for each strand the encodings
-        of every level, (1, width, n). A WindowModel: one element, ``{1: codes}``, of the forward
-        strand, uint8 (window + 2 context,).
-    segments : what the top window consists of, for a module that reads several chromosomes.
-    turned : the same of the second strand, where it is not the reverse complement of the whole
-        (:mod:`orca_cool.prediction.end_to_end`).
-    forward_only : only maps of the forward strand are decoded.
-    """
-
-    module: ModuleSpec
-    strands: list[dict[int, Tensor]]
-    segments: list[Segment] | None = None
-    turned: list[Segment] | None = None
-    forward_only: bool = False
-
-    @property
-    def nbytes(self) -> int:
-        """Memory of the tensors."""
-        return sum(y.nbytes for strand in self.strands for y in strand.values())
 
 
 #: One window to decode: its root, itself, and the maps of the window above it (None at the top).
@@ -148,6 +122,11 @@ class Engine(Protocol):
         ...
 
     @property
+    def window_store(self) -> WindowStore | None:
+        """Where decoded windows are stored, if they are."""
+        ...
+
+    @property
     def encoded_bp(self) -> int:
         """Sequence in bp that the networks have read so far, over both strands."""
         ...
@@ -161,9 +140,14 @@ class Engine(Protocol):
         """Expected contact frequency that a module's maps are relative to."""
         ...
 
-    def for_genome(self, genome: EditedGenome) -> Engine:
+    def for_genome(self, genome: EditedGenome, keep: bool = True) -> Engine:
         """The same model on an edited genome of this engine's source (or, of an engine of an edited
         genome, of that one's); the two share what they can.
+
+        Parameters
+        ----------
+        keep : add what is decoded to the window store, where there is one; False for the many
+            genomes that are looked at but once.
 
         Raises
         ------
@@ -176,9 +160,7 @@ class Engine(Protocol):
         """Have ``notice`` called while sequence is encoded; None: nothing."""
         ...
 
-    def encode_ahead(
-        self, module: ModuleSpec, chrom: str, start: int, forward_only: bool = False
-    ) -> Iterator[None]:
+    def encode_ahead(self, module: ModuleSpec, chrom: str, start: int) -> Iterator[None]:
         """Read the top window at ``start`` bp in short steps, so that :meth:`root` has it at hand.
 
         Yields
@@ -187,25 +169,18 @@ class Engine(Protocol):
         """
         ...
 
-    def root(
-        self,
-        module: ModuleSpec,
-        chrom: str,
-        start: int,
-        forward_only: bool = False,
-        forward: Root | None = None,
-    ) -> Root:
-        """Read the top window that begins at ``start`` bp, a multiple of the base bin.
+    def root(self, module: ModuleSpec, chrom: str, start: int, forward_only: bool = False) -> Root:
+        """The top window that begins at ``start`` bp, a multiple of the base bin. It is read when
+        it is first needed.
 
         Parameters
         ----------
         forward_only : leave out the reverse strand.
-        forward : the same top window without the reverse strand, which is not read again.
         """
         ...
 
     def decode_windows(
-        self, requests: Sequence[Request], reverse_only: bool = False
+        self, requests: Sequence[Request], *, only: bool | None = None
     ) -> list[StrandMaps]:
         """Maps of windows of one module and one resolution.
 
@@ -215,14 +190,15 @@ class Engine(Protocol):
 
         Parameters
         ----------
-        reverse_only : leave out the forward strand, of roots that have both: one map of each.
+        only : one strand alone of roots that have both: True the reverse one; None: all.
         """
         ...
 
     def decode_strand(
         self, root: Root, window: Window, reverse: bool, above: Tensor | None
     ) -> Tensor:
-        """One strand of one window, the same numbers as those of :meth:`decode_windows`.
+        """One strand of one window, the same numbers as those of :meth:`decode_windows`; it is not
+        looked for in the window store, but added.
 
         Parameters
         ----------
@@ -280,9 +256,15 @@ class Engine(Protocol):
         ...
 
     def decode_zooms(
-        self, module: ModuleSpec, zooms: Sequence[EncodedZoom]
+        self, module: ModuleSpec, zooms: Sequence[EncodedZoom], go_on: GoOn | None = ...
     ) -> list[list[ContactMap]]:
-        """The second half of :meth:`zoom`, for several; none depends on the others."""
+        """The second half of :meth:`zoom`, for several; none depends on the others.
+
+        Parameters
+        ----------
+        go_on : asked after each level, with the maps of each zoom so far, which zooms are wanted
+            any finer; None: all are.
+        """
         ...
 
     def zoom_concatenated(
@@ -360,18 +342,21 @@ def make_engine(
         "encoder_dtype": "float32",
         "edges": "real",
     }
-    free |= {"store": None, "notice": None, "reuse": True, "fine_bytes": 0}
+    free |= {"asked": {}, "store": None, "notice": None, "reuse": True, "fine_bytes": 0}
+    windows = options.pop("window_store", None)
     for name, value in {"device": device, "dtype": dtype, **options}.items():
         if name not in free or value != free[name]:
             raise ModelError(
                 f"{name} {value!r} means nothing to model {model.spec.name!r}, which predicts "
                 f"whole windows by itself"
             )
-    return WindowEngine(model, source, batch=batch)
+    return WindowEngine(model, source, batch=batch, window_store=windows)
 
 
 def averages(pairs: Sequence[StrandMaps], number: int) -> tuple[Tensor, Tensor]:
-    """As :func:`average` of several windows, on their device: (windows, bins, bins) float32."""
+    """As :func:`average` of several windows, on their device: (windows, bins, bins) float32
+    each.
+    """
     forward = torch.stack([pair[0][0, number] for pair in pairs]).float()
     if len(pairs[0]) == 1:
         return forward, torch.zeros_like(forward)

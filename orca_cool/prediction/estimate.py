@@ -18,11 +18,12 @@ from orca_cool.maps.pixels import Layer
 from orca_cool.model.estimate import Estimate
 from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.prediction.end_to_end import input_of, second_strand
-from orca_cool.prediction.engine import Engine, Root, average
+from orca_cool.prediction.engine import Engine, average
 from orca_cool.prediction.many_roots import roots_at_once
 from orca_cool.prediction.mcool_writer import layers
 from orca_cool.prediction.orca_engine import OrcaEngine
 from orca_cool.prediction.plan import Plan, inputs_of_step
+from orca_cool.prediction.root import Root
 from orca_cool.prediction.step_queue import BOUND
 from orca_cool.prediction.windows import Window
 
@@ -73,7 +74,7 @@ def rates(engine: Engine, levels: Mapping[str, Sequence[int]], chrom: str) -> Ra
             break
     encoded = engine.encoded_bp - before
     if not encoded:  # a module of several chromosomes alone, or a model without an encoder
-        engine.root(finest, chrom, 0)
+        _ = engine.root(finest, chrom, 0).strands
         encoded = max(1, engine.encoded_bp - before)
     per_bp = (time.perf_counter() - begun) / encoded
     begun, last = time.perf_counter(), 0.0
@@ -108,7 +109,8 @@ def _trial_root(engine: Engine, module: ModuleSpec, chrom: str) -> Root:
         segments = input_of(spec, engine.source, module, unit, chrom)
     other = second_strand(spec, module, segments)
     shape = spec.encoder.widths[-1], window // spec.base_bin
-    return engine._root(module, [torch.randn(shape, device=engine.device)] * 2, segments, other)
+    random = torch.randn(shape, device=engine.device)
+    return engine._root(module, lambda: [random, random], segments, other)
 
 
 def largest() -> int:

@@ -11,22 +11,24 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from orca_cool.errors import DeviceError, EditError, ModelError
+from orca_cool.errors import EditError, ModelError
 from orca_cool.genome.open import SHIPPED, open_genome
 from orca_cool.genome.source import SequenceSource
-from orca_cool.model import DECODER_DTYPES, ENCODER_DTYPES
 from orca_cool.model.assembly import agreed_assembly
 from orca_cool.model.header import read_header
 from orca_cool.model.registry import resolve
 from orca_cool.model.spec import ModelDescription, ModelSpec
-from orca_cool.prediction import EDGES
+from orca_cool.prediction import EDGES, WINDOW_DTYPES, WINDOW_STORE_SIZE
+from orca_cool.prediction.chosen import output_of_cell_type
+from orca_cool.prediction.number_types import Choice, NumberTypes, check_types
+from orca_cool.prediction.plain_values import rebuilt
+from orca_cool.prediction.window_store import WindowStore, check_window_store
 from orca_cool.profile import stage, staged
 from orca_cool.variants.options import Edited, EditOptions, edited_genome, provenance_of
 
@@ -43,6 +45,7 @@ MANY_EDITS = 2**30
 Say = Callable[[str], None]
 
 J = TypeVar("J", bound="Job")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,10 +64,17 @@ class Job:
     edits : how the genome is edited before anything is predicted.
     reencode : encode an edited genome anew, bit for bit as its FASTA would be encoded; otherwise
         what the edits leave untouched is taken from the reference's encodings.
-    device : "auto", "cpu", "cuda" or "cuda:N".
-    dtype, encoder_dtype : number types of decoders and encoder; all but "float32" approximate.
+    device : "auto", "cpu", "cuda", "cuda:N" or "mps".
+    dtype, encoder_dtype : number types of decoders and encoder; all but "float32" approximate, and
+        give way to it where they are slower (:mod:`orca_cool.prediction.number_types`).
+    force_dtype : take them all the same.
+    settled : the two that another process of the same run has settled on.
     store : file of encodings to read from and add to (``orca-cool encode``).
     edges : one of :data:`orca_cool.prediction.EDGES`; None: the default of the kind of work.
+    window_store : file of decoded windows to read from and add to
+        (:class:`orca_cool.prediction.window_store.WindowStore`).
+    window_store_dtype : "float32"; with "float16" all windows are rounded to it.
+    window_store_size : gigabytes that the file takes at most.
     """
 
     model: str
@@ -77,27 +87,28 @@ class Job:
     device: str = "auto"
     dtype: str = "float32"
     encoder_dtype: str = "float32"
+    force_dtype: bool = False
+    settled: tuple[str, str] | None = None
     store: str | None = None
     edges: str | None = None
+    window_store: str | None = None
+    window_store_dtype: str = WINDOW_DTYPES[0]
+    window_store_size: float = WINDOW_STORE_SIZE
 
     def check(self) -> None:
         """Raise what can be known to be wrong without opening anything.
 
         Raises
         ------
-        EditError, DeviceError, ModelError
+        EditError, DeviceError, ModelError, StoreError
         """
         self.edits.require_consistent()
         if self.reencode and not self.edits:
             raise EditError("--reencode is about an edited genome; it needs --edit or --vcf")
-        for kind, value, known in (
-            ("number type", self.dtype, DECODER_DTYPES),
-            ("encoder's number type", self.encoder_dtype, ENCODER_DTYPES),
-        ):
-            if value not in known:
-                raise DeviceError(f"{kind} {value!r} is not known; use one of {', '.join(known)}")
+        check_types(self.dtype, self.encoder_dtype, self.force_dtype)
         if self.edges is not None and self.edges not in EDGES:
             raise ModelError(f"edges {self.edges!r} are not known; use {' or '.join(EDGES)}")
+        check_window_store(self.window_store, self.window_store_dtype, self.window_store_size)
 
     @cached_property
     def spec(self) -> ModelSpec:
@@ -109,6 +120,10 @@ class Job:
     def source(self) -> SequenceSource:
         """The genome as it is in its file."""
         return open_genome(self.genome, self.chrom_names)
+
+    def agreed(self, value: Callable[[], T]) -> T:
+        """What is the same for all processes that share the job, made once."""
+        return value()
 
     def check_inputs(self) -> None:
         """Raise what the model's header and the genome tell, before torch is loaded.
@@ -158,6 +173,16 @@ class Job:
             bundle = bundle.for_cell_type(self.cell_type)
         return Opened.of(self, bundle, self.source, say)
 
+    def without_stores(self: J) -> J:
+        """The same job with nothing at hand from before, for an estimate."""
+        return dataclasses.replace(
+            self,
+            store=None,
+            window_store=None,
+            window_store_dtype=WINDOW_DTYPES[0],
+            window_store_size=WINDOW_STORE_SIZE,
+        )
+
     def ready(self, opened: Opened | None, say: Say) -> Opened:
         """What :meth:`run` begins with: all is checked, the cheapest first, then model and genome
         are opened.
@@ -184,12 +209,17 @@ class Job:
         names = self.chrom_names
         if names is not None and Path(names).exists():
             names = str(Path(names).absolute())
+
+        def absolute(path: str | None) -> str | None:
+            return None if path is None else str(Path(path).absolute())
+
         return dataclasses.replace(
             self,
             model=str(resolve(self.model).absolute()),
             genome=genome,
             chrom_names=names,
-            store=None if self.store is None else str(Path(self.store).absolute()),
+            store=absolute(self.store),
+            window_store=absolute(self.window_store),
             edits=self.edits.standalone(),
         )
 
@@ -200,7 +230,7 @@ class Job:
     @classmethod
     def from_json(cls: type[J], text: str) -> J:
         """A job from :meth:`to_json`'s text."""
-        job: J = _rebuilt(cls, json.loads(text))
+        job: J = rebuilt(cls, json.loads(text))
         return job
 
 
@@ -215,6 +245,8 @@ class Opened:
     reference : the genome as it is in its file.
     assembly : its name, for files. known : the model was trained on this assembly.
     edited : the edited genome, or None.
+    say : called with what the user should know, line by line.
+    choice : the number types that the run computes in, once they are chosen.
     """
 
     job: Job
@@ -223,6 +255,8 @@ class Opened:
     assembly: str
     known: bool
     edited: Edited | None
+    say: Say = logger.warning
+    choice: Choice = field(default_factory=Choice)
 
     @classmethod
     def of(cls, job: Job, model: WindowModel, reference: SequenceSource, say: Say) -> Opened:
@@ -237,7 +271,7 @@ class Opened:
             edited = edited_genome(job.edits, reference, assembly if known else None)
             for line in edited.warnings():
                 say(line)
-        return cls(job, model, reference, assembly, known, edited)
+        return cls(job, model, reference, assembly, known, edited, say)
 
     def for_cell_type(self, job: Job) -> Opened:
         """The same for another cell type of the model: engines that there are share their networks
@@ -302,18 +336,35 @@ class Opened:
         with stage("libraries"):
             from orca_cool.prediction.engine import make_engine
 
-        job = self.job
+        job, types = self.job, self.number_types
         return make_engine(
             self.model,
             source,
             job.device,
-            job.dtype,
-            encoder_dtype=job.encoder_dtype,
+            types.dtype,
+            encoder_dtype=types.encoder_dtype,
+            asked=types.given_up(job),
             store=job.store,
             edges=job.edges or EDGES[0],
             reuse=not job.reencode,
             fine_bytes=fine_bytes,
+            window_store=self.window_store,
         )
+
+    @cached_property
+    def window_store(self) -> WindowStore | None:
+        """The store of windows that is read from and added to."""
+        job = self.job
+        if job.window_store is None:
+            return None
+        return WindowStore(
+            job.window_store, dtype=job.window_store_dtype, size=job.window_store_size
+        )
+
+    @property
+    def number_types(self) -> NumberTypes:
+        """What the networks compute in; chosen once a run."""
+        return self.choice.of(self.job, self.model, self.say)
 
     @cached_property
     def reference_engine(self) -> Engine:
@@ -328,70 +379,3 @@ class Opened:
         if self.job.reencode:
             return self.new_engine(self.edited.genome)
         return self.reference_engine.for_genome(self.edited.genome)
-
-
-def output_of_cell_type(output: str, cell_type: str) -> str:
-    """ "X.a.mcool" for "X.mcool" and cell type "a"; standard output ("-") has no name to change.
-
-    Raises
-    ------
-    ModelError
-        If the output is standard output.
-    """
-    if output == "-":
-        raise ModelError(
-            f"the tables of several cell types cannot all go to standard output; choose one with "
-            f"--cell-type {cell_type}, or give a file"
-        )
-    path = Path(output)
-    return str(path.with_name(f"{path.stem}.{cell_type}{path.suffix}"))
-
-
-def chosen_levels(
-    spec: ModelDescription, levels: str | None, modules: str | None
-) -> tuple[tuple[int, ...], tuple[str, ...] | None]:
-    """Levels and modules by the texts of ``--levels`` and ``--module``.
-
-    Parameters
-    ----------
-    levels : comma-separated resolutions ("4000") or windows ("1M"); None: all of the modules.
-    modules : comma-separated names of modules; None: whatever the levels need.
-
-    Returns
-    -------
-    resolutions : in bp, finest first. names : of the modules, or None.
-
-    Raises
-    ------
-    ModelError
-        If the model has no such level or module, or none of the modules has the level.
-    """
-    names = None
-    if modules:
-        names = tuple(spec.module(name.strip()).name for name in modules.split(","))
-    offered = {r for m in spec.modules if names is None or m.name in names for r in m.resolutions}
-    if levels is None:
-        return tuple(sorted(offered)), names
-    wanted = {spec.parse_level(text) for text in levels.split(",")}
-    for resolution in sorted(wanted - offered):
-        raise ModelError(
-            f"level {resolution} ({spec.label(resolution)}) is not of module "
-            f"{', '.join(names or ())}; levels there: {sorted(offered)}"
-        )
-    return tuple(sorted(wanted)), names
-
-
-def _rebuilt(kind: type, data: Mapping[str, Any]) -> Any:
-    """A dataclass from the plain values of its fields, in which JSON has lists for tuples; fields
-    that are dataclasses too are rebuilt likewise.
-    """
-    hints, values = typing.get_type_hints(kind), {}
-    for name, value in data.items():
-        among = [t for t in (hints[name], *typing.get_args(hints[name])) if isinstance(t, type)]
-        nested = next((t for t in among if dataclasses.is_dataclass(t)), None)
-        if isinstance(value, list):
-            value = tuple(value)
-        elif isinstance(value, dict) and nested is not None:
-            value = _rebuilt(nested, value)
-        values[name] = value
-    return kind(**values)

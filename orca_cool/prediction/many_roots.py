@@ -21,8 +21,10 @@ from torch import Tensor
 
 from orca_cool.model.fast.threads import one_thread_each
 from orca_cool.model.network_spec import ModuleSpec
-from orca_cool.prediction.engine import Engine, Root, StrandMaps, WindowMap, average, averages
+from orca_cool.prediction.engine import Engine, StrandMaps, WindowMap, average, averages
 from orca_cool.prediction.ready_queue import Place, ReadyQueue
+from orca_cool.prediction.root import Root
+from orca_cool.prediction.window_key import key_of, stored
 from orca_cool.prediction.windows import Window
 from orca_cool.profile import stage, staged
 
@@ -111,6 +113,8 @@ class _Roots(Generic[M]):
             start = work.levels[0][0].start * work.module.resolutions[0]
             try:
                 root = self.engine.root(work.module, work.chrom, start)
+                if root.content is None:  # else it is read where one of its windows is not stored
+                    _ = root.strands
             except Exception as error:
                 if not is_out_of_memory(error) or not self.queue.roots:
                     raise
@@ -169,6 +173,7 @@ class _OneByOne(_Roots[Tensor]):
         # twice as many as threads, so that none is idle while this thread encodes
         self.at_once = 2 * threads
         self._running: dict[Future[Tensor], Place] = {}
+        self._alone: Place | None = None  # what was begun when nothing else was at work
         self._strands: dict[Place, Tensor] = {}  # of windows of which the other is not there
 
     def run(self) -> Iterator[list[WindowMap]]:
@@ -176,14 +181,22 @@ class _OneByOne(_Roots[Tensor]):
         try:
             while True:
                 self.open_more(lambda: len(self.queue) + len(self._running))
+                if not len(self.queue) and not self._running:
+                    return
                 while len(self.queue) and len(self._running) < self.at_once:
                     place = self.queue.take()
+                    self._alone = None if self._running else place
                     root, window, above = self.input(place)
-                    reverse = place.strand == 1
-                    task = pool.submit(self.engine.decode_strand, root, window, reverse, above)
-                    self._running[task] = place
+                    strand = root, window, place.strand == 1, above
+                    store, cpu = self.engine.window_store, torch.device("cpu")
+                    if (known := stored(store, [key_of(*strand)], cpu)[0]) is not None:
+                        self._have(place, known)
+                        yield from self.finished()
+                        continue
+                    _ = root.strands  # read by this thread, with all cores
+                    self._running[pool.submit(self.engine.decode_strand, *strand)] = place
                 if not self._running:
-                    return
+                    continue
                 with stage("waiting"):
                     done = wait(self._running, return_when=FIRST_COMPLETED).done
                 for future in done:
@@ -199,12 +212,15 @@ class _OneByOne(_Roots[Tensor]):
         try:
             found = future.result()
         except Exception as error:
-            if not is_out_of_memory(error) or (self.at_once == 1 and not self._running):
+            if not is_out_of_memory(error) or (self.at_once == 1 and place == self._alone):
                 raise
             self.queue.give_back(place)
             self.at_once = max(1, min(self.at_once, len(self._running) + 1) // 2)
             logger.warning("the memory is full: going on with %d windows at once", self.at_once)
             return
+        self._have(place, found)
+
+    def _have(self, place: Place, found: Tensor) -> None:
         self.decoded(place, found)
         other = replace(place, strand=1 - place.strand)
         if other in self._strands:

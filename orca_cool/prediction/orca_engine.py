@@ -8,10 +8,9 @@ stored here.
 from __future__ import annotations
 
 import copy
-import itertools
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -31,7 +30,7 @@ from orca_cool.model.fast.decoder import FastCascade
 from orca_cool.model.fast.encoder import FastEncoder
 from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.prediction import EDGES, accuracy, zoom
-from orca_cool.prediction.batch_decoder import BatchDecoder, StrandWindow, strand_window
+from orca_cool.prediction.batch_decoder import BatchDecoder
 from orca_cool.prediction.device import default_batch, resolve_device
 from orca_cool.prediction.end_to_end import (
     between,
@@ -40,10 +39,13 @@ from orca_cool.prediction.end_to_end import (
     inputs_of_pair,
     second_strand,
 )
-from orca_cool.prediction.engine import OnEncoding, Request, Root, StrandMaps, WindowMap, average
+from orca_cool.prediction.engine import OnEncoding, Request, StrandMaps, WindowMap, average
 from orca_cool.prediction.many_roots import RootWindows, decode_roots
+from orca_cool.prediction.root import Root, of_root
+from orca_cool.prediction.window_key import Content, add, content_of, key_of, through_store
+from orca_cool.prediction.window_store import WindowStore, numerics_of
 from orca_cool.prediction.windows import Window
-from orca_cool.prediction.zoom import EncodedZoom
+from orca_cool.prediction.zoom import EncodedZoom, GoOn
 
 #: Base bins encoded between two looks at whether the caller has something more urgent.
 ENCODED_AT_ONCE = 2000
@@ -59,7 +61,9 @@ class OrcaEngine:
     device : see :func:`orca_cool.prediction.device.resolve_device`.
     dtype : of the decoders: "float32"; "tf32" (GPU) and "bfloat16" are approximations, see
         :meth:`approximation_error`.
-    encoder_dtype : of the encoder: "float32"; "tf32" and "float16" (GPU) are approximations.
+    encoder_dtype : of the encoder: "float32"; "tf32", "float16" (CUDA) and "bfloat16" (CPU) are
+        approximations.
+    asked : number types that were asked for and are not used, for :attr:`numerics`.
     store : encodings on disk to read from and add to, or the path where such a store is or is to be
         made.
     edges : "real": encodings see the chromosome beyond their window; "zero-padded": windows end in
@@ -70,6 +74,7 @@ class OrcaEngine:
     reuse : of an edited genome, take from its source's encodings (and their store) what the edits
         do not touch; False encodes it anew, as any other genome.
     fine_bytes : see :class:`~orca_cool.encodings.cache.EncodingCache`.
+    window_store : decoded windows on disk to read from and add to.
 
     Raises
     ------
@@ -85,12 +90,14 @@ class OrcaEngine:
         dtype: str = "float32",
         *,
         encoder_dtype: str = "float32",
+        asked: Mapping[str, str] | None = None,
         store: EncodingStore | str | os.PathLike[str] | None = None,
         edges: str = "real",
         batch: int | None = None,
         notice: OnEncoding | None = None,
         reuse: bool = True,
         fine_bytes: int = 0,
+        window_store: WindowStore | None = None,
     ):
         for kind, value, known in (
             ("number type", dtype, DECODER_DTYPES),
@@ -106,28 +113,30 @@ class OrcaEngine:
         _ = self.spec.map_number  # ModelError at once where none of several is chosen
         self.device = resolve_device(device)
         self.dtype, self.encoder_dtype, self.edges = dtype, encoder_dtype, edges
+        self.asked = dict(asked or {})
         self.model = bundle.model.to(self.device).eval()
         edited = source if isinstance(source, EditedGenome) and reuse else None
         encoded = edited.source if edited else source
         if isinstance(store, str | os.PathLike):
             store = EncodingStore.open(
-                store, self.model.encoder, encoded, model_name=self.spec.name
+                store,
+                self.model.encoder,
+                encoded,
+                model_name=self.spec.name,
+                encoder_dtype=encoder_dtype,
             )
         self.cascade = FastCascade(self.model, self.device, dtype)
-        encoder = FastEncoder(self.model.encoder, self.device, encoder_dtype)
-        self.encodings = EncodingCache(
-            encoder, encoded, store, notice=notice, fine_bytes=fine_bytes
-        )
+        fast = FastEncoder(self.model.encoder, self.device, encoder_dtype)
+        self.encodings = EncodingCache(fast, encoded, store, notice=notice, fine_bytes=fine_bytes)
         if edited:
             self.encodings = EditedCache(self.encodings, edited)
-        self.decoder = self.new_decoder(
-            self.cascade, batch or default_batch(self.spec, self.device)
-        )
+        batch = batch or default_batch(self.spec, self.device)
+        self.decoder = self.new_decoder(self.cascade, batch)
+        self.window_store, self.keep = window_store, True
 
     def new_decoder(self, cascade: FastCascade, batch: int) -> BatchDecoder:
         """Decoders of this model, with its expected."""
-        expected = self.bundle.every_expected
-        return BatchDecoder(cascade, self.device, expected, self.spec.bins, batch)
+        return BatchDecoder(cascade, self.device, self.bundle.every_expected, self.spec.bins, batch)
 
     # ---- what it is
 
@@ -146,8 +155,10 @@ class OrcaEngine:
             "device": self.device.type,
             "dtype": self.dtype,
             "encoder_dtype": self.encoder_dtype,
+            **self.asked,
             "encodings": self.encodings.dtype,
             "edges": self.edges,
+            **numerics_of(self.window_store),
         }
 
     @property
@@ -170,7 +181,7 @@ class OrcaEngine:
     def expected(self, module: ModuleSpec) -> ExpectedModel:
         return self.bundle.expected(module)
 
-    def for_genome(self, genome: EditedGenome) -> OrcaEngine:
+    def for_genome(self, genome: EditedGenome, keep: bool = True) -> OrcaEngine:
         encodings = self.encodings
         if isinstance(encodings, EditedCache) and genome.source is encodings.genome.source:
             encodings = encodings.reference  # edited otherwise
@@ -178,6 +189,7 @@ class OrcaEngine:
             raise GenomeError(f"genome {genome.name!r} is not an edited {self.source.name!r}")
         other = copy.copy(self)
         other.source, other.encodings = genome, EditedCache(encodings, genome)
+        other.keep = keep
         return other
 
     def for_cell_type(self, name: str) -> OrcaEngine:
@@ -199,61 +211,61 @@ class OrcaEngine:
     def on_encoding(self, notice: OnEncoding | None) -> None:
         self.encodings.encoder.notice = notice
 
-    def encode_ahead(
-        self, module: ModuleSpec, chrom: str, start: int, forward_only: bool = False
-    ) -> Iterator[None]:
+    def encode_ahead(self, module: ModuleSpec, chrom: str, start: int) -> Iterator[None]:
         if module.multi_chromosome:
             return
         base = self.spec.base_bin
         first, last = start // base, (start + self.spec.window(module.resolutions[0])) // base
         for at in range(first, last, ENCODED_AT_ONCE):
-            for reverse in (False,) if forward_only else (False, True):
+            for reverse in (False, True):
                 yield
                 bins = min(ENCODED_AT_ONCE, last - at)
                 self.encodings.window(chrom, at, bins, reverse=reverse)
 
-    def root(
-        self,
-        module: ModuleSpec,
-        chrom: str,
-        start: int,
-        forward_only: bool = False,
-        forward: Root | None = None,
-    ) -> Root:
-        if forward is not None:
-            bases, segments = self.top_window(module, chrom, start, (True,))
-            rest = self._root(module, bases, segments, second_strand(self.spec, module, segments))
-            return replace(rest, strands=[*forward.strands, *rest.strands], forward_only=False)
-        strands = (False,) if forward_only else (False, True)
-        bases, segments = self.top_window(module, chrom, start, strands)
+    def root(self, module: ModuleSpec, chrom: str, start: int, forward_only: bool = False) -> Root:
+        segments = self._several(module, chrom, start)
         other = None if forward_only else second_strand(self.spec, module, segments)
-        return self._root(module, bases, segments, other)
+        content = content_of(self, module, chrom, start, self.edges, segments, other)
 
-    @torch.inference_mode()
+        def bases() -> list[Tensor]:
+            return self.top_window(module, chrom, start, forward_only)[0]
+
+        return self._root(module, bases, segments, other, forward_only, content)
+
     def _root(
         self,
         module: ModuleSpec,
-        bases: Sequence[Tensor],
+        bases: Callable[[], Sequence[Tensor]],
         segments: list[Segment] | None,
         other: list[Segment] | None = None,
+        forward_only: bool = False,
+        content: Content | None = None,
     ) -> Root:
-        strands = [self.cascade.encodings(module, base[None]) for base in bases]
-        return Root(module, strands, segments, other, forward_only=len(strands) == 1)
+        def read() -> list[dict[int, Tensor]]:
+            with torch.inference_mode(False):  # what is kept is a tensor like any other
+                found = bases()
+            with torch.inference_mode():
+                return [self.cascade.encodings(module, base[None]) for base in found]
+
+        return Root(module, read, segments, other, forward_only, content)
+
+    def _several(self, module: ModuleSpec, chrom: str, start: int) -> list[Segment] | None:
+        """What a top window consists of, if the module reads several chromosomes."""
+        if not module.multi_chromosome:
+            return None
+        unit = self.expected(module).resolution
+        return input_of(self.spec, self.source, module, unit, chrom, start)
 
     def top_window(
-        self, module: ModuleSpec, chrom: str, start: int, strands: Sequence[bool] = (False, True)
+        self, module: ModuleSpec, chrom: str, start: int, forward_only: bool = False
     ) -> tuple[list[Tensor], list[Segment] | None]:
-        """Base encodings (width, bins) of a top window, and the segments that it consists of if the
-        module reads several chromosomes.
-
-        Parameters
-        ----------
-        strands : of each that is wanted, whether it is the reverse one.
+        """Base encodings (width, bins) of a top window on both strands, or the forward one alone,
+        and the segments that it consists of if the module reads several chromosomes.
         """
+        strands = (False,) if forward_only else (False, True)
         base, width = self.spec.base_bin, self.spec.window(module.resolutions[0])
-        if module.multi_chromosome:
-            unit = self.expected(module).resolution
-            segments = input_of(self.spec, self.source, module, unit, chrom, start)
+        segments = self._several(module, chrom, start)
+        if segments is not None:
             other = second_strand(self.spec, module, segments)
             return self.concatenated(segments, width, strands, other), segments
         if self.edges == "zero-padded":
@@ -290,28 +302,38 @@ class OrcaEngine:
 
     @torch.inference_mode()
     def decode_windows(
-        self, requests: Sequence[Request], reverse_only: bool = False
+        self,
+        requests: Sequence[Request],
+        reverse_expected: Sequence[int | None] = (),
+        *,
+        only: bool | None = None,
     ) -> list[StrandMaps]:
+        """As :meth:`Engine.decode_windows`; ``reverse_expected``: of each, where in bp from the top
+        window's start the expected of its reverse strand is taken, None: where the window lies.
+        """
+        starts = reverse_expected or [None] * len(requests)
         module, resolution = requests[0][0].module, requests[0][1].resolution
         wanted = [
-            (True,) if reverse_only else (False, True)[: len(root.strands)]
-            for root, _, _ in requests
+            (root, window, s, None if above is None else above[s], at if s else None)
+            for (root, window, above), at in zip(requests, starts)
+            for s in ((False, True)[: root.n_strands] if only is None else (only,))
         ]
-        strands = [
-            _strand(root, window, reverse, None if above is None else above[reverse])
-            for (root, window, above), own in zip(requests, wanted)
-            for reverse in own
-        ]
-        maps = iter(self.decoder.decode(module, resolution, strands))
-        return [tuple(itertools.islice(maps, len(own))) for own in wanted]
+
+        def decode(which: Sequence[int]) -> list[Tensor]:
+            return self.decoder.decode(module, resolution, [of_root(*wanted[k]) for k in which])
+
+        keys = [key_of(*one) for one in wanted]
+        together = requests[0][0].n_strands if only is None else 1
+        maps = through_store(self.window_store, keys, decode, self.device, together)
+        return [tuple(maps[k : k + together]) for k in range(0, len(maps), together)]
 
     @torch.inference_mode()
     def decode_strand(
         self, root: Root, window: Window, reverse: bool, above: Tensor | None
     ) -> Tensor:
-        strand = _strand(root, window, reverse, above)
-        (found,) = self.decoder.decode(root.module, window.resolution, [strand])
-        return found
+        strand = of_root(root, window, reverse, above)
+        maps = self.decoder.decode(root.module, window.resolution, [strand])
+        return add(self.window_store, [key_of(root, window, reverse, above)], maps)[0]
 
     def trans(
         self, module: ModuleSpec, first: Segment, second: Segment
@@ -320,8 +342,9 @@ class OrcaEngine:
         segments = input_of_pair(self.spec, self.source, module, unit, (first, second))
         width, found = self.spec.window(top), []
         for one, other in inputs_of_pair(self.spec, module, segments):
-            bases = self.concatenated(one, width, other=other)
-            root = self._root(module, bases, one, other)
+            bases = partial(self.concatenated, one, width, other=other)
+            content = content_of(self, module, "", 0, self.edges, one, other)
+            root = self._root(module, bases, one, other, content=content)
             (pair,) = self.decode_windows([(root, Window(top, 0, None, 0), None)])
             found.append(average(pair, self.spec.map_number))
         values, strand_difference = between(found, [len(s) // top for s in segments[:2]])
@@ -344,9 +367,9 @@ class OrcaEngine:
         return zoom.encode_zoom(self, module, chrom, position, edges)
 
     def decode_zooms(
-        self, module: ModuleSpec, zooms: Sequence[EncodedZoom]
+        self, module: ModuleSpec, zooms: Sequence[EncodedZoom], go_on: GoOn | None = None
     ) -> list[list[ContactMap]]:
-        return zoom.decode_zooms(self, module, zooms)
+        return zoom.decode_zooms(self, module, zooms, go_on)
 
     def zoom_concatenated(
         self, module: ModuleSpec, segments: Sequence[Segment], starts: Mapping[int, int]
@@ -375,9 +398,3 @@ class OrcaEngine:
         self, module: ModuleSpec, chrom: str, levels: Sequence[Sequence[Window]]
     ) -> dict[str, tuple[float, float]]:
         return accuracy.approximation_error(self, module, chrom, levels)
-
-
-def _strand(root: Root, window: Window, reverse: bool, above: Tensor | None) -> StrandWindow:
-    """What a decoder reads of one strand of a window."""
-    encodings, several = root.strands[reverse], (root.segments, root.turned)
-    return strand_window(root.module, window, reverse, encodings, above, *several)

@@ -138,6 +138,7 @@ class RegionsJob(Job):
         -------
         Paths of the .mcool and its tables; none on a rank that only helps.
         """
+        from orca_cool.prediction.kept_errors import told_errors
         from orca_cool.prediction.to_file import predict_to_file
 
         helpers: Any = contextlib.nullcontext(ranks)
@@ -149,6 +150,8 @@ class RegionsJob(Job):
             helpers = ranks
         plan = self.plan(engine)
         with helpers as others:
+            for line in others.told if dask is not None else ():
+                say(line)
             if ranks is not None and ranks.rank > 0:
                 ranks.work(engine, plan, self.folder)
                 return []
@@ -156,8 +159,7 @@ class RegionsJob(Job):
                 if dask is None:
                     first = next(s for s in plan.steps if s.levels[-1] and s.region is not None)
                     chrom = "" if first.region is None else first.region.chrom
-                    errors = engine.approximation_error(first.module, chrom, first.levels)
-                    for line in told_errors(engine, chrom, errors):
+                    for line in told_errors(engine, first.module, chrom, first.levels):
                         say(line)
                 paths = predict_to_file(
                     engine,
@@ -176,17 +178,3 @@ class RegionsJob(Job):
                 f"these regions with --view {view}"
             )
         return paths
-
-
-def told_errors(engine: Engine, chrom: str, errors: dict[str, tuple[float, float]]) -> list[str]:
-    """A line for each approximation: what it costs, measured on one window of each level."""
-    lines = []
-    for part, (r, largest) in errors.items():
-        kind = f"{engine.dtype} decoders, {part} bp"
-        if part == "encoder":
-            kind = f"{engine.encoder_dtype} encoder"
-        lines.append(
-            f"{kind}: r {r:.6f}, at most {largest:.2g} standard deviations off float32 (one "
-            f"window of {chrom})"
-        )
-    return lines

@@ -7,6 +7,7 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -20,10 +21,13 @@ from orca_cool.maps.contact_map import ContactMap
 from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.model.window_model import WindowModel
-from orca_cool.prediction.engine import OnEncoding, Request, Root, StrandMaps, WindowMap, average
+from orca_cool.prediction.engine import OnEncoding, Request, StrandMaps, WindowMap, average
 from orca_cool.prediction.many_roots import RootWindows, decode_roots
+from orca_cool.prediction.root import Root
+from orca_cool.prediction.window_key import Content, model_digest, through_store
+from orca_cool.prediction.window_store import WindowStore, numerics_of
 from orca_cool.prediction.windows import Window, centred_on, zoom_top, zoom_windows
-from orca_cool.prediction.zoom import EncodedZoom, zoom_map
+from orca_cool.prediction.zoom import EncodedZoom, GoOn, still_wanted, zoom_map
 from orca_cool.profile import staged
 
 #: Windows and strands predicted at once, unless the caller says how many.
@@ -41,6 +45,7 @@ class WindowEngine:
     model : what predicts. Its modules read single chromosomes.
     source : genome, edited or not.
     batch : windows and strands predicted at once; None: ``BATCH``.
+    window_store : predicted windows on disk to read from and add to.
 
     Raises
     ------
@@ -52,7 +57,14 @@ class WindowEngine:
     concurrent = False
     profile_block = 1
 
-    def __init__(self, model: WindowModel, source: SequenceSource, *, batch: int | None = None):
+    def __init__(
+        self,
+        model: WindowModel,
+        source: SequenceSource,
+        *,
+        batch: int | None = None,
+        window_store: WindowStore | None = None,
+    ):
         model.spec.check_levels()
         if model.spec.cell_types:
             raise ModelError(
@@ -68,6 +80,7 @@ class WindowEngine:
         self.model, self.source, self.spec = model, source, model.spec
         self.windows_per_batch = max(1, (batch or BATCH) // 2)
         self._read: Counter[str] = Counter()  # bp, shared with engines of edited genomes
+        self.window_store, self.keep = window_store, True
 
     @property
     def digest(self) -> str:
@@ -79,7 +92,7 @@ class WindowEngine:
 
     @property
     def numerics(self) -> dict[str, str]:
-        return {"dtype": self.dtype, "edges": self.edges}
+        return {"dtype": self.dtype, "edges": self.edges} | numerics_of(self.window_store)
 
     @property
     def encoded_bp(self) -> int:
@@ -88,35 +101,36 @@ class WindowEngine:
     def expected(self, module: ModuleSpec) -> ExpectedModel:
         return self.model.expected(module)
 
-    def for_genome(self, genome: EditedGenome) -> WindowEngine:
+    def for_genome(self, genome: EditedGenome, keep: bool = True) -> WindowEngine:
         if genome.source is not self.source:
             raise GenomeError(f"genome {genome.name!r} is not an edited {self.source.name!r}")
         other = copy.copy(self)
-        other.source = genome
+        other.source, other.keep = genome, keep
         return other
 
     def on_encoding(self, notice: OnEncoding | None) -> None:
         """Nothing is encoded, so ``notice`` is never called."""
 
-    def encode_ahead(
-        self, module: ModuleSpec, chrom: str, start: int, forward_only: bool = False
-    ) -> Iterator[None]:
+    def encode_ahead(self, module: ModuleSpec, chrom: str, start: int) -> Iterator[None]:
         """Nothing is encoded: no steps."""
         return iter(())
 
     # ---- maps of windows
 
-    def root(
-        self,
-        module: ModuleSpec,
-        chrom: str,
-        start: int,
-        forward_only: bool = False,
-        forward: Root | None = None,
-    ) -> Root:
+    def root(self, module: ModuleSpec, chrom: str, start: int, forward_only: bool = False) -> Root:
         end = start + self.spec.window(module.resolutions[0])
-        codes = self.source.fetch(chrom, start - self.context, end + self.context)
-        return Root(module, [{1: torch.from_numpy(codes)}], forward_only=forward_only)
+
+        def read() -> list[dict[int, Tensor]]:
+            codes = self.source.fetch(chrom, start - self.context, end + self.context)
+            return [{1: torch.from_numpy(codes)}]
+
+        return Root(module, read, forward_only=forward_only, content=self._content())
+
+    def _content(self) -> Content | None:
+        """What the windows of a root depend on beside their own sequence."""
+        if self.window_store is None:
+            return None
+        return Content(lambda: model_digest(self.digest, self.spec, self.numerics), self.keep)
 
     def windows(
         self, module: ModuleSpec, chrom: str, levels: Sequence[Sequence[Window]]
@@ -124,7 +138,7 @@ class WindowEngine:
         yield from next(decode_roots(self, [RootWindows(module, chrom, levels)]))
 
     def decode_windows(
-        self, requests: Sequence[Request], reverse_only: bool = False
+        self, requests: Sequence[Request], *, only: bool | None = None
     ) -> list[StrandMaps]:
         module, r = requests[0][0].module, requests[0][1].resolution
         width = self.spec.window(r) + 2 * self.context
@@ -132,8 +146,22 @@ class WindowEngine:
         for root, window, _ in requests:
             offset = (window.start - window.root * (module.resolutions[0] // r)) * r
             codes.append(root.strands[0][1].numpy()[offset : offset + width])
-        found = self._predict(codes, forward_only=requests[0][0].forward_only)
-        return [pair[1:] for pair in found] if reverse_only else found
+        strands = requests[0][0].n_strands
+        contents = [root.content for root, _, _ in requests]
+        keys = [
+            content.key([r, s], [torch.from_numpy(read)]) if content else None
+            for read, content in zip(codes, contents)
+            for s in range(strands)
+        ]
+
+        def decode(which: Sequence[int]) -> list[Tensor]:
+            # both strands of a window are predicted together
+            pairs = self._predict([codes[k // strands] for k in which[::strands]], strands == 1)
+            return [y for pair in pairs for y in pair]
+
+        maps = through_store(self.window_store, keys, decode, torch.device("cpu"), strands)
+        found = [tuple(maps[k : k + strands]) for k in range(0, len(maps), strands)]
+        return found if only is None else [pair[only : only + 1] for pair in found]
 
     def decode_strand(
         self, root: Root, window: Window, reverse: bool, above: Tensor | None
@@ -183,23 +211,30 @@ class WindowEngine:
         centred = centred_on(self.spec, self.source, chrom)
         origin = zoom_top(position, length, self.spec.window(top), top, centred)
         starts = zoom_windows(position, origin, module.resolutions, self.spec.bins)
-        codes = self.root(module, chrom, origin).strands[0][1]
-        return EncodedZoom(chrom, [codes], starts, origin)
+        root = self.root(module, chrom, origin)
+        return EncodedZoom(
+            chrom, lambda: [root.strands[0][1]], starts, origin, content=root.content
+        )
 
     def decode_zooms(
-        self, module: ModuleSpec, zooms: Sequence[EncodedZoom]
+        self, module: ModuleSpec, zooms: Sequence[EncodedZoom], go_on: GoOn | None = None
     ) -> list[list[ContactMap]]:
         expected, bins = self.expected(module), self.spec.bins
         out: list[list[ContactMap]] = [[] for _ in zooms]
+        roots = [Root(module, partial(_read, z), content=z.content) for z in zooms]
+        live = list(range(len(zooms)))
         for r in module.resolutions:
             requests: list[Request] = [
-                (Root(module, [{1: z.strands[0]}]), Window(r, z.starts[r], None, 0), None)
-                for z in zooms
+                (roots[k], Window(r, zooms[k].starts[r], None, 0), None) for k in live
             ]
             matrix, eps = expected.expected_matrix(r, bins), expected.eps(r, bins)
-            for z, pair, levels in zip(zooms, self.decode_windows(requests), out):
+            for k, pair in zip(live, self.decode_windows(requests)):
+                z = zooms[k]
                 start = z.origin + z.starts[r] * r
-                levels.append(zoom_map(z.chrom, r, start, average(pair, 0), matrix, eps))
+                out[k].append(zoom_map(z.chrom, r, start, average(pair, 0), matrix, eps))
+            live = still_wanted(live, out, go_on)
+            if not live:
+                break
         return out
 
     def zoom_concatenated(
@@ -228,3 +263,8 @@ class WindowEngine:
     ) -> dict[str, tuple[float, float]]:
         """Empty: the model's own numbers are all there is."""
         return {}
+
+
+def _read(zoom: EncodedZoom) -> list[dict[int, Tensor]]:
+    """The strands of a zoom's root."""
+    return [{1: zoom.strands[0]}]

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from orca_cool.genome.regions import parse_position
 from orca_cool.prediction.job import Opened, Say
 from orca_cool.prediction.progress import progress_bar
-from orca_cool.prediction.regions_job import told_errors
 from orca_cool.prediction.windows import by_root, centred_on, plan
 
 if TYPE_CHECKING:
@@ -48,6 +47,7 @@ def predict_zoom(
     ------
     RegionError, OutputError
     """
+    from orca_cool.prediction.kept_errors import told_errors
     from orca_cool.prediction.zoom_files import zoom_to_files
 
     spec, source, engine = opened.spec, opened.source, opened.engine
@@ -62,7 +62,7 @@ def predict_zoom(
     centred, laid = centred_on(spec, source, chrom), module.multi_chromosome
     windows = plan(length, module.resolutions, spec.bins, position, position + 1, centred, laid)
     levels = next(levels for levels in by_root(windows) if levels[-1])
-    for line in told_errors(engine, chrom, engine.approximation_error(module, chrom, levels)):
+    for line in told_errors(engine, module, chrom, levels):
         say(line)
     return zoom_to_files(
         engine,

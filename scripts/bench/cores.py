@@ -23,11 +23,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
-from common import Random, released_size
+from common import Figures, Random, parser, released_size
 
-from orca_cool.prediction.engine import Root, make_engine
+from orca_cool.prediction.engine import make_engine
 from orca_cool.prediction.many_roots import RootWindows, decode_roots, roots_at_once
 from orca_cool.prediction.ready_queue import ReadyQueue
+from orca_cool.prediction.root import Root
 from orca_cool.prediction.windows import Window, by_root, plan
 
 CHR1, BINS = 248_956_422, 250
@@ -76,7 +77,7 @@ def by_itself(
     return total, sum(took * share for took, share in found) / total
 
 
-def measured(options: argparse.Namespace) -> dict[int, float]:
+def measured(options: argparse.Namespace, figures: Figures) -> dict[int, float]:
     """Print what is measured here; seconds of a strand of a window with all cores busy."""
     bundle = released_size()
     engine = make_engine(bundle, Random(a=CHR1), "cpu")
@@ -126,6 +127,11 @@ def measured(options: argparse.Namespace) -> dict[int, float]:
             f"  {name:20} {wall:6.1f} measured (cores busy {busy:.2f}), {told:6.1f} by the model "
             f"(busy {share:.2f}): {told / wall:.2f} of it"
         )
+        figures.add(name, {"seconds": wall, "busy": busy})
+        figures.modelled |= {
+            f"{name}: seconds by the model": told,
+            f"{name}: busy by the model": share,
+        }
     return {r: mean.get(r, mean[max(mean)]) for r in LEVELS} | {4000: mean[max(mean)] * 1.6}
 
 
@@ -137,7 +143,7 @@ def waiting(roots: Sequence[Levels], threads: int, seconds: Mapping[int, float])
     bundle = released_size()
     engine = make_engine(bundle, Random(a=CHR1), "cpu")
     module, nothing = bundle.spec.module("32M"), torch.zeros(1, 1, BINS, BINS)
-    engine.root = lambda *_: Root(module, [])  # type: ignore[method-assign]
+    engine.root = lambda *_: Root(module, list)  # type: ignore[method-assign]
     lock, total = threading.Lock(), 0.0
 
     def wait(root: Root, window: Window, *_: object) -> torch.Tensor:
@@ -160,15 +166,13 @@ def waiting(roots: Sequence[Levels], threads: int, seconds: Mapping[int, float])
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--roots", type=int, default=4)
-    parser.add_argument("--levels", type=int, default=3)
-    parser.add_argument("--repeats", type=int, default=2)
-    parser.add_argument("--model-only", action="store_true")
-    options = parser.parse_args()
-    seconds = SECONDS if options.model_only else measured(options)
+    given = parser(__doc__)
+    given.add_argument("--roots", type=int, default=4)
+    given.add_argument("--levels", type=int, default=3)
+    given.add_argument("--repeats", type=int, default=2)
+    given.add_argument("--model-only", action="store_true")
+    options, figures = given.parse_args(), Figures(__file__)
+    seconds = SECONDS if options.model_only else measured(options, figures)
     roots = by_root(plan(CHR1, LEVELS, BINS, 0, CHR1))
     print(f"model, chr1 of hg38, {len(roots)} roots, six levels: share of the time cores are busy")
     print("  cores   each root by itself   together   (waiting threads)   roots at once   gain")
@@ -177,11 +181,15 @@ def main() -> None:
             by_itself(roots, cores, seconds),
             model(roots, cores, seconds, roots_at_once(cores)),
         )
+        idle = waiting(roots, cores, seconds)
         print(
-            f"  {cores:5} {alone[1]:21.2f} {together[1]:10.2f} "
-            f"{waiting(roots, cores, seconds):19.2f} {roots_at_once(cores):15} "
-            f"{alone[0] / together[0]:6.2f}"
+            f"  {cores:5} {alone[1]:21.2f} {together[1]:10.2f} {idle:19.2f} "
+            f"{roots_at_once(cores):15} {alone[0] / together[0]:6.2f}"
         )
+        figures.add(f"{cores} cores", {"waiting": idle})
+        shares = {"by itself": alone[1], "together": together[1], "gain": alone[0] / together[0]}
+        figures.modelled |= {f"{cores} cores: {name}": value for name, value in shares.items()}
+    figures.keep(options.json)
 
 
 if __name__ == "__main__":

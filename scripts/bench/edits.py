@@ -16,15 +16,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
-from common import Random, released_size
+from common import MB, Figures, Random, apart, options_of, parser, released_size
 
 from orca_cool.effects.align import Reference
 from orca_cool.effects.table import write_table
@@ -36,7 +34,6 @@ from orca_cool.genome.segments import Segment
 from orca_cool.prediction.orca_engine import OrcaEngine
 from orca_cool.variants import Variant
 
-MB = 1_000_000
 WINDOW = 32 * MB
 CENTRE = 40 * MB
 
@@ -170,43 +167,29 @@ MEASUREMENTS = {
 }
 
 
-def measure(name: str, arguments: list[str]) -> dict[str, float]:
-    done = subprocess.run(
-        [sys.executable, __file__, "--run", name, *arguments],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return dict(json.loads(done.stdout.splitlines()[-1]))
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--variants", type=int, default=100)
-    parser.add_argument("--fine", type=int, default=2**30, help="bytes of first-tier outputs kept")
-    parser.add_argument("--parts", default="encode,snvs,series")
-    parser.add_argument("--run", choices=MEASUREMENTS, help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    given = parser(__doc__)
+    given.add_argument("--device", default="cpu")
+    given.add_argument("--variants", type=int, default=100)
+    given.add_argument("--fine", type=int, default=2**30, help="bytes of first-tier outputs kept")
+    given.add_argument("--parts", default="encode,snvs,series")
+    given.add_argument("--run", choices=MEASUREMENTS, help=argparse.SUPPRESS)
+    options, figures = given.parse_args(), Figures(__file__)
     if options.run:
         print(json.dumps(MEASUREMENTS[options.run](options)))
         return
-    arguments = [
-        "--device",
-        options.device,
-        "--variants",
-        str(options.variants),
-        "--fine",
-        str(options.fine),
-    ]
+    arguments = options_of(options, "device", "variants", "fine")
+
+    def measure(name: str) -> dict[str, float]:
+        return apart(__file__, "--run", name, *arguments)
+
     parts = options.parts.split(",")
     if "encode" in parts:
-        found = measure("encode", arguments)
+        found = measure("encode")
         print(f"32 Mb window encoded anew, both strands: {found['anew s']:.1f} s", flush=True)
         for name in [k.removesuffix(" s") for k in found if k.endswith(" s") and k != "anew s"]:
             bp, first, again = found[f"{name} bp"], found[f"{name} first"], found[f"{name} s"]
+            figures.add(name, {"first": first, "again": again, "times": found["anew s"] / first})
             print(
                 f"  {name}: bins of {bp / 2e3:,.0f} kb a strand, {found['anew bp'] / bp:.0f} "
                 f"times less; {first:.2f} s at first, "
@@ -215,7 +198,7 @@ def main() -> None:
                 flush=True,
             )
     if "snvs" in parts or "series" in parts:
-        full, slow = measure("series", arguments)["seconds"], measure("plain", arguments)["seconds"]
+        full, slow = measure("series")["seconds"], measure("plain")["seconds"]
         print(
             f"one full series from nothing: {full:.1f} s; plain formulation {slow:.0f} s "
             f"(projected)",
@@ -224,8 +207,10 @@ def main() -> None:
         kinds = ["snvs", "snvs bfloat16"] * ("snvs" in parts) + ["all levels"] * ("series" in parts)
         for name in kinds:
             count = options.variants if name != "all levels" else max(4, options.variants // 25)
-            found = measure(name, arguments)
+            found = measure(name)
             each = found["seconds"] / count
+            figures.add(name, {"variants/s": 1 / each, "times full": full / each})
+            figures.modelled[f"{name}: times plain"] = slow / each
             if found["first"]:
                 print(f"{name}: the first variant in {found['first']:.0f} s")
             print(
@@ -235,6 +220,7 @@ def main() -> None:
                 f"ones)",
                 flush=True,
             )
+    figures.keep(options.json)
 
 
 if __name__ == "__main__":

@@ -14,10 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -25,10 +22,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from common import Random, released_size
+from common import HG38, MB, Figures, Random, apart, options_of, parser, peak, released_size, say
 from reference import plain
 
 from orca_cool.genome.regions import Region
+from orca_cool.model.cascade import Orca
 from orca_cool.model.fast.decoder import FastCascade
 from orca_cool.model.fast.encoder import FastEncoder
 from orca_cool.prediction.levels import Settings
@@ -36,29 +34,10 @@ from orca_cool.prediction.orca_engine import OrcaEngine
 from orca_cool.prediction.to_file import predict_to_file
 from orca_cool.prediction.windows import plan, zoom_top, zoom_windows
 
-MB = 1_000_000
+#: bfloat16 decoders as version 0.1 has them.
+UNPHASED = "bfloat16 of 0.1"
 #: chromosome of the 32 Mb series: whole blocks, a little more than the window
 SERIES = 33_600_000
-#: chromosomes of hg38, Mb: what the whole-genome time is worked out for
-HG38 = [
-    248.96,
-    242.19,
-    198.30,
-    190.21,
-    181.54,
-    170.81,
-    159.35,
-    145.14,
-    138.39,
-    133.80,
-    135.09,
-    133.28,
-    114.36,
-    107.04,
-    101.99,
-    90.34,
-]
-HG38 += [83.26, 80.37, 58.62, 64.44, 46.71, 50.82, 156.04, 57.23]
 
 
 def seconds(function: Callable[[], object], device: torch.device) -> float:
@@ -71,13 +50,6 @@ def seconds(function: Callable[[], object], device: torch.device) -> float:
 
 def sd(a: torch.Tensor, b: torch.Tensor) -> float:
     return float((a.cpu().double() - b.cpu().double()).abs().max() / a.double().std())
-
-
-def peak() -> float:
-    """GB of this process so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
-        1e6 if sys.platform != "darwin" else 1e9
-    )
 
 
 # measurements; each runs in a process of its own and returns plain numbers
@@ -106,10 +78,12 @@ def encoder(options: argparse.Namespace, device: torch.device, kind: str) -> dic
     found |= {"plain": statistics.median(a for a, _ in runs) / options.megabases}
     found |= {"fast": statistics.median(b for _, b in runs) / options.megabases}
     found |= {"ratio": statistics.median(a / b for a, b in runs)}
-    for dtype in ("tf32", "float16") if device.type == "cuda" else ():
+    kinds = {"tf32", "float16"} if device.type == "cuda" else {"bfloat16"}
+    for dtype in sorted(kinds & set(options.types.split(","))):
         rough = FastEncoder(net, device, dtype)
         y = rough.span(lambda a, b: codes[a:b], 0, size, ends=(True, True))
         found[f"{dtype} sd"] = sd(quick(), y)
+        found[f"{dtype} r"] = float(np.corrcoef(quick().cpu().flatten(), y.cpu().flatten())[0, 1])
         found[dtype] = (
             seconds(
                 lambda rough=rough: rough.span(lambda a, b: codes[a:b], 0, size, ends=(True, True)),
@@ -118,6 +92,22 @@ def encoder(options: argparse.Namespace, device: torch.device, kind: str) -> dic
             / options.megabases
         )
     return found
+
+
+def unphased(model: Orca, name: str, resolutions: tuple[int, ...]) -> FastCascade:
+    """Decoders of a module in bfloat16 on the CPU as they were in version 0.1: convolutions as they
+    are, not by phase.
+    """
+    cascade = FastCascade(model, "cpu", "bfloat16")
+    for key in (*((name, r) for r in resolutions), None):
+        decoder = cascade._fast(key)
+        net = model.base_decoder if key is None else model.decoders[name][str(key[1])]
+        decoder._linear, decoder._convs = (
+            [decoder._pair(m, d) for m, d in zip(modules, decoder.spec.dilations)]
+            for modules in (net.lconvtwos, net.convtwos)
+        )
+        decoder._phased = []
+    return cascade
 
 
 def decoder(options: argparse.Namespace, device: torch.device) -> dict[str, float]:
@@ -132,8 +122,13 @@ def decoder(options: argparse.Namespace, device: torch.device) -> dict[str, floa
     )
     distance = torch.randn(1, 1, 250, 250, device=device)
     found: dict[str, float] = {}
-    kinds = ["float32", "bfloat16"] + (["tf32"] if device.type == "cuda" else [])
+    asked = options.types.split(",")
+    kinds = ["float32", *(["bfloat16"] if "bfloat16" in asked else [])]
+    kinds += ["tf32"] if device.type == "cuda" and "tf32" in asked else []
     cascades = {dtype: FastCascade(model, device, dtype) for dtype in kinds}
+    if device.type == "cpu" and "bfloat16" in asked:
+        kinds.append(UNPHASED)
+        cascades[UNPHASED] = unphased(model, module.name, (8000, 4000))
     for name, resolution in (("level", 8000), ("finest", 4000)):
         runs: dict[str, list[float]] = {"plain": [], **{k: [] for k in kinds}}
         prepared = {k: c.prepare(module, resolution, distance) for k, c in cascades.items()}
@@ -223,6 +218,15 @@ def series_fast(options: argparse.Namespace, device: torch.device) -> dict[str, 
     found["bfloat16"] = seconds(
         lambda: maps.update(rough=rough.zoom(module, "chrR", 22 * MB)), device
     )
+    if device.type == "cpu":
+        both = OrcaEngine(engine.bundle, engine.source, "cpu", "bfloat16", encoder_dtype="bfloat16")
+        found["bfloat16 both"] = seconds(
+            lambda: maps.update(both=both.zoom(module, "chrR", 14 * MB)), device
+        )
+        for exact, m in zip(maps["first"], maps["both"]):
+            found[f"both {m.resolution}"] = sd(
+                torch.from_numpy(exact.values), torch.from_numpy(m.values)
+            )
     for exact, m in zip(maps["second"], maps["rough"]):
         found[f"bfloat16 {m.resolution}"] = sd(
             torch.from_numpy(exact.values), torch.from_numpy(m.values)
@@ -301,46 +305,34 @@ MEASURES: dict[str, Callable[..., dict[str, float]]] = {
 }
 
 
-def measure(
-    options: argparse.Namespace, name: str, *arguments: str, **changes: object
-) -> dict[str, float]:
+def measure(options: argparse.Namespace, name: str, *arguments: str) -> dict[str, float]:
     """Run one measurement in a process of its own."""
-    values = vars(options) | changes
-    command = [
-        sys.executable,
-        __file__,
-        "--measure",
-        ",".join([name, *arguments]),
-        "--folder",
-        options.folder,
-    ]
-    for key in ("device", "megabases", "repeats", "region", "wide"):
-        command += [f"--{key}", str(values[key])]
-    run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return dict(json.loads(run.stdout))
-
-
-def say(text: str) -> None:
-    print(text, flush=True)
+    given = options_of(
+        options, "folder", "device", "megabases", "repeats", "region", "wide", "types"
+    )
+    return apart(__file__, "--measure", ",".join([name, *arguments]), *given)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument(
+    given = parser(__doc__)
+    given.add_argument("--device", default="cpu")
+    given.add_argument(
         "--megabases", type=float, default=2, help="sequence of the encoder's benchmark"
     )
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--region", type=float, default=20, help="Mb")
-    parser.add_argument(
+    given.add_argument("--repeats", type=int, default=3)
+    given.add_argument(
+        "--types",
+        default="float32,bfloat16,tf32,float16",
+        help="of the networks' benchmarks; float32 alone is fast where bfloat16 is slow",
+    )
+    given.add_argument("--region", type=float, default=20, help="Mb")
+    given.add_argument(
         "--wide", default="part", choices=["part", "full", "none"], help="the 256 Mb series"
     )
-    parser.add_argument("--parts", default="networks,series,region")
-    parser.add_argument("--measure", help=argparse.SUPPRESS)
-    parser.add_argument("--folder", help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    given.add_argument("--parts", default="networks,series,region")
+    given.add_argument("--measure", help=argparse.SUPPRESS)
+    given.add_argument("--folder", help=argparse.SUPPRESS)
+    options, figures = given.parse_args(), Figures(__file__)
     device = torch.device(options.device)
     if options.measure:
         name, *arguments = options.measure.split(",")
@@ -349,36 +341,54 @@ def main() -> None:
     parts = options.parts.split(",")
     say(f"torch {torch.__version__}, {options.device}, {torch.get_num_threads()} threads")
     with tempfile.TemporaryDirectory() as options.folder:
-        report(options, parts)
+        report(options, parts, figures)
+    figures.keep(options.json)
 
 
-def report(options: argparse.Namespace, parts: list[str]) -> None:
+def report(options: argparse.Namespace, parts: list[str], figures: Figures) -> None:
     e = measure(options, "encoder", "both")
+    figures.add("encoder", e)
     say(
         f"encoder: plain {e['plain']:.2f} s/Mb, fast {e['fast']:.2f} s/Mb: {e['ratio']:.1f} "
         f"times; differ by {e['difference']:.0e} sd"
     )
-    for dtype in ("tf32", "float16"):
+    for dtype in ("tf32", "float16", "bfloat16"):
         if dtype in e:
-            say(f"encoder, {dtype}: {e[dtype]:.3f} s/Mb, off by {e[dtype + ' sd']:.0e} sd")
+            say(
+                f"encoder, {dtype}: {e[dtype]:.3f} s/Mb ({e['fast'] / e[dtype]:.2f} times as fast "
+                f"as float32), off by {e[dtype + ' sd']:.0e} sd, r {e[dtype + ' r']:.5f}"
+            )
+            figures.add("encoder", {f"{dtype} of float32's time": e[dtype] / e["fast"]})
     if "networks" in parts:
         a, b = (measure(options, "encoder", kind)["peak"] for kind in ("plain", "fast"))
         say(f"encoder, peak memory: plain {a:.2f} GB, fast {b:.2f} GB")
+        figures.add("encoder", {"plain peak": a, "fast peak": b})
     d = measure(options, "decoder")
+    figures.add("decoder", d)
     for level in ("level", "finest"):
         text = ", ".join(
             f"{kind} {d[f'{level} {kind}']:.3f} s ({d[f'{level} {kind} ratio']:.2f} times, off "
             f"by {d[f'{level} {kind} sd']:.0e} sd, "
             f"r {d[f'{level} {kind} r']:.5f})"
-            for kind in ("float32", "tf32", "bfloat16")
+            for kind in ("float32", "tf32", "bfloat16", UNPHASED)
             if f"{level} {kind}" in d
         )
         say(f"decoder, {level}, per window and strand: plain {d[f'{level} plain']:.3f} s, {text}")
+        if f"{level} {UNPHASED}" in d:
+            phased = d[f"{level} bfloat16"]
+            figures.add("decoder", {f"{level} by phase": d[f"{level} {UNPHASED}"] / phased})
+            say(
+                f"decoder, {level}: bfloat16 {d[f'{level} {UNPHASED}'] / phased:.2f} times as fast "
+                f"as {UNPHASED}, {d[f'{level} float32'] / phased:.2f} times as float32"
+            )
     p = {"seconds": 2 * (32 * e["plain"] + 5 * d["level plain"] + d["finest plain"])}
     if "series" in parts:
         p = measure(options, "series_plain")
         say(f"32 Mb series: plain {p['seconds']:.1f} s, {p['peak']:.2f} GB")
         f = measure(options, "series_fast")
+        figures.add("series", {f"plain {key}": value for key, value in p.items()} | f)
+        ways = ("first", "second", "bfloat16", "bfloat16 both")
+        figures.add("series", {f"{k} ratio": p["seconds"] / f[k] for k in ways if k in f})
         say(
             f"32 Mb series: first {f['first']:.1f} s ({p['seconds'] / f['first']:.1f} times), "
             f"second in the same sequence "
@@ -390,13 +400,21 @@ def report(options: argparse.Namespace, parts: list[str]) -> None:
         for what, prefix in (
             ("real flanks instead of zero padding at its ends", "edges"),
             ("bfloat16 decoders", "bfloat16"),
+            ("bfloat16 encoder and decoders", "both"),
         ):
             levels = ", ".join(
                 f"{key.split()[1]} bp {value:.2g}"
                 for key, value in f.items()
-                if key.startswith(prefix + " ")
+                if key.startswith(prefix + " ") and key.split()[1].isdigit()
             )
-            say(f"the second with {what}: at most so many sd off: {levels}")
+            if levels:
+                say(f"a series with {what}: at most so many sd off: {levels}")
+        if "bfloat16 both" in f:
+            say(
+                f"32 Mb series from nothing, bfloat16 encoder and decoders: "
+                f"{f['bfloat16 both']:.1f} s ({p['seconds'] / f['bfloat16 both']:.1f} times plain, "
+                f"{f['first'] / f['bfloat16 both']:.2f} times float32)"
+            )
         if options.wide != "none":
             w = measure(options, "series_wide")
             rest = 256 * 2 * e["fast"] * (1 - w["encoded"] / 256)
@@ -408,18 +426,26 @@ def report(options: argparse.Namespace, parts: list[str]) -> None:
                 f"encoder's rate)"
             )
             total = w["seconds"] + (0 if options.wide == "full" else rest)
+            figures.add("wide", {"peak": w["peak"]})
+            told = {"plain": slow, "seconds": total, "ratio": slow / total, "projected": rest}
+            figures.modelled |= {f"wide: {key}": value for key, value in told.items()}
             say(
                 f"256 Mb series: {total:.0f} s{how}, {w['peak']:.2f} GB; plain {slow:.0f} s "
                 f"(projected): {slow / total:.1f} times"
             )
     if "region" in parts:
-        region_report(options, e, d, p)
+        region_report(options, e, d, p, figures)
 
 
 def region_report(
-    options: argparse.Namespace, e: dict[str, float], d: dict[str, float], p: dict[str, float]
+    options: argparse.Namespace,
+    e: dict[str, float],
+    d: dict[str, float],
+    p: dict[str, float],
+    figures: Figures,
 ) -> None:
     r = measure(options, "region")
+    figures.add("region", r)
     slow = r[f"{options.region:g} finest"] * p["seconds"]
     name = f"{options.region:g}"
     w = {key.split()[1]: value for key, value in r.items() if key.startswith(name + " ")}
@@ -455,6 +481,11 @@ def region_report(
 
     expected = model(w["encoded"], w["windows"], w["finest"])
     factor = w["seconds"] / expected
+    figures.add("region", {"bfloat16": rough, "s/Mb": slope, "at the start": offset})
+    figures.add("region", {f"{s:g} Mb at hand": t for s, t in zip(sizes, times)})
+    figures.add("region", {"off the line": off})
+    told = {"plain": slow, "ratio": slow / w["seconds"], "bfloat16 ratio": slow / rough}
+    told |= {"seconds": expected, "factor": factor}
     say(
         f"model (the encoder's and the decoders' own rates): {expected:.0f} s, measured "
         f"{w['seconds']:.0f} s: {factor:.2f} times"
@@ -470,6 +501,8 @@ def region_report(
         f"a human genome by this model, times that factor: {windows} windows, {hours[0]:.1f} h, "
         f"with bfloat16 decoders {hours[1]:.1f} h"
     )
+    told |= {"genome windows": windows, "genome h": hours[0], "genome h, bfloat16": hours[1]}
+    figures.modelled |= {f"region: {key}": value for key, value in told.items()}
 
 
 if __name__ == "__main__":

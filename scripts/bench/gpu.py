@@ -7,6 +7,9 @@
     precision    what tf32, float16 and bfloat16 cost, and how fast they are
     steps        training steps of each stage: seconds, memory, with and without mixed precision
     end_to_end   windows a second of a prediction, its writer included
+    stubbed      the same with networks stubbed out: what planning, merging and writing bear
+    batches      windows in a batch, each root by itself and neighbouring roots together
+    start        seconds of `predict --help` and of the example's prediction
     ddp          two processes train as one does in microbatches (NCCL; on a CPU gloo)
     repeat       equal seeds give equal bits; a resumed training equals one that was not stopped
 
@@ -45,7 +48,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 
 from conftest import make_toy_expected, make_toy_model
 from safetensors.torch import load_file
+from start import HELP, PREDICT, seconds
 from toy_training import toy_config
+from windows import stubbed as stubbed_networks
 
 from orca_cool import __version__
 from orca_cool.genome.regions import Region
@@ -55,6 +60,7 @@ from orca_cool.model.cascade import Orca
 from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.model.orca_spec import orca_spec
 from orca_cool.prediction.levels import Settings
+from orca_cool.prediction.many_roots import RootWindows, decode_roots
 from orca_cool.prediction.orca_engine import OrcaEngine
 from orca_cool.prediction.to_file import predict_to_file
 from orca_cool.prediction.windows import by_root, plan
@@ -294,6 +300,58 @@ def end_to_end(bench: Bench) -> dict[str, Any]:
     }
 
 
+def stubbed(bench: Bench) -> dict[str, Any]:
+    length = 6100 if bench.small else 300_000_000
+    windows, taken, profile = stubbed_networks(bench.bundle(), str(bench.device), length)
+    return {
+        "bp": length,
+        "windows": windows,
+        "seconds": taken,
+        "windows a second": windows / taken,
+        "CPU ms a window": {s.name: 1000 * s.cpu / windows for s in profile.stages},
+    }
+
+
+def batches(bench: Bench) -> dict[str, Any]:
+    """Decode a chromosome's windows with encodings at hand."""
+    engine = OrcaEngine(bench.bundle(), bench.genome(), str(bench.device))
+    chrom, length = next(iter(engine.source.chromsizes.items()))
+    module = engine.spec.modules[0]
+    planned = by_root(plan(length, module.resolutions, engine.spec.bins))
+    roots = [RootWindows(module, chrom, levels) for levels in planned]
+    decode, sizes = engine.decode_windows, list[int]()
+
+    def counted(requests: Any) -> Any:
+        sizes.append(len(requests))
+        return decode(requests)
+
+    engine.decode_windows = counted  # type: ignore[method-assign]
+    ways: dict[str, Callable[[], object]] = {
+        "each root by itself": lambda: [list(decode_roots(engine, [root])) for root in roots],
+        "together": lambda: list(decode_roots(engine, roots)),
+    }
+    ways["together"]()  # encodes, and makes the networks
+    found: dict[str, Any] = {"roots": len(roots)}
+    for name, work in ways.items():
+        sizes.clear()
+        taken = bench.seconds(work)
+        # a CPU of several cores decodes windows one by one, in no batches
+        mean = float(np.mean(sizes)) if sizes else None
+        found[name] = {"seconds": taken, "windows a batch": mean, "GB": bench.memory()}
+    return found | {"times": found["each root by itself"]["seconds"] / found["together"]["seconds"]}
+
+
+def start(bench: Bench) -> dict[str, Any]:
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        device = ["--device", str(bench.device), "-o", f"{folder}/x.mcool"]
+        for name, line in (("predict --help", HELP), ("example", [*PREDICT, *device])):
+            at = time.perf_counter()
+            used, _ = seconds(line)
+            found[name] = {"CPU seconds": used, "seconds": time.perf_counter() - at}
+    return found
+
+
 def _configuration(bench: Bench, folder: Path, **changes: Any) -> Path:
     """A toy training of one stage, on the device."""
     data = toy_config(folder)
@@ -371,7 +429,8 @@ def repeat(bench: Bench) -> dict[str, Any]:
 
 
 PARTS: dict[str, Callable[[Bench], dict[str, Any]]] = {
-    part.__name__: part for part in (parity, golden, precision, steps, end_to_end, ddp, repeat)
+    part.__name__: part
+    for part in (parity, golden, precision, steps, end_to_end, stubbed, batches, start, ddp, repeat)
 }
 #: What a CPU form leaves out of a part that it runs.
 CPU_FORM = {
@@ -379,6 +438,9 @@ CPU_FORM = {
     "precision": "tf32, float16 and time on CUDA; toy networks",
     "steps": "on CUDA, with mixed precision; toy networks",
     "end_to_end": "on CUDA; toy networks",
+    "stubbed": "maps that lie on CUDA; toy sizes",
+    "batches": "on CUDA; toy networks",
+    "start": "with CUDA to be started",
     "ddp": "NCCL; here gloo",
     "repeat": "on CUDA",
 }

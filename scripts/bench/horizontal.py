@@ -12,15 +12,13 @@ Mb) are to it, or, for longer sequences, to the longest of these in the same blo
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
-import resource
-import subprocess
-import sys
 import time
+from argparse import SUPPRESS
 
 import torch
+from common import Figures, apart, parser, peak
 from torch import Tensor
 
 from orca_cool.genome.source import one_hot
@@ -43,32 +41,26 @@ def one(megabases: float, block: int, narrow: int) -> dict[str, float]:
         return y.square().mean()
 
     loss(codes[:, :40_000]).backward()  # libraries are loaded and parameters have gradients
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak()
     begin = time.process_time()
     loss(codes).backward()
     seconds = time.process_time() - begin
-    return {
-        "seconds": seconds,
-        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
-        "before": before / 1e6,
-    }
+    return {"seconds": seconds, "peak": peak(), "before": before}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--sizes", default="0.5,1,2,4", help="Mb")
-    parser.add_argument(
+    given = parser(__doc__)
+    given.add_argument("--sizes", default="0.5,1,2,4", help="Mb")
+    given.add_argument(
         "--plain",
         type=float,
         default=2.0,
         help="largest size of the plain pass, Mb (about 3.5 GB each)",
     )
-    parser.add_argument("--blocks", default="800,200", help="kb")
-    parser.add_argument("--narrow", type=int, default=1, help="divide the encoder's widths by this")
-    parser.add_argument("--one", nargs=2, type=float, help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    given.add_argument("--blocks", default="800,200", help="kb")
+    given.add_argument("--narrow", type=int, default=1, help="divide the encoder's widths by this")
+    given.add_argument("--one", nargs=2, type=float, help=SUPPRESS)
+    options, figures = given.parse_args(), Figures(__file__)
     if options.one:
         print(json.dumps(one(options.one[0], int(options.one[1]), options.narrow)))
         return
@@ -80,18 +72,10 @@ def main() -> None:
         for block in [0] * (megabases <= options.plain) + [
             int(b) for b in options.blocks.split(",")
         ]:
-            command = [
-                sys.executable,
-                __file__,
-                "--narrow",
-                str(options.narrow),
-                "--one",
-                text,
-                str(block),
-            ]
-            r = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+            r = apart(__file__, "--narrow", options.narrow, "--one", text, block)
             r["seconds"] /= megabases
             way = f"blocks of {block} kb" if block else "plain"
+            figures.add(f"{text} Mb, {way}", r)
             line = f"{text:>4} Mb, {way:>16}: {r['seconds']:5.1f} CPU s/Mb"
             line += f", peak {r['peak']:5.2f} GB"
             line += f" ({r['before']:.2f} GB before)"
@@ -101,9 +85,11 @@ def main() -> None:
                 name, other = told
                 line += f"; to {name}: memory {r['peak'] / other['peak']:.2f}"
                 line += f", time {r['seconds'] / other['seconds']:.2f}"
+                figures.add(f"{text} Mb, {way}", {"times": r["seconds"] / other["seconds"]})
             if block and (baseline or block not in known):
                 known[block] = f"{text} Mb", r
             print(line, flush=True)
+    figures.keep(options.json)
 
 
 if __name__ == "__main__":

@@ -10,18 +10,15 @@ formulation: every finest window as a zoom series of its own, with its sequence 
 
 from __future__ import annotations
 
-import argparse
 import json
-import resource
-import subprocess
-import sys
 import tempfile
 import time
+from argparse import SUPPRESS
 from pathlib import Path
 
 import numpy as np
 import torch
-from common import Random
+from common import Figures, Random, apart, parser, peak
 
 from orca_cool.genome.regions import Region
 from orca_cool.maps.expected_model import ExpectedModel
@@ -55,7 +52,7 @@ def one(megabases: float) -> dict[str, float]:
         tables = {2000: ExpectedModel(2000, 0.1 / (1.0 + np.arange(length // 2000 + 1)))}
         bundle = load_bundle(save_bundle(Path(folder) / "small", Orca(small()).eval(), tables))
         engine = make_engine(bundle, Random(chrR=length), "cpu")
-        start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        start = peak()
         begin = time.perf_counter()
         predict_to_file(
             engine,
@@ -66,7 +63,7 @@ def one(megabases: float) -> dict[str, float]:
             provenance={},
         )
         seconds = time.perf_counter() - begin
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        memory = peak()
         windows = plan(length, (8000, 4000, 2000), 128)
         begin = time.perf_counter()
         for k in range(3):
@@ -75,33 +72,34 @@ def one(megabases: float) -> dict[str, float]:
     return {
         "seconds": seconds,
         "plain": plain,
-        "peak": memory / 1e6,
-        "before": start / 1e6,
+        "peak": memory,
+        "before": start,
         "windows": sum(map(len, windows)),
     }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--lengths", default="4,16,64")
-    parser.add_argument("--one", type=float, help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    given = parser(__doc__)
+    given.add_argument("--lengths", default="4,16,64")
+    given.add_argument("--one", type=float, help=SUPPRESS)
+    options, figures = given.parse_args(), Figures(__file__)
     if options.one:
         print(json.dumps(one(options.one)))
         return
+    times: list[float] = []
     for text in options.lengths.split(","):
-        out = subprocess.run(
-            [sys.executable, __file__, "--one", text], capture_output=True, check=True
-        )
-        r = json.loads(out.stdout)
+        r = apart(__file__, "--one", text)
+        ratio = {"times faster": r["plain"] / r["seconds"]}
+        figures.add(f"{text} Mb", r | ratio)
+        times.append(ratio["times faster"])
         print(
             f"{text:>4} Mb: {r['windows']} windows, {r['seconds']:.1f} s; plain series for every "
             f"finest window {r['plain']:.1f} s "
             f"(ratio {r['plain'] / r['seconds']:.1f}); peak {r['peak']:.2f} GB, of which "
             f"{r['before']:.2f} GB before predicting"
         )
+    figures.measured |= {"least times faster": min(times), "most times faster": max(times)}
+    figures.keep(options.json)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ those of a whole genome would take on one H100.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import time
@@ -28,7 +27,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from common import Random, released_size
+from common import MB, Figures, Random, parser, released_size
 from torch.utils.flop_counter import FlopCounterMode
 
 from orca_cool.genome.regions import Region
@@ -39,7 +38,6 @@ from orca_cool.perturb.screen_local import FrameScreen, Level, predict
 from orca_cool.perturb.screen_plan import Frame, frames, replacement, sequences, tiled
 from orca_cool.prediction.orca_engine import OrcaEngine
 
-MB = 1_000_000
 #: Units of one window, all of them scored in it.
 CENTRAL = Region("chrR", 40 * MB, 40 * MB + 800_000)
 UNIT, PER_SEQUENCE, RUNS = 10, 20, 3
@@ -64,12 +62,12 @@ def timed(work: Callable[[], object]) -> tuple[float, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--sequences", type=int, default=4, help="measured with re-use")
-    parser.add_argument("--full", type=int, default=1, help="measured without")
-    parser.add_argument("--count", action="store_true", help="count operations, measure nothing")
-    options = parser.parse_args()
+    given = parser(__doc__)
+    given.add_argument("--device", default="cpu")
+    given.add_argument("--sequences", type=int, default=4, help="measured with re-use")
+    given.add_argument("--full", type=int, default=1, help="measured without")
+    given.add_argument("--count", action="store_true", help="count operations, measure nothing")
+    options, figures = given.parse_args(), Figures(__file__)
 
     model, source = released_size(), Random(chrR=100 * MB)
     module = model.spec.module("1M")
@@ -128,6 +126,10 @@ def main() -> None:
         "bp encoded a sequence, re-used": round(read),
     }
     print(json.dumps(about | report, indent=1))
+    for name, row in report.items():
+        figures.modelled[f"{name}: CPU h per Mb"] = row.pop("CPU h per Mb")
+        figures.add(name, row)
+    figures.keep(options.json)
 
 
 @contextlib.contextmanager

@@ -33,10 +33,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
+from common import MB, Figures, apart, options_of, parser
 
 ROOT = Path(__file__).resolve().parents[2]
 MAP = ROOT / "orca_cool" / "data" / "maps" / "yeast.10kb.mcool"
-MB = 1_000_000
 
 
 def registry(model: str = "yeast-metaphase", **options):
@@ -395,44 +395,26 @@ def _memory(pid: int) -> float:
 MEASUREMENTS = {"view": views, "cache": cache, "load": load, "released": released}
 
 
-def measure(name: str, arguments: list[str]) -> dict[str, float]:
-    done = subprocess.run(
-        [sys.executable, __file__, "--run", name, *arguments],
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    return dict(json.loads(done.stdout.splitlines()[-1]))
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--dtype", default="float32", help="of the decoders, for `released`")
-    parser.add_argument("--clients", type=int, default=50)
-    parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--parts", default="view,cache,load,released")
-    parser.add_argument("--run", choices=MEASUREMENTS, help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    given = parser(__doc__)
+    given.add_argument("--device", default="cpu")
+    given.add_argument("--dtype", default="float32", help="of the decoders, for `released`")
+    given.add_argument("--clients", type=int, default=50)
+    given.add_argument("--seconds", type=float, default=60)
+    given.add_argument("--parts", default="view,cache,load,released")
+    given.add_argument("--run", choices=MEASUREMENTS, help=argparse.SUPPRESS)
+    options, figures = given.parse_args(), Figures(__file__)
     if options.run:
         print(json.dumps(MEASUREMENTS[options.run](options)))
         return
-    arguments = [
-        "--device",
-        options.device,
-        "--dtype",
-        options.dtype,
-        "--clients",
-        str(options.clients),
-        "--seconds",
-        str(options.seconds),
-    ]
+    arguments = options_of(options, "device", "dtype", "clients", "seconds")
     for part in options.parts.split(","):
-        found = measure(part, arguments)
+        found = apart(__file__, "--run", part, *arguments)
+        in_ms = {f"{k} ms": 1000 * v for k, v in found.items() if re.search(r" p\d+$", k)}
+        figures.add(part, {k: v for k, v in found.items() if f"{k} ms" not in in_ms} | in_ms)
         if part == "cache":
             ratio = found["cache"] / found["clodius"]
+            figures.add(part, {"ratio": ratio})
             print(
                 f"tiles as JSON: {found['cache']:.0f}/s from the cache, clodius on the file "
                 f"{found['clodius']:.0f}/s: {ratio:.1f} times",
@@ -457,7 +439,9 @@ def main() -> None:
                 before = found["1 Mb, stored encodings, no drafts, whole"]
                 for stage in ("first picture", "own resolution", "whole"):
                     ratio = found[f"1 Mb, stored encodings, {stage}"] / before
+                    figures.add(part, {f"{stage}, of the whole without drafts": ratio})
                     print(f"released: {stage}: {ratio:.2f} of the whole without drafts")
+    figures.keep(options.json)
 
 
 if __name__ == "__main__":

@@ -10,12 +10,13 @@ beside.
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from common import Figures, parser
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -42,12 +43,10 @@ def seconds(arguments: list[str], root: Path = ROOT) -> tuple[float, str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--baseline", type=Path)
-    options = parser.parse_args()
+    given = parser(__doc__)
+    given.add_argument("--runs", type=int, default=3)
+    given.add_argument("--baseline", type=Path)
+    options, figures = given.parse_args(), Figures(__file__)
     roots = {"here": ROOT} | ({"baseline": options.baseline} if options.baseline else {})
     least: dict[tuple[str, str], float] = {}
     table = ""
@@ -73,7 +72,11 @@ def main() -> None:
                 "" if before is None else f"; baseline {before:.2f} s: {used / before:.2f} of it"
             )
             print(f"{what:<18} {used:.2f} s of CPU{ratio}")
+            figures.add(what, {"CPU s": used})
+            if before is not None:
+                figures.add(what, {"baseline, CPU s": before, "share": used / before})
     print(table)
+    figures.keep(options.json)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ import cooler
 import numpy as np
 import pandas as pd
 import torch
-from engine import HG38, MB, peak, say
+from common import HG38, MB, Figures, apart, options_of, parser, peak, say
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -495,18 +495,8 @@ def human_tiles() -> dict[str, int]:
 
 def measure(options: argparse.Namespace, *arguments: str) -> dict[str, float]:
     """Run one measurement in a process of its own."""
-    command = [
-        sys.executable,
-        __file__,
-        "--measure",
-        ",".join(arguments),
-        "--folder",
-        options.folder,
-    ]
-    for key in ("device", "megabases", "microbatch", "repeats", "samples", "chromosome"):
-        command += [f"--{key}", str(getattr(options, key))]
-    run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return dict(json.loads(run.stdout.splitlines()[-1]))
+    names = ("folder", "device", "megabases", "microbatch", "repeats", "samples", "chromosome")
+    return apart(__file__, "--measure", ",".join(arguments), *options_of(options, *names))
 
 
 def steps_report(options: argparse.Namespace) -> None:
@@ -543,6 +533,8 @@ def steps_report(options: argparse.Namespace) -> None:
             f"{name}, whole{kind}: {total:.1f} s a sample ({encode:.0f} s of it the frozen "
             f"encoder), {last['peak']:.1f} GB"
         )
+        whole_sample = {f"{name}: s a sample": total, f"{name}: GB": last["peak"]}
+        (options.figures.modelled if kind else options.figures.measured).update(whole_sample)
         if megabases == 32 and options.through:
             t = measure(options, "through")
             full = 32 * t["seconds"] + last["seconds"]
@@ -567,6 +559,7 @@ def draw_report(options: argparse.Namespace) -> None:
             f"{tiles[name] * d['bytes'] / sum(HG38) / 1e6:.1f} MB/Mb"
         )
         options.drawn[name] = d["cached"]
+        options.figures.add(f"drawing {name}", d)
 
 
 def ranks_report(options: argparse.Namespace) -> None:
@@ -589,6 +582,7 @@ def ranks_report(options: argparse.Namespace) -> None:
             f"{few} steps ({r['early']:.5f}), "
             f"{abs(r['loss'] / alone['loss'] - 1):.0e} after {many}"
         )
+        options.figures.add(f"{number} ranks", {k: r[k] for k in ("seconds", "rate")})
 
 
 def cost_report(options: argparse.Namespace) -> None:
@@ -630,6 +624,7 @@ def cost_report(options: argparse.Namespace) -> None:
             f"all at {share:.0%}: {hours:.0f} h on one H100, {hours / 4:.0f} h on four; "
             f"{fewer:.0f} h and {fewer / 4:.0f} h"
         )
+        options.figures.modelled[f"H100 at {share:.0%}: h on four"] = hours / 4
 
 
 MEASURES: dict[str, Callable[..., dict[str, float]]] = {
@@ -642,48 +637,46 @@ MEASURES: dict[str, Callable[..., dict[str, float]]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help="of the steps")
-    parser.add_argument("--parts", default="steps,draw,ranks,cost")
-    parser.add_argument("--stages", default="1M,32M,256M", type=lambda text: text.split(","))
-    parser.add_argument(
+    given = parser(__doc__)
+    given.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help="of the steps")
+    given.add_argument("--parts", default="steps,draw,ranks,cost")
+    given.add_argument("--stages", default="1M,32M,256M", type=lambda text: text.split(","))
+    given.add_argument(
         "--levels", default="1,2", help="levels of a cascade that are measured; 9: all, in one"
     )
-    parser.add_argument(
+    given.add_argument(
         "--through", action="store_true", help="also train the encoder through 32 Mb"
     )
-    parser.add_argument("--megabases", type=float, default=2, help="sequence of the frozen encoder")
-    parser.add_argument("--microbatch", type=int, default=1, help="samples at once")
-    parser.add_argument(
+    given.add_argument("--megabases", type=float, default=2, help="sequence of the frozen encoder")
+    given.add_argument("--microbatch", type=int, default=1, help="samples at once")
+    given.add_argument(
         "--repeats",
         type=int,
         default=1,
         help="steps after the first, which is not counted; the median is told",
     )
-    parser.add_argument(
+    given.add_argument(
         "--chromosome",
         type=int,
         default=40,
         help="Mb of the made-up chromosome that 32 Mb windows are drawn from",
     )
-    parser.add_argument("--samples", type=int, default=6, help="drawn in each stage")
-    parser.add_argument(
+    given.add_argument("--samples", type=int, default=6, help="drawn in each stage")
+    given.add_argument(
         "--steps",
         default="4,20",
         type=lambda text: list(map(int, text.split(","))),
         help="of the two runs of ranks",
     )
-    parser.add_argument("--measure", help=argparse.SUPPRESS)
-    parser.add_argument("--folder", help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    given.add_argument("--measure", help=argparse.SUPPRESS)
+    given.add_argument("--folder", help=argparse.SUPPRESS)
+    options = given.parse_args()
     torch.set_num_threads(1)
     if options.measure:
         name, *arguments = options.measure.split(",")
         print(json.dumps(MEASURES[name](options, *arguments)))
         return
-    options.drawn = {}
+    options.drawn, options.figures = {}, Figures(__file__)
     parts = options.parts.split(",")
     say(
         f"torch {torch.__version__}, {options.device}, one thread, {os.getloadavg()[0]:.1f} "
@@ -701,6 +694,7 @@ def main() -> None:
             ranks_report(options)
         if "cost" in parts:
             cost_report(options)
+    options.figures.keep(options.json)
 
 
 if __name__ == "__main__":

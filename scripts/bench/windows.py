@@ -9,17 +9,19 @@ tables, as always. CPU seconds of each stage a window; what limits a fast GPU is
 
 from __future__ import annotations
 
-import argparse
+import itertools
 import tempfile
 import time
 from pathlib import Path
 
 import torch
-from common import Random, released_size
+from common import MB, Figures, Random, parser, released_size
 
 from orca_cool.genome.regions import Region
-from orca_cool.prediction.engine import Root, make_engine
+from orca_cool.model.bundle import Model
+from orca_cool.prediction.engine import make_engine
 from orca_cool.prediction.levels import Settings
+from orca_cool.prediction.root import Root
 from orca_cool.prediction.to_file import predict_to_file
 from orca_cool.profile import Profile
 
@@ -27,45 +29,70 @@ from orca_cool.profile import Profile
 MAPS = 8
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--megabases", type=int, default=100)
-    parser.add_argument("--strand-difference", action="store_true")
-    options = parser.parse_args()
-    length = options.megabases * 1_000_000
-    bundle = released_size()
-    engine = make_engine(bundle, Random(chr1=length), "cpu")
+def stubbed(
+    bundle: Model, device: str, length: int, *, strand_difference: bool = False
+) -> tuple[int, float, Profile]:
+    """Predict a chromosome of ``length`` bp with the first module, its networks stubbed out.
+
+    Returns
+    -------
+    Windows, seconds, and where these went.
+    """
+    engine = make_engine(bundle, Random(chr1=length), device)
     bins, generator = bundle.spec.bins, torch.Generator().manual_seed(1)
     maps = [torch.randn(1, 1, bins, bins, generator=generator) for _ in range(MAPS)]
-    maps = [y + y.transpose(2, 3) for y in maps]
-    count = iter(range(1 << 30))
-    engine.root = lambda module, *_: Root(module, [])  # type: ignore[method-assign, assignment]
+    maps = [(y + y.transpose(2, 3)).to(device) for y in maps]
+    count = itertools.count()
+    engine.root = lambda module, *_: Root(module, list)  # type: ignore[method-assign, assignment]
     engine.decode_strand = lambda *_: maps[next(count) % MAPS]  # type: ignore[method-assign]
     engine.decode_windows = lambda requests: [  # type: ignore[method-assign, assignment]
         (maps[next(count) % MAPS], maps[next(count) % MAPS]) for _ in requests
     ]
-    module = bundle.spec.module("32M")
-    settings = Settings(module.resolutions, strand_difference=options.strand_difference)
+    module = bundle.spec.modules[0]
+    settings = Settings(
+        tuple(sorted(module.resolutions)),
+        strand_difference=strand_difference,
+        modules=(module.name,),
+    )
     done = [0]
-    with tempfile.TemporaryDirectory() as folder, Profile() as profile:
+
+    def predict(path: Path, end: int) -> float:
         at = time.perf_counter()
         predict_to_file(
             engine,
-            [Region("chr1", 0, length)],
+            [Region("chr1", 0, end)],
             settings,
-            Path(folder) / "x.mcool",
+            path,
             assembly="random",
             provenance={},
             progress=lambda windows, total: done.__setitem__(0, total),
         )
-        wall = time.perf_counter() - at
-    windows = done[0]
+        return time.perf_counter() - at
+
+    with tempfile.TemporaryDirectory() as folder:
+        # libraries are loaded, and threads begun
+        predict(Path(folder) / "first.mcool", module.resolutions[-1] * bins)
+        with Profile() as profile:
+            wall = predict(Path(folder) / "x.mcool", length)
+    return done[0], wall, profile
+
+
+def main() -> None:
+    given = parser(__doc__)
+    given.add_argument("--megabases", type=int, default=100)
+    given.add_argument("--strand-difference", action="store_true")
+    options, figures = given.parse_args(), Figures(__file__)
+    windows, wall, profile = stubbed(
+        released_size(), "cpu", options.megabases * MB, strand_difference=options.strand_difference
+    )
     print(profile)
     print(f"{windows:,} windows in {wall:.1f} s: {windows / wall:,.0f} a second")
-    for stage in profile.stages:
-        print(f"  {stage.name:12} {1000 * stage.cpu / windows:6.2f} ms of CPU a window")
+    used = {stage.name: 1000 * stage.cpu / windows for stage in profile.stages}
+    for name, each in used.items():
+        print(f"  {name:12} {each:6.2f} ms of CPU a window")
+    figures.add("stubbed", {"windows": windows, "windows/s": windows / wall})
+    figures.add("ms of CPU a window", used | {"all": sum(used.values())})
+    figures.keep(options.json)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,7 @@ without the level column, the least that a cooler can have.
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
-import resource
 import tempfile
 import time
 from collections.abc import Iterator
@@ -22,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from common import Figures, parser, peak
 
 from orca_cool.genome.regions import n_bins
 from orca_cool.maps.coolfile import Layer, RowBlock, frequency, write_mcool
@@ -119,21 +118,18 @@ def measured(task: tuple) -> tuple[float, float, float, int]:
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/out.{'mcool' if writer is ours else 'cool'}"
         writer(f"{folder}/warm.mcool", 200_000, *rest[1:])
-        before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+        before, start = peak(), time.process_time()
         writer(path, *rest)
         cpu = time.process_time() - start
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return cpu, peak / 1024, (peak - before) / 1024, Path(path).stat().st_size
+        return cpu, 1000 * peak(), 1000 * (peak() - before), Path(path).stat().st_size
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--megabases", type=float, default=40)
-    parser.add_argument("--band", type=int, default=250)
-    parser.add_argument("--resolution", type=int, default=4000)
-    arguments = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--megabases", type=float, default=40)
+    options.add_argument("--band", type=int, default=250)
+    options.add_argument("--resolution", type=int, default=4000)
+    arguments, figures = options.parse_args(), Figures(__file__)
     length, resolution, band = int(arguments.megabases * 1e6), arguments.resolution, arguments.band
     kept = np.arange(n_bins(length, resolution)) % 100 != 0
     pixels = sum(int((kept[: len(kept) - d] & kept[d:]).sum()) for d in range(min(band, len(kept))))
@@ -152,14 +148,17 @@ def main() -> None:
     reference = 0.0
     for name, (writer, strand_difference, bits) in runs.items():
         with multiprocessing.get_context("spawn").Pool(1) as pool:
-            cpu, peak, extra, size = pool.apply(
+            cpu, most, extra, size = pool.apply(
                 measured, ((writer, length, resolution, band, strand_difference, bits),)
             )
         reference = reference or cpu
         print(
             f"{name:<22}{cpu:>8.2f}{pixels / cpu / 1e6:>11.2f}{reference / cpu:>8.2f}"
-            f"{peak:>9.0f}{extra:>7.0f}{size / pixels:>10.2f}"
+            f"{most:>9.0f}{extra:>7.0f}{size / pixels:>10.2f}"
         )
+        told = {"M pixels/CPU s": pixels / cpu / 1e6, "ratio": reference / cpu}
+        figures.add(name, told | {"peak MB": most, "bytes/pixel": size / pixels})
+    figures.keep(arguments.json)
 
 
 if __name__ == "__main__":

@@ -111,11 +111,29 @@ def test_edges_are_those_asked_for(place):
 
 
 @pytest.mark.parametrize("where", [["a"], ["--at", "a:4,000"]])
-def test_what_an_approximation_costs_is_said(place, where):
-    said = done(predict(place, "x.mcool", "--dtype", "bfloat16", *where))
+def test_what_an_approximation_costs_is_said(place, where, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(place / "cache"))
+    said = done(predict(place, "x.mcool", "--dtype", "bfloat16", "--force-dtype", *where))
     for r in (160, 80, 40):
         assert f"bfloat16 decoders, {r} bp: r 0.99" in said
     assert "r 0." not in done(predict(place, "y.mcool", *where))
+
+
+def test_encodings_of_another_number_type_lie_in_another_store(place, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(place / "cache"))
+    kind = ["--encoder-dtype", "bfloat16", "--force-dtype"]
+    one, two = ["--store", str(place / "one.h5")], ["--store", str(place / "two.h5")]
+    done(predict(place, "exact.mcool", "a", *one))
+    said = done(predict(place, "rough.mcool", "a", *kind, *two))
+    assert "bfloat16 encoder: r 0.99" in said
+    assert np.nanmax(np.abs(maps(place, "exact.mcool") - maps(place, "rough.mcool"))) > 1e-4
+    words = "computed in float32, not in bfloat16"
+    refused(predict(place, "x.mcool", "a", *kind, *one), "one.h5", words)
+    words = "computed in bfloat16, not in float32"
+    refused(predict(place, "x.mcool", "a", *two), "two.h5", words, "--encoder-dtype bfloat16")
+    said = done(predict(place, "again.mcool", "a", *kind, *two))
+    assert "measured in an earlier run" in said
+    np.testing.assert_array_equal(maps(place, "again.mcool"), maps(place, "rough.mcool"))
 
 
 def test_an_unfinished_run_is_not_continued_with_other_numbers(place, monkeypatch):

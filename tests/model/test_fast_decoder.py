@@ -21,6 +21,7 @@ from orca_cool.model.bundle import load_bundle
 from orca_cool.model.cascade import flip_map, mirror
 from orca_cool.model.decoder import Decoder
 from orca_cool.model.fast import decoder as fast_decoder
+from orca_cool.model.fast.convolutions import Head
 from orca_cool.model.fast.decoder import FastCascade, FastDecoder, convolutions
 from orca_cool.model.network_spec import DecoderSpec, ModuleSpec
 from orca_cool.model.orca_spec import ONE_SHOT_DILATIONS
@@ -95,7 +96,7 @@ def test_borders_of_the_separable_convolution(dilation):
     random = torch.Generator().manual_seed(3)
     n, weight = 12, torch.randn(6, 8, 3, 3, generator=random, dtype=torch.float64)
     x = torch.randn(2, 8, n, generator=random)
-    ours = fast_decoder._Head(weight, dilation, torch.device("cpu"))(x).permute(0, 3, 1, 2)
+    ours = Head(weight, dilation, torch.device("cpu"))(x).permute(0, 3, 1, 2)
     m = x[:, :, :, None] + x[:, :, None, :]
     wanted = torch.nn.functional.conv2d(m.double(), weight, padding=dilation, dilation=dilation)
     classes = [slice(0, dilation), slice(dilation, n - dilation), slice(n - dilation, n)]

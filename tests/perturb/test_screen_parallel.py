@@ -21,8 +21,8 @@ import orca_cool as oc
 from orca_cool.cli import main
 from orca_cool.genome.open import open_genome
 from orca_cool.journal import Journal
-from orca_cool.perturb.screen_journal import WORK_FORMAT
-from orca_cool.perturb.screen_share import Pieces
+from orca_cool.perturb.screen_options import WORK_FORMAT
+from orca_cool.prediction.sharing import Pieces
 
 #: Three kinds of screens, each of several windows or sites and of several runs or cassettes.
 SCREENS = {

@@ -21,18 +21,13 @@ from orca_cool.variants.options import EditOptions
 @pytest.fixture
 def decoded(monkeypatch):
     """Number of windows that the networks have predicted so far, in a list of one."""
-    count, zooms, windows = [0], OrcaEngine.decode_zooms, OrcaEngine.decode_windows
+    count, windows = [0], OrcaEngine.decode_windows
 
-    def decode_windows(self, requests):
+    def decode_windows(self, requests, *options):
         count[0] += len(requests)
-        return windows(self, requests)
-
-    def decode_zooms(self, module, some):
-        count[0] += len(some) * len(module.resolutions)
-        return zooms(self, module, some)
+        return windows(self, requests, *options)
 
     monkeypatch.setattr(OrcaEngine, "decode_windows", decode_windows)
-    monkeypatch.setattr(OrcaEngine, "decode_zooms", decode_zooms)
     return count
 
 

@@ -243,3 +243,15 @@ def test_averages_are_those_of_each_window(engine):
 
 def test_more_cores_open_more_roots():
     assert [roots_at_once(n) for n in (1, 2, 8, 16, 64)] == [1, 2, 8, 8, 16]
+
+
+def test_a_module_of_several_chromosomes_has_one_set_of_numbers(engine, threads):
+    """Its expected is made for each window: by itself, whatever is decoded beside it."""
+    module = next(m for m in engine.spec.modules if m.multi_chromosome)
+    length = SOURCE.chromsizes["a"]
+    laid = plan(length, module.resolutions, engine.spec.bins, 0, length, None, True)
+    roots = [RootWindows(module, "a", root) for root in by_root(laid)]
+    threads(1)
+    wanted = numbers(decode_roots(engine, roots))
+    threads(4)
+    assert numbers(decode_roots(engine, roots)) == wanted

@@ -95,6 +95,7 @@ class EncodingStore:
         *,
         model_name: str = "",
         dtype: str | None = None,
+        encoder_dtype: str = "float32",
         create: bool = True,
         read_only: bool = False,
     ) -> EncodingStore:
@@ -105,6 +106,7 @@ class EncodingStore:
         encoder, source : what the encodings are of.
         model_name : for messages and the file's attributes.
         dtype : "float16" or "float32"; None takes what the store has, float16 for a new one.
+        encoder_dtype : in which the encodings are computed; those of others lie in other stores.
         create : make the store if there is none (never with ``read_only``).
 
         Raises
@@ -124,7 +126,7 @@ class EncodingStore:
                 f"store {str(path)!r} cannot be made: there is no folder {str(path.parent)!r}; "
                 f"make it first"
             )
-        about = describe(encoder, source, model_name, dtype or DTYPES[0])
+        about = describe(encoder, source, model_name, dtype or DTYPES[0], encoder_dtype)
         spec = encoder.spec
         if not path.exists() and (read_only or not create):
             raise StoreError(f"there is no store {str(path)!r}; `orca-cool encode` makes it")

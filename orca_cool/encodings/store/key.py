@@ -17,6 +17,9 @@ from orca_cool.errors import StoreError
 from orca_cool.genome.source import SequenceSource, length_of
 from orca_cool.model.encoder import Encoder
 
+#: The number type of encoders that nothing is said of.
+EXACT = "float32"
+
 #: bp of a chromosome in memory at a time while its sequence is hashed.
 PIECE = 1 << 24
 
@@ -76,9 +79,14 @@ def _check(digest: bytes) -> bytes:
 
 
 def describe(
-    encoder: Encoder, source: SequenceSource, model_name: str, dtype: str
+    encoder: Encoder, source: SequenceSource, model_name: str, dtype: str, encoder_dtype: str
 ) -> dict[str, Any]:
-    """The attributes of a store."""
+    """The attributes of a store.
+
+    Parameters
+    ----------
+    dtype : on disk. encoder_dtype : of the networks; named only where they approximate.
+    """
     spec = encoder.spec
     return {
         "format": FORMAT,
@@ -93,6 +101,7 @@ def describe(
         "block": spec.block,
         "width": spec.widths[-1],
         "edges": "real flanks",
+        **({} if encoder_dtype == EXACT else {"encoder_dtype": encoder_dtype}),
     }
 
 
@@ -107,6 +116,12 @@ def check_same(
             f"{path} holds encodings of model {old['model']!r} (encoder {old['encoder'][:12]}), "
             f"not of model {about['model']!r} "
             f"(encoder {about['encoder'][:12]}); {remedy}"
+        )
+    computed = [x.get("encoder_dtype", EXACT) for x in (old, about)]
+    if computed[0] != computed[1]:
+        raise StoreError(
+            f"{path} holds encodings computed in {computed[0]}, not in {computed[1]}; give another "
+            f"file, or --encoder-dtype {computed[0]}"
         )
     if old["block"] != about["block"]:
         raise StoreError(

@@ -8,10 +8,11 @@ What differs from the plain form, and why (`n` bins a map):
   of a map;
 * the first convolution reads ``x_i + x_j``, so it is the sum of a part that depends on i and one
   that depends on j: two 1-D convolutions in place of a 2-D one, with corrections where a tap falls
-  off the map (see :class:`_Head`);
+  off the map (see :class:`~orca_cool.model.fast.convolutions.Head`);
 * its distance channel does not depend on the sequence: :meth:`FastDecoder.prepare` works it out
   once per expected table;
-* residuals and activations are in place.
+* residuals and activations are in place;
+* on a CPU, bfloat16 runs with rows by phase (:mod:`orca_cool.model.fast.phases`).
 
 A linear pair (conv, norm, conv, norm) is *not* collapsed to one 5x5 convolution: 2.8 times the
 multiplications.
@@ -19,6 +20,7 @@ multiplications.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import cast
 
@@ -30,7 +32,9 @@ from orca_cool.errors import DeviceError
 from orca_cool.model import DECODER_DTYPES
 from orca_cool.model.cascade import Orca
 from orca_cool.model.decoder import Decoder
+from orca_cool.model.fast.convolutions import Conv, Head
 from orca_cool.model.fast.fold import folded
+from orca_cool.model.fast.phases import PhaseConv, Rows, fuses
 from orca_cool.model.fast.precision import convolutions
 from orca_cool.model.fast.threads import ahead
 from orca_cool.model.network_spec import ModuleSpec
@@ -44,81 +48,12 @@ def check_dtype(dtype: str, device: torch.device) -> None:
             f"number type {dtype!r} is not known to the decoders; use one of "
             f"{', '.join(DECODER_DTYPES)}"
         )
+    if device.type == "mps" and dtype != "float32":
+        raise DeviceError(f"number type {dtype!r} is not tried on Apple's GPUs; use float32")
     if dtype == "tf32" and device.type != "cuda":
         raise DeviceError(
             f"number type 'tf32' needs a CUDA device, not {str(device)!r}; use float32 or bfloat16"
         )
-
-
-class _Conv:
-    """A 3x3 convolution (padding = dilation) or a 1x1 one, its batch norm folded in."""
-
-    def __init__(
-        self,
-        weight: Tensor,
-        bias: Tensor | None,
-        dilation: int,
-        device: torch.device,
-        dtype: torch.dtype,
-    ):
-        # Not contiguous(memory_format=...), which leaves a kernel of one channel as it is: its
-        # convolution is then many times slower.
-        self.weight = torch.empty(
-            weight.shape, device=device, dtype=dtype, memory_format=torch.channels_last
-        ).copy_(weight)
-        self.bias = None if bias is None else bias.to(device, dtype)
-        self.dilation = dilation
-        self.padding = dilation * (weight.shape[-1] // 2)
-
-    def __call__(self, m: Tensor) -> Tensor:
-        return F.conv2d(
-            m.to(self.weight.dtype),
-            self.weight,
-            self.bias,
-            padding=self.padding,
-            dilation=self.dilation,
-        )
-
-
-class _Head:
-    """A 3x3 convolution of ``x_i + x_j`` (no bias), always in float32.
-
-    Away from the border it is ``u_i + v_j``: ``u`` convolves x with the kernel summed over j's
-    taps, ``v`` with the kernel summed over i's. Within ``dilation`` of a border a tap falls on
-    padding, which is zero for *both* x_i and x_j: in these columns ``u`` loses the kernel's first
-    (left border) or last column (right border), likewise ``v`` in these rows. The two losses are
-    independent of each other, so that three edge classes a side come from two corrections, for any
-    ``n``.
-    """
-
-    def __init__(self, weight: Tensor, dilation: int, device: torch.device):
-        first_column, last_column, first_row, last_row = (
-            weight[..., 0],
-            weight[..., 2],
-            weight[:, :, 0],
-            weight[:, :, 2],
-        )
-        parts = [weight.sum(3), first_column, last_column, weight.sum(2), first_row, last_row]
-        self.weight = torch.cat(parts).to(device, torch.float32)
-        self.dilation = dilation
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """Encodings (b, channels, n) to (b, n, n, out)."""
-        d, n = self.dilation, x.shape[-1]
-        y = (
-            F.conv1d(x, self.weight, padding=d, dilation=d)
-            .unflatten(1, (6, -1))
-            .permute(1, 0, 3, 2)
-            .contiguous()
-        )
-        u, u_first, u_last = y[:3, :, :, None]
-        v, v_first, v_last = y[3:, :, None]
-        m = u + v
-        m[:, :, :d] -= u_first
-        m[:, :, max(n - d, 0) :] -= u_last
-        m[:, :d] -= v_first
-        m[:, max(n - d, 0) :] -= v_last
-        return m
 
 
 class FastDecoder:
@@ -150,38 +85,67 @@ class FastDecoder:
         self.dtype = dtype
         self._type = torch.bfloat16 if dtype == "bfloat16" else torch.float32
         dilations, channels, w = self.spec.dilations, self.spec.channels, self.spec.width
-        self._linear = [self._pair(module, d) for module, d in zip(decoder.lconvtwos, dilations)]
-        self._convs = [self._pair(module, d) for module, d in zip(decoder.convtwos, dilations)]
+        steps = list(zip(decoder.lconvtwos, decoder.convtwos, dilations))
+        by_phase = self._type == torch.bfloat16 and self.device.type == "cpu"
+        plain, phased = (steps[:1], steps[1:]) if by_phase else (steps, [])
+        self._linear = [self._pair(linear, d) for linear, _, d in plain]
+        self._convs = [self._pair(conv, d) for _, conv, d in plain]
+        self._phased = [
+            (_phase_pair(linear, d), _phase_pair(conv, d)) for linear, conv, d in phased
+        ]
         first, dilation = (
             (decoder.lconvtwos[0], dilations[0]) if self.spec.one_shot else (decoder.lcombinerD, 1)
         )
         weight, bias = folded(cast(nn.Sequential, first))[0]
-        self._head = _Head(weight[:, :channels], dilation, self.device)
+        self._head = Head(weight[:, :channels], dilation, self.device)
         self._head_bias = bias.to(self.device, torch.float32)
         self._final = [
-            _Conv(*parts, 1, self.device, torch.float32) for parts in folded(decoder.final)
+            Conv(*parts, 1, self.device, torch.float32) for parts in folded(decoder.final)
         ]
         if self.spec.one_shot:
             return
-        self._distance = _Conv(weight[:, channels:], bias, 1, self.device, torch.float32)
+        self._distance = Conv(weight[:, channels:], bias, 1, self.device, torch.float32)
         self._head_second, self._combine_distance = (
             self._pair(decoder.lcombinerD)[1],
             self._pair(decoder.combinerD),
         )
         weight, bias = folded(decoder.lcombiner)[0]
-        self._coarse_map = _Conv(weight[:, :w], None, 1, self.device, self._type)
-        self._coarse = _Conv(weight[:, w:], bias, 1, self.device, torch.float32)
+        self._coarse_map = Conv(weight[:, :w], None, 1, self.device, self._type)
+        self._coarse = Conv(weight[:, w:], bias, 1, self.device, torch.float32)
         self._coarse_second, self._combine_coarse = (
             self._pair(decoder.lcombiner)[1],
             self._pair(decoder.combiner),
         )
 
-    def _pair(self, module: nn.Module, dilation: int = 1) -> tuple[_Conv, _Conv]:
+    def _pair(self, module: nn.Module, dilation: int = 1) -> tuple[Conv, Conv]:
         a, b = (
-            _Conv(*parts, dilation, self.device, self._type)
+            Conv(*parts, dilation, self.device, self._type)
             for parts in folded(cast(nn.Sequential, module))
         )
         return a, b
+
+    def sample(self, n: int) -> Callable[[], object]:
+        """A part of what decoding a map of ``n`` bins does, to be timed: steps of the residual
+        stack of the least, a middle and the largest dilation, on random numbers.
+        """
+        numbers = torch.Generator().manual_seed(0)
+        m = torch.rand(1, self.spec.width, n, n, generator=numbers).to(self.device)
+        m = m.contiguous(memory_format=torch.channels_last)
+        plain = {pair[0].dilation: pair for pair in self._convs}
+        phased = {pair[0].dilation: pair for _, pair in self._phased}
+        every = sorted({**plain, **phased})
+        chosen = sorted({every[0], every[len(every) // 2], every[-1]})
+
+        def steps() -> None:
+            with torch.no_grad(), convolutions(self.device, self.dtype == "tf32"):
+                rows = Rows(m, phased) if phased else None
+                for dilation in chosen:
+                    if rows is not None and dilation in phased:
+                        rows.add(phased[dilation], relu=True)
+                    else:
+                        _residual(m.clone(), plain[dilation])
+
+        return steps
 
     def prepare(self, distance: Tensor) -> Tensor:
         """What the first convolution makes of the distance encoding, its bias included: the same
@@ -275,10 +239,23 @@ class FastDecoder:
             linear = b(a(m))
             m = linear.float() if i == 0 else m.add_(linear)
             m = _residual(m, self._convs[i])
-        return m
+        if not self._phased:
+            return m
+        rows = Rows(m, (pair[0].dilation for pair, _ in self._phased))
+        for linear_pair, pair in self._phased:
+            rows.add(linear_pair, relu=False)
+            rows.add(pair, relu=True)
+        return rows.map
 
 
-def _residual(m: Tensor, pair: tuple[_Conv, _Conv]) -> Tensor:
+def _phase_pair(module: nn.Module, dilation: int) -> tuple[PhaseConv, PhaseConv]:
+    a, b = (
+        PhaseConv(*parts, dilation, fused=fuses()) for parts in folded(cast(nn.Sequential, module))
+    )
+    return a, b
+
+
+def _residual(m: Tensor, pair: tuple[Conv, Conv]) -> Tensor:
     """``m`` (float32) plus two convolutions of it with ReLU, in place."""
     a, b = pair
     return m.add_(b(a(m).relu_()).relu_())
@@ -320,6 +297,12 @@ class FastCascade:
             )
             self._decoders[key] = FastDecoder(cast(Decoder, plain), self.device, self.dtype)
         return self._decoders[key]
+
+    def sample(self, bins: int) -> Callable[[], object]:
+        """:meth:`FastDecoder.sample` of the first module's finest level."""
+        module = self.spec.modules[0]
+        plain = module.decoder is None
+        return self._fast(None if plain else (module.name, module.resolutions[-1])).sample(bins)
 
     @staged("encoding")
     def encodings(self, module: ModuleSpec, base: Tensor) -> dict[int, Tensor]:

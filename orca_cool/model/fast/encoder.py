@@ -61,7 +61,7 @@ class FastEncoder(Tiers):
     device : "cpu", "cuda", "cuda:N" or a torch.device.
     dtype : "float32": equal to the plain network to rounding. On CUDA also "tf32" (convolutions
         round their inputs to 10 bits and add in float32) and "float16" (weights and activations in
-        float16, sums in float32).
+        float16, sums in float32); on the CPU also "bfloat16" (likewise, without Winograd).
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class FastEncoder(Tiers):
     Raises
     ------
     DeviceError
-        If ``dtype`` is unknown, or needs a CUDA device and ``device`` is none.
+        If ``dtype`` is unknown, or not to be had on ``device``.
 
     Notes
     -----
@@ -230,6 +230,19 @@ class FastEncoder(Tiers):
                     )
                 )
         return torch.cat(parts, dim=-1)
+
+    def sample(self, bp: int) -> Callable[[], object]:
+        """A part of what encoding does, to be timed: tier 1, where most of the work is, of about
+        ``bp`` bases.
+        """
+        codes = np.random.default_rng(0).integers(0, 4, bp + 4 * self._halo, dtype=np.uint8)
+        end = max(1, bp // self._stride) * self._stride
+        halo = self._halo
+
+        def fetch(start: int, stop: int) -> np.ndarray:
+            return np.resize(codes[start + halo :], stop - start)
+
+        return lambda: self.fine_piece(fetch, 0, end)
 
     def _tier1(
         self,

@@ -4,6 +4,7 @@ rounding.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 
 import torch
@@ -19,6 +20,9 @@ def fold(conv: nn.Module, norm: nn.Module | None = None) -> tuple[Tensor, Tensor
     weight, bias : float64, shaped as the convolution's.
     """
     assert isinstance(conv, nn.Conv1d | nn.Conv2d)
+    if conv.weight.device.type == "mps":  # which has no float64
+        conv, norm = copy.deepcopy(conv).cpu(), None if norm is None else copy.deepcopy(norm).cpu()
+        assert isinstance(conv, nn.Conv1d | nn.Conv2d)
     weight = conv.weight.detach().double()
     bias = (
         torch.zeros(len(weight), dtype=torch.float64, device=weight.device)

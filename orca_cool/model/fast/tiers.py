@@ -23,6 +23,9 @@ from orca_cool.model.network_spec import EncoderSpec
 #: Tier 1 ends at about this stride in bp; the next pool is taken at its end.
 FINE = 16
 
+#: Number types of the encoder on a kind of device; on others float32 alone.
+OF_DEVICE = {"cpu": ("float32", "bfloat16"), "cuda": ("float32", "tf32", "float16")}
+
 #: Longest chunk of tier 1 in bp: its tensors then stay below the size at which allocators go to the
 #: system.
 CHUNK = 32_000
@@ -41,10 +44,11 @@ class Tiers:
                 f"number type {dtype!r} is not known to the encoder; use one of "
                 f"{', '.join(ENCODER_DTYPES)}"
             )
-        if dtype != "float32" and self.device.type != "cuda":
+        if dtype not in OF_DEVICE.get(self.device.type, ("float32",)):
+            needed = "the CPU" if dtype == "bfloat16" else "a CUDA device"
             raise DeviceError(
-                f"number type {dtype!r} of the encoder needs a CUDA device, not {str(device)!r}; "
-                f"use float32"
+                f"number type {dtype!r} of the encoder needs {needed}, not {str(device)!r}; "
+                f"use {' or '.join(OF_DEVICE.get(self.device.type, ('float32',)))}"
             )
         self.dtype = dtype
         strides = np.cumprod(self.spec.pools).tolist()
@@ -57,7 +61,7 @@ class Tiers:
         self._stride = math.prod(self.spec.pools[: self._fine]) * self._pool
         self._halo, self._flank = sum(halos[: self._fine]), sum(halos[self._fine :])
         self._chunk = _chunk(self.spec.block, self._stride)
-        number = torch.float16 if dtype == "float16" else torch.float32
+        number = {"float16": torch.float16, "bfloat16": torch.bfloat16}.get(dtype, torch.float32)
         self._letters = torch.cat([torch.eye(4), torch.full((1, 4), 0.25)]).to(self.device, number)
         if self.device.type == "cpu":
             # glibc maps large tensors anew each time, and gives memory back to the system, until it

@@ -13,6 +13,11 @@ def is_rank() -> bool:
     return all(name in os.environ for name in _TOLD) and int(os.environ["WORLD_SIZE"]) > 1
 
 
+def is_restarted() -> bool:
+    """True where torchrun has restarted the ranks: what they have done is not to be thrown away."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+
+
 def only_helps() -> bool:
     """True in a rank of torchrun but the first: it computes its share, and writes no output."""
     return all(name in os.environ for name in _TOLD) and int(os.environ["RANK"]) > 0

@@ -17,7 +17,9 @@ from typing import Any
 
 from orca_cool.errors import OutputError
 from orca_cool.prediction.checkpoint import WorkFolder
-from orca_cool.prediction.engine import Engine, WindowMap
+from orca_cool.prediction.engine import WindowMap
+from orca_cool.prediction.job import Opened
+from orca_cool.prediction.number_types import settled_by
 from orca_cool.prediction.parallel.connection import Cluster, device_of_worker
 from orca_cool.prediction.plan import Plan, Progress, Step, split
 from orca_cool.prediction.regions_job import RegionsJob
@@ -33,24 +35,27 @@ LOOK, LAG = 0.05, 90.0
 #: Attempts at a task whose files turn out to be damaged.
 ATTEMPTS = 3
 
-#: The last job's engine and plan, in each worker process.
-_kept: dict[str, tuple[Engine, Plan]] = {}
+#: The last job's model and genome, and its plan, in each worker process.
+_kept: dict[str, tuple[Opened, Plan]] = {}
 
 
-def _prepared(job: str) -> tuple[Engine, Plan]:
-    """Engine and plan of a job, made once in each worker process."""
+def _prepared(job: str) -> tuple[Opened, Plan]:
+    """Model, genome and plan of a job, made once in each worker process."""
     if job not in _kept:
         _kept.clear()
         here = RegionsJob.from_json(job)
         here = dataclasses.replace(here, device=device_of_worker(here.device))
-        engine = here.open().engine
-        _kept[job] = engine, here.plan(engine)
+        opened = here.open()
+        _kept[job] = opened, here.plan(opened.engine)
     return _kept[job]
 
 
-def describe(job: str) -> dict[str, str]:
-    """A task: the ``numerics`` of a worker's engine for a :class:`RegionsJob` (as JSON)."""
-    return _prepared(job)[0].numerics
+def describe(job: str) -> tuple[dict[str, str], tuple[str, ...]]:
+    """A task: the ``numerics`` of a worker's engine for a :class:`RegionsJob` (as JSON), and what
+    the user should know of its number types.
+    """
+    opened, _ = _prepared(job)
+    return opened.engine.numerics, opened.number_types.told
 
 
 def work(job: str, numbers: Sequence[int]) -> int:
@@ -65,9 +70,9 @@ def work(job: str, numbers: Sequence[int]) -> int:
     -------
     Steps that were computed.
     """
-    engine, plan = _prepared(job)
+    opened, plan = _prepared(job)
     steps = [plan.steps[number] for number in numbers]
-    return compute_steps(engine, plan, steps, RegionsJob.from_json(job).folder)
+    return compute_steps(opened.engine, plan, steps, RegionsJob.from_json(job).folder)
 
 
 class Dask(Cluster):
@@ -79,6 +84,10 @@ class Dask(Cluster):
     where : see :class:`~orca_cool.prediction.parallel.connection.Cluster`.
     job : what to compute.
 
+    Attributes
+    ----------
+    told : what the user should know of the workers' number types, in lines.
+
     Raises
     ------
     OrcaCoolError
@@ -89,14 +98,16 @@ class Dask(Cluster):
 
     def __init__(self, where: str, job: RegionsJob):
         super().__init__(where)
-        self.job = job.to_json()
+        self._of_all, self.job = job, job.to_json()
         self._tasks: dict[int, int] = {}  # step -> task
         self._numbers: list[list[int]] = []
         self._futures: list[Any] = []
 
     def greet(self) -> None:
-        """Learn of a worker how it computes."""
-        self.numerics = self.client.submit(describe, self.job, pure=False).result()
+        """Learn of a worker how it computes; the others do as it does."""
+        self.numerics, self.told = self.client.submit(describe, self.job, pure=False).result()
+        settled = settled_by(self._of_all, self.numerics)
+        self.job = dataclasses.replace(self._of_all, settled=settled).to_json()
 
     def __exit__(self, *raised: Any) -> None:
         self.cancel(self._futures)

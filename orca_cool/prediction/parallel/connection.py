@@ -45,7 +45,9 @@ def _local_cluster(count: int) -> Any:
     # dask gives each worker one thread of arithmetic: share what there is
     threads = os.environ.get("OMP_NUM_THREADS") or max(1, (os.cpu_count() or 1) // count)
     settings = {
-        "distributed.nanny.pre-spawn-environ.OMP_NUM_THREADS": threads,
+        # in place of dask's own, which has a low MALLOC_TRIM_THRESHOLD_, too: with it the C library
+        # asks the system for every array anew, and half of the time goes into fresh pages
+        "distributed.nanny.pre-spawn-environ": {"OMP_NUM_THREADS": threads},
         "distributed.worker.preload": [LEAVE_CTRL_C],
     }
     with dask.config.set(settings):

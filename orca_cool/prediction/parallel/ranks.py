@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pickle
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -20,14 +21,18 @@ import torch.distributed as dist
 from orca_cool.errors import OrcaCoolError
 from orca_cool.prediction.checkpoint import WorkFolder
 from orca_cool.prediction.engine import Engine, WindowMap
-from orca_cool.prediction.parallel import is_rank
+from orca_cool.prediction.parallel import is_rank, is_restarted
 from orca_cool.prediction.plan import Plan, Progress, Step, split
 from orca_cool.prediction.window_files import compute_steps, load_windows, unfinished, windows_path
+
+T = TypeVar("T")
 
 #: A rank may wait for the others as long as they compute.
 PATIENCE = timedelta(days=365)
 #: Seconds between two looks at what the others have done.
 LOOK = 0.5
+#: Seconds that a rank waits for the others when all is done; one that has failed does not come.
+FAREWELL = 60.0
 
 
 class Ranks:
@@ -43,6 +48,8 @@ class Ranks:
 
     #: How often the ranks have met in this process: each counts for itself, and all alike.
     _meetings = 0
+    #: Likewise, how often something was asked that is the same for all.
+    _asked = 0
 
     numerics = None  # every rank's are those of rank 0: the work folder's settings say so
 
@@ -62,7 +69,7 @@ class Ranks:
             return None
         names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
         rank, world, local = (int(os.environ[name]) for name in names)
-        return cls(rank, world, local, int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0)
+        return cls(rank, world, local, is_restarted())
 
     def device_name(self, wanted: str) -> str:
         """ "auto" or "cuda" to this rank's own GPU, where there are any; other names as they
@@ -74,17 +81,12 @@ class Ranks:
 
     def __enter__(self) -> Ranks:
         with _peers():
-            store, rank, world = next(dist.rendezvous("env://", timeout=PATIENCE))
-            if os.environ.get("GROUP_WORLD_SIZE") == "1":
-                # torchrun's store on a single node lives on through restarts, with the addresses of
-                # ranks that are dead
-                store = dist.PrefixStore(
-                    f"orca-cool/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store
-                )
+            store, rank, world = _shared_store()
             Ranks._meetings += 1
+            # a store of its own for each meeting: the addresses of the one before lead nowhere
             self._store = dist.PrefixStore(f"meeting/{Ranks._meetings}", store)
             dist.init_process_group(
-                "gloo", store=store, rank=rank, world_size=world, timeout=PATIENCE
+                "gloo", store=self._store, rank=rank, world_size=world, timeout=PATIENCE
             )
         return self
 
@@ -92,7 +94,18 @@ class Ranks:
         with contextlib.suppress(Exception):
             if kind is None and self.rank == 0 and not self._waited:
                 dist.barrier()  # the others wait there
+            if kind is None:
+                self._leave_together()
             dist.destroy_process_group()
+
+    def _leave_together(self) -> None:
+        """Hang up when nobody listens any more: what a rank has sent is lost to those that have not
+        yet read it when it goes.
+        """
+        self._store.add("leaving", 1)
+        last = time.monotonic() + FAREWELL
+        while int(self._store.add("leaving", 0)) < self.world and time.monotonic() < last:
+            time.sleep(0.01)
 
     def agree(self, value: Any) -> Any:
         """Rank 0's value, on every rank; OrcaCoolError if rank 0 has stopped."""
@@ -191,6 +204,40 @@ class Ranks:
         return split(
             plan.spec, [step for step, flag in zip(plan.steps, flags.tolist()) if flag], self.world
         )
+
+
+def same_for_all(ranks: Ranks, value: Callable[[], T]) -> T:
+    """What rank 0 makes, on every rank. All ranks call this, whether they have met or not.
+
+    Raises
+    ------
+    OrcaCoolError
+        If rank 0 has stopped.
+    """
+    if dist.is_initialized():
+        found: T = ranks.agree(value() if ranks.rank == 0 else None)
+        return found
+    made = value() if ranks.rank == 0 else None
+    with _peers():
+        store, _, _ = _shared_store()
+        Ranks._asked += 1
+        key = f"same for all/{Ranks._asked}"
+        if ranks.rank == 0:
+            store.set(key, pickle.dumps(made))
+        store.wait([key], PATIENCE)
+        found = pickle.loads(store.get(key))
+    return found
+
+
+def _shared_store() -> tuple[Any, int, int]:
+    """The store of torchrun that all ranks see, this rank, and their number."""
+    store, rank, world = next(dist.rendezvous("env://", timeout=PATIENCE))
+    if os.environ.get("GROUP_WORLD_SIZE") == "1":
+        # torchrun's store on a single node lives on through restarts, with the addresses of ranks
+        # that are dead
+        restart = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+        store = dist.PrefixStore(f"orca-cool/{restart}", store)
+    return store, rank, world
 
 
 @contextlib.contextmanager
