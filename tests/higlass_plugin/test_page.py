@@ -535,7 +535,8 @@ def test_what_is_not_final_says_so_on_the_map_and_is_in_no_saved_picture(blank: 
     for words in (label[0], "forward strand only"):
         label[0] = words
         page.wait(
-            f"(words) => window.orcaCool.state.shows.includes(words) && {text}.includes(words)",
+            f"(words) => window.orcaCool.state.computing === 1 && "
+            f"window.orcaCool.state.shows.includes(words) && {text}.includes(words)",
             words,
         )
         assert page.tab.inner_text("#progress") == f"computing 1 tile; {words}"
