@@ -540,7 +540,7 @@ def test_what_is_not_final_says_so_on_the_map_and_is_in_no_saved_picture(blank: 
             words,
         )
         assert page.tab.inner_text("#progress") == f"computing 1 tile; {words}"
-        assert page.tab.evaluate(text).endswith(f"\n[{words}]")
+        assert page.tab.evaluate(text).startswith(f"yeast-metaphase, predicted\n[{words}]\n")
         page.picture(f"provisional-{words.partition(' ')[0]}")
         for button in ("#png", "#svg"):
             page.tab.evaluate("document.getElementById('message').hidden = true")
@@ -553,7 +553,7 @@ def test_what_is_not_final_says_so_on_the_map_and_is_in_no_saved_picture(blank: 
     label.clear()
     page.settle()
     page.wait("() => document.getElementById('progress').textContent === 'final'")
-    assert "[" not in page.tab.evaluate(text)
+    assert "strand only" not in page.tab.evaluate(text)
     with page.tab.expect_download():
         page.tab.click("#png")
 
