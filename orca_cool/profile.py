@@ -29,6 +29,7 @@ STAGES = (
     "decoding",
     "scoring",
     "merging",
+    "checkpoints",
     "writing",
     "expected",
     "tracks",

@@ -25,6 +25,7 @@ from orca_cool.errors import OutputError
 from orca_cool.files import atomic_write, make_folder
 from orca_cool.journal import Journal, checksum
 from orca_cool.prediction.plan import Step
+from orca_cool.profile import staged
 
 FORMAT = "orca-cool-work"
 #: Version 1 had no checksums; its folders are begun anew.
@@ -220,6 +221,7 @@ class WorkFolder:
             again.update(range(first, last + 1))
         return [steps[n] for n in sorted(again)] + list(steps[frontier:])
 
+    @staged("checkpoints")
     def checkpoint(
         self,
         step: int,

@@ -11,7 +11,6 @@ from orca_cool.prediction.checkpoint import WorkFolder
 from orca_cool.prediction.engine import Engine, WindowMap
 from orca_cool.prediction.mosaic import Mosaic, Rows
 from orca_cool.prediction.plan import Plan, Step
-from orca_cool.prediction.window_files import windows_path
 from orca_cool.profile import staged
 
 #: Arrays of parts, by the parts' names.
@@ -19,7 +18,7 @@ Parts = dict[str, dict[str, np.ndarray]]
 
 
 class Merger:
-    """Adds steps, in order, to their region's mosaic, and checkpoints each."""
+    """Adds steps, in order, to their region's mosaic."""
 
     def __init__(self, engine: Engine, plan: Plan, work: WorkFolder):
         self.bins, self.chromsizes = engine.spec.bins, engine.source.chromsizes
@@ -27,25 +26,30 @@ class Merger:
         self.mosaic: Mosaic | None = None
         self._before = -1  # number of the step that the mosaic holds last
 
+    def goes_on(self, step: Step) -> bool:
+        """True if a step is merged into the mosaic as it is here; otherwise it begins anew, or from
+        the last checkpoint.
+        """
+        return step.first or (self.mosaic is not None and self._before == step.number - 1)
+
     @staged("merging")
-    def add(self, step: Step, maps: Sequence[WindowMap]) -> list[str]:
-        """Merge and checkpoint a step.
+    def add(self, step: Step, maps: Sequence[WindowMap]) -> tuple[Parts, dict[str, np.ndarray]]:
+        """Merge a step.
 
         Returns
         -------
-        Names of the parts that it finished: rows of a level, or a rectangle between chromosomes.
+        parts : what it finished: rows of a level, or a rectangle between chromosomes.
+        state : from which the next step of the region goes on; it may be kept while that is merged.
         """
-        parts, state = self._trans(step, maps) if step.pair is not None else self._cis(step, maps)
-        self.work.checkpoint(step.number, parts, state)
-        windows_path(self.work.folder, step).unlink(missing_ok=True)
-        return list(parts)
+        return self._trans(step, maps) if step.pair is not None else self._cis(step, maps)
 
     def _cis(self, step: Step, maps: Sequence[WindowMap]) -> tuple[Parts, dict[str, np.ndarray]]:
         plan, settings, region = self.plan, self.plan.settings, step.region
         assert region is not None
         assert step.next_starts is not None
-        if step.first or self.mosaic is None or self._before != step.number - 1:
+        if step.first or not self.goes_on(step):
             self.mosaic = self._open_mosaic(step)
+        assert self.mosaic is not None
         self._before = step.number
         for found in maps:
             r = found.window.resolution

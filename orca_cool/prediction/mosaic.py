@@ -249,8 +249,10 @@ class LevelMosaic:
         )
 
     def state(self) -> dict[str, np.ndarray]:
-        """Arrays that, with :meth:`restore`, continue the mosaic bit for bit."""
-        out = {"done": np.array(self.done), "open": self._sums[:, : self._rows]}
+        """Arrays that, with :meth:`restore`, continue the mosaic bit for bit; nothing changes them
+        later.
+        """
+        out = {"done": np.array(self.done), "open": self._sums[:, : self._rows].copy()}
         if self._closed is not None:
             out |= {
                 "closed_start": np.array(self._closed.start),

@@ -1,8 +1,9 @@
 """Computes, merges and writes a plan at the same time, with bounded memory.
 
 The calling thread computes (and is the one that Ctrl-C reaches); one thread adds windows to the
-mosaic and checkpoints; one writes the file, waiting for the parts of each checkpoint. An error in
-any of them stops all, and is raised in the calling thread.
+mosaic; one writes a checkpoint of each step while the next is merged; one writes the file, waiting
+for the parts of each checkpoint. An error in any of them stops all, and is raised in the calling
+thread.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
 
 import numpy as np
 
 from orca_cool.prediction.checkpoint import WorkFolder
 from orca_cool.prediction.engine import Engine, WindowMap
-from orca_cool.prediction.merger import Merger
+from orca_cool.prediction.merger import Merger, Parts
 from orca_cool.prediction.plan import Plan, Progress, Step
 from orca_cool.prediction.step_queue import StepQueue
 from orca_cool.prediction.window_files import compute, load_windows, windows_path
@@ -84,10 +86,24 @@ def run(
             if name.startswith(prefix):
                 yield work.load(name)
 
+    def keep(step: Step, parts: Parts, state: dict[str, np.ndarray]) -> None:
+        work.checkpoint(step.number, parts, state)
+        windows_path(work.folder, step).unlink(missing_ok=True)
+        queue.publish(step.number, list(parts))
+
     def merge() -> None:
         merger = Merger(engine, plan, work)
-        for step, maps in queue.steps():
-            queue.publish(step.number, merger.add(step, maps))
+        with ThreadPoolExecutor(1, "checkpoint") as keeper:
+            kept: Future[None] | None = None
+            for step, maps in queue.steps():
+                if kept is not None and not merger.goes_on(step):
+                    kept.result()
+                merged = merger.add(step, maps)
+                if kept is not None:
+                    kept.result()
+                kept = keeper.submit(keep, step, *merged)
+            if kept is not None:
+                kept.result()
 
     threads = [
         threading.Thread(target=queue.guard, args=(task,), name=name)

@@ -110,7 +110,7 @@ class Interrupted(BaseException):
     """As KeyboardInterrupt, which pytest would take for its own."""
 
 
-@pytest.mark.parametrize("where", ["encode", "decode", "merge", "write", "progress"])
+@pytest.mark.parametrize("where", ["encode", "decode", "merge", "checkpoint", "write", "progress"])
 def test_an_error_in_any_thread_is_raised_and_the_run_goes_on(
     place, engine, whole, tmp_path, monkeypatch, where
 ):
@@ -135,6 +135,8 @@ def test_an_error_in_any_thread_is_raised_and_the_run_goes_on(
             name = "decode_windows" if torch.get_num_threads() == 1 else "decode_strand"
             patch.setattr(type(engine), name, failing(getattr(type(engine), name), 30))
         elif where == "merge":
+            patch.setattr(Merger, "add", failing(Merger.add, 5))
+        elif where == "checkpoint":
             patch.setattr(WorkFolder, "checkpoint", failing(WorkFolder.checkpoint, 5))
         elif where == "write":
             patch.setattr(mcool_writer, "RowBlock", failing(mcool_writer.RowBlock, 3))
@@ -143,8 +145,8 @@ def test_an_error_in_any_thread_is_raised_and_the_run_goes_on(
         with pytest.raises(type(error), match="here"):
             runs.write(place, output, engine_=engine, progress=progress)
     if where != "decode" or torch.get_num_threads() == 1:
-        expected = {where if where in ("merge", "write") else "MainThread"}
-        assert set(names) == expected
+        threads_of = {"merge": "merge", "checkpoint": "checkpoint_0", "write": "write"}
+        assert set(names) == {threads_of.get(where, "MainThread")}
     else:
         assert all(name.startswith("orca-cool") for name in names)
     assert threading.active_count() == threads  # all have ended
