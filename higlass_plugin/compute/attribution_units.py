@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from higlass_plugin.compute.units import PredictedGenome, Preempted
+from higlass_plugin.compute.predicted import PredictedGenome
+from higlass_plugin.compute.units import Preempted
 from orca_cool.errors import RegionError
 from orca_cool.genome.regions import Region, n_bins
 from orca_cool.perturb.gradient import Differentiable

@@ -50,6 +50,11 @@ class Cache:
             if nbytes <= self.max_bytes:
                 self._kept[key] = value, nbytes
 
+    def discard(self, key: Hashable) -> None:
+        """Drop a value, if it is there."""
+        with self._lock:
+            self._kept.pop(key, None)
+
     def drop(self, unwanted: Callable[[Any], bool]) -> None:
         """Drop the values of all keys for which ``unwanted`` is true."""
         with self._lock:

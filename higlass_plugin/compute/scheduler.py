@@ -3,7 +3,8 @@ however many tiles need it.
 
 A tile that is asked for becomes a job. Jobs that were asked for within the last seconds go first.
 Among them it is the turn of the client that has had least of the thread (``shares.py``); of its
-jobs those with the fewest units left go first; among those the ones nearest to the middle of the
+jobs those that have no picture yet go first (their drafts are missing: the forward strand of their
+windows), then those with the fewest units left; among those the ones nearest to the middle of the
 view. Where a job has waited for long, every other turn is its, whatever is asked for meanwhile.
 A page asks again for as long as a tile is missing, so a job that nobody asks for any more falls
 behind, and is dropped after a while. What was computed for it stays in the cache.
@@ -18,12 +19,10 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
-
-import numpy as np
+from typing import Any
 
 from higlass_plugin.compute.cache import Cache
+from higlass_plugin.compute.jobs import Job, TilePlan
 from higlass_plugin.compute.shares import NOBODY, Client, Shares
 from higlass_plugin.compute.units import Preempted, Unit
 from higlass_plugin.tiles import public_message
@@ -35,6 +34,8 @@ logger = logging.getLogger(__name__)
 #: Seconds. A job is wanted now if it was asked for within RECENT; it is dropped if it was not asked
 #: for during FORGET; a tile that failed is not tried again before RETRY.
 RECENT, FORGET, RETRY = 3.0, 60.0, 30.0
+#: Seconds. Jobs that began within TOGETHER are of one view, where none waits for another.
+TOGETHER = 1.0
 #: Seconds. A job is computed for SLICE at once, where it can be interrupted, while other clients
 #: wait; one that has waited for PATIENCE gets turns of its own.
 SLICE, PATIENCE = 10.0, 5.0
@@ -47,61 +48,6 @@ NEIGHBOURS = 32
 NICENESS = 5
 #: Messages of failed tiles that are kept.
 MAX_ERRORS = 4096
-
-#: Gives the value of a unit, None if it has not been computed.
-Lookup = Callable[[Unit], Any]
-
-
-class TilePlan(Protocol):
-    """What a tile is made of: the units of work that it needs, and how its numbers follow from
-    their values.
-
-    Attributes
-    ----------
-    key : identifies the tile among all tiles of a server; its first element is the tileset's uid.
-    """
-
-    key: tuple[Hashable, ...]
-
-    def units(self) -> Sequence[Unit]:
-        """All units that the tile needs, each after the one that it needs itself."""
-        ...
-
-    def build(self, lookup: Lookup) -> tuple[np.ndarray, int]:
-        """The tile's values and their size in bytes, once all units have values."""
-        ...
-
-    def preview(self, lookup: Lookup) -> np.ndarray:
-        """The values that can be shown now: those of coarser levels where finer ones have not been
-        computed, NaN where there is nothing yet.
-        """
-        ...
-
-
-@dataclass
-class Job:
-    """A tile that is being computed.
-
-    Attributes
-    ----------
-    plan : of the tile.
-    missing : units that have no value yet, in the order in which they are to be computed.
-    held : values of the other units. The job keeps them, so that the cache cannot drop what is
-        still needed.
-    asked : when the tile was last asked for, in seconds of the monotonic clock.
-    distance : from the middle of the view, in tiles.
-    clients : who asks for it. began : when it was first asked for.
-    done : set when the tile is ready, has failed, or was dropped.
-    """
-
-    plan: TilePlan
-    missing: OrderedDict[Unit, None]
-    held: dict[Unit, Any]
-    asked: float
-    distance: float = 0.0
-    clients: set[Client] = field(default_factory=set)
-    began: float = field(default_factory=time.monotonic)
-    done: threading.Event = field(default_factory=threading.Event)
 
 
 class Scheduler:
@@ -193,6 +139,11 @@ class Scheduler:
         job.asked = time.monotonic()
         return True
 
+    def plan_of(self, key: Hashable) -> TilePlan | None:
+        """The plan of a tile that is being computed, None if it is not."""
+        job = self._jobs.get(key)
+        return None if job is None else job.plan
+
     def lookup(self, unit: Unit) -> Any:
         """The cached value of a unit; None if there is none."""
         return self.units.get(unit)
@@ -246,14 +197,19 @@ class Scheduler:
         if self._patient in recent and now - self._patient_since < SLICE:
             return self._patient
         self._patient = None
-        if self._turns % 2 == 0 and now - oldest.began > PATIENCE:
+        chosen = min((job for job in waiting if client in job.clients), key=self._priority)
+        waits = now - oldest.began > PATIENCE and chosen.began - oldest.began > TOGETHER
+        if self._turns % 2 == 0 and waits:
             self._patient, self._patient_since = oldest, now
             return oldest
-        return min((job for job in waiting if client in job.clients), key=self._priority)
+        return chosen
 
-    def _priority(self, job: Job) -> tuple[bool, int, float]:
+    def _priority(self, job: Job) -> tuple[bool, bool, int, float]:
         """Sorts jobs; the smallest is computed first."""
-        return time.monotonic() - job.asked > RECENT, len(job.missing), job.distance
+        first = next(iter(job.missing), None)
+        has_picture = first is not None and not hasattr(first, "final")
+        stale = time.monotonic() - job.asked > RECENT
+        return stale, has_picture, len(job.missing), job.distance
 
     def _preempt(self) -> None:
         """Set ``urgent`` if another job is wanted, and the one being computed is not any more or
@@ -326,9 +282,9 @@ class Scheduler:
             others = sorted((j for j in self._jobs.values() if j is not job), key=self._priority)
         for j in [job, *others[:NEIGHBOURS]]:
             for unit in list(j.missing):
-                if self._value(j, unit) is not None or (batch and unit.kind != kind):
+                if self._known(j, unit) is not None or (batch and unit.kind != kind):
                     continue
-                above = None if unit.needs is None else self._value(j, unit.needs)
+                above = None if unit.needs is None else self._known(j, unit.needs)
                 if unit.needs is not None and above is None:
                     if not batch:
                         # the cache has dropped what this unit needs: that is computed again first
@@ -337,6 +293,8 @@ class Scheduler:
                         return self._next_batch(job)
                     continue
                 kind = unit.kind
+                if hasattr(unit, "draft"):
+                    above = above, None if unit.draft is None else self._value(j, unit.draft)
                 batch.setdefault(unit, (above, j))
                 if len(batch) >= self.units_per_batch:
                     return [(unit, *rest) for unit, rest in batch.items()]
@@ -354,17 +312,32 @@ class Scheduler:
                 job.missing.pop(unit, None)
         return value
 
+    def _known(self, job: Job, unit: Unit) -> Any:
+        """The value of a unit; of a draft that of its window, if it is there."""
+        final = getattr(unit, "final", None)
+        value = None if final is None else self._value(job, final)
+        if value is None:
+            return self._value(job, unit)
+        job.missing.pop(unit, None)
+        return value
+
     def _compute(self, batch: Sequence[tuple[Unit, Any]]) -> None:
         """Compute units, and give their values to the cache and to all jobs that need them."""
         units, above = [unit for unit, _ in batch], [needed for _, needed in batch]
         for unit, (value, nbytes) in zip(units, units[0].compute(units, above)):
             self.units.put(unit, value, nbytes)
-            self.computed += 1
+            self.computed += not hasattr(unit, "final")  # a draft is no window of its own
+            draft = getattr(unit, "draft", None)
             with self._wake:
                 for job in self._jobs.values():
                     if unit in job.missing:
                         job.held[unit] = value
                         job.missing.pop(unit)
+                    if draft is not None:  # nobody needs it any more
+                        job.missing.pop(draft, None)
+                        job.held.pop(draft, None)
+            if draft is not None:
+                self.units.discard(draft)
 
     def _build(self, job: Job) -> None:
         with stage("tiles"):

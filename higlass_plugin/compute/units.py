@@ -1,5 +1,4 @@
-"""A predicted genome: the windows of its chromosomes as units of work, and what is known of its
-levels.
+"""Units of work: the windows of predicted genomes, contacts between chromosomes, profiles.
 
 A unit is the smallest thing that is computed and kept. Where the top window of an edited genome,
 with all the sequence that it depends on, is a stretch of the reference, its windows are units of
@@ -8,28 +7,20 @@ the reference: they are computed once for all edits that leave them alone.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from torch import Tensor
 
-from higlass_plugin.compute.cache import Cache
-from higlass_plugin.tiles import Axis
-from orca_cool.genome.edited import EditedGenome
-from orca_cool.genome.gaps import MAX_GAP, gap_fraction
-from orca_cool.genome.regions import n_bins
 from orca_cool.genome.segments import Segment
-from orca_cool.model.network_spec import ModuleSpec
-from orca_cool.prediction.end_to_end import placed_sizes, turns_in_place
 from orca_cool.prediction.engine import Engine, Request, StrandMaps, average
-from orca_cool.prediction.levels import Settings, assign_levels, bands, expected_for, known_band
-from orca_cool.prediction.patches import Patchwork, PlannedWindow, symmetric
+from orca_cool.prediction.patches import symmetric
 from orca_cool.prediction.root import Root
-from orca_cool.prediction.windows import Window, centred_on, plan_trans
+from orca_cool.prediction.windows import Window
+
+if TYPE_CHECKING:
+    from higlass_plugin.compute.predicted import PredictedGenome
 
 
 class Unit(Hashable, Protocol):
@@ -48,18 +39,33 @@ class Unit(Hashable, Protocol):
     def compute(self, others: Sequence[Any], above: Sequence[Any]) -> list[tuple[Any, int]]:
         """Values, and their sizes in bytes, of ``others`` (units of this kind, this one among
         them); ``above``: what each needs.
+
+        A unit that has a ``draft``, a unit whose value is shown until its own is there, gets a pair
+        instead: what it needs, and the draft's value, None if that is not there. A draft says by
+        ``final`` whose it is; once that one has a value, nobody needs the draft.
         """
         ...
 
 
 @dataclass(frozen=True)
 class WindowMaps:
-    """A decoded window: ``values`` (maps, bins, bins) float32, symmetric, a map for each cell type
-    of the model; ``strands`` for the windows below it, None if there are none.
+    """A decoded window.
+
+    Attributes
+    ----------
+    values : (maps, bins, bins) float32, symmetric, a map for each cell type of the model: the mean
+        of the strands that are decoded.
+    strands : those, for the windows below and for the strand that is still to be decoded; None
+        where neither is left.
     """
 
     values: np.ndarray
     strands: StrandMaps | None
+
+    @property
+    def forward_only(self) -> bool:
+        """Whether it is of the forward strand alone."""
+        return self.strands is not None and len(self.strands) == 1
 
 
 @dataclass(frozen=True)
@@ -83,33 +89,100 @@ class WindowUnit:
 
     @property
     def needs(self) -> WindowUnit | None:
-        return (
-            WindowUnit(self.predicted, self.module, self.chrom, self.root, self.path[:-1])
-            if len(self.path) > 1
-            else None
-        )
+        return replace(self, path=self.path[:-1]) if len(self.path) > 1 else None
 
     @property
     def kind(self) -> Hashable:
         return self.predicted.base.name, self.module, len(self.path)
 
+    @property
+    def draft(self) -> DraftUnit | None:
+        """The same window on the forward strand, where that is worth showing first."""
+        return DraftUnit(self) if self.predicted.has_drafts else None
+
+    @property
+    def resolution(self) -> int:
+        """bp per bin."""
+        module = self.predicted.engine.spec.module(self.module)
+        return module.resolutions[len(self.path) - 1]
+
+    def request(self, root: Root, strands: StrandMaps | None) -> Request:
+        """What the engine is asked for; ``strands``: of the window above it."""
+        above = self.path[-2] if strands is not None else None
+        return root, Window(self.resolution, self.path[-1], above, 0), strands
+
     def compute(
-        self, others: Sequence[WindowUnit], above: Sequence[WindowMaps | None]
+        self,
+        others: Sequence[WindowUnit],
+        above: Sequence[tuple[WindowMaps | None, WindowMaps | None]],
     ) -> list[tuple[WindowMaps, int]]:
-        engine, module = self.predicted.engine, self.predicted.engine.spec.module(self.module)
-        resolution = module.resolutions[len(self.path) - 1]
-        requests: list[Request] = []
-        for unit, parent in zip(others, above):
-            root = unit.predicted.root(unit.module, unit.chrom, unit.root)
-            window = Window(resolution, unit.path[-1], unit.path[-2] if parent else None, 0)
-            requests.append((root, window, parent.strands if parent else None))
-        finest = resolution == module.resolutions[-1]
-        out = []
-        for pair in engine.decode_windows(requests):
-            values = np.stack([symmetric(average(pair, k)[0]) for k in range(engine.spec.n_maps)])
-            kept = 0 if finest else pair[0].nbytes + pair[1].nbytes
-            out.append((WindowMaps(values, None if finest else pair), values.nbytes + kept))
-        return out
+        """See :meth:`Unit.compute`; ``above``: of each what it needs, and its draft."""
+        engine = self.predicted.engine
+        pairs: list[StrandMaps] = [draft.strands or () if draft else () for _, draft in above]
+        for known in (0, 1):  # strands that the draft has
+            which = [k for k, pair in enumerate(pairs) if len(pair) == known]
+            requests = []
+            for k in which:
+                unit, (parent, _) = others[k], above[k]
+                root = unit.predicted.root(unit.module, unit.chrom, unit.root)
+                requests.append(unit.request(root, parent.strands if parent else None))
+            if requests:
+                decoded = engine.decode_windows(requests, only=True if known else None)
+                for k, pair in zip(which, decoded):
+                    pairs[k] = (*pairs[k], *pair)
+        module = engine.spec.module(self.module)
+        finest = self.resolution == module.resolutions[-1]
+        return [_maps(engine, pair, keep=not finest) for pair in pairs]
+
+
+@dataclass(frozen=True)
+class DraftUnit:
+    """A window on the forward strand, which is shown until the mean of both strands is there.
+
+    A window is decoded on one core. So where there are too few windows for all cores, as at the
+    coarse levels, the reverse strand is decoded beside it, and the value has both. So it has of a
+    module that reads several chromosomes, whose numbers depend on what is decoded together.
+    """
+
+    final: WindowUnit
+
+    @property
+    def predicted(self) -> PredictedGenome:
+        """Whose unit it is."""
+        return self.final.predicted
+
+    @property
+    def needs(self) -> DraftUnit | None:
+        above = self.final.needs
+        return None if above is None else DraftUnit(above)
+
+    @property
+    def kind(self) -> Hashable:
+        return "draft", self.final.kind
+
+    def compute(
+        self, others: Sequence[DraftUnit], above: Sequence[WindowMaps | None]
+    ) -> list[tuple[WindowMaps, int]]:
+        engine = self.predicted.engine
+        windows = [unit.final for unit in others]
+        roots = [w.predicted.root(w.module, w.chrom, w.root) for w in windows]
+        forward_only = not roots[0].module.multi_chromosome and (
+            2 * len(others) > engine.windows_per_batch
+            or any(parent is not None and parent.forward_only for parent in above)
+        )
+        requests = [
+            window.request(root, parent.strands if parent else None)
+            for window, root, parent in zip(windows, roots, above)
+        ]
+        pairs = engine.decode_windows(requests, only=False if forward_only else None)
+        return [_maps(engine, pair, keep=True) for pair in pairs]
+
+
+def _maps(engine: Engine, pair: StrandMaps, keep: bool) -> tuple[WindowMaps, int]:
+    """A decoded window and its size in bytes; ``keep``: with its strands."""
+    values = np.stack([symmetric(average(pair, k)[0]) for k in range(engine.spec.n_maps)])
+    kept = sum(strand.nbytes for strand in pair) if keep else 0
+    return WindowMaps(values, pair if keep else None), values.nbytes + kept
 
 
 @dataclass(frozen=True)
@@ -159,195 +232,6 @@ class ProfileUnit:
         size = self.predicted.engine.profile_block
         values = self.predicted.engine.profiles(self.chrom, self.block * size, size)
         return [(values, values.nbytes)]
-
-
-@dataclass(frozen=True)
-class Level:
-    """What is expected at a resolution.
-
-    Attributes
-    ----------
-    cis : (n,) contact frequency by distance in bins, plus eps. trans : the same between
-        chromosomes, NaN where unknown.
-    """
-
-    cis: np.ndarray
-    trans: float
-
-
-class PredictedGenome:
-    """A model on a genome or on an edited one, as tiles ask for it.
-
-    Parameters
-    ----------
-    engine : with real edges.
-    name : for messages and names.
-    roots : cache of the top windows that have been read.
-    urgent : when it is set, the reading of a top window makes way for something else.
-    base : the same of the reference, for an edited genome.
-    like : the same model on the same genome for another cell type, with which it shares windows.
-
-    Attributes
-    ----------
-    owner : whose windows are computed: one of the same model and genome for all cell types.
-    compartments : E1 by chromosome, once it is known.
-    """
-
-    def __init__(
-        self,
-        engine: Engine,
-        name: str,
-        assembly: str,
-        roots: Cache,
-        urgent: threading.Event,
-        base: PredictedGenome | None = None,
-        like: PredictedGenome | None = None,
-    ):
-        self.engine, self.name, self.assembly = engine, name, assembly
-        self.base = base or self
-        self.owner: PredictedGenome = self if like is None else like.owner
-        self.roots, self.urgent = roots, urgent
-        self.axis = Axis(engine.source.chromsizes)
-        # as far as there is anything: beyond a level's own reach its tiles show the coarser levels
-        everywhere = max(self.axis.chromsizes.values())
-        self.settings = Settings(
-            tuple(sorted({r for m in engine.spec.modules for r in m.resolutions})),
-            fill_distance=everywhere,
-        )
-        self.assignment = assign_levels(engine.spec, self.settings)
-        self.compartments: dict[str, np.ndarray] = {}
-        self._patchworks: dict[str, Patchwork] = {}
-        self._units: dict[tuple[str, PlannedWindow], WindowUnit] = {}
-        self._levels: dict[int, Level] = {}
-        # of the sequence alone
-        self._masked: dict[tuple[str, int, int, int], np.ndarray] = (
-            {} if like is None else like._masked
-        )
-        self._lock = threading.RLock()
-
-    __hash__ = object.__hash__
-
-    @property
-    def genome(self) -> EditedGenome | None:
-        """The edited genome, None for the reference."""
-        return self.engine.source if isinstance(self.engine.source, EditedGenome) else None
-
-    def patchwork(self, chrom: str) -> Patchwork:
-        """The plan of a chromosome's maps. Distances shown are those of a prediction of that
-        chromosome alone.
-        """
-        with self._lock:
-            if chrom not in self._patchworks:
-                bins, length = self.engine.spec.bins, self.axis.chromsizes[chrom]
-                centred = centred_on(self.engine.spec, self.engine.source, chrom)
-                held, written = bands(bins, self.assignment, self.settings, [length], [centred])
-                written = {r: known_band(self.level(r).cis, band) for r, band in written.items()}
-                self._patchworks[chrom] = Patchwork(
-                    bins, self.assignment, length, held, written, centred
-                )
-            return self._patchworks[chrom]
-
-    def level(self, resolution: int) -> Level:
-        """Expected of a resolution, as far as the longest chromosome reaches."""
-        with self._lock:
-            if resolution not in self._levels:
-                module = self.assignment.module_of(resolution)
-                expected_model = self.engine.expected(module)
-                eps = expected_model.eps(resolution, self.engine.spec.bins)
-                longest = max(*self.axis.chromsizes.values(), *self.base.axis.chromsizes.values())
-                cis = (
-                    expected_for(self.engine, module, resolution, n_bins(longest, resolution)) + eps
-                )
-                self._levels[resolution] = Level(
-                    cis, np.nan if expected_model.trans is None else expected_model.trans + eps
-                )
-            return self._levels[resolution]
-
-    def masked(self, chrom: str, resolution: int, first: int, last: int) -> np.ndarray:
-        """(last - first,) bool, bins that are mostly gaps of the assembly."""
-        key = chrom, resolution, first, last
-        if key not in self._masked:
-            end = min(last * resolution, self.axis.chromsizes[chrom])
-            gaps = gap_fraction(self.engine.source, chrom, first * resolution, end, resolution)
-            if len(self._masked) > 4096:
-                self._masked.clear()
-            self._masked[key] = gaps > MAX_GAP
-        return self._masked[key]
-
-    def unit(self, chrom: str, placed: PlannedWindow) -> WindowUnit:
-        """The unit that a window of a chromosome's plan is."""
-        found = self._units.get((chrom, placed))
-        if found is None:
-            windows = [p.window for p in placed.path()]
-            top, module = windows[0], self.engine.spec.module(placed.module)
-            path = tuple(w.start - top.start * (top.resolution // w.resolution) for w in windows)
-            found = self._units[chrom, placed] = WindowUnit(
-                *self._origin(module, chrom, top.start * top.resolution), path
-            )
-        return found
-
-    def _origin(
-        self, module: ModuleSpec, chrom: str, root: int
-    ) -> tuple[PredictedGenome, str, str, int]:
-        """Whose top window one at ``root`` bp is: predicted genome, name of the module, chromosome
-        and start. It is the reference's if it, with its context, is a stretch of it, in the phase
-        of the base bins.
-        """
-        genome = self.genome
-        if genome is not None and not module.multi_chromosome:
-            context = self.engine.context
-            window = self.engine.spec.window(module.resolutions[0])
-            segments = genome.overhanging(chrom, root - context, root + window + context)
-            whole = segments[0]
-            if (
-                len(segments) == 1
-                and whole.chrom
-                and whole.strand == "+"
-                and (whole.start + context) % self.engine.spec.base_bin == 0
-            ):
-                return self.base.owner, module.name, whole.chrom, whole.start + context
-        return self.owner, module.name, chrom, root
-
-    def root(self, module: str, chrom: str, start: int) -> Root:
-        """A top window, from memory or as it is to be read.
-
-        Reading it (:attr:`~orca_cool.prediction.root.Root.strands`, when a window of it is decoded)
-        raises :class:`Preempted` if something else has become urgent meanwhile; what was encoded
-        stays in the encodings' cache.
-        """
-        key = self, module, chrom, start
-        found: Root | None = self.roots.get(key)
-        if found is None:
-            spec = self.engine.spec.module(module)
-            unread = self.engine.root(spec, chrom, start)
-
-            def read() -> list[dict[int, Tensor]]:
-                for _ in self.engine.encode_ahead(spec, chrom, start):
-                    if self.urgent.is_set():
-                        raise Preempted
-                strands = unread.strands
-                self.roots.put(key, found, unread.nbytes)
-                return strands
-
-            found = replace(unread, read=read)
-            self.roots.put(key, found, 0)
-        return found
-
-    @cached_property
-    def trans_pairs(self) -> dict[tuple[str, str], list[TransUnit]]:
-        """The pairs of stretches that make each inter-chromosomal map of the top level, where the
-        model predicts those.
-        """
-        out: dict[tuple[str, str], list[TransUnit]] = {}
-        module = self.assignment.module_of(max(self.assignment.resolutions))
-        if module.multi_chromosome and np.isfinite(self.level(module.resolutions[0]).trans):
-            top = module.resolutions[0]
-            spec, placed = self.engine.spec, None
-            if turns_in_place(spec, module):
-                placed = placed_sizes(spec, self.engine.source)
-            for a, b in plan_trans(self.axis.chromsizes, spec.window(top), top, placed):
-                out.setdefault((a.chrom, b.chrom), []).append(TransUnit(self, module.name, a, b))
-        return out
 
 
 class Preempted(Exception):

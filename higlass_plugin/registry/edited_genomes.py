@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from higlass_plugin.compute.cache import Cache
-from higlass_plugin.compute.units import PredictedGenome
+from higlass_plugin.compute.predicted import PredictedGenome
 from higlass_plugin.registry.address import Address, parse_url
 from higlass_plugin.registry.breakpoints import breakpoints, places
 from higlass_plugin.registry.edits import EditedView, edited_genome, short_name

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from higlass_plugin.compute.predicted import PredictedGenome
 from higlass_plugin.compute.scheduler import Scheduler
-from higlass_plugin.compute.units import PredictedGenome
 from higlass_plugin.registry.address import Address
 from higlass_plugin.tilesets.attribution import AttributionTileset
 from higlass_plugin.tilesets.base import ModelTileset

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from higlass_plugin.compute.cache import Cache
-from higlass_plugin.compute.units import PredictedGenome
+from higlass_plugin.compute.predicted import PredictedGenome
 from higlass_plugin.registry.address import Address, UrlError
 from orca_cool.errors import OrcaCoolError
 from orca_cool.genome.source import SequenceSource

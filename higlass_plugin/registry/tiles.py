@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from higlass_plugin.tiles import (
     failed_tile_of,
     parse_tile_id,
 )
-from higlass_plugin.tilesets.base import COMPUTING, ComputedTileset, compute_tiles
+from higlass_plugin.tilesets.base import COMPUTING, PREVIEW_SECONDS, ComputedTileset, compute_tiles
 from orca_cool.errors import OrcaCoolError
 
 if TYPE_CHECKING:
@@ -58,12 +59,15 @@ def tiles(
 
 
 def progress(registry: TilesetRegistry, ids: Sequence[str]) -> JsonObject:
-    """Which tiles are ready and which are pending, as lists of ids, and the messages of those that
-    failed, by id. Asking counts as asking for the tiles.
+    """Which tiles are ready and which are pending, as lists of ids; what those that are pending
+    would show now, and the messages of those that failed, by id. Asking counts as asking for the
+    tiles.
     """
     ready: list[str] = []
     pending: list[str] = []
     failed: dict[str, str] = {}
+    shows: dict[str, str] = {}
+    end_of_previews = time.monotonic() + PREVIEW_SECONDS
     for text in dict.fromkeys(ids):
         try:
             tile = parse_tile_id(text)
@@ -75,6 +79,8 @@ def progress(registry: TilesetRegistry, ids: Sequence[str]) -> JsonObject:
             ready.append(text)
         elif message == COMPUTING:
             pending.append(text)
+            if isinstance(tileset, ComputedTileset) and time.monotonic() < end_of_previews:
+                shows[text] = tileset.shows(tile)
         else:
             failed[text] = message
-    return {"ready": ready, "pending": pending, "failed": failed}
+    return {"ready": ready, "pending": pending, "shows": shows, "failed": failed}

@@ -14,9 +14,9 @@ from typing import Any
 
 from higlass_plugin.compute.attribution_units import ATTRIBUTION
 from higlass_plugin.compute.cache import Cache
+from higlass_plugin.compute.predicted import PredictedGenome
 from higlass_plugin.compute.scheduler import Scheduler
 from higlass_plugin.compute.shares import NOBODY, Client
-from higlass_plugin.compute.units import PredictedGenome
 from higlass_plugin.files.tileset import FileTileset
 from higlass_plugin.registry.address import (
     DIVIDED,

@@ -7,8 +7,10 @@ from collections.abc import Hashable
 import numpy as np
 
 from higlass_plugin.compute.attribution_units import Asked, AttributionUnit
-from higlass_plugin.compute.scheduler import Lookup, Scheduler, TilePlan
-from higlass_plugin.compute.units import PredictedGenome, Unit
+from higlass_plugin.compute.jobs import Lookup, TilePlan
+from higlass_plugin.compute.predicted import PredictedGenome
+from higlass_plugin.compute.scheduler import Scheduler
+from higlass_plugin.compute.units import Unit
 from higlass_plugin.tiles import VECTOR_BINS, TileId
 from higlass_plugin.tilesets.base import ComputedTileset, ModelTileset
 from higlass_plugin.tilesets.blocks import dependencies_first
@@ -18,7 +20,7 @@ from orca_cool.perturb.objective_text import parse_objective
 FEWEST_BINS = 16
 
 
-class _AttributionPlan:
+class _AttributionPlan(TilePlan):
     def __init__(self, tileset: AttributionTileset, resolution: int, x: int):
         self.key: tuple[Hashable, ...] = tileset.uid, resolution, (x,)
         self.asked, self.resolution = tileset.asked, resolution

@@ -8,9 +8,10 @@ from typing import ClassVar, Protocol
 
 import numpy as np
 
-from higlass_plugin.compute.scheduler import Job, Scheduler, TilePlan
+from higlass_plugin.compute.jobs import Job, TilePlan
+from higlass_plugin.compute.predicted import PredictedGenome
+from higlass_plugin.compute.scheduler import Scheduler
 from higlass_plugin.compute.shares import NOBODY, Client
-from higlass_plugin.compute.units import PredictedGenome
 from higlass_plugin.tiles import (
     TILE_BINS,
     VECTOR_BINS,
@@ -23,6 +24,7 @@ from higlass_plugin.tiles import (
     parse_tile_id,
     with_overview,
 )
+from higlass_plugin.tilesets.previews import FINAL
 
 #: Seconds of a request that may be spent on previews of tiles that are not ready.
 PREVIEW_SECONDS = 0.1
@@ -175,6 +177,13 @@ class ComputedTileset:
         # without a message the job was dropped meanwhile: "ready" makes the page ask again
         return message
 
+    def shows(self, tile: TileId) -> str:
+        """What is shown of a tile that is being computed, in words (:mod:`.previews`); "" if it is
+        nothing, or if nobody computes the tile.
+        """
+        plan = self.scheduler.plan_of(self.plan(tile).key)
+        return "" if plan is None else plan.shows(self.scheduler.lookup)
+
     def render(self, tile: TileId, values: np.ndarray, error: str | None = None) -> JsonObject:
         """The tile as it is sent, of the values that its plan has built."""
         return dense_tile(values, error=error)
@@ -220,8 +229,9 @@ def compute_tiles(
 
     Returns
     -------
-    Tiles by id. A tile that is not ready has the message "computing" and the values that are known
-    so far; one that failed is empty and its message says why.
+    Tiles by id. "shows" says in words what a tile shows (:mod:`.previews`), "final" if it is ready.
+    One that is not has the message "computing" and the values that are known so far; one that
+    failed is empty and its message says why.
     """
     deadline = time.monotonic() + (MAX_WAIT if wait is None else wait)
     out: dict[str, JsonObject] = {}
@@ -237,14 +247,19 @@ def compute_tiles(
     end_of_previews = time.monotonic() + PREVIEW_SECONDS
     for tile, tileset, plan in plans:
         values = tileset.scheduler.results.get(plan.key)
-        message = None
+        message, shows = None, FINAL
         if values is None:
             message = tileset.scheduler.error(plan.key)
             if message is not None or time.monotonic() > end_of_previews:
                 out[tile.text] = failed_tile(message or COMPUTING, tileset.dimensions)
+                if message is None:  # there was no time to look
+                    out[tile.text]["shows"] = ""
                 continue
-            message, values = COMPUTING, plan.preview(tileset.scheduler.lookup)
-        out[tile.text] = tileset.render(tile, values, message)
+            # said first: what becomes known meanwhile makes the picture better than its name
+            lookup = tileset.scheduler.lookup
+            shows = plan.shows(lookup)
+            message, values = COMPUTING, plan.preview(lookup)
+        out[tile.text] = tileset.render(tile, values, message) | {"shows": shows}
     return out
 
 

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from higlass_plugin.compute.scheduler import Lookup, Scheduler, TilePlan
+from higlass_plugin.compute.jobs import Lookup, TilePlan
+from higlass_plugin.compute.scheduler import Scheduler
 from higlass_plugin.compute.units import Unit
 from higlass_plugin.tiles import TILE_BINS, Axis, BinRange, TileId
 from higlass_plugin.tilesets.base import ComputedTileset, Tileset
-from higlass_plugin.tilesets.blocks import dependencies_first
+from higlass_plugin.tilesets.blocks import BlockPlan, dependencies_first
 from higlass_plugin.tilesets.maps import MapTileset
 from higlass_plugin.tilesets.measured import tile_values
 from orca_cool.errors import OrcaCoolError
@@ -108,7 +109,7 @@ class _Part:
         self.rows, self.columns = rows, columns
         sizes = sorted(tileset.info()["resolutions"], reverse=True)
         self.zoom = sizes.index(resolution)
-        self.plans: dict[tuple[int, int], TilePlan] = {}
+        self.plans: dict[tuple[int, int], BlockPlan] = {}
         if isinstance(tileset, MapTileset):
             self.plans = {
                 (x, y): tileset.plan_at(resolution, TileId("", tileset.uid, self.zoom, (x, y)))
@@ -163,7 +164,7 @@ def _gather(
 
 
 @dataclass
-class _DivisionPlan:
+class _DivisionPlan(TilePlan):
     """The plan of a tile of the comparison; its values are (256, 256)."""
 
     key: tuple[Hashable, ...]
@@ -171,7 +172,10 @@ class _DivisionPlan:
 
     def units(self) -> list[Unit]:
         return dependencies_first(
-            unit for part in self.parts for plan in part.plans.values() for unit in plan.units()
+            unit
+            for part in self.parts
+            for plan in part.plans.values()
+            for unit in plan.final_units()
         )
 
     def build(self, lookup: Lookup) -> tuple[np.ndarray, int]:

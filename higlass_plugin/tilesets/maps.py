@@ -13,11 +13,14 @@ from functools import cached_property
 
 import numpy as np
 
-from higlass_plugin.compute.scheduler import Lookup, Scheduler, TilePlan
-from higlass_plugin.compute.units import PredictedGenome, TransUnit, Unit
+from higlass_plugin.compute.jobs import Lookup, TilePlan
+from higlass_plugin.compute.predicted import PredictedGenome
+from higlass_plugin.compute.scheduler import Scheduler
+from higlass_plugin.compute.units import TransUnit, Unit
 from higlass_plugin.tiles import TILE_BINS, Axis, BinRange, JsonObject, TileId, dense_tile
 from higlass_plugin.tilesets.base import ModelTileset
 from higlass_plugin.tilesets.blocks import BlockPlan, PixelBlock, dependencies_first
+from higlass_plugin.tilesets.previews import is_small
 from orca_cool.effects.lift import LiftedBins, lifted_bins
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.regions import n_bins
@@ -61,6 +64,7 @@ class _MapPlan(BlockPlan):
         y: int,
     ):
         self.key, self.predicted, self.resolution = key, predicted, resolution
+        self.axis, self.position = axis, (x, y)
         columns, rows = (axis.bin_ranges(resolution, t, TILE_BINS) for t in (x, y))
         number = {chrom: k for k, chrom in enumerate(axis.chromsizes)}
         # in the order of a cooler's pixels: what comes later hides what shares its pixel, as in
@@ -95,8 +99,24 @@ class _MapPlan(BlockPlan):
     def pixel_blocks(self) -> Iterable[PixelBlock]:
         return self.cis.values()
 
-    def units(self) -> list[Unit]:
-        return [*super().units(), *(unit for units in self.trans.values() for unit, _ in units)]
+    def final_units(self) -> list[Unit]:
+        trans = (unit for units in self.trans.values() for unit, _ in units)
+        return [*super().final_units(), *trans]
+
+    @cached_property
+    def reference(self) -> BlockPlan | None:
+        genome, base = self.predicted.genome, self.predicted.base
+        if genome is None:
+            return None
+        chroms = {bins.chrom for pair in self.pairs for bins in pair}
+        same_bins = all(
+            base.axis.bin_ranges(self.resolution, t, TILE_BINS)
+            == self.axis.bin_ranges(self.resolution, t, TILE_BINS)
+            for t in self.position
+        )
+        if not (chroms and same_bins and is_small(genome, chroms, self.resolution)):
+            return None
+        return _MapPlan((), base, base.axis, self.resolution, *self.position)
 
     def values(self, lookup: Lookup, preview: bool) -> np.ndarray:
         out = np.full((2, TILE_BINS, TILE_BINS), np.nan, np.float32)
@@ -157,7 +177,7 @@ class MapTileset(ModelTileset):
 
     transforms = TRANSFORMS
 
-    def plan_at(self, resolution: int, tile: TileId) -> TilePlan:
+    def plan_at(self, resolution: int, tile: TileId) -> BlockPlan:
         key = self.uid, resolution, tile.position
         return _MapPlan(key, self.predicted, self.axis, resolution, *tile.position)
 
@@ -217,6 +237,7 @@ class _LiftedPlan(BlockPlan):
         self.key, self.resolution = key, resolution
         self.tileset, self.predicted, self.base = tileset, tileset.predicted, tileset.predicted.base
         columns, rows = (tileset.axis.bin_ranges(resolution, t, TILE_BINS) for t in (x, y))
+        self.position = x, y
         self.pairs = [(a, b) for a in rows for b in columns if a.chrom == b.chrom]
 
     @cached_property
@@ -237,6 +258,13 @@ class _LiftedPlan(BlockPlan):
 
     def pixel_blocks(self) -> Iterable[PixelBlock]:
         return [lifted.block for lifted in self.lifted_blocks]
+
+    @cached_property
+    def reference(self) -> BlockPlan | None:
+        genome, chroms = self.predicted.genome, {a.chrom for a, _ in self.pairs}
+        if genome is None or not chroms or not is_small(genome, chroms, self.resolution):
+            return None
+        return _MapPlan((), self.base, self.base.axis, self.resolution, *self.position)
 
     def values(self, lookup: Lookup, preview: bool) -> np.ndarray:
         mean = self._mean_frequency(lookup, preview)
@@ -292,7 +320,7 @@ class LiftedTileset(MapTileset):
         super().__init__(predicted, scheduler, uid, name, lifted=True)
         self._lifted: dict[tuple[str, int], LiftedBins] = {}
 
-    def plan_at(self, resolution: int, tile: TileId) -> TilePlan:
+    def plan_at(self, resolution: int, tile: TileId) -> BlockPlan:
         key = self.uid, resolution, tile.position
         return _LiftedPlan(key, self, resolution, *tile.position)
 
@@ -328,14 +356,15 @@ class LiftedTileset(MapTileset):
         return np.cumsum([0, *numbers[:-1]]), list(sizes)
 
 
-class _DifferencePlan:
+class _DifferencePlan(TilePlan):
     """The plan of a tile of ln(alternate / reference); its values are (256, 256)."""
 
-    def __init__(self, key: tuple[Hashable, ...], lifted: TilePlan, reference: TilePlan):
+    def __init__(self, key: tuple[Hashable, ...], lifted: BlockPlan, reference: BlockPlan):
         self.key, self.lifted, self.reference = key, lifted, reference
 
     def units(self) -> list[Unit]:
-        return dependencies_first([*self.lifted.units(), *self.reference.units()])
+        # nothing is shown before both are there, so drafts would be of no use
+        return dependencies_first([*self.lifted.final_units(), *self.reference.final_units()])
 
     def build(self, lookup: Lookup) -> tuple[np.ndarray, int]:
         (_, alternate), (_, reference) = (

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from higlass_plugin.compute.scheduler import Lookup, Scheduler, TilePlan
+from higlass_plugin.compute.jobs import Lookup, TilePlan
+from higlass_plugin.compute.scheduler import Scheduler
 from higlass_plugin.compute.units import Unit
 from higlass_plugin.files.contact_maps import dense_values
 from higlass_plugin.files.tileset import FileTileset
@@ -82,7 +83,7 @@ def tile_values(file: Tileset, zoom: int, x: int, y: int, transform: str) -> np.
     return np.where(np.tri(TILE_BINS, dtype=bool), values, values.T) if x == y else values
 
 
-class _RatioPlan:
+class _RatioPlan(TilePlan):
     """The plan of a tile of log observed/expected: the file's tile over the expected."""
 
     def __init__(

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from higlass_plugin.compute.scheduler import Lookup, Scheduler, TilePlan
-from higlass_plugin.compute.units import PredictedGenome, ProfileUnit, Unit
+from higlass_plugin.compute.jobs import Lookup, TilePlan
+from higlass_plugin.compute.predicted import PredictedGenome
+from higlass_plugin.compute.scheduler import Scheduler
+from higlass_plugin.compute.units import ProfileUnit, Unit
 from higlass_plugin.tiles import VECTOR_BINS, BinRange, TileId
 from higlass_plugin.tilesets.base import ModelTileset
 from higlass_plugin.tilesets.blocks import BlockPlan, PixelBlock, dependencies_first
@@ -89,7 +91,7 @@ class InsulationTileset(_Track):
         return _InsulationPlan(key, self, resolution, *tile.position)
 
 
-class _CompartmentPlan:
+class _CompartmentPlan(TilePlan):
     def __init__(self, key: tuple[Hashable, ...], tileset: ModelTileset, resolution: int, x: int):
         self.key, self.resolution, self.predicted = key, resolution, tileset.predicted
         self.bin_ranges = tileset.axis.bin_ranges(resolution, x, VECTOR_BINS)
@@ -154,7 +156,7 @@ class CompartmentTileset(_Track):
         return _CompartmentPlan(key, self, resolution, *tile.position)
 
 
-class _ProfilePlan:
+class _ProfilePlan(TilePlan):
     def __init__(self, key: tuple[Hashable, ...], tileset: ProfileTileset, resolution: int, x: int):
         self.key, self.profile, self.predicted = key, tileset.profile, tileset.predicted
         self.base_bin = self.predicted.engine.spec.base_bin

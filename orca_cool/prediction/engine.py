@@ -179,12 +179,18 @@ class Engine(Protocol):
         """
         ...
 
-    def decode_windows(self, requests: Sequence[Request]) -> list[StrandMaps]:
+    def decode_windows(
+        self, requests: Sequence[Request], *, only: bool | None = None
+    ) -> list[StrandMaps]:
         """Maps of windows of one module and one resolution.
 
         Their roots may lie on any chromosome, also of edited genomes of the same source
         (:meth:`for_genome`); all are read on the same strands. On a CPU the numbers of a window do
         not depend on the others.
+
+        Parameters
+        ----------
+        only : one strand alone of roots that have both: True the reverse one; None: all.
         """
         ...
 

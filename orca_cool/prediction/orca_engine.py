@@ -302,28 +302,28 @@ class OrcaEngine:
 
     @torch.inference_mode()
     def decode_windows(
-        self, requests: Sequence[Request], reverse_expected: Sequence[int | None] = ()
+        self,
+        requests: Sequence[Request],
+        reverse_expected: Sequence[int | None] = (),
+        *,
+        only: bool | None = None,
     ) -> list[StrandMaps]:
-        """As :meth:`Engine.decode_windows`.
-
-        Parameters
-        ----------
-        reverse_expected : for each, where in bp from the top window's start the expected of its
-            reverse strand is taken; None: where the window lies.
+        """As :meth:`Engine.decode_windows`; ``reverse_expected``: of each, where in bp from the top
+        window's start the expected of its reverse strand is taken, None: where the window lies.
         """
         starts = reverse_expected or [None] * len(requests)
         module, resolution = requests[0][0].module, requests[0][1].resolution
         wanted = [
             (root, window, s, None if above is None else above[s], at if s else None)
             for (root, window, above), at in zip(requests, starts)
-            for s in (False, True)[: root.n_strands]
+            for s in ((False, True)[: root.n_strands] if only is None else (only,))
         ]
 
         def decode(which: Sequence[int]) -> list[Tensor]:
             return self.decoder.decode(module, resolution, [of_root(*wanted[k]) for k in which])
 
         keys = [key_of(*one) for one in wanted]
-        together = requests[0][0].n_strands
+        together = requests[0][0].n_strands if only is None else 1
         maps = through_store(self.window_store, keys, decode, self.device, together)
         return [tuple(maps[k : k + together]) for k in range(0, len(maps), together)]
 

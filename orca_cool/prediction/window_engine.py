@@ -137,7 +137,9 @@ class WindowEngine:
     ) -> Iterator[WindowMap]:
         yield from next(decode_roots(self, [RootWindows(module, chrom, levels)]))
 
-    def decode_windows(self, requests: Sequence[Request]) -> list[StrandMaps]:
+    def decode_windows(
+        self, requests: Sequence[Request], *, only: bool | None = None
+    ) -> list[StrandMaps]:
         module, r = requests[0][0].module, requests[0][1].resolution
         width = self.spec.window(r) + 2 * self.context
         codes = []
@@ -158,7 +160,8 @@ class WindowEngine:
             return [y for pair in pairs for y in pair]
 
         maps = through_store(self.window_store, keys, decode, torch.device("cpu"), strands)
-        return [tuple(maps[k : k + strands]) for k in range(0, len(maps), strands)]
+        found = [tuple(maps[k : k + strands]) for k in range(0, len(maps), strands)]
+        return found if only is None else [pair[only : only + 1] for pair in found]
 
     def decode_strand(
         self, root: Root, window: Window, reverse: bool, above: Tensor | None

@@ -387,7 +387,12 @@ def test_a_tile_that_is_not_ready_is_answered_at_once_and_reported_when_it_is(bu
         text = registry.listed()[0].uid + ".4.0.0"
         tile = registry.tiles([text], wait=0.05)[text]  # while nothing can be computed
         assert tile["error"] == "computing"
-        assert registry.progress([text]) == {"ready": [], "pending": [text], "failed": {}}
+        assert registry.progress([text]) == {
+            "ready": [],
+            "pending": [text],
+            "shows": {text: ""},
+            "failed": {},
+        }
         hold.set()
         while registry.progress([text])["pending"]:
             time.sleep(0.01)

@@ -426,5 +426,5 @@ def test_several_clients_at_once_get_what_one_gets(bundle):
         for text in texts:
             from higlass_plugin.tiles import parse_tile_id
 
-            units |= set(registry[uid].plan(parse_tile_id(text)).units())
+            units |= set(registry[uid].plan(parse_tile_id(text)).final_units())
         assert registry.scheduler.computed == len(units)

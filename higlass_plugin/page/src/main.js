@@ -4,7 +4,7 @@ import { CSS, viewer } from "higlass";
 
 import { request } from "./api.js";
 import { formatRegion, offsets, parseRegion } from "./region.js";
-import { computing, fetchMissing, patchTracks, refresh, tiledTracks, uninformed } from "./tiles.js";
+import { computing, fetchMissing, patchTracks, refresh, shown, tiledTracks, uninformed } from "./tiles.js";
 import { about, aligned, divisions, edits, lookAt, portable, reference, withCellType, withEdit, withValue, withoutEdit } from "./views.js";
 
 const BUSY = 500; // ms between questions to the server while tiles are being computed, or it does not answer
@@ -14,7 +14,7 @@ const ASKED = 1000; // tiles in one question, as many as the server takes
 const element = (id) => document.getElementById(id);
 
 /** What the page is doing; tests and the curious read it. */
-const state = { ready: false, connected: true, computing: 0, instance: null, reloads: 0, edits: [] };
+const state = { ready: false, connected: true, computing: 0, shows: [], instance: null, reloads: 0, edits: [] };
 
 let api = null; // HiGlass's, once the first view is there
 window.orcaCool = { state, viewer, hgApi: null, tiledTracks: () => tiledTracks(api), parseRegion, formatRegion };
@@ -47,7 +47,10 @@ function showConnection(connected) {
 
 function showProgress(count) {
   state.computing = count;
-  element("progress").textContent = count ? `computing ${count} ${count === 1 ? "tile" : "tiles"}` : "";
+  state.shows = shown(api);
+  const words = `computing ${count} ${count === 1 ? "tile" : "tiles"}`;
+  element("progress").textContent = count ? [words, ...state.shows].join("; ") : "final";
+  element("progress").classList.toggle("final", !count);
 }
 
 function showEdits(conf) {
@@ -262,6 +265,12 @@ async function share() {
   element("shared-url").select();
 }
 
+/** A picture is saved of final tiles alone. */
+function finalOnly() {
+  const count = computing(api).size;
+  if (count) throw new Error(`${count} ${count === 1 ? "tile is" : "tiles are"} not final yet; save the picture when they are`);
+}
+
 function save(name, blob) {
   const url = URL.createObjectURL(blob);
   Object.assign(document.createElement("a"), { href: url, download: name }).click();
@@ -286,7 +295,7 @@ async function reload() {
 /** Asks the server how far it is, and fetches what became ready. */
 async function ask() {
   const waiting = computing(api);
-  const status = await request("status/", { body: { tiles: [...waiting].slice(0, ASKED) } });
+  const status = await request("status/", { body: { tiles: [...waiting.keys()].slice(0, ASKED) } });
   const isNew = state.instance !== null && status.instance !== state.instance;
   const wasGone = !state.connected;
   state.instance = status.instance;
@@ -294,8 +303,10 @@ async function ask() {
   if (isNew || wasGone) {
     await reload();
   } else {
-    const { ready = [], failed = {} } = status.progress ?? {};
-    if (ready.length || Object.keys(failed).length) await refresh(api, new Set([...ready, ...Object.keys(failed)]));
+    const { ready = [], failed = {}, shows = {} } = status.progress ?? {};
+    const better = Object.keys(shows).filter((id) => shows[id] && shows[id] !== waiting.get(id));
+    const again = new Set([...ready, ...Object.keys(failed), ...better]);
+    if (again.size) await refresh(api, again);
   }
   showProgress(computing(api).size);
 }
@@ -382,8 +393,14 @@ function listen() {
   element("edit").addEventListener("drop", attempt(dropped));
   element("link").addEventListener("click", attempt(share));
   element("shared-close").addEventListener("click", () => (element("shared").hidden = true));
-  element("png").addEventListener("click", attempt(async () => save("orca.png", await api.exportAsPngBlobPromise())));
-  element("svg").addEventListener("click", attempt(() => save("orca.svg", new Blob([api.exportAsSvg()], { type: "image/svg+xml" }))));
+  element("png").addEventListener("click", attempt(async () => {
+    finalOnly();
+    save("orca.png", await api.exportAsPngBlobPromise());
+  }));
+  element("svg").addEventListener("click", attempt(() => {
+    finalOnly();
+    save("orca.svg", new Blob([api.exportAsSvg()], { type: "image/svg+xml" }));
+  }));
 }
 
 async function begin() {

@@ -1,7 +1,8 @@
 // Tiles that are still being computed: HiGlass knows tiles that are there and tiles that failed, nothing between.
 //
-// The server answers at once, with what it knows and the error "computing". Here that becomes a mark on the tile (no red text over the
-// track), and a finished tile takes the place of the unfinished one in the same graphics object, so that nothing else is drawn anew.
+// The server answers at once, with what it knows, what that is in words (`shows`), and the error "computing". Here the error becomes a mark on
+// the tile (no red text over the track), the words stand below the track's name, and a better tile takes the place of the one that is drawn in
+// the same graphics object, so that nothing else is drawn anew.
 
 import { tracks } from "higlass";
 
@@ -27,6 +28,12 @@ export function patchTracks(onLost) {
       if (this.tileDataToCanvas && !tile.dense) delete loaded[id];
     }
     received.call(this, loaded);
+    relabel(this);
+  };
+  // What is drawn before it is final says so on the map itself, in pictures of the screen too.
+  const { getName } = base;
+  base.getName = function getNameAndState() {
+    return [getName.call(this), ...provisional(this).map((words) => `[${words}]`)].join("\n");
   };
   const check = base._checkForErrors;
   base._checkForErrors = function _checkForErrors() {
@@ -66,13 +73,28 @@ export function tiledTracks(api) {
     .filter((track) => track?.fetchedTiles);
 }
 
-/** Full ids of the tiles that are drawn unfinished. */
+const unfinished = (track) => Object.values(track.fetchedTiles ?? {}).map((tile) => tile.tileData).filter((data) => data?.computing);
+
+/** What a track shows that is not final, in words. */
+function provisional(track) {
+  return [...new Set(unfinished(track).map((data) => data.shows))].filter((words) => words).sort();
+}
+
+/** Draws the label anew where it says something else than before. */
+function relabel(track) {
+  const words = provisional(track).join();
+  if (words !== (track.provisionalWords ?? "")) track.drawLabel?.();
+  track.provisionalWords = words;
+}
+
+/** The tiles that are drawn unfinished: full id -> what is shown of each, in words. */
 export function computing(api) {
-  const ids = new Set();
-  for (const track of tiledTracks(api)) {
-    for (const { tileData } of Object.values(track.fetchedTiles)) if (tileData?.computing) ids.add(tileData.tileId);
-  }
-  return ids;
+  return new Map(tiledTracks(api).flatMap((track) => unfinished(track).map((data) => [data.tileId, data.shows ?? ""])));
+}
+
+/** What is shown that is not final, in words. */
+export function shown(api) {
+  return [...new Set(computing(api).values())].filter((words) => words).sort();
 }
 
 function swap(track, loaded) {
@@ -80,15 +102,20 @@ function swap(track, loaded) {
   for (const tile of Object.values(track.fetchedTiles)) {
     const fresh = loaded[tile.remoteId];
     if (!fresh?.dense) continue;
-    if (fresh.computing && !tile.tileData.error) {
-      tile.tileData.computing = true; // what is drawn stays until there is something better
+    const drawn = tile.tileData;
+    const better = drawn.computing && fresh.shows && fresh.shows !== drawn.shows;
+    if (fresh.computing && !drawn.error && !better) {
+      // what is drawn stays until there is something better; what a server that is gone has computed is not called so
+      if (!drawn.computing) drawn.shows = "";
+      drawn.computing = true;
     } else {
       tile.tileData = { ...fresh };
       tile.isMirrored = false; // else a diagonal tile above the diagonal is taken for transposed already
       track.initTile(tile);
     }
   }
-  track.receivedTiles({}); // value scale, labels, drawing, events: all that follows new tiles
+  track.receivedTiles({}); // value scale, drawing, events: all that follows new tiles
+  relabel(track);
 }
 
 /** Fetches these tiles (of full ids) again, or with no ids all that are drawn, and puts them where they were. */
