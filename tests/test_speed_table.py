@@ -18,6 +18,8 @@ sys.path.insert(0, str(BENCH))
 from table import made, read  # noqa: E402
 from table_rows import ROWS  # noqa: E402
 
+sys.path.remove(str(BENCH))  # where other tests' modules have namesakes
+
 
 def check(root: Path) -> subprocess.CompletedProcess[str]:
     line = [sys.executable, str(BENCH / "table.py"), "--check", "--root", str(root)]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 #: the plain formulation, against which everything is measured, lies with the tests that hold the
 #: fast paths to it
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
+sys.path.append(str(Path(__file__).resolve().parents[2] / "tests"))
 
 MB = 1_000_000
 #: chromosomes of hg38, Mb: what the whole-genome time is worked out for

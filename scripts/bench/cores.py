@@ -131,6 +131,7 @@ def measured(options: argparse.Namespace, figures: Figures) -> dict[int, float]:
         figures.modelled |= {
             f"{name}: seconds by the model": told,
             f"{name}: busy by the model": share,
+            f"{name}: by the model of measured": told / wall,
         }
     return {r: mean.get(r, mean[max(mean)]) for r in LEVELS} | {4000: mean[max(mean)] * 1.6}
 

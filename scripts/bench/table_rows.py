@@ -120,11 +120,10 @@ ROWS = [
     ),
     Row(
         "cores",
-        "seconds of four roots on two real cores, together: measured; by the model; each root by "
-        "itself, likewise",
-        "{together: seconds|.0f} s; {together: seconds by the model|.0f} s"
-        "[; {each root by itself: seconds|.0f} s; "
-        "{each root by itself: seconds by the model|.0f} s]",
+        "the model's seconds for four roots on two real cores, of those measured: together; each "
+        "by itself",
+        "{together: by the model of measured|.2f}"
+        "[; {each root by itself: by the model of measured|.2f}]",
     ),
     Row(
         "windows",
