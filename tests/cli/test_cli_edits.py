@@ -533,7 +533,8 @@ def test_a_worker_makes_the_same_genome_and_plan(call, place, tmp_path, source, 
     with pytest.raises(AssertionError):  # the error is no user's
         call(*line, "--dask", "local:1")
     monkeypatch.chdir(place)
-    engine, plan = cluster._prepared(jobs[0])
+    opened, plan = cluster._prepared(jobs[0])
+    engine = opened.engine
     changes = [
         Edit("ins", "a", 700, 700, sequence=(Segment.letters("ACGTACGTAC"), Segment("a", 5, 50))),
         Edit("del", "a", 1_013, 1_500),

@@ -88,7 +88,7 @@ def test_the_value_within_a_chromosome_is_that_of_the_zoom(several, level, a, b)
     m = several.zoom(f"c:{found.placed.position}", module="G", edges="real")
     assert m[found.placed.resolution].start == (0 if level else 320)
     assert found.value == pytest.approx(m[found.placed.resolution].values[a, b], abs=1e-5)
-    seen = found.reference_map().values
+    seen = found.map_of(found.reference_values()).values
     np.testing.assert_allclose(seen[a, b], found.value, atol=1e-6)
 
 
