@@ -16,7 +16,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,7 +101,10 @@ class Choice:
         found = self._at_hand(job)
         if found is None:
             asked = job.dtype, job.encoder_dtype
-            found = job.agreed(lambda: recorded(job) or chosen(model, job.device, *asked))
+            dtype, encoder_dtype, told = job.agreed(
+                lambda: astuple(recorded(job) or chosen(model, job.device, *asked))
+            )
+            found = NumberTypes(dtype, encoder_dtype, tuple(told))
             self._made[asked] = found
             for line in found.told:
                 say(line)

@@ -138,7 +138,6 @@ class RegionsJob(Job):
         -------
         Paths of the .mcool and its tables; none on a rank that only helps.
         """
-        from orca_cool.prediction.kept_errors import told_errors
         from orca_cool.prediction.to_file import predict_to_file
 
         helpers: Any = contextlib.nullcontext(ranks)
@@ -156,11 +155,8 @@ class RegionsJob(Job):
                 ranks.work(engine, plan, self.folder)
                 return []
             with progress_bar(progress, "window", engine.spec.name, engine) as report:
-                if dask is None:
-                    first = next(s for s in plan.steps if s.levels[-1] and s.region is not None)
-                    chrom = "" if first.region is None else first.region.chrom
-                    for line in told_errors(engine, first.module, chrom, first.levels):
-                        say(line)
+                for line in _errors_told(engine, plan) if dask is None else ():
+                    say(line)
                 paths = predict_to_file(
                     engine,
                     plan.regions,
@@ -178,3 +174,12 @@ class RegionsJob(Job):
                 f"these regions with --view {view}"
             )
         return paths
+
+
+def _errors_told(engine: Engine, plan: Plan) -> list[str]:
+    """What approximate number types cost, measured at the plan's first top window."""
+    from orca_cool.prediction.kept_errors import told_errors
+
+    first = next(s for s in plan.steps if s.levels[-1] and s.region is not None)
+    chrom = "" if first.region is None else first.region.chrom
+    return told_errors(engine, first.module, chrom, first.levels)

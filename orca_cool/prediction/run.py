@@ -86,28 +86,12 @@ def run(
             if name.startswith(prefix):
                 yield work.load(name)
 
-    def keep(step: Step, parts: Parts, state: dict[str, np.ndarray]) -> None:
-        work.checkpoint(step.number, parts, state)
-        windows_path(work.folder, step).unlink(missing_ok=True)
-        queue.publish(step.number, list(parts))
-
-    def merge() -> None:
-        merger = Merger(engine, plan, work)
-        with ThreadPoolExecutor(1, "checkpoint") as keeper:
-            kept: Future[None] | None = None
-            for step, maps in queue.steps():
-                if kept is not None and not merger.goes_on(step):
-                    kept.result()
-                merged = merger.add(step, maps)
-                if kept is not None:
-                    kept.result()
-                kept = keeper.submit(keep, step, *merged)
-            if kept is not None:
-                kept.result()
-
     threads = [
         threading.Thread(target=queue.guard, args=(task,), name=name)
-        for name, task in (("merge", merge), ("write", lambda: write(parts_named)))
+        for name, task in (
+            ("merge", lambda: _merge_all(Merger(engine, plan, work), work, queue)),
+            ("write", lambda: write(parts_named)),
+        )
     ]
     for thread in threads:
         thread.start()
@@ -124,6 +108,27 @@ def run(
         for thread in threads:
             thread.join()
     queue.check()
+
+
+def _merge_all(merger: Merger, work: WorkFolder, queue: StepQueue) -> None:
+    """Merge steps as they are computed, and write a checkpoint of each while the next is merged."""
+
+    def keep(step: Step, parts: Parts, state: dict[str, np.ndarray]) -> None:
+        work.checkpoint(step.number, parts, state)
+        windows_path(work.folder, step).unlink(missing_ok=True)
+        queue.publish(step.number, list(parts))
+
+    with ThreadPoolExecutor(1, "checkpoint") as keeper:
+        kept: Future[None] | None = None
+        for step, maps in queue.steps():
+            if kept is not None and not merger.goes_on(step):
+                kept.result()  # the step begins from what that has left
+            merged = merger.add(step, maps)
+            if kept is not None:
+                kept.result()
+            kept = keeper.submit(keep, step, *merged)
+        if kept is not None:
+            kept.result()
 
 
 def _compute_all(

@@ -7,8 +7,8 @@ and the same command goes on.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
-import pickle
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
@@ -209,6 +209,10 @@ class Ranks:
 def same_for_all(ranks: Ranks, value: Callable[[], T]) -> T:
     """What rank 0 makes, on every rank. All ranks call this, whether they have met or not.
 
+    Parameters
+    ----------
+    value : makes it: plain values, as JSON has them.
+
     Raises
     ------
     OrcaCoolError
@@ -223,9 +227,9 @@ def same_for_all(ranks: Ranks, value: Callable[[], T]) -> T:
         Ranks._asked += 1
         key = f"same for all/{Ranks._asked}"
         if ranks.rank == 0:
-            store.set(key, pickle.dumps(made))
+            store.set(key, json.dumps(made))
         store.wait([key], PATIENCE)
-        found = pickle.loads(store.get(key))
+        found = json.loads(store.get(key))
     return found
 
 
