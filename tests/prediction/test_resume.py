@@ -56,8 +56,10 @@ def test_a_slow_writer_changes_nothing_and_waits_for_what_comes(
 def test_memory_is_bounded(place, engine, whole, tmp_path, monkeypatch):
     """However slow merging is, no more than BOUND computed steps wait for it."""
     handed, merged, most, real = [], [], [], Merger.add
+    second = threading.Event()  # a second step was computed: the first is merged only after it
 
     def slow(self, step, maps):
+        assert second.wait(60)
         time.sleep(0.02)
         out = real(self, step, maps)
         merged.append(step.number)
@@ -67,6 +69,8 @@ def test_memory_is_bounded(place, engine, whole, tmp_path, monkeypatch):
         real_put(self, step, maps)
         handed.append(step.number)
         most.append(len(handed) - len(merged))
+        if len(handed) > 1:
+            second.set()
 
     real_put = StepQueue.put
     monkeypatch.setattr(Merger, "add", slow)
