@@ -11,7 +11,7 @@ import contextlib
 import functools
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -133,6 +133,13 @@ class Profile:
             share = row.cpu / self.cpu if self.cpu else 0.0
             lines.append(f"{row.name:<18}{row.wall:>9.2f}{row.cpu:>9.2f}{share:>8.1%}")
         return "\n".join(lines)
+
+    def add(self, stages: Iterable[tuple[str, float, float]]) -> None:
+        """Count what another process did: name, seconds of the clock, and of CPU, of each stage."""
+        with self._lock:
+            for name, wall, cpu in stages:
+                before = self._sums.get(name, (0.0, 0.0))
+                self._sums[name] = before[0] + wall, before[1] + cpu
 
     # ---- called by stages, in their own threads
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from higlass_plugin.compute.cache import Cache
 from higlass_plugin.compute.units import Preempted, TransUnit, WindowUnit
+from higlass_plugin.compute.urgent import Urgent
 from higlass_plugin.tiles import Axis
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.gaps import MAX_GAP, gap_fraction
@@ -51,6 +52,7 @@ class PredictedGenome:
     urgent : when it is set, the reading of a top window makes way for something else.
     base : the same of the reference, for an edited genome.
     like : the same model on the same genome for another cell type, with which it shares windows.
+    url : ``orca://`` address of its map, by which other processes know it.
 
     Attributes
     ----------
@@ -66,11 +68,12 @@ class PredictedGenome:
         name: str,
         assembly: str,
         roots: Cache,
-        urgent: threading.Event,
+        urgent: Urgent,
         base: PredictedGenome | None = None,
         like: PredictedGenome | None = None,
+        url: str = "",
     ):
-        self.engine, self.name, self.assembly = engine, name, assembly
+        self.engine, self.name, self.assembly, self.url = engine, name, assembly, url
         self.base = base or self
         self.owner: PredictedGenome = self if like is None else like.owner
         self.roots, self.urgent = roots, urgent

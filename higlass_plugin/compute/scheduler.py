@@ -1,13 +1,17 @@
-"""One thread that computes what tiles need: the most wanted tile first, each unit of work once,
-however many tiles need it.
+"""Computes what tiles need: the most wanted tile first, each unit of work once, however many tiles
+need it. One thread does, or several, each with a process of its own (``workers.py``).
 
 A tile that is asked for becomes a job. Jobs that were asked for within the last seconds go first.
-Among them it is the turn of the client that has had least of the thread (``shares.py``); of its
+Among them it is the turn of the client that has had least so far (``shares.py``); of its
 jobs those that have no picture yet go first (their drafts are missing: the forward strand of their
 windows), then those with the fewest units left; among those the ones nearest to the middle of the
 view. Where a job has waited for long, every other turn is its, whatever is asked for meanwhile.
 A page asks again for as long as a tile is missing, so a job that nobody asks for any more falls
 behind, and is dropped after a while. What was computed for it stays in the cache.
+
+Of several threads, each takes what no other has in hand. A top window is read by one of them; the
+others take windows below it once it has been, and find its encodings in a store that they share.
+While somebody waits for whom none works, nobody keeps two (:func:`~workers.too_many`).
 """
 
 from __future__ import annotations
@@ -21,10 +25,16 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
 
+from cachetools import LRUCache
+
+from higlass_plugin.compute.batches import next_batch
 from higlass_plugin.compute.cache import Cache
 from higlass_plugin.compute.jobs import Job, TilePlan
+from higlass_plugin.compute.process import NICENESS, PredictingProcess
 from higlass_plugin.compute.shares import NOBODY, Client, Shares
 from higlass_plugin.compute.units import Preempted, Unit
+from higlass_plugin.compute.urgent import Urgent
+from higlass_plugin.compute.workers import Needing, Worker, too_many
 from higlass_plugin.tiles import public_message
 from orca_cool.errors import OrcaCoolError
 from orca_cool.profile import Profile, stage
@@ -42,16 +52,12 @@ SLICE, PATIENCE = 10.0, 5.0
 #: Jobs that a session may have, and an address with all its sessions: more than any page asks for.
 #: Of more, those that were asked for longest ago are dropped.
 MAX_OF_SESSION, MAX_OF_ADDRESS = 256, 1024
-#: Number of other jobs that are searched for units to compute in one batch with those of the first.
-NEIGHBOURS = 32
-#: Niceness of the computing thread, so that requests are answered first.
-NICENESS = 5
-#: Messages of failed tiles that are kept.
-MAX_ERRORS = 4096
+#: Messages of failed tiles that are kept, and top windows that are known to have been read.
+MAX_ERRORS, MAX_READ = 4096, 4096
 
 
 class Scheduler:
-    """Computes tiles in a background thread.
+    """Computes tiles in the background.
 
     Parameters
     ----------
@@ -60,30 +66,44 @@ class Scheduler:
     units_per_batch : number of units of one kind that are computed at once, at most.
     urgent : set by the scheduler while a more urgent job waits; long computations look at it, and
         raise :class:`Preempted` if it is set.
+    processes : compute in place of this one, if there are any; each has an ``urgent`` of its own.
 
     Attributes
     ----------
     computed : number of units computed. built : number of tiles. failed : number of failed tiles.
     busy : seconds spent computing. profile : the stages of that.
+    workers : the threads.
     """
 
-    def __init__(self, units: Cache, results: Cache, units_per_batch: int, urgent: threading.Event):
+    def __init__(
+        self,
+        units: Cache,
+        results: Cache,
+        units_per_batch: int,
+        urgent: Urgent,
+        processes: Sequence[PredictingProcess] = (),
+    ):
         self.units, self.results = units, results
-        self.units_per_batch, self.urgent = units_per_batch, urgent
+        self.units_per_batch = units_per_batch
         self.computed, self.failed, self.built = 0, 0, 0
         self.busy = 0.0
         self.profile = Profile()
         self._jobs: dict[Hashable, Job] = {}
         self._errors: dict[Hashable, tuple[str, float]] = {}
-        self._current: Job | None = None
-        self._shares, self._turns, self._since = Shares(), 0, 0.0
+        self._read: LRUCache[Hashable, bool] = LRUCache(MAX_READ)
+        self._shares, self._turns = Shares(), 0
+        self._usual = 0.0  # seconds that a turn takes
         # the job that waits longest, while it is its turn, and since when it is
         self._patient: Job | None = None
         self._patient_since = 0.0
         self._wake = threading.Condition()
         self._stopped = False
-        self._thread = threading.Thread(target=self._run, name="predictions", daemon=True)
-        self._thread.start()
+        self.workers = [Worker(p.urgent, p) for p in processes] or [Worker(urgent)]
+        for worker in self.workers:
+            worker.thread = threading.Thread(
+                target=self._run, args=(worker,), name="predictions", daemon=True
+            )
+            worker.thread.start()
 
     def __len__(self) -> int:
         """Number of jobs that are not finished."""
@@ -155,14 +175,20 @@ class Scheduler:
                 self._finish(self._jobs[key])
 
     def close(self) -> None:
-        """Stop the thread, after the batch that is being computed. All jobs are dropped."""
+        """Stop: this process's thread after the batch that it computes, other processes at once.
+        All jobs are dropped.
+        """
         with self._wake:
             self._stopped = True
-            self.urgent.set()
             for job in list(self._jobs.values()):
                 self._finish(job)
             self._wake.notify_all()
-        self._thread.join()
+        for worker in self.workers:
+            worker.urgent.set()
+            if worker.process is not None:
+                worker.process.stop()
+        for worker in self.workers:
+            worker.thread.join()
 
     def _finish(self, job: Job) -> None:
         self._jobs.pop(job.plan.key, None)
@@ -185,15 +211,18 @@ class Scheduler:
                 if not job.clients:
                     self._finish(job)
 
-    def _next_job(self) -> Job:
-        """The job whose turn it is; there is one."""
+    def _next_job(self, busy: set[Hashable]) -> Job | None:
+        """The job whose turn it is, but for those with keys in ``busy``; None if there is none."""
         now = time.monotonic()
-        recent = [job for job in self._jobs.values() if now - job.asked <= RECENT]
-        waiting = recent or list(self._jobs.values())
-        client = self._shares.next({c for job in waiting for c in job.clients})
-        there = [job for job in waiting if any(c[0] == client[0] for c in job.clients)]
-        oldest = min(there, key=lambda job: job.began)
-        self._turns += 1
+        there = [job for key, job in self._jobs.items() if key not in busy]
+        recent = [job for job in there if now - job.asked <= RECENT]
+        waiting = recent or there
+        if not waiting:
+            return None
+        everyone = {c for job in self._jobs.values() for c in job.clients}
+        client = self._shares.next({c for job in waiting for c in job.clients}, everyone)
+        neighbours = [job for job in waiting if any(c[0] == client[0] for c in job.clients)]
+        oldest = min(neighbours, key=lambda job: job.began)
         if self._patient in recent and now - self._patient_since < SLICE:
             return self._patient
         self._patient = None
@@ -212,123 +241,108 @@ class Scheduler:
         return stale, has_picture, len(job.missing), job.distance
 
     def _preempt(self) -> None:
-        """Set ``urgent`` if another job is wanted, and the one being computed is not any more or
-        has had its time while other clients wait.
+        """Have workers make way if another job is wanted, and theirs is not any more, or has had
+        its time while other clients wait, or is one of several of a client while others have none.
         """
-        current, now = self._current, time.monotonic()
-        if current is None:
+        now, hands = time.monotonic(), [worker.job for worker in self.workers]
+        if None in hands:
             return
-        had_its_time = now - self._since > SLICE
-        unwanted = now - current.asked > RECENT
-        if any(
-            now - job.asked <= RECENT and (unwanted or job.clients.isdisjoint(current.clients))
-            for job in (self._jobs.values() if unwanted or had_its_time else ())
-        ):
-            self.urgent.set()
+        wanted = [j for j in self._jobs.values() if now - j.asked <= RECENT and j not in hands]
+        for worker, job in zip(self.workers, hands):
+            assert job is not None
+            unwanted = now - job.asked > RECENT
+            if not unwanted and now - worker.since <= SLICE:
+                continue
+            if any(unwanted or other.clients.isdisjoint(job.clients) for other in wanted):
+                worker.urgent.set()
+        if len(hands) > 1 and wanted:
+            surplus = too_many(self.workers, [c for job in wanted for c in job.clients])
+            if surplus is not None:
+                surplus.urgent.set()
 
-    def _run(self) -> None:
+    def _run(self, worker: Worker) -> None:
         # Linux has a niceness for each thread; the threads that torch starts inherit this one's
         with contextlib.suppress(OSError, AttributeError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
-        with self.profile:
-            self._work()
+        with self.profile if worker is self.workers[0] else contextlib.nullcontext():
+            while (job := self._begin(worker)) is not None:
+                try:
+                    if worker.batch:
+                        self._compute([(unit, above) for unit, above, _ in worker.batch], worker)
+                    else:
+                        self._build(job)
+                except Preempted:
+                    pass
+                except Exception as error:  # a tile that fails must not end the thread
+                    if not isinstance(error, OrcaCoolError):
+                        logger.exception("a tile cannot be computed")
+                    self._fail(job, error)
+                self._end(worker)
 
-    def _work(self) -> None:
-        while True:
-            with self._wake:
-                self._wake.wait_for(lambda: self._jobs or self._stopped)
-                if self._stopped:
-                    return
-                now = time.monotonic()
-                for job in [job for job in self._jobs.values() if now - job.asked > FORGET]:
-                    self._finish(job)
-                if not self._jobs:
-                    continue
-                job = self._current = self._next_job()
-                self.urgent.clear()
-            began = self._since = time.monotonic()
-            payers = [job]
-            try:
-                batch = self._next_batch(job)
-                if batch:
-                    payers = [payer for _, _, payer in batch]
-                    self._compute([(unit, above) for unit, above, _ in batch])
-                else:
-                    self._build(job)
-            except Preempted:
-                pass
-            except Exception as error:  # a tile that fails must not end the thread
-                if not isinstance(error, OrcaCoolError):
-                    logger.exception("a tile cannot be computed")
-                self._fail(job, error)
-            took = time.monotonic() - began
-            self.busy += took
-            with self._wake:
-                for payer in payers:
-                    for client in payer.clients:
-                        self._shares.charge(client, took / len(payers) / len(payer.clients))
-                self._current = None
-
-    def _next_batch(self, job: Job) -> list[tuple[Unit, Any, Job]]:
-        """Units to compute at once, each with the value of the unit that it needs, and the job that
-        it is computed for.
-
-        The units are those of ``job``, and units of the same kind of other jobs. The list is empty
-        if all units of ``job`` have values.
+    def _begin(self, worker: Worker) -> Job | None:
+        """Wait until there is something to do, and give it to a worker. Returns the job whose turn
+        it is; None if the worker should stop.
         """
-        batch: OrderedDict[Unit, tuple[Any, Job]] = OrderedDict()
-        kind: Hashable = None
         with self._wake:
-            others = sorted((j for j in self._jobs.values() if j is not job), key=self._priority)
-        for j in [job, *others[:NEIGHBOURS]]:
-            for unit in list(j.missing):
-                if self._known(j, unit) is not None or (batch and unit.kind != kind):
-                    continue
-                above = None if unit.needs is None else self._known(j, unit.needs)
-                if unit.needs is not None and above is None:
-                    if not batch:
-                        # the cache has dropped what this unit needs: that is computed again first
-                        j.missing[unit.needs] = None
-                        j.missing.move_to_end(unit.needs, last=False)
-                        return self._next_batch(job)
-                    continue
-                kind = unit.kind
-                if hasattr(unit, "draft"):
-                    above = above, None if unit.draft is None else self._value(j, unit.draft)
-                batch.setdefault(unit, (above, j))
-                if len(batch) >= self.units_per_batch:
-                    return [(unit, *rest) for unit, rest in batch.items()]
-            if not batch:
-                return []
-        return [(unit, *rest) for unit, rest in batch.items()]
+            self._wake.wait_for(lambda: self._stopped or self._give(worker))
+            return None if self._stopped else worker.job
 
-    def _value(self, job: Job, unit: Unit) -> Any:
-        """The value of a unit, which the job holds from now on; None if there is none."""
-        value = job.held.get(unit)
-        if value is None:
-            value = self.units.get(unit)
-            if value is not None:
-                job.held[unit] = value
-                job.missing.pop(unit, None)
-        return value
+    def _give(self, worker: Worker) -> bool:
+        """Give a worker what to do; False if there is nothing that no other has in hand."""
+        now = time.monotonic()
+        for old in [job for job in self._jobs.values() if now - job.asked > FORGET]:
+            self._finish(old)
+        # tiles that are being built
+        busy: set[Hashable] = {w.job.plan.key for w in self.workers if w.job and not w.batch}
+        while (job := self._next_job(busy)) is not None:
+            batch = next_batch(
+                job,
+                sorted((j for j in self._jobs.values() if j is not job), key=self._priority),
+                self.units,
+                self.workers,
+                self.units_per_batch,
+            )
+            if batch is None:
+                busy.add(job.plan.key)
+                continue
+            worker.job, worker.batch, worker.since = job, batch, time.monotonic()
+            reads = {getattr(unit, "reads", None) for unit, _, _ in batch} - {None}
+            worker.reads = frozenset(r for r in reads if r not in self._read)
+            worker.urgent.clear()
+            self._turns += 1
+            # of several threads each is given its turn before the others' are known to the end
+            worker.charged = self._usual if len(self.workers) > 1 else 0.0
+            self._charge(worker.payers, worker.charged)
+            return True
+        return False
 
-    def _known(self, job: Job, unit: Unit) -> Any:
-        """The value of a unit; of a draft that of its window, if it is there."""
-        final = getattr(unit, "final", None)
-        value = None if final is None else self._value(job, final)
-        if value is None:
-            return self._value(job, unit)
-        job.missing.pop(unit, None)
-        return value
+    def _end(self, worker: Worker) -> None:
+        """Take note of what a worker has done, and that it has nothing in hand."""
+        took = time.monotonic() - worker.since
+        with self._wake:
+            self.busy += took
+            self._usual += 0.1 * (took - self._usual)
+            self._charge(worker.payers, took - worker.charged)
+            worker.job, worker.batch, worker.reads = None, (), frozenset()
+            self._wake.notify_all()
 
-    def _compute(self, batch: Sequence[tuple[Unit, Any]]) -> None:
+    def _charge(self, payers: Sequence[Job], seconds: float) -> None:
+        for payer in payers:
+            for client in payer.clients:
+                self._shares.charge(client, seconds / len(payers) / len(payer.clients))
+
+    def _compute(self, batch: Sequence[Needing], worker: Worker) -> None:
         """Compute units, and give their values to the cache and to all jobs that need them."""
-        units, above = [unit for unit, _ in batch], [needed for _, needed in batch]
-        for unit, (value, nbytes) in zip(units, units[0].compute(units, above)):
+        values = worker.compute(batch)
+        if worker.process is not None:
+            self.profile.add(worker.process.stages)
+        with self._wake:
+            self._read.update(dict.fromkeys(worker.reads, True))
+        for (unit, _), (value, nbytes) in zip(batch, values):
             self.units.put(unit, value, nbytes)
-            self.computed += not hasattr(unit, "final")  # a draft is no window of its own
             draft = getattr(unit, "draft", None)
             with self._wake:
+                self.computed += not hasattr(unit, "final")  # a draft is no window of its own
                 for job in self._jobs.values():
                     if unit in job.missing:
                         job.held[unit] = value
@@ -343,13 +357,13 @@ class Scheduler:
         with stage("tiles"):
             value, nbytes = job.plan.build(job.held.get)
         self.results.put(job.plan.key, value, nbytes)
-        self.built += 1
         with self._wake:
+            self.built += 1
             self._finish(job)
 
     def _fail(self, job: Job, error: Exception) -> None:
-        self.failed += 1
         with self._wake:
+            self.failed += 1
             self._errors[job.plan.key] = public_message(error), time.monotonic()
             while len(self._errors) > MAX_ERRORS:
                 self._errors.pop(next(iter(self._errors)))

@@ -1,4 +1,4 @@
-"""Whose turn it is: the computing thread is shared by those who ask, not by what they ask for."""
+"""Whose turn it is: who computes is shared by those who ask, not by what they ask for."""
 
 from __future__ import annotations
 
@@ -22,9 +22,13 @@ class Shares:
     def __init__(self) -> None:
         self._spent: dict[tuple[str, ...], float] = {}
 
-    def next(self, waiting: Collection[Client]) -> Client:
-        """The client whose turn it is, of those that wait (at least one)."""
-        there: set[tuple[str, ...]] = {part for client in waiting for part in (client[:1], client)}
+    def next(self, waiting: Collection[Client], beside: Collection[Client] = ()) -> Client:
+        """The client whose turn it is, of those that wait (at least one); ``beside``: those for
+        whom all that they asked for is in hand, and who are not new when they wait again.
+        """
+        there: set[tuple[str, ...]] = {
+            part for client in {*waiting, *beside} for part in (client[:1], client)
+        }
         spent = {part: had for part, had in self._spent.items() if part in there}
         for part in sorted(there - spent.keys(), key=len):
             others = [had for other, had in self._spent.items() if _are_beside(part, other)]

@@ -96,6 +96,11 @@ class WindowUnit:
         return self.predicted.base.name, self.module, len(self.path)
 
     @property
+    def reads(self) -> Hashable:
+        """The top window that it is decoded from."""
+        return self.predicted, self.module, self.chrom, self.root
+
+    @property
     def draft(self) -> DraftUnit | None:
         """The same window on the forward strand, where that is worth showing first."""
         return DraftUnit(self) if self.predicted.has_drafts else None
@@ -159,6 +164,10 @@ class DraftUnit:
     @property
     def kind(self) -> Hashable:
         return "draft", self.final.kind
+
+    @property
+    def reads(self) -> Hashable:
+        return self.final.reads
 
     def compute(
         self, others: Sequence[DraftUnit], above: Sequence[WindowMaps | None]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from higlass_plugin.compute.cache import Cache
 from higlass_plugin.compute.predicted import PredictedGenome
+from higlass_plugin.compute.urgent import Urgent
 from higlass_plugin.registry.address import Address, parse_url
 from higlass_plugin.registry.breakpoints import breakpoints, places
 from higlass_plugin.registry.edits import EditedView, edited_genome, short_name
@@ -52,7 +52,7 @@ def open_edit(
     address: Address,
     base: PredictedGenome,
     roots: Cache,
-    urgent: threading.Event,
+    urgent: Urgent,
     like: OpenEdit | None = None,
 ) -> OpenEdit:
     """Make the edited genome of an address.
@@ -81,7 +81,8 @@ def open_edit(
         assembly = f"{base.assembly}.{genome.name.rpartition('.')[2]}"
         view = replace(_view(edit, address, genome, changes, problems), assembly=assembly)
     name, shared = f"{base.name}#{edit}", None if like is None else like.predicted
-    predicted = PredictedGenome(engine, name, view.assembly, roots, urgent, base, shared)
+    url = str(address.sequence)
+    predicted = PredictedGenome(engine, name, view.assembly, roots, urgent, base, shared, url)
     return OpenEdit(predicted, view, address)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 from higlass_plugin.compute.cache import Cache
 from higlass_plugin.compute.predicted import PredictedGenome
+from higlass_plugin.compute.urgent import Urgent
 from higlass_plugin.registry.address import Address, UrlError
 from orca_cool.errors import OrcaCoolError
 from orca_cool.genome.source import SequenceSource
@@ -43,16 +43,26 @@ def engines_of(
     options : further arguments of :func:`~orca_cool.prediction.engine.make_engine`.
     """
     if not force_dtype:
-        types = chosen(model, options.get("device", "auto"), dtype, encoder_dtype)
-        dtype, encoder_dtype = types.dtype, types.encoder_dtype
-        for line in types.told:
-            say(line)
+        device = options.get("device", "auto")
+        dtype, encoder_dtype = types_of(model, device, dtype, encoder_dtype, say)
     options |= {"dtype": dtype, "encoder_dtype": encoder_dtype}
     if not isinstance(model, Model) or not model.spec.cell_types:
         return {"": make_engine(model, source, **options)}
     names = (model.spec.cell_type,) if model.spec.cell_type else model.spec.cell_types
     first = make_engine(model.for_cell_type(names[0]), source, **options)
     return {name: for_cell_type(first, name) for name in names}
+
+
+def types_of(
+    model: WindowModel, device: str, dtype: str, encoder_dtype: str, say: Callable[[str], None]
+) -> tuple[str, str]:
+    """Number types of decoders and encoder: those that are asked for, or float32 where they are
+    slower, which ``say`` is told.
+    """
+    types = chosen(model, device, dtype, encoder_dtype)
+    for line in types.told:
+        say(line)
+    return types.dtype, types.encoder_dtype
 
 
 def for_cell_type(engine: Engine, name: str) -> Engine:
@@ -76,7 +86,7 @@ class ServedModels:
         engines: dict[str, Engine],
         assembly: str,
         roots: Cache,
-        urgent: threading.Event,
+        urgent: Urgent,
     ) -> None:
         """Serve a model on a genome.
 
@@ -96,7 +106,10 @@ class ServedModels:
         for cell_type, engine in engines.items():
             name = f"{model}/{genome}" + (f" ({cell_type})" if cell_type else "")
             like = next(iter(made.values()), None)
-            made[cell_type] = PredictedGenome(engine, name, assembly, roots, urgent, like=like)
+            url = str(Address(model, genome, cell_type=cell_type))
+            made[cell_type] = PredictedGenome(
+                engine, name, assembly, roots, urgent, like=like, url=url
+            )
         self._served[model, genome] = made
 
     def names(self) -> list[tuple[str, str]]:

@@ -35,7 +35,10 @@ def status(registry: TilesetRegistry) -> JsonObject:
         "queue": 0 if scheduler is None else len(scheduler),
         "computed": 0 if scheduler is None else scheduler.computed,
         "failed": 0 if scheduler is None else scheduler.failed,
-        # what the computing thread did, in seconds of the clock and of its CPU
+        # those that compute in place of the server's own, and how many were replaced
+        "processes": len(registry.processes),
+        "processes_restarted": sum(process.restarts for process in registry.processes),
+        # what was computed, in seconds of the clock and of CPU
         "stages": []
         if scheduler is None
         else [
@@ -48,7 +51,8 @@ def status(registry: TilesetRegistry) -> JsonObject:
             encodings.nbytes
             for _, _, predicted in registry.served.each()
             if (encodings := getattr(predicted.engine, "encodings", None)) is not None
-        ),
+        )
+        + sum(process.encoded_bytes for process in registry.processes),
         "caches": {
             k: {"bytes": c.nbytes, "max_bytes": c.max_bytes, "hits": c.hits, "misses": c.misses}
             for k, c in caches.items()
@@ -62,6 +66,7 @@ def metrics(registry: TilesetRegistry) -> dict[str, float]:
     out: dict[str, float] = {k: found[k] for k in ("uptime_s", "edits", "tilesets", "queue")}
     out["encoded_bytes"] = found["encoded_bytes"]
     out |= {"units_computed_total": found["computed"], "tiles_failed_total": found["failed"]}
+    out["processes_restarted_total"] = found["processes_restarted"]
     for s in found["stages"]:
         name = s["stage"].replace(" ", "_")
         out |= {f"stage_{name}_cpu_seconds_total": s["cpu_s"]}
@@ -70,7 +75,8 @@ def metrics(registry: TilesetRegistry) -> dict[str, float]:
         out |= {
             "tiles_built_total": registry.scheduler.built,
             "compute_seconds_total": registry.scheduler.busy,
-            "encoded_bp_total": sum(p.engine.encoded_bp for _, _, p in registry.served.each()),
+            "encoded_bp_total": sum(p.engine.encoded_bp for _, _, p in registry.served.each())
+            + sum(process.encoded_bp for process in registry.processes),
         }
     for name, cache in found["caches"].items():
         out |= {

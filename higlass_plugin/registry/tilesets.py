@@ -15,8 +15,10 @@ from typing import Any
 from higlass_plugin.compute.attribution_units import ATTRIBUTION
 from higlass_plugin.compute.cache import Cache
 from higlass_plugin.compute.predicted import PredictedGenome
+from higlass_plugin.compute.process import PredictingProcess
 from higlass_plugin.compute.scheduler import Scheduler
 from higlass_plugin.compute.shares import NOBODY, Client
+from higlass_plugin.compute.workers import units_at_once
 from higlass_plugin.files.tileset import FileTileset
 from higlass_plugin.registry.address import (
     DIVIDED,
@@ -61,6 +63,7 @@ class TilesetRegistry:
     ----------
     instance : a random text; another one after each restart.
     scheduler : computes predictions; None before the first model is added.
+    processes : have the same models open, and compute in place of this one; to be set before that.
     observed_over_expected : log observed/expected of the first measured map, None if there is none.
     units, results, roots : caches of the values of units, of tiles, and of encoded top windows.
     urgent : see :class:`~higlass_plugin.compute.scheduler.Scheduler`.
@@ -77,6 +80,7 @@ class TilesetRegistry:
         self.units, self.results, self.roots = Cache(2 * part), Cache(part), Cache(part)
         self.urgent = threading.Event()
         self.scheduler: Scheduler | None = None
+        self.processes: Sequence[PredictingProcess] = ()
         self.observed_over_expected: Tileset | None = None
         # with a thread of its own, because the expected of a large file takes minutes
         self._measuring = Scheduler(self.units, self.results, 1, threading.Event())
@@ -114,9 +118,7 @@ class TilesetRegistry:
             self.observed_over_expected = self.observed_over_expected or ratio
 
     def uid(self, text: str) -> str:
-        """A uid for what a text describes, such as a file's path: the same after a restart, and not
-        to be guessed.
-        """
+        """A uid for what a text describes: the same after a restart, and not to be guessed."""
         return self._state.uid(text)
 
     def add_model(
@@ -139,8 +141,9 @@ class TilesetRegistry:
         engines = engines_of(model, source, **options)
         with self._lock:
             if self.scheduler is None:
-                size = next(iter(engines.values())).windows_per_batch
-                self.scheduler = Scheduler(self.units, self.results, size, self.urgent)
+                size = units_at_once(next(iter(engines.values())), len(self.processes))
+                about = self.units, self.results, size, self.urgent, self.processes
+                self.scheduler = Scheduler(*about)
             self.served.add(name, genome, engines, assembly, self.roots, self.urgent)
             for n, cell_type in enumerate(engines):
                 own = Address(name, genome, cell_type=cell_type)
@@ -314,10 +317,7 @@ class TilesetRegistry:
                 self.edits.forget(self._close_edit(edit))
 
     def _open_edit(self, address: Address, guest: bool) -> OpenEdit:
-        """The edited genome of an address, made if it is not open.
-
-        What a guest asks for stays what it was: a guest's, or somebody else's.
-        """
+        """The edited genome of an address, made if it is not open; it stays whose it was."""
         address = address.sequence
         edit = self._state.uid(f"edit {address}")
         found = self.edits.get(edit)

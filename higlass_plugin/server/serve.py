@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import signal
 import socket
+import tempfile
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from higlass_plugin.compute.cache import Cache
-from higlass_plugin.files.chromosomes import OrderedGenome, difference
-from higlass_plugin.files.contact_maps import map_chromsizes
 from higlass_plugin.files.open import open_file
 from higlass_plugin.files.tileset import CACHE_BYTES
 from higlass_plugin.registry.limits import Limits
@@ -19,75 +17,19 @@ from higlass_plugin.registry.tilesets import TilesetRegistry
 from higlass_plugin.server import listen
 from higlass_plugin.server.access import LOOPBACK
 from higlass_plugin.server.app import create_app
+from higlass_plugin.server.models import open_models, with_shared_encodings
+from higlass_plugin.server.options import ServeOptions
+from higlass_plugin.server.processes import start_processes
 from higlass_plugin.server.token import ServeError, open_browser, read_token
 from orca_cool.errors import ModelError
-from orca_cool.genome.open import open_genome
 from orca_cool.genome.source import SequenceSource
-from orca_cool.maps.weights import WEIGHT
 from orca_cool.model import heap
-from orca_cool.model.assembly import agreed_assembly
-from orca_cool.model.bundle import load_bundle
-from orca_cool.model.registry import home, resolve
-from orca_cool.prediction import WINDOW_DTYPES, WINDOW_STORE_SIZE
-from orca_cool.prediction.device import resolve_device
-from orca_cool.prediction.number_types import check_types
-from orca_cool.prediction.window_store import WindowStore, check_window_store
+from orca_cool.model.registry import home
+from orca_cool.prediction.window_store import check_window_store
 
 #: Threads that answer requests: many of them wait for predictions, those of a blocking server for
 #: minutes.
 THREADS, BLOCKING_THREADS = 64, 256
-
-
-@dataclass(frozen=True, kw_only=True)
-class ServeOptions:
-    """What is served, to whom, and where.
-
-    Attributes
-    ----------
-    models : names or folders of models.
-    genome : file, or name of a shipped genome; all models predict it.
-    files : maps, signals, genes and intervals that are shown with the predictions.
-    clr_weight_name : column of balancing weights of the maps among them.
-    host, port : address to listen on; port 0 finds a free one.
-    token : "auto" makes one up, which requests must show. One of your own is no option, because
-        other users of the machine see those.
-    token_file : file with the token; None: that of the environment variable ORCA_COOL_TOKEN. Where
-        there is neither, there is no token, which is allowed on the loopback interface only.
-    origins : web pages that may list, edit and save ("https://resgen.io").
-    blocking : answer requests for tiles when the tiles are computed, for HiGlass pages that do not
-        ask again as our own does.
-    browser : whether a browser is opened.
-    device, dtype, encoder_dtype, force_dtype : see :class:`orca_cool.prediction.job.Job`.
-    stores : folders of encodings, one for each model; none, or as many as models.
-    window_store, window_store_dtype, window_store_size, chrom_names, any_genome : see
-        :class:`orca_cool.prediction.job.Job`; all models share the store of windows.
-    state : folder of edits and saved views; None: ``serve`` in the user's folder.
-    cache_bytes : memory for windows and tiles.
-    """
-
-    models: tuple[str, ...]
-    genome: str
-    files: tuple[Path, ...] = ()
-    clr_weight_name: str = WEIGHT
-    host: str = "127.0.0.1"
-    port: int = 8989
-    token: str | None = None
-    token_file: Path | None = None
-    origins: tuple[str, ...] = ()
-    blocking: bool = False
-    browser: bool = True
-    device: str = "auto"
-    dtype: str = "float32"
-    encoder_dtype: str = "float32"
-    force_dtype: bool = False
-    stores: tuple[Path, ...] = ()
-    window_store: str | None = None
-    window_store_dtype: str = WINDOW_DTYPES[0]
-    window_store_size: float = WINDOW_STORE_SIZE
-    chrom_names: str | None = None
-    any_genome: bool = False
-    state: Path | None = None
-    cache_bytes: int = 1 << 30
 
 
 def serve(
@@ -115,8 +57,12 @@ def serve(
     check_window_store(options.window_store, options.window_store_dtype, options.window_store_size)
     listening = _listen(options.host, options.port)
     limits = Limits(cache_bytes=options.cache_bytes)
-    with listening, TilesetRegistry(options.state or home() / "serve", limits) as registry:
-        source = open_registry(registry, options, say)
+    with (
+        listening,
+        tempfile.TemporaryDirectory(prefix="orca-cool-serve-") as folder,
+        TilesetRegistry(options.state or home() / "serve", limits) as registry,
+    ):
+        source = open_registry(registry, options, say, Path(folder))
         app = create_app(
             registry,
             token=token,
@@ -155,65 +101,30 @@ def _stopping() -> threading.Event:
 
 
 def open_registry(
-    registry: TilesetRegistry, options: ServeOptions, say: Callable[[str], None]
+    registry: TilesetRegistry, options: ServeOptions, say: Callable[[str], None], folder: Path
 ) -> SequenceSource:
     """Open the files and the models that are to be served.
 
     Parameters
     ----------
     registry : gets their tilesets. say : see :func:`serve`.
+    folder : for what several processes share as long as the server runs.
 
     Returns
     -------
-    The genome as it is served. If a measured map has the genome's chromosomes in another order,
-    they are served in that order, so that map and prediction can share an axis.
+    The genome as it is served, see :func:`~higlass_plugin.server.models.open_models`.
     """
-    resolve_device(options.device)
-    check_types(options.dtype, options.encoder_dtype, options.force_dtype)
-    bundles = [load_bundle(resolve(model)) for model in options.models]
-    source = open_genome(options.genome, options.chrom_names)
-    assemblies = []
-    for bundle in bundles:
-        assembly, warning = agreed_assembly(bundle.spec, source, options.any_genome)
-        assemblies.append(assembly)
-        if warning is not None:
-            say(f"warning: {warning}")
-    source = _in_order_of_maps(source, options.files, say)
-    windows = None
-    if options.window_store is not None:
-        windows = WindowStore(
-            options.window_store, dtype=options.window_store_dtype, size=options.window_store_size
-        )
-    _add_files(registry, options, source, assemblies[0])
-    for k, (name, bundle) in enumerate(zip(options.models, bundles)):
+    models = open_models(options, say)
+    source = models[0].source
+    _add_files(registry, options, source, models[0].assembly)
+    if options.nproc > 1:
+        models = with_shared_encodings(models, folder)
+        registry.processes = start_processes(options, models)
+    for model in models:
         registry.add_model(
-            Path(name).name,
-            bundle,
-            source.name,
-            source,
-            assemblies[k],
-            device=options.device,
-            dtype=options.dtype,
-            encoder_dtype=options.encoder_dtype,
-            force_dtype=options.force_dtype,
-            say=say,
-            store=options.stores[k] if options.stores else None,
-            window_store=windows,
+            model.name, model.bundle, source.name, source, model.assembly, **model.options
         )
     return source
-
-
-def _in_order_of_maps(
-    source: SequenceSource, files: tuple[Path, ...], say: Callable[[str], None]
-) -> SequenceSource:
-    order = next((sizes for sizes in map(map_chromsizes, files) if sizes is not None), None)
-    if order is None or not difference(order, source.chromsizes):
-        return source
-    ordered = OrderedGenome(source, order)
-    if difference(order, ordered.chromsizes):
-        return source
-    say(f"chromosomes in the order of the measured map: {', '.join(ordered.chromsizes)}")
-    return ordered
 
 
 def _add_files(

@@ -95,6 +95,16 @@ PATH = click.Path(path_type=Path)
     help="Memory for windows and tiles; each model has 768 MB for encodings besides, and the "
     "program itself takes about 0.5 GB.",
 )
+@click.option(
+    "--nproc",
+    "-p",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Processes that predict, which share the cores or take the GPUs in turn: as many people "
+    "look at different places without waiting for each other. Each takes about as much memory as "
+    "a server.",
+)
 def serve(no_browser: bool, **options: Any) -> None:
     """Show predicted maps in HiGlass, in a browser, computed as you look; beside them measured maps
     and tracks.
@@ -103,7 +113,7 @@ def serve(no_browser: bool, **options: Any) -> None:
     it.
     """
     try:
-        from higlass_plugin.server.serve import ServeOptions
+        from higlass_plugin.server.options import ServeOptions
         from higlass_plugin.server.serve import serve as run
     except ImportError as error:
         raise OrcaCoolError(

@@ -55,12 +55,12 @@ def steps(monkeypatch):
     steps.seen = []
     compute = Scheduler._compute
 
-    def one(self, batch):
+    def one(self, batch, worker):
         while not steps.acquire(timeout=0.02):
             if self._stopped:
                 return
         steps.seen.append([unit for unit, _ in batch])
-        compute(self, batch)
+        compute(self, batch, worker)
 
     monkeypatch.setattr(Scheduler, "_compute", one)
     return steps
@@ -91,7 +91,7 @@ def watch(registry, text, steps):
         steps.release()
         while len(steps.seen) == before and registry.progress([text])["pending"]:
             time.sleep(0.002)
-        while registry.scheduler._current is not None and steps._value:
+        while registry.scheduler.workers[0].job is not None and steps._value:
             time.sleep(0.002)
     raise AssertionError("the tile is never final")
 

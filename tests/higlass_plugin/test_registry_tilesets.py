@@ -379,9 +379,9 @@ def test_a_tile_that_is_not_ready_is_answered_at_once_and_reported_when_it_is(bu
         hold = threading.Event()
         compute = type(registry.scheduler)._compute
 
-        def slow(self, batch):
+        def slow(self, *batch):
             hold.wait()
-            compute(self, batch)
+            compute(self, *batch)
 
         monkeypatch.setattr(type(registry.scheduler), "_compute", slow)
         text = registry.listed()[0].uid + ".4.0.0"
@@ -424,7 +424,7 @@ def test_what_is_there_is_shown_meanwhile(bundle, monkeypatch):
         monkeypatch.setattr(
             type(registry.scheduler),
             "_compute",
-            lambda self, batch: time.sleep(0.01) or (_ for _ in ()).throw(Preempted()),
+            lambda self, *batch: time.sleep(0.01) or (_ for _ in ()).throw(Preempted()),
         )
         text = f"{uid}.{resolutions.index(40)}.0.0.logoe"
         tile = registry.tiles([text], wait=0)[text]
@@ -465,7 +465,7 @@ def test_a_window_that_fails_is_one_tiles_message(bundle, monkeypatch):
 def test_an_unforeseen_error_is_not_told_in_full(bundle, monkeypatch, caplog):
     with make(bundle) as registry:
         text = registry.listed()[0].uid + ".4.0.0"
-        monkeypatch.setattr(type(registry.scheduler), "_compute", lambda self, batch: 1 / 0)
+        monkeypatch.setattr(type(registry.scheduler), "_compute", lambda self, *batch: 1 / 0)
         assert (
             registry.tiles([text], wait=None)[text]["error"] == "internal error: ZeroDivisionError"
         )
@@ -510,7 +510,7 @@ def test_order_of_jobs(monkeypatch):
     scheduler = Scheduler(Cache(100), Cache(100), 1, threading.Event())
     try:
         scheduler.want([(Target("first", [Step("first", order, gate)]), 0)])
-        while scheduler._current is None:
+        while scheduler.workers[0].job is None:
             time.sleep(0.001)
         scheduler.want([(Target("long", [Step(f"long {k}", order) for k in range(3)]), 0)])
         scheduler.want(
