@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException
 
 from higlass_plugin.registry.tilesets import TilesetRegistry
 from higlass_plugin.server.access import LOOPBACK, Access
+from higlass_plugin.server.analysis import Analysis
 from higlass_plugin.server.http import add_security_headers, http_error, internal_error, user_error
 from higlass_plugin.server.views import STATIC, Views
 from orca_cool.errors import OrcaCoolError
@@ -60,7 +61,7 @@ def create_blueprint(
     max_body : bytes that the body of a request may have.
     """
     access = Access(token, allow_origins, hosts, max_body)
-    views = Views(registry, access, blocking)
+    views, analysis = Views(registry, access, blocking), Analysis(registry)
     blueprint = Blueprint(
         "orca_cool", __name__, static_folder=str(STATIC), static_url_path="/static"
     )
@@ -87,6 +88,9 @@ def create_blueprint(
     route("/api/v1/viewconfs/", views.viewconfs, "GET", "POST")
     route("/api/v1/edits/", views.edits, "GET", "POST", "DELETE")
     route("/api/v1/status/", views.status, "GET", "POST")
+    route("/api/v1/download/", analysis.download, "GET")
+    route("/api/v1/compare/", analysis.compare, "GET")
+    route("/api/v1/questions/", analysis.questions, "GET")
     blueprint.before_request(access.admit)
     blueprint.after_request(views.finish)
     blueprint.register_error_handler(OrcaCoolError, user_error)

@@ -1,0 +1,91 @@
+"""Answers about what a view shows: its numbers as a file, how well two maps agree, and what can be
+asked of a place.
+"""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from flask import Response, request, send_file
+
+from higlass_plugin.registry.seen import Seen, compared, seen
+from higlass_plugin.registry.tilesets import TilesetRegistry
+from higlass_plugin.registry.why import questions
+from higlass_plugin.server import downloads
+from higlass_plugin.server.http import RequestError, client, json_response, number_argument
+from higlass_plugin.server.places import Places
+
+#: Seconds that a request waits for tiles that are not computed yet.
+WAIT = 5.0
+#: Requests of one address that are answered at once.
+MAX_AT_ONCE = 4
+
+
+class Analysis:
+    """The functions that answer; routes are in :func:`higlass_plugin.server.app.create_blueprint`.
+
+    Parameters
+    ----------
+    registry : the tilesets.
+    """
+
+    def __init__(self, registry: TilesetRegistry):
+        self.registry = registry
+        self.places = Places(MAX_AT_ONCE)
+
+    def download(self) -> Response:
+        """``?d=UID&region=chrII:200,000-300,000&resolution=2000&format=npz``: the values of a
+        tileset as a file (:mod:`higlass_plugin.server.downloads`). 503 while tiles of it are being
+        computed: ask again.
+        """
+        with self._place(), tempfile.TemporaryDirectory() as folder:
+            found = self._seen("d")
+            path = downloads.write(found, request.args.get("format", "npz"), Path(folder))
+            data = io.BytesIO(path.read_bytes())
+        return send_file(
+            data,
+            mimetype="text/plain" if path.suffix == ".tsv" else "application/octet-stream",
+            as_attachment=True,
+            download_name=path.name,
+        )
+
+    def compare(self) -> Response:
+        """``?a=UID&b=UID&region=REGION&resolution=BP``: Pearson's r and HiCRep's SCC of two maps
+        (:func:`higlass_plugin.registry.seen.compared`).
+        """
+        with self._place():
+            return json_response(compared(self._seen("a"), self._seen("b")))
+
+    def questions(self) -> Response:
+        """``?d=UID&first=chrII:238,265&second=chrII:302,000&resolution=BP``: what can be asked of a
+        pixel (:func:`higlass_plugin.registry.why.questions`).
+        """
+        uid, first, second = (request.args.get(name, "") for name in ("d", "first", "second"))
+        resolution = number_argument("resolution", 0)
+        with self._place():
+            return json_response(questions(self.registry, uid, first, second, resolution))
+
+    def _seen(self, name: str) -> Seen:
+        return seen(
+            self.registry,
+            request.args.get(name, ""),
+            request.args.get("region", ""),
+            number_argument("resolution", 0),
+            wait=WAIT,
+            client=client(),
+        )
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        """One of the places of an address; RequestError if all are taken."""
+        with self.places.take(client()[0]) as free:
+            if not free:
+                raise RequestError(
+                    f"{MAX_AT_ONCE} such requests of this address are being answered; try again",
+                    429,
+                )
+            yield
