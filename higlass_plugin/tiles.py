@@ -229,3 +229,18 @@ def with_overview(resolutions: Sequence[int], length: int, bins: int) -> list[in
     while length > out[-1] * bins * MAX_TILES:
         out.append(2 * out[-1])
     return out
+
+
+def chrom_sizes(rows: Sequence[Sequence[Any]], cumulative: bool) -> JsonObject:
+    """Chromosome sizes as the API gives them as JSON.
+
+    Parameters
+    ----------
+    rows : [[chromosome, bp], ...].
+    cumulative : add where each chromosome begins on the axis, as "offset".
+    """
+    offset, sizes = 0, {}
+    for chrom, size in rows:
+        sizes[chrom] = {"size": size, "offset": offset} if cumulative else {"size": size}
+        offset += size
+    return sizes

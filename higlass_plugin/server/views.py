@@ -33,7 +33,14 @@ from higlass_plugin.server.http import (
 from higlass_plugin.server.metrics import Metrics
 from higlass_plugin.server.places import Pace, Places
 from higlass_plugin.server.saved_views import SavedViews
-from higlass_plugin.tiles import MAX_TEXT, JsonObject, TileError, failed_tile_of, parse_tile_id
+from higlass_plugin.tiles import (
+    MAX_TEXT,
+    JsonObject,
+    TileError,
+    chrom_sizes,
+    failed_tile_of,
+    parse_tile_id,
+)
 from higlass_plugin.tilesets.base import Tileset
 from orca_cool.errors import OrcaCoolError
 
@@ -202,11 +209,7 @@ class Views:
                 content_type="text/tab-separated-values; charset=utf-8",
             )
         cumulative = request.args.get("cum") not in (None, "0", "")
-        offset, sizes = 0, {}
-        for chrom, size in rows:
-            sizes[chrom] = {"size": size, "offset": offset} if cumulative else {"size": size}
-            offset += size
-        return json_response(sizes)
+        return json_response(chrom_sizes(rows, cumulative))
 
     def suggest(self) -> Response:
         """``?d=UID&ac=TEXT``: genes whose names begin with the text; none of a tileset without
