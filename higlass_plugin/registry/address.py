@@ -11,7 +11,7 @@ from orca_cool.errors import OrcaCoolError
 from orca_cool.perturb.objective_text import parse_objective
 
 #: What a URL's ``track`` may be.
-TRACKS = ("map", "insulation", "compartments", "profile", "attribution")
+TRACKS = ("map", "insulation", "compartments", "profile", "attribution", "file")
 #: Limits of an edited genome: characters of all its edits together, number of changes, and length
 #: as a multiple of the reference's.
 MAX_TEXT, MAX_CHANGES, MAX_GROWTH = 200_000, 1000, 2
@@ -34,10 +34,13 @@ class Address:
     vcf : lines of VCF whose variants are made too; "" for none.
     track : one of TRACKS. profile : name of the chromatin profile, if the track is "profile".
     lifted : show the map of the edited genome at the coordinates of the reference.
-    difference : show ln(alternate / reference), at the coordinates of the reference.
+    difference : show ln(alternate / reference), or of a score alternate less reference, at the
+        coordinates of the reference.
     cell_type : whose maps, of a model of several cell types; "" of a model of one.
     objective : whose attribution it is, if the track is "attribution". resolution : level at which
         the objective is read; "" for the finest that holds it.
+    file : uid of a served file whose intervals are shown on the edited genome, if the track is
+        "file".
     """
 
     model: str
@@ -51,6 +54,7 @@ class Address:
     cell_type: str = ""
     objective: str = ""
     resolution: str = ""
+    file: str = ""
 
     def __str__(self) -> str:
         query = []
@@ -64,6 +68,8 @@ class Address:
             query.append(("objective", self.objective))
         if self.resolution:
             query.append(("resolution", self.resolution))
+        if self.file:
+            query.append(("file", self.file))
         if self.lifted:
             query.append(("lift", "reference"))
         if self.difference:
@@ -126,6 +132,8 @@ def parse_url(url: str) -> Address:
             address = replace(address, cell_type=value)
         elif key == "objective":
             address = replace(address, objective=_objective(value))
+        elif key == "file":
+            address = replace(address, file=value)
         elif key == "resolution":
             address = replace(address, resolution=value.strip()[:100])
         elif key in ("lift", "frame") and value == "reference":  # "frame" in version 0.1
@@ -137,11 +145,19 @@ def parse_url(url: str) -> Address:
         else:
             known = (
                 f"edit, vcf, cell_type, track ({', '.join(TRACKS)}), profile, objective, "
-                f"resolution, lift=reference, value=difference"
+                f"resolution, file, lift=reference, value=difference"
             )
             raise UrlError(f"the URL {shown!r} says {key[:100]}={value[:100]!r}; it takes {known}")
-    if address.lifted and (not address.edited or address.track != "map"):
-        raise UrlError(f"the URL {shown!r}: lift and value are of the map of an edited genome")
+    scores = ("insulation", "compartments") if address.difference else ()
+    if address.lifted and (not address.edited or address.track not in ("map", *scores)):
+        raise UrlError(
+            f"the URL {shown!r}: lift and value are of the map of an edited genome, value also of "
+            f"its insulation and compartments"
+        )
+    if (address.track == "file") != bool(address.file) or (address.file and not address.edited):
+        raise UrlError(
+            f"the URL {shown!r}: track=file and file=UID go together, for an edited genome"
+        )
     if (address.track == "profile") != bool(address.profile):
         raise UrlError(f"the URL {shown!r}: track=profile and profile=NAME go together")
     if (address.track == "attribution") != bool(address.objective):

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from higlass_plugin.compute.cache import Cache
 from higlass_plugin.compute.predicted import PredictedGenome
 from higlass_plugin.compute.urgent import Urgent
-from higlass_plugin.registry.address import Address, parse_url
+from higlass_plugin.files.tileset import FileTileset
+from higlass_plugin.registry.address import Address, UrlError, parse_url
 from higlass_plugin.registry.breakpoints import breakpoints, places
 from higlass_plugin.registry.edits import EditedView, edited_genome, short_name
 from higlass_plugin.registry.limits import Limits
@@ -18,6 +19,7 @@ from higlass_plugin.registry.predicted_tilesets import addresses_of_edit
 from higlass_plugin.registry.served import for_cell_type
 from higlass_plugin.registry.state import State
 from higlass_plugin.tilesets.base import ModelTileset, Tileset
+from higlass_plugin.tilesets.lifted_file import LIFTABLE
 from orca_cool.errors import OrcaCoolError
 from orca_cool.genome.changes import Change
 from orca_cool.genome.edited import EditedGenome
@@ -97,7 +99,7 @@ def _view(
     found = breakpoints(genome)
     return EditedView(
         id=edit,
-        name=short_name(changes),
+        name=short_name(address, changes),
         url=str(address),
         assembly="",
         model=address.model,
@@ -122,12 +124,17 @@ class EditedGenomes:
     ----------
     state : remembers ids, URLs and times of use over restarts.
     limits : how many stay open, how many are remembered, and for how long.
+
+    Attributes
+    ----------
+    files : served files, by uid, whose intervals are shown on edited genomes, too.
     """
 
     def __init__(self, state: State, limits: Limits):
         self._state, self._limits = state, limits
         self._open: OrderedDict[str, OpenEdit] = OrderedDict()
         self._urls: dict[str, str] = {}
+        self.files: dict[str, FileTileset] = {}
 
     def __len__(self) -> int:
         """Number of open edited genomes."""
@@ -136,6 +143,16 @@ class EditedGenomes:
     def get(self, edit: str) -> OpenEdit | None:
         """An edited genome by its id; None if it is not open."""
         return self._open.get(edit)
+
+    def add_file(self, tileset: Tileset) -> None:
+        """Show the intervals of a served file on edited genomes, too; nothing if it has none."""
+        if isinstance(tileset, FileTileset) and tileset.datatype in LIFTABLE:
+            self.files[tileset.uid] = tileset
+
+    def check_file(self, address: Address) -> None:
+        """UrlError if an address names a file whose intervals are not shown on edited genomes."""
+        if address.file and address.file not in self.files:
+            raise UrlError(f"there is no file {address.file[:64]!r} of genes or intervals here")
 
     def like(self, address: Address) -> OpenEdit | None:
         """An open edited genome that differs from that of an address by the cell type alone."""
@@ -202,7 +219,7 @@ class EditedGenomes:
         same = [saved for saved in self._state.saved() if saved.guest == opened.guest]
         for old in same[:-most]:
             self._state.forget(old.edit)
-            for address in addresses_of_edit(parse_url(old.url)).values():
+            for address in addresses_of_edit(parse_url(old.url), list(self.files)).values():
                 self._urls.pop(self._state.uid(str(address)), None)
 
     def adopt(self, edit: str) -> None:
@@ -254,5 +271,5 @@ class EditedGenomes:
         self._state.forget(opened.view.id)
 
     def _learn(self, address: Address, url: str) -> None:
-        for own in addresses_of_edit(address).values():
+        for own in addresses_of_edit(address, list(self.files)).values():
             self._urls[self._state.uid(str(own))] = url

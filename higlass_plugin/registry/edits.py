@@ -191,10 +191,18 @@ def _changes_of_vcf(
             ) from error
 
 
-def short_name(changes: Sequence[Change]) -> str:
-    """What was changed, in at most 80 characters."""
-    texts = [str(change) for change in changes[:3]]
-    if len(changes) > 3:
-        texts = [texts[0], f"and {len(changes) - 1:,} more"]
+def short_name(address: Address, changes: Sequence[Change]) -> str:
+    """What was changed, in at most 80 characters: as it was typed; of VCF lines, in the grammar of
+    edits.
+
+    Parameters
+    ----------
+    changes : all that were made.
+    """
+    texts = list(address.edits)
+    if address.vcf:
+        texts += ["variants of the VCF"] if texts else [str(change) for change in changes]
+    if len(texts) > 3:
+        texts = [texts[0], f"and {len(texts) - 1:,} more"]
     name = "; ".join(texts)
     return name if len(name) <= 80 else f"{name[:77]}..."

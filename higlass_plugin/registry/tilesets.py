@@ -82,7 +82,7 @@ class TilesetRegistry:
         self.scheduler: Scheduler | None = None
         self.processes: Sequence[PredictingProcess] = ()
         self.observed_over_expected: Tileset | None = None
-        # with a thread of its own, because the expected of a large file takes minutes
+        # the expected of a large file takes minutes
         self._measuring = Scheduler(self.units, self.results, 1, threading.Event())
         self._lock = threading.RLock()
         self._opening = threading.Semaphore(2)  # edited genomes that are made at once
@@ -102,6 +102,7 @@ class TilesetRegistry:
                 raise OrcaCoolError(f"{tileset.name!r} is served twice")
             self.tilesets[tileset.uid] = tileset
             self._listed.append(tileset.uid)
+            self.edits.add_file(tileset)
 
     def add_observed(self, tileset: FileTileset, path: Path) -> None:
         """Serve log observed/expected of a measured map.
@@ -156,9 +157,7 @@ class TilesetRegistry:
     # ---- finding tilesets
 
     def listed(self) -> list[Tileset]:
-        """Files and predictions of the reference. Edited genomes are not listed: who made one knows
-        its uids.
-        """
+        """Files and predictions of the reference."""
         with self._lock:
             return [self.tilesets[uid] for uid in self._listed]
 
@@ -210,6 +209,7 @@ class TilesetRegistry:
         base = self.served.predicted(address)
         if address.track == "profile" and address.profile not in base.engine.spec.profiles:
             raise UrlError(f"model {address.model!r} has no profile {address.profile[:100]!r}")
+        self.edits.check_file(address)
         opened = self._open_edit(address, guest) if address.edited else None
         with self._lock:
             tileset = self._open_tileset(address, opened.predicted if opened else base, opened)
@@ -245,10 +245,10 @@ class TilesetRegistry:
         genome.
         """
         assert self.scheduler is not None
-        uid = self._state.uid(str(address))
+        uid, edit = self._state.uid(str(address)), None if opened is None else opened.view.name
         if uid not in self.tilesets:
-            edit = None if opened is None else opened.view.name
-            self.tilesets[uid] = predicted_tileset(address, predicted, self.scheduler, uid, edit)
+            about = self.scheduler, uid, edit, self.edits.files.get(address.file)
+            self.tilesets[uid] = predicted_tileset(address, predicted, *about)
             if opened is not None:
                 opened.tilesets.append(uid)
         return self.tilesets[uid]
@@ -338,7 +338,7 @@ class TilesetRegistry:
 
     def _keep_edit(self, made: OpenEdit, address: Address) -> OpenEdit:
         """Keep an edited genome with its tilesets; others may have to make room."""
-        for kind, own in addresses_of_edit(address).items():
+        for kind, own in addresses_of_edit(address, list(self.edits.files)).items():
             made.view.tilesets[kind] = self._open_tileset(own, made.predicted, made).uid
         self.edits.add(made, address)
         for edit in self.edits.surplus():

@@ -85,6 +85,7 @@ def edit_viewconf(
         "layout": {"x": 0, "y": 0, "w": 4, "h": 12},
         "initialXDomain": list(views.domain),
         "initialYDomain": list(views.domain),
+        "tracks": reference.view["tracks"] | {"whole": views.marks_of_reference()},
     }
     reference.locked["orca-values"].append((alternate["uid"], "edited-weight"))
     reference.locked["orca-insulation"].append((alternate["uid"], "insulation"))

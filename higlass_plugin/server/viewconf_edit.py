@@ -48,6 +48,7 @@ class EditViews:
     def __init__(self, reference: ReferenceView, edited: EditedView, server: str):
         self.edited, self.server = edited, server
         self.assembly, self.value = reference.assembly, reference.value
+        self.rows = reference.view["tracks"]["top"]
         self.axis, self.edited_axis = Axis(reference.chromsizes), Axis(edited.contigs)
         self.junctions = on_axis(self.edited_axis, edited.junctions)
         self.stops = [
@@ -74,11 +75,7 @@ class EditViews:
             content = track("heatmap", f"edited-{value}", self._source(own), options=options)
             values[value] = {"label": drawn["label"], "contents": [content]}
         above, left = chromosome_labels(self._source(own))
-        scores = [
-            score_track(name, self._source(replace(own, track=name)))
-            for name in SCORES
-            if name in self.edited.tilesets
-        ]
+        rows = [self._own_row(row, own) for row in self.rows if row["uid"] != above["uid"]]
         orca = {"role": "edit", "shift": self.shift, "stops": self.stops, **self._shared()}
         return {
             "uid": f"edit-{self.edited.id}",
@@ -86,7 +83,7 @@ class EditViews:
             "initialXDomain": [position + self.shift for position in self.domain],
             "initialYDomain": [position + self.shift for position in self.domain],
             "tracks": {
-                "top": [above, *scores],
+                "top": [above, *rows],
                 "left": [left],
                 "center": [maps_track(values, self.value, orca)],
                 "whole": marks(self.junctions),
@@ -100,6 +97,7 @@ class EditViews:
         options = {**VALUES["logoe"]["options"], "name": name, **UPPER}
         source = self._source(replace(lifted, difference=True))
         above, left = chromosome_labels(self._source(lifted))
+        rows = [self._row_of_difference(row) for row in self.rows if row["uid"] != above["uid"]]
         centre = {
             "type": "combined",
             "uid": "maps",
@@ -112,12 +110,40 @@ class EditViews:
             "initialXDomain": list(self.domain),
             "initialYDomain": list(self.domain),
             "tracks": {
-                "top": [above],
+                "top": [above, *rows],
                 "left": [left],
                 "center": [centre],
-                "whole": marks(on_axis(self.axis, self.edited.places)),
+                "whole": self.marks_of_reference(),
             },
         }
+
+    def marks_of_reference(self) -> list[JsonObject]:
+        """Lines at the breakpoints in the reference's coordinates."""
+        return marks(on_axis(self.axis, self.edited.places))
+
+    def _own_row(self, row: JsonObject, own: Address) -> JsonObject:
+        """What the edited genome has in the place of a track above the reference's map. A row that
+        it has nothing for is left empty, so that the maps of all views stand at one height.
+        """
+        name = row["uid"]
+        if name in SCORES and name in self.edited.tilesets:
+            return score_track(name, self._source(replace(own, track=name)))
+        if f"file-{row.get('tilesetUid')}" in self.edited.tilesets:
+            source = self._source(replace(own, track="file", file=row["tilesetUid"]))
+            return {k: v for k, v in row.items() if k not in ("server", "tilesetUid")} | source
+        return {"type": "empty", "uid": name, "height": row["height"]}
+
+    def _row_of_difference(self, row: JsonObject) -> JsonObject:
+        """What the view of the difference has in the place of a track above the reference's map:
+        files as they are, and what the edit changes of a score.
+        """
+        name = row["uid"]
+        if name not in SCORES:
+            return row
+        if f"{name}-difference" not in self.edited.tilesets:
+            return {"type": "empty", "uid": name, "height": row["height"]}
+        changed = replace(parse_url(self.edited.url), lifted=True, difference=True, track=name)
+        return score_track(name, self._source(changed), difference=True)
 
     def _source(self, address: Address) -> JsonObject:
         """Where the tiles of an address come from. It names the URL, not the uid, so that a server

@@ -58,6 +58,22 @@ SCORES: dict[str, JsonObject] = {
     },
 }
 
+#: How the difference of two predicted scores is drawn: alternate less reference.
+CHANGES: dict[str, JsonObject] = {
+    "insulation": {
+        "name": "change of insulation (log2)",
+        "colorRange": ["#2166ac", "#f7f7f7", "#b2182b"],
+        "valueScaleMin": -1.0,
+        "valueScaleMax": 1.0,
+    },
+    "compartments": {
+        "name": "change of compartments (E1)",
+        "colorRange": ["#2166ac", "#f7f7f7", "#b2182b"],
+        "valueScaleMin": -2.5,
+        "valueScaleMax": 2.5,
+    },
+}
+
 #: How the track of an attribution is drawn, which no view shows by itself.
 ATTRIBUTION: JsonObject = {"name": "attribution", "barFillColor": "#1b7837"}
 
@@ -108,13 +124,15 @@ def chromosome_labels(source: JsonObject) -> tuple[JsonObject, JsonObject]:
     )
 
 
-def score_track(name: str, source: JsonObject) -> JsonObject:
-    """The track of a predicted score, one of SCORES."""
+def score_track(name: str, source: JsonObject, difference: bool = False) -> JsonObject:
+    """The track of a predicted score, one of SCORES, or of its ``difference`` between two
+    genomes.
+    """
     options = {
-        **SCORES[name],
+        **(CHANGES if difference else SCORES)[name],
         "labelPosition": "topLeft",
         "labelShowAssembly": False,
-        "axisPositionHorizontal": "hidden",
+        "axisPositionHorizontal": "right",
         "showMousePosition": True,
     }
     return track("horizontal-bar", name, source, height=40, options=options)

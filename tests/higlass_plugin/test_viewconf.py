@@ -257,7 +257,13 @@ def test_an_edit_is_beside_its_reference(registry):
         "labels-top": frame,
         "labels-left": frame,
         "difference": edited.tilesets["difference"],
+        "insulation": edited.tilesets["insulation-difference"],
+        "compartments": edited.tilesets["compartments-difference"],
     }
+
+    rows = [[(t["uid"], t["height"]) for t in view["tracks"]["top"]] for view in conf["views"]]
+    assert rows[0] == rows[1] == rows[2], "the maps of all views stand at one height"
+    assert reference["tracks"]["whole"] == difference["tracks"]["whole"], "breakpoints in all views"
 
     marks = [
         (track["type"], track.get("x", track.get("y")))
