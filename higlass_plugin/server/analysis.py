@@ -18,9 +18,14 @@ from higlass_plugin.registry.why import questions
 from higlass_plugin.server import downloads
 from higlass_plugin.server.http import RequestError, client, json_response, number_argument
 from higlass_plugin.server.places import Places
+from higlass_plugin.tilesets.base import ModelTileset
+from orca_cool.genome.regions import parse_region
+from orca_cool.genome.source import codes_to_letters
 
 #: Seconds that a request waits for tiles that are not computed yet.
 WAIT = 5.0
+#: Letters of sequence that a request gets.
+MAX_LETTERS = 10_000
 #: Requests of one address that are answered at once.
 MAX_AT_ONCE = 4
 
@@ -68,6 +73,24 @@ class Analysis:
         resolution = number_argument("resolution", 0)
         with self._place():
             return json_response(questions(self.registry, uid, first, second, resolution))
+
+    def sequence(self) -> Response:
+        """``?d=UID&region=chrII:238,208-238,325``: the letters of a region of the genome that a
+        predicted tileset is of, edited or not: ``{region, letters}``.
+        """
+        tileset = self.registry[request.args.get("d", "")]
+        if not isinstance(tileset, ModelTileset):
+            raise RequestError(f"{tileset.name!r} is not predicted from a sequence")
+        own = tileset.coord_system == tileset.predicted.assembly
+        predicted = tileset.predicted if own else tileset.predicted.base
+        region = parse_region(request.args.get("region", ""), predicted.axis.chromsizes)
+        if len(region) > MAX_LETTERS:
+            raise RequestError(
+                f"{region} has {len(region):,} bp; letters of at most {MAX_LETTERS:,} bp are given"
+            )
+        codes = predicted.engine.source.fetch(region.chrom, region.start, region.end)
+        letters = codes_to_letters(codes).decode("ascii")
+        return json_response({"region": str(region), "letters": letters})
 
     def _seen(self, name: str) -> Seen:
         return seen(

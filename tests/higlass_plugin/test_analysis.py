@@ -20,6 +20,7 @@ from higlass_plugin.registry.tilesets import TilesetRegistry
 from higlass_plugin.server import analysis
 from higlass_plugin.server.app import create_app
 from higlass_plugin.tiles import parse_tile_id
+from orca_cool.genome.source import codes_to_letters
 from orca_cool.maps.metrics import scc
 from orca_cool.maps.open import open_map
 from orca_cool.model.bundle import load_bundle, save_bundle
@@ -273,3 +274,19 @@ def test_what_cannot_be_asked_is_told(client, registry):
         assert "is not a predicted map in the coordinates of its own genome" in told
     assert "has no bins of 41 bp" in ask(client, uid, "a:1", "a:2", 41, 400)["error"]
     assert "'a:99999'" in ask(client, uid, "a:99999", "a:2", status=400)["error"]
+
+
+def test_letters_are_those_of_the_genome(client, registry):
+    def letters(uid, region, status=200):
+        return get(client, "sequence", status, d=uid, region=region).get_json()
+
+    uid = uid_of(registry)
+    found = letters(uid, "a:900-1,100")
+    whole = codes_to_letters(SOURCE.fetch("a", 0, SIZES["a"])).decode()
+    assert found == {"region": "a:900-1,100", "letters": whole[900:1_100]}
+    edited = uid_of(registry, edit=EDIT)
+    assert letters(edited, "a:900-1,100")["letters"] == whole[900:1_013] + whole[2_401:2_488]
+    lifted = uid_of(registry, edit=EDIT, lift="reference")
+    assert letters(lifted, "a:900-1,100")["letters"] == whole[900:1_100]
+    assert "letters of at most 10,000 bp" in letters(uid, "a", 400)["error"]
+    assert "'z'" in letters(uid, "z:1-2", 400)["error"]
