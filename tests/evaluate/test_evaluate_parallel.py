@@ -73,7 +73,7 @@ def test_dask_workers_find_what_one_process_finds(here, monkeypatch):
     assert_same(here, "dask")
 
 
-@pytest.mark.slow
+@pytest.mark.long  # in CI dask's workers are tested, and ranks of other verbs
 def test_ranks_of_torchrun_find_what_one_process_finds(here):
     root = str(Path(oc.__file__).resolve().parents[1])
     run = "-m torch.distributed.run --nproc-per-node 2 --master-addr 127.0.0.1 --master-port"

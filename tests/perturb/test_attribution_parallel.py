@@ -69,7 +69,7 @@ def assert_same(folder: Path, kind: str, stem: str) -> None:
     assert [name for name in found if found[name] != expected[name]] == []
 
 
-@pytest.mark.slow
+@pytest.mark.long  # in CI those of variants: all share their work in one way
 def test_ranks_of_torchrun_write_what_one_process_writes(here):
     root = str(Path(oc.__file__).resolve().parents[1])
     run = "-m torch.distributed.run --nproc-per-node 2 --master-addr 127.0.0.1 --master-port"

@@ -105,7 +105,7 @@ def test_pieces_are_all_sequences_once():
         assert all(numbers.start % batch == 0 and len(numbers) <= batch for _, numbers in both)
 
 
-@pytest.mark.slow
+@pytest.mark.long  # in CI those of variants: all share their work in one way
 @pytest.mark.parametrize("kind", SCREENS)
 def test_ranks_of_torchrun_write_what_one_process_writes(here, kind):
     done = subprocess.run(
@@ -116,7 +116,7 @@ def test_ranks_of_torchrun_write_what_one_process_writes(here, kind):
     assert_same(here, kind, f"two.{kind}")
 
 
-@pytest.mark.slow
+@pytest.mark.long  # in CI those of variants: all share their work in one way
 def test_a_killed_rank_loses_nothing(here):
     """Both ranks keep what they do; one process goes on from there."""
     process = subprocess.Popen(

@@ -270,8 +270,15 @@ TORCHRUN = "-m torch.distributed.run --nproc-per-node 2 --master-addr 127.0.0.1 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("verb", ["predict", "screen"])
-@pytest.mark.parametrize("how", ["torchrun", "nproc"])
+@pytest.mark.parametrize(
+    ("how", "verb"),
+    [
+        ("torchrun", "predict"),
+        pytest.param("torchrun", "screen", marks=pytest.mark.long),
+        pytest.param("nproc", "predict", marks=pytest.mark.long),
+        ("nproc", "screen"),
+    ],
+)
 def test_those_who_share_a_run_compute_in_the_same_types(place, tmp_path, verb, how):
     """The first one that times says which: of the others, which would choose otherwise, none is
     asked.
