@@ -58,6 +58,18 @@ def tiles(
     return out
 
 
+def has_file(registry: TilesetRegistry, ids: Sequence[str]) -> bool:
+    """Whether any of these tiles is of a file, whose tiles need not be waited for."""
+    for text in ids:
+        try:
+            tileset = registry[parse_tile_id(text).uid]
+        except OrcaCoolError:
+            continue
+        if not isinstance(tileset, ComputedTileset):
+            return True
+    return False
+
+
 def progress(registry: TilesetRegistry, ids: Sequence[str]) -> JsonObject:
     """Which tiles are ready and which are pending, as lists of ids; what those that are pending
     would show now, and the messages of those that failed, by id. Asking counts as asking for the

@@ -10,7 +10,13 @@ from collections.abc import Collection
 
 from flask import Response, g, request
 
-from higlass_plugin.server.http import MAX_QUERY, RequestError, empty_response, endpoint_name
+from higlass_plugin.server.http import (
+    MAX_QUERY,
+    RequestError,
+    empty_response,
+    endpoint_name,
+    mount_prefix,
+)
 from higlass_plugin.tiles import MAX_TEXT
 
 #: Names under which a server on the loopback interface is reached.
@@ -105,6 +111,19 @@ class Access:
         if origin is None or self.is_own_origin(origin) or self._is_this_machine(origin):
             return False
         return self.token is None or not any(is_token(t, self.token) for t in _shown_tokens())
+
+    def is_other_page(self) -> bool:
+        """Whether the request comes from a page that is not our own, which does not ask again for
+        tiles that were not ready.
+
+        Browsers tell the origin of a page of another one. A page of this origin may be another too
+        (behind a proxy that serves several): it tells its address, as our own does not.
+        """
+        origin, referer = request.headers.get("Origin"), request.headers.get("Referer")
+        if origin is not None and not self.is_own_origin(origin):
+            return True
+        own = f"{request.host}{mount_prefix()}/"
+        return referer is not None and referer.partition("://")[2].partition("?")[0] != own
 
     def check_edits(self) -> None:
         """RequestError if the request comes from a page that may not make edits."""

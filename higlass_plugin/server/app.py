@@ -16,7 +16,7 @@ from higlass_plugin.registry.tilesets import TilesetRegistry
 from higlass_plugin.server.access import LOOPBACK, Access
 from higlass_plugin.server.analysis import Analysis
 from higlass_plugin.server.http import add_security_headers, http_error, internal_error, user_error
-from higlass_plugin.server.views import STATIC, Views
+from higlass_plugin.server.views import PAGE_WAIT, STATIC, Views
 from orca_cool.errors import OrcaCoolError
 
 
@@ -43,6 +43,7 @@ def create_blueprint(
     *,
     token: str | None = None,
     blocking: bool = False,
+    page_wait: float = PAGE_WAIT,
     allow_origins: Sequence[str] = (),
     hosts: Collection[str] | None = LOOPBACK,
     max_body: int = 1 << 20,
@@ -54,6 +55,8 @@ def create_blueprint(
     registry : :class:`higlass_plugin.registry.tilesets.TilesetRegistry`.
     token : who does not show it (header ``Authorization: Bearer``, ``?token=``, cookie) gets 401.
     blocking : requests for tiles wait until they are computed, for pages that do not ask again.
+    page_wait : seconds that requests of such pages wait for predicted tiles otherwise, where they
+        ask for no others.
     allow_origins : origins whose pages may do what this server's own page may
         ("https://resgen.io"); "*" for all.
     hosts : names under which the server may be addressed; None for any. With a token it does not
@@ -61,7 +64,7 @@ def create_blueprint(
     max_body : bytes that the body of a request may have.
     """
     access = Access(token, allow_origins, hosts, max_body)
-    views, analysis = Views(registry, access, blocking), Analysis(registry)
+    views, analysis = Views(registry, access, blocking, page_wait), Analysis(registry)
     blueprint = Blueprint(
         "orca_cool", __name__, static_folder=str(STATIC), static_url_path="/static"
     )
@@ -83,6 +86,7 @@ def create_blueprint(
     route("/api/v1/tileset_info/", views.tileset_info, "GET")
     route("/api/v1/tilesets/", views.tilesets, "GET")
     route("/api/v1/chrom-sizes/", views.chrom_sizes, "GET")
+    route("/api/v1/available-chrom-sizes/", views.available_chrom_sizes, "GET")
     route("/api/v1/suggest/", views.suggest, "GET")
     route("/api/v1/register_url/", views.register_url, "POST")
     route("/api/v1/viewconfs/", views.viewconfs, "GET", "POST")

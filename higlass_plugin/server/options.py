@@ -27,6 +27,8 @@ class ServeOptions:
     origins : web pages that may list, edit and save ("https://resgen.io").
     blocking : answer requests for tiles when the tiles are computed, for HiGlass pages that do not
         ask again as our own does.
+    wait : seconds that answers to HiGlass pages other than our own wait for predicted tiles,
+        unless the server is blocking.
     browser : whether a browser is opened.
     device, dtype, encoder_dtype, force_dtype : see :class:`orca_cool.prediction.job.Job`.
     stores : folders of encodings, one for each model; none, or as many as models.
@@ -48,6 +50,7 @@ class ServeOptions:
     token_file: Path | None = None
     origins: tuple[str, ...] = ()
     blocking: bool = False
+    wait: float = 2.0
     browser: bool = True
     device: str = "auto"
     dtype: str = "float32"

@@ -67,6 +67,7 @@ def serve(
             registry,
             token=token,
             blocking=options.blocking,
+            page_wait=options.wait,
             allow_origins=options.origins,
             hosts={*LOOPBACK, options.host},
         )

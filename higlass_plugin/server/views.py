@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 import re
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from flask import Response, g, request, send_from_directory
 
 from higlass_plugin.registry.address import DIVIDED, is_edited
+from higlass_plugin.registry.tiles import has_file
 from higlass_plugin.registry.tilesets import TilesetRegistry
 from higlass_plugin.server import viewconf
 from higlass_plugin.server.access import Access, is_token
@@ -47,11 +50,15 @@ from orca_cool.errors import OrcaCoolError
 logger = logging.getLogger(__name__)
 
 STATIC = Path(__file__).parents[1] / "static"
-#: Seconds that a request for predicted tiles waits for them, unless the server is blocking.
-WAIT = 0.1
+#: Seconds that a request for predicted tiles waits for them, unless the server is blocking: one of
+#: our own page or of a program, which can ask again, and one of another page.
+WAIT, PAGE_WAIT = 0.1, 2.0
 #: Requests of one address that wait for tiles at once (further ones are answered at once, with what
 #: is there), and that make edits at once (further ones are told to try again).
 MAX_WAITING, MAX_EDITING = 48, 8
+#: Requests of other pages that wait at once for PAGE_WAIT (further ones for WAIT): of one address,
+#: and of all together, since each keeps a thread of the server.
+PAGE_WAITING, ALL_PAGES_WAITING = 12, 32
 #: Limits of a request: texts of an edit, and tiles whose progress is asked for.
 MAX_EDITS, MAX_ASKED = 100, 1000
 
@@ -78,10 +85,19 @@ class Views:
     registry : the tilesets.
     access : the token and its cookie.
     blocking : requests for tiles wait until they are computed.
+    page_wait : seconds that a request of another page than our own waits for them.
     """
 
-    def __init__(self, registry: TilesetRegistry, access: Access, blocking: bool):
+    def __init__(
+        self,
+        registry: TilesetRegistry,
+        access: Access,
+        blocking: bool,
+        page_wait: float = PAGE_WAIT,
+    ):
         self.registry, self.access, self.blocking = registry, access, blocking
+        self.page_wait = page_wait
+        self.pages, self.all_pages = Places(PAGE_WAITING), Places(ALL_PAGES_WAITING)
         self.saved = SavedViews(None if registry.state is None else registry.state / "viewconfs")
         self.counts = Metrics(registry)
         self.waiting, self.editing = Places(MAX_WAITING), Places(MAX_EDITING)
@@ -149,8 +165,7 @@ class Views:
         if len(ids) > REFUSED:
             raise RequestError(f"{len(ids):,} tiles are asked for at once; {MAX_TILES} are allowed")
         try:
-            with self.waiting.take(client()[0]) as free:
-                wait = 0.0 if not free else None if self.blocking else WAIT
+            with self._wait(ids[:MAX_TILES]) as wait:
                 found = self.registry.tiles(ids[:MAX_TILES], wait=wait, client=client())
         except Exception:  # one request may ask for tiles of several tilesets: each gets an answer
             logger.exception("tiles")
@@ -166,6 +181,26 @@ class Views:
         answer = Response(tiles_json(tiles), content_type="application/json")
         self.counts.tile_seconds.observe(time.perf_counter() - began)
         return answer
+
+    @contextmanager
+    def _wait(self, ids: Sequence[str]) -> Iterator[float | None]:
+        """Seconds that the request may wait for predicted tiles; None: until they are computed.
+
+        A page other than our own does not ask again for what is missing, so its requests wait
+        longer. One in which tiles of files are asked for too does not: they have one answer, and
+        files shall not wait for predictions.
+        """
+        address = client()[0]
+        with self.waiting.take(address) as free:
+            if not free:
+                yield 0.0
+            elif self.blocking:
+                yield None
+            elif not self.access.is_other_page() or has_file(self.registry, ids):
+                yield WAIT
+            else:
+                with self.pages.take(address) as own, self.all_pages.take("") as any_place:
+                    yield self.page_wait if own and any_place else WAIT
 
     def tileset_info(self) -> Response:
         """``?d=UID&d=UID``: the info of each, or ``{"error": ...}``."""
@@ -210,6 +245,19 @@ class Views:
             )
         cumulative = request.args.get("cum") not in (None, "0", "")
         return json_response(chrom_sizes(rows, cumulative))
+
+    def available_chrom_sizes(self) -> Response:
+        """Of each assembly a tileset of which :meth:`chrom_sizes` knows the sizes: the search box
+        of HiGlass up to 1.13 asks for them.
+        """
+        by_assembly = {
+            tileset.coord_system: tileset
+            for datatype in ("matrix", "chromsizes")  # the latter, where there is one
+            for tileset in reversed(self.registry.listed())
+            if tileset.datatype == datatype and tileset.coord_system
+        }
+        results = [_entry(tileset) for tileset in by_assembly.values()]
+        return json_response({"count": len(results), "results": results})
 
     def suggest(self) -> Response:
         """``?d=UID&ac=TEXT``: genes whose names begin with the text; none of a tileset without

@@ -67,9 +67,19 @@ PATH = click.Path(path_type=Path)
     help="A page that may list, edit and save: https://resgen.io, or *.",
 )
 @click.option(
+    "--wait",
+    default=2.0,
+    show_default=True,
+    metavar="SECONDS",
+    type=click.FloatRange(0, 30),
+    help="How long answers to HiGlass pages other than our own, which do not ask again, wait for "
+    "predicted tiles.",
+)
+@click.option(
     "--blocking",
     is_flag=True,
-    help="Answer for a tile when it is computed, for HiGlass pages other than our own.",
+    help="Answer for a tile when it is computed, however long that takes: no page is left with a "
+    "hole.",
 )
 @click.option("--no-browser", is_flag=True, help="Do not open a browser.")
 @device_options

@@ -521,6 +521,7 @@ CALLS = [
     ("POST", "/register_url/", {"fileurl": "orca://a/b"}, True),
     ("GET", "/viewconfs/?d=mine", None, True),
     ("GET", "/tilesets/", None, False),
+    ("GET", "/available-chrom-sizes/", None, False),
     ("GET", "/viewconfs/?d=default", None, False),
     ("GET", "/viewconfs/", None, False),
     ("POST", "/viewconfs/", {"uid": "other", "viewconf": {}}, False),
@@ -915,6 +916,15 @@ def test_a_prediction_is_computed_while_the_page_asks(toy):
         found = toy.get(f"{API}/tiles/?d={tile}").get_json()
     assert "error" not in found[tile]
     assert found[tile]["max_value"] > 0
+
+
+def test_chromosome_sizes_of_every_assembly(toy):
+    """The search box of HiGlass up to 1.13 takes the sizes of these uids."""
+    found = toy.get(f"{API}/available-chrom-sizes/").get_json()
+    by_assembly = {r["coordSystem"]: r["uuid"] for r in found["results"]}
+    assert found["count"] == len(found["results"]) == len(by_assembly)
+    sizes = toy.get(f"{API}/chrom-sizes/?id={by_assembly['toyAsm']}&type=json&cum=1").get_json()
+    assert sizes == {"a": {"size": 30_000, "offset": 0}, "b": {"size": 9_000, "offset": 30_000}}
 
 
 def test_an_edit_and_its_url_are_one(toy):
