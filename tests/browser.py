@@ -57,6 +57,25 @@ SETTLED = """() => {
   });
 }"""
 
+#: Software WebGL takes most of the time of a test: the page may draw four times a second, which
+#: changes nothing of what it draws.
+FEW_FRAMES = """(() => {
+  let waiting = new Map(), last = 0, timer = null;
+  const draw = window.requestAnimationFrame.bind(window);
+  const run = (now) => {
+    timer = null;
+    const asked = waiting;
+    waiting = new Map();
+    for (const action of asked.values()) action(now);
+  };
+  window.requestAnimationFrame = (action) => {
+    waiting.set(last += 1, action);
+    timer ??= setTimeout(() => draw(run), 250);
+    return last;
+  };
+  window.cancelAnimationFrame = (number) => waiting.delete(number);
+})()"""
+
 DRAWN = """([view, uid]) => {
   const track = window.orcaCool.hgApi.getTrackObject(view, uid);
   const canvas = document.querySelector("canvas").getBoundingClientRect();
@@ -256,6 +275,7 @@ class Page:
         self.server = server
         self.tab = browser.new_page(viewport=dict(zip(("width", "height"), size)))
         self.tab.set_default_timeout(PATIENCE)
+        self.tab.add_init_script(FEW_FRAMES)
         self.problems: list[str] = []
         self.requests: list[tuple[str, str]] = []
         self.tab.on(

@@ -17,7 +17,7 @@ import numpy as np
 from higlass_plugin.files.chromosomes import TOLERANCE, FileError, first_names
 from higlass_plugin.files.tileset import MAX_FOUND
 from higlass_plugin.tiles import parse_tile_id
-from orca_cool.genome.gene_models import is_bed, rows
+from orca_cool.genome.gene_models import Gene, is_bed, rows
 from orca_cool.genome.regions import interval_of, suggestion
 from orca_cool.genome.textfile import TextFile
 
@@ -61,9 +61,12 @@ class Intervals:
         offsets = dict(zip(chromsizes, [0, *accumulate(chromsizes.values())]))
         self.lines: list[str] = []
         starts, ends, self.offsets, scores, columns = [], [], [], [], []
+        #: further names in lower case, and the lines that have them
+        self.aliases: list[tuple[str, int]] = []
         others: dict[str, int] = {}
-        stranded, self.names = 0, []
-        for number, fields in _intervals(path):
+        stranded = 0
+        self.names: list[str] = []
+        for number, fields, aliases in _intervals(path):
             chrom, start, end = fields[0], int(fields[1]), int(fields[2])
             if chrom not in offsets:
                 others[chrom] = others.get(chrom, 0) + 1
@@ -84,6 +87,7 @@ class Intervals:
             starts.append(start + offsets[chrom])
             ends.append(end + offsets[chrom])
             scores.append(_number(fields[4]) if len(fields) > 4 else 0.0)
+            self.aliases += [(alias.lower(), len(self.names)) for alias in sorted(aliases)]
             self.names.append(fields[3].lower() if len(fields) > 3 else "")
             columns.append(len(fields))
             stranded += len(fields) > 5 and fields[5] in ("+", "-")
@@ -140,11 +144,16 @@ class Intervals:
         return out
 
     def find(self, text: str) -> list[tuple[list[str], float]]:
-        """Fields and scores of the intervals whose names begin with ``text``, those of that very
-        name first, then the most important.
+        """Fields and scores of the intervals of which a name begins with ``text``: those of that
+        very name first, then those that have it among their further names, then the most important.
         """
-        found = [k for k, name in enumerate(self.names) if name.startswith(text)]
-        best = sorted(found, key=lambda k: (self.names[k] != text, -self.importance[k]))[:MAX_FOUND]
+        found = {k: 2 for k, name in enumerate(self.names) if name.startswith(text)}
+        for alias, k in self.aliases:
+            if alias.startswith(text):
+                found[k] = min(found.get(k, 2), 1 if alias == text else 2)
+        for k in found:
+            found[k] = 0 if self.names[k] == text else found[k]
+        best = sorted(found, key=lambda k: (found[k], -self.importance[k]))[:MAX_FOUND]
         return [(self.lines[k].split("\t"), float(self.importance[k])) for k in best]
 
     def _levels(self) -> np.ndarray:
@@ -175,18 +184,21 @@ class Intervals:
         }
 
 
-def _intervals(path: Path) -> Iterator[tuple[int | None, list[str]]]:
-    """(line's number, fields of BED) of BED, or of the genes of GTF or GFF3."""
+def _intervals(path: Path) -> Iterator[tuple[int | None, list[str], set[str]]]:
+    """(line's number, fields of BED, further names) of BED, or of the genes of GTF or GFF3."""
     bed = False
     for row in TextFile(path, "file", FileError).rows(until="##FASTA"):
         # every row is asked: a file may say late that it is BEDPE or bedGraph
         bed = is_bed(row) or bed
         if not bed:
-            for number, (chrom, start, end, name, strand) in rows(path, set()):
-                yield number, [chrom, str(start), str(end), name, "0", strand]
+            aliases: dict[Gene, set[str]] = {}
+            for number, gene in rows(path, set(), aliases):
+                chrom, start, end, name, strand = gene
+                fields = [chrom, str(start), str(end), name, "0", strand]
+                yield number, fields, aliases.get(gene, set())
             return
         interval_of(row, may_be_empty=True)
-        yield row.number, [row.fields[0], *(f.strip() for f in row.fields[1:])]
+        yield row.number, [row.fields[0], *(f.strip() for f in row.fields[1:])], set()
 
 
 def _number(text: str) -> float:

@@ -96,6 +96,11 @@ class FileTileset:
         """HiGlass's tileset_info."""
         return dict(self._info)
 
+    @property
+    def has_names(self) -> bool:
+        """Whether names can be searched."""
+        return self._find is not None
+
     def tiles(self, ids: Sequence[str]) -> list[tuple[str, Any]]:
         """A tile for every id, in their order.
 

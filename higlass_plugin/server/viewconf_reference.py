@@ -78,6 +78,7 @@ def reference_view(registry: TilesetRegistry, server: str, shown: Address | None
         "role": REFERENCE,
         "shift": 0,
         "suggest": next((t.uid for t in listed if t.datatype == "gene-annotation"), None),
+        "search": [t.uid for t in listed if getattr(t, "has_names", False)],
     }
     domain = [0, 1]
     if main is not None:

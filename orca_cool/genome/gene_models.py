@@ -33,6 +33,9 @@ COLUMNS = ["chrom", "start", "end", "name", "strand"]
 #: Attributes that name a gene, best first. "gene" holds the standard name in SGD's and NCBI's GFF3.
 NAMES = ("gene_name", "gene", "Name", "gene_id", "ID")
 
+#: Attributes that hold further names of a gene, with commas between them.
+ALIASES = ("Alias", "gene_synonym", "synonyms")
+
 #: Types of features that are genes: the Sequence Ontology's names for kinds of genes too
 #: (ncRNA_gene and pseudogene of Ensembl, tRNA_gene of SGD, transposable_element_gene of TAIR).
 _GENE = re.compile(r"(\w+_)?(pseudo)?gene")
@@ -94,7 +97,9 @@ def read_genes(path: str | Path, region: Region) -> pd.DataFrame:
     return table.astype({"start": np.int64, "end": np.int64})
 
 
-def rows(path: str | Path, features: set[str] | None = None) -> Iterator[tuple[int | None, Gene]]:
+def rows(
+    path: str | Path, features: set[str] | None = None, aliases: dict[Gene, set[str]] | None = None
+) -> Iterator[tuple[int | None, Gene]]:
     """(number of the line, gene) of every gene of a file, checked; genes of GTF that have no line
     of their own come last.
 
@@ -102,6 +107,8 @@ def rows(path: str | Path, features: set[str] | None = None) -> Iterator[tuple[i
     ----------
     path : GTF, GFF3 or BED, told by the first line that holds data.
     features : is filled with the types of the other features that there are in GTF or GFF3.
+    aliases : is filled with the further names of genes of GTF or GFF3: those of :data:`NAMES` that
+        are not the first, and those of :data:`ALIASES`.
 
     Raises
     ------
@@ -118,6 +125,8 @@ def rows(path: str | Path, features: set[str] | None = None) -> Iterator[tuple[i
         gene = _of_bed(row) if bed else _of_gff(row, features, unlisted)
         if gene is not None:
             found = True
+            if aliases is not None and not bed:
+                aliases[gene] = _other_names(_attributes(row.fields[8])) - {gene[3]}
             yield row.number, gene
     for number, gene in unlisted.genes():
         found = True
@@ -234,6 +243,13 @@ def _attributes(text: str) -> dict[str, str]:
 def _name(attributes: Mapping[str, str]) -> str:
     """The gene's name; "" if there is none."""
     return next((attributes[key] for key in NAMES if attributes.get(key)), "")
+
+
+def _other_names(attributes: Mapping[str, str]) -> set[str]:
+    """All names of a gene."""
+    texts = [attributes.get(key, "") for key in NAMES]
+    texts += [name for key in ALIASES for name in attributes.get(key, "").split(",")]
+    return {text.strip() for text in texts if text.strip()}
 
 
 @dataclass

@@ -746,3 +746,30 @@ def test_files_that_are_none(tmp_path, bed):
         cooler.fileops.cp(f"{SHIPPED}::resolutions/80000", f"{tmp_path / 'x.scool'}::cells/{cell}")
     with pytest.raises(FileError, match="not resolutions of one map"):
         open_file(tmp_path / "x.scool", uid="u")
+
+
+def test_genes_are_found_by_their_other_names(tmp_path):
+    """Standard and systematic names, ids and aliases of GFF3 and GTF; the name itself comes first,
+    then who has it as an alias.
+    """
+    gff = tmp_path / "genes.gff3"
+    gff.write_text(
+        "##gff-version 3\n"
+        "a\tSGD\tgene\t101\t200\t.\t+\t.\tID=YAL001C;Name=YAL001C;gene=TFC3;Alias=TSV115,FUN24\n"
+        "a\tSGD\tgene\t301\t400\t.\t-\t.\tID=YAL002W;gene=VPS8;Alias=TFC3\n"
+    )
+    tileset = open_file(gff, uid="u", chromsizes=SIZES)
+    for text, names in {
+        "tfc3": ["TFC3", "VPS8"],
+        "fun": ["TFC3"],
+        "YAL00": ["TFC3", "VPS8"],
+        "yal002w": ["VPS8"],
+        "nothing": [],
+    }.items():
+        assert [gene["geneName"] for gene in tileset.suggest(text)] == names, text
+    gtf = tmp_path / "genes.gtf"
+    gtf.write_text(
+        'a\tx\tgene\t101\t200\t.\t+\t.\tgene_id "ENSG1"; gene_name "ABC"; gene_synonym "OLD";\n'
+    )
+    tileset = open_file(gtf, uid="v", chromsizes=SIZES)
+    assert [[g["geneName"] for g in tileset.suggest(t)] for t in ("ensg1", "old")] == [["ABC"]] * 2

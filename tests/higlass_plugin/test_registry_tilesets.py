@@ -214,7 +214,9 @@ def test_an_edit_tells_where_it_is(registry):
     assert view.edited == ["a", "b"]
     assert view.junctions == {"a": [1000], "b": [3000, 3008]}
     assert view.places == {"a": [1000, 2000], "b": [3000]}
-    assert set(view.tilesets) == {"map", "insulation", "compartments", "lifted", "difference"}
+    scores = {"insulation", "compartments"}
+    differences = {f"{score}-difference" for score in scores}
+    assert set(view.tilesets) == {"map", "lifted", "difference", *scores, *differences}
     assert registry[view.tilesets["map"]].coord_system == view.assembly
     assert view.assembly.startswith("drawn.")
     assert registry[view.tilesets["lifted"]].coord_system == "drawn"

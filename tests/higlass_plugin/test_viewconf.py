@@ -121,6 +121,7 @@ def test_the_prediction_is_above_the_measured_map(registry):
         "genome": "drawn",
         "assembly": "drawn",
         "suggest": "genes",
+        "search": [],
         "value": "weight",
         "chromsizes": [["a", 9_010], ["b", 6_100], ["c", 900]],
         "values": None,

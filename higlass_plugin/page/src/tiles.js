@@ -18,8 +18,8 @@ function mark(loaded) {
   }
 }
 
-/** Teaches HiGlass's tracks to wait, and to ask again after a request was lost; `onLost` is told of lost requests. */
-export function patchTracks(onLost) {
+/** Teaches HiGlass's tracks to wait, and to ask again after a request was lost; `onLost` is told of lost requests, `onDrawn` of new tiles. */
+export function patchTracks(onLost, onDrawn) {
   const received = base.receivedTiles;
   base.receivedTiles = function receivedTiles(loaded) {
     mark(loaded);
@@ -29,6 +29,7 @@ export function patchTracks(onLost) {
     }
     received.call(this, loaded);
     relabel(this);
+    onDrawn();
   };
   // What is drawn before it is final says so on the map itself, in pictures of the screen too.
   const { getName } = base;
@@ -48,6 +49,7 @@ export function patchTracks(onLost) {
   base.rerender = function rerenderAndShow(...options) {
     rerender.apply(this, options);
     this.animate();
+    onDrawn(); // its scale of values may be another one
   };
   // As HiGlass's own, but it forgets a request that failed: HiGlass would wait for it until the page is reloaded.
   base.fetchNewTiles = function fetchNewTiles(toFetch) {
@@ -90,6 +92,14 @@ function relabel(track) {
 /** The tiles that are drawn unfinished: full id -> what is shown of each, in words. */
 export function computing(api) {
   return new Map(tiledTracks(api).flatMap((track) => unfinished(track).map((data) => [data.tileId, data.shows ?? ""])));
+}
+
+/** What is shown in a view that is not final, in words. */
+export function shownIn(api, view) {
+  const tracks = api.getComponent().iterateOverTracks().filter(({ viewId }) => viewId === view);
+  const waiting = tracks.map(({ trackId }) => api.getTrackObject(view, trackId)).flatMap((track) => (track?.fetchedTiles ? unfinished(track) : []));
+  const words = [...new Set(waiting.map((data) => data.shows || "computing"))];
+  return words.length > 1 ? words.filter((text) => text !== "computing").sort() : words;
 }
 
 /** What is shown that is not final, in words. */

@@ -4,6 +4,7 @@
 //   role: "reference" | "edit" | "difference";  value, values: {name: {label, contents}}, the centre's tracks by kind of value
 //   shift (bp from the reference's coordinates to the view's);  reference: model, genome, chromsizes, suggest (uid of a gene annotation, or null)
 //   reference of a model of several cell types: cell_type (the one that is shown), cell_types
+//   reference, written by this page: edits (all that are open, as below without values, each with `stop`, the breakpoint that is looked at)
 //   edit and difference: id, name, url, viewconf, domain (of the reference, around the breakpoints)
 //   edit: stops ([position in the reference, in the view's coordinates] of each breakpoint)
 
@@ -20,9 +21,21 @@ export function reference(conf) {
   return conf.views.find((view) => about(view).role === "reference") ?? conf.views[0];
 }
 
-/** Edits that are shown, in order. */
+/** The edit that is shown beside the reference; undefined if none is. */
+export function shownEdit(conf) {
+  return conf.views.map(about).find((orca) => orca.role === "edit");
+}
+
+/** What the page keeps of an edit whose views are not shown. */
+function summary({ id, name, url, viewconf, domain, stops, stop = 0 }) {
+  return { id, name, url, viewconf, domain, stops, stop };
+}
+
+/** All edits that are open, in order: one of them is shown. */
 export function edits(conf) {
-  return conf.views.map(about).filter((orca) => orca.role === "edit");
+  const { edits: kept = [] } = about(reference(conf));
+  const shown = conf.views.map(about).filter((orca) => orca.role === "edit" && !kept.some(({ id }) => id === orca.id));
+  return [...kept, ...shown.map(summary)];
 }
 
 /** HiGlass writes servers with their origin; a link must work under whatever name the server has next time. */
@@ -86,18 +99,18 @@ export function withValue(conf, value) {
   return conf;
 }
 
-/** All views in rows: the reference, then each edit with its difference beside it. */
-function arrange(conf) {
-  const width = COLUMNS / Math.min(3, conf.views.length);
-  const first = reference(conf);
-  first.layout = { x: 0, y: 0, w: width, h: COLUMNS };
-  let row = -1;
-  for (const view of conf.views.filter((v) => v !== first)) {
-    const isDifference = about(view).role === "difference";
-    if (!isDifference) row += 1;
-    view.layout = { x: isDifference ? 2 * width : width, y: COLUMNS * Math.max(row, 0), w: width, h: COLUMNS };
-  }
+/** All views beside each other, or one below the other. */
+export function arrange(conf, stacked = isStacked()) {
+  const width = stacked ? COLUMNS : COLUMNS / conf.views.length;
+  conf.views.forEach((view, n) => {
+    view.layout = stacked ? { x: 0, y: COLUMNS * n, w: COLUMNS, h: COLUMNS } : { x: n * width, y: 0, w: width, h: COLUMNS };
+  });
   return conf;
+}
+
+/** Whether the window is too narrow for views beside each other. */
+export function isStacked() {
+  return window.matchMedia("(max-width: 700px)").matches;
 }
 
 /** All views look at [start, end] of the reference. */
@@ -119,29 +132,97 @@ export function aligned(conf, id, [reference, at]) {
   return conf;
 }
 
-/** A viewconf with the views of an edit's own added. */
+/** Breakpoints of the edit that is shown are marked in the reference's view, too: where they are in the difference's. */
+function marked(conf) {
+  const first = reference(conf);
+  const difference = conf.views.find((view) => about(view).role === "difference");
+  const { whole, ...tracks } = first.tracks;
+  first.tracks = tracks;
+  // marks of different edits have different names: HiGlass does not move those that it has
+  const named = (mark) => ({ ...structuredClone(mark), uid: `${mark.uid.split("@")[0]}-${about(difference).id}` });
+  if (difference) first.tracks.whole = (difference.tracks.whole ?? []).map(named);
+  return conf;
+}
+
+/** A viewconf that shows the views of an edit's own in the place of another edit's. */
 export function withEdit(conf, edited) {
-  const uids = new Set(conf.views.map((view) => view.uid));
   const value = about(reference(conf)).value;
-  conf.views.push(...edited.views.filter((view) => !uids.has(view.uid)));
+  const opened = edits(conf);
+  const { id } = shownEdit(edited);
+  const kept = opened.some((edit) => edit.id === id) ? opened : [...opened, summary(shownEdit(edited))];
+  conf = withoutViews(conf, (orca) => orca.role !== "reference" && orca.id !== undefined);
+  conf.views.push(...edited.views.filter((view) => about(view).role !== "reference"));
   for (const kind of LOCKS) {
     const locks = (conf[kind] ??= { locksByViewUid: {}, locksDict: {} });
     Object.assign(locks.locksByViewUid, edited[kind]?.locksByViewUid);
     for (const [uid, group] of Object.entries(edited[kind]?.locksDict ?? {})) locks.locksDict[uid] = { ...group, ...locks.locksDict[uid] };
   }
-  return arrange(withValue(conf, value));
+  about(reference(conf)).edits = kept;
+  const { stop = 0, stops = [] } = kept.find((edit) => edit.id === id);
+  conf = arrange(withValue(marked(conf), value));
+  return stops[stop] ? aligned(conf, id, stops[stop]) : conf;
 }
 
-/** A viewconf without the views of an edit. */
+/** A viewconf in which an edit is open no more; of the others none is shown if it was the one. */
 export function withoutEdit(conf, id) {
-  const gone = new Set(conf.views.filter((view) => about(view).id === id).map((view) => view.uid));
+  const kept = edits(conf).filter((edit) => edit.id !== id);
+  conf = withoutViews(conf, (orca) => orca.id === id);
+  about(reference(conf)).edits = kept;
+  return arrange(marked(conf));
+}
+
+function withoutViews(conf, isGone) {
+  const gone = new Set(conf.views.filter((view) => isGone(about(view))).map((view) => view.uid));
   conf.views = conf.views.filter((view) => !gone.has(view.uid));
-  const isGone = (uid) => gone.has(uid.split(".")[0]); // value scales are locked by "view.track"
+  const isOf = (uid) => gone.has(uid.split(".")[0]); // value scales are locked by "view.track"
   for (const kind of LOCKS) {
     const { locksByViewUid = {}, locksDict = {} } = conf[kind] ?? {};
     for (const entries of [locksByViewUid, ...Object.values(locksDict)]) {
-      for (const uid of Object.keys(entries)) if (isGone(uid)) delete entries[uid];
+      for (const uid of Object.keys(entries)) if (isOf(uid)) delete entries[uid];
     }
   }
-  return arrange(conf);
+  return conf;
+}
+
+/** Notes the breakpoint of an edit that is looked at. */
+export function atStop(conf, id, stop) {
+  about(reference(conf)).edits = edits(conf).map((edit) => (edit.id === id ? { ...edit, stop } : edit));
+  return conf;
+}
+
+const OUTSIDE = ["labelPosition", "colorbarPosition"];
+
+/** A viewconf of ours as this page shows it: names and colour bars stand outside the maps. Elsewhere they stand where the server put them. */
+export function dressed(conf) {
+  for (const view of conf.views) {
+    if (!about(view).role) continue;
+    for (const { options } of everyTrack(view)) {
+      if (!options || options.elsewhere || !OUTSIDE.some((key) => key in options)) continue;
+      options.elsewhere = Object.fromEntries(OUTSIDE.filter((key) => key in options).map((key) => [key, options[key]]));
+      for (const key of Object.keys(options.elsewhere)) options[key] = "hidden";
+    }
+  }
+  return conf;
+}
+
+/** The opposite of `dressed`, for viewconfs that others may show. */
+export function undressed(conf) {
+  for (const view of conf.views) {
+    for (const { options } of everyTrack(view)) {
+      Object.assign(options ?? {}, options?.elsewhere);
+      delete options?.elsewhere;
+    }
+  }
+  return conf;
+}
+
+/** A viewconf of an earlier version of the page, in which several edits are shown at once, with the first of them. */
+export function withOneEdit(conf) {
+  const several = edits(conf);
+  if (!several.length) return conf;
+  const [first] = several;
+  const shown = shownEdit(conf)?.id ?? first.id;
+  conf = withoutViews(conf, (orca) => orca.id !== undefined && orca.id !== shown);
+  about(reference(conf)).edits = several;
+  return arrange(marked(conf));
 }

@@ -1,0 +1,136 @@
+// What stands around the maps, once for all of them: the names of the panes and of the rows of tracks, and the colour scales.
+
+import { element, made } from "./dom.js";
+import { about, isStacked } from "./views.js";
+
+const PAUSE = 150; // ms between two drawings of what stands around
+
+/** A number as it stands beside a colour scale. */
+export function formatValue(value) {
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  if (size >= 0.001 && size < 10000) return String(Number(value.toPrecision(2)));
+  return value.toExponential(0).replace("e+", "e");
+}
+
+/** Values at which a scale has ticks: powers of ten, thrice and once between, or five even steps. */
+export function ticks(low, high, isLog) {
+  if (!(low < high) || !Number.isFinite(low) || !Number.isFinite(high)) return [];
+  if (!isLog) return [0, 0.25, 0.5, 0.75, 1].map((part) => Number((low + part * (high - low)).toPrecision(6)));
+  const found = [];
+  for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power += 1) found.push(10 ** power, 3 * 10 ** power);
+  const inside = found.filter((value) => value >= low && value <= high);
+  return inside.length >= 2 ? inside : [low, high];
+}
+
+/** The colour scales of the maps that are shown, each once: title, colours, extremes, scaling, and the views and tracks that have it. */
+export function scales(api, conf) {
+  const found = [];
+  for (const view of conf.views) {
+    const { role, value, values = {} } = about(view);
+    for (const { uid } of view.tracks.center?.[0]?.contents ?? []) {
+      const track = api.getTrackObject(view.uid, uid);
+      const domain = track?.limitedValueScale?.domain();
+      if (!domain || !track.options?.colorRange) continue;
+      const [low, high] = domain;
+      const isLog = track.options.heatmapValueScaling !== "linear";
+      const colours = track.options.colorRange;
+      const what = role === "difference" ? "difference" : (values[value]?.label ?? track.options.name ?? "");
+      const same = found.find((s) => s.what === what && s.colours.join() === colours.join() && s.low === low && s.high === high);
+      if (same) same.of.push(uid);
+      else found.push({ what, low, high, isLog, colours, of: [uid] });
+    }
+  }
+  // the two halves of a map may differ in their bins, and so in their scales
+  for (const scale of found) {
+    const others = found.filter(({ what }) => what === scale.what);
+    const half = scale.of.every((uid) => uid.startsWith("measured-")) ? ", measured" : ", predicted";
+    scale.title = scale.what === "difference" ? "ln edited / reference" : scale.what + (others.length > 1 ? half : "");
+  }
+  return found;
+}
+
+function drawnScale({ title, low, high, isLog, colours }) {
+  const bar = made("div", { className: "bar" });
+  bar.style.setProperty("--colours", colours.join(", "));
+  const at = (value) => (isLog ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low));
+  for (const value of ticks(low, high, isLog)) {
+    const tick = made("span", { textContent: formatValue(value) });
+    tick.style.setProperty("--at", `${100 * at(value)}%`);
+    bar.append(tick);
+  }
+  return made("figure", { className: "scale" }, made("figcaption", { textContent: title }), bar);
+}
+
+/** What a pane is called, and what that is. */
+export function paneTitle(view) {
+  const { role, name } = about(view);
+  if (role === "edit") return { title: name, note: "edited, in its own coordinates" };
+  if (role === "difference") return { title: "Difference", note: "edited over reference, at the reference's coordinates" };
+  const halves = (view.tracks.center?.[0]?.contents ?? []).map(({ uid, options }) => [uid.split("-")[0], options?.name ?? ""]);
+  const note = halves.map(([half, called]) => (halves.length > 1 ? `${half === "measured" ? "◣" : "◥"} ${called}` : called)).join("   ");
+  return { title: "Reference", note };
+}
+
+let pane = 0; // the pane that is seen where there is room for one only
+
+/** Shows one of the panes, where there is room for one only. */
+export function showPane(n) {
+  pane = n;
+  [...element("panes").children].forEach((head, k) => head.setAttribute("aria-pressed", String(k === n)));
+  element("window").scrollTop = isStacked() ? n * element("window").clientHeight : 0;
+}
+
+function drawPanes(conf, words) {
+  const isOurs = conf.views.some((view) => about(view).role);
+  element("panes").hidden = !isOurs;
+  element("panes").style.setProperty("--panes", conf.views.length);
+  element("higlass").style.setProperty("--panes", isStacked() ? conf.views.length : 1);
+  element("panes").replaceChildren(
+    ...conf.views.map((view, n) => {
+      const { title, note } = paneTitle(view);
+      const state = words(view.uid);
+      const head = made("button", { type: "button", className: "pane", title: `${title}: ${note}` });
+      head.append(made("b", { textContent: title }), made("span", { className: "state", textContent: state }), made("span", { className: "note", textContent: note }));
+      head.addEventListener("click", () => showPane(n));
+      return head;
+    }),
+  );
+  showPane(Math.min(pane, conf.views.length - 1));
+}
+
+/** The names of the tracks above the maps, beside their rows. */
+function drawRows(api, conf) {
+  const [first] = conf.views;
+  const rows = element("rows");
+  rows.replaceChildren();
+  if (!about(first).role) return;
+  for (const { uid, type, options } of first.tracks.top ?? []) {
+    const track = api.getTrackObject(first.uid, uid);
+    if (!track || type.endsWith("chromosome-labels")) continue;
+    const row = made("span", { textContent: options?.name ?? "", title: options?.name ?? "" });
+    row.style.setProperty("--top", `${track.position[1]}px`);
+    row.style.setProperty("--height", `${track.dimensions[1]}px`);
+    rows.append(row);
+  }
+}
+
+let timer = null;
+let drawn = "";
+
+/** Draws what stands around the maps, soon: of `shown()`, HiGlass and the viewconf. `words` tells of a view what in it is not final. */
+export function drawAround(shown, words) {
+  timer ??= setTimeout(() => {
+    timer = null;
+    const { api, conf } = shown();
+    if (!api) return;
+    const found = scales(api, conf);
+    const rows = conf.views[0].tracks.top?.map(({ uid }) => api.getTrackObject(conf.views[0].uid, uid)?.position);
+    const now = JSON.stringify([conf.views.map((view) => [paneTitle(view), words(view.uid)]), rows, found, isStacked()]);
+    if (now === drawn) return; // what somebody points at stays what it is
+    drawn = now;
+    drawPanes(conf, words);
+    drawRows(api, conf);
+    element("scales").replaceChildren(...found.map(drawnScale));
+  }, PAUSE);
+}
