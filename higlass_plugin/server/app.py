@@ -16,6 +16,7 @@ from higlass_plugin.registry.tilesets import TilesetRegistry
 from higlass_plugin.server.access import LOOPBACK, Access
 from higlass_plugin.server.analysis import Analysis
 from higlass_plugin.server.http import add_security_headers, http_error, internal_error, user_error
+from higlass_plugin.server.proxy import BehindProxy
 from higlass_plugin.server.views import PAGE_WAIT, STATIC, Views
 from orca_cool.errors import OrcaCoolError
 
@@ -29,6 +30,7 @@ def create_app(registry: TilesetRegistry, **options: Any) -> Flask:
     options : see :func:`create_blueprint`.
     """
     app = Flask(__name__, static_folder=None)
+    app.wsgi_app = BehindProxy(app.wsgi_app)  # type: ignore[assignment]
     # Flask would redirect double slashes, with a page that repeats the address
     app.url_map.merge_slashes = False
     app.register_blueprint(create_blueprint(registry, **options))
@@ -80,12 +82,14 @@ def create_blueprint(
         )
 
     route("/", views.page, "GET")
+    route("/models", views.start, "GET")
     route("/healthz", views.healthz, "GET")
     route("/metrics", views.metrics, "GET")
     route("/api/v1/tiles/", views.tiles, "GET", "POST")
     route("/api/v1/tileset_info/", views.tileset_info, "GET")
     route("/api/v1/tilesets/", views.tilesets, "GET")
     route("/api/v1/chrom-sizes/", views.chrom_sizes, "GET")
+    route("/api/v1/models/", views.models, "GET")
     route("/api/v1/available-chrom-sizes/", views.available_chrom_sizes, "GET")
     route("/api/v1/suggest/", views.suggest, "GET")
     route("/api/v1/register_url/", views.register_url, "POST")

@@ -44,6 +44,8 @@ def make_server(app: Flask, listening: socket.socket, threads: int) -> Server:
         cleanup_interval=1,
         asyncore_use_poll=True,  # select() cannot take more than 1024 descriptors
         outbuf_overflow=64 << 20,  # a response is kept in memory, not in a temporary file
+        # those of a proxy on this machine are read (http.client, BehindProxy), and no others
+        clear_untrusted_proxy_headers=False,
         max_request_header_size=MAX_HEADER,
         max_request_body_size=MAX_BODY,
     )

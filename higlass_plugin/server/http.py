@@ -12,7 +12,14 @@ from flask import Response, request
 from werkzeug.exceptions import HTTPException
 
 from higlass_plugin.compute.shares import Client
-from higlass_plugin.tiles import MAX_TEXT, JsonObject, UnknownTileset, failed_tile_of
+from higlass_plugin.tiles import (
+    MAX_TEXT,
+    JsonObject,
+    TileError,
+    UnknownTileset,
+    failed_tile_of,
+    parse_tile_id,
+)
 from orca_cool.errors import OrcaCoolError
 
 logger = logging.getLogger(__name__)
@@ -77,6 +84,15 @@ def posted_tile_ids(body: object) -> list[str]:
             raise RequestError("the body is not a list of {tilesetUid, tileIds}")
         ids += [f"{uid}.{tile}" for tile in tiles]
     return ids
+
+
+def refused_tile(text: str, message: str) -> JsonObject:
+    """A tile with a message; if the id is malformed, with what is wrong with the id."""
+    try:
+        parse_tile_id(text)
+    except TileError as error:
+        message = str(error)
+    return failed_tile_of(text, message)
 
 
 def json_body() -> object:
@@ -148,9 +164,8 @@ def endpoint_name() -> str | None:
 def mount_prefix() -> str:
     """The path below which the app or the blueprint is mounted, "" for none."""
     rule = request.url_rule.rule if request.url_rule else ""
-    own = next(
-        (mark for mark in ("/api/v1/", "/static/", "/healthz", "/metrics") if mark in rule), "/"
-    )
+    marks = ("/api/v1/", "/static/", "/healthz", "/metrics", "/models")
+    own = next((mark for mark in marks if mark in rule), "/")
     return request.script_root + rule[: rule.rindex(own)] if rule else request.script_root
 
 

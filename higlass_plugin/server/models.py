@@ -1,4 +1,4 @@
-"""The models that ``orca-cool serve`` opens, and the genome that they predict."""
+"""The models that ``orca-cool serve`` opens, and the genomes that they predict."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from higlass_plugin.files.contact_maps import map_chromsizes
 from higlass_plugin.registry.served import types_of
 from higlass_plugin.server.options import ServeOptions
 from orca_cool.encodings.store import EncodingStore
+from orca_cool.errors import GenomeError
 from orca_cool.genome.open import open_genome
 from orca_cool.genome.source import SequenceSource
 from orca_cool.model.assembly import agreed_assembly
@@ -46,10 +47,10 @@ def open_models(
     say: Callable[[str], None],
     types: Sequence[tuple[str, str]] | None = None,
 ) -> list[ServedModel]:
-    """Open models and genome.
+    """Open models and genomes.
 
-    If a measured map has the genome's chromosomes in another order, they are served in that order,
-    so that map and prediction can share an axis.
+    If a measured map has a genome's chromosomes in another order, they are served in that order, so
+    that map and prediction can share an axis.
 
     Parameters
     ----------
@@ -58,15 +59,22 @@ def open_models(
     """
     resolve_device(options.device)
     check_types(options.dtype, options.encoder_dtype, options.force_dtype)
+    genomes = options.genomes
+    if len(genomes) not in (1, len(options.models)):
+        raise GenomeError(
+            f"{len(genomes)} --genome for {len(options.models)} --model; give one for all, or one "
+            f"for each, in their order"
+        )
     bundles = [load_bundle(resolve(model)) for model in options.models]
-    source = open_genome(options.genome, options.chrom_names)
+    opened_genomes = {name: open_genome(name, options.chrom_names) for name in genomes}
+    sources = [opened_genomes[genomes[k % len(genomes)]] for k in range(len(bundles))]
     assemblies = []
-    for bundle in bundles:
+    for bundle, source in zip(bundles, sources):
         assembly, warning = agreed_assembly(bundle.spec, source, options.any_genome)
         assemblies.append(assembly)
         if warning is not None:
             say(f"warning: {warning}")
-    source = _in_order_of_maps(source, options.files, say)
+    ordered = {id(source): _in_order_of_maps(source, options.files, say) for source in sources}
     windows = None
     if options.window_store is not None:
         windows = WindowStore(
@@ -86,6 +94,7 @@ def open_models(
             "store": options.stores[k] if options.stores else None,
             "window_store": windows,
         }
+        source = ordered[id(sources[k])]
         opened.append(ServedModel(Path(name).name, bundle, source, assemblies[k], engine))
     return opened
 
@@ -114,11 +123,13 @@ def with_shared_encodings(models: Sequence[ServedModel], folder: Path) -> list[S
 def _in_order_of_maps(
     source: SequenceSource, files: tuple[Path, ...], say: Callable[[str], None]
 ) -> SequenceSource:
-    order = next((sizes for sizes in map(map_chromsizes, files) if sizes is not None), None)
-    if order is None or not difference(order, source.chromsizes):
-        return source
-    ordered = OrderedGenome(source, order)
-    if difference(order, ordered.chromsizes):
-        return source
-    say(f"chromosomes in the order of the measured map: {', '.join(ordered.chromsizes)}")
-    return ordered
+    for order in map(map_chromsizes, files):
+        if order is None:
+            continue
+        if not difference(order, source.chromsizes):
+            return source
+        ordered = OrderedGenome(source, order)
+        if not difference(order, ordered.chromsizes):
+            say(f"chromosomes in the order of the measured map: {', '.join(ordered.chromsizes)}")
+            return ordered
+    return source

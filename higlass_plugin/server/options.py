@@ -16,7 +16,8 @@ class ServeOptions:
     Attributes
     ----------
     models : names or folders of models.
-    genome : file, or name of a shipped genome; all models predict it.
+    genomes : files, or names of shipped genomes: one that all models predict, or one for each
+        model.
     files : maps, signals, genes and intervals that are shown with the predictions.
     clr_weight_name : column of balancing weights of the maps among them.
     host, port : address to listen on; port 0 finds a free one.
@@ -41,7 +42,7 @@ class ServeOptions:
     """
 
     models: tuple[str, ...]
-    genome: str
+    genomes: tuple[str, ...]
     files: tuple[Path, ...] = ()
     clr_weight_name: str = WEIGHT
     host: str = "127.0.0.1"

@@ -6,7 +6,7 @@ import signal
 import socket
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from higlass_plugin.compute.cache import Cache
@@ -17,12 +17,11 @@ from higlass_plugin.registry.tilesets import TilesetRegistry
 from higlass_plugin.server import listen
 from higlass_plugin.server.access import LOOPBACK
 from higlass_plugin.server.app import create_app
-from higlass_plugin.server.models import open_models, with_shared_encodings
+from higlass_plugin.server.models import ServedModel, open_models, with_shared_encodings
 from higlass_plugin.server.options import ServeOptions
 from higlass_plugin.server.processes import start_processes
 from higlass_plugin.server.token import ServeError, open_browser, read_token
-from orca_cool.errors import ModelError
-from orca_cool.genome.source import SequenceSource
+from orca_cool.errors import ModelError, OrcaCoolError
 from orca_cool.model import heap
 from orca_cool.model.registry import home
 from orca_cool.prediction.window_store import check_window_store
@@ -62,7 +61,7 @@ def serve(
         tempfile.TemporaryDirectory(prefix="orca-cool-serve-") as folder,
         TilesetRegistry(options.state or home() / "serve", limits) as registry,
     ):
-        source = open_registry(registry, options, say, Path(folder))
+        models = open_registry(registry, options, say, Path(folder))
         app = create_app(
             registry,
             token=token,
@@ -73,7 +72,9 @@ def serve(
         )
         address = _address(options.host, listening.getsockname()[1])
         page = f"{address}{f'?token={token}' if token else ''}"
-        announce(f"{', '.join(options.models)} on {source.name}: {page}")
+        announce(f"{_served(models)}: {page}")
+        if len(models) > 1:
+            announce(f"the list of models: {address}models{f'?token={token}' if token else ''}")
         announce(f"as a server for any HiGlass: {address}api/v1 (Ctrl-C ends it)")
         if options.browser:
             # some browsers do not return until they are closed
@@ -81,6 +82,14 @@ def serve(
         threads = BLOCKING_THREADS if options.blocking else THREADS
         listen.run(app, listening, threads, _stopping())
     say("stopped")
+
+
+def _served(models: Sequence[ServedModel]) -> str:
+    """What is served, in words: models on the genome that they share, or each on its own."""
+    by_genome: dict[str, list[str]] = {}
+    for model in models:
+        by_genome.setdefault(model.source.name, []).append(model.name)
+    return "; ".join(f"{', '.join(names)} on {genome}" for genome, names in by_genome.items())
 
 
 def _stopping() -> threading.Event:
@@ -103,7 +112,7 @@ def _stopping() -> threading.Event:
 
 def open_registry(
     registry: TilesetRegistry, options: ServeOptions, say: Callable[[str], None], folder: Path
-) -> SequenceSource:
+) -> list[ServedModel]:
     """Open the files and the models that are to be served.
 
     Parameters
@@ -113,40 +122,56 @@ def open_registry(
 
     Returns
     -------
-    The genome as it is served, see :func:`~higlass_plugin.server.models.open_models`.
+    The models, each with its genome as it is served, see
+    :func:`~higlass_plugin.server.models.open_models`.
     """
     models = open_models(options, say)
-    source = models[0].source
-    _add_files(registry, options, source, models[0].assembly)
+    _add_files(registry, options, models)
     if options.nproc > 1:
         models = with_shared_encodings(models, folder)
         registry.processes = start_processes(options, models)
     for model in models:
         registry.add_model(
-            model.name, model.bundle, source.name, source, model.assembly, **model.options
+            model.name,
+            model.bundle,
+            model.source.name,
+            model.source,
+            model.assembly,
+            **model.options,
         )
-    return source
+    return models
 
 
 def _add_files(
-    registry: TilesetRegistry, options: ServeOptions, source: SequenceSource, assembly: str
+    registry: TilesetRegistry, options: ServeOptions, models: Sequence[ServedModel]
 ) -> None:
+    """Add the files, each with the first genome that it fits; OrcaCoolError if it fits none."""
     cache = Cache(CACHE_BYTES)
     folder = None if registry.state is None else registry.state / "maps"
+    genomes = {model.assembly: model.source.chromsizes for model in reversed(models)}
     for path in options.files:
-        file = open_file(
-            path,
-            uid=registry.uid(f"file {path.resolve()}"),
-            chromsizes=source.chromsizes,
-            assembly=assembly,
-            any_genome=options.any_genome,
-            folder=folder,
-            cache=cache,
-            clr_weight_name=options.clr_weight_name,
-        )
-        registry.add(file)
-        if file.map is not None:
-            registry.add_observed(file, file.map)
+        errors: list[OrcaCoolError] = []
+        for assembly, chromsizes in reversed(genomes.items()):
+            try:
+                file = open_file(
+                    path,
+                    uid=registry.uid(f"file {path.resolve()}"),
+                    chromsizes=chromsizes,
+                    assembly=assembly,
+                    any_genome=options.any_genome and len(genomes) == 1,
+                    folder=folder,
+                    cache=cache,
+                    clr_weight_name=options.clr_weight_name,
+                )
+            except OrcaCoolError as error:
+                errors.append(error)
+                continue
+            registry.add(file)
+            if file.map is not None:
+                registry.add_observed(file, file.map)
+            break
+        else:
+            raise errors[0]
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -60,8 +60,8 @@ def reference_view(registry: TilesetRegistry, server: str, shown: Address | None
     server : address of the API as the front end will call it.
     shown : address of the prediction; None if there is none.
     """
-    listed = registry.listed()
     prediction = None if shown is None else registry.open_url(str(shown))
+    listed = _beside(registry, prediction)
     measured = next((t for t in listed if t.filetype != "orca" and t.datatype == "matrix"), None)
     main = prediction or measured
 
@@ -123,7 +123,7 @@ def _side_tracks(
         above, beside = chromosome_labels(_source(server, main))
         top.append(above)
         left.append(beside)
-    files = [t for t in registry.listed() if t.filetype != "orca" and t.datatype in LINEAR]
+    files = [t for t in _beside(registry, main) if t.filetype != "orca" and t.datatype in LINEAR]
     for n, tileset in enumerate(files):
         kind, height, options = LINEAR[tileset.datatype]
         options = {"name": tileset.name, **options}
@@ -212,3 +212,14 @@ def _common_zoom(prediction: Tileset, measured: Tileset) -> int | None:
     finest = min(prediction.info()["resolutions"])
     sizes: list[int] = sorted(measured.info()["resolutions"], reverse=True)
     return sizes.index(finest) if finest in sizes else None
+
+
+def _beside(registry: TilesetRegistry, main: Tileset | None) -> list[Tileset]:
+    """What is listed of the assembly of a map, or of none that is told; all where the server has
+    one assembly, or where there is no map.
+    """
+    if main is None or len(registry.models()) < 2:
+        return registry.listed()
+    if len({predicted.assembly for _, _, predicted in registry.served.each()}) < 2:
+        return registry.listed()
+    return [t for t in registry.listed() if t.coord_system in ("", main.coord_system)]

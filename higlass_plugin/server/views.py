@@ -29,22 +29,23 @@ from higlass_plugin.server.http import (
     mount_prefix,
     number_argument,
     posted_tile_ids,
+    refused_tile,
     require_object,
     text_field,
     tiles_json,
 )
+from higlass_plugin.server.lists import (
+    assemblies,
+    model_of_view,
+    models,
+    models_page,
+    plain_info,
+    tileset_entry,
+)
 from higlass_plugin.server.metrics import Metrics
 from higlass_plugin.server.places import Pace, Places
 from higlass_plugin.server.saved_views import SavedViews
-from higlass_plugin.tiles import (
-    MAX_TEXT,
-    JsonObject,
-    TileError,
-    chrom_sizes,
-    failed_tile_of,
-    parse_tile_id,
-)
-from higlass_plugin.tilesets.base import Tileset
+from higlass_plugin.tiles import MAX_TEXT, JsonObject, chrom_sizes
 from orca_cool.errors import OrcaCoolError
 
 logger = logging.getLogger(__name__)
@@ -69,9 +70,6 @@ CSP = (
     "blob:; connect-src 'self'; "
     "worker-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 )
-
-#: When the server was started: the list gives it as the time at which tilesets were made.
-STARTED = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -132,18 +130,32 @@ class Views:
         """The page. With ``?token=`` the token is put into a cookie, and the browser is sent to the
         address without it, because histories and screenshots keep addresses.
         """
+        view = request.args.get("view", "")
+        entered = self._entered(f"?view={view}" if _ID.fullmatch(view) else "")
+        if entered is not None:
+            return entered
+        answer = send_from_directory(STATIC, "index.html")
+        answer.headers["Content-Security-Policy"] = CSP
+        return answer
+
+    def start(self) -> Response:
+        """The page that lists the models, with links to their first views."""
+        entered = self._entered("models")
+        return entered or Response(models_page(self.registry), content_type="text/html")
+
+    def _entered(self, to: str) -> Response | None:
+        """Of a request with ``?token=`` the answer that sets the cookie and leads to an address
+        below the server's own; None if no token is given, or needed.
+        """
         given, token = request.args.get("token"), self.access.token
         if token is None or given is None:
-            answer = send_from_directory(STATIC, "index.html")
-            answer.headers["Content-Security-Policy"] = CSP
-            return answer
+            return None
         if not is_token(given, token):
             raise RequestError(
                 "this is not the token of this server; open the address that it printed", 401
             )
-        view, path = request.args.get("view", ""), f"{mount_prefix()}/"
-        answer = empty_response(303)
-        answer.headers["Location"] = path + (f"?view={view}" if _ID.fullmatch(view) else "")
+        answer, path = empty_response(303), f"{mount_prefix()}/"
+        answer.headers["Location"] = path + to
         answer.set_cookie(self.access.cookie, token, httponly=True, samesite="Strict", path=path)
         return answer
 
@@ -171,11 +183,11 @@ class Views:
             logger.exception("tiles")
             found = {}
         tiles = {
-            i: found[i] if i in found else _failed_tile(i, "the server could not make this tile")
+            i: found[i] if i in found else refused_tile(i, "the server could not make this tile")
             for i in ids[:MAX_TILES]
         }
         tiles |= {
-            i: _failed_tile(i, f"more than {MAX_TILES} tiles are asked for at once")
+            i: refused_tile(i, f"more than {MAX_TILES} tiles are asked for at once")
             for i in ids[MAX_TILES:]
         }
         answer = Response(tiles_json(tiles), content_type="application/json")
@@ -207,7 +219,8 @@ class Views:
         found: JsonObject = {}
         for uid in request.args.getlist("d")[:MAX_TILES]:
             try:
-                found[uid] = self.registry[uid].info()
+                info = self.registry[uid].info()
+                found[uid] = plain_info(info) if self.access.is_other_page() else info
             except OrcaCoolError as error:
                 found[uid] = {"error": str(error)}
         return json_response(found)
@@ -226,7 +239,7 @@ class Views:
             and part in tileset.name.lower()
         ]
         first = number_argument("offset", 0)
-        results = [_entry(t) for t in fit[first : first + number_argument("limit", 10_000)]]
+        results = [tileset_entry(t) for t in fit[first : first + number_argument("limit", 10_000)]]
         return json_response(
             {"count": len(fit), "next": None, "previous": None, "results": results}
         )
@@ -246,17 +259,15 @@ class Views:
         cumulative = request.args.get("cum") not in (None, "0", "")
         return json_response(chrom_sizes(rows, cumulative))
 
+    def models(self) -> Response:
+        """What is served, see :func:`higlass_plugin.server.lists.models`."""
+        return json_response({"models": models(self.registry)})
+
     def available_chrom_sizes(self) -> Response:
         """Of each assembly a tileset of which :meth:`chrom_sizes` knows the sizes: the search box
         of HiGlass up to 1.13 asks for them.
         """
-        by_assembly = {
-            tileset.coord_system: tileset
-            for datatype in ("matrix", "chromsizes")  # the latter, where there is one
-            for tileset in reversed(self.registry.listed())
-            if tileset.datatype == datatype and tileset.coord_system
-        }
-        results = [_entry(tileset) for tileset in by_assembly.values()]
+        results = assemblies(self.registry)
         return json_response({"count": len(results), "results": results})
 
     def suggest(self) -> Response:
@@ -293,7 +304,7 @@ class Views:
 
     def viewconfs(self) -> Response:
         """``GET ?d=ID``: "default" (of ``model``, ``genome`` and ``cell_type``, or of the first),
-        that of an edit, or a saved one. ``POST {uid?, viewconf}`` saves one.
+        that of a listed model, of an edit, or a saved one. ``POST {uid?, viewconf}`` saves one.
         """
         if request.method == "POST":
             return self._save_viewconf()
@@ -309,8 +320,11 @@ class Views:
         if uid == "default":
             names = (request.args.get(name) for name in ("model", "genome", "cell_type"))
             return json_response(viewconf.default_viewconf(self.registry, server, *names))
+        listed = model_of_view(self.registry, uid)
+        if listed is not None:
+            return json_response(viewconf.default_viewconf(self.registry, server, *listed))
         edited = self.registry.edited(uid)
-        return json_response(viewconf.edit_viewconf(self.registry, edited, server=server))
+        return json_response(viewconf.edit_viewconf(self.registry, edited, server))
 
     def _save_viewconf(self) -> Response:
         body = require_object(json_body())
@@ -372,29 +386,3 @@ def _require_place(free: bool) -> None:
         raise RequestError(
             f"{MAX_EDITING} edits of this address are being made; try again when they are", 429
         )
-
-
-def _failed_tile(text: str, message: str) -> JsonObject:
-    """A tile with a message; if the id is malformed, with what is wrong with the id."""
-    try:
-        parse_tile_id(text)
-    except TileError as error:
-        message = str(error)
-    return failed_tile_of(text, message)
-
-
-def _entry(tileset: Tileset) -> JsonObject:
-    """A tileset in the list, with the fields that higlass-server gives."""
-    return {
-        "uuid": tileset.uid,
-        "name": tileset.name,
-        "filetype": tileset.filetype,
-        "datatype": tileset.datatype,
-        "coordSystem": tileset.coord_system,
-        "coordSystem2": tileset.coord_system,
-        "created": STARTED,
-        "project": "",
-        "project_name": "",
-        "description": tileset.description,
-        "private": False,
-    }

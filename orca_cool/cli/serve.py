@@ -27,7 +27,14 @@ PATH = click.Path(path_type=Path)
 @click.option(
     "--model", "-m", "models", required=True, multiple=True, help=f"{MODEL_HELP} Repeatable."
 )
-@click.option("--genome", "-g", required=True, help=GENOME_HELP)
+@click.option(
+    "--genome",
+    "-g",
+    "genomes",
+    required=True,
+    multiple=True,
+    help=f"{GENOME_HELP} One for all models, or one for each --model, in their order.",
+)
 @click.option(
     "--with",
     "files",

@@ -64,7 +64,7 @@ def folder(tmp_path_factory):
 def served(folder, tmp_path, nproc, models=("toy",), **more):
     options = ServeOptions(
         models=tuple(str(folder / name) for name in models),
-        genome=str(folder / "g.fa"),
+        genomes=(str(folder / "g.fa"),),
         any_genome=True,
         device="cpu",
         nproc=nproc,
@@ -168,7 +168,10 @@ def test_a_killed_process_is_replaced(folder, tmp_path, caplog):
 def process(folder, tmp_path):
     """One process, and a registry in which its units are made."""
     options = ServeOptions(
-        models=(str(folder / "toy"),), genome=str(folder / "g.fa"), any_genome=True, device="cpu"
+        models=(str(folder / "toy"),),
+        genomes=(str(folder / "g.fa"),),
+        any_genome=True,
+        device="cpu",
     )
     model = open_models(options, lambda line: None)[0]
     registry = TilesetRegistry(None, Limits())

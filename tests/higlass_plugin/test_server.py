@@ -87,6 +87,10 @@ class FakeRegistry:
         return list(self.tilesets.values())
 
     scheduler = None
+    served = SimpleNamespace(each=lambda: [])
+
+    def models(self):
+        return []
 
     def tiles(self, ids, *, wait=0.1, client=None):
         self.waits.append(wait)
@@ -522,6 +526,7 @@ CALLS = [
     ("GET", "/viewconfs/?d=mine", None, True),
     ("GET", "/tilesets/", None, False),
     ("GET", "/available-chrom-sizes/", None, False),
+    ("GET", "/models/", None, False),
     ("GET", "/viewconfs/?d=default", None, False),
     ("GET", "/viewconfs/", None, False),
     ("POST", "/viewconfs/", {"uid": "other", "viewconf": {}}, False),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import parse_qs, urlsplit
 
+import numpy as np
 import pytest
 from conftest import Drawn, make_toy_expected, make_toy_model
 
@@ -16,6 +20,7 @@ from higlass_plugin.files.open import open_file
 from higlass_plugin.registry.tilesets import TilesetRegistry
 from higlass_plugin.server import connections, listen, views
 from higlass_plugin.server.app import create_app
+from higlass_plugin.server.lists import plain_info
 from orca_cool.model.bundle import load_bundle, save_bundle
 from orca_cool.model.registry import DATA
 
@@ -162,3 +167,101 @@ def test_a_blocking_server_leaves_no_hole(serve, gate):
         gate.open.set()
         found = asked.result(60)
     assert all("error" not in tile for tile in found.values())
+
+
+# ---- what other pages ask for
+
+#: Requests of pages in a browser, of gosling.js and of HiGlass itself, in front of a server of the
+#: example: a predicted map (MAP), its insulation (TRACK), a measured map (FILE). ``json``: with the
+#: header ``content-type: application/json``, for which browsers ask first (OPTIONS).
+RECORDED = json.loads((Path(__file__).parents[1] / "lab_server" / "requests.json").read_text())
+
+
+@pytest.mark.parametrize("page", sorted(RECORDED))
+@pytest.mark.parametrize("authorization", [None, "JWT a.b.c"])  # resgen sends its own everywhere
+def test_recorded_requests_of_other_pages(bundle, page, authorization):
+    """Each gets what the page reads of it, from whatever site the page is."""
+    with TilesetRegistry() as registry:
+        registry.add(open_file(SHIPPED, uid="measured"))
+        genome = Drawn({"a": 30_000, "b": 9_000}, ("a", 5000, 5300))
+        registry.add_model("toy", bundle, "drawn", genome, "toyAsm", device="cpu")
+        names = {
+            "MAP": registry.open_url("orca://toy/drawn").uid,
+            "TRACK": registry.open_url("orca://toy/drawn?track=insulation").uid,
+            "FILE": "measured",
+        }
+        client = create_app(registry, blocking=True, allow_origins=["https://x.org"]).test_client()
+        headers = {"Origin": "https://x.org"}
+        headers |= {} if authorization is None else {"Authorization": authorization}
+        asked = set()
+        for request in RECORDED[page]:
+            path = request["path"]
+            for name, uid in names.items():
+                path = path.replace(name, uid)
+            if request["json"] or authorization:
+                first = client.options(path, headers=headers)
+                allowed = first.headers["Access-Control-Allow-Headers"]
+                assert {"content-type", "authorization"} <= set(allowed.split(", "))
+            answer = client.get(path, headers=headers)
+            assert (answer.status_code, answer.headers["Access-Control-Allow-Origin"]) == (200, "*")
+            kind = path.split("/")[3].partition("?")[0]
+            asked.add(kind)
+            CHECKS[kind](answer, parse_qs(urlsplit(path).query))
+        assert {"tileset_info", "tiles"} <= asked
+
+
+def check_infos(answer, query):
+    found = answer.get_json()
+    assert list(found) == query["d"]
+    for info in found.values():
+        assert {"name", "datatype", "min_pos", "max_pos", "chromsizes"} <= info.keys()
+        if info["datatype"] == "vector":
+            # with resolutions these pages would take tiles to be 256 bins wide
+            assert "resolutions" not in info
+            width = info["tile_size"] * 40 * 2 ** info["max_zoom"]
+            assert (info["tile_size"], info["max_width"]) == (1024, width)
+        else:
+            assert "resolutions" in info
+
+
+def check_tiles(answer, query):
+    found = answer.get_json()
+    assert set(found) == set(query["d"])
+    for text, tile in found.items():
+        numbers = np.frombuffer(base64.b64decode(tile["dense"]), tile["dtype"])
+        assert len(numbers) == (256**2 if len(text.split(".")) == 4 else 1024)
+
+
+def check_sizes(answer, query):
+    rows = [line.split("\t") for line in answer.text.splitlines()]
+    assert rows == [["a", "30000"], ["b", "9000"]]
+
+
+def check_list(answer, query):
+    found = answer.get_json()
+    assert found["count"] == len(found["results"])
+    assert all({"uuid", "coordSystem"} <= entry.keys() for entry in found["results"])
+
+
+CHECKS = {
+    "tileset_info": check_infos,
+    "tiles": check_tiles,
+    "chrom-sizes": check_sizes,
+    "tilesets": check_list,
+    "available-chrom-sizes": check_list,
+}
+
+
+def test_tracks_are_the_same_without_resolutions():
+    """A level's tiles are as wide by both descriptions."""
+    info = {"max_pos": [39_000], "tile_size": 1024, "max_zoom": 2, "resolutions": [40, 80, 160]}
+    plain = plain_info(info)
+    assert "resolutions" not in plain
+    for zoom, resolution in enumerate(sorted(info["resolutions"], reverse=True)):
+        assert plain["max_width"] / 2**zoom == resolution * info["tile_size"]
+    for other in (
+        info | {"resolutions": [40, 120]},
+        info | {"max_pos": [39_000, 39_000]},
+        {"error": "no such tileset"},
+    ):
+        assert plain_info(other) == other
