@@ -4,9 +4,11 @@ machine alone.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,8 +69,6 @@ DRAWN = """(view) => {
 @cache
 def array(url: str, position: str) -> np.ndarray:
     """(256, 256) numbers of a tile, computed in this process."""
-    import base64
-
     ((_, tile),) = clodius_tiles.tiles(
         url, [f"any.{position}"], clodius_tiles.Options(device="cpu")
     )
@@ -88,28 +88,38 @@ class InNotebook(Drawn):
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NotebookPage]:
-    """A notebook whose cell has shown the maps, all final."""
+def browser() -> Iterator[Any]:
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if chromium() is None:
         pytest.skip("there is no Chromium")
     if not (STATIC / "notebook.js").is_file():
         pytest.skip("what notebooks load is not built: scripts/build_page.sh")
-    lab = JupyterLab(tmp_path_factory.mktemp("lab"))
+    with sync_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def lab(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterLab]:
+    started = JupyterLab(tmp_path_factory.mktemp("lab"))
     try:
-        lab.start()
-        lab.write("maps.ipynb", CELL)
-        with sync_api.sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-            opened = NotebookPage(browser, lab)
-            opened.run("maps.ipynb")
-            opened.wait(SETTLED)
-            yield opened
-            opened.close()
-            browser.close()
+        started.start()
+        yield started
     finally:
-        lab.stop()
+        started.stop()
         clodius_tiles.close()
+
+
+@pytest.fixture(scope="module")
+def page(browser: Any, lab: JupyterLab) -> Iterator[NotebookPage]:
+    """A notebook in JupyterLab whose cell has shown the maps, all final."""
+    lab.write("maps.ipynb", CELL)
+    opened = NotebookPage(browser, lab)
+    opened.run("maps.ipynb")
+    opened.wait(SETTLED)
+    yield opened
+    opened.close()
 
 
 def drawn(page: NotebookPage, pane: str) -> InNotebook:
@@ -145,12 +155,12 @@ def test_three_squares_in_a_row(page: NotebookPage):
     assert "ln edit/reference" in words
 
 
-@pytest.mark.parametrize("pane", PANES)
-def test_maps_have_the_colours_of_their_values(page: NotebookPage, pane: str):
-    seen, picture = drawn(page, pane), page.picture("notebook")
+def assert_colours(page: NotebookPage, pane: str, name: str) -> None:
+    """Assert that the pixels of a map have the colours of its values."""
+    seen, picture = drawn(page, pane), page.picture(name)
     assert seen.resolution == 2000
     marks = [seen.pixel(CHR_I + at, CHR_I + at) for at in (238_208, 238_325)]
-    values, expected, found = [], [], []
+    values, found = [], []
     for i, j in seen.bins():
         at = seen.pixel((j + 0.5) * 2000, (i + 0.5) * 2000)
         if any(abs(a - b) <= 3 for mark in marks for a, b in zip(at, mark)):
@@ -163,6 +173,11 @@ def test_maps_have_the_colours_of_their_values(page: NotebookPage, pane: str):
     wrong = np.abs(np.array(found) - expected).max(axis=1) > 4  # a step of the scale is up to 3
     assert not wrong.any(), list(zip(expected[wrong], np.array(found)[wrong]))[:5]
     assert np.ptp(expected, axis=0).max() > 30, "all of one colour: nothing was tested"
+
+
+@pytest.mark.parametrize("pane", PANES)
+def test_maps_have_the_colours_of_their_values(page: NotebookPage, pane: str):
+    assert_colours(page, pane, "notebook")
 
 
 def test_the_notebook_moves_the_maps_and_follows_them(page: NotebookPage):
@@ -187,3 +202,14 @@ def test_the_notebook_moves_the_maps_and_follows_them(page: NotebookPage):
     within = picture[seen.pixel(CHR_I + 25_000, CHR_I + 20_000)]
     assert np.abs(within - GREY).max() > 4
     page.until(lambda: page.value("w.region") == f"chrI:{CHR_I - 40_000:,}-chrII:40,000")
+
+
+def test_notebook_7(browser: Any, lab: JupyterLab):
+    pytest.importorskip("notebook")
+    lab.write("again.ipynb", CELL)
+    opened = NotebookPage(browser, lab)
+    opened.run("again.ipynb", "notebooks")
+    opened.wait(SETTLED)
+    assert_colours(opened, "edit", "notebook-7")
+    assert (opened.outside, opened.problems) == ([], [])
+    opened.close()
