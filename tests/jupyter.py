@@ -109,7 +109,7 @@ class NotebookPage:
     outside : addresses on other machines that were asked for; all were refused.
     """
 
-    def __init__(self, browser: Any, lab: JupyterLab, size: tuple[int, int] = (1280, 900)):
+    def __init__(self, browser: Any, lab: JupyterLab, size: tuple[int, int] = (1200, 700)):
         self.lab = lab
         self.tab = browser.new_page(viewport=dict(zip(("width", "height"), size)))
         self.tab.set_default_timeout(PATIENCE)
@@ -143,9 +143,11 @@ class NotebookPage:
 
     def until(self, holds: Callable[[], Any]) -> None:
         """Ask until something holds. (Playwright's own waiting stands still in JupyterLab.)"""
-        deadline = time.monotonic() + 2 * PATIENCE / 1000
+        deadline = time.monotonic() + 4 * PATIENCE / 1000
         while not holds():
-            assert time.monotonic() < deadline, self.tab.evaluate("document.body.innerText")
+            if time.monotonic() > deadline:
+                self.picture("notebook-in-vain")
+                raise AssertionError(self.tab.evaluate("document.body.innerText"))
             time.sleep(0.2)
 
     def wait(self, condition: str) -> None:

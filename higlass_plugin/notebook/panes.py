@@ -196,6 +196,8 @@ class _Panes:
     ) -> JsonObject:
         """A pane with the axis and the tracks of an address."""
         above, left = chromosome_labels(self._source(address))
+        for axis in (above, left):  # a tick every 200 pixels would be one in a small map
+            axis["options"] |= {"tickPositions": "ends", "tickFormat": "plain"}
         scores = [
             score_track(name, self._source(replace(address, track=name)))
             for name in self.drawing.tracks

@@ -27,7 +27,7 @@ DELETION = "chrII:238,208-238,325 del"
 CELL = f"""import higlass_plugin
 
 w = higlass_plugin.view(
-    "yeast-metaphase", "example", "chrII:180,000-300,000", edit="{DELETION}", device="cpu"
+    "yeast-metaphase", "example", "chrII:200,000-270,000", edit="{DELETION}", device="cpu"
 )
 w"""
 PANES = {
@@ -143,7 +143,7 @@ def test_three_squares_in_a_row(page: NotebookPage):
         assert one.width == pytest.approx(one.height, abs=1.5)
         assert one.width > 200
         assert (one.top, one.width) == pytest.approx((maps[0].top, maps[0].width), abs=1)
-        assert one.x == pytest.approx([CHR_I + 180_000, CHR_I + 300_000], abs=600)
+        assert one.x == pytest.approx([CHR_I + 200_000, CHR_I + 270_000], abs=600)
     lefts = [one.left for one in maps]
     assert np.diff(lefts) == pytest.approx(np.diff(lefts)[0], abs=1)
     assert np.diff(lefts)[0] > maps[0].width

@@ -48,7 +48,7 @@ function laidOut(viewconf, channel, columns) {
 
 const sum = (tracks, side) => (tracks ?? []).reduce((total, track) => total + track[side], 0);
 
-/** Columns, and width and height of all maps together, so that each is a square. */
+/** Columns, and width and height of all maps together, so that each is about a square: HiGlass has margins of its own. */
 function measures(viewconf, width) {
   const { views } = viewconf;
   const columns = Math.max(1, Math.min(views.length, Math.floor(width / NARROWEST)));
@@ -56,7 +56,7 @@ function measures(viewconf, width) {
   const left = Math.max(...views.map(({ tracks }) => sum(tracks.left, "width")));
   const top = Math.max(...views.map(({ tracks }) => sum(tracks.top, "height")));
   const side = Math.min(WIDEST, width / columns - left);
-  return { columns, width: Math.floor(columns * (side + left)), height: Math.ceil(rows * (side + top)) };
+  return { columns, rows, width: Math.floor(columns * (side + left)), height: Math.ceil(rows * (side + top)) };
 }
 
 const number = (value) => (value !== 0 && (Math.abs(value) < 0.01 || Math.abs(value) >= 1000) ? value.toExponential(0) : String(Number(value.toPrecision(2))));
@@ -86,17 +86,13 @@ class Drawing {
   }
 
   async mount(width) {
-    const { columns, width: across, height } = measures(this.viewconf, width);
-    if (this.api && columns === this.columns) {
-      Object.assign(this.maps.style, { width: `${across}px`, height: `${height}px` });
-      this.api.measureSize();
-      this.api.getComponent().refreshView();
-      return this.decorate();
-    }
+    const measured = measures(this.viewconf, width);
+    const { columns } = measured;
+    if (this.api && columns === this.columns) return this.fit(measured);
     this.columns = columns;
     this.api?.destroy();
     this.maps.replaceChildren();
-    Object.assign(this.maps.style, { width: `${across}px`, height: `${height}px` });
+    Object.assign(this.maps.style, { width: `${measured.width}px`, height: `${measured.height}px` });
     const conf = laidOut(this.viewconf, this.channel.name, columns);
     const domain = this.model.get("_domain");
     conf.views.forEach((view) => {
@@ -107,6 +103,20 @@ class Drawing {
     await this.settle(conf);
     const [{ uid }] = conf.views;
     this.api.on("location", ({ xDomain }) => this.moved(xDomain), uid);
+    await this.fit(measured);
+  }
+
+  /** Gives the maps their size, and then, as HiGlass's margins are known, the height that makes them squares. */
+  async fit({ rows, width, height }) {
+    const resize = (to) => {
+      Object.assign(this.maps.style, { width: `${width}px`, height: `${to}px` });
+      this.api.measureSize();
+      this.api.getComponent().refreshView();
+      return new Promise((done) => setTimeout(done, 50));
+    };
+    await resize(height);
+    const [across, down] = this.view(this.viewconf.views[0].uid).dimensions;
+    await resize(height + rows * (across - down));
     this.decorate();
   }
 
