@@ -13,6 +13,7 @@ import OURS from "./notebook.css";
 const COLUMNS = 12; // of HiGlass's layout
 const WIDEST = 620; // px: side of a map at most
 const NARROWEST = 250; // px: where three maps would be narrower, they are below each other
+const MARGIN = 10; // px: of HiGlass, around every view
 const MAP = "map"; // the central track of every view
 
 patchTracks(() => {});
@@ -48,15 +49,16 @@ function laidOut(viewconf, channel, columns) {
 
 const sum = (tracks, side) => (tracks ?? []).reduce((total, track) => total + track[side], 0);
 
-/** Columns, and width and height of all maps together, so that each is about a square: HiGlass has margins of its own. */
+/** Columns, and width and height of all maps together, so that each is a square. */
 function measures(viewconf, width) {
   const { views } = viewconf;
   const columns = Math.max(1, Math.min(views.length, Math.floor(width / NARROWEST)));
   const rows = Math.ceil(views.length / columns);
   const left = Math.max(...views.map(({ tracks }) => sum(tracks.left, "width")));
   const top = Math.max(...views.map(({ tracks }) => sum(tracks.top, "height")));
-  const side = Math.min(WIDEST, width / columns - left);
-  return { columns, rows, width: Math.floor(columns * (side + left)), height: Math.ceil(rows * (side + top)) };
+  const side = Math.min(WIDEST, width / columns - left - MARGIN);
+  const height = rows * (side + top + MARGIN) + MARGIN;
+  return { columns, width: Math.floor(columns * (side + left + MARGIN)), height: Math.round(height) };
 }
 
 const number = (value) => (value !== 0 && (Math.abs(value) < 0.01 || Math.abs(value) >= 1000) ? value.toExponential(0) : String(Number(value.toPrecision(2))));
@@ -86,13 +88,12 @@ class Drawing {
   }
 
   async mount(width) {
-    const measured = measures(this.viewconf, width);
-    const { columns } = measured;
-    if (this.api && columns === this.columns) return this.fit(measured);
-    this.columns = columns;
+    // HiGlass does not follow its element's height: in another width all is built anew, at the same place
     this.api?.destroy();
     this.maps.replaceChildren();
-    Object.assign(this.maps.style, { width: `${measured.width}px`, height: `${measured.height}px` });
+    this.over = [];
+    const { columns, width: across, height } = measures(this.viewconf, width);
+    Object.assign(this.maps.style, { width: `${across}px`, height: `${height}px` });
     const conf = laidOut(this.viewconf, this.channel.name, columns);
     const domain = this.model.get("_domain");
     conf.views.forEach((view) => {
@@ -103,20 +104,6 @@ class Drawing {
     await this.settle(conf);
     const [{ uid }] = conf.views;
     this.api.on("location", ({ xDomain }) => this.moved(xDomain), uid);
-    await this.fit(measured);
-  }
-
-  /** Gives the maps their size, and then, as HiGlass's margins are known, the height that makes them squares. */
-  async fit({ rows, width, height }) {
-    const resize = (to) => {
-      Object.assign(this.maps.style, { width: `${width}px`, height: `${to}px` });
-      this.api.measureSize();
-      this.api.getComponent().refreshView();
-      return new Promise((done) => setTimeout(done, 50));
-    };
-    await resize(height);
-    const [across, down] = this.view(this.viewconf.views[0].uid).dimensions;
-    await resize(height + rows * (across - down));
     this.decorate();
   }
 
@@ -245,17 +232,25 @@ export async function show({ model, el }) {
   // a cell may be drawn before it is on the screen, without a width
   let work = Promise.resolve();
   let last = 0;
-  const sizes = new ResizeObserver(() => {
+  let soon = null;
+  const fit = () => {
     const width = el.clientWidth;
-    if (!width || Math.abs(width - last) < 2) return;
+    if (!width || drawing.closed || Math.abs(width - last) < 2) return null;
     last = width;
-    work = work.then(() => (drawing.closed ? null : drawing.mount(width))).catch((error) => {
-      drawing.progress.textContent = `The map cannot be drawn: ${error.message}`;
-    });
+    return drawing.mount(width);
+  };
+  const sizes = new ResizeObserver(() => {
+    clearTimeout(soon);
+    soon = setTimeout(() => {
+      work = work.then(fit).catch((error) => {
+        drawing.progress.textContent = `The map cannot be drawn: ${error.message}`;
+      });
+    }, 100);
   });
   sizes.observe(el);
   return () => {
     sizes.disconnect();
+    clearTimeout(soon);
     stop.abort();
     model.off("change:_domain", go);
     drawing.close();
