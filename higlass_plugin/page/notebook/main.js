@@ -90,6 +90,7 @@ class Drawing {
   async mount(width) {
     // HiGlass does not follow its element's height: in another width all is built anew, at the same place
     this.api?.destroy();
+    this.api = null;
     this.maps.replaceChildren();
     this.over = [];
     const { columns, width: across, height } = measures(this.viewconf, width);
@@ -100,16 +101,17 @@ class Drawing {
       const shift = this.pane(view.uid).shift;
       view.initialXDomain = view.initialYDomain = domain.map((position) => position + shift);
     });
-    this.api = await viewer(make("div", "higlass", this.maps), { ...conf, valueScaleLocks: {} }, { bounded: true, sizeMode: "bounded" });
-    await this.settle(conf);
+    const made = await viewer(make("div", "higlass", this.maps), { ...conf, valueScaleLocks: {} }, { bounded: true, sizeMode: "bounded" });
+    await this.settle(made, conf);
+    this.api = made;
     const [{ uid }] = conf.views;
     this.api.on("location", ({ xDomain }) => this.moved(xDomain), uid);
-    this.decorate();
+    this.changed();
   }
 
   /** HiGlass throws if a scale of values is locked to that of a view that is not drawn yet. */
-  async settle(conf) {
-    const component = this.api.getComponent();
+  async settle(api, conf) {
+    const component = api.getComponent();
     const drawn = () => conf.views.every(({ uid }) => component.tiledPlots[uid]?.trackRenderer);
     while (!drawn()) await new Promise((done) => setTimeout(done, 20));
     component.deserializeValueScaleLocks(conf);
