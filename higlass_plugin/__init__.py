@@ -1,8 +1,9 @@
 """Predicted contact maps in HiGlass: of any locus and any edited sequence, computed tile by tile
 while somebody looks at them.
 
-For notebooks there are :func:`tileset`, :func:`watch` and :func:`serve` of
-:mod:`higlass_plugin.notebook`, which is loaded when one of them is first asked for.
+For notebooks there are :func:`view`, and for users of higlass-python :func:`tileset`,
+:func:`watch` and :func:`serve`, all of :mod:`higlass_plugin.notebook`, which is loaded when one of
+them is first asked for.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from higlass_plugin.notebook import serve, tileset, watch
+    from higlass_plugin.notebook import serve, tileset, view, watch
 
-__all__ = ["serve", "tileset", "watch"]
+__all__ = ["serve", "tileset", "view", "watch"]
 
 
 def __getattr__(name: str) -> object:

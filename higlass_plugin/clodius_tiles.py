@@ -34,6 +34,7 @@ from orca_cool.model.assembly import agreed_assembly
 from orca_cool.model.bundle import load_bundle
 from orca_cool.model.registry import resolve
 from orca_cool.model.spec import ModelSpec
+from orca_cool.prediction.window_store import WindowStore
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ class Options:
     chrom_names : "add-chr", "strip-chr" or a two-column TSV: renames the genome's chromosomes.
     any_genome : accept a genome of another assembly than the model's.
     force_dtype : take ``dtype`` all the same.
+    window_store : file of decoded windows to read from and add to.
     """
 
     device: str = "auto"
@@ -60,6 +62,7 @@ class Options:
     chrom_names: str | None = None
     any_genome: bool = False
     force_dtype: bool = False
+    window_store: str | None = None
 
 
 DEFAULTS = Options()
@@ -167,6 +170,7 @@ def _open(model: str, genome: str, options: Options) -> tuple[str, str]:
             while (name, source.name) in registry().models():
                 n += 1
                 name = f"{folder.name}-{n}"
+            windows = None if options.window_store is None else WindowStore(options.window_store)
             registry().add_model(
                 name,
                 bundle,
@@ -177,6 +181,7 @@ def _open(model: str, genome: str, options: Options) -> tuple[str, str]:
                 dtype=options.dtype,
                 force_dtype=options.force_dtype,
                 store=options.store,
+                window_store=windows,
             )
             _names[there] = name, source.name
         return _names.setdefault((model, genome, options), _names[there])

@@ -266,6 +266,18 @@ def _rgb(text: str) -> tuple[float, ...]:
     return named.get(text) or tuple(map(float, re.findall(r"[\d.]+", text)[:3]))
 
 
+def kept_picture(tab: Any, name: str | None = None) -> np.ndarray:
+    """(rows, columns, 3) 0..255 of what a tab shows; kept under a name in $ORCA_COOL_SCREENSHOTS,
+    if that is set.
+    """
+    png = tab.screenshot()
+    folder = os.environ.get("ORCA_COOL_SCREENSHOTS")
+    if folder and name:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        (Path(folder) / f"{name}.png").write_bytes(png)
+    return np.round(255 * matplotlib.image.imread(io.BytesIO(png), format="png")[..., :3])
+
+
 class Page:
     """The page in a browser tab, and what went wrong in it. WebGL in software costs by the pixel: a
     tab of which no colours are asked may be small.
@@ -334,12 +346,7 @@ class Page:
         """(rows, columns, 3) 0..255 of what is seen; kept under a name in $ORCA_COOL_SCREENSHOTS,
         if that is set.
         """
-        png = self.tab.screenshot()
-        folder = os.environ.get("ORCA_COOL_SCREENSHOTS")
-        if folder and name:
-            Path(folder).mkdir(parents=True, exist_ok=True)
-            (Path(folder) / f"{name}.png").write_bytes(png)
-        return np.round(255 * matplotlib.image.imread(io.BytesIO(png), format="png")[..., :3])
+        return kept_picture(self.tab, name)
 
     def close(self) -> None:
         # a handler that still answers a request of a closed tab would fail in the next test

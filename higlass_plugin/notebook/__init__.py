@@ -1,4 +1,5 @@
-"""Predicted tilesets in a notebook, for higlass-python::
+"""Predicted maps in a notebook: :func:`view` shows them in one call, without higlass-python or the
+internet. :func:`tileset`, :func:`watch` and :func:`serve` are for users of higlass-python::
 
     import higlass as hg
     import higlass_plugin
@@ -24,6 +25,15 @@ front end 2.3: ``app/scripts/services/tile-proxy.js`` (which tiles a view asks f
 from higlass_plugin.notebook.errors import MissingPackage, NotebookError
 from higlass_plugin.notebook.predicted import PredictedTileset, tileset
 from higlass_plugin.notebook.serving import serve
+from higlass_plugin.notebook.viewing import view
 from higlass_plugin.notebook.watching import watch
 
-__all__ = ["MissingPackage", "NotebookError", "PredictedTileset", "serve", "tileset", "watch"]
+__all__ = [
+    "MissingPackage",
+    "NotebookError",
+    "PredictedTileset",
+    "serve",
+    "tileset",
+    "view",
+    "watch",
+]

@@ -8,14 +8,13 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, combinations_with_replacement
-from pathlib import Path
 from typing import Any
 
 from tqdm.auto import tqdm
 
 from higlass_plugin.clodius_tiles import Options, failed_tiles, open_tileset, registry
 from higlass_plugin.notebook.errors import MissingPackage, NotebookError
-from higlass_plugin.registry.address import Address, tidy
+from higlass_plugin.registry.address import Address, name_of, tidy
 from higlass_plugin.server.viewconf_parts import ATTRIBUTION, LINEAR, SCORES, VALUES
 from higlass_plugin.tiles import JsonObject, TileError
 from higlass_plugin.tilesets.base import COMPUTING, ComputedTileset
@@ -301,6 +300,7 @@ def tileset(
     device: str = "auto",
     dtype: str = "float32",
     store: str | os.PathLike[str] | None = None,
+    window_store: str | os.PathLike[str] | None = None,
     chrom_names: str | None = None,
     any_genome: bool = False,
     force_dtype: bool = False,
@@ -319,7 +319,7 @@ def tileset(
         where sequence is deleted.
     difference : ln alternate / reference, at the reference's coordinates.
     cell_type : whose maps, of a model of several cell types; such a model needs one.
-    device, dtype, store, chrom_names, any_genome, force_dtype : see
+    device, dtype, store, window_store, chrom_names, any_genome, force_dtype : see
         :class:`higlass_plugin.clodius_tiles.Options`.
 
     Raises
@@ -328,8 +328,8 @@ def tileset(
         If an argument cannot be used.
     """
     address = Address(
-        _text(model),
-        _text(genome),
+        name_of(model),
+        name_of(genome),
         tidy([edit] if isinstance(edit, str) else edit or []),
         (vcf or "").strip("\n"),
         track,
@@ -347,15 +347,11 @@ def tileset(
         chrom_names,
         any_genome,
         force_dtype,
+        None if window_store is None else os.fspath(window_store),
     )
     if (address, options) not in _kept:
         _kept.setdefault((address, options), PredictedTileset(address, options))
     return _kept[address, options]
-
-
-def _text(name_or_path: str | os.PathLike[str]) -> str:
-    """A name as it is, a path object as an absolute path: it cannot be meant as a name."""
-    return name_or_path if isinstance(name_or_path, str) else str(Path(name_or_path).absolute())
 
 
 def made() -> list[PredictedTileset]:

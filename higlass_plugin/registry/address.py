@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from orca_cool.errors import OrcaCoolError
@@ -95,6 +97,11 @@ def _quoted(edits: tuple[str, ...], vcf: str) -> str:
     """The part of an address that tells the edits."""
     query = [("edit", edit) for edit in edits] + [("vcf", vcf)] * bool(vcf)
     return urlencode(query, quote_via=quote)
+
+
+def name_of(name_or_path: str | os.PathLike[str]) -> str:
+    """A name as it is, a path object as an absolute path: it cannot be meant as a name."""
+    return name_or_path if isinstance(name_or_path, str) else str(Path(name_or_path).absolute())
 
 
 def tidy(edits: Iterable[str]) -> tuple[str, ...]:

@@ -296,6 +296,7 @@ class Predictor(MapPredictor):
             dtype=job.dtype,
             force_dtype=job.force_dtype,
             store=job.store,
+            window_store=job.window_store,
             any_genome=job.any_genome,
             cell_type=job.cell_type,
             **options,

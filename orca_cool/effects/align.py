@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from cachetools import LRUCache
@@ -17,13 +18,17 @@ from orca_cool.effects.scores import Choices, score
 from orca_cool.effects.sites import Site, sites
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.gaps import MAX_GAP, gap_fraction
+from orca_cool.maps.axes import bp_label, picture_html
 from orca_cool.maps.contact_map import ContactMap
 from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.prediction.engine import Engine
 from orca_cool.prediction.zoom import EncodedZoom
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """One level at one site: maps of the alternate and of the reference in the same n bins.
 
@@ -79,6 +84,24 @@ class Comparison:
     def scores(self, choices: Choices | None = None) -> dict[str, float]:
         """How much the map changes: see :func:`orca_cool.effects.scores.score`."""
         return score(self, choices)
+
+    def plot(
+        self, *, vmax: float | None = None, dmax: float | None = None, title: str | None = None
+    ) -> Figure:
+        """Draw reference, alternate and difference side by side; see
+        :func:`orca_cool.effects.comparison_figure.draw_comparison`.
+        """
+        from orca_cool.effects.comparison_figure import draw_comparison
+
+        return draw_comparison(self, vmax=vmax, dmax=dmax, title=title)
+
+    def __repr__(self) -> str:
+        place = f"{self.alternate.region}, {bp_label(self.resolution)} bins"
+        return f"Comparison(around {self.site}: {place})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the place and the picture."""
+        return picture_html(self.plot(), repr(self), f"maps around {self.site}")
 
 
 class Reference:

@@ -4,6 +4,9 @@ are drawn.
 
 from __future__ import annotations
 
+import base64
+import html
+import io
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +14,7 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
 #: Colour maps of log observed/expected (symmetric around 0) and of log10 contact frequency.
@@ -21,6 +25,10 @@ RATIO_LABEL, CONTACT_LABEL = "log (observed / expected)", "log10 contact frequen
 
 #: Colour map of a difference of two predictions, and label of its colour bar.
 DIFFERENCE_COLOURS, DIFFERENCE_LABEL = "RdBu_r", "log (alternate / reference)"
+
+
+#: What is drawn where a map has no value: a grey that none of the colour maps has.
+MISSING = "0.65"
 
 
 def bp_label(value: float) -> str:
@@ -84,3 +92,18 @@ def label_bp(axis: Axis, length: int, ticks: int) -> str:
     axis.set_major_locator(MaxNLocator(ticks))
     axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x / unit:,g}"))
     return name
+
+
+def picture_html(figure: Figure, caption: str, alt: str) -> str:
+    """A figure as a notebook shows it: a line of text, and below it a PNG of twice the figure's
+    pixels, for screens that have them.
+    """
+    png = io.BytesIO()
+    figure.savefig(png, format="png", dpi=2 * figure.dpi)
+    picture = base64.b64encode(png.getvalue()).decode()
+    width = round(figure.get_figwidth() * figure.dpi)
+    return (
+        f"<div><code>{html.escape(caption)}</code><br>"
+        f'<img alt="{html.escape(alt)}" style="width: {width}px; max-width: 100%" '
+        f'src="data:image/png;base64,{picture}"></div>'
+    )

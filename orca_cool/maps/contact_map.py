@@ -4,9 +4,6 @@ as observed/expected or as contact frequency.
 
 from __future__ import annotations
 
-import base64
-import html
-import io
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,12 +19,14 @@ from orca_cool.genome.regions import Region, n_bins
 from orca_cool.maps.axes import (
     CONTACT_COLOURS,
     CONTACT_LABEL,
+    MISSING,
     RATIO_COLOURS,
     RATIO_LABEL,
     bp_label,
     contact_limits,
     draw_matrix,
     label_bp,
+    picture_html,
     ratio_limit,
 )
 from orca_cool.maps.coolfile import write_cool
@@ -36,6 +35,7 @@ from orca_cool.maps.pixels import Layer, RowBlock
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.image import AxesImage
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -148,14 +148,7 @@ class ContactMap:
 
         figure = Figure(figsize=(4.6, 3.9), dpi=100, layout="constrained")
         self.plot(figure.add_subplot())
-        png = io.BytesIO()
-        figure.savefig(png, format="png")
-        picture = base64.b64encode(png.getvalue()).decode()
-        return (
-            f"<div><code>{html.escape(repr(self))}</code><br>"
-            f'<img alt="contact map of {html.escape(str(self.region))}" '
-            f'src="data:image/png;base64,{picture}"></div>'
-        )
+        return picture_html(figure, repr(self), f"contact map of {self.region}")
 
     def plot(
         self,
@@ -177,7 +170,8 @@ class ContactMap:
 
         Returns
         -------
-        The axes, in bp; the map's diagonal runs from the upper left to the lower right.
+        The axes, in bp; the map's diagonal runs from the upper left to the lower right. Grey: no
+        value is known.
         """
         if ax is None:
             from matplotlib import pyplot
@@ -190,14 +184,7 @@ class ContactMap:
             values, colours, label = self.values, RATIO_COLOURS, RATIO_LABEL
             high = vmax or ratio_limit(values)
             limits = (-high, high)
-        ax.set_facecolor("white")  # unknown; the colour map's zero is light grey
-        end = self.start + self.resolution * len(self.values)
-        drawn = draw_matrix(ax, values, self.start, end, colours, limits)
-        ax.set_xlim(self.start, self.end)
-        ax.set_ylim(self.end, self.start)
-        for axis in (ax.xaxis, ax.yaxis):
-            unit = label_bp(axis, len(self.region), 6)
-        ax.set_xlabel(f"{self.chrom} ({unit})")
+        drawn = draw_values(ax, self, values, colours, limits)
         ax.set_title(str(self.region) if title is None else title, fontsize=10)
         if colorbar and ax.figure is not None:
             ax.figure.colorbar(drawn, ax=ax, shrink=0.7, label=label, extend="both")
@@ -307,3 +294,17 @@ class ContactMap:
                 f"other; write it with `orca-cool predict`"
             )
         return table
+
+
+def draw_values(
+    ax: Axes, m: ContactMap, values: np.ndarray, colours: str, limits: tuple[float, float]
+) -> AxesImage:
+    """Draw values of a map's pixels with axes in bp of its chromosome, grey where there is none."""
+    ax.set_facecolor(MISSING)
+    drawn = draw_matrix(ax, values, m.start, m.start + m.resolution * len(values), colours, limits)
+    ax.set_xlim(m.start, m.end)
+    ax.set_ylim(m.end, m.start)
+    for axis in (ax.xaxis, ax.yaxis):
+        unit = label_bp(axis, len(m.region), 6)
+    ax.set_xlabel(f"{m.chrom} ({unit})")
+    return drawn

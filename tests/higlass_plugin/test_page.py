@@ -42,6 +42,7 @@ def test_the_bundle_is_of_these_sources():
         ROOT / "scripts" / "build_page.sh",
         *page.glob("*.*"),
         *page.glob("src/*"),
+        *page.glob("notebook/*"),
         *STATIC.glob("*.*"),
     ]
     assert set(sums) == {str(f.relative_to(ROOT)) for f in files}

@@ -1,0 +1,70 @@
+"""A comparison as one picture: the reference, the edited genome and their difference side by side,
+in the same bins.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from orca_cool.maps.axes import (
+    DIFFERENCE_COLOURS,
+    DIFFERENCE_LABEL,
+    RATIO_COLOURS,
+    RATIO_LABEL,
+    bp_label,
+    ratio_limit,
+)
+from orca_cool.maps.contact_map import draw_values
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from orca_cool.effects.align import Comparison
+
+#: A difference is drawn on a scale of at least this, as one of the size of rounding errors is none.
+LEAST = 0.01
+
+
+def draw_comparison(
+    c: Comparison, *, vmax: float | None = None, dmax: float | None = None, title: str | None = None
+) -> Figure:
+    """Draw a comparison.
+
+    Parameters
+    ----------
+    vmax : end of the symmetric scale of log observed/expected, one for both maps; default: the 98th
+        percentile of both. dmax : of the difference; default: its 99.5th percentile.
+    title : default: the place and the size of the bins.
+
+    Returns
+    -------
+    matplotlib Figure of three maps with axes in bp of the edited genome; dashed lines mark the
+    breakpoints. No state of pyplot is touched.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12.5, 4.0), dpi=100, layout="constrained")
+    axes = figure.subplots(1, 3)
+    high = vmax or ratio_limit(np.stack([c.reference.values, c.alternate.values]))
+    difference = c.difference
+    changes = np.abs(difference.values[np.isfinite(difference.values)])
+    most = dmax or max(float(np.percentile(changes, 99.5)) if len(changes) else 0.0, LEAST)
+    panels = (
+        ("reference, in the edit's bins", c.reference, RATIO_COLOURS, high, RATIO_LABEL),
+        ("edit", c.alternate, RATIO_COLOURS, high, RATIO_LABEL),
+        ("edit minus reference", difference, DIFFERENCE_COLOURS, most, DIFFERENCE_LABEL),
+    )
+    for ax, (name, m, colours, limit, label) in zip(axes, panels):
+        drawn = draw_values(ax, m, m.values, colours, (-limit, limit))
+        ax.set_title(name, fontsize=10)
+        for at in c.site.breakpoints:
+            if m.start < at < m.end:
+                style = {"color": "black", "linewidth": 0.7, "linestyle": (0, (4, 3))}
+                ax.axvline(at, **style)
+                ax.axhline(at, **style)
+        figure.colorbar(drawn, ax=ax, shrink=0.75, label=label, extend="both")
+    shown = f"{c.site}, {bp_label(c.resolution)} bins" if title is None else title
+    figure.suptitle(shown, fontsize=11, parse_math=False)
+    return figure
