@@ -47,7 +47,7 @@ PATIENCE = 120_000
 #: The page is at rest: every track has its visible tiles, and all are finished.
 SETTLED = """() => {
   const page = window.orcaCool;
-  if (!page?.state.ready || page.state.computing || !page.state.connected) return false;
+  if (!page?.state.ready || page.state.moving || page.state.computing || !page.state.connected) return false;
   const tracks = page.tiledTracks().filter((track) => track.dataFetcher.dataConfig.server);
   return tracks.length > 0 && tracks.every((track) => {
     if (!track.tilesetInfo) return false;

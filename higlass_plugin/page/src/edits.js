@@ -13,13 +13,19 @@ export async function goToStop({ id, stops = [], domain: all }, wanted, domain) 
   const [place] = stops[n];
   const [start, end] = reference(conf).initialXDomain;
   await show(aligned(conf, id, stops[n]));
-  goTo(domain ?? [place - (end - start) / 2, place + (end - start) / 2]); // what is shown already does not move to other initial domains
+  await goTo(domain ?? [place - (end - start) / 2, place + (end - start) / 2]); // what is shown already does not move to other initial domains
 }
 
 /** An edit as the server has made it for the model, genome and cell type of a reference, and its viewconf. */
 async function makeEdit(asked, { model, genome, cell_type }) {
   const edited = await request("edits/", { body: { ...asked, model, genome, cell_type } });
   return [edited, await request(`viewconfs/?d=${encodeURIComponent(edited.viewconf)}`)];
+}
+
+/** The viewconf of an edit that was open before. */
+export async function viewOf(edit) {
+  const [, view] = await makeEdit(askedFor(edit), about(reference(current())));
+  return view;
 }
 
 /** Where an edit is looked at first: what is looked at already, if its first breakpoint is there; else as much around that. */
@@ -41,7 +47,7 @@ async function showEdit(view) {
   const conf = current();
   const [x, y] = firstPlace(conf, edit);
   await show(lookAt(withEdit(conf, view), x, y));
-  goTo(x, y);
+  await goTo(x, y);
 }
 
 export async function openEdit(asked) {
@@ -58,7 +64,7 @@ export async function openEdit(asked) {
 /** Shows another one of the edits that are open, at the place that is looked at; of the one that is shown, its own place. */
 export async function chooseEdit(edit) {
   if (edit.id === state.shown) return goToStop(edit, 0, edit.domain);
-  const [, view] = await makeEdit(askedFor(edit), about(reference(current())));
+  const view = await viewOf(edit);
   const { initialXDomain: x, initialYDomain: y } = reference(current());
   await show(lookAt(withEdit(current(), view), x, y));
   return goTo(x, y);

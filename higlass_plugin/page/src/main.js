@@ -5,12 +5,16 @@ import { CSS, viewer } from "higlass";
 import { request } from "./api.js";
 import { attempt, element, say } from "./dom.js";
 import { drawTabs } from "./edit-tabs.js";
+import { listenToDrops } from "./drop.js";
+import { listenToMenu } from "./edit-menu.js";
 import { asEdit, chooseEdit, closeEdit, goToStop, openEdit, showCellType } from "./edits.js";
+import { listenToHistory, remember } from "./history.js";
+import { listenToKeys } from "./keys.js";
 import { savePng, saveSvg, share } from "./links-and-pictures.js";
 import { around, current, mount, page, rebuild, show, state } from "./page.js";
 import { SOON, poll, showConnection } from "./polling.js";
 import { formatRegion, parseRegion } from "./region.js";
-import { findRegion } from "./search.js";
+import { listenToSearch } from "./search.js";
 import { patchTracks, tiledTracks } from "./tiles.js";
 import { about, edits, reference, withValue } from "./views.js";
 
@@ -51,32 +55,27 @@ async function chooseCellType() {
   }
 }
 
-async function dropped(event) {
-  element("edit").classList.remove("over");
-  const [file] = event.dataTransfer.files;
-  await openEdit(file ? { vcf: await file.text() } : asEdit(event.dataTransfer.getData("text/plain")));
-}
-
 function listen() {
   window.matchMedia("(max-width: 700px)").addEventListener("change", attempt(() => rebuild(current())));
   window.addEventListener("resize", around);
-  element("region-form").addEventListener("submit", attempt(findRegion));
+  listenToSearch();
+  listenToMenu();
+  listenToDrops();
+  listenToKeys();
+  listenToHistory();
   element("value").addEventListener("change", attempt(() => show(withValue(current(), element("value").value))));
   element("cell-type").addEventListener("change", attempt(chooseCellType));
   element("edit-form").addEventListener("submit", attempt(() => openEdit(asEdit(element("edit").value))));
-  element("edit").addEventListener("dragover", (event) => {
-    event.preventDefault();
-    element("edit").classList.add("over");
-  });
-  element("edit").addEventListener("dragleave", () => element("edit").classList.remove("over"));
-  element("edit").addEventListener("drop", attempt(dropped));
   element("link").addEventListener("click", attempt(share));
   element("shared-close").addEventListener("click", () => (element("shared").hidden = true));
   element("png").addEventListener("click", attempt(savePng));
   element("svg").addEventListener("click", attempt(saveSvg));
   page.changed = (conf) => {
     drawTabs(edits(conf), state.shown, { open: chooseEdit, stop: goToStop, close: ({ id }) => closeEdit(id) });
+    element("value").value = about(reference(conf)).value ?? ""; // it may have been gone back to
+    remember();
   };
+  page.moved = remember;
 }
 
 async function begin() {

@@ -11,7 +11,7 @@ import { shownIn } from "./tiles.js";
 import { about, arrange, divisions, dressed, edits, isStacked, lookAt, portable, reference, shownEdit, withOneEdit } from "./views.js";
 
 /** What the page is doing; tests and the curious read it. */
-export const state = { ready: false, connected: true, computing: 0, shows: [], instance: null, reloads: 0, edits: [], shown: null };
+export const state = { ready: false, connected: true, computing: 0, shows: [], instance: null, reloads: 0, edits: [], shown: null, moving: false };
 
 /** HiGlass's api, once the first view is there, and whom to tell of it: `changed(conf)` of a new viewconf, `moved(xDomain)` of another place. */
 export const page = { api: null, changed: () => {}, moved: () => {} };
@@ -36,10 +36,17 @@ function told(conf) {
   around();
 }
 
+const frame = () => new Promise(requestAnimationFrame);
+const CALM = 250; // ms for which all views must be found in place
+const PATIENCE = 10000;
+let journey = 0;
+let wanted = null; // the place that views were sent to last, unless somebody has moved them by hand since
+
 // HiGlass overlooks some changes of a view's size and place: when other views are opened or closed, for one.
 const sizes = new ResizeObserver(() => {
   page.api.measureSize();
   page.api.getComponent().refreshView();
+  if (wanted) goTo(...wanted);
 });
 
 /** What HiGlass is given when all views are drawn: it throws if a value scale is locked to that of a view that is not. */
@@ -75,11 +82,46 @@ export async function show(conf) {
   poll();
 }
 
-/** All views look at a place of the reference. */
-export function goTo(domain, yDomain = domain) {
-  // HiGlass tells locked views of a movement by the mouse only, so each view is told; 1 ms: without a transition it forgets the place.
+/** A view is where it shall be if its x axis is, and the middle of its y axis: that has as much more or less as the map is high. */
+function isThere({ uid, initialXDomain: x, initialYDomain: y }) {
+  const { xDomain, yDomain } = page.api.getLocation(uid);
+  const tolerance = 0.005 * (x[1] - x[0]);
+  const middle = ([start, end]) => (start + end) / 2;
+  return Math.abs(xDomain[0] - x[0]) < tolerance && Math.abs(xDomain[1] - x[1]) < tolerance && Math.abs(middle(yDomain) - middle(y)) < tolerance;
+}
+
+/** All views look at a place of the reference. When views change their sizes, HiGlass moves them once more, some frames later: then they are sent again. */
+export async function goTo(domain, yDomain = domain) {
+  const number = (journey += 1);
   const { views } = lookAt(current(), domain, yDomain);
-  for (const view of views) page.api.zoomTo(view.uid, ...view.initialXDomain, ...view.initialYDomain, 1);
+  wanted = [domain, yDomain];
+  state.moving = true;
+  const began = performance.now();
+  let arrived = null;
+  while (number === journey && performance.now() - began < PATIENCE && !(performance.now() - arrived > CALM && arrived !== null)) {
+    if (!views.every(isThere)) {
+      arrived = null;
+      // HiGlass tells locked views of a movement by the mouse only, so each view is told; 1 ms: without a transition it forgets the place.
+      for (const view of views) page.api.zoomTo(view.uid, ...view.initialXDomain, ...view.initialYDomain, 1);
+    } else arrived ??= performance.now();
+    for (let n = 0; n < 2; n += 1) await frame();
+  }
+  if (number === journey) state.moving = false;
+}
+
+/** Whoever takes the map by hand is not sent anywhere. */
+function listenToHands() {
+  for (const kind of ["wheel", "mousedown", "touchstart"]) {
+    element("higlass").addEventListener(
+      kind,
+      () => {
+        journey += 1;
+        wanted = null;
+        state.moving = false;
+      },
+      { capture: true, passive: true },
+    );
+  }
 }
 
 function watchRegion(view) {
@@ -98,6 +140,7 @@ function watchRegion(view) {
 
 /** Builds HiGlass with the views of a viewconf. */
 export async function mount(conf) {
+  if (!page.api) listenToHands();
   await divideOnServer(conf).catch((error) => say(error.message)); // the other tracks are shown
   conf = arrange(dressed(withOneEdit(conf)));
   element("higlass").style.setProperty("--panes", isStacked() ? conf.views.length : 1); // HiGlass measures it

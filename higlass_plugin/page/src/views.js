@@ -171,6 +171,13 @@ export function withoutEdit(conf, id) {
   return arrange(marked(conf));
 }
 
+/** A viewconf in which these edits are open; the one that is shown stays if it is the one of that id. */
+export function withEdits(conf, opened, id) {
+  conf = withoutViews(conf, (orca) => orca.id !== undefined && orca.id !== id);
+  about(reference(conf)).edits = opened;
+  return arrange(marked(conf));
+}
+
 function withoutViews(conf, isGone) {
   const gone = new Set(conf.views.filter((view) => isGone(about(view))).map((view) => view.uid));
   conf.views = conf.views.filter((view) => !gone.has(view.uid));

@@ -1,0 +1,78 @@
+// The browser's history: every place that is stayed at, and every edit that is opened or closed, can be gone back to.
+
+import { attempt, element } from "./dom.js";
+import { viewOf } from "./edits.js";
+import { current, goTo, page, show } from "./page.js";
+import { about, edits, lookAt, reference, shownEdit, withEdit, withEdits, withValue } from "./views.js";
+
+const PAUSE = 600; // ms for which nothing moves: then a place is stayed at
+
+let timer = null;
+let going = false; // back or forward
+let depth = 0; // entries of this page behind the present one
+
+/** What an entry of the history brings back. */
+function snapshot() {
+  const conf = current();
+  const { initialXDomain: x, initialYDomain: y } = reference(conf);
+  return { x, y, value: about(reference(conf)).value, cell_type: about(reference(conf)).cell_type, edits: edits(conf), shown: shownEdit(conf)?.id ?? null };
+}
+
+/** Whether two places are nearly the same: HiGlass moves views a little when others are opened. */
+function isNear(a, b) {
+  const tolerance = 0.02 * (a[1] - a[0]);
+  return a.every((position, k) => Math.abs(position - b[k]) <= tolerance);
+}
+
+const kept = ({ edits: list, shown, value, cell_type: type }) => JSON.stringify([list.map(({ id }) => id), shown, value, type]);
+
+function note() {
+  timer = null;
+  if (going || !page.api) return;
+  const [now, before] = [snapshot(), window.history.state?.orca];
+  const isSame = before && kept(now) === kept(before) && isNear(before.x, now.x) && isNear(before.y, now.y);
+  if (!before) return window.history.replaceState({ orca: now, depth }, "");
+  if (isSame) return undefined;
+  depth += 1;
+  return window.history.pushState({ orca: now, depth }, "");
+}
+
+/** Notes what is shown, once it stays. */
+export function remember() {
+  clearTimeout(timer);
+  timer = setTimeout(note, PAUSE);
+}
+
+async function bringBack({ orca, depth: its = 0 }) {
+  depth = its;
+  let conf = current();
+  const is = snapshot();
+  if (orca.shown !== is.shown || orca.value !== is.value || kept(orca) !== kept(is)) {
+    conf = withEdits(conf, orca.edits, orca.shown);
+    const edit = orca.edits.find(({ id }) => id === orca.shown);
+    if (edit && orca.shown !== is.shown) conf = withEdit(conf, await viewOf(edit));
+    await show(lookAt(withValue(conf, orca.value), orca.x, orca.y));
+  }
+  await goTo(orca.x, orca.y);
+}
+
+/** Goes back by one entry, if that is one of this page. */
+export function undo() {
+  if (timer) {
+    clearTimeout(timer);
+    note();
+  }
+  if (depth > 0) window.history.back();
+}
+
+export function listenToHistory() {
+  window.addEventListener("popstate", (event) => {
+    if (!event.state?.orca) return;
+    clearTimeout(timer);
+    going = true;
+    attempt(() => bringBack(event.state))().finally(() => {
+      setTimeout(() => (going = false), PAUSE);
+    });
+  });
+  element("undo").addEventListener("click", undo);
+}
