@@ -14,9 +14,11 @@ import { savePng, saveSvg, share } from "./links-and-pictures.js";
 import { around, current, mount, page, rebuild, show, state } from "./page.js";
 import { SOON, poll, showConnection } from "./polling.js";
 import { formatRegion, parseRegion } from "./region.js";
+import { drawLetters } from "./letters.js";
 import { listenToSearch } from "./search.js";
 import { patchTracks, tiledTracks } from "./tiles.js";
 import { about, edits, reference, withValue } from "./views.js";
+import { drawAnswers, listenForWhy, withAnswers } from "./why.js";
 
 window.orcaCool = { state, viewer, hgApi: null, tiledTracks: () => tiledTracks(page.api), parseRegion, formatRegion };
 
@@ -70,7 +72,11 @@ function listen() {
   element("shared-close").addEventListener("click", () => (element("shared").hidden = true));
   element("png").addEventListener("click", attempt(savePng));
   element("svg").addEventListener("click", attempt(saveSvg));
+  listenForWhy();
+  page.completed = withAnswers;
+  page.around = drawLetters;
   page.changed = (conf) => {
+    drawAnswers(conf);
     drawTabs(edits(conf), state.shown, { open: chooseEdit, stop: goToStop, close: ({ id }) => closeEdit(id) });
     element("value").value = about(reference(conf)).value ?? ""; // it may have been gone back to
     remember();

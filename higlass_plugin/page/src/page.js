@@ -13,8 +13,9 @@ import { about, arrange, divisions, dressed, edits, isStacked, lookAt, portable,
 /** What the page is doing; tests and the curious read it. */
 export const state = { ready: false, connected: true, computing: 0, shows: [], instance: null, reloads: 0, edits: [], shown: null, moving: false };
 
-/** HiGlass's api, once the first view is there, and whom to tell of it: `changed(conf)` of a new viewconf, `moved(xDomain)` of another place. */
-export const page = { api: null, changed: () => {}, moved: () => {} };
+/** HiGlass's api, once the first view is there, and whom to tell of it: `changed(conf)` of a new viewconf, `moved(xDomain)` of another place, `around(conf)` when
+ *  something may be drawn elsewhere. What is to be shown passes through `completed(conf)`. */
+export const page = { api: null, changed: () => {}, moved: () => {}, around: () => {}, completed: async (conf) => conf };
 
 /** The viewconf that is shown. */
 export function current() {
@@ -27,6 +28,7 @@ export function around() {
     () => ({ api: page.api, conf: page.api && current() }),
     (view) => shownIn(page.api, view).join("; "),
   );
+  if (page.api) page.around(current());
 }
 
 function told(conf) {
@@ -76,6 +78,7 @@ async function divideOnServer(conf) {
 
 /** Puts a viewconf in the place of the one that is shown. */
 export async function show(conf) {
+  conf = await page.completed(conf);
   page.api.setViewConfig({ ...dressed(conf), valueScaleLocks: {} }, true);
   await settle(conf);
   told(conf);

@@ -1,0 +1,149 @@
+// "Why?": a click on a map offers what can be asked of that pixel, in words. A choice adds a row of tracks above the maps that answers it: what
+// every base of the sequence contributes (attribution), of the reference and of the edit that is shown.
+
+import { request } from "./api.js";
+import { attempt, button, element, made } from "./dom.js";
+import { current, page, show } from "./page.js";
+import { offsets } from "./region.js";
+import { about, reference } from "./views.js";
+
+const STILL = 4; // px that the mouse may move between press and release of a click
+const HEIGHT = 60; // px of a row of answers
+const COLOUR = "#1b7837";
+export const PREFIX = "why-";
+
+/** A position of HiGlass's coordinates (chromosomes laid end to end) as "chrII:238,265". */
+function placeOf(position, chromsizes) {
+  const begins = [...offsets(chromsizes)].reverse();
+  const [chrom, begin] = begins.find(([, at]) => at <= position) ?? begins.at(-1);
+  return `${chrom}:${Math.floor(position - begin)}`;
+}
+
+const heatmaps = (view) => (view.tracks.center?.[0]?.contents ?? []).filter(({ type }) => type === "heatmap");
+
+/** The map of a view that is predicted in its own coordinates, as HiGlass has it; of a difference there is none. */
+function predictedMap(view) {
+  const found = heatmaps(view).find(({ uid }) => uid.startsWith("predicted")) ?? heatmaps(view)[0];
+  return found && page.api.getTrackObject(view.uid, found.uid);
+}
+
+/** The pixel under the mouse, at the reference's coordinates: {x, y, resolution}; null beside the maps. */
+export function pixelAt({ clientX, clientY }) {
+  const canvas = document.querySelector("#higlass canvas")?.getBoundingClientRect();
+  for (const view of canvas ? current().views : []) {
+    const track = predictedMap(view);
+    if (!track?.tilesetInfo?.resolutions) continue;
+    const [left, top] = [clientX - canvas.left - track.position[0], clientY - canvas.top - track.position[1]];
+    if (left < 0 || top < 0 || left >= track.dimensions[0] || top >= track.dimensions[1]) continue;
+    const { shift = 0 } = about(view);
+    const [x, y] = [track._xScale.invert(left) - shift, track._yScale.invert(top) - shift];
+    const levels = [...track.tilesetInfo.resolutions].sort((a, b) => b - a);
+    return { x, y, resolution: levels[Math.min(track.zoomLevel, levels.length - 1)] };
+  }
+  return null;
+}
+
+/** What can be asked of a pixel in one of the views, from the server; null where the view is of no genome of its own. */
+async function questionsIn(view, { x, y, resolution }) {
+  const { role, shift = 0 } = about(view);
+  if (role !== "reference" && role !== "edit") return null;
+  const track = predictedMap(view);
+  const { chromsizes } = track.tilesetInfo;
+  const [first, second] = [x, y].map((position) => placeOf(position + shift, chromsizes));
+  return request(`questions/?${new URLSearchParams({ d: track.tilesetUid, first, second, resolution })}`);
+}
+
+/** The rows of answers that are shown: {uid, n, asked}; `asked`: {words, objective, number, pixel}. */
+export function answers(conf) {
+  return (reference(conf).tracks.top ?? [])
+    .filter(({ uid }) => uid.startsWith(PREFIX))
+    .map(({ uid, options }) => ({ uid, n: Number(uid.slice(PREFIX.length)), asked: options.why }));
+}
+
+export function withoutAnswer(conf, uid) {
+  for (const view of conf.views) view.tracks.top = (view.tracks.top ?? []).filter((track) => track.uid !== uid);
+  return conf;
+}
+
+const kind = ({ objective }) => objective.split(" ")[0];
+
+/** The tileset that answers a question in a view; undefined where the same cannot be asked there. */
+async function tilesetIn(view, asked) {
+  const found = await questionsIn(view, asked.pixel);
+  const same = found?.questions.find((question, number) => number === asked.number && kind(question) === kind(asked));
+  if (!same) return undefined;
+  return (await request("register_url/", { body: { fileurl: same.url, filetype: "orca" } })).uid;
+}
+
+/** A viewconf in which every view has all rows of answers, so that the maps stay at one height. */
+export async function withAnswers(conf, rows = answers(conf)) {
+  const first = reference(conf);
+  for (const { uid, asked } of rows) {
+    const { server } = heatmaps(first)[0];
+    const name = `why: ${asked.objective}`;
+    const of = { reference: await tilesetIn(first, asked) };
+    for (const view of conf.views) {
+      const top = (view.tracks.top ??= []);
+      if (top.some((track) => track.uid === uid)) continue;
+      const { role } = about(view);
+      // the difference has the reference's coordinates; what cannot be asked of an edit leaves its row empty
+      const tilesetUid = role === "edit" ? await tilesetIn(view, asked) : of.reference;
+      const options = { name, why: asked, labelPosition: "topLeft", labelShowAssembly: false };
+      const bars = { type: "horizontal-bar", server, tilesetUid, options: { ...options, barFillColor: COLOUR, axisPositionHorizontal: "hidden" } };
+      top.push({ uid, height: HEIGHT, ...(tilesetUid ? bars : { type: "empty", options }) });
+    }
+  }
+  return conf;
+}
+
+/** Adds the row that answers a question. */
+async function answer(asked) {
+  close();
+  const conf = current();
+  const uid = `${PREFIX}${Math.max(0, ...answers(conf).map(({ n }) => n)) + 1}`;
+  await show(await withAnswers(conf, [...answers(conf), { uid, asked }]));
+}
+
+function close() {
+  element("why").hidden = true;
+}
+
+function draw({ clientX, clientY }, pixel, found) {
+  const panel = element("why");
+  const list = found.questions.map((question, number) => made("li", {}, button(question.words, question.objective, () => answer({ words: question.words, objective: question.objective, number, pixel }))));
+  panel.replaceChildren(
+    made("header", {}, made("strong", { textContent: found.about }), button("×", "Close", close)),
+    list.length ? made("ul", {}, ...list) : made("p", { textContent: found.without }),
+  );
+  panel.hidden = false;
+  const room = document.documentElement;
+  panel.style.setProperty("--left", `${Math.max(0, Math.min(clientX + 8, room.clientWidth - panel.offsetWidth - 8))}px`);
+  panel.style.setProperty("--top", `${Math.max(0, Math.min(clientY + 8, room.clientHeight - panel.offsetHeight - 8))}px`);
+  panel.querySelector("li button")?.focus();
+}
+
+/** The list of what was asked, each with a button that takes the answer away. */
+export function drawAnswers(conf) {
+  const shown = answers(conf);
+  element("answers").hidden = !shown.length;
+  element("answers").replaceChildren(
+    ...shown.map(({ uid, asked }) => made("li", {}, made("span", { textContent: asked.words }), button("×", "Take this answer away", () => show(withoutAnswer(current(), uid))))),
+  );
+}
+
+/** Listens to clicks on the maps; a press that moves is a drag, and not asked about. */
+export function listenForWhy() {
+  let pressed = null;
+  element("higlass").addEventListener("pointerdown", (event) => {
+    pressed = event.button === 0 && !event.shiftKey ? event : null;
+  }, true);
+  element("higlass").addEventListener("pointerup", (event) => {
+    const moved = !pressed || Math.hypot(event.clientX - pressed.clientX, event.clientY - pressed.clientY) > STILL;
+    pressed = null;
+    if (moved) return close();
+    const pixel = pixelAt(event);
+    if (!pixel || !about(reference(current())).model) return close();
+    return attempt(async () => draw(event, pixel, await questionsIn(reference(current()), pixel)))();
+  }, true);
+  window.addEventListener("keydown", ({ key }) => key === "Escape" && close());
+}
