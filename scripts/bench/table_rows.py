@@ -137,6 +137,14 @@ ROWS = [
         "{ms of CPU a window: writing|.1f} ms",
     ),
     Row(
+        "processes",
+        "200 SNVs of the yeast example (`yeast-deep`), variants a second: one thread; two threads; "
+        "two processes of one (`-p 2`)",
+        "{one thread: variants/s|.2f}; {2 threads: variants/s|.2f}; {-p 2: variants/s|.2f}, "
+        "{-p 2 against one thread: times|.2f} times one thread",
+        ZEN3,
+    ),
+    Row(
         "start",
         "`predict --help`, against commit cc96f86, before starting was looked at",
         "{predict --help: CPU s|.2f} s of CPU, {predict --help: baseline, CPU s|.2f} s before",
