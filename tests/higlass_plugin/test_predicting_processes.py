@@ -370,7 +370,7 @@ def test_processes_end_with_the_server(command, tmp_path, number):
     assert len(children) in (2, 3)
     command.send_signal(number)
     command.wait(60)
-    _, alive = psutil.wait_procs(children, timeout=20)
+    _, alive = psutil.wait_procs(children, timeout=90)
     assert not alive
     if number != signal.SIGKILL:
         assert command.returncode == 0
