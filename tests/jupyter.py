@@ -154,6 +154,17 @@ class NotebookPage:
         """Wait until a function in the page returns something true."""
         self.until(lambda: self.tab.evaluate(condition))
 
+    def holds(self, check: Callable[[], None]) -> None:
+        """Repeat a check that asserts, for half a minute, until it passes."""
+        deadline = time.monotonic() + PATIENCE / 4000
+        while True:
+            try:
+                return check()
+            except AssertionError:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(0.3)
+
     def execute(self, code: str) -> None:
         """Run code in the notebook's kernel."""
         answer = self.tab.evaluate(
