@@ -78,6 +78,8 @@ FEW_FRAMES = """(() => {
 
 DRAWN = """([view, uid]) => {
   const track = window.orcaCool.hgApi.getTrackObject(view, uid);
+  const seen = window.orcaCool.hgApi.getViewConfig().views.find(({ uid }) => uid === view);
+  const grounds = (seen?.tracks.center?.[0]?.contents ?? []).map(({ options }) => options?.backgroundColor);
   const canvas = document.querySelector("canvas").getBoundingClientRect();
   return {
     left: canvas.left + track.position[0], top: canvas.top + track.position[1],
@@ -87,6 +89,7 @@ DRAWN = """([view, uid]) => {
     transform: track.options.dataTransform ?? null, scale: track.options.colorRange,
     low: track.limitedValueScale.domain()[0], high: track.limitedValueScale.domain()[1],
     scaling: track.options.heatmapValueScaling,
+    ground: grounds.find((colour) => colour && colour !== "transparent") ?? "white",
   };
 }"""
 
@@ -195,6 +198,7 @@ class Drawn:
     low: float
     high: float
     scaling: str
+    ground: str
 
     @property
     def resolution(self) -> int:
@@ -244,18 +248,18 @@ class Drawn:
 
     def colours(self, values: np.ndarray) -> np.ndarray:
         """(n, 3) RGB that HiGlass gives n values: 255 steps from low to high, the colours laid out
-        evenly; no value, no colour.
+        evenly; where there is no value, the ground is seen.
         """
         none = np.isnan(values)
         low, high, v = self.low, self.high, np.where(none, 1.0, values)
         if self.scaling == "log":
-            none = none | (v <= 0)
-            low, high, v = np.log(low), np.log(high), np.log(np.where(none, 1.0, v))
+            # no contacts have the lowest colour, as all below the scale
+            low, high, v = np.log(low), np.log(high), np.log(np.maximum(v, low))
         step = 254 - np.clip(np.floor(254 * (high - v) / (high - low)), 0, 254)
         stops = np.array([_rgb(c) for c in self.scale])
         places = np.linspace(0, 255, len(stops))
         found = np.stack([np.interp(step, places, channel) for channel in stops.T], axis=-1)
-        found[none] = 255.0
+        found[none] = _rgb(self.ground)
         return found
 
 

@@ -53,6 +53,7 @@ SCORES: dict[str, JsonObject] = {
     "compartments": {
         "name": "compartments (E1)",
         "colorRange": ["#2166ac", "#f7f7f7", "#b2182b"],
+        "barFillColor": "#777777",  # in pictures that HiGlass saves, which leave out the range
         "valueScaleMin": -2.5,
         "valueScaleMax": 2.5,
     },
@@ -63,12 +64,14 @@ CHANGES: dict[str, JsonObject] = {
     "insulation": {
         "name": "change of insulation (log2)",
         "colorRange": ["#2166ac", "#f7f7f7", "#b2182b"],
+        "barFillColor": "#777777",  # in pictures that HiGlass saves, which leave out the range
         "valueScaleMin": -1.0,
         "valueScaleMax": 1.0,
     },
     "compartments": {
         "name": "change of compartments (E1)",
         "colorRange": ["#2166ac", "#f7f7f7", "#b2182b"],
+        "barFillColor": "#777777",  # in pictures that HiGlass saves, which leave out the range
         "valueScaleMin": -2.5,
         "valueScaleMax": 2.5,
     },
@@ -96,9 +99,12 @@ def _map_options(name: str, color_bar: str, background: str) -> JsonObject:
     }
 
 
+#: What is seen where a map has no value: no colour of any scale, so that it is not taken for zero.
+MISSING = "#d5d9e0"
+
 #: Options of a map above the diagonal, or of a whole one: its name and colour bar are at the upper
 #: right.
-UPPER = _map_options("topRight", "topRight", "white")
+UPPER = _map_options("topRight", "topRight", MISSING)
 #: Options of a map below the diagonal. It is drawn over the other one, which a background would
 #: hide.
 LOWER = _map_options("bottomLeft", "hidden", "transparent")

@@ -12,6 +12,7 @@ from higlass_plugin.registry.tilesets import TilesetRegistry
 from higlass_plugin.server.viewconf_parts import (
     LINEAR,
     LOWER,
+    MISSING,
     SCORES,
     UPPER,
     VALUES,
@@ -170,7 +171,7 @@ class _Maps:
             options = {"extent": "lower-left", **limit, **LOWER}
             contents.append(self._map(below, value, f"measured-{value}", options))
         if len(contents) == 1:
-            contents[0]["options"] |= {"extent": "full", "backgroundColor": "white"}
+            contents[0]["options"] |= {"extent": "full", "backgroundColor": MISSING}
         return {"label": VALUES[value]["label"], "contents": contents}
 
     def _map(self, tileset: Tileset, value: str, uid: str, options: JsonObject) -> JsonObject:

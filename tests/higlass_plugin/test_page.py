@@ -348,6 +348,31 @@ def test_an_edit_is_shown_beside_the_reference(edited: tuple[Page, str]):
     assert page.problems == []
 
 
+def test_the_value_under_the_cursor(page: Page):
+    """With its two bins, above the diagonal of the prediction, below it of the measured map."""
+    page.tab.select_option("#value", "weight")
+    page.go("chrII:150k-450k", REGIONS["chrII:150k-450k"])
+    above = page.drawn("reference", "predicted-weight")
+    for x, y, one, other, value in (
+        (341_000, 281_000, "340,000-342,000", "280,000-282,000", None),
+        (281_000, 345_000, "280,000-290,000", "340,000-350,000", measured),
+    ):
+        row, column = above.pixel(CHR_I + x, CHR_I + y)
+        page.tab.mouse.move(column, row)
+        page.wait(
+            "(text) => document.getElementById('readout').textContent.startsWith(text)",
+            f"chrII:{one} × chrII:{other}: contact frequency ",
+        )
+        shown = float(page.tab.inner_text("#readout").rpartition(" ")[2])
+        if value is None:
+            expected = above.value((CHR_I + y) // 2000, (CHR_I + x) // 2000)
+        else:
+            expected = value(CHR_I // 10_000 + y // 10_000, CHR_I // 10_000 + x // 10_000)
+        assert shown == pytest.approx(expected, rel=0.05)
+    page.tab.mouse.move(1, 1)
+    page.wait("() => document.getElementById('readout').textContent === ''")
+
+
 def _rows_of(picture: np.ndarray, drawn: Drawn, colour: tuple[int, int, int]) -> np.ndarray:
     """Rows of the picture in which a colour is seen in more than two fifths of a map's width."""
     part = picture[:, int(drawn.left) : int(drawn.left + drawn.width)]
@@ -558,11 +583,15 @@ def test_only_what_became_ready_is_fetched_again(blank: Page):
     bins = [(i, j) for i, j in drawn.bins() if 256 < i < j]  # ... and the second is not
     assert len(bins) > 100
 
+    missing = drawn.colours(np.array([np.nan]))[0]
+    assert missing.tolist() == [0xD5, 0xD9, 0xE0], "no colour of the scale: nothing is not zero"
+
     def nothing(picture: np.ndarray) -> None:
-        white = [
-            (picture[drawn.pixel((j + 0.5) * 2000, (i + 0.5) * 2000)] == 255).all() for i, j in bins
+        empty = [
+            (picture[drawn.pixel((j + 0.5) * 2000, (i + 0.5) * 2000)] == missing).all()
+            for i, j in bins
         ]
-        assert np.mean(white) > 0.9, "but for the message nothing is drawn there"
+        assert np.mean(empty) > 0.9, "but for the message nothing is drawn there"
 
     eventually(page, nothing)
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from higlass_plugin.registry.breakpoints import Breakpoint
 from higlass_plugin.registry.tilesets import TilesetRegistry
 from higlass_plugin.server.viewconf import default_viewconf, edit_viewconf
-from higlass_plugin.server.viewconf_parts import MAX_MARKS
+from higlass_plugin.server.viewconf_parts import MAX_MARKS, MISSING
 from higlass_plugin.server.viewconf_reference import WHOLE_GENOME
 from orca_cool.model.bundle import load_bundle, save_bundle
 
@@ -212,7 +212,7 @@ def test_without_a_model_and_without_anything():
             alone["tilesetUid"],
             alone["options"]["extent"],
             alone["options"]["backgroundColor"],
-        ) == ("measured", "full", "white")
+        ) == ("measured", "full", MISSING)
         assert "model" not in orca(view)
         assert list(orca(view)["values"]) == ["weight"]
 

@@ -5,12 +5,12 @@ import { about, isStacked } from "./views.js";
 
 const PAUSE = 150; // ms between two drawings of what stands around
 
-/** A number as it stands beside a colour scale. */
-export function formatValue(value) {
+/** A number as it stands beside a colour scale, of two digits or more. */
+export function formatValue(value, digits = 2) {
   if (value === 0) return "0";
   const size = Math.abs(value);
-  if (size >= 0.001 && size < 10000) return String(Number(value.toPrecision(2)));
-  return value.toExponential(0).replace("e+", "e");
+  if (size >= 0.001 && size < 10000) return String(Number(value.toPrecision(digits)));
+  return value.toExponential(digits - 2).replace("e+", "e");
 }
 
 /** Values at which a scale has ticks: powers of ten, thrice and once between, or five even steps. */
@@ -115,6 +115,11 @@ function drawRows(api, conf) {
   }
 }
 
+/** The colour of what a map has no value for. */
+function groundOf(view) {
+  return (view.tracks.center?.[0]?.contents ?? []).map(({ options }) => options?.backgroundColor).find((colour) => colour && colour !== "transparent");
+}
+
 let timer = null;
 let drawn = "";
 
@@ -131,6 +136,9 @@ export function drawAround(shown, words) {
     drawn = now;
     drawPanes(conf, words);
     drawRows(api, conf);
-    element("scales").replaceChildren(...found.map(drawnScale));
+    const none = made("p", { className: "missing", textContent: "no data" });
+    const ground = about(conf.views[0]).role && groundOf(conf.views[0]);
+    if (ground) none.style.setProperty("--ground", ground);
+    element("scales").replaceChildren(...found.map(drawnScale), ...(ground ? [none] : []));
   }, PAUSE);
 }

@@ -2,7 +2,7 @@
 
 import { attempt, element } from "./dom.js";
 import { viewOf } from "./edits.js";
-import { current, goTo, page, show } from "./page.js";
+import { current, goTo, page, show, state } from "./page.js";
 import { about, edits, lookAt, reference, shownEdit, withEdit, withEdits, withValue } from "./views.js";
 
 const PAUSE = 600; // ms for which nothing moves: then a place is stayed at
@@ -28,7 +28,8 @@ const kept = ({ edits: list, shown, value, cell_type: type }) => JSON.stringify(
 
 function note() {
   timer = null;
-  if (going || !page.api) return;
+  if (!page.api) return undefined;
+  if (going || state.moving) return remember(); // on the way
   const [now, before] = [snapshot(), window.history.state?.orca];
   const isSame = before && kept(now) === kept(before) && isNear(before.x, now.x) && isNear(before.y, now.y);
   if (!before) return window.history.replaceState({ orca: now, depth }, "");
@@ -71,7 +72,8 @@ export function listenToHistory() {
     clearTimeout(timer);
     going = true;
     attempt(() => bringBack(event.state))().finally(() => {
-      setTimeout(() => (going = false), PAUSE);
+      going = false;
+      remember();
     });
   });
   element("undo").addEventListener("click", undo);

@@ -62,9 +62,15 @@ export async function findRegion() {
   const text = element("region").value;
   const chosen = at >= 0 ? listed[at] : undefined;
   close();
-  if (chosen) return chosen.go();
+  if (chosen) {
+    element("region").blur();
+    return chosen.go();
+  }
   const [best] = await suggestions(text);
-  if (best) return best.go();
+  if (best) {
+    element("region").blur(); // the keyboard is the map's again, and the box tells where that is
+    return best.go();
+  }
   const { chromsizes = [] } = about(reference(current()));
   throw new Error(
     regionProblem(text, chromsizes) ?? `${text}: neither a region such as ${chromsizes[0]?.[0]}:10,000-20,000 nor the start of a gene's name`,

@@ -3,6 +3,7 @@
 import { request } from "./api.js";
 import { element } from "./dom.js";
 import { current, page } from "./page.js";
+import { svgWithSurroundings, withSurroundings } from "./pictures.js";
 import { computing } from "./tiles.js";
 import { undressed } from "./views.js";
 
@@ -29,10 +30,10 @@ function save(name, blob) {
 
 export async function savePng() {
   finalOnly();
-  save("orca.png", await page.api.exportAsPngBlobPromise());
+  save("orca.png", await withSurroundings(await page.api.exportAsPngBlobPromise()));
 }
 
 export function saveSvg() {
   finalOnly();
-  save("orca.svg", new Blob([page.api.exportAsSvg()], { type: "image/svg+xml" }));
+  save("orca.svg", new Blob([svgWithSurroundings(page.api.exportAsSvg())], { type: "image/svg+xml" }));
 }
