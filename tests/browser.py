@@ -89,6 +89,7 @@ DRAWN = """([view, uid]) => {
     transform: track.options.dataTransform ?? null, scale: track.options.colorRange,
     low: track.limitedValueScale.domain()[0], high: track.limitedValueScale.domain()[1],
     scaling: track.options.heatmapValueScaling,
+    labelled: (track.options.labelPosition ?? "hidden") !== "hidden",
     ground: grounds.find((colour) => colour && colour !== "transparent") ?? "white",
   };
 }"""
@@ -199,6 +200,7 @@ class Drawn:
     high: float
     scaling: str
     ground: str
+    labelled: bool
 
     @property
     def resolution(self) -> int:
@@ -230,7 +232,8 @@ class Drawn:
                 inside = (
                     self.left + 3 < column and from_right > 3 and from_top > 3 and from_bottom > 3
                 )
-                if inside and not (bar or name or other_name) and min(i, j) >= 0:
+                covered = self.labelled and (bar or name or other_name)
+                if inside and not covered and min(i, j) >= 0:
                     found.append((i, j))
         return found
 

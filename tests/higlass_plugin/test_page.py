@@ -628,7 +628,7 @@ def test_what_is_not_final_says_so_on_the_map_and_is_in_no_saved_picture(blank: 
     page.tab.route("**/api/v1/tiles/**", tiles)
     page.tab.route("**/api/v1/status/", status)
     page.open()
-    text = "document.querySelector('.pane .state')?.textContent ?? ''"
+    text = "(document.querySelector('.pane .state')?.textContent ?? '')"
     for words in (label[0], "forward strand only"):
         label[0] = words
         page.wait(
