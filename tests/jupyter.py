@@ -124,11 +124,9 @@ class NotebookPage:
         self.outside.append(route.request.url)
         route.abort()
 
-    def run(self, name: str, place: str = "lab/tree") -> None:
-        """Open a notebook, in JupyterLab or, with ``place`` "notebooks", in Notebook 7, and run all
-        its cells.
-        """
-        self.tab.goto(f"{self.lab.url}{place}/{name}?token={TOKEN}&reset")
+    def run(self, name: str) -> None:
+        """Open a notebook and run all its cells."""
+        self.tab.goto(f"{self.lab.url}lab/tree/{name}?token={TOKEN}&reset")
         self.wait(
             """() => {
               const shell = window.jupyterapp?.shell;

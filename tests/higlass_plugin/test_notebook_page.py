@@ -215,14 +215,3 @@ def test_the_notebook_moves_the_maps_and_follows_them(page: NotebookPage):
 
     page.holds(grey_between_chromosomes)
     page.until(lambda: page.value("w.region") == f"chrI:{CHR_I - 40_000:,}-chrII:40,000")
-
-
-def test_notebook_7(browser: Any, lab: JupyterLab):
-    pytest.importorskip("notebook")
-    lab.write("again.ipynb", CELL)
-    opened = NotebookPage(browser, lab)
-    opened.run("again.ipynb", "notebooks")
-    opened.wait(SETTLED)
-    assert_colours(opened, "edit", "notebook-7")
-    assert (opened.outside, opened.problems) == ([], [])
-    opened.close()
