@@ -5,7 +5,7 @@ import { element } from "./dom.js";
 const LINE = 1.2; // of the size of letters
 const SVG = "http://www.w3.org/2000/svg";
 
-/** What stands around the maps, in pixels from the corner of the grid: texts, line by line, and bars of colours. */
+/** What stands around the maps, in pixels from the corner of the grid: texts, line by line, bars of colours, and letters over tracks. */
 function surroundings() {
   const corner = element("grid").getBoundingClientRect();
   const placed = (node) => {
@@ -45,7 +45,9 @@ function surroundings() {
     const { x, y, height } = placed(none);
     bars.push({ x, y: y + (height - 14) / 2, width: 14, height: 14, colours: [none.style.getPropertyValue("--ground")], isUpright: true });
   }
-  return { texts, bars, width: corner.width, height: corner.height, maps: placed(element("higlass")) };
+  const letters = document.getElementById("letters");
+  const over = letters?.childElementCount ? { ...placed(letters), node: letters } : null;
+  return { texts, bars, over, width: corner.width, height: corner.height, maps: placed(element("higlass")) };
 }
 
 /** A PNG: the picture of HiGlass, and around it what stands there on the page. */
@@ -59,6 +61,12 @@ export async function withSurroundings(png) {
   pencil.fillRect(0, 0, canvas.width, canvas.height);
   pencil.drawImage(maps, around.maps.x * scale, around.maps.y * scale);
   pencil.scale(scale, scale);
+  if (around.over) {
+    const image = new Image();
+    image.src = `data:image/svg+xml,${encodeURIComponent(new XMLSerializer().serializeToString(around.over.node))}`;
+    await image.decode();
+    pencil.drawImage(image, around.over.x, around.over.y);
+  }
   for (const { x, y, width, height, colours, isUpright } of around.bars) {
     const fill = pencil.createLinearGradient(x, isUpright ? y + height : y, isUpright ? x : x + width, y);
     colours.forEach((colour, n) => fill.addColorStop(colours.length > 1 ? n / (colours.length - 1) : 0, colour));
@@ -90,6 +98,12 @@ export function svgWithSurroundings(text) {
   const frame = made("g", { transform: `translate(${around.maps.x} ${around.maps.y})` });
   frame.append(maps);
   picture.append(frame);
+  if (around.over) {
+    const over = around.over.node.cloneNode(true);
+    over.setAttribute("x", around.over.x);
+    over.setAttribute("y", around.over.y);
+    picture.append(over);
+  }
   around.bars.forEach(({ x, y, width, height, colours, isUpright }, k) => {
     const fill = made("linearGradient", { id: `scale-${k}`, x1: 0, y1: isUpright ? 1 : 0, x2: isUpright ? 0 : 1, y2: 0 });
     colours.forEach((colour, n) => fill.append(made("stop", { offset: colours.length > 1 ? n / (colours.length - 1) : 0, "stop-color": colour })));

@@ -21,17 +21,21 @@ function placeOf(position, chromsizes) {
 
 const heatmaps = (view) => (view.tracks.center?.[0]?.contents ?? []).filter(({ type }) => type === "heatmap");
 
-/** The map of a view that is predicted in its own coordinates, as HiGlass has it; of a difference there is none. */
-function predictedMap(view) {
-  const found = heatmaps(view).find(({ uid }) => uid.startsWith("predicted")) ?? heatmaps(view)[0];
-  return found && page.api.getTrackObject(view.uid, found.uid);
+/** The predicted map of a view, as the viewconf has it. */
+const predictedMap = (view) => heatmaps(view).find(({ uid }) => uid.startsWith("predicted")) ?? heatmaps(view)[0];
+
+/** The chromosomes of a tileset's coordinates: [[name, bp], ...]. */
+async function chromosomesOf(uid) {
+  const found = await request(`tileset_info/?${new URLSearchParams({ d: uid })}`);
+  return found[uid].chromsizes;
 }
 
 /** The pixel under the mouse, at the reference's coordinates: {x, y, resolution}; null beside the maps. */
 export function pixelAt({ clientX, clientY }) {
   const canvas = document.querySelector("#higlass canvas")?.getBoundingClientRect();
   for (const view of canvas ? current().views : []) {
-    const track = predictedMap(view);
+    const map = predictedMap(view);
+    const track = map && page.api.getTrackObject(view.uid, map.uid);
     if (!track?.tilesetInfo?.resolutions) continue;
     const [left, top] = [clientX - canvas.left - track.position[0], clientY - canvas.top - track.position[1]];
     if (left < 0 || top < 0 || left >= track.dimensions[0] || top >= track.dimensions[1]) continue;
@@ -47,10 +51,10 @@ export function pixelAt({ clientX, clientY }) {
 async function questionsIn(view, { x, y, resolution }) {
   const { role, shift = 0 } = about(view);
   if (role !== "reference" && role !== "edit") return null;
-  const track = predictedMap(view);
-  const { chromsizes } = track.tilesetInfo;
+  const { tilesetUid } = predictedMap(view); // the view may be one that is not drawn yet
+  const chromsizes = await chromosomesOf(tilesetUid);
   const [first, second] = [x, y].map((position) => placeOf(position + shift, chromsizes));
-  return request(`questions/?${new URLSearchParams({ d: track.tilesetUid, first, second, resolution })}`);
+  return request(`questions/?${new URLSearchParams({ d: tilesetUid, first, second, resolution })}`);
 }
 
 /** The rows of answers that are shown: {uid, n, asked}; `asked`: {words, objective, number, pixel}. */
