@@ -66,6 +66,8 @@ def test_a_pixel_is_asked_about_and_a_drag_is_not(page: Page) -> None:
     page.tab.mouse.move(left + 0.5 * width + 20, top + 0.5 * height, steps=2)
     page.tab.mouse.move(left + 0.5 * width, top + 0.5 * height, steps=2)
     page.tab.mouse.up()
+    page.go("chrII:200,000-300,000", (CHR_I + 200_000, CHR_I + 300_000))
+    assert page.tab.is_hidden("#why")
     click(page, 0.8, 0.1)
     page.wait("() => document.querySelector('#why li button')")
     first = page.tab.inner_text("#why li:first-child")

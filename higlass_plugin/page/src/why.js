@@ -24,6 +24,9 @@ const heatmaps = (view) => (view.tracks.center?.[0]?.contents ?? []).filter(({ t
 /** The predicted map of a view, as the viewconf has it. */
 const predictedMap = (view) => heatmaps(view).find(({ uid }) => uid.startsWith("predicted")) ?? heatmaps(view)[0];
 
+/** The uid of the tileset that an address stands for. */
+const registered = async (fileurl) => (await request("register_url/", { body: { fileurl, filetype: "orca" } })).uid;
+
 /** The chromosomes of a tileset's coordinates: [[name, bp], ...]. */
 async function chromosomesOf(uid) {
   const found = await request(`tileset_info/?${new URLSearchParams({ d: uid })}`);
@@ -51,10 +54,11 @@ export function pixelAt({ clientX, clientY }) {
 async function questionsIn(view, { x, y, resolution }) {
   const { role, shift = 0 } = about(view);
   if (role !== "reference" && role !== "edit") return null;
-  const { tilesetUid } = predictedMap(view); // the view may be one that is not drawn yet
-  const chromsizes = await chromosomesOf(tilesetUid);
+  const { tilesetUid, data } = predictedMap(view); // the view may be one that is not drawn yet
+  const d = tilesetUid ?? (await registered(data.url));
+  const chromsizes = await chromosomesOf(d);
   const [first, second] = [x, y].map((position) => placeOf(position + shift, chromsizes));
-  return request(`questions/?${new URLSearchParams({ d: tilesetUid, first, second, resolution })}`);
+  return request(`questions/?${new URLSearchParams({ d, first, second, resolution })}`);
 }
 
 /** The rows of answers that are shown: {uid, n, asked}; `asked`: {words, objective, number, pixel}. */
@@ -76,7 +80,7 @@ async function tilesetIn(view, asked) {
   const found = await questionsIn(view, asked.pixel);
   const same = found?.questions.find((question, number) => number === asked.number && kind(question) === kind(asked));
   if (!same) return undefined;
-  return (await request("register_url/", { body: { fileurl: same.url, filetype: "orca" } })).uid;
+  return registered(same.url);
 }
 
 /** A viewconf in which every view has all rows of answers, so that the maps stay at one height. */
@@ -141,10 +145,13 @@ export function listenForWhy() {
   element("higlass").addEventListener("pointerdown", (event) => {
     pressed = event.button === 0 && !event.shiftKey ? event : null;
   }, true);
+  window.addEventListener("pointermove", ({ clientX, clientY }) => {
+    if (pressed && Math.hypot(clientX - pressed.clientX, clientY - pressed.clientY) > STILL) pressed = null; // also if it comes back
+  });
   element("higlass").addEventListener("pointerup", (event) => {
-    const moved = !pressed || Math.hypot(event.clientX - pressed.clientX, event.clientY - pressed.clientY) > STILL;
+    const still = pressed;
     pressed = null;
-    if (moved) return close();
+    if (!still) return close();
     const pixel = pixelAt(event);
     if (!pixel || !about(reference(current())).model) return close();
     return attempt(async () => draw(event, pixel, await questionsIn(reference(current()), pixel)))();
