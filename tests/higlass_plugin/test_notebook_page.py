@@ -20,7 +20,8 @@ from higlass_plugin import clodius_tiles
 pytest.importorskip("jupyterlab")
 pytest.importorskip("anywidget")
 
-pytestmark = pytest.mark.slow
+#: A JupyterLab that draws in software takes minutes on two cores: eight beside other tests.
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
 CHR_I, CHR_II = 230_208, 813_178
 DELETION = "chrII:238,208-238,325 del"
