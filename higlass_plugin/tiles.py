@@ -112,6 +112,12 @@ def dense_tile(values: np.ndarray, *, error: str | None = None) -> JsonObject:
     return tile
 
 
+def dense_numbers(tile: JsonObject) -> np.ndarray:
+    """(n,) float32 of the ``dense`` array of a tile, of ours or of clodius."""
+    dtype = "<f2" if tile["dtype"] == "float16" else "<f4"
+    return np.frombuffer(base64.b64decode(tile["dense"]), dtype).astype(np.float32)
+
+
 def failed_tile(message: str, dimensions: int = 2) -> JsonObject:
     """A tile of NaN with a message that says why there are no values."""
     shape = (TILE_BINS, TILE_BINS) if dimensions == 2 else (VECTOR_BINS,)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import hashlib
 import logging
@@ -15,7 +14,7 @@ import numpy as np
 from higlass_plugin.files.chromosomes import FileError
 from higlass_plugin.files.request import OpenRequest
 from higlass_plugin.files.tileset import FileTileset, Reader
-from higlass_plugin.tiles import TILE_BINS, JsonObject, TileError, parse_tile_id
+from higlass_plugin.tiles import TILE_BINS, JsonObject, TileError, dense_numbers, parse_tile_id
 from orca_cool.errors import CoolerError
 from orca_cool.files import atomic_path
 from orca_cool.maps.open import cooler_groups, open_map
@@ -154,9 +153,7 @@ def dense_values(tile: JsonObject) -> np.ndarray:
     """(256, 256) float32 of a dense tile; TileError if the tile has an error."""
     if "error" in tile:
         raise TileError(tile["error"])
-    dtype = "<f2" if tile["dtype"] == "float16" else "<f4"
-    flat = np.frombuffer(base64.b64decode(tile["dense"]), dtype).astype(np.float32)
-    return flat.reshape(TILE_BINS, TILE_BINS)
+    return dense_numbers(tile).reshape(TILE_BINS, TILE_BINS)
 
 
 def map_chromsizes(path: str | Path) -> dict[str, int] | None:

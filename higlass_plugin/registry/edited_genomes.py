@@ -88,6 +88,14 @@ def open_edit(
     return OpenEdit(predicted, view, address)
 
 
+def like_of(address: Address, opened: Iterable[OpenEdit]) -> OpenEdit | None:
+    """An open edited genome that differs from that of an address by the cell type alone."""
+    if not address.cell_type:
+        return None
+    same = (o for o in opened if replace(o.address, cell_type=address.cell_type) == address)
+    return next(same, None)
+
+
 def _view(
     edit: str,
     address: Address,
@@ -155,17 +163,8 @@ class EditedGenomes:
             raise UrlError(f"there is no file {address.file[:64]!r} of genes or intervals here")
 
     def like(self, address: Address) -> OpenEdit | None:
-        """An open edited genome that differs from that of an address by the cell type alone."""
-        if not address.cell_type:
-            return None
-        return next(
-            (
-                opened
-                for opened in list(self._open.values())
-                if replace(opened.address, cell_type=address.cell_type) == address
-            ),
-            None,
-        )
+        """See :func:`like_of`."""
+        return like_of(address, list(self._open.values()))
 
     def owners_left(self, gone: OpenEdit) -> set[PredictedGenome]:
         """Whose windows and top windows nobody needs any more after an edited genome was closed:

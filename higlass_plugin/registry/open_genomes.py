@@ -5,7 +5,6 @@ edited ones, which it opens as they are asked for.
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import replace
 
 import torch
 
@@ -13,7 +12,7 @@ from higlass_plugin.compute.cache import Cache
 from higlass_plugin.compute.predicted import PredictedGenome
 from higlass_plugin.compute.urgent import Urgent
 from higlass_plugin.registry.address import Address, parse_url
-from higlass_plugin.registry.edited_genomes import OpenEdit, open_edit
+from higlass_plugin.registry.edited_genomes import OpenEdit, like_of, open_edit
 from higlass_plugin.registry.limits import Limits
 from higlass_plugin.registry.served import ServedModels
 
@@ -56,14 +55,7 @@ class OpenGenomes:
         if not address.edited:
             return base
         if address not in self._edits:
-            like = next(
-                (
-                    opened
-                    for other, opened in self._edits.items()
-                    if replace(other, cell_type=address.cell_type) == address
-                ),
-                None,
-            )
+            like = like_of(address, self._edits.values())
             self._edits[address] = open_edit("", address, base, self._roots, self._urgent, like)
         self._edits.move_to_end(address)
         while len(self._edits) > self._limits.edits + self._limits.guest_edits:

@@ -4,7 +4,6 @@ they are the ones on the screen.
 
 from __future__ import annotations
 
-import base64
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from higlass_plugin.compute.shares import Client
-from higlass_plugin.tiles import TILE_BINS, VECTOR_BINS, Axis, JsonObject
+from higlass_plugin.tiles import TILE_BINS, VECTOR_BINS, Axis, JsonObject, dense_numbers
 from higlass_plugin.tilesets.base import COMPUTING, Tileset
 from orca_cool.errors import OrcaCoolError
 from orca_cool.genome.regions import Region, few, n_bins, parse_region
@@ -175,9 +174,4 @@ def _tiles(
     for text in ids:
         if "error" in found[text]:
             raise OrcaCoolError(found[text]["error"])
-    return {text: _numbers(found[text]) for text in ids}
-
-
-def _numbers(tile: JsonObject) -> np.ndarray:
-    dtype = "<f2" if tile["dtype"] == "float16" else "<f4"
-    return np.frombuffer(base64.b64decode(tile["dense"]), dtype).astype(np.float32)
+    return {text: dense_numbers(found[text]) for text in ids}

@@ -2,7 +2,7 @@
 
 import { request } from "./api.js";
 import { current, page } from "./page.js";
-import { offsets } from "./region.js";
+import { placeOf } from "./region.js";
 import { PREFIX } from "./why.js";
 
 const WIDE = 5; // px that a base must have
@@ -37,7 +37,8 @@ export function valuesOf(track, start, end) {
 /** The letters of [start, end) of HiGlass's coordinates, which lie on one chromosome; null while they are asked for. */
 function lettersOf(track, start, end, redraw) {
   const { chromsizes } = track.tilesetInfo;
-  const [chrom, begin] = [...offsets(chromsizes)].reverse().find(([, at]) => at <= start);
+  const [chrom, at] = placeOf(start, chromsizes);
+  const begin = start - at;
   const size = new Map(chromsizes).get(chrom);
   const [from, to] = [Math.max(0, start - begin), Math.min(end - begin, size)];
   const found = known.get(track.tilesetUid);

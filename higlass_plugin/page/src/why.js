@@ -4,20 +4,13 @@
 import { request } from "./api.js";
 import { attempt, button, element, made } from "./dom.js";
 import { current, page, show } from "./page.js";
-import { offsets } from "./region.js";
+import { placeOf } from "./region.js";
 import { about, reference } from "./views.js";
 
 const STILL = 4; // px that the mouse may move between press and release of a click
 const HEIGHT = 60; // px of a row of answers
 const COLOUR = "#1b7837";
 export const PREFIX = "why-";
-
-/** A position of HiGlass's coordinates (chromosomes laid end to end) as "chrII:238,265". */
-function placeOf(position, chromsizes) {
-  const begins = [...offsets(chromsizes)].reverse();
-  const [chrom, begin] = begins.find(([, at]) => at <= position) ?? begins.at(-1);
-  return `${chrom}:${Math.floor(position - begin)}`;
-}
 
 const heatmaps = (view) => (view.tracks.center?.[0]?.contents ?? []).filter(({ type }) => type === "heatmap");
 
@@ -57,7 +50,7 @@ async function questionsIn(view, { x, y, resolution }) {
   const { tilesetUid, data } = predictedMap(view); // the view may be one that is not drawn yet
   const d = tilesetUid ?? (await registered(data.url));
   const chromsizes = await chromosomesOf(d);
-  const [first, second] = [x, y].map((position) => placeOf(position + shift, chromsizes));
+  const [first, second] = [x, y].map((position) => placeOf(Math.floor(position + shift), chromsizes).join(":"));
   return request(`questions/?${new URLSearchParams({ d, first, second, resolution })}`);
 }
 
