@@ -46,7 +46,11 @@ export async function suggestions(text) {
     const begin = offsets(chromsizes).get(name);
     found.push({ kind: "chromosome", name, note: `${size.toLocaleString("en-GB")} bp`, go: () => goTo([begin, begin + size]) });
   }
-  const known = await genes(text.trim(), orca);
+  // a place is gone to while the server does not answer, too
+  const known = await genes(text.trim(), orca).catch((error) => {
+    if (!found.length) throw error;
+    return [];
+  });
   for (const gene of known) {
     const at = formatRegion([gene.txStart, gene.txEnd].map((position) => position + offsets(chromsizes).get(gene.chr)), chromsizes);
     found.push({ kind: "gene", name: gene.geneName, note: at, go: () => goTo(around(gene, chromsizes)) });
