@@ -2,8 +2,8 @@
 
 A released-size prediction (32M module, six levels, 250 bins, random genome) in which maps are there
 at once, and windows are planned, averaged, merged into the mosaic and written, with the expected
-tables, as always. CPU seconds of each stage a window; what limits a fast GPU is the slowest thread (one
-merges, one writes checkpoints, one the file). The sequence is drawn once and repeats, so that
+tables, as always. CPU seconds of each stage a window; what limits a fast GPU is the slowest thread:
+one merges, one writes checkpoints, one the file. The sequence is drawn once and repeats, so that
 drawing is no part of it.
 
     python scripts/bench/windows.py
