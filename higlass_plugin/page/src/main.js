@@ -10,7 +10,7 @@ import { listenToMenu } from "./edit-menu.js";
 import { asEdit, chooseEdit, closeEdit, goToStop, openEdit, showCellType } from "./edits.js";
 import { listenToHistory, remember } from "./history.js";
 import { listenToKeys } from "./keys.js";
-import { savePng, saveSvg, share } from "./save.js";
+import { savePdf, savePng, saveSvg, share } from "./save.js";
 import { around, current, mount, page, rebuild, show, state } from "./page.js";
 import { SOON, poll, showConnection } from "./polling.js";
 import { listenToCursor } from "./readout.js";
@@ -74,6 +74,7 @@ function listen() {
   element("shared-close").addEventListener("click", () => (element("shared").hidden = true));
   element("png").addEventListener("click", attempt(savePng));
   element("svg").addEventListener("click", attempt(saveSvg));
+  element("pdf").addEventListener("click", attempt(savePdf));
   listenForWhy();
   page.completed = withAnswers;
   page.around = drawLetters;
