@@ -209,8 +209,9 @@ def _objective(text: str) -> str:
         raise UrlError(str(error)) from None
 
 
-#: How a URL begins that divides one contact map by another.
-DIVIDED = "divided://"
+#: How URLs begin that divide one contact map by another, and that compare a prediction with a
+#: measured map.
+DIVIDED, COMPARED = PAIRS = ("divided://", "compared://")
 
 
 def divided_url(numerator: str, denominator: str) -> str:
@@ -218,21 +219,32 @@ def divided_url(numerator: str, denominator: str) -> str:
     return DIVIDED + "/".join(quote(text, safe="") for text in (numerator, denominator))
 
 
-def parse_divided(url: str) -> tuple[str, str]:
-    """The two uids or ``orca://`` URLs of a ``divided://`` URL; UrlError if there are not two."""
-    names = [unquote(text) for text in url.removeprefix(DIVIDED).split("/")]
+def compared_url(predicted: str, measured: str) -> str:
+    """The URL of a prediction against log observed/expected of a measured map; each is a uid or an
+    ``orca://`` URL.
+    """
+    return COMPARED + "/".join(quote(text, safe="") for text in (predicted, measured))
+
+
+def parse_pair(url: str) -> tuple[str, str]:
+    """The two uids or ``orca://`` URLs of a ``divided://`` or ``compared://`` URL; UrlError if
+    there are not two.
+    """
+    kind = COMPARED if url.startswith(COMPARED) else DIVIDED
+    names = [unquote(text) for text in url.removeprefix(kind).split("/")]
     if len(names) != 2 or not all(names):
         shown = url if len(url) <= 200 else f"{url[:200]}..."
+        of = "PREDICTED/MEASURED" if kind == COMPARED else "NUMERATOR/DENOMINATOR"
         raise UrlError(
-            f"the URL {shown!r} is not divided://NUMERATOR/DENOMINATOR, each a uid or an orca:// "
-            f"URL with its special characters quoted"
+            f"the URL {shown!r} is not {kind}{of}, each a uid or an orca:// URL with its special "
+            f"characters quoted"
         )
     return names[0], names[1]
 
 
 def is_edited(url: str) -> bool:
     """Whether a URL asks for an edited genome; UrlError if it is malformed."""
-    if url.startswith(DIVIDED):
-        parts = parse_divided(url)
+    if url.startswith(PAIRS):
+        parts = parse_pair(url)
         return any(parse_url(part).edited for part in parts if part.startswith("orca://"))
     return parse_url(url).edited

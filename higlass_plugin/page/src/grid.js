@@ -35,7 +35,7 @@ export function scales(api, conf) {
       const [low, high] = domain;
       const isLog = track.options.heatmapValueScaling !== "linear";
       const colours = track.options.colorRange;
-      const what = role === "difference" ? "difference" : (values[value]?.label ?? track.options.name ?? "");
+      const what = role === "difference" ? "difference" : (values[value]?.scale ?? values[value]?.label ?? track.options.name ?? "");
       const same = found.find((s) => s.what === what && s.colours.join() === colours.join() && s.low === low && s.high === high);
       if (same) same.of.push(uid);
       else found.push({ what, low, high, isLog, colours, of: [uid] });

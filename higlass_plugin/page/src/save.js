@@ -22,7 +22,8 @@ function finalOnly() {
   if (count) throw new Error(`${count} ${count === 1 ? "tile is" : "tiles are"} not final yet; save the picture when they are`);
 }
 
-function save(name, blob) {
+/** Gives the user a file. */
+export function save(name, blob) {
   const url = URL.createObjectURL(blob);
   Object.assign(document.createElement("a"), { href: url, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(url), 60000);
