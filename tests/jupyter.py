@@ -108,6 +108,7 @@ class NotebookPage:
     Attributes
     ----------
     outside : addresses on other machines that were asked for; all were refused.
+    problems : exceptions that nobody caught, with where they came from.
     """
 
     def __init__(self, browser: Any, lab: JupyterLab, size: tuple[int, int] = (1200, 700)):
@@ -119,7 +120,7 @@ class NotebookPage:
         self.tab.route(
             lambda url: not url.startswith(("http://127.0.0.1:", "data:", "blob:")), self._refuse
         )
-        self.tab.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.tab.on("pageerror", lambda error: self.problems.append(error.stack or str(error)))
 
     def _refuse(self, route: Any) -> None:
         self.outside.append(route.request.url)

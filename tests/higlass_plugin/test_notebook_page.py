@@ -224,6 +224,8 @@ def test_notebook_7(browser: Any, lab: JupyterLab):
     opened.run("again.ipynb", "notebooks")
     opened.wait(SETTLED)
     assert_colours(opened, "edit", "notebook-7")
-    assert (opened.outside, opened.problems) == ([], [])
+    assert opened.outside == []
+    # Notebook 7 has some of its own; our modules come from blob: addresses
+    assert [problem for problem in opened.problems if "blob:" in problem] == []
     assert opened.tab.evaluate("window.jupyterapp.name") == "Jupyter Notebook"
     opened.close()
