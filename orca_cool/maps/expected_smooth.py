@@ -59,6 +59,7 @@ def smooth(
     keep: int = KEEP,
     min_pixels: int = MIN_PIXELS,
     monotone: bool | None = None,
+    wide_from: int = FINE,
 ) -> ExpectedModel:
     """Smooth what was measured into the expected contact frequency by distance.
 
@@ -74,6 +75,8 @@ def smooth(
     keep : distances nearer than this, in bp, stay as measured.
     min_pixels : valid pixels that a distance needs to be taken as measured.
     monotone : take the running minimum; default: where there is a trans value.
+    wide_from : from here on, in bp, lowess has its wide span. Zhou 2022, Methods, says 10,000 bins
+        of 4 kb; the released script counts them from the first smoothed bin on: 41.6 Mb.
 
     Raises
     ------
@@ -105,7 +108,7 @@ def smooth(
     level = np.where(nearest[where], measured.average[where], _pooled(measured, where, contacts))
     line = np.interp(x, x[where], np.log(level))
     cis[:end] = np.exp(line)
-    begin, far = (-(-bp // measured.resolution) for bp in (max(keep, 1), FINE))
+    begin, far = (-(-bp // measured.resolution) for bp in (max(keep, 1), wide_from))
     for a, b, span in ((begin, min(far, end), SPANS[0]), (max(begin, far), end, SPANS[1])):
         if a < b:
             cis[a:b] = np.exp(_lowess(line[1:], x[1:], span)[a - 1 : b - 1])

@@ -123,6 +123,7 @@ def _trial(run: Run, stage: Stage, module: ModuleSpec | None, bins: int) -> _Cos
         set_trained(model, module, run.parts(stage)),
         [fine] * spec.n_maps,
         flank=stage.flank,
+        one_pass=stage.one_pass,
         positive=np.ones(max(1, len(spec.profiles))),
     ).to(device)
     batch = _made_up(net, stage, run.spec.bins).to(device)

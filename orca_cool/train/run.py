@@ -21,7 +21,7 @@ from orca_cool.model.cascade import Orca
 from orca_cool.train import checkpoint
 from orca_cool.train.loop import StageLoop
 from orca_cool.train.net import StageNet, set_trained
-from orca_cool.train.progress import best_score
+from orca_cool.train.progress import kept_score
 from orca_cool.train.samples import StageData
 from orca_cool.train.settings import Config
 from orca_cool.train.setup import Run
@@ -161,6 +161,7 @@ def _run_stage(run: Run, fabric: Fabric, model: Orca, data: StageData, last: Pat
     stage = data.stage
     options: dict[str, Any] = {
         "flank": stage.flank,
+        "one_pass": stage.one_pass,
         "encoding_dropout": stage.encoding_dropout,
         "positive": run.positive(stage),
     }
@@ -182,7 +183,7 @@ def _save(run: Run, model: Orca, path: Path) -> None:
         f"{text}; test {', '.join(config.test)} never read; "
         f"validation {', '.join(config.validation)}"
     )
-    scores = {s.name: best_score(run.folder, s.name) for s in config.stages}
+    scores = {s.name: kept_score(run.folder, s) for s in config.stages}
     metrics = {
         **model.spec.metrics,
         "validation": {**dict(model.spec.metrics.get("validation", {})), **scores},

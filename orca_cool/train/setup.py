@@ -26,10 +26,12 @@ from orca_cool.model.bundle import choose_table, load_bundle
 from orca_cool.model.cascade import Orca
 from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.model.spec import ModelSpec
+from orca_cool.train.blacklist import Blacklist
+from orca_cool.train.checks import check_blacklist, check_eps, check_stage
 from orca_cool.train.config import trained_parts
 from orca_cool.train.dots import loops_of
 from orca_cool.train.kept_encodings import keeps_encodings
-from orca_cool.train.peaks import centromeres, negatives, profile_names, read_peaks
+from orca_cool.train.peaks import blacklisted, centromeres, negatives, profile_names, read_peaks
 from orca_cool.train.samples import StageData
 from orca_cool.train.settings import TEACHER, Config, Stage
 from orca_cool.train.transplants import TrainingGenome
@@ -70,18 +72,21 @@ class Run:
         self.tables = self._known_tables()
         self.intervals = read_peaks(config, source, self.training)
         self.loops = loops_of(config, source.chromsizes, self.training)
+        self.blacklist = Blacklist(blacklisted(config, source))
         self.profiles = profile_names(config, self.intervals, self.training)
         self.spec: ModelSpec = config.spec(
             self.profiles, {config.assembly: dict(source.chromsizes)} if config.assembly else {}
         )
         if self.start:
             old = self.start.spec
+            check_eps(self.spec, old, str(self.start.path))
             self.spec = dataclasses.replace(
                 self.spec,
                 training_data=old.training_data,
                 licence=self.spec.licence or old.licence,
                 metrics=old.metrics,
             )
+        check_blacklist(config, self.spec)
         self._maps: dict[tuple[str, int], ObservedMap] = {}
         self._teachers: dict[str, Positional] = {}
         self._genome: TrainingGenome | None = None
@@ -120,7 +125,7 @@ class Run:
         """Everything that the samples of a stage are drawn from."""
         config, stage = self.config, self.config.stages[number]
         module, parts = self.module(stage), self.parts(stage)
-        self._check_stage(stage, module)
+        check_stage(stage, module, bool(self.loops))
         observed: dict[str, ObservedMap] = {}
         expected_tables: dict[str, ExpectedModel] = {}
         teacher = None
@@ -159,6 +164,8 @@ class Run:
             teacher=teacher,
             teacher_lengths=self.config.teacher_lengths,
             loops=self.loops if stage.dots else {},
+            blacklist=self.blacklist,
+            anew=config.coarse_graining == "windows",
             encodings_kept=module is not None
             and self._transplants(teacher is not None) is None
             and keeps_encodings(
@@ -169,25 +176,6 @@ class Run:
                 observed[config.predicted[0]].resolution,
             ),
         )
-
-    def _check_stage(self, stage: Stage, module: ModuleSpec | None) -> None:
-        """TrainingError if a stage has a setting that its module, or the files given, cannot
-        follow.
-        """
-        if stage.fewer and (module is None or not module.multi_chromosome):
-            raise TrainingError(
-                f"stage {stage.name!r} has fewer: {stage.fewer}, which is for modules that read "
-                f"several chromosomes (multi_chromosome: true)"
-            )
-        if stage.dots and (module is None or module.multi_chromosome):
-            raise TrainingError(
-                f"stage {stage.name!r} has dots: {stage.dots}, which is for modules of maps of a "
-                f"single chromosome"
-            )
-        if stage.dots and not self.loops:
-            raise TrainingError(
-                f"stage {stage.name!r} has dots: {stage.dots}, and the configuration has no loops"
-            )
 
     def parts(self, stage: Stage) -> tuple[str, ...]:
         """What a stage trains."""
