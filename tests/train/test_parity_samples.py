@@ -107,6 +107,7 @@ def test_human_configurations_spell_out_every_value_of_the_paper(name):
     assert (stage.half_open, stage.weights, stage.score) == (True, "last", "window")
     assert (stage.validate, stage.patience, stage.weight_decay) == (2000, 0, 0.0)
     assert (config.precision, config.block_missing, config.cutoff) == ("32-true", 1.0, 5.0)
+    assert config.coarse_graining == "windows"
     assert (config.test, config.validation) == (("chr9", "chr10"), ("chr8",))
     assert config.exclude == ("chrM",)
     assert bool(config.blacklist) == (name != "h1esc-256M")
