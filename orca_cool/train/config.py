@@ -237,6 +237,20 @@ def _check_stage(config: Config, stage: Stage, where: str) -> None:
             raise TrainingError(
                 f"{where}.{key} must be a share from 0 to 1, not {getattr(stage, key)}"
             )
+    _check_together(stage, where)
+    if stage.around and stage.module:
+        raise TrainingError(
+            f"{where}.around is for stages of profiles alone; this one learns maps of module "
+            f"{stage.module!r}"
+        )
+    if not stage.module and stage.window < 1:
+        raise TrainingError(
+            f"{where} has no module, so it needs 'window', the bp of a sample of profiles"
+        )
+
+
+def _check_together(stage: Stage, where: str) -> None:
+    """TrainingError if settings of a stage exclude each other."""
     if stage.fewer and stage.chromosomes == "by_length":
         raise TrainingError(
             f"{where} has fewer: {stage.fewer} and chromosomes: by_length, which fills every "
@@ -247,15 +261,6 @@ def _check_stage(config: Config, stage: Stage, where: str) -> None:
             raise TrainingError(
                 f"{where}.{key} is for average: swa; this stage has average: {stage.average}"
             )
-    if stage.around and stage.module:
-        raise TrainingError(
-            f"{where}.around is for stages of profiles alone; this one learns maps of module "
-            f"{stage.module!r}"
-        )
-    if not stage.module and stage.window < 1:
-        raise TrainingError(
-            f"{where} has no module, so it needs 'window', the bp of a sample of profiles"
-        )
 
 
 def _build(kind: type, data: Any, where: str) -> Any:
