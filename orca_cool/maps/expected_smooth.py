@@ -98,8 +98,7 @@ def smooth(
             "%d bp: no contacts nearer than %d bins; the expected there is that of %d bins",
             *(measured.resolution, first, first),
         )
-    keep = max(keep, 1)
-    nearest = contacts & (np.arange(len(total)) * measured.resolution < keep)
+    nearest = contacts & (np.arange(len(total)) * measured.resolution < max(keep, 1))
     cis = np.full(len(total), np.nan)
     # distance 0 has no log: its neighbour's value, unless it was measured
     x = np.log(np.maximum(np.arange(end), 0.5))
@@ -107,7 +106,7 @@ def smooth(
     level = np.where(nearest[where], measured.average[where], _pooled(measured, where, contacts))
     line = np.interp(x, x[where], np.log(level))
     cis[:end] = np.exp(line)
-    begin, far = (-(-bp // measured.resolution) for bp in (keep, wide_from))
+    begin, far = (-(-bp // measured.resolution) for bp in (max(keep, 1), wide_from))
     for a, b, span in ((begin, min(far, end), SPANS[0]), (max(begin, far), end, SPANS[1])):
         if a < b:
             cis[a:b] = np.exp(_lowess(line[1:], x[1:], span)[a - 1 : b - 1])
