@@ -8,6 +8,24 @@ from orca_cool.model.spec import ModelSpec
 from orca_cool.train.settings import Config, Stage
 
 
+def check_files(config: Config) -> None:
+    """TrainingError if a file or folder of the configuration does not exist; it names the key, and
+    how to set it.
+    """
+    named = {"genome": config.genome, "expected": config.expected, "start": config.start}
+    named |= {"factors": config.factors, "features": config.features}
+    named |= {"negatives": config.negatives, "blacklist": config.blacklist}
+    for key in ("maps", "peaks", "loops"):
+        named |= {f"{key}.{name}": path for name, path in getattr(config, key).items()}
+    for key, text in named.items():
+        path = config.path(text.partition("::")[0])
+        if text and not path.exists():
+            raise TrainingError(
+                f"{key} {str(path)!r} does not exist; set the key in the configuration, or give "
+                f"--set {key}=PATH"
+            )
+
+
 def check_stage(stage: Stage, module: ModuleSpec | None, loops: bool) -> None:
     """TrainingError if a stage has a setting that its module, or the files given, cannot follow.
 

@@ -14,6 +14,7 @@ from orca_cool.errors import TrainingError, shown
 from orca_cool.genome.regions import closest
 from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.model.spec import ModelSpec
+from orca_cool.train.configs import config_file
 from orca_cool.train.settings import TEACHER, Config, Stage, Transplants
 
 #: A configuration is some kilobytes; a larger file is none.
@@ -73,6 +74,8 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
 
     Parameters
     ----------
+    path : of the file, or the name of one of the package's
+        (:func:`orca_cool.train.configs.config_file`).
     overrides : "key=value" with dots into mappings and lists ("stages.0.steps=10"); values are
         YAML.
     """
@@ -82,7 +85,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         raise TrainingError(
             f"training needs {error.name!r}: pip install 'orca-cool[train]'"
         ) from error
-    path = Path(path)
+    path, folder = config_file(path)
     try:
         if (size := path.stat().st_size) > LARGEST:
             raise TrainingError(
@@ -106,7 +109,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         if not sign:
             raise TrainingError(f"override {item!r} is not of the form key=value")
         _set(data, key.split("."), value, item)
-    return parse_config(data, path.parent)
+    return parse_config(data, folder)
 
 
 def parse_config(data: Mapping[str, Any], folder: Path) -> Config:

@@ -19,6 +19,7 @@ from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.bundle import choose_table, save_bundle
 from orca_cool.model.cascade import Orca
 from orca_cool.train import checkpoint
+from orca_cool.train.checks import check_files
 from orca_cool.train.loop import StageLoop
 from orca_cool.train.net import StageNet, set_trained
 from orca_cool.train.progress import kept_score
@@ -78,6 +79,7 @@ def _train(config: Config, folder: Path, last: Path | None) -> Path | None:
     fabric = _launch(config, folder)
     if not fabric.is_global_zero:
         logging.getLogger("orca_cool").setLevel(logging.WARNING)  # the first process reports
+    check_files(config)
     run = Run(config, folder, open_genome(config.path(config.genome)))
     torch.manual_seed(config.seed)
     model = run.model()

@@ -214,7 +214,8 @@ class Config:
     maps : measured maps by name (.cool or .mcool).
     model : keys of a specification, or ``{orca: h1esc, modules: [1M]}`` for a released one, with
         ``eps: window`` if its module of several chromosomes is to have the eps of the released one
-        (:class:`~orca_cool.model.network_spec.ModuleSpec`).
+        (:class:`~orca_cool.model.network_spec.ModuleSpec`), and ``organism`` and ``cell_type`` if
+        it learns others.
     stages : in the order in which they run.
     test : chromosomes that are never read.
     validation : chromosomes that are only validated on.
@@ -324,16 +325,19 @@ class Config:
                 modules=tuple(options.pop("modules", ("32M", "256M", "1M"))),
             )
             eps = options.pop("eps", "table")
+            told = {
+                key: str(options.pop(key)) for key in ("organism", "cell_type") & options.keys()
+            }
             if options:
                 raise TrainingError(
-                    f"model {self.model['orca']!r} is a released one: beside it 'modules' and "
-                    f"'eps' alone, not {min(options)!r}"
+                    f"model {self.model['orca']!r} is a released one: beside it 'modules', "
+                    f"'eps', 'organism' and 'cell_type' alone, not {min(options)!r}"
                 )
             modules = [
                 dataclasses.replace(m, eps=eps) if m.multi_chromosome else m for m in spec.modules
             ]
             spec = dataclasses.replace(spec, modules=tuple(modules))
-            data = {**spec.to_json(), "licence": ""}
+            data = {**spec.to_json(), **told, "licence": ""}
         else:
             data = dict(self.model)
         data |= {"name": self.name, "profiles": list(profiles), "assemblies": dict(assemblies)}

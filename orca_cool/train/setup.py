@@ -42,6 +42,11 @@ log = logging.getLogger(__name__)
 class Run:
     """Genome, maps, peaks and expected tables of a configuration, checked against each other.
 
+    Parameters
+    ----------
+    folder : of the run, where tiles of the maps are kept, unless the configuration names another
+        one, or ``keep`` is False.
+
     Attributes
     ----------
     training : chromosomes to train on: all of the genome but test, validation and excluded ones.
@@ -52,7 +57,8 @@ class Run:
         needs another adds it.
     """
 
-    def __init__(self, config: Config, folder: Path, source: SequenceSource):
+    def __init__(self, config: Config, folder: Path, source: SequenceSource, keep: bool = True):
+        self.keep = keep
         self.config, self.folder, self.source = config, folder, source
         for key in ("test", "validation"):
             for chrom in getattr(config, key):
@@ -202,7 +208,8 @@ class Run:
             )
         if (name, resolution) not in self._maps:
             path = config.path(config.maps[name])
-            cache = config.path(config.cache) if config.cache else self.folder / "cache"
+            kept = config.path(config.cache) if config.cache else self.folder / "cache"
+            cache = kept if self.keep else None
             unread = {*config.test, *config.exclude}
             treated: dict[str, Any] = {"cache": cache, "clr_weight_name": config.clr_weight_name}
             m = ObservedMap(path, resolution, config.cutoff, exclude=unread, **treated)
