@@ -21,7 +21,7 @@ import logging
 import os
 import threading
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
 
@@ -31,6 +31,7 @@ from higlass_plugin.compute.batches import next_batch
 from higlass_plugin.compute.cache import Cache
 from higlass_plugin.compute.jobs import Job, TilePlan
 from higlass_plugin.compute.process import NICENESS, PredictingProcess
+from higlass_plugin.compute.queue import Place, Queue
 from higlass_plugin.compute.shares import NOBODY, Client, Shares
 from higlass_plugin.compute.units import Preempted, Unit
 from higlass_plugin.compute.urgent import Urgent
@@ -98,6 +99,7 @@ class Scheduler:
         self._patient_since = 0.0
         self._wake = threading.Condition()
         self._stopped = False
+        self._queue = Queue(max(1, len(processes)))
         self.workers = [Worker(p.urgent, p) for p in processes] or [Worker(urgent)]
         for worker in self.workers:
             worker.thread = threading.Thread(
@@ -163,6 +165,29 @@ class Scheduler:
         """The plan of a tile that is being computed, None if it is not."""
         job = self._jobs.get(key)
         return None if job is None else job.plan
+
+    def place(self, keys: Iterable[Hashable], address: str) -> Place | None:
+        """How far the tiles of some keys are from being ready.
+
+        Parameters
+        ----------
+        address : of who asks: of the clients who asked for these tiles, those there.
+
+        Returns
+        -------
+        The place in the queue of the client who asked for most of them; None if none of them is
+        being computed.
+        """
+        with self._wake:
+            asked = [job for key in keys if (job := self._jobs.get(key)) is not None]
+            every = Counter(client for job in asked for client in job.clients)
+            own = {client: n for client, n in every.items() if client[0] == address} or every
+            if not own:
+                return None
+            now = time.monotonic()
+            spent = sum(now - worker.since for worker in self.workers if worker.batch)
+            wanted = [job for job in self._jobs.values() if now - job.asked <= RECENT]
+            return self._queue.place(max(own, key=own.__getitem__), wanted, self._read, spent)
 
     def lookup(self, unit: Unit) -> Any:
         """The cached value of a unit; None if there is none."""
@@ -333,10 +358,13 @@ class Scheduler:
 
     def _compute(self, batch: Sequence[Needing], worker: Worker) -> None:
         """Compute units, and give their values to the cache and to all jobs that need them."""
+        began = time.monotonic()
         values = worker.compute(batch)
         if worker.process is not None:
             self.profile.add(worker.process.stages)
         with self._wake:
+            units = [unit for unit, _ in batch]
+            self._queue.rates.note(units, bool(worker.reads), time.monotonic() - began)
             self._read.update(dict.fromkeys(worker.reads, True))
         for (unit, _), (value, nbytes) in zip(batch, values):
             self.units.put(unit, value, nbytes)

@@ -100,6 +100,7 @@ def create_blueprint(
     route("/api/v1/compare/", analysis.compare, "GET")
     route("/api/v1/questions/", analysis.questions, "GET")
     route("/api/v1/sequence/", analysis.sequence, "GET")
+    route("/api/v1/mutagenesis/", analysis.mutagenesis, "GET")
     blueprint.before_request(access.admit)
     blueprint.after_request(views.finish)
     blueprint.register_error_handler(OrcaCoolError, user_error)

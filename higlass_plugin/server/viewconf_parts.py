@@ -42,9 +42,16 @@ LINEAR: dict[str, tuple[str, int, JsonObject]] = {
         {"plusStrandColor": "#2166ac", "minusStrandColor": "#b2182b"},
     ),
     "bedlike": ("bedlike", 30, {"fillColor": "#555555"}),
-    "vector": ("horizontal-bar", 40, {"barFillColor": "#555555"}),
+    "vector": (
+        "horizontal-bar",
+        40,
+        {"barFillColor": "#555555", "axisPositionHorizontal": "right"},
+    ),
     "multivec": ("horizontal-multivec", 60, {}),
 }
+
+#: Colours of bars that are negative or positive: all of them can be seen on white.
+TWO_SIDED = ["#2166ac", "#8f8f8f", "#b2182b"]
 
 #: How predicted tracks are drawn. They are bars, because HiGlass takes every tile of a line for one
 #: of 1,024 bins. The mean square of E1 is 1.
@@ -52,7 +59,7 @@ SCORES: dict[str, JsonObject] = {
     "insulation": {"name": "insulation (log2)", "barFillColor": "#777777"},
     "compartments": {
         "name": "compartments (E1)",
-        "colorRange": ["#2166ac", "#f7f7f7", "#b2182b"],
+        "colorRange": TWO_SIDED,
         "barFillColor": "#777777",  # in pictures that HiGlass saves, which leave out the range
         "valueScaleMin": -2.5,
         "valueScaleMax": 2.5,
@@ -63,14 +70,14 @@ SCORES: dict[str, JsonObject] = {
 CHANGES: dict[str, JsonObject] = {
     "insulation": {
         "name": "change of insulation (log2)",
-        "colorRange": ["#2166ac", "#f7f7f7", "#b2182b"],
+        "colorRange": TWO_SIDED,
         "barFillColor": "#777777",  # in pictures that HiGlass saves, which leave out the range
         "valueScaleMin": -1.0,
         "valueScaleMax": 1.0,
     },
     "compartments": {
         "name": "change of compartments (E1)",
-        "colorRange": ["#2166ac", "#f7f7f7", "#b2182b"],
+        "colorRange": TWO_SIDED,
         "barFillColor": "#777777",  # in pictures that HiGlass saves, which leave out the range
         "valueScaleMin": -2.5,
         "valueScaleMax": 2.5,

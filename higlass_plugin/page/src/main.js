@@ -19,6 +19,8 @@ import { drawLetters } from "./letters.js";
 import { listenToSearch } from "./search.js";
 import { patchTracks, tiledTracks } from "./tiles.js";
 import { about, edits, reference, withValue } from "./views.js";
+import { rescale } from "./difference-scale.js";
+import { drawUnfinished } from "./unfinished.js";
 import { drawAnswers, listenForWhy, withAnswers } from "./why.js";
 
 window.orcaCool = { state, viewer, hgApi: null, tiledTracks: () => tiledTracks(page.api), parseRegion, formatRegion };
@@ -76,7 +78,11 @@ function listen() {
   element("svg").addEventListener("click", attempt(saveSvg));
   listenForWhy();
   page.completed = withAnswers;
-  page.around = drawLetters;
+  page.around = (conf) => {
+    drawLetters(conf);
+    drawUnfinished(conf);
+    rescale();
+  };
   page.changed = (conf) => {
     drawAnswers(conf);
     drawTabs(edits(conf), state.shown, { open: chooseEdit, stop: goToStop, close: ({ id }) => closeEdit(id) });

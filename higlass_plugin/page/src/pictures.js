@@ -13,7 +13,7 @@ function surroundings() {
     return { x: left - corner.left, y: top - corner.top, width, height };
   };
   const pencil = document.createElement("canvas").getContext("2d");
-  const texts = [...document.querySelectorAll(".pane b, .pane .note, #rows span, .scale figcaption, .bar span, .missing")].flatMap((node) => {
+  const texts = [...document.querySelectorAll(".pane b, .pane .state, .pane .note, #rows span, .scale figcaption, .bar span, .missing")].flatMap((node) => {
     const { fontSize, fontWeight, color } = window.getComputedStyle(node);
     const size = Number.parseFloat(fontSize);
     const { x, y, width, height } = placed(node);

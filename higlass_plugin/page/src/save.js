@@ -4,8 +4,8 @@ import { request } from "./api.js";
 import { element } from "./dom.js";
 import { current, page } from "./page.js";
 import { svgWithSurroundings, withSurroundings } from "./pictures.js";
-import { computing } from "./tiles.js";
 import { undressed } from "./views.js";
+import { whenFinal } from "./waiting.js";
 
 export async function share() {
   const { uid } = await request("viewconfs/", { body: { viewconf: undressed(current()) } });
@@ -16,11 +16,8 @@ export async function share() {
   element("shared-url").select();
 }
 
-/** A picture is saved of final tiles alone. */
-function finalOnly() {
-  const count = computing(page.api).size;
-  if (count) throw new Error(`${count} ${count === 1 ? "tile is" : "tiles are"} not final yet; save the picture when they are`);
-}
+/** The name of a picture's file. */
+const named = ({ preliminary }, ending) => `orca${preliminary ? "-preliminary" : ""}.${ending}`;
 
 function save(name, blob) {
   const url = URL.createObjectURL(blob);
@@ -29,11 +26,11 @@ function save(name, blob) {
 }
 
 export async function savePng() {
-  finalOnly();
-  save("orca.png", await withSurroundings(await page.api.exportAsPngBlobPromise()));
+  const picture = await whenFinal();
+  if (picture) save(named(picture, "png"), await withSurroundings(await page.api.exportAsPngBlobPromise()));
 }
 
-export function saveSvg() {
-  finalOnly();
-  save("orca.svg", new Blob([svgWithSurroundings(page.api.exportAsSvg())], { type: "image/svg+xml" }));
+export async function saveSvg() {
+  const picture = await whenFinal();
+  if (picture) save(named(picture, "svg"), new Blob([svgWithSurroundings(page.api.exportAsSvg())], { type: "image/svg+xml" }));
 }
