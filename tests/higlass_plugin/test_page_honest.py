@@ -142,9 +142,9 @@ def test_a_preview_is_hatched_and_called_by_what_it_is(held: tuple[Page, Held]):
     while holds.looked < looked + 3:
         page.tab.wait_for_timeout(100)
     assert holds.fetched == fetched
-    assert hatched(picture, box(470_000, 350_000)) > 0.05
-    assert hatched(picture, box(580_000, 350_000)) < 0.01  # of another tile
-    assert hatched(picture, box(350_000, 470_000)) < 0.01  # of the measured map
+    assert hatched(picture, box(480_000, 420_000)) > 0.05
+    assert hatched(picture, box(580_000, 420_000)) < 0.01  # of another tile
+    assert hatched(picture, box(340_000, 480_000)) < 0.01  # of the measured map
 
 
 def test_pictures_wait_and_may_be_taken_as_they_are(held: tuple[Page, Held]):

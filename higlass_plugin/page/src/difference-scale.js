@@ -37,20 +37,27 @@ export function quantile(sizes, share) {
 /** The bins [first, last) of a level that a scale of HiGlass shows. */
 const seen = (scale, resolution) => scale.domain().map((at, n) => (n ? Math.ceil(at / resolution) : Math.floor(at / resolution)));
 
-/** Sizes of the finished values of a map that are seen. */
+/** Sizes of the finished values of a map that are seen, one for each pixel: the map is symmetric, and its tiles tell of each pair of bins once. */
 function sizesOfMap(track, resolution) {
   const [x, y] = [seen(track._xScale, resolution), seen(track._yScale, resolution)];
   const within = (bin, [first, last]) => first <= bin && bin < last;
-  const found = [];
+  const tiles = new Map(); // HiGlass has some of them twice, for both sides of the diagonal
   for (const { tileData } of Object.values(track.fetchedTiles)) {
     if (!tileData?.dense || tileData.computing || tileData.zoomLevel !== track.zoomLevel) continue;
-    const [column, row] = tileData.tilePos.map((n) => n * BINS);
+    tiles.set([...tileData.tilePos].sort((a, b) => a - b).join(), tileData);
+  }
+  const found = [];
+  for (const { tilePos, dense } of tiles.values()) {
+    const [left, right] = [Math.min(...tilePos) * BINS, Math.max(...tilePos) * BINS];
     for (let i = 0; i < BINS; i += 1) {
       for (let j = 0; j < BINS; j += 1) {
-        const value = tileData.dense[i * BINS + j];
-        if (!Number.isFinite(value)) continue;
-        const [a, b] = [column + j, row + i]; // the map is symmetric: a tile is drawn on both sides of the diagonal
-        if ((within(a, x) && within(b, y)) || (within(b, x) && within(a, y))) found.push(Math.abs(value));
+        const [first, last] = [left + j, right + i];
+        if (first > last) break;
+        const told = dense[i * BINS + j];
+        const size = Math.abs(Number.isFinite(told) || left !== right ? told : dense[j * BINS + i]);
+        if (!Number.isFinite(size)) continue;
+        if (within(first, x) && within(last, y)) found.push(size);
+        if (first !== last && within(last, x) && within(first, y)) found.push(size);
       }
     }
   }
