@@ -33,6 +33,9 @@ VALUES: dict[str, JsonObject] = {
     },
 }
 
+#: Pixels of a row with an axis: HiGlass gives up to 40 px one tick, which is no axis.
+WITH_AXIS = 44
+
 #: How files that lie along a chromosome are drawn, by datatype: type of track, height in pixels,
 #: options.
 LINEAR: dict[str, tuple[str, int, JsonObject]] = {
@@ -44,7 +47,7 @@ LINEAR: dict[str, tuple[str, int, JsonObject]] = {
     "bedlike": ("bedlike", 30, {"fillColor": "#555555"}),
     "vector": (
         "horizontal-bar",
-        40,
+        WITH_AXIS,
         {"barFillColor": "#555555", "axisPositionHorizontal": "right"},
     ),
     "multivec": ("horizontal-multivec", 60, {}),
@@ -148,7 +151,7 @@ def score_track(name: str, source: JsonObject, difference: bool = False) -> Json
         "axisPositionHorizontal": "right",
         "showMousePosition": True,
     }
-    return track("horizontal-bar", name, source, height=40, options=options)
+    return track("horizontal-bar", name, source, height=WITH_AXIS, options=options)
 
 
 def maps_track(values: Mapping[str, JsonObject], shown: str | None, orca: JsonObject) -> JsonObject:

@@ -415,3 +415,24 @@ def test_single_bases_are_answered_by_mutagenesis(held: tuple[Page, Held]):
         page.tab.click("#svg")
     assert ">mutagenesis<" in saved.value.path().read_text()
     assert page.problems == []
+
+
+def test_on_a_phone_nothing_of_this_overlaps(edited: tuple[Page, str]):
+    page, edit = edited
+    page.tab.set_viewport_size({"width": 390, "height": 844})
+    page.settle()
+    page.wait(f"() => ({LABELS})()")
+    page.picture("honest-phone")
+    boxes = page.tab.evaluate(
+        """() => [...document.querySelectorAll("#scales figcaption, #scales button, #scales .bar")].map((node) => {
+          const { left, right, top, bottom } = node.getBoundingClientRect();
+          return [left, right, top, bottom];
+        })"""
+    )
+    assert len(boxes) >= 5
+    assert max(right for _, right, _, _ in boxes) <= 390
+    assert max(bottom for *_, bottom in boxes) <= 844
+    for n, one in enumerate(boxes):
+        for other in boxes[:n]:
+            apart = one[1] <= other[0] or other[1] <= one[0] or one[3] <= other[2]
+            assert apart or other[3] <= one[2], (one, other)

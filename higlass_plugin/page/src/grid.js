@@ -49,7 +49,7 @@ export function scales(api, conf) {
     const half = scale.of.every((uid) => uid.startsWith("measured-")) ? ", measured" : ", predicted";
     const unit = UNITS[scale.value] ? ` (${UNITS[scale.value]})` : "";
     scale.title = scale.what === "difference" ? "ln edited / reference" : scale.what + unit + (others.length > 1 ? half : "");
-    if (scale.what === "difference" && scale.floored) scale.title += ": hardly any change here, the scale ends at 5 %";
+    if (scale.what === "difference" && scale.floored) scale.title += ": hardly any change here";
   }
   return found;
 }

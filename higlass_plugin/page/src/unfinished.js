@@ -58,8 +58,13 @@ export function hatching(polygon) {
   const sums = polygon.map(([x, y]) => x + y);
   const parts = [];
   for (let at = Math.ceil(Math.min(...sums) / APART) * APART; at < Math.max(...sums); at += APART) {
-    const ends = cut(cut(polygon, (x, y) => x + y - at), (x, y) => at - x - y);
-    if (ends.length < 2) continue;
+    const ends = polygon.flatMap((here, n) => {
+      const next = (n + 1) % polygon.length;
+      if (sums[n] === sums[next] || (sums[n] - at) * (sums[next] - at) > 0) return [];
+      const t = (at - sums[n]) / (sums[next] - sums[n]);
+      return [[0, 1].map((axis) => here[axis] + t * (polygon[next][axis] - here[axis]))];
+    });
+    if (!ends.length) continue;
     const [[x, y], [u, v]] = [ends.reduce((a, b) => (b[0] < a[0] ? b : a)), ends.reduce((a, b) => (b[0] > a[0] ? b : a))];
     if (u > x) parts.push(`M${x.toFixed(1)} ${y.toFixed(1)}L${u.toFixed(1)} ${v.toFixed(1)}`);
   }
