@@ -20,6 +20,7 @@ from higlass_plugin.compute.attribution_units import (
     UnchangedUnit,
 )
 from higlass_plugin.compute.predicted import PredictedGenome
+from higlass_plugin.compute.score_units import ScoreUnit
 from higlass_plugin.compute.units import (
     DraftUnit,
     ProfileUnit,
@@ -54,6 +55,8 @@ def to_plain(unit: Unit) -> PlainUnit | None:
         return "unchanged", *_asked(unit.asked)
     if isinstance(unit, MutagenesisUnit):
         return "mutagenesis", *_asked(unit.asked), unit.first
+    if isinstance(unit, ScoreUnit):
+        return "scores", unit.predicted.url, unit.text
     return None
 
 
@@ -68,6 +71,8 @@ def from_plain(plain: PlainUnit, predicted_of: Callable[[str], PredictedGenome])
         return TransUnit(predicted, rest[0], Segment(*rest[1]), Segment(*rest[2]))
     if kind == "profile":
         return ProfileUnit(predicted, *rest)
+    if kind == "scores":
+        return ScoreUnit(predicted, *rest)
     objective, level, *number = rest
     asked = Asked(predicted, parse_objective(objective), level, "")
     if kind in ("unchanged", "encoding gradient"):

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections import defaultdict
-from collections.abc import Collection, Hashable, Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cachetools import LRUCache
@@ -15,6 +15,7 @@ from cachetools import LRUCache
 from higlass_plugin.compute.jobs import Job
 from higlass_plugin.compute.shares import Client
 from higlass_plugin.compute.units import Unit
+from higlass_plugin.compute.workers import Worker
 
 #: Share of the newest measurement in the moving mean of the seconds that a unit takes.
 NEWEST = 0.3
@@ -107,6 +108,33 @@ class Queue:
         self._workers = workers
         self._counted = -math.inf
         self._waiting: dict[Client, _Waiting] = {}
+
+    def place_of(
+        self,
+        keys: Iterable[Hashable],
+        address: str,
+        jobs: Mapping[Hashable, Job],
+        recent: float,
+        read: Collection[Hashable],
+        workers: Iterable[Worker],
+    ) -> Place | None:
+        """How far tiles are from being ready: the place of the client at an address who asked for
+        most of them; None if none of them is being computed.
+
+        Parameters
+        ----------
+        jobs : by key. recent : seconds since it was last asked for that a job is wanted.
+        read : top windows that have been read already. workers : who compute.
+        """
+        asked = [job for key in keys if (job := jobs.get(key)) is not None]
+        every = Counter(client for job in asked for client in job.clients)
+        own = {client: n for client, n in every.items() if client[0] == address} or every
+        if not own:
+            return None
+        now = time.monotonic()
+        spent = sum(now - worker.since for worker in workers if worker.batch)
+        wanted = (job for job in jobs.values() if now - job.asked <= recent)
+        return self.place(max(own, key=own.__getitem__), wanted, read, spent)
 
     def place(
         self, client: Client, jobs: Iterable[Job], read: Collection[Hashable], spent: float

@@ -21,7 +21,7 @@ import logging
 import os
 import threading
 import time
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
 
@@ -68,9 +68,12 @@ class Scheduler:
     urgent : set by the scheduler while a more urgent job waits; long computations look at it, and
         raise :class:`Preempted` if it is set.
     processes : compute in place of this one, if there are any; each has an ``urgent`` of its own.
+    elsewhere : classes of units that another scheduler of the same caches computes: tiles that need
+        them wait until they have values.
 
     Attributes
     ----------
+    after : called when something was computed.
     computed : number of units computed. built : number of tiles. failed : number of failed tiles.
     busy : seconds spent computing. profile : the stages of that.
     workers : the threads.
@@ -83,9 +86,11 @@ class Scheduler:
         units_per_batch: int,
         urgent: Urgent,
         processes: Sequence[PredictingProcess] = (),
+        elsewhere: tuple[type, ...] = (),
     ):
         self.units, self.results = units, results
-        self.units_per_batch = units_per_batch
+        self.units_per_batch, self.elsewhere = units_per_batch, elsewhere
+        self.after: Callable[[], None] = lambda: None
         self.computed, self.failed, self.built = 0, 0, 0
         self.busy = 0.0
         self.profile = Profile()
@@ -167,27 +172,10 @@ class Scheduler:
         return None if job is None else job.plan
 
     def place(self, keys: Iterable[Hashable], address: str) -> Place | None:
-        """How far the tiles of some keys are from being ready.
-
-        Parameters
-        ----------
-        address : of who asks: of the clients who asked for these tiles, those there.
-
-        Returns
-        -------
-        The place in the queue of the client who asked for most of them; None if none of them is
-        being computed.
-        """
+        """See :meth:`~higlass_plugin.compute.queue.Queue.place_of`."""
         with self._wake:
-            asked = [job for key in keys if (job := self._jobs.get(key)) is not None]
-            every = Counter(client for job in asked for client in job.clients)
-            own = {client: n for client, n in every.items() if client[0] == address} or every
-            if not own:
-                return None
-            now = time.monotonic()
-            spent = sum(now - worker.since for worker in self.workers if worker.batch)
-            wanted = [job for job in self._jobs.values() if now - job.asked <= RECENT]
-            return self._queue.place(max(own, key=own.__getitem__), wanted, self._read, spent)
+            about = self._jobs, RECENT, self._read, self.workers
+            return self._queue.place_of(keys, address, *about)
 
     def lookup(self, unit: Unit) -> Any:
         """The cached value of a unit; None if there is none."""
@@ -198,6 +186,11 @@ class Scheduler:
         with self._wake:
             for key in [key for key in self._jobs if unwanted(key)]:
                 self._finish(self._jobs[key])
+
+    def look_again(self) -> None:
+        """Look whether there is something to do: a unit of ``elsewhere`` may have a value."""
+        with self._wake:
+            self._wake.notify_all()
 
     def close(self) -> None:
         """Stop: this process's thread after the batch that it computes, other processes at once.
@@ -247,23 +240,24 @@ class Scheduler:
         everyone = {c for job in self._jobs.values() for c in job.clients}
         client = self._shares.next({c for job in waiting for c in job.clients}, everyone)
         neighbours = [job for job in waiting if any(c[0] == client[0] for c in job.clients)]
-        oldest = min(neighbours, key=lambda job: job.began)
+        oldest = min(neighbours, key=lambda job: (job.later, job.began))
         if self._patient in recent and now - self._patient_since < SLICE:
             return self._patient
         self._patient = None
         chosen = min((job for job in waiting if client in job.clients), key=self._priority)
-        waits = now - oldest.began > PATIENCE and chosen.began - oldest.began > TOGETHER
+        long = now - oldest.began > PATIENCE and chosen.began - oldest.began > TOGETHER
+        waits = long and not oldest.later
         if self._turns % 2 == 0 and waits:
             self._patient, self._patient_since = oldest, now
             return oldest
         return chosen
 
-    def _priority(self, job: Job) -> tuple[bool, bool, int, float]:
+    def _priority(self, job: Job) -> tuple[bool, bool, bool, int, float]:
         """Sorts jobs; the smallest is computed first."""
         first = next(iter(job.missing), None)
         has_picture = first is not None and not hasattr(first, "final")
         stale = time.monotonic() - job.asked > RECENT
-        return stale, has_picture, len(job.missing), job.distance
+        return stale, job.later, has_picture, len(job.missing), job.distance
 
     def _preempt(self) -> None:
         """Have workers make way if another job is wanted, and theirs is not any more, or has had
@@ -276,6 +270,11 @@ class Scheduler:
         for worker, job in zip(self.workers, hands):
             assert job is not None
             unwanted = now - job.asked > RECENT
+            # somebody's tiles go before the scores that the same client has asked for
+            if job.later and any(
+                not other.later and not other.clients.isdisjoint(job.clients) for other in wanted
+            ):
+                worker.urgent.set()
             if not unwanted and now - worker.since <= SLICE:
                 continue
             if any(unwanted or other.clients.isdisjoint(job.clients) for other in wanted):
@@ -326,6 +325,7 @@ class Scheduler:
                 self.units,
                 self.workers,
                 self.units_per_batch,
+                self.elsewhere,
             )
             if batch is None:
                 busy.add(job.plan.key)
@@ -350,6 +350,7 @@ class Scheduler:
             self._charge(worker.payers, took - worker.charged)
             worker.job, worker.batch, worker.reads = None, (), frozenset()
             self._wake.notify_all()
+        self.after()
 
     def _charge(self, payers: Sequence[Job], seconds: float) -> None:
         for payer in payers:

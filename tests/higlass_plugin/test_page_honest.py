@@ -164,7 +164,7 @@ def test_pictures_wait_and_may_be_taken_as_they_are(held: tuple[Page, Held]):
     assert saved.value.suggested_filename == "orca-preliminary.svg"
     text = saved.value.path().read_text()
     assert "preliminary, 8 kb" in text
-    assert 'class="unfinished"' in text
+    assert 'stroke="#6f6f6f"' in text
     # nobody wants it any more
     page.tab.click("#png")
     page.tab.click("#waiting button >> text=Cancel")
@@ -177,7 +177,7 @@ def test_pictures_wait_and_may_be_taken_as_they_are(held: tuple[Page, Held]):
     assert saved.value.suggested_filename == "orca.svg"
     text = saved.value.path().read_text()
     assert "preliminary" not in text
-    assert "unfinished" not in text
+    assert "#6f6f6f" not in text
     assert page.tab.query_selector("#letters .unfinished") is None
     page.wait("() => document.getElementById('progress').textContent === 'final'")
     assert page.tab.inner_text("#message") == ""
@@ -418,7 +418,7 @@ def test_single_bases_are_answered_by_mutagenesis(held: tuple[Page, Held]):
 
 
 def test_on_a_phone_nothing_of_this_overlaps(edited: tuple[Page, str]):
-    page, edit = edited
+    page, _ = edited
     page.tab.set_viewport_size({"width": 390, "height": 844})
     page.settle()
     page.wait(f"() => ({LABELS})()")

@@ -37,7 +37,7 @@ export function scales(api, conf) {
       const [low, high] = domain;
       const isLog = track.options.heatmapValueScaling !== "linear";
       const colours = track.options.colorRange;
-      const what = role === "difference" ? "difference" : (values[value]?.label ?? track.options.name ?? "");
+      const what = role === "difference" ? "difference" : (values[value]?.scale ?? values[value]?.label ?? track.options.name ?? "");
       const same = found.find((s) => s.what === what && s.colours.join() === colours.join() && s.low === low && s.high === high);
       if (same) same.of.push(uid);
       else found.push({ what, value, low, high, isLog, colours, of: [uid], fixed: isFixed(conf), floored: isFloored(track) });
@@ -68,6 +68,7 @@ function drawnScale({ what, fixed, title, low, high, isLog, colours }) {
     const [is, other] = fixed ? ["fixed", "let it follow what is seen"] : ["to what is seen", "fix it at the same values everywhere"];
     const choose = button(`scale: ${is}`, `The scale of the difference: click to ${other}`, switchScale);
     choose.setAttribute("aria-pressed", String(!fixed));
+    choose.dataset.screenOnly = "";
     figure.append(choose);
   }
   return figure;

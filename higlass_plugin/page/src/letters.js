@@ -3,7 +3,7 @@
 
 import { request } from "./api.js";
 import { keepOnly, mutagenesisOf } from "./mutagenesis.js";
-import { current, page } from "./page.js";
+import { glance, page } from "./page.js";
 import { placeOf } from "./region.js";
 import { bpLabel } from "./unfinished.js";
 import { PREFIX } from "./why.js";
@@ -109,7 +109,7 @@ function drawRow(svg, track, redraw) {
 
 /** Draws letters over all rows of answers in which bases can be read. */
 export function drawLetters(conf) {
-  const redraw = () => page.around(current());
+  const redraw = () => page.around(glance());
   const canvas = document.querySelector("#higlass canvas");
   if (!canvas) return;
   let svg = document.getElementById("letters");

@@ -3,14 +3,18 @@
 import { CSS, viewer } from "higlass";
 
 import { request } from "./api.js";
+import { compareSoon, drawAgainst, listenToAgainst } from "./against.js";
+import { listenToCite } from "./cite.js";
 import { attempt, element, say } from "./dom.js";
+import { listenToDownloads } from "./downloads.js";
 import { drawTabs } from "./edit-tabs.js";
 import { listenToDrops } from "./drop.js";
 import { listenToMenu } from "./edit-menu.js";
 import { asEdit, chooseEdit, closeEdit, goToStop, openEdit, showCellType } from "./edits.js";
 import { listenToHistory, remember } from "./history.js";
 import { listenToKeys } from "./keys.js";
-import { savePng, saveSvg, share } from "./save.js";
+import { followModel } from "./list.js";
+import { savePdf, savePng, saveSvg, share } from "./save.js";
 import { around, current, mount, page, rebuild, show, state } from "./page.js";
 import { SOON, poll, showConnection } from "./polling.js";
 import { listenToCursor } from "./readout.js";
@@ -76,15 +80,22 @@ function listen() {
   element("shared-close").addEventListener("click", () => (element("shared").hidden = true));
   element("png").addEventListener("click", attempt(savePng));
   element("svg").addEventListener("click", attempt(saveSvg));
+  element("pdf").addEventListener("click", attempt(savePdf));
   listenForWhy();
+  listenToAgainst();
+  listenToDownloads();
+  listenToCite();
   page.completed = withAnswers;
   page.around = (conf) => {
     drawLetters(conf);
     drawUnfinished(conf);
     rescale();
+    compareSoon();
   };
   page.changed = (conf) => {
     drawAnswers(conf);
+    drawAgainst(conf);
+    followModel(conf);
     drawTabs(edits(conf), state.shown, { open: chooseEdit, stop: goToStop, close: ({ id }) => closeEdit(id) });
     element("value").value = about(reference(conf)).value ?? ""; // it may have been gone back to
     remember();

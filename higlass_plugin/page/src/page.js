@@ -2,9 +2,10 @@
 
 import { viewer } from "higlass";
 
-import { request } from "./api.js";
+import { noteSession, request } from "./api.js";
 import { element, say } from "./dom.js";
 import { drawAround } from "./grid.js";
+import { forget, lately } from "./known.js";
 import { poll, resting } from "./polling.js";
 import { formatRegion } from "./region.js";
 import { shownIn } from "./tiles.js";
@@ -23,16 +24,20 @@ export function current() {
   return portable(page.api.getViewConfig());
 }
 
+/** The same to be looked at while one moves: views and tracks as they are, places as they were a moment ago. Reading a viewconf anew takes long. */
+export const glance = () => lately(current);
+
 /** Draws what stands around the maps: names, colour scales. */
 export function around() {
   drawAround(
-    () => ({ api: page.api, conf: page.api && current() }),
+    () => ({ api: page.api, conf: page.api && glance() }),
     (view) => [...new Set(shownIn(page.api, view).map(inWords))].join("; "),
   );
-  if (page.api) page.around(current());
+  if (page.api) page.around(glance());
 }
 
 function told(conf) {
+  forget();
   state.edits = edits(conf).map((edit) => edit.id);
   state.shown = shownEdit(conf)?.id ?? null;
   page.changed(conf);
@@ -81,6 +86,7 @@ async function divideOnServer(conf) {
 export async function show(conf) {
   conf = await page.completed(conf);
   page.api.setViewConfig({ ...dressed(conf), valueScaleLocks: {} }, true);
+  forget();
   await settle(conf);
   told(conf);
   poll();
@@ -148,11 +154,13 @@ export async function mount(conf) {
   await divideOnServer(conf).catch((error) => say(error.message)); // the other tracks are shown
   conf = arrange(dressed(withOneEdit(conf)));
   element("higlass").style.setProperty("--panes", isStacked() ? conf.views.length : 1); // HiGlass measures it
+  forget();
   page.api = await viewer(element("higlass"), { ...conf, valueScaleLocks: {} }, { bounded: true, sizeMode: "bounded" });
   window.orcaCool.hgApi = page.api;
   await settle(conf);
   // New tiles may be unfinished: ask about them at once, not only when the idle page asks next.
   page.api.getComponent().pubSub.subscribe("requestReceived", (url) => {
+    noteSession(url);
     if (String(url).includes("/tiles/") && !state.computing) setTimeout(poll, 100);
   });
   watchRegion(reference(conf));

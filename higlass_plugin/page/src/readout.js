@@ -3,7 +3,7 @@
 import { element } from "./dom.js";
 import { whyEmpty } from "./empty.js";
 import { formatValue } from "./grid.js";
-import { current, page } from "./page.js";
+import { glance, page } from "./page.js";
 import { offsets } from "./region.js";
 import { inWords } from "./unfinished.js";
 import { about } from "./views.js";
@@ -44,7 +44,7 @@ function under(clientX, clientY) {
   const canvas = document.querySelector("#higlass canvas")?.getBoundingClientRect();
   if (!canvas || !page.api) return null;
   const [left, top] = [clientX - canvas.left, clientY - canvas.top];
-  for (const view of current().views) {
+  for (const view of glance().views) {
     for (const { uid, options } of [...(view.tracks.center?.[0]?.contents ?? [])].reverse()) {
       const track = page.api.getTrackObject(view.uid, uid);
       if (!track?.fetchedTiles) continue;
@@ -70,7 +70,7 @@ function textAt(clientX, clientY) {
   const total = [...size.values()].reduce((sum, n) => sum + n, 0);
   if (found.place.some((position) => position < 0 || position >= total)) return "";
   const { role, value, values = {} } = about(found.view);
-  const what = role === "difference" ? "ln edited / reference" : (values[value]?.label ?? "");
+  const what = role === "difference" ? "ln edited / reference" : (values[value]?.scale ?? values[value]?.label ?? "");
   const isThere = Number.isFinite(read.value);
   const half = found.uid.split("-")[0];
   const told = isThere ? formatValue(read.value, 3) : whyEmpty({ info: found.track.tilesetInfo, role, half, place: found.place, ...read });

@@ -3,7 +3,7 @@
 import { request } from "./api.js";
 import { element } from "./dom.js";
 import { current, page } from "./page.js";
-import { svgWithSurroundings, withSurroundings } from "./pictures.js";
+import { picture, toPng, toSvg } from "./pictures.js";
 import { undressed } from "./views.js";
 import { whenFinal } from "./waiting.js";
 
@@ -16,21 +16,34 @@ export async function share() {
   element("shared-url").select();
 }
 
-/** The name of a picture's file. */
-const named = ({ preliminary }, ending) => `orca${preliminary ? "-preliminary" : ""}.${ending}`;
-
-function save(name, blob) {
+/** Gives the user a file. */
+export function save(name, blob) {
   const url = URL.createObjectURL(blob);
   Object.assign(document.createElement("a"), { href: url, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(url), 60000);
 }
 
+/** What is on the screen, when all of it is final, or as somebody takes it: its marks, and what files of it are called but for their endings; null where it is not wanted any more. */
+async function drawn() {
+  const wanted = await whenFinal();
+  if (!wanted) return null;
+  const name = `orca${wanted.preliminary ? "-preliminary" : ""}`;
+  return { name, marks: picture(page.api.getComponent(), `${document.title}, ${element("region").value}`) };
+}
+
 export async function savePng() {
-  const picture = await whenFinal();
-  if (picture) save(named(picture, "png"), await withSurroundings(await page.api.exportAsPngBlobPromise()));
+  const found = await drawn();
+  if (found) save(`${found.name}.png`, await toPng(found.marks, Number(element("png-scale").value)));
 }
 
 export async function saveSvg() {
-  const picture = await whenFinal();
-  if (picture) save(named(picture, "svg"), new Blob([svgWithSurroundings(page.api.exportAsSvg())], { type: "image/svg+xml" }));
+  const found = await drawn();
+  if (found) save(`${found.name}.svg`, new Blob([toSvg(found.marks)], { type: "image/svg+xml" }));
+}
+
+export async function savePdf() {
+  const found = await drawn();
+  if (!found) return;
+  const { toPdf } = await import(new URL("static/pdf.js", document.baseURI)); // not before it is wanted: it is a third of a megabyte
+  save(`${found.name}.pdf`, await toPdf(found.marks));
 }

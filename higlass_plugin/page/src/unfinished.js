@@ -53,10 +53,10 @@ export function cut(polygon, side) {
   });
 }
 
-/** Lines x + y = n * APART through a convex polygon, as the path of an SVG. */
+/** Lines x + y = n * APART through a convex polygon: [x1, y1, x2, y2] each. */
 export function hatching(polygon) {
   const sums = polygon.map(([x, y]) => x + y);
-  const parts = [];
+  const lines = [];
   for (let at = Math.ceil(Math.min(...sums) / APART) * APART; at < Math.max(...sums); at += APART) {
     const ends = polygon.flatMap((here, n) => {
       const next = (n + 1) % polygon.length;
@@ -66,9 +66,9 @@ export function hatching(polygon) {
     });
     if (!ends.length) continue;
     const [[x, y], [u, v]] = [ends.reduce((a, b) => (b[0] < a[0] ? b : a)), ends.reduce((a, b) => (b[0] > a[0] ? b : a))];
-    if (u > x) parts.push(`M${x.toFixed(1)} ${y.toFixed(1)}L${u.toFixed(1)} ${v.toFixed(1)}`);
+    if (u > x) lines.push([x, y, u, v]);
   }
-  return parts.join("");
+  return lines;
 }
 
 /** Where on the screen, from the corner of HiGlass's canvas, the unfinished tiles of a track are drawn: convex polygons. */
@@ -107,13 +107,15 @@ export function drawUnfinished(conf) {
       ...(view.tracks.top ?? []).map(({ uid }) => [uid, 1]),
       ...(view.tracks.center ?? []).flatMap(({ uid, contents }) => (contents ?? [{ uid }]).map((one) => [one.uid, 2])),
     ];
-    const paths = tracks.flatMap(([uid, dimensions]) => {
+    const lines = tracks.flatMap(([uid, dimensions]) => {
       const track = page.api.getTrackObject(view.uid, uid);
-      return track?.fetchedTiles && track._xScale ? unfinishedParts(track, dimensions).map(hatching) : [];
+      return track?.fetchedTiles && track._xScale ? unfinishedParts(track, dimensions).flatMap(hatching) : [];
     });
-    if (!paths.some(Boolean)) continue;
-    const path = document.createElementNS(SVG, "path");
-    for (const [name, value] of Object.entries({ class: "unfinished", d: paths.join(""), stroke: COLOUR, "stroke-width": 1, fill: "none" })) path.setAttribute(name, value);
-    svg.append(path);
+    for (const ends of lines) {
+      const line = document.createElementNS(SVG, "line"); // pictures are made of simple shapes
+      ["x1", "y1", "x2", "y2"].forEach((name, n) => line.setAttribute(name, ends[n].toFixed(1)));
+      for (const [name, value] of Object.entries({ class: "unfinished", stroke: COLOUR, "stroke-width": 1 })) line.setAttribute(name, value);
+      svg.append(line);
+    }
   }
 }

@@ -3,7 +3,8 @@
 
 import { request } from "./api.js";
 import { attempt, button, element, made } from "./dom.js";
-import { current, page, show } from "./page.js";
+import { infoOf } from "./known.js";
+import { current, glance, page, show } from "./page.js";
 import { placeOf } from "./region.js";
 import { about, reference } from "./views.js";
 
@@ -25,7 +26,7 @@ const registered = async (fileurl) => (await request("register_url/", { body: { 
  *  frame: "reference" (the reference's view, and that of a difference, which has its coordinates) or the id of an edit;  first, second: "chrII:238265". */
 export function pixelAt({ clientX, clientY }) {
   const canvas = document.querySelector("#higlass canvas")?.getBoundingClientRect();
-  for (const view of canvas ? current().views : []) {
+  for (const view of canvas ? glance().views : []) {
     const map = predictedMap(view);
     const track = map && page.api.getTrackObject(view.uid, map.uid);
     if (!track?.tilesetInfo?.resolutions) continue;
@@ -41,9 +42,11 @@ export function pixelAt({ clientX, clientY }) {
 
 /** What can be asked of a place on a view's map, from the server. */
 async function questionsOn(view, first, second, resolution) {
-  const { tilesetUid, data } = predictedMap(view); // the view may be one that is not drawn yet
+  // the view may be one that is not drawn yet, and one that shows the prediction against a measured map
+  const { tilesetUid, data } = about(view).values?.weight?.contents.find(({ uid }) => /^(predicted|edited)/.test(uid)) ?? predictedMap(view);
   const d = tilesetUid ?? (await registered(data.url));
-  return request(`questions/?${new URLSearchParams({ d, first, second, resolution })}`);
+  const known = (await infoOf(d)).resolutions.filter((bp) => bp <= resolution);
+  return request(`questions/?${new URLSearchParams({ d, first, second, resolution: known.length ? Math.max(...known) : resolution })}`);
 }
 
 /** The same in the genome of a view, of a pixel that somebody has asked about in this or another one; null where the pixel is not in that genome.
@@ -88,7 +91,7 @@ const unit = (objective) => ({ insulation: "log2", e1: "E1", profile: "probabili
 export async function withAnswers(conf, rows = answers(conf)) {
   const first = reference(conf);
   for (const { uid, asked } of rows) {
-    const { server } = heatmaps(first)[0];
+    const [{ data, server = data.server }] = heatmaps(first);
     const name = `why: ${asked.objective} (${unit(asked.objective)})`;
     const of = { reference: await tilesetIn(conf, first, asked) };
     for (const view of conf.views) {
