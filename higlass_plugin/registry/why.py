@@ -38,9 +38,12 @@ COMPARED = (
 
 @dataclass(frozen=True)
 class _Question:
-    """An objective, what it asks in words, and what it asks of the change by an edit."""
+    """An objective, the name of its row in the coordinates that are shown, what it asks in words,
+    and what it asks of the change by an edit.
+    """
 
     objective: str
+    name: str
     words: str
     compared: str
 
@@ -61,8 +64,9 @@ def questions(
 
     Returns
     -------
-    ``questions`` : a list of ``objective``, ``words``, and ``url``, whose tileset is the track;
-    those that the model cannot answer there are left out. ``about`` : the place in words.
+    ``questions`` : a list of ``objective``, ``name`` (what its row is called, in the coordinates
+    that are shown), ``words``, and ``url``, whose tileset is the track; those that the model cannot
+    answer there are left out. ``about`` : the place in words.
     ``reference`` : the two positions ("chrII:238265") in the reference; None where they are not
     there, or, of an edited genome's own coordinates, are there and in the edit several times.
     ``note`` : what the rows that answer show, "" if that needs no words.
@@ -84,12 +88,11 @@ def questions(
         raise OrcaCoolError(f"{tileset.name!r} has no bins of {resolution:,} bp; it has: {have}")
     sizes = tileset.axis.chromsizes
     shown = sorted(Place(*parse_position(text, sizes)) for text in (first, second))
-    compared = isinstance(tileset, DifferenceTileset)
     answer: JsonObject = {
         "about": f"{shown[0]} and {shown[1]}, bins of {bp_label(resolution)}",
         "questions": [],
         "reference": _in_reference(tileset, shown),
-        "note": COMPARED if compared else "",
+        "note": COMPARED if isinstance(tileset, DifferenceTileset) else "",
         "without": "",
     }
     try:
@@ -98,8 +101,23 @@ def questions(
         return answer | {"without": str(error)}
     if places != shown:
         answer["about"] += f"; in the edited genome {places[0]} and {places[1]}"
-    own, reasons = parse_url(tileset.description).sequence, []
+    found, reasons = _answerable(tileset, places, shown, resolution)
+    return answer | {"questions": found, "without": "" if found else reasons[0]}
+
+
+def _answerable(
+    tileset: ModelTileset, places: Sequence[Place], shown: Sequence[Place], resolution: int
+) -> tuple[list[JsonObject], list[str]]:
+    """The questions of two positions that the model can answer, and why it cannot answer others.
+
+    Parameters
+    ----------
+    places, shown : see :func:`_asked`.
+    """
+    own = parse_url(tileset.description).sequence
     size = tileset.predicted.axis.chromsizes[places[0].chrom]
+    found: list[JsonObject] = []
+    reasons: list[str] = []
     for question in _asked(places, shown, resolution, size):
         try:
             objective = parse_objective(question.objective)
@@ -108,10 +126,11 @@ def questions(
             reasons.append(str(error))
         else:
             url = _track(own, question.objective, resolution)
+            compared = isinstance(tileset, DifferenceTileset)
             words = question.compared if compared else question.words
-            entry = {"objective": question.objective, "words": words, "url": url}
-            answer["questions"].append(entry)
-    return answer | {"without": "" if answer["questions"] else reasons[0]}
+            named = {"objective": question.objective, "name": question.name}
+            found.append(named | {"words": words, "url": url})
+    return found, reasons
 
 
 def _in_reference(tileset: ModelTileset, shown: Sequence[Place]) -> list[str] | None:
@@ -156,22 +175,26 @@ def _asked(
         pair, bins = f"{one} and {other}", f"the {2 * AROUND + 1} bins around"
         yield _Question(
             f"pixel {first.text} {second.text}",
+            f"pixel {one.text} {other.text}",
             f"Why do {pair} touch as often as they do?",
             f"Why does the edit change how often {pair} touch?",
         )
         yield _Question(
             f"dot {first.text} {second.text}",
+            f"dot {one.text} {other.text}",
             f"Why is there a dot (or none): do {pair} touch more often than their surroundings?",
             f"Why does the edit change a dot: how often {pair} touch, over their surroundings?",
         )
         yield _Question(
             f"rect {around(first)} {around(second)}",
+            f"bins around {one.text} and {other.text}",
             f"Why do {bins} {one} touch those around {other}?",
             f"Why does the edit change how often {bins} {one} touch those around {other}?",
         )
     for place, name in dict(zip((first, second), (one, other))).items():
         yield _Question(
             f"insulation {place.text}",
+            f"insulation {name.text}",
             f"Why is there a boundary (or none) at {name}?",
             f"Why does the edit change the boundary (or none) at {name}?",
         )

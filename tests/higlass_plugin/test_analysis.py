@@ -369,6 +369,7 @@ def test_a_change_is_asked_about_where_it_lies_in_the_edited_genome(client, regi
         assert [q["url"] for q in found["questions"]] == [q["url"] for q in own["questions"]]
         assert found["reference"] == ["a:6193", "a:6493"]
         assert "in the edited genome a:4,805 and a:5,105" in found["about"]
+        assert found["questions"][0]["name"] == "pixel a:6193 a:6493"
         compared = ["Why does the edit change" in q["words"] for q in found["questions"]]
         assert set(compared) == {bool(value)}
         assert ("two rows" in found["note"]) == bool(value)

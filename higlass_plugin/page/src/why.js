@@ -92,7 +92,7 @@ export async function withAnswers(conf, rows = answers(conf)) {
   const first = reference(conf);
   for (const { uid, asked } of rows) {
     const [{ data, server = data.server }] = heatmaps(first);
-    const name = `why: ${asked.objective} (${unit(asked.objective)})`;
+    const name = `why: ${asked.name ?? asked.objective} (${unit(asked.objective)})`;
     const of = { reference: await tilesetIn(conf, first, asked) };
     for (const view of conf.views) {
       const top = (view.tracks.top ??= []);
@@ -131,7 +131,8 @@ function draw({ clientX, clientY }, pixel, found) {
   const panel = element("why");
   const ask = (question, n) => () => {
     const number = found.questions.slice(0, n).filter((other) => kind(other) === kind(question)).length; // of those of its kind
-    return answer({ words: question.words, objective: question.objective, number, pixel });
+    const { words, objective, name } = question;
+    return answer({ words, objective, name, number, pixel });
   };
   const list = found.questions.map((question, n) => made("li", {}, button(question.words, question.objective, ask(question, n))));
   panel.replaceChildren(
