@@ -3,6 +3,9 @@ window, and from there the bases, block by block.
 
 A tile needs the first and the blocks that it shows, so that a close view costs a block, and all of
 the window is only carried back to the bases where somebody looks at all of it.
+
+Mutagenesis of bases that somebody looks at closely: the objective's map as it is, and the
+substitutions of some bases at once.
 """
 
 from __future__ import annotations
@@ -18,11 +21,15 @@ from higlass_plugin.compute.units import Preempted
 from orca_cool.errors import RegionError
 from orca_cool.genome.regions import Region, n_bins
 from orca_cool.perturb.gradient import Differentiable
+from orca_cool.perturb.ism import of_bases, substitutions, values
 from orca_cool.perturb.objective import Objective, require_gradient
 from orca_cool.perturb.watched import Watched
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+#: Bases whose substitutions are one unit of work: three predictions for each.
+BASES = 2
 
 
 class Asked:
@@ -71,6 +78,11 @@ class Asked:
         start = self.reach.start + block * self.block
         return Region(self.reach.chrom, start, min(start + self.block, self.reach.end))
 
+    def bases(self, first: int) -> Region:
+        """The bases that are substituted in one unit of work, from ``first * BASES`` on."""
+        start = max(first * BASES, self.reach.start)
+        return Region(self.reach.chrom, start, min((first + 1) * BASES, self.reach.end))
+
     def blocks(self, start: int, end: int) -> range:
         """The blocks that an interval in bp touches."""
         a, b = max(start, self.reach.start), min(end, self.reach.end)
@@ -102,12 +114,8 @@ class EncodingGradientUnit:
     def compute(
         self, others: Sequence[EncodingGradientUnit], above: Sequence[None]
     ) -> list[tuple[list[Tensor], int]]:
-        asked, predicted = self.asked, self.asked.predicted
-        placed = asked.placed
-        # encoding a large window makes way for what is more urgent; what is done stays in a cache
-        for _ in predicted.engine.encode_ahead(placed.module, asked.reach.chrom, placed.origin):
-            if predicted.urgent.is_set():
-                raise Preempted
+        asked = self.asked
+        _encode(asked)
         anywhere = Region(asked.reach.chrom, asked.reach.start, asked.reach.start + 1)
         found = Differentiable(asked.watched(), anywhere).gradient_at_encodings()
         return [(found, sum(g.numel() * g.element_size() for g in found))]
@@ -149,5 +157,76 @@ class AttributionUnit:
         return [(values, values.nbytes)]
 
 
+@dataclass(frozen=True)
+class UnchangedUnit:
+    """The maps (maps, n, n) from which an objective is taken, before anything is changed; a list of
+    one tensor.
+    """
+
+    asked: Asked
+
+    needs = None
+
+    @property
+    def predicted(self) -> PredictedGenome:
+        """Whose unit it is."""
+        return self.asked.predicted
+
+    @property
+    def kind(self) -> Hashable:
+        return self
+
+    def compute(
+        self, others: Sequence[UnchangedUnit], above: Sequence[None]
+    ) -> list[tuple[list[Tensor], int]]:
+        _encode(self.asked)
+        maps = self.asked.watched().reference
+        return [([maps], maps.numel() * maps.element_size())]
+
+
+@dataclass(frozen=True)
+class MutagenesisUnit:
+    """By how much an objective changes where each of some bases is substituted, as
+    ``orca-cool attribute --method ism`` has it: (bases, 4) float64, 0 for the base that is there,
+    NaN where that is N.
+    """
+
+    asked: Asked
+    first: int
+
+    @property
+    def predicted(self) -> PredictedGenome:
+        """Whose unit it is."""
+        return self.asked.predicted
+
+    @property
+    def needs(self) -> UnchangedUnit:
+        return UnchangedUnit(self.asked)
+
+    @property
+    def kind(self) -> Hashable:
+        return self
+
+    def compute(
+        self, others: Sequence[MutagenesisUnit], above: Sequence[list[Tensor]]
+    ) -> list[tuple[np.ndarray, int]]:
+        watched, region = self.asked.watched(), self.asked.bases(self.first)
+        (watched.reference,) = above[0]
+        codes = watched.engine.source.fetch(region.chrom, region.start, region.end)
+        changed = values(watched, substitutions(codes, region))
+        found = of_bases(codes, np.array(changed) - watched.value)
+        return [(found, found.nbytes)]
+
+
+def _encode(asked: Asked) -> None:
+    """Encode the sequence from which an objective is predicted, into the engine's cache. That makes
+    way for what is more urgent; what is done stays in the cache.
+    """
+    predicted, placed = asked.predicted, asked.placed
+    for _ in predicted.engine.encode_ahead(placed.module, asked.reach.chrom, placed.origin):
+        if predicted.urgent.is_set():
+            raise Preempted
+
+
 #: The units of attributions.
-ATTRIBUTION = (EncodingGradientUnit, AttributionUnit)
+ATTRIBUTION = (EncodingGradientUnit, AttributionUnit, UnchangedUnit, MutagenesisUnit)

@@ -12,7 +12,13 @@ from typing import Any
 
 import torch
 
-from higlass_plugin.compute.attribution_units import Asked, AttributionUnit, EncodingGradientUnit
+from higlass_plugin.compute.attribution_units import (
+    Asked,
+    AttributionUnit,
+    EncodingGradientUnit,
+    MutagenesisUnit,
+    UnchangedUnit,
+)
 from higlass_plugin.compute.predicted import PredictedGenome
 from higlass_plugin.compute.score_units import ScoreUnit
 from higlass_plugin.compute.units import (
@@ -45,6 +51,10 @@ def to_plain(unit: Unit) -> PlainUnit | None:
         return "encoding gradient", *_asked(unit.asked)
     if isinstance(unit, AttributionUnit):
         return "attribution", *_asked(unit.asked), unit.block
+    if isinstance(unit, UnchangedUnit):
+        return "unchanged", *_asked(unit.asked)
+    if isinstance(unit, MutagenesisUnit):
+        return "mutagenesis", *_asked(unit.asked), unit.first
     if isinstance(unit, ScoreUnit):
         return "scores", unit.predicted.url, unit.text
     return None
@@ -63,9 +73,12 @@ def from_plain(plain: PlainUnit, predicted_of: Callable[[str], PredictedGenome])
         return ProfileUnit(predicted, *rest)
     if kind == "scores":
         return ScoreUnit(predicted, *rest)
-    objective, level, *block = rest
+    objective, level, *number = rest
     asked = Asked(predicted, parse_objective(objective), level, "")
-    return AttributionUnit(asked, *block) if block else EncodingGradientUnit(asked)
+    if kind in ("unchanged", "encoding gradient"):
+        return UnchangedUnit(asked) if kind == "unchanged" else EncodingGradientUnit(asked)
+    made = MutagenesisUnit if kind == "mutagenesis" else AttributionUnit
+    return made(asked, *number)
 
 
 def with_arrays(value: Any) -> Any:
@@ -80,7 +93,7 @@ def with_tensors(value: Any, device: torch.device) -> Any:
 
 def _converted(value: Any, convert: Callable[[Any], Any]) -> Any:
     """A value, with what the networks made and will read again converted: strands of windows, and
-    gradients at the base encodings, which are lists.
+    lists of tensors.
     """
     if isinstance(value, WindowMaps):
         strands = value.strands

@@ -118,6 +118,21 @@ class PredictedGenome:
                 )
             return self._patchworks[chrom]
 
+    @cached_property
+    def reach(self) -> dict[str, int]:
+        """By chromosome, the distance in bp from which on no contacts are predicted: no window is
+        that wide, or nothing is known of what to expect there.
+        """
+        written = {chrom: self.patchwork(chrom).written for chrom in self.axis.chromsizes}
+        return {chrom: min(n * r for r, n in band.items()) for chrom, band in written.items()}
+
+    @cached_property
+    def between(self) -> int | None:
+        """bp per bin of the level at which contacts between chromosomes are predicted; None if they
+        are at none.
+        """
+        return max(self.assignment.resolutions) if self.trans_pairs else None
+
     def level(self, resolution: int) -> Level:
         """Expected of a resolution, as far as the longest chromosome reaches."""
         with self._lock:

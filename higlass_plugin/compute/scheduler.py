@@ -31,6 +31,7 @@ from higlass_plugin.compute.batches import next_batch
 from higlass_plugin.compute.cache import Cache
 from higlass_plugin.compute.jobs import Job, TilePlan
 from higlass_plugin.compute.process import NICENESS, PredictingProcess
+from higlass_plugin.compute.queue import Place, Queue
 from higlass_plugin.compute.shares import NOBODY, Client, Shares
 from higlass_plugin.compute.units import Preempted, Unit
 from higlass_plugin.compute.urgent import Urgent
@@ -103,6 +104,7 @@ class Scheduler:
         self._patient_since = 0.0
         self._wake = threading.Condition()
         self._stopped = False
+        self._queue = Queue(max(1, len(processes)))
         self.workers = [Worker(p.urgent, p) for p in processes] or [Worker(urgent)]
         for worker in self.workers:
             worker.thread = threading.Thread(
@@ -168,6 +170,12 @@ class Scheduler:
         """The plan of a tile that is being computed, None if it is not."""
         job = self._jobs.get(key)
         return None if job is None else job.plan
+
+    def place(self, keys: Iterable[Hashable], address: str) -> Place | None:
+        """See :meth:`~higlass_plugin.compute.queue.Queue.place_of`."""
+        with self._wake:
+            about = self._jobs, RECENT, self._read, self.workers
+            return self._queue.place_of(keys, address, *about)
 
     def lookup(self, unit: Unit) -> Any:
         """The cached value of a unit; None if there is none."""
@@ -351,10 +359,13 @@ class Scheduler:
 
     def _compute(self, batch: Sequence[Needing], worker: Worker) -> None:
         """Compute units, and give their values to the cache and to all jobs that need them."""
+        began = time.monotonic()
         values = worker.compute(batch)
         if worker.process is not None:
             self.profile.add(worker.process.stages)
         with self._wake:
+            units = [unit for unit, _ in batch]
+            self._queue.rates.note(units, bool(worker.reads), time.monotonic() - began)
             self._read.update(dict.fromkeys(worker.reads, True))
         for (unit, _), (value, nbytes) in zip(batch, values):
             self.units.put(unit, value, nbytes)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING
 
-from higlass_plugin.compute.shares import Client
+from higlass_plugin.compute.scheduler import Scheduler
+from higlass_plugin.compute.shares import NOBODY, Client
 from higlass_plugin.tiles import (
     JsonObject,
     TileError,
@@ -70,15 +71,20 @@ def has_file(registry: TilesetRegistry, ids: Sequence[str]) -> bool:
     return False
 
 
-def progress(registry: TilesetRegistry, ids: Sequence[str]) -> JsonObject:
+def progress(registry: TilesetRegistry, ids: Sequence[str], client: Client = NOBODY) -> JsonObject:
     """Which tiles are ready and which are pending, as lists of ids; what those that are pending
     would show now, and the messages of those that failed, by id. Asking counts as asking for the
     tiles.
+
+    Of those that are pending, ``queue`` is the place in the queue
+    (:class:`~higlass_plugin.compute.queue.Place`) of the client at this address that asked for
+    them; None if nothing is pending.
     """
     ready: list[str] = []
     pending: list[str] = []
     failed: dict[str, str] = {}
     shows: dict[str, str] = {}
+    queued: dict[Scheduler, list[Hashable]] = {}
     end_of_previews = time.monotonic() + PREVIEW_SECONDS
     for text in dict.fromkeys(ids):
         try:
@@ -91,8 +97,13 @@ def progress(registry: TilesetRegistry, ids: Sequence[str]) -> JsonObject:
             ready.append(text)
         elif message == COMPUTING:
             pending.append(text)
-            if isinstance(tileset, ComputedTileset) and time.monotonic() < end_of_previews:
+            assert isinstance(tileset, ComputedTileset)  # others are ready
+            queued.setdefault(tileset.scheduler, []).append(tileset.plan(tile).key)
+            if time.monotonic() < end_of_previews:
                 shows[text] = tileset.shows(tile)
         else:
             failed[text] = message
-    return {"ready": ready, "pending": pending, "shows": shows, "failed": failed}
+    places = [scheduler.place(keys, client[0]) for scheduler, keys in queued.items()]
+    last = max((place for place in places if place), key=lambda place: place.units, default=None)
+    queue = None if last is None else last.to_json()
+    return {"ready": ready, "pending": pending, "shows": shows, "failed": failed, "queue": queue}

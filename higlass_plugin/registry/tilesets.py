@@ -366,9 +366,9 @@ class TilesetRegistry:
         """See :func:`higlass_plugin.registry.tiles.tiles`."""
         return tiles(self, ids, wait, client)
 
-    def progress(self, ids: Sequence[str]) -> JsonObject:
+    def progress(self, ids: Sequence[str], client: Client = NOBODY) -> JsonObject:
         """See :func:`higlass_plugin.registry.tiles.progress`."""
-        return progress(self, ids)
+        return progress(self, ids, client)
 
     # ---- the registry itself
 

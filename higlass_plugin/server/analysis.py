@@ -13,6 +13,7 @@ from pathlib import Path
 
 from flask import Response, request, send_file
 
+from higlass_plugin.registry.mutagenesis import mutagenesis
 from higlass_plugin.registry.scores import scores
 from higlass_plugin.registry.seen import MAX_REGIONS, Seen, compared, seen
 from higlass_plugin.registry.tilesets import TilesetRegistry
@@ -130,6 +131,15 @@ class Analysis:
         resolution = number_argument("resolution", 0)
         with self._place():
             return json_response(questions(self.registry, uid, first, second, resolution))
+
+    def mutagenesis(self) -> Response:
+        """``?d=UID&region=chrII:238,240-238,280``: what substitutions of these bases change of an
+        attribution's objective (:func:`higlass_plugin.registry.mutagenesis.mutagenesis`). Ask again
+        while it is not ``ready``.
+        """
+        uid, region = (request.args.get(name, "") for name in ("d", "region"))
+        with self._place():
+            return json_response(mutagenesis(self.registry, uid, region, client()))
 
     def sequence(self) -> Response:
         """``?d=UID&region=chrII:238,208-238,325``: the letters of a region of the genome that a

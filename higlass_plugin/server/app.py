@@ -112,5 +112,6 @@ def _add_routes(blueprint: Blueprint, views: Views, analysis: Analysis) -> None:
     route("/api/v1/compare/", analysis.compare, "GET")
     route("/api/v1/questions/", analysis.questions, "GET")
     route("/api/v1/sequence/", analysis.sequence, "GET")
+    route("/api/v1/mutagenesis/", analysis.mutagenesis, "GET")
     route("/api/v1/scores/", analysis.scores, "POST")
     route("/api/v1/cite/", analysis.cite, "GET")

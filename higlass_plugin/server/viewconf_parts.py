@@ -58,6 +58,9 @@ AGAINST: dict[str, JsonObject] = {
     },
 }
 
+#: Pixels of a row with an axis: HiGlass gives up to 40 px one tick, which is no axis.
+WITH_AXIS = 44
+
 #: How files that lie along a chromosome are drawn, by datatype: type of track, height in pixels,
 #: options.
 LINEAR: dict[str, tuple[str, int, JsonObject]] = {
@@ -67,9 +70,16 @@ LINEAR: dict[str, tuple[str, int, JsonObject]] = {
         {"plusStrandColor": "#2166ac", "minusStrandColor": "#b2182b"},
     ),
     "bedlike": ("bedlike", 30, {"fillColor": "#555555"}),
-    "vector": ("horizontal-bar", 40, {"barFillColor": "#555555"}),
+    "vector": (
+        "horizontal-bar",
+        WITH_AXIS,
+        {"barFillColor": "#555555", "axisPositionHorizontal": "right"},
+    ),
     "multivec": ("horizontal-multivec", 60, {}),
 }
+
+#: Colours of bars that are negative or positive: all of them can be seen on white.
+TWO_SIDED = ["#2166ac", "#8f8f8f", "#b2182b"]
 
 #: How predicted tracks are drawn. They are bars, because HiGlass takes every tile of a line for one
 #: of 1,024 bins. The mean square of E1 is 1.
@@ -77,7 +87,7 @@ SCORES: dict[str, JsonObject] = {
     "insulation": {"name": "insulation (log2)", "barFillColor": "#777777"},
     "compartments": {
         "name": "compartments (E1)",
-        "colorRange": ["#2166ac", "#f7f7f7", "#b2182b"],
+        "colorRange": TWO_SIDED,
         "barFillColor": "#777777",  # in pictures that HiGlass saves, which leave out the range
         "valueScaleMin": -2.5,
         "valueScaleMax": 2.5,
@@ -88,14 +98,14 @@ SCORES: dict[str, JsonObject] = {
 CHANGES: dict[str, JsonObject] = {
     "insulation": {
         "name": "change of insulation (log2)",
-        "colorRange": ["#2166ac", "#f7f7f7", "#b2182b"],
+        "colorRange": TWO_SIDED,
         "barFillColor": "#777777",  # in pictures that HiGlass saves, which leave out the range
         "valueScaleMin": -1.0,
         "valueScaleMax": 1.0,
     },
     "compartments": {
         "name": "change of compartments (E1)",
-        "colorRange": ["#2166ac", "#f7f7f7", "#b2182b"],
+        "colorRange": TWO_SIDED,
         "barFillColor": "#777777",  # in pictures that HiGlass saves, which leave out the range
         "valueScaleMin": -2.5,
         "valueScaleMax": 2.5,
@@ -166,7 +176,7 @@ def score_track(name: str, source: JsonObject, difference: bool = False) -> Json
         "axisPositionHorizontal": "right",
         "showMousePosition": True,
     }
-    return track("horizontal-bar", name, source, height=40, options=options)
+    return track("horizontal-bar", name, source, height=WITH_AXIS, options=options)
 
 
 def maps_track(values: Mapping[str, JsonObject], shown: str | None, orca: JsonObject) -> JsonObject:

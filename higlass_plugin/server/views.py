@@ -377,7 +377,7 @@ class Views:
                 raise RequestError("'tiles' is not a list of tile ids")
             if len(ids) > MAX_ASKED:
                 raise RequestError(f"'tiles' has {len(ids):,} ids; {MAX_ASKED:,} are allowed")
-            status["progress"] = self.registry.progress(ids)
+            status["progress"] = self.registry.progress(ids, client())
         return json_response(status)
 
 

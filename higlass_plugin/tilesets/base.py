@@ -199,6 +199,10 @@ class ModelTileset(ComputedTileset):
     ----------
     predicted : the model and the genome; its levels are shown.
     lifted : show an edited genome at the coordinates of its reference, not in its own.
+
+    Attributes
+    ----------
+    shown : the genome whose coordinates are shown.
     """
 
     def __init__(
@@ -213,7 +217,18 @@ class ModelTileset(ComputedTileset):
         super().__init__(
             scheduler, uid, name, shown.axis, predicted.settings.resolutions, shown.assembly
         )
-        self.predicted = predicted
+        self.predicted, self.shown = predicted, shown
+
+    def info(self) -> JsonObject:
+        """HiGlass's tileset_info. A map also tells how far there are contacts, for whoever asks why
+        there are none: ``reach``, the distance in bp from which on nothing is predicted, by
+        chromosome, and ``between``, bp per bin of the level that has contacts between chromosomes,
+        None if none has.
+        """
+        if self.dimensions == 1:
+            return super().info()
+        between = self.shown.between if self.shown is self.predicted else None
+        return super().info() | {"reach": self.shown.reach, "between": between}
 
 
 def compute_tiles(

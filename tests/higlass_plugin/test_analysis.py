@@ -350,11 +350,48 @@ def test_what_cannot_be_asked_is_told(client, registry):
     assert "two chromosomes" in apart["without"]
     nowhere = ask(client, uid, "b:1,100", "b:1,110")  # in a gap
     assert nowhere["questions"] == [] or nowhere["without"] == ""
-    for other in ({"edit": EDIT, "lift": "reference"}, {"track": "insulation"}):
-        told = ask(client, uid_of(registry, **other), "a:1", "a:2", status=400)["error"]
-        assert "is not a predicted map in the coordinates of its own genome" in told
+    told = ask(client, uid_of(registry, track="insulation"), "a:1", "a:2", status=400)["error"]
+    assert "is not a predicted map" in told
     assert "has no bins of 41 bp" in ask(client, uid, "a:1", "a:2", 41, 400)["error"]
     assert "'a:99999'" in ask(client, uid, "a:99999", "a:2", status=400)["error"]
+
+
+def test_a_change_is_asked_about_where_it_lies_in_the_edited_genome(client, registry):
+    """The difference has the reference's coordinates, the attribution the edited genome's."""
+    own = ask(client, uid_of(registry, edit=EDIT), "a:4,805", "a:5,105")
+    assert own["reference"] == ["a:6193", "a:6493"]  # 1,388 bp are deleted before
+    for value in ({"value": "difference"}, {}):
+        uid = uid_of(registry, edit=EDIT, lift="reference", **value)
+        found = ask(client, uid, "a:6,193", "a:6,493")
+        assert [q["objective"] for q in found["questions"]] == (
+            [q["objective"] for q in own["questions"]]
+        )
+        assert [q["url"] for q in found["questions"]] == [q["url"] for q in own["questions"]]
+        assert found["reference"] == ["a:6193", "a:6493"]
+        assert "in the edited genome a:4,805 and a:5,105" in found["about"]
+        assert found["questions"][0]["name"] == "pixel a:6193 a:6493"
+        compared = ["Why does the edit change" in q["words"] for q in found["questions"]]
+        assert set(compared) == {bool(value)}
+        assert ("two rows" in found["note"]) == bool(value)
+    # of a deleted bin there is nothing to ask, and of one that is cut the rest is asked about
+    uid = uid_of(registry, edit=EDIT, value="difference")
+    gone = ask(client, uid, "a:1,500", "a:6,493")
+    assert (gone["questions"], gone["reference"]) == ([], ["a:1500", "a:6493"])
+    assert gone["without"].startswith("a:1,500 is deleted or replaced by the edit")
+    cut = ask(client, uid, "a:1,014", "a:2,600")
+    assert cut["questions"][0]["objective"] == "pixel a:1012 a:1212"
+
+
+def test_a_place_of_inserted_sequence_is_not_in_the_reference(client, registry):
+    uid = uid_of(
+        registry, edit="a:5,000 ins ACGTACGTACGTACGTACGTACGTACGTACGTACGTACGTACGTACGTACGTACGT"
+    )
+    found = ask(client, uid, "a:5,010", "a:5,405")
+    assert found["questions"]
+    assert found["reference"] is None
+    copied = uid_of(registry, edit="a:5,000-5,200 dup")
+    both = [ask(client, copied, f"a:{at}", f"a:{at + 10}")["reference"] for at in (5_100, 5_300)]
+    assert both == [["a:5100", "a:5110"], None]  # what leads to one copy is not asked of the other
 
 
 def test_letters_are_those_of_the_genome(client, registry):

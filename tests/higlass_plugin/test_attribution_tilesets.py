@@ -5,18 +5,26 @@ than is looked at.
 from __future__ import annotations
 
 import base64
+import time
 
 import numpy as np
 import pytest
 from conftest import make_toy_expected, make_toy_model, make_toy_spec
 
 import orca_cool as oc
-from higlass_plugin.compute.attribution_units import ATTRIBUTION, AttributionUnit
+from higlass_plugin.compute.attribution_units import (
+    ATTRIBUTION,
+    BASES,
+    AttributionUnit,
+    MutagenesisUnit,
+)
 from higlass_plugin.registry.limits import Limits
 from higlass_plugin.registry.tilesets import TilesetRegistry
 from higlass_plugin.server.app import create_app
 from higlass_plugin.tiles import VECTOR_BINS, UnknownTileset
+from higlass_plugin.tilesets.mutagenesis import MOST
 from orca_cool.errors import OrcaCoolError
+from orca_cool.genome.source import codes_to_letters
 from orca_cool.model.bundle import load_bundle, save_bundle
 
 #: Chromosome b, of which the window of 2,560 bp is a part, does not begin at a multiple of a bin.
@@ -78,6 +86,21 @@ def along(registry, tileset, resolution):
     return np.concatenate([values_of(registry, tileset, zoom, x) for x in tiles])
 
 
+def mutagenesis(registry, tileset, region, status=200):
+    """What the server says of the bases of a region, when all of it is there."""
+    client = create_app(registry, hosts=None).test_client()
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        answer = client.get(f"/api/v1/mutagenesis/?d={tileset.uid}&region={region}")
+        assert answer.status_code == status, answer.get_data(as_text=True)
+        found = answer.get_json()
+        if status != 200 or found["ready"]:
+            return found
+        assert found["known"] <= len(found["changes"])
+        time.sleep(0.02)
+    raise AssertionError("the mutagenesis is never ready")
+
+
 def blocks_computed(registry):
     return sum(isinstance(unit, AttributionUnit) for unit in registry.units._kept)
 
@@ -104,6 +127,62 @@ def test_it_has_the_numbers_of_the_gradient(registry, predictor, edit):
         np.add.at(exact, bins, wanted if resolution == 1 else np.abs(wanted))
         np.testing.assert_allclose(found, exact, rtol=1e-3, atol=1e-5 * scale)
     assert tileset.native[-1] == 128  # 20 bins; of 256 bp there would be 10
+
+
+@pytest.mark.parametrize("edit", ["", EDIT])
+def test_mutagenesis_has_the_numbers_of_ism(registry, predictor, edit):
+    tileset = registry.open_url(url(more=f"&edit={edit}" if edit else ""))
+    region = "b:4,395-4,411"
+    found = mutagenesis(registry, tileset, region)
+    asked = predictor.edit(edit) if edit else predictor
+    wanted = oc.attribute.ism(asked, region, OBJECTIVE)
+    scale = np.abs(wanted.scores).max()
+    assert scale > 1e-6
+    np.testing.assert_allclose(found["changes"], wanted.scores, rtol=1e-3, atol=1e-4 * scale)
+    np.testing.assert_allclose(found["contributes"], wanted.projected, rtol=1e-3, atol=1e-4 * scale)
+    assert (found["region"], found["known"]) == ("b:4,395-4,411", 16)
+    # the base that is there changes nothing, and the others something
+    letters = "".join("ACGT"[row.index(0.0)] for row in found["changes"])
+    source = asked.genome.source if not edit else tileset.predicted.genome
+    assert letters == codes_to_letters(source.fetch("b", 4_395, 4_411)).decode()
+
+
+def test_mutagenesis_is_of_what_is_looked_at_and_of_nothing_twice(folder, predictor):
+    with new_registry(folder, predictor) as registry:
+        tileset = registry.open_url(url())
+        mutagenesis(registry, tileset, "b:4,401-4,409")
+
+        def computed():
+            return sum(isinstance(unit, MutagenesisUnit) for unit in registry.units._kept)
+
+        assert computed() == 9 // BASES + 1
+        before = registry.scheduler.computed
+        mutagenesis(registry, tileset, "b:4,403-4,409")
+        assert registry.scheduler.computed == before
+        # bases from which the objective is not predicted have no numbers, and are not computed
+        start = tileset.asked.reach.start
+        edge = mutagenesis(registry, tileset, f"b:{start - 4}-{start + 2}")
+        assert edge["contributes"][:4] == [None] * 4
+        assert None not in edge["contributes"][4:]
+        assert edge["changes"][0] == [None] * 4
+        far = mutagenesis(registry, tileset, "a:100-110")
+        assert far["contributes"] == [None] * 10
+        assert registry.scheduler.computed <= before + 2
+        # it goes with its attribution
+        registry._close_tilesets({tileset.uid})
+        assert computed() == 0
+
+
+def test_wrong_questions_of_mutagenesis_are_one_line_and_400(registry):
+    tileset = registry.open_url(url())
+    for where, message in (
+        (f"b:4,000-{4_001 + MOST:,}", f"substitutions of at most {MOST} are predicted"),
+        ("c:1-2", "'c'"),
+        ("", "''"),
+    ):
+        assert message in mutagenesis(registry, tileset, where, 400)["error"]
+    other = registry.listed()[0]
+    assert "is no attribution" in mutagenesis(registry, other, "b:1-2", 400)["error"]
 
 
 def test_a_close_view_computes_a_block_and_elsewhere_nothing(folder, predictor):

@@ -596,64 +596,6 @@ def test_only_what_became_ready_is_fetched_again(blank: Page):
     eventually(page, nothing)
 
 
-def test_what_is_not_final_says_so_on_the_map_and_is_in_no_saved_picture(blank: Page):
-    """A tile gets better by and by: the page fetches it again when it would show something else."""
-    page, label = blank, ["coarser level (8,000 bp bins)"]
-    asked: list[str] = []
-    held: set[str] = set()
-
-    def tiles(route: Any) -> None:
-        answer = route.fetch()
-        body = answer.json()
-        for name in body:
-            parts = name.split(".")
-            if label and parts[-1] == "weight" and parts[-2] == parts[-3] == "0":
-                held.add(name)
-            if label and name in held:
-                asked.append(label[0])
-                body[name] |= {"error": "computing", "shows": label[0]}
-        route.fulfill(response=answer, json=body)
-
-    def status(route: Any) -> None:
-        answer, names = route.fetch(), json.loads(route.request.post_data)["tiles"]
-        pending = [name for name in names if label and name in held]
-        progress = {
-            "ready": [name for name in names if name not in pending],
-            "pending": pending,
-            "shows": dict.fromkeys(pending, label[0] if label else ""),
-            "failed": {},
-        }
-        route.fulfill(response=answer, json=answer.json() | {"progress": progress})
-
-    page.tab.route("**/api/v1/tiles/**", tiles)
-    page.tab.route("**/api/v1/status/", status)
-    page.open()
-    text = "(document.querySelector('.pane .state')?.textContent ?? '')"
-    for words in (label[0], "forward strand only"):
-        label[0] = words
-        page.wait(
-            f"(words) => window.orcaCool.state.computing === 1 && "
-            f"window.orcaCool.state.shows.includes(words) && {text}.includes(words)",
-            words,
-        )
-        assert page.tab.inner_text("#progress") == f"computing 1 tile; {words}"
-        page.picture(f"provisional-{words.partition(' ')[0]}")
-        for button in ("#png", "#svg"):
-            page.tab.evaluate("document.getElementById('message').hidden = true")
-            page.tab.click(button)
-            page.tab.wait_for_selector("#message:visible")
-            assert page.tab.inner_text("#message").startswith("1 tile is not final yet")
-    number = len(asked)
-    page.tab.wait_for_timeout(2000)  # nothing that would look the same is fetched again
-    assert len(asked) == number
-    label.clear()
-    page.settle()
-    page.wait("() => document.getElementById('progress').textContent === 'final'")
-    page.wait(f"() => !({text})")
-    with page.tab.expect_download():
-        page.tab.click("#png")
-
-
 def test_the_views_are_valid(page: Page):
     """By HiGlass's own schema, so that other viewers take them, too."""
     edit = page.tab.evaluate(

@@ -25,10 +25,12 @@ from conftest import make_toy_expected, make_toy_model, make_toy_spec
 from higlass_plugin.compute.cache import Cache
 from higlass_plugin.compute.process import PredictingProcess, ProcessEnded
 from higlass_plugin.compute.scheduler import Scheduler
+from higlass_plugin.compute.shares import NOBODY
 from higlass_plugin.compute.units import Preempted
 from higlass_plugin.compute.urgent import SharedFlag
 from higlass_plugin.compute.workers import Worker, too_many
 from higlass_plugin.registry.limits import Limits
+from higlass_plugin.registry.mutagenesis import mutagenesis
 from higlass_plugin.registry.status import metrics, status
 from higlass_plugin.registry.tilesets import TilesetRegistry
 from higlass_plugin.server.models import open_models
@@ -101,7 +103,11 @@ def all_of(registry):
     source = dict(registry.models())["toy"]
     texts = list(each_tile(registry, source))
     found = registry.tiles([text for _, text in texts], wait=None)
-    return {(url, text.split(".", 1)[1]): found[text] for url, text in texts}
+    tiles = {(url, text.split(".", 1)[1]): found[text] for url, text in texts}
+    asked = registry.open_url(f"orca://toy/{source}?track=attribution&objective={quote(OBJECTIVE)}")
+    while not (bases := mutagenesis(registry, asked.uid, "b:4,300-4,306", NOBODY))["ready"]:
+        time.sleep(0.05)
+    return tiles | {("mutagenesis", ""): {key: bases[key] for key in ("changes", "contributes")}}
 
 
 def test_tiles_are_those_of_one_process(folder, tmp_path):

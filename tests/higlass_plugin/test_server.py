@@ -99,7 +99,7 @@ class FakeRegistry:
             raise RuntimeError("secret detail")
         return {i: dense_tile(np.full((256, 256), 1.5, np.float32)) for i in ids}
 
-    def progress(self, ids):
+    def progress(self, ids, client):
         return {"ready": list(ids), "pending": [], "failed": {}}
 
     def open_url(self, url, coord_system=None, *, guest=False):

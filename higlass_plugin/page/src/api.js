@@ -37,7 +37,7 @@ export function noteSession(url) {
   session ||= new URL(String(url), document.baseURI).searchParams.get("s") ?? "";
 }
 
-const LONG = /^(scores|compare|download)\//;
+const LONG = /^(scores|compare|download|mutagenesis)\//;
 
 async function ask(path, options) {
   const url = new URL(`api/v1/${path}`, document.baseURI);

@@ -1,9 +1,11 @@
 // What stands around the maps, once for all of them: the names of the panes and of the rows of tracks, and the colour scales.
 
-import { element, made } from "./dom.js";
+import { isFixed, isFloored, switchScale } from "./difference-scale.js";
+import { button, element, made } from "./dom.js";
 import { about, isStacked } from "./views.js";
 
 const PAUSE = 150; // ms between two drawings of what stands around
+const UNITS = { weight: "balanced", logoe: "natural log" }; // by kind of value
 
 /** A number as it stands beside a colour scale, of two digits or more. */
 export function formatValue(value, digits = 2) {
@@ -38,19 +40,21 @@ export function scales(api, conf) {
       const what = role === "difference" ? "difference" : (values[value]?.scale ?? values[value]?.label ?? track.options.name ?? "");
       const same = found.find((s) => s.what === what && s.colours.join() === colours.join() && s.low === low && s.high === high);
       if (same) same.of.push(uid);
-      else found.push({ what, low, high, isLog, colours, of: [uid] });
+      else found.push({ what, value, low, high, isLog, colours, of: [uid], fixed: isFixed(conf), floored: isFloored(track) });
     }
   }
   // the two halves of a map may differ in their bins, and so in their scales
   for (const scale of found) {
     const others = found.filter(({ what }) => what === scale.what);
     const half = scale.of.every((uid) => uid.startsWith("measured-")) ? ", measured" : ", predicted";
-    scale.title = scale.what === "difference" ? "ln edited / reference" : scale.what + (others.length > 1 ? half : "");
+    const unit = UNITS[scale.value] ? ` (${UNITS[scale.value]})` : "";
+    scale.title = scale.what === "difference" ? "ln edited / reference" : scale.what + unit + (others.length > 1 ? half : "");
+    if (scale.what === "difference" && scale.floored) scale.title += ": hardly any change here";
   }
   return found;
 }
 
-function drawnScale({ title, low, high, isLog, colours }) {
+function drawnScale({ what, fixed, title, low, high, isLog, colours }) {
   const bar = made("div", { className: "bar" });
   bar.style.setProperty("--colours", colours.join(", "));
   const at = (value) => (isLog ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low));
@@ -59,7 +63,15 @@ function drawnScale({ title, low, high, isLog, colours }) {
     tick.style.setProperty("--at", `${100 * at(value)}%`);
     bar.append(tick);
   }
-  return made("figure", { className: "scale" }, made("figcaption", { textContent: title }), bar);
+  const figure = made("figure", { className: "scale" }, made("figcaption", { textContent: title }), bar);
+  if (what === "difference") {
+    const [is, other] = fixed ? ["fixed", "let it follow what is seen"] : ["to what is seen", "fix it at the same values everywhere"];
+    const choose = button(`scale: ${is}`, `The scale of the difference: click to ${other}`, switchScale);
+    choose.setAttribute("aria-pressed", String(!fixed));
+    choose.dataset.screenOnly = "";
+    figure.append(choose);
+  }
+  return figure;
 }
 
 /** What a pane is called, and what that is. */

@@ -1,8 +1,11 @@
 // Letters over the rows of answers, where a base is wide enough to be read: each as high as what it contributes, below the line where that is negative.
+// What the numbers are stands beside them: of the gradient, or, where few bases are seen, of mutagenesis.
 
 import { request } from "./api.js";
+import { keepOnly, mutagenesisOf } from "./mutagenesis.js";
 import { glance, page } from "./page.js";
 import { placeOf } from "./region.js";
+import { bpLabel } from "./unfinished.js";
 import { PREFIX } from "./why.js";
 
 const WIDE = 5; // px that a base must have
@@ -59,15 +62,27 @@ function lettersOf(track, start, end, redraw) {
   return null;
 }
 
-/** Draws the letters of one row into an SVG that lies over it. */
+/** Says over a row what its numbers are. */
+function drawMethod(svg, track, words) {
+  const [left, top] = track.position;
+  const text = node("text", { class: "method", x: left + 4, y: top + track.dimensions[1] - 4, fill: "#444444", "font-size": 10, "font-family": "sans-serif", stroke: "#ffffff", "stroke-width": 3, "paint-order": "stroke" });
+  text.textContent = words;
+  svg.append(text);
+}
+
+/** Draws the letters of one row into an SVG that lies over it; returns what its numbers are, in words. */
 function drawRow(svg, track, redraw) {
   const [left, top] = track.position;
   const [width, height] = track.dimensions;
   const [start, end] = track._xScale.domain().map((x, n) => (n ? Math.ceil(x) : Math.floor(x)));
-  if (width / (end - start) < WIDE) return;
-  const values = valuesOf(track, start, end);
+  const bin = [...track.tilesetInfo.resolutions].sort((a, b) => b - a)[track.zoomLevel];
+  if (bin > 1) return `gradient: sum of sizes in ${bpLabel(bin)}`;
+  if (width / (end - start) < WIDE) return "gradient";
+  const changed = mutagenesisOf(track, start, end, redraw);
+  const values = changed?.isWhole ? changed.bases : valuesOf(track, start, end);
+  const method = changed?.isWhole ? "mutagenesis" : ["gradient", ...(changed ? [changed.words] : [])].join("; ");
   const found = values.size ? lettersOf(track, start, end, redraw) : null;
-  if (!found) return;
+  if (!found) return method;
   const low = Math.min(0, ...values.values());
   const highest = Math.max(0, ...values.values());
   const unit = (height - 4) / (highest - low || 1);
@@ -89,11 +104,12 @@ function drawRow(svg, track, redraw) {
   }
   row.append(node("line", { x1: 0, x2: width, y1: zero, y2: zero, stroke: "#888888", "stroke-width": 0.5 }));
   svg.append(row);
+  return method;
 }
 
 /** Draws letters over all rows of answers in which bases can be read. */
 export function drawLetters(conf) {
-  const redraw = () => drawLetters(glance());
+  const redraw = () => page.around(glance());
   const canvas = document.querySelector("#higlass canvas");
   if (!canvas) return;
   let svg = document.getElementById("letters");
@@ -105,11 +121,15 @@ export function drawLetters(conf) {
   svg.setAttribute("width", canvas.clientWidth);
   svg.setAttribute("height", canvas.clientHeight);
   svg.replaceChildren();
+  const drawn = new Set();
   for (const view of conf.views) {
     for (const { uid, type } of view.tracks.top ?? []) {
       if (!uid.startsWith(PREFIX) || type === "empty") continue;
       const track = page.api.getTrackObject(view.uid, uid);
-      if (track?.tilesetInfo?.chromsizes) drawRow(svg, track, redraw);
+      if (!track?.tilesetInfo?.chromsizes) continue;
+      drawn.add(track.tilesetUid);
+      drawMethod(svg, track, drawRow(svg, track, redraw));
     }
   }
+  keepOnly(drawn);
 }

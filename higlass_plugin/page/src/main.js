@@ -23,6 +23,8 @@ import { drawLetters } from "./letters.js";
 import { listenToSearch } from "./search.js";
 import { patchTracks, tiledTracks } from "./tiles.js";
 import { about, edits, reference, withValue } from "./views.js";
+import { rescale } from "./difference-scale.js";
+import { drawUnfinished } from "./unfinished.js";
 import { drawAnswers, listenForWhy, withAnswers } from "./why.js";
 
 window.orcaCool = { state, viewer, hgApi: null, tiledTracks: () => tiledTracks(page.api), parseRegion, formatRegion };
@@ -86,6 +88,8 @@ function listen() {
   page.completed = withAnswers;
   page.around = (conf) => {
     drawLetters(conf);
+    drawUnfinished(conf);
+    rescale();
     compareSoon();
   };
   page.changed = (conf) => {

@@ -9,10 +9,11 @@ import { forget, lately } from "./known.js";
 import { poll, resting } from "./polling.js";
 import { formatRegion } from "./region.js";
 import { shownIn } from "./tiles.js";
+import { inWords } from "./unfinished.js";
 import { about, arrange, divisions, dressed, edits, isStacked, lookAt, portable, reference, shownEdit, withOneEdit } from "./views.js";
 
 /** What the page is doing; tests and the curious read it. */
-export const state = { ready: false, connected: true, computing: 0, shows: [], instance: null, reloads: 0, edits: [], shown: null, moving: false };
+export const state = { ready: false, connected: true, computing: 0, shows: [], queue: null, instance: null, reloads: 0, edits: [], shown: null, moving: false };
 
 /** HiGlass's api, once the first view is there, and whom to tell of it: `changed(conf)` of a new viewconf, `moved(xDomain)` of another place, `around(conf)` when
  *  something may be drawn elsewhere. What is to be shown passes through `completed(conf)`. */
@@ -30,7 +31,7 @@ export const glance = () => lately(current);
 export function around() {
   drawAround(
     () => ({ api: page.api, conf: page.api && glance() }),
-    (view) => shownIn(page.api, view).join("; "),
+    (view) => [...new Set(shownIn(page.api, view).map(inWords))].join("; "),
   );
   if (page.api) page.around(glance());
 }

@@ -4,6 +4,7 @@ import { request } from "./api.js";
 import { element, say } from "./dom.js";
 import { around, current, mount, page, state } from "./page.js";
 import { computing, fetchMissing, refresh, shown, uninformed } from "./tiles.js";
+import { inWords, queueInWords } from "./unfinished.js";
 
 const BUSY = 500; // ms between questions to the server while tiles are being computed, or it does not answer
 const IDLE = 5000;
@@ -24,7 +25,8 @@ function showProgress(count) {
   state.computing = count;
   state.shows = shown(page.api);
   const words = `computing ${count} ${count === 1 ? "tile" : "tiles"}`;
-  element("progress").textContent = count ? [words, ...state.shows].join("; ") : "final";
+  const told = [...new Set(state.shows.map(inWords)), ...queueInWords(state.queue)];
+  element("progress").textContent = count ? [words, ...told].join("; ") : "final";
   element("progress").classList.toggle("final", !count);
   around();
 }
@@ -53,7 +55,8 @@ async function ask() {
   if (isNew || wasGone) {
     await reload();
   } else {
-    const { ready = [], failed = {}, shows = {} } = status.progress ?? {};
+    const { ready = [], failed = {}, shows = {}, queue = null } = status.progress ?? {};
+    state.queue = queue;
     const better = Object.keys(shows).filter((id) => shows[id] && shows[id] !== waiting.get(id));
     const again = new Set([...ready, ...Object.keys(failed), ...better]);
     if (again.size) await refresh(page.api, again);

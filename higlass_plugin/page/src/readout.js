@@ -1,9 +1,11 @@
 // The value under the cursor, with its two bins.
 
 import { element } from "./dom.js";
+import { whyEmpty } from "./empty.js";
 import { formatValue } from "./grid.js";
 import { glance, page } from "./page.js";
 import { offsets } from "./region.js";
+import { inWords } from "./unfinished.js";
 import { about } from "./views.js";
 
 const BINS = 256; // along a side of a tile
@@ -51,7 +53,7 @@ function under(clientX, clientY) {
       const place = [track._xScale.invert(x), track._yScale.invert(y)];
       const isUpper = place[0] > place[1];
       if ((options?.extent === "upper-right" && !isUpper) || (options?.extent === "lower-left" && isUpper)) continue;
-      return { view, track, options, place };
+      return { view, uid, track, options, place };
     }
   }
   return null;
@@ -69,9 +71,11 @@ function textAt(clientX, clientY) {
   if (found.place.some((position) => position < 0 || position >= total)) return "";
   const { role, value, values = {} } = about(found.view);
   const what = role === "difference" ? "ln edited / reference" : (values[value]?.scale ?? values[value]?.label ?? "");
-  const number = Number.isFinite(read.value) ? formatValue(read.value, 3) : "no data";
+  const isThere = Number.isFinite(read.value);
+  const half = found.uid.split("-")[0];
+  const told = isThere ? formatValue(read.value, 3) : whyEmpty({ info: found.track.tilesetInfo, role, half, place: found.place, ...read });
   const [x, y] = read.bins.map((bin) => binName(bin, read.resolution, chromsizes));
-  return `${x} × ${y}: ${what} ${number}${read.shows ? ` (${read.shows})` : ""}`;
+  return `${x} × ${y}: ${what} ${told}${isThere && read.shows ? ` (${inWords(read.shows)})` : ""}`;
 }
 
 export function listenToCursor() {

@@ -4,8 +4,8 @@ import { request } from "./api.js";
 import { element } from "./dom.js";
 import { current, page } from "./page.js";
 import { picture, toPng, toSvg } from "./pictures.js";
-import { computing } from "./tiles.js";
 import { undressed } from "./views.js";
+import { whenFinal } from "./waiting.js";
 
 export async function share() {
   const { uid } = await request("viewconfs/", { body: { viewconf: undressed(current()) } });
@@ -16,12 +16,6 @@ export async function share() {
   element("shared-url").select();
 }
 
-/** A picture is saved of final tiles alone. */
-function finalOnly() {
-  const count = computing(page.api).size;
-  if (count) throw new Error(`${count} ${count === 1 ? "tile is" : "tiles are"} not final yet; save the picture when they are`);
-}
-
 /** Gives the user a file. */
 export function save(name, blob) {
   const url = URL.createObjectURL(blob);
@@ -29,21 +23,27 @@ export function save(name, blob) {
   setTimeout(() => URL.revokeObjectURL(url), 60000);
 }
 
-/** What is on the screen, when all of it is final. */
+/** What is on the screen, when all of it is final, or as somebody takes it: its marks, and what files of it are called but for their endings; null where it is not wanted any more. */
 async function drawn() {
-  await finalOnly();
-  return picture(page.api.getComponent(), `${document.title}, ${element("region").value}`);
+  const wanted = await whenFinal();
+  if (!wanted) return null;
+  const name = `orca${wanted.preliminary ? "-preliminary" : ""}`;
+  return { name, marks: picture(page.api.getComponent(), `${document.title}, ${element("region").value}`) };
 }
 
 export async function savePng() {
-  save("orca.png", await toPng(await drawn(), Number(element("png-scale").value)));
+  const found = await drawn();
+  if (found) save(`${found.name}.png`, await toPng(found.marks, Number(element("png-scale").value)));
 }
 
 export async function saveSvg() {
-  save("orca.svg", new Blob([toSvg(await drawn())], { type: "image/svg+xml" }));
+  const found = await drawn();
+  if (found) save(`${found.name}.svg`, new Blob([toSvg(found.marks)], { type: "image/svg+xml" }));
 }
 
 export async function savePdf() {
+  const found = await drawn();
+  if (!found) return;
   const { toPdf } = await import(new URL("static/pdf.js", document.baseURI)); // not before it is wanted: it is a third of a megabyte
-  save("orca.pdf", await toPdf(await drawn()));
+  save(`${found.name}.pdf`, await toPdf(found.marks));
 }

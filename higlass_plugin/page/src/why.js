@@ -21,7 +21,9 @@ const predictedMap = (view) => heatmaps(view).find(({ uid }) => uid.startsWith("
 /** The uid of the tileset that an address stands for. */
 const registered = async (fileurl) => (await request("register_url/", { body: { fileurl, filetype: "orca" } })).uid;
 
-/** The pixel under the mouse, at the reference's coordinates: {x, y, resolution}; null beside the maps. */
+/** Where a pixel is: in which view, and how that names its two positions.
+ *
+ *  frame: "reference" (the reference's view, and that of a difference, which has its coordinates) or the id of an edit;  first, second: "chrII:238265". */
 export function pixelAt({ clientX, clientY }) {
   const canvas = document.querySelector("#higlass canvas")?.getBoundingClientRect();
   for (const view of canvas ? glance().views : []) {
@@ -30,25 +32,34 @@ export function pixelAt({ clientX, clientY }) {
     if (!track?.tilesetInfo?.resolutions) continue;
     const [left, top] = [clientX - canvas.left - track.position[0], clientY - canvas.top - track.position[1]];
     if (left < 0 || top < 0 || left >= track.dimensions[0] || top >= track.dimensions[1]) continue;
-    const { shift = 0 } = about(view);
-    const [x, y] = [track._xScale.invert(left) - shift, track._yScale.invert(top) - shift];
     const levels = [...track.tilesetInfo.resolutions].sort((a, b) => b - a);
-    return { x, y, resolution: levels[Math.min(track.zoomLevel, levels.length - 1)] };
+    const { role, id } = about(view);
+    const [first, second] = [track._xScale.invert(left), track._yScale.invert(top)].map((at) => placeOf(Math.max(0, Math.floor(at)), track.tilesetInfo.chromsizes).join(":"));
+    return { view: view.uid, frame: role === "edit" ? id : "reference", first, second, resolution: levels[Math.min(track.zoomLevel, levels.length - 1)] };
   }
   return null;
 }
 
-/** What can be asked of a pixel in one of the views, from the server; null where the view is of no genome of its own. */
-async function questionsIn(view, { x, y, resolution }) {
-  const { role, shift = 0 } = about(view);
-  if (role !== "reference" && role !== "edit") return null;
+/** What can be asked of a place on a view's map, from the server. */
+async function questionsOn(view, first, second, resolution) {
   // the view may be one that is not drawn yet, and one that shows the prediction against a measured map
   const { tilesetUid, data } = about(view).values?.weight?.contents.find(({ uid }) => /^(predicted|edited)/.test(uid)) ?? predictedMap(view);
   const d = tilesetUid ?? (await registered(data.url));
-  const { chromsizes, resolutions } = await infoOf(d);
-  const known = resolutions.filter((bp) => bp <= resolution);
-  const [first, second] = [x, y].map((position) => placeOf(Math.floor(position + shift), chromsizes).join(":"));
+  const known = (await infoOf(d)).resolutions.filter((bp) => bp <= resolution);
   return request(`questions/?${new URLSearchParams({ d, first, second, resolution: known.length ? Math.max(...known) : resolution })}`);
+}
+
+/** The same in the genome of a view, of a pixel that somebody has asked about in this or another one; null where the pixel is not in that genome.
+ *
+ *  Where an edit's view is asked for a pixel of the reference, the view of the difference says where that lies in the edit: views differ by more than a shift. */
+async function questionsIn(conf, view, { frame, first, second, reference: origin, resolution }) {
+  const { role, id } = about(view);
+  if (role === "edit" && frame === id) return questionsOn(view, first, second, resolution);
+  const there = frame === "reference" ? [first, second] : origin;
+  if (!there?.[0]) return null;
+  if (role === "reference") return questionsOn(view, ...there, resolution);
+  const difference = conf.views.find((other) => about(other).role === "difference" && about(other).id === id);
+  return difference ? questionsOn(difference, ...there, resolution) : null;
 }
 
 /** The rows of answers that are shown: {uid, n, asked}; `asked`: {words, objective, number, pixel}. */
@@ -66,28 +77,31 @@ export function withoutAnswer(conf, uid) {
 const kind = ({ objective }) => objective.split(" ")[0];
 
 /** The tileset that answers a question in a view; undefined where the same cannot be asked there. */
-async function tilesetIn(view, asked) {
-  const found = await questionsIn(view, asked.pixel);
-  const same = found?.questions.find((question, number) => number === asked.number && kind(question) === kind(asked));
+async function tilesetIn(conf, view, asked) {
+  const found = await questionsIn(conf, view, asked.pixel);
+  const same = found?.questions.filter((question) => kind(question) === kind(asked))[asked.number];
   if (!same) return undefined;
   return registered(same.url);
 }
+
+/** What the numbers of a row are: the objective's own units. */
+const unit = (objective) => ({ insulation: "log2", e1: "E1", profile: "probability" })[objective.split(" ")[0]] ?? "ln";
 
 /** A viewconf in which every view has all rows of answers, so that the maps stay at one height. */
 export async function withAnswers(conf, rows = answers(conf)) {
   const first = reference(conf);
   for (const { uid, asked } of rows) {
     const [{ data, server = data.server }] = heatmaps(first);
-    const name = `why: ${asked.objective}`;
-    const of = { reference: await tilesetIn(first, asked) };
+    const name = `why: ${asked.name ?? asked.objective} (${unit(asked.objective)})`;
+    const of = { reference: await tilesetIn(conf, first, asked) };
     for (const view of conf.views) {
       const top = (view.tracks.top ??= []);
       if (top.some((track) => track.uid === uid)) continue;
       const { role } = about(view);
-      // the difference has the reference's coordinates; what cannot be asked of an edit leaves its row empty
-      const tilesetUid = role === "edit" ? await tilesetIn(view, asked) : of.reference;
+      // the difference has the reference's coordinates; what cannot be asked of a genome leaves its row empty
+      const tilesetUid = role === "edit" ? await tilesetIn(conf, view, asked) : of.reference;
       const options = { name, why: asked, labelPosition: "topLeft", labelShowAssembly: false };
-      const bars = { type: "horizontal-bar", server, tilesetUid, options: { ...options, barFillColor: COLOUR, axisPositionHorizontal: "hidden" } };
+      const bars = { type: "horizontal-bar", server, tilesetUid, options: { ...options, barFillColor: COLOUR, axisPositionHorizontal: "right" } };
       top.push({ uid, height: HEIGHT, ...(tilesetUid ? bars : { type: "empty", options }) });
     }
   }
@@ -106,12 +120,25 @@ function close() {
   element("why").hidden = true;
 }
 
+/** Offers what can be asked of a pixel. */
+async function askAbout(event, pixel) {
+  const view = current().views.find(({ uid }) => uid === pixel.view);
+  const found = await questionsOn(view, pixel.first, pixel.second, pixel.resolution);
+  draw(event, { ...pixel, reference: found.reference }, found);
+}
+
 function draw({ clientX, clientY }, pixel, found) {
   const panel = element("why");
-  const list = found.questions.map((question, number) => made("li", {}, button(question.words, question.objective, () => answer({ words: question.words, objective: question.objective, number, pixel }))));
+  const ask = (question, n) => () => {
+    const number = found.questions.slice(0, n).filter((other) => kind(other) === kind(question)).length; // of those of its kind
+    const { words, objective, name } = question;
+    return answer({ words, objective, name, number, pixel });
+  };
+  const list = found.questions.map((question, n) => made("li", {}, button(question.words, question.objective, ask(question, n))));
   panel.replaceChildren(
     made("header", {}, made("strong", { textContent: found.about }), button("×", "Close", close)),
     list.length ? made("ul", {}, ...list) : made("p", { textContent: found.without }),
+    ...(list.length && found.note ? [made("p", { textContent: found.note })] : []),
   );
   panel.hidden = false;
   const room = document.documentElement;
@@ -144,7 +171,7 @@ export function listenForWhy() {
     if (!still) return close();
     const pixel = pixelAt(event);
     if (!pixel || !about(reference(current())).model) return close();
-    return attempt(async () => draw(event, pixel, await questionsIn(reference(current()), pixel)))();
+    return attempt(() => askAbout(event, pixel))();
   }, true);
   window.addEventListener("keydown", ({ key }) => key === "Escape" && close());
 }
