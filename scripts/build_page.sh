@@ -14,6 +14,7 @@ cp -R "$page/." "$work"
     npm ci --no-audit --no-fund --loglevel=error
     bundle=(--bundle --minify --target=es2022 "--define:process.env.NODE_ENV=\"production\"" --legal-comments=none --log-level=warning)
     npx esbuild src/main.js "${bundle[@]}" --format=iife --outfile=out/page.js
+    npx esbuild src/theme.js "${bundle[@]}" --format=iife --outfile=out/theme.js
     npx esbuild notebook/main.js "${bundle[@]}" --format=esm --loader:.css=text --outfile=out/notebook.js
     cp src/index.html src/page.css out/
     cp notebook/loader.js out/notebook-loader.js

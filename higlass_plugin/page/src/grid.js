@@ -1,6 +1,8 @@
 // What stands around the maps, once for all of them: the names of the panes and of the rows of tracks, and the colour scales.
 
 import { element, made } from "./dom.js";
+import { drawLevels, levelPanes } from "./levels.js";
+import { length, roleOf } from "./series.js";
 import { about, isStacked } from "./views.js";
 
 const PAUSE = 150; // ms between two drawings of what stands around
@@ -27,7 +29,8 @@ export function ticks(low, high, isLog) {
 export function scales(api, conf) {
   const found = [];
   for (const view of conf.views) {
-    const { role, value, values = {} } = about(view);
+    const { value, values = {}, level } = about(view);
+    const role = roleOf(view);
     for (const { uid } of view.tracks.center?.[0]?.contents ?? []) {
       const track = api.getTrackObject(view.uid, uid);
       const domain = track?.limitedValueScale?.domain();
@@ -38,14 +41,15 @@ export function scales(api, conf) {
       const what = role === "difference" ? "difference" : (values[value]?.label ?? track.options.name ?? "");
       const same = found.find((s) => s.what === what && s.colours.join() === colours.join() && s.low === low && s.high === high);
       if (same) same.of.push(uid);
-      else found.push({ what, low, high, isLog, colours, of: [uid] });
+      else found.push({ what, low, high, isLog, colours, of: [uid], level });
     }
   }
   // the two halves of a map may differ in their bins, and so in their scales
   for (const scale of found) {
     const others = found.filter(({ what }) => what === scale.what);
     const half = scale.of.every((uid) => uid.startsWith("measured-")) ? ", measured" : ", predicted";
-    scale.title = scale.what === "difference" ? "ln edited / reference" : scale.what + (others.length > 1 ? half : "");
+    const which = scale.level ? `, ${length(scale.level.resolution)}` : half;
+    scale.title = scale.what === "difference" ? "ln edited / reference" : scale.what + (others.length > 1 ? which : "");
   }
   return found;
 }
@@ -59,7 +63,7 @@ function drawnScale({ title, low, high, isLog, colours }) {
     tick.style.setProperty("--at", `${100 * at(value)}%`);
     bar.append(tick);
   }
-  return made("figure", { className: "scale" }, made("figcaption", { textContent: title }), bar);
+  return made("figure", { className: "scale" }, made("figcaption", { textContent: title.replaceAll("/", "/\u200b") }), bar);
 }
 
 /** What a pane is called, and what that is. */
@@ -82,10 +86,11 @@ export function showPane(n) {
 }
 
 function drawPanes(conf, words) {
-  const isOurs = conf.views.some((view) => about(view).role);
+  const isOurs = conf.views.some((view) => about(view).role); // not of levels: their names stand over each
   element("panes").hidden = !isOurs;
+  if (!conf.views.length) return element("panes").replaceChildren();
   element("panes").style.setProperty("--panes", conf.views.length);
-  element("higlass").style.setProperty("--panes", isStacked() ? conf.views.length : 1);
+  element("higlass").style.setProperty("--panes", isStacked() && isOurs ? conf.views.length : 1);
   element("panes").replaceChildren(
     ...conf.views.map((view, n) => {
       const { title, note } = paneTitle(view);
@@ -96,7 +101,7 @@ function drawPanes(conf, words) {
       return head;
     }),
   );
-  showPane(Math.min(pane, conf.views.length - 1));
+  return showPane(Math.min(pane, conf.views.length - 1));
 }
 
 /** The names of the tracks above the maps, beside their rows. */
@@ -104,7 +109,7 @@ function drawRows(api, conf) {
   const [first] = conf.views;
   const rows = element("rows");
   rows.replaceChildren();
-  if (!about(first).role) return;
+  if (!first || !about(first).role) return;
   for (const { uid, type, options } of first.tracks.top ?? []) {
     const track = api.getTrackObject(first.uid, uid);
     if (!track || type.endsWith("chromosome-labels")) continue;
@@ -131,11 +136,13 @@ export function drawAround(shown, words) {
     if (!api) return;
     const found = scales(api, conf);
     const rows = conf.views[0].tracks.top?.map(({ uid }) => api.getTrackObject(conf.views[0].uid, uid)?.position);
-    const now = JSON.stringify([conf.views.map((view) => [paneTitle(view), words(view.uid)]), rows, found, isStacked()]);
+    const levels = levelPanes(api, conf);
+    const now = JSON.stringify([levels, conf.views.map((view) => [paneTitle(view), words(view.uid)]), rows, found, isStacked()]);
     if (now === drawn) return; // what somebody points at stays what it is
     drawn = now;
-    drawPanes(conf, words);
-    drawRows(api, conf);
+    drawLevels(levels, words);
+    drawPanes(levels.length ? { views: [] } : conf, words);
+    drawRows(api, levels.length ? { views: [] } : conf);
     const none = made("p", { className: "missing", textContent: "no data" });
     const ground = about(conf.views[0]).role && groundOf(conf.views[0]);
     if (ground) none.style.setProperty("--ground", ground);

@@ -11,11 +11,13 @@ import { asEdit, chooseEdit, closeEdit, goToStop, openEdit, showCellType } from 
 import { listenToHistory, remember } from "./history.js";
 import { listenToKeys } from "./keys.js";
 import { savePng, saveSvg, share } from "./save.js";
-import { around, current, mount, page, rebuild, show, state } from "./page.js";
+import { around, current, mount, page, rebuild, resized, show, state } from "./page.js";
 import { SOON, poll, showConnection } from "./polling.js";
 import { listenToCursor } from "./readout.js";
 import { formatRegion, parseRegion } from "./region.js";
 import { drawLetters } from "./letters.js";
+import { isDark } from "./dark.js";
+import { drawLevelsButton, listenToLevels, toggleLevels } from "./levels.js";
 import { listenToSearch } from "./search.js";
 import { patchTracks, tiledTracks } from "./tiles.js";
 import { about, edits, reference, withValue } from "./views.js";
@@ -60,13 +62,21 @@ async function chooseCellType() {
 
 function listen() {
   window.matchMedia("(max-width: 700px)").addEventListener("change", attempt(() => rebuild(current())));
-  window.addEventListener("resize", around);
+  new ResizeObserver(resized).observe(element("window"));
+  let dark = isDark();
+  document.addEventListener("themechange", attempt(async () => {
+    if (dark === isDark()) return;
+    dark = isDark();
+    await rebuild(current());
+  }));
   listenToSearch();
   listenToMenu();
   listenToDrops();
   listenToKeys();
   listenToHistory();
   listenToCursor();
+  listenToLevels();
+  element("all-levels").addEventListener("click", attempt(toggleLevels));
   element("value").addEventListener("change", attempt(() => show(withValue(current(), element("value").value))));
   element("cell-type").addEventListener("change", attempt(chooseCellType));
   element("edit-form").addEventListener("submit", attempt(() => openEdit(asEdit(element("edit").value))));
@@ -79,6 +89,7 @@ function listen() {
   page.around = drawLetters;
   page.changed = (conf) => {
     drawAnswers(conf);
+    drawLevelsButton(conf);
     drawTabs(edits(conf), state.shown, { open: chooseEdit, stop: goToStop, close: ({ id }) => closeEdit(id) });
     element("value").value = about(reference(conf)).value ?? ""; // it may have been gone back to
     remember();

@@ -1,0 +1,64 @@
+// The colours of tracks on a dark ground. Maps keep their colours, so that a value looks the same on a light page and on a dark one; so does the grey of what
+// has no value. Pictures that are saved are light.
+
+const GROUND = "#16191f"; // as --page of page.css
+const WORDS = "#e4e7ec";
+
+/** Colours that the server gives tracks, and what stands for them on a dark ground. No light picture has these, so that they can be told from all others. */
+const ON_DARK = {
+  "#555555": "#a8b1be",
+  "#777777": "#98a3b1",
+  "#2166ac": "#6db0f1",
+  "#b2182b": "#f1867d",
+  "#1b7837": "#62bc7c",
+};
+const COLOURS = ["color", "fillColor", "barFillColor", "plusStrandColor", "minusStrandColor", "lineStrokeColor", "fontColor"];
+
+/** What HiGlass itself has another default for on a dark ground. */
+const BESIDE = { labelColor: WORDS, labelBackgroundColor: GROUND, trackBorderColor: WORDS, mousePositionColor: WORDS, stroke: GROUND };
+const ON_MAPS = { labelColor: "#000000", labelBackgroundColor: "#ffffff", colorbarBackgroundColor: "#ffffff", trackBorderColor: "#000000", mousePositionColor: "#000000" };
+
+/** Whether the page is dark. */
+export function isDark() {
+  const chosen = document.documentElement.dataset.theme;
+  return chosen ? chosen === "dark" : window.matchMedia("(prefers-color-scheme: dark)").matches;
+}
+
+/** Options that a track has on a dark page. */
+export function darkOptions({ type = "", options = {} }) {
+  if (type === "combined" || type.endsWith("-rule")) return {};
+  if (type === "heatmap") return ON_MAPS;
+  const found = { ...BESIDE };
+  for (const key of COLOURS) if (ON_DARK[options[key]]) found[key] = ON_DARK[options[key]];
+  if (options.colorRange) found.colorRange = options.colorRange.map((colour) => ON_DARK[colour] ?? colour);
+  return found;
+}
+
+/** The views of a viewconf have the ground of the page, or none of their own. */
+export function withGround(conf, dark = isDark()) {
+  for (const view of conf.views) {
+    const { backgroundColor, ...options } = view.options ?? {};
+    if (dark) view.options = { ...options, backgroundColor: backgroundColor ?? GROUND };
+    else if (backgroundColor === GROUND) view.options = options;
+  }
+  return conf;
+}
+
+/** A picture of HiGlass's that was made on a dark page, in the colours of a light one. */
+export function asLight(svg) {
+  const light = { [GROUND]: "#ffffff", [WORDS]: "#000000", "#cccccc": "#000000", ...Object.fromEntries(Object.entries(ON_DARK).map(([day, night]) => [night, day])) };
+  return svg.replace(/#[0-9a-f]{6}\b/gi, (colour) => light[colour.toLowerCase()] ?? colour);
+}
+
+/** What an action reads of the page, as it is when the page is light; nothing is drawn meanwhile. */
+export function inLight(action) {
+  const root = document.documentElement;
+  const chosen = root.dataset.theme;
+  root.dataset.theme = "light";
+  try {
+    return action();
+  } finally {
+    if (chosen) root.dataset.theme = chosen;
+    else delete root.dataset.theme;
+  }
+}
