@@ -118,7 +118,7 @@ def in_colours(page: Page, scheme: str) -> None:
     page.tab.emulate_media(color_scheme=scheme)
     page.wait(
         """(scheme) => matchMedia(`(prefers-color-scheme: ${scheme})`).matches
-          && window.orcaCool.hgApi.getViewConfig().views.every(({ options }) => Boolean(options?.backgroundColor) === (scheme === "dark"))""",
+          && window.orcaCool.state.dark === (scheme === "dark")""",
         scheme,
     )
     page.settle()
@@ -198,7 +198,7 @@ def test_tracks_can_be_read_on_their_ground(page: Page, scheme: str, on: str):
 def test_the_choice_is_remembered_and_is_followed_by_the_list_of_models(page: Page):
     in_colours(page, "light")
     page.tab.select_option("#theme", "dark")
-    page.wait(f"{CONF[6:]}.views[0].options?.backgroundColor === '#16191f'")
+    page.wait("() => window.orcaCool.state.dark")
     page.settle()
     assert ground(page) == DARK
     listed = page.tab.context.new_page()
@@ -210,7 +210,7 @@ def test_the_choice_is_remembered_and_is_followed_by_the_list_of_models(page: Pa
     assert listed.evaluate(body) == "rgb(255, 255, 255)"
     listed.close()
     page.wait("() => document.getElementById('theme').value === 'auto'")  # in the other tab, too
-    page.wait(f"!{CONF[6:]}.views[0].options?.backgroundColor")
+    page.wait("() => !window.orcaCool.state.dark")
     page.settle()
     assert ground(page) == LIGHT
 

@@ -12,6 +12,7 @@ const ON_DARK = {
   "#b2182b": "#f1867d",
   "#1b7837": "#62bc7c",
 };
+const BARS = { ...ON_DARK, "#f7f7f7": "#8b95a3" }; // about zero
 const COLOURS = ["color", "fillColor", "barFillColor", "plusStrandColor", "minusStrandColor", "lineStrokeColor", "fontColor"];
 
 /** What HiGlass itself has another default for on a dark ground. */
@@ -30,18 +31,8 @@ export function darkOptions({ type = "", options = {} }) {
   if (type === "heatmap") return ON_MAPS;
   const found = { ...BESIDE };
   for (const key of COLOURS) if (ON_DARK[options[key]]) found[key] = ON_DARK[options[key]];
-  if (options.colorRange) found.colorRange = options.colorRange.map((colour) => ON_DARK[colour] ?? colour);
+  if (options.colorRange) found.colorRange = options.colorRange.map((colour) => BARS[colour] ?? colour);
   return found;
-}
-
-/** The views of a viewconf have the ground of the page, or none of their own. */
-export function withGround(conf, dark = isDark()) {
-  for (const view of conf.views) {
-    const { backgroundColor, ...options } = view.options ?? {};
-    if (dark) view.options = { ...options, backgroundColor: backgroundColor ?? GROUND };
-    else if (backgroundColor === GROUND) view.options = options;
-  }
-  return conf;
 }
 
 /** A picture of HiGlass's that was made on a dark page, in the colours of a light one. */

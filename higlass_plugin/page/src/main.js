@@ -63,11 +63,8 @@ async function chooseCellType() {
 function listen() {
   window.matchMedia("(max-width: 700px)").addEventListener("change", attempt(() => rebuild(current())));
   new ResizeObserver(resized).observe(element("window"));
-  let dark = isDark();
   document.addEventListener("themechange", attempt(async () => {
-    if (dark === isDark()) return;
-    dark = isDark();
-    await rebuild(current());
+    if (state.dark !== isDark()) await rebuild(current());
   }));
   listenToSearch();
   listenToMenu();

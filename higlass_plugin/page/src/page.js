@@ -13,7 +13,7 @@ import { shownIn } from "./tiles.js";
 import { about, arrange, divisions, dressed, edits, isStacked, lookAt, portable, reference, shownEdit, undressed, withOneEdit } from "./views.js";
 
 /** What the page is doing; tests and the curious read it. */
-export const state = { ready: false, connected: true, computing: 0, shows: [], instance: null, reloads: 0, edits: [], shown: null, moving: false };
+export const state = { ready: false, connected: true, computing: 0, shows: [], instance: null, reloads: 0, edits: [], shown: null, moving: false, dark: false };
 
 /** HiGlass's api, once the first view is there, and whom to tell of it: `changed(conf)` of a new viewconf, `moved(xDomain)` of another place, `around(conf)` when
  *  something may be drawn elsewhere. What is to be shown passes through `completed(conf)`. */
@@ -220,6 +220,7 @@ export async function mount(conf) {
   const views = laidOut(drawing(conf));
   page.api = await viewer(element("higlass"), { ...views, valueScaleLocks: {} }, { bounded: true, sizeMode: "bounded", theme: isDark() ? "dark" : "light" });
   window.orcaCool.hgApi = page.api;
+  state.dark = isDark();
   const component = page.api.getComponent();
   const picture = component.createSVGString.bind(component);
   component.createSVGString = () => (isDark() ? asLight(picture()) : picture());

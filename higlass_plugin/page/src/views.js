@@ -8,7 +8,7 @@
 //   edit and difference: id, name, url, viewconf, domain (of the reference, around the breakpoints)
 //   edit: stops ([position in the reference, in the view's coordinates] of each breakpoint)
 
-import { darkOptions, isDark, withGround } from "./dark.js";
+import { darkOptions, isDark } from "./dark.js";
 
 const COLUMNS = 12;
 const LOCKS = ["locationLocks", "zoomLocks", "valueScaleLocks"];
@@ -217,7 +217,7 @@ export function dressed(conf) {
       Object.assign(options, worn);
     }
   }
-  return withGround(conf, dark);
+  return conf;
 }
 
 /** The opposite of `dressed`, for viewconfs that others may show. */
@@ -231,7 +231,7 @@ export function undressed(conf) {
       delete options?.elsewhere;
     }
   }
-  return withGround(conf, false);
+  return conf;
 }
 
 /** A viewconf of an earlier version of the page, in which several edits are shown at once, with the first of them. */
