@@ -14,10 +14,9 @@ import argparse
 import io
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
@@ -34,24 +33,35 @@ FILM = {"width": 960, "height": 540}
 
 #: What a recording shows of the hand that moves the mouse, and what is said.
 STAGE = """(() => {
-  const made = (id, styles) => {
+  const styled = (node, styles) => Object.assign(node.style, styles);
+  const made = (styles) => {
     const node = document.createElement("div");
-    node.id = id;
     node.setAttribute("aria-hidden", "true");
-    Object.assign(node.style, { position: "fixed", zIndex: 1000, pointerEvents: "none", ...styles });
+    styled(node, { position: "fixed", zIndex: 1000, pointerEvents: "none", ...styles });
     document.body.append(node);
     return node;
   };
   document.addEventListener("DOMContentLoaded", () => {
-    const words = made("said", { left: "50%", bottom: "34px", transform: "translateX(-50%)", padding: "6px 14px", borderRadius: "6px",
-      background: "#10151dE6", color: "#fff", font: "600 17px system-ui, sans-serif", whiteSpace: "nowrap", visibility: "hidden" });
-    const hand = made("hand", { width: "16px", height: "16px", margin: "-8px", borderRadius: "50%", background: "#f5a623cc", border: "2px solid #fff",
-      boxShadow: "0 0 3px #000", left: "480px", top: "300px" });
-    const press = (down) => Object.assign(hand.style, { background: down ? "#d0021b" : "#f5a623cc", transform: down ? "scale(0.75)" : "" });
-    addEventListener("mousemove", ({ clientX, clientY }) => Object.assign(hand.style, { left: `${clientX}px`, top: `${clientY}px` }), true);
+    const words = made({
+      left: "50%", bottom: "34px", transform: "translateX(-50%)", padding: "6px 14px",
+      borderRadius: "6px", background: "#10151d", color: "#fff", whiteSpace: "nowrap",
+      font: "600 17px system-ui, sans-serif", visibility: "hidden",
+    });
+    const hand = made({
+      width: "16px", height: "16px", margin: "-8px", borderRadius: "50%", left: "480px",
+      top: "300px", border: "2px solid #fff", background: "#f5a623", boxShadow: "0 0 3px #000",
+    });
+    const press = (down) => styled(hand, {
+      background: down ? "#d0021b" : "#f5a623", transform: down ? "scale(0.75)" : "",
+    });
+    const follow = ({ clientX: x, clientY: y }) => styled(hand, { left: `${x}px`, top: `${y}px` });
+    addEventListener("mousemove", follow, true);
     addEventListener("pointerdown", () => press(true), true);
     addEventListener("pointerup", () => press(false), true);
-    window.say = (text) => Object.assign(words.style, { visibility: text ? "visible" : "hidden" }) && (words.textContent = text);
+    window.say = (text) => {
+      words.textContent = text;
+      styled(words, { visibility: text ? "visible" : "hidden" });
+    };
   });
 })()"""
 
@@ -206,8 +216,8 @@ def stills(page: Page) -> Iterator[str]:
 
 
 @contextmanager
-def opened(size: dict[str, int], prepare: Callable[[Any], None] = lambda tab: None) -> Iterator[Page]:
-    """The page of a server of the example, in a window of some size."""
+def opened(size: dict[str, int], script: str | None = None) -> Iterator[Page]:
+    """The page of a server of the example, in a window of some size; ``script`` runs in it."""
     from playwright.sync_api import sync_playwright
 
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
@@ -216,7 +226,8 @@ def opened(size: dict[str, int], prepare: Callable[[Any], None] = lambda tab: No
         browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
         try:
             page = Page(browser, server, (size["width"], size["height"]))
-            prepare(page.tab)
+            if script:
+                page.tab.add_init_script(script)
             page.open().settle()
             yield page
             assert page.problems == [], page.problems
@@ -241,7 +252,7 @@ def main() -> None:
                     options.output / f"{name}.png", optimize=True
                 )
     if options.what != "stills":
-        with opened(FILM, lambda tab: tab.add_init_script(STAGE)) as page:
+        with opened(FILM, STAGE) as page:
             film = record(page)
         film.save(options.output / "browser.gif")
         print(f"{film.seconds():.1f} s, {(options.output / 'browser.gif').stat().st_size:,} bytes")

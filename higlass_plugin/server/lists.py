@@ -106,7 +106,7 @@ def models_page(registry: TilesetRegistry) -> str:
         '<title>orca-cool: models</title><link rel="icon" href="data:,">'
         '<link rel="stylesheet" href="static/page.css"><script src="static/theme.js"></script>'
         '</head>\n<body class="models">\n<header><h1>Predicted contact maps</h1>'
-        f'{_THEMES}</header>\n<main>\n<ul>\n{rows}\n</ul>\n</main>\n</body>\n</html>\n'
+        f"{_THEMES}</header>\n<main>\n<ul>\n{rows}\n</ul>\n</main>\n</body>\n</html>\n"
     )
 
 

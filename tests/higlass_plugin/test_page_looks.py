@@ -250,7 +250,7 @@ def test_links_and_pictures_of_a_dark_page_are_light(page: Page):
             page.tab.click("#png")
         png = plt_read(download.value.path())
         found.append((conf, svg, png))
-    (light, day, first), (dark, night, second) = found
+    (_, day, first), (dark, night, second) = found
     assert "#16191f" not in json.dumps(dark) + night
     first_page = page.server.get("/api/v1/viewconfs/?d=default")
     for ours, theirs in zip(_look(dark), _look(first_page), strict=False):
@@ -575,5 +575,6 @@ def test_the_focus_of_the_keyboard_is_seen(page: Page):
         if not found[0]:
             break
         seen.append(found[0])
-        assert found[1] != "none" and found[2] >= 2, found
+        assert found[1] != "none", found
+        assert found[2] >= 2, found
     assert {"region", "this", "edit", "apply", "all-levels", "undo", "theme", "png"} <= set(seen)
