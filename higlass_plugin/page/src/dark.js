@@ -4,7 +4,7 @@
 const GROUND = "#16191f"; // as --page of page.css
 const WORDS = "#e4e7ec";
 
-/** Colours that the server gives tracks, and what stands for them on a dark ground. No light picture has these, so that they can be told from all others. */
+/** Colours that the server gives tracks, and what stands for them on a dark ground. */
 const ON_DARK = {
   "#555555": "#a8b1be",
   "#777777": "#98a3b1",
@@ -33,23 +33,4 @@ export function darkOptions({ type = "", options = {} }) {
   for (const key of COLOURS) if (ON_DARK[options[key]]) found[key] = ON_DARK[options[key]];
   if (options.colorRange) found.colorRange = options.colorRange.map((colour) => BARS[colour] ?? colour);
   return found;
-}
-
-/** A picture of HiGlass's that was made on a dark page, in the colours of a light one. */
-export function asLight(svg) {
-  const light = { [GROUND]: "#ffffff", [WORDS]: "#000000", "#cccccc": "#000000", ...Object.fromEntries(Object.entries(ON_DARK).map(([day, night]) => [night, day])) };
-  return svg.replace(/#[0-9a-f]{6}\b/gi, (colour) => light[colour.toLowerCase()] ?? colour);
-}
-
-/** What an action reads of the page, as it is when the page is light; nothing is drawn meanwhile. */
-export function inLight(action) {
-  const root = document.documentElement;
-  const chosen = root.dataset.theme;
-  root.dataset.theme = "light";
-  try {
-    return action();
-  } finally {
-    if (chosen) root.dataset.theme = chosen;
-    else delete root.dataset.theme;
-  }
 }

@@ -11,7 +11,7 @@ import { asEdit, chooseEdit, closeEdit, goToStop, openEdit, showCellType } from 
 import { listenToHistory, remember } from "./history.js";
 import { listenToKeys } from "./keys.js";
 import { savePng, saveSvg, share } from "./save.js";
-import { around, current, mount, page, rebuild, resized, show, state } from "./page.js";
+import { around, current, mount, onLight, page, rebuild, resized, show, state } from "./page.js";
 import { SOON, poll, showConnection } from "./polling.js";
 import { listenToCursor } from "./readout.js";
 import { formatRegion, parseRegion } from "./region.js";
@@ -79,8 +79,8 @@ function listen() {
   element("edit-form").addEventListener("submit", attempt(() => openEdit(asEdit(element("edit").value))));
   element("link").addEventListener("click", attempt(share));
   element("shared-close").addEventListener("click", () => (element("shared").hidden = true));
-  element("png").addEventListener("click", attempt(savePng));
-  element("svg").addEventListener("click", attempt(saveSvg));
+  element("png").addEventListener("click", attempt(() => onLight(savePng)));
+  element("svg").addEventListener("click", attempt(() => onLight(saveSvg)));
   listenForWhy();
   page.completed = withAnswers;
   page.around = drawLetters;

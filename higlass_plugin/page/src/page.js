@@ -4,12 +4,12 @@ import { viewer } from "higlass";
 
 import { request } from "./api.js";
 import { element, say } from "./dom.js";
-import { asLight, isDark } from "./dark.js";
+import { isDark } from "./dark.js";
 import { drawAround } from "./grid.js";
 import { poll, resting } from "./polling.js";
 import { formatRegion } from "./region.js";
 import { arrangeSeries, isSeries, layout, levelsOf, seriesOf, withFiner, withSeries } from "./series.js";
-import { shownIn } from "./tiles.js";
+import { isLoaded, shownIn } from "./tiles.js";
 import { about, arrange, divisions, dressed, edits, isStacked, lookAt, portable, reference, shownEdit, undressed, withOneEdit } from "./views.js";
 
 /** What the page is doing; tests and the curious read it. */
@@ -221,9 +221,6 @@ export async function mount(conf) {
   page.api = await viewer(element("higlass"), { ...views, valueScaleLocks: {} }, { bounded: true, sizeMode: "bounded", theme: isDark() ? "dark" : "light" });
   window.orcaCool.hgApi = page.api;
   state.dark = isDark();
-  const component = page.api.getComponent();
-  const picture = component.createSVGString.bind(component);
-  component.createSVGString = () => (isDark() ? asLight(picture()) : picture());
   await settle(views);
   // New tiles may be unfinished: ask about them at once, not only when the idle page asks next.
   page.api.getComponent().pubSub.subscribe("requestReceived", (url) => {
@@ -246,4 +243,23 @@ export async function rebuild(conf) {
     await mount(conf);
   });
   await poll();
+}
+
+/** Does something, such as saving a picture, on a light page: a dark one is light meanwhile. */
+export async function onLight(action) {
+  if (!state.dark || state.computing) return action();
+  const root = document.documentElement;
+  const chosen = root.dataset.theme;
+  root.dataset.theme = "light";
+  try {
+    await rebuild(current());
+    const began = performance.now();
+    while (!isLoaded(page.api) && performance.now() - began < PATIENCE) await frame();
+    await frame(); // what came last is drawn
+    return await action();
+  } finally {
+    if (chosen) root.dataset.theme = chosen;
+    else delete root.dataset.theme;
+    await rebuild(current());
+  }
 }

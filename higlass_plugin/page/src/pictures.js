@@ -1,6 +1,5 @@
 // Pictures of what is shown: HiGlass's own, with what stands around its maps on the page.
 
-import { inLight } from "./dark.js";
 import { element } from "./dom.js";
 
 const LINE = 1.2; // of the size of letters
@@ -54,7 +53,7 @@ function surroundings() {
 /** A PNG: the picture of HiGlass, and around it what stands there on the page. */
 export async function withSurroundings(png) {
   const maps = await createImageBitmap(png);
-  const around = inLight(surroundings);
+  const around = surroundings();
   const scale = maps.width / around.maps.width;
   const canvas = Object.assign(document.createElement("canvas"), { width: Math.ceil(around.width * scale), height: Math.ceil(around.height * scale) });
   const pencil = canvas.getContext("2d");
@@ -87,7 +86,7 @@ export async function withSurroundings(png) {
 /** An SVG: that of HiGlass, and around it what stands there on the page. */
 export function svgWithSurroundings(text) {
   const maps = new DOMParser().parseFromString(text, "image/svg+xml").documentElement;
-  const around = inLight(surroundings);
+  const around = surroundings();
   const made = (tag, attributes, words = "") => {
     const node = document.createElementNS(SVG, tag);
     for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);

@@ -163,3 +163,10 @@ export function fetchMissing(api) {
 export function uninformed(api) {
   return tiledTracks(api).some((track) => track.dataFetcher.dataConfig.server && !track.tilesetInfo);
 }
+
+/** Whether every track has all tiles that are seen. */
+export function isLoaded(api) {
+  return tiledTracks(api)
+    .filter((track) => track.dataFetcher.dataConfig.server)
+    .every((track) => track.tilesetInfo && track.areAllVisibleTilesLoaded() && !track.fetching.size);
+}
