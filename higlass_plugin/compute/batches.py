@@ -16,7 +16,12 @@ NEIGHBOURS = 32
 
 
 def next_batch(
-    job: Job, others: Sequence[Job], cache: Cache, workers: Iterable[Worker], most: int
+    job: Job,
+    others: Sequence[Job],
+    cache: Cache,
+    workers: Iterable[Worker],
+    most: int,
+    elsewhere: tuple[type, ...] = (),
 ) -> Sequence[tuple[Unit, Any, Job]] | None:
     """Units to compute at once, each with the value of the unit that it needs, and the job that it
     is computed for.
@@ -28,6 +33,7 @@ def next_batch(
     cache : of the values of units.
     workers : what they have in hand is left to them.
     most : number of units.
+    elsewhere : classes of units that are not computed here.
 
     Returns
     -------
@@ -42,6 +48,8 @@ def next_batch(
         for unit in list(j.missing):
             if known(j, unit, cache) is not None or (batch and unit.kind != kind):
                 continue
+            if isinstance(unit, elsewhere):
+                continue
             draft = getattr(unit, "draft", None)
             if held_up & {unit, draft} or getattr(unit, "reads", None) in read_now:
                 held_up.add(unit)
@@ -54,7 +62,7 @@ def next_batch(
                     # the cache has dropped what this unit needs: that is computed again first
                     j.missing[unit.needs] = None
                     j.missing.move_to_end(unit.needs, last=False)
-                    return next_batch(job, others, cache, workers, most)
+                    return next_batch(job, others, cache, workers, most, elsewhere)
                 continue
             kind = unit.kind
             if hasattr(unit, "draft"):

@@ -25,9 +25,11 @@ class TilePlan(Protocol):
     Attributes
     ----------
     key : identifies the tile among all tiles of a server; its first element is the tileset's uid.
+    later : of one client, such tiles are computed when there are no others.
     """
 
     key: tuple[Hashable, ...]
+    later: bool = False
 
     def units(self) -> Sequence[Unit]:
         """All units that the tile needs, each after the one that it needs itself."""
@@ -72,3 +74,8 @@ class Job:
     clients: set[Client] = field(default_factory=set)
     began: float = field(default_factory=time.monotonic)
     done: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def later(self) -> bool:
+        """Whether the tiles of the same client go before it."""
+        return getattr(self.plan, "later", False)

@@ -14,6 +14,7 @@ import torch
 
 from higlass_plugin.compute.attribution_units import Asked, AttributionUnit, EncodingGradientUnit
 from higlass_plugin.compute.predicted import PredictedGenome
+from higlass_plugin.compute.score_units import ScoreUnit
 from higlass_plugin.compute.units import (
     DraftUnit,
     ProfileUnit,
@@ -44,6 +45,8 @@ def to_plain(unit: Unit) -> PlainUnit | None:
         return "encoding gradient", *_asked(unit.asked)
     if isinstance(unit, AttributionUnit):
         return "attribution", *_asked(unit.asked), unit.block
+    if isinstance(unit, ScoreUnit):
+        return "scores", unit.predicted.url, unit.text
     return None
 
 
@@ -58,6 +61,8 @@ def from_plain(plain: PlainUnit, predicted_of: Callable[[str], PredictedGenome])
         return TransUnit(predicted, rest[0], Segment(*rest[1]), Segment(*rest[2]))
     if kind == "profile":
         return ProfileUnit(predicted, *rest)
+    if kind == "scores":
+        return ScoreUnit(predicted, *rest)
     objective, level, *block = rest
     asked = Asked(predicted, parse_objective(objective), level, "")
     return AttributionUnit(asked, *block) if block else EncodingGradientUnit(asked)

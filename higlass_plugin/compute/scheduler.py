@@ -67,9 +67,12 @@ class Scheduler:
     urgent : set by the scheduler while a more urgent job waits; long computations look at it, and
         raise :class:`Preempted` if it is set.
     processes : compute in place of this one, if there are any; each has an ``urgent`` of its own.
+    elsewhere : classes of units that another scheduler of the same caches computes: tiles that need
+        them wait until they have values.
 
     Attributes
     ----------
+    after : called when something was computed.
     computed : number of units computed. built : number of tiles. failed : number of failed tiles.
     busy : seconds spent computing. profile : the stages of that.
     workers : the threads.
@@ -82,9 +85,11 @@ class Scheduler:
         units_per_batch: int,
         urgent: Urgent,
         processes: Sequence[PredictingProcess] = (),
+        elsewhere: tuple[type, ...] = (),
     ):
         self.units, self.results = units, results
-        self.units_per_batch = units_per_batch
+        self.units_per_batch, self.elsewhere = units_per_batch, elsewhere
+        self.after: Callable[[], None] = lambda: None
         self.computed, self.failed, self.built = 0, 0, 0
         self.busy = 0.0
         self.profile = Profile()
@@ -174,6 +179,11 @@ class Scheduler:
             for key in [key for key in self._jobs if unwanted(key)]:
                 self._finish(self._jobs[key])
 
+    def look_again(self) -> None:
+        """Look whether there is something to do: a unit of ``elsewhere`` may have a value."""
+        with self._wake:
+            self._wake.notify_all()
+
     def close(self) -> None:
         """Stop: this process's thread after the batch that it computes, other processes at once.
         All jobs are dropped.
@@ -222,23 +232,24 @@ class Scheduler:
         everyone = {c for job in self._jobs.values() for c in job.clients}
         client = self._shares.next({c for job in waiting for c in job.clients}, everyone)
         neighbours = [job for job in waiting if any(c[0] == client[0] for c in job.clients)]
-        oldest = min(neighbours, key=lambda job: job.began)
+        oldest = min(neighbours, key=lambda job: (job.later, job.began))
         if self._patient in recent and now - self._patient_since < SLICE:
             return self._patient
         self._patient = None
         chosen = min((job for job in waiting if client in job.clients), key=self._priority)
-        waits = now - oldest.began > PATIENCE and chosen.began - oldest.began > TOGETHER
+        long = now - oldest.began > PATIENCE and chosen.began - oldest.began > TOGETHER
+        waits = long and not oldest.later
         if self._turns % 2 == 0 and waits:
             self._patient, self._patient_since = oldest, now
             return oldest
         return chosen
 
-    def _priority(self, job: Job) -> tuple[bool, bool, int, float]:
+    def _priority(self, job: Job) -> tuple[bool, bool, bool, int, float]:
         """Sorts jobs; the smallest is computed first."""
         first = next(iter(job.missing), None)
         has_picture = first is not None and not hasattr(first, "final")
         stale = time.monotonic() - job.asked > RECENT
-        return stale, has_picture, len(job.missing), job.distance
+        return stale, job.later, has_picture, len(job.missing), job.distance
 
     def _preempt(self) -> None:
         """Have workers make way if another job is wanted, and theirs is not any more, or has had
@@ -251,6 +262,11 @@ class Scheduler:
         for worker, job in zip(self.workers, hands):
             assert job is not None
             unwanted = now - job.asked > RECENT
+            # somebody's tiles go before the scores that the same client has asked for
+            if job.later and any(
+                not other.later and not other.clients.isdisjoint(job.clients) for other in wanted
+            ):
+                worker.urgent.set()
             if not unwanted and now - worker.since <= SLICE:
                 continue
             if any(unwanted or other.clients.isdisjoint(job.clients) for other in wanted):
@@ -301,6 +317,7 @@ class Scheduler:
                 self.units,
                 self.workers,
                 self.units_per_batch,
+                self.elsewhere,
             )
             if batch is None:
                 busy.add(job.plan.key)
@@ -325,6 +342,7 @@ class Scheduler:
             self._charge(worker.payers, took - worker.charged)
             worker.job, worker.batch, worker.reads = None, (), frozenset()
             self._wake.notify_all()
+        self.after()
 
     def _charge(self, payers: Sequence[Job], seconds: float) -> None:
         for payer in payers:

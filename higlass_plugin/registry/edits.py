@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 
+from higlass_plugin.compute.vcf_text import variants_of_text
 from higlass_plugin.registry.address import MAX_CHANGES, MAX_GROWTH, MAX_TEXT, Address
 from higlass_plugin.registry.breakpoints import Breakpoint
 from higlass_plugin.tiles import JsonObject
@@ -16,19 +14,13 @@ from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.changes import Adjacency, Change, Contig, Edit
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.source import SequenceSource
-from orca_cool.variants import changes_of_haplotype, parse_edits, read_variants
+from orca_cool.variants import changes_of_haplotype, parse_edits
 from orca_cool.variants.budget import Budget
 
 #: Segments that an edited genome may have, all contigs together; parts of sequences and copies that
 #: its edits may name; seconds of processor time that they may take to read, which none within the
 #: other limits has been seen to need.
 MAX_SEGMENTS, MAX_PIECES, MAX_SECONDS = 20_000, 4_000, 2.0
-#: Different names in the columns FILTER, INFO and FORMAT of lines of VCF: for each that the
-#: header does not define htslib takes longer than for the one before.
-MAX_FIELDS = 300
-
-#: Put before lines of VCF that have no header.
-_VCF_HEADER = "##fileformat=VCFv4.3\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
 
 
 @dataclass
@@ -158,37 +150,10 @@ def _changes_of_vcf(
 ) -> tuple[list[Change], list[str]]:
     """The changes that lines of VCF make, and messages on variants that cannot be used.
 
-    All variants are made on one copy, whatever their genotypes. The lines need no header, and may
-    have spaces instead of tabs.
+    All variants are made on one copy, whatever their genotypes.
     """
-    lines = text.replace("\r\n", "\n").strip("\n")
-    if not lines.startswith("#"):
-        # typed and pasted lines have often lost their tabs
-        lines = _VCF_HEADER + "\n".join(
-            "\t".join(line.split(None, 7)) for line in lines.split("\n") if line.strip()
-        )
-    rows = [line for line in lines.split("\n") if line.strip() and not line.startswith("#")]
-    cells = [line.split("\t", 9) for line in rows]
-    budget.spend(changes=sum(1 + alts.count(",") for row in cells for alts in row[4:5]))
-    fields = {f.partition("=")[0] for row in cells for c in row[6:9] for f in re.split("[;:]", c)}
-    if len(fields) > MAX_FIELDS:
-        raise EditError(
-            f"the VCF lines have {len(fields):,} different FILTER, INFO and FORMAT fields; at most "
-            f"{MAX_FIELDS} are read; leave out those that say nothing of the variants"
-        )
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "lines.vcf"
-        path.write_text(lines + "\n", encoding="utf-8", errors="replace")
-        try:
-            return changes_of_haplotype(
-                (replace(v, alleles=(1,), phased=True) for v in read_variants(path, source)), 1
-            )
-        except EditError as error:
-            raise EditError(
-                str(error)
-                .replace(repr(str(path)), "the VCF text")
-                .replace(str(path), "the VCF text")
-            ) from error
+    found = variants_of_text(text, source, budget)
+    return changes_of_haplotype((replace(v, alleles=(1,), phased=True) for v in found), 1)
 
 
 def short_name(address: Address, changes: Sequence[Change]) -> str:

@@ -5,6 +5,7 @@ they are the ones on the screen.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,13 +16,15 @@ from higlass_plugin.tiles import TILE_BINS, VECTOR_BINS, Axis, JsonObject, dense
 from higlass_plugin.tilesets.base import COMPUTING, Tileset
 from orca_cool.errors import OrcaCoolError
 from orca_cool.genome.regions import Region, few, n_bins, parse_region
-from orca_cool.maps.metrics import moments, scc
+from orca_cool.maps.metrics import Moments, smooth
 
 if TYPE_CHECKING:
     from higlass_plugin.registry.tilesets import TilesetRegistry
 
-#: Bins that a region may have along a side: more than a screen shows.
-MAX_BINS = 1024
+#: Bins that a region may have along a side, of a map and of a track: more than a screen shows.
+MAX_BINS, MAX_TRACK_BINS = 2048, 16_384
+#: Regions that are compared together: the chromosomes of a view.
+MAX_REGIONS = 64
 #: Bins by which HiCRep's maps are smoothed before they are compared, and bins from the diagonal
 #: that are left out of both correlations.
 SMOOTHED, NEAREST = 1, 2
@@ -40,17 +43,39 @@ class Seen:
     Attributes
     ----------
     tileset : whose values they are.
-    region : in bp, of whole bins but at the chromosome's end. resolution : bp per bin.
-    values : (n, n) float32 symmetric of a map: natural log of observed/expected, or of
-        alternate/reference; (n,) of a track. NaN where unknown.
-    frequency : (n, n) float32 contact frequency; None where the tileset has none.
+    region : along x, in bp, of whole bins but at the chromosome's end. resolution : bp per bin.
+    values : (rows, columns) float32 of a map: natural log of observed/expected, or of
+        alternate/reference, or what ``transform`` says; (columns,) of a track. NaN where unknown.
+    frequency : (rows, columns) float32 contact frequency; None where the tileset has none.
+    rows : the region along y; the same as ``region`` unless the two axes look at two places.
+    transform : the kind of value that was asked for by name; "" if none was.
     """
 
     tileset: Tileset
     region: Region
     resolution: int
     values: np.ndarray
-    frequency: np.ndarray | None = None
+    frequency: np.ndarray | None
+    rows: Region
+    transform: str = ""
+
+    def bins(self) -> tuple[np.ndarray, np.ndarray]:
+        """(rows,) and (columns,) numbers of the bins of a map along y and x, from the start of
+        their chromosomes.
+        """
+        height, width = self.values.shape
+        y, x = (where.start // self.resolution for where in (self.rows, self.region))
+        return y + np.arange(height), x + np.arange(width)
+
+    def once(self) -> np.ndarray:
+        """(rows, columns) bool: every pair of bins that is seen, once. Of one that is seen on both
+        sides of the diagonal it is the pixel above that.
+        """
+        i, j = self.bins()
+        if self.rows.chrom != self.region.chrom:
+            return np.ones(self.values.shape, bool)
+        twice = np.isin(i, j)[:, None] & np.isin(j, i) & (i[:, None] > j)
+        return ~twice
 
 
 def seen(
@@ -61,6 +86,8 @@ def seen(
     *,
     wait: float,
     client: Client,
+    rows: str = "",
+    transform: str = "",
 ) -> Seen:
     """The values of a tileset in a region.
 
@@ -70,6 +97,9 @@ def seen(
     resolution : bp per bin, one of the tileset's own.
     wait : seconds to wait for tiles that are not computed yet.
     client : who asks.
+    rows : the region along y of a map; "" for the same.
+    transform : one of the tileset's kinds of value; "" for log observed/expected and contact
+        frequency where it has both, else for its first.
 
     Raises
     ------
@@ -86,70 +116,111 @@ def seen(
     if not sizes or resolution not in levels:
         have = few([f"{r:,}" for r in levels], 12) if levels and sizes else "none in bp"
         raise OrcaCoolError(f"{tileset.name!r} has no bins of {resolution:,} bp; it has: {have}")
-    asked = parse_region(region, sizes)
-    first, last = asked.start // resolution, n_bins(asked.end, resolution)
-    if last - first > MAX_BINS:
-        raise OrcaCoolError(
-            f"{asked} has {last - first:,} bins of {resolution:,} bp; at most {MAX_BINS:,} are "
-            f"given at once"
-        )
-    whole = Region(asked.chrom, first * resolution, min(last * resolution, sizes[asked.chrom]))
-    begin = Axis(sizes).offsets[asked.chrom] // resolution
-    pixels = np.arange(begin + first, begin + last)
-    zoom = len(levels) - 1 - levels.index(resolution)  # zoom level 0 is the coarsest
     kinds = {t["value"] for t in info.get("transforms", ())}
+    if transform and transform not in kinds:
+        have = few(sorted(kinds), 12) or "none"
+        raise OrcaCoolError(f"{tileset.name!r} has no values {transform[:40]!r}; it has: {have}")
     flat = tileset.datatype != "matrix"
+    most = MAX_TRACK_BINS if flat else MAX_BINS
+    along = _Side(region, sizes, resolution, most)
+    down = along if flat or not rows else _Side(rows, sizes, resolution, most)
+    zoom = len(levels) - 1 - levels.index(resolution)  # zoom level 0 is the coarsest
 
-    def read(transform: str | None) -> np.ndarray:
-        end = "" if transform is None else f".{transform}"
-        made = _vector if flat else _square
-        return made(registry, f"{uid}.{zoom}", end, pixels, wait, client)
+    def read(kind: str) -> np.ndarray:
+        start, end = f"{uid}.{zoom}", f".{kind}" if kind else ""
+        if flat:
+            return _vector(registry, start, end, along.pixels, wait, client)
+        return _rectangle(registry, start, end, down.pixels, along.pixels, wait, client)
 
-    if flat or not {"logoe", "weight"} <= kinds:
-        return Seen(tileset, whole, resolution, read(None))
-    return Seen(tileset, whole, resolution, read("logoe"), read("weight"))
+    about = tileset, along.region, resolution
+    if transform or flat or not {"logoe", "weight"} <= kinds:
+        return Seen(*about, read(transform), None, down.region, transform)
+    return Seen(*about, read("logoe"), read("weight"), down.region)
 
 
-def compared(one: Seen, other: Seen) -> JsonObject:
-    """How well two maps of one region agree.
+class _Side:
+    """The bins that a region touches: the region widened to them, and their pixels on the axis."""
+
+    def __init__(self, text: str, sizes: dict[str, int], resolution: int, most: int):
+        asked = parse_region(text, sizes)
+        first, last = asked.start // resolution, n_bins(asked.end, resolution)
+        if last - first > most:
+            raise OrcaCoolError(
+                f"{asked} has {last - first:,} bins of {resolution:,} bp; at most {most:,} are "
+                f"given at once"
+            )
+        end = min(last * resolution, sizes[asked.chrom])
+        self.region = Region(asked.chrom, first * resolution, end)
+        begin = Axis(sizes).offsets[asked.chrom] // resolution
+        self.pixels = np.arange(begin + first, begin + last)
+
+
+def compared(pairs: Sequence[tuple[Seen, Seen]]) -> JsonObject:
+    """How well two maps agree where they are seen.
+
+    Parameters
+    ----------
+    pairs : both maps in each region that is seen, of one resolution.
 
     Returns
     -------
-    ``r`` : Pearson's r of the values, from NEAREST bins off the diagonal on; ``scc`` : HiCRep's
-    stratum-adjusted correlation, smoothed by SMOOTHED bins; ``pixels`` : how many are known in
-    both. A number that cannot be told is None.
+    ``r`` : Pearson's r of the values, from NEAREST bins off the diagonal on; ``r_at_distance`` : of
+    the same after the mean of each distance is subtracted from both; ``scc`` : HiCRep's
+    stratum-adjusted correlation, smoothed by SMOOTHED bins; ``pixels`` : the pairs of bins that are
+    known in both, each counted once. A number that cannot be told is None.
     """
-    if one.values.ndim != 2 or one.values.shape != other.values.shape:
-        raise OrcaCoolError(
-            f"{one.tileset.name!r} and {other.tileset.name!r} are not two maps of the same bins"
-        )
-    a, b = one.values.astype(float), other.values.astype(float)
-    found = moments(a, b, NEAREST)
-    numbers = {"r": found.r(), "scc": scc(a, b, SMOOTHED, NEAREST)}
+    values, smoothed = Moments(MAX_BINS), Moments(MAX_BINS)
+    for one, other in pairs:
+        if one.values.ndim != 2 or one.values.shape != other.values.shape:
+            raise OrcaCoolError(
+                f"{one.tileset.name!r} and {other.tileset.name!r} are not two maps of the same bins"
+            )
+        if one.rows.chrom != one.region.chrom:
+            raise OrcaCoolError(
+                f"{one.rows} and {one.region} are two chromosomes; maps are compared within one"
+            )
+        i, j = one.bins()
+        distance = np.abs(np.subtract.outer(i, j))
+        use = one.once() & (distance >= NEAREST)
+        a, b = one.values.astype(float), other.values.astype(float)
+        for sums, x, y in ((values, a, b), (smoothed, smooth(a, SMOOTHED), smooth(b, SMOOTHED))):
+            known = use & np.isfinite(x) & np.isfinite(y)
+            sums.add(x[known], y[known], np.minimum(distance[known], MAX_BINS - 1))
+    numbers = {"r": values.r(), "r_at_distance": values.within(), "scc": smoothed.scc()}
     return {
-        "region": str(one.region),
-        "resolution": one.resolution,
-        "pixels": found.pixels,
+        "regions": [[str(one.region), str(one.rows)] for one, _ in pairs],
+        "resolution": pairs[0][0].resolution,
+        "pixels": values.pixels,
         **{name: float(x) if math.isfinite(x) else None for name, x in numbers.items()},
     }
 
 
-def _square(
-    registry: TilesetRegistry, start: str, end: str, pixels: np.ndarray, wait: float, client: Client
+def _rectangle(
+    registry: TilesetRegistry,
+    start: str,
+    end: str,
+    rows: np.ndarray,
+    columns: np.ndarray,
+    wait: float,
+    client: Client,
 ) -> np.ndarray:
-    """(n, n) values at pixels of the axis, of the tiles on and above the diagonal."""
-    numbers = np.unique(pixels // TILE_BINS).tolist()
-    ids = {(x, y): f"{start}.{x}.{y}{end}" for x in numbers for y in numbers if x <= y}
+    """(rows, columns) values at pixels of the axis, of the tiles on and above the diagonal."""
+    along, down = (np.unique(pixels // TILE_BINS).tolist() for pixels in (columns, rows))
+    ids = {
+        (x, y): f"{start}.{x}.{y}{end}"
+        for x, y in sorted({(min(x, y), max(x, y)) for x in along for y in down})
+    }
     tiles = _tiles(registry, list(ids.values()), wait, client)
-    out = np.empty((len(pixels), len(pixels)), np.float32)
-    for (x, y), text in ids.items():
-        tile = tiles[text].reshape(TILE_BINS, TILE_BINS)
-        if x == y:  # of such a tile clodius gives the lower triangle
-            tile = np.where(np.tri(TILE_BINS, dtype=bool), tile, tile.T)
-        rows, columns = (np.flatnonzero(pixels // TILE_BINS == number) for number in (y, x))
-        part = tile[np.ix_(pixels[rows] % TILE_BINS, pixels[columns] % TILE_BINS)]
-        out[np.ix_(rows, columns)] = part
-        out[np.ix_(columns, rows)] = part.T
+    out = np.empty((len(rows), len(columns)), np.float32)
+    for y in down:
+        for x in along:
+            tile = tiles[ids[min(x, y), max(x, y)]].reshape(TILE_BINS, TILE_BINS)
+            if x == y:  # of such a tile clodius gives the lower triangle
+                tile = np.where(np.tri(TILE_BINS, dtype=bool), tile, tile.T)
+            elif x > y:
+                tile = tile.T
+            i, j = (np.flatnonzero(p // TILE_BINS == n) for p, n in ((rows, y), (columns, x)))
+            out[np.ix_(i, j)] = tile[np.ix_(rows[i] % TILE_BINS, columns[j] % TILE_BINS)]
     return out
 
 

@@ -20,18 +20,12 @@ from higlass_plugin.compute.scheduler import Scheduler
 from higlass_plugin.compute.shares import NOBODY, Client
 from higlass_plugin.compute.workers import units_at_once
 from higlass_plugin.files.tileset import FileTileset
-from higlass_plugin.registry.address import (
-    DIVIDED,
-    Address,
-    UrlError,
-    parse_divided,
-    parse_url,
-    tidy,
-)
+from higlass_plugin.registry.address import PAIRS, Address, UrlError, parse_pair, parse_url, tidy
 from higlass_plugin.registry.attributions import Attributions
 from higlass_plugin.registry.edited_genomes import EditedGenomes, OpenEdit, open_edit
 from higlass_plugin.registry.edits import EditedView
 from higlass_plugin.registry.limits import Limits
+from higlass_plugin.registry.pairs import tileset_of_two
 from higlass_plugin.registry.predicted_tilesets import (
     addresses_of_edit,
     addresses_of_reference,
@@ -43,8 +37,7 @@ from higlass_plugin.registry.status import metrics, status
 from higlass_plugin.registry.tiles import progress, tiles
 from higlass_plugin.tiles import JsonObject, UnknownTileset
 from higlass_plugin.tilesets.base import ModelTileset, Tileset
-from higlass_plugin.tilesets.division import DivisionTileset
-from higlass_plugin.tilesets.measured import RatioTileset
+from higlass_plugin.tilesets.measured import ExpectedUnit, RatioTileset
 from orca_cool.errors import OrcaCoolError
 from orca_cool.genome.source import SequenceSource
 from orca_cool.model.window_model import WindowModel
@@ -144,7 +137,8 @@ class TilesetRegistry:
             if self.scheduler is None:
                 size = units_at_once(next(iter(engines.values())), len(self.processes))
                 about = self.units, self.results, size, self.urgent, self.processes
-                self.scheduler = Scheduler(*about)
+                self.scheduler = Scheduler(*about, elsewhere=(ExpectedUnit,))
+                self._measuring.after = self.scheduler.look_again
             self.served.add(name, genome, engines, assembly, self.roots, self.urgent)
             for n, cell_type in enumerate(engines):
                 own = Address(name, genome, cell_type=cell_type)
@@ -185,8 +179,8 @@ class TilesetRegistry:
     def open_url(
         self, url: str, coord_system: str | None = None, *, guest: bool = False
     ) -> Tileset:
-        """The tileset of an ``orca://`` or a ``divided://`` URL; edited genomes that it names are
-        opened if they are not open.
+        """The tileset of an ``orca://``, a ``divided://`` or a ``compared://`` URL; edited genomes
+        that it names are opened if they are not open.
 
         Parameters
         ----------
@@ -201,10 +195,10 @@ class TilesetRegistry:
         EditError
             If its edits cannot be made.
         NotDivisible
-            If maps that are to be divided cannot be brought to one grid of bins.
+            If two maps cannot be brought to one grid of bins.
         """
-        if url.startswith(DIVIDED):
-            return self._open_division(url, guest)
+        if url.startswith(PAIRS):
+            return self._open_pair(url, guest)
         address = self.served.canonical(parse_url(url))
         base = self.served.predicted(address)
         if address.track == "profile" and address.profile not in base.engine.spec.profiles:
@@ -223,19 +217,18 @@ class TilesetRegistry:
             )
         return tileset
 
-    def _open_division(self, url: str, guest: bool) -> Tileset:
-        """The tileset of a ``divided://`` URL."""
-        maps = [
+    def _open_pair(self, url: str, guest: bool) -> Tileset:
+        """The tileset of the URL of two maps."""
+        one, other = (
             self.open_url(text, guest=guest) if text.startswith("orca://") else self[text]
-            for text in parse_divided(url)
-        ]
+            for text in parse_pair(url)
+        )
         with self._lock:
-            uid = self._state.uid(f"divided {maps[0].uid} {maps[1].uid}")
+            uid = self._state.uid(f"{url.partition('://')[0]} {one.uid} {other.uid}")
             if uid not in self.tilesets:
-                predicted = any(isinstance(tileset, ModelTileset) for tileset in maps)
-                scheduler = (self.scheduler if predicted else None) or self._measuring
-                self.tilesets[uid] = DivisionTileset(maps[0], maps[1], scheduler, uid)
-                self.edits.add_tileset(maps, uid)
+                about = self.scheduler, self._measuring, uid
+                self.tilesets[uid] = tileset_of_two(url, one, other, *about)
+                self.edits.add_tileset((one, other), uid)
             return self.tilesets[uid]
 
     def _open_tileset(

@@ -8,15 +8,26 @@ import io
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
 
 from flask import Response, request, send_file
 
-from higlass_plugin.registry.seen import Seen, compared, seen
+from higlass_plugin.registry.scores import scores
+from higlass_plugin.registry.seen import MAX_REGIONS, Seen, compared, seen
 from higlass_plugin.registry.tilesets import TilesetRegistry
 from higlass_plugin.registry.why import questions
 from higlass_plugin.server import downloads
-from higlass_plugin.server.http import RequestError, client, json_response, number_argument
+from higlass_plugin.server.citations import citations
+from higlass_plugin.server.http import (
+    RequestError,
+    client,
+    json_body,
+    json_response,
+    number_argument,
+    require_object,
+    text_field,
+)
 from higlass_plugin.server.places import Places
 from higlass_plugin.tilesets.base import ModelTileset
 from orca_cool.genome.regions import parse_region
@@ -26,6 +37,8 @@ from orca_cool.genome.source import codes_to_letters
 WAIT = 5.0
 #: Letters of sequence that a request gets.
 MAX_LETTERS = 10_000
+#: Texts of variants that a request gets the scores of.
+MAX_SCORED = 32
 #: Requests of one address that are answered at once.
 MAX_AT_ONCE = 4
 
@@ -44,11 +57,13 @@ class Analysis:
 
     def download(self) -> Response:
         """``?d=UID&region=chrII:200,000-300,000&resolution=2000&format=npz``: the values of a
-        tileset as a file (:mod:`higlass_plugin.server.downloads`). 503 while tiles of it are being
-        computed: ask again.
+        tileset as a file (:mod:`higlass_plugin.server.downloads`). ``rows`` is the region along y
+        where that is another one, ``value`` one of the tileset's kinds of value. 503 while tiles of
+        it are being computed: ask again.
         """
         with self._place(), tempfile.TemporaryDirectory() as folder:
-            found = self._seen("d")
+            given = (request.args.get(name, "") for name in ("region", "rows", "value"))
+            found = self._seen("d", *given)
             path = downloads.write(found, request.args.get("format", "npz"), Path(folder))
             data = io.BytesIO(path.read_bytes())
         return send_file(
@@ -60,10 +75,52 @@ class Analysis:
 
     def compare(self) -> Response:
         """``?a=UID&b=UID&region=REGION&resolution=BP``: Pearson's r and HiCRep's SCC of two maps
-        (:func:`higlass_plugin.registry.seen.compared`).
+        (:func:`higlass_plugin.registry.seen.compared`), with ``d=UID`` in the place of both those
+        of a prediction against a measured map. ``region`` may be repeated, for each chromosome that
+        is seen, and so may ``rows``, the same along y where that is another place.
         """
+        regions, rows = request.args.getlist("region"), request.args.getlist("rows")
+        if not 0 < len(regions) <= MAX_REGIONS or len(rows) not in (0, len(regions)):
+            raise RequestError(
+                f"there are {len(regions)} regions and {len(rows)} rows; 1 to {MAX_REGIONS} "
+                f"regions are compared, with rows for all of them or for none"
+            )
+        both = [("a", ""), ("b", "")]
+        if "d" in request.args:
+            both = [("d", "predicted-logoe"), ("d", "measured-logoe")]
         with self._place():
-            return json_response(compared(self._seen("a"), self._seen("b")))
+            one, other = (
+                [
+                    self._seen(name, region, along, transform)
+                    for region, along in zip_longest(regions, rows, fillvalue="")
+                ]
+                for name, transform in both
+            )
+            return json_response(compared(list(zip(one, other))))
+
+    def scores(self) -> Response:
+        """``POST {vcf: [LINE, ...], model, genome, cell_type}``: the scores of variants, which are
+        computed meanwhile (:func:`higlass_plugin.registry.scores.scores`). Ask again for those
+        that are being computed; what nobody asks for any more is dropped after a minute.
+        """
+        body = require_object(json_body())
+        texts = body.get("vcf")
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            raise RequestError("'vcf' is not a list of texts")
+        if len(texts) > MAX_SCORED:
+            raise RequestError(
+                f"'vcf' has {len(texts):,} texts; {MAX_SCORED} are scored for one request"
+            )
+        names = {key: text_field(body, key) for key in ("model", "genome", "cell_type")}
+        with self._place():
+            return json_response(scores(self.registry, texts, client(), **names))
+
+    def cite(self) -> Response:
+        """``?model=NAME&genome=NAME&cell_type=NAME``: what to cite
+        (:func:`higlass_plugin.server.citations.citations`).
+        """
+        names = (request.args.get(name) for name in ("model", "genome", "cell_type"))
+        return json_response(citations(self.registry, *names))
 
     def questions(self) -> Response:
         """``?d=UID&first=chrII:238,265&second=chrII:302,000&resolution=BP``: what can be asked of a
@@ -92,14 +149,16 @@ class Analysis:
         letters = codes_to_letters(codes).decode("ascii")
         return json_response({"region": str(region), "letters": letters})
 
-    def _seen(self, name: str) -> Seen:
+    def _seen(self, name: str, region: str, rows: str, transform: str) -> Seen:
         return seen(
             self.registry,
             request.args.get(name, ""),
-            request.args.get("region", ""),
+            region,
             number_argument("resolution", 0),
             wait=WAIT,
             client=client(),
+            rows=rows,
+            transform=transform,
         )
 
     @contextmanager

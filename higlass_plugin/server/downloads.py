@@ -17,22 +17,22 @@ import numpy as np
 import pandas as pd
 
 from higlass_plugin.compute.predicted import PredictedGenome
-from higlass_plugin.registry.seen import Seen
+from higlass_plugin.registry.seen import MAX_BINS, Seen
+from higlass_plugin.server.citations import CITATION
 from higlass_plugin.tilesets.base import ModelTileset
-from orca_cool import __version__
 from orca_cool.errors import OutputError
+from orca_cool.genome.regions import Region, n_bins
 from orca_cool.maps.bigwig import writing_bigwig
 from orca_cool.maps.contact_map import ContactMap
 
-#: What to cite with the numbers.
-CITATION = (
-    f"orca-cool {__version__}; Orca: Zhou, Nature Genetics 54, 725-734 (2022), "
-    f"doi:10.1038/s41588-022-01065-4"
-)
+#: Bins along a side of a map that is written as a table, with a line for each pair.
+MAX_TABLE_BINS = 1024
 
 
 def _npz(seen: Seen, path: Path) -> None:
-    """Arrays ``values`` and, of a contact map, ``frequency``; ``metadata`` is JSON."""
+    """Arrays ``values`` and, of a contact map, ``frequency``; ``metadata`` is JSON. Rows lie along
+    y, columns along x.
+    """
     arrays: dict[str, Any] = {"values": seen.values, "metadata": np.array(json.dumps(about(seen)))}
     if seen.frequency is not None:
         arrays["frequency"] = seen.frequency
@@ -45,16 +45,26 @@ def _table(seen: Seen, path: Path) -> None:
     upper triangle), of a track one for each bin.
     """
     region, resolution = seen.region, seen.resolution
-    start = np.arange(region.start, region.end, resolution)
-    end = np.minimum(start + resolution, region.end)
     if seen.values.ndim == 1:
+        start = np.arange(region.start, region.end, resolution)
+        end = np.minimum(start + resolution, region.end)
         known = np.isfinite(seen.values)
         table = pd.DataFrame({"chrom": region.chrom, "start": start, "end": end})
         table = table.assign(value=seen.values)[known]
     else:
-        i, j = np.nonzero(np.triu(np.isfinite(seen.values)))
-        one = {"chrom1": region.chrom, "start1": start[i], "end1": end[i]}
-        two = {"chrom2": region.chrom, "start2": start[j], "end2": end[j]}
+        i, j = np.nonzero(np.isfinite(seen.values) & seen.once())
+        if max(seen.values.shape) > MAX_TABLE_BINS:
+            raise OutputError(
+                f"a table of {' x '.join(f'{n:,}' for n in seen.values.shape)} bins would be very "
+                f"large; take .npz, or look at {MAX_TABLE_BINS:,} bins or fewer"
+            )
+        sides = [_bins_of(seen.rows, seen, i), _bins_of(region, seen, j)]
+        if region.chrom == seen.rows.chrom:  # the first bin of a pair is the one that comes first
+            swap = sides[0]["start"] > sides[1]["start"]
+            sides = [
+                {key: np.where(swap, b[key], a[key]) for key in a} for a, b in (sides, sides[::-1])
+            ]
+        one, two = ({f"{k}{n}": v for k, v in side.items()} for n, side in enumerate(sides, 1))
         values = {_value_name(seen): seen.values[i, j]}
         if seen.frequency is not None:
             values["contact_frequency"] = seen.frequency[i, j]
@@ -63,12 +73,47 @@ def _table(seen: Seen, path: Path) -> None:
     path.write_text(lines + table.to_csv(sep="\t", index=False, float_format="%.6g"))
 
 
+def _bins_of(region: Region, seen: Seen, numbers: np.ndarray) -> dict[str, Any]:
+    """Chromosome, start and end of bins of a region, by their numbers in it."""
+    start = region.start + numbers * seen.resolution
+    end = np.minimum(start + seen.resolution, region.end)
+    return {"chrom": np.full(len(numbers), region.chrom), "start": start, "end": end}
+
+
+def _square(seen: Seen) -> tuple[np.ndarray, Region]:
+    """(n, n) values of the square about the diagonal that holds what is seen, NaN where nothing is
+    seen; and its region.
+    """
+    if seen.rows == seen.region:
+        return seen.values, seen.region
+    if seen.rows.chrom != seen.region.chrom:
+        raise OutputError(
+            f"{seen.rows} and {seen.region} are two chromosomes; a .cool is written of one"
+        )
+    start, end = (
+        choose(getattr(seen.rows, side), getattr(seen.region, side))
+        for choose, side in ((min, "start"), (max, "end"))
+    )
+    n = n_bins(end - start, seen.resolution)
+    if n > MAX_BINS:
+        raise OutputError(
+            f"from {seen.rows} to {seen.region} there are {n:,} bins; a .cool has at most "
+            f"{MAX_BINS:,}: take .npz, or look nearer to the diagonal"
+        )
+    out = np.full((n, n), np.nan, np.float32)
+    i, j = (bins - start // seen.resolution for bins in seen.bins())
+    out[np.ix_(i, j)] = seen.values
+    out[np.ix_(j, i)] = np.where(np.isfinite(seen.values.T), seen.values.T, out[np.ix_(j, i)])
+    return out, Region(seen.region.chrom, start, end)
+
+
 def _cool(seen: Seen, path: Path) -> None:
     predicted, sizes = _predicted(seen)
-    n = len(seen.values)
+    values, region = _square(seen)
+    n = len(values)
     level = predicted.level(seen.resolution).cis  # with eps, which is then 0
     distance = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
-    contacts = ContactMap(seen.values, level[distance], 0.0, seen.region, seen.resolution)
+    contacts = ContactMap(values, level[distance], 0.0, region, seen.resolution)
     assembly = seen.tileset.coord_system
     contacts.to_cooler(path, chromsizes=sizes, assembly=assembly, force=True)
 
@@ -116,8 +161,11 @@ def write(seen: Seen, kind: str, folder: Path) -> Path:
     if kind not in formats:
         what = "a map" if seen.values.ndim == 2 else "a track"
         raise OutputError(f"format {kind[:20]!r} of {what}: there are {', '.join(formats)}")
-    region = seen.region
-    path = folder / f"{region.chrom}_{region.start}_{region.end}_{seen.resolution}.{kind}"
+    region, rows = seen.region, seen.rows
+    name = f"{region.chrom}_{region.start}_{region.end}"
+    if rows != region:
+        name += f"_x_{rows.chrom}_{rows.start}_{rows.end}"
+    path = folder / f"{name}_{seen.resolution}.{kind}"
     formats[kind](seen, path)
     return path
 
@@ -129,6 +177,7 @@ def about(seen: Seen) -> dict[str, str | int]:
         "address": seen.tileset.description,
         "assembly": seen.tileset.coord_system,
         "region": str(seen.region),
+        **({} if seen.rows == seen.region else {"rows": str(seen.rows)}),
         "bin_size": seen.resolution,
         "values": _value_name(seen),
         "cite": CITATION,
@@ -138,7 +187,7 @@ def about(seen: Seen) -> dict[str, str | int]:
 def _value_name(seen: Seen) -> str:
     if seen.frequency is not None:
         return "log_observed_over_expected"
-    return "value"
+    return seen.transform.replace("-", "_") or "value"
 
 
 def _predicted(seen: Seen) -> tuple[PredictedGenome, dict[str, int]]:

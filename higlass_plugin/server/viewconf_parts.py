@@ -33,6 +33,31 @@ VALUES: dict[str, JsonObject] = {
     },
 }
 
+#: The kinds of value of a prediction against a measured map, on bins of both: the name in the
+#: page's switch, what stands beside the colour scale, and how it is drawn.
+AGAINST: dict[str, JsonObject] = {
+    "against-both": {
+        "label": "predicted and measured, same bins",
+        "scale": "contact frequency",
+        "options": VALUES["weight"]["options"],
+    },
+    "against-difference": {
+        "label": "predicted - measured",
+        "scale": "predicted - measured (ln)",
+        "options": VALUES["logoe"]["options"],
+    },
+    "against-divided": {
+        "label": "predicted / measured",
+        "scale": "predicted / measured",
+        "options": {
+            **VALUES["logoe"]["options"],
+            "heatmapValueScaling": "log",
+            "valueScaleMin": 0.25,
+            "valueScaleMax": 4.0,
+        },
+    },
+}
+
 #: How files that lie along a chromosome are drawn, by datatype: type of track, height in pixels,
 #: options.
 LINEAR: dict[str, tuple[str, int, JsonObject]] = {

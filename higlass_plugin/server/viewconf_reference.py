@@ -6,11 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from higlass_plugin.compute.predicted import PredictedGenome
-from higlass_plugin.registry.address import Address
+from higlass_plugin.registry.address import Address, compared_url
 from higlass_plugin.registry.tilesets import TilesetRegistry
 from higlass_plugin.server.viewconf_parts import (
+    AGAINST,
     LINEAR,
     LOWER,
     MISSING,
@@ -24,11 +26,14 @@ from higlass_plugin.server.viewconf_parts import (
 )
 from higlass_plugin.tiles import TILE_BINS, Axis, JsonObject
 from higlass_plugin.tilesets.base import Tileset
+from higlass_plugin.tilesets.division import NotDivisible
 
 #: A genome up to this length is shown whole at first, bp.
 WHOLE_GENOME = 20_000_000
 
 REFERENCE = "reference"
+#: The halves of a view of both maps.
+PAIR = ("predicted", "measured")
 
 #: (view, track) that have one scale of values, by the name of what they show.
 Locked = dict[str, list[tuple[str, str]]]
@@ -75,6 +80,8 @@ def reference_view(registry: TilesetRegistry, server: str, shown: Address | None
     values = {value: found for value, found in values.items() if found["contents"]}
     first = next(reversed(values), None)
     value = "weight" if "weight" in values and measured is not None else first
+    against = _against(registry, server, prediction)
+    values |= against
 
     orca: JsonObject = {
         "role": REFERENCE,
@@ -105,7 +112,7 @@ def reference_view(registry: TilesetRegistry, server: str, shown: Address | None
             "center": [maps_track(values, value, orca)] if values else [],
         },
     }
-    locked = _locked(prediction is not None, zoom is not None)
+    locked = _locked(prediction is not None, zoom is not None, bool(against))
     chromsizes = dict(orca.get("chromsizes", ()))
     return ReferenceView(view, locked, value, orca.get("assembly", ""), chromsizes)
 
@@ -187,17 +194,64 @@ def _levels(predicted: PredictedGenome) -> list[list[int]]:
     return [[r, spec.window(r)] for r in sorted(predicted.assignment.resolutions, reverse=True)]
 
 
-def _locked(predicted: bool, comparable: bool) -> Locked:
+def _against(
+    registry: TilesetRegistry, server: str, prediction: Tileset | None
+) -> dict[str, JsonObject]:
+    """Kinds of value that show a prediction against the measured map; none where there are not
+    both, or they have no bins in common.
+    """
+    measured = registry.observed_over_expected
+    if prediction is None or measured is None:
+        return {}
+    url = compared_url(prediction.uid, measured.uid)
+    try:
+        tileset = registry.open_url(url)
+    except NotDivisible:
+        return {}
+    data = {"server": server, "url": url, "filetype": "orca", "coordSystem": tileset.coord_system}
+
+    def drawn(value: str, uid: str, transform: str, **options: Any) -> JsonObject:
+        own = {**AGAINST[value]["options"], "dataTransform": transform, **options}
+        return track("heatmap", uid, {"data": data}, options=own)
+
+    both = [
+        drawn(
+            "against-both",
+            f"{half}-against",
+            half,
+            name=f"{half}, bins of both",
+            extent=extent,
+            **at,
+        )
+        for half, extent, at in (
+            ("predicted", "upper-right", UPPER),
+            ("measured", "lower-left", LOWER),
+        )
+    ]
+    contents = {"against-both": both}
+    for kind in ("difference", "divided"):
+        value = f"against-{kind}"
+        name = f"{AGAINST[value]['label']}, bins of both"
+        contents[value] = [drawn(value, value, kind, name=name, extent="full", **UPPER)]
+    return {
+        value: {"label": about["label"], "scale": about["scale"], "contents": contents[value]}
+        for value, about in AGAINST.items()
+    }
+
+
+def _locked(predicted: bool, comparable: bool, against: bool) -> Locked:
     """The tracks that may share a scale.
 
     Parameters
     ----------
     predicted : there is a prediction.
     comparable : there is a measured map, which has bins of the prediction's size.
+    against : both are shown in bins of one size, too.
     """
-    halves = [name for name, there in (("predicted", predicted), ("measured", comparable)) if there]
+    halves = [name for name, there in zip(PAIR, (predicted, comparable)) if there]
     return {
         "orca-values": [(REFERENCE, f"{half}-weight") for half in halves],
+        "orca-against": [(REFERENCE, f"{half}-against") for half in PAIR] if against else [],
         "orca-insulation": [(REFERENCE, "insulation")] if predicted else [],
     }
 

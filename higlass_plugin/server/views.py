@@ -11,7 +11,7 @@ from pathlib import Path
 
 from flask import Response, g, request, send_from_directory
 
-from higlass_plugin.registry.address import DIVIDED, is_edited
+from higlass_plugin.registry.address import PAIRS, is_edited
 from higlass_plugin.registry.tiles import has_file
 from higlass_plugin.registry.tilesets import TilesetRegistry
 from higlass_plugin.server import viewconf
@@ -283,8 +283,8 @@ class Views:
 
     def register_url(self) -> Response:
         """``{fileurl, filetype: "orca", coordSystem}``: the uid of a prediction, or of one map
-        divided by another. No file is opened for it, whatever the URL is. Of an edit, it is for
-        those that may edit.
+        divided by another or compared with it. No file is opened for it, whatever the URL is. Of an
+        edit, it is for those that may edit.
         """
         body = require_object(json_body())
         url, filetype, coord_system = (
@@ -292,10 +292,11 @@ class Views:
         )
         if filetype not in (None, "orca"):
             raise RequestError(f"filetype {filetype[:MAX_TEXT]!r} cannot be registered; 'orca' can")
-        if url is None or not url.startswith(("orca://", DIVIDED)):
+        if url is None or not url.startswith(("orca://", *PAIRS)):
             raise RequestError(
                 f"url {(url or '')[:MAX_TEXT]!r} is not of the form "
-                f"orca://MODEL/GENOME?edit=... or divided://UID/UID; files are given with --with"
+                f"orca://MODEL/GENOME?edit=..., divided://UID/UID or compared://UID/UID; files are "
+                f"given with --with"
             )
         if is_edited(url):
             self.access.check_edits()

@@ -8,7 +8,7 @@ model and a measured map has its own, so the server divides them.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,7 +87,7 @@ def joined(values: np.ndarray, n: int) -> np.ndarray:
     return out
 
 
-class _Part:
+class Part:
     """The values that one map has for a tile of the comparison.
 
     Parameters
@@ -113,30 +113,33 @@ class _Part:
         if isinstance(tileset, MapTileset):
             self.plans = {
                 (x, y): tileset.plan_at(resolution, TileId("", tileset.uid, self.zoom, (x, y)))
-                for x, y in self._tiles()
+                for x, y in self.positions()
             }
 
-    def _pixels(self, bins: BinRange) -> np.ndarray:
+    def pixels(self, bins: BinRange) -> np.ndarray:
         """Where the map's own bins, of which a range of the comparison's is made, are drawn."""
-        size = self.axis.chromsizes[bins.chrom]
-        own = np.arange(bins.first * self.n, min(bins.last * self.n, -(-size // self.resolution)))
-        return own + self.axis.offsets[bins.chrom] // self.resolution
+        return self.own_bins(bins) + self.axis.offsets[bins.chrom] // self.resolution
 
-    def _tiles(self) -> Iterator[tuple[int, int]]:
+    def own_bins(self, bins: BinRange) -> np.ndarray:
+        """The numbers of the map's own bins of which a range of the comparison's is made."""
+        size = self.axis.chromsizes[bins.chrom]
+        return np.arange(bins.first * self.n, min(bins.last * self.n, -(-size // self.resolution)))
+
+    def positions(self) -> Iterator[tuple[int, int]]:
         """Positions of the map's tiles that are needed, none below the diagonal."""
         along = [
-            {int(t) for bins in ranges for t in np.unique(self._pixels(bins) // TILE_BINS)}
+            {int(t) for bins in ranges for t in np.unique(self.pixels(bins) // TILE_BINS)}
             for ranges in (self.rows, self.columns)
         ]
         yield from sorted({(min(x, y), max(x, y)) for y in along[0] for x in along[1]})
 
     def values(self, lookup: Lookup) -> np.ndarray:
         """(256, 256) float32 contact frequency of the comparison's bins."""
-        tiles = {position: self._tile(*position, lookup) for position in self._tiles()}
+        tiles = {position: self._tile(*position, lookup) for position in self.positions()}
         out = np.full((TILE_BINS, TILE_BINS), np.nan, np.float32)
         for a in self.rows:
             for b in self.columns:
-                own = _gather(tiles, self._pixels(a), self._pixels(b))
+                own = gather(tiles, self.pixels(a), self.pixels(b))
                 made = joined(own, self.n)
                 # a map whose chromosome is some bp shorter may lack the last bin
                 rows, columns = made.shape
@@ -150,8 +153,8 @@ class _Part:
         return tile_values(self.tileset, self.zoom, x, y, "weight")
 
 
-def _gather(
-    tiles: dict[tuple[int, int], np.ndarray], rows: np.ndarray, columns: np.ndarray
+def gather(
+    tiles: Mapping[tuple[int, int], np.ndarray], rows: np.ndarray, columns: np.ndarray
 ) -> np.ndarray:
     """(rows, columns) values at pixels of a map, of tiles on and above the diagonal."""
     out = np.empty((len(rows), len(columns)), np.float32)
@@ -168,7 +171,7 @@ class _DivisionPlan(TilePlan):
     """The plan of a tile of the comparison; its values are (256, 256)."""
 
     key: tuple[Hashable, ...]
-    parts: tuple[_Part, _Part]
+    parts: tuple[Part, Part]
 
     def units(self) -> list[Unit]:
         return dependencies_first(
@@ -234,7 +237,7 @@ class DivisionTileset(ComputedTileset):
         x, y = tile.position
         columns, rows = (self.axis.bin_ranges(resolution, t, TILE_BINS) for t in (x, y))
         first, second = (
-            _Part(tileset, axis, own, resolution // own, rows, columns)
+            Part(tileset, axis, own, resolution // own, rows, columns)
             for tileset, axis, own in zip(self.maps, self.axes, self.grid[resolution])
         )
         return _DivisionPlan((self.uid, resolution, tile.position), (first, second))

@@ -16,7 +16,7 @@ from higlass_plugin.compute.scheduler import Scheduler
 from higlass_plugin.compute.units import Unit
 from higlass_plugin.files.contact_maps import dense_values
 from higlass_plugin.files.tileset import FileTileset
-from higlass_plugin.tiles import TILE_BINS, Axis, BinRange, TileId
+from higlass_plugin.tiles import TILE_BINS, Axis, BinRange, TileError, TileId
 from higlass_plugin.tilesets.base import ComputedTileset, Tileset
 from orca_cool.errors import OrcaCoolError
 from orca_cool.files import atomic_path
@@ -90,9 +90,7 @@ class _RatioPlan(TilePlan):
         self, key: tuple[Hashable, ...], tileset: RatioTileset, resolution: int, tile: TileId
     ):
         self.key, self.tileset, self.resolution, self.tile = key, tileset, resolution, tile
-        self.unit = ExpectedUnit(
-            tileset.path, resolution, tileset.folder, tileset.file.clr_weight_name
-        )
+        self.unit = tileset.expected(resolution)
 
     def units(self) -> list[Unit]:
         return [self.unit]
@@ -114,6 +112,23 @@ class _RatioPlan(TilePlan):
 
     def preview(self, lookup: Lookup) -> np.ndarray:
         return np.full((TILE_BINS, TILE_BINS), np.nan, np.float32)
+
+
+class _ExpectedPlan(TilePlan):
+    """What is expected at a level of a map, measured where no tile of it is asked for."""
+
+    def __init__(self, unit: ExpectedUnit, key: tuple[Hashable, ...]):
+        self.unit, self.key = unit, key
+
+    def units(self) -> list[Unit]:
+        return [self.unit]
+
+    def build(self, lookup: Lookup) -> tuple[np.ndarray, int]:
+        values: np.ndarray = lookup(self.unit)
+        return values, values.nbytes
+
+    def preview(self, lookup: Lookup) -> np.ndarray:
+        return np.empty(0)
 
 
 def _log_ratio(values: np.ndarray, expected: np.ndarray, a: BinRange, b: BinRange) -> np.ndarray:
@@ -165,6 +180,21 @@ class RatioTileset(ComputedTileset):
         self.file, self.path, self.folder = file, path, folder
         balanced = any(t["value"] == "weight" for t in info.get("transforms", ()))
         self.transform = "weight" if balanced else "none"
+
+    def expected(self, resolution: int) -> ExpectedUnit:
+        """The unit that measures what is expected at a level of the map."""
+        return ExpectedUnit(self.path, resolution, self.folder, self.file.clr_weight_name)
+
+    def want_expected(self, resolution: int) -> None:
+        """Have the expected of a level measured, if it has not been; TileError if it cannot be."""
+        unit = self.expected(resolution)
+        plan = _ExpectedPlan(unit, (self.uid, "expected", resolution))
+        if unit in self.scheduler.units:
+            return
+        if (message := self.scheduler.error(plan.key)) is not None:
+            raise TileError(message)
+        self.scheduler.results.discard(plan.key)  # what it was made of is gone
+        self.scheduler.want([(plan, 0.0)])
 
     def plan_at(self, resolution: int, tile: TileId) -> TilePlan:
         return _RatioPlan((self.uid, resolution, tile.position), self, resolution, tile)

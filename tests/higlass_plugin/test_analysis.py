@@ -174,7 +174,7 @@ def test_large_regions_other_pages_and_crowds_are_refused(client, registry, monk
     monkeypatch.setattr("higlass_plugin.registry.seen.MAX_BINS", 300)
     told = client.get("/api/v1/download/", query_string=given).get_json()["error"]
     assert told == "a:0-14,810 has 371 bins of 40 bp; at most 300 are given at once"
-    assert MAX_BINS == 1024
+    assert MAX_BINS == 2048
     foreign = {"Origin": "https://elsewhere.example"}
     for path in ("download", "compare", "questions"):
         answer = client.get(f"/api/v1/{path}/", query_string=given, headers=foreign)
@@ -230,6 +230,87 @@ def test_two_maps_are_compared(client, registry):
     track = uid_of(registry, track="insulation")
     told = get(client, "compare", 400, a=one, b=track, region=REGION, resolution=BIN).get_json()
     assert "are not two maps of the same bins" in told["error"]
+
+
+def test_two_axes_that_look_at_two_places(client, registry):
+    """Rows along y, columns along x; each pair of bins counts once."""
+    uid, other = uid_of(registry), uid_of(registry, edit=EDIT, lift="reference")
+    query = {"resolution": BIN, "region": "a:4,000-9,000", "rows": "a:2,000-6,000"}
+    answer = get(client, "download", d=uid, format="npz", **query)
+    name = answer.headers["Content-Disposition"].partition("filename=")[2]
+    assert name == "a_4000_9000_x_a_2000_6000_40.npz"
+    arrays = np.load(io.BytesIO(answer.get_data()))
+    assert json.loads(str(arrays["metadata"]))["rows"] == "a:2,000-6,000"
+    place = "a:2,000-9,000"
+    whole = np.load(io.BytesIO(download(client, uid, "npz", place)[1]))
+    for key in ("values", "frequency"):
+        np.testing.assert_array_equal(arrays[key], whole[key][:100, 50:])
+
+    # of what is seen on both sides of the diagonal (4,000 to 6,000 on both axes) each pair once
+    seen = np.zeros(whole["values"].shape, bool)
+    seen[:100, 50:] = True
+    seen = np.triu(seen | seen.T)
+    table = pd.read_csv(
+        io.BytesIO(get(client, "download", d=uid, format="tsv", **query).get_data()),
+        sep="\t",
+        comment="#",
+    )
+    i, j = (table[c].to_numpy() // BIN - 50 for c in ("start1", "start2"))
+    found = np.zeros(seen.shape, int)
+    np.add.at(found, (i, j), 1)
+    np.testing.assert_array_equal(found, seen & np.isfinite(whole["values"]))
+
+    a = whole["values"].astype(float)
+    b = np.load(io.BytesIO(download(client, other, "npz", place)[1]))["values"].astype(float)
+    known = np.triu(seen & np.isfinite(a) & np.isfinite(b), 2)
+    told = get(client, "compare", a=uid, b=other, **query).get_json()
+    assert told["pixels"] == known.sum() > 1000
+    assert told["r"] == pytest.approx(np.corrcoef(a[known], b[known])[0, 1], abs=1e-6)
+    i, j = np.nonzero(known)
+    flat = [values[i, j] - _means(values[i, j], j - i) for values in (a, b)]
+    assert told["r_at_distance"] == pytest.approx(np.corrcoef(*flat)[0, 1], abs=1e-6)
+    # several chromosomes at once are one sum of pairs
+    both = [("region", "a:0-4,000"), ("region", "b:0-4,000")]
+    every = get_pairs(client, [("a", uid), ("b", other), ("resolution", BIN), *both])
+    each = [get_pairs(client, [("a", uid), ("b", other), ("resolution", BIN), one]) for one in both]
+    assert every["pixels"] == sum(one["pixels"] for one in each)
+    assert every["regions"] == [["a:0-4,000"] * 2, ["b:0-4,000"] * 2]
+
+    (cool,) = [get(client, "download", d=uid, format="cool", **query).get_data()]
+    assert cool[:4] == b"\x89HDF"
+    trans = query | {"rows": "b:0-2,000"}
+    told = get(client, "download", 400, d=uid, format="cool", **trans).get_json()["error"]
+    assert "are two chromosomes; a .cool is written of one" in told
+    told = get(client, "compare", 400, a=uid, b=other, **trans).get_json()["error"]
+    assert "are two chromosomes; maps are compared within one" in told
+    told = get(client, "download", 400, d=uid, format="npz", value="x", **query).get_json()["error"]
+    assert "has no values 'x'; it has: logoe, none, weight" in told
+
+
+def _means(values, distance):
+    """(k,) the mean of the values of each one's distance."""
+    means = np.zeros(distance.max() + 1)
+    for d in np.unique(distance):
+        means[d] = values[distance == d].mean()
+    return means[distance]
+
+
+def get_pairs(client, query):
+    for _ in range(20):
+        answer = client.get("/api/v1/compare/", query_string=query)
+        if answer.status_code != 503:
+            break
+    assert answer.status_code == 200, answer.get_data(as_text=True)
+    return answer.get_json()
+
+
+def test_what_to_cite_names_the_model(client, bundle):
+    found = get(client, "cite", model="toy").get_json()
+    assert found["version"] in found["line"]
+    assert f"model toy (digest {bundle.digest[:12]}) on genome drawn (drawn)" in found["line"]
+    assert found["papers"][0]["doi"] == "10.1038/s41588-022-01065-4"
+    told = get(client, "cite", 400, model="other").get_json()["error"]
+    assert "model 'other' on genome" in told
 
 
 def ask(client, uid, first, second, resolution=BIN, status=200):

@@ -1,12 +1,12 @@
 // Files that are dropped on the page: variants of a VCF and regions of a BED are listed, a sequence of a FASTA is to be inserted.
 
-import { attempt, element, made, button } from "./dom.js";
+import { attempt, element } from "./dom.js";
 import { asEdit, openEdit } from "./edits.js";
+import { showList } from "./list.js";
 import { current, goTo } from "./page.js";
 import { offsets, placeOf, readRegion } from "./region.js";
 import { about, reference } from "./views.js";
 
-const MOST = 1000; // entries of a list
 const SHORT = 40; // characters of a name in it
 
 const lines = (text) => text.replace(/\r\n?/g, "\n").split("\n").filter((line) => line.trim());
@@ -29,7 +29,8 @@ function variants(text) {
     .map((line) => {
       const [chrom, position, id, ref, alt] = line.split("\t");
       const name = id && id !== "." ? id : `${chrom}:${Number(position).toLocaleString("en-GB")} ${short(ref ?? "")}>${short(alt ?? "")}`;
-      return { name, go: () => openEdit({ vcf: [...header, line, ""].join("\n") }) };
+      const plain = line.split("\t").slice(0, 8).join("\t"); // scores need no header, which may be long, and no genotypes
+      return { name, vcf: plain, go: () => openEdit({ vcf: [...header, line, ""].join("\n") }) };
     });
 }
 
@@ -51,30 +52,6 @@ function regions(text) {
     });
 }
 
-/** Shows a list to walk through. */
-function list(title, entries, all) {
-  let at = -1;
-  const items = entries.slice(0, MOST).map(({ name }, n) => made("li", {}, button(name, "Go there", () => walk(n))));
-  const walk = async (n) => {
-    at = (n + items.length) % items.length;
-    items.forEach((item, k) => item.toggleAttribute("aria-current", k === at));
-    items[at].scrollIntoView({ block: "nearest" });
-    await entries[at].go();
-  };
-  const bar = made(
-    "p",
-    {},
-    made("b", { textContent: title }),
-    button("‹", "Previous of the list", () => walk(at - 1)),
-    button("›", "Next of the list", () => walk(at + 1)),
-    ...(all ? [button("all on one genome", "Make all of these variants together", all)] : []),
-    button("×", "Close the list", () => (element("list").hidden = true)),
-  );
-  element("list").replaceChildren(bar, made("ol", {}, ...items));
-  element("list").hidden = false;
-  return walk(0);
-}
-
 /** The sequence of a FASTA, to be inserted in the middle of what is seen: the box of edits says so, and Enter makes it. */
 function sequence(text) {
   const records = text.split(/^>/m).filter((record) => record.trim());
@@ -92,10 +69,10 @@ function sequence(text) {
 export async function take(text, name = "") {
   const kind = kindOf(text, name);
   if (kind === "fasta") return sequence(text);
-  if (kind === "bed") return list(name || "regions", regions(text));
+  if (kind === "bed") return showList(name || "regions", regions(text));
   if (kind === "vcf") {
     const found = variants(text);
-    if (found.length > 1) return list(name || "variants", found, () => openEdit({ vcf: text }));
+    if (found.length > 1) return showList(name || "variants", found, () => openEdit({ vcf: text }));
     return openEdit({ vcf: text });
   }
   return openEdit(asEdit(text));

@@ -2,7 +2,7 @@
 
 import { element, made } from "./dom.js";
 import { drawLevels, levelPanes } from "./levels.js";
-import { length, roleOf } from "./series.js";
+import { length, levelName, roleOf } from "./series.js";
 import { about, isStacked } from "./views.js";
 
 const PAUSE = 150; // ms between two drawings of what stands around
@@ -38,7 +38,7 @@ export function scales(api, conf) {
       const [low, high] = domain;
       const isLog = track.options.heatmapValueScaling !== "linear";
       const colours = track.options.colorRange;
-      const what = role === "difference" ? "difference" : (values[value]?.label ?? track.options.name ?? "");
+      const what = role === "difference" ? "difference" : (values[value]?.scale ?? values[value]?.label ?? track.options.name ?? "");
       const same = found.find((s) => s.what === what && s.colours.join() === colours.join() && s.low === low && s.high === high);
       if (same) same.of.push(uid);
       else found.push({ what, low, high, isLog, colours, of: [uid], level });
@@ -68,7 +68,8 @@ function drawnScale({ title, low, high, isLog, colours }) {
 
 /** What a pane is called, and what that is. */
 export function paneTitle(view) {
-  const { role, name } = about(view);
+  const { role, name, of, level } = about(view);
+  if (role === "level") return { title: [levelName(level), { edit: name, difference: "difference" }[of]].filter((text) => text).join(", "), note: "" };
   if (role === "edit") return { title: name, note: "edited, in its own coordinates" };
   if (role === "difference") return { title: "Difference", note: "edited over reference, at the reference's coordinates" };
   const halves = (view.tracks.center?.[0]?.contents ?? []).map(({ uid, options }) => [uid.split("-")[0], options?.name ?? ""]);

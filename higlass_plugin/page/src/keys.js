@@ -3,6 +3,7 @@
 import { attempt, element } from "./dom.js";
 import { goToStop } from "./edits.js";
 import { undo } from "./history.js";
+import { walkList } from "./list.js";
 import { current, goTo, state } from "./page.js";
 import { isSeries, levelsOf, positionOf } from "./series.js";
 import { edits, reference } from "./views.js";
@@ -46,6 +47,8 @@ const KEYS = {
   e: box("edit"),
   n: () => stop(1),
   p: () => stop(-1),
+  j: () => walkList(1),
+  k: () => walkList(-1),
   u: undo,
   "?": () => element("help").showModal(),
 };

@@ -1,7 +1,7 @@
 // Letters over the rows of answers, where a base is wide enough to be read: each as high as what it contributes, below the line where that is negative.
 
 import { request } from "./api.js";
-import { current, page } from "./page.js";
+import { glance, page } from "./page.js";
 import { placeOf } from "./region.js";
 import { PREFIX } from "./why.js";
 
@@ -93,7 +93,7 @@ function drawRow(svg, track, redraw) {
 
 /** Draws letters over all rows of answers in which bases can be read. */
 export function drawLetters(conf) {
-  const redraw = () => drawLetters(current());
+  const redraw = () => drawLetters(glance());
   const canvas = document.querySelector("#higlass canvas");
   if (!canvas) return;
   let svg = document.getElementById("letters");

@@ -47,10 +47,11 @@ export function levelPanes(api, conf) {
     const [left, top] = track.position;
     const [width, height] = track.dimensions;
     const finer = panes[n + 1] && about(panes[n + 1]).of === of && panes[n + 1];
+    const next = finer && api.getTrackObject(finer.uid, finer.tracks.center[0].contents[0].uid);
     const ends = (domain, scale, from, side) => domain.map((position) => from + Math.min(Math.max(scale(position), 0), side));
-    const box = finer && {
-      x: ends(finer.initialXDomain, track._xScale, left, width),
-      y: ends(finer.initialYDomain, track._yScale, top, height),
+    const box = next && {
+      x: ends(next._xScale.domain(), track._xScale, left, width),
+      y: ends(next._yScale.domain(), track._yScale, top, height),
     };
     const called = { reference: "", edit: name, difference: "difference" }[of];
     return [{ uid: view.uid, of, title: levelName(level), note: called, left, top, width, height, box }];

@@ -3,14 +3,18 @@
 import { CSS, viewer } from "higlass";
 
 import { request } from "./api.js";
+import { compareSoon, drawAgainst, listenToAgainst } from "./against.js";
+import { listenToCite } from "./cite.js";
 import { attempt, element, say } from "./dom.js";
+import { listenToDownloads } from "./downloads.js";
 import { drawTabs } from "./edit-tabs.js";
 import { listenToDrops } from "./drop.js";
 import { listenToMenu } from "./edit-menu.js";
 import { asEdit, chooseEdit, closeEdit, goToStop, openEdit, showCellType } from "./edits.js";
 import { listenToHistory, remember } from "./history.js";
 import { listenToKeys } from "./keys.js";
-import { savePng, saveSvg, share } from "./save.js";
+import { followModel } from "./list.js";
+import { savePdf, savePng, saveSvg, share } from "./save.js";
 import { around, current, mount, onLight, page, rebuild, resized, show, state } from "./page.js";
 import { SOON, poll, showConnection } from "./polling.js";
 import { listenToCursor } from "./readout.js";
@@ -79,14 +83,21 @@ function listen() {
   element("edit-form").addEventListener("submit", attempt(() => openEdit(asEdit(element("edit").value))));
   element("link").addEventListener("click", attempt(share));
   element("shared-close").addEventListener("click", () => (element("shared").hidden = true));
-  element("png").addEventListener("click", attempt(() => onLight(savePng)));
-  element("svg").addEventListener("click", attempt(() => onLight(saveSvg)));
+  for (const [name, action] of Object.entries({ png: savePng, svg: saveSvg, pdf: savePdf })) element(name).addEventListener("click", attempt(() => onLight(action)));
   listenForWhy();
+  listenToAgainst();
+  listenToDownloads();
+  listenToCite();
   page.completed = withAnswers;
-  page.around = drawLetters;
+  page.around = (conf) => {
+    drawLetters(conf);
+    compareSoon();
+  };
   page.changed = (conf) => {
     drawAnswers(conf);
     drawLevelsButton(conf);
+    drawAgainst(conf);
+    followModel(conf);
     drawTabs(edits(conf), state.shown, { open: chooseEdit, stop: goToStop, close: ({ id }) => closeEdit(id) });
     element("value").value = about(reference(conf)).value ?? ""; // it may have been gone back to
     remember();

@@ -2,10 +2,11 @@
 
 import { viewer } from "higlass";
 
-import { request } from "./api.js";
+import { noteSession, request } from "./api.js";
 import { element, say } from "./dom.js";
 import { isDark } from "./dark.js";
 import { drawAround } from "./grid.js";
+import { forget, lately } from "./known.js";
 import { poll, resting } from "./polling.js";
 import { formatRegion } from "./region.js";
 import { arrangeSeries, isSeries, layout, levelsOf, seriesOf, withFiner, withSeries } from "./series.js";
@@ -38,16 +39,20 @@ function drawing(conf) {
   return dressed(underneath ? seriesOf(underneath) : conf);
 }
 
+/** What HiGlass draws, to be looked at while one moves: views and tracks as they are, places as they were a moment ago. Reading a viewconf anew takes long. */
+export const glance = () => lately(drawn);
+
 /** Draws what stands around the maps: names, colour scales. */
 export function around() {
   drawAround(
-    () => ({ api: page.api, conf: page.api && drawn() }),
+    () => ({ api: page.api, conf: page.api && glance() }),
     (view) => shownIn(page.api, view).join("; "),
   );
-  if (page.api) page.around(current());
+  if (page.api) page.around(glance());
 }
 
 function told(conf) {
+  forget();
   state.edits = edits(conf).map((edit) => edit.id);
   state.shown = shownEdit(conf)?.id ?? null;
   page.changed(conf);
@@ -97,6 +102,7 @@ export async function show(conf) {
   conf = await page.completed(conf);
   if (underneath || isSeries(conf)) return rebuild(conf); // the grid is another one
   page.api.setViewConfig({ ...drawing(conf), valueScaleLocks: {} }, true);
+  forget();
   await settle(conf);
   told(conf);
   return poll();
@@ -218,12 +224,14 @@ export async function mount(conf) {
   await divideOnServer(conf).catch((error) => say(error.message)); // the other tracks are shown
   conf = withOneEdit(undressed(conf)); // what tracks wear is of the page as it is now
   const views = laidOut(drawing(conf));
+  forget();
   page.api = await viewer(element("higlass"), { ...views, valueScaleLocks: {} }, { bounded: true, sizeMode: "bounded", theme: isDark() ? "dark" : "light" });
   window.orcaCool.hgApi = page.api;
   state.dark = isDark();
   await settle(views);
   // New tiles may be unfinished: ask about them at once, not only when the idle page asks next.
   page.api.getComponent().pubSub.subscribe("requestReceived", (url) => {
+    noteSession(url);
     if (String(url).includes("/tiles/") && !state.computing) setTimeout(poll, 100);
   });
   watchRegion(views);

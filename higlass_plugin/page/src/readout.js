@@ -2,7 +2,7 @@
 
 import { element } from "./dom.js";
 import { formatValue } from "./grid.js";
-import { drawn, page } from "./page.js";
+import { glance, page } from "./page.js";
 import { offsets } from "./region.js";
 import { roleOf } from "./series.js";
 import { about } from "./views.js";
@@ -43,7 +43,7 @@ function under(clientX, clientY) {
   const canvas = document.querySelector("#higlass canvas")?.getBoundingClientRect();
   if (!canvas || !page.api) return null;
   const [left, top] = [clientX - canvas.left, clientY - canvas.top];
-  for (const view of drawn().views) {
+  for (const view of glance().views) {
     for (const { uid, options } of [...(view.tracks.center?.[0]?.contents ?? [])].reverse()) {
       const track = page.api.getTrackObject(view.uid, uid);
       if (!track?.fetchedTiles) continue;
@@ -69,7 +69,7 @@ function textAt(clientX, clientY) {
   const total = [...size.values()].reduce((sum, n) => sum + n, 0);
   if (found.place.some((position) => position < 0 || position >= total)) return "";
   const { value, values = {} } = about(found.view);
-  const what = roleOf(found.view) === "difference" ? "ln edited / reference" : (values[value]?.label ?? "");
+  const what = roleOf(found.view) === "difference" ? "ln edited / reference" : (values[value]?.scale ?? values[value]?.label ?? "");
   const number = Number.isFinite(read.value) ? formatValue(read.value, 3) : "no data";
   const [x, y] = read.bins.map((bin) => binName(bin, read.resolution, chromsizes));
   return `${x} × ${y}: ${what} ${number}${read.shows ? ` (${read.shows})` : ""}`;

@@ -28,8 +28,8 @@ function pin(track) {
   };
 }
 
-/** Teaches HiGlass's tracks to wait, and to ask again after a request was lost; `onLost` is told of lost requests, `onDrawn` of new tiles. */
-export function patchTracks(onLost, onDrawn) {
+/** Teaches HiGlass's tracks to wait, and to ask again after a request was lost; `onLost` is told of lost requests, `onDrawn` of new tiles and scales. */
+export function patchTracks(onLost, onDrawn = () => {}) {
   const { refreshTiles } = base;
   base.refreshTiles = function refreshTilesOfLevel() {
     if (this.options?.level && !Object.hasOwn(this, "calculateZoomLevel")) pin(this);

@@ -79,7 +79,7 @@ export function withCellType(conf, other) {
     if (track.options?.name) renamed.set(track.options.name, fresh.options.name);
   }
   const follow = (_, value) => {
-    if (typeof value !== "string" || !value.startsWith("divided://")) return renamed.get(value) ?? value;
+    if (typeof value !== "string" || !/^(divided|compared):\/\//.test(value)) return renamed.get(value) ?? value;
     return [...renamed].reduce((url, [old, now]) => url.replaceAll(old, () => now), value);
   };
   const changed = JSON.parse(JSON.stringify(reference(conf)), follow);

@@ -3,7 +3,8 @@
 
 import { request } from "./api.js";
 import { attempt, button, element, made } from "./dom.js";
-import { current, page, show } from "./page.js";
+import { infoOf } from "./known.js";
+import { current, glance, page, show } from "./page.js";
 import { placeOf } from "./region.js";
 import { about, reference } from "./views.js";
 
@@ -20,16 +21,10 @@ const predictedMap = (view) => heatmaps(view).find(({ uid }) => uid.startsWith("
 /** The uid of the tileset that an address stands for. */
 const registered = async (fileurl) => (await request("register_url/", { body: { fileurl, filetype: "orca" } })).uid;
 
-/** The chromosomes of a tileset's coordinates: [[name, bp], ...]. */
-async function chromosomesOf(uid) {
-  const found = await request(`tileset_info/?${new URLSearchParams({ d: uid })}`);
-  return found[uid].chromsizes;
-}
-
 /** The pixel under the mouse, at the reference's coordinates: {x, y, resolution}; null beside the maps. */
 export function pixelAt({ clientX, clientY }) {
   const canvas = document.querySelector("#higlass canvas")?.getBoundingClientRect();
-  for (const view of canvas ? current().views : []) {
+  for (const view of canvas ? glance().views : []) {
     const map = predictedMap(view);
     const track = map && page.api.getTrackObject(view.uid, map.uid);
     if (!track?.tilesetInfo?.resolutions) continue;
@@ -47,11 +42,13 @@ export function pixelAt({ clientX, clientY }) {
 async function questionsIn(view, { x, y, resolution }) {
   const { role, shift = 0 } = about(view);
   if (role !== "reference" && role !== "edit") return null;
-  const { tilesetUid, data } = predictedMap(view); // the view may be one that is not drawn yet
+  // the view may be one that is not drawn yet, and one that shows the prediction against a measured map
+  const { tilesetUid, data } = about(view).values?.weight?.contents.find(({ uid }) => /^(predicted|edited)/.test(uid)) ?? predictedMap(view);
   const d = tilesetUid ?? (await registered(data.url));
-  const chromsizes = await chromosomesOf(d);
+  const { chromsizes, resolutions } = await infoOf(d);
+  const known = resolutions.filter((bp) => bp <= resolution);
   const [first, second] = [x, y].map((position) => placeOf(Math.floor(position + shift), chromsizes).join(":"));
-  return request(`questions/?${new URLSearchParams({ d, first, second, resolution })}`);
+  return request(`questions/?${new URLSearchParams({ d, first, second, resolution: known.length ? Math.max(...known) : resolution })}`);
 }
 
 /** The rows of answers that are shown: {uid, n, asked}; `asked`: {words, objective, number, pixel}. */
@@ -80,7 +77,7 @@ async function tilesetIn(view, asked) {
 export async function withAnswers(conf, rows = answers(conf)) {
   const first = reference(conf);
   for (const { uid, asked } of rows) {
-    const { server } = heatmaps(first)[0];
+    const [{ data, server = data.server }] = heatmaps(first);
     const name = `why: ${asked.objective}`;
     const of = { reference: await tilesetIn(first, asked) };
     for (const view of conf.views) {
