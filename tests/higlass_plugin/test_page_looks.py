@@ -135,6 +135,14 @@ def ground(page: Page) -> tuple[int, ...]:
     return tuple(int(v) for v in page.picture()[int(y) + 3, int(x) + 3])
 
 
+def list_of_models(page: Page) -> Any:
+    """The list of models in another tab of the same browser."""
+    with page.tab.expect_popup() as opened:
+        page.tab.evaluate("() => { window.open('models'); }")
+    opened.value.wait_for_load_state()
+    return opened.value
+
+
 def wrong_colours(drawn: Drawn, picture: np.ndarray) -> tuple[int, int]:
     """Of how many pairs of bins the screen has another colour than that of their value, and how
     many were looked at.
@@ -201,8 +209,7 @@ def test_the_choice_is_remembered_and_is_followed_by_the_list_of_models(page: Pa
     page.wait("() => window.orcaCool.state.dark")
     page.settle()
     assert ground(page) == DARK
-    listed = page.tab.context.new_page()
-    listed.goto(f"{page.server.url}/models")
+    listed = list_of_models(page)
     body = "getComputedStyle(document.body).backgroundColor"
     assert listed.evaluate(body) == "rgb({}, {}, {})".format(*DARK)
     assert listed.input_value("#theme") == "dark"
@@ -550,9 +557,8 @@ def test_axe_finds_nothing_serious_in_lists_and_panels(page: Page, scheme: str):
     page.tab.click("#all-levels")
     page.wait(f"{CONF[6:]}.views.length === 1")
     page.settle()
-    listed = page.tab.context.new_page()
+    listed = list_of_models(page)
     listed.emulate_media(color_scheme=scheme)
-    listed.goto(f"{page.server.url}/models")
     assert violations(listed) == []
     listed.close()
     assert page.problems == []
