@@ -15,6 +15,8 @@ cp -R "$page/." "$work"
     bundle=(--bundle --minify --target=es2022 --format=esm "--define:process.env.NODE_ENV=\"production\"" --legal-comments=none --log-level=warning)
     shared=(--alias:higlass=./higlass.js --alias:pixi.js=./higlass.js --external:./higlass.js)
     npx esbuild higlass.js "${bundle[@]}" --outfile=out/higlass.js
+    # before anything is drawn, and on pages without a map: no module
+    npx esbuild src/theme.js "${bundle[@]}" --format=iife --outfile=out/theme.js
     # beside higlass.js, so that they name it as it is named where they are served
     npx esbuild src/main.js "${bundle[@]}" "${shared[@]}" --outfile=page.js
     npx esbuild notebook/main.js "${bundle[@]}" "${shared[@]}" --loader:.css=text --outfile=notebook.js

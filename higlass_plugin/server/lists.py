@@ -102,9 +102,24 @@ def models_page(registry: TilesetRegistry) -> str:
     )
     return (
         '<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width"><title>orca-cool: models</title></head>'
-        f"\n<body>\n<h1>Predicted contact maps</h1>\n<ul>\n{rows}\n</ul>\n</body>\n</html>\n"
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<title>orca-cool: models</title><link rel="icon" href="data:,">'
+        '<link rel="stylesheet" href="static/page.css"><script src="static/theme.js"></script>'
+        '</head>\n<body class="models">\n<header><h1>Predicted contact maps</h1>'
+        f"{_THEMES}</header>\n<main>\n<ul>\n{rows}\n</ul>\n</main>\n</body>\n</html>\n"
     )
+
+
+#: The list of models needs the style sheet of the page and the script of light and dark.
+LIST_CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
+)
+#: The menu of light and dark, as in the page of a map.
+_THEMES = (
+    '<select id="theme" aria-label="Light or dark" title="Light or dark"><option value="auto">Auto'
+    '</option><option value="light">Light</option><option value="dark">Dark</option></select>'
+)
 
 
 def _described(entry: JsonObject) -> str:

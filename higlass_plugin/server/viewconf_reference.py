@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from higlass_plugin.compute.predicted import PredictedGenome
 from higlass_plugin.registry.address import Address, compared_url
 from higlass_plugin.registry.tilesets import TilesetRegistry
 from higlass_plugin.server.viewconf_parts import (
@@ -95,6 +96,7 @@ def reference_view(registry: TilesetRegistry, server: str, shown: Address | None
         domain = _first_domain(dict(info["chromsizes"]), min(info["resolutions"]))
     if shown is not None:
         orca |= {"model": shown.model, "genome": shown.genome}
+        orca |= {"levels": _levels(registry.served.predicted(shown))}
         if shown.cell_type:
             known = registry.served.cell_types(shown.model, shown.genome)
             orca |= {"cell_type": shown.cell_type, "cell_types": known}
@@ -184,6 +186,12 @@ class _Maps:
     def _map(self, tileset: Tileset, value: str, uid: str, options: JsonObject) -> JsonObject:
         drawn = {**VALUES[value]["options"], "name": tileset.name, **options}
         return track("heatmap", uid, _source(self.server, tileset), options=drawn)
+
+
+def _levels(predicted: PredictedGenome) -> list[list[int]]:
+    """[bin, window], bp, of each level that is predicted, the coarsest first."""
+    spec = predicted.engine.spec
+    return [[r, spec.window(r)] for r in sorted(predicted.assignment.resolutions, reverse=True)]
 
 
 def _against(

@@ -35,6 +35,7 @@ from higlass_plugin.server.http import (
     tiles_json,
 )
 from higlass_plugin.server.lists import (
+    LIST_CSP,
     assemblies,
     model_of_view,
     models,
@@ -141,7 +142,9 @@ class Views:
     def start(self) -> Response:
         """The page that lists the models, with links to their first views."""
         entered = self._entered("models")
-        return entered or Response(models_page(self.registry), content_type="text/html")
+        allowed = {"Content-Security-Policy": LIST_CSP}
+        page = models_page(self.registry)
+        return entered or Response(page, content_type="text/html", headers=allowed)
 
     def _entered(self, to: str) -> Response | None:
         """Of a request with ``?token=`` the answer that sets the cookie and leads to an address

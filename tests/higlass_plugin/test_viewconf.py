@@ -124,6 +124,7 @@ def test_the_prediction_is_above_the_measured_map(registry):
         "search": [],
         "value": "weight",
         "chromsizes": [["a", 9_010], ["b", 6_100], ["c", 900]],
+        "levels": [[r, 16 * r] for r in (640, 320, 160, 80, 40)],
         "values": None,
     }
 

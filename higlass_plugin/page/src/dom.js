@@ -31,6 +31,7 @@ export function attempt(action) {
 
 export function button(text, title, action) {
   const found = made("button", { type: "button", textContent: text, title });
+  if (!/\w/.test(text)) found.setAttribute("aria-label", title); // a sign, which is not read out as what it does
   found.addEventListener("click", attempt(action));
   return found;
 }

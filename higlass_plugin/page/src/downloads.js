@@ -3,9 +3,10 @@
 import { download } from "./api.js";
 import { attempt, button, element, made } from "./dom.js";
 import { paneTitle } from "./grid.js";
-import { current, page } from "./page.js";
+import { current, drawn, page } from "./page.js";
 import { save } from "./save.js";
 import { mostOf, seenOf } from "./seen.js";
+import { roleOf } from "./series.js";
 import { computing } from "./tiles.js";
 import { about, undressed } from "./views.js";
 
@@ -98,7 +99,7 @@ function start(action) {
 
 /** What is chosen, as it is seen now: one may have moved while the menu was open. */
 function chosen() {
-  const all = things(current());
+  const all = things(drawn());
   const wanted = element("download-of").value;
   return all.find(({ name }) => name === wanted) ?? all[0];
 }
@@ -127,7 +128,7 @@ async function saveSequence() {
   const { blob } = await download(`sequence/?${new URLSearchParams({ d, region })}`);
   const { letters } = JSON.parse(await blob.text());
   const lines = letters.match(/.{1,60}/g).join("\n");
-  const of = about(view).role === "edit" ? ` ${about(view).name}` : "";
+  const of = roleOf(view) === "edit" ? ` ${about(view).name}` : "";
   const name = `${region.replace(/[:-]/g, "_")}.fa`;
   save(name, new Blob([`>${region}${of}\n${lines}\n`], { type: "text/plain" }));
   tell(`Saved: ${name}`);
@@ -171,7 +172,7 @@ function close() {
 }
 
 function open() {
-  const all = things(current());
+  const all = things(drawn());
   tell("");
   element("download-of").replaceChildren(...all.map(({ name }) => made("option", { value: name, textContent: name })));
   const none = !all.length;

@@ -1,8 +1,9 @@
 // The menu of what can be done with a region: the box of edits is filled with it, and Enter makes it.
 
 import { attempt, element } from "./dom.js";
-import { current, page } from "./page.js";
+import { current, drawn, page } from "./page.js";
 import { formatRegion, readRegion } from "./region.js";
+import { roleOf } from "./series.js";
 import { about, reference } from "./views.js";
 
 const PLACE = "PLACE";
@@ -41,14 +42,16 @@ function fill(kind) {
 }
 
 /** The pane under a place of the screen whose coordinates are the reference's: its view, and the map in it. */
-function paneAt(x) {
+function paneAt({ clientX: x, clientY: y }) {
   const canvas = document.querySelector("#higlass canvas").getBoundingClientRect();
-  for (const view of current().views) {
+  for (const view of drawn().views) {
     const [map] = view.tracks.center?.[0]?.contents ?? [];
     const track = map && page.api.getTrackObject(view.uid, map.uid);
     if (!track) continue;
     const left = canvas.left + track.position[0];
-    if (x >= left && x <= left + track.dimensions[0]) return { left, track, role: about(view).role };
+    const [top, bottom] = [canvas.top + track.position[1], canvas.top + track.position[1] + track.dimensions[1]];
+    if (about(view).level && (y < top || y > bottom)) continue; // there are maps below each other
+    if (x >= left && x <= left + track.dimensions[0]) return { left, track, role: roleOf(view) };
   }
   return null;
 }
@@ -73,7 +76,7 @@ function listenToDragging() {
     "mousedown",
     (event) => {
       if (!event.shiftKey || event.button !== 0) return;
-      pane = paneAt(event.clientX);
+      pane = paneAt(event);
       if (!pane) return;
       take(event);
       from = event.clientX;
@@ -104,7 +107,7 @@ function listenToDragging() {
       const { chromsizes = [] } = about(reference(current()));
       selected = formatRegion(ends, chromsizes);
       element("region").value = selected;
-      element("this-menu").hidden = false;
+      openMenu(true);
       element("this-name").textContent = selected;
     }),
     true,
@@ -114,7 +117,12 @@ function listenToDragging() {
 function forget() {
   selected = null;
   element("band").hidden = true;
-  element("this-menu").hidden = true;
+  openMenu(false);
+}
+
+function openMenu(open) {
+  element("this-menu").hidden = !open;
+  element("this").setAttribute("aria-expanded", String(open));
 }
 
 export function listenToMenu() {
@@ -123,7 +131,7 @@ export function listenToMenu() {
     const isOpen = !element("this-menu").hidden;
     if (isOpen) return forget();
     element("this-name").textContent = meant();
-    element("this-menu").hidden = false;
+    openMenu(true);
     return undefined;
   }));
   for (const item of element("this-menu").querySelectorAll("button[data-kind]")) {

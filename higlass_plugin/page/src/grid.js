@@ -2,6 +2,8 @@
 
 import { isFixed, isFloored, switchScale } from "./difference-scale.js";
 import { button, element, made } from "./dom.js";
+import { drawLevels, levelPanes } from "./levels.js";
+import { length, levelName, roleOf } from "./series.js";
 import { about, isStacked } from "./views.js";
 
 const PAUSE = 150; // ms between two drawings of what stands around
@@ -29,7 +31,8 @@ export function ticks(low, high, isLog) {
 export function scales(api, conf) {
   const found = [];
   for (const view of conf.views) {
-    const { role, value, values = {} } = about(view);
+    const { value, values = {}, level } = about(view);
+    const role = roleOf(view);
     for (const { uid } of view.tracks.center?.[0]?.contents ?? []) {
       const track = api.getTrackObject(view.uid, uid);
       const domain = track?.limitedValueScale?.domain();
@@ -40,21 +43,22 @@ export function scales(api, conf) {
       const what = role === "difference" ? "difference" : (values[value]?.scale ?? values[value]?.label ?? track.options.name ?? "");
       const same = found.find((s) => s.what === what && s.colours.join() === colours.join() && s.low === low && s.high === high);
       if (same) same.of.push(uid);
-      else found.push({ what, value, low, high, isLog, colours, of: [uid], fixed: isFixed(conf), floored: isFloored(track) });
+      else found.push({ what, value, low, high, isLog, colours, of: [uid], level, fixed: isFixed(conf), floored: isFloored(track) });
     }
   }
   // the two halves of a map may differ in their bins, and so in their scales
   for (const scale of found) {
     const others = found.filter(({ what }) => what === scale.what);
     const half = scale.of.every((uid) => uid.startsWith("measured-")) ? ", measured" : ", predicted";
+    const which = scale.level ? `, ${length(scale.level.resolution)}` : half;
     const unit = UNITS[scale.value] ? ` (${UNITS[scale.value]})` : "";
-    scale.title = scale.what === "difference" ? "ln edited / reference" : scale.what + unit + (others.length > 1 ? half : "");
+    scale.title = scale.what === "difference" ? "ln edited / reference" : scale.what + unit + (others.length > 1 ? which : "");
     if (scale.what === "difference" && scale.floored) scale.title += ": hardly any change here";
   }
   return found;
 }
 
-function drawnScale({ what, fixed, title, low, high, isLog, colours }) {
+function drawnScale({ what, level, fixed, title, low, high, isLog, colours }) {
   const bar = made("div", { className: "bar" });
   bar.style.setProperty("--colours", colours.join(", "));
   const at = (value) => (isLog ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low));
@@ -63,8 +67,8 @@ function drawnScale({ what, fixed, title, low, high, isLog, colours }) {
     tick.style.setProperty("--at", `${100 * at(value)}%`);
     bar.append(tick);
   }
-  const figure = made("figure", { className: "scale" }, made("figcaption", { textContent: title }), bar);
-  if (what === "difference") {
+  const figure = made("figure", { className: "scale" }, made("figcaption", { textContent: title.replaceAll("/", "/\u200b") }), bar);
+  if (what === "difference" && !level) { // of levels side by side the scale is the fixed one: they are compared
     const [is, other] = fixed ? ["fixed", "let it follow what is seen"] : ["to what is seen", "fix it at the same values everywhere"];
     const choose = button(`scale: ${is}`, `The scale of the difference: click to ${other}`, switchScale);
     choose.setAttribute("aria-pressed", String(!fixed));
@@ -76,7 +80,8 @@ function drawnScale({ what, fixed, title, low, high, isLog, colours }) {
 
 /** What a pane is called, and what that is. */
 export function paneTitle(view) {
-  const { role, name } = about(view);
+  const { role, name, of, level } = about(view);
+  if (role === "level") return { title: [levelName(level), { edit: name, difference: "difference" }[of]].filter((text) => text).join(", "), note: "" };
   if (role === "edit") return { title: name, note: "edited, in its own coordinates" };
   if (role === "difference") return { title: "Difference", note: "edited over reference, at the reference's coordinates" };
   const halves = (view.tracks.center?.[0]?.contents ?? []).map(({ uid, options }) => [uid.split("-")[0], options?.name ?? ""]);
@@ -94,10 +99,11 @@ export function showPane(n) {
 }
 
 function drawPanes(conf, words) {
-  const isOurs = conf.views.some((view) => about(view).role);
+  const isOurs = conf.views.some((view) => about(view).role); // not of levels: their names stand over each
   element("panes").hidden = !isOurs;
+  if (!conf.views.length) return element("panes").replaceChildren();
   element("panes").style.setProperty("--panes", conf.views.length);
-  element("higlass").style.setProperty("--panes", isStacked() ? conf.views.length : 1);
+  element("higlass").style.setProperty("--panes", isStacked() && isOurs ? conf.views.length : 1);
   element("panes").replaceChildren(
     ...conf.views.map((view, n) => {
       const { title, note } = paneTitle(view);
@@ -108,7 +114,7 @@ function drawPanes(conf, words) {
       return head;
     }),
   );
-  showPane(Math.min(pane, conf.views.length - 1));
+  return showPane(Math.min(pane, conf.views.length - 1));
 }
 
 /** The names of the tracks above the maps, beside their rows. */
@@ -116,7 +122,7 @@ function drawRows(api, conf) {
   const [first] = conf.views;
   const rows = element("rows");
   rows.replaceChildren();
-  if (!about(first).role) return;
+  if (!first || !about(first).role) return;
   for (const { uid, type, options } of first.tracks.top ?? []) {
     const track = api.getTrackObject(first.uid, uid);
     if (!track || type.endsWith("chromosome-labels")) continue;
@@ -143,11 +149,13 @@ export function drawAround(shown, words) {
     if (!api) return;
     const found = scales(api, conf);
     const rows = conf.views[0].tracks.top?.map(({ uid }) => api.getTrackObject(conf.views[0].uid, uid)?.position);
-    const now = JSON.stringify([conf.views.map((view) => [paneTitle(view), words(view.uid)]), rows, found, isStacked()]);
+    const levels = levelPanes(api, conf);
+    const now = JSON.stringify([levels, conf.views.map((view) => [paneTitle(view), words(view.uid)]), rows, found, isStacked()]);
     if (now === drawn) return; // what somebody points at stays what it is
     drawn = now;
-    drawPanes(conf, words);
-    drawRows(api, conf);
+    drawLevels(levels, words);
+    drawPanes(levels.length ? { views: [] } : conf, words);
+    drawRows(api, levels.length ? { views: [] } : conf);
     const none = made("p", { className: "missing", textContent: "no data" });
     const ground = about(conf.views[0]).role && groundOf(conf.views[0]);
     if (ground) none.style.setProperty("--ground", ground);

@@ -2,7 +2,7 @@
 
 import { attempt, element } from "./dom.js";
 import { viewOf } from "./edits.js";
-import { current, goTo, page, show, state } from "./page.js";
+import { current, goTo, goToLevels, page, show, state } from "./page.js";
 import { about, edits, lookAt, reference, shownEdit, withEdit, withEdits, withValue } from "./views.js";
 
 const PAUSE = 600; // ms for which nothing moves: then a place is stayed at
@@ -15,7 +15,8 @@ let depth = 0; // entries of this page behind the present one
 function snapshot() {
   const conf = current();
   const { initialXDomain: x, initialYDomain: y } = reference(conf);
-  return { x, y, value: about(reference(conf)).value, cell_type: about(reference(conf)).cell_type, edits: edits(conf), shown: shownEdit(conf)?.id ?? null };
+  const { value, cell_type, series = null } = about(reference(conf));
+  return { x, y, value, cell_type, series, edits: edits(conf), shown: shownEdit(conf)?.id ?? null };
 }
 
 /** Whether two places are nearly the same: HiGlass moves views a little when others are opened. */
@@ -24,14 +25,15 @@ function isNear(a, b) {
   return a.every((position, k) => Math.abs(position - b[k]) <= tolerance);
 }
 
-const kept = ({ edits: list, shown, value, cell_type: type }) => JSON.stringify([list.map(({ id }) => id), shown, value, type]);
+const kept = ({ edits: list, shown, value, cell_type: type, series }) => JSON.stringify([list.map(({ id }) => id), shown, value, type, Boolean(series)]);
+const sameLevels = (a, b) => JSON.stringify(a.series) === JSON.stringify(b.series);
 
 function note() {
   timer = null;
   if (!page.api) return undefined;
   if (going || state.moving) return remember(); // on the way
   const [now, before] = [snapshot(), window.history.state?.orca];
-  const isSame = before && kept(now) === kept(before) && isNear(before.x, now.x) && isNear(before.y, now.y);
+  const isSame = before && kept(now) === kept(before) && isNear(before.x, now.x) && isNear(before.y, now.y) && sameLevels(before, now);
   if (!before) return window.history.replaceState({ orca: now, depth }, "");
   if (isSame) return undefined;
   depth += 1;
@@ -52,9 +54,11 @@ async function bringBack({ orca, depth: its = 0 }) {
     conf = withEdits(conf, orca.edits, orca.shown);
     const edit = orca.edits.find(({ id }) => id === orca.shown);
     if (edit && orca.shown !== is.shown) conf = withEdit(conf, await viewOf(edit));
+    about(reference(conf)).series = orca.series ?? undefined;
     await show(lookAt(withValue(conf, orca.value), orca.x, orca.y));
   }
-  await goTo(orca.x, orca.y);
+  if (orca.series) await goToLevels(orca.series, orca.x, orca.y);
+  else await goTo(orca.x, orca.y);
 }
 
 /** Goes back by one entry, if that is one of this page. */

@@ -5,13 +5,22 @@ import { goToStop } from "./edits.js";
 import { undo } from "./history.js";
 import { walkList } from "./list.js";
 import { current, goTo, state } from "./page.js";
+import { isSeries, levelsOf, positionOf } from "./series.js";
 import { edits, reference } from "./views.js";
 
 const STEP = 0.25; // of what is seen
 
 /** Moves by parts of what is seen, and zooms about the middle: along both axes, or along y alone. */
 function look({ x = 0, y = x, zoom = 1 }) {
-  const { initialXDomain, initialYDomain } = reference(current());
+  const conf = current();
+  if (isSeries(conf)) {
+    if (!x) return undefined; // windows of levels have one size, and lie on the diagonal
+    const [, window] = levelsOf(conf).at(-1);
+    const { initialXDomain: [start, end] } = reference(conf);
+    const [at, half] = [positionOf(conf) + x * window, (end - start) / 2];
+    return goTo([at - half, at + half]);
+  }
+  const { initialXDomain, initialYDomain } = reference(conf);
   const changed = ([start, end], by) => {
     const [middle, half] = [(start + end) / 2 + by * (end - start), (end - start) / 2 / zoom];
     return [middle - half, middle + half];

@@ -15,11 +15,13 @@ import { listenToHistory, remember } from "./history.js";
 import { listenToKeys } from "./keys.js";
 import { followModel } from "./list.js";
 import { savePdf, savePng, saveSvg, share } from "./save.js";
-import { around, current, mount, page, rebuild, show, state } from "./page.js";
+import { around, current, mount, onLight, page, rebuild, resized, show, state } from "./page.js";
 import { SOON, poll, showConnection } from "./polling.js";
 import { listenToCursor } from "./readout.js";
 import { formatRegion, parseRegion } from "./region.js";
 import { drawLetters } from "./letters.js";
+import { isDark } from "./dark.js";
+import { drawLevelsButton, listenToLevels, toggleLevels } from "./levels.js";
 import { listenToSearch } from "./search.js";
 import { patchTracks, tiledTracks } from "./tiles.js";
 import { about, edits, reference, withValue } from "./views.js";
@@ -66,21 +68,24 @@ async function chooseCellType() {
 
 function listen() {
   window.matchMedia("(max-width: 700px)").addEventListener("change", attempt(() => rebuild(current())));
-  window.addEventListener("resize", around);
+  new ResizeObserver(resized).observe(element("window"));
+  document.addEventListener("themechange", attempt(async () => {
+    if (state.dark !== isDark()) await rebuild(current());
+  }));
   listenToSearch();
   listenToMenu();
   listenToDrops();
   listenToKeys();
   listenToHistory();
   listenToCursor();
+  listenToLevels();
+  element("all-levels").addEventListener("click", attempt(toggleLevels));
   element("value").addEventListener("change", attempt(() => show(withValue(current(), element("value").value))));
   element("cell-type").addEventListener("change", attempt(chooseCellType));
   element("edit-form").addEventListener("submit", attempt(() => openEdit(asEdit(element("edit").value))));
   element("link").addEventListener("click", attempt(share));
   element("shared-close").addEventListener("click", () => (element("shared").hidden = true));
-  element("png").addEventListener("click", attempt(savePng));
-  element("svg").addEventListener("click", attempt(saveSvg));
-  element("pdf").addEventListener("click", attempt(savePdf));
+  for (const [name, action] of Object.entries({ png: savePng, svg: saveSvg, pdf: savePdf })) element(name).addEventListener("click", attempt(() => onLight(action)));
   listenForWhy();
   listenToAgainst();
   listenToDownloads();
@@ -94,6 +99,7 @@ function listen() {
   };
   page.changed = (conf) => {
     drawAnswers(conf);
+    drawLevelsButton(conf);
     drawAgainst(conf);
     followModel(conf);
     drawTabs(edits(conf), state.shown, { open: chooseEdit, stop: goToStop, close: ({ id }) => closeEdit(id) });

@@ -5,6 +5,7 @@ import { whyEmpty } from "./empty.js";
 import { formatValue } from "./grid.js";
 import { glance, page } from "./page.js";
 import { offsets } from "./region.js";
+import { roleOf } from "./series.js";
 import { inWords } from "./unfinished.js";
 import { about } from "./views.js";
 
@@ -69,7 +70,8 @@ function textAt(clientX, clientY) {
   const size = new Map(chromsizes);
   const total = [...size.values()].reduce((sum, n) => sum + n, 0);
   if (found.place.some((position) => position < 0 || position >= total)) return "";
-  const { role, value, values = {} } = about(found.view);
+  const { value, values = {} } = about(found.view);
+  const role = roleOf(found.view);
   const what = role === "difference" ? "ln edited / reference" : (values[value]?.scale ?? values[value]?.label ?? "");
   const isThere = Number.isFinite(read.value);
   const half = found.uid.split("-")[0];

@@ -18,8 +18,23 @@ function mark(loaded) {
   }
 }
 
+/** A map that is to be shown at one level (`options.level`, bp of a bin) is, however large it is drawn. */
+function pin(track) {
+  const free = track.calculateZoomLevel;
+  track.calculateZoomLevel = function calculateZoomLevel() {
+    const levels = [...(this.tilesetInfo.resolutions ?? [])].sort((a, b) => b - a);
+    const level = levels.indexOf(this.options.level);
+    return level < 0 ? free.call(this) : level;
+  };
+}
+
 /** Teaches HiGlass's tracks to wait, and to ask again after a request was lost; `onLost` is told of lost requests, `onDrawn` of new tiles and scales. */
 export function patchTracks(onLost, onDrawn = () => {}) {
+  const { refreshTiles } = base;
+  base.refreshTiles = function refreshTilesOfLevel() {
+    if (this.options?.level && !Object.hasOwn(this, "calculateZoomLevel")) pin(this);
+    refreshTiles.call(this);
+  };
   const received = base.receivedTiles;
   base.receivedTiles = function receivedTiles(loaded) {
     mark(loaded);
@@ -147,4 +162,11 @@ export function fetchMissing(api) {
 /** Whether a track still lacks its tileset_info, without which it never asks for a tile. */
 export function uninformed(api) {
   return tiledTracks(api).some((track) => track.dataFetcher.dataConfig.server && !track.tilesetInfo);
+}
+
+/** Whether every track has all tiles that are seen. */
+export function isLoaded(api) {
+  return tiledTracks(api)
+    .filter((track) => track.dataFetcher.dataConfig.server)
+    .every((track) => track.tilesetInfo && track.areAllVisibleTilesLoaded() && !track.fetching.size);
 }

@@ -8,6 +8,8 @@
 //   edit and difference: id, name, url, viewconf, domain (of the reference, around the breakpoints)
 //   edit: stops ([position in the reference, in the view's coordinates] of each breakpoint)
 
+import { darkOptions, isDark } from "./dark.js";
+
 const COLUMNS = 12;
 const LOCKS = ["locationLocks", "zoomLocks", "valueScaleLocks"];
 
@@ -199,14 +201,20 @@ export function atStop(conf, id, stop) {
 
 const OUTSIDE = ["labelPosition", "colorbarPosition"];
 
-/** A viewconf of ours as this page shows it: names and colour bars stand outside the maps. Elsewhere they stand where the server put them. */
+/** A viewconf of ours as this page shows it: names and colour bars stand outside the maps, and on a dark page tracks have other colours. Elsewhere all is as the
+ *  server put it, which is kept in `elsewhere` (null: it was not said). */
 export function dressed(conf) {
+  const dark = isDark();
   for (const view of conf.views) {
     if (!about(view).role) continue;
-    for (const { options } of everyTrack(view)) {
-      if (!options || options.elsewhere || !OUTSIDE.some((key) => key in options)) continue;
-      options.elsewhere = Object.fromEntries(OUTSIDE.filter((key) => key in options).map((key) => [key, options[key]]));
-      for (const key of Object.keys(options.elsewhere)) options[key] = "hidden";
+    for (const track of everyTrack(view)) {
+      const { options } = track;
+      if (!options || options.elsewhere) continue;
+      const outside = OUTSIDE.filter((key) => key in options).map((key) => [key, "hidden"]);
+      const worn = { ...(dark ? darkOptions(track) : {}), ...Object.fromEntries(outside) };
+      if (!Object.keys(worn).length) continue;
+      options.elsewhere = Object.fromEntries(Object.keys(worn).map((key) => [key, options[key] ?? null]));
+      Object.assign(options, worn);
     }
   }
   return conf;
@@ -216,7 +224,10 @@ export function dressed(conf) {
 export function undressed(conf) {
   for (const view of conf.views) {
     for (const { options } of everyTrack(view)) {
-      Object.assign(options ?? {}, options?.elsewhere);
+      for (const [key, value] of Object.entries(options?.elsewhere ?? {})) {
+        if (value === null) delete options[key];
+        else options[key] = value;
+      }
       delete options?.elsewhere;
     }
   }
