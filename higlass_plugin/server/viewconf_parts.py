@@ -43,12 +43,12 @@ AGAINST: dict[str, JsonObject] = {
     },
     "against-difference": {
         "label": "predicted - measured",
-        "scale": "ln observed/expected, predicted - measured",
+        "scale": "predicted - measured (ln)",
         "options": VALUES["logoe"]["options"],
     },
     "against-divided": {
         "label": "predicted / measured",
-        "scale": "contact frequency, predicted / measured",
+        "scale": "predicted / measured",
         "options": {
             **VALUES["logoe"]["options"],
             "heatmapValueScaling": "log",

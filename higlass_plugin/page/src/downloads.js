@@ -149,7 +149,7 @@ function saveViewconf() {
 function drawFormats() {
   const { kind, view, seen } = chosen();
   const { region, rows, size, more } = mostOf(seen);
-  const place = rows ? `${region} × ${rows}` : region;
+  const place = [region, rows].filter(Boolean).join(" × ").replace(/\d{4,}/g, (digits) => Number(digits).toLocaleString("en-GB"));
   const only = more ? " (of one chromosome at a time, that of which most is seen)" : "";
   element("download-where").textContent = `${place}, bins of ${seen.resolution.toLocaleString("en-GB")} bp${only}`;
   element("download-formats").replaceChildren(

@@ -1,7 +1,6 @@
 // A list to walk through: variants of a VCF with their scores, or regions of a BED.
 
 import { button, element, made } from "./dom.js";
-import { formatValue } from "./grid.js";
 import { current } from "./page.js";
 import { askScores } from "./scores.js";
 import { about, reference } from "./views.js";
@@ -21,6 +20,9 @@ const WORDS = {
 };
 
 let shown = null; // the list that is open
+
+/** A score in three digits. */
+const inDigits = (value) => (value === 0 || Math.abs(value) >= 1e-4 ? String(Number(value.toPrecision(3))) : value.toExponential(2));
 
 /** A list of entries {name, go(), vcf}, in the order in which it is walked through. */
 class List {
@@ -113,7 +115,7 @@ class List {
     const best = this.valueOf(n);
     if (!best) return ["no score", "Too little of the map is known there"];
     const at = this.level ? "" : ` (${best.resolution.toLocaleString("en-GB")} bp)`;
-    return [`${formatValue(best.value, 3)}${at}`, ""];
+    return [`${inDigits(best.value)}${at}`, ""];
   }
 
   draw() {

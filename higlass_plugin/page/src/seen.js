@@ -8,7 +8,7 @@ export function partsOf([from, to], chromsizes) {
   return chromsizes
     .map(([chrom, size]) => {
       const begin = begins.get(chrom);
-      return { chrom, start: Math.max(0, Math.floor(from - begin)), end: Math.min(size, Math.ceil(to - begin)) };
+      return { chrom, start: Math.max(0, Math.round(from - begin)), end: Math.min(size, Math.round(to - begin)) };
     })
     .filter(({ start, end }) => start < end);
 }
