@@ -637,13 +637,6 @@ def test_a_link_brings_the_views_back(blank: Page, edited: tuple[Page, str]):
     assert again.problems == []
 
 
-def test_pictures_can_be_saved(page: Page):
-    for button, start in (("#png", b"\x89PNG"), ("#svg", b"<?xml")):
-        with page.tab.expect_download() as download:
-            page.tab.click(button)
-        assert Path(download.value.path()).read_bytes().startswith(start)
-
-
 def test_the_server_is_killed_and_comes_back(edited: tuple[Page, str], server: Server):
     page, edit = edited
     page.tab.select_option("#value", "weight")

@@ -18,15 +18,17 @@ function ground() {
 
 /** What is on the screen: {width, height, ground, title, marks}. */
 export function picture(component, title) {
-  const corner = element("grid").getBoundingClientRect();
+  // whole pixels, so that those of a PNG are the screen's
+  const [left, top, right, bottom] = ["left", "top", "right", "bottom"].map((side) => Math.round(element("grid").getBoundingClientRect()[side]));
+  const corner = { left, top, width: right - left, height: bottom - top };
   const from = (node) => {
-    const { left, top, right, bottom } = node.getBoundingClientRect();
-    return [left - corner.left, top - corner.top, right - corner.left, bottom - corner.top];
+    const place = node.getBoundingClientRect();
+    return [place.left - left, place.top - top, place.right - left, place.bottom - top];
   };
   const canvas = from(element("higlass").querySelector("canvas"));
   const seen = [canvas, from(element("window")), [0, 0, corner.width, corner.height]].reduce(common);
   const { behind, over, around } = surroundings(corner, seen);
-  const marks = [...behind, ...sceneMarks(component, canvas, seen), ...over, ...around];
+  const marks = [...behind, ...sceneMarks(component, canvas.slice(0, 2), seen), ...over, ...around];
   return { width: corner.width, height: corner.height, ground: ground(), title, marks };
 }
 
