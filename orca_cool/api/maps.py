@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from orca_cool.api.values import Genome, open_genome
 from orca_cool.genome.regions import Region, parse_position, parse_region
 from orca_cool.genome.source import SequenceSource
-from orca_cool.model.named import open_named
+from orca_cool.model.named import open_named, require_no_device
 from orca_cool.model.window_model import ENCODE
 from orca_cool.prediction import EDGES, WINDOW_DTYPES, WINDOW_STORE_SIZE
 from orca_cool.prediction.job import Job, Opened
@@ -60,6 +60,8 @@ class MapPredictor:
             self.genome = genome if isinstance(genome, Genome) else Genome(genome)
             name = self.genome.name
         spec = self.model.spec
+        if ENCODE not in self.model.capabilities:
+            require_no_device(spec, device)
         if cell_type is not None:
             spec.check_cell_type(cell_type)
             if isinstance(self.model, Model):

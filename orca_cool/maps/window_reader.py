@@ -96,10 +96,10 @@ class NpzFile:
             while len(self._kept) >= KEPT:
                 del self._kept[next(iter(self._kept))]
             try:
-                with np.load(self.path, allow_pickle=False) as file:
+                with open(self.path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
                     names = {*REQUIRED, *OPTIONAL} & set(file)
                     arrays = {name: file[name] for name in sorted(names)}
-            except AttributeError:  # a bare .npy
+            except (AttributeError, TypeError):  # a bare .npy
                 arrays = {}
             except _DAMAGED as error:
                 raise WindowsError(f"{self.path} cannot be read as an .npz: {error}") from error

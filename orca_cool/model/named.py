@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orca_cool.errors import ModelError
 from orca_cool.model.header import is_bundle, read_header
 from orca_cool.model.registry import is_address, known, resolve
 from orca_cool.model.spec import ModelDescription
@@ -71,3 +72,12 @@ def absolute_name(name: str) -> str:
     if not is_foreign(name):
         return str(resolve(name).absolute())
     return str(Path(name).expanduser().absolute()) if is_address(name) else name
+
+
+def require_no_device(spec: ModelDescription, device: str) -> None:
+    """ModelError if a device is asked for, of a model that decides about it itself."""
+    if device != "auto":
+        raise ModelError(
+            f"device {device!r} means nothing to model {spec.name!r}, which predicts whole windows "
+            f"by itself"
+        )

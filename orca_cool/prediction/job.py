@@ -21,7 +21,13 @@ from orca_cool.errors import EditError, ModelError
 from orca_cool.genome.open import SHIPPED, open_genome
 from orca_cool.genome.source import SequenceSource
 from orca_cool.model.assembly import agreed_assembly
-from orca_cool.model.named import absolute_name, described, open_named
+from orca_cool.model.named import (
+    absolute_name,
+    described,
+    is_foreign,
+    open_named,
+    require_no_device,
+)
 from orca_cool.model.spec import ModelDescription
 from orca_cool.model.window_model import ENCODE
 from orca_cool.prediction import EDGES, WINDOW_DTYPES, WINDOW_STORE_SIZE
@@ -136,6 +142,8 @@ class Job:
         """
         if self.cell_type is not None:
             self.spec.check_cell_type(self.cell_type)
+        if is_foreign(self.model):
+            require_no_device(self.spec, self.device)
         agreed_assembly(self.spec, self.source, self.any_genome)
 
     def each_cell_type(self: J) -> list[J]:
@@ -345,17 +353,19 @@ class Opened:
             from orca_cool.prediction.engine import make_engine
 
         job, types = self.job, self.number_types
+        encodes = ENCODE in self.model.capabilities
         return make_engine(
             self.model,
             source,
-            job.device,
+            # one of several processes has a device of its own, which only networks of ours obey
+            job.device if encodes else "auto",
             types.dtype,
             encoder_dtype=types.encoder_dtype,
             asked=types.given_up(job),
             store=job.store,
             edges=job.edges or EDGES[0],
             reuse=not job.reencode,
-            fine_bytes=fine_bytes if ENCODE in self.model.capabilities else 0,
+            fine_bytes=fine_bytes if encodes else 0,
             window_store=self.window_store,
         )
 

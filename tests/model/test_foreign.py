@@ -249,6 +249,22 @@ def test_a_job_finds_it_from_another_folder(folder, tmp_path_factory):
     assert done.stdout.strip() == foreign_model("toy.py:Model").digest
 
 
+def test_several_processes_share_it(folder):
+    """Each loads the file by itself; the table and the map are those of one process."""
+    model = ("--model", "toy.py:Model", "-g", "example", "--any-genome", "-q")
+    (folder / "my.edits").write_text("a\tchrI:100,000-101,000 del\nb\tchrI:50,000-57,000 inv\n")
+    for verb in (("variants", "my.edits", "-o"), ("predict", "chrI", "-o")):
+        suffix = ".tsv" if verb[0] == "variants" else ".mcool"
+        for name, more in (("one", ()), ("two", ("-p", 2))):
+            done = run(*verb, f"{name}{suffix}", *model, *more)
+            assert done.exit_code == 0, done.output
+    assert (folder / "one.tsv").read_text() == (folder / "two.tsv").read_text()
+    maps = [read_log_ratio(f"{name}.mcool::resolutions/4000", "chrI") for name in ("one", "two")]
+    np.testing.assert_array_equal(*maps)
+    with pytest.raises(ModelError, match="device 'cpu' means nothing to model 'toy'"):
+        oc.Predictor("toy.py:Model", "example", any_genome=True, device="cpu")
+
+
 def make_package(folder: Path, points: str) -> None:
     """An installed package, as pip leaves it, that brings the toy."""
     (folder / "toys").mkdir(parents=True)
@@ -277,6 +293,10 @@ def test_a_package_brings_a_model(tmp_path, monkeypatch):
         "predict", "-m", "bad", "-g", "example", "-o", tmp_path / "y.mcool"
     )
     assert "unknown model 'toy'" in refused("models", "info", "toy")
+    listed = run("models", "list").stdout.splitlines()
+    assert [line.split()[1:] for line in listed if line.startswith("toy ")] == [
+        ["package", "toys:Model", "of", "package", "toys"]
+    ]
 
 
 def example():
