@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import random
+import re
 
 import cooler
 import cooltools
@@ -12,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from clodius.tiles import cooler as hgcooler
 from given_windows import BINS, RESOLUTION, SIZES, STARTS, cut, genome, known_map, save, write_all
 
 import orca_cool as oc
@@ -111,6 +114,20 @@ def test_other_programs_read_it(whole):
     about = clr.info["metadata"]
     assert (about["model"], about["stitched"]["windows"]) == ("windows", 11)
     assert oc.open_map(whole).fetch("a:0-1,000", RESOLUTION).values.shape == (10, 10)
+
+
+def test_higlass_shows_it(whole):
+    """The tile of HiGlass's own reader is the frequencies."""
+    info = hgcooler.tileset_info(str(whole))
+    assert info["resolutions"] == (RESOLUTION,)
+    ((_, tile),) = hgcooler.tiles(str(whole), ["u.0.0.0"])
+    dtype = {"float16": "<f2", "float32": "<f4"}[tile["dtype"]]
+    dense = np.frombuffer(base64.b64decode(tile["dense"]), dtype).reshape(256, 256)
+    frequency = cooler.Cooler(uri(whole)).matrix(balance=True).fetch("a")
+    shown = np.nan_to_num(dense[:59, :59].astype(float))  # the 60th bin is shared with "b"
+    wanted = np.tril(np.nan_to_num(frequency[:59, :59]))  # HiGlass mirrors what lies above
+    np.testing.assert_allclose(np.tril(shown), wanted, rtol=2e-3, atol=1e-4)
+    assert shown.max() > 0.1
 
 
 def test_the_order_and_kind_of_files_do_not_matter(place, whole):
@@ -355,8 +372,6 @@ def refused(place, tmp_path, folder, message, *more):
     done = run(folder, *words)
     assert done.exit_code == 2, done.output
     (line,) = done.stderr.strip().splitlines()
-    import re
-
     assert re.search(message, line), line
     assert not list(tmp_path.glob("*x.*"))
 
