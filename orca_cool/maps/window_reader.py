@@ -132,7 +132,8 @@ class ZarrGroup:
                 f"pip install 'orca-cool[zarr]'"
             ) from error
         try:
-            group = zarr.open_group(str(path), mode="r")
+            store = zarr.storage.ZipStore(path, mode="r") if path.is_file() else str(path)
+            group = zarr.open_group(store, mode="r")
             self._arrays: dict[str, Any] = {
                 name: group[name] for name in (*REQUIRED, *OPTIONAL) if name in group
             }

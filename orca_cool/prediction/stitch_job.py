@@ -4,6 +4,7 @@ expected tables.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -151,7 +152,7 @@ class StitchJob:
     def _metadata(self, stitching: Stitching, source: SequenceSource) -> dict[str, Any]:
         """What the file says of its making."""
         given = stitching.given
-        name = self.name or Path(self.windows).name.removesuffix(".npz").removesuffix(".zarr")
+        name = self.name or re.sub(r"(\.npz|\.zarr(\.zip)?)$", "", Path(self.windows).name)
         return {
             "orca_cool": __version__,
             "model": name,

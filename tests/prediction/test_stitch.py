@@ -6,6 +6,7 @@ import base64
 import json
 import random
 import re
+import shutil
 
 import cooler
 import cooltools
@@ -171,8 +172,10 @@ def test_zarr(place, whole):
         group = zarr.open_group(str(path), mode="w", zarr_format=version)
         for name, value in columns(rows).items():
             group.create_array(name, data=value)
-        other = cooler.Cooler(uri(stitched(place, f"zarr{version}", path.name)))
-        pd.testing.assert_frame_equal(cooler.Cooler(uri(whole)).pixels()[:], other.pixels()[:])
+        shutil.make_archive(str(path), "zip", path)
+        for name in (path.name, f"{path.name}.zip"):
+            other = cooler.Cooler(uri(stitched(place, f"zarr.{name}", name)))
+            pd.testing.assert_frame_equal(cooler.Cooler(uri(whole)).pixels()[:], other.pixels()[:])
 
 
 def test_zarr_runs_no_code(place):
