@@ -14,15 +14,19 @@ import cooltools.lib.io
 import numpy as np
 import pandas as pd
 import pytest
+import test_window_model as window_model
 from click.testing import CliRunner
 from clodius.tiles import cooler as hgcooler
 from given_windows import BINS, RESOLUTION, SIZES, STARTS, cut, genome, known_map, save, write_all
 
 import orca_cool as oc
 from orca_cool.cli import main
+from orca_cool.genome.regions import n_bins
 from orca_cool.maps.coolfile import read_layer, read_log_ratio
 from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.maps.expected_named import named_expected
+from orca_cool.prediction.engine import make_engine
+from orca_cool.prediction.windows import by_root, plan
 
 
 @pytest.fixture(scope="module")
@@ -400,3 +404,36 @@ def test_files_that_are_no_windows(place, tmp_path):
     assert done.exit_code == 2
     assert "use --force to replace it" in done.stderr
     assert (tmp_path / "x.mcool").read_text() == "mine"
+
+
+def test_windows_of_predict_make_the_file_of_predict(tmp_path):
+    """A model's own windows, written to files and stitched: where both files know a pair, it is the
+    same.
+    """
+    model, letters = window_model.Akita(), np.frombuffer(b"ACGTN", np.uint8)
+    sizes, r = window_model.SIZES, window_model.RESOLUTION
+    source = window_model.SOURCE
+    engine = make_engine(model, source)
+    ours = window_model.write(engine, tmp_path / "ours.mcool")
+    with open(tmp_path / "g.fa", "wb") as file:
+        for chrom, size in sizes.items():
+            file.write(b">" + chrom.encode() + b"\n")
+            file.write(letters[source.fetch(chrom, 0, size)].tobytes() + b"\n")
+    folder = tmp_path / "w"
+    folder.mkdir()
+    for chrom, size in sizes.items():
+        n = n_bins(size, r)
+        for (window,) in (level for (level,) in by_root(plan(size, (r,), window_model.BINS))):
+            values = window_model.direct(model, source, chrom, window.start * r)[0].copy()
+            values[n - window.start :], values[:, n - window.start :] = np.nan, np.nan
+            about = {"chrom": chrom, "start": window.start * r}
+            about["end"] = (window.start + window_model.BINS) * r
+            np.savez(folder / f"{chrom}{window.start}.npz", values=values, **about)
+    path = tmp_path / "stitched.mcool"
+    done = run(folder, "-g", tmp_path / "g.fa", "-e", "inverse-distance", "-o", path, "-q")
+    assert done.exit_code == 0, done.output
+    for chrom in sizes:
+        one, two = (read_log_ratio(f"{p}::resolutions/{r}", chrom) for p in (ours, path))
+        both = np.isfinite(one) & np.isfinite(two)
+        assert both.sum() > 0.9 * np.isfinite(one).sum() > 100
+        np.testing.assert_allclose(one[both], two[both], atol=5e-6)
