@@ -21,9 +21,12 @@ if TYPE_CHECKING:
         attribute,
         check_mcool,
         encode_genome,
+        evaluate_beside_akita,
+        evaluate_difference,
         evaluate_edits,
         evaluate_files,
         evaluate_model,
+        evaluate_predictions,
         load_model,
         measure_expected,
         objective,
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
         read_variants,
         score_variants,
         screen,
+        stitch_windows,
     )
     from orca_cool.effects.align import Comparison
     from orca_cool.errors import OrcaCoolError
@@ -57,9 +61,12 @@ __all__ = [
     "attribute",
     "check_mcool",
     "encode_genome",
+    "evaluate_beside_akita",
+    "evaluate_difference",
     "evaluate_edits",
     "evaluate_files",
     "evaluate_model",
+    "evaluate_predictions",
     "load_model",
     "measure_expected",
     "objective",
@@ -72,6 +79,7 @@ __all__ = [
     "read_variants",
     "score_variants",
     "screen",
+    "stitch_windows",
 ]
 
 #: Where those live that do not live in :mod:`orca_cool.api`.

@@ -80,6 +80,12 @@ class CoolerError(OrcaCoolError):
     """A cooler file that is missing, damaged or lacks what is asked of it."""
 
 
+class WindowsError(OrcaCoolError):
+    """Windows of maps that somebody else has predicted: missing, damaged, without coordinates, or
+    of another genome or bin than what they are to fit.
+    """
+
+
 class StoreError(OrcaCoolError):
     """A store of encodings that is missing, damaged, of another model or genome, or that cannot be
     written.

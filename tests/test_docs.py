@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from orca_cool.maps.given_windows import GivenWindows
+
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 
@@ -27,6 +29,16 @@ def test_a_working_day(tmp_path, monkeypatch):
             pytest.fail(f"block {number} of docs/python.md: {error!r}\n{block}")
     written = {path.name for path in tmp_path.iterdir()}
     assert {"chrII.png", "chrII.mcool", "scores.tsv", "deleted.diff.mcool", "gc.mcool"} <= written
+
+
+def test_windows_are_written_as_described(tmp_path, monkeypatch):
+    """The block of docs/stitch.md makes a window that `stitch` reads."""
+    monkeypatch.chdir(tmp_path)
+    (block,) = snippets(DOCS / "stitch.md")
+    exec(compile(block, "docs/stitch.md", "exec"), {"__name__": "docs"})
+    given = GivenWindows.open("chr9-8388608.npz", {"chr9": 138_394_717}, "hg38")
+    (window,) = given.windows
+    assert (given.resolution, given.bins, window.start) == (2048, 448, 4096 + 32)
 
 
 def test_contributing_names_files_that_exist():

@@ -251,6 +251,7 @@ VERBS = {
     "variants --maps": ("variants v.vcf -m toy -g toy.fa -o w.tsv --maps maps", "maps"),
     "evaluate": ("evaluate p.mcool m.mcool --chrom a -o e", "e"),
     "expected": ("expected m.mcool -o x", "x"),
+    "stitch": ("stitch w -g toy.fa -e inverse-distance -o s.mcool", "s.mcool"),
     "attribute": (
         "attribute a:4000-4020 --objective pixel_a:3900_a:4100 -m toy -g toy.fa -o t",
         "t.tsv.gz",

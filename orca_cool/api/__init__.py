@@ -5,7 +5,13 @@ what needs torch is imported when it is called.
 """
 
 from orca_cool.api import attribute, objective, screen
+from orca_cool.api.predictions import (
+    evaluate_beside_akita,
+    evaluate_difference,
+    evaluate_predictions,
+)
 from orca_cool.api.predictor import Predictor
+from orca_cool.api.stitch import stitch_windows
 from orca_cool.api.values import Genome, load_model, open_genome, parse_edits, read_variants
 from orca_cool.api.verbs import (
     check_mcool,
@@ -26,9 +32,12 @@ __all__ = [
     "attribute",
     "check_mcool",
     "encode_genome",
+    "evaluate_beside_akita",
+    "evaluate_difference",
     "evaluate_edits",
     "evaluate_files",
     "evaluate_model",
+    "evaluate_predictions",
     "load_model",
     "measure_expected",
     "objective",
@@ -40,4 +49,5 @@ __all__ = [
     "read_variants",
     "score_variants",
     "screen",
+    "stitch_windows",
 ]

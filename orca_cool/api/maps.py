@@ -7,9 +7,11 @@ import os
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from orca_cool.api.values import Genome, load_model, open_genome
+from orca_cool.api.values import Genome, open_genome
 from orca_cool.genome.regions import Region, parse_position, parse_region
 from orca_cool.genome.source import SequenceSource
+from orca_cool.model.named import open_named, require_no_device
+from orca_cool.model.window_model import ENCODE
 from orca_cool.prediction import EDGES, WINDOW_DTYPES, WINDOW_STORE_SIZE
 from orca_cool.prediction.job import Job, Opened
 from orca_cool.prediction.progress import progress_bar
@@ -50,7 +52,7 @@ class MapPredictor:
     ):
         from orca_cool.model.bundle import Model
 
-        self.model = load_model(model) if isinstance(model, str | os.PathLike) else model
+        self.model = open_named(model) if isinstance(model, str | os.PathLike) else model
         if isinstance(genome, str | os.PathLike):
             name = os.fspath(genome)
             self.genome = open_genome(name)
@@ -58,6 +60,8 @@ class MapPredictor:
             self.genome = genome if isinstance(genome, Genome) else Genome(genome)
             name = self.genome.name
         spec = self.model.spec
+        if ENCODE not in self.model.capabilities:
+            require_no_device(spec, device)
         if cell_type is not None:
             spec.check_cell_type(cell_type)
             if isinstance(self.model, Model):
@@ -126,7 +130,7 @@ class MapPredictor:
             return self._maps.predict(where, resolution, fill=fill, progress=report)
 
     def zoom(
-        self, position: str, *, module: str | None = None, edges: str = EDGES[1]
+        self, position: str, *, module: str | None = None, edges: str | None = None
     ) -> dict[int, ContactMap]:
         """Maps of all levels around a position, as the released program predicts them.
 
@@ -134,7 +138,8 @@ class MapPredictor:
         ----------
         position : "chrII:238,265" (0-based), the base that every level centres on.
         module : of the model ("32M"); None: its first.
-        edges : "zero-padded" (as released) or "real".
+        edges : "zero-padded" (as released) or "real"; None: as released, and real of a model that
+            predicts whole windows by itself.
 
         Returns
         -------
@@ -151,6 +156,8 @@ class MapPredictor:
         """
         chrom, at = parse_position(position, self.genome.chromsizes)
         chosen = self.model.spec.module_with((), module)
+        as_released = ENCODE in self.model.capabilities
+        edges = edges or (EDGES[1] if as_released else EDGES[0])
         maps = self._engine.zoom(chosen, chrom, at, edges)
         return {m.resolution: m for m in maps}
 

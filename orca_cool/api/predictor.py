@@ -35,7 +35,8 @@ class Predictor(MapPredictor):
     Parameters
     ----------
     model : a model (:func:`orca_cool.load_model`), its name or folder, or anybody's model that
-        has what :class:`orca_cool.model.window_model.WindowModel` lists.
+        has what :class:`orca_cool.model.window_model.WindowModel` lists, also as "FILE.py:NAME" or
+        the name of an entry point of the group ``orca_cool.models``, whose code is run.
     genome : a genome (:func:`orca_cool.open_genome`), or its file or name.
     device : "auto" (a CUDA GPU where there is one), "cpu", "cuda", "cuda:N" or "mps".
     dtype, encoder_dtype : number types of decoders and encoder; "float32" is exact, others give way

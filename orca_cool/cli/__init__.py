@@ -19,6 +19,7 @@ VERBS = {
     "attribute": "Say which bases a number of the predicted map depends on.",
     "screen": "Find the base pairs that hold contacts: virtual screens.",
     "encode": "Encode a genome once and keep it, so that predictions only decode.",
+    "stitch": "Join windows that any model has predicted to an .mcool with expected tables.",
     "check": "Check that a predicted .mcool is valid, and say what it is good for.",
     "models": "List, inspect, import, fetch and export models.",
     "expected": "Expected contact frequency by distance of a measured map, for training.",

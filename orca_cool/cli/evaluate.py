@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import orca_cool as oc
+from orca_cool.cli.evaluate_any import PROTOCOL, is_ours, of_akita, of_difference, of_several
 from orca_cool.cli.options import (
     JOB,
     Length,
@@ -29,11 +30,11 @@ from orca_cool.prediction.parallel import only_helps
 if TYPE_CHECKING:
     from orca_cool.evaluate.result import Result
 
-#: Options that are about a model alone.
-PROTOCOL = ("module", "step", "window_phase", "trans", "nproc", "dask")
 #: Options that are about measured maps alone.
 MEASURED = (
     "maps",
+    "difference",
+    "akita",
     "chroms",
     "levels",
     "base",
@@ -42,6 +43,8 @@ MEASURED = (
     "replicate",
     "no_ceiling",
     "clr_weight_name",
+    "expected",
+    "marks",
     "cutoff",
     "scc_smooth",
     *PROTOCOL[1:],
@@ -51,7 +54,7 @@ MEASURED = (
 
 
 @click.command(cls=Verb)
-@click.argument("maps", nargs=-1, metavar="[PREDICTED] OBSERVED", type=click.Path())
+@click.argument("maps", nargs=-1, metavar="[PREDICTED]... OBSERVED", type=click.Path())
 @click.option("--chrom", "chroms", multiple=True, help="Chromosome to evaluate; repeat for more.")
 @click.option(
     "--edits",
@@ -62,6 +65,18 @@ MEASURED = (
     "--predicted",
     type=click.Path(),
     help="With --edits: folder with ID.npz of predicted changes, in place of --model.",
+)
+@click.option(
+    "--difference",
+    is_flag=True,
+    help="The difference of two cell types: PREDICTED_A PREDICTED_B OBSERVED_A OBSERVED_B.",
+)
+@click.option(
+    "--akita",
+    metavar="WINDOWS",
+    type=click.Path(),
+    help="Windows of 448 bins that Akita predicted: PREDICTED, brought to their form as in the "
+    "paper, beside them.",
 )
 @click.option(
     "--levels",
@@ -92,6 +107,20 @@ MEASURED = (
     "--no-ceiling", is_flag=True, help="Do not split the measured map's contacts in halves."
 )
 @clr_weight_name_option
+@click.option(
+    "--expected",
+    metavar="TABLES",
+    help="Of predictions of any models: how frequency falls with distance, as `stitch` takes it "
+    "[default: as the first prediction that says it has it, else as the measured map].",
+)
+@click.option(
+    "--mark",
+    "marks",
+    multiple=True,
+    metavar="NAME=FILE",
+    help="BigWig (CTCF, histone marks, ...): also how well strong contacts between its regions are "
+    "found. Of PREDICTED files; repeatable.",
+)
 @click.option("--cutoff", default=5.0, show_default=True, help="Of adaptive coarse-graining.")
 @click.option(
     "--nearest",
@@ -161,6 +190,8 @@ def evaluate(
     dask: str | None,
     edits: str | None,
     predicted: str | None,
+    difference: bool,
+    akita: str | None,
     **options: Any,
 ) -> None:
     """Correlation of log observed/expected per level, beside baselines and the measured map's
@@ -169,6 +200,11 @@ def evaluate(
     Of a PREDICTED .mcool: whole chromosomes, pixels 2 bins apart or more, within the level's
     window; OBSERVED may then be a prediction too, which is compared level by level. Of a --model:
     the paper's protocol, zooms that tile the chromosomes, all pixels pooled.
+
+    Of several PREDICTED, or one that another program wrote (.mcool, .cool, or windows as .npz,
+    folder or Zarr group; docs/stitch.md): one table, on the pixels that all of them know. With
+    --difference, of two cell types: r of the difference of their maps, and AUROC of its sign in the
+    1 % of pixels where it is largest.
 
     Baselines are boosted trees on position alone, trained on --train: on (a) distance and
     distances from the telomeres, (b) distance from the centromere too; "beyond" is the model's
@@ -193,9 +229,25 @@ def evaluate(
         "ceiling": not no_ceiling,
         "progress": not is_quiet(),
     }
+    if difference:
+        refuse_given(["akita"], "means nothing with --difference")
+        of_difference(maps, chroms, shared, as_json)
+        return
+    if akita is not None:
+        of_akita(maps, chroms, shared | {"akita": akita}, as_json)
+        return
     if job["model"] is None:
+        several = len(maps) > 2 or bool(shared["marks"])
+        if several or (len(maps) == 2 and not is_ours(maps[0])):
+            of_several(maps, chroms, shared, as_json)
+            return
+        if shared.pop("expected") is not None:
+            refuse_given(["expected"], "is for several predictions, or one of another program")
         result = _of_file(maps, chroms, shared)
     else:
+        refuse_given(["expected"], "a --model has its own")
+        refuse_given(["marks"], "is of PREDICTED files")
+        del shared["expected"]
         protocol = {"module": module, "step": step}
         protocol |= {"window_phase": window_phase or 0, "trans": trans or 0}
         work = job | {"nproc": nproc, "dask": dask}

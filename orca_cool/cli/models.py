@@ -30,6 +30,7 @@ def models() -> None:
 @json_option
 def list_(as_json: bool) -> None:
     """List the known models: shipped, yours, and those that can be fetched."""
+    from orca_cool.model.foreign import entry_points
     from orca_cool.model.header import read_header
     from orca_cool.model.registry import known
 
@@ -59,6 +60,10 @@ def list_(as_json: bool) -> None:
                 "path": entry.path and str(entry.path),
             }
         )
+    for name, point in entry_points().items():  # none is loaded: a list runs nobody's code
+        if name not in known():
+            about = f"{point.value} of package {point.dist.name if point.dist else 'unknown'}"
+            rows.append({"name": name, "origin": "package", "about": about, "path": None})
     if as_json:
         echo(json.dumps(rows, indent=1))
         return

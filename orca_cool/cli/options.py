@@ -159,6 +159,11 @@ def all_options(function: F, options: Iterable[Callable[[Any], Any]]) -> F:
 
 
 MODEL_HELP = "A model's name (see `orca-cool models list`) or its folder."
+#: Of the verbs that also take a model of somebody else.
+ANY_MODEL_HELP = (
+    f"{MODEL_HELP[:-1]}; or somebody else's, which is run: FILE.py:NAME, a class or function of a "
+    "Python file, or the entry point of a package (docs/python.md)."
+)
 GENOME_HELP = (
     "FASTA (plain or bgzip), .2bit, or the name of a shipped genome (`example`, "
     "`extrusion-example`)."
@@ -220,7 +225,7 @@ def job_options(
                 "-m",
                 required=required,
                 multiple=several,
-                help=f"{MODEL_HELP}{' Repeatable.' * several}",
+                help=f"{ANY_MODEL_HELP}{' Repeatable.' * several}",
             ),
             click.option("--genome", "-g", required=required, help=GENOME_HELP),
             click.option("--cell-type", help=CELL_TYPE_HELP),

@@ -16,7 +16,6 @@ from orca_cool.genome.regions import Region, parse_position, parse_region, read_
 from orca_cool.locks import holding
 from orca_cool.maps.bigwig import import_pybigwig
 from orca_cool.maps.phasing import phasing_of
-from orca_cool.prediction import EDGES
 from orca_cool.prediction.chosen import chosen_levels
 from orca_cool.prediction.job import Opened, Say
 from orca_cool.prediction.parallel import only_helps
@@ -275,7 +274,7 @@ class PredictJob(SharedJob):
                 self.at,
                 Path(self.output),
                 snap=self.snap,
-                edges=self.edges or EDGES[1],
+                edges=opened.zoom_edges,
                 assembly=self.assembly or opened.file_assembly,
                 force=self.force,
                 progress=progress,

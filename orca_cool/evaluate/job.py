@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,6 @@ from orca_cool.evaluate.report import check_folder, write_folder
 from orca_cool.evaluate.result import Result
 from orca_cool.genome.source import length_of
 from orca_cool.locks import holding, locked_outputs
-from orca_cool.prediction import EDGES
 from orca_cool.prediction.job import Opened, Say
 from orca_cool.prediction.parallel import only_helps
 from orca_cool.prediction.progress import progress_bar
@@ -20,7 +20,10 @@ from orca_cool.prediction.shared_job import PiecewiseJob, silent
 from orca_cool.prediction.sharing import Alone
 
 if TYPE_CHECKING:
+    from orca_cool.evaluate.akita import BesideAkita
+    from orca_cool.evaluate.differences import Differences
     from orca_cool.evaluate.protocol import ModelEvaluation
+    from orca_cool.evaluate.several import Compared
     from orca_cool.evaluate.shared_zooms import ZoomsWork
 
 
@@ -45,6 +48,93 @@ def evaluate_file(predicted: str, options: EvaluationOptions, *, progress: bool 
         with progress_bar(progress, "level", "evaluate") as report:
             result = evaluation.run(report)
         return written(result, options)
+
+
+def evaluate_several(
+    predicted: Sequence[str], options: EvaluationOptions, *, progress: bool = True
+) -> Compared:
+    """Score predictions of any models on the pixels that all of them know.
+
+    Parameters
+    ----------
+    predicted : .mcool or .cool of anybody, or windows (docs/stitch.md).
+    options : the measured map, the chromosomes, how they are scored, and where the result goes.
+    progress : show a progress bar.
+
+    Raises
+    ------
+    RegionError, ModelError, CoolerError, WindowsError, OutputError
+    """
+    from orca_cool.evaluate.several import SeveralEvaluation
+    from orca_cool.evaluate.several_report import FILES, write_several
+
+    with locked_outputs(*outputs(options)):
+        if options.output is not None:
+            check_folder(Path(options.output), options.force, FILES)
+        evaluation = SeveralEvaluation.open(predicted, options)
+        with progress_bar(progress, "level", "evaluate") as report:
+            compared = evaluation.run(report)
+        if options.output is not None:
+            write_several(options.output, compared, options.force)
+        return compared
+
+
+def evaluate_differences(
+    predicted: Sequence[str], other: str, options: EvaluationOptions, *, progress: bool = True
+) -> Differences:
+    """Score the predicted difference of two cell types against the measured one.
+
+    Parameters
+    ----------
+    predicted : of the two, as for :func:`evaluate_several`.
+    other : the second one's measured map. options : the first one's, and the rest.
+    progress : show a progress bar.
+
+    Raises
+    ------
+    RegionError, ModelError, CoolerError, WindowsError, OutputError
+    """
+    from orca_cool.evaluate.differences import DifferenceEvaluation
+    from orca_cool.evaluate.several_report import FILES, write_several
+
+    with locked_outputs(*outputs(options)):
+        if options.output is not None:
+            check_folder(Path(options.output), options.force, FILES)
+        evaluation = DifferenceEvaluation.open(predicted, other, options)
+        with progress_bar(progress, "level", "evaluate") as report:
+            found = evaluation.run(report)
+        if options.output is not None:
+            write_several(options.output, found, options.force)
+        return found
+
+
+def evaluate_akita(
+    ours: str, akita: str, options: EvaluationOptions, *, progress: bool = True
+) -> BesideAkita:
+    """Score a prediction beside Akita's windows, in the form of these.
+
+    Parameters
+    ----------
+    ours : a prediction with bins of 4 kb. akita : windows (docs/stitch.md).
+    options : the measured map, the chromosomes, and where the result goes.
+    progress : show a progress bar.
+
+    Raises
+    ------
+    RegionError, CoolerError, WindowsError, OutputError
+    """
+    from orca_cool.evaluate.akita import AkitaEvaluation
+    from orca_cool.evaluate.several_report import FILES, write_several
+
+    with locked_outputs(*outputs(options)):
+        if options.output is not None:
+            check_folder(Path(options.output), options.force, FILES)
+        evaluation = AkitaEvaluation.open(ours, akita, options)
+        with progress_bar(progress, "window", "evaluate") as report:
+            found = evaluation.run(report)
+        if options.output is not None:
+            write_several(options.output, found, options.force)
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +212,7 @@ class EvaluateJob(PiecewiseJob):
             step=self.step,
             phase=self.window_phase,
             trans=self.trans,
-            edges=self.edges or EDGES[1],
+            edges=opened.zoom_edges,
         )
 
     def work_of(self, opened: Opened, share: Alone, say: Say) -> ZoomsWork:

@@ -22,6 +22,11 @@ class EvaluationOptions:
     observed : balanced .cool or .mcool, the measured map. For a predicted file it may be another
         prediction, which is compared level by level.
     clr_weight_name : column of balancing weights of the measured maps.
+    expected : of predictions of any models: how contact frequency falls with distance
+        (:func:`orca_cool.maps.expected_named.named_expected`); None: as the first prediction that
+        says it has it, else as the measured map has it.
+    marks : of predictions of any models: NAME=FILE of bigWigs, by which kinds of regions are told
+        apart (:mod:`orca_cool.evaluate.region_types`).
     chroms : chromosomes that are scored; one that is named twice is scored once.
     levels : comma-separated resolutions in bp (with a model also windows, "1M"); None: all that the
         measured map can be averaged to.
@@ -63,6 +68,8 @@ class EvaluationOptions:
     output: str | None = None
     force: bool = False
     clr_weight_name: str = WEIGHT
+    expected: str | None = None
+    marks: tuple[str, ...] = ()
 
     @property
     def scored_chroms(self) -> list[str]:

@@ -8,10 +8,11 @@ from the predicted map differs from it.
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import itertools
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,6 +56,20 @@ TRANS_COLUMNS = [
 def whole_chromosomes(chromsizes: dict[str, int]) -> list[Region]:
     """The view of whole chromosomes, each under its own name."""
     return [Region(chrom, 0, length, chrom) for chrom, length in chromsizes.items()]
+
+
+def named_view(regions: Sequence[Region], chromsizes: Mapping[str, int]) -> list[Region]:
+    """Regions, each with the name that the tables call it by: its own, else the chromosome's where
+    it is whole, else its UCSC string.
+    """
+
+    def name(region: Region) -> str:
+        whole = region.start == 0 and region.end == chromsizes[region.chrom]
+        return region.name or (
+            region.chrom if whole else f"{region.chrom}:{region.start}-{region.end}"
+        )
+
+    return [dataclasses.replace(r, name=name(r)) for r in regions]
 
 
 def _rows(view: Sequence[Region]) -> list[tuple[str, int, int, str]]:

@@ -37,6 +37,9 @@ DATA = Path(__file__).parents[1] / "data"
 REGISTRY_FORMAT = "orca-cool-registry"
 REGISTRY_VERSION = 1
 
+#: A name in a Python file, which makes a model.
+ADDRESS = re.compile(r"(?P<file>.+\.py)(?P<colon>:(?P<name>.*))?", re.DOTALL)
+
 
 @dataclass(frozen=True)
 class Archive:
@@ -151,6 +154,13 @@ def check_name(name: str) -> str:
     return name
 
 
+def is_address(text: str) -> bool:
+    """Whether a model's name is that of a Python file, with or without a name in it:
+    ``FILE.py:NAME`` (:mod:`orca_cool.model.foreign`).
+    """
+    return ADDRESS.fullmatch(text) is not None
+
+
 def unknown(name: str) -> ModelError:
     """The error for a name that nobody knows: it lists the known ones, and the closest."""
     names = list(known())
@@ -170,12 +180,18 @@ def resolve(name_or_path: str | os.PathLike[str]) -> Path:
     Raises
     ------
     ModelError
-        If there is no such model (the message lists the known ones), or it must be fetched first.
+        If there is no such model (the message lists the known ones), or it must be fetched first;
+        if it is a Python file: whoever calls this never runs the code of a model
+        (:mod:`orca_cool.model.named` does).
     BundleError
         If a path is given and is not a bundle.
     """
     text = os.fspath(name_or_path)
     path = Path(text).expanduser()
+    if is_address(text) and not path.is_dir():
+        raise ModelError(
+            f"model {text!r} is a Python file; here only a model's name or its folder is taken"
+        )
     if os.sep in text or text in (".", "..") or isinstance(name_or_path, Path):
         if not is_bundle(path):
             state = f"it has no {SPEC_FILE}" if path.is_dir() else "there is no such folder"

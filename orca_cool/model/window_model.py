@@ -27,7 +27,7 @@ class WindowModel(Protocol):
     """A model that predicts a map of ``bins`` x ``bins`` from a window of sequence.
 
     A class that has these attributes and methods is such a model; it need not inherit from
-    anything. See ``tests/prediction/test_window_model.py`` for a whole one.
+    anything. See ``examples/akita.py`` for a whole one.
     """
 
     @property

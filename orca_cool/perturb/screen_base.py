@@ -14,10 +14,9 @@ import numpy as np
 from orca_cool.genome.source import SequenceSource
 from orca_cool.locks import holding
 from orca_cool.model.assembly import agreed_assembly
-from orca_cool.model.header import read_header
+from orca_cool.model.named import absolute_name, described, open_named
 from orca_cool.model.network_spec import ModuleSpec
-from orca_cool.model.registry import resolve
-from orca_cool.model.spec import ModelDescription, ModelSpec
+from orca_cool.model.spec import ModelDescription
 from orca_cool.perturb.screen_options import (
     STRANDS,
     check_drawing,
@@ -84,7 +83,7 @@ class VirtualScreenJob(PiecewiseJob, Generic[R]):
 
     def standalone(self: J) -> J:
         """As :meth:`Job.standalone`."""
-        others = tuple(str(resolve(name).absolute()) for name in self.other_models)
+        others = tuple(absolute_name(name) for name in self.other_models)
         return dataclasses.replace(super().standalone(), other_models=others)
 
     def of_worker(self: J) -> J:
@@ -114,10 +113,9 @@ class VirtualScreenJob(PiecewiseJob, Generic[R]):
         require_together(self.specs, given, [self.chosen(spec) for spec in self.specs])
 
     @cached_property
-    def specs(self) -> list[ModelSpec]:
+    def specs(self) -> list[ModelDescription]:
         """Specifications of all models, from their headers alone."""
-        others = [read_header(resolve(name))["spec"] for name in self.other_models]
-        return [self.spec, *others]
+        return [self.spec, *map(described, self.other_models)]
 
     @property
     def both_or_forward(self) -> str:
@@ -192,15 +190,16 @@ class VirtualScreenJob(PiecewiseJob, Generic[R]):
 
     def every(self, opened: Opened, say: Say = lambda line: None) -> list[Opened]:
         """All models, on the same genome with the same edits; the first is open."""
-        from orca_cool.model.bundle import load_bundle
+        from orca_cool.model.bundle import Model
 
         out = [opened]
         for name, spec in zip(self.other_models, self.specs[1:]):
             _, warning = agreed_assembly(spec, opened.reference, self.any_genome)
             if warning is not None:
                 say(f"warning: {warning}")
-            model, types = load_bundle(resolve(name)), self.types_of(spec)
-            if cell_type := self.cell_type or (types[0] if types else None):
+            model, types = open_named(name), self.types_of(spec)
+            cell_type = self.cell_type or (types[0] if types else None)
+            if cell_type and isinstance(model, Model):
                 model = model.for_cell_type(cell_type)
             out.append(dataclasses.replace(opened, model=model))
         return out

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from orca_cool.errors import ModelError
 from orca_cool.model.network_spec import ModuleSpec
-from orca_cool.model.spec import ModelDescription, ModelSpec
+from orca_cool.model.spec import ModelDescription
 
 
 def refuse_store(store: str | None) -> None:
@@ -20,7 +20,9 @@ def refuse_store(store: str | None) -> None:
 
 
 def require_together(
-    specs: Sequence[ModelSpec], given: Sequence[str], levels: Sequence[tuple[ModuleSpec, int]]
+    specs: Sequence[ModelDescription],
+    given: Sequence[str],
+    levels: Sequence[tuple[ModuleSpec, int]],
 ) -> None:
     """Several models must have names of their own, one assembly, and the same windows.
 

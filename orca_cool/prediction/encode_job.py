@@ -8,6 +8,7 @@ from pathlib import Path
 
 from orca_cool.errors import OutputError
 from orca_cool.genome.regions import Region, parse_region
+from orca_cool.model.registry import resolve
 from orca_cool.prediction.job import Job, Opened, Say
 from orca_cool.prediction.progress import progress_bar
 
@@ -37,6 +38,7 @@ class EncodeJob(Job):
     def check(self) -> None:
         """Raise what can be known to be wrong before model and genome are opened."""
         super().check()
+        resolve(self.model)  # ModelError of somebody else's, which this package cannot encode with
         if Path(self.output).is_dir():
             raise OutputError(f"the output {self.output!r} is a folder; give a file")
 
@@ -71,7 +73,6 @@ class EncodeJob(Job):
         from orca_cool.encodings.store import EncodingStore, build, verify
         from orca_cool.encodings.store.layout import is_store
         from orca_cool.model.bundle import load_bundle
-        from orca_cool.model.registry import resolve
         from orca_cool.prediction.device import resolve_device
 
         target = resolve_device(self.device)

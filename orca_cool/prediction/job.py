@@ -21,9 +21,15 @@ from orca_cool.errors import EditError, ModelError
 from orca_cool.genome.open import SHIPPED, open_genome
 from orca_cool.genome.source import SequenceSource
 from orca_cool.model.assembly import agreed_assembly
-from orca_cool.model.header import read_header
-from orca_cool.model.registry import resolve
-from orca_cool.model.spec import ModelDescription, ModelSpec
+from orca_cool.model.named import (
+    absolute_name,
+    described,
+    is_foreign,
+    open_named,
+    require_no_device,
+)
+from orca_cool.model.spec import ModelDescription
+from orca_cool.model.window_model import ENCODE
 from orca_cool.prediction import EDGES, WINDOW_DTYPES, WINDOW_STORE_SIZE
 from orca_cool.prediction.chosen import output_of_cell_type
 from orca_cool.prediction.number_types import Choice, NumberTypes, check_types
@@ -55,7 +61,8 @@ class Job:
 
     Attributes
     ----------
-    model : a model's name (``orca-cool models list``) or its folder.
+    model : a model's name (``orca-cool models list``) or its folder; or a model of somebody else,
+        ``FILE.py:NAME`` or the name of an entry point (:mod:`orca_cool.model.foreign`).
     genome : FASTA (plain or bgzip), .2bit, or the name of a shipped genome.
     cell_type : one of the model's; None: its only one, or each of them in turn
         (:meth:`each_cell_type`).
@@ -111,10 +118,9 @@ class Job:
         check_window_store(self.window_store, self.window_store_dtype, self.window_store_size)
 
     @cached_property
-    def spec(self) -> ModelSpec:
+    def spec(self) -> ModelDescription:
         """The model's specification, read from its header alone."""
-        spec: ModelSpec = read_header(resolve(self.model))["spec"]
-        return spec
+        return described(self.model)
 
     @cached_property
     def source(self) -> SequenceSource:
@@ -136,6 +142,8 @@ class Job:
         """
         if self.cell_type is not None:
             self.spec.check_cell_type(self.cell_type)
+        if is_foreign(self.model):
+            require_no_device(self.spec, self.device)
         agreed_assembly(self.spec, self.source, self.any_genome)
 
     def each_cell_type(self: J) -> list[J]:
@@ -166,12 +174,12 @@ class Job:
         """
         self.check()
         with stage("libraries"):
-            from orca_cool.model.bundle import load_bundle
+            from orca_cool.model.bundle import Model
 
-        bundle = load_bundle(resolve(self.model))
-        if self.cell_type is not None:
-            bundle = bundle.for_cell_type(self.cell_type)
-        return Opened.of(self, bundle, self.source, say)
+        model = open_named(self.model)
+        if self.cell_type is not None and isinstance(model, Model):
+            model = model.for_cell_type(self.cell_type)
+        return Opened.of(self, model, self.source, say)
 
     def without_stores(self: J) -> J:
         """The same job with nothing at hand from before, for an estimate."""
@@ -215,7 +223,7 @@ class Job:
 
         return dataclasses.replace(
             self,
-            model=str(resolve(self.model).absolute()),
+            model=absolute_name(self.model),
             genome=genome,
             chrom_names=names,
             store=absolute(self.store),
@@ -298,6 +306,14 @@ class Opened:
         """The genome that is predicted: the edited one, if it is edited."""
         return self.reference if self.edited is None else self.edited.genome
 
+    @property
+    def zoom_edges(self) -> str:
+        """What a zoom reads beyond the ends of its windows: what the job asks for, else nothing, as
+        the released program has it; a model that predicts whole windows by itself reads on.
+        """
+        as_released = ENCODE in self.model.capabilities
+        return self.job.edges or (EDGES[1] if as_released else EDGES[0])
+
     def require_long_enough(self, finest: int) -> None:
         """EditError if the edits leave less of a chromosome than one bin of ``finest`` bp."""
         for contig in () if self.edited is None else self.edited.genome.edited:
@@ -337,17 +353,19 @@ class Opened:
             from orca_cool.prediction.engine import make_engine
 
         job, types = self.job, self.number_types
+        encodes = ENCODE in self.model.capabilities
         return make_engine(
             self.model,
             source,
-            job.device,
+            # one of several processes has a device of its own, which only networks of ours obey
+            job.device if encodes else "auto",
             types.dtype,
             encoder_dtype=types.encoder_dtype,
             asked=types.given_up(job),
             store=job.store,
             edges=job.edges or EDGES[0],
             reuse=not job.reencode,
-            fine_bytes=fine_bytes,
+            fine_bytes=fine_bytes if encodes else 0,
             window_store=self.window_store,
         )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,9 +10,9 @@ import numpy as np
 from orca_cool.errors import OutputError
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.gaps import masks
-from orca_cool.genome.regions import Region, n_bins
+from orca_cool.genome.regions import n_bins
 from orca_cool.maps.coolfile import write_mcool
-from orca_cool.maps.expected import write_expected
+from orca_cool.maps.expected import named_view, write_expected
 from orca_cool.maps.pixels import Layer, RowBlock, TransBlock
 from orca_cool.prediction.engine import Engine
 from orca_cool.prediction.levels import expected_for, known_band
@@ -113,7 +112,7 @@ class McoolWriter:
                 self.output,
                 self.layers,
                 self.engine.source.chromsizes,
-                self._view(),
+                named_view(self.plan.regions, self.engine.source.chromsizes),
                 self.plan.settings.mode,
                 self.plan.settings.pseudo_depth,
             )
@@ -140,14 +139,3 @@ class McoolWriter:
             "cell_type": spec.cell_type,
             "licence": spec.licence,
         }
-
-    def _view(self) -> list[Region]:
-        """The regions, each with the name that the tables call it by."""
-        return [dataclasses.replace(r, name=self._name(r)) for r in self.plan.regions]
-
-    def _name(self, region: Region) -> str:
-        """A region's own name, else the chromosome's where it is whole, else its UCSC string."""
-        whole = region.start == 0 and region.end == self.engine.source.chromsizes[region.chrom]
-        return region.name or (
-            region.chrom if whole else f"{region.chrom}:{region.start}-{region.end}"
-        )

@@ -1,0 +1,74 @@
+"""What ``orca-cool evaluate`` does with predictions of any models."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import orca_cool as oc
+from orca_cool.cli.options import JOB, echo, refuse_given
+from orca_cool.errors import ModelError
+
+#: Options that are about a model alone.
+PROTOCOL = ("module", "step", "window_phase", "trans", "nproc", "dask")
+
+
+def is_ours(path: str) -> bool:
+    """Whether a prediction is a file of this package, or nothing that can be read."""
+    from pathlib import Path
+
+    from orca_cool.maps.open import open_map
+
+    name = path.partition("::")[0]
+    if name.endswith((".npz", ".zarr", ".zarr.zip")) or Path(name).is_dir():
+        return False
+    return not Path(name).is_file() or open_map(path).predicted
+
+
+def of_several(
+    maps: tuple[str, ...], chroms: tuple[str, ...], options: dict[str, Any], as_json: bool
+) -> None:
+    from orca_cool.evaluate.several_report import several_json, several_table
+
+    refuse_given((*JOB, *PROTOCOL), "needs --model; PREDICTED files are evaluated as they are")
+    if len(maps) < 2:
+        raise ModelError(f"{maps[0]!r}: a prediction and a measured map are needed")
+    found = oc.evaluate_predictions(maps[:-1], maps[-1], chroms, **options)
+    text = json.dumps(several_json(found), indent=2, allow_nan=False)
+    echo(text if as_json else several_table(found))
+
+
+def of_difference(
+    maps: tuple[str, ...], chroms: tuple[str, ...], options: dict[str, Any], as_json: bool
+) -> None:
+    from orca_cool.evaluate.several_report import differences_json, differences_table
+
+    useless = ("marks", "train", "features", "replicate", "no_ceiling", "insulation", "scc_smooth")
+    refuse_given((*JOB, *PROTOCOL, *useless), "means nothing with --difference")
+    if len(maps) != 4:
+        raise ModelError(
+            f"--difference of {len(maps)} maps: two predictions and two measured maps are needed, "
+            f"PREDICTED_A PREDICTED_B OBSERVED_A OBSERVED_B"
+        )
+    found = oc.evaluate_difference(maps[:2], maps[2:], chroms, **options)
+    text = json.dumps(differences_json(found), indent=2, allow_nan=False)
+    echo(text if as_json else differences_table(found))
+
+
+def of_akita(
+    maps: tuple[str, ...], chroms: tuple[str, ...], options: dict[str, Any], as_json: bool
+) -> None:
+    """Beside Akita's windows."""
+    from orca_cool.evaluate.several_report import akita_json, akita_table
+
+    useless = ("marks", "train", "features", "replicate", "no_ceiling", "insulation", "scc_smooth")
+    refuse_given((*JOB, *PROTOCOL, *useless, "levels"), "means nothing with --akita")
+    if len(maps) != 2:
+        raise ModelError(
+            f"--akita with {len(maps)} maps: one prediction and one measured map are needed"
+        )
+    akita = options.pop("akita")
+    options["ceiling"] = False
+    found = oc.evaluate_beside_akita(maps[0], akita, maps[1], chroms, **options)
+    text = json.dumps(akita_json(found), indent=2, allow_nan=False)
+    echo(text if as_json else akita_table(found))

@@ -1,0 +1,67 @@
+"""``orca-cool stitch``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+import orca_cool as oc
+from orca_cool.cli.options import (
+    GENOME_HELP,
+    Verb,
+    echo_each,
+    force_option,
+    is_quiet,
+    output_option,
+    say,
+)
+
+
+@click.command(cls=Verb)
+@click.argument("windows", type=click.Path())
+@click.option("--genome", "-g", required=True, help=GENOME_HELP)
+@click.option(
+    "--chrom-names",
+    metavar="HOW",
+    help="add-chr, strip-chr or a two-column TSV: rename the genome's chromosomes.",
+)
+@output_option("The .mcool; expected tables appear beside it.")
+@click.option(
+    "--expected",
+    "-e",
+    required=True,
+    metavar="TABLES",
+    help="How contact frequency falls with distance in the data that the model was trained on: a "
+    "folder of `orca-cool expected`, a table of `cooltools expected-cis`, or inverse-distance, a "
+    "plain law for looking at maps.",
+)
+@click.option("--name", help="Of the model, for the file [default: that of WINDOWS].")
+@click.option("--cell-type", default="", help="For the file: whose maps these are.")
+@click.option("--licence", default="", help="For the file: terms of the model.")
+@click.option("--assembly", help="Name of the assembly in the file [default: the genome's].")
+@click.option(
+    "--mode",
+    default="regularised",
+    show_default=True,
+    type=click.Choice(["regularised", "contact"]),
+    help="Which number to store.",
+)
+@click.option(
+    "--pseudo-depth",
+    default=1e5,
+    show_default=True,
+    type=click.FloatRange(min=1),
+    help="N: count = N * frequency.",
+)
+@force_option
+def stitch(windows: str, output: str, **options: Any) -> None:
+    """Join WINDOWS that any model has predicted to an .mcool, with expected tables, for cooltools
+    and HiGlass.
+
+    WINDOWS is a folder of .npz files, one .npz, or a Zarr group, with the arrays chrom, start, end
+    and values (docs/stitch.md). Overlaps are averaged as those of `predict` are; the order of files
+    does not matter.
+    """
+    paths = oc.stitch_windows(windows, output, **options, progress=not is_quiet(), say=say)
+    echo_each(paths)
