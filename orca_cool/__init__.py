@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         score_variants,
         screen,
         stitch_windows,
+        verify_model,
     )
     from orca_cool.effects.align import Comparison
     from orca_cool.errors import OrcaCoolError
@@ -80,6 +81,7 @@ __all__ = [
     "score_variants",
     "screen",
     "stitch_windows",
+    "verify_model",
 ]
 
 #: Where those live that do not live in :mod:`orca_cool.api`.

@@ -25,6 +25,7 @@ from orca_cool.api.verbs import (
     predict_to_mcool,
     score_variants,
 )
+from orca_cool.api.verify import verify_model
 
 __all__ = [
     "Genome",
@@ -50,4 +51,5 @@ __all__ = [
     "score_variants",
     "screen",
     "stitch_windows",
+    "verify_model",
 ]

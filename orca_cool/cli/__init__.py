@@ -21,7 +21,7 @@ VERBS = {
     "encode": "Encode a genome once and keep it, so that predictions only decode.",
     "stitch": "Join windows that any model has predicted to an .mcool with expected tables.",
     "check": "Check that a predicted .mcool is valid, and say what it is good for.",
-    "models": "List, inspect, import, fetch and export models.",
+    "models": "List, inspect, import, fetch, export and verify models.",
     "expected": "Expected contact frequency by distance of a measured map, for training.",
     "train": "Train a model on an .mcool and a genome.",
     "evaluate": "Compare a predicted .mcool with a measured map.",

@@ -1,4 +1,4 @@
-"""``orca-cool models``: list, info, import, fetch, export."""
+"""``orca-cool models``: list, info, import, fetch, export, verify."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import click
 from tqdm import tqdm
 
+from orca_cool.cli.models_verify import verify
 from orca_cool.cli.options import (
     VerbGroup,
     echo,
@@ -23,7 +24,7 @@ from orca_cool.model.spec import ModelSpec
 
 @click.group(cls=VerbGroup)
 def models() -> None:
-    """List, inspect, import, fetch and export models."""
+    """List, inspect, import, fetch, export and verify models."""
 
 
 @models.command("list")
@@ -281,3 +282,6 @@ def _say(paths: list[Path]) -> None:
         spec: ModelSpec = read_header(path)["spec"]
         echo(f"{path.name}\t{path}\tmodules {' '.join(m.name for m in spec.modules)}")
         echo(f"licence of {path.name}: {spec.licence or 'not stated'}", err=True)
+
+
+models.add_command(verify)

@@ -181,7 +181,7 @@ def _import_archive(
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".released.", suffix=PARTIAL, dir=out) as temporary:
             folder = Path(temporary)
-            _unpack(file, folder)
+            unpack(file, folder)
             paths = import_released(folder, out, names, force=force, **several)
             for other in others:
                 if other in ACCESSIONS and not is_bundle(out / other):
@@ -198,7 +198,7 @@ def _import_archive(
     return paths
 
 
-def _unpack(file: Path, folder: Path) -> None:
+def unpack(file: Path, folder: Path) -> None:
     """Take the files of the released models out of a tar, under their own names."""
     suffixes = {"models": ".statedict", "resources": ".npy"}
     total = 0

@@ -139,14 +139,14 @@ def _found(
             (nothing if whole and not names else missing).extend(sorted(lacking))
             modules = tuple(m for m, files in needs.items() if not lacking.intersection(files))
             if modules:
-                found[name] = partial(_import_one, folder, name, modules)
+                found[name] = partial(import_one, folder, name, modules)
         else:
             known = ", ".join([*ACCESSIONS, *SEVERAL])
             raise ModelError(f"unknown released model {name!r}; known: {known}")
     return found, missing or ([] if found else nothing)
 
 
-def _import_one(
+def import_one(
     folder: Path, name: str, modules: tuple[str, ...], target: Path, force: bool
 ) -> Path:
     stem = folder / "models" / f"orca_{name}"

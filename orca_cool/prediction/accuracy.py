@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,47 +41,61 @@ def approximation_error(
         exact = FastEncoder(engine.model.encoder, engine.device)
         approximate = engine.encodings.encoder.encoder
         end = start + engine.spec.encoder.block
-        found["encoder"] = _differ(
+        found["encoder"] = differ(
             *(
                 encoder.span(lambda a, b: engine.source.fetch(chrom, a, b), start, end)
                 for encoder in (exact, approximate)
             )
         )
     if engine.dtype != "float32":
-        windows = [levels[-1][len(levels[-1]) // 2]]
-        for level in reversed(levels[:-1]):
-            windows.insert(0, next(w for w in level if w.start == windows[0].parent))
+        windows = nested(levels)
         bases, segments = engine.top_window(module, chrom, start)
         exact_decoder = engine.new_decoder(
             FastCascade(engine.model, engine.device, "float32"), engine.batch
         )
         one, two = (
-            _descend(decoder, module, bases[0], windows, segments)
+            descend(decoder, module, bases[0], windows, segments)
             for decoder in (exact_decoder, engine.decoder)
         )
-        found |= {str(r): _differ(one[r], two[r]) for r in one}
+        found |= {str(r): differ(one[r], two[r]) for r in one}
     return found
 
 
-def _descend(
+def nested(levels: Sequence[Sequence[Window]]) -> list[Window]:
+    """One window of each level of a root, each inside the one above it; the finest is the middle
+    one of its level.
+    """
+    windows = [levels[-1][len(levels[-1]) // 2]]
+    for level in reversed(levels[:-1]):
+        windows.insert(0, next(w for w in level if w.start == windows[0].parent))
+    return windows
+
+
+def descend(
     decoder: BatchDecoder,
     module: ModuleSpec,
     base: Tensor,
     windows: Sequence[Window],
     segments: list | None,
+    rounded: Callable[[Tensor], Tensor] = lambda y: y,
 ) -> dict[int, Tensor]:
-    """The forward strand's map of each of ``windows``, which lie inside each other."""
+    """The forward strand's map of each of ``windows``, which lie inside each other.
+
+    Parameters
+    ----------
+    rounded : what becomes of a map before it is handed down.
+    """
     encodings = decoder.cascade.encodings(module, base[None])
     above: Tensor | None = None
     maps: dict[int, Tensor] = {}
     for w in windows:
         strand = strand_window(module, w, False, encodings, above, segments)
-        (above,) = decoder.decode(module, w.resolution, [strand])
-        maps[w.resolution] = above
+        (decoded,) = decoder.decode(module, w.resolution, [strand])
+        maps[w.resolution] = above = rounded(decoded)
     return maps
 
 
-def _differ(exact: Tensor, approximate: Tensor) -> tuple[float, float]:
+def differ(exact: Tensor, approximate: Tensor) -> tuple[float, float]:
     """Pearson's r, and the largest difference in standard deviations of the exact values."""
     a, b = (y.flatten().cpu().double().numpy() for y in (exact, approximate))
     return float(np.corrcoef(a, b)[0, 1]), float(np.abs(a - b).max() / a.std())
