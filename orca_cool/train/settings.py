@@ -227,8 +227,8 @@ class Config:
     expected : folder written by ``orca-cool expected``; empty: fitted to the training chromosomes
         of the target.
     keep : bp up to which a fitted expected is not smoothed.
-    start : folder of a trained model; networks that it has under the same name begin as they are
-        there.
+    start : folder, or name, of a trained model; networks that it has under the same name begin as
+        they are there.
     peaks : by profile, a BED, narrowPeak or bigBed file.
     factors : a BED whose fourth column names the profile.
     min_peaks : profiles of ``factors`` with fewer peaks on the training chromosomes are left out.

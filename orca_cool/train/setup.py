@@ -25,6 +25,7 @@ from orca_cool.maps.positional import Chromosome, Positional
 from orca_cool.model.bundle import choose_table, load_bundle
 from orca_cool.model.cascade import Orca
 from orca_cool.model.network_spec import ModuleSpec
+from orca_cool.model.registry import known, resolve
 from orca_cool.model.spec import ModelSpec
 from orca_cool.train.blacklist import Blacklist
 from orca_cool.train.checks import check_blacklist, check_eps, check_stage
@@ -37,6 +38,19 @@ from orca_cool.train.settings import TEACHER, Config, Stage
 from orca_cool.train.transplants import TrainingGenome
 
 log = logging.getLogger(__name__)
+
+
+def start_folder(config: Config) -> Path:
+    """The folder of the model that a run begins with: a path of the configuration, or where there
+    is none, the model of that name.
+
+    Raises
+    ------
+    ModelError
+        If the model of that name is to be fetched first.
+    """
+    folder = config.path(config.start)
+    return folder if folder.exists() or config.start not in known() else resolve(config.start)
 
 
 class Run:
@@ -74,7 +88,7 @@ class Run:
                 f"no chromosome of genome {source.name!r} is left to train on: all are test, "
                 f"validation or excluded"
             )
-        self.start = load_bundle(config.path(config.start)) if config.start else None
+        self.start = load_bundle(start_folder(config)) if config.start else None
         self.tables = self._known_tables()
         self.intervals = read_peaks(config, source, self.training)
         self.loops = loops_of(config, source.chromsizes, self.training)
