@@ -103,6 +103,10 @@ function levelAt({ clientX, clientY }) {
 
 /** A click on a map sends the finer levels there. */
 export function listenToLevels() {
+  // drags and the wheel would take a level out of its window; HiGlass's own `zoomFixed` keeps views from being sent elsewhere, too
+  for (const kind of ["wheel", "mousedown", "touchstart", "dblclick"]) {
+    element("window").addEventListener(kind, (event) => isSeries(current()) && event.stopPropagation(), { capture: true, passive: true });
+  }
   let pressed = null;
   element("higlass").addEventListener("pointerdown", (event) => {
     pressed = event.button === 0 && !event.shiftKey && isSeries(current()) ? event : null;
