@@ -75,7 +75,7 @@ export function drawLevels(panes, words) {
       last = of;
       const row = first ? [px(made("div", { className: "row", textContent: note || "reference" }), { left: left - BESIDE - 22, top, height })] : [];
       const head = made("div", { className: "pane", title: [title, note].filter((text) => text).join(": ") });
-      head.append(made("b", { textContent: title }), made("span", { className: "state", textContent: words(uid) }), made("span", { className: "note", textContent: note }));
+      head.append(made("b", { textContent: title }), made("span", { className: "state", textContent: words(uid) }), made("span", { className: "note", textContent: isStacked() ? note : "" })); // else its row says so
       px(head, { left: left - BESIDE, top: top - ABOVE, width: width + BESIDE });
       if (!box || box.x[1] <= box.x[0] || box.y[1] <= box.y[0]) return [...row, head];
       const frame = made("div", { className: "finer" });
