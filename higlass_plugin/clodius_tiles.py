@@ -17,11 +17,13 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
 import threading
 import warnings
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypedDict
 
 from higlass_plugin.registry.address import Address, parse_url
 from higlass_plugin.registry.tilesets import TilesetRegistry
@@ -66,6 +68,36 @@ class Options:
 
 
 DEFAULTS = Options()
+
+
+class OptionWords(TypedDict, total=False):
+    """The fields of :class:`Options` as keyword arguments; paths may be objects."""
+
+    device: str
+    dtype: str
+    store: str | os.PathLike[str] | None
+    chrom_names: str | None
+    any_genome: bool
+    force_dtype: bool
+    window_store: str | os.PathLike[str] | None
+
+
+def options_of(words: OptionWords) -> Options:
+    """The options that keyword arguments say.
+
+    Raises
+    ------
+    TypeError
+        If one of them is none of :class:`Options`.
+    """
+    found = Options(**words)  # type: ignore[arg-type]
+    stores = {
+        name: os.fspath(path)
+        for name in ("store", "window_store")
+        if (path := getattr(found, name)) is not None
+    }
+    return replace(found, **stores)
+
 
 _lock = threading.RLock()
 _registry: TilesetRegistry | None = None

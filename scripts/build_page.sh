@@ -12,9 +12,15 @@ cp -R "$page/." "$work"
 (
     cd "$work"
     npm ci --no-audit --no-fund --loglevel=error
-    bundle=(--bundle --minify --target=es2022 "--define:process.env.NODE_ENV=\"production\"" --legal-comments=none --log-level=warning)
-    npx esbuild src/main.js "${bundle[@]}" --format=iife --outfile=out/page.js
-    npx esbuild notebook/main.js "${bundle[@]}" --format=esm --loader:.css=text --outfile=out/notebook.js
+    bundle=(--bundle --minify --target=es2022 --format=esm "--define:process.env.NODE_ENV=\"production\"" --legal-comments=none --log-level=warning)
+    shared=(--alias:higlass=./higlass.js --alias:pixi.js=./higlass.js --external:./higlass.js)
+    npx esbuild higlass.js "${bundle[@]}" --outfile=out/higlass.js
+    # beside higlass.js, so that they name it as it is named where they are served
+    npx esbuild src/main.js "${bundle[@]}" "${shared[@]}" --outfile=page.js
+    npx esbuild notebook/main.js "${bundle[@]}" "${shared[@]}" --loader:.css=text --outfile=notebook.js
+    mv page.js notebook.js out/
+    # what only those who save a PDF load; jsPDF would load the others for what is not asked of it
+    npx esbuild src/pdf.js "${bundle[@]}" --external:html2canvas --external:dompurify --external:canvg --outfile=out/pdf.js
     cp src/index.html src/page.css out/
     cp notebook/loader.js out/notebook-loader.js
     node licences.mjs > out/THIRD_PARTY_LICENSES.txt

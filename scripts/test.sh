@@ -23,9 +23,16 @@ fi
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" MPLBACKEND=Agg
 # What the browser showed, for whoever wants to look.
 export ORCA_COOL_SCREENSHOTS="${ORCA_COOL_SCREENSHOTS:-$PWD/screenshots}"
+# Thousands of small files are flushed to the disk one by one: where memory serves as a disk, that is
+# a tenth of the time.
+if [ -z "${PYTEST_DEBUG_TEMPROOT:-}" ] && [ "$(df --output=avail -k /dev/shm 2>/dev/null | tail -1)" -gt 4000000 ] 2>/dev/null; then
+    PYTEST_DEBUG_TEMPROOT=$(mktemp -d /dev/shm/orca-cool-tests.XXXXXX)
+    export PYTEST_DEBUG_TEMPROOT
+    trap 'rm -rf "$PYTEST_DEBUG_TEMPROOT"' EXIT
+fi
 # All tests: which lines of the public API and of the command line they reach. Tracing doubles the time
 # of tests that are Python alone: those of modules that import neither are not traced (tests/conftest.py).
 if [ $# -eq 0 ]; then
     set -- --cov=orca_cool.api --cov=orca_cool.cli --cov-report=term
 fi
-"$bin/python" -m pytest -n "${TEST_WORKERS:-2}" --dist worksteal --durations 60 "$@"
+"$bin/python" -m pytest -n "${TEST_WORKERS:-2}" --dist worksteal --durations 60 -o tmp_path_retention_policy=failed "$@"

@@ -54,7 +54,8 @@ class JupyterLab:
         work.mkdir()
         command = [
             *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
-            *("--expose-app-in-browser", "--ServerApp.ip=127.0.0.1", "--ServerApp.port=0"),
+            *("--expose-app-in-browser", "--JupyterNotebookApp.expose_app_in_browser=True"),
+            *("--ServerApp.ip=127.0.0.1", "--ServerApp.port=0"),
             *(f"--ServerApp.base_url={PREFIX}", f"--ServerApp.root_dir={work}"),
             *(f"--IdentityProvider.token={TOKEN}", "--ServerApp.terminals_enabled=False"),
         ]
@@ -107,6 +108,7 @@ class NotebookPage:
     Attributes
     ----------
     outside : addresses on other machines that were asked for; all were refused.
+    problems : exceptions that nobody caught, with where they came from.
     """
 
     def __init__(self, browser: Any, lab: JupyterLab, size: tuple[int, int] = (1200, 700)):
@@ -118,15 +120,17 @@ class NotebookPage:
         self.tab.route(
             lambda url: not url.startswith(("http://127.0.0.1:", "data:", "blob:")), self._refuse
         )
-        self.tab.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.tab.on("pageerror", lambda error: self.problems.append(error.stack or str(error)))
 
     def _refuse(self, route: Any) -> None:
         self.outside.append(route.request.url)
         route.abort()
 
-    def run(self, name: str) -> None:
-        """Open a notebook and run all its cells."""
-        self.tab.goto(f"{self.lab.url}lab/tree/{name}?token={TOKEN}&reset")
+    def run(self, name: str, app: str = "lab/tree") -> None:
+        """Open a notebook in JupyterLab, or in Notebook 7 (``app="notebooks"``), and run all its
+        cells.
+        """
+        self.tab.goto(f"{self.lab.url}{app}/{name}?token={TOKEN}&reset")
         self.wait(
             """() => {
               const shell = window.jupyterapp?.shell;

@@ -124,7 +124,7 @@ class PredictedGenome:
             if resolution not in self._levels:
                 module = self.assignment.module_of(resolution)
                 expected_model = self.engine.expected(module)
-                eps = expected_model.eps(resolution, self.engine.spec.bins)
+                eps = module.layer_eps(expected_model, resolution, self.engine.spec.bins)
                 longest = max(*self.axis.chromsizes.values(), *self.base.axis.chromsizes.values())
                 cis = (
                     expected_for(self.engine, module, resolution, n_bins(longest, resolution)) + eps

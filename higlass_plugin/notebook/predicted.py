@@ -8,13 +8,20 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, combinations_with_replacement
-from typing import Any
+from typing import Any, Unpack
 
 from tqdm.auto import tqdm
 
-from higlass_plugin.clodius_tiles import Options, failed_tiles, open_tileset, registry
+from higlass_plugin.clodius_tiles import (
+    Options,
+    OptionWords,
+    failed_tiles,
+    open_tileset,
+    options_of,
+    registry,
+)
 from higlass_plugin.notebook.errors import MissingPackage, NotebookError
-from higlass_plugin.registry.address import Address, name_of, tidy
+from higlass_plugin.registry.address import Address, address_of
 from higlass_plugin.server.viewconf_parts import ATTRIBUTION, LINEAR, SCORES, VALUES
 from higlass_plugin.tiles import JsonObject, TileError
 from higlass_plugin.tilesets.base import COMPUTING, ComputedTileset
@@ -297,13 +304,7 @@ def tileset(
     cell_type: str | None = None,
     objective: str | None = None,
     resolution: str | None = None,
-    device: str = "auto",
-    dtype: str = "float32",
-    store: str | os.PathLike[str] | None = None,
-    window_store: str | os.PathLike[str] | None = None,
-    chrom_names: str | None = None,
-    any_genome: bool = False,
-    force_dtype: bool = False,
+    **options: Unpack[OptionWords],
 ) -> PredictedTileset:
     """A predicted tileset for higlass-python; the same one for the same arguments.
 
@@ -319,39 +320,31 @@ def tileset(
         where sequence is deleted.
     difference : ln alternate / reference, at the reference's coordinates.
     cell_type : whose maps, of a model of several cell types; such a model needs one.
-    device, dtype, store, window_store, chrom_names, any_genome, force_dtype : see
-        :class:`higlass_plugin.clodius_tiles.Options`.
+    options : ``device``, ``dtype``, ``force_dtype``, ``store``, ``window_store``, ``chrom_names``,
+        ``any_genome``; see :class:`higlass_plugin.clodius_tiles.Options`.
 
     Raises
     ------
     ModelError, GenomeError, EditError, UrlError, DeviceError, StoreError
         If an argument cannot be used.
     """
-    address = Address(
-        name_of(model),
-        name_of(genome),
-        tidy([edit] if isinstance(edit, str) else edit or []),
-        (vcf or "").strip("\n"),
-        track,
-        profile or "",
-        lift_to_reference or difference,
-        difference,
-        cell_type or "",
-        objective or "",
-        resolution or "",
+    address = address_of(
+        model,
+        genome,
+        edit,
+        vcf,
+        track=track,
+        profile=profile or "",
+        lifted=lift_to_reference or difference,
+        difference=difference,
+        cell_type=cell_type or "",
+        objective=objective or "",
+        resolution=resolution or "",
     )
-    options = Options(
-        device,
-        dtype,
-        None if store is None else os.fspath(store),
-        chrom_names,
-        any_genome,
-        force_dtype,
-        None if window_store is None else os.fspath(window_store),
-    )
-    if (address, options) not in _kept:
-        _kept.setdefault((address, options), PredictedTileset(address, options))
-    return _kept[address, options]
+    key = (address, options_of(options))
+    if key not in _kept:
+        _kept.setdefault(key, PredictedTileset(*key))
+    return _kept[key]
 
 
 def made() -> list[PredictedTileset]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import Unpack
 
-from higlass_plugin.clodius_tiles import Options
+from higlass_plugin.clodius_tiles import OptionWords, options_of
 from higlass_plugin.notebook.panes import Drawing, make_panes
 from higlass_plugin.notebook.widget import MapWidget
-from higlass_plugin.registry.address import Address, name_of, tidy
+from higlass_plugin.registry.address import address_of
 
 
 def view(
@@ -23,13 +24,7 @@ def view(
     dmax: float = 0.5,
     tracks: Sequence[str] = (),
     cell_type: str | None = None,
-    device: str = "auto",
-    dtype: str = "float32",
-    force_dtype: bool = False,
-    store: str | os.PathLike[str] | None = None,
-    window_store: str | os.PathLike[str] | None = None,
-    chrom_names: str | None = None,
-    any_genome: bool = False,
+    **options: Unpack[OptionWords],
 ) -> MapWidget:
     """Predicted maps in a notebook: of a genome, or, with an edit, of the reference, the edited
     genome and their difference, side by side and moving together.
@@ -50,8 +45,8 @@ def view(
         natural log of edit / reference.
     tracks : of "insulation" and "compartments", those that are shown above every map.
     cell_type : whose maps, of a model of several cell types; such a model needs one.
-    device, dtype, force_dtype, store, window_store, chrom_names, any_genome : see
-        :class:`higlass_plugin.clodius_tiles.Options`.
+    options : ``device``, ``dtype``, ``force_dtype``, ``store``, ``window_store``, ``chrom_names``,
+        ``any_genome``; see :class:`higlass_plugin.clodius_tiles.Options`.
 
     Returns
     -------
@@ -66,29 +61,13 @@ def view(
     Examples
     --------
     >>> import higlass_plugin
-    >>> higlass_plugin.view(
-    ...     "yeast-metaphase",
-    ...     "example",
-    ...     "chrII:180,000-300,000",
-    ...     edit="chrII:238,208-238,325 del",
-    ...     device="cpu",
-    ... )
-    <MapWidget: yeast-metaphase on example, chrII:238,208-238,325 del, chrII:180,000-300,000>
+    >>> edit = "chrII:238,208-238,325 del"
+    >>> higlass_plugin.view("yeast-metaphase", "example", edit=edit, device="cpu")
+    <MapWidget: yeast-metaphase on example, chrII:238,208-238,325 del, chrII:178,208-298,325>
     """
-    edits = tidy([edit] if isinstance(edit, str) else edit or [])
-    address = Address(
-        name_of(model), name_of(genome), edits, (vcf or "").strip("\n"), cell_type=cell_type or ""
-    )
-    options = Options(
-        device,
-        dtype,
-        None if store is None else os.fspath(store),
-        chrom_names,
-        any_genome,
-        force_dtype,
-        None if window_store is None else os.fspath(window_store),
-    )
-    panes = make_panes(address, region, Drawing(value, vmax, dmax, tuple(tracks)), options)
+    address = address_of(model, genome, edit, vcf, cell_type=cell_type or "")
+    opened = options_of(options)
+    panes = make_panes(address, region, Drawing(value, vmax, dmax, tuple(tracks)), opened)
     name = panes.about["panes"].get("edit", {}).get("name")
     words = f"{os.fspath(model)} on {os.fspath(genome)}" + (f", {name}" if name else "")
-    return MapWidget(panes, options, words)
+    return MapWidget(panes, opened, words)

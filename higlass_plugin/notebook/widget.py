@@ -50,10 +50,10 @@ _answering = ThreadPoolExecutor(4, "notebook")
 
 
 @cache
-def bundle() -> tuple[bytes, str]:
-    """The page's JavaScript with HiGlass in it, and its digest."""
-    script = (STATIC / "notebook.js").read_bytes()
-    return script, hashlib.sha256(script).hexdigest()
+def bundle() -> tuple[tuple[bytes, bytes], str]:
+    """The page's JavaScript, that of HiGlass and what draws with it, and the digest of both."""
+    higlass, own = ((STATIC / name).read_bytes() for name in ("higlass.js", "notebook.js"))
+    return (higlass, own), hashlib.sha256(higlass + own).hexdigest()
 
 
 class MapWidget(anywidget.AnyWidget):
@@ -122,7 +122,7 @@ class MapWidget(anywidget.AnyWidget):
             return
         try:
             if kind == "bundle":
-                self.send({"id": asked}, [bundle()[0]])
+                self.send({"id": asked}, list(bundle()[0]))
             elif kind == "info":
                 self.send({"id": asked, "answer": self._info(message["uid"])})
             elif kind == "tiles":

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from orca_cool.errors import OrcaCoolError
@@ -109,6 +110,20 @@ def tidy(edits: Iterable[str]) -> tuple[str, ...]:
     return tuple(" ".join(edit.split()) for edit in edits if edit.strip())
 
 
+def address_of(
+    model: str | os.PathLike[str],
+    genome: str | os.PathLike[str],
+    edit: str | Iterable[str] | None,
+    vcf: str | None,
+    **fields: Any,
+) -> Address:
+    """The address of a model on a genome with edits, as functions are given them; ``fields`` are
+    further ones of :class:`Address`.
+    """
+    edits = tidy([edit] if isinstance(edit, str) else edit or [])
+    return Address(name_of(model), name_of(genome), edits, (vcf or "").strip("\n"), **fields)
+
+
 def parse_url(url: str) -> Address:
     """Parse an ``orca://`` URL; UrlError says what is wrong with it."""
     if len(url) > 4 * MAX_TEXT:
@@ -129,32 +144,40 @@ def parse_url(url: str) -> Address:
         raise UrlError(f"the URL {shown!r} is not orca://MODEL/GENOME?edit=...")
     address = Address(names[0], names[1])
     for key, value in query:
-        if key == "edit":
-            address = replace(address, edits=(*address.edits, " ".join(value.split())))
-        elif key == "vcf":
-            address = replace(address, vcf=value)
-        elif key == "profile":
-            address = replace(address, profile=value)
-        elif key == "cell_type":
-            address = replace(address, cell_type=value)
-        elif key == "objective":
-            address = replace(address, objective=_objective(value))
-        elif key == "file":
-            address = replace(address, file=value)
-        elif key == "resolution":
-            address = replace(address, resolution=value.strip()[:100])
-        elif key in ("lift", "frame") and value == "reference":  # "frame" in version 0.1
-            address = replace(address, lifted=True)
-        elif (key, value) == ("value", "difference"):
-            address = replace(address, difference=True, lifted=True)
-        elif key == "track" and value in TRACKS:
-            address = replace(address, track=value)
-        else:
+        found = _with(address, key, value)
+        if found is None:
             known = (
                 f"edit, vcf, cell_type, track ({', '.join(TRACKS)}), profile, objective, "
                 f"resolution, file, lift=reference, value=difference"
             )
             raise UrlError(f"the URL {shown!r} says {key[:100]}={value[:100]!r}; it takes {known}")
+        address = found
+    _check(address, shown)
+    return address
+
+
+def _with(address: Address, key: str, value: str) -> Address | None:
+    """An address with one field of a URL's query; None if there is no such field."""
+    if key == "edit":
+        return replace(address, edits=(*address.edits, " ".join(value.split())))
+    if key in ("vcf", "profile", "cell_type", "file"):
+        field: dict[str, Any] = {key: value}
+        return replace(address, **field)
+    if key == "objective":
+        return replace(address, objective=_objective(value))
+    if key == "resolution":
+        return replace(address, resolution=value.strip()[:100])
+    if key in ("lift", "frame") and value == "reference":  # "frame" in version 0.1
+        return replace(address, lifted=True)
+    if (key, value) == ("value", "difference"):
+        return replace(address, difference=True, lifted=True)
+    if key == "track" and value in TRACKS:
+        return replace(address, track=value)
+    return None
+
+
+def _check(address: Address, shown: str) -> None:
+    """UrlError, which quotes the URL as it is ``shown``, if its fields do not go together."""
     scores = ("insulation", "compartments") if address.difference else ()
     if address.lifted and (not address.edited or address.track not in ("map", *scores)):
         raise UrlError(
@@ -171,7 +194,6 @@ def parse_url(url: str) -> Address:
         raise UrlError(f"the URL {shown!r}: track=attribution and objective=TEXT go together")
     if address.resolution and not address.objective:
         raise UrlError(f"the URL {shown!r}: resolution is that of an objective")
-    return address
 
 
 def _objective(text: str) -> str:

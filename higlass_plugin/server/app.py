@@ -66,10 +66,22 @@ def create_blueprint(
     max_body : bytes that the body of a request may have.
     """
     access = Access(token, allow_origins, hosts, max_body)
-    views, analysis = Views(registry, access, blocking, page_wait), Analysis(registry)
+    views = Views(registry, access, blocking, page_wait)
     blueprint = Blueprint(
         "orca_cool", __name__, static_folder=str(STATIC), static_url_path="/static"
     )
+
+    _add_routes(blueprint, views, Analysis(registry))
+    blueprint.before_request(access.admit)
+    blueprint.after_request(views.finish)
+    blueprint.register_error_handler(OrcaCoolError, user_error)
+    blueprint.register_error_handler(HTTPException, http_error)
+    blueprint.register_error_handler(Exception, internal_error)
+    return blueprint
+
+
+def _add_routes(blueprint: Blueprint, views: Views, analysis: Analysis) -> None:
+    """Say which function answers at which address, and to which methods."""
 
     def route(path: str, view: Callable[[], Response], *methods: str) -> None:
         blueprint.add_url_rule(
@@ -102,9 +114,3 @@ def create_blueprint(
     route("/api/v1/sequence/", analysis.sequence, "GET")
     route("/api/v1/scores/", analysis.scores, "POST")
     route("/api/v1/cite/", analysis.cite, "GET")
-    blueprint.before_request(access.admit)
-    blueprint.after_request(views.finish)
-    blueprint.register_error_handler(OrcaCoolError, user_error)
-    blueprint.register_error_handler(HTTPException, http_error)
-    blueprint.register_error_handler(Exception, internal_error)
-    return blueprint

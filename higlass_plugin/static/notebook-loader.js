@@ -1,17 +1,17 @@
-// What anywidget loads for every map in a notebook. HiGlass (notebook.js, 3 MB) is asked of the kernel once a page, through the widget's own
-// connection: nothing is fetched from the internet, nor from a port that a proxy would have to know.
+// What anywidget loads for every map in a notebook. HiGlass (higlass.js, 3 MB) and what draws with it (notebook.js) are asked of the kernel once a
+// page, through the widget's own connection: nothing is fetched from the internet, nor from a port that a proxy would have to know.
 
-const bundles = (globalThis.orcaCoolBundles ??= new Map()); // digest of a bundle -> promise of its module
+const bundles = (globalThis.orcaCoolBundles ??= new Map()); // digest of both files -> promise of the module
 
-/** The bundle's bytes, as the kernel answers them. */
-function bytes(model) {
+/** The two files' bytes, as the kernel answers them. */
+function files(model) {
   return new Promise((resolve, reject) => {
     const id = `bundle-${Math.random()}`;
     const receive = (message, buffers) => {
       if (message.id !== id) return;
       model.off("msg:custom", receive);
       if (message.error) reject(new Error(message.error));
-      else resolve(buffers[0]);
+      else resolve(buffers);
     };
     model.on("msg:custom", receive);
     model.send({ id, kind: "bundle" });
@@ -19,11 +19,15 @@ function bytes(model) {
 }
 
 async function load(model) {
-  const url = URL.createObjectURL(new Blob([await bytes(model)], { type: "text/javascript" }));
+  const made = [];
+  const address = (script) => made[made.push(URL.createObjectURL(new Blob([script], { type: "text/javascript" }))) - 1];
   try {
-    return await import(url);
+    const [higlass, own] = await files(model);
+    // a module that has no address of its own can import none by a relative one
+    const text = new TextDecoder().decode(own).replaceAll('"./higlass.js"', JSON.stringify(address(higlass)));
+    return await import(address(text));
   } finally {
-    URL.revokeObjectURL(url);
+    made.forEach((url) => URL.revokeObjectURL(url));
   }
 }
 

@@ -48,6 +48,11 @@ from orca_cool.cli.options import (
 )
 @click.option("--keep", type=Length(), help="Nearer distances stay as measured [default: 1.6 Mb].")
 @click.option(
+    "--wide-from",
+    type=Length(1),
+    help="From this distance on the wide span smooths [default: 40 Mb; the released: 41.6 Mb].",
+)
+@click.option(
     "--min-pixels", type=click.IntRange(min=1), help="Valid pixels a distance needs [default: 20]."
 )
 @click.option(
@@ -62,7 +67,8 @@ def expected(observed: str, output: str, exclude: tuple[str, ...], **options: An
     """Expected contact frequency by distance of OBSERVED (a balanced .cool or .mcool), as a model
     and its training need it.
 
-    Orca's own set: --resolution 1000 --resolution 4000 --resolution 32000 --trans. The folder holds
+    Orca's own set: --resolution 1000 --resolution 4000 --resolution 32000 --trans --wide-from
+    41.6Mb, of all chromosomes. The folder holds
     a table (TSV) per resolution, a picture of them, and expected.json, which says how they were
     made.
     """

@@ -101,7 +101,9 @@ def run(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Train the model that CONFIG (YAML) describes, stage by stage, and write it as a bundle.
+    """Train the model that CONFIG describes, stage by stage, and write it as a bundle. CONFIG is a
+    YAML file, or the name of one that comes with the package, whose paths are then relative to
+    where you are (or given by --set).
 
     While it runs, .lock in the folder says who trains there; the checkpoints stay.
     """

@@ -4,7 +4,7 @@ pixels of a level are pooled.
 Source: Zhou 2022, Methods. Windows of 32 Mb at steps of 0.5 Mb, with zooms into each centre; coarse
 pixels with more than 25 % of their fine values missing are skipped. For the 256M module: zooms at
 steps of 5,120 kb within the chromosome, and, for contacts between chromosomes, random inputs made
-of segments of 64 to 128 Mb.
+of segments of 64 to 128 Mb, with zooms into the centre of the input.
 """
 
 from __future__ import annotations
@@ -182,11 +182,11 @@ class ModelEvaluation:
         largest distance within it.
         """
         n, bins = (end - start) // resolution, self.engine.spec.bins
-        model = self.engine.expected(self.module)
+        model, module = self.engine.expected(self.module), self.module
         d = np.minimum(np.abs(np.subtract.outer(np.arange(n), np.arange(n))), bins - 1)
         expected = model.expected_matrix(resolution, bins)[0][d]
         return self.maps.target(
-            chrom, start, end, resolution, expected, model.eps(resolution, bins)
+            chrom, start, end, resolution, expected, module.layer_eps(model, resolution, bins)
         )
 
     def score_zoom(
@@ -236,7 +236,7 @@ class ModelEvaluation:
         Returns
         -------
         Its segments; those and what the rest is filled with; the start of the window of each level,
-        in bins.
+        in bins: each in the centre of the one above it.
         """
         spec, source = self.engine.spec, self.engine.source
         unit = math.lcm(self.engine.expected(self.module).resolution, self.maps.observed.resolution)
@@ -246,7 +246,7 @@ class ModelEvaluation:
         segments = draw_segments(rng, chroms, window, unit)
         starts = {resolutions[0]: 0}
         for coarse, r in zip(resolutions, resolutions[1:]):
-            starts[r] = 2 * (starts[coarse] + int(rng.integers(0, spec.bins // 2 + 1)))
+            starts[r] = 2 * (starts[coarse] + spec.bins // 4)
         filled = fill_with_chromosomes(segments, source.chromsizes, window, unit)
         return segments, filled, starts
 

@@ -19,7 +19,7 @@ import pandas as pd
 from orca_cool.errors import CoolerError, RegionError
 from orca_cool.genome.regions import Region, read_view, suggestion
 from orca_cool.maps.expected_model import ExpectedModel
-from orca_cool.maps.expected_smooth import KEEP, MIN_PIXELS, Measured, smooth
+from orca_cool.maps.expected_smooth import FINE, KEEP, MIN_PIXELS, Measured, smooth
 from orca_cool.maps.open import sizes_of
 from orca_cool.maps.weights import WEIGHT, BalancedCooler, has_contacts, require_contacts
 
@@ -177,6 +177,7 @@ def fit(
     monotone: bool | None = None,
     keep: int = KEEP,
     min_pixels: int = MIN_PIXELS,
+    wide_from: int = FINE,
     weight: str = "weight",
     nproc: int = 1,
     show: Show | None = None,
@@ -184,7 +185,8 @@ def fit(
     """:func:`measure`, then :func:`smooth`."""
     measured = measure(clr, regions, trans=trans, weight=weight, nproc=nproc, show=show)
     decided = trans if monotone is None else monotone
-    expected = smooth(measured, keep=keep, min_pixels=min_pixels, monotone=decided)
+    options: dict[str, Any] = {"min_pixels": min_pixels, "wide_from": wide_from}
+    expected = smooth(measured, keep=keep, monotone=decided, **options)
     reach = int(np.isfinite(expected.cis).sum())
     log.info(
         "%s: expected over %d bins%s",

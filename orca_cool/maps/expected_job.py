@@ -12,7 +12,7 @@ from pathlib import Path
 from orca_cool import __version__
 from orca_cool.locks import holding
 from orca_cool.maps.expected_files import check_target, save_expected
-from orca_cool.maps.expected_fit import KEEP, MIN_PIXELS, fit, select_regions
+from orca_cool.maps.expected_fit import FINE, KEEP, MIN_PIXELS, fit, select_regions
 from orca_cool.maps.open import open_map
 
 #: Makes a progress bar with a name: a context manager that gives what is called with (done, total).
@@ -31,6 +31,7 @@ class ExpectedJob:
     monotone : never let it rise with distance; None: only where there is trans.
     exclude : chromosomes that must not enter (those held out). view : BED of regions to measure in.
     keep : distances up to so many bp stay as measured; min_pixels : valid pixels a distance needs.
+    wide_from : from so many bp on the wide of the two spans smooths.
     clr_weight_name : column of balancing weights. nproc : processes that read.
     force : replace a folder of expected tables that is there.
     """
@@ -44,6 +45,7 @@ class ExpectedJob:
     view: str | None = None
     keep: int = KEEP
     min_pixels: int = MIN_PIXELS
+    wide_from: int = FINE
     clr_weight_name: str = "weight"
     nproc: int = 1
     force: bool = False
@@ -77,6 +79,7 @@ class ExpectedJob:
                         monotone=self.monotone,
                         keep=self.keep,
                         min_pixels=self.min_pixels,
+                        wide_from=self.wide_from,
                         nproc=self.nproc,
                         show=report,
                     )
@@ -92,6 +95,7 @@ class ExpectedJob:
             "settings": {
                 "keep": self.keep,
                 "min_pixels": self.min_pixels,
+                "wide_from": self.wide_from,
                 "clr_weight_name": self.clr_weight_name,
             },
         }

@@ -49,10 +49,12 @@ class ExpectedModel:
         steps = np.lib.stride_tricks.sliding_window_view(mirrored, 2 * f - 1)[::f][:n]
         return steps @ weights
 
-    def eps(self, resolution: int, bins: int) -> float:
-        """The pseudo-frequency of a level: the smallest expected within its window."""
+    def eps(self, resolution: int, bins: int, *, cis_only: bool = False) -> float:
+        """The pseudo-frequency of a level: the smallest expected within its window, of one
+        chromosome alone if ``cis_only``.
+        """
         smallest = float(np.nanmin(self.by_distance(resolution, bins)))
-        return smallest if self.trans is None else min(smallest, self.trans)
+        return smallest if self.trans is None or cis_only else min(smallest, self.trans)
 
     def expected_matrix(self, resolution: int, bins: int) -> np.ndarray:
         """Expected of a window of one chromosome (in the released program ``normmat``).

@@ -21,7 +21,8 @@ log = logging.getLogger(__name__)
 KEEP = 1_600_000
 #: A distance with fewer valid pixels is not taken as measured.
 MIN_PIXELS = 20
-#: Up to here, in bp, lowess spans the first share of the table's distances; after it, the second.
+#: Up to here, in bp, lowess spans the first share of the table's distances; after it, the second:
+#: 10,000 bins of 4 kb (Methods), which the released script counts from the 400th on.
 FINE, SPANS = 40_000_000, (0.01, 0.1)
 #: Lowess fits at least so many distances, but never more than the second share, however few the
 #: table of a small genome has.
@@ -59,6 +60,7 @@ def smooth(
     keep: int = KEEP,
     min_pixels: int = MIN_PIXELS,
     monotone: bool | None = None,
+    wide_from: int = FINE,
 ) -> ExpectedModel:
     """Smooth what was measured into the expected contact frequency by distance.
 
@@ -74,6 +76,7 @@ def smooth(
     keep : distances nearer than this, in bp, stay as measured.
     min_pixels : valid pixels that a distance needs to be taken as measured.
     monotone : take the running minimum; default: where there is a trans value.
+    wide_from : from here on, in bp, lowess has its wide span; 41.6 Mb in the released script.
 
     Raises
     ------
@@ -93,9 +96,7 @@ def smooth(
     if first:
         log.warning(
             "%d bp: no contacts nearer than %d bins; the expected there is that of %d bins",
-            measured.resolution,
-            first,
-            first,
+            *(measured.resolution, first, first),
         )
     nearest = contacts & (np.arange(len(total)) * measured.resolution < max(keep, 1))
     cis = np.full(len(total), np.nan)
@@ -105,7 +106,7 @@ def smooth(
     level = np.where(nearest[where], measured.average[where], _pooled(measured, where, contacts))
     line = np.interp(x, x[where], np.log(level))
     cis[:end] = np.exp(line)
-    begin, far = (-(-bp // measured.resolution) for bp in (max(keep, 1), FINE))
+    begin, far = (-(-bp // measured.resolution) for bp in (max(keep, 1), wide_from))
     for a, b, span in ((begin, min(far, end), SPANS[0]), (max(begin, far), end, SPANS[1])):
         if a < b:
             cis[a:b] = np.exp(_lowess(line[1:], x[1:], span)[a - 1 : b - 1])

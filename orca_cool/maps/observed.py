@@ -29,19 +29,25 @@ from orca_cool.maps.weights import WEIGHT, is_adjusted
 #: gets what a whole chromosome gets.
 TILE = 2048
 
+#: How often windows that are coarse-grained by themselves are pooled at most, as in the released
+#: training scripts, and their smallest side there.
+WINDOW_LEVELS, SMALLEST = 12, 9
+
 #: Bytes of tiles kept in memory, per map and process, where there is no cache on disk.
 KEEP = 512 << 20
 
 
-def coarse_grain(balanced: np.ndarray, raw: np.ndarray, cutoff: float) -> np.ndarray:
-    """Adaptive coarse-graining of a dense square (n, n); float32, NaN in masked rows and
-    columns.
+def coarse_grain(
+    balanced: np.ndarray, raw: np.ndarray, cutoff: float, levels: int = 8
+) -> np.ndarray:
+    """Adaptive coarse-graining of a dense square (n, n), pooled at most ``levels`` times; float32,
+    NaN in masked rows and columns.
     """
     from cooltools.lib.numutils import adaptive_coarsegrain
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # means of empty squares
-        y = adaptive_coarsegrain(balanced, raw, cutoff=cutoff)
+        y = adaptive_coarsegrain(balanced, raw, cutoff=cutoff, max_levels=levels)
     return np.asarray(y, dtype=np.float32)
 
 
@@ -254,6 +260,49 @@ class ObservedMap:
                 out[at : at + y.shape[0], there : there + y.shape[1]] = y
                 out[there : there + y.shape[1], at : at + y.shape[0]] = y.T
         return out
+
+    def windows_anew(self, segments: Sequence[Segment]) -> np.ndarray:
+        """Frequency of segments laid end to end, as :meth:`assembled` of all of them, but with each
+        pair of segments coarse-grained by itself, on a grid that begins with them, and pooled up to
+        ``WINDOW_LEVELS`` times.
+
+        Returns
+        -------
+        (n, n) float32, NaN past chromosome ends.
+        """
+        edges = np.cumsum([0, *(len(s) // self.resolution for s in segments)])
+        out = np.full((edges[-1], edges[-1]), np.nan, dtype=np.float32)
+        for i, first in enumerate(segments):
+            for j, second in enumerate(segments[i:], i):
+                y = self._pair_anew(first, second)
+                y = y[:: -1 if first.strand == "-" else 1, :: -1 if second.strand == "-" else 1]
+                out[edges[i] : edges[i + 1], edges[j] : edges[j + 1]] = y
+                out[edges[j] : edges[j + 1], edges[i] : edges[i + 1]] = y.T
+        return out
+
+    def _pair_anew(self, first: Segment, second: Segment) -> np.ndarray:
+        """Two segments, both in the direction of their chromosomes, coarse-grained by themselves.
+
+        What lies past a chromosome's end is NaN, as in a map that is padded before it is
+        coarse-grained.
+        """
+        shape = tuple(len(s) // self.resolution for s in (first, second))
+        size = max(*shape, SMALLEST)
+        raw, balanced = np.zeros((size, size)), np.full((size, size), np.nan)
+        places, ranges, weights = [], [], []
+        for s, n in zip((first, second), shape):
+            begin = s.start // self.resolution
+            a, b = max(begin, 0), min(begin + n, self.bins(s.chrom))
+            if a >= b:
+                return np.full(shape, np.nan, dtype=np.float32)
+            places.append(slice(a - begin, b - begin))
+            end = min(b * self.resolution, self.chromsizes[s.chrom])
+            ranges.append((s.chrom, a * self.resolution, end))
+            weights.append(self.weights(s.chrom)[a:b])
+        raw[tuple(places)] = self.cooler.matrix(balance=False).fetch(*ranges)
+        balanced[tuple(places)] = raw[tuple(places)] * np.outer(*weights)
+        y = coarse_grain(balanced, raw, self.cutoff, WINDOW_LEVELS)
+        return y[: shape[0], : shape[1]]
 
     def _tile(self, chrom1: str, i: int, chrom2: str, j: int) -> np.ndarray:
         """Tile (i, j) of two chromosomes in the file's order, from memory or disk, or computed."""

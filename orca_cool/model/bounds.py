@@ -124,6 +124,8 @@ def _check_module(where: str, spec: ModuleSpec) -> None:
         _check_decoder(f"decoder of {where}", spec.decoder)
     for key in ("base_decoder", "multi_chromosome"):
         _kind(f"{where}: {key}", getattr(spec, key), bool, "true or false")
+    if spec.eps not in ("table", "window"):
+        raise ModelError(f"{where}: eps must be 'table' or 'window', not {shown(spec.eps)}")
 
 
 def _check_assemblies(where: str, assemblies: Any) -> None:

@@ -28,15 +28,14 @@ from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.cascade import Orca
 from orca_cool.model.header import (
     FORMAT,
-    NEW_IN_3,
     SPEC_FILE,
-    VERSION,
     WEIGHTS_FILE,
     check_tables,
     check_weights,
     is_bundle,
     numbers_digest,
     read_header,
+    version_for,
 )
 from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.model.networks import empty_model, fill, is_counter, reduce_spec, same_names
@@ -257,7 +256,7 @@ def save_bundle(
             save_file(_tensors(model, named), weights)
             header: dict[str, Any] = {
                 "format": FORMAT,
-                "version": VERSION if NEW_IN_3 & model.spec.to_json().keys() else 2,
+                "version": version_for(model.spec.to_json()),
                 "spec": model.spec.to_json(),
                 "weights": {
                     "file": WEIGHTS_FILE,

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from orca_cool.model.layers import BatchNorm2d, Conv2d
 from orca_cool.model.network_spec import DecoderSpec
 
 
@@ -19,20 +20,20 @@ def _linear2(
     drop = [] if dropout is None else [nn.Dropout(dropout)]
     return nn.Sequential(
         *drop,
-        nn.Conv2d(a, mid, 3, padding=dilation, dilation=dilation),
-        nn.BatchNorm2d(mid),
-        nn.Conv2d(mid, b, 3, padding=dilation, dilation=dilation),
-        nn.BatchNorm2d(b),
+        Conv2d(a, mid, 3, padding=dilation, dilation=dilation),
+        BatchNorm2d(mid),
+        Conv2d(mid, b, 3, padding=dilation, dilation=dilation),
+        BatchNorm2d(b),
     )
 
 
 def _conv2(width: int, mid: int, dilation: int = 1) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(width, mid, 3, padding=dilation, dilation=dilation),
-        nn.BatchNorm2d(mid),
+        Conv2d(width, mid, 3, padding=dilation, dilation=dilation),
+        BatchNorm2d(mid),
         nn.ReLU(inplace=True),
-        nn.Conv2d(mid, width, 3, padding=dilation, dilation=dilation),
-        nn.BatchNorm2d(width),
+        Conv2d(mid, width, 3, padding=dilation, dilation=dilation),
+        BatchNorm2d(width),
         nn.ReLU(inplace=True),
     )
 
@@ -59,10 +60,10 @@ class Decoder(nn.Module):
         )
         self.convtwos = nn.ModuleList(_conv2(w, mid, d) for d in spec.dilations)
         self.final = nn.Sequential(
-            nn.Conv2d(w, spec.head, 1),
-            nn.BatchNorm2d(spec.head),
+            Conv2d(w, spec.head, 1),
+            BatchNorm2d(spec.head),
             nn.ReLU(inplace=True),
-            nn.Conv2d(spec.head, maps, 1),
+            Conv2d(spec.head, maps, 1),
         )
         if not spec.one_shot:
             self.lcombinerD = _linear2(spec.channels + maps, w, w)

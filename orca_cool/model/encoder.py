@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from orca_cool.model.layers import BatchNorm1d, Conv1d
 from orca_cool.model.network_spec import EncoderSpec, PyramidSpec
 
 
@@ -16,21 +17,21 @@ def _linear_pair(a: int, b: int, kernel: int, *before: nn.Module) -> nn.Sequenti
     pad = kernel // 2
     return nn.Sequential(
         *before,
-        nn.Conv1d(a, b, kernel, padding=pad),
-        nn.BatchNorm1d(b),
-        nn.Conv1d(b, b, kernel, padding=pad),
-        nn.BatchNorm1d(b),
+        Conv1d(a, b, kernel, padding=pad),
+        BatchNorm1d(b),
+        Conv1d(b, b, kernel, padding=pad),
+        BatchNorm1d(b),
     )
 
 
 def _conv_pair(a: int, kernel: int, last_norm: bool = True) -> nn.Sequential:
     pad = kernel // 2
-    norm = [nn.BatchNorm1d(a)] if last_norm else []
+    norm = [BatchNorm1d(a)] if last_norm else []
     return nn.Sequential(
-        nn.Conv1d(a, a, kernel, padding=pad),
-        nn.BatchNorm1d(a),
+        Conv1d(a, a, kernel, padding=pad),
+        BatchNorm1d(a),
         nn.ReLU(inplace=True),
-        nn.Conv1d(a, a, kernel, padding=pad),
+        Conv1d(a, a, kernel, padding=pad),
         *norm,
         nn.ReLU(inplace=True),
     )
@@ -112,9 +113,9 @@ class Pyramid(nn.Module):
 def profile_head(width: int, hidden: int, profiles: int) -> nn.Sequential:
     """``final_1d``: encodings (batch, width, n) to profile probabilities (batch, profiles, n)."""
     return nn.Sequential(
-        nn.Conv1d(width, hidden, 1),
-        nn.BatchNorm1d(hidden),
+        Conv1d(width, hidden, 1),
+        BatchNorm1d(hidden),
         nn.ReLU(inplace=True),
-        nn.Conv1d(hidden, profiles, 1),
+        Conv1d(hidden, profiles, 1),
         nn.Sigmoid(),
     )

@@ -19,8 +19,8 @@ FORMAT = "orca-cool-model"
 #: called "assembly". Version 3 is written for models that have one of :data:`NEW_IN_3`. All are
 #: read.
 VERSION = 3
-#: Keys of a specification that former versions do not know.
-NEW_IN_3 = frozenset({"placement", "cell_types"})
+#: Keys of a specification, and of its modules, that former versions do not know.
+NEW_IN_3 = frozenset({"placement", "cell_types", "eps"})
 SPEC_FILE = "model.json"
 WEIGHTS_FILE = "weights.safetensors"
 
@@ -34,6 +34,12 @@ MOST_DISTANCES = 100_000_000
 PROSE = frozenset(
     {"name", "organism", "cell_type", "licence", "training_data", "metrics", "notes", "assemblies"}
 )
+
+
+def version_for(spec: Mapping[str, Any]) -> int:
+    """The oldest version of the format that can say what a specification says."""
+    keys = set(spec).union(*spec["modules"])
+    return VERSION if NEW_IN_3 & keys else 2
 
 
 def is_bundle(folder: str | os.PathLike[str]) -> bool:

@@ -9,6 +9,12 @@ import itertools
 import math
 import operator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from orca_cool.maps.expected_model import ExpectedModel
 
 
 @dataclass(frozen=True)
@@ -102,6 +108,11 @@ class ModuleSpec:
         there is.
     multi_chromosome : True if the module's input is several chromosomes laid end to end (256M),
         with its own expected table; False if it is one window of one chromosome.
+    eps : which frequency is added to observed and expected before the logarithm. "table": of each
+        level the smallest expected within its window's reach, or the one between chromosomes if
+        that is smaller. "window": the smallest expected that the window itself has, as in the
+        released 256M models: between chromosomes it is that of such contacts, within one many
+        times as large. Where no module reads several chromosomes the two are the same.
     """
 
     name: str
@@ -110,3 +121,21 @@ class ModuleSpec:
     decoder: DecoderSpec | None = None
     base_decoder: bool = False
     multi_chromosome: bool = False
+    eps: str = "table"
+
+    def window_eps(self, table: float, expected: np.ndarray) -> float:
+        """The eps of a window.
+
+        Parameters
+        ----------
+        table : what it is by the level's table. expected : (bins, bins) of the window, no NaN.
+        """
+        return table if self.eps == "table" else float(expected.min())
+
+    def layer_eps(self, table: ExpectedModel, resolution: int, bins: int) -> float:
+        """The one eps by which the windows of a level, put together, are read as contact
+        frequency: where ``eps`` is "window", that of a window inside a chromosome, but at the top
+        level, whose windows hold several.
+        """
+        cis_only = self.eps == "window" and resolution != self.resolutions[0]
+        return table.eps(resolution, bins, cis_only=cis_only)

@@ -25,7 +25,9 @@ def _modules(first: str, decoder: DecoderSpec, one_shot: bool) -> dict[str, Modu
     coarse = tuple(4000 * 2**k for k in range(8, 4, -1))
     return {
         "32M": ModuleSpec("32M", fine, (first,), decoder, base_decoder=one_shot),
-        "256M": ModuleSpec("256M", coarse, (first, "encoder3"), decoder, multi_chromosome=True),
+        "256M": ModuleSpec(
+            "256M", coarse, (first, "encoder3"), decoder, multi_chromosome=True, eps="window"
+        ),
         "1M": ModuleSpec("1M", (4000,), base_decoder=True),
     }
 

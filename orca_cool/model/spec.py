@@ -263,9 +263,12 @@ class ModelSpec(ModelDescription):
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON types only. What files of former versions do not name is left out where it is
-        as in them: Orca's placement, and no cell types.
+        as in them: Orca's placement, no cell types, and modules' eps by the table.
         """
         plain = dataclasses.asdict(self)
+        for module in plain["modules"]:
+            if module["eps"] == "table":
+                del module["eps"]
         if self.placement == PLACEMENTS[0]:
             del plain["placement"]
         if self.cell_types:

@@ -262,10 +262,11 @@ class Watched:
         placed, r, n = self.placed, self.placed.resolution, self.spec.bins
         tables = self.engine.bundle.every_expected(placed.module)
         pieces, begin = plain(placed.segments), placed.starts[r] * r
-        return [
-            (t.assembled(r, pieces, begin, n) if pieces else t.expected_matrix(r, n), t.eps(r, n))
-            for t in tables
-        ]
+        found = []
+        for t in tables:
+            e = t.assembled(r, pieces, begin, n) if pieces else t.expected_matrix(r, n)
+            found.append((e, placed.module.window_eps(t.eps(r, n), e)))
+        return found
 
     @cached_property
     def _expected(self) -> list[np.ndarray]:

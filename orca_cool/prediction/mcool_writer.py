@@ -44,7 +44,7 @@ def layers(engine: Engine, plan: Plan) -> list[Layer]:
         )
         expected = expected_for(engine, module, r, n_bins(longest, r))
         plan.written[r] = known_band(expected, plan.written[r])
-        eps = expected_model.eps(r, engine.spec.bins)
+        eps = module.layer_eps(expected_model, r, engine.spec.bins)
         out.append(Layer(r, expected, eps, plan.written[r], trans, masked[r]))
     return out
 

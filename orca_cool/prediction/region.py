@@ -97,7 +97,7 @@ class RegionMaps:
         return ContactMap(
             values=values,
             expected=expected[np.abs(np.subtract.outer(bins, bins))],
-            eps=self.engine.expected(module).eps(resolution, self.engine.spec.bins),
+            eps=module.layer_eps(self.engine.expected(module), resolution, self.engine.spec.bins),
             region=Region(region.chrom, start, end),
             resolution=resolution,
             strand_difference=difference,

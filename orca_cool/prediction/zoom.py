@@ -211,7 +211,7 @@ def decode_zooms(
                 matrix = expected.expected_matrix(r, bins)
             else:
                 matrix = expected.assembled(r, plain(zoom.segments), begin, bins)
-            start, eps = zoom.origin + begin, expected.eps(r, bins)
+            start, eps = zoom.origin + begin, module.window_eps(expected.eps(r, bins), matrix)
             averaged = average(pair, engine.spec.map_number)
             out[k].append(zoom_map(zoom.chrom, r, start, averaged, matrix, eps))
         before = r

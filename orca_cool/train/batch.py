@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -24,7 +24,8 @@ class Sample:
     where : the window in words, for messages.
     labels : (profiles, bins) 0 or 1, or None.
     targets : by resolution, (maps, bins, bins) float32 log observed/expected, NaN where unknown;
-        a map for each cell type.
+        a map for each cell type. In training with ``batch_eps`` the observed contact frequency:
+        the log ratio is taken when the step's windows are known.
     starts : by resolution, first bin of the level's window from the start of the top window.
     expected : by resolution, (maps, bins, bins) float32 log expected; of concatenated chromosomes
         alone, as it is the same for all windows of one chromosome.
@@ -61,6 +62,10 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.where)
+
+    def with_targets(self, targets: dict[int, Tensor]) -> Batch:
+        """The same batch with other targets."""
+        return replace(self, targets=targets)
 
     def to(self, device: torch.device) -> Batch:
         """The batch on a device, except the codes: encoders move them there piece by piece."""

@@ -14,6 +14,7 @@ from orca_cool.errors import TrainingError, shown
 from orca_cool.genome.regions import closest
 from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.model.spec import ModelSpec
+from orca_cool.train.configs import config_file
 from orca_cool.train.settings import TEACHER, Config, Stage, Transplants
 
 #: A configuration is some kilobytes; a larger file is none.
@@ -30,6 +31,13 @@ CHOICES = {
     "optimizer": ("sgd", "adamw"),
     "schedule": ("plateau", "onecycle", "constant"),
     "average": ("swa", "ema", "none"),
+    "norms": ("samples", "running"),
+    "chromosomes": ("once", "by_length"),
+    "missing_of": ("level", "map"),
+    "loss_over": ("measured", "all"),
+    "validation_zoom": ("random", "centre"),
+    "score": ("pooled", "window"),
+    "weights": ("best", "last"),
 }
 
 
@@ -66,6 +74,8 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
 
     Parameters
     ----------
+    path : of the file, or the name of one of the package's
+        (:func:`orca_cool.train.configs.config_file`).
     overrides : "key=value" with dots into mappings and lists ("stages.0.steps=10"); values are
         YAML.
     """
@@ -75,7 +85,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         raise TrainingError(
             f"training needs {error.name!r}: pip install 'orca-cool[train]'"
         ) from error
-    path = Path(path)
+    path, folder = config_file(path)
     try:
         if (size := path.stat().st_size) > LARGEST:
             raise TrainingError(
@@ -99,7 +109,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         if not sign:
             raise TrainingError(f"override {item!r} is not of the form key=value")
         _set(data, key.split("."), value, item)
-    return parse_config(data, path.parent)
+    return parse_config(data, folder)
 
 
 def parse_config(data: Mapping[str, Any], folder: Path) -> Config:
@@ -127,6 +137,17 @@ def parse_config(data: Mapping[str, Any], folder: Path) -> Config:
         )
     if config.cell_types:
         _check_cell_types(config)
+    _check_values(config)
+    names = [s.name for s in config.stages]
+    if len(set(names)) < len(names):
+        raise TrainingError(f"stages must have different names, not {', '.join(names)}")
+    for k, stage in enumerate(config.stages):
+        _check_stage(config, stage, f"stages[{k}]")
+    return config
+
+
+def _check_values(config: Config) -> None:
+    """TrainingError if chromosomes are listed twice, or a value is out of its range."""
     for a, b in (("test", "validation"), ("test", "exclude"), ("validation", "exclude")):
         both = set(getattr(config, a)) & set(getattr(config, b))
         if both:
@@ -141,17 +162,13 @@ def parse_config(data: Mapping[str, Any], folder: Path) -> Config:
     ):
         if getattr(config, key) < least:
             raise TrainingError(f"{key} must be {least} or more, not {getattr(config, key)}")
+    if config.coarse_graining not in ("tiles", "windows"):
+        raise TrainingError(f"coarse_graining is {config.coarse_graining!r}; known: tiles, windows")
     lengths = config.teacher_lengths
     if len(lengths) != 2 or not 0 < lengths[0] < lengths[1]:
         raise TrainingError(
             f"teacher_lengths must be the smallest and the largest length in bp, not {lengths}"
         )
-    names = [s.name for s in config.stages]
-    if len(set(names)) < len(names):
-        raise TrainingError(f"stages must have different names, not {', '.join(names)}")
-    for k, stage in enumerate(config.stages):
-        _check_stage(config, stage, f"stages[{k}]")
-    return config
 
 
 def _check_cell_types(config: Config) -> None:
@@ -200,7 +217,7 @@ def _check_stage(config: Config, stage: Stage, where: str) -> None:
             raise TrainingError(
                 f"{where}.{key} is {getattr(stage, key)!r}; known: {', '.join(choices)}"
             )
-    for key in ("steps", "batch", "validate", "validation"):
+    for key in ("steps", "batch", "validate", "validation", "one_pass"):
         if getattr(stage, key) < 1:
             raise TrainingError(f"{where}.{key} must be 1 or more, not {getattr(stage, key)}")
     for key in (
@@ -214,14 +231,16 @@ def _check_stage(config: Config, stage: Stage, where: str) -> None:
         "window",
         "norm_samples",
         "dots",
+        "threshold",
     ):
         if getattr(stage, key) < 0:
             raise TrainingError(f"{where}.{key} must not be negative, not {getattr(stage, key)}")
-    for key in ("around", "fewer"):
+    for key in ("around", "fewer", "validation_missing"):
         if not 0 <= getattr(stage, key) <= 1:
             raise TrainingError(
                 f"{where}.{key} must be a share from 0 to 1, not {getattr(stage, key)}"
             )
+    _check_together(stage, where)
     if stage.around and stage.module:
         raise TrainingError(
             f"{where}.around is for stages of profiles alone; this one learns maps of module "
@@ -231,6 +250,20 @@ def _check_stage(config: Config, stage: Stage, where: str) -> None:
         raise TrainingError(
             f"{where} has no module, so it needs 'window', the bp of a sample of profiles"
         )
+
+
+def _check_together(stage: Stage, where: str) -> None:
+    """TrainingError if settings of a stage exclude each other."""
+    if stage.fewer and stage.chromosomes == "by_length":
+        raise TrainingError(
+            f"{where} has fewer: {stage.fewer} and chromosomes: by_length, which fills every "
+            f"window; leave one of them out"
+        )
+    for key in ("average_restart", "norms"):
+        if getattr(stage, key) not in (False, "samples") and stage.average != "swa":
+            raise TrainingError(
+                f"{where}.{key} is for average: swa; this stage has average: {stage.average}"
+            )
 
 
 def _build(kind: type, data: Any, where: str) -> Any:
@@ -263,6 +296,8 @@ def _checked(key: str, value: Any, wanted: str, where: str) -> Any:
             if not math.isfinite(value):
                 raise ValueError
         elif wanted == "int" and not _whole(value):
+            raise ValueError
+        elif wanted == "bool" and not isinstance(value, bool):
             raise ValueError
         elif wanted == "str":
             if isinstance(value, float) or not (isinstance(value, str) or _whole(value)):

@@ -15,6 +15,20 @@ def known_configs() -> dict[str, Path]:
     return {path.stem: path for path in sorted(paths, key=lambda path: path.stem)}
 
 
+def config_file(text: str | Path) -> tuple[Path, Path]:
+    """The file of a configuration, and the folder that its paths are relative to.
+
+    Parameters
+    ----------
+    text : a file, relative to whose folder its paths are; or, where there is no such file, the name
+        of a configuration that comes with the package, whose paths are relative to where one is.
+    """
+    path, shipped = Path(text), known_configs()
+    if not path.exists() and str(text) in shipped:
+        return shipped[str(text)], Path()
+    return path, path.parent
+
+
 def write_config(name: str, output: Path, *, force: bool = False) -> Path:
     """Copy a configuration to where it can be edited.
 

@@ -69,6 +69,17 @@ def window_around(rng: np.random.Generator, place: Interval, window: int) -> Seg
     return Segment(place.chrom, start, start + window, "+" if rng.random() < 0.5 else "-")
 
 
+def draw_shifts(
+    rng: np.random.Generator, shift: int, count: int, half_open: bool = False
+) -> list[int]:
+    """``count`` shifts of the sequence in bp, from -shift to shift, or, if ``half_open``, to
+    shift - 1.
+    """
+    if half_open and not shift:
+        return [0] * count
+    return [int(rng.integers(-shift, shift + (not half_open))) for _ in range(count)]
+
+
 def evenly_placed_window(
     k: int, count: int, chromsizes: Mapping[str, int], window: int, unit: int, centred: bool = False
 ) -> Segment:
@@ -123,6 +134,33 @@ def draw_concatenated(
     return tuple(pieces[k] for k in rng.permutation(len(pieces)))
 
 
+def draw_by_length(
+    rng: np.random.Generator, chromsizes: Mapping[str, int], window: int, unit: int
+) -> tuple[Segment, ...]:
+    """Chromosomes laid end to end until ``window`` bp are full, each drawn by its length whatever
+    was drawn before, then permuted, each on a random strand.
+
+    A chromosome that does not fit in what is left is there with a part of it that does, which may
+    begin anywhere. As one may come twice, a window is always full.
+
+    Parameters
+    ----------
+    chromsizes : none shorter than ``unit``, see :func:`draw_concatenated`.
+    """
+    names = list(chromsizes)
+    share = np.array([chromsizes[c] for c in names], dtype=float)
+    share /= share.sum()
+    pieces, room = [], window
+    while room > 0:
+        chrom = names[rng.choice(len(names), p=share)]
+        size = chromsizes[chrom]
+        start = int(rng.integers(0, max(1, size - room))) // unit * unit
+        end = min(start + room, size) // unit * unit
+        pieces.append(Segment(chrom, start, end, "+" if rng.random() < 0.5 else "-"))
+        room -= end - start
+    return tuple(pieces[k] for k in rng.permutation(len(pieces)))
+
+
 def extent(pieces: Sequence[Segment], chromsizes: Mapping[str, int]) -> tuple[int, int]:
     """Part of the window, in bp from its start, that lies in chromosomes."""
     if len(pieces) > 1:
@@ -147,6 +185,7 @@ def settle_beyond(
     targets: Mapping[int, np.ndarray],
     starts: Mapping[int, int],
     inside: tuple[int, int],
+    zero: Mapping[int, np.ndarray] | None = None,
 ) -> None:
     """Give some pixels beyond the chromosome, where nothing is measured, the target 0 (in place).
 
@@ -157,15 +196,21 @@ def settle_beyond(
     Parameters
     ----------
     targets : by resolution, (maps, bins, bins). starts, inside : see :func:`draw_zoom`.
+    zero : by resolution, what stands for 0 where the targets are contact frequencies: the expected.
     """
     for r, y in targets.items():
         middle = (starts[r] + np.arange(y.shape[-1]) + 0.5) * r
         beyond = (middle < inside[0]) | (middle >= inside[1])
-        y[..., (beyond[:, None] | beyond) & (rng.random(y.shape[-2:]) < BEYOND)] = 0
+        chosen = (beyond[:, None] | beyond) & (rng.random(y.shape[-2:]) < BEYOND)
+        y[..., chosen] = zero[r][..., chosen] if zero else 0
 
 
 def draw_zoom(
-    rng: np.random.Generator, resolutions: Sequence[int], bins: int, inside: tuple[int, int]
+    rng: np.random.Generator,
+    resolutions: Sequence[int],
+    bins: int,
+    inside: tuple[int, int],
+    half_open: bool = False,
 ) -> dict[int, int]:
     """A random window at every level, each on the coarser level's bins and inside its window.
 
@@ -173,6 +218,8 @@ def draw_zoom(
     ----------
     inside : ``[start, end)`` in bp of the top window that is in chromosomes: a window has half of
         itself there if it can, else as much as it can.
+    half_open : a window begins at one of the first half of the coarser window's bins, and not also
+        at the next.
 
     Returns
     -------
@@ -180,10 +227,25 @@ def draw_zoom(
     """
     starts = {resolutions[0]: 0}
     for coarse, r in zip(resolutions, resolutions[1:]):
-        options = 2 * (starts[coarse] + np.arange(bins // 2 + 1))
+        options = 2 * (starts[coarse] + np.arange(bins // 2 + (not half_open)))
         overlap = np.minimum((options + bins) * r, inside[1]) - np.maximum(options * r, inside[0])
         good = options[overlap >= min(overlap.max(), bins * r // 2)]
         starts[r] = int(good[rng.integers(len(good))])
+    return starts
+
+
+def centre_zoom(resolutions: Sequence[int], bins: int) -> dict[int, int]:
+    """The windows of every level around the middle of the top window, each on the coarser level's
+    bins: where two are as near to it, the one behind.
+
+    Returns
+    -------
+    As :func:`draw_zoom`.
+    """
+    starts, middle = {resolutions[0]: 0}, resolutions[0] * bins // 2
+    for coarse, r in zip(resolutions, resolutions[1:]):
+        wanted = (middle - r * bins // 2) / coarse - starts[coarse]
+        starts[r] = 2 * (starts[coarse] + min(max(int(np.floor(wanted + 0.5)), 0), bins // 2))
     return starts
 
 

@@ -1,5 +1,5 @@
-"""What a training will take (``--dry-run``): samples counted, memory and time from a few backward
-passes of small windows on this machine.
+"""What a training will take (``--dry-run``): samples counted, a few of them drawn from the maps,
+memory and time from a few backward passes of small windows on this machine.
 """
 
 from __future__ import annotations
@@ -14,13 +14,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from orca_cool.errors import TrainingError
 from orca_cool.genome.open import open_genome
 from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.cascade import Orca
 from orca_cool.model.estimate import Estimate
 from orca_cool.model.network_spec import ModuleSpec
-from orca_cool.train.batch import Batch
+from orca_cool.train.batch import Batch, Failure
+from orca_cool.train.checks import check_files
 from orca_cool.train.net import StageNet, set_trained
+from orca_cool.train.samples import TRAIN, VALIDATION, StageData
 from orca_cool.train.settings import Config, Stage
 from orca_cool.train.setup import Run
 
@@ -43,21 +46,24 @@ class _Cost:
 def estimate_training(config: Config, folder: str | Path) -> Estimate:
     """What :func:`orca_cool.train.run.train` will take on this machine, by one process.
 
-    Nothing is written but the index of a FASTA that has none; the maps are not opened.
+    A few samples of each stage are drawn from the maps, so that what is wrong with these is found
+    before anything is started. Nothing is written but the index of a FASTA that has none.
 
     Raises
     ------
-    TrainingError, GenomeError
-        If the configuration or its tables cannot be used.
+    TrainingError, GenomeError, CoolerError
+        If the configuration, its tables or its maps cannot be used, or no sample can be drawn.
     """
     torch.set_num_threads(config.threads)
-    run = Run(config, Path(folder), open_genome(config.path(config.genome)))
+    check_files(config)
+    run = Run(config, Path(folder), open_genome(config.path(config.genome)), keep=False)
     model = run.model()
     size = sum(t.nbytes for t in model.state_dict().values())
     windows, pixels, seconds, most, optimizer, levels = 0, 0, 0.0, 0.0, 0, set[int]()
     notes = []
-    for stage in config.stages:
+    for number, stage in enumerate(config.stages):
         module, samples = run.module(stage), stage.steps * stage.batch
+        drawn = _drawn(run.data(number))
         validated = _validations(stage) * stage.validation
         one = _cost(run, stage, module)
         own = samples * one.train + validated * one.validate
@@ -68,9 +74,12 @@ def estimate_training(config: Config, folder: str | Path) -> Estimate:
         most = max(most, (stage.microbatch or stage.batch) * one.kept)
         optimizer = max(optimizer, 2 if stage.optimizer == "adamw" else 1)
         levels |= set(resolutions)
+        kept = (stage.microbatch or stage.batch) * one.kept
         notes.append(
             f"stage {stage.name}: {stage.steps:,} steps of {stage.batch} samples, "
-            f"{_validations(stage):,} validations of {stage.validation}; {own / 3600:.2g} h"
+            f"{_validations(stage):,} validations of {stage.validation}; {own / 3600:.2g} h, "
+            f"{stage.batch * one.train:.2g} s a step, {kept / 1e9:.2g} GB for its backward pass; "
+            f"{drawn}"
         )
     state = (3 + optimizer) * size  # weights, their average, the best ones, the optimiser's
     return Estimate(
@@ -86,9 +95,23 @@ def estimate_training(config: Config, folder: str | Path) -> Estimate:
             "samples are exact unless `patience` ends a stage early; disk without the cache of "
             "tiles; memory within a factor of 2 and time within a factor of 3, of one process, "
             "from backward passes of an eighth and a quarter of a window, without waiting for "
-            "samples; the maps are not opened",
+            "samples",
         ),
     )
+
+
+def _drawn(data: StageData) -> str:
+    """How long it takes to draw a stage's samples: the first one, and one more whose tiles of the
+    map are then there; TrainingError if none can be drawn.
+    """
+    taken = []
+    for key in ((TRAIN, 0, 0), (TRAIN, 0, 0), (VALIDATION, 0, 0)):
+        begun = time.perf_counter()
+        sample = data[key]
+        taken.append(time.perf_counter() - begun)
+        if isinstance(sample, Failure):
+            raise TrainingError(sample.message)
+    return f"a sample drawn in {taken[1]:.2g} s ({taken[0]:.2g} s the first time) a process"
 
 
 def _validations(stage: Stage) -> int:
@@ -123,6 +146,7 @@ def _trial(run: Run, stage: Stage, module: ModuleSpec | None, bins: int) -> _Cos
         set_trained(model, module, run.parts(stage)),
         [fine] * spec.n_maps,
         flank=stage.flank,
+        one_pass=stage.one_pass,
         positive=np.ones(max(1, len(spec.profiles))),
     ).to(device)
     batch = _made_up(net, stage, run.spec.bins).to(device)

@@ -16,15 +16,16 @@ from torch import Tensor
 
 from orca_cool.errors import TrainingError
 from orca_cool.train import checkpoint
-from orca_cool.train.average import Average, recompute_norms
+from orca_cool.train.average import Average, recompute_norms, share_norms
 from orca_cool.train.batch import Batch, batches
 from orca_cool.train.dots import dot_sums
 from orca_cool.train.net import StageNet, map_sums
 from orca_cool.train.optimizer import make_optimizer, make_schedule, plain
 from orca_cool.train.progress import Progress
 from orca_cool.train.samples import NORMS, TRAIN, VALIDATION, StageData
-from orca_cool.train.scores import correlation, correlation_sums, roc_areas
 from orca_cool.train.settings import Config, Stage
+from orca_cool.train.targets import with_common_eps
+from orca_cool.train.validate import Validation
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +67,9 @@ class StageLoop:
             )
         self.optimizer = make_optimizer(self.stage, self.parameters)
         self.schedule = make_schedule(self.stage, self.optimizer)
+        self.validation = Validation(
+            fabric, config, data, lambda: self._fixed(VALIDATION, self.stage.validation), self._sum
+        )
         self.step, self.best, self.stale = 0, -np.inf, 0
         self.best_state: dict[str, Tensor] = {}
         self.done = False
@@ -75,7 +79,7 @@ class StageLoop:
 
     def run(self, resume: Path | None = None) -> None:
         """Train to the stage's end, from a checkpoint if there is one; the network ends with the
-        weights of the best validation.
+        weights of the best validation, or the last, as the stage says.
         """
         if resume is not None:
             self._restore(resume)
@@ -99,6 +103,8 @@ class StageLoop:
         losses: list[dict[str, float]] = []
         try:
             while self.step < s.steps and not self._stale():
+                if s.average_restart and self.step == self.average.first:
+                    self._restart()
                 asked = time.monotonic()
                 batch = next(samples).to(fabric.device)
                 waited = time.monotonic() - asked
@@ -106,7 +112,7 @@ class StageLoop:
                 self.step += 1
                 if s.schedule == "onecycle":
                     self.schedule.step()
-                self.average.update(self.net, self.step)
+                self._averaged(batch)
                 progress.step(losses[-1]["loss"], waited)
                 if self.step % s.validate == 0 or self.step == s.steps:
                     self._validated(progress, losses)
@@ -116,6 +122,24 @@ class StageLoop:
         self.done = True
         self._write()
         log.info("stage %s: best score %.4f", s.name, self.best)
+
+    def _restart(self) -> None:
+        """Optimiser and schedule as at the first step, with the weights as they are."""
+        self.optimizer.state.clear()
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.stage.lr
+        self.schedule = make_schedule(self.stage, self.optimizer)
+
+    def _averaged(self, batch: Batch) -> None:
+        """Take the weights after a step into the average, and its samples into the running
+        statistics of the averaged networks, if they come from there.
+        """
+        if not self.average.update(self.net, self.step) or self.stage.norms != "running":
+            return
+        self.average.net.train()
+        with torch.no_grad(), self.fabric.autocast():
+            for part in batch.split(self.stage.microbatch or len(batch)):
+                self.average.net(part)
 
     def _stale(self) -> bool:
         """True if the stage ends early: too many validations without a new best."""
@@ -142,7 +166,12 @@ class StageLoop:
         )
         torch.manual_seed(int(seed.generate_state(1)[0]))
         levels = list(batch.targets)
-        counts = self._counts({r: torch.isfinite(batch.targets[r]) for r in levels})
+        if s.batch_eps:
+            batch = with_common_eps(batch, self._smallest)
+        if s.loss_over == "all":
+            counts = self._counts({r: torch.ones_like(batch.targets[r]) for r in levels})
+        else:
+            counts = self._counts({r: torch.isfinite(batch.targets[r]) for r in levels})
         dots = self._counts(batch.dots)
         self.net.train()
         optimizer.zero_grad()
@@ -213,6 +242,12 @@ class StageLoop:
             self.fabric.all_reduce(value, reduce_op="sum") if self.fabric.world_size > 1 else value
         )
 
+    def _smallest(self, value: Tensor) -> Tensor:
+        """The smallest over ranks."""
+        return (
+            self.fabric.all_reduce(value, reduce_op="min") if self.fabric.world_size > 1 else value
+        )
+
     def _mean(self, value: Tensor) -> Tensor:
         """Mean over ranks."""
         return (
@@ -233,15 +268,16 @@ class StageLoop:
         net = self.net
         if self.average.begun:
             net = self.average.net
-            if s.average == "swa" and s.norm_samples:
+            if s.norms == "running":
+                share_norms(net, self._mean)
+            elif s.average == "swa" and s.norm_samples:
                 recompute_norms(net, self._fixed(NORMS, s.norm_samples), self._mean)
-        scores = self._scores(net, progress)
+        scores = self.validation.scores(net, progress, self.step)
         score = scores["score"]
-        if score > self.best:
-            self.best, self.stale = score, 0
+        better = score > self.best
+        self.best, self.stale = max(self.best, score), 0 if better else self.stale + 1
+        if better or s.weights == "last":
             self.best_state = {k: v.detach().clone() for k, v in net.learning.state_dict().items()}
-        else:
-            self.stale += 1
         if s.schedule == "plateau":
             self.schedule.step(score)
         means = {k: float(np.mean([row[k] for row in losses])) for k in losses[0]}
@@ -255,84 +291,6 @@ class StageLoop:
         keys = [[(purpose, 0, i) for i in mine[a : a + size]] for a in range(0, len(mine), size)]
         for batch in batches(self.data.loader(keys, min(self.config.workers, len(keys)), False)):
             yield batch.to(self.fabric.device)
-
-    @torch.no_grad()
-    def _scores(self, net: StageNet, progress: Progress) -> dict[str, float]:
-        """Pearson's r by level over the pooled pixels of all validation samples; of profiles the
-        area under the ROC curve.
-
-        ``score``, by which weights are chosen: the mean r, or without maps the mean area.
-        """
-        net.eval()
-        levels = self.data.module.resolutions if self.data.module else ()
-        names = self.data.spec.cell_types
-        shape = len(levels), self.data.spec.n_maps, 6
-        sums = torch.zeros(shape, dtype=torch.float64, device=self.fabric.device)
-        found: list[tuple[np.ndarray, np.ndarray]] = []
-        for number, batch in enumerate(self._fixed(VALIDATION, self.stage.validation)):
-            with self.fabric.autocast():
-                maps, logits = net(batch)
-            for i, r in enumerate(levels):
-                for k in range(shape[1]):
-                    own, target = maps[r][:, k].double(), batch.targets[r][:, k].double()
-                    sums[i, k] += correlation_sums(own, target)
-            if logits is not None and batch.labels is not None:
-                found.append((logits.float().cpu().numpy(), batch.labels.cpu().numpy()))
-            if number == 0 and maps:
-                panels = [(r, k) for k in range(shape[1]) for r in levels]
-                titles = [f"{r:,} bp" + (f", {names[k]}" if names else "") for r, k in panels]
-                progress.picture(
-                    self.step,
-                    titles,
-                    [maps[r][0, k].float().cpu().numpy() for r, k in panels],
-                    [batch.targets[r][0, k].cpu().numpy() for r, k in panels],
-                    batch.where[0],
-                )
-        sums = self._sum(sums)
-        each = [[correlation(s.tolist()) for s in level] for level in sums]
-        scores = {f"r{r}": float(np.mean(own)) for r, own in zip(levels, each)}
-        rs = [v for v in scores.values() if np.isfinite(v)]
-        for r, own in zip(levels, each):  # and of each cell type, beside their mean
-            scores |= {f"r{r}_{name}": v for name, v in zip(names, own)}
-        areas = self._areas(found)
-        named = {f"auroc_{p}": areas[p] for p in self.config.profile_weights if p in areas}
-        if areas:
-            scores |= {"auroc": float(np.mean(list(areas.values()))), **named}
-        score = (
-            float(np.mean(rs))
-            if rs
-            else float(np.mean([scores["auroc"], *named.values()]))
-            if areas
-            else float(self.step)
-        )
-        return {**scores, "score": score}
-
-    def _areas(self, found: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
-        """Area under the ROC curve of every profile that has positives and negatives, over the
-        samples of all ranks.
-
-        Parameters
-        ----------
-        found : (logits, labels) of this rank's batches, each (batch, profiles, bins).
-        """
-        if not self.net.train_profiles:
-            return {}
-        spec = self.net.model.spec
-        # every rank offers as many columns; those that it has no sample for are NaN
-        each = -(-self.stage.validation // self.fabric.world_size)
-        both = np.full((2, len(spec.profiles), each * (self.data.window // spec.base_bin)), np.nan)
-        for k in (0, 1) if found else ():
-            mine = np.concatenate(
-                [f[k].swapaxes(0, 1).reshape(len(spec.profiles), -1) for f in found], axis=1
-            )
-            both[k, :, : mine.shape[1]] = mine
-        if self.fabric.world_size > 1:
-            every = (
-                self.fabric.all_gather(torch.from_numpy(both).to(self.fabric.device)).cpu().numpy()
-            )
-            both = np.concatenate(list(every), axis=-1)
-        logits, labels = both[:, :, np.isfinite(both).all(axis=(0, 1))]
-        return roc_areas(spec.profiles, logits, labels)
 
     # -- state
     # ----------------------------------------------------------------------------------------------

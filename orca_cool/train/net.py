@@ -69,6 +69,7 @@ class StageNet(nn.Module):
     expected_models : of the module, one for each map.
     encoding_dropout : share of encoding channels set to zero.
     flank : bp beside the window in every sample.
+    one_pass : see :class:`~orca_cool.train.settings.Stage`.
     positive : (profiles,) weight of a positive.
     """
 
@@ -80,6 +81,7 @@ class StageNet(nn.Module):
         expected_models: Sequence[ExpectedModel],
         *,
         flank: int = 0,
+        one_pass: int = 1,
         encoding_dropout: float = 0.0,
         positive: np.ndarray | None = None,
     ):
@@ -90,6 +92,7 @@ class StageNet(nn.Module):
             flank,
             encoding_dropout,
         )
+        self.longest_pass = one_pass * model.spec.encoder.block
         self.learning = nn.ModuleList(learning)
         self.train_encoder = any(m is model.encoder for m in learning)
         self.train_profiles = any(m is model.final_1d for m in learning)
@@ -183,10 +186,10 @@ class StageNet(nn.Module):
         if batch.pieces is not None:
             assert self._kept is not None
             return torch.stack([self._kept.window(pieces) for pieces in batch.pieces])
-        encoder, spec, codes = self.model.encoder, self.model.spec.encoder, batch.codes
+        encoder, codes = self.model.encoder, batch.codes
         device = next(encoder.parameters()).device
         if self.train_encoder:
-            if codes.shape[1] > spec.block:
+            if codes.shape[1] > self.longest_pass:
                 return encode_blocks(encoder, codes)
             return encoder(torch.stack([one_hot(c, device) for c in codes]))
         return torch.stack([self._frozen(c, device) for c in codes])

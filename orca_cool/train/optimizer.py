@@ -25,7 +25,11 @@ def make_schedule(stage: Stage, optimizer: torch.optim.Optimizer) -> Any:
     """Of the learning rate: stepped at validations (plateau), at steps (onecycle), or None."""
     if stage.schedule == "plateau":
         return torch.optim.lr_scheduler.ReduceLROnPlateau(
-            optimizer, mode="max", factor=stage.factor, patience=stage.plateau
+            optimizer,
+            mode="max",
+            factor=stage.factor,
+            patience=stage.plateau,
+            threshold=stage.threshold,
         )
     if stage.schedule == "onecycle":
         return torch.optim.lr_scheduler.OneCycleLR(

@@ -92,6 +92,13 @@ def negatives(config: Config, source: SequenceSource, training: Sequence[str]) -
     return _read(config, source, training, config.negatives, None, "negative")
 
 
+def blacklisted(config: Config, source: SequenceSource) -> list[Interval]:
+    """What windows of one chromosome must not overlap."""
+    if not config.blacklist:
+        return []
+    return _read(config, source, list(source.chromsizes), config.blacklist, None, "blacklist")
+
+
 def convergent(genes: Iterable[Interval]) -> list[Interval]:
     """One base between each gene on + and the next gene if that is on -."""
     chroms: dict[str, list[Interval]] = {}

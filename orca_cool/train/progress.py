@@ -16,7 +16,14 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from orca_cool.train.settings import Stage
+
 log = logging.getLogger(__name__)
+
+
+#: Where there is no bar, a line of the log is written after the first step and then every so many
+#: seconds, so that a run whose validations are hours apart shows that it goes on.
+EVERY = 60.0
 
 
 def log_file(folder: Path, stage: str) -> Path:
@@ -24,10 +31,11 @@ def log_file(folder: Path, stage: str) -> Path:
     return folder / f"log-{stage}.csv"
 
 
-def best_score(folder: Path, stage: str) -> float:
-    """The best validation score of a stage that has run, whenever that was; four digits."""
-    with open(log_file(folder, stage), newline="") as file:
-        return round(max(float(row["score"]) for row in csv.DictReader(file)), 4)
+def kept_score(folder: Path, stage: Stage) -> float:
+    """The validation score of the weights that a stage kept, the best or the last; four digits."""
+    with open(log_file(folder, stage.name), newline="") as file:
+        scores = [float(row["score"]) for row in csv.DictReader(file)]
+    return round(max(scores) if stage.weights == "best" else scores[-1], 4)
 
 
 class Progress:
@@ -59,6 +67,7 @@ class Progress:
         self.began = self._last = time.monotonic()
         self.first = self._from = step
         self.waited = 0.0
+        self.done, self._told = step, -EVERY
         if not quiet:
             self._forget()
         self.bar = tqdm(
@@ -72,8 +81,25 @@ class Progress:
     def step(self, loss: float, waited: float) -> None:
         """One step is done; ``waited``: seconds that it waited for its samples."""
         self.waited += waited
+        self.done += 1
         self.bar.set_postfix(loss=f"{loss:.4f}", waiting=f"{self.waiting:.0%}", refresh=False)
         self.bar.update()
+        if self.bar.disable and not self.quiet:
+            self._tell(loss)
+
+    def _tell(self, loss: float) -> None:
+        """A line of the log, unless the last one is too recent."""
+        now = time.monotonic()
+        if now - self._told < EVERY and self._told >= self.began:
+            return
+        self._told = now
+        rate = (self.done - self._from) / max(1e-9, now - self._last)
+        left = timedelta(seconds=round((self.steps - self.done) / max(rate, 1e-9)))
+        log.info(
+            "stage %s: step %d of %d, loss %.4f; %.2g steps/s, %.0f%% of it waiting for data, %s "
+            "left",
+            *(self.stage, self.done, self.steps, loss, rate, 100 * self.waiting, left),
+        )
 
     @property
     def waiting(self) -> float:
@@ -127,8 +153,10 @@ class Progress:
     def _csv(self, row: Mapping[str, Any]) -> None:
         file = log_file(self.folder, self.stage)
         new = not file.is_file()
+        # a run of a former version, gone on with, keeps the columns of its log
+        columns = list(row) if new else file.read_text().partition("\n")[0].split(",")
         with open(file, "a", newline="") as out:
-            writer = csv.DictWriter(out, list(row))
+            writer = csv.DictWriter(out, columns, extrasaction="ignore")
             if new:
                 writer.writeheader()
             writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})

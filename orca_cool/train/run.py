@@ -19,9 +19,10 @@ from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.bundle import choose_table, save_bundle
 from orca_cool.model.cascade import Orca
 from orca_cool.train import checkpoint
+from orca_cool.train.checks import check_files
 from orca_cool.train.loop import StageLoop
 from orca_cool.train.net import StageNet, set_trained
-from orca_cool.train.progress import best_score
+from orca_cool.train.progress import kept_score
 from orca_cool.train.samples import StageData
 from orca_cool.train.settings import Config
 from orca_cool.train.setup import Run
@@ -78,6 +79,7 @@ def _train(config: Config, folder: Path, last: Path | None) -> Path | None:
     fabric = _launch(config, folder)
     if not fabric.is_global_zero:
         logging.getLogger("orca_cool").setLevel(logging.WARNING)  # the first process reports
+    check_files(config)
     run = Run(config, folder, open_genome(config.path(config.genome)))
     torch.manual_seed(config.seed)
     model = run.model()
@@ -161,6 +163,7 @@ def _run_stage(run: Run, fabric: Fabric, model: Orca, data: StageData, last: Pat
     stage = data.stage
     options: dict[str, Any] = {
         "flank": stage.flank,
+        "one_pass": stage.one_pass,
         "encoding_dropout": stage.encoding_dropout,
         "positive": run.positive(stage),
     }
@@ -182,7 +185,7 @@ def _save(run: Run, model: Orca, path: Path) -> None:
         f"{text}; test {', '.join(config.test)} never read; "
         f"validation {', '.join(config.validation)}"
     )
-    scores = {s.name: best_score(run.folder, s.name) for s in config.stages}
+    scores = {s.name: kept_score(run.folder, s) for s in config.stages}
     metrics = {
         **model.spec.metrics,
         "validation": {**dict(model.spec.metrics.get("validation", {})), **scores},

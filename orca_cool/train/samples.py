@@ -17,32 +17,35 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from orca_cool.errors import OrcaCoolError, TrainingError
+from orca_cool.errors import OrcaCoolError
 from orca_cool.genome.intervals import Interval, PeakLabels
 from orca_cool.genome.open import open_genome
 from orca_cool.genome.segments import Segment
 from orca_cool.genome.source import GAP, SequenceSource, reverse_complement
 from orca_cool.maps.expected_model import ExpectedModel
-from orca_cool.maps.observed import ObservedMap, block_mean, log_ratio
+from orca_cool.maps.observed import ObservedMap
 from orca_cool.maps.positional import Positional
 from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.model.spec import ModelSpec
 from orca_cool.train.batch import Failure, Sample, collate
+from orca_cool.train.blacklist import Blacklist
 from orca_cool.train.dots import Loops, dots_of_window
 from orca_cool.train.draw import (
     bins_of,
+    centre_zoom,
     cut_square,
-    draw_concatenated,
     draw_interval,
+    draw_shifts,
     draw_window,
     draw_zoom,
     evenly_placed_window,
     extent,
-    n_inside,
     settle_beyond,
     window_around,
 )
+from orca_cool.train.places import window_place
 from orca_cool.train.settings import TEACHER, Stage
+from orca_cool.train.targets import enough, level_target
 from orca_cool.train.teacher import assemble
 from orca_cool.train.transplants import TrainingGenome, substitute
 
@@ -71,6 +74,8 @@ class StageData(Dataset):
     teacher : see :mod:`orca_cool.train.teacher`.
     teacher_lengths : smallest and largest length in bp of the chromosomes that it draws.
     loops : of the measured maps, by name, whose dots are learnt.
+    blacklist : what windows of one chromosome must not overlap.
+    anew : windows are coarse-grained by themselves.
     encodings_kept : samples say where they lie instead of bringing their sequence
         (:mod:`orca_cool.train.kept_encodings`).
     """
@@ -95,6 +100,8 @@ class StageData(Dataset):
     teacher_lengths: tuple[int, int] = (270_000, 850_000)
     loops: Mapping[str, Loops] = field(default_factory=dict)
     encodings_kept: bool = False
+    blacklist: Blacklist = field(default_factory=Blacklist)
+    anew: bool = False
     _matrices: dict[tuple[str, int], np.ndarray] = field(default_factory=dict)
 
     def __getitem__(self, key: tuple[int, int, int]) -> Sample | Failure:
@@ -113,7 +120,9 @@ class StageData(Dataset):
         return Failure(
             f"stage {self.stage.name!r}: none of {ATTEMPTS} windows drawn from the training "
             f"chromosomes ({chroms}) has "
-            f"{1 - self.stage.missing:.0%} of its pixels; is the map empty or masked there?"
+            f"{1 - self.stage.missing:.0%} of its pixels"
+            f"{' and lies off the blacklist' if self.blacklist else ''}; is the map empty or "
+            f"masked there?"
         )
 
     @property
@@ -161,92 +170,58 @@ class StageData(Dataset):
         """
         module, stage = self.module, self.stage
         assert module is not None
-        pieces = self._pieces(rng, maps, held, index)
-        shift = 0 if held else int(rng.integers(-stage.shift, stage.shift + 1))
+        pieces = window_place(self, rng, maps, held, index)
+        if pieces is None:
+            return None
+        shifts = self._shifts(rng, len(pieces), held)
         bins, inside = self.spec.bins, extent(pieces, self.chromsizes)
-        starts = draw_zoom(rng, module.resolutions, bins, inside)
-        targets, expected = {}, {}
+        if held and stage.validation_zoom == "centre":
+            starts = centre_zoom(module.resolutions, bins)
+        else:
+            starts = draw_zoom(rng, module.resolutions, bins, inside, stage.half_open)
+        targets, expected, counts = {}, {}, True
+        frequencies = stage.batch_eps and not held
+        whole = {m: self.observed[m].windows_anew(pieces) for m in maps} if self.anew else {}
         for r, s in starts.items():
-            both = [self._target(name, pieces, r, s) for name in maps]
-            y = np.stack([target for target, _ in both])
+            levels = [level_target(self, m, pieces, r, s, whole.get(m)) for m in maps]
+            y = np.stack([t.observed if frequencies else t.log_ratio for t in levels])
             if module.multi_chromosome:
-                expected[r] = np.log(np.stack([e for _, e in both])).astype(np.float32)
+                e = np.stack([t.expected for t in levels])
+                expected[r] = np.log(e).astype(np.float32)
                 if held:
                     other = ~bins_of(self.validation, pieces, r, s, bins)
                     y[:, other[:, None] & other] = np.nan
-            targets[r] = y
-            if not held and r == module.resolutions[0]:
-                there = n_inside(inside, r, bins)
-                least = max(1.0, (1 - stage.missing) * there**2)
-                if not there or np.isfinite(y).sum(axis=(1, 2)).min() < least:
+            targets[r] = y.astype(np.float32)
+            if r == module.resolutions[0]:
+                counts = enough(stage, levels, inside, r, held)
+                if not held and not counts:
                     return None
+            if not counts:
+                targets[r][:] = np.nan
         loops = {} if held else self.loops
         dots = dots_of_window(rng, loops, maps, pieces[0], targets, starts)
         if (self.centred or stage.fewer) and not held:
-            settle_beyond(rng, targets, starts, inside)
+            zero = {r: np.exp(e) for r, e in expected.items()} if frequencies else {}
+            settle_beyond(rng, targets, starts, inside, zero)
         where = f"{'+'.join(maps)} {' '.join(map(str, pieces))}"
-        where += f" shifted by {shift}" if shift else ""
+        where += f" shifted by {', '.join(map(str, shifts))}" if any(shifts) else ""
         labels = self._labels(pieces)
         if self.encodings_kept:
             codes = np.empty(0, np.uint8)
             return Sample(codes, where, labels, targets, starts, expected, dots, pieces)
-        codes = self._sequence(rng, pieces, shift, held)
+        codes = self._sequence(rng, pieces, shifts, held)
         return Sample(codes, where, labels, targets, starts, expected, dots)
 
-    def _target(
-        self, name: str, pieces: tuple[Segment, ...], resolution: int, start: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """(bins, bins) log observed/expected of a map in a window of one level, and its expected.
-
-        Parameters
-        ----------
-        start : bins from the start of the top window.
-        """
-        assert self.module is not None
-        observed, expected_model = self.observed[name], self.expected_tables[name]
-        bins, r = self.spec.bins, resolution
-        fine = observed.assembled(pieces, start * r, (start + bins) * r)
-        mean = block_mean(fine, r // observed.resolution, self.block_missing)
-        if self.module.multi_chromosome:
-            segments = [(p.chrom, p.start, p.end, p.strand) for p in pieces]
-            e = expected_model.assembled(r, segments, start * r, bins)
-        else:
-            e = self._expected_matrix(name, r)
-        return log_ratio(mean, e, expected_model.eps(r, bins)), e
-
-    def _pieces(
-        self, rng: np.random.Generator, maps: tuple[str, ...], held: bool, index: int
-    ) -> tuple[Segment, ...]:
-        """Where a window lies: in one chromosome, or over several laid end to end."""
-        assert self.module is not None
-        all_observed = [self.observed[name] for name in maps]
-        observed = all_observed[0]
-        grid = observed.resolution
-
-        def measured(*chroms: str) -> dict[str, int]:
-            return {
-                c: self.chromsizes[c]
-                for c in chroms
-                if all(c in o.chromsizes for o in all_observed)
-            }
-
-        sizes = measured(*(self.validation if held else self.training))
-        if not sizes:
-            kind = "validation" if held else "training"
-            raise TrainingError(
-                f"map {observed.path!r} has none of the {kind} chromosomes; it has: "
-                f"{', '.join(observed.chromsizes)}"
-            )
-        if self.module.multi_chromosome:
-            every = measured(*self.training, *self.validation) if held else sizes
-            first = self.validation if held else ()
-            return draw_concatenated(rng, every, self.window, grid, first, self.stage.fewer)
+    def _shifts(self, rng: np.random.Generator, pieces: int, held: bool) -> list[int]:
+        """By how many bp the sequence of each piece is shifted; one for all, or one for each."""
+        stage = self.stage
         if held:
-            count = self.stage.validation
-            return (evenly_placed_window(index, count, sizes, self.window, grid, self.centred),)
-        return (draw_window(rng, sizes, self.window, grid, self.stage.overhang, self.centred),)
+            return [0] * pieces
+        if stage.shift_each:
+            return draw_shifts(rng, stage.shift, pieces, stage.half_open)
+        return draw_shifts(rng, stage.shift, 1, stage.half_open) * pieces
 
-    def _expected_matrix(self, name: str, resolution: int) -> np.ndarray:
+    def expected_matrix(self, name: str, resolution: int) -> np.ndarray:
         """(bins, bins) expected of a window of one chromosome; kept."""
         if (name, resolution) not in self._matrices:
             self._matrices[name, resolution] = self.expected_tables[name].expected_matrix(
@@ -255,17 +230,17 @@ class StageData(Dataset):
         return self._matrices[name, resolution]
 
     def _sequence(
-        self, rng: np.random.Generator, pieces: tuple[Segment, ...], shift: int, held: bool
+        self, rng: np.random.Generator, pieces: tuple[Segment, ...], shifts: list[int], held: bool
     ) -> np.ndarray:
         """Codes of the window and its flanks. Of concatenated chromosomes the flanks, and what no
         piece fills, are N.
         """
         flank = self.stage.flank
         if len(pieces) == 1 and len(pieces[0]) == self.window:
-            return self._piece(rng, pieces[0], shift, flank, held)
+            return self._piece(rng, pieces[0], shifts[0], flank, held)
         out = np.full(self.window + 2 * flank, GAP, dtype=np.uint8)
         at = flank
-        for p in pieces:
+        for p, shift in zip(pieces, shifts):
             out[at : at + len(p)] = self._piece(rng, p, shift, 0, held)
             at += len(p)
         return out
@@ -314,7 +289,7 @@ class StageData(Dataset):
         sizes, unit = {"made": len(chromosome)}, module.resolutions[-1]
         piece = draw_window(rng, sizes, self.window, unit, stage.overhang, self.centred)
         inside = extent((piece,), sizes)
-        starts = draw_zoom(rng, module.resolutions, bins, inside)
+        starts = draw_zoom(rng, module.resolutions, bins, inside, stage.half_open)
         step = 1 if piece.strand == "+" else -1
         targets = {}
         for r, s in starts.items():
@@ -324,7 +299,7 @@ class StageData(Dataset):
             targets[r] = cut_square(maps[r], round(first / r), bins)[None, ::step, ::step].copy()
         if self.centred:
             settle_beyond(rng, targets, starts, inside)
-        shift = int(rng.integers(-stage.shift, stage.shift + 1))
+        (shift,) = draw_shifts(rng, stage.shift, 1, stage.half_open)
         first, last = piece.start + shift - stage.flank, piece.end + shift + stage.flank
         codes = np.full(last - first, GAP, dtype=np.uint8)
         a, b = max(first, 0), min(last, len(chromosome))

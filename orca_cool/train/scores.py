@@ -29,6 +29,22 @@ def correlation_sums(a: Tensor, b: Tensor, nearest: int = 2) -> Tensor:
     )
 
 
+def window_correlations(a: Tensor, b: Tensor) -> Tensor:
+    """(2,) number and sum of Pearson's r of the single windows of (batch, n, n), each over all of
+    its pixels that are finite in b; windows without variance or with fewer than 3 are left out.
+    """
+    keep = torch.isfinite(b)
+    x, y = torch.where(keep, a, 0).flatten(1), torch.where(keep, b, 0).flatten(1)
+    n = keep.flatten(1).sum(dim=1, keepdim=True).clamp(min=1)
+    known = keep.flatten(1)
+    x = torch.where(known, x - x.sum(dim=1, keepdim=True) / n, 0)
+    y = torch.where(known, y - y.sum(dim=1, keepdim=True) / n, 0)
+    scale = (x.square().sum(dim=1) * y.square().sum(dim=1)).sqrt()
+    good = (n[:, 0] >= 3) & (scale > 0)
+    r = (x * y).sum(dim=1)[good] / scale[good]
+    return torch.stack([good.sum().to(a.dtype), r.sum()])
+
+
 def correlation(sums: list[float]) -> float:
     """Pearson's r from :func:`correlation_sums`; NaN with fewer than 3 pixels or no variance."""
     n, a, b, aa, bb, ab = sums

@@ -47,7 +47,11 @@ class Transplants:
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of training. Defaults are those of the paper where it has any (Zhou 2022, Methods).
+    """One stage of training.
+
+    A default is what a key meant before it could be chosen, not what the paper did: the
+    configurations of the paper's stages (``h1esc-1M``, ``h1esc-32M``, ``h1esc-256M``) spell out
+    every value.
 
     Attributes
     ----------
@@ -65,9 +69,17 @@ class Stage:
     clip : largest norm of the gradient; 0: none.
     schedule : of the learning rate: "plateau" (times ``factor`` after ``plateau`` validations
         without a new best), "onecycle" or "constant".
+    threshold : with "plateau", a score is a new best if it is above the best one by this share of
+        it.
     average : of the weights that are validated and kept: "swa" (equal weights of all steps from the
         share ``average_from`` on), "ema" (exponential, with ``decay``), or "none".
-    norm_samples : with "swa", samples from which batch norms are computed anew.
+    average_restart : with "swa", the optimiser begins anew where averaging begins: momentum
+        forgotten, ``lr`` and schedule as at the first step.
+    norms : with "swa", where the running statistics of the averaged networks' batch norms come
+        from. "samples": before each validation they are computed anew, as plain means over
+        ``norm_samples`` samples. "running": after each step the averaged networks also read the
+        step's samples in training mode.
+    norm_samples : see ``norms``.
     resolution : bin of the measured map in bp; 0: the base bin, or the finest level of a module of
         several chromosomes (256M).
     mix : share of each source of targets: names under ``maps``, or "teacher"
@@ -75,10 +87,27 @@ class Stage:
     window : bp scored in a sample of profiles alone; with a module, that of its top level.
     flank : bp of real sequence on either side of the window, encoded and then cropped, so that
         windows do not end in zero padding; 0 as in the paper.
+    one_pass : a trained encoder reads windows of at most so many of its blocks in one pass, and
+        longer ones block by block. In training mode every block is a batch of its own to batch
+        norm, so that the two differ.
     shift : the sequence is shifted by up to this many bp against the bins.
+    shift_each : of several chromosomes laid end to end, each has a shift of its own.
+    half_open : the last of the possible shifts and zooms is left out: the sequence is shifted by
+        ``-shift`` to ``shift - 1`` bp, and a window begins at one of the first ``bins / 2`` bins
+        of the one above it, not of ``bins / 2 + 1``.
+    chromosomes : how those of a window of several are drawn. "once": each as likely as another,
+        none twice. "by_length": each time by length, whatever has been drawn, until the window is
+        full; validation then has validation chromosomes alone.
     overhang : share of a window that may lie past a chromosome's end.
     missing : windows with a larger share of missing pixels are rejected; pixels outside the
         chromosomes do not count.
+    missing_of : which pixels are counted for ``missing`` and ``validation_missing``. "level":
+        those of the target at the top level. "map": those of the map at its own resolution.
+    loss_over : the squared errors of a level are added over measured pixels and divided by the
+        number of these ("measured") or of all pixels ("all"), so that windows of few measured
+        pixels weigh less.
+    batch_eps : in training, the eps of a level is the smallest expected of all the step's windows,
+        and not of each one. For modules whose ``eps`` is "window".
     profiles : weight of the profiles' loss in a stage with maps.
     around : share of the windows of profiles alone that are drawn around an interval: first a
         profile, each as likely as another, then one of its intervals. Motifs that a thousandth of
@@ -91,6 +120,13 @@ class Stage:
     encoding_dropout : share of encoding channels set to zero, drawn for each sample.
     validate : steps between validations, each with a checkpoint.
     validation : samples of one validation, spread evenly over the chromosomes.
+    validation_zoom : where the windows of validation samples lie within those above them: at
+        "random" (always the same), or in the "centre".
+    validation_missing : validation samples with a larger share of missing pixels do not count.
+    score : what chooses learning rate and weights, the mean over levels of "pooled": Pearson's r
+        of the pixels of all samples, two bins apart or more; or of "window": the mean of Pearson's
+        r of each sample, all pixels. Both are in the log.
+    weights : which are kept: those of the "best" validation, or the "last".
     patience : validations without a new best before the stage ends; 0: it never ends early.
     """
 
@@ -128,6 +164,43 @@ class Stage:
     validate: int = 1000
     validation: int = 64
     patience: int = 0
+    threshold: float = 1e-4
+    average_restart: bool = False
+    norms: str = "samples"
+    one_pass: int = 1
+    shift_each: bool = False
+    half_open: bool = False
+    chromosomes: str = "once"
+    missing_of: str = "level"
+    loss_over: str = "measured"
+    batch_eps: bool = False
+    validation_zoom: str = "random"
+    validation_missing: float = 1.0
+    score: str = "pooled"
+    weights: str = "best"
+
+
+#: Keys of a stage that came later. Where they have their defaults, checkpoints of runs from before
+#: belong to the configuration.
+LATER = (
+    "around",
+    "fewer",
+    "dots",
+    "threshold",
+    "average_restart",
+    "norms",
+    "one_pass",
+    "shift_each",
+    "half_open",
+    "chromosomes",
+    "missing_of",
+    "loss_over",
+    "batch_eps",
+    "validation_zoom",
+    "validation_missing",
+    "score",
+    "weights",
+)
 
 
 @dataclass(frozen=True)
@@ -139,7 +212,10 @@ class Config:
     name : of the model.
     genome : .2bit or FASTA.
     maps : measured maps by name (.cool or .mcool).
-    model : keys of a specification, or ``{orca: h1esc, modules: [1M]}`` for a released one.
+    model : keys of a specification, or ``{orca: h1esc, modules: [1M]}`` for a released one, with
+        ``eps: window`` if its module of several chromosomes is to have the eps of the released one
+        (:class:`~orca_cool.model.network_spec.ModuleSpec`), and ``organism`` and ``cell_type`` if
+        it learns others.
     stages : in the order in which they run.
     test : chromosomes that are never read.
     validation : chromosomes that are only validated on.
@@ -171,7 +247,13 @@ class Config:
         dots in stages with ``dots``.
     clr_weight_name : column of balancing weights of the maps.
     cutoff : of adaptive coarse-graining (cooltools).
-    block_missing : a pixel with a larger share of missing fine pixels is missing.
+    coarse_graining : of the maps. "tiles": on a fixed grid of the chromosomes, each tile once,
+        pooled at most 8 times. "windows": of each window anew, on a grid that begins with it,
+        pooled at most 12 times; much slower.
+    block_missing : a pixel with a larger share of missing fine pixels is missing; with 1, a pixel
+        needs a single one.
+    blacklist : a BED; windows of maps of one chromosome that overlap any of its intervals are
+        neither trained nor validated on. Windows of several chromosomes do not heed it.
     seed : of all random draws.
     workers : processes that draw samples.
     threads : of the process that trains, on a CPU.
@@ -208,7 +290,9 @@ class Config:
     loops: Mapping[str, str] = field(default_factory=dict)
     clr_weight_name: str = "weight"
     cutoff: float = 5.0
+    coarse_graining: str = "tiles"
     block_missing: float = 0.5
+    blacklist: str = ""
     seed: int = 1
     threads: int = 2
     workers: int = 2
@@ -240,12 +324,20 @@ class Config:
                 str(options.pop("orca")),
                 modules=tuple(options.pop("modules", ("32M", "256M", "1M"))),
             )
+            eps = options.pop("eps", "table")
+            told = {
+                key: str(options.pop(key)) for key in ("organism", "cell_type") & options.keys()
+            }
             if options:
                 raise TrainingError(
-                    f"model {self.model['orca']!r} is a released one: beside it 'modules' alone, "
-                    f"not {min(options)!r}"
+                    f"model {self.model['orca']!r} is a released one: beside it 'modules', "
+                    f"'eps', 'organism' and 'cell_type' alone, not {min(options)!r}"
                 )
-            data = {**spec.to_json(), "licence": ""}
+            modules = [
+                dataclasses.replace(m, eps=eps) if m.multi_chromosome else m for m in spec.modules
+            ]
+            spec = dataclasses.replace(spec, modules=tuple(modules))
+            data = {**spec.to_json(), **told, "licence": ""}
         else:
             data = dict(self.model)
         data |= {"name": self.name, "profiles": list(profiles), "assemblies": dict(assemblies)}
@@ -271,20 +363,22 @@ class Config:
         )
         for key in free:
             plain.pop(key)
-        for key in ("genome", "expected", "start", "factors", "features"):
+        for key in ("genome", "expected", "start", "factors", "features", "blacklist"):
             plain[key] = Path(plain[key]).name
         for key in ("maps", "peaks", "loops"):
             plain[key] = {k: Path(v).name for k, v in plain[key].items()}
         for stage in plain["stages"]:
             stage.pop("microbatch")
-            for key in ("around", "fewer", "dots"):
-                if not stage[key]:
+            defaults = {f.name: f.default for f in dataclasses.fields(Stage)}
+            for key in LATER:
+                if stage[key] == defaults[key]:
                     stage.pop(key)
         # as before there was a choice
         if not plain["loops"]:
             plain.pop("loops")
         fields = {f.name: f.default for f in dataclasses.fields(self)}
-        for key in ("clr_weight_name", "negatives", "teacher_lengths", "cell_types"):
+        later = ("clr_weight_name", "negatives", "teacher_lengths", "cell_types")
+        for key in (*later, "coarse_graining", "blacklist"):
             if plain[key] == fields[key]:
                 plain.pop(key)
         if not plain["transplants"]["negatives"]:

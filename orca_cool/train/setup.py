@@ -26,10 +26,12 @@ from orca_cool.model.bundle import choose_table, load_bundle
 from orca_cool.model.cascade import Orca
 from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.model.spec import ModelSpec
+from orca_cool.train.blacklist import Blacklist
+from orca_cool.train.checks import check_blacklist, check_eps, check_stage
 from orca_cool.train.config import trained_parts
 from orca_cool.train.dots import loops_of
 from orca_cool.train.kept_encodings import keeps_encodings
-from orca_cool.train.peaks import centromeres, negatives, profile_names, read_peaks
+from orca_cool.train.peaks import blacklisted, centromeres, negatives, profile_names, read_peaks
 from orca_cool.train.samples import StageData
 from orca_cool.train.settings import TEACHER, Config, Stage
 from orca_cool.train.transplants import TrainingGenome
@@ -39,6 +41,11 @@ log = logging.getLogger(__name__)
 
 class Run:
     """Genome, maps, peaks and expected tables of a configuration, checked against each other.
+
+    Parameters
+    ----------
+    folder : of the run, where tiles of the maps are kept, unless the configuration names another
+        one, or ``keep`` is False.
 
     Attributes
     ----------
@@ -50,7 +57,8 @@ class Run:
         needs another adds it.
     """
 
-    def __init__(self, config: Config, folder: Path, source: SequenceSource):
+    def __init__(self, config: Config, folder: Path, source: SequenceSource, keep: bool = True):
+        self.keep = keep
         self.config, self.folder, self.source = config, folder, source
         for key in ("test", "validation"):
             for chrom in getattr(config, key):
@@ -70,18 +78,21 @@ class Run:
         self.tables = self._known_tables()
         self.intervals = read_peaks(config, source, self.training)
         self.loops = loops_of(config, source.chromsizes, self.training)
+        self.blacklist = Blacklist(blacklisted(config, source))
         self.profiles = profile_names(config, self.intervals, self.training)
         self.spec: ModelSpec = config.spec(
             self.profiles, {config.assembly: dict(source.chromsizes)} if config.assembly else {}
         )
         if self.start:
             old = self.start.spec
+            check_eps(self.spec, old, str(self.start.path))
             self.spec = dataclasses.replace(
                 self.spec,
                 training_data=old.training_data,
                 licence=self.spec.licence or old.licence,
                 metrics=old.metrics,
             )
+        check_blacklist(config, self.spec)
         self._maps: dict[tuple[str, int], ObservedMap] = {}
         self._teachers: dict[str, Positional] = {}
         self._genome: TrainingGenome | None = None
@@ -120,7 +131,7 @@ class Run:
         """Everything that the samples of a stage are drawn from."""
         config, stage = self.config, self.config.stages[number]
         module, parts = self.module(stage), self.parts(stage)
-        self._check_stage(stage, module)
+        check_stage(stage, module, bool(self.loops))
         observed: dict[str, ObservedMap] = {}
         expected_tables: dict[str, ExpectedModel] = {}
         teacher = None
@@ -159,6 +170,8 @@ class Run:
             teacher=teacher,
             teacher_lengths=self.config.teacher_lengths,
             loops=self.loops if stage.dots else {},
+            blacklist=self.blacklist,
+            anew=config.coarse_graining == "windows",
             encodings_kept=module is not None
             and self._transplants(teacher is not None) is None
             and keeps_encodings(
@@ -169,25 +182,6 @@ class Run:
                 observed[config.predicted[0]].resolution,
             ),
         )
-
-    def _check_stage(self, stage: Stage, module: ModuleSpec | None) -> None:
-        """TrainingError if a stage has a setting that its module, or the files given, cannot
-        follow.
-        """
-        if stage.fewer and (module is None or not module.multi_chromosome):
-            raise TrainingError(
-                f"stage {stage.name!r} has fewer: {stage.fewer}, which is for modules that read "
-                f"several chromosomes (multi_chromosome: true)"
-            )
-        if stage.dots and (module is None or module.multi_chromosome):
-            raise TrainingError(
-                f"stage {stage.name!r} has dots: {stage.dots}, which is for modules of maps of a "
-                f"single chromosome"
-            )
-        if stage.dots and not self.loops:
-            raise TrainingError(
-                f"stage {stage.name!r} has dots: {stage.dots}, and the configuration has no loops"
-            )
 
     def parts(self, stage: Stage) -> tuple[str, ...]:
         """What a stage trains."""
@@ -214,7 +208,8 @@ class Run:
             )
         if (name, resolution) not in self._maps:
             path = config.path(config.maps[name])
-            cache = config.path(config.cache) if config.cache else self.folder / "cache"
+            kept = config.path(config.cache) if config.cache else self.folder / "cache"
+            cache = kept if self.keep else None
             unread = {*config.test, *config.exclude}
             treated: dict[str, Any] = {"cache": cache, "clr_weight_name": config.clr_weight_name}
             m = ObservedMap(path, resolution, config.cutoff, exclude=unread, **treated)

@@ -86,7 +86,7 @@ def measured(options: argparse.Namespace, figures: Figures) -> dict[int, float]:
     levels = plan(CHR1, resolutions, BINS, 0, CHR1)
     roots = [RootWindows(module, "a", root) for root in by_root(levels)[: options.roots]]
     base = torch.randn(128, 8000, generator=torch.Generator().manual_seed(1))
-    opened = engine._root(module, [base, base.flip(1)], None)
+    opened = engine._root(module, lambda: [base, base.flip(1)], None)
     engine.root = lambda *_: opened  # type: ignore[method-assign]
     took: dict[int, list[float]] = defaultdict(list)
     lock, real = threading.Lock(), engine.decode_strand

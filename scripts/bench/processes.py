@@ -1,6 +1,7 @@
 """What a second process gains where many variants are scored: ``orca-cool variants`` on SNVs drawn
 over a shipped genome, with a shipped model, as one process of one thread, as one of several
-threads, and with ``-p``.
+threads, and with ``-p``; and, as the most that ``-p`` could reach on these cores, as that many
+commands of one thread at once that know nothing of each other.
 
     python scripts/bench/processes.py [--variants 200] [--processes 2] [--rounds 3]
 
@@ -58,14 +59,22 @@ def cpu() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def timed(arguments: list[str], threads: int, output: Path) -> tuple[float, float]:
-    """Seconds of ``orca-cool variants``, in a process of its own, and its CPU seconds."""
+def timed(arguments: list[str], threads: int, *outputs: Path) -> tuple[float, float]:
+    """Seconds of ``orca-cool variants``, once for each output and all at once, each in a process of
+    its own; and their CPU seconds.
+    """
     command = [sys.executable, "-m", "orca_cool", "variants", "-q", *arguments]
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     begin, before = time.perf_counter(), cpu()
-    subprocess.run(
-        [*command, "--force", "-o", str(output)], check=True, env=environment, capture_output=True
-    )
+    runs = [
+        subprocess.Popen(
+            [*command, "--force", "-o", str(output)],
+            env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )
+        for output in outputs
+    ]  # fmt: skip
+    if any([run.wait() for run in runs]):
+        raise SystemExit(f"{' '.join(command)} failed")
     return time.perf_counter() - begin, cpu() - before
 
 
@@ -90,14 +99,17 @@ def main() -> None:
         }
         seconds: dict[str, list[float]] = {way: [] for way in ways}
         used: dict[str, list[float]] = {way: [] for way in ways}
+        apart: list[float] = []
         for _ in range(options.rounds):
             for k, (way, (arguments, threads)) in enumerate(ways.items()):
                 wall, cpu_seconds = timed(arguments, threads, folder / f"{k}.tsv")
                 seconds[way].append(wall)
                 used[way].append(cpu_seconds)
+            apart.append(timed(given, 1, *(folder / f"apart.{k}.tsv" for k in range(n)))[0])
         same = (folder / "0.tsv").read_bytes() == (folder / "2.tsv").read_bytes()
         threads_same = (folder / "0.tsv").read_bytes() == (folder / "1.tsv").read_bytes()
     middle = {way: statistics.median(found) for way, found in seconds.items()}
+    ceiling = n * middle["one thread"] / statistics.median(apart)
     shared = f"-p {n}"
     report = {
         "model": options.model,
@@ -114,6 +126,7 @@ def main() -> None:
             for way, found in seconds.items()
             if way != shared
         },
+        f"times {n} separate commands at once": round(ceiling, 3),
         f"table of {shared} is that of one thread": same,
         f"table of {n} threads is that of one": threads_same,
     }
@@ -123,6 +136,7 @@ def main() -> None:
         figures.add(way, {"variants/s": options.variants / middle[way]})
         if way != shared:
             figures.add(f"{shared} against {way}", {"times": middle[way] / middle[shared]})
+    figures.add(f"{n} separate commands at once", {"times": ceiling})
     figures.measured |= {"table is the same": int(same)}
     figures.keep(options.json)
 

@@ -30,6 +30,11 @@ def _decoder(which: str, kind: str) -> str:
     return f"{{decoder: {which} {kind}|.2f}} s[ ({{decoder: {which} {kind} ratio|.2f}} times)]"
 
 
+def _stages(case: str) -> str:
+    stages = ("first picture", "own resolution", "whole")
+    return ", ".join(f"{{released: {case}, {stage}|.0f}}" for stage in stages) + " s"
+
+
 ROWS = [
     Row(
         "engine",
@@ -127,8 +132,9 @@ ROWS = [
     ),
     Row(
         "windows",
-        "windows a second, networks stubbed out: planned, merged, written (goal on a GPU: 1,000)",
-        "{stubbed: windows/s|,.0f}",
+        "windows a second, networks stubbed out: planned, merged, written on two cores; what the "
+        "slowest thread bears where there are cores for all (goal on a GPU: 1,000)",
+        "{stubbed: windows/s|,.0f}; {slowest thread: windows/s|,.0f}",
     ),
     Row(
         "windows",
@@ -141,7 +147,16 @@ ROWS = [
         "200 SNVs of the yeast example (`yeast-deep`), variants a second: one thread; two threads; "
         "two processes of one (`-p 2`)",
         "{one thread: variants/s|.2f}; {2 threads: variants/s|.2f}; {-p 2: variants/s|.2f}, "
-        "{-p 2 against one thread: times|.2f} times one thread",
+        "{-p 2 against one thread: times|.2f} times one thread"
+        "[ (two separate commands at once: {2 separate commands at once: times|.2f} times)]",
+        ZEN3,
+    ),
+    Row(
+        "stored",
+        "4 Mb at three levels, released size, with the window store: all of it there; one base "
+        "changed; against predicting anew",
+        "{with the filled one: seconds|.1f} s, {with the filled one: times|.0f} times; "
+        "{one base changed: seconds|.0f} s, {one base changed: times|.1f} times",
         ZEN3,
     ),
     Row(
@@ -217,6 +232,23 @@ ROWS = [
         "{released: 1 Mb, from nothing|.0f}, {released: 1 Mb, with stored encodings|.0f}, "
         "{released: moved by its width|.0f}, {released: 1 Mb, with a base substituted|.0f} s",
         OLD,
+    ),
+    Row(
+        "serve",
+        "the same view: a picture of all tiles (coarse levels at first); all levels on the forward "
+        "strand; the whole; from nothing",
+        _stages("1 Mb, from nothing"),
+    ),
+    Row(
+        "serve",
+        "the same with stored encodings; both strands at once, the whole",
+        f"{_stages('1 Mb, stored encodings')}; "
+        "{released: 1 Mb, stored encodings, no drafts, whole|.0f} s",
+    ),
+    Row(
+        "serve",
+        "the same moved by its width; after an SNV",
+        f"{_stages('moved by its width')}; {_stages('1 Mb, with a base substituted')}",
     ),
     Row(
         "horizontal",

@@ -147,10 +147,10 @@ def test_a_configuration_to_begin_with(tmp_path):
     again = invoke("train", "init", "yeast-metaphase", "-o", out)
     assert again.exit_code == 2
     assert "exists" in again.stderr
-    unknown = invoke("train", "init", "mouse", "-o", tmp_path / "m.yaml")
+    unknown = invoke("train", "init", "rat", "-o", tmp_path / "m.yaml")
     assert unknown.exit_code == 2
     assert (
-        "there is no configuration 'mouse'; there are: extrusion, extrusion-motifs-20"
+        "there is no configuration 'rat'; there are: extrusion, extrusion-motifs-20"
         in unknown.stderr
     )
     short, whole = (invoke("train", *run, tmp_path / "absent.yaml") for run in ([], ["run"]))

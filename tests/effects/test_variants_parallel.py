@@ -112,7 +112,7 @@ def test_ranks_of_torchrun_write_what_one_process_writes(here):
     assert_same_matrices(here, "maps.two")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_ranks_write_to_standard_output_in_order(here):
     done = subprocess.run(
         torchrun(*line("-", "--cell-type", "x")),
@@ -140,7 +140,7 @@ def test_dask_workers_write_what_one_process_writes(here, cluster, monkeypatch):
     assert not (here / "strict.x.tsv").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_killed_worker_s_share_is_done_by_another(here, cluster):
     process = subprocess.Popen(
         [sys.executable, "-m", "orca_cool", *line("lost.tsv", "--dask", cluster.scheduler_address)],
@@ -153,7 +153,7 @@ def test_a_killed_worker_s_share_is_done_by_another(here, cluster):
     assert_same(here, "lost")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_killed_rank_loses_nothing(here):
     """Both ranks keep what they do; one process goes on from there."""
     process = subprocess.Popen(

@@ -1,5 +1,5 @@
-"""``higlass_plugin.view`` in a real JupyterLab below a prefix, in a browser that reaches this
-machine alone.
+"""``higlass_plugin.view`` in a real JupyterLab and a real Notebook 7 below a prefix, in a browser
+that reaches this machine alone.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ from higlass_plugin import clodius_tiles
 pytest.importorskip("jupyterlab")
 pytest.importorskip("anywidget")
 
-#: A JupyterLab that draws in software takes minutes on two cores: eight beside other tests.
-pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
+pytestmark = pytest.mark.slow
 
 CHR_I, CHR_II = 230_208, 813_178
 DELETION = "chrII:238,208-238,325 del"
@@ -63,7 +62,7 @@ DRAWN = """(view) => {
     tileset: track.tilesetUid, zoom: track.zoomLevel, resolutions: track.tilesetInfo.resolutions,
     transform: track.options.dataTransform ?? null, scale: track.options.colorRange,
     low: track.limitedValueScale.domain()[0], high: track.limitedValueScale.domain()[1],
-    scaling: track.options.heatmapValueScaling,
+    scaling: track.options.heatmapValueScaling, ground: track.options.backgroundColor, labelled: false,
   };
 }"""
 
@@ -216,3 +215,17 @@ def test_the_notebook_moves_the_maps_and_follows_them(page: NotebookPage):
 
     page.holds(grey_between_chromosomes)
     page.until(lambda: page.value("w.region") == f"chrI:{CHR_I - 40_000:,}-chrII:40,000")
+
+
+def test_notebook_7(browser: Any, lab: JupyterLab):
+    pytest.importorskip("notebook")
+    lab.write("again.ipynb", CELL)
+    opened = NotebookPage(browser, lab)
+    opened.run("again.ipynb", "notebooks")
+    opened.wait(SETTLED)
+    assert_colours(opened, "edit", "notebook-7")
+    assert opened.outside == []
+    # Notebook 7 has some of its own; our modules come from blob: addresses
+    assert [problem for problem in opened.problems if "blob:" in problem] == []
+    assert opened.tab.evaluate("window.jupyterapp.name") == "Jupyter Notebook"
+    opened.close()

@@ -153,9 +153,13 @@ def test_messages_of_a_page(edited, sent):
     assert answer["id"] == "a"
     assert answer["answer"]["chromsizes"] == [["chrI", CHR_I], ["chrII", CHR_II]]
     edited._receive({"id": "b", "kind": "bundle"})
-    answer, (script,) = sent.get_nowait()
+    answer, scripts = sent.get_nowait()
     assert answer == {"id": "b"}
-    assert script == (widgets.STATIC / "notebook.js").read_bytes()
+    static = widgets.STATIC
+    assert scripts == [(static / name).read_bytes() for name in ("higlass.js", "notebook.js")]
+    # what the loader replaces by the address of the other one
+    assert b'from"./higlass.js"' in scripts[1]
+    assert scripts[1].count(b"/higlass.js") == scripts[1].count(b'"./higlass.js"')
     for message, text in (
         ({"kind": "info", "uid": "other"}, "'other'"),
         ({"kind": "files"}, "'files'"),

@@ -737,7 +737,7 @@ def elsewhere() -> Iterator[str]:
         def do_GET(self) -> None:
             if self.path == "/":
                 body = b"<!doctype html><link rel=icon href=data:,><div id=map style='width:700px;height:600px'></div>"
-                body += b"<script src=page.js></script>"
+                body += b"<script src=page.js type=module></script>"
                 self.send_response(200)
                 self.send_header("content-type", "text/html")
                 self.end_headers()

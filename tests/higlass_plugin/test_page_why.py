@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from browser import FLAGS, STATIC, Page, Server, chromium
+from pictures import Pdf, saved
 
 import orca_cool as oc
 from orca_cool.genome.source import codes_to_letters
@@ -34,6 +35,13 @@ ROW = """(view) => {
   return [track.tilesetUid ?? null, track.position[1], track.dimensions[1], found];
 }"""
 LETTERS = """() => [...document.querySelectorAll("#letters text")].map((text) => text.textContent).join("")"""
+
+#: Where they are, in pixels from the corner of the grid.
+LETTERS_AT = """() => {
+  const corner = document.getElementById("grid").getBoundingClientRect();
+  const { left, top, width, height } = document.querySelector("#letters svg").getBoundingClientRect();
+  return [left - corner.left, top - corner.top, width, height];
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -110,11 +118,10 @@ def test_the_answer_is_the_attribution_of_every_base(page: Page) -> None:
     letters = codes_to_letters(predictor.genome.source.fetch("chrII", *SEEN)).decode()
     assert letters[1:-1] in page.tab.evaluate(LETTERS)
     # and pictures have them, too
-    with page.tab.expect_download() as saved:
-        page.tab.click("#svg")
-    assert "".join(re.findall(r">([ACGT])</text>", saved.value.path().read_text())) == (
-        page.tab.evaluate(LETTERS)
-    )
+    shown = page.tab.evaluate(LETTERS)
+    assert "".join(re.findall(r">([ACGT])</text>", saved(page, "svg").decode())) == shown
+    text = Pdf(saved(page, "pdf")).text(*page.tab.evaluate(LETTERS_AT))
+    assert sorted(re.sub(r"\s", "", text)) == sorted(shown)
 
 
 def test_an_edit_has_the_row_too_and_the_maps_stay_at_one_height(page: Page) -> None:

@@ -198,6 +198,12 @@ def test_lowess_has_the_spans_of_the_paper() -> None:
     )
     assert np.abs(found[far] - wide[far - 1]).max() < 0.005
     assert np.abs(found[far] - fine[far - 1]).max() > 0.02
+    # the released script counts its 10,000 bins from the 400th on
+    later = np.log(smooth(measured, wide_from=41_600_000).cis)
+    moved, rest = np.arange(10_000, 10_400), np.arange(10_400, 12_000)
+    assert np.abs(later[moved] - fine[moved - 1]).max() < 0.02
+    np.testing.assert_array_equal(later[near], found[near])
+    np.testing.assert_array_equal(later[rest], found[rest])
 
 
 def test_keep_counts_base_pairs() -> None:

@@ -52,7 +52,8 @@ def test_it_predicts_a_chromosome_that_it_never_saw(predictor, tmp_path):
 
 def test_a_chromosome_and_its_reverse_complement_are_predicted_alike(predictor):
     turned = predictor.edit(f"{CHROM}:0-{LENGTH} inv")
-    for resolution in (16_000, 4000):
+    # the finest level once: both cell types are decoded from the same encodings
+    for resolution in (16_000, 4000) if predictor.model.spec.cell_type == "a" else (16_000,):
         region = f"{CHROM}:0-{LENGTH}"
         a = predictor.predict(region, resolution).values
         b = turned.predict(region, resolution).values[::-1, ::-1]
@@ -122,7 +123,7 @@ def test_deleting_the_strongest_sites_removes_their_boundaries(predictor):
     """
     codes = predictor.genome.source.fetch(CHROM, 0, LENGTH)
     there, none = [], []
-    for s in lone_sites(codes)[:5]:
+    for s in lone_sites(codes)[:3]:
         start = max(0, s + 9 - 256_000) // 4000 * 4000
         region = f"{CHROM}:{start}-{start + 512_000}"
         before = predictor.predict(region, 4000).values  # shows the control too

@@ -276,7 +276,7 @@ TORCHRUN = "-m torch.distributed.run --nproc-per-node 2 --master-addr 127.0.0.1 
         ("torchrun", "predict"),
         pytest.param("torchrun", "screen", marks=pytest.mark.long),
         pytest.param("nproc", "predict", marks=pytest.mark.long),
-        ("nproc", "screen"),
+        pytest.param("nproc", "screen", marks=pytest.mark.long),
     ],
 )
 def test_those_who_share_a_run_compute_in_the_same_types(place, tmp_path, verb, how):

@@ -314,8 +314,22 @@ def test_every_trained_parameter_gets_a_gradient(tmp_path):
 
 @pytest.mark.parametrize(
     ("number", "changes"),
-    [(0, {}), (1, {}), (1, {"shift": 0, "flank": 20_000}), (2, {})],
-    ids=["one-shot", "cascade", "kept-encodings", "several-chromosomes"],
+    [
+        (0, {}),
+        (1, {}),
+        (1, {"shift": 0, "flank": 20_000}),
+        (2, {}),
+        (0, {"average_restart": True, "norms": "running", "weights": "last", "score": "window"}),
+        (2, {"chromosomes": "by_length", "shift": 300, "shift_each": True, "loss_over": "all"}),
+    ],
+    ids=[
+        "one-shot",
+        "cascade",
+        "kept-encodings",
+        "several-chromosomes",
+        "restarted-average",
+        "by-length",
+    ],
 )
 def test_a_killed_run_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch, number, changes):
     """Weights, averages, best state, schedule, optimiser, log: all as in an uninterrupted run, to

@@ -3,9 +3,10 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import yaml
 from click.testing import CliRunner
-from toy_training import toy_config
+from toy_training import SIZES, toy_config, write_map
 
 from orca_cool.cli import main
 from orca_cool.train.config import parse_config
@@ -59,3 +60,49 @@ def test_on_the_command_line(tmp_path):
     refused = CliRunner().invoke(main, [*line, "--json"])
     assert refused.exit_code == 2
     assert "--json: is about --dry-run" in refused.stderr
+
+
+def test_samples_are_drawn_before_anything_is_started(tmp_path):
+    """A map that is masked on the training chromosomes is told by the dry run, not after an hour."""
+    data = toy_config(tmp_path)
+    path = Path(tmp_path / "c.yaml")
+    path.write_text(yaml.safe_dump(data))
+    line = ["train", "run", str(path), "-o", str(tmp_path / "run"), "--dry-run"]
+    good = CliRunner().invoke(main, line)
+    assert good.exit_code == 0, good.output
+    for name in ("one", "two", "three"):
+        (told,) = (text for text in good.stdout.splitlines() if text.startswith(f"stage {name}:"))
+        assert "s a step" in told
+        assert "a sample drawn in" in told
+    weight = np.full(sum(-(-n // 2000) for n in SIZES.values()), 0.01)
+    first = sum(-(-SIZES[c] // 2000) for c in ("c1", "c2"))
+    weight[: first - 4] = np.nan
+    write_map(tmp_path / "m.mcool", weight=weight)
+    bad = CliRunner().invoke(main, line)
+    assert bad.exit_code == 2
+    assert "none of 200 windows drawn from the training chromosomes (c1, c2)" in bad.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_missing_file_is_told_with_its_key(tmp_path):
+    data = toy_config(tmp_path) | {"genome": "hg38.fa"}
+    path = Path(tmp_path / "c.yaml")
+    path.write_text(yaml.safe_dump(data))
+    for more in ([], ["--dry-run"]):
+        result = CliRunner().invoke(
+            main, ["train", "run", str(path), "-o", str(tmp_path / "run"), *more]
+        )
+        assert result.exit_code == 2
+        assert "hg38.fa' does not exist" in result.stderr
+        assert "--set genome=PATH" in result.stderr
+
+
+def test_a_shipped_configuration_is_found_by_its_name(tmp_path, monkeypatch):
+    """Its paths are relative to where one is; a file of that name goes before it."""
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(main, ["train", "run", "mouse", "-o", "run"])
+    assert result.exit_code == 2
+    assert "genome 'mm39.fa' does not exist" in result.stderr
+    (tmp_path / "mouse").write_text(yaml.safe_dump(toy_config(tmp_path) | {"genome": "mine.fa"}))
+    result = CliRunner().invoke(main, ["train", "run", "mouse", "-o", "run"])
+    assert "genome 'mine.fa' does not exist" in result.stderr

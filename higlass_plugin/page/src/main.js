@@ -14,7 +14,7 @@ import { asEdit, chooseEdit, closeEdit, goToStop, openEdit, showCellType } from 
 import { listenToHistory, remember } from "./history.js";
 import { listenToKeys } from "./keys.js";
 import { followModel } from "./list.js";
-import { savePng, saveSvg, share } from "./save.js";
+import { savePdf, savePng, saveSvg, share } from "./save.js";
 import { around, current, mount, page, rebuild, show, state } from "./page.js";
 import { SOON, poll, showConnection } from "./polling.js";
 import { listenToCursor } from "./readout.js";
@@ -78,6 +78,7 @@ function listen() {
   element("shared-close").addEventListener("click", () => (element("shared").hidden = true));
   element("png").addEventListener("click", attempt(savePng));
   element("svg").addEventListener("click", attempt(saveSvg));
+  element("pdf").addEventListener("click", attempt(savePdf));
   listenForWhy();
   listenToAgainst();
   listenToDownloads();

@@ -1,116 +1,172 @@
-// Pictures of what is shown: HiGlass's own, with what stands around its maps on the page.
+// Pictures of what is shown, all of the same marks (scene.js): PNG of any number of pixels, SVG, and PDF (pdf.js).
 
 import { element } from "./dom.js";
+import { common, sceneMarks } from "./scene.js";
+import { colourOf, surroundings } from "./surroundings.js";
 
-const LINE = 1.2; // of the size of letters
 const SVG = "http://www.w3.org/2000/svg";
+const XLINK = "http://www.w3.org/1999/xlink";
 
-/** What stands around the maps, in pixels from the corner of the grid: texts, line by line, bars of colours, and letters over tracks. */
-function surroundings() {
-  const corner = element("grid").getBoundingClientRect();
-  const placed = (node) => {
-    const { left, top, width, height } = node.getBoundingClientRect();
-    return { x: left - corner.left, y: top - corner.top, width, height };
-  };
-  const pencil = document.createElement("canvas").getContext("2d");
-  const texts = [...document.querySelectorAll(".pane b, .pane .note, #rows span, .scale figcaption, .bar span, .missing")].flatMap((node) => {
-    const { fontSize, fontWeight, color } = window.getComputedStyle(node);
-    const size = Number.parseFloat(fontSize);
-    const { x, y, width, height } = placed(node);
-    pencil.font = `${fontWeight} ${size}px sans-serif`;
-    const inset = node.className === "missing" ? 20 : 0; // behind its square
-    const lines = [];
-    if (node.matches(".pane *")) {
-      // one line, as much of it as there is room for
-      let text = node.textContent;
-      while (text && pencil.measureText(text).width > width + 1) text = `${text.slice(0, -2)}…`;
-      lines.push(text === "…" ? "" : text);
-    } else for (const word of width > 0 ? node.textContent.split(" ") : []) {
-      const longer = lines.length ? `${lines.at(-1)} ${word}` : word;
-      if (lines.length && pencil.measureText(longer).width <= width - inset + 1) lines[lines.length - 1] = longer;
-      else lines.push(word);
-    }
-    const first = y + (height - lines.length * size * LINE) / 2;
-    return lines
-      .map((text, n) => ({ text, x: x + inset, y: first + (n + 0.85) * size * LINE, size, weight: fontWeight, color, room: width }))
-      .filter((line, n) => height >= (n + 1) * size);
-  });
-  const bars = [...document.querySelectorAll(".scale .bar")].map((node) => {
-    const colours = node.style.getPropertyValue("--colours").split(/,\s*(?![^(]*\))/);
-    const place = placed(node);
-    return { ...place, colours, isUpright: place.height > place.width };
-  });
-  const none = document.querySelector(".missing");
-  if (none) {
-    const { x, y, height } = placed(none);
-    bars.push({ x, y: y + (height - 14) / 2, width: 14, height: 14, colours: [none.style.getPropertyValue("--ground")], isUpright: true });
+/** The colour that lies behind the grid. */
+function ground() {
+  for (let node = element("grid"); node; node = node.parentElement) {
+    const { color, alpha } = colourOf(window.getComputedStyle(node).backgroundColor);
+    if (alpha === 1) return color;
   }
-  const letters = document.getElementById("letters");
-  const over = letters?.childElementCount ? { ...placed(letters), node: letters } : null;
-  return { texts, bars, over, width: corner.width, height: corner.height, maps: placed(element("higlass")) };
+  return "#ffffff";
 }
 
-/** A PNG: the picture of HiGlass, and around it what stands there on the page. */
-export async function withSurroundings(png) {
-  const maps = await createImageBitmap(png);
-  const around = surroundings();
-  const scale = maps.width / around.maps.width;
-  const canvas = Object.assign(document.createElement("canvas"), { width: Math.ceil(around.width * scale), height: Math.ceil(around.height * scale) });
-  const pencil = canvas.getContext("2d");
-  pencil.fillStyle = "#fff";
-  pencil.fillRect(0, 0, canvas.width, canvas.height);
-  pencil.drawImage(maps, around.maps.x * scale, around.maps.y * scale);
-  pencil.scale(scale, scale);
-  if (around.over) {
-    const image = new Image();
-    image.src = `data:image/svg+xml,${encodeURIComponent(new XMLSerializer().serializeToString(around.over.node))}`;
-    await image.decode();
-    pencil.drawImage(image, around.over.x, around.over.y);
+/** What is on the screen: {width, height, ground, title, marks}. */
+export function picture(component, title) {
+  const corner = element("grid").getBoundingClientRect();
+  const from = (node) => {
+    const { left, top, right, bottom } = node.getBoundingClientRect();
+    return [left - corner.left, top - corner.top, right - corner.left, bottom - corner.top];
+  };
+  const canvas = from(element("higlass").querySelector("canvas"));
+  const seen = [canvas, from(element("window")), [0, 0, corner.width, corner.height]].reduce(common);
+  const { behind, over, around } = surroundings(corner, seen);
+  const marks = [...behind, ...sceneMarks(component, canvas, seen), ...over, ...around];
+  return { width: corner.width, height: corner.height, ground: ground(), title, marks };
+}
+
+/** Marks in groups of those that are clipped by the same. */
+function grouped(marks) {
+  const groups = [];
+  for (const mark of marks) {
+    const key = JSON.stringify(mark.clip);
+    if (groups.at(-1)?.key === key) groups.at(-1).marks.push(mark);
+    else groups.push({ key, clip: mark.clip, marks: [mark] });
   }
-  for (const { x, y, width, height, colours, isUpright } of around.bars) {
-    const fill = pencil.createLinearGradient(x, isUpright ? y + height : y, isUpright ? x : x + width, y);
-    colours.forEach((colour, n) => fill.addColorStop(colours.length > 1 ? n / (colours.length - 1) : 0, colour));
-    pencil.fillStyle = fill;
-    pencil.fillRect(x, y, width, height);
-    pencil.strokeStyle = "#999";
-    pencil.strokeRect(x, y, width, height);
+  return groups;
+}
+
+const fontOf = ({ weight, size, family }) => `${weight} ${size}px ${family}`;
+
+/** Draws marks on a canvas whose pixels are `scale` times those of the page. */
+export function draw(pencil, { width, height, ground: behind, marks }, scale) {
+  const whole = (value) => Math.round(value * scale);
+  const path = (rings, isOpen) => {
+    pencil.beginPath();
+    for (const ring of rings) {
+      ring.forEach(([x, y], n) => (n ? pencil.lineTo(x * scale, y * scale) : pencil.moveTo(x * scale, y * scale)));
+      if (!isOpen) pencil.closePath();
+    }
+  };
+  const hands = {
+    shape({ rings, isOpen, hasHoles, fill, stroke }) {
+      path(rings, isOpen);
+      if (fill) {
+        Object.assign(pencil, { fillStyle: fill.color, globalAlpha: fill.alpha });
+        pencil.fill(hasHoles ? "evenodd" : "nonzero");
+      }
+      if (!stroke) return;
+      Object.assign(pencil, { strokeStyle: stroke.color, globalAlpha: stroke.alpha, lineWidth: stroke.width * scale });
+      pencil.stroke();
+    },
+    gradient({ x, y, width: wide, height: high, colours, isUpright }) {
+      const fill = pencil.createLinearGradient(x * scale, (isUpright ? y + high : y) * scale, (isUpright ? x : x + wide) * scale, y * scale);
+      colours.forEach((colour, n) => fill.addColorStop(colours.length > 1 ? n / (colours.length - 1) : 0, colour));
+      pencil.fillStyle = fill;
+      pencil.fillRect(whole(x), whole(y), whole(x + wide) - whole(x), whole(y + high) - whole(y));
+    },
+    image({ canvas, matrix }) {
+      pencil.imageSmoothingEnabled = false;
+      pencil.setTransform(...matrix.map((value) => value * scale));
+      pencil.drawImage(canvas, 0, 0);
+    },
+    text({ text, matrix, color, alpha, halo, ...font }) {
+      Object.assign(pencil, { font: fontOf(font), fillStyle: color, globalAlpha: alpha, lineJoin: "round" });
+      pencil.setTransform(...matrix.map((value) => value * scale));
+      if (halo) {
+        Object.assign(pencil, { strokeStyle: halo.color, lineWidth: halo.width });
+        pencil.strokeText(text, 0, 0);
+      }
+      pencil.fillText(text, 0, 0);
+    },
+  };
+  pencil.fillStyle = behind;
+  pencil.fillRect(0, 0, width * scale, height * scale);
+  for (const { clip, marks: group } of grouped(marks)) {
+    pencil.save();
+    const [left, top, right, bottom] = clip.rect;
+    pencil.beginPath();
+    pencil.rect(whole(left), whole(top), whole(right) - whole(left), whole(bottom) - whole(top));
+    pencil.clip();
+    for (const rings of clip.regions) {
+      path(rings);
+      pencil.clip();
+    }
+    for (const mark of group) {
+      pencil.save();
+      hands[mark.kind](mark);
+      pencil.restore();
+    }
+    pencil.restore();
   }
-  for (const { text, x, y, size, weight, color } of around.texts) {
-    pencil.font = `${weight} ${size}px sans-serif`;
-    pencil.fillStyle = color;
-    pencil.fillText(text, x, y);
-  }
+}
+
+/** A PNG with `scale` times the pixels of the page. */
+export function toPng(drawn, scale) {
+  const canvas = Object.assign(document.createElement("canvas"), { width: Math.round(drawn.width * scale), height: Math.round(drawn.height * scale) });
+  draw(canvas.getContext("2d"), drawn, scale);
   return new Promise((done) => canvas.toBlob(done, "image/png"));
 }
 
-/** An SVG: that of HiGlass, and around it what stands there on the page. */
-export function svgWithSurroundings(text) {
-  const maps = new DOMParser().parseFromString(text, "image/svg+xml").documentElement;
-  const around = surroundings();
-  const made = (tag, attributes, words = "") => {
+const short = (value) => String(Math.round(value * 1000) / 1000);
+const pathOf = (rings, isOpen) => rings.map((ring) => `M${ring.map(([x, y]) => `${short(x)} ${short(y)}`).join("L")}${isOpen ? "" : "Z"}`).join("");
+
+/** An SVG, in pixels of the page. */
+export function toSvg({ width, height, ground: behind, title, marks }) {
+  const made = (tag, attributes, ...contents) => {
     const node = document.createElementNS(SVG, tag);
-    for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-    node.textContent = words;
+    for (const [name, value] of Object.entries(attributes)) if (value !== null) node.setAttribute(name, typeof value === "number" ? short(value) : value);
+    node.append(...contents);
     return node;
   };
-  const picture = made("svg", { width: around.width, height: around.height, viewBox: `0 0 ${around.width} ${around.height}` });
-  picture.append(made("rect", { width: "100%", height: "100%", fill: "#fff" }));
-  const frame = made("g", { transform: `translate(${around.maps.x} ${around.maps.y})` });
-  frame.append(maps);
-  picture.append(frame);
-  if (around.over) {
-    const over = around.over.node.cloneNode(true);
-    over.setAttribute("x", around.over.x);
-    over.setAttribute("y", around.over.y);
-    picture.append(over);
+  const matrixOf = (matrix) => `matrix(${matrix.map((value) => String(Number(value.toPrecision(9)))).join(" ")})`;
+  const opacity = (name, alpha) => (alpha < 1 ? { [name]: alpha } : {});
+  let number = 0;
+  const named = (tag, attributes, ...contents) => {
+    const id = `part-${(number += 1)}`;
+    return { id, node: made(tag, { id, ...attributes }, ...contents) };
+  };
+  const hands = {
+    shape({ rings, isOpen, hasHoles, fill, stroke }) {
+      const attributes = { d: pathOf(rings, isOpen), fill: fill?.color ?? "none", ...opacity("fill-opacity", fill?.alpha ?? 1) };
+      if (stroke) Object.assign(attributes, { stroke: stroke.color, "stroke-width": stroke.width, ...opacity("stroke-opacity", stroke.alpha) });
+      if (hasHoles) attributes["fill-rule"] = "evenodd";
+      return [made("path", attributes)];
+    },
+    gradient({ x, y, width: wide, height: high, colours, isUpright }) {
+      const stops = colours.map((colour, n) => made("stop", { offset: colours.length > 1 ? n / (colours.length - 1) : 0, "stop-color": colour }));
+      const { id, node } = named("linearGradient", { x1: 0, y1: isUpright ? 1 : 0, x2: isUpright ? 0 : 1, y2: 0 }, ...stops);
+      return [node, made("rect", { x, y, width: wide, height: high, fill: `url(#${id})`, "shape-rendering": "crispEdges" })];
+    },
+    image({ canvas, matrix }) {
+      const image = made("image", { width: canvas.width, height: canvas.height, transform: matrixOf(matrix), preserveAspectRatio: "none", "image-rendering": "pixelated" });
+      image.setAttributeNS(XLINK, "xlink:href", canvas.toDataURL());
+      return [image];
+    },
+    text({ text, matrix, width: wide, size, family, weight, color, alpha, halo }) {
+      const attributes = { transform: matrixOf(matrix), "font-size": size, "font-family": family, "font-weight": weight, fill: color, ...opacity("fill-opacity", alpha) };
+      // where its letters are not those of this machine, it takes as much room
+      Object.assign(attributes, { textLength: wide, lengthAdjust: "spacingAndGlyphs" });
+      if (halo) Object.assign(attributes, { stroke: halo.color, "stroke-width": halo.width, "stroke-linejoin": "round", "paint-order": "stroke" });
+      return [made("text", attributes, text)];
+    },
+  };
+  const root = made("svg", { width, height, viewBox: `0 0 ${short(width)} ${short(height)}`, version: "1.1" });
+  root.append(made("title", {}, title), made("rect", { width, height, fill: behind }));
+  for (const { clip, marks: group } of grouped(marks)) {
+    const [left, top, right, bottom] = clip.rect;
+    const areas = [[[[left, top], [right, top], [right, bottom], [left, bottom]]], ...clip.regions].map((rings) => named("clipPath", {}, made("path", { d: pathOf(rings) })));
+    const outer = areas.map(({ id, node }) => {
+      root.append(node);
+      return made("g", { "clip-path": `url(#${id})` });
+    });
+    outer.reduce((around, inside) => (around.append(inside), inside)).append(...group.flatMap((mark) => hands[mark.kind](mark)));
+    root.append(outer[0]);
   }
-  around.bars.forEach(({ x, y, width, height, colours, isUpright }, k) => {
-    const fill = made("linearGradient", { id: `scale-${k}`, x1: 0, y1: isUpright ? 1 : 0, x2: isUpright ? 0 : 1, y2: 0 });
-    colours.forEach((colour, n) => fill.append(made("stop", { offset: colours.length > 1 ? n / (colours.length - 1) : 0, "stop-color": colour })));
-    picture.append(fill, made("rect", { x, y, width, height, fill: `url(#scale-${k})`, stroke: "#999" }));
-  });
-  for (const { text: words, x, y, size, weight, color } of around.texts) {
-    picture.append(made("text", { x, y, "font-size": size, "font-weight": weight, "font-family": "sans-serif", fill: color }, words));
-  }
-  return `<?xml version="1.0" encoding="UTF-8"?>\n${new XMLSerializer().serializeToString(picture)}`;
+  return `<?xml version="1.0" encoding="UTF-8"?>\n${new XMLSerializer().serializeToString(root)}\n`;
 }

@@ -3,7 +3,7 @@
 import { request } from "./api.js";
 import { element } from "./dom.js";
 import { current, page } from "./page.js";
-import { svgWithSurroundings, withSurroundings } from "./pictures.js";
+import { picture, toPng, toSvg } from "./pictures.js";
 import { computing } from "./tiles.js";
 import { undressed } from "./views.js";
 
@@ -29,12 +29,21 @@ export function save(name, blob) {
   setTimeout(() => URL.revokeObjectURL(url), 60000);
 }
 
-export async function savePng() {
-  finalOnly();
-  save("orca.png", await withSurroundings(await page.api.exportAsPngBlobPromise()));
+/** What is on the screen, when all of it is final. */
+async function drawn() {
+  await finalOnly();
+  return picture(page.api.getComponent(), `${document.title}, ${element("region").value}`);
 }
 
-export function saveSvg() {
-  finalOnly();
-  save("orca.svg", new Blob([svgWithSurroundings(page.api.exportAsSvg())], { type: "image/svg+xml" }));
+export async function savePng() {
+  save("orca.png", await toPng(await drawn(), Number(element("png-scale").value)));
+}
+
+export async function saveSvg() {
+  save("orca.svg", new Blob([toSvg(await drawn())], { type: "image/svg+xml" }));
+}
+
+export async function savePdf() {
+  const { toPdf } = await import(new URL("static/pdf.js", document.baseURI)); // not before it is wanted: it is a third of a megabyte
+  save("orca.pdf", await toPdf(await drawn()));
 }

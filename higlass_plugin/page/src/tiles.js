@@ -18,8 +18,8 @@ function mark(loaded) {
   }
 }
 
-/** Teaches HiGlass's tracks to wait, and to ask again after a request was lost; `onLost` is told of lost requests, `onDrawn` of new tiles. */
-export function patchTracks(onLost, onDrawn) {
+/** Teaches HiGlass's tracks to wait, and to ask again after a request was lost; `onLost` is told of lost requests, `onDrawn` of new tiles and scales. */
+export function patchTracks(onLost, onDrawn = () => {}) {
   const received = base.receivedTiles;
   base.receivedTiles = function receivedTiles(loaded) {
     mark(loaded);
