@@ -89,9 +89,9 @@ def maps(page: Page) -> list[Drawn]:
     return [page.drawn(view, track) for view, track in zip(views, tracks)]
 
 
-def places(page: Page) -> np.ndarray:
+def places(page: Page, rows: int) -> np.ndarray:
     """(n, 2) rows and columns of the grid's pixels in the middle of bins, away from the marks of
-    breakpoints.
+    breakpoints; of as many ``rows`` as are seen.
     """
     left, top = page.tab.evaluate(
         "() => { const { left, top } = document.getElementById('grid').getBoundingClientRect(); return [left, top]; }"
@@ -101,7 +101,8 @@ def places(page: Page) -> np.ndarray:
         marks = [drawn.pixel(*[CHR_I + at] * 2) for at in (238_208, 238_325)]
         for i, j in drawn.bins():
             at = drawn.pixel((j + 0.5) * drawn.resolution, (i + 0.5) * drawn.resolution)
-            if all(abs(a - b) > 4 for mark in marks for a, b in zip(at, mark)):
+            clear = all(abs(a - b) > 4 for mark in marks for a, b in zip(at, mark))
+            if clear and at[0] - round(top) < rows - 30:  # below it is the value under the cursor
                 found.append((at[0] - round(top), at[1] - round(left)))
     return np.array(found)
 
@@ -112,7 +113,7 @@ def assert_alike(seen: np.ndarray, found: np.ndarray, page: Page, times: int, st
     """
     height, width = seen.shape[:2]
     assert found.shape[:2] == pytest.approx((height * times, width * times), abs=times)
-    rows, columns = places(page).T
+    rows, columns = places(page, height).T
     expected = seen[rows, columns]
     middle = found[rows * times + times // 2, columns * times + times // 2]
     assert len(rows) > 1000
