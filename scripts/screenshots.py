@@ -118,14 +118,14 @@ class Film:
     def seconds(self) -> float:
         return sum(duration for _, duration in self.frames) / 1000
 
-    def save(self, path: Path, colours: int = 128) -> None:
+    def save(self, path: Path, colours: int = 192) -> None:
         """As a GIF with one palette, that of all frames together."""
         width, height = self.frames[0][0].size
         few = self.frames[:: max(1, len(self.frames) // 12)]
         together = Image.new("RGB", (width, height * len(few)))
         for k, (picture, _) in enumerate(few):
             together.paste(picture, (0, k * height))
-        palette = together.quantize(colours, method=Image.Quantize.MEDIANCUT)
+        palette = together.quantize(colours, method=Image.Quantize.MAXCOVERAGE)
         still = Image.Dither.NONE
         flat = [picture.quantize(palette=palette, dither=still) for picture, _ in self.frames]
         durations = [duration for _, duration in self.frames]
@@ -248,9 +248,7 @@ def main() -> None:
                 page.tab.mouse.move(1, 1)
                 page.tab.wait_for_timeout(500)
                 picture = Image.open(io.BytesIO(page.tab.screenshot())).convert("RGB")
-                picture.quantize(256, dither=Image.Dither.NONE).save(
-                    options.output / f"{name}.png", optimize=True
-                )
+                picture.save(options.output / f"{name}.png", optimize=True)
     if options.what != "stills":
         with opened(FILM, STAGE) as page:
             film = record(page)
