@@ -58,7 +58,7 @@ def page(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pag
     genes.write_text("chrII\t200000\t215000\tYAA1\t0\t+\nchrII\t250000\t280000\tYBB1\t0\t-\n")
     server = Server(folder, genes)
     server.start()
-    opened = Page(browser, server, (900, 440))
+    opened = Page(browser, server, (1100, 600))
     opened.tab.add_init_script(VIOLATIONS)
     opened.open()
     opened.edit(DELETION)
@@ -69,10 +69,11 @@ def page(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pag
 
 
 def screen(page: Page, name: str | None = None) -> np.ndarray:
-    """(rows, columns, 3) 0..255 of the grid as it is on the screen."""
+    """(rows, columns, 3) 0..255 of the grid as it is on the screen, without its buttons."""
     page.tab.mouse.move(1, 1)
     left, top, width, height = page.tab.evaluate(
         """() => {
+          for (const node of document.querySelectorAll("[data-screen-only]")) node.style.visibility = "hidden";
           const { left, top, width, height } = document.getElementById("grid").getBoundingClientRect();
           return [left, top, width, height];
         }"""
