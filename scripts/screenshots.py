@@ -187,12 +187,11 @@ def record(page: Page) -> Film:
 def closer(film: Film) -> Film:
     """Go to the bases that answer."""
     film.page.tab.evaluate("document.activeElement.blur()")
-    for half in (20_000, 3_000):
-        place = (238_265 - half, 238_265 + half)
-        region_of(film.page, "chrII:{:,}-{:,}".format(*place), *place)
-        film.take(1.2)
-    region_of(film.page, "chrII:238,205-238,330", 238_205, 238_330)
-    film.page.wait("() => document.querySelectorAll('#letters text').length > 60")
+    place = (236_265, 240_265)
+    region_of(film.page, "chrII:{:,}-{:,}".format(*place), *place)
+    film.take(1.5)
+    region_of(film.page, "chrII:238,294-238,328", 238_294, 238_328)  # letters of 5 pixels
+    film.page.wait("() => document.querySelectorAll('#letters text').length > 20")
     film.say("Closer, they are letters.", 3.0)
     return film
 
