@@ -118,14 +118,14 @@ class Film:
     def seconds(self) -> float:
         return sum(duration for _, duration in self.frames) / 1000
 
-    def save(self, path: Path, colours: int = 128) -> None:
+    def save(self, path: Path, colours: int = 192) -> None:
         """As a GIF with one palette, that of all frames together."""
         width, height = self.frames[0][0].size
         few = self.frames[:: max(1, len(self.frames) // 12)]
         together = Image.new("RGB", (width, height * len(few)))
         for k, (picture, _) in enumerate(few):
             together.paste(picture, (0, k * height))
-        palette = together.quantize(colours, method=Image.Quantize.MEDIANCUT)
+        palette = together.quantize(colours, method=Image.Quantize.MAXCOVERAGE)
         still = Image.Dither.NONE
         flat = [picture.quantize(palette=palette, dither=still) for picture, _ in self.frames]
         durations = [duration for _, duration in self.frames]
@@ -187,12 +187,11 @@ def record(page: Page) -> Film:
 def closer(film: Film) -> Film:
     """Go to the bases that answer."""
     film.page.tab.evaluate("document.activeElement.blur()")
-    for half in (20_000, 3_000):
-        place = (238_265 - half, 238_265 + half)
-        region_of(film.page, "chrII:{:,}-{:,}".format(*place), *place)
-        film.take(1.2)
-    region_of(film.page, "chrII:238,205-238,330", 238_205, 238_330)
-    film.page.wait("() => document.querySelectorAll('#letters text').length > 60")
+    place = (236_265, 240_265)
+    region_of(film.page, "chrII:{:,}-{:,}".format(*place), *place)
+    film.take(1.5)
+    region_of(film.page, "chrII:238,294-238,328", 238_294, 238_328)  # letters of 5 pixels
+    film.page.wait("() => document.querySelectorAll('#letters text').length > 20")
     film.say("Closer, they are letters.", 3.0)
     return film
 
@@ -248,9 +247,7 @@ def main() -> None:
                 page.tab.mouse.move(1, 1)
                 page.tab.wait_for_timeout(500)
                 picture = Image.open(io.BytesIO(page.tab.screenshot())).convert("RGB")
-                picture.quantize(256, dither=Image.Dither.NONE).save(
-                    options.output / f"{name}.png", optimize=True
-                )
+                picture.save(options.output / f"{name}.png", optimize=True)
     if options.what != "stills":
         with opened(FILM, STAGE) as page:
             film = record(page)

@@ -27,6 +27,7 @@ from higlass_plugin.server.viewconf_parts import (
 from higlass_plugin.tiles import TILE_BINS, Axis, JsonObject
 from higlass_plugin.tilesets.base import Tileset
 from higlass_plugin.tilesets.division import NotDivisible
+from higlass_plugin.tilesets.measured import RatioTileset
 
 #: A genome up to this length is shown whole at first, bp.
 WHOLE_GENOME = 20_000_000
@@ -201,7 +202,7 @@ def _against(
     both, or they have no bins in common.
     """
     measured = registry.observed_over_expected
-    if prediction is None or measured is None:
+    if prediction is None or not isinstance(measured, RatioTileset):
         return {}
     url = compared_url(prediction.uid, measured.uid)
     try:

@@ -282,7 +282,7 @@ BAD = [
         ["p.mcool", "m.cool", "--model", "toy"],
         "--model 'toy': give a predicted file or --model, not both",
     ),
-    (["a", "b", "c"], "'a', 'b', 'c': one prediction"),
+    (["a", "b", "c"], "contact map 'c' does not exist"),
     (["m.cool", "--model", "toy"], "--model 'toy' needs --genome"),
     (["p.mcool", "m.cool", "--step", "40"], "--step '40': needs --model"),
     (["p.mcool", "m.cool", "--trans", "3"], "--trans '3': needs --model"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import threading
@@ -392,6 +393,26 @@ def test_a_place_of_inserted_sequence_is_not_in_the_reference(client, registry):
     copied = uid_of(registry, edit="a:5,000-5,200 dup")
     both = [ask(client, copied, f"a:{at}", f"a:{at + 10}")["reference"] for at in (5_100, 5_300)]
     assert both == [["a:5100", "a:5110"], None]  # what leads to one copy is not asked of the other
+
+
+def test_a_map_tells_how_far_apart_contacts_are_predicted(registry):
+    """Beyond that there is nothing, and up to a bin before it there is something."""
+    tileset = registry[uid_of(registry)]
+    info, resolution = tileset.info(), tileset.native[-1]
+    text = f"{tileset.uid}.{tileset.resolutions.index(resolution)}.0.0.logoe"
+    tile = registry.tiles([text], wait=None)[text]
+    values = np.frombuffer(base64.b64decode(tile["dense"]), "<f4").reshape(256, 256)
+    bins = SIZES["a"] // resolution
+    known = np.isfinite(values[:bins, :bins])
+    apart = resolution * np.abs(np.subtract.outer(np.arange(bins), np.arange(bins)))
+    reach = info["reach"]["a"]
+    assert reach < SIZES["a"]
+    assert not known[apart >= reach].any()
+    assert known[(apart < reach) & (apart >= reach - 2 * resolution)].any()
+    # contacts between chromosomes are told by the level that has them
+    assert info["between"] in (None, resolution)
+    lifted = registry[uid_of(registry, edit=EDIT, lift="reference")].info()
+    assert (lifted["reach"], lifted["between"]) == (info["reach"], None)
 
 
 def test_letters_are_those_of_the_genome(client, registry):

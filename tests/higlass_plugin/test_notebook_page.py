@@ -217,6 +217,7 @@ def test_the_notebook_moves_the_maps_and_follows_them(page: NotebookPage):
     page.until(lambda: page.value("w.region") == f"chrI:{CHR_I - 40_000:,}-chrII:40,000")
 
 
+@pytest.mark.long  # a second application of the same parts, beside the first one: up to three minutes
 def test_notebook_7(browser: Any, lab: JupyterLab):
     pytest.importorskip("notebook")
     lab.write("again.ipynb", CELL)

@@ -359,6 +359,7 @@ def test_a_click_moves_the_finer_levels_and_back_undoes_it(page: Page):
 
 
 def test_an_edit_has_its_levels_below_and_one_map_is_shown_again(page: Page):
+    resize(page, (1000, 1080))  # two pixels a bin
     edit = page.edit(DELETION)
     page.wait(f"{CONF[6:]}.views.length === 9")
     page.settle()
@@ -378,7 +379,7 @@ def test_an_edit_has_its_levels_below_and_one_map_is_shown_again(page: Page):
     picture = page.picture("all-levels-of-an-edit")
     wrong, number = wrong_colours(maps[5], picture)
     assert wrong / number < 0.1, "the edited map at its finest level"
-    # the insertion point is where the levels look
+    # the breakpoint is where the levels look
     assert page.tab.inner_text("#levels-at").startswith("chrII:238,2")
 
     page.tab.click("#all-levels")

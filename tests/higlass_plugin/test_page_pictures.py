@@ -58,7 +58,7 @@ def page(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pag
     genes.write_text("chrII\t200000\t215000\tYAA1\t0\t+\nchrII\t250000\t280000\tYBB1\t0\t-\n")
     server = Server(folder, genes)
     server.start()
-    opened = Page(browser, server, (900, 440))
+    opened = Page(browser, server, (1100, 600))
     opened.tab.add_init_script(VIOLATIONS)
     opened.open()
     opened.edit(DELETION)
@@ -69,10 +69,11 @@ def page(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pag
 
 
 def screen(page: Page, name: str | None = None) -> np.ndarray:
-    """(rows, columns, 3) 0..255 of the grid as it is on the screen."""
+    """(rows, columns, 3) 0..255 of the grid as it is on the screen, without its buttons."""
     page.tab.mouse.move(1, 1)
     left, top, width, height = page.tab.evaluate(
         """() => {
+          for (const node of document.querySelectorAll("[data-screen-only]")) node.style.visibility = "hidden";
           const { left, top, width, height } = document.getElementById("grid").getBoundingClientRect();
           return [left, top, width, height];
         }"""
@@ -88,9 +89,9 @@ def maps(page: Page) -> list[Drawn]:
     return [page.drawn(view, track) for view, track in zip(views, tracks)]
 
 
-def places(page: Page) -> np.ndarray:
+def places(page: Page, rows: int) -> np.ndarray:
     """(n, 2) rows and columns of the grid's pixels in the middle of bins, away from the marks of
-    breakpoints.
+    breakpoints; of as many ``rows`` as are seen.
     """
     left, top = page.tab.evaluate(
         "() => { const { left, top } = document.getElementById('grid').getBoundingClientRect(); return [left, top]; }"
@@ -100,7 +101,8 @@ def places(page: Page) -> np.ndarray:
         marks = [drawn.pixel(*[CHR_I + at] * 2) for at in (238_208, 238_325)]
         for i, j in drawn.bins():
             at = drawn.pixel((j + 0.5) * drawn.resolution, (i + 0.5) * drawn.resolution)
-            if all(abs(a - b) > 4 for mark in marks for a, b in zip(at, mark)):
+            clear = all(abs(a - b) > 4 for mark in marks for a, b in zip(at, mark))
+            if clear and at[0] - round(top) < rows - 30:  # below it is the value under the cursor
                 found.append((at[0] - round(top), at[1] - round(left)))
     return np.array(found)
 
@@ -111,7 +113,7 @@ def assert_alike(seen: np.ndarray, found: np.ndarray, page: Page, times: int, st
     """
     height, width = seen.shape[:2]
     assert found.shape[:2] == pytest.approx((height * times, width * times), abs=times)
-    rows, columns = places(page).T
+    rows, columns = places(page, height).T
     expected = seen[rows, columns]
     middle = found[rows * times + times // 2, columns * times + times // 2]
     assert len(rows) > 1000

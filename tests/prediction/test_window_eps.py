@@ -17,7 +17,8 @@ from orca_cool.genome.segments import Segment
 from orca_cool.model.bundle import load_bundle, save_bundle
 from orca_cool.model.orca_spec import orca_spec
 from orca_cool.model.spec import ModelSpec
-from orca_cool.prediction.engine import OrcaEngine, make_engine
+from orca_cool.prediction.engine import make_engine
+from orca_cool.prediction.orca_engine import OrcaEngine
 from orca_cool.prediction.region import RegionMaps
 
 TRANS = 2e-5

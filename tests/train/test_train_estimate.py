@@ -65,6 +65,11 @@ def test_on_the_command_line(tmp_path):
 def test_samples_are_drawn_before_anything_is_started(tmp_path):
     """A map that is masked on the training chromosomes is told by the dry run, not after an hour."""
     data = toy_config(tmp_path)
+    data["expected"] = str(tmp_path / "expected")  # of the map as it is before it is masked
+    fit = ["expected", str(tmp_path / "m.mcool"), "-o", data["expected"], "--trans"]
+    fit += ["--resolution", "2000", "--resolution", "4000", "--min-pixels", "1"]
+    fitted = CliRunner().invoke(main, fit)
+    assert fitted.exit_code == 0, fitted.output
     path = Path(tmp_path / "c.yaml")
     path.write_text(yaml.safe_dump(data))
     line = ["train", "run", str(path), "-o", str(tmp_path / "run"), "--dry-run"]

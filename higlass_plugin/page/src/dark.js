@@ -12,7 +12,7 @@ const ON_DARK = {
   "#b2182b": "#f1867d",
   "#1b7837": "#62bc7c",
 };
-const BARS = { ...ON_DARK, "#f7f7f7": "#8b95a3" }; // about zero
+const BARS = { ...ON_DARK, "#8f8f8f": "#8b95a3" }; // about zero
 const COLOURS = ["color", "fillColor", "barFillColor", "plusStrandColor", "minusStrandColor", "lineStrokeColor", "fontColor"];
 
 /** What HiGlass itself has another default for on a dark ground. */

@@ -138,6 +138,20 @@ function groundOf(view) {
   return (view.tracks.center?.[0]?.contents ?? []).map(({ options }) => options?.backgroundColor).find((colour) => colour && colour !== "transparent");
 }
 
+/** Leaves out ticks of the colour scales that have no room beside the one before. */
+function thinOut() {
+  for (const bar of document.querySelectorAll(".scale .bar")) {
+    let last = null;
+    for (const tick of bar.children) {
+      const { left, right, top, bottom, width } = tick.getBoundingClientRect();
+      if (!width) continue; // left out by the style sheet
+      const isFree = !last || left > last.right + 2 || right < last.left - 2 || top > last.bottom + 1 || bottom < last.top - 1;
+      if (isFree) last = { left, right, top, bottom };
+      else tick.hidden = true;
+    }
+  }
+}
+
 let timer = null;
 let drawn = "";
 
@@ -150,7 +164,7 @@ export function drawAround(shown, words) {
     const found = scales(api, conf);
     const rows = conf.views[0].tracks.top?.map(({ uid }) => api.getTrackObject(conf.views[0].uid, uid)?.position);
     const levels = levelPanes(api, conf);
-    const now = JSON.stringify([levels, conf.views.map((view) => [paneTitle(view), words(view.uid)]), rows, found, isStacked()]);
+    const now = JSON.stringify([element("scales").clientHeight, levels, conf.views.map((view) => [paneTitle(view), words(view.uid)]), rows, found, isStacked()]);
     if (now === drawn) return; // what somebody points at stays what it is
     drawn = now;
     drawLevels(levels, words);
@@ -160,5 +174,6 @@ export function drawAround(shown, words) {
     const ground = about(conf.views[0]).role && groundOf(conf.views[0]);
     if (ground) none.style.setProperty("--ground", ground);
     element("scales").replaceChildren(...found.map(drawnScale), ...(ground ? [none] : []));
+    thinOut();
   }, PAUSE);
 }

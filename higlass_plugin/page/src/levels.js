@@ -75,7 +75,7 @@ export function drawLevels(panes, words) {
       last = of;
       const row = first ? [px(made("div", { className: "row", textContent: note || "reference" }), { left: left - BESIDE - 22, top, height })] : [];
       const head = made("div", { className: "pane", title: [title, note].filter((text) => text).join(": ") });
-      head.append(made("b", { textContent: title }), made("span", { className: "state", textContent: words(uid) }), made("span", { className: "note", textContent: note }));
+      head.append(made("b", { textContent: title }), made("span", { className: "state", textContent: words(uid) }), made("span", { className: "note", textContent: isStacked() ? note : "" })); // else its row says so
       px(head, { left: left - BESIDE, top: top - ABOVE, width: width + BESIDE });
       if (!box || box.x[1] <= box.x[0] || box.y[1] <= box.y[0]) return [...row, head];
       const frame = made("div", { className: "finer" });
@@ -103,6 +103,10 @@ function levelAt({ clientX, clientY }) {
 
 /** A click on a map sends the finer levels there. */
 export function listenToLevels() {
+  // drags and the wheel would take a level out of its window; HiGlass's own `zoomFixed` keeps views from being sent elsewhere, too
+  for (const kind of ["wheel", "mousedown", "touchstart", "dblclick"]) {
+    element("window").addEventListener(kind, (event) => isSeries(current()) && event.stopPropagation(), { capture: true, passive: true });
+  }
   let pressed = null;
   element("higlass").addEventListener("pointerdown", (event) => {
     pressed = event.button === 0 && !event.shiftKey && isSeries(current()) ? event : null;

@@ -22,7 +22,8 @@ function basesOf(track, start, end) {
 
 async function ask(tileset, row, redraw) {
   try {
-    Object.assign(row, await request(`mutagenesis/?${new URLSearchParams({ d: tileset, region: row.region })}`), { problem: "" });
+    const { ready, known, contributes, queue } = await request(`mutagenesis/?${new URLSearchParams({ d: tileset, region: row.region })}`);
+    Object.assign(row, { ready, known, contributes, queue, problem: "" });
   } catch (error) {
     row.problem = error.message;
     row.ready = Boolean(error.status) && error.status !== 429;

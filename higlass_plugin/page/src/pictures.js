@@ -1,7 +1,7 @@
 // Pictures of what is shown, all of the same marks (scene.js): PNG of any number of pixels, SVG, and PDF (pdf.js).
 
 import { element } from "./dom.js";
-import { common, sceneMarks } from "./scene.js";
+import { box, common, sceneMarks } from "./scene.js";
 import { colourOf, surroundings } from "./surroundings.js";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -47,7 +47,6 @@ const fontOf = ({ weight, size, family }) => `${weight} ${size}px ${family}`;
 
 /** Draws marks on a canvas whose pixels are `scale` times those of the page. */
 export function draw(pencil, { width, height, ground: behind, marks }, scale) {
-  const whole = (value) => Math.round(value * scale);
   const path = (rings, isOpen) => {
     pencil.beginPath();
     for (const ring of rings) {
@@ -70,7 +69,7 @@ export function draw(pencil, { width, height, ground: behind, marks }, scale) {
       const fill = pencil.createLinearGradient(x * scale, (isUpright ? y + high : y) * scale, (isUpright ? x : x + wide) * scale, y * scale);
       colours.forEach((colour, n) => fill.addColorStop(colours.length > 1 ? n / (colours.length - 1) : 0, colour));
       pencil.fillStyle = fill;
-      pencil.fillRect(whole(x), whole(y), whole(x + wide) - whole(x), whole(y + high) - whole(y));
+      pencil.fillRect(x * scale, y * scale, wide * scale, high * scale);
     },
     image({ canvas, matrix }) {
       pencil.imageSmoothingEnabled = false;
@@ -91,11 +90,8 @@ export function draw(pencil, { width, height, ground: behind, marks }, scale) {
   pencil.fillRect(0, 0, width * scale, height * scale);
   for (const { clip, marks: group } of grouped(marks)) {
     pencil.save();
-    const [left, top, right, bottom] = clip.rect;
-    pencil.beginPath();
-    pencil.rect(whole(left), whole(top), whole(right) - whole(left), whole(bottom) - whole(top));
-    pencil.clip();
-    for (const rings of clip.regions) {
+    const [left, top, right, bottom] = clip.rect.map((edge) => Math.round(edge * scale) / scale); // at whole pixels
+    for (const rings of [[box(left, top, right - left, bottom - top)], ...clip.regions]) {
       path(rings);
       pencil.clip();
     }
@@ -162,7 +158,7 @@ export function toSvg({ width, height, ground: behind, title, marks }) {
   root.append(made("title", {}, title), made("rect", { width, height, fill: behind }));
   for (const { clip, marks: group } of grouped(marks)) {
     const [left, top, right, bottom] = clip.rect;
-    const areas = [[[[left, top], [right, top], [right, bottom], [left, bottom]]], ...clip.regions].map((rings) => named("clipPath", {}, made("path", { d: pathOf(rings) })));
+    const areas = [[box(left, top, right - left, bottom - top)], ...clip.regions].map((rings) => named("clipPath", {}, made("path", { d: pathOf(rings) })));
     const outer = areas.map(({ id, node }) => {
       root.append(node);
       return made("g", { "clip-path": `url(#${id})` });

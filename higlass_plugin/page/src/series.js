@@ -110,8 +110,7 @@ export function seriesOf(conf) {
   const levels = levelsOf(conf);
   const shown = conf.views.filter((view) => ["reference", "edit", "difference"].includes(about(view).role));
   const views = shown.flatMap((view) => levels.map((level) => pane(view, level, about(reference(conf)))));
-  // drags and the wheel would take a level out of its window
-  return { ...conf, editable: false, zoomFixed: true, views, zoomLocks: NONE, locationLocks: NONE, valueScaleLocks: lockedValues(views) };
+  return { ...conf, editable: false, views, zoomLocks: NONE, locationLocks: NONE, valueScaleLocks: lockedValues(views) };
 }
 
 /** How maps of `levels` columns and `rows` rows are laid out in a window: columns, rows, and the side of a map's cell; `narrow`: two beside each other, however high. */
