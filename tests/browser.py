@@ -76,6 +76,15 @@ FEW_FRAMES = """(() => {
   window.cancelAnimationFrame = (number) => waiting.delete(number);
 })()"""
 
+#: Edges in WebGL are drawn without smoothing: in software that is a third of the time of a page, and
+#: pixels inside what is drawn have the same colours.
+SHARP_EDGES = """(() => {
+  const get = HTMLCanvasElement.prototype.getContext;
+  HTMLCanvasElement.prototype.getContext = function (kind, options = {}) {
+    return get.call(this, kind, kind.startsWith("webgl") ? { ...options, antialias: false } : options);
+  };
+})()"""
+
 DRAWN = """([view, uid]) => {
   const track = window.orcaCool.hgApi.getTrackObject(view, uid);
   const seen = window.orcaCool.hgApi.getViewConfig().views.find(({ uid }) => uid === view);
@@ -295,6 +304,7 @@ class Page:
         self.tab = browser.new_page(viewport=dict(zip(("width", "height"), size)))
         self.tab.set_default_timeout(PATIENCE)
         self.tab.add_init_script(FEW_FRAMES)
+        self.tab.add_init_script(SHARP_EDGES)
         self.problems: list[str] = []
         self.requests: list[tuple[str, str]] = []
         self.tab.on(
