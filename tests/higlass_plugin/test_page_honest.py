@@ -337,7 +337,7 @@ def click(page: Page, view: str, track: str, x: float, y: float) -> str:
     """Click at a place of a map, as shares of its sides; the first question."""
     left, top, width, height = page.tab.evaluate(BOX, [view, track])
     page.tab.mouse.click(left + x * width, top + y * height)
-    page.wait("() => document.querySelector('#why li button')")
+    page.wait("() => document.querySelector('#why:not([hidden]) li button')")
     return page.tab.inner_text("#why li:first-child")
 
 

@@ -122,6 +122,7 @@ function close() {
 
 /** Offers what can be asked of a pixel. */
 async function askAbout(event, pixel) {
+  close(); // what was offered is of another pixel
   const view = current().views.find(({ uid }) => uid === pixel.view);
   const found = await questionsOn(view, pixel.first, pixel.second, pixel.resolution);
   draw(event, { ...pixel, reference: found.reference }, found);
