@@ -15,6 +15,9 @@ from browser import FLAGS, STATIC, Drawn, Page, Server, chromium
 
 import orca_cool as oc
 
+#: In software WebGL they take minutes each: scripts/test_long.sh runs them.
+pytestmark = pytest.mark.long
+
 CHR_I, CHR_II = 230_208, 813_178
 #: The centromere of chromosome II in the example genome, 0-based.
 CENTROMERE = (238_208, 238_325)

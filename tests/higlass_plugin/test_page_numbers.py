@@ -22,6 +22,9 @@ import orca_cool as oc
 from orca_cool.genome.source import codes_to_letters
 from orca_cool.maps.weights import measured_expected
 
+#: In software WebGL they take minutes each: scripts/test_long.sh runs them.
+pytestmark = pytest.mark.long
+
 CHR_I, CHR_II = 230_208, 813_178
 PLACE = "chrII:200,000-300,000", (CHR_I + 200_000, CHR_I + 300_000)
 

@@ -10,6 +10,9 @@ import pytest
 from browser import FLAGS, STATIC, Drawn, Page, Server, chromium
 from pictures import Pdf, pixels, rasterised_svg, saved
 
+#: In software WebGL they take minutes each: scripts/test_long.sh runs them.
+pytestmark = pytest.mark.long
+
 CHR_I = 230_208
 DELETION = "chrII:238,208-238,325 del"
 #: What must be in a picture: names (as much as there is room for), axes, scales.

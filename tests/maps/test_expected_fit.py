@@ -383,7 +383,12 @@ def test_round_trip(mcool, tmp_path) -> None:
         ["held"],
         KEPT,
     )
-    assert header["settings"] == {"keep": 5000, "min_pixels": 5, "clr_weight_name": "weight"}
+    assert header["settings"] == {
+        "keep": 5000,
+        "min_pixels": 5,
+        "clr_weight_name": "weight",
+        "wide_from": 40_000_000,
+    }
     assert [t["monotone"] for t in header["tables"]] == [False, True]
     assert str(tmp_path) not in (out / "expected.json").read_text()
 
