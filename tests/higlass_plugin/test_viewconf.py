@@ -378,11 +378,17 @@ def test_shift_domain_and_marks_of_any_edit(lengths, data):
         tilesets={"map": "", "difference": "", "lifted": ""},
         cell_type="",
     )
+    spec = SimpleNamespace(window=lambda resolution: 64 * resolution)
     served = SimpleNamespace(
         listed=list,
         models=lambda: [("m", "g")],
         observed_over_expected=None,
         open_url=lambda url: File(url, resolutions=(40,), sizes=sizes),
+        served=SimpleNamespace(
+            predicted=lambda address: SimpleNamespace(
+                engine=SimpleNamespace(spec=spec), assignment=SimpleNamespace(resolutions=(40,))
+            )
+        ),
     )
     conf = edit_viewconf(served, edited)
     reference, own, difference = conf["views"]
