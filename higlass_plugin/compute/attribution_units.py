@@ -92,15 +92,10 @@ class Asked:
         return range(first, n_bins(b - self.reach.start, self.block))
 
 
-@dataclass(frozen=True)
-class EncodingGradientUnit:
-    """The gradient of an objective at the base encodings of its window: a tensor (width, bins) for
-    each strand, in the forward order of bins.
-    """
+class _OfObjective:
+    """A unit of what is asked of an objective, computed by itself."""
 
     asked: Asked
-
-    needs = None
 
     @property
     def predicted(self) -> PredictedGenome:
@@ -110,6 +105,17 @@ class EncodingGradientUnit:
     @property
     def kind(self) -> Hashable:
         return self
+
+
+@dataclass(frozen=True)
+class EncodingGradientUnit(_OfObjective):
+    """The gradient of an objective at the base encodings of its window: a tensor (width, bins) for
+    each strand, in the forward order of bins.
+    """
+
+    asked: Asked
+
+    needs = None
 
     def compute(
         self, others: Sequence[EncodingGradientUnit], above: Sequence[None]
@@ -122,7 +128,7 @@ class EncodingGradientUnit:
 
 
 @dataclass(frozen=True)
-class AttributionUnit:
+class AttributionUnit(_OfObjective):
     """What the bases of a block contribute to an objective, as ``OUT.bw`` of ``orca-cool attribute
     --method gradient`` has it: (bp,) float32 input x gradient.
     """
@@ -131,17 +137,8 @@ class AttributionUnit:
     block: int
 
     @property
-    def predicted(self) -> PredictedGenome:
-        """Whose unit it is."""
-        return self.asked.predicted
-
-    @property
     def needs(self) -> EncodingGradientUnit:
         return EncodingGradientUnit(self.asked)
-
-    @property
-    def kind(self) -> Hashable:
-        return self
 
     def compute(
         self, others: Sequence[AttributionUnit], above: Sequence[list[Tensor]]
@@ -158,7 +155,7 @@ class AttributionUnit:
 
 
 @dataclass(frozen=True)
-class UnchangedUnit:
+class UnchangedUnit(_OfObjective):
     """The maps (maps, n, n) from which an objective is taken, before anything is changed; a list of
     one tensor.
     """
@@ -166,15 +163,6 @@ class UnchangedUnit:
     asked: Asked
 
     needs = None
-
-    @property
-    def predicted(self) -> PredictedGenome:
-        """Whose unit it is."""
-        return self.asked.predicted
-
-    @property
-    def kind(self) -> Hashable:
-        return self
 
     def compute(
         self, others: Sequence[UnchangedUnit], above: Sequence[None]
@@ -185,7 +173,7 @@ class UnchangedUnit:
 
 
 @dataclass(frozen=True)
-class MutagenesisUnit:
+class MutagenesisUnit(_OfObjective):
     """By how much an objective changes where each of some bases is substituted, as
     ``orca-cool attribute --method ism`` has it: (bases, 4) float64, 0 for the base that is there,
     NaN where that is N.
@@ -195,17 +183,8 @@ class MutagenesisUnit:
     first: int
 
     @property
-    def predicted(self) -> PredictedGenome:
-        """Whose unit it is."""
-        return self.asked.predicted
-
-    @property
     def needs(self) -> UnchangedUnit:
         return UnchangedUnit(self.asked)
-
-    @property
-    def kind(self) -> Hashable:
-        return self
 
     def compute(
         self, others: Sequence[MutagenesisUnit], above: Sequence[list[Tensor]]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import orca_cool as oc
-from orca_cool.cli.evaluate_any import PROTOCOL, is_ours, of_akita, of_difference, of_several
+from orca_cool.cli.evaluate_any import PROTOCOL, of_any
 from orca_cool.cli.options import (
     JOB,
     Length,
@@ -229,18 +229,9 @@ def evaluate(
         "ceiling": not no_ceiling,
         "progress": not is_quiet(),
     }
-    if difference:
-        refuse_given(["akita"], "means nothing with --difference")
-        of_difference(maps, chroms, shared, as_json)
-        return
-    if akita is not None:
-        of_akita(maps, chroms, shared | {"akita": akita}, as_json)
+    if of_any(maps, chroms, shared, as_json, job["model"], difference, akita):
         return
     if job["model"] is None:
-        several = len(maps) > 2 or bool(shared["marks"])
-        if several or (len(maps) == 2 and not is_ours(maps[0])):
-            of_several(maps, chroms, shared, as_json)
-            return
         if shared.pop("expected") is not None:
             refuse_given(["expected"], "is for several predictions, or one of another program")
         result = _of_file(maps, chroms, shared)

@@ -25,9 +25,34 @@ def is_ours(path: str) -> bool:
     return not Path(name).is_file() or open_map(path).predicted
 
 
+def of_any(
+    maps: tuple[str, ...],
+    chroms: tuple[str, ...],
+    options: dict[str, Any],
+    as_json: bool,
+    model: str | None,
+    difference: bool,
+    akita: str | None,
+) -> bool:
+    """Evaluate predictions of any models, if that is what is asked for; False if it is not."""
+    if difference:
+        refuse_given(["akita"], "means nothing with --difference")
+        of_difference(maps, chroms, options, as_json)
+        return True
+    if akita is not None:
+        of_akita(maps, chroms, options | {"akita": akita}, as_json)
+        return True
+    several = len(maps) > 2 or bool(options["marks"])
+    if model is None and (several or (len(maps) == 2 and not is_ours(maps[0]))):
+        of_several(maps, chroms, options, as_json)
+        return True
+    return False
+
+
 def of_several(
     maps: tuple[str, ...], chroms: tuple[str, ...], options: dict[str, Any], as_json: bool
 ) -> None:
+    """One table of several predictions, or of one that another program wrote."""
     from orca_cool.evaluate.several_report import several_json, several_table
 
     refuse_given((*JOB, *PROTOCOL), "needs --model; PREDICTED files are evaluated as they are")
@@ -41,6 +66,7 @@ def of_several(
 def of_difference(
     maps: tuple[str, ...], chroms: tuple[str, ...], options: dict[str, Any], as_json: bool
 ) -> None:
+    """The predicted difference of two cell types against the measured one."""
     from orca_cool.evaluate.several_report import differences_json, differences_table
 
     useless = ("marks", "train", "features", "replicate", "no_ceiling", "insulation", "scc_smooth")

@@ -311,6 +311,22 @@ def levels_option(text: str = "all of the modules used") -> Callable[[F], F]:
 
 force_option = click.option("--force", is_flag=True, help="Replace what is there, and start anew.")
 
+mode_option = click.option(
+    "--mode",
+    default="regularised",
+    show_default=True,
+    type=click.Choice(["regularised", "contact"]),
+    help="Which number to store.",
+)
+
+pseudo_depth_option = click.option(
+    "--pseudo-depth",
+    default=1e5,
+    show_default=True,
+    type=click.FloatRange(min=1),
+    help="N: count = N * frequency.",
+)
+
 clr_weight_name_option = click.option(
     "--clr-weight-name",
     default="weight",

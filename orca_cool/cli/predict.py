@@ -20,8 +20,10 @@ from orca_cool.cli.options import (
     job_options,
     json_option,
     levels_option,
+    mode_option,
     output_option,
     phasing_track_option,
+    pseudo_depth_option,
     refuse_given,
     say,
     say_estimate,
@@ -78,20 +80,8 @@ def _remains(params: dict[str, Any]) -> str | None:
     help="Comma-separated modules of the model (32M, 256M, 1M) [default: all that the levels "
     "need].",
 )
-@click.option(
-    "--mode",
-    default="regularised",
-    show_default=True,
-    type=click.Choice(["regularised", "contact"]),
-    help="Which number to store.",
-)
-@click.option(
-    "--pseudo-depth",
-    default=1e5,
-    show_default=True,
-    type=click.FloatRange(min=1),
-    help="N: count = N * frequency.",
-)
+@mode_option
+@pseudo_depth_option
 @click.option(
     "--fill-distance",
     type=Length(1),

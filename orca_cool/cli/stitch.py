@@ -13,7 +13,9 @@ from orca_cool.cli.options import (
     echo_each,
     force_option,
     is_quiet,
+    mode_option,
     output_option,
+    pseudo_depth_option,
     say,
 )
 
@@ -40,20 +42,8 @@ from orca_cool.cli.options import (
 @click.option("--cell-type", default="", help="For the file: whose maps these are.")
 @click.option("--licence", default="", help="For the file: terms of the model.")
 @click.option("--assembly", help="Name of the assembly in the file [default: the genome's].")
-@click.option(
-    "--mode",
-    default="regularised",
-    show_default=True,
-    type=click.Choice(["regularised", "contact"]),
-    help="Which number to store.",
-)
-@click.option(
-    "--pseudo-depth",
-    default=1e5,
-    show_default=True,
-    type=click.FloatRange(min=1),
-    help="N: count = N * frequency.",
-)
+@mode_option
+@pseudo_depth_option
 @force_option
 def stitch(windows: str, output: str, **options: Any) -> None:
     """Join WINDOWS that any model has predicted to an .mcool, with expected tables, for cooltools

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from orca_cool.evaluate.options import EvaluationOptions
 from orca_cool.evaluate.report import check_folder, write_folder
@@ -15,7 +15,7 @@ from orca_cool.genome.source import length_of
 from orca_cool.locks import holding, locked_outputs
 from orca_cool.prediction.job import Opened, Say
 from orca_cool.prediction.parallel import only_helps
-from orca_cool.prediction.progress import progress_bar
+from orca_cool.prediction.progress import Report, progress_bar
 from orca_cool.prediction.shared_job import PiecewiseJob, silent
 from orca_cool.prediction.sharing import Alone
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from orca_cool.evaluate.protocol import ModelEvaluation
     from orca_cool.evaluate.several import Compared
     from orca_cool.evaluate.shared_zooms import ZoomsWork
+
+T = TypeVar("T", "Compared", "Differences", "BesideAkita", covariant=True)
 
 
 def evaluate_file(predicted: str, options: EvaluationOptions, *, progress: bool = True) -> Result:
@@ -66,17 +68,8 @@ def evaluate_several(
     RegionError, ModelError, CoolerError, WindowsError, OutputError
     """
     from orca_cool.evaluate.several import SeveralEvaluation
-    from orca_cool.evaluate.several_report import FILES, write_several
 
-    with locked_outputs(*outputs(options)):
-        if options.output is not None:
-            check_folder(Path(options.output), options.force, FILES)
-        evaluation = SeveralEvaluation.open(predicted, options)
-        with progress_bar(progress, "level", "evaluate") as report:
-            compared = evaluation.run(report)
-        if options.output is not None:
-            write_several(options.output, compared, options.force)
-        return compared
+    return _tabled(lambda: SeveralEvaluation.open(predicted, options), "level", options, progress)
 
 
 def evaluate_differences(
@@ -95,17 +88,10 @@ def evaluate_differences(
     RegionError, ModelError, CoolerError, WindowsError, OutputError
     """
     from orca_cool.evaluate.differences import DifferenceEvaluation
-    from orca_cool.evaluate.several_report import FILES, write_several
 
-    with locked_outputs(*outputs(options)):
-        if options.output is not None:
-            check_folder(Path(options.output), options.force, FILES)
-        evaluation = DifferenceEvaluation.open(predicted, other, options)
-        with progress_bar(progress, "level", "evaluate") as report:
-            found = evaluation.run(report)
-        if options.output is not None:
-            write_several(options.output, found, options.force)
-        return found
+    return _tabled(
+        lambda: DifferenceEvaluation.open(predicted, other, options), "level", options, progress
+    )
 
 
 def evaluate_akita(
@@ -124,13 +110,34 @@ def evaluate_akita(
     RegionError, CoolerError, WindowsError, OutputError
     """
     from orca_cool.evaluate.akita import AkitaEvaluation
+
+    return _tabled(lambda: AkitaEvaluation.open(ours, akita, options), "window", options, progress)
+
+
+class _Evaluation(Protocol[T]):
+    """What is ready to be evaluated."""
+
+    def run(self, report: Report) -> T:
+        """Score it; ``report`` is called with (done, in all)."""
+        ...
+
+
+def _tabled(
+    opened: Callable[[], _Evaluation[T]], unit: str, options: EvaluationOptions, progress: bool
+) -> T:
+    """Open what is evaluated, score it, and write its tables, where the options name a folder.
+
+    Parameters
+    ----------
+    opened : called when the folder is held, and known to be free. unit : of the progress bar.
+    """
     from orca_cool.evaluate.several_report import FILES, write_several
 
     with locked_outputs(*outputs(options)):
         if options.output is not None:
             check_folder(Path(options.output), options.force, FILES)
-        evaluation = AkitaEvaluation.open(ours, akita, options)
-        with progress_bar(progress, "window", "evaluate") as report:
+        evaluation = opened()
+        with progress_bar(progress, unit, "evaluate") as report:
             found = evaluation.run(report)
         if options.output is not None:
             write_several(options.output, found, options.force)
