@@ -57,7 +57,7 @@ SETTLED = """() => {
   });
 }"""
 
-#: Software WebGL takes most of the time of a test: the page may draw four times a second, which
+#: Software WebGL takes most of the time of a test: the page may draw ten times a second, which
 #: changes nothing of what it draws.
 FEW_FRAMES = """(() => {
   let waiting = new Map(), last = 0, timer = null;
@@ -70,7 +70,7 @@ FEW_FRAMES = """(() => {
   };
   window.requestAnimationFrame = (action) => {
     waiting.set(last += 1, action);
-    timer ??= setTimeout(() => draw(run), 250);
+    timer ??= setTimeout(() => draw(run), 100);
     return last;
   };
   window.cancelAnimationFrame = (number) => waiting.delete(number);
@@ -83,6 +83,18 @@ SHARP_EDGES = """(() => {
   HTMLCanvasElement.prototype.getContext = function (kind, options = {}) {
     return get.call(this, kind, kind.startsWith("webgl") ? { ...options, antialias: false } : options);
   };
+})()"""
+
+#: Pixi writes shaders for as many textures as the card has units, mostly 16, and software WebGL
+#: compiles them anew for every combination that is drawn: that took most of the time of a test. With
+#: one unit the same is drawn in more calls.
+SMALL_SHADERS = """(() => {
+  for (const { prototype } of [WebGLRenderingContext, WebGL2RenderingContext]) {
+    const get = prototype.getParameter;
+    prototype.getParameter = function (name) {
+      return name === prototype.MAX_TEXTURE_IMAGE_UNITS ? 1 : get.call(this, name);
+    };
+  }
 })()"""
 
 DRAWN = """([view, uid]) => {
@@ -305,6 +317,7 @@ class Page:
         self.tab.set_default_timeout(PATIENCE)
         self.tab.add_init_script(FEW_FRAMES)
         self.tab.add_init_script(SHARP_EDGES)
+        self.tab.add_init_script(SMALL_SHADERS)
         self.problems: list[str] = []
         self.requests: list[tuple[str, str]] = []
         self.tab.on(

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import FLAGS, STATIC, Drawn, Page, Server, chromium
+from browser import Drawn, Page, Server
 
 import orca_cool as oc
 
@@ -57,19 +57,6 @@ BOXES = """() => {
   }
   return found;
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if chromium() is None:
-        pytest.skip("there is no Chromium")
-    if not (STATIC / "page.js").is_file():
-        pytest.skip("the page is not built: scripts/build_page.sh")
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")

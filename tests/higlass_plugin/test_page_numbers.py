@@ -16,7 +16,7 @@ import cooler
 import numpy as np
 import pandas as pd
 import pytest
-from browser import FLAGS, MAP, STATIC, Page, Server, chromium
+from browser import MAP, Page, Server
 
 import orca_cool as oc
 from orca_cool.genome.source import codes_to_letters
@@ -30,19 +30,13 @@ PLACE = "chrII:200,000-300,000", (CHR_I + 200_000, CHR_I + 300_000)
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if chromium() is None or not (STATIC / "page.js").is_file():
-        pytest.skip("there is no Chromium, or the page is not built")
+def page(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     server = Server(tmp_path_factory.mktemp("numbers"))
     server.start()
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-        opened = Page(browser, server, (1000, 560)).open()
-        opened.go(*PLACE)
-        yield opened
-        opened.close()
-        browser.close()
+    opened = Page(browser, server, (1000, 560)).open()
+    opened.go(*PLACE)
+    yield opened
+    opened.close()
     server.stop()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import FLAGS, STATIC, Drawn, Page, Server, chromium
+from browser import Drawn, Page, Server
 from pictures import Pdf, pixels, rasterised_svg, saved
 
 #: In software WebGL they take minutes each: scripts/test_long.sh runs them.
@@ -38,17 +38,6 @@ TRACK = """([view, track]) => {
   const { position, dimensions } = window.orcaCool.hgApi.getTrackObject(view, track);
   return [canvas.left - corner.left + position[0], canvas.top - corner.top + position[1], ...dimensions];
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if chromium() is None or not (STATIC / "page.js").is_file():
-        pytest.skip("there is no Chromium, or the page is not built")
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")
