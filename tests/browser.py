@@ -306,6 +306,15 @@ def kept_picture(tab: Any, name: str | None = None) -> np.ndarray:
     return np.round(255 * matplotlib.image.imread(io.BytesIO(png), format="png")[..., :3])
 
 
+def new_tab(browser: Any, size: tuple[int, int]) -> Any:
+    """A tab of a size that is patient, and draws what it must."""
+    tab = browser.new_page(viewport=dict(zip(("width", "height"), size)))
+    tab.set_default_timeout(PATIENCE)
+    for script in (FEW_FRAMES, SHARP_EDGES, SMALL_SHADERS):
+        tab.add_init_script(script)
+    return tab
+
+
 class Page:
     """The page in a browser tab, and what went wrong in it. WebGL in software costs by the pixel: a
     tab of which no colours are asked may be small.
@@ -313,11 +322,7 @@ class Page:
 
     def __init__(self, browser: Any, server: Server, size: tuple[int, int] = (960, 640)):
         self.server = server
-        self.tab = browser.new_page(viewport=dict(zip(("width", "height"), size)))
-        self.tab.set_default_timeout(PATIENCE)
-        self.tab.add_init_script(FEW_FRAMES)
-        self.tab.add_init_script(SHARP_EDGES)
-        self.tab.add_init_script(SMALL_SHADERS)
+        self.tab = new_tab(browser, size)
         self.problems: list[str] = []
         self.requests: list[tuple[str, str]] = []
         self.tab.on(

@@ -17,7 +17,7 @@ from typing import Any
 import cooler
 import numpy as np
 import pytest
-from browser import MAP, PATIENCE, ROOT, STATIC, Drawn, Page, Server
+from browser import MAP, PATIENCE, ROOT, STATIC, Drawn, Page, Server, new_tab
 from conftest import Drawn as DrawnGenome
 from conftest import make_toy_expected, make_toy_model, make_toy_spec
 
@@ -682,8 +682,7 @@ def test_another_higlass_shows_it_by_url(browser: Any, server: Server, elsewhere
     """HiGlass as it is, on a page of another origin: it registers the orca:// URL, asks for tiles,
     and reloads until they are there.
     """
-    tab = browser.new_page(viewport={"width": 720, "height": 620})
-    tab.set_default_timeout(PATIENCE)
+    tab = new_tab(browser, (720, 620))
     problems: list[str] = []
     posts: list[tuple[str, int]] = []
     tab.on(
