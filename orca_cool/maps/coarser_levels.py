@@ -38,7 +38,7 @@ def coarser_layers(
     Parameters
     ----------
     fine : the predicted level.
-    table : its expected, of which the coarser levels have block means.
+    table : its expected, of which the coarser levels have block means, as far as it has some.
     regions : what is predicted, in the order of the file.
     chromsizes : chromosome to length in bp.
 
@@ -51,13 +51,13 @@ def coarser_layers(
     [(2000, 20)]
     """
     out: list[Layer] = []
-    longest, before = max(chromsizes.values()), fine
+    before = fine
     while sum(n_bins(size, before.resolution) for size in chromsizes.values()) > TILE:
         r, factor = 2 * before.resolution, 2 * before.resolution // fine.resolution
         if fine.band // factor < LEAST:
             break
         masked = {c: _masked(fine, c, regions, n_bins(n, r), factor) for c, n in chromsizes.items()}
-        expected = table.by_distance(r, n_bins(longest, r))
+        expected = table.by_distance(r, -(-len(fine.expected) // factor))
         before = Layer(r, expected, fine.eps, fine.band // factor, None, masked)
         out.append(before)
     return out

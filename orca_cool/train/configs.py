@@ -8,7 +8,6 @@ from orca_cool.errors import TrainingError
 from orca_cool.files import atomic_write, check_output
 from orca_cool.model.registry import DATA
 
-
 #: Short names, and what they stand for.
 SHORT = {"yeast": "yeast-metaphase-first"}
 
