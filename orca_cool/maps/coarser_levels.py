@@ -114,8 +114,7 @@ class _Gathered:
         self._chrom, self._first = "", 0
         self._rows = np.zeros((2, 0, 0))  # of the level before, from an even row on
         self._blocks: list[tuple[str, int, int]] = []
-        with writing(path):
-            self._file: IO[bytes] = tempfile.TemporaryFile(dir=path.parent)
+        self._file: IO[bytes] | None = None
 
     def add(self, chrom: str, first: int, sums: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
         """Take rows of the level before, in order.
@@ -152,6 +151,8 @@ class _Gathered:
             y = np.log(sums[0] / sums[1]).astype(np.float32)
         self._blocks.append((self._chrom, first, len(y)))
         with writing(self._path):
+            if self._file is None:
+                self._file = tempfile.TemporaryFile(dir=self._path.parent)
             self._file.write(y.tobytes())
         return first, sums
 
@@ -162,15 +163,17 @@ class _Gathered:
         ----------
         level : resolution of the level that was predicted, in bp.
         """
-        with writing(self._path):
-            self._file.seek(0)
+        if self._file is None:
+            return
         band = self.layer.band
-        for chrom, first, rows in self._blocks:
+        with self._file as file:
             with writing(self._path):
-                data = self._file.read(4 * rows * band)
-            y = np.frombuffer(data, np.float32).reshape(rows, band)
-            yield RowBlock(chrom, first, y, np.full(y.shape, level, np.int32))
-        self._file.close()
+                file.seek(0)
+            for chrom, first, rows in self._blocks:
+                with writing(self._path):
+                    data = file.read(4 * rows * band)
+                y = np.frombuffer(data, np.float32).reshape(rows, band)
+                yield RowBlock(chrom, first, y, np.full(y.shape, level, np.int32))
 
 
 class CoarserRows:

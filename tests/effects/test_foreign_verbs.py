@@ -294,3 +294,39 @@ def test_what_is_inserted(here, letters, model, insertions, tmp_path):
         assert change.mean() > 1e-3
     about = json.loads((tmp_path / "o.json").read_text())
     assert about["model"] == "letters"
+
+
+def test_maps_of_a_single_level_can_be_zoomed_out(here, tmp_path):
+    """Of an edited genome and all its companions: what is coarser is the mean of what is finer."""
+    text = "".join(np.random.default_rng(8).choice(list("ACGT"), 12_010))
+    (tmp_path / "g.fa").write_text(f">a\n{text}\n")
+    given = ("--edit", "a:1200-1280 del", "--lift-to-reference", "--diff", "--strand-difference")
+    words = ("-m", f"{here}/m.py:Model", "-g", tmp_path / "g.fa", "--any-genome", "-q")
+    line = ["predict", "a", *given, *words, "-o", tmp_path / "e.mcool"]
+    done = CliRunner().invoke(main, [str(a) for a in line])
+    assert done.exit_code == 0, done.output
+    maps = {}
+    for name in ("e", "e.lifted", "e.diff", "e.reference"):
+        report = oc.check_mcool(tmp_path / f"{name}.mcool")
+        assert report.valid, (name, [r for r in report.results if r.passed is False])
+        for r in (R, 2 * R):
+            clr = cooler.Cooler(f"{tmp_path}/{name}.mcool::resolutions/{r}")
+            y = clr.matrix(balance=True).fetch("a")
+            far = np.abs(np.subtract.outer(*2 * [np.arange(len(y))])) >= (21 if r == R else 10)
+            maps[name, r] = np.where(far, np.nan, y)
+    for name in ("e", "e.reference"):
+        fine, coarse = maps[name, R], maps[name, 2 * R]
+        n = len(fine) // 2 * 2
+        means = fine[:n, :n].reshape(n // 2, 2, n // 2, 2).mean(axis=(1, 3))
+        found = coarse[: n // 2, : n // 2]
+        known = np.isfinite(means) & np.isfinite(found)
+        assert known.sum() == np.isfinite(found).sum() > 2_000
+        np.testing.assert_allclose(found[known], means[known], rtol=1e-5)
+    # two bins, one of the coarser ones, are gone: those behind it have moved by one
+    before, after = maps["e.reference", 2 * R], maps["e", 2 * R]
+    stays = np.delete(np.arange(len(before)), 15)
+    change = np.full(before.shape, np.nan)
+    change[np.ix_(stays, stays)] = np.log(after / before[np.ix_(stays, stays)])
+    known = np.isfinite(change) & np.isfinite(maps["e.diff", 2 * R])
+    assert known.sum() > 2_000
+    np.testing.assert_allclose(maps["e.diff", 2 * R][known], change[known], atol=1e-5)
