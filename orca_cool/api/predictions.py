@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orca_cool.errors import ModelError
+
 if TYPE_CHECKING:
     from orca_cool.evaluate.akita import BesideAkita
     from orca_cool.evaluate.differences import Differences
@@ -90,9 +92,9 @@ def evaluate_difference(
 
 
 def evaluate_beside_akita(
-    predicted: str | Path,
-    akita: str | Path,
-    observed: str | Path,
+    predicted: str | Path | Sequence[str | Path],
+    akita: str | Path | Sequence[str | Path],
+    observed: str | Path | Sequence[str | Path],
     chroms: Sequence[str],
     *,
     progress: bool = True,
@@ -104,7 +106,8 @@ def evaluate_beside_akita(
     Parameters
     ----------
     predicted : an .mcool of this package, or as for :func:`evaluate_predictions`.
-    akita : windows of 448 bins (docs/stitch.md). observed : the measured map.
+    akita : windows of 448 bins (docs/stitch.md). observed : the measured map. Of each a pair, of
+        two cell types, scores the difference of their maps.
     chroms : whose windows are scored.
     options : fields of :class:`orca_cool.evaluate.options.EvaluationOptions`.
 
@@ -116,11 +119,32 @@ def evaluate_beside_akita(
     ------
     OrcaCoolError
         If anything about it is wrong; the message quotes what.
+
+    Examples
+    --------
+    >>> oc.evaluate_beside_akita(
+    ...     ["h1.mcool", "hff.mcool"],
+    ...     ["akita-h1", "akita-hff"],
+    ...     ["h1.measured.mcool", "hff.measured.mcool"],
+    ...     ["chr9"],
+    ... ).r["ours"].mean()  # doctest: +SKIP
     """
     from orca_cool.api.verbs import _plain
-    from orca_cool.evaluate.job import evaluate_akita
+    from orca_cool.evaluate.job import evaluate_akita, evaluate_akita_difference
     from orca_cool.evaluate.options import EvaluationOptions
 
+    given = [
+        [str(x)] if isinstance(x, (str, Path)) else [str(part) for part in x]
+        for x in (predicted, akita, observed)
+    ]
+    if (counts := [len(x) for x in given]) not in ([1, 1, 1], [2, 2, 2]):
+        raise ModelError(
+            f"{counts[0]} predictions, {counts[1]} windows of Akita and {counts[2]} measured maps: "
+            f"one of each is needed, or two, of two cell types"
+        )
     options = {"ceiling": False, **_plain(options)}
-    against = EvaluationOptions(observed=str(observed), chroms=tuple(chroms), **options)
-    return evaluate_akita(str(predicted), str(akita), against, progress=progress)
+    ours, windows, measured = given
+    against = EvaluationOptions(observed=measured[0], chroms=tuple(chroms), **options)
+    if counts[0] == 2:
+        return evaluate_akita_difference(ours, windows, measured, against, progress=progress)
+    return evaluate_akita(ours[0], windows[0], against, progress=progress)

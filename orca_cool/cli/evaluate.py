@@ -74,9 +74,10 @@ MEASURED = (
 @click.option(
     "--akita",
     metavar="WINDOWS",
+    multiple=True,
     type=click.Path(),
     help="Windows of 448 bins that Akita predicted: PREDICTED, brought to their form as in the "
-    "paper, beside them.",
+    "paper, beside them. With --difference twice, of A and of B.",
 )
 @click.option(
     "--levels",
@@ -191,7 +192,7 @@ def evaluate(
     edits: str | None,
     predicted: str | None,
     difference: bool,
-    akita: str | None,
+    akita: tuple[str, ...],
     **options: Any,
 ) -> None:
     """Correlation of log observed/expected per level, beside baselines and the measured map's

@@ -32,15 +32,14 @@ def of_any(
     as_json: bool,
     model: str | None,
     difference: bool,
-    akita: str | None,
+    akita: tuple[str, ...],
 ) -> bool:
     """Evaluate predictions of any models, if that is what is asked for; False if it is not."""
-    if difference:
-        refuse_given(["akita"], "means nothing with --difference")
-        of_difference(maps, chroms, options, as_json)
+    if akita:
+        of_akita(maps, chroms, options, akita, difference, as_json)
         return True
-    if akita is not None:
-        of_akita(maps, chroms, options | {"akita": akita}, as_json)
+    if difference:
+        of_difference(maps, chroms, options, as_json)
         return True
     several = len(maps) > 2 or bool(options["marks"])
     if model is None and (several or (len(maps) == 2 and not is_ours(maps[0]))):
@@ -71,30 +70,52 @@ def of_difference(
 
     useless = ("marks", "train", "features", "replicate", "no_ceiling", "insulation", "scc_smooth")
     refuse_given((*JOB, *PROTOCOL, *useless), "means nothing with --difference")
-    if len(maps) != 4:
-        raise ModelError(
-            f"--difference of {len(maps)} maps: two predictions and two measured maps are needed, "
-            f"PREDICTED_A PREDICTED_B OBSERVED_A OBSERVED_B"
-        )
+    require_four(maps)
     found = oc.evaluate_difference(maps[:2], maps[2:], chroms, **options)
     text = json.dumps(differences_json(found), indent=2, allow_nan=False)
     echo(text if as_json else differences_table(found))
 
 
+def require_four(maps: tuple[str, ...]) -> None:
+    """ModelError unless there are the maps of a difference."""
+    if len(maps) != 4:
+        raise ModelError(
+            f"--difference of {len(maps)} maps: two predictions and two measured maps are needed, "
+            f"PREDICTED_A PREDICTED_B OBSERVED_A OBSERVED_B"
+        )
+
+
 def of_akita(
-    maps: tuple[str, ...], chroms: tuple[str, ...], options: dict[str, Any], as_json: bool
+    maps: tuple[str, ...],
+    chroms: tuple[str, ...],
+    options: dict[str, Any],
+    akita: tuple[str, ...],
+    difference: bool,
+    as_json: bool,
 ) -> None:
-    """Beside Akita's windows."""
+    """Beside Akita's windows, of one cell type or of the difference of two."""
     from orca_cool.evaluate.several_report import akita_json, akita_table
 
     useless = ("marks", "train", "features", "replicate", "no_ceiling", "insulation", "scc_smooth")
     refuse_given((*JOB, *PROTOCOL, *useless, "levels"), "means nothing with --akita")
-    if len(maps) != 2:
+    if difference:
+        require_four(maps)
+    elif len(maps) != 2:
         raise ModelError(
             f"--akita with {len(maps)} maps: one prediction and one measured map are needed"
         )
-    akita = options.pop("akita")
+    wanted = 2 if difference else 1
+    if len(akita) != wanted:
+        raise ModelError(
+            f"--akita {', '.join(map(repr, akita))}: "
+            + (
+                "with --difference it is given twice, of A and of B"
+                if difference
+                else "it is given once; of the difference of two cell types, with --difference, "
+                "twice"
+            )
+        )
     options["ceiling"] = False
-    found = oc.evaluate_beside_akita(maps[0], akita, maps[1], chroms, **options)
+    found = oc.evaluate_beside_akita(maps[:wanted], akita, maps[wanted:], chroms, **options)
     text = json.dumps(akita_json(found), indent=2, allow_nan=False)
     echo(text if as_json else akita_table(found))

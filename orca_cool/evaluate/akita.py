@@ -5,18 +5,21 @@ The form: 250 bins of 4 kb, bilinear to 500 of 2 kb, a Gaussian of sigma 1 cut o
 clipped to -2 .. 2, the 448 bins in the middle, the mean of each distance subtracted. Akita's own
 maps, 448 bins of 2,048 bp about the same place, are taken as they are, but for the means: the two
 are laid bin on bin, as in the paper, though their bins differ by 2 %.
+
+Of two cell types, the difference of their maps in this form is scored likewise: for predictions
+that of the two maps without their means, for the measured maps the difference without its means.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from orca_cool.errors import CoolerError, WindowsError
+from orca_cool.errors import CoolerError, RegionError, WindowsError
 from orca_cool.evaluate.files import MISSING
 from orca_cool.evaluate.maps import MeasuredMaps
 from orca_cool.evaluate.options import EvaluationOptions
@@ -33,6 +36,12 @@ BEFORE, AFTER, BIN = 250, 448, 4000
 
 #: Mean r of the windows of Akita's and Orca's common test set, on targets in this form (Zhou 2022).
 PUBLISHED = {"H1-ESC": (0.621, 0.771), "HFF": (0.486, 0.610)}
+
+#: The same of the difference of the two cell types.
+PUBLISHED_DIFFERENCE = {"H1-ESC - HFF": (0.133, 0.349)}
+
+#: Ours, Akita's and the measured map of a window, in the form.
+Maps = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def in_form(y: np.ndarray) -> np.ndarray:
@@ -61,6 +70,13 @@ def without_means(y: np.ndarray) -> np.ndarray:
     return np.asarray(y - means[d])
 
 
+def r_of_both(ours: np.ndarray, theirs: np.ndarray, target: np.ndarray) -> tuple[float, float]:
+    """Pearson's r of two maps with a third, over the pixels that all know."""
+    known = np.isfinite(ours) & np.isfinite(theirs) & np.isfinite(target)
+    y = target[known]
+    return Moments().add(ours[known], y).r(), Moments().add(theirs[known], y).r()
+
+
 @dataclass
 class BesideAkita:
     """What the comparison finds.
@@ -69,11 +85,13 @@ class BesideAkita:
     ----------
     r : by prediction ("ours", "akita"), Pearson's r of each window.
     places : of the windows, as texts.
+    published : by cell type, the mean r of Akita and of Orca in the paper.
     provenance : how it was made; JSON-able.
     """
 
     r: dict[str, np.ndarray]
     places: list[str]
+    published: dict[str, tuple[float, float]]
     provenance: dict[str, Any]
 
     def rows(self) -> Iterator[dict[str, Any]]:
@@ -132,21 +150,26 @@ class AkitaEvaluation:
 
     def run(self, progress: Report = no_report) -> BesideAkita:
         """Score every window of the chromosomes that lies in one of them whole."""
-        chosen = [w for w in self.akita.windows if w.chrom in self.options.scored_chroms]
-        found: dict[str, list[float]] = {"ours": [], "akita": []}
-        places = []
-        for done, w in enumerate(chosen):
-            one = self._window(w)
-            if one is not None:
-                places.append(self.akita.name(w))
-                for name, r in zip(found, one):
-                    found[name].append(r)
-            progress(done + 1, len(chosen))
-        arrays = {name: np.array(values) for name, values in found.items()}
-        return BesideAkita(arrays, places, self.provenance())
+        r, places = _scored(self.chosen, self._window, self.akita, progress)
+        return BesideAkita(r, places, PUBLISHED, self.provenance())
+
+    @property
+    def chosen(self) -> list[GivenWindow]:
+        """Akita's windows on the chromosomes that are scored."""
+        return [w for w in self.akita.windows if w.chrom in self.options.scored_chroms]
 
     def _window(self, w: GivenWindow) -> tuple[float, float] | None:
         """r of ours and of Akita's in one window; None if its megabase leaves the chromosome."""
+        found = self.maps_of(w)
+        if found is None:
+            return None
+        ours, theirs, target = (without_means(y) for y in found)
+        return r_of_both(ours, theirs, target)
+
+    def maps_of(self, w: GivenWindow) -> Maps | None:
+        """Ours, Akita's and the measured map of one window in the form, with their means; None if
+        its megabase leaves the chromosome.
+        """
         middle = (w.start + w.end) * self.akita.resolution // 2
         first = round(middle / BIN) - BEFORE // 2
         last = first + BEFORE
@@ -156,10 +179,7 @@ class AkitaEvaluation:
         ours = self.ours.log_ratio(w.chrom, BIN, first, last, level.expected, level.eps)
         target = self.maps.target(*where, level.matrix(BEFORE), level.eps)
         theirs = self.akita.log_ratio(w, level.expected, level.eps).astype(float)
-        maps = [without_means(y) for y in (in_form(ours), theirs, in_form(target))]
-        known = np.logical_and.reduce([np.isfinite(y) for y in maps])
-        x, a, y = (m[known] for m in maps)
-        return Moments().add(x, y).r(), Moments().add(a, y).r()
+        return in_form(ours), theirs, in_form(target)
 
     def provenance(self) -> dict[str, Any]:
         """How the comparison was made, JSON-able."""
@@ -172,3 +192,92 @@ class AkitaEvaluation:
         settings = self.options.score_settings(0)
         base = self.maps.observed.resolution
         return self.options.provenance(kind, base, self.maps.missing, settings)
+
+
+def _scored(
+    windows: Sequence[GivenWindow],
+    score: Callable[[GivenWindow], tuple[float, float] | None],
+    akita: GivenWindows,
+    progress: Report,
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """r of each window that has one, by prediction, and the windows' places."""
+    found: dict[str, list[float]] = {"ours": [], "akita": []}
+    places = []
+    for done, w in enumerate(windows):
+        one = score(w)
+        if one is not None:
+            places.append(akita.name(w))
+            for name, r in zip(found, one):
+                found[name].append(r)
+        progress(done + 1, len(windows))
+    return {name: np.array(values) for name, values in found.items()}, places
+
+
+@dataclass(frozen=True)
+class AkitaDifference:
+    """The same of the difference of two cell types, of which each has a prediction, Akita's windows
+    and a measured map.
+    """
+
+    sides: tuple[AkitaEvaluation, AkitaEvaluation]
+    others: dict[tuple[str, int], GivenWindow]
+
+    @classmethod
+    def open(
+        cls,
+        ours: Sequence[str],
+        akita: Sequence[str],
+        observed: Sequence[str],
+        options: EvaluationOptions,
+    ) -> AkitaDifference:
+        """Open the files of both cell types and check that they fit together.
+
+        Raises
+        ------
+        WindowsError
+            As :meth:`AkitaEvaluation.open`; and if the windows of the two lie at other places.
+        CoolerError, RegionError
+            As :meth:`AkitaEvaluation.open`; and if a chromosome differs in length.
+        """
+        one, two = (
+            AkitaEvaluation.open(prediction, windows, replace(options, observed=path))
+            for prediction, windows, path in zip(ours, akita, observed)
+        )
+        for chrom in options.scored_chroms:
+            a, b = (side.maps.observed.chromsizes[chrom] for side in (one, two))
+            if a != b:
+                raise RegionError(
+                    f"{chrom} is {a:,} bp long in measured map {observed[0]!r}, {b:,} bp in "
+                    f"{observed[1]!r}"
+                )
+        places = [{(w.chrom, w.start): w for w in side.chosen} for side in (one, two)]
+        first, second = places
+        for mine, theirs, path in ((first, second, akita[1]), (second, first, akita[0])):
+            if lacking := [w for place, w in mine.items() if place not in theirs]:
+                r, w = one.akita.resolution, lacking[0]
+                raise WindowsError(
+                    f"windows {path!r} have none at {w.chrom}:{w.start * r:,}-{w.end * r:,}; of "
+                    f"both cell types windows of the same places are needed"
+                )
+        return cls((one, two), second)
+
+    def run(self, progress: Report = no_report) -> BesideAkita:
+        """Score every window of the chromosomes that lies in one of them whole."""
+        one = self.sides[0]
+        r, places = _scored(one.chosen, self._window, one.akita, progress)
+        provenance = one.provenance() | {
+            "way": "akita-difference",
+            "predicted": [Path(side.ours.path).name for side in self.sides],
+            "akita": [Path(side.akita.path).name for side in self.sides],
+            "observed_other": Path(self.sides[1].options.observed).name,
+            "published": {k: list(v) for k, v in PUBLISHED_DIFFERENCE.items()},
+        }
+        return BesideAkita(r, places, PUBLISHED_DIFFERENCE, provenance)
+
+    def _window(self, w: GivenWindow) -> tuple[float, float] | None:
+        one, two = self.sides
+        first, second = one.maps_of(w), two.maps_of(self.others[w.chrom, w.start])
+        if first is None or second is None:
+            return None
+        ours, theirs = (without_means(first[k]) - without_means(second[k]) for k in (0, 1))
+        return r_of_both(ours, theirs, without_means(first[2] - second[2]))

@@ -114,6 +114,34 @@ def evaluate_akita(
     return _tabled(lambda: AkitaEvaluation.open(ours, akita, options), "window", options, progress)
 
 
+def evaluate_akita_difference(
+    ours: Sequence[str],
+    akita: Sequence[str],
+    observed: Sequence[str],
+    options: EvaluationOptions,
+    *,
+    progress: bool = True,
+) -> BesideAkita:
+    """The same of the difference of two cell types.
+
+    Parameters
+    ----------
+    ours, akita, observed : of the two, as for :func:`evaluate_akita`.
+    options : the chromosomes, and where the result goes.
+    progress : show a progress bar.
+
+    Raises
+    ------
+    RegionError, CoolerError, WindowsError, OutputError
+    """
+    from orca_cool.evaluate.akita import AkitaDifference
+
+    def opened() -> AkitaDifference:
+        return AkitaDifference.open(ours, akita, observed, options)
+
+    return _tabled(opened, "window", options, progress)
+
+
 class _Evaluation(Protocol[T]):
     """What is ready to be evaluated."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from orca_cool.errors import OutputError
-from orca_cool.evaluate.akita import PUBLISHED, BesideAkita
+from orca_cool.evaluate.akita import BesideAkita
 from orca_cool.evaluate.differences import Differences
 from orca_cool.evaluate.report import cell, check_folder, write_tsv
 from orca_cool.evaluate.result import COLUMNS, Metrics, row
@@ -128,7 +128,7 @@ def akita_table(found: BesideAkita) -> str:
     for line in found.rows():
         numbers = "".join(f"{cell(line[k]):>8}" for k in _OF_AKITA[2:])
         out.append(f"{line['prediction']:<12}{line['windows']:>9}{numbers}")
-    for cells, (theirs, ours) in PUBLISHED.items():
+    for cells, (theirs, ours) in found.published.items():
         out.append(f"published, {cells}, mean: Akita {theirs:.3f}, Orca {ours:.3f}")
     return "\n".join(out)
 

@@ -11,9 +11,11 @@ from orca_cool.errors import OutputError
 from orca_cool.genome.edited import EditedGenome
 from orca_cool.genome.gaps import masks
 from orca_cool.genome.regions import n_bins
+from orca_cool.maps.coarser_levels import CoarserRows, coarser_layers
 from orca_cool.maps.coolfile import write_mcool
 from orca_cool.maps.expected import named_view, write_expected
 from orca_cool.maps.pixels import Layer, RowBlock, TransBlock
+from orca_cool.model.spec import ModelSpec
 from orca_cool.prediction.engine import Engine
 from orca_cool.prediction.levels import expected_for, known_band
 from orca_cool.prediction.plan import Plan
@@ -23,6 +25,9 @@ from orca_cool.profile import staged
 
 def layers(engine: Engine, plan: Plan) -> list[Layer]:
     """What the file needs besides its pixels, for every resolution that is written, finest first.
+
+    Models of other people mostly have a single level: those that are coarser are means of its
+    pixels (:mod:`orca_cool.maps.coarser_levels`), so that their maps, too, can be zoomed out.
 
     ``plan.written`` is cut to the distances for which the expected is known.
     """
@@ -45,6 +50,9 @@ def layers(engine: Engine, plan: Plan) -> list[Layer]:
         plan.written[r] = known_band(expected, plan.written[r])
         eps = module.layer_eps(expected_model, r, engine.spec.bins)
         out.append(Layer(r, expected, eps, plan.written[r], trans, masked[r]))
+    if not isinstance(engine.spec, ModelSpec):
+        table = engine.expected(plan.assignment.module_of(out[-1].resolution))
+        out += coarser_layers(out[-1], table, plan.regions, source.chromsizes)
     return out
 
 
@@ -63,7 +71,11 @@ class McoolWriter:
         self.engine, self.plan, self.output, self.assembly = engine, plan, output, assembly
         self.layers = layers_
         self.tables: list[Path] = []  # expected tables, once they are written
-        self._coarsest = layers_[-1].resolution
+        # of the levels that are predicted, and of all
+        self._top, self._coarsest = max(plan.settings.resolutions), layers_[-1].resolution
+        by_resolution = {layer.resolution: layer for layer in layers_}
+        coarser = [layer for r, layer in by_resolution.items() if r > self._top]
+        self._coarser = CoarserRows(by_resolution[self._top], coarser, output)
 
     @staged("writing")
     def write(self, parts: PartsNamed) -> None:
@@ -97,15 +109,12 @@ class McoolWriter:
             ) from error
 
     def _row_blocks(self, parts: PartsNamed, resolution: int) -> Iterator[RowBlock]:
-        for part in parts(f"{resolution}."):
-            level = resolution << part["level"].astype(np.int32)
-            yield RowBlock(
-                str(part["chrom"]),
-                int(part["start"]),
-                part["values"],
-                level,
-                part.get("strand_difference"),
-            )
+        if resolution > self._top:
+            yield from self._coarser.rows(resolution)
+        elif resolution == self._top:
+            yield from self._coarser.watched(self._predicted(parts, resolution))
+        else:
+            yield from self._predicted(parts, resolution)
         if resolution == self._coarsest:
             # the last one: the .mcool is renamed next, and its tables are there before it
             self.tables = write_expected(
@@ -117,8 +126,20 @@ class McoolWriter:
                 self.plan.settings.pseudo_depth,
             )
 
+    def _predicted(self, parts: PartsNamed, resolution: int) -> Iterator[RowBlock]:
+        """The rows of a level that is predicted."""
+        for part in parts(f"{resolution}."):
+            level = resolution << part["level"].astype(np.int32)
+            yield RowBlock(
+                str(part["chrom"]),
+                int(part["start"]),
+                part["values"],
+                level,
+                part.get("strand_difference"),
+            )
+
     def _trans_blocks(self, parts: PartsNamed, resolution: int) -> Iterator[TransBlock]:
-        if resolution != self._coarsest:
+        if resolution != self._top:
             return  # at once: these blocks come last of all, and other resolutions have none
         for part in parts(f"trans.{resolution}."):
             yield TransBlock(

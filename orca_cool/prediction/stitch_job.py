@@ -94,12 +94,17 @@ class StitchJob:
         stitching = Stitching.of(given)
         for line in stitching.told():
             say(line)
-        return self._write(stitching, source, self._layer(stitching, source), progress)
+        layers = self._layers(stitching, source)
+        if coarser := layers[1:]:
+            levels = ", ".join(f"{layer.resolution:,}" for layer in coarser)
+            say(f"coarser levels, for zooming out: means of these pixels in bins of {levels} bp")
+        return self._write(stitching, source, layers, progress)
 
-    def _layer(self, stitching: Stitching, source: SequenceSource) -> Layer:
-        """What the file needs beside its pixels."""
+    def _layers(self, stitching: Stitching, source: SequenceSource) -> list[Layer]:
+        """What the file needs beside its pixels, for the windows' level and for coarser ones."""
         from orca_cool.genome.gaps import masks
         from orca_cool.genome.regions import n_bins
+        from orca_cool.maps.coarser_levels import coarser_layers
         from orca_cool.maps.expected_named import named_expected
         from orca_cool.maps.pixels import Layer
 
@@ -110,17 +115,21 @@ class StitchJob:
             masked[chrom] |= unknown
         longest = n_bins(max(source.chromsizes.values()), r)
         expected = table.by_distance(r, longest)
-        return Layer(r, expected, table.eps(r, given.bins), stitching.band, None, masked)
+        fine = Layer(r, expected, table.eps(r, given.bins), stitching.band, None, masked)
+        return [fine, *coarser_layers(fine, table, stitching.regions, source.chromsizes)]
 
     def _write(
-        self, stitching: Stitching, source: SequenceSource, layer: Layer, progress: bool
+        self, stitching: Stitching, source: SequenceSource, layers: list[Layer], progress: bool
     ) -> list[Path]:
+        from orca_cool.maps.coarser_levels import CoarserRows
         from orca_cool.maps.coolfile import write_mcool
         from orca_cool.maps.expected import named_view, table_path, view_path, write_expected
 
         output, sizes = Path(self.output), dict(source.chromsizes)
-        check_output(output, self.force, [table_path(output, layer.resolution), view_path(output)])
-        tables: list[Path] = []
+        beside = [table_path(output, layer.resolution) for layer in layers]
+        check_output(output, self.force, [*beside, view_path(output)])
+        fine, tables = layers[0], list[Path]()
+        coarser = CoarserRows(fine, layers[1:], output)
         total = sum(len(stretch.windows) for stretch in stitching.stretches)
         with progress_bar(progress, "window", "stitch") as report:
             done = 0
@@ -131,27 +140,34 @@ class StitchJob:
                 report(done, total)
 
             def rows(resolution: int) -> Any:
-                yield from stitching.row_blocks(layer.expected, layer.eps, tick)
-                # the last: the .mcool is renamed next, and its tables are there before it
-                view = named_view(stitching.regions, sizes)
-                how = self.mode, self.pseudo_depth
-                tables.extend(write_expected(output, [layer], sizes, view, *how))
+                if resolution == fine.resolution:
+                    blocks = stitching.row_blocks(fine.expected, fine.eps, tick)
+                    yield from coarser.watched(blocks)
+                else:
+                    yield from coarser.rows(resolution)
+                if resolution == layers[-1].resolution:
+                    # the last: the .mcool is renamed next, and its tables are there before it
+                    view = named_view(stitching.regions, sizes)
+                    how = self.mode, self.pseudo_depth
+                    tables.extend(write_expected(output, layers, sizes, view, *how))
 
             write_mcool(
                 output,
                 chromsizes=sizes,
                 assembly=self.assembly or source.name,
-                layers=[layer],
+                layers=layers,
                 row_blocks=rows,
                 pseudo_depth=self.pseudo_depth,
                 mode=self.mode,
-                metadata=self._metadata(stitching, source),
+                metadata=self._metadata(stitching, source, layers),
             )
         return [output, *tables]
 
-    def _metadata(self, stitching: Stitching, source: SequenceSource) -> dict[str, Any]:
+    def _metadata(
+        self, stitching: Stitching, source: SequenceSource, layers: list[Layer]
+    ) -> dict[str, Any]:
         """What the file says of its making."""
-        given = stitching.given
+        given, levels = stitching.given, [layer.resolution for layer in layers]
         name = self.name or re.sub(r"(\.npz|\.zarr(\.zip)?)$", "", Path(self.windows).name)
         return {
             "orca_cool": __version__,
@@ -162,15 +178,16 @@ class StitchJob:
             "genome_file": Path(self.genome).name,
             "assembly": self.assembly or source.name,
             "regions": [str(region) for region in stitching.regions],
-            "resolutions": [given.resolution],
-            "written": [given.resolution],
-            "bands": {str(given.resolution): stitching.band},
+            "resolutions": levels,
+            "written": levels,
+            "bands": {str(layer.resolution): layer.band for layer in layers},
             "strand_difference": False,
             "trans": False,
             "cell_type": self.cell_type,
             "licence": self.licence,
             "stitched": {
                 "windows": len(given.windows),
+                "resolution": given.resolution,
                 "bins": given.bins,
                 "nearest_unknown": given.near,
                 "expected": Path(self.expected).name,

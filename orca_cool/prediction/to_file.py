@@ -169,8 +169,12 @@ def predict_to_file(
         tables = [table_path(output, r) for r in sorted(settings.resolutions)]
         tables.append(view_path(output))
         # a run that was killed at its very end has left tables of its own
-        check_output(output, force, also=[] if is_work_folder(folder) else tables)
-        writer = McoolWriter(engine, plan, layers(engine, plan), output, assembly)
+        begun = is_work_folder(folder)
+        check_output(output, force, also=[] if begun else tables)
+        written = layers(engine, plan)
+        coarser = [table_path(output, x.resolution) for x in written[len(tables) - 1 :]]
+        check_output(output, force, also=[] if begun else coarser)
+        writer = McoolWriter(engine, plan, written, output, assembly)
         _check_space(output, writer.layers, plan.regions, settings)
         restart = force and not (helpers and helpers.restarted)
         work = WorkFolder(folder, plan.identity, restart=restart, shared=helpers is not None)

@@ -102,6 +102,19 @@ class Batch:
         ]
 
 
+class Sealed:
+    """A batch on its way through Lightning Fabric, which under mixed precision would turn targets
+    and expected into the smaller number type, and stops at the pieces, which it cannot copy.
+
+    Attributes
+    ----------
+    batch : what it holds.
+    """
+
+    def __init__(self, batch: Batch):
+        self.batch = batch
+
+
 @dataclass(frozen=True)
 class Failure:
     """The message of an error in a worker process. The exception itself would bring the worker's

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from orca_cool.errors import TrainingError
 from orca_cool.model.network_spec import ModuleSpec
+from orca_cool.model.registry import known
 from orca_cool.model.spec import ModelSpec
 from orca_cool.train.settings import Config, Stage
 
@@ -19,6 +20,8 @@ def check_files(config: Config) -> None:
         named |= {f"{key}.{name}": path for name, path in getattr(config, key).items()}
     for key, text in named.items():
         path = config.path(text.partition("::")[0])
+        if key == "start" and text in known():
+            continue  # a model's name
         if text and not path.exists():
             raise TrainingError(
                 f"{key} {str(path)!r} does not exist; set the key in the configuration, or give "

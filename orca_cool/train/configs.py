@@ -8,11 +8,15 @@ from orca_cool.errors import TrainingError
 from orca_cool.files import atomic_write, check_output
 from orca_cool.model.registry import DATA
 
+#: Short names, and what they stand for.
+SHORT = {"yeast": "yeast-metaphase-first"}
+
 
 def known_configs() -> dict[str, Path]:
-    """Name -> file of each configuration."""
-    paths = (DATA / "configs").glob("*.yaml")
-    return {path.stem: path for path in sorted(paths, key=lambda path: path.stem)}
+    """Name -> file of each configuration, the short names too."""
+    paths = {path.stem: path for path in (DATA / "configs").glob("*.yaml")}
+    paths |= {short: paths[name] for short, name in SHORT.items()}
+    return dict(sorted(paths.items()))
 
 
 def config_file(text: str | Path) -> tuple[Path, Path]:

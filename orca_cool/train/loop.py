@@ -17,7 +17,7 @@ from torch import Tensor
 from orca_cool.errors import TrainingError
 from orca_cool.train import checkpoint
 from orca_cool.train.average import Average, recompute_norms, share_norms
-from orca_cool.train.batch import Batch, batches
+from orca_cool.train.batch import Batch, Sealed, batches
 from orca_cool.train.dots import dot_sums
 from orca_cool.train.net import StageNet, map_sums
 from orca_cool.train.optimizer import make_optimizer, make_schedule, plain
@@ -179,7 +179,7 @@ class StageLoop:
         parts = batch.split(s.microbatch or len(batch))
         for k, part in enumerate(parts):
             with fabric.no_backward_sync(wrapped, enabled=k + 1 < len(parts)):
-                maps, logits = wrapped(part)
+                maps, logits = wrapped(Sealed(part))
                 errors = map_sums(maps, part.targets)
                 loss = torch.zeros((), device=fabric.device)
                 each = torch.zeros(len(part), device=fabric.device)
@@ -312,6 +312,8 @@ class StageLoop:
             "averaged": self.average.count,
             "groups": groups,
             "schedule": plain(self.schedule.state_dict()) if self.schedule else {},
+            # of 16-mixed, by what losses are multiplied
+            "precision": self.fabric.strategy.precision.state_dict(),
         }
         folder = self.folder / "checkpoints"
         checkpoint.write(
@@ -336,6 +338,8 @@ class StageLoop:
         checkpoint.unpack_optimizer(self.optimizer, tensors, state["groups"])
         if self.schedule:
             self.schedule.load_state_dict(state["schedule"])
+        if precision := state.get("precision"):
+            self.fabric.strategy.precision.load_state_dict(precision)
         self.step, self.best, self.stale, self.done = (
             state["step"],
             state["best"],

@@ -19,7 +19,7 @@ from orca_cool.model.decoder import Decoder
 from orca_cool.model.fast.encoder import FastEncoder
 from orca_cool.model.horizontal import encode_blocks
 from orca_cool.model.network_spec import ModuleSpec
-from orca_cool.train.batch import Batch
+from orca_cool.train.batch import Batch, Sealed
 from orca_cool.train.kept_encodings import KeptEncodings
 
 
@@ -122,14 +122,20 @@ class StageNet(nn.Module):
         self.training = mode
         return self
 
-    def forward(self, batch: Batch) -> tuple[dict[int, Tensor], Tensor | None]:
+    def forward(self, batch: Batch | Sealed) -> tuple[dict[int, Tensor], Tensor | None]:
         """Predict.
+
+        Parameters
+        ----------
+        batch : as it is, or as Fabric hands it on.
 
         Returns
         -------
         maps : by resolution, (batch, maps, bins, bins); parents are detached before they go down.
         logits : (batch, profiles, bins) before the head's sigmoid, or None.
         """
+        if isinstance(batch, Sealed):
+            batch = batch.batch
         base = self._drop(self._encode(batch))
         margin = 0 if batch.pieces is not None else self.flank // self.model.spec.base_bin
         logits = None

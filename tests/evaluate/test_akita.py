@@ -49,16 +49,20 @@ def place(tmp_path_factory):
         values[d < 2] = np.nan
         about = {"chrom": "a", "start": s * 2048, "end": (s + 448) * 2048}
         np.savez(folder / "akita" / f"{s}.npz", values=values, **about)
+    write_measured(folder / "m.cool", 0.7 * y + 0.7 * smooth_map(3, N), masked=70)
+    return folder
+
+
+def write_measured(path, truth: np.ndarray, masked: int) -> None:
+    """A balanced map whose log observed/expected is ``truth``, and a bin of it that is masked."""
     bins = cooler.binnify(pd.Series({"a": SIZE}), BIN)
     law = 1 / (1 + np.arange(N))
     bins["weight"] = np.sqrt(law[0] / (2 * law.sum() - law[0]) / 1e7)  # relative to expected
-    bins.loc[[70], "weight"] = np.nan
+    bins.loc[[masked], "weight"] = np.nan
     i, j = np.triu_indices(N)
-    truth = 0.7 * y + 0.7 * smooth_map(3, N)
     count = np.rint(1e7 * np.exp(truth[i, j]) / (1 + j - i)).astype(np.int64)
     pixels = pd.DataFrame({"bin1_id": i, "bin2_id": j, "count": count})
-    cooler.create_cooler(str(folder / "m.cool"), bins, pixels, symmetric_upper=True)
-    return folder
+    cooler.create_cooler(str(path), bins, pixels, symmetric_upper=True)
 
 
 def run(*arguments: object):
@@ -125,6 +129,64 @@ def test_what_does_not_fit_is_named(place, tmp_path):
         ((coarse, *maps[1:], "--akita", place / "akita"), "has bins of 8000 bp; 4000 are needed"),
         ((*maps, "--akita", place / "akita", "--train", "a"), "means nothing with --akita"),
         ((*maps[1:], "--akita", place / "akita"), "--akita with 1 maps"),
+    ):
+        done = run(*arguments)
+        assert done.exit_code == 2, (arguments, done.output)
+        assert message in done.stderr, done.stderr
+
+
+def test_the_difference_of_two_cell_types(place, tmp_path):
+    """Predicted differences are of maps without their means, the measured one has its taken off."""
+    y = smooth_map(11, N)
+    np.savez(tmp_path / "ours.npz", chrom="a", start=0, end=N * BIN, values=y)
+    oc.stitch_windows(
+        tmp_path / "ours.npz",
+        tmp_path / "ours.mcool",
+        genome=place / "g.fa",
+        expected="inverse-distance",
+        progress=False,
+    )
+    (tmp_path / "akita").mkdir()
+    for s in STARTS:
+        about = {"chrom": "a", "start": s * 2048, "end": (s + 448) * 2048}
+        np.savez(tmp_path / "akita" / f"{s}.npz", values=smooth_map(12, 448), **about)
+    write_measured(tmp_path / "m.cool", 0.7 * y + 0.7 * smooth_map(13, N), masked=110)
+    sides = (place, tmp_path)
+    maps = [side / name for name in ("ours.mcool", "m.cool") for side in sides]
+    akita = [word for side in sides for word in ("--akita", side / "akita")]
+    words = ("--chrom", "a", "--cutoff", 0, "--difference")
+    done = run(*maps, *akita, *words, "--json", "-o", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    result = json.loads(done.stdout)
+    assert result["provenance"]["way"] == "akita-difference"
+    d = np.abs(np.subtract.outer(np.arange(N), np.arange(N)))
+    assert len(result["windows"]) == 3
+    for s, found in zip(STARTS, result["windows"]):
+        first = round((s + 224) * 2048 / BIN) - 125
+        cut = slice(first, first + 250)
+        x, a, t = [], [], []
+        for side in sides:
+            layer, _ = read_layer(f"{side}/ours.mcool::resolutions/{BIN}")
+            observed = cooler.Cooler(str(side / "m.cool")).matrix(balance=True).fetch("a")
+            target = np.log((observed + layer.eps) / (layer.by_distance(N)[d] + layer.eps))
+            ours = read_log_ratio(f"{side}/ours.mcool::resolutions/{BIN}", "a")
+            with np.load(side / "akita" / f"{s}.npz") as file:
+                a.append(without_means(file["values"].astype(float)))
+            x.append(without_means(in_form(ours[cut, cut])))
+            t.append(in_form(target[cut, cut]))
+        x, a, t = x[0] - x[1], a[0] - a[1], without_means(t[0] - t[1])
+        known = np.isfinite(x) & np.isfinite(a) & np.isfinite(t)
+        assert found["ours"] == pytest.approx(np.corrcoef(x[known], t[known])[0, 1], abs=1e-4)
+        assert found["akita"] == pytest.approx(np.corrcoef(a[known], t[known])[0, 1], abs=1e-4)
+        assert found["ours"] > 0.5 > found["akita"]
+    table = run(*maps, *akita, *words).stdout.splitlines()
+    assert table[-1] == "published, H1-ESC - HFF, mean: Akita 0.133, Orca 0.349"
+    (tmp_path / "akita" / f"{STARTS[1]}.npz").unlink()
+    for arguments, message in (
+        ((*maps, *akita, *words), r"akita' have none at a:122,880-1,040,384; of both cell types"),
+        ((*maps, *akita[:2], *words), "with --difference it is given twice, of A and of B"),
+        ((*maps[:2], *akita, *words), "--difference of 2 maps: two predictions"),
+        ((*maps[::2], *akita, *words[:-1]), "it is given once; of the difference of two"),
     ):
         done = run(*arguments)
         assert done.exit_code == 2, (arguments, done.output)
