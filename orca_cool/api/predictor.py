@@ -185,6 +185,9 @@ class Predictor(MapPredictor):
         shifts: Sequence[int] = (),
         strict: bool = False,
         stop_below: float | None = None,
+        null: int = 0,
+        seed: int = 0,
+        genes: str | os.PathLike[str] | None = None,
     ) -> Iterator[dict[str, Any]]:
         """Scores of variants, one by one, as rows of the table of ``orca-cool variants``.
 
@@ -197,6 +200,8 @@ class Predictor(MapPredictor):
         strict : a variant that cannot be scored is an error, not a row with the reason.
         stop_below : finer levels are left out where no pixel's log observed/expected changes by so
             much at the coarsest (docs/edits.md); None: none are.
+        null : matched places of each variant, among whose scores its own are told
+            (docs/numbers.md). seed : of the places. genes : whose distance is matched, too.
 
         Yields
         ------
@@ -207,9 +212,12 @@ class Predictor(MapPredictor):
         EditError, ModelError
         """
         from orca_cool.effects.align import Reference
+        from orca_cool.effects.null import rows_with_null
         from orca_cool.effects.scores import Choices
         from orca_cool.effects.variant_rows import Scoring, iter_rows
+        from orca_cool.genome.nearest import GeneDistances
         from orca_cool.variants import read_variants
+        from orca_cool.variants.matched import MatchedPlaces
 
         source = self.genome.source
         if isinstance(variants, str | os.PathLike):
@@ -222,7 +230,19 @@ class Predictor(MapPredictor):
         choices = Choices(loops=known)
         scoring = Scoring(levels, choices, tuple(shifts), strict=strict, stop_below=stop_below)
         engine = self._opened.new_engine(source, fine_bytes=MANY_EDITS)
-        for found in iter_rows(Reference(engine, chosen), variants, scoring):
+        reference = Reference(engine, chosen)
+        if not null:
+            for found in iter_rows(reference, variants, scoring):
+                yield from found.rows
+            return
+        places = MatchedPlaces(
+            source,
+            null,
+            seed=seed,
+            margin=self.model.spec.window(chosen.resolutions[0]) // 2,
+            genes=None if genes is None else GeneDistances(Path(genes), source),
+        )
+        for found in rows_with_null(reference, variants, scoring, places):
             yield from found.rows
 
     def score_variants(
@@ -245,9 +265,11 @@ class Predictor(MapPredictor):
         """
         import pandas as pd
 
+        from orca_cool.effects.null import COLUMNS_WITH_NULL
         from orca_cool.effects.variant_rows import COLUMNS
 
-        return pd.DataFrame(self.iter_scores(variants, **options), columns=list(COLUMNS))
+        columns = COLUMNS_WITH_NULL if options.get("null") else COLUMNS
+        return pd.DataFrame(self.iter_scores(variants, **options), columns=list(columns))
 
     def to_mcool(
         self, output: str | os.PathLike[str], regions: Sequence[str] = (), **options: Any

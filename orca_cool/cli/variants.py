@@ -80,6 +80,21 @@ def _remains(params: dict[str, Any]) -> str | None:
     help="Leave out a variant's finer levels where no pixel's ln(observed/expected) changes by X "
     "or more at the coarsest [default: all levels].",
 )
+@click.option(
+    "--null",
+    default=0,
+    metavar="N",
+    type=click.IntRange(min=0),
+    help="Also score N matched places of each variant (same kind, size, class of chromosome, G+C), "
+    "and tell each score's percentile and z among theirs (docs/numbers.md). Takes N + 1 times as "
+    "long.",
+)
+@click.option("--seed", default=0, show_default=True, help="With --null: of the places drawn.")
+@click.option(
+    "--genes",
+    type=click.Path(),
+    help="With --null: genes (GTF, GFF3, BED), whose distance is matched, too.",
+)
 @workers_options("variants", NEEDS)
 @dry_run_option
 @json_option

@@ -63,6 +63,8 @@ class Scoring:
     strict : the first variant that cannot be scored is an error.
     stop_below : finer levels are left out where no pixel's log observed/expected changes by so much
         at the coarsest (:mod:`orca_cool.effects.stop_below`); None: none are.
+    store : windows of edited genomes are added to the window store, too: they will be asked for
+        again.
     """
 
     resolutions: tuple[int, ...]
@@ -71,6 +73,7 @@ class Scoring:
     maps: Path | None = None
     strict: bool = False
     stop_below: float | None = None
+    store: bool = False
 
 
 @dataclass(frozen=True)
@@ -177,7 +180,14 @@ def _compared(
         )
         return [[one] for one in found]
     by_shift = [
-        compare(reference, genomes, footprints=footprints, shift=shift, keep=scoring.resolutions)
+        compare(
+            reference,
+            genomes,
+            footprints=footprints,
+            shift=shift,
+            keep=scoring.resolutions,
+            store=scoring.store,
+        )
         for shift in (0, *scoring.shifts)
     ]
     return zip(*by_shift, strict=True)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from orca_cool.errors import EditError, ModelError, OutputError, RegionError
 from orca_cool.files import check_output, sha256
 from orca_cool.genome.loops import read_loops
+from orca_cool.genome.nearest import GeneDistances
 from orca_cool.genome.regions import parse_length
 from orca_cool.genome.source import SequenceSource
 from orca_cool.locks import holding
@@ -23,6 +24,7 @@ from orca_cool.prediction.progress import progress_bar
 from orca_cool.prediction.shared_job import PiecewiseJob, silent
 from orca_cool.profile import stage
 from orca_cool.variants import Variant, of_changes, parse_edits, read_variants
+from orca_cool.variants.matched import MatchedPlaces
 
 if TYPE_CHECKING:
     from orca_cool.effects.align import Reference
@@ -54,6 +56,9 @@ class VariantsJob(PiecewiseJob):
     strict : a variant that cannot be scored is an error, not a row with the reason.
     stop_below : a variant's finer levels are left out where no pixel's log observed/expected
         changes by so much at the coarsest; None: none are.
+    null : matched places of each variant that are scored, too, among whose scores each of its own
+        is told by percentile and z (:mod:`orca_cool.variants.matched`); 0: none.
+    seed : of the matched places. genes : GTF, GFF3 or BED of genes, whose distance is matched, too.
     force : replace the output, and start anew.
     """
 
@@ -67,6 +72,9 @@ class VariantsJob(PiecewiseJob):
     shifts: str = ""
     strict: bool = False
     stop_below: float | None = None
+    null: int = 0
+    seed: int = 0
+    genes: str | None = None
     force: bool = False
 
     def check(self) -> None:
@@ -90,13 +98,29 @@ class VariantsJob(PiecewiseJob):
             )
         if self.stop_below is not None and not self.stop_below > 0:
             raise EditError(f"--stop-below {self.stop_below:g} is not a number above 0")
+        self._check_null()
         self.chosen(self.spec)
+
+    def _check_null(self) -> None:
+        if self.null < 0 or self.seed < 0:
+            name = "null" if self.null < 0 else "seed"
+            raise EditError(f"--{name} {getattr(self, name)} is less than 0")
+        if self.null and self.stop_below is not None:
+            raise EditError(
+                f"--null {self.null} and --stop-below {self.stop_below:g}: scores are held against "
+                f"those of levels that are all predicted; leave one out"
+            )
+        if not self.null and (self.genes is not None or self.seed):
+            given = f"--seed {self.seed}" if self.genes is None else f"--genes {self.genes!r}"
+            raise EditError(f"{given} is about matched places; it needs --null N")
 
     def check_inputs(self) -> None:
         """Raise what the model's header, the genome and the loops tell, before torch is loaded."""
         super().check_inputs()
         if self.loops:
             read_loops(self.loops, self.source.chromsizes)
+        if self.genes:
+            GeneDistances(self.genes, self.source)
 
     def _shifts(self) -> tuple[int, ...]:
         found = []
@@ -150,7 +174,7 @@ class VariantsJob(PiecewiseJob):
     @property
     def files(self) -> dict[str, str | None]:
         """The files that are read beside model and genome, by field."""
-        return {"variants": self.variants, "loops": self.loops}
+        return {"variants": self.variants, "loops": self.loops, "genes": self.genes}
 
     @staticmethod
     def option_of(name: str) -> str:
@@ -212,9 +236,11 @@ class VariantsJob(PiecewiseJob):
                 f"approximate numbers: {', '.join(map(str, approximate))} (run `orca-cool predict` "
                 f"with them to see by how much)"
             )
-        told: dict[str, Any] = {"identity": self._identity(opened), "share": share}
+        null = self._null(opened, reference.module)
+        told: dict[str, Any] = {"identity": self._identity(opened), "share": share, "null": null}
         name, shown = f"{opened.spec.name} {reference.module.name}", progress and not share.rank
-        with progress_bar(shown, "variant", name, reference.engine) as bar:
+        unit = "variant" if null is None else "place"
+        with progress_bar(shown, unit, name, reference.engine) as bar:
             told["progress"] = bar
             if self.output == STANDARD:
                 return stream_table(reference, found, sys.stdout, scoring, **told)
@@ -226,7 +252,18 @@ class VariantsJob(PiecewiseJob):
 
         reference, found, scoring = self._prepared(opened)
         settings = settings_of(reference, scoring, self._identity(opened), share)
-        return VariantsWork(reference, found, scoring, settings)
+        null = self._null(opened, reference.module)
+        return VariantsWork(reference, found, scoring, settings, null=null)
+
+    def _null(self, opened: Opened, module: ModuleSpec) -> MatchedPlaces | None:
+        """What draws matched places, None if none are asked for."""
+        if not self.null:
+            return None
+        genes = None if self.genes is None else GeneDistances(self.genes, opened.reference)
+        margin = opened.spec.window(module.resolutions[0]) // 2
+        return MatchedPlaces(
+            opened.reference, self.null, seed=self.seed, margin=margin, genes=genes
+        )
 
     def _prepared(self, opened: Opened) -> tuple[Reference, list[Variant], Scoring]:
         """The reference, the variants, and how they are scored."""
@@ -255,7 +292,9 @@ class VariantsJob(PiecewiseJob):
         module, levels = self.chosen(opened.spec)
         scoring = self._scoring(levels, opened)
         engine = opened.new_engine(opened.reference, fine_bytes=MANY_EDITS)
-        return estimate_variants(engine, module, found, scoring)
+        null = self._null(opened, module)
+        places = [] if null is None else [p for variant in found for p in null.of(variant)]
+        return estimate_variants(engine, module, found, scoring, places)
 
     def _scoring(self, levels: tuple[int, ...], opened: Opened) -> Scoring:
         from orca_cool.effects.scores import Choices
@@ -268,7 +307,7 @@ class VariantsJob(PiecewiseJob):
         choices = Choices(loops=loops)
         return Scoring(levels, choices, self._shifts(), maps, self.strict, self.stop_below)
 
-    def _identity(self, opened: Opened) -> dict[str, str | None]:
+    def _identity(self, opened: Opened) -> dict[str, Any]:
         """What tells this table from another, beside model and settings."""
         path = self.variants
         if path in (None, STANDARD):
@@ -282,4 +321,14 @@ class VariantsJob(PiecewiseJob):
             "assembly": opened.assembly,
             "loops": None if self.loops is None else Path(self.loops).name,
             "chromsizes_sha256": hashlib.sha256(sizes).hexdigest(),
+            **self._null_identity(),
         }
+
+    def _null_identity(self) -> dict[str, Any]:
+        """What matched places depend on; nothing where there are none."""
+        if not self.null:
+            return {}
+        told: dict[str, Any] = {"null": self.null, "seed": self.seed}
+        if self.genes is not None:
+            told |= {"genes": Path(self.genes).name, "genes_sha256": sha256(self.genes)}
+        return told
