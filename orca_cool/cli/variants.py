@@ -24,6 +24,7 @@ from orca_cool.cli.options import (
 from orca_cool.cli.profiling import profile_option
 from orca_cool.cli.unfinished import unfinished_folder
 from orca_cool.cli.workers import NEEDS, quieten_dask, workers_options
+from orca_cool.effects import GENOTYPES
 from orca_cool.prediction.parallel import only_helps
 
 #: Exit code where a table is written, and no variant in it has scores.
@@ -79,6 +80,14 @@ def _remains(params: dict[str, Any]) -> str | None:
     metavar="X",
     help="Leave out a variant's finer levels where no pixel's ln(observed/expected) changes by X "
     "or more at the coarsest [default: all levels].",
+)
+@click.option(
+    "--genotype",
+    default=GENOTYPES[0],
+    show_default=True,
+    type=click.Choice(GENOTYPES),
+    help="het: one haplotype has the variant, and the mean of both haplotypes' contacts is scored; "
+    "insulation and boundaries only of variants that move no sequence (docs/numbers.md).",
 )
 @click.option(
     "--null",

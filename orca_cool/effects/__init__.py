@@ -8,6 +8,9 @@ from pathlib import Path
 #: copies, or the first of them.
 COPIES = ("mean", "first")
 
+#: Which haplotypes have a change whose scores are taken: both, or one of two.
+GENOTYPES = ("hom", "het")
+
 
 def companion_path(output: Path, kind: str) -> Path:
     """``out.mcool`` -> ``out.<kind>.mcool``."""

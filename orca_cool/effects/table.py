@@ -19,6 +19,7 @@ from typing import Any, Protocol, TextIO
 import numpy as np
 
 from orca_cool import __version__
+from orca_cool.effects import GENOTYPES
 from orca_cool.effects.align import Reference
 from orca_cool.effects.null import COLUMNS_WITH_NULL, place_lines, with_null
 from orca_cool.effects.scores import SCORES
@@ -304,6 +305,7 @@ def settings_of(
         "shifts": list(scoring.shifts),
         "maps": None if scoring.maps is None else str(scoring.maps),
         **({} if scoring.stop_below is None else {"stop_below": scoring.stop_below}),
+        **({} if scoring.genotype == GENOTYPES[0] else {"genotype": scoring.genotype}),
         **(share.numerics or engine.numerics),
         **identity,
     }

@@ -9,7 +9,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from orca_cool.effects import GENOTYPES
 from orca_cool.effects.align import Comparison, Reference, compare
+from orca_cool.effects.heterozygous import score_heterozygous
 from orca_cool.effects.maps_file import save_maps
 from orca_cool.effects.scores import SCORES, Choices, average, score
 from orca_cool.effects.sites import sites
@@ -63,6 +65,8 @@ class Scoring:
     strict : the first variant that cannot be scored is an error.
     stop_below : finer levels are left out where no pixel's log observed/expected changes by so much
         at the coarsest (:mod:`orca_cool.effects.stop_below`); None: none are.
+    genotype : one of :data:`orca_cool.effects.GENOTYPES`; of "het" scores are those of the
+        mean of both haplotypes (:mod:`orca_cool.effects.heterozygous`).
     store : windows of edited genomes are added to the window store, too: they will be asked for
         again.
     """
@@ -73,6 +77,7 @@ class Scoring:
     maps: Path | None = None
     strict: bool = False
     stop_below: float | None = None
+    genotype: str = GENOTYPES[0]
     store: bool = False
 
 
@@ -212,7 +217,8 @@ def _scored(
             )
             rows.append(_row(variant, module, same[0], {}, why))
             continue
-        scores = average([score(c, scoring.choices) for c in same])
+        taken = score if scoring.genotype == GENOTYPES[0] else score_heterozygous
+        scores = average([taken(c, scoring.choices) for c in same])
         rows.append(_row(variant, module, same[0], scores, status))
     return VariantRows(rows, "ok")
 

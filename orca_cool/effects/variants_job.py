@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orca_cool.effects import GENOTYPES
 from orca_cool.errors import EditError, ModelError, OutputError, RegionError
 from orca_cool.files import check_output, sha256
 from orca_cool.genome.loops import read_loops
@@ -56,6 +57,8 @@ class VariantsJob(PiecewiseJob):
     strict : a variant that cannot be scored is an error, not a row with the reason.
     stop_below : a variant's finer levels are left out where no pixel's log observed/expected
         changes by so much at the coarsest; None: none are.
+    genotype : "hom", scores of a genome that has the change on both haplotypes; "het", of the mean
+        of one with it and one without (:mod:`orca_cool.effects.heterozygous`).
     null : matched places of each variant that are scored, too, among whose scores each of its own
         is told by percentile and z (:mod:`orca_cool.variants.matched`); 0: none.
     seed : of the matched places. genes : GTF, GFF3 or BED of genes, whose distance is matched, too.
@@ -72,6 +75,7 @@ class VariantsJob(PiecewiseJob):
     shifts: str = ""
     strict: bool = False
     stop_below: float | None = None
+    genotype: str = "hom"
     null: int = 0
     seed: int = 0
     genes: str | None = None
@@ -98,6 +102,8 @@ class VariantsJob(PiecewiseJob):
             )
         if self.stop_below is not None and not self.stop_below > 0:
             raise EditError(f"--stop-below {self.stop_below:g} is not a number above 0")
+        if self.genotype not in GENOTYPES:
+            raise EditError(f"--genotype {self.genotype!r} is not known; use hom or het")
         self._check_null()
         self.chosen(self.spec)
 
@@ -305,7 +311,15 @@ class VariantsJob(PiecewiseJob):
             loops = read_loops(self.loops, opened.reference.chromsizes)
         maps = None if self.maps is None else Path(self.maps)
         choices = Choices(loops=loops)
-        return Scoring(levels, choices, self._shifts(), maps, self.strict, self.stop_below)
+        return Scoring(
+            levels,
+            choices,
+            self._shifts(),
+            maps,
+            self.strict,
+            self.stop_below,
+            genotype=self.genotype,
+        )
 
     def _identity(self, opened: Opened) -> dict[str, Any]:
         """What tells this table from another, beside model and settings."""
