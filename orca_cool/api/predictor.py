@@ -250,8 +250,7 @@ class Predictor(MapPredictor):
         """
         import pandas as pd
 
-        from orca_cool.effects.null import COLUMNS_WITH_NULL
-        from orca_cool.effects.variant_rows import COLUMNS
+        from orca_cool.effects.table_columns import COLUMNS, COLUMNS_WITH_NULL
 
         columns = COLUMNS_WITH_NULL if options.get("null") else COLUMNS
         return pd.DataFrame(self.iter_scores(variants, **options), columns=list(columns))

@@ -16,79 +16,16 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
-import numpy as np
-
 from orca_cool.effects.align import Reference
+from orca_cool.effects.percentiles import percentile, z_score
 from orca_cool.effects.scores import SCORES
-from orca_cool.effects.variant_rows import ABOUT, COLUMNS, Scoring, VariantRows, iter_rows
+from orca_cool.effects.table_columns import ABOUT, COLUMNS, NULL_COLUMNS, RANKED
+from orca_cool.effects.variant_rows import Scoring, VariantRows, iter_rows
 from orca_cool.variants import Variant
 from orca_cool.variants.matched import MatchedPlaces
 
-#: Columns of numbers that are no scores, but count what scores are taken of.
-COUNTS = ("pixels", "loops")
-
-#: Scores that are told among those of matched places.
-RANKED = tuple(name for name in SCORES if name not in COUNTS)
-
-#: Columns that are added before "status".
-NULL_COLUMNS = (
-    "null_places",
-    *(f"{name}_{what}" for name in RANKED for what in ("percentile", "z")),
-)
-
-#: Columns of a table with a null.
-COLUMNS_WITH_NULL = (*COLUMNS[:-1], *NULL_COLUMNS, COLUMNS[-1])
-
 #: (resolution, number of the site) of a row -> scores of the matched places there, by name.
 Scores = Mapping[tuple[str, int], Mapping[str, Sequence[float]]]
-
-
-def percentile(value: float, null: Sequence[float] | np.ndarray) -> float:
-    """The share, in percent, of the numbers of a null that lie below a value; those that equal it
-    count half.
-
-    Parameters
-    ----------
-    null : NaN among them do not count.
-
-    Returns
-    -------
-    NaN if the value is NaN, or nothing is left of the null. The same as
-    ``scipy.stats.percentileofscore(null, value, kind="mean")``.
-
-    Examples
-    --------
-    >>> percentile(3.0, [1.0, 2.0, 3.0, 4.0])
-    62.5
-    """
-    known = np.asarray(null, dtype=float)
-    known = known[np.isfinite(known)]
-    if not len(known) or math.isnan(value):
-        return float("nan")
-    return float(100 * (np.sum(known < value) + 0.5 * np.sum(known == value)) / len(known))
-
-
-def z_score(value: float, null: Sequence[float] | np.ndarray) -> float:
-    """How many standard deviations (with n - 1) a value lies above the mean of a null.
-
-    Parameters
-    ----------
-    null : NaN among them do not count.
-
-    Returns
-    -------
-    NaN if the value is NaN, or the null has fewer than two numbers, or all of them are the same.
-
-    Examples
-    --------
-    >>> z_score(3.0, [0.0, 1.0, 2.0])
-    2.0
-    """
-    known = np.asarray(null, dtype=float)
-    known = known[np.isfinite(known)]
-    if len(known) < 2 or math.isnan(value) or known.min() == known.max():
-        return float("nan")
-    return float((value - known.mean()) / known.std(ddof=1))
 
 
 def null_values(row: Mapping[str, Any], site: int, places: int, scores: Scores) -> dict[str, Any]:
@@ -181,7 +118,7 @@ def status_with_null(status: str, places: int, wanted: int) -> str:
 
 
 def with_null(rows: Iterable[str], places: Iterable[str], wanted: int) -> Iterator[str]:
-    """Lines of the table from those that are kept.
+    """Rows of variants with the columns of a null, as lines behind the numbers of their variants.
 
     Parameters
     ----------
@@ -196,7 +133,7 @@ def with_null(rows: Iterable[str], places: Iterable[str], wanted: int) -> Iterat
         if ahead is not None and ahead[0] == number:
             found = _read(ahead[1])
             ahead = next(of_places, None)
-        yield from _lines(list(some), *found, wanted)
+        yield from (f"{number}\t{line}" for line in _lines(list(some), *found, wanted))
 
 
 def _lines(lines: Sequence[str], count: int, scores: Scores, wanted: int) -> Iterator[str]:

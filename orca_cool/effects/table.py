@@ -12,7 +12,7 @@ import dataclasses
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
@@ -21,10 +21,13 @@ import numpy as np
 from orca_cool import __version__
 from orca_cool.effects import GENOTYPES
 from orca_cool.effects.align import Reference
-from orca_cool.effects.null import COLUMNS_WITH_NULL, place_lines, with_null
+from orca_cool.effects.null import place_lines, with_null
 from orca_cool.effects.scores import SCORES
-from orca_cool.effects.unfinished_table import Fold, LinesFrom, Scored, Summary, UnfinishedTable
-from orca_cool.effects.variant_rows import ABOUT, COLUMNS, Scoring, batch_rows, batch_size
+from orca_cool.effects.summary import summarised, summary_columns
+from orca_cool.effects.table_columns import ABOUT, COLUMNS, COLUMNS_WITH_NULL
+from orca_cool.effects.table_forms import Form
+from orca_cool.effects.unfinished_table import LinesFrom, Scored, Summary, UnfinishedTable
+from orca_cool.effects.variant_rows import Scoring, batch_rows, batch_size
 from orca_cool.errors import EditError, OutputError
 from orca_cool.files import check_output
 from orca_cool.locks import locked_outputs
@@ -42,9 +45,9 @@ FORMAT_VERSION = 2
 Progress = Callable[[int, int], None]
 
 
-def header_of(null: MatchedPlaces | None = None) -> str:
-    """The first line of a table."""
-    return "\t".join(COLUMNS if null is None else COLUMNS_WITH_NULL) + "\n"
+def columns_of(null: MatchedPlaces | None = None) -> tuple[str, ...]:
+    """Columns of a table of all rows."""
+    return COLUMNS if null is None else COLUMNS_WITH_NULL
 
 
 class Sink(Protocol):
@@ -72,12 +75,14 @@ class Stream:
 
     Parameters
     ----------
-    header : its first line. fold : makes its lines of those that are found, when all are there;
-        None: they are its lines, and are written as they come.
+    header : its first line. text : makes all its lines of those that are found, when all are
+        there; None: they are its lines, and are written as they come.
     """
 
-    def __init__(self, out: TextIO, header: str, fold: Fold | None = None):
-        self.out, self.header, self.fold = out, header, fold
+    def __init__(
+        self, out: TextIO, header: str, text: Callable[[LinesFrom], Iterable[str]] | None = None
+    ):
+        self.out, self.header, self.text = out, header, text
         self.mute, self.next = False, 0
         self.statuses: Counter[str] = Counter()
         self._waiting: dict[int, Sequence[Scored]] = {}
@@ -85,7 +90,8 @@ class Stream:
 
     def begin(self, batch: int, sizes: Sequence[int]) -> None:
         """Write the header."""
-        self.out.write(self.header)
+        if self.text is None:
+            self.out.write(self.header)
 
     def begin_beside(self, rank: int) -> None:
         """Of several ranks the first one writes."""
@@ -99,7 +105,7 @@ class Stream:
         while (ready := self._waiting.pop(self.next, None)) is not None:
             self.next += len(ready)
             self.statuses.update(one.status for one in ready if one.status is not None)
-            if self.fold is not None:
+            if self.text is not None:
                 self._texts += [one.text for one in ready]
                 continue
             self.out.write("".join(one.text for one in ready))
@@ -110,8 +116,8 @@ class Stream:
 
     def finish(self) -> Summary:
         """Write what could not be written before all was there."""
-        if self.fold is not None and not self.mute:
-            self.out.writelines(self.fold(self._lines))
+        if self.text is not None and not self.mute:
+            self.out.writelines(self.text(self._lines))
             self.out.flush()
         return Summary.of(self.statuses)
 
@@ -129,6 +135,7 @@ class VariantsWork:
         that only scores.
     null : draws matched places, which are scored, too: item ``k * null.number + i`` of a second
         group is place i of variant k.
+    numbered : lines of the variants are kept behind their numbers.
     """
 
     def __init__(
@@ -139,9 +146,10 @@ class VariantsWork:
         settings: dict[str, Any],
         sink: Sink | None = None,
         null: MatchedPlaces | None = None,
+        numbered: bool = False,
     ):
         self.reference, self.variants, self.scoring = reference, variants, scoring
-        self.null = null
+        self.null, self.numbered = null, numbered
         # each process has its own name for the folder of matrices
         self.settings = {k: v for k, v in settings.items() if k != "maps"}
         self.sink = sink
@@ -169,11 +177,7 @@ class VariantsWork:
             return self._score_places(numbers)
         some = self.variants[numbers.start : numbers.stop]
         found = batch_rows(self.reference, some, numbers.start, self.scoring)
-        before = ["" if self.null is None else f"{number}\t" for number in numbers]
-        return [
-            Scored("".join(start + row_text(row) for row in one.rows), one.status)
-            for start, one in zip(before, found)
-        ]
+        return [Scored("".join(map(row_text, one.rows)), one.status) for one in found]
 
     def _score_places(self, numbers: range) -> list[Scored]:
         assert self.null is not None
@@ -198,12 +202,14 @@ class VariantsWork:
             for k in numbers
         ]
 
-    def fold(self, lines: LinesFrom) -> Iterator[str]:
-        """Lines of the table with what is said of matched places, from those that are kept."""
-        assert self.null is not None
-        return with_null(
-            lines(0, self.sizes[0]), lines(self.sizes[0], self.total), self.null.number
-        )
+    def lines(self, kept: LinesFrom) -> Iterable[str]:
+        """Lines of the table behind the numbers of their variants, with what is said of matched
+        places, from those that are kept.
+        """
+        own = kept(0, self.sizes[0])
+        if self.null is None:
+            return own
+        return with_null(own, kept(self.sizes[0], self.total), self.null.number)
 
     def begin(self, batch: int) -> list[bool]:
         """Which variants are done."""
@@ -227,12 +233,21 @@ class VariantsWork:
     def take(self, piece: Piece, found: Sequence[Scored]) -> None:
         """As of any work."""
         if self.sink is not None:
-            self.sink.take(self._first(piece), found)
+            self.sink.take(self._first(piece), self._numbered(piece, found))
 
     def keep(self, piece: Piece, found: Sequence[Scored]) -> None:
         """As of any work."""
         if self.sink is not None:
-            self.sink.keep(self._first(piece), found)
+            self.sink.keep(self._first(piece), self._numbered(piece, found))
+
+    def _numbered(self, piece: Piece, found: Sequence[Scored]) -> Sequence[Scored]:
+        """As they are kept."""
+        if not self.numbered or piece[0]:
+            return found
+        return [
+            Scored(re.sub("^", f"{number}\t", one.text.rstrip("\n"), flags=re.M) + "\n", one.status)
+            for number, one in zip(piece[1], found)
+        ]
 
 
 def write_table(
@@ -246,6 +261,7 @@ def write_table(
     progress: Progress | None = None,
     share: Alone = ALONE,
     null: MatchedPlaces | None = None,
+    form: Form | None = None,
 ) -> Summary:
     """Score variants against the reference, and write a table, tab-separated, with a header.
 
@@ -258,6 +274,7 @@ def write_table(
     share : who scores the variants; the first of them writes the table.
     null : draws matched places, among whose scores each variant's are told
         (:mod:`orca_cool.effects.null`).
+    form : how the table is written; None: a TSV of all rows.
 
     Returns
     -------
@@ -267,25 +284,51 @@ def write_table(
     ------
     OutputError, EditError
     """
-    output = Path(output)
+    output, form = Path(output), form or Form(str(output))
     settings = settings_of(reference, scoring, identity, share)
     lock = contextlib.nullcontext() if share.rank else locked_outputs(output)
+    numbered = null is not None or not form.is_plain
     try:
         with lock:
             check_output(output, force)
             if scoring.maps is not None:
                 scoring.maps.mkdir(parents=True, exist_ok=True)
-            table = UnfinishedTable(output, settings, restart=force and not share.restarted)
-            work = VariantsWork(reference, variants, scoring, settings, table, null)
+            kept = settings | form.settings
+            table = UnfinishedTable(output, kept, restart=force and not share.restarted)
+            work = VariantsWork(reference, variants, scoring, settings, table, null, numbered)
             run_shared(work, share, progress or (lambda done, total: None))
-            fold = None if null is None else work.fold
-            summary: Summary = share.agree(lambda: table.finish(header_of(null), fold))
+            columns = columns_of(null)
+
+            def put(lines: LinesFrom, path: Path) -> None:
+                form.write(reported(work, form, lines, kept), columns, path)
+
+            header = "\t".join(columns) + "\n"
+            summary: Summary = share.agree(lambda: table.finish(header, put if numbered else None))
             return summary
     except OSError as error:
         raise OutputError(
             f"cannot write {output}: {error.strerror or error}; free some space and repeat the "
             f"command to go on"
         ) from error
+
+
+def reported(
+    work: VariantsWork, form: Form, kept: LinesFrom, settings: dict[str, Any]
+) -> Iterable[str]:
+    """Lines of the table behind the numbers of their variants; the report is written, if one is
+    asked for.
+    """
+    lines = work.lines(kept)
+    if form.html is None:
+        return lines
+    from orca_cool.effects.html_report import pictures_of, write_report
+
+    lines, columns = list(lines), columns_of(work.null)
+    names = summary_columns(columns)
+    rows = [dict(zip(names, row)) for row in summarised(lines, columns, form.rank_by)]
+    pictures = pictures_of(work.reference, work.variants, rows)
+    write_report(Path(form.html), rows, settings, pictures, form.rank_by)
+    return lines
 
 
 def settings_of(
@@ -321,13 +364,20 @@ def stream_table(
     progress: Progress | None = None,
     share: Alone = ALONE,
     null: MatchedPlaces | None = None,
+    form: Form | None = None,
 ) -> Summary:
-    """The same table, row by row to a text stream (with a null when all is there); what is
-    interrupted begins anew.
+    """The same table, row by row to a text stream (with a null, or another form, when all is
+    there); what is interrupted begins anew.
     """
-    settings = settings_of(reference, scoring, identity, share)
-    work = VariantsWork(reference, variants, scoring, settings, None, null)
-    stream = Stream(out, header_of(null), None if null is None else work.fold)
+    form = form or Form("-")
+    numbered = null is not None or not form.is_plain
+    settings, columns = settings_of(reference, scoring, identity, share), columns_of(null)
+    work = VariantsWork(reference, variants, scoring, settings, None, null, numbered)
+
+    def text(kept: LinesFrom) -> Iterable[str]:
+        return form.text(reported(work, form, kept, settings | form.settings), columns)
+
+    stream = Stream(out, "\t".join(columns) + "\n", text if numbered else None)
     work.sink = stream
     run_shared(work, share, progress or (lambda done, total: None))
     summary: Summary = share.agree(stream.finish)

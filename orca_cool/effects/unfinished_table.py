@@ -38,8 +38,8 @@ log = logging.getLogger(__name__)
 
 #: Lines that are kept of the items from one number up to another.
 LinesFrom = Callable[[int, int], Iterable[str]]
-#: Makes the lines of a table of those that are kept.
-Fold = Callable[[LinesFrom], Iterable[str]]
+#: Writes a table, made of lines that are kept, to a file.
+Put = Callable[[LinesFrom, Path], None]
 
 
 @dataclass(frozen=True)
@@ -256,12 +256,14 @@ class UnfinishedTable:
         return at
 
     @staged("writing")
-    def finish(self, header: str, fold: Fold | None = None) -> Summary:
+    def finish(self, header: str, put: Put | None = None) -> Summary:
         """Put the table in its place.
 
         Parameters
         ----------
-        fold : makes the lines of the table of those that are kept; None: they are its lines.
+        header : its first line.
+        put : writes the table, from the lines that are kept, to the file that it is given; None:
+            they are its lines.
         """
         entries = [self.blocks[first] for first in sorted(self.blocks)]
         statuses: Counter[str] = Counter()
@@ -271,12 +273,13 @@ class UnfinishedTable:
         beside = self.output.with_name(self.output.name + ".json")
         about = self.settings | {"scored": summary.scored, "unscored": summary.unscored}
         with atomic_path(self.output) as temporary:
-            with open(self.rows, "a+b") as rows, open(temporary, "wb") as stream:
-                stream.write(header.encode())
-                if fold is None:
-                    stream.writelines(self._blocks_in(entries, rows))
+            with open(self.rows, "a+b") as rows:
+                if put is not None:
+                    put(self._lines_from(rows), temporary)
                 else:
-                    stream.writelines(map(str.encode, fold(self._lines_from(rows))))
+                    with open(temporary, "wb") as stream:
+                        stream.write(header.encode())
+                        stream.writelines(self._blocks_in(entries, rows))
             atomic_write(beside, json.dumps(about, indent=1) + "\n")
         self.run.remove()
         return summary

@@ -24,29 +24,6 @@ from orca_cool.prediction.engine import Engine
 from orca_cool.profile import staged
 from orca_cool.variants import Variant
 
-#: Columns of the table before the scores. The second to the sixth are those of the input, so that
-#: the table can be joined with it; start and end are the interval of the reference that changes.
-ABOUT = (
-    "name",
-    "id",
-    "chrom",
-    "pos",
-    "ref",
-    "alt",
-    "start",
-    "end",
-    "kind",
-    "changes",
-    "where",
-    "module",
-    "resolution",
-    "site",
-    "reference",
-)
-
-#: All columns of the table.
-COLUMNS = (*ABOUT, *SCORES, "status")
-
 #: A variant with breakpoints at more places than this is a haplotype, whose map `orca-cool predict`
 #: makes.
 MAX_SITES = 64

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orca_cool.effects import GENOTYPES
+from orca_cool.effects import GENOTYPES, RANK_BY
+from orca_cool.effects.table_forms import Form
 from orca_cool.errors import EditError, ModelError, OutputError, RegionError
 from orca_cool.files import check_output, sha256
 from orca_cool.genome.loops import read_loops
@@ -19,6 +20,7 @@ from orca_cool.genome.nearest import GeneDistances
 from orca_cool.genome.regions import parse_length
 from orca_cool.genome.source import SequenceSource
 from orca_cool.locks import holding
+from orca_cool.prediction.chosen import output_of_cell_type
 from orca_cool.prediction.job import MANY_EDITS, Opened, Say
 from orca_cool.prediction.parallel import only_helps
 from orca_cool.prediction.progress import progress_bar
@@ -40,6 +42,15 @@ if TYPE_CHECKING:
 #: The name of standard input and output.
 STANDARD = "-"
 
+#: What is the business of the process that writes the table.
+_OF_PARENT: dict[str, Any] = {
+    "output": STANDARD,
+    "force": False,
+    "summary": False,
+    "rank_by": RANK_BY,
+    "html": None,
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class VariantsJob(PiecewiseJob):
@@ -47,7 +58,8 @@ class VariantsJob(PiecewiseJob):
 
     Attributes
     ----------
-    output : the table (.tsv); its settings appear beside it. "-": standard output.
+    output : the table; its settings appear beside it. Its suffix tells the form: .parquet; .vcf or
+        .vcf.gz, the variants' own VCF with scores as INFO fields; else TSV. "-": standard output.
     variants : VCF, BEDPE, a table of events, or a text of edits, one a line; "-": standard input.
     edit : edits as text, each a variant of its own.
     module : of the model; None: its first. levels : comma-separated, of the module; None: all.
@@ -61,6 +73,8 @@ class VariantsJob(PiecewiseJob):
         of one with it and one without (:mod:`orca_cool.effects.heterozygous`).
     null : matched places of each variant that are scored, too, among whose scores each of its own
         is told by percentile and z (:mod:`orca_cool.variants.matched`); 0: none.
+    summary : one row a variant, with its rank in the run. rank_by : the score that ranks.
+    html : a report of the strongest variants, with pictures.
     seed : of the matched places. genes : GTF, GFF3 or BED of genes, whose distance is matched, too.
     force : replace the output, and start anew.
     """
@@ -79,6 +93,9 @@ class VariantsJob(PiecewiseJob):
     null: int = 0
     seed: int = 0
     genes: str | None = None
+    summary: bool = False
+    rank_by: str = RANK_BY
+    html: str | None = None
     force: bool = False
 
     def check(self) -> None:
@@ -105,7 +122,31 @@ class VariantsJob(PiecewiseJob):
         if self.genotype not in GENOTYPES:
             raise EditError(f"--genotype {self.genotype!r} is not known; use hom or het")
         self._check_null()
+        self.form.check()
+        if self.html is not None:
+            check_output(Path(self.html), self.force)
         self.chosen(self.spec)
+
+    @property
+    def paths(self) -> list[str]:
+        """The tables and reports that are written, and the folder of matrices."""
+        some = (self.output, self.html, self.maps)
+        return [path for path in some if path is not None and path != STANDARD]
+
+    @property
+    def form(self) -> Form:
+        """How the table is written."""
+        return Form(self.output, self.variants, self.summary, self.rank_by, self.html)
+
+    def each_cell_type(self) -> list[VariantsJob]:
+        """As of any job; each has a report of its own, too."""
+        jobs = super().each_cell_type()
+        if len(jobs) == 1 or self.html is None:
+            return jobs
+        return [
+            dataclasses.replace(job, html=output_of_cell_type(self.html, job.cell_type or ""))
+            for job in jobs
+        ]
 
     def _check_null(self) -> None:
         if self.null < 0 or self.seed < 0:
@@ -190,14 +231,13 @@ class VariantsJob(PiecewiseJob):
     def of_worker(self) -> VariantsJob:
         """As of any job whose work is shared; matrices are written by who scores."""
         maps = None if self.maps is None else str(Path(self.maps).absolute())
-        return dataclasses.replace(super().of_worker(), output=STANDARD, maps=maps, force=False)
+        return dataclasses.replace(super().of_worker(), **_OF_PARENT, maps=maps)
 
     def _written(self) -> list[str]:
         """The table, where it is a file, and the folder of matrices."""
         if only_helps():
             return []
-        table = [] if self.output == STANDARD else [self.output]
-        return table if self.maps is None else [*table, self.maps]
+        return self.paths
 
     @holding(_written)
     def run(
@@ -244,6 +284,7 @@ class VariantsJob(PiecewiseJob):
             )
         null = self._null(opened, reference.module)
         told: dict[str, Any] = {"identity": self._identity(opened), "share": share, "null": null}
+        told["form"] = self.form
         name, shown = f"{opened.spec.name} {reference.module.name}", progress and not share.rank
         unit = "variant" if null is None else "place"
         with progress_bar(shown, unit, name, reference.engine) as bar:

@@ -77,6 +77,14 @@ def variants_file(path: str | Path | TextFile) -> TextFile:
     return file
 
 
+def is_vcf(file: TextFile) -> bool:
+    """Whether a file of variants is VCF (or BCF), by its name or its first line."""
+    _, first = next(iter(file), (0, ""))
+    return file.extension in (".vcf", ".bcf") or first.startswith(
+        ("##fileformat=VCF", "#CHROM\tPOS", "BCF")
+    )
+
+
 def of_changes(changes: Sequence[Change], where: str, name: str = "", note: str = "") -> Variant:
     """The variant of one change or more; without a name it is called as the changes are written."""
     spans = [span for change in changes for span in spans_of(change)]

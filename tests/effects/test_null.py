@@ -15,7 +15,8 @@ from scipy import stats
 import orca_cool as oc
 from orca_cool.cli import main
 from orca_cool.effects import table as table_module
-from orca_cool.effects.null import NULL_COLUMNS, RANKED, percentile, z_score
+from orca_cool.effects.percentiles import percentile, z_score
+from orca_cool.effects.table_columns import NULL_COLUMNS, RANKED
 from orca_cool.variants import read_variants
 from orca_cool.variants.matched import MatchedPlaces
 
