@@ -5,6 +5,7 @@ what needs torch is imported when it is called.
 """
 
 from orca_cool.api import attribute, objective, screen
+from orca_cool.api.documents import describe_prediction, describe_scores
 from orca_cool.api.predictions import (
     evaluate_beside_akita,
     evaluate_difference,
@@ -32,6 +33,8 @@ __all__ = [
     "Predictor",
     "attribute",
     "check_mcool",
+    "describe_prediction",
+    "describe_scores",
     "encode_genome",
     "evaluate_beside_akita",
     "evaluate_difference",

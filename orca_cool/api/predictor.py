@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from orca_cool.api.maps import MapPredictor
 from orca_cool.api.values import Genome
 from orca_cool.errors import EditError
-from orca_cool.genome.loops import read_loops
 from orca_cool.prediction.job import MANY_EDITS, Job
 from orca_cool.variants import Variant
 from orca_cool.variants.options import EditOptions, edited_genome
@@ -185,6 +184,10 @@ class Predictor(MapPredictor):
         shifts: Sequence[int] = (),
         strict: bool = False,
         stop_below: float | None = None,
+        genotype: str = "hom",
+        null: int = 0,
+        seed: int = 0,
+        genes: str | os.PathLike[str] | None = None,
     ) -> Iterator[dict[str, Any]]:
         """Scores of variants, one by one, as rows of the table of ``orca-cool variants``.
 
@@ -197,6 +200,9 @@ class Predictor(MapPredictor):
         strict : a variant that cannot be scored is an error, not a row with the reason.
         stop_below : finer levels are left out where no pixel's log observed/expected changes by so
             much at the coarsest (docs/edits.md); None: none are.
+        genotype : "hom" or "het" (docs/numbers.md).
+        null : matched places of each variant, among whose scores its own are told
+            (docs/numbers.md). seed : of the places. genes : whose distance is matched, too.
 
         Yields
         ------
@@ -206,24 +212,23 @@ class Predictor(MapPredictor):
         ------
         EditError, ModelError
         """
-        from orca_cool.effects.align import Reference
-        from orca_cool.effects.scores import Choices
-        from orca_cool.effects.variant_rows import Scoring, iter_rows
-        from orca_cool.variants import read_variants
+        from orca_cool.effects.scored import Wanted, scored_rows
 
-        source = self.genome.source
-        if isinstance(variants, str | os.PathLike):
-            variants = list(read_variants(Path(variants), source))
         chosen = self.model.spec.module_with(resolutions or (), module)
-        known = read_loops(Path(loops), source.chromsizes) if loops is not None else ()
-        levels = tuple(resolutions or chosen.resolutions)
-        if shifts and stop_below is not None:
-            raise EditError(f"stop_below {stop_below:g} and shifts {shifts!r}: leave one out")
-        choices = Choices(loops=known)
-        scoring = Scoring(levels, choices, tuple(shifts), strict=strict, stop_below=stop_below)
-        engine = self._opened.new_engine(source, fine_bytes=MANY_EDITS)
-        for found in iter_rows(Reference(engine, chosen), variants, scoring):
-            yield from found.rows
+        wanted = Wanted(
+            tuple(resolutions or chosen.resolutions),
+            tuple(shifts),
+            None if loops is None else Path(loops),
+            strict,
+            stop_below,
+            genotype,
+            null,
+            seed,
+            None if genes is None else Path(genes),
+        )
+        engine = self._opened.new_engine(self.genome.source, fine_bytes=MANY_EDITS)
+        found = Path(variants) if isinstance(variants, str | os.PathLike) else variants
+        yield from scored_rows(engine, chosen, found, wanted)
 
     def score_variants(
         self, variants: str | os.PathLike[str] | Sequence[Variant], **options: Any
@@ -245,9 +250,10 @@ class Predictor(MapPredictor):
         """
         import pandas as pd
 
-        from orca_cool.effects.variant_rows import COLUMNS
+        from orca_cool.effects.table_columns import COLUMNS, COLUMNS_WITH_NULL
 
-        return pd.DataFrame(self.iter_scores(variants, **options), columns=list(COLUMNS))
+        columns = COLUMNS_WITH_NULL if options.get("null") else COLUMNS
+        return pd.DataFrame(self.iter_scores(variants, **options), columns=list(columns))
 
     def to_mcool(
         self, output: str | os.PathLike[str], regions: Sequence[str] = (), **options: Any

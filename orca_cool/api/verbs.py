@@ -98,6 +98,7 @@ def score_variants(
     dry_run: Literal[False] = ...,
     progress: bool = ...,
     say: Say = ...,
+    written: list[str] | None = ...,
     **options: Any,
 ) -> Summary: ...
 def score_variants(
@@ -106,14 +107,16 @@ def score_variants(
     dry_run: bool = False,
     progress: bool = True,
     say: Say = _silent,
+    written: list[str] | None = None,
     **options: Any,
 ) -> Summary | Estimate:
     """Score variants, and write the table (``orca-cool variants``).
 
     Parameters
     ----------
-    output : the table (.tsv), or "-" for standard output.
+    output : the table (.tsv, .parquet, .vcf, .vcf.gz), or "-" for standard output.
     dry_run : compute and write nothing; tell what would be computed, and what it takes.
+    written : is filled with the paths that are written.
     options : see :class:`orca_cool.effects.variants_job.VariantsJob`.
 
     Returns
@@ -127,6 +130,8 @@ def score_variants(
     if dry_run:
         return together([job.estimate(say=say) for job in jobs])
     *_, last = run_each(jobs, progress, say)
+    if written is not None:
+        written += [path for job in jobs for path in job.paths]
     return last  # which variants can be scored does not depend on the cell type
 
 

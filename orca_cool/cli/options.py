@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -13,7 +12,9 @@ from click.core import ParameterSource
 from orca_cool.cli.device import DEVICE_OPTIONS
 from orca_cool.cli.genome_options import genome_options
 from orca_cool.cli.guard import Stopped
+from orca_cool.cli.help_groups import HelpGroup, write_groups
 from orca_cool.cli.signals import is_stopping
+from orca_cool.cli.verbosity import QUIET, verbosity_options
 from orca_cool.cli.window_options import WINDOW_STORE, window_store_options
 from orca_cool.errors import ModelError, RegionError, printable
 from orca_cool.prediction import EDGES
@@ -24,51 +25,6 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
-
-#: Keys of ``Context.meta``, which a verb shares with the group before it.
-QUIET, VERBOSE = "orca_cool.quiet", "orca_cool.verbose"
-
-
-def _set_quiet(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
-    ctx.meta[QUIET] = ctx.meta.get(QUIET, False) or value
-
-
-def _set_verbose(ctx: click.Context, parameter: click.Parameter, value: int) -> None:
-    ctx.meta[VERBOSE] = ctx.meta.get(VERBOSE, 0) + value
-    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(ctx.meta[VERBOSE], 2)]
-    logging.basicConfig()
-    for handler in logging.getLogger().handlers:
-        if type(handler.formatter) is logging.Formatter:
-            handler.setFormatter(_Printable("%(levelname)s %(name)s: %(message)s"))
-    logging.getLogger().setLevel(level)
-
-
-class _Printable(logging.Formatter):
-    """Messages hold what files say."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return printable(super().format(record))
-
-
-def verbosity_options() -> list[click.Option]:
-    """``-q`` and ``-v``, which stand before a verb or behind it."""
-    return [
-        click.Option(
-            ["-q", "--quiet"],
-            is_flag=True,
-            expose_value=False,
-            callback=_set_quiet,
-            help="No progress bars.",
-        ),
-        click.Option(
-            ["-v", "--verbose"],
-            count=True,
-            expose_value=False,
-            callback=_set_verbose,
-            help="Say more; twice for debugging.",
-        ),
-    ]
-
 
 #: What became of the work of a verb that was stopped, by its parameters.
 Remains = Callable[[dict[str, Any]], str | None]
@@ -81,12 +37,26 @@ class Verb(click.Command):
     ----------
     remains : from the parameters, what a run that was stopped has left and how to go on; None (or
         returning None): nothing was written.
+    groups : of its options in the help; none: one list.
     """
 
-    def __init__(self, *args: Any, remains: Remains | None = None, **kwargs: Any):
+    def __init__(
+        self,
+        *args: Any,
+        remains: Remains | None = None,
+        groups: Sequence[HelpGroup] = (),
+        **kwargs: Any,
+    ):
         super().__init__(*args, **({"context_settings": CONTEXT} | kwargs))
         self.params += verbosity_options()
-        self.remains = remains
+        self.remains, self.groups = remains, groups
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The options, in groups where the verb has some."""
+        if self.groups:
+            write_groups(self, self.groups, ctx, formatter)
+        else:
+            super().format_options(ctx, formatter)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the verb; Ctrl-C and SIGTERM say what became of the work."""
@@ -335,6 +305,13 @@ clr_weight_name_option = click.option(
 )
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+document_option = click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print one JSON document of outputs, settings and numbers in place of paths.",
+)
 
 dry_run_option = click.option(
     "--dry-run",

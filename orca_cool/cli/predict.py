@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import glob
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 import orca_cool as oc
+from orca_cool.cli.help_groups import MACHINE_GROUP, MODEL_GROUP, RUN_GROUP, HelpGroup
 from orca_cool.cli.options import (
+    EDITS,
     Length,
     Verb,
+    document_option,
     dry_run_option,
     echo_each,
     edit_options,
     force_option,
     is_quiet,
     job_options,
-    json_option,
     levels_option,
     mode_option,
     output_option,
     phasing_track_option,
     pseudo_depth_option,
-    refuse_given,
     say,
     say_estimate,
 )
@@ -32,6 +34,7 @@ from orca_cool.cli.profiling import profile_option
 from orca_cool.cli.unfinished import unfinished_folder
 from orca_cool.cli.workers import quieten_dask, workers_options
 from orca_cool.effects import COPIES
+from orca_cool.prediction.parallel import only_helps
 
 if TYPE_CHECKING:
     from orca_cool.variants.options import EditOptions
@@ -50,9 +53,32 @@ def _remains(params: dict[str, Any]) -> str | None:
     return unfinished_folder(params, *[output] * bool(companions), *of_types)
 
 
+GROUPS = (
+    MODEL_GROUP,
+    HelpGroup(
+        "What is predicted",
+        ("view", "at", "snap", "levels", "modules", "mode", "trans", "fill_distance"),
+        "predict chrII:100,000-500,000 -m yeast-metaphase -g example -o chrII.mcool",
+    ),
+    HelpGroup(
+        "An edited genome",
+        (*EDITS, "reencode", "lift_to_reference", "copies", "diff", "reference"),
+        'predict --edit "chrI:9,000-9,900 del" --diff -m yeast-metaphase -g example -o del.mcool',
+    ),
+    HelpGroup(
+        "What is written",
+        ("output", "pseudo_depth", "strand_difference", "assembly", "tracks", "phasing_track"),
+        "predict chrII -m yeast-metaphase -g example --tracks insulation -o chrII.mcool",
+    ),
+    MACHINE_GROUP,
+    RUN_GROUP,
+)
+
+
 @click.command(
     cls=Verb,
     remains=_remains,
+    groups=GROUPS,
     epilog="Beside OUT.mcool: OUT.expected.*.tsv; while it is made OUT.mcool.partial, a folder "
     "with what is done, which stays if the run is stopped, and .OUT.mcool.partial; of several cell "
     "types also OUT.mcool.cell_types.partial, a note that not all are done. Beside a FASTA: its "
@@ -141,7 +167,7 @@ def _remains(params: dict[str, Any]) -> str | None:
 @phasing_track_option
 @workers_options("predict", "The output must be on a file system that all of them see.")
 @dry_run_option
-@json_option
+@document_option
 @profile_option
 @force_option
 def predict(
@@ -168,9 +194,11 @@ def predict(
             as_json,
         )
         return
-    refuse_given(["as_json"], "is about --dry-run")
     quieten_dask()
     paths = oc.predict_to_mcool(
         output, **job, edits=edits, **options, progress=not is_quiet(), say=say
     )
+    if as_json and not only_helps():
+        click.echo(json.dumps(oc.describe_prediction(paths), indent=1))
+        return
     echo_each(paths)

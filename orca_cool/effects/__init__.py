@@ -8,6 +8,12 @@ from pathlib import Path
 #: copies, or the first of them.
 COPIES = ("mean", "first")
 
+#: Which haplotypes have a change whose scores are taken: both, or one of two.
+GENOTYPES = ("hom", "het")
+
+#: The score by which variants are ranked, unless another is asked for: the paper's.
+RANK_BY = "log_fold_change"
+
 
 def companion_path(output: Path, kind: str) -> Path:
     """``out.mcool`` -> ``out.<kind>.mcool``."""

@@ -177,6 +177,7 @@ def compare(
     footprints: Sequence[tuple[str, int, int] | None] | None = None,
     shift: int | Sequence[int] = 0,
     keep: Sequence[int] | None = None,
+    store: bool = False,
 ) -> list[list[Comparison]]:
     """Windows of edited genomes beside those of their reference.
 
@@ -187,6 +188,7 @@ def compare(
         for each.
     keep : resolutions that are wanted; all of the module's are predicted, since the coarse ones
         lead to the fine.
+    store : what is decoded of the edited genomes is added to the window store, where there is one.
 
     Returns
     -------
@@ -203,7 +205,7 @@ def compare(
     reference.prepare(place for some in found for site in some for place in site.references)
     zooms: list[EncodedZoom] = []
     for genome, some in zip(genomes, found):
-        edited = engine.for_genome(genome, keep=False)
+        edited = engine.for_genome(genome, keep=store)
         zooms += [
             edited.encode_zoom(module, site.contig, site.position, edited.edges) for site in some
         ]

@@ -69,43 +69,43 @@ def estimate_prediction(job: PredictJob, opened: Opened, say: Say) -> Estimate:
 
 
 def estimate_variants(
-    engine: Engine, module: ModuleSpec, variants: Sequence[Variant], scoring: Scoring
+    engine: Engine,
+    module: ModuleSpec,
+    variants: Sequence[Variant],
+    scoring: Scoring,
+    places: Sequence[Variant] = (),
 ) -> Estimate:
     """What scoring variants will take. Windows are counted exactly: those of the reference that
     neighbouring variants share are predicted once.
+
+    Parameters
+    ----------
+    places : matched places of the variants, which are predicted, too, and have no rows.
     """
     kept: LRUCache[tuple[str, int], bool] = LRUCache(Reference.capacity(engine.spec.bins, module))
     found = _Counted()
-    for at in range(0, len(variants), batch_size(engine)):
-        genomes: list[tuple[Variant, EditedGenome]] = []
-        for variant in variants[at : at + batch_size(engine)]:
-            try:
-                finest = min(scoring.resolutions)
-                genomes.append((variant, genome_with(variant, engine, module, finest)))
-            except OrcaCoolError:
-                found.failed += 1
-        for shift in (0, *scoring.shifts):
-            found.add(_sites(engine, module, genomes, shift), kept)
-        found.bp += sum(_edited_bp(engine, genome) for _, genome in genomes)
+    found.count(engine, module, variants, scoring, kept)
+    of_variants = found.sites * len(scoring.resolutions) // (1 + len(scoring.shifts)), found.failed
+    found.count(engine, module, places, scoring, kept)
     levels, bins = module.resolutions, engine.spec.bins
     windows = found.zooms * len(levels)
     first = next(iter(engine.source.chromsizes))
     taken = rates(engine, {module.name: levels}, next(iter(found.stretches), (first, 0))[0])
     bp = found.bp + 2 * found.covered(engine, module)
-    rows = found.sites * len(scoring.resolutions) // (1 + len(scoring.shifts)) + found.failed
-    maps = 0
-    if scoring.maps is not None:
-        maps = found.sites * len(scoring.resolutions) * bins**2 * NPZ_PIXEL
+    rows = sum(of_variants)
+    maps = of_variants[0] * bins**2 * NPZ_PIXEL if scoring.maps is not None else 0
+    also = (f"{len(places):,} matched places, which have no rows, are predicted, too",)
     return Estimate(
         windows=windows,
         levels=tuple(sorted(scoring.resolutions)),
         pixels=windows * bins**2,
-        disk=rows * ROW + 800 + maps // (1 + len(scoring.shifts)),
-        work=2000,
+        disk=rows * ROW * (2 if places else 1) + 800 + maps,
+        work=2000 + ROW * len(places) * len(scoring.resolutions),
         memory=taken.memory + min(len(kept) * 16 * len(levels) * bins**2, 2**29),
         seconds=taken.seconds(bp, {(module.name, r): found.zooms for r in levels}),
         notes=(
-            f"{len(variants):,} variants, {rows:,} rows; {found.failed:,} cannot be scored",
+            f"{len(variants):,} variants, {rows:,} rows; {of_variants[1]:,} cannot be scored",
+            *(also if places else ()),
             "windows, rows and pixels (of all windows) are exact; disk and memory within a factor "
             "of 2; time, from a trial of the networks for some seconds, within a factor of 4",
         ),
@@ -123,6 +123,27 @@ class _Counted:
     failed: int = 0
     bp: float = 0.0
     stretches: set[tuple[str, int]] = dataclasses.field(default_factory=set)
+
+    def count(
+        self,
+        engine: Engine,
+        module: ModuleSpec,
+        variants: Sequence[Variant],
+        scoring: Scoring,
+        kept: LRUCache[tuple[str, int], bool],
+    ) -> None:
+        """Variants that are scored, in pieces as they are scored."""
+        finest, step = min(scoring.resolutions), batch_size(engine)
+        for at in range(0, len(variants), step):
+            genomes: list[tuple[Variant, EditedGenome]] = []
+            for variant in variants[at : at + step]:
+                try:
+                    genomes.append((variant, genome_with(variant, engine, module, finest)))
+                except OrcaCoolError:
+                    self.failed += 1
+            for shift in (0, *scoring.shifts):
+                self.add(_sites(engine, module, genomes, shift), kept)
+            self.bp += sum(_edited_bp(engine, genome) for _, genome in genomes)
 
     def add(self, some: Sequence[Site], kept: LRUCache[tuple[str, int], bool]) -> None:
         """Sites that are compared together, beside the reference's zooms that are kept; as

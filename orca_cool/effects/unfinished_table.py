@@ -16,8 +16,9 @@ import json
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -35,15 +36,20 @@ WORK_FORMAT = "orca-cool.unfinished-scores"
 
 log = logging.getLogger(__name__)
 
+#: Lines that are kept of the items from one number up to another.
+LinesFrom = Callable[[int, int], Iterable[str]]
+#: Writes a table, made of lines that are kept, to a file.
+Put = Callable[[LinesFrom, Path], None]
+
 
 @dataclass(frozen=True)
 class Scored:
     """What became of one variant: its rows as lines of the table, and "ok" or why it could not be
-    scored.
+    scored; of one of its matched places lines of its scores, and no status.
     """
 
     text: str
-    status: str
+    status: str | None
 
 
 @dataclass(frozen=True)
@@ -89,16 +95,17 @@ class UnfinishedTable:
         self.rows = self.run.folder / "rows.tsv"
         self.blocks: dict[int, dict[str, Any]] = {}
 
-    def begin(self, batch: int, total: int) -> np.ndarray | None:
+    def begin(self, batch: int, sizes: Sequence[int]) -> np.ndarray | None:
         """Take up what an unfinished run has left, or begin.
 
         Parameters
         ----------
-        batch : variants of a piece. total : variants in all.
+        batch : variants of a piece. sizes : of the groups: variants, and their matched places, if
+            there are any, which are numbered behind them.
 
         Returns
         -------
-        (total,) bool, variants whose rows are there; None: none are.
+        (sum of sizes,) bool, those whose rows are there; None: none are.
 
         Raises
         ------
@@ -109,7 +116,7 @@ class UnfinishedTable:
             self.run.remove()
         try:
             self._open()
-            return self._whole_pieces(batch, total) if self.blocks else None
+            return self._whole_pieces(batch, sizes) if self.blocks else None
         except OSError as error:
             raise OutputError(
                 f"cannot write {self.run.folder}: {error.strerror or error}"
@@ -160,23 +167,23 @@ class UnfinishedTable:
         """Where the rows of another rank's journal are."""
         return journal.with_name(journal.name.replace("journal", "rows").replace(".jsonl", ".tsv"))
 
-    def _whole_pieces(self, batch: int, total: int) -> np.ndarray:
+    def _whole_pieces(self, batch: int, sizes: Sequence[int]) -> np.ndarray:
         """Leave out blocks that lie across the edge of a piece of which something is missing: with
         another number of processes a piece may be another run of variants.
         """
+        begins = np.cumsum([0, *sizes])
         while True:
-            known = np.zeros(-(-total // batch) * batch, bool)
+            known = np.zeros(begins[-1], bool)
             for first, entry in self.blocks.items():
                 known[first : first + entry["variants"]] = True
-            known[total:] = True
-            whole: np.ndarray = np.asarray(known.reshape(-1, batch).all(axis=1))
+            whole = np.concatenate([_whole(known[a:b], batch) for a, b in pairwise(begins)])
             across = [
                 first
                 for first, entry in self.blocks.items()
-                if not whole[first // batch : -(-(first + entry["variants"]) // batch)].all()
+                if not whole[first : first + entry["variants"]].all()
             ]
             if not across:
-                return np.repeat(whole, batch)[:total]
+                return whole
             for first in across:
                 del self.blocks[first]
             self._rewrite()
@@ -226,11 +233,11 @@ class UnfinishedTable:
         data = "".join(one.text for one in found).encode()
         at = self._append(data)
         flush_folder(self.run.folder)
-        reasons = Counter(one.status for one in found if one.status != "ok")
+        reasons = Counter(one.status for one in found if one.status not in ("ok", None))
         entry = {
             "first": first,
             "variants": len(found),
-            "scored": len(found) - sum(reasons.values()),
+            "scored": sum(one.status == "ok" for one in found),
             "unscored": dict(reasons),
             "at": at,
             "bytes": len(data),
@@ -249,8 +256,15 @@ class UnfinishedTable:
         return at
 
     @staged("writing")
-    def finish(self, header: str) -> Summary:
-        """Put the table in its place."""
+    def finish(self, header: str, put: Put | None = None) -> Summary:
+        """Put the table in its place.
+
+        Parameters
+        ----------
+        header : its first line.
+        put : writes the table, from the lines that are kept, to the file that it is given; None:
+            they are its lines.
+        """
         entries = [self.blocks[first] for first in sorted(self.blocks)]
         statuses: Counter[str] = Counter()
         for entry in entries:
@@ -259,13 +273,26 @@ class UnfinishedTable:
         beside = self.output.with_name(self.output.name + ".json")
         about = self.settings | {"scored": summary.scored, "unscored": summary.unscored}
         with atomic_path(self.output) as temporary:
-            with open(self.rows, "a+b") as rows, open(temporary, "wb") as stream:
-                stream.write(header.encode())
-                for block in self._blocks_in(entries, rows):
-                    stream.write(block)
+            with open(self.rows, "a+b") as rows:
+                if put is not None:
+                    put(self._lines_from(rows), temporary)
+                else:
+                    with open(temporary, "wb") as stream:
+                        stream.write(header.encode())
+                        stream.writelines(self._blocks_in(entries, rows))
             atomic_write(beside, json.dumps(about, indent=1) + "\n")
         self.run.remove()
         return summary
+
+    def _lines_from(self, rows: BinaryIO) -> LinesFrom:
+        """How to read the lines of those items that have a number in a range."""
+
+        def lines(first: int, end: int) -> Iterator[str]:
+            entries = [self.blocks[k] for k in sorted(self.blocks) if first <= k < end]
+            for block in self._blocks_in(entries, rows):
+                yield from (f"{line}\n" for line in block.decode().split("\n")[:-1])
+
+        return lines
 
     def _blocks_in(self, entries: Sequence[dict[str, Any]], rows: BinaryIO) -> Iterator[bytes]:
         for entry in entries:
@@ -274,6 +301,13 @@ class UnfinishedTable:
                     f"{self.rows} is damaged; repeat the command, which scores again what is lost"
                 )
             yield block
+
+
+def _whole(known: np.ndarray, batch: int) -> np.ndarray:
+    """(n,) bool of a group: those whose whole piece of ``batch`` is known."""
+    full = np.pad(known, (0, -len(known) % batch), constant_values=True)
+    whole: np.ndarray = np.repeat(full.reshape(-1, batch).all(axis=1), batch)[: len(known)]
+    return whole
 
 
 #: Fields of a block in the journal that are numbers, none of them negative.

@@ -9,7 +9,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from orca_cool.effects import GENOTYPES
 from orca_cool.effects.align import Comparison, Reference, compare
+from orca_cool.effects.heterozygous import score_heterozygous
 from orca_cool.effects.maps_file import save_maps
 from orca_cool.effects.scores import SCORES, Choices, average, score
 from orca_cool.effects.sites import sites
@@ -21,29 +23,6 @@ from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.prediction.engine import Engine
 from orca_cool.profile import staged
 from orca_cool.variants import Variant
-
-#: Columns of the table before the scores. The second to the sixth are those of the input, so that
-#: the table can be joined with it; start and end are the interval of the reference that changes.
-ABOUT = (
-    "name",
-    "id",
-    "chrom",
-    "pos",
-    "ref",
-    "alt",
-    "start",
-    "end",
-    "kind",
-    "changes",
-    "where",
-    "module",
-    "resolution",
-    "site",
-    "reference",
-)
-
-#: All columns of the table.
-COLUMNS = (*ABOUT, *SCORES, "status")
 
 #: A variant with breakpoints at more places than this is a haplotype, whose map `orca-cool predict`
 #: makes.
@@ -63,6 +42,10 @@ class Scoring:
     strict : the first variant that cannot be scored is an error.
     stop_below : finer levels are left out where no pixel's log observed/expected changes by so much
         at the coarsest (:mod:`orca_cool.effects.stop_below`); None: none are.
+    genotype : one of :data:`orca_cool.effects.GENOTYPES`; of "het" scores are those of the
+        mean of both haplotypes (:mod:`orca_cool.effects.heterozygous`).
+    store : windows of edited genomes are added to the window store, too: they will be asked for
+        again.
     """
 
     resolutions: tuple[int, ...]
@@ -71,6 +54,8 @@ class Scoring:
     maps: Path | None = None
     strict: bool = False
     stop_below: float | None = None
+    genotype: str = GENOTYPES[0]
+    store: bool = False
 
 
 @dataclass(frozen=True)
@@ -177,7 +162,14 @@ def _compared(
         )
         return [[one] for one in found]
     by_shift = [
-        compare(reference, genomes, footprints=footprints, shift=shift, keep=scoring.resolutions)
+        compare(
+            reference,
+            genomes,
+            footprints=footprints,
+            shift=shift,
+            keep=scoring.resolutions,
+            store=scoring.store,
+        )
         for shift in (0, *scoring.shifts)
     ]
     return zip(*by_shift, strict=True)
@@ -202,7 +194,8 @@ def _scored(
             )
             rows.append(_row(variant, module, same[0], {}, why))
             continue
-        scores = average([score(c, scoring.choices) for c in same])
+        taken = score if scoring.genotype == GENOTYPES[0] else score_heterozygous
+        scores = average([taken(c, scoring.choices) for c in same])
         rows.append(_row(variant, module, same[0], scores, status))
     return VariantRows(rows, "ok")
 

@@ -11,18 +11,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orca_cool.effects import GENOTYPES, RANK_BY
+from orca_cool.effects.table_forms import Form
 from orca_cool.errors import EditError, ModelError, OutputError, RegionError
 from orca_cool.files import check_output, sha256
 from orca_cool.genome.loops import read_loops
+from orca_cool.genome.nearest import GeneDistances
 from orca_cool.genome.regions import parse_length
 from orca_cool.genome.source import SequenceSource
 from orca_cool.locks import holding
+from orca_cool.prediction.chosen import output_of_cell_type
 from orca_cool.prediction.job import MANY_EDITS, Opened, Say
 from orca_cool.prediction.parallel import only_helps
 from orca_cool.prediction.progress import progress_bar
 from orca_cool.prediction.shared_job import PiecewiseJob, silent
 from orca_cool.profile import stage
 from orca_cool.variants import Variant, of_changes, parse_edits, read_variants
+from orca_cool.variants.matched import MatchedPlaces
 
 if TYPE_CHECKING:
     from orca_cool.effects.align import Reference
@@ -37,6 +42,15 @@ if TYPE_CHECKING:
 #: The name of standard input and output.
 STANDARD = "-"
 
+#: What is the business of the process that writes the table.
+_OF_PARENT: dict[str, Any] = {
+    "output": STANDARD,
+    "force": False,
+    "summary": False,
+    "rank_by": RANK_BY,
+    "html": None,
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class VariantsJob(PiecewiseJob):
@@ -44,7 +58,8 @@ class VariantsJob(PiecewiseJob):
 
     Attributes
     ----------
-    output : the table (.tsv); its settings appear beside it. "-": standard output.
+    output : the table; its settings appear beside it. Its suffix tells the form: .parquet; .vcf or
+        .vcf.gz, the variants' own VCF with scores as INFO fields; else TSV. "-": standard output.
     variants : VCF, BEDPE, a table of events, or a text of edits, one a line; "-": standard input.
     edit : edits as text, each a variant of its own.
     module : of the model; None: its first. levels : comma-separated, of the module; None: all.
@@ -54,6 +69,13 @@ class VariantsJob(PiecewiseJob):
     strict : a variant that cannot be scored is an error, not a row with the reason.
     stop_below : a variant's finer levels are left out where no pixel's log observed/expected
         changes by so much at the coarsest; None: none are.
+    genotype : "hom", scores of a genome that has the change on both haplotypes; "het", of the mean
+        of one with it and one without (:mod:`orca_cool.effects.heterozygous`).
+    null : matched places of each variant that are scored, too, among whose scores each of its own
+        is told by percentile and z (:mod:`orca_cool.variants.matched`); 0: none.
+    summary : one row a variant, with its rank in the run. rank_by : the score that ranks.
+    html : a report of the strongest variants, with pictures.
+    seed : of the matched places. genes : GTF, GFF3 or BED of genes, whose distance is matched, too.
     force : replace the output, and start anew.
     """
 
@@ -67,6 +89,13 @@ class VariantsJob(PiecewiseJob):
     shifts: str = ""
     strict: bool = False
     stop_below: float | None = None
+    genotype: str = "hom"
+    null: int = 0
+    seed: int = 0
+    genes: str | None = None
+    summary: bool = False
+    rank_by: str = RANK_BY
+    html: str | None = None
     force: bool = False
 
     def check(self) -> None:
@@ -90,13 +119,55 @@ class VariantsJob(PiecewiseJob):
             )
         if self.stop_below is not None and not self.stop_below > 0:
             raise EditError(f"--stop-below {self.stop_below:g} is not a number above 0")
+        if self.genotype not in GENOTYPES:
+            raise EditError(f"--genotype {self.genotype!r} is not known; use hom or het")
+        self._check_null()
+        self.form.check()
+        if self.html is not None:
+            check_output(Path(self.html), self.force)
         self.chosen(self.spec)
+
+    @property
+    def paths(self) -> list[str]:
+        """The tables and reports that are written, and the folder of matrices."""
+        some = (self.output, self.html, self.maps)
+        return [path for path in some if path is not None and path != STANDARD]
+
+    @property
+    def form(self) -> Form:
+        """How the table is written."""
+        return Form(self.output, self.variants, self.summary, self.rank_by, self.html)
+
+    def each_cell_type(self) -> list[VariantsJob]:
+        """As of any job; each has a report of its own, too."""
+        jobs = super().each_cell_type()
+        if len(jobs) == 1 or self.html is None:
+            return jobs
+        return [
+            dataclasses.replace(job, html=output_of_cell_type(self.html, job.cell_type or ""))
+            for job in jobs
+        ]
+
+    def _check_null(self) -> None:
+        if self.null < 0 or self.seed < 0:
+            name = "null" if self.null < 0 else "seed"
+            raise EditError(f"--{name} {getattr(self, name)} is less than 0")
+        if self.null and self.stop_below is not None:
+            raise EditError(
+                f"--null {self.null} and --stop-below {self.stop_below:g}: scores are held against "
+                f"those of levels that are all predicted; leave one out"
+            )
+        if not self.null and (self.genes is not None or self.seed):
+            given = f"--seed {self.seed}" if self.genes is None else f"--genes {self.genes!r}"
+            raise EditError(f"{given} is about matched places; it needs --null N")
 
     def check_inputs(self) -> None:
         """Raise what the model's header, the genome and the loops tell, before torch is loaded."""
         super().check_inputs()
         if self.loops:
             read_loops(self.loops, self.source.chromsizes)
+        if self.genes:
+            GeneDistances(self.genes, self.source)
 
     def _shifts(self) -> tuple[int, ...]:
         found = []
@@ -150,7 +221,7 @@ class VariantsJob(PiecewiseJob):
     @property
     def files(self) -> dict[str, str | None]:
         """The files that are read beside model and genome, by field."""
-        return {"variants": self.variants, "loops": self.loops}
+        return {"variants": self.variants, "loops": self.loops, "genes": self.genes}
 
     @staticmethod
     def option_of(name: str) -> str:
@@ -160,14 +231,13 @@ class VariantsJob(PiecewiseJob):
     def of_worker(self) -> VariantsJob:
         """As of any job whose work is shared; matrices are written by who scores."""
         maps = None if self.maps is None else str(Path(self.maps).absolute())
-        return dataclasses.replace(super().of_worker(), output=STANDARD, maps=maps, force=False)
+        return dataclasses.replace(super().of_worker(), **_OF_PARENT, maps=maps)
 
     def _written(self) -> list[str]:
         """The table, where it is a file, and the folder of matrices."""
         if only_helps():
             return []
-        table = [] if self.output == STANDARD else [self.output]
-        return table if self.maps is None else [*table, self.maps]
+        return self.paths
 
     @holding(_written)
     def run(
@@ -212,9 +282,12 @@ class VariantsJob(PiecewiseJob):
                 f"approximate numbers: {', '.join(map(str, approximate))} (run `orca-cool predict` "
                 f"with them to see by how much)"
             )
-        told: dict[str, Any] = {"identity": self._identity(opened), "share": share}
+        null = self._null(opened, reference.module)
+        told: dict[str, Any] = {"identity": self._identity(opened), "share": share, "null": null}
+        told["form"] = self.form
         name, shown = f"{opened.spec.name} {reference.module.name}", progress and not share.rank
-        with progress_bar(shown, "variant", name, reference.engine) as bar:
+        unit = "variant" if null is None else "place"
+        with progress_bar(shown, unit, name, reference.engine) as bar:
             told["progress"] = bar
             if self.output == STANDARD:
                 return stream_table(reference, found, sys.stdout, scoring, **told)
@@ -226,7 +299,18 @@ class VariantsJob(PiecewiseJob):
 
         reference, found, scoring = self._prepared(opened)
         settings = settings_of(reference, scoring, self._identity(opened), share)
-        return VariantsWork(reference, found, scoring, settings)
+        null = self._null(opened, reference.module)
+        return VariantsWork(reference, found, scoring, settings, null=null)
+
+    def _null(self, opened: Opened, module: ModuleSpec) -> MatchedPlaces | None:
+        """What draws matched places, None if none are asked for."""
+        if not self.null:
+            return None
+        genes = None if self.genes is None else GeneDistances(self.genes, opened.reference)
+        margin = opened.spec.window(module.resolutions[0]) // 2
+        return MatchedPlaces(
+            opened.reference, self.null, seed=self.seed, margin=margin, genes=genes
+        )
 
     def _prepared(self, opened: Opened) -> tuple[Reference, list[Variant], Scoring]:
         """The reference, the variants, and how they are scored."""
@@ -255,7 +339,9 @@ class VariantsJob(PiecewiseJob):
         module, levels = self.chosen(opened.spec)
         scoring = self._scoring(levels, opened)
         engine = opened.new_engine(opened.reference, fine_bytes=MANY_EDITS)
-        return estimate_variants(engine, module, found, scoring)
+        null = self._null(opened, module)
+        places = [] if null is None else [p for variant in found for p in null.of(variant)]
+        return estimate_variants(engine, module, found, scoring, places)
 
     def _scoring(self, levels: tuple[int, ...], opened: Opened) -> Scoring:
         from orca_cool.effects.scores import Choices
@@ -266,9 +352,17 @@ class VariantsJob(PiecewiseJob):
             loops = read_loops(self.loops, opened.reference.chromsizes)
         maps = None if self.maps is None else Path(self.maps)
         choices = Choices(loops=loops)
-        return Scoring(levels, choices, self._shifts(), maps, self.strict, self.stop_below)
+        return Scoring(
+            levels,
+            choices,
+            self._shifts(),
+            maps,
+            self.strict,
+            self.stop_below,
+            genotype=self.genotype,
+        )
 
-    def _identity(self, opened: Opened) -> dict[str, str | None]:
+    def _identity(self, opened: Opened) -> dict[str, Any]:
         """What tells this table from another, beside model and settings."""
         path = self.variants
         if path in (None, STANDARD):
@@ -282,4 +376,14 @@ class VariantsJob(PiecewiseJob):
             "assembly": opened.assembly,
             "loops": None if self.loops is None else Path(self.loops).name,
             "chromsizes_sha256": hashlib.sha256(sizes).hexdigest(),
+            **self._null_identity(),
         }
+
+    def _null_identity(self) -> dict[str, Any]:
+        """What matched places depend on; nothing where there are none."""
+        if not self.null:
+            return {}
+        told: dict[str, Any] = {"null": self.null, "seed": self.seed}
+        if self.genes is not None:
+            told |= {"genes": Path(self.genes).name, "genes_sha256": sha256(self.genes)}
+        return told

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orca_cool.effects.parquet import import_pyarrow
 from orca_cool.errors import DeviceError, ModelError, OutputError, RegionError, StoreError
 from orca_cool.files import check_output
 from orca_cool.genome.regions import parse_region
@@ -18,7 +19,6 @@ from orca_cool.maps.picture import save_figures
 from orca_cool.perturb.attribution import CHANGING, METHODS, OF_BASES, Attribution, import_logomaker
 from orca_cool.perturb.objective import require_gradient
 from orca_cool.perturb.objective_text import parse_objective
-from orca_cool.perturb.parquet import import_pyarrow
 from orca_cool.perturb.two_models import check_models, difference_of, in_order
 from orca_cool.prediction.item_journal import ItemJournal
 from orca_cool.prediction.job import Opened, Say

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from orca_cool.effects.parquet import import_pyarrow
 from orca_cool.errors import OutputError
 from orca_cool.files import atomic_path, atomic_write, check_output
 from orca_cool.genome.regions import Region
 from orca_cool.maps.bigwig import require_room, writing_bigwig
-from orca_cool.perturb.parquet import import_pyarrow
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orca_cool.effects.parquet import import_pyarrow
 from orca_cool.errors import EditError, ModelError, RegionError
 from orca_cool.files import check_output, sha256
 from orca_cool.genome.loops import read_loops
@@ -31,7 +32,6 @@ from orca_cool.perturb.insert_sources import (
     read_sites,
     read_sources,
 )
-from orca_cool.perturb.parquet import import_pyarrow
 from orca_cool.perturb.screen_base import VirtualScreenJob
 from orca_cool.perturb.screen_options import chosen_level, digest_of, require_known
 from orca_cool.perturb.screen_output import SCORE

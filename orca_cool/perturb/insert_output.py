@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from orca_cool.effects.parquet import import_pyarrow
 from orca_cool.errors import OutputError
 from orca_cool.files import atomic_path, atomic_write
 from orca_cool.genome.regions import Region
@@ -17,7 +18,6 @@ from orca_cool.maps.bigwig import writing_bigwig
 from orca_cool.perturb.insert_plan import Cassette
 from orca_cool.perturb.insert_scores import UNSIGNED
 from orca_cool.perturb.insert_sources import Source
-from orca_cool.perturb.parquet import import_pyarrow
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -22,7 +22,10 @@ def output_of_cell_type(output: str, cell_type: str) -> str:
             f"--cell-type {cell_type}, or give a file"
         )
     path = Path(output)
-    return str(path.with_name(f"{path.stem}.{cell_type}{path.suffix}"))
+    suffix = path.suffix
+    if suffix in (".gz", ".bgz"):
+        suffix = Path(path.stem).suffix + suffix
+    return str(path.with_name(f"{path.name.removesuffix(suffix)}.{cell_type}{suffix}"))
 
 
 def chosen_levels(

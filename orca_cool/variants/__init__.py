@@ -14,6 +14,7 @@ from orca_cool.variants.variant import (
     VARIANT_KINDS,
     Variant,
     changes_of_haplotype,
+    is_vcf,
     of_changes,
     variants_file,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "VARIANT_KINDS",
     "Variant",
     "changes_of_haplotype",
+    "is_vcf",
     "of_changes",
     "parse_edits",
     "parse_seqstr",
@@ -55,10 +57,7 @@ def read_variants(
         As these two do, and if a sample is asked of a table.
     """
     file = variants_file(path)
-    _, first = next(iter(file), (0, ""))
-    if file.extension in (".vcf", ".bcf") or first.startswith(
-        ("##fileformat=VCF", "#CHROM\tPOS", "BCF")
-    ):
+    if is_vcf(file):
         return read_vcf(file, source, sample=sample)
     if sample is not None:
         raise EditError(

@@ -77,9 +77,17 @@ def variants_file(path: str | Path | TextFile) -> TextFile:
     return file
 
 
+def is_vcf(file: TextFile) -> bool:
+    """Whether a file of variants is VCF (or BCF), by its name or its first line."""
+    _, first = next(iter(file), (0, ""))
+    return file.extension in (".vcf", ".bcf") or first.startswith(
+        ("##fileformat=VCF", "#CHROM\tPOS", "BCF")
+    )
+
+
 def of_changes(changes: Sequence[Change], where: str, name: str = "", note: str = "") -> Variant:
     """The variant of one change or more; without a name it is called as the changes are written."""
-    spans = [span for change in changes for span in _spans(change)]
+    spans = [span for change in changes for span in spans_of(change)]
     chrom = spans[0][0]
     here = [(start, end) for c, start, end in spans if c == chrom and (start, end) != _WHOLE]
     start, end = min((a for a, _ in here), default=0), max((b for _, b in here), default=0)
@@ -111,7 +119,7 @@ def _kind(change: Change) -> str:
     return "INDEL" if old != new else "MNV" if old > 1 else "SNV"
 
 
-def _spans(change: Change) -> list[tuple[str, int, int]]:
+def spans_of(change: Change) -> list[tuple[str, int, int]]:
     """Intervals of the reference that a change claims; that of a cut or an insertion is empty."""
     if isinstance(change, Contig):
         return [(change.name, *_WHOLE)]
@@ -192,7 +200,7 @@ class _Taken:
 
     def conflict(self, changes: Sequence[Change]) -> str:
         """``where`` of a variant that claims a part of what the changes claim; "" if none does."""
-        for chrom, start, end in (span for change in changes for span in _spans(change)):
+        for chrom, start, end in (span for change in changes for span in spans_of(change)):
             there = self.intervals[chrom]
             at = bisect(there, (start, end))
             # Those that are claimed do not overlap, so only the two beside can. An empty one
@@ -203,7 +211,7 @@ class _Taken:
         return next((self.breakends[e] for e in _breakends(changes) if e in self.breakends), "")
 
     def add(self, variant: Variant) -> None:
-        for chrom, start, end in (span for change in variant.changes for span in _spans(change)):
+        for chrom, start, end in (span for change in variant.changes for span in spans_of(change)):
             insort(self.intervals[chrom], (start, end, variant.where))
         self.breakends |= dict.fromkeys(_breakends(variant.changes), variant.where)
 

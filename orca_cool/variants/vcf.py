@@ -21,6 +21,7 @@ from orca_cool.genome.checks import check_adjacency, check_edit
 from orca_cool.genome.source import SequenceSource
 from orca_cool.genome.textfile import TextFile
 from orca_cool.variants import breakends, symbolic
+from orca_cool.variants.assemblies import require_same_assembly
 from orca_cool.variants.checks import (
     LONGEST_NAME,
     agrees,
@@ -64,7 +65,7 @@ def read_vcf(
     ------
     EditError
         Before the first variant is asked for, if the file is missing or no VCF, has no header or
-        not that sample, or cyvcf2 is not installed.
+        not that sample, is of another assembly, or cyvcf2 is not installed.
     """
     file = variants_file(path)
     try:
@@ -74,6 +75,7 @@ def read_vcf(
             f'reading {str(file.path)!r} needs cyvcf2: pip install "orca-cool[variants]"'
         ) from None
     meta, columns = _header(file)
+    require_same_assembly(file.name, meta, source)
     minor = re.match(r"##fileformat=VCFv4\.(\d{1,3})", meta[0])
     column = _sample_column(file, columns, sample)
     reader = _Reader(file, source, columns, column, int(minor[1]) if minor else 0)

@@ -26,7 +26,8 @@ from orca_cool.effects import variant_rows
 from orca_cool.effects.align import Reference, compare
 from orca_cool.effects.scores import SCORES, score
 from orca_cool.effects.table import write_table
-from orca_cool.effects.variant_rows import COLUMNS, Scoring
+from orca_cool.effects.table_columns import COLUMNS
+from orca_cool.effects.variant_rows import Scoring
 from orca_cool.errors import OutputError
 from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.variants import read_variants

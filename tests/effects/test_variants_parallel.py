@@ -205,7 +205,7 @@ def test_a_run_goes_on_with_another_number_of_processes(tmp_path, seed):
 
     out = tmp_path / "t.tsv"
     table = UnfinishedTable(out, {"file": "x"}, restart=False)
-    assert table.begin(before, total) is None
+    assert table.begin(before, [total]) is None
     kept = [piece for piece in pieces(before) if rng.random() < 0.7]
     for k in rng.permutation(len(kept)):
         table.take(*kept[k])
@@ -216,7 +216,7 @@ def test_a_run_goes_on_with_another_number_of_processes(tmp_path, seed):
         beside.keep(*piece)
         there |= {piece[0] + k for k in range(len(piece[1]))}
     table = UnfinishedTable(out, {"file": "x"}, restart=False)
-    known = table.begin(after, total)
+    known = table.begin(after, [total])
     known = np.zeros(total, bool) if known is None else known
     assert {*np.flatnonzero(known)} <= there
     for first, some in pieces(after):

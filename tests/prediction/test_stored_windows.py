@@ -16,6 +16,7 @@ from runs import arguments, assert_same, contents
 
 from orca_cool.cli import main
 from orca_cool.effects.align import Reference
+from orca_cool.effects.null import rows_with_null
 from orca_cool.effects.variant_rows import Scoring, iter_rows
 from orca_cool.genome.apply_edits import apply_edits
 from orca_cool.genome.changes import Edit
@@ -26,6 +27,7 @@ from orca_cool.prediction.engine import make_engine
 from orca_cool.prediction.window_store import WindowStore
 from orca_cool.prediction.windows import by_root, plan
 from orca_cool.variants import of_changes
+from orca_cool.variants.matched import MatchedPlaces
 
 SIZES = {"a": 9_010, "b": 6_100, "c": 900}
 GAP = ("b", 1_000, 1_415)
@@ -292,6 +294,28 @@ def test_a_second_table_of_variants_decodes_alternates_only(bundle, source, tmp_
         rows(store, 2)  # alternates are looked at once: they are not kept
         assert decoded.total() == 2 * 3 * 3
     assert repr(found) == repr(rows(None, 2))
+
+
+def test_matched_places_are_kept(bundle, source, tmp_path, decoded):
+    """They are asked for again, with other levels or scores: a second table decodes its variants
+    alone.
+    """
+    module = bundle.spec.module("S")
+    places = MatchedPlaces(source, 3, margin=1000)
+
+    def rows(store):
+        engine = engine_of(bundle, source, store, fine_bytes=2**24)
+        variants = [of_changes([Edit("del", "a", p, p + 40)], "test") for p in (2_500, 5_321)]
+        reference, scoring = Reference(engine, module), Scoring(module.resolutions)
+        decoded.clear()
+        return [r.rows for r in rows_with_null(reference, variants, scoring, places)]
+
+    with closing(WindowStore(tmp_path / "w")) as store:
+        first = rows(store)
+        assert decoded.total() > 2 * 2 * 3 * 4  # strands, variants, levels, places: and references
+        assert repr(rows(store)) == repr(first)
+        assert decoded.total() == 2 * 2 * 3
+    assert repr(rows(None)) == repr(first)
 
 
 # ---- the command line

@@ -15,6 +15,6 @@ def import_pyarrow() -> tuple[ModuleType, ModuleType]:
     except ImportError as error:
         raise OutputError(
             f"a Parquet table needs {error.name!r}, which is not installed: pip install "
-            f"'orca-cool[perturb]'"
+            f"'orca-cool[parquet]', in a clone pip install '.[parquet]'"
         ) from error
     return pyarrow, parquet

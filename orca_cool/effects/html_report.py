@@ -1,0 +1,147 @@
+"""A table of scores as a page that stands for itself: the strongest variants, pictures of some of
+them, and the settings. One file, without scripts, that loads nothing from elsewhere.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from orca_cool.effects.align import Reference, compare
+from orca_cool.effects.table_columns import RANKED
+from orca_cool.errors import OrcaCoolError
+from orca_cool.files import atomic_write
+from orca_cool.genome.apply_edits import apply_edits
+from orca_cool.maps.axes import picture_html
+from orca_cool.variants import Variant
+
+#: Variants that are drawn, and rows that are shown.
+PICTURES, ROWS = 5, 200
+
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 90em; padding: 0 1em; }
+table { border-collapse: collapse; font-size: 13px; }
+td, th { border: 1px solid #ccc; padding: 0.2em 0.5em; text-align: right; white-space: nowrap; }
+td.text, th.text { text-align: left; white-space: normal; overflow-wrap: anywhere; }
+th { background: #eee; } .wide { overflow-x: auto; } code { overflow-wrap: anywhere; }
+@media (prefers-color-scheme: dark) {
+  body { background: #181818; color: #ddd; } th { background: #333; } td, th { border-color: #555; }
+  img { background: white; }
+}
+"""
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy"
+ content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<title>{title}</title><style>{style}</style></head>
+<body><h1>{title}</h1>
+{parts}
+</body></html>
+"""
+
+
+def write_report(
+    path: Path,
+    rows: Sequence[Mapping[str, str]],
+    settings: Mapping[str, Any],
+    pictures: Sequence[str],
+    rank_by: str,
+) -> None:
+    """Write the page.
+
+    Parameters
+    ----------
+    rows : of a summary of the table, by column. settings : of the run.
+    pictures : HTML of each, the strongest variant's first. rank_by : the score of the ranks.
+    """
+    ranked = sorted((r for r in rows if r["rank"]), key=lambda row: int(row["rank"]))
+    title = f"{settings.get('variants') or 'Edits'}: what they change, by {settings['model']}"
+    parts = [
+        f"<p>{len(ranked):,} of {len(rows):,} variants scored, ranked by <code>{rank_by}</code>; "
+        f"of each score the largest of levels and breakpoints. What the numbers are: docs/edits.md "
+        f"and docs/numbers.md of orca-cool. Research use, not clinical.</p>",
+        *_failures(rows),
+        "<h2>The strongest</h2>",
+        _table(ranked[:ROWS], rank_by),
+    ]
+    if len(ranked) > ROWS:
+        parts.append(f"<p>The first {ROWS} of {len(ranked):,}; the table has all.</p>")
+    if pictures:
+        parts += ["<h2>Maps</h2>", *pictures]
+    told = html.escape(json.dumps(dict(settings), indent=1))
+    parts += ["<h2>Settings</h2>", f"<pre>{told}</pre>"]
+    page = _PAGE.format(title=html.escape(title), style=_STYLE, parts="\n".join(parts))
+    atomic_write(path, page)
+
+
+def _failures(rows: Sequence[Mapping[str, str]]) -> Iterator[str]:
+    """A list of the reasons of those that could not be scored."""
+    reasons = Counter(r["status"] for r in rows if not r["status"].startswith("ok"))
+    if reasons:
+        items = (f"<li>{n:,} x {html.escape(text)}</li>" for text, n in reasons.most_common(20))
+        yield f"<p>Not scored:</p><ul>{''.join(items)}</ul>"
+
+
+def _table(rows: Sequence[Mapping[str, str]], rank_by: str) -> str:
+    scores = [rank_by, *(name for name in RANKED if name != rank_by)]
+    null = [f"{rank_by}_percentile", f"{rank_by}_z"]
+    null = [name for name in null if rows and name in rows[0]]
+    columns = ["rank", *scores[:1], *null, *scores[1:]]
+    texts = ("name", "place", "kind", "resolution")
+    head = "".join(f'<th class="text">{name}</th>' for name in texts)
+    head += "".join(f"<th>{name}</th>" for name in columns)
+    body = []
+    for row in rows:
+        place = f"{row['chrom']}:{int(row['start']):,}-{int(row['end']):,}"
+        told = (row["name"], place, row["kind"], row["resolution"])
+        cells = "".join(f'<td class="text">{html.escape(text)}</td>' for text in told)
+        cells += "".join(f"<td>{_short(row[name])}</td>" for name in columns)
+        body.append(f"<tr>{cells}</tr>")
+    return (
+        f'<div class="wide"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{''.join(body)}</tbody></table></div>"
+    )
+
+
+def _short(text: str) -> str:
+    """A number with four digits; a dash where there is none."""
+    value = float(text) if text else math.nan
+    return "-" if math.isnan(value) else html.escape(f"{value:.4g}")
+
+
+def pictures_of(
+    reference: Reference,
+    variants: Sequence[Variant],
+    rows: Sequence[Mapping[str, str]],
+    most: int = PICTURES,
+) -> list[str]:
+    """Maps of the strongest variants, at the level and breakpoint of their ranking score, as HTML.
+
+    Parameters
+    ----------
+    rows : of a summary, one for each of ``variants``, in their order.
+    """
+    order = sorted((int(row["rank"]), k) for k, row in enumerate(rows) if row["rank"])
+    out = []
+    for rank, k in order[:most]:
+        row, variant = rows[k], variants[k]
+        caption = f"{rank}. {row['name']}, {row['site']}, {int(row['resolution']):,} bp"
+        try:
+            genome = apply_edits(reference.engine.source, variant.changes)
+            footprint = (variant.chrom, variant.start, max(variant.end, variant.start + 1))
+            (found,) = compare(
+                reference, [genome], footprints=[footprint], keep=[int(row["resolution"])]
+            )
+        except OrcaCoolError as error:  # it was scored, so this is rare: the page says it
+            out.append(f"<p>{html.escape(f'{caption}: {error}')}</p>")
+            continue
+        (c,) = [c for c in found if str(c.site) == row["site"]]
+        out.append(picture_html(c.plot(), caption, f"maps of {row['name']}"))
+    return out

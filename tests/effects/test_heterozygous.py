@@ -1,0 +1,111 @@
+"""Scores of heterozygous changes, recomputed by hand from the two predicted maps."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import orca_cool as oc
+from orca_cool.cli import main
+from orca_cool.effects.heterozygous import OF_COORDINATES, heterozygous, score_heterozygous
+from orca_cool.effects.scores import SCORES
+from orca_cool.errors import EditError
+
+DELETION, SWAP = "a:4,000-4,200 del", "a:4,101-4,103 sub AC"
+
+
+@pytest.fixture(scope="module")
+def predictor(place):
+    return oc.Predictor(str(place / "toy"), str(place / "toy.fa"), device="cpu", progress=False)
+
+
+def by_hand(c):
+    """Log observed/expected of the mean of both haplotypes, pixel by pixel, with floats alone."""
+    a, b = c.alternate, c.reference
+    n = len(a.values)
+    out = np.full((n, n), math.nan)
+    for i in range(n):
+        for j in range(n):
+            if math.isnan(b.values[i, j]):
+                continue
+            of_a = math.exp(float(a.values[i, j])) * (a.expected[i, j] + a.eps)
+            of_b = math.exp(float(b.values[i, j])) * (b.expected[i, j] + b.eps)
+            expected = (a.expected[i, j] + b.expected[i, j]) / 2
+            out[i, j] = math.log((of_a + of_b) / 2 / (expected + b.eps))
+    return out
+
+
+@pytest.mark.parametrize("edit", [DELETION, "a:3,000-3,200 inv", "b:3,000 ins GATTACA", SWAP])
+@pytest.mark.parametrize("resolution", [160, 40])
+def test_scores_are_those_of_the_mean_map(predictor, edit, resolution):
+    c = predictor.compare(edit, resolution, module="S")
+    mean, found = by_hand(c), score_heterozygous(c)
+    known = np.triu(np.isfinite(mean))
+    assert known.sum() > 50
+    change = mean - c.reference.values
+    assert found["pixels"] == known.sum()
+    assert found["mse"] == pytest.approx(np.mean(change[known] ** 2), rel=1e-4)
+    r = np.corrcoef(mean[known], c.reference.values[known])[0, 1]
+    assert found["one_minus_r"] == pytest.approx(1 - r, rel=1e-3, abs=1e-7)
+    apart = known & (np.subtract(*np.indices(known.shape)) <= -2)
+    assert found["scd"] == pytest.approx(np.sqrt((change[apart] ** 2).sum()), rel=1e-4)
+    # frequencies alone: half of the fold change, less one, of the haplotype
+    fold = np.exp(c.alternate.log_frequency - c.reference.log_frequency)
+    touched = np.abs(np.log((1 + fold) / 2))[c.touched]
+    assert found["log_fold_change"] == pytest.approx(touched[np.isfinite(touched)].mean(), rel=1e-4)
+    assert found["mse"] < c.scores()["mse"]
+    assert heterozygous(c).reference is c.reference
+
+
+def test_scores_of_a_map_s_own_coordinates(predictor):
+    """Insulation and boundaries are defined where nothing moves, and are numbers there."""
+    moved = score_heterozygous(predictor.compare(DELETION, 40, module="S"))
+    assert all(math.isnan(moved[name]) for name in OF_COORDINATES)
+    c = predictor.compare(SWAP, 40, module="S")
+    swapped, own = score_heterozygous(c), c.scores()
+    assert {name for name in SCORES if math.isnan(swapped[name])} == {
+        name for name in SCORES if math.isnan(own[name])
+    }
+    turned = score_heterozygous(predictor.compare("a:3,900-4,100 inv", 40, module="S"))
+    assert math.isnan(turned["insulation"])
+
+
+def test_nothing_changes_where_nothing_differs(predictor):
+    c = predictor.compare(SWAP, 40, module="S")
+    same = type(c)(c.site, c.reference, c.reference, c.references, c.bins, c.touched, c.gaps)
+    found = heterozygous(same)
+    np.testing.assert_array_equal(found.alternate.values, c.reference.values)
+    assert score_heterozygous(same)["mse"] == 0
+    assert score_heterozygous(same)["log_fold_change"] == 0
+
+
+def test_the_table(place, predictor, tmp_path):
+    (place / "het.edits").write_text(f"del\t{DELETION}\nsub\t{SWAP}\n")
+    line = ["variants", str(place / "het.edits"), "-q", "-m", str(place / "toy"), "--device", "cpu"]
+    line += ["-g", str(place / "toy.fa"), "-o"]
+    done = CliRunner().invoke(main, [*line, "-", "--genotype", "het"])
+    assert done.exit_code == 0, done.output
+    rows = [dict(zip(*pair)) for pair in _pairs(done.stdout)]
+    found = predictor.score_variants(place / "het.edits", genotype="het")
+    for row, ours in zip(rows, found.to_dict("records"), strict=True):
+        for name in SCORES:
+            assert float(row[name]) == pytest.approx(ours[name], rel=1e-4, abs=1e-9, nan_ok=True)
+    for edit, name in ((DELETION, "del"), (SWAP, "sub")):
+        c = predictor.compare(edit, 40, module="S")
+        (row,) = [r for r in rows if r["name"] == name and r["resolution"] == "40"]
+        assert float(row["mse"]) == pytest.approx(score_heterozygous(c)["mse"], rel=1e-3)
+    assert (
+        CliRunner().invoke(main, [*line, str(tmp_path / "x.tsv"), "--genotype", "het"]).exit_code
+        == 0
+    )
+    assert '"genotype": "het"' in (tmp_path / "x.tsv.json").read_text()
+    with pytest.raises(EditError, match="genotype 'one' is not known"):
+        predictor.score_variants(place / "het.edits", genotype="one")
+
+
+def _pairs(text):
+    header, *lines = (line.split("\t") for line in text.splitlines())
+    return [(header, line) for line in lines]
