@@ -5,8 +5,8 @@ import { request } from "./api.js";
 import { keepOnly, mutagenesisOf } from "./mutagenesis.js";
 import { glance, page } from "./page.js";
 import { placeOf } from "./region.js";
-import { bpLabel } from "./unfinished.js";
 import { PREFIX } from "./why.js";
+import { bpLabel } from "./words.js";
 
 const WIDE = 5; // px that a base must have
 const AHEAD = 200; // bases that are asked for beyond both ends of what is seen
