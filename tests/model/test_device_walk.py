@@ -15,9 +15,10 @@ frozen encoder beside it.
 
 The backward pass, horizontal checkpointing's second run included, is walked on the "meta" device,
 where autograd can run (on fake CUDA tensors it ends the process where PyTorch was built for CPUs),
-and under autocast on the CPU, which computes. **Not walked**: GradScaler and gradient clipping
-(Fabric's, which need a GPU to be made), memory that is full, several GPUs, cuDNN's choice of
-algorithms, and numbers: those are for a machine with a GPU (`tests/test_gpu_bench.py`).
+and under autocast on the CPU, which computes. The factor of float16's losses (GradScaler), and
+clipping below it, are run on the CPU by `tests/train/test_grad_scaler.py`. **Not walked**: memory
+that is full, several GPUs, cuDNN's choice of algorithms, and numbers: those are for a machine with
+a GPU (`tests/test_gpu_bench.py`).
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ import { poll, resting } from "./polling.js";
 import { formatRegion } from "./region.js";
 import { arrangeSeries, isSeries, layout, levelsOf, seriesOf, withFiner, withSeries } from "./series.js";
 import { isLoaded, shownIn } from "./tiles.js";
-import { inWords } from "./unfinished.js";
 import { about, arrange, divisions, dressed, edits, isStacked, lookAt, portable, reference, shownEdit, undressed, withOneEdit } from "./views.js";
+import { inWords } from "./words.js";
 
 /** What the page is doing; tests and the curious read it. */
 export const state = { ready: false, connected: true, computing: 0, shows: [], queue: null, instance: null, reloads: 0, edits: [], shown: null, moving: false, dark: false };
