@@ -1,5 +1,5 @@
 // Predict chromosomes one by one, and score variants, on the genome that is part of the package.
-// Not run here; examples/snakemake does the same and is run by the tests.
+// Not run here; examples/snakemake does the same.
 //
 //   nextflow run examples/nextflow --outdir results
 //
