@@ -120,9 +120,6 @@ def test_on_the_command_line(place, tmp_path):
     assert f"windows  {found['windows']:,}" in plain.stdout
     assert f"pixels   {found['pixels']:,}" in plain.stdout
     assert not list(tmp_path.iterdir())
-    refused = CliRunner().invoke(main, [*line, "--json"])
-    assert refused.exit_code == 2
-    assert "--json: is about --dry-run" in refused.stderr
     zoom = CliRunner().invoke(main, [*line[:8], "--at", "a:100", "--dry-run", "-o", "x.mcool"])
     assert zoom.exit_code == 2
     assert "--at 'a:100' predicts one window" in zoom.stderr
