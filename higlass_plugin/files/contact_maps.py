@@ -19,7 +19,7 @@ from orca_cool.errors import CoolerError
 from orca_cool.files import atomic_path
 from orca_cool.maps.open import cooler_groups, open_map
 from orca_cool.maps.weights import WEIGHT, BalancedCooler, is_adjusted
-from orca_cool.model.registry import home
+from orca_cool.model.folders import home
 
 logger = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ from higlass_plugin.server.processes import start_processes
 from higlass_plugin.server.token import ServeError, open_browser, read_token
 from orca_cool.errors import ModelError, OrcaCoolError
 from orca_cool.model import heap
-from orca_cool.model.registry import home
+from orca_cool.model.folders import home
 from orca_cool.prediction.window_store import check_window_store
 
 #: Threads that answer requests: many of them wait for predictions, those of a blocking server for

@@ -5,6 +5,7 @@ what needs torch is imported when it is called.
 """
 
 from orca_cool.api import attribute, objective, screen
+from orca_cool.api.doctor import diagnose
 from orca_cool.api.documents import describe_prediction, describe_scores
 from orca_cool.api.predictions import (
     evaluate_beside_akita,
@@ -35,6 +36,7 @@ __all__ = [
     "check_mcool",
     "describe_prediction",
     "describe_scores",
+    "diagnose",
     "encode_genome",
     "evaluate_beside_akita",
     "evaluate_difference",

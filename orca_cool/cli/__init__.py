@@ -21,11 +21,12 @@ VERBS = {
     "encode": "Encode a genome once and keep it, so that predictions only decode.",
     "stitch": "Join windows that any model has predicted to an .mcool with expected tables.",
     "check": "Check that a predicted .mcool is valid, and say what it is good for.",
-    "models": "List, inspect, import, fetch, export and verify models.",
+    "models": "List, inspect, import, fetch, export, verify and remove models.",
     "expected": "Expected contact frequency by distance of a measured map, for training.",
     "train": "Train a model on an .mcool and a genome.",
     "evaluate": "Compare a predicted .mcool with a measured map.",
     "plot": "Draw a predicted map beside a measured one, or what an edit changes at every level.",
+    "doctor": "Say what is installed, what works, and what is missing for what.",
     "serve": "Show predicted maps in HiGlass, computed as you look, beside measured ones.",
 }
 

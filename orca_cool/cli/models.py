@@ -9,6 +9,7 @@ from typing import Any
 import click
 from tqdm import tqdm
 
+from orca_cool.cli.models_folders import add_path, remove, remove_path
 from orca_cool.cli.models_verify import verify
 from orca_cool.cli.options import (
     VerbGroup,
@@ -24,13 +25,13 @@ from orca_cool.model.spec import ModelSpec
 
 @click.group(cls=VerbGroup)
 def models() -> None:
-    """List, inspect, import, fetch, export and verify models."""
+    """List, inspect, import, fetch, export, verify and remove models."""
 
 
 @models.command("list")
 @json_option
 def list_(as_json: bool) -> None:
-    """List the known models: shipped, yours, and those that can be fetched."""
+    """List the known models: shipped, shared, yours, and those that can be fetched."""
     from orca_cool.model.foreign import entry_points
     from orca_cool.model.header import read_header
     from orca_cool.model.registry import known
@@ -171,9 +172,10 @@ def import_(
     bundle (folder or .zip).
     """
     from orca_cool.model.fetch import import_archive
+    from orca_cool.model.folders import user_models
     from orca_cool.model.header import is_bundle
     from orca_cool.model.import_orca import import_released
-    from orca_cool.model.registry import import_bundle, user_models
+    from orca_cool.model.registry import import_bundle
 
     out = user_models() if output is None else Path(output)
     if not source.exists():
@@ -220,7 +222,8 @@ def fetch(name: str, digest: str | None, accept_unverified: bool, keep: bool, fo
     repeated.
     """
     from orca_cool.model.fetch import fetch as run
-    from orca_cool.model.registry import fetchable, known, unknown, user_models
+    from orca_cool.model.folders import user_models
+    from orca_cool.model.registry import fetchable, known, unknown
 
     found = fetchable().get(name)
     if found is None:
@@ -284,4 +287,5 @@ def _say(paths: list[Path]) -> None:
         echo(f"licence of {path.name}: {spec.licence or 'not stated'}", err=True)
 
 
-models.add_command(verify)
+for _command in (verify, add_path, remove_path, remove):
+    models.add_command(_command)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from orca_cool.cli.completion import complete_genomes, complete_models
 from orca_cool.cli.device import DEVICE_OPTIONS
 from orca_cool.cli.genome_options import genome_options
 from orca_cool.cli.guard import Stopped
@@ -195,9 +196,16 @@ def job_options(
                 "-m",
                 required=required,
                 multiple=several,
+                shell_complete=complete_models,
                 help=f"{ANY_MODEL_HELP}{' Repeatable.' * several}",
             ),
-            click.option("--genome", "-g", required=required, help=GENOME_HELP),
+            click.option(
+                "--genome",
+                "-g",
+                required=required,
+                shell_complete=complete_genomes,
+                help=GENOME_HELP,
+            ),
             click.option("--cell-type", help=CELL_TYPE_HELP),
             device_options,
             click.option("--store", type=click.Path(), help=STORE_HELP),

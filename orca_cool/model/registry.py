@@ -1,9 +1,9 @@
 """Models by name: those shipped with the package, those in the user's folder, those that can be
 fetched.
 
-The user's folder is ``$ORCA_COOL_HOME`` (default ``~/.local/share/orca-cool``); its
-``models/<name>`` are bundles, and a ``registry.json`` in it adds to the fetchable models of the
-package.
+Folders are told in :mod:`orca_cool.model.folders`: ``models/<name>`` of the user's folder are
+bundles, a ``registry.json`` in it adds to the fetchable models of the package, and bundles of
+shared folders are known, too.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from orca_cool.errors import BundleError, ModelError, OutputError
 from orca_cool.files import PARTIAL, atomic_folder, atomic_path, check_format, replace_folder
 from orca_cool.genome.regions import closest
 from orca_cool.locks import locked_outputs
+from orca_cool.model.folders import bundles_in, home, shared_folders, user_models
 from orca_cool.model.header import (
     MAX_HEADER,
     SPEC_FILE,
@@ -60,8 +61,8 @@ class Archive:
 
 @dataclass(frozen=True)
 class Entry:
-    """A known model: where it is ("user", "shipped"; its folder) or how to get it ("fetchable"; its
-    archive).
+    """A known model: where it is ("user", "shared", "shipped"; its folder), or how to get it
+    ("fetchable"; its archive).
     """
 
     name: str
@@ -71,33 +72,22 @@ class Entry:
     about: str = field(default="", compare=False)
 
 
-def home() -> Path:
-    """The user's folder."""
-    return Path(os.environ.get("ORCA_COOL_HOME") or Path.home() / ".local" / "share" / "orca-cool")
-
-
-def user_models() -> Path:
-    """Folder of the bundles that were imported or fetched."""
-    return home() / "models"
-
-
 def shipped_models() -> Path:
     """Folder of the bundles that come with the package."""
     return DATA / "models"
 
 
 def known() -> dict[str, Entry]:
-    """Every known model by name; the user's come before shipped ones of the same name, and both
-    before fetchable ones.
+    """Every known model by name. Of the same name the user's comes first, then those of shared
+    folders, in their order, then the shipped one, then one that can be fetched.
     """
     entries = {}
     for name, (archive, about) in fetchable().items():
         entries[name] = Entry(name, "fetchable", archive=archive, about=about)
-    for origin, folder in (("shipped", shipped_models()), ("user", user_models())):
-        if folder.is_dir():
-            for path in sorted(folder.iterdir()):
-                if is_bundle(path) and not path.name.startswith("."):
-                    entries[path.name] = Entry(path.name, origin, path=path)
+    shared = [("shared", folder) for folder in reversed(shared_folders())]
+    for origin, folder in (("shipped", shipped_models()), *shared, ("user", user_models())):
+        for path in bundles_in(folder):
+            entries[path.name] = Entry(path.name, origin, path=path)
     return dict(sorted(entries.items()))
 
 
