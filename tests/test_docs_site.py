@@ -134,3 +134,16 @@ def test_links_of_a_page_lead_somewhere(page):
             if parts.fragment not in _slugs(target.read_text(encoding="utf-8")):
                 broken.append(f"{link}: no such heading")
     assert broken == []
+
+
+def test_the_http_reference_lists_the_routes():
+    app = pytest.importorskip("higlass_plugin.server.app")
+    source = Path(app.__file__).read_text(encoding="utf-8")
+    routes = {
+        path: ", ".join(re.findall(r'"(\w+)"', methods))
+        for path, methods in re.findall(r'route\("(/[^"]*)", [\w.]+, ([^)]*)\)', source)
+    }
+    text = (DOCS / "reference" / "http.md").read_text(encoding="utf-8")
+    listed = dict(re.findall(r"^\| `(/[^`]*)` \| ([A-Z, ]+) \|", text, re.M))
+    assert len(routes) > 15
+    assert listed == routes
