@@ -23,10 +23,10 @@ DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *(p for p in DOCS.rglob("*.md") if "_build" not in p.parts)])
 
 
-def _build(folder: Path) -> None:
+def _build(folder: Path, *more: str) -> None:
     pytest.importorskip("sphinx")
     done = subprocess.run(
-        ["bash", str(ROOT / "scripts" / "docs.sh"), f"--output={folder}"],
+        ["bash", str(ROOT / "scripts" / "docs.sh"), f"--output={folder}", *more],
         env={**os.environ, "DOCS_PYTHON": sys.executable},
         capture_output=True,
         text=True,
@@ -69,6 +69,17 @@ def test_a_site_without_warnings_that_needs_no_network(site):
     assert outside == set()
     sheets = [p.read_text(encoding="utf-8", errors="replace") for p in site.rglob("*.css")]
     assert not [x for s in sheets for x in re.findall(r"url\((?:['\"]?)(https?:[^)]*)\)", s)]
+
+
+@pytest.mark.long
+def test_tutorials_execute(tmp_path):
+    """Every cell of every tutorial runs, and what they print and draw stands on their pages."""
+    _build(tmp_path, "--execute")
+    pages = sorted((tmp_path / "html" / "tutorials").glob("*.html"))
+    assert len(pages) == 8
+    for page in pages:
+        assert 'class="output' in page.read_text(encoding="utf-8"), page.name
+    assert len([p for p in (tmp_path / "html" / "_images").glob("*.png")]) > 20
 
 
 def test_links_of_the_site_lead_somewhere(site):
