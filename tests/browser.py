@@ -57,7 +57,7 @@ SETTLED = """() => {
   });
 }"""
 
-#: Software WebGL takes most of the time of a test: the page may draw four times a second, which
+#: Software WebGL takes most of the time of a test: the page may draw ten times a second, which
 #: changes nothing of what it draws.
 FEW_FRAMES = """(() => {
   let waiting = new Map(), last = 0, timer = null;
@@ -70,7 +70,7 @@ FEW_FRAMES = """(() => {
   };
   window.requestAnimationFrame = (action) => {
     waiting.set(last += 1, action);
-    timer ??= setTimeout(() => draw(run), 250);
+    timer ??= setTimeout(() => draw(run), 100);
     return last;
   };
   window.cancelAnimationFrame = (number) => waiting.delete(number);
@@ -83,6 +83,18 @@ SHARP_EDGES = """(() => {
   HTMLCanvasElement.prototype.getContext = function (kind, options = {}) {
     return get.call(this, kind, kind.startsWith("webgl") ? { ...options, antialias: false } : options);
   };
+})()"""
+
+#: Pixi writes shaders for as many textures as the card has units, mostly 16, and software WebGL
+#: compiles them anew for every combination that is drawn: that took most of the time of a test. With
+#: one unit the same is drawn in more calls.
+SMALL_SHADERS = """(() => {
+  for (const { prototype } of [WebGLRenderingContext, WebGL2RenderingContext]) {
+    const get = prototype.getParameter;
+    prototype.getParameter = function (name) {
+      return name === prototype.MAX_TEXTURE_IMAGE_UNITS ? 1 : get.call(this, name);
+    };
+  }
 })()"""
 
 DRAWN = """([view, uid]) => {
@@ -294,6 +306,15 @@ def kept_picture(tab: Any, name: str | None = None) -> np.ndarray:
     return np.round(255 * matplotlib.image.imread(io.BytesIO(png), format="png")[..., :3])
 
 
+def new_tab(browser: Any, size: tuple[int, int]) -> Any:
+    """A tab of a size that is patient, and draws what it must."""
+    tab = browser.new_page(viewport=dict(zip(("width", "height"), size)))
+    tab.set_default_timeout(PATIENCE)
+    for script in (FEW_FRAMES, SHARP_EDGES, SMALL_SHADERS):
+        tab.add_init_script(script)
+    return tab
+
+
 class Page:
     """The page in a browser tab, and what went wrong in it. WebGL in software costs by the pixel: a
     tab of which no colours are asked may be small.
@@ -301,10 +322,7 @@ class Page:
 
     def __init__(self, browser: Any, server: Server, size: tuple[int, int] = (960, 640)):
         self.server = server
-        self.tab = browser.new_page(viewport=dict(zip(("width", "height"), size)))
-        self.tab.set_default_timeout(PATIENCE)
-        self.tab.add_init_script(FEW_FRAMES)
-        self.tab.add_init_script(SHARP_EDGES)
+        self.tab = new_tab(browser, size)
         self.problems: list[str] = []
         self.requests: list[tuple[str, str]] = []
         self.tab.on(

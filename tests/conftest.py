@@ -11,9 +11,10 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,17 +41,25 @@ _REACHES = re.compile(
 )
 
 
+#: What a test module says if it drives a browser.
+_BROWSES = re.compile(r"^from (?:browser|jupyter) import", re.MULTILINE)
+
+
 @functools.cache
-def _reaches_what_is_traced(path: Path) -> bool:
-    return _REACHES.search(path.read_text(encoding="utf-8")) is not None
+def _says(path: Path, what: re.Pattern[str]) -> bool:
+    """Whether a test module has such words."""
+    return what.search(path.read_text(encoding="utf-8")) is not None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is marked ``long`` unless ``--long`` asks for it; and trace lines only where
-    there is something to trace, since it doubles the time of tests that are Python alone.
+    """Leave out what is marked ``long`` unless ``--long`` asks for it; trace lines only where there
+    is something to trace, since it doubles the time of tests that are Python alone; and begin with
+    what drives a browser: of several workers one then has all of these, so that no two browsers
+    draw at once, and none waits for one at the end.
     """
+    items.sort(key=lambda item: not _says(item.path, _BROWSES))
     for item in items:
-        if not _reaches_what_is_traced(item.path):
+        if not _says(item.path, _REACHES):
             item.add_marker("no_cover")
     if config.getoption("--long"):
         return
@@ -185,6 +194,24 @@ def reference_bundles(
         tmp_path_factory, "bundles", lambda folder: import_released(released_folder, folder)
     )
     return {path.name: path for path in folder.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A Chromium, for the tests of a module: Playwright keeps an event loop running meanwhile, in
+    which other tests could not start theirs.
+    """
+    from browser import FLAGS, STATIC, chromium
+
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if chromium() is None:
+        pytest.skip("there is no Chromium")
+    if not (STATIC / "page.js").is_file():
+        pytest.skip("the page is not built: scripts/build_page.sh")
+    with sync_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        yield started
+        started.close()
 
 
 @pytest.fixture(params=DEVICES)

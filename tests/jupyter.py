@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from browser import PATIENCE, ROOT, kept_picture
+from browser import PATIENCE, ROOT, kept_picture, new_tab
 
 #: As a hub or a proxy has it: below a prefix.
 PREFIX = "/user/someone/"
@@ -113,8 +113,7 @@ class NotebookPage:
 
     def __init__(self, browser: Any, lab: JupyterLab, size: tuple[int, int] = (1200, 700)):
         self.lab = lab
-        self.tab = browser.new_page(viewport=dict(zip(("width", "height"), size)))
-        self.tab.set_default_timeout(PATIENCE)
+        self.tab = new_tab(browser, size)
         self.outside: list[str] = []
         self.problems: list[str] = []
         self.tab.route(

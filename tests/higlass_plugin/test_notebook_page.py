@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import FLAGS, STATIC, Drawn, chromium
+from browser import Drawn
 from jupyter import JupyterLab, NotebookPage
 
 from higlass_plugin import clodius_tiles
@@ -86,19 +86,6 @@ class InNotebook(Drawn):
         transform = f".{self.transform}" if self.transform else ""
         tile = array(self.url, f"{self.zoom}.{j // 256}.{i // 256}{transform}")
         return float(tile[i % 256, j % 256])
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if chromium() is None:
-        pytest.skip("there is no Chromium")
-    if not (STATIC / "notebook.js").is_file():
-        pytest.skip("what notebooks load is not built: scripts/build_page.sh")
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from typing import Any
 import cooler
 import numpy as np
 import pytest
-from browser import FLAGS, MAP, PATIENCE, ROOT, STATIC, Drawn, Page, Server, chromium
+from browser import MAP, PATIENCE, ROOT, STATIC, Drawn, Page, Server, new_tab
 from conftest import Drawn as DrawnGenome
 from conftest import make_toy_expected, make_toy_model, make_toy_spec
 
@@ -65,19 +65,6 @@ def test_the_lock_file_names_no_host():
         for name in ("higlass", "react", "pixi.js")
     }
     assert named == {"higlass": "2.3.5", "react": "17.0.2", "pixi.js": "6.5.10"}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if chromium() is None:
-        pytest.skip("there is no Chromium")
-    if not (STATIC / "page.js").is_file():
-        pytest.skip("the page is not built: scripts/build_page.sh")
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")
@@ -695,8 +682,7 @@ def test_another_higlass_shows_it_by_url(browser: Any, server: Server, elsewhere
     """HiGlass as it is, on a page of another origin: it registers the orca:// URL, asks for tiles,
     and reloads until they are there.
     """
-    tab = browser.new_page(viewport={"width": 720, "height": 620})
-    tab.set_default_timeout(PATIENCE)
+    tab = new_tab(browser, (720, 620))
     problems: list[str] = []
     posts: list[tuple[str, int]] = []
     tab.on(

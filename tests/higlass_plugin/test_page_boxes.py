@@ -8,18 +8,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from browser import FLAGS, STATIC, Page, Server, chromium
+from browser import Page, Server
 
 CHR_I, CHR_II = 230_208, 813_178
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if chromium() is None:
-        pytest.skip("there is no Chromium")
-    if not (STATIC / "page.js").is_file():
-        pytest.skip("the page is not built: scripts/build_page.sh")
+def page(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     folder = tmp_path_factory.mktemp("boxes")
     genes = folder / "genes.gff3"
     genes.write_text(
@@ -30,12 +25,9 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     )
     server = Server(folder, genes)
     server.start()
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-        opened = Page(browser, server, (760, 420)).open()
-        yield opened
-        opened.close()
-        browser.close()
+    opened = Page(browser, server, (760, 420)).open()
+    yield opened
+    opened.close()
     server.stop()
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import FLAGS, STATIC, Page, Server, chromium
+from browser import Page, Server
 
 CHR_I, CHR_II = 230_208, 813_178
 #: The centromere of chromosome II in the example genome.
@@ -20,17 +20,6 @@ CENTROMERE = (238_208, 238_325)
 DELETION = "chrII:238,208-238,325 del"
 #: Ends that the scale of a difference may have, times a power of ten.
 STEPS = (1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if chromium() is None or not (STATIC / "page.js").is_file():
-        pytest.skip("there is no Chromium, or the page is not built")
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")

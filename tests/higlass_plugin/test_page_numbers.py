@@ -16,33 +16,24 @@ import cooler
 import numpy as np
 import pandas as pd
 import pytest
-from browser import FLAGS, MAP, STATIC, Page, Server, chromium
+from browser import MAP, Page, Server, new_tab
 
 import orca_cool as oc
 from orca_cool.genome.source import codes_to_letters
 from orca_cool.maps.weights import measured_expected
-
-#: In software WebGL they take minutes each: scripts/test_long.sh runs them.
-pytestmark = pytest.mark.long
 
 CHR_I, CHR_II = 230_208, 813_178
 PLACE = "chrII:200,000-300,000", (CHR_I + 200_000, CHR_I + 300_000)
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if chromium() is None or not (STATIC / "page.js").is_file():
-        pytest.skip("there is no Chromium, or the page is not built")
+def page(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     server = Server(tmp_path_factory.mktemp("numbers"))
     server.start()
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-        opened = Page(browser, server, (1000, 560)).open()
-        opened.go(*PLACE)
-        yield opened
-        opened.close()
-        browser.close()
+    opened = Page(browser, server, (1000, 560)).open()
+    opened.go(*PLACE)
+    yield opened
+    opened.close()
     server.stop()
 
 
@@ -206,21 +197,23 @@ def test_the_viewconf_opens_in_another_page(page: Page) -> None:
     assert {track["server"] for track in centre["contents"]} == {api}
     assert conf["trackSourceServers"] == [api]
     assert centre["contents"][0]["options"]["labelPosition"] == "topRight"  # as HiGlass draws it
-    tab = page.tab.context.browser.new_page(viewport={"width": 600, "height": 400})
+    tab = new_tab(page.tab.context.browser, (600, 400))
     tab.route(
         f"{page.server.url}/other",
         lambda route: route.fulfill(
             content_type="text/html",
             body='<!doctype html><div id="map" style="position: absolute; inset: 0"></div>'
-            '<script src="static/page.js"></script>',
+            '<script type="module">import { viewer } from "./static/higlass.js"; '
+            "window.viewer = viewer;</script>",
         ),
     )
     problems: list[str] = []
     tab.on("pageerror", lambda error: problems.append(str(error)))
     tab.goto(f"{page.server.url}/other")
+    tab.wait_for_function("() => window.viewer")
     tab.evaluate(
         """async (conf) => {
-          window.api = await window.orcaCool.viewer(document.getElementById("map"), conf, { bounded: true });
+          window.api = await window.viewer(document.getElementById("map"), conf, { bounded: true });
         }""",
         conf,
     )

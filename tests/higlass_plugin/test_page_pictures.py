@@ -7,11 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import FLAGS, STATIC, Drawn, Page, Server, chromium
+from browser import Drawn, Page, Server
 from pictures import Pdf, pixels, rasterised_svg, saved
-
-#: In software WebGL they take minutes each: scripts/test_long.sh runs them.
-pytestmark = pytest.mark.long
 
 CHR_I = 230_208
 DELETION = "chrII:238,208-238,325 del"
@@ -38,17 +35,6 @@ TRACK = """([view, track]) => {
   const { position, dimensions } = window.orcaCool.hgApi.getTrackObject(view, track);
   return [canvas.left - corner.left + position[0], canvas.top - corner.top + position[1], ...dimensions];
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if chromium() is None or not (STATIC / "page.js").is_file():
-        pytest.skip("there is no Chromium, or the page is not built")
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")
@@ -174,7 +160,7 @@ def test_an_svg_equals_the_screen(page: Page, browser: Any) -> None:
         "Difference",
         "YAA1",
         "insulation",
-        "chrII: 220k",
+        "chrII: 200k",
         "no data",
     ):
         assert f">{words}" in text, words

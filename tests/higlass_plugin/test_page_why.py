@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
-from browser import FLAGS, STATIC, Page, Server, chromium
+from browser import Page, Server
 from pictures import Pdf, saved
 
 import orca_cool as oc
@@ -45,19 +46,13 @@ LETTERS_AT = """() => {
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if chromium() is None or not (STATIC / "page.js").is_file():
-        pytest.skip("there is no Chromium, or the page is not built")
+def page(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     server = Server(tmp_path_factory.mktemp("why"))
     server.start()
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-        opened = Page(browser, server, (800, 520)).open()
-        opened.go("chrII:200,000-300,000", (CHR_I + 200_000, CHR_I + 300_000))
-        yield opened
-        opened.close()
-        browser.close()
+    opened = Page(browser, server, (800, 520)).open()
+    opened.go("chrII:200,000-300,000", (CHR_I + 200_000, CHR_I + 300_000))
+    yield opened
+    opened.close()
     server.stop()
 
 

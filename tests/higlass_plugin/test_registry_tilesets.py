@@ -387,15 +387,14 @@ def test_a_tile_that_is_not_ready_is_answered_at_once_and_reported_when_it_is(bu
 
         monkeypatch.setattr(type(registry.scheduler), "_compute", slow)
         text = registry.listed()[0].uid + ".4.0.0"
-        tile = registry.tiles([text], wait=0.05)[text]  # while nothing can be computed
+        try:
+            tile = registry.tiles([text], wait=0.05)[text]  # while nothing can be computed
+            progress = registry.progress([text])
+        finally:  # else the registry could not be closed
+            hold.set()
         assert tile["error"] == "computing"
-        assert registry.progress([text]) == {
-            "ready": [],
-            "pending": [text],
-            "shows": {text: ""},
-            "failed": {},
-        }
-        hold.set()
+        assert progress.pop("queue")["units"] > 0
+        assert progress == {"ready": [], "pending": [text], "shows": {text: ""}, "failed": {}}
         while registry.progress([text])["pending"]:
             time.sleep(0.01)
         assert registry.progress([text])["ready"] == [text]

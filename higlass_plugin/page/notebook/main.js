@@ -7,6 +7,7 @@ import { CSS, viewer } from "higlass";
 
 import { formatRegion } from "../src/region.js";
 import { computing, patchTracks, refresh, shown, tiledTracks } from "../src/tiles.js";
+import { inWords } from "../src/words.js";
 import { Channel, registerFetcher } from "./channel.js";
 import OURS from "./notebook.css";
 
@@ -144,7 +145,7 @@ class Drawing {
     }
     const count = unfinished.size;
     const words = `computing ${count} ${count === 1 ? "tile" : "tiles"}`;
-    this.progress.textContent = count ? [words, ...shown(this.api)].join("; ") : "final";
+    this.progress.textContent = count ? [words, ...new Set([...shown(this.api)].map(inWords))].join("; ") : "final";
   }
 
   head(uid, track, x, width) {

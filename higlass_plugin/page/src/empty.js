@@ -1,7 +1,7 @@
 // Why a map has no value at a place, in words.
 
 import { placeOf } from "./region.js";
-import { bpLabel } from "./unfinished.js";
+import { bpLabel } from "./words.js";
 
 /** Why there is nothing at a pair of places (HiGlass's coordinates) of a map.
  *

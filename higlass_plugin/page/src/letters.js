@@ -5,8 +5,8 @@ import { request } from "./api.js";
 import { keepOnly, mutagenesisOf } from "./mutagenesis.js";
 import { glance, page } from "./page.js";
 import { placeOf } from "./region.js";
-import { bpLabel } from "./unfinished.js";
 import { PREFIX } from "./why.js";
+import { bpLabel } from "./words.js";
 
 const WIDE = 5; // px that a base must have
 const AHEAD = 200; // bases that are asked for beyond both ends of what is seen
@@ -66,8 +66,12 @@ function lettersOf(track, start, end, redraw) {
 function drawMethod(svg, track, words) {
   const [left, top] = track.position;
   const text = node("text", { class: "method", x: left + 4, y: top + track.dimensions[1] - 4, fill: "#444444", "font-size": 10, "font-family": "sans-serif", stroke: "#ffffff", "stroke-width": 3, "paint-order": "stroke" });
-  text.textContent = words;
   svg.append(text);
+  // what has no room is left out from its end
+  for (let part = words; part; part = part.slice(0, Math.max(0, part.lastIndexOf(","), part.lastIndexOf(";")))) {
+    text.textContent = part;
+    if (text.getComputedTextLength() <= track.dimensions[0] - 8) return;
+  }
 }
 
 /** Draws the letters of one row into an SVG that lies over it; returns what its numbers are, in words. */

@@ -24,9 +24,9 @@ import { isDark } from "./dark.js";
 import { drawLevelsButton, listenToLevels, toggleLevels } from "./levels.js";
 import { listenToSearch } from "./search.js";
 import { patchTracks, tiledTracks } from "./tiles.js";
+import { drawUnfinished } from "./unfinished.js";
 import { about, edits, reference, withValue } from "./views.js";
 import { rescale } from "./difference-scale.js";
-import { drawUnfinished } from "./unfinished.js";
 import { drawAnswers, listenForWhy, withAnswers } from "./why.js";
 
 window.orcaCool = { state, viewer, hgApi: null, tiledTracks: () => tiledTracks(page.api), parseRegion, formatRegion };

@@ -3,7 +3,7 @@
 
 import { request } from "./api.js";
 import { placeOf } from "./region.js";
-import { queueInWords } from "./unfinished.js";
+import { queueInWords } from "./words.js";
 
 /** Bases that are seen at most: as many as the server computes at once. */
 export const MOST = 64;

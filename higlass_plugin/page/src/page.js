@@ -11,8 +11,8 @@ import { poll, resting } from "./polling.js";
 import { formatRegion } from "./region.js";
 import { arrangeSeries, isSeries, layout, levelsOf, seriesOf, withFiner, withSeries } from "./series.js";
 import { isLoaded, shownIn } from "./tiles.js";
-import { inWords } from "./unfinished.js";
 import { about, arrange, divisions, dressed, edits, isStacked, lookAt, portable, reference, shownEdit, undressed, withOneEdit } from "./views.js";
+import { inWords } from "./words.js";
 
 /** What the page is doing; tests and the curious read it. */
 export const state = { ready: false, connected: true, computing: 0, shows: [], queue: null, instance: null, reloads: 0, edits: [], shown: null, moving: false, dark: false };
@@ -62,7 +62,9 @@ function told(conf) {
 
 const frame = () => new Promise(requestAnimationFrame);
 const CALM = 250; // ms for which all views must be found in place
-const PATIENCE = 10000;
+const CALM_ROUNDS = 2; // and how often at least
+const PATIENCE = 10000; // ms after which it is given up to send views to places
+const ROUNDS = 20; // and how often they have been sent then, at least
 let journey = 0;
 let wanted = null; // tells where views were sent last; null if somebody has moved them by hand since
 
@@ -109,8 +111,13 @@ export async function show(conf) {
   return poll();
 }
 
+/** Whether HiGlass has drawn a view: of others it has no place. */
+const isDrawn = ({ uid }) => Boolean(page.api.getLocation(uid).xDomain);
+
 /** A view is where it shall be if its x axis is, and the middle of its y axis: that has as much more or less as the map is high. */
-function isThere({ uid, initialXDomain: x, initialYDomain: y }) {
+function isThere(view) {
+  if (!isDrawn(view)) return false;
+  const { uid, initialXDomain: x, initialYDomain: y } = view;
   const { xDomain, yDomain } = page.api.getLocation(uid);
   const tolerance = 0.005 * (x[1] - x[0]);
   const middle = ([start, end]) => (start + end) / 2;
@@ -152,12 +159,15 @@ async function travel(places) {
   state.moving = true;
   const began = performance.now();
   let arrived = null;
-  while (number === journey && performance.now() - began < PATIENCE && !(performance.now() - arrived > CALM && arrived !== null)) {
-    if (!views.every(isThere)) {
-      arrived = null;
-      // HiGlass tells locked views of a movement by the mouse only, so each view is told; 1 ms: without a transition it forgets the place.
-      for (const view of views) page.api.zoomTo(view.uid, ...view.initialXDomain, ...view.initialYDomain, 1);
-    } else arrived ??= performance.now();
+  let rounds = 0; // a browser that is busy draws few frames in all that time
+  const isCalm = () => arrived && performance.now() - arrived.at > CALM && rounds - arrived.rounds >= CALM_ROUNDS;
+  const isLate = () => performance.now() - began > PATIENCE && rounds > ROUNDS;
+  while (number === journey && !isCalm() && !isLate()) {
+    const away = views.filter((view) => !isThere(view));
+    arrived = away.length ? null : (arrived ?? { at: performance.now(), rounds });
+    // HiGlass tells locked views of a movement by the mouse only, so each view is told; 1 ms: without a transition it forgets the place.
+    if (away.length) for (const view of views.filter(isDrawn)) page.api.zoomTo(view.uid, ...view.initialXDomain, ...view.initialYDomain, 1);
+    rounds += 1;
     for (let n = 0; n < 2; n += 1) await frame();
   }
   if (number === journey) state.moving = false;

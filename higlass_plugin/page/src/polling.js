@@ -4,7 +4,7 @@ import { request } from "./api.js";
 import { element, say } from "./dom.js";
 import { around, current, mount, page, state } from "./page.js";
 import { computing, fetchMissing, refresh, shown, uninformed } from "./tiles.js";
-import { inWords, queueInWords } from "./unfinished.js";
+import { inWords, queueInWords } from "./words.js";
 
 const BUSY = 500; // ms between questions to the server while tiles are being computed, or it does not answer
 const IDLE = 5000;

@@ -6,8 +6,8 @@ import { formatValue } from "./grid.js";
 import { glance, page } from "./page.js";
 import { offsets } from "./region.js";
 import { roleOf } from "./series.js";
-import { inWords } from "./unfinished.js";
 import { about } from "./views.js";
+import { inWords } from "./words.js";
 
 const BINS = 256; // along a side of a tile
 const PAUSE = 60; // ms between two readings

@@ -90,6 +90,7 @@ class Page {
     const style = window.getComputedStyle(node.parentNode);
     const size = Number.parseFloat(style.fontSize);
     const clip = this.clipOf(node.parentNode);
+    if (style.writingMode !== "horizontal-tb") return this.upwards(node, style, clip);
     const lines = [];
     const range = document.createRange();
     [...node.textContent].reduce((start, letter) => {
@@ -121,6 +122,18 @@ class Page {
       const halo = style.textShadow === "none" ? null : { color: "#ffffff", width: 2 };
       return [{ kind: "text", clip, text, matrix: [1, 0, 0, 1, line.x, baseline], width, size, family: style.fontFamily, weight: style.fontWeight, color, alpha, halo }];
     });
+  }
+
+  /** A text that is read from below: the name of a row of maps. */
+  upwards(node, style, clip) {
+    const range = document.createRange();
+    range.selectNodeContents(node);
+    const { x, y, width, height } = this.placed(range.getBoundingClientRect());
+    const size = Number.parseFloat(style.fontSize);
+    pencil.font = `${style.fontWeight} ${size}px ${style.fontFamily}`;
+    const { fontBoundingBoxAscent: ascent, fontBoundingBoxDescent: descent, width: long } = pencil.measureText(node.textContent);
+    const baseline = x + (width - ascent - descent) / 2 + ascent;
+    return [{ kind: "text", clip, text: node.textContent, matrix: [0, -1, 1, 0, baseline, y + (height + long) / 2], width: long, size, family: style.fontFamily, weight: style.fontWeight, ...colourOf(style.color), halo: null }];
   }
 
   /** The marks of an SVG that lies over the maps. */

@@ -4,7 +4,7 @@ import { button, element } from "./dom.js";
 import { computed } from "./mutagenesis.js";
 import { page, state } from "./page.js";
 import { computing, shown, tiledTracks } from "./tiles.js";
-import { inWords, queueInWords } from "./unfinished.js";
+import { inWords, queueInWords } from "./words.js";
 
 const AGAIN = 200; // ms between two looks
 const CALM = 300; // ms for which all must be final: what stands around the maps is drawn a little later than they are
