@@ -31,6 +31,16 @@ def test_a_working_day(tmp_path, monkeypatch):
     assert {"chrII.png", "chrII.mcool", "scores.tsv", "deleted.diff.mcool", "gc.mcool"} <= written
 
 
+def test_the_ten_lines_of_readme(tmp_path, monkeypatch):
+    """README's Python, in an empty folder: two pictures and a file."""
+    monkeypatch.chdir(tmp_path)
+    (block,) = snippets(DOCS.parent / "README.md")
+    assert len(block.splitlines()) <= 12
+    exec(compile(block, "README.md", "exec"), {"__name__": "docs"})
+    written = {path.name for path in tmp_path.iterdir()}
+    assert {"chrII.png", "deletion.png", "no-centromere.mcool"} <= written
+
+
 def test_windows_are_written_as_described(tmp_path, monkeypatch):
     """The block of docs/stitch.md makes a window that `stitch` reads."""
     monkeypatch.chdir(tmp_path)

@@ -23,10 +23,10 @@ DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *(p for p in DOCS.rglob("*.md") if "_build" not in p.parts)])
 
 
-def _build(folder: Path) -> None:
+def _build(folder: Path, *more: str) -> None:
     pytest.importorskip("sphinx")
     done = subprocess.run(
-        ["bash", str(ROOT / "scripts" / "docs.sh"), f"--output={folder}"],
+        ["bash", str(ROOT / "scripts" / "docs.sh"), f"--output={folder}", *more],
         env={**os.environ, "DOCS_PYTHON": sys.executable},
         capture_output=True,
         text=True,
@@ -69,6 +69,17 @@ def test_a_site_without_warnings_that_needs_no_network(site):
     assert outside == set()
     sheets = [p.read_text(encoding="utf-8", errors="replace") for p in site.rglob("*.css")]
     assert not [x for s in sheets for x in re.findall(r"url\((?:['\"]?)(https?:[^)]*)\)", s)]
+
+
+@pytest.mark.long
+def test_tutorials_execute(tmp_path):
+    """Every cell of every tutorial runs, and what they print and draw stands on their pages."""
+    _build(tmp_path, "--execute")
+    pages = sorted((tmp_path / "html" / "tutorials").glob("*.html"))
+    assert len(pages) == 8
+    for page in pages:
+        assert 'class="output' in page.read_text(encoding="utf-8"), page.name
+    assert len([p for p in (tmp_path / "html" / "_images").glob("*.png")]) > 20
 
 
 def test_links_of_the_site_lead_somewhere(site):
@@ -134,3 +145,16 @@ def test_links_of_a_page_lead_somewhere(page):
             if parts.fragment not in _slugs(target.read_text(encoding="utf-8")):
                 broken.append(f"{link}: no such heading")
     assert broken == []
+
+
+def test_the_http_reference_lists_the_routes():
+    app = pytest.importorskip("higlass_plugin.server.app")
+    source = Path(app.__file__).read_text(encoding="utf-8")
+    routes = {
+        path: ", ".join(re.findall(r'"(\w+)"', methods))
+        for path, methods in re.findall(r'route\("(/[^"]*)", [\w.]+, ([^)]*)\)', source)
+    }
+    text = (DOCS / "reference" / "http.md").read_text(encoding="utf-8")
+    listed = dict(re.findall(r"^\| `(/[^`]*)` \| ([A-Z, ]+) \|", text, re.M))
+    assert len(routes) > 15
+    assert listed == routes

@@ -1,4 +1,4 @@
-"""The tables of speed in README.md and docs/engine.md are those of the benchmarks' files."""
+"""The tables of speed in docs are those of the benchmarks' files."""
 
 import json
 import math
@@ -33,16 +33,18 @@ def test_pages_have_the_tables_of_the_figures():
 
 def test_a_figure_that_is_typed_in_is_found(tmp_path):
     (tmp_path / "docs").mkdir()
-    for page in ("README.md", "docs/engine.md"):
+    for page in ("docs/accuracy-and-speed.md", "docs/engine.md"):
         shutil.copy(ROOT / page, tmp_path / page)
-    text = (tmp_path / "README.md").read_text()
+    text = (tmp_path / "docs/accuracy-and-speed.md").read_text()
     begin = text.index("made by scripts/bench/table.py")
     place = re.compile(r"(\d+)\.(\d+) times").search(text, begin)
     assert place is not None
-    (tmp_path / "README.md").write_text(f"{text[: place.start()]}99.9{text[place.end() :]}")
+    (tmp_path / "docs/accuracy-and-speed.md").write_text(
+        f"{text[: place.start()]}99.9{text[place.end() :]}"
+    )
     done = check(tmp_path)
     assert done.returncode == 1
-    assert done.stdout == "README.md: its tables are not those of the figures\n"
+    assert done.stdout == "docs/accuracy-and-speed.md: its tables are not those of the figures\n"
 
 
 def test_all_figures_of_a_row_are_of_files():

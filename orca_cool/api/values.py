@@ -152,5 +152,10 @@ def read_variants(path: str | Path, genome: Genome, *, sample: str | None = None
     ------
     EditError
         If the file cannot be read.
+
+    Examples
+    --------
+    >>> [v.name for v in oc.read_variants("in.edits", oc.open_genome("example"))]
+    ['deletion']
     """
     return list(read(path, genome.source, sample=sample))

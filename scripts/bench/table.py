@@ -1,11 +1,11 @@
-"""The tables of speed and memory in README.md and docs/engine.md, made from the figures that the
+"""The tables of speed and memory in docs, made from the figures that the
 benchmarks have kept (``results/``, written by ``--json``), so that they say what was measured.
 
     python scripts/bench/table.py             # writes them
     python scripts/bench/table.py --check     # exit code 1 where they differ from the figures
 
 A table stands between two comments, the first of which names the scripts whose rows it has, or
-``readme``. Rows are in ``table_rows.py``; a row has a cell for each processor whose figures have
+``overview``. Rows are in ``table_rows.py``; a row has a cell for each processor whose figures have
 what it tells. What was computed by a model and not measured is in italics.
 """
 
@@ -24,7 +24,7 @@ from common import FORMAT, INSTRUCTIONS, RESULTS, label, slug
 from table_rows import ROWS, Row
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("README.md", "docs/engine.md")
+PAGES = ("docs/accuracy-and-speed.md", "docs/engine.md")
 BEGIN, END = "<!-- made by scripts/bench/table.py: ", "<!-- end of what table.py makes -->"
 _MADE = re.compile(f"{BEGIN}([a-z_ ]+) -->\n.*?{END}", re.DOTALL)
 _FIGURE = re.compile(r"\{([^{}|]+)\|([^{}]+)\}")
@@ -119,10 +119,10 @@ def of_script(script: str, results: list[Result]) -> str:
     return f"{table([name, *(r.name for r in here)], rows)}\n\n{origins}"
 
 
-def readme(results: list[Result]) -> str:
-    """The rows that are for README, each of one processor."""
+def overview(results: list[Result]) -> str:
+    """The rows of the overview, each of one processor."""
     rows, last = [], ""
-    for row in (r for r in ROWS if r.readme is not None):
+    for row in (r for r in ROWS if r.overview is not None):
         result = _of(row, results)
         text = result.cell(row.cell)
         if text is None:
@@ -134,9 +134,9 @@ def readme(results: list[Result]) -> str:
 
 def _of(row: Row, results: list[Result]) -> Result:
     for result in results:
-        if result.script == row.script and slug(result.about) == row.readme:
+        if result.script == row.script and slug(result.about) == row.overview:
             return result
-    raise ValueError(f"{row.script}: no result of {row.readme!r}")
+    raise ValueError(f"{row.script}: no result of {row.overview!r}")
 
 
 def made(text: str, results: list[Result]) -> str:
@@ -144,7 +144,7 @@ def made(text: str, results: list[Result]) -> str:
 
     def one(match: re.Match[str]) -> str:
         names = match[1].split()
-        parts = [readme(results) if n == "readme" else of_script(n, results) for n in names]
+        parts = [overview(results) if n == "overview" else of_script(n, results) for n in names]
         body = "\n\n".join(parts)
         return f"{BEGIN}{match[1]} -->\n\n{body}\n\n{END}"
 

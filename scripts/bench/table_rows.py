@@ -17,13 +17,14 @@ class Row(NamedTuple):
 
     Attributes
     ----------
-    readme : the processor whose cell stands in README.md too, as files of results name it.
+    overview : the processor whose cell stands in docs/accuracy-and-speed.md too, as files of
+        results name it.
     """
 
     script: str
     what: str
     cell: str
-    readme: str | None = None
+    overview: str | None = None
 
 
 def _decoder(which: str, kind: str) -> str:
