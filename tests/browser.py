@@ -43,10 +43,7 @@ FLAGS = [
 
 #: What runs the command line so that its predictions do not give way to other processes: beside
 #: other tests the page would wait for them for minutes.
-EAGER = (
-    "import os; os.setpriority = lambda *given: None; "
-    "from orca_cool.__main__ import run; run()"
-)
+EAGER = "import os; os.setpriority = lambda *given: None; from orca_cool.__main__ import run; run()"
 
 #: Milliseconds that anything may take: far more than it does.
 PATIENCE = 120_000
