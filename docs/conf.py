@@ -112,8 +112,6 @@ def _root_page(app: object, name: str, content: list[str]) -> None:
         for page, file in _OF_THE_ROOT.items():
             text = text.replace(f"]({file}", f"]({page}.md")
         content[0] = text
-    elif name == "index" and not (ROOT / "docs" / "numbers.md").exists():
-        content[0] = content[0].replace("\nnumbers\n", "\n")  # where this page is not there yet
 
 
 def setup(app) -> None:  # type: ignore[no-untyped-def]

@@ -131,7 +131,7 @@ def score_variants(
         return together([job.estimate(say=say) for job in jobs])
     *_, last = run_each(jobs, progress, say)
     if written is not None:
-        written += [path for job in jobs for path in job.paths]
+        written += dict.fromkeys(path for job in jobs for path in job.paths)
     return last  # which variants can be scored does not depend on the cell type
 
 

@@ -13,7 +13,7 @@ from orca_cool.cli.options import (
     Verb,
     document_option,
     dry_run_option,
-    echo,
+    echo_each,
     force_option,
     is_quiet,
     job_options,
@@ -180,8 +180,8 @@ def variants(
     )
     if as_json and not only_helps():
         click.echo(json.dumps(oc.describe_scores(written, summary), indent=1))
-    elif output != "-" and not only_helps():
-        echo(output)
+    elif not only_helps():
+        echo_each(written)
     if not summary.scored:
         if not only_helps():
             say("Error: no variant could be scored; the column status of the table says why")
