@@ -144,7 +144,7 @@ def test_workflows_name_options_that_there_are():
 
 @pytest.mark.long
 def test_the_snakemake_example(tmp_path):
-    """It runs on the example genome; killed and repeated, nothing is left to do."""
+    """It runs on the example genome; repeated, nothing is left to do."""
     snakemake = shutil.which(os.environ.get("SNAKEMAKE", "snakemake"))
     if snakemake is None:
         pytest.skip("snakemake is not installed (pip install snakemake, in a venv of its own)")
