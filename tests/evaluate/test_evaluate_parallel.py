@@ -60,7 +60,7 @@ def assert_same(folder: Path, name: str) -> None:
     assert len((folder / "one" / "scores.tsv").read_text().splitlines()) > 10
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_dask_workers_find_what_one_process_finds(here, monkeypatch):
     distributed = pytest.importorskip("distributed")
     monkeypatch.chdir(here)

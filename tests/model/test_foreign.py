@@ -249,6 +249,7 @@ def test_a_job_finds_it_from_another_folder(folder, tmp_path_factory):
     assert done.stdout.strip() == foreign_model("toy.py:Model").digest
 
 
+@pytest.mark.long
 def test_several_processes_share_it(folder):
     """Each loads the file by itself; the table and the map are those of one process."""
     model = ("--model", "toy.py:Model", "-g", "example", "--any-genome", "-q")

@@ -84,7 +84,7 @@ def test_ranks_of_torchrun_write_what_one_process_writes(here):
     assert_same(here, "ism", "ranks.ism")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_dask_workers_write_what_one_process_writes(here, monkeypatch):
     distributed = pytest.importorskip("distributed")
     monkeypatch.chdir(here)

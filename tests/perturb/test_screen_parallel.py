@@ -149,7 +149,7 @@ def test_a_killed_rank_loses_nothing(here):
     assert_same(here, "local", "killed")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_dask_workers_write_what_one_process_writes(here):
     """One cluster for all three: workers of any number of threads, one of which predicts."""
     distributed = pytest.importorskip("distributed")

@@ -61,7 +61,7 @@ def place(shared: Path, tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_variants_of_the_mhc_at_the_1_mb_level(place, reference_bundles):
     line = [
         "variants",

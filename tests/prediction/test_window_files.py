@@ -331,7 +331,7 @@ def test_dask_loses_a_worker(place, plan, engine, whole, tmp_path, monkeypatch):
     runs.assert_same(output, whole)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_dask_from_the_command_line(place, whole, tmp_path):
     pytest.importorskip("distributed")
     output = tmp_path / "x.mcool"
