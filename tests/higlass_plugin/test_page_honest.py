@@ -377,6 +377,7 @@ HEIGHTS = """() => [...document.querySelectorAll("#letters svg text")]
   .map((text) => [text.textContent, Number(/scale\\(\\S+ (\\S+)\\)/.exec(text.getAttribute("transform"))[1])])"""
 
 
+@pytest.mark.long
 def test_single_bases_are_answered_by_mutagenesis(held: tuple[Page, Held]):
     page, holds = held
     holds.words = None
