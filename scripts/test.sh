@@ -23,16 +23,30 @@ fi
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" MPLBACKEND=Agg
 # What the browser showed, for whoever wants to look.
 export ORCA_COOL_SCREENSHOTS="${ORCA_COOL_SCREENSHOTS:-$PWD/screenshots}"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 # Thousands of small files are flushed to the disk one by one: where memory serves as a disk, that is
 # a tenth of the time.
 if [ -z "${PYTEST_DEBUG_TEMPROOT:-}" ] && [ "$(df --output=avail -k /dev/shm 2>/dev/null | tail -1)" -gt 4000000 ] 2>/dev/null; then
     PYTEST_DEBUG_TEMPROOT=$(mktemp -d /dev/shm/orca-cool-tests.XXXXXX)
     export PYTEST_DEBUG_TEMPROOT
-    trap 'rm -rf "$PYTEST_DEBUG_TEMPROOT"' EXIT
+    trap 'rm -rf "$work" "$PYTEST_DEBUG_TEMPROOT"' EXIT
 fi
-# All tests: which lines of the public API and of the command line they reach. Tracing doubles the time
-# of tests that are Python alone: those of modules that import neither are not traced (tests/conftest.py).
-if [ $# -eq 0 ]; then
-    set -- --cov=orca_cool.api --cov=orca_cool.cli --cov-report=term
+if [ $# -gt 0 ]; then
+    "$bin/python" -m pytest -n "${TEST_WORKERS:-2}" --dist worksteal --durations 60 -o tmp_path_retention_policy=failed "$@"
+    exit
 fi
-"$bin/python" -m pytest -n "${TEST_WORKERS:-2}" --dist worksteal --durations 60 -o tmp_path_retention_policy=failed "$@"
+# All tests. Those that drive a browser are one process, which has the cores when it needs them: software
+# WebGL and the server behind the page would else wait for minutes, and tests would not tell why. All others
+# take what is left meanwhile, and everything afterwards.
+"$bin/python" -m pytest -q -m browser --durations 20 -o tmp_path_retention_policy=failed >"$work/browser" 2>&1 &
+browser=$!
+# Which lines of the public API and of the command line are reached: tracing doubles the time of tests that
+# are Python alone, so those of modules that import neither are not traced (tests/conftest.py).
+failed=0
+nice -n 10 "$bin/python" -m pytest -n "${TEST_WORKERS:-2}" --dist worksteal -m "not browser" --durations 60 \
+    -o tmp_path_retention_policy=failed --cov=orca_cool.api --cov=orca_cool.cli --cov-report=term || failed=$?
+echo "tests that drive a browser:"
+wait "$browser" || failed=$?
+cat "$work/browser"
+exit "$failed"

@@ -53,12 +53,12 @@ def _says(path: Path, what: re.Pattern[str]) -> bool:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is marked ``long`` unless ``--long`` asks for it; trace lines only where there
-    is something to trace, since it doubles the time of tests that are Python alone; and begin with
-    what drives a browser: of several workers one then has all of these, so that no two browsers
-    draw at once, and none waits for one at the end.
+    is something to trace, since it doubles the time of tests that are Python alone; and mark what
+    drives a browser, which needs the cores for itself (``scripts/test.sh``).
     """
-    items.sort(key=lambda item: not _says(item.path, _BROWSES))
     for item in items:
+        if _says(item.path, _BROWSES):
+            item.add_marker("browser")
         if not _says(item.path, _REACHES):
             item.add_marker("no_cover")
     if config.getoption("--long"):
