@@ -61,6 +61,22 @@ SETTLED = """() => {
   });
 }"""
 
+#: What a page is still at.
+UNSETTLED = """() => {
+  const { ready, moving, computing, connected, queue } = window.orcaCool.state;
+  const tracks = window.orcaCool.tiledTracks().filter((track) => track.dataFetcher.dataConfig.server);
+  const all = tracks.map((track) => ({
+    uid: track.id,
+    hasInfo: Boolean(track.tilesetInfo),
+    visible: [...track.visibleTileIds ?? []].join(" "),
+    fetching: [...track.fetching].join(" "),
+    computing: Object.values(track.fetchedTiles).filter((t) => t.tileData.computing).map((t) => t.remoteId).join(" "),
+    isLoaded: track.areAllVisibleTilesLoaded(),
+  }));
+  const open = all.filter((t) => !t.hasInfo || t.fetching || t.computing || !t.isLoaded);
+  return JSON.stringify({ ready, moving, computing, connected, queue, open });
+}"""
+
 #: Software WebGL takes most of the time of a test: the page may draw ten times a second, which
 #: changes nothing of what it draws.
 FEW_FRAMES = """(() => {
@@ -350,7 +366,10 @@ class Page:
 
     def settle(self) -> None:
         """Wait until all is computed and drawn."""
-        self.wait(SETTLED)
+        try:
+            self.wait(SETTLED)
+        except Exception as error:
+            raise AssertionError(f"not at rest: {self.tab.evaluate(UNSETTLED)}") from error
         self.tab.evaluate(
             "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
         )

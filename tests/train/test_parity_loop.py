@@ -85,9 +85,9 @@ def test_squared_errors_are_over_measured_or_all_pixels(tmp_path, monkeypatch, o
         y[0, 0, : r // 2000] = np.nan  # rows of the first sample
     anything = loop.parameters[0]
 
-    def half(part: Batch) -> tuple[dict[int, torch.Tensor], None]:
+    def half(part: Sealed) -> tuple[dict[int, torch.Tensor], None]:
         zero = 0 * anything.sum()
-        return {r: torch.full_like(y, 0.5) + zero for r, y in part.targets.items()}, None
+        return {r: torch.full_like(y, 0.5) + zero for r, y in part.batch.targets.items()}, None
 
     monkeypatch.setattr(loop.net, "forward", half)
     wrapped, optimizer = loop.fabric.setup(loop.net, loop.optimizer)
