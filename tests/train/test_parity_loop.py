@@ -16,7 +16,7 @@ from toy_training import toy_config
 
 from orca_cool.genome.open import open_genome
 from orca_cool.genome.source import one_hot
-from orca_cool.train.batch import Batch, collate
+from orca_cool.train.batch import Batch, Sealed, collate
 from orca_cool.train.config import Config, parse_config, trained_parts
 from orca_cool.train.draw import evenly_placed_window
 from orca_cool.train.loop import StageLoop
