@@ -20,11 +20,14 @@ python=${PYTHON:-.venv/bin/python}
 folder=$(mktemp -d)
 chmod 755 "$folder"
 stop() {
-    local daemon pid
+    local daemon pid _
     for daemon in slurmd slurmctld munged; do
         pid=$(cat "$folder/$daemon.pid" 2>/dev/null) || continue
         kill "$pid" 2>/dev/null || continue
-        while kill -0 "$pid" 2>/dev/null; do sleep 0.2; done # it still writes into the folder
+        for _ in $(seq 50); do # it still writes into the folder
+            kill -0 "$pid" 2>/dev/null || break
+            sleep 0.2
+        done
     done
     rm -rf "$folder"
 }
