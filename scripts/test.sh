@@ -23,14 +23,17 @@ fi
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" MPLBACKEND=Agg
 # What the browser showed, for whoever wants to look.
 export ORCA_COOL_SCREENSHOTS="${ORCA_COOL_SCREENSHOTS:-$PWD/screenshots}"
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+work=$(mktemp -d) temporary='' browser=''
+finish() {
+    [ -z "$browser" ] || kill "$browser" 2>/dev/null || true
+    rm -rf "$work" ${temporary:+"$temporary"}
+}
+trap finish EXIT
 # Thousands of small files are flushed to the disk one by one: where memory serves as a disk, that is
 # a tenth of the time.
 if [ -z "${PYTEST_DEBUG_TEMPROOT:-}" ] && [ "$(df --output=avail -k /dev/shm 2>/dev/null | tail -1)" -gt 4000000 ] 2>/dev/null; then
-    PYTEST_DEBUG_TEMPROOT=$(mktemp -d /dev/shm/orca-cool-tests.XXXXXX)
-    export PYTEST_DEBUG_TEMPROOT
-    trap 'rm -rf "$work" "$PYTEST_DEBUG_TEMPROOT"' EXIT
+    temporary=$(mktemp -d /dev/shm/orca-cool-tests.XXXXXX)
+    export PYTEST_DEBUG_TEMPROOT=$temporary
 fi
 if [ $# -gt 0 ]; then
     "$bin/python" -m pytest -n "${TEST_WORKERS:-2}" --dist worksteal --durations 60 -o tmp_path_retention_policy=failed "$@"
