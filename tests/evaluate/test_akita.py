@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import cooler
 import numpy as np
@@ -27,6 +28,18 @@ def smooth_map(seed: int, n: int) -> np.ndarray:
     return (gaussian_filter(y + y.T, 3) * 6).astype(np.float32)
 
 
+def write_predicted(folder: Path, genome: Path, y: np.ndarray) -> None:
+    """ours.mcool in a folder: one window that is the whole chromosome."""
+    np.savez(folder / "ours.npz", chrom="a", start=0, end=N * BIN, values=y)
+    oc.stitch_windows(
+        folder / "ours.npz",
+        folder / "ours.mcool",
+        genome=genome,
+        expected="inverse-distance",
+        progress=False,
+    )
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("akita")
@@ -34,14 +47,7 @@ def place(tmp_path_factory):
     letters = np.frombuffer(b"ACGT", np.uint8)[codes].tobytes()
     (folder / "g.fa").write_bytes(b">a\n" + letters + b"\n")
     y = smooth_map(1, N)
-    np.savez(folder / "ours.npz", chrom="a", start=0, end=N * BIN, values=y)
-    oc.stitch_windows(
-        folder / "ours.npz",
-        folder / "ours.mcool",
-        genome=folder / "g.fa",
-        expected="inverse-distance",
-        progress=False,
-    )
+    write_predicted(folder, folder / "g.fa", y)
     (folder / "akita").mkdir()
     for s in STARTS:
         values = smooth_map(2, 448)
@@ -138,14 +144,7 @@ def test_what_does_not_fit_is_named(place, tmp_path):
 def test_the_difference_of_two_cell_types(place, tmp_path):
     """Predicted differences are of maps without their means, the measured one has its taken off."""
     y = smooth_map(11, N)
-    np.savez(tmp_path / "ours.npz", chrom="a", start=0, end=N * BIN, values=y)
-    oc.stitch_windows(
-        tmp_path / "ours.npz",
-        tmp_path / "ours.mcool",
-        genome=place / "g.fa",
-        expected="inverse-distance",
-        progress=False,
-    )
+    write_predicted(tmp_path, place / "g.fa", y)
     (tmp_path / "akita").mkdir()
     for s in STARTS:
         about = {"chrom": "a", "start": s * 2048, "end": (s + 448) * 2048}
