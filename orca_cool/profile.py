@@ -149,9 +149,9 @@ class Profile:
         stack: list[str] = self._here.stack
         return stack
 
-    def _charge(self, name: str | None, with_wall: bool = True) -> None:
+    def _charge(self, name: str | None, now: tuple[float, float], with_wall: bool = True) -> None:
         """What this thread did since it was last looked at is a stage's; None: nobody's."""
-        now, mark = (time.perf_counter(), time.thread_time()), self._here.mark
+        mark = self._here.mark
         self._here.mark = now
         if name is None:
             return
@@ -161,13 +161,13 @@ class Profile:
             self._sums[name] = before[0] + wall, before[1] + cpu
             self._led += wall * (threading.get_ident() == self._lead)
 
-    def _enter(self, name: str) -> None:
+    def _enter(self, name: str, now: tuple[float, float]) -> None:
         stack = self._stack()
-        self._charge(stack[-1] if stack else None)
+        self._charge(stack[-1] if stack else None, now)
         stack.append(name)
 
-    def _leave(self, with_wall: bool = True) -> None:
-        self._charge(self._stack().pop(), with_wall)
+    def _leave(self, now: tuple[float, float], with_wall: bool = True) -> None:
+        self._charge(self._stack().pop(), now, with_wall)
 
 
 #: The profiles at work; hardly ever more than one.
@@ -182,6 +182,11 @@ def _watch(profile: Profile, begin: bool) -> None:
         _profiles = (*others, profile) if begin else others
 
 
+def _clocks() -> tuple[float, float]:
+    """The clock, and the CPU of this thread: read once for all profiles, so that they agree."""
+    return time.perf_counter(), time.thread_time()
+
+
 class _Stage:
     """A thread's time in a stage. ``helps``: of a thread that another waits for in this stage, only
     the CPU counts, since the clock is that one's.
@@ -191,12 +196,14 @@ class _Stage:
         self.name, self.profiles, self.helps = name, profiles, helps
 
     def __enter__(self) -> None:
+        now = _clocks()
         for profile in self.profiles:
-            profile._enter(self.name)
+            profile._enter(self.name, now)
 
     def __exit__(self, *error: object) -> None:
+        now = _clocks()
         for profile in self.profiles:
-            profile._leave(with_wall=not self.helps)
+            profile._leave(now, with_wall=not self.helps)
 
 
 _NOTHING: AbstractContextManager[None] = contextlib.nullcontext()
