@@ -269,14 +269,14 @@ def files(place, stem):
 TORCHRUN = "-m torch.distributed.run --nproc-per-node 2 --master-addr 127.0.0.1 --master-port"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("how", "verb"),
     [
         ("torchrun", "predict"),
-        pytest.param("torchrun", "screen", marks=pytest.mark.long),
-        pytest.param("nproc", "predict", marks=pytest.mark.long),
-        pytest.param("nproc", "screen", marks=pytest.mark.long),
+        ("torchrun", "screen"),
+        ("nproc", "predict"),
+        ("nproc", "screen"),
     ],
 )
 def test_those_who_share_a_run_compute_in_the_same_types(place, tmp_path, verb, how):
