@@ -272,12 +272,7 @@ TORCHRUN = "-m torch.distributed.run --nproc-per-node 2 --master-addr 127.0.0.1 
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("how", "verb"),
-    [
-        ("torchrun", "predict"),
-        ("torchrun", "screen"),
-        ("nproc", "predict"),
-        ("nproc", "screen"),
-    ],
+    [("torchrun", "predict"), ("torchrun", "screen"), ("nproc", "predict"), ("nproc", "screen")],
 )
 def test_those_who_share_a_run_compute_in_the_same_types(place, tmp_path, verb, how):
     """The first one that times says which: of the others, which would choose otherwise, none is
