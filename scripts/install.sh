@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the other scripts: makes .venv and installs the package into it. Usage: source scripts/install.sh [EXTRA]
 # PYTHON picks the interpreter (default python3); PIP_ARGS adds arguments to pip install (an index of CPU builds of torch, say).
 
