@@ -18,7 +18,7 @@ from orca_cool.cli.options import (
     say,
 )
 from orca_cool.cli.window_options import window_store_options
-from orca_cool.errors import OrcaCoolError
+from orca_cool.errors import OrcaCoolError, missing_package
 
 PATH = click.Path(path_type=Path)
 
@@ -133,8 +133,5 @@ def serve(no_browser: bool, **options: Any) -> None:
         from higlass_plugin.server.options import ServeOptions
         from higlass_plugin.server.serve import serve as run
     except ImportError as error:
-        raise OrcaCoolError(
-            f"{error.name!r} is not installed; install what `serve` needs: pip install "
-            f"'orca-cool[serve]'"
-        ) from error
+        raise OrcaCoolError(missing_package("`orca-cool serve`", error, "serve")) from error
     run(ServeOptions(browser=not no_browser, **options), echo, say)
