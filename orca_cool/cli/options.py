@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -51,6 +52,18 @@ class Verb(click.Command):
         super().__init__(*args, **({"context_settings": CONTEXT} | kwargs))
         self.params += verbosity_options()
         self.remains, self.groups = remains, groups
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click's; both of two options that say the opposite are an error, where click would
+        silently use the last.
+        """
+        given = set(itertools.takewhile(lambda text: text != "--", args))
+        for parameter in self.params:
+            both = [given.intersection(n) for n in (parameter.opts, parameter.secondary_opts)]
+            if all(both):
+                first, second = (sorted(names)[0] for names in both)
+                raise click.UsageError(f"{first} and {second} exclude each other; give one", ctx)
+        return super().parse_args(ctx, args)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The options, in groups where the verb has some."""
