@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from orca_cool.cli.genome_options import genome_options
+from orca_cool.cli.help_groups import MACHINE_GROUP, MODEL_GROUP, RUN_GROUP, HelpGroup
 from orca_cool.cli.options import (
     GENOME_HELP,
     MODEL_HELP,
@@ -23,7 +24,27 @@ from orca_cool.errors import OrcaCoolError, missing_package
 PATH = click.Path(path_type=Path)
 
 
-@click.command(cls=Verb)
+#: In the help.
+GROUPS = (
+    MODEL_GROUP,
+    HelpGroup(
+        "What is shown beside it",
+        ("files", "clr_weight_name"),
+        "serve -m yeast-metaphase -g example --with orca_cool/data/maps/yeast.10kb.mcool",
+    ),
+    HelpGroup(
+        "Address, and who may see it",
+        ("host", "port", "token", "token_file", "origins", "no_browser"),
+    ),
+    HelpGroup(
+        "How tiles are answered, and what is kept", ("wait", "blocking", "cache_bytes", "state")
+    ),
+    MACHINE_GROUP,
+    RUN_GROUP,
+)
+
+
+@click.command(cls=Verb, groups=GROUPS)
 @click.option(
     "--model", "-m", "models", required=True, multiple=True, help=f"{MODEL_HELP} Repeatable."
 )
