@@ -370,7 +370,7 @@ def test_a_cluster_needs_its_extra(place, tmp_path, monkeypatch):
 
     monkeypatch.setitem(sys.modules, "distributed", None)
     with (
-        pytest.raises(OrcaCoolError, match=r"pip install orca-cool\[cluster\]"),
+        pytest.raises(OrcaCoolError, match=r"needs 'distributed'.*'orca-cool\[cluster\]'"),
         Dask("local:2", job(place, tmp_path / "x.mcool")),
     ):
         pass
