@@ -33,7 +33,7 @@ myst_enable_extensions = ["colon_fence", "deflist"]
 # Code cells run only where that is asked for; an error in one of them then stops the build.
 nb_execution_mode = "force" if os.environ.get("ORCA_COOL_DOCS_EXECUTE") else "off"
 nb_execution_raise_on_error = True
-nb_execution_timeout = 600
+nb_execution_timeout = 3600  # seconds of a cell: a busy machine is no error
 nb_execution_in_temp = True
 nb_merge_streams = True
 
