@@ -41,23 +41,26 @@ def draw_comparison(
     Returns
     -------
     matplotlib Figure of three maps with axes in bp of the edited genome; dashed lines mark the
-    breakpoints. No state of pyplot is touched.
+    breakpoints, gaps and what lies beyond a chromosome's ends are grey. No state of pyplot is
+    touched.
     """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(12.5, 4.0), dpi=100, layout="constrained")
     axes = figure.subplots(1, 3)
-    high = vmax or ratio_limit(np.stack([c.reference.values, c.alternate.values]))
+    alternate = _without_gaps(c)
+    high = vmax or ratio_limit(np.stack([c.reference.values, alternate]))
     difference = c.difference
     changes = np.abs(difference.values[np.isfinite(difference.values)])
     most = dmax or max(float(np.percentile(changes, 99.5)) if len(changes) else 0.0, LEAST)
     panels = (
-        ("reference, in the edit's bins", c.reference, RATIO_COLOURS, high, RATIO_LABEL),
-        ("edit", c.alternate, RATIO_COLOURS, high, RATIO_LABEL),
-        ("edit minus reference", difference, DIFFERENCE_COLOURS, most, DIFFERENCE_LABEL),
+        ("reference, in the edit's bins", c.reference.values, RATIO_COLOURS, high, RATIO_LABEL),
+        ("edit", alternate, RATIO_COLOURS, high, RATIO_LABEL),
+        ("edit minus reference", difference.values, DIFFERENCE_COLOURS, most, DIFFERENCE_LABEL),
     )
-    for ax, (name, m, colours, limit, label) in zip(axes, panels):
-        drawn = draw_values(ax, m, m.values, colours, (-limit, limit))
+    m = c.alternate
+    for ax, (name, values, colours, limit, label) in zip(axes, panels):
+        drawn = draw_values(ax, m, values, colours, (-limit, limit))
         ax.set_title(name, fontsize=10)
         for at in c.site.breakpoints:
             if m.start < at < m.end:
@@ -68,3 +71,14 @@ def draw_comparison(
     shown = f"{c.site}, {bp_label(c.resolution)} bins" if title is None else title
     figure.suptitle(shown, fontsize=11, parse_math=False)
     return figure
+
+
+def _without_gaps(c: Comparison) -> np.ndarray:
+    """(n, n) the alternate's values; NaN in its gaps, where a model predicts too, but nothing is
+    meant.
+    """
+    values = np.array(c.alternate.values)
+    if c.gaps:
+        values[c.gaps[0]] = np.nan
+        values[:, c.gaps[0]] = np.nan
+    return values

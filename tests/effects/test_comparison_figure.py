@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import io
 import re
 
@@ -50,6 +51,21 @@ def test_three_maps_side_by_side(comparison: Comparison):
         assert drawn == {12_000, 14_000}  # the third breakpoint lies elsewhere
     labels = [ax.get_ylabel() for ax in figure.axes if not ax.images and ax.get_ylabel()]
     assert labels == ["log (observed / expected)"] * 2 + ["log (alternate / reference)"]
+
+
+def test_gaps_of_the_edited_genome_are_not_drawn(comparison: Comparison):
+    """Neither their values, nor do these stretch the scale; the comparison keeps them."""
+    gaps = np.zeros(N, bool)
+    gaps[:3] = True
+    values = comparison.alternate.values.copy()
+    values[gaps] = values[:, gaps] = 1000.0
+    edited = dataclasses.replace(comparison, alternate=a_map(values), gaps=(gaps,))
+    figure = edited.plot()
+    alternate = figure.axes[1].images[0]
+    unknown = np.isnan(alternate.get_array().filled(np.nan))
+    np.testing.assert_array_equal(unknown, gaps[:, None] | gaps)
+    assert alternate.get_clim()[1] < 100
+    assert (edited.alternate.values == values).all()
 
 
 def test_what_is_not_known_is_grey(comparison: Comparison):
