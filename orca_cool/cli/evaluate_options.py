@@ -63,7 +63,7 @@ GROUPS = (
         "A model, by the paper's protocol",
         (*MODEL_GROUP.options, "module", "step", "window_phase", "trans"),
         "evaluate orca_cool/data/maps/extrusion.a.mcool -m extrusion --cell-type a "
-        "-g extrusion-example --chrom chr70 --levels 32000,64000",
+        "-g extrusion-example --chrom chr70 --levels 8000,16000",
     ),
     HelpGroup("Edits whose true changes are known, in place of maps", ("edits", "predicted")),
     HelpGroup("What is written", ("output",)),

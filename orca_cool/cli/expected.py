@@ -24,7 +24,7 @@ GROUPS = (
     HelpGroup(
         "What is measured of the map",
         ("resolutions", "trans", "view", "exclude", "clr_weight_name"),
-        "expected orca_cool/data/maps/yeast.10kb.mcool --exclude chrII -o expected",
+        "expected orca_cool/data/maps/yeast.10kb.mcool --resolution 10000 -o expected",
     ),
     HelpGroup("How it is smoothed", ("keep", "wide_from", "monotone", "min_pixels")),
     HelpGroup("What is written", ("output",)),
