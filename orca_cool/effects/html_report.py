@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from orca_cool.effects.align import Reference, compare
-from orca_cool.effects.table_columns import RANKED
+from orca_cool.effects.table_columns import MEANINGS, RANKED
 from orca_cool.errors import OrcaCoolError
 from orca_cool.files import atomic_write
 from orca_cool.genome.apply_edits import apply_edits
@@ -65,14 +65,15 @@ def write_report(
     title = f"{settings.get('variants') or 'Edits'}: what they change, by {settings['model']}"
     parts = [
         f"<p>{len(ranked):,} of {len(rows):,} variants scored, ranked by <code>{rank_by}</code>; "
-        f"of each score the largest of levels and breakpoints. What the numbers are: docs/edits.md "
-        f"and docs/numbers.md of orca-cool. Research use, not clinical.</p>",
+        f"of each score the largest of levels and breakpoints. Places count from 0, and their end "
+        f"is the first base after them. Research use, not clinical.</p>",
         *_failures(rows),
         "<h2>The strongest</h2>",
         _table(ranked[:ROWS], rank_by),
     ]
     if len(ranked) > ROWS:
         parts.append(f"<p>The first {ROWS} of {len(ranked):,}; the table has all.</p>")
+    parts.append(_meanings(rank_by, bool(rows) and f"{rank_by}_z" in rows[0]))
     if pictures:
         parts += ["<h2>Maps</h2>", *pictures]
     told = html.escape(json.dumps(dict(settings), indent=1))
@@ -87,6 +88,22 @@ def _failures(rows: Sequence[Mapping[str, str]]) -> Iterator[str]:
     if reasons:
         items = (f"<li>{n:,} x {html.escape(text)}</li>" for text, n in reasons.most_common(20))
         yield f"<p>Not scored:</p><ul>{''.join(items)}</ul>"
+
+
+def _meanings(rank_by: str, null: bool) -> str:
+    """What the columns of the table are, to be unfolded."""
+    told = {name: MEANINGS[name] for name in RANKED}
+    told["resolution"] = "bp in a bin of the map (the level) in which the ranking score is largest"
+    if null:
+        told[f"{rank_by}_percentile"] = (
+            f"share, in percent, of matched places elsewhere in the genome with a lower {rank_by}"
+        )
+        told[f"{rank_by}_z"] = "standard deviations above the mean of the matched places"
+    items = (f"<dt><code>{name}</code></dt><dd>{text}</dd>" for name, text in told.items())
+    return (
+        f"<details><summary>What the columns are</summary><dl>{''.join(items)}</dl>"
+        f"<p>More: docs/edits.md and docs/numbers.md of orca-cool.</p></details>"
+    )
 
 
 def _table(rows: Sequence[Mapping[str, str]], rank_by: str) -> str:

@@ -49,7 +49,7 @@ def test_three_maps_side_by_side(comparison: Comparison):
         drawn = {line.get_xdata()[0] for line in ax.lines if len(set(line.get_xdata())) == 1}
         assert drawn == {12_000, 14_000}  # the third breakpoint lies elsewhere
     labels = [ax.get_ylabel() for ax in figure.axes if not ax.images and ax.get_ylabel()]
-    assert labels == ["log (observed / expected)"] * 2 + ["log (alternate / reference)"]
+    assert labels == ["ln (observed / expected)"] * 2 + ["ln (alternate / reference)"]
 
 
 def test_what_is_not_known_is_grey(comparison: Comparison):
