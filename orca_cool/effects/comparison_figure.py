@@ -16,7 +16,7 @@ from orca_cool.maps.axes import (
     bp_label,
     ratio_limit,
 )
-from orca_cool.maps.contact_map import draw_values
+from orca_cool.maps.contact_map import ContactMap, draw_values
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,26 +41,30 @@ def draw_comparison(
     Returns
     -------
     matplotlib Figure of three maps with axes in bp of the edited genome; dashed lines mark the
-    breakpoints. No state of pyplot is touched.
+    breakpoints. What lies in gaps or beyond the chromosome's ends, where a model predicts too but
+    nothing is meant, is grey, and cut off at the ends of the window. No state of pyplot is touched.
     """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(12.5, 4.0), dpi=100, layout="constrained")
     axes = figure.subplots(1, 3)
-    high = vmax or ratio_limit(np.stack([c.reference.values, c.alternate.values]))
+    alternate, (start, end) = _without_gaps(c)
+    high = vmax or ratio_limit(np.stack([c.reference.values, alternate.values]))
     difference = c.difference
     changes = np.abs(difference.values[np.isfinite(difference.values)])
     most = dmax or max(float(np.percentile(changes, 99.5)) if len(changes) else 0.0, LEAST)
     panels = (
         ("reference, in the edit's bins", c.reference, RATIO_COLOURS, high, RATIO_LABEL),
-        ("edit", c.alternate, RATIO_COLOURS, high, RATIO_LABEL),
+        ("edit", alternate, RATIO_COLOURS, high, RATIO_LABEL),
         ("edit minus reference", difference, DIFFERENCE_COLOURS, most, DIFFERENCE_LABEL),
     )
     for ax, (name, m, colours, limit, label) in zip(axes, panels):
         drawn = draw_values(ax, m, m.values, colours, (-limit, limit))
         ax.set_title(name, fontsize=10)
+        ax.set_xlim(start, end)
+        ax.set_ylim(end, start)
         for at in c.site.breakpoints:
-            if m.start < at < m.end:
+            if start < at < end:
                 style = {"color": "black", "linewidth": 0.7, "linestyle": (0, (4, 3))}
                 ax.axvline(at, **style)
                 ax.axhline(at, **style)
@@ -68,3 +72,16 @@ def draw_comparison(
     shown = f"{c.site}, {bp_label(c.resolution)} bins" if title is None else title
     figure.suptitle(shown, fontsize=11, parse_math=False)
     return figure
+
+
+def _without_gaps(c: Comparison) -> tuple[ContactMap, tuple[int, int]]:
+    """The alternate with NaN in gaps and beyond the chromosome, and the stretch in bp from the
+    first to the last bin that is none; all of the window if every bin is one.
+    """
+    m = c.alternate
+    gaps = c.gaps[0] if c.gaps else np.zeros(len(m.values), dtype=bool)
+    values = np.where(gaps[:, None] | gaps[None, :], np.nan, m.values).astype(np.float32)
+    inside = np.flatnonzero(~gaps)
+    first, last = (inside[0], inside[-1]) if len(inside) else (0, len(gaps) - 1)
+    extent = (m.start + m.resolution * int(first), m.start + m.resolution * (int(last) + 1))
+    return ContactMap(values, m.expected, m.eps, m.region, m.resolution), extent

@@ -27,8 +27,11 @@ _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 90em; padding: 0 1em; }
 table { border-collapse: collapse; font-size: 13px; }
 td, th { border: 1px solid #ccc; padding: 0.2em 0.5em; text-align: right; white-space: nowrap; }
-td.text, th.text { text-align: left; white-space: normal; overflow-wrap: anywhere; }
-th { background: #eee; } .wide { overflow-x: auto; } code { overflow-wrap: anywhere; }
+td.text, th.text { text-align: left; }
+td.name { white-space: normal; overflow-wrap: anywhere; min-width: 9em; }
+th { background: #eee; } .wide { overflow-x: auto; }
+dt { margin-top: 0.5em; } code { overflow-wrap: anywhere; }
+pre, .map { overflow-x: auto; } .map img { min-width: 50em; }
 @media (prefers-color-scheme: dark) {
   body { background: #181818; color: #ddd; } th { background: #333; } td, th { border-color: #555; }
   img { background: white; }
@@ -110,15 +113,19 @@ def _table(rows: Sequence[Mapping[str, str]], rank_by: str) -> str:
     scores = [rank_by, *(name for name in RANKED if name != rank_by)]
     null = [f"{rank_by}_percentile", f"{rank_by}_z"]
     null = [name for name in null if rows and name in rows[0]]
-    columns = ["rank", *scores[:1], *null, *scores[1:]]
-    texts = ("name", "place", "kind", "resolution")
-    head = "".join(f'<th class="text">{name}</th>' for name in texts)
+    columns = [*scores[:1], *null, *scores[1:]]
+    head = "<th>rank</th>"
+    head += "".join(f'<th class="text">{name}</th>' for name in ("name", "place", "kind"))
+    head += "<th>resolution</th>"
     head += "".join(f"<th>{name}</th>" for name in columns)
     body = []
     for row in rows:
-        place = f"{row['chrom']}:{int(row['start']):,}-{int(row['end']):,}"
-        told = (row["name"], place, row["kind"], row["resolution"])
-        cells = "".join(f'<td class="text">{html.escape(text)}</td>' for text in told)
+        start, end = int(row["start"]), int(row["end"])
+        place = f"{row['chrom']}:{start:,}" + f"-{end:,}" * (end > start)
+        name, place, kind = (html.escape(text) for text in (row["name"], place, row["kind"]))
+        cells = f'<td>{row["rank"]}</td><td class="text name">{name}</td>'
+        cells += f'<td class="text">{place}</td><td class="text">{kind}</td>'
+        cells += f"<td>{int(row['resolution']):,} bp</td>"
         cells += "".join(f"<td>{_short(row[name])}</td>" for name in columns)
         body.append(f"<tr>{cells}</tr>")
     return (
@@ -149,7 +156,7 @@ def pictures_of(
     out = []
     for rank, k in order[:most]:
         row, variant = rows[k], variants[k]
-        caption = f"{rank}. {row['name']}, {row['site']}, {int(row['resolution']):,} bp"
+        caption = f"{rank}. {row['name']}, {row['site']}, bins of {int(row['resolution']):,} bp"
         try:
             genome = apply_edits(reference.engine.source, variant.changes)
             footprint = (variant.chrom, variant.start, max(variant.end, variant.start + 1))
@@ -160,5 +167,6 @@ def pictures_of(
             out.append(f"<p>{html.escape(f'{caption}: {error}')}</p>")
             continue
         (c,) = [c for c in found if str(c.site) == row["site"]]
-        out.append(picture_html(c.plot(), caption, f"maps of {row['name']}"))
+        picture = picture_html(c.plot(), caption, f"maps of {row['name']}")
+        out.append(f'<div class="map">{picture}</div>')
     return out

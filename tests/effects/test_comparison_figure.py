@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import io
 import re
 
@@ -62,6 +63,21 @@ def test_what_is_not_known_is_grey(comparison: Comparison):
         x, y = ax.transData.transform([REGION.start + (k + 0.5) * RES for k in bins])
         colour = pixels[pixels.shape[0] - 1 - int(y), int(x)]
         assert (np.abs(colour - 166).max() <= 1) == unknown, bins
+
+
+def test_nothing_is_drawn_beyond_the_chromosome(comparison: Comparison):
+    """A model predicts there too, of N, and of gaps, but nothing is meant."""
+    gaps = np.zeros(N, bool)
+    gaps[[0, 1, 7, 19]] = True
+    found = dataclasses.replace(comparison, gaps=(gaps, gaps))
+    axes = [ax for ax in found.plot().axes if ax.images]
+    for ax in axes:
+        assert ax.get_xlim() == (REGION.start + 2 * RES, REGION.start + 19 * RES)
+        assert ax.get_ylim() == (REGION.start + 19 * RES, REGION.start + 2 * RES)
+    drawn = axes[1].images[0].get_array().filled(np.nan)
+    assert (np.isnan(drawn).all(axis=1) == gaps).all()
+    known = ~gaps[:, None] & ~gaps[None, :]
+    np.testing.assert_array_equal(drawn[known], found.alternate.values[known])
 
 
 def test_a_notebook_shows_it(comparison: Comparison):
