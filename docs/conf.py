@@ -10,10 +10,14 @@ from __future__ import annotations
 import os
 import re
 import sys
+from copy import copy
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+
+from myst_nb.core import render  # noqa: E402
 
 from orca_cool import __version__  # noqa: E402
 
@@ -33,9 +37,9 @@ myst_enable_extensions = ["colon_fence", "deflist"]
 # Code cells run only where that is asked for; an error in one of them then stops the build.
 nb_execution_mode = "force" if os.environ.get("ORCA_COOL_DOCS_EXECUTE") else "off"
 nb_execution_raise_on_error = True
-nb_execution_timeout = 600
+nb_execution_timeout = 3600  # seconds of a cell: a busy machine is no error
 nb_execution_in_temp = True
-nb_merge_streams = True
+nb_merge_streams = True  # by _one_text, below
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # signatures say them; docstrings say what they mean
@@ -92,6 +96,27 @@ def _items(line: str, section: str) -> list[str]:
         for name in names:
             out += [name, f"    {match[2]}"]
     return out
+
+
+def _one_text(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What a cell prints as one text for each stream, letter by letter. A command's output comes
+    from the kernel in pieces of 100 letters, which myst_nb itself would join with line ends, in
+    the middle of words.
+    """
+    out: list[dict[str, Any]] = []
+    streams: dict[str, dict[str, Any]] = {}
+    for output in outputs:
+        name = output.get("name", "") if output["output_type"] == "stream" else ""
+        if name and name in streams:
+            streams[name]["text"] += output["text"]
+            continue
+        out.append(copy(output))
+        if name:
+            streams[name] = out[-1]
+    return out
+
+
+render.coalesce_streams = _one_text
 
 
 def _docstring(

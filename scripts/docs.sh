@@ -28,6 +28,7 @@ fi
 # Where tutorials call the command, as where they are imported: this tree.
 export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}" MPLBACKEND=Agg OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
 if [ -n "${ORCA_COOL_DOCS_EXECUTE:-}" ]; then
+    unset MPLBACKEND # a notebook draws into its page; Agg would draw to nowhere
     shim=$(mktemp -d)
     trap 'rm -rf "$shim"' EXIT
     printf '#!/bin/sh\nexec "%s" -m orca_cool "$@"\n' "$(command -v "$DOCS_PYTHON")" >"$shim/orca-cool"

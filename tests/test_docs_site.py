@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -71,15 +72,38 @@ def test_a_site_without_warnings_that_needs_no_network(site):
     assert not [x for s in sheets for x in re.findall(r"url\((?:['\"]?)(https?:[^)]*)\)", s)]
 
 
+def test_a_command_that_prints_in_pieces_has_one_text():
+    """A kernel hands on 100 letters of a command at a time: no word is cut, nothing is added."""
+    pytest.importorskip("myst_nb")
+    joined = runpy.run_path(str(DOCS / "conf.py"))["_one_text"]
+
+    def printed(text: str, name: str = "stdout") -> dict[str, str]:
+        return {"output_type": "stream", "name": name, "text": text}
+
+    picture = {"output_type": "display_data", "data": {"text/plain": "a figure"}}
+    pieces = [printed("two  \nm"), printed("late", "stderr"), picture, printed("emory \n\n")]
+    before = [dict(piece) for piece in pieces]
+    assert joined(pieces) == [printed("two  \nmemory \n\n"), printed("late", "stderr"), picture]
+    assert pieces == before
+    assert joined([]) == []
+
+
+#: Pictures that the cells of a tutorial draw.
+DRAWN = {"1": 2, "2": 2, "3": 0, "4": 2, "5": 1, "6": 0, "7": 0, "8": 1}
+
+
 @pytest.mark.long
 def test_tutorials_execute(tmp_path):
     """Every cell of every tutorial runs, and what they print and draw stands on their pages."""
     _build(tmp_path, "--execute")
     pages = sorted((tmp_path / "html" / "tutorials").glob("*.html"))
-    assert len(pages) == 8
-    for page in pages:
-        assert 'class="output' in page.read_text(encoding="utf-8"), page.name
-    assert len([p for p in (tmp_path / "html" / "_images").glob("*.png")]) > 20
+    texts = {page.name[0]: page.read_text(encoding="utf-8") for page in pages}
+    assert texts.keys() == DRAWN.keys()
+    for number, text in texts.items():
+        assert 'class="output' in text, number
+        pictures = re.findall(r'<img [^>]*src="(?:\.\./_images/|data:image/png)', text)
+        assert len(pictures) == DRAWN[number], number
+        assert not re.search(r"Traceback|Warning|/tmp/|<Figure size", text), number
 
 
 def test_links_of_the_site_lead_somewhere(site):

@@ -16,7 +16,7 @@ from orca_cool.maps.axes import (
     bp_label,
     ratio_limit,
 )
-from orca_cool.maps.contact_map import ContactMap, draw_values
+from orca_cool.maps.contact_map import draw_values
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,17 +49,18 @@ def draw_comparison(
     figure = Figure(figsize=(12.5, 4.0), dpi=100, layout="constrained")
     axes = figure.subplots(1, 3)
     alternate, (start, end) = _without_gaps(c)
-    high = vmax or ratio_limit(np.stack([c.reference.values, alternate.values]))
+    high = vmax or ratio_limit(np.stack([c.reference.values, alternate]))
     difference = c.difference
     changes = np.abs(difference.values[np.isfinite(difference.values)])
     most = dmax or max(float(np.percentile(changes, 99.5)) if len(changes) else 0.0, LEAST)
     panels = (
-        ("reference, in the edit's bins", c.reference, RATIO_COLOURS, high, RATIO_LABEL),
+        ("reference, in the edit's bins", c.reference.values, RATIO_COLOURS, high, RATIO_LABEL),
         ("edit", alternate, RATIO_COLOURS, high, RATIO_LABEL),
-        ("edit minus reference", difference, DIFFERENCE_COLOURS, most, DIFFERENCE_LABEL),
+        ("edit minus reference", difference.values, DIFFERENCE_COLOURS, most, DIFFERENCE_LABEL),
     )
-    for ax, (name, m, colours, limit, label) in zip(axes, panels):
-        drawn = draw_values(ax, m, m.values, colours, (-limit, limit))
+    m = c.alternate
+    for ax, (name, values, colours, limit, label) in zip(axes, panels):
+        drawn = draw_values(ax, m, values, colours, (-limit, limit))
         ax.set_title(name, fontsize=10)
         ax.set_xlim(start, end)
         ax.set_ylim(end, start)
@@ -74,14 +75,14 @@ def draw_comparison(
     return figure
 
 
-def _without_gaps(c: Comparison) -> tuple[ContactMap, tuple[int, int]]:
-    """The alternate with NaN in gaps and beyond the chromosome, and the stretch in bp from the
-    first to the last bin that is none; all of the window if every bin is one.
+def _without_gaps(c: Comparison) -> tuple[np.ndarray, tuple[int, int]]:
+    """(n, n) the alternate's values, NaN in its gaps and beyond the chromosome; and the stretch in
+    bp from the first to the last bin that is none, all of the window if every bin is one.
     """
-    m = c.alternate
-    gaps = c.gaps[0] if c.gaps else np.zeros(len(m.values), dtype=bool)
-    values = np.where(gaps[:, None] | gaps[None, :], np.nan, m.values).astype(np.float32)
+    m, values = c.alternate, np.array(c.alternate.values)
+    gaps = c.gaps[0] if c.gaps else np.zeros(len(values), dtype=bool)
+    values[gaps] = np.nan
+    values[:, gaps] = np.nan
     inside = np.flatnonzero(~gaps)
-    first, last = (inside[0], inside[-1]) if len(inside) else (0, len(gaps) - 1)
-    extent = (m.start + m.resolution * int(first), m.start + m.resolution * (int(last) + 1))
-    return ContactMap(values, m.expected, m.eps, m.region, m.resolution), extent
+    first, last = (int(inside[0]), int(inside[-1])) if len(inside) else (0, len(gaps) - 1)
+    return values, (m.start + m.resolution * first, m.start + m.resolution * (last + 1))

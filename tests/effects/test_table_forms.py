@@ -292,19 +292,3 @@ def test_json_of_a_prediction(place, tmp_path):
         assert found["bins"] == clr.info["nbins"] == len(clr.bins())
         assert found["pixels"] == len(clr.pixels())
         assert found["sum"] == pytest.approx(clr.pixels()[:]["count"].sum())
-
-
-def test_every_option_of_a_grouped_help_is_in_one_group():
-    for verb in ("predict", "variants"):
-        done = CliRunner().invoke(main, [verb, "--help"])
-        assert done.exit_code == 0
-        assert "Other options" not in done.output
-        named = re.findall(r"^  (?:-\w, )?(--[\w-]+)", done.output, re.M)
-        command = main.get_command(None, verb)
-        known = {o for p in command.params for o in p.opts if o.startswith("--")}
-        assert sorted(named) == sorted(known | {"--help"})
-        examples = re.findall(r"^ *orca-cool (.*)$", done.output, re.M)
-        assert len(examples) == 3
-        for example in examples:
-            options = set(re.findall(r"(?<!\S)(--[\w-]+)", re.sub('"[^"]*"', "", example)))
-            assert options <= known
