@@ -355,7 +355,9 @@ def test_a_click_moves_the_finer_levels_and_back_undoes_it(page: Page):
 
 
 def test_an_edit_has_its_levels_below_and_one_map_is_shown_again(page: Page):
-    begin(page, (1000, 1080), levels=True)  # two pixels a bin
+    begin(page, (1000, 1080))  # two pixels a bin
+    page.go("chrII:550k-650k", (CHR_I + 550_000, CHR_I + 650_000))  # the breakpoint is elsewhere
+    begin(page, (1000, 1080), levels=True)
     edit = page.edit(DELETION)
     page.wait(f"{CONF[6:]}.views.length === 9")
     page.settle()
