@@ -27,6 +27,16 @@ logger = logging.getLogger(__name__)
 #: The first bytes of a bigBed file, in little and in big endian.
 BIGBED = (b"\xeb\xf2\x89\x87", b"\x87\x89\xf2\xeb")
 
+#: What files of other suffixes than those of tables lack here.
+BINARY = {
+    ".mcool": "it is no HDF5",
+    ".cool": "it is no HDF5",
+    ".mv5": "it is no HDF5",
+    ".bw": "it is no bigWig",
+    ".bigwig": "it is no bigWig",
+    ".beddb": "it is no SQLite",
+}
+
 
 def open_file(
     path: str | Path,
@@ -115,6 +125,10 @@ def _open(request: OpenRequest, head: bytes) -> FileTileset:
     if head[:4] in BIGBED:
         raise FileError(
             f"file {str(request.path)!r} is bigBed; turn it into BED with `bigBedToBed`"
+        )
+    if request.path.suffix in BINARY:
+        raise FileError(
+            f"file {str(request.path)!r} is not what its suffix says: {BINARY[request.path.suffix]}"
         )
     return _open_text(request)
 

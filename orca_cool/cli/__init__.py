@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import sys
 from typing import Any
@@ -35,6 +36,15 @@ class _Verbs(VerbGroup):
     """Imports a verb's module on demand, so that ``--help`` does not pay for torch; whatever ends
     a verb becomes one line and an exit code (:mod:`orca_cool.cli.guard`).
     """
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """As click's, which knows no names of verbs that are not imported yet."""
+        name = args[0]
+        if name in VERBS or name.startswith("-") or ctx.resilient_parsing:
+            return super().resolve_command(ctx, args)
+        close = difflib.get_close_matches(name.lower(), VERBS, n=1, cutoff=0.6)
+        hint = f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(VERBS)}."
+        ctx.fail(f"No such command {name!r}. {hint}")
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)

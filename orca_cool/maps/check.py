@@ -191,10 +191,14 @@ def _dots(level: Level, scan: Scan) -> dict[str, float | bool] | None:
 
 @contextlib.contextmanager
 def _opened(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
+    if Path(path).is_dir():
+        raise CoolerError(f"{str(path)!r} is a folder; give an .mcool")
     if not Path(path).is_file():
         raise CoolerError(f"no such file: {str(path)!r}")
     if advice := hic_advice(path):
         raise CoolerError(advice)
+    if not h5py.is_hdf5(path):
+        raise CoolerError(f"{str(path)!r} is not an .mcool: it is no HDF5, or is cut short")
     check_self_contained(path)
     try:
         with h5py.File(path, "r") as file:

@@ -289,7 +289,9 @@ def read_layer(uri: str) -> tuple[Layer, dict]:
         meta = clr.info.get("metadata")
         if not isinstance(meta, dict) or meta.get("format") != FORMAT:
             raise CoolerError(
-                f"{uri!r} was not written by orca-cool: its metadata has no format {FORMAT!r}"
+                f"{uri!r} was not written by orca-cool: its metadata has no format {FORMAT!r}; "
+                f"give a prediction of `orca-cool predict` here, and a measured map where one is "
+                f"asked for (plot --observed)"
             )
         check_format(meta, FORMAT, FORMAT_VERSION, repr(uri), CoolerError, key="format_version")
         with clr.open("r") as group:

@@ -127,6 +127,13 @@ def _wanted_digest(archive: Archive, digest: str | None, accept_unverified: bool
     return digest
 
 
+def tar_problem(error: Exception) -> str:
+    """Why a file is no sound tar archive; tarfile lists what each of its readers says."""
+    if isinstance(error, tarfile.ReadError) and "could not be opened" in str(error):
+        return "it is none, in no compression, or its beginning is damaged"
+    return str(error)
+
+
 def import_archive(
     file: Path,
     out: Path,
@@ -190,7 +197,7 @@ def _import_archive(
                     except OrcaCoolError as error:
                         log.warning("model %s was not imported: %s", other, error)
     except (tarfile.TarError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
-        raise FetchError(f"{file} is not a sound tar archive: {error}") from error
+        raise FetchError(f"{file} is not a sound tar archive: {tar_problem(error)}") from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise disk_error(out, error) from error

@@ -13,9 +13,11 @@ from functools import partial
 from pathlib import Path
 
 from orca_cool.errors import BundleError, ModelError
+from orca_cool.genome.regions import few
 from orca_cool.locks import locked_outputs
 from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.bundle import save_bundle
+from orca_cool.model.header import SPEC_FILE
 from orca_cool.model.import_cell_types import SEVERAL, several_maps
 from orca_cool.model.orca_spec import orca_spec
 from orca_cool.model.released_files import (
@@ -95,7 +97,10 @@ def import_released(
         raise BundleError(f"{folder} is not a folder with the released models and resources")
     found, missing = _found(folder, names, cell_types, expected)
     if missing and (names or not found):
-        raise BundleError(f"{folder} lacks {len(missing)} file(s): {', '.join(missing)}")
+        raise BundleError(
+            f"{folder} lacks {len(missing)} file(s): {few(missing, 12)}; give the folder of the "
+            f"released resources or of a model, which has a {SPEC_FILE}"
+        )
     if missing:
         log.warning(
             "%s lacks %d file(s), their modules are left out: %s",

@@ -144,6 +144,10 @@ def check_name(name: str) -> str:
     return name
 
 
+#: How files of genomes are called.
+GENOME_SUFFIXES = (".fa", ".fasta", ".fna", ".fa.gz", ".fasta.gz", ".fna.gz", ".2bit")
+
+
 def is_address(text: str) -> bool:
     """Whether a model's name is that of a Python file, with or without a name in it:
     ``FILE.py:NAME`` (:mod:`orca_cool.model.foreign`).
@@ -153,9 +157,13 @@ def is_address(text: str) -> bool:
 
 def unknown(name: str) -> ModelError:
     """The error for a name that nobody knows: it lists the known ones, and the closest."""
+    from orca_cool.genome.open import SHIPPED
+
     names = list(known())
     close = closest(name, names)
     hint = f"did you mean {close!r}? " if close else ""
+    if name in SHIPPED or name.endswith(GENOME_SUFFIXES):  # --model and --genome exchanged
+        hint = "that is a genome (--genome); "
     return ModelError(f"unknown model {name!r}; {hint}known models: {', '.join(names) or 'none'}")
 
 
@@ -282,10 +290,12 @@ def export_bundle(source: Path, target: str | os.PathLike[str], *, force: bool =
     BundleError
         If the bundle is damaged.
     OutputError
-        If the target exists, or cannot be written.
+        If the target exists, cannot be written, or has the suffix of another archive.
     """
     target = Path(target)
     header = read_header(source)
+    if target.name.endswith((".tar", ".tgz", ".gz", ".bz2", ".xz")):
+        raise OutputError(f"{target}: a model is written as a folder or a .zip, not in this form")
     files = [SPEC_FILE, check_weights(source, header).name]
     _refuse_existing(target, force)
     with _writing(target.parent):

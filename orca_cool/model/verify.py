@@ -15,7 +15,8 @@ from safetensors import SafetensorError, safe_open
 
 from orca_cool.errors import BundleError, FetchError, ModelError
 from orca_cool.files import sha256
-from orca_cool.model.fetch import unpack
+from orca_cool.genome.regions import few
+from orca_cool.model.fetch import tar_problem, unpack
 from orca_cool.model.header import check_weights, read_header
 from orca_cool.model.import_orca import ACCESSIONS, files_of, import_one
 from orca_cool.model.networks import empty_model, is_counter
@@ -134,7 +135,7 @@ def unpacked(source: Path, folder: Path) -> Path:
     try:
         unpack(source, folder)
     except (tarfile.TarError, EOFError, ValueError, OSError) as error:
-        raise FetchError(f"{source} is not a sound tar archive: {error}") from error
+        raise FetchError(f"{source} is not a sound tar archive: {tar_problem(error)}") from error
     return folder
 
 
@@ -168,7 +169,7 @@ def verify_released(folder: Path, name: str) -> tuple[dict[str, Any], tuple[str,
     missing = [f for f in every if not (folder / f).is_file()]
     modules = tuple(m for m, files in needs.items() if not set(missing) & set(files))
     if not modules:
-        raise BundleError(f"{folder} lacks {len(missing)} file(s): {', '.join(missing)}")
+        raise BundleError(f"{folder} lacks {len(missing)} file(s): {few(missing, 12)}")
     stem = folder / "models" / f"orca_{name}"
     net0 = read_statedict(f"{stem}.net0.statedict")
     profiles = 0 if name == "hctnoc" else profiles_in(net0)

@@ -145,7 +145,8 @@ def _launch(config: Config, folder: Path) -> Fabric:
         fabric.launch()
     except (ValueError, TypeError, RuntimeError, ImportError, MisconfigurationException) as error:
         raise TrainingError(
-            f"devices {config.devices!r}, accelerator {config.accelerator!r}: {error}"
+            f"devices {config.devices!r}, accelerator {config.accelerator!r}: {error}; devices is "
+            f"how many are used, or 'auto'"
         ) from error
     started = int(os.environ.get("WORLD_SIZE", fabric.world_size))
     if started != fabric.world_size:  # each would train alone, all into the same folder
