@@ -49,6 +49,11 @@ _PAGE = """<!doctype html>
 </body></html>
 """
 
+_HOW_TO_READ = (
+    "<p>ln(observed/expected) of the sequence without and with the variant, and the change; each "
+    "picture has scales of its own. Dashed: breakpoints. Grey: no value.</p>"
+)
+
 
 def write_report(
     path: Path,
@@ -78,7 +83,7 @@ def write_report(
         parts.append(f"<p>The first {ROWS} of {len(ranked):,}; the table has all.</p>")
     parts.append(_meanings(rank_by, bool(rows) and f"{rank_by}_z" in rows[0]))
     if pictures:
-        parts += ["<h2>Maps</h2>", *pictures]
+        parts += ["<h2>Maps</h2>", _HOW_TO_READ, *pictures]
     told = html.escape(json.dumps(dict(settings), indent=1))
     parts += ["<h2>Settings</h2>", f"<pre>{told}</pre>"]
     page = _PAGE.format(title=html.escape(title), style=_STYLE, parts="\n".join(parts))
