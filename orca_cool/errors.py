@@ -40,6 +40,41 @@ def printable(text: str) -> str:
     )
 
 
+def how_to_install(extra: str) -> str:
+    """How the packages of an extra are installed, as a message ends.
+
+    No index of packages has orca-cool. Where it is installed, from a wheel or from a clone, pip
+    reads from what is installed what the extra needs; a clone that is not installed is a folder.
+
+    Examples
+    --------
+    >>> how_to_install("serve")
+    "pip install 'orca-cool[serve]', in a clone pip install '.[serve]'"
+    """
+    return f"pip install 'orca-cool[{extra}]', in a clone pip install '.[{extra}]'"
+
+
+def missing_package(what: str, error: ImportError, extra: str) -> str:
+    """The message for a package that cannot be imported.
+
+    Parameters
+    ----------
+    what : needs it ("a Parquet table"). error : that its import raised. extra : that brings it.
+
+    Examples
+    --------
+    >>> missing_package("a bigWig", ModuleNotFoundError(name="pyBigWig"), "perturb")
+    ... # doctest: +NORMALIZE_WHITESPACE
+    "a bigWig needs 'pyBigWig', which is not installed: pip install 'orca-cool[perturb]',
+    in a clone pip install '.[perturb]'"
+    """
+    why = "is not installed"
+    if not isinstance(error, ModuleNotFoundError):  # it is there, and broken
+        why = f"cannot be imported ({error})"
+    name = error.name or "a package"
+    return f"{what} needs {name!r}, which {why}: {how_to_install(extra)}"
+
+
 class OrcaCoolError(Exception):
     """Base of every error that a user can cause; the CLI prints it on one line and exits with 2."""
 

@@ -20,8 +20,10 @@ from orca_cool.files import atomic_write, check_format, write_once
 
 
 def checksum(data: bytes | memoryview) -> str:
-    """Of a line, or of a piece that a line names: 128 bits of BLAKE2b, in hexadecimal."""
-    return hashlib.blake2b(data, digest_size=16).hexdigest()
+    """Of a line, or of a piece that a line names: 128 bits of SHA-256, in hexadecimal. Processors
+    have instructions for it, which makes it three times as fast as BLAKE2b.
+    """
+    return hashlib.sha256(data).hexdigest()[:32]
 
 
 @dataclass(frozen=True)

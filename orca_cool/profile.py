@@ -188,12 +188,10 @@ def _clocks() -> tuple[float, float]:
 
 
 class _Stage:
-    """A thread's time in a stage. ``helps``: of a thread that another waits for in this stage, only
-    the CPU counts, since the clock is that one's.
-    """
+    """A thread's time in a stage."""
 
-    def __init__(self, name: str, profiles: tuple[Profile, ...], helps: bool = False):
-        self.name, self.profiles, self.helps = name, profiles, helps
+    def __init__(self, name: str, profiles: tuple[Profile, ...]):
+        self.name, self.profiles = name, profiles
 
     def __enter__(self) -> None:
         now = _clocks()
@@ -203,7 +201,7 @@ class _Stage:
     def __exit__(self, *error: object) -> None:
         now = _clocks()
         for profile in self.profiles:
-            profile._leave(now, with_wall=not self.helps)
+            profile._leave(now)
 
 
 _NOTHING: AbstractContextManager[None] = contextlib.nullcontext()
@@ -235,18 +233,23 @@ def staged(name: str) -> Callable[[F], F]:
 
 
 def carried(call: Callable[[], T]) -> Callable[[], T]:
-    """A call that another thread makes while this one waits for it: it belongs to the stage that
-    this thread is in.
+    """A call that another thread makes for this one: it belongs to the stage that this one is in.
+    Only its CPU counts, since the clock is that of the thread that waits.
     """
     in_stage = [(p, stack[-1]) for p in _profiles if (stack := p._stack())]
     if not in_stage:
         return call
 
     def made() -> T:
-        with contextlib.ExitStack() as stack:
-            for profile, name in in_stage:
-                stack.enter_context(_Stage(name, (profile,), helps=True))
+        now = _clocks()
+        for profile, name in in_stage:
+            profile._enter(name, now)
+        try:
             return call()
+        finally:
+            now = _clocks()
+            for profile, _ in in_stage:
+                profile._leave(now, with_wall=False)
 
     return made
 

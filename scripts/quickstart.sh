@@ -3,7 +3,7 @@
 # Needs Python 3.11 to 3.13. Runs again at any time; what is installed already is kept.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-source scripts/install.sh ""
+source scripts/install.sh serve,variants,perturb
 
 oc=.venv/bin/orca-cool
 out=quickstart
@@ -35,7 +35,7 @@ Next:
   source .venv/bin/activate
   orca-cool --help
   orca-cool models list
-  pip install -e ".[serve]" && orca-cool serve --model yeast-metaphase --genome example --with orca_cool/data/maps/yeast.10kb.mcool
+  orca-cool serve --model yeast-metaphase --genome example --with orca_cool/data/maps/yeast.10kb.mcool
   orca-cool predict --model yeast-metaphase --genome YOUR.fa -o out.mcool chrII:100,000-400,000
   python -c 'import orca_cool as oc; help(oc.Predictor)'        (docs/python.md: a working day in Python)
   cooler ls $out/example.mcool

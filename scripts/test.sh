@@ -2,23 +2,33 @@
 # Installs the package for testing and runs everything that CI runs: bash scripts/test.sh [pytest arguments]
 set -euo pipefail
 cd "$(dirname "$0")/.."
-source scripts/install.sh test
-
 # The page is tested in a browser: Debian's Chromium, where there is none and we may install it.
+chromium=''
 if ! command -v chromium >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    echo "installing chromium"
-    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium; } >/dev/null 2>&1 ||
-        echo "warning: chromium cannot be installed; the tests of the page are skipped" >&2
+    echo "installing chromium meanwhile"
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium; } >/dev/null 2>&1 &
+    chromium=$!
 fi
+source scripts/install.sh test
+[ -z "$chromium" ] || wait "$chromium" ||
+    echo "warning: chromium cannot be installed; the tests of the page are skipped" >&2
+took="installing $SECONDS s"
 
 bin=.venv/bin
 "$bin/ruff" check .
 "$bin/ruff" format --check .
-"$bin/mypy"
 "$bin/lint-imports"
+# Types take one core for a minute: the quickstart runs beside it.
 if [ $# -eq 0 ]; then
+    "$bin/mypy" >.venv/mypy.log 2>&1 &
+    types=$!
     bash scripts/quickstart.sh
+    wait "$types" || { cat .venv/mypy.log && exit 1; }
+    cat .venv/mypy.log
+else
+    "$bin/mypy"
 fi
+took="$took, lints, types and quickstart until $SECONDS s"
 # Two workers with one thread each are faster than one with two: most tests are too small to share.
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" MPLBACKEND=Agg
 # What the browser showed, for whoever wants to look.
@@ -44,12 +54,14 @@ fi
 # take what is left meanwhile, and everything afterwards.
 "$bin/python" -m pytest -q -m browser --durations 20 -o tmp_path_retention_policy=failed >"$work/browser" 2>&1 &
 browser=$!
-# Which lines of the public API and of the command line are reached: tracing doubles the time of tests that
-# are Python alone, so those of modules that import neither are not traced (tests/conftest.py).
+# Which lines of the public API and of the command line their own tests reach: tracing takes a quarter more
+# time, so other tests are not traced (tests/conftest.py).
 failed=0
 nice -n 10 "$bin/python" -m pytest -n "${TEST_WORKERS:-2}" --dist worksteal -m "not browser" --durations 60 \
     -o tmp_path_retention_policy=failed --cov=orca_cool.api --cov=orca_cool.cli --cov-report=term || failed=$?
 echo "tests that drive a browser:"
+took="$took, all other tests until $SECONDS s"
 wait "$browser" || failed=$?
 cat "$work/browser"
+echo "$took, those of the browser until $SECONDS s"
 exit "$failed"

@@ -128,7 +128,7 @@ def draw(
         axes.set_title(name, fontsize=9, pad=12)
         axes.tick_params(labelsize=7)
     bar = figure.colorbar(image, cax=figure.add_axes((0.92, 0.2, 0.012, 0.6)))
-    bar.set_label("log (observed / expected)", fontsize=8)
+    bar.set_label("ln (observed / expected)", fontsize=8)
     figure.savefig(path)
     print(path)
 

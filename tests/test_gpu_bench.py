@@ -6,11 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
+@pytest.mark.long
 def test_quick_form_on_a_cpu(tmp_path):
     out = tmp_path / "gpu.json"
     done = subprocess.run(

@@ -5,6 +5,7 @@ it is read.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+from orca_cool.errors import how_to_install
 
 ROOT = Path(__file__).resolve().parents[1]
 SKIP = shutil.ignore_patterns("__pycache__", "*.egg-info", ".*")
@@ -107,6 +110,12 @@ def test_installed_wheel_works(wheel, tmp_path):
         check=True,
     )
     assert "predict" in run.stdout
+    # what messages of missing packages name: no index has orca-cool, and none is asked for it
+    hint = shlex.split(how_to_install("zarr").partition(",")[0])
+    command = [sys.executable, "-m", *hint, "--no-index", "--no-deps", "--dry-run"]
+    run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert "Requirement already satisfied: orca-cool[zarr]" in run.stdout
 
 
 def test_constraints_pin_what_the_package_asks_for():

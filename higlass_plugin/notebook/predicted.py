@@ -26,15 +26,14 @@ from higlass_plugin.server.viewconf_parts import ATTRIBUTION, LINEAR, SCORES, VA
 from higlass_plugin.tiles import JsonObject, TileError
 from higlass_plugin.tilesets.base import COMPUTING, ComputedTileset
 from higlass_plugin.tilesets.maps import TRANSFORMS
-from orca_cool.errors import RegionError
+from orca_cool.errors import RegionError, missing_package
 from orca_cool.genome.regions import parse_region
 
 try:
     import higlass as hg
 except ImportError as error:
     raise MissingPackage(
-        f"{error.name!r} cannot be imported; install what notebooks need: pip install "
-        f"higlass-python"
+        missing_package("a tileset of higlass-python", error, "notebook")
     ) from error
 
 #: Seconds that requests may wait for tiles that are being computed. The page asks its tilesets one

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from higlass_plugin.clodius_tiles import registry
 from higlass_plugin.notebook.errors import MissingPackage, NotebookError
+from orca_cool.errors import missing_package
 
 #: Threads of the HTTP server. Each request that waits for its tiles takes one.
 THREADS = 64
@@ -43,10 +44,7 @@ def serve(port: int = 0, *, hosts: Sequence[str] = (), blocking: bool = True) ->
         from higlass_plugin.server.app import create_app
         from higlass_plugin.server.listen import listen, run
     except ImportError as error:
-        raise MissingPackage(
-            f"{error.name!r} cannot be imported; install what serving needs: pip install "
-            f"'orca-cool[serve]'"
-        ) from error
+        raise MissingPackage(missing_package("a server for notebooks", error, "serve")) from error
     try:
         listening = listen("127.0.0.1", port)
     except (OSError, OverflowError) as error:

@@ -26,16 +26,14 @@ from higlass_plugin.clodius_tiles import Options, failed_tiles, open_tileset, re
 from higlass_plugin.notebook.errors import MissingPackage, NotebookError
 from higlass_plugin.notebook.panes import Panes
 from higlass_plugin.tiles import JsonObject, parse_tile_id, public_message
+from orca_cool.errors import missing_package
 from orca_cool.genome.regions import parse_region
 
 try:
     import anywidget
     import traitlets
 except ImportError as error:
-    raise MissingPackage(
-        f"{error.name!r} cannot be imported; install what notebooks need: pip install "
-        f"'orca-cool[notebook]'"
-    ) from error
+    raise MissingPackage(missing_package("a map in a notebook", error, "notebook")) from error
 
 STATIC = Path(__file__).parents[1] / "static"
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from orca_cool import __version__
-from orca_cool.errors import OrcaCoolError
+from orca_cool.errors import OrcaCoolError, how_to_install
 
 #: Format of :meth:`Diagnosis.to_dict`.
 FORMAT, FORMAT_VERSION = "orca-cool.doctor", 1
@@ -277,6 +277,5 @@ def _extras() -> Iterator[Check]:
         ]
         says = f"for {purpose}"
         if absent:
-            how = f"pip install 'orca-cool[{extra}]', in a clone pip install '.[{extra}]'"
-            says += f": {', '.join(absent)} missing or too old; {how}"
+            says += f": {', '.join(absent)} missing or too old; {how_to_install(extra)}"
         yield Check("extras", extra, MISSING if absent else OK, says)

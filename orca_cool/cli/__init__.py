@@ -69,7 +69,9 @@ class _Verbs(VerbGroup):
         sys.exit(code)
 
 
-@click.group(cls=_Verbs)
+@click.group(
+    cls=_Verbs, example="predict chrII:100,000-500,000 -m yeast-metaphase -g example -o chrII.mcool"
+)
 @click.version_option(__version__, "-V", "--version")
 def main() -> None:
     """Sequence models of the 3-D genome for cooler and HiGlass."""

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import orca_cool as oc
+from orca_cool.cli.help_groups import MACHINE_GROUP, MODEL_GROUP, RUN_GROUP, HelpGroup
 from orca_cool.cli.options import (
+    EDITS,
     Length,
     Verb,
     echo_each,
@@ -29,7 +31,33 @@ if TYPE_CHECKING:
     from orca_cool.variants.options import EditOptions
 
 
-@click.command(cls=Verb, remains=kept_beside)
+#: In the help.
+GROUPS = (
+    HelpGroup(
+        "What is explained, and how",
+        (
+            "objective",
+            "method",
+            "resolution",
+            "width",
+            "step",
+            "runs",
+            "baselines",
+            "seed",
+            "phasing_track",
+        ),
+        'attribute chrII:238,206-238,326 --objective "insulation chrII:238,265" --resolution 8000 '
+        "-m yeast-metaphase -g example -o why",
+    ),
+    MODEL_GROUP,
+    HelpGroup("An edited genome", EDITS),
+    HelpGroup("What is written", ("output",)),
+    MACHINE_GROUP,
+    RUN_GROUP,
+)
+
+
+@click.command(cls=Verb, remains=kept_beside, groups=GROUPS)
 @click.argument("region")
 @click.option(
     "--objective",

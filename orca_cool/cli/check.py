@@ -30,7 +30,7 @@ def _uses_of_counts(use: dict[str, Any]) -> Iterator[str]:
         yield "cooltools random-sample: no, it needs counts that are integers"
 
 
-@click.command(cls=Verb)
+@click.command(cls=Verb, example="check chrII.mcool")
 @click.argument("file", type=click.Path(path_type=Path))
 @json_option
 @click.pass_context

@@ -13,7 +13,7 @@ from orca_cool.cli.options import Verb, echo, json_option
 BROKEN = 1
 
 
-@click.command(cls=Verb)
+@click.command(cls=Verb, example="doctor --offline")
 @click.option("--offline", is_flag=True, help="Ask no server whether it answers.")
 @json_option
 def doctor(offline: bool, as_json: bool) -> None:

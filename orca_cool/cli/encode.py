@@ -9,6 +9,7 @@ import click
 
 import orca_cool as oc
 from orca_cool.cli.genome_options import genome_options
+from orca_cool.cli.help_groups import MACHINE_GROUP, MODEL_GROUP, RUN_GROUP, HelpGroup
 from orca_cool.cli.options import (
     GENOME_HELP,
     MODEL_HELP,
@@ -30,9 +31,23 @@ def _remains(params: dict[str, Any]) -> str | None:
     return f"what is encoded is kept in {params['output']!r}: repeat the command{how} to go on"
 
 
+#: In the help.
+GROUPS = (
+    MODEL_GROUP,
+    HelpGroup(
+        "The store",
+        ("output", "store_dtype", "verify"),
+        "encode chrI -m yeast-metaphase -g example -o chrI.h5",
+    ),
+    MACHINE_GROUP,
+    RUN_GROUP,
+)
+
+
 @click.command(
     cls=Verb,
     remains=_remains,
+    groups=GROUPS,
     epilog="Beside OUT.h5: OUT.h5.lock, an empty file by which several processes take turns, "
     "which may be deleted when nobody uses the store. Beside a FASTA: its index, .fai and for "
     "bgzip .gzi.",

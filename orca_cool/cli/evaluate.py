@@ -8,187 +8,26 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import orca_cool as oc
-from orca_cool.cli.evaluate_any import PROTOCOL, of_any
-from orca_cool.cli.options import (
-    JOB,
-    Length,
-    Verb,
-    clr_weight_name_option,
-    echo,
-    force_option,
-    is_quiet,
-    job_options,
-    json_option,
-    output_option,
-    refuse_given,
-    say,
-)
-from orca_cool.cli.workers import NEEDS, quieten_dask, workers_options
+from orca_cool.cli.evaluate_any import of_any
+from orca_cool.cli.evaluate_options import GROUPS, MEASURED, PROTOCOL, evaluate_options
+from orca_cool.cli.options import JOB, Verb, echo, is_quiet, refuse_given, say
+from orca_cool.cli.workers import quieten_dask
 from orca_cool.errors import ModelError
 from orca_cool.prediction.parallel import only_helps
 
 if TYPE_CHECKING:
     from orca_cool.evaluate.result import Result
 
-#: Options that are about measured maps alone.
-MEASURED = (
-    "maps",
-    "difference",
-    "akita",
-    "chroms",
-    "levels",
-    "base",
-    "train",
-    "features",
-    "replicate",
-    "no_ceiling",
-    "clr_weight_name",
-    "expected",
-    "marks",
-    "cutoff",
-    "scc_smooth",
-    *PROTOCOL[1:],
-    "cache",
-    "seed",
-)
 
-
-@click.command(cls=Verb)
+@click.command(cls=Verb, groups=GROUPS)
 @click.argument("maps", nargs=-1, metavar="[PREDICTED]... OBSERVED", type=click.Path())
-@click.option("--chrom", "chroms", multiple=True, help="Chromosome to evaluate; repeat for more.")
-@click.option(
-    "--edits",
-    type=click.Path(),
-    help="Table of edits whose true changes are known, in place of maps.",
-)
-@click.option(
-    "--predicted",
-    type=click.Path(),
-    help="With --edits: folder with ID.npz of predicted changes, in place of --model.",
-)
-@click.option(
-    "--difference",
-    is_flag=True,
-    help="The difference of two cell types: PREDICTED_A PREDICTED_B OBSERVED_A OBSERVED_B.",
-)
-@click.option(
-    "--akita",
-    metavar="WINDOWS",
-    multiple=True,
-    type=click.Path(),
-    help="Windows of 448 bins that Akita predicted: PREDICTED, brought to their form as in the "
-    "paper, beside them. With --difference twice, of A and of B.",
-)
-@click.option(
-    "--levels",
-    help="Comma-separated resolutions in bp [default: all that the measured map can be averaged "
-    "to].",
-)
-@click.option(
-    "--base",
-    type=Length(1),
-    help="Bin of the measured map in bp [default: the prediction's or model's finest].",
-)
-@click.option(
-    "--train",
-    default="",
-    help="Comma-separated chromosomes of the measured map that the baselines learn from.",
-)
-@click.option(
-    "--features",
-    type=click.Path(),
-    help="BED with type 'centromere' in column 7: baseline (b), and the depletion.",
-)
-@click.option(
-    "--replicate",
-    type=click.Path(),
-    help="Another measured map, scored as if it were a prediction.",
-)
-@click.option(
-    "--no-ceiling", is_flag=True, help="Do not split the measured map's contacts in halves."
-)
-@clr_weight_name_option
-@click.option(
-    "--expected",
-    metavar="TABLES",
-    help="Of predictions of any models: how frequency falls with distance, as `stitch` takes it "
-    "[default: as the first prediction that says it has it, else as the measured map].",
-)
-@click.option(
-    "--mark",
-    "marks",
-    multiple=True,
-    metavar="NAME=FILE",
-    help="BigWig (CTCF, histone marks, ...): also how well strong contacts between its regions are "
-    "found. Of PREDICTED files; repeatable.",
-)
-@click.option("--cutoff", default=5.0, show_default=True, help="Of adaptive coarse-graining.")
-@click.option(
-    "--nearest",
-    type=click.IntRange(min=0),
-    help="Leave out pixels fewer bins apart [default: 2; 0 with --model and maps].",
-)
-@click.option(
-    "--insulation",
-    default=10,
-    show_default=True,
-    type=click.IntRange(min=1),
-    help="Side of the insulation diamond, in bins.",
-)
-@click.option(
-    "--scc-smooth",
-    default=0,
-    show_default=True,
-    type=click.IntRange(min=0),
-    help="h of HiCRep's mean filter, in bins.",
-)
-@job_options(required=False, edges="zero-padded")
-@click.option("--module", help="With --model: its module [default: its first].")
-@click.option(
-    "--step",
-    type=Length(1),
-    help="With --model: bp between windows [default: top window / 64; / 50 of a 256M-type module].",
-)
-@click.option(
-    "--window-phase",
-    type=Length(),
-    help="With --model: where the first window starts [default: 0].",
-)
-@click.option(
-    "--trans",
-    type=click.IntRange(min=1),
-    help="With --model: also score contacts between chromosomes, in so many random inputs "
-    "(256M-type).",
-)
-@click.option(
-    "--cache",
-    type=click.Path(),
-    help="Folder that keeps coarse-grained tiles of measured maps for later runs.",
-)
-@click.option(
-    "--seed",
-    default=1,
-    show_default=True,
-    type=click.IntRange(min=0),
-    help="Of all that is random.",
-)
-@workers_options("evaluate", f"With --model. {NEEDS}")
-@output_option("Folder for scores.tsv, scores.json and figures.", required=False)
-@force_option
-@json_option
+@evaluate_options
 def evaluate(
     maps: tuple[str, ...],
     chroms: tuple[str, ...],
-    train: str,
-    no_ceiling: bool,
     job: dict[str, Any],
+    protocol: dict[str, Any],
     as_json: bool,
-    module: str | None,
-    step: int | None,
-    window_phase: int | None,
-    trans: int | None,
-    nproc: int,
-    dask: str | None,
     edits: str | None,
     predicted: str | None,
     difference: bool,
@@ -196,7 +35,7 @@ def evaluate(
     **options: Any,
 ) -> None:
     """Correlation of log observed/expected per level, beside baselines and the measured map's
-    split-half ceiling.
+    split-half ceiling: a table on standard output, and with -o FOLDER also tables and figures.
 
     Of a PREDICTED .mcool: whole chromosomes, pixels 2 bins apart or more, within the level's
     window; OBSERVED may then be a prediction too, which is compared level by level. Of a --model:
@@ -217,33 +56,42 @@ def evaluate(
     Of --edits: predicted changes of maps against true ones; docs/training.md has the format.
     """
     if edits is not None:
-        _of_edits(edits, predicted, job, module, as_json, options)
+        _of_edits(edits, predicted, job, protocol["module"], as_json, options)
         return
     if predicted is not None:
         raise ModelError(f"--predicted {predicted!r} needs --edits, the table of true changes")
     _require_maps(maps, chroms)
+    train, no_ceiling = options.pop("train"), options.pop("no_ceiling")
+    options |= {"train": [c for c in train.split(",") if c], "ceiling": not no_ceiling}
+    options["progress"] = not is_quiet()
+    if not of_any(maps, chroms, options, as_json, job["model"], difference, akita):
+        _of_maps(maps, chroms, job, protocol, as_json, options)
+
+
+def _of_maps(
+    maps: tuple[str, ...],
+    chroms: tuple[str, ...],
+    job: dict[str, Any],
+    protocol: dict[str, Any],
+    as_json: bool,
+    options: dict[str, Any],
+) -> None:
+    """One prediction, or a model, against a measured map."""
     from orca_cool.evaluate.report import table, to_json
 
-    shared: dict[str, Any] = {
-        **options,
-        "train": [c for c in train.split(",") if c],
-        "ceiling": not no_ceiling,
-        "progress": not is_quiet(),
-    }
-    if of_any(maps, chroms, shared, as_json, job["model"], difference, akita):
-        return
+    expected = options.pop("expected")
     if job["model"] is None:
-        if shared.pop("expected") is not None:
+        if expected is not None:
             refuse_given(["expected"], "is for several predictions, or one of another program")
-        result = _of_file(maps, chroms, shared)
+        result = _of_file(maps, chroms, options)
     else:
         refuse_given(["expected"], "a --model has its own")
         refuse_given(["marks"], "is of PREDICTED files")
-        del shared["expected"]
-        protocol = {"module": module, "step": step}
-        protocol |= {"window_phase": window_phase or 0, "trans": trans or 0}
-        work = job | {"nproc": nproc, "dask": dask}
-        result = _of_model(maps, chroms, work, protocol | shared)
+        for name in ("nproc", "dask"):
+            job[name] = protocol.pop(name)
+        for name in ("window_phase", "trans"):
+            protocol[name] = protocol[name] or 0
+        result = _of_model(maps, chroms, job, protocol | options)
     if not only_helps():
         as_text = json.dumps(to_json(result), indent=2, allow_nan=False) if as_json else None
         echo(table(result) if as_text is None else as_text)

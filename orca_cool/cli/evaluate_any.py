@@ -6,11 +6,12 @@ import json
 from typing import Any
 
 import orca_cool as oc
+from orca_cool.cli.evaluate_options import PROTOCOL
 from orca_cool.cli.options import JOB, echo, refuse_given
 from orca_cool.errors import ModelError
 
-#: Options that are about a model alone.
-PROTOCOL = ("module", "step", "window_phase", "trans", "nproc", "dask")
+#: Options that are about one prediction of a map, not about differences and not about Akita's.
+OF_A_MAP = ("marks", "train", "features", "replicate", "no_ceiling", "insulation", "scc_smooth")
 
 
 def is_ours(path: str) -> bool:
@@ -68,8 +69,7 @@ def of_difference(
     """The predicted difference of two cell types against the measured one."""
     from orca_cool.evaluate.several_report import differences_json, differences_table
 
-    useless = ("marks", "train", "features", "replicate", "no_ceiling", "insulation", "scc_smooth")
-    refuse_given((*JOB, *PROTOCOL, *useless), "means nothing with --difference")
+    refuse_given((*JOB, *PROTOCOL, *OF_A_MAP), "means nothing with --difference")
     require_four(maps)
     found = oc.evaluate_difference(maps[:2], maps[2:], chroms, **options)
     text = json.dumps(differences_json(found), indent=2, allow_nan=False)
@@ -96,8 +96,7 @@ def of_akita(
     """Beside Akita's windows, of one cell type or of the difference of two."""
     from orca_cool.evaluate.several_report import akita_json, akita_table
 
-    useless = ("marks", "train", "features", "replicate", "no_ceiling", "insulation", "scc_smooth")
-    refuse_given((*JOB, *PROTOCOL, *useless, "levels"), "means nothing with --akita")
+    refuse_given((*JOB, *PROTOCOL, *OF_A_MAP, "levels"), "means nothing with --akita")
     if difference:
         require_four(maps)
     elif len(maps) != 2:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 import orca_cool as oc
+from orca_cool.cli.help_groups import MACHINE_GROUP, RUN_GROUP, HelpGroup
 from orca_cool.cli.options import (
     Length,
     Verb,
@@ -18,8 +19,21 @@ from orca_cool.cli.options import (
     output_option,
 )
 
+#: In the help.
+GROUPS = (
+    HelpGroup(
+        "What is measured of the map",
+        ("resolutions", "trans", "view", "exclude", "clr_weight_name"),
+        "expected orca_cool/data/maps/yeast.10kb.mcool --resolution 10000 -o expected",
+    ),
+    HelpGroup("How it is smoothed", ("keep", "wide_from", "monotone", "min_pixels")),
+    HelpGroup("What is written", ("output",)),
+    MACHINE_GROUP,
+    RUN_GROUP,
+)
 
-@click.command(cls=Verb)
+
+@click.command(cls=Verb, groups=GROUPS)
 @click.argument("observed")
 @output_option("Folder to be made.")
 @click.option(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -44,16 +45,53 @@ def write_groups(
             formatter.write_dl(some)
             if group.example:
                 formatter.write_paragraph()
-                # on one line, to be copied, however wide the window is
-                formatter.write(f"{'':>{formatter.current_indent}}orca-cool {group.example}\n")
+                write_example(group.example, formatter)
     if records:
         with formatter.section("Other options"):
             formatter.write_dl(list(records.values()))
 
 
+def write_example(example: str, formatter: click.HelpFormatter) -> None:
+    """Write a command line as it can be copied into a shell: what is too long for a line goes on in
+    the next one, before an option where it can.
+    """
+    words = re.findall(r'(?:"[^"]*"|\S)+', f"orca-cool {example}")
+    parts: list[str] = []
+    for word in words:
+        last = parts[-1] if parts else "-"
+        if last.startswith("-") and " " not in last and not word.startswith("-") and parts:
+            parts[-1] += f" {word}"  # an option and its value stay together
+        else:
+            parts.append(word)
+    indent = formatter.current_indent
+    room = formatter.width - indent - len(" \\")
+    lines = [parts[0]]
+    for part in parts[1:]:
+        if len(lines[-1]) + 1 + len(part) <= room:
+            lines[-1] += f" {part}"
+        else:
+            lines.append(f"  {part}")
+    text = " \\\n".join(f"{'':>{indent}}{line}" for line in lines)
+    formatter.write(f"{text}\n")
+
+
+class WithExample(click.Command):
+    """A command whose help ends with an example, if it has one that is in no group of options."""
+
+    example = ""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The example, and what click writes at the end."""
+        if self.example:
+            with formatter.section("Example"):
+                write_example(self.example, formatter)
+        super().format_epilog(ctx, formatter)
+
+
 #: What predicts, and where: of all verbs that run a model.
 MODEL_GROUP = HelpGroup(
-    "Model and genome", ("model", "genome", "cell_type", "chrom_names", "any_genome", "edges")
+    "Model and genome",
+    ("model", "models", "genome", "genomes", "cell_type", "chrom_names", "any_genome", "edges"),
 )
 MACHINE_GROUP = HelpGroup(
     "Device, processes, what is kept",
@@ -63,6 +101,7 @@ MACHINE_GROUP = HelpGroup(
         "encoder_dtype",
         "force_dtype",
         "store",
+        "stores",
         "window_store",
         "window_store_dtype",
         "window_store_size",

@@ -23,12 +23,12 @@ from orca_cool.errors import ModelError
 from orca_cool.model.spec import ModelSpec
 
 
-@click.group(cls=VerbGroup)
+@click.group(cls=VerbGroup, example="models list")
 def models() -> None:
     """List, inspect, import, fetch, export, verify and remove models."""
 
 
-@models.command("list")
+@models.command("list", example="models list --json")
 @json_option
 def list_(as_json: bool) -> None:
     """List the known models: shipped, shared, yours, and those that can be fetched."""
@@ -74,7 +74,7 @@ def list_(as_json: bool) -> None:
         echo(f"{row['name']:<{width}}  {row['origin']:<9}  {row['about']}")
 
 
-@models.command()
+@models.command(example="models info yeast-metaphase --verify")
 @click.argument("model")
 @json_option
 @click.option("--verify", is_flag=True, help="Also compare the weights with their checksum.")
@@ -135,7 +135,7 @@ def info(model: str, as_json: bool, verify: bool) -> None:
             echo(f"{key:<13} {value}")
 
 
-@models.command("import")
+@models.command("import", example="models import yeast.zip --name mine")
 @click.argument("source", type=click.Path(path_type=Path))
 @click.option(
     "--name",
@@ -210,6 +210,7 @@ def _files_by_name(texts: tuple[str, ...]) -> dict[str, str]:
 
 @models.command(
     remains=lambda params: "what is downloaded is kept: repeat the command to go on",
+    example="models fetch h1esc",
     epilog="An unfinished download is FILE.part, with FILE.part.json, in the folder of downloads.",
 )
 @click.argument("name")
@@ -261,7 +262,7 @@ def fetch(name: str, digest: str | None, accept_unverified: bool, keep: bool, fo
     _say(paths)
 
 
-@models.command()
+@models.command(example="models export yeast-metaphase -o yeast.zip")
 @click.argument("model")
 @output_option("A folder, or a .zip.")
 @force_option

@@ -8,7 +8,7 @@ from orca_cool.cli.options import Verb, echo, say
 from orca_cool.errors import OutputError
 
 
-@click.command("add-path", cls=Verb)
+@click.command("add-path", cls=Verb, example="models add-path /data/orca-models")
 @click.argument("folder", type=click.Path())
 def add_path(folder: str) -> None:
     """Have the models of FOLDER known, as by their names; it may be one that several users share.
@@ -25,7 +25,7 @@ def add_path(folder: str) -> None:
         say(f"warning: there is no model in {folder} yet")
 
 
-@click.command("remove-path", cls=Verb)
+@click.command("remove-path", cls=Verb, example="models remove-path /data/orca-models")
 @click.argument("folder", type=click.Path())
 def remove_path(folder: str) -> None:
     """Have the models of an added FOLDER no longer known; its files stay."""
@@ -34,7 +34,7 @@ def remove_path(folder: str) -> None:
     forget_folder(folder)
 
 
-@click.command(cls=Verb)
+@click.command(cls=Verb, example="models remove mine --yes")
 @click.argument("name")
 @click.option("--yes", is_flag=True, help="Delete it.")
 def remove(name: str, yes: bool) -> None:

@@ -8,6 +8,7 @@ import click
 
 import orca_cool as oc
 from orca_cool.cli.genome_options import genome_options
+from orca_cool.cli.help_groups import MACHINE_GROUP, RUN_GROUP, HelpGroup
 from orca_cool.cli.options import (
     CELL_TYPE_HELP,
     GENOME_HELP,
@@ -32,7 +33,21 @@ def _remains(params: dict[str, Any]) -> str | None:
     return f"no report was written; what is encoded is kept in {params['store']!r}"
 
 
-@click.command(cls=Verb, remains=_remains)
+#: In the help.
+GROUPS = (
+    HelpGroup(
+        "The model, and the sequence on which approximations are measured",
+        ("name", "module", "cell_type", "genome", "chrom_names", "any_genome", "at"),
+        "models verify yeast-metaphase -g example --at chrII:400,000 -o report.json",
+    ),
+    HelpGroup("A measured map to score on", ("observed", "chroms", "windows", "clr_weight_name")),
+    HelpGroup("What is written", ("output",)),
+    MACHINE_GROUP,
+    RUN_GROUP,
+)
+
+
+@click.command(cls=Verb, remains=_remains, groups=GROUPS)
 @click.argument("model")
 @output_option("The report (.json).")
 @click.option("--map", "observed", type=click.Path(), help="Balanced .cool or .mcool to score on.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,7 +14,7 @@ from orca_cool.cli.completion import complete_genomes, complete_models
 from orca_cool.cli.device import DEVICE_OPTIONS
 from orca_cool.cli.genome_options import genome_options
 from orca_cool.cli.guard import Stopped
-from orca_cool.cli.help_groups import HelpGroup, write_groups
+from orca_cool.cli.help_groups import HelpGroup, WithExample, write_groups
 from orca_cool.cli.signals import is_stopping
 from orca_cool.cli.verbosity import QUIET, verbosity_options
 from orca_cool.cli.window_options import WINDOW_STORE, window_store_options
@@ -31,14 +32,15 @@ CONTEXT = {"help_option_names": ["-h", "--help"]}
 Remains = Callable[[dict[str, Any]], str | None]
 
 
-class Verb(click.Command):
+class Verb(WithExample):
     """A command with ``-q`` and ``-v``.
 
     Parameters
     ----------
     remains : from the parameters, what a run that was stopped has left and how to go on; None (or
         returning None): nothing was written.
-    groups : of its options in the help; none: one list.
+    groups : of its options in the help, with examples; none: one list.
+    example : a command line for the help, without the program's name.
     """
 
     def __init__(
@@ -46,11 +48,24 @@ class Verb(click.Command):
         *args: Any,
         remains: Remains | None = None,
         groups: Sequence[HelpGroup] = (),
+        example: str = "",
         **kwargs: Any,
     ):
         super().__init__(*args, **({"context_settings": CONTEXT} | kwargs))
         self.params += verbosity_options()
-        self.remains, self.groups = remains, groups
+        self.remains, self.groups, self.example = remains, groups, example
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click's; both of two options that say the opposite are an error, where click would
+        silently use the last.
+        """
+        given = set(itertools.takewhile(lambda text: text != "--", args))
+        for parameter in self.params:
+            both = [given.intersection(n) for n in (parameter.opts, parameter.secondary_opts)]
+            if all(both):
+                first, second = (sorted(names)[0] for names in both)
+                raise click.UsageError(f"{first} and {second} exclude each other; give one", ctx)
+        return super().parse_args(ctx, args)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The options, in groups where the verb has some."""
@@ -70,14 +85,20 @@ class Verb(click.Command):
             raise Stopped(f"stopped; {left or 'nothing was written'}") from stop
 
 
-class VerbGroup(click.Group):
-    """A command with commands below it, all of them with ``-q`` and ``-v``."""
+class VerbGroup(WithExample, click.Group):
+    """A command with commands below it, all of them with ``-q`` and ``-v``.
+
+    Parameters
+    ----------
+    example : a command line for the help, without the program's name.
+    """
 
     command_class = Verb
 
-    def __init__(self, *args: Any, **kwargs: Any):
+    def __init__(self, *args: Any, example: str = "", **kwargs: Any):
         super().__init__(*args, **({"context_settings": CONTEXT} | kwargs))
         self.params += verbosity_options()
+        self.example = example
 
 
 def is_quiet() -> bool:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import orca_cool as oc
+from orca_cool.cli.help_groups import MACHINE_GROUP, MODEL_GROUP, RUN_GROUP, HelpGroup
 from orca_cool.cli.options import (
+    EDITS,
     JOB,
     Length,
     Verb,
@@ -30,7 +32,27 @@ if TYPE_CHECKING:
 STYLE = ("levels", "genes", "observed", "triangles", "vmax", "dmax")
 
 
-@click.command(cls=Verb)
+#: In the help.
+GROUPS = (
+    HelpGroup(
+        "Maps of a file",
+        ("region", "resolution", "contact", "observed", "clr_weight_name"),
+        "plot chrII.mcool -r chrII:100,000-500,000 "
+        "--observed orca_cool/data/maps/yeast.10kb.mcool -o chrII.png",
+    ),
+    HelpGroup(
+        "Maps that are predicted first",
+        (*MODEL_GROUP.options, "module", "at"),
+        'plot --edit "chrII:300,000-380,000 inv" -m yeast-metaphase -g example -o inversion.png',
+    ),
+    HelpGroup("An edited genome", EDITS),
+    HelpGroup("The picture", ("output", "levels", "genes", "triangles", "vmax", "dmax")),
+    MACHINE_GROUP,
+    RUN_GROUP,
+)
+
+
+@click.command(cls=Verb, groups=GROUPS)
 @click.argument("predicted", required=False)
 @output_option("The picture: .png, .pdf, .svg.")
 @click.option(
@@ -148,9 +170,8 @@ def plot(
 
 def _refuse_useless(predicted: str) -> None:
     """Options that would do nothing where a file is drawn are an error."""
-    edit_names = ("edit", "vcf", "haplotype", "sample", "seqstr", "strict")
     refuse_given(
-        (*JOB, *edit_names, "at", "module"),
+        (*JOB, *EDITS, "at", "module"),
         f"nothing is predicted where {predicted!r} is drawn; leave out one or the other",
     )
     if predicted.endswith(".npz"):

@@ -161,8 +161,8 @@ GROUPS = (
     "--tracks",
     metavar="LIST",
     help="Also write bigWigs, comma-separated: insulation and e1 (OUT.insulation.bw, OUT.e1.bw), "
-    "profiles (OUT.PROFILE.bw for each chromatin profile of the model). Needs "
-    "orca-cool[perturb].",
+    "profiles (OUT.PROFILE.bw for each chromatin profile of the model). Extra "
+    "`perturb`.",
 )
 @phasing_track_option
 @workers_options("predict", "The output must be on a file system that all of them see.")

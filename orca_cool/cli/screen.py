@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import orca_cool as oc
+from orca_cool.cli.help_groups import HelpGroup
 from orca_cool.cli.options import (
     Length,
     Verb,
@@ -19,7 +20,7 @@ from orca_cool.cli.options import (
 )
 from orca_cool.cli.profiling import profile_option
 from orca_cool.cli.screen_insert import insert
-from orca_cool.cli.screen_options import place_options, screen_options
+from orca_cool.cli.screen_options import SCORE_GROUP, place_options, screen_groups, screen_options
 from orca_cool.cli.unfinished import kept_beside
 from orca_cool.cli.workers import NEEDS, quieten_dask, workers_options
 from orca_cool.perturb.motif_job import THRESHOLD
@@ -37,7 +38,33 @@ _between = click.option(
 )
 
 
-@click.group(cls=VerbGroup)
+#: How a place is changed.
+_CHANGED = ("per_sequence", "runs", "aggregate", "replace", "seed")
+LOCAL = screen_groups(
+    HelpGroup(
+        "Units, and what replaces them",
+        ("unit", "width", "step", "sites", *_CHANGED, "preset"),
+        "screen local chrII:238,100-238,400 --per-sequence 1 -m yeast-metaphase -g example -o cen2",
+    ),
+    SCORE_GROUP,
+    output=("top", "flank"),
+)
+MOTIFS = screen_groups(
+    HelpGroup(
+        "Motifs, and how their hits are knocked out",
+        ("motifs", "threshold", *_CHANGED),
+        "screen motifs chr70:0-1,000,000 --motifs ctcf.jaspar --runs 1 -m extrusion "
+        "-g extrusion-example -o ctcf",
+    ),
+    SCORE_GROUP,
+)
+
+
+@click.group(
+    cls=VerbGroup,
+    example="screen local chrII:238,100-238,400 --per-sequence 1 -m yeast-metaphase -g example "
+    "-o cen2",
+)
 def screen() -> None:
     """Ask a model which base pairs its maps hang on: virtual screens."""
 
@@ -48,6 +75,7 @@ screen.add_command(insert)
 @screen.command(
     cls=Verb,
     remains=kept_beside,
+    groups=LOCAL,
     epilog="OUT.bw and OUT.bedgraph.gz (OUT.TYPE.bw ... of several cell types, OUT.MODEL.bw or "
     "OUT.MODEL.TYPE.bw ... of several models), OUT.json (settings and counts), OUT.top.tsv and "
     "OUT.top.fa (the strongest units and the sequence around them).",
@@ -106,6 +134,7 @@ def local(
 @screen.command(
     cls=Verb,
     remains=kept_beside,
+    groups=MOTIFS,
     epilog="OUT.motifs.tsv (a row for each motif and comparison: motif, A, B, n, mean_A, mean_B, "
     "difference, p, q), OUT.hits.tsv (each hit with its scores and its background's), OUT.json "
     "(settings and counts).",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import orca_cool as oc
+from orca_cool.cli.help_groups import HelpGroup
 from orca_cool.cli.options import (
     Length,
     Verb,
@@ -19,7 +20,7 @@ from orca_cool.cli.options import (
     say,
 )
 from orca_cool.cli.profiling import profile_option
-from orca_cool.cli.screen_options import screen_options
+from orca_cool.cli.screen_options import screen_groups, screen_options
 from orca_cool.cli.unfinished import kept_beside
 from orca_cool.cli.workers import NEEDS, quieten_dask, workers_options
 from orca_cool.perturb.insert_job import PRESETS
@@ -29,9 +30,35 @@ if TYPE_CHECKING:
     from orca_cool.variants.options import EditOptions
 
 
+#: In the help.
+GROUPS = screen_groups(
+    HelpGroup(
+        "What is inserted, and where",
+        (
+            "sources",
+            "sites",
+            "overwrite",
+            "lengths",
+            "orientations",
+            "number",
+            "spacing",
+            "preset",
+            "seed",
+        ),
+        "screen insert --sources background:0.38 --lengths 1kb --sites background:0.38:2 "
+        "-m yeast-metaphase -g example -o inserted",
+    ),
+    HelpGroup(
+        "How it is scored",
+        ("scores", "module", "resolution", "strands", "mask", "loops", "phasing_track"),
+    ),
+)
+
+
 @click.command(
     cls=Verb,
     remains=kept_beside,
+    groups=GROUPS,
     epilog="OUT.parquet (a row for each sequence: source x site), OUT.tsv (means of each source), "
     "OUT.SCORE.bw (the same as tracks, where sources lie in the genome and do not overlap), "
     "OUT.png (the insertion matrix), OUT.json (settings and counts). Of several cell types scores "

@@ -8,12 +8,36 @@ from typing import Any, TypeVar
 
 import click
 
-from orca_cool.cli.options import all_options, job_options, output_option
+from orca_cool.cli.help_groups import MACHINE_GROUP, MODEL_GROUP, RUN_GROUP, HelpGroup
+from orca_cool.cli.options import EDITS, all_options, job_options, output_option
 from orca_cool.perturb.screen_options import STRANDS
 from orca_cool.perturb.screen_places import AGGREGATES
 from orca_cool.perturb.screen_plan import REPLACEMENTS
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def screen_groups(*own: HelpGroup, output: tuple[str, ...] = ()) -> tuple[HelpGroup, ...]:
+    """Groups of a screen's options in its help.
+
+    Parameters
+    ----------
+    own : what this screen has beside others. output : of its options those about what is written.
+    """
+    return (
+        *own,
+        MODEL_GROUP,
+        HelpGroup("An edited genome", EDITS),
+        HelpGroup("What is written", ("output", *output)),
+        MACHINE_GROUP,
+        RUN_GROUP,
+    )
+
+
+#: At which level of which map places are scored.
+SCORE_GROUP = HelpGroup(
+    "The map that is scored", ("module", "resolution", "strands", "mask", "between")
+)
 
 
 def screen_options(

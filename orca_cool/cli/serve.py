@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from orca_cool.cli.genome_options import genome_options
+from orca_cool.cli.help_groups import MACHINE_GROUP, MODEL_GROUP, RUN_GROUP, HelpGroup
 from orca_cool.cli.options import (
     GENOME_HELP,
     MODEL_HELP,
@@ -18,12 +19,32 @@ from orca_cool.cli.options import (
     say,
 )
 from orca_cool.cli.window_options import window_store_options
-from orca_cool.errors import OrcaCoolError
+from orca_cool.errors import OrcaCoolError, missing_package
 
 PATH = click.Path(path_type=Path)
 
 
-@click.command(cls=Verb)
+#: In the help.
+GROUPS = (
+    MODEL_GROUP,
+    HelpGroup(
+        "What is shown beside it",
+        ("files", "clr_weight_name"),
+        "serve -m yeast-metaphase -g example --with orca_cool/data/maps/yeast.10kb.mcool",
+    ),
+    HelpGroup(
+        "Address, and who may see it",
+        ("host", "port", "token", "token_file", "origins", "no_browser"),
+    ),
+    HelpGroup(
+        "How tiles are answered, and what is kept", ("wait", "blocking", "cache_bytes", "state")
+    ),
+    MACHINE_GROUP,
+    RUN_GROUP,
+)
+
+
+@click.command(cls=Verb, groups=GROUPS)
 @click.option(
     "--model", "-m", "models", required=True, multiple=True, help=f"{MODEL_HELP} Repeatable."
 )
@@ -133,8 +154,5 @@ def serve(no_browser: bool, **options: Any) -> None:
         from higlass_plugin.server.options import ServeOptions
         from higlass_plugin.server.serve import serve as run
     except ImportError as error:
-        raise OrcaCoolError(
-            f"{error.name!r} is not installed; install what `serve` needs: pip install "
-            f"'orca-cool[serve]'"
-        ) from error
+        raise OrcaCoolError(missing_package("`orca-cool serve`", error, "serve")) from error
     run(ServeOptions(browser=not no_browser, **options), echo, say)

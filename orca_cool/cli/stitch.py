@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 import orca_cool as oc
+from orca_cool.cli.help_groups import RUN_GROUP, HelpGroup
 from orca_cool.cli.options import (
     GENOME_HELP,
     Verb,
@@ -19,8 +20,22 @@ from orca_cool.cli.options import (
     say,
 )
 
+#: In the help.
+GROUPS = (
+    HelpGroup(
+        "Genome, and what the windows are relative to",
+        ("genome", "chrom_names", "expected"),
+        "stitch windows -g example -e inverse-distance --name theirs -o theirs.mcool",
+    ),
+    HelpGroup(
+        "What is written",
+        ("output", "mode", "pseudo_depth", "name", "cell_type", "licence", "assembly"),
+    ),
+    RUN_GROUP,
+)
 
-@click.command(cls=Verb)
+
+@click.command(cls=Verb, groups=GROUPS)
 @click.argument("windows", type=click.Path())
 @click.option("--genome", "-g", required=True, help=GENOME_HELP)
 @click.option(

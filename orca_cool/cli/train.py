@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from orca_cool.cli.help_groups import RUN_GROUP, HelpGroup
 from orca_cool.cli.options import (
     VerbGroup,
     dry_run_option,
@@ -32,14 +33,14 @@ class _RunByDefault(VerbGroup):
         return super().parse_args(ctx, args)
 
 
-@click.group(cls=_RunByDefault)
+@click.group(cls=_RunByDefault, example="train run mine.yaml -o run")
 def train() -> None:
     """Train a model on an .mcool and a genome: `train init NAME` writes a configuration to begin
     with, `train run CONFIG` (or `train CONFIG`) trains.
     """
 
 
-@train.command()
+@train.command(example="train init yeast-metaphase -o mine.yaml")
 @click.argument("name")
 @output_option("The configuration (.yaml) to write.")
 @force_option
@@ -63,8 +64,21 @@ def _remains(params: dict[str, Any]) -> str:
     return f"{kept}: repeat the command with --resume to go on"
 
 
+#: In the help.
+GROUPS = (
+    HelpGroup(
+        "The run's folder, and keys of the configuration",
+        ("output", "resume", "overrides"),
+        "train run mine.yaml --set stages.0.steps=100 -o run",
+    ),
+    HelpGroup("Devices", ("devices", "nodes")),
+    RUN_GROUP,
+)
+
+
 @train.command(
     remains=_remains,
+    groups=GROUPS,
     epilog="All that a run writes is in its folder: checkpoints, log.csv, pictures, tensorboard, "
     "cache (tiles of the maps), and at the end model. A run that is stopped goes on with --resume.",
 )

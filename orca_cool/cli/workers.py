@@ -37,7 +37,7 @@ def workers_options(verb: str, needs: str) -> Callable[[F], F]:
             default=1,
             show_default=True,
             type=click.IntRange(min=1),
-            help="Processes on this machine (dask workers; needs orca-cool[cluster]).",
+            help="Processes on this machine (dask workers; extra `cluster`).",
         )
         return processes(where(function))
 

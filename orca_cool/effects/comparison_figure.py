@@ -41,14 +41,14 @@ def draw_comparison(
     Returns
     -------
     matplotlib Figure of three maps with axes in bp of the edited genome; dashed lines mark the
-    breakpoints, gaps and what lies beyond a chromosome's ends are grey. No state of pyplot is
-    touched.
+    breakpoints. What lies in gaps or beyond the chromosome's ends, where a model predicts too but
+    nothing is meant, is grey, and cut off at the ends of the window. No state of pyplot is touched.
     """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(12.5, 4.0), dpi=100, layout="constrained")
     axes = figure.subplots(1, 3)
-    alternate = _without_gaps(c)
+    alternate, (start, end) = _without_gaps(c)
     high = vmax or ratio_limit(np.stack([c.reference.values, alternate]))
     difference = c.difference
     changes = np.abs(difference.values[np.isfinite(difference.values)])
@@ -62,8 +62,10 @@ def draw_comparison(
     for ax, (name, values, colours, limit, label) in zip(axes, panels):
         drawn = draw_values(ax, m, values, colours, (-limit, limit))
         ax.set_title(name, fontsize=10)
+        ax.set_xlim(start, end)
+        ax.set_ylim(end, start)
         for at in c.site.breakpoints:
-            if m.start < at < m.end:
+            if start < at < end:
                 style = {"color": "black", "linewidth": 0.7, "linestyle": (0, (4, 3))}
                 ax.axvline(at, **style)
                 ax.axhline(at, **style)
@@ -73,12 +75,14 @@ def draw_comparison(
     return figure
 
 
-def _without_gaps(c: Comparison) -> np.ndarray:
-    """(n, n) the alternate's values; NaN in its gaps, where a model predicts too, but nothing is
-    meant.
+def _without_gaps(c: Comparison) -> tuple[np.ndarray, tuple[int, int]]:
+    """(n, n) the alternate's values, NaN in its gaps and beyond the chromosome; and the stretch in
+    bp from the first to the last bin that is none, all of the window if every bin is one.
     """
-    values = np.array(c.alternate.values)
-    if c.gaps:
-        values[c.gaps[0]] = np.nan
-        values[:, c.gaps[0]] = np.nan
-    return values
+    m, values = c.alternate, np.array(c.alternate.values)
+    gaps = c.gaps[0] if c.gaps else np.zeros(len(values), dtype=bool)
+    values[gaps] = np.nan
+    values[:, gaps] = np.nan
+    inside = np.flatnonzero(~gaps)
+    first, last = (int(inside[0]), int(inside[-1])) if len(inside) else (0, len(gaps) - 1)
+    return values, (m.start + m.resolution * first, m.start + m.resolution * (last + 1))

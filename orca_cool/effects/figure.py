@@ -233,7 +233,7 @@ class _Page:
             label=f"{block.label} scale",
         )
         if block.kind == "difference":
-            quantity = "change of log\n(obs. / exp.)"
+            quantity = "change of ln\n(obs. / exp.)"
         else:
             quantity = RATIO_LABEL.replace("observed ", "observed\n")
         colour_bar(
@@ -260,7 +260,9 @@ def _note(columns: Sequence[Column], blocks: Sequence[Block]) -> str:
     ] * (len(columns) > 1)
     out += ["Hatched: unknown, outside the chromosome, or without counterpart."]
     if bars:
-        out.append("Strips: stretches of the reference between breakpoints (A, B, ...)")
+        out.append(
+            "Strips: stretches of the reference between breakpoints (A, B, ...; not compartments)"
+        )
         out[-1] += ", < inverted" * any(
             b.inverted for b in bars
         ) + ", crossed out if no window of the alternate has it" * any(b.absent for b in bars)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from orca_cool.effects.figure_panels import Panel
-from orca_cool.maps.axes import draw_matrix, label_bp
+from orca_cool.maps.axes import axis_name, draw_matrix, label_bp
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -227,7 +227,9 @@ def label_axis(axes: Axes, panel: Panel) -> None:
     unit = label_bp(axes.xaxis, panel.end - panel.start, 4)
     axes.tick_params(axis="x", labelsize=6, length=2, pad=1.5, bottom=True, labelbottom=True)
     axes.spines["bottom"].set_visible(True)
-    axes.set_xlabel(f"{panel.chrom} ({unit})", fontsize=6.5, labelpad=1, parse_math=False)
+    axes.set_xlabel(
+        f"{axis_name(panel.chrom)} ({unit})", fontsize=6.5, labelpad=1, parse_math=False
+    )
 
 
 def colour_bar(figure: Figure, axes: Axes, colours: str, high: float, label: str) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from orca_cool.effects.align import Reference, compare
-from orca_cool.effects.table_columns import RANKED
+from orca_cool.effects.table_columns import MEANINGS, RANKED
 from orca_cool.errors import OrcaCoolError
 from orca_cool.files import atomic_write
 from orca_cool.genome.apply_edits import apply_edits
@@ -27,8 +27,11 @@ _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 90em; padding: 0 1em; }
 table { border-collapse: collapse; font-size: 13px; }
 td, th { border: 1px solid #ccc; padding: 0.2em 0.5em; text-align: right; white-space: nowrap; }
-td.text, th.text { text-align: left; white-space: normal; overflow-wrap: anywhere; }
-th { background: #eee; } .wide { overflow-x: auto; } code { overflow-wrap: anywhere; }
+td.text, th.text { text-align: left; }
+td.name { white-space: normal; overflow-wrap: anywhere; min-width: 9em; }
+th { background: #eee; } .wide { overflow-x: auto; }
+dt { margin-top: 0.5em; } code { overflow-wrap: anywhere; }
+pre, .map { overflow-x: auto; } .map img { min-width: 50em; }
 @media (prefers-color-scheme: dark) {
   body { background: #181818; color: #ddd; } th { background: #333; } td, th { border-color: #555; }
   img { background: white; }
@@ -65,14 +68,15 @@ def write_report(
     title = f"{settings.get('variants') or 'Edits'}: what they change, by {settings['model']}"
     parts = [
         f"<p>{len(ranked):,} of {len(rows):,} variants scored, ranked by <code>{rank_by}</code>; "
-        f"of each score the largest of levels and breakpoints. What the numbers are: docs/edits.md "
-        f"and docs/numbers.md of orca-cool. Research use, not clinical.</p>",
+        f"of each score the largest of levels and breakpoints. Places count from 0, and their end "
+        f"is the first base after them. Research use, not clinical.</p>",
         *_failures(rows),
         "<h2>The strongest</h2>",
         _table(ranked[:ROWS], rank_by),
     ]
     if len(ranked) > ROWS:
         parts.append(f"<p>The first {ROWS} of {len(ranked):,}; the table has all.</p>")
+    parts.append(_meanings(rank_by, bool(rows) and f"{rank_by}_z" in rows[0]))
     if pictures:
         parts += ["<h2>Maps</h2>", *pictures]
     told = html.escape(json.dumps(dict(settings), indent=1))
@@ -89,19 +93,39 @@ def _failures(rows: Sequence[Mapping[str, str]]) -> Iterator[str]:
         yield f"<p>Not scored:</p><ul>{''.join(items)}</ul>"
 
 
+def _meanings(rank_by: str, null: bool) -> str:
+    """What the columns of the table are, to be unfolded."""
+    told = {name: MEANINGS[name] for name in RANKED}
+    told["resolution"] = "bp in a bin of the map (the level) in which the ranking score is largest"
+    if null:
+        told[f"{rank_by}_percentile"] = (
+            f"share, in percent, of matched places elsewhere in the genome with a lower {rank_by}"
+        )
+        told[f"{rank_by}_z"] = "standard deviations above the mean of the matched places"
+    items = (f"<dt><code>{name}</code></dt><dd>{text}</dd>" for name, text in told.items())
+    return (
+        f"<details><summary>What the columns are</summary><dl>{''.join(items)}</dl>"
+        f"<p>More: docs/edits.md and docs/numbers.md of orca-cool.</p></details>"
+    )
+
+
 def _table(rows: Sequence[Mapping[str, str]], rank_by: str) -> str:
     scores = [rank_by, *(name for name in RANKED if name != rank_by)]
     null = [f"{rank_by}_percentile", f"{rank_by}_z"]
     null = [name for name in null if rows and name in rows[0]]
-    columns = ["rank", *scores[:1], *null, *scores[1:]]
-    texts = ("name", "place", "kind", "resolution")
-    head = "".join(f'<th class="text">{name}</th>' for name in texts)
+    columns = [*scores[:1], *null, *scores[1:]]
+    head = "<th>rank</th>"
+    head += "".join(f'<th class="text">{name}</th>' for name in ("name", "place", "kind"))
+    head += "<th>resolution</th>"
     head += "".join(f"<th>{name}</th>" for name in columns)
     body = []
     for row in rows:
-        place = f"{row['chrom']}:{int(row['start']):,}-{int(row['end']):,}"
-        told = (row["name"], place, row["kind"], row["resolution"])
-        cells = "".join(f'<td class="text">{html.escape(text)}</td>' for text in told)
+        start, end = int(row["start"]), int(row["end"])
+        place = f"{row['chrom']}:{start:,}" + f"-{end:,}" * (end > start)
+        name, place, kind = (html.escape(text) for text in (row["name"], place, row["kind"]))
+        cells = f'<td>{row["rank"]}</td><td class="text name">{name}</td>'
+        cells += f'<td class="text">{place}</td><td class="text">{kind}</td>'
+        cells += f"<td>{int(row['resolution']):,} bp</td>"
         cells += "".join(f"<td>{_short(row[name])}</td>" for name in columns)
         body.append(f"<tr>{cells}</tr>")
     return (
@@ -132,7 +156,7 @@ def pictures_of(
     out = []
     for rank, k in order[:most]:
         row, variant = rows[k], variants[k]
-        caption = f"{rank}. {row['name']}, {row['site']}, {int(row['resolution']):,} bp"
+        caption = f"{rank}. {row['name']}, {row['site']}, bins of {int(row['resolution']):,} bp"
         try:
             genome = apply_edits(reference.engine.source, variant.changes)
             footprint = (variant.chrom, variant.start, max(variant.end, variant.start + 1))
@@ -143,5 +167,6 @@ def pictures_of(
             out.append(f"<p>{html.escape(f'{caption}: {error}')}</p>")
             continue
         (c,) = [c for c in found if str(c.site) == row["site"]]
-        out.append(picture_html(c.plot(), caption, f"maps of {row['name']}"))
+        picture = picture_html(c.plot(), caption, f"maps of {row['name']}")
+        out.append(f'<div class="map">{picture}</div>')
     return out

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from orca_cool.errors import OutputError
+from orca_cool.errors import OutputError, missing_package
 
 
 def import_pyarrow() -> tuple[ModuleType, ModuleType]:
@@ -13,8 +13,5 @@ def import_pyarrow() -> tuple[ModuleType, ModuleType]:
         import pyarrow
         import pyarrow.parquet as parquet
     except ImportError as error:
-        raise OutputError(
-            f"a Parquet table needs {error.name!r}, which is not installed: pip install "
-            f"'orca-cool[parquet]', in a clone pip install '.[parquet]'"
-        ) from error
+        raise OutputError(missing_package("a Parquet table", error, "parquet")) from error
     return pyarrow, parquet

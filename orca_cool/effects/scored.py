@@ -11,8 +11,8 @@ from orca_cool.effects import GENOTYPES
 from orca_cool.effects.align import Reference
 from orca_cool.effects.null import rows_with_null
 from orca_cool.effects.scores import Choices
+from orca_cool.effects.scoring_rules import check_scoring
 from orca_cool.effects.variant_rows import Scoring, iter_rows
-from orca_cool.errors import EditError
 from orca_cool.genome.loops import read_loops
 from orca_cool.genome.nearest import GeneDistances
 from orca_cool.model.network_spec import ModuleSpec
@@ -36,16 +36,15 @@ class Wanted:
     genes: Path | None = None
 
     def check(self) -> None:
-        """EditError if something does not go with something else."""
-        for name, value in (("shifts", self.shifts), ("null", self.null)):
-            if value and self.stop_below is not None:
-                raise EditError(
-                    f"stop_below {self.stop_below:g} and {name} {value!r}: leave one out"
-                )
-        if self.genotype not in GENOTYPES:
-            raise EditError(f"genotype {self.genotype!r} is not known; use 'hom' or 'het'")
-        if self.null < 0 or self.seed < 0:
-            raise EditError(f"null {self.null} and seed {self.seed} must not be less than 0")
+        """EditError if something cannot be, alone or with something else."""
+        check_scoring(
+            shifts=self.shifts,
+            stop_below=self.stop_below,
+            genotype=self.genotype,
+            null=self.null,
+            seed=self.seed,
+            genes=self.genes,
+        )
 
 
 def scored_rows(

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orca_cool.effects import GENOTYPES, RANK_BY
+from orca_cool.effects import RANK_BY
+from orca_cool.effects.scoring_rules import check_scoring
 from orca_cool.effects.table_forms import Form
 from orca_cool.errors import EditError, ModelError, OutputError, RegionError
 from orca_cool.files import check_output, sha256
@@ -112,16 +113,15 @@ class VariantsJob(PiecewiseJob):
             check_output(Path(self.output), self.force)
         if self.maps is not None and Path(self.maps).exists() and not Path(self.maps).is_dir():
             raise OutputError(f"--maps {self.maps!r} is a file; give a folder")
-        if self._shifts() and self.stop_below is not None:
-            raise EditError(
-                f"--stop-below {self.stop_below:g} and --shifts {self.shifts!r}: an average is of "
-                f"levels that are predicted in all windows; leave one out"
-            )
-        if self.stop_below is not None and not self.stop_below > 0:
-            raise EditError(f"--stop-below {self.stop_below:g} is not a number above 0")
-        if self.genotype not in GENOTYPES:
-            raise EditError(f"--genotype {self.genotype!r} is not known; use hom or het")
-        self._check_null()
+        check_scoring(
+            shifts=self._shifts() and self.shifts,
+            stop_below=self.stop_below,
+            genotype=self.genotype,
+            null=self.null,
+            seed=self.seed,
+            genes=self.genes,
+            option=self.option_of,
+        )
         self.form.check()
         if self.html is not None:
             check_output(Path(self.html), self.force)
@@ -147,19 +147,6 @@ class VariantsJob(PiecewiseJob):
             dataclasses.replace(job, html=output_of_cell_type(self.html, job.cell_type or ""))
             for job in jobs
         ]
-
-    def _check_null(self) -> None:
-        if self.null < 0 or self.seed < 0:
-            name = "null" if self.null < 0 else "seed"
-            raise EditError(f"--{name} {getattr(self, name)} is less than 0")
-        if self.null and self.stop_below is not None:
-            raise EditError(
-                f"--null {self.null} and --stop-below {self.stop_below:g}: scores are held against "
-                f"those of levels that are all predicted; leave one out"
-            )
-        if not self.null and (self.genes is not None or self.seed):
-            given = f"--seed {self.seed}" if self.genes is None else f"--genes {self.genes!r}"
-            raise EditError(f"{given} is about matched places; it needs --null N")
 
     def check_inputs(self) -> None:
         """Raise what the model's header, the genome and the loops tell, before torch is loaded."""

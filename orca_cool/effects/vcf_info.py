@@ -9,7 +9,7 @@ from pathlib import Path
 
 from orca_cool import __version__
 from orca_cool.effects.scores import SCORES
-from orca_cool.effects.table_columns import RANKED
+from orca_cool.effects.table_columns import MEANINGS, RANKED
 from orca_cool.genome.textfile import TextFile
 
 #: What the names of the fields begin with.
@@ -35,7 +35,7 @@ def header_lines(columns: Sequence[str]) -> list[str]:
     for name, column in fields_of(columns).items():
         kind, words = _ABOUT.get(column, ("Float", ""))
         if column in SCORES:
-            words = f"{column} of the change of the predicted map, the largest of levels and sites"
+            words = f"{MEANINGS[column]}; the largest of levels and sites"
         elif not words:
             score = column.removesuffix("_percentile").removesuffix("_z")
             what = "percentile" if column.endswith("_percentile") else "z"

@@ -72,7 +72,7 @@ def levels_figure(scores: Sequence[Score]) -> Figure:
     axes.set_xticks(
         at, [f"{bp(s.resolution)}{' trans' if s.kind == 'trans' else ''}" for s in shown]
     )
-    axes.set_ylabel("Pearson's r, log (observed / expected)")
+    axes.set_ylabel("Pearson's r, ln (observed / expected)")
     axes.set_title(_subject(shown), fontsize=10)
     axes.legend(fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     return figure
@@ -150,7 +150,7 @@ def examples_figure(examples: Sequence[Example]) -> Figure:
     for panel, place in zip(axes[:, 0], places):
         panel.set_ylabel(place, fontsize=8)
     figure.suptitle(
-        "log (observed / expected): predicted above, measured below the diagonal", fontsize=9
+        "ln (observed / expected): predicted above, measured below the diagonal", fontsize=9
     )
     return figure
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from orca_cool.errors import TrainingError
+from orca_cool.errors import TrainingError, missing_package
 from orca_cool.genome.regions import few, interval_of, other_names, suggestion
 from orca_cool.genome.textfile import Row, TextFile
 
@@ -158,9 +158,7 @@ def _bigbed_rows(file: TextFile, magic: bytes) -> Iterator[Row]:
     try:
         import bbi
     except ImportError as error:
-        raise file.error(
-            f"are bigBed, which needs {error.name!r}: pip install 'orca-cool[train]'"
-        ) from error
+        raise file.error(missing_package("are bigBed, which", error, "train")) from error
     # A bigBed ends as it begins; UCSC's library ends the process where one is cut short.
     with file.path.open("rb") as binary:
         size = binary.seek(0, 2)

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 RATIO_COLOURS, CONTACT_COLOURS = "coolwarm", "YlOrRd"
 
 #: Labels of the colour bars of the two.
-RATIO_LABEL, CONTACT_LABEL = "log (observed / expected)", "log10 contact frequency"
+RATIO_LABEL, CONTACT_LABEL = "ln (observed / expected)", "log10 contact frequency"
 
 #: Colour map of a difference of two predictions, and label of its colour bar.
-DIFFERENCE_COLOURS, DIFFERENCE_LABEL = "RdBu_r", "log (alternate / reference)"
+DIFFERENCE_COLOURS, DIFFERENCE_LABEL = "RdBu_r", "ln (alternate / reference)"
 
 
 #: What is drawn where a map has no value: a grey that none of the colour maps has.
@@ -56,6 +56,13 @@ def contact_limits(values: np.ndarray) -> tuple[float, float]:
     """
     low, high = np.percentile(values[np.isfinite(values)], [2, 99.5]).tolist()
     return low, high
+
+
+def axis_name(chrom: str) -> str:
+    """A chromosome as an axis is named: "chrII" as it is, "2" (which might be a length) and "X"
+    (which might be the axis) as "chromosome 2" and "chromosome X".
+    """
+    return f"chromosome {chrom}" if chrom.isdigit() or chrom in ("X", "Y") else chrom
 
 
 def draw_matrix(

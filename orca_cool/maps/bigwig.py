@@ -12,7 +12,7 @@ from types import ModuleType
 
 import numpy as np
 
-from orca_cool.errors import OutputError
+from orca_cool.errors import OutputError, missing_package
 
 #: Bytes of a file at the most: of each bin, its share of the summaries included, and of the rest.
 BIN, REST = 20, 1 << 16
@@ -29,10 +29,7 @@ def import_pybigwig() -> ModuleType:
     try:
         import pyBigWig
     except ImportError as error:
-        raise OutputError(
-            f"a bigWig needs {error.name!r}, which is not installed: pip install "
-            f"'orca-cool[perturb]'"
-        ) from None
+        raise OutputError(missing_package("a bigWig", error, "perturb")) from None
     module: ModuleType = pyBigWig
     return module
 

@@ -22,6 +22,7 @@ from orca_cool.maps.axes import (
     MISSING,
     RATIO_COLOURS,
     RATIO_LABEL,
+    axis_name,
     bp_label,
     contact_limits,
     draw_matrix,
@@ -306,5 +307,5 @@ def draw_values(
     ax.set_ylim(m.end, m.start)
     for axis in (ax.xaxis, ax.yaxis):
         unit = label_bp(axis, len(m.region), 6)
-    ax.set_xlabel(f"{m.chrom} ({unit})")
+    ax.set_xlabel(f"{axis_name(m.chrom)} ({unit})", parse_math=False)
     return drawn

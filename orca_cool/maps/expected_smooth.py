@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from orca_cool.errors import CoolerError, OrcaCoolError
+from orca_cool.errors import CoolerError, OrcaCoolError, missing_package
 from orca_cool.maps.expected_model import ExpectedModel
 
 log = logging.getLogger(__name__)
@@ -137,7 +137,7 @@ def _lowess(y: np.ndarray, x: np.ndarray, span: float) -> np.ndarray:
         from statsmodels.nonparametric.smoothers_lowess import lowess
     except ImportError as error:
         raise OrcaCoolError(
-            f"smoothing expected by distance needs {error.name!r}: pip install 'orca-cool[train]'"
+            missing_package("smoothing expected by distance", error, "train")
         ) from error
     share = max(span, min(WINDOW / len(x), SPANS[1]))
     if share * len(x) < 3:

@@ -18,13 +18,15 @@ from orca_cool.errors import OutputError
 from orca_cool.genome.regions import n_bins
 from orca_cool.maps.hdf5_output import HDF5Output
 from orca_cool.maps.pixels import Layer, RowBlock, TransBlock, frequency, writing
+from orca_cool.profile import carried
 
 #: pixels of one HDF5 chunk: 256 kB of counts and 512 kB of bin numbers, which fit HDF5's default
 #: cache; larger ones slow small range queries
 CHUNK = 65536
 #: threads that compress, and chunks of a table that may wait for them (1.8 MB each)
 COMPRESSORS, AHEAD = 8, 4
-#: matrix cells worked on at once
+#: pieces of rows that may be made before they are written, and matrix cells of each (12 MB)
+ROWS_AHEAD = 2
 BATCH = 1 << 19
 FILTERS: dict[str, Any] = {
     "compression": "gzip",
@@ -119,6 +121,14 @@ class PixelTable:
                     self.columns[name].id.write_direct_chunk((chunk.start,), data)
 
 
+class _Pixels(NamedTuple):
+    """Rows, numbers of their pixels, and the pixels' columns but for the first."""
+
+    rows: np.ndarray
+    filled: np.ndarray
+    columns: dict[str, np.ndarray]
+
+
 class _Chunk(NamedTuple):
     """A chunk of all columns that is being compressed: its first pixel, how many, and the bytes."""
 
@@ -187,6 +197,7 @@ class LayerWriter:
         self.usable = [~layer.mask(c, int(n)) for c, n in zip(self.chroms, self.nbins)]
         self.expected = layer.by_distance(layer.band)
         self.filled = np.zeros(self.offset[-1], np.int64)
+        self._coming: deque[Future[_Pixels]] = deque()
         with writing(path, output):
             pixels = group.create_group("pixels")
             self.pixels = PixelTable(pixels, path, output, strand_difference, bits)
@@ -217,25 +228,28 @@ class LayerWriter:
                     f"{self.layer.resolution} bp has no trans expected"
                 )
             by_chrom.setdefault(i, []).append(block)
-        at = (0, 0)
-        for row_block in row_blocks:
-            k = self._index(row_block.chrom)
-            end = row_block.start + len(row_block.values)
-            if (
-                (k, row_block.start) < at
-                or row_block.start < 0
-                or end > self.nbins[k]
-                or row_block.values.shape[1] > self.layer.band
-            ):
-                raise OutputError(
-                    f"row block {row_block.chrom} rows {row_block.start} to {end}, "
-                    f"{row_block.values.shape[1]} wide, at {self.layer.resolution} bp: "
-                    f"out of order or outside {self.nbins[k]} bins and a band of {self.layer.band}"
-                )
-            self._gap(at, (k, row_block.start), by_chrom)
-            self._rows(k, row_block.start, end, row_block, by_chrom.get(k, []))
-            at = (k, end)
-        self._gap(at, (len(self.chroms), 0), by_chrom)
+        # columns of the next rows are made by one thread while this one fills chunks
+        with ThreadPoolExecutor(1, "rows") as self._columns_of:
+            at = (0, 0)
+            for row_block in row_blocks:
+                k = self._index(row_block.chrom)
+                end = row_block.start + len(row_block.values)
+                if (
+                    (k, row_block.start) < at
+                    or row_block.start < 0
+                    or end > self.nbins[k]
+                    or row_block.values.shape[1] > self.layer.band
+                ):
+                    raise OutputError(
+                        f"row block {row_block.chrom} rows {row_block.start} to {end}, "
+                        f"{row_block.values.shape[1]} wide, at {self.layer.resolution} bp: out of "
+                        f"order or outside {self.nbins[k]} bins and a band of {self.layer.band}"
+                    )
+                self._gap(at, (k, row_block.start), by_chrom)
+                self._rows(k, row_block.start, end, row_block, by_chrom.get(k, []))
+                at = (k, end)
+            self._gap(at, (len(self.chroms), 0), by_chrom)
+            self._append(0)
         self.pixels.finish()
 
     def _index(self, chrom: str) -> int:
@@ -262,28 +276,47 @@ class LayerWriter:
         )
         step = max(1, BATCH // max(1, width))
         for a in range(start, end, step):
-            b = min(a + step, end)
-            parts = [] if row_block is None else [self._cis(k, a, b, row_block)]
-            parts += [
-                self._trans(k, j, a, b, [x for x in blocks if x.chrom2 == self.chroms[j]])
-                for j in partners
-            ]
-            keep, columns = parts[0]
-            if len(parts) > 1:
-                keep = np.concatenate([p[0] for p in parts], axis=1)
-                columns = {
-                    n: np.concatenate([np.broadcast_to(p[1][n], p[0].shape) for p in parts], axis=1)
-                    for n in columns
-                }
-            rows = np.arange(a, b, dtype=np.int64) + self.offset[k]
-            filled = np.count_nonzero(keep, axis=1)
+            made = functools.partial(
+                self._pixels, k, a, min(a + step, end), row_block, blocks, partners
+            )
+            self._coming.append(self._columns_of.submit(carried(made)))
+            self._append(ROWS_AHEAD)
+
+    def _append(self, ahead: int) -> None:
+        """Append pixels, in order, until no more than ``ahead`` pieces are being made."""
+        while len(self._coming) > ahead:
+            rows, filled, columns = self._coming.popleft().result()
             self.filled[rows] = filled
-            # boolean selection walks row by row: exactly the order of a sorted pixel table
-            chosen = {
-                n: c.reshape(-1) if filled.sum() == keep.size else c[keep]
-                for n, c in columns.items()
+            self.pixels.append(bin1_id=np.repeat(rows, filled), **columns)
+
+    def _pixels(
+        self,
+        k: int,
+        a: int,
+        b: int,
+        row_block: RowBlock | None,
+        blocks: list[TransBlock],
+        partners: list[int],
+    ) -> _Pixels:
+        """Pixels of rows ``a`` to ``b`` of a chromosome."""
+        parts = [] if row_block is None else [self._cis(k, a, b, row_block)]
+        parts += [
+            self._trans(k, j, a, b, [x for x in blocks if x.chrom2 == self.chroms[j]])
+            for j in partners
+        ]
+        keep, columns = parts[0]
+        if len(parts) > 1:
+            keep = np.concatenate([p[0] for p in parts], axis=1)
+            columns = {
+                n: np.concatenate([np.broadcast_to(p[1][n], p[0].shape) for p in parts], axis=1)
+                for n in columns
             }
-            self.pixels.append(bin1_id=np.repeat(rows, filled), **chosen)
+        filled = np.count_nonzero(keep, axis=1)
+        # boolean selection walks row by row: exactly the order of a sorted pixel table
+        chosen = {
+            n: c.reshape(-1) if filled.sum() == keep.size else c[keep] for n, c in columns.items()
+        }
+        return _Pixels(np.arange(a, b, dtype=np.int64) + self.offset[k], filled, chosen)
 
     def _cis(
         self, k: int, a: int, b: int, row_block: RowBlock

@@ -23,6 +23,7 @@ from orca_cool.maps.axes import (
     DIFFERENCE_LABEL,
     RATIO_COLOURS,
     RATIO_LABEL,
+    axis_name,
     bp_label,
     contact_limits,
     draw_matrix,
@@ -94,7 +95,9 @@ def draw(
     axes.set_ylim(region.end, region.start)
     for axis in (axes.xaxis, axes.yaxis):
         unit = label_bp(axis, len(region), 6)
-    axes.set_xlabel(f"{region.chrom} ({unit})")
+    unknown = not all(np.isfinite(p.values).all() for p in panels)
+    label = f"{axis_name(region.chrom)} ({unit})" + "\nwhite: no value" * unknown
+    axes.set_xlabel(label, parse_math=False)
     _label_corner(axes, upper.label, above=True)
     if lower is not None:
         _label_corner(axes, lower.label, above=False)

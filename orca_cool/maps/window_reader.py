@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from orca_cool.errors import WindowsError, shown
+from orca_cool.errors import WindowsError, missing_package, shown
 
 #: Arrays that must be there, and those that may be, with what stands for them.
 REQUIRED = ("chrom", "start", "end", "values")
@@ -128,8 +128,7 @@ class ZarrGroup:
             import zarr
         except ImportError as error:
             raise WindowsError(
-                f"windows {str(path)!r} are a Zarr group, which needs the package zarr: "
-                f"pip install 'orca-cool[zarr]'"
+                missing_package(f"windows {str(path)!r} are a Zarr group, which", error, "zarr")
             ) from error
         try:
             store = zarr.storage.ZipStore(path, mode="r") if path.is_file() else str(path)

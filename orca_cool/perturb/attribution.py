@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from orca_cool.effects.parquet import import_pyarrow
-from orca_cool.errors import OutputError
+from orca_cool.errors import OutputError, missing_package
 from orca_cool.files import atomic_path, atomic_write, check_output
 from orca_cool.genome.regions import Region
 from orca_cool.maps.bigwig import require_room, writing_bigwig
@@ -235,8 +235,7 @@ def import_logomaker() -> ModuleType:
         import logomaker
     except ImportError as error:
         raise OutputError(
-            f"the logo of an attribution needs {error.name!r}, which is not installed: pip install "
-            f"'orca-cool[perturb]'"
+            missing_package("the logo of an attribution", error, "perturb")
         ) from error
     module: ModuleType = logomaker
     return module

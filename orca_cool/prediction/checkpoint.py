@@ -16,6 +16,7 @@ import logging
 import re
 import shutil
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from orca_cool.errors import OutputError
 from orca_cool.files import atomic_write, make_folder
 from orca_cool.journal import Journal, checksum
 from orca_cool.prediction.plan import Step
-from orca_cool.profile import staged
+from orca_cool.profile import carried, staged
 
 FORMAT = "orca-cool-work"
 #: Version 1 had no checksums; its folders are begun anew.
@@ -243,8 +244,11 @@ class WorkFolder:
         try:
             make_folder(self.folder)
             self._journal.begin()
-            digests = self.done.get(step) or {n: self._save(n, part) for n, part in parts.items()}
-            digest = self._save(f"state.{step}", state) if state and last else None
+            with ThreadPoolExecutor(1, "state") as other:  # the state is as large as the parts
+                kept = carried(lambda: self._save(f"state.{step}", state))
+                keeping = other.submit(kept) if state and last else None
+                digests = self.done.get(step) or {n: self._save(n, p) for n, p in parts.items()}
+                digest = None if keeping is None else keeping.result()
             self._journal.add({"step": step, "parts": digests, "state": digest})
         except OSError as error:
             raise OutputError(

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from orca_cool.prediction.engine import Engine
 
+#: Seconds between two writings of a bar into a log.
+IN_LOGS = 30.0
+
 #: Called with (pieces done, pieces in all).
 Report = Callable[[int, int], None]
 
@@ -22,7 +25,8 @@ def no_report(done: int, total: int) -> None:
 def progress_bar(
     show: bool, unit: str, name: str, engine: Engine | None = None
 ) -> Iterator[Report]:
-    """A progress bar.
+    """A progress bar. In a log (where the standard error stream is no terminal) it is written twice
+    a minute, not with every step.
 
     Parameters
     ----------
@@ -39,12 +43,16 @@ def progress_bar(
     from tqdm.auto import tqdm  # a tenth of a second that `--help` need not pay
 
     notebook = "ipykernel" in sys.modules
+    live = notebook or sys.stderr.isatty()
     bar = tqdm(
         unit=unit,
         unit_scale=unit == "bp",
         desc=name,
         file=None if notebook else sys.stderr,
         disable=not show,
+        delay=0 if live else 1e-9,  # not before there is a total
+        mininterval=0.1 if live else IN_LOGS,
+        maxinterval=10 if live else IN_LOGS,
     )
     begun = False
 
@@ -53,14 +61,15 @@ def progress_bar(
         if not begun:
             begun = True
             bar.total, bar.initial, bar.n = total, done, done
-            bar.refresh()
+            if live:
+                bar.refresh()
         bar.total = total
         bar.update(done - bar.n)
 
     def encoding(chrom: str, start: int, end: int, reverse: bool) -> None:
         strand = "-" if reverse else "+"
         left = f"encoding {chrom} {strand}, {(end - start) / 1e6:.1f} Mb to go"
-        bar.set_postfix_str(left if end > start else "")
+        bar.set_postfix_str(left if end > start else "", refresh=live)
 
     if engine is not None:
         engine.on_encoding(encoding)

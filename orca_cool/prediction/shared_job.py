@@ -126,7 +126,7 @@ class PiecewiseJob(SharedJob):
 
     @staticmethod
     def option_of(name: str) -> str:
-        """How the command line calls a field of :attr:`files`."""
+        """How the command line calls a field."""
         return f"--{name.replace('_', '-')}"
 
     def standalone(self: P) -> P:

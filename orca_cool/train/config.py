@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from orca_cool.errors import TrainingError, shown
+from orca_cool.errors import TrainingError, missing_package, shown
 from orca_cool.genome.regions import closest
 from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.model.spec import ModelSpec
@@ -82,9 +82,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     try:
         import yaml
     except ImportError as error:
-        raise TrainingError(
-            f"training needs {error.name!r}: pip install 'orca-cool[train]'"
-        ) from error
+        raise TrainingError(missing_package("training", error, "train")) from error
     path, folder = config_file(path)
     try:
         if (size := path.stat().st_size) > LARGEST:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from orca_cool.errors import OutputError, TrainingError
+from orca_cool.errors import OutputError, TrainingError, missing_package
 from orca_cool.genome.open import open_genome
 from orca_cool.locks import locked_outputs
 from orca_cool.maps.expected_model import ExpectedModel
@@ -127,9 +127,7 @@ def _launch(config: Config, folder: Path) -> Fabric:
         from lightning.fabric.loggers import TensorBoardLogger
         from lightning.fabric.utilities.exceptions import MisconfigurationException
     except ImportError as error:
-        raise TrainingError(
-            f"training needs {error.name!r}: pip install 'orca-cool[train]'"
-        ) from error
+        raise TrainingError(missing_package("training", error, "train")) from error
     # torchrun says how many it started; Lightning's "auto" is one on a CPU, and each rank would
     # train alone, all into the same folder
     wanted = (

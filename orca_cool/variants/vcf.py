@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from orca_cool.errors import EditError
+from orca_cool.errors import EditError, missing_package
 from orca_cool.genome.changes import Adjacency, Change, Edit
 from orca_cool.genome.checks import check_adjacency, check_edit
 from orca_cool.genome.source import SequenceSource
@@ -70,10 +70,8 @@ def read_vcf(
     file = variants_file(path)
     try:
         import cyvcf2
-    except ImportError:
-        raise EditError(
-            f'reading {str(file.path)!r} needs cyvcf2: pip install "orca-cool[variants]"'
-        ) from None
+    except ImportError as error:
+        raise EditError(missing_package(f"reading {str(file.path)!r}", error, "variants")) from None
     meta, columns = _header(file)
     require_same_assembly(file.name, meta, source)
     minor = re.match(r"##fileformat=VCFv4\.(\d{1,3})", meta[0])

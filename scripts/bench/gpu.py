@@ -299,13 +299,14 @@ def end_to_end(bench: Bench) -> dict[str, Any]:
 
 def stubbed(bench: Bench) -> dict[str, Any]:
     length = 6100 if bench.small else 300_000_000
-    windows, taken, profile = stubbed_networks(bench.bundle(), str(bench.device), length)
+    windows, taken, profile, threads = stubbed_networks(bench.bundle(), str(bench.device), length)
     return {
         "bp": length,
         "windows": windows,
         "seconds": taken,
         "windows a second": windows / taken,
         "CPU ms a window": {s.name: 1000 * s.cpu / windows for s in profile.stages},
+        "CPU ms a window, by thread": {name: 1000 * cpu / windows for name, cpu in threads.items()},
     }
 
 

@@ -527,7 +527,8 @@ def steps_report(options: argparse.Namespace) -> None:
             continue
         megabases = 0 if name == "1M" else int(name[:-1])
         encode = megabases * encoder["seconds"] if megabases else 0.0
-        kind = " (projected)" if levels[-1] < whole or megabases else ""
+        part = levels[-1] < whole or megabases not in (0, options.megabases)
+        kind = " (projected)" if part else ""
         total = encode + last["seconds"]
         say(
             f"{name}, whole{kind}: {total:.1f} s a sample ({encode:.0f} s of it the frozen "

@@ -96,6 +96,21 @@ def test_options_that_would_do_nothing(place, tmp_path, arguments, message):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("screen insert --overwrite --insert", "--overwrite and --insert exclude each other"),
+        ("expected x.cool -o e --no-monotone --monotone", "--monotone and --no-monotone exclude"),
+    ],
+)
+def test_options_that_say_the_opposite(line, message):
+    result = invoke(*line.split())
+    assert result.exit_code == 2
+    assert message in result.stderr
+    last_wins = invoke(*line.replace(" --monotone", "").replace(" --insert", "").split())
+    assert "exclude" not in last_wins.stderr
+
+
 def test_options_of_a_prediction_where_a_file_is_drawn(tmp_path):
     for arguments, message in (
         (["--store", "x.h5"], "--store 'x.h5': nothing is predicted where 'p.mcool' is drawn"),

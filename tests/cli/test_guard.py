@@ -256,10 +256,11 @@ def test_stopped_before_anything_is_done(place, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("number", "group"),
     # a terminal's Ctrl-C reaches the workers by itself: the other is the harder
-    [pytest.param(signal.SIGINT, True, marks=pytest.mark.long), (signal.SIGTERM, False)],
+    [(signal.SIGINT, True), (signal.SIGTERM, False)],
 )
 def test_no_worker_is_left(place, tmp_path, number, group):
     pytest.importorskip("distributed")

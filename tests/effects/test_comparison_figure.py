@@ -50,7 +50,7 @@ def test_three_maps_side_by_side(comparison: Comparison):
         drawn = {line.get_xdata()[0] for line in ax.lines if len(set(line.get_xdata())) == 1}
         assert drawn == {12_000, 14_000}  # the third breakpoint lies elsewhere
     labels = [ax.get_ylabel() for ax in figure.axes if not ax.images and ax.get_ylabel()]
-    assert labels == ["log (observed / expected)"] * 2 + ["log (alternate / reference)"]
+    assert labels == ["ln (observed / expected)"] * 2 + ["ln (alternate / reference)"]
 
 
 def test_gaps_of_the_edited_genome_are_not_drawn(comparison: Comparison):
@@ -78,6 +78,16 @@ def test_what_is_not_known_is_grey(comparison: Comparison):
         x, y = ax.transData.transform([REGION.start + (k + 0.5) * RES for k in bins])
         colour = pixels[pixels.shape[0] - 1 - int(y), int(x)]
         assert (np.abs(colour - 166).max() <= 1) == unknown, bins
+
+
+def test_axes_end_where_the_chromosome_does(comparison: Comparison):
+    gaps = np.zeros(N, bool)
+    gaps[[0, 1, 7, 19]] = True
+    found = dataclasses.replace(comparison, gaps=(gaps, gaps))
+    axes = [ax for ax in found.plot().axes if ax.images]
+    for ax in axes:
+        assert ax.get_xlim() == (REGION.start + 2 * RES, REGION.start + 19 * RES)
+        assert ax.get_ylim() == (REGION.start + 19 * RES, REGION.start + 2 * RES)
 
 
 def test_a_notebook_shows_it(comparison: Comparison):

@@ -292,7 +292,7 @@ def test_without_the_library_nothing_is_computed(place, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyBigWig", None)
     done = call(place, "--tracks", "e1", "-o", tmp_path / "x.mcool")
     assert done.exit_code == 2
-    assert "pip install 'orca-cool[perturb]'" in done.stderr
+    assert "pip install 'orca-cool[perturb]', in a clone" in done.stderr
     assert names(tmp_path) == set()
 
 

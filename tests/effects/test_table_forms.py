@@ -155,6 +155,7 @@ def test_scores_as_info(place, vcf, tables, tmp_path, name):
     with pysam.VariantFile(str(out)) as file:
         declared = file.header.info
         assert all(declared[f].number == "A" for f in fields)
+        assert "log2; positive is more contact" in declared["ORCA_INSULATION_AT"].description
         records = list(file)
     assert len(records) == 5
     checked = 0
@@ -209,6 +210,9 @@ def test_the_report_stands_for_itself(place, vcf, tables, tmp_path):
     assert page.tags.count("img") == 4
     assert all(s.startswith("data:image/png;base64,") for s in page.sources)
     assert page.rows == 1 + 4
+    assert [n for n in RANKED if f"<dt><code>{n}</code></dt><dd>" not in text] == []
+    headers = re.findall(r"<th[^>]*>([^<]*)</th>", text)
+    assert headers[:6] == ["rank", "name", "place", "kind", "resolution", "log_fold_change"]
     assert "default-src 'none'" in text
     assert "&lt;b&gt;" in text  # a name of the file is text, whatever it holds
     assert "<b>" not in text
@@ -288,19 +292,3 @@ def test_json_of_a_prediction(place, tmp_path):
         assert found["bins"] == clr.info["nbins"] == len(clr.bins())
         assert found["pixels"] == len(clr.pixels())
         assert found["sum"] == pytest.approx(clr.pixels()[:]["count"].sum())
-
-
-def test_every_option_of_a_grouped_help_is_in_one_group():
-    for verb in ("predict", "variants"):
-        done = CliRunner().invoke(main, [verb, "--help"])
-        assert done.exit_code == 0
-        assert "Other options" not in done.output
-        named = re.findall(r"^  (?:-\w, )?(--[\w-]+)", done.output, re.M)
-        command = main.get_command(None, verb)
-        known = {o for p in command.params for o in p.opts if o.startswith("--")}
-        assert sorted(named) == sorted(known | {"--help"})
-        examples = re.findall(r"^ *orca-cool (.*)$", done.output, re.M)
-        assert len(examples) == 3
-        for example in examples:
-            options = set(re.findall(r"(?<!\S)(--[\w-]+)", re.sub('"[^"]*"', "", example)))
-            assert options <= known

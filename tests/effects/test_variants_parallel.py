@@ -99,7 +99,7 @@ def cluster():
         yield found
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_ranks_of_torchrun_write_what_one_process_writes(here):
     done = subprocess.run(
         torchrun(*line("two.tsv", "--maps", "maps.two")),
@@ -123,7 +123,7 @@ def test_ranks_write_to_standard_output_in_order(here):
     assert done.stdout == (here / "one.x.tsv").read_bytes()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_dask_workers_write_what_one_process_writes(here, cluster, monkeypatch):
     """Workers of any number of threads, one of which predicts; paths are relative."""
     monkeypatch.chdir(here)

@@ -174,7 +174,7 @@ def test_bigbed_without_its_reader(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "bbi", None)
     with pytest.raises(
         TrainingError,
-        match=r"x\.bb' are bigBed, which needs 'bbi': pip install 'orca-cool\[train\]'",
+        match=r"x\.bb' are bigBed, which needs 'bbi', which is not installed: pip install",
     ):
         read_intervals(path)
 

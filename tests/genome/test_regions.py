@@ -87,6 +87,16 @@ def test_what_is_no_length(text):
         ("zebra", ["chr1", "chrX"], None),
         ("chromosome7", ["chr1", "chrX"], None),
         ("x", [], None),
+        ("chr2", ["chrI", "chrII", "chrIII"], "chrII"),
+        ("2", ["chrI", "chrII", "chrIII"], "chrII"),
+        ("chr10", ["chrIX", "chrX", "chrXI"], "chrX"),
+        ("Chr9", ["IX", "X", "XI"], "IX"),
+        ("chr3", ["chrI", "chrII"], None),
+        ("chrIV", ["chr3", "chr4", "chrX"], "chr4"),
+        ("XVI", ["chr6", "chr16"], "chr16"),
+        ("chr10", ["chr1", "chrX"], "chr1"),
+        ("chr10", ["chrX", "chrY", "chrM"], None),
+        ("chrI", ["1", "chrII"], "chrII"),
     ],
 )
 def test_a_name_is_suggested_only_where_it_is_close(name, known, found):

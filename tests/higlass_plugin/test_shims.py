@@ -251,8 +251,8 @@ def test_without_higlass_python(tmp_path):
     run = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
-    assert run.stdout.startswith("True 'higlass' cannot be imported")
-    assert "pip install higlass-python" in run.stdout
+    assert run.stdout.startswith("True a tileset of higlass-python needs 'higlass'")
+    assert "which cannot be imported (gone): pip install 'orca-cool[notebook]'" in run.stdout
 
 
 def test_notebook_tiles_are_the_registrys(files, registry, predicted):

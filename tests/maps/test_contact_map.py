@@ -17,6 +17,7 @@ from PIL import Image
 
 from orca_cool.errors import CoolerError, OutputError
 from orca_cool.genome.regions import Region
+from orca_cool.maps.axes import axis_name
 from orca_cool.maps.contact_map import ContactMap
 from orca_cool.maps.open import open_map
 
@@ -95,7 +96,7 @@ def test_plot():
     assert drawn.get_clim() == (-2.0, 2.0)
     assert (axes.get_xlim(), axes.get_ylim()) == ((5_000, 25_000), (25_000, 5_000))
     assert axes.get_title() == "a title"
-    assert [a.get_ylabel() for a in figure.axes] == ["", "log (observed / expected)"]
+    assert [a.get_ylabel() for a in figure.axes] == ["", "ln (observed / expected)"]
     contact = m.plot(Figure().add_subplot(), contact=True, colorbar=False)
     assert len(contact.figure.axes) == 1
     np.testing.assert_allclose(contact.images[0].get_array(), np.log10(m.frequency), rtol=1e-12)
@@ -103,6 +104,7 @@ def test_plot():
 
     before = len(pyplot.get_fignums())
     assert m.plot().get_xlabel() == "cA (kb)"
+    assert [axis_name(c) for c in ("2", "X")] == ["chromosome 2", "chromosome X"]
     assert len(pyplot.get_fignums()) == before + 1
     pyplot.close()
 

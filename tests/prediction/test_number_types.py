@@ -269,15 +269,10 @@ def files(place, stem):
 TORCHRUN = "-m torch.distributed.run --nproc-per-node 2 --master-addr 127.0.0.1 --master-port"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("how", "verb"),
-    [
-        ("torchrun", "predict"),
-        pytest.param("torchrun", "screen", marks=pytest.mark.long),
-        pytest.param("nproc", "predict", marks=pytest.mark.long),
-        pytest.param("nproc", "screen", marks=pytest.mark.long),
-    ],
+    [("torchrun", "predict"), ("torchrun", "screen"), ("nproc", "predict"), ("nproc", "screen")],
 )
 def test_those_who_share_a_run_compute_in_the_same_types(place, tmp_path, verb, how):
     """The first one that times says which: of the others, which would choose otherwise, none is

@@ -241,7 +241,7 @@ def torchrun(place, output, *extra, ranks=2):
     ]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_ranks_of_torchrun(place, whole, tmp_path):
     alone = CliRunner().invoke(main, runs.arguments(place, tmp_path / "one.mcool"))
     assert alone.exit_code == 0, alone.output
@@ -261,8 +261,8 @@ def test_ranks_of_torchrun(place, whole, tmp_path):
     assert not work_folder(output).exists()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("restarts", [0, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("restarts", [0, 1])
 def test_a_rank_is_killed(place, plan, whole, tmp_path, restarts):
     """torchrun stops all, or starts all again; either way what was computed is used."""
     psutil = pytest.importorskip("psutil")
@@ -370,7 +370,7 @@ def test_a_cluster_needs_its_extra(place, tmp_path, monkeypatch):
 
     monkeypatch.setitem(sys.modules, "distributed", None)
     with (
-        pytest.raises(OrcaCoolError, match=r"pip install orca-cool\[cluster\]"),
+        pytest.raises(OrcaCoolError, match=r"needs 'distributed'.*'orca-cool\[cluster\]'"),
         Dask("local:2", job(place, tmp_path / "x.mcool")),
     ):
         pass

@@ -661,7 +661,7 @@ def finish(process: subprocess.Popen[str], good: bool = True) -> str:
     return said
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_kill_and_resume_with_workers(tmp_path):
     """SIGKILL in the middle of a real process with loader workers; the resumed run ends like one
     that was left alone.
@@ -694,7 +694,8 @@ def test_two_processes_train_as_one_in_microbatches(tmp_path):
     """Gradients among ranks: the weights are those of one process that takes the same parts of the
     batch in turn.
     """
-    stage = {**toy_config(tmp_path)["stages"][1], "batch": 4, "average": "none", "validate": 6}
+    stage = {**toy_config(tmp_path)["stages"][1], "batch": 4, "average": "none"}
+    stage = {**stage, "steps": 4, "validate": 2}
     decoder = toy_config(tmp_path)["model"]["modules"][0]["decoder"]
     decoder["dropout"] = 0.0  # ranks draw masks of their own
     model = toy_config(tmp_path)["model"]
@@ -702,8 +703,7 @@ def test_two_processes_train_as_one_in_microbatches(tmp_path):
         module["decoder"] = decoder
     model["base_decoder"]["dropout"] = 0.0
     path = write_config(tmp_path, stages=[stage], model=model)
-    alone = run_cli(tmp_path, [str(path), "-o", "one", "--set", "stages.0.microbatch=2"])
-    finish(alone)
+    train_here(path, tmp_path / "one", "--set", "stages.0.microbatch=2")
     two = run_cli(tmp_path, [str(path), "-o", "two", "--devices", "2"], TORCHRUN)
     finish(two)
     a, b = (load_bundle(tmp_path / f / "model").model for f in ("one", "two"))

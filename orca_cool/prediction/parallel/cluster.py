@@ -3,7 +3,7 @@ scheduler is.
 
 Tasks are short runs of steps; their windows come back as files in the work folder, which workers
 and client must both see. A worker that is lost costs the steps that it had in hand: another does
-them again. Needs ``pip install orca-cool[cluster]``.
+them again. Needs the extra ``cluster``.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """The way to the workers of dask.distributed: on this machine, on a SLURM cluster, or wherever a
-scheduler is. Needs ``pip install orca-cool[cluster]``.
+scheduler is. Needs the extra ``cluster``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import torch
 
-from orca_cool.errors import OrcaCoolError
+from orca_cool.errors import OrcaCoolError, missing_package
 
 log = logging.getLogger(__name__)
 
@@ -106,8 +106,7 @@ class Cluster:
         except ImportError as error:
             self._stack.close()
             raise OrcaCoolError(
-                f"--dask {self.where!r} needs a package that is missing ({error}); pip install "
-                f"orca-cool[cluster]"
+                missing_package(f"--dask {self.where!r}", error, "cluster")
             ) from error
         except OrcaCoolError:
             self._stack.close()
