@@ -19,7 +19,16 @@ if TYPE_CHECKING:
     from orca_cool.evaluate.result import Result
 
 
-@click.command(cls=Verb, groups=GROUPS)
+def _remains(params: dict[str, Any]) -> str:
+    """What a run that was stopped has left: nothing of its own, but what it was told to keep."""
+    if params["window_store"] is None:
+        return (
+            "nothing of it is kept; with --window-store FILE decoded windows are, for the next run"
+        )
+    return f"decoded windows are kept in {params['window_store']!r}: repeat the command to go on"
+
+
+@click.command(cls=Verb, groups=GROUPS, remains=_remains)
 @click.argument("maps", nargs=-1, metavar="[PREDICTED]... OBSERVED", type=click.Path())
 @evaluate_options
 def evaluate(

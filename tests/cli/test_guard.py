@@ -16,6 +16,7 @@ import runs
 from click.testing import CliRunner
 
 from orca_cool.cli import main, signals
+from orca_cool.cli.evaluate import evaluate
 
 
 @pytest.fixture(scope="module")
@@ -317,6 +318,13 @@ def test_help_lists_what_is_left_beside_the_output(verb):
         "train run": ("checkpoints", "tensorboard", "cache"),
     }
     assert all(name in "".join(text.split()) for name in names[verb])
+
+
+@pytest.mark.parametrize("kept", [None, "w.orca"])
+def test_an_evaluation_that_is_stopped_says_what_helps_the_next(kept):
+    said = evaluate.remains({"window_store": kept})
+    assert ("'w.orca'" in said) is (kept is not None)
+    assert ("--window-store" in said) is (kept is None)
 
 
 def test_useless_options_are_quoted_with_their_values(predicted):

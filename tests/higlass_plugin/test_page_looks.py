@@ -101,6 +101,20 @@ def resize(page: Page, size: tuple[int, int]) -> None:
     page.settle()
 
 
+def begin(page: Page, size: tuple[int, int], levels: bool = False) -> None:
+    """The reference alone, all its levels or one map, whatever the test before has left."""
+    resize(page, size)
+    while page.state()["edits"]:
+        number = len(page.state()["edits"])
+        page.tab.click("#edits li button:last-child")
+        page.wait(f"() => window.orcaCool.state.edits.length < {number}")
+    page.tab.select_option("#value", "logoe" if levels else "weight")
+    if (page.tab.get_attribute("#all-levels", "aria-pressed") == "true") != levels:
+        page.tab.click("#all-levels")
+    page.wait(f"{CONF[6:]}.views.length === {3 if levels else 1}")
+    page.settle()
+
+
 def in_colours(page: Page, scheme: str) -> None:
     """The browser asks for light or dark."""
     page.tab.emulate_media(color_scheme=scheme)
@@ -276,12 +290,9 @@ def _centres(page: Page, view: str = "reference") -> list[float]:
 
 def test_all_levels_are_shown_around_one_position(page: Page):
     """Each in its own bins, with the colours of its own tiles, in a window of its own size."""
-    resize(page, (960, 540))
+    begin(page, (960, 540))
     page.go("chrII:350k-450k", (CHR_I + 350_000, CHR_I + 450_000))
-    page.tab.select_option("#value", "logoe")
-    page.tab.click("#all-levels")
-    page.wait(f"{CONF[6:]}.views.length === 3")
-    page.settle()
+    begin(page, (960, 540), levels=True)
     assert page.tab.get_attribute("#all-levels", "aria-pressed") == "true"
     names = page.tab.eval_on_selector_all("#levels .pane b", "(all) => all.map((b) => b.innerText)")
     assert names == ["1.024 Mb, 8 kb bins", "512 kb, 4 kb bins", "256 kb, 2 kb bins"]
@@ -304,6 +315,7 @@ def test_all_levels_are_shown_around_one_position(page: Page):
 
 
 def test_a_click_moves_the_finer_levels_and_back_undoes_it(page: Page):
+    begin(page, (960, 540), levels=True)
     page.wait("() => history.state?.orca?.series && !window.orcaCool.state.moving")
     before = _centres(page)
     drawn = page.drawn("reference-8000", "predicted-logoe")
@@ -343,7 +355,7 @@ def test_a_click_moves_the_finer_levels_and_back_undoes_it(page: Page):
 
 
 def test_an_edit_has_its_levels_below_and_one_map_is_shown_again(page: Page):
-    resize(page, (1000, 1080))  # two pixels a bin
+    begin(page, (1000, 1080), levels=True)  # two pixels a bin
     edit = page.edit(DELETION)
     page.wait(f"{CONF[6:]}.views.length === 9")
     page.settle()
@@ -376,11 +388,6 @@ def test_an_edit_has_its_levels_below_and_one_map_is_shown_again(page: Page):
     page.settle()
     assert [view["uid"] for view in page.tab.evaluate(CONF)["views"]] == views
     assert page.tab.is_hidden("#levels")
-    page.tab.click("#edits li button:last-child")
-    page.wait("() => window.orcaCool.state.edits.length === 0")
-    page.settle()
-    page.tab.select_option("#value", "weight")
-    page.settle()
     assert page.problems == []
 
 
@@ -453,10 +460,7 @@ def test_nothing_overlaps(edited: tuple[Page, list[str]], size: tuple[int, int])
 
 @pytest.mark.parametrize("size", [(1280, 720), PHONE], ids=["laptop", "phone"])
 def test_nothing_overlaps_in_all_levels(page: Page, size: tuple[int, int]):
-    resize(page, size)
-    page.tab.click("#all-levels")
-    page.wait(f"{CONF[6:]}.views.length === 3")
-    page.settle()
+    begin(page, size, levels=True)
     page.wait("() => document.querySelectorAll('#levels .pane').length === 3")
     page.picture(f"all-levels-{size[0]}")
     no_overlaps(page, size)
@@ -467,9 +471,6 @@ def test_nothing_overlaps_in_all_levels(page: Page, size: tuple[int, int]):
     ]
     assert len(sides) == 3
     assert all(wide == pytest.approx(high, abs=2) and wide > 120 for wide, high in sides)
-    page.tab.click("#all-levels")
-    page.wait(f"{CONF[6:]}.views.length === 1")
-    page.settle()
 
 
 # ---- for everybody
@@ -524,7 +525,7 @@ def test_axe_finds_nothing_serious(
 def test_axe_finds_nothing_serious_in_lists_and_panels(page: Page, scheme: str):
     """A list of regions, the panel that asks why, all levels, and the list of models."""
     in_colours(page, scheme)
-    resize(page, (960, 540))
+    begin(page, (960, 540))
     page.tab.evaluate(
         """() => {
           const data = new DataTransfer();
@@ -540,14 +541,9 @@ def test_axe_finds_nothing_serious_in_lists_and_panels(page: Page, scheme: str):
     assert violations(page.tab) == []
     page.tab.keyboard.press("Escape")
     page.tab.click("#list button[title='Close the list']")
-    page.tab.click("#all-levels")
-    page.wait(f"{CONF[6:]}.views.length === 3")
-    page.settle()
+    begin(page, (960, 540), levels=True)
     page.wait("() => document.querySelectorAll('#levels .pane').length === 3")
     assert violations(page.tab) == []
-    page.tab.click("#all-levels")
-    page.wait(f"{CONF[6:]}.views.length === 1")
-    page.settle()
     listed = list_of_models(page)
     listed.emulate_media(color_scheme=scheme)
     assert violations(listed) == []
