@@ -54,7 +54,7 @@ html_title = f"orca-cool {version}"
 html_copy_source = False
 html_show_sourcelink = False
 html_static_path = ["_static"]
-html_css_files = ["tables.css"]
+html_css_files = ["site.css"]
 
 _ITEM = re.compile(r"^(\*{0,2}[\w.]+(?:, \*{0,2}[\w.]+)*) : (\S.*)$")
 _NEXT = re.compile(r"(?<=[.;]) (?=\w+(?:, \w+)* : )")

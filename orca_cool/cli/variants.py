@@ -116,7 +116,8 @@ GROUPS = (
     show_default=True,
     type=click.Choice(GENOTYPES),
     help="het: one haplotype has the variant, and the mean of both haplotypes' contacts is scored; "
-    "insulation and boundaries only of variants that move no sequence (docs/numbers.md).",
+    "insulation and boundaries only at levels where it moves bins by less than half of one "
+    "(docs/numbers.md).",
 )
 @click.option(
     "--null",
