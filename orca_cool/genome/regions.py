@@ -13,6 +13,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from orca_cool.errors import RegionError
+from orca_cool.genome.numerals import in_other_numerals, number_of
 from orca_cool.genome.textfile import Row, TextFile
 
 #: What a BED line must be, for messages.
@@ -44,57 +45,14 @@ def closest(name: str, known: Iterable[str], cutoff: float = 0.7) -> str | None:
     for text in (name.lower(), other.lower()):
         if text in lower:
             return lower[text]
-    if numbered := _in_other_numerals(name, names):
+    if numbered := in_other_numerals(name, names):
         # None of another number: such names look alike, and mean another chromosome
-        return numbered.get(_number(name))
+        return numbered.get(number_of(name))
     # names of such different lengths are never similar, and a long text takes long to compare
     low = name.lower()
     near = [n for n in lower if 2 * min(len(n), len(low)) >= cutoff * (len(n) + len(low))]
     similar = difflib.get_close_matches(low, near, n=1, cutoff=cutoff) if near else []
     return lower[similar[0]] if similar else None
-
-
-_NUMBERED = re.compile(r"(?:chr)?(?:(?P<arabic>[1-9]\d?)|(?P<roman>[IVX]+))", re.IGNORECASE)
-_ROMAN = ((10, "X"), (9, "IX"), (5, "V"), (4, "IV"), (1, "I"))
-
-
-def _number(chrom: str) -> int | None:
-    """The number of a chromosome, in numerals of either kind; None of other names.
-
-    A lone X is a sex chromosome's name more often than the tenth's.
-    """
-    found = _NUMBERED.fullmatch(chrom)
-    if found is None or (found["roman"] or "").upper() == "X":
-        return None
-    if found["arabic"]:
-        return int(found["arabic"])
-    return next((n for n in range(1, 40) if _roman(n) == found["roman"].upper()), None)
-
-
-def _roman(number: int) -> str:
-    """A number from 1 to 39 in Roman numerals."""
-    text = ""
-    for value, letters in _ROMAN:
-        text += letters * (number // value)
-        number %= value
-    return text
-
-
-def _in_other_numerals(name: str, names: Sequence[str]) -> dict[int | None, str]:
-    """Chromosomes by their numbers, if those are in Roman numerals and ``name``'s in Arabic ones,
-    or the other way round; else empty.
-    """
-    if _number(name) is None:
-        return {}
-    numbered = {known: number for known in names if (number := _number(known)) is not None}
-    kinds = {known[-1].isdigit() for known in numbered}
-    if kinds != {not name[-1].isdigit()}:
-        return {}
-    found: dict[int | None, str] = {number: known for known, number in numbered.items()}
-    tenth = next((known for known in names if known.lower() in ("x", "chrx")), None)
-    if tenth is not None and kinds == {False}:  # beside II and III it is the tenth
-        found.setdefault(10, tenth)
-    return found
 
 
 def _other_style(chrom: str) -> str:
