@@ -90,17 +90,22 @@ def progress(registry: TilesetRegistry, ids: Sequence[str], client: Client = NOB
         try:
             tile = parse_tile_id(text)
             tileset = registry[tile.uid]
-            message = tileset.progress(tile) if isinstance(tileset, ComputedTileset) else None
+            if not isinstance(tileset, ComputedTileset):
+                ready.append(text)
+                continue
+            # planned once: what a plan needs may fail at any moment, and then planning is an error
+            plan = tileset.plan(tile)
         except (TileError, UnknownTileset) as error:
-            message = str(error)
+            failed[text] = str(error)
+            continue
+        message = tileset.progress(plan)
         if message is None:
             ready.append(text)
         elif message == COMPUTING:
             pending.append(text)
-            assert isinstance(tileset, ComputedTileset)  # others are ready
-            queued.setdefault(tileset.scheduler, []).append(tileset.plan(tile).key)
+            queued.setdefault(tileset.scheduler, []).append(plan.key)
             if time.monotonic() < end_of_previews:
-                shows[text] = tileset.shows(tile)
+                shows[text] = tileset.shows(plan)
         else:
             failed[text] = message
     places = [scheduler.place(keys, client[0]) for scheduler, keys in queued.items()]

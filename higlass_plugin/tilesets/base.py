@@ -164,11 +164,9 @@ class ComputedTileset:
         """The plan of a tile that exists; ``resolution`` is the bp per bin of its zoom level."""
         raise NotImplementedError
 
-    def progress(self, tile: TileId) -> str | None:
-        """None if a tile is ready, "computing" if it is not, else why it failed. Asking counts as
-        asking for the tile; TileError if the tileset has no such tile.
-        """
-        key = self.plan(tile).key
+    def progress(self, plan: TilePlan) -> str | None:
+        """None if a planned tile is ready, "computing" if it is not, else why it failed."""
+        key = plan.key
         if key in self.scheduler.results:
             return None
         message = self.scheduler.error(key)
@@ -177,12 +175,12 @@ class ComputedTileset:
         # without a message the job was dropped meanwhile: "ready" makes the page ask again
         return message
 
-    def shows(self, tile: TileId) -> str:
+    def shows(self, plan: TilePlan) -> str:
         """What is shown of a tile that is being computed, in words (:mod:`.previews`); "" if it is
         nothing, or if nobody computes the tile.
         """
-        plan = self.scheduler.plan_of(self.plan(tile).key)
-        return "" if plan is None else plan.shows(self.scheduler.lookup)
+        asked = self.scheduler.plan_of(plan.key)
+        return "" if asked is None else asked.shows(self.scheduler.lookup)
 
     def render(self, tile: TileId, values: np.ndarray, error: str | None = None) -> JsonObject:
         """The tile as it is sent, of the values that its plan has built."""

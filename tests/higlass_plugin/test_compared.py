@@ -17,7 +17,7 @@ from higlass_plugin.registry.seen import seen
 from higlass_plugin.registry.tilesets import TilesetRegistry
 from higlass_plugin.server.app import create_app
 from higlass_plugin.server.viewconf import default_viewconf
-from higlass_plugin.tiles import dense_numbers
+from higlass_plugin.tiles import TileError, dense_numbers
 from higlass_plugin.tilesets import measured
 from higlass_plugin.tilesets.division import NotDivisible
 from orca_cool.maps.metrics import scc
@@ -164,6 +164,28 @@ def test_the_expected_is_measured_beside_the_predictions(folder, monkeypatch):
         while registry.progress([finest])["pending"]:
             pass
         assert registry.progress([finest])["failed"] == {finest: "internal error: ValueError"}
+
+
+def test_an_expected_that_fails_while_progress_is_asked_for(folder, monkeypatch):
+    """Whether it failed before or after a question, the question has an answer."""
+    gate = threading.Event()
+    monkeypatch.setattr(measured, "measured_expected", lambda clr: gate.wait(20))
+    with served(folder) as registry:
+        one = registry.open_url(
+            compared_url("orca://toy/drawn", registry.observed_over_expected.uid)
+        )
+        text = f"{one.uid}.{one.resolutions.index(BIN)}.0.0"
+        registry.tiles([text], wait=0.0, client=ME)
+        answers = iter([None, TileError("it is broken")])
+
+        def failing(resolution):
+            if (error := next(answers)) is not None:
+                raise error
+
+        monkeypatch.setattr(one.measured_map, "want_expected", failing)
+        assert registry.progress([text])["pending"] == [text]
+        assert registry.progress([text])["failed"] == {text: "it is broken"}
+        gate.set()
 
 
 def test_what_is_not_two_such_maps_is_told(registry):
