@@ -16,6 +16,9 @@ import numpy as np
 from orca_cool.genome.regions import n_bins
 from orca_cool.prediction.windows import ramp
 
+#: Pixels of rows that are finished together: 256 kB of each array.
+CELLS = 1 << 16
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -148,48 +151,60 @@ class LevelMosaic:
         rows = upto - self.done
         self._make_room(rows)
         shape = rows, self.band
-        weight, value = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-        weight[:, : self.width], value[:, : self.width] = self._sums[1, :rows], self._sums[0, :rows]
-        strand_difference = None
-        if self.with_strand_difference:
-            strand_difference = np.zeros(shape, np.float32)
-            strand_difference[:, : self.width] = self._sums[2, :rows]
+        out = Rows(
+            self.done,
+            np.zeros(shape, np.float32),
+            np.full(shape, self.resolution, np.int32),
+            np.zeros(shape, np.float32) if self.with_strand_difference else None,
+        )
+        # some rows at a time, which stay in the processor's cache
+        step = max(1, CELLS // max(1, self.band))
+        for first in range(0, rows, step):
+            self._finish(out, first, min(first + step, rows))
         self._drop(rows)
-        level = np.full(shape, self.resolution, np.int32)
-        if self.coarser is not None and rows:
-            rest = np.maximum(0.0, 1.0 - weight)
-            factor = self.coarser.resolution // self.resolution
-            up = self.coarser.stretched(factor, self.done, shape)
-            known = (rest > 0) & np.isfinite(up.values)
-            rest *= known
-            np.copyto(level, up.level, where=known & (weight < 0.5))
-            sums = [(value, up.values)]
-            if strand_difference is not None and up.strand_difference is not None:
-                sums.append((strand_difference, up.strand_difference))
-            for total, part in sums:
-                np.copyto(part, 0.0, where=~known)
-                part *= rest
-                total += part
-            weight += rest
-        empty = weight <= 0
-        for row in range(max(0, self.last - self.band - self.done), rows):
-            empty[row, self.last - self.done - row :] = True  # pairs beyond the last bin
-        weight[empty] = 1.0
-        value /= weight
-        value[empty] = np.nan
-        if strand_difference is not None:
-            strand_difference /= weight
-            strand_difference[empty] = np.nan
-        out = Rows(self.done, value, level, strand_difference)
         self._keep(out)
         self.done = upto
         return out
+
+    def _finish(self, out: Rows, first: int, end: int) -> None:
+        """Make rows ``first`` to ``end`` of those that are being finished from their sums, and from
+        the coarser level where these weigh less than 1.
+        """
+        value, level = out.values[first:end], out.level[first:end]
+        weight = np.zeros_like(value)
+        value[:, : self.width] = self._sums[0, first:end]
+        weight[:, : self.width] = self._sums[1, first:end]
+        sums = [value]
+        if out.strand_difference is not None:
+            sums.append(out.strand_difference[first:end])
+            sums[1][:, : self.width] = self._sums[2, first:end]
+        if self.coarser is not None:
+            rest = np.maximum(0.0, 1.0 - weight)
+            factor = self.coarser.resolution // self.resolution
+            up = self.coarser.stretched(factor, out.start + first, value.shape)
+            known = (rest > 0) & np.isfinite(up.values)
+            rest *= known
+            np.copyto(level, up.level, where=known & (weight < 0.5))
+            for total, part in zip(sums, (up.values, up.strand_difference)):
+                if part is not None:
+                    np.copyto(part, 0.0, where=~known)
+                    part *= rest
+                    total += part
+            weight += rest
+        empty = weight <= 0
+        left = self.last - out.start  # pairs beyond the last bin are empty
+        for row in range(max(first, left - self.band), end):
+            empty[row - first, left - row :] = True
+        np.copyto(weight, 1.0, where=empty)
+        for total in sums:
+            total /= weight
+            np.copyto(total, np.nan, where=empty)
 
     def _drop(self, rows: int) -> None:
         """Forget the sums of the first rows, which are finished."""
         left = self._rows - rows
         if left:
-            self._sums[:, :left] = self._sums[:, rows : self._rows].copy()
+            self._sums[:, :left] = self._sums[:, rows : self._rows]  # numpy minds overlaps
         self._sums[:, left : self._rows] = 0.0
         self._rows = left
 
