@@ -237,9 +237,11 @@ def _lines(table: Table) -> str:
 
 def _texts(column: np.ndarray) -> list[str]:
     """Values as texts; 17 digits, so that a float64 comes back as it was."""
-    values = column.tolist()
     if column.dtype.kind == "f":
-        return [f"{v:.17g}" for v in values]
+        # beyond the band, at most distances of a chromosome, nothing is known
+        known = int(np.flatnonzero(~np.isnan(column)).max(initial=-1)) + 1
+        return [f"{v:.17g}" for v in column[:known].tolist()] + ["nan"] * (len(column) - known)
+    values = column.tolist()
     if column.dtype.kind == "i":
         return list(map(str, values))
     # names, in quotes where they need some, and the few rows of tables between chromosomes

@@ -48,7 +48,7 @@ def test_every_window_is_handed_out_once_and_after_the_one_above_it(levels, at_o
             assert (above is None) == (window.parent is None)
             if above is not None:
                 assert (above.root, above.level, above.number) in finished
-                assert levels[above.root][above.level][above.index].start == window.parent
+                assert levels[above.root][above.level][above.number].start == window.parent
             if rng.random() < 0.1:
                 queue.give_back(place)
             else:
