@@ -230,7 +230,7 @@ def test_a_folder_that_only_seems_writable_is_named(tmp_path, monkeypatch, code)
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr("orca_cool.locks._take", refuse)
-    words = rf"the folder '{tmp_path}' cannot be written: {os.strerror(code)} .*'x\.tsv'"
+    words = rf"the folder '{tmp_path}' cannot be written: {os.strerror(code)}; needed for 'x\.tsv'"
     with pytest.raises(OutputError, match=words), locked_outputs(tmp_path / "x.tsv"):
         pass
 
