@@ -34,6 +34,9 @@ from orca_cool.errors import OrcaCoolError, OutputError
 #: What ``fcntl`` says on a file system without locks.
 NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL)
 
+#: What making a file says where a folder cannot be written, whatever its permissions are.
+UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT)
+
 #: Seconds for which a new holder on a file system without locks waits before it looks whether
 #: another was faster.
 _SETTLE = 0.3
@@ -172,9 +175,12 @@ def locked_outputs(*outputs: str | os.PathLike[str], inside: bool = False) -> It
             except _Busy as busy:
                 raise in_use(paths[lock], busy.owner, busy.remove) from None
             except OSError as error:
-                raise OutputError(
-                    f"the lock file {lock} cannot be written: {error.strerror or error}"
-                ) from error
+                why = f"cannot be written: {error.strerror or error}"
+                if error.errno in UNWRITABLE:
+                    why = f"the folder {str(lock.parent)!r} {why}; needed for {paths[lock].name!r}"
+                else:
+                    why = f"the lock file {lock} {why}"
+                raise OutputError(why) from error
             taken.append(lock)
         yield
     finally:

@@ -222,6 +222,19 @@ def test_what_cannot_be_locked(tmp_path):
     assert (tmp_path / "precious").read_text() == "precious"
 
 
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS, errno.ENOENT])
+def test_a_folder_that_only_seems_writable_is_named(tmp_path, monkeypatch, code):
+    """As of /proc, or of a network file system on which root is nobody."""
+
+    def refuse(*_):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("orca_cool.locks._take", refuse)
+    words = rf"the folder '{tmp_path}' cannot be written: {os.strerror(code)}; needed for 'x\.tsv'"
+    with pytest.raises(OutputError, match=words), locked_outputs(tmp_path / "x.tsv"):
+        pass
+
+
 def test_a_method_holds_what_its_object_names(tmp_path):
     class Job:
         output = tmp_path / "o.txt"

@@ -15,6 +15,7 @@ from orca_cool.cli.device import DEVICE_OPTIONS
 from orca_cool.cli.genome_options import genome_options
 from orca_cool.cli.guard import Stopped
 from orca_cool.cli.help_groups import HelpGroup, WithExample, write_groups
+from orca_cool.cli.option_hints import options_meant
 from orca_cool.cli.signals import is_stopping
 from orca_cool.cli.verbosity import QUIET, verbosity_options
 from orca_cool.cli.window_options import WINDOW_STORE, window_store_options
@@ -57,7 +58,7 @@ class Verb(WithExample):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """As click's; both of two options that say the opposite are an error, where click would
-        silently use the last.
+        silently use the last. An option that there is not is answered with what was meant.
         """
         given = set(itertools.takewhile(lambda text: text != "--", args))
         for parameter in self.params:
@@ -65,7 +66,12 @@ class Verb(WithExample):
             if all(both):
                 first, second = (sorted(names)[0] for names in both)
                 raise click.UsageError(f"{first} and {second} exclude each other; give one", ctx)
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            options = [name for p in self.params for name in (*p.opts, *p.secondary_opts)]
+            error.possibilities = options_meant(error.option_name, options)  # type: ignore[misc]
+            raise
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The options, in groups where the verb has some."""

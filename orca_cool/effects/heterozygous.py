@@ -54,11 +54,17 @@ def heterozygous(found: Comparison) -> Comparison:
 def moves_nothing(found: Comparison) -> bool:
     """Whether the bins of the alternate are those of one map of the reference, one by one, as of
     substitutions.
+
+    A few inserted bases may give a chromosome a bin more, of which less than half is there. It came
+    from the reference's last bin, as the bin before it did, and does not count.
     """
     if len(found.bins) != 1:
         return False
     (index,) = found.bins
     there = np.flatnonzero(index >= 0)
+    for last, before in ((-1, -2), (0, 1)):
+        if len(there) > 2 and index[there[last]] == index[there[before]]:
+            there = np.delete(there, last)
     return bool(len(there)) and len(np.unique(index[there] - there)) == 1
 
 

@@ -1,4 +1,6 @@
-"""Chromosomes that are called by Roman numerals in one genome and by Arabic ones in another."""
+"""What names of chromosomes mean: numbers in Roman or Arabic numerals, and which of two names can
+only be two chromosomes.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,9 @@ import re
 from collections.abc import Sequence
 
 _NUMBERED = re.compile(r"(?:chr)?(?:(?P<arabic>[1-9]\d?)|(?P<roman>[IVX]+))", re.IGNORECASE)
+#: What stands behind "chr" in the name of a whole chromosome: 7, 2L, 2a, XVI, X, Y, Z, W, M, MT.
+_WHOLE = re.compile(r"(?:chr)?(?P<label>[1-9]\d?[abLR]?|[IVX]+|[XYZWM]|MT)", re.IGNORECASE)
+_MITOCHONDRIAL = {"m", "mt"}
 _ROMAN = ((10, "X"), (9, "IX"), (5, "V"), (4, "IV"), (1, "I"))
 
 
@@ -46,3 +51,32 @@ def in_other_numerals(name: str, names: Sequence[str]) -> dict[int | None, str]:
     if tenth is not None and kinds == {False}:  # beside II and III it is the tenth
         found.setdefault(10, tenth)
     return found
+
+
+def are_two_chromosomes(one: str, other: str) -> bool:
+    """Whether two names, each of a whole chromosome, can only mean two of them: chrII and chrIII
+    look alike, and none is a misspelling of the other. MT and chrM are one.
+
+    Examples
+    --------
+    >>> are_two_chromosomes("chrII", "chrIII"), are_two_chromosomes("MT", "chrM")
+    (True, False)
+    """
+    labels = [_WHOLE.fullmatch(name) for name in (one, other)]
+    if None in labels:
+        return False
+    a, b = (found["label"].lower() for found in labels if found is not None)
+    same = a == b or {a, b} == _MITOCHONDRIAL
+    return not same and (number_of(one) is None or number_of(one) != number_of(other))
+
+
+def mitochondrial(name: str, names: Sequence[str]) -> str | None:
+    """The mitochondrial chromosome by its other name, MT or chrM; None if ``name`` is none."""
+    labels = {
+        known: found["label"].lower()
+        for known in (name, *names)
+        if (found := _WHOLE.fullmatch(known))
+    }
+    if labels.get(name) not in _MITOCHONDRIAL:
+        return None
+    return next((known for known in names if labels.get(known) in _MITOCHONDRIAL), None)

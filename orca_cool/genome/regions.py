@@ -13,7 +13,12 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from orca_cool.errors import RegionError
-from orca_cool.genome.numerals import in_other_numerals, number_of
+from orca_cool.genome.numerals import (
+    are_two_chromosomes,
+    in_other_numerals,
+    mitochondrial,
+    number_of,
+)
 from orca_cool.genome.textfile import Row, TextFile
 
 #: What a BED line must be, for messages.
@@ -26,7 +31,7 @@ def closest(name: str, known: Iterable[str], cutoff: float = 0.7) -> str | None:
     """The known name that was probably meant, None if none is close.
 
     That is the same name with or without "chr", or in another case; the same number in Roman or
-    Arabic numerals; else the most similar one.
+    Arabic numerals; MT for chrM; else the most similar one that is not plainly another chromosome.
 
     Parameters
     ----------
@@ -36,6 +41,8 @@ def closest(name: str, known: Iterable[str], cutoff: float = 0.7) -> str | None:
     --------
     >>> closest("chr2", ["chrI", "chrII", "chrIII"])
     'chrII'
+    >>> closest("chrIII", ["chrI", "chrII"]) is None
+    True
     """
     names = list(known)
     other = _other_style(name)
@@ -48,6 +55,9 @@ def closest(name: str, known: Iterable[str], cutoff: float = 0.7) -> str | None:
     if numbered := in_other_numerals(name, names):
         # None of another number: such names look alike, and mean another chromosome
         return numbered.get(number_of(name))
+    if (found := mitochondrial(name, names)) is not None:
+        return found
+    lower = {low: text for low, text in lower.items() if not are_two_chromosomes(name, text)}
     # names of such different lengths are never similar, and a long text takes long to compare
     low = name.lower()
     near = [n for n in lower if 2 * min(len(n), len(low)) >= cutoff * (len(n) + len(low))]

@@ -14,12 +14,12 @@ def agreed_assembly(
 
     Parameters
     ----------
-    any_genome : accept a genome that is not the model's assembly.
+    any_genome : accept a genome that is not the model's assembly, without a warning.
 
     Returns
     -------
     name : of the model's assembly that the genome agrees with, else of the genome.
-    warning : why the assembly is not certain; None if it is.
+    warning : why the assembly is not certain; None if it is, or need not be.
 
     Raises
     ------
@@ -32,12 +32,14 @@ def agreed_assembly(
     except GenomeError as error:
         if not any_genome:
             raise GenomeError(f"{error}; use --any-genome to predict it all the same") from error
-        return source.name, str(error)
+        return source.name, None
+    if found is None and any_genome:
+        return source.name, None
     if found is None:
         known = ", ".join(spec.assemblies) or "none named"
         return source.name, (
             f"genome {source.name!r} shares no chromosome name with the assemblies of model "
-            f"{spec.name!r} ({known})"
+            f"{spec.name!r} ({known}); --any-genome says that this is meant"
         )
     return found, None
 

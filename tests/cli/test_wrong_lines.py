@@ -58,6 +58,11 @@ def folder(tmp_path_factory) -> Path:
         ("expected MAP --exclude chr2 -o e", "did you mean 'chrII'?"),
         ("plot MAP -o p.png", "a measured map where one is asked for (plot --observed)"),
         ("serve -m yeast-metaphase -g example --with text.mcool --port 0", "it is no HDF5"),
+        (f"variants header.vcf {ON} --haplotype x -o t.tsv", "Did you mean '--genotype'?"),
+        (f"predict chrII {ON} --threads 2 -o x.mcool", "Did you mean '--nproc'?"),
+        (f"predict chrII {ON} --levle 2000 -o x.mcool", "Did you mean '--levels'?"),
+        (f"predict chrII {ON} --zzz -o x.mcool", "Error: No such option '--zzz'."),
+        (f"predict chrXVII {ON} -o x.mcool", "no chromosome 'chrXVII'; it has: chrI, chrII"),
     ],
 )
 def test_wrong_lines(folder, tmp_path, monkeypatch, line, words):

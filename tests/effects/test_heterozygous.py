@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,9 +11,16 @@ from click.testing import CliRunner
 
 import orca_cool as oc
 from orca_cool.cli import main
-from orca_cool.effects.heterozygous import OF_COORDINATES, heterozygous, score_heterozygous
+from orca_cool.effects.align import bin_origins
+from orca_cool.effects.heterozygous import (
+    OF_COORDINATES,
+    heterozygous,
+    moves_nothing,
+    score_heterozygous,
+)
 from orca_cool.effects.scores import SCORES
 from orca_cool.errors import EditError
+from orca_cool.genome.apply_edits import apply_edits
 
 DELETION, SWAP = "a:4,000-4,200 del", "a:4,101-4,103 sub AC"
 
@@ -71,6 +79,32 @@ def test_scores_of_a_map_s_own_coordinates(predictor):
     }
     turned = score_heterozygous(predictor.compare("a:3,900-4,100 inv", 40, module="S"))
     assert math.isnan(turned["insulation"])
+
+
+@pytest.mark.parametrize(
+    ("length", "edit", "moved"),
+    [
+        (6400, "a:3,001 ins GATTACAGAT", False),
+        (6400, "a:6,391 ins GATTACAGAT", False),
+        (6410, "a:3,001-3,010 del", False),
+        (6390, "a:3,001 ins GATTACAGAT", False),
+        (6400, f"a:3,001 ins {'ACGT' * 25}", True),
+        (6400, "a:3,001-3,100 inv", False),
+        (6400, "a:3,001-3,400 inv", True),
+    ],
+)
+def test_a_last_bin_of_few_bases_moves_nothing(tmp_path, length, edit, moved):
+    """In bins of 160 bp a chromosome of 40 bins gets one more of 10 bp, which came from the 40th,
+    as another did; one that ends with a bin of 10 bp loses it.
+    """
+    (tmp_path / "g.fa").write_text(f">a\n{'ACGTTGCAAC' * (length // 10)}\n")
+    genome = oc.open_genome(str(tmp_path / "g.fa"))
+    edited = apply_edits(genome, oc.parse_edits(edit, genome))
+    _, places = bin_origins(edited, "a", 0, 160, 44)
+    index = np.where(places >= 0, places // 160, -1)
+    assert (index[40] >= 0) == (edited.chromsizes["a"] > 6400)
+    assert moves_nothing(SimpleNamespace(bins=(index,))) != moved
+    assert not moves_nothing(SimpleNamespace(bins=(np.full(44, -1),)))
 
 
 def test_nothing_changes_where_nothing_differs(predictor):

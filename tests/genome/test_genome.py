@@ -24,7 +24,7 @@ from orca_cool.genome.open import RenamedSource, open_genome
 from orca_cool.genome.regions import Region, parse_region
 from orca_cool.genome.source import SequenceSource
 from orca_cool.genome.twobit import TwoBitSource
-from orca_cool.model.assembly import check_assembly
+from orca_cool.model.assembly import agreed_assembly, check_assembly
 from orca_cool.model.spec import ModelSpec
 
 LETTERS = {"A": 0, "C": 1, "G": 2, "T": 3}
@@ -404,6 +404,19 @@ def test_check_assembly(tmp_path):
         r"old",
     ):
         check_assembly(ModelSpec("m", assemblies={"old": {"chr1": 5}}), source)
+
+
+def test_whoever_accepts_any_genome_is_not_warned(tmp_path):
+    source = open_genome(write_fasta(tmp_path / "a.fa", {"chr1": "ACGT"}))
+    other = ModelSpec("m", assemblies={"other": {"1": 4}})
+    name, warning = agreed_assembly(other, source)
+    assert name == "a"
+    assert "shares no chromosome name with the assemblies of model 'm' (other)" in warning
+    assert agreed_assembly(other, source, any_genome=True) == ("a", None)
+    longer = ModelSpec("m", assemblies={"old": {"chr1": 5}})
+    assert agreed_assembly(longer, source, any_genome=True) == ("a", None)
+    with pytest.raises(GenomeError, match="use --any-genome to predict it all the same"):
+        agreed_assembly(longer, source)
 
 
 def test_gap_fraction(tmp_path, monkeypatch):
