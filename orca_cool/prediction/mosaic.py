@@ -103,8 +103,8 @@ class LevelMosaic:
         self.width = min(bins, self.band)
         self.done = self.first  # rows before this have left
         self._weights: dict[tuple[bool, bool], np.ndarray] = {}
-        # sums from row `done` on: values, weights, strand_difference; rows beyond `_rows` are 0
-        self._sums = np.zeros((3 if strand_difference else 2, 0, self.width), dtype=np.float32)
+        # sums from row `done` on: values, weights, strand_difference; rows before `_rows` are known
+        self._sums = np.empty((3 if strand_difference else 2, 0, self.width), dtype=np.float32)
         self._rows = 0
         self._bands = Bands(bins)
         self._product = np.empty((bins, self.width), np.float32)
@@ -120,28 +120,38 @@ class LevelMosaic:
         a, b = max(start, self.done), min(start + self.bins, self.last)
         if b <= a:
             return
-        rows = slice(a - start, b - start)
-        self._make_room(b - self.done)
-        target = self._sums[:, a - self.done : b - self.done]
-        weights = self._weights[edges][rows, : self.width]
-        product = self._product[: b - a]
-        target[0] += np.multiply(weights, self._bands.of(y)[rows, : self.width], out=product)
-        target[1] += weights
-        if self.with_strand_difference:
-            assert strand_difference is not None
-            band = self._bands.of(strand_difference)[rows, : self.width]
-            target[2] += np.multiply(weights, band, out=product)
+        weights = self._weights[edges][a - start : b - start, : self.width]
+        begin, end = a - self.done, b - self.done
+        self._make_room(end)
+        self._clear_until(begin)
+        known = min(self._rows - begin, end - begin)  # rows that other windows have begun
+        self._rows = max(self._rows, end)
+        for plane, values in enumerate((y, None, strand_difference)[: len(self._sums)]):
+            sums = self._sums[plane, begin:end]
+            if plane == 1:
+                sums[:known] += weights[:known]
+                sums[known:] = weights[known:]
+                continue
+            assert values is not None
+            band = self._bands.of(values)[a - start : b - start, : self.width]
+            sums[:known] += np.multiply(weights[:known], band[:known], out=self._product[:known])
+            np.multiply(weights[known:], band[known:], out=sums[known:])
 
     def _make_room(self, rows: int) -> None:
-        """Have at least ``rows`` rows of sums; more are made than are asked for, so that they are
-        seldom moved.
+        """Have room for at least ``rows`` rows of sums; more is made than is asked for, so that
+        they are seldom moved.
         """
         if rows > self._sums.shape[1]:
             planes, _, width = self._sums.shape
-            larger = np.zeros((planes, max(2 * self._sums.shape[1], rows), width), np.float32)
+            larger = np.empty((planes, max(2 * self._sums.shape[1], rows), width), np.float32)
             larger[:, : self._rows] = self._sums[:, : self._rows]
             self._sums = larger
-        self._rows = max(self._rows, rows)
+
+    def _clear_until(self, rows: int) -> None:
+        """Sums of rows before ``rows`` to which no window has added are 0."""
+        if rows > self._rows:
+            self._sums[:, self._rows : rows] = 0.0
+            self._rows = rows
 
     def close(self, upto: int) -> Rows:
         """Finish the rows before bin ``upto`` (no later window may touch them; the coarser level
@@ -150,6 +160,7 @@ class LevelMosaic:
         upto = min(max(upto, self.done), self.last)
         rows = upto - self.done
         self._make_room(rows)
+        self._clear_until(rows)
         shape = rows, self.band
         out = Rows(
             self.done,
@@ -171,9 +182,10 @@ class LevelMosaic:
         the coarser level where these weigh less than 1.
         """
         value, level = out.values[first:end], out.level[first:end]
-        weight = np.zeros_like(value)
         value[:, : self.width] = self._sums[0, first:end]
-        weight[:, : self.width] = self._sums[1, first:end]
+        weight = self._sums[1, first:end]  # nobody reads it later
+        if self.width < self.band:
+            weight = np.pad(weight, ((0, 0), (0, self.band - self.width)))
         sums = [value]
         if out.strand_difference is not None:
             sums.append(out.strand_difference[first:end])
@@ -203,9 +215,7 @@ class LevelMosaic:
     def _drop(self, rows: int) -> None:
         """Forget the sums of the first rows, which are finished."""
         left = self._rows - rows
-        if left:
-            self._sums[:, :left] = self._sums[:, rows : self._rows]  # numpy minds overlaps
-        self._sums[:, left : self._rows] = 0.0
+        self._sums[:, :left] = self._sums[:, rows : self._rows]  # numpy minds overlaps
         self._rows = left
 
     def stretched(self, factor: int, first: int, shape: tuple[int, int]) -> Rows:
