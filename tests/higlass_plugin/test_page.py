@@ -609,8 +609,13 @@ def test_a_link_brings_the_views_back(blank: Page, edited: tuple[Page, str]):
         "a link must work under another address too"
     )
 
+    # of a server of several models the page leads to their list
+    assert page.tab.is_hidden("#models")
+    several = 2 * page.server.get("/api/v1/models/")["models"]
+    blank.tab.route("**/api/v1/models/", lambda route: route.fulfill(json={"models": several}))
     again = blank.open(url.removeprefix(page.server.url))
     again.settle()
+    assert again.tab.get_attribute("#models:visible", "href") == "models"
     assert edit in again.state()["edits"]
     assert again.tab.input_value("#value") == "logoe"
     for view, track in (
@@ -903,6 +908,21 @@ def test_the_menu_switches_cell_types(browser: Any, two_types: Server, again: bo
     after = shown("b", other)
     parts = np.linspace(0, 1, 11)
     assert np.abs(np.quantile(before, parts) - np.quantile(after, parts)).max() > 0.1
+
+    # back, and forward again
+    page.wait("() => history.state?.orca?.cell_type === 'b'")
+    for step, cell_type, expected in (("back", "a", edit), ("forward", "b", other)):
+        page.tab.evaluate(f"history.{step}()")
+        page.wait(
+            "([type, edits]) => document.getElementById('cell-type').value === type "
+            "&& String(window.orcaCool.state.edits) === edits && !window.orcaCool.state.moving",
+            [cell_type, expected],
+        )
+        page.settle()
+        assert (
+            page.drawn("reference", "predicted-logoe").tileset
+            == (uids[f"toy, {cell_type}, predicted"])
+        )
 
     page.tab.click("#link")
     page.tab.wait_for_selector("#shared:visible")

@@ -77,6 +77,8 @@ REGIONS = {
     "chrII:200,000 - 300,000": (CHR_I + 200_000, CHR_I + 300_000),
     "chrI:20,000": (15_000, 25_000),
     "i": (0, CHR_I),
+    "2:200,000-300,000": (CHR_I + 200_000, CHR_I + 300_000),
+    "chr1": (0, CHR_I),
 }
 
 
@@ -162,6 +164,13 @@ def test_back_and_undo(page: Page):
     page.tab.evaluate("history.forward()")
     page.wait("() => window.orcaCool.state.shown !== null")
     arrives(page, CHR_I + 100_000, CHR_I + 140_000)
+    # a page that is loaded again shows what it showed
+    rest(page)
+    page.tab.reload()
+    page.wait("() => window.orcaCool?.state.ready")
+    assert len(page.state()["edits"]) == 1
+    arrives(page, CHR_I + 100_000, CHR_I + 140_000)
+    page.wait("() => document.getElementById('region').value.startsWith('chrII:100,000')")
     page.tab.click("#edits li button:last-child")
     page.wait("() => window.orcaCool.state.edits.length === 0")
     assert page.problems == []
@@ -177,10 +186,15 @@ def test_files_may_be_dropped_anywhere(page: Page):
     names = "(list) => list.map((b) => b.textContent)"
     listed = page.tab.eval_on_selector_all("#list li button", names)
     assert listed == ["chrI:100,000 N><DEL>", "turned"]
+    # walking shows one after the other; what is chosen by its name is shown beside what is open
     page.tab.click("#list button[title='Next of the list']")
+    page.wait("() => document.querySelector('#edits .name')?.textContent.startsWith('chrII:')")
+    named = page.tab.eval_on_selector_all("#edits .name", names)
+    assert named == ["chrII:500,000-520,000 inv"]
+    page.tab.click("#list li:first-child button")
     page.wait("() => window.orcaCool.state.edits.length === 2")
     named = page.tab.eval_on_selector_all("#edits .name", names)
-    assert named == ["chrI:100,000-104,000 del", "chrII:500,000-520,000 inv"]
+    assert named == ["chrII:500,000-520,000 inv", "chrI:100,000-104,000 del"]
     for left in (1, 0):
         page.tab.click("#edits li:last-child button:last-child")
         page.wait("(n) => window.orcaCool.state.edits.length === n", left)
@@ -191,6 +205,8 @@ def test_files_may_be_dropped_anywhere(page: Page):
     assert listed == ["middle chrII:300000-340000", "chrI:5000-9000"]
     page.tab.click("#list button[title='Close the list']")
 
+    drop(page, "two.fa", ">one\nACGT\n>two\nGGGG\n")
+    page.wait("() => document.getElementById('message').textContent.includes('has 2 sequences')")
     drop(page, "piece.fa", ">piece\nACGTAC\nGGG\n")
     page.wait("() => document.getElementById('edit').value.endsWith(' ins ACGTACGGG')")
     assert page.tab.input_value("#edit").startswith("chrII:3")

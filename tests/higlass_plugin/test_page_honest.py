@@ -236,6 +236,22 @@ def test_the_difference_is_scaled_to_what_is_seen(edited: tuple[Page, str]):
     page.picture("honest-difference")
 
 
+#: Of each track with an axis: its height, and the upper and lower ends of the axis's numbers.
+AXES = """() => window.orcaCool.tiledTracks().filter(({ axis }) => axis?.axisTexts.length).map(
+  ({ axis, dimensions }) => [dimensions[1], axis.axisTexts.filter(({ visible }) => visible)
+    .map(({ y, height }) => [y - height / 2, y + height / 2])])"""
+
+
+def test_numbers_of_axes_stay_in_their_rows(edited: tuple[Page, str]):
+    page, _ = edited
+    rows = page.tab.evaluate(AXES)
+    assert len(rows) >= 6  # insulation and compartments in three panes
+    for height, numbers in rows:
+        assert numbers
+        assert min(top for top, _ in numbers) >= -0.5
+        assert max(bottom for _, bottom in numbers) <= height + 0.5
+
+
 def test_where_nothing_changes_the_scale_ends_at_its_floor_and_says_so(edited: tuple[Page, str]):
     page, edit = edited
     view = f"difference-{edit}"

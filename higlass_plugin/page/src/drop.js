@@ -30,7 +30,7 @@ function variants(text) {
       const [chrom, position, id, ref, alt] = line.split("\t");
       const name = id && id !== "." ? id : `${chrom}:${Number(position).toLocaleString("en-GB")} ${short(ref ?? "")}>${short(alt ?? "")}`;
       const plain = line.split("\t").slice(0, 8).join("\t"); // scores need no header, which may be long, and no genotypes
-      return { name, vcf: plain, go: () => openEdit({ vcf: [...header, line, ""].join("\n") }) };
+      return { name, vcf: plain, go: (instead) => openEdit({ vcf: [...header, line, ""].join("\n") }, instead) };
     });
 }
 
@@ -55,6 +55,7 @@ function regions(text) {
 /** The sequence of a FASTA, to be inserted in the middle of what is seen: the box of edits says so, and Enter makes it. */
 function sequence(text) {
   const records = text.split(/^>/m).filter((record) => record.trim());
+  if (records.length > 1) throw new Error(`the FASTA has ${records.length.toLocaleString("en-GB")} sequences; drop one with the sequence that is to be inserted`);
   const letters = lines(records[0]).slice(1).join("").replace(/\s/g, "").toUpperCase();
   if (!letters) throw new Error("the FASTA has no sequence");
   const { chromsizes = [] } = about(reference(current()));

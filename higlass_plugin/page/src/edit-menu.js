@@ -141,4 +141,5 @@ export function listenToMenu() {
     }));
   }
   element("this-close").addEventListener("click", forget);
+  window.addEventListener("keydown", ({ key }) => key === "Escape" && !element("this-menu").hidden && forget());
 }

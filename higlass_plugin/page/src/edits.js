@@ -41,21 +41,25 @@ function firstPlace(conf, { stops = [], domain }) {
   return [around, around];
 }
 
-/** Shows an edit of which the server has made a viewconf. */
-async function showEdit(view) {
+/** Shows an edit of which the server has made a viewconf; `instead` is the id of one that is open no more then. */
+async function showEdit(view, instead) {
   const edit = shownEdit(view);
-  const conf = current();
+  const conf = instead && instead !== edit.id ? withoutEdit(current(), instead) : current();
   const [x, y] = firstPlace(conf, edit);
   await show(lookAt(withEdit(conf, view), x, y));
   await goTo(x, y);
+  return edit.id;
 }
 
-export async function openEdit(asked) {
+/** Makes an edit and shows it; its id. `instead` is the id of an open one whose place it takes. */
+export async function openEdit(asked, instead) {
   element("apply").disabled = true;
   try {
     const [edited, view] = await makeEdit(asked, about(reference(current())));
-    await showEdit(view);
+    const id = await showEdit(view, instead);
     say(edited.problems?.length ? `Not used: ${edited.problems.join("; ")}` : null);
+    if (instead && instead !== id) await drop(instead);
+    return id;
   } finally {
     element("apply").disabled = false;
   }
@@ -70,12 +74,17 @@ export async function chooseEdit(edit) {
   return goTo(x, y);
 }
 
-export async function closeEdit(id) {
-  const wasShown = id === state.shown;
-  await show(withoutEdit(current(), id));
+/** The server needs an edit no more. */
+async function drop(id) {
   await request(`edits/?d=${encodeURIComponent(id)}`, { method: "DELETE" }).catch((error) => {
     if (error.status !== 404) throw error; // the server may have dropped it itself
   });
+}
+
+export async function closeEdit(id) {
+  const wasShown = id === state.shown;
+  await show(withoutEdit(current(), id));
+  await drop(id);
   const left = edits(current());
   if (wasShown && left.length) await chooseEdit(left.at(-1));
 }

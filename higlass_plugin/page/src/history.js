@@ -1,22 +1,22 @@
-// The browser's history: every place that is stayed at, and every edit that is opened or closed, can be gone back to.
+// The browser's history: every place that is stayed at, and every edit that is opened or closed, can be gone back to; and a page that is loaded again shows what it showed.
 
-import { attempt, element } from "./dom.js";
-import { viewOf } from "./edits.js";
+import { element, say } from "./dom.js";
+import { showCellType, viewOf } from "./edits.js";
 import { current, goTo, goToLevels, page, show, state } from "./page.js";
 import { about, edits, lookAt, reference, shownEdit, withEdit, withEdits, withValue } from "./views.js";
 
 const PAUSE = 600; // ms for which nothing moves: then a place is stayed at
 
 let timer = null;
-let going = false; // back or forward
-let depth = 0; // entries of this page behind the present one
+let going = true; // back or forward, or to what was shown before the page was loaded again
+let depth = window.history.state?.depth ?? 0; // entries of this page behind the present one
 
 /** What an entry of the history brings back. */
 function snapshot() {
   const conf = current();
   const { initialXDomain: x, initialYDomain: y } = reference(conf);
-  const { value, cell_type, series = null } = about(reference(conf));
-  return { x, y, value, cell_type, series, edits: edits(conf), shown: shownEdit(conf)?.id ?? null };
+  const { value, cell_type, series = null, model, genome } = about(reference(conf));
+  return { x, y, value, cell_type, series, of: `${model} ${genome}`, edits: edits(conf), shown: shownEdit(conf)?.id ?? null };
 }
 
 /** Whether two places are nearly the same: HiGlass moves views a little when others are opened. */
@@ -48,6 +48,7 @@ export function remember() {
 
 async function bringBack({ orca, depth: its = 0 }) {
   depth = its;
+  if (orca.cell_type !== snapshot().cell_type) await showCellType(orca.cell_type); // the edits of the entry are of that type
   let conf = current();
   const is = snapshot();
   if (orca.shown !== is.shown || orca.value !== is.value || kept(orca) !== kept(is)) {
@@ -70,15 +71,29 @@ export function undo() {
   if (depth > 0) window.history.back();
 }
 
+/** Shows what an entry says; nothing is noted on the way. */
+async function travelTo(entry) {
+  clearTimeout(timer);
+  going = true;
+  say(null);
+  try {
+    await bringBack(entry);
+  } catch (error) {
+    say(error.message);
+  } finally {
+    going = false;
+    remember();
+  }
+}
+
+/** A page that was loaded again shows what it showed before; of another model, which a server may have now, there is nothing to bring back. */
+export async function restore() {
+  const entry = window.history.state;
+  if (entry?.orca?.of === snapshot().of) await travelTo(entry);
+  going = false;
+}
+
 export function listenToHistory() {
-  window.addEventListener("popstate", (event) => {
-    if (!event.state?.orca) return;
-    clearTimeout(timer);
-    going = true;
-    attempt(() => bringBack(event.state))().finally(() => {
-      going = false;
-      remember();
-    });
-  });
+  window.addEventListener("popstate", (event) => event.state?.orca && travelTo(event.state));
   element("undo").addEventListener("click", undo);
 }

@@ -1,7 +1,7 @@
 // A list to walk through: variants of a VCF with their scores, or regions of a BED.
 
 import { button, element, made } from "./dom.js";
-import { current } from "./page.js";
+import { current, state } from "./page.js";
 import { askScores } from "./scores.js";
 import { about, reference } from "./views.js";
 
@@ -24,25 +24,26 @@ let shown = null; // the list that is open
 /** A score in three digits. */
 const inDigits = (value) => (value === 0 || Math.abs(value) >= 1e-4 ? String(Number(value.toPrecision(3))) : value.toExponential(2));
 
-/** A list of entries {name, go(), vcf}, in the order in which it is walked through. */
+/** A list of entries {name, go(instead), vcf}, in the order in which it is walked through. `go` returns the id of the edit that it opened, if it is one, in the place of the one with the id `instead`. */
 class List {
   constructor(title, entries, all) {
     this.entries = entries.slice(0, MOST);
     this.answers = this.entries.map(() => null);
     this.order = this.entries.map((_, n) => n);
     this.at = -1;
+    this.walked = null; // the edit that walking has opened last: the next one takes its place, or a long list would open as many tabs
     this.isSorted = false;
     this.score = null; // once the server has told which there are
     this.level = "";
     this.items = this.entries.map(({ name, vcf }, n) => {
-      const item = made("li", {}, button(name, "Go there", () => this.go(n)));
+      const item = made("li", {}, button(name, vcf ? "Show it; what is shown stays open" : "Go there", () => this.go(n)));
       if (vcf) item.append(made("span", { className: "score", textContent: "not scored yet" }));
       return item;
     });
     this.bar = made(
       "p",
       {},
-      made("b", { textContent: title }),
+      made("b", { textContent: entries.length > MOST ? `${title}: the first ${MOST.toLocaleString("en-GB")} of ${entries.length.toLocaleString("en-GB")}` : title }),
       button("‹", "Previous of the list", () => this.walk(-1)),
       button("›", "Next of the list", () => this.walk(1)),
       ...(all ? [button("all on one genome", "Make all of these variants together", all)] : []),
@@ -144,18 +145,27 @@ class List {
     this.rows.append(...order.map((n) => this.items[n])); // which moves them
   }
 
-  /** Goes to an entry by its number in the file. */
-  go(n) {
+  /** Goes to an entry by its number in the file; what it opens takes the place of the edit with the id `instead`. */
+  go(n, instead = null) {
     this.at = n;
+    this.walked = null;
     this.items.forEach((item, k) => item.toggleAttribute("aria-current", k === n));
     this.items[n].scrollIntoView({ block: "nearest" });
-    return this.entries[n].go();
+    return this.entries[n].go(instead);
   }
 
   /** Goes to the next or the previous one, in the order that is shown. */
-  walk(by) {
+  async walk(by) {
     const place = this.order.indexOf(this.at);
-    return this.go(this.order[(place + by + this.order.length) % this.order.length]);
+    const n = this.order[(place + by + this.order.length) % this.order.length];
+    const [before, open] = [this.walked, state.edits];
+    let opened = before; // where the next one cannot be shown, the one before still is
+    try {
+      const found = await this.go(n, before);
+      opened = found === before || !open.includes(found) ? found : null; // what was open already was opened by somebody else
+    } finally {
+      if (this.at === n) this.walked = opened ?? null;
+    }
   }
 }
 

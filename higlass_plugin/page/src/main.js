@@ -11,7 +11,7 @@ import { drawTabs } from "./edit-tabs.js";
 import { listenToDrops } from "./drop.js";
 import { listenToMenu } from "./edit-menu.js";
 import { asEdit, chooseEdit, closeEdit, goToStop, openEdit, showCellType } from "./edits.js";
-import { listenToHistory, remember } from "./history.js";
+import { listenToHistory, remember, restore } from "./history.js";
 import { listenToKeys } from "./keys.js";
 import { followModel } from "./list.js";
 import { savePdf, savePng, saveSvg, share } from "./save.js";
@@ -54,6 +54,12 @@ function describe(conf) {
   element("cell-type").replaceChildren(...cell_types.map((name) => new Option(name, name, false, name === cell_type)));
   element("cell-type").hidden = cell_types.length < 2;
   element("edit-form").hidden = !model;
+}
+
+/** A server of several models has a list of them. */
+async function linkModels() {
+  const { models } = await request("models/");
+  element("models").hidden = models.length < 2;
 }
 
 async function chooseCellType() {
@@ -103,7 +109,9 @@ function listen() {
     drawAgainst(conf);
     followModel(conf);
     drawTabs(edits(conf), state.shown, { open: chooseEdit, stop: goToStop, close: ({ id }) => closeEdit(id) });
-    element("value").value = about(reference(conf)).value ?? ""; // it may have been gone back to
+    const { value = "", cell_type = "" } = about(reference(conf)); // they may have been gone back to
+    element("value").value = value;
+    element("cell-type").value = cell_type;
     remember();
   };
   page.moved = remember;
@@ -116,9 +124,11 @@ async function begin() {
   patchTracks(() => poll(), around);
   const conf = await firstView();
   describe(conf);
+  linkModels().catch(() => {}); // a link less; that the server does not answer is told elsewhere
   listen();
   await mount(conf);
   await poll();
+  await restore();
   state.ready = true;
 }
 

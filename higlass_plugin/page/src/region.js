@@ -19,12 +19,27 @@ export function offsets(chromsizes) {
   return new Map(chromsizes.map(([chrom, size]) => [chrom, (at += size) - size]));
 }
 
-/** The genome's name of a chromosome that is written in another case, or with "chr" too much or too little; undefined if there is none. */
+const plain = (name) => name.toLowerCase().replace(/^chr/, "");
+
+/** A number from 1 to 39 in Roman numerals, in small letters. */
+function roman(number) {
+  const letters = [[10, "x"], [9, "ix"], [5, "v"], [4, "iv"], [1, "i"]];
+  return letters.reduce(([text, left], [value, letter]) => [text + letter.repeat(left / value), left % value], ["", number])[0];
+}
+
+/** A plain name in the numerals that a genome has: "2" is "ii" where there is no 2, and "i"; else undefined. The tenth is "x" only behind a ninth: alone that is a sex chromosome. */
+function inRoman(name, names) {
+  const number = /^[1-9]\d?$/.test(name) ? Number(name) : 0;
+  const isNumbered = number > 0 && number < 40 && names.includes("i") && !names.some((other) => /^\d+$/.test(other));
+  return isNumbered && (number !== 10 || names.includes("ix")) ? roman(number) : undefined;
+}
+
+/** The genome's name of a chromosome that is written in another case, with "chr" too much or too little, or by an Arabic number where the genome has Roman ones; undefined if there is none. */
 export function chromosome(text, chromsizes) {
-  const plain = (name) => name.toLowerCase().replace(/^chr/, "");
   const names = chromsizes.map(([name]) => name);
   const same = (name) => name.toLowerCase() === text.toLowerCase();
-  return names.find((name) => name === text) ?? names.find(same) ?? names.find((name) => plain(name) === plain(text));
+  const named = (wanted) => names.find((name) => plain(name) === wanted);
+  return names.find((name) => name === text) ?? names.find(same) ?? named(plain(text)) ?? named(inRoman(plain(text), names.map(plain)));
 }
 
 /** What a text says of a place: {domain, note}, [start, end] and what was changed of it in words ("" if nothing); null if it is no place in this genome. */

@@ -28,11 +28,23 @@ function pin(track) {
   };
 }
 
+/** Numbers of a row's axis that would reach beyond the row are moved into it: rows lie close to each other, and they would be drawn over those of the next row. */
+function keepInside(track) {
+  const { drawAxis } = track;
+  track.drawAxis = function drawAxisInside(...given) {
+    drawAxis.apply(this, given);
+    const height = this.dimensions[1];
+    for (const text of this.axis.axisTexts) text.y = Math.min(Math.max(text.y, text.height / 2), height - text.height / 2);
+    this.axis.hideOverlappingAxisLabels();
+  };
+}
+
 /** Teaches HiGlass's tracks to wait, and to ask again after a request was lost; `onLost` is told of lost requests, `onDrawn` of new tiles and scales. */
 export function patchTracks(onLost, onDrawn = () => {}) {
   const { refreshTiles } = base;
   base.refreshTiles = function refreshTilesOfLevel() {
     if (this.options?.level && !Object.hasOwn(this, "calculateZoomLevel")) pin(this);
+    if (this.drawAxis && this.axis && !Object.hasOwn(this, "drawAxis")) keepInside(this);
     refreshTiles.call(this);
   };
   const received = base.receivedTiles;
