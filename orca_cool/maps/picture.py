@@ -96,8 +96,8 @@ def draw(
     for axis in (axes.xaxis, axes.yaxis):
         unit = label_bp(axis, len(region), 6)
     unknown = not all(np.isfinite(p.values).all() for p in panels)
-    label = f"{axis_name(region.chrom)} ({unit})" + "\nwhite: no value" * unknown
-    axes.set_xlabel(label, parse_math=False)
+    place = f"{axis_name(region.chrom)} ({unit})" + "\nwhite: no value" * unknown
+    axes.set_xlabel(place, parse_math=False)
     _label_corner(axes, upper.label, above=True)
     if lower is not None:
         _label_corner(axes, lower.label, above=False)

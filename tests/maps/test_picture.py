@@ -17,6 +17,7 @@ from PIL import Image
 from orca_cool.cli import main
 from orca_cool.errors import CoolerError, OutputError, RegionError
 from orca_cool.genome.regions import Region
+from orca_cool.maps.axes import DIFFERENCE_LABEL, axis_name
 from orca_cool.maps.coolfile import Layer, RowBlock, write_mcool
 from orca_cool.maps.panels import Panel, observed_panel, predicted_panel
 from orca_cool.maps.picture import draw, plot_maps
@@ -109,6 +110,20 @@ def test_one_colour_scale_and_orientation(tmp_path):
         colour(25_000, 75_000), neutral
     )  # the upper map's pixel is not mirrored into the lower half
     np.testing.assert_array_equal(colour(94_000, 22_000), neutral)
+
+
+def test_axis_and_colour_bar_say_what_they_are_of():
+    values = np.zeros((10, 10))
+    values[2, 7] = values[7, 2] = np.nan
+    region, panel = Region("c", 0, 100_000), Panel("up", 0, 100_000, values, 10_000)
+    for choice, of in (
+        ({}, "ln (observed / expected)"),
+        ({"contact": True}, "log10 contact frequency"),
+        ({"difference": True}, DIFFERENCE_LABEL),
+    ):
+        axes, bar = draw(region, panel, **choice).axes
+        assert axes.get_xlabel() == f"{axis_name('c')} (kb)\nwhite: no value"
+        assert bar.get_ylabel() == of
 
 
 def test_levels_are_chosen_by_what_they_know(predictions):
