@@ -10,6 +10,7 @@ import importlib.util
 import json
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -307,13 +308,18 @@ def toy_spec():
     return make_toy_spec
 
 
-@pytest.fixture
-def toy_bundle(tmp_path: Path) -> Model:
-    """A saved and loaded bundle of the toy model, at ``tmp_path / "models" / "toy"``."""
+@pytest.fixture(scope="session")
+def saved_toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the toy model; tests only read in it."""
     model = make_toy_model()
-    return load_bundle(
-        save_bundle(tmp_path / "models" / "toy", model, make_toy_expected(model.spec))
-    )
+    folder = tmp_path_factory.mktemp("saved") / "toy"
+    return save_bundle(folder, model, make_toy_expected(model.spec))
+
+
+@pytest.fixture
+def toy_bundle(saved_toy: Path, tmp_path: Path) -> Model:
+    """A saved and loaded bundle of the toy model, at ``tmp_path / "models" / "toy"``."""
+    return load_bundle(shutil.copytree(saved_toy, tmp_path / "models" / "toy"))
 
 
 class Chromosomes:

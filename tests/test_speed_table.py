@@ -33,7 +33,7 @@ def test_pages_have_the_tables_of_the_figures():
 
 def test_a_figure_that_is_typed_in_is_found(tmp_path):
     (tmp_path / "docs").mkdir()
-    for page in ("docs/accuracy-and-speed.md", "docs/engine.md"):
+    for page in ("docs/accuracy-and-speed.md", "docs/benchmarks.md"):
         shutil.copy(ROOT / page, tmp_path / page)
     text = (tmp_path / "docs/accuracy-and-speed.md").read_text()
     begin = text.index("made by scripts/bench/table.py")
@@ -55,7 +55,7 @@ def test_all_figures_of_a_row_are_of_files():
 
 
 def test_all_scripts_with_rows_stand_in_the_docs():
-    text = (ROOT / "docs" / "engine.md").read_text()
+    text = (ROOT / "docs" / "benchmarks.md").read_text()
     lists = re.findall(r"<!-- made by scripts/bench/table.py: ([a-z_ ]+) -->", text)
     shown = [name for names in lists for name in names.split()]
     assert sorted(shown) == sorted({row.script for row in ROWS})

@@ -271,7 +271,7 @@ def evaluate_edits(
 
     Parameters
     ----------
-    table : of edits with their true changes (docs/training.md has the format).
+    table : of edits with their true changes (docs/evaluation.md has the format).
     model, genome : that predict. predicted : in their place a folder with a file ``ID.npz`` for
         each row, which holds the predicted change.
     module : of the model; None: for each edit the first that has its resolution.

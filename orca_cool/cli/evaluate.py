@@ -62,7 +62,7 @@ def evaluate(
     E1, r of log contacts and that of distance alone (d-log), and mean, 10th, 50th and 90th
     percentile of single windows' r.
 
-    Of --edits: predicted changes of maps against true ones; docs/training.md has the format.
+    Of --edits: predicted changes of maps against true ones; docs/evaluation.md has the format.
     """
     if edits is not None:
         _of_edits(edits, predicted, job, protocol["module"], as_json, options)

@@ -1,5 +1,5 @@
 """Tables of edits whose true changes are known, and the maps of these changes: what
-``orca-cool evaluate --edits`` reads. The format is described in docs/training.md.
+``orca-cool evaluate --edits`` reads. The format is described in docs/evaluation.md.
 """
 
 from __future__ import annotations

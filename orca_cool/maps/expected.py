@@ -218,21 +218,38 @@ def write_expected(
             tables["expected-trans"] = [expected_trans(layer, chromsizes, view, mode, pseudo_depth)]
         for kind, parts in tables.items():
             final = table_path(out_path, layer.resolution, kind)
-            lines = [list(parts[0]), *itertools.chain.from_iterable(map(_lines, parts))]
-            written.append(_write(final, _tsv(lines)))
+            text = _tsv([list(parts[0])]) + "".join(map(_lines, parts))
+            written.append(_write(final, text))
     if needs_view(view, chromsizes):
         written.append(_write(view_path(out_path), _tsv(_rows(view))))
     return written
 
 
-def _lines(table: Table) -> Iterable[tuple[str, ...]]:
-    """The rows of a table as texts; 17 digits, so that a float64 comes back as it was."""
+def _lines(table: Table) -> str:
+    """The rows of a table as text, without its header."""
     texts: dict[int, list[str]] = {}  # by column: several are the same array
     for column in table.values():
         if id(column) not in texts:
-            values = column.tolist()
-            texts[id(column)] = [f"{v:.17g}" if isinstance(v, float) else str(v) for v in values]
-    return zip(*(texts[id(column)] for column in table.values()))
+            texts[id(column)] = _texts(column)
+    rows = zip(*(texts[id(column)] for column in table.values()))
+    return "\n".join([*map("\t".join, rows), ""])
+
+
+def _texts(column: np.ndarray) -> list[str]:
+    """Values as texts; 17 digits, so that a float64 comes back as it was."""
+    if column.dtype.kind == "f":
+        # beyond the band, at most distances of a chromosome, nothing is known
+        known = int(np.flatnonzero(~np.isnan(column)).max(initial=-1)) + 1
+        return [f"{v:.17g}" for v in column[:known].tolist()] + ["nan"] * (len(column) - known)
+    values = column.tolist()
+    if column.dtype.kind == "i":
+        return list(map(str, values))
+    # names, in quotes where they need some, and the few rows of tables between chromosomes
+    texts = {
+        v: f"{v:.17g}" if isinstance(v, float) else _tsv([[v]]).removesuffix("\n")
+        for v in set(values)
+    }
+    return list(map(texts.__getitem__, values))
 
 
 def _tsv(rows: Iterable[Sequence[object]]) -> str:

@@ -37,12 +37,13 @@ FILTERS: dict[str, Any] = {
 
 
 class PixelTable:
-    """The pixel table of one resolution: one chunk held in memory in front of growing HDF5 columns.
+    """The pixel table of one resolution: growing HDF5 columns, a chunk at a time.
 
-    Chunks are compressed here and handed to HDF5 as they are (shuffle, then a zlib stream: what its
-    own filters would have read back). Mantissas do not repeat, so looking for matches in them is
-    lost time: run-length and Huffman coding alone takes a third of it, for the same size. Bin
-    numbers do repeat.
+    Columns are kept in the pieces in which they come. When these make a chunk, threads put them
+    together, round and compress them, and the chunk is handed to HDF5 as it is (shuffle, then a
+    zlib stream: what its own filters would have read back). Mantissas do not repeat, so looking for
+    matches in them is lost time: run-length and Huffman coding alone takes a third of it, for the
+    same size. Bin numbers do repeat.
     """
 
     def __init__(
@@ -57,52 +58,43 @@ class PixelTable:
         types = {"bin1_id": np.int64, "bin2_id": np.int64, "count": np.float32, "level": np.int32}
         if strand_difference:
             types["strand_difference"] = np.float32
-        self.held = {name: np.zeros(CHUNK, dtype) for name, dtype in types.items()}
         self.columns = {
             name: group.create_dataset(
                 name, shape=(0,), maxshape=(None,), chunks=(CHUNK,), dtype=dtype, **FILTERS
             )
             for name, dtype in types.items()
         }
-        self.n, self.nnz, self.sum = 0, 0, 0.0
+        self.nnz, self.sum = 0, 0.0
+        self._pieces: list[dict[str, np.ndarray]] = []
+        self._held = 0  # pixels in the pieces
         self._waiting: deque[_Chunk] = deque()
 
     def append(self, **columns: np.ndarray) -> None:
-        """Append columns of equal length."""
+        """Append columns of equal length, which nobody changes later."""
         n, at = len(columns["count"]), 0
         while at < n:
-            take = min(n - at, CHUNK - self.n)
-            for name, held in self.held.items():
-                held[self.n : self.n + take] = columns[name][at : at + take]
-            self.n += take
+            take = min(n - at, CHUNK - self._held)
+            self._pieces.append({name: c[at : at + take] for name, c in columns.items()})
+            self._held += take
             at += take
-            if self.n == CHUNK:
+            if self._held == CHUNK:
                 self.flush()
 
     def flush(self) -> None:
-        """Write what is held: a whole chunk, or the last one."""
-        n, self.n = self.n, 0
+        """Have what is held compressed and written: a whole chunk, or the last one."""
+        pieces, n = self._pieces, self._held
+        self._pieces, self._held = [], 0
         if not n:
             return
-        total = float(self.held["count"][:n].sum(dtype=np.float64))
-        if not np.isfinite(total):
-            raise OutputError(
-                f"{str(self.path)!r}: a predicted log ratio is too large to store: its frequency "
-                f"overflows float32"
+        pool = _compressors(os.getpid())
+        made = {
+            name: pool.submit(
+                _column, [piece[name] for piece in pieces], dataset.dtype, self.precision_bits
             )
-        chunk = _Chunk(self.nnz, n, {})
-        for name, held in self.held.items():
-            values = held.copy()
-            # what lies beyond the end of the last chunk must not depend on what was there before
-            values[n:] = 0
-            if self.precision_bits is not None and values.dtype == np.float32:
-                _round_mantissa(values, self.precision_bits)
-            if name == "count":
-                # summed chunk by chunk, hence the same whatever the sizes of the row blocks were
-                self.sum += float(values[:n].sum(dtype=np.float64))
-            chunk.columns[name] = _compressors(os.getpid()).submit(_compress, values)
+            for name, dataset in self.columns.items()
+        }
+        self._waiting.append(_Chunk(self.nnz, n, made))
         self.nnz += n
-        self._waiting.append(chunk)
         self._write(AHEAD)
 
     def finish(self) -> None:
@@ -114,19 +106,33 @@ class PixelTable:
         """Write chunks, in order, until no more than ``ahead`` are being compressed."""
         while len(self._waiting) > ahead:
             chunk = self._waiting.popleft()
-            compressed = {name: future.result() for name, future in chunk.columns.items()}
+            made = {name: future.result() for name, future in chunk.columns.items()}
+            if not np.isfinite(made["count"].total):
+                raise OutputError(
+                    f"{str(self.path)!r}: a predicted log ratio is too large to store: its "
+                    f"frequency overflows float32"
+                )
+            # summed chunk by chunk, hence the same whatever the sizes of the row blocks were
+            self.sum += made["count"].total
             with writing(self.path, self.output):
-                for name, data in compressed.items():
+                for name, column in made.items():
                     self.columns[name].resize((chunk.start + chunk.n,))
-                    self.columns[name].id.write_direct_chunk((chunk.start,), data)
+                    self.columns[name].id.write_direct_chunk((chunk.start,), column.data)
 
 
 class _Pixels(NamedTuple):
-    """Rows, numbers of their pixels, and the pixels' columns but for the first."""
+    """Rows, numbers of their pixels, and the pixels' columns."""
 
     rows: np.ndarray
     filled: np.ndarray
     columns: dict[str, np.ndarray]
+
+
+class _Column(NamedTuple):
+    """One column of a chunk: its bytes in the file, and the sum of its values as stored."""
+
+    data: bytes
+    total: float
 
 
 class _Chunk(NamedTuple):
@@ -134,7 +140,7 @@ class _Chunk(NamedTuple):
 
     start: int
     n: int
-    columns: dict[str, Future[bytes]]
+    columns: dict[str, Future[_Column]]
 
 
 @functools.lru_cache(maxsize=1)
@@ -143,6 +149,20 @@ def _compressors(process: int) -> ThreadPoolExecutor:
     ``process``, since threads do not outlive a fork.
     """
     return ThreadPoolExecutor(min(COMPRESSORS, os.cpu_count() or 1), "orca-cool-zlib")
+
+
+def _column(pieces: list[np.ndarray], dtype: np.dtype, bits: int | None) -> _Column:
+    """Pieces as one column of a chunk, rounded to ``bits`` bits of mantissa if they are float32.
+    The sum is not finite if a value is not, before it is rounded.
+    """
+    values = np.zeros(CHUNK, dtype)  # what lies beyond the end of the last chunk is 0
+    n = sum(map(len, pieces))
+    np.concatenate(pieces, out=values[:n])
+    total = float(values[:n].sum(dtype=np.float64)) if dtype == np.float32 else 0.0
+    if bits is not None and dtype == np.float32 and np.isfinite(total):
+        _round_mantissa(values, bits)
+        total = float(values[:n].sum(dtype=np.float64))
+    return _Column(_compress(values), total)
 
 
 def _compress(values: np.ndarray) -> bytes:
@@ -228,7 +248,7 @@ class LayerWriter:
                     f"{self.layer.resolution} bp has no trans expected"
                 )
             by_chrom.setdefault(i, []).append(block)
-        # columns of the next rows are made by one thread while this one fills chunks
+        # columns of the next rows are made by one thread while this one writes chunks
         with ThreadPoolExecutor(1, "rows") as self._columns_of:
             at = (0, 0)
             for row_block in row_blocks:
@@ -287,7 +307,7 @@ class LayerWriter:
         while len(self._coming) > ahead:
             rows, filled, columns = self._coming.popleft().result()
             self.filled[rows] = filled
-            self.pixels.append(bin1_id=np.repeat(rows, filled), **columns)
+            self.pixels.append(**columns)
 
     def _pixels(
         self,
@@ -316,7 +336,8 @@ class LayerWriter:
         chosen = {
             n: c.reshape(-1) if filled.sum() == keep.size else c[keep] for n, c in columns.items()
         }
-        return _Pixels(np.arange(a, b, dtype=np.int64) + self.offset[k], filled, chosen)
+        rows = np.arange(a, b, dtype=np.int64) + self.offset[k]
+        return _Pixels(rows, filled, {"bin1_id": np.repeat(rows, filled), **chosen})
 
     def _cis(
         self, k: int, a: int, b: int, row_block: RowBlock

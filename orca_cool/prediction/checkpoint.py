@@ -269,8 +269,10 @@ class WorkFolder:
         stream = io.BytesIO()
         np.savez(stream, **named)
         data = stream.getbuffer()
-        atomic_write(self.folder / f"{name}.npz", data)
-        return checksum(data)
+        with ThreadPoolExecutor(1, "checksum") as other:  # takes as long as writing
+            digest = other.submit(carried(lambda: checksum(data)))
+            atomic_write(self.folder / f"{name}.npz", data)
+            return digest.result()
 
     def state(self) -> dict[str, np.ndarray]:
         """The state of the last step that is done; empty before the first."""

@@ -12,7 +12,6 @@ import itertools
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import replace
 from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -150,7 +149,7 @@ class _Roots(Generic[M]):
         """A window's numbers are there."""
         levels = self._opened[place.root][0].levels
         level = self._found[place.root][place.level]
-        level[place.index] = WindowMap(levels[place.level][place.index], *averaged)
+        level[place.number] = WindowMap(levels[place.level][place.number], *averaged)
         self._left[place.root] -= 1
         self.tick()
 
@@ -222,7 +221,7 @@ class _OneByOne(_Roots[Tensor]):
 
     def _have(self, place: Place, found: Tensor) -> None:
         self.decoded(place, found)
-        other = replace(place, strand=1 - place.strand)
+        other = place._replace(strand=1 - place.strand)
         if other in self._strands:
             pair = self._strands.pop(other), found
             self.add(place, average(pair if place.strand else pair[::-1], self.number))
@@ -267,9 +266,9 @@ def fetching(pairs: Sequence[StrandMaps], number: int) -> Fetch:
     """Begin to fetch the averages of windows from their device; on a GPU this waits for nothing,
     and what is computed next goes on beside it.
     """
+    if pairs[0][0].device.type != "cuda":
+        return lambda: [average(pair, number) for pair in pairs]
     both = averages(pairs, number)
-    if both[0].device.type != "cuda":
-        return lambda: list(zip(*(y.cpu().numpy() for y in both)))
     stream = _copies(both[0].device)
     stream.wait_stream(torch.cuda.current_stream(both[0].device))
     with torch.cuda.stream(stream):

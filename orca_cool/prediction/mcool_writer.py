@@ -129,7 +129,7 @@ class McoolWriter:
     def _predicted(self, parts: PartsNamed, resolution: int) -> Iterator[RowBlock]:
         """The rows of a level that is predicted."""
         for part in parts(f"{resolution}."):
-            level = resolution << part["level"].astype(np.int32)
+            level = np.left_shift(np.int32(resolution), part["level"], dtype=np.int32)
             yield RowBlock(
                 str(part["chrom"]),
                 int(part["start"]),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -11,7 +13,7 @@ from orca_cool.prediction.checkpoint import WorkFolder
 from orca_cool.prediction.engine import Engine, WindowMap
 from orca_cool.prediction.mosaic import Mosaic, Rows
 from orca_cool.prediction.plan import Plan, Step
-from orca_cool.profile import staged
+from orca_cool.profile import carried, staged
 
 #: Arrays of parts, by the parts' names.
 Parts = dict[str, dict[str, np.ndarray]]
@@ -51,14 +53,17 @@ class Merger:
             self.mosaic = self._open_mosaic(step)
         assert self.mosaic is not None
         self._before = step.number
+        by_level: dict[int, list[WindowMap]] = {}
         for found in maps:
-            r = found.window.resolution
-            if plan.assignment.module_of(r) is step.module:
-                self.mosaic.levels[r].add(
-                    found.window.start,
-                    found.values,
-                    found.strand_difference if settings.strand_difference else None,
-                )
+            if plan.assignment.module_of(found.window.resolution) is step.module:
+                by_level.setdefault(found.window.resolution, []).append(found)
+        # half of the windows are those of the finest level, of which no other level knows yet
+        with ThreadPoolExecutor(1, "finest") as other:
+            finest = by_level.pop(min(by_level, default=0), [])
+            adding = other.submit(carried(functools.partial(self._add, finest)))
+            for windows in by_level.values():
+                self._add(windows)
+            adding.result()
         parts: Parts = {}
         for r, rows in self.mosaic.close(step.next_starts):
             if r in settings.resolutions and len(rows.values):
@@ -66,6 +71,16 @@ class Merger:
                     region.chrom, r, rows, plan.written[r], n_bins(step.previous_end, r)
                 )
         return parts, {} if step.last else self.mosaic.state()
+
+    def _add(self, windows: Sequence[WindowMap]) -> None:
+        """Add windows of one level to the mosaic."""
+        assert self.mosaic is not None
+        for found in windows:
+            self.mosaic.levels[found.window.resolution].add(
+                found.window.start,
+                found.values,
+                found.strand_difference if self.plan.settings.strand_difference else None,
+            )
 
     def _open_mosaic(self, step: Step) -> Mosaic:
         """The mosaic of a step's region: new at its first step, else as the last checkpoint left

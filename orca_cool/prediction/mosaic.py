@@ -16,6 +16,9 @@ import numpy as np
 from orca_cool.genome.regions import n_bins
 from orca_cool.prediction.windows import ramp
 
+#: Pixels of rows that are finished together: 256 kB of each array.
+CELLS = 1 << 16
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -100,8 +103,8 @@ class LevelMosaic:
         self.width = min(bins, self.band)
         self.done = self.first  # rows before this have left
         self._weights: dict[tuple[bool, bool], np.ndarray] = {}
-        # sums from row `done` on: values, weights, strand_difference; rows beyond `_rows` are 0
-        self._sums = np.zeros((3 if strand_difference else 2, 0, self.width), dtype=np.float32)
+        # sums from row `done` on: values, weights, strand_difference; rows before `_rows` are known
+        self._sums = np.empty((3 if strand_difference else 2, 0, self.width), dtype=np.float32)
         self._rows = 0
         self._bands = Bands(bins)
         self._product = np.empty((bins, self.width), np.float32)
@@ -117,28 +120,38 @@ class LevelMosaic:
         a, b = max(start, self.done), min(start + self.bins, self.last)
         if b <= a:
             return
-        rows = slice(a - start, b - start)
-        self._make_room(b - self.done)
-        target = self._sums[:, a - self.done : b - self.done]
-        weights = self._weights[edges][rows, : self.width]
-        product = self._product[: b - a]
-        target[0] += np.multiply(weights, self._bands.of(y)[rows, : self.width], out=product)
-        target[1] += weights
-        if self.with_strand_difference:
-            assert strand_difference is not None
-            band = self._bands.of(strand_difference)[rows, : self.width]
-            target[2] += np.multiply(weights, band, out=product)
+        weights = self._weights[edges][a - start : b - start, : self.width]
+        begin, end = a - self.done, b - self.done
+        self._make_room(end)
+        self._clear_until(begin)
+        known = min(self._rows - begin, end - begin)  # rows that other windows have begun
+        self._rows = max(self._rows, end)
+        for plane, values in enumerate((y, None, strand_difference)[: len(self._sums)]):
+            sums = self._sums[plane, begin:end]
+            if plane == 1:
+                sums[:known] += weights[:known]
+                sums[known:] = weights[known:]
+                continue
+            assert values is not None
+            band = self._bands.of(values)[a - start : b - start, : self.width]
+            sums[:known] += np.multiply(weights[:known], band[:known], out=self._product[:known])
+            np.multiply(weights[known:], band[known:], out=sums[known:])
 
     def _make_room(self, rows: int) -> None:
-        """Have at least ``rows`` rows of sums; more are made than are asked for, so that they are
-        seldom moved.
+        """Have room for at least ``rows`` rows of sums; more is made than is asked for, so that
+        they are seldom moved.
         """
         if rows > self._sums.shape[1]:
             planes, _, width = self._sums.shape
-            larger = np.zeros((planes, max(2 * self._sums.shape[1], rows), width), np.float32)
+            larger = np.empty((planes, max(2 * self._sums.shape[1], rows), width), np.float32)
             larger[:, : self._rows] = self._sums[:, : self._rows]
             self._sums = larger
-        self._rows = max(self._rows, rows)
+
+    def _clear_until(self, rows: int) -> None:
+        """Sums of rows before ``rows`` to which no window has added are 0."""
+        if rows > self._rows:
+            self._sums[:, self._rows : rows] = 0.0
+            self._rows = rows
 
     def close(self, upto: int) -> Rows:
         """Finish the rows before bin ``upto`` (no later window may touch them; the coarser level
@@ -147,50 +160,62 @@ class LevelMosaic:
         upto = min(max(upto, self.done), self.last)
         rows = upto - self.done
         self._make_room(rows)
+        self._clear_until(rows)
         shape = rows, self.band
-        weight, value = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-        weight[:, : self.width], value[:, : self.width] = self._sums[1, :rows], self._sums[0, :rows]
-        strand_difference = None
-        if self.with_strand_difference:
-            strand_difference = np.zeros(shape, np.float32)
-            strand_difference[:, : self.width] = self._sums[2, :rows]
+        out = Rows(
+            self.done,
+            np.zeros(shape, np.float32),
+            np.full(shape, self.resolution, np.int32),
+            np.zeros(shape, np.float32) if self.with_strand_difference else None,
+        )
+        # some rows at a time, which stay in the processor's cache
+        step = max(1, CELLS // max(1, self.band))
+        for first in range(0, rows, step):
+            self._finish(out, first, min(first + step, rows))
         self._drop(rows)
-        level = np.full(shape, self.resolution, np.int32)
-        if self.coarser is not None and rows:
-            rest = np.maximum(0.0, 1.0 - weight)
-            factor = self.coarser.resolution // self.resolution
-            up = self.coarser.stretched(factor, self.done, shape)
-            known = (rest > 0) & np.isfinite(up.values)
-            rest *= known
-            np.copyto(level, up.level, where=known & (weight < 0.5))
-            sums = [(value, up.values)]
-            if strand_difference is not None and up.strand_difference is not None:
-                sums.append((strand_difference, up.strand_difference))
-            for total, part in sums:
-                np.copyto(part, 0.0, where=~known)
-                part *= rest
-                total += part
-            weight += rest
-        empty = weight <= 0
-        for row in range(max(0, self.last - self.band - self.done), rows):
-            empty[row, self.last - self.done - row :] = True  # pairs beyond the last bin
-        weight[empty] = 1.0
-        value /= weight
-        value[empty] = np.nan
-        if strand_difference is not None:
-            strand_difference /= weight
-            strand_difference[empty] = np.nan
-        out = Rows(self.done, value, level, strand_difference)
         self._keep(out)
         self.done = upto
         return out
 
+    def _finish(self, out: Rows, first: int, end: int) -> None:
+        """Make rows ``first`` to ``end`` of those that are being finished from their sums, and from
+        the coarser level where these weigh less than 1.
+        """
+        value, level = out.values[first:end], out.level[first:end]
+        value[:, : self.width] = self._sums[0, first:end]
+        weight = self._sums[1, first:end]  # nobody reads it later
+        if self.width < self.band:
+            weight = np.pad(weight, ((0, 0), (0, self.band - self.width)))
+        sums = [value]
+        if out.strand_difference is not None:
+            sums.append(out.strand_difference[first:end])
+            sums[1][:, : self.width] = self._sums[2, first:end]
+        if self.coarser is not None:
+            rest = np.maximum(0.0, 1.0 - weight)
+            factor = self.coarser.resolution // self.resolution
+            up = self.coarser.stretched(factor, out.start + first, value.shape)
+            known = (rest > 0) & np.isfinite(up.values)
+            rest *= known
+            np.copyto(level, up.level, where=known & (weight < 0.5))
+            for total, part in zip(sums, (up.values, up.strand_difference)):
+                if part is not None:
+                    np.copyto(part, 0.0, where=~known)
+                    part *= rest
+                    total += part
+            weight += rest
+        empty = weight <= 0
+        left = self.last - out.start  # pairs beyond the last bin are empty
+        for row in range(max(first, left - self.band), end):
+            empty[row - first, left - row :] = True
+        np.copyto(weight, 1.0, where=empty)
+        for total in sums:
+            total /= weight
+            np.copyto(total, np.nan, where=empty)
+
     def _drop(self, rows: int) -> None:
         """Forget the sums of the first rows, which are finished."""
         left = self._rows - rows
-        if left:
-            self._sums[:, :left] = self._sums[:, rows : self._rows].copy()
-        self._sums[:, left : self._rows] = 0.0
+        self._sums[:, :left] = self._sums[:, rows : self._rows]  # numpy minds overlaps
         self._rows = left
 
     def stretched(self, factor: int, first: int, shape: tuple[int, int]) -> Rows:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from orca_cool.prediction.windows import Window
 
 
-@dataclass(frozen=True, order=True)
-class Place:
+class Place(NamedTuple):
     """Where a window stands: its root's number, its level (0 is the coarsest), its number there,
     and the strand, if the two are decoded apart.
 
@@ -24,7 +23,7 @@ class Place:
 
     root: int
     level: int
-    index: int
+    number: int
     strand: int = 0
 
 
@@ -72,8 +71,8 @@ class ReadyQueue:
             above: dict[int, Place] = {}
             for depth, level in enumerate(levels):
                 here = {}
-                for index, window in enumerate(level):
-                    place = here[window.start] = Place(root, depth, index, strand)
+                for number, window in enumerate(level):
+                    place = here[window.start] = Place(root, depth, number, strand)
                     if window.parent is None:
                         heapq.heappush(self._ready, place)
                     else:
@@ -83,7 +82,7 @@ class ReadyQueue:
 
     def window(self, place: Place) -> Window:
         """The window at a place of an open root."""
-        return self._levels[place.root][place.level][place.index]
+        return self._levels[place.root][place.level][place.number]
 
     def above(self, place: Place) -> Place | None:
         """The window whose map the one at ``place`` takes."""

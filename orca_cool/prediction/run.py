@@ -2,17 +2,18 @@
 
 The calling thread computes (and is the one that Ctrl-C reaches); one thread adds windows to the
 mosaic; one writes a checkpoint of each step while the next is merged; one writes the file, waiting
-for the parts of each checkpoint. An error in any of them stops all, and is raised in the calling
-thread.
+for the parts of each checkpoint, which another reads ahead. An error in any of them stops all, and
+is raised in the calling thread.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -22,7 +23,9 @@ from orca_cool.prediction.merger import Merger, Parts
 from orca_cool.prediction.plan import Plan, Progress, Step
 from orca_cool.prediction.step_queue import StepQueue
 from orca_cool.prediction.window_files import compute, load_windows, windows_path
-from orca_cool.profile import stage
+from orca_cool.profile import carried, stage
+
+T = TypeVar("T")
 
 #: Stored parts whose names begin with a prefix, in order; waits for those that are still to come.
 PartsNamed = Callable[[str], Iterator[dict[str, np.ndarray]]]
@@ -82,9 +85,8 @@ def run(
     queue = StepQueue(len(plan.steps), work.done)
 
     def parts_named(prefix: str) -> Iterator[dict[str, np.ndarray]]:
-        for name in queue.parts():
-            if name.startswith(prefix):
-                yield work.load(name)
+        names = (name for name in queue.parts() if name.startswith(prefix))
+        yield from _ahead(names, work.load)
 
     threads = [
         threading.Thread(target=queue.guard, args=(task,), name=name)
@@ -108,6 +110,19 @@ def run(
         for thread in threads:
             thread.join()
     queue.check()
+
+
+def _ahead(names: Iterable[str], load: Callable[[str], T]) -> Iterator[T]:
+    """What ``load`` makes of each name, in order; of the next one while the last one is used."""
+    with ThreadPoolExecutor(1, "read") as reader:
+        coming: Future[T] | None = None
+        for name in names:
+            before, coming = coming, reader.submit(carried(functools.partial(load, name)))
+            if before is not None:
+                yield before.result()
+            del before
+        if coming is not None:
+            yield coming.result()
 
 
 def _merge_all(merger: Merger, work: WorkFolder, queue: StepQueue) -> None:

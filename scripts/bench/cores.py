@@ -9,7 +9,7 @@ with networks that only wait, some part as long. What is in neither: encoding, a
 each other down.
 
     python scripts/bench/cores.py
-    python scripts/bench/cores.py --model-only      # the model with the seconds of docs/engine.md
+    python scripts/bench/cores.py --model-only   # the model with the seconds of docs/benchmarks.md
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from orca_cool.prediction.windows import Window, by_root, plan
 
 CHR1, BINS = 248_956_422, 250
 LEVELS = tuple(128_000 >> k for k in range(6))
-#: Seconds of one strand on one core, finest level and others (docs/engine.md).
+#: Seconds of one strand on one core, finest level and others (docs/benchmarks.md).
 SECONDS = {r: 1.68 for r in LEVELS} | {4000: 2.73}
 
 Levels = Sequence[Sequence[Window]]

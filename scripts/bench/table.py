@@ -24,7 +24,7 @@ from common import FORMAT, INSTRUCTIONS, RESULTS, label, slug
 from table_rows import ROWS, Row
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("docs/accuracy-and-speed.md", "docs/engine.md")
+PAGES = ("docs/accuracy-and-speed.md", "docs/benchmarks.md")
 BEGIN, END = "<!-- made by scripts/bench/table.py: ", "<!-- end of what table.py makes -->"
 _MADE = re.compile(f"{BEGIN}([a-z_ ]+) -->\n.*?{END}", re.DOTALL)
 _FIGURE = re.compile(r"\{([^{}|]+)\|([^{}]+)\}")

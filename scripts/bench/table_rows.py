@@ -13,7 +13,7 @@ OLD = "not-noted"
 
 
 class Row(NamedTuple):
-    """A row of docs/engine.md.
+    """A row of docs/benchmarks.md.
 
     Attributes
     ----------

@@ -566,8 +566,8 @@ def by_one_process(place, tmp_path_factory):
     return folder
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", ["torchrun", pytest.param("dask", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["torchrun", "dask"])
 def test_several_processes_write_the_same_files(place, by_one_process, tmp_path, kind):
     line = edited_line(place)
     environment = runs.environment()

@@ -195,7 +195,7 @@ def test_a_run_that_is_stopped_anywhere_goes_on_to_the_same_table(
     assert sorted(p.name for p in tmp_path.glob("scores*")) == ["scores.tsv", "scores.tsv.json"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_write_the_same_bytes(place, whole, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", runs.environment()["PYTHONPATH"])
     out = tmp_path / "two.tsv"

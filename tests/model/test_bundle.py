@@ -190,6 +190,10 @@ def test_damaged_files(toy_bundle: Model, tmp_path: Path):
             "encoder.lconv1.0.bias holds values that are not finite",
         ),
         (
+            lambda t: t.update({"encoder.lconv1.0.bias": torch.zeros(8, dtype=torch.bfloat16)}),
+            "holds numbers of a type that no bundle has: .*bfloat16",
+        ),
+        (
             lambda t: t.update({"expected.cis.40": torch.zeros(3, dtype=torch.float64)}),
             r"expected.cis.40 has shape \(3,\)",
         ),

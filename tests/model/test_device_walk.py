@@ -291,7 +291,7 @@ def test_copies_beside_the_computation(monkeypatch):
             mock.patch.object(Tensor, "numpy", numpy),
             mock.patch.object(Tensor, "record_stream", record),
         ):
-            fetch = many_roots.fetching([], 0)
+            fetch = many_roots.fetching([(maps,)], 0)
             begun = list(done)
             assert len(fetch()) == 2
     assert begun == ["wait", "enter", "copy", "record", "copy", "record", "event", "leave"]

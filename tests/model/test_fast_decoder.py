@@ -379,7 +379,7 @@ def test_cascade_32mb(golden, reference_bundles, device, record_property, name):
     compare(maps, reference, record_property)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_cascade_256mb(golden, reference_bundles, device, record_property, monkeypatch):
     """From the made-up 128 kb encodings; the reverse strand's background as in the parity test of
     the plain networks.

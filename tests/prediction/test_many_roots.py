@@ -44,11 +44,11 @@ def test_every_window_is_handed_out_once_and_after_the_one_above_it(levels, at_o
         while len(queue) and len(running) < at_once:
             place = queue.take()
             window, above = queue.window(place), queue.above(place)
-            assert window == levels[place.root][place.level][place.index]
+            assert window == levels[place.root][place.level][place.number]
             assert (above is None) == (window.parent is None)
             if above is not None:
-                assert (above.root, above.level, above.index) in finished
-                assert levels[above.root][above.level][above.index].start == window.parent
+                assert (above.root, above.level, above.number) in finished
+                assert levels[above.root][above.level][above.number].start == window.parent
             if rng.random() < 0.1:
                 queue.give_back(place)
             else:
@@ -56,8 +56,8 @@ def test_every_window_is_handed_out_once_and_after_the_one_above_it(levels, at_o
         assert running or len(queue)
         if running:
             place = running.pop(rng.randrange(len(running)))
-            assert (place.root, place.level, place.index) not in finished
-            finished.add((place.root, place.level, place.index))
+            assert (place.root, place.level, place.number) not in finished
+            finished.add((place.root, place.level, place.number))
             queue.done(place)
     assert len(finished) == sum(len(level) for root in levels for level in root)
 

@@ -377,7 +377,7 @@ def test_errors_are_measured_once(place, monkeypatch):
     assert len(measured) == 6
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_bfloat16_without_instructions_for_it_is_really_slower(tmp_path):
     """Convolutions held to AVX2, on a model that ships."""
     environment = runs.environment() | {
