@@ -16,7 +16,7 @@ from orca_cool.effects.parquet import import_pyarrow
 from orca_cool.effects.summary import summarised, summary_columns
 from orca_cool.effects.table_columns import ABOUT, RANKED
 from orca_cool.effects.vcf_info import write_vcf
-from orca_cool.errors import EditError
+from orca_cool.errors import EditError, OutputError
 from orca_cool.genome.textfile import TextFile
 from orca_cool.variants import is_vcf
 from orca_cool.variants.variant import variants_file
@@ -24,6 +24,11 @@ from orca_cool.variants.variant import variants_file
 #: Suffixes of outputs that are no TSV.
 PARQUET = (".parquet", ".pq")
 VCF = (".vcf", ".vcf.gz", ".vcf.bgz")
+#: Suffixes that promise a form in which no table is written: a TSV of such a name would be misread.
+OTHERS = frozenset(
+    ".csv .xls .xlsx .ods .json .jsonl .html .htm .bcf .gz .bgz .bz2 .xz .zst .zip .feather .arrow "
+    ".h5 .hdf5 .npz .bed .bw .mcool .cool .png .pdf .svg".split()
+)
 
 #: Columns that are texts, and whole numbers; all others are numbers.
 _TEXTS = frozenset(ABOUT + ("status",)) - {"pos", "start", "end", "resolution"}
@@ -83,8 +88,14 @@ class Form:
         EditError
             If VCF is asked for and the variants are no VCF, or the score is not known.
         OutputError
-            If Parquet is asked for, and pyarrow is missing.
+            If Parquet is asked for, and pyarrow is missing; or the suffix is of another form.
         """
+        suffix = Path(self.output).suffix.lower()
+        if self.kind == "tsv" and suffix in OTHERS:
+            raise OutputError(
+                f"{self.output!r}: tables of scores are not written as {suffix}; give .tsv, "
+                f".parquet, or .vcf or .vcf.gz for a VCF with scores"
+            )
         if self.rank_by not in RANKED:
             raise EditError(
                 f"--rank-by {self.rank_by!r} is not a score; use one of {', '.join(RANKED)}"

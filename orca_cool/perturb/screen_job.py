@@ -15,7 +15,7 @@ from orca_cool.maps.bigwig import import_pybigwig
 from orca_cool.perturb.screen_options import digest_of, require_known
 from orca_cool.perturb.screen_output import ScreenResult, paths_of, write_files
 from orca_cool.perturb.screen_places import ScreenJob
-from orca_cool.perturb.screen_plan import require_apart, tiled
+from orca_cool.perturb.screen_plan import require_apart, require_memory, tiled
 from orca_cool.prediction.job import Opened
 
 if TYPE_CHECKING:
@@ -100,13 +100,15 @@ class LocalScreenJob(ScreenJob[ScreenResult]):
         Raises
         ------
         RegionError, EditError
-            If a region or site is not in the genome, two overlap, or a region is too short.
+            If a region or site is not in the genome, two overlap, a region is too short, or there
+            are more units than fit into memory.
         """
         sizes = source.chromsizes
         wanted = [parse_region(text, sizes) for text in self.regions]
         wanted = merge_regions(wanted, sizes)
         width, step = self.shape
         if self.sites is None:
+            require_memory(wanted, width, step, self.runs * len(self.names))
             found = tiled(wanted, width, step)
         else:
             found = self._sites(source, wanted)

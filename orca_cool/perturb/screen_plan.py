@@ -65,6 +65,11 @@ class Frame:
         return self.origin + self.starts[resolution] * resolution
 
 
+#: Bytes that a screen keeps for each unit beside its numbers: where it lies (185), in which window
+#: it is seen, its row in the table. Of fewer units than these nobody need ask for memory.
+UNIT_BYTES, FEW_UNITS = 300, 1_000_000
+
+
 def tiled(regions: Sequence[Region], width: int, step: int) -> list[Region]:
     """Units of ``width`` bp every ``step`` bp of each region, from its first base.
 
@@ -90,6 +95,27 @@ def tiled(regions: Sequence[Region], width: int, step: int) -> list[Region]:
         starts = range(region.start, region.end - width + 1, step)
         out += [Region(region.chrom, s, s + width) for s in starts]
     return out
+
+
+def require_memory(regions: Sequence[Region], width: int, step: int, columns: int) -> None:
+    """EditError if the units of regions, which a screen keeps in memory, do not fit there.
+
+    Parameters
+    ----------
+    width, step : as of :func:`tiled`. columns : numbers that are kept for each unit.
+    """
+    count = sum(max(0, len(region) - width) // step + 1 for region in regions)
+    if count < FEW_UNITS:
+        return
+    import psutil
+
+    needed, free = count * (UNIT_BYTES + 8 * columns), psutil.virtual_memory().available
+    if needed > free:
+        raise EditError(
+            f"{count:,} units take about {needed / 1e9:.0f} GB of memory, {free / 1e9:.0f} GB are "
+            f"free; screen fewer regions in a run (a chromosome or a part of one each), or give a "
+            f"larger --unit or --step"
+        )
 
 
 def require_apart(units: Sequence[Region]) -> None:

@@ -14,7 +14,7 @@ from orca_cool.errors import TrainingError, missing_package, shown
 from orca_cool.genome.regions import closest
 from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.model.spec import ModelSpec
-from orca_cool.train.configs import config_file
+from orca_cool.train.configs import config_file, which
 from orca_cool.train.settings import TEACHER, Config, Stage, Transplants
 
 #: A configuration is some kilobytes; a larger file is none.
@@ -93,9 +93,11 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         values = [(item, *item.partition("=")) for item in overrides]
         parsed = [(item, key, sign, yaml.safe_load(value)) for item, key, sign, value in values]
     except OSError as error:
-        raise TrainingError(
-            f"configuration {str(path)!r} cannot be read: {error.strerror}"
-        ) from error
+        said = f"configuration {str(path)!r} cannot be read: {error.strerror}"
+        if isinstance(error, FileNotFoundError) and not path.suffix:
+            said = f"configuration {str(path)!r} is no file, and none of the package; "
+            said += which(path.name)
+        raise TrainingError(said) from error
     except (yaml.YAMLError, ValueError) as error:  # a number of more than 4,300 digits, too
         reason = " ".join(str(error).split())[:300]
         raise TrainingError(f"configuration {str(path)!r} is not YAML: {reason}") from error

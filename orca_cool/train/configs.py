@@ -6,6 +6,7 @@ from pathlib import Path
 
 from orca_cool.errors import TrainingError
 from orca_cool.files import atomic_write, check_output
+from orca_cool.genome.regions import closest
 from orca_cool.model.registry import DATA
 
 #: Short names, and what they stand for.
@@ -17,6 +18,14 @@ def known_configs() -> dict[str, Path]:
     paths = {path.stem: path for path in (DATA / "configs").glob("*.yaml")}
     paths |= {short: paths[name] for short, name in SHORT.items()}
     return dict(sorted(paths.items()))
+
+
+def which(name: str) -> str:
+    """The configuration of the package that was probably meant, and all that there are."""
+    configs = known_configs()
+    near = closest(name, configs)
+    meant = "" if near is None else f"did you mean {near!r}? "
+    return f"{meant}there are: {', '.join(configs)}"
 
 
 def config_file(text: str | Path) -> tuple[Path, Path]:
@@ -49,7 +58,7 @@ def write_config(name: str, output: Path, *, force: bool = False) -> Path:
     """
     configs = known_configs()
     if name not in configs:
-        raise TrainingError(f"there is no configuration {name!r}; there are: {', '.join(configs)}")
+        raise TrainingError(f"there is no configuration {name!r}; {which(name)}")
     check_output(output, force)
     atomic_write(output, configs[name].read_bytes())
     return output

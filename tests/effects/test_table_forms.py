@@ -264,6 +264,8 @@ def test_a_run_of_another_form_does_not_go_on_with_it(place, vcf, tmp_path, monk
         ("o.vcf", ["--summary"], "one number for each ALT already"),
         ("o.tsv", ["--rank-by", "best", "--summary"], "--rank-by 'best' is not a score"),
         ("o.tsv", ["--rank-by", "mse"], "is about --summary, --html or a VCF"),
+        ("o.xlsx", [], "tables of scores are not written as .xlsx; give .tsv, .parquet"),
+        ("o.tsv.gz", ["--summary"], "not written as .gz"),
         ("-", ["--json"], "standard output holds the table already"),
     ],
 )

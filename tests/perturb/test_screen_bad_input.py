@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 
+import psutil
 import pytest
 from click.testing import CliRunner
 
 from orca_cool.cli import main
+from orca_cool.errors import EditError
+from orca_cool.genome.regions import Region
+from orca_cool.perturb.screen_plan import require_memory
 
 BEDS = {
     "overlap.bed": "a\t100\t120\na\t110\t130\n",
@@ -65,6 +70,19 @@ def test_one_line_that_quotes_it(place, tmp_path, monkeypatch, line, words):
     assert words in " ".join(done.stderr.split())
     assert done.stderr.rstrip().splitlines()[-1].startswith("Error: ")
     assert {p.name for p in tmp_path.iterdir()} - before <= {"g.fa.fai"}
+
+
+def test_units_of_a_genome_that_do_not_fit_into_memory(monkeypatch):
+    """Chromosome 1 of hg38 has 24,895,642 units of 10 bp; three runs are 24 bytes each."""
+    chr1 = [Region("chr1", 0, 248_956_422)]
+    free = SimpleNamespace(available=24_895_642 * 324)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
+    require_memory(chr1, 10, 10, 3)
+    free.available -= 1
+    with pytest.raises(EditError, match="24,895,642 units take about 8 GB of memory, 8 GB are fr"):
+        require_memory(chr1, 10, 10, 3)
+    free.available = 0
+    require_memory([Region("chr1", 0, 9_999_990)], 10, 10, 3)  # nobody asks
 
 
 def test_files_that_exist_and_a_missing_library(place, tmp_path, monkeypatch):

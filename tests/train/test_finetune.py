@@ -89,3 +89,7 @@ def test_short_names(tmp_path: Path):
     result = CliRunner().invoke(main, ["train", "init", "?", "-o", str(tmp_path / "none.yaml")])
     assert result.exit_code == 2
     assert "yeast, yeast-deep," in result.stderr
+    for line in (["init", "mous", "-o", str(tmp_path / "none.yaml")], ["run", "mous"]):
+        result = CliRunner().invoke(main, ["train", *line])
+        assert result.exit_code == 2
+        assert "did you mean 'mouse'? there are: extrusion" in result.stderr
