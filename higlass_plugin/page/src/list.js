@@ -31,6 +31,8 @@ class List {
     this.answers = this.entries.map(() => null);
     this.order = this.entries.map((_, n) => n);
     this.at = -1;
+    this.wanted = null; // the entry to which walking goes next
+    this.walking = null; // settles when it has gone there
     this.walked = null; // the edit that walking has opened last: the next one takes its place, or a long list would open as many tabs
     this.isSorted = false;
     this.score = null; // once the server has told which there are
@@ -154,17 +156,31 @@ class List {
     return this.entries[n].go(instead);
   }
 
-  /** Goes to the next or the previous one, in the order that is shown. */
-  async walk(by) {
-    const place = this.order.indexOf(this.at);
-    const n = this.order[(place + by + this.order.length) % this.order.length];
-    const [before, open] = [this.walked, state.edits];
-    let opened = before; // where the next one cannot be shown, the one before still is
-    try {
-      const found = await this.go(n, before);
-      opened = found === before || !open.includes(found) ? found : null; // what was open already was opened by somebody else
-    } finally {
-      if (this.at === n) this.walked = opened ?? null;
+  /** Goes to the next or the previous one, in the order that is shown. Of several steps while one is being opened only the last is gone to. */
+  walk(by) {
+    const place = this.order.indexOf(this.wanted ?? this.at);
+    this.wanted = this.order[(place + by + this.order.length) % this.order.length];
+    this.walking ??= this.follow().finally(() => {
+      this.walking = null;
+    });
+    return this.walking;
+  }
+
+  /** Goes to the entry that walking has come to, until there is none it has not gone to. */
+  async follow() {
+    while (this.wanted !== null) {
+      const n = this.wanted;
+      this.wanted = null;
+      const [before, open] = [this.walked, state.edits];
+      let opened = before; // where the next one cannot be shown, the one before still is
+      try {
+        const found = await this.go(n, before);
+        opened = found === before || !open.includes(found) ? found : null; // what was open already was opened by somebody else
+      } catch (error) {
+        if (this.wanted === null) throw error;
+      } finally {
+        if (this.at === n) this.walked = opened ?? null;
+      }
     }
   }
 }
