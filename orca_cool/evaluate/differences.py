@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from orca_cool.errors import CoolerError
+from orca_cool.errors import CoolerError, ModelError
 from orca_cool.evaluate.baselines import squares
 from orca_cool.evaluate.files import MISSING, NEAREST, resolution_of
 from orca_cool.evaluate.maps import MeasuredMaps, check_sizes
@@ -135,7 +135,18 @@ class DifferenceEvaluation:
         ----------
         predicted : of the two cell types. other : the second one's measured map; that of the first
             is the options'.
+
+        Raises
+        ------
+        ModelError
+            If the two predictions, or the two measured maps, are one file.
         """
+        for kind, one, two in (
+            ("prediction", *predicted),
+            ("measured map", options.observed, other),
+        ):
+            if one == two:
+                raise ModelError(f"{kind} {one!r} is given twice; a difference is of two")
         chroms = options.scored_chroms
         asked = [resolution_of(level) for level in options.level_names]
         observed = [open_map(path) for path in (options.observed, other)]

@@ -69,7 +69,7 @@ def test_scores_are_those_of_the_mean_map(predictor, edit, resolution):
 
 
 def test_scores_of_a_map_s_own_coordinates(predictor):
-    """Insulation and boundaries are defined where nothing moves, and are numbers there."""
+    """Insulation and boundaries are defined where nothing moves."""
     moved = score_heterozygous(predictor.compare(DELETION, 40, module="S"))
     assert all(math.isnan(moved[name]) for name in OF_COORDINATES)
     c = predictor.compare(SWAP, 40, module="S")
@@ -79,6 +79,18 @@ def test_scores_of_a_map_s_own_coordinates(predictor):
     }
     turned = score_heterozygous(predictor.compare("a:3,900-4,100 inv", 40, module="S"))
     assert math.isnan(turned["insulation"])
+
+
+def test_insulation_of_a_slight_change_is_half_as_much():
+    """Of a map that is large enough for it; half of a small change of frequencies is half the
+    change of their logarithm.
+    """
+    yeast = oc.Predictor("yeast-metaphase", "example", device="cpu", progress=False)
+    c = yeast.compare("chrII:238,260-238,264 inv", 8000)
+    both, one = c.scores(), score_heterozygous(c)
+    for name in ("insulation", "insulation_at"):
+        assert both[name] > 1e-4
+        assert one[name] == pytest.approx(both[name] / 2, rel=0.01)
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,8 @@ def test_what_does_not_fit_is_named(place):
         ((one, two, a, b, "--train", "c"), "means nothing with --difference"),
         ((one, two, a, b, "--levels", "300"), "level 300 is not in all predictions"),
         ((one, two, a, place / "none.cool"), "does not exist"),
+        ((one, one, a, b), "p1.mcool' is given twice; a difference is of two"),
+        ((one, two, a, a), "measured map '"),
     ):
         done = run(*arguments, "--chrom", "a")
         assert done.exit_code == 2, (arguments, done.output)
