@@ -14,7 +14,8 @@ def agreed_assembly(
 
     Parameters
     ----------
-    any_genome : accept a genome that is not the model's assembly, without a warning.
+    any_genome : accept a genome that is not the model's assembly. Other lengths of chromosomes are a
+        warning then; that no name is shared is taken as meant.
 
     Returns
     -------
@@ -32,7 +33,7 @@ def agreed_assembly(
     except GenomeError as error:
         if not any_genome:
             raise GenomeError(f"{error}; use --any-genome to predict it all the same") from error
-        return source.name, None
+        return source.name, str(error)
     if found is None and any_genome:
         return source.name, None
     if found is None:

@@ -211,7 +211,15 @@ def _region(text: str, source: SequenceSource) -> Region:
     try:
         return parse_region(text, source.chromsizes)
     except RegionError as error:
-        raise EditError(short(str(error), 1000)) from None
+        message = short(str(error), 1000)
+    chrom, colon, digits = text.rpartition(":")
+    if colon and chrom in source.chromsizes and re.fullmatch(r"[\d,]+", digits):
+        base = _number(digits)
+        message = (
+            f"{text!r} is one position where a stretch is needed; the base at this position is "
+            f"{chrom}:{base - 1:,}-{base:,}"
+        )
+    raise EditError(message)
 
 
 def _number(text: str) -> int:

@@ -340,7 +340,7 @@ def test_regions_print_as_written():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("chrI:1-2", "no chromosome 'chrI'; did you mean 'chrII'"),
+        ("chrI:1-2", "no chromosome 'chrI'; it has: chrII"),
         ("chr1", "did you mean '1'"),
         ("chr1:5-", "did you mean '1'"),
         ("chrII:200,000-100,000", "is reversed"),
@@ -406,7 +406,8 @@ def test_check_assembly(tmp_path):
         check_assembly(ModelSpec("m", assemblies={"old": {"chr1": 5}}), source)
 
 
-def test_whoever_accepts_any_genome_is_not_warned(tmp_path):
+def test_what_is_warned_of_where_any_genome_is_accepted(tmp_path):
+    """Other lengths, since an assembly may have been mistaken; not that all names are others."""
     source = open_genome(write_fasta(tmp_path / "a.fa", {"chr1": "ACGT"}))
     other = ModelSpec("m", assemblies={"other": {"1": 4}})
     name, warning = agreed_assembly(other, source)
@@ -414,7 +415,9 @@ def test_whoever_accepts_any_genome_is_not_warned(tmp_path):
     assert "shares no chromosome name with the assemblies of model 'm' (other)" in warning
     assert agreed_assembly(other, source, any_genome=True) == ("a", None)
     longer = ModelSpec("m", assemblies={"old": {"chr1": 5}})
-    assert agreed_assembly(longer, source, any_genome=True) == ("a", None)
+    name, warning = agreed_assembly(longer, source, any_genome=True)
+    assert name == "a"
+    assert "chr1 is 4 bp in the genome, 5 bp in old" in warning
     with pytest.raises(GenomeError, match="use --any-genome to predict it all the same"):
         agreed_assembly(longer, source)
 

@@ -178,7 +178,7 @@ BAD = [
     (f"chr1 {'9' * 5000} . A T", "is not a position"),
     (f"chr1 4 a T T[chr2:{'9' * 5000}[ MATEID=m1", "its mate 'm1' (line 8) names m2"),
     ("chr1 -4 . A T", "POS '-4' is not a position"),
-    ("chr9 2 . A T", "there is no chromosome 'chr9'; did you mean 'chr"),
+    ("chr9 2 . A T", "there is no chromosome 'chr9'; it has: chr1, chr2"),
     ("chrUn 2 . A T", "there is no chromosome 'chrUn'"),
     ("1 2 . A T", "there is no chromosome '1'; did you mean 'chr1'?"),
     (
