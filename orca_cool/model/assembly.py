@@ -14,8 +14,8 @@ def agreed_assembly(
 
     Parameters
     ----------
-    any_genome : accept a genome that is not the model's assembly. Other lengths of chromosomes are a
-        warning then; that no name is shared is taken as meant.
+    any_genome : accept a genome that is not the model's assembly. Other lengths of chromosomes
+        are a warning then; that no name is shared is taken as meant.
 
     Returns
     -------
