@@ -3,9 +3,9 @@
 A released-size prediction (32M module, six levels, 250 bins, random genome) in which maps are there
 at once, and windows are planned, averaged, merged into the mosaic and written, with the expected
 tables, as always. CPU seconds of each stage a window, and of each thread; what limits a fast GPU is
-the slowest thread: one hands windows on, one merges, two write checkpoints, one makes rows of
-pixels, one writes them; those that compress, as many as there are cores, up to eight, are not told
-apart. The sequence is drawn once and repeats, so that drawing is no part of it.
+the slowest thread: one hands windows on, two merge, three write checkpoints, one reads these, one
+makes rows of pixels, one writes them; those that compress, as many as there are cores, up to eight,
+are not told apart. The sequence is drawn once and repeats, so that drawing is no part of it.
 
     python scripts/bench/windows.py
 """
