@@ -25,7 +25,8 @@ from orca_cool import __version__
 from orca_cool.errors import CoolerError, OutputError
 from orca_cool.files import check_format, replace_file, temporary_path
 from orca_cool.maps.hdf5_output import HDF5Output
-from orca_cool.maps.layer_writer import FILTERS, LayerWriter
+from orca_cool.maps.layer_writer import LayerWriter
+from orca_cool.maps.pixel_table import FILTERS
 from orca_cool.maps.pixels import Layer, RowBlock, TransBlock, frequency, writing
 
 __all__ = [

@@ -26,6 +26,7 @@ from orca_cool.files import atomic_folder, sha256
 from orca_cool.genome.source import one_hot
 from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.model.cascade import Orca
+from orca_cool.model.expected_tables import choose_table
 from orca_cool.model.header import (
     FORMAT,
     SPEC_FILE,
@@ -380,23 +381,3 @@ def _read_table(
     return ExpectedModel(
         entry["resolution"], cis, None if trans is None else float(trans.reshape(-1)[0])
     )
-
-
-def choose_table(
-    tables: Mapping[int, ExpectedModel], module: ModuleSpec, base_bin: int
-) -> ExpectedModel | None:
-    """The table that a module's levels are relative to, None if there is none.
-
-    A module of several chromosomes (256M) has the coarsest table that carries a trans value; a
-    one-shot module (1M) the finest that averages to its bin (1 kb in the released models); any
-    other the table at the base bin.
-    """
-    if module.multi_chromosome:
-        fits = [
-            r for r, b in tables.items() if b.trans is not None and module.resolutions[-1] % r == 0
-        ]
-        return tables[max(fits)] if fits else None
-    if module.decoder is None:
-        fits = [r for r in tables if module.resolutions[-1] % r == 0]
-        return tables[min(fits)] if fits else None
-    return tables.get(base_bin)

@@ -16,8 +16,9 @@ from orca_cool.errors import OutputError, TrainingError, missing_package
 from orca_cool.genome.open import open_genome
 from orca_cool.locks import locked_outputs
 from orca_cool.maps.expected_model import ExpectedModel
-from orca_cool.model.bundle import choose_table, save_bundle
+from orca_cool.model.bundle import save_bundle
 from orca_cool.model.cascade import Orca
+from orca_cool.model.expected_tables import choose_table
 from orca_cool.train import checkpoint
 from orca_cool.train.checks import check_files
 from orca_cool.train.loop import StageLoop

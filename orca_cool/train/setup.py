@@ -22,8 +22,9 @@ from orca_cool.maps.expected_fit import fit_expected
 from orca_cool.maps.expected_model import ExpectedModel
 from orca_cool.maps.observed import ObservedMap, banded_expected, block_mean, log_ratio
 from orca_cool.maps.positional import Chromosome, Positional
-from orca_cool.model.bundle import choose_table, load_bundle
+from orca_cool.model.bundle import load_bundle
 from orca_cool.model.cascade import Orca
+from orca_cool.model.expected_tables import choose_table
 from orca_cool.model.network_spec import ModuleSpec
 from orca_cool.model.registry import known, resolve
 from orca_cool.model.spec import ModelSpec
